@@ -1,0 +1,43 @@
+/** What went wrong while reading, building or checking a format. The closed union of this room. */
+export type FormatErrorCode =
+  /** Not well-formed ASN.1, or not the structure that the specification asks for. */
+  | "asn1_malformed"
+  | "certificate_malformed"
+  | "cms_malformed"
+  | "crl_malformed"
+  | "ocsp_malformed"
+  | "timestamp_malformed"
+  | "pdf_malformed"
+  | "xml_malformed"
+  | "json_malformed"
+  | "jws_malformed"
+  | "key_malformed"
+  /** A JSON object names the same member twice: what is shown could differ from what is signed. */
+  | "json_duplicate_key"
+  /** A DTD or entity in XML; they could change what is shown after it was signed. */
+  | "xml_forbidden"
+  /** A PDF that asks for a password we do not have. */
+  | "pdf_encrypted"
+  /** The author or an earlier signature forbids the change (DocMDP, FieldMDP). */
+  | "document_locked"
+  /** A nesting, count or size limit of this room was reached. */
+  | "limit_exceeded"
+  /** The space reserved for a signature is smaller than the signature. */
+  | "space_too_small"
+  /** An algorithm, or its parameters, that this product does not sign with or cannot check. */
+  | "algorithm_unsupported"
+  /** The named signer, attribute, revision or certificate is not there. */
+  | "not_found"
+  /** The signature does not fit the key, the content or the document it is to be added to. */
+  | "signature_mismatch"
+  /** An argument of the caller contradicts itself or the specification. */
+  | "invalid_argument";
+
+/** The only error class that this room throws; the message is a sentence a person can act on. */
+export class FormatError extends Error {
+  override readonly name = "FormatError";
+
+  constructor(readonly code: FormatErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * The one table of methods: name → parameters, result, summary, example. Types, validation and the OpenRPC document
+ * all come from here.
+ */
+import { z } from "zod";
+import { LIMITS } from "./envelope.ts";
+
+const base64 = z.base64().describe("Base64 (RFC 4648 §4)");
+const isoDate = z.iso.datetime().describe("RFC 3339 time in UTC");
+const fingerprint = z.string().regex(/^[0-9a-f]{64}$/).describe(
+  "A certificate's SHA-256 fingerprint, 64 lower-case hexadecimal digits",
+);
+
+export const Scope = z.enum(["certificates", "sign", "sign_hash"]).describe(
+  "certificates: see tokens and certificates. sign: ask for signatures on documents and data that are shown. " +
+    "sign_hash: ask for signatures on digests, which D-Sign cannot show",
+);
+export type Scope = z.infer<typeof Scope>;
+
+export const HashAlgorithm = z.enum(["SHA-256", "SHA-384", "SHA-512"]);
+export type HashAlgorithm = z.infer<typeof HashAlgorithm>;
+
+export const Token = z.object({
+  uri: z.string().describe("RFC 7512 URI"),
+  label: z.string(),
+  manufacturer: z.string(),
+  model: z.string(),
+  serialNumber: z.string(),
+  driver: z.string().describe("Which driver it was found through"),
+  state: z.enum(["ready", "pin_low", "pin_final_try", "pin_locked", "pin_not_set", "empty"]),
+  protectedAuthenticationPath: z.boolean().describe("The PIN is typed on the token's own keypad"),
+});
+export type Token = z.infer<typeof Token>;
+
+export const Certificate = z.object({
+  id: fingerprint,
+  uri: z.string().describe("RFC 7512 URI of the token and key"),
+  certificate: base64.describe("DER, Base64"),
+  chain: z.array(base64).describe("Issuers found on the token, DER, Base64, nearest first"),
+  subject: z.string().describe("Distinguished name (RFC 4514)"),
+  commonName: z.string(),
+  issuer: z.string(),
+  serialNumber: z.string().describe("Hexadecimal"),
+  notBefore: isoDate,
+  notAfter: isoDate,
+  keyType: z.enum(["RSA", "EC"]),
+  keySize: z.int().describe("Bits of the RSA modulus or of the curve"),
+  class: z.enum(["1", "2", "3", "otp_ekyc"]).nullable().describe("Class by India's policy OIDs"),
+  usable: z.boolean().describe("May be used for a signature now"),
+  reason: z.enum([
+    "certificate_expired",
+    "certificate_not_yet_valid",
+    "certificate_not_for_signing",
+    "key_not_found",
+    "algorithm_forbidden",
+  ]).nullable().describe("Why not, where it may not"),
+});
+export type Certificate = z.infer<typeof Certificate>;
+
+const Problem = z.object({
+  driver: z.string(),
+  code: z.string().describe("An error code"),
+  message: z.string(),
+});
+
+const purpose = z.string().max(200).optional().describe(
+  "What the signature is for, in the person's language; shown in the consent window as the site's own words",
+);
+const signing = {
+  certificate: fingerprint.optional().describe("Which certificate; without it the person chooses"),
+  hash: HashAlgorithm.default("SHA-256"),
+  purpose,
+};
+const signed = {
+  certificate: base64.describe("The signer's certificate, DER, Base64"),
+  algorithm: z.string().describe("JWA name: RS256, PS256, ES256, …"),
+};
+
+/** One row of the table. */
+interface Method {
+  summary: string;
+  /** The grant that the origin needs; null: none. */
+  scope: Scope | null;
+  params: z.ZodObject;
+  result: z.ZodType;
+  example: { params: Record<string, unknown>; result: unknown };
+}
+
+const EXAMPLE_ID = "5f1b".repeat(16);
+const EXAMPLE_CERTIFICATE = {
+  id: EXAMPLE_ID,
+  uri: "pkcs11:token=Officer%201;serial=1;id=%01",
+  certificate: "MIIB",
+  chain: ["MIIC"],
+  subject: "CN=Anita Das,O=Finance Department,C=IN",
+  commonName: "Anita Das",
+  issuer: "CN=Example sub-CA,C=IN",
+  serialNumber: "01",
+  notBefore: "2026-01-01T00:00:00Z",
+  notAfter: "2028-01-01T00:00:00Z",
+  keyType: "RSA",
+  keySize: 2048,
+  class: "3",
+  usable: true,
+  reason: null,
+};
+const EXAMPLE_SIGNED = { certificate: "MIIB", algorithm: "RS256" };
+
+export const METHODS = {
+  "agent.info": {
+    summary: "Who is answering: name, version, platform.",
+    scope: null,
+    params: z.object({}),
+    result: z.object({
+      name: z.literal("dsign"),
+      version: z.string(),
+      protocol: z.int(),
+      platform: z.string(),
+    }),
+    example: {
+      params: {},
+      result: { name: "dsign", version: "0.1.0", protocol: 1, platform: "linux" },
+    },
+  },
+  "rpc.discover": {
+    summary: "This contract as an OpenRPC document.",
+    scope: null,
+    params: z.object({}),
+    result: z.record(z.string(), z.unknown()).describe("OpenRPC 1.x"),
+    example: { params: {}, result: { openrpc: "1.3.2" } },
+  },
+  "origin.status": {
+    summary: "What the calling site has been allowed.",
+    scope: null,
+    params: z.object({}),
+    result: z.object({
+      origin: z.string(),
+      scopes: z.array(Scope),
+      expiresAt: isoDate.nullable().describe("null: nothing is granted"),
+    }),
+    example: {
+      params: {},
+      result: { origin: "https://portal.example", scopes: [], expiresAt: null },
+    },
+  },
+  "origin.request": {
+    summary: "Asks the person to allow the calling site the given scopes.",
+    scope: null,
+    params: z.object({ scopes: z.array(Scope).min(1).max(3), purpose }),
+    result: z.object({ origin: z.string(), scopes: z.array(Scope), expiresAt: isoDate }),
+    example: {
+      params: { scopes: ["certificates", "sign"], purpose: "Sign treasury bills" },
+      result: {
+        origin: "https://portal.example",
+        scopes: ["certificates", "sign"],
+        expiresAt: "2027-11-21T00:00:00Z",
+      },
+    },
+  },
+  "token.list": {
+    summary: "The inserted tokens, and what is wrong with any driver.",
+    scope: "certificates",
+    params: z.object({}),
+    result: z.object({ tokens: z.array(Token), problems: z.array(Problem) }),
+    example: {
+      params: {},
+      result: {
+        tokens: [{
+          uri: "pkcs11:token=Officer%201;serial=1",
+          label: "Officer 1",
+          manufacturer: "SoftHSM project",
+          model: "SoftHSM v2",
+          serialNumber: "1",
+          driver: "SoftHSM2",
+          state: "ready",
+          protectedAuthenticationPath: false,
+        }],
+        problems: [],
+      },
+    },
+  },
+  "certificate.list": {
+    summary: "Certificates on the inserted tokens, those usable for signing first.",
+    scope: "certificates",
+    params: z.object({}),
+    result: z.object({ certificates: z.array(Certificate), problems: z.array(Problem) }),
+    example: { params: {}, result: { certificates: [EXAMPLE_CERTIFICATE], problems: [] } },
+  },
+  "certificate.choose": {
+    summary: "Lets the person choose one of the usable certificates.",
+    scope: "certificates",
+    params: z.object({ purpose }),
+    result: Certificate,
+    example: { params: {}, result: EXAMPLE_CERTIFICATE },
+  },
+  "document.open": {
+    summary: "Opens a document. Its bytes follow in binary frames: 4-byte handle (big-endian), " +
+      "then at most 1 MiB; no more than `window` bytes may be unacknowledged (document.ack).",
+    scope: "sign",
+    params: z.object({
+      name: z.string().min(1).max(255).describe("File name, as shown to the person"),
+      mediaType: z.string().max(127).default("application/octet-stream"),
+      size: z.int().min(0).max(LIMITS.documentSize).describe("Bytes"),
+    }),
+    result: z.object({
+      document: z.int().describe("Handle, valid in this connection"),
+      chunk: z.int().describe("Most bytes of document in one frame"),
+      window: z.int().describe("Most unacknowledged bytes"),
+    }),
+    example: {
+      params: { name: "order.txt", mediaType: "text/plain", size: 42 },
+      result: { document: 1, chunk: LIMITS.chunk, window: LIMITS.window },
+    },
+  },
+  "document.close": {
+    summary: "Forgets a document.",
+    scope: null,
+    params: z.object({ document: z.int() }),
+    result: z.object({}),
+    example: { params: { document: 1 }, result: {} },
+  },
+  "sign.document": {
+    summary: "Signs an open document, whatever its kind, as detached CAdES (EN 319 122-1, B-B).",
+    scope: "sign",
+    params: z.object({ document: z.int(), format: z.enum(["cades"]).default("cades"), ...signing }),
+    result: z.object({
+      signature: base64.describe("CMS SignedData, DER"),
+      digest: base64.describe("The document's digest"),
+      ...signed,
+    }),
+    example: {
+      params: { document: 1, purpose: "Sanction order 7" },
+      result: { signature: "MIIB", digest: "AAAA", ...EXAMPLE_SIGNED },
+    },
+  },
+  "sign.data": {
+    summary: "Signs text, JSON (canonicalised by RFC 8785) or bytes as CAdES, or raw.",
+    scope: "sign",
+    params: z.object({
+      content: z.union([
+        z.object({ text: z.string() }).strict(),
+        z.object({ json: z.json() }).strict(),
+        z.object({ base64 }).strict(),
+      ]),
+      format: z.enum(["cades", "raw"]).default("cades").describe(
+        "raw: the bare signature over the content's bytes",
+      ),
+      packaging: z.enum(["attached", "detached"]).default("attached"),
+      ...signing,
+    }),
+    result: z.object({
+      signature: base64.describe("CMS SignedData in DER, or the bare signature value"),
+      content: base64.describe("The very bytes that were signed"),
+      ...signed,
+    }),
+    example: {
+      params: { content: { json: { bill: 7, amount: "1200.00" } }, purpose: "Bill 7" },
+      result: { signature: "MIIB", content: "e30=", ...EXAMPLE_SIGNED },
+    },
+  },
+  "sign.hash": {
+    summary:
+      "Signs digests of things D-Sign never sees. Needs its own grant; consent says so plainly.",
+    scope: "sign_hash",
+    params: z.object({ digests: z.array(base64).min(1).max(1000), ...signing }),
+    result: z.object({
+      signatures: z.array(base64).describe("Bare signature values, in the digests' order"),
+      ...signed,
+    }),
+    example: {
+      params: { digests: ["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="] },
+      result: { signatures: ["AAAA"], ...EXAMPLE_SIGNED },
+    },
+  },
+} as const satisfies Record<string, Method>;
+
+export type MethodName = keyof typeof METHODS;
+/** What a caller sends. */
+export type Params<M extends MethodName> = z.input<typeof METHODS[M]["params"]>;
+/** What a handler receives: defaults filled in. */
+export type ParsedParams<M extends MethodName> = z.output<typeof METHODS[M]["params"]>;
+export type Result<M extends MethodName> = z.output<typeof METHODS[M]["result"]>;
+
+/** What the agent says unasked, and the one thing a client does. */
+export const NOTIFICATIONS = {
+  "token.changed": {
+    summary: "A token was inserted or removed.",
+    params: z.object({}),
+  },
+  "request.progress": {
+    summary: "Where a request stands.",
+    params: z.object({
+      id: z.union([z.string(), z.int()]).describe("The request's id"),
+      phase: z.enum(["waiting_for_person", "signing"]),
+      done: z.int().optional(),
+      total: z.int().optional(),
+    }),
+  },
+  "document.ack": {
+    summary: "Bytes of a document that have been taken so far.",
+    params: z.object({ document: z.int(), received: z.int() }),
+  },
+  "$/cancelRequest": {
+    summary: "From the client: give up the request with this id.",
+    params: z.object({ id: z.union([z.string(), z.int()]) }),
+  },
+} as const;
+export type NotificationName = keyof typeof NOTIFICATIONS;
+export type NotificationParams<N extends NotificationName> = z.output<
+  typeof NOTIFICATIONS[N]["params"]
+>;
+
+/** `GET /status`: answered to every page, so that it can find out why it cannot connect. Nothing secret. */
+export const Status = z.object({
+  name: z.literal("dsign"),
+  version: z.string(),
+  protocol: z.int(),
+});
+export type Status = z.infer<typeof Status>;

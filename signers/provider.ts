@@ -1,0 +1,109 @@
+/**
+ * Where keys live, seen from the rest of the product: a {@linkcode Provider} lists tokens and keys and opens one of
+ * them as a `Signer` (formats/signer.ts). A PIN passes through here and is never kept.
+ */
+import type { HashName, Signer } from "../formats/signer.ts";
+
+/** A token, as its driver describes it. */
+export interface TokenInfo {
+  /** RFC 7512 URI of the token. */
+  uri: string;
+  label: string;
+  manufacturer: string;
+  model: string;
+  serialNumber: string;
+  /** Display name of the driver or file it was found through. */
+  driver: string;
+  /** What the PIN-counter flags of PKCS#11 say; `ready` where they say nothing. */
+  state: "ready" | "pin_low" | "pin_final_try" | "pin_locked" | "pin_not_set" | "empty";
+  /** CKF_PROTECTED_AUTHENTICATION_PATH: the PIN is typed on the token itself. */
+  protectedAuthenticationPath: boolean;
+}
+
+/** A certificate on a token, with or without its private key. */
+export interface KeyInfo {
+  /** RFC 7512 URI of the certificate. */
+  uri: string;
+  token: TokenInfo;
+  /** DER. */
+  certificate: Uint8Array;
+  /** Issuers' certificates found on the same token, nearest first; DER. */
+  chain: readonly Uint8Array[];
+  hasKey: boolean;
+}
+
+/** A driver that could not be used: the others still are. */
+export interface Problem {
+  driver: string;
+  code: string;
+  message: string;
+}
+
+export interface Listing {
+  tokens: TokenInfo[];
+  keys: KeyInfo[];
+  problems: Problem[];
+}
+
+/**
+ * Asks the person for the PIN: once to log in, and once a signature where the key demands it
+ * (CKA_ALWAYS_AUTHENTICATE). The callee owns and zeroes the returned bytes (UTF-8).
+ */
+export type AskPin = (wanted: "login" | "signature") => Promise<Uint8Array>;
+
+export interface OpenOptions {
+  /** The hash the signatures will use; the scheme follows from the key and its certificate. */
+  hash: HashName;
+  askPin: AskPin;
+  signal?: AbortSignal;
+}
+
+export interface Provider {
+  /** Tokens and certificates inserted now. Never asks for a PIN and never rejects for one bad driver. */
+  list(signal?: AbortSignal): Promise<Listing>;
+  /**
+   * Logs in, at most once, and returns the key ready to sign. `signer.close()` logs out.
+   *
+   * @throws {SignerError}
+   */
+  open(key: KeyInfo, options: OpenOptions): Promise<Signer>;
+  /** Calls back after a token came or went, until the returned function is called. */
+  watch(changed: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** The failures of this room; the agent's boundary (protocol/errors.ts) has the same names. */
+export type SignerErrorCode =
+  | "pin_incorrect"
+  | "pin_locked"
+  | "pin_expired"
+  | "pin_not_set"
+  | "pin_invalid"
+  | "token_not_present"
+  | "token_removed"
+  | "token_not_initialised"
+  | "key_not_found"
+  | "certificate_not_found"
+  | "certificate_malformed"
+  | "mechanism_unsupported"
+  | "algorithm_forbidden"
+  | "driver_not_found"
+  | "driver_wrong_architecture"
+  | "driver_not_pkcs11"
+  | "driver_crashed"
+  | "driver_timeout"
+  | "driver_error"
+  | "user_cancelled"
+  | "request_cancelled";
+
+export class SignerError extends Error {
+  override readonly name = "SignerError";
+
+  constructor(
+    readonly code: SignerErrorCode,
+    message: string,
+    readonly details: { triesLeft?: "many" | "low" | "final" | "none" | "unknown"; cause?: string } = {},
+  ) {
+    super(message);
+  }
+}

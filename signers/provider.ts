@@ -102,7 +102,10 @@ export class SignerError extends Error {
   constructor(
     readonly code: SignerErrorCode,
     message: string,
-    readonly details: { triesLeft?: "many" | "low" | "final" | "none" | "unknown"; cause?: string } = {},
+    readonly details: {
+      triesLeft?: "many" | "low" | "final" | "none" | "unknown";
+      cause?: string;
+    } = {},
   ) {
     super(message);
   }

@@ -1,0 +1,97 @@
+/**
+ * What the agent tells its consent page, and what the page answers. Spoken between the agent and its own page only:
+ *
+ * - `GET /consent#TICKET` is the page; the ticket stays in the fragment and travels as `Authorization: Bearer TICKET`.
+ * - `GET /consent/view` → {@linkcode ConsentView}
+ * - `GET /consent/alive` → a stream of newline-delimited {@linkcode ConsentEvent}; the page holds it open for as long as
+ *   it shows the request, and its end tells the agent that the window was closed.
+ * - `POST /consent/answer` {@linkcode ConsentReply} → {@linkcode Unlocked}
+ */
+import type { Certificate, Scope, Token } from "./methods.ts";
+import type { ErrorCode, TriesLeft } from "./errors.ts";
+
+/** A thing to be signed, as far as it can be shown. */
+export interface ConsentItem {
+  name: string;
+  mediaType: string;
+  /** Bytes; null for a bare digest. */
+  size: number | null;
+  hash: { algorithm: string; hex: string };
+  /**
+   * The beginning of exactly the bytes to be signed where they are text (JSON in canonical form); null where they
+   * are not text or only a digest is known.
+   */
+  preview: { text: string; truncated: boolean } | null;
+}
+
+/** Who asks. */
+export interface Asker {
+  /** Web origin; null for the command line of this computer. */
+  origin: string | null;
+  /** When the origin was first granted anything, RFC 3339. */
+  trustedSince: string | null;
+  /** The asker's own words. */
+  purpose: string | null;
+}
+
+/** A certificate offered for choice, with its token's state. */
+export interface Choice {
+  certificate: Certificate;
+  token: Token;
+}
+
+export interface GrantRequest {
+  kind: "grant";
+  asker: Asker;
+  scopes: Scope[];
+  /** RFC 3339. */
+  expiresAt: string;
+}
+
+export interface ChooseRequest {
+  kind: "choose";
+  asker: Asker;
+  choices: Choice[];
+}
+
+export interface SignRequest {
+  kind: "sign";
+  asker: Asker;
+  items: ConsentItem[];
+  /** Digests only: nothing of what they stand for can be shown. */
+  blind: boolean;
+  /** Non-empty; one only where the page named the certificate. */
+  choices: Choice[];
+  /** SHA-256 (hex) over the items' hashes in order: what the answer must repeat. */
+  binding: string;
+}
+
+/** How an attempt to unlock the token with an answer ended. On a refusal the person may answer again. */
+export type Unlocked =
+  | { ok: true }
+  | { ok: false; code: ErrorCode; message: string; triesLeft?: TriesLeft; again: boolean };
+
+export type ConsentRequest = GrantRequest | ChooseRequest | SignRequest;
+
+export interface ConsentView {
+  request: ConsentRequest;
+  /** BCP 47: `en`, `bn` or `hi`. */
+  language: string;
+  /** RFC 3339: when the question lapses. */
+  deadline: string;
+}
+
+export type ConsentReply =
+  | { decision: "decline" }
+  | {
+    decision: "approve";
+    /** `id` of the chosen certificate; for `choose` and `sign`. */
+    certificate?: string;
+    /** For `sign`, unless the token has its own keypad. */
+    pin?: string;
+    /** {@linkcode SignRequest.binding} of what was shown; for `sign`. */
+    binding?: string;
+  };
+
+/** `waiting` is a heartbeat; `ended` says that nothing is asked any more, and why (null: it was answered). */
+export type ConsentEvent = { event: "waiting" } | { event: "ended"; code: ErrorCode | null };

@@ -1,0 +1,169 @@
+import { CKR, type CkrName } from "./constants.ts";
+
+/** Everything that can go wrong at the driver boundary. */
+export const PKCS11_ERROR_CODES = [
+  "pin_incorrect",
+  "pin_locked",
+  "pin_expired",
+  "pin_length",
+  "pin_not_set",
+  "token_removed",
+  "token_not_present",
+  "token_not_initialized",
+  "token_not_found",
+  "token_ambiguous",
+  "token_busy",
+  "user_not_logged_in",
+  "context_login_required",
+  "key_not_found",
+  "key_not_usable",
+  "mechanism_unsupported",
+  "input_invalid",
+  "device_memory",
+  "device_error",
+  "driver_not_found",
+  "driver_wrong_architecture",
+  "driver_not_pkcs11",
+  "driver_load_failed",
+  "driver_error",
+  "driver_nonsense",
+  "driver_crashed",
+  "driver_timeout",
+  "uri_invalid",
+  "cancelled",
+  "closed",
+] as const;
+
+/** The stable code of a {@link Pkcs11Error}. */
+export type Pkcs11ErrorCode = typeof PKCS11_ERROR_CODES[number];
+
+/**
+ * What the token says about the PIN tries that are left (the CKF_USER_PIN_* flags).
+ * `unknown` is no comfort: many tokens never set these flags, so treat it as dangerous.
+ */
+export type TriesLeft = "low" | "final" | "locked" | "unknown";
+
+const SENTENCES: Record<Pkcs11ErrorCode, string> = {
+  pin_incorrect: "The PIN is wrong. Check it before you try again: the token locks after a few.",
+  pin_locked: "The PIN is locked. Unlock the token with its maker's tool and the PUK or SO PIN.",
+  pin_expired: "The PIN must be changed first. Change it with the token maker's tool.",
+  pin_length: "The PIN is too short or too long for this token.",
+  pin_not_set: "The token has no user PIN yet. Set one with the token maker's tool.",
+  token_removed: "The token was pulled out. Plug it in and start again.",
+  token_not_present: "There is no token in the slot. Plug the token in.",
+  token_not_initialized: "The token is not initialised. Prepare it with the maker's tool.",
+  token_not_found: "No plugged-in token matches the one that was asked for.",
+  token_ambiguous: "Several tokens match. Name the token more exactly, or unplug the others.",
+  token_busy: "Another program is using the token. Close that program and try again.",
+  user_not_logged_in: "Nobody is logged in to the token any more. Give the PIN again.",
+  context_login_required: "This key asks for the PIN at every signature, and none was given.",
+  key_not_found: "The private key of this certificate is not on the token.",
+  key_not_usable: "The token does not let this key sign.",
+  mechanism_unsupported: "The token cannot sign in the way that was asked for.",
+  input_invalid: "What was given to sign does not fit the key or the hash.",
+  device_memory: "The token or its reader is out of memory. Unplug it and plug it in again.",
+  device_error: "The token reported a fault. Unplug it and plug it in again.",
+  driver_not_found: "The driver library is not there. Install the token's driver.",
+  driver_wrong_architecture:
+    "The driver library is built for another kind of computer. Install the one for this system.",
+  driver_not_pkcs11: "The file is not a PKCS#11 driver library.",
+  driver_load_failed: "The driver library could not be loaded. Reinstall the token's driver.",
+  driver_error: "The token's driver reported an error.",
+  driver_nonsense: "The token's driver gave an answer that cannot be true.",
+  driver_crashed: "The token's driver crashed. Try again; if it goes on, update the driver.",
+  driver_timeout: "The token's driver did not answer in time and was stopped. Try again.",
+  uri_invalid: "This is not a valid PKCS#11 URI.",
+  cancelled: "The request was cancelled.",
+  closed: "The connection to the driver is closed.",
+};
+
+/** What an error carries besides its code. */
+export interface Pkcs11ErrorDetail {
+  /** The PKCS#11 function that failed, e.g. `C_Login`. */
+  functionName?: string;
+  /** Its return code, e.g. 0xA0. */
+  rv?: number;
+  /** Set with `pin_incorrect` and `pin_locked`. */
+  triesLeft?: TriesLeft;
+  /** More for the log, never a secret, e.g. what the system's loader said. */
+  reason?: string;
+}
+
+/**
+ * The one error of this room. `message` is a sentence for a person; `functionName`, `rv` and
+ * `reason` are for the log.
+ */
+export class Pkcs11Error extends Error {
+  override name = "Pkcs11Error";
+  readonly code: Pkcs11ErrorCode;
+  readonly functionName?: string;
+  readonly rv?: number;
+  readonly triesLeft?: TriesLeft;
+  readonly reason?: string;
+
+  constructor(code: Pkcs11ErrorCode, detail: Pkcs11ErrorDetail = {}) {
+    const { functionName, rv, reason } = detail;
+    const call = functionName
+      ? ` (${functionName}${rv === undefined ? "" : `: ${rvName(rv)}`})`
+      : "";
+    super(SENTENCES[code] + call);
+    this.code = code;
+    this.functionName = functionName;
+    this.rv = rv;
+    this.triesLeft = detail.triesLeft;
+    this.reason = reason;
+  }
+}
+
+const NAMES = new Map<number, string>(Object.entries(CKR).map(([name, value]) => [value, name]));
+
+/** The name of a return code, e.g. `CKR_PIN_INCORRECT`, or its number in hex. */
+export function rvName(rv: number): string {
+  return NAMES.get(rv) ?? `CKR_0x${rv.toString(16).toUpperCase()}`;
+}
+
+const CODES: Partial<Record<CkrName, Pkcs11ErrorCode>> = {
+  CKR_CANCEL: "cancelled",
+  CKR_FUNCTION_CANCELED: "cancelled",
+  CKR_FUNCTION_REJECTED: "cancelled",
+  CKR_PIN_INCORRECT: "pin_incorrect",
+  CKR_PIN_INVALID: "pin_incorrect",
+  CKR_PIN_LEN_RANGE: "pin_length",
+  CKR_PIN_EXPIRED: "pin_expired",
+  CKR_PIN_LOCKED: "pin_locked",
+  CKR_USER_PIN_NOT_INITIALIZED: "pin_not_set",
+  CKR_DEVICE_REMOVED: "token_removed",
+  CKR_SLOT_ID_INVALID: "token_not_present",
+  CKR_TOKEN_NOT_PRESENT: "token_not_present",
+  CKR_TOKEN_NOT_RECOGNIZED: "token_not_initialized",
+  // A handle that was good and no longer is: the driver closed the session with the token.
+  CKR_SESSION_CLOSED: "token_removed",
+  CKR_SESSION_HANDLE_INVALID: "token_removed",
+  CKR_SESSION_COUNT: "token_busy",
+  CKR_USER_ANOTHER_ALREADY_LOGGED_IN: "token_busy",
+  CKR_USER_NOT_LOGGED_IN: "user_not_logged_in",
+  CKR_KEY_HANDLE_INVALID: "key_not_found",
+  CKR_OBJECT_HANDLE_INVALID: "key_not_found",
+  CKR_KEY_TYPE_INCONSISTENT: "mechanism_unsupported",
+  CKR_MECHANISM_INVALID: "mechanism_unsupported",
+  CKR_MECHANISM_PARAM_INVALID: "mechanism_unsupported",
+  CKR_KEY_FUNCTION_NOT_PERMITTED: "key_not_usable",
+  CKR_ACTION_PROHIBITED: "key_not_usable",
+  CKR_KEY_SIZE_RANGE: "mechanism_unsupported",
+  CKR_DATA_INVALID: "input_invalid",
+  CKR_DATA_LEN_RANGE: "input_invalid",
+  CKR_DEVICE_ERROR: "device_error",
+  CKR_DEVICE_MEMORY: "device_memory",
+  CKR_TOKEN_RESOURCE_EXCEEDED: "device_memory",
+};
+
+/**
+ * The one place where a return code becomes an error, so that none loses its function's name.
+ *
+ * @throws {Pkcs11Error} unless `rv` is CKR_OK
+ */
+export function check(functionName: string, rv: number): void {
+  if (rv === CKR.CKR_OK) return;
+  const name = NAMES.get(rv) as CkrName | undefined;
+  throw new Pkcs11Error((name && CODES[name]) ?? "driver_error", { functionName, rv });
+}

@@ -1,0 +1,167 @@
+/**
+ * `deno task setup [demo|test]`: makes sure that the system programs which the demo or the tests use are there.
+ *
+ * On Debian and Ubuntu what is missing is installed by apt, as root or through a sudo that asks for no password;
+ * elsewhere it is only named. Looking is done by looking for files, so it costs nothing when all is present.
+ */
+
+/** A Debian package and what shows that it, or its like on another system, is installed: any one of the files. */
+interface Package {
+  name: string;
+  /** Programs are sought in the PATH, `*.so` below the library folders, absolute paths as they are. */
+  provides: string[];
+}
+
+const DEMO: Package[] = [
+  { name: "softhsm2", provides: ["softhsm2-util"] },
+  { name: "openssl", provides: ["openssl"] },
+];
+
+const TEST: Package[] = [
+  ...DEMO,
+  { name: "opensc", provides: ["pkcs11-tool"] },
+  { name: "libnss3", provides: ["libsoftokn3.so", "nss/libsoftokn3.so"] },
+  { name: "libnss3-tools", provides: ["certutil"] },
+  { name: "opencryptoki", provides: ["pkcsslotd"] },
+  { name: "gcc", provides: ["gcc"] },
+  { name: "libc6-dev", provides: ["/usr/include/stdio.h"] },
+  { name: "xmlsec1", provides: ["xmlsec1"] },
+  { name: "poppler-utils", provides: ["pdfsig"] },
+  { name: "qpdf", provides: ["qpdf"] },
+  { name: "mupdf-tools", provides: ["mutool"] },
+  { name: "chromium", provides: ["chromium", "chromium-browser", "google-chrome"] },
+  { name: "firefox-esr", provides: ["firefox-esr", "firefox"] },
+  { name: "pinentry-tty", provides: ["pinentry-tty"] },
+  { name: "pinentry-curses", provides: ["pinentry-curses"] },
+  { name: "tmux", provides: ["tmux"] },
+];
+
+const LEVELS = { demo: DEMO, test: TEST };
+
+const decoder = new TextDecoder();
+
+/** For people; stdout belongs to the caller's result. */
+function say(line: string): void {
+  console.error(line);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function folders(): Promise<{ programs: string[]; libraries: string[] }> {
+  const path = (Deno.env.get("PATH") ?? "").split(Deno.build.os === "windows" ? ";" : ":");
+  const libraries = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib"];
+  try {
+    for await (const entry of Deno.readDir("/usr/lib")) {
+      if (entry.isDirectory && entry.name.includes("-linux-")) {
+        libraries.push(`/usr/lib/${entry.name}`);
+      }
+    }
+  } catch {
+    // not a Unix: no library is found, and apt is not offered
+  }
+  return { programs: [...path, "/usr/sbin", "/sbin"].filter((each) => each !== ""), libraries };
+}
+
+/** The names of those packages of `level` that are not installed. */
+export async function missing(level: keyof typeof LEVELS): Promise<string[]> {
+  const { programs, libraries } = await folders();
+  const suffix = Deno.build.os === "windows" ? ".exe" : "";
+  const found = await Promise.all(LEVELS[level].map(async ({ provides }) => {
+    const paths = provides.flatMap((file) =>
+      file.startsWith("/")
+        ? [file]
+        : (file.endsWith(".so") ? libraries : programs).map((folder) =>
+          `${folder}/${file}${suffix}`
+        )
+    );
+    return (await Promise.all(paths.map(exists))).includes(true);
+  }));
+  return LEVELS[level].filter((_, index) => !found[index]).map(({ name }) => name);
+}
+
+async function run(command: string[]): Promise<{ success: boolean; output: string }> {
+  try {
+    const { success, stdout, stderr } = await new Deno.Command(command[0]!, {
+      args: command.slice(1),
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+      stdin: "null",
+    }).output();
+    return { success, output: decoder.decode(stdout) + decoder.decode(stderr) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { success: false, output: "not found" };
+    throw error;
+  }
+}
+
+/** How to run apt-get with the rights it needs; null where that cannot be had without a person. */
+async function aptGet(): Promise<string[] | null> {
+  if (Deno.build.os !== "linux" || !(await run(["apt-get", "--version"])).success) return null;
+  if (Deno.uid() === 0) return ["apt-get"];
+  // sudo drops the environment, so what apt must know is set again behind it
+  const sudo = ["sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"];
+  return (await run([...sudo, "true"])).success ? [...sudo, "apt-get"] : null;
+}
+
+/**
+ * Installs what `level` needs as far as that goes without asking anybody.
+ *
+ * @returns the names of the packages that are still missing
+ */
+export async function ensure(level: keyof typeof LEVELS): Promise<string[]> {
+  const wanted = await missing(level);
+  if (wanted.length === 0) return [];
+  const apt = await aptGet();
+  if (apt !== null) {
+    const install = (names: string[]) =>
+      run([
+        ...apt,
+        "-o",
+        "DPkg::Lock::Timeout=120",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        ...names,
+      ]);
+    say(`Installing by apt: ${wanted.join(" ")}`);
+    if (!(await install(wanted)).success) {
+      // the package lists are missing or old
+      say("Updating the package lists");
+      await run([...apt, "-o", "DPkg::Lock::Timeout=120", "update"]);
+      if (!(await install(wanted)).success) {
+        // one that this release does not have must not keep the others out
+        for (const name of wanted) {
+          const { success, output } = await install([name]);
+          if (!success) {
+            say(`apt could not install ${name}: ${output.trim().split("\n").at(-1) ?? ""}`);
+          }
+        }
+      }
+    }
+  }
+  const left = await missing(level);
+  if (left.length > 0) {
+    say(
+      `Missing: ${left.join(" ")}. ` +
+        (apt === null && Deno.build.os === "linux"
+          ? `Install by: sudo apt-get install ${left.join(" ")}`
+          : "These are the Debian packages' names."),
+    );
+  }
+  return left;
+}
+
+if (import.meta.main) {
+  const level = Deno.args[0] ?? "test";
+  if (level !== "demo" && level !== "test") {
+    say("Usage: deno task setup [demo|test]");
+    Deno.exit(2);
+  }
+  if ((await ensure(level)).length > 0) Deno.exit(1);
+}

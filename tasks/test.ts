@@ -1,0 +1,96 @@
+/**
+ * `deno task test`: everything that is checked before a change lands, in one go.
+ *
+ * Installs what the tests use, builds the pages, checks format, lint and types (one check each), runs all tests, and
+ * ends with the one line `N passed, N failed, N skipped`. Names of tests given as arguments are passed to `deno test`.
+ */
+import { ensure } from "./setup.ts";
+
+/** What one run of `deno test` counted. */
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: string[];
+}
+
+/**
+ * Reads the counts from what `deno test` printed (without colours).
+ *
+ * @returns null where the runner ended without its closing line: it crashed, or a module could not be loaded
+ */
+export function readCounts(output: string): Counts | null {
+  const closing = [...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed.*$/gm)]
+    .at(-1);
+  if (closing === undefined) return null;
+  const skipped = [...output.matchAll(/^(\S.*) \.\.\. ignored \(\d+m?s\)$/gm)].map((line) =>
+    line[1]!
+  );
+  return { passed: Number(closing[1]), failed: Number(closing[2]), skipped };
+}
+
+/** The closing line of the whole run. */
+export function summary({ passed, failed, skipped }: Counts): string {
+  const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : "";
+  return `${passed} passed, ${failed} failed${tail}`;
+}
+
+/** Runs `deno` with its output shown and kept. */
+async function deno(args: string[]): Promise<{ success: boolean; output: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let output = "";
+  const show = async (stream: ReadableStream<Uint8Array>, to: typeof Deno.stdout) => {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) {
+      output += decoder.decode(bytes, { stream: true });
+      for (let done = 0; done < bytes.length;) done += await to.write(bytes.subarray(done));
+    }
+  };
+  await Promise.all([show(child.stdout, Deno.stdout), show(child.stderr, Deno.stderr)]);
+  return { success: (await child.status).success, output };
+}
+
+async function main(args: string[]): Promise<number> {
+  const total: Counts = { passed: 0, failed: 0, skipped: [] };
+  const step = async (name: string, command: string[]) => {
+    const start = performance.now();
+    const { success } = await deno(command);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(`${name} ... ${success ? "ok" : "FAILED"} (${seconds}s)`);
+    if (success) total.passed++;
+    else total.failed++;
+  };
+
+  // what cannot be installed is named by the tests that need it
+  await ensure("test");
+  await step("build of the pages", ["run", "-A", "tasks/build.ts"]);
+  await step("format", ["fmt", "--check"]);
+  await step("lint", ["lint"]);
+  await step("types", ["check", "--doc"]);
+
+  const start = performance.now();
+  const { success, output } = await deno(["test", "-A", "--no-check", ...args]);
+  const counts = readCounts(output);
+  if (counts === null) {
+    console.log("The test runner ended without counting; see above.");
+    total.failed++;
+  } else {
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped.push(...counts.skipped);
+    // e.g. a leak found after the last test: the runner's own verdict stands
+    if (!success && counts.failed === 0) total.failed++;
+  }
+  console.log(`tests took ${((performance.now() - start) / 1000).toFixed(1)}s`);
+
+  for (const name of total.skipped) console.log(`skipped: ${name}`);
+  console.log(summary(total));
+  return total.failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

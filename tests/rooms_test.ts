@@ -1,0 +1,231 @@
+/**
+ * The rooms of the code: who may import whom, where the unsafe calls stand, and where code may come from. Each rule
+ * is also shown to find a planted breach.
+ */
+import assert from "node:assert/strict";
+import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** The rooms, and which other rooms' files each may import: a file, or a folder ending in `/`. */
+const MAY_IMPORT: Record<string, string[]> = {
+  protocol: [],
+  formats: [],
+  pkcs11_ffi: [],
+  signers: ["formats/signer.ts", "protocol/csc.ts", "pkcs11_ffi/client.ts"],
+  agent: ["protocol/", "formats/", "signers/"],
+  otp_service: ["protocol/csc.ts", "formats/", "signers/"],
+  web: ["protocol/"],
+  cli: ["protocol/", "formats/", "pkcs11_ffi/", "signers/", "agent/", "otp_service/"],
+  "main.ts": ["agent/", "otp_service/", "cli/", "pkcs11_ffi/host.ts"],
+};
+/** Not part of the product: these may import anything, and nothing of the product may import them. */
+const AROUND = ["tasks", "tests"];
+
+/** Whose imports from other rooms must be types only: what runs in a browser carries no zod. */
+const TYPES_ONLY = ["web"];
+
+interface Import {
+  /** File of this repository. */
+  from: string;
+  /** As written. */
+  specifier: string;
+  /** File of this repository, or what the specifier resolves to outside it. */
+  to: string;
+  typeOnly: boolean;
+}
+
+const room = (file: string) => file.includes("/") ? file.slice(0, file.indexOf("/")) : file;
+const isTest = (file: string) => /_test\.tsx?$/.test(file);
+
+/** What is wrong with `each`, or null. */
+function importBreach(each: Import, names: ReadonlySet<string>): string | null {
+  const { from, specifier, to, typeOnly } = each;
+  const wrong = (why: string) => `${from} imports ${specifier}: ${why}`;
+  if (/^node:/.test(to)) return null;
+  if (/^npm:/.test(to)) {
+    const known = [...names].some((name) => specifier === name || specifier.startsWith(`${name}/`));
+    if (!known) return wrong("not one of the pinned names of deno.json");
+    return from.startsWith("protocol/") && !isTest(from) && specifier !== "zod"
+      ? wrong("protocol imports zod only")
+      : null;
+  }
+  if (/^[a-z]+:/.test(to)) return wrong("only npm: and relative imports are used");
+  if (AROUND.includes(room(from)) || room(from) === room(to)) return null;
+  if (isTest(from) && room(to) === "tests") return null;
+  const allowed = MAY_IMPORT[room(from)];
+  if (allowed === undefined) return wrong(`${room(from)} is no room`);
+  if (!allowed.some((file) => file.endsWith("/") ? to.startsWith(file) : to === file)) {
+    return wrong(`${room(from)} may import ${allowed.join(", ") || "no other room"}`);
+  }
+  if (TYPES_ONLY.includes(room(from)) && !typeOnly && !isTest(from)) return wrong("types only");
+  return null;
+}
+
+/** Code without its comment lines. */
+const code = (text: string) => text.replaceAll(/^\s*(?:\/\/|\/\*|\*).*$/gm, "");
+
+/** What is wrong with a source file's text. */
+function textBreaches(file: string, text: string): string[] {
+  const found: string[] = [];
+  const forbid = (pattern: RegExp, why: string) => {
+    const match = pattern.exec(code(text));
+    if (match !== null) found.push(`${file}: ${match[0].trim()}: ${why}`);
+  };
+  if (file !== "pkcs11_ffi/raw.ts") {
+    forbid(
+      /\bDeno\s*\.\s*(?:dlopen|Unsafe\w+)|\bDeno\s*\[|=\s*Deno\s*[;,)]/,
+      "unsafe calls stand in pkcs11_ffi/raw.ts alone",
+    );
+  }
+  if (room(file) === "formats" && !isTest(file)) {
+    forbid(
+      /\bDeno\s*\.|\bfetch\(|\bDate\.now\(|\bnew Date\(\)|\bperformance\.|\bMath\.random\(|\bgetRandomValues\(|\brandom(?:Bytes|UUID)\(|"node:(?!crypto"|buffer"|zlib")/,
+      "bytes in, bytes out: no files, network, clock or randomness",
+    );
+  }
+  return found;
+}
+
+/** Names of deno.json's imports whose version is not exact, or which do not come from npm. */
+function unpinned(imports: Record<string, string>): string[] {
+  return Object.entries(imports)
+    .filter(([, target]) => !/^npm:(?:@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(target))
+    .map(([name, target]) => `deno.json: ${name} → ${target}: not a pinned npm package`);
+}
+
+async function sources(folder = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(join(ROOT, folder))) {
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isDirectory && !/^\.|^(?:dist|node_modules|coverage|issues)$/.test(entry.name)) {
+      found.push(...await sources(path));
+    } else if (entry.isFile && /\.tsx?$/.test(entry.name)) found.push(path);
+  }
+  return found.sort();
+}
+
+/** Every import of every file, from `deno info --json` over a file that imports them all. */
+async function imports(files: string[]): Promise<Import[]> {
+  const all = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(
+      all,
+      files.map((file) => `import ${JSON.stringify(pathToFileURL(join(ROOT, file)).href)};\n`).join(
+        "",
+      ),
+    );
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["info", "--json", "--no-lock", "--config", join(ROOT, "deno.json"), all],
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    interface Resolved {
+      specifier?: string;
+      error?: string;
+    }
+    interface Module {
+      specifier: string;
+      error?: string;
+      dependencies?: { specifier: string; code?: Resolved; type?: Resolved; npmPackage?: string }[];
+    }
+    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
+    const inside = (specifier: string) => {
+      if (!specifier.startsWith("file:")) return null;
+      const path = relative(ROOT, fileURLToPath(specifier)).split(sep).join("/");
+      return path.startsWith("../") ? null : path;
+    };
+    return modules.flatMap(({ specifier: from, error, dependencies }) => {
+      const file = inside(from);
+      if (file === null) return [];
+      assert.equal(error, undefined, `${file}: ${error}`);
+      return (dependencies ?? []).map(({ specifier, code, type, npmPackage }) => {
+        const to = code?.specifier ?? type?.specifier;
+        assert.ok(to !== undefined, `${file} imports ${specifier}, which cannot be resolved`);
+        return {
+          from: file,
+          specifier,
+          to: npmPackage !== undefined ? `npm:${npmPackage}` : inside(to) ?? to,
+          typeOnly: code === undefined,
+        };
+      });
+    });
+  } finally {
+    await Deno.remove(all);
+  }
+}
+
+async function pinnedNames(): Promise<Record<string, string>> {
+  return JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json"))).imports;
+}
+
+Deno.test("every import keeps to its room, and code comes from pinned npm packages only", async () => {
+  const files = await sources();
+  const names = await pinnedNames();
+  assert.deepEqual(unpinned(names), []);
+  const found = await imports(files);
+  assert.ok(found.length > files.length, "deno info told of too few imports to be true");
+  const known = new Set(Object.keys(names));
+  const breaches = found.map((each) => importBreach(each, known)).filter((each) => each !== null);
+  assert.deepEqual(breaches, []);
+});
+
+Deno.test("unsafe calls stand in one file, and the pure rooms are pure", async () => {
+  const breaches: string[] = [];
+  for (const file of await sources()) {
+    // this file holds the planted breaches
+    if (file === "tests/rooms_test.ts") continue;
+    breaches.push(...textBreaches(file, await Deno.readTextFile(join(ROOT, file))));
+  }
+  assert.deepEqual(breaches, []);
+});
+
+Deno.test("planted breaches of the import rules are found", () => {
+  const names = new Set(["zod", "@peculiar/x509"]);
+  const breach = (from: string, to: string, options: Partial<Import> = {}) =>
+    importBreach({ from, to, specifier: to, typeOnly: false, ...options }, names) !== null;
+
+  assert.ok(breach("formats/cms.ts", "protocol/errors.ts"));
+  assert.ok(breach("signers/pkcs11.ts", "pkcs11_ffi/raw.ts"));
+  assert.ok(breach("agent/sign.ts", "pkcs11_ffi/client.ts"));
+  assert.ok(breach("agent/sign.ts", "tests/fakes/provider.ts"));
+  assert.ok(breach("agent/sign.ts", "cli/sign.ts"));
+  assert.ok(breach("web/client.ts", "protocol/methods.ts"), "a value, not a type");
+  assert.ok(breach("cli/sign.ts", "web/client.ts"));
+  assert.ok(breach("common/text.ts", "protocol/errors.ts"), "a folder that is no room");
+  assert.ok(breach("agent/sign.ts", "https://example.org/x.ts"));
+  assert.ok(breach("tests/e2e/x_test.ts", "jsr:@std/assert@1"));
+  assert.ok(breach("agent/sign.ts", "npm:left-pad@1.3.0", { specifier: "npm:left-pad@1.3.0" }));
+  assert.ok(breach("agent/sign.ts", "npm:zod@4.6.7", { specifier: "npm:zod@4.6.7" }));
+  assert.ok(breach("protocol/csc.ts", "npm:@peculiar/x509@2.2.0", { specifier: "@peculiar/x509" }));
+
+  assert.ok(!breach("agent/sign.ts", "npm:zod@4.6.7", { specifier: "zod" }));
+  assert.ok(
+    !breach("formats/x509.ts", "npm:@peculiar/x509@2.2.0", { specifier: "@peculiar/x509" }),
+  );
+  assert.ok(!breach("web/client.ts", "protocol/methods.ts", { typeOnly: true }));
+  assert.ok(!breach("agent/sign_test.ts", "tests/fakes/provider.ts"));
+  assert.ok(!breach("main.ts", "pkcs11_ffi/host.ts"));
+});
+
+Deno.test("planted unsafe calls, impure code and loose versions are found", () => {
+  const found = (file: string, text: string) => textBreaches(file, text).length === 1;
+
+  assert.ok(found("agent/server.ts", "Deno.dlopen(path, {});"));
+  assert.ok(found("pkcs11_ffi/module.ts", "const view = new Deno.UnsafePointerView(p);"));
+  assert.ok(found("signers/pkcs11.ts", 'Deno["dlopen"](path, {});'));
+  assert.ok(found("signers/pkcs11.ts", "const { dlopen } = Deno;"));
+  assert.ok(!found("pkcs11_ffi/raw.ts", "Deno.dlopen(path, {});"));
+  assert.ok(!found("pkcs11_ffi/host.ts", "  // Deno.dlopen() blocks"));
+
+  assert.ok(found("formats/cms.ts", "const now = Date.now();"));
+  assert.ok(found("formats/cms.ts", 'Deno.readFileSync("x");'));
+  assert.ok(found("formats/cms.ts", 'import { readFileSync } from "node:fs";'));
+  assert.ok(!found("formats/cms.ts", 'import { createHash } from "node:crypto";'));
+  assert.ok(!found("agent/audit.ts", "const now = Date.now();"));
+
+  assert.equal(
+    unpinned({ a: "npm:a@^1.0.0", b: "npm:b", c: "jsr:@std/c@1.0.0", d: "npm:@x/d@1.2.3" }).length,
+    3,
+  );
+});

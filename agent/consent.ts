@@ -13,6 +13,8 @@ export interface SignAnswer {
   pin: Uint8Array | null;
   /** {@linkcode SignRequest.binding} of what was shown. */
   binding: string;
+  /** The person has confirmed that this may be the last try before the token locks. */
+  finalTry: boolean;
 }
 
 /**

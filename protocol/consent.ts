@@ -38,6 +38,8 @@ export interface Asker {
 export interface Choice {
   certificate: Certificate;
   token: Token;
+  /** The administrator lets logins last, and this token's still does: no PIN is to be asked. */
+  unlocked?: true;
 }
 
 export interface GrantRequest {
@@ -51,7 +53,10 @@ export interface GrantRequest {
 export interface ChooseRequest {
   kind: "choose";
   asker: Asker;
+  /** Non-empty, usable ones only. */
   choices: Choice[];
+  /** `id` of the certificate that the person chose for this asker before, if it is among them. */
+  preferred?: string;
 }
 
 export interface SignRequest {
@@ -62,11 +67,17 @@ export interface SignRequest {
   blind: boolean;
   /** Non-empty; one only where the page named the certificate. */
   choices: Choice[];
+  /** `id` of the certificate that the person chose for this asker before, if it is among them. */
+  preferred?: string;
   /** SHA-256 (hex) over the items' hashes in order: what the answer must repeat. */
   binding: string;
 }
 
-/** How an attempt to unlock the token with an answer ended. On a refusal the person may answer again. */
+/**
+ * How an attempt to unlock the token with an answer ended. Where `again`, the person may answer again. After
+ * `pin_final_try` (nothing was tried yet), and while a token's state is `pin_final_try`, the next answer must carry
+ * `finalTry`: the person has been told that one more wrong PIN may lock the token, and wants it.
+ */
 export type Unlocked =
   | { ok: true }
   | { ok: false; code: ErrorCode; message: string; triesLeft?: TriesLeft; again: boolean };
@@ -91,6 +102,8 @@ export type ConsentReply =
     pin?: string;
     /** {@linkcode SignRequest.binding} of what was shown; for `sign`. */
     binding?: string;
+    /** The person has confirmed that this may be the last try before the token locks. */
+    finalTry?: true;
   };
 
 /** `waiting` is a heartbeat; `ended` says that nothing is asked any more, and why (null: it was answered). */

@@ -18,6 +18,7 @@ export const LIMITS = {
   documentSize: 64 * 1024 * 1024 * 1024,
   openDocuments: 16,
   connections: 64,
+  connectionsPerOrigin: 16,
   requestsInFlight: 256,
 } as const;
 

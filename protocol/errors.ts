@@ -42,6 +42,9 @@ export const ERRORS = {
 
   // The PIN
   pin_incorrect: entry("The PIN is wrong."),
+  pin_final_try: entry(
+    "This may be the last try: one more wrong PIN can lock the token. Confirm it to go on.",
+  ),
   pin_locked: entry("The PIN is locked. The token's issuer can unlock it."),
   pin_expired: entry("The PIN has expired. Change it with the token's own tool."),
   pin_not_set: entry("The token has no PIN yet. Set one with the token's own tool."),

@@ -66,11 +66,11 @@ const Problem = z.object({
 const purpose = z.string().max(200).optional().describe(
   "What the signature is for, in the person's language; shown in the consent window as the site's own words",
 );
-const signing = {
-  certificate: fingerprint.optional().describe("Which certificate; without it the person chooses"),
-  hash: HashAlgorithm.default("SHA-256"),
-  purpose,
-};
+const hash = HashAlgorithm.default("SHA-256");
+const certificate = fingerprint.optional().describe(
+  "Which certificate; without it the person chooses",
+);
+const signing = { certificate, hash, purpose };
 const signed = {
   certificate: base64.describe("The signer's certificate, DER, Base64"),
   algorithm: z.string().describe("JWA name: RS256, PS256, ES256, …"),
@@ -201,6 +201,7 @@ export const METHODS = {
       name: z.string().min(1).max(255).describe("File name, as shown to the person"),
       mediaType: z.string().max(127).default("application/octet-stream"),
       size: z.int().min(0).max(LIMITS.documentSize).describe("Bytes"),
+      hash: hash.describe("With which it will be signed: bytes are hashed as they arrive"),
     }),
     result: z.object({
       document: z.int().describe("Handle, valid in this connection"),
@@ -222,7 +223,12 @@ export const METHODS = {
   "sign.document": {
     summary: "Signs an open document, whatever its kind, as detached CAdES (EN 319 122-1, B-B).",
     scope: "sign",
-    params: z.object({ document: z.int(), format: z.enum(["cades"]).default("cades"), ...signing }),
+    params: z.object({
+      document: z.int(),
+      format: z.enum(["cades"]).default("cades"),
+      certificate,
+      purpose,
+    }),
     result: z.object({
       signature: base64.describe("CMS SignedData, DER"),
       digest: base64.describe("The document's digest"),

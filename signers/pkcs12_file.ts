@@ -174,7 +174,9 @@ function readPfx(file: Uint8Array): { authSafe: Uint8Array; mac?: Asn1Node } {
   const content = new Fields(pfx.take(Tag.SEQUENCE), "the authenticated safe");
   if (readOid(content.take(Tag.OID)) !== DATA) throw unsupported("a public key");
   const authSafe = readOctetString(only(content.take(0xa0), "The authenticated safe"));
-  return { authSafe, mac: pfx.maybe(Tag.SEQUENCE) };
+  const mac = pfx.maybe(Tag.SEQUENCE);
+  pfx.end();
+  return { authSafe, mac };
 }
 
 /** MacData (RFC 7292 §4): an HMAC over the authenticated safe. */

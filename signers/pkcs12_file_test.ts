@@ -119,7 +119,11 @@ Deno.test("readPkcs12: damaged files and absurd iteration counts end soon with o
       const damaged = file.slice();
       damaged[at] ^= 0xff;
       for (const bytes of [damaged, file.slice(0, at)]) {
-        await assert.rejects(readPkcs12(bytes, password), SignerError);
+        await readPkcs12(bytes, password).then(
+          // Bits without a meaning, such as the parameters of SHA-256, may differ.
+          (contents) => assert.deepEqual(contents, { keys: [key], certificates: [certificate] }),
+          (error) => assert.ok(error instanceof SignerError),
+        );
         await publicCertificates(bytes).catch((error) => assert.ok(error instanceof SignerError));
       }
     }

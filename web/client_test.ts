@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { type Client, connect, DsignClientError } from "./client.ts";
+
+type Message = { id?: number; method: string; params: Record<string, unknown> };
+
+/** What the fake signer program does with one message. */
+type Script = (message: Message, socket: WebSocket) => void;
+
+interface Fake {
+  port: number;
+  binary: Uint8Array[];
+  text: Message[];
+  /** Resolves when a message of this method has arrived. */
+  arrived(method: string): Promise<Message>;
+}
+
+/** Runs `test` against a signer program that behaves as told, over a real socket. */
+async function withFake(
+  options: { status?: unknown; script?: Script; onChunk?: (fake: Fake, socket: WebSocket) => void },
+  test: (fake: Fake) => Promise<void>,
+): Promise<void> {
+  const sockets: WebSocket[] = [];
+  const waiting: { method: string; resolve: (message: Message) => void }[] = [];
+  const fake: Fake = {
+    port: 0,
+    binary: [],
+    text: [],
+    arrived: (method) => {
+      const message = fake.text.find((each) => each.method === method);
+      return message
+        ? Promise.resolve(message)
+        : new Promise((resolve) => waiting.push({ method, resolve }));
+    },
+  };
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+    if (new URL(request.url).pathname === "/status") {
+      return Response.json(options.status ?? { name: "dsign", version: "0.1.0", protocol: 1 });
+    }
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.binaryType = "arraybuffer";
+    sockets.push(socket);
+    socket.onmessage = ({ data }) => {
+      if (data instanceof ArrayBuffer) {
+        fake.binary.push(new Uint8Array(data));
+        options.onChunk?.(fake, socket);
+        return;
+      }
+      const message = JSON.parse(data) as Message;
+      fake.text.push(message);
+      for (const each of waiting) if (each.method === message.method) each.resolve(message);
+      options.script?.(message, socket);
+    };
+    return response;
+  });
+  fake.port = server.addr.port;
+  try {
+    await test(fake);
+  } finally {
+    for (const socket of sockets) socket.close();
+    await server.shutdown();
+  }
+}
+
+const reply = (socket: WebSocket, id: number | undefined, result: unknown) =>
+  socket.send(JSON.stringify({ jsonrpc: "2.0", id, result }));
+const refuse = (socket: WebSocket, id: number | null | undefined, code: string, more = {}) =>
+  socket.send(JSON.stringify({
+    jsonrpc: "2.0",
+    id,
+    error: { code: -32000, message: `said ${code}`, data: { code, retryable: true, ...more } },
+  }));
+const notify = (socket: WebSocket, method: string, params: unknown) =>
+  socket.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+
+/** The code of the error that `attempt` ends with. */
+async function code(attempt: Promise<unknown>): Promise<string> {
+  const error = await attempt.then(() => assert.fail("it succeeded"), (error) => error);
+  assert.ok(error instanceof DsignClientError, String(error));
+  assert.ok(error.message.length > 0);
+  return error.code;
+}
+
+function until(client: Client, event: string): Promise<void> {
+  return new Promise((resolve) => client.addEventListener(event, () => resolve(), { once: true }));
+}
+
+async function unusedPort(): Promise<number> {
+  const server = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = server.addr;
+  server.close();
+  return await Promise.resolve(port);
+}
+
+Deno.test("connect says not_installed where nothing listens", async () => {
+  assert.equal(await code(connect({ ports: [await unusedPort()] })), "not_installed");
+});
+
+Deno.test("connect passes by a port where something else answers", async () => {
+  await withFake({ status: { name: "something else" } }, async (stranger) => {
+    assert.equal(await code(connect({ ports: [stranger.port] })), "not_installed");
+    await withFake({}, async (fake) => {
+      const client = await connect({ ports: [await unusedPort(), stranger.port, fake.port] });
+      assert.equal(client.status.version, "0.1.0");
+      client.close();
+    });
+  });
+});
+
+Deno.test("connect says outdated in both directions, and whose fault it is", async () => {
+  for (const [protocol, words] of [[0, /newest version/], [2, /site/]] as const) {
+    await withFake({ status: { name: "dsign", version: "9", protocol } }, async (fake) => {
+      await assert.rejects(
+        connect({ ports: [fake.port] }),
+        (error) =>
+          error instanceof DsignClientError && error.code === "outdated" &&
+          words.test(error.message),
+      );
+    });
+  }
+});
+
+Deno.test("connect can be given up", async () => {
+  await withFake({}, async (fake) => {
+    assert.equal(
+      await code(connect({ ports: [fake.port], signal: AbortSignal.abort() })),
+      "request_cancelled",
+    );
+  });
+});
+
+Deno.test("calls are matched with their answers in any order", async () => {
+  const held: Message[] = [];
+  const script: Script = (message, socket) => {
+    held.push(message);
+    if (held.length === 3) {
+      for (const each of held.toReversed()) reply(socket, each.id, { name: `call ${each.id}` });
+    }
+  };
+  await withFake({ script }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const results = await Promise.all([1, 2, 3].map(() => client.call("agent.info", {})));
+    assert.deepEqual(results.map((each) => String(each.name)), ["call 1", "call 2", "call 3"]);
+    client.close();
+  });
+});
+
+Deno.test("an error carries its code, sentence, retryable and tries left", async () => {
+  const script: Script = ({ id }, socket) =>
+    refuse(socket, id, "pin_incorrect", { triesLeft: "final" });
+  await withFake({ script }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const error = await client.call("token.list", {}).catch((error) => error);
+    assert.ok(error instanceof DsignClientError);
+    assert.deepEqual(
+      [error.code, error.message, error.retryable, error.triesLeft],
+      ["pin_incorrect", "said pin_incorrect", true, "final"],
+    );
+    client.close();
+  });
+});
+
+Deno.test("aborting a call tells the signer program and rejects at once", async () => {
+  await withFake({}, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const abort = new AbortController();
+    const call = client.call("certificate.choose", {}, { signal: abort.signal });
+    await fake.arrived("certificate.choose");
+    abort.abort();
+    assert.equal(await code(call), "request_cancelled");
+    assert.deepEqual((await fake.arrived("$/cancelRequest")).params, { id: 1 });
+    client.close();
+  });
+});
+
+Deno.test("progress and token changes reach the page", async () => {
+  const script: Script = ({ id }, socket) => {
+    notify(socket, "token.changed", {});
+    notify(socket, "request.progress", { id, phase: "waiting_for_person" });
+    notify(socket, "request.progress", { id: 99, phase: "signing" });
+    notify(socket, "something.new", {});
+    reply(socket, id, {});
+  };
+  await withFake({ script }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const changed = until(client, "tokenchanged");
+    const seen: unknown[] = [];
+    await client.call("token.list", {}, { onProgress: (progress) => seen.push(progress) });
+    await changed;
+    assert.deepEqual(seen, [{ phase: "waiting_for_person" }]);
+    client.close();
+  });
+});
+
+Deno.test("a lost connection ends every call, and later ones", async () => {
+  await withFake({ script: (_, socket) => socket.close() }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const gone = until(client, "disconnect");
+    assert.equal(await code(client.call("agent.info", {})), "connection_lost");
+    await gone;
+    assert.equal(await code(client.call("agent.info", {})), "connection_lost");
+  });
+});
+
+Deno.test("a document goes in pieces and never beyond the window", async () => {
+  const chunk = 10, window = 25;
+  let received = 0, most = 0, acknowledged = 0;
+  await withFake({
+    script: ({ id, method }, socket) => {
+      if (method === "document.open") reply(socket, id, { document: 0x01020304, chunk, window });
+      if (method === "sign.document") reply(socket, id, { signature: "AA==" });
+      if (method === "document.close") reply(socket, id, {});
+    },
+    onChunk: (fake, socket) => {
+      received += fake.binary.at(-1)!.length - 4;
+      most = Math.max(most, received - acknowledged);
+      // Acknowledges late: only when the page can send no more.
+      if (received - acknowledged > window - chunk) {
+        acknowledged = received;
+        notify(socket, "document.ack", { document: 0x01020304, received });
+      }
+    },
+  }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const bytes = crypto.getRandomValues(new Uint8Array(104));
+    const seen: number[] = [];
+    await client.signDocument(new File([bytes], "order.bin"), { purpose: "Order 7" }, {
+      onProgress: (progress) => progress.phase === "sending" && seen.push(progress.done),
+    });
+    assert.ok(most <= window, `${most} bytes were under way`);
+    assert.deepEqual(fake.binary.map((each) => [...each.subarray(0, 4)]).at(0), [1, 2, 3, 4]);
+    assert.deepEqual(
+      new Uint8Array(fake.binary.flatMap((each) => [...each.subarray(4)])),
+      bytes,
+    );
+    assert.equal(seen.at(-1), 104);
+    assert.deepEqual((await fake.arrived("document.open")).params, {
+      name: "order.bin",
+      size: 104,
+    });
+    assert.deepEqual((await fake.arrived("sign.document")).params, {
+      document: 0x01020304,
+      purpose: "Order 7",
+    });
+    await fake.arrived("document.close");
+    client.close();
+  });
+});
+
+Deno.test("a document that waits for the window can be given up", async () => {
+  await withFake({
+    script: ({ id, method }, socket) =>
+      reply(socket, id, method === "document.open" ? { document: 1, chunk: 10, window: 20 } : {}),
+  }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const abort = new AbortController();
+    const signing = client.signDocument(new Blob([new Uint8Array(100)]), {}, {
+      signal: abort.signal,
+      onProgress: (progress) =>
+        progress.phase === "sending" && progress.done === 20 && abort.abort(),
+    });
+    assert.equal(await code(signing), "request_cancelled");
+    await fake.arrived("document.close");
+    client.close();
+  });
+});
+
+Deno.test("a refused piece ends the connection with the reason", async () => {
+  await withFake({
+    script: ({ id, method }, socket) =>
+      method === "document.open" && reply(socket, id, { document: 1, chunk: 10, window: 20 }),
+    onChunk: (_, socket) => refuse(socket, null, "too_large"),
+  }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    assert.equal(await code(client.signDocument(new Blob([new Uint8Array(100)]))), "too_large");
+  });
+});

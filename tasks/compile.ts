@@ -1,0 +1,171 @@
+/**
+ * `deno task compile [--target T]`: makes `dist/dsign`, the whole product as one file.
+ *
+ * `deno compile` does it where its base program (denort) can be fetched. Where it cannot, the same command is built for
+ * this machine as a self-extracting executable: a POSIX shell header (tasks/launcher.sh) before a gzip-compressed tar
+ * of this very Deno runtime, the bundled code and the pages.
+ */
+import { createHash } from "node:crypto";
+import { parseArgs } from "node:util";
+
+/**
+ * What the product may do at most. Each role gives up what it does not need as its first act (main.ts). Drivers,
+ * documents, browsers and pinentry programs lie wherever the person put them, so these cannot be narrowed by path.
+ */
+export const PERMISSIONS: readonly string[] = [
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-run",
+  "--allow-ffi",
+  "--allow-sys",
+  "--allow-net=127.0.0.1,[::1],localhost",
+];
+
+const OUTPUT = "dist/dsign";
+const PAGES = "dist/web";
+
+/** Runs this Deno; its output is for people. */
+async function deno(...args: string[]): Promise<{ success: boolean; output: string }> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  return { success, output: new TextDecoder().decode(stderr) };
+}
+
+async function must(...args: string[]): Promise<void> {
+  const { success, output } = await deno(...args);
+  if (!success) throw new Error(`deno ${args[0]} failed:\n${output}`);
+}
+
+/** Names of all files below `folder`, sorted, relative to it. */
+async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(`${folder}/${prefix}`)) {
+    if (isDirectory) files.push(...await filesBelow(folder, `${prefix}${name}/`));
+    else files.push(prefix + name);
+  }
+  return files.sort();
+}
+
+/** A ustar header (POSIX.1-2017 pax, "ustar Interchange Format"); owner and time are left at zero. */
+function tarHeader(name: string, size: number, mode: number): Uint8Array {
+  if (name.length > 100) throw new Error(`The name is too long for a ustar header: ${name}`);
+  const header = new Uint8Array(512);
+  const put = (offset: number, text: string) => header.set(new TextEncoder().encode(text), offset);
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, "0");
+  put(0, name);
+  put(100, octal(mode, 7));
+  put(108, octal(0, 7));
+  put(116, octal(0, 7));
+  put(124, octal(size, 11));
+  put(136, octal(0, 11));
+  put(148, " ".repeat(8));
+  put(156, "0");
+  put(257, "ustar\x0000");
+  put(148, `${octal(header.reduce((sum, byte) => sum + byte, 0), 6)}\0 `);
+  return header;
+}
+
+interface File {
+  name: string;
+  mode: number;
+  bytes: Uint8Array;
+}
+
+/** The same files give the same bytes. */
+async function tarGzip(files: File[]): Promise<Uint8Array> {
+  const tar = new Blob([
+    ...files.flatMap(({ name, mode, bytes }) => [
+      tarHeader(name, bytes.length, mode),
+      bytes,
+      new Uint8Array((512 - bytes.length % 512) % 512),
+    ]),
+    new Uint8Array(1024),
+  ] as BlobPart[]);
+  return await new Response(tar.stream().pipeThrough(new CompressionStream("gzip"))).bytes();
+}
+
+async function selfExtracting(version: string): Promise<void> {
+  const bundle = await Deno.makeTempFile({ suffix: ".mjs" });
+  try {
+    await must("bundle", "--platform", "deno", "-o", bundle, "main.ts");
+    const payload = await tarGzip([
+      { name: "main.mjs", mode: 0o600, bytes: await Deno.readFile(bundle) },
+      ...await Promise.all((await filesBelow(PAGES)).map(async (name) => ({
+        name: `${PAGES}/${name}`,
+        mode: 0o600,
+        bytes: await Deno.readFile(`${PAGES}/${name}`),
+      }))),
+      { name: "dsign", mode: 0o700, bytes: await Deno.readFile(Deno.execPath()) },
+    ]);
+    const values: Record<string, string> = {
+      VERSION: version,
+      PLATFORM: Deno.build.target,
+      ID: createHash("sha256").update(payload).digest("hex"),
+      PERMISSIONS: PERMISSIONS.map((flag) => `'${flag}'`).join(" "),
+      // one more than the header's length, which is the same for every number of five digits
+      OFFSET: "00000",
+    };
+    const template = await Deno.readTextFile(new URL("launcher.sh", import.meta.url));
+    const fill = () => template.replaceAll(/@([A-Z]+)@/g, (_, name) => values[name]!);
+    values.OFFSET = String(new TextEncoder().encode(fill()).length + 1).padStart(5, "0");
+    const file = new Blob([fill(), payload as BlobPart]);
+    await Deno.writeFile(`${OUTPUT}.new`, file.stream(), { mode: 0o755 });
+    await Deno.rename(`${OUTPUT}.new`, OUTPUT);
+  } finally {
+    await Deno.remove(bundle);
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const { target } = parseArgs({ args, options: { target: { type: "string" } } }).values;
+  const { version } = JSON.parse(await Deno.readTextFile("deno.json"));
+  await must("run", "-A", "tasks/build.ts");
+
+  const { success, output } = await deno(
+    "compile",
+    "--no-check",
+    "--no-prompt",
+    ...PERMISSIONS,
+    ...(target === undefined ? [] : ["--target", target]),
+    "--include",
+    PAGES,
+    "-o",
+    OUTPUT,
+    "main.ts",
+  );
+  if (success) {
+    console.error(`Made ${OUTPUT} by deno compile.`);
+    return 0;
+  }
+  if (!/denort|Setting up base binary/.test(output)) {
+    console.error(output);
+    return 1;
+  }
+  if (target !== undefined && target !== Deno.build.target) {
+    console.error(`The base program for ${target} (denort) cannot be fetched from this machine.`);
+    return 1;
+  }
+  if (Deno.build.os === "windows") {
+    console.error("The base program (denort) cannot be fetched from this machine.");
+    return 1;
+  }
+  console.error(
+    "The base program (denort) cannot be fetched from this machine: " +
+      "building a self-extracting executable instead.",
+  );
+  await selfExtracting(version);
+  const { size } = await Deno.stat(OUTPUT);
+  console.error(`Made ${OUTPUT} (${Math.round(size / 1e6)} MB) for ${Deno.build.target}.`);
+  return 0;
+}
+
+if (import.meta.main) {
+  Deno.chdir(new URL("..", import.meta.url));
+  Deno.exit(await main(Deno.args));
+}

@@ -1,0 +1,73 @@
+#!/bin/sh
+# dsign @VERSION@ for @PLATFORM@, as one file: this script, then a gzip-compressed tar of the program.
+# The first start unpacks it into the user's cache; every start then runs it from there. To look inside:
+#   tail -c +@OFFSET@ dsign | gzip -dc | tar -tvf -
+set -eu
+umask 077
+unset CDPATH
+
+fail() {
+	printf 'dsign: %s\n' "$1" >&2
+	exit 1
+}
+
+uid=$(id -u)
+
+# Whether a folder is a real one and this user's own.
+owned() {
+	[ -d "$1" ] && [ ! -L "$1" ] || return 1
+	ls=$(ls -ldn "$1") || return 1
+	# the fields of ls -l: mode, links, owner
+	# shellcheck disable=SC2086
+	set -f && set -- $ls && set +f
+	[ "$3" = "$uid" ] || return 1
+	mode=$1
+}
+
+# A program is started only out of a folder that nobody else can have filled or can change.
+private() {
+	owned "$1" || return 1
+	case $mode in drwx------*) ;; *) return 1 ;; esac
+}
+
+# The user's cache, or where there is no home of this user's own (a service, or root by sudo), the system's place for
+# temporary files, in which others can plant things: private() looks.
+case ${XDG_CACHE_HOME:-} in
+/*) cache=$XDG_CACHE_HOME ;;
+*) cache=${HOME:-}/.cache ;;
+esac
+case $cache in
+/.cache) base= ;;
+*) base=$cache/dsign ;;
+esac
+if [ -n "$base" ] && mkdir -p "$cache" 2>/dev/null && owned "$cache" && [ -w "$cache" ]; then
+	mkdir "$base" 2>/dev/null || :
+else
+	base=${TMPDIR:-/tmp}/dsign-$uid
+	mkdir "$base" 2>/dev/null || :
+fi
+private "$base" ||
+	fail "$base is not a private folder of yours, so nothing is started from it. Remove it, or set XDG_CACHE_HOME."
+
+dir=$base/@ID@
+if [ ! -d "$dir" ]; then
+	[ -r "$0" ] || fail "cannot read itself as $0. Start it by its path."
+	new=$(mktemp -d "$base/new.XXXXXX") || fail "cannot write to $base."
+	trap 'rm -rf "$new"' EXIT
+	trap 'exit 1' HUP INT TERM
+	# "whole" appears only where gzip found the length and the checksum right
+	(tail -c +@OFFSET@ "$0" | gzip -dc && : >"$new/whole") | tar -xof - -C "$new" ||
+		fail "cannot unpack into $base. Is the disk full, or this file damaged?"
+	[ -f "$new/whole" ] || fail "this file is damaged. Get it again."
+	# where another start was quicker, the folder lands inside that one's, to be removed
+	mv "$new" "$dir" && rm -rf "$dir/${new##*/}"
+	trap - EXIT HUP INT TERM
+fi
+private "$dir" || fail "$dir is not a private folder of yours, so nothing is started from it. Remove it."
+
+# the runtime's own cache: compiled code, so that later starts are quick
+DENO_DIR=$dir/deno
+DENO_NO_UPDATE_CHECK=1
+DENO_NO_PACKAGE_JSON=1
+export DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PACKAGE_JSON
+exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt @PERMISSIONS@ "$dir/main.mjs" "$@"

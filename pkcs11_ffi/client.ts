@@ -17,14 +17,15 @@
  */
 import { type Answer, type ChildOptions, DriverChild } from "./child.ts";
 import { Pkcs11Error } from "./error.ts";
-import type {
-  CertificateObject,
-  KeyInfo,
-  KeySelector,
-  ModuleInfo,
-  Request,
-  SignRequest,
-  TokenInfo,
+import {
+  type CertificateObject,
+  type KeyInfo,
+  type KeySelector,
+  MAX_MESSAGE,
+  type ModuleInfo,
+  type Request,
+  type SignRequest,
+  type TokenInfo,
 } from "./messages.ts";
 
 export type { CertificateObject, KeyInfo, KeySelector, ModuleInfo, SignRequest, TokenInfo };
@@ -345,6 +346,7 @@ export class Pkcs11Key {
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { pin, signal } = options;
     try {
+      if (request.data.length > MAX_MESSAGE) throw new Pkcs11Error("input_invalid");
       const { share, key } = this.#leastBusy();
       const { scheme, hash, input, data } = request;
       const header: Request = { op: "sign", session: share.session, key, scheme, hash, input };

@@ -16,6 +16,7 @@ export interface TokenInfo {
   /** Only for display: slot numbers change when tokens are plugged in and out. */
   slotId: number;
   slotDescription: string;
+  slotManufacturer: string;
   /** Often empty on real tokens. */
   label: string;
   manufacturer: string;
@@ -139,6 +140,9 @@ export interface Frame<T> {
   header: T;
   blob: Uint8Array<ArrayBuffer>;
 }
+
+/** Longest message that can be given whole to the token, in bytes; of a longer one, the digest. */
+export const MAX_MESSAGE = 1024 * 1024;
 
 /** Longest body of a frame, in bytes. */
 export const MAX_FRAME = 4 * 1024 * 1024;

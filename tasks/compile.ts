@@ -71,7 +71,8 @@ function tarHeader(name: string, size: number, mode: number): Uint8Array {
   return header;
 }
 
-interface File {
+/** A file of the payload. */
+export interface File {
   name: string;
   mode: number;
   bytes: Uint8Array;
@@ -90,11 +91,34 @@ async function tarGzip(files: File[]): Promise<Uint8Array> {
   return await new Response(tar.stream().pipeThrough(new CompressionStream("gzip"))).bytes();
 }
 
-async function selfExtracting(version: string): Promise<void> {
+/**
+ * Puts the launcher before the files. At a start it runs `dsign`, the runtime, on `main.mjs`.
+ *
+ * @returns the executable's bytes; the same for the same input
+ */
+export async function selfExtracting(files: File[], version: string): Promise<Uint8Array> {
+  const payload = await tarGzip(files);
+  const values: Record<string, string> = {
+    VERSION: version,
+    PLATFORM: Deno.build.target,
+    ID: createHash("sha256").update(payload).digest("hex"),
+    PERMISSIONS: PERMISSIONS.map((flag) => `'${flag}'`).join(" "),
+    // where the payload starts, counted from 1; with leading zeros, so that the header's length is known before
+    OFFSET: "00000",
+  };
+  const template = await Deno.readTextFile(new URL("launcher.sh", import.meta.url));
+  const header = () =>
+    new TextEncoder().encode(template.replaceAll(/@([A-Z]+)@/g, (_, name) => values[name]!));
+  values.OFFSET = String(header().length + 1).padStart(5, "0");
+  return await new Blob([header(), payload] as BlobPart[]).bytes();
+}
+
+/** The runtime, the code and the pages, laid out as main.ts and `deno compile` have them. */
+async function payloadFiles(): Promise<File[]> {
   const bundle = await Deno.makeTempFile({ suffix: ".mjs" });
   try {
     await must("bundle", "--platform", "deno", "-o", bundle, "main.ts");
-    const payload = await tarGzip([
+    return [
       { name: "main.mjs", mode: 0o600, bytes: await Deno.readFile(bundle) },
       ...await Promise.all((await filesBelow(PAGES)).map(async (name) => ({
         name: `${PAGES}/${name}`,
@@ -102,21 +126,7 @@ async function selfExtracting(version: string): Promise<void> {
         bytes: await Deno.readFile(`${PAGES}/${name}`),
       }))),
       { name: "dsign", mode: 0o700, bytes: await Deno.readFile(Deno.execPath()) },
-    ]);
-    const values: Record<string, string> = {
-      VERSION: version,
-      PLATFORM: Deno.build.target,
-      ID: createHash("sha256").update(payload).digest("hex"),
-      PERMISSIONS: PERMISSIONS.map((flag) => `'${flag}'`).join(" "),
-      // one more than the header's length, which is the same for every number of five digits
-      OFFSET: "00000",
-    };
-    const template = await Deno.readTextFile(new URL("launcher.sh", import.meta.url));
-    const fill = () => template.replaceAll(/@([A-Z]+)@/g, (_, name) => values[name]!);
-    values.OFFSET = String(new TextEncoder().encode(fill()).length + 1).padStart(5, "0");
-    const file = new Blob([fill(), payload as BlobPart]);
-    await Deno.writeFile(`${OUTPUT}.new`, file.stream(), { mode: 0o755 });
-    await Deno.rename(`${OUTPUT}.new`, OUTPUT);
+    ];
   } finally {
     await Deno.remove(bundle);
   }
@@ -159,9 +169,11 @@ async function main(args: string[]): Promise<number> {
     "The base program (denort) cannot be fetched from this machine: " +
       "building a self-extracting executable instead.",
   );
-  await selfExtracting(version);
-  const { size } = await Deno.stat(OUTPUT);
-  console.error(`Made ${OUTPUT} (${Math.round(size / 1e6)} MB) for ${Deno.build.target}.`);
+  const executable = await selfExtracting(await payloadFiles(), version);
+  await Deno.writeFile(`${OUTPUT}.new`, executable, { mode: 0o755 });
+  await Deno.rename(`${OUTPUT}.new`, OUTPUT);
+  const megabytes = Math.round(executable.length / 1e6);
+  console.error(`Made ${OUTPUT} (${megabytes} MB) for ${Deno.build.target}.`);
   return 0;
 }
 

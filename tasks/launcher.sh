@@ -32,20 +32,17 @@ private() {
 
 # The user's cache, or where there is no home of this user's own (a service, or root by sudo), the system's place for
 # temporary files, in which others can plant things: private() looks.
+cache=
 case ${XDG_CACHE_HOME:-} in
 /*) cache=$XDG_CACHE_HOME ;;
-*) cache=${HOME:-}/.cache ;;
+*) case ${HOME:-} in /?*) if [ -d "$HOME" ]; then cache=$HOME/.cache; fi ;; esac ;;
 esac
-case $cache in
-/.cache) base= ;;
-*) base=$cache/dsign ;;
-esac
-if [ -n "$base" ] && mkdir -p "$cache" 2>/dev/null && owned "$cache" && [ -w "$cache" ]; then
-	mkdir "$base" 2>/dev/null || :
+if [ -n "$cache" ] && mkdir -p "$cache" 2>/dev/null && owned "$cache" && [ -w "$cache" ]; then
+	base=$cache/dsign
 else
 	base=${TMPDIR:-/tmp}/dsign-$uid
-	mkdir "$base" 2>/dev/null || :
 fi
+mkdir "$base" 2>/dev/null || :
 private "$base" ||
 	fail "$base is not a private folder of yours, so nothing is started from it. Remove it, or set XDG_CACHE_HOME."
 

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { selfExtracting } from "./compile.ts";
+
+/** A stand-in for the runtime: says how it was started. */
+const RUNTIME = `#!/bin/sh
+printf '%s\\n' "$0" "$@"
+`;
+
+const FILES = [
+  { name: "main.mjs", mode: 0o600, bytes: new TextEncoder().encode("// code") },
+  { name: "dist/web/page.html", mode: 0o600, bytes: new Uint8Array(600).fill(32) },
+  { name: "dsign", mode: 0o700, bytes: new TextEncoder().encode(RUNTIME) },
+];
+
+interface Outcome {
+  code: number;
+  lines: string[];
+  stderr: string;
+}
+
+/** Gives the test an executable of its own, a folder, and a way to start it with nothing but `env`. */
+async function withExecutable(
+  test: (
+    folder: string,
+    start: (env: Record<string, string>, ...args: string[]) => Promise<Outcome>,
+    path: string,
+  ) => Promise<void>,
+) {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/dsign`;
+  try {
+    await Deno.writeFile(path, await selfExtracting(FILES, "1.2.3"), { mode: 0o755 });
+    await test(folder, async (env, ...args) => {
+      const { code, stdout, stderr } = await new Deno.Command(path, {
+        args,
+        clearEnv: true,
+        env: { PATH: "/usr/bin:/bin", TMPDIR: folder, ...env },
+      }).output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      return { code, lines: text(stdout).trimEnd().split("\n"), stderr: text(stderr) };
+    }, path);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const unix = { ignore: Deno.build.os === "windows" };
+const root = { ignore: Deno.build.os === "windows" || Deno.uid() !== 0 };
+
+Deno.test(
+  "the self-extracting form unpacks once, privately, and passes arguments on",
+  unix,
+  async () => {
+    await withExecutable(async (folder, start) => {
+      const { code, lines, stderr } = await start(
+        { HOME: folder },
+        "sign",
+        "a file.pdf",
+        "$(id)",
+        "",
+      );
+      assert.equal(code, 0, stderr);
+      const dir = lines[0]!.replace(/\/dsign$/, "");
+      assert.match(dir, new RegExp(`^${folder}/\\.cache/dsign/[0-9a-f]{64}$`));
+      assert.deepEqual(lines.slice(lines.indexOf(`${dir}/main.mjs`) + 1), [
+        "sign",
+        "a file.pdf",
+        "$(id)",
+      ]);
+      for (const each of [`${folder}/.cache/dsign`, dir]) {
+        assert.equal((await Deno.stat(each)).mode! & 0o777, 0o700);
+      }
+      const before = await Deno.stat(`${dir}/dsign`);
+      assert.equal((await start({ HOME: folder })).code, 0);
+      assert.equal((await Deno.stat(`${dir}/dsign`)).ino, before.ino);
+      const entries = await Array.fromAsync(Deno.readDir(`${folder}/.cache/dsign`));
+      assert.equal(entries.length, 1, "nothing of the unpacking is left");
+    });
+  },
+);
+
+Deno.test("XDG_CACHE_HOME is used; without a home the temporary folder is", unix, async () => {
+  await withExecutable(async (folder, start) => {
+    const xdg = await start({ HOME: folder, XDG_CACHE_HOME: `${folder}/xdg` });
+    assert.match(xdg.lines[0]!, new RegExp(`^${folder}/xdg/dsign/`));
+    for (
+      const env of [{}, { HOME: "" }, { HOME: "/" }, { HOME: "/nonexistent/home" }, {
+        XDG_CACHE_HOME: "relative",
+      }] as Record<string, string>[]
+    ) {
+      const { code, lines, stderr } = await start(env);
+      assert.equal(code, 0, stderr);
+      assert.match(lines[0]!, new RegExp(`^${folder}/dsign-${Deno.uid()}/`));
+    }
+  });
+});
+
+Deno.test("a folder that others can write to, or a link, is not started from", unix, async () => {
+  await withExecutable(async (folder, start) => {
+    const { lines } = await start({ HOME: folder });
+    const dir = lines[0]!.replace(/\/dsign$/, "");
+    const refused = async (env: Record<string, string> = { HOME: folder }) => {
+      const { code, stderr } = await start(env);
+      assert.equal(code, 1);
+      assert.match(stderr, /not a private folder of yours/);
+    };
+    await Deno.chmod(dir, 0o770);
+    await refused();
+    await Deno.chmod(dir, 0o700);
+    await Deno.chmod(`${folder}/.cache/dsign`, 0o755);
+    await refused();
+    await Deno.chmod(`${folder}/.cache/dsign`, 0o700);
+    assert.equal((await start({ HOME: folder })).code, 0);
+
+    await Deno.symlink(`${folder}/.cache/dsign`, `${folder}/dsign-${Deno.uid()}`);
+    await refused({});
+  });
+});
+
+Deno.test("another user's folder is not started from (optional: needs root)", root, async () => {
+  await withExecutable(async (folder, start) => {
+    const planted = `${folder}/dsign-0`;
+    const { lines } = await start({});
+    const id = lines[0]!.split("/").at(-2)!;
+    await Deno.chown(planted, 65534, 65534);
+    const base = await start({});
+    assert.match(base.stderr, /not a private folder of yours/);
+    await Deno.chown(planted, 0, 0);
+    await Deno.chown(`${planted}/${id}`, 65534, 65534);
+    const inside = await start({});
+    assert.match(inside.stderr, /not a private folder of yours/);
+    assert.equal(inside.code, 1);
+
+    // a home that is another's, as sudo can leave it, is not used for root
+    const home = `${folder}/home`;
+    await Deno.mkdir(`${home}/.cache`, { recursive: true });
+    await Deno.chown(`${home}/.cache`, 65534, 65534);
+    await Deno.chown(`${planted}/${id}`, 0, 0);
+    assert.match((await start({ HOME: home })).lines[0]!, new RegExp(`^${planted}/`));
+  });
+});
+
+Deno.test("a damaged or cut file says so and leaves nothing behind", unix, async () => {
+  await withExecutable(async (folder, start, path) => {
+    const whole = await Deno.readFile(path);
+    for (const damage of ["cut", "changed"]) {
+      const bytes = damage === "cut" ? whole.slice(0, -9) : whole.slice();
+      if (damage === "changed") bytes[bytes.length - 6]! ^= 1; // in gzip's checksum
+      await Deno.writeFile(path, bytes, { mode: 0o755 });
+      const { code, stderr } = await start({ HOME: folder });
+      assert.equal(code, 1, damage);
+      assert.match(stderr, /damaged/);
+      assert.deepEqual(await Array.fromAsync(Deno.readDir(`${folder}/.cache/dsign`)), []);
+    }
+  });
+});
+
+Deno.test("starts at the same time do not disturb one another", unix, async () => {
+  await withExecutable(async (folder, start) => {
+    const all = await Promise.all(Array.from({ length: 8 }, () => start({ HOME: folder })));
+    assert.deepEqual(all.map(({ code }) => code), Array(8).fill(0), all[0]!.stderr);
+    const dir = all[0]!.lines[0]!.replace(/\/dsign$/, "");
+    const names = (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name).sort();
+    assert.deepEqual(names, ["dist", "dsign", "main.mjs", "whole"]);
+  });
+});
+
+Deno.test("the same files make the same executable", async () => {
+  assert.deepEqual(await selfExtracting(FILES, "1.2.3"), await selfExtracting(FILES, "1.2.3"));
+});

@@ -136,6 +136,10 @@ async function main(args: string[]): Promise<number> {
   const { target } = parseArgs({ args, options: { target: { type: "string" } } }).values;
   const { version } = JSON.parse(await Deno.readTextFile("deno.json"));
   await must("run", "-A", "tasks/build.ts");
+  // deno compile replaces only what it made itself
+  await Deno.remove(OUTPUT).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
 
   const { success, output } = await deno(
     "compile",
@@ -170,8 +174,7 @@ async function main(args: string[]): Promise<number> {
       "building a self-extracting executable instead.",
   );
   const executable = await selfExtracting(await payloadFiles(), version);
-  await Deno.writeFile(`${OUTPUT}.new`, executable, { mode: 0o755 });
-  await Deno.rename(`${OUTPUT}.new`, OUTPUT);
+  await Deno.writeFile(OUTPUT, executable, { mode: 0o755 });
   const megabytes = Math.round(executable.length / 1e6);
   console.error(`Made ${OUTPUT} (${megabytes} MB) for ${Deno.build.target}.`);
   return 0;

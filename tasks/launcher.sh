@@ -57,7 +57,7 @@ if [ ! -d "$dir" ]; then
 		fail "cannot unpack into $base. Is the disk full, or this file damaged?"
 	[ -f "$new/whole" ] || fail "this file is damaged. Get it again."
 	# where another start was quicker, the folder lands inside that one's, to be removed
-	mv "$new" "$dir" && rm -rf "$dir/${new##*/}"
+	mv "$new" "$dir" && rm -rf "${dir:?}/${new##*/}"
 	trap - EXIT HUP INT TERM
 fi
 private "$dir" || fail "$dir is not a private folder of yours, so nothing is started from it. Remove it."

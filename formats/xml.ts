@@ -75,7 +75,7 @@ const TAG =
 const REFERENCE = /&(?:(?:amp|lt|gt|quot|apos|#([0-9]{1,7})|#x([0-9a-fA-F]{1,6}));)?/g;
 
 /**
- * Checks in one pass, before a tree is built, what the parser is lenient about: closed markup, balanced depth, one root,
+ * Checks in one pass, before a tree is built, what the parser is lenient about: closed markup, matching tags, one root,
  * only predefined entities.
  */
 function scan(text: string): void {
@@ -89,47 +89,50 @@ function scan(text: string): void {
   if (encoding !== undefined && !/^(utf-8|us-ascii)$/i.test(encoding)) {
     throw malformed(`The XML document says it is in ${encoding}; only UTF-8 is accepted.`);
   }
-  let depth = 0;
+  const open: string[] = [];
   let roots = 0;
   let at = 0;
   for (;;) {
-    const open = text.indexOf("<", at);
-    const between = text.slice(at, open < 0 ? undefined : open);
-    if (depth === 0 ? between.trim() !== "" : between.includes("]]>")) {
+    const start = text.indexOf("<", at);
+    const between = text.slice(at, start < 0 ? undefined : start);
+    if (open.length === 0 ? between.trim() !== "" : between.includes("]]>")) {
       throw malformed("There is text where XML allows none.");
     }
     checkReferences(between);
-    if (open < 0) break;
-    if (text.startsWith("<!DOCTYPE", open)) {
+    if (start < 0) break;
+    if (text.startsWith("<!DOCTYPE", start)) {
       throw new FormatError(
         "xml_forbidden",
         "The XML document has a DTD (DOCTYPE). Remove it: it can change what the document says.",
       );
     }
-    const end = endOfMarkup(text, open);
-    if (end < 0) throw malformed(`The markup at character ${open} is not well-formed XML.`);
+    const end = endOfMarkup(text, start);
+    if (end < 0) throw malformed(`The markup at character ${start} is not well-formed XML.`);
     at = end;
-    if (/^<\?xml\s/i.test(text.slice(open, open + 6)) && open > 0) {
+    if (/^<\?xml\s/i.test(text.slice(start, start + 6)) && start > 0) {
       throw malformed("The XML declaration does not stand at the beginning.");
     }
-    if (text[open + 1] === "?" || text.startsWith("<!--", open)) continue;
-    if (text[open + 1] === "!") {
-      if (depth === 0) throw malformed("There is a CDATA section outside the root element.");
+    if (text[start + 1] === "?" || text.startsWith("<!--", start)) continue;
+    if (text[start + 1] === "!") {
+      if (open.length === 0) throw malformed("There is a CDATA section outside the root element.");
       continue;
     }
-    const markup = text.slice(open, end);
+    const markup = text.slice(start, end);
     checkReferences(markup);
-    if (markup.startsWith("</")) depth--;
-    else {
-      if (depth === 0 && ++roots > 1) throw malformed("The XML document has two root elements.");
-      if (!markup.endsWith("/>")) depth++;
+    const name = /[^\s<>/]+/.exec(markup)![0];
+    if (markup.startsWith("</")) {
+      if (open.pop() !== name) throw malformed(`The end tag of "${name}" has no start tag.`);
+      continue;
     }
-    if (depth < 0) throw malformed("An end tag has no start tag.");
-    if (depth > XML_LIMITS.depth) {
+    if (open.length === 0 && ++roots > 1) {
+      throw malformed("The XML document has two root elements.");
+    }
+    if (!markup.endsWith("/>")) open.push(name);
+    if (open.length > XML_LIMITS.depth) {
       throw new FormatError("limit_exceeded", "The XML document is nested too deeply.");
     }
   }
-  if (depth > 0 || roots === 0) throw malformed("The XML document ends too early.");
+  if (open.length > 0 || roots === 0) throw malformed("The XML document ends too early.");
 }
 
 function checkReferences(text: string): void {

@@ -9,6 +9,7 @@ const REFUSED: [string, string, string][] = [
   ["only text", "hello", "xml_malformed"],
   ["unclosed", "<a><b></a>", "xml_malformed"],
   ["mismatched", "<a></b>", "xml_malformed"],
+  ["almost the same name", "<a></a;>", "xml_malformed"],
   ["two roots", "<a/><b/>", "xml_malformed"],
   ["text after the root", "<a/>x", "xml_malformed"],
   ["unquoted attribute", "<a x=1/>", "xml_malformed"],

@@ -14,12 +14,13 @@ interface Package {
 
 const DEMO: Package[] = [
   { name: "softhsm2", provides: ["softhsm2-util"] },
+  // pkcs11-tool puts the certificates onto SoftHSM's tokens
+  { name: "opensc", provides: ["pkcs11-tool"] },
   { name: "openssl", provides: ["openssl"] },
 ];
 
 const TEST: Package[] = [
   ...DEMO,
-  { name: "opensc", provides: ["pkcs11-tool"] },
   { name: "libnss3", provides: ["libsoftokn3.so", "nss/libsoftokn3.so"] },
   { name: "libnss3-tools", provides: ["certutil"] },
   { name: "opencryptoki", provides: ["pkcsslotd"] },
@@ -67,6 +68,14 @@ async function folders(): Promise<{ programs: string[]; libraries: string[] }> {
     // not a Unix: no library is found, and apt is not offered
   }
   return { programs: [...path, "/usr/sbin", "/sbin"].filter((each) => each !== ""), libraries };
+}
+
+/** Where a library lies, named relative to a library folder; null where it is not installed. */
+export async function findLibrary(name: string): Promise<string | null> {
+  for (const folder of (await folders()).libraries) {
+    if (await exists(`${folder}/${name}`)) return `${folder}/${name}`;
+  }
+  return null;
 }
 
 /** The names of those packages of `level` that are not installed. */

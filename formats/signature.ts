@@ -21,7 +21,7 @@ type CheckingKey =
 const unsupported = (message: string) => new FormatError("algorithm_unsupported", message);
 
 /** Larger numbers are refused: they make one check take seconds. */
-const MAX_RSA_BITS = 16_384;
+const MAX_RSA_BITS = 8_192;
 const MAX_EXPONENT = 1n << 64n;
 
 function prepareKey(key: PublicKey): CheckingKey {

@@ -13,7 +13,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   formats: [],
   pkcs11_ffi: [],
-  signers: ["formats/signer.ts", "protocol/csc.ts", "pkcs11_ffi/client.ts"],
+  signers: ["formats/", "protocol/csc.ts", "pkcs11_ffi/client.ts"],
   agent: ["protocol/", "formats/", "signers/"],
   otp_service: ["protocol/csc.ts", "formats/", "signers/"],
   web: ["protocol/"],

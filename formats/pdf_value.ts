@@ -1,0 +1,176 @@
+/** The objects of a PDF (ISO 32000-2 §7.3), as read from a file, with where each stood. */
+
+export class PdfName {
+  constructor(readonly value: string) {}
+}
+
+/** An indirect reference. */
+export class PdfRef {
+  constructor(readonly num: number, readonly gen: number) {}
+}
+
+export class PdfString {
+  /** `start` and `end`: where the token stood, brackets included; 0 where it was made, not read. */
+  constructor(public bytes: Uint8Array, readonly start = 0, readonly end = 0) {}
+}
+
+export class PdfArray {
+  constructor(readonly items: PdfValue[], readonly start: number, readonly end: number) {}
+}
+
+/** Where one entry of a dictionary stood. */
+export interface EntrySpan {
+  key: string;
+  keyStart: number;
+  valueStart: number;
+  valueEnd: number;
+}
+
+export class PdfDict {
+  constructor(
+    readonly entries: Map<string, PdfValue>,
+    /** In the order of the file; a key that was given twice stands here twice. */
+    readonly spans: EntrySpan[],
+    readonly start: number,
+    readonly end: number,
+  ) {}
+
+  get(key: string): PdfValue | undefined {
+    return this.entries.get(key);
+  }
+
+  /** A key given twice is read differently by different readers. */
+  get hasDuplicates(): boolean {
+    return this.spans.length !== this.entries.size;
+  }
+}
+
+export class PdfStream {
+  /** `dataStart`: where the data begin, counted as the spans of `dict` are. */
+  constructor(readonly dict: PdfDict, readonly dataStart: number) {}
+}
+
+export type PdfValue =
+  | null
+  | boolean
+  | number
+  | PdfName
+  | PdfString
+  | PdfRef
+  | PdfArray
+  | PdfDict
+  | PdfStream;
+
+/** Bytes that are already PDF syntax. */
+export class PdfRaw {
+  constructor(readonly bytes: Uint8Array) {}
+}
+
+/** What can be written: the same kinds, with plain arrays and objects for arrays and dictionaries. */
+export type PdfDraft =
+  | null
+  | boolean
+  | number
+  | PdfName
+  | PdfRef
+  | PdfString
+  | PdfRaw
+  | PdfDraft[]
+  | { [key: string]: PdfDraft | undefined };
+
+export const name = (value: string): PdfName => new PdfName(value);
+
+/** One byte a character; for syntax, which is ASCII, and for bytes carried in strings. */
+export function latin1(text: string): Uint8Array {
+  const out = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+  return out;
+}
+
+export function fromLatin1(bytes: Uint8Array): string {
+  let out = "";
+  for (let i = 0; i < bytes.length; i += 8192) {
+    out += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  }
+  return out;
+}
+
+/**
+ * A text string (ISO 32000-2 §7.9.2.2): ASCII as it is, anything else as UTF-16BE with its mark.
+ */
+export function textString(text: string): PdfString {
+  if (/^[\x20-\x7e\n\r\t]*$/.test(text)) return new PdfString(latin1(text));
+  const out = new Uint8Array(2 + 2 * text.length);
+  out[0] = 0xfe;
+  out[1] = 0xff;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    out[2 + 2 * i] = unit >> 8;
+    out[3 + 2 * i] = unit & 0xff;
+  }
+  return new PdfString(out);
+}
+
+/** Reads a text string: UTF-16 or UTF-8 with their marks, else Latin-1 for PDFDocEncoding. */
+export function textOf(value: PdfString): string {
+  const b = value.bytes;
+  if (b[0] === 0xfe && b[1] === 0xff) return new TextDecoder("utf-16be").decode(b.subarray(2));
+  if (b[0] === 0xff && b[1] === 0xfe) return new TextDecoder("utf-16le").decode(b.subarray(2));
+  if (b[0] === 0xef && b[1] === 0xbb && b[2] === 0xbf) {
+    return new TextDecoder().decode(b.subarray(3));
+  }
+  return fromLatin1(b);
+}
+
+const HEX = "0123456789abcdef";
+
+export function toHex(bytes: Uint8Array): string {
+  let out = "";
+  for (const byte of bytes) out += HEX[byte >> 4] + HEX[byte & 15];
+  return out;
+}
+
+function writeName(value: string): string {
+  return "/" + value.replace(
+    // Regular characters stand for themselves (ISO 32000-2 §7.3.5).
+    /[^\x21-\x7e]|[#()<>[\]{}/%]/g,
+    (c) => "#" + c.charCodeAt(0).toString(16).padStart(2, "0"),
+  );
+}
+
+function writeNumber(value: number): string {
+  if (!Number.isFinite(value)) throw new RangeError("a PDF number is finite");
+  // No exponents in PDF (ISO 32000-2 §7.3.3).
+  return Number.isInteger(value) ? value.toFixed(0) : value.toFixed(5).replace(/\.?0+$/, "");
+}
+
+/**
+ * Writes a draft as PDF syntax, one character a byte.
+ *
+ * @param encrypt applied to the bytes of every string when the document is encrypted
+ */
+export function serialize(draft: PdfDraft, encrypt?: (bytes: Uint8Array) => Uint8Array): string {
+  if (draft === null) return "null";
+  if (typeof draft === "boolean") return String(draft);
+  if (typeof draft === "number") return writeNumber(draft);
+  if (draft instanceof PdfName) return writeName(draft.value);
+  if (draft instanceof PdfRef) return `${draft.num} ${draft.gen} R`;
+  if (draft instanceof PdfRaw) return fromLatin1(draft.bytes);
+  if (draft instanceof PdfString) {
+    return writeString(encrypt ? encrypt(draft.bytes) : draft.bytes);
+  }
+  if (Array.isArray(draft)) return `[${draft.map((item) => serialize(item, encrypt)).join(" ")}]`;
+  let out = "<<";
+  for (const [key, value] of Object.entries(draft)) {
+    if (value !== undefined) out += ` ${writeName(key)} ${serialize(value, encrypt)}`;
+  }
+  return out + " >>";
+}
+
+/** A string as token: literal when it is printable ASCII, else hexadecimal. */
+export function writeString(bytes: Uint8Array): string {
+  for (const byte of bytes) {
+    if (byte < 0x20 || byte > 0x7e) return `<${toHex(bytes)}>`;
+  }
+  return `(${fromLatin1(bytes).replace(/[\\()]/g, "\\$&")})`;
+}

@@ -1,0 +1,169 @@
+/**
+ * `deno task corpus [--dir D] [--json]`: three officers sign every PDF of a folder, one after
+ * another, and independent programs look at the result: `pdfsig` at each signature, `qpdf` at
+ * the structure and the pages. Needs Debian's `poppler-utils` and `qpdf`.
+ */
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { FormatError } from "../formats/error.ts";
+import { makePki, type Officer } from "../tests/fixtures/pki.ts";
+import { signPdf } from "../tests/fixtures/sign_pdf.ts";
+
+const CLASSES = ["clean", "warnings", "encrypted", "damaged"] as const;
+type Class = typeof CLASSES[number];
+
+interface Counts {
+  files: number;
+  /** With the first signature, and with all three, as they should be. */
+  one: number;
+  three: number;
+  /** Left as they were, with a reason. */
+  refused: number;
+  /** Made worse, or a signature that does not hold. */
+  broken: number;
+}
+
+interface Outcome {
+  class: Class;
+  signed: number;
+  refusal?: FormatError;
+  fault?: string;
+}
+
+async function run(command: string, ...args: string[]): Promise<{ code: number; text: string }> {
+  try {
+    const { code, stdout, stderr } = await new Deno.Command(command, { args }).output();
+    const decoder = new TextDecoder();
+    return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const debian = command === "pdfsig" ? "poppler-utils" : "qpdf";
+    throw new Error(`${command} is missing; install the Debian package ${debian}.`);
+  }
+}
+
+/** What `qpdf` says of a file: 0 nothing, 3 warnings, 2 errors; and how many pages it counts. */
+async function inspect(file: string): Promise<{ check: number; pages: string }> {
+  const check = await run("qpdf", "--check", file);
+  const pages = await run("qpdf", "--show-npages", file);
+  return { check: check.code, pages: /^\d+$/m.exec(pages.text)?.[0] ?? "none" };
+}
+
+/** One entry a signature, in the order of `pdfsig`. */
+async function validate(file: string): Promise<{ valid: boolean; total: boolean }[]> {
+  const { text } = await run("pdfsig", "-nocert", file);
+  return text.split(/^Signature #\d+:$/m).slice(1).map((block) => ({
+    valid: block.includes("Signature Validation: Signature is Valid."),
+    total: block.includes("Total document signed"),
+  }));
+}
+
+async function classify(file: string, check: number): Promise<Class> {
+  if ((await run("qpdf", "--is-encrypted", file)).code === 0) return "encrypted";
+  return check === 0 ? "clean" : check === 3 ? "warnings" : "damaged";
+}
+
+const worse = (
+  before: number,
+  after: number,
+) => ([0, 3, 2].indexOf(after) > [0, 3, 2].indexOf(before));
+
+async function tryFile(path: string, officers: readonly Officer[], copy: string): Promise<Outcome> {
+  const original = await Deno.readFile(path);
+  const before = await inspect(path);
+  const earlier = (await validate(path)).filter(({ valid }) => valid).length;
+  const outcome: Outcome = { class: await classify(path, before.check), signed: 0 };
+  let bytes = original;
+  for (const [index, officer] of officers.entries()) {
+    let next: Uint8Array<ArrayBuffer>;
+    try {
+      next = signPdf(bytes, officer, {
+        time: new Date(),
+        signerName: officer.name,
+        reason: "Corpus",
+      }) as Uint8Array<ArrayBuffer>;
+    } catch (error) {
+      if (error instanceof FormatError) outcome.refusal = error;
+      else outcome.fault = String(error instanceof Error ? error.stack : error);
+      return outcome;
+    }
+    if (!bytes.every((byte, at) => next[at] === byte)) {
+      outcome.fault = "the original is not a prefix of the result";
+      return outcome;
+    }
+    await Deno.writeFile(copy, next);
+    const signatures = await validate(copy);
+    const valid = signatures.filter((signature) => signature.valid).length;
+    const total = signatures.filter((signature) => signature.total).length;
+    if (valid < earlier + index + 1) outcome.fault = `${valid} signatures are valid`;
+    else if (total !== 1) outcome.fault = `${total} signatures cover the whole document`;
+    else {
+      const after = await inspect(copy);
+      if (worse(before.check, after.check)) {
+        outcome.fault = `qpdf: ${before.check} → ${after.check}`;
+      }
+      if (before.pages !== after.pages && before.pages !== "none") {
+        outcome.fault = `pages: ${before.pages} → ${after.pages}`;
+      }
+    }
+    if (outcome.fault) return outcome;
+    outcome.signed++;
+    bytes = next;
+  }
+  return outcome;
+}
+
+async function* pdfFiles(folder: string): AsyncGenerator<string> {
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  entries.sort((a, b) => a.name < b.name ? -1 : 1);
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory) yield* pdfFiles(path);
+    else if (entry.name.toLowerCase().endsWith(".pdf")) yield path;
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: { dir: { type: "string" }, json: { type: "boolean" } },
+  });
+  const folder = values.dir ??
+    join(import.meta.dirname!, "..", "..", "shared", "corpus", "pdf");
+  const { officers } = makePki({
+    officers: [{ name: "Asha Roy" }, { name: "Bikram Das" }, { name: "Chitra Sen" }],
+  });
+  const table = Object.fromEntries(
+    CLASSES.map((each) => [each, { files: 0, one: 0, three: 0, refused: 0, broken: 0 }]),
+  ) as Record<Class, Counts>;
+  const copy = await Deno.makeTempFile({ suffix: ".pdf" });
+  try {
+    for await (const path of pdfFiles(folder)) {
+      const outcome = await tryFile(path, officers, copy);
+      const counts = table[outcome.class];
+      counts.files++;
+      if (outcome.signed >= 1) counts.one++;
+      if (outcome.signed === 3) counts.three++;
+      if (outcome.fault) counts.broken++;
+      else if (outcome.refusal) counts.refused++;
+      const said = outcome.fault
+        ? `BROKEN ${outcome.fault}`
+        : outcome.refusal && `refused (${outcome.refusal.code}): ${outcome.refusal.message}`;
+      if (said) console.error(`${relative(folder, path)}: ${outcome.class}: ${said}`);
+    }
+  } finally {
+    await Deno.remove(copy);
+  }
+  if (values.json) console.log(JSON.stringify(table));
+  else {
+    console.log(
+      "| class | files | one | three | refused | broken |\n|---|---:|---:|---:|---:|---:|",
+    );
+    for (const [name, c] of Object.entries(table)) {
+      console.log(`| ${name} | ${c.files} | ${c.one} | ${c.three} | ${c.refused} | ${c.broken} |`);
+    }
+  }
+  if (Object.values(table).some(({ broken }) => broken > 0)) Deno.exitCode = 1;
+}
+
+if (import.meta.main) await main();

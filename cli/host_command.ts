@@ -1,0 +1,28 @@
+import { fileURLToPath } from "node:url";
+
+/**
+ * The program and arguments that start this product's `pkcs11-host` role, in which a driver runs.
+ *
+ * - `deno compile`: the executable itself; its permissions are those it was compiled with, and the role gives up what
+ *   it does not need.
+ * - a Deno runtime with a bundled main.mjs (the self-extracting form): that runtime and file, nothing from outside.
+ * - `deno run main.ts`: the same with the sources' own configuration.
+ *
+ * In the latter two the child gets no more than it needs: `ffi` for the driver, `read` to look at the library before
+ * it is loaded.
+ *
+ * @param mainModule URL of main.ts, or of what it was bundled into
+ */
+export function hostCommand(mainModule: string): string[] {
+  const runtime = Deno.execPath();
+  if (Deno.build.standalone) return [runtime, "pkcs11-host"];
+  const path = fileURLToPath(mainModule);
+  const sealed = path.endsWith(".ts") ? ["--cached-only"] : [
+    "--no-config",
+    "--no-lock",
+    "--no-npm",
+    "--no-remote",
+  ];
+  const flags = ["--quiet", "--no-prompt", ...sealed, "--allow-ffi", "--allow-read"];
+  return [runtime, "run", ...flags, path, "pkcs11-host"];
+}

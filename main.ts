@@ -1,0 +1,29 @@
+/**
+ * Where the program starts. It picks the role, and the role gives up the permissions that it does not need before
+ * anything else of it is loaded.
+ */
+import configuration from "./deno.json" with { type: "json" };
+
+/** What a role gives up; what it keeps is what the whole program was started with. */
+const GIVEN_UP: Readonly<Record<string, readonly Deno.PermissionName[]>> = {
+  // keeps read until the driver is loaded (pkcs11_ffi/host.ts)
+  "pkcs11-host": ["net", "run", "write", "env", "sys", "import"],
+  agent: ["ffi", "import"],
+  tokens: ["ffi", "import", "net", "write"],
+  sign: ["ffi", "import", "net"],
+  verify: ["ffi", "import", "net", "run", "write"],
+  openrpc: ["ffi", "import", "net", "run", "write"],
+};
+
+const role = Deno.args[0]?.startsWith("-") ? "openrpc" : Deno.args[0] ?? "agent";
+for (const name of GIVEN_UP[role] ?? GIVEN_UP.openrpc) Deno.permissions.revokeSync({ name });
+
+if (role === "pkcs11-host") {
+  const { runHost } = await import("./pkcs11_ffi/host.ts");
+  runHost();
+} else {
+  const { run } = await import("./cli/program.ts");
+  const { hostCommand } = await import("./cli/host_command.ts");
+  const { version } = configuration;
+  Deno.exit(await run(Deno.args, { version, hostCommand: hostCommand(import.meta.url) }));
+}

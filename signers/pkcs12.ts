@@ -1,0 +1,215 @@
+/**
+ * The software token: a PKCS #12 file (`.p12`, `.pfx`), its password as the PIN. For the demo, for systems without a
+ * PKCS#11 module and for keys that came as a file.
+ *
+ * What is on it must be seen before the password is known, but most files encrypt even their certificates. So a
+ * token's certificates are those that the file shows in the clear, or else those in a PEM or DER file of the same
+ * name ending in `.crt` or `.pem` beside it.
+ */
+import { createHash } from "node:crypto";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import type { Signer } from "../formats/signer.ts";
+import { algorithmFor, chainOf, find, readCertificates } from "./certificates.ts";
+import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_file.ts";
+import {
+  type KeyInfo,
+  type Listing,
+  type OpenOptions,
+  type Problem,
+  type Provider,
+  SignerError,
+  type TokenInfo,
+} from "./provider.ts";
+import { belongsTo, type SoftwareKey, softwareKey } from "./software_key.ts";
+
+const KEY_FILE = /\.(p12|pfx)$/i;
+const POLL_MS = 2000;
+
+/** Tokens from files. */
+export class Pkcs12Provider implements Provider {
+  readonly #paths: readonly string[];
+  /** Where the token with this URI was found. */
+  #files = new Map<string, string>();
+  #watches = new Set<ReturnType<typeof setInterval>>();
+
+  /** @param paths key files, and folders whose key files all count; a folder may be absent */
+  constructor(paths: readonly string[]) {
+    this.#paths = paths.map((path) => resolve(path));
+  }
+
+  async list(signal?: AbortSignal): Promise<Listing> {
+    const listing: Listing = { tokens: [], keys: [], problems: [] };
+    for (const file of await this.#keyFiles(listing.problems)) {
+      signal?.throwIfAborted();
+      try {
+        const { token, keys } = await readToken(file);
+        this.#files.set(token.uri, file);
+        listing.tokens.push(token);
+        listing.keys.push(...keys);
+        if (keys.length === 0) listing.problems.push(noCertificate(file));
+      } catch (error) {
+        listing.problems.push(toProblem(file, error));
+      }
+    }
+    return listing;
+  }
+
+  async open(key: KeyInfo, { hash, askPin }: OpenOptions): Promise<Signer> {
+    const algorithm = algorithmFor(key.certificate, hash);
+    const file = this.#files.get(key.token.uri);
+    if (file === undefined) {
+      throw new SignerError("token_not_present", "The key file is not there any more.");
+    }
+    const bytes = await readSmall(file).catch((error) => {
+      throw new SignerError("token_removed", toProblem(file, error).message);
+    });
+    const pin = await askPin("login");
+    const { keys } = await readPkcs12(bytes, pin).finally(() => pin.fill(0));
+    let opened: SoftwareKey | undefined;
+    try {
+      const own = keys.find((each) => belongsTo(each, key.certificate));
+      if (!own) {
+        throw new SignerError("key_not_found", "The file holds no key for this certificate.");
+      }
+      opened = softwareKey(own);
+    } finally {
+      for (const each of keys) each.fill(0);
+    }
+    return {
+      certificate: key.certificate,
+      chain: key.chain,
+      algorithm,
+      // deno-lint-ignore require-await -- a failure is a rejection
+      async sign(input, signal) {
+        if (signal?.aborted) {
+          throw new SignerError("request_cancelled", "The request was cancelled.");
+        }
+        if (!opened) throw new SignerError("key_not_found", "The key was closed already.");
+        return opened.sign(algorithm, input);
+      },
+      // deno-lint-ignore require-await
+      async close() {
+        opened?.wipe();
+        opened = undefined;
+      },
+    };
+  }
+
+  watch(changed: () => void): () => void {
+    let last: string | undefined;
+    const timer = setInterval(async () => {
+      const files = await this.#keyFiles([]);
+      const now = JSON.stringify(
+        await Promise.all(files.map(async (file) => {
+          const { mtime } = await Deno.stat(file).catch(() => ({ mtime: null }));
+          return [file, mtime];
+        })),
+      );
+      if (last !== undefined && last !== now && this.#watches.has(timer)) changed();
+      last = now;
+    }, POLL_MS);
+    this.#watches.add(timer);
+    return () => {
+      clearInterval(timer);
+      this.#watches.delete(timer);
+    };
+  }
+
+  // deno-lint-ignore require-await
+  async close(): Promise<void> {
+    for (const timer of this.#watches) clearInterval(timer);
+    this.#watches.clear();
+  }
+
+  async #keyFiles(problems: Problem[]): Promise<string[]> {
+    const files: string[] = [];
+    for (const path of this.#paths) {
+      try {
+        if ((await Deno.stat(path)).isDirectory) {
+          for await (const entry of Deno.readDir(path)) {
+            if (KEY_FILE.test(entry.name)) files.push(join(path, entry.name));
+          }
+        } else files.push(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound) || KEY_FILE.test(path)) {
+          problems.push(toProblem(path, error));
+        }
+      }
+    }
+    return files.sort();
+  }
+}
+
+/** The token in a file, with what can be seen of it without its password. */
+async function readToken(file: string): Promise<{ token: TokenInfo; keys: KeyInfo[] }> {
+  const shown = await publicCertificates(await readSmall(file));
+  const certificates = (shown.length > 0 ? shown : await certificatesBeside(file)).map(find);
+  const serialNumber = createHash("sha256").update(file).digest("hex").slice(0, 16);
+  const label = basename(file, extname(file));
+  const token: TokenInfo = {
+    uri: `pkcs11:token=${encodeURIComponent(label)};manufacturer=D-Sign;model=PKCS%2312;` +
+      `serial=${serialNumber}`,
+    label,
+    manufacturer: "D-Sign",
+    model: "PKCS#12",
+    serialNumber,
+    driver: file,
+    state: "ready",
+    protectedAuthenticationPath: false,
+  };
+  const keys = certificates.map((certificate): KeyInfo => ({
+    uri: `${token.uri};id=${percentEncode(sha1(certificate.der))};type=cert`,
+    token,
+    certificate: certificate.der,
+    chain: chainOf(certificate, certificates),
+    // A file carries one person's key, and the certificates of those who issued theirs.
+    hasKey: certificate.parsed?.basicConstraints?.ca !== true,
+  }));
+  return { token, keys };
+}
+
+const sha1 = (bytes: Uint8Array) => createHash("sha1").update(bytes).digest();
+
+const percentEncode = (bytes: Uint8Array) =>
+  Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0").toUpperCase()}`).join("");
+
+async function certificatesBeside(file: string): Promise<Uint8Array[]> {
+  const stem = join(dirname(file), basename(file, extname(file)));
+  for (const path of [`${stem}.crt`, `${stem}.pem`]) {
+    try {
+      return readCertificates(await readSmall(path));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return [];
+}
+
+async function readSmall(path: string): Promise<Uint8Array> {
+  if ((await Deno.stat(path)).size > MAX_FILE_BYTES) {
+    throw new SignerError("driver_error", "The key file is larger than 1 MiB.");
+  }
+  return await Deno.readFile(path);
+}
+
+function noCertificate(file: string): Problem {
+  return {
+    driver: file,
+    code: "certificate_not_found",
+    message:
+      "The key file does not show its certificates without its password. Put them beside it, " +
+      `in ${basename(file, extname(file))}.crt (PEM).`,
+  };
+}
+
+function toProblem(driver: string, error: unknown): Problem {
+  if (error instanceof SignerError) return { driver, code: error.code, message: error.message };
+  if (error instanceof Deno.errors.NotFound) {
+    return { driver, code: "driver_not_found", message: "The configured key file is not there." };
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return { driver, code: "driver_error", message: "The key file may not be read by this user." };
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return { driver, code: "driver_error", message: `The key file cannot be read: ${reason}` };
+}

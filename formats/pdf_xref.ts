@@ -1,6 +1,6 @@
 import { FormatError } from "./error.ts";
 import { decodeStream } from "./pdf_filter.ts";
-import { MAX_OBJECT_NUMBER, PdfLexer } from "./pdf_lexer.ts";
+import { MAX_OBJECT_NUMBER, PdfLexer, WINDOW_EXHAUSTED } from "./pdf_lexer.ts";
 import type { Source } from "./pdf_source.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./pdf_value.ts";
 import type { PdfWindow } from "./pdf_window.ts";
@@ -62,9 +62,8 @@ export function findStartXref(source: Source): number {
  * @throws FormatError `pdf_malformed` when any section of it cannot be read
  */
 export function readXref(window: PdfWindow): Xref {
-  const entries: XrefMap = new Map();
   const seen = new Set<number>();
-  let newest: Omit<Xref, "entries"> | undefined;
+  let newest: Xref | undefined;
   let offset = findStartXref(window.source);
   while (true) {
     if (seen.has(offset) || seen.size > MAX_SECTIONS) {
@@ -72,7 +71,6 @@ export function readXref(window: PdfWindow): Xref {
     }
     seen.add(offset);
     const section = readSection(window, offset);
-    newest ??= section;
     const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
     if (typeof hybrid === "number") {
       // Objects hidden from old readers are free in the table (ISO 32000-2 §7.5.8.4).
@@ -81,15 +79,15 @@ export function readXref(window: PdfWindow): Xref {
         if (section.entries.get(num) == null) section.entries.set(num, entry);
       }
     }
-    for (const [num, entry] of section.entries) {
-      if (!entries.has(num)) entries.set(num, entry);
+    newest ??= section;
+    for (const [num, entry] of section === newest ? [] : section.entries) {
+      if (!newest.entries.has(num)) newest.entries.set(num, entry);
     }
     const prev = section.trailer.get("Prev");
     // Some writers say "Prev 0" where there is none.
-    if (prev === undefined || prev === 0) break;
+    if (prev === undefined || prev === 0) return newest;
     offset = checkOffset(window, prev);
   }
-  return { ...newest, entries };
 }
 
 function checkOffset(window: PdfWindow, value: PdfValue): number {
@@ -127,6 +125,8 @@ function readTable(lexer: PdfLexer): XrefMap {
     if (count === undefined || first! + count - 1 > MAX_OBJECT_NUMBER) {
       throw malformed("a cross-reference table has an impossible subsection");
     }
+    // Entries have 20 bytes: rather ask for them at once than read most of them several times.
+    if (!lexer.last && lexer.pos + 20 * count > lexer.data.length) throw WINDOW_EXHAUSTED;
     for (let num = first!; num < first! + count; num++) {
       const offset = lexer.integer();
       const gen = lexer.integer();

@@ -8,20 +8,6 @@
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 
-/**
- * What the product may do at most. Each role gives up what it does not need as its first act (main.ts). Drivers,
- * documents, browsers and pinentry programs lie wherever the person put them, so these cannot be narrowed by path.
- */
-export const PERMISSIONS: readonly string[] = [
-  "--allow-read",
-  "--allow-write",
-  "--allow-env",
-  "--allow-run",
-  "--allow-ffi",
-  "--allow-sys",
-  "--allow-net=127.0.0.1,[::1],localhost",
-];
-
 const OUTPUT = "dist/dsign";
 const PAGES = "dist/web";
 
@@ -102,7 +88,6 @@ export async function selfExtracting(files: File[], version: string): Promise<Ui
     VERSION: version,
     PLATFORM: Deno.build.target,
     ID: createHash("sha256").update(payload).digest("hex"),
-    PERMISSIONS: PERMISSIONS.map((flag) => `'${flag}'`).join(" "),
     // where the payload starts, counted from 1; with leading zeros, so that the header's length is known before
     OFFSET: "00000",
   };
@@ -145,7 +130,8 @@ async function main(args: string[]): Promise<number> {
     "compile",
     "--no-check",
     "--no-prompt",
-    ...PERMISSIONS,
+    // each role gives up what it does not need (main.ts); to learn who speaks to it, the agent must begin with all
+    "--allow-all",
     ...(target === undefined ? [] : ["--target", target]),
     "--include",
     PAGES,

@@ -67,4 +67,5 @@ DENO_DIR=$dir/deno
 DENO_NO_UPDATE_CHECK=1
 DENO_NO_PACKAGE_JSON=1
 export DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PACKAGE_JSON
-exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt @PERMISSIONS@ "$dir/main.mjs" "$@"
+# each role gives up the permissions that it does not need as its first act
+exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt --allow-all "$dir/main.mjs" "$@"

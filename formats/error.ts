@@ -11,6 +11,7 @@ export type FormatErrorCode =
   | "xml_malformed"
   | "json_malformed"
   | "jws_malformed"
+  | "route_malformed"
   | "key_malformed"
   /** A JSON object names the same member twice: what is shown could differ from what is signed. */
   | "json_duplicate_key"
@@ -20,6 +21,8 @@ export type FormatErrorCode =
   | "pdf_encrypted"
   /** The author or an earlier signature forbids the change (DocMDP, FieldMDP). */
   | "document_locked"
+  /** A signing route says that others sign first, that this signer has no part in it, or that it is complete. */
+  | "out_of_turn"
   /** A nesting, count or size limit of this room was reached. */
   | "limit_exceeded"
   /** The space reserved for a signature is smaller than the signature. */

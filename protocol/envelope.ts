@@ -20,6 +20,10 @@ export const LIMITS = {
   connections: 64,
   connectionsPerOrigin: 16,
   requestsInFlight: 256,
+  /** Text of one connection's requests that are not answered yet. */
+  bytesInFlight: 16 * 1024 * 1024,
+  /** Bytes that one connection may leave unread before it is closed. */
+  unread: 8 * 1024 * 1024,
 } as const;
 
 export type RequestId = string | number;

@@ -34,6 +34,10 @@ export const ERRORS = {
 
   // The person
   user_cancelled: entry("The person declined."),
+  consent_mismatch: entry(
+    "What was shown is not what was to be signed. Nothing was signed; try again.",
+    true,
+  ),
   consent_timeout: entry("Nobody answered in time. Ask again when the person is there.", true),
   consent_unavailable: entry(
     'D-Sign cannot show its window: no browser could be opened. Install one or set "browser" in the configuration.',

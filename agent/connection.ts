@@ -1,0 +1,148 @@
+/** One page's WebSocket: frames in, replies and notifications out, and everything it holds freed at its end. */
+import {
+  formatError,
+  formatNotification,
+  formatResult,
+  LIMITS,
+  parseChunk,
+  parseRequest,
+  type Request,
+  type RequestId,
+} from "../protocol/envelope.ts";
+import { DsignError } from "../protocol/errors.ts";
+import {
+  type NotificationName,
+  type NotificationParams,
+  NOTIFICATIONS,
+} from "../protocol/methods.ts";
+import { Documents } from "./documents.ts";
+import { toDsignError } from "./errors.ts";
+import type { Dispatch } from "./handlers.ts";
+
+/** RFC 6455 §7.4.1 */
+const CLOSE = { goingAway: 1001, policy: 1008, tooLarge: 1009 } as const;
+
+export class Connection {
+  readonly #documents = new Documents();
+  readonly #inFlight = new Map<RequestId, AbortController>();
+  #bytesInFlight = 0;
+  #open = true;
+
+  /** @param own the page is one of the agent's own */
+  constructor(
+    readonly socket: WebSocket,
+    readonly origin: string,
+    readonly own: boolean,
+    readonly dispatch: Dispatch,
+    closed: () => void,
+  ) {
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = () => {
+      this.#end();
+      closed();
+    };
+    // Nothing to add: an error is always followed by the close.
+    socket.onerror = () => {};
+  }
+
+  notify<N extends NotificationName>(name: N, params: NotificationParams<N>): void {
+    this.#send(formatNotification(name, params));
+  }
+
+  /** Ends the connection because the agent does. */
+  close(): void {
+    this.#close(CLOSE.goingAway, "D-Sign ends");
+  }
+
+  #receive(data: string | ArrayBuffer): void {
+    // After a close was sent, frames that were under way still arrive.
+    if (!this.#open) return;
+    try {
+      if (typeof data === "string") this.#receiveText(data);
+      else this.#receiveChunk(new Uint8Array(data));
+    } catch (error) {
+      const failure = toDsignError(error);
+      this.#send(formatError(null, failure.toJSON()));
+      if (failure.code === "too_large" && isOversized(data)) {
+        this.#close(CLOSE.tooLarge, "frame too large");
+      }
+    }
+  }
+
+  #receiveText(frame: string): void {
+    const request = parseRequest(frame);
+    if (request.id === undefined) this.#receiveNotification(request);
+    else this.#answer(request.id, request, frame.length);
+  }
+
+  /** JSON-RPC 2.0 §4.1: notifications are never answered, not even with an error. */
+  #receiveNotification({ method, params }: Request): void {
+    if (method !== "$/cancelRequest") return;
+    const cancelled = NOTIFICATIONS["$/cancelRequest"].params.safeParse(params);
+    if (cancelled.success) this.#inFlight.get(cancelled.data.id)?.abort();
+  }
+
+  async #answer(id: RequestId, { method, params }: Request, length: number): Promise<void> {
+    if (this.#inFlight.has(id)) {
+      return this.#send(formatError(
+        id,
+        new DsignError("invalid_request", "This id is in use by an unanswered request.").toJSON(),
+      ));
+    }
+    if (
+      this.#inFlight.size >= LIMITS.requestsInFlight ||
+      this.#bytesInFlight + length > LIMITS.bytesInFlight
+    ) return this.#send(formatError(id, new DsignError("busy").toJSON()));
+    const cancel = new AbortController();
+    this.#inFlight.set(id, cancel);
+    this.#bytesInFlight += length;
+    let reply: string;
+    try {
+      const result = await this.dispatch(method, params, {
+        origin: this.origin,
+        own: this.own,
+        documents: this.#documents,
+        signal: cancel.signal,
+        progress: (progress) => this.notify("request.progress", { id, ...progress }),
+      });
+      reply = formatResult(id, result);
+    } catch (error) {
+      reply = formatError(id, toDsignError(error).toJSON());
+    } finally {
+      this.#inFlight.delete(id);
+      this.#bytesInFlight -= length;
+    }
+    this.#send(reply);
+  }
+
+  #receiveChunk(frame: Uint8Array): void {
+    const { handle, bytes } = parseChunk(frame);
+    const document = this.#documents.get(handle);
+    document.append(bytes);
+    if (!document.acknowledgementDue()) return;
+    this.notify("document.ack", { document: handle, received: document.received });
+  }
+
+  #send(frame: string): void {
+    if (!this.#open || this.socket.readyState !== WebSocket.OPEN) return;
+    this.socket.send(frame);
+    if (this.socket.bufferedAmount > LIMITS.unread) this.#close(CLOSE.policy, "not reading");
+  }
+
+  #close(code: number, reason: string): void {
+    if (!this.#open) return;
+    this.#end();
+    this.socket.close(code, reason);
+  }
+
+  /** Requests of a page that is gone are given up. */
+  #end(): void {
+    this.#open = false;
+    for (const cancel of this.#inFlight.values()) cancel.abort();
+    this.#documents.clear();
+  }
+}
+
+const isOversized = (data: string | ArrayBuffer): boolean =>
+  typeof data === "string" ? data.length > LIMITS.textFrame : data.byteLength > LIMITS.chunk;

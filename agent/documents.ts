@@ -1,0 +1,126 @@
+/** Documents that a page sends in pieces: hashed as they arrive, and not kept but for their beginning. */
+import { createHash, type Hash } from "node:crypto";
+import { LIMITS } from "../protocol/envelope.ts";
+import type { ConsentItem } from "../protocol/consent.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { HashAlgorithm } from "../protocol/methods.ts";
+
+/** How much of a text the person is shown, in bytes. */
+export const PREVIEW_LENGTH = 256 * 1024;
+
+/** Taken bytes are acknowledged when they are this many more, and at the document's end. */
+const ACKNOWLEDGE_EVERY = 1024 * 1024;
+
+export const HASH_NAMES = {
+  "SHA-256": "sha256",
+  "SHA-384": "sha384",
+  "SHA-512": "sha512",
+} as const;
+
+export class Document {
+  #hash: Hash;
+  #received = 0;
+  #acknowledged = 0;
+  #beginning: Uint8Array<ArrayBuffer>;
+  #digest: Uint8Array | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly mediaType: string,
+    readonly size: number,
+    readonly algorithm: HashAlgorithm,
+  ) {
+    this.#hash = createHash(HASH_NAMES[algorithm]);
+    this.#beginning = new Uint8Array(Math.min(size, PREVIEW_LENGTH));
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  /** @throws {DsignError} `too_large` where more arrives than was announced */
+  append(bytes: Uint8Array): void {
+    if (this.#received + bytes.length > this.size) {
+      throw new DsignError("too_large", "More bytes arrived than the document was said to have.");
+    }
+    if (this.#received < this.#beginning.length) {
+      const room = this.#beginning.length - this.#received;
+      this.#beginning.set(bytes.subarray(0, room), this.#received);
+    }
+    this.#hash.update(bytes);
+    this.#received += bytes.length;
+  }
+
+  /** Whether the sender is to be told now how much has been taken. */
+  acknowledgementDue(): boolean {
+    const due = this.#received === this.size ||
+      this.#received - this.#acknowledged >= ACKNOWLEDGE_EVERY;
+    if (due) this.#acknowledged = this.#received;
+    return due;
+  }
+
+  /** @throws {DsignError} `document_incomplete` */
+  digest(): Uint8Array {
+    if (this.#received < this.size) throw new DsignError("document_incomplete");
+    return this.#digest ??= new Uint8Array(this.#hash.digest());
+  }
+
+  /** What the person is shown. */
+  item(): ConsentItem {
+    return {
+      name: this.name,
+      mediaType: this.mediaType,
+      size: this.size,
+      hash: { algorithm: this.algorithm, hex: this.digest().toHex() },
+      preview: preview(this.#beginning, this.size),
+    };
+  }
+}
+
+/** The documents of one connection. */
+export class Documents {
+  #open = new Map<number, Document>();
+  #last = 0;
+
+  /** @throws {DsignError} `busy` */
+  open(document: Document): number {
+    if (this.#open.size >= LIMITS.openDocuments) {
+      throw new DsignError("busy", "Too many documents are open. Close one first.");
+    }
+    this.#open.set(++this.#last, document);
+    return this.#last;
+  }
+
+  /** @throws {DsignError} `document_not_found` */
+  get(handle: number): Document {
+    const document = this.#open.get(handle);
+    if (!document) throw new DsignError("document_not_found");
+    return document;
+  }
+
+  close(handle: number): void {
+    this.get(handle);
+    this.#open.delete(handle);
+  }
+
+  clear(): void {
+    this.#open.clear();
+  }
+}
+
+/** The beginning of a text as it can be shown; null where the bytes are no text. */
+export function preview(bytes: Uint8Array, size: number): ConsentItem["preview"] {
+  const shown = bytes.subarray(0, PREVIEW_LENGTH);
+  const truncated = size > shown.length;
+  let text: string;
+  try {
+    // Of a text cut short, the last character may be incomplete: it is left out, not refused.
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(shown, {
+      stream: truncated,
+    });
+  } catch {
+    return null;
+  }
+  // deno-lint-ignore no-control-regex -- control characters are what tells binary files apart
+  return /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text) ? null : { text, truncated };
+}

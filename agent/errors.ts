@@ -1,0 +1,50 @@
+/** The one place where the failures of the other rooms become those of the contract. */
+import { getLogger } from "@logtape/logtape";
+import { FormatError, type FormatErrorCode } from "../formats/error.ts";
+import { DsignError, type ErrorCode } from "../protocol/errors.ts";
+import { SignerError } from "../signers/provider.ts";
+
+const log = getLogger(["dsign", "agent"]);
+
+const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
+  certificate_malformed: "certificate_malformed",
+  key_malformed: "certificate_malformed",
+  asn1_malformed: "document_malformed",
+  cms_malformed: "document_malformed",
+  json_malformed: "document_malformed",
+  json_duplicate_key: "document_malformed",
+  pdf_malformed: "document_malformed",
+  pdf_encrypted: "document_malformed",
+  xml_malformed: "document_malformed",
+  xml_forbidden: "document_malformed",
+  limit_exceeded: "too_large",
+  algorithm_unsupported: "mechanism_unsupported",
+  signature_mismatch: "signature_invalid",
+};
+
+/**
+ * What a page is told about a failure. What is not foreseen is a mistake of ours: it is logged whole, and the page
+ * learns no more than that.
+ */
+export function toDsignError(error: unknown): DsignError {
+  if (error instanceof DsignError) return error;
+  if (error instanceof SignerError) {
+    return new DsignError(error.code, error.message, { ...error.details });
+  }
+  if (error instanceof FormatError) {
+    const code = FORMAT_CODES[error.code];
+    if (code) return new DsignError(code, error.message);
+  }
+  log.error("Unforeseen failure: {error}", { error });
+  return new DsignError("internal_error");
+}
+
+/** Throws `request_cancelled` once the request has been given up. */
+export function throwIfCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw toCancelled(signal);
+}
+
+/** The reason of an aborted signal, where it is one of ours; else `request_cancelled`. */
+export function toCancelled(signal: AbortSignal): DsignError {
+  return signal.reason instanceof DsignError ? signal.reason : new DsignError("request_cancelled");
+}

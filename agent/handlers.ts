@@ -1,0 +1,156 @@
+/** The methods of the contract, one function each. */
+import { openrpc } from "../protocol/openrpc.ts";
+import { LIMITS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
+import { DsignError } from "../protocol/errors.ts";
+import {
+  type MethodName,
+  METHODS,
+  type NotificationParams,
+  type ParsedParams,
+  type Result,
+  type Scope,
+} from "../protocol/methods.ts";
+import { Document, type Documents } from "./documents.ts";
+import type { Origins } from "./origins.ts";
+import type { Caller, Signing } from "./sign.ts";
+import type { Tokens } from "./tokens.ts";
+
+/** One request of one connection. */
+export interface Call {
+  origin: string;
+  /** The agent's own pages: they see certificates, and can be granted nothing more. */
+  own: boolean;
+  documents: Documents;
+  signal: AbortSignal;
+  progress(params: Omit<NotificationParams<"request.progress">, "id">): void;
+}
+
+type Handlers = {
+  [M in MethodName]: (
+    params: ParsedParams<M>,
+    call: Call,
+  ) => Result<M> | Promise<Result<M>>;
+};
+
+/** What the methods work with. */
+export interface Services {
+  version: string;
+  tokens: Tokens;
+  signing: Signing;
+  origins: Origins;
+}
+
+/**
+ * Answers one request: the method is looked up, its scope checked, its parameters validated.
+ *
+ * @throws {DsignError} and what the rooms throw (see errors.ts)
+ */
+export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
+
+export function createDispatch({ version, tokens, signing, origins }: Services): Dispatch {
+  const scopesOf = (call: Call): readonly Scope[] =>
+    call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
+
+  const callerOf = (call: Call, purpose?: string): Caller => {
+    const grant = origins.get(call.origin);
+    return {
+      asker: {
+        origin: call.origin,
+        trustedSince: grant?.grantedAt ?? null,
+        purpose: purpose ?? null,
+      },
+      signal: call.signal,
+      preferred: grant?.certificate,
+      progress: (phase, done, total) => call.progress({ phase, done, total }),
+    };
+  };
+
+  const handlers: Handlers = {
+    "agent.info": () => ({
+      name: "dsign",
+      version,
+      protocol: PROTOCOL_VERSION,
+      platform: Deno.build.os,
+    }),
+    "rpc.discover": () => openrpc(version),
+    "origin.status": (_, call) => ({
+      origin: call.origin,
+      scopes: [...scopesOf(call)],
+      expiresAt: origins.get(call.origin)?.expiresAt ?? null,
+    }),
+    "origin.request": async ({ scopes, purpose }, call) => {
+      if (call.own) {
+        throw new DsignError("scope_not_granted", "This page needs no more than it has.");
+      }
+      const granted = origins.get(call.origin);
+      if (granted && scopes.every((scope) => granted.scopes.includes(scope))) {
+        return { origin: call.origin, scopes: granted.scopes, expiresAt: granted.expiresAt };
+      }
+      const caller = callerOf(call, purpose);
+      return await signing.ask(caller, async () => {
+        const grant = origins.proposal(call.origin, scopes);
+        const { expiresAt } = grant;
+        await signing.consent.grant(
+          { kind: "grant", asker: caller.asker, scopes: grant.scopes, expiresAt },
+          call.signal,
+        );
+        await origins.set(call.origin, grant);
+        return { origin: call.origin, scopes: grant.scopes, expiresAt };
+      });
+    },
+    "token.list": async () => {
+      const { tokens: inserted, problems } = await tokens.list();
+      return { tokens: inserted, problems };
+    },
+    "certificate.list": async () => {
+      const { credentials, problems } = await tokens.list();
+      return { certificates: credentials.map((each) => tokens.describe(each)), problems };
+    },
+    "certificate.choose": async ({ purpose }, call) => {
+      const chosen = await signing.choose(callerOf(call, purpose));
+      if (!call.own) await origins.remember(call.origin, chosen.id);
+      return tokens.describe(chosen);
+    },
+    "document.open": ({ name, mediaType, size, hash }, { documents }) => ({
+      document: documents.open(new Document(name, mediaType, size, hash)),
+      chunk: LIMITS.chunk,
+      window: LIMITS.window,
+    }),
+    "document.close": ({ document }, { documents }) => {
+      documents.close(document);
+      return {};
+    },
+    "sign.document": (params, call) =>
+      signing.signDocument(
+        call.documents.get(params.document),
+        params,
+        callerOf(call, params.purpose),
+      ),
+    "sign.data": (params, call) => signing.signData(params, callerOf(call, params.purpose)),
+    "sign.hash": (params, call) => signing.signHash(params, callerOf(call, params.purpose)),
+  };
+
+  return async (method, params, call) => {
+    if (!Object.hasOwn(METHODS, method)) throw new DsignError("method_not_found");
+    const name = method as MethodName;
+    const { scope } = METHODS[name];
+    if (scope && !scopesOf(call).includes(scope)) {
+      throw new DsignError(scopesOf(call).length ? "scope_not_granted" : "origin_not_allowed");
+    }
+    return await handlers[name](parse(name, params) as never, call);
+  };
+}
+
+function parse(method: MethodName, params: unknown): unknown {
+  let parsed;
+  try {
+    parsed = METHODS[method].params.safeParse(params);
+  } catch (error) {
+    // Checked by recursion, a value nested deeper than the stack is no value for us.
+    if (!(error instanceof RangeError)) throw error;
+    throw new DsignError("invalid_params", "The parameters are nested too deeply.");
+  }
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0];
+  throw new DsignError("invalid_params", `${path.join(".") || "params"}: ${message}.`);
+}

@@ -1,0 +1,116 @@
+/**
+ * Keys that stay open for a while after the person typed the PIN, where the administrator wants that. At most one a
+ * token: a second login to the same token would be one that nobody asked for.
+ */
+import type { HashName, Signer } from "../formats/signer.ts";
+import type { Credential } from "./tokens.ts";
+
+/** A key that is open for one request. */
+export interface Lease {
+  credential: Credential;
+  signer: Signer;
+  /** Ends the use. Not `reusable` after a failure, and for keys that want the PIN for every signature. */
+  release(reusable: boolean): Promise<void>;
+}
+
+interface Login {
+  credential: Credential;
+  signer: Signer;
+  uses: number;
+  /** No further use; closed when the last one ends. */
+  ended: boolean;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  closed: PromiseWithResolvers<void>;
+}
+
+export class Logins {
+  /** By token URI. */
+  #logins = new Map<string, Login>();
+
+  /** @param duration milliseconds from the login on; 0: no login outlives its request */
+  constructor(readonly duration: number) {}
+
+  /** The certificate of an open key, without looking at the token. */
+  find(id: string): Credential | undefined {
+    for (const { credential } of this.#logins.values()) {
+      if (credential.id === id) return credential;
+    }
+    return undefined;
+  }
+
+  /** Whether {@linkcode reuse} will give a lease. */
+  has(credential: Credential, hash: HashName): boolean {
+    const login = this.#logins.get(credential.key.token.uri);
+    return login?.credential.id === credential.id && login.signer.algorithm.hash === hash;
+  }
+
+  /** The open key, if this is it. */
+  reuse(credential: Credential, hash: HashName): Lease | undefined {
+    return this.has(credential, hash)
+      ? this.#lease(this.#logins.get(credential.key.token.uri)!)
+      : undefined;
+  }
+
+  /** Ends what is open on the key's token, so that it can be logged in to. */
+  async makeRoom(credential: Credential): Promise<void> {
+    const login = this.#logins.get(credential.key.token.uri);
+    if (!login) return;
+    await this.#end(login);
+  }
+
+  /** Takes charge of a key just opened. */
+  add(credential: Credential, signer: Signer): Lease {
+    const login: Login = {
+      credential,
+      signer,
+      uses: 0,
+      ended: this.duration === 0,
+      timer: undefined,
+      closed: Promise.withResolvers(),
+    };
+    if (!login.ended) {
+      this.#logins.set(credential.key.token.uri, login);
+      login.timer = setTimeout(() => this.#end(login).catch(() => {}), this.duration);
+      Deno.unrefTimer(login.timer);
+    }
+    return this.#lease(login);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#logins.values()].map((login) => this.#end(login)));
+  }
+
+  #lease(login: Login): Lease {
+    login.uses++;
+    return {
+      credential: login.credential,
+      signer: login.signer,
+      release: async (reusable) => {
+        login.uses--;
+        if (!reusable) this.#forget(login);
+        if (login.ended && login.uses === 0) await this.#closeSigner(login);
+      },
+    };
+  }
+
+  #forget(login: Login): void {
+    login.ended = true;
+    clearTimeout(login.timer);
+    const { uri } = login.credential.key.token;
+    if (this.#logins.get(uri) === login) this.#logins.delete(uri);
+  }
+
+  async #end(login: Login): Promise<void> {
+    this.#forget(login);
+    if (login.uses === 0) await this.#closeSigner(login);
+    else await login.closed.promise;
+  }
+
+  async #closeSigner(login: Login): Promise<void> {
+    try {
+      await login.signer.close();
+    } finally {
+      login.closed.resolve();
+    }
+  }
+}

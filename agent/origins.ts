@@ -1,0 +1,151 @@
+/** Who may ask for what: grants that the person gave to web origins, kept in one file of the state folder. */
+import { z } from "zod";
+import { DsignError } from "../protocol/errors.ts";
+import { Scope } from "../protocol/methods.ts";
+import { writeAtomically } from "./files.ts";
+
+/** How long a grant lasts. */
+const GRANT_DURATION_DAYS = 365;
+
+const Grant = z.strictObject({
+  scopes: z.array(Scope),
+  grantedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  /** The certificate the person chose for this origin. */
+  certificate: z.string().optional(),
+});
+export type Grant = z.infer<typeof Grant>;
+const Grants = z.record(z.string(), Grant);
+
+/** An administrator's grant does not expire. */
+const NEVER = "9999-12-31T23:59:59Z";
+
+/** A grant by the configuration, without anybody being asked. */
+export interface AllowedOrigin {
+  origin: string;
+  scopes: Scope[];
+}
+
+export class Origins {
+  #grants: Map<string, Grant>;
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(
+    readonly path: string,
+    grants: Record<string, Grant>,
+    readonly allowed: readonly AllowedOrigin[],
+    readonly now: () => Date,
+  ) {
+    this.#grants = new Map(Object.entries(grants));
+  }
+
+  /**
+   * Reads the grants. A file that cannot be understood stops the start, rather than be overwritten or trusted by halves.
+   *
+   * @throws {DsignError} `storage_failed`
+   */
+  static async load(
+    path: string,
+    allowed: readonly AllowedOrigin[],
+    now: () => Date,
+  ): Promise<Origins> {
+    let text = "{}";
+    try {
+      text = await Deno.readTextFile(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw unusable(path, error);
+    }
+    try {
+      return new Origins(path, Grants.parse(JSON.parse(text)), allowed, now);
+    } catch (error) {
+      throw unusable(path, error);
+    }
+  }
+
+  /** The valid grant of an origin. */
+  get(origin: string): Grant | undefined {
+    const byPerson = this.#grants.get(origin);
+    const valid = byPerson && new Date(byPerson.expiresAt) > this.now() ? byPerson : undefined;
+    const byAdministrator = this.allowed.find((entry) => entry.origin === origin);
+    if (!byAdministrator) return valid;
+    return {
+      scopes: [...new Set([...byAdministrator.scopes, ...valid?.scopes ?? []])],
+      grantedAt: valid?.grantedAt ?? NEVER,
+      expiresAt: NEVER,
+      certificate: byPerson?.certificate,
+    };
+  }
+
+  /** What a new grant would be: what there is and what is asked, for a year from now. */
+  proposal(origin: string, scopes: readonly Scope[]): Grant {
+    const now = this.now();
+    const expires = new Date(now);
+    expires.setUTCDate(expires.getUTCDate() + GRANT_DURATION_DAYS);
+    const known = this.get(origin);
+    return {
+      scopes: Scope.options.filter((scope) =>
+        scopes.includes(scope) || known?.scopes.includes(scope)
+      ),
+      grantedAt: known && known.grantedAt !== NEVER ? known.grantedAt : now.toISOString(),
+      expiresAt: expires.toISOString(),
+      certificate: known?.certificate,
+    };
+  }
+
+  /** Keeps a grant. Rejects with `storage_failed`; the grant then does not hold either. */
+  async set(origin: string, grant: Grant): Promise<void> {
+    const before = this.#grants.get(origin);
+    this.#grants.set(origin, grant);
+    try {
+      await this.#save();
+    } catch (error) {
+      if (before) this.#grants.set(origin, before);
+      else this.#grants.delete(origin);
+      throw error;
+    }
+  }
+
+  /** Remembers the person's choice for an origin that has a grant of the person's. */
+  async remember(origin: string, certificate: string): Promise<void> {
+    const grant = this.#grants.get(origin) ??
+      (this.get(origin) && { ...this.proposal(origin, []), scopes: [] });
+    if (grant) await this.set(origin, { ...grant, certificate });
+  }
+
+  /** One write after the other, each of the whole file. */
+  #save(): Promise<void> {
+    const save = this.#saving.then(() =>
+      writeAtomically(this.path, JSON.stringify(Object.fromEntries(this.#grants), null, 2) + "\n")
+    );
+    this.#saving = save.catch(() => {});
+    return save;
+  }
+}
+
+function unusable(path: string, cause: unknown): DsignError {
+  return new DsignError(
+    "storage_failed",
+    `The file of allowed sites ${path} cannot be read. Repair it, or delete it to ask again for each site.`,
+    { cause: String(cause) },
+  );
+}
+
+/**
+ * Whether a header value is a web origin as browsers serialise it (RFC 6454 §6.2): https, or http from this computer
+ * itself. Anything that is not exactly its own serialisation is refused: upper case, paths, default ports, `null`.
+ */
+export function isWebOrigin(value: string): boolean {
+  let url: URL;
+  try {
+    url = new URL(value);
+  } catch {
+    return false;
+  }
+  if (url.origin !== value) return false;
+  if (url.protocol === "https:") return true;
+  return url.protocol === "http:" && isLocalHost(url.hostname);
+}
+
+const isLocalHost = (hostname: string) =>
+  hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "127.0.0.1" ||
+  hostname === "[::1]";

@@ -1,0 +1,214 @@
+/**
+ * The agent on the loopback address. Strangers are refused before anything is read from them: other users of the
+ * computer, requests by a foreign host name (DNS rebinding), and WebSockets of anything but a web origin.
+ */
+import { getLogger } from "@logtape/logtape";
+import { LIMITS, PORTS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { Status } from "../protocol/methods.ts";
+import type { Provider } from "../signers/provider.ts";
+import { Connection } from "./connection.ts";
+import type { Consent } from "./consent.ts";
+import { createDispatch } from "./handlers.ts";
+import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
+import { SAFE_HEADERS, servePage } from "./pages.ts";
+import { openPeerCheck } from "./peer.ts";
+import { Signing } from "./sign.ts";
+import { Tokens } from "./tokens.ts";
+
+const log = getLogger(["dsign", "agent"]);
+
+/** A {@linkcode Consent} that also answers requests under `/consent/` of its own page. */
+export interface PageConsent extends Consent {
+  respond(request: Request, path: string): Promise<Response>;
+}
+
+export interface AgentOptions {
+  providers: readonly Provider[];
+  /** How the person is asked; a function receives the agent's own origin. */
+  consent: Consent | ((origin: string) => Consent | PageConsent);
+  /** File of the grants. */
+  grants: string;
+  version: string;
+  /** Folder of the built pages, ending in a slash. */
+  web: URL;
+  /** Tried in turn; 0 takes any free one. Default: {@linkcode PORTS}. */
+  ports?: readonly number[];
+  /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
+  keepLogin?: number;
+  /** Grants of the administrator. */
+  allowedOrigins?: readonly AllowedOrigin[];
+  now?: () => Date;
+}
+
+export interface Agent {
+  port: number;
+  /** `http://127.0.0.1:PORT` */
+  origin: string;
+  /** Ends connections and logins. The providers stay open: they are the caller's. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the agent. On Linux this needs all permissions of the process for a moment (see peer.ts).
+ *
+ * @throws {DsignError} `busy` where no port is free; `storage_failed` where the grants cannot be read
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { allowedOrigins = [], now = () => new Date() } = options;
+  const tokens = new Tokens(options.providers, now);
+  const origins = await Origins.load(options.grants, allowedOrigins, now);
+  const peers = openPeerCheck();
+  // The port is known only after the server is there, and nothing is dispatched before this is set.
+  let handle: (request: Request, peerPort: number) => Response | Promise<Response>;
+  const server = listen(options.ports ?? PORTS, (request, peerPort) => handle(request, peerPort));
+  const { port } = server.addr;
+  const origin = `http://127.0.0.1:${port}`;
+  const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
+  const signing = new Signing(tokens, consent, options.keepLogin);
+  const dispatch = createDispatch({ version: options.version, tokens, signing, origins });
+  const connections = new Set<Connection>();
+
+  const hosts = new Set([`127.0.0.1:${port}`, `localhost:${port}`]);
+  const ownOrigins = new Set([...hosts].map((host) => `http://${host}`));
+
+  handle = async (request, peerPort) => {
+    if (!peers.check(peerPort, port)) {
+      log.warn("Refused a connection of another user of this computer.");
+      return refuse(403, "D-Sign answers only to its own user.");
+    }
+    const host = request.headers.get("host") ?? "";
+    if (!hosts.has(host)) return refuse(421, "D-Sign does not answer by this name.");
+    const { pathname } = new URL(request.url);
+    if (request.headers.has("upgrade")) return upgrade(request, pathname);
+    if (pathname === "/status") return status(request, options.version);
+    if (pathname.startsWith("/consent/")) return await consentPage(request, host, pathname);
+    return await servePage(request, pathname, options.web, host) ?? refuse(404, "Not found.");
+  };
+
+  function upgrade(request: Request, path: string): Response {
+    const caller = request.headers.get("origin");
+    const isAllowed = caller !== null &&
+      (isWebOrigin(caller) || allowedOrigins.some((entry) => entry.origin === caller));
+    if (!isAllowed || path !== "/" || request.method !== "GET") {
+      log.warn("Refused a WebSocket from origin {origin}.", { origin: caller });
+      return refuse(403, "Only web pages of https sites, or of this computer, may connect.");
+    }
+    const ofSameOrigin = [...connections].filter((connection) => connection.origin === caller);
+    if (
+      connections.size >= LIMITS.connections || ofSameOrigin.length >= LIMITS.connectionsPerOrigin
+    ) return refuse(503, "Too many connections.");
+    let upgraded;
+    try {
+      upgraded = Deno.upgradeWebSocket(request);
+    } catch {
+      return refuse(400, "This is not a WebSocket handshake.");
+    }
+    const connection = new Connection(
+      upgraded.socket,
+      caller,
+      ownOrigins.has(caller),
+      dispatch,
+      () => connections.delete(connection),
+    );
+    connections.add(connection);
+    return upgraded.response;
+  }
+
+  async function consentPage(request: Request, host: string, path: string): Promise<Response> {
+    if (!("respond" in consent)) return refuse(404, "Not found.");
+    if (!isFromOwnPage(request, `http://${host}`)) return refuse(403, "Not from this page.");
+    return await (consent as PageConsent).respond(request, path);
+  }
+
+  const unwatch = options.providers.map((provider) =>
+    provider.watch(() => {
+      for (const connection of connections) {
+        const mayKnow = connection.own ||
+          origins.get(connection.origin)?.scopes.includes("certificates");
+        if (mayKnow) connection.notify("token.changed", {});
+      }
+    })
+  );
+
+  return {
+    port,
+    origin,
+    async close() {
+      unwatch.forEach((stop) => stop());
+      for (const connection of connections) connection.close();
+      await server.shutdown();
+      await signing.close();
+      peers.close();
+    },
+  };
+}
+
+function listen(
+  ports: readonly number[],
+  handle: (request: Request, peerPort: number) => Response | Promise<Response>,
+): Deno.HttpServer<Deno.NetAddr> {
+  for (const port of ports) {
+    try {
+      return Deno.serve(
+        {
+          hostname: "127.0.0.1",
+          port,
+          onListen() {},
+          onError(error) {
+            log.error("Unforeseen failure: {error}", { error });
+            return refuse(500, "D-Sign made a mistake. Its log says more.");
+          },
+        },
+        (request, { remoteAddr }) => handle(request, remoteAddr.port),
+      );
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new DsignError(
+    "busy",
+    `Other programs use all of D-Sign's ports (${
+      ports.join(", ")
+    }). Set "ports" in the configuration.`,
+  );
+}
+
+/** Browsers say where a request comes from, and pages cannot change it (Fetch Metadata; RFC 6454 §7). */
+function isFromOwnPage(request: Request, own: string): boolean {
+  const site = request.headers.get("sec-fetch-site");
+  const origin = request.headers.get("origin");
+  if (site !== null && site !== "same-origin") return false;
+  if (origin !== null && origin !== own) return false;
+  return request.method === "GET" || origin === own;
+}
+
+/** Answered to every page: it triggers the browser's permission, and shows whether the agent is there. */
+function status(request: Request, version: string): Response {
+  const headers = {
+    ...SAFE_HEADERS,
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+  };
+  if (request.method === "OPTIONS") {
+    return new Response(null, {
+      status: 204,
+      headers: {
+        ...headers,
+        "access-control-allow-methods": "GET",
+        // Asked for by Chromium 98 to 141; later ones ask the person instead (Local Network Access).
+        "access-control-allow-private-network": "true",
+        "access-control-max-age": "600",
+      },
+    });
+  }
+  if (request.method !== "GET") return refuse(405, "Only GET.");
+  const body: Status = { name: "dsign", version, protocol: PROTOCOL_VERSION };
+  return Response.json(body, { headers });
+}
+
+const refuse = (code: number, why: string): Response =>
+  new Response(why + "\n", {
+    status: code,
+    headers: { ...SAFE_HEADERS, "content-type": "text/plain; charset=utf-8" },
+  });

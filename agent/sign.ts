@@ -1,0 +1,418 @@
+/**
+ * Signing, from the request to the released signature: find the certificate, ask the person, log in, sign, verify.
+ * The command line and the WebSocket's methods both come through here.
+ */
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../formats/canonical_json.ts";
+import { type CmsContent, prepareSignedData } from "../formats/cms_write.ts";
+import { verifySignature } from "../formats/signature.ts";
+import { hashLengths } from "../formats/signature_algorithm.ts";
+import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
+import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.ts";
+import { DsignError, ERRORS } from "../protocol/errors.ts";
+import type { HashAlgorithm, ParsedParams, Result } from "../protocol/methods.ts";
+import { SignerError } from "../signers/provider.ts";
+import type { Consent, SignAnswer } from "./consent.ts";
+import { Desk } from "./desk.ts";
+import { type Document, HASH_NAMES, preview } from "./documents.ts";
+import { throwIfCancelled, toDsignError } from "./errors.ts";
+import { type Lease, Logins } from "./logins.ts";
+import type { Credential, Tokens } from "./tokens.ts";
+
+/** Who asks for a signature, and how to tell them how it goes. */
+export interface Caller {
+  asker: Asker;
+  /** Fires when the caller gives the request up. */
+  signal: AbortSignal;
+  /** `id` of the certificate that the person chose for this asker before. */
+  preferred?: string;
+  progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
+}
+
+/** What is common to all requests for signatures. */
+interface Wanted {
+  certificate?: string;
+  hash: HashAlgorithm;
+  items: ConsentItem[];
+  /** Only digests are known of what is signed. */
+  blind: boolean;
+}
+
+/** How many digests of one request are at the token at a time. */
+const PIPELINE = 32;
+
+export class Signing {
+  readonly #logins: Logins;
+  readonly #desk = new Desk();
+  /** Tokens on which a wrong PIN may have been the last but one; by URI. */
+  readonly #lastTry = new Set<string>();
+
+  /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
+  constructor(readonly tokens: Tokens, readonly consent: Consent, keepLogin = 0) {
+    this.#logins = new Logins(keepLogin);
+  }
+
+  /** Ends the logins. */
+  close(): Promise<void> {
+    return this.#logins.close();
+  }
+
+  /** Asks something else than for a signature, in turn with the signatures. */
+  async ask<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
+    const leave = await this.#desk.enter(nameOf(caller.asker), caller.signal);
+    try {
+      caller.progress?.("waiting_for_person");
+      return await this.#untilDeclined(caller, question);
+    } finally {
+      leave();
+    }
+  }
+
+  /** Lets the person choose a usable certificate. */
+  async choose(caller: Caller): Promise<Credential> {
+    const candidates = await this.#candidates(undefined, caller);
+    const id = await this.ask(caller, () =>
+      this.consent.choose({
+        kind: "choose",
+        asker: caller.asker,
+        choices: candidates.map((candidate) => this.tokens.choice(candidate)),
+        preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+      }, caller.signal));
+    const chosen = candidates.find((candidate) => candidate.id === id);
+    if (!chosen) throw new DsignError("certificate_not_found");
+    return chosen;
+  }
+
+  async signData(
+    params: ParsedParams<"sign.data">,
+    caller: Caller,
+  ): Promise<Result<"sign.data">> {
+    const content = contentBytes(params.content);
+    const digest = new Uint8Array(createHash(HASH_NAMES[params.hash]).update(content).digest());
+    const item = {
+      name: "",
+      mediaType: mediaTypeOf(params.content),
+      size: content.length,
+      hash: { algorithm: params.hash, hex: digest.toHex() },
+      preview: preview(content, content.length),
+    };
+    return await this.#withKey(
+      { ...params, items: [item], blind: false },
+      caller,
+      async (lease) => ({
+        signature:
+          (params.format === "raw"
+            ? await sign(lease, { digest }, caller.signal)
+            : await this.#signCades(
+              lease,
+              params.packaging === "attached" ? { content } : { digest },
+              caller.signal,
+            )).toBase64(),
+        content: content.toBase64(),
+        ...signedBy(lease.signer),
+      }),
+    );
+  }
+
+  async signDocument(
+    document: Document,
+    params: Pick<ParsedParams<"sign.document">, "certificate">,
+    caller: Caller,
+  ): Promise<Result<"sign.document">> {
+    const digest = document.digest();
+    return await this.#withKey(
+      { ...params, hash: document.algorithm, items: [document.item()], blind: false },
+      caller,
+      async (lease) => ({
+        signature: (await this.#signCades(lease, { digest }, caller.signal)).toBase64(),
+        digest: digest.toBase64(),
+        ...signedBy(lease.signer),
+      }),
+    );
+  }
+
+  async signHash(
+    params: ParsedParams<"sign.hash">,
+    caller: Caller,
+  ): Promise<Result<"sign.hash">> {
+    const digests = params.digests.map((digest) => Uint8Array.fromBase64(digest));
+    const length = hashLengths[params.hash];
+    if (digests.some((digest) => digest.length !== length)) {
+      throw new DsignError("invalid_params", `digests: one is not ${length} bytes long.`);
+    }
+    const items = digests.map((digest) => ({
+      name: "",
+      mediaType: "",
+      size: null,
+      hash: { algorithm: params.hash, hex: digest.toHex() },
+      preview: null,
+    }));
+    return await this.#withKey({ ...params, items, blind: true }, caller, async (lease) => {
+      const signatures = new Array<string>(digests.length);
+      let done = 0;
+      await inPipeline(digests.length, async (i) => {
+        signatures[i] = (await sign(lease, { digest: digests[i] }, caller.signal)).toBase64();
+        if (++done % PIPELINE === 0) caller.progress?.("signing", done, digests.length);
+      });
+      return { signatures, ...signedBy(lease.signer) };
+    });
+  }
+
+  async #signCades(lease: Lease, content: CmsContent, signal: AbortSignal): Promise<Uint8Array> {
+    const prepared = prepareSignedData(content, lease.signer, { signingTime: this.tokens.now() });
+    return prepared.complete(await sign(lease, { message: prepared.toBeSigned }, signal));
+  }
+
+  /** The story: a usable certificate, the person's consent and PIN, the open key, and its end. */
+  async #withKey<T>(
+    wanted: Wanted,
+    caller: Caller,
+    use: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
+    const candidates = await this.#candidates(wanted.certificate, caller);
+    const leave = await this.#desk.enter(nameOf(caller.asker), caller.signal);
+    let lease: Lease | undefined;
+    let reusable = false;
+    try {
+      lease = await this.#untilDeclined(
+        caller,
+        () => this.#unlock(wanted, candidates, caller),
+      );
+      // A login that outlives its request is shared with those that follow; others have the token for themselves.
+      if (this.#logins.duration > 0) leave();
+      const result = await use(lease);
+      reusable = true;
+      return result;
+    } finally {
+      try {
+        await lease?.release(reusable);
+      } finally {
+        leave();
+      }
+    }
+  }
+
+  /** The certificates among which the person may choose: usable ones, or the one that was asked for. */
+  async #candidates(wanted: string | undefined, caller: Caller): Promise<Credential[]> {
+    const open = wanted && this.#logins.find(wanted);
+    const { credentials, tokens } = open
+      ? { credentials: [open], tokens: [] }
+      : await this.tokens.list();
+    throwIfCancelled(caller.signal);
+    const named = wanted ? credentials.filter(({ id }) => id === wanted) : credentials;
+    const usable = named.filter((credential) => this.tokens.whyNot(credential) === null);
+    if (usable.length > 0) return usable;
+    if (named.length > 0) throw new DsignError(this.tokens.whyNot(named[0])!);
+    if (wanted) throw new DsignError("certificate_not_found");
+    if (tokens.length === 0) throw new DsignError("token_not_present");
+    throw new DsignError("token_not_initialised");
+  }
+
+  /** Asks for consent until the key is open. */
+  async #unlock(wanted: Wanted, candidates: Credential[], caller: Caller): Promise<Lease> {
+    const binding = bindingOf(wanted.items);
+    const choices = candidates.map((candidate): Choice => {
+      const choice = this.tokens.choice(candidate);
+      if (this.#logins.has(candidate, wanted.hash)) choice.unlocked = true;
+      if (this.#lastTry.has(choice.token.uri)) choice.token.state = "pin_final_try";
+      return choice;
+    });
+    let lease: Lease | undefined;
+    let refusal: DsignError | undefined;
+    let over = false;
+    const unlock = async (answer: SignAnswer): Promise<Unlocked> => {
+      try {
+        if (over || lease) throw new DsignError("request_cancelled");
+        if (answer.binding !== binding) throw new DsignError("consent_mismatch");
+        const credential = candidates.find(({ id }) => id === answer.certificate);
+        if (!credential) throw new DsignError("certificate_not_found");
+        const opened = await this.#open(credential, wanted.hash, answer, caller.signal);
+        if (!over) {
+          lease = opened;
+          return { ok: true };
+        }
+        await opened.release(false);
+        throw new DsignError("request_cancelled");
+      } catch (error) {
+        const { code, message, details: { triesLeft } } = refusal = toDsignError(error);
+        return { ok: false, code, message, triesLeft, again: TYPE_AGAIN.has(code) };
+      } finally {
+        answer.pin?.fill(0);
+      }
+    };
+    try {
+      caller.progress?.("waiting_for_person");
+      await this.consent.sign(
+        {
+          kind: "sign",
+          asker: caller.asker,
+          items: wanted.items,
+          blind: wanted.blind,
+          choices,
+          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+          binding,
+        },
+        unlock,
+        caller.signal,
+      );
+      throwIfCancelled(caller.signal);
+      if (!lease) throw refusal ?? new Error("Consent was given without a key being opened.");
+      return lease;
+    } catch (error) {
+      await lease?.release(false);
+      // Where the token said no for good, that is what the page learns, not how the window ended after it.
+      throw refusal && !TYPE_AGAIN.has(refusal.code) && !caller.signal.aborted ? refusal : error;
+    } finally {
+      over = true;
+    }
+  }
+
+  /** One attempt with one PIN. */
+  async #open(
+    credential: Credential,
+    hash: HashAlgorithm,
+    answer: SignAnswer,
+    signal: AbortSignal,
+  ): Promise<Lease> {
+    const kept = this.#logins.reuse(credential, hash);
+    if (kept) return kept;
+    const { token } = credential.key;
+    if (!answer.pin && !token.protectedAuthenticationPath) throw new DsignError("pin_invalid");
+    const lastTry = token.state === "pin_final_try" || this.#lastTry.has(token.uri);
+    if (lastTry && !answer.finalTry) {
+      throw new DsignError("pin_final_try", undefined, { triesLeft: "final" });
+    }
+    await this.#logins.makeRoom(credential);
+    const pin = new Pin(answer.pin);
+    try {
+      const signer = await credential.provider.open(credential.key, {
+        hash,
+        askPin: () => pin.copy(),
+        signal,
+      });
+      this.#lastTry.delete(token.uri);
+      const lease = this.#logins.add(credential, signer);
+      return {
+        ...lease,
+        release: async (reusable) => {
+          // A key that wanted the PIN again wants it for every signature: the next person must type it.
+          const release = lease.release(reusable && pin.copies <= 1);
+          pin.forget();
+          await release;
+        },
+      };
+    } catch (error) {
+      pin.forget();
+      if (error instanceof SignerError && error.code === "pin_incorrect") {
+        const { triesLeft = "unknown" } = error.details;
+        // A token that does not count aloud may be counting all the same.
+        if (triesLeft === "final" || triesLeft === "unknown") this.#lastTry.add(token.uri);
+      }
+      throw error;
+    }
+  }
+
+  /** After a no, or silence, the asker's waiting requests are not put to the person either. */
+  async #untilDeclined<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
+    try {
+      return await question();
+    } catch (error) {
+      if (
+        error instanceof DsignError && ["user_cancelled", "consent_timeout"].includes(error.code)
+      ) {
+        this.#desk.dismiss(nameOf(caller.asker), error);
+      }
+      throw error;
+    }
+  }
+}
+
+/** Refusals after which the person may type another PIN. */
+const TYPE_AGAIN: ReadonlySet<string> = new Set(["pin_incorrect", "pin_invalid", "pin_final_try"]);
+
+/** A PIN for as long as its request lasts. */
+class Pin {
+  copies = 0;
+  #pin: Uint8Array | null;
+
+  constructor(pin: Uint8Array | null) {
+    this.#pin = pin?.slice() ?? null;
+  }
+
+  /** The receiver zeroes it. */
+  copy(): Promise<Uint8Array> {
+    if (!this.#pin) {
+      return Promise.reject(new SignerError("pin_invalid", ERRORS.pin_invalid.message));
+    }
+    this.copies++;
+    return Promise.resolve(this.#pin.slice());
+  }
+
+  forget(): void {
+    this.#pin?.fill(0);
+    this.#pin = null;
+  }
+}
+
+/** Signs, and lets nothing out that the shown certificate does not verify. */
+async function sign(lease: Lease, input: SigningInput, signal: AbortSignal): Promise<Uint8Array> {
+  throwIfCancelled(signal);
+  const { signer, credential } = lease;
+  const signature = await signer.sign(input, signal);
+  if (!verifySignature(credential.key.certificate, signer.algorithm, input, signature)) {
+    throw new DsignError("signature_invalid");
+  }
+  return signature;
+}
+
+/** Runs `work` for 0 … count−1, some at a time; rejects with the first failure after all have come to rest. */
+async function inPipeline(count: number, work: (i: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  let failed = false;
+  const worker = async () => {
+    while (next < count && !failed) {
+      try {
+        await work(next++);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const workers = Array.from({ length: Math.min(count, PIPELINE) }, worker);
+  const failure = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
+  if (failure) throw (failure as PromiseRejectedResult).reason;
+}
+
+const nameOf = (asker: Asker): string => asker.origin ?? "";
+
+/** SHA-256 (hex) over the items' hashes in order. */
+export function bindingOf(items: readonly ConsentItem[]): string {
+  const hash = createHash("sha256");
+  for (const { hash: { hex } } of items) hash.update(hex, "hex");
+  return hash.digest("hex");
+}
+
+function contentBytes(content: ParsedParams<"sign.data">["content"]): Uint8Array {
+  if ("text" in content) return new TextEncoder().encode(content.text);
+  if ("json" in content) return canonicalJson(JSON.stringify(content.json));
+  return Uint8Array.fromBase64(content.base64);
+}
+
+const mediaTypeOf = (content: ParsedParams<"sign.data">["content"]): string =>
+  "text" in content
+    ? "text/plain"
+    : "json" in content
+    ? "application/json"
+    : "application/octet-stream";
+
+const signedBy = ({ certificate, algorithm }: Signer) => ({
+  certificate: certificate.toBase64(),
+  algorithm: jwaName(algorithm),
+});
+
+/** RFC 7518 §3.1. */
+function jwaName({ scheme, hash }: SignatureAlgorithm): string {
+  const prefix = { "RSASSA-PKCS1-v1_5": "RS", "RSASSA-PSS": "PS", ECDSA: "ES" }[scheme];
+  return prefix + hash.slice("SHA-".length);
+}

@@ -1,0 +1,137 @@
+/** Tokens in memory that misbehave on demand. RSA keys only. */
+import { constants, createHash, privateEncrypt } from "node:crypto";
+import { nullValue, octetString, oid, sequence } from "../../formats/der.ts";
+import type { HashName, Signer, SigningInput } from "../../formats/signer.ts";
+import {
+  type KeyInfo,
+  type Listing,
+  type OpenOptions,
+  type Problem,
+  type Provider,
+  SignerError,
+  type SignerErrorCode,
+  type TokenInfo,
+} from "../../signers/provider.ts";
+import type { Officer } from "../fixtures/pki.ts";
+
+export const PIN = "2468";
+
+const DIGESTS: Record<HashName, string> = {
+  "SHA-1": "1.3.14.3.2.26",
+  "SHA-256": "2.16.840.1.101.3.4.2.1",
+  "SHA-384": "2.16.840.1.101.3.4.2.2",
+  "SHA-512": "2.16.840.1.101.3.4.2.3",
+};
+
+export class MemoryProvider implements Provider {
+  readonly tokens: TokenInfo[];
+  /** Wrong PINs until the lock; null: it does not say, and never locks. */
+  triesLeft: number | null = 3;
+  /** CKA_ALWAYS_AUTHENTICATE */
+  alwaysAuthenticate = false;
+  hasKey = true;
+  wrongSignature = false;
+  failOpen: SignerErrorCode | undefined;
+  failSign: SignerErrorCode | undefined;
+  problems: Problem[] = [];
+  /** Awaited before each signature. */
+  beforeSign: (() => Promise<void>) | undefined;
+  /** What happened, in order: `login 0`, `sign 0`, `logout 0`, with the token's number. */
+  readonly story: string[] = [];
+  lists = 0;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(readonly officers: readonly Officer[]) {
+    this.tokens = officers.map((_, i) => ({
+      uri: `pkcs11:token=Officer%20${i};serial=${i}`,
+      label: `Officer ${i}`,
+      manufacturer: "Test",
+      model: "Memory",
+      serialNumber: String(i),
+      driver: "memory",
+      state: "ready",
+      protectedAuthenticationPath: false,
+    }));
+  }
+
+  list(): Promise<Listing> {
+    this.lists++;
+    const keys = this.tokens.map((token, i) => ({
+      uri: `${token.uri};id=%0${i}`,
+      token: { ...token },
+      certificate: this.officers[i].certificate.der,
+      chain: this.officers[i].chain,
+      hasKey: this.hasKey,
+    }));
+    return Promise.resolve({ tokens: this.tokens, keys, problems: this.problems });
+  }
+
+  async open(key: KeyInfo, { hash, askPin }: OpenOptions): Promise<Signer> {
+    if (this.failOpen) throw new SignerError(this.failOpen, "As the test wanted.");
+    const i = this.tokens.findIndex(({ uri }) => uri === key.token.uri);
+    const isLoggedIn = this.story.findLast((each) => /^log.* /.test(each) && each.endsWith(`${i}`))
+      ?.startsWith("login");
+    if (isLoggedIn) throw new Error("A second login.");
+    await this.#checkPin(askPin("login"));
+    this.story.push(`login ${i}`);
+    let open = true;
+    return {
+      certificate: key.certificate,
+      chain: key.chain,
+      algorithm: { scheme: "RSASSA-PKCS1-v1_5", hash },
+      sign: async (input) => {
+        if (!open) throw new Error("The key is closed.");
+        await this.beforeSign?.();
+        if (this.failSign) throw new SignerError(this.failSign, "As the test wanted.");
+        if (this.alwaysAuthenticate) await this.#checkPin(askPin("signature"));
+        this.story.push(`sign ${i}`);
+        const signature = this.#sign(i, hash, input);
+        if (this.wrongSignature) signature[7] ^= 1;
+        return signature;
+      },
+      close: () => {
+        if (!open) throw new Error("Closed twice.");
+        open = false;
+        this.story.push(`logout ${i}`);
+        return Promise.resolve();
+      },
+    };
+  }
+
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
+  /** As if a token was inserted or removed. */
+  change(): void {
+    this.#watchers.forEach((changed) => changed());
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #checkPin(asked: Promise<Uint8Array>): Promise<void> {
+    const bytes = await asked;
+    const isRight = new TextDecoder().decode(bytes) === PIN;
+    bytes.fill(0);
+    if (this.triesLeft === 0) throw new SignerError("pin_locked", "The PIN is locked.");
+    if (isRight) return;
+    if (this.triesLeft !== null) this.triesLeft--;
+    const triesLeft = ([null, 0, 1, 2] as (number | null)[]).indexOf(this.triesLeft);
+    throw new SignerError("pin_incorrect", "The PIN is wrong.", {
+      triesLeft: (["unknown", "none", "final", "low"] as const)[triesLeft] ?? "many",
+    });
+  }
+
+  /** RFC 8017 §9.2: DigestInfo is signed. */
+  #sign(i: number, hash: HashName, input: SigningInput): Uint8Array {
+    const digest = "digest" in input
+      ? input.digest
+      : createHash(hash.replace("-", "")).update(input.message).digest();
+    const digestInfo = sequence(sequence(oid(DIGESTS[hash]), nullValue()), octetString(digest));
+    const key = { key: this.officers[i].key.privateKey, padding: constants.RSA_PKCS1_PADDING };
+    return new Uint8Array(privateEncrypt(key, digestInfo));
+  }
+}

@@ -264,7 +264,7 @@ export class Module {
   findObjects(session: bigint, objectClass: number): bigint[] {
     const bytes = this.#arena.bytes;
     writeUlong(NATIVE, bytes, VALUE_AT, BigInt(objectClass));
-    const template = this.#attribute(C.CKA_CLASS, NATIVE.ulong);
+    const template = this.#template(C.CKA_CLASS, this.#arena.address(VALUE_AT), NATIVE.ulong);
     check("C_FindObjectsInit", this.#raw.C_FindObjectsInit(session, template, 1n));
     const found: bigint[] = [];
     try {
@@ -287,16 +287,36 @@ export class Module {
     }
   }
 
-  /** An attribute's bytes, or null where the object has no such attribute or keeps it secret. */
+  /**
+   * An attribute's bytes, or null where the object has no such attribute or keeps it secret. Two
+   * calls, as everyone does: NSS refuses a buffer that is simply large enough.
+   */
   attribute(session: bigint, object: bigint, type: number): Uint8Array<ArrayBuffer> | null {
-    const template = this.#attribute(type, MAX_ATTRIBUTE);
+    const length = this.#readAttribute(session, object, type, 0n, 0);
+    if (!length) return length === 0 ? new Uint8Array(0) : null;
+    const value = this.#arena.address(VALUE_AT);
+    const got = this.#readAttribute(session, object, type, value, length);
+    if (got === null) return null;
+    if (got > length) throw nonsense("C_GetAttributeValue", `${got} bytes in ${length}`);
+    return this.#arena.bytes.slice(VALUE_AT, VALUE_AT + got);
+  }
+
+  /** One C_GetAttributeValue; gives the length. */
+  #readAttribute(
+    session: bigint,
+    object: bigint,
+    type: number,
+    value: bigint,
+    room: number,
+  ): number | null {
+    const template = this.#template(type, value, room);
     const rv = this.#raw.C_GetAttributeValue(session, object, template, 1n);
     if (rv === CKR.CKR_ATTRIBUTE_TYPE_INVALID || rv === CKR.CKR_ATTRIBUTE_SENSITIVE) return null;
     check("C_GetAttributeValue", rv);
     const length = attributeLength(NATIVE, template);
     if (length === unavailable(NATIVE)) return null;
     if (length > MAX_ATTRIBUTE) throw nonsense("C_GetAttributeValue", `${length} bytes`);
-    return this.#arena.bytes.slice(VALUE_AT, VALUE_AT + Number(length));
+    return Number(length);
   }
 
   /** A CK_ULONG attribute, or null. */
@@ -326,9 +346,9 @@ export class Module {
     return signature;
   }
 
-  /** A CK_ATTRIBUTE in the arena whose value is the arena's. */
-  #attribute(type: number, length: number): Uint8Array<ArrayBuffer> {
-    const encoded = encodeAttribute(NATIVE, type, this.#arena.address(VALUE_AT), length);
+  /** A CK_ATTRIBUTE in the arena. */
+  #template(type: number, value: bigint, length: number): Uint8Array<ArrayBuffer> {
+    const encoded = encodeAttribute(NATIVE, type, value, length);
     const template = this.#arena.bytes.subarray(ATTRIBUTE_AT, ATTRIBUTE_AT + encoded.length);
     template.set(encoded);
     return template;

@@ -1,0 +1,289 @@
+/*
+ * A PKCS#11 module that misbehaves on demand, around a real one.
+ *
+ *   PKCS11_FAULT_REAL     path of the real module
+ *   PKCS11_FAULT_CONTROL  file that says what to do; read anew at every call
+ *   PKCS11_FAULT_LOG      file that gets a line for every C_Login, with its user type
+ *
+ * One fault a line. F is a function's name, C_GetFunctionList too; numbers are hexadecimal.
+ *
+ *   crash F         write to address 0             hang F          never return
+ *   exit F          end the process                rv F N          return N
+ *   delay F N       wait N milliseconds first      noise F         print to standard output first
+ *   wrong F         succeed with impossible lengths, counts or sizes
+ *   null F          NULL in the function list (the list itself for C_GetFunctionList)
+ *   removed         the token is pulled out        blank           no label, serial, PIN flags
+ *   slots           slot numbers far apart         twin            every token is there twice
+ *   flags N         set these flags of the token   without N       the mechanism N is missing
+ *   empty-first     the first search of a process finds nothing
+ *   no-always       CKA_ALWAYS_AUTHENTICATE is an unknown attribute
+ *   always          every key asks for a context-specific login (PIN 1234)
+ *   keypad          C_Login takes NULL and then knows the PIN 1234 by itself
+ *   no-locking      C_Initialize takes no arguments
+ *
+ * Only C_GetFunctionList is exported.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef unsigned long ulong_t;
+typedef unsigned char byte_t;
+
+typedef struct {
+  byte_t version[2];
+  void *fn[68];
+} list_t;
+
+typedef struct {
+  ulong_t type;
+  void *value;
+  ulong_t length;
+} attribute_t;
+
+typedef struct {
+  ulong_t type;
+  void *parameter;
+  ulong_t length;
+} mechanism_t;
+
+/* Offsets in CK_TOKEN_INFO. */
+enum { LABEL = 0, SERIAL = 80, TOKEN_FLAGS = 96, TOKEN_INFO_SIZE = 208 };
+enum { PIN_FLAGS = 0x10000 | 0x20000 | 0x40000 };
+enum {
+  OK = 0, DEVICE_REMOVED = 0x32, ATTRIBUTE_TYPE_INVALID = 0x12, CANT_LOCK = 0x0a,
+  MECHANISM_INVALID = 0x70, PIN_INCORRECT = 0xa0, NOT_LOGGED_IN = 0x101, NOT_PRESENT = 0xe0,
+  BUFFER_TOO_SMALL = 0x150, CONTEXT_SPECIFIC = 2, ALWAYS_AUTHENTICATE = 0x202
+};
+
+static list_t *real;
+static list_t fake;
+static int searches, authenticated;
+
+/* Finds a line that starts with these words; gives what follows, as a number, through `n`. */
+static int told(const char *kind, const char *name, ulong_t *n) {
+  static char text[4096];
+  const char *path = getenv("PKCS11_FAULT_CONTROL");
+  FILE *file = path ? fopen(path, "r") : NULL;
+  if (!file) return 0;
+  int found = 0;
+  while (!found && fgets(text, sizeof text, file)) {
+    char first[64] = "", second[64] = "", third[64] = "";
+    int words = sscanf(text, "%63s %63s %63s", first, second, third);
+    if (words < 1 || strcmp(first, kind)) continue;
+    if (name && strcmp(second, name)) continue;
+    const char *value = name ? third : second;
+    if (n && name == NULL && *n && strtoul(value, NULL, 16) != *n) continue;
+    if (n) *n = strtoul(value, NULL, 16);
+    found = 1;
+  }
+  fclose(file);
+  return found;
+}
+
+static int is(const char *kind) { return told(kind, NULL, NULL); }
+
+/* What every function does first; not 0: return `*rv`. */
+static int fault(const char *name, ulong_t *rv) {
+  ulong_t n = 0;
+  if (told("noise", name, NULL)) {
+    printf("debug: entering %s \x01\x02\xff\n", name);
+    fflush(stdout);
+  }
+  if (told("delay", name, &n)) {
+    struct timespec t = { n / 1000, n % 1000 * 1000000 };
+    nanosleep(&t, NULL);
+  }
+  if (told("crash", name, NULL)) *(volatile int *) 0 = 1;
+  if (told("hang", name, NULL)) for (;;) pause();
+  if (told("exit", name, NULL)) _exit(7);
+  return told("rv", name, rv);
+}
+
+#define CALL(index, ...) ((ulong_t (*)()) real->fn[index])(__VA_ARGS__)
+#define BEGIN(name) \
+  ulong_t rv; \
+  if (fault(name, &rv)) return rv
+#define SESSION_CALL(name) \
+  BEGIN(name); \
+  if (is("removed")) return DEVICE_REMOVED
+
+/* 8 slot numbers to each real one, so that there is room for twins. */
+static ulong_t shown(ulong_t slot) { return is("slots") || is("twin") ? slot * 8 + 5 : slot; }
+static ulong_t hidden(ulong_t slot) { return is("slots") || is("twin") ? slot / 8 : slot; }
+
+static ulong_t initialize(void *args) {
+  BEGIN("C_Initialize");
+  if (args && is("no-locking")) return CANT_LOCK;
+  return CALL(0, args);
+}
+
+static ulong_t get_info(void *info) {
+  BEGIN("C_GetInfo");
+  return CALL(2, info);
+}
+
+static ulong_t get_slot_list(byte_t present, ulong_t *slots, ulong_t *count) {
+  BEGIN("C_GetSlotList");
+  if (told("wrong", "C_GetSlotList", NULL)) return *count = ~0UL >> 1, OK;
+  if (is("removed")) return *count = 0, OK;
+  ulong_t list[64], n = 64;
+  rv = CALL(4, present, list, &n);
+  if (rv != OK) return rv;
+  ulong_t copies = is("twin") ? 2 : 1;
+  if (slots && *count < n * copies) return *count = n * copies, BUFFER_TOO_SMALL;
+  for (ulong_t i = 0; slots && i < n * copies; i++) slots[i] = shown(list[i / copies]) + i % copies;
+  *count = n * copies;
+  return OK;
+}
+
+static ulong_t get_slot_info(ulong_t slot, void *info) {
+  BEGIN("C_GetSlotInfo");
+  return CALL(5, hidden(slot), info);
+}
+
+static ulong_t get_token_info(ulong_t slot, byte_t *info) {
+  BEGIN("C_GetTokenInfo");
+  if (is("removed")) return NOT_PRESENT;
+  if (told("wrong", "C_GetTokenInfo", NULL)) return memset(info, 0xff, TOKEN_INFO_SIZE), OK;
+  rv = CALL(6, hidden(slot), info);
+  ulong_t flags, more = 0;
+  memcpy(&flags, info + TOKEN_FLAGS, sizeof flags);
+  if (is("blank")) {
+    memset(info + LABEL, ' ', 32);
+    memset(info + SERIAL, ' ', 16);
+    flags &= ~(ulong_t) PIN_FLAGS;
+  }
+  if (is("keypad")) flags |= 0x100;
+  if (told("flags", NULL, &more)) flags |= more;
+  memcpy(info + TOKEN_FLAGS, &flags, sizeof flags);
+  return rv;
+}
+
+static ulong_t get_mechanism_list(ulong_t slot, ulong_t *list, ulong_t *count) {
+  BEGIN("C_GetMechanismList");
+  if (told("wrong", "C_GetMechanismList", NULL)) return *count = 0x40000000, OK;
+  rv = CALL(7, hidden(slot), list, count);
+  if (rv != OK || !list) return rv;
+  ulong_t kept = 0;
+  for (ulong_t i = 0; i < *count; i++) {
+    ulong_t mechanism = list[i];
+    if (!told("without", NULL, &mechanism)) list[kept++] = list[i];
+  }
+  *count = kept;
+  return OK;
+}
+
+static ulong_t open_session(ulong_t slot, ulong_t flags, void *app, void *notify, void *session) {
+  SESSION_CALL("C_OpenSession");
+  return CALL(12, hidden(slot), flags, app, notify, session);
+}
+
+static ulong_t close_session(ulong_t session) {
+  SESSION_CALL("C_CloseSession");
+  return CALL(13, session);
+}
+
+static ulong_t login(ulong_t session, ulong_t user, void *pin, ulong_t length) {
+  const char *path = getenv("PKCS11_FAULT_LOG");
+  FILE *log = path ? fopen(path, "a") : NULL;
+  if (log) {
+    fprintf(log, "%lu\n", user);
+    fclose(log);
+  }
+  SESSION_CALL("C_Login");
+  if (is("keypad") && !pin) return CALL(18, session, user, "1234", 4UL);
+  if (user != CONTEXT_SPECIFIC) return CALL(18, session, user, pin, length);
+  authenticated = length == 4 && !memcmp(pin, "1234", 4);
+  return authenticated ? OK : PIN_INCORRECT;
+}
+
+static ulong_t logout(ulong_t session) {
+  SESSION_CALL("C_Logout");
+  return CALL(19, session);
+}
+
+static ulong_t get_attribute_value(ulong_t session, ulong_t object, attribute_t *a, ulong_t n) {
+  SESSION_CALL("C_GetAttributeValue");
+  if (told("wrong", "C_GetAttributeValue", NULL)) return a->length = 1UL << 40, OK;
+  if (n == 1 && a->type == ALWAYS_AUTHENTICATE) {
+    if (is("no-always")) return a->length = ~0UL, ATTRIBUTE_TYPE_INVALID;
+    if (is("always")) {
+      a->length = 1;
+      if (a->value) *(byte_t *) a->value = 1;
+      return OK;
+    }
+  }
+  return CALL(24, session, object, a, n);
+}
+
+static ulong_t find_objects_init(ulong_t session, void *attributes, ulong_t n) {
+  SESSION_CALL("C_FindObjectsInit");
+  searches++;
+  return CALL(26, session, attributes, n);
+}
+
+static ulong_t find_objects(ulong_t session, ulong_t *objects, ulong_t max, ulong_t *count) {
+  SESSION_CALL("C_FindObjects");
+  if (told("wrong", "C_FindObjects", NULL)) return *count = max * 1000, OK;
+  if (is("empty-first") && searches == 1) return *count = 0, OK;
+  return CALL(27, session, objects, max, count);
+}
+
+static ulong_t sign_init(ulong_t session, mechanism_t *mechanism, ulong_t key) {
+  SESSION_CALL("C_SignInit");
+  ulong_t type = mechanism->type;
+  if (told("without", NULL, &type)) return MECHANISM_INVALID;
+  authenticated = 0;
+  return CALL(42, session, mechanism, key);
+}
+
+static ulong_t sign(ulong_t session, void *data, ulong_t n, void *signature, ulong_t *length) {
+  SESSION_CALL("C_Sign");
+  if (is("always") && !authenticated) return NOT_LOGGED_IN;
+  rv = CALL(43, session, data, n, signature, length);
+  if (told("wrong", "C_Sign", NULL)) *length = 17;
+  return rv;
+}
+
+static const struct {
+  int index;
+  const char *name;
+  void *fn;
+} overrides[] = {
+  { 0, "C_Initialize", initialize },
+  { 2, "C_GetInfo", get_info },
+  { 4, "C_GetSlotList", get_slot_list },
+  { 5, "C_GetSlotInfo", get_slot_info },
+  { 6, "C_GetTokenInfo", get_token_info },
+  { 7, "C_GetMechanismList", get_mechanism_list },
+  { 12, "C_OpenSession", open_session },
+  { 13, "C_CloseSession", close_session },
+  { 18, "C_Login", login },
+  { 19, "C_Logout", logout },
+  { 24, "C_GetAttributeValue", get_attribute_value },
+  { 26, "C_FindObjectsInit", find_objects_init },
+  { 27, "C_FindObjects", find_objects },
+  { 42, "C_SignInit", sign_init },
+  { 43, "C_Sign", sign },
+};
+
+__attribute__((visibility("default"))) ulong_t C_GetFunctionList(list_t **out) {
+  BEGIN("C_GetFunctionList");
+  *out = NULL;
+  if (told("null", "C_GetFunctionList", NULL)) return OK;
+  void *library = dlopen(getenv("PKCS11_FAULT_REAL"), RTLD_NOW | RTLD_LOCAL);
+  ulong_t (*get)(list_t **) = library ? dlsym(library, "C_GetFunctionList") : NULL;
+  if (!get || get(&real) != OK) return 6;
+  fake = *real;
+  for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++) {
+    int null = told("null", overrides[i].name, NULL);
+    fake.fn[overrides[i].index] = null ? NULL : overrides[i].fn;
+  }
+  *out = &fake;
+  return OK;
+}

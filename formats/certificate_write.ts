@@ -19,11 +19,18 @@ import {
   tlv,
   unsignedInteger,
 } from "./der.ts";
+import { encodeCertId, ocspIds } from "./ocsp.ts";
 import { readPublicKey } from "./public_key.ts";
 import { encodeSignatureAlgorithm } from "./signature_algorithm.ts";
 import type { SignatureAlgorithm } from "./signer.ts";
 import type { Certificate } from "./x509.ts";
-import { extensionIds, type KeyUsage, keyUsages } from "./x509_extensions.ts";
+import {
+  type CrlReason,
+  crlReasons,
+  extensionIds,
+  type KeyUsage,
+  keyUsages,
+} from "./x509_extensions.ts";
 
 /** Something that becomes whole with a signature over {@link Prepared.toBeSigned}. */
 export interface Prepared {
@@ -74,22 +81,6 @@ export function prepareCertificate(fields: CertificateFields): Prepared {
 function optionalExtensions(tag: number, extensions: readonly Uint8Array[]): Uint8Array[] {
   return extensions.length === 0 ? [] : [explicit(tag, sequence(...extensions))];
 }
-
-/** CRLReason values (RFC 5280 §5.3.1). */
-export const crlReasons = {
-  unspecified: 0,
-  keyCompromise: 1,
-  cACompromise: 2,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-  certificateHold: 6,
-  removeFromCRL: 8,
-  privilegeWithdrawn: 9,
-  aACompromise: 10,
-} as const;
-
-export type CrlReason = keyof typeof crlReasons;
 
 export interface RevokedFields {
   /** Content octets of the serial number, as in the certificate. */
@@ -207,6 +198,9 @@ export function subjectAltEmails(...addresses: readonly string[]): Uint8Array {
   return extension(extensionIds.subjectAltName, sequence(...names));
 }
 
+/** id-pkix-ocsp-nocheck: this responder certificate needs no look at its revocation. */
+export const ocspNoCheck = (): Uint8Array => extension(ocspIds.noCheck, nullValue());
+
 /** The CRL extension cRLNumber. */
 export const crlNumber = (number: number): Uint8Array =>
   extension(extensionIds.cRLNumber, integer(number));
@@ -247,7 +241,7 @@ export function prepareOcspResponse(fields: OcspFields): Prepared {
     explicit(2, octetString(keyIdentifier(fields.responder.publicKey.spki))),
     generalizedTime(fields.producedAt),
     sequence(...answers),
-    ...optionalExtensions(1, fields.nonce ? [extension(OCSP_NONCE, fields.nonce)] : []),
+    ...optionalExtensions(1, fields.nonce ? [extension(ocspIds.nonce, fields.nonce)] : []),
   );
   const certificates = fields.certificates.length > 0
     ? [explicit(0, sequence(...fields.certificates))]
@@ -258,14 +252,11 @@ export function prepareOcspResponse(fields: OcspFields): Prepared {
       const basic = sequence(tbs, algorithm, bitString(signature), ...certificates);
       return sequence(
         integer(0, 0x0a),
-        explicit(0, sequence(oid(OCSP_BASIC), octetString(basic))),
+        explicit(0, sequence(oid(ocspIds.basicResponse), octetString(basic))),
       );
     },
   };
 }
-
-const OCSP_NONCE = "1.3.6.1.5.5.7.48.1.2";
-const OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1";
 
 function encodeStatus(status: OcspStatus): Uint8Array {
   if (status.status !== "revoked") {
@@ -273,15 +264,4 @@ function encodeStatus(status: OcspStatus): Uint8Array {
   }
   const reason = status.reason ? [explicit(0, integer(crlReasons[status.reason], 0x0a))] : [];
   return explicit(1, concat(generalizedTime(status.revokedAt), ...reason));
-}
-
-/** CertID (RFC 6960 §4.1.1) with SHA-1, which every responder knows; it protects nothing. */
-export function encodeCertId(certificate: Certificate, issuer: Certificate): Uint8Array {
-  const sha1 = (bytes: Uint8Array) => createHash("sha1").update(bytes).digest();
-  return sequence(
-    sequence(oid("1.3.14.3.2.26"), nullValue()),
-    octetString(sha1(issuer.subject.der)),
-    octetString(sha1(issuer.publicKey.bytes)),
-    tlv(0x02, certificate.serialNumber),
-  );
 }

@@ -66,6 +66,29 @@ export const keyPurposes = {
   documentSigning: "1.3.6.1.5.5.7.3.36",
 } as const;
 
+/** CRLReason values (RFC 5280 §5.3.1). */
+export const crlReasons = {
+  unspecified: 0,
+  keyCompromise: 1,
+  cACompromise: 2,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+  certificateHold: 6,
+  removeFromCRL: 8,
+  privilegeWithdrawn: 9,
+  aACompromise: 10,
+} as const;
+
+export type CrlReason = keyof typeof crlReasons;
+
+const reasonNames = new Map<number, CrlReason>(
+  Object.entries(crlReasons).map(([name, value]) => [value, name as CrlReason]),
+);
+
+/** Name of a CRLReason value; `undefined` if it is not defined. */
+export const crlReasonName = (value: number): CrlReason | undefined => reasonNames.get(value);
+
 export interface Extension {
   readonly critical: boolean;
   /** Content of extnValue: the DER of the extension's own type. */

@@ -1,0 +1,347 @@
+/** The Online Certificate Status Protocol (RFC 6960): requests, answers, and what they prove. */
+import { createHash } from "node:crypto";
+import {
+  type Asn1Node,
+  Fields,
+  only,
+  readAsn1,
+  readBitString,
+  readInteger,
+  readOid,
+  readTime,
+  Tag,
+} from "./asn1.ts";
+import { explicit, nullValue, octetString, oid, sequence, tlv } from "./der.ts";
+import { FormatError } from "./error.ts";
+import { type Name, readName } from "./name.ts";
+import { unknownCriticalExtension } from "./path_validate.ts";
+import { readHash } from "./signature_algorithm.ts";
+import type { HashName } from "./signer.ts";
+import {
+  isCurrent,
+  isSignedWith,
+  type Issuer,
+  type RevocationContext,
+  type RevocationStatus,
+} from "./revocation.ts";
+import { type Certificate, readCertificate, sameBytes } from "./x509.ts";
+import {
+  type CrlReason,
+  crlReasonName,
+  type Extension,
+  keyPurposes,
+  readExtensions,
+} from "./x509_extensions.ts";
+
+/** Object identifiers of RFC 6960 §4.2, §4.4. */
+export const ocspIds = {
+  basicResponse: "1.3.6.1.5.5.7.48.1.1",
+  nonce: "1.3.6.1.5.5.7.48.1.2",
+  noCheck: "1.3.6.1.5.5.7.48.1.5",
+  archiveCutoff: "1.3.6.1.5.5.7.48.1.6",
+} as const;
+
+/** One SingleResponse. */
+export interface OcspAnswer {
+  readonly hash: HashName;
+  readonly issuerNameHash: Uint8Array;
+  readonly issuerKeyHash: Uint8Array;
+  readonly serialNumber: Uint8Array;
+  readonly status: "good" | "revoked" | "unknown";
+  readonly revokedAt?: Date;
+  readonly reason?: CrlReason;
+  readonly thisUpdate: Date;
+  readonly nextUpdate?: Date;
+  /** Certificates that expired after this time are still answered for (§4.4.4). */
+  readonly archiveCutoff?: Date;
+}
+
+/** A successful answer as {@link readOcspResponse} returns it. */
+export interface OcspResponse {
+  /** The whole OCSPResponse as received. */
+  readonly der: Uint8Array;
+  /** ResponseData: the bytes under the signature. */
+  readonly tbs: Uint8Array;
+  readonly responder: { readonly name: Name } | { readonly keyHash: Uint8Array };
+  readonly producedAt: Date;
+  readonly answers: readonly OcspAnswer[];
+  /** Content of the nonce extension, to be compared with the request's. */
+  readonly nonce?: Uint8Array;
+  /** AlgorithmIdentifier, DER. */
+  readonly signatureAlgorithm: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly certificates: readonly Certificate[];
+}
+
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+const MAX_ITEMS = 100;
+
+const malformed = (message: string, cause?: unknown) =>
+  new FormatError("ocsp_malformed", message, { cause });
+
+/**
+ * Encodes a request about one certificate, without signature (§4.1).
+ *
+ * @param nonce random bytes, 16 to 32 (RFC 8954 §2.1), to be compared with the answer's
+ * @returns DER of the OCSPRequest
+ */
+export function encodeOcspRequest(
+  certificate: Certificate,
+  issuer: Certificate,
+  nonce?: Uint8Array,
+): Uint8Array {
+  const request = sequence(sequence(encodeCertId(certificate, issuer)));
+  const extensions = nonce
+    ? [explicit(2, sequence(sequence(oid(ocspIds.nonce), octetString(octetString(nonce)))))]
+    : [];
+  return sequence(sequence(request, ...extensions));
+}
+
+/** CertID (§4.1.1) with SHA-1, which every responder knows; it protects nothing. */
+export function encodeCertId(certificate: Certificate, issuer: Certificate): Uint8Array {
+  const sha1 = (bytes: Uint8Array) => createHash("sha1").update(bytes).digest();
+  return sequence(
+    sequence(oid("1.3.14.3.2.26"), nullValue()),
+    octetString(sha1(issuer.subject.der)),
+    octetString(sha1(issuer.publicKey.bytes)),
+    tlv(Tag.INTEGER, certificate.serialNumber),
+  );
+}
+
+const responseStatuses: Readonly<Record<number, string>> = {
+  1: "malformedRequest",
+  2: "internalError",
+  3: "tryLater",
+  5: "sigRequired",
+  6: "unauthorized",
+};
+
+/**
+ * Reads an OCSPResponse (§4.2.1).
+ *
+ * @throws {FormatError} `ocsp_malformed`, also for an answer that is only an error;
+ *   `algorithm_unsupported` for a critical extension that is not understood
+ */
+export function readOcspResponse(der: Uint8Array): OcspResponse {
+  if (der.length > MAX_RESPONSE_BYTES) {
+    throw new FormatError("limit_exceeded", "The OCSP answer is larger than 1 MiB.");
+  }
+  try {
+    return readResponse(der);
+  } catch (error) {
+    if (error instanceof FormatError && /^(asn1|certificate)_malformed$/.test(error.code)) {
+      throw malformed(`The OCSP answer cannot be read: ${error.message}`, error);
+    }
+    throw error;
+  }
+}
+
+function readResponse(der: Uint8Array): OcspResponse {
+  const outer = new Fields(readAsn1(der), "an OCSP answer");
+  const status = readInteger(outer.take(0x0a));
+  if (status !== 0) {
+    throw malformed(`The OCSP service gave no answer (${responseStatuses[status] ?? status}).`);
+  }
+  const bytes = new Fields(only(outer.take(0xa0), "The OCSP answer"), "an OCSP answer");
+  outer.end();
+  if (readOid(bytes.take(Tag.OID)) !== ocspIds.basicResponse) {
+    throw malformed("The OCSP answer is of an unknown type.");
+  }
+  const basic = new Fields(readAsn1(bytes.take(Tag.OCTET_STRING).content), "an OCSP answer");
+  const data = basic.take(Tag.SEQUENCE);
+  const signatureAlgorithm = basic.take(Tag.SEQUENCE).bytes;
+  const signature = readBitString(basic.take(Tag.BIT_STRING)).bytes;
+  const certificateField = basic.maybe(0xa0);
+  basic.end();
+
+  const fields = new Fields(data, "an OCSP answer");
+  const version = fields.maybe(0xa0);
+  if (version && readInteger(only(version, "A version")) !== 0) {
+    throw malformed("The OCSP answer is of an unknown version.");
+  }
+  const responder = readResponder(fields.take());
+  const producedAt = readTime(fields.take(Tag.GENERALIZED_TIME));
+  const answers = bounded(fields.take(Tag.SEQUENCE)).map(readAnswer);
+  const extensions = readOptional(fields.maybe(0xa1), [ocspIds.nonce]);
+  fields.end();
+  return {
+    der,
+    tbs: data.bytes,
+    responder,
+    producedAt,
+    answers,
+    nonce: extensions.get(ocspIds.nonce)?.value,
+    signatureAlgorithm,
+    signature,
+    certificates: certificateField
+      ? bounded(only(certificateField, "The certificates")).map(({ bytes }) =>
+        readCertificate(bytes)
+      )
+      : [],
+  };
+}
+
+function bounded({ children }: Asn1Node): readonly Asn1Node[] {
+  if (children.length > MAX_ITEMS) {
+    throw new FormatError("limit_exceeded", `An OCSP answer has more than ${MAX_ITEMS} items.`);
+  }
+  return children;
+}
+
+function readResponder(node: Asn1Node): OcspResponse["responder"] {
+  const inner = only(node, "A responder");
+  if (node.tag === 0xa1) return { name: readName(inner) };
+  if (node.tag === 0xa2 && inner.tag === Tag.OCTET_STRING) return { keyHash: inner.content };
+  throw malformed("The OCSP answer does not say who gave it.");
+}
+
+function readOptional(node: Asn1Node | undefined, known: readonly string[]) {
+  const extensions = node
+    ? readExtensions(only(node, "The extensions"))
+    : new Map<string, Extension>();
+  for (const [id, { critical }] of extensions) {
+    if (critical && !known.includes(id)) {
+      throw new FormatError(
+        "algorithm_unsupported",
+        `The OCSP answer has a critical extension (${id}) that is not understood.`,
+      );
+    }
+  }
+  return extensions;
+}
+
+function readAnswer(node: Asn1Node): OcspAnswer {
+  const fields = new Fields(node, "an OCSP answer");
+  const id = new Fields(fields.take(Tag.SEQUENCE), "a certificate identifier");
+  const certId = {
+    hash: readHash(id.take(Tag.SEQUENCE)),
+    issuerNameHash: id.take(Tag.OCTET_STRING).content,
+    issuerKeyHash: id.take(Tag.OCTET_STRING).content,
+    serialNumber: id.take(Tag.INTEGER).content,
+  };
+  id.end();
+  const status = readStatus(fields.take());
+  const thisUpdate = readTime(fields.take(Tag.GENERALIZED_TIME));
+  const nextUpdate = fields.maybe(0xa0);
+  const extensions = readOptional(fields.maybe(0xa1), [ocspIds.archiveCutoff]);
+  fields.end();
+  const cutoff = extensions.get(ocspIds.archiveCutoff);
+  return {
+    ...certId,
+    ...status,
+    thisUpdate,
+    nextUpdate: nextUpdate && readTime(only(nextUpdate, "A time")),
+    archiveCutoff: cutoff && readTime(readAsn1(cutoff.value)),
+  };
+}
+
+function readStatus(node: Asn1Node): Pick<OcspAnswer, "status" | "revokedAt" | "reason"> {
+  if (node.tag === 0x80) return { status: "good" };
+  if (node.tag === 0x82) return { status: "unknown" };
+  const fields = new Fields(node, "a revocation", 0xa1);
+  const revokedAt = readTime(fields.take(Tag.GENERALIZED_TIME));
+  const reasonField = fields.maybe(0xa0);
+  fields.end();
+  const reason = reasonField && crlReasonName(readInteger(only(reasonField, "A reason")));
+  return { status: "revoked", revokedAt, reason: reason ?? "unspecified" };
+}
+
+/** An answer without nextUpdate is current for this long (§2.4: newer ones are always there). */
+const DEFAULT_LIFETIME = 24 * 3600 * 1000;
+
+/**
+ * Determines the status of a certificate from OCSP answers. Answers that are not about it, not
+ * current, or not from its issuer's responder count for nothing.
+ */
+export function ocspStatus(
+  certificate: Certificate,
+  issuer: Issuer,
+  responses: readonly OcspResponse[],
+  context: RevocationContext,
+): RevocationStatus {
+  let message = "is not covered by any OCSP answer at hand";
+  for (const response of responses) {
+    const answer = response.answers.find((each) => isAbout(each, certificate, issuer));
+    if (!answer) continue;
+    if (!isFresh(answer, certificate, context)) {
+      message = "is covered by an OCSP answer that is out of date";
+    } else if (!isAuthorized(response, issuer, context)) {
+      message = "is covered by an OCSP answer whose signature is not trusted";
+    } else if (answer.status === "unknown") {
+      message = "is not known to its issuer's OCSP service";
+    } else {
+      const evidence = [response.der];
+      const { revokedAt, reason = "unspecified", thisUpdate } = answer;
+      if (answer.status === "revoked" && revokedAt! <= context.at) {
+        return { status: "revoked", source: "ocsp", evidence, revokedAt: revokedAt!, reason };
+      }
+      return { status: "good", source: "ocsp", evidence, thisUpdate };
+    }
+  }
+  return { status: "unknown", message };
+}
+
+function isAbout(answer: OcspAnswer, certificate: Certificate, issuer: Issuer): boolean {
+  if (!sameBytes(answer.serialNumber, certificate.serialNumber)) return false;
+  const digest = (bytes: Uint8Array) =>
+    createHash(answer.hash.replace("-", "").toLowerCase()).update(bytes).digest();
+  return sameBytes(answer.issuerNameHash, digest(issuer.certificate.subject.der)) &&
+    sameBytes(answer.issuerKeyHash, digest(issuer.key.bytes));
+}
+
+function isFresh(
+  { thisUpdate, nextUpdate, archiveCutoff }: OcspAnswer,
+  certificate: Certificate,
+  context: RevocationContext,
+): boolean {
+  const until = nextUpdate ?? new Date(thisUpdate.getTime() + DEFAULT_LIFETIME);
+  if (!isCurrent({ thisUpdate, nextUpdate: until }, context)) return false;
+  // Services may forget certificates that have expired (§4.4.4).
+  const { notAfter } = certificate;
+  return thisUpdate <= notAfter || (archiveCutoff !== undefined && archiveCutoff <= notAfter);
+}
+
+/** §4.2.2.2: the issuer itself, or a responder to which the same issuer key has delegated. */
+function isAuthorized(
+  response: OcspResponse,
+  issuer: Issuer,
+  context: RevocationContext,
+): boolean {
+  const { responder } = response;
+  if (
+    isResponder(responder, issuer.certificate) &&
+    isSignedWith(response, issuer.key, context.weakAlgorithms)
+  ) return true;
+  const known = "name" in responder ? context.candidates(responder.name.key) : [];
+  for (const candidate of [...response.certificates, ...known]) {
+    if (
+      isResponder(responder, candidate) && isDelegated(candidate, issuer, response, context) &&
+      isSignedWith(response, candidate.publicKey, context.weakAlgorithms)
+    ) return true;
+  }
+  return false;
+}
+
+function isResponder(responder: OcspResponse["responder"], certificate: Certificate): boolean {
+  if ("name" in responder) return certificate.subject.equals(responder.name);
+  const hash = createHash("sha1").update(certificate.publicKey.bytes).digest();
+  return sameBytes(responder.keyHash, hash);
+}
+
+function isDelegated(
+  candidate: Certificate,
+  issuer: Issuer,
+  { producedAt }: OcspResponse,
+  context: RevocationContext,
+): boolean {
+  if (!candidate.issuer.equals(issuer.certificate.subject)) return false;
+  if (!candidate.extKeyUsage?.includes(keyPurposes.ocspSigning)) return false;
+  if (candidate.keyUsage && !candidate.keyUsage.has("digitalSignature")) return false;
+  if (unknownCriticalExtension(candidate)) return false;
+  if (producedAt < candidate.notBefore || producedAt > candidate.notAfter) return false;
+  if (!isSignedWith(candidate, issuer.key, context.weakAlgorithms)) return false;
+  // §4.2.2.2.1: noCheck, or a way to check, or neither, which leaves it to us.
+  const checkable = candidate.distributionPoints || candidate.ocspUrls.length > 0;
+  return candidate.extensions.has(ocspIds.noCheck) || !checkable ||
+    context.isUnrevoked(candidate, issuer);
+}

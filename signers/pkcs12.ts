@@ -8,7 +8,9 @@
  */
 import { createHash } from "node:crypto";
 import { basename, dirname, extname, join, resolve } from "node:path";
+import { FormatError } from "../formats/error.ts";
 import type { Signer } from "../formats/signer.ts";
+import { readCertificate } from "../formats/x509.ts";
 import { algorithmFor, chainOf, find, readCertificates } from "./certificates.ts";
 import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_file.ts";
 import {
@@ -20,7 +22,7 @@ import {
   SignerError,
   type TokenInfo,
 } from "./provider.ts";
-import { belongsTo, type SoftwareKey, softwareKey } from "./software_key.ts";
+import { type SoftwareKey, softwareKey } from "./software_key.ts";
 
 const KEY_FILE = /\.(p12|pfx)$/i;
 const POLL_MS = 2000;
@@ -65,16 +67,7 @@ export class Pkcs12Provider implements Provider {
     });
     const pin = await askPin("login");
     const { keys } = await readPkcs12(bytes, pin).finally(() => pin.fill(0));
-    let opened: SoftwareKey | undefined;
-    try {
-      const own = keys.find((each) => belongsTo(each, key.certificate));
-      if (!own) {
-        throw new SignerError("key_not_found", "The file holds no key for this certificate.");
-      }
-      opened = softwareKey(own);
-    } finally {
-      for (const each of keys) each.fill(0);
-    }
+    let opened: SoftwareKey | undefined = takeKey(keys, key.certificate);
     return {
       certificate: key.certificate,
       chain: key.chain,
@@ -138,6 +131,27 @@ export class Pkcs12Provider implements Provider {
     }
     return files.sort();
   }
+}
+
+/** The key of a certificate; all others are wiped. `keys` are PKCS #8 and wiped too. */
+function takeKey(keys: readonly Uint8Array[], certificate: Uint8Array): SoftwareKey {
+  const { publicKey } = readCertificate(certificate);
+  let own: SoftwareKey | undefined;
+  let failure = new SignerError("key_not_found", "The file holds no key for this certificate.");
+  for (const bytes of keys) {
+    try {
+      const key = softwareKey(bytes);
+      if (!own && key.fits(publicKey.bytes)) own = key;
+      else key.wipe();
+    } catch (error) {
+      if (error instanceof SignerError) failure = error;
+      else if (!(error instanceof FormatError)) throw error;
+    } finally {
+      bytes.fill(0);
+    }
+  }
+  if (!own) throw failure;
+  return own;
 }
 
 /** The token in a file, with what can be seen of it without its password. */

@@ -1,19 +1,15 @@
 /** Signing with a private key in this process's memory: RSA by node:crypto, ECDSA by @noble/curves. */
-import {
-  constants,
-  createPrivateKey,
-  createPublicKey,
-  privateEncrypt,
-  sign,
-  X509Certificate,
-} from "node:crypto";
+import { constants, createPrivateKey, privateEncrypt, sign } from "node:crypto";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { expect, Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1.ts";
 import { concat, nullValue, octetString, oid, sequence } from "../formats/der.ts";
 import { digest } from "../formats/digest.ts";
 import type { HashName, SignatureAlgorithm, SigningInput } from "../formats/signer.ts";
+import { sameBytes } from "../formats/x509.ts";
 import { SignerError } from "./provider.ts";
 
+const RSA = "1.2.840.113549.1.1.1";
+const RSA_PSS = "1.2.840.113549.1.1.10";
 const EC = "1.2.840.10045.2.1";
 const CURVES: Readonly<Record<string, typeof p256>> = {
   "1.2.840.10045.3.1.7": p256,
@@ -29,6 +25,8 @@ const HASH_OIDS: Readonly<Record<HashName, string>> = {
 
 /** A key that is ready to sign. */
 export interface SoftwareKey {
+  /** Whether this is its private key; `publicKey` is the content of a subjectPublicKey. */
+  fits(publicKey: Uint8Array): boolean;
   /**
    * @returns RSA: of the modulus' length; ECDSA: DER `ECDSA-Sig-Value` (RFC 3279 §2.2.3), nonce by RFC 6979
    * @throws {SignerError} `mechanism_unsupported` for RSASSA-PSS over a digest
@@ -38,41 +36,37 @@ export interface SoftwareKey {
   wipe(): void;
 }
 
-/** Whether the certificate's public key belongs to this private key (PKCS #8). */
-export function belongsTo(key: Uint8Array, certificate: Uint8Array): boolean {
-  try {
-    return createPublicKey(privateKeyObject(key)).equals(
-      new X509Certificate(certificate).publicKey,
-    );
-  } catch {
-    return false; // of a type that the runtime does not know
-  }
-}
-
 /**
  * Takes a private key.
  *
  * @param key PKCS #8 (RFC 5208 §5), DER; not kept
- * @throws {SignerError} `mechanism_unsupported`; FormatError where it is malformed
+ * @throws {SignerError} `mechanism_unsupported`
+ * @throws {FormatError} where it is malformed
  */
 export function softwareKey(key: Uint8Array): SoftwareKey {
   const info = new Fields(readAsn1(key), "a private key");
   info.take(Tag.INTEGER);
   const algorithm = new Fields(info.take(Tag.SEQUENCE), "a key's algorithm");
-  if (readOid(algorithm.take(Tag.OID)) !== EC) return rsaKey(key);
-  const parameters = expect(algorithm.take(), Tag.OID, "The curve");
-  const curve = CURVES[readOid(parameters)];
-  if (!curve) {
-    throw new SignerError("mechanism_unsupported", "The key is on a curve that is not used here.");
-  }
-  // ECPrivateKey (RFC 5915 §3)
-  const inner = new Fields(readAsn1(readOctetString(info.take())), "an EC private key");
-  inner.take(Tag.INTEGER);
-  return ecKey(curve, readOctetString(inner.take()).slice());
+  const id = readOid(algorithm.take(Tag.OID));
+  const inner = readOctetString(info.take());
+  if (id === RSA || id === RSA_PSS) return rsaKey(inner);
+  const curve = id === EC
+    ? CURVES[readOid(expect(algorithm.take(), Tag.OID, "A curve"))]
+    : undefined;
+  if (curve) return ecKey(curve, inner);
+  throw new SignerError("mechanism_unsupported", "The key is of a type that is not used here.");
 }
 
-function ecKey(curve: typeof p256, scalar: Uint8Array): SoftwareKey {
+/** @param bytes ECPrivateKey (RFC 5915 §3) */
+function ecKey(curve: typeof p256, bytes: Uint8Array): SoftwareKey {
+  const fields = new Fields(readAsn1(bytes), "an EC private key");
+  fields.take(Tag.INTEGER);
+  const scalar = readOctetString(fields.take()).slice();
   return {
+    fits: (publicKey) => {
+      const compressed = publicKey[0] !== 4;
+      return sameBytes(curve.getPublicKey(scalar, compressed), publicKey);
+    },
     sign: ({ hash }, input) =>
       curve.sign("digest" in input ? input.digest : digest(hash, input.message), scalar, {
         prehash: false,
@@ -83,9 +77,14 @@ function ecKey(curve: typeof p256, scalar: Uint8Array): SoftwareKey {
   };
 }
 
+/** @param bytes RSAPrivateKey (RFC 8017 §A.1.2) */
 function rsaKey(bytes: Uint8Array): SoftwareKey {
+  const fields = new Fields(readAsn1(bytes), "an RSA private key");
+  fields.take(Tag.INTEGER);
+  const own = sequence(fields.take(Tag.INTEGER).bytes, fields.take(Tag.INTEGER).bytes);
   const key = privateKeyObject(bytes);
   return {
+    fits: (publicKey) => sameBytes(own, publicKey),
     sign({ scheme, hash, saltLength }, input) {
       if (scheme === "RSASSA-PSS") {
         if ("digest" in input) {
@@ -103,28 +102,23 @@ function rsaKey(bytes: Uint8Array): SoftwareKey {
         return sign(hash.replace("-", "").toLowerCase(), input.message, options);
       }
       const hashed = "digest" in input ? input.digest : digest(hash, input.message);
-      // RFC 8017 §9.2: privateEncrypt pads, DigestInfo is ours.
-      const info = sequence(
-        sequence(oid(HASH_OIDS[hash]), nullValue()),
-        octetString(hashed),
-      );
+      // RFC 8017 §9.2: privateEncrypt() pads, DigestInfo is ours.
+      const info = sequence(sequence(oid(HASH_OIDS[hash]), nullValue()), octetString(hashed));
       return privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, info);
     },
     wipe: () => {},
   };
 }
 
-function privateKeyObject(pkcs8: Uint8Array) {
-  const copy = concat(pkcs8);
+function privateKeyObject(pkcs1: Uint8Array) {
+  const key = concat(pkcs1) as Uint8Array & string; // the types know Buffer only
   try {
     return createPrivateKey(
-      {
-        key: copy as Uint8Array & string,
-        format: "der",
-        type: "pkcs8",
-      } as Parameters<typeof createPrivateKey>[0],
+      { key, format: "der", type: "pkcs1" } as Parameters<typeof createPrivateKey>[0],
     );
+  } catch {
+    throw new SignerError("driver_error", "The private key in the file is damaged.");
   } finally {
-    copy.fill(0);
+    key.fill(0);
   }
 }

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { verifySignature } from "../formats/signature.ts";
+import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
+import { makePki, type Officer } from "../tests/fixtures/pki.ts";
+import { Pkcs12Provider } from "./pkcs12.ts";
+import { writePkcs12 } from "./pkcs12_file.ts";
+import type { AskPin } from "./provider.ts";
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const pin = (text: string): AskPin => () => Promise.resolve(utf8(text));
+const pem = (der: Uint8Array) =>
+  `-----BEGIN CERTIFICATE-----\n${der.toBase64()}\n-----END CERTIFICATE-----\n`;
+
+async function write(dir: string, officer: Officer): Promise<string> {
+  const path = join(dir, `${officer.name}.p12`);
+  const certificates = [officer.certificate.der, ...officer.chain];
+  const friendlyName = officer.name;
+  const key = officer.pkcs8;
+  const options = { key, certificates, friendlyName, password: utf8("geheim"), iterations: 1000 };
+  await Deno.writeFile(path, await writePkcs12(options));
+  return path;
+}
+
+Deno.test("key files in a folder are tokens; RSA and EC keys sign after the right password", () =>
+  inTempDir(async (dir) => {
+    const { officers } = makePki({
+      officers: [
+        { name: "Anita" },
+        { name: "Bimal", key: "p-256" },
+        { name: "Chitra", key: "p-384" },
+      ],
+    });
+    for (const officer of officers) await write(dir, officer);
+    const provider = new Pkcs12Provider([dir]);
+    const { tokens, keys, problems } = await provider.list();
+    assert.deepEqual(problems, []);
+    assert.deepEqual(tokens.map(({ label }) => label), ["Anita", "Bimal", "Chitra"]);
+    for (const { name, certificate, chain } of officers) {
+      const [own, ...others] = keys.filter(({ token, hasKey }) => hasKey && token.label === name);
+      assert.equal(others.length, 0);
+      assert.equal(own.certificate.toHex(), certificate.der.toHex());
+      assert.deepEqual(
+        own.chain.map((each) => each.toHex()),
+        chain.map((each) => new Uint8Array(each).toHex()),
+      );
+      for (const hash of ["SHA-256", "SHA-512"] as const) {
+        const signer = await provider.open(own, { hash, askPin: pin("geheim") });
+        const message = utf8("bill 7");
+        const digest = new Uint8Array(await crypto.subtle.digest(hash, message));
+        for (const input of [{ message }, { digest }]) {
+          const signature = await signer.sign(input);
+          assert.ok(verifySignature(own.certificate, signer.algorithm, { message }, signature));
+        }
+        await signer.close();
+        await assert.rejects(signer.sign({ message }), { name: "SignerError" });
+      }
+      await assert.rejects(provider.open(own, { hash: "SHA-256", askPin: pin("falsch") }), {
+        code: "pin_incorrect",
+      });
+    }
+    await provider.close();
+  }));
+
+Deno.test("a certificate bound to RSASSA-PSS signs with PSS", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "pss.p12");
+    const [key, certificate] = [join(dir, "key.pem"), join(dir, "pss.crt")];
+    const subject = ["-subj", "/CN=PSS", "-addext", "basicConstraints=CA:FALSE"];
+    const newKey = ["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048", "-nodes"];
+    await openssl(["req", "-x509", ...newKey, ...subject, "-keyout", key, "-out", certificate]);
+    const both = ["-inkey", key, "-in", certificate, "-passout", "pass:geheim"];
+    await openssl(["pkcs12", "-export", ...both, "-out", path]);
+    const provider = new Pkcs12Provider([path]);
+    const { keys: [own] } = await provider.list();
+    const signer = await provider.open(own, { hash: "SHA-256", askPin: pin("geheim") });
+    assert.equal(signer.algorithm.scheme, "RSASSA-PSS");
+    const message = utf8("bill 7");
+    const signature = await signer.sign({ message });
+    assert.ok(verifySignature(own.certificate, signer.algorithm, { message }, signature));
+    await assert.rejects(signer.sign({ digest: new Uint8Array(32) }), {
+      code: "mechanism_unsupported",
+    });
+    await signer.close();
+  }));
+
+Deno.test("certificates beside a file that hides its own, and what is told where there are none", () =>
+  inTempDir(async (dir) => {
+    const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
+    const paths = Object.fromEntries(
+      ["a.p12", "a.pem", "key.pem"].map((name) => [name, join(dir, name)]),
+    );
+    await Deno.writeTextFile(
+      paths["key.pem"],
+      `-----BEGIN PRIVATE KEY-----\n${officer.pkcs8.toBase64()}\n-----END PRIVATE KEY-----\n`,
+    );
+    const chain = [officer.certificate.der, ...officer.chain];
+    await Deno.writeTextFile(paths["a.pem"], `a comment\n${chain.map(pem).join("\n")}`);
+    const both = ["-inkey", paths["key.pem"], "-in", paths["a.pem"], "-passout", "pass:geheim"];
+    await openssl(["pkcs12", "-export", ...both, "-out", paths["a.p12"]]);
+
+    const provider = new Pkcs12Provider([paths["a.p12"]]);
+    const { keys } = await provider.list();
+    assert.equal(keys.length, chain.length);
+    assert.equal(keys[0].chain.length, 3);
+    const signer = await provider.open(keys[0], { hash: "SHA-256", askPin: pin("geheim") });
+    await signer.close();
+
+    await Deno.remove(paths["a.pem"]);
+    const alone = await provider.list();
+    assert.equal(alone.tokens.length, 1);
+    assert.deepEqual(alone.problems.map(({ code }) => code), ["certificate_not_found"]);
+  }));
+
+Deno.test("absent, damaged and huge files are problems; an absent folder is none", () =>
+  inTempDir(async (dir) => {
+    const path = (name: string) => join(dir, name);
+    await Deno.writeTextFile(path("text.p12"), "no key");
+    await Deno.writeFile(path("huge.p12"), new Uint8Array(2 << 20));
+    await Deno.mkdir(path("folder.pfx"));
+    const files = ["absent.p12", "text.p12", "huge.p12", "nowhere/"].map(path);
+    const { tokens, problems } = await new Pkcs12Provider(files).list();
+    assert.deepEqual(tokens, []);
+    assert.deepEqual(problems.map(({ driver, code }) => [driver, code]).sort(), [
+      [path("absent.p12"), "driver_not_found"],
+      [path("huge.p12"), "driver_error"],
+      [path("text.p12"), "driver_error"],
+    ]);
+    assert.equal((await new Pkcs12Provider([dir]).list()).problems.length, 3);
+  }));

@@ -272,8 +272,8 @@ export class Client extends EventTarget {
    */
   async signDocument(
     file: Blob,
-    { name = file instanceof File ? file.name : "document", ...params }:
-      & { name?: string }
+    { name = file instanceof File ? file.name : "document", hash, ...params }:
+      & Partial<Pick<Params<"document.open">, "name" | "hash">>
       & Omit<Params<"sign.document">, "document"> = {},
     options: CallOptions = {},
   ): Promise<Result<"sign.document">> {
@@ -281,6 +281,7 @@ export class Client extends EventTarget {
       name,
       mediaType: file.type || undefined,
       size: file.size,
+      hash,
     }, { signal: options.signal });
     try {
       await this.#upload(file, document, chunk, window, options);

@@ -1,0 +1,63 @@
+/** The page's side of protocol/consent.ts. */
+import type { ConsentEvent, ConsentReply, ConsentView, Unlocked } from "../../protocol/consent.ts";
+
+export interface ConsentApi {
+  /** What is asked; null where the ticket stands for nothing any more. */
+  view(): Promise<ConsentView | null>;
+  answer(reply: ConsentReply): Promise<Unlocked>;
+  /**
+   * Stays open for as long as the request is shown, which tells the agent that the window is.
+   *
+   * @returns why it ended (null: it was answered), or `lost` where the agent went away
+   */
+  follow(): Promise<Extract<ConsentEvent, { event: "ended" }>["code"] | "lost">;
+}
+
+export function consentApi(ticket: string): ConsentApi {
+  const ask = (path: string, body?: ConsentReply) =>
+    fetch(path, {
+      method: body ? "POST" : "GET",
+      headers: {
+        authorization: `Bearer ${ticket}`,
+        ...body && { "content-type": "application/json" },
+      },
+      body: body && JSON.stringify(body),
+      cache: "no-store",
+      credentials: "omit",
+    });
+  return {
+    async view() {
+      const response = await ask("/consent/view");
+      return response.ok ? await response.json() : null;
+    },
+    async answer(reply) {
+      const response = await ask("/consent/answer", reply);
+      if (!response.ok) throw new Error(`the answer was refused with status ${response.status}`);
+      return await response.json();
+    },
+    async follow() {
+      try {
+        for await (const event of eventsOf(await ask("/consent/alive"))) {
+          if (event.event === "ended") return event.code;
+        }
+      } catch {
+        // The connection broke: the agent is gone.
+      }
+      return "lost";
+    },
+  };
+}
+
+/** Newline-delimited JSON. */
+async function* eventsOf(response: Response): AsyncGenerator<ConsentEvent> {
+  if (!response.ok || !response.body) return;
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffered = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (buffered + value).split("\n");
+    buffered = lines.pop()!;
+    for (const line of lines) if (line !== "") yield JSON.parse(line);
+  }
+}

@@ -1,0 +1,318 @@
+/** One question of the agent to the person, from its first look to its end. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ConsentReply, ConsentView, GrantRequest, Unlocked } from "../../protocol/consent.ts";
+import { languageOf, speak, type Speech, type Word } from "../i18n/words.ts";
+import { Header } from "../parts.tsx";
+import type { ConsentApi } from "./api.ts";
+import { Certificates, Documents, WhoAsks } from "./parts.tsx";
+import { Pin } from "./pin.tsx";
+import { pinStateOf, type Refusal } from "./pin_state.ts";
+
+/** How it ended. */
+interface End {
+  /** What is shown where the window cannot close itself, or has something to tell. */
+  tell(speech: Speech): string;
+  good: boolean;
+  /** The person has decided or the question is void: the window closes itself. A failure stays to be read. */
+  close: boolean;
+}
+
+/** A click meant for what was under the pointer before this window came up must not count. */
+const ARMING_DELAY = 600;
+
+export function Page({ api }: { api: ConsentApi }) {
+  const [view, setView] = useState<ConsentView | null>(null);
+  const [language, setLanguage] = useState(() => languageOf(navigator.language));
+  const [end, setEnd] = useState<End | null>(null);
+  const speech = speak(language);
+
+  useEffect(() => {
+    (async () => {
+      const view = await api.view().catch(() => null);
+      if (!view) {
+        return setEnd({ tell: ({ say }) => say("end_nothing"), good: false, close: false });
+      }
+      setLanguage(languageOf(view.language));
+      setView(view);
+      const ended = await api.follow();
+      setEnd((end) => end ?? endOf(ended));
+    })();
+  }, []);
+  useEffect(() => {
+    document.documentElement.lang = language;
+  }, [language]);
+  useEffect(() => {
+    if (end?.close) globalThis.close();
+  }, [end]);
+
+  return (
+    <>
+      <Header speech={speech} choose={setLanguage} />
+      <main>
+        {end
+          ? <Ended end={end} speech={speech} />
+          : view
+          ? <Question view={view} api={api} speech={speech} finish={setEnd} />
+          : <p>{speech.say("loading")}</p>}
+      </main>
+    </>
+  );
+}
+
+/** Why the agent ended the question without the page's doing. */
+function endOf(code: Awaited<ReturnType<ConsentApi["follow"]>>): End {
+  switch (code) {
+    case null:
+      return { tell: ({ say }) => say("end_chosen"), good: true, close: true };
+    case "consent_timeout":
+      return { tell: ({ say }) => say("end_timeout"), good: false, close: true };
+    case "request_cancelled":
+      return { tell: ({ say }) => say("end_withdrawn"), good: false, close: true };
+    case "user_cancelled":
+      return { tell: ({ say }) => say("end_declined"), good: false, close: true };
+    case "lost":
+      return { tell: ({ say }) => say("end_lost"), good: false, close: false };
+    default:
+      return {
+        tell: ({ error, say }) => error(code, say("end_failed")),
+        good: false,
+        close: false,
+      };
+  }
+}
+
+function Ended({ end, speech }: { end: End; speech: Speech }) {
+  const heading = useFocus<HTMLHeadingElement>();
+  return (
+    <div class={end.good ? "ended good" : "ended"} role="status">
+      <h1 ref={heading} tabIndex={-1}>{end.tell(speech)}</h1>
+      <p>{speech.say("end_close")}</p>
+      <button type="button" onClick={() => globalThis.close()}>{speech.say("do_close")}</button>
+    </div>
+  );
+}
+
+/** Puts the focus on the main words when they appear, so that a screen reader starts there. */
+function useFocus<E extends HTMLElement>() {
+  const element = useRef<E>(null);
+  useEffect(() => element.current?.focus(), []);
+  return element;
+}
+
+/** What differs between the kinds of questions. */
+function wordsOf(request: ConsentView["request"]): Record<"ask" | "approve" | "decline", Word> & {
+  count: number;
+  done: Word;
+} {
+  switch (request.kind) {
+    case "grant":
+      return {
+        ask: "ask_grant",
+        approve: "do_grant",
+        decline: "do_not_grant",
+        done: "end_granted",
+        count: 1,
+      };
+    case "choose":
+      return {
+        ask: "ask_choose",
+        approve: "do_choose",
+        decline: "do_not_choose",
+        done: "end_chosen",
+        count: 1,
+      };
+    case "sign": {
+      const many = request.items.length > 1;
+      return {
+        ask: request.blind ? "ask_sign_blind" : many ? "ask_sign_many" : "ask_sign_one",
+        approve: many ? "do_sign_many" : "do_sign_one",
+        decline: "do_not_sign",
+        done: "end_signed",
+        count: request.items.length,
+      };
+    }
+  }
+}
+
+function Question(
+  { view: { request, deadline }, api, speech, finish }: {
+    view: ConsentView;
+    api: ConsentApi;
+    speech: Speech;
+    finish: (end: End) => void;
+  },
+) {
+  const { say } = speech;
+  const words = wordsOf(request);
+  const choices = request.kind === "grant" ? [] : request.choices;
+  const [chosen, setChosen] = useState(
+    request.kind === "grant" ? "" : request.preferred ?? choices[0]!.certificate.id,
+  );
+  const [busy, setBusy] = useState(false);
+  const [armed, setArmed] = useState(false);
+  const [refusal, setRefusal] = useState<Refusal | null>(null);
+  const [problem, setProblem] = useState<Word | null>(null);
+  const heading = useFocus<HTMLHeadingElement>();
+  const pinField = useRef<HTMLInputElement>(null);
+  const confirmation = useRef<HTMLInputElement>(null);
+
+  useEffect(() => {
+    const timer = setTimeout(() => setArmed(true), ARMING_DELAY);
+    return () => clearTimeout(timer);
+  }, []);
+  useEffect(() => {
+    if (refusal) pinField.current?.focus();
+  }, [refusal]);
+
+  const choice = choices.find(({ certificate }) => certificate.id === chosen);
+  const pin = request.kind === "sign" && choice ? pinStateOf(choice, refusal) : null;
+
+  async function send(reply: ConsentReply) {
+    setBusy(true);
+    setProblem(null);
+    setRefusal(null);
+    let unlocked: Unlocked;
+    try {
+      unlocked = await api.answer(reply);
+    } catch {
+      return finish({ tell: ({ say }) => say("error_unreachable"), good: false, close: false });
+    }
+    if (reply.decision === "decline") {
+      return finish({ tell: ({ say }) => say("end_declined"), good: false, close: true });
+    }
+    if (unlocked.ok) return finish({ tell: ({ say }) => say(words.done), good: true, close: true });
+    if (!unlocked.again) {
+      const { code, message } = unlocked;
+      return finish({ tell: ({ error }) => error(code, message), good: false, close: false });
+    }
+    setBusy(false);
+    setRefusal(unlocked);
+  }
+
+  function approve() {
+    if (request.kind === "grant") return send({ decision: "approve" });
+    if (request.kind === "choose") return send({ decision: "approve", certificate: chosen });
+    const typed = pinField.current?.value ?? "";
+    if (pin?.entry === "typed" && typed === "") {
+      setProblem("pin_missing");
+      pinField.current?.focus();
+      return;
+    }
+    if (pin?.confirm && !confirmation.current?.checked) {
+      setProblem("confirm_missing");
+      confirmation.current?.focus();
+      return;
+    }
+    // The field is emptied before anything else can happen to it; a script cannot wipe the string itself.
+    if (pinField.current) pinField.current.value = "";
+    return send({
+      decision: "approve",
+      certificate: chosen,
+      binding: request.binding,
+      ...pin?.entry === "typed" && { pin: typed },
+      ...pin?.confirm && { finalTry: true as const },
+    });
+  }
+
+  return (
+    <form
+      class={request.kind === "sign" && request.blind ? "blind" : undefined}
+      autocomplete="off"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (armed && !busy) approve();
+      }}
+    >
+      <h1 ref={heading} tabIndex={-1}>{say(words.ask, { count: words.count })}</h1>
+      {request.kind === "sign" && request.blind && (
+        <div class="warning">
+          <p>{say("blind_explain")}</p>
+          <p>
+            <strong>{say("blind_advice")}</strong>
+          </p>
+        </div>
+      )}
+      <WhoAsks asker={request.asker} speech={speech} />
+      {request.kind === "grant" && <Scopes request={request} speech={speech} />}
+      {request.kind === "sign" && (
+        <Documents items={request.items} blind={request.blind} speech={speech} />
+      )}
+      {choices.length > 0 && (
+        <Certificates
+          choices={choices}
+          chosen={chosen}
+          choose={(id) => {
+            setChosen(id);
+            setRefusal(null);
+          }}
+          disabled={busy}
+          speech={speech}
+        />
+      )}
+      {pin && (
+        <Pin
+          key={chosen}
+          state={pin}
+          token={choice!.token}
+          problem={problem}
+          refusal={refusal}
+          busy={busy}
+          field={pinField}
+          confirmation={confirmation}
+          speech={speech}
+        />
+      )}
+      <footer>
+        <Countdown deadline={deadline} speech={speech} />
+        <div class="actions">
+          <button
+            type="button"
+            class="secondary"
+            disabled={busy}
+            onClick={() => send({ decision: "decline" })}
+          >
+            {say(words.decline)}
+          </button>
+          <button type="submit" disabled={!armed || busy || pin?.entry === "impossible"}>
+            {busy && request.kind === "sign"
+              ? say("working")
+              : say(words.approve, { count: words.count })}
+          </button>
+        </div>
+      </footer>
+    </form>
+  );
+}
+
+function Scopes({ request, speech: { say, date } }: { request: GrantRequest; speech: Speech }) {
+  return (
+    <section>
+      <h2>{say("grant_explain")}</h2>
+      <ul class="scopes">
+        {request.scopes.map((scope) => (
+          <li class={scope === "sign_hash" ? "warning" : undefined}>{say(`scope_${scope}`)}</li>
+        ))}
+      </ul>
+      <p class="aside">
+        {say("grant_until", { date: date(request.expiresAt) })} {say("grant_no_signature")}
+      </p>
+    </section>
+  );
+}
+
+function Countdown({ deadline, speech: { say, clock } }: { deadline: string; speech: Speech }) {
+  const left = () => Math.max(0, Math.ceil((Date.parse(deadline) - Date.now()) / 1000));
+  const [seconds, setSeconds] = useState(left);
+  useEffect(() => {
+    const timer = setInterval(() => setSeconds(left), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <>
+      <p class={seconds <= 30 ? "time soon" : "time"} role="timer">
+        {say("time_left", { time: clock(seconds) })}
+      </p>
+      <p class="unseen-but-read" aria-live="polite">{seconds <= 30 ? say("time_soon") : ""}</p>
+    </>
+  );
+}

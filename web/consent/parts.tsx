@@ -1,0 +1,189 @@
+/** What the questions are put together from. */
+import type { Asker, Choice, ConsentItem } from "../../protocol/consent.ts";
+import type { Speech } from "../i18n/words.ts";
+import { CertificateFacts, Foreign, Section } from "../parts.tsx";
+import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
+
+export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
+  const { say, date } = speech;
+  const parts = asker.origin === null ? null : originParts(asker.origin);
+  return (
+    <Section title={say("asked_by")}>
+      <p class="origin">
+        {parts ? <span class="scheme">{parts.scheme}</span> : null}
+        {parts ? <strong>{parts.host}</strong> : <strong>{say("asked_by_program")}</strong>}
+      </p>
+      {parts && (
+        <p class="aside">
+          {asker.trustedSince
+            ? say("trusted_since", { date: date(asker.trustedSince) })
+            : say("not_trusted_yet")} {say("check_address")}
+        </p>
+      )}
+      {asker.purpose !== null && (
+        <figure class="purpose">
+          <figcaption>{say("purpose")}</figcaption>
+          <blockquote dir="auto">
+            <Foreign text={asker.purpose} />
+          </blockquote>
+        </figure>
+      )}
+    </Section>
+  );
+}
+
+/** A code of many digits, in groups of four so that two can be compared by eye. */
+function Digits({ hex }: { hex: string }) {
+  return <code class="digits">{hex.match(/.{1,4}/g)?.join(" ")}</code>;
+}
+
+export function Documents(
+  { items, blind, speech }: { items: ConsentItem[]; blind: boolean; speech: Speech },
+) {
+  const { say } = speech;
+  const many = items.length > 1;
+  if (blind) {
+    return (
+      <Section
+        title={many ? say("blind_items", { count: items.length }) : say("blind_items_one")}
+      >
+        <ol class="digests" tabIndex={0}>
+          {items.map((item) => (
+            <li>
+              <span class="aside">
+                {say("fingerprint", { algorithm: item.hash.algorithm })}
+              </span>
+              <Digits hex={item.hash.hex} />
+            </li>
+          ))}
+        </ol>
+      </Section>
+    );
+  }
+  return (
+    <Section title={many ? say("items_many", { count: items.length }) : say("items_one")}>
+      {items.map((item, index) => <Document key={index} item={item} speech={speech} />)}
+    </Section>
+  );
+}
+
+function Document({ item, speech }: { item: ConsentItem; speech: Speech }) {
+  const { say, number } = speech;
+  const kind = kindOf(item.mediaType);
+  const json = item.preview && !item.preview.truncated ? readableJson(item.preview.text) : null;
+  return (
+    <article class="document">
+      <p class="name">
+        <strong>
+          <Foreign text={item.name} />
+        </strong>
+        <span class="aside">
+          {kind ? say(`kind_${kind}`) : <Foreign text={item.mediaType} />}
+          {item.size !== null && `, ${sizeOf(item.size, number)}`}
+        </span>
+      </p>
+      {item.preview === null ? <p class="aside">{say("not_shown")}</p> : json
+        ? (
+          <>
+            <Rows value={json} speech={speech} />
+            <details>
+              <summary>{say("exact_text")}</summary>
+              <Preview text={item.preview.text} label={say("exact_text")} />
+            </details>
+          </>
+        )
+        : <Preview text={item.preview.text} label={say("items_one")} />}
+      {item.preview?.truncated && <p class="notice">{say("truncated")}</p>}
+      <details>
+        <summary>{say("details")}</summary>
+        <p class="aside">
+          {say("fingerprint", { algorithm: item.hash.algorithm })}
+          <Digits hex={item.hash.hex} />
+        </p>
+      </details>
+    </article>
+  );
+}
+
+function Preview({ text, label }: { text: string; label: string }) {
+  return (
+    <pre class="preview" tabIndex={0} role="region" aria-label={label}><Foreign text={text} /></pre>
+  );
+}
+
+/** JSON for people: one row a member. */
+function Rows({ value, speech }: { value: { [name: string]: unknown }; speech: Speech }) {
+  return (
+    <dl class="rows">
+      {Object.entries(value).map(([name, each]) => (
+        <div>
+          <dt>
+            <Foreign text={name} />
+          </dt>
+          <dd>
+            <Value value={each} speech={speech} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Value({ value, speech }: { value: unknown; speech: Speech }) {
+  const { say } = speech;
+  if (Array.isArray(value) && value.length > 0) {
+    return (
+      <ol>
+        {value.map((each) => (
+          <li>
+            <Value value={each} speech={speech} />
+          </li>
+        ))}
+      </ol>
+    );
+  }
+  if (isObject(value) && Object.keys(value).length > 0) {
+    return <Rows value={value} speech={speech} />;
+  }
+  if (typeof value === "boolean") return <>{say(value ? "yes" : "no")}</>;
+  if (typeof value === "string" && value !== "") return <Foreign text={value} />;
+  if (typeof value === "number") return <>{String(value)}</>;
+  return <span class="aside">{say("none")}</span>;
+}
+
+export function Certificates(
+  { choices, chosen, choose, disabled, speech }: {
+    choices: Choice[];
+    chosen: string;
+    choose: (id: string) => void;
+    disabled: boolean;
+    speech: Speech;
+  },
+) {
+  const { say } = speech;
+  if (choices.length === 1) {
+    return (
+      <Section title={say("certificate_one")}>
+        <div class="certificate">
+          <CertificateFacts {...choices[0]!} speech={speech} />
+        </div>
+      </Section>
+    );
+  }
+  return (
+    <fieldset disabled={disabled}>
+      <legend>{say("certificate_many")}</legend>
+      {choices.map((choice) => (
+        <label class="certificate">
+          <input
+            type="radio"
+            name="certificate"
+            checked={choice.certificate.id === chosen}
+            onChange={() => choose(choice.certificate.id)}
+          />
+          <CertificateFacts {...choice} speech={speech} />
+        </label>
+      ))}
+    </fieldset>
+  );
+}

@@ -1,0 +1,71 @@
+/** Where the PIN is typed, and what has to be said about it. */
+import type { RefObject } from "preact";
+import { useState } from "preact/hooks";
+import type { Choice } from "../../protocol/consent.ts";
+import type { Speech, Word } from "../i18n/words.ts";
+import type { PinState, Refusal } from "./pin_state.ts";
+
+export function Pin(
+  { state: { entry, tries, confirm }, token, problem, refusal, busy, field, confirmation, speech }:
+    {
+      state: PinState;
+      token: Choice["token"];
+      /** What the person forgot. */
+      problem: Word | null;
+      refusal: Refusal | null;
+      busy: boolean;
+      field: RefObject<HTMLInputElement | null>;
+      confirmation: RefObject<HTMLInputElement | null>;
+      speech: Speech;
+    },
+) {
+  const { say, error } = speech;
+  const [capsLock, setCapsLock] = useState(false);
+  // `pin_final_try` is no failure: nothing was tried, and the notice about the last try says it all.
+  const failure = refusal && refusal.code !== "pin_final_try" ? refusal : null;
+  const lockedWord: Word = token.state === "pin_not_set"
+    ? "error_pin_not_set"
+    : token.state === "empty"
+    ? "error_token_not_initialised"
+    : "error_pin_locked";
+  return (
+    <section class="pin">
+      <div role="alert" id="pin-problem">
+        {failure && <p class="warning">{error(failure.code, failure.message)}</p>}
+        {tries && <p class={tries === "low" ? "notice" : "warning"}>{say(`tries_${tries}`)}</p>}
+        {entry === "impossible" && <p class="warning">{say(lockedWord)}</p>}
+        {problem && <p class="warning">{say(problem)}</p>}
+      </div>
+      {entry === "typed" && (
+        <>
+          <label for="pin">{say("pin")}</label>
+          <input
+            id="pin"
+            ref={field}
+            type="password"
+            autocomplete="off"
+            autocapitalize="off"
+            spellcheck={false}
+            maxLength={255}
+            disabled={busy}
+            aria-describedby="pin-hint pin-problem"
+            aria-invalid={failure !== null || problem === "pin_missing"}
+            onKeyUp={(event) => setCapsLock(event.getModifierState("CapsLock"))}
+          />
+          <p class="aside" id="pin-hint">
+            {say("pin_hint")}
+            {capsLock && <strong class="caps-lock">{say("caps_lock")}</strong>}
+          </p>
+        </>
+      )}
+      {entry === "keypad" && <p>{say("pin_keypad")}</p>}
+      {entry === "unlocked" && <p>{say("pin_not_needed")}</p>}
+      {confirm && (
+        <label class="confirm">
+          <input type="checkbox" ref={confirmation} disabled={busy} />
+          <span>{say(tries === "final" ? "final_confirm" : "unknown_confirm")}</span>
+        </label>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,190 @@
+/** What the signer program sees: tokens and certificates, live. */
+import { useEffect, useState } from "preact/hooks";
+import type { Certificate } from "../../protocol/methods.ts";
+import { type Client, connect, DsignClientError, type Result } from "../client.ts";
+import { languageOf, speak, type Speech } from "../i18n/words.ts";
+import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
+
+/** Milliseconds between attempts to find a signer program that has gone. */
+const RETRY = 2000;
+
+interface Inventory {
+  tokens: Result<"token.list">["tokens"];
+  certificates: Certificate[];
+  problems: Result<"token.list">["problems"];
+}
+
+async function inventoryOf(client: Client): Promise<Inventory> {
+  const [{ tokens, problems }, { certificates }] = await Promise.all([
+    client.call("token.list", {}),
+    client.call("certificate.list", {}),
+  ]);
+  return { tokens, certificates, problems };
+}
+
+/** Stays connected to the signer program that served the page, for as long as the page is shown. */
+function useAgent(port: number): { client: Client | null; inventory: Inventory | null } {
+  const [client, setClient] = useState<Client | null>(null);
+  const [inventory, setInventory] = useState<Inventory | null>(null);
+  useEffect(() => {
+    const leaving = new AbortController();
+    let timer: ReturnType<typeof setTimeout>;
+    (async function attempt() {
+      try {
+        const client = await connect({ ports: [port], signal: leaving.signal });
+        // A token that comes or goes meanwhile announces itself again: a listing that failed is not lost for long.
+        const refresh = () => inventoryOf(client).then(setInventory, () => {});
+        client.addEventListener("tokenchanged", refresh);
+        client.addEventListener("disconnect", () => {
+          setClient(null);
+          setInventory(null);
+          if (!leaving.signal.aborted) timer = setTimeout(attempt, RETRY);
+        });
+        leaving.signal.addEventListener("abort", () => client.close());
+        setClient(client);
+        await refresh();
+      } catch {
+        if (!leaving.signal.aborted) timer = setTimeout(attempt, RETRY);
+      }
+    })();
+    return () => {
+      clearTimeout(timer);
+      leaving.abort();
+    };
+  }, [port]);
+  return { client, inventory };
+}
+
+export function Console({ port }: { port: number }) {
+  const [language, setLanguage] = useState(() => languageOf(navigator.language));
+  const { client, inventory } = useAgent(port);
+  const speech = speak(language);
+  const { say } = speech;
+  useEffect(() => {
+    document.documentElement.lang = language;
+  }, [language]);
+  return (
+    <>
+      <Header speech={speech} choose={setLanguage} />
+      <main>
+        <h1>{say("console_title")}</h1>
+        <p class={client ? "state good" : "state bad"} role="status">
+          {client
+            ? say("console_running", { version: client.status.version })
+            : say("console_stopped")}
+        </p>
+        <TestSocket port={port} speech={speech} />
+        {inventory && <Tokens inventory={inventory} speech={speech} />}
+        {client && <Contract client={client} speech={speech} />}
+      </main>
+    </>
+  );
+}
+
+function TestSocket({ port, speech: { say } }: { port: number; speech: Speech }) {
+  const [outcome, setOutcome] = useState<"opened" | DsignClientError | null>(null);
+  async function test() {
+    setOutcome(null);
+    try {
+      const client = await connect({ ports: [port] });
+      await client.call("agent.info", {});
+      client.close();
+      setOutcome("opened");
+    } catch (error) {
+      if (!(error instanceof DsignClientError)) throw error;
+      setOutcome(error);
+    }
+  }
+  return (
+    <section class="test-socket">
+      <button type="button" onClick={test}>{say("console_test")}</button>
+      <p role="status">
+        {outcome === "opened"
+          ? <strong class="good">{say("console_opened")}</strong>
+          : outcome
+          ? <strong class="bad">{say("console_failed")} ({outcome.code})</strong>
+          : <span class="aside">{say("console_test_explain")}</span>}
+      </p>
+    </section>
+  );
+}
+
+function Tokens(
+  { inventory: { tokens, certificates, problems }, speech }: {
+    inventory: Inventory;
+    speech: Speech;
+  },
+) {
+  const { say } = speech;
+  return (
+    <>
+      <Section title={say("console_tokens")}>
+        {tokens.length === 0 && <p>{say("console_no_tokens")}</p>}
+        <ul class="plain">
+          {tokens.map((token) => (
+            <li key={token.uri} class="facts">
+              <strong>
+                <Foreign text={token.label || token.model} />
+              </strong>
+              <span class={token.state === "ready" ? "good" : "bad"}>
+                {say(`state_${token.state}`)}
+              </span>
+              <span class="aside">
+                <Foreign text={`${token.manufacturer}, ${token.model}, ${token.serialNumber}`} />
+              </span>
+            </li>
+          ))}
+        </ul>
+      </Section>
+      <Section title={say("console_certificates")}>
+        {certificates.length === 0 && <p>{say("console_no_certificates")}</p>}
+        <ul class="plain">
+          {certificates.map((certificate) => (
+            <li key={certificate.uri} class="facts">
+              <CertificateFacts certificate={certificate} speech={speech} />
+              <span class={certificate.usable ? "good" : "bad"}>
+                {certificate.reason ? say(`error_${certificate.reason}`) : say("console_usable")}
+              </span>
+            </li>
+          ))}
+        </ul>
+      </Section>
+      {problems.length > 0 && (
+        <Section title={say("console_drivers")}>
+          <ul class="plain">
+            {problems.map(({ driver, code, message }) => (
+              <li key={driver} class="facts">
+                <strong>
+                  <Foreign text={driver} />
+                </strong>
+                <span>
+                  <Foreign text={speech.error(code, message)} />
+                </span>
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
+    </>
+  );
+}
+
+/** Offers the contract as a file. */
+function Contract({ client, speech: { say } }: { client: Client; speech: Speech }) {
+  async function download() {
+    const contract = await client.call("rpc.discover", {});
+    const file = new Blob([JSON.stringify(contract, null, 2)], { type: "application/json" });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(file);
+    link.download = "dsign-openrpc.json";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+  return (
+    <p>
+      <button type="button" class="secondary" onClick={download}>
+        {say("console_contract")}
+      </button>
+    </p>
+  );
+}

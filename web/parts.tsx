@@ -1,0 +1,81 @@
+/** What the pages have in common. */
+import type { ComponentChildren } from "preact";
+import type { Certificate, Token } from "../protocol/methods.ts";
+import { type Language, LANGUAGES, type Speech } from "./i18n/words.ts";
+import { commonNameOf, pieces } from "./text.ts";
+
+/** The product's name and the choice of language. */
+export function Header(
+  { speech: { language, say }, choose }: { speech: Speech; choose: (language: Language) => void },
+) {
+  return (
+    <header>
+      <p class="brand">
+        <strong>D-Sign</strong> <span>{say("brand_line")}</span>
+      </p>
+      <nav class="languages" aria-label={say("language")}>
+        {Object.entries(LANGUAGES).map(([tag, { name }]) => (
+          <button
+            key={tag}
+            type="button"
+            lang={tag}
+            aria-pressed={tag === language}
+            onClick={() => choose(tag as Language)}
+          >
+            {name}
+          </button>
+        ))}
+      </nav>
+    </header>
+  );
+}
+
+/** Text from outside: nothing in it is markup, nothing invisible stays so, and its direction ends with it. */
+export function Foreign({ text }: { text: string }) {
+  return (
+    <bdi>
+      {pieces(text).map((piece, index) =>
+        typeof piece === "string"
+          ? piece
+          : <span key={index} class="unseen">{piece.codePoint}</span>
+      )}
+    </bdi>
+  );
+}
+
+export function Section({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <section>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+/** The facts about a certificate that a person knows it by. */
+export function CertificateFacts(
+  { certificate, token, speech }: { certificate: Certificate; token?: Token; speech: Speech },
+) {
+  const { say, date } = speech;
+  const level = certificate.class === null
+    ? say("class_unknown")
+    : certificate.class === "otp_ekyc"
+    ? say("class_otp_ekyc")
+    : say("class", { class: certificate.class });
+  return (
+    <span class="facts">
+      <strong>
+        <Foreign text={certificate.commonName} />
+      </strong>
+      <span>{level}, {say("valid_until", { date: date(certificate.notAfter) })}</span>
+      <span class="aside">
+        <Foreign text={say("issued_by", { issuer: commonNameOf(certificate.issuer) })} />
+      </span>
+      {token && (
+        <span class="aside">
+          <Foreign text={say("on_token", { token: token.label || token.model })} />
+        </span>
+      )}
+    </span>
+  );
+}

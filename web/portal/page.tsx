@@ -1,0 +1,284 @@
+/** A portal as a treasury may have one: it asks D-Sign for three officers' signatures on one bill. */
+import { useState } from "preact/hooks";
+import { type Client, connect, DsignClientError, type Progress } from "../client.ts";
+import { BILL, type Role, ROLES, ROWS } from "./bill.ts";
+
+interface Signature {
+  /** Base64 of the DER certificate, by which officers are told apart. */
+  certificate: string;
+  name: string;
+  algorithm: string;
+  at: Date;
+  file: Download;
+}
+
+interface Download {
+  name: string;
+  /** Base64. */
+  content: string;
+}
+
+/** What the officer reads when something did not work: what happened, and what to do. */
+function explain(error: unknown): string {
+  if (!(error instanceof DsignClientError)) throw error;
+  switch (error.code) {
+    case "user_cancelled":
+      return "You did not sign. Nothing has changed. You can sign later.";
+    case "consent_timeout":
+      return "The D-Sign window was not answered in time. Press the button again when you are ready.";
+    case "not_installed":
+      return "D-Sign is not running on this computer. Start it and press the button again.";
+    case "connection_lost":
+      return "D-Sign has stopped. Start it again, then connect again.";
+    case "busy":
+      return "D-Sign is waiting for another answer. Look for its window.";
+  }
+  return error.message;
+}
+
+export function Portal() {
+  const [client, setClient] = useState<Client | null>(null);
+  const [connecting, setConnecting] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [signatures, setSignatures] = useState<Partial<Record<Role["id"], Signature>>>({});
+
+  async function start() {
+    setConnecting(true);
+    setProblem(null);
+    try {
+      const client = await connect();
+      client.addEventListener("disconnect", () => setClient(null));
+      await client.call("origin.request", {
+        scopes: ["certificates", "sign"],
+        purpose: "To sign treasury bills and orders",
+      });
+      setClient(client);
+    } catch (error) {
+      setProblem(explain(error));
+    } finally {
+      setConnecting(false);
+    }
+  }
+
+  const complete = ROLES.every(({ id }) => signatures[id]);
+  return (
+    <>
+      <header class="masthead">
+        <p>
+          <strong>Sample Treasury</strong>
+          <span>Bills for payment</span>
+        </p>
+        <p class="aside">A sample. No office, no money.</p>
+      </header>
+      <main>
+        <h1>Bill {BILL.bill}</h1>
+        <section>
+          <dl class="rows">
+            {ROWS.map(([label, value]) => (
+              <div key={label}>
+                <dt>{label}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+        <section class="connection">
+          {client
+            ? (
+              <p class="good" role="status">
+                <strong>Connected to D-Sign {client.status.version}</strong> on this computer.
+              </p>
+            )
+            : (
+              <>
+                <p>
+                  To sign, this page needs D-Sign, the signing program on your computer. It shows
+                  its own window: there you see what you sign, and only there you type your PIN.
+                </p>
+                <button type="button" disabled={connecting} onClick={start}>
+                  {connecting ? "Look at the D-Sign window" : "Connect to D-Sign"}
+                </button>
+              </>
+            )}
+          {problem && <p class="warning" role="alert">{problem}</p>}
+        </section>
+        <ol class="steps">
+          {ROLES.map((role, index) => (
+            <Step
+              key={role.id}
+              role={role}
+              client={client}
+              due={ROLES.slice(0, index).every(({ id }) => signatures[id])}
+              signature={signatures[role.id] ?? null}
+              others={Object.values(signatures)}
+              signed={(signature) =>
+                setSignatures((before) => ({ ...before, [role.id]: signature }))}
+            />
+          ))}
+        </ol>
+        {complete && (
+          <p class="complete" role="status">
+            The bill is signed by all three officers.
+          </p>
+        )}
+        {client && <OwnFile client={client} />}
+      </main>
+    </>
+  );
+}
+
+function Step(
+  { role, client, due, signature, others, signed }: {
+    role: Role;
+    client: Client | null;
+    due: boolean;
+    signature: Signature | null;
+    others: Signature[];
+    signed: (signature: Signature) => void;
+  },
+) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+
+  async function sign(client: Client) {
+    setBusy(true);
+    setProblem(null);
+    try {
+      const { signature, certificate, algorithm } = await client.call("sign.data", {
+        content: { json: BILL },
+        purpose: `Bill ${BILL.bill}: you sign as ${role.title.toLowerCase()}, who ${role.does}`,
+      });
+      if (others.some((each) => each.certificate === certificate)) {
+        setProblem("This officer has signed the bill already. Another officer has to sign here.");
+        return;
+      }
+      signed({
+        certificate,
+        name: await nameOf(client, certificate),
+        algorithm,
+        at: new Date(),
+        file: { name: `bill-${role.id}.p7s`, content: signature },
+      });
+    } catch (error) {
+      setProblem(explain(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <li class={signature ? "step signed" : "step"} id={role.id}>
+      <h2>
+        {role.title} <span class="aside">{role.does}</span>
+      </h2>
+      {signature
+        ? (
+          <div class="result">
+            <p>
+              <strong class="good">Signed by {signature.name}</strong>
+              <span class="aside">
+                {signature.at.toLocaleTimeString()}, {signature.algorithm}
+              </span>
+            </p>
+            <Save file={signature.file} />
+          </div>
+        )
+        : (
+          <button
+            type="button"
+            disabled={!client || !due || busy}
+            onClick={() => client && sign(client)}
+          >
+            {busy ? "Look at the D-Sign window" : `Sign as ${role.title.toLowerCase()}`}
+          </button>
+        )}
+      {problem && <p class="warning" role="alert">{problem}</p>}
+    </li>
+  );
+}
+
+/** The signer's name, as D-Sign reads it from the certificate; the token may be out again by now. */
+async function nameOf(client: Client, certificate: string): Promise<string> {
+  const { certificates } = await client.call("certificate.list", {});
+  return certificates.find((each) => each.certificate === certificate)?.commonName ??
+    "an officer whose token is no longer in the computer";
+}
+
+/** Any file, as big as it may be, signed without being copied into the page. */
+function OwnFile({ client }: { client: Client }) {
+  const [file, setFile] = useState<File | null>(null);
+  const [progress, setProgress] = useState<Progress | null>(null);
+  const [result, setResult] = useState<Download | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+
+  async function sign(file: File) {
+    setResult(null);
+    setProblem(null);
+    setProgress({ phase: "sending", done: 0, total: file.size });
+    try {
+      const { signature } = await client.signDocument(
+        file,
+        { purpose: `The file ${file.name.slice(0, 100)}, which you chose yourself` },
+        { onProgress: setProgress },
+      );
+      setResult({ name: `${file.name}.p7s`, content: signature });
+    } catch (error) {
+      setProblem(explain(error));
+    } finally {
+      setProgress(null);
+    }
+  }
+
+  return (
+    <section class="own-file">
+      <h2>Sign a file of your own</h2>
+      <p class="aside">
+        An order, a drawing, a PDF: of any kind. The signature is a file beside it.
+      </p>
+      <p>
+        <label>
+          File{" "}
+          <input
+            type="file"
+            onChange={({ currentTarget }) => {
+              setFile(currentTarget.files?.[0] ?? null);
+              setResult(null);
+            }}
+          />
+        </label>
+      </p>
+      <button
+        type="button"
+        disabled={!file || progress !== null}
+        onClick={() => file && sign(file)}
+      >
+        {progress === null
+          ? "Sign the file"
+          : progress.phase === "sending"
+          ? "Sending"
+          : "Look at the D-Sign window"}
+      </button>
+      {progress?.phase === "sending" && (
+        <progress value={progress.done} max={progress.total} aria-label="Sending the file" />
+      )}
+      {result && <Save file={result} />}
+      {problem && <p class="warning" role="alert">{problem}</p>}
+    </section>
+  );
+}
+
+function Save({ file }: { file: Download }) {
+  const save = () => {
+    const bytes = Uint8Array.from(atob(file.content), (letter) => letter.charCodeAt(0));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([bytes], { type: "application/pkcs7-signature" }));
+    link.download = file.name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  return (
+    <button type="button" class="secondary" onClick={save}>
+      Save {file.name}
+    </button>
+  );
+}

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { commonNameOf, kindOf, originParts, pieces, readableJson, sizeOf } from "./text.ts";
+
+Deno.test("characters that hide or reorder are shown as code points", () => {
+  assert.deepEqual(pieces("bill\u202Efdp.exe"), ["bill", { codePoint: "U+202E" }, "fdp.exe"]);
+  assert.deepEqual(pieces("a\u0000\u200Bb\r\n\tc\u{E0041}"), [
+    "a",
+    { codePoint: "U+0000" },
+    { codePoint: "U+200B" },
+    "b",
+    { codePoint: "U+000D" },
+    "\n\tc",
+    { codePoint: "U+E0041" },
+  ]);
+});
+
+Deno.test("ordinary text in our languages is left alone", () => {
+  for (const text of ["Bill No. 7 — ₹ 1,200", "ক্‍ষ র‍্যাব", "क्‌ष श्री", "line\nnext\tcell", "😀"]) {
+    assert.deepEqual(pieces(text), [text]);
+  }
+  assert.deepEqual(pieces(""), []);
+});
+
+Deno.test("sizes are for people", () => {
+  const sizes = [0, 999, 1000, 1250, 12_345, 3_400_000, 2e12].map((size) => sizeOf(size, String));
+  assert.deepEqual(sizes, ["0 B", "999 B", "1 KB", "1.3 KB", "12 KB", "3.4 MB", "2000 GB"]);
+});
+
+Deno.test("media types have words", () => {
+  const kinds = ["application/json; charset=utf-8", "image/svg+xml", "text/csv", "application/pdf"];
+  assert.deepEqual(kinds.map(kindOf), ["json", "xml", "text", "pdf"]);
+  assert.deepEqual(["application/octet-stream", "image/png"].map(kindOf), ["file", null]);
+});
+
+Deno.test("common names are found in RFC 4514 names", () => {
+  assert.equal(commonNameOf("CN=Example sub-CA,O=Example,C=IN"), "Example sub-CA");
+  assert.equal(commonNameOf("C=IN,CN=Das\\, Anita"), "Das, Anita");
+  assert.equal(commonNameOf("O=XCN=no,C=IN"), "O=XCN=no,C=IN");
+});
+
+Deno.test("an origin is split before its host", () => {
+  assert.deepEqual(originParts("https://a.example:8443"), {
+    scheme: "https://",
+    host: "a.example:8443",
+  });
+});
+
+Deno.test("only canonical JSON is laid out, so that nothing can hide in the layout", () => {
+  assert.deepEqual(readableJson('{"amount":"1.00","bill":7}'), { amount: "1.00", bill: 7 });
+  for (
+    const text of [
+      '{"bill":7,"bill":8}',
+      '{"amount":1.00}',
+      '{"b":1,"a":2}',
+      '{ "a":1}',
+      "[1]",
+      '"text"',
+      '{"a":{"b":{"c":{"d":{}}}}}',
+      "[".repeat(50_000) + "]".repeat(50_000),
+      "not JSON",
+    ]
+  ) assert.equal(readableJson(text), null, text.slice(0, 40));
+});

@@ -3,7 +3,12 @@
  * SoftHSM tokens where SoftHSM and pkcs11-tool are installed, otherwise three PKCS #12 files.
  */
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
+import { hostCommand } from "../cli/host_command.ts";
+import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
+import { Pkcs11Provider } from "../signers/pkcs11.ts";
+import { Pkcs12Provider } from "../signers/pkcs12.ts";
 import { writePkcs12 } from "../signers/pkcs12_file.ts";
+import type { Provider } from "../signers/provider.ts";
 import { findLibrary, missing } from "./setup.ts";
 
 /** Where the tokens are, as the agent's providers take them. */
@@ -17,6 +22,8 @@ export interface DemoOfficer {
   role: string;
   /** No secret: it is printed for whoever tries the demonstration. */
   pin: string;
+  /** DER. */
+  certificate: Uint8Array;
   /** SHA-256 of the certificate, hexadecimal. */
   fingerprint: string;
 }
@@ -26,6 +33,17 @@ export interface DemoTokens {
   officers: DemoOfficer[];
   /** PEM file of the root, to which a check must lead. */
   root: string;
+}
+
+/** What `close` ends: the provider and the driver's process, if it has one. */
+export function openStore(store: TokenStore): Provider {
+  if (store.provider === "pkcs12") return new Pkcs12Provider([store.folder]);
+  const client = new Pkcs11Client({
+    modulePath: store.library,
+    command: hostCommand(new URL("../main.ts", import.meta.url).href),
+    env: store.env,
+  });
+  return new Pkcs11Provider([{ name: "SoftHSM", client }]);
 }
 
 /** They sign one after another: the bill passes from the first to the last. */
@@ -58,6 +76,7 @@ export async function makeTokens(folder: string): Promise<DemoTokens> {
       name,
       role,
       pin,
+      certificate: officers[index]!.certificate.der,
       fingerprint: officers[index]!.certificate.fingerprint,
     })),
     root: rootFile,

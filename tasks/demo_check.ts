@@ -1,0 +1,66 @@
+/** What somebody who trusts only the root and the OpenSSL program finds out about a signature. */
+import { Buffer } from "node:buffer";
+import { pem } from "./demo_tokens.ts";
+
+async function openssl(...args: string[]): Promise<{ success: boolean; output: string }> {
+  try {
+    const { success, stdout, stderr } = await new Deno.Command("openssl", {
+      args,
+      stdin: "null",
+      env: { LC_ALL: "C" },
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { success, output: text(stdout) + text(stderr) };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error("The OpenSSL program is missing, so nothing can be checked. Install openssl.");
+  }
+}
+
+export interface Checked {
+  /** CMS SignedData with the content in it, DER. */
+  signature: Uint8Array;
+  /** What must have been signed. */
+  content: Uint8Array;
+  /** Who must have signed: a certificate, DER. */
+  signer: Uint8Array;
+  /** PEM file of the one trusted root. */
+  root: string;
+  /** For the program's files; private. */
+  folder: string;
+}
+
+/**
+ * Verifies an attached CAdES signature by `openssl cms`: its value, its signing-certificate attribute, the path to
+ * the root, that it is over `content` and by `signer`.
+ *
+ * @returns `ok`, or why not
+ * @throws {Error} where the program is missing
+ */
+export async function check(
+  { signature, content, signer, root, folder }: Checked,
+): Promise<string> {
+  const files = { in: `${folder}/signature.p7s`, out: `${folder}/content`, by: `${folder}/by.pem` };
+  await Deno.writeFile(files.in, signature);
+  try {
+    const { output: help } = await openssl("cms", "-help");
+    const { success, output } = await openssl(
+      "cms",
+      "-verify",
+      // checks the signing-certificate attribute (EN 319 122-1 §5.2.2); since OpenSSL 3.0, not in LibreSSL
+      ...(/^\s*-cades\b/m.test(help) ? ["-cades"] : []),
+      ...["-binary", "-inform", "DER", "-in", files.in, "-out", files.out],
+      ...["-CAfile", root, "-purpose", "any", "-signer", files.by],
+    );
+    if (!success) return output.trim().split("\n").at(-1) ?? "refused";
+    if (!Buffer.from(content).equals(await Deno.readFile(files.out))) {
+      return "it is over something else";
+    }
+    if (await Deno.readTextFile(files.by) !== pem("CERTIFICATE", signer)) {
+      return "it is by somebody else";
+    }
+    return "ok";
+  } finally {
+    await Promise.all(Object.values(files).map((file) => Deno.remove(file).catch(() => {})));
+  }
+}

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { makePki, signBytes } from "../tests/fixtures/pki.ts";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { prepareSignedData } from "../formats/cms_write.ts";
+import { check } from "./demo_check.ts";
+import { pem } from "./demo_tokens.ts";
+
+async function once(env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", fileURLToPath(new URL("demo.ts", import.meta.url)), "--once", "--json"],
+    env,
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const lines = text(stdout).split("\n");
+  assert.equal(lines.length, 2, text(stdout) + text(stderr));
+  return { code, outcome: JSON.parse(lines[0]!), stderr: text(stderr) };
+}
+
+/** A PATH in which only these programs are found. */
+async function withPath(programs: string[], test: (path: string) => Promise<void>) {
+  await inTempDir(async (dir) => {
+    for (const program of programs) await Deno.symlink(`/usr/bin/${program}`, `${dir}/${program}`);
+    await test(dir);
+  });
+}
+
+const THREE = ["Anita Das", "Bikram Sen", "Charulata Roy"].map((signer) => ({
+  signer,
+  format: "CAdES-B-B",
+  openssl: "ok",
+}));
+
+Deno.test("the demonstration goes through by itself on SoftHSM", async () => {
+  const { code, outcome, stderr } = await once();
+  const { ms, ...rest } = outcome;
+  assert.deepEqual(rest, { ok: true, provider: "pkcs11:softhsm2", signatures: THREE }, stderr);
+  assert.ok(Number.isInteger(ms));
+  assert.equal(code, 0);
+});
+
+Deno.test("without SoftHSM the demonstration goes through on PKCS #12 files", async () => {
+  await withPath(["openssl"], async (PATH) => {
+    const { code, outcome, stderr } = await once({ PATH });
+    assert.equal(outcome.provider, "pkcs12", stderr);
+    assert.deepEqual(outcome.signatures, THREE);
+    assert.equal(outcome.ok, true);
+    assert.equal(code, 0);
+    assert.match(stderr, /Missing: softhsm2 opensc\./);
+  });
+});
+
+Deno.test("without OpenSSL the demonstration says so and is not well", async () => {
+  await withPath([], async (PATH) => {
+    const { code, outcome } = await once({ PATH });
+    assert.equal(outcome.ok, false);
+    assert.match(outcome.error, /OpenSSL program is missing.*Install openssl/);
+    assert.equal(code, 1);
+  });
+});
+
+Deno.test("the check by OpenSSL tells true signatures from others", async () => {
+  await inTempDir(async (folder) => {
+    const { root, ca, officers: [one, other] } = makePki({
+      officers: [{ name: "One" }, { name: "Other" }],
+    });
+    const content = new TextEncoder().encode("{}");
+    const prepared = prepareSignedData(
+      { content },
+      { certificate: one!.certificate.der, chain: one!.chain, algorithm: one!.key.algorithm },
+      { signingTime: new Date() },
+    );
+    const signature = prepared.complete(signBytes(one!.key, prepared.toBeSigned));
+    const [rootFile, otherRoot] = [`${folder}/root.pem`, `${folder}/other.pem`];
+    await Deno.writeTextFile(rootFile, pem("CERTIFICATE", root.certificate.der));
+    await Deno.writeTextFile(
+      otherRoot,
+      pem("CERTIFICATE", makePki({ officers: [] }).root.certificate.der),
+    );
+    const good = { signature, content, signer: one!.certificate.der, root: rootFile, folder };
+    assert.equal(await check(good), "ok");
+
+    const changed = signature.slice();
+    changed[changed.length - 1]! ^= 1;
+    const bad = [
+      { ...good, signature: changed },
+      { ...good, content: new TextEncoder().encode("[]") },
+      { ...good, signer: other!.certificate.der },
+      { ...good, signer: ca.certificate.der },
+      { ...good, root: otherRoot },
+    ];
+    for (const [index, each] of bad.entries()) assert.notEqual(await check(each), "ok", `${index}`);
+  });
+});

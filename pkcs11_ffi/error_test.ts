@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { CKR } from "./constants.ts";
+import { check, PKCS11_ERROR_CODES, Pkcs11Error, rvName } from "./error.ts";
+import { fromFailure, toFailure } from "./messages.ts";
+
+Deno.test("CKR_OK is no error; every other code keeps the function's name and its own", () => {
+  check("C_Sign", 0);
+  for (const [name, rv] of Object.entries(CKR).slice(1)) {
+    assert.throws(() => check("C_Sign", rv), (error: unknown) => {
+      assert.ok(error instanceof Pkcs11Error);
+      assert.deepEqual([error.functionName, error.rv], ["C_Sign", rv]);
+      assert.match(error.message, new RegExp(`\\(C_Sign: ${name}\\)$`));
+      return true;
+    });
+  }
+  assert.throws(() => check("C_Login", 0x80000123), /C_Login: CKR_0x80000123/);
+  assert.equal(rvName(0xa0), "CKR_PIN_INCORRECT");
+});
+
+Deno.test("every code has a sentence", () => {
+  for (const code of PKCS11_ERROR_CODES) {
+    assert.match(new Pkcs11Error(code).message, /^[A-Z].*\.$/);
+  }
+});
+
+Deno.test("an error survives the pipe", () => {
+  const error = new Pkcs11Error("pin_incorrect", {
+    functionName: "C_Login",
+    rv: 0xa0,
+    triesLeft: "final",
+  });
+  const back = fromFailure(JSON.parse(JSON.stringify(toFailure(error))));
+  assert.equal(back.message, error.message);
+  assert.deepEqual(toFailure(back), toFailure(error));
+  assert.deepEqual(toFailure(new TypeError("x")), {
+    code: "driver_error",
+    reason: "TypeError: x",
+  });
+});

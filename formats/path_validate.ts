@@ -2,7 +2,7 @@
 import { FormatError } from "./error.ts";
 import { nameConstraintsViolation } from "./name_constraints.ts";
 import { anyPolicy, PolicyGraph } from "./policy_tree.ts";
-import { inheritParameters, type PublicKey, verifySignature } from "./public_key.ts";
+import { inheritParameters, type PublicKey, verifyWithKey } from "./public_key.ts";
 import { readSignatureAlgorithm } from "./signature_algorithm.ts";
 import { type Certificate, isSelfIssued } from "./x509.ts";
 import { extensionIds, keyPurposes, type NameConstraints } from "./x509_extensions.ts";
@@ -245,7 +245,7 @@ function checkSignature(
         return pathFailure("algorithm_weak", certificate, "has a key that is too short");
       }
     }
-    return verifySignature(issuerKey, algorithm, certificate.tbs, certificate.signature)
+    return verifyWithKey(issuerKey, algorithm, certificate.tbs, certificate.signature)
       ? undefined
       : pathFailure("signature_invalid", certificate, "does not have a valid signature");
   } catch (error) {

@@ -1,6 +1,6 @@
 /** What revocation information says of one certificate: shared by CRLs and OCSP. */
 import { FormatError } from "./error.ts";
-import { type PublicKey, verifySignature } from "./public_key.ts";
+import { type PublicKey, verifyWithKey } from "./public_key.ts";
 import { readSignatureAlgorithm } from "./signature_algorithm.ts";
 import type { Certificate } from "./x509.ts";
 import type { CrlReason } from "./x509_extensions.ts";
@@ -68,7 +68,7 @@ export function isSignedWith(
   try {
     const algorithm = readSignatureAlgorithm(signed.signatureAlgorithm);
     if (algorithm.hash === "SHA-1" && weakAlgorithms === "refuse") return false;
-    return verifySignature(key, algorithm, signed.tbs, signed.signature);
+    return verifyWithKey(key, algorithm, signed.tbs, signed.signature);
   } catch (error) {
     if (error instanceof FormatError) return false; // an algorithm that is not this key's
     throw error;

@@ -35,9 +35,9 @@ function prepareKey(key: PublicKey): CheckingKey {
   }
   if (key.bits > MAX_RSA_BITS) throw unsupported("The RSA key is too large to be checked.");
   const fields = new Fields(readAsn1(key.bytes), "an RSA key");
-  const modulus = BigInt("0x" + fields.take(Tag.INTEGER).content.toHex());
+  const modulus = readBigInteger(fields.take(Tag.INTEGER));
   const exponent = readBigInteger(fields.take(Tag.INTEGER));
-  if (exponent < 3n || (exponent & 1n) === 0n || (modulus & 1n) === 0n) {
+  if (modulus < 3n || exponent < 3n || (modulus & 1n) === 0n || (exponent & 1n) === 0n) {
     throw new FormatError("key_malformed", "The RSA key is malformed.");
   }
   if (exponent >= MAX_EXPONENT) throw unsupported("The RSA exponent is too large.");

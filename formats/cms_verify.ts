@@ -19,7 +19,7 @@ import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
 import { readName } from "./name.ts";
 import { Oid } from "./oids.ts";
-import { verifySignature as verifyMessage } from "./public_key.ts";
+import { verifyWithKey } from "./public_key.ts";
 import { verifySignature } from "./signature.ts";
 import { readHash, readSignatureAlgorithm } from "./signature_algorithm.ts";
 import type { VerificationAlgorithm } from "./signature_algorithm.ts";
@@ -241,7 +241,7 @@ function signatureCheck(
     (signed.pieces?.length === 1 ? signed.pieces[0] : undefined);
   if (scheme === "DSA" || scheme === "Ed25519") {
     return message &&
-      (({ publicKey }) => verifyMessage(publicKey, { scheme, hash }, message, signature));
+      (({ publicKey }) => verifyWithKey(publicKey, { scheme, hash }, message, signature));
   }
   const hashed = message ? undefined : signed.digestOf(hash!);
   const input = message ? { message } : hashed && { digest: hashed };

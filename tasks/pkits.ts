@@ -20,28 +20,38 @@ export interface PkitsResult {
   reasons: Record<string, string>;
 }
 
+/** The suite, read. */
+export interface PkitsSuite {
+  anchors: Certificate[];
+  intermediates: Certificate[];
+  crls: Crl[];
+  /** End entities by their file names without `EE.crt`, DER. */
+  ends: Map<string, Uint8Array>;
+}
+
+/** Reads the folder with the suite's certificates and CRLs. */
+export async function readPkits(directory: string): Promise<PkitsSuite> {
+  const suite: PkitsSuite = { anchors: [], intermediates: [], crls: [], ends: new Map() };
+  for await (const { name } of Deno.readDir(directory)) {
+    if (!/\.cr[tl]$/.test(name)) continue;
+    const der = await Deno.readFile(`${directory}/${name}`);
+    if (name === "TrustAnchorRootCertificate.crt") suite.anchors.push(readCertificate(der));
+    else if (name.endsWith("EE.crt")) suite.ends.set(name.slice(0, -"EE.crt".length), der);
+    else if (name.endsWith(".crt")) collect(suite.intermediates, () => readCertificate(der));
+    else collect(suite.crls, () => readCrl(der));
+  }
+  if (suite.anchors.length === 0) {
+    throw new Error(`There is no TrustAnchorRootCertificate.crt in ${directory}.`);
+  }
+  return suite;
+}
+
 /**
  * Validates every end entity whose name says what is right.
  *
- * @param directory where the certificates and CRLs are
  * @param at the time of validation; the suite is valid until the end of 2030
  */
-export async function runPkits(directory: string, at: Date): Promise<PkitsResult> {
-  const files = new Map<string, Uint8Array>();
-  for await (const { name } of Deno.readDir(directory)) {
-    if (/\.cr[tl]$/.test(name)) files.set(name, await Deno.readFile(`${directory}/${name}`));
-  }
-  const anchorFile = files.get("TrustAnchorRootCertificate.crt");
-  if (!anchorFile) throw new Error(`There is no TrustAnchorRootCertificate.crt in ${directory}.`);
-  const anchors = [readCertificate(anchorFile)];
-  const intermediates: Certificate[] = [];
-  const crls: Crl[] = [];
-  const ends: [string, Uint8Array][] = [];
-  for (const [name, der] of files) {
-    if (/^(Valid|Invalid).*EE\.crt$/.test(name)) ends.push([name, der]);
-    else if (name.endsWith(".crt")) collect(intermediates, () => readCertificate(der));
-    else collect(crls, () => readCrl(der));
-  }
+export function runPkits({ ends, ...given }: PkitsSuite, at: Date): PkitsResult {
   const result: PkitsResult = {
     total: 0,
     right: 0,
@@ -49,10 +59,9 @@ export async function runPkits(directory: string, at: Date): Promise<PkitsResult
     falseRejects: [],
     reasons: {},
   };
-  for (const [file, der] of ends.toSorted()) {
-    const name = file.replace(/EE\.crt$/, "");
-    const options = { anchors, intermediates, crls, at };
-    const problem = refusal(der, options);
+  for (const [name, der] of [...ends].toSorted()) {
+    if (!/^(Valid|Invalid)/.test(name)) continue;
+    const problem = refusal(der, { ...given, at });
     result.total++;
     if (problem) result.reasons[name] = problem;
     if (name.startsWith("Valid") === (problem === undefined)) result.right++;
@@ -94,7 +103,7 @@ if (import.meta.main) {
       json: { type: "boolean", default: false },
     },
   });
-  const { reasons, ...counts } = await runPkits(values.dir, new Date());
+  const { reasons, ...counts } = runPkits(await readPkits(values.dir), new Date());
   if (values.json) console.log(JSON.stringify(counts));
   else {
     console.log(`${counts.right} of ${counts.total} right`);

@@ -6,36 +6,36 @@
  * as ours.
  */
 
-/** Whether the socket bound to `peerPort` and connected to our `port`, both on loopback, is this user's or root's. */
-export type PeerCheck = (peerPort: number, port: number) => boolean;
-
 /** IPv4, and IPv6 for clients whose IPv6 socket speaks to an IPv4 address. */
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
+let tables: Deno.FsFile[] | undefined;
+
 /**
- * Opens the check. The tables are opened once, because Deno wants all permissions for that, and the agent gives most
- * of them up after its start.
+ * Opens the kernel's tables, once for the life of the process. Deno wants all permissions for that: a program that
+ * gives some up calls this before.
  */
-export function openPeerCheck(): { check: PeerCheck; close(): void } {
-  if (Deno.build.os !== "linux") return { check: () => true, close() {} };
-  const uid = Deno.uid();
-  const files: Deno.FsFile[] = [];
+export function openSocketTables(): void {
+  if (tables || Deno.build.os !== "linux") return;
+  tables = [];
   for (const path of TABLES) {
     try {
-      files.push(Deno.openSync(path));
+      tables.push(Deno.openSync(path));
     } catch (error) {
-      // A kernel without IPv6 has no second table. Without the first, nobody is let in.
+      // A kernel without IPv6 has no second table; without the first, nobody is let in.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-  return {
-    check: (peerPort, port) =>
-      files.some((file) => {
-        const owner = ownerOf(readTable(file), peerPort, port);
-        return owner !== null && (owner === uid || owner === 0);
-      }),
-    close: () => files.forEach((file) => file.close()),
-  };
+}
+
+/** Whether the socket bound to `peerPort` and connected to our `port`, both on loopback, is this user's or root's. */
+export function isOurUser(peerPort: number, port: number): boolean {
+  if (!tables) return Deno.build.os !== "linux";
+  for (const table of tables) {
+    const owner = ownerOf(readTable(table), peerPort, port);
+    if (owner !== null) return owner === Deno.uid() || owner === 0;
+  }
+  return false;
 }
 
 function readTable(file: Deno.FsFile): string {
@@ -75,4 +75,4 @@ const hexPort = (port: number) => ":" + port.toString(16).toUpperCase().padStart
 
 /** 127.0.0.0/8, ::1, or 127.0.0.0/8 mapped into IPv6; words are in the byte order of the machine (little-endian). */
 const isLoopback = (address: string) =>
-  /^(0{16}F{4}0{4}|0{16}0000FFFF|)[0-9A-F]{6}7F:/i.test(address) || /^0{24}01000000:/.test(address);
+  /^(0{16}FFFF0000)?[0-9A-F]{6}7F:/.test(address) || /^0{24}01000000:/.test(address);

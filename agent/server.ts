@@ -12,7 +12,7 @@ import type { Consent } from "./consent.ts";
 import { createDispatch } from "./handlers.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
-import { openPeerCheck } from "./peer.ts";
+import { isOurUser, openSocketTables } from "./peer.ts";
 import { Signing } from "./sign.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -50,7 +50,7 @@ export interface Agent {
 }
 
 /**
- * Starts the agent. On Linux this needs all permissions of the process for a moment (see peer.ts).
+ * Starts the agent. On Linux this needs all permissions, unless peer.ts's `openSocketTables` was called before.
  *
  * @throws {DsignError} `busy` where no port is free; `storage_failed` where the grants cannot be read
  */
@@ -58,9 +58,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = () => new Date() } = options;
   const tokens = new Tokens(options.providers, now);
   const origins = await Origins.load(options.grants, allowedOrigins, now);
-  const peers = openPeerCheck();
-  // The port is known only after the server is there, and nothing is dispatched before this is set.
-  let handle: (request: Request, peerPort: number) => Response | Promise<Response>;
+  openSocketTables();
+  // What handles requests needs to know the port, which is known once the server is there.
+  let handle: Handle = () => refuse(503, "D-Sign is starting.");
   const server = listen(options.ports ?? PORTS, (request, peerPort) => handle(request, peerPort));
   const { port } = server.addr;
   const origin = `http://127.0.0.1:${port}`;
@@ -73,7 +73,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const ownOrigins = new Set([...hosts].map((host) => `http://${host}`));
 
   handle = async (request, peerPort) => {
-    if (!peers.check(peerPort, port)) {
+    if (!isOurUser(peerPort, port)) {
       log.warn("Refused a connection of another user of this computer.");
       return refuse(403, "D-Sign answers only to its own user.");
     }
@@ -139,14 +139,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const connection of connections) connection.close();
       await server.shutdown();
       await signing.close();
-      peers.close();
     },
   };
 }
 
+type Handle = (request: Request, peerPort: number) => Response | Promise<Response>;
+
 function listen(
   ports: readonly number[],
-  handle: (request: Request, peerPort: number) => Response | Promise<Response>,
+  handle: Handle,
 ): Deno.HttpServer<Deno.NetAddr> {
   for (const port of ports) {
     try {

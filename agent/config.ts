@@ -1,0 +1,132 @@
+/** Where the agent keeps its things, and what a person or an administrator can set. */
+import { isAbsolute, join } from "node:path";
+import { z } from "zod";
+import { DsignError } from "../protocol/errors.ts";
+import { Scope } from "../protocol/methods.ts";
+
+export interface Paths {
+  /** The configuration file; it may be absent. */
+  config: string;
+  /** Folder of what the agent remembers. */
+  state: string;
+  grants: string;
+}
+
+/**
+ * Paths by the convention of the system: XDG Base Directory on Linux, Application Support on macOS, AppData on Windows.
+ *
+ * @throws {DsignError} `storage_failed` where the environment names no home
+ */
+export function findPaths(
+  env: (name: string) => string | undefined,
+  os: typeof Deno.build.os = Deno.build.os,
+): Paths {
+  const folder = (name: string, ...otherwise: string[]) => {
+    const set = env(name);
+    // XDG: "If an implementation encounters a relative path it should consider the path invalid and ignore it."
+    if (set && isAbsolute(set)) return set;
+    const home = env(os === "windows" ? "USERPROFILE" : "HOME");
+    if (!home) throw new DsignError("storage_failed", "There is no home folder: HOME is not set.");
+    return join(home, ...otherwise);
+  };
+  const [config, state] = os === "windows"
+    ? [folder("APPDATA", "AppData", "Roaming"), folder("LOCALAPPDATA", "AppData", "Local")]
+    : os === "darwin"
+    ? Array(2).fill(folder("", "Library", "Application Support"))
+    : [folder("XDG_CONFIG_HOME", ".config"), folder("XDG_STATE_HOME", ".local", "state")];
+  return {
+    config: join(config, "dsign", "config.json"),
+    state: join(state, "dsign"),
+    grants: join(state, "dsign", "origins.json"),
+  };
+}
+
+const command = z.array(z.string().min(1)).min(1);
+
+/** An origin as browsers send it, exactly; those of browser extensions too. */
+const origin = z.string().regex(
+  /^[a-z][a-z0-9+.-]*:\/\/[^/?#\sA-Z]+$/,
+  "must be an origin as browsers send it, as in https://portal.example",
+);
+
+export const Config = z.strictObject({
+  consent: z.enum(["window", "pinentry", "terminal"]).default("window")
+    .describe("How the person is asked"),
+  language: z.enum(["en", "bn", "hi"]).optional().describe("Default: the system's, else English"),
+  browser: command.optional()
+    .describe("Command that shows an address; it stands for %s, or comes last"),
+  pinentry: command.default(["pinentry"]).describe("Command of the pinentry program"),
+  modules: z.array(z.strictObject({
+    name: z.string().min(1).optional(),
+    path: z.string().refine(isAbsolute, "must be an absolute path"),
+    initArgs: z.string().optional().describe("CK_C_INITIALIZE_ARGS.pReserved"),
+  })).default([]).describe("PKCS#11 modules beside those that are found"),
+  searchModules: z.boolean().default(true).describe("Whether to look for known modules"),
+  pkcs12: z.array(z.string()).default([]).describe("Key files, or folders of such"),
+  ports: z.array(z.int().min(0).max(65535)).min(1).optional().describe("Tried in turn"),
+  keepLogin: z.int().min(0).max(24 * 3600 * 1000).default(0)
+    .describe("Milliseconds for which a token stays unlocked after a PIN"),
+  allowedOrigins: z.array(z.strictObject({ origin, scopes: z.array(Scope).min(1) })).default([])
+    .describe("Sites that need not ask the person for a grant"),
+});
+export type Config = z.output<typeof Config>;
+
+/**
+ * Reads the configuration; without a file everything is as by default.
+ *
+ * @throws {DsignError} `invalid_params`, saying which setting of which file is wrong; `storage_failed`
+ */
+export async function readConfig(path: string): Promise<Config> {
+  let text;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return Config.parse({});
+    throw new DsignError("storage_failed", `The configuration ${path} cannot be read.`, {
+      cause: String(error),
+    });
+  }
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw wrong(path, `it is not valid JSON (${(error as Error).message})`);
+  }
+  const { data, error } = Config.safeParse(value);
+  if (data) return data;
+  const [issue] = error.issues;
+  if (issue.code === "unrecognized_keys") {
+    const setting = [...issue.path, issue.keys[0]].join(".");
+    throw wrong(path, `there is no setting "${setting}"`);
+  }
+  throw wrong(path, `"${issue.path.join(".")}": ${issue.message}`);
+}
+
+const wrong = (path: string, why: string) =>
+  new DsignError("invalid_params", `The configuration ${path} is wrong: ${why}.`);
+
+/**
+ * Makes the folder of the state, for this user alone.
+ *
+ * @throws {DsignError} `storage_failed`
+ */
+export async function makeStateFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    if (Deno.build.os !== "windows") await Deno.chmod(path, 0o700);
+  } catch (error) {
+    throw new DsignError("storage_failed", `The folder ${path} cannot be used.`, {
+      cause: String(error),
+    });
+  }
+}
+
+/** The language to speak: the configured one, else the system's where we speak it, else English. */
+export function languageOf(
+  config: Pick<Config, "language">,
+  env: (name: string) => string | undefined,
+): string {
+  const system = (env("LC_ALL") || env("LC_MESSAGES") || env("LANG") || navigator.language)
+    .slice(0, 2).toLowerCase();
+  return config.language ?? (["en", "bn", "hi"].includes(system) ? system : "en");
+}

@@ -1,0 +1,108 @@
+/** What is asked, in plain text: for the terminal and for pinentry. */
+import type {
+  Asker,
+  Choice,
+  ChooseRequest,
+  ConsentItem,
+  GrantRequest,
+  SignRequest,
+} from "../protocol/consent.ts";
+import type { Scope } from "../protocol/methods.ts";
+
+/** Bounds on what is shown of texts and lists; what is left out is said. */
+export interface Bounds {
+  previewLines: number;
+  items: number;
+}
+
+const SCOPES: Record<Scope, string> = {
+  certificates: "see your tokens and certificates",
+  sign: "ask you for signatures on documents and data that are shown to you",
+  sign_hash: "ask you for signatures on digests, whose content cannot be shown to you",
+};
+
+/**
+ * Makes foreign text harmless: control characters (escape sequences of terminals), and those that change the direction
+ * of writing or are invisible, are shown by their numbers.
+ */
+export function printable(text: string): string {
+  return text.replace(
+    // deno-lint-ignore no-control-regex -- they are what is to be found
+    /[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
+}
+
+export function describeGrant({ asker, scopes, expiresAt }: GrantRequest): string {
+  return [
+    `${nameOf(asker)} wants to be allowed to`,
+    ...scopes.map((scope) => `  - ${SCOPES[scope]}`),
+    `until ${expiresAt.slice(0, 10)}.`,
+    ...purposeOf(asker),
+  ].join("\n");
+}
+
+export function describeChoose({ asker }: ChooseRequest): string {
+  return [`${nameOf(asker)} wants you to choose a certificate.`, ...purposeOf(asker)].join("\n");
+}
+
+/** Where the room is small, the end is lost: what matters comes first, and what strangers chose to say last. */
+export function describeSign({ asker, items, blind }: SignRequest, bounds: Bounds): string {
+  const count = items.length === 1 ? "a signature" : `${items.length} signatures`;
+  const shown = items.slice(0, bounds.items);
+  return [
+    `${nameOf(asker)} asks for ${count}.`,
+    ...trustOf(asker),
+    ...(blind
+      ? [
+        "WARNING: only digests are known. What they stand for cannot be shown, and may be anything.",
+      ]
+      : []),
+    ...shown.map(describeItem),
+    ...(items.length > shown.length ? [`… and ${items.length - shown.length} more`] : []),
+    ...purposeOf(asker),
+    ...shown.flatMap((item) => describePreview(item, bounds.previewLines)),
+  ].join("\n");
+}
+
+export function describeChoice({ certificate, token }: Choice): string {
+  const level = certificate.class ? `, class ${certificate.class}` : "";
+  return `${printable(certificate.commonName)}${level}, valid until ` +
+    `${certificate.notAfter.slice(0, 10)}, on "${printable(token.label)}"`;
+}
+
+export function describeKey(choice: Choice): string {
+  return `${describeChoice(choice)}\nissued by ${printable(choice.certificate.issuer)}`;
+}
+
+const nameOf = ({ origin }: Asker): string =>
+  origin === null ? "A command on this computer" : printable(origin);
+
+const purposeOf = ({ purpose }: Asker): string[] =>
+  purpose ? [`It says: "${printable(purpose)}"`] : [];
+
+function trustOf({ trustedSince }: Asker): string[] {
+  if (!trustedSince) return [];
+  // An administrator's grants have no beginning; see origins.ts.
+  return trustedSince.startsWith("9999")
+    ? ["Allowed by the administrator."]
+    : [`Allowed since ${trustedSince.slice(0, 10)}.`];
+}
+
+const MAX_NAME = 80;
+
+function describeItem({ name, mediaType, size, hash }: ConsentItem): string {
+  const shown = printable(name.length > MAX_NAME ? name.slice(0, MAX_NAME) + "…" : name);
+  const facts = [shown, printable(mediaType), size === null ? "" : `${size} bytes`];
+  return `* ${[...facts, `${hash.algorithm} ${hash.hex}`].filter(Boolean).join(", ")}`;
+}
+
+function describePreview({ preview }: ConsentItem, lineCount: number): string[] {
+  if (!preview) return [];
+  const lines = preview.text.split("\n");
+  const isCut = lines.length > lineCount || preview.truncated;
+  return [
+    ...lines.slice(0, lineCount).map((line) => `    ${printable(line.replaceAll("\t", "  "))}`),
+    ...(isCut ? ["    … (there is more)"] : []),
+  ];
+}

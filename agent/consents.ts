@@ -1,0 +1,32 @@
+/** The kind of consent that the configuration wants. */
+import { browserCommand, openBrowser } from "./browser.ts";
+import { type Config, languageOf } from "./config.ts";
+import { WindowConsent } from "./consent_window.ts";
+import { PinentryConsent } from "./pinentry.ts";
+import type { AgentOptions } from "./server.ts";
+import { TerminalConsent } from "./terminal.ts";
+
+/** For {@linkcode AgentOptions.consent}. */
+export function consentOf(
+  config: Config,
+  env: (name: string) => string | undefined,
+): AgentOptions["consent"] {
+  switch (config.consent) {
+    case "window":
+      return (origin) =>
+        new WindowConsent({
+          origin,
+          language: languageOf(config, env),
+          openWindow: async (url) => openBrowser(await browserCommand(url, config.browser, env)),
+        });
+    case "pinentry":
+      // GPG_TTY is what people who use pinentry on a terminal have set already.
+      return new PinentryConsent({
+        command: config.pinentry,
+        ttyName: env("GPG_TTY"),
+        ttyType: env("TERM"),
+      });
+    case "terminal":
+      return new TerminalConsent();
+  }
+}

@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { LIMITS } from "../protocol/envelope.ts";
+import { PORTAL, testAgent, TestClient } from "../tests/fixtures/agent.ts";
+import type { PageConsent } from "./server.ts";
+
+/** Sends bytes as no browser or client library would, and returns the whole answer. */
+async function raw(port: number, lines: string[], hostname = "127.0.0.1"): Promise<string> {
+  const connection = await Deno.connect({ port, hostname });
+  const request = [...lines, "Connection: close", "", ""].join("\r\n");
+  await connection.write(new TextEncoder().encode(request));
+  return await new Response(connection.readable).text();
+}
+
+const statusOf = (answer: string) => Number(answer.split(" ")[1]);
+
+const upgradeLines = (host: string, origin: string | null, path = "/") => [
+  `GET ${path} HTTP/1.1`,
+  `Host: ${host}`,
+  "Connection: Upgrade",
+  "Upgrade: websocket",
+  "Sec-WebSocket-Version: 13",
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  ...(origin === null ? [] : [`Origin: ${origin}`]),
+];
+
+Deno.test("only its own host names are answered (DNS rebinding)", async () => {
+  await using test = await testAgent();
+  const { port } = test.agent;
+  const answer = async (host: string) =>
+    statusOf(await raw(port, ["GET /status HTTP/1.1", `Host: ${host}`]));
+  assert.equal(await answer(`127.0.0.1:${port}`), 200);
+  assert.equal(await answer(`localhost:${port}`), 200);
+  for (
+    const host of [
+      "",
+      "127.0.0.1",
+      "localhost",
+      "evil.example",
+      `evil.example:${port}`,
+      `127.0.0.1.evil.example:${port}`,
+      `localhost.evil.example:${port}`,
+      `127.1:${port}`,
+      `[::1]:${port}`,
+      `LOCALHOST:${port}`,
+      `127.0.0.1:${port + 1}`,
+    ]
+  ) {
+    assert.equal(await answer(host), 421, host);
+    assert.equal(statusOf(await raw(port, upgradeLines(host, PORTAL))), 421, host);
+  }
+  // Without Host, and with an absolute form that contradicts it.
+  assert.ok([400, 421].includes(statusOf(await raw(port, ["GET /status HTTP/1.1"]))));
+  const absolute = await raw(port, [
+    "GET http://evil.example/status HTTP/1.1",
+    "Host: evil.example",
+  ]);
+  assert.equal(statusOf(absolute), 421);
+});
+
+Deno.test("only web origins may open a WebSocket, exactly as browsers write them", async () => {
+  await using test = await testAgent({
+    allowedOrigins: [{ origin: "chrome-extension://abcdefgh", scopes: ["sign"] }],
+  });
+  const { port } = test.agent;
+  const host = `127.0.0.1:${port}`;
+  for (
+    const origin of [
+      null,
+      "",
+      "null",
+      "https://",
+      "https:portal.example",
+      "portal.example",
+      "https://portal.example/",
+      "https://portal.example/path",
+      "https://portal.example:443",
+      "https://Portal.example",
+      "HTTPS://portal.example",
+      "https://user@portal.example",
+      "https://portal.example?x",
+      "https://portal.example#x",
+      "https://a.example, https://b.example",
+      "http://portal.example",
+      "http://127.0.0.1.evil.example",
+      "http://localhost.evil.example",
+      "http://127.1",
+      "file://",
+      "chrome-extension://abcdefg",
+      "moz-extension://abcdefgh",
+      "javascript:alert(1)",
+      "data:text/html,x",
+    ]
+  ) {
+    assert.equal(statusOf(await raw(port, upgradeLines(host, origin))), 403, String(origin));
+  }
+  for (
+    const origin of [
+      PORTAL,
+      "https://portal.example:8443",
+      "http://localhost:8080",
+      "http://127.0.0.1:8080",
+      "chrome-extension://abcdefgh",
+    ]
+  ) {
+    const client = await test.connect(origin);
+    assert.equal((await client.call("origin.status", {})).origin, origin);
+  }
+  assert.equal(statusOf(await raw(port, upgradeLines(host, PORTAL, "/elsewhere"))), 403);
+  const twoOrigins = [...upgradeLines(host, PORTAL), "Origin: https://evil.example"];
+  assert.equal(statusOf(await raw(port, twoOrigins)), 403);
+});
+
+Deno.test("GET /status is for every page, and says nothing secret", async () => {
+  await using test = await testAgent();
+  const { port } = test.agent;
+  const answer = await fetch(`http://127.0.0.1:${port}/status`, {
+    headers: { origin: "https://anywhere.example" },
+  });
+  assert.deepEqual(await answer.json(), { name: "dsign", version: "1.2.3", protocol: 1 });
+  assert.equal(answer.headers.get("access-control-allow-origin"), "*");
+  const preflight = await fetch(`http://127.0.0.1:${port}/status`, {
+    method: "OPTIONS",
+    headers: { "access-control-request-private-network": "true" },
+  });
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers.get("access-control-allow-private-network"), "true");
+  const posted = await fetch(`http://127.0.0.1:${port}/status`, { method: "POST", body: "x" });
+  assert.equal(posted.status, 405);
+  await posted.body?.cancel();
+});
+
+Deno.test("pages are served with strict headers, and nothing outside their folder is", async () => {
+  await using test = await testAgent();
+  const base = `http://127.0.0.1:${test.agent.port}`;
+  await Deno.writeTextFile(`${test.dir}/index.html`, "<p>console");
+  await Deno.writeTextFile(`${test.dir}/consent.html`, "<p>consent");
+  await Deno.writeTextFile(`${test.dir}/console.js`, "1");
+  await Deno.writeTextFile(`${test.dir}/.secret.js`, "1");
+  for (
+    const [path, type] of [["/", "text/html"], ["/consent", "text/html"], [
+      "/web/console.js",
+      "text/javascript",
+    ]]
+  ) {
+    const page = await fetch(base + path);
+    assert.equal(page.status, 200, path);
+    await page.text();
+    assert.ok(page.headers.get("content-type")?.startsWith(type));
+    assert.equal(page.headers.get("cache-control"), "no-store");
+    assert.equal(page.headers.get("x-content-type-options"), "nosniff");
+    const policy = page.headers.get("content-security-policy")!;
+    assert.match(policy, /default-src 'none'/);
+    assert.match(policy, /frame-ancestors 'none'/);
+    assert.doesNotMatch(policy, /unsafe/);
+    assert.equal(page.headers.get("access-control-allow-origin"), null);
+  }
+  for (
+    const path of [
+      "/web/",
+      "/web/.secret.js",
+      "/web/..%2forigins.json",
+      "/web/%2e%2e/origins.json",
+      "/web/../../etc/hostname",
+      "/web//etc/hostname",
+      "/web/absent.js",
+      "/origins.json",
+      "/web/console.js%00.html",
+      "/constructor",
+      "/__proto__",
+    ]
+  ) {
+    const answer = await raw(test.agent.port, [
+      `GET ${path} HTTP/1.1`,
+      `Host: 127.0.0.1:${test.agent.port}`,
+    ]);
+    assert.equal(statusOf(answer), 404, path);
+  }
+});
+
+Deno.test("the consent page's requests are refused from anywhere else", async () => {
+  const reached: string[] = [];
+  const consent = {
+    respond(_: Request, path: string) {
+      reached.push(path);
+      return Promise.resolve(new Response("ok"));
+    },
+  } as unknown as PageConsent;
+  await using test = await testAgent({ consent: () => consent });
+  const { port, origin } = test.agent;
+  const ask = async (method: string, ...headers: string[]) =>
+    statusOf(
+      await raw(port, [
+        `${method} /consent/view HTTP/1.1`,
+        `Host: 127.0.0.1:${port}`,
+        "Content-Length: 0",
+        ...headers,
+      ]),
+    );
+  assert.equal(await ask("GET", "Sec-Fetch-Site: cross-site"), 403);
+  assert.equal(await ask("GET", "Sec-Fetch-Site: same-site"), 403);
+  assert.equal(await ask("GET", "Sec-Fetch-Site: none"), 403);
+  assert.equal(await ask("GET", "Origin: https://evil.example"), 403);
+  assert.equal(await ask("GET", `Origin: http://localhost:${port}`), 403, "the other own name");
+  assert.equal(await ask("POST"), 403, "browsers always send Origin with POST");
+  assert.equal(await ask("POST", "Origin: null"), 403);
+  assert.equal(await ask("POST", "Sec-Fetch-Site: cross-site", `Origin: ${origin}`), 403);
+  assert.deepEqual(reached, []);
+  assert.equal(await ask("GET", "Sec-Fetch-Site: same-origin"), 200);
+  assert.equal(await ask("POST", `Origin: ${origin}`), 200);
+  assert.equal(reached.length, 2);
+});
+
+Deno.test("connections are counted, by origin and in all", async () => {
+  await using test = await testAgent();
+  const clients: TestClient[] = [];
+  for (let i = 0; i < LIMITS.connectionsPerOrigin; i++) clients.push(await test.connect());
+  await assert.rejects(test.connect());
+  for (let i = LIMITS.connectionsPerOrigin; i < LIMITS.connections; i++) {
+    clients.push(await test.connect(`https://site${i >> 3}.example`));
+  }
+  await assert.rejects(test.connect("https://late.example"));
+  clients[0].socket.close();
+  await clients[0].closed;
+  const late = await test.connect("https://late.example");
+  assert.equal((await late.call("agent.info", {})).name, "dsign");
+});
+
+Deno.test("a second agent takes the next port; none free is said so", async () => {
+  await using first = await testAgent();
+  await assert.rejects(testAgent({ ports: [first.agent.port] }), { code: "busy" });
+  await using second = await testAgent({ ports: [first.agent.port, 0] });
+  assert.notEqual(second.agent.port, first.agent.port);
+});
+
+Deno.test("the agent listens on the loopback address alone", async () => {
+  await using test = await testAgent();
+  const address = Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.")
+  )?.address;
+  if (!address) return; // a computer without a network has nothing else to listen on
+  await assert.rejects(Deno.connect({ hostname: address, port: test.agent.port }));
+});

@@ -6,13 +6,16 @@
  * Everything lives in a temporary folder and is gone at the end.
  */
 import { parseArgs } from "node:util";
+import { browserCommand, openBrowser } from "../agent/browser.ts";
 import type { Consent } from "../agent/consent.ts";
 import { WindowConsent } from "../agent/consent_window.ts";
-import { type Agent, startAgent } from "../agent/server.ts";
+import { type Agent, type AgentOptions, startAgent } from "../agent/server.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { canonicalJson } from "../formats/canonical_json.ts";
 import type { ChooseRequest, SignRequest } from "../protocol/consent.ts";
+import { PORTS } from "../protocol/envelope.ts";
 import { DsignError } from "../protocol/errors.ts";
+import { BILL, ROLES } from "../web/portal/bill.ts";
 import { build } from "./build.ts";
 import { check } from "./demo_check.ts";
 import { type DemoOfficer, type DemoTokens, makeTokens, openStore } from "./demo_tokens.ts";
@@ -20,17 +23,6 @@ import { connectAs } from "./page.ts";
 import { ensure } from "./setup.ts";
 
 const WEB = new URL("../dist/web/", import.meta.url);
-
-/** The bill of the round that runs by itself. */
-const BILL = {
-  bill: "TR-27/2026/000123",
-  treasury: "Kolkata Pay and Accounts Office I",
-  payee: "M/s Example Constructions",
-  head: "2059-80-051-NP-001-27",
-  gross: "1250000.00",
-  deductions: [{ head: "Income tax", amount: "25000.00" }],
-  net: "1225000.00",
-};
 
 /**
  * Says yes and knows the PINs: for the demonstration's and the benchmark's own tokens, whose PINs are no secret. No
@@ -145,8 +137,8 @@ Open this page in a browser on this computer:
 
 It is a sample of a treasury's portal. Each of these officers has a token (${kind}) and signs with their own PIN:
 `);
-  for (const { name, role, pin } of officers) {
-    console.log(`    ${name.padEnd(16)}${role.padEnd(34)}PIN ${pin}`);
+  for (const [index, { name, pin }] of officers.entries()) {
+    console.log(`    ${ROLES[index]!.title.padEnd(12)}${name.padEnd(18)}PIN ${pin}`);
   }
   console.log(`
 Try this: let all three sign one bill, one after another; type a wrong PIN; close D-Sign's window.
@@ -214,22 +206,24 @@ async function once(): Promise<Outcome> {
   return outcome;
 }
 
+/** Where no window can be opened, as over ssh or as root, the person opens it. */
+async function showWindow(url: string): Promise<void> {
+  try {
+    await openBrowser(await browserCommand(url, undefined, (name) => Deno.env.get(name)));
+  } catch (error) {
+    if (!(error instanceof DsignError)) throw error;
+    console.log(`D-Sign's window could not be opened. Open it yourself: ${url}`);
+  }
+}
+
 async function interactive(): Promise<void> {
   await ensure("demo");
   console.error("Building the pages and making the tokens …");
   await build();
   await withTokens(async (tokens, folder) => {
-    // where no window can be opened, as over ssh, the person opens it
     const consent = (origin: string) =>
-      new WindowConsent({
-        origin,
-        language: "en",
-        openWindow(url) {
-          console.log(`D-Sign asks: ${url}`);
-          return Promise.resolve();
-        },
-      });
-    await withAgent(tokens, { folder, consent }, async ({ port }) => {
+      new WindowConsent({ origin, language: "en", openWindow: showWindow });
+    await withAgent(tokens, { folder, consent, ports: [...PORTS, 0] }, async ({ port }) => {
       const portal = servePortal();
       try {
         explain(tokens, `http://127.0.0.1:${portal.addr.port}/?port=${port}`);

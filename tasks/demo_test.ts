@@ -92,3 +92,29 @@ Deno.test("the check by OpenSSL tells true signatures from others", async () => 
     for (const [index, each] of bad.entries()) assert.notEqual(await check(each), "ok", `${index}`);
   });
 });
+
+Deno.test("the demonstration serves its page until Ctrl-C and leaves nothing behind", async () => {
+  await inTempDir(async (TMPDIR) => {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", fileURLToPath(new URL("demo.ts", import.meta.url))],
+      env: { TMPDIR },
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("Ctrl-C")) text += (await output.read()).value ?? assert.fail(text);
+    const address = text.match(/http:\/\/127\.0\.0\.1:\d+\/\?port=\d+/)![0];
+    assert.match(text, /Anita Das +PIN 111111/);
+    const page = await (await fetch(address)).text();
+    for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      const { status, body } = await fetch(new URL(path!, address));
+      await body!.cancel();
+      assert.equal(status, 200, path);
+    }
+    child.kill("SIGINT");
+    while (!(await output.read()).done);
+    assert.equal((await child.status).code, 0);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(TMPDIR)), []);
+  });
+});

@@ -19,7 +19,6 @@ export type TokenStore =
 export interface DemoOfficer {
   /** Common name in the certificate, and the token's label. */
   name: string;
-  role: string;
   /** No secret: it is printed for whoever tries the demonstration. */
   pin: string;
   /** DER. */
@@ -48,9 +47,9 @@ export function openStore(store: TokenStore): Provider {
 
 /** They sign one after another: the bill passes from the first to the last. */
 const PEOPLE = [
-  { name: "Anita Das", role: "Drawing and Disbursing Officer", pin: "111111", key: "rsa-2048" },
-  { name: "Bikram Sen", role: "Treasury Accountant", pin: "222222", key: "rsa-2048" },
-  { name: "Charulata Roy", role: "Treasury Officer", pin: "333333", key: "p-256" },
+  { name: "Anita Das", pin: "111111", key: "rsa-2048" },
+  { name: "Bikram Sen", pin: "222222", key: "rsa-2048" },
+  { name: "Charulata Roy", pin: "333333", key: "p-256" },
 ] as const;
 
 /** PEM (RFC 7468). */
@@ -72,9 +71,8 @@ export async function makeTokens(folder: string): Promise<DemoTokens> {
     store: useSoftHsm
       ? await onSoftHsm(folder, library, officers)
       : await inFiles(folder, officers),
-    officers: PEOPLE.map(({ name, role, pin }, index) => ({
+    officers: PEOPLE.map(({ name, pin }, index) => ({
       name,
-      role,
       pin,
       certificate: officers[index]!.certificate.der,
       fingerprint: officers[index]!.certificate.fingerprint,

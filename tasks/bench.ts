@@ -1,0 +1,347 @@
+/**
+ * `deno task bench sign [--json] [--long]`: the figures of signing, as ratios against the raw loop over the same token
+ * in a process of the same kind, measured in interleaved rounds in one run. The table says what each must be; the exit
+ * code is 1 if one is not. Needs Linux and SoftHSM. `--long` makes 100,000 signatures and watches the memory.
+ */
+import { parseArgs } from "node:util";
+import type { Client } from "../web/client.ts";
+import type { BenchAgentStart } from "./bench_agent.ts";
+import type { RawStart } from "./bench_raw.ts";
+import { type DemoTokens, makeTokens } from "./demo_tokens.ts";
+import { connectAs } from "./page.ts";
+import { ensure } from "./setup.ts";
+
+const ROUNDS = 7;
+/** Signatures of each kind in each round. */
+const COUNT = 1000;
+/** Requests of a page that does not wait for answers. */
+const IN_FLIGHT = 64;
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+const LONG = 100_000;
+/** Signatures after which memory must have come to rest. */
+const WARM = 20_000;
+
+const ORIGIN = "https://treasury.example";
+
+interface Figure {
+  name: string;
+  value: number;
+  unit: string;
+  /** The bound that `value` must keep; null: for information. */
+  atLeast?: number;
+  atMost?: number;
+  ok: boolean;
+}
+
+const figures: Figure[] = [];
+
+function figure(
+  name: string,
+  value: number,
+  unit: string,
+  bound: Pick<Figure, "atLeast" | "atMost"> = {},
+) {
+  const { atLeast = -Infinity, atMost = Infinity } = bound;
+  figures.push({ name, value, unit, ...bound, ok: value >= atLeast && value <= atMost });
+}
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
+/** A child that speaks in lines. */
+class Child {
+  readonly #process: Deno.ChildProcess;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  #text = "";
+
+  constructor(script: string, env: Record<string, string> = {}) {
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", new URL(script, import.meta.url).href],
+      env,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    this.#output = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    this.#input = this.#process.stdin.getWriter();
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  async write(line: string): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(line + "\n"));
+  }
+
+  async read(): Promise<string> {
+    while (!this.#text.includes("\n")) {
+      const { value, done } = await this.#output.read();
+      if (done) throw new Error("A child of the benchmark ended too early.");
+      this.#text += value;
+    }
+    const end = this.#text.indexOf("\n");
+    const line = this.#text.slice(0, end);
+    this.#text = this.#text.slice(end + 1);
+    return line;
+  }
+
+  async close(): Promise<void> {
+    await this.#input.close().catch(() => {});
+    await this.#process.status;
+  }
+}
+
+/** A line of `/proc/PID/status` or `smaps_rollup`, in MB (10⁶ bytes). */
+async function memory(pid: number, file: string, name: string): Promise<number> {
+  const text = await Deno.readTextFile(`/proc/${pid}/${file}`);
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)![1]) * 1024 / 1e6;
+}
+
+const resident = (pid: number) => memory(pid, "status", "VmRSS");
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
+  const direct = text.split(" ").filter((each) => each !== "").map(Number);
+  if (direct.length > 0) return direct;
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const status = await Deno.readTextFile(`/proc/${name}/status`).catch(() => "");
+    if (new RegExp(`^PPid:\\s+${pid}$`, "m").test(status)) found.push(Number(name));
+  }
+  return found;
+}
+
+async function sum(pids: number[], each: (pid: number) => Promise<number>): Promise<number> {
+  return (await Promise.all(pids.map(each))).reduce((total, value) => total + value, 0);
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** Calls `work` so often, with at most so many under way. */
+async function pipelined(count: number, inFlight: number, work: () => Promise<unknown>) {
+  let left = count;
+  const worker = async () => {
+    while (left-- > 0) await work();
+  };
+  await Promise.all(Array.from({ length: inFlight }, worker));
+}
+
+async function startAgent(
+  tokens: DemoTokens,
+  folder: string,
+): Promise<{ child: Child; port: number }> {
+  const child = new Child("bench_agent.ts");
+  const { store, officers } = tokens;
+  const start: BenchAgentStart = {
+    store,
+    officers: officers.map(({ fingerprint, pin }) => ({ fingerprint, pin })),
+    grants: `${folder}/grants.json`,
+  };
+  await child.write(JSON.stringify(start));
+  return { child, port: Number(await child.read()) };
+}
+
+async function grantedPage(port: number): Promise<Client> {
+  const page = await connectAs(ORIGIN, port);
+  await page.call("origin.request", { scopes: ["certificates", "sign", "sign_hash"] });
+  return page;
+}
+
+/** Signatures a second: raw, and through the agent. */
+async function throughput(tokens: DemoTokens, folder: string, long: boolean) {
+  const { store, officers: [officer] } = tokens;
+  if (store.provider !== "pkcs11:softhsm2") {
+    throw new Error("The benchmark needs softhsm2 and opensc.");
+  }
+  const raw = new Child("bench_raw.ts", store.env);
+  const { child: agent, port } = await startAgent(tokens, folder);
+  try {
+    const page = await grantedPage(port);
+    const { certificates } = await page.call("certificate.list", {});
+    const { certificate, uri } = certificates.find(({ id }) => id === officer!.fingerprint)!;
+    figure("idle memory, agent and one driver: resident", await idle(agent.pid, resident), "MB", {
+      atMost: 140,
+    });
+    figure(
+      "idle memory, agent and one driver: proportional share",
+      await idle(agent.pid, (pid) => memory(pid, "smaps_rollup", "Pss")),
+      "MB",
+    );
+    const start: RawStart = {
+      modulePath: store.library,
+      token: uri.replace(/;(?:object|type|id)=[^;]*/g, ""),
+      pin: officer!.pin,
+      certificate,
+    };
+    await raw.write(JSON.stringify(start));
+    const loop = async (count: number) => {
+      await raw.write(String(count));
+      return Number(await raw.read());
+    };
+    const digest = crypto.getRandomValues(new Uint8Array(32)).toBase64();
+    const params = { certificate: officer!.fingerprint };
+    const hash = () => page.call("sign.hash", { digests: [digest], ...params });
+    const cades = () => page.call("sign.data", { content: { json: { bill: 7 } }, ...params });
+
+    // caches and compilers warm up
+    await loop(COUNT);
+    await pipelined(COUNT, IN_FLIGHT, hash);
+    await pipelined(COUNT, IN_FLIGHT, cades);
+    const times: Record<"raw" | "hash" | "oneByOne" | "cades", number[]> = {
+      raw: [],
+      hash: [],
+      oneByOne: [],
+      cades: [],
+    };
+    for (let round = 0; round < ROUNDS; round++) {
+      times.raw.push(await loop(COUNT));
+      times.hash.push(await timed(() => pipelined(COUNT, IN_FLIGHT, hash)));
+      times.oneByOne.push(await timed(() => pipelined(COUNT, 1, hash)));
+      times.cades.push(await timed(() => pipelined(COUNT, IN_FLIGHT, cades)));
+    }
+    const rate = (each: number[]) => COUNT / median(each) * 1000;
+    const ratio = (each: number[]) => median(each.map((time, i) => times.raw[i]! / time));
+    figure("raw loop (RSA-2048)", rate(times.raw), "signatures/s");
+    figure("sign.hash, pipelined", rate(times.hash), "signatures/s");
+    figure("sign.hash, pipelined: ratio to raw", ratio(times.hash), "", { atLeast: 0.85 });
+    figure("sign.hash, one after another", rate(times.oneByOne), "signatures/s");
+    figure("sign.hash, one after another: ratio to raw", ratio(times.oneByOne), "", {
+      atLeast: 0.6,
+    });
+    figure("CAdES-B-B, pipelined", rate(times.cades), "signatures/s");
+    figure("CAdES-B-B, pipelined: ratio to raw", ratio(times.cades), "", { atLeast: 0.8 });
+
+    if (long) {
+      const all = [agent.pid, ...await childrenOf(agent.pid)];
+      await pipelined(WARM, IN_FLIGHT, hash);
+      const before = await sum(all, resident);
+      await pipelined(LONG - WARM, IN_FLIGHT, hash);
+      const after = await sum(all, resident);
+      figure(`memory after ${WARM} signatures`, before, "MB");
+      figure(`memory after ${LONG} signatures: ratio to that`, after / before, "", { atMost: 1.1 });
+    }
+    page.close();
+  } finally {
+    await raw.close();
+    await agent.close();
+  }
+}
+
+async function idle(agent: number, each: (pid: number) => Promise<number>): Promise<number> {
+  return await sum([agent, ...await childrenOf(agent)], each);
+}
+
+/** A file as the SDK takes it: read piece by piece, never held as a whole. */
+function fileOf(path: string, size: number): Blob {
+  const slice = (start: number, end: number) => ({
+    async arrayBuffer() {
+      using file = await Deno.open(path);
+      await file.seek(start, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(Math.min(end, size) - start);
+      for (let done = 0; done < bytes.length;) done += (await file.read(bytes.subarray(done)))!;
+      return bytes.buffer;
+    },
+  });
+  return { size, type: "application/octet-stream", slice } as unknown as Blob;
+}
+
+/** A document of 1 GiB, against what its hash and its way over loopback cost by themselves. */
+async function largeDocument(tokens: DemoTokens, folder: string) {
+  const path = `${folder}/document`;
+  const block = crypto.getRandomValues(new Uint8Array(65536));
+  {
+    using file = await Deno.open(path, { create: true, write: true });
+    const bytes = new Uint8Array(MIB);
+    for (let i = 0; i < 16; i++) bytes.set(block, i * 65536);
+    for (let i = 0; i < 1024; i++) {
+      new DataView(bytes.buffer).setUint32(0, i);
+      await file.write(bytes);
+    }
+  }
+  const sink = new Child("bench_sink.ts");
+  const { child: agent, port } = await startAgent(tokens, folder);
+  try {
+    const sinkPage = await connectAs(ORIGIN, Number(await sink.read()));
+    const page = await grantedPage(port);
+    const params = { certificate: tokens.officers[0]!.fingerprint };
+    const document = fileOf(path, GIB);
+    const times: Record<"sha" | "transfer" | "sign", number[]> = {
+      sha: [],
+      transfer: [],
+      sign: [],
+    };
+    for (let round = 0; round < 3; round++) {
+      times.sha.push(
+        await timed(() => new Deno.Command("sha256sum", { args: [path] }).output()),
+      );
+      times.transfer.push(await timed(() => sinkPage.signDocument(document)));
+      times.sign.push(await timed(() => page.signDocument(document, params)));
+    }
+    figure("1 GiB: sha256sum", median(times.sha) / 1000, "s");
+    figure("1 GiB: loopback transfer", median(times.transfer) / 1000, "s");
+    figure("1 GiB: detached CAdES", median(times.sign) / 1000, "s");
+    const ratios = times.sign.map((time, i) => time / (times.sha[i]! + times.transfer[i]!));
+    figure("1 GiB: ratio to sha256sum and transfer", median(ratios), "", { atMost: 1.5 });
+    figure("1 GiB: peak memory of the agent", await memory(agent.pid, "status", "VmHWM"), "MB", {
+      atMost: 150,
+    });
+    page.close();
+    sinkPage.close();
+  } finally {
+    await sink.close();
+    await agent.close();
+  }
+}
+
+function table(): string {
+  const rows = figures.map(({ name, value, unit, atLeast, atMost, ok }) => {
+    const bound = atLeast !== undefined
+      ? `≥ ${atLeast}`
+      : atMost !== undefined
+      ? `≤ ${atMost}`
+      : "";
+    const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+    return [
+      name,
+      `${value.toFixed(digits)} ${unit}`.trim(),
+      bound,
+      bound && (ok ? "ok" : "FAILED"),
+    ];
+  });
+  const widths = [0, 1, 2].map((i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows
+    .map((row) =>
+      row.map((cell, i) => i === 3 ? cell : cell.padEnd(widths[i]!)).join("  ").trimEnd()
+    )
+    .join("\n");
+}
+
+if (import.meta.main) {
+  const { positionals, values: { json, long = false } } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean" }, long: { type: "boolean" } },
+  });
+  if (positionals.join() !== "sign") {
+    console.error("Usage: deno task bench sign [--json] [--long]");
+    Deno.exit(2);
+  }
+  await ensure("demo");
+  const folder = await Deno.makeTempDir({ prefix: "dsign-bench-" });
+  try {
+    const tokens = await makeTokens(folder);
+    await throughput(tokens, folder, long);
+    await largeDocument(tokens, folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  const ok = figures.every((each) => each.ok);
+  console.log(json ? JSON.stringify({ ok, deno: Deno.version.deno, figures }) : table());
+  Deno.exit(ok ? 0 : 1);
+}

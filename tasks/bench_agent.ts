@@ -1,0 +1,37 @@
+/**
+ * Child of `deno task bench sign`: an agent that says yes by itself and keeps tokens unlocked. Standard input: one line
+ * of JSON ({@linkcode BenchAgentStart}); the agent ends with it. Standard output: one line, the port.
+ */
+import { startAgent } from "../agent/server.ts";
+import configuration from "../deno.json" with { type: "json" };
+import { DemoConsent } from "./demo.ts";
+import { type DemoOfficer, openStore, type TokenStore } from "./demo_tokens.ts";
+
+export interface BenchAgentStart {
+  store: TokenStore;
+  officers: Pick<DemoOfficer, "fingerprint" | "pin">[];
+  /** File of the grants. */
+  grants: string;
+}
+
+if (import.meta.main) {
+  const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("\n")) text += (await input.read()).value ?? "\n";
+  const { store, officers, grants }: BenchAgentStart = JSON.parse(text);
+  const provider = openStore(store);
+  const agent = await startAgent({
+    providers: [provider],
+    consent: new DemoConsent(officers),
+    grants,
+    version: configuration.version,
+    web: new URL("../dist/web/", import.meta.url),
+    ports: [0],
+    keepLogin: 3_600_000,
+  });
+  console.log(agent.port);
+  while (!(await input.read()).done);
+  await agent.close();
+  await provider.close();
+  Deno.exit(0);
+}

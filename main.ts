@@ -16,6 +16,8 @@ const GIVEN_UP: Readonly<Record<string, readonly Deno.PermissionName[]>> = {
 };
 
 const role = Deno.args[0]?.startsWith("-") ? "openrpc" : Deno.args[0] ?? "agent";
+// The kernel's table of sockets can be opened only before any permission is given up.
+if (role === "agent") (await import("./agent/peer.ts")).openSocketTables();
 for (const name of GIVEN_UP[role] ?? GIVEN_UP.openrpc) Deno.permissions.revokeSync({ name });
 
 if (role === "pkcs11-host") {

@@ -6,14 +6,14 @@ import {
   readFieldLock,
   readLocks,
 } from "./pades_locks.ts";
-import { PdfDocument, type PdfObject } from "./pdf_document.ts";
-import { findPage, type FormField, formFields, type Located } from "./pdf_form.ts";
+import { PdfDocument } from "./pdf_document.ts";
+import { appendTo, entry, type Located, locatedCatalog } from "./pdf_edit.ts";
+import { findPage, type FormField, formFields } from "./pdf_form.ts";
 import type { Source } from "./pdf_source.ts";
 import { PdfUpdate } from "./pdf_update.ts";
 import {
   latin1,
   name,
-  PdfArray,
   PdfDict,
   type PdfDraft,
   PdfName,
@@ -348,24 +348,10 @@ function signatureObject(
 
 function setCertification(update: PdfUpdate, signature: PdfRef): void {
   const { document } = update;
-  const catalog = document.catalog();
-  const perms = entry(document, catalog, catalog.value, "Perms");
+  const catalog = locatedCatalog(document);
+  const perms = entry(document, catalog, "Perms");
   if (perms) update.edit(perms.object).set(perms.dict, "DocMDP", signature);
-  else update.edit(catalog).set(catalog.value, "Perms", { DocMDP: signature });
-}
-
-/** The dictionary under a key, wherever it stands. */
-function entry(
-  document: PdfDocument,
-  owner: PdfObject,
-  dict: PdfDict,
-  key: string,
-): Located | undefined {
-  const value = dict.get(key);
-  if (value instanceof PdfDict) return { object: owner, dict: value, ref: undefined };
-  const object = value instanceof PdfRef ? document.object(value) : undefined;
-  if (!object || !(object.value instanceof PdfDict)) return undefined;
-  return { object, dict: object.value, ref: value as PdfRef };
+  else update.edit(catalog.object).set(catalog.dict, "Perms", { DocMDP: signature });
 }
 
 function writeField(
@@ -448,30 +434,20 @@ function addField(
     AP: { N: form },
     Lock: lock && update.add({ Type: name("SigFieldLock"), ...lockDraft(lock) }),
   });
-  appendTo(update, page, "Annots", field);
-  const catalog = document.catalog();
-  const acro = entry(document, catalog, catalog.value, "AcroForm");
-  if (acro) appendTo(update, acro, "Fields", field);
-  else {update.edit(catalog).set(catalog.value, "AcroForm", {
+  appendTo(update, page, "Annots", [field]);
+  const catalog = locatedCatalog(document);
+  const acro = entry(document, catalog, "AcroForm");
+  if (acro) appendTo(update, acro, "Fields", [field]);
+  else {update.edit(catalog.object).set(catalog.dict, "AcroForm", {
       Fields: [field],
       SigFlags: SIG_FLAGS,
     });}
 }
 
-/** Appends to the array under a key, wherever that stands; makes it where there is none. */
-function appendTo(update: PdfUpdate, owner: Located, key: string, item: PdfRef): void {
-  const { document } = update;
-  const value = owner.dict.get(key);
-  if (value instanceof PdfArray) return update.edit(owner.object).append(value, item);
-  const object = value instanceof PdfRef ? document.object(value) : undefined;
-  if (object?.value instanceof PdfArray) return update.edit(object).append(object.value, item);
-  update.edit(owner.object).set(owner.dict, key, [item]);
-}
-
 function setSigFlags(update: PdfUpdate): void {
   const { document } = update;
-  const catalog = document.catalog();
-  const acro = entry(document, catalog, catalog.value, "AcroForm");
+  const catalog = locatedCatalog(document);
+  const acro = entry(document, catalog, "AcroForm");
   // A form that was only just made has its flags.
   if (!acro) return;
   const flags = document.number(acro.dict, "SigFlags") ?? 0;

@@ -1,4 +1,5 @@
 import { FormatError } from "./error.ts";
+import { entry, locate, type Located, locatedCatalog } from "./pdf_edit.ts";
 import type { PdfDocument, PdfObject } from "./pdf_document.ts";
 import {
   PdfArray,
@@ -73,24 +74,9 @@ export function formFields(document: PdfDocument): FormField[] {
   return out;
 }
 
-/** A dictionary together with the indirect object that it stands in. */
-export interface Located {
-  object: PdfObject;
-  dict: PdfDict;
-  /** Where it can be referred to; undefined for a direct dictionary. */
-  ref: PdfRef | undefined;
-}
-
 export interface Page extends Located {
   /** Rotate, MediaBox, CropBox and Resources, inherited (ISO 32000-2 §7.7.3.4). */
   inherited(key: string): PdfValue;
-}
-
-function locate(document: PdfDocument, value: PdfValue, parent: PdfObject): Located | undefined {
-  if (value instanceof PdfDict) return { object: parent, dict: value, ref: undefined };
-  const object = value instanceof PdfRef ? document.object(value) : undefined;
-  if (!object || !(object.value instanceof PdfDict)) return undefined;
-  return { object, dict: object.value, ref: value as PdfRef };
 }
 
 /**
@@ -99,7 +85,6 @@ function locate(document: PdfDocument, value: PdfValue, parent: PdfObject): Loca
  * @throws FormatError `not_found`; `pdf_malformed` when the page tree cannot be followed
  */
 export function findPage(document: PdfDocument, number: number): Page {
-  const catalog = document.catalog();
   const path: Located[] = [];
   const seen = new Set<number>();
   let left = number - 1;
@@ -123,7 +108,7 @@ export function findPage(document: PdfDocument, number: number): Page {
         if (seen.has(item.num)) continue;
         seen.add(item.num);
       }
-      const kid = locate(document, item, node.object);
+      const kid = locate(document, node.object, item);
       if (!kid) continue;
       const count = kid.dict.get("Kids") === undefined
         ? undefined
@@ -134,7 +119,7 @@ export function findPage(document: PdfDocument, number: number): Page {
     path.pop();
     return false;
   };
-  const root = locate(document, catalog.value.get("Pages") ?? null, catalog);
+  const root = entry(document, locatedCatalog(document), "Pages");
   if (!root) throw new FormatError("pdf_malformed", "The PDF is damaged: it has no pages.");
   if (!Number.isInteger(number) || number < 1 || !search(root)) {
     throw new FormatError("not_found", `The PDF has no page ${number}.`);

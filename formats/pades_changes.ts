@@ -1,0 +1,110 @@
+import { FormatError } from "./error.ts";
+import { Comparison } from "./pades_compare.ts";
+import type { PdfSignature } from "./pades_inspect.ts";
+import { isLocked, type Locks, readLocks } from "./pades_locks.ts";
+import { PdfDocument } from "./pdf_document.ts";
+import { formFields } from "./pdf_form.ts";
+import { prefixSource, type Source } from "./pdf_source.ts";
+
+/** One thing that later revisions changed. */
+export interface Change {
+  kind:
+    | "signature"
+    | "timestamp"
+    | "empty_signature_field"
+    | "form_field"
+    | "annotation"
+    | "validation_data"
+    | "metadata"
+    | "other";
+  /** A field's name, or the way to what was changed. */
+  name: string;
+  /** Whether the signature, and those before it, allow it. */
+  allowed: boolean;
+  /** Why not. */
+  reason?: string;
+}
+
+/** A difference between two revisions, before it is judged. */
+export interface Difference {
+  kind: Change["kind"];
+  name: string;
+  /** An appearance on a page that was not there before. */
+  visible?: boolean;
+  /** Why no signature ever allows it. */
+  reason?: string;
+}
+
+/**
+ * What was changed after a signature, judged by its DocMDP and FieldMDP and those before it. The
+ * signed revision is compared with the last one, object by object, from the trailer on; what is
+ * not known to be harmless is not allowed, so that nothing can be hidden, replaced or made to
+ * appear (“shadow attacks”).
+ *
+ * @returns empty when nothing changed
+ * @throws FormatError as `inspectSignatures`; `invalid_argument` for a signature of partial
+ *   coverage
+ */
+export function changesAfter(
+  source: Source,
+  signature: Pick<PdfSignature, "coverage" | "revisionEnd">,
+  password?: string,
+): Change[] {
+  if (signature.coverage === "partial") {
+    throw new FormatError(
+      "invalid_argument",
+      "The signature does not cover a revision of the document, so nothing can be compared.",
+    );
+  }
+  if (signature.coverage === "document") return [];
+  const before = PdfDocument.open(prefixSource(source, signature.revisionEnd), password);
+  const after = PdfDocument.open(source, password);
+  const differences = new Comparison(before, after).run();
+  if (before.recovered || after.recovered) {
+    return [{
+      kind: "other",
+      name: "cross-reference",
+      allowed: false,
+      reason: "The file is damaged, so what was changed cannot be told.",
+    }];
+  }
+  const locks = readLocks(before, formFields(before));
+  return differences.map((difference) => judge(difference, locks));
+}
+
+function judge({ kind, name, visible, reason }: Difference, locks: Locks): Change {
+  const refusal = reason ?? refuse(kind, name, visible ?? false, locks);
+  return refusal === undefined
+    ? { kind, name, allowed: true }
+    : { kind, name, allowed: false, reason: refusal };
+}
+
+function refuse(
+  kind: Change["kind"],
+  name: string,
+  visible: boolean,
+  locks: Locks,
+): string | undefined {
+  const level = locks.docMdp?.level;
+  const lock = locks.fields.find(({ lock }) => isLocked(lock, name));
+  switch (kind) {
+    case "validation_data":
+    case "metadata":
+      return undefined;
+    case "timestamp":
+      // Always possible, as long as it shows nothing (ISO 32000-2 §12.8.2.2.2).
+      if (!visible) return undefined;
+      break;
+    case "annotation":
+      return level === 3 ? undefined : "Comments and other annotations are not allowed.";
+    case "other":
+      return "This is not one of the changes that a signature allows.";
+  }
+  if (level === 1) return `“${locks.docMdp!.by}” allows no changes.`;
+  if (visible && locks.docMdp) {
+    return `“${locks.docMdp.by}” certifies the document, and something visible was added.`;
+  }
+  // An invisible new field changes nothing that a lock protects.
+  const fills = kind === "form_field" || visible;
+  return lock && fills ? `“${lock.by}” locks this field.` : undefined;
+}

@@ -32,16 +32,22 @@ export function canonicalJson(text: string | Uint8Array): Uint8Array {
   return utf8.encode(canonicalize(value)!);
 }
 
-/** A string, a number, or a mark that opens, closes or separates. In valid JSON nothing is lost. */
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[{}[\],]/g;
-
-/** Checks what `JSON.parse` hides. Without recursion: it runs before the depth is known. */
+/** Checks what `JSON.parse` hides in a text it accepted. Without recursion and backtracking. */
 function checkText(source: string): void {
   // Member names so far for each open object; undefined for an array.
   const open: (Set<string> | undefined)[] = [];
   let nameFollows = false;
-  for (const [token] of source.matchAll(TOKEN)) {
-    switch (token[0]) {
+  for (let at = 0; at < source.length;) {
+    const start = at++;
+    switch (source[start]) {
+      case '"': {
+        while (source[at] !== '"') at += source[at] === "\\" ? 2 : 1;
+        const string: string = JSON.parse(source.slice(start, ++at));
+        if (!string.isWellFormed()) throw malformed("The JSON holds half of a character.");
+        if (nameFollows) addName(open.at(-1)!, string);
+        nameFollows = false;
+        break;
+      }
       case "{":
       case "[":
         if (open.length === MAX_DEPTH) {
@@ -50,8 +56,8 @@ function checkText(source: string): void {
             `The JSON is nested deeper than ${MAX_DEPTH} levels.`,
           );
         }
-        open.push(token === "{" ? new Set() : undefined);
-        nameFollows = token === "{";
+        nameFollows = source[start] === "{";
+        open.push(nameFollows ? new Set() : undefined);
         break;
       case "}":
       case "]":
@@ -61,18 +67,16 @@ function checkText(source: string): void {
       case ",":
         nameFollows = open.at(-1) !== undefined;
         break;
-      case '"': {
-        const string: string = JSON.parse(token);
-        if (!string.isWellFormed()) throw malformed("The JSON holds half of a character.");
-        if (nameFollows) addName(open.at(-1)!, string);
-        nameFollows = false;
-        break;
-      }
       default:
-        checkNumber(token);
+        if (!NUMBER_START.includes(source[start])) break;
+        while (NUMBER.includes(source.charAt(at)) && at < source.length) at++;
+        checkNumber(source.slice(start, at));
     }
   }
 }
+
+const NUMBER_START = "-0123456789";
+const NUMBER = "+-.0123456789eE";
 
 function addName(names: Set<string>, name: string): void {
   if (names.has(name)) {

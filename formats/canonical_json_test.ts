@@ -110,6 +110,12 @@ Deno.test("deep nesting is refused, not a crash", () => {
   canonical("[".repeat(200) + "]".repeat(200));
 });
 
+Deno.test("long strings and numbers are neither slow nor a crash", () => {
+  const text = String.raw`"` + String.raw`\u0061\"`.repeat(500_000) + '"';
+  assert.equal(canonicalJson(text).length, 2 + 3 * 500_000);
+  refused("1".repeat(1_000_000), "json_malformed");
+});
+
 Deno.test("canonical form: stable, and the same value", () => {
   fc.assert(fc.property(fc.json(), (text) => {
     let once: string;

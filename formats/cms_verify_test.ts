@@ -196,7 +196,7 @@ Deno.test("algorithm protection (RFC 6211)", () => {
       Oid.cmsAlgorithmProtection,
       sequence(
         encodeHash(hash),
-        tlv(0xa1, oid(Oid.sha256WithRsa), nullValue()),
+        tlv(0xa1, encodeSignatureAlgorithm(rsa.algorithm).subarray(2)),
       ),
     );
   const base = [type, messageDigest, certificate];

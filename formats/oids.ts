@@ -1,4 +1,4 @@
-/** Object identifiers by their standard names, for signatures. Sources stand beside the groups. */
+/** Object identifiers of CMS by their standard names; those of algorithms stand with these. */
 export const Oid = {
   // Content types: RFC 5652 §4–5, RFC 3161 §2.4.2
   data: "1.2.840.113549.1.7.1",
@@ -20,8 +20,6 @@ export const Oid = {
   commitmentType: "1.2.840.113549.1.9.16.2.16",
   signerLocation: "1.2.840.113549.1.9.16.2.17",
   archiveTimestampV2: "1.2.840.113549.1.9.16.2.48",
-  archiveTimestampV3: "0.4.0.1733.2.4",
-  atsHashIndexV3: "0.4.0.19122.1.5",
   mimeType: "0.4.0.1733.2.1",
   signaturePolicyUri: "1.2.840.113549.1.9.16.5.1",
   proofOfOrigin: "1.2.840.113549.1.9.16.6.1",
@@ -34,31 +32,7 @@ export const Oid = {
   // Revocation information in CMS: RFC 5940
   ocspResponse: "1.3.6.1.5.5.7.16.2",
 
-  // Digests: RFC 5754, RFC 3370
+  // Digests: named only to say how weak they are
   md5: "1.2.840.113549.2.5",
-  sha1: "1.3.14.3.2.26",
-  sha256: "2.16.840.1.101.3.4.2.1",
-  sha384: "2.16.840.1.101.3.4.2.2",
-  sha512: "2.16.840.1.101.3.4.2.3",
-
-  // Keys and signatures: RFC 4055, RFC 5480, RFC 5758
-  rsaEncryption: "1.2.840.113549.1.1.1",
-  mgf1: "1.2.840.113549.1.1.8",
-  rsassaPss: "1.2.840.113549.1.1.10",
   md5WithRsa: "1.2.840.113549.1.1.4",
-  sha1WithRsa: "1.2.840.113549.1.1.5",
-  sha256WithRsa: "1.2.840.113549.1.1.11",
-  sha384WithRsa: "1.2.840.113549.1.1.12",
-  sha512WithRsa: "1.2.840.113549.1.1.13",
-  ecPublicKey: "1.2.840.10045.2.1",
-  ecdsaWithSha1: "1.2.840.10045.4.1",
-  ecdsaWithSha256: "1.2.840.10045.4.3.2",
-  ecdsaWithSha384: "1.2.840.10045.4.3.3",
-  ecdsaWithSha512: "1.2.840.10045.4.3.4",
-  p256: "1.2.840.10045.3.1.7",
-  p384: "1.3.132.0.34",
-  p521: "1.3.132.0.35",
-
-  // Certificate extensions: RFC 5280 §4.2.1.2
-  subjectKeyIdentifier: "2.5.29.14",
 } as const;

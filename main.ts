@@ -5,10 +5,11 @@
 import configuration from "./deno.json" with { type: "json" };
 
 /** What a role gives up; what it keeps is what the whole program was started with. */
-const GIVEN_UP: Readonly<Record<string, readonly Deno.PermissionName[]>> = {
+const GIVEN_UP: Readonly<Record<string, readonly Deno.PermissionDescriptor["name"][]>> = {
   // keeps read until the driver is loaded (pkcs11_ffi/host.ts)
   "pkcs11-host": ["net", "run", "write", "env", "sys", "import"],
-  agent: ["ffi", "import"],
+  // gives up ffi when it listens (cli/agent.ts)
+  agent: [],
   tokens: ["ffi", "import", "net", "write"],
   sign: ["ffi", "import", "net"],
   verify: ["ffi", "import", "net", "run", "write"],
@@ -26,6 +27,11 @@ if (role === "pkcs11-host") {
 } else {
   const { run } = await import("./cli/program.ts");
   const { hostCommand } = await import("./cli/host_command.ts");
-  const { version } = configuration;
-  Deno.exit(await run(Deno.args, { version, hostCommand: hostCommand(import.meta.url) }));
+  Deno.exit(
+    await run(Deno.args, {
+      version: configuration.version,
+      hostCommand: hostCommand(import.meta.url),
+      web: new URL("dist/web/", import.meta.url),
+    }),
+  );
 }

@@ -1,0 +1,112 @@
+import { InvalidArgumentError, Option } from "commander";
+import { browserCommand, openBrowser } from "../agent/browser.ts";
+import { type Config, makeStateFolder } from "../agent/config.ts";
+import { consentOf } from "../agent/consents.ts";
+import { claimInstance } from "../agent/instance.ts";
+import { startAgent } from "../agent/server.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { printJson } from "./failure.ts";
+import type { AddCommand, Context } from "./program.ts";
+import { loadConfig, openProviders } from "./providers.ts";
+
+const env = (name: string) => Deno.env.get(name);
+
+interface Options {
+  port?: number;
+  consent?: Config["consent"];
+  json?: boolean;
+}
+
+/** `dsign agent` */
+export const agentCommand: AddCommand = (program, context, action) => {
+  program.command("agent")
+    .description("Answer the web pages of this computer until it is stopped (Ctrl-C).")
+    .addOption(
+      new Option("--port <port>", "listen there, and nowhere else; 0: any free port")
+        .argParser((text) => {
+          const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+          if (port <= 65535) return port;
+          throw new InvalidArgumentError("A port is a number up to 65535.");
+        }),
+    )
+    .addOption(
+      new Option("--consent <kind>", "how the person is asked; else as configured")
+        .choices(["window", "pinentry", "terminal"]),
+    )
+    .option("--verbose", "log more")
+    .option("--json", "print one JSON object when it listens")
+    .action(action(async (options: Options) => {
+      const running = await serve(context, options, () => Promise.resolve());
+      if (running === null) return;
+      throw new DsignError("busy", `D-Sign runs already, on port ${running}.`);
+    }));
+};
+
+/** `dsign` alone: the agent with its console; where one runs already, that one's console. */
+export async function openConsole(context: Context, options: Options): Promise<void> {
+  const { config } = await loadConfig();
+  const open = async (port: number) => {
+    const url = `http://127.0.0.1:${port}/`;
+    await openBrowser(await browserCommand(url, config.browser, env));
+  };
+  const running = await serve(context, options, async (port) => {
+    // The agent is of use without its console.
+    await open(port).catch((error) => {
+      if (!(error instanceof DsignError)) throw error;
+      console.error(`dsign: ${error.message}`);
+    });
+  });
+  if (running === null) return;
+  if (options.json) printJson({ port: running, running: true });
+  else console.log(`D-Sign runs already, on port ${running}.`);
+  await open(running);
+}
+
+/**
+ * Runs the agent until a signal comes.
+ *
+ * @returns null, or the port of an agent that runs already
+ */
+async function serve(
+  { hostCommand, version, web, signal }: Context,
+  options: Options,
+  ready: (port: number) => Promise<void>,
+): Promise<number | null> {
+  const loaded = await loadConfig();
+  const config = { ...loaded.config, ...options.consent && { consent: options.consent } };
+  const { paths } = loaded;
+  await makeStateFolder(paths.state);
+  const instance = await claimInstance(paths.state);
+  if ("port" in instance) return instance.port;
+  const providers = await openProviders(config, hostCommand);
+  try {
+    const agent = await startAgent({
+      providers,
+      consent: consentOf(config, env),
+      grants: paths.grants,
+      version,
+      web,
+      ports: options.port === undefined ? config.ports : [options.port],
+      keepLogin: config.keepLogin,
+      allowedOrigins: config.allowedOrigins,
+    });
+    // Only now: the look at who connects needs all permissions to begin with (agent/peer.ts).
+    for (const name of ["ffi", "import"] as const) Deno.permissions.revokeSync({ name });
+    try {
+      await instance.announce(agent.port);
+      if (options.json) printJson({ port: agent.port });
+      else console.log(`D-Sign listens on ${agent.origin}. Ctrl-C ends it.`);
+      const ended = new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      await Promise.race([ended, ready(agent.port).then(() => ended)]);
+    } finally {
+      await agent.close();
+    }
+  } finally {
+    await Promise.all(providers.map((provider) => provider.close()));
+    await instance.release();
+  }
+  return null;
+}

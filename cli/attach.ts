@@ -1,0 +1,39 @@
+import { constructedTag, Fields, only, readAsn1, Tag } from "../formats/asn1.ts";
+import { concat } from "../formats/der.ts";
+
+/**
+ * Makes an attached signature of a detached one: the bytes of the ContentInfo before and after the content, which goes
+ * between them as it is (RFC 5652 §5.1, §5.2: eContent is not part of what is signed but by its digest).
+ *
+ * @param cms a detached SignedData in DER
+ * @param length of the content in bytes; need not fit into memory
+ */
+export function attachContent(cms: Uint8Array, length: number): [Uint8Array, Uint8Array] {
+  const info = new Fields(readAsn1(cms), "ContentInfo");
+  const type = info.take(Tag.OID).bytes;
+  const [version, digests, encapsulated, ...after] =
+    only(info.take(constructedTag(0)), "ContentInfo").children;
+  const tail = concat(...after.map(({ bytes }) => bytes));
+
+  let head: Uint8Array = new Uint8Array();
+  const wrap = (tag: number, before: Uint8Array, behind = 0) => {
+    const content = before.length + head.length + length + behind;
+    head = concat(header(tag, content), before, head);
+  };
+  const none = new Uint8Array();
+  wrap(Tag.OCTET_STRING, none);
+  wrap(constructedTag(0), none);
+  wrap(Tag.SEQUENCE, encapsulated.children[0].bytes);
+  wrap(Tag.SEQUENCE, concat(version.bytes, digests.bytes), tail.length);
+  wrap(constructedTag(0), none, tail.length);
+  wrap(Tag.SEQUENCE, type, tail.length);
+  return [head, tail];
+}
+
+/** Identifier and definite length, as short as can be (X.690 §10.1). */
+function header(tag: number, length: number): Uint8Array {
+  if (length < 0x80) return Uint8Array.of(tag, length);
+  const bytes: number[] = [];
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
+  return Uint8Array.of(tag, 0x80 | bytes.length, ...bytes);
+}

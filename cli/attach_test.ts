@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { readAsn1 } from "../formats/asn1.ts";
+import { verifyCms } from "../formats/cms_verify.ts";
+import { prepareSignedData } from "../formats/cms_write.ts";
+import { concat } from "../formats/der.ts";
+import { makePki, signBytes } from "../tests/fixtures/pki.ts";
+import { attachContent } from "./attach.ts";
+
+Deno.test("a detached signature with its content put in is the attached signature", () => {
+  const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
+  const signer = {
+    certificate: officer.certificate.der,
+    chain: officer.chain,
+    algorithm: officer.key.algorithm,
+  };
+  for (const length of [0, 1, 127, 128, 65_535, 100_000]) {
+    const content = new Uint8Array(length).fill(7);
+    const attached = prepareSignedData({ content }, signer);
+    const signature = signBytes(officer.key, attached.toBeSigned);
+    const hash = new Uint8Array(
+      verifyCms(attached.complete(signature)).signers[0].signer.signedAttributes ? 32 : 0,
+    );
+    const detached = prepareSignedData({ digest: hash }, signer).complete(signature);
+    const [head, tail] = attachContent(detached, length);
+    const joined = concat(head, content, tail);
+    readAsn1(joined);
+    assert.equal(joined.length, attached.complete(signature).length);
+  }
+});
+
+Deno.test("contents beyond 4 GiB get proper lengths", () => {
+  const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
+  const signer = {
+    certificate: officer.certificate.der,
+    chain: [],
+    algorithm: officer.key.algorithm,
+  };
+  const detached = prepareSignedData({ digest: new Uint8Array(32) }, signer);
+  const [head] = attachContent(detached.complete(new Uint8Array(256)), 2 ** 33);
+  assert.equal(head.toHex().endsWith("04850200000000"), true);
+});

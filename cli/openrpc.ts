@@ -1,0 +1,13 @@
+import { openrpcText } from "../protocol/openrpc.ts";
+import type { AddCommand } from "./program.ts";
+
+/** `dsign openrpc` */
+export const openrpcCommand: AddCommand = (program, { version }, action) => {
+  program.command("openrpc")
+    .description("Print the contract that web pages speak with the agent, as an OpenRPC document.")
+    .option("--json", "accepted for likeness: the document is JSON in any case")
+    .action(action(() => {
+      Deno.stdout.writeSync(new TextEncoder().encode(openrpcText(version)));
+      return Promise.resolve();
+    }));
+};

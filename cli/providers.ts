@@ -1,0 +1,85 @@
+/** The tokens that the commands work with, by the configuration and the command line. */
+import { type Config, findPaths, type Paths, readConfig } from "../agent/config.ts";
+import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
+import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
+import { findModules } from "../signers/modules.ts";
+import { Pkcs11Provider } from "../signers/pkcs11.ts";
+import { Pkcs12Provider } from "../signers/pkcs12.ts";
+import type { Provider } from "../signers/provider.ts";
+import { UsageError } from "./failure.ts";
+
+const env = (name: string) => Deno.env.get(name);
+
+export async function loadConfig(): Promise<{ config: Config; paths: Paths }> {
+  const paths = findPaths(env);
+  return { config: await readConfig(paths.config), paths };
+}
+
+/**
+ * Opens PKCS#11 modules and key files.
+ *
+ * @param hostCommand of {@linkcode hostCommand}
+ * @param keyFiles named on the command line, beside the configured ones
+ */
+export async function openProviders(
+  config: Config,
+  hostCommand: string[],
+  keyFiles: readonly string[] = [],
+): Promise<Provider[]> {
+  const { modules, problems } = await findModules({
+    configured: config.modules,
+    search: config.searchModules,
+    home: env("HOME"),
+  });
+  const clients = modules.map(({ name, path, initArgs }) => ({
+    name,
+    client: new Pkcs11Client({ modulePath: path, command: hostCommand, initArgs }),
+  }));
+  return [
+    new Pkcs11Provider(clients, { problems }),
+    new Pkcs12Provider([...config.pkcs12, ...keyFiles]),
+  ];
+}
+
+/**
+ * The same providers, as if only the tokens (and, where it has an `id` or `object`, the certificates) that a PKCS#11 URI
+ * names were there.
+ *
+ * @throws {UsageError} where it is no such URI (RFC 7512)
+ */
+export function onlyToken(providers: readonly Provider[], uri: string): Provider[] {
+  const wanted = readUri(uri);
+  return providers.map((provider) => ({
+    async list(signal) {
+      const { tokens, keys, problems } = await provider.list(signal);
+      return {
+        tokens: tokens.filter((token) => matches(wanted, token.uri, ["object", "id", "type"])),
+        keys: keys.filter((key) => matches(wanted, key.uri, ["type"])),
+        problems,
+      };
+    },
+    open: (key, options) => provider.open(key, options),
+    watch: (changed) => provider.watch(changed),
+    close: () => provider.close(),
+  }));
+}
+
+/** Whether `uri` has every attribute that is wanted; those of `except` are not looked at. */
+function matches(wanted: Pkcs11Uri, uri: string, except: (keyof Pkcs11Uri)[]): boolean {
+  const actual = parseUri(uri);
+  return (Object.keys(wanted) as (keyof Pkcs11Uri)[]).every((name) =>
+    except.includes(name) || wanted[name] === actual[name]
+  );
+}
+
+function readUri(text: string): Pkcs11Uri {
+  try {
+    return parseUri(text);
+  } catch (error) {
+    if (!(error instanceof Pkcs11Error)) throw error;
+    throw new UsageError(
+      `--token: this is no PKCS#11 URI${error.reason ? ` (${error.reason})` : ""}. ` +
+        "`dsign tokens` shows those of the inserted tokens.",
+    );
+  }
+}

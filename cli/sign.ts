@@ -1,0 +1,208 @@
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import { Option } from "commander";
+import { consentOf } from "../agent/consents.ts";
+import type { Consent } from "../agent/consent.ts";
+import { Document, HASH_NAMES } from "../agent/documents.ts";
+import { type Caller, Signing } from "../agent/sign.ts";
+import { Tokens } from "../agent/tokens.ts";
+import { sameBytes } from "../formats/x509.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { HashAlgorithm } from "../protocol/methods.ts";
+import { attachContent } from "./attach.ts";
+import { EXIT, FileError, printJson, report, UsageError } from "./failure.ts";
+import { fileSize, readPieces } from "./input_file.ts";
+import { createOutput } from "./output_file.ts";
+import type { AddCommand } from "./program.ts";
+import { loadConfig, onlyToken, openProviders } from "./providers.ts";
+
+/** Raw signatures are made over the content in memory. */
+const MAX_RAW = 64 * 1024 * 1024;
+/** One PIN serves all files of one command; each is shown and confirmed all the same. */
+const KEEP_LOGIN = 15 * 60_000;
+
+interface Options {
+  token?: string;
+  certificate?: string;
+  keyFile?: string[];
+  format: "cades" | "raw";
+  detached?: boolean;
+  hash: HashAlgorithm;
+  output?: string;
+  force?: boolean;
+  consent?: "terminal" | "pinentry";
+  json?: boolean;
+}
+
+/** A signed file, as `--json` prints it. */
+interface Signed {
+  file: string;
+  output: string;
+  algorithm: string;
+  /** SHA-256 fingerprint of the certificate. */
+  certificate: string;
+}
+
+/** `dsign sign` */
+export const signCommand: AddCommand = (program, { hostCommand, signal }, action) => {
+  program.command("sign")
+    .description(
+      "Sign files with the key on a token. You are shown each file and asked for the PIN.",
+    )
+    .argument("<file...>")
+    .option("--token <uri>", "only this token (PKCS#11 URI, RFC 7512; dsign tokens shows them)")
+    .option("--certificate <id>", "SHA-256 fingerprint, as dsign tokens shows it; else you choose")
+    .option("--key-file <file...>", "key files (.p12, .pfx) to use as tokens too")
+    .addOption(
+      new Option("--format <format>", "cades: CMS signature FILE.p7s; raw: bare value FILE.sig")
+        .choices(["cades", "raw"]).default("cades"),
+    )
+    .option("--detached", "cades: leave the file's content out of the signature")
+    .addOption(
+      new Option("--hash <hash>").choices(Object.keys(HASH_NAMES)).default("SHA-256"),
+    )
+    .option("--output <file>", "where the signature goes; for one file")
+    .option("--force", "replace a signature file that exists")
+    .addOption(
+      new Option("--consent <kind>", "how you are asked; else as configured, else here")
+        .choices(["terminal", "pinentry"]),
+    )
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `
+The signature is checked before it is written; FILE itself is never changed.
+The PIN is typed at the terminal or in pinentry; no option or variable can hold it.
+
+Examples:
+  dsign sign --detached order.pdf        makes order.pdf.p7s
+  dsign verify order.pdf.p7s --trust root.crt`,
+    )
+    .action(action(async (files: string[], options: Options) => {
+      const signed: Signed[] = [];
+      try {
+        const jobs = await plan(files, options);
+        const { config } = await loadConfig();
+        const kind = options.consent ?? (config.consent === "window" ? "terminal" : config.consent);
+        const consent = consentOf({ ...config, consent: kind }, (name) => Deno.env.get(name));
+        const providers = await openProviders(config, hostCommand, options.keyFile);
+        const wanted = options.token === undefined
+          ? providers
+          : onlyToken(providers, options.token);
+        const signing = new Signing(
+          new Tokens(wanted, () => new Date()),
+          consent as Consent, // only the window needs an origin
+          files.length > 1 ? KEEP_LOGIN : 0,
+        );
+        try {
+          for (const job of jobs) {
+            const done = await signFile(signing, job, options, signal);
+            signed.push(done);
+            if (!options.json) console.log(`Signed ${done.file}: ${done.output}`);
+          }
+        } finally {
+          await signing.close();
+          await Promise.all(providers.map((provider) => provider.close()));
+        }
+        if (options.json) printJson({ signed });
+        return EXIT.ok;
+      } catch (error) {
+        return report(error, options.json ?? false, { signed });
+      }
+    }));
+};
+
+interface Job {
+  file: string;
+  size: number;
+  output: string;
+}
+
+/** Finds what cannot work before the person is asked for anything. */
+async function plan(files: string[], options: Options): Promise<Job[]> {
+  const { format, detached, output, certificate, force } = options;
+  if (output !== undefined && files.length > 1) {
+    throw new UsageError("--output is for one file; leave it out to sign several.");
+  }
+  if (format === "raw" && detached) {
+    throw new UsageError("--detached is for cades; a raw signature never holds the content.");
+  }
+  if (certificate !== undefined && !/^[0-9a-f]{64}$/.test(certificate)) {
+    throw new UsageError("--certificate: 64 hexadecimal digits, as `dsign tokens` shows them.");
+  }
+  const jobs: Job[] = [];
+  for (const file of files) {
+    const size = await fileSize(file);
+    if (format === "raw" && size > MAX_RAW) {
+      throw new UsageError(`${file} is too large for a raw signature: use --detached instead.`);
+    }
+    const job = { file, size, output: output ?? file + (format === "raw" ? ".sig" : ".p7s") };
+    if (jobs.some((other) => other.output === job.output)) {
+      throw new UsageError(`${file} is given twice.`);
+    }
+    const there = await Deno.lstat(job.output).then(() => true, () => false);
+    if (there && !force) throw new FileError(job.output, new Deno.errors.AlreadyExists());
+    jobs.push(job);
+  }
+  return jobs;
+}
+
+async function signFile(
+  signing: Signing,
+  { file, size, output: path }: Job,
+  options: Options,
+  signal: AbortSignal,
+): Promise<Signed> {
+  const { format, detached = false, hash, certificate, force = false } = options;
+  const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
+  const output = await createOutput(path, force);
+  try {
+    let result: { certificate: string; algorithm: string };
+    if (format === "raw") {
+      const content = { base64: (await readWhole(file, size, signal)).toBase64() };
+      const request = { content, format, packaging: "detached", hash, certificate } as const;
+      const signed = await signing.signData(request, caller);
+      await output.write(Uint8Array.fromBase64(signed.signature));
+      result = signed;
+    } else {
+      const document = new Document(basename(file), "application/octet-stream", size, hash);
+      for await (const piece of readPieces(file, size, "Reading", signal)) document.append(piece);
+      const signed = await signing.signDocument(document, { certificate }, caller);
+      const cms = Uint8Array.fromBase64(signed.signature);
+      if (detached) await output.write(cms);
+      else {
+        const [head, tail] = attachContent(cms, size);
+        const state = createHash(HASH_NAMES[hash]);
+        await output.write(head);
+        for await (const piece of readPieces(file, size, "Writing", signal)) {
+          state.update(piece);
+          await output.write(piece);
+        }
+        await output.write(tail);
+        if (!sameBytes(state.digest(), document.digest())) {
+          throw new DsignError(
+            "document_incomplete",
+            `${file} changed while it was being signed. Nothing was written.`,
+          );
+        }
+      }
+      result = signed;
+    }
+    await output.finish();
+    const id = createHash("sha256").update(result.certificate, "base64").digest("hex");
+    return { file, output: path, algorithm: result.algorithm, certificate: id };
+  } finally {
+    output.abandon();
+  }
+}
+
+async function readWhole(file: string, size: number, signal: AbortSignal): Promise<Uint8Array> {
+  const content = new Uint8Array(size);
+  let at = 0;
+  for await (const piece of readPieces(file, size, "Reading", signal)) {
+    if (at + piece.length > size) throw new DsignError("too_large", `${file} is growing.`);
+    content.set(piece, at);
+    at += piece.length;
+  }
+  return content.subarray(0, at);
+}

@@ -1,0 +1,62 @@
+import { type Credential, Tokens } from "../agent/tokens.ts";
+import { ERRORS } from "../protocol/errors.ts";
+import type { Certificate, Token } from "../protocol/methods.ts";
+import { EXIT, printable, printJson } from "./failure.ts";
+import type { AddCommand } from "./program.ts";
+import { loadConfig, openProviders } from "./providers.ts";
+
+const STATES: Record<Token["state"], string> = {
+  ready: "ready",
+  pin_low: "ready; the PIN was typed wrong lately",
+  pin_final_try: "one wrong PIN more will lock it",
+  pin_locked: "the PIN is locked; its issuer can unlock it",
+  pin_not_set: "has no PIN yet",
+  empty: "not initialised",
+};
+
+/** `dsign tokens` */
+export const tokensCommand: AddCommand = (program, { hostCommand }, action) => {
+  program.command("tokens")
+    .description("List the inserted tokens and the certificates on them. Asks for no PIN.")
+    .option("--key-file <file...>", "look at these key files (.p12, .pfx) too")
+    .option("--json", "print one JSON object: tokens, certificates, problems")
+    .addHelpText(
+      "after",
+      "\nExit code 4: no token was found and something is wrong with a driver.",
+    )
+    .action(action(async ({ keyFile, json }: { keyFile?: string[]; json?: boolean }) => {
+      const { config } = await loadConfig();
+      const providers = await openProviders(config, hostCommand, keyFile);
+      try {
+        const tokens = new Tokens(providers, () => new Date());
+        const { tokens: found, credentials, problems } = await tokens.list();
+        const described = credentials.map((credential) => tokens.describe(credential));
+        if (json) printJson({ tokens: found, certificates: described, problems });
+        else {
+          if (found.length === 0) console.log("No token is inserted.");
+          found.forEach((token) => show(token, credentials, described));
+          for (const { driver, message } of problems) {
+            console.error(`dsign: ${printable(driver)}: ${printable(message)}`);
+          }
+        }
+        return found.length === 0 && problems.length > 0 ? EXIT.token : EXIT.ok;
+      } finally {
+        await Promise.all(providers.map((provider) => provider.close()));
+      }
+    }));
+};
+
+function show(token: Token, credentials: Credential[], described: Certificate[]): void {
+  const line = (text: string) => console.log(printable(text));
+  line(`${token.label || "(no label)"} — ${token.driver}, ${STATES[token.state]}`);
+  line(`  ${token.uri}`);
+  credentials.forEach(({ key }, i) => {
+    if (key.token.uri !== token.uri || key.token.driver !== token.driver) return;
+    const { commonName, class: india, notAfter, id, issuer, usable, reason } = described[i];
+    const kind = india === null ? "" : india === "otp_ekyc" ? ", OTP eKYC" : `, class ${india}`;
+    line(`  ${usable ? "+" : "-"} ${commonName}${kind}, until ${notAfter.slice(0, 10)}`);
+    line(`      issued by ${issuer}`);
+    line(`      ${id}`);
+    if (reason) line(`      ${ERRORS[reason].message}`);
+  });
+}

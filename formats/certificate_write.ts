@@ -2,7 +2,9 @@
  * Building certificates, CRLs and OCSP answers. Each is prepared first: the bytes to be signed come
  * out, and with the signature the whole is completed, so that the key may live anywhere.
  */
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { Tag } from "./asn1.ts";
 import {
   bitString,
   boolean,
@@ -105,12 +107,9 @@ export interface CrlFields {
 export function prepareCrl(fields: CrlFields): Prepared {
   const algorithm = encodeSignatureAlgorithm(fields.algorithm);
   const entries = fields.revoked.map(({ serialNumber, revokedAt, reason, extensions = [] }) => {
-    const all = [
-      ...(reason ? [reasonCode(reason)] : []),
-      ...extensions,
-    ];
+    const all = [...(reason ? [reasonCode(reason)] : []), ...extensions];
     return sequence(
-      tlv(0x02, serialNumber),
+      tlv(Tag.INTEGER, serialNumber),
       time(revokedAt),
       ...(all.length > 0 ? [sequence(...all)] : []),
     );
@@ -121,7 +120,8 @@ export function prepareCrl(fields: CrlFields): Prepared {
     fields.issuer,
     time(fields.thisUpdate),
     ...(fields.nextUpdate ? [time(fields.nextUpdate)] : []),
-    ...(entries.length > 0 ? [sequence(...entries)] : []),
+    // Lists are longer than a call may have arguments.
+    ...(entries.length > 0 ? [tlv(Tag.SEQUENCE, Buffer.concat(entries))] : []),
     ...optionalExtensions(0, fields.extensions),
   );
   return prepare(tbs, algorithm);

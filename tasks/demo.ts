@@ -159,8 +159,8 @@ async function withAgent(
   { store }: DemoTokens,
   options: {
     folder: string;
-    consent: Parameters<typeof startAgent>[0]["consent"];
-    ports?: number[];
+    consent: AgentOptions["consent"];
+    ports: number[];
   },
   work: (agent: Agent) => Promise<void>,
 ) {

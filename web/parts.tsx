@@ -67,7 +67,7 @@ export function CertificateFacts(
       <strong>
         <Foreign text={certificate.commonName} />
       </strong>
-      <span>{level}, {say("valid_until", { date: date(certificate.notAfter) })}</span>
+      <span>{level} · {say("valid_until", { date: date(certificate.notAfter) })}</span>
       <span class="aside">
         <Foreign text={say("issued_by", { issuer: commonNameOf(certificate.issuer) })} />
       </span>

@@ -35,7 +35,7 @@ export function Page({ api }: { api: ConsentApi }) {
       setLanguage(languageOf(view.language));
       setView(view);
       const ended = await api.follow();
-      setEnd((end) => end ?? endOf(ended));
+      setEnd((end) => end ?? endOf(ended, view));
     })();
   }, []);
   useEffect(() => {
@@ -60,10 +60,13 @@ export function Page({ api }: { api: ConsentApi }) {
 }
 
 /** Why the agent ended the question without the page's doing. */
-function endOf(code: Awaited<ReturnType<ConsentApi["follow"]>>): End {
+function endOf(
+  code: Awaited<ReturnType<ConsentApi["follow"]>>,
+  { request }: ConsentView,
+): End {
   switch (code) {
     case null:
-      return { tell: ({ say }) => say("end_chosen"), good: true, close: true };
+      return { tell: ({ say }) => say(wordsOf(request).done), good: true, close: true };
     case "consent_timeout":
       return { tell: ({ say }) => say("end_timeout"), good: false, close: true };
     case "request_cancelled":
@@ -144,6 +147,7 @@ function Question(
 ) {
   const { say } = speech;
   const words = wordsOf(request);
+  const blind = request.kind === "sign" && request.blind;
   const choices = request.kind === "grant" ? [] : request.choices;
   const [chosen, setChosen] = useState(
     request.kind === "grant" ? "" : request.preferred ?? choices[0]!.certificate.id,
@@ -216,7 +220,7 @@ function Question(
 
   return (
     <form
-      class={request.kind === "sign" && request.blind ? "blind" : undefined}
+      class={blind ? "blind" : undefined}
       autocomplete="off"
       onSubmit={(event) => {
         event.preventDefault();
@@ -224,7 +228,7 @@ function Question(
       }}
     >
       <h1 ref={heading} tabIndex={-1}>{say(words.ask, { count: words.count })}</h1>
-      {request.kind === "sign" && request.blind && (
+      {blind && (
         <div class="warning">
           <p>{say("blind_explain")}</p>
           <p>
@@ -249,31 +253,35 @@ function Question(
           speech={speech}
         />
       )}
-      {pin && (
-        <Pin
-          key={chosen}
-          state={pin}
-          token={choice!.token}
-          problem={problem}
-          refusal={refusal}
-          busy={busy}
-          field={pinField}
-          confirmation={confirmation}
-          speech={speech}
-        />
-      )}
       <footer>
-        <Countdown deadline={deadline} speech={speech} />
+        {pin && (
+          <Pin
+            key={chosen}
+            state={pin}
+            token={choice!.token}
+            problem={problem}
+            refusal={refusal}
+            busy={busy}
+            field={pinField}
+            confirmation={confirmation}
+            speech={speech}
+          />
+        )}
         <div class="actions">
+          <Countdown deadline={deadline} speech={speech} />
           <button
             type="button"
-            class="secondary"
+            class={blind ? undefined : "secondary"}
             disabled={busy}
             onClick={() => send({ decision: "decline" })}
           >
             {say(words.decline)}
           </button>
-          <button type="submit" disabled={!armed || busy || pin?.entry === "impossible"}>
+          <button
+            type="submit"
+            class={blind ? "danger" : undefined}
+            disabled={!armed || busy || pin?.entry === "impossible"}
+          >
             {busy && request.kind === "sign"
               ? say("working")
               : say(words.approve, { count: words.count })}

@@ -34,9 +34,10 @@ export interface Speech {
 
 export function speak(language: Language): Speech {
   const { words } = LANGUAGES[language];
-  const numbers = new Intl.NumberFormat(language);
-  const twoDigits = new Intl.NumberFormat(language, { minimumIntegerDigits: 2 });
-  const dates = new Intl.DateTimeFormat(language, { dateStyle: "long" });
+  const locale = `${language}-IN`;
+  const numbers = new Intl.NumberFormat(locale);
+  const twoDigits = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 });
+  const dates = new Intl.DateTimeFormat(locale, { dateStyle: "long" });
   return {
     language,
     say: (word, values = {}) =>

@@ -36,6 +36,12 @@ function explain(error: unknown): string {
   return error.message;
 }
 
+/** `?port=` of the page's address, for a signer program at a port of its own choice. */
+function portsAsked(): number[] | undefined {
+  const port = Number(new URLSearchParams(location.search).get("port"));
+  return port ? [port] : undefined;
+}
+
 export function Portal() {
   const [client, setClient] = useState<Client | null>(null);
   const [connecting, setConnecting] = useState(false);
@@ -46,7 +52,7 @@ export function Portal() {
     setConnecting(true);
     setProblem(null);
     try {
-      const client = await connect();
+      const client = await connect({ ports: portsAsked() });
       client.addEventListener("disconnect", () => setClient(null));
       await client.call("origin.request", {
         scopes: ["certificates", "sign"],

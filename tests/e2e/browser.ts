@@ -1,0 +1,86 @@
+/** Debian's Chromium, driven by Playwright. */
+import axe from "axe-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+
+/** Where screenshots of a test run are left to be looked at. */
+const SCREENSHOTS = new URL("../../dist/screenshots/", import.meta.url);
+
+function findChromium(): string {
+  const found = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+    (path) => {
+      try {
+        return Deno.statSync(path).isFile;
+      } catch {
+        return false;
+      }
+    },
+  );
+  if (!found) throw new Error("This test needs a browser: apt-get install chromium");
+  return found;
+}
+
+/** Starts a headless browser with a fresh profile. */
+export async function launch(extra: string[] = []): Promise<Browser> {
+  return await chromium.launch({
+    executablePath: findChromium(),
+    args: [
+      "--no-sandbox", // as root, Chromium has none
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      ...extra,
+    ],
+  });
+}
+
+/**
+ * Opens an address as another program does, not as a page does: the window's history begins with it, and so the page
+ * may close its window.
+ */
+export async function openWindow(context: BrowserContext, url: string): Promise<Page> {
+  const first = context.pages()[0] ?? await context.newPage();
+  const session = await context.newCDPSession(first);
+  const { targetInfo: { browserContextId } } = await session.send("Target.getTargetInfo");
+  const opened = context.waitForEvent("page");
+  await session.send("Target.createTarget", { url, browserContextId });
+  await session.detach();
+  return await opened;
+}
+
+/** What axe-core finds wrong with the page as it is now (WCAG 2.2 A and AA, best practices), one line each. */
+export async function axeFindings(page: Page): Promise<string[]> {
+  // Through the debugging protocol, since the pages' own policy lets no foreign script in.
+  await page.evaluate(axe.source);
+  const violations = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+    return (await axe.run(document)).violations;
+  });
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id}: ${help}: ${target} ${failureSummary}`)
+  );
+}
+
+/** Leaves a picture of the whole page in `dist/screenshots`, as a window of its height shows it. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  const before = page.viewportSize()!;
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: before.width, height: Math.max(height, before.height) });
+  await page.screenshot({
+    path: new URL(`${name}.png`, SCREENSHOTS).pathname,
+    animations: "disabled",
+  });
+  await page.setViewportSize(before);
+}
+
+/** Collects what the pages' consoles call errors: a script that threw, a policy that was broken. */
+export function watchConsole(context: BrowserContext): string[] {
+  const errors: string[] = [];
+  context.on("weberror", (error) => errors.push(String(error.error())));
+  context.on("console", (message) => {
+    if (message.type() === "error") errors.push(message.text());
+  });
+  return errors;
+}

@@ -1,0 +1,471 @@
+/** The consent page in a real browser, against the agent's real side of it and a token that answers as told. */
+import assert from "node:assert/strict";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { SignAnswer } from "../../agent/consent.ts";
+import { WindowConsent } from "../../agent/consent_window.ts";
+import { servePage } from "../../agent/pages.ts";
+import type {
+  Choice,
+  ConsentItem,
+  GrantRequest,
+  SignRequest,
+  Unlocked,
+} from "../../protocol/consent.ts";
+import { build } from "../../tasks/build.ts";
+import { LANGUAGES } from "../../web/i18n/words.ts";
+import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+
+const WEB = new URL("../../dist/web/", import.meta.url);
+const en = LANGUAGES.en.words;
+
+interface Desk {
+  context: BrowserContext;
+  consent: WindowConsent;
+  /** The page that shows the question asked last. */
+  shown(): Promise<Page>;
+  errors: string[];
+}
+
+interface DeskOptions {
+  language?: string;
+  timeout?: number;
+  /** Keeps the window from closing itself, as Firefox does. */
+  stays?: boolean;
+}
+
+/** Runs `test` with a consent desk whose windows are opened in the browser. */
+async function atDesk(
+  browser: Browser,
+  { language = "en", timeout, stays = false }: DeskOptions,
+  test: (desk: Desk) => Promise<void>,
+): Promise<void> {
+  const context = await browser.newContext({ viewport: { width: 720, height: 860 } });
+  if (stays) await context.addInitScript(() => (globalThis.close = () => {}));
+  const errors = watchConsole(context);
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname, host } = new URL(request.url);
+    if (pathname.startsWith("/consent/")) return await consent.respond(request, pathname);
+    return await servePage(request, pathname, WEB, host) ?? new Response(null, { status: 204 });
+  });
+  let opened: PromiseWithResolvers<Page> = Promise.withResolvers();
+  const consent: WindowConsent = new WindowConsent({
+    origin: `http://127.0.0.1:${server.addr.port}`,
+    language,
+    timeout,
+    heartbeat: 100,
+    openWindow: async (url) => opened.resolve(await openWindow(context, url)),
+  });
+  try {
+    await test({
+      context,
+      consent,
+      errors,
+      shown: async () => {
+        const page = await opened.promise;
+        opened = Promise.withResolvers();
+        await page.getByRole("heading", { level: 1 }).waitFor();
+        return page;
+      },
+    });
+    assert.deepEqual(errors, []);
+  } finally {
+    await context.close();
+    await server.shutdown();
+  }
+}
+
+function choice(commonName: string, more: Partial<Choice["token"]> = {}, id = "a1"): Choice {
+  return {
+    certificate: {
+      id: id.repeat(32),
+      uri: "pkcs11:token=x",
+      certificate: "",
+      chain: [],
+      subject: `CN=${commonName}`,
+      commonName,
+      issuer: "CN=Example sub-CA 2026,O=Example,C=IN",
+      serialNumber: "01",
+      notBefore: "2026-01-01T00:00:00Z",
+      notAfter: "2028-01-15T00:00:00Z",
+      keyType: "RSA",
+      keySize: 2048,
+      class: "3",
+      usable: true,
+      reason: null,
+    },
+    token: {
+      uri: "pkcs11:token=x",
+      label: "ProxKey 1",
+      manufacturer: "x",
+      model: "x",
+      serialNumber: "1",
+      driver: "x",
+      state: "ready",
+      protectedAuthenticationPath: false,
+      ...more,
+    },
+  };
+}
+
+function item(name: string, mediaType: string, text: string | null): ConsentItem {
+  return {
+    name,
+    mediaType,
+    size: text === null ? 2_345_678 : new TextEncoder().encode(text).length,
+    hash: { algorithm: "SHA-256", hex: "5f1b0c9e".repeat(8) },
+    preview: text === null ? null : { text, truncated: false },
+  };
+}
+
+const BILL = item(
+  "Bill 2026-27/TR-0142",
+  "application/json",
+  '{"account":"2059-80-053-01","bill":"2026-27/TR-0142","net":"4,58,375.00","payee":"Sample Builders, Kolkata"}',
+);
+
+function signRequest(more: Partial<SignRequest> = {}): SignRequest {
+  return {
+    kind: "sign",
+    asker: {
+      origin: "https://treasury.example.in",
+      trustedSince: "2026-09-01T00:00:00Z",
+      purpose: "Bill 2026-27/TR-0142: you sign as checker",
+    },
+    items: [BILL],
+    blind: false,
+    choices: [choice("Anita Das")],
+    binding: "b0".repeat(32),
+    ...more,
+  };
+}
+
+const GRANT: GrantRequest = {
+  kind: "grant",
+  asker: {
+    origin: "https://treasury.example.in",
+    trustedSince: null,
+    purpose: "To sign treasury bills",
+  },
+  scopes: ["certificates", "sign", "sign_hash"],
+  expiresAt: "2027-11-21T00:00:00Z",
+};
+
+/** Answers each attempt with the next of these, and keeps what was typed. */
+function token(...answers: Unlocked[]) {
+  const typed: (string | null)[] = [];
+  const attempts: SignAnswer[] = [];
+  return {
+    typed,
+    attempts,
+    unlock: (answer: SignAnswer): Promise<Unlocked> => {
+      typed.push(answer.pin && new TextDecoder().decode(answer.pin));
+      attempts.push(answer);
+      return Promise.resolve(answers.shift() ?? { ok: true });
+    },
+  };
+}
+
+const wrong = (more: Partial<Unlocked & { ok: false }> = {}): Unlocked => ({
+  ok: false,
+  code: "pin_incorrect",
+  message: "The PIN is wrong.",
+  again: true,
+  ...more,
+});
+
+const never = new AbortController().signal;
+const pinField = (page: Page) => page.getByLabel(en.pin);
+const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
+const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
+
+/** Rejections are looked at later; until then nobody handles them. */
+function outcome(asked: Promise<unknown>): Promise<string> {
+  return asked.then(() => "ok", (error) => error.code ?? String(error));
+}
+
+await build();
+
+Deno.test("the consent page in a browser", async (t) => {
+  const browser = await launch();
+  const step = (
+    name: string,
+    test: (desk: Desk) => Promise<void>,
+    options: DeskOptions = {},
+  ) => t.step(name, () => atDesk(browser, options, test));
+  try {
+    await step("a wrong PIN is said, the right one signs, the window closes", async (desk) => {
+      const { unlock, attempts, typed } = token(wrong({ triesLeft: "many" }));
+      const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
+      const page = await desk.shown();
+      assert.equal(new URL(page.url()).hash, "", "the ticket stays in the address");
+      await pinField(page).fill("1111");
+      await press(page, en.do_sign_one);
+      await page.getByText(en.error_pin_incorrect).waitFor();
+      assert.equal(await pinField(page).inputValue(), "");
+      await pinField(page).fill("পিন-1234");
+      await pinField(page).press("Enter");
+      await closed(page);
+      assert.equal(await answered, "ok");
+      assert.deepEqual(typed, ["1111", "পিন-1234"]);
+      assert.equal(attempts[1]!.binding, signRequest().binding);
+      assert.equal(attempts[1]!.finalTry, false);
+    });
+
+    await step(
+      "the focus starts at the question and walks to the PIN and both buttons",
+      async (desk) => {
+        const { unlock, typed } = token();
+        const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
+        const page = await desk.shown();
+        await page.locator("button[type=submit]:enabled").waitFor();
+        const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+        assert.equal(await focused(), en.ask_sign_one);
+        const seen: string[] = [];
+        for (let i = 0; i < 5; i++) {
+          await page.keyboard.press("Tab");
+          seen.push(
+            await page.evaluate(() =>
+              document.activeElement?.id || document.activeElement?.textContent || ""
+            ),
+          );
+        }
+        assert.deepEqual(seen.slice(-3), ["pin", en.do_not_sign, en.do_sign_one]);
+        await page.keyboard.press("Enter");
+        await page.getByText(en.pin_missing).waitFor();
+        assert.equal(await page.evaluate(() => document.activeElement?.id), "pin");
+        await page.keyboard.type("1234");
+        await page.keyboard.press("Enter");
+        assert.equal(await answered, "ok");
+        assert.deepEqual(typed, ["1234"]);
+      },
+    );
+
+    await step("the last try must be confirmed", async (desk) => {
+      const { unlock, attempts } = token();
+      const request = signRequest({ choices: [choice("Anita Das", { state: "pin_final_try" })] });
+      const answered = outcome(desk.consent.sign(request, unlock, never));
+      const page = await desk.shown();
+      await page.getByText(en.tries_final).waitFor();
+      await pinField(page).fill("1234");
+      await press(page, en.do_sign_one);
+      await page.getByText(en.confirm_missing).waitFor();
+      assert.equal(attempts.length, 0);
+      await screenshot(page, "consent-final-try");
+      await page.getByLabel(en.final_confirm).check();
+      await press(page, en.do_sign_one);
+      assert.equal(await answered, "ok");
+      assert.equal(attempts[0]!.finalTry, true);
+    });
+
+    await step(
+      "a count that turns dangerous, or is not known, must be confirmed too",
+      async (desk) => {
+        const { unlock, attempts } = token(
+          wrong({ triesLeft: "unknown" }),
+          wrong({ code: "pin_final_try" }),
+        );
+        const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
+        const page = await desk.shown();
+        await pinField(page).fill("1");
+        await press(page, en.do_sign_one);
+        await page.getByLabel(en.unknown_confirm).check();
+        await pinField(page).fill("2");
+        await press(page, en.do_sign_one);
+        const confirm = page.getByLabel(en.final_confirm);
+        await confirm.waitFor();
+        assert.equal(await confirm.isChecked(), false, "each danger is confirmed anew");
+        await confirm.check();
+        await pinField(page).fill("3");
+        await press(page, en.do_sign_one);
+        assert.equal(await answered, "ok");
+        assert.deepEqual(attempts.map(({ finalTry }) => finalTry), [false, true, true]);
+      },
+    );
+
+    await step("a locked PIN ends it with an explanation that stays", async (desk) => {
+      const { unlock } = token(wrong({ code: "pin_locked", again: false, triesLeft: "none" }));
+      const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
+      const page = await desk.shown();
+      await pinField(page).fill("1");
+      await press(page, en.do_sign_one);
+      await page.getByText(en.error_pin_locked).waitFor();
+      assert.equal(await answered, "pin_locked");
+      assert.deepEqual(await axeFindings(page), []);
+      await press(page, en.do_close);
+      await closed(page);
+    });
+
+    await step(
+      "no PIN is asked of a token with a keypad, an unlocked or a locked one",
+      async (desk) => {
+        const keypad = choice("Anita Das", { protectedAuthenticationPath: true }, "a1");
+        const unlocked = { ...choice("Bikram Sen", {}, "b2"), unlocked: true as const };
+        const locked = choice("Charulata Roy", { state: "pin_locked" }, "c3");
+        const { unlock, attempts } = token();
+        const choices = [keypad, unlocked, locked];
+        const request = signRequest({ choices, preferred: unlocked.certificate.id });
+        const answered = outcome(desk.consent.sign(request, unlock, never));
+        const page = await desk.shown();
+        await page.getByText(en.pin_not_needed).waitFor();
+        await page.getByLabel("Charulata Roy").check();
+        await page.getByText(en.error_pin_locked).waitFor();
+        assert.ok(
+          await page.getByRole("button", { name: en.do_sign_one, exact: true }).isDisabled(),
+        );
+        await page.getByLabel("Anita Das").check();
+        await page.getByText(en.pin_keypad).waitFor();
+        assert.equal(await pinField(page).count(), 0);
+        await press(page, en.do_sign_one);
+        assert.equal(await answered, "ok");
+        assert.equal(attempts[0]!.pin, null);
+        assert.equal(attempts[0]!.certificate, keypad.certificate.id);
+      },
+    );
+
+    await step("a PIN typed for one certificate is not sent for another", async (desk) => {
+      const choices = [choice("Anita Das", {}, "a1"), choice("Bikram Sen", {}, "b2")];
+      const { unlock, typed } = token();
+      const answered = outcome(desk.consent.sign(signRequest({ choices }), unlock, never));
+      const page = await desk.shown();
+      await pinField(page).fill("for Anita");
+      await page.getByLabel("Bikram Sen").check();
+      assert.equal(await pinField(page).inputValue(), "");
+      await screenshot(page, "consent-choices");
+      await press(page, en.do_not_sign);
+      await closed(page);
+      assert.equal(await answered, "user_cancelled");
+      assert.deepEqual(typed, []);
+    });
+
+    await step("what comes from outside is text, and what hides in it is shown", async (desk) => {
+      const { unlock } = token();
+      const hostile = '<img src=x onerror="document.title=1">\u202E\u200Bfdp.exe';
+      const request = signRequest({
+        asker: { origin: "https://treasury.example.in", trustedSince: null, purpose: hostile },
+        items: [item(hostile, "text/plain", `${hostile}\nnext line`)],
+        choices: [choice(hostile, { label: hostile })],
+      });
+      const answered = outcome(desk.consent.sign(request, unlock, never));
+      const page = await desk.shown();
+      assert.equal(await page.locator("img").count(), 0);
+      assert.ok(await page.locator(".unseen", { hasText: "U+202E" }).count() >= 5);
+      assert.match(
+        await page.locator("pre").innerText(),
+        /^<img src=x onerror="document.title=1">U\+202EU\+200Bfdp.exe\nnext line$/,
+      );
+      await screenshot(page, "consent-hostile");
+      await press(page, en.do_not_sign);
+      assert.equal(await answered, "user_cancelled");
+    });
+
+    await step("a closed window has declined", async (desk) => {
+      const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
+      await (await desk.shown()).close();
+      assert.equal(await answered, "user_cancelled");
+    });
+
+    await step("a request that was taken back, or is too old, says so", async (desk) => {
+      const cancel = new AbortController();
+      const taken = outcome(desk.consent.sign(signRequest(), token().unlock, cancel.signal));
+      const page = await desk.shown();
+      cancel.abort();
+      await page.getByText(en.end_withdrawn).waitFor();
+      assert.equal(await taken, "request_cancelled");
+      await page.goto("about:blank");
+      await page.goBack();
+      await page.getByText(en.end_nothing).waitFor();
+      desk.errors.length = 0; // the 404 of the second look
+    }, { stays: true });
+
+    await step("the time that is left is shown, and its end", async (desk) => {
+      const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
+      const page = await desk.shown();
+      assert.match(await page.getByRole("timer").innerText(), /0:0\d/);
+      await page.getByText(en.end_timeout).waitFor();
+      assert.equal(await answered, "consent_timeout");
+    }, { stays: true, timeout: 3000 });
+
+    await step("a click that comes with the window does not count", async (desk) => {
+      await desk.context.addInitScript(() => {
+        const seen: boolean[] = [];
+        new MutationObserver(() => {
+          const button = document.querySelector<HTMLButtonElement>("button[type=submit]");
+          if (button) seen.push(button.disabled);
+        }).observe(document, { childList: true, subtree: true, attributes: true });
+        Object.assign(globalThis, { seen });
+      });
+      const answered = outcome(desk.consent.grant(GRANT, never));
+      const page = await desk.shown();
+      await page.locator("button[type=submit]:enabled").waitFor();
+      const seen = await page.evaluate(() => (globalThis as unknown as { seen: boolean[] }).seen);
+      assert.deepEqual([seen[0], seen.at(-1)], [true, false], "disabled first, enabled later");
+      await press(page, en.do_grant);
+      await closed(page);
+      assert.equal(await answered, "ok");
+    });
+
+    for (const language of ["en", "bn", "hi"] as const) {
+      const { words } = LANGUAGES[language];
+      await step(`every view is accessible in ${language}`, async (desk) => {
+        const look = async (name: string, asked: Promise<unknown>, decline: string) => {
+          const answered = outcome(asked);
+          const page = await desk.shown();
+          assert.equal(await page.locator("html").getAttribute("lang"), language);
+          await page.locator("button:disabled").waitFor({ state: "detached" });
+          await screenshot(page, `consent-${name}-${language}`);
+          for (const more of await page.locator("summary").all()) await more.click();
+          assert.deepEqual(await axeFindings(page), [], name);
+          await press(page, decline);
+          assert.equal(await answered, "user_cancelled");
+        };
+        await look(
+          "grant",
+          desk.consent.grant(GRANT, never),
+          words.do_not_grant,
+        );
+        const choices = [choice("Anita Das", {}, "a1"), choice("Bikram Sen", {}, "b2")];
+        await look(
+          "choose",
+          desk.consent.choose({ kind: "choose", asker: GRANT.asker, choices }, never),
+          words.do_not_choose,
+        );
+        await look(
+          "sign",
+          desk.consent.sign(signRequest(), token().unlock, never),
+          words.do_not_sign,
+        );
+        const items = [
+          item("order.pdf", "application/pdf", null),
+          item("note.txt", "text/plain", "Sanctioned.\n".repeat(40)),
+        ];
+        await look(
+          "many",
+          desk.consent.sign(
+            signRequest({ items, choices: [choice("Anita Das", { state: "pin_low" })] }),
+            token().unlock,
+            never,
+          ),
+          words.do_not_sign,
+        );
+        const digests = Array.from({ length: 3 }, () => ({ ...BILL, size: null, preview: null }));
+        await look(
+          "blind",
+          desk.consent.sign(signRequest({ items: digests, blind: true }), token().unlock, never),
+          words.do_not_sign,
+        );
+      }, { language });
+    }
+
+    await step("the language can be switched in the window", async (desk) => {
+      const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
+      const page = await desk.shown();
+      await press(page, "বাংলা");
+      await page.getByRole("heading", { name: LANGUAGES.bn.words.ask_sign_one }).waitFor();
+      assert.equal(await page.locator("html").getAttribute("lang"), "bn");
+      await press(page, LANGUAGES.bn.words.do_not_sign);
+      assert.equal(await answered, "user_cancelled");
+    });
+  } finally {
+    await browser.close();
+  }
+});

@@ -80,7 +80,9 @@ export class Connection {
   #receiveNotification({ method, params }: Request): void {
     if (method !== "$/cancelRequest") return;
     const cancelled = NOTIFICATIONS["$/cancelRequest"].params.safeParse(params);
-    if (cancelled.success) this.#inFlight.get(cancelled.data.id)?.abort();
+    if (cancelled.success) {
+      this.#inFlight.get(cancelled.data.id)?.abort(new DsignError("request_cancelled"));
+    }
   }
 
   async #answer(id: RequestId, { method, params }: Request, length: number): Promise<void> {
@@ -139,7 +141,9 @@ export class Connection {
   /** Requests of a page that is gone are given up. */
   #end(): void {
     this.#open = false;
-    for (const cancel of this.#inFlight.values()) cancel.abort();
+    for (const cancel of this.#inFlight.values()) {
+      cancel.abort(new DsignError("request_cancelled"));
+    }
     this.#documents.clear();
   }
 }

@@ -39,7 +39,7 @@ export function toDsignError(error: unknown): DsignError {
   return new DsignError("internal_error");
 }
 
-/** Throws `request_cancelled` once the request has been given up. */
+/** Throws the reason of an aborted signal. */
 export function throwIfCancelled(signal: AbortSignal): void {
   if (signal.aborted) throw toCancelled(signal);
 }

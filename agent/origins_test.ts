@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DsignError } from "../protocol/errors.ts";
+import { testAgent } from "../tests/fixtures/agent.ts";
+import { Origins } from "./origins.ts";
+
+const SITE = "https://site.example";
+
+Deno.test("a site asks for a grant once, for what it needs, and gets no more", async () => {
+  await using test = await testAgent();
+  const client = await test.connect(SITE);
+  assert.deepEqual(await client.call("origin.status", {}), {
+    origin: SITE,
+    scopes: [],
+    expiresAt: null,
+  });
+  await assert.rejects(client.call("token.list", {}), { code: "origin_not_allowed" });
+  await assert.rejects(client.call("sign.data", { content: { text: "a" } }), {
+    code: "origin_not_allowed",
+  });
+  const granted = await client.call("origin.request", { scopes: ["certificates"] });
+  assert.deepEqual(granted.scopes, ["certificates"]);
+  assert.ok(await client.call("token.list", {}));
+  await assert.rejects(client.call("sign.hash", { digests: ["AAAA"] }), {
+    code: "scope_not_granted",
+  });
+  await client.call("origin.request", { scopes: ["certificates"] });
+  assert.deepEqual(test.person.asked, ["grant certificates"]);
+  const more = await client.call("origin.request", { scopes: ["sign"] });
+  assert.deepEqual(more.scopes, ["certificates", "sign"]);
+  assert.deepEqual(test.person.asked, ["grant certificates", "grant certificates,sign"]);
+  // Other sites, and the same host by another scheme or port, have nothing of it.
+  for (const origin of ["https://site.example:8443", "https://www.site.example"]) {
+    const other = await test.connect(origin);
+    await assert.rejects(other.call("token.list", {}), { code: "origin_not_allowed" });
+  }
+  const { mode } = await Deno.stat(test.grants);
+  if (Deno.build.os !== "windows") assert.equal(mode! & 0o777, 0o600);
+  assert.deepEqual(
+    (await Array.fromAsync(Deno.readDir(test.dir))).map(({ name }) => name),
+    ["origins.json"],
+  );
+});
+
+Deno.test("a declined grant is none, and what the site asked meanwhile is declined with it", async () => {
+  await using test = await testAgent();
+  const asked = Promise.withResolvers<() => void>();
+  test.person.grant = () =>
+    new Promise((_, reject) => asked.resolve(() => reject(new DsignError("user_cancelled"))));
+  const client = await test.connect(SITE);
+  const all = [1, 2, 3].map(() => client.call("origin.request", { scopes: ["sign"] }));
+  const decline = await asked.promise;
+  await client.call("agent.info", {}); // by now, all have arrived
+  decline();
+  for (const each of all) await assert.rejects(each, { code: "user_cancelled" });
+  assert.deepEqual((await client.call("origin.status", {})).scopes, []);
+});
+
+Deno.test("the agent's own pages see certificates, and can be granted nothing more", async () => {
+  await using test = await testAgent();
+  for (const origin of [test.agent.origin, test.agent.origin.replace("127.0.0.1", "localhost")]) {
+    const client = await test.connect(origin);
+    assert.equal((await client.call("certificate.list", {})).certificates.length, 2);
+    await assert.rejects(client.call("sign.data", { content: { text: "a" } }), {
+      code: "scope_not_granted",
+    });
+    await assert.rejects(client.call("origin.request", { scopes: ["sign"] }), {
+      code: "scope_not_granted",
+    });
+  }
+});
+
+Deno.test("the certificate that a person chose for a site is offered first there", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  test.person.choose = ({ choices }) => Promise.resolve(choices[1].certificate.id);
+  const { id } = await client.call("certificate.choose", {});
+  let preferred: string | undefined;
+  test.person.choose = (request) => {
+    preferred = request.preferred;
+    return Promise.resolve("0".repeat(64));
+  };
+  await assert.rejects(client.call("certificate.choose", {}), { code: "certificate_not_found" });
+  assert.equal(preferred, id);
+  const other = await test.connect(SITE);
+  await other.call("origin.request", { scopes: ["certificates"] });
+  await assert.rejects(other.call("certificate.choose", {}));
+  assert.equal(preferred, undefined);
+});
+
+Deno.test("grants outlive the agent, and lapse after a year", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = join(dir, "origins.json");
+  let now = new Date("2026-03-01T00:00:00Z");
+  const origins = await Origins.load(path, [], () => now);
+  await origins.set(SITE, origins.proposal(SITE, ["sign"]));
+  const again = await Origins.load(path, [], () => now);
+  assert.deepEqual(again.get(SITE), {
+    scopes: ["sign"],
+    grantedAt: "2026-03-01T00:00:00.000Z",
+    expiresAt: "2027-03-01T00:00:00.000Z",
+  });
+  now = new Date("2027-03-01T00:00:00Z");
+  assert.equal(again.get(SITE), undefined);
+  assert.deepEqual(again.proposal(SITE, ["certificates"]).scopes, ["certificates"]);
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("a file of grants that is no such file stops the start and is kept", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = join(dir, "origins.json");
+  for (const text of ["", "{", "[]", '{"https://a.example":{"scopes":["all"]}}']) {
+    await Deno.writeTextFile(path, text);
+    await assert.rejects(Origins.load(path, [], () => new Date()), { code: "storage_failed" });
+    assert.equal(await Deno.readTextFile(path), text);
+  }
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("a grant that cannot be written does not hold", async () => {
+  const dir = await Deno.makeTempDir();
+  const origins = await Origins.load(join(dir, "gone", "origins.json"), [], () => new Date());
+  await assert.rejects(origins.set(SITE, origins.proposal(SITE, ["sign"])), {
+    code: "storage_failed",
+  });
+  assert.equal(origins.get(SITE), undefined);
+  await Deno.remove(dir, { recursive: true });
+});

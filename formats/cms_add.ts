@@ -18,7 +18,7 @@ import {
   type SignerStatements,
 } from "./cms_signer_info.ts";
 import type { CmsContent } from "./cms_write.ts";
-import { oid, sequence, setOf, tlv } from "./der.ts";
+import { integer, oid, sequence, setOf, tlv } from "./der.ts";
 import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
 import { Oid } from "./oids.ts";
@@ -30,6 +30,8 @@ import { sameBytes } from "./x509.ts";
 interface Addition {
   before?: readonly Uint8Array[];
   append?: readonly Uint8Array[];
+  /** Another value in its place. */
+  replace?: Uint8Array;
 }
 
 type Additions = ReadonlyMap<Asn1Node, Addition>;
@@ -38,25 +40,31 @@ type Additions = ReadonlyMap<Asn1Node, Addition>;
 function rebuild(node: Asn1Node, additions: Additions): Uint8Array {
   const touched = additions.keys().some(({ start, end }) => start >= node.start && end <= node.end);
   if (!touched) return node.bytes;
+  const { replace, append = [] } = additions.get(node) ?? {};
+  if (replace) return replace;
   const parts: Uint8Array[] = [];
   for (const child of node.children) {
     parts.push(...(additions.get(child)?.before ?? []), rebuild(child, additions));
   }
-  return tlv(node.tag, ...parts, ...(additions.get(node)?.append ?? []));
+  return tlv(node.tag, ...parts, ...append);
+}
+
+/** Those of `values` that are not among `present`, each once. */
+function missingFrom(present: readonly Uint8Array[], values: readonly Uint8Array[]): Uint8Array[] {
+  const missing: Uint8Array[] = [];
+  for (const value of values) {
+    if (![...present, ...missing].some((known) => sameBytes(known, value))) missing.push(value);
+  }
+  return missing;
 }
 
 /** Adds certificates that are not there yet. */
 function addCertificates(
   cms: SignedData,
-  { certificate, chain }: CmsSigner,
+  certificates: readonly Uint8Array[],
   additions: Map<Asn1Node, Addition>,
 ): void {
-  const missing: Uint8Array[] = [];
-  for (const each of [certificate, ...chain]) {
-    if (![...cms.certificates, ...missing].some((known) => sameBytes(known, each))) {
-      missing.push(each);
-    }
-  }
+  const missing = missingFrom(cms.certificates, certificates);
   if (missing.length === 0) return;
   // The older archive timestamp covers the set of certificates as a whole (RFC 5126 §6.4.1).
   const sealed = cms.signers.some(({ unsignedAttributes }) =>
@@ -65,7 +73,7 @@ function addCertificates(
   if (sealed) {
     throw new FormatError(
       "document_locked",
-      "The signature has an archive timestamp of the older kind, which adding a signer would break.",
+      "The signature has an archive timestamp of the older kind, which adding certificates would break.",
     );
   }
   if (cms.certificatesNode) additions.set(cms.certificatesNode, { append: missing });
@@ -135,7 +143,7 @@ export function prepareCosignature(
 
   const signerInfo = prepareSignerInfo(signer, cms.contentType, digestOf(hash)!, statements);
   const additions = new Map<Asn1Node, Addition>();
-  addCertificates(cms, signer, additions);
+  addCertificates(cms, [signer.certificate, ...signer.chain], additions);
   addDigestAlgorithm(cms, hash, additions);
   const before = additions.get(cms.signerInfos)?.before;
   return prepared(cms, signerInfo, (completed) =>
@@ -190,7 +198,7 @@ export function prepareCountersignature(
     statements,
   );
   const additions = new Map<Asn1Node, Addition>();
-  addCertificates(cms, signer, additions);
+  addCertificates(cms, [signer.certificate, ...signer.chain], additions);
   return prepared(cms, signerInfo, (completed) => {
     const all = new Map(additions);
     appendUnsigned(parent, [sequence(oid(Oid.countersignature), setOf([completed]))], all);
@@ -252,6 +260,41 @@ export function addUnsignedAttributes(
   const cms = readSignedData(bytes);
   const additions = new Map<Asn1Node, Addition>();
   appendUnsigned(findSigner(cms, target), attributes, additions);
+  return rebuild(cms.root, additions);
+}
+
+/** What a later verification needs, all DER. */
+export interface ValidationData {
+  certificates?: readonly Uint8Array[];
+  crls?: readonly Uint8Array[];
+  /** OCSPResponse values. */
+  ocspResponses?: readonly Uint8Array[];
+}
+
+/**
+ * Adds certificates and revocation information to SignedData, for CAdES-B-LT (EN 319 122-1 §5.4,
+ * RFC 5940 §2). What is there already is not added again.
+ *
+ * @returns the new ContentInfo
+ * @throws {FormatError} `document_locked`, `cms_malformed`, `limit_exceeded`
+ */
+export function addValidationData(bytes: Uint8Array, data: ValidationData): Uint8Array {
+  const cms = readSignedData(bytes);
+  const additions = new Map<Asn1Node, Addition>();
+  const responses = missingFrom(cms.ocspResponses, data.ocspResponses ?? []);
+  const missing = [
+    ...missingFrom(cms.crls, data.crls ?? []),
+    ...responses.map((each) => tlv(constructedTag(1), oid(Oid.ocspResponse), each)),
+  ];
+  addCertificates(cms, data.certificates ?? [], additions);
+  if (missing.length > 0 && cms.crlsNode) additions.set(cms.crlsNode, { append: missing });
+  else if (missing.length > 0) {
+    const before = additions.get(cms.signerInfos)?.before ?? [];
+    const set = setOf(missing, constructedTag(1));
+    additions.set(cms.signerInfos, { before: [...before, set] });
+  }
+  // RFC 5652 §5.1: other revocation information makes it version 5.
+  if (responses.length > 0) additions.set(cms.node.children[0], { replace: integer(5) });
   return rebuild(cms.root, additions);
 }
 

@@ -20,6 +20,8 @@ export const Oid = {
   commitmentType: "1.2.840.113549.1.9.16.2.16",
   signerLocation: "1.2.840.113549.1.9.16.2.17",
   archiveTimestampV2: "1.2.840.113549.1.9.16.2.48",
+  archiveTimestampV3: "0.4.0.1733.2.4",
+  atsHashIndexV3: "0.4.0.19122.1.5",
   mimeType: "0.4.0.1733.2.1",
   signaturePolicyUri: "1.2.840.113549.1.9.16.5.1",
   proofOfOrigin: "1.2.840.113549.1.9.16.6.1",

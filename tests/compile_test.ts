@@ -1,0 +1,183 @@
+/**
+ * The one-file form as an officer has it: with an empty home, a PATH of the few system tools that it needs, and no
+ * node, npm or deno in sight.
+ */
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type DemoTokens, makeTokens } from "../tasks/demo_tokens.ts";
+import { connectAs } from "../tasks/page.ts";
+import { inTempDir, openssl } from "./fixtures/openssl.ts";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const DSIGN = join(ROOT, "dist/dsign");
+const TOOLS = ["id", "ls", "mkdir", "mktemp", "mv", "rm", "tail", "gzip", "tar", "sh"];
+const ORIGIN = "https://treasury.example";
+
+/** A pinentry program that says yes and types this PIN. */
+const pinentry = (pin: string) =>
+  `#!/bin/sh
+echo OK
+while read -r command rest; do
+	case $command in
+	GETPIN) printf 'D ${pin}\\nOK\\n' ;;
+	BYE) echo OK; exit ;;
+	*) echo OK ;;
+	esac
+done
+`;
+
+interface Machine {
+  home: string;
+  tokens: DemoTokens;
+  run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
+  command(...args: string[]): Deno.Command;
+}
+
+async function onMachine(test: (machine: Machine) => Promise<void>) {
+  await inTempDir(async (dir) => {
+    const [home, bin, store] = [`${dir}/home`, `${dir}/bin`, `${dir}/store`];
+    for (const folder of [home, bin, store]) await Deno.mkdir(folder, { mode: 0o700 });
+    for (const tool of TOOLS) {
+      const place = ["/usr/bin", "/bin"].find((folder) => {
+        try {
+          return Deno.statSync(`${folder}/${tool}`).isFile;
+        } catch {
+          return false;
+        }
+      });
+      await Deno.symlink(`${place}/${tool}`, `${bin}/${tool}`);
+    }
+    const tokens = await makeTokens(store);
+    assert.ok(tokens.store.provider === "pkcs11:softhsm2", "install the packages softhsm2 opensc");
+    const env = { PATH: bin, HOME: home, TMPDIR: dir, ...tokens.store.env };
+    const command = (...args: string[]) =>
+      new Deno.Command(DSIGN, {
+        args,
+        cwd: home,
+        clearEnv: true,
+        env,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      });
+    const run = async (...args: string[]) => {
+      const { code, stdout, stderr } = await command(...args).output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      return { code, stdout: text(stdout), stderr: text(stderr) };
+    };
+    await test({ home, tokens, run, command });
+  });
+}
+
+async function configure({ home, tokens: { store, officers } }: Machine) {
+  assert.ok(store.provider === "pkcs11:softhsm2");
+  await Deno.mkdir(`${home}/.config/dsign`, { recursive: true });
+  await Deno.writeTextFile(`${home}/pinentry`, pinentry(officers[0]!.pin), { mode: 0o700 });
+  await Deno.writeTextFile(
+    `${home}/.config/dsign/config.json`,
+    JSON.stringify({
+      modules: [{ name: "SoftHSM", path: store.library }],
+      searchModules: false,
+      consent: "pinentry",
+      pinentry: [`${home}/pinentry`],
+      allowedOrigins: [{ origin: ORIGIN, scopes: ["certificates", "sign"] }],
+    }),
+  );
+}
+
+Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t) => {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "compile"],
+    cwd: ROOT,
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+
+  await onMachine(async (machine) => {
+    const { home, tokens, run, command } = machine;
+    const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+    const [officer] = tokens.officers;
+
+    await t.step("tells its version from an empty home", async () => {
+      const { code, stdout, stderr } = await run("--version");
+      assert.equal(stdout, `${version}\n`, stderr);
+      assert.equal(code, 0);
+    });
+
+    await t.step("lists tokens through a driver's process of its own", async () => {
+      await configure(machine);
+      const { code, stdout, stderr } = await run("tokens", "--json");
+      assert.equal(code, 0, stderr);
+      const { tokens: found, certificates, problems } = JSON.parse(stdout);
+      assert.deepEqual(problems, []);
+      assert.deepEqual(
+        found.map(({ label }: { label: string }) => label).sort(),
+        tokens.officers.map(({ name }) => name),
+      );
+      assert.ok(certificates.some(({ id }: { id: string }) => id === officer!.fingerprint));
+    });
+
+    await t.step("signs a file, and OpenSSL agrees", async () => {
+      await Deno.writeTextFile(`${home}/order.txt`, "Sanctioned.\n");
+      const { code, stderr } = await run(
+        ...["sign", "order.txt", "--detached", "--certificate", officer!.fingerprint],
+      );
+      assert.equal(code, 0, stderr);
+      const verified = await openssl([
+        ...[
+          "cms",
+          "-verify",
+          "-cades",
+          "-binary",
+          "-inform",
+          "DER",
+          "-in",
+          `${home}/order.txt.p7s`,
+        ],
+        ...["-content", `${home}/order.txt`, "-CAfile", tokens.root, "-purpose", "any"],
+      ]);
+      assert.equal(new TextDecoder().decode(verified), "Sanctioned.\n");
+    });
+
+    await t.step("answers a page, and ends on a signal", async () => {
+      const agent = command("agent", "--port", "0", "--json").spawn();
+      const reader = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      try {
+        let text = "";
+        while (!text.includes("\n")) {
+          const { value, done } = await reader.read();
+          if (done) assert.fail(await new Response(agent.stderr).text());
+          text += value;
+        }
+        const { port } = JSON.parse(text);
+        const page = await connectAs(ORIGIN, port);
+        const info = await page.call("agent.info", {});
+        assert.equal(info.version, version);
+        const { certificates } = await page.call("certificate.list", {});
+        assert.ok(certificates.some(({ id }) => id === officer!.fingerprint));
+        const { signature } = await page.call("sign.data", {
+          content: { text: "Sanctioned." },
+          certificate: officer!.fingerprint,
+        });
+        assert.ok(signature.length > 0);
+        page.close();
+        const console_ = await fetch(`http://127.0.0.1:${port}/`);
+        assert.match(await console_.text(), /<title>D-Sign/, "the pages are in the file");
+      } finally {
+        agent.kill("SIGTERM");
+        while (!(await reader.read()).done);
+        await agent.stderr.cancel();
+        await agent.status;
+      }
+    });
+
+    await t.step("keeps to its own folders", async () => {
+      const names = (await Array.fromAsync(Deno.readDir(home))).map(({ name }) => name).sort();
+      const state = Deno.build.os === "darwin" ? "Library" : ".local";
+      assert.deepEqual(
+        names.filter((name) => ![".cache", ".config", state].includes(name)),
+        ["order.txt", "order.txt.p7s", "pinentry"],
+      );
+    });
+  });
+});

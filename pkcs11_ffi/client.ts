@@ -286,11 +286,14 @@ export class Pkcs11Session {
   async close(): Promise<void> {
     const live = this.#shares.filter(isLive);
     this.#shares = [];
-    const ends = await Promise.allSettled(live.map((share) => this.#send("close", share)));
-    for (const end of ends) {
-      // A driver that died or was closed meanwhile has closed the session thoroughly.
-      if (end.status === "rejected" && isLive(live[ends.indexOf(end)])) throw end.reason;
-    }
+    await Promise.all(live.map(async (share) => {
+      try {
+        await this.#send("close", share);
+      } catch (error) {
+        // A process that ended meanwhile has closed the session thoroughly.
+        if (isLive(share)) throw error;
+      }
+    }));
   }
 
   #live(): Share[] {

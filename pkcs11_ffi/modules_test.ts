@@ -39,22 +39,32 @@ for (const { name, keys: names, ignore, make } of MODULES) {
     ignore,
     fn: async () => {
       const dir = Deno.makeTempDirSync({ prefix: "dsign-pkcs11-" });
-      const token = await make(dir, await makeKeys(dir, names));
-      const client = new Pkcs11Client(token);
       try {
-        const found = (await client.tokens()).find(({ label }) => label === token.label);
-        assert.ok(found, "the token is listed");
-        const session = await client.openSession(found.uri);
-        await session.login(new TextEncoder().encode(PIN));
-        for (const key of token.keys) await signAndVerify(session, key);
-        await session.close();
+        const token = await make(dir, await makeKeys(dir, names));
+        try {
+          await signWithAll(token);
+        } finally {
+          await token.close();
+        }
       } finally {
-        await client.close();
-        await token.close();
         Deno.removeSync(dir, { recursive: true });
       }
     },
   });
+}
+
+async function signWithAll(token: TestToken): Promise<void> {
+  const client = new Pkcs11Client(token);
+  try {
+    const found = (await client.tokens()).find(({ label }) => label === token.label);
+    assert.ok(found, "the token is listed");
+    const session = await client.openSession(found.uri);
+    await session.login(new TextEncoder().encode(PIN));
+    for (const key of token.keys) await signAndVerify(session, key);
+    await session.close();
+  } finally {
+    await client.close();
+  }
 }
 
 /** Finds the key by its certificate, as the agent does, and signs in every way. */

@@ -9,7 +9,8 @@
  */
 import { fileURLToPath } from "node:url";
 
-const HEADER = "/usr/include/nss/pkcs11t.h";
+/** Where Debian has the header. */
+export const HEADER = "/usr/include/nss/pkcs11t.h";
 const OUTPUT = fileURLToPath(new URL("../pkcs11_ffi/constants.ts", import.meta.url));
 
 const USED = [

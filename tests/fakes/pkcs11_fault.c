@@ -17,8 +17,8 @@
  *   flags N         set these flags of the token   without N       the mechanism N is missing
  *   empty-first     the first search of a process finds nothing
  *   no-always       CKA_ALWAYS_AUTHENTICATE is an unknown attribute
- *   always          every key asks for a context-specific login (PIN 1234)
- *   keypad          C_Login takes NULL and then knows the PIN 1234 by itself
+ *   always          every key asks for a context-specific login (PIN 12345678)
+ *   keypad          C_Login takes NULL and then knows the PIN 12345678 by itself
  *   no-locking      C_Initialize takes no arguments
  *
  * Only C_GetFunctionList is exported.
@@ -50,6 +50,9 @@ typedef struct {
   void *parameter;
   ulong_t length;
 } mechanism_t;
+
+#define PIN "12345678"
+#define PIN_LENGTH 8UL
 
 /* Offsets in CK_TOKEN_INFO. */
 enum { LABEL = 0, SERIAL = 80, TOKEN_FLAGS = 96, TOKEN_INFO_SIZE = 208 };
@@ -184,8 +187,9 @@ static ulong_t open_session(ulong_t slot, ulong_t flags, void *app, void *notify
 }
 
 static ulong_t close_session(ulong_t session) {
-  SESSION_CALL("C_CloseSession");
-  return CALL(13, session);
+  BEGIN("C_CloseSession");
+  rv = CALL(13, session);
+  return is("removed") ? DEVICE_REMOVED : rv;
 }
 
 static ulong_t login(ulong_t session, ulong_t user, void *pin, ulong_t length) {
@@ -196,9 +200,9 @@ static ulong_t login(ulong_t session, ulong_t user, void *pin, ulong_t length) {
     fclose(log);
   }
   SESSION_CALL("C_Login");
-  if (is("keypad") && !pin) return CALL(18, session, user, "1234", 4UL);
+  if (is("keypad") && !pin) return CALL(18, session, user, PIN, PIN_LENGTH);
   if (user != CONTEXT_SPECIFIC) return CALL(18, session, user, pin, length);
-  authenticated = length == 4 && !memcmp(pin, "1234", 4);
+  authenticated = length == PIN_LENGTH && !memcmp(pin, PIN, PIN_LENGTH);
   return authenticated ? OK : PIN_INCORRECT;
 }
 

@@ -202,6 +202,7 @@ export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestTo
     mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ
     chgrp -R pkcs11 /run/lock /var/lib/opencryptoki
     chmod -R 770 /run/lock/opencryptoki /var/lib/opencryptoki
+    touch /run/dsign-test
     exec pkcsslotd -f`;
   const daemon = new Deno.Command("unshare", {
     args: ["--mount", "--ipc", "sh", "-c", script, etc],
@@ -214,12 +215,26 @@ export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestTo
   const enter = (packages: string[], ...args: string[]) =>
     run("nsenter", packages, [...inside, ...args]);
   const close = async () => {
-    daemon.kill("SIGTERM");
+    try {
+      daemon.kill("SIGTERM");
+    } catch {
+      // It has ended by itself; what it said is on standard error.
+    }
     await daemon.status;
   };
   try {
-    const ready = "for i in $(seq 100); do [ -S /run/pkcsslotd.socket ] && exit; sleep 0.1; done";
-    await enter(["util-linux"], "sh", "-c", `${ready}; exit 1`);
+    // Until unshare has done its work these are the namespaces of the whole machine, so each try
+    // enters anew, and only the file that the script made says that it is inside.
+    for (let tries = 0;; tries++) {
+      const ready = "[ -e /run/dsign-test ] && [ -S /run/pkcsslotd.socket ]";
+      try {
+        await enter(["util-linux"], "sh", "-c", ready);
+        break;
+      } catch (error) {
+        if (tries === 100) throw error;
+        await new Promise((done) => setTimeout(done, 100));
+      }
+    }
     const pkcsconf = (flag: string, ...lines: string[]) =>
       enter(
         ["opencryptoki"],

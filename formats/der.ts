@@ -22,11 +22,6 @@ function lengthOfLength(length: number): number {
   return length < 0x80 ? 1 : length < 0x100 ? 2 : length < 0x10000 ? 3 : length < 0x1000000 ? 4 : 5;
 }
 
-/** Size in bytes of the whole value that has `contentLength` content bytes (one-byte tag). */
-export function tlvLength(contentLength: number): number {
-  return 1 + lengthOfLength(contentLength) + contentLength;
-}
-
 /**
  * One value: identifier octet, shortest definite length, then the parts as content.
  *

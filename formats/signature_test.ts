@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { constants, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { goldenSigner } from "../tests/fixtures/golden_signers.ts";
 import { prepareCertificate } from "./certificate_write.ts";
-import { concat, integer, octetString, sequence } from "./der.ts";
+import { readAsn1 } from "./asn1.ts";
+import { concat, integer, octetString, sequence, tlv } from "./der.ts";
 import { digest } from "./digest.ts";
 import { FormatError, type FormatErrorCode } from "./error.ts";
 import { encodeName } from "./name.ts";
@@ -116,6 +117,28 @@ Deno.test("ECDSA: both halves of s are right; zero, large and negative numbers n
   }
 });
 
+Deno.test("ECDSA: a key used often is checked by table, with the same answers", () => {
+  const { certificate, algorithm, signMessage } = goldenSigner("ec384");
+  const signature = signMessage(message);
+  for (let i = 0; i < 110; i++) {
+    assert.ok(verifySignature(certificate, algorithm, { message }, signature));
+  }
+  assertOnly(certificate, algorithm, signature);
+  assertOnly(certificate, algorithm, signMessage(message));
+});
+
+Deno.test("ECDSA: no encoding but DER", () => {
+  const { certificate, algorithm, signMessage } = goldenSigner("ec");
+  const [r, s] = [...readAsn1(signMessage(message)).children].map((node) => node.bytes);
+  const long = (number: Uint8Array) => tlv(0x02, new Uint8Array(1), readAsn1(number).content);
+  const check = (signature: Uint8Array) =>
+    verifySignature(certificate, algorithm, { message }, signature);
+  assert.equal(check(sequence(r, s)), true);
+  for (const wrong of [sequence(r), sequence(r, s, s), sequence(long(r), s), concat(r, s)]) {
+    assert.equal(check(wrong), false);
+  }
+});
+
 Deno.test("RSA PKCS #1: no encoding but the one (forgeries for lenient readers)", () => {
   const keys = generateKeyPairSync("rsa", { modulusLength: 2048, publicExponent: 3 });
   const certificate = certify(keys.publicKey);
@@ -179,6 +202,10 @@ Deno.test("keys we cannot or will not check are refused by name", () => {
   };
   const modulus = (1n << 2047n) + 1n;
   assert.equal(maxSignatureLength(rsaKey(modulus, 65537n)), 256);
+  const { publicKey: point } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const offCurve = new Uint8Array(point.export({ format: "der", type: "spki" }));
+  offCurve[offCurve.length - 1] ^= 1;
+  refused("key_malformed", () => maxSignatureLength(certify(offCurve)));
   refused("key_malformed", () => maxSignatureLength(rsaKey(modulus, 1n)));
   refused("key_malformed", () => maxSignatureLength(rsaKey(modulus, 4n)));
   refused("key_malformed", () => maxSignatureLength(rsaKey(modulus - 1n, 3n)));

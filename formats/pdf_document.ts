@@ -98,6 +98,8 @@ export class PdfDocument {
   recover(): void {
     if (this.#recovered) return;
     this.#recovered = true;
+    // It may have been in the middle of one that the cross-reference misplaced.
+    this.#opening.clear();
     const scan = scanObjects(this.#window);
     const places = new Map<number, number>();
     for (const [num, entry] of scan.entries) {

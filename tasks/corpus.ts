@@ -7,6 +7,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { FormatError } from "../formats/error.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
+import { pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 
 const CLASSES = ["clean", "warnings", "encrypted", "damaged"] as const;
@@ -30,34 +31,6 @@ interface Outcome {
   fault?: string;
 }
 
-async function run(command: string, ...args: string[]): Promise<{ code: number; text: string }> {
-  try {
-    const { code, stdout, stderr } = await new Deno.Command(command, { args }).output();
-    const decoder = new TextDecoder();
-    return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    const debian = command === "pdfsig" ? "poppler-utils" : "qpdf";
-    throw new Error(`${command} is missing; install the Debian package ${debian}.`);
-  }
-}
-
-/** What `qpdf` says of a file: 0 nothing, 3 warnings, 2 errors; and how many pages it counts. */
-async function inspect(file: string): Promise<{ check: number; pages: string }> {
-  const check = await run("qpdf", "--check", file);
-  const pages = await run("qpdf", "--show-npages", file);
-  return { check: check.code, pages: /^\d+$/m.exec(pages.text)?.[0] ?? "none" };
-}
-
-/** One entry a signature, in the order of `pdfsig`. */
-async function validate(file: string): Promise<{ valid: boolean; total: boolean }[]> {
-  const { text } = await run("pdfsig", "-nocert", file);
-  return text.split(/^Signature #\d+:$/m).slice(1).map((block) => ({
-    valid: block.includes("Signature Validation: Signature is Valid."),
-    total: block.includes("Total document signed"),
-  }));
-}
-
 async function classify(file: string, check: number): Promise<Class> {
   if ((await run("qpdf", "--is-encrypted", file)).code === 0) return "encrypted";
   return check === 0 ? "clean" : check === 3 ? "warnings" : "damaged";
@@ -70,8 +43,8 @@ const worse = (
 
 async function tryFile(path: string, officers: readonly Officer[], copy: string): Promise<Outcome> {
   const original = await Deno.readFile(path);
-  const before = await inspect(path);
-  const earlier = (await validate(path)).filter(({ valid }) => valid).length;
+  const before = await qpdfCheck(path);
+  const earlier = (await pdfsig(path)).filter(({ valid }) => valid).length;
   const outcome: Outcome = { class: await classify(path, before.check), signed: 0 };
   let bytes = original;
   for (const [index, officer] of officers.entries()) {
@@ -92,13 +65,13 @@ async function tryFile(path: string, officers: readonly Officer[], copy: string)
       return outcome;
     }
     await Deno.writeFile(copy, next);
-    const signatures = await validate(copy);
+    const signatures = await pdfsig(copy);
     const valid = signatures.filter((signature) => signature.valid).length;
     const total = signatures.filter((signature) => signature.total).length;
     if (valid < earlier + index + 1) outcome.fault = `${valid} signatures are valid`;
     else if (total !== 1) outcome.fault = `${total} signatures cover the whole document`;
     else {
-      const after = await inspect(copy);
+      const after = await qpdfCheck(copy);
       if (worse(before.check, after.check)) {
         outcome.fault = `qpdf: ${before.check} → ${after.check}`;
       }

@@ -65,6 +65,8 @@ export function createDispatch({ version, tokens, signing, origins }: Services):
     };
   };
 
+  let contract: Result<"rpc.discover"> | undefined;
+
   const handlers: Handlers = {
     "agent.info": () => ({
       name: "dsign",
@@ -72,7 +74,7 @@ export function createDispatch({ version, tokens, signing, origins }: Services):
       protocol: PROTOCOL_VERSION,
       platform: Deno.build.os,
     }),
-    "rpc.discover": () => openrpc(version),
+    "rpc.discover": () => contract ??= openrpc(version),
     "origin.status": (_, call) => ({
       origin: call.origin,
       scopes: [...scopesOf(call)],

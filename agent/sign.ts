@@ -220,7 +220,7 @@ export class Signing {
     let lease: Lease | undefined;
     let refusal: DsignError | undefined;
     let over = false;
-    const unlock = async (answer: SignAnswer): Promise<Unlocked> => {
+    const attempt = async (answer: SignAnswer): Promise<Unlocked> => {
       try {
         if (over || lease) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
@@ -240,6 +240,12 @@ export class Signing {
         answer.pin?.fill(0);
       }
     };
+    let attempts: Promise<unknown> = Promise.resolve();
+    const unlock = (answer: SignAnswer) => {
+      const result = attempt(answer);
+      attempts = Promise.all([attempts, result]);
+      return result;
+    };
     try {
       caller.progress?.("waiting_for_person");
       await this.consent.sign(
@@ -255,15 +261,19 @@ export class Signing {
         unlock,
         caller.signal,
       );
+      over = true;
       throwIfCancelled(caller.signal);
       if (!lease) throw refusal ?? new Error("Consent was given without a key being opened.");
       return lease;
     } catch (error) {
+      over = true;
+      // A login under way is waited for: the next request must not meet it at the token.
+      await attempts;
       await lease?.release(false);
       // Where the token said no for good, that is what the page learns, not how the window ended after it.
-      throw refusal && !TYPE_AGAIN.has(refusal.code) && !caller.signal.aborted ? refusal : error;
-    } finally {
-      over = true;
+      throw refusal && !TYPE_AGAIN.has(refusal.code) && refusal.code !== "request_cancelled"
+        ? refusal
+        : error;
     }
   }
 

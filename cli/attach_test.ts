@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readAsn1 } from "../formats/asn1.ts";
 import { verifyCms } from "../formats/cms_verify.ts";
 import { prepareSignedData } from "../formats/cms_write.ts";
 import { concat } from "../formats/der.ts";
+import { digest } from "../formats/digest.ts";
 import { makePki, signBytes } from "../tests/fixtures/pki.ts";
 import { attachContent } from "./attach.ts";
 
@@ -16,15 +16,12 @@ Deno.test("a detached signature with its content put in is the attached signatur
   for (const length of [0, 1, 127, 128, 65_535, 100_000]) {
     const content = new Uint8Array(length).fill(7);
     const attached = prepareSignedData({ content }, signer);
-    const signature = signBytes(officer.key, attached.toBeSigned);
-    const hash = new Uint8Array(
-      verifyCms(attached.complete(signature)).signers[0].signer.signedAttributes ? 32 : 0,
-    );
-    const detached = prepareSignedData({ digest: hash }, signer).complete(signature);
-    const [head, tail] = attachContent(detached, length);
+    const detached = prepareSignedData({ digest: digest("SHA-256", content) }, signer);
+    const signature = signBytes(officer.key, detached.toBeSigned);
+    const [head, tail] = attachContent(detached.complete(signature), length);
     const joined = concat(head, content, tail);
-    readAsn1(joined);
-    assert.equal(joined.length, attached.complete(signature).length);
+    assert.equal(joined.toHex(), attached.complete(signature).toHex());
+    assert.equal(verifyCms(joined).signers[0].status, "valid");
   }
 });
 

@@ -46,21 +46,28 @@ function sentence(error: unknown): string {
   throw error;
 }
 
-/** Exit code for an error that a command threw. */
-function exitCode(error: unknown): number {
-  if (error instanceof UsageError) return EXIT.usage;
-  if (error instanceof FileError) return EXIT.failed;
-  const { code } = toDsignError(error);
-  if (REFUSED.includes(code)) return EXIT.refused;
-  if (code === "invalid_params") return EXIT.usage;
-  return TOKEN.test(code) ? EXIT.token : EXIT.failed;
+interface Failure {
+  exitCode: number;
+  /** `code` and `message` at least. */
+  error: { code: string; message: string };
 }
 
-function describe(error: unknown): { code: string; message: string } {
-  if (error instanceof UsageError) return { code: "usage", message: error.message };
-  if (error instanceof FileError) return { code: "file", message: error.message };
+function failureOf(error: unknown): Failure {
+  if (error instanceof UsageError) {
+    return { exitCode: EXIT.usage, error: { code: "usage", message: error.message } };
+  }
+  if (error instanceof FileError) {
+    return { exitCode: EXIT.failed, error: { code: "file", message: error.message } };
+  }
   const { code, message, details } = toDsignError(error);
-  return { code, message, ...details };
+  const exitCode = REFUSED.includes(code)
+    ? EXIT.refused
+    : code === "invalid_params"
+    ? EXIT.usage
+    : TOKEN.test(code)
+    ? EXIT.token
+    : EXIT.failed;
+  return { exitCode, error: { code, message, ...details } };
 }
 
 /**
@@ -76,9 +83,10 @@ export function report(error: unknown, json: boolean, more: Record<string, unkno
     if (json) printJson({ error: { code: "usage", message: error.message } });
     return EXIT.usage;
   }
-  if (json) printJson({ ...more, error: describe(error) });
-  else console.error(`dsign: ${describe(error).message}`);
-  return exitCode(error);
+  const failure = failureOf(error);
+  if (json) printJson({ ...more, error: failure.error });
+  else console.error(`dsign: ${printable(failure.error.message)}`);
+  return failure.exitCode;
 }
 
 /** The one object that a command with `--json` prints. */

@@ -7,7 +7,7 @@ export const openrpcCommand: AddCommand = (program, { version }, action) => {
     .description("Print the contract that web pages speak with the agent, as an OpenRPC document.")
     .option("--json", "accepted for likeness: the document is JSON in any case")
     .action(action(() => {
-      Deno.stdout.writeSync(new TextEncoder().encode(openrpcText(version)));
+      console.log(openrpcText(version).trimEnd());
       return Promise.resolve();
     }));
 };

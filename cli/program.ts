@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { configureLog } from "../agent/log.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { agentCommand, openConsole } from "./agent.ts";
-import { EXIT, EXIT_HELP, report } from "./failure.ts";
+import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
 import { openrpcCommand } from "./openrpc.ts";
 import { abandonAll } from "./output_file.ts";
 import { signCommand } from "./sign.ts";
@@ -47,9 +47,13 @@ export async function run(
     .description("Signs documents and data with the keys on this computer's tokens.")
     .version(context.version, "-V, --version")
     .helpCommand(false)
+    .enablePositionalOptions()
     .showHelpAfterError("(dsign --help tells more)")
     .addHelpText("after", EXIT_HELP)
-    .configureOutput({ outputError: (text, write) => json ? undefined : write(`dsign: ${text}`) })
+    .configureOutput({
+      writeErr: (text) => json ? undefined : console.error(text.trimEnd()),
+      outputError: (text, write) => write(text.replace(/^error:/, "dsign:")),
+    })
     .exitOverride()
     .option("--json", "print the result, or the error, as one JSON object")
     .action(action(() => openConsole(context, { json })));
@@ -58,6 +62,10 @@ export async function run(
   ) add(program, context, action);
   try {
     await configureLog(args.includes("--verbose") ? "debug" : "warning");
+    const [first] = args;
+    if (first && !first.startsWith("-") && !program.commands.some((c) => c.name() === first)) {
+      throw new UsageError(`There is no command "${first}". dsign --help lists them.`);
+    }
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
     if (!signal.aborted) code = report(error, json);

@@ -76,6 +76,7 @@ The PIN is typed at the terminal or in pinentry; no option or variable can hold 
 
 Examples:
   dsign sign --detached order.pdf        makes order.pdf.p7s
+  dsign sign --token 'pkcs11:token=Anita' *.json
   dsign verify order.pdf.p7s --trust root.crt`,
     )
     .action(action(async (files: string[], options: Options) => {

@@ -1,0 +1,350 @@
+/** The real command against SoftHSM and key files; OpenSSL judges the results. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { writePkcs12 } from "../signers/pkcs12_file.ts";
+import { PIN, type TestToken } from "./fakes/pkcs11_tokens.ts";
+import { dsign, dsignAtTerminal, environment, startDsign, type Step } from "./fixtures/cli.ts";
+import { officerTokens } from "./fixtures/officers.ts";
+import { inTempDir, openssl } from "./fixtures/openssl.ts";
+import { makePki, type Officer, type Pki } from "./fixtures/pki.ts";
+
+const pem = (der: Uint8Array) =>
+  `-----BEGIN CERTIFICATE-----\n${der.toBase64()}\n-----END CERTIFICATE-----\n`;
+
+interface Desk {
+  dir: string;
+  path(name: string): string;
+  pki: Pki;
+  hsm: TestToken;
+  env: Record<string, string>;
+  /** Writes the configuration file. */
+  configure(config: Record<string, unknown>): Promise<void>;
+}
+
+/** One officer with a token, a file to sign, the root certificate, and a configuration with that token alone. */
+function atDesk(use: (desk: Desk) => Promise<void>, officer: { key?: "p-256" } = {}) {
+  return () =>
+    inTempDir(async (dir) => {
+      const pki = makePki({ officers: [{ name: "Anita", ...officer }] });
+      const hsm = await officerTokens(dir, pki.officers);
+      const path = (name: string) => join(dir, name);
+      await Deno.writeTextFile(path("bill.json"), '{"bill":7,"amount":"1200.00"}\n');
+      await Deno.writeTextFile(path("root.pem"), pem(pki.root.certificate.der));
+      await Deno.mkdir(path("config/dsign"), { recursive: true });
+      const configure = (config: Record<string, unknown>) =>
+        Deno.writeTextFile(path("config/dsign/config.json"), JSON.stringify(config));
+      await configure({ searchModules: false, modules: [{ path: hsm.modulePath }] });
+      await use({ dir, path, pki, hsm, env: environment(dir, hsm.env), configure });
+    });
+}
+
+const typePin: Step = [/PIN to sign[^:]*: /, `${PIN}\r`];
+
+/** What OpenSSL takes out of a signature, or finds it to be over. */
+function opensslVerify(path: Desk["path"], signature: string, content?: string) {
+  const detached = content === undefined ? [] : ["-content", path(content)];
+  const trust = ["-CAfile", path("root.pem"), "-purpose", "any"];
+  return openssl([
+    ...["cms", "-verify", "-binary", "-inform", "DER", "-in", path(signature)],
+    ...detached,
+    ...trust,
+  ]);
+}
+
+/** No file but those that there were. */
+async function namesIn(dir: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(dir), ({ name }) => name)).sort();
+}
+
+Deno.test(
+  "sign and verify: attached, detached and raw, with the PIN typed at the terminal",
+  atDesk(async ({ path, pki, env }) => {
+    const file = path("bill.json");
+    const detached = await dsignAtTerminal(["sign", "--detached", "--json", file], env, [typePin]);
+    assert.equal(detached.code, 0, detached.stderr);
+    assert.match(detached.stderr, /bill\.json/);
+    assert.ok(!detached.stderr.includes(PIN), "the PIN is not shown");
+    assert.deepEqual(JSON.parse(detached.stdout), {
+      signed: [{
+        file,
+        output: `${file}.p7s`,
+        algorithm: "RS256",
+        certificate: pki.officers[0].certificate.fingerprint,
+      }],
+    });
+    await opensslVerify(path, "bill.json.p7s", "bill.json");
+
+    const args = ["verify", `${file}.p7s`, "--json"];
+    const untrusting = JSON.parse((await dsign(args, env)).stdout);
+    assert.equal(untrusting.ok, true);
+    const [signature] = untrusting.signatures;
+    assert.equal(signature.issuer, "not_checked");
+    assert.equal(signature.signer.commonName, "Anita");
+    assert.equal(signature.class, 3);
+    assert.ok(Math.abs(Date.parse(signature.claimedTime) - Date.now()) < 300_000);
+    const trusting = await dsign([...args, "--trust", path("root.pem")], env);
+    assert.equal(JSON.parse(trusting.stdout).signatures[0].issuer, "trusted");
+    const spoken = await dsign(["verify", `${file}.p7s`], env);
+    assert.equal(spoken.code, 0);
+    assert.match(spoken.stdout, /VALID[\s\S]*Anita[\s\S]*was not checked/);
+
+    await Deno.writeTextFile(path("other.json"), "{}");
+    const other = await dsign([...args, "--content", path("other.json")], env);
+    assert.equal(other.code, 1);
+    assert.equal(JSON.parse(other.stdout).signatures[0].status, "invalid");
+
+    const attached = path("attached.p7m");
+    const signed = await dsignAtTerminal(["sign", "--output", attached, file], env, [typePin]);
+    assert.equal(signed.code, 0, signed.stderr);
+    assert.deepEqual(await opensslVerify(path, "attached.p7m"), await Deno.readFile(file));
+    assert.equal((await dsign(["verify", attached], env)).code, 0);
+
+    const raw = await dsignAtTerminal(["sign", "--format", "raw", file], env, [typePin]);
+    assert.equal(raw.code, 0, raw.stderr);
+    await Deno.writeFile(path("key.der"), pki.officers[0].key.publicKey);
+    await openssl([
+      ...["dgst", "-sha256", "-verify", path("key.der"), "-keyform", "DER"],
+      ...["-signature", `${file}.sig`, file],
+    ]);
+  }),
+);
+
+Deno.test(
+  "sign: several files with one PIN, each confirmed; an EC key",
+  atDesk(async ({ path, env }) => {
+    await Deno.writeTextFile(path("two.txt"), "two");
+    const files = [path("bill.json"), path("two.txt")];
+    const { code, stderr } = await dsignAtTerminal(["sign", "--detached", ...files], env, [
+      typePin,
+      [/two\.txt[\s\S]*Sign\? \[y\/N\] /, "y\r"],
+    ]);
+    assert.equal(code, 0, stderr);
+    await opensslVerify(path, "bill.json.p7s", "bill.json");
+    await opensslVerify(path, "two.txt.p7s", "two.txt");
+  }, { key: "p-256" }),
+);
+
+Deno.test(
+  "sign: a wrong PIN is asked for again, a decline and a signal leave nothing behind",
+  atDesk(async ({ dir, path, env }) => {
+    const before = await namesIn(dir);
+    const file = path("bill.json");
+    const declined = await dsignAtTerminal(["sign", "--json", file], env, [
+      [/PIN to sign[^:]*: /, "00000000\r"],
+      [/PIN to sign[^:]*: /, "\r"],
+    ]);
+    assert.equal(declined.code, 3, declined.stderr);
+    assert.match(declined.stderr, /PIN is wrong/);
+    assert.equal(JSON.parse(declined.stdout).error.code, "user_cancelled");
+    assert.deepEqual(await namesIn(dir), before);
+    const interrupted = await dsignAtTerminal(["sign", file], env, [[/PIN to sign/, "\x03"]]);
+    assert.equal(interrupted.code, 3);
+
+    const ended = await dsignAtTerminal(["sign", file], env, [
+      [/PIN to sign/, (pid) => Deno.kill(pid, "SIGTERM")],
+    ]);
+    assert.equal(ended.code, 143);
+    assert.deepEqual(await namesIn(dir), before);
+
+    const nobody = await dsign(["sign", "--json", file], env);
+    assert.equal(nobody.code, 3);
+    assert.equal(JSON.parse(nobody.stdout).error.code, "consent_unavailable");
+    assert.deepEqual(await namesIn(dir), before);
+  }),
+);
+
+Deno.test(
+  "sign: an existing signature is kept unless --force is given",
+  atDesk(async ({ path, env }) => {
+    const file = path("bill.json");
+    await Deno.writeTextFile(`${file}.p7s`, "mine");
+    const kept = await dsign(["sign", file], env);
+    assert.equal(kept.code, 1);
+    assert.match(kept.stderr, /--force/);
+    assert.equal(await Deno.readTextFile(`${file}.p7s`), "mine");
+    const forced = await dsignAtTerminal(["sign", "--force", file], env, [typePin]);
+    assert.equal(forced.code, 0, forced.stderr);
+    assert.deepEqual(await opensslVerify(path, "bill.json.p7s"), await Deno.readFile(file));
+  }),
+);
+
+Deno.test("sign: a key file as the token, and a token chosen by its URI", () =>
+  inTempDir(async (dir) => {
+    const { officers } = makePki({ officers: [{ name: "Anita" }, { name: "Bimal" }] });
+    const path = (name: string) => join(dir, name);
+    const write = async ({ name, pkcs8, certificate, chain }: Officer) => {
+      const bytes = await writePkcs12({
+        key: pkcs8,
+        certificates: [certificate.der, ...chain],
+        password: new TextEncoder().encode("geheim"),
+        friendlyName: name,
+      });
+      await Deno.writeFile(path(`${name}.p12`), bytes);
+    };
+    for (const officer of officers) await write(officer);
+    await Deno.mkdir(path("config/dsign"), { recursive: true });
+    const config = JSON.stringify({ searchModules: false, pkcs12: [dir] });
+    await Deno.writeTextFile(path("config/dsign/config.json"), config);
+    await Deno.writeTextFile(path("a.txt"), "a");
+    const env = environment(dir);
+    const only = ["--token", "pkcs11:token=Bimal"];
+    const signed = await dsignAtTerminal(["sign", "--json", ...only, path("a.txt")], env, [
+      [/PIN to sign[^:]*: /, "geheim\r"],
+    ]);
+    assert.equal(signed.code, 0, signed.stderr);
+    assert.equal(
+      JSON.parse(signed.stdout).signed[0].certificate,
+      officers[1].certificate.fingerprint,
+    );
+    assert.equal((await dsign(["verify", path("a.txt.p7s")], env)).code, 0);
+
+    const none = await dsign([
+      "sign",
+      "--json",
+      "--token",
+      "pkcs11:token=X",
+      path("a.txt"),
+      "--force",
+    ], env);
+    assert.equal(none.code, 4);
+    assert.equal(JSON.parse(none.stdout).error.code, "token_not_present");
+  }));
+
+Deno.test(
+  "tokens: what is inserted, and what is wrong with drivers",
+  atDesk(async ({ path, pki, hsm, env, configure }) => {
+    const good = await dsign(["tokens", "--json"], env);
+    assert.equal(good.code, 0, good.stderr);
+    const { tokens, certificates, problems } = JSON.parse(good.stdout);
+    assert.ok(tokens.some(({ label }: { label: string }) => label === "Anita"));
+    const [first, ...others] = certificates;
+    assert.equal(first.id, pki.officers[0].certificate.fingerprint);
+    assert.equal(first.usable, true);
+    assert.ok(others.every(({ usable }: { usable: boolean }) => !usable));
+    assert.deepEqual(problems, []);
+    const spoken = await dsign(["tokens"], env);
+    assert.match(spoken.stdout, /Anita — SoftHSM2[\s\S]*\+ Anita, class 3/);
+
+    await Deno.writeTextFile(path("text.so"), "no library");
+    const broken = [{ path: path("absent.so") }, { path: path("text.so"), name: "text" }];
+    await configure({ searchModules: false, modules: broken });
+    const bad = await dsign(["tokens", "--json"], env);
+    assert.equal(bad.code, 4);
+    const codes = JSON.parse(bad.stdout).problems.map(({ code }: { code: string }) => code).sort();
+    assert.deepEqual(codes, ["driver_not_found", "driver_not_pkcs11"]);
+    await configure({ searchModules: false, modules: [...broken, { path: hsm.modulePath }] });
+    assert.equal((await dsign(["tokens"], env)).code, 0);
+    await configure({ searchModules: false });
+    const empty = await dsign(["tokens"], env);
+    assert.equal(empty.code, 0);
+    assert.match(empty.stdout, /No token/);
+    const sign = await dsign(["sign", "--json", path("bill.json")], env);
+    assert.equal(sign.code, 4);
+    assert.equal(JSON.parse(sign.stdout).error.code, "token_not_present");
+  }),
+);
+
+Deno.test("wrong use ends with 2 and says what to do", () =>
+  inTempDir(async (dir) => {
+    const env = environment(dir);
+    const file = join(dir, "a.txt");
+    await Deno.writeTextFile(file, "a");
+    const wrong: [string[], RegExp][] = [
+      [["sing", file], /no command/],
+      [["sign"], /missing required argument/],
+      [["sign", "--pin", "1234", file], /unknown option '--pin'/],
+      [["sign", "--format", "jws", file], /Allowed choices/],
+      [["sign", "--output", "x", file, file], /one file/],
+      [["sign", "--token", "Anita", file], /PKCS#11 URI/],
+      [["sign", "--token", "pkcs11:token=A?pin-value=1", file], /PKCS#11 URI/],
+      [["sign", "--certificate", "ab", file], /64 hexadecimal/],
+      [["sign", file, file], /twice/],
+      [["agent", "--port", "x"], /port/i],
+      [["verify", file, "--trust", file], /--trust .* cannot be read/],
+    ];
+    for (const [args, message] of wrong) {
+      const { code, stderr } = await dsign(args, env);
+      assert.match(stderr, message);
+      assert.equal(code, 2, args.join(" "));
+    }
+    const json = await dsign(["sign", "--json", "--format", "jws", file], env);
+    assert.equal(json.code, 2);
+    assert.equal(JSON.parse(json.stdout).error.code, "usage");
+    assert.equal(json.stderr, "");
+  }));
+
+Deno.test("verify: what is no signature, and what is not there, ends with 1", () =>
+  inTempDir(async (dir) => {
+    const env = environment(dir);
+    const file = join(dir, "a.p7s");
+    await Deno.writeTextFile(file, "0nonsense");
+    for (const name of [file, join(dir, "absent.p7s"), dir]) {
+      const { code, stdout } = await dsign(["verify", "--json", name], env);
+      assert.equal(code, 1);
+      assert.ok(JSON.parse(stdout).error.message);
+    }
+  }));
+
+Deno.test("help tells the exit codes; version and contract are printed", () =>
+  inTempDir(async (dir) => {
+    const env = environment(dir);
+    const help = await dsign(["--help"], env);
+    assert.equal(help.code, 0);
+    assert.match(help.stdout, /Exit codes:[\s\S]*3 {2}the person declined/);
+    for (const command of ["agent", "tokens", "sign", "verify", "openrpc"]) {
+      assert.ok(help.stdout.includes(command));
+      assert.equal((await dsign([command, "--help"], env)).code, 0);
+    }
+    const { version } = JSON.parse(
+      await Deno.readTextFile(new URL("../deno.json", import.meta.url)),
+    );
+    assert.equal((await dsign(["--version"], env)).stdout.trim(), version);
+    const { stdout } = await dsign(["openrpc"], env);
+    assert.equal(JSON.parse(stdout).info.version, version);
+  }));
+
+Deno.test(
+  "agent: answers, is found by a second start, and ends at a signal",
+  atDesk(async ({ dir, env }) => {
+    const agent = startDsign(["agent", "--port", "0", "--json", "--consent", "terminal"], env);
+    const lines = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    try {
+      const { port } = JSON.parse((await lines.read()).value!);
+      const status = await (await fetch(`http://127.0.0.1:${port}/status`)).json();
+      assert.equal(status.name, "dsign");
+      const second = await dsign(["agent", "--json"], env);
+      assert.equal(second.code, 1);
+      assert.equal(JSON.parse(second.stdout).error.code, "busy");
+    } finally {
+      agent.kill("SIGTERM");
+      await lines.cancel();
+    }
+    assert.equal((await agent.status).code, 143);
+    assert.deepEqual(
+      (await namesIn(join(dir, "state/dsign"))).filter((n) => n === "agent.json"),
+      [],
+    );
+  }),
+);
+
+Deno.test(
+  "one bundled file, run without configuration or network, starts its driver process too",
+  atDesk(async ({ path, env }) => {
+    const main = path("main.mjs");
+    const bundle = await new Deno.Command(Deno.execPath(), {
+      args: ["bundle", "--quiet", "--platform", "deno", "-o", main, "main.ts"],
+      cwd: new URL("..", import.meta.url),
+      stdout: "null",
+    }).output();
+    assert.ok(bundle.success, new TextDecoder().decode(bundle.stderr));
+    const sealed = ["--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-prompt", "-A"];
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", ...sealed, main, "tokens", "--json"],
+      env,
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const { tokens, problems } = JSON.parse(new TextDecoder().decode(stdout));
+    assert.deepEqual(problems, []);
+    assert.ok(tokens.some(({ label }: { label: string }) => label === "Anita"));
+  }),
+);

@@ -20,6 +20,7 @@ import {
   PdfRef,
   PdfString,
   serialize,
+  textOf,
   textString,
   toHex,
 } from "./pdf_value.ts";
@@ -125,7 +126,7 @@ export function prepareSignature(
     }
     const seed = target.existing && document.dict(target.existing.dict, "SV");
     const subFilter = options.subFilter ?? "ETSI.CAdES.detached";
-    if (seed) checkSeedValue(document, seed, subFilter, options.reason);
+    if (seed) checkSeedValue(document, seed, subFilter, options);
     const update = new PdfUpdate(document);
     const text = (value: string | undefined) => value === undefined ? undefined : textString(value);
     const signature = signatureObject(update, options.contentsSize, {
@@ -241,7 +242,7 @@ function checkSeedValue(
   document: PdfDocument,
   seed: PdfDict,
   subFilter: string,
-  reason: string | undefined,
+  { reason, certify }: SignatureOptions,
 ): void {
   const required = document.number(seed, "Ff") ?? 0;
   const values = (key: string) =>
@@ -270,7 +271,23 @@ function checkSeedValue(
       refuse("one of the reasons that the field lists");
     }
   }
-  if (required & (4 | 16 | 32 | 128 | 256)) refuse("what this program does not know");
+  // The digest is chosen with the key; the one that all keys can use has to be welcome.
+  if (required & 64) {
+    const digests = values("DigestMethod").map((value) =>
+      value instanceof PdfString ? textOf(value) : value
+    );
+    if (!digests.includes("SHA256")) refuse("a digest other than SHA-256");
+  }
+  const mdp = document.dict(seed, "MDP");
+  const level = mdp && (document.number(mdp, "P") ?? 0);
+  if (level !== undefined && level !== (certify ?? 0)) {
+    refuse(level === 0 ? "a signature that does not certify" : `a certification (level ${level})`);
+  }
+  const version = document.number(seed, "V") ?? 1;
+  // LegalAttestation, AddRevInfo, LockDocument, AppearanceFilter.
+  if (required & (16 | 32 | 128 | 256) || (required & 4 && version > 3)) {
+    refuse("what this program does not know");
+  }
 }
 
 function references(

@@ -1,7 +1,9 @@
 /** One suite over every PKCS#11 module that this machine can have. */
 import assert from "node:assert/strict";
-import { constants, createHash, verify } from "node:crypto";
+import { constants, createHash, verify, X509Certificate } from "node:crypto";
 import {
+  findModule,
+  HOST_COMMAND,
   makeKeys,
   nss,
   opencryptoki,
@@ -96,3 +98,68 @@ async function signAndVerify(session: Pkcs11Session, test: TestKey): Promise<voi
     }
   }
 }
+
+/** Modules that need no key to be tried: each must load, name itself and list its tokens. */
+const OTHERS: { name: string; file: string; debianPackage: string; certificates?: true }[] = [
+  { name: "OpenSC", file: "opensc-pkcs11.so", debianPackage: "opensc-pkcs11" },
+  {
+    name: "p11-kit trust",
+    file: "pkcs11/p11-kit-trust.so",
+    debianPackage: "p11-kit-modules",
+    certificates: true,
+  },
+];
+
+for (const { name, file, debianPackage, certificates } of OTHERS) {
+  Deno.test(`${name}: names itself and its tokens`, async () => {
+    const modulePath = findModule([file], debianPackage);
+    const client = new Pkcs11Client({ modulePath, command: HOST_COMMAND });
+    try {
+      assert.match((await client.info()).cryptokiVersion, /^[23]\.\d+$/);
+      const tokens = await client.tokens();
+      if (!certificates) return;
+      // A token without a login, and with more objects than one search gives at once.
+      assert.equal(tokens[0].loginRequired, false);
+      const list = await client.certificates(tokens[0].uri);
+      assert.ok(list.length > 64, "install the Debian package ca-certificates");
+      for (const { der } of list) assert.ok(new X509Certificate(der).subject);
+    } finally {
+      await client.close();
+    }
+  });
+}
+
+/** A token that only its owner has: one C_Login, and a signature with each certificate's key. */
+const OWN_MODULE = Deno.env.get("DSIGN_TEST_MODULE");
+const OWN_PIN_FILE = Deno.env.get("DSIGN_TEST_PIN_FILE");
+const own = OWN_MODULE !== undefined && OWN_PIN_FILE !== undefined;
+
+Deno.test({
+  name: `a token of your own${
+    own ? "" : " (optional: needs DSIGN_TEST_MODULE and DSIGN_TEST_PIN_FILE)"
+  }`,
+  ignore: !own,
+  fn: async () => {
+    const client = new Pkcs11Client({ modulePath: OWN_MODULE!, command: HOST_COMMAND });
+    try {
+      const token = (await client.tokens()).find(({ initialized }) => initialized);
+      assert.ok(token, "a token is plugged in");
+      assert.equal(token.triesLeft, "unknown", "not with the last tries of a PIN");
+      const session = await client.openSession(token.uri);
+      const pin = () => new TextEncoder().encode(Deno.readTextFileSync(OWN_PIN_FILE!).trim());
+      await session.login(pin());
+      for (const { id, der } of await session.certificates()) {
+        const certificate = new X509Certificate(der);
+        const key = await session.key({ id, certificate: der });
+        const each = key.info.alwaysAuthenticate ? { pin: pin() } : {};
+        const scheme = key.info.type === "rsa" ? "RSASSA-PKCS1-v1_5" : "ECDSA";
+        const data = new TextEncoder().encode("test");
+        const signature = await key.sign({ scheme, hash: "SHA-256", input: "message", data }, each);
+        assert.ok(verify("sha256", data, certificate.publicKey, signature), certificate.subject);
+      }
+      await session.close();
+    } finally {
+      await client.close();
+    }
+  },
+});

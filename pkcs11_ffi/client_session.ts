@@ -1,0 +1,242 @@
+import type { DriverChild } from "./child.ts";
+import { Pkcs11Error } from "./error.ts";
+import {
+  type CertificateObject,
+  type KeyInfo,
+  type KeySelector,
+  MAX_MESSAGE,
+  type Request,
+  type SignRequest,
+} from "./messages.ts";
+import type { Answer } from "./process.ts";
+
+/** How long the driver may work on one request, in milliseconds. */
+export interface Timeouts {
+  /** Load the library and C_Initialize. Some drivers take seven seconds. */
+  startMs: number;
+  /** Everything that is not named here. */
+  requestMs: number;
+  /** C_Login with a PIN. */
+  loginMs: number;
+  /** C_Login where the person types the PIN on the reader. */
+  pinPadMs: number;
+}
+
+/** Options of every call. */
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+/** A session in one child. */
+export interface Share {
+  child: DriverChild;
+  incarnation: number;
+  session: number;
+}
+
+/**
+ * A session with a token. When the driver's process ends, the login is lost: every later call
+ * fails with `user_not_logged_in`, and a new session must be opened.
+ */
+export class Pkcs11Session {
+  #shares: Share[];
+  #more: (() => Promise<Share>)[];
+  readonly #timeouts: Timeouts;
+
+  /** Made by {@link Pkcs11Client.openSession}. */
+  constructor(share: Share, more: (() => Promise<Share>)[], timeouts: Timeouts) {
+    this.#shares = [share];
+    this.#more = more;
+    this.#timeouts = timeouts;
+  }
+
+  /**
+   * Logs in: exactly one C_Login in each child, never repeated. After a wrong PIN no other child
+   * is tried.
+   *
+   * @param pin UTF-8 bytes; wiped before this returns. `null`: the person types the PIN on the
+   * reader (only where {@link TokenInfo.protectedAuthenticationPath})
+   * @throws {Pkcs11Error} `pin_incorrect` and `pin_locked` (with `triesLeft`), `pin_expired`,
+   * `pin_length`, `cancelled`, `driver_*`
+   */
+  async login(pin: Uint8Array | null, options: CallOptions = {}): Promise<void> {
+    try {
+      await this.#login(this.#shares[0], pin, options);
+      for (const open of this.#more.splice(0)) {
+        const share = await open();
+        this.#shares.push(share);
+        await this.#login(share, pin, options);
+      }
+      // A login that is under way cannot be called back, but it can be undone.
+      if (options.signal?.aborted) throw new Pkcs11Error("cancelled");
+    } catch (error) {
+      if (this.#shares.length > 1 || options.signal?.aborted) await this.close();
+      throw error;
+    } finally {
+      pin?.fill(0);
+    }
+  }
+
+  /**
+   * Finds a private key: by CKA_ID, and by its public part in the certificate where the token
+   * gave the two different identifiers.
+   *
+   * @throws {Pkcs11Error} `key_not_found`, `user_not_logged_in`, `driver_*`
+   */
+  async key(selector: KeySelector, { signal }: CallOptions = {}): Promise<Pkcs11Key> {
+    const { id, certificate } = selector;
+    const found = await Promise.all(
+      this.#live().map(async (share) => {
+        const { value } = await share.child.request(
+          { op: "key", session: share.session, id, certificate: certificate !== undefined },
+          { timeoutMs: this.#timeouts.requestMs, signal, incarnation: share.incarnation },
+          certificate,
+        );
+        return { share, ...value as { key: number; info: KeyInfo } };
+      }),
+    );
+    return new Pkcs11Key(found[0].info, found, this.#timeouts);
+  }
+
+  /**
+   * The certificates that the token shows to this session; some show more after the login.
+   *
+   * @throws {Pkcs11Error} `user_not_logged_in`, `driver_*`
+   */
+  async certificates({ signal }: CallOptions = {}): Promise<CertificateObject[]> {
+    const { child, session, incarnation } = this.#live()[0];
+    return toCertificates(
+      await child.request({ op: "certificates", session }, {
+        timeoutMs: this.#timeouts.requestMs,
+        signal,
+        incarnation,
+      }),
+    );
+  }
+
+  /**
+   * C_Logout. The session stays open.
+   *
+   * @throws {Pkcs11Error} `user_not_logged_in`, `driver_*`
+   */
+  async logout(): Promise<void> {
+    await Promise.all(this.#live().map((share) => this.#send("logout", share)));
+  }
+
+  /** Logs out and closes the session. Does nothing when the driver's process is gone. */
+  async close(): Promise<void> {
+    const live = this.#shares.filter(isLive);
+    this.#shares = [];
+    await Promise.all(live.map(async (share) => {
+      try {
+        await this.#send("close", share);
+      } catch (error) {
+        // A process that ended meanwhile has closed the session thoroughly.
+        if (isLive(share)) throw error;
+      }
+    }));
+  }
+
+  #live(): Share[] {
+    const live = this.#shares.filter(isLive);
+    if (live.length === 0) throw new Pkcs11Error("user_not_logged_in");
+    return live;
+  }
+
+  #send(op: "logout" | "close", { child, session, incarnation }: Share): Promise<Answer> {
+    return child.request({ op, session }, { timeoutMs: this.#timeouts.requestMs, incarnation });
+  }
+
+  #login(share: Share, pin: Uint8Array | null, { signal }: CallOptions): Promise<Answer> {
+    const { child, session, incarnation } = share;
+    return child.request({ op: "login", session, pin: pin !== null }, {
+      timeoutMs: pin ? this.#timeouts.loginMs : this.#timeouts.pinPadMs,
+      // A typed PIN is in the driver at once: then wait, so that it is known what became of it.
+      signal: pin ? undefined : signal,
+      killOnAbort: true,
+      incarnation,
+    }, pin ?? undefined);
+  }
+}
+
+/** A private key of a session that is logged in. */
+export class Pkcs11Key {
+  readonly #places: { share: Share; key: number }[];
+  readonly #timeouts: Timeouts;
+
+  /** Made by {@link Pkcs11Session.key}. */
+  constructor(
+    readonly info: KeyInfo,
+    places: { share: Share; key: number }[],
+    timeouts: Timeouts,
+  ) {
+    this.#places = places;
+    this.#timeouts = timeouts;
+  }
+
+  /**
+   * Signs. Calls may overlap: they are pipelined and, with a pool, spread.
+   *
+   * @param options.pin for a key with `alwaysAuthenticate`: the PIN of this one signature, wiped
+   * before this returns, or `null` where it is typed on the reader
+   * @returns RSA: as long as the modulus. ECDSA: DER `ECDSA-Sig-Value` (PKCS#11's own form is
+   * r ‖ s)
+   * @throws {Pkcs11Error} `mechanism_unsupported`, `input_invalid`, `context_login_required`,
+   * `pin_*`, `user_not_logged_in`, `token_removed`, `cancelled`, `driver_*`
+   */
+  async sign(
+    request: SignRequest,
+    options: CallOptions & { pin?: Uint8Array | null } = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { pin, signal } = options;
+    try {
+      if (request.data.length > MAX_MESSAGE) throw new Pkcs11Error("input_invalid");
+      const { share, key } = this.#leastBusy();
+      const { scheme, hash, input, data } = request;
+      const header: Request = { op: "sign", session: share.session, key, scheme, hash, input };
+      let blob = data;
+      let timeoutMs = this.#timeouts.requestMs;
+      if (pin) {
+        header.pinLength = pin.length;
+        blob = new Uint8Array(pin.length + data.length);
+        blob.set(pin);
+        blob.set(data, pin.length);
+        timeoutMs = this.#timeouts.loginMs;
+      } else if (pin === null) {
+        header.pinPad = true;
+        timeoutMs = this.#timeouts.pinPadMs;
+      }
+      const call = { timeoutMs, signal, killOnAbort: pin === null, incarnation: share.incarnation };
+      const answer = share.child.request(header, call, blob);
+      try {
+        return (await answer).blob;
+      } finally {
+        if (pin) blob.fill(0);
+      }
+    } finally {
+      pin?.fill(0);
+    }
+  }
+
+  #leastBusy(): { share: Share; key: number } {
+    let best: { share: Share; key: number } | undefined;
+    for (const place of this.#places) {
+      if (!isLive(place.share)) continue;
+      if (!best || place.share.child.load < best.share.child.load) best = place;
+    }
+    if (!best) throw new Pkcs11Error("user_not_logged_in");
+    return best;
+  }
+}
+
+function isLive(share: Share): boolean {
+  return share.child.incarnation === share.incarnation;
+}
+
+/** The blob holds the certificates one after another. */
+export function toCertificates({ value, blob }: Answer): CertificateObject[] {
+  let at = 0;
+  return (value as (Omit<CertificateObject, "der"> & { length: number })[]).map(
+    ({ length, ...rest }) => ({ ...rest, der: blob.slice(at, at += length) }),
+  );
+}

@@ -1,0 +1,233 @@
+import { Pkcs11Error, type Pkcs11ErrorCode } from "./error.ts";
+import {
+  decodeFrame,
+  encodeFrame,
+  FrameReader,
+  fromFailure,
+  type Reply,
+  type Request,
+  type StartMessage,
+} from "./messages.ts";
+
+/** How to start the child of one driver. */
+export interface ChildOptions {
+  /** Absolute path of the PKCS#11 library. */
+  modulePath: string;
+  /** Program and arguments that run `runHost()`. Neither path nor PIN of the driver is in them. */
+  command: string[];
+  /** CK_C_INITIALIZE_ARGS.pReserved, as NSS softokn needs it. */
+  initArgs?: string;
+  /** Added to the child's environment, e.g. `SOFTHSM2_CONF`. */
+  env?: Record<string, string>;
+  /** How long the start (load and C_Initialize) may take, in milliseconds. */
+  startMs: number;
+  /**
+   * What the driver prints, line by line, and what happens to the child. It is the driver's own
+   * text and may hold anything, even a PIN: keep it out of web pages and lasting logs.
+   */
+  onLog?: (line: string) => void;
+}
+
+/** How one request is to be treated. */
+export interface RequestOptions {
+  /** From the moment when the child can begin with it, in milliseconds. */
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** An abort while the driver works on it ends the child: there is no other way to stop it. */
+  killOnAbort?: boolean;
+  /** The process (see {@link DriverChild.incarnation}) in which this request makes sense. */
+  incarnation?: number;
+}
+
+/** What a request gave. */
+export interface Answer {
+  value: unknown;
+  blob: Uint8Array<ArrayBuffer>;
+  /** The process that answered; handles in `value` are good in it alone. */
+  incarnation: number;
+}
+
+/** A request that has no answer yet. */
+export interface Pending {
+  header: Request | StartMessage;
+  blob?: Uint8Array;
+  options: RequestOptions;
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+  unlisten(): void;
+}
+
+/** Driver output that is kept for the log, per process, in bytes. */
+const LOG_LIMIT = 64 * 1024;
+
+/** One run of the child process: frames out, frames in, and the clock. */
+export class DriverProcess {
+  readonly #options: ChildOptions;
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #marker = crypto.getRandomValues(new Uint8Array(16));
+  readonly #inFlight = new Map<number, Pending>();
+  readonly #on: { onReplies(): void; onEnd(): void };
+  readonly #finished: Promise<void>;
+  #nextId = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ended = false;
+  #logged = 0;
+
+  constructor(
+    options: ChildOptions,
+    readonly incarnation: number,
+    on: { onReplies(): void; onEnd(): void },
+  ) {
+    this.#options = options;
+    this.#on = on;
+    this.#child = new Deno.Command(options.command[0], {
+      args: options.command.slice(1),
+      env: options.env,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#finished = Promise.all([this.#readReplies(), this.#readErrors()]).then(() => {});
+    const start: StartMessage = {
+      modulePath: options.modulePath,
+      initArgs: options.initArgs,
+      marker: this.#marker.toHex(),
+    };
+    this.send([{
+      header: start,
+      options: { timeoutMs: options.startMs },
+      resolve: () => {},
+      // A driver that cannot be loaded fails everything that waited for it, in the same way.
+      reject: (error) => this.#end(error as Pkcs11Error),
+      unlisten: () => {},
+    }]);
+  }
+
+  get load(): number {
+    return this.#inFlight.size;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  send(batch: Pending[]): void {
+    const frames = batch.map((pending) => {
+      const id = this.#nextId++;
+      this.#inFlight.set(id, pending);
+      return encodeFrame(id, pending.header, pending.blob);
+    });
+    if (this.#timer === undefined) this.#arm();
+    const bytes = frames.length === 1 ? frames[0] : concat(frames);
+    // When the pipe breaks the process has ended, and readReplies() says why.
+    this.#writer.write(bytes).catch(() => {}).finally(() => bytes.fill(0));
+    if (frames.length > 1) { for (const frame of frames) frame.fill(0); }
+  }
+
+  /** Kills the process; everything in flight fails with `code`. */
+  stop(code: Pkcs11ErrorCode, reason?: string): void {
+    if (this.#ended) return;
+    this.#kill();
+    this.#end(new Pkcs11Error(code, { reason }));
+  }
+
+  /** Lets the child close its sessions, and kills it when that takes over two seconds. */
+  async close(): Promise<void> {
+    this.#end(new Pkcs11Error("closed"));
+    const timer = setTimeout(() => this.#kill(), 2000);
+    await this.#writer.close().catch(() => {}); // Rejects when the child is gone already.
+    await this.#finished;
+    clearTimeout(timer);
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It ended by itself in this moment.
+    }
+  }
+
+  /** The driver works on the oldest request: its time counts. */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const pending of this.#inFlight.values()) {
+      this.#timer = setTimeout(() => this.stop("driver_timeout"), pending.options.timeoutMs);
+      return;
+    }
+  }
+
+  #end(error: Pkcs11Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    const lost = [...this.#inFlight.values()];
+    this.#inFlight.clear();
+    for (const pending of lost) settle(pending, error);
+    this.#on.onEnd();
+  }
+
+  async #readReplies(): Promise<void> {
+    const frames = new FrameReader(this.#marker, (bytes) => this.#log("stdout", bytes));
+    try {
+      for await (const chunk of this.#child.stdout) {
+        frames.push(chunk, (body) => this.#reply(body));
+        if (this.#ended) continue;
+        this.#arm();
+        this.#on.onReplies();
+      }
+    } catch (error) {
+      this.stop("driver_nonsense", String(error));
+    }
+    const status = await this.#child.status;
+    const reason = status.signal ?? `exit code ${status.code}`;
+    if (!this.#ended) this.#options.onLog?.(`driver process ended: ${reason}`);
+    this.#end(new Pkcs11Error("driver_crashed", { reason }));
+  }
+
+  #reply(body: Uint8Array<ArrayBuffer>): void {
+    const { id, header, blob } = decodeFrame<Reply>(body);
+    const pending = this.#inFlight.get(id);
+    if (!pending) return;
+    this.#inFlight.delete(id);
+    if ("error" in header) settle(pending, fromFailure(header.error));
+    else {
+      pending.unlisten();
+      pending.resolve({ value: header.ok, blob: blob.slice(), incarnation: this.incarnation });
+    }
+  }
+
+  async #readErrors(): Promise<void> {
+    for await (const chunk of this.#child.stderr) this.#log("stderr", chunk);
+  }
+
+  #log(stream: string, bytes: Uint8Array): void {
+    const room = LOG_LIMIT - this.#logged;
+    if (room <= 0 || !this.#options.onLog) return;
+    this.#logged += bytes.length;
+    const text = new TextDecoder().decode(bytes.subarray(0, room));
+    for (const line of text.split("\n")) {
+      if (line.trim() !== "") this.#options.onLog(`driver ${stream}: ${line}`);
+    }
+    if (bytes.length >= room) this.#options.onLog("driver prints too much, the rest is dropped");
+  }
+}
+
+/** Rejects a request, once. */
+export function settle(pending: Pending, error: Error): void {
+  pending.unlisten();
+  pending.reject(error);
+}
+
+function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

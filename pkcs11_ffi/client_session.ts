@@ -154,6 +154,7 @@ export class Pkcs11Session {
       // A typed PIN is in the driver at once: then wait, so that it is known what became of it.
       signal: pin ? undefined : signal,
       killOnAbort: true,
+      secret: pin !== null,
       incarnation,
     }, pin ?? undefined);
   }
@@ -206,7 +207,13 @@ export class Pkcs11Key {
         header.pinPad = true;
         timeoutMs = this.#timeouts.pinPadMs;
       }
-      const call = { timeoutMs, signal, killOnAbort: pin === null, incarnation: share.incarnation };
+      const call = {
+        timeoutMs,
+        signal,
+        killOnAbort: pin === null,
+        secret: pin instanceof Uint8Array,
+        incarnation: share.incarnation,
+      };
       const answer = share.child.request(header, call, blob);
       try {
         return (await answer).blob;

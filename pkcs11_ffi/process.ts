@@ -22,8 +22,8 @@ export interface ChildOptions {
   /** How long the start (load and C_Initialize) may take, in milliseconds. */
   startMs: number;
   /**
-   * What the driver prints, line by line, and what happens to the child. It is the driver's own
-   * text and may hold anything, even a PIN: keep it out of web pages and lasting logs.
+   * What the driver prints, line by line, and what happens to the child. Of a process that was
+   * given a PIN no text is passed on: drivers have been seen to print what they are given.
    */
   onLog?: (line: string) => void;
 }
@@ -35,6 +35,8 @@ export interface RequestOptions {
   signal?: AbortSignal;
   /** An abort while the driver works on it ends the child: there is no other way to stop it. */
   killOnAbort?: boolean;
+  /** The blob holds a PIN. */
+  secret?: boolean;
   /** The process (see {@link DriverChild.incarnation}) in which this request makes sense. */
   incarnation?: number;
 }
@@ -73,6 +75,7 @@ export class DriverProcess {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
   #logged = 0;
+  #knowsPin = false;
 
   constructor(
     options: ChildOptions,
@@ -117,6 +120,7 @@ export class DriverProcess {
     const frames = batch.map((pending) => {
       const id = this.#nextId++;
       this.#inFlight.set(id, pending);
+      this.#knowsPin ||= pending.options.secret ?? false;
       return encodeFrame(id, pending.header, pending.blob);
     });
     if (this.#timer === undefined) this.#arm();
@@ -206,7 +210,7 @@ export class DriverProcess {
 
   #log(stream: string, bytes: Uint8Array): void {
     const room = LOG_LIMIT - this.#logged;
-    if (room <= 0 || !this.#options.onLog) return;
+    if (room <= 0 || this.#knowsPin || !this.#options.onLog) return;
     this.#logged += bytes.length;
     const text = new TextDecoder().decode(bytes.subarray(0, room));
     for (const line of text.split("\n")) {

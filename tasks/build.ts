@@ -17,6 +17,7 @@ const FILES = {
   "web/consent/index.html": "consent.html",
   "web/console/index.html": "index.html",
   "web/portal/index.html": "portal.html",
+  "web/icon.svg": "icon.svg",
   "web/style.css": "style.css",
 };
 

@@ -70,12 +70,13 @@ export function CertificateFacts(
       <span>{level} · {say("valid_until", { date: date(certificate.notAfter) })}</span>
       <span class="aside">
         <Foreign text={say("issued_by", { issuer: commonNameOf(certificate.issuer) })} />
+        {token && (
+          <>
+            {" · "}
+            <Foreign text={say("on_token", { token: token.label || token.model })} />
+          </>
+        )}
       </span>
-      {token && (
-        <span class="aside">
-          <Foreign text={say("on_token", { token: token.label || token.model })} />
-        </span>
-      )}
     </span>
   );
 }

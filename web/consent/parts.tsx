@@ -74,9 +74,11 @@ function Document({ item, speech }: { item: ConsentItem; speech: Speech }) {
   return (
     <article class="document">
       <p class="name">
-        <strong>
-          <Foreign text={item.name} />
-        </strong>
+        {item.name !== "" && (
+          <strong>
+            <Foreign text={item.name} />
+          </strong>
+        )}
         <span class="aside">
           {kind ? say(`kind_${kind}`) : <Foreign text={item.mediaType} />}
           {item.size !== null && `, ${sizeOf(item.size, number)}`}

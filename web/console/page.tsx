@@ -8,6 +8,15 @@ import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
 /** Milliseconds between attempts to find a signer program that has gone. */
 const RETRY = 2000;
 
+const STATE_LOOKS: Record<Inventory["tokens"][number]["state"], string> = {
+  ready: "good",
+  empty: "aside",
+  pin_low: "bad",
+  pin_final_try: "bad",
+  pin_locked: "bad",
+  pin_not_set: "bad",
+};
+
 interface Inventory {
   tokens: Result<"token.list">["tokens"];
   certificates: Certificate[];
@@ -116,6 +125,8 @@ function Tokens(
   },
 ) {
   const { say } = speech;
+  const forSigning = certificates.filter(({ reason }) => reason !== "certificate_not_for_signing");
+  const others = certificates.filter((each) => !forSigning.includes(each));
   return (
     <>
       <Section title={say("console_tokens")}>
@@ -126,28 +137,28 @@ function Tokens(
               <strong>
                 <Foreign text={token.label || token.model} />
               </strong>
-              <span class={token.state === "ready" ? "good" : "bad"}>
+              <span class={STATE_LOOKS[token.state]}>
                 {say(`state_${token.state}`)}
               </span>
               <span class="aside">
-                <Foreign text={`${token.manufacturer}, ${token.model}, ${token.serialNumber}`} />
+                <Foreign
+                  text={[token.manufacturer, token.model, token.serialNumber]
+                    .filter((each) => each !== "").join(", ")}
+                />
               </span>
             </li>
           ))}
         </ul>
       </Section>
       <Section title={say("console_certificates")}>
-        {certificates.length === 0 && <p>{say("console_no_certificates")}</p>}
-        <ul class="plain">
-          {certificates.map((certificate) => (
-            <li key={certificate.uri} class="facts">
-              <CertificateFacts certificate={certificate} speech={speech} />
-              <span class={certificate.usable ? "good" : "bad"}>
-                {certificate.reason ? say(`error_${certificate.reason}`) : say("console_usable")}
-              </span>
-            </li>
-          ))}
-        </ul>
+        {forSigning.length === 0 && <p>{say("console_no_certificates")}</p>}
+        <CertificateList certificates={forSigning} speech={speech} />
+        {others.length > 0 && (
+          <details>
+            <summary>{say("console_other_certificates", { count: others.length })}</summary>
+            <CertificateList certificates={others} speech={speech} />
+          </details>
+        )}
       </Section>
       {problems.length > 0 && (
         <Section title={say("console_drivers")}>
@@ -166,6 +177,25 @@ function Tokens(
         </Section>
       )}
     </>
+  );
+}
+
+function CertificateList(
+  { certificates, speech }: { certificates: Certificate[]; speech: Speech },
+) {
+  const { say } = speech;
+  return (
+    <ul class="plain">
+      {certificates.map((certificate) => (
+        <li key={certificate.uri} class="facts">
+          <CertificateFacts certificate={certificate} speech={speech} />
+          {certificate.usable && <span class="good">{say("console_usable")}</span>}
+          {certificate.reason && certificate.reason !== "certificate_not_for_signing" && (
+            <span class="bad">{say(`error_${certificate.reason}`)}</span>
+          )}
+        </li>
+      ))}
+    </ul>
   );
 }
 

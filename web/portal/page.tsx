@@ -19,11 +19,14 @@ interface Download {
 }
 
 /** What the officer reads when something did not work: what happened, and what to do. */
-function explain(error: unknown): string {
+function explain(
+  error: unknown,
+  declined = "You did not sign. Nothing has changed. You can sign later.",
+): string {
   if (!(error instanceof DsignClientError)) throw error;
   switch (error.code) {
     case "user_cancelled":
-      return "You did not sign. Nothing has changed. You can sign later.";
+      return declined;
     case "consent_timeout":
       return "The D-Sign window was not answered in time. Press the button again when you are ready.";
     case "not_installed":
@@ -51,16 +54,18 @@ export function Portal() {
   async function start() {
     setConnecting(true);
     setProblem(null);
+    let client: Client | undefined;
     try {
-      const client = await connect({ ports: portsAsked() });
-      client.addEventListener("disconnect", () => setClient(null));
+      client = await connect({ ports: portsAsked() });
       await client.call("origin.request", {
         scopes: ["certificates", "sign"],
         purpose: "To sign treasury bills and orders",
       });
+      client.addEventListener("disconnect", () => setClient(null));
       setClient(client);
     } catch (error) {
-      setProblem(explain(error));
+      client?.close();
+      setProblem(explain(error, "You did not allow it, so nothing can be signed here."));
     } finally {
       setConnecting(false);
     }
@@ -183,7 +188,7 @@ function Step(
             <p>
               <strong class="good">Signed by {signature.name}</strong>
               <span class="aside">
-                {signature.at.toLocaleTimeString()}, {signature.algorithm}
+                {signature.at.toLocaleTimeString("en-IN")}, {signature.algorithm}
               </span>
             </p>
             <Save file={signature.file} />

@@ -1,0 +1,86 @@
+/** The real program as a process of its own, with folders of its own, and the windows it opens. */
+import { join } from "node:path";
+
+export interface AgentProcess {
+  /** `http://127.0.0.1:PORT` */
+  origin: string;
+  port: number;
+  /** The address of the next window that the agent opens, in order. */
+  window(): Promise<string>;
+  /** Ends it as Ctrl-C does. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts `dsign agent` on a free port.
+ *
+ * @param dir an empty folder for its configuration and state
+ * @param config its config.json, but for `browser`
+ */
+export async function startAgentProcess(
+  dir: string,
+  config: Record<string, unknown>,
+  env: Record<string, string>,
+): Promise<AgentProcess> {
+  const windows = join(dir, "windows");
+  const browser = join(dir, "browser.sh");
+  await Deno.mkdir(windows);
+  await Deno.mkdir(join(dir, "config", "dsign"), { recursive: true });
+  // Renamed into place, so that a file that is seen is complete.
+  await Deno.writeTextFile(
+    browser,
+    `#!/bin/sh\nprintf %s "$1" > "${dir}/$$" && mv "${dir}/$$" "${windows}/$$"\n`,
+    { mode: 0o700 },
+  );
+  await Deno.writeTextFile(
+    join(dir, "config", "dsign", "config.json"),
+    JSON.stringify({ ...config, browser: [browser] }),
+  );
+  const opened = Deno.watchFs(windows);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "main.ts", "agent", "--port", "0", "--json"],
+    cwd: new URL("../../", import.meta.url),
+    env: {
+      ...env,
+      XDG_CONFIG_HOME: join(dir, "config"),
+      XDG_STATE_HOME: join(dir, "state"),
+    },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const port = await portOf(child);
+  const addresses = addressesOf(opened);
+  return {
+    port,
+    origin: `http://127.0.0.1:${port}`,
+    window: async () => (await addresses.next()).value!,
+    stop: async () => {
+      opened.close();
+      child.kill("SIGINT");
+      await child.status;
+    },
+  };
+}
+
+/** Reads the one line that the agent prints when it listens. */
+async function portOf(child: Deno.ChildProcess): Promise<number> {
+  let line = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    line += text;
+    if (line.includes("\n")) return JSON.parse(line).port;
+  }
+  throw new Error(`The agent ended with ${(await child.status).code}.`);
+}
+
+async function* addressesOf(opened: Deno.FsWatcher): AsyncGenerator<string, undefined> {
+  for await (const { kind, paths } of opened) {
+    if (kind !== "rename" && kind !== "create") continue;
+    for (const path of paths) {
+      const address = await Deno.readTextFile(path).catch(() => "");
+      await Deno.remove(path).catch(() => {});
+      if (address !== "") yield address;
+    }
+  }
+  return undefined;
+}

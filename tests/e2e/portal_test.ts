@@ -1,0 +1,252 @@
+/**
+ * The whole way: a portal's page in a real browser, the real agent, its consent window, SoftHSM, and OpenSSL as the
+ * judge of what comes out.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { build } from "../../tasks/build.ts";
+import { pem } from "../../tasks/demo_tokens.ts";
+import { LANGUAGES } from "../../web/i18n/words.ts";
+import { BILL } from "../../web/portal/bill.ts";
+import { PIN } from "../fakes/pkcs11_tokens.ts";
+import { officerTokens } from "../fixtures/officers.ts";
+import { inTempDir, openssl } from "../fixtures/openssl.ts";
+import { makePki } from "../fixtures/pki.ts";
+import { startAgentProcess } from "./agent_process.ts";
+import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+
+const WEB = new URL("../../dist/web/", import.meta.url);
+const en = LANGUAGES.en.words;
+const [ANITA, BIKRAM, CHARULATA] = ["Anita Das", "Bikram Sen", "Charulata Roy"];
+
+/** The portal's own server: another port, so another origin than the agent's. */
+function servePortal(): Deno.HttpServer<Deno.NetAddr> {
+  const types: Record<string, string> = {
+    html: "text/html; charset=utf-8",
+    js: "text/javascript; charset=utf-8",
+    css: "text/css; charset=utf-8",
+  };
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
+    const { pathname } = new URL(url);
+    const name = pathname === "/" ? "portal.html" : pathname.replace(/^\/web\//, "");
+    const type = types[name.split(".").at(-1)!];
+    if (!type || name.includes("/")) return new Response(null, { status: 204 });
+    return new Response(await Deno.readFile(new URL(name, WEB)), {
+      headers: {
+        "content-type": type,
+        "content-security-policy":
+          "default-src 'self'; connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*",
+      },
+    });
+  });
+}
+
+const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
+const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
+
+async function save(page: Page, name: string): Promise<Uint8Array> {
+  const downloaded = page.waitForEvent("download");
+  await press(page, `Save ${name}`);
+  const download = await downloaded;
+  assert.equal(download.suggestedFilename(), name);
+  return await Deno.readFile(await download.path());
+}
+
+Deno.test("three officers sign a bill in the browser", async (t) => {
+  await build();
+  const browser = await launch();
+  const portalServer = servePortal();
+  try {
+    await inTempDir(async (dir) => {
+      const { officers, root } = makePki({
+        officers: [
+          { name: ANITA, key: "rsa-2048" },
+          { name: BIKRAM, key: "rsa-2048" },
+          { name: CHARULATA, key: "p-256" },
+        ],
+      });
+      const anchors = join(dir, "root.pem");
+      await Deno.writeTextFile(anchors, pem("CERTIFICATE", root.certificate.der));
+      const softhsm = join(dir, "softhsm");
+      const home = join(dir, "home");
+      for (const each of [softhsm, home]) await Deno.mkdir(each);
+      const { modulePath, env } = await officerTokens(softhsm, officers);
+      const agent = await startAgentProcess(home, {
+        modules: [{ name: "SoftHSM", path: modulePath }],
+        searchModules: false,
+        language: "en",
+      }, env);
+      const context = await browser.newContext({ viewport: { width: 760, height: 860 } });
+      const errors = watchConsole(context);
+      const portal = await context.newPage();
+
+      /** The window that the agent has opened, ready for an answer. */
+      const consentWindow = async () => {
+        const page = await openWindow(context, await agent.window());
+        await page.locator("button[type=submit]:enabled").waitFor();
+        return page;
+      };
+      const sign = async (role: string, name: string, pin = PIN) => {
+        await press(portal, `Sign as ${role}`);
+        const page = await consentWindow();
+        await page.getByLabel(name).check();
+        await page.getByLabel(en.pin).fill(pin);
+        await press(page, en.do_sign_one);
+        return page;
+      };
+      const verify = async (signature: Uint8Array, content?: Uint8Array) => {
+        const file = join(dir, "signature.p7s");
+        await Deno.writeFile(file, signature);
+        const detached = content && ["-content", join(dir, "content")];
+        if (content) await Deno.writeFile(join(dir, "content"), content);
+        return await openssl([
+          ...["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", file],
+          ...["-CAfile", anchors, "-purpose", "any", ...detached ?? []],
+        ]);
+      };
+
+      try {
+        await t.step("the console shows tokens and certificates and tests the socket", async () => {
+          const page = await context.newPage();
+          await page.goto(agent.origin);
+          await press(page, en.console_test);
+          await page.getByText(en.console_opened).waitFor();
+          for (const name of [ANITA, BIKRAM, CHARULATA]) {
+            assert.equal(await page.getByText(name, { exact: true }).count(), 2);
+          }
+          assert.equal(await page.getByText(en.console_usable).count(), 3);
+          await screenshot(page, "console");
+          assert.deepEqual(await axeFindings(page), []);
+          for (const { name, words } of [LANGUAGES.bn, LANGUAGES.hi]) {
+            await press(page, name);
+            await page.getByRole("heading", { name: words.console_title }).waitFor();
+            assert.deepEqual(await axeFindings(page), []);
+          }
+          await page.close();
+        });
+
+        await t.step("the portal connects after the person has allowed it", async () => {
+          await portal.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${agent.port}`);
+          assert.deepEqual(await axeFindings(portal), []);
+          await press(portal, "Connect to D-Sign");
+          const page = await consentWindow();
+          await page.getByText(`127.0.0.1:${portalServer.addr.port}`).waitFor();
+          await page.getByText("To sign treasury bills and orders").waitFor();
+          await press(page, en.do_not_grant);
+          await closed(page);
+          await portal.getByText("You did not allow it").waitFor();
+          await press(portal, "Connect to D-Sign");
+          const again = await consentWindow();
+          await press(again, en.do_grant);
+          await closed(again);
+          await portal.getByText("Connected to D-Sign").waitFor();
+        });
+
+        await t.step("the maker signs with the right PIN", async () => {
+          await press(portal, "Sign as maker");
+          const page = await consentWindow();
+          await page.getByText(BILL.payee, { exact: true }).waitFor();
+          await page.getByLabel(ANITA).check();
+          await screenshot(page, "consent-bill");
+          await page.getByLabel(en.pin).fill(PIN);
+          await press(page, en.do_sign_one);
+          await closed(page);
+          await portal.getByText(`Signed by ${ANITA}`).waitFor();
+        });
+
+        await t.step("the checker mistypes the PIN once", async () => {
+          const page = await sign("checker", BIKRAM, "0000");
+          await page.getByText(en.error_pin_incorrect).waitFor();
+          await page.getByLabel(en.pin).fill(PIN);
+          // SoftHSM says only that fewer tries are left, or nothing: tick where it is asked for.
+          const confirm = page.getByRole("checkbox");
+          if (await confirm.count() > 0) await confirm.check();
+          await press(page, en.do_sign_one);
+          await closed(page);
+          await portal.getByText(`Signed by ${BIKRAM}`).waitFor();
+        });
+
+        await t.step(
+          "the approver declines, closes the window, and is told what that means",
+          async () => {
+            await press(portal, "Sign as approver");
+            const declined = await consentWindow();
+            await press(declined, en.do_not_sign);
+            await closed(declined);
+            await portal.getByText("You did not sign.").waitFor();
+            await screenshot(portal, "portal-declined");
+            await press(portal, "Sign as approver");
+            await (await consentWindow()).close();
+            await portal.getByText("You did not sign.").waitFor();
+          },
+        );
+
+        await t.step("an officer who has signed already is sent away", async () => {
+          await closed(await sign("approver", ANITA));
+          await portal.getByText("This officer has signed the bill already.").waitFor();
+        });
+
+        await t.step("the approver signs with an elliptic curve key", async () => {
+          await closed(await sign("approver", CHARULATA));
+          await portal.getByText("The bill is signed by all three officers.").waitFor();
+          await screenshot(portal, "portal-signed");
+          assert.deepEqual(await axeFindings(portal), []);
+        });
+
+        await t.step("OpenSSL accepts each signature, and its content is the bill", async () => {
+          for (const role of ["maker", "checker", "approver"]) {
+            const content = await verify(await save(portal, `bill-${role}.p7s`));
+            assert.deepEqual(JSON.parse(new TextDecoder().decode(content)), BILL);
+          }
+        });
+
+        await t.step("a file of the officer's own is streamed and signed", async () => {
+          const bytes = new Uint8Array(5_000_000).map((_, index) => index % 251);
+          await Deno.writeFile(join(dir, "order.bin"), bytes);
+          await portal.getByLabel("File").setInputFiles(join(dir, "order.bin"));
+          await press(portal, "Sign the file");
+          const page = await consentWindow();
+          await page.getByText("order.bin", { exact: true }).waitFor();
+          await page.getByLabel(ANITA).check();
+          await page.getByLabel(en.pin).fill(PIN);
+          await press(page, en.do_sign_one);
+          await closed(page);
+          await verify(await save(portal, "order.bin.p7s"), bytes);
+        });
+
+        await t.step("leaving the page takes the question back", async () => {
+          await press(portal, "Sign the file");
+          const page = await consentWindow();
+          await portal.goto("about:blank");
+          await closed(page);
+        });
+        assert.deepEqual(errors, []);
+      } finally {
+        await context.close();
+        await agent.stop();
+      }
+    });
+  } finally {
+    await browser.close();
+    await portalServer.shutdown();
+  }
+});
+
+Deno.test("the portal says what to do where D-Sign is not running", async () => {
+  await build();
+  const browser = await launch();
+  const portalServer = servePortal();
+  try {
+    const page = await browser.newPage();
+    const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = nobody.addr;
+    nobody.close();
+    await page.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${port}`);
+    await press(page, "Connect to D-Sign");
+    await page.getByText("D-Sign is not running on this computer.").waitFor();
+  } finally {
+    await browser.close();
+    await portalServer.shutdown();
+  }
+});

@@ -6,8 +6,8 @@ import { type Name, nameBelow } from "./name.ts";
 import type { PublicKey } from "./public_key.ts";
 import {
   isCurrent,
-  isSignedWith,
   type Issuer,
+  isTrustedlySigned,
   type RevocationContext,
   type RevocationStatus,
 } from "./revocation.ts";
@@ -128,12 +128,12 @@ function evidenceProblem(
 function signingKey(crl: Crl, issuer: Issuer, context: RevocationContext): PublicKey | undefined {
   if (
     issuer.certificate.subject.equals(crl.issuer) && maySignLists(issuer.certificate) &&
-    isSignedWith(crl, issuer.key, context.weakAlgorithms)
+    isTrustedlySigned(crl, issuer.key, context)
   ) return issuer.key;
   for (const candidate of context.candidates(crl.issuer.key)) {
     if (!maySignLists(candidate)) continue;
     // The cheap check goes first; the path decides.
-    if (!isSignedWith(crl, candidate.publicKey, context.weakAlgorithms)) continue;
+    if (!isTrustedlySigned(crl, candidate.publicKey, context)) continue;
     const key = context.trustedKey(candidate);
     if (key) return key;
   }
@@ -157,7 +157,7 @@ function findDelta(
       delta.issuer.equals(crl.issuer) &&
       sameOptional(delta.scope, crl.scope) &&
       sameOptional(delta.authorityKeyIdentifier, crl.authorityKeyIdentifier) &&
-      isCurrent(delta, context) && isSignedWith(delta, key, context.weakAlgorithms)
+      isCurrent(delta, context) && isTrustedlySigned(delta, key, context)
     )
     .toSorted((a, b) => (a.number! < b.number! ? 1 : -1))[0];
 }

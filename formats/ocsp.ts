@@ -19,8 +19,8 @@ import { readHash } from "./signature_algorithm.ts";
 import type { HashName } from "./signer.ts";
 import {
   isCurrent,
-  isSignedWith,
   type Issuer,
+  isTrustedlySigned,
   type RevocationContext,
   type RevocationStatus,
 } from "./revocation.ts";
@@ -310,13 +310,13 @@ function isAuthorized(
   const { responder } = response;
   if (
     isResponder(responder, issuer.certificate) &&
-    isSignedWith(response, issuer.key, context.weakAlgorithms)
+    isTrustedlySigned(response, issuer.key, context)
   ) return true;
   const known = "name" in responder ? context.candidates(responder.name.key) : [];
   for (const candidate of [...response.certificates, ...known]) {
     if (
       isResponder(responder, candidate) && isDelegated(candidate, issuer, response, context) &&
-      isSignedWith(response, candidate.publicKey, context.weakAlgorithms)
+      isTrustedlySigned(response, candidate.publicKey, context)
     ) return true;
   }
   return false;
@@ -339,7 +339,7 @@ function isDelegated(
   if (candidate.keyUsage && !candidate.keyUsage.has("digitalSignature")) return false;
   if (unknownCriticalExtension(candidate)) return false;
   if (producedAt < candidate.notBefore || producedAt > candidate.notAfter) return false;
-  if (!isSignedWith(candidate, issuer.key, context.weakAlgorithms)) return false;
+  if (!isTrustedlySigned(candidate, issuer.key, context)) return false;
   // §4.2.2.2.1: noCheck, or a way to check, or neither, which leaves it to us.
   const checkable = candidate.distributionPoints || candidate.ocspUrls.length > 0;
   return candidate.extensions.has(ocspIds.noCheck) || !checkable ||

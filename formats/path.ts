@@ -8,6 +8,7 @@ import { crlStatus } from "./crl_status.ts";
 import { type OcspResponse, ocspStatus } from "./ocsp.ts";
 import { candidatePaths, CertificatePool } from "./path_build.ts";
 import {
+  outsideValidity,
   type PathFailure,
   pathFailure,
   type PathFailureCode,
@@ -59,9 +60,11 @@ export type TrustResult =
   };
 
 /** Paths that are tried for one certificate. */
-const MAX_PATHS = 64;
+const MAX_PATHS = 32;
 /** Paths for one question, those of signers of revocation information included. */
-const MAX_PATHS_IN_ALL = 500;
+const MAX_PATHS_IN_ALL = 200;
+/** Signatures of CRLs and OCSP answers that are checked for one question. */
+const MAX_REVOCATION_CHECKS = 1000;
 
 /**
  * Decides whether a certificate is trusted at a time.
@@ -88,6 +91,7 @@ class Validation {
   readonly #inProgress = new Set<string>();
   readonly #signers = new Map<string, PublicKey | undefined>();
   #pathsLeft = MAX_PATHS_IN_ALL;
+  readonly #budget = { checks: MAX_REVOCATION_CHECKS };
 
   constructor(private readonly options: TrustOptions) {
     this.#anchors = new CertificatePool(options.anchors);
@@ -98,6 +102,8 @@ class Validation {
   validate(end: Certificate): TrustResult {
     const itself = this.options.anchors.find(({ der }) => sameBytes(der, end.der));
     if (itself) {
+      const untimely = outsideValidity(end, this.options.at);
+      if (untimely) return { trusted: false, failure: untimely };
       const { publicKey } = end;
       return { trusted: true, anchor: itself, path: [], publicKey, policies: [], revocation: [] };
     }
@@ -185,6 +191,7 @@ class Validation {
       at: this.options.at,
       now: this.#now,
       weakAlgorithms: this.options.weakAlgorithms,
+      budget: this.#budget,
       candidates: (subjectKey) => [
         ...this.#anchors.withSubject(subjectKey),
         ...this.#intermediates.withSubject(subjectKey),

@@ -2,8 +2,9 @@
 import { FormatError } from "./error.ts";
 import { nameConstraintsViolation } from "./name_constraints.ts";
 import { anyPolicy, PolicyGraph } from "./policy_tree.ts";
-import { inheritParameters, type PublicKey, verifyWithKey } from "./public_key.ts";
+import { inheritParameters, type PublicKey } from "./public_key.ts";
 import { readSignatureAlgorithm } from "./signature_algorithm.ts";
+import { isSignedWith } from "./signed.ts";
 import { type Certificate, isSelfIssued } from "./x509.ts";
 import { extensionIds, keyPurposes, type NameConstraints } from "./x509_extensions.ts";
 
@@ -194,14 +195,8 @@ function checkCertificate(
   }
   const failure = checkSignature(certificate, state.workingPublicKey, inputs);
   if (failure) return failure;
-  if (inputs.at < certificate.notBefore) {
-    const from = certificate.notBefore.toISOString();
-    return pathFailure("certificate_not_yet_valid", certificate, `is not valid before ${from}`);
-  }
-  if (inputs.at > certificate.notAfter) {
-    const until = certificate.notAfter.toISOString();
-    return pathFailure("certificate_expired", certificate, `expired on ${until}`);
-  }
+  const untimely = outsideValidity(certificate, inputs.at);
+  if (untimely) return untimely;
   const selfIssued = isSelfIssued(certificate);
   if (final || !selfIssued) {
     const violation = nameConstraintsViolation(certificate, state.constraints);
@@ -230,6 +225,20 @@ export function unknownCriticalExtension(certificate: Certificate): string | und
   return undefined;
 }
 
+/** Whether a certificate is not valid at a time; the bounds belong to its validity (§4.1.2.5). */
+export function outsideValidity(certificate: Certificate, at: Date): PathFailure | undefined {
+  const { notBefore, notAfter } = certificate;
+  if (at < notBefore) {
+    const message = `is not valid before ${notBefore.toISOString()}`;
+    return pathFailure("certificate_not_yet_valid", certificate, message);
+  }
+  if (at > notAfter) {
+    const message = `expired on ${notAfter.toISOString()}`;
+    return pathFailure("certificate_expired", certificate, message);
+  }
+  return undefined;
+}
+
 function checkSignature(
   certificate: Certificate,
   issuerKey: PublicKey,
@@ -245,7 +254,7 @@ function checkSignature(
         return pathFailure("algorithm_weak", certificate, "has a key that is too short");
       }
     }
-    return verifyWithKey(issuerKey, algorithm, certificate.tbs, certificate.signature)
+    return isSignedWith(certificate, issuerKey)
       ? undefined
       : pathFailure("signature_invalid", certificate, "does not have a valid signature");
   } catch (error) {

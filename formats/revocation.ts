@@ -1,7 +1,8 @@
 /** What revocation information says of one certificate: shared by CRLs and OCSP. */
 import { FormatError } from "./error.ts";
-import { type PublicKey, verifyWithKey } from "./public_key.ts";
+import type { PublicKey } from "./public_key.ts";
 import { readSignatureAlgorithm } from "./signature_algorithm.ts";
+import { isSignedWith, type Signed } from "./signed.ts";
 import type { Certificate } from "./x509.ts";
 import type { CrlReason } from "./x509_extensions.ts";
 
@@ -37,6 +38,8 @@ export interface RevocationContext {
   /** Information from after this time is from the future; not before {@link at}. */
   readonly now: Date;
   readonly weakAlgorithms?: "refuse" | "accept";
+  /** Signature checks that are left; hostile documents bring lists and certificates in hundreds. */
+  readonly budget: { checks: number };
   /** Certificates of this subject that may have signed a list or an answer. */
   candidates(subjectKey: string): Iterable<Certificate>;
   /** The key of a certificate that is valid by a path of its own to the same trust anchor. */
@@ -60,15 +63,16 @@ export function isCurrent(
 }
 
 /** Whether a list or answer is signed with this key, in a way that is strong enough. */
-export function isSignedWith(
-  signed: { tbs: Uint8Array; signatureAlgorithm: Uint8Array; signature: Uint8Array },
+export function isTrustedlySigned(
+  signed: Signed,
   key: PublicKey,
-  weakAlgorithms: "refuse" | "accept" = "refuse",
+  context: RevocationContext,
 ): boolean {
+  if (context.budget.checks-- <= 0) return false;
   try {
-    const algorithm = readSignatureAlgorithm(signed.signatureAlgorithm);
-    if (algorithm.hash === "SHA-1" && weakAlgorithms === "refuse") return false;
-    return verifyWithKey(key, algorithm, signed.tbs, signed.signature);
+    const { hash } = readSignatureAlgorithm(signed.signatureAlgorithm);
+    if (hash === "SHA-1" && context.weakAlgorithms !== "accept") return false;
+    return isSignedWith(signed, key);
   } catch (error) {
     if (error instanceof FormatError) return false; // an algorithm that is not this key's
     throw error;

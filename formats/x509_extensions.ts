@@ -118,6 +118,8 @@ export interface PolicyConstraints {
 }
 
 const MAX_LIST = 1024;
+/** Points, and names of one point: all are compared with all. */
+const MAX_POINTS = 32;
 
 const malformed = (message: string) => new FormatError("certificate_malformed", message);
 
@@ -210,11 +212,11 @@ export function readHelpfulExtensions(extensions: Extensions) {
 }
 
 /** Children of a SEQUENCE OF that must not be empty nor endless. */
-function list(node: Asn1Node, what: string): readonly Asn1Node[] {
+function list(node: Asn1Node, what: string, most = MAX_LIST): readonly Asn1Node[] {
   const { children } = expect(node, Tag.SEQUENCE, `The list of ${what}`);
   if (children.length === 0) throw malformed(`The list of ${what} is empty.`);
-  if (children.length > MAX_LIST) {
-    throw new FormatError("limit_exceeded", `There are more than ${MAX_LIST} ${what}.`);
+  if (children.length > most) {
+    throw new FormatError("limit_exceeded", `There are more than ${most} ${what}.`);
   }
   return children;
 }
@@ -311,7 +313,7 @@ function readSubtrees(node: Asn1Node | undefined): GeneralName[] {
 
 /** Reads CRLDistributionPoints (RFC 5280 §4.2.1.13); FreshestCRL has the same form. */
 export function readDistributionPoints(node: Asn1Node): DistributionPoint[] {
-  return list(node, "distribution points").map((each) => {
+  return list(node, "distribution points", MAX_POINTS).map((each) => {
     const fields = new Fields(each, "a distribution point");
     const name = fields.maybe(0xa0);
     const reasons = fields.maybe(0x81);
@@ -329,7 +331,12 @@ export function readDistributionPoints(node: Asn1Node): DistributionPoint[] {
 
 /** Reads a DistributionPointName, which also an IssuingDistributionPoint has. */
 export function readDistributionPointName(node: Asn1Node) {
-  if (node.tag === 0xa0) return { names: readGeneralNames(node) };
+  if (node.tag === 0xa0) {
+    if (node.children.length > MAX_POINTS) {
+      throw new FormatError("limit_exceeded", `A point has more than ${MAX_POINTS} names.`);
+    }
+    return { names: readGeneralNames(node) };
+  }
   if (node.tag === 0xa1) return { relativeName: readRelativeName(node) };
   throw malformed("A distribution point is named in an unknown way.");
 }

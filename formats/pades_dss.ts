@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { FormatError } from "./error.ts";
-import { withDocument } from "./pades.ts";
 import { appendTo, entry, type Located, locatedCatalog } from "./pdf_edit.ts";
 import type { PdfDocument } from "./pdf_document.ts";
 import type { Source } from "./pdf_source.ts";
-import { PdfUpdate } from "./pdf_update.ts";
+import { PdfUpdate, withDocument } from "./pdf_update.ts";
 import { latin1, name, type PdfDraft, PdfRef, PdfStream, PdfString, toHex } from "./pdf_value.ts";
 
 /** Everything DER: X.509 certificates, CRLs, and OCSP responses (RFC 6960 OCSPResponse). */

@@ -1,7 +1,7 @@
 import { FormatError } from "./error.ts";
 import type { PdfDocument } from "./pdf_document.ts";
 import { type FormField, signatureValue, texts } from "./pdf_form.ts";
-import { PdfArray, PdfDict } from "./pdf_value.ts";
+import { name, PdfArray, PdfDict, type PdfDraft, textString } from "./pdf_value.ts";
 
 /**
  * What may follow a certification: 1 nothing but validation data and document timestamps,
@@ -119,4 +119,11 @@ export function checkLocks(locks: Locks, name: string, visible: boolean): void {
       `The signature “${lock.by}” locks the field “${name}”.`,
     );
   }
+}
+
+/** The entries that make a lock. */
+export function lockDraft(lock: FieldLock): { [key: string]: PdfDraft } {
+  return lock.action === "All"
+    ? { Action: name("All") }
+    : { Action: name(lock.action), Fields: lock.fields.map(textString) };
 }

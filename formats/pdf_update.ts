@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { FormatError } from "./error.ts";
 import { isSignatureDict, type PdfCrypt } from "./pdf_crypt.ts";
-import type { PdfDocument, PdfObject } from "./pdf_document.ts";
+import { PdfDocument, type PdfObject } from "./pdf_document.ts";
 import { MAX_OBJECT_NUMBER } from "./pdf_lexer.ts";
+import type { Source } from "./pdf_source.ts";
 import {
   fromLatin1,
   latin1,
@@ -309,4 +310,24 @@ function runs(entries: XrefMap): [number, XrefEntry | null][][] {
     else out.push([entry]);
   }
   return out;
+}
+
+/**
+ * Opens a document and builds a revision of it; anew when a broken cross-reference came to
+ * light on the way.
+ */
+export function withDocument<T>(
+  source: Source,
+  password: string | undefined,
+  build: (document: PdfDocument) => T,
+): T {
+  const document = PdfDocument.open(source, password);
+  const before = document.recovered;
+  try {
+    const result = build(document);
+    if (document.recovered === before) return result;
+  } catch (error) {
+    if (document.recovered === before) throw error;
+  }
+  return build(document);
 }

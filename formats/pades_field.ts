@@ -1,0 +1,272 @@
+import { FormatError } from "./error.ts";
+import { type FieldLock, lockDraft } from "./pades_locks.ts";
+import type { PdfDocument } from "./pdf_document.ts";
+import { appendTo, entry, type Located, locatedCatalog } from "./pdf_edit.ts";
+import { findPage, type FormField } from "./pdf_form.ts";
+import type { PdfUpdate } from "./pdf_update.ts";
+import {
+  latin1,
+  name,
+  PdfDict,
+  type PdfDraft,
+  PdfRef,
+  serialize,
+  textString,
+  toHex,
+} from "./pdf_value.ts";
+
+/** Lower left and upper right corner in the page's own coordinates (ISO 32000-2 §7.9.5). */
+export type Rectangle = [x1: number, y1: number, x2: number, y2: number];
+
+/** Adds a stream to the revision; its strings and data are encrypted as the document is. */
+export type AddStream = (
+  dict: { [key: string]: PdfDraft | undefined },
+  data: Uint8Array,
+) => PdfRef;
+
+/** What a visible signature looks like. */
+export interface Appearance {
+  /** Where a new field goes; an existing field has its own place. Pages count from 1. */
+  place?: { page: number; rectangle: Rectangle };
+  /** Draws into a box with its origin at the lower left; gives back a form XObject. */
+  draw(add: AddStream, width: number, height: number): PdfRef;
+}
+
+/**
+ * A revision with room for a signature. What is signed is the original and `appended` without
+ * that room, in this order: see {@link signedBytes}.
+ */
+export interface PreparedSignature {
+  /** Name of the signed field. */
+  readonly field: string;
+  /** The bytes to append, the signature still zeros. */
+  readonly appended: Uint8Array;
+  /** ISO 32000-2 §12.8.1: two pairs of offset and length in the whole file. */
+  readonly byteRange: readonly [0, number, number, number];
+  /** Whether the file's cross-reference was broken and the revision brings a complete one. */
+  readonly repaired: boolean;
+  /**
+   * Puts a CMS (DER) or timestamp token into its place.
+   *
+   * @returns the bytes to append to the original
+   * @throws FormatError `space_too_small`
+   */
+  complete(cms: Uint8Array): Uint8Array;
+}
+
+/** Enough for a chain of four certificates and a timestamp. */
+const CONTENTS_SIZE = 16 * 1024;
+const MAX_CONTENTS_SIZE = 1 << 20;
+/** Print and Locked (ISO 32000-2 Table 167); PDF/A demands Print. */
+const WIDGET_FLAGS = 4 | 128;
+/** SignaturesExist and AppendOnly (ISO 32000-2 Table 225). */
+const SIG_FLAGS = 3;
+
+/** What a new field is made with. */
+export interface FieldOptions {
+  /** Locks fields of the form from this signature on. */
+  lock?: FieldLock;
+  appearance?: Appearance;
+}
+
+export interface Target {
+  name: string;
+  existing?: FormField;
+}
+
+export function chooseField(
+  document: PdfDocument,
+  fields: readonly FormField[],
+  wanted: string | undefined,
+): Target {
+  if (wanted === undefined) {
+    const taken = new Set(fields.map((field) => field.name));
+    let number = 1;
+    while (taken.has(`Signature${number}`)) number++;
+    return { name: `Signature${number}` };
+  }
+  const existing = fields.find((field) => field.name === wanted);
+  if (!existing) {
+    if (fields.some((field) => field.name.startsWith(`${wanted}.`))) {
+      throw new FormatError("invalid_argument", `“${wanted}” is a group of fields.`);
+    }
+    if (wanted === "" || wanted.includes(".")) {
+      throw new FormatError("not_found", `The PDF has no field “${wanted}”.`);
+    }
+    return { name: wanted };
+  }
+  if (existing.type !== "Sig") {
+    throw new FormatError("invalid_argument", `The field “${wanted}” is not for signatures.`);
+  }
+  if (document.resolve(existing.value) !== null) {
+    throw new FormatError("invalid_argument", `The field “${wanted}” is already signed.`);
+  }
+  return { name: wanted, existing };
+}
+
+export interface SignatureObject {
+  ref: PdfRef;
+  /** Within the object's syntax: where ByteRange's array and Contents' token begin. */
+  rangeAt: number;
+  contentsAt: number;
+  size: number;
+}
+
+/** Room for `[0 n n n]` with numbers of up to 15 digits. */
+const RANGE_WIDTH = 51;
+
+/** Writes the signature dictionary, ByteRange and Contents first so that their places are known. */
+export function signatureObject(
+  update: PdfUpdate,
+  size = CONTENTS_SIZE,
+  entries: { [key: string]: PdfDraft | undefined },
+): SignatureObject {
+  if (!Number.isInteger(size) || size < 1 || size > MAX_CONTENTS_SIZE) {
+    throw new FormatError("invalid_argument", "The space for a signature is 1 byte to 1 MiB.");
+  }
+  const ref = update.reserve();
+  const { crypt } = update.document;
+  const rest = serialize(
+    entries,
+    crypt && ((bytes) => crypt.encryptString(bytes, ref.num, ref.gen)),
+  );
+  const range = "<< /ByteRange ";
+  const contents = " /Contents ";
+  const text = range + " ".repeat(RANGE_WIDTH) + contents + `<${"0".repeat(2 * size)}>` +
+    rest.slice(2);
+  update.putRaw(ref, latin1(text));
+  return {
+    ref,
+    rangeAt: range.length,
+    contentsAt: range.length + RANGE_WIDTH + contents.length,
+    size,
+  };
+}
+
+export function writeField(
+  update: PdfUpdate,
+  target: Target,
+  signature: SignatureObject,
+  options: FieldOptions,
+): PreparedSignature {
+  const { document } = update;
+  if (target.existing) {
+    const { object, dict } = target.existing;
+    update.edit(object).set(dict, "V", signature.ref);
+    if (options.appearance) drawExisting(update, target.existing, options.appearance);
+  } else addField(update, target.name, signature.ref, options);
+  setSigFlags(update);
+
+  const { bytes, offsets } = update.finish();
+  const { size } = document.source;
+  const header = `${signature.ref.num} 0 obj\n`.length;
+  const body = offsets.get(signature.ref.num)! + header;
+  const contentsAt = body + signature.contentsAt;
+  const contentsEnd = contentsAt + 2 * signature.size + 2;
+  const byteRange = [
+    0,
+    size + contentsAt,
+    size + contentsEnd,
+    bytes.length - contentsEnd,
+  ] as const;
+  bytes.set(latin1(`[${byteRange.join(" ")}]`), body + signature.rangeAt);
+  return {
+    field: target.name,
+    appended: bytes,
+    byteRange,
+    repaired: document.recovered,
+    complete(cms) {
+      if (cms.length > signature.size) {
+        throw new FormatError(
+          "space_too_small",
+          `The signature has ${cms.length} bytes and the space kept for it ${signature.size}.`,
+        );
+      }
+      const out = bytes.slice();
+      out.set(latin1(toHex(cms)), contentsAt + 1);
+      return out;
+    },
+  };
+}
+
+/** Adds a field that is its own widget to the form and to its page. */
+function addField(
+  update: PdfUpdate,
+  fieldName: string,
+  value: PdfRef,
+  options: FieldOptions,
+): void {
+  const { document } = update;
+  const { appearance, lock } = options;
+  if (appearance && !appearance.place) {
+    throw new FormatError("invalid_argument", "A new visible signature needs a page and a place.");
+  }
+  const page = findPage(document, appearance?.place?.page ?? 1);
+  const rectangle = appearance ? normalize(appearance.place!.rectangle) : [0, 0, 0, 0];
+  const [x1, y1, x2, y2] = rectangle;
+  const form = appearance
+    ? appearance.draw((dict, data) => update.addStream(dict, data), x2 - x1, y2 - y1)
+    // PDF/A-1 wants an appearance of every field (ISO 19005-1 §6.9).
+    : update.addStream(
+      { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, 0, 0] },
+      new Uint8Array(),
+    );
+  const field = update.add({
+    Type: name("Annot"),
+    Subtype: name("Widget"),
+    FT: name("Sig"),
+    T: textString(fieldName),
+    V: value,
+    F: WIDGET_FLAGS,
+    Rect: rectangle,
+    P: page.ref,
+    AP: { N: form },
+    Lock: lock && update.add({ Type: name("SigFieldLock"), ...lockDraft(lock) }),
+  });
+  appendTo(update, page, "Annots", [field]);
+  const catalog = locatedCatalog(document);
+  const acro = entry(document, catalog, "AcroForm");
+  if (acro) appendTo(update, acro, "Fields", [field]);
+  else {update.edit(catalog.object).set(catalog.dict, "AcroForm", {
+      Fields: [field],
+      SigFlags: SIG_FLAGS,
+    });}
+}
+
+function setSigFlags(update: PdfUpdate): void {
+  const { document } = update;
+  const catalog = locatedCatalog(document);
+  const acro = entry(document, catalog, "AcroForm");
+  // A form that was only just made has its flags.
+  if (!acro) return;
+  const flags = document.number(acro.dict, "SigFlags") ?? 0;
+  if ((flags & SIG_FLAGS) !== SIG_FLAGS) {
+    update.edit(acro.object).set(acro.dict, "SigFlags", flags | SIG_FLAGS);
+  }
+}
+
+function drawExisting(update: PdfUpdate, field: FormField, appearance: Appearance): void {
+  const { document } = update;
+  let widget: Located = { object: field.object, dict: field.dict, ref: undefined };
+  const kid = document.array(field.dict, "Kids")?.items[0];
+  if (kid instanceof PdfRef) {
+    const object = document.object(kid);
+    if (object?.value instanceof PdfDict) widget = { object, dict: object.value, ref: kid };
+  }
+  const corners = (document.array(widget.dict, "Rect")?.items ?? []).map((item) =>
+    document.resolve(item)
+  );
+  if (corners.length !== 4 || !corners.every((corner) => typeof corner === "number")) return;
+  const [x1, y1, x2, y2] = normalize(corners as Rectangle);
+  // A field without extent is an invisible one.
+  if (x1 === x2 || y1 === y2) return;
+  const form = appearance.draw((dict, data) => update.addStream(dict, data), x2 - x1, y2 - y1);
+  update.edit(widget.object).set(widget.dict, "AP", { N: form });
+}
+
+function normalize([x1, y1, x2, y2]: Rectangle): Rectangle {
+  if (![x1, y1, x2, y2].every(Number.isFinite)) {
+    throw new FormatError("invalid_argument", "A rectangle has four numbers.");
+  }
+  return [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)];
+}

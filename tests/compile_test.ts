@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Token } from "../protocol/methods.ts";
 import { type DemoTokens, makeTokens } from "../tasks/demo_tokens.ts";
 import { connectAs } from "../tasks/page.ts";
 import { inTempDir, openssl } from "./fixtures/openssl.ts";
@@ -110,10 +111,11 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       assert.equal(code, 0, stderr);
       const { tokens: found, certificates, problems } = JSON.parse(stdout);
       assert.deepEqual(problems, []);
-      assert.deepEqual(
-        found.map(({ label }: { label: string }) => label).sort(),
-        tokens.officers.map(({ name }) => name),
+      // SoftHSM always offers one token more, an empty one
+      const labels = (found as Token[]).filter(({ state }) => state !== "empty").map(({ label }) =>
+        label
       );
+      assert.deepEqual(labels.sort(), tokens.officers.map(({ name }) => name));
       assert.ok(certificates.some(({ id }: { id: string }) => id === officer!.fingerprint));
     });
 

@@ -90,8 +90,6 @@ async function serve(
       keepLogin: config.keepLogin,
       allowedOrigins: config.allowedOrigins,
     });
-    // Only now: the look at who connects needs all permissions to begin with (agent/peer.ts).
-    for (const name of ["ffi", "import"] as const) Deno.permissions.revokeSync({ name });
     try {
       await instance.announce(agent.port);
       if (options.json) printJson({ port: agent.port });

@@ -211,6 +211,31 @@ Deno.test("sign: a key file as the token, and a token chosen by its URI", () =>
   }));
 
 Deno.test(
+  "sign: the PIN typed into the configured pinentry",
+  atDesk(async ({ path, hsm, env, configure }) => {
+    const program = path("pinentry");
+    const script = `#!/bin/sh
+echo OK
+while read -r command rest; do
+	case $command in
+	GETPIN) echo "D ${PIN}"; echo OK ;;
+	BYE) echo OK; exit ;;
+	*) echo OK ;;
+	esac
+done
+`;
+    await Deno.writeTextFile(program, script, { mode: 0o755 });
+    const modules = [{ path: hsm.modulePath }];
+    await configure({ searchModules: false, modules, pinentry: [program] });
+    const file = path("bill.json");
+    const args = ["sign", "--detached", "--consent", "pinentry", file];
+    const { code, stderr } = await dsign(args, env);
+    assert.equal(code, 0, stderr);
+    await opensslVerify(path, "bill.json.p7s", "bill.json");
+  }),
+);
+
+Deno.test(
   "tokens: what is inserted, and what is wrong with drivers",
   atDesk(async ({ path, pki, hsm, env, configure }) => {
     const good = await dsign(["tokens", "--json"], env);
@@ -324,6 +349,35 @@ Deno.test(
       (await namesIn(join(dir, "state/dsign"))).filter((n) => n === "agent.json"),
       [],
     );
+  }),
+);
+
+Deno.test(
+  "dsign alone: an agent and its console; a second one opens the console of the first",
+  atDesk(async ({ path, env, configure }) => {
+    const browser = path("browser");
+    const opened = path("opened");
+    await Deno.writeTextFile(browser, `#!/bin/sh\necho "$1" >>'${opened}'\n`, { mode: 0o755 });
+    await configure({ searchModules: false, ports: [0], browser: [browser] });
+    const agent = startDsign(["--json"], env);
+    const lines = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    try {
+      const { port } = JSON.parse((await lines.read()).value!);
+      const second = await dsign(["--json"], env);
+      assert.equal(second.code, 0, second.stderr);
+      assert.deepEqual(JSON.parse(second.stdout), { port, running: true });
+      // The first one's browser starts after it has said that it listens.
+      let addresses: string[] = [];
+      for (let tries = 0; addresses.length < 2 && tries < 200; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        addresses = (await Deno.readTextFile(opened)).trim().split("\n");
+      }
+      assert.deepEqual(addresses, Array(2).fill(`http://127.0.0.1:${port}/`));
+    } finally {
+      agent.kill("SIGINT");
+      await lines.cancel();
+    }
+    assert.equal((await agent.status).code, 130);
   }),
 );
 

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { hostCommand } from "./host_command.ts";
+
+Deno.test("the child gets ffi and read, and a bundled program loads nothing from outside", () => {
+  for (
+    const [main, ...flags] of [
+      ["file:///opt/d%20sign/main.ts", "--cached-only"],
+      ["file:///opt/d%20sign/main.mjs", "--no-config", "--no-remote", "--no-npm", "--no-lock"],
+    ]
+  ) {
+    const [runtime, ...args] = hostCommand(main);
+    assert.equal(runtime, Deno.execPath());
+    assert.equal(args[0], "run");
+    assert.equal(args.at(-1), "pkcs11-host");
+    assert.match(args.at(-2)!, /[\\/]d sign[\\/]main\.m?[tj]s$/);
+    const given = args.filter((flag) => flag.startsWith("--allow-") || flag === "-A");
+    assert.deepEqual(given, ["--allow-ffi", "--allow-read"]);
+    for (const flag of [...flags, "--no-prompt"]) assert.ok(args.includes(flag), flag);
+  }
+});

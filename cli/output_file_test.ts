@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { FileError } from "./failure.ts";
+import { abandonAll, createOutput } from "./output_file.ts";
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const namesIn = async (dir: string) =>
+  (await Array.fromAsync(Deno.readDir(dir), ({ name }) => name)).sort();
+
+Deno.test("an output is there whole, or not at all", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "out");
+    const output = await createOutput(path, false);
+    await output.write(utf8("half"));
+    assert.ok(!(await namesIn(dir)).includes("out"));
+    await output.write(utf8(" whole"));
+    await output.finish();
+    output.abandon(); // too late to do anything
+    assert.equal(await Deno.readTextFile(path), "half whole");
+    assert.deepEqual(await namesIn(dir), ["out"]);
+
+    const abandoned = await createOutput(join(dir, "other"), false);
+    await abandoned.write(utf8("half"));
+    abandonAll();
+    assert.deepEqual(await namesIn(dir), ["out"]);
+  }));
+
+Deno.test("a file that exists, or comes to be meanwhile, is replaced only by force", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "out");
+    const late = await createOutput(path, false);
+    await Deno.writeTextFile(path, "mine");
+    await late.write(utf8("new"));
+    await assert.rejects(late.finish(), (error) => {
+      return error instanceof FileError && /--force/.test(error.message);
+    });
+    late.abandon();
+    await assert.rejects(createOutput(path, false), FileError);
+    assert.equal(await Deno.readTextFile(path), "mine");
+    assert.deepEqual(await namesIn(dir), ["out"]);
+
+    const forced = await createOutput(path, true);
+    await forced.write(utf8("new"));
+    await forced.finish();
+    assert.equal(await Deno.readTextFile(path), "new");
+    assert.deepEqual(await namesIn(dir), ["out"]);
+  }));
+
+Deno.test("a folder that is not there is told in words", () =>
+  inTempDir(async (dir) => {
+    await assert.rejects(createOutput(join(dir, "no", "out"), false), {
+      name: "FileError",
+      message: /no such file/,
+    });
+  }));

@@ -1,0 +1,26 @@
+type Permission = Deno.PermissionDescriptor["name"];
+
+/** What each role does without; it keeps the rest of what the whole program was started with. */
+const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
+  // keeps read until the driver is loaded (pkcs11_ffi/host.ts)
+  "pkcs11-host": ["import", "net", "run", "write", "env", "sys"],
+  // run starts drivers' processes, browsers and pinentry
+  agent: ["ffi", "import"],
+  tokens: ["ffi", "import", "net", "write"],
+  sign: ["ffi", "import", "net"],
+  verify: ["ffi", "import", "net", "run", "write"],
+  openrpc: ["ffi", "import", "net", "run", "write"],
+};
+
+/** The role that the arguments ask for; help, version and mistakes need no more than `openrpc` does. */
+export function roleOf(args: readonly string[]): string {
+  const [first = "agent"] = args;
+  // `dsign --json` is the agent with its console
+  if (first === "--json" && args.length === 1) return "agent";
+  return Object.hasOwn(DOES_WITHOUT, first) ? first : "openrpc";
+}
+
+/** Gives up for good what the role does without, so that a mistake in it, or in what it loads, can do less harm. */
+export function giveUpPermissions(role: string): void {
+  for (const name of DOES_WITHOUT[role]) Deno.permissions.revokeSync({ name });
+}

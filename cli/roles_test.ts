@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { roleOf } from "./roles.ts";
+
+const NAMES = ["ffi", "import", "net", "run", "write", "env", "sys", "read"] as const;
+
+/** What a program with all permissions has left in a role: as Deno says it, and as attempts show. */
+async function left(role: string): Promise<{ granted: string[]; refused: string[] }> {
+  const script = `
+    import { giveUpPermissions } from ${JSON.stringify(new URL("roles.ts", import.meta.url).href)};
+    giveUpPermissions(${JSON.stringify(role)});
+    const attempts = {
+      ffi: () => Deno.dlopen("/nowhere.so", {}),
+      net: () => Deno.listen({ port: 0, hostname: "127.0.0.1" }).close(),
+      run: () => new Deno.Command("/nowhere").outputSync(),
+      write: () => Deno.writeTextFileSync("/nowhere/file", ""),
+    };
+    const refused = Object.entries(attempts).filter(([, attempt]) => {
+      try { attempt(); } catch (error) { return error instanceof Deno.errors.NotCapable; }
+    });
+    const granted = ${JSON.stringify(NAMES)}.filter((name) =>
+      Deno.permissions.querySync({ name }).state === "granted");
+    console.log(JSON.stringify({ granted, refused: refused.map(([name]) => name) }));`;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--quiet",
+      "-A",
+      `data:text/javascript,${encodeURIComponent(script)}`,
+    ],
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+Deno.test("each role gives up what it does without", async () => {
+  const expected: Record<string, string[]> = {
+    "pkcs11-host": ["net", "run", "write"],
+    agent: ["ffi"],
+    tokens: ["ffi", "net", "write"],
+    sign: ["ffi", "net"],
+    verify: ["ffi", "net", "run", "write"],
+    openrpc: ["ffi", "net", "run", "write"],
+  };
+  for (const [role, names] of Object.entries(expected)) {
+    const { granted, refused } = await left(role);
+    assert.deepEqual(refused, names, role);
+    assert.ok(!granted.some((name) => names.includes(name) || name === "import"), role);
+    assert.ok(granted.includes("read"));
+  }
+  assert.deepEqual((await left("pkcs11-host")).granted, ["ffi", "read"]);
+});
+
+Deno.test("roleOf: the command, the agent without one, the least for anything else", () => {
+  assert.equal(roleOf([]), "agent");
+  assert.equal(roleOf(["--json"]), "agent");
+  assert.equal(roleOf(["sign", "x"]), "sign");
+  for (const args of [["--help"], ["--json", "agent"], ["nonsense"], ["toString"]]) {
+    assert.equal(roleOf(args), "openrpc");
+  }
+});

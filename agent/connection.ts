@@ -67,6 +67,9 @@ export class Connection {
       if (failure.code === "too_large" && isOversized(data)) {
         this.#close(CLOSE.tooLarge, "frame too large");
       }
+    } finally {
+      // Frees the bytes now. The garbage collector lets hundreds of megabytes pile up first.
+      if (data instanceof ArrayBuffer) data.transfer(0);
     }
   }
 

@@ -151,7 +151,7 @@ export class WindowConsent implements PageConsent {
       case "GET /consent/view":
         return Response.json(question.view, { headers: SAFE_HEADERS });
       case "GET /consent/alive":
-        return this.#alive(question, request.signal);
+        return this.#alive(question);
       case "POST /consent/answer":
         return await this.#answer(question, request);
       default:
@@ -171,19 +171,18 @@ export class WindowConsent implements PageConsent {
     return found;
   }
 
-  #alive(question: Question, gone: AbortSignal): Response {
+  /** The stream's end, found by the next sign of life at the latest, tells that the window was closed. */
+  #alive(question: Question): Response {
     if (question.window) {
       return failure(409, "invalid_request", "This request is shown in another window.");
     }
-    const closed = () => question.end(new DsignError("user_cancelled"));
     const stream = new ReadableStream<Uint8Array>({
       start: (controller) => {
         question.window = controller;
         tell(question, { event: "waiting" });
       },
-      cancel: closed,
+      cancel: () => question.end(new DsignError("user_cancelled")),
     });
-    gone.addEventListener("abort", closed);
     return new Response(stream, {
       headers: { ...SAFE_HEADERS, "content-type": "application/x-ndjson" },
     });

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { findPaths, languageOf, makeStateFolder, readConfig } from "./config.ts";
+
+const env = (values: Record<string, string>) => (name: string) => values[name];
+
+Deno.test(
+  "paths follow the conventions of the system",
+  { ignore: Deno.build.os === "windows" },
+  () => {
+    assert.deepEqual(findPaths(env({ HOME: "/home/a" }), "linux"), {
+      config: "/home/a/.config/dsign/config.json",
+      state: "/home/a/.local/state/dsign",
+      grants: "/home/a/.local/state/dsign/origins.json",
+    });
+    const xdg = { HOME: "/home/a", XDG_CONFIG_HOME: "/c", XDG_STATE_HOME: "relative" };
+    assert.equal(findPaths(env(xdg), "linux").config, "/c/dsign/config.json");
+    assert.equal(findPaths(env(xdg), "linux").state, "/home/a/.local/state/dsign");
+    assert.equal(
+      findPaths(env({ HOME: "/Users/a" }), "darwin").config,
+      "/Users/a/Library/Application Support/dsign/config.json",
+    );
+    const appData = { APPDATA: "/r", LOCALAPPDATA: "/l" };
+    assert.equal(findPaths(env(appData), "windows").config, "/r/dsign/config.json");
+    assert.equal(findPaths(env(appData), "windows").state, "/l/dsign");
+    assert.throws(() => findPaths(env({}), "linux"), { code: "storage_failed" });
+  },
+);
+
+Deno.test("without a file, everything is as by default", () =>
+  inTempDir(async (dir) => {
+    const config = await readConfig(join(dir, "absent.json"));
+    assert.equal(config.consent, "window");
+    assert.equal(config.keepLogin, 0);
+    assert.deepEqual(config.allowedOrigins, []);
+  }));
+
+Deno.test("a wrong configuration is refused with a sentence", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "config.json");
+    for (
+      const [text, sentence] of [
+        ["{", "it is not valid JSON"],
+        ["[]", '""'],
+        ['{"brwoser":["x"]}', 'there is no setting "brwoser"'],
+        ['{"modules":[{"path":"/x","pin":"1"}]}', 'there is no setting "modules.0.pin"'],
+        ['{"modules":[{"path":"lib.so"}]}', '"modules.0.path": must be an absolute path'],
+        ['{"keepLogin":-1}', '"keepLogin"'],
+        ['{"consent":"none"}', '"consent"'],
+        ['{"ports":[]}', '"ports"'],
+        ['{"browser":"chromium"}', '"browser"'],
+        [
+          '{"allowedOrigins":[{"origin":"https://a.example/","scopes":["sign"]}]}',
+          '"allowedOrigins.0.origin": must be an origin',
+        ],
+        ['{"allowedOrigins":[{"origin":"*","scopes":["sign"]}]}', '"allowedOrigins.0.origin"'],
+        ['{"allowedOrigins":[{"origin":"null","scopes":["sign"]}]}', '"allowedOrigins.0.origin"'],
+      ]
+    ) {
+      await Deno.writeTextFile(path, text);
+      await assert.rejects(readConfig(path), (error: Error) => {
+        assert.ok(error.message.includes(`${path} is wrong: ${sentence}`), error.message);
+        return true;
+      });
+    }
+  }));
+
+Deno.test("the folder of the state is for its user alone", {
+  ignore: Deno.build.os === "windows",
+}, () =>
+  inTempDir(async (dir) => {
+    const state = join(dir, "a", "dsign");
+    await makeStateFolder(state);
+    await Deno.chmod(state, 0o777);
+    await makeStateFolder(state);
+    assert.equal((await Deno.stat(state)).mode! & 0o777, 0o700);
+    await Deno.writeTextFile(join(dir, "file"), "");
+    await assert.rejects(makeStateFolder(join(dir, "file", "dsign")), { code: "storage_failed" });
+  }));
+
+Deno.test("the language is the configured one, else the system's, else English", () => {
+  assert.equal(languageOf({ language: "hi" }, env({ LANG: "bn_IN.UTF-8" })), "hi");
+  assert.equal(languageOf({}, env({ LANG: "bn_IN.UTF-8" })), "bn");
+  assert.equal(languageOf({}, env({ LC_ALL: "C", LANG: "bn_IN.UTF-8" })), "en");
+});

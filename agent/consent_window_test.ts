@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import type { ConsentReply, ConsentView, Unlocked } from "../protocol/consent.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { PIN } from "../tests/fakes/memory_provider.ts";
+import { testAgent, type TestClient } from "../tests/fixtures/agent.ts";
+import { WindowConsent, type WindowOptions } from "./consent_window.ts";
+
+const TEXT = { content: { text: "Pay 1200.00" } } as const;
+
+/** What the page in the window does, as far as the agent sees it. */
+class Page {
+  #alive: AbortController | undefined;
+
+  constructor(readonly origin: string, readonly ticket: string) {}
+
+  ask(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(this.origin + path, {
+      ...init,
+      headers: { authorization: `Bearer ${this.ticket}`, ...init.headers },
+    });
+  }
+
+  async view(): Promise<ConsentView> {
+    const response = await this.ask("/consent/view");
+    assert.equal(response.status, 200);
+    return await response.json();
+  }
+
+  /** Resolves once the agent knows the asking. */
+  async open(): Promise<{ status: number; ended: Promise<string | null | undefined> }> {
+    this.#alive = new AbortController();
+    const response = await this.ask("/consent/alive", { signal: this.#alive.signal });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      return { status: response.status, ended: Promise.resolve(undefined) };
+    }
+    const lines = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    await lines.read();
+    const ended = (async () => {
+      try {
+        for (let text = "";;) {
+          const { done, value } = await lines.read();
+          if (done) return undefined;
+          text += value;
+          const end = text.split("\n").find((line) => line.includes('"ended"'));
+          if (end) {
+            while (!(await lines.read()).done);
+            return JSON.parse(end).code;
+          }
+        }
+      } catch {
+        return undefined; // closed by us
+      }
+    })();
+    return { status: 200, ended };
+  }
+
+  close(): void {
+    this.#alive?.abort();
+  }
+
+  async answer(reply: unknown): Promise<{ status: number; body: Unlocked }> {
+    const response = await this.ask("/consent/answer", {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: this.origin },
+      body: typeof reply === "string" ? reply : JSON.stringify(reply),
+    });
+    return { status: response.status, body: await response.json() };
+  }
+
+  async approve(pin: string, more: Partial<ConsentReply> = {}) {
+    const { request } = await this.view();
+    assert.equal(request.kind, "sign");
+    if (request.kind !== "sign") throw new Error();
+    return await this.answer({
+      decision: "approve",
+      certificate: request.choices[0].certificate.id,
+      binding: request.binding,
+      pin,
+      ...more,
+    });
+  }
+}
+
+async function windowAgent(options: Partial<WindowOptions> = {}) {
+  const urls: string[] = [];
+  let opened = Promise.withResolvers<string>();
+  const test = await testAgent({
+    consent: (origin) =>
+      new WindowConsent({
+        origin,
+        language: "bn",
+        heartbeat: 20,
+        openWindow: (url) => {
+          urls.push(url);
+          opened.resolve(url);
+          return Promise.resolve();
+        },
+        ...options,
+      }),
+  });
+  return {
+    test,
+    urls,
+    async page(): Promise<Page> {
+      const [origin, ticket] = (await opened.promise).split("/consent#");
+      opened = Promise.withResolvers();
+      assert.match(ticket, /^[A-Za-z0-9_-]{43}$/);
+      return new Page(origin, ticket);
+    },
+    [Symbol.asyncDispose]: () => test[Symbol.asyncDispose](),
+  };
+}
+
+const sign = (client: TestClient) => {
+  const signed = client.call("sign.data", TEXT);
+  signed.catch(() => {}); // looked at later
+  return signed;
+};
+
+Deno.test("approved: the page gets the view, types the PIN, and is told the end", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect();
+  const signed = sign(client);
+  const page = await asking.page();
+  const { ended } = await page.open();
+  const view = await page.view();
+  assert.equal(view.language, "bn");
+  assert.equal(view.request.asker.origin, "https://portal.example");
+  assert.ok(new Date(view.deadline) > new Date());
+  const wrong = await page.approve("1111");
+  assert.ok(!wrong.body.ok && wrong.body.code === "pin_incorrect" && wrong.body.again);
+  assert.equal((await page.approve("2222")).body.ok, false);
+  assert.ok(!(await page.approve("3333")).body.ok, "the last try is not made without confirmation");
+  assert.equal(asking.test.provider.triesLeft, 1);
+  assert.deepEqual((await page.approve(PIN, { finalTry: true } as never)).body, { ok: true });
+  assert.equal(await ended, null);
+  assert.ok((await signed).signature);
+  for (const path of ["/consent/view", "/consent/alive"]) {
+    const late = await page.ask(path);
+    assert.equal(late.status, 404, "the ticket is spent");
+    await late.body?.cancel();
+  }
+});
+
+Deno.test("declined, and closed, are the person's no", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect();
+  const first = sign(client);
+  const page = await asking.page();
+  const { ended } = await page.open();
+  await page.answer({ decision: "decline" });
+  assert.equal(await ended, "user_cancelled");
+  await assert.rejects(first, { code: "user_cancelled" });
+
+  const second = sign(client);
+  const closing = await asking.page();
+  await closing.open();
+  closing.close();
+  await assert.rejects(second, { code: "user_cancelled" });
+  assert.deepEqual(asking.test.provider.story, []);
+});
+
+Deno.test("nobody answers: consent_timeout; the page is told, if there is one", async () => {
+  await using asking = await windowAgent({ timeout: 300 });
+  const client = await asking.test.connect();
+  const signed = sign(client);
+  const { ended } = await (await asking.page()).open();
+  await assert.rejects(signed, { code: "consent_timeout" });
+  assert.equal(await ended, "consent_timeout");
+  await assert.rejects(sign(client), { code: "consent_timeout" });
+});
+
+Deno.test("the asking page gives up: its window is told", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect();
+  const signed = sign(client);
+  const { lastId } = client;
+  const { ended } = await (await asking.page()).open();
+  client.notify("$/cancelRequest", { id: lastId });
+  await assert.rejects(signed, { code: "request_cancelled" });
+  assert.equal(await ended, "request_cancelled");
+});
+
+Deno.test("no browser: consent_unavailable", async () => {
+  await using asking = await windowAgent({
+    openWindow: () => Promise.reject(new DsignError("consent_unavailable")),
+  });
+  await assert.rejects(sign(await asking.test.connect()), { code: "consent_unavailable" });
+});
+
+Deno.test("a ticket opens one window, and only its own request", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect();
+  const signed = sign(client);
+  const page = await asking.page();
+  assert.equal((await page.open()).status, 200);
+  assert.equal((await page.open()).status, 409);
+  const { origin, ticket } = page;
+  for (const other of ["", "A".repeat(43), ticket.slice(1), ticket + "A", ticket.toLowerCase()]) {
+    const response = await new Page(origin, other).ask("/consent/view");
+    assert.equal(response.status, 404);
+    await response.body?.cancel();
+  }
+  for (const authorization of ["", ticket, `Basic ${ticket}`, `bearer ${ticket}`]) {
+    const response = await fetch(`${origin}/consent/view`, { headers: { authorization } });
+    assert.equal(response.status, 404, authorization);
+    await response.body?.cancel();
+  }
+  const foreign = await page.ask("/consent/view", { headers: { origin: "https://evil.example" } });
+  assert.equal(foreign.status, 403);
+  await foreign.body?.cancel();
+  await page.answer({ decision: "decline" });
+  await assert.rejects(signed);
+});
+
+Deno.test("what is no answer is refused, and the request goes on", async () => {
+  await using asking = await windowAgent();
+  const signed = sign(await asking.test.connect());
+  const page = await asking.page();
+  await page.open();
+  for (
+    const reply of [
+      "",
+      "{",
+      "null",
+      "[]",
+      { decision: "maybe" },
+      { decision: "decline", pin: "1" },
+      { decision: "approve", pin: 7 },
+      { decision: "approve", pin: "1".repeat(256) },
+      { decision: "approve", extra: true },
+      "x".repeat(5000),
+    ]
+  ) assert.equal((await page.answer(reply)).status, 400, JSON.stringify(reply));
+  const form = await page.ask("/consent/answer", {
+    method: "POST",
+    headers: { "content-type": "text/plain", origin: page.origin },
+    body: '{"decision":"decline"}',
+  });
+  assert.equal(form.status, 400);
+  await form.body?.cancel();
+  await page.approve(PIN);
+  assert.ok((await signed).signature);
+});
+
+Deno.test("one window at a time, in turn between sites", async () => {
+  await using asking = await windowAgent();
+  const { test } = asking;
+  const greedy = await test.connect();
+  const order: string[] = [];
+  const all = [1, 2, 3].map(() => sign(greedy).then(() => order.push("greedy")));
+  const first = await asking.page();
+  await first.open();
+  const modest = await test.connect("https://modest.example");
+  const granted = modest.call("origin.request", { scopes: ["sign"] })
+    .then(() => order.push("modest"));
+  await modest.call("agent.info", {});
+  assert.equal(asking.urls.length, 1);
+  await first.approve(PIN);
+  for (let i = 0; i < 3; i++) {
+    const page = await asking.page();
+    await page.open();
+    const { request } = await page.view();
+    if (request.kind === "sign") await page.approve(PIN);
+    else await page.answer({ decision: "approve" });
+  }
+  await Promise.all([...all, granted]);
+  assert.ok(order.indexOf("modest") < 3, order.join());
+});
+
+Deno.test("grant and choose", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect("https://new.example");
+  const granted = client.call("origin.request", { scopes: ["certificates"], purpose: "See" });
+  let page = await asking.page();
+  const view = await page.view();
+  assert.equal(view.request.kind, "grant");
+  assert.equal(view.request.asker.purpose, "See");
+  await page.answer({ decision: "approve" });
+  assert.deepEqual((await granted).scopes, ["certificates"]);
+  const chosen = client.call("certificate.choose", {});
+  page = await asking.page();
+  const { request } = await page.view();
+  if (request.kind !== "choose") throw new Error(request.kind);
+  const { id } = request.choices[1].certificate;
+  await page.answer({ decision: "approve", certificate: id });
+  assert.equal((await chosen).id, id);
+});

@@ -3,7 +3,6 @@
  * out, and with the signature the whole is completed, so that the key may live anywhere.
  */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { Tag } from "./asn1.ts";
 import {
   bitString,
@@ -21,6 +20,7 @@ import {
   tlv,
   unsignedInteger,
 } from "./der.ts";
+import { digest } from "./digest.ts";
 import { encodeCertId, ocspIds } from "./ocsp.ts";
 import { readPublicKey } from "./public_key.ts";
 import { encodeSignatureAlgorithm } from "./signature_algorithm.ts";
@@ -160,7 +160,7 @@ export function certificatePolicies(...policies: readonly string[]): Uint8Array 
 
 /** SHA-1 of the key's bits (RFC 5280 §4.2.1.2 (1)): an identifier, not a protection. */
 export function keyIdentifier(spki: Uint8Array): Uint8Array {
-  return createHash("sha1").update(readPublicKey(spki).bytes).digest();
+  return digest("SHA-1", readPublicKey(spki).bytes);
 }
 
 /** subjectKeyIdentifier of a SubjectPublicKeyInfo. */

@@ -70,7 +70,7 @@ export interface Crl {
    * Looks a certificate up by its issuer and the content octets of its serial number. The first
    * call reads the whole list.
    *
-   * @throws {FormatError} `crl_malformed`; `algorithm_unsupported` if an entry has a critical
+   * @throws {FormatError} `crl_malformed`; `extension_unsupported` if an entry has a critical
    *   extension that is not understood, so that the list must not be used (§5.3)
    */
   find(issuer: Name, serialNumber: Uint8Array): RevokedEntry | undefined;
@@ -110,7 +110,7 @@ function reading<T>(read: () => T): T {
  * Reads a CRL; its entries are read when first looked into.
  *
  * @param der a CertificateList in DER; it is kept, not copied
- * @throws {FormatError} `crl_malformed`; `limit_exceeded` beyond 64 MiB; `algorithm_unsupported` for
+ * @throws {FormatError} `crl_malformed`; `limit_exceeded` beyond 64 MiB; `extension_unsupported` for
  *   a critical extension that is not understood, with which it must not be used (§5.2)
  */
 export function readCrl(der: Uint8Array): Crl {
@@ -182,7 +182,7 @@ function refuseUnknownCritical(
   for (const [id, { critical }] of extensions) {
     if (critical && !known.has(id)) {
       throw new FormatError(
-        "algorithm_unsupported",
+        "extension_unsupported",
         `The revocation list has a critical extension (${id}) that is not understood.`,
       );
     }

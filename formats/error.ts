@@ -29,6 +29,8 @@ export type FormatErrorCode =
   | "space_too_small"
   /** An algorithm, or its parameters, that this product does not sign with or cannot check. */
   | "algorithm_unsupported"
+  /** A critical extension that is not understood; what has it must not be used. */
+  | "extension_unsupported"
   /** The named signer, attribute, revision or certificate is not there. */
   | "not_found"
   /** The signature does not fit the key, the content or the document it is to be added to. */

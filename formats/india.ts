@@ -3,7 +3,7 @@
  * Certificates). Only what the certificate states is reported: whether a signature is valid in law
  * is for a court, and whether the certificate is genuine is for path validation.
  */
-import { createHash } from "node:crypto";
+import { digest } from "./digest.ts";
 import type { Certificate } from "./x509.ts";
 
 const CCA = "2.16.356.100.2";
@@ -81,5 +81,5 @@ export function panMatches(certificate: Certificate, pan: string): boolean | und
   const expected = panHash(certificate);
   if (expected === undefined) return undefined;
   const normal = pan.trim().toUpperCase();
-  return createHash("sha256").update(normal).digest("hex") === expected;
+  return digest("SHA-256", new TextEncoder().encode(normal)).toHex() === expected;
 }

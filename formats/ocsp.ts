@@ -1,5 +1,4 @@
 /** The Online Certificate Status Protocol (RFC 6960): requests, answers, and what they prove. */
-import { createHash } from "node:crypto";
 import {
   type Asn1Node,
   Fields,
@@ -12,24 +11,16 @@ import {
   Tag,
 } from "./asn1.ts";
 import { explicit, nullValue, octetString, oid, sequence, tlv } from "./der.ts";
+import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
 import { type Name, readName } from "./name.ts";
-import { unknownCriticalExtension } from "./path_validate.ts";
 import { readHash } from "./signature_algorithm.ts";
 import type { HashName } from "./signer.ts";
-import {
-  isCurrent,
-  type Issuer,
-  isTrustedlySigned,
-  type RevocationContext,
-  type RevocationStatus,
-} from "./revocation.ts";
-import { type Certificate, readCertificate, sameBytes } from "./x509.ts";
+import { type Certificate, readCertificate } from "./x509.ts";
 import {
   type CrlReason,
   crlReasonName,
   type Extension,
-  keyPurposes,
   readExtensions,
 } from "./x509_extensions.ts";
 
@@ -99,11 +90,10 @@ export function encodeOcspRequest(
 
 /** CertID (§4.1.1) with SHA-1, which every responder knows; it protects nothing. */
 export function encodeCertId(certificate: Certificate, issuer: Certificate): Uint8Array {
-  const sha1 = (bytes: Uint8Array) => createHash("sha1").update(bytes).digest();
   return sequence(
     sequence(oid("1.3.14.3.2.26"), nullValue()),
-    octetString(sha1(issuer.subject.der)),
-    octetString(sha1(issuer.publicKey.bytes)),
+    octetString(digest("SHA-1", issuer.subject.der)),
+    octetString(digest("SHA-1", issuer.publicKey.bytes)),
     tlv(Tag.INTEGER, certificate.serialNumber),
   );
 }
@@ -120,7 +110,7 @@ const responseStatuses: Readonly<Record<number, string>> = {
  * Reads an OCSPResponse (§4.2.1).
  *
  * @throws {FormatError} `ocsp_malformed`, also for an answer that is only an error;
- *   `algorithm_unsupported` for a critical extension that is not understood
+ *   `extension_unsupported` for a critical extension that is not understood
  */
 export function readOcspResponse(der: Uint8Array): OcspResponse {
   if (der.length > MAX_RESPONSE_BYTES) {
@@ -202,7 +192,7 @@ function readOptional(node: Asn1Node | undefined, known: readonly string[]) {
   for (const [id, { critical }] of extensions) {
     if (critical && !known.includes(id)) {
       throw new FormatError(
-        "algorithm_unsupported",
+        "extension_unsupported",
         `The OCSP answer has a critical extension (${id}) that is not understood.`,
       );
     }
@@ -244,104 +234,4 @@ function readStatus(node: Asn1Node): Pick<OcspAnswer, "status" | "revokedAt" | "
   fields.end();
   const reason = reasonField && crlReasonName(readInteger(only(reasonField, "A reason")));
   return { status: "revoked", revokedAt, reason: reason ?? "unspecified" };
-}
-
-/** An answer without nextUpdate is current for this long (§2.4: newer ones are always there). */
-const DEFAULT_LIFETIME = 24 * 3600 * 1000;
-
-/**
- * Determines the status of a certificate from OCSP answers. Answers that are not about it, not
- * current, or not from its issuer's responder count for nothing.
- */
-export function ocspStatus(
-  certificate: Certificate,
-  issuer: Issuer,
-  responses: readonly OcspResponse[],
-  context: RevocationContext,
-): RevocationStatus {
-  let message = "is not covered by any OCSP answer at hand";
-  for (const response of responses) {
-    const answer = response.answers.find((each) => isAbout(each, certificate, issuer));
-    if (!answer) continue;
-    if (!isFresh(answer, certificate, context)) {
-      message = "is covered by an OCSP answer that is out of date";
-    } else if (!isAuthorized(response, issuer, context)) {
-      message = "is covered by an OCSP answer whose signature is not trusted";
-    } else if (answer.status === "unknown") {
-      message = "is not known to its issuer's OCSP service";
-    } else {
-      const evidence = [response.der];
-      const { revokedAt, reason = "unspecified", thisUpdate } = answer;
-      if (answer.status === "revoked" && revokedAt! <= context.at) {
-        return { status: "revoked", source: "ocsp", evidence, revokedAt: revokedAt!, reason };
-      }
-      return { status: "good", source: "ocsp", evidence, thisUpdate };
-    }
-  }
-  return { status: "unknown", message };
-}
-
-function isAbout(answer: OcspAnswer, certificate: Certificate, issuer: Issuer): boolean {
-  if (!sameBytes(answer.serialNumber, certificate.serialNumber)) return false;
-  const digest = (bytes: Uint8Array) =>
-    createHash(answer.hash.replace("-", "").toLowerCase()).update(bytes).digest();
-  return sameBytes(answer.issuerNameHash, digest(issuer.certificate.subject.der)) &&
-    sameBytes(answer.issuerKeyHash, digest(issuer.key.bytes));
-}
-
-function isFresh(
-  { thisUpdate, nextUpdate, archiveCutoff }: OcspAnswer,
-  certificate: Certificate,
-  context: RevocationContext,
-): boolean {
-  const until = nextUpdate ?? new Date(thisUpdate.getTime() + DEFAULT_LIFETIME);
-  if (!isCurrent({ thisUpdate, nextUpdate: until }, context)) return false;
-  // Services may forget certificates that have expired (§4.4.4).
-  const { notAfter } = certificate;
-  return thisUpdate <= notAfter || (archiveCutoff !== undefined && archiveCutoff <= notAfter);
-}
-
-/** §4.2.2.2: the issuer itself, or a responder to which the same issuer key has delegated. */
-function isAuthorized(
-  response: OcspResponse,
-  issuer: Issuer,
-  context: RevocationContext,
-): boolean {
-  const { responder } = response;
-  if (
-    isResponder(responder, issuer.certificate) &&
-    isTrustedlySigned(response, issuer.key, context)
-  ) return true;
-  const known = "name" in responder ? context.candidates(responder.name.key) : [];
-  for (const candidate of [...response.certificates, ...known]) {
-    if (
-      isResponder(responder, candidate) && isDelegated(candidate, issuer, response, context) &&
-      isTrustedlySigned(response, candidate.publicKey, context)
-    ) return true;
-  }
-  return false;
-}
-
-function isResponder(responder: OcspResponse["responder"], certificate: Certificate): boolean {
-  if ("name" in responder) return certificate.subject.equals(responder.name);
-  const hash = createHash("sha1").update(certificate.publicKey.bytes).digest();
-  return sameBytes(responder.keyHash, hash);
-}
-
-function isDelegated(
-  candidate: Certificate,
-  issuer: Issuer,
-  { producedAt }: OcspResponse,
-  context: RevocationContext,
-): boolean {
-  if (!candidate.issuer.equals(issuer.certificate.subject)) return false;
-  if (!candidate.extKeyUsage?.includes(keyPurposes.ocspSigning)) return false;
-  if (candidate.keyUsage && !candidate.keyUsage.has("digitalSignature")) return false;
-  if (unknownCriticalExtension(candidate)) return false;
-  if (producedAt < candidate.notBefore || producedAt > candidate.notAfter) return false;
-  if (!isTrustedlySigned(candidate, issuer.key, context)) return false;
-  // §4.2.2.2.1: noCheck, or a way to check, or neither, which leaves it to us.
-  const checkable = candidate.distributionPoints || candidate.ocspUrls.length > 0;
-  return candidate.extensions.has(ocspIds.noCheck) || !checkable ||
-    context.isUnrevoked(candidate, issuer);
 }

@@ -5,18 +5,16 @@
  */
 import type { Crl } from "./crl.ts";
 import { crlStatus } from "./crl_status.ts";
-import { type OcspResponse, ocspStatus } from "./ocsp.ts";
+import type { OcspResponse } from "./ocsp.ts";
+import { ocspStatus } from "./ocsp_status.ts";
 import { candidatePaths, CertificatePool } from "./path_build.ts";
 import {
-  outsideValidity,
   type PathFailure,
   pathFailure,
   type PathFailureCode,
-  type PathInputs,
   type SubIndication,
-  validatePath,
-  type ValidPath,
-} from "./path_validate.ts";
+} from "./path_failure.ts";
+import { outsideValidity, type PathInputs, validatePath, type ValidPath } from "./path_validate.ts";
 import type { PublicKey } from "./public_key.ts";
 import type { Issuer, RevocationContext, RevocationStatus } from "./revocation.ts";
 import { type Certificate, sameBytes } from "./x509.ts";

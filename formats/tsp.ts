@@ -126,7 +126,7 @@ export interface TimestampInfo {
 /**
  * Reads a TSTInfo.
  *
- * @throws {FormatError} `timestamp_malformed`, `algorithm_unsupported`
+ * @throws {FormatError} `timestamp_malformed`, `algorithm_unsupported`, `extension_unsupported`
  */
 export function readTimestampInfo(der: Uint8Array): TimestampInfo {
   return reading(() => {
@@ -167,7 +167,7 @@ function refuseCritical({ children }: Asn1Node): void {
     const id = readOid(fields.take(Tag.OID));
     if (fields.maybe(Tag.BOOLEAN)?.content[0]) {
       throw new FormatError(
-        "algorithm_unsupported",
+        "extension_unsupported",
         `The timestamp has a critical extension (${id}) that is not understood.`,
       );
     }

@@ -3,8 +3,8 @@
  * over them. Fields that decide about trust are read strictly; those that only help (key
  * identifiers, addresses of OCSP and CRL services) count as absent when they are malformed.
  */
-import { createHash } from "node:crypto";
 import { Fields, only, readAsn1, readBitString, readInteger, readTime, Tag } from "./asn1.ts";
+import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
 import type { GeneralName } from "./general_name.ts";
 import { type Name, readName } from "./name.ts";
@@ -145,7 +145,7 @@ function readFields(der: Uint8Array): Certificate {
     ...readTrustExtensions(extensions),
     ...readHelpfulExtensions(extensions),
     get fingerprint() {
-      const value = createHash("sha256").update(der).digest("hex");
+      const value = digest("SHA-256", der).toHex();
       Object.defineProperty(this, "fingerprint", { value, enumerable: true });
       return value;
     },

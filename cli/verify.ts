@@ -9,7 +9,8 @@ import {
 import { FormatError } from "../formats/error.ts";
 import { indiaFacts, type SignatureKind } from "../formats/india.ts";
 import { candidatePaths, CertificatePool } from "../formats/path_build.ts";
-import { type PathFailure, validatePath } from "../formats/path_validate.ts";
+import type { PathFailure } from "../formats/path_failure.ts";
+import { validatePath } from "../formats/path_validate.ts";
 import type { HashName } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509.ts";
 import { readCertificates } from "../signers/certificates.ts";

@@ -71,7 +71,7 @@ async function main(args: string[]): Promise<number> {
   await step("build of the pages", ["run", "-A", "tasks/build.ts"]);
   await step("format", ["fmt", "--check"]);
   await step("lint", ["lint"]);
-  await step("types", ["check"]);
+  await step("types", ["check", "--frozen"]);
 
   const start = performance.now();
   const { success, output } = await deno(["test", "-A", "--no-check", ...args]);

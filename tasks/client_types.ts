@@ -1,0 +1,110 @@
+/**
+ * `client.d.ts`: the SDK's declarations as one file that needs no other. What the compiler writes refers to the types of
+ * protocol/, which are made of schemas; here they are written out from the OpenRPC document.
+ */
+import { ERRORS } from "../protocol/errors.ts";
+import { openrpc } from "../protocol/openrpc.ts";
+
+/** The part of JSON Schema that the contract uses. */
+interface Schema {
+  $ref?: string;
+  const?: unknown;
+  enum?: unknown[];
+  anyOf?: Schema[];
+  type?: string;
+  items?: Schema;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  description?: string;
+}
+
+interface Method {
+  name: string;
+  summary: string;
+  params: { name: string; required: boolean; schema: Schema }[];
+  result: { schema: Schema };
+}
+
+const comment = (text: string | undefined) =>
+  text ? `/** ${text.replaceAll("*/", "* /")} */\n` : "";
+
+function typeOf(schema: Schema): string {
+  // The one recursive type is that of any JSON value.
+  if (schema.$ref) return "Json";
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
+  if (schema.anyOf) return schema.anyOf.map(typeOf).join(" | ");
+  switch (schema.type) {
+    case "array":
+      return `(${typeOf(schema.items!)})[]`;
+    case "object":
+      return schema.properties
+        ? object(
+          Object.entries(schema.properties).map(([name, schema]) => ({ name, schema })),
+          schema.required ?? [],
+        )
+        : "Record<string, unknown>";
+    case "integer":
+      return "number";
+    case "string":
+    case "number":
+    case "boolean":
+    case "null":
+      return schema.type;
+  }
+  throw new Error(`no TypeScript type is known for ${JSON.stringify(schema)}`);
+}
+
+function object(members: { name: string; schema: Schema }[], required: string[]): string {
+  if (members.length === 0) return "Record<string, never>";
+  const lines = members.map(({ name, schema }) =>
+    `${comment(schema.description)}${name}${required.includes(name) ? "" : "?"}: ${typeOf(schema)};`
+  );
+  return `{\n${lines.join("\n")}\n}`;
+}
+
+/** The types that the SDK takes from protocol/. */
+function contract(): string {
+  const document = openrpc("") as {
+    methods: Method[];
+    "x-notifications": { name: string; params: Schema }[];
+  };
+  const methods = document.methods.map(({ name, summary, params, result }) =>
+    `${comment(summary)}"${name}": {
+       params: ${object(params, params.filter((each) => each.required).map((each) => each.name))};
+       result: ${typeOf(result.schema)};
+     };`
+  );
+  const notifications = document["x-notifications"].map(({ name, params }) =>
+    `"${name}": ${typeOf(params)};`
+  );
+  return `
+export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+/** Every method of the contract. */
+export interface Methods {
+  ${methods.join("\n")}
+}
+export type MethodName = keyof Methods;
+export type Params<M extends MethodName> = Methods[M]["params"];
+export type Result<M extends MethodName> = Methods[M]["result"];
+interface Notifications {
+  ${notifications.join("\n")}
+}
+type NotificationParams<N extends keyof Notifications> = Notifications[N];
+export type Scope = Params<"origin.request">["scopes"][number];
+export type Status = Omit<Result<"agent.info">, "platform">;
+export type ErrorCode = ${Object.keys(ERRORS).map((code) => JSON.stringify(code)).join(" | ")};
+/** How many PIN tries the token says are left. \`unknown\` is to be treated as dangerous. */
+export type TriesLeft = "many" | "low" | "final" | "none" | "unknown";
+`;
+}
+
+/** Puts the contract's types into the declarations that the compiler made of web/client.ts. */
+export function withContract(declarations: string): string {
+  const imports = /^import type .* from "\.\.\/protocol\/\w+\.ts";\n/gm;
+  const exports = /^export type \{.*\};\n/m;
+  if (!imports.test(declarations) || !exports.test(declarations)) {
+    throw new Error("the declarations of web/client.ts are not of the shape that is known");
+  }
+  return declarations.replace(imports, "").replace(exports, contract().trimStart());
+}

@@ -12,7 +12,7 @@ import { FormatError } from "../formats/error.ts";
 import type { Signer } from "../formats/signer.ts";
 import { readCertificate } from "../formats/x509.ts";
 import { algorithmFor, chainOf, find, readCertificates } from "./certificates.ts";
-import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_file.ts";
+import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_read.ts";
 import {
   type KeyInfo,
   type Listing,

@@ -4,7 +4,7 @@ import { verifySignature } from "../formats/signature.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
 import { Pkcs12Provider } from "./pkcs12.ts";
-import { writePkcs12 } from "./pkcs12_file.ts";
+import { writePkcs12 } from "./pkcs12_write.ts";
 import type { AskPin } from "./provider.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);

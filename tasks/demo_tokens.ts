@@ -7,7 +7,7 @@ import { hostCommand } from "../cli/host_command.ts";
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
-import { writePkcs12 } from "../signers/pkcs12_file.ts";
+import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import type { Provider } from "../signers/provider.ts";
 import { findLibrary, missing } from "./setup.ts";
 

@@ -1,7 +1,7 @@
 /** The real command against SoftHSM and key files; OpenSSL judges the results. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { writePkcs12 } from "../signers/pkcs12_file.ts";
+import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { PIN, type TestToken } from "./fakes/pkcs11_tokens.ts";
 import { dsign, dsignAtTerminal, environment, startDsign, type Step } from "./fixtures/cli.ts";
 import { officerTokens } from "./fixtures/officers.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { publicCertificates, readPkcs12, writePkcs12 } from "./pkcs12_file.ts";
+import { publicCertificates, readPkcs12 } from "./pkcs12_read.ts";
+import { writePkcs12 } from "./pkcs12_write.ts";
 import { SignerError } from "./provider.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);

@@ -1,0 +1,107 @@
+/** What reading and writing PKCS #12 (RFC 7292) share: identifiers, and the key derivation of its own. */
+import { createHash } from "node:crypto";
+import { concat } from "../formats/der.ts";
+import { FormatError } from "../formats/error.ts";
+
+/** Object identifiers. */
+export const Id = {
+  data: "1.2.840.113549.1.7.1",
+  encryptedData: "1.2.840.113549.1.7.6",
+  keyBag: "1.2.840.113549.1.12.10.1.1",
+  shroudedKeyBag: "1.2.840.113549.1.12.10.1.2",
+  certBag: "1.2.840.113549.1.12.10.1.3",
+  safeContentsBag: "1.2.840.113549.1.12.10.1.6",
+  x509Certificate: "1.2.840.113549.1.9.22.1",
+  friendlyName: "1.2.840.113549.1.9.20",
+  localKeyId: "1.2.840.113549.1.9.21",
+  pbeWithSha1And3Des: "1.2.840.113549.1.12.1.3",
+  pbes2: "1.2.840.113549.1.5.13",
+  pbkdf2: "1.2.840.113549.1.5.12",
+  hmacWithSha256: "1.2.840.113549.2.9",
+  sha256: "2.16.840.1.101.3.4.2.1",
+  aes256Cbc: "2.16.840.1.101.3.4.1.42",
+  sha1: "1.3.14.3.2.26",
+} as const;
+
+/** Hashes of the derivation and the MAC: name, output and block length in bytes (RFC 7292 §B.2: u and v). */
+export const HASHES: Readonly<Record<string, { name: string; output: number; block: number }>> = {
+  [Id.sha1]: { name: "sha1", output: 20, block: 64 },
+  [Id.sha256]: { name: "sha256", output: 32, block: 64 },
+  "2.16.840.1.101.3.4.2.2": { name: "sha384", output: 48, block: 128 },
+  "2.16.840.1.101.3.4.2.3": { name: "sha512", output: 64, block: 128 },
+};
+
+/** More iterations than this (about 1 s) are an attack, not a protection. */
+const MAX_ITERATIONS = 1_000_000;
+
+/**
+ * The key derivation of RFC 7292 §B.2.
+ *
+ * @param id 1: key, 2: IV, 3: MAC key
+ * @param length bytes wanted
+ */
+export async function pkcs12Kdf(
+  id: 1 | 2 | 3,
+  hash: { name: string; output: number; block: number },
+  password: Uint8Array,
+  salt: Uint8Array,
+  iterations: number,
+  length: number,
+): Promise<Uint8Array> {
+  if (iterations < 1 || iterations > MAX_ITERATIONS) {
+    throw new FormatError("limit_exceeded", "The number of iterations is out of range.");
+  }
+  const { block } = hash;
+  const fill = (bytes: Uint8Array) => {
+    const filled = new Uint8Array(Math.ceil(bytes.length / block) * block);
+    for (let i = 0; i < filled.length; i++) filled[i] = bytes[i % bytes.length];
+    return filled;
+  };
+  const diversifier = new Uint8Array(block).fill(id);
+  const wide = bmpString(password);
+  const [filledSalt, filledPassword] = [fill(salt), fill(wide)];
+  const input = concat(filledSalt, filledPassword);
+  wide.fill(0);
+  filledPassword.fill(0);
+  const out = new Uint8Array(Math.ceil(length / hash.output) * hash.output);
+  for (let at = 0; at < out.length; at += hash.output) {
+    let a = createHash(hash.name).update(diversifier).update(input).digest();
+    for (let i = 1; i < iterations; i++) {
+      a = createHash(hash.name).update(a).digest();
+      // A hostile count must not keep the program from everything else.
+      if (i % 20_000 === 0) await new Promise((resolve) => setTimeout(resolve));
+    }
+    out.set(a, at);
+    const b = fill(a).subarray(0, block);
+    for (let start = 0; start < input.length; start += block) {
+      let carry = 1; // I_j = (I_j + B + 1) mod 2^v
+      for (let i = block - 1; i >= 0; i--) {
+        carry += input[start + i] + b[i];
+        input[start + i] = carry;
+        carry >>= 8;
+      }
+    }
+  }
+  input.fill(0);
+  return out.slice(0, length);
+}
+
+/** UTF-8 to UTF-16BE with two zero bytes behind it (RFC 7292 §B.1), without a string in between. */
+function bmpString(utf8: Uint8Array): Uint8Array {
+  const wide = new Uint8Array(2 * utf8.length + 2);
+  let end = 0;
+  for (let i = 0; i < utf8.length;) {
+    const first = utf8[i++];
+    const more = first < 0xc0 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+    let point = more === 0 ? first : first & (0x3f >> more);
+    for (let n = 0; n < more; n++) point = (point << 6) | (utf8[i++] & 0x3f);
+    const units = point < 0x10000
+      ? [point]
+      : [0xd800 | ((point - 0x10000) >> 10), 0xdc00 | ((point - 0x10000) & 0x3ff)];
+    for (const unit of units) {
+      wide[end++] = unit >> 8;
+      wide[end++] = unit & 0xff;
+    }
+  }
+  return wide.subarray(0, end + 2);
+}

@@ -57,12 +57,14 @@ export type TrustResult =
     readonly revocation?: RevocationStatus & { status: "revoked" };
   };
 
+/** Steps of the search for paths of one certificate. */
+const MAX_STEPS = 2000;
 /** Paths that are tried for one certificate. */
 const MAX_PATHS = 32;
 /** Paths for one question, those of signers of revocation information included. */
 const MAX_PATHS_IN_ALL = 200;
 /** Signatures of CRLs and OCSP answers that are checked for one question. */
-const MAX_REVOCATION_CHECKS = 1000;
+const MAX_REVOCATION_CHECKS = 300;
 
 /**
  * Decides whether a certificate is trusted at a time.
@@ -124,17 +126,21 @@ class Validation {
     anchors: CertificatePool,
     inputs: PathInputs,
   ): Generator<TrustResult> {
+    const budget = { steps: MAX_STEPS };
     let paths = 0;
-    for (const path of candidatePaths(end, anchors, this.#intermediates, inputs.at)) {
+    for (const path of candidatePaths(end, anchors, this.#intermediates, inputs.at, budget)) {
       if (++paths > MAX_PATHS || --this.#pathsLeft < 0) {
-        const message = "has too many possible paths to a trusted authority";
-        yield { trusted: false, failure: pathFailure("limit_exceeded", end, message) };
-        return;
+        budget.steps = -1;
+        break;
       }
       const valid = validatePath(path.anchor, path.certificates, inputs);
       yield "code" in valid
         ? { trusted: false, failure: this.#judgeTime(valid, path.certificates, path.anchor) }
         : this.#checkRevocation(valid);
+    }
+    if (budget.steps < 0) {
+      const message = "has too many possible paths to a trusted authority";
+      yield { trusted: false, failure: pathFailure("limit_exceeded", end, message) };
     }
   }
 

@@ -4,9 +4,6 @@ import { sameBytes } from "./x509.ts";
 
 /** Certificates of the longest path, anchor not counted. */
 const MAX_DEPTH = 12;
-/** Steps of the search; loops and cross-certificates can make endless many paths. */
-const MAX_STEPS = 2000;
-
 export interface CandidatePath {
   readonly anchor: Certificate;
   /** From the one that the anchor issued down to the end certificate. */
@@ -37,27 +34,29 @@ export class CertificatePool {
 /**
  * Yields candidate paths, likely ones first, without checking them: names chain, nothing more is
  * known. No certificate, nor another of the same subject and key, occurs twice in a path.
- * Ends silently after a bounded number of steps.
+ *
+ * @param budget steps that the search may take; below zero when it ended early, since
+ *   cross-certificates can make more paths than anyone can look at
  */
 export function* candidatePaths(
   end: Certificate,
   anchors: CertificatePool,
   intermediates: CertificatePool,
   at: Date,
+  budget: { steps: number },
 ): Generator<CandidatePath> {
-  let steps = 0;
   yield* extend([end]);
 
   function* extend(path: readonly Certificate[]): Generator<CandidatePath> {
     const [top] = path;
     const issuerKey = top.issuer.key;
     for (const anchor of byLikelihood(top, anchors.withSubject(issuerKey), at)) {
-      if (++steps > MAX_STEPS) return;
+      if (--budget.steps < 0) return;
       yield { anchor, certificates: path };
     }
     if (path.length === MAX_DEPTH) return;
     for (const issuer of byLikelihood(top, intermediates.withSubject(issuerKey), at)) {
-      if (++steps > MAX_STEPS) return;
+      if (--budget.steps < 0) return;
       if (path.some((each) => sameEntity(each, issuer))) continue;
       yield* extend([issuer, ...path]);
     }

@@ -290,8 +290,32 @@ Deno.test("loops and namesakes end in bounded time", () => {
     existingKey: key,
     extensions: [],
   });
-  const result = judge(nobody.certificate, namesakes);
-  assert.ok(!result.trusted);
+  assert.ok(!judge(nobody.certificate, namesakes).trusted);
+});
+
+Deno.test("hostile certificates and lists in hundreds end in a typed refusal", () => {
+  // Ten namesakes that all certify each other and the anchor's namesake, with lists by all of them.
+  const keys = Array.from({ length: 10 }, () => makeKey("p-256"));
+  const namesake = (existingKey: typeof key, issuer?: Party) =>
+    issue({
+      subject: [["O", "Tests"], ["CN", "Root"]],
+      issuer,
+      notBefore: days(-1),
+      notAfter: days(1),
+      existingKey,
+      extensions: caExtensions,
+    });
+  const alone = keys.map((each) => namesake(each));
+  const mesh = alone.flatMap((issuer) => keys.map((each) => namesake(each, issuer)));
+  const lists = Array.from({ length: 100 }, (_, number) => {
+    return readCrl(makeCrl(alone[number % alone.length], [], { now, number }));
+  });
+  const hostile = { revocation: "require", crls: lists } as const;
+  assert.equal(
+    outcome(person(alone[0]).certificate, mesh, hostile),
+    "limit_exceeded CERTIFICATE_CHAIN_GENERAL_FAILURE",
+  );
+  assert.equal(outcome(person(root).certificate, mesh, hostile), "revocation_unknown TRY_LATER");
 });
 
 const revocation = "require";

@@ -12,9 +12,9 @@ import { type DemoTokens, makeTokens } from "./demo_tokens.ts";
 import { connectAs } from "./page.ts";
 import { ensure } from "./setup.ts";
 
-const ROUNDS = 7;
+const ROUNDS = 21;
 /** Signatures of each kind in each round. */
-const COUNT = 1000;
+const COUNT = 400;
 /** Requests of a page that does not wait for answers. */
 const IN_FLIGHT = 64;
 /** The first start of each form fills caches, so it is an outlier of the median. */

@@ -107,7 +107,6 @@ export interface ConnectOptions {
  *   `request_cancelled`
  */
 export async function connect({ signal, ports = PORTS }: ConnectOptions = {}): Promise<Client> {
-  if (await loopbackPermission() === "denied") throw failed("permission_denied");
   for (const port of ports) {
     const status = await probe(port, signal);
     if (signal?.aborted) throw cancelled();
@@ -123,8 +122,10 @@ export async function connect({ signal, ports = PORTS }: ConnectOptions = {}): P
     return new Client(socket, status);
   }
   // Nothing answered. The browser does not tell a page why, but it leaves traces.
-  if (await loopbackPermission() === "denied") throw failed("permission_denied");
-  throw failed(browserForbidsLoopback() ? "blocked_by_browser" : "not_installed");
+  if (browserForbidsLoopback()) throw failed("blocked_by_browser");
+  throw failed(
+    await loopbackPermission() === "denied" ? "permission_denied" : "not_installed",
+  );
 }
 
 /** What the browser was told about loopback access; null where it has no such permission. */

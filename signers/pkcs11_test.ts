@@ -160,7 +160,7 @@ Deno.test(
       hash: "SHA-256",
       askPin: (wanted) => {
         asked.push(wanted);
-        return pin(wanted === "login" ? PIN : "1234")(wanted);
+        return pin(PIN)(wanted);
       },
     });
     const input = { message: new Uint8Array(3) };

@@ -8,9 +8,7 @@ import {
 } from "../formats/cms_verify.ts";
 import { FormatError } from "../formats/error.ts";
 import { indiaFacts, type SignatureKind } from "../formats/india.ts";
-import { candidatePaths, CertificatePool } from "../formats/path_build.ts";
-import type { PathFailure } from "../formats/path_failure.ts";
-import { validatePath } from "../formats/path_validate.ts";
+import { validateCertificate } from "../formats/path.ts";
 import type { HashName } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509.ts";
 import { readCertificates } from "../signers/certificates.ts";
@@ -152,13 +150,12 @@ function judge(
   };
 }
 
-/** Looks for one valid path (RFC 5280 §6.1) now; what failed on the most promising one where there is none. */
+/** Why no trusted root stands behind the certificate now; null where one does. */
 function findTrust(
   certificate: Certificate,
-  anchors: Certificate[],
+  anchors: readonly Certificate[],
   others: readonly Uint8Array[],
 ): { code: string; message: string } | null {
-  const at = new Date();
   const intermediates = others.flatMap((der) => {
     try {
       return [readCertificate(der)];
@@ -167,24 +164,14 @@ function findTrust(
       throw error;
     }
   });
-  let first: PathFailure | undefined;
-  const pool = new CertificatePool(anchors);
-  for (
-    const { anchor, certificates } of candidatePaths(
-      certificate,
-      pool,
-      new CertificatePool(intermediates),
-      at,
-    )
-  ) {
-    const result = validatePath(anchor, certificates, { at });
-    if (!("code" in result)) return null;
-    first ??= result;
-  }
-  return first ?? {
-    code: "no_issuer",
-    message: "No chain of certificates leads from the signer to a trusted root.",
-  };
+  const at = new Date();
+  const result = validateCertificate(certificate, {
+    anchors,
+    intermediates,
+    at,
+    revocation: "none",
+  });
+  return result.trusted ? null : { code: result.failure.code, message: result.failure.message };
 }
 
 async function loadAnchors(paths: string[]): Promise<Certificate[]> {

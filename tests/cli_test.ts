@@ -84,6 +84,13 @@ Deno.test(
     assert.ok(Math.abs(Date.parse(signature.claimedTime) - Date.now()) < 300_000);
     const trusting = await dsign([...args, "--trust", path("root.pem")], env);
     assert.equal(JSON.parse(trusting.stdout).signatures[0].issuer, "trusted");
+    await Deno.writeTextFile(
+      path("stranger.pem"),
+      pem(makePki({ officers: [] }).root.certificate.der),
+    );
+    const distrusting = await dsign([...args, "--trust", path("stranger.pem")], env);
+    assert.equal(distrusting.code, 1);
+    assert.equal(JSON.parse(distrusting.stdout).signatures[0].issuer, "not_trusted");
     const spoken = await dsign(["verify", `${file}.p7s`], env);
     assert.equal(spoken.code, 0);
     assert.match(spoken.stdout, /VALID[\s\S]*Anita[\s\S]*was not checked/);

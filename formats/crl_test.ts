@@ -176,14 +176,14 @@ Deno.test("a list from after the certificate expired proves nothing", () => {
   assert.equal(judge(extension(extensionIds.expiredCertsOnCRL, kept)), "good");
 });
 
-Deno.test("a list of 100,000 entries is searched, damaged lists are refused", () => {
-  const revoked = Array.from({ length: 100_000 }, (_, index) => ({
+Deno.test("a list of 20,000 entries is searched, damaged lists are refused", () => {
+  const revoked = Array.from({ length: 20_000 }, (_, index) => ({
     serialNumber: Uint8Array.of(1, index >> 16, index >> 8, index),
     revokedAt: now,
     reason: "superseded" as const,
   }));
   const list = readCrl(makeCrl(ca, revoked, { now }));
-  const found = list.find(ca.certificate.subject, Uint8Array.of(1, 1, 0x86, 0x9f));
+  const found = list.find(ca.certificate.subject, Uint8Array.of(1, 0, 0x4e, 0x1f));
   assert.deepEqual(found, { revokedAt: now, reason: "superseded" });
   assert.equal(list.find(ca.certificate.subject, Uint8Array.of(1, 2, 0, 0)), undefined);
 

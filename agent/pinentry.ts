@@ -116,6 +116,9 @@ export class PinentryConsent implements Consent {
       if (ttyName) await pinentry.call("OPTION", `ttyname=${ttyName}`);
       if (ttyType) await pinentry.call("OPTION", `ttytype=${ttyType}`);
       await pinentry.call("SETTITLE", "D-Sign");
+      await pinentry.call("SETCANCEL", "Decline");
+      // Its own limit is a minute.
+      await pinentry.call("SETTIMEOUT", String(Math.ceil(timeout / 1000)));
       return await conversation(pinentry);
     } catch (error) {
       if (timedOut) throw new DsignError("consent_timeout");

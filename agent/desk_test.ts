@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { DsignError } from "../protocol/errors.ts";
+import { Desk } from "./desk.ts";
+
+const { signal } = new AbortController();
+
+Deno.test("the desk serves askers in turn, and those who gave up not at all", async () => {
+  const desk = new Desk();
+  const order: string[] = [];
+  const cancel = new AbortController();
+  const leaveFirst = await desk.enter("a", signal);
+  const visit = async (asker: string, name: string, until = signal) => {
+    const leave = await desk.enter(asker, until);
+    order.push(name);
+    leave();
+    leave(); // no second effect
+  };
+  const visits = [
+    visit("a", "a1"),
+    visit("a", "a2"),
+    visit("a", "a3"),
+    visit("b", "b1"),
+    visit("c", "c1", cancel.signal).catch((error) => order.push(error.code)),
+    visit("b", "b2"),
+  ];
+  cancel.abort();
+  leaveFirst();
+  await Promise.all(visits);
+  assert.deepEqual(order, ["request_cancelled", "a1", "b1", "a2", "b2", "a3"]);
+  (await desk.enter("a", signal))();
+});
+
+Deno.test("who was told no is sent away with all that waits; others stay", async () => {
+  const desk = new Desk();
+  const leave = await desk.enter("a", signal);
+  const waiting = [desk.enter("a", signal), desk.enter("a", signal)];
+  const other = desk.enter("b", signal);
+  desk.dismiss("a", new DsignError("user_cancelled"));
+  for (const each of waiting) await assert.rejects(each, { code: "user_cancelled" });
+  leave();
+  (await other)();
+});
+
+Deno.test("the queue is bounded", async () => {
+  const desk = new Desk();
+  await desk.enter("a", signal);
+  const cancel = new AbortController();
+  const waiting = Array.from({ length: 1024 }, () => desk.enter("a", cancel.signal));
+  const refused = Promise.all(waiting.map((each) => assert.rejects(each)));
+  await assert.rejects(desk.enter("b", signal), { code: "busy" });
+  cancel.abort();
+  await refused;
+});

@@ -1,0 +1,25 @@
+/** Asks at its terminal, as the agent would, and writes what came of it to the file named first. */
+import type { Consent, SignAnswer } from "../../agent/consent.ts";
+import { TerminalConsent } from "../../agent/terminal.ts";
+import type { Unlocked } from "../../protocol/consent.ts";
+import { chooseRequest, grantRequest, signRequest, tryPin } from "./consent_requests.ts";
+
+const [result, kind, timeout] = Deno.args;
+const consent: Consent = new TerminalConsent(Deno.stdin, Deno.stderr, Number(timeout ?? 60_000));
+const { signal } = new AbortController();
+const pins: string[] = [];
+const unlock = (answer: SignAnswer): Promise<Unlocked> => tryPin(answer, pins);
+
+let outcome: unknown;
+try {
+  if (kind === "grant") await consent.grant(grantRequest(), signal);
+  else if (kind === "choose") outcome = await consent.choose(chooseRequest(), signal);
+  else await consent.sign(signRequest(), unlock, signal);
+  outcome ??= "approved";
+} catch (error) {
+  outcome = (error as { code: string }).code;
+}
+console.log("over");
+await Deno.writeTextFile(`${result}.part`, JSON.stringify({ outcome, pins }));
+await Deno.rename(`${result}.part`, result);
+Deno.exit();

@@ -29,7 +29,9 @@ import type {
   CertificateObject,
   KeyInfo,
   KeySelector,
+  KeySpec,
   ModuleInfo,
+  PublicPart,
   Request,
   SignRequest,
   TokenInfo,
@@ -38,7 +40,16 @@ import type { Answer, ChildOptions } from "./process.ts";
 
 export { Pkcs11Error, Pkcs11Key, Pkcs11Session };
 export type { CallOptions, Timeouts };
-export type { CertificateObject, KeyInfo, KeySelector, ModuleInfo, SignRequest, TokenInfo };
+export type {
+  CertificateObject,
+  KeyInfo,
+  KeySelector,
+  KeySpec,
+  ModuleInfo,
+  PublicPart,
+  SignRequest,
+  TokenInfo,
+};
 export { PKCS11_ERROR_CODES, type Pkcs11ErrorCode, type TriesLeft } from "./error.ts";
 export type { Hash, Scheme } from "./mechanism.ts";
 export { formatUri, matchesObject, matchesToken, parseUri, type Pkcs11Uri } from "./uri.ts";

@@ -4,7 +4,9 @@ import {
   type CertificateObject,
   type KeyInfo,
   type KeySelector,
+  type KeySpec,
   MAX_MESSAGE,
+  type PublicPart,
   type Request,
   type SignRequest,
 } from "./messages.ts";
@@ -96,6 +98,30 @@ export class Pkcs11Session {
       }),
     );
     return new Pkcs11Key(found[0].info, found, this.#timeouts);
+  }
+
+  /**
+   * Makes a key pair in the least busy child. Without an `id` in `spec` it lives until
+   * {@link Pkcs11Key.destroy} or the end of this session; with one it stays on the token, where
+   * {@link key} finds it in every child.
+   *
+   * @throws {Pkcs11Error} `mechanism_unsupported`, `user_not_logged_in`, `driver_*`
+   */
+  async generate(
+    spec: KeySpec,
+    { signal }: CallOptions = {},
+  ): Promise<{ key: Pkcs11Key; publicPart: PublicPart }> {
+    const share = this.#live().reduce((a, b) => b.child.load < a.child.load ? b : a);
+    const { value } = await share.child.request(
+      { op: "generate", session: share.session, spec },
+      { timeoutMs: this.#timeouts.requestMs, signal, incarnation: share.incarnation },
+    );
+    const { key, info, publicPart } = value as {
+      key: number;
+      info: KeyInfo;
+      publicPart: PublicPart;
+    };
+    return { key: new Pkcs11Key(info, [{ share, key }], this.#timeouts), publicPart };
   }
 
   /**
@@ -223,6 +249,22 @@ export class Pkcs11Key {
     } finally {
       pin?.fill(0);
     }
+  }
+
+  /**
+   * Destroys a key that {@link Pkcs11Session.generate} made without an `id`. It is gone too when
+   * the driver's process is.
+   *
+   * @throws {Pkcs11Error} `driver_*`
+   */
+  async destroy(): Promise<void> {
+    const [{ share, key }] = this.#places;
+    const { child, session, incarnation } = share;
+    if (!isLive(share)) return;
+    await child.request({ op: "destroy", session, key }, {
+      timeoutMs: this.#timeouts.requestMs,
+      incarnation,
+    });
   }
 
   #leastBusy(): { share: Share; key: number } {

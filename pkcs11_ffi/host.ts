@@ -45,8 +45,9 @@ export function runHost(): void {
 class Host {
   readonly #module: Module;
   readonly #marker: Uint8Array;
-  readonly #sessions = new Map<number, { session: Session; keys: PrivateKey[] }>();
+  readonly #sessions = new Map<number, OpenSession>();
   #nextSession = 1;
+  #nextKey = 1;
   #replies: Uint8Array[] = [];
   #gatheringSince = 0;
 
@@ -123,7 +124,7 @@ class Host {
       }
       case "open": {
         const session = this.#module.openSession(request.token);
-        this.#sessions.set(this.#nextSession, { session, keys: [] });
+        this.#sessions.set(this.#nextSession, { session, keys: new Map() });
         return { value: this.#nextSession++ };
       }
       case "login":
@@ -133,14 +134,29 @@ class Host {
         const { session, keys } = this.#session(request.session);
         const certificate = request.certificate ? blob : undefined;
         const key = session.key({ id: request.id, certificate });
-        return { value: { key: keys.push(key) - 1, info: key.info } };
+        keys.set(this.#nextKey, key);
+        return { value: { key: this.#nextKey++, info: key.info } };
+      }
+      case "generate": {
+        const { session, keys } = this.#session(request.session);
+        const { key, publicPart } = session.generate(request.spec);
+        keys.set(this.#nextKey, key);
+        return { value: { key: this.#nextKey++, info: key.info, publicPart } };
+      }
+      case "destroy": {
+        const { session, keys } = this.#session(request.session);
+        const key = openKey(keys, request.key);
+        keys.delete(request.key);
+        session.destroy(key);
+        return {};
       }
       case "sign": {
         const { session, keys } = this.#session(request.session);
         const { pinLength = 0, scheme, hash, input } = request;
         const pin = request.pinPad ? null : pinLength > 0 ? blob.subarray(0, pinLength) : undefined;
         const data = blob.subarray(pinLength);
-        return { blob: session.sign(keys[request.key], { scheme, hash, input, data }, pin) };
+        const key = openKey(keys, request.key);
+        return { blob: session.sign(key, { scheme, hash, input, data }, pin) };
       }
       case "logout":
         this.#session(request.session).session.logout();
@@ -154,11 +170,22 @@ class Host {
     }
   }
 
-  #session(id: number): { session: Session; keys: PrivateKey[] } {
+  #session(id: number): OpenSession {
     const entry = this.#sessions.get(id);
     if (!entry) throw new Pkcs11Error("user_not_logged_in", { reason: "the session is closed" });
     return entry;
   }
+}
+
+interface OpenSession {
+  session: Session;
+  keys: Map<number, PrivateKey>;
+}
+
+function openKey(keys: OpenSession["keys"], id: number): PrivateKey {
+  const key = keys.get(id);
+  if (!key) throw new Pkcs11Error("key_not_found", { reason: "the key was destroyed" });
+  return key;
 }
 
 function write(bytes: Uint8Array): void {

@@ -66,6 +66,21 @@ export interface KeyInfo {
   alwaysAuthenticate: boolean;
 }
 
+/** What key pair to make. */
+export interface KeySpec {
+  type: "rsa" | "ec";
+  /** Modulus (2048, 3072, 4096) or curve size (256, 384) in bits. */
+  bits: number;
+  /** With it the key is an object of the token with this CKA_ID (hex); else it ends with the session. */
+  id?: string;
+}
+
+/** The public half of a key pair; numbers are big-endian, hex. */
+export type PublicPart =
+  | { type: "rsa"; modulus: string; exponent: string }
+  /** Uncompressed point (SEC 1 §2.3.3). */
+  | { type: "ec"; point: string };
+
 /** What to sign and how. */
 export interface SignRequest {
   scheme: Scheme;
@@ -93,6 +108,8 @@ export type Request =
   | { op: "open"; token: string }
   | { op: "login"; session: number; pin: boolean }
   | { op: "key"; session: number; id?: string; certificate: boolean }
+  | { op: "generate"; session: number; spec: KeySpec }
+  | { op: "destroy"; session: number; key: number }
   | {
     op: "sign";
     session: number;

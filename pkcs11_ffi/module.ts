@@ -9,6 +9,7 @@ import {
   decodeTokenInfo,
   encodeAttribute,
   encodeInitArgs,
+  encodeMechanism,
   readUlong,
   structSizes,
   unavailable,
@@ -234,10 +235,10 @@ export class Module {
     return new Set(list.map(Number));
   }
 
-  /** C_OpenSession; gives the handle. */
-  open(slot: bigint): bigint {
+  /** C_OpenSession; gives the handle. Read-only, unless objects of the token are to be made. */
+  open(slot: bigint, readWrite = false): bigint {
     const handle = new Uint8Array(NATIVE.ulong);
-    const flags = BigInt(C.CKF_SERIAL_SESSION);
+    const flags = BigInt(C.CKF_SERIAL_SESSION | (readWrite ? C.CKF_RW_SESSION : 0));
     check("C_OpenSession", this.#raw.C_OpenSession(slot, flags, null, null, handle));
     return readUlong(NATIVE, handle);
   }
@@ -346,6 +347,59 @@ export class Module {
     return signature;
   }
 
+  /**
+   * C_GenerateKeyPair; gives the two handles.
+   *
+   * @param mechanism one without parameters
+   * @param publicKey,privateKey attributes and their values: a number is a CK_ULONG, a boolean a CK_BBOOL
+   */
+  generateKeyPair(
+    session: bigint,
+    mechanism: number,
+    publicKey: Attributes,
+    privateKey: Attributes,
+  ): { publicKey: bigint; privateKey: bigint } {
+    let at = VALUE_AT;
+    const template = (attributes: Attributes) => {
+      const encoded = attributes.map(([type, value]) => {
+        const bytes = attributeValue(value);
+        this.#arena.bytes.set(bytes, at);
+        at += bytes.length;
+        return encodeAttribute(
+          NATIVE,
+          type,
+          this.#arena.address(at - bytes.length),
+          bytes.length,
+        );
+      });
+      const size = encoded[0].length;
+      const all = new Uint8Array(encoded.length * size);
+      encoded.forEach((each, i) => all.set(each, i * size));
+      return all;
+    };
+    const handles = [new Uint8Array(NATIVE.ulong), new Uint8Array(NATIVE.ulong)];
+    const rv = this.#raw.C_GenerateKeyPair(
+      session,
+      encodeMechanism(NATIVE, mechanism, 0n, 0),
+      template(publicKey),
+      BigInt(publicKey.length),
+      template(privateKey),
+      BigInt(privateKey.length),
+      handles[0],
+      handles[1],
+    );
+    check("C_GenerateKeyPair", rv);
+    return {
+      publicKey: readUlong(NATIVE, handles[0]),
+      privateKey: readUlong(NATIVE, handles[1]),
+    };
+  }
+
+  /** C_DestroyObject. */
+  destroy(session: bigint, object: bigint): void {
+    check("C_DestroyObject", this.#raw.C_DestroyObject(session, object));
+  }
+
   /** A CK_ATTRIBUTE in the arena. */
   #template(type: number, value: bigint, length: number): Uint8Array<ArrayBuffer> {
     const encoded = encodeAttribute(NATIVE, type, value, length);
@@ -380,6 +434,20 @@ export class Module {
     }
     throw nonsense(name, "the list never stops growing");
   }
+}
+
+/** A template: attribute types with their values. */
+export type Attributes = readonly (readonly [
+  type: number,
+  value: number | boolean | Uint8Array,
+])[];
+
+function attributeValue(value: number | boolean | Uint8Array): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === "boolean") return Uint8Array.of(value ? 1 : 0);
+  const bytes = new Uint8Array(NATIVE.ulong);
+  writeUlong(NATIVE, bytes, 0, BigInt(value));
+  return bytes;
 }
 
 /** A CK_MECHANISM that waits for the address of its parameter. */

@@ -3,6 +3,7 @@
  * give what C takes and gives; nothing is judged here except that the library is one of PKCS#11.
  */
 import { type Abi, functionOffset, LLP64_PACKED, LP64, readUlong } from "./abi.ts";
+import { CKR } from "./constants.ts";
 import { Pkcs11Error } from "./error.ts";
 
 /** Layout of this system. */
@@ -22,13 +23,22 @@ const FUNCTIONS = {
   C_CloseSession: [13, [ULONG]],
   C_Login: [18, [ULONG, ULONG, "buffer", ULONG]],
   C_Logout: [19, [ULONG]],
+  C_DestroyObject: [22, [ULONG, ULONG]],
   C_GetAttributeValue: [24, [ULONG, ULONG, "buffer", ULONG]],
   C_FindObjectsInit: [26, [ULONG, "buffer", ULONG]],
   C_FindObjects: [27, [ULONG, "buffer", ULONG, "buffer"]],
   C_FindObjectsFinal: [28, [ULONG]],
   C_SignInit: [42, [ULONG, "buffer", ULONG]],
   C_Sign: [43, [ULONG, "buffer", ULONG, "buffer", "buffer"]],
+  C_GenerateKeyPair: [59, [
+    ...[ULONG, "buffer"] as const,
+    ...["buffer", ULONG, "buffer", ULONG] as const,
+    ...["buffer", "buffer"] as const,
+  ]],
 } as const;
+
+/** Drivers of tokens that only sign may leave these out. */
+const OPTIONAL: ReadonlySet<string> = new Set(["C_DestroyObject", "C_GenerateKeyPair"]);
 
 /** A function that the safe layer may call. */
 export type FunctionName = keyof typeof FUNCTIONS;
@@ -61,7 +71,13 @@ export function openLibrary(path: string): RawModule {
     const [index, parameters] = FUNCTIONS[name];
     const address = list.getBigUint64(functionOffset(NATIVE, index));
     const pointer = Deno.UnsafePointer.create(address);
-    if (!pointer) throw new Pkcs11Error("driver_not_pkcs11", { reason: `${name} is NULL` });
+    if (!pointer) {
+      if (!OPTIONAL.has(name)) {
+        throw new Pkcs11Error("driver_not_pkcs11", { reason: `${name} is NULL` });
+      }
+      raw[name] = () => CKR.CKR_FUNCTION_NOT_SUPPORTED;
+      continue;
+    }
     const definition = { parameters, result: ULONG } as Deno.ForeignFunction;
     const fn = new Deno.UnsafeFnPointer(
       pointer as Deno.PointerObject<typeof definition>,

@@ -15,7 +15,9 @@ import {
   type CertificateObject,
   type KeyInfo,
   type KeySelector,
+  type KeySpec,
   MAX_MESSAGE,
+  type PublicPart,
   type SignRequest,
 } from "./messages.ts";
 import type { EncodedMechanism, Module, SlotToken } from "./module.ts";
@@ -28,6 +30,9 @@ const CURVES = new Map([
   ["06052b81040022", 384],
   ["06052b81040023", 521],
 ]);
+
+/** Those in which keys are made, by size: DER of the OID. */
+const NEW_CURVES: Record<number, string> = { 256: "06082a8648ce3d030107", 384: "06052b81040022" };
 
 /** A private key of a session. */
 export interface PrivateKey {
@@ -140,6 +145,95 @@ export class Session {
     const usable = found.find((key) => key.canSign);
     if (!usable) throw new Pkcs11Error("key_not_usable");
     return usable;
+  }
+
+  /**
+   * Makes a key pair of which the private half never leaves the token. Without an `id` it is an
+   * object of this session and ends with it; of the public half nothing stays on the token then.
+   *
+   * @throws {Pkcs11Error} `user_not_logged_in`, `mechanism_unsupported`, `driver_*`
+   */
+  generate({ type, bits, id }: KeySpec): { key: PrivateKey; publicPart: PublicPart } {
+    if (this.#token.info.loginRequired && !this.#loggedIn) {
+      throw new Pkcs11Error("user_not_logged_in");
+    }
+    const curve = NEW_CURVES[bits];
+    if (type === "ec" && !curve) throw new Pkcs11Error("mechanism_unsupported");
+    const onToken = id !== undefined;
+    const named = onToken ? [[C.CKA_ID, Uint8Array.fromHex(id)] as const] : [];
+    const specific = type === "ec" ? [[C.CKA_EC_PARAMS, Uint8Array.fromHex(curve)] as const] : [
+      [C.CKA_MODULUS_BITS, bits] as const,
+      [C.CKA_PUBLIC_EXPONENT, Uint8Array.of(1, 0, 1)] as const,
+    ];
+    // Objects of a session live as long as the session that made them: so that is this one.
+    const handle = onToken ? this.#module.open(this.#token.slot, true) : this.#handle;
+    try {
+      const made = this.#module.generateKeyPair(
+        handle,
+        type === "ec" ? C.CKM_EC_KEY_PAIR_GEN : C.CKM_RSA_PKCS_KEY_PAIR_GEN,
+        [[C.CKA_TOKEN, onToken], [C.CKA_VERIFY, true], ...named, ...specific],
+        [
+          [C.CKA_TOKEN, onToken],
+          [C.CKA_PRIVATE, true],
+          [C.CKA_SENSITIVE, true],
+          [C.CKA_EXTRACTABLE, false],
+          [C.CKA_SIGN, true],
+          ...named,
+        ],
+      );
+      const publicPart = this.#readPublic(handle, made.publicKey, type);
+      if (!onToken) this.#module.destroy(handle, made.publicKey);
+      const key: PrivateKey = {
+        info: {
+          uri: this.#uri({ id: id ?? "", label: "" }, "private"),
+          id: id ?? "",
+          label: "",
+          type,
+          bits,
+          alwaysAuthenticate: false,
+        },
+        handle: made.privateKey,
+        canSign: true,
+        signatureLength: Math.ceil(bits / 8) * (type === "ec" ? 2 : 1),
+      };
+      return { key, publicPart };
+    } finally {
+      if (onToken) this.#module.close(handle);
+    }
+  }
+
+  #readPublic(session: bigint, object: bigint, type: "rsa" | "ec"): PublicPart {
+    const read = (attribute: number) => {
+      const value = this.#module.attribute(session, object, attribute);
+      if (!value?.length) {
+        throw new Pkcs11Error("driver_nonsense", {
+          functionName: "C_GenerateKeyPair",
+          reason: "the public key cannot be read",
+        });
+      }
+      return value;
+    };
+    if (type === "rsa") {
+      return {
+        type,
+        modulus: read(C.CKA_MODULUS).toHex(),
+        exponent: read(C.CKA_PUBLIC_EXPONENT).toHex(),
+      };
+    }
+    const point = read(C.CKA_EC_POINT);
+    // PKCS#11 v2.40 §2.3.3: a DER OCTET STRING around the point; some drivers leave it out.
+    const wrapped = point[0] === 4 && point[1] === point.length - 2;
+    return { type, point: (wrapped ? point.subarray(2) : point).toHex() };
+  }
+
+  /**
+   * Destroys a key that {@link generate} made for this session.
+   *
+   * @throws {Pkcs11Error} `driver_*`
+   */
+  destroy(key: PrivateKey): void {
+    this.#prepared.delete(key);
+    this.#module.destroy(this.#handle, key.handle);
   }
 
   /**

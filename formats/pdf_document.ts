@@ -2,7 +2,7 @@ import { FormatError } from "./error.ts";
 import { isSignatureDict, PdfCrypt } from "./pdf_crypt.ts";
 import { decodeStream } from "./pdf_filter.ts";
 import { PdfLexer } from "./pdf_lexer.ts";
-import { scanObjects } from "./pdf_repair.ts";
+import { misplaced, type Scan, scanObjects, unlessMalformed } from "./pdf_repair.ts";
 import type { Source } from "./pdf_source.ts";
 import {
   PdfArray,
@@ -94,21 +94,48 @@ export class PdfDocument {
     return this.#crypt;
   }
 
-  /** Forgets the cross-reference of the file and scans for its objects instead. */
+  /**
+   * Checks that every object is where the cross-reference says, and mends it if not. Reading
+   * finds that out as it goes; whoever adds a revision wants to know before.
+   */
+  verify(): void {
+    if (!this.#recovered && misplaced(this.#window, this.#xref.entries).size > 0) this.recover();
+  }
+
+  /**
+   * Scans the file for its objects. What the cross-reference places rightly is left as it is:
+   * readers see that, and a scan alone would bring back what older revisions replaced.
+   */
   recover(): void {
     if (this.#recovered) return;
     this.#recovered = true;
     // It may have been in the middle of one that the cross-reference misplaced.
     this.#opening.clear();
+    const known: Xref | undefined = this.#xref;
     const scan = scanObjects(this.#window);
+    this.#use(scan);
+    this.#unpack(scan);
+    if (!known) return;
+    const entries = new Map(scan.entries);
+    const wrong = misplaced(this.#window, known.entries);
+    for (const [num, entry] of known.entries) {
+      if (wrong.has(num)) continue;
+      if (entry === null) entries.delete(num);
+      else if ("offset" in entry || !wrong.has(entry.container)) entries.set(num, entry);
+    }
+    this.#use({ ...known, entries, start: -1 });
+    if (!this.#hasCatalog()) this.#use(scan);
+  }
+
+  /** Adds what stands in object streams to a scan; what stands later in the file counts. */
+  #unpack(scan: Scan): void {
     const places = new Map<number, number>();
     for (const [num, entry] of scan.entries) {
       if (entry && "offset" in entry) places.set(num, entry.offset);
     }
-    this.#use(scan);
     for (const { num, offset } of scan.containers) {
       if (places.get(num) !== offset) continue;
-      const container = this.#tryContainer(num);
+      const container = unlessMalformed(() => this.#container(num));
       container?.index.forEach(([inner], index) => {
         if ((places.get(inner) ?? -1) >= offset) return;
         places.set(inner, offset);
@@ -118,13 +145,8 @@ export class PdfDocument {
     this.#objects.clear();
   }
 
-  #tryContainer(num: number): Container | undefined {
-    try {
-      return this.#container(num);
-    } catch (error) {
-      if (error instanceof FormatError && error.code === "pdf_malformed") return undefined;
-      throw error;
-    }
+  #hasCatalog(): boolean {
+    return unlessMalformed(() => this.catalog()) !== undefined;
   }
 
   #use(xref: Xref): void {
@@ -292,7 +314,7 @@ export class PdfDocument {
       throw new FormatError("pdf_malformed", "The PDF is damaged: a stream is missing.");
     }
     const start = object.offset + stream.dataStart;
-    const length = this.number(stream.dict, "Length");
+    const length = unlessMalformed(() => this.number(stream.dict, "Length"));
     if (length !== undefined && Number.isInteger(length) && length >= 0) {
       const end = start + length;
       if (

@@ -98,6 +98,23 @@ Deno.test("document: a wrong offset anywhere leads to a scan", () => {
   assert.equal(document.recovered, true);
 });
 
+Deno.test("document: a scan does not bring back what the cross-reference leaves out", () => {
+  const replaced = objects[1].replace("en-IN", "xx-XX");
+  const text = fromLatin1(classicPdf(objects));
+  // A second catalog that no cross-reference knows, and one entry that points nowhere.
+  const at = text.indexOf("xref\n");
+  const hidden = `1 0 obj\n${replaced}\nendobj\n`;
+  const moved = text.slice(0, at) + hidden + text.slice(at)
+    .replace(/startxref\n(\d+)/, (_, start) => `startxref\n${Number(start) + hidden.length}`)
+    .replace(/(8 1\n)\d{10}/, "$10000000031");
+  const document = open(latin1(moved));
+  document.verify();
+  assert.equal(document.recovered, true);
+  assert.equal(textOf(document.get(document.catalog().value, "Lang") as PdfString), "en-IN");
+  const entry = document.xref.entries.get(8);
+  assert.ok(entry && "offset" in entry && moved.startsWith("8 0 obj", entry.offset));
+});
+
 Deno.test("document: an object that is not there is null, and so is one of another generation", () => {
   const document = open(classicPdf(objects));
   assert.equal(document.resolve(new PdfRef(999, 0)), null);

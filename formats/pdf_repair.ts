@@ -1,10 +1,11 @@
 import { FormatError } from "./error.ts";
-import { isRegular, isSpace, PdfLexer } from "./pdf_lexer.ts";
+import { isRegular, isSpace, PdfLexer, WINDOW_EXHAUSTED } from "./pdf_lexer.ts";
 import { latin1, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./pdf_value.ts";
 import type { PdfWindow } from "./pdf_window.ts";
-import type { Xref, XrefMap } from "./pdf_xref.ts";
+import type { PlainEntry, Xref, XrefMap } from "./pdf_xref.ts";
 
 const CHUNK = 1 << 20;
+const HEADER_CHUNK = 1 << 14;
 /** Longest `num gen obj` that is recognised, white space included. */
 const MAX_HEADER = 40;
 
@@ -32,13 +33,13 @@ export function scanObjects(window: PdfWindow): Scan {
     at = found.end;
     if (found.trailer) {
       // The newest is the last; a linearized file says the same in both of its trailers.
-      const bytes = attempt(() =>
+      const bytes = unlessMalformed(() =>
         window.parse(found.end, (lexer) => rootedBytes(lexer, lexer.value()))
       );
       trailer = bytes ?? trailer;
       continue;
     }
-    const object = attempt(() =>
+    const object = unlessMalformed(() =>
       window.parse(found.offset, (lexer) => {
         const ref = lexer.objectHeader();
         if (!ref) return undefined;
@@ -73,13 +74,42 @@ export function scanObjects(window: PdfWindow): Scan {
 }
 
 /** Unreadable pieces are what a repair passes over; a limit still ends it. */
-function attempt<T>(parse: () => T): T | undefined {
+export function unlessMalformed<T>(parse: () => T): T | undefined {
   try {
     return parse();
   } catch (error) {
     if (error instanceof FormatError && error.code === "pdf_malformed") return undefined;
     throw error;
   }
+}
+
+/** The numbers of those objects that are not where a cross-reference says. */
+export function misplaced(window: PdfWindow, entries: XrefMap): Set<number> {
+  const { source } = window;
+  const out = new Set<number>();
+  const plain: [num: number, entry: PlainEntry][] = [];
+  for (const [num, entry] of entries) {
+    if (entry && "offset" in entry) plain.push([num, entry]);
+  }
+  plain.sort((a, b) => a[1].offset - b[1].offset);
+  let base = 0;
+  let lexer = new PdfLexer(new Uint8Array(), 0, false);
+  for (const [num, { offset, gen }] of plain) {
+    if (offset + 2 * MAX_HEADER > base + lexer.data.length) {
+      base = Math.min(offset, source.size);
+      const last = base + HEADER_CHUNK >= source.size;
+      lexer = new PdfLexer(source.read(base, HEADER_CHUNK), 0, last);
+    }
+    lexer.pos = Math.min(offset - base, lexer.data.length);
+    let header: PdfRef | undefined;
+    try {
+      header = lexer.objectHeader();
+    } catch (error) {
+      if (error !== WINDOW_EXHAUSTED) throw error;
+    }
+    if (header?.num !== num || header.gen !== gen) out.add(num);
+  }
+  return out;
 }
 
 /** The bytes of a dictionary that names a catalog, as trailers do. */
@@ -99,7 +129,7 @@ function afterData(window: PdfWindow, start: number, dict: PdfDict): number {
   if (typeof length !== "number" || !(length > 0) || start + length > window.source.size) {
     return start;
   }
-  const ends = attempt(() =>
+  const ends = unlessMalformed(() =>
     window.parse(start + length, (lexer) => lexer.keyword("endstream"), 32)
   );
   return ends ? start + length : start;

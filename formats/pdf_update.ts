@@ -322,6 +322,7 @@ export function withDocument<T>(
   build: (document: PdfDocument) => T,
 ): T {
   const document = PdfDocument.open(source, password);
+  document.verify();
   const before = document.recovered;
   try {
     const result = build(document);

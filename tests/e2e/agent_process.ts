@@ -7,7 +7,7 @@ export interface AgentProcess {
   port: number;
   /** The address of the next window that the agent opens, in order. */
   window(): Promise<string>;
-  /** Ends it as Ctrl-C does. */
+  /** Ends it as Ctrl-C does; a second time, nothing happens. */
   stop(): Promise<void>;
 }
 
@@ -51,11 +51,14 @@ export async function startAgentProcess(
   }).spawn();
   const port = await portOf(child);
   const addresses = addressesOf(opened);
+  let stopped = false;
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
     window: async () => (await addresses.next()).value!,
     stop: async () => {
+      if (stopped) return;
+      stopped = true;
       opened.close();
       child.kill("SIGINT");
       await child.status;

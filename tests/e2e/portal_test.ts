@@ -10,6 +10,7 @@ import { pem } from "../../tasks/demo_tokens.ts";
 import { LANGUAGES } from "../../web/i18n/words.ts";
 import { BILL } from "../../web/portal/bill.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
+import { writePkcs12 } from "../../signers/pkcs12_write.ts";
 import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir, openssl } from "../fixtures/openssl.ts";
 import { makePki } from "../fixtures/pki.ts";
@@ -19,6 +20,8 @@ import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./bro
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = LANGUAGES.en.words;
 const [ANITA, BIKRAM, CHARULATA] = ["Anita Das", "Bikram Sen", "Charulata Roy"];
+/** She comes later, with a key file. */
+const DEVIKA = "Devika Pal";
 
 /** The portal's own server: another port, so another origin than the agent's. */
 function servePortal(): Deno.HttpServer<Deno.NetAddr> {
@@ -64,17 +67,20 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           { name: ANITA, key: "rsa-2048" },
           { name: BIKRAM, key: "rsa-2048" },
           { name: CHARULATA, key: "p-256" },
+          { name: DEVIKA, key: "p-256" },
         ],
       });
       const anchors = join(dir, "root.pem");
       await Deno.writeTextFile(anchors, pem("CERTIFICATE", root.certificate.der));
       const softhsm = join(dir, "softhsm");
       const home = join(dir, "home");
-      for (const each of [softhsm, home]) await Deno.mkdir(each);
-      const { modulePath, env } = await officerTokens(softhsm, officers);
+      const keyFiles = join(dir, "keys");
+      for (const each of [softhsm, home, keyFiles]) await Deno.mkdir(each);
+      const { modulePath, env } = await officerTokens(softhsm, officers.slice(0, 3));
       const agent = await startAgentProcess(home, {
         modules: [{ name: "SoftHSM", path: modulePath }],
         searchModules: false,
+        pkcs12: [keyFiles],
         language: "en",
       }, env);
       const context = await browser.newContext({ viewport: { width: 760, height: 860 } });
@@ -123,6 +129,26 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await page.getByRole("heading", { name: words.console_title }).waitFor();
             assert.deepEqual(await axeFindings(page), []);
           }
+          await page.close();
+        });
+
+        await t.step("a token that is inserted appears in the console by itself", async () => {
+          const page = await context.newPage();
+          await page.goto(agent.origin);
+          await page.getByText(ANITA, { exact: true }).first().waitFor();
+          assert.equal(await page.getByText(DEVIKA).count(), 0);
+          const { certificate, pkcs8, chain } = officers[3]!;
+          const file = await writePkcs12({
+            key: pkcs8,
+            certificates: [certificate.der, ...chain],
+            password: new TextEncoder().encode(PIN),
+            friendlyName: DEVIKA,
+          });
+          await Deno.writeFile(join(dir, "devika.p12"), file);
+          await Deno.rename(join(dir, "devika.p12"), join(keyFiles, "devika.p12"));
+          await page.getByText(DEVIKA, { exact: true }).first().waitFor();
+          await Deno.remove(join(keyFiles, "devika.p12"));
+          await page.getByText(DEVIKA).first().waitFor({ state: "detached" });
           await page.close();
         });
 
@@ -222,6 +248,14 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await closed(page);
         });
         assert.deepEqual(errors, []);
+
+        await t.step("the console says when D-Sign stops", async () => {
+          const page = await context.newPage();
+          await page.goto(agent.origin);
+          await page.getByText("is running").waitFor();
+          await agent.stop();
+          await page.getByText(en.console_stopped).waitFor();
+        });
       } finally {
         await context.close();
         await agent.stop();

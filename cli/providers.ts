@@ -29,7 +29,7 @@ export async function openProviders(
   const { modules, problems } = await findModules({
     configured: config.modules,
     search: config.searchModules,
-    home: env("HOME"),
+    env,
   });
   const clients = modules.map(({ name, path, initArgs }) => ({
     name,

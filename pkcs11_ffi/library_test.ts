@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Pkcs11Error } from "./error.ts";
-import { inspectLibrary, libraryKind } from "./library.ts";
+import { inspectLibrary, libraryBuild, libraryKind } from "./library.ts";
 
 function bytes(length: number, write: (view: DataView) => void): Uint8Array {
   const buffer = new Uint8Array(length);
@@ -52,6 +52,17 @@ Deno.test("tells libraries for this computer from others", () => {
     assert.equal(kind(new Uint8Array(0), os), "no_library");
     assert.equal(kind(new TextEncoder().encode("#!/bin/sh\n"), os), "no_library");
   }
+});
+
+Deno.test("names what a library was built for", () => {
+  const machines = (head: Uint8Array) => libraryBuild(head)?.machines;
+  assert.deepEqual(libraryBuild(elf(1, 3)), { format: "ELF", machines: ["x86 (32-bit)"] });
+  assert.deepEqual(machines(elf(1, 62)), ["x86_64 (32-bit)"]);
+  assert.deepEqual(libraryBuild(pe(0x14c)), { format: "PE", machines: ["x86 (32-bit)"] });
+  assert.deepEqual(machines(pe(0xaa64)), ["aarch64"]);
+  assert.deepEqual(machines(fat(0x0100000c, 0x01000007)), ["aarch64", "x86_64"]);
+  assert.deepEqual(machines(elf(2, 243)), ["machine 0xf3"]);
+  assert.equal(libraryBuild(elf(2, 62).subarray(0, 18)), null);
 });
 
 Deno.test("refuses what cannot be a driver", () => {

@@ -2,8 +2,9 @@
  * Which PKCS#11 modules there are: those that the configuration names, those that p11-kit has registered (Linux), and
  * those of the known list (modules.json) that are installed. Nothing else is ever loaded.
  */
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, isAbsolute, join } from "node:path";
 import known from "./modules.json" with { type: "json" };
+import { p11KitFolders, registeredModules } from "./p11_kit.ts";
 import type { Problem } from "./provider.ts";
 
 /** A module as a configuration file names it. */
@@ -21,13 +22,15 @@ export interface DriverModule {
   name: string;
   path: string;
   initArgs?: string;
+  /** Who named it. */
+  source: "configuration" | "p11-kit" | "known";
 }
 
 export interface FoundModules {
   modules: DriverModule[];
   /** Paths that lead to a module found under another path already. */
   duplicates: { path: string; of: string }[];
-  /** Configured modules that are not there. */
+  /** Modules that are not there although the configuration, or p11-kit as critical, names them. */
   problems: Problem[];
 }
 
@@ -35,8 +38,8 @@ export interface FindOptions {
   configured: readonly ModuleSetting[];
   /** Whether to look for known and registered modules too. */
   search: boolean;
-  /** Home folder, for the person's own p11-kit configuration. */
-  home?: string;
+  /** For the person's own p11-kit configuration: HOME and XDG_CONFIG_HOME. */
+  env?: (name: string) => string | undefined;
 }
 
 interface KnownProduct {
@@ -48,7 +51,7 @@ interface KnownProduct {
   darwin?: string[];
 }
 
-const PRODUCTS: readonly KnownProduct[] = known;
+const PRODUCTS: readonly KnownProduct[] = known.products;
 
 /**
  * Finds the modules. A configured path that does not exist is a problem; a known one is merely not installed.
@@ -57,7 +60,10 @@ const PRODUCTS: readonly KnownProduct[] = known;
 export async function findModules(options: FindOptions): Promise<FoundModules> {
   const found: FoundModules = { modules: [], duplicates: [], problems: [] };
   const seen = new Map<string, string>();
-  const add = async (setting: ModuleSetting): Promise<boolean> => {
+  const add = async (
+    setting: ModuleSetting,
+    source: DriverModule["source"],
+  ): Promise<boolean> => {
     const real = await realPath(setting.path);
     if (real === null) return false;
     const earlier = seen.get(real);
@@ -69,11 +75,11 @@ export async function findModules(options: FindOptions): Promise<FoundModules> {
     seen.set(real, setting.path);
     const { path, initArgs } = setting;
     const name = uniqueName(setting.name ?? await productName(real), found.modules);
-    found.modules.push({ name, path, initArgs });
+    found.modules.push({ name, path, initArgs, source });
     return true;
   };
   for (const setting of options.configured) {
-    if (await add(setting)) continue;
+    if (await add(setting, "configuration")) continue;
     found.problems.push({
       driver: setting.name ?? setting.path,
       code: "driver_not_found",
@@ -82,8 +88,19 @@ export async function findModules(options: FindOptions): Promise<FoundModules> {
     });
   }
   if (!options.search) return found;
-  for (const { name, path } of await installedProducts()) await add({ name, path });
-  for (const path of await registeredModules(options.home)) await add({ path });
+  const registered = Deno.build.os === "linux"
+    ? await registeredModules(p11KitFolders(options.env ?? (() => undefined)))
+    : [];
+  for (const { path, initArgs, critical } of registered) {
+    if (await add({ path, initArgs }, "p11-kit") || !critical) continue;
+    found.problems.push({
+      driver: path,
+      code: "driver_not_found",
+      message: `The driver ${path} is not there, and p11-kit's configuration calls it critical. ` +
+        "Install the token's driver or correct that configuration.",
+    });
+  }
+  for (const { name, path } of await installedProducts()) await add({ name, path }, "known");
   return found;
 }
 
@@ -164,56 +181,4 @@ async function names(folder: string): Promise<string[]> {
   } catch {
     return [];
   }
-}
-
-/**
- * Modules registered with p11-kit, pkcs11.conf(5): `*.module` files of the packages, the administrator and the person,
- * later ones overriding the lines of earlier ones of the same name. Trust stores and p11-kit's own modules are no
- * tokens.
- */
-async function registeredModules(home: string | undefined): Promise<string[]> {
-  if (Deno.build.os !== "linux") return [];
-  const folders = ["/usr/share/p11-kit/modules", "/etc/pkcs11/modules"];
-  if (home) folders.push(join(home, ".config/pkcs11/modules"));
-  const settings = new Map<string, Map<string, string>>();
-  for (const folder of folders) {
-    for (const name of await names(folder)) {
-      if (!name.endsWith(".module")) continue;
-      const text = await Deno.readTextFile(join(folder, name)).catch(() => "");
-      settings.set(name, new Map([...settings.get(name) ?? [], ...parseModuleFile(text)]));
-    }
-  }
-  const paths: string[] = [];
-  for (const setting of settings.values()) {
-    const module = setting.get("module");
-    if (!module || setting.get("trust-policy") === "yes" || !isEnabled(setting)) continue;
-    if (basename(module).startsWith("p11-kit-")) continue;
-    if (isAbsolute(module)) paths.push(module);
-    else {
-      const arch = `/usr/lib/${Deno.build.arch}-linux-gnu`;
-      for (const folder of [arch, "/usr/lib64", "/usr/lib"]) {
-        const path = join(folder, "pkcs11", module);
-        // Not a way out of that folder.
-        if (dirname(path) === join(folder, "pkcs11") && await realPath(path)) paths.push(path);
-      }
-    }
-  }
-  return paths;
-}
-
-/** `name: value` lines; `#` begins a comment. */
-export function parseModuleFile(text: string): Map<string, string> {
-  const settings = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    const match = /^\s*([A-Za-z0-9-]+)\s*:\s*(.*?)\s*$/.exec(line);
-    if (match) settings.set(match[1], match[2]);
-  }
-  return settings;
-}
-
-/** `enable-in` and `disable-in` are lists of programs. */
-function isEnabled(setting: ReadonlyMap<string, string>): boolean {
-  const list = (name: string) => setting.get(name)?.split(/[\s,]+/).filter((each) => each !== "");
-  const [enabled, disabled] = [list("enable-in"), list("disable-in")];
-  return enabled?.length ? enabled.includes("dsign") : !disabled?.includes("dsign");
 }

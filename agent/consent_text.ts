@@ -81,12 +81,9 @@ const nameOf = ({ origin }: Asker): string =>
 const purposeOf = ({ purpose }: Asker): string[] =>
   purpose ? [`It says: "${printable(purpose)}"`] : [];
 
-function trustOf({ trustedSince }: Asker): string[] {
-  if (!trustedSince) return [];
-  // An administrator's grants have no beginning; see origins.ts.
-  return trustedSince.startsWith("9999")
-    ? ["Allowed by the administrator."]
-    : [`Allowed since ${trustedSince.slice(0, 10)}.`];
+function trustOf({ trustedSince, allowedByAdministrator }: Asker): string[] {
+  if (trustedSince) return [`Allowed since ${trustedSince.slice(0, 10)}.`];
+  return allowedByAdministrator ? ["Allowed by the administrator."] : [];
 }
 
 const MAX_NAME = 80;

@@ -2,6 +2,10 @@
 import { DsignError } from "../protocol/errors.ts";
 import { toCancelled } from "./errors.ts";
 
+/** After so many times no within this time (milliseconds), an asker is not heard for as long. */
+const MANY_NOES = 5;
+const QUIET = 60_000;
+
 /** How many may wait. One connection alone cannot have more in flight than a quarter of it. */
 const MAX_WAITING = 1024;
 
@@ -15,6 +19,10 @@ export class Desk {
   /** By asker, in the order in which they are next served. */
   #queues = new Map<string, Waiting[]>();
   #waiting = 0;
+  /** Times of no, by asker, newest last. */
+  #noes = new Map<string, number[]>();
+
+  constructor(readonly now: () => number = Date.now) {}
 
   /**
    * Waits for the desk. Askers are served in turn, whatever the number of requests of each.
@@ -24,6 +32,9 @@ export class Desk {
    */
   async enter(asker: string, signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) throw toCancelled(signal);
+    if (this.#recentNoes(asker).length >= MANY_NOES) {
+      throw new DsignError("busy", "The person declined several times. Ask again in a minute.");
+    }
     if (this.#taken) {
       if (this.#waiting >= MAX_WAITING) throw new DsignError("busy");
       await this.#wait(asker, signal);
@@ -38,9 +49,17 @@ export class Desk {
     };
   }
 
-  /** Sends away all that this asker has waiting: who was told no is not to ask again at once. */
+  /** The person said no: all that this asker has waiting is sent away with it. */
   dismiss(asker: string, error: DsignError): void {
+    for (const each of this.#noes.keys()) this.#recentNoes(each);
+    this.#noes.set(asker, [...this.#recentNoes(asker), this.now()]);
     for (const waiting of [...this.#queues.get(asker) ?? []]) waiting.refuse(error);
+  }
+
+  #recentNoes(asker: string): number[] {
+    const recent = (this.#noes.get(asker) ?? []).filter((time) => this.now() - time < QUIET);
+    if (recent.length === 0) this.#noes.delete(asker);
+    return recent;
   }
 
   #wait(asker: string, signal: AbortSignal): Promise<void> {

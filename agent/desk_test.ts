@@ -24,6 +24,7 @@ Deno.test("the desk serves askers in turn, and those who gave up not at all", as
     visit("b", "b2"),
   ];
   cancel.abort();
+  await visits[4];
   leaveFirst();
   await Promise.all(visits);
   assert.deepEqual(order, ["request_cancelled", "a1", "b1", "a2", "b2", "a3"]);
@@ -50,4 +51,18 @@ Deno.test("the queue is bounded", async () => {
   await assert.rejects(desk.enter("b", signal), { code: "busy" });
   cancel.abort();
   await refused;
+});
+
+Deno.test("an asker that goes on asking after many noes is not heard for a while", async () => {
+  let now = 0;
+  const desk = new Desk(() => now);
+  for (let i = 0; i < 5; i++) {
+    (await desk.enter("a", signal))();
+    desk.dismiss("a", new DsignError("user_cancelled"));
+    now += 1000;
+  }
+  await assert.rejects(desk.enter("a", signal), { code: "busy" });
+  (await desk.enter("b", signal))();
+  now += 57_000;
+  (await desk.enter("a", signal))();
 });

@@ -57,6 +57,7 @@ export function createDispatch({ version, tokens, signing, origins }: Services):
       asker: {
         origin: call.origin,
         trustedSince: grant?.grantedAt ?? null,
+        allowedByAdministrator: grant?.grantedAt === null,
         purpose: purpose ?? null,
       },
       signal: call.signal,

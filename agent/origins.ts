@@ -15,6 +15,13 @@ const Grant = z.strictObject({
   certificate: z.string().optional(),
 });
 export type Grant = z.infer<typeof Grant>;
+
+/** A grant, or its like by the administrator. */
+export interface Standing extends Omit<Grant, "grantedAt"> {
+  /** When the person first allowed it anything; null where only the administrator did. */
+  grantedAt: string | null;
+}
+
 const Grants = z.record(z.string(), Grant);
 
 /** An administrator's grant does not expire. */
@@ -62,15 +69,15 @@ export class Origins {
     }
   }
 
-  /** The valid grant of an origin. */
-  get(origin: string): Grant | undefined {
+  /** What an origin may do now. */
+  get(origin: string): Standing | undefined {
     const byPerson = this.#grants.get(origin);
     const valid = byPerson && new Date(byPerson.expiresAt) > this.now() ? byPerson : undefined;
     const byAdministrator = this.allowed.find((entry) => entry.origin === origin);
     if (!byAdministrator) return valid;
     return {
       scopes: [...new Set([...byAdministrator.scopes, ...valid?.scopes ?? []])],
-      grantedAt: valid?.grantedAt ?? NEVER,
+      grantedAt: valid?.scopes.length ? valid.grantedAt : null,
       expiresAt: NEVER,
       certificate: byPerson?.certificate,
     };
@@ -86,7 +93,7 @@ export class Origins {
       scopes: Scope.options.filter((scope) =>
         scopes.includes(scope) || known?.scopes.includes(scope)
       ),
-      grantedAt: known && known.grantedAt !== NEVER ? known.grantedAt : now.toISOString(),
+      grantedAt: known?.grantedAt ?? now.toISOString(),
       expiresAt: expires.toISOString(),
       certificate: known?.certificate,
     };

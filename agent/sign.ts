@@ -8,53 +8,35 @@ import { type CmsContent, prepareSignedData } from "../formats/cms_write.ts";
 import { verifySignature } from "../formats/signature.ts";
 import { hashLengths } from "../formats/signature_algorithm.ts";
 import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
-import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.ts";
-import { DsignError, ERRORS } from "../protocol/errors.ts";
-import type { HashAlgorithm, ParsedParams, Result } from "../protocol/methods.ts";
-import { SignerError } from "../signers/provider.ts";
-import type { Consent, SignAnswer } from "./consent.ts";
+import type { Asker } from "../protocol/consent.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { ParsedParams, Result } from "../protocol/methods.ts";
+import type { Consent } from "./consent.ts";
 import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
-import { throwIfCancelled, toDsignError } from "./errors.ts";
-import { type Lease, Logins } from "./logins.ts";
+import { throwIfCancelled } from "./errors.ts";
+import type { Lease } from "./logins.ts";
 import type { Credential, Tokens } from "./tokens.ts";
+import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
 
-/** Who asks for a signature, and how to tell them how it goes. */
-export interface Caller {
-  asker: Asker;
-  /** Fires when the caller gives the request up. */
-  signal: AbortSignal;
-  /** `id` of the certificate that the person chose for this asker before. */
-  preferred?: string;
-  progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
-}
-
-/** What is common to all requests for signatures. */
-interface Wanted {
-  certificate?: string;
-  hash: HashAlgorithm;
-  items: ConsentItem[];
-  /** Only digests are known of what is signed. */
-  blind: boolean;
-}
+export type { Caller } from "./unlock.ts";
 
 /** How many digests of one request are at the token at a time. */
 const PIPELINE = 32;
 
+/** Everything that ends in a signature, or asks the person something else. */
 export class Signing {
-  readonly #logins: Logins;
+  readonly #unlocking: Unlocking;
   readonly #desk = new Desk();
-  /** Tokens on which a wrong PIN may have been the last but one; by URI. */
-  readonly #lastTry = new Set<string>();
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
   constructor(readonly tokens: Tokens, readonly consent: Consent, keepLogin = 0) {
-    this.#logins = new Logins(keepLogin);
+    this.#unlocking = new Unlocking(tokens, consent, keepLogin);
   }
 
   /** Ends the logins. */
   close(): Promise<void> {
-    return this.#logins.close();
+    return this.#unlocking.close();
   }
 
   /** Asks something else than for a signature, in turn with the signatures. */
@@ -176,10 +158,10 @@ export class Signing {
     try {
       lease = await this.#untilDeclined(
         caller,
-        () => this.#unlock(wanted, candidates, caller),
+        () => this.#unlocking.unlock(wanted, candidates, caller),
       );
       // A login that outlives its request is shared with those that follow; others have the token for themselves.
-      if (this.#logins.duration > 0) leave();
+      if (this.#unlocking.keepsLogins) leave();
       const result = await use(lease);
       reusable = true;
       return result;
@@ -194,7 +176,7 @@ export class Signing {
 
   /** The certificates among which the person may choose: usable ones, or the one that was asked for. */
   async #candidates(wanted: string | undefined, caller: Caller): Promise<Credential[]> {
-    const open = wanted && this.#logins.find(wanted);
+    const open = wanted && this.#unlocking.find(wanted);
     const { credentials, tokens } = open
       ? { credentials: [open], tokens: [] }
       : await this.tokens.list();
@@ -206,120 +188,6 @@ export class Signing {
     if (wanted) throw new DsignError("certificate_not_found");
     if (tokens.length === 0) throw new DsignError("token_not_present");
     throw new DsignError("token_not_initialised");
-  }
-
-  /** Asks for consent until the key is open. */
-  async #unlock(wanted: Wanted, candidates: Credential[], caller: Caller): Promise<Lease> {
-    const binding = bindingOf(wanted.items);
-    const choices = candidates.map((candidate): Choice => {
-      const choice = this.tokens.choice(candidate);
-      if (this.#logins.has(candidate, wanted.hash)) choice.unlocked = true;
-      if (this.#lastTry.has(choice.token.uri)) choice.token.state = "pin_final_try";
-      return choice;
-    });
-    let lease: Lease | undefined;
-    let refusal: DsignError | undefined;
-    let over = false;
-    const attempt = async (answer: SignAnswer): Promise<Unlocked> => {
-      try {
-        if (over || lease) throw new DsignError("request_cancelled");
-        if (answer.binding !== binding) throw new DsignError("consent_mismatch");
-        const credential = candidates.find(({ id }) => id === answer.certificate);
-        if (!credential) throw new DsignError("certificate_not_found");
-        const opened = await this.#open(credential, wanted.hash, answer, caller.signal);
-        if (!over) {
-          lease = opened;
-          return { ok: true };
-        }
-        await opened.release(false);
-        throw new DsignError("request_cancelled");
-      } catch (error) {
-        const { code, message, details: { triesLeft } } = refusal = toDsignError(error);
-        return { ok: false, code, message, triesLeft, again: TYPE_AGAIN.has(code) };
-      } finally {
-        answer.pin?.fill(0);
-      }
-    };
-    let attempts: Promise<unknown> = Promise.resolve();
-    const unlock = (answer: SignAnswer) => {
-      const result = attempt(answer);
-      attempts = Promise.all([attempts, result]);
-      return result;
-    };
-    try {
-      caller.progress?.("waiting_for_person");
-      await this.consent.sign(
-        {
-          kind: "sign",
-          asker: caller.asker,
-          items: wanted.items,
-          blind: wanted.blind,
-          choices,
-          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
-          binding,
-        },
-        unlock,
-        caller.signal,
-      );
-      over = true;
-      throwIfCancelled(caller.signal);
-      if (!lease) throw refusal ?? new Error("Consent was given without a key being opened.");
-      return lease;
-    } catch (error) {
-      over = true;
-      // A login under way is waited for: the next request must not meet it at the token.
-      await attempts;
-      await lease?.release(false);
-      // Where the token said no for good, that is what the page learns, not how the window ended after it.
-      throw refusal && !TYPE_AGAIN.has(refusal.code) && refusal.code !== "request_cancelled"
-        ? refusal
-        : error;
-    }
-  }
-
-  /** One attempt with one PIN. */
-  async #open(
-    credential: Credential,
-    hash: HashAlgorithm,
-    answer: SignAnswer,
-    signal: AbortSignal,
-  ): Promise<Lease> {
-    const kept = this.#logins.reuse(credential, hash);
-    if (kept) return kept;
-    const { token } = credential.key;
-    if (!answer.pin && !token.protectedAuthenticationPath) throw new DsignError("pin_invalid");
-    const lastTry = token.state === "pin_final_try" || this.#lastTry.has(token.uri);
-    if (lastTry && !answer.finalTry) {
-      throw new DsignError("pin_final_try", undefined, { triesLeft: "final" });
-    }
-    await this.#logins.makeRoom(credential);
-    const pin = new Pin(answer.pin);
-    try {
-      const signer = await credential.provider.open(credential.key, {
-        hash,
-        askPin: () => pin.copy(),
-        signal,
-      });
-      this.#lastTry.delete(token.uri);
-      const lease = this.#logins.add(credential, signer);
-      return {
-        ...lease,
-        release: async (reusable) => {
-          // A key that wanted the PIN again wants it for every signature: the next person must type it.
-          const release = lease.release(reusable && pin.copies <= 1);
-          pin.forget();
-          await release;
-        },
-      };
-    } catch (error) {
-      pin.forget();
-      if (error instanceof SignerError && error.code === "pin_incorrect") {
-        const { triesLeft = "unknown" } = error.details;
-        // A token that does not count aloud may be counting all the same.
-        if (triesLeft === "final" || triesLeft === "unknown") this.#lastTry.add(token.uri);
-      }
-      throw error;
-    }
   }
 
   /** After a no, or silence, the asker's waiting requests are not put to the person either. */
@@ -334,33 +202,6 @@ export class Signing {
       }
       throw error;
     }
-  }
-}
-
-/** Refusals after which the person may type another PIN. */
-const TYPE_AGAIN: ReadonlySet<string> = new Set(["pin_incorrect", "pin_invalid", "pin_final_try"]);
-
-/** A PIN for as long as its request lasts. */
-class Pin {
-  copies = 0;
-  #pin: Uint8Array | null;
-
-  constructor(pin: Uint8Array | null) {
-    this.#pin = pin?.slice() ?? null;
-  }
-
-  /** The receiver zeroes it. */
-  copy(): Promise<Uint8Array> {
-    if (!this.#pin) {
-      return Promise.reject(new SignerError("pin_invalid", ERRORS.pin_invalid.message));
-    }
-    this.copies++;
-    return Promise.resolve(this.#pin.slice());
-  }
-
-  forget(): void {
-    this.#pin?.fill(0);
-    this.#pin = null;
   }
 }
 
@@ -395,13 +236,6 @@ async function inPipeline(count: number, work: (i: number) => Promise<void>): Pr
 }
 
 const nameOf = (asker: Asker): string => asker.origin ?? "";
-
-/** SHA-256 (hex) over the items' hashes in order. */
-export function bindingOf(items: readonly ConsentItem[]): string {
-  const hash = createHash("sha256");
-  for (const { hash: { hex } } of items) hash.update(hex, "hex");
-  return hash.digest("hex");
-}
 
 function contentBytes(content: ParsedParams<"sign.data">["content"]): Uint8Array {
   if ("text" in content) return new TextEncoder().encode(content.text);

@@ -7,7 +7,7 @@ import type { HashAlgorithm } from "../protocol/methods.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
 import { answerTo, testAgent, typing } from "../tests/fixtures/agent.ts";
 import { openssl } from "../tests/fixtures/openssl.ts";
-import { bindingOf } from "./sign.ts";
+import { bindingOf } from "./unlock.ts";
 
 const TEXT = { content: { text: "Pay 1200.00 to the treasury" } } as const;
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();

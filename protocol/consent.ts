@@ -28,8 +28,10 @@ export interface ConsentItem {
 export interface Asker {
   /** Web origin; null for the command line of this computer. */
   origin: string | null;
-  /** When the origin was first granted anything, RFC 3339. */
+  /** When the person first allowed the origin anything, RFC 3339; null: never. */
   trustedSince: string | null;
+  /** The administrator's configuration allows the origin what it asks, and the person was not asked. */
+  allowedByAdministrator?: boolean;
   /** The asker's own words. */
   purpose: string | null;
 }

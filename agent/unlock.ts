@@ -1,0 +1,204 @@
+/** The way to an open key: the person's consent, and the PIN. */
+import { createHash } from "node:crypto";
+import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.ts";
+import { DsignError, ERRORS } from "../protocol/errors.ts";
+import type { HashAlgorithm } from "../protocol/methods.ts";
+import { SignerError } from "../signers/provider.ts";
+import type { Consent, SignAnswer } from "./consent.ts";
+import { throwIfCancelled, toDsignError } from "./errors.ts";
+import { type Lease, Logins } from "./logins.ts";
+import type { Credential, Tokens } from "./tokens.ts";
+
+/** Who asks for a signature, and how to tell them how it goes. */
+export interface Caller {
+  asker: Asker;
+  /** Fires when the caller gives the request up. */
+  signal: AbortSignal;
+  /** `id` of the certificate that the person chose for this asker before. */
+  preferred?: string;
+  progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
+}
+
+/** What is common to all requests for signatures. */
+export interface Wanted {
+  certificate?: string;
+  hash: HashAlgorithm;
+  items: ConsentItem[];
+  /** Only digests are known of what is signed. */
+  blind: boolean;
+}
+
+/** Refusals after which the person may type another PIN. */
+const TYPE_AGAIN: ReadonlySet<string> = new Set(["pin_incorrect", "pin_invalid", "pin_final_try"]);
+
+/** Opens keys, each after the person's consent; at most one attempt a PIN. */
+export class Unlocking {
+  readonly #logins: Logins;
+  /** Tokens on which a wrong PIN may have been the last but one; by URI. */
+  readonly #lastTry = new Set<string>();
+
+  /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
+  constructor(readonly tokens: Tokens, readonly consent: Consent, keepLogin: number) {
+    this.#logins = new Logins(keepLogin);
+  }
+
+  /** Whether logins outlive their requests. */
+  get keepsLogins(): boolean {
+    return this.#logins.duration > 0;
+  }
+
+  /** The certificate of an open key, without looking at the token. */
+  find(id: string): Credential | undefined {
+    return this.#logins.find(id);
+  }
+
+  /** Ends the logins. */
+  close(): Promise<void> {
+    return this.#logins.close();
+  }
+
+  /** Asks for consent until the key is open. */
+  async unlock(wanted: Wanted, candidates: Credential[], caller: Caller): Promise<Lease> {
+    const binding = bindingOf(wanted.items);
+    const choices = candidates.map((candidate): Choice => {
+      const choice = this.tokens.choice(candidate);
+      if (this.#logins.has(candidate, wanted.hash)) choice.unlocked = true;
+      if (this.#lastTry.has(choice.token.uri)) choice.token.state = "pin_final_try";
+      return choice;
+    });
+    let lease: Lease | undefined;
+    let refusal: DsignError | undefined;
+    let over = false;
+    const attempt = async (answer: SignAnswer): Promise<Unlocked> => {
+      try {
+        if (over || lease) throw new DsignError("request_cancelled");
+        if (answer.binding !== binding) throw new DsignError("consent_mismatch");
+        const credential = candidates.find(({ id }) => id === answer.certificate);
+        if (!credential) throw new DsignError("certificate_not_found");
+        const opened = await this.#open(credential, wanted.hash, answer, caller.signal);
+        if (!over) {
+          lease = opened;
+          return { ok: true };
+        }
+        await opened.release(false);
+        throw new DsignError("request_cancelled");
+      } catch (error) {
+        const { code, message, details: { triesLeft } } = refusal = toDsignError(error);
+        return { ok: false, code, message, triesLeft, again: TYPE_AGAIN.has(code) };
+      } finally {
+        answer.pin?.fill(0);
+      }
+    };
+    let attempts: Promise<unknown> = Promise.resolve();
+    const unlock = (answer: SignAnswer) => {
+      const result = attempt(answer);
+      attempts = Promise.all([attempts, result]);
+      return result;
+    };
+    try {
+      caller.progress?.("waiting_for_person");
+      await this.consent.sign(
+        {
+          kind: "sign",
+          asker: caller.asker,
+          items: wanted.items,
+          blind: wanted.blind,
+          choices,
+          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+          binding,
+        },
+        unlock,
+        caller.signal,
+      );
+      over = true;
+      throwIfCancelled(caller.signal);
+      if (!lease) throw refusal ?? new Error("Consent was given without a key being opened.");
+      return lease;
+    } catch (error) {
+      over = true;
+      // A login under way is waited for: the next request must not meet it at the token.
+      await attempts;
+      await lease?.release(false);
+      // Where the token said no for good, that is what the page learns, not how the window ended after it.
+      throw refusal && !TYPE_AGAIN.has(refusal.code) && refusal.code !== "request_cancelled"
+        ? refusal
+        : error;
+    }
+  }
+
+  /** One attempt with one PIN. */
+  async #open(
+    credential: Credential,
+    hash: HashAlgorithm,
+    answer: SignAnswer,
+    signal: AbortSignal,
+  ): Promise<Lease> {
+    const kept = this.#logins.reuse(credential, hash);
+    if (kept) return kept;
+    const { token } = credential.key;
+    if (!answer.pin && !token.protectedAuthenticationPath) throw new DsignError("pin_invalid");
+    const lastTry = token.state === "pin_final_try" || this.#lastTry.has(token.uri);
+    if (lastTry && !answer.finalTry) {
+      throw new DsignError("pin_final_try", undefined, { triesLeft: "final" });
+    }
+    await this.#logins.makeRoom(credential);
+    const pin = new Pin(answer.pin);
+    try {
+      const signer = await credential.provider.open(credential.key, {
+        hash,
+        askPin: () => pin.copy(),
+        signal,
+      });
+      this.#lastTry.delete(token.uri);
+      const lease = this.#logins.add(credential, signer);
+      return {
+        ...lease,
+        release: async (reusable) => {
+          // A key that wanted the PIN again wants it for every signature: the next person must type it.
+          const release = lease.release(reusable && pin.copies <= 1);
+          pin.forget();
+          await release;
+        },
+      };
+    } catch (error) {
+      pin.forget();
+      if (error instanceof SignerError && error.code === "pin_incorrect") {
+        const { triesLeft = "unknown" } = error.details;
+        // A token that does not count aloud may be counting all the same.
+        if (triesLeft === "final" || triesLeft === "unknown") this.#lastTry.add(token.uri);
+      }
+      throw error;
+    }
+  }
+}
+
+/** A PIN for as long as its request lasts. */
+class Pin {
+  copies = 0;
+  #pin: Uint8Array | null;
+
+  constructor(pin: Uint8Array | null) {
+    this.#pin = pin?.slice() ?? null;
+  }
+
+  /** The receiver zeroes it. */
+  copy(): Promise<Uint8Array> {
+    if (!this.#pin) {
+      return Promise.reject(new SignerError("pin_invalid", ERRORS.pin_invalid.message));
+    }
+    this.copies++;
+    return Promise.resolve(this.#pin.slice());
+  }
+
+  forget(): void {
+    this.#pin?.fill(0);
+    this.#pin = null;
+  }
+}
+
+/** SHA-256 (hex) over the items' hashes in order. */
+export function bindingOf(items: readonly ConsentItem[]): string {
+  const hash = createHash("sha256");
+  for (const { hash: { hex } } of items) hash.update(hex, "hex");
+  return hash.digest("hex");
+}

@@ -263,6 +263,11 @@ const attacks: [what: string, bytes: () => Uint8Array, pattern: RegExp][] = [
     const objects = { ...documentObjects(), 50: "(hidden)" };
     return classicUpdate(signPdf(classicPdf(objects), asha), { 50: "(shown)" });
   }, /nothing refers/],
+  ["a reference to nothing gets an object", () => {
+    const objects = documentObjects();
+    objects[3] = objects[3].replace("/Contents 4 0 R", "/Contents [4 0 R 70 0 R]");
+    return classicUpdate(signPdf(classicPdf(objects), asha), { 70: stream("(shown)") });
+  }, /Contents/],
   ["an entry is given twice", () => edit(signed(), "page", "/Contents 4 0 R"), /twice/],
   ["the trailer names another catalog", () => {
     const bytes = signed();

@@ -103,6 +103,8 @@ export class Comparison {
     for (const [num, entry] of before) {
       if (entry && !sameEntry(entry, after.get(num))) this.#touched.add(num);
     }
+    // What did not exist may have been referred to.
+    for (const num of after.keys()) if (!before.get(num)) this.#touched.add(num);
     // What stands in an object stream changes with the stream.
     for (const [num, entry] of before) {
       if (entry && "container" in entry && this.#touched.has(entry.container)) {

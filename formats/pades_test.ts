@@ -341,6 +341,23 @@ Deno.test("PAdES: a document without pages is refused", () => {
   refused(() => prepare(classicPdf(empty)), "not_found");
 });
 
+Deno.test("PAdES: references of the trailer to nothing are not carried on", () => {
+  const objects = documentObjects();
+  // The next free number: it would become the signature's.
+  const next = Math.max(...Object.keys(objects).map(Number)) + 1;
+  const signed = signPdf(classicPdf(objects, `/Encrypt ${next} 0 R`), asha);
+  assert.deepEqual(inspect(signed).map(({ coverage }) => coverage), ["document"]);
+});
+
+Deno.test("PAdES: an object with the number 0 is none", () => {
+  const text = fromLatin1(classicPdf(documentObjects()));
+  const zero = "0 0 obj\n<< /Type /Catalog /Pages 9 0 R >>\nendobj\n";
+  const damaged = text.replace("xref\n", zero + "xref\n");
+  assert.deepEqual(inspect(signPdf(latin1(damaged), asha)).map(({ coverage }) => coverage), [
+    "document",
+  ]);
+});
+
 Deno.test("PAdES: a signature whose ByteRange leaves more out is partial", () => {
   const signed = signPdf(make(), asha);
   const [{ byteRange: [, before, after, length] }] = inspect(signed);

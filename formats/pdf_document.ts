@@ -217,7 +217,7 @@ export class PdfDocument {
     const cached = this.#objects.get(ref.num);
     if (cached) return cached.gen === ref.gen ? cached : undefined;
     const entry = this.#xref.entries.get(ref.num);
-    if (!entry) return undefined;
+    if (!entry || ref.num === 0) return undefined;
     let object: PdfObject | undefined;
     if ("container" in entry) {
       object = ref.gen === 0 ? this.#fromContainer(ref.num, entry) : undefined;

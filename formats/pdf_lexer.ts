@@ -311,7 +311,8 @@ export class PdfLexer {
     const start = this.pos;
     const num = this.integer();
     const gen = num === undefined ? undefined : this.integer();
-    if (gen !== undefined && gen <= 65535 && num! <= MAX_OBJECT_NUMBER) {
+    // Object 0 is the head of the free list and never an object (ISO 32000-2 §7.5.4).
+    if (gen !== undefined && gen <= 65535 && num! >= 1 && num! <= MAX_OBJECT_NUMBER) {
       this.skipSpace();
       const { data, pos } = this;
       if (pos + 3 >= data.length) this.#end();

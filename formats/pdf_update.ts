@@ -232,10 +232,15 @@ export class PdfUpdate {
 
   /** The entries that go on from the last trailer, with the second ID renewed. */
   #trailer(digest: Uint8Array): string {
-    const { xref, recovered } = this.document;
+    const { document } = this;
+    const { xref, recovered } = document;
     let out = "";
     for (const { key, keyStart, valueEnd } of xref.trailer.spans) {
-      if (!SECTION_KEYS.has(key)) out += ` ${textOf(xref.trailerBytes, keyStart, valueEnd)}`;
+      // A reference to what does not exist could become one to a new object.
+      const missing = document.get(xref.trailer, key) === null;
+      if (!SECTION_KEYS.has(key) && !missing) {
+        out += ` ${textOf(xref.trailerBytes, keyStart, valueEnd)}`;
+      }
     }
     const id = xref.trailer.get("ID");
     if (id instanceof PdfArray && id.items[0] instanceof PdfString) {

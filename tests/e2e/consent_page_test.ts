@@ -322,6 +322,23 @@ Deno.test("the consent page in a browser", async (t) => {
       },
     );
 
+    await step("the danger of one token is remembered while another is looked at", async (desk) => {
+      const choices = [choice("Anita Das", {}, "a1"), choice("Bikram Sen", {}, "b2")];
+      const { unlock } = token(wrong({ triesLeft: "final" }));
+      const answered = outcome(desk.consent.sign(signRequest({ choices }), unlock, never));
+      const page = await desk.shown();
+      await pinField(page).fill("1");
+      await press(page, en.do_sign_one);
+      await page.getByText(en.tries_final).waitFor();
+      await page.getByLabel("Bikram Sen").check();
+      await page.getByText(en.tries_final).waitFor({ state: "detached" });
+      await page.getByLabel("Anita Das").check();
+      await page.getByText(en.tries_final).waitFor();
+      assert.equal(await page.getByLabel(en.final_confirm).isChecked(), false);
+      await press(page, en.do_not_sign);
+      assert.equal(await answered, "user_cancelled");
+    });
+
     await step("a PIN typed for one certificate is not sent for another", async (desk) => {
       const choices = [choice("Anita Das", {}, "a1"), choice("Bikram Sen", {}, "b2")];
       const { unlock, typed } = token();

@@ -86,6 +86,18 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
       const context = await browser.newContext({ viewport: { width: 760, height: 860 } });
       const errors = watchConsole(context);
       const portal = await context.newPage();
+      /** Everything that carried the PIN out of a page. */
+      const carriers = new Set<string>();
+      context.on("request", (request) => {
+        const { pathname, search } = new URL(request.url());
+        if ((search + request.postData()).includes(PIN)) {
+          carriers.add(`${request.method()} ${pathname}`);
+        }
+      });
+      portal.on("websocket", (socket) =>
+        socket.on("framesent", ({ payload }) => {
+          if (typeof payload === "string" && payload.includes(PIN)) carriers.add("WebSocket");
+        }));
 
       /** The window that the agent has opened, ready for an answer. */
       const consentWindow = async () => {
@@ -248,6 +260,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await closed(page);
         });
         assert.deepEqual(errors, []);
+        assert.deepEqual([...carriers], ["POST /consent/answer"]);
 
         await t.step("the console says when D-Sign stops", async () => {
           const page = await context.newPage();

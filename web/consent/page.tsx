@@ -102,11 +102,10 @@ function useFocus<E extends HTMLElement>() {
   return element;
 }
 
-/** What differs between the kinds of questions. */
-function wordsOf(request: ConsentView["request"]): Record<"ask" | "approve" | "decline", Word> & {
-  count: number;
-  done: Word;
-} {
+/** What differs between the kinds of questions; `count` is how many documents are to be signed. */
+function wordsOf(
+  request: ConsentView["request"],
+): Record<"ask" | "approve" | "decline" | "done", Word> & { count: number } {
   switch (request.kind) {
     case "grant":
       return {
@@ -152,9 +151,11 @@ function Question(
   const [chosen, setChosen] = useState(
     request.kind === "grant" ? "" : request.preferred ?? choices[0]!.certificate.id,
   );
+  /** The last refusal for each certificate: what was said of one token holds for that token only. */
+  const [refusals, setRefusals] = useState<Record<string, Refusal>>({});
+  const [attempts, setAttempts] = useState(0);
   const [busy, setBusy] = useState(false);
   const [armed, setArmed] = useState(false);
-  const [refusal, setRefusal] = useState<Refusal | null>(null);
   const [problem, setProblem] = useState<Word | null>(null);
   const heading = useFocus<HTMLHeadingElement>();
   const pinField = useRef<HTMLInputElement>(null);
@@ -165,16 +166,16 @@ function Question(
     return () => clearTimeout(timer);
   }, []);
   useEffect(() => {
-    if (refusal) pinField.current?.focus();
-  }, [refusal]);
+    if (attempts > 0) pinField.current?.focus();
+  }, [attempts]);
 
+  const refusal = refusals[chosen] ?? null;
   const choice = choices.find(({ certificate }) => certificate.id === chosen);
   const pin = request.kind === "sign" && choice ? pinStateOf(choice, refusal) : null;
 
   async function send(reply: ConsentReply) {
     setBusy(true);
     setProblem(null);
-    setRefusal(null);
     let unlocked: Unlocked;
     try {
       unlocked = await api.answer(reply);
@@ -190,7 +191,8 @@ function Question(
       return finish({ tell: ({ error }) => error(code, message), good: false, close: false });
     }
     setBusy(false);
-    setRefusal(unlocked);
+    setRefusals({ ...refusals, [chosen]: unlocked });
+    setAttempts(attempts + 1);
   }
 
   function approve() {
@@ -236,7 +238,7 @@ function Question(
           </p>
         </div>
       )}
-      <WhoAsks asker={request.asker} speech={speech} />
+      <WhoAsks asker={request.asker} known={request.kind !== "grant"} speech={speech} />
       {request.kind === "grant" && <Scopes request={request} speech={speech} />}
       {request.kind === "sign" && (
         <Documents items={request.items} blind={request.blind} speech={speech} />
@@ -247,7 +249,7 @@ function Question(
           chosen={chosen}
           choose={(id) => {
             setChosen(id);
-            setRefusal(null);
+            setProblem(null);
           }}
           disabled={busy}
           speech={speech}
@@ -256,7 +258,8 @@ function Question(
       <footer>
         {pin && (
           <Pin
-            key={chosen}
+            // A new one each time: what was typed and ticked is gone, and the alert is read out again.
+            key={`${attempts} ${chosen}`}
             state={pin}
             token={choice!.token}
             problem={problem}

@@ -4,7 +4,10 @@ import type { Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
 import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
 
-export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
+/** @param known the asker has a grant: where it is not of the person, it is of the administrator */
+export function WhoAsks(
+  { asker, known, speech }: { asker: Asker; known: boolean; speech: Speech },
+) {
   const { say, date } = speech;
   const parts = asker.origin === null ? null : originParts(asker.origin);
   return (
@@ -17,7 +20,7 @@ export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
         <p class="aside">
           {asker.trustedSince
             ? say("trusted_since", { date: date(asker.trustedSince) })
-            : say("not_trusted_yet")} {say("check_address")}
+            : say(known ? "trusted_by_administrator" : "not_trusted_yet")} {say("check_address")}
         </p>
       )}
       {asker.purpose !== null && (

@@ -22,7 +22,7 @@ export function Pin(
   const { say, error } = speech;
   const [capsLock, setCapsLock] = useState(false);
   // `pin_final_try` is no failure: nothing was tried, and the notice about the last try says it all.
-  const failure = refusal && refusal.code !== "pin_final_try" ? refusal : null;
+  const failure = !busy && refusal && refusal.code !== "pin_final_try" ? refusal : null;
   const lockedWord: Word = token.state === "pin_not_set"
     ? "error_pin_not_set"
     : token.state === "empty"

@@ -15,6 +15,7 @@ export const bn: Words = {
   asked_by_program: "এই কম্পিউটারের একটি প্রোগ্রাম",
   trusted_since: "আপনি {date} তারিখে এই সাইটকে অনুমতি দিয়েছেন।",
   not_trusted_yet: "আপনি এই সাইটকে আগে অনুমতি দেননি।",
+  trusted_by_administrator: "এই কম্পিউটারের প্রশাসক এই সাইটকে অনুমতি দিয়েছেন।",
   check_address: "দেখে নিন, আপনি এই সাইটেই কাজ করছেন কি না।",
   purpose: "সাইটটি যা বলছে",
 

@@ -13,6 +13,7 @@ export const en = {
   asked_by_program: "A program on this computer",
   trusted_since: "You allowed this site on {date}.",
   not_trusted_yet: "You have not allowed this site before.",
+  trusted_by_administrator: "The administrator of this computer has allowed this site.",
   check_address: "Check that this is the site you are working on.",
   purpose: "What the site says",
 

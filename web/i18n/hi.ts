@@ -15,6 +15,7 @@ export const hi: Words = {
   asked_by_program: "इस कंप्यूटर का एक प्रोग्राम",
   trusted_since: "आपने {date} को इस साइट को अनुमति दी थी।",
   not_trusted_yet: "आपने इस साइट को पहले अनुमति नहीं दी है।",
+  trusted_by_administrator: "इस कंप्यूटर के प्रशासक ने इस साइट को अनुमति दी है।",
   check_address: "देख लें कि आप इसी साइट पर काम कर रहे हैं।",
   purpose: "साइट का कहना है",
 

@@ -44,7 +44,7 @@ export function findPaths(
 const command = z.array(z.string().min(1)).min(1);
 
 /** An origin as browsers send it, exactly; those of browser extensions too. */
-const origin = z.string().regex(
+export const Origin = z.string().regex(
   /^[a-z][a-z0-9+.-]*:\/\/[^/?#\sA-Z]+$/,
   "must be an origin as browsers send it, as in https://portal.example",
 );
@@ -66,8 +66,14 @@ export const Config = z.strictObject({
   ports: z.array(z.int().min(0).max(65535)).min(1).optional().describe("Tried in turn"),
   keepLogin: z.int().min(0).max(24 * 3600 * 1000).default(0)
     .describe("Milliseconds for which a token stays unlocked after a PIN"),
-  allowedOrigins: z.array(z.strictObject({ origin, scopes: z.array(Scope).min(1) })).default([])
-    .describe("Sites that need not ask the person for a grant"),
+  allowedOrigins: z.array(z.strictObject({ origin: Origin, scopes: z.array(Scope).min(1) }))
+    .default([]).describe("Sites that need not ask the person for a grant"),
+  timestampAuthority: z.url({ protocol: /^https?$/ }).optional()
+    .describe("RFC 3161 time-stamping service"),
+  logLevel: z.enum(["error", "warning", "info", "debug"]).default("warning")
+    .describe("The least that is logged"),
+  updateChannel: z.enum(["stable", "testing", "none"]).default("stable")
+    .describe("Which versions `dsign update check` looks for"),
 });
 export type Config = z.output<typeof Config>;
 
@@ -86,24 +92,31 @@ export async function readConfig(path: string): Promise<Config> {
       cause: String(error),
     });
   }
+  return parseSettings(Config, text, `The configuration ${path}`);
+}
+
+/**
+ * Reads the text of a file of settings.
+ *
+ * @param what the file, as a sentence begins with it
+ * @throws {DsignError} `invalid_params`, saying which setting is wrong
+ */
+export function parseSettings<T>(schema: z.ZodType<T>, text: string, what: string): T {
+  const wrong = (why: string) => new DsignError("invalid_params", `${what} is wrong: ${why}.`);
   let value;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw wrong(path, `it is not valid JSON (${(error as Error).message})`);
+    throw wrong(`it is not valid JSON (${(error as Error).message})`);
   }
-  const { data, error } = Config.safeParse(value);
-  if (data) return data;
+  const { data, error } = schema.safeParse(value);
+  if (!error) return data;
   const [issue] = error.issues;
   if (issue.code === "unrecognized_keys") {
-    const setting = [...issue.path, issue.keys[0]].join(".");
-    throw wrong(path, `there is no setting "${setting}"`);
+    throw wrong(`there is no setting "${[...issue.path, issue.keys[0]].join(".")}"`);
   }
-  throw wrong(path, `"${issue.path.join(".")}": ${issue.message}`);
+  throw wrong(`"${issue.path.join(".")}": ${issue.message}`);
 }
-
-const wrong = (path: string, why: string) =>
-  new DsignError("invalid_params", `The configuration ${path} is wrong: ${why}.`);
 
 /**
  * Makes the folder of the state, for this user alone.

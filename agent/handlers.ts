@@ -85,6 +85,12 @@ export function createDispatch({ version, tokens, signing, origins }: Services):
       if (call.own) {
         throw new DsignError("scope_not_granted", "This page needs no more than it has.");
       }
+      if (!origins.mayBeGranted(call.origin)) {
+        throw new DsignError(
+          "origin_not_allowed",
+          "The administrator of this computer does not allow this site to use D-Sign.",
+        );
+      }
       const granted = origins.get(call.origin);
       if (granted && scopes.every((scope) => granted.scopes.includes(scope))) {
         return { origin: call.origin, scopes: granted.scopes, expiresAt: granted.expiresAt };

@@ -42,6 +42,7 @@ export class Origins {
     grants: Record<string, Grant>,
     readonly allowed: readonly AllowedOrigin[],
     readonly now: () => Date,
+    readonly others: "ask" | "refuse",
   ) {
     this.#grants = new Map(Object.entries(grants));
   }
@@ -49,12 +50,15 @@ export class Origins {
   /**
    * Reads the grants. A file that cannot be understood stops the start, rather than be overwritten or trusted by halves.
    *
+   * @param others whether the person can be asked for sites that are not in `allowed`; where not, what the person
+   * granted them before does not hold either
    * @throws {DsignError} `storage_failed`
    */
   static async load(
     path: string,
     allowed: readonly AllowedOrigin[],
     now: () => Date,
+    others: "ask" | "refuse" = "ask",
   ): Promise<Origins> {
     let text = "{}";
     try {
@@ -63,14 +67,20 @@ export class Origins {
       if (!(error instanceof Deno.errors.NotFound)) throw unusable(path, error);
     }
     try {
-      return new Origins(path, Grants.parse(JSON.parse(text)), allowed, now);
+      return new Origins(path, Grants.parse(JSON.parse(text)), allowed, now, others);
     } catch (error) {
       throw unusable(path, error);
     }
   }
 
+  /** Whether the administrator leaves it to the person what this origin may do. */
+  mayBeGranted(origin: string): boolean {
+    return this.others === "ask" || this.allowed.some((entry) => entry.origin === origin);
+  }
+
   /** What an origin may do now. */
   get(origin: string): Standing | undefined {
+    if (!this.mayBeGranted(origin)) return undefined;
     const byPerson = this.#grants.get(origin);
     const valid = byPerson && new Date(byPerson.expiresAt) > this.now() ? byPerson : undefined;
     const byAdministrator = this.allowed.find((entry) => entry.origin === origin);

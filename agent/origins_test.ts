@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DsignError } from "../protocol/errors.ts";
 import { testAgent } from "../tests/fixtures/agent.ts";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { Origins } from "./origins.ts";
 
 const SITE = "https://site.example";
@@ -125,4 +126,29 @@ Deno.test("a grant that cannot be written does not hold", async () => {
   });
   assert.equal(origins.get(SITE), undefined);
   await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("where the administrator refuses other sites, an earlier grant of the person's is void too", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "origins.json");
+    const allowed = [{ origin: "https://portal.example", scopes: ["certificates" as const] }];
+    const now = () => new Date();
+    const before = await Origins.load(path, allowed, now);
+    await before.set("https://other.example", before.proposal("https://other.example", ["sign"]));
+    assert.ok((await Origins.load(path, allowed, now)).get("https://other.example"));
+    const after = await Origins.load(path, allowed, now, "refuse");
+    assert.equal(after.get("https://other.example"), undefined);
+    assert.equal(after.mayBeGranted("https://other.example"), false);
+    assert.deepEqual(after.get("https://portal.example")?.scopes, ["certificates"]);
+  }));
+
+Deno.test("a site that the administrator refuses is told so, and nobody is asked", async () => {
+  await using test = await testAgent({ otherOrigins: "refuse" });
+  const client = await test.connect(SITE);
+  await assert.rejects(client.call("origin.request", { scopes: ["sign"] }), {
+    code: "origin_not_allowed",
+    message: /administrator/,
+  });
+  assert.deepEqual(test.person.asked, []);
+  assert.ok((await (await test.connect()).call("token.list", {})).tokens.length > 0);
 });

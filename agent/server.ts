@@ -38,6 +38,8 @@ export interface AgentOptions {
   keepLogin?: number;
   /** Grants of the administrator. */
   allowedOrigins?: readonly AllowedOrigin[];
+  /** Whether other sites may ask the person for a grant. Default: `ask`. */
+  otherOrigins?: "ask" | "refuse";
   now?: () => Date;
 }
 
@@ -57,7 +59,7 @@ export interface Agent {
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = () => new Date() } = options;
   const tokens = new Tokens(options.providers, now);
-  const origins = await Origins.load(options.grants, allowedOrigins, now);
+  const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
   openSocketTables();
   // What handles requests needs to know the port, which is known once the server is there.
   let handle: Handle = () => refuse(503, "D-Sign is starting.");

@@ -3,6 +3,7 @@ import { browserCommand, openBrowser } from "../agent/browser.ts";
 import { type Config, makeStateFolder } from "../agent/config.ts";
 import { consentOf } from "../agent/consents.ts";
 import { claimInstance } from "../agent/instance.ts";
+import { configureLog } from "../agent/log.ts";
 import { startAgent } from "../agent/server.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { printJson } from "./failure.ts";
@@ -15,6 +16,7 @@ interface Options {
   port?: number;
   consent?: Config["consent"];
   json?: boolean;
+  verbose?: boolean;
 }
 
 /** `dsign agent` */
@@ -75,6 +77,7 @@ async function serve(
   const loaded = await loadConfig();
   const config = { ...loaded.config, ...options.consent && { consent: options.consent } };
   const { paths } = loaded;
+  if (!options.verbose) await configureLog(config.logLevel);
   await makeStateFolder(paths.state);
   const instance = await claimInstance(paths.state);
   if ("port" in instance) return instance.port;
@@ -89,6 +92,7 @@ async function serve(
       ports: options.port === undefined ? config.ports : [options.port],
       keepLogin: config.keepLogin,
       allowedOrigins: config.allowedOrigins,
+      otherOrigins: config.otherOrigins,
     });
     try {
       await instance.announce(agent.port);

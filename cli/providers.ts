@@ -1,5 +1,6 @@
 /** The tokens that the commands work with, by the configuration and the command line. */
 import { type Config, findPaths, type Paths, readConfig } from "../agent/config.ts";
+import { policyPath, readPolicy, type Settings, underPolicy } from "../agent/policy_file.ts";
 import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
 import { findModules } from "../signers/modules.ts";
@@ -10,9 +11,11 @@ import { UsageError } from "./failure.ts";
 
 const env = (name: string) => Deno.env.get(name);
 
-export async function loadConfig(): Promise<{ config: Config; paths: Paths }> {
+/** The person's configuration under the administrator's policy. */
+export async function loadConfig(): Promise<{ config: Settings; paths: Paths }> {
   const paths = findPaths(env);
-  return { config: await readConfig(paths.config), paths };
+  const { policy } = await readPolicy(policyPath(env));
+  return { config: underPolicy(await readConfig(paths.config), policy), paths };
 }
 
 /**

@@ -8,7 +8,7 @@
 /** A Debian package and what shows that it, or its like on another system, is installed: any one of the files. */
 interface Package {
   name: string;
-  /** Programs are sought in the PATH, `*.so` below the library folders, absolute paths as they are. */
+  /** Programs are sought in the PATH, `*.so` and `*.so.N` below the library folders, absolute paths as they are. */
   provides: string[];
 }
 
@@ -23,9 +23,17 @@ const TEST: Package[] = [
   ...DEMO,
   { name: "libnss3", provides: ["libsoftokn3.so", "nss/libsoftokn3.so"] },
   { name: "libnss3-tools", provides: ["certutil"] },
+  { name: "libnss3-dev", provides: ["/usr/include/nss/pkcs11t.h"] },
   { name: "opencryptoki", provides: ["pkcsslotd"] },
+  // OpenSC's own module does not start without it
+  { name: "libpcsclite1", provides: ["libpcsclite.so.1"] },
+  { name: "p11-kit", provides: ["p11-kit"] },
+  { name: "p11-kit-modules", provides: ["pkcs11/p11-kit-trust.so"] },
   { name: "gcc", provides: ["gcc"] },
   { name: "libc6-dev", provides: ["/usr/include/stdio.h"] },
+  { name: "gpgsm", provides: ["gpgsm"] },
+  { name: "gpg-agent", provides: ["gpg-agent"] },
+  { name: "libxml2-utils", provides: ["xmllint"] },
   { name: "xmlsec1", provides: ["xmlsec1"] },
   { name: "poppler-utils", provides: ["pdfsig"] },
   { name: "qpdf", provides: ["qpdf"] },
@@ -86,7 +94,7 @@ export async function missing(level: keyof typeof LEVELS): Promise<string[]> {
     const paths = provides.flatMap((file) =>
       file.startsWith("/")
         ? [file]
-        : (file.endsWith(".so") ? libraries : programs).map((folder) =>
+        : (/\.so(?:\.\d+)?$/.test(file) ? libraries : programs).map((folder) =>
           `${folder}/${file}${suffix}`
         )
     );

@@ -74,7 +74,8 @@ export class PdfDocument {
       document.#use(readXref(document.#window));
       document.catalog();
     } catch (error) {
-      if (!(error instanceof FormatError) || error.code !== "pdf_malformed") throw error;
+      const mendable = error instanceof FormatError && error.code === "pdf_malformed";
+      if (!mendable || document.recovered) throw error;
       document.recover();
       document.catalog();
     }

@@ -130,6 +130,14 @@ Deno.test("document: what is no PDF is refused", () => {
   fails(damagedPdf({ 1: "<< /Type /Catalog /Pages 2 0 R >>", 2: "[]" }));
 });
 
+Deno.test("document: one whose encryption is unreadable is not taken for a plain one", () => {
+  const more = { ...objects, 50: "1022" };
+  const text = fromLatin1(classicPdf(more, "/Encrypt 50 0 R"));
+  fails(text);
+  // The same when that comes to light during a scan.
+  fails(text.replace(/(50 1\n)\d{10}/, "$10000000020"));
+});
+
 Deno.test("document: circles end", () => {
   const loop = fromLatin1(classicPdf(objects));
   const start = /startxref\n(\d+)/.exec(loop)![1];

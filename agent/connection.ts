@@ -1,4 +1,5 @@
 /** One page's WebSocket: frames in, replies and notifications out, and everything it holds freed at its end. */
+import { getLogger } from "@logtape/logtape";
 import {
   formatError,
   formatNotification,
@@ -18,6 +19,8 @@ import {
 import { Documents } from "./documents.ts";
 import { toDsignError } from "./errors.ts";
 import type { Dispatch } from "./handlers.ts";
+
+const log = getLogger(["dsign", "agent"]);
 
 /** RFC 6455 §7.4.1 */
 const CLOSE = { goingAway: 1001, policy: 1008, tooLarge: 1009 } as const;
@@ -113,7 +116,15 @@ export class Connection {
       });
       reply = formatResult(id, result);
     } catch (error) {
-      reply = formatError(id, toDsignError(error).toJSON());
+      const failure = toDsignError(error);
+      const { code, details: { cause } } = failure;
+      // Where a driver or the system is the cause, the support desk wants to know.
+      log[cause ? "warn" : "debug"]("A request of {origin} failed: {code} {cause}", {
+        origin: this.origin,
+        code,
+        cause,
+      });
+      reply = formatError(id, failure.toJSON());
     } finally {
       this.#inFlight.delete(id);
       this.#bytesInFlight -= length;

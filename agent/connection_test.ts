@@ -164,16 +164,15 @@ Deno.test("what a page waits for is given up when it goes", async () => {
   });
 });
 
-Deno.test("a client that does not read is dropped", async () => {
-  await using test = await testAgent();
-  const host = `127.0.0.1:${test.agent.port}`;
-  using connection = await Deno.connect({ hostname: "127.0.0.1", port: test.agent.port });
+/** A WebSocket by hand, for what no library sends. */
+async function rawSocket(port: number) {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const write = async (bytes: Uint8Array) => {
     for (let n = 0; n < bytes.length;) n += await connection.write(bytes.subarray(n));
   };
   await write(new TextEncoder().encode([
     "GET / HTTP/1.1",
-    `Host: ${host}`,
+    `Host: 127.0.0.1:${port}`,
     `Origin: ${PORTAL}`,
     "Connection: Upgrade",
     "Upgrade: websocket",
@@ -182,23 +181,51 @@ Deno.test("a client that does not read is dropped", async () => {
     "",
     "",
   ].join("\r\n")));
+  /** Reads until the agent closes or drops the connection; returns how many bytes came. */
+  const readToEnd = async () => {
+    const buffer = new Uint8Array(1024 * 1024);
+    let total = 0;
+    try {
+      for (let n: number | null = 0; n !== null; n = await connection.read(buffer)) total += n;
+    } catch (error) {
+      assert.ok(error instanceof Deno.errors.ConnectionReset, String(error));
+    }
+    return total;
+  };
+  return { write, readToEnd, [Symbol.dispose]: () => connection.close() };
+}
+
+Deno.test("what is no WebSocket frame ends its connection alone", async () => {
+  await using test = await testAgent();
+  const { port } = test.agent;
+  const frames: Record<string, number[]> = {
+    "reserved bits": [0xf1, 0x80, 0, 0, 0, 0],
+    "reserved opcode": [0x83, 0x80, 0, 0, 0, 0],
+    "no UTF-8": [0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe],
+    "a control frame that is too long": [0x89, 0xfe, 1, 0, 0, 0, 0, 0],
+    "terabytes announced": [0x82, 0xff, 0, 0, 0x7f, 0, 0, 0, 0, 0, 1, 2, 3, 4],
+  };
+  for (const [name, frame] of Object.entries(frames)) {
+    using socket = await rawSocket(port);
+    await socket.write(Uint8Array.from(frame));
+    assert.ok(await socket.readToEnd() < 1000, name);
+  }
+  assert.ok(await (await test.connect()).call("agent.info", {}));
+});
+
+Deno.test("a client that does not read is dropped", async () => {
+  await using test = await testAgent();
+  using socket = await rawSocket(test.agent.port);
   const request = new TextEncoder().encode('{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}');
   const frame = new Uint8Array([0x81, 0x80 | request.length, 0, 0, 0, 0, ...request]);
   // Each answer is some 60 KB: much more than the agent and the system keep for one that does not read.
   const many = new Uint8Array(frame.length * 20).map((_, i) => frame[i % frame.length]);
   const other = await test.connect("https://other.example");
   for (let i = 0; i < 60; i++) {
-    await write(many);
+    await socket.write(many);
     await other.call("agent.info", {}); // others are served all the while
   }
-  const buffer = new Uint8Array(1024 * 1024);
-  let total = 0;
-  try {
-    for (let n: number | null = 0; n !== null; n = await connection.read(buffer)) total += n;
-  } catch (error) {
-    assert.ok(error instanceof Deno.errors.ConnectionReset, String(error));
-  }
-  assert.ok(total < 1200 * 60_000, String(total));
+  assert.ok(await socket.readToEnd() < 1200 * 60_000);
 });
 
 async function send(client: TestClient, bytes: Uint8Array, chunk: number) {

@@ -48,14 +48,29 @@ const MAX_PARSED = 256;
 
 export class Tokens {
   #parsed = new Map<string, Parsed>();
-  #listing: Promise<Inventory> | undefined;
+  #running: Promise<Inventory> | undefined;
+  #next: Promise<Inventory> | undefined;
 
   constructor(readonly providers: readonly Provider[], readonly now: () => Date) {}
 
-  /** What is inserted now. Callers at the same time share one look. */
+  /**
+   * What is inserted now. However many ask, there is one look at a time, and one that follows it for all who asked
+   * meanwhile: what they see is never from before they asked.
+   */
   list(): Promise<Inventory> {
-    this.#listing ??= this.#list().finally(() => this.#listing = undefined);
-    return this.#listing;
+    if (!this.#running) return this.#start();
+    this.#next ??= this.#running.catch(() => {}).then(() => {
+      this.#next = undefined;
+      return this.#start();
+    });
+    return this.#next;
+  }
+
+  #start(): Promise<Inventory> {
+    const listing = this.#list().finally(() => {
+      if (this.#running === listing) this.#running = undefined;
+    });
+    return this.#running = listing;
   }
 
   async #list(): Promise<Inventory> {

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { MemoryProvider } from "../tests/fakes/memory_provider.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
+import { Tokens } from "./tokens.ts";
+
+const { officers } = makePki({
+  officers: [{ name: "Anita Das (TEST)" }, { name: "Bimal (TEST)" }],
+});
+
+Deno.test("what is listed is never from before the question, and many questions are few looks", async () => {
+  const provider = new MemoryProvider(officers);
+  const bimal = provider.tokens.pop()!;
+  const look = provider.list.bind(provider);
+  const slow = Promise.withResolvers<void>();
+  provider.list = async () => {
+    const listing = structuredClone(await look());
+    await slow.promise;
+    return listing;
+  };
+  const tokens = new Tokens([provider], () => new Date());
+  const before = tokens.list();
+  await Promise.resolve();
+  provider.tokens.push(bimal);
+  const after = Array.from({ length: 100 }, () => tokens.list());
+  slow.resolve();
+  assert.equal((await before).tokens.length, 1);
+  for (const each of after) assert.equal((await each).tokens.length, 2);
+  assert.equal(provider.lists, 2);
+});
+
+Deno.test("a certificate that two drivers reach is listed once, through the one that has its key", async () => {
+  const [without, having, again] = [1, 2, 3].map(() => new MemoryProvider(officers));
+  without.hasKey = false;
+  const tokens = new Tokens([without, having, again], () => new Date());
+  const { credentials } = await tokens.list();
+  assert.deepEqual(credentials.map(({ provider }) => provider), [having, having]);
+  assert.ok(tokens.describe(credentials[0]).usable);
+});
+
+Deno.test("a certificate that cannot be read is a problem, and hides no other", async () => {
+  const provider = new MemoryProvider(officers);
+  const look = provider.list.bind(provider);
+  provider.list = async () => {
+    const listing = await look();
+    listing.keys[0].certificate = Uint8Array.of(0x30, 0x03, 1);
+    return listing;
+  };
+  const { credentials, problems } = await new Tokens([provider], () => new Date()).list();
+  assert.equal(credentials.length, 1);
+  assert.deepEqual(problems.map(({ code }) => code), ["certificate_malformed"]);
+});

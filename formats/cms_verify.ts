@@ -19,7 +19,6 @@ import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
 import { readName } from "./name.ts";
 import { Oid } from "./oids.ts";
-import { verifyWithKey } from "./public_key.ts";
 import { verifySignature } from "./signature.ts";
 import { readHash, readSignatureAlgorithm } from "./signature_algorithm.ts";
 import type { VerificationAlgorithm } from "./signature_algorithm.ts";
@@ -233,20 +232,16 @@ function isNamed({ issuer, serialNumber, subjectKeyIdentifier }: Certificate, si
 
 /** The check against a certificate's key; `undefined` if what was signed is not known. */
 function signatureCheck(
-  { scheme, hash, saltLength }: VerificationAlgorithm,
+  algorithm: VerificationAlgorithm,
   { signature, signedAttributes }: SignerInfo,
   signed: SignedContent,
 ): ((certificate: Certificate) => boolean) | undefined {
   const message = signedAttributes?.toBeSigned ??
     (signed.pieces?.length === 1 ? signed.pieces[0] : undefined);
-  if (scheme === "DSA" || scheme === "Ed25519") {
-    return message &&
-      (({ publicKey }) => verifyWithKey(publicKey, { scheme, hash }, message, signature));
-  }
-  const hashed = message ? undefined : signed.digestOf(hash!);
+  const hashed = message || !algorithm.hash ? undefined : signed.digestOf(algorithm.hash);
   const input = message ? { message } : hashed && { digest: hashed };
-  const algorithm = { scheme, hash: hash!, saltLength };
-  return input && (({ der }) => verifySignature(der, algorithm, input, signature));
+  return input &&
+    (({ publicKey }) => verifySignature(publicKey, algorithm, input, signature));
 }
 
 function verifyCountersignatures(

@@ -1,5 +1,6 @@
 /** Signed structures of X.509 and OCSP: checked once for each key, however many paths ask. */
-import { type PublicKey, verifyWithKey } from "./public_key.ts";
+import type { PublicKey } from "./public_key.ts";
+import { verifySignature } from "./signature.ts";
 import { readSignatureAlgorithm } from "./signature_algorithm.ts";
 
 /** What certificates, CRLs and OCSP answers have in common. */
@@ -16,7 +17,7 @@ const results = new WeakMap<Signed, WeakMap<PublicKey, boolean>>();
 /**
  * Whether a structure is signed with a key. The answer is kept for as long as both objects live.
  *
- * @throws {FormatError} `algorithm_unsupported`, `asn1_malformed`
+ * @throws {FormatError} `algorithm_unsupported`, `key_malformed`, `asn1_malformed`
  */
 export function isSignedWith(signed: Signed, key: PublicKey): boolean {
   let known = results.get(signed);
@@ -24,7 +25,7 @@ export function isSignedWith(signed: Signed, key: PublicKey): boolean {
   let result = known.get(key);
   if (result === undefined) {
     const algorithm = readSignatureAlgorithm(signed.signatureAlgorithm);
-    result = verifyWithKey(key, algorithm, signed.tbs, signed.signature);
+    result = verifySignature(key, algorithm, { message: signed.tbs }, signed.signature);
     known.set(key, result);
   }
   return result;

@@ -144,26 +144,6 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await page.close();
         });
 
-        await t.step("a token that is inserted appears in the console by itself", async () => {
-          const page = await context.newPage();
-          await page.goto(agent.origin);
-          await page.getByText(ANITA, { exact: true }).first().waitFor();
-          assert.equal(await page.getByText(DEVIKA).count(), 0);
-          const { certificate, pkcs8, chain } = officers[3]!;
-          const file = await writePkcs12({
-            key: pkcs8,
-            certificates: [certificate.der, ...chain],
-            password: new TextEncoder().encode(PIN),
-            friendlyName: DEVIKA,
-          });
-          await Deno.writeFile(join(dir, "devika.p12"), file);
-          await Deno.rename(join(dir, "devika.p12"), join(keyFiles, "devika.p12"));
-          await page.getByText(DEVIKA, { exact: true }).first().waitFor();
-          await Deno.remove(join(keyFiles, "devika.p12"));
-          await page.getByText(DEVIKA).first().waitFor({ state: "detached" });
-          await page.close();
-        });
-
         await t.step("the portal connects after the person has allowed it", async () => {
           await portal.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${agent.port}`);
           assert.deepEqual(await axeFindings(portal), []);
@@ -259,6 +239,26 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await portal.goto("about:blank");
           await closed(page);
         });
+        await t.step("a token that is inserted appears in the console by itself", async () => {
+          const page = await context.newPage();
+          await page.goto(agent.origin);
+          await page.getByText(ANITA, { exact: true }).first().waitFor();
+          assert.equal(await page.getByText(DEVIKA).count(), 0);
+          const { certificate, pkcs8, chain } = officers[3]!;
+          const file = await writePkcs12({
+            key: pkcs8,
+            certificates: [certificate.der, ...chain],
+            password: new TextEncoder().encode(PIN),
+            friendlyName: DEVIKA,
+          });
+          await Deno.writeFile(join(dir, "devika.p12"), file);
+          await Deno.rename(join(dir, "devika.p12"), join(keyFiles, "devika.p12"));
+          await page.getByText(DEVIKA, { exact: true }).first().waitFor();
+          await Deno.remove(join(keyFiles, "devika.p12"));
+          await page.getByText(DEVIKA).first().waitFor({ state: "detached" });
+          await page.close();
+        });
+
         assert.deepEqual(errors, []);
         assert.deepEqual([...carriers], ["POST /consent/answer"]);
 

@@ -16,10 +16,12 @@ if (role === "pkcs11-host") {
 } else {
   const { run } = await import("./cli/program.ts");
   const { hostCommand } = await import("./cli/host_command.ts");
+  const { selfCommand } = await import("./cli/self_command.ts");
   Deno.exit(
     await run(Deno.args, {
       version: configuration.version,
       hostCommand: hostCommand(import.meta.url),
+      selfCommand: selfCommand(import.meta.url, (name) => Deno.env.get(name)),
       web: new URL("dist/web/", import.meta.url),
     }),
   );

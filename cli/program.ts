@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { configureLog } from "../agent/log.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { agentCommand, openConsole } from "./agent.ts";
+import { autostartCommand } from "./autostart.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
 import { openrpcCommand } from "./openrpc.ts";
 import { abandonAll } from "./output_file.ts";
@@ -15,6 +16,8 @@ export interface Context {
   version: string;
   /** Starts the process in which a driver runs (host_command.ts). */
   hostCommand: string[];
+  /** Starts this program again (self_command.ts). */
+  selfCommand: string[];
   /** Folder of the built pages, ending in a slash. */
   web: URL;
   /** Fires when the program is to end. */
@@ -58,7 +61,14 @@ export async function run(
     .option("--json", "print the result, or the error, as one JSON object")
     .action(action(() => openConsole(context, { json })));
   for (
-    const add of [agentCommand, tokensCommand, signCommand, verifyCommand, openrpcCommand]
+    const add of [
+      agentCommand,
+      tokensCommand,
+      signCommand,
+      verifyCommand,
+      openrpcCommand,
+      autostartCommand,
+    ]
   ) add(program, context, action);
   try {
     await configureLog(args.includes("--verbose") ? "debug" : "warning");

@@ -67,5 +67,8 @@ DENO_DIR=$dir/deno
 DENO_NO_UPDATE_CHECK=1
 DENO_NO_PACKAGE_JSON=1
 export DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PACKAGE_JSON
+# what `dsign autostart` starts at the next login
+case $0 in /*) DSIGN_SELF=$0 ;; *) DSIGN_SELF=$PWD/$0 ;; esac
+export DSIGN_SELF
 # each role gives up the permissions that it does not need as its first act
 exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt --allow-all "$dir/main.mjs" "$@"

@@ -43,6 +43,9 @@ const TEST: Package[] = [
   { name: "pinentry-tty", provides: ["pinentry-tty"] },
   { name: "pinentry-curses", provides: ["pinentry-curses"] },
   { name: "tmux", provides: ["tmux"] },
+  { name: "desktop-file-utils", provides: ["desktop-file-validate"] },
+  { name: "systemd", provides: ["systemd-analyze"] },
+  { name: "p11-kit", provides: ["p11-kit"] },
 ];
 
 const LEVELS = { demo: DEMO, test: TEST };

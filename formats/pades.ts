@@ -15,7 +15,8 @@ import type { Source } from "./pdf_source.ts";
 import { PdfUpdate, withDocument } from "./pdf_update.ts";
 import { latin1, name, type PdfDraft, PdfRef, PdfString, textString } from "./pdf_value.ts";
 
-export type { AddStream, Appearance, PreparedSignature, Rectangle } from "./pades_field.ts";
+export type { Appearance, Box, PreparedSignature } from "./pades_field.ts";
+export type { Place, Rectangle } from "./pades_place.ts";
 
 export interface SignatureOptions extends FieldOptions {
   /** `adbe.pkcs7.detached` only for portals that know nothing newer. */

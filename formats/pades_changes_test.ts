@@ -10,7 +10,7 @@ import {
 import { makePki } from "../tests/fixtures/pki.ts";
 import { completeWith, signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { FormatError } from "./error.ts";
-import { prepareTimestamp, type SignatureOptions } from "./pades.ts";
+import { type Appearance, prepareTimestamp, type SignatureOptions } from "./pades.ts";
 import { type Change, changesAfter } from "./pades_changes.ts";
 import { appendDss } from "./pades_dss.ts";
 import { inspectSignatures } from "./pades_inspect.ts";
@@ -23,10 +23,9 @@ const { officers: [asha, bikram] } = makePki({
   officers: [{ name: "Asha Roy", key: "p-256" }, { name: "Bikram Das", key: "p-256" }],
 });
 
-const appearance = {
-  place: { page: 1, rectangle: [0, 0, 100, 50] as [number, number, number, number] },
-  draw: (add: (dict: Record<string, never>, data: Uint8Array) => PdfRef) =>
-    add({ Subtype: name("Form") } as never, latin1("0 0 1 1 re f")),
+const appearance: Appearance = {
+  place: { page: 1, rectangle: [0, 0, 100, 50] },
+  draw: (update) => update.addStream({ Subtype: name("Form") }, latin1("0 0 1 1 re f")),
 };
 
 /** Changes after the first signature. */

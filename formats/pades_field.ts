@@ -1,5 +1,6 @@
 import { FormatError } from "./error.ts";
 import { type FieldLock, lockDraft } from "./pades_locks.ts";
+import { boxOf, findSpot, type Place, readRectangle } from "./pades_place.ts";
 import type { PdfDocument } from "./pdf_document.ts";
 import { appendTo, entry, type Located, locatedCatalog } from "./pdf_edit.ts";
 import { findPage, type FormField } from "./pdf_form.ts";
@@ -15,21 +16,24 @@ import {
   toHex,
 } from "./pdf_value.ts";
 
-/** Lower left and upper right corner in the page's own coordinates (ISO 32000-2 §7.9.5). */
-export type Rectangle = [x1: number, y1: number, x2: number, y2: number];
-
-/** Adds a stream to the revision; its strings and data are encrypted as the document is. */
-export type AddStream = (
-  dict: { [key: string]: PdfDraft | undefined },
-  data: Uint8Array,
-) => PdfRef;
+/** Where an appearance is drawn, in points. */
+export interface Box {
+  /** As the page is displayed. */
+  width: number;
+  height: number;
+  /** Entry Matrix of the form: turns it upright on a rotated page. */
+  matrix: readonly number[];
+}
 
 /** What a visible signature looks like. */
 export interface Appearance {
   /** Where a new field goes; an existing field has its own place. Pages count from 1. */
-  place?: { page: number; rectangle: Rectangle };
-  /** Draws into a box with its origin at the lower left; gives back a form XObject. */
-  draw(add: AddStream, width: number, height: number): PdfRef;
+  place?: Place;
+  /**
+   * Adds what it needs to the revision and gives back a form XObject, its BBox of the size of
+   * the box with the origin at the lower left.
+   */
+  draw(update: Pick<PdfUpdate, "add" | "addStream">, box: Box): PdfRef;
 }
 
 /**
@@ -202,10 +206,9 @@ function addField(
     throw new FormatError("invalid_argument", "A new visible signature needs a page and a place.");
   }
   const page = findPage(document, appearance?.place?.page ?? 1);
-  const rectangle = appearance ? normalize(appearance.place!.rectangle) : [0, 0, 0, 0];
-  const [x1, y1, x2, y2] = rectangle;
+  const spot = appearance && findSpot(document, page, appearance.place!);
   const form = appearance
-    ? appearance.draw((dict, data) => update.addStream(dict, data), x2 - x1, y2 - y1)
+    ? appearance.draw(update, spot!.box)
     // PDF/A-1 wants an appearance of every field (ISO 19005-1 §6.9).
     : update.addStream(
       { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, 0, 0] },
@@ -218,7 +221,7 @@ function addField(
     T: textString(fieldName),
     V: value,
     F: WIDGET_FLAGS,
-    Rect: rectangle,
+    Rect: spot?.rectangle ?? [0, 0, 0, 0],
     P: page.ref,
     AP: { N: form },
     Lock: lock && update.add({ Type: name("SigFieldLock"), ...lockDraft(lock) }),
@@ -253,20 +256,17 @@ function drawExisting(update: PdfUpdate, field: FormField, appearance: Appearanc
     const object = document.object(kid);
     if (object?.value instanceof PdfDict) widget = { object, dict: object.value, ref: kid };
   }
-  const corners = (document.array(widget.dict, "Rect")?.items ?? []).map((item) =>
-    document.resolve(item)
-  );
-  if (corners.length !== 4 || !corners.every((corner) => typeof corner === "number")) return;
-  const [x1, y1, x2, y2] = normalize(corners as Rectangle);
+  const rectangle = readRectangle(document, widget.dict.get("Rect"));
   // A field without extent is an invisible one.
-  if (x1 === x2 || y1 === y2) return;
-  const form = appearance.draw((dict, data) => update.addStream(dict, data), x2 - x1, y2 - y1);
-  update.edit(widget.object).set(widget.dict, "AP", { N: form });
+  if (!rectangle || rectangle[0] === rectangle[2] || rectangle[1] === rectangle[3]) return;
+  const box = boxOf(rectangle, widgetRotation(document, widget.dict));
+  update.edit(widget.object).set(widget.dict, "AP", { N: appearance.draw(update, box) });
 }
 
-function normalize([x1, y1, x2, y2]: Rectangle): Rectangle {
-  if (![x1, y1, x2, y2].every(Number.isFinite)) {
-    throw new FormatError("invalid_argument", "A rectangle has four numbers.");
-  }
-  return [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)];
+/** How the page turns that a widget says it is on. */
+function widgetRotation(document: PdfDocument, widget: PdfDict): number {
+  // Inherited rotations are not looked for from below; widgets of rotated pages say so themselves.
+  const page = document.dict(widget, "P");
+  const own = document.dict(widget, "MK");
+  return (own && document.number(own, "R")) ?? (page && document.number(page, "Rotate")) ?? 0;
 }

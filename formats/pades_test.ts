@@ -15,7 +15,14 @@ import { makePki } from "../tests/fixtures/pki.ts";
 import { completeWith, signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { readSignedData } from "./cms_read.ts";
 import { FormatError, type FormatErrorCode } from "./error.ts";
-import { prepareSignature, prepareTimestamp, type SignatureOptions, signedBytes } from "./pades.ts";
+import {
+  type Appearance,
+  prepareSignature,
+  prepareTimestamp,
+  type Rectangle,
+  type SignatureOptions,
+  signedBytes,
+} from "./pades.ts";
 import { inspectSignatures } from "./pades_inspect.ts";
 import { PdfDocument } from "./pdf_document.ts";
 import { findPage } from "./pdf_form.ts";
@@ -203,47 +210,95 @@ Deno.test("PAdES: a name that is taken is not given to a new field", () => {
   assert.equal(prepare(bytes).field, "Signature3");
 });
 
+const draw: Appearance["draw"] = (update, { width, height, matrix }) =>
+  update.addStream({
+    Type: name("XObject"),
+    Subtype: name("Form"),
+    BBox: [0, 0, width, height],
+    Matrix: [...matrix],
+  }, latin1("0 0 10 10 re f"));
+
+const rectangle = (x1: number, y1: number, x2: number, y2: number, page = 1) => ({
+  place: { page, rectangle: [x1, y1, x2, y2] as Rectangle },
+  draw,
+});
+
+/** The widget that a signed document has on a page, the last one. */
+function widget(bytes: Uint8Array, page = 1): { rect: unknown[]; matrix: unknown[] } {
+  const document = PdfDocument.open(bytesSource(bytes));
+  const annotation = document.array(findPage(document, page).dict, "Annots")!.items.at(-1);
+  const dict = dictOf(document.resolve(annotation));
+  const form = document.resolve(document.dict(dict, "AP")!.get("N"));
+  assert.ok(form instanceof PdfStream);
+  return {
+    rect: document.array(dict, "Rect")!.items,
+    matrix: document.array(form.dict, "Matrix")!.items,
+  };
+}
+
 Deno.test("PAdES: a visible signature has its place on its page", () => {
   const bytes = make({ pages: 3 });
-  const sizes: number[][] = [];
-  const signed = signPdf(bytes, asha, {
-    appearance: {
-      place: { page: 2, rectangle: [200, 80, 50, 20] },
-      draw(add, width, height) {
-        sizes.push([width, height]);
-        return add({
-          Type: name("XObject"),
-          Subtype: name("Form"),
-          BBox: [0, 0, width, height],
-        }, latin1("0 0 10 10 re f"));
-      },
+  const signed = signPdf(bytes, asha, { appearance: rectangle(200, 80, 50, 20, 2) });
+  assert.deepEqual(widget(signed, 2).rect, [50, 20, 200, 80]);
+  refused(() => prepare(bytes, { appearance: { draw } }), "invalid_argument");
+  refused(() => prepare(bytes, { appearance: rectangle(0, 0, 9, 9, 4) }), "not_found");
+  refused(() => prepare(bytes, { appearance: rectangle(500, 0, 600, 9) }), "invalid_argument");
+  refused(() => prepare(bytes, { appearance: rectangle(5, 5, 5, 9) }), "invalid_argument");
+});
+
+Deno.test("PAdES: places count on the page as it is displayed", () => {
+  const cases: [entries: string, rect: number[], matrix: number[]][] = [
+    ["/CropBox [100 200 400 600]", [110, 220, 150, 240], [1, 0, 0, 1, 0, 0]],
+    ["/CropBox [100 200 400 600] /Rotate 90", [360, 210, 380, 250], [0, 1, -1, 0, 20, 0]],
+    ["/CropBox [100 200 400 600] /Rotate 180", [350, 560, 390, 580], [-1, 0, 0, -1, 40, 20]],
+    ["/CropBox [100 200 400 600] /Rotate -90", [120, 550, 140, 590], [0, -1, 1, 0, 0, 40]],
+  ];
+  for (const [pageEntries, rect, matrix] of cases) {
+    const signed = signPdf(make({ pageEntries }), asha, { appearance: rectangle(10, 20, 50, 40) });
+    assert.deepEqual(widget(signed), { rect, matrix });
+  }
+});
+
+Deno.test("PAdES: signatories do not cover one another where the place is free", () => {
+  const appearance: Appearance = { place: { page: 1, size: [200, 60] }, draw };
+  let signed = make({ pageEntries: "/Rotate 90" });
+  const rects: number[][] = [];
+  for (let i = 0; i < 6; i++) {
+    signed = signPdf(signed, officers[i % 3], { appearance });
+    rects.push(widget(signed).rect as number[]);
+  }
+  for (const [i, a] of rects.entries()) {
+    for (const b of rects.slice(i + 1)) {
+      const apart = a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1];
+      assert.ok(apart, `${a} and ${b}`);
+    }
+  }
+  const huge: Appearance = { place: { page: 1, size: [2000, 60] }, draw };
+  refused(() => prepare(signed, { appearance: huge }), "not_found");
+});
+
+Deno.test("PAdES: an appearance fits the field that is there", () => {
+  const boxes: number[][] = [];
+  const appearance: Appearance = {
+    draw: (update, box) => {
+      boxes.push([box.width, box.height]);
+      return draw(update, box);
     },
-  });
-  assert.deepEqual(sizes, [[150, 60]]);
-  const document = PdfDocument.open(bytesSource(signed));
-  const [annotation] = document.array(findPage(document, 2).dict, "Annots")!.items;
-  const widget = dictOf(document.resolve(annotation));
-  assert.deepEqual(document.array(widget, "Rect")?.items, [50, 20, 200, 80]);
-  const form = document.resolve(document.dict(widget, "AP")!.get("N"));
-  assert.ok(form instanceof PdfStream);
-  refused(
-    () => prepare(bytes, { appearance: { draw: () => new PdfRef(1, 0) } }),
-    "invalid_argument",
-  );
-  const beyond = {
-    place: { page: 4, rectangle: [0, 0, 1, 1] as [number, number, number, number] },
   };
-  refused(
-    () => prepare(bytes, { appearance: { ...beyond, draw: () => new PdfRef(1, 0) } }),
-    "not_found",
-  );
+  const bytes = make({ signatureFields: ["A"] });
+  signPdf(bytes, asha, { field: "A", appearance });
+  const turned = make({ signatureFields: ["A"], fieldEntries: "/MK << /R 90 >>" });
+  assert.deepEqual(widget(signPdf(turned, asha, { field: "A", appearance })).matrix.slice(0, 4), [
+    0,
+    1,
+    -1,
+    0,
+  ]);
+  assert.deepEqual(boxes, [[150, 25], [25, 150]]);
 });
 
 Deno.test("PAdES: a certification is honoured", () => {
-  const appearance = {
-    place: { page: 1, rectangle: [0, 0, 9, 9] as [number, number, number, number] },
-    draw: () => new PdfRef(1, 0),
-  };
+  const appearance = rectangle(0, 0, 9, 9);
   const bytes = make({ signatureFields: ["Waiting"] });
   for (const level of [1, 2, 3] as const) {
     const certified = signPdf(bytes, asha, { certify: level });

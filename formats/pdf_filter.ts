@@ -103,6 +103,16 @@ function unpredict(
     return out;
   }
   if (predictor < 10) throw malformed("a stream has an unknown predictor");
+  return unfilterPng(data, row, distance);
+}
+
+/**
+ * Undoes the row filters of PNG (ISO/IEC 15948 §9.2).
+ *
+ * @param row bytes in a row, its filter type not counted
+ * @param distance bytes from one pixel to the next
+ */
+export function unfilterPng(data: Uint8Array, row: number, distance: number): Uint8Array {
   const rows = Math.ceil(data.length / (row + 1));
   const out = new Uint8Array(rows * row);
   let length = 0;

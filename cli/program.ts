@@ -5,6 +5,7 @@ import { DsignError } from "../protocol/errors.ts";
 import { agentCommand, openConsole } from "./agent.ts";
 import { autostartCommand } from "./autostart.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
+import { modulesCommand } from "./modules.ts";
 import { openrpcCommand } from "./openrpc.ts";
 import { abandonAll } from "./output_file.ts";
 import { signCommand } from "./sign.ts";
@@ -67,6 +68,7 @@ export async function run(
       signCommand,
       verifyCommand,
       openrpcCommand,
+      modulesCommand,
       autostartCommand,
     ]
   ) add(program, context, action);

@@ -1,9 +1,15 @@
 /** The tokens that the commands work with, by the configuration and the command line. */
 import { type Config, findPaths, type Paths, readConfig } from "../agent/config.ts";
-import { policyPath, readPolicy, type Settings, underPolicy } from "../agent/policy_file.ts";
+import {
+  type Policy,
+  policyPath,
+  readPolicy,
+  type Settings,
+  underPolicy,
+} from "../agent/policy_file.ts";
 import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
-import { findModules } from "../signers/modules.ts";
+import { findModules, type FoundModules } from "../signers/modules.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
 import type { Provider } from "../signers/provider.ts";
@@ -12,10 +18,15 @@ import { UsageError } from "./failure.ts";
 const env = (name: string) => Deno.env.get(name);
 
 /** The person's configuration under the administrator's policy. */
-export async function loadConfig(): Promise<{ config: Settings; paths: Paths }> {
+export async function loadConfig(): Promise<{ config: Settings; paths: Paths; policy: Policy }> {
   const paths = findPaths(env);
   const { policy } = await readPolicy(policyPath(env));
-  return { config: underPolicy(await readConfig(paths.config), policy), paths };
+  return { config: underPolicy(await readConfig(paths.config), policy), paths, policy };
+}
+
+/** The PKCS#11 modules that the configuration, p11-kit and the known list name. */
+export function findDrivers(config: Config): Promise<FoundModules> {
+  return findModules({ configured: config.modules, search: config.searchModules, env });
 }
 
 /**
@@ -29,11 +40,7 @@ export async function openProviders(
   hostCommand: string[],
   keyFiles: readonly string[] = [],
 ): Promise<Provider[]> {
-  const { modules, problems } = await findModules({
-    configured: config.modules,
-    search: config.searchModules,
-    env,
-  });
+  const { modules, problems } = await findDrivers(config);
   const clients = modules.map(({ name, path, initArgs }) => ({
     name,
     client: new Pkcs11Client({ modulePath: path, command: hostCommand, initArgs }),

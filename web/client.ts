@@ -91,6 +91,9 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** What {@linkcode Client.signDocument} gives: CAdES, beside the file. */
+export type DetachedSignature = Extract<Result<"sign.document">, { signature: string }>;
+
 export interface ConnectOptions {
   /** Gives the attempt up. */
   signal?: AbortSignal;
@@ -275,9 +278,9 @@ export class Client extends EventTarget {
     file: Blob,
     { name = file instanceof File ? file.name : "document", hash, ...params }:
       & Partial<Pick<Params<"document.open">, "name" | "hash">>
-      & Omit<Params<"sign.document">, "document"> = {},
+      & Pick<Params<"sign.document">, "certificate" | "purpose"> = {},
     options: CallOptions = {},
-  ): Promise<Result<"sign.document">> {
+  ): Promise<DetachedSignature> {
     const { document, chunk, window } = await this.call("document.open", {
       name,
       mediaType: file.type || undefined,
@@ -286,7 +289,8 @@ export class Client extends EventTarget {
     }, { signal: options.signal });
     try {
       await this.#upload(file, document, chunk, window, options);
-      return await this.call("sign.document", { document, ...params }, options);
+      const signed = await this.call("sign.document", { document, ...params }, options);
+      return signed as DetachedSignature;
     } finally {
       // Closing what the signer program has forgotten already changes nothing.
       this.call("document.close", { document }).catch(() => {});

@@ -238,7 +238,7 @@ function Question(
           </p>
         </div>
       )}
-      <WhoAsks asker={request.asker} known={request.kind !== "grant"} speech={speech} />
+      <WhoAsks asker={request.asker} speech={speech} />
       {request.kind === "grant" && <Scopes request={request} speech={speech} />}
       {request.kind === "sign" && (
         <Documents items={request.items} blind={request.blind} speech={speech} />

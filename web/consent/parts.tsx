@@ -4,10 +4,7 @@ import type { Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
 import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
 
-/** @param known the asker has a grant: where it is not of the person, it is of the administrator */
-export function WhoAsks(
-  { asker, known, speech }: { asker: Asker; known: boolean; speech: Speech },
-) {
+export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
   const { say, date } = speech;
   const parts = asker.origin === null ? null : originParts(asker.origin);
   return (
@@ -20,7 +17,9 @@ export function WhoAsks(
         <p class="aside">
           {asker.trustedSince
             ? say("trusted_since", { date: date(asker.trustedSince) })
-            : say(known ? "trusted_by_administrator" : "not_trusted_yet")} {say("check_address")}
+            : say(asker.allowedByAdministrator ? "trusted_by_administrator" : "not_trusted_yet")}
+          {" "}
+          {say("check_address")}
         </p>
       )}
       {asker.purpose !== null && (

@@ -21,6 +21,8 @@ export interface Change {
   name: string;
   /** Whether the signature, and those before it, allow it. */
   allowed: boolean;
+  /** Something that was not on the page before was added. */
+  visible?: boolean;
   /** Why not. */
   reason?: string;
 }
@@ -74,9 +76,10 @@ export function changesAfter(
 
 function judge({ kind, name, visible, reason }: Difference, locks: Locks): Change {
   const refusal = reason ?? refuse(kind, name, visible ?? false, locks);
-  return refusal === undefined
-    ? { kind, name, allowed: true }
-    : { kind, name, allowed: false, reason: refusal };
+  const change: Change = { kind, name, allowed: refusal === undefined };
+  if (visible) change.visible = true;
+  if (refusal !== undefined) change.reason = refusal;
+  return change;
 }
 
 function refuse(

@@ -38,6 +38,7 @@ export type Compare = (
 export type EntryRule = Role | "free" | ((a: PdfValue, b: PdfValue, path: Path) => void);
 
 const MAX_DEPTH = 500;
+const MAX_DIFFERENCES = 1000;
 
 /**
  * Compares two revisions of a document from the trailer on, following every reference.
@@ -60,7 +61,7 @@ export class Comparison {
   readonly #free = new Set<PdfValue>();
   /** Touched objects that some rule has looked at. */
   readonly #explained = new Set<number>();
-  readonly #out: Difference[] = [];
+  readonly #out = new Map<string, Difference>();
 
   constructor(readonly before: PdfDocument, readonly after: PdfDocument) {}
 
@@ -77,20 +78,22 @@ export class Comparison {
       this.free(ref);
     }
     for (const num of this.#touched) if (!this.#explained.has(num)) this.#unreached(num);
-    return this.#out;
+    return [...this.#out.values()];
   }
 
   report(kind: Difference["kind"], name: string, visible?: boolean): void {
-    if (!this.#out.some((known) => known.kind === kind && known.name === name)) {
-      this.#out.push({ kind, name, visible });
-    }
+    this.#add({ kind, name, visible });
   }
 
   refuse(path: Path, reason?: string): void {
-    const name = pathName(path);
-    if (!this.#out.some((known) => known.name === name)) {
-      this.#out.push({ kind: "other", name, reason });
-    }
+    this.#add({ kind: "other", name: pathName(path), reason });
+  }
+
+  #add(difference: Difference): void {
+    const key = `${difference.kind} ${difference.name}`;
+    if (this.#out.has(key)) return;
+    if (this.#out.size < MAX_DIFFERENCES) this.#out.set(key, difference);
+    else this.#out.set("", { kind: "other", name: "…", reason: "There are too many changes." });
   }
 
   /** The field that an object is, or is a widget of. */

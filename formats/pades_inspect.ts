@@ -49,6 +49,9 @@ export interface Inspection {
   recovered: boolean;
 }
 
+/** Each costs reading a revision. */
+const MAX_SIGNATURES = 500;
+
 /**
  * Lists the signatures of a document with what they cover.
  *
@@ -61,6 +64,9 @@ export function inspectSignatures(source: Source, password?: string): Inspection
   for (const field of formFields(document)) {
     if (field.type !== "Sig") continue;
     const value = signatureValue(document, field);
+    if (signatures.length >= MAX_SIGNATURES) {
+      throw new FormatError("limit_exceeded", "The PDF has too many signatures.");
+    }
     if (value) signatures.push(readSignature(document, field, value));
     else emptyFields.push(field.name);
   }

@@ -19,6 +19,10 @@ export type Place =
 /** Distance from the page's edges and between signatures where the place is chosen. */
 const MARGIN = 36;
 const GAP = 6;
+/** Smallest side of a signature whose place is chosen. */
+const MIN_SIDE = 10;
+/** Comparisons with other annotations before a page counts as full. */
+const MAX_TRIES = 5_000_000;
 /** US Letter, where a page does not say its size. */
 const DEFAULT_PAGE: Rectangle = [0, 0, 612, 792];
 
@@ -149,6 +153,9 @@ function freePlace(
   display: Display,
   [width, height]: [number, number],
 ): Rectangle {
+  if (!(width >= MIN_SIDE && height >= MIN_SIDE)) {
+    throw new FormatError("invalid_argument", `A signature is at least ${MIN_SIDE} points high.`);
+  }
   const taken = (document.array(page.dict, "Annots")?.items ?? []).flatMap((item) => {
     const annotation = document.resolve(item);
     if (!(annotation instanceof PdfDict)) return [];
@@ -159,8 +166,10 @@ function freePlace(
     return [inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)])];
   });
   const [right, top] = display.size;
+  let tries = 0;
   for (let y = MARGIN; y + height <= top - MARGIN; y += height + GAP) {
     for (let x = MARGIN; x + width <= right - MARGIN; x += width + GAP) {
+      if ((tries += taken.length) > MAX_TRIES) break;
       const free = taken.every(([x1, y1, x2, y2]) =>
         x2 <= x || x1 >= x + width || y2 <= y || y1 >= y + height
       );

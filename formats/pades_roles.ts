@@ -4,8 +4,9 @@ import {
   type EntryRule,
   type Path,
   pathName,
+  sameRef,
+  sameScalar,
 } from "./pades_compare.ts";
-import { sameRef, sameScalar } from "./pades_compare.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./pdf_value.ts";
 
 /** Entries of a trailer that belong to its section (ISO 32000-2 Tables 15 and 17). */
@@ -211,12 +212,14 @@ function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: PdfRe
   const known = c.fieldOf("before", self);
   const isSignature = known?.type === "Sig";
   const wasSigned = isSignature && c.before.resolve(known.value) !== null;
+  // A push button keeps no value (ISO 32000-2 §12.7.5.2.2); what it shows stays as it is.
+  const isPushButton = known?.type === "Btn" && ((c.before.number(a, "Ff") ?? 0) & 65536) !== 0;
   let filled = false;
   c.dicts(a, b, path, (key) => {
     if (key === "Kids") return "fields";
     if (key === "Parent") return "field";
     const fills = FILL_KEYS.has(key) || (key === "F" && isSignature);
-    if (!fills || wasSigned) return "strict";
+    if (!fills || wasSigned || isPushButton) return "strict";
     return (x, y) => {
       if (!c.equal(x, y)) filled = true;
       c.free(x, y);
@@ -309,19 +312,15 @@ function validationData(c: Comparison, a: PdfValue, b: PdfValue, path: Path): vo
         return strict(c, old, young, step);
       }
       const kept = old === null ? [] : old.items;
+      const key = (item: PdfValue) => item instanceof PdfRef ? `${item.num} ${item.gen}` : "";
+      const present = new Set(young.items.map(key));
       for (const [i, item] of kept.entries()) {
-        const same = young.items.find((other) => item instanceof PdfRef && sameRef(item, other));
-        if (same === undefined) c.refuse(step, "Validation data were removed.");
-        else c.compare(item, same, "strict", { parent: step, step: i });
+        if (!present.has(key(item))) c.refuse(step, "Validation data were removed.");
+        else c.compare(item, item, "strict", { parent: step, step: i });
       }
-      if (young.items.length > kept.length) {
-        c.report("validation_data", "DSS");
-        c.free(
-          ...young.items.filter((item) =>
-            !kept.some((k) => item instanceof PdfRef && sameRef(item, k))
-          ),
-        );
-      }
+      if (young.items.length > kept.length) c.report("validation_data", "DSS");
+      const known = new Set(kept.map(key));
+      c.free(...young.items.filter((item) => !known.has(key(item))));
     };
   });
 }

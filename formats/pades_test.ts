@@ -275,6 +275,12 @@ Deno.test("PAdES: signatories do not cover one another where the place is free",
   }
   const huge: Appearance = { place: { page: 1, size: [2000, 60] }, draw };
   refused(() => prepare(signed, { appearance: huge }), "not_found");
+  for (const size of [[-6, 60], [9, 60], [NaN, 60]] as [number, number][]) {
+    refused(
+      () => prepare(signed, { appearance: { place: { page: 1, size }, draw } }),
+      "invalid_argument",
+    );
+  }
 });
 
 Deno.test("PAdES: an appearance fits the field that is there", () => {

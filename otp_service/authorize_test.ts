@@ -1,0 +1,314 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  type Binding,
+  type Event,
+  FRESH,
+  open,
+  type Refusal,
+  RULES,
+  type State,
+  step,
+  type Transaction,
+} from "./authorize.ts";
+
+const HASHES = ["aGFzaDE=", "aGFzaDI="];
+const BINDING: Binding = { hashes: HASHES, hashAlgorithm: "2.16.1", signatures: 2 };
+const REQUEST = { id: "t", client: "portal", credential: "c", mode: "oauth2code" } as const;
+const SIGN = {
+  sad: "sad",
+  client: "portal",
+  credential: "c",
+  hashes: HASHES,
+  hashAlgorithm: "2.16.1",
+};
+const RIGHT = { type: "settle", pin: true, otp: true, spent: 1, sad: "sad" } as const;
+const WRONG_PIN = { ...RIGHT, pin: false };
+const WRONG_OTP = { ...RIGHT, otp: false };
+
+/** Runs events one second apart; gives the last state and every refusal (null: none). */
+function run(
+  events: (Event | number)[],
+  start: State = { transaction: open({ ...REQUEST, binding: BINDING }, 0), guard: FRESH },
+) {
+  let now = start.transaction.seenAt;
+  let state = start;
+  const refusals: (Refusal | null)[] = [];
+  for (const event of events) {
+    if (typeof event === "number") {
+      now += event;
+      continue;
+    }
+    const { outcome, ...next } = step(state, event, now += 1000);
+    state = next;
+    refusals.push(outcome.ok ? null : outcome.refusal);
+  }
+  return { ...state, refusals };
+}
+
+const AUTHORIZED: Event[] = [{ type: "send", otp: "h" }, { type: "attempt" }, RIGHT];
+
+Deno.test("PIN and OTP, one use, done", () => {
+  const { transaction, refusals, guard } = run([
+    ...AUTHORIZED,
+    { type: "use", ...SIGN },
+    { type: "signed" },
+    { type: "use", ...SIGN },
+  ]);
+  assert.deepEqual(refusals, [null, null, null, null, null, "ended"]);
+  assert.equal(transaction.phase, "done");
+  assert.equal(guard.pinTries, 0);
+});
+
+Deno.test("any other list, order, count, algorithm, credential or client ends it", () => {
+  for (
+    const other of [
+      { hashes: [HASHES[1], HASHES[0]] },
+      { hashes: [HASHES[0]] },
+      { hashes: [...HASHES, HASHES[0]] },
+      { hashes: [HASHES[0], "b3RoZXI="] },
+      { hashes: undefined },
+      { hashAlgorithm: "2.16.2" },
+      { credential: "d" },
+      { client: "other" },
+    ]
+  ) {
+    const { transaction, refusals } = run([
+      ...AUTHORIZED,
+      { type: "use", ...SIGN, ...other },
+      { type: "use", ...SIGN },
+    ]);
+    assert.deepEqual(refusals.slice(3), ["deviation", "ended"], JSON.stringify(other));
+    assert.equal(transaction.end, "deviation");
+  }
+});
+
+Deno.test("three answers, then it is over, whichever factor was wrong", () => {
+  for (const wrong of [WRONG_PIN, WRONG_OTP]) {
+    const { transaction, refusals } = run([
+      { type: "send", otp: "h" },
+      ...Array.from({ length: 3 }, (): Event[] => [{ type: "attempt" }, wrong]).flat(),
+      { type: "attempt" },
+      RIGHT,
+    ]);
+    assert.deepEqual(refusals.slice(-3), ["wrong", "ended", "ended"]);
+    assert.equal(transaction.end, "tries");
+  }
+});
+
+Deno.test("answers that are under way at the same time are all paid for before one is looked at", () => {
+  const { refusals } = run([
+    { type: "send", otp: "h" },
+    ...Array<Event>(5).fill({ type: "attempt" }),
+  ]);
+  assert.deepEqual(refusals, [null, null, null, null, "ended", "ended"]);
+});
+
+Deno.test("five wrong PINs over several authorizations lock; a right one forgives those before it", () => {
+  const wrongTwice: Event[] = [{ type: "attempt" }, WRONG_PIN, { type: "attempt" }, WRONG_PIN];
+  let guard = run(wrongTwice).guard;
+  const again = () => ({ transaction: open({ ...REQUEST, binding: BINDING }, 0), guard });
+  guard = run(wrongTwice, again()).guard;
+  assert.equal(guard.pinTries, 4);
+  assert.equal(run([{ type: "attempt" }, { ...RIGHT, spent: 5 }], again()).guard.pinTries, 0);
+  guard = run([{ type: "attempt" }, WRONG_PIN], again()).guard;
+  const { refusals, transaction } = run([{ type: "attempt" }], again());
+  assert.deepEqual(refusals, ["locked"]);
+  assert.equal(transaction.phase, "ended");
+});
+
+Deno.test("a right PIN does not forgive a try that began after it", () => {
+  const { guard } = run([
+    { type: "attempt" },
+    { type: "attempt" },
+    { ...RIGHT, spent: 1 },
+    { ...WRONG_PIN, spent: 2 },
+  ]);
+  assert.equal(guard.pinTries, 1);
+});
+
+Deno.test("OTPs: 30 s apart, three an authorization, ten an hour", () => {
+  const send: Event = { type: "send", otp: "h" };
+  const { refusals } = run([send, send, 30_000, send, 30_000, send, 30_000, send]);
+  assert.deepEqual(refusals, [null, "too_soon", null, null, "too_many"]);
+  let guard = FRESH;
+  for (let i = 0; i < RULES.generations; i++) {
+    guard = run([send], { transaction: open({ ...REQUEST, binding: BINDING }, i), guard }).guard;
+  }
+  const start = { transaction: open({ ...REQUEST, binding: BINDING }, 20_000), guard };
+  assert.deepEqual(run([send], start).refusals, ["too_many"]);
+  const later = { ...start, transaction: open({ ...REQUEST, binding: BINDING }, RULES.window * 2) };
+  assert.deepEqual(run([send], later).refusals, [null]);
+});
+
+Deno.test("it lasts ten minutes, and a clock that is set back ends it", () => {
+  assert.deepEqual(
+    run([...AUTHORIZED, RULES.lifetime, { type: "use", ...SIGN }]).refusals.at(-1),
+    "expired",
+  );
+  const back = run([...AUTHORIZED, -60_000, { type: "use", ...SIGN }]);
+  assert.equal(back.transaction.end, "clock");
+  const skewed = run([...AUTHORIZED, -4_000, { type: "use", ...SIGN }]);
+  assert.equal(skewed.transaction.phase, "signing");
+  // as long as it is set back a little it does not gain time
+  assert.ok(skewed.transaction.seenAt >= 3000);
+});
+
+Deno.test("the same time step of an authenticator is accepted once", () => {
+  const first = run([{ type: "attempt" }, { ...RIGHT, totpStep: 7 }]);
+  const second = { transaction: open({ ...REQUEST, binding: BINDING }, 0), guard: first.guard };
+  assert.deepEqual(run([{ type: "attempt" }, { ...RIGHT, totpStep: 7 }], second).refusals, [
+    null,
+    "wrong",
+  ]);
+});
+
+Deno.test("explicit mode: the first answer binds, another binding ends it", () => {
+  const explicit = () => ({
+    transaction: open({ ...REQUEST, mode: "explicit" as const }, 0),
+    guard: FRESH,
+  });
+  const other = { ...BINDING, hashes: [...HASHES].reverse() };
+  assert.deepEqual(
+    run([
+      { type: "send", otp: "h" },
+      { type: "attempt", binding: BINDING },
+      WRONG_OTP,
+      { type: "attempt", binding: other },
+      { type: "attempt", binding: BINDING },
+    ], explicit()).refusals,
+    [null, null, "wrong", "deviation", "ended"],
+  );
+});
+
+Deno.test("explicit mode: later documents are bound one after another, and never more than authorized", () => {
+  const binding = { hashes: [HASHES[0]], hashAlgorithm: "2.16.1", signatures: 2 };
+  const start = {
+    transaction: open({ ...REQUEST, mode: "explicit" as const, binding }, 0),
+    guard: FRESH,
+  };
+  const one = { ...SIGN, hashes: [HASHES[0]] };
+  const two = { ...SIGN, sad: "sad2", hashes: [HASHES[1]] };
+  const events: Event[] = [
+    ...AUTHORIZED,
+    { type: "use", ...one },
+    { type: "signed" },
+    { type: "extend", ...SIGN, hashes: undefined, next: "sad2", more: [HASHES[1]] },
+    { type: "use", ...two },
+    { type: "signed" },
+    { type: "extend", ...two, next: "sad3", more: [HASHES[1]] },
+  ];
+  assert.deepEqual(run(events, start).refusals, [...Array(8).fill(null), "ended"]);
+  events[5] = { type: "extend", ...SIGN, hashes: undefined, next: "sad2", more: HASHES };
+  assert.equal(run(events.slice(0, 6), start).transaction.end, "deviation");
+});
+
+Deno.test("a fresh SAD takes the old one's place, for the same documents only", () => {
+  const renew: Event = { type: "extend", ...SIGN, hashes: undefined, next: "sad2" };
+  assert.deepEqual(
+    run([...AUTHORIZED, renew, { type: "use", ...SIGN }, { type: "use", ...SIGN, sad: "sad2" }])
+      .refusals.slice(3),
+    [null, "not_authorized", null],
+  );
+  const other: Event = { ...renew, more: [HASHES[0]] } as Event;
+  assert.equal(run([...AUTHORIZED, other]).transaction.end, "deviation");
+});
+
+Deno.test("a binding of a wrong count cannot be opened", () => {
+  for (
+    const [mode, hashes, signatures] of [
+      ["oauth2code", 0, 0],
+      ["oauth2code", 1, 2],
+      ["oauth2code", 2, 1],
+      ["oauth2code", 11, 11],
+      ["explicit", 1, 11],
+    ] as const
+  ) {
+    const binding = { hashes: Array(hashes).fill("x"), hashAlgorithm: "1", signatures };
+    assert.throws(() => open({ ...REQUEST, mode, binding }, 0), RangeError);
+  }
+});
+
+Deno.test("whatever happens in whatever order, the rules hold (property)", () => {
+  const sads = fc.constantFrom("sad", "sad2", "sad3", "never");
+  const lists = fc.constantFrom(HASHES, [HASHES[1], HASHES[0]], [HASHES[0]], []);
+  const presented = fc.record({
+    sad: sads,
+    client: fc.constantFrom("portal", "portal", "other"),
+    credential: fc.constantFrom("c", "c", "d"),
+    hashes: lists,
+    hashAlgorithm: fc.constantFrom("2.16.1", "2.16.1", "2.16.2"),
+  });
+  const event: fc.Arbitrary<Event> = fc.oneof(
+    fc.constant<Event>({ type: "send", otp: "h" }),
+    fc.record({ type: fc.constant("attempt" as const) }),
+    fc.record({
+      type: fc.constant("settle" as const),
+      pin: fc.boolean(),
+      otp: fc.boolean(),
+      spent: fc.integer({ min: 1, max: 5 }),
+      sad: sads,
+    }),
+    presented.map((each): Event => ({ type: "use", ...each })),
+    fc.tuple(presented, sads, fc.option(lists, { nil: undefined })).map((
+      [each, next, more],
+    ): Event => ({ type: "extend", ...each, next, more })),
+    fc.constantFrom<Event>({ type: "signed" }, { type: "failed" }, { type: "reject" }),
+  );
+  const moves = fc.array(
+    fc.tuple(event, fc.integer({ min: -20_000, max: 400_000 })),
+    { maxLength: 40 },
+  );
+  const bindings = fc.constantFrom<[Transaction["mode"], Binding]>(
+    ["oauth2code", BINDING],
+    ["explicit", BINDING],
+    ["explicit", { ...BINDING, hashes: [HASHES[0]], signatures: 3 }],
+  );
+  fc.assert(
+    fc.property(bindings, moves, ([mode, binding], moves) => {
+      let state: State = { transaction: open({ ...REQUEST, mode, binding }, 0), guard: FRESH };
+      let now = 0;
+      let latest = 0;
+      let looked = 0;
+      let signed = 0;
+      const usedSads = new Set<string>();
+      for (const [event, wait] of moves) {
+        now += wait;
+        const before = state.transaction;
+        const { outcome, ...next } = step(state, event, now);
+        state = next;
+        const { transaction, guard } = state;
+        if (event.type === "attempt" && outcome.ok) looked++;
+        if (event.type === "use" && outcome.ok) {
+          assert.equal(before.phase, "authorized");
+          assert.deepEqual(event.hashes, before.pending);
+          assert.equal(event.client, "portal");
+          assert.equal(event.credential, "c");
+          assert.ok(now <= latest + RULES.lifetime, "used in time");
+          assert.ok(now < RULES.lifetime);
+          usedSads.add(event.sad);
+          signed += event.hashes!.length;
+        }
+        if (!["signed", "failed", "reject"].includes(event.type)) {
+          if (["open", "authorized", "signing"].includes(before.phase)) {
+            latest = Math.max(latest, now);
+          }
+        }
+        if (before.phase === "ended" || before.phase === "done") {
+          assert.equal(outcome.ok, false);
+          assert.deepEqual(transaction, before, "an end is an end");
+        }
+        if (transaction.phase === "ended" || transaction.phase === "done") {
+          assert.equal(transaction.sad, undefined);
+          assert.equal(transaction.otp, undefined);
+        }
+        assert.ok(looked <= RULES.tries);
+        assert.ok(signed <= binding.signatures, "never more than authorized");
+        assert.ok(
+          transaction.sends <= RULES.sends && guard.generations.length <= RULES.generations,
+        );
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});

@@ -1,0 +1,56 @@
+/** What the store needs of a database: transactions over a few statements that SQLite and PostgreSQL both understand. */
+
+export type Value = string | number | null | Uint8Array;
+export type Row = Record<string, Value>;
+
+/**
+ * Runs one statement; its parameters stand as `$1`, `$2` … in the text.
+ *
+ * @returns the rows of a SELECT or RETURNING; numbers as numbers
+ */
+export type Query = (statement: string, ...values: Value[]) => Promise<Row[]>;
+
+export interface Database {
+  /**
+   * Runs `work` as one transaction: all of it is kept, durably, or nothing. `work` may run again where another transaction
+   * was in its way, and must wait for nothing but queries.
+   */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** Put behind a SELECT it keeps the rows from all others until the end of the transaction. */
+  readonly lock: "" | " FOR UPDATE";
+  close(): Promise<void>;
+}
+
+/** Statements that bring an older schema to the next version, in their order. Never change one that was released. */
+export const MIGRATIONS: readonly (readonly string[])[] = [
+  [
+    `CREATE TABLE persons (
+      id TEXT PRIMARY KEY, data TEXT NOT NULL, guard TEXT NOT NULL, pin TEXT, locked TEXT)`,
+    `CREATE TABLE credentials (
+      id TEXT PRIMARY KEY, person TEXT NOT NULL REFERENCES persons (id), data TEXT NOT NULL)`,
+    `CREATE INDEX credentials_person ON credentials (person)`,
+    `CREATE TABLE transactions (
+      id TEXT PRIMARY KEY, person TEXT, client TEXT NOT NULL, credential TEXT NOT NULL,
+      phase TEXT NOT NULL, sad TEXT UNIQUE, used TEXT UNIQUE, state TEXT NOT NULL,
+      facts TEXT NOT NULL, expires BIGINT NOT NULL)`,
+    `CREATE INDEX transactions_open ON transactions (client, credential, phase)`,
+    `CREATE INDEX transactions_expires ON transactions (expires)`,
+    `CREATE TABLE tokens (
+      hash TEXT PRIMARY KEY, kind TEXT NOT NULL, family TEXT, data TEXT NOT NULL,
+      expires BIGINT NOT NULL)`,
+    `CREATE INDEX tokens_family ON tokens (family)`,
+    `CREATE INDEX tokens_expires ON tokens (expires)`,
+    `CREATE TABLE documents (
+      client TEXT NOT NULL, digest TEXT NOT NULL, name TEXT NOT NULL, media_type TEXT NOT NULL,
+      content TEXT NOT NULL, expires BIGINT NOT NULL, PRIMARY KEY (client, digest))`,
+    `CREATE TABLE contents (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL, expires BIGINT NOT NULL)`,
+    `CREATE TABLE certificates (
+      serial TEXT PRIMARY KEY, person TEXT NOT NULL, transaction_id TEXT, der BLOB NOT NULL,
+      not_after BIGINT NOT NULL, revoked_at BIGINT, reason TEXT)`,
+    `CREATE INDEX certificates_person ON certificates (person)`,
+    `CREATE TABLE private_keys (id TEXT PRIMARY KEY, sealed TEXT NOT NULL)`,
+    `CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL)`,
+    `CREATE TABLE audit (seq BIGINT PRIMARY KEY, line TEXT NOT NULL)`,
+    `CREATE TABLE audit_head (one BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL)`,
+  ],
+];

@@ -1,0 +1,108 @@
+/**
+ * What the service must know and the database must not: one file of 32 random bytes, kept apart from the database, the same
+ * for all instances. Everything keyed is derived from it (HKDF, RFC 5869), each use with a key of its own.
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from "node:crypto";
+import { SetupError } from "./error.ts";
+
+const SIZE = 32;
+const NONCE = 12;
+const TAG = 16;
+
+export class Secrets {
+  /** Pepper of PIN hashes. */
+  readonly pepper: Uint8Array;
+  readonly #otp: Uint8Array;
+  readonly #box: Uint8Array;
+
+  /** @throws {SetupError} unless there are 32 bytes */
+  constructor(master: Uint8Array) {
+    if (master.length !== SIZE) {
+      throw new SetupError(`The file of the service's secret must hold ${SIZE} bytes in hex.`);
+    }
+    const derive = (use: string) =>
+      new Uint8Array(
+        hkdfSync("sha256", master, new Uint8Array(), `dsign otp-service ${use}`, SIZE),
+      );
+    this.pepper = derive("PIN pepper");
+    this.#otp = derive("OTP");
+    this.#box = derive("box");
+  }
+
+  /** Keyed hash of an OTP, bound to one authorization. */
+  otpHash(transaction: string, otp: string): string {
+    return createHmac("sha256", this.#otp).update(`${transaction}\0${otp}`).digest("base64url");
+  }
+
+  /**
+   * Encrypts for the database: nonce ‖ AES-256-GCM ‖ tag, in hex.
+   *
+   * @param name what it is and whose; the same must be given to {@linkcode open}
+   */
+  seal(name: string, plain: Uint8Array): string {
+    const nonce = randomBytes(NONCE);
+    const cipher = createCipheriv("aes-256-gcm", this.#box, nonce);
+    cipher.setAAD(new TextEncoder().encode(name));
+    const parts = [nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()];
+    return parts.map((part) => new Uint8Array(part).toHex()).join("");
+  }
+
+  /** @throws {SetupError} where the database does not fit the secret */
+  open(name: string, sealed: string): Uint8Array {
+    const bytes = Uint8Array.fromHex(sealed);
+    const decipher = createDecipheriv("aes-256-gcm", this.#box, bytes.subarray(0, NONCE));
+    decipher.setAAD(new TextEncoder().encode(name));
+    decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
+    try {
+      const head = decipher.update(bytes.subarray(NONCE, bytes.length - TAG));
+      return new Uint8Array([...head, ...decipher.final()]);
+    } catch {
+      throw new SetupError("The service's secret is not the one that this database was made with.");
+    }
+  }
+}
+
+/**
+ * Reads the file of the secret (64 hex digits).
+ *
+ * @throws {SetupError} where it is missing or wrong, or others may read it
+ */
+export async function readSecrets(path: string): Promise<Secrets> {
+  let text;
+  try {
+    text = (await Deno.readTextFile(path)).trim();
+    const { mode } = await Deno.stat(path);
+    if (mode !== null && (mode & 0o077) !== 0) {
+      throw new SetupError(`${path} can be read by others: chmod 600 ${path}`);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new SetupError(`${path} is missing: \`dsign otp-service init\` makes it.`);
+  }
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw new SetupError(`${path} must hold 64 hex digits.`);
+  return new Secrets(Uint8Array.fromHex(text));
+}
+
+/** A random value for a caller to hold: 256 bits, Base64url. The database keeps its {@linkcode sha256}. */
+export function token(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+/** SHA-256 in Base64url: enough for values that nobody can guess. */
+export function sha256(value: string | Uint8Array): string {
+  return createHash("sha256").update(value).digest("base64url");
+}
+
+/** Compares two texts in a time that does not tell where they differ. */
+export function sameText(a: string, b: string): boolean {
+  const [x, y] = [a, b].map((text) => createHash("sha256").update(text).digest());
+  return timingSafeEqual(x, y);
+}

@@ -1,0 +1,102 @@
+/** The store's database in one file: SQLite, for one service or a few on the same machine. */
+import { DatabaseSync } from "node:sqlite";
+import { type Database, MIGRATIONS, type Query, type Value } from "./database.ts";
+import { SetupError } from "./error.ts";
+
+/** How long others may keep the file locked, and between two looks, in milliseconds. */
+const BUSY = 10_000;
+const LOOK = 2;
+
+/** Only added to, whatever a program of ours should come to do. */
+const APPEND_ONLY = ["UPDATE", "DELETE"].map((change) =>
+  `CREATE TRIGGER IF NOT EXISTS audit_no_${change.toLowerCase()} BEFORE ${change} ON audit
+   BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END`
+);
+
+/**
+ * Opens the file, which is made where it is missing, and brings it up to date.
+ *
+ * @param path file, or `:memory:`
+ * @throws {SetupError} where it was made by a later version
+ */
+export function openSqlite(path: string): Database {
+  const file = new DatabaseSync(path);
+  // FULL: what was answered for is on the disk, even if the power fails now.
+  for (
+    const setting of [
+      "journal_mode = WAL",
+      "synchronous = FULL",
+      "foreign_keys = ON",
+      "busy_timeout = 5000", // of the migration; begin() waits by itself
+    ]
+  ) file.exec(`PRAGMA ${setting}`);
+  if (path !== ":memory:" && Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
+  migrate(file);
+  file.exec("PRAGMA busy_timeout = 0");
+
+  const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
+  const query: Query = (statement, ...values) => {
+    let prepared = statements.get(statement);
+    if (!prepared) statements.set(statement, prepared = file.prepare(statement));
+    // by their names, so that one parameter may stand in several places
+    const named = Object.fromEntries(values.map((value, i) => [`$${i + 1}`, value]));
+    return Promise.resolve(prepared.all(named) as Record<string, Value>[]);
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    lock: "", // BEGIN IMMEDIATE has locked everything
+    transaction(work) {
+      const result = last.then(async () => {
+        await begin(file);
+        try {
+          const value = await work(query);
+          file.exec("COMMIT");
+          return value;
+        } catch (error) {
+          file.exec("ROLLBACK");
+          throw error;
+        }
+      });
+      last = result.catch(() => {}); // told to its own caller
+      return result;
+    },
+    async close() {
+      await last;
+      file.close();
+    },
+  };
+}
+
+/** SQLite's own wait would hold up everything else in this process. */
+async function begin(file: DatabaseSync): Promise<void> {
+  for (const start = performance.now();;) {
+    try {
+      return file.exec("BEGIN IMMEDIATE");
+    } catch (error) {
+      const busy = /database is locked/.test((error as Error).message);
+      if (!busy || performance.now() - start > BUSY) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOOK));
+    }
+  }
+}
+
+function migrate(file: DatabaseSync): void {
+  file.exec("BEGIN IMMEDIATE");
+  try {
+    const { user_version: version } = file.prepare("PRAGMA user_version").get() as {
+      user_version: number;
+    };
+    if (version > MIGRATIONS.length) {
+      throw new SetupError("The database was made by a later version of this program.");
+    }
+    for (const statements of MIGRATIONS.slice(version)) {
+      for (const statement of statements) file.exec(statement);
+    }
+    for (const statement of APPEND_ONLY) file.exec(statement);
+    file.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    file.exec("COMMIT");
+  } catch (error) {
+    file.exec("ROLLBACK");
+    throw error;
+  }
+}

@@ -1,0 +1,227 @@
+/** The store on both databases, several instances at once. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { verifyAudit } from "./audit.ts";
+import { FRESH, open, RULES, step, type Transaction } from "./authorize.ts";
+import { openPostgres } from "./store_postgres.ts";
+import { openSqlite } from "./store_sqlite.ts";
+import { type Person, Store } from "./store.ts";
+
+const PERSON: Person = { id: "asen", name: "Anita Sen", language: "bn", otp: "mail", email: "a@x" };
+const BINDING = { hashes: ["aGFzaA=="], hashAlgorithm: "2.16.1", signatures: 1 };
+const FACTS = { purpose: "Sanction 7", labels: ["sanction.pdf"] };
+const USE = {
+  type: "use",
+  sad: "sad-hash",
+  client: "portal",
+  credential: "c1",
+  hashes: BINDING.hashes,
+} as const;
+
+const opened = (id: string, now: number): Transaction =>
+  open(
+    { id, client: "portal", credential: "c1", mode: "oauth2code", binding: BINDING },
+    now,
+  );
+
+async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock: { now: number }) {
+  const [one, two] = [await instance(), await instance()];
+  try {
+    await t.step("people and credentials", async () => {
+      assert.equal(await one.run((tx) => tx.addPerson(PERSON)), true);
+      assert.equal(await two.run((tx) => tx.addPerson(PERSON)), false);
+      await two.run(async (tx) => {
+        const row = (await tx.person("asen"))!;
+        assert.deepEqual(row, { person: PERSON, guard: FRESH, pin: null, locked: null });
+        await tx.savePerson({ ...row, pin: "hash", locked: "left" });
+        await tx.addCredential({
+          id: "c1",
+          person: "asen",
+          kind: "one-time",
+          mode: "oauth2code",
+          keyType: "p-256",
+        });
+      });
+      await one.run(async (tx) => {
+        assert.equal((await tx.persons())[0].locked, "left");
+        assert.equal((await tx.credentialsOf("asen"))[0].id, "c1");
+        assert.equal((await tx.credential("c1"))!.kind, "one-time");
+        assert.equal(await tx.person("nobody"), null);
+      });
+    });
+
+    await t.step("1,000 parallel uses of one SAD: one succeeds", async () => {
+      await one.run(async (tx) => {
+        await tx.addTransaction(opened("t1", tx.now), "asen", FACTS);
+        const { transaction } = (await tx.transaction({ id: "t1" }))!;
+        const authorized = { ...transaction, phase: "authorized" as const, sad: "sad-hash" };
+        await tx.saveTransaction({ ...authorized, pending: BINDING.hashes, remaining: 1 });
+      });
+      const uses = await Promise.all(
+        Array.from({ length: 1000 }, (_, i) =>
+          (i % 2 ? one : two).run(async (tx) => {
+            const found = (await tx.transaction({ sad: "sad-hash" }))!;
+            const { outcome, ...state } = step(
+              { transaction: found.transaction, guard: FRESH },
+              USE,
+              tx.now,
+            );
+            await tx.saveState(state, null);
+            tx.audit({ event: outcome.ok ? "sad.used" : "sad.refused", transaction: "t1" });
+            return outcome.ok;
+          })),
+      );
+      assert.equal(uses.filter((ok) => ok).length, 1);
+    });
+
+    await t.step("what fails leaves nothing behind", async () => {
+      const before = await one.auditHead();
+      await assert.rejects(
+        one.run(async (tx) => {
+          await tx.addPerson({ ...PERSON, id: "half" });
+          tx.audit({ event: "person.added", person: "half" });
+          throw new Error("in between");
+        }),
+        /in between/,
+      );
+      assert.equal(await two.run((tx) => tx.person("half")), null);
+      assert.deepEqual(await one.auditHead(), before);
+    });
+
+    await t.step("the audit is one chain, whoever writes it", async () => {
+      const before = (await one.auditHead()).seq;
+      await Promise.all(
+        Array.from({ length: 40 }, (_, i) =>
+          // deno-lint-ignore require-await -- the store's shape
+          (i % 2 ? one : two).run(async (tx) => tx.audit({ event: "otp.sent", n: i }))),
+      );
+      const head = await two.auditHead();
+      assert.equal(head.seq, before + 40);
+      assert.deepEqual(await verifyAudit(one.audit(), head), {
+        ok: true,
+        lines: head.seq,
+        hash: head.hash,
+      });
+    });
+
+    await t.step("opaque values: once, in time, and by families", async () => {
+      const data = { kind: "refresh", client: "portal" } as const;
+      const value = await one.run((tx) => tx.issue(data, 1000, "family"));
+      assert.equal(await one.run((tx) => tx.read("code", value)), null);
+      const taken = await Promise.all(
+        [one, two, one, two].map((store) => store.run((tx) => tx.take("refresh", value))),
+      );
+      assert.equal(taken.filter((each) => each !== null).length, 1);
+      const access = { kind: "access", client: "portal" } as const;
+      const [a, b] = [
+        await one.run((tx) => tx.issue(access, 1000, "family")),
+        await one.run((tx) => tx.issue(access, 1000)),
+      ];
+      await two.run((tx) => tx.revoke({ family: "family" }));
+      assert.equal(await one.run((tx) => tx.read("access", a)), null);
+      assert.deepEqual((await one.run((tx) => tx.read("access", b)))!.data, access);
+      clock.now += 1000;
+      assert.equal(await one.run((tx) => tx.read("access", b)), null);
+    });
+
+    await t.step("documents are found by their digests and their sender", async () => {
+      const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+      const document = { name: "a.pdf", mediaType: "application/pdf", bytes };
+      await one.run((tx) => tx.addDocument("portal", ["d1", "d2"], document, 1000));
+      const found = (await two.run((tx) => tx.document("portal", "d2")))!;
+      assert.deepEqual(new Uint8Array(found.bytes), bytes);
+      assert.equal(found.name, "a.pdf");
+      assert.equal(await two.run((tx) => tx.document("other", "d2")), null);
+      await one.run((tx) => tx.addDocument("portal", ["d1"], document, 1000));
+    });
+
+    await t.step("certificates, keys, counters", async () => {
+      const der = Uint8Array.of(1, 2, 3);
+      await one.run((tx) =>
+        tx.addCertificate({ serial: "0a", person: "asen", transaction: "t1", der, notAfter: 9e12 })
+      );
+      assert.equal(await two.run((tx) => tx.revokeCertificate("0a", "keyCompromise")), true);
+      assert.equal(await two.run((tx) => tx.revokeCertificate("0a", "superseded")), false);
+      const [row] = await one.run((tx) => tx.revokedCertificates());
+      assert.deepEqual([row.serial, row.reason, [...row.der], row.notAfter], [
+        "0a",
+        "keyCompromise",
+        [1, 2, 3],
+        9e12,
+      ]);
+      await one.run((tx) => tx.saveKey("k", "sealed"));
+      assert.equal(await two.run((tx) => tx.key("k")), "sealed");
+      const counts = await Promise.all(
+        [one, two, one, two, one].map((store) => store.run((tx) => tx.count("crl"))),
+      );
+      assert.deepEqual(counts.sort(), [1, 2, 3, 4, 5]);
+    });
+
+    await t.step("what is over is ended with a trace, and forgotten later", async () => {
+      await one.run((tx) => tx.addTransaction(opened("t2", tx.now), "asen", FACTS));
+      clock.now += RULES.lifetime;
+      await Promise.all([one.sweep(), two.sweep()]);
+      const lines = (await Array.fromAsync(one.audit())).map((line) => JSON.parse(line));
+      assert.deepEqual(
+        lines.filter(({ event }) => /ended|failed/.test(event)).map(({ transaction, reason }) => [
+          transaction,
+          reason,
+        ]).sort(),
+        [["t1", "interrupted"], ["t2", "expired"]],
+      );
+      clock.now += 25 * 3_600_000;
+      await two.sweep();
+      assert.equal(await one.run((tx) => tx.transaction({ id: "t2" })), null);
+      assert.equal(await one.run((tx) => tx.document("portal", "d1")), null);
+      assert.ok(await one.run((tx) => tx.certificate("0a")));
+    });
+  } finally {
+    await one.close();
+    await two.close();
+  }
+}
+
+Deno.test("the store on SQLite", async (t) => {
+  const folder = await Deno.makeTempDir({ prefix: "dsign_test_" });
+  const clock = { now: 1_800_000_000_000 };
+  try {
+    const instance = () =>
+      Promise.resolve(new Store(openSqlite(join(folder, "otp.db")), () => clock.now));
+    await suite(t, instance, clock);
+    await t.step("the audit cannot be changed", () => {
+      const database = openSqlite(join(folder, "otp.db"));
+      return database.transaction(async (query) => {
+        for (const change of ["UPDATE audit SET line = '{}'", "DELETE FROM audit"]) {
+          await assert.rejects(async () => await query(change), /append-only/);
+        }
+      }).finally(() => database.close());
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("the store on PostgreSQL", async (t) => {
+  const server = await startPostgres();
+  try {
+    const url = await server.createDatabase();
+    const clock = { now: 1_800_000_000_000 };
+    // both at once: only one of them makes the schema
+    const instance = async () => new Store(await openPostgres(url), () => clock.now);
+    const [a, b] = await Promise.all([instance(), instance()]);
+    await Promise.all([a.close(), b.close()]);
+    await suite(t, instance, clock);
+    await t.step("the audit cannot be changed", async () => {
+      const database = await openPostgres(url);
+      for (
+        const change of ["UPDATE audit SET line = '{}'", "DELETE FROM audit", "TRUNCATE audit"]
+      ) {
+        await assert.rejects(database.transaction((query) => query(change)), /append-only/);
+      }
+      await database.close();
+    });
+  } finally {
+    await server.close();
+  }
+});

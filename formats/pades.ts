@@ -18,6 +18,7 @@ import { latin1, name, type PdfDraft, PdfRef, PdfString, textString } from "./pd
 export type { Appearance, Box, PreparedSignature } from "./pades_field.ts";
 export type { Place, Rectangle } from "./pades_place.ts";
 
+/** What kind of signature, where, and what it says of itself. */
 export interface SignatureOptions extends FieldOptions {
   /** `adbe.pkcs7.detached` only for portals that know nothing newer. */
   subFilter?: "ETSI.CAdES.detached" | "adbe.pkcs7.detached";
@@ -37,6 +38,7 @@ export interface SignatureOptions extends FieldOptions {
   password?: string;
 }
 
+/** See the entries of the same names in {@link SignatureOptions}. */
 export interface TimestampOptions {
   field?: string;
   contentsSize?: number;

@@ -8,6 +8,7 @@ import { decimal, TextSetter } from "./pdf_text.ts";
 import type { PdfUpdate } from "./pdf_update.ts";
 import { latin1, name, type PdfDraft, type PdfRef } from "./pdf_value.ts";
 
+/** What is to be seen. */
 export interface AppearanceContent {
   /** Shown first and larger: who signs. */
   name: string;

@@ -1,5 +1,6 @@
 import { FormatError } from "./error.ts";
 import { Comparison } from "./pades_compare.ts";
+import type { ChangeKind, Difference } from "./pades_difference.ts";
 import type { PdfSignature } from "./pades_inspect.ts";
 import { isLocked, type Locks, readLocks } from "./pades_locks.ts";
 import { PdfDocument } from "./pdf_document.ts";
@@ -8,15 +9,7 @@ import { prefixSource, type Source } from "./pdf_source.ts";
 
 /** One thing that later revisions changed. */
 export interface Change {
-  kind:
-    | "signature"
-    | "timestamp"
-    | "empty_signature_field"
-    | "form_field"
-    | "annotation"
-    | "validation_data"
-    | "metadata"
-    | "other";
+  kind: ChangeKind;
   /** A field's name, or the way to what was changed. */
   name: string;
   /** Whether the signature, and those before it, allow it. */
@@ -24,16 +17,6 @@ export interface Change {
   /** Something that was not on the page before was added. */
   visible?: boolean;
   /** Why not. */
-  reason?: string;
-}
-
-/** A difference between two revisions, before it is judged. */
-export interface Difference {
-  kind: Change["kind"];
-  name: string;
-  /** An appearance on a page that was not there before. */
-  visible?: boolean;
-  /** Why no signature ever allows it. */
   reason?: string;
 }
 
@@ -83,7 +66,7 @@ function judge({ kind, name, visible, reason }: Difference, locks: Locks): Chang
 }
 
 function refuse(
-  kind: Change["kind"],
+  kind: ChangeKind,
   name: string,
   visible: boolean,
   locks: Locks,

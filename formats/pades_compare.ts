@@ -1,16 +1,15 @@
-import type { Difference } from "./pades_changes.ts";
+import {
+  type Difference,
+  type Path,
+  pathName,
+  sameBytes,
+  sameRef,
+  sameScalar,
+} from "./pades_difference.ts";
 import { ROLES } from "./pades_roles.ts";
 import type { PdfDocument, PdfObject } from "./pdf_document.ts";
 import { type FormField, formFields } from "./pdf_form.ts";
-import {
-  PdfArray,
-  PdfDict,
-  PdfName,
-  PdfRef,
-  PdfStream,
-  PdfString,
-  type PdfValue,
-} from "./pdf_value.ts";
+import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./pdf_value.ts";
 import type { XrefEntry } from "./pdf_xref.ts";
 
 /**
@@ -18,12 +17,6 @@ import type { XrefEntry } from "./pdf_xref.ts";
  * entries may. An object that is reached in several roles has to suit all of them.
  */
 export type Role = keyof typeof ROLES;
-
-/** The way to a value, for reports. */
-export interface Path {
-  parent?: Path;
-  step: string | number;
-}
 
 /** Compares a value in its role. `self`: the object that it is, where it is one. */
 export type Compare = (
@@ -276,27 +269,4 @@ function sameEntry(a: XrefEntry, b: XrefEntry | null | undefined): boolean {
   if (!b) return false;
   if ("offset" in a) return "offset" in b && a.offset === b.offset && a.gen === b.gen;
   return "container" in b && a.container === b.container && a.index === b.index;
-}
-
-export function sameRef(a: PdfRef, b: PdfValue): boolean {
-  return b instanceof PdfRef && a.num === b.num && a.gen === b.gen;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-export function sameScalar(a: PdfValue, b: PdfValue): boolean {
-  if (a instanceof PdfName && b instanceof PdfName) return a.value === b.value;
-  if (a instanceof PdfString && b instanceof PdfString) return sameBytes(a.bytes, b.bytes);
-  if (a instanceof PdfRef) return sameRef(a, b);
-  return a === b && (a === null || typeof a !== "object");
-}
-
-/** `Root/Pages/Kids/3/Contents`. */
-export function pathName(path: Path): string {
-  const steps: (string | number)[] = [];
-  for (let at: Path | undefined = path; at; at = at.parent) steps.unshift(at.step);
-  const whole = steps.slice(steps.length > 1 ? 1 : 0).join("/");
-  return whole.length > 200 ? `…${whole.slice(-200)}` : whole;
 }

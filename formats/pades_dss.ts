@@ -21,6 +21,7 @@ export interface SignatureValidationData extends ValidationData {
   time?: Date;
 }
 
+/** Data for the document as a whole, and for single signatures. */
 export interface DssOptions extends ValidationData {
   signatures?: readonly SignatureValidationData[];
   password?: string;

@@ -73,11 +73,17 @@ export interface FieldOptions {
   appearance?: Appearance;
 }
 
+/** The field that will be signed; new unless it exists. */
 export interface Target {
   name: string;
   existing?: FormField;
 }
 
+/**
+ * Finds an empty signature field by its name, or a name for a new one.
+ *
+ * @throws FormatError `not_found`; `invalid_argument` for a field that is signed or no signature's
+ */
 export function chooseField(
   document: PdfDocument,
   fields: readonly FormField[],
@@ -108,6 +114,7 @@ export function chooseField(
   return { name: wanted, existing };
 }
 
+/** A signature dictionary whose ByteRange and Contents are still to be filled in. */
 export interface SignatureObject {
   ref: PdfRef;
   /** Within the object's syntax: where ByteRange's array and Contents' token begin. */
@@ -147,6 +154,11 @@ export function signatureObject(
   };
 }
 
+/**
+ * Puts the signature into its field, adds the field where it is new, and finishes the revision.
+ *
+ * @throws FormatError `not_found`, `invalid_argument` and `pdf_malformed` of a new field's page
+ */
 export function writeField(
   update: PdfUpdate,
   target: Target,

@@ -40,6 +40,7 @@ export interface PdfSignature {
   fieldLocks: FieldLock[];
 }
 
+/** The signature fields of a document. */
 export interface Inspection {
   /** The earliest revision first. */
   signatures: PdfSignature[];

@@ -1,12 +1,5 @@
-import {
-  type Compare,
-  type Comparison,
-  type EntryRule,
-  type Path,
-  pathName,
-  sameRef,
-  sameScalar,
-} from "./pades_compare.ts";
+import type { Compare, Comparison, EntryRule } from "./pades_compare.ts";
+import { type Path, pathName, sameRef, sameScalar } from "./pades_difference.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./pdf_value.ts";
 
 /** Entries of a trailer that belong to its section (ISO 32000-2 Tables 15 and 17). */

@@ -84,19 +84,22 @@ export class PdfCrypt {
     );
   }
 
+  /** Decrypts a string that stands in the object with this number and generation. */
   decryptString(data: Uint8Array, num: number, gen: number): Uint8Array {
     return this.#decrypt(this.strings, data, num, gen);
   }
 
-  /** @param identity the stream names the Identity crypt filter, or is of an exempt type */
+  /** Decrypts the data of a stream that is not exempt from encryption. */
   decryptStream(data: Uint8Array, num: number, gen: number): Uint8Array {
     return this.#decrypt(this.streams, data, num, gen);
   }
 
+  /** The inverse of {@link decryptString}. */
   encryptString(data: Uint8Array, num: number, gen: number): Uint8Array {
     return this.#encrypt(this.strings, data, num, gen);
   }
 
+  /** The inverse of {@link decryptStream}. */
   encryptStream(data: Uint8Array, num: number, gen: number): Uint8Array {
     return this.#encrypt(this.streams, data, num, gen);
   }

@@ -27,6 +27,7 @@ export function entry(document: PdfDocument, owner: Located, key: string): Locat
   return locate(document, owner.object, owner.dict.get(key));
 }
 
+/** The catalog, for changes to it. */
 export function locatedCatalog(document: PdfDocument): Located {
   const object = document.catalog();
   return { object, dict: object.value, ref: new PdfRef(object.num, object.gen) };

@@ -74,6 +74,7 @@ export function formFields(document: PdfDocument): FormField[] {
   return out;
 }
 
+/** A page together with what it inherits. */
 export interface Page extends Located {
   /** Rotate, MediaBox, CropBox and Resources, inherited (ISO 32000-2 §7.7.3.4). */
   inherited(key: string): PdfValue;

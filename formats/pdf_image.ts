@@ -5,6 +5,7 @@ import { unfilterPng } from "./pdf_filter.ts";
 import type { PdfUpdate } from "./pdf_update.ts";
 import { name, type PdfDraft, type PdfRef, PdfString, toHex } from "./pdf_value.ts";
 
+/** An image XObject and its size in pixels. */
 export interface Image {
   ref: PdfRef;
   width: number;

@@ -28,7 +28,9 @@ for (let i = 0; i < 16; i++) {
   HEX_VALUE["0123456789ABCDEF".charCodeAt(i)] = i;
 }
 
+/** White space (ISO 32000-2 Table 1). */
 export const isSpace = (c: number): boolean => CLASS[c] === SPACE;
+/** Neither white space nor a delimiter. */
 export const isRegular = (c: number): boolean => CLASS[c] === REGULAR;
 
 function malformed(what: string): never {

@@ -1,5 +1,6 @@
 /** The objects of a PDF (ISO 32000-2 §7.3), as read from a file, with where each stood. */
 
+/** A name, its #xx escapes decoded, one character a byte. */
 export class PdfName {
   constructor(readonly value: string) {}
 }
@@ -9,11 +10,13 @@ export class PdfRef {
   constructor(readonly num: number, readonly gen: number) {}
 }
 
+/** A string; decrypted when it was read by a document that is encrypted. */
 export class PdfString {
   /** `start` and `end`: where the token stood, brackets included; 0 where it was made, not read. */
   constructor(public bytes: Uint8Array, readonly start = 0, readonly end = 0) {}
 }
 
+/** `start` and `end`: where it stood, brackets included. */
 export class PdfArray {
   constructor(readonly items: PdfValue[], readonly start: number, readonly end: number) {}
 }
@@ -26,6 +29,7 @@ export interface EntrySpan {
   valueEnd: number;
 }
 
+/** `start` and `end`: where it stood, `<<` and `>>` included. */
 export class PdfDict {
   constructor(
     readonly entries: Map<string, PdfValue>,
@@ -45,11 +49,13 @@ export class PdfDict {
   }
 }
 
+/** A stream; its data stay in the file, see `PdfDocument.streamData`. */
 export class PdfStream {
   /** `dataStart`: where the data begin, counted as the spans of `dict` are. */
   constructor(readonly dict: PdfDict, readonly dataStart: number) {}
 }
 
+/** A value as read. */
 export type PdfValue =
   | null
   | boolean
@@ -78,6 +84,7 @@ export type PdfDraft =
   | PdfDraft[]
   | { [key: string]: PdfDraft | undefined };
 
+/** A name to be written. */
 export const name = (value: string): PdfName => new PdfName(value);
 
 /** One byte a character; for syntax, which is ASCII, and for bytes carried in strings. */
@@ -87,6 +94,7 @@ export function latin1(text: string): Uint8Array {
   return out;
 }
 
+/** The inverse of {@link latin1}. */
 export function fromLatin1(bytes: Uint8Array): string {
   let out = "";
   for (let i = 0; i < bytes.length; i += 8192) {
@@ -124,6 +132,7 @@ export function textOf(value: PdfString): string {
 
 const HEX = "0123456789abcdef";
 
+/** Lower case hexadecimal digits. */
 export function toHex(bytes: Uint8Array): string {
   let out = "";
   for (const byte of bytes) out += HEX[byte >> 4] + HEX[byte & 15];

@@ -17,6 +17,7 @@ export interface PackedEntry {
   readonly index: number;
 }
 
+/** Where an object that is in use stands. */
 export type XrefEntry = PlainEntry | PackedEntry;
 
 /** By object number; `null` stands for one that is free. */

@@ -10,10 +10,11 @@ import { makePki, type Officer } from "../tests/fixtures/pki.ts";
 import { pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 
-const CLASSES = ["clean", "warnings", "encrypted", "damaged"] as const;
-type Class = typeof CLASSES[number];
+/** What `qpdf` thinks of a file before it is signed. */
+export type Class = "clean" | "warnings" | "encrypted" | "damaged";
 
-interface Counts {
+/** How many files of a class there are, and what became of them. */
+export interface Counts {
   files: number;
   /** With the first signature, and with all three, as they should be. */
   one: number;
@@ -23,6 +24,9 @@ interface Counts {
   /** Made worse, or a signature that does not hold. */
   broken: number;
 }
+
+/** Where the files lie that are shared by all who work on this. */
+export const SHARED = join(import.meta.dirname!, "..", "..", "shared", "corpus", "pdf");
 
 interface Outcome {
   class: Class;
@@ -96,37 +100,48 @@ async function* pdfFiles(folder: string): AsyncGenerator<string> {
   }
 }
 
+/**
+ * Signs all PDFs of a folder and those below it.
+ *
+ * @param say is told of every file that was not signed three times
+ */
+export async function runCorpus(
+  folder: string,
+  say: (line: string) => void,
+): Promise<Record<Class, Counts>> {
+  const { officers } = makePki({
+    officers: [{ name: "Asha Roy" }, { name: "Bikram Das" }, { name: "Chitra Sen" }],
+  });
+  const counts = (): Counts => ({ files: 0, one: 0, three: 0, refused: 0, broken: 0 });
+  const table = { clean: counts(), warnings: counts(), encrypted: counts(), damaged: counts() };
+  const copy = await Deno.makeTempFile({ suffix: ".pdf" });
+  try {
+    for await (const path of pdfFiles(folder)) {
+      const outcome = await tryFile(path, officers, copy);
+      const row = table[outcome.class];
+      row.files++;
+      if (outcome.signed >= 1) row.one++;
+      if (outcome.signed === officers.length) row.three++;
+      if (outcome.fault) row.broken++;
+      else if (outcome.refusal) row.refused++;
+      const { fault, refusal } = outcome;
+      const said = fault
+        ? `BROKEN: ${fault}`
+        : refusal && `refused (${refusal.code}): ${refusal.message}`;
+      if (said) say(`${relative(folder, path)}: ${outcome.class}: ${said}`);
+    }
+  } finally {
+    await Deno.remove(copy);
+  }
+  return table;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     args: Deno.args,
     options: { dir: { type: "string" }, json: { type: "boolean" } },
   });
-  const folder = values.dir ??
-    join(import.meta.dirname!, "..", "..", "shared", "corpus", "pdf");
-  const { officers } = makePki({
-    officers: [{ name: "Asha Roy" }, { name: "Bikram Das" }, { name: "Chitra Sen" }],
-  });
-  const table = Object.fromEntries(
-    CLASSES.map((each) => [each, { files: 0, one: 0, three: 0, refused: 0, broken: 0 }]),
-  ) as Record<Class, Counts>;
-  const copy = await Deno.makeTempFile({ suffix: ".pdf" });
-  try {
-    for await (const path of pdfFiles(folder)) {
-      const outcome = await tryFile(path, officers, copy);
-      const counts = table[outcome.class];
-      counts.files++;
-      if (outcome.signed >= 1) counts.one++;
-      if (outcome.signed === 3) counts.three++;
-      if (outcome.fault) counts.broken++;
-      else if (outcome.refusal) counts.refused++;
-      const said = outcome.fault
-        ? `BROKEN ${outcome.fault}`
-        : outcome.refusal && `refused (${outcome.refusal.code}): ${outcome.refusal.message}`;
-      if (said) console.error(`${relative(folder, path)}: ${outcome.class}: ${said}`);
-    }
-  } finally {
-    await Deno.remove(copy);
-  }
+  const table = await runCorpus(values.dir ?? SHARED, (line) => console.error(line));
   if (values.json) console.log(JSON.stringify(table));
   else {
     console.log(

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { classicPdf, damagedPdf, documentObjects, streamPdf } from "../tests/fixtures/pdf.ts";
+import { runCorpus, SHARED } from "./corpus.ts";
+
+Deno.test("corpus: files are counted by their class and by what became of them", async () => {
+  const folder = await Deno.makeTempDir();
+  const write = (name: string, bytes: Uint8Array) =>
+    Deno.writeFile(join(folder, name), bytes as Uint8Array<ArrayBuffer>);
+  try {
+    const objects = documentObjects({ pages: 2 });
+    await Deno.mkdir(join(folder, "below"));
+    await write("a.pdf", classicPdf(objects));
+    await write("below/b.PDF", streamPdf(objects));
+    await write("c.pdf", damagedPdf(objects));
+    await write("d.pdf", new TextEncoder().encode("not a PDF"));
+    await write("e.txt", new Uint8Array());
+    const said: string[] = [];
+    const { clean, warnings, encrypted, damaged } = await runCorpus(folder, (s) => said.push(s));
+    assert.deepEqual(clean, { files: 2, one: 2, three: 2, refused: 0, broken: 0 });
+    assert.deepEqual(warnings, { files: 1, one: 1, three: 1, refused: 0, broken: 0 });
+    assert.deepEqual(damaged, { files: 1, one: 0, three: 0, refused: 1, broken: 0 });
+    assert.equal(encrypted.files, 0);
+    assert.deepEqual(said.map((line) => line.slice(0, 38)), [
+      "d.pdf: damaged: refused (pdf_malformed",
+    ]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test({
+  name: "corpus: three officers sign PDFs of other makers (optional: needs ../shared/corpus)",
+  ignore: !existsSync(SHARED),
+  async fn() {
+    const table = await runCorpus(SHARED, () => {});
+    const rows = Object.values(table);
+    assert.equal(rows.reduce((sum, { broken }) => sum + broken, 0), 0);
+    for (const { files, three, refused } of rows) assert.equal(three + refused, files);
+    assert.equal(table.clean.three, table.clean.files);
+    assert.ok(table.warnings.refused <= 1);
+  },
+});

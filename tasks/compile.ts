@@ -143,7 +143,7 @@ async function main(args: string[]): Promise<number> {
     console.error(`Made ${OUTPUT} by deno compile.`);
     return 0;
   }
-  if (!/denort|Setting up base binary/.test(output)) {
+  if (!output.includes("Setting up base binary")) {
     console.error(output);
     return 1;
   }

@@ -25,7 +25,7 @@ import {
 } from "./pades.ts";
 import { inspectSignatures } from "./pades_inspect.ts";
 import { PdfDocument } from "./pdf_document.ts";
-import { findPage } from "./pdf_form.ts";
+import { findPage, formFields } from "./pdf_form.ts";
 import { appendedSource, bytesSource } from "./pdf_source.ts";
 import { fromLatin1, latin1, name, PdfDict, PdfRef, PdfStream } from "./pdf_value.ts";
 
@@ -115,6 +115,18 @@ Deno.test("PAdES: three signatories on a document with a broken cross-reference"
 Deno.test("PAdES: three signatories on a packed document with a broken cross-reference", () => {
   const text = fromLatin1(streamPdf(base));
   return threeSignatories(latin1(text.replace(/startxref\n\d+/, "startxref\n9")), true);
+});
+
+Deno.test("PAdES: mending a hybrid document keeps what is in its object streams", async () => {
+  const objects = documentObjects({ pages: 2, textFields: ["Remark"] });
+  const text = fromLatin1(hybridPdf(objects, [5, 7]));
+  const bytes = latin1(text.replace(/^(6 1\n)\d{10}/m, "$10000000020"));
+  await threeSignatories(bytes, true);
+  const signed = signPdf(bytes, asha);
+  const document = PdfDocument.open(bytesSource(signed));
+  assert.equal(document.recovered, false);
+  assert.equal(findPage(document, 2).ref?.num, 5);
+  assert.equal(formFields(document)[0].name, "Remark");
 });
 
 /** A form and a list of annotations that are objects of their own. */

@@ -124,7 +124,9 @@ export class PdfDocument {
       if (entry === null) entries.delete(num);
       else if ("offset" in entry || !wrong.has(entry.container)) entries.set(num, entry);
     }
-    this.#use({ ...known, entries, start: -1 });
+    // A table has no place for what stands in object streams, as a hybrid file's may.
+    const packed = [...entries.values()].some((entry) => entry && "container" in entry);
+    this.#use({ ...known, entries, start: -1, style: packed ? "stream" : known.style });
     if (!this.#hasCatalog()) this.#use(scan);
   }
 

@@ -6,6 +6,8 @@ import { prepareSignature, prepareTimestamp } from "../../formats/pades.ts";
 import { changesAfter } from "../../formats/pades_changes.ts";
 import { appendDss } from "../../formats/pades_dss.ts";
 import { inspectSignatures } from "../../formats/pades_inspect.ts";
+import { PdfDocument } from "../../formats/pdf_document.ts";
+import { formFields } from "../../formats/pdf_form.ts";
 import { appendedSource, bytesSource } from "../../formats/pdf_source.ts";
 import { latin1 } from "../../formats/pdf_value.ts";
 import {
@@ -140,6 +142,16 @@ export function exercise(bytes: Uint8Array): void {
     assert.equal(after.recovered, false, "the signed document is damaged");
     const own = after.signatures.filter(({ field }) => field === prepared.field);
     assert.deepEqual(own.map(({ coverage }) => coverage), ["document"]);
+    // Nothing of the document gets lost, also where its cross-reference was mended.
+    const [old, young] = [PdfDocument.open(source), PdfDocument.open(signed)];
+    old.verify();
+    const names = new Set(formFields(young).map(({ name }) => name));
+    for (const { name } of formFields(old)) assert.ok(names.has(name), `the field ${name} is lost`);
+    for (const num of old.xref.entries.keys()) {
+      const exists = (document: PdfDocument) => document.object(document.refOf(num)) !== undefined;
+      const before = attempt(() => exists(old));
+      assert.ok(!before || exists(young), `object ${num} is lost`);
+    }
   }
   attempt(() => prepareTimestamp(source, { contentsSize: 8 }));
   attempt(() => appendDss(source, { certificates: [latin1("certificate")] }));

@@ -10,6 +10,8 @@ export interface Paths {
   /** Folder of what the agent remembers. */
   state: string;
   grants: string;
+  /** Folder for documents while they are open. */
+  spool: string;
 }
 
 /**
@@ -38,6 +40,7 @@ export function findPaths(
     config: join(config, "dsign", "config.json"),
     state: join(state, "dsign"),
     grants: join(state, "dsign", "origins.json"),
+    spool: join(state, "dsign", "spool"),
   };
 }
 

@@ -1,6 +1,7 @@
 /** One page's WebSocket: frames in, replies and notifications out, and everything it holds freed at its end. */
 import { getLogger } from "@logtape/logtape";
 import {
+  formatChunk,
   formatError,
   formatNotification,
   formatResult,
@@ -113,6 +114,7 @@ export class Connection {
         documents: this.#documents,
         signal: cancel.signal,
         progress: (progress) => this.notify("request.progress", { id, ...progress }),
+        sendChunk: (handle, bytes) => this.#send(formatChunk(handle, bytes)),
       });
       reply = formatResult(id, result);
     } catch (error) {
@@ -140,7 +142,7 @@ export class Connection {
     this.notify("document.ack", { document: handle, received: document.received });
   }
 
-  #send(frame: string): void {
+  #send(frame: string | Uint8Array<ArrayBuffer>): void {
     if (!this.#open || this.socket.readyState !== WebSocket.OPEN) return;
     this.socket.send(frame);
     if (this.socket.bufferedAmount > LIMITS.unread) this.#close(CLOSE.policy, "not reading");

@@ -247,7 +247,9 @@ Deno.test("documents arrive in pieces, are acknowledged, and are hashed", async 
     acknowledged.push((params as { received: number }).received);
   }
   assert.ok(acknowledged.length <= 4, String(acknowledged));
-  const { digest } = await client.call("sign.document", { document });
+  const result = await client.call("sign.document", { document });
+  assert.ok(result.format === "cades");
+  const { digest } = result;
   assert.equal(digest, createHash("sha256").update(bytes).digest("base64"));
   await client.call("document.close", { document });
   await assert.rejects(client.call("sign.document", { document }), { code: "document_not_found" });
@@ -258,7 +260,9 @@ Deno.test("documents: empty ones, incomplete ones, too many bytes, too many docu
   await using test = await testAgent();
   const client = await test.connect();
   const empty = await send(client, new Uint8Array(0), 1);
-  const { digest } = await client.call("sign.document", { document: empty });
+  const result = await client.call("sign.document", { document: empty });
+  assert.ok(result.format === "cades");
+  const { digest } = result;
   assert.equal(digest, createHash("sha256").digest("base64"));
 
   const { document } = await client.call("document.open", { name: "a", size: 10 });

@@ -1,9 +1,13 @@
-/** Documents that a page sends in pieces: hashed as they arrive, and not kept but for their beginning. */
+/**
+ * Documents that a page sends in pieces: hashed as they arrive, and not kept but for their beginning, unless they are
+ * PDFs.
+ */
 import { createHash, type Hash } from "node:crypto";
 import { LIMITS } from "../protocol/envelope.ts";
 import type { ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
+import type { Kept } from "./spool.ts";
 
 /** How much of a text the person is shown, in bytes. */
 export const PREVIEW_LENGTH = 256 * 1024;
@@ -17,18 +21,27 @@ export const HASH_NAMES = {
   "SHA-512": "sha512",
 } as const;
 
+/** Whether documents of a media type are kept, to be shown page by page and to be signed within. */
+export const isPdf = (mediaType: string): boolean => /^application\/pdf\s*(;|$)/i.test(mediaType);
+
 export class Document {
   #hash: Hash;
   #received = 0;
   #acknowledged = 0;
   #beginning: Uint8Array<ArrayBuffer>;
   #digest: Uint8Array | undefined;
+  #holds = 0;
+  #closed = false;
+  /** What signing appends to it, once it is signed. */
+  appended: Uint8Array | undefined;
 
   constructor(
     readonly name: string,
     readonly mediaType: string,
     readonly size: number,
     readonly algorithm: HashAlgorithm,
+    /** Where its bytes stay; without it they are only hashed. */
+    readonly kept?: Kept,
   ) {
     this.#hash = createHash(HASH_NAMES[algorithm]);
     this.#beginning = new Uint8Array(Math.min(size, PREVIEW_LENGTH));
@@ -48,6 +61,7 @@ export class Document {
       this.#beginning.set(bytes.subarray(0, room), this.#received);
     }
     this.#hash.update(bytes);
+    this.kept?.append(bytes);
     this.#received += bytes.length;
   }
 
@@ -61,8 +75,34 @@ export class Document {
 
   /** @throws {DsignError} `document_incomplete` */
   digest(): Uint8Array {
+    return this.#digest ??= new Uint8Array(this.hashed().digest());
+  }
+
+  /**
+   * The hash of the whole document in a state that can go on with what follows it.
+   *
+   * @throws {DsignError} `document_incomplete`
+   */
+  hashed(): Hash {
     if (this.#received < this.size) throw new DsignError("document_incomplete");
-    return this.#digest ??= new Uint8Array(this.#hash.digest());
+    return this.#hash.copy();
+  }
+
+  /** Forgets the document, at once or when nobody holds it any more. */
+  close(): void {
+    this.#closed = true;
+    if (this.#holds === 0) this.kept?.close();
+  }
+
+  /** Runs `work` on the document, which stays meanwhile even if it is closed. */
+  async held<T>(work: () => Promise<T>): Promise<T> {
+    this.#holds++;
+    try {
+      return await work();
+    } finally {
+      this.#holds--;
+      if (this.#closed) this.close();
+    }
   }
 
   /** What the person is shown. */
@@ -85,6 +125,7 @@ export class Documents {
   /** @throws {DsignError} `busy` */
   open(document: Document): number {
     if (this.#open.size >= LIMITS.openDocuments) {
+      document.close();
       throw new DsignError("busy", "Too many documents are open. Close one first.");
     }
     this.#open.set(++this.#last, document);
@@ -98,13 +139,14 @@ export class Documents {
     return document;
   }
 
+  /** @throws {DsignError} `document_not_found` */
   close(handle: number): void {
-    this.get(handle);
+    this.get(handle).close();
     this.#open.delete(handle);
   }
 
   clear(): void {
-    this.#open.clear();
+    for (const handle of [...this.#open.keys()]) this.close(handle);
   }
 }
 

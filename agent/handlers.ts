@@ -7,12 +7,14 @@ import {
   METHODS,
   type NotificationParams,
   type ParsedParams,
+  PdfOptions,
   type Result,
   type Scope,
 } from "../protocol/methods.ts";
-import { Document, type Documents } from "./documents.ts";
+import { Document, type Documents, isPdf } from "./documents.ts";
 import type { Origins } from "./origins.ts";
 import type { Caller, Signing } from "./sign.ts";
+import type { Spool } from "./spool.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** One request of one connection. */
@@ -23,6 +25,8 @@ export interface Call {
   documents: Documents;
   signal: AbortSignal;
   progress(params: Omit<NotificationParams<"request.progress">, "id">): void;
+  /** Sends a piece of a document in a binary frame. */
+  sendChunk(handle: number, bytes: Uint8Array): void;
 }
 
 type Handlers = {
@@ -38,6 +42,7 @@ export interface Services {
   tokens: Tokens;
   signing: Signing;
   origins: Origins;
+  spool: Spool;
 }
 
 /**
@@ -47,7 +52,8 @@ export interface Services {
  */
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
-export function createDispatch({ version, tokens, signing, origins }: Services): Dispatch {
+export function createDispatch(services: Services): Dispatch {
+  const { version, tokens, signing, origins, spool } = services;
   const scopesOf = (call: Call): readonly Scope[] =>
     call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
 
@@ -120,21 +126,42 @@ export function createDispatch({ version, tokens, signing, origins }: Services):
       if (!call.own) await origins.remember(call.origin, chosen.id);
       return tokens.describe(chosen);
     },
-    "document.open": ({ name, mediaType, size, hash }, { documents }) => ({
-      document: documents.open(new Document(name, mediaType, size, hash)),
-      chunk: LIMITS.chunk,
-      window: LIMITS.window,
-    }),
+    "document.open": ({ name, mediaType, size, hash }, { documents }) => {
+      const keep = isPdf(mediaType);
+      if (keep && size > LIMITS.keptSize) throw new DsignError("too_large");
+      const kept = keep ? spool.keep(size) : undefined;
+      return {
+        document: documents.open(new Document(name, mediaType, size, hash, kept)),
+        chunk: LIMITS.chunk,
+        window: LIMITS.window,
+      };
+    },
+    "document.read": ({ document: handle, offset, length }, { documents, sendChunk }) => {
+      const { appended } = documents.get(handle);
+      if (!appended) throw new DsignError("document_not_found", "This document is not signed yet.");
+      const bytes = appended.subarray(offset, offset + length);
+      sendChunk(handle, bytes);
+      return { length: bytes.length };
+    },
     "document.close": ({ document }, { documents }) => {
       documents.close(document);
       return {};
     },
-    "sign.document": (params, call) =>
-      signing.signDocument(
-        call.documents.get(params.document),
+    "sign.document": async ({ document: handle, format, pdf, ...params }, call) => {
+      const document = call.documents.get(handle);
+      const caller = callerOf(call, params.purpose);
+      if (format === "cades") {
+        return { format, ...await signing.signDocument(document, params, caller) };
+      }
+      const { appended, ...result } = await signing.signPdf(
+        document,
+        PdfOptions.parse(pdf ?? {}),
         params,
-        callerOf(call, params.purpose),
-      ),
+        caller,
+      );
+      document.appended = appended;
+      return { format, appended: appended.length, ...result };
+    },
     "sign.data": (params, call) => signing.signData(params, callerOf(call, params.purpose)),
     "sign.hash": (params, call) => signing.signHash(params, callerOf(call, params.purpose)),
   };

@@ -10,10 +10,13 @@ import type { Provider } from "../signers/provider.ts";
 import { Connection } from "./connection.ts";
 import type { Consent } from "./consent.ts";
 import { createDispatch } from "./handlers.ts";
+import { Online } from "./online.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
 import { isOurUser, openSocketTables } from "./peer.ts";
+import type { PkiFetch } from "./pki_http.ts";
 import { Signing } from "./sign.ts";
+import { Spool } from "./spool.ts";
 import { Tokens } from "./tokens.ts";
 
 const log = getLogger(["dsign", "agent"]);
@@ -29,6 +32,8 @@ export interface AgentOptions {
   consent: Consent | ((origin: string) => Consent | PageConsent);
   /** File of the grants. */
   grants: string;
+  /** Folder for documents while they are open; the agent's alone. */
+  spool: string;
   version: string;
   /** Folder of the built pages, ending in a slash. */
   web: URL;
@@ -40,6 +45,10 @@ export interface AgentOptions {
   allowedOrigins?: readonly AllowedOrigin[];
   /** Whether other sites may ask the person for a grant. Default: `ask`. */
   otherOrigins?: "ask" | "refuse";
+  /** RFC 3161 service; without it, signatures have no timestamps. */
+  timestampAuthority?: string;
+  /** How addresses that stand in certificates are fetched. */
+  pkiFetch?: PkiFetch;
   now?: () => Date;
 }
 
@@ -67,8 +76,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { port } = server.addr;
   const origin = `http://127.0.0.1:${port}`;
   const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
-  const signing = new Signing(tokens, consent, options.keepLogin);
-  const dispatch = createDispatch({ version: options.version, tokens, signing, origins });
+  const { timestampAuthority, pkiFetch } = options;
+  const online = new Online({ timestampAuthority, pkiFetch, now });
+  const signing = new Signing(tokens, consent, options.keepLogin, online);
+  const spool = Spool.open(options.spool);
+  const { version } = options;
+  const dispatch = createDispatch({ version, tokens, signing, origins, spool });
   const connections = new Set<Connection>();
 
   const hosts = new Set([`127.0.0.1:${port}`, `localhost:${port}`]);

@@ -10,12 +10,14 @@ import { hashLengths } from "../formats/signature_algorithm.ts";
 import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import type { Asker } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { ParsedParams, Result } from "../protocol/methods.ts";
+import type { ParsedParams, PdfOptions, Result } from "../protocol/methods.ts";
 import type { Consent } from "./consent.ts";
 import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Lease } from "./logins.ts";
+import { Online } from "./online.ts";
+import { checkPdf, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
 
@@ -30,7 +32,12 @@ export class Signing {
   readonly #desk = new Desk();
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
-  constructor(readonly tokens: Tokens, readonly consent: Consent, keepLogin = 0) {
+  constructor(
+    readonly tokens: Tokens,
+    readonly consent: Consent,
+    keepLogin = 0,
+    readonly online = new Online({ now: tokens.now }),
+  ) {
     this.#unlocking = new Unlocking(tokens, consent, keepLogin);
   }
 
@@ -96,21 +103,60 @@ export class Signing {
     );
   }
 
+  /** Detached CAdES over a document of any kind. */
   async signDocument(
     document: Document,
     params: Pick<ParsedParams<"sign.document">, "certificate">,
     caller: Caller,
-  ): Promise<Result<"sign.document">> {
+  ) {
     const digest = document.digest();
-    return await this.#withKey(
-      { ...params, hash: document.algorithm, items: [document.item()], blind: false },
-      caller,
-      async (lease) => ({
-        signature: (await this.#signCades(lease, { digest }, caller.signal)).toBase64(),
-        digest: digest.toBase64(),
-        ...signedBy(lease.signer),
-      }),
+    return await document.held(() =>
+      this.#withKey(
+        { ...params, hash: document.algorithm, items: [document.item()], blind: false },
+        caller,
+        async (lease) => ({
+          signature: (await this.#signCades(lease, { digest }, caller.signal)).toBase64(),
+          digest: digest.toBase64(),
+          ...signedBy(lease.signer),
+        }),
+      )
     );
+  }
+
+  /**
+   * PAdES: a signature within a PDF.
+   *
+   * @param document is being kept
+   */
+  async signPdf(
+    document: Document,
+    options: PdfOptions,
+    params: Pick<ParsedParams<"sign.document">, "certificate">,
+    caller: Caller,
+  ) {
+    return await document.held(async () => {
+      const pdf = pdfOf(document);
+      checkPdf(pdf, options);
+      return await this.#withKey(
+        { ...params, hash: document.algorithm, items: [document.item()], blind: false },
+        caller,
+        async (lease) => {
+          caller.progress?.("signing");
+          const signed = await signPdf(pdf, options, this.#padesSigner(lease, caller.signal));
+          return { ...signed, ...signedBy(lease.signer) };
+        },
+      );
+    });
+  }
+
+  #padesSigner(lease: Lease, signal: AbortSignal): PadesSigner {
+    return {
+      signer: lease.signer,
+      sign: (message) => sign(lease, { message }, signal),
+      now: this.tokens.now,
+      online: this.online,
+      signal,
+    };
   }
 
   async signHash(
@@ -203,6 +249,21 @@ export class Signing {
       throw error;
     }
   }
+}
+
+/** @throws {DsignError} `document_incomplete`, `document_malformed` where it was not announced as a PDF */
+function pdfOf(document: Document): Pdf {
+  const { kept, algorithm } = document;
+  document.digest(); // it is complete
+  if (!kept) {
+    throw new DsignError("document_malformed", "The document was not opened as application/pdf.");
+  }
+  return {
+    source: kept,
+    sequential: () => kept.sequential(),
+    algorithm,
+    hashed: () => document.hashed(),
+  };
 }
 
 /** Signs, and lets nothing out that the shown certificate does not verify. */

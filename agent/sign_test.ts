@@ -68,6 +68,7 @@ Deno.test("sign.data and sign.document make CAdES that OpenSSL accepts", async (
   client.sendChunk(document, bytes);
   const ofDocument = await client.call("sign.document", { document });
   assert.equal(ofDocument.algorithm, "RS512");
+  assert.ok(ofDocument.format === "cades");
   assert.equal(await verify(ofDocument.signature, "-content", `${dir}/content`), TEXT.content.text);
 });
 

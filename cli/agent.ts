@@ -87,6 +87,8 @@ async function serve(
       providers,
       consent: consentOf(config, env),
       grants: paths.grants,
+      spool: paths.spool,
+      timestampAuthority: config.timestampAuthority,
       version,
       web,
       ports: options.port === undefined ? config.ports : [options.port],

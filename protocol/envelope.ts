@@ -16,6 +16,8 @@ export const LIMITS = {
   /** Bytes of one document that may be under way without being acknowledged. */
   window: 8 * 1024 * 1024,
   documentSize: 64 * 1024 * 1024 * 1024,
+  /** A document that is kept, as PDFs are. */
+  keptSize: 1024 * 1024 * 1024,
   openDocuments: 16,
   connections: 64,
   connectionsPerOrigin: 16,
@@ -94,4 +96,12 @@ export function parseChunk(frame: Uint8Array): { handle: number; bytes: Uint8Arr
   if (frame.length - HANDLE_LENGTH > LIMITS.chunk) throw new DsignError("too_large");
   const handle = new DataView(frame.buffer, frame.byteOffset, HANDLE_LENGTH).getUint32(0);
   return { handle, bytes: frame.subarray(HANDLE_LENGTH) };
+}
+
+/** The frame that {@linkcode parseChunk} splits. */
+export function formatChunk(handle: number, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(HANDLE_LENGTH + bytes.length);
+  new DataView(frame.buffer).setUint32(0, handle);
+  frame.set(bytes, HANDLE_LENGTH);
+  return frame;
 }

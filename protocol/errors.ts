@@ -86,8 +86,21 @@ export const ERRORS = {
   document_not_found: entry("There is no open document with this handle."),
   document_incomplete: entry("The document's bytes have not all arrived."),
   document_malformed: entry("The document is damaged or is not what it says it is."),
+  document_encrypted: entry("The document is encrypted. Its password is needed to sign it."),
+  document_locked: entry("An earlier signature, or the document's author, forbids this change."),
   too_large: entry("That is larger than D-Sign accepts."),
   busy: entry("D-Sign is busy. Try again in a moment.", true),
+
+  // Services on the network
+  timestamp_unavailable: entry(
+    "No timestamp could be had. Try again, or ask the administrator about the time-stamping service.",
+    true,
+  ),
+  validation_data_unavailable: entry(
+    "What a later validation needs could not be collected. Try again, or sign without it.",
+    true,
+  ),
+  certificate_revoked: entry("The certificate has been revoked. Nothing was signed with it."),
 
   // Results
   signature_invalid: entry(

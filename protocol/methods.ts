@@ -57,6 +57,40 @@ export const Certificate = z.object({
 });
 export type Certificate = z.infer<typeof Certificate>;
 
+/** How a PDF is signed (ISO 32000-2 §12.8, EN 319 142-1). */
+export const PdfOptions = z.strictObject({
+  level: z.enum(["B-B", "B-T", "B-LT", "B-LTA"]).default("B-B").describe(
+    "PAdES level: B-T adds a timestamp of the configured authority, B-LT what a later validation " +
+      "needs, B-LTA a timestamp over all of it",
+  ),
+  subFilter: z.enum(["ETSI.CAdES.detached", "adbe.pkcs7.detached"]).default("ETSI.CAdES.detached")
+    .describe("adbe.pkcs7.detached: only for readers that know nothing newer"),
+  field: z.string().min(1).max(255).optional().describe(
+    "An empty signature field, or the name of a new one",
+  ),
+  visible: z.strictObject({
+    page: z.int().min(1).describe("Counted from 1"),
+    rectangle: z.array(z.number()).length(4).describe(
+      "Left, bottom, right, top in the page's own coordinates (1/72 inch)",
+    ),
+  }).optional().describe("Where the signature is seen; without it, it is not"),
+  reason: z.string().max(255).optional(),
+  location: z.string().max(255).optional(),
+  certify: z.union([z.literal(1), z.literal(2), z.literal(3)]).optional().describe(
+    "Certifies the document, as its first signature, and says what may follow: 1 nothing, " +
+      "2 filling in forms and signatures, 3 annotations too",
+  ),
+  lock: z.union([
+    z.strictObject({ action: z.literal("All") }),
+    z.strictObject({
+      action: z.enum(["Include", "Exclude"]),
+      fields: z.array(z.string().max(255)).max(1000),
+    }),
+  ]).optional().describe("Fields that may no longer change: these, or all but these"),
+  password: z.string().max(127).optional().describe("Opens an encrypted document; never a PIN"),
+});
+export type PdfOptions = z.output<typeof PdfOptions>;
+
 const Problem = z.object({
   driver: z.string(),
   code: z.string().describe("An error code"),
@@ -74,6 +108,13 @@ const signing = { certificate, hash, purpose };
 const signed = {
   certificate: base64.describe("The signer's certificate, DER, Base64"),
   algorithm: z.string().describe("JWA name: RS256, PS256, ES256, …"),
+};
+
+const signedPdf = {
+  appended: z.int().describe(
+    "How many bytes are to be appended to the document; see document.read",
+  ),
+  field: z.string().describe("Name of the signed field"),
 };
 
 /** One row of the table. */
@@ -195,7 +236,8 @@ export const METHODS = {
   },
   "document.open": {
     summary: "Opens a document. Its bytes follow in binary frames: 4-byte handle (big-endian), " +
-      "then at most 1 MiB; no more than `window` bytes may be unacknowledged (document.ack).",
+      "then at most 1 MiB; no more than `window` bytes may be unacknowledged (document.ack). " +
+      "PDFs (application/pdf, at most 1 GiB) are kept until they are closed; others are only hashed.",
     scope: "sign",
     params: z.object({
       name: z.string().min(1).max(255).describe("File name, as shown to the person"),
@@ -213,6 +255,21 @@ export const METHODS = {
       result: { document: 1, chunk: LIMITS.chunk, window: LIMITS.window },
     },
   },
+  "document.read": {
+    summary: "Reads what signing appends to a PDF: the bytes come in one binary frame (4-byte " +
+      "handle, then bytes) before the reply.",
+    scope: null,
+    params: z.object({
+      document: z.int().describe("Handle of a signed PDF"),
+      offset: z.int().min(0),
+      length: z.int().min(1).max(LIMITS.chunk),
+    }),
+    result: z.object({ length: z.int().describe("Bytes in the frame; fewer only at the end") }),
+    example: {
+      params: { document: 1, offset: 0, length: LIMITS.chunk },
+      result: { length: 20345 },
+    },
+  },
   "document.close": {
     summary: "Forgets a document.",
     scope: null,
@@ -221,22 +278,33 @@ export const METHODS = {
     example: { params: { document: 1 }, result: {} },
   },
   "sign.document": {
-    summary: "Signs an open document, whatever its kind, as detached CAdES (EN 319 122-1, B-B).",
+    summary: "Signs an open document: a PDF as PAdES (EN 319 142-1) or, whatever its kind, as " +
+      "detached CAdES (EN 319 122-1, B-B). Of a PDF the result is what is to be appended to it.",
     scope: "sign",
     params: z.object({
       document: z.int(),
-      format: z.enum(["cades"]).default("cades"),
+      format: z.enum(["cades", "pades"]).default("cades"),
+      pdf: PdfOptions.optional().describe("For pades"),
       certificate,
       purpose,
     }),
-    result: z.object({
-      signature: base64.describe("CMS SignedData, DER"),
-      digest: base64.describe("The document's digest"),
-      ...signed,
-    }),
+    result: z.union([
+      z.object({
+        format: z.literal("cades"),
+        signature: base64.describe("CMS SignedData, DER"),
+        digest: base64.describe("The document's digest"),
+        ...signed,
+      }),
+      z.object({ format: z.literal("pades"), ...signedPdf, ...signed }),
+    ]),
     example: {
-      params: { document: 1, purpose: "Sanction order 7" },
-      result: { signature: "MIIB", digest: "AAAA", ...EXAMPLE_SIGNED },
+      params: { document: 1, format: "pades", purpose: "Sanction order 7" },
+      result: {
+        format: "pades",
+        appended: 20345,
+        field: "Signature1",
+        ...EXAMPLE_SIGNED,
+      },
     },
   },
   "sign.data": {

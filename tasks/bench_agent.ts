@@ -12,18 +12,21 @@ export interface BenchAgentStart {
   officers: Pick<DemoOfficer, "fingerprint" | "pin">[];
   /** File of the grants. */
   grants: string;
+  /** Folder for documents. */
+  spool: string;
 }
 
 if (import.meta.main) {
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   while (!text.includes("\n")) text += (await input.read()).value ?? "\n";
-  const { store, officers, grants }: BenchAgentStart = JSON.parse(text);
+  const { store, officers, grants, spool }: BenchAgentStart = JSON.parse(text);
   const provider = openStore(store);
   const agent = await startAgent({
     providers: [provider],
     consent: new DemoConsent(officers),
     grants,
+    spool,
     version: configuration.version,
     web: new URL("../dist/web/", import.meta.url),
     ports: [0],

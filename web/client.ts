@@ -94,6 +94,18 @@ export interface CallOptions {
 /** What {@linkcode Client.signDocument} gives: CAdES, beside the file. */
 export type DetachedSignature = Extract<Result<"sign.document">, { signature: string }>;
 
+/** What {@linkcode Client.signPdf} gives. */
+export interface SignedPdf {
+  /** The PDF with one more signature. */
+  pdf: Blob;
+  /** Name of the signed field. */
+  field: string;
+  /** The signer's certificate, DER, Base64. */
+  certificate: string;
+  /** JWA name, as in `RS256`. */
+  algorithm: string;
+}
+
 export interface ConnectOptions {
   /** Gives the attempt up. */
   signal?: AbortSignal;
@@ -220,6 +232,8 @@ export class Client extends EventTarget {
   #nextId = 1;
   #calls = new Map<number, Pending>();
   #uploads = new Map<number, Upload>();
+  /** The piece of a result that came last, by document: the answer to `document.read` follows it. */
+  #pieces = new Map<number, BlobPart>();
   #end: DsignClientError | null = null;
 
   /** Made by {@linkcode connect}. */
@@ -230,7 +244,8 @@ export class Client extends EventTarget {
   ) {
     super();
     this.#socket = socket;
-    socket.onmessage = ({ data }) => this.#receive(String(data));
+    socket.onmessage = ({ data }) =>
+      data instanceof ArrayBuffer ? this.#receivePiece(data) : this.#receive(data);
     socket.onerror = null;
     socket.onclose = () => this.#finish();
   }
@@ -281,16 +296,70 @@ export class Client extends EventTarget {
       & Pick<Params<"sign.document">, "certificate" | "purpose"> = {},
     options: CallOptions = {},
   ): Promise<DetachedSignature> {
-    const { document, chunk, window } = await this.call("document.open", {
-      name,
-      mediaType: file.type || undefined,
-      size: file.size,
+    const mediaType = file.type || undefined;
+    return await this.#withDocument(
+      file,
+      { name, mediaType, hash },
+      options,
+      async (document) =>
+        await this.call("sign.document", { document, ...params }, options) as DetachedSignature,
+    );
+  }
+
+  /**
+   * Signs a PDF within itself (PAdES). It is sent in pieces, and only what is new comes back: the result is the file
+   * itself, followed by that.
+   *
+   * @throws {DsignClientError}
+   */
+  async signPdf(
+    file: Blob,
+    {
+      name = file instanceof File ? file.name : "document.pdf",
       hash,
-    }, { signal: options.signal });
+      certificate,
+      purpose,
+      ...pdf
+    }:
+      & Partial<Pick<Params<"document.open">, "name" | "hash">>
+      & Pick<Params<"sign.document">, "certificate" | "purpose">
+      & Params<"sign.document">["pdf"] = {},
+    options: CallOptions = {},
+  ): Promise<SignedPdf> {
+    const open = { name, mediaType: "application/pdf", hash };
+    return await this.#withDocument(file, open, options, async (document, chunk) => {
+      const params = { document, format: "pades", pdf, certificate, purpose } as const;
+      const { appended, field, certificate: signer, algorithm } = await this.call(
+        "sign.document",
+        params,
+        options,
+      ) as Extract<Result<"sign.document">, { field: string }>;
+      const pieces: BlobPart[] = [file];
+      for (let offset = 0; offset < appended;) {
+        const { length } = await this.call("document.read", { document, offset, length: chunk });
+        pieces.push(this.#pieces.get(document)!);
+        this.#pieces.delete(document);
+        offset += length;
+      }
+      const signed = new Blob(pieces, { type: "application/pdf" });
+      return { pdf: signed, field, certificate: signer, algorithm };
+    });
+  }
+
+  async #withDocument<T>(
+    file: Blob,
+    about: Omit<Params<"document.open">, "size">,
+    options: CallOptions,
+    use: (document: number, chunk: number) => Promise<T>,
+  ): Promise<T> {
+    const { document, chunk, window } = await this.call(
+      "document.open",
+      { ...about, size: file.size },
+      { signal: options.signal },
+    );
     try {
       await this.#upload(file, document, chunk, window, options);
-      const signed = await this.call("sign.document", { document, ...params }, options);
-      return signed as DetachedSignature;
+      return await use(document, chunk);
     } finally {
       // Closing what the signer program has forgotten already changes nothing.
       this.call("document.close", { document }).catch(() => {});
@@ -343,6 +412,10 @@ export class Client extends EventTarget {
     if (call) return call.reject(fromWire(message.error));
     // Without an id, it is not known which message was refused: a document's piece, most likely. Nothing can be relied on.
     if (message.id === null) this.#finish(fromWire(message.error));
+  }
+
+  #receivePiece(frame: ArrayBuffer): void {
+    this.#pieces.set(new DataView(frame).getUint32(0), new Uint8Array(frame, 4));
   }
 
   #notified(method: string, params: unknown): void {

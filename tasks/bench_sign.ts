@@ -1,0 +1,275 @@
+/**
+ * `deno task bench sign`: the figures of signing, as ratios against the raw loop over the same token in a process of the
+ * same kind, measured in interleaved rounds in one run. Needs Linux and SoftHSM.
+ */
+import { fileURLToPath } from "node:url";
+import type { Client } from "../web/client.ts";
+import type { BenchAgentStart } from "./bench_agent.ts";
+import { type Figures, median, timed } from "./bench_figures.ts";
+import { Child, childrenOf, memory, resident, sum } from "./bench_process.ts";
+import type { RawStart } from "./bench_raw.ts";
+import { type DemoTokens, makeTokens } from "./demo_tokens.ts";
+import { connectAs } from "./page.ts";
+import { ensure } from "./setup.ts";
+
+const ROUNDS = 21;
+/** Signatures of each kind in each round. */
+const COUNT = 400;
+/** Requests of a page that does not wait for answers. */
+const IN_FLIGHT = 64;
+/** The first start of each form fills caches, so it is an outlier of the median. */
+const STARTS = 7;
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+const LONG = 100_000;
+/** Signatures after which memory must have come to rest. */
+const WARM = 20_000;
+
+const ORIGIN = "https://treasury.example";
+
+/** Calls `work` so often, with at most so many under way. */
+async function pipelined(count: number, inFlight: number, work: () => Promise<unknown>) {
+  let left = count;
+  const worker = async () => {
+    while (left-- > 0) await work();
+  };
+  await Promise.all(Array.from({ length: inFlight }, worker));
+}
+
+async function startAgent(
+  tokens: DemoTokens,
+  folder: string,
+): Promise<{ child: Child; port: number }> {
+  const child = new Child("bench_agent.ts");
+  const { store, officers } = tokens;
+  const start: BenchAgentStart = {
+    store,
+    officers: officers.map(({ fingerprint, pin }) => ({ fingerprint, pin })),
+    grants: `${folder}/grants.json`,
+    spool: `${folder}/spool`,
+  };
+  await child.write(JSON.stringify(start));
+  return { child, port: Number(await child.read()) };
+}
+
+async function grantedPage(port: number): Promise<Client> {
+  const page = await connectAs(ORIGIN, port);
+  await page.call("origin.request", { scopes: ["certificates", "sign", "sign_hash"] });
+  return page;
+}
+
+/** The product's own agent, in the forms that are there: how soon it listens, and what it then takes. */
+async function startAndRest(figures: Figures, { store }: DemoTokens, folder: string) {
+  if (store.provider !== "pkcs11:softhsm2") {
+    throw new Error("The benchmark needs softhsm2 and opensc.");
+  }
+  const home = `${folder}/home`;
+  await Deno.mkdir(`${home}/.config/dsign`, { recursive: true });
+  await Deno.writeTextFile(
+    `${home}/.config/dsign/config.json`,
+    JSON.stringify({
+      modules: [{ path: store.library }],
+      searchModules: false,
+      allowedOrigins: [{ origin: ORIGIN, scopes: ["certificates"] }],
+    }),
+  );
+  const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+  const forms: [name: string, command: string[]][] = [
+    ["sources", [Deno.execPath(), "run", "-A", "--quiet", path("main.ts")]],
+  ];
+  if (await Deno.stat(path("dist/dsign")).catch(() => null)) {
+    forms.push(["dist/dsign", [path("dist/dsign")]]);
+  }
+  for (const [name, [program, ...args]] of forms) {
+    const times: number[] = [];
+    const residents: number[] = [];
+    const shares: number[] = [];
+    for (let i = 0; i < STARTS; i++) {
+      const start = performance.now();
+      const agent = new Deno.Command(program!, {
+        args: [...args, "agent", "--port", "0"],
+        env: {
+          HOME: home,
+          XDG_CONFIG_HOME: "",
+          XDG_STATE_HOME: "",
+          XDG_CACHE_HOME: "",
+          ...store.env,
+        },
+        stdout: "piped",
+        stderr: "inherit",
+      }).spawn();
+      const output = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      const { value: line = "" } = await output.read();
+      times.push(performance.now() - start);
+      const page = await connectAs(ORIGIN, Number(/127\.0\.0\.1:(\d+)/.exec(line)![1]));
+      await page.call("certificate.list", {});
+      const all = [agent.pid, ...await childrenOf(agent.pid)];
+      residents.push(await sum(all, resident));
+      shares.push(await sum(all, (pid) => memory(pid, "smaps_rollup", "Pss")));
+      page.close();
+      agent.kill("SIGTERM");
+      while (!(await output.read()).done);
+      await agent.status;
+    }
+    figures.add(`${name}: start to listening`, median(times) / 1000, "s", { atMost: 0.4 });
+    figures.add(`${name}: idle memory, agent and one driver`, median(residents), "MB", {
+      atMost: 140,
+    });
+    figures.add(`${name}: the same, shared pages counted once`, median(shares), "MB");
+  }
+}
+
+/** Signatures a second: raw, and through the agent. */
+async function throughput(figures: Figures, tokens: DemoTokens, folder: string, long: boolean) {
+  const { store, officers: [officer] } = tokens;
+  if (store.provider !== "pkcs11:softhsm2") {
+    throw new Error("The benchmark needs softhsm2 and opensc.");
+  }
+  const raw = new Child("bench_raw.ts", store.env);
+  const { child: agent, port } = await startAgent(tokens, folder);
+  try {
+    const page = await grantedPage(port);
+    const { certificates } = await page.call("certificate.list", {});
+    const { certificate, uri } = certificates.find(({ id }) => id === officer!.fingerprint)!;
+    const start: RawStart = {
+      modulePath: store.library,
+      token: uri.replace(/;(?:object|type|id)=[^;]*/g, ""),
+      pin: officer!.pin,
+      certificate,
+    };
+    await raw.write(JSON.stringify(start));
+    const loop = async (count: number) => {
+      await raw.write(String(count));
+      return Number(await raw.read());
+    };
+    const digest = crypto.getRandomValues(new Uint8Array(32)).toBase64();
+    const params = { certificate: officer!.fingerprint };
+    const hash = () => page.call("sign.hash", { digests: [digest], ...params });
+    const cades = () => page.call("sign.data", { content: { json: { bill: 7 } }, ...params });
+
+    // caches and compilers warm up
+    await loop(COUNT);
+    await pipelined(COUNT, IN_FLIGHT, hash);
+    await pipelined(COUNT, IN_FLIGHT, cades);
+    const times: Record<"raw" | "hash" | "oneByOne" | "cades", number[]> = {
+      raw: [],
+      hash: [],
+      oneByOne: [],
+      cades: [],
+    };
+    for (let round = 0; round < ROUNDS; round++) {
+      times.raw.push(await loop(COUNT));
+      times.hash.push(await timed(() => pipelined(COUNT, IN_FLIGHT, hash)));
+      times.oneByOne.push(await timed(() => pipelined(COUNT, 1, hash)));
+      times.cades.push(await timed(() => pipelined(COUNT, IN_FLIGHT, cades)));
+    }
+    const rate = (each: number[]) => COUNT / median(each) * 1000;
+    const ratio = (each: number[]) => median(each.map((time, i) => times.raw[i]! / time));
+    figures.add("raw loop (RSA-2048)", rate(times.raw), "signatures/s");
+    figures.add("sign.hash, pipelined", rate(times.hash), "signatures/s");
+    figures.add("sign.hash, pipelined: ratio to raw", ratio(times.hash), "", { atLeast: 0.85 });
+    figures.add("sign.hash, one after another", rate(times.oneByOne), "signatures/s");
+    figures.add("sign.hash, one after another: ratio to raw", ratio(times.oneByOne), "", {
+      atLeast: 0.6,
+    });
+    figures.add("CAdES-B-B, pipelined", rate(times.cades), "signatures/s");
+    figures.add("CAdES-B-B, pipelined: ratio to raw", ratio(times.cades), "", { atLeast: 0.8 });
+
+    if (long) {
+      const all = [agent.pid, ...await childrenOf(agent.pid)];
+      await pipelined(WARM, IN_FLIGHT, hash);
+      const before = await sum(all, resident);
+      await pipelined(LONG - WARM, IN_FLIGHT, hash);
+      const after = await sum(all, resident);
+      figures.add(`memory after ${WARM} signatures`, before, "MB");
+      figures.add(`memory after ${LONG} signatures: ratio to that`, after / before, "", {
+        atMost: 1.1,
+      });
+    }
+    page.close();
+  } finally {
+    await raw.close();
+    await agent.close();
+  }
+}
+
+/** A file as the SDK takes it: read piece by piece, never held as a whole. */
+function fileOf(path: string, size: number): Blob {
+  const slice = (start: number, end: number) => ({
+    async arrayBuffer() {
+      using file = await Deno.open(path);
+      await file.seek(start, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(Math.min(end, size) - start);
+      for (let done = 0; done < bytes.length;) done += (await file.read(bytes.subarray(done)))!;
+      return bytes.buffer;
+    },
+  });
+  return { size, type: "application/octet-stream", slice } as unknown as Blob;
+}
+
+/** A document of 1 GiB, against what its hash and its way over loopback cost by themselves. */
+async function largeDocument(figures: Figures, tokens: DemoTokens, folder: string) {
+  const path = `${folder}/document`;
+  const block = crypto.getRandomValues(new Uint8Array(65536));
+  {
+    using file = await Deno.open(path, { create: true, write: true });
+    const bytes = new Uint8Array(MIB);
+    for (let i = 0; i < 16; i++) bytes.set(block, i * 65536);
+    for (let i = 0; i < 1024; i++) {
+      new DataView(bytes.buffer).setUint32(0, i);
+      await file.write(bytes);
+    }
+  }
+  const sink = new Child("bench_sink.ts");
+  const { child: agent, port } = await startAgent(tokens, folder);
+  try {
+    const sinkPage = await connectAs(ORIGIN, Number(await sink.read()));
+    const page = await grantedPage(port);
+    const params = { certificate: tokens.officers[0]!.fingerprint };
+    const document = fileOf(path, GIB);
+    const times: Record<"sha" | "transfer" | "sign", number[]> = {
+      sha: [],
+      transfer: [],
+      sign: [],
+    };
+    for (let round = 0; round < 3; round++) {
+      times.sha.push(
+        await timed(() => new Deno.Command("sha256sum", { args: [path] }).output()),
+      );
+      times.transfer.push(await timed(() => sinkPage.signDocument(document)));
+      times.sign.push(await timed(() => page.signDocument(document, params)));
+    }
+    figures.add("1 GiB: sha256sum", median(times.sha) / 1000, "s");
+    figures.add("1 GiB: loopback transfer", median(times.transfer) / 1000, "s");
+    figures.add("1 GiB: detached CAdES", median(times.sign) / 1000, "s");
+    const ratios = times.sign.map((time, i) => time / (times.sha[i]! + times.transfer[i]!));
+    figures.add("1 GiB: ratio to sha256sum and transfer", median(ratios), "", { atMost: 1.5 });
+    figures.add(
+      "1 GiB: peak memory of the agent",
+      await memory(agent.pid, "status", "VmHWM"),
+      "MB",
+      {
+        atMost: 150,
+      },
+    );
+    page.close();
+    sinkPage.close();
+  } finally {
+    await sink.close();
+    await agent.close();
+  }
+}
+
+/** @param long makes 100,000 signatures and watches the memory: about two minutes */
+export async function benchSign(figures: Figures, long: boolean): Promise<void> {
+  await ensure("demo");
+  const folder = await Deno.makeTempDir({ prefix: "dsign-bench-" });
+  try {
+    const tokens = await makeTokens(folder);
+    await startAndRest(figures, tokens, folder);
+    await throughput(figures, tokens, folder, long);
+    await largeDocument(figures, tokens, folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

@@ -4,10 +4,12 @@
  */
 import { parseArgs } from "node:util";
 import { Figures } from "./bench_figures.ts";
+import { benchPdf } from "./bench_pdf.ts";
 import { benchSign } from "./bench_sign.ts";
 
 /** By the name on the command line. */
 const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>> = {
+  pdf: benchPdf,
   sign: benchSign,
 };
 

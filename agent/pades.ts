@@ -23,6 +23,7 @@ import type { Signer } from "../formats/signer.ts";
 import { readCertificate, sameBytes } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
+import type { Appearances } from "./appearance.ts";
 import { HASH_NAMES } from "./documents.ts";
 import type { Online } from "./online.ts";
 
@@ -36,13 +37,18 @@ export interface Pdf {
   hashed(): Hash;
 }
 
+/** What signatures in PDFs need besides a key. */
+export interface PadesServices {
+  appearances: Appearances;
+  online: Online;
+}
+
 /** What a signature in a PDF is made with. */
-export interface PadesSigner {
+export interface PadesSigner extends PadesServices {
   signer: Pick<Signer, "certificate" | "chain" | "algorithm">;
   /** Signs, and lets nothing out that the certificate does not verify. */
   sign(toBeSigned: Uint8Array): Promise<Uint8Array>;
   now(): Date;
-  online: Online;
   signal: AbortSignal;
 }
 
@@ -61,8 +67,13 @@ const TOKEN_SPACE = 14 * 1024;
  *
  * @throws {DsignError} `invalid_params`; {FormatError} as `prepareSignature`
  */
-export function checkPdf({ source }: Pick<Pdf, "source">, options: PdfOptions): void {
-  refusing(() => prepareSignature(source, signatureOptions(options)));
+export async function checkPdf(
+  { source }: Pick<Pdf, "source">,
+  options: PdfOptions,
+  appearances: Appearances,
+): Promise<void> {
+  const appearance = await appearances.make(options, { name: "", time: new Date(0) });
+  refusing(() => prepareSignature(source, { ...signatureOptions(options), appearance }));
 }
 
 /**
@@ -81,11 +92,14 @@ export async function signPdf(
   const { level, password } = options;
   const time = now();
   const { subject } = readCertificate(signer.certificate);
+  const name = subject.commonName ?? subject.toString();
+  const appearance = await by.appearances.make(options, { name, time });
   const prepared = refusing(() =>
     prepareSignature(source, {
       ...signatureOptions(options),
       time,
-      signerName: subject.commonName,
+      signerName: name,
+      appearance,
       contentsSize: CMS_SPACE + signer.certificate.length +
         signer.chain.reduce((sum, each) => sum + each.length, 0) +
         (level === "B-B" ? 0 : TOKEN_SPACE),

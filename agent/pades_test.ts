@@ -6,6 +6,7 @@ import { changesAfter } from "../formats/pades_changes.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { verifyTimestamp } from "../formats/tsp.ts";
+import { build } from "../tasks/build.ts";
 import { connectAs } from "../tasks/page.ts";
 import { PORTAL, testAgent, type TestAgentOptions } from "../tests/fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
@@ -102,6 +103,35 @@ Deno.test("a document larger than memory may be is spooled, and looks the same",
       true,
     ]]);
   }));
+
+Deno.test("visible signatures go where the page has room, in the signer's language", async () => {
+  await build();
+  const web = new URL("../dist/web/", import.meta.url);
+  await atDesk({ web }, async ({ sign, path }) => {
+    let pdf = pdfOf();
+    const picture = await Deno.readFile(new URL("../docs/images/portal.png", import.meta.url));
+    for (
+      const visible of [
+        { role: "Checker", qr: "https://treasury.example/7" },
+        { language: "bn", role: "পরীক্ষক" },
+        { language: "hi", rectangle: [300, 700, 560, 780], picture: picture.toBase64() },
+      ]
+    ) pdf = await sign(pdf, { visible, reason: "Sanctioned", location: "Kolkata" });
+    const { text } = await run("pdftotext", "-layout", await path(pdf), "-");
+    for (
+      const shown of ["Anita Das (TEST)", "Checker", "পরীক্ষক", "কারণ: Sanctioned", "स्थान: Kolkata"]
+    ) {
+      assert.ok(text.includes(shown), `${shown} in ${text}`);
+    }
+    assert.deepEqual((await pdfsig(await path(pdf))).map(({ valid }) => valid), [true, true, true]);
+    const refused = (visible: unknown) =>
+      assert.rejects(sign(pdf, { visible }), { code: "invalid_params" }, JSON.stringify(visible));
+    await refused({ page: 2 });
+    await refused({ rectangle: [1, 2, 3] });
+    await refused({ picture: "AAAA" });
+    await refused({ size: [5000, 10] });
+  });
+});
 
 Deno.test("timestamps, validation data, and a timestamp over all of it", async () => {
   const pki = makePki({ officers: [{ name: "Anita (TEST)" }] });

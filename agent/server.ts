@@ -7,6 +7,7 @@ import { LIMITS, PORTS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
+import { Appearances } from "./appearance.ts";
 import { Connection } from "./connection.ts";
 import type { Consent } from "./consent.ts";
 import { createDispatch } from "./handlers.ts";
@@ -77,8 +78,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const origin = `http://127.0.0.1:${port}`;
   const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
   const { timestampAuthority, pkiFetch } = options;
-  const online = new Online({ timestampAuthority, pkiFetch, now });
-  const signing = new Signing(tokens, consent, options.keepLogin, online);
+  const signing = new Signing(tokens, consent, options.keepLogin ?? 0, {
+    appearances: new Appearances(options.web),
+    online: new Online({ timestampAuthority, pkiFetch, now }),
+  });
   const spool = Spool.open(options.spool);
   const { version } = options;
   const dispatch = createDispatch({ version, tokens, signing, origins, spool });

@@ -16,8 +16,7 @@ import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Lease } from "./logins.ts";
-import { Online } from "./online.ts";
-import { checkPdf, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
+import { checkPdf, type PadesServices, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
 
@@ -35,8 +34,8 @@ export class Signing {
   constructor(
     readonly tokens: Tokens,
     readonly consent: Consent,
-    keepLogin = 0,
-    readonly online = new Online({ now: tokens.now }),
+    keepLogin: number,
+    readonly services: PadesServices,
   ) {
     this.#unlocking = new Unlocking(tokens, consent, keepLogin);
   }
@@ -136,7 +135,7 @@ export class Signing {
   ) {
     return await document.held(async () => {
       const pdf = pdfOf(document);
-      checkPdf(pdf, options);
+      await checkPdf(pdf, options, this.services.appearances);
       return await this.#withKey(
         { ...params, hash: document.algorithm, items: [document.item()], blind: false },
         caller,
@@ -154,7 +153,7 @@ export class Signing {
       signer: lease.signer,
       sign: (message) => sign(lease, { message }, signal),
       now: this.tokens.now,
-      online: this.online,
+      ...this.services,
       signal,
     };
   }

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { Option } from "commander";
+import { Appearances } from "../agent/appearance.ts";
 import { consentOf } from "../agent/consents.ts";
 import type { Consent } from "../agent/consent.ts";
 import { Document, HASH_NAMES } from "../agent/documents.ts";
+import { Online } from "../agent/online.ts";
 import { type Caller, Signing } from "../agent/sign.ts";
 import { Tokens } from "../agent/tokens.ts";
 import { sameBytes } from "../formats/x509.ts";
@@ -44,7 +46,7 @@ interface Signed {
 }
 
 /** `dsign sign` */
-export const signCommand: AddCommand = (program, { hostCommand, signal }, action) => {
+export const signCommand: AddCommand = (program, { hostCommand, web, signal }, action) => {
   program.command("sign")
     .description(
       "Sign files with the key on a token. You are shown each file and asked for the PIN.",
@@ -91,9 +93,10 @@ Examples:
           ? providers
           : onlyToken(providers, options.token);
         const signing = new Signing(
-          new Tokens(wanted, () => new Date()),
+          new Tokens(wanted, now),
           consent as Consent, // only the window needs an origin
           files.length > 1 ? KEEP_LOGIN : 0,
+          { appearances: new Appearances(web), online: new Online({ ...config, now }) },
         );
         try {
           for (const job of jobs) {
@@ -112,6 +115,8 @@ Examples:
       }
     }));
 };
+
+const now = () => new Date();
 
 interface Job {
   file: string;

@@ -69,11 +69,20 @@ export const PdfOptions = z.strictObject({
     "An empty signature field, or the name of a new one",
   ),
   visible: z.strictObject({
-    page: z.int().min(1).describe("Counted from 1"),
-    rectangle: z.array(z.number()).length(4).describe(
-      "Left, bottom, right, top in the page's own coordinates (1/72 inch)",
+    page: z.int().min(1).default(1).describe("Counted from 1"),
+    rectangle: z.array(z.number()).length(4).optional().describe(
+      "Left, bottom, right, top in points (1/72 inch) from the lower left corner of the page as " +
+        "it is displayed",
     ),
-  }).optional().describe("Where the signature is seen; without it, it is not"),
+    size: z.array(z.number().positive()).length(2).optional().describe(
+      "Width and height in points, to go where the page has nothing signed or filled in yet. " +
+        "Default: 200 × 60. An existing field has its own place",
+    ),
+    role: z.string().max(100).optional().describe("Shown below the signer's name"),
+    language: z.enum(["en", "bn", "hi"]).default("en"),
+    picture: base64.max(1_400_000).optional().describe("PNG or JPEG, shown at the left"),
+    qr: z.string().max(255).optional().describe("Shown as a QR code at the right"),
+  }).optional().describe("How the signature is seen; without it, it is not"),
   reason: z.string().max(255).optional(),
   location: z.string().max(255).optional(),
   certify: z.union([z.literal(1), z.literal(2), z.literal(3)]).optional().describe(

@@ -1,7 +1,9 @@
 /**
  * `deno task build`: makes what browsers load, in `dist/web/`: one script for each page, the SDK as `client.js` with
- * `client.d.ts`, the pages and their style. `deno bundle` does it; it fetches its bundler from npm at the first use.
+ * `client.d.ts`, the pages and their style, pdf.js and the fonts of signatures. `deno bundle` does it; it fetches its bundler from npm at the first use.
  */
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withContract } from "./client_types.ts";
 
@@ -21,6 +23,49 @@ const FILES = {
   "web/icon.svg": "icon.svg",
   "web/style.css": "style.css",
 };
+
+/**
+ * What comes from packages as it is → folder in `dist/web`: pdf.js with the fonts and decoders that it loads when a
+ * document needs them (those without WebAssembly, which the pages' policy forbids), and the fonts of signatures.
+ */
+const PACKAGED: [folder: string, ...files: string[]][] = [
+  ["pdf", "pdfjs-dist/legacy/build/pdf.min.mjs", "pdfjs-dist/legacy/build/pdf.worker.min.mjs"],
+  ["pdf/decoders", "pdfjs-dist/wasm/"],
+  ["pdf/fonts", "pdfjs-dist/standard_fonts/"],
+  [
+    "fonts/bengali",
+    "@fontsource/noto-sans-bengali/LICENSE",
+    "@fontsource/noto-sans-bengali/files/noto-sans-bengali-latin-400-normal.woff",
+    "@fontsource/noto-sans-bengali/files/noto-sans-bengali-bengali-400-normal.woff",
+  ],
+  [
+    "fonts/devanagari",
+    "@fontsource/noto-sans-devanagari/LICENSE",
+    "@fontsource/noto-sans-devanagari/files/noto-sans-devanagari-devanagari-400-normal.woff",
+  ],
+];
+const NOT_PACKAGED = /\.wasm$|quickjs/i;
+
+/** A file, or with a slash at the end a folder, of a package. */
+async function packagedFiles(path: string): Promise<string[]> {
+  const name = path.split("/").slice(0, path.startsWith("@") ? 2 : 1).join("/");
+  const require = createRequire(import.meta.url);
+  const found = join(dirname(require.resolve(`${name}/package.json`)), path.slice(name.length));
+  if (!path.endsWith("/")) return [found];
+  const entries = await Array.fromAsync(Deno.readDir(found));
+  return entries.filter(({ name }) => !NOT_PACKAGED.test(name)).map(({ name }) =>
+    join(found, name)
+  );
+}
+
+/** Puts the files of a folder into another, each as a whole. */
+async function moveAll(from: string, to: URL): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await moveAll(join(from, name), new URL(`${name}/`, to));
+    else await Deno.rename(join(from, name), new URL(name, to));
+  }
+}
 
 /** @throws {Error} with what the command says */
 async function deno(...args: string[]): Promise<void> {
@@ -71,9 +116,13 @@ export async function build(): Promise<void> {
     for (const [source, output] of Object.entries(FILES)) {
       await Deno.copyFile(new URL(source, ROOT), `${folder}/${output}`);
     }
-    for await (const { name } of Deno.readDir(folder)) {
-      await Deno.rename(`${folder}/${name}`, new URL(name, OUTPUT));
+    for (const [name, ...paths] of PACKAGED) {
+      await Deno.mkdir(join(folder, name), { recursive: true });
+      for (const file of (await Promise.all(paths.map(packagedFiles))).flat()) {
+        await Deno.copyFile(file, join(folder, name, basename(file)));
+      }
     }
+    await moveAll(folder, OUTPUT);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

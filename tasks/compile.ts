@@ -6,6 +6,8 @@
  * of this very Deno runtime, the bundled code and the pages.
  */
 import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 const OUTPUT = "dist/dsign";
@@ -105,6 +107,17 @@ async function payloadFiles(): Promise<File[]> {
     await must("bundle", "--platform", "deno", "-o", bundle, "main.ts");
     return [
       { name: "main.mjs", mode: 0o600, bytes: await Deno.readFile(bundle) },
+      // HarfBuzz looks for it beside the code
+      {
+        name: "harfbuzz.wasm",
+        mode: 0o600,
+        bytes: await Deno.readFile(
+          new URL(
+            "harfbuzz.wasm",
+            pathToFileURL(createRequire(import.meta.url).resolve("harfbuzzjs")),
+          ),
+        ),
+      },
       ...await Promise.all((await filesBelow(PAGES)).map(async (name) => ({
         name: `${PAGES}/${name}`,
         mode: 0o600,

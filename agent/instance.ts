@@ -54,7 +54,8 @@ export async function claimInstance(stateFolder: string): Promise<Instance | Run
   };
 }
 
-async function readRunning(path: string): Promise<Running | undefined> {
+/** What a running agent announced in `agent.json`, or a crashed one left there. */
+export async function readRunning(path: string): Promise<Running | undefined> {
   try {
     return Running.safeParse(JSON.parse(await Deno.readTextFile(path))).data;
   } catch (error) {

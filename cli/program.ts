@@ -4,6 +4,7 @@ import { configureLog } from "../agent/log.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { agentCommand, openConsole } from "./agent.ts";
 import { autostartCommand } from "./autostart.ts";
+import { doctorCommand } from "./doctor.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
 import { modulesCommand } from "./modules.ts";
 import { openrpcCommand } from "./openrpc.ts";
@@ -68,6 +69,7 @@ export async function run(
       signCommand,
       verifyCommand,
       openrpcCommand,
+      doctorCommand,
       modulesCommand,
       autostartCommand,
     ]

@@ -25,8 +25,11 @@ export async function loadConfig(): Promise<{ config: Settings; paths: Paths; po
 }
 
 /** The PKCS#11 modules that the configuration, p11-kit and the known list name. */
-export function findDrivers(config: Config): Promise<FoundModules> {
-  return findModules({ configured: config.modules, search: config.searchModules, env });
+export function findDrivers(
+  config: Config,
+  from: (name: string) => string | undefined = env,
+): Promise<FoundModules> {
+  return findModules({ configured: config.modules, search: config.searchModules, env: from });
 }
 
 /**

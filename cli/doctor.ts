@@ -1,0 +1,67 @@
+/** `dsign doctor`: what is wrong, what it means, and what to do. */
+import { Option } from "commander";
+import { languageOf } from "../agent/config.ts";
+import { diagnose } from "./doctor/diagnose.ts";
+import { thisMachine } from "./doctor/machine.ts";
+import type { Ticket } from "./doctor/tickets.ts";
+import { type Check, type Language, LANGUAGES, toChecks } from "./doctor/words.ts";
+import { EXIT, printable, printJson } from "./failure.ts";
+import type { AddCommand } from "./program.ts";
+import { loadConfig } from "./providers.ts";
+
+interface Options {
+  fix?: boolean;
+  language?: Language;
+  json?: boolean;
+}
+
+/** `dsign doctor` */
+export const doctorCommand: AddCommand = (program, context, action) => {
+  program.command("doctor")
+    .description("Find out what is wrong, and what to do. Asks for no PIN, changes nothing.")
+    .option("--fix", "mend what can be mended without doing harm")
+    .addOption(
+      new Option("--language <language>", "else as configured").choices(Object.keys(LANGUAGES)),
+    )
+    .option("--json", "print one JSON object: checks (id, status, seen, meaning, action)")
+    .addHelpText("after", "\nExit code 1: something keeps you from signing.")
+    .action(action(async (options: Options) => {
+      const machine = thisMachine(context);
+      const language = options.language ?? await configuredLanguage(machine.env);
+      let findings = await diagnose(machine);
+      const fixed: Ticket[] = [];
+      if (options.fix) {
+        for (const { id, status, fix } of findings) {
+          if (status === "ok" || !fix) continue;
+          await fix();
+          fixed.push(id);
+        }
+        if (fixed.length > 0) findings = await diagnose(machine);
+      }
+      const checks = toChecks(findings, language);
+      if (options.json) printJson({ checks, ...options.fix && { fixed } });
+      else show(checks, fixed, language);
+      return checks.some(({ status }) => status === "error") ? EXIT.failed : EXIT.ok;
+    }));
+};
+
+/** English where the configuration is what is wrong. */
+async function configuredLanguage(env: (name: string) => string | undefined): Promise<Language> {
+  const config = await loadConfig().then(({ config }) => config, () => ({}));
+  return languageOf(config, env) as Language;
+}
+
+function show(checks: readonly Check[], fixed: readonly Ticket[], language: Language): void {
+  const words = LANGUAGES[language];
+  const line = (text: string) => console.log(printable(text));
+  const troubles = checks.filter(({ status }) => status === "error" || status === "warning");
+  for (const { id, status, seen, meaning, action } of troubles) {
+    line(`${words.status[status]}: ${seen}`);
+    line(`  ${words.meaning}: ${meaning}`);
+    line(`  ${words.action}: ${action}`);
+    line(`  (${id})`);
+  }
+  for (const { status, seen } of checks) if (status === "ok") line(`${words.status.ok}: ${seen}`);
+  for (const id of fixed) line(`${words.fixed}: ${id}`);
+  if (troubles.length === 0) line(words.allWell);
+}

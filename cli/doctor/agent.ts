@@ -1,0 +1,140 @@
+/** The agent: whether it runs, which one, and whether it is to be reached. */
+import { createServer, request } from "node:http";
+import { join } from "node:path";
+import { readRunning } from "../../agent/instance.ts";
+import { PORTS } from "../../protocol/envelope.ts";
+import { Autostart } from "../autostart.ts";
+import type { Situation } from "./machine.ts";
+import { type Finding, ok, skipped } from "./tickets.ts";
+
+/** Milliseconds for an answer from this computer. */
+const PATIENCE = 3000;
+
+/** An answer of `GET` on the loopback address. */
+interface Answer {
+  status: number;
+  text: string;
+}
+
+/**
+ * Asks a port of this computer, past any proxy (`fetch` would heed HTTP_PROXY).
+ *
+ * @throws {Error} of the system: refused, reset, timed out
+ */
+function get(port: number, path: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asking = request(
+      { host: "127.0.0.1", port, path, agent: false, signal: AbortSignal.timeout(PATIENCE) },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => text = (text + chunk).slice(0, 4096));
+        response.on("end", () => resolve({ status: response.statusCode!, text }));
+        response.on("error", reject);
+      },
+    );
+    asking.on("error", reject);
+    asking.end();
+  });
+}
+
+/** The version of the agent that listens on a port; null where none of ours does. */
+async function versionOn(port: number): Promise<string | null> {
+  try {
+    const { name, version } = JSON.parse((await get(port, "/status")).text);
+    return name === "dsign" && typeof version === "string" ? version : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the agent runs, is this version, and whether there is a port for it. */
+export async function checkAgent({ machine, paths, settings }: Situation): Promise<Finding[]> {
+  const running = await readRunning(join(paths.state, "agent.json"));
+  const version = running ? await versionOn(running.port) : null;
+  if (running && version !== null) {
+    const outdated: Finding = version === machine.version ? ok("agent_outdated") : {
+      id: "agent_outdated",
+      status: "error",
+      values: { running: version, installed: machine.version },
+    };
+    return [ok("agent_not_running"), outdated, ok("port_taken")];
+  }
+  const ports = (settings.ports ?? PORTS).filter((port) => port !== 0);
+  const isTaken = ports.length > 0 && !ports.some(isFree);
+  return [
+    {
+      id: "agent_not_running",
+      status: "error",
+      // Where it could not start anyway, it is not tried.
+      ...!isTaken && { fix: () => start(machine.selfCommand) },
+    },
+    skipped("agent_outdated"),
+    isTaken
+      ? { id: "port_taken", status: "error", values: { ports: ports.join(", ") } }
+      : ok("port_taken"),
+  ];
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
+  }
+}
+
+/** Starts the agent to live on its own, in a session of its own where the system has a way to say so. */
+async function start(selfCommand: readonly string[]): Promise<void> {
+  const command = [...selfCommand, "agent"];
+  if (Deno.build.os === "linux") command.unshift("setsid");
+  const child = new Deno.Command(command[0], {
+    args: command.slice(1),
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  child.unref();
+  // Until it announces itself; the doctor looks again then.
+  await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+}
+
+/** Whether a program of this computer reaches another one, and hears what that said. */
+export async function checkLoopback(
+  reach: (port: number, path: string) => Promise<Answer> = get,
+): Promise<Finding[]> {
+  const word = crypto.randomUUID();
+  const server = createServer((_, response) => response.end(word));
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  server.on("error", reject);
+  server.listen(0, "127.0.0.1", resolve);
+  const blocked = (error: string): Finding[] => [
+    { id: "loopback_blocked", status: "error", values: { error } },
+  ];
+  try {
+    await listening;
+    const { status, text } = await reach((server.address() as { port: number }).port, "/");
+    if (status === 200 && text === word) return [ok("loopback_blocked")];
+    return blocked(`another program answered (HTTP ${status})`);
+  } catch (error) {
+    return blocked((error as Error).message);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+/** Whether what starts at login is this program. */
+export async function checkAutostart({ machine }: Situation): Promise<Finding[]> {
+  const autostart = new Autostart([...machine.selfCommand, "agent"], machine.env, machine.os);
+  const { enabled, current, kind, place } = await autostart.status();
+  if (!enabled || current) return [ok("autostart_elsewhere")];
+  return [{
+    id: "autostart_elsewhere",
+    status: "warning",
+    values: { place: place! },
+    fix: () => autostart.enable(kind === "systemd"),
+  }];
+}

@@ -1,0 +1,273 @@
+/** What browsers were told about programs of this computer: by the administrator, and by the person. */
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Machine, Situation } from "./machine.ts";
+import { type Finding, orOk, skipped } from "./tickets.ts";
+
+/** A browser of the Chromium kind, and where it keeps what. */
+interface Browser {
+  name: string;
+  /** Folder of profiles, below the person's folder for such things. */
+  data: Partial<Record<typeof Deno.build.os, string>>;
+  /** Folder of the administrator's policies (Linux), or their registry key (Windows). */
+  policies: Partial<Record<typeof Deno.build.os, string>>;
+}
+
+const BROWSERS: readonly Browser[] = [
+  {
+    name: "Chrome",
+    data: {
+      linux: "google-chrome",
+      darwin: "Google/Chrome",
+      windows: "Google\\Chrome\\User Data",
+    },
+    policies: {
+      linux: "/etc/opt/chrome/policies/managed",
+      windows: "HKLM\\SOFTWARE\\Policies\\Google\\Chrome",
+    },
+  },
+  {
+    name: "Edge",
+    data: {
+      linux: "microsoft-edge",
+      darwin: "Microsoft Edge",
+      windows: "Microsoft\\Edge\\User Data",
+    },
+    policies: {
+      linux: "/etc/opt/edge/policies/managed",
+      windows: "HKLM\\SOFTWARE\\Policies\\Microsoft\\Edge",
+    },
+  },
+  {
+    name: "Chromium",
+    data: { linux: "chromium", darwin: "Chromium", windows: "Chromium\\User Data" },
+    policies: {
+      linux: "/etc/chromium/policies/managed",
+      windows: "HKLM\\SOFTWARE\\Policies\\Chromium",
+    },
+  },
+  {
+    name: "Brave",
+    data: {
+      linux: "BraveSoftware/Brave-Browser",
+      darwin: "BraveSoftware/Brave-Browser",
+      windows: "BraveSoftware\\Brave-Browser\\User Data",
+    },
+    policies: {
+      linux: "/etc/brave/policies/managed",
+      windows: "HKLM\\SOFTWARE\\Policies\\BraveSoftware\\Brave",
+    },
+  },
+];
+
+/** Policies by which pages may reach this computer unasked: of Chromium 145, and of those before. */
+const ALLOWING = ["LoopbackNetworkAllowedForUrls", "LocalNetworkAccessAllowedForUrls"];
+/** Permissions for it, as profiles keep them: of Chromium 145, and of those before; the same for Firefox. */
+const PERMISSIONS = ["loopback_network", "local_network_access"];
+const FIREFOX_PERMISSIONS = ["loopback-network", "localhost"];
+/** CONTENT_SETTING_BLOCK, and DENY_ACTION of Firefox. */
+const DENIED = 2;
+
+/** Preferences of a profile that are read at most, in bytes. */
+const MAX_PREFERENCES = 64 * 1024 * 1024;
+
+interface Profile {
+  browser: Browser;
+  path: string;
+}
+
+/** Where the person's browsers keep their profiles. */
+function dataFolder(machine: Machine): string | undefined {
+  const home = machine.env("HOME");
+  if (machine.os === "windows") return machine.env("LOCALAPPDATA");
+  if (machine.os === "darwin") return home && join(home, "Library", "Application Support");
+  return machine.env("XDG_CONFIG_HOME") ?? (home && join(home, ".config"));
+}
+
+/** Profiles of browsers of the Chromium kind. */
+async function chromiumProfiles(machine: Machine): Promise<Profile[]> {
+  const folder = dataFolder(machine);
+  if (!folder) return [];
+  const profiles: Profile[] = [];
+  for (const browser of BROWSERS) {
+    const data = browser.data[machine.os];
+    if (!data) continue;
+    for (const name of await names(join(folder, data))) {
+      if (name === "Default" || name.startsWith("Profile ")) {
+        profiles.push({ browser, path: join(folder, data, name) });
+      }
+    }
+  }
+  return profiles;
+}
+
+/** Folders of Firefox profiles. */
+export async function firefoxProfiles(machine: Machine): Promise<string[]> {
+  const home = machine.env("HOME") ?? "";
+  const folders = machine.os === "windows"
+    ? [join(machine.env("APPDATA") ?? "", "Mozilla", "Firefox", "Profiles")]
+    : machine.os === "darwin"
+    ? [join(home, "Library", "Application Support", "Firefox", "Profiles")]
+    : [
+      join(home, ".mozilla", "firefox"),
+      join(home, "snap", "firefox", "common", ".mozilla", "firefox"),
+      join(machine.env("XDG_CONFIG_HOME") ?? join(home, ".config"), "mozilla", "firefox"),
+    ];
+  const found = await Promise.all(folders.map(async (folder) => {
+    const inside = (await names(folder)).map((name) => join(folder, name));
+    const isProfile = await Promise.all(
+      inside.map((path) => Deno.stat(join(path, "prefs.js")).then(() => true, () => false)),
+    );
+    return inside.filter((_, i) => isProfile[i]);
+  }));
+  return found.flat();
+}
+
+/** Sites that the person, asked by a browser, did not let reach this computer. */
+export async function checkPermissions({ machine }: Situation): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const deny = (browser: string, origins: readonly string[]) => {
+    for (const origin of origins) {
+      findings.push({
+        id: "local_network_access_denied",
+        status: "warning",
+        values: { browser, origin },
+      });
+    }
+  };
+  const [chromium, firefox] = [await chromiumProfiles(machine), await firefoxProfiles(machine)];
+  if (chromium.length + firefox.length === 0) return [skipped("local_network_access_denied")];
+  for (const { browser, path } of chromium) {
+    deny(browser.name, deniedByChromium(await readJson(join(path, "Preferences"))));
+  }
+  for (const path of firefox) deny("Firefox", deniedByFirefox(join(path, "permissions.sqlite")));
+  return orOk("local_network_access_denied", findings);
+}
+
+/** Origins denied in a profile's `Preferences`. */
+export function deniedByChromium(preferences: unknown): string[] {
+  const exceptions = at(preferences, "profile", "content_settings", "exceptions");
+  const denied = PERMISSIONS.flatMap((name) =>
+    Object.entries(at(exceptions, name) ?? {})
+      .filter(([, entry]) => at(entry, "setting") as unknown === DENIED)
+      // e.g. `https://portal.example:443,*`
+      .map(([pattern]) => pattern.split(",")[0].replace(/(^https:.*):443$/, "$1"))
+  );
+  return [...new Set(denied)];
+}
+
+/** Origins denied in a Firefox profile; none where the file is not there or in use. */
+function deniedByFirefox(path: string): string[] {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { readOnly: true });
+    const rows = database.prepare(
+      `SELECT DISTINCT origin FROM moz_perms WHERE permission = ? AND type IN (?, ?)`,
+    ).all(DENIED, ...FIREFOX_PERMISSIONS);
+    return rows.map(({ origin }) => String(origin));
+  } catch {
+    return [];
+  } finally {
+    database?.close();
+  }
+}
+
+/** Whether the browsers that are used here let the administrator's portals in unasked. */
+export async function checkPolicies({ machine, settings }: Situation): Promise<Finding[]> {
+  const portals = settings.allowedOrigins.map(({ origin }) => origin);
+  const used = new Set((await chromiumProfiles(machine)).map(({ browser }) => browser));
+  const places = [...used].filter((browser) => browser.policies[machine.os]);
+  if (portals.length === 0 || places.length === 0) return [skipped("browser_policy_missing")];
+  const findings: Finding[] = [];
+  for (const browser of places) {
+    const allowed = await allowedUrls(machine, browser.policies[machine.os]!);
+    const missing = portals.filter((origin) => !allowed.some((url) => covers(url, origin)));
+    for (const origin of missing) {
+      findings.push({
+        id: "browser_policy_missing",
+        status: "warning",
+        values: { browser: browser.name, origin },
+      });
+    }
+  }
+  return orOk("browser_policy_missing", findings);
+}
+
+/** URL patterns that the administrator's policies allow. */
+async function allowedUrls(machine: Machine, place: string): Promise<string[]> {
+  if (machine.os === "windows") {
+    const queries = await Promise.all(ALLOWING.map(async (name) => {
+      try {
+        const { stdout } = await new Deno.Command("reg", {
+          args: ["query", `${place}\\${name}`],
+          stdin: "null",
+          stderr: "null",
+        }).output();
+        return urlsOfRegistry(new TextDecoder().decode(stdout));
+      } catch {
+        return [];
+      }
+    }));
+    return queries.flat();
+  }
+  const folder = machine.root + place;
+  const urls: string[] = [];
+  for (const name of await names(folder)) {
+    if (!name.endsWith(".json")) continue;
+    const policy = await readJson(join(folder, name));
+    for (const each of ALLOWING) {
+      const list = at(policy, each);
+      if (Array.isArray(list)) urls.push(...list.filter((url) => typeof url === "string"));
+    }
+  }
+  return urls;
+}
+
+/** Values of a list policy, as `reg query` prints them. */
+export function urlsOfRegistry(text: string): string[] {
+  return [...text.matchAll(/^\s+\d+\s+REG_SZ\s+(\S+)\s*$/gm)].map(([, url]) => url);
+}
+
+/** Whether a URL pattern of Chromium's policies covers an origin: a host covers its subdomains. */
+export function covers(pattern: string, origin: string): boolean {
+  if (pattern === "*" || pattern === origin || pattern === `${origin}/`) return true;
+  const [, scheme, dot, host, port] =
+    /^(?:([a-z*]+):\/\/)?(\[\*\.\]|\.)?([^:/]+)(?::(\d+|\*))?\/?$/.exec(pattern) ?? [];
+  if (!host) return false;
+  const url = new URL(origin);
+  if (scheme && scheme !== "*" && `${scheme}:` !== url.protocol) return false;
+  if (port && port !== "*" && port !== (url.port || (url.protocol === "https:" ? "443" : "80"))) {
+    return false;
+  }
+  // A leading dot is for that host alone.
+  if (dot === ".") return url.hostname === host;
+  return url.hostname === host || url.hostname.endsWith(`.${host}`);
+}
+
+/** A member of a member of … an object; undefined where there is none. */
+function at(value: unknown, ...path: string[]): object | undefined {
+  for (const name of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) {
+      return undefined;
+    }
+    value = (value as Record<string, unknown>)[name];
+  }
+  return value as object;
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    if ((await Deno.stat(path)).size > MAX_PREFERENCES) return null;
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch {
+    return null; // not there, not ours to read, or just being written
+  }
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+  } catch {
+    return [];
+  }
+}

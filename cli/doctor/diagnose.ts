@@ -1,0 +1,49 @@
+/** The whole examination. */
+import { getLogger } from "@logtape/logtape";
+import { checkAgent, checkAutostart, checkLoopback } from "./agent.ts";
+import { checkPermissions, checkPolicies, firefoxProfiles } from "./browsers.ts";
+import { checkDrivers } from "./drivers.ts";
+import type { Machine } from "./machine.ts";
+import { checkProxies } from "./proxies.ts";
+import { checkSettings } from "./settings.ts";
+import { checkClock, checkDisk, checkProfile } from "./storage.ts";
+import { type Finding, skipped, TICKETS } from "./tickets.ts";
+import { checkTokens } from "./tokens.ts";
+
+const log = getLogger(["dsign", "doctor"]);
+
+/**
+ * Looks for every trouble. Nothing is changed, no PIN is tried, nobody is asked over the network.
+ *
+ * @throws {DsignError} `storage_failed` where there is no home
+ */
+export async function diagnose(machine: Machine): Promise<Finding[]> {
+  const { findings, situation } = await checkSettings(machine);
+  const groups = await Promise.all([
+    attempt(() => checkProfile(situation)),
+    attempt(() => checkDisk(situation)),
+    attempt(() => checkClock(situation)),
+    attempt(async () => {
+      const { findings, tokens, works } = await checkDrivers(situation);
+      return [...findings, ...checkTokens(tokens, works, machine.now())];
+    }),
+    attempt(() => checkAgent(situation)),
+    attempt(() => checkLoopback()),
+    attempt(() => checkAutostart(situation)),
+    attempt(async () => await checkProxies(situation, await firefoxProfiles(machine))),
+    attempt(() => checkPolicies(situation)),
+    attempt(() => checkPermissions(situation)),
+  ]);
+  const all = [...findings, ...groups.flat()];
+  return [...all, ...TICKETS.filter((id) => !all.some((each) => each.id === id)).map(skipped)];
+}
+
+/** A check that fails itself finds nothing, and must not keep the others from telling. */
+async function attempt(check: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await check();
+  } catch (error) {
+    log.error("A check failed: {error}", { error });
+    return [];
+  }
+}

@@ -1,0 +1,88 @@
+/** Drivers, and what they see. No PIN is asked for, and none is tried. */
+import { type DriverReport, probeDriver } from "../driver_probe.ts";
+import { findDrivers } from "../providers.ts";
+import { Pkcs12Provider } from "../../signers/pkcs12.ts";
+import type { Situation } from "./machine.ts";
+import { type Finding, ok, orOk } from "./tickets.ts";
+import type { InsertedToken } from "./tokens.ts";
+
+export interface Drivers {
+  findings: Finding[];
+  tokens: InsertedToken[];
+  /** Whether anything could have been seen at all. */
+  works: boolean;
+}
+
+/** Loads every driver, each in a process of its own, all at the same time. */
+export async function checkDrivers({ machine, settings }: Situation): Promise<Drivers> {
+  const { modules, problems } = await findDrivers(settings, machine.env);
+  const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
+  const files = await keyFiles(settings.pkcs12);
+  const tokens = [...reports.flatMap(toTokens), ...files];
+  // One trouble less to speak of loudly where the person's token works by another driver.
+  const status = tokens.some(({ initialized }) => initialized) ? "warning" : "error";
+  const missing = modules.length === 0 && problems.length === 0 && settings.pkcs12.length === 0;
+  const wrong: Finding[] = [];
+  const broken: Finding[] = [];
+  for (const { module, state, message, builtFor } of reports) {
+    if (message === "") continue;
+    if (state === "driver_wrong_architecture") {
+      const values = { driver: module.path, built: builtFor!, needed: Deno.build.arch };
+      wrong.push({ id: "driver_wrong_architecture", status, values });
+    } else {
+      broken.push({
+        id: "driver_broken",
+        status,
+        values: { driver: module.path, error: message },
+      });
+    }
+  }
+  return {
+    findings: [
+      missing ? { id: "driver_missing", status: "error" } : ok("driver_missing"),
+      ...orOk(
+        "driver_path_wrong",
+        problems.map(({ driver }) => ({ id: "driver_path_wrong", status, values: { driver } })),
+      ),
+      ...orOk("driver_wrong_architecture", wrong),
+      ...orOk("driver_broken", broken),
+    ],
+    tokens,
+    works: reports.some(({ message }) => message === "") || files.length > 0,
+  };
+}
+
+function toTokens({ module, tokens }: DriverReport): InsertedToken[] {
+  // SoftHSM and some readers always offer one more, empty, token beside those in use.
+  const used = tokens.filter(({ initialized }) => initialized);
+  return (used.length > 0 ? used : tokens).map((token) => ({
+    driver: module.name,
+    label: token.label || token.slotDescription.trim() || token.model,
+    initialized: token.initialized,
+    pinSet: token.pinInitialized || !token.loginRequired,
+    pinToBeChanged: token.pinToBeChanged,
+    triesLeft: token.triesLeft,
+    certificates: token.certificates.map(({ der }) => der),
+  }));
+}
+
+/** Key files as tokens. */
+async function keyFiles(paths: readonly string[]): Promise<InsertedToken[]> {
+  if (paths.length === 0) return [];
+  const provider = new Pkcs12Provider(paths);
+  try {
+    const { tokens, keys } = await provider.list();
+    return tokens.map(({ driver, label, uri }) => ({
+      driver,
+      label,
+      initialized: true,
+      pinSet: true,
+      pinToBeChanged: false,
+      triesLeft: "unknown",
+      certificates: keys.filter(({ token }) => token.uri === uri)
+        .flatMap(({ certificate, chain }) => [certificate, ...chain]),
+    }));
+  } finally {
+    await provider.close();
+  }
+}

@@ -1,0 +1,40 @@
+/** What the doctor looks at, so that a test can give it another. */
+import type { Paths } from "../../agent/config.ts";
+import type { Settings } from "../../agent/policy_file.ts";
+
+export interface Machine {
+  os: typeof Deno.build.os;
+  env(name: string): string | undefined;
+  now(): Date;
+  /** Version of this program. */
+  version: string;
+  /** Starts the process in which a driver runs (host_command.ts). */
+  hostCommand: string[];
+  /** Starts this program (self_command.ts). */
+  selfCommand: string[];
+  /** Put before the system's absolute paths; empty but in tests. */
+  root: string;
+  /** User id of the administrator. */
+  administrator: number;
+}
+
+/** What holds on a machine, as far as it can be read. */
+export interface Situation {
+  machine: Machine;
+  paths: Paths;
+  settings: Settings;
+}
+
+/** The machine that this program runs on. */
+export function thisMachine(
+  context: Pick<Machine, "version" | "hostCommand" | "selfCommand">,
+): Machine {
+  return {
+    ...context,
+    os: Deno.build.os,
+    env: (name) => Deno.env.get(name),
+    now: () => new Date(),
+    root: "",
+    administrator: 0,
+  };
+}

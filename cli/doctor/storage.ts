@@ -1,0 +1,133 @@
+/** Where D-Sign keeps its things: whether it can write there, whether there is room, and whether time goes on. */
+import { constants } from "node:fs";
+import { access, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { makeStateFolder } from "../../agent/config.ts";
+import type { Situation } from "./machine.ts";
+import { type Finding, ok, orOk, skipped } from "./tickets.ts";
+
+/** Below this nothing is safe; below the other there is trouble soon. In MB. */
+const ROOM = { least: 10, little: 200 };
+
+/** Bytes that are written to see whether they can be: statfs does not know of quotas. */
+const PROBE = 64 * 1024;
+
+/** A clock is behind when files are newer by more than this, in milliseconds. */
+const CLOCK_TOLERANCE = 10 * 60 * 1000;
+
+/** Whether the folders, or what they would be made in, can be written, and the files in them. */
+export async function checkProfile({ paths }: Situation): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const folder of [paths.state, dirname(paths.config)]) {
+    const place = await nearest(folder);
+    const wanted = [place, ...place === folder ? await filesIn(folder) : []];
+    for (const path of wanted) {
+      const error = await whyNotWritable(path);
+      if (error === null) continue;
+      findings.push({
+        id: "profile_not_writable",
+        status: "error",
+        values: { path, error },
+        ...await isMine(folder) && { fix: () => makeWritable(folder, path) },
+      });
+      break;
+    }
+  }
+  return orOk("profile_not_writable", findings);
+}
+
+/** Whether there is room where D-Sign writes. */
+export async function checkDisk({ paths }: Situation): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const seen = new Set<string>();
+  for (const folder of [paths.state, dirname(paths.config)]) {
+    const place = await nearest(folder);
+    if (seen.has(place)) continue;
+    seen.add(place);
+    const { bavail, bsize } = await statfs(place);
+    const free = Math.floor(bavail * bsize / 1e6);
+    const isFull = free < ROOM.least || await isOutOfSpace(place);
+    if (!isFull && free >= ROOM.little) continue;
+    const status = isFull ? "error" : "warning";
+    findings.push({ id: "disk_full", status, values: { path: place, free } });
+    break;
+  }
+  return orOk("disk_full", findings);
+}
+
+/**
+ * Whether the clock is behind: behind this program's own file, or behind what the program wrote. Nobody is asked over
+ * the network.
+ */
+export async function checkClock({ machine, paths }: Situation): Promise<Finding[]> {
+  const now = machine.now();
+  const files = [Deno.execPath(), paths.config, ...await filesIn(paths.state)];
+  for (const path of files) {
+    const { mtime } = await Deno.stat(path).catch(() => ({ mtime: null }));
+    if (!mtime || mtime.getTime() - now.getTime() <= CLOCK_TOLERANCE) continue;
+    return [{
+      id: "clock_wrong",
+      // A file of ours is also too new where the clock was ahead once.
+      status: path === Deno.execPath() ? "error" : "warning",
+      values: { now: minute(now), evidence: path, then: minute(mtime) },
+    }];
+  }
+  return [files.length > 0 ? ok("clock_wrong") : skipped("clock_wrong")];
+}
+
+const minute = (date: Date) => date.toISOString().slice(0, 16).replace("T", " ") + " UTC";
+
+/** The folder, or what there is of the path to it. */
+async function nearest(folder: string): Promise<string> {
+  for (let path = folder;; path = dirname(path)) {
+    const found = await Deno.stat(path).then(() => true, () => false);
+    if (found || dirname(path) === path) return path;
+  }
+}
+
+/** Files that D-Sign wrote into a folder; none where it cannot be read. */
+async function filesIn(folder: string): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(folder));
+    return entries.filter((entry) => entry.isFile).map(({ name }) => join(folder, name)).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** What the system says against writing; null where it says nothing. */
+async function whyNotWritable(path: string): Promise<string | null> {
+  try {
+    const { isDirectory } = await Deno.stat(path);
+    const search = isDirectory ? constants.X_OK : 0;
+    await access(path, constants.R_OK | constants.W_OK | search);
+    return null;
+  } catch (error) {
+    return (error as Error).message.replace(/, access .*/, "");
+  }
+}
+
+async function isMine(folder: string): Promise<boolean> {
+  const { uid } = await Deno.stat(await nearest(folder)).catch(() => ({ uid: null }));
+  return Deno.build.os !== "windows" && uid === Deno.uid();
+}
+
+/** Gives the owner the rights back, or makes the folder anew. */
+async function makeWritable(folder: string, path: string): Promise<void> {
+  const { isDirectory, mode } = await Deno.stat(path);
+  await Deno.chmod(path, (mode! & 0o777) | (isDirectory ? 0o700 : 0o600));
+  await makeStateFolder(folder);
+}
+
+async function isOutOfSpace(folder: string): Promise<boolean> {
+  const path = join(folder, `.dsign-${crypto.randomUUID()}`);
+  try {
+    await Deno.writeFile(path, crypto.getRandomValues(new Uint8Array(PROBE)), { createNew: true });
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ENOSPC" ||
+      (error as { code?: string }).code === "EDQUOT";
+  } finally {
+    await Deno.remove(path).catch(() => {}); // it may never have come to be
+  }
+}

@@ -1,0 +1,58 @@
+/** What the doctor looks for: one ticket for each trouble known from the field. */
+
+/** In the order in which they are to be solved: nothing below helps before what is above. */
+export const TICKETS = [
+  "policy_refused",
+  "configuration_wrong",
+  "profile_not_writable",
+  "disk_full",
+  "clock_wrong",
+  "driver_missing",
+  "driver_path_wrong",
+  "driver_wrong_architecture",
+  "driver_broken",
+  "token_missing",
+  "token_not_initialised",
+  "pin_not_set",
+  "pin_locked",
+  "pin_last_try",
+  "pin_few_tries",
+  "pin_default",
+  "certificate_missing",
+  "certificate_encryption_only",
+  "certificate_not_yet_valid",
+  "certificate_expired",
+  "chain_incomplete",
+  "port_taken",
+  "loopback_blocked",
+  "proxy_in_the_way",
+  "agent_not_running",
+  "agent_outdated",
+  "autostart_elsewhere",
+  "local_certificate_untrusted",
+  "browser_policy_missing",
+  "local_network_access_denied",
+] as const;
+
+export type Ticket = typeof TICKETS[number];
+
+/** `skipped`: it could not be looked at, or there was nothing to look at. */
+export type CheckStatus = "ok" | "warning" | "error" | "skipped";
+
+/** What looking for one trouble gave. There may be several for one ticket, one for each token, driver, … */
+export interface Finding {
+  id: Ticket;
+  status: CheckStatus;
+  /** Fill the places of the ticket's sentences. Technical text (paths, errors) is not translated. */
+  values?: Record<string, string | number>;
+  /** Mends it; only what cannot do harm. */
+  fix?: () => Promise<void>;
+}
+
+export const ok = (id: Ticket): Finding => ({ id, status: "ok" });
+export const skipped = (id: Ticket): Finding => ({ id, status: "skipped" });
+
+/** The findings of one ticket: those given, or `ok` where there are none. */
+export function orOk(id: Ticket, findings: readonly Finding[]): Finding[] {
+  return findings.length > 0 ? [...findings] : [ok(id)];
+}

@@ -1,0 +1,154 @@
+/** Tokens, their PINs as the tokens themselves speak of them, and the certificates on them. */
+import type { TriesLeft } from "../../pkcs11_ffi/client.ts";
+import {
+  type Certificate,
+  isSelfIssued,
+  signingUse,
+  type UnusableReason,
+} from "../../formats/x509.ts";
+import { chainOf, find } from "../../signers/certificates.ts";
+import { type Finding, ok, skipped, type Ticket } from "./tickets.ts";
+
+/** A token as its driver describes it. */
+export interface InsertedToken {
+  driver: string;
+  label: string;
+  initialized: boolean;
+  pinSet: boolean;
+  /** CKF_USER_PIN_TO_BE_CHANGED: the PIN is the first one. */
+  pinToBeChanged: boolean;
+  triesLeft: TriesLeft;
+  /** DER; those that it shows without a login. */
+  certificates: Uint8Array[];
+}
+
+const TOKEN_TICKETS: readonly Ticket[] = [
+  "token_not_initialised",
+  "pin_not_set",
+  "pin_locked",
+  "pin_last_try",
+  "pin_few_tries",
+  "pin_default",
+  "certificate_missing",
+  "certificate_encryption_only",
+  "certificate_not_yet_valid",
+  "certificate_expired",
+  "chain_incomplete",
+];
+
+/**
+ * What is to be said of the inserted tokens.
+ *
+ * @param works whether there is a driver that could have seen one
+ */
+export function checkTokens(
+  tokens: readonly InsertedToken[],
+  works: boolean,
+  now: Date,
+): Finding[] {
+  if (tokens.length === 0) {
+    const missing: Finding = works
+      ? { id: "token_missing", status: "error" }
+      : skipped("token_missing");
+    return [missing, ...TOKEN_TICKETS.map(skipped)];
+  }
+  const findings = tokens.flatMap((token) => [...ofPin(token), ...ofCertificates(token, now)]);
+  const isReady = tokens.some((token) =>
+    token.initialized && token.pinSet && token.triesLeft !== "locked" &&
+    token.certificates.some((der) => isUsable(der, now))
+  );
+  // Where one token can sign, what ails another is for notice.
+  if (isReady) {
+    for (const finding of findings) if (finding.status === "error") finding.status = "warning";
+  }
+  // Nothing can be said of certificates where there are none to look at.
+  const hides = findings.some(({ id }) => id.startsWith("certificate_")) && !isReady;
+  const isSeen = (id: Ticket) => !hides || !/^certificate_|^chain_/.test(id);
+  const anyInitialised = tokens.some(({ initialized }) => initialized);
+  return [
+    ok("token_missing"),
+    ...TOKEN_TICKETS.flatMap((id) => {
+      const found = findings.filter((finding) => finding.id === id);
+      if (found.length > 0) return found;
+      const isOk = id === "token_not_initialised" || (anyInitialised && isSeen(id));
+      return [isOk ? ok(id) : skipped(id)];
+    }),
+  ];
+}
+
+function ofPin(token: InsertedToken): Finding[] {
+  const { driver, label, triesLeft } = token;
+  if (!token.initialized) {
+    return [{ id: "token_not_initialised", status: "error", values: { driver } }];
+  }
+  const values = { token: label };
+  const findings: Finding[] = [];
+  if (triesLeft === "locked") findings.push({ id: "pin_locked", status: "error", values });
+  else if (!token.pinSet) findings.push({ id: "pin_not_set", status: "error", values });
+  else if (triesLeft === "final") findings.push({ id: "pin_last_try", status: "warning", values });
+  else if (triesLeft === "low") findings.push({ id: "pin_few_tries", status: "warning", values });
+  if (token.pinToBeChanged) findings.push({ id: "pin_default", status: "warning", values });
+  return findings;
+}
+
+function ofCertificates({ initialized, label, certificates }: InsertedToken, now: Date): Finding[] {
+  if (!initialized) return [];
+  const values = { token: label };
+  const found = certificates.map(find);
+  const own = found.filter(({ parsed }) => parsed && parsed.basicConstraints?.ca !== true);
+  if (own.length === 0) return [{ id: "certificate_missing", status: "error", values }];
+  const usable = own.find(({ der }) => isUsable(der, now));
+  if (usable) {
+    const missing = missingIssuer([usable.der, ...chainOf(usable, found)]);
+    if (missing === null) return [];
+    return [{
+      id: "chain_incomplete",
+      status: "warning",
+      values: { ...values, issuer: missing },
+    }];
+  }
+  const reasons = own.map(({ parsed }) => ({
+    parsed: parsed!,
+    reason: signingUse(parsed!, now).reason,
+  }));
+  const ended = newest(reasons, "certificate_expired");
+  if (ended) {
+    const date = ended.notAfter.toISOString().slice(0, 10);
+    return [{ id: "certificate_expired", status: "error", values: { name: nameOf(ended), date } }];
+  }
+  const future = newest(reasons, "certificate_not_yet_valid");
+  if (future) {
+    const date = future.notBefore.toISOString().slice(0, 10);
+    return [{
+      id: "certificate_not_yet_valid",
+      status: "error",
+      values: { name: nameOf(future), date },
+    }];
+  }
+  return [{ id: "certificate_encryption_only", status: "error", values }];
+}
+
+const isUsable = (der: Uint8Array, now: Date) => {
+  const { parsed } = find(der);
+  return parsed !== null && signingUse(parsed, now).usable;
+};
+
+/** The one that ends last, of those that cannot be used for this reason. */
+function newest(
+  certificates: readonly { parsed: Certificate; reason?: UnusableReason }[],
+  reason: UnusableReason,
+): Certificate | undefined {
+  return certificates.filter((each) => each.reason === reason).map(({ parsed }) => parsed)
+    .sort((a, b) => b.notAfter.getTime() - a.notAfter.getTime())[0];
+}
+
+/** The issuer that is not at hand, unless that is a root: roots are the receiver's business. */
+function missingIssuer(chain: readonly Uint8Array[]): string | null {
+  const last = find(chain.at(-1)!).parsed;
+  if (!last || isSelfIssued(last)) return null;
+  const issuer = last.issuer.commonName ?? last.issuer.toString();
+  // The root of India's PKI is named so by the Controller of Certifying Authorities.
+  return /^CCA India\b/.test(issuer) ? null : issuer;
+}
+
+const nameOf = ({ subject }: Certificate) => subject.commonName ?? subject.toString();

@@ -1,0 +1,37 @@
+/** What the doctor says, in the languages the product speaks. */
+import { bn } from "./words_bn.ts";
+import { en, type Words } from "./words_en.ts";
+import { hi } from "./words_hi.ts";
+import { type CheckStatus, type Finding, type Ticket, TICKETS } from "./tickets.ts";
+
+export const LANGUAGES: Readonly<Record<"en" | "bn" | "hi", Words>> = { en, bn, hi };
+export type Language = keyof typeof LANGUAGES;
+
+/** A finding in words. `meaning` and `action` are empty where there is nothing to do. */
+export interface Check {
+  id: Ticket;
+  status: CheckStatus;
+  seen: string;
+  meaning: string;
+  action: string;
+}
+
+/** Puts findings into words, in the order of {@linkcode TICKETS}. */
+export function toChecks(findings: readonly Finding[], language: Language): Check[] {
+  const words = LANGUAGES[language];
+  const sorted = [...findings].sort((a, b) => TICKETS.indexOf(a.id) - TICKETS.indexOf(b.id));
+  return sorted.map(({ id, status, values = {} }) => {
+    const ticket = words.tickets[id];
+    if (status === "ok") return { id, status, seen: ticket.ok, meaning: "", action: "" };
+    if (status === "skipped") return { id, status, seen: words.skipped, meaning: "", action: "" };
+    const fill = (text: string) =>
+      text.replace(/\{(\w+)\}/g, (place, name) => `${values[name] ?? place}`);
+    return {
+      id,
+      status,
+      seen: fill(ticket.seen),
+      meaning: fill(ticket.meaning),
+      action: fill(ticket.action),
+    };
+  });
+}

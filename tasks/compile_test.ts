@@ -7,7 +7,7 @@ printf '%s\\n' "$0" "$@"
 `;
 
 const FILES = [
-  { name: "main.mjs", mode: 0o600, bytes: new TextEncoder().encode("// code") },
+  { name: "main.js", mode: 0o600, bytes: new TextEncoder().encode("// code") },
   { name: "dist/web/page.html", mode: 0o600, bytes: new Uint8Array(600).fill(32) },
   { name: "dsign", mode: 0o700, bytes: new TextEncoder().encode(RUNTIME) },
 ];
@@ -62,7 +62,7 @@ Deno.test(
       assert.equal(code, 0, stderr);
       const dir = lines[0]!.replace(/\/dsign$/, "");
       assert.match(dir, new RegExp(`^${folder}/\\.cache/dsign/[0-9a-f]{64}$`));
-      assert.deepEqual(lines.slice(lines.indexOf(`${dir}/main.mjs`) + 1), [
+      assert.deepEqual(lines.slice(lines.indexOf(`${dir}/main.js`) + 1), [
         "sign",
         "a file.pdf",
         "$(id)",
@@ -161,7 +161,7 @@ Deno.test("starts at the same time do not disturb one another", unix, async () =
     assert.deepEqual(all.map(({ code }) => code), Array(8).fill(0), all[0]!.stderr);
     const dir = all[0]!.lines[0]!.replace(/\/dsign$/, "");
     const names = (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name).sort();
-    assert.deepEqual(names, ["dist", "dsign", "main.mjs", "whole"]);
+    assert.deepEqual(names, ["dist", "dsign", "main.js", "whole"]);
   });
 });
 

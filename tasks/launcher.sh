@@ -65,10 +65,9 @@ private "$dir" || fail "$dir is not a private folder of yours, so nothing is sta
 # the runtime's own cache: compiled code, so that later starts are quick
 DENO_DIR=$dir/deno
 DENO_NO_UPDATE_CHECK=1
-DENO_NO_PACKAGE_JSON=1
-export DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PACKAGE_JSON
+export DENO_DIR DENO_NO_UPDATE_CHECK
 # what `dsign autostart` starts at the next login
 case $0 in /*) DSIGN_SELF=$0 ;; *) DSIGN_SELF=$PWD/$0 ;; esac
 export DSIGN_SELF
 # each role gives up the permissions that it does not need as its first act
-exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt --allow-all "$dir/main.mjs" "$@"
+exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt --allow-all "$dir/main.js" "$@"

@@ -60,7 +60,12 @@ export function prepareSignature(
   return withDocument(source, options.password, (document) => {
     const fields = formFields(document);
     const locks = readLocks(document, fields);
-    const target = chooseField(document, fields, options.field);
+    const target = chooseField(
+      document,
+      fields,
+      options.field,
+      options.appearance?.place?.page ?? 1,
+    );
     const visible = !target.existing && options.appearance !== undefined;
     checkLocks(locks, target.name, visible);
     if (options.certify !== undefined && locks.signatures > 0) {
@@ -101,7 +106,7 @@ export function prepareTimestamp(
   options: TimestampOptions = {},
 ): PreparedSignature {
   return withDocument(source, options.password, (document) => {
-    const target = chooseField(document, formFields(document), options.field);
+    const target = chooseField(document, formFields(document), options.field, 1);
     const update = new PdfUpdate(document);
     const signature = signatureObject(update, options.contentsSize, {
       Type: name("DocTimeStamp"),

@@ -5,6 +5,7 @@ import type { PdfSignature } from "./pades_inspect.ts";
 import { isLocked, type Locks, readLocks } from "./pades_locks.ts";
 import { PdfDocument } from "./pdf_document.ts";
 import { formFields } from "./pdf_form.ts";
+import { unlessMalformed } from "./pdf_repair.ts";
 import { prefixSource, type Source } from "./pdf_source.ts";
 
 /** One thing that later revisions changed. */
@@ -44,11 +45,11 @@ export function changesAfter(
   if (signature.coverage === "document") return [];
   const before = PdfDocument.open(prefixSource(source, signature.revisionEnd), password);
   const after = PdfDocument.open(source, password);
-  const differences = new Comparison(before, after).run();
-  if (before.recovered || after.recovered) {
+  const differences = unlessMalformed(() => new Comparison(before, after).run());
+  if (!differences || before.recovered || after.recovered) {
     return [{
       kind: "other",
-      name: "cross-reference",
+      name: "structure",
       allowed: false,
       reason: "The file is damaged, so what was changed cannot be told.",
     }];

@@ -17,7 +17,8 @@ import { inspectSignatures } from "./pades_inspect.ts";
 import { PdfDocument } from "./pdf_document.ts";
 import { findPage, formFields } from "./pdf_form.ts";
 import { appendedSource, bytesSource } from "./pdf_source.ts";
-import { fromLatin1, latin1, name, PdfDict, PdfRef } from "./pdf_value.ts";
+import { PdfUpdate } from "./pdf_update.ts";
+import { fromLatin1, latin1, name, PdfDict, PdfRef, PdfStream } from "./pdf_value.ts";
 
 const { officers: [asha, bikram] } = makePki({
   officers: [{ name: "Asha Roy", key: "p-256" }, { name: "Bikram Das", key: "p-256" }],
@@ -298,12 +299,39 @@ for (const [what, bytes, pattern] of attacks) {
   Deno.test(`changes: found when ${what}`, () => forbidden(bytes(), pattern));
 }
 
+Deno.test("changes: whatever object is replaced, it is noticed", () => {
+  const objects: Objects = {
+    ...documentObjects({ pages: 2, signatureFields: ["A"] }),
+    60: "[1 2]",
+    61: "7",
+  };
+  objects[1] = objects[1].replace("/Lang", "/Names << /List 60 0 R /Number 61 0 R >> /Lang");
+  for (const make of [classicPdf, streamPdf]) {
+    const source = bytesSource(signPdf(make(objects), asha, { field: "A" }));
+    const [signature] = inspectSignatures(source).signatures;
+    const document = PdfDocument.open(source);
+    for (const num of document.xref.entries.keys()) {
+      const ref = document.refOf(num);
+      const object = document.object(ref);
+      if (!object) continue;
+      const { value } = object;
+      const update = new PdfUpdate(document);
+      if (value instanceof PdfDict) update.edit(object).set(value, "Other", 1);
+      else if (value instanceof PdfStream) update.putRaw(ref, latin1(stream("other")));
+      else update.put(ref, [1, 3]);
+      const changed = appendedSource(source, update.finish().bytes);
+      const found = changesAfter(changed, { ...signature, coverage: "revision" });
+      assert.ok(found.some(({ allowed }) => !allowed), `object ${num}`);
+    }
+  }
+});
+
 Deno.test("changes: a damaged revision cannot be judged", () => {
   const text = fromLatin1(signPdf(signed(), bikram));
   const at = text.lastIndexOf("startxref\n") + "startxref\n".length;
   const bytes = latin1(text.slice(0, at) + "1" + text.slice(at + 1));
   assert.deepEqual(changes(bytes).map(({ allowed, name }) => [allowed, name]), [
-    [false, "cross-reference"],
+    [false, "structure"],
   ]);
 });
 

@@ -3,7 +3,7 @@ import { type FieldLock, lockDraft } from "./pades_locks.ts";
 import { boxOf, findSpot, type Place, readRectangle } from "./pades_place.ts";
 import type { PdfDocument } from "./pdf_document.ts";
 import { appendTo, entry, type Located, locatedCatalog } from "./pdf_edit.ts";
-import { findPage, type FormField } from "./pdf_form.ts";
+import { findPage, type FormField, type Page } from "./pdf_form.ts";
 import type { PdfUpdate } from "./pdf_update.ts";
 import {
   latin1,
@@ -77,23 +77,32 @@ export interface FieldOptions {
 export interface Target {
   name: string;
   existing?: FormField;
+  /** Of a new field. */
+  page?: Page;
 }
 
 /**
- * Finds an empty signature field by its name, or a name for a new one.
+ * Finds an empty signature field by its name, or a name and the page for a new one.
  *
- * @throws FormatError `not_found`; `invalid_argument` for a field that is signed or no signature's
+ * @throws FormatError `not_found` (page, field); `invalid_argument` for a field that is signed or no signature's
  */
 export function chooseField(
   document: PdfDocument,
   fields: readonly FormField[],
   wanted: string | undefined,
+  page: number,
 ): Target {
+  const fresh = (name: string): Target => {
+    const found = findPage(document, page);
+    // Read now, see PdfUpdate.
+    document.get(found.dict, "Annots");
+    return { name, page: found };
+  };
   if (wanted === undefined) {
     const taken = new Set(fields.map((field) => field.name));
     let number = 1;
     while (taken.has(`Signature${number}`)) number++;
-    return { name: `Signature${number}` };
+    return fresh(`Signature${number}`);
   }
   const existing = fields.find((field) => field.name === wanted);
   if (!existing) {
@@ -103,7 +112,7 @@ export function chooseField(
     if (wanted === "" || wanted.includes(".")) {
       throw new FormatError("not_found", `The PDF has no field “${wanted}”.`);
     }
-    return { name: wanted };
+    return fresh(wanted);
   }
   if (existing.type !== "Sig") {
     throw new FormatError("invalid_argument", `The field “${wanted}” is not for signatures.`);
@@ -170,7 +179,7 @@ export function writeField(
     const { object, dict } = target.existing;
     update.edit(object).set(dict, "V", signature.ref);
     if (options.appearance) drawExisting(update, target.existing, options.appearance);
-  } else addField(update, target.name, signature.ref, options);
+  } else addField(update, target, signature.ref, options);
   setSigFlags(update);
 
   const { bytes, offsets } = update.finish();
@@ -208,7 +217,7 @@ export function writeField(
 /** Adds a field that is its own widget to the form and to its page. */
 function addField(
   update: PdfUpdate,
-  fieldName: string,
+  target: Target,
   value: PdfRef,
   options: FieldOptions,
 ): void {
@@ -217,7 +226,7 @@ function addField(
   if (appearance && !appearance.place) {
     throw new FormatError("invalid_argument", "A new visible signature needs a page and a place.");
   }
-  const page = findPage(document, appearance?.place?.page ?? 1);
+  const page = target.page!;
   const spot = appearance && findSpot(document, page, appearance.place!);
   const form = appearance
     ? appearance.draw(update, spot!.box)
@@ -230,7 +239,7 @@ function addField(
     Type: name("Annot"),
     Subtype: name("Widget"),
     FT: name("Sig"),
-    T: textString(fieldName),
+    T: textString(target.name),
     V: value,
     F: WIDGET_FLAGS,
     Rect: spot?.rectangle ?? [0, 0, 0, 0],

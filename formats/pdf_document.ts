@@ -116,7 +116,10 @@ export class PdfDocument {
     const scan = scanObjects(this.#window);
     this.#use(scan);
     this.#unpack(scan);
-    if (!known) return;
+    if (!known) {
+      // Once more, for an encryption that only now is found.
+      return this.#use(scan);
+    }
     const entries = new Map(scan.entries);
     const wrong = misplaced(this.#window, known.entries);
     for (const [num, entry] of known.entries) {
@@ -136,11 +139,13 @@ export class PdfDocument {
     for (const [num, entry] of scan.entries) {
       if (entry && "offset" in entry) places.set(num, entry.offset);
     }
+    // An object stream stands in none (ISO 32000-2 §7.5.7).
+    const containers = new Set(scan.containers.map(({ num }) => num));
     for (const { num, offset } of scan.containers) {
       if (places.get(num) !== offset) continue;
       const container = unlessMalformed(() => this.#container(num));
       container?.index.forEach(([inner], index) => {
-        if ((places.get(inner) ?? -1) >= offset) return;
+        if ((places.get(inner) ?? -1) >= offset || containers.has(inner)) return;
         places.set(inner, offset);
         scan.entries.set(inner, { container: num, index });
       });
@@ -158,9 +163,12 @@ export class PdfDocument {
     this.#objects.clear();
     this.#containers.clear();
     this.#containerBytes = 0;
-    const encrypt = this.resolve(xref.trailer.get("Encrypt"));
+    const entry = xref.trailer.get("Encrypt");
+    const encrypt = this.resolve(entry);
     if (encrypt === null) return;
-    if (!(encrypt instanceof PdfDict)) {
+    // It is needed to read object streams, so it stands in none (ISO 32000-2 §7.5.7).
+    const packed = entry instanceof PdfRef && "container" in xref.entries.get(entry.num)!;
+    if (!(encrypt instanceof PdfDict) || packed) {
       throw new FormatError("pdf_malformed", "The PDF's encryption dictionary is damaged.");
     }
     const ids = this.resolve(xref.trailer.get("ID"));
@@ -261,7 +269,7 @@ export class PdfDocument {
     if (!place) return undefined;
     const lexer = new PdfLexer(container.data, place[1]);
     const value = lexer.value();
-    this.#window.spend(lexer.pos - place[1]);
+    this.#window.account(lexer, lexer.pos - place[1]);
     return { num, gen: 0, value, bytes: container.data };
   }
 
@@ -358,6 +366,11 @@ export class PdfDocument {
     const first = filter instanceof PdfArray ? this.resolve(filter.items[0]) : filter;
     // A Crypt filter without parameters is Identity; no writer names another one.
     return first instanceof PdfName && first.value === "Crypt";
+  }
+
+  /** No reference that was read so far has a higher number, whether its object exists or not. */
+  get highestReference(): number {
+    return this.#window.highestReference;
   }
 
   /** A reference to an object that is in use, by its number. */

@@ -43,9 +43,15 @@ function malformed(what: string): never {
  */
 export class PdfLexer {
   #depth = 0;
+  #highestReference = 0;
 
   /** `last`: the window ends where the file ends, so that its end also ends a token. */
   constructor(readonly data: Uint8Array, public pos = 0, readonly last = true) {}
+
+  /** The highest number in any reference that was read. */
+  get highestReference(): number {
+    return this.#highestReference;
+  }
 
   /** Skips white space and comments. */
   skipSpace(): void {
@@ -136,6 +142,7 @@ export class PdfLexer {
         if (this.pos + 1 >= data.length || CLASS[data[this.pos + 1]] !== REGULAR) {
           this.pos++;
           if (num > MAX_OBJECT_NUMBER) malformed("an object number is too large");
+          this.#highestReference = Math.max(this.#highestReference, num);
           return new PdfRef(num, gen);
         }
       }

@@ -122,7 +122,8 @@ export interface Revision {
 
 /**
  * A new revision of a document (ISO 32000-2 §7.5.6): objects are added or changed, and the
- * result is only what is to be appended to the file.
+ * result is only what is to be appended to the file. What it will touch had better be read
+ * before, so that new numbers keep clear of what it refers to.
  */
 export class PdfUpdate {
   #nextNumber: number;
@@ -133,10 +134,11 @@ export class PdfUpdate {
     const { entries, trailer } = document.xref;
     let next = 1;
     for (const num of entries.keys()) next = Math.max(next, num + 1);
+    // What is referred to without being there must not become one of our objects; numbers far
+    // beyond all others are nonsense, and out of our reach.
     const size = trailer.get("Size");
-    // A Size beyond the objects is kept up with, unless it is nonsense.
-    if (typeof size === "number" && size > next && size < next + 100_000) next = Math.trunc(size);
-    this.#nextNumber = next;
+    const beyond = [typeof size === "number" ? Math.trunc(size) : 0, document.highestReference + 1];
+    this.#nextNumber = Math.max(next, ...beyond.filter((number) => number < next + 100_000));
   }
 
   /** A number for a new object. */
@@ -237,7 +239,8 @@ export class PdfUpdate {
     let out = "";
     for (const { key, keyStart, valueEnd } of xref.trailer.spans) {
       // A reference to what does not exist could become one to a new object.
-      const missing = document.get(xref.trailer, key) === null;
+      const missing = document.get(xref.trailer, key) === null ||
+        (key === "Encrypt" && !document.crypt);
       if (!SECTION_KEYS.has(key) && !missing) {
         out += ` ${textOf(xref.trailerBytes, keyStart, valueEnd)}`;
       }

@@ -11,6 +11,7 @@ const MAX_WINDOW = 48 << 20;
  */
 export class PdfWindow {
   #work = 0;
+  #highestReference = 0;
   readonly #maxWork: number;
 
   constructor(readonly source: Source) {
@@ -36,9 +37,20 @@ export class PdfWindow {
           throw new FormatError("limit_exceeded", "The PDF has an object that is too large.");
         }
       } finally {
-        this.spend(Math.max(64, lexer.pos));
+        this.account(lexer, Math.max(64, lexer.pos));
       }
     }
+  }
+
+  /** The highest number in any reference that was read. */
+  get highestReference(): number {
+    return this.#highestReference;
+  }
+
+  /** Takes note of what a lexer came across, and how much it read. */
+  account(lexer: PdfLexer, bytes: number): void {
+    this.#highestReference = Math.max(this.#highestReference, lexer.highestReference);
+    this.spend(bytes);
   }
 
   /** Counts work against the limit of this document, in bytes looked at. */

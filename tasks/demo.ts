@@ -94,28 +94,28 @@ async function round(
   return signatures;
 }
 
+const TYPES: Record<string, string> = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+  woff: "font/woff",
+};
+
 /** Serves the sample treasury page, which is a site of its own: another port is another origin. */
 function servePortal(): Deno.HttpServer<Deno.NetAddr> {
+  const notFound = () => new Response("Not found\n", { status: 404 });
   return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
     const { pathname } = new URL(url);
-    const name = pathname === "/"
-      ? "portal.html"
-      : /^\/(?:web\/)?([a-z]+\.[a-z]+)$/.exec(pathname)?.[1];
-    const types: Record<string, string> = {
-      html: "text/html",
-      js: "text/javascript",
-      css: "text/css",
-    };
-    const type = types[name?.split(".").at(-1) ?? ""];
-    if (name === undefined || type === undefined) {
-      return new Response("Not found\n", { status: 404 });
-    }
+    const name = pathname === "/" ? "portal.html" : /^\/web\/(\w[\w./-]*)$/.exec(pathname)?.[1];
+    const type = TYPES[name?.split(".").at(-1) ?? ""];
+    if (name === undefined || type === undefined || name.includes("..")) return notFound();
     try {
-      const headers = { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" };
+      const headers = { "content-type": type, "cache-control": "no-store" };
       return new Response(await Deno.readFile(new URL(name, WEB)), { headers });
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      return new Response("Not found\n", { status: 404 });
+      if (error instanceof Deno.errors.NotFound) return notFound();
+      throw error;
     }
   });
 }

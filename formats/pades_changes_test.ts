@@ -263,6 +263,26 @@ const attacks: [what: string, bytes: () => Uint8Array, pattern: RegExp][] = [
     const objects = { ...documentObjects(), 50: "(hidden)" };
     return classicUpdate(signPdf(classicPdf(objects), asha), { 50: "(shown)" });
   }, /nothing refers/],
+  ["fields change their order", () => {
+    const bytes = signed({ textFields: ["T", "U"] });
+    return edit(
+      bytes,
+      "catalog",
+      (old) => old.replace(/Fields \[(\S+ 0 R) (\S+ 0 R)/, "Fields [$2 $1"),
+    );
+  }, /order/],
+  [
+    "a direct annotation is added",
+    () =>
+      edit(signed(), "page", (old) => old.replace("/Annots [", "/Annots [<< /Subtype /Text >> ")),
+    /Annots/,
+  ],
+  ["a push button gets another appearance", () => {
+    const objects = documentObjects({ textFields: ["B"] });
+    objects[5] = objects[5].replace("/FT /Tx", "/FT /Btn /Ff 65536 /AP << /N 60 0 R >>");
+    objects[60] = stream("(before)");
+    return classicUpdate(signPdf(classicPdf(objects), asha), { 60: stream("(after)") });
+  }, /AP/],
   ["a reference to nothing gets an object", () => {
     const objects = documentObjects();
     objects[3] = objects[3].replace("/Contents 4 0 R", "/Contents [4 0 R 70 0 R]");

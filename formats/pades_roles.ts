@@ -1,5 +1,5 @@
 import type { Compare, Comparison, EntryRule } from "./pades_compare.ts";
-import { type Path, pathName, sameRef, sameScalar } from "./pades_difference.ts";
+import { type Path, pathName, sameScalar } from "./pades_difference.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./pdf_value.ts";
 
 /** Entries of a trailer that belong to its section (ISO 32000-2 Tables 15 and 17). */
@@ -137,30 +137,27 @@ function grow(
   if (!listable(before) || !listable(after)) return strict(c, before, after, path);
   const old = before instanceof PdfArray ? before.items : [];
   const young = after instanceof PdfArray ? after.items : [];
-  const oldNumbers = new Map(old.map((item, i) => [item instanceof PdfRef ? item.num : -1, i]));
-  const kept = new Set<number>();
-  let last = -1;
+  const key = (item: PdfValue) => item instanceof PdfRef ? `${item.num} ${item.gen}` : "direct";
+  const was = old.map(key), is = young.map(key);
+  const present = { before: new Set(was), after: new Set(is) };
+  const order = was.filter((each) => present.after.has(each));
+  const stayed = is.filter((each) => present.before.has(each));
+  if (order.length !== stayed.length || order.some((each, i) => each !== stayed[i])) {
+    return c.refuse(path, "The order of its entries was changed.");
+  }
   const direct = old.filter((item) => !(item instanceof PdfRef));
   young.forEach((item, i) => {
     const step = { parent: path, step: i };
-    if (!(item instanceof PdfRef)) {
-      const twin = direct.shift();
-      return twin === undefined ? c.refuse(step) : c.compare(twin, item, rules.role, step);
-    }
-    const at = oldNumbers.get(item.num);
-    if (at === undefined || !sameRef(item, old[at])) return rules.added(item, step);
-    if (kept.has(item.num) && oldNumbers.size === old.length) return c.refuse(step);
-    // One that was listed twice before may go on so.
-    if (at < last && oldNumbers.size === old.length) c.refuse(step, "The order was changed.");
-    last = at;
-    kept.add(item.num);
-    c.compare(old[at], item, rules.role, step);
+    if (present.before.has(is[i])) {
+      c.compare(item instanceof PdfRef ? item : direct.shift()!, item, rules.role, step);
+    } else if (item instanceof PdfRef) rules.added(item, step);
+    else c.refuse(step);
   });
-  if (direct.length > 0) c.refuse(path, "An entry was removed.");
   old.forEach((item, i) => {
-    if (item instanceof PdfRef && !kept.has(item.num)) {
-      rules.removed(item, { parent: path, step: i });
-    }
+    if (present.after.has(was[i])) return;
+    const step = { parent: path, step: i };
+    if (item instanceof PdfRef) rules.removed(item, step);
+    else c.refuse(step, "An entry was removed.");
   });
 }
 

@@ -3,6 +3,7 @@
  * `pinentry`, `terminal`. What is shown is what is signed: the answer carries the hash that was shown, and sign.ts
  * compares it with the hash of the bytes it signs.
  */
+import type { Source } from "../formats/pdf_source.ts";
 import type { ChooseRequest, GrantRequest, SignRequest, Unlocked } from "../protocol/consent.ts";
 
 /** What the person decided about a {@linkcode SignRequest}. */
@@ -16,6 +17,20 @@ export interface SignAnswer {
   /** The person has confirmed that this may be the last try before the token locks. */
   finalTry: boolean;
 }
+
+/** A PDF of a request, to be shown page by page. */
+export interface ShownPdf {
+  source: Source;
+  sequential(): Source;
+  password?: string;
+}
+
+/**
+ * Gives the PDF that an item of a request stands for, as long as the request is being asked.
+ *
+ * @throws {DsignError} `document_not_found` where there is none
+ */
+export type ShowPdf = (item: number) => Promise<ShownPdf>;
 
 /**
  * Asks the person. All methods reject with `DsignError`: `user_cancelled`, `consent_timeout`, `consent_unavailable`,
@@ -34,6 +49,7 @@ export interface Consent {
     request: SignRequest,
     unlock: (answer: SignAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
+    show: ShowPdf,
   ): Promise<void>;
 }
 

@@ -15,9 +15,11 @@ import type {
 } from "../protocol/consent.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import { z } from "zod";
-import { CONSENT_TIMEOUT, type SignAnswer } from "./consent.ts";
+import { CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./consent.ts";
+import { documentResponse } from "./document_response.ts";
 import { toCancelled, toDsignError } from "./errors.ts";
 import { SAFE_HEADERS } from "./pages.ts";
+import { factsOf } from "./pdf_facts.ts";
 import type { PageConsent } from "./server.ts";
 
 export interface WindowOptions {
@@ -55,6 +57,7 @@ interface Question {
   window: ReadableStreamDefaultController<Uint8Array> | undefined;
   /** An answer is being tried. */
   busy: boolean;
+  show: ShowPdf;
   answer(reply: ConsentReply & { decision: "approve" }): Promise<Unlocked>;
   /** Ends the question; null: answered. */
   end(error: DsignError | null): void;
@@ -82,6 +85,7 @@ export class WindowConsent implements PageConsent {
     request: SignRequest,
     unlock: (answer: SignAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
+    show: ShowPdf = nothingToShow,
   ): Promise<void> {
     return this.#ask(
       request,
@@ -93,6 +97,7 @@ export class WindowConsent implements PageConsent {
           finalTry,
         }),
       signal,
+      show,
     );
   }
 
@@ -100,6 +105,7 @@ export class WindowConsent implements PageConsent {
     request: ConsentRequest,
     answer: Question["answer"],
     signal: AbortSignal,
+    show: ShowPdf = nothingToShow,
   ): Promise<void> {
     const { timeout = CONSENT_TIMEOUT, heartbeat = 1000 } = this.options;
     return new Promise((resolve, reject) => {
@@ -113,6 +119,7 @@ export class WindowConsent implements PageConsent {
         },
         window: undefined,
         busy: false,
+        show,
         answer,
         end: (error) => {
           if (!this.#questions.delete(question)) return;
@@ -147,6 +154,10 @@ export class WindowConsent implements PageConsent {
   async respond(request: Request, path: string): Promise<Response> {
     const question = this.#find(request.headers.get("authorization") ?? "");
     if (!question) return failure(404, "request_cancelled", "This request is over.");
+    const [, part, item] = /^\/consent\/(document|signatures)\/(\d{1,5})$/.exec(path) ?? [];
+    if (part && request.method === "GET") {
+      return await this.#pdf(question, Number(item), part, request.headers.get("range"));
+    }
     switch (`${request.method} ${path}`) {
       case "GET /consent/view":
         return Response.json(question.view, { headers: SAFE_HEADERS });
@@ -186,6 +197,23 @@ export class WindowConsent implements PageConsent {
     return new Response(stream, {
       headers: { ...SAFE_HEADERS, "content-type": "application/x-ndjson" },
     });
+  }
+
+  /** A document's bytes, or its earlier signatures. */
+  async #pdf(
+    question: Question,
+    item: number,
+    part: string,
+    range: string | null,
+  ): Promise<Response> {
+    try {
+      const pdf = await question.show(item);
+      if (part === "signatures") return Response.json(factsOf(pdf), { headers: SAFE_HEADERS });
+      return documentResponse(pdf, range, () => this.#questions.has(question));
+    } catch (error) {
+      const { code, message } = toDsignError(error);
+      return failure(404, code, message);
+    }
   }
 
   async #answer(question: Question, request: Request): Promise<Response> {
@@ -236,6 +264,8 @@ function tell(question: Question, event: ConsentEvent): void {
     // The stream is closed: its cancel has said so already.
   }
 }
+
+const nothingToShow: ShowPdf = () => Promise.reject(new DsignError("document_not_found"));
 
 const failure = (status: number, code: ErrorCode, message: string): Response =>
   Response.json({ code, message }, { status, headers: SAFE_HEADERS });

@@ -3,6 +3,9 @@ import type { ConsentReply, ConsentView, Unlocked } from "../protocol/consent.ts
 import { DsignError } from "../protocol/errors.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
 import { testAgent, type TestClient } from "../tests/fixtures/agent.ts";
+import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
+import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { WindowConsent, type WindowOptions } from "./consent_window.ts";
 
 const TEXT = { content: { text: "Pay 1200.00" } } as const;
@@ -286,4 +289,66 @@ Deno.test("grant and choose", async () => {
   const { id } = request.choices[1].certificate;
   await page.answer({ decision: "approve", certificate: id });
   assert.equal((await chosen).id, id);
+});
+
+Deno.test("a PDF is shown by the very bytes that are signed, with its earlier signatures", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect();
+  const pdf = signPdf(
+    classicPdf(documentObjects()),
+    makePki({ officers: [{ name: "Asha" }] }).officers[0],
+    {
+      time: new Date("2026-11-20T10:00:00Z"),
+    },
+  );
+  const open = await client.call("document.open", {
+    name: "order.pdf",
+    mediaType: "application/pdf",
+    size: pdf.length,
+  });
+  client.sendChunk(open.document, pdf);
+  const signed = client.call("sign.document", {
+    document: open.document,
+    format: "pades",
+    pdf: { reason: "Sanctioned", lock: { action: "All" } },
+  });
+  const page = await asking.page();
+  await page.open();
+  const { request } = await page.view();
+  assert.ok(request.kind === "sign");
+  assert.deepEqual(request.items[0].pdf, {
+    adds: { level: "B-B", reason: "Sanctioned", locks: true, visible: null },
+  });
+  assert.deepEqual(await (await page.ask("/consent/document/0")).bytes(), pdf);
+  const { signatures, damaged } = await (await page.ask("/consent/signatures/0")).json();
+  assert.equal(damaged, false);
+  assert.deepEqual(signatures, [{
+    field: "Signature1",
+    kind: "signature",
+    signer: "Asha",
+    status: "valid",
+    time: "2026-11-20T10:00:00.000Z",
+    timestamped: false,
+    reason: null,
+    certifies: null,
+    changes: [],
+  }]);
+  for (
+    const path of ["document/1", "signatures/1", "document/-1", "document/0/", "document/123456"]
+  ) {
+    const response = await page.ask(`/consent/${path}`);
+    assert.equal(response.status, 404, path);
+    await response.body?.cancel();
+  }
+  await client.call("document.close", { document: open.document });
+  assert.deepEqual(
+    await (await page.ask("/consent/document/0")).bytes(),
+    pdf,
+    "it stays till the end",
+  );
+  await page.approve(PIN);
+  assert.ok((await signed).certificate);
+  const late = await page.ask("/consent/document/0");
+  assert.equal(late.status, 404);
+  await late.body?.cancel();
 });

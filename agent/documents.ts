@@ -112,7 +112,8 @@ export class Document {
       mediaType: this.mediaType,
       size: this.size,
       hash: { algorithm: this.algorithm, hex: this.digest().toHex() },
-      preview: preview(this.#beginning, this.size),
+      preview: this.kept ? null : preview(this.#beginning, this.size),
+      ...this.kept && { pdf: { adds: null } },
     };
   }
 }

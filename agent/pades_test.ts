@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { verifyCms } from "../formats/cms_verify.ts";
 import { changesAfter } from "../formats/pades_changes.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
+import { verifyPdf } from "../formats/pades_verify.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { verifyTimestamp } from "../formats/tsp.ts";
 import { build } from "../tasks/build.ts";
@@ -200,6 +201,11 @@ Deno.test("timestamps, validation data, and a timestamp over all of it", async (
       const text = new TextDecoder("latin1").decode(archived);
       assert.match(text, /\/DSS/);
       assert.match(text, /\/VRI/);
+
+      for (const [bytes, level] of [[stamped, "B-T"], [lasting, "B-LT"], [archived, "B-LTA"]]) {
+        const [verified] = verifyPdf(bytesSource(bytes as Bytes)).signatures;
+        assert.deepEqual([verified.status, verified.level], ["valid", level]);
+      }
 
       tsa = { imprint: new Uint8Array(32) };
       await assert.rejects(sign(pdfOf(), { level: "B-T" }), { code: "timestamp_unavailable" });

@@ -11,11 +11,12 @@ import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer
 import type { Asker } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { ParsedParams, PdfOptions, Result } from "../protocol/methods.ts";
-import type { Consent } from "./consent.ts";
+import type { Consent, ShownPdf } from "./consent.ts";
 import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Lease } from "./logins.ts";
+import { additionsOf, shownPdf } from "./pdf_facts.ts";
 import { checkPdf, type PadesServices, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
@@ -111,7 +112,13 @@ export class Signing {
     const digest = document.digest();
     return await document.held(() =>
       this.#withKey(
-        { ...params, hash: document.algorithm, items: [document.item()], blind: false },
+        {
+          ...params,
+          hash: document.algorithm,
+          items: [document.item()],
+          blind: false,
+          show: (item) => showOnly(item, document),
+        },
         caller,
         async (lease) => ({
           signature: (await this.#signCades(lease, { digest }, caller.signal)).toBase64(),
@@ -137,7 +144,13 @@ export class Signing {
       const pdf = pdfOf(document);
       await checkPdf(pdf, options, this.services.appearances);
       return await this.#withKey(
-        { ...params, hash: document.algorithm, items: [document.item()], blind: false },
+        {
+          ...params,
+          hash: document.algorithm,
+          items: [{ ...document.item(), pdf: { adds: additionsOf(options) } }],
+          blind: false,
+          show: (item) => showOnly(item, document, options.password),
+        },
         caller,
         async (lease) => {
           caller.progress?.("signing");
@@ -248,6 +261,12 @@ export class Signing {
       throw error;
     }
   }
+}
+
+/** The one item of a request, where it is a PDF. */
+function showOnly(item: number, document: Document, password?: string): Promise<ShownPdf> {
+  if (item !== 0) return Promise.reject(new DsignError("document_not_found"));
+  return Promise.resolve().then(() => shownPdf(document, password));
 }
 
 /** @throws {DsignError} `document_incomplete`, `document_malformed` where it was not announced as a PDF */

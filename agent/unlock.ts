@@ -4,7 +4,7 @@ import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.t
 import { DsignError, ERRORS } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
 import { SignerError } from "../signers/provider.ts";
-import type { Consent, SignAnswer } from "./consent.ts";
+import type { Consent, ShowPdf, SignAnswer } from "./consent.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
 import type { Credential, Tokens } from "./tokens.ts";
@@ -26,6 +26,8 @@ export interface Wanted {
   items: ConsentItem[];
   /** Only digests are known of what is signed. */
   blind: boolean;
+  /** Shows the pages of items that are PDFs. */
+  show?: ShowPdf;
 }
 
 /** Refusals after which the person may type another PIN. */
@@ -109,6 +111,7 @@ export class Unlocking {
         },
         unlock,
         caller.signal,
+        wanted.show ?? (() => Promise.reject(new DsignError("document_not_found"))),
       );
       over = true;
       throwIfCancelled(caller.signal);

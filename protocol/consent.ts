@@ -5,9 +5,11 @@
  * - `GET /consent/view` → {@linkcode ConsentView}
  * - `GET /consent/alive` → a stream of newline-delimited {@linkcode ConsentEvent}; the page holds it open for as long as
  *   it shows the request, and its end tells the agent that the window was closed.
+ * - `GET /consent/document/N` → the bytes of item N, where it has {@linkcode ConsentItem.pdf}; with byte ranges
+ * - `GET /consent/signatures/N` → {@linkcode PdfFacts} of it
  * - `POST /consent/answer` {@linkcode ConsentReply} → {@linkcode Unlocked}
  */
-import type { Certificate, Scope, Token } from "./methods.ts";
+import type { Certificate, PdfOptions, Scope, Token } from "./methods.ts";
 import type { ErrorCode, TriesLeft } from "./errors.ts";
 
 /** A thing to be signed, as far as it can be shown. */
@@ -22,6 +24,42 @@ export interface ConsentItem {
    * are not text or only a digest is known.
    */
   preview: { text: string; truncated: boolean } | null;
+  /** Of a PDF: that its pages can be shown, and what the signature will add; null: it goes beside the document. */
+  pdf?: { adds: PdfAdditions | null };
+}
+
+/** What a signature adds to a PDF, as far as a person sees it. */
+export type PdfAdditions =
+  & Pick<PdfOptions, "level" | "field" | "reason" | "location" | "certify">
+  & {
+    locks: boolean;
+    /** Where it is seen: the page, counted from 1, and the role shown with it. */
+    visible: { page: number; role: string | null } | null;
+  };
+
+/** What is known of a PDF before it is signed. */
+export interface PdfFacts {
+  /** What opens it, for the page that shows it. */
+  password: string | null;
+  /** It is damaged: what other programs show may differ. */
+  damaged: boolean;
+  signatures: EarlierSignature[];
+}
+
+export interface EarlierSignature {
+  field: string;
+  kind: "signature" | "timestamp";
+  /** Name in the signer's certificate; not validated against any authority. */
+  signer: string | null;
+  status: "valid" | "invalid" | "indeterminate";
+  /** RFC 3339; claimed by the signer unless `timestamped`. */
+  time: string | null;
+  timestamped: boolean;
+  reason: string | null;
+  /** What it allows after it, where it certifies the document. */
+  certifies: 1 | 2 | 3 | null;
+  /** Changes after it; null where they cannot be told. */
+  changes: { name: string; kind: string; allowed: boolean; reason: string | null }[] | null;
 }
 
 /** Who asks. */

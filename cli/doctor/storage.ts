@@ -103,6 +103,10 @@ async function whyNotWritable(path: string): Promise<string | null> {
     await access(path, constants.R_OK | constants.W_OK | search);
     return null;
   } catch (error) {
+    // A file that an agent just replaced or removed.
+    if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ENOENT") {
+      return null;
+    }
     return (error as Error).message.replace(/, access .*/, "");
   }
 }

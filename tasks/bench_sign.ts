@@ -17,7 +17,7 @@ const ROUNDS = 21;
 const COUNT = 400;
 /** Requests of a page that does not wait for answers. */
 const IN_FLIGHT = 64;
-/** The first start of each form fills caches, so it is an outlier of the median. */
+/** The first fills caches and does not count in the median. */
 const STARTS = 7;
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -58,11 +58,16 @@ async function grantedPage(port: number): Promise<Client> {
   return page;
 }
 
-/** The product's own agent, in the forms that are there: how soon it listens, and what it then takes. */
+/** The product as people have it, dist/dsign: how soon the agent listens, and what memory it then takes. */
 async function startAndRest(figures: Figures, { store }: DemoTokens, folder: string) {
   if (store.provider !== "pkcs11:softhsm2") {
     throw new Error("The benchmark needs softhsm2 and opensc.");
   }
+  const compiled = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", new URL("compile.ts", import.meta.url).href],
+    stderr: "inherit",
+  }).output();
+  if (!compiled.success) throw new Error("dist/dsign cannot be made.");
   const home = `${folder}/home`;
   await Deno.mkdir(`${home}/.config/dsign`, { recursive: true });
   await Deno.writeTextFile(
@@ -73,50 +78,34 @@ async function startAndRest(figures: Figures, { store }: DemoTokens, folder: str
       allowedOrigins: [{ origin: ORIGIN, scopes: ["certificates"] }],
     }),
   );
-  const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-  const forms: [name: string, command: string[]][] = [
-    ["sources", [Deno.execPath(), "run", "-A", "--quiet", path("main.ts")]],
-  ];
-  if (await Deno.stat(path("dist/dsign")).catch(() => null)) {
-    forms.push(["dist/dsign", [path("dist/dsign")]]);
+  const xdg = { XDG_CONFIG_HOME: "", XDG_STATE_HOME: "", XDG_CACHE_HOME: "" };
+  const times: number[] = [];
+  const residents: number[] = [];
+  const shares: number[] = [];
+  for (let i = 0; i < STARTS; i++) {
+    const start = performance.now();
+    const agent = new Deno.Command(fileURLToPath(new URL("../dist/dsign", import.meta.url)), {
+      args: ["agent", "--port", "0"],
+      env: { HOME: home, ...xdg, ...store.env },
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const output = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const { value: line = "" } = await output.read();
+    times.push(performance.now() - start);
+    const page = await connectAs(ORIGIN, Number(/127\.0\.0\.1:(\d+)/.exec(line)![1]));
+    await page.call("certificate.list", {});
+    const all = [agent.pid, ...await childrenOf(agent.pid)];
+    residents.push(await sum(all, resident));
+    shares.push(await sum(all, (pid) => memory(pid, "smaps_rollup", "Pss")));
+    page.close();
+    agent.kill("SIGTERM");
+    while (!(await output.read()).done);
+    await agent.status;
   }
-  for (const [name, [program, ...args]] of forms) {
-    const times: number[] = [];
-    const residents: number[] = [];
-    const shares: number[] = [];
-    for (let i = 0; i < STARTS; i++) {
-      const start = performance.now();
-      const agent = new Deno.Command(program!, {
-        args: [...args, "agent", "--port", "0"],
-        env: {
-          HOME: home,
-          XDG_CONFIG_HOME: "",
-          XDG_STATE_HOME: "",
-          XDG_CACHE_HOME: "",
-          ...store.env,
-        },
-        stdout: "piped",
-        stderr: "inherit",
-      }).spawn();
-      const output = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
-      const { value: line = "" } = await output.read();
-      times.push(performance.now() - start);
-      const page = await connectAs(ORIGIN, Number(/127\.0\.0\.1:(\d+)/.exec(line)![1]));
-      await page.call("certificate.list", {});
-      const all = [agent.pid, ...await childrenOf(agent.pid)];
-      residents.push(await sum(all, resident));
-      shares.push(await sum(all, (pid) => memory(pid, "smaps_rollup", "Pss")));
-      page.close();
-      agent.kill("SIGTERM");
-      while (!(await output.read()).done);
-      await agent.status;
-    }
-    figures.add(`${name}: start to listening`, median(times) / 1000, "s", { atMost: 0.4 });
-    figures.add(`${name}: idle memory, agent and one driver`, median(residents), "MB", {
-      atMost: 140,
-    });
-    figures.add(`${name}: the same, shared pages counted once`, median(shares), "MB");
-  }
+  figures.add("start to listening", median(times) / 1000, "s", { atMost: 0.4 });
+  figures.add("idle memory, agent and one driver", median(residents), "MB", { atMost: 140 });
+  figures.add("the same, shared pages counted once", median(shares), "MB");
 }
 
 /** Signatures a second: raw, and through the agent. */

@@ -593,3 +593,5 @@ export function toV1(info: CredentialInfo): Record<string, unknown> {
     ...auth.objects && { PIN: factor("PIN"), OTP: factor("OTP") },
   };
 }
+
+export * from "./csc_portal.ts";

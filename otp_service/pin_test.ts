@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { isGoodPin, Pins } from "./pin.ts";
+
+Deno.test("a PIN is right with its own pepper and salt only, and nobody costs as much as somebody", async () => {
+  const pins = new Pins(new Uint8Array(32).fill(1));
+  const hash = await pins.hash("493817");
+  assert.match(hash, /^v1\.[\w-]{22}\.[\w-]{43}$/);
+  assert.notEqual(hash, await pins.hash("493817"));
+  const before = pins.work;
+  assert.equal(await pins.verify("493817", hash), true);
+  assert.equal(await pins.verify("493818", hash), false);
+  assert.equal(await pins.verify("493817", null), false);
+  assert.equal(pins.work - before, 3);
+  assert.equal(await new Pins(new Uint8Array(32).fill(2)).verify("493817", hash), false);
+});
+
+Deno.test("PINs that are guessed first cannot be chosen", () => {
+  for (
+    const pin of ["12345", "abcdef", "111111", "123456", "987654", "901234", "121212", "123123"]
+  ) {
+    assert.equal(isGoodPin(pin), false, pin);
+  }
+  for (const pin of ["493817", "112358", "1234567890123".slice(0, 7) + "0"]) {
+    assert.equal(isGoodPin(pin), true, pin);
+  }
+});

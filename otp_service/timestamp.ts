@@ -1,0 +1,43 @@
+/** Timestamps (RFC 3161) from the configured authority, checked before they are used. */
+import { randomBytes } from "node:crypto";
+import type { HashName } from "../formats/signer.ts";
+import { encodeTimestampRequest, readTimestampResponse, verifyTimestamp } from "../formats/tsp.ts";
+import { CscError } from "./error.ts";
+
+const TIMEOUT = 15_000;
+const MAX_RESPONSE = 1024 * 1024;
+
+/**
+ * Has a digest timestamped.
+ *
+ * @param nonce at least 8 bytes; random unless given
+ * @returns the TimeStampToken, DER
+ * @throws {CscError} `timestamp_failed`, with the reason for the log
+ */
+export async function timestamp(
+  url: string,
+  hash: HashName,
+  digest: Uint8Array,
+  nonce: Uint8Array = randomBytes(16),
+): Promise<Uint8Array> {
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/timestamp-query" },
+      body: new Uint8Array(encodeTimestampRequest({ hash, digest, nonce })),
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const size = Number(response.headers.get("content-length") ?? 0);
+    if (size > MAX_RESPONSE) throw new Error("a long answer");
+    const token = readTimestampResponse(new Uint8Array(await response.arrayBuffer()));
+    const { problems } = verifyTimestamp(token, {
+      digestOf: (name) => name === hash ? digest : undefined,
+      nonce,
+    });
+    if (problems.length > 0) throw new Error(problems.map(({ code }) => code).join(", "));
+    return token;
+  } catch (error) {
+    throw new CscError("timestamp_failed", (error as Error).message);
+  }
+}

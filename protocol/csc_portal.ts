@@ -1,0 +1,218 @@
+/**
+ * What is ours beside the Cloud Signature Consortium's API: the portal's and the administrator's REST calls, and the talk
+ * between the service and its own page.
+ */
+import { z } from "zod";
+
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, "Invalid parameter userID");
+const reason = z.string().min(3).max(500);
+
+/** A person to be enrolled. */
+export const NewPerson = z.strictObject({
+  userID: id,
+  name: z.string().min(1).max(64),
+  role: z.string().max(64).optional().describe("As in Executive Engineer; stands in certificates"),
+  email: z.email().max(254).optional(),
+  phone: z.string().regex(/^\+[1-9]\d{6,14}$/, "Invalid parameter phone").optional()
+    .describe("E.164"),
+  language: z.enum(["en", "bn", "hi"]).default("en"),
+  otp: z.enum(["mail", "sms", "totp"]).default("mail").describe("How the OTP comes"),
+  credential: z.strictObject({
+    kind: z.enum(["one-time", "stored"]).default("one-time"),
+    mode: z.enum(["oauth2code", "explicit"]).default("oauth2code")
+      .describe("oauth2code: PIN and OTP are typed into the service's own page (SCAL2)"),
+    keyType: z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]).optional(),
+  }).prefault({}),
+}).refine(({ otp, email }) => otp !== "mail" || email !== undefined, {
+  error: "Missing (or invalid type) string parameter email",
+  path: ["email"],
+}).refine(({ otp, phone }) => otp !== "sms" || phone !== undefined, {
+  error: "Missing (or invalid type) string parameter phone",
+  path: ["phone"],
+});
+export type NewPerson = z.output<typeof NewPerson>;
+
+/** A person as the administrator sees one. */
+export const PersonView = z.object({
+  userID: z.string(),
+  name: z.string(),
+  role: z.string().optional(),
+  email: z.string().optional(),
+  phone: z.string().optional(),
+  language: z.enum(["en", "bn", "hi"]),
+  otp: z.enum(["mail", "sms", "totp"]),
+  state: z.enum(["invited", "ready", "locked"]),
+  reason: z.string().optional().describe("Why an administrator locked"),
+  credentials: z.array(z.object({
+    credentialID: z.string(),
+    kind: z.enum(["one-time", "stored"]),
+    mode: z.enum(["oauth2code", "explicit"]),
+    keyType: z.string(),
+  })),
+});
+export type PersonView = z.output<typeof PersonView>;
+
+const enrolment = z.union([
+  z.object({ sent: z.enum(["mail", "sms"]) }),
+  z.object({ link: z.string().describe("Works once; hand it to the person and to nobody else") }),
+]);
+
+const certificate = z.object({
+  serialNumber: z.string().describe("Hex"),
+  userID: z.string(),
+  certificate: z.string().describe("DER, Base64"),
+  notAfter: z.string(),
+  revokedAt: z.string().optional(),
+  reason: z.string().optional(),
+});
+
+/** REST calls for clients with the right `admin`, but for `documents`, which every client has. */
+export const PORTAL_METHODS = {
+  "GET /portal/v1/persons": {
+    summary: "All persons",
+    params: null,
+    result: z.object({ persons: z.array(PersonView) }),
+  },
+  "POST /portal/v1/persons": {
+    summary: "Enrols a person, who gets a link to set the PIN",
+    params: NewPerson,
+    result: z.object({ credentialID: z.string(), enrolment }),
+  },
+  "POST /portal/v1/persons/{userID}/lock": {
+    summary: "Locks a person",
+    params: z.strictObject({ reason }),
+    result: z.object({}),
+  },
+  "POST /portal/v1/persons/{userID}/unlock": {
+    summary: "Unlocks, after it was checked again who the person is; the PIN is set anew",
+    params: z.strictObject({ proof: reason.describe("How it was checked") }),
+    result: z.object({ enrolment }),
+  },
+  "POST /portal/v1/persons/{userID}/reset-pin": {
+    summary: "A new link to set the PIN, after it was checked again who the person is",
+    params: z.strictObject({ proof: reason.describe("How it was checked") }),
+    result: z.object({ enrolment }),
+  },
+  "GET /portal/v1/persons/{userID}/certificates": {
+    summary: "A person's certificates, the newest first",
+    params: null,
+    result: z.object({ certificates: z.array(certificate) }),
+  },
+  "POST /portal/v1/certificates/{serialNumber}/revoke": {
+    summary: "Revokes a certificate",
+    params: z.strictObject({
+      reason: z.enum([
+        "keyCompromise",
+        "affiliationChanged",
+        "superseded",
+        "cessationOfOperation",
+        "privilegeWithdrawn",
+      ]),
+    }),
+    result: z.object({ revoked: z.boolean() }),
+  },
+  "GET /portal/v1/audit": {
+    summary: "The audit, one JSON object a line; `?from=` a line's number",
+    params: null,
+    result: z.string(),
+  },
+  "GET /portal/v1/audit/check": {
+    summary: "Whether the audit's chain is whole",
+    params: null,
+    result: z.object({
+      ok: z.boolean(),
+      lines: z.int(),
+      hash: z.string(),
+      problem: z.string().optional(),
+    }),
+  },
+  "POST /portal/v1/documents": {
+    summary:
+      "Brings a document to be shown to its signatory: its bytes as the body, its type as Content-Type, its name as `?name=`. " +
+      "A PDF that was prepared for a signature is known by the digest of what its ByteRange covers",
+    params: null,
+    result: z.object({
+      hashes: z.object({
+        hashAlgorithmOID: z.string(),
+        document: z.string().describe("Base64: of all bytes"),
+        byteRange: z.string().optional().describe("Base64: of what the signature covers"),
+      }),
+    }),
+  },
+} as const;
+
+/** A document on the service's page. */
+export interface OtpDocument {
+  label: string;
+  /** Hex. */
+  hash: string;
+  /** Beginning of it in groups of four, as the message with the OTP names it. */
+  hashPrefix: string;
+  /** Where the service has the bytes, and they have that hash: what can be shown of them. */
+  shown?: {
+    name: string;
+    mediaType: string;
+    size: number;
+    /** The text itself; `GET /otp/document?index=` gives the bytes of everything else. */
+    text?: string;
+  };
+}
+
+/** What the page shows: by its address `/otp#TICKET`, which it sends as `Authorization: Bearer TICKET`. */
+export type OtpView =
+  | {
+    kind: "sign";
+    language: string;
+    service: string;
+    client: string;
+    purpose: string;
+    hashAlgorithm: string;
+    documents: OtpDocument[];
+    signer: { name: string; role?: string; organization: string };
+    credential: { kind: "one-time" | "stored"; policy: string };
+    otp: { way: "mail" | "sms" | "totp"; to?: string; resendAt?: string; sendsLeft: number };
+    triesLeft: number;
+    /** RFC 3339. */
+    deadline: string;
+  }
+  | { kind: "sign_in"; language: string; service: string; client: string }
+  | {
+    kind: "enrol";
+    language: string;
+    service: string;
+    name: string;
+    totp?: { uri: string; svg: string };
+  };
+
+/** `POST /otp/send` */
+export type OtpSent =
+  | { ok: true; resendAt: string; sendsLeft: number }
+  | {
+    ok: false;
+    code: "too_soon" | "too_many" | "not_delivered" | "locked" | "ended";
+    resendAt?: string;
+  };
+
+/** `POST /otp/answer` */
+export type OtpReply =
+  | { decision: "reject" }
+  | {
+    decision: "approve";
+    pin: string;
+    otp: string;
+    /** SHA-256 in hex of the consent text that was shown, with its language: it is kept as evidence. */
+    consent: { language: string; text: string };
+  }
+  | { decision: "sign_in"; userID: string; pin: string }
+  | { decision: "set_pin"; pin: string; otp?: string }
+  | { decision: "change_pin"; userID: string; pin: string; newPin: string };
+
+export type OtpAnswered =
+  | { ok: true; redirect?: string }
+  | {
+    ok: false;
+    code: "wrong" | "locked" | "ended" | "weak_pin" | "unavailable";
+    triesLeft?: number;
+    /** Where it is over: back to the portal. */
+    redirect?: string;
+  };

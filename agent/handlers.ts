@@ -13,7 +13,7 @@ import {
 } from "../protocol/methods.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
 import type { Origins } from "./origins.ts";
-import type { Caller, Signing } from "./sign.ts";
+import { type Caller, isBlind, type Signing } from "./sign.ts";
 import type { Spool } from "./spool.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -162,7 +162,15 @@ export function createDispatch(services: Services): Dispatch {
       document.appended = appended;
       return { format, appended: appended.length, ...result };
     },
-    "sign.data": (params, call) => signing.signData(params, callerOf(call, params.purpose)),
+    "sign.data": (params, call) => {
+      if (isBlind(params) && !scopesOf(call).includes("sign_hash")) {
+        throw new DsignError(
+          "scope_not_granted",
+          "Bytes that cannot be shown get no bare signature without the scope sign_hash. Use cades.",
+        );
+      }
+      return signing.signData(params, callerOf(call, params.purpose));
+    },
     "sign.hash": (params, call) => signing.signHash(params, callerOf(call, params.purpose)),
   };
 

@@ -85,8 +85,10 @@ export class Signing {
       hash: { algorithm: params.hash, hex: digest.toHex() },
       preview: preview(content, content.length),
     };
+    // The person at the command line has named the file.
+    const blind = caller.asker.origin !== null && isBlind(params);
     return await this.#withKey(
-      { ...params, items: [item], blind: false },
+      { ...params, items: [item], blind },
       caller,
       async (lease) => ({
         signature:
@@ -312,6 +314,18 @@ async function inPipeline(count: number, work: (i: number) => Promise<void>): Pr
   const workers = Array.from({ length: Math.min(count, PIPELINE) }, worker);
   const failure = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
   if (failure) throw (failure as PromiseRejectedResult).reason;
+}
+
+/**
+ * Whether a bare signature is wanted over bytes that cannot be shown. They may be the signed attributes of a document
+ * (RFC 5652 §5.4), and then the signature is one under that document: it is worth as much as one over a digest.
+ */
+export function isBlind(
+  { content, format }: Pick<ParsedParams<"sign.data">, "content" | "format">,
+): boolean {
+  if (format !== "raw") return false;
+  const bytes = contentBytes(content);
+  return preview(bytes, bytes.length) === null;
 }
 
 const nameOf = (asker: Asker): string => asker.origin ?? "";

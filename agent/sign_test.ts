@@ -5,7 +5,7 @@ import type { SignRequest, Unlocked } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
-import { answerTo, testAgent, typing } from "../tests/fixtures/agent.ts";
+import { answerTo, PORTAL, testAgent, typing } from "../tests/fixtures/agent.ts";
 import { openssl } from "../tests/fixtures/openssl.ts";
 import { bindingOf } from "./unlock.ts";
 
@@ -93,6 +93,35 @@ Deno.test("sign.hash signs digests in their order, with one PIN, and says that i
   assert.equal(seen[0].binding, createHash("sha256").update(Buffer.concat(digests)).digest("hex"));
   assert.equal(test.provider.story.filter((each) => each.startsWith("login")).length, 1);
   assert.equal(test.provider.story.at(-1), "logout 0");
+});
+
+Deno.test("a bare signature over bytes that cannot be shown is blind: it may be one under any document", async () => {
+  const origin = "https://site.example";
+  await using test = await testAgent({
+    allowedOrigins: [
+      { origin, scopes: ["certificates", "sign"] },
+      { origin: PORTAL, scopes: ["certificates", "sign", "sign_hash"] },
+    ],
+  });
+  const blind: boolean[] = [];
+  test.person.sign = async (request, unlock) => {
+    blind.push(request.blind);
+    await unlock(answerTo(request));
+  };
+  // SET OF Attribute: what a CMS signature is made over.
+  const attributes = { content: { base64: "MYGiMBgGCSqGSIb3DQEJAzEL" }, format: "raw" } as const;
+  const site = await test.connect(origin);
+  await assert.rejects(site.call("sign.data", attributes), { code: "scope_not_granted" });
+  await assert.rejects(
+    site.call("sign.data", { content: { text: "\0" }, format: "raw" }),
+    { code: "scope_not_granted" },
+  );
+  assert.deepEqual(blind, []);
+  await site.call("sign.data", { content: { text: "seen" }, format: "raw" });
+  await site.call("sign.data", { ...attributes, format: "cades" });
+  const portal = await test.connect();
+  await portal.call("sign.data", attributes);
+  assert.deepEqual(blind, [false, false, true]);
 });
 
 Deno.test("the person sees who asks, why, and the very bytes", async () => {

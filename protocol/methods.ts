@@ -326,7 +326,8 @@ export const METHODS = {
         z.object({ base64 }).strict(),
       ]),
       format: z.enum(["cades", "raw"]).default("cades").describe(
-        "raw: the bare signature over the content's bytes",
+        "raw: the bare signature over the content's bytes; where they are no text that can be " +
+          "shown, the scope sign_hash is needed",
       ),
       packaging: z.enum(["attached", "detached"]).default("attached"),
       ...signing,

@@ -300,13 +300,14 @@ export class PdfDocument {
       throw new FormatError("pdf_malformed", "The PDF is damaged: an object stream is unreadable.");
     }
     const data = this.streamData(object);
-    this.#window.spend(data.length);
+    this.#window.spendInflated(data.length);
     const lexer = new PdfLexer(data);
     const index: Container["index"] = [];
     for (let i = 0; i < count; i++) {
       const inner = lexer.integer();
       const offset = inner === undefined ? undefined : lexer.integer();
       if (offset === undefined) break;
+      this.#window.spend(16);
       index.push([inner!, first + offset]);
     }
     if (this.#containerBytes + data.length > MAX_CACHED_CONTAINER_BYTES) {

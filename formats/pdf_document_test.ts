@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { deflateSync } from "node:zlib";
 import {
   classicPdf,
   classicUpdate,
@@ -173,6 +174,26 @@ Deno.test("document: an object stream that is misplaced leads to a scan", () => 
   const document = open(latin1(moved));
   assert.equal(formFields(document).length, 3);
   assert.equal(document.recovered, true);
+});
+
+Deno.test("document: a cross-reference stream of millions of entries in a small file is refused", () => {
+  const data = fromLatin1(deflateSync(new Uint8Array(8_000_000)));
+  const text = `%PDF-1.7\n1 0 obj\n<< /Type /XRef /Size 8000000 /W [1 0 0] /Root 2 0 R ` +
+    `/Filter /FlateDecode /Length ${data.length} >>\nstream\n${data}\nendstream\nendobj\n` +
+    "startxref\n9\n%%EOF\n";
+  fails(text, "limit_exceeded");
+});
+
+Deno.test("document: an object stream of millions of objects in a small file is refused", () => {
+  const many = fromLatin1(deflateSync(latin1("1 0 ".repeat(4_000_000))));
+  const text = fromLatin1(streamPdf(objects));
+  const start = text.search(/\d+ 0 obj\n<< \/Type \/ObjStm/);
+  const num = parseInt(text.slice(start));
+  const stream = `${num} 0 obj\n<< /Type /ObjStm /N 4000000 /First 16000000 /Filter /FlateDecode ` +
+    `/Length ${many.length} >>\nstream\n${many}\nendstream\nendobj\n`;
+  const rest = text.slice(text.indexOf("endobj\n", start) + 7);
+  const moved = text.slice(0, start) + stream + rest;
+  fails(moved.replace(/startxref\n\d+/, `startxref\n${start + stream.length}`), "limit_exceeded");
 });
 
 Deno.test("document: a stream that expands without end is refused", () => {

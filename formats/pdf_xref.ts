@@ -36,6 +36,8 @@ export interface Xref {
   start: number;
 }
 
+/** What an entry costs beside its reading, in bytes: mostly memory. */
+const ENTRY_COST = 16;
 const MAX_SECTIONS = 4096;
 /** How far from the end `startxref` is looked for; other readers look at 1 to 2 KB. */
 const TAIL = 2048;
@@ -104,7 +106,7 @@ function readSection(window: PdfWindow, offset: number): Xref {
     lexer.skipSpace();
     const start = offset + lexer.pos;
     if (!lexer.keyword("xref")) return readXrefStream(window, start);
-    const entries = readTable(lexer);
+    const entries = readTable(window, lexer);
     const trailer = lexer.value();
     if (!(trailer instanceof PdfDict)) throw malformed("a trailer is not a dictionary");
     return { entries, ...ownTrailer(lexer, trailer), style: "table", start };
@@ -118,7 +120,7 @@ function ownTrailer(lexer: PdfLexer, dict: PdfDict): Pick<Xref, "trailer" | "tra
 }
 
 /** Reads the subsections of a table up to and including the word `trailer`. */
-function readTable(lexer: PdfLexer): XrefMap {
+function readTable(window: PdfWindow, lexer: PdfLexer): XrefMap {
   const entries: XrefMap = new Map();
   while (!lexer.keyword("trailer")) {
     const first = lexer.integer();
@@ -128,6 +130,7 @@ function readTable(lexer: PdfLexer): XrefMap {
     }
     // Entries have 20 bytes: rather ask for them at once than read most of them several times.
     if (!lexer.last && lexer.pos + 20 * count > lexer.data.length) throw WINDOW_EXHAUSTED;
+    window.spend(ENTRY_COST * count);
     for (let num = first!; num < first! + count; num++) {
       const offset = lexer.integer();
       const gen = lexer.integer();
@@ -166,13 +169,13 @@ function readXrefStream(window: PdfWindow, start: number): Xref {
     const direct = (value: PdfValue | undefined) =>
       value === undefined || value instanceof PdfRef ? null : value;
     const data = decodeStream(dict, window.source.read(from, length), direct);
-    window.spend(data.length);
-    const entries = readStreamEntries(dict, data);
+    window.spendInflated(data.length);
+    const entries = readStreamEntries(window, dict, data);
     return { entries, ...ownTrailer(lexer, dict), style: "stream", start };
   });
 }
 
-function readStreamEntries(dict: PdfDict, data: Uint8Array): XrefMap {
+function readStreamEntries(window: PdfWindow, dict: PdfDict, data: Uint8Array): XrefMap {
   const [w1, w2, w3, ...more] = integers(dict.get("W"));
   if (w3 === undefined || more.length > 0 || [w1, w2, w3].some((w) => w > 8)) {
     throw malformed("its cross-reference stream has impossible field widths");
@@ -194,6 +197,7 @@ function readStreamEntries(dict: PdfDict, data: Uint8Array): XrefMap {
   for (let i = 0; i + 1 < index.length; i += 2) {
     const end = index[i] + index[i + 1];
     if (end - 1 > MAX_OBJECT_NUMBER) throw malformed("an object number is too large");
+    window.spend(ENTRY_COST * index[i + 1]);
     for (let num = index[i]; num < end; num++) {
       if (at + row > data.length) throw malformed("its cross-reference stream is too short");
       const type = field(w1, 1), second = field(w2, 0), third = field(w3, 0);

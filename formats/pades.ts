@@ -50,6 +50,15 @@ export interface TimestampOptions {
  * older form. Nothing of the original is written anew; what is to be digested is had from
  * {@link signedBytes}.
  *
+ * @example
+ * ```ts
+ * const prepared = prepareSignature(source, { reason: "Approved", time: new Date() });
+ * const digest = createHash("sha256");
+ * for (const piece of signedBytes(source, prepared)) digest.update(piece);
+ * const cms = prepareSignedData({ digest: digest.digest() }, signer);
+ * const signature = await signer.sign({ message: cms.toBeSigned });
+ * const appended = prepared.complete(cms.complete(signature));
+ * ```
  * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `document_locked`, `not_found` (page or
  *   field), `invalid_argument`, `algorithm_unsupported`, `limit_exceeded`
  */

@@ -112,9 +112,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       log.warn("Refused a WebSocket from origin {origin}.", { origin: caller });
       return refuse(403, "Only web pages of https sites, or of this computer, may connect.");
     }
-    const ofSameOrigin = [...connections].filter((connection) => connection.origin === caller);
+    const count = (which: (origin: string) => boolean) =>
+      [...connections].filter(({ origin }) => which(origin)).length;
+    const isStranger = (origin: string) => !ownOrigins.has(origin) && !origins.get(origin);
     if (
-      connections.size >= LIMITS.connections || ofSameOrigin.length >= LIMITS.connectionsPerOrigin
+      connections.size >= LIMITS.connections ||
+      count((origin) => origin === caller) >= LIMITS.connectionsPerOrigin ||
+      isStranger(caller) && count(isStranger) >= LIMITS.connectionsOfStrangers
     ) return refuse(503, "Too many connections.");
     let upgraded;
     try {

@@ -210,17 +210,25 @@ Deno.test("the consent page's requests are refused from anywhere else", async ()
   assert.equal(reached.length, 2);
 });
 
-Deno.test("connections are counted, by origin and in all", async () => {
+Deno.test("connections are counted: by origin, those of strangers, and all", async () => {
   await using test = await testAgent();
-  const clients: TestClient[] = [];
-  for (let i = 0; i < LIMITS.connectionsPerOrigin; i++) clients.push(await test.connect());
-  await assert.rejects(test.connect());
-  for (let i = LIMITS.connectionsPerOrigin; i < LIMITS.connections; i++) {
-    clients.push(await test.connect(`https://site${i >> 3}.example`));
-  }
+  const stranger = (i: number) =>
+    `https://site${Math.floor(i / LIMITS.connectionsPerOrigin)}.example`;
+  const fill = async (count: number, origin: (i: number) => string) => {
+    const clients: TestClient[] = [];
+    for (let i = 0; i < count; i++) clients.push(await test.connect(origin(i)));
+    await assert.rejects(test.connect(origin(0)));
+    return clients;
+  };
+  const strangers = await fill(LIMITS.connectionsOfStrangers, stranger);
   await assert.rejects(test.connect("https://late.example"));
-  clients[0].socket.close();
-  await clients[0].closed;
+  // Sites with a grant and the agent's own pages still get in.
+  await fill(LIMITS.connectionsPerOrigin, () => PORTAL);
+  const { port } = test.agent;
+  await fill(LIMITS.connectionsPerOrigin, () => `http://127.0.0.1:${port}`);
+  await assert.rejects(test.connect(`http://localhost:${port}`), "all are taken");
+  strangers[0].socket.close();
+  await strangers[0].closed;
   const late = await test.connect("https://late.example");
   assert.equal((await late.call("agent.info", {})).name, "dsign");
 });

@@ -21,6 +21,8 @@ export const LIMITS = {
   openDocuments: 16,
   connections: 64,
   connectionsPerOrigin: 16,
+  /** Connections of all origins without a grant: a site has as many origins as it likes. */
+  connectionsOfStrangers: 32,
   requestsInFlight: 256,
   /** Text of one connection's requests that are not answered yet. */
   bytesInFlight: 16 * 1024 * 1024,

@@ -29,6 +29,8 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
   Atomics.store(progress, 1, 1);
   for (let index = data.from; index < data.count; index++) {
     Atomics.store(progress, 0, index + 1);
+    // What zlib and others free only between turns is freed.
+    if (index % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
     const bytes = caseBytes(seeds, target.words, data.seed, index);
     try {
       target.exercise(bytes);

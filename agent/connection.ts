@@ -1,5 +1,6 @@
 /** One page's WebSocket: frames in, replies and notifications out, and everything it holds freed at its end. */
 import { getLogger } from "@logtape/logtape";
+import { BRIDGE_CONSENT } from "../protocol/bridge.ts";
 import {
   formatChunk,
   formatError,
@@ -26,17 +27,20 @@ const log = getLogger(["dsign", "agent"]);
 /** RFC 6455 §7.4.1 */
 const CLOSE = { goingAway: 1001, policy: 1008, tooLarge: 1009 } as const;
 
+/** How the origin reaches the agent: with a socket of its own, as a page of the agent, or through the popup bridge. */
+export type ConnectedBy = "site" | "own_page" | "bridge";
+
 export class Connection {
   readonly #documents = new Documents();
   readonly #inFlight = new Map<RequestId, AbortController>();
   #bytesInFlight = 0;
   #open = true;
 
-  /** @param own the page is one of the agent's own */
+  /** @param origin on whose behalf requests are made */
   constructor(
     readonly socket: WebSocket,
     readonly origin: string,
-    readonly own: boolean,
+    readonly by: ConnectedBy,
     readonly dispatch: Dispatch,
     closed: () => void,
   ) {
@@ -50,6 +54,11 @@ export class Connection {
     socket.onerror = () => {};
   }
 
+  /** The page is one of the agent's own, and speaks for itself. */
+  get own(): boolean {
+    return this.by === "own_page";
+  }
+
   notify<N extends NotificationName>(name: N, params: NotificationParams<N>): void {
     this.#send(formatNotification(name, params));
   }
@@ -57,6 +66,12 @@ export class Connection {
   /** Ends the connection because the agent does. */
   close(): void {
     this.#close(CLOSE.goingAway, "D-Sign ends");
+  }
+
+  /** Has the bridge's window show a question of the consent page. */
+  #showInBridge(url: string): Promise<void> {
+    this.#send(formatNotification(BRIDGE_CONSENT, { ticket: new URL(url).hash.slice(1) }));
+    return Promise.resolve();
   }
 
   #receive(data: string | ArrayBuffer): void {
@@ -111,6 +126,7 @@ export class Connection {
       const result = await this.dispatch(method, params, {
         origin: this.origin,
         own: this.own,
+        openWindow: this.by === "bridge" ? (url) => this.#showInBridge(url) : undefined,
         documents: this.#documents,
         signal: cancel.signal,
         progress: (progress) => this.notify("request.progress", { id, ...progress }),

@@ -15,7 +15,7 @@ import type {
 } from "../protocol/consent.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import { z } from "zod";
-import { CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./consent.ts";
+import { CONSENT_TIMEOUT, type OpenWindow, type ShowPdf, type SignAnswer } from "./consent.ts";
 import { documentResponse } from "./document_response.ts";
 import { toCancelled, toDsignError } from "./errors.ts";
 import { SAFE_HEADERS } from "./pages.ts";
@@ -25,8 +25,7 @@ import type { PageConsent } from "./server.ts";
 export interface WindowOptions {
   /** The agent's own, as in `http://127.0.0.1:7791`. */
   origin: string;
-  /** Shows the address to the person; rejects with `consent_unavailable`. */
-  openWindow(url: string): Promise<void>;
+  openWindow: OpenWindow;
   /** BCP 47 */
   language: string;
   /** Milliseconds. */
@@ -68,16 +67,26 @@ export class WindowConsent implements PageConsent {
 
   constructor(readonly options: WindowOptions) {}
 
-  grant(request: GrantRequest, signal: AbortSignal): Promise<void> {
-    return this.#ask(request, () => Promise.resolve({ ok: true }), signal);
+  grant(request: GrantRequest, signal: AbortSignal, openWindow?: OpenWindow): Promise<void> {
+    return this.#ask(request, () => Promise.resolve({ ok: true }), signal, undefined, openWindow);
   }
 
-  async choose(request: ChooseRequest, signal: AbortSignal): Promise<string> {
+  async choose(
+    request: ChooseRequest,
+    signal: AbortSignal,
+    openWindow?: OpenWindow,
+  ): Promise<string> {
     let chosen = "";
-    await this.#ask(request, ({ certificate }) => {
-      chosen = certificate ?? "";
-      return Promise.resolve({ ok: true });
-    }, signal);
+    await this.#ask(
+      request,
+      ({ certificate }) => {
+        chosen = certificate ?? "";
+        return Promise.resolve({ ok: true });
+      },
+      signal,
+      undefined,
+      openWindow,
+    );
     return chosen;
   }
 
@@ -86,6 +95,7 @@ export class WindowConsent implements PageConsent {
     unlock: (answer: SignAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
     show: ShowPdf = nothingToShow,
+    openWindow?: OpenWindow,
   ): Promise<void> {
     return this.#ask(
       request,
@@ -98,6 +108,7 @@ export class WindowConsent implements PageConsent {
         }),
       signal,
       show,
+      openWindow,
     );
   }
 
@@ -106,6 +117,7 @@ export class WindowConsent implements PageConsent {
     answer: Question["answer"],
     signal: AbortSignal,
     show: ShowPdf = nothingToShow,
+    openWindow: OpenWindow = this.options.openWindow,
   ): Promise<void> {
     const { timeout = CONSENT_TIMEOUT, heartbeat = 1000 } = this.options;
     return new Promise((resolve, reject) => {
@@ -145,7 +157,7 @@ export class WindowConsent implements PageConsent {
       const cancelled = () => question.end(toCancelled(signal));
       signal.addEventListener("abort", cancelled);
       const ticket = question.ticket.toBase64({ alphabet: "base64url", omitPadding: true });
-      this.options.openWindow(`${this.options.origin}/consent#${ticket}`)
+      openWindow(`${this.options.origin}/consent#${ticket}`)
         .catch((error) => question.end(toDsignError(error)));
     });
   }

@@ -11,6 +11,7 @@ import {
   type Result,
   type Scope,
 } from "../protocol/methods.ts";
+import type { OpenWindow } from "./consent.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
 import type { Origins } from "./origins.ts";
 import { type Caller, isBlind, type Signing } from "./sign.ts";
@@ -24,6 +25,8 @@ export interface Call {
   own: boolean;
   documents: Documents;
   signal: AbortSignal;
+  /** Where the person is asked, if not in a window of its own (the popup bridge). */
+  openWindow?: OpenWindow;
   progress(params: Omit<NotificationParams<"request.progress">, "id">): void;
   /** Sends a piece of a document in a binary frame. */
   sendChunk(handle: number, bytes: Uint8Array): void;
@@ -68,6 +71,7 @@ export function createDispatch(services: Services): Dispatch {
       },
       signal: call.signal,
       preferred: grant?.certificate,
+      openWindow: call.openWindow,
       progress: (phase, done, total) => call.progress({ phase, done, total }),
     };
   };
@@ -108,6 +112,7 @@ export function createDispatch(services: Services): Dispatch {
         await signing.consent.grant(
           { kind: "grant", asker: caller.asker, scopes: grant.scopes, expiresAt },
           call.signal,
+          call.openWindow,
         );
         await origins.set(call.origin, grant);
         return { origin: call.origin, scopes: grant.scopes, expiresAt };

@@ -37,7 +37,14 @@ function contentSecurityPolicy(host: string): string {
   ].join("; ");
 }
 
-const ROUTES: Record<string, string> = { "/": "index.html", "/consent": "consent.html" };
+const ROUTES: Record<string, string> = {
+  "/": "index.html",
+  "/bridge": "bridge.html",
+  "/consent": "consent.html",
+};
+
+/** The one page that keeps its ties to the page that opened it: they are what it is for. */
+const BRIDGE = "/bridge";
 
 /** A file name of ours: no hidden files, no way out of the folder. */
 const FILE = /^\/web\/((?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)*[A-Za-z0-9_-][A-Za-z0-9._-]*)$/;
@@ -70,6 +77,7 @@ export async function servePage(
   return new Response(request.method === "HEAD" ? null : bytes, {
     headers: {
       ...SAFE_HEADERS,
+      ...path === BRIDGE && { "cross-origin-opener-policy": "unsafe-none" },
       "content-security-policy": contentSecurityPolicy(host),
       "content-type": type,
       "x-frame-options": "DENY",

@@ -8,7 +8,7 @@ import { DsignError } from "../protocol/errors.ts";
 import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "./appearance.ts";
-import { Connection } from "./connection.ts";
+import { type ConnectedBy, Connection } from "./connection.ts";
 import type { Consent } from "./consent.ts";
 import { createDispatch } from "./handlers.ts";
 import { Online } from "./online.ts";
@@ -97,21 +97,36 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
     const host = request.headers.get("host") ?? "";
     if (!hosts.has(host)) return refuse(421, "D-Sign does not answer by this name.");
-    const { pathname } = new URL(request.url);
-    if (request.headers.has("upgrade")) return upgrade(request, pathname);
-    if (pathname === "/status") return status(request, options.version);
+    const url = new URL(request.url);
+    const { pathname } = url;
+    if (request.headers.has("upgrade")) return upgrade(request, url);
+    if (pathname === "/status") return status(request, options.version, port);
     if (pathname.startsWith("/consent/")) return await consentPage(request, host, pathname);
     return await servePage(request, pathname, options.web, host) ?? refuse(404, "Not found.");
   };
 
-  function upgrade(request: Request, path: string): Response {
+  /** Who connects, and how; null for strangers. Only an own page may speak for another origin. */
+  function callerOf(request: Request, url: URL): { caller: string; by: ConnectedBy } | null {
+    const mayCall = (origin: string) =>
+      isWebOrigin(origin) || allowedOrigins.some((entry) => entry.origin === origin);
     const caller = request.headers.get("origin");
-    const isAllowed = caller !== null &&
-      (isWebOrigin(caller) || allowedOrigins.some((entry) => entry.origin === caller));
-    if (!isAllowed || path !== "/" || request.method !== "GET") {
-      log.warn("Refused a WebSocket from origin {origin}.", { origin: caller });
+    if (request.method !== "GET" || caller === null || !mayCall(caller)) return null;
+    const own = ownOrigins.has(caller);
+    if (url.pathname === "/") return { caller, by: own ? "own_page" : "site" };
+    const behalf = url.searchParams.get("origin");
+    const isBridge = own && url.pathname === "/bridge" && behalf !== null && mayCall(behalf) &&
+      !ownOrigins.has(behalf);
+    return isBridge ? { caller: behalf, by: "bridge" } : null;
+  }
+
+  function upgrade(request: Request, url: URL): Response {
+    const found = callerOf(request, url);
+    if (!found) {
+      const origin = request.headers.get("origin");
+      log.warn("Refused a WebSocket from origin {origin}.", { origin });
       return refuse(403, "Only web pages of https sites, or of this computer, may connect.");
     }
+    const { caller, by } = found;
     const count = (which: (origin: string) => boolean) =>
       [...connections].filter(({ origin }) => which(origin)).length;
     const isStranger = (origin: string) => !ownOrigins.has(origin) && !origins.get(origin);
@@ -129,7 +144,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const connection = new Connection(
       upgraded.socket,
       caller,
-      ownOrigins.has(caller),
+      by,
       dispatch,
       () => connections.delete(connection),
     );
@@ -207,7 +222,7 @@ function isFromOwnPage(request: Request, own: string): boolean {
 }
 
 /** Answered to every page: it triggers the browser's permission, and shows whether the agent is there. */
-function status(request: Request, version: string): Response {
+function status(request: Request, version: string, port: number): Response {
   const headers = {
     ...SAFE_HEADERS,
     "access-control-allow-origin": "*",
@@ -226,7 +241,13 @@ function status(request: Request, version: string): Response {
     });
   }
   if (request.method !== "GET") return refuse(405, "Only GET.");
-  const body: Status = { name: "dsign", version, protocol: PROTOCOL_VERSION };
+  const body: Status = {
+    name: "dsign",
+    version,
+    protocol: PROTOCOL_VERSION,
+    port,
+    securePort: null,
+  };
   return Response.json(body, { headers });
 }
 

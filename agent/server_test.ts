@@ -110,13 +110,43 @@ Deno.test("only web origins may open a WebSocket, exactly as browsers write them
   assert.equal(statusOf(await raw(port, twoOrigins)), 403);
 });
 
+Deno.test("only an own page may speak for another origin, and only for a web origin", async () => {
+  await using test = await testAgent();
+  const { port, origin } = test.agent;
+  const host = `127.0.0.1:${port}`;
+  const upgrade = async (by: string, path: string) =>
+    statusOf(await raw(port, upgradeLines(host, by, path)));
+  const behalf = (site: string) => `/bridge?origin=${encodeURIComponent(site)}`;
+  for (const stranger of [PORTAL, "https://evil.example", "http://localhost:1", "null"]) {
+    assert.equal(await upgrade(stranger, behalf(PORTAL)), 403, stranger);
+  }
+  for (
+    const site of ["null", "", "http://portal.example", "https://portal.example/", origin]
+  ) {
+    assert.equal(await upgrade(origin, behalf(site)), 403, site);
+  }
+  assert.equal(await upgrade(origin, "/bridge"), 403);
+  const bridged = await test.connect(origin, behalf(PORTAL));
+  const status = await bridged.call("origin.status", {});
+  assert.deepEqual(
+    [status.origin, status.scopes],
+    [PORTAL, ["certificates", "sign", "sign_hash"]],
+  );
+});
+
 Deno.test("GET /status is for every page, and says nothing secret", async () => {
   await using test = await testAgent();
   const { port } = test.agent;
   const answer = await fetch(`http://127.0.0.1:${port}/status`, {
     headers: { origin: "https://anywhere.example" },
   });
-  assert.deepEqual(await answer.json(), { name: "dsign", version: "1.2.3", protocol: 1 });
+  assert.deepEqual(await answer.json(), {
+    name: "dsign",
+    version: "1.2.3",
+    protocol: 1,
+    port: test.agent.port,
+    securePort: null,
+  });
   assert.equal(answer.headers.get("access-control-allow-origin"), "*");
   const preflight = await fetch(`http://127.0.0.1:${port}/status`, {
     method: "OPTIONS",

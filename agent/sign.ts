@@ -61,12 +61,16 @@ export class Signing {
   async choose(caller: Caller): Promise<Credential> {
     const candidates = await this.#candidates(undefined, caller);
     const id = await this.ask(caller, () =>
-      this.consent.choose({
-        kind: "choose",
-        asker: caller.asker,
-        choices: candidates.map((candidate) => this.tokens.choice(candidate)),
-        preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
-      }, caller.signal));
+      this.consent.choose(
+        {
+          kind: "choose",
+          asker: caller.asker,
+          choices: candidates.map((candidate) => this.tokens.choice(candidate)),
+          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+        },
+        caller.signal,
+        caller.openWindow,
+      ));
     const chosen = candidates.find((candidate) => candidate.id === id);
     if (!chosen) throw new DsignError("certificate_not_found");
     return chosen;

@@ -4,7 +4,7 @@ import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.t
 import { DsignError, ERRORS } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
 import { SignerError } from "../signers/provider.ts";
-import type { Consent, ShowPdf, SignAnswer } from "./consent.ts";
+import type { Consent, OpenWindow, ShowPdf, SignAnswer } from "./consent.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
 import type { Credential, Tokens } from "./tokens.ts";
@@ -16,6 +16,8 @@ export interface Caller {
   signal: AbortSignal;
   /** `id` of the certificate that the person chose for this asker before. */
   preferred?: string;
+  /** A window of the asker's in which the person is to be asked. */
+  openWindow?: OpenWindow;
   progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
 }
 
@@ -112,6 +114,7 @@ export class Unlocking {
         unlock,
         caller.signal,
         wanted.show ?? (() => Promise.reject(new DsignError("document_not_found"))),
+        caller.openWindow,
       );
       over = true;
       throwIfCancelled(caller.signal);

@@ -399,5 +399,7 @@ export const Status = z.object({
   name: z.literal("dsign"),
   version: z.string(),
   protocol: z.int(),
+  port: z.int().describe("Where ws:// is answered"),
+  securePort: z.int().nullable().describe("Where wss:// is answered; null: nowhere"),
 });
 export type Status = z.infer<typeof Status>;

@@ -12,11 +12,13 @@ const OUTPUT = new URL("dist/web/", ROOT);
 
 /** Source → file in `dist/web`. */
 const SCRIPTS = {
+  "web/bridge/main.tsx": "bridge.js",
   "web/consent/main.tsx": "consent.js",
   "web/console/main.tsx": "console.js",
   "web/portal/main.tsx": "portal.js",
 };
 const FILES = {
+  "web/bridge/index.html": "bridge.html",
   "web/consent/index.html": "consent.html",
   "web/console/index.html": "index.html",
   "web/portal/index.html": "portal.html",

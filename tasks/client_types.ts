@@ -92,7 +92,7 @@ interface Notifications {
 }
 type NotificationParams<N extends keyof Notifications> = Notifications[N];
 export type Scope = Params<"origin.request">["scopes"][number];
-export type Status = Omit<Result<"agent.info">, "platform">;
+export type Status = Omit<Result<"agent.info">, "platform"> & { port: number; securePort: number | null };
 export type ErrorCode = ${Object.keys(ERRORS).map((code) => JSON.stringify(code)).join(" | ")};
 /** How many PIN tries the token says are left. \`unknown\` is to be treated as dangerous. */
 export type TriesLeft = "many" | "low" | "final" | "none" | "unknown";

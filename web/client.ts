@@ -20,6 +20,8 @@ import type {
   Scope,
   Status,
 } from "../protocol/methods.ts";
+import { loopbackPermission, obstacle, open, probe } from "./find.ts";
+import { openBridge } from "./popup.ts";
 
 export type { ErrorCode, MethodName, Params, Result, Scope, Status, TriesLeft };
 
@@ -29,24 +31,32 @@ export const PROTOCOL = 1;
 /** Loopback ports at which the signer program may be found, first choice first. */
 export const PORTS: readonly number[] = [7791, 17791, 27791];
 
-/** Milliseconds for one port to answer, unless the browser is asking the person for permission meanwhile. */
-const PROBE_TIMEOUT = 3000;
+/** The same with TLS, for browsers that let a page reach nothing else. */
+export const SECURE_PORTS: readonly number[] = [7792, 17792, 27792];
+
+/** Milliseconds between attempts to find a signer program that has gone: at first, and at most. */
+const RETRY = 1000;
+const MAX_RETRY = 30_000;
 
 /** Why no connection could be made, or that it broke. */
 export type ConnectionCode =
   | "not_installed"
   | "blocked_by_browser"
   | "permission_denied"
+  | "certificate_untrusted"
   | "outdated"
+  | "no_grant"
   | "connection_lost";
 
 const CONNECTION_ERRORS: Record<ConnectionCode, string> = {
   not_installed: "D-Sign does not answer on this computer. Start it, or install it first.",
-  blocked_by_browser:
-    "The browser keeps this page from reaching D-Sign. Open the page by its https address, outside any frame.",
+  blocked_by_browser: "The browser keeps this page from reaching D-Sign.",
   permission_denied:
     "The browser was told not to let this site reach programs on this computer. Allow it in the site's settings, next to the address.",
+  certificate_untrusted:
+    "The browser does not trust D-Sign's certificate. Run `dsign trust install` on this computer, then restart the browser.",
   outdated: "D-Sign on this computer is too old for this page. Install the newest version.",
+  no_grant: "You have not allowed this site to use D-Sign yet.",
   connection_lost: "The connection to D-Sign was lost. Check that it is running.",
 };
 
@@ -61,13 +71,15 @@ export class DsignClientError extends Error {
     readonly retryable: boolean = false,
     /** With `pin_incorrect`, where the token says so. */
     readonly triesLeft?: TriesLeft,
+    /** With `not_installed`: where the portal says D-Sign can be had. */
+    readonly download?: string,
   ) {
     super(message);
   }
 }
 
-const failed = (code: ConnectionCode, message = CONNECTION_ERRORS[code]) =>
-  new DsignClientError(code, message, code !== "outdated");
+const failed = (code: ConnectionCode, message = CONNECTION_ERRORS[code], download?: string) =>
+  new DsignClientError(code, message, code !== "outdated", undefined, download);
 
 const fromWire = ({ message, data }: ErrorObject) =>
   new DsignClientError(
@@ -111,103 +123,153 @@ export interface ConnectOptions {
   signal?: AbortSignal;
   /** Other ports than {@linkcode PORTS}. */
   ports?: readonly number[];
+  /** Other ports than {@linkcode SECURE_PORTS}. */
+  securePorts?: readonly number[];
+  /** What the page is going to need: without it the attempt fails with `no_grant`. */
+  scopes?: Scope[];
+  /** Asks the person for the scopes that are missing, with these words about what for. */
+  request?: string;
+  /** Where the person can get D-Sign; it comes with `not_installed`. */
+  download?: string;
+  /** Called while the browser asks the person whether this site may reach programs on this computer. */
+  onPrompt?: () => void;
 }
 
 /**
- * Finds the signer program and opens a connection to it.
+ * Finds the signer program and opens a connection to it. Where the connection breaks, because the signer program was
+ * restarted for example, it is opened again by itself (see {@linkcode Client}).
  *
- * The browser may ask the person first whether this site may reach programs on this computer (Local Network Access).
+ * The browser may ask the person first whether this site may reach programs on this computer (Local Network Access). In
+ * a frame of another site it does so only where that site has written `allow="loopback-network"` on the frame.
  *
- * @throws {DsignClientError} `not_installed`, `blocked_by_browser`, `permission_denied`, `outdated` or
- *   `request_cancelled`
+ * @throws {DsignClientError} a {@linkcode ConnectionCode} other than `connection_lost`, `request_cancelled`, and with
+ *   `request` what `origin.request` fails with
  */
-export async function connect({ signal, ports = PORTS }: ConnectOptions = {}): Promise<Client> {
+export async function connect(options: ConnectOptions = {}): Promise<Client> {
+  const { socket, status } = await reach(options);
+  const again = { ...options, signal: undefined, onPrompt: undefined };
+  return await withGrant(new Client(socket, status, () => reach(again)), options);
+}
+
+/**
+ * Connects through a window of the signer program's own, where the browser keeps pages from reaching it. Call it in the
+ * person's click, before anything is waited for; else the browser lets no window open. The window stays open for as
+ * long as the connection, and what the person is asked appears there. Pages with `Cross-Origin-Opener-Policy:
+ * same-origin` cannot use it: `same-origin-allow-popups` is for them.
+ *
+ * @throws {DsignClientError} as {@linkcode connect}, and `user_cancelled` where the person closed the window
+ */
+export async function connectByPopup(options: ConnectOptions = {}): Promise<Client> {
+  const { ports = PORTS, signal, download } = options;
+  let unfit: DsignClientError | null = null;
+  const bridge = await openBridge(
+    ports,
+    (status) => (unfit = protocolProblem(status)) === null,
+    signal,
+  );
+  if (signal?.aborted) throw cancelled();
+  switch (bridge) {
+    case "blocked":
+      throw failed("blocked_by_browser", "The browser did not open the window. Allow it to.");
+    case "silent":
+      throw failed("not_installed", undefined, download);
+    case "closed":
+      throw new DsignClientError("user_cancelled", "The window was closed.");
+    case "refused":
+      throw failed("blocked_by_browser", "D-Sign does not talk to pages of this kind.");
+    case "unfit":
+      throw unfit!;
+  }
+  return await withGrant(new Client(bridge.channel, bridge.status), options);
+}
+
+async function withGrant(
+  client: Client,
+  { scopes = [], request, signal }: ConnectOptions,
+): Promise<Client> {
+  try {
+    if (scopes.length === 0) return client;
+    const granted = await client.call("origin.status", {}, { signal });
+    if (scopes.every((scope) => granted.scopes.includes(scope))) return client;
+    if (request === undefined) throw failed("no_grant");
+    await client.call("origin.request", { scopes, purpose: request }, { signal });
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+/** What frames go through: a WebSocket, or the popup bridge. */
+export type Channel = Pick<WebSocket, "onmessage" | "onclose" | "send" | "close">;
+
+interface Reached {
+  socket: Channel;
+  status: Status;
+}
+
+async function reach(
+  { ports = PORTS, securePorts = SECURE_PORTS, signal, download, onPrompt }: ConnectOptions,
+): Promise<Reached> {
+  const check = (status: Status): void => {
+    const problem = protocolProblem(status);
+    if (problem) throw problem;
+  };
   for (const port of ports) {
-    const status = await probe(port, signal);
+    const status = await probe(`http://127.0.0.1:${port}`, signal, onPrompt);
     if (signal?.aborted) throw cancelled();
     if (!status) continue;
-    if (status.protocol < PROTOCOL) throw failed("outdated");
-    if (status.protocol > PROTOCOL) {
-      throw failed(
-        "outdated",
-        "This page is too old for the D-Sign on this computer. Its site has to be updated.",
-      );
-    }
+    check(status);
     const socket = await open(`ws://127.0.0.1:${port}/`, signal);
-    return new Client(socket, status);
+    if (signal?.aborted) throw cancelled();
+    if (socket) return { socket: socket, status };
+    // The probe was answered just now, so it is the browser that refuses the socket. It may let one with TLS through.
+    const { securePort } = status;
+    if (!securePort) throw failed("blocked_by_browser");
+    const secure = await open(`wss://127.0.0.1:${securePort}/`, signal);
+    if (signal?.aborted) throw cancelled();
+    if (secure) return { socket: secure, status };
+    const isTrusted = await probe(`https://127.0.0.1:${securePort}`, signal) !== null;
+    throw failed(isTrusted ? "blocked_by_browser" : "certificate_untrusted");
   }
-  // Nothing answered. The browser does not tell a page why, but it leaves traces.
-  if (browserForbidsLoopback()) throw failed("blocked_by_browser");
-  throw failed(
-    await loopbackPermission() === "denied" ? "permission_denied" : "not_installed",
-  );
-}
-
-/** What the browser was told about loopback access; null where it has no such permission. */
-async function loopbackPermission(): Promise<PermissionState | null> {
-  // Chromium split the first name into the second.
-  for (const name of ["loopback-network", "local-network-access"]) {
-    try {
-      return (await navigator.permissions.query({ name: name as PermissionName })).state;
-    } catch {
-      // This browser does not know the name.
+  // Browsers without the permission may be of those that let https pages reach nothing without TLS.
+  if (await loopbackPermission() === null) {
+    for (const port of securePorts) {
+      const status = await probe(`https://127.0.0.1:${port}`, signal);
+      if (signal?.aborted) throw cancelled();
+      if (!status) continue;
+      check(status);
+      const socket = await open(`wss://127.0.0.1:${port}/`, signal);
+      if (signal?.aborted) throw cancelled();
+      if (!socket) throw failed("blocked_by_browser");
+      return { socket: socket, status };
     }
   }
-  return null;
-}
-
-/** Local Network Access is for secure contexts, and for frames only where the embedding page allows it. */
-function browserForbidsLoopback(): boolean {
-  if (globalThis.isSecureContext === false) return true;
-  const { featurePolicy } = globalThis.document as unknown as {
-    featurePolicy?: { features(): string[]; allowsFeature(name: string): boolean };
-  } ?? {};
-  return ["loopback-network", "local-network-access"].some((name) =>
-    featurePolicy?.features().includes(name) && !featurePolicy.allowsFeature(name)
-  );
-}
-
-/** `GET /status`; null where no signer program answers. */
-async function probe(port: number, signal?: AbortSignal): Promise<Status | null> {
-  const patience = new AbortController();
-  const timer = setTimeout(async () => {
-    // While the browser shows its question, the request hangs, and the person may take the time they need.
-    if (await loopbackPermission() !== "prompt") patience.abort();
-  }, PROBE_TIMEOUT);
-  try {
-    const response = await fetch(`http://127.0.0.1:${port}/status`, {
-      cache: "no-store",
-      credentials: "omit",
-      signal: signal ? AbortSignal.any([signal, patience.signal]) : patience.signal,
-    });
-    const status = await response.json();
-    return status?.name === "dsign" ? status : null;
-  } catch {
-    return null; // refused, blocked or not ours: the browser does not say which
-  } finally {
-    clearTimeout(timer);
+  switch (await obstacle()) {
+    case "insecure_page":
+      throw failed(
+        "blocked_by_browser",
+        `${CONNECTION_ERRORS.blocked_by_browser} Open the page by its https address.`,
+      );
+    case "frame":
+      throw failed(
+        "blocked_by_browser",
+        `${CONNECTION_ERRORS.blocked_by_browser} It is in a frame, and the page around it has to write allow="loopback-network" on it.`,
+      );
+    case "permission_denied":
+      throw failed("permission_denied");
+    case "not_installed":
+      throw failed("not_installed", undefined, download);
   }
 }
 
-function open(url: string, signal?: AbortSignal): Promise<WebSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url);
-    socket.binaryType = "arraybuffer";
-    const abort = () => {
-      socket.close();
-      reject(cancelled());
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    socket.onopen = () => {
-      signal?.removeEventListener("abort", abort);
-      resolve(socket);
-    };
-    // The probe was answered just now, so it is the browser that refuses the socket.
-    socket.onerror = () => {
-      signal?.removeEventListener("abort", abort);
-      reject(failed("blocked_by_browser"));
-    };
-  });
+/** Whether this file and the signer program speak the same version of the contract. */
+function protocolProblem({ protocol }: Status): DsignClientError | null {
+  if (protocol === PROTOCOL) return null;
+  return protocol < PROTOCOL ? failed("outdated") : failed(
+    "outdated",
+    "This page is too old for the D-Sign on this computer. Its site has to be updated.",
+  );
 }
 
 interface Pending {
@@ -225,34 +287,45 @@ interface Upload {
 /**
  * A connection to the signer program.
  *
- * Events: `tokenchanged` when a token was inserted or removed; `disconnect` when the connection has ended.
+ * Events: `tokenchanged` when a token was inserted or removed; `disconnect` when the connection has broken or was
+ * closed; `reconnect` when it is there again. Between these two, calls reject with `connection_lost`. Nothing is sent a
+ * second time: what was under way at the break has failed. A connection through a popup is not opened again, since only
+ * a click can do that.
  */
 export class Client extends EventTarget {
-  #socket: WebSocket;
+  #socket: Channel;
   #nextId = 1;
   #calls = new Map<number, Pending>();
   #uploads = new Map<number, Upload>();
   /** The piece of a result that came last, by document: the answer to `document.read` follows it. */
   #pieces = new Map<number, BlobPart>();
   #end: DsignClientError | null = null;
+  #closed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Made by {@linkcode connect}. */
   constructor(
-    socket: WebSocket,
+    socket: Channel,
     /** Name, version and protocol of the signer program. */
-    readonly status: Status,
+    public status: Status,
+    /** Opens a new connection; without it, one that breaks has ended. */
+    readonly reach?: () => Promise<{ socket: Channel; status: Status }>,
   ) {
     super();
     this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  #listen(socket: Channel): void {
     socket.onmessage = ({ data }) =>
       data instanceof ArrayBuffer ? this.#receivePiece(data) : this.#receive(data);
-    socket.onerror = null;
     socket.onclose = () => this.#finish();
   }
 
   /** Ends the connection. Calls under way reject with `connection_lost`. */
   close(): void {
-    this.#socket.close();
+    this.#closed = true;
+    clearTimeout(this.#timer);
     this.#finish();
   }
 
@@ -448,5 +521,19 @@ export class Client extends EventTarget {
     this.#calls.clear();
     for (const upload of this.#uploads.values()) upload.wake();
     this.dispatchEvent(new Event("disconnect"));
+    if (!this.#closed && this.reach) this.#retry(this.reach, RETRY);
+  }
+
+  #retry(reach: () => Promise<Reached>, wait: number): void {
+    this.#timer = setTimeout(async () => {
+      const reached = await reach().catch(() => null);
+      if (this.#closed) return reached?.socket.close();
+      if (!reached) return this.#retry(reach, Math.min(2 * wait, MAX_RETRY));
+      this.#socket = reached.socket;
+      this.status = reached.status;
+      this.#end = null;
+      this.#listen(reached.socket);
+      this.dispatchEvent(new Event("reconnect"));
+    }, wait);
   }
 }

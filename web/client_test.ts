@@ -119,6 +119,66 @@ Deno.test("connect says outdated in both directions, and whose fault it is", asy
   }
 });
 
+Deno.test("connect tells where D-Sign can be had", async () => {
+  const download = "https://portal.example/d-sign";
+  await assert.rejects(
+    connect({ ports: [await unusedPort()], securePorts: [], download }),
+    { code: "not_installed", download },
+  );
+});
+
+Deno.test("connect says whether the site may do what it is going to, or asks for it", async () => {
+  let scopes: string[] = ["certificates"];
+  const script: Script = ({ id, method }, socket) => {
+    if (method === "origin.request") scopes = ["certificates", "sign"];
+    reply(socket, id, { origin: "https://portal.example", scopes, expiresAt: null });
+  };
+  await withFake({ script }, async (fake) => {
+    const options = { ports: [fake.port], scopes: ["sign" as const] };
+    assert.equal(await code(connect(options)), "no_grant");
+    const client = await connect({ ...options, request: "Sign bills" });
+    assert.deepEqual((await fake.arrived("origin.request")).params, {
+      scopes: ["sign"],
+      purpose: "Sign bills",
+    });
+    client.close();
+    (await connect(options)).close();
+  });
+});
+
+Deno.test("where only the socket is refused, its TLS form is tried, and its certificate judged", async () => {
+  const refusing = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    ({ url }) => {
+      const status = { name: "dsign", version: "1", protocol: 1, securePort };
+      return new URL(url).pathname === "/status"
+        ? Response.json(status)
+        : new Response(null, { status: 403 });
+    },
+  );
+  const ports = [refusing.addr.port];
+  let securePort: number | null = null;
+  assert.equal(await code(connect({ ports })), "blocked_by_browser");
+  securePort = await unusedPort();
+  assert.equal(await code(connect({ ports })), "certificate_untrusted");
+  await refusing.shutdown();
+});
+
+Deno.test("a connection that breaks is opened again, and nothing is sent twice", async () => {
+  let breaks = 1;
+  const script: Script = ({ id }, socket) =>
+    breaks-- > 0 ? socket.close() : reply(socket, id, { name: "dsign" });
+  await withFake({ script }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const again = until(client, "reconnect");
+    assert.equal(await code(client.call("agent.info", {})), "connection_lost");
+    await again;
+    assert.equal((await client.call("agent.info", {})).name, "dsign");
+    assert.equal(fake.text.length, 2);
+    client.close();
+  });
+});
+
 Deno.test("connect can be given up", async () => {
   await withFake({}, async (fake) => {
     assert.equal(
@@ -198,6 +258,7 @@ Deno.test("a lost connection ends every call, and later ones", async () => {
     assert.equal(await code(client.call("agent.info", {})), "connection_lost");
     await gone;
     assert.equal(await code(client.call("agent.info", {})), "connection_lost");
+    client.close();
   });
 });
 
@@ -272,5 +333,6 @@ Deno.test("a refused piece ends the connection with the reason", async () => {
   }, async (fake) => {
     const client = await connect({ ports: [fake.port] });
     assert.equal(await code(client.signDocument(new Blob([new Uint8Array(100)]))), "too_large");
+    client.close();
   });
 });

@@ -3,24 +3,7 @@ import assert from "node:assert/strict";
 import type { Frame, Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
 import { launch } from "./browser.ts";
-
-const WEB = new URL("../../dist/web/", import.meta.url);
-
-/** Serves the SDK and an empty page; with `frame`, the page shows that address in a frame. */
-function serveSite(frame?: string): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
-    const { pathname } = new URL(url);
-    if (pathname !== "/client.js") {
-      const body = frame ? `<iframe src="${frame}"></iframe>` : "";
-      return new Response(`<!DOCTYPE html><title>Portal</title>${body}`, {
-        headers: { "content-type": "text/html" },
-      });
-    }
-    return new Response(await Deno.readFile(new URL("client.js", WEB)), {
-      headers: { "content-type": "text/javascript" },
-    });
-  });
-}
+import { asPublic, serveSite } from "./sites.ts";
 
 /** As much of the agent as it takes to connect. */
 function serveAgent(): Deno.HttpServer<Deno.NetAddr> {
@@ -32,27 +15,30 @@ function serveAgent(): Deno.HttpServer<Deno.NetAddr> {
   });
 }
 
-/** What `connect()` says on this page. */
-function outcome(page: Page | Frame, port: number): Promise<string> {
+/** What `connect()` says on this page: a code, and a sentence. */
+function said(page: Page | Frame, port: number): Promise<[string, string]> {
   return page.evaluate(async (port) => {
     const path = "/client.js";
     const { connect }: typeof import("../../web/client.ts") = await import(path);
-    return await connect({ ports: [port] }).then(() => "connected", (error) => error.code);
+    return await connect({ ports: [port] }).then(
+      () => ["connected", ""],
+      ({ code, message }) => [code, message],
+    );
   }, port);
 }
+const outcome = async (page: Page | Frame, port: number) => (await said(page, port))[0];
+const sentence = async (page: Page | Frame, port: number) => (await said(page, port))[1];
 
 Deno.test("a page of the internet reaches the agent as the browser's permission has it", async (t) => {
   await build();
   const agent = serveAgent();
-  const site = serveSite();
-  const siteUrl = `http://127.0.0.1:${site.addr.port}/`;
-  const embedding = serveSite(siteUrl);
-  const embeddingUrl = `http://localhost:${embedding.addr.port}/`;
   const { port } = agent.addr;
-  const browser = await launch([
-    `--ip-address-space-overrides=127.0.0.1:${site.addr.port}=public,` +
-    `127.0.0.1:${embedding.addr.port}=public`,
-  ]);
+  await using site = serveSite();
+  const frame = (allow: string) =>
+    serveSite(`<iframe src="${site.origin}" allow="${allow}"></iframe>`);
+  await using withholding = frame("");
+  await using allowing = frame("loopback-network; local-network-access");
+  const browser = await launch([asPublic(site, withholding, allowing)]);
   // Without a person to ask, a headless browser denies what is not granted.
   const withPermissions = async (permissions: string[], url: string) => {
     const context = await browser.newContext({ permissions });
@@ -60,29 +46,75 @@ Deno.test("a page of the internet reaches the agent as the browser's permission 
     await page.goto(url);
     return page;
   };
+  const frameOf = (page: Page) => page.frames().find((each) => each.url().startsWith(site.origin))!;
   try {
     await t.step("granted: connected", async () => {
-      const page = await withPermissions(["local-network-access"], siteUrl);
+      const page = await withPermissions(["local-network-access"], site.origin);
       assert.equal(await outcome(page, port), "connected");
     });
     await t.step("granted, and nothing listens: not_installed", async () => {
-      const page = await withPermissions(["local-network-access"], siteUrl);
+      const page = await withPermissions(["local-network-access"], site.origin);
       const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       nobody.close();
       assert.equal(await outcome(page, nobody.addr.port), "not_installed");
     });
     await t.step("denied: permission_denied", async () => {
-      const page = await withPermissions([], siteUrl);
+      const page = await withPermissions([], site.origin);
       assert.equal(await outcome(page, port), "permission_denied");
     });
     await t.step("in a frame that was not given the permission: blocked_by_browser", async () => {
       // A permission that is granted by automation would override what the embedding page allows.
-      const page = await withPermissions([], embeddingUrl);
-      const frame = page.frames().find((each) => each.url() === siteUrl)!;
-      assert.equal(await outcome(frame, port), "blocked_by_browser");
+      const page = await withPermissions([], withholding.origin);
+      assert.equal(await outcome(frameOf(page), port), "blocked_by_browser");
+      assert.match(await sentence(frameOf(page), port), /allow="loopback-network"/);
+    });
+    await t.step("in a frame that was given it, the permission decides", async () => {
+      const denied = await withPermissions([], allowing.origin);
+      assert.equal(await outcome(frameOf(denied), port), "permission_denied");
+      const granted = await withPermissions(["local-network-access"], allowing.origin);
+      assert.equal(await outcome(frameOf(granted), port), "connected");
+    });
+    await t.step("pending: it waits for the person, and says that it does", async () => {
+      const page = await withPermissions([], site.origin);
+      // A headless browser asks nobody: the question is put in its place.
+      await page.addInitScript(() => {
+        let answer: (state: PermissionState) => void;
+        let state: PermissionState = "prompt";
+        const asked = new Promise<PermissionState>((resolve) => answer = resolve);
+        navigator.permissions.query = () =>
+          Promise.resolve({ state } as unknown as PermissionStatus);
+        globalThis.fetch = async () => {
+          state = await asked;
+          if (state === "denied") throw new TypeError("Failed to fetch");
+          return Response.json({ name: "something else" });
+        };
+        Object.assign(globalThis, { answer: (given: PermissionState) => answer(given) });
+      });
+      for (const [given, code] of [["denied", "permission_denied"], ["granted", "not_installed"]]) {
+        await page.reload();
+        await page.evaluate(async (port) => {
+          const path = "/client.js";
+          const { connect }: typeof import("../../web/client.ts") = await import(path);
+          const globals = globalThis as unknown as { prompted: boolean; connecting: unknown };
+          const onPrompt = () => globals.prompted = true;
+          globals.connecting = connect({ ports: [port], onPrompt }).catch((error) => error.code);
+        }, port);
+        await page.waitForFunction(() =>
+          (globalThis as unknown as { prompted?: boolean }).prompted
+        );
+        const outcome = await page.evaluate((given) => {
+          const globals = globalThis as unknown as {
+            answer(given: string): void;
+            connecting: Promise<string>;
+          };
+          globals.answer(given!);
+          return globals.connecting;
+        }, given);
+        assert.equal(outcome, code);
+      }
     });
   } finally {
     await browser.close();
-    await Promise.all([agent, site, embedding].map((server) => server.shutdown()));
+    await agent.shutdown();
   }
 });

@@ -17,10 +17,19 @@ interface End {
   close: boolean;
 }
 
+/** Less than this (CSS pixels), and the person may see the button alone. A zoomed page of 1280 × 1024 still has it. */
+const ROOM = { width: 280, height: 240 };
+
 /** A click meant for what was under the pointer before this window came up must not count. */
 const ARMING_DELAY = 600;
 
-export function Page({ api }: { api: ConsentApi }) {
+/**
+ * @param close called when nothing is left to be read or answered; default: the window closes itself, where the browser
+ * lets it
+ */
+export function Page(
+  { api, close = () => globalThis.close() }: { api: ConsentApi; close?: () => void },
+) {
   const [view, setView] = useState<ConsentView | null>(null);
   const [language, setLanguage] = useState(() => languageOf(navigator.language));
   const [end, setEnd] = useState<End | null>(null);
@@ -42,7 +51,7 @@ export function Page({ api }: { api: ConsentApi }) {
     document.documentElement.lang = language;
   }, [language]);
   useEffect(() => {
-    if (end?.close) globalThis.close();
+    if (end?.close) close();
   }, [end]);
 
   return (
@@ -50,7 +59,7 @@ export function Page({ api }: { api: ConsentApi }) {
       <Header speech={speech} choose={setLanguage} />
       <main>
         {end
-          ? <Ended end={end} speech={speech} />
+          ? <Ended end={end} close={close} speech={speech} />
           : view
           ? <Question view={view} api={api} speech={speech} finish={setEnd} />
           : <p>{speech.say("loading")}</p>}
@@ -84,15 +93,29 @@ function endOf(
   }
 }
 
-function Ended({ end, speech }: { end: End; speech: Speech }) {
+function Ended(
+  { end, close, speech }: { end: End; close: () => void; speech: Speech },
+) {
   const heading = useFocus<HTMLHeadingElement>();
   return (
     <div class={end.good ? "ended good" : "ended"} role="status">
       <h1 ref={heading} tabIndex={-1}>{end.tell(speech)}</h1>
       <p>{speech.say("end_close")}</p>
-      <button type="button" onClick={() => globalThis.close()}>{speech.say("do_close")}</button>
+      <button type="button" onClick={close}>{speech.say("do_close")}</button>
     </div>
   );
+}
+
+/** Whether the window shows enough: a site chooses how large the window is that it opens. */
+function useRoom(): boolean {
+  const isRoomy = () => innerWidth >= ROOM.width && innerHeight >= ROOM.height;
+  const [roomy, setRoomy] = useState(isRoomy);
+  useEffect(() => {
+    const measure = () => setRoomy(isRoomy());
+    addEventListener("resize", measure);
+    return () => removeEventListener("resize", measure);
+  }, []);
+  return roomy;
 }
 
 /** Puts the focus on the main words when they appear, so that a screen reader starts there. */
@@ -161,10 +184,13 @@ function Question(
   const pinField = useRef<HTMLInputElement>(null);
   const confirmation = useRef<HTMLInputElement>(null);
 
+  const roomy = useRoom();
   useEffect(() => {
+    setArmed(false);
+    if (!roomy) return;
     const timer = setTimeout(() => setArmed(true), ARMING_DELAY);
     return () => clearTimeout(timer);
-  }, []);
+  }, [roomy]);
   useEffect(() => {
     if (attempts > 0) pinField.current?.focus();
   }, [attempts]);
@@ -270,6 +296,7 @@ function Question(
             speech={speech}
           />
         )}
+        {!roomy && <p class="notice" role="alert">{say("window_small")}</p>}
         <div class="actions">
           <Countdown deadline={deadline} speech={speech} />
           <button

@@ -79,6 +79,13 @@ export const en = {
   time_left: "This window closes in {time}.",
   time_soon: "Half a minute is left to answer.",
 
+  bridge_connected: "This window connects a site with D-Sign",
+  bridge_leave_open: "Leave this window open while you work on the site.",
+  bridge_asks_here: "Before anything is signed, D-Sign asks you here.",
+  bridge_refused: "D-Sign does not talk to the page that opened this window.",
+  bridge_alone: "A site that needs D-Sign opens this page. There is nothing to do here.",
+  window_small: "Make this window larger to answer.",
+
   loading: "One moment.",
   end_signed: "Signed.",
   end_granted: "The site is allowed.",

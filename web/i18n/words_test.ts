@@ -30,7 +30,7 @@ for (const [language, { words }] of Object.entries(LANGUAGES)) {
 
 Deno.test("every word is used by a page", async () => {
   let source = "";
-  for (const folder of ["../", "../consent/", "../console/"]) {
+  for (const folder of ["../", "../bridge/", "../consent/", "../console/"]) {
     for await (const file of Deno.readDir(new URL(folder, import.meta.url))) {
       if (!/(?<!_test)\.tsx?$/.test(file.name)) continue;
       source += await Deno.readTextFile(new URL(folder + file.name, import.meta.url));

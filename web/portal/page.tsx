@@ -1,6 +1,12 @@
 /** A portal as a treasury may have one: it asks D-Sign for three officers' signatures on one bill. */
 import { useState } from "preact/hooks";
-import { type Client, connect, DsignClientError, type Progress } from "../client.ts";
+import {
+  type Client,
+  connect,
+  connectByPopup,
+  DsignClientError,
+  type Progress,
+} from "../client.ts";
 import { BILL, type Role, ROLES, ROWS } from "./bill.ts";
 
 interface Signature {
@@ -49,22 +55,30 @@ export function Portal() {
   const [client, setClient] = useState<Client | null>(null);
   const [connecting, setConnecting] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
+  /** The browser keeps this page from D-Sign: a window of D-Sign's own may help. */
+  const [blocked, setBlocked] = useState(false);
   const [signatures, setSignatures] = useState<Partial<Record<Role["id"], Signature>>>({});
 
-  async function start() {
+  async function start(way: typeof connect) {
     setConnecting(true);
     setProblem(null);
     let client: Client | undefined;
     try {
-      client = await connect({ ports: portsAsked() });
+      client = await way({ ports: portsAsked(), download: "https://example.org/dsign" });
       await client.call("origin.request", {
         scopes: ["certificates", "sign"],
         purpose: "To sign treasury bills and orders",
       });
+      const connected = client;
       client.addEventListener("disconnect", () => setClient(null));
+      client.addEventListener("reconnect", () => setClient(connected));
       setClient(client);
     } catch (error) {
       client?.close();
+      setBlocked(
+        error instanceof DsignClientError &&
+          ["blocked_by_browser", "permission_denied"].includes(error.code),
+      );
       setProblem(explain(error, "You did not allow it, so nothing can be signed here."));
     } finally {
       setConnecting(false);
@@ -106,12 +120,21 @@ export function Portal() {
                   To sign, this page needs D-Sign, the signing program on your computer. It shows
                   its own window: there you see what you sign, and only there you type your PIN.
                 </p>
-                <button type="button" disabled={connecting} onClick={start}>
+                <button type="button" disabled={connecting} onClick={() => start(connect)}>
                   {connecting ? "Look at the D-Sign window" : "Connect to D-Sign"}
                 </button>
               </>
             )}
           {problem && <p class="warning" role="alert">{problem}</p>}
+          {blocked && !client && (
+            <button
+              type="button"
+              disabled={connecting}
+              onClick={() => start(connectByPopup)}
+            >
+              Connect through a D-Sign window
+            </button>
+          )}
         </section>
         <ol class="steps">
           {ROLES.map((role, index) => (

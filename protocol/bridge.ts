@@ -1,0 +1,36 @@
+/**
+ * The popup bridge: a window of the agent's own page that relays between a site and the agent, where the browser keeps
+ * the site from reaching the agent itself. Spoken between the site (web/client.ts), the window (web/bridge/) and the
+ * agent:
+ *
+ * - The site opens `/bridge`. The window posts {@linkcode BridgeHello} to its opener.
+ * - The site posts {@linkcode BridgeRequest}. Whatever it may say about itself, the window goes by the origin that the
+ *   browser attests (`MessageEvent.origin`).
+ * - The window connects to `/bridge?origin=ORIGIN`, which the agent lets its own pages alone do, and hands a
+ *   `MessagePort` to that origin with {@linkcode BridgeReply}.
+ * - Through the port go the frames of the contract as they are: a string is a text frame, an ArrayBuffer (transferred) a
+ *   binary one. What else the window has to tell is a {@linkcode BridgeNote}.
+ * - The agent's {@linkcode BRIDGE_CONSENT} is for the window alone, and never passed on.
+ */
+import type { Status } from "./methods.ts";
+
+/** To the opener, whoever it is: it holds nothing that `/status` does not tell everybody. */
+export interface BridgeHello {
+  dsign: "hello";
+  status: Status;
+}
+
+export interface BridgeRequest {
+  dsign: "connect";
+}
+
+/** With the port, or without one where the agent does not accept the origin. */
+export interface BridgeReply {
+  dsign: "connected" | "refused";
+}
+
+/** `closed`: the connection has ended. `attention`: the person is asked something in the window. */
+export type BridgeNote = { note: "closed" | "attention" };
+
+/** Method of the notification by which the agent has the window show a question; `params.ticket` opens it. */
+export const BRIDGE_CONSENT = "bridge.consent";

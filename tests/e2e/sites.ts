@@ -1,0 +1,39 @@
+/** Web sites for tests: each at a port of its own, so an origin of its own. */
+
+const WEB = new URL("../../dist/web/", import.meta.url);
+
+export interface Site extends AsyncDisposable {
+  origin: string;
+  port: number;
+}
+
+/**
+ * Serves an empty page that may load the SDK as `/client.js`.
+ *
+ * @param body of the page
+ * @param headers of the page
+ */
+export function serveSite(body = "", headers: Record<string, string> = {}): Site {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
+    const { pathname } = new URL(url);
+    if (pathname === "/favicon.ico") return new Response(null, { status: 204 });
+    if (pathname !== "/client.js") {
+      return new Response(`<!DOCTYPE html><title>Portal</title><body>${body}`, {
+        headers: { "content-type": "text/html", ...headers },
+      });
+    }
+    return new Response(await Deno.readFile(new URL("client.js", WEB)), {
+      headers: { "content-type": "text/javascript" },
+    });
+  });
+  const { port } = server.addr;
+  return {
+    port,
+    origin: `http://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** Chromium's switch that makes these servers part of the internet: what they serve needs permission for loopback. */
+export const asPublic = (...sites: Site[]): string =>
+  `--ip-address-space-overrides=${sites.map(({ port }) => `127.0.0.1:${port}=public`).join(",")}`;

@@ -1,0 +1,83 @@
+/** Between the page that opened this window and the agent: frames pass as they are. */
+import type { BridgeHello, BridgeNote, BridgeReply } from "../../protocol/bridge.ts";
+import type { Status } from "../../protocol/methods.ts";
+
+/** What the window shows of it. */
+export interface RelayEvents {
+  /** A site is connected, under the origin that the browser attests. */
+  connected(origin: string): void;
+  refused(origin: string): void;
+  /** The agent asks the person something. */
+  consent(ticket: string): void;
+  lost(): void;
+}
+
+/**
+ * Offers the bridge to the opener, and serves the first request.
+ *
+ * @param host of the agent, as in `127.0.0.1:7791`
+ */
+export function offerBridge(
+  opener: Window,
+  host: string,
+  status: Status,
+  events: RelayEvents,
+): void {
+  const listen = ({ source, origin, data }: MessageEvent) => {
+    if (source !== opener || data?.dsign !== "connect") return;
+    removeEventListener("message", listen);
+    relay(opener, origin, host, events);
+  };
+  addEventListener("message", listen);
+  opener.postMessage({ dsign: "hello", status } satisfies BridgeHello, "*");
+}
+
+/** @param origin attested by the browser; a page cannot choose it */
+function relay(opener: Window, origin: string, host: string, events: RelayEvents): void {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${host}/bridge?origin=${encodeURIComponent(origin)}`);
+  socket.binaryType = "arraybuffer";
+  const { port1: port, port2 } = new MessageChannel();
+  const reply = (message: BridgeReply, ports: Transferable[] = []) =>
+    opener.postMessage(message, origin, ports);
+  const note = (message: BridgeNote) => port.postMessage(message);
+  const close = () => {
+    note({ note: "closed" });
+    socket.close();
+  };
+  let open = false;
+  socket.onopen = () => {
+    open = true;
+    port.onmessage = ({ data }) => {
+      if (data?.note === "closed") return close();
+      if (typeof data === "string" || data instanceof ArrayBuffer) socket.send(data);
+    };
+    reply({ dsign: "connected" }, [port2]);
+    events.connected(origin);
+  };
+  socket.onmessage = ({ data }) => {
+    const ticket = typeof data === "string" ? ticketOf(data) : null;
+    if (ticket) {
+      note({ note: "attention" });
+      return events.consent(ticket);
+    }
+    port.postMessage(data, typeof data === "string" ? [] : [data]);
+  };
+  socket.onclose = () => {
+    if (!open) {
+      // `null` is an origin that nothing can be posted to (a sandboxed frame).
+      if (origin !== "null") reply({ dsign: "refused" });
+      return events.refused(origin);
+    }
+    note({ note: "closed" });
+    events.lost();
+  };
+  addEventListener("pagehide", close);
+}
+
+/** Of the agent's notification that is for this window; null for every frame that is the site's. */
+function ticketOf(frame: string): string | null {
+  // The agent writes its notifications in one way. A site's own text stands behind an id or in params, never here.
+  if (!frame.startsWith('{"jsonrpc":"2.0","method":"bridge.consent"')) return null;
+  return JSON.parse(frame).params.ticket;
+}

@@ -1,0 +1,93 @@
+/** Finding the signer program from a web page, and why it is not found: browsers do not say, but they leave traces. */
+import type { Status } from "./client.ts";
+
+/** Milliseconds for one port to answer, unless the browser is asking the person for permission meanwhile. */
+const PROBE_TIMEOUT = 3000;
+
+/** Milliseconds after which a probe that hangs is taken for the browser asking the person. */
+const PROMPT_NOTICE = 400;
+
+/** Chromium split the first name into the second. */
+const PERMISSIONS = ["loopback-network", "local-network-access"];
+
+/** Why the signer program cannot be reached. */
+export type Obstacle = "not_installed" | "permission_denied" | "insecure_page" | "frame";
+
+/** What the browser was told about loopback access; null where it has no such permission. */
+export async function loopbackPermission(): Promise<PermissionState | null> {
+  for (const name of PERMISSIONS) {
+    try {
+      return (await navigator.permissions.query({ name: name as PermissionName })).state;
+    } catch {
+      // This browser does not know the name.
+    }
+  }
+  return null;
+}
+
+/** What stands in the way where no port answered. */
+export async function obstacle(): Promise<Obstacle> {
+  // Local Network Access is for secure contexts, and for frames only where the embedding page allows it.
+  if (globalThis.isSecureContext === false) return "insecure_page";
+  const { featurePolicy } = globalThis.document as unknown as {
+    featurePolicy?: { features(): string[]; allowsFeature(name: string): boolean };
+  } ?? {};
+  const isWithheld = PERMISSIONS.some((name) =>
+    featurePolicy?.features().includes(name) && !featurePolicy.allowsFeature(name)
+  );
+  if (isWithheld) return "frame";
+  return await loopbackPermission() === "denied" ? "permission_denied" : "not_installed";
+}
+
+/**
+ * `GET /status`; null where no signer program answers.
+ *
+ * @param base as in `http://127.0.0.1:7791`
+ * @param prompted called when the browser seems to ask the person for permission
+ */
+export async function probe(
+  base: string,
+  signal?: AbortSignal,
+  prompted?: () => void,
+): Promise<Status | null> {
+  const patience = new AbortController();
+  const notice = setTimeout(async () => {
+    if (await loopbackPermission() === "prompt" && !patience.signal.aborted) prompted?.();
+  }, PROMPT_NOTICE);
+  const timer = setTimeout(async () => {
+    // While the browser shows its question, the request hangs, and the person may take the time they need.
+    if (await loopbackPermission() !== "prompt") patience.abort();
+  }, PROBE_TIMEOUT);
+  try {
+    const response = await fetch(`${base}/status`, {
+      cache: "no-store",
+      credentials: "omit",
+      signal: signal ? AbortSignal.any([signal, patience.signal]) : patience.signal,
+    });
+    const status = await response.json();
+    return status?.name === "dsign" ? status : null;
+  } catch {
+    return null; // refused, blocked, not trusted or not ours: the browser does not say which
+  } finally {
+    clearTimeout(notice);
+    clearTimeout(timer);
+  }
+}
+
+/** A WebSocket to the signer program; null where the browser refuses it. */
+export function open(url: string, signal?: AbortSignal): Promise<WebSocket | null> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    const abort = () => socket.close();
+    signal?.addEventListener("abort", abort, { once: true });
+    const end = (result: WebSocket | null) => {
+      signal?.removeEventListener("abort", abort);
+      socket.onopen = socket.onerror = socket.onclose = null;
+      resolve(result);
+    };
+    socket.onopen = () => end(socket);
+    socket.onerror = () => end(null);
+    socket.onclose = () => end(null);
+  });
+}

@@ -1,0 +1,119 @@
+/** The site's side of the popup bridge (protocol/bridge.ts). */
+import type { BridgeHello, BridgeNote, BridgeReply, BridgeRequest } from "../protocol/bridge.ts";
+import type { Channel, Status } from "./client.ts";
+
+/** Milliseconds for the window to say hello. */
+const HELLO_TIMEOUT = 5000;
+
+/** Milliseconds between looks whether the person has closed the window. */
+const WATCH = 500;
+
+const LOOK = "popup,width=560,height=760";
+
+export interface Bridge {
+  channel: Channel;
+  status: Status;
+}
+
+/**
+ * Opens the bridge; to be called in the person's click, before anything is waited for.
+ *
+ * @returns the bridge, or why there is none: `blocked` (no window was allowed), `silent` (nobody answers at these
+ * ports), `closed` (by the person), `refused` (by the signer program), `unfit` (the hello was not accepted)
+ */
+export async function openBridge(
+  ports: readonly number[],
+  isFit: (status: Status) => boolean,
+  signal?: AbortSignal,
+): Promise<Bridge | "blocked" | "silent" | "closed" | "refused" | "unfit"> {
+  const origins = ports.map((port) => `http://127.0.0.1:${port}`);
+  const popup = globalThis.open(`${origins[0]}/bridge`, "dsign-bridge", LOOK);
+  if (!popup) return "blocked";
+  const give = <T>(up: T): T => (popup.close(), up);
+  for (const [index, origin] of origins.entries()) {
+    if (index > 0) popup.location.href = `${origin}/bridge`;
+    const hello = await heard<BridgeHello>(popup, origin, ["hello"], signal, HELLO_TIMEOUT);
+    if (signal?.aborted) return give("closed");
+    if (popup.closed) return "closed";
+    if (!hello) continue;
+    const { status } = hello.data;
+    if (!isFit(status)) return give("unfit");
+    const answered = heard<BridgeReply>(popup, origin, ["connected", "refused"], signal);
+    popup.postMessage({ dsign: "connect" } satisfies BridgeRequest, origin);
+    const reply = await answered;
+    if (!reply) return give("closed");
+    if (reply.data.dsign === "refused" || !reply.ports[0]) return give("refused");
+    return { channel: new BridgeChannel(popup, reply.ports[0]), status };
+  }
+  return give("silent");
+}
+
+/** The next such message of the window; null after the time, when the window is closed, or when `signal` fires. */
+function heard<M extends { dsign: string }>(
+  popup: Window,
+  from: string,
+  wanted: M["dsign"][],
+  signal?: AbortSignal,
+  timeout?: number,
+): Promise<MessageEvent<M> | null> {
+  return new Promise((resolve) => {
+    const end = (event: MessageEvent | null) => {
+      removeEventListener("message", listen);
+      signal?.removeEventListener("abort", abort);
+      clearTimeout(timer);
+      clearInterval(watch);
+      resolve(event);
+    };
+    const listen = (event: MessageEvent) => {
+      if (event.source !== popup || event.origin !== from) return;
+      if (wanted.includes(event.data?.dsign)) end(event);
+    };
+    const abort = () => end(null);
+    const timer = timeout === undefined ? undefined : setTimeout(abort, timeout);
+    const watch = setInterval(() => popup.closed && end(null), WATCH);
+    addEventListener("message", listen);
+    signal?.addEventListener("abort", abort);
+  });
+}
+
+/** Frames through the window. */
+class BridgeChannel implements Channel {
+  onmessage: Channel["onmessage"] = null;
+  onclose: Channel["onclose"] = null;
+  #watch: ReturnType<typeof setInterval>;
+  #open = true;
+
+  constructor(readonly popup: Window, readonly port: MessagePort) {
+    port.onmessage = ({ data }: MessageEvent<string | ArrayBuffer | BridgeNote>) => {
+      if (typeof data === "string" || data instanceof ArrayBuffer) this.#deliver(data);
+      else if (data.note === "closed") this.#end();
+      else popup.focus();
+    };
+    this.#watch = setInterval(() => popup.closed && this.#end(), WATCH);
+  }
+
+  /** Binary frames are given away: they are whole buffers, and whoever sent one has done with it. */
+  send(frame: Parameters<WebSocket["send"]>[0]): void {
+    if (!this.#open) return;
+    if (typeof frame === "string") return this.port.postMessage(frame);
+    const { buffer } = frame as Uint8Array<ArrayBuffer>;
+    this.port.postMessage(buffer, [buffer]);
+  }
+
+  #deliver(data: string | ArrayBuffer): void {
+    (this.onmessage as ((event: { data: typeof data }) => void) | null)?.({ data });
+  }
+
+  close(): void {
+    this.port.postMessage({ note: "closed" } satisfies BridgeNote);
+    this.popup.close();
+    this.#end();
+  }
+
+  #end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    clearInterval(this.#watch);
+    (this.onclose as (() => void) | null)?.();
+  }
+}

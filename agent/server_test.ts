@@ -83,6 +83,7 @@ Deno.test("only web origins may open a WebSocket, exactly as browsers write them
       "http://portal.example",
       "http://127.0.0.1.evil.example",
       "http://localhost.evil.example",
+      "http://evillocalhost",
       "http://127.1",
       "file://",
       "chrome-extension://abcdefg",
@@ -99,6 +100,7 @@ Deno.test("only web origins may open a WebSocket, exactly as browsers write them
       "https://portal.example:8443",
       "http://localhost:8080",
       "http://127.0.0.1:8080",
+      "http://portal.localhost",
       "chrome-extension://abcdefgh",
     ]
   ) {
@@ -132,6 +134,32 @@ Deno.test("only an own page may speak for another origin, and only for a web ori
     [status.origin, status.scopes],
     [PORTAL, ["certificates", "sign", "sign_hash"]],
   );
+});
+
+Deno.test({
+  name: "another user of the computer is refused (optional: needs root and setpriv on Linux)",
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  async fn() {
+    await using test = await testAgent();
+    const { port } = test.agent;
+    const request =
+      `GET /status HTTP/1.1\\r\\nHost: 127.0.0.1:${port}\\r\\nConnection: close\\r\\n\\r\\n`;
+    const statusFor = async (user: number) => {
+      const { stdout } = await new Deno.Command("setpriv", {
+        args: [
+          `--reuid=${user}`,
+          "--clear-groups",
+          "bash",
+          "-c",
+          `exec 3<>/dev/tcp/127.0.0.1/${port}; printf '${request}' >&3; cat <&3`,
+        ],
+        stdin: "null",
+      }).output();
+      return statusOf(new TextDecoder().decode(stdout));
+    };
+    assert.equal(await statusFor(0), 200);
+    assert.equal(await statusFor(65534), 403);
+  },
 });
 
 Deno.test("GET /status is for every page, and says nothing secret", async () => {

@@ -252,11 +252,16 @@ Deno.test("PINs are zeroed in every path", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   const pins: Uint8Array[] = [];
+  /** Watches a PIN and all copies of it. */
+  const watched = (pin: Uint8Array): Uint8Array => {
+    pins.push(pin);
+    return Object.assign(pin, { slice: () => watched(Uint8Array.from(pin)) });
+  };
   test.provider.triesLeft = 10;
   test.person.sign = async (request, unlock) => {
     for (const pin of ["wrong", PIN]) {
       const answer = answerTo(request, pin);
-      pins.push(answer.pin!);
+      watched(answer.pin!);
       await unlock(answer);
     }
   };
@@ -266,11 +271,11 @@ Deno.test("PINs are zeroed in every path", async () => {
   test.provider.failOpen = undefined;
   test.person.sign = async (request, unlock) => {
     const answer = { ...answerTo(request), binding: "" };
-    pins.push(answer.pin!);
+    watched(answer.pin!);
     await unlock(answer);
   };
   await assert.rejects(client.call("sign.data", TEXT), { code: "consent_mismatch" });
-  assert.equal(pins.length, 5);
+  assert.ok(pins.length > 5);
   for (const pin of pins) assert.ok(pin.every((byte) => byte === 0));
 });
 

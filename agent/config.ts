@@ -10,6 +10,8 @@ export interface Paths {
   /** Folder of what the agent remembers. */
   state: string;
   grants: string;
+  /** The agent's log. */
+  log: string;
   /** Folder for documents while they are open. */
   spool: string;
 }
@@ -40,6 +42,7 @@ export function findPaths(
     config: join(config, "dsign", "config.json"),
     state: join(state, "dsign"),
     grants: join(state, "dsign", "origins.json"),
+    log: join(state, "dsign", "agent.log"),
     spool: join(state, "dsign", "spool"),
   };
 }

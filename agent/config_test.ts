@@ -13,6 +13,7 @@ Deno.test(
       config: "/home/a/.config/dsign/config.json",
       state: "/home/a/.local/state/dsign",
       grants: "/home/a/.local/state/dsign/origins.json",
+      log: "/home/a/.local/state/dsign/agent.log",
       spool: "/home/a/.local/state/dsign/spool",
     });
     const xdg = { HOME: "/home/a", XDG_CONFIG_HOME: "/c", XDG_STATE_HOME: "relative" };

@@ -77,10 +77,10 @@ async function serve(
   const loaded = await loadConfig();
   const config = { ...loaded.config, ...options.consent && { consent: options.consent } };
   const { paths } = loaded;
-  if (!options.verbose) await configureLog(config.logLevel);
   await makeStateFolder(paths.state);
   const instance = await claimInstance(paths.state);
   if ("port" in instance) return instance.port;
+  await configureLog(options.verbose ? "debug" : config.logLevel, paths.log);
   const providers = await openProviders(config, hostCommand);
   try {
     const agent = await startAgent({

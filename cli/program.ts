@@ -10,6 +10,7 @@ import { modulesCommand } from "./modules.ts";
 import { openrpcCommand } from "./openrpc.ts";
 import { abandonAll } from "./output_file.ts";
 import { signCommand } from "./sign.ts";
+import { supportCommand } from "./support.ts";
 import { tokensCommand } from "./tokens.ts";
 import { verifyCommand } from "./verify.ts";
 
@@ -70,6 +71,7 @@ export async function run(
       verifyCommand,
       openrpcCommand,
       doctorCommand,
+      supportCommand,
       modulesCommand,
       autostartCommand,
     ]

@@ -358,9 +358,13 @@ export class Tx {
 
   // Opaque values
 
-  /** Makes a value that stands for `data`; `family`: what is revoked together. */
-  async issue(data: TokenData, lifetime: number, family?: string): Promise<string> {
-    const value = token();
+  /** Makes a value that stands for `data`; `family`: what is revoked together; `value`: where it exists already. */
+  async issue(
+    data: TokenData,
+    lifetime: number,
+    family?: string,
+    value: string = token(),
+  ): Promise<string> {
     await this.#query(
       "INSERT INTO tokens VALUES ($1, $2, $3, $4, $5)",
       sha256(value),

@@ -552,7 +552,7 @@ export function describe(error: z.ZodError): string {
   const [issue] = error.issues;
   const name = issue.path.find((part) => typeof part === "string") ?? "";
   return /^(Missing|Invalid|Empty|Numbers|Client|userID)/.test(issue.message)
-    ? issue.message.replace(/^Invalid (input|option|string).*$/s, `Invalid parameter ${name}`)
+    ? issue.message.replace(/^Invalid (input|option|string:).*$/s, `Invalid parameter ${name}`)
     : `Invalid parameter ${name}`;
 }
 

@@ -1,0 +1,314 @@
+/** OAuth 2.0 as CSC API v2.0 §8.4 has it: authorization code with PKCE (S256 only), pushed requests, client credentials. */
+import { createHash } from "node:crypto";
+import {
+  AuthorizationDetails,
+  OAuthAuthorize,
+  OAuthRevoke,
+  OAuthToken,
+  OIDS,
+} from "../protocol/csc.ts";
+import { type Binding, RULES } from "./authorize.ts";
+import { CscError } from "./error.ts";
+import { facts, refresh, revoke } from "./routes_csc.ts";
+import { sameText, sha256, token } from "./secrets.ts";
+import {
+  type App,
+  basic,
+  type Client,
+  clientBySecret,
+  LIFETIME,
+  ParameterError,
+  parse,
+  readBody,
+  type Service,
+} from "./service.ts";
+import { checkHashes } from "./sign.ts";
+
+const MAX_FORM = 64 * 1024;
+const REQUEST_URI = "urn:ietf:params:oauth:request_uri:";
+
+/** Adds `/oauth2/…`, and the same under the API's own address, where some clients look. */
+export function addOAuthRoutes(app: App, service: Service): void {
+  for (const base of ["", "/csc/v2", "/csc/v1"]) {
+    app.get(
+      `${base}/oauth2/authorize`,
+      (context) => authorize(service, new URL(context.req.url).searchParams),
+    );
+    app.post(`${base}/oauth2/pushed_authorize`, async (context) => {
+      const form = await readForm(context.req.raw);
+      const client = await authenticate(service, context.req.raw, form);
+      const { client_id: _, client_secret: _secret, ...parameters } = form;
+      const whole = { ...parameters, client_id: client.id };
+      checkRedirect(client, parse(OAuthAuthorize, whole).redirect_uri);
+      const value = await service.store.run((tx) =>
+        tx.issue(
+          { kind: "pushed", client: client.id, parameters: whole },
+          LIFETIME.pushed,
+        )
+      );
+      return context.json(
+        { request_uri: REQUEST_URI + value, expires_in: LIFETIME.pushed / 1000 },
+        201,
+      );
+    });
+    app.post(`${base}/oauth2/token`, async (context) => {
+      const form = await readForm(context.req.raw);
+      const parameters = parse(OAuthToken, form);
+      const client = await authenticate(service, context.req.raw, form);
+      const issued = await giveToken(service, client, parameters);
+      return context.json({ ...issued, token_type: "Bearer" }, 200, {
+        "cache-control": "no-store",
+      });
+    });
+    app.post(`${base}/oauth2/revoke`, async (context) => {
+      const form = await readForm(context.req.raw);
+      const client = await authenticate(service, context.req.raw, form);
+      await revoke(service, parse(OAuthRevoke, form).token, client.id);
+      return context.body(null, 204);
+    });
+  }
+}
+
+/** A form; a name that stands twice is refused (RFC 6749 §3.1). */
+async function readForm(request: Request): Promise<Record<string, string>> {
+  const text = new TextDecoder().decode(await readBody(request, MAX_FORM));
+  return once(new URLSearchParams(text));
+}
+
+function once(parameters: URLSearchParams): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [name, value] of parameters) {
+    if (Object.hasOwn(found, name)) throw new ParameterError(`Invalid parameter ${name}`);
+    found[name] = value;
+  }
+  return found;
+}
+
+async function authenticate(
+  service: Service,
+  request: Request,
+  form: Record<string, string>,
+): Promise<Client> {
+  const header = basic(request);
+  const id = header?.user ?? form.client_id;
+  const secret = header?.password ?? form.client_secret;
+  if (id === undefined) throw new CscError("client_id_missing");
+  if (secret === undefined) throw new CscError("client_secret_missing");
+  const client = clientBySecret(service, id, secret);
+  if (client) return client;
+  await service.store.run((tx) => {
+    tx.audit({ event: "client.refused", client: id.slice(0, 64) });
+    return Promise.resolve();
+  });
+  const known = service.clients.some((each) => each.id === id);
+  throw new CscError(known ? "client_secret_invalid" : "client_id_invalid");
+}
+
+function checkRedirect(client: Client, uri: string): void {
+  if (!client.redirectUris.includes(uri)) {
+    throw new ParameterError("Invalid parameter redirect_uri");
+  }
+}
+
+/** Where the browser goes with a result; only to an address that was configured. */
+export function redirectTo(
+  redirect: string,
+  result: Record<string, string | undefined>,
+): string {
+  const url = new URL(redirect);
+  for (const [name, value] of Object.entries(result)) {
+    if (value !== undefined) url.searchParams.set(name, value);
+  }
+  return url.href;
+}
+
+/** `oauth2/authorize`: from here on the person's browser is at our own page. */
+async function authorize(service: Service, query: URLSearchParams): Promise<Response> {
+  let form = once(query);
+  const client = service.clients.find(({ id }) => id === form.client_id);
+  if (!client) throw new CscError("client_id_invalid");
+  if (form.request_uri !== undefined) {
+    const value = form.request_uri.startsWith(REQUEST_URI)
+      ? form.request_uri.slice(REQUEST_URI.length)
+      : "";
+    const pushed = await service.store.run((tx) => tx.take("pushed", value));
+    if (pushed?.data.client !== client.id) {
+      throw new ParameterError("Invalid parameter request_uri");
+    }
+    form = pushed.data.parameters;
+  }
+  // Before the address is known to be good, nobody is sent to it.
+  checkRedirect(client, form.redirect_uri ?? "");
+  try {
+    const ticket = await openTicket(service, client, parse(OAuthAuthorize, form));
+    return to(`${service.publicUrl}/otp#${ticket}`);
+  } catch (error) {
+    if (!(error instanceof ParameterError || error instanceof CscError)) throw error;
+    return to(redirectTo(form.redirect_uri, {
+      error: error instanceof CscError ? error.error : "invalid_request",
+      error_description: error.message,
+      state: form.state,
+    }));
+  }
+}
+
+const to = (location: string) =>
+  new Response(null, { status: 302, headers: { location, "cache-control": "no-store" } });
+
+async function openTicket(
+  { store, ceremony }: Service,
+  client: Client,
+  request: OAuthAuthorize,
+): Promise<string> {
+  const ticket = {
+    kind: "ticket" as const,
+    client: client.id,
+    redirect: request.redirect_uri,
+    state: request.state,
+    challenge: request.code_challenge,
+  };
+  const details = request.authorization_details;
+  if (request.scope === "service" && details === undefined) {
+    return await store.run((tx) => tx.issue(ticket, RULES.lifetime));
+  }
+  const { credentialID, binding, labels } = details === undefined
+    ? fromParameters(request)
+    : fromDetails(details);
+  const credential = await store.run((tx) => tx.credential(credentialID));
+  if (!credential || credential.mode !== "oauth2code") throw new CscError("credential_invalid");
+  const transaction = await ceremony.open({
+    client: client.id,
+    credential,
+    binding,
+    facts: facts(request.description, binding.hashes.length, labels),
+  });
+  return await store.run((tx) => tx.issue({ ...ticket, transaction }, RULES.lifetime));
+}
+
+function fromParameters(request: OAuthAuthorize) {
+  const { credentialID, numSignatures, hashes, hashAlgorithmOID = OIDS.sha256 } = request;
+  if (!credentialID) throw new ParameterError("Missing parameter credentialID");
+  if (!numSignatures) throw new ParameterError("Missing parameter numSignatures");
+  // SCAL2: what is signed must be known when PIN and OTP are given
+  if (!hashes) throw new ParameterError("Missing parameter hashes");
+  const list = hashes.split(",").map((each) => {
+    try {
+      return Uint8Array.fromBase64(each.replaceAll("+", "-").replaceAll("/", "_"), {
+        alphabet: "base64url",
+      }).toBase64();
+    } catch {
+      throw new ParameterError("Invalid Base64 hash string parameter");
+    }
+  });
+  return {
+    credentialID,
+    binding: bind(list, hashAlgorithmOID, Number(numSignatures)),
+    labels: undefined,
+  };
+}
+
+function fromDetails(text: string) {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ParameterError("Invalid parameter authorization_details");
+  }
+  const [{ credentialID, documentDigests, hashAlgorithmOID }] = parse(AuthorizationDetails, value);
+  const hashes = documentDigests.map(({ hash }) => hash);
+  return {
+    credentialID,
+    binding: bind(hashes, hashAlgorithmOID, hashes.length),
+    labels: documentDigests.map(({ label }) => label),
+  };
+}
+
+function bind(hashes: string[], hashAlgorithm: string, signatures: number): Binding {
+  if (!Number.isInteger(signatures) || signatures !== hashes.length) {
+    throw new ParameterError("Invalid value for parameter numSignatures");
+  }
+  if (signatures > RULES.signatures) throw new CscError("too_many_signatures");
+  checkHashes(hashes, hashAlgorithm);
+  return { hashes, hashAlgorithm, signatures };
+}
+
+async function giveToken(
+  service: Service,
+  client: Client,
+  form: ReturnType<typeof OAuthToken.parse>,
+): Promise<Record<string, string | number>> {
+  const { store, ceremony } = service;
+  const expires_in = LIFETIME.access / 1000;
+  switch (form.grant_type) {
+    case "client_credentials":
+      return await store.run(async (tx) => {
+        tx.audit({ event: "client.signed_in", client: client.id });
+        const data = {
+          kind: "access" as const,
+          client: client.id,
+          ...client.admin && { admin: true as const },
+        };
+        return { access_token: await tx.issue(data, LIFETIME.access), expires_in };
+      });
+    case "refresh_token":
+      if (!form.refresh_token) throw new ParameterError("Missing parameter refresh_token");
+      return await refresh(service, form.refresh_token, client.id);
+  }
+  if (!form.code) throw new ParameterError("Missing parameter code");
+  const found = await store.run((tx) => tx.take("code", form.code!));
+  const data = found?.data;
+  const verifier = createHash("sha256").update(form.code_verifier ?? "").digest("base64url");
+  if (data?.client !== client.id || !sameText(verifier, data.challenge)) {
+    throw new CscError("code_invalid");
+  }
+  if (form.redirect_uri !== data.redirect) throw new CscError("redirect_uri_mismatch");
+  if (data.transaction !== undefined) {
+    // The access token is the SAD; what the code stood for has been in a browser, and is made new.
+    const { transaction } = (await store.run((tx) => tx.transaction({ id: data.transaction! })))!;
+    const { SAD, expiresIn } = await ceremony.extend({
+      sad: data.sad!,
+      client: client.id,
+      credential: transaction.credential,
+    }, undefined);
+    await store.run((tx) =>
+      tx.issue(
+        {
+          kind: "access",
+          client: client.id,
+          person: data.person,
+          transaction: data.transaction,
+        },
+        expiresIn * 1000,
+        undefined,
+        SAD,
+      )
+    );
+    return { access_token: SAD, expires_in: expiresIn, credentialID: transaction.credential };
+  }
+  const family = token();
+  const whose = { client: client.id, person: data.person! };
+  return await store.run(async (tx) => ({
+    access_token: await tx.issue({ kind: "access", ...whose }, LIFETIME.access, family),
+    refresh_token: await tx.issue({ kind: "refresh", ...whose }, LIFETIME.refresh, family),
+    expires_in,
+  }));
+}
+
+/** The code with which the portal's server fetches what the person has authorized. */
+export async function codeFor(
+  { store }: Service,
+  ticket: { client: string; redirect: string; challenge: string; transaction?: string },
+  given: { person: string; sad?: string },
+): Promise<string> {
+  const { client, redirect, challenge, transaction } = ticket;
+  return await store.run((tx) =>
+    tx.issue({
+      kind: "code",
+      client,
+      redirect,
+      challenge,
+      person: given.person,
+      ...given.sad && { transaction, sad: sha256(given.sad) },
+    }, LIFETIME.code)
+  );
+}

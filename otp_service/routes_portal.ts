@@ -1,0 +1,163 @@
+/** The portal's and the administrator's REST calls, and what the issuing authority serves to everyone. */
+import { FormatError } from "../formats/error.ts";
+import { digest } from "../formats/digest.ts";
+import { inspectSignatures } from "../formats/pades_inspect.ts";
+import { bytesSource } from "../formats/pdf_source.ts";
+import type { CrlReason } from "../formats/x509_extensions.ts";
+import { CSC_LIMITS, NewPerson, OIDS, PORTAL_METHODS } from "../protocol/csc.ts";
+import { verifyAudit } from "./audit.ts";
+import { CscError } from "./error.ts";
+import {
+  type Access,
+  access,
+  type App,
+  LIFETIME,
+  parse,
+  readBody,
+  readJson,
+  type Service,
+} from "./service.ts";
+
+const MAX_BODY = 64 * 1024;
+const MAX_OCSP = 8 * 1024;
+
+export function addPortalRoutes(app: App, service: Service): void {
+  const { store, people, authority } = service;
+  const admin = async (request: Request): Promise<Access> => {
+    const caller = await access(service, request);
+    if (!caller.admin) throw new CscError("unauthorized_client");
+    return caller;
+  };
+
+  app.get("/portal/v1/persons", async (context) => {
+    await admin(context.req.raw);
+    return context.json({ persons: await people.list() });
+  });
+  app.post("/portal/v1/persons", async (context) => {
+    const { client } = await admin(context.req.raw);
+    const person = parse(NewPerson, await readJson(context.req.raw, MAX_BODY));
+    return context.json(await people.add(person, client), 201);
+  });
+  app.post("/portal/v1/persons/:id/lock", async (context) => {
+    const { client } = await admin(context.req.raw);
+    const { params } = PORTAL_METHODS["POST /portal/v1/persons/{userID}/lock"];
+    const { reason } = parse(params, await readJson(context.req.raw, MAX_BODY));
+    await people.lock(context.req.param("id"), reason, client);
+    return context.json({});
+  });
+  for (const path of ["unlock", "reset-pin"] as const) {
+    app.post(`/portal/v1/persons/:id/${path}`, async (context) => {
+      const { client } = await admin(context.req.raw);
+      const { params } = PORTAL_METHODS[`POST /portal/v1/persons/{userID}/${path}`];
+      const { proof } = parse(params, await readJson(context.req.raw, MAX_BODY));
+      const enrolment = await people.unlock(context.req.param("id"), proof, client);
+      return context.json({ enrolment });
+    });
+  }
+  app.get("/portal/v1/persons/:id/certificates", async (context) => {
+    await admin(context.req.raw);
+    const rows = await store.run((tx) => tx.certificatesOf(context.req.param("id")));
+    return context.json({
+      certificates: rows.map(({ serial, person, der, notAfter, revokedAt, reason }) => ({
+        serialNumber: serial,
+        userID: person,
+        certificate: der.toBase64(),
+        notAfter: new Date(notAfter).toISOString(),
+        ...revokedAt !== null && { revokedAt: new Date(revokedAt).toISOString(), reason },
+      })),
+    });
+  });
+  app.post("/portal/v1/certificates/:serial/revoke", async (context) => {
+    const { client } = await admin(context.req.raw);
+    const { params } = PORTAL_METHODS["POST /portal/v1/certificates/{serialNumber}/revoke"];
+    const { reason } = parse(params, await readJson(context.req.raw, MAX_BODY));
+    const serial = context.req.param("serial").toLowerCase();
+    return context.json({ revoked: await authority.revoke(serial, reason as CrlReason, client) });
+  });
+  app.get("/portal/v1/audit", async (context) => {
+    const { client } = await admin(context.req.raw);
+    const from = Math.max(1, Math.floor(Number(context.req.query("from") ?? 1)) || 1);
+    await store.run((tx) => {
+      tx.audit({ event: "audit.exported", by: client, from });
+      return Promise.resolve();
+    });
+    const lines = store.audit(from);
+    const encoder = new TextEncoder();
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const { done, value } = await lines.next();
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value + "\n"));
+      },
+    });
+    return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+  });
+  app.get("/portal/v1/audit/check", async (context) => {
+    await admin(context.req.raw);
+    const head = await store.auditHead();
+    return context.json(await verifyAudit(upTo(store.audit(), head.seq), head));
+  });
+  app.post("/portal/v1/documents", async (context) => {
+    const { client } = await access(service, context.req.raw);
+    const bytes = await readBody(context.req.raw, CSC_LIMITS.document);
+    if (bytes.length === 0) throw new CscError("body_malformed");
+    const name = (context.req.query("name") ?? "document").slice(0, 200);
+    const mediaType = (context.req.header("content-type") ?? "application/octet-stream")
+      .slice(0, 100).toLowerCase();
+    const whole = new Uint8Array(digest("SHA-256", bytes)).toBase64();
+    const byteRange = mediaType === "application/pdf" ? preparedDigest(bytes) : undefined;
+    await store.run((tx) =>
+      tx.addDocument(
+        client,
+        [whole, ...byteRange ? [byteRange] : []],
+        { name, mediaType, bytes },
+        LIFETIME.document,
+      )
+    );
+    return context.json({
+      hashes: { hashAlgorithmOID: OIDS.sha256, document: whole, ...byteRange && { byteRange } },
+    }, 201);
+  });
+
+  // The authority's own, for everyone who verifies.
+  const binary = (bytes: Uint8Array, type: string) =>
+    new Response(new Uint8Array(bytes), { headers: { "content-type": type } });
+  app.get("/ca/certificate", () => binary(authority.certificate.der, "application/pkix-cert"));
+  app.get("/ca/crl", async () => binary(await authority.crl(), "application/pkix-crl"));
+  app.post("/ca/ocsp", async (context) => {
+    const request = await readBody(context.req.raw, MAX_OCSP);
+    return binary(await authority.ocsp(request), "application/ocsp-response");
+  });
+  app.get("/ca/ocsp/:request{.+}", async (context) => {
+    let request;
+    try {
+      request = Uint8Array.fromBase64(decodeURIComponent(context.req.param("request")));
+    } catch {
+      request = new Uint8Array(); // gets malformedRequest
+    }
+    return binary(await authority.ocsp(request), "application/ocsp-response");
+  });
+}
+
+/** Of a PDF that waits for its signature: the digest of what the last ByteRange covers, all of the file around it. */
+function preparedDigest(bytes: Uint8Array): string | undefined {
+  try {
+    const last = inspectSignatures(bytesSource(bytes)).signatures.at(-1);
+    if (last?.coverage !== "document" || last.contents.some((byte) => byte !== 0)) return undefined;
+    const pieces = last.ranges.map(([at, length]) => bytes.subarray(at, at + length));
+    return new Uint8Array(digest("SHA-256", ...pieces)).toBase64();
+  } catch (error) {
+    // no PDF of ours to judge: it is still known by the digest of its bytes
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+async function* upTo(lines: AsyncIterable<string>, count: number): AsyncGenerator<string> {
+  if (count === 0) return;
+  let left = count;
+  for await (const line of lines) {
+    yield line;
+    if (--left === 0) return;
+  }
+}

@@ -1,0 +1,853 @@
+/** The service by its routes: every error text of the specification that can be had, both modes, and what must not work. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
+import {
+  CLIENT,
+  makeService,
+  OTHER_CLIENT,
+  PIN,
+  pkce,
+  POLICY,
+  REDIRECT,
+  type TestService,
+} from "../tests/fixtures/otp_service.ts";
+import { pem } from "../tests/fixtures/pki.ts";
+import { indiaFacts } from "../formats/india.ts";
+import { verifySignature } from "../formats/signature.ts";
+import { readCertificate } from "../formats/x509.ts";
+import { CSC_METHODS, OIDS } from "../protocol/csc.ts";
+import { verifyAudit } from "./audit.ts";
+import { RULES } from "./authorize.ts";
+import { openSqlite } from "./store_sqlite.ts";
+
+const TEXT = new TextEncoder().encode("Technical Sanction 7 of 2026\n");
+const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
+const HASH = hashOf(TEXT);
+
+async function withService(body: (test: TestService) => Promise<void>): Promise<void> {
+  const test = makeService();
+  try {
+    await body(test);
+    // whatever happened: the audit is whole, and no secret stands in it
+    const lines = await Array.fromAsync(test.service.store.audit());
+    assert.ok((await verifyAudit(test.service.store.audit())).ok);
+    assert.ok(!lines.join().includes(PIN), "a PIN in the audit");
+    for (const { message } of test.sent) {
+      const otp = /^(OTP )?(\d{6})\b/.exec(message.text)?.[2];
+      assert.ok(
+        !otp || !lines.some((line) => new RegExp(`\\b${otp}\\b`).test(line)),
+        "an OTP in it",
+      );
+    }
+  } finally {
+    await test.close();
+  }
+}
+
+/** Explicit mode up to the SAD. */
+async function authorize(
+  test: TestService,
+  credentialID: string,
+  hashes = [HASH],
+  { token, pin = PIN, otp, numSignatures = hashes.length }: {
+    token?: string;
+    pin?: string;
+    otp?: string;
+    numSignatures?: number;
+  } = {},
+) {
+  token ??= await test.token();
+  const what = { credentialID, hashes, hashAlgorithmOID: OIDS.sha256, numSignatures };
+  const challenge = { ...what, authObjectID: "OTP", description: "Sanction 7" };
+  assert.equal((await test.call("/csc/v2/credentials/getChallenge", challenge, token)).status, 204);
+  const authData = [{ id: "PIN", value: pin }, { id: "OTP", value: otp ?? test.lastOtp() }];
+  const answer = await test.call("/csc/v2/credentials/authorize", { ...what, authData }, token);
+  return { token, ...answer };
+}
+
+const EXPLICIT = { kind: "one-time", mode: "explicit" };
+const STORED = { kind: "stored", mode: "explicit" };
+
+Deno.test("info says what is there", () =>
+  withService(async (test) => {
+    const { status, body } = await test.call("/csc/v2/info");
+    assert.equal(status, 200);
+    CSC_METHODS.info.result.parse(body);
+    assert.equal(body.specs, "2.0.0.2");
+    assert.ok(!body.methods.includes("signatures/timestamp"), "no authority is configured");
+    assert.equal((await test.call("/csc/v1/info")).body.specs, "1.0.4.0");
+  }));
+
+Deno.test("explicit mode, one-time credential: signHash gives signature and certificate", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const { token, body: { SAD, expiresIn } } = await authorize(test, credentialID);
+    assert.equal(expiresIn, 600);
+    const request = {
+      credentialID,
+      SAD,
+      hashes: [HASH],
+      hashAlgorithmOID: OIDS.sha256,
+      signAlgo: OIDS.ecdsaWithSha256,
+    };
+    const { status, body } = await test.call("/csc/v2/signatures/signHash", request, token);
+    assert.equal(status, 200);
+    const certificate = readCertificate(Uint8Array.fromBase64(body.certificates[0]));
+    const algorithm = { scheme: "ECDSA", hash: "SHA-256" } as const;
+    const signature = Uint8Array.fromBase64(body.signatures[0]);
+    assert.ok(verifySignature(certificate.der, algorithm, { message: TEXT }, signature));
+    assert.equal(indiaFacts(certificate, [POLICY]).kind, "departmental");
+    assert.equal(indiaFacts(certificate).class, undefined, "it claims no class of India's PKI");
+    assert.equal(certificate.notAfter.getTime() - test.clock.now <= 30 * 60_000, true);
+    const again = await test.call("/csc/v2/signatures/signHash", request, token);
+    assert.deepEqual(again.body, {
+      error: "invalid_request",
+      error_description: "Invalid parameter SAD",
+    });
+    const events = (await test.audit()).map(({ event }) => event);
+    for (const event of ["otp.sent", "authorization.given", "sad.used", "signature.made"]) {
+      assert.ok(events.includes(event), event);
+    }
+  }));
+
+Deno.test("signDoc: CAdES verifies in openssl, of stored and of one-time credentials", () =>
+  withService((test) =>
+    inTempDir(async (dir) => {
+      const root = join(dir, "root.pem");
+      await Deno.writeTextFile(root, pem("CERTIFICATE", test.root.certificate.der));
+      for (const [userID, credential] of [["asen", EXPLICIT], ["bsen", STORED]] as const) {
+        const credentialID = await test.enrol({ userID, credential });
+        const { token, body: { SAD } } = await authorize(test, credentialID);
+        const { body } = await test.call("/csc/v2/signatures/signDoc", {
+          credentialID,
+          SAD,
+          documents: [{ document: TEXT.toBase64(), signature_format: "C" }],
+          returnValidationInfo: true,
+        }, token);
+        const file = join(dir, "signed.p7s");
+        await Deno.writeFile(file, Uint8Array.fromBase64(body.SignatureObject[0]));
+        const content = await openssl([
+          ...["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", file],
+          ...["-CAfile", root, "-purpose", "any"],
+        ]);
+        assert.deepEqual(new Uint8Array(content), TEXT);
+        const crl = join(dir, "crl.der");
+        await Deno.writeFile(crl, Uint8Array.fromBase64(body.validationInfo.crl[0]));
+        await openssl(["crl", "-in", crl, "-inform", "DER", "-CAfile", root, "-noout"]);
+      }
+    })
+  ));
+
+Deno.test("stored credentials tell their certificate, one-time ones their kind of key", () =>
+  withService(async (test) => {
+    const token = await test.token();
+    const stored = await test.enrol({ userID: "bsen", credential: STORED });
+    const info = { credentialID: stored, certificates: "chain", certInfo: true, authInfo: true };
+    const { body } = await test.call("/csc/v2/credentials/info", info, token);
+    CSC_METHODS["credentials/info"].result.parse(body);
+    assert.equal(body.cert.certificates.length, 2);
+    assert.equal(body.cert.status, "valid");
+    assert.match(body.cert.subjectDN, /Anita Sen/);
+    assert.match(body.cert.validFrom, /^\d{14}Z$/);
+    assert.deepEqual([body.auth.mode, body.SCAL, body.multisign], ["explicit", "1", 10]);
+    const page = await test.enrol({ userID: "csen" });
+    const other = (await test.call("/csc/v2/credentials/info", { credentialID: page }, token)).body;
+    assert.deepEqual([other.auth.mode, other.SCAL], ["oauth2code", "2"]);
+    assert.deepEqual(other.cert.certificates, []);
+    assert.equal(other.auth.objects, undefined);
+    const v1 = (await test.call("/csc/v1/credentials/info", info, token)).body;
+    assert.deepEqual([v1.authMode, v1.PIN.presence, v1.OTP.type], ["explicit", "true", "online"]);
+    const list = await test.call("/csc/v2/credentials/list", {
+      userID: "bsen",
+      credentialInfo: true,
+    }, token);
+    CSC_METHODS["credentials/list"].result.parse(list.body);
+    assert.equal(list.body.credentialInfos[0].credentialID, stored);
+  }));
+
+Deno.test("version 1.0.4: sendOTP, PIN and OTP as strings, hash and hashAlgo", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "bsen", credential: STORED });
+    const token = await test.token();
+    assert.equal(
+      (await test.call("/csc/v1/credentials/sendOTP", { credentialID }, token)).status,
+      204,
+    );
+    assert.match(test.sent.at(-1)!.message.text, /did not say which document/);
+    const what = { credentialID, numSignatures: 1, hash: [HASH] };
+    const { body } = await test.call("/csc/v1/credentials/authorize", {
+      ...what,
+      PIN,
+      OTP: test.lastOtp(),
+    }, token);
+    const signed = await test.call("/csc/v1/signatures/signHash", {
+      credentialID,
+      SAD: body.SAD,
+      hash: [HASH],
+      hashAlgo: OIDS.sha256,
+      signAlgo: OIDS.ecPublicKey,
+    }, token);
+    assert.equal(signed.body.signatures.length, 1);
+    assert.equal(signed.body.certificates, undefined);
+  }));
+
+Deno.test("the specification's error texts", () =>
+  withService(async (test) => {
+    const explicit = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const page = await test.enrol({ userID: "bsen" });
+    const token = await test.token();
+    const ok = { credentialID: explicit, numSignatures: 1, hashes: [HASH], authData: [] };
+    const sign = {
+      credentialID: explicit,
+      SAD: "x",
+      hashes: [HASH],
+      signAlgo: OIDS.ecdsaWithSha256,
+    };
+    const cases: [method: string, body: Record<string, unknown>, description: string][] = [
+      ["credentials/list", { userID: "asen", certificates: "x" }, "Invalid parameter certificates"],
+      ["credentials/list", { userID: "nobody" }, "Invalid parameter userID"],
+      ["credentials/list", { userID: 7 }, "Invalid parameter userID"],
+      ["credentials/info", {}, "Missing (or invalid type) string parameter credentialID"],
+      [
+        "credentials/info",
+        { credentialID: 1 },
+        "Missing (or invalid type) string parameter credentialID",
+      ],
+      ["credentials/info", { credentialID: "x" }, "Invalid parameter credentialID"],
+      [
+        "credentials/info",
+        { credentialID: page, certificates: "all" },
+        "Invalid parameter certificates",
+      ],
+      [
+        "credentials/authorize",
+        { ...ok, credentialID: undefined },
+        "Missing (or invalid type) string parameter credentialID",
+      ],
+      ["credentials/authorize", { ...ok, credentialID: page }, "Invalid parameter credentialID"],
+      [
+        "credentials/authorize",
+        { ...ok, numSignatures: "1" },
+        "Missing (or invalid type) integer parameter numSignatures",
+      ],
+      [
+        "credentials/authorize",
+        { ...ok, numSignatures: 0 },
+        "Invalid value for parameter numSignatures",
+      ],
+      ["credentials/authorize", { ...ok, numSignatures: 11 }, "Numbers of signatures is too high"],
+      [
+        "credentials/authorize",
+        { ...ok, hashes: [HASH, HASH] },
+        "Numbers of signatures is too high",
+      ],
+      ["credentials/authorize", { ...ok, hashes: ["QUJD"] }, "Invalid digest value length"],
+      [
+        "credentials/authorize",
+        { ...ok, hashAlgorithmOID: "1.3.14.3.2.26" },
+        "Invalid parameter hashAlgorithmOID",
+      ],
+      ["credentials/authorize", ok, "The authentication data is invalid"],
+      ["credentials/authorizeCheck", { handle: "x" }, "Invalid parameter handle"],
+      ["credentials/authorizeCheck", {}, "Missing (or invalid type) string parameter handle"],
+      [
+        "credentials/getChallenge",
+        { credentialID: explicit, authObjectID: "PIN" },
+        "Invalid parameter authObjectID",
+      ],
+      [
+        "credentials/getChallenge",
+        { credentialID: "x", authObjectID: "OTP" },
+        "Invalid parameter credentialID",
+      ],
+      [
+        "credentials/extendTransaction",
+        { credentialID: explicit },
+        "Missing (or invalid type) string parameter SAD",
+      ],
+      [
+        "credentials/extendTransaction",
+        { credentialID: explicit, SAD: "xxx" },
+        "Invalid parameter SAD",
+      ],
+      [
+        "signatures/signHash",
+        { ...sign, SAD: undefined },
+        "Missing (or invalid type) string parameter SAD",
+      ],
+      ["signatures/signHash", sign, "Invalid parameter SAD"],
+      [
+        "signatures/signHash",
+        { ...sign, credentialID: undefined },
+        "Missing (or invalid type) string parameter credentialID",
+      ],
+      [
+        "signatures/signHash",
+        { ...sign, hashes: undefined },
+        "Missing (or invalid type) array parameter hash",
+      ],
+      ["signatures/signHash", { ...sign, hashes: [] }, "Empty hash array"],
+      ["signatures/signHash", { ...sign, hashes: ["?"] }, "Invalid Base64 hash string parameter"],
+      ["signatures/signHash", { ...sign, hashes: ["QUJD"] }, "Invalid digest value length"],
+      [
+        "signatures/signHash",
+        { ...sign, signAlgo: undefined },
+        "Missing (or invalid type) string parameter signAlgo",
+      ],
+      ["signatures/signHash", { ...sign, signAlgo: "1.2.3" }, "Invalid parameter signAlgo"],
+      [
+        "signatures/signHash",
+        { ...sign, signAlgo: OIDS.rsaEncryption },
+        "Missing (or invalid type) string parameter hashAlgorithmOID",
+      ],
+      [
+        "signatures/signHash",
+        { ...sign, signAlgo: OIDS.ecPublicKey, hashAlgorithmOID: "1.2" },
+        "Invalid parameter hashAlgorithmOID",
+      ],
+      ["signatures/signHash", { ...sign, operationMode: "A" }, "Invalid parameter operationMode"],
+      ["signatures/signDoc", {
+        credentialID: explicit,
+        SAD: "x",
+        documents: [{ document: "QQ==", signature_format: "X" }],
+      }, "Invalid parameter signature_format"],
+      ["auth/revoke", {}, "Missing (or invalid type) string parameter token"],
+    ];
+    for (const [method, body, description] of cases) {
+      const answer = await test.call(`/csc/v2/${method}`, body, token);
+      assert.equal(answer.body.error_description, description, `${method} ${JSON.stringify(body)}`);
+      assert.equal(answer.status, 400);
+    }
+    const without = await test.call("/csc/v2/credentials/list");
+    assert.equal(without.body.error_description, "Malformed authorization header");
+    const wrong = await test.call("/csc/v2/credentials/list", {}, "nonsense");
+    assert.deepEqual([wrong.status, wrong.body.error], [401, "invalid_token"]);
+    assert.equal((await test.call("/csc/v2/nothing")).status, 404);
+  }));
+
+Deno.test("the specification's error texts of OAuth 2.0 and of auth/login", () =>
+  withService(async (test) => {
+    const login = async (authorization?: string, body = {}) => {
+      const response = await test.handler(
+        new Request("https://sign.works.example/csc/v2/auth/login", {
+          method: "POST",
+          body: JSON.stringify(body),
+          headers: authorization ? { authorization } : {},
+        }),
+      );
+      return { status: response.status, body: await response.json() };
+    };
+    const basic = (text: string) => `Basic ${btoa(text)}`;
+    for (
+      const [header, body, status, description] of [
+        [undefined, {}, 401, "Malformed authentication parameter"],
+        ["Basic ???", {}, 401, "Malformed authentication parameter"],
+        [basic("nocolon"), {}, 400, "Malformed username-password"],
+        [basic("a:b"), { refresh_token: 7 }, 400, "Invalid string parameter: refresh_token"],
+        [undefined, { refresh_token: "x" }, 400, "Invalid refresh_token"],
+        [basic("a:b"), {}, 400, "An error occurred during authentication process"],
+      ] as const
+    ) {
+      const answer = await login(header, body);
+      assert.deepEqual([answer.status, answer.body.error_description], [status, description]);
+    }
+    await test.enrol({ userID: "asen" });
+    const mine = await login(basic(`asen:${PIN}`), { rememberMe: true });
+    const list = await test.call("/csc/v2/credentials/list", {}, mine.body.access_token);
+    assert.equal(list.body.credentialIDs.length, 1);
+    const others = await test.call(
+      "/csc/v2/credentials/list",
+      { userID: "x" },
+      mine.body.access_token,
+    );
+    assert.equal(others.body.error_description, "userID parameter MUST be null");
+    const renewed = await login(undefined, { refresh_token: mine.body.refresh_token });
+    const { access_token, refresh_token } = { ...mine.body, ...renewed.body };
+    assert.equal(
+      (await test.call("/csc/v2/auth/revoke", { token: refresh_token }, access_token)).status,
+      204,
+    );
+    assert.equal((await test.call("/csc/v2/credentials/list", {}, access_token)).status, 401);
+    assert.equal(
+      (await test.call("/csc/v2/credentials/list", {}, mine.body.access_token)).status,
+      401,
+    );
+
+    for (
+      const [fields, description] of [
+        [{}, "Missing parameter grant_type"],
+        [{ grant_type: "password" }, "Invalid parameter grant_type"],
+        [{ grant_type: "authorization_code" }, "Missing parameter code"],
+        [
+          { grant_type: "authorization_code", code: "x" },
+          "Authorization code is invalid or expired",
+        ],
+        [{ grant_type: "refresh_token" }, "Missing parameter refresh_token"],
+        [{ grant_type: "refresh_token", refresh_token: "x" }, "Invalid parameter refresh_token"],
+        [
+          { grant_type: "client_credentials", client_secret: "x" },
+          "Invalid parameter client_secret",
+        ],
+        [{ grant_type: "client_credentials", client_id: "x" }, "Invalid parameter client_id"],
+      ] as [Record<string, string>, string][]
+    ) {
+      const { status, body } = await test.form("/oauth2/token", fields);
+      assert.deepEqual([status, body.error_description], [400, description]);
+    }
+  }));
+
+/** oauth2code mode up to the page. */
+async function openPage(test: TestService, parameters: Record<string, string>, pushed = true) {
+  const { verifier, challenge } = pkce();
+  const fields = {
+    response_type: "code",
+    redirect_uri: REDIRECT,
+    state: "s-1",
+    code_challenge: challenge,
+    code_challenge_method: "S256",
+    ...parameters,
+  };
+  let query: Record<string, string> = { client_id: CLIENT.id, ...fields };
+  if (pushed) {
+    const { status, body } = await test.form("/oauth2/pushed_authorize", fields);
+    assert.equal(status, 201, JSON.stringify(body));
+    query = { client_id: CLIENT.id, request_uri: body.request_uri };
+  }
+  const response = await test.handler(
+    new Request(`https://sign.works.example/oauth2/authorize?${new URLSearchParams(query)}`),
+  );
+  const location = response.headers.get("location") ?? "";
+  return { verifier, status: response.status, location, ticket: location.split("/otp#")[1] };
+}
+
+async function onPage(test: TestService, path: string, ticket: string, reply?: unknown) {
+  const response = await test.handler(
+    new Request(`https://sign.works.example/otp/${path}`, {
+      method: reply === undefined ? "GET" : "POST",
+      headers: { authorization: `Bearer ${ticket}`, origin: "https://sign.works.example" },
+      body: reply === undefined ? undefined : JSON.stringify(reply),
+    }),
+  );
+  return { status: response.status, body: response.status === 404 ? null : await response.json() };
+}
+
+const CONSENT = { language: "en", text: "I sign this order." };
+
+Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the token is the SAD", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const token = await test.token();
+    const upload = await test.handler(
+      new Request("https://sign.works.example/portal/v1/documents?name=order.txt", {
+        method: "POST",
+        body: TEXT,
+        headers: { authorization: `Bearer ${token}`, "content-type": "text/plain" },
+      }),
+    );
+    assert.deepEqual((await upload.json()).hashes, {
+      hashAlgorithmOID: OIDS.sha256,
+      document: HASH,
+    });
+    const page = await openPage(test, {
+      scope: "credential",
+      credentialID,
+      numSignatures: "1",
+      hashes: Uint8Array.fromBase64(HASH).toBase64({ alphabet: "base64url" }),
+      hashAlgorithmOID: OIDS.sha256,
+      description: "Technical Sanction 7",
+    });
+    const { body: view } = await onPage(test, "view", page.ticket);
+    assert.equal(view.documents[0].shown.text, new TextDecoder().decode(TEXT));
+    assert.equal(view.otp.to, "a•••@works.example");
+    assert.equal((await onPage(test, "send", page.ticket, {})).body.ok, true);
+    assert.ok(test.sent.at(-1)!.message.text.includes(view.documents[0].hashPrefix));
+    const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), consent: CONSENT };
+    const wrong = await onPage(test, "answer", page.ticket, { ...approve, pin: "493818" });
+    assert.deepEqual(wrong.body, { ok: false, code: "wrong", triesLeft: 2 });
+    const { body: answered } = await onPage(test, "answer", page.ticket, approve);
+    const back = new URL(answered.redirect);
+    assert.equal(back.searchParams.get("x"), "1");
+    assert.equal(back.searchParams.get("state"), "s-1");
+    const exchange = {
+      grant_type: "authorization_code",
+      code: back.searchParams.get("code")!,
+      redirect_uri: REDIRECT,
+      code_verifier: page.verifier,
+    };
+    const { body: granted } = await test.form("/oauth2/token", exchange);
+    assert.equal(granted.credentialID, credentialID);
+    assert.equal((await test.form("/oauth2/token", exchange)).body.error, "invalid_grant", "once");
+    const sign = {
+      credentialID,
+      documentDigests: [{ hashes: [HASH], hashAlgorithmOID: OIDS.sha256, signature_format: "C" }],
+    };
+    const signed = await test.call("/csc/v2/signatures/signDoc", sign, granted.access_token);
+    assert.equal(signed.body.SignatureObject.length, 1);
+    const replay = await test.call("/csc/v2/signatures/signDoc", sign, granted.access_token);
+    assert.equal(replay.body.error_description, "Invalid parameter SAD");
+    const made = (await test.audit()).find(({ event }) => event === "signature.made")!;
+    const consent = createHash("sha256").update(`en\n${CONSENT.text}`).digest("hex");
+    assert.equal(made.consent, consent);
+    assert.equal((await onPage(test, "view", page.ticket)).status, 404, "the ticket is used up");
+  }));
+
+Deno.test("oauth2code: rejecting goes back with access_denied, and nothing can be signed", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const details = JSON.stringify([{
+      type: "credential",
+      credentialID,
+      documentDigests: [{ hash: HASH, label: "Order" }],
+      hashAlgorithmOID: OIDS.sha256,
+    }]);
+    const page = await openPage(test, { authorization_details: details }, false);
+    assert.equal((await onPage(test, "view", page.ticket)).body.documents[0].label, "Order");
+    const { body } = await onPage(test, "answer", page.ticket, { decision: "reject" });
+    assert.equal(new URL(body.redirect).searchParams.get("error"), "access_denied");
+    const again = await onPage(test, "answer", page.ticket, {
+      decision: "approve",
+      pin: PIN,
+      otp: "000000",
+      consent: CONSENT,
+    });
+    assert.equal(again.body.code, "ended");
+  }));
+
+Deno.test("oauth2code: what a hostile page or portal may try", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const explicit = await test.enrol({ userID: "bsen", credential: EXPLICIT });
+    const base = {
+      scope: "credential",
+      credentialID,
+      numSignatures: "1",
+      hashes: HASH,
+      hashAlgorithmOID: OIDS.sha256,
+    };
+    for (
+      const [change, description] of [
+        [{ hashes: "" }, "Missing parameter hashes"],
+        [{ numSignatures: "2" }, "Invalid value for parameter numSignatures"],
+        [{ hashAlgorithmOID: "1.3.14.3.2.26" }, "Invalid parameter hashAlgorithmOID"],
+        [{ credentialID: "unknown" }, "Invalid parameter credentialID"],
+        [{ credentialID: explicit }, "Invalid parameter credentialID"],
+        [{ code_challenge_method: "plain" }, "Invalid parameter code_challenge_method"],
+        [{ response_type: "token" }, "Invalid parameter response_type"],
+        [{ authorization_details: "{" }, "Invalid parameter authorization_details"],
+      ] as [Record<string, string>, string][]
+    ) {
+      const { location } = await openPage(test, { ...base, ...change }, false);
+      const url = new URL(location);
+      assert.equal(url.searchParams.get("error_description"), description);
+      assert.equal(url.origin, "https://portal.example");
+      assert.equal(url.searchParams.get("state"), "s-1");
+    }
+    for (const redirect_uri of [REDIRECT + "/", "https://evil.example/", `${REDIRECT}&y=1`]) {
+      const { status, location } = await openPage(test, { ...base, redirect_uri }, false);
+      assert.deepEqual(
+        [status, location],
+        [400, ""],
+        "nobody is sent to an address that is not known",
+      );
+    }
+    // Another site's page cannot answer, and another client cannot redeem.
+    const page = await openPage(test, base);
+    const foreign = await test.handler(
+      new Request("https://sign.works.example/otp/answer", {
+        method: "POST",
+        body: JSON.stringify({ decision: "reject" }),
+        headers: { authorization: `Bearer ${page.ticket}`, origin: "https://evil.example" },
+      }),
+    );
+    assert.equal(foreign.status, 403);
+    await onPage(test, "send", page.ticket, {});
+    const { body } = await onPage(test, "answer", page.ticket, {
+      decision: "approve",
+      pin: PIN,
+      otp: test.lastOtp(),
+      consent: CONSENT,
+    });
+    const code = new URL(body.redirect).searchParams.get("code")!;
+    const exchange = {
+      grant_type: "authorization_code",
+      code,
+      redirect_uri: REDIRECT,
+      code_verifier: page.verifier,
+    };
+    const stolen = await test.form("/oauth2/token", exchange, OTHER_CLIENT);
+    assert.equal(stolen.body.error, "invalid_grant");
+    assert.equal((await test.form("/oauth2/token", exchange)).status, 400, "and the code is gone");
+    const twice = await test.handler(
+      new Request("https://sign.works.example/oauth2/token", {
+        method: "POST",
+        body: "grant_type=client_credentials&grant_type=refresh_token",
+      }),
+    );
+    assert.equal(twice.status, 400);
+  }));
+
+Deno.test("scope service: a person signs in, and sees the own credentials only", () =>
+  withService(async (test) => {
+    await test.enrol({ userID: "asen" });
+    const page = await openPage(test, { scope: "service" }, false);
+    assert.equal((await onPage(test, "view", page.ticket)).body.kind, "sign_in");
+    const signIn = (userID: string, pin: string) =>
+      onPage(test, "answer", page.ticket, { decision: "sign_in", userID, pin });
+    const unknown = await signIn("nobody", PIN);
+    assert.deepEqual(unknown.body, (await signIn("asen", "111222")).body);
+    const { body } = await signIn("asen", PIN);
+    const { body: granted } = await test.form("/oauth2/token", {
+      grant_type: "authorization_code",
+      code: new URL(body.redirect).searchParams.get("code")!,
+      redirect_uri: REDIRECT,
+      code_verifier: page.verifier,
+    });
+    const list = await test.call("/csc/v2/credentials/list", {}, granted.access_token);
+    assert.equal(list.body.credentialIDs.length, 1);
+    assert.equal((await test.call("/portal/v1/persons", {}, granted.access_token)).status, 403);
+  }));
+
+Deno.test("wrong PIN, wrong OTP, both, unknown credential, no OTP asked for: one text, one amount of work", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const seen = new Map<string, unknown>();
+    const ask = async (name: string, credential: string, pin: string, otp: () => string) => {
+      const hashes = [hashOf(new TextEncoder().encode(name))];
+      test.clock.now += 3_600_000;
+      const token = await test.token();
+      if (credential === credentialID && name !== "none sent") {
+        const what = { credentialID, hashes, authObjectID: "OTP" };
+        await test.call("/csc/v2/credentials/getChallenge", what, token);
+      }
+      const before = test.pins.work;
+      const answer = await test.call("/csc/v2/credentials/authorize", {
+        credentialID: credential,
+        numSignatures: 1,
+        hashes,
+        authData: [{ id: "PIN", value: pin }, { id: "OTP", value: otp() }],
+      }, token);
+      seen.set(name, { ...answer, work: test.pins.work - before });
+    };
+    const otherOtp = () => test.lastOtp() === "000000" ? "000001" : "000000";
+    await ask("wrong PIN", credentialID, "493818", () => test.lastOtp());
+    await ask("wrong OTP", credentialID, PIN, otherOtp);
+    await ask("both", credentialID, "493818", otherOtp);
+    await ask("unknown", "0123456789abcdefghijkl", PIN, () => "000000");
+    await ask("none sent", credentialID, PIN, () => "000000");
+    for (const [name, answer] of seen) {
+      assert.deepEqual(answer, {
+        status: 400,
+        body: {
+          error: "invalid_authentication_data",
+          error_description: "The authentication data is invalid",
+        },
+        work: 1,
+      }, name);
+    }
+    // the same for signing in
+    for (const [user, pin] of [["asen", "493818"], ["nobody", PIN]]) {
+      const before = test.pins.work;
+      const response = await test.handler(
+        new Request("https://sign.works.example/csc/v2/auth/login", {
+          method: "POST",
+          headers: { authorization: `Basic ${btoa(`${user}:${pin}`)}` },
+        }),
+      );
+      assert.equal((await response.json()).error, "authentication_error");
+      assert.equal(test.pins.work - before, 1);
+    }
+  }));
+
+Deno.test("five wrong PINs lock, the person is told, and unlocking needs proof and a new PIN", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    for (let i = 0; i < 5; i++) {
+      test.clock.now += 3_600_000;
+      const hashes = [hashOf(new TextEncoder().encode(`${i}`))];
+      const { body } = await authorize(test, credentialID, hashes, { pin: "493818" });
+      assert.equal(body.error_description, "The authentication data is invalid");
+    }
+    assert.match(test.sent.at(-1)!.message.subject, /locked/);
+    const token = await test.token();
+    const info = await test.call("/csc/v2/credentials/info", { credentialID }, token);
+    assert.equal(info.body.key.status, "disabled");
+    const challenge = { credentialID, authObjectID: "OTP" };
+    const refused = await test.call("/csc/v2/credentials/getChallenge", challenge, token);
+    assert.equal(refused.body.error_description, "Credential locked");
+    const noProof = await test.call("/portal/v1/persons/asen/unlock", {}, token);
+    assert.equal(noProof.status, 400);
+    const proof = "Seen with identity card 1234 by R. Das";
+    const unlocked = await test.call("/portal/v1/persons/asen/unlock", { proof }, token);
+    assert.deepEqual(unlocked.body, { enrolment: { sent: "mail" } });
+    const code = `enrol-${/#enrol-(\S+)/.exec(test.sent.at(-1)!.message.text)![1]}`;
+    assert.equal((await onPage(test, "view", code)).body.name, "Anita Sen");
+    const set = (pin: string) => onPage(test, "answer", code, { decision: "set_pin", pin });
+    assert.equal((await set("123456")).body.code, "weak_pin");
+    assert.equal((await set("628194")).body.ok, true);
+    assert.equal((await set("628194")).body.code, "ended", "once");
+    test.clock.now += 3_600_000;
+    assert.equal((await authorize(test, credentialID, [HASH], { pin: "628194" })).status, 200);
+    const change = (pin: string, newPin: string) =>
+      onPage(test, "answer", "x", { decision: "change_pin", userID: "asen", pin, newPin });
+    assert.equal((await change("493817", "719384")).body.code, "wrong");
+    assert.equal((await change("628194", "719384")).body.ok, true);
+    assert.ok((await test.audit()).some((line) => line.proof === proof));
+  }));
+
+Deno.test("an administrator's lock stops what is under way", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const { token, body: { SAD } } = await authorize(test, credentialID);
+    await test.call("/portal/v1/persons/asen/lock", { reason: "left the department" }, token);
+    const signed = await test.call("/csc/v2/signatures/signHash", {
+      credentialID,
+      SAD,
+      hashes: [HASH],
+      signAlgo: OIDS.ecdsaWithSha256,
+    }, token);
+    assert.equal(signed.body.error_description, "Credential locked");
+    const other = await test.token(OTHER_CLIENT);
+    const refused = await test.call("/portal/v1/persons/asen/lock", { reason: "none" }, other);
+    assert.equal(refused.body.error, "unauthorized_client");
+  }));
+
+Deno.test("a delivery that fails is told, and a later one goes on with the same authorization", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const token = await test.token();
+    const challenge = { credentialID, authObjectID: "OTP", hashes: [HASH] };
+    test.failDelivery = "mailbox full";
+    const failed = await test.call("/csc/v2/credentials/getChallenge", challenge, token);
+    assert.deepEqual([failed.status, failed.body.error_description], [
+      503,
+      "The OTP could not be delivered",
+    ]);
+    test.failDelivery = undefined;
+    const soon = await test.call("/csc/v2/credentials/getChallenge", challenge, token);
+    assert.equal(soon.status, 429);
+    test.clock.now += RULES.resendAfter;
+    assert.equal(
+      (await test.call("/csc/v2/credentials/getChallenge", challenge, token)).status,
+      204,
+    );
+    const authData = [{ id: "PIN", value: PIN }, { id: "OTP", value: test.lastOtp() }];
+    const { status } = await test.call("/csc/v2/credentials/authorize", {
+      credentialID,
+      numSignatures: 1,
+      hashes: [HASH],
+      authData,
+    }, token);
+    assert.equal(status, 200);
+    const events = (await test.audit()).map(({ event, reason }) => `${event} ${reason ?? ""}`);
+    assert.ok(events.includes("otp.delivery_failed mailbox full"));
+  }));
+
+Deno.test("changed lists, order and count end the SAD; expired ones say so", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const [a, b] = ["a", "b"].map((text) => hashOf(new TextEncoder().encode(text)));
+    const sign = (token: string, SAD: string, hashes: string[]) =>
+      test.call("/csc/v2/signatures/signHash", {
+        credentialID,
+        SAD,
+        hashes,
+        signAlgo: OIDS.ecdsaWithSha256,
+      }, token);
+    for (const hashes of [[b, a], [a], [a, b, a], [a, HASH]]) {
+      test.clock.now += 3_600_000;
+      const { token, body: { SAD } } = await authorize(test, credentialID, [a, b]);
+      const changed = await sign(token, SAD, hashes);
+      assert.equal(changed.body.error_description, "Hash is not authorized by the SAD");
+      assert.equal((await sign(token, SAD, [a, b])).status, 400, "it has ended");
+    }
+    test.clock.now += 3_600_000;
+    const { token, body: { SAD } } = await authorize(test, credentialID, [a, b]);
+    test.clock.now += RULES.lifetime;
+    assert.equal((await sign(token, SAD, [a, b])).body.error_description, "SAD expired");
+    assert.ok(!(await test.audit()).some(({ event }) => event === "signature.made"));
+  }));
+
+Deno.test("several signHash calls of one authorization, by extendTransaction", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const [a, b] = ["a", "b"].map((text) => hashOf(new TextEncoder().encode(text)));
+    const { token, body } = await authorize(test, credentialID, [a], { numSignatures: 2 });
+    const sign = (SAD: string, hashes: string[]) =>
+      test.call("/csc/v2/signatures/signHash", {
+        credentialID,
+        SAD,
+        hashes,
+        signAlgo: OIDS.ecdsaWithSha256,
+      }, token);
+    assert.equal((await sign(body.SAD, [a])).status, 200);
+    const extended = await test.call("/csc/v2/credentials/extendTransaction", {
+      credentialID,
+      SAD: body.SAD,
+      hashes: [b],
+      hashAlgorithmOID: OIDS.sha256,
+    }, token);
+    assert.equal((await sign(extended.body.SAD, [b])).status, 200);
+    const more = await test.call("/csc/v2/credentials/extendTransaction", {
+      credentialID,
+      SAD: extended.body.SAD,
+      hashes: [a],
+    }, token);
+    assert.equal(more.body.error_description, "Invalid parameter SAD");
+  }));
+
+Deno.test("1,000 parallel uses of one SAD over two instances: one signs", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "dsign_test_" });
+  const clock = { now: Date.now() };
+  const shared = { clock, secret: new Uint8Array(32).fill(7) };
+  const one = makeService({ ...shared, database: openSqlite(join(folder, "db")) });
+  const two = makeService({ ...shared, root: one.root, database: openSqlite(join(folder, "db")) });
+  try {
+    const credentialID = await one.enrol({ userID: "asen", credential: EXPLICIT });
+    const { token, body: { SAD } } = await authorize(one, credentialID);
+    const request = { credentialID, SAD, hashes: [HASH], signAlgo: OIDS.ecdsaWithSha256 };
+    const answers: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      answers.push(
+        ...await Promise.all(
+          Array.from(
+            { length: 200 },
+            (_, i) =>
+              (i % 2 ? one : two).call("/csc/v2/signatures/signHash", request, token)
+                .then(({ status }) => status),
+          ),
+        ),
+      );
+    }
+    assert.equal(answers.filter((status) => status === 200).length, 1);
+    assert.equal(answers.filter((status) => status === 400).length, 999);
+    assert.equal((await one.audit()).filter(({ event }) => event === "signature.made").length, 1);
+  } finally {
+    await one.close();
+    await two.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("bad input gets an answer: sizes, JSON, methods", () =>
+  withService(async (test) => {
+    const post = (body: BodyInit, headers: Record<string, string> = {}) =>
+      test.handler(
+        new Request("https://sign.works.example/csc/v2/info", { method: "POST", body, headers }),
+      );
+    for (
+      const [body, status] of [["[]", 400], ["{", 400], ["\xff", 400], ["null", 400], [
+        "{}",
+        200,
+      ]] as const
+    ) {
+      assert.equal((await post(body)).status, status, body);
+    }
+    const large = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(1024 * 1024)),
+    });
+    assert.equal((await post(large)).status, 413);
+    const headers = (await post("{}")).headers;
+    assert.equal(headers.get("cache-control"), "no-store");
+  }));

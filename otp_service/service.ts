@@ -1,0 +1,175 @@
+/** What the routes share: the parts of the service, who calls, and how a request is read and answered. */
+import type { Context, Hono } from "hono";
+import type { z } from "zod";
+import { CSC_LIMITS, describe } from "../protocol/csc.ts";
+import type { Authority } from "./authority.ts";
+import type { Ceremony } from "./ceremony.ts";
+import { CscError } from "./error.ts";
+import type { KeyStore } from "./keys.ts";
+import type { Ways } from "./messages.ts";
+import type { People } from "./people.ts";
+import { sameText, sha256 } from "./secrets.ts";
+import type { Store, TokenOf } from "./store.ts";
+
+/** A program that may call: the portal's server, an administrator's tool. */
+export interface Client {
+  readonly id: string;
+  /** Shown to signatories. */
+  readonly name: string;
+  /** SHA-256 of the secret, hex; the secret must be random, 128 bits at least. */
+  readonly secretHash: string;
+  /** Exact addresses to which a signatory is sent back. */
+  readonly redirectUris: readonly string[];
+  /** May enrol people, revoke and read the audit. */
+  readonly admin: boolean;
+}
+
+export interface Service {
+  readonly store: Store;
+  readonly keys: KeyStore;
+  readonly authority: Authority;
+  readonly ceremony: Ceremony;
+  readonly people: People;
+  readonly ways: Ways;
+  readonly clients: readonly Client[];
+  /** As browsers and portals see it: `https://sign.example`; no slash at its end. */
+  readonly publicUrl: string;
+  readonly name: string;
+  readonly organization: string;
+  /** ISO 3166-1. */
+  readonly country: string;
+  readonly language: string;
+  readonly tsa?: string;
+  /** Folder of the built pages, ending in a slash. */
+  readonly web: URL;
+}
+
+export type App = Hono;
+
+/** Lifetimes in milliseconds. */
+export const LIFETIME = {
+  access: 3_600_000,
+  refresh: 30 * 24 * 3_600_000,
+  code: 60_000,
+  pushed: 90_000,
+  document: 30 * 60_000,
+} as const;
+
+/**
+ * The body, as long as it may be.
+ *
+ * @throws {CscError} `too_large`
+ */
+export async function readBody(request: Request, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (Number(request.headers.get("content-length") ?? 0) > most) throw new CscError("too_large");
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of request.body ?? []) {
+    size += part.length;
+    if (size > most) throw new CscError("too_large");
+    parts.push(part);
+  }
+  const body = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    body.set(part, at);
+    at += part.length;
+  }
+  return body;
+}
+
+/**
+ * A JSON object; an empty body is an empty one.
+ *
+ * @throws {CscError} `too_large`, `body_malformed`
+ */
+export async function readJson(
+  request: Request,
+  most: number = CSC_LIMITS.body,
+): Promise<Record<string, unknown>> {
+  const body = await readBody(request, most);
+  if (body.length === 0) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch {
+    throw new CscError("body_malformed");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new CscError("body_malformed");
+  }
+  return value as Record<string, unknown>;
+}
+
+/** A wrong parameter, in the specification's words. */
+export class ParameterError extends Error {
+  override readonly name = "ParameterError";
+}
+
+/** @throws {ParameterError} */
+export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const { data, error } = schema.safeParse(value);
+  if (error) throw new ParameterError(describe(error));
+  return data as z.output<S>;
+}
+
+/** `Authorization: Bearer …`; §11: what is no such header is a malformed one. */
+export function bearer(request: Request): string {
+  const match = /^Bearer ([A-Za-z0-9._~+/=-]{1,512})$/i.exec(
+    request.headers.get("authorization") ?? "",
+  );
+  if (!match) throw new CscError("authorization_header");
+  return match[1];
+}
+
+/** `Authorization: Basic …`, or null. */
+export function basic(request: Request): { user: string; password: string } | null {
+  const header = request.headers.get("authorization");
+  if (header === null) return null;
+  const match = /^Basic ([A-Za-z0-9+/=]{1,1024})$/i.exec(header);
+  let text: string;
+  try {
+    if (!match) throw new SyntaxError();
+    text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(match[1]));
+  } catch {
+    throw new CscError("authentication_parameter");
+  }
+  const colon = text.indexOf(":");
+  if (colon < 1) throw new CscError("username_password");
+  return { user: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+/** The client with this id and secret, or null; in the same time for either being wrong. */
+export function clientBySecret({ clients }: Service, id: string, secret: string): Client | null {
+  const found = clients.find((client) => client.id === id);
+  const hash = Uint8Array.fromBase64(sha256(secret), { alphabet: "base64url" }).toHex();
+  return sameText(hash, found?.secretHash ?? "none") && found ? found : null;
+}
+
+/** What an access token stands for. */
+export type Access = TokenOf<"access"> & { token: string };
+
+/**
+ * The caller by the access token.
+ *
+ * @throws {CscError} `authorization_header`, `invalid_token`
+ */
+export async function access({ store }: Service, request: Request): Promise<Access> {
+  const token = bearer(request);
+  const found = await store.run((tx) => tx.read("access", token));
+  if (!found) throw new CscError("invalid_token");
+  return { ...found.data, token };
+}
+
+/** A failure as the specification has it (§10.2); what nobody foresaw is told to the log alone. */
+export function failure(context: Context, error: unknown): Response {
+  if (error instanceof ParameterError) {
+    return context.json({ error: "invalid_request", error_description: error.message }, 400);
+  }
+  const known = error instanceof CscError ? error : new CscError("server_error", String(error));
+  return context.json(
+    { error: known.error, error_description: known.message },
+    known.status as 400,
+    known.status === 401 ? { "www-authenticate": "Bearer" } : {},
+  );
+}

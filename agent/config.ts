@@ -12,6 +12,8 @@ export interface Paths {
   grants: string;
   /** The agent's log. */
   log: string;
+  /** The person's own words (phrase.ts). */
+  phrase: string;
   /** Folder for documents while they are open. */
   spool: string;
 }
@@ -43,6 +45,7 @@ export function findPaths(
     state: join(state, "dsign"),
     grants: join(state, "dsign", "origins.json"),
     log: join(state, "dsign", "agent.log"),
+    phrase: join(state, "dsign", "phrase.txt"),
     spool: join(state, "dsign", "spool"),
   };
 }

@@ -14,6 +14,7 @@ Deno.test(
       state: "/home/a/.local/state/dsign",
       grants: "/home/a/.local/state/dsign/origins.json",
       log: "/home/a/.local/state/dsign/agent.log",
+      phrase: "/home/a/.local/state/dsign/phrase.txt",
       spool: "/home/a/.local/state/dsign/spool",
     });
     const xdg = { HOME: "/home/a", XDG_CONFIG_HOME: "/c", XDG_STATE_HOME: "relative" };

@@ -10,6 +10,7 @@ import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "./appearance.ts";
 import { type ConnectedBy, Connection } from "./connection.ts";
 import type { Consent } from "./consent.ts";
+import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
 import { Online } from "./online.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
@@ -50,6 +51,8 @@ export interface AgentOptions {
   timestampAuthority?: string;
   /** How addresses that stand in certificates are fetched. */
   pkiFetch?: PkiFetch;
+  /** For the console's part for the first start; without it the part is not shown. */
+  firstStart?: FirstStart;
   now?: () => Date;
 }
 
@@ -87,6 +90,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const dispatch = createDispatch({ version, tokens, signing, origins, spool });
   const connections = new Set<Connection>();
 
+  const firstStart = options.firstStart && new FirstStartPages(options.firstStart);
+
   const hosts = new Set([`127.0.0.1:${port}`, `localhost:${port}`]);
   const ownOrigins = new Set([...hosts].map((host) => `http://${host}`));
 
@@ -102,6 +107,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     if (request.headers.has("upgrade")) return upgrade(request, url);
     if (pathname === "/status") return status(request, options.version, port);
     if (pathname.startsWith("/consent/")) return await consentPage(request, host, pathname);
+    if (pathname.startsWith("/console/") && firstStart) {
+      if (!isFromOwnPage(request, `http://${host}`)) return refuse(403, "Not from this page.");
+      return await firstStart.respond(request, url);
+    }
     return await servePage(request, pathname, options.web, host) ?? refuse(404, "Not found.");
   };
 

@@ -7,6 +7,7 @@ import { configureLog } from "../agent/log.ts";
 import { startAgent } from "../agent/server.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { printJson } from "./failure.ts";
+import { firstStart } from "./first_start.ts";
 import type { AddCommand, Context } from "./program.ts";
 import { loadConfig, openProviders } from "./providers.ts";
 
@@ -70,10 +71,11 @@ export async function openConsole(context: Context, options: Options): Promise<v
  * @returns null, or the port of an agent that runs already
  */
 async function serve(
-  { hostCommand, version, web, signal }: Context,
+  context: Context,
   options: Options,
   ready: (port: number) => Promise<void>,
 ): Promise<number | null> {
+  const { hostCommand, version, web, signal } = context;
   const loaded = await loadConfig();
   const config = { ...loaded.config, ...options.consent && { consent: options.consent } };
   const { paths } = loaded;
@@ -95,6 +97,7 @@ async function serve(
       keepLogin: config.keepLogin,
       allowedOrigins: config.allowedOrigins,
       otherOrigins: config.otherOrigins,
+      firstStart: firstStart(context, paths.phrase),
     });
     try {
       await instance.announce(agent.port);

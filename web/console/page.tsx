@@ -4,6 +4,7 @@ import type { Certificate } from "../../protocol/methods.ts";
 import { type Client, connect, DsignClientError, type Result } from "../client.ts";
 import { languageOf, speak, type Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
+import { FirstStart } from "./first_start.tsx";
 
 /** Milliseconds between attempts to find a signer program that has gone. */
 const RETRY = 2000;
@@ -82,6 +83,7 @@ export function Console({ port }: { port: number }) {
             ? say("console_running", { version: client.status.version })
             : say("console_stopped")}
         </p>
+        {client && <FirstStart speech={speech} change={inventory} />}
         <TestSocket port={port} speech={speech} />
         {inventory && <Tokens inventory={inventory} speech={speech} />}
         {client && <Contract client={client} speech={speech} />}

@@ -129,6 +129,20 @@ export const en = {
   error_internal_error: "D-Sign made a mistake. Its log says more.",
   error_unreachable: "D-Sign did not answer. Nothing was signed.",
 
+  start_title: "Getting ready",
+  start_looking: "Looking at drivers and tokens. One moment.",
+  start_ready: "Ready. Open your portal and sign.",
+  start_next: "What to do:",
+  start_login_on: "D-Sign starts when you log in.",
+  start_login_off: "D-Sign does not start when you log in.",
+  start_login_do_on: "Start it at login",
+  start_login_do_off: "Do not start it at login",
+  start_phrase: "Your own words",
+  start_phrase_hint:
+    "D-Sign shows them in its window each time it asks for your PIN. Choose words that nobody guesses, but not your PIN. A window that does not show them is not from D-Sign.",
+  start_phrase_keep: "Keep these words",
+  start_phrase_refused: "These words cannot be kept. Use up to 80 visible letters.",
+
   console_title: "D-Sign on this computer",
   console_running: "D-Sign {version} is running.",
   console_stopped: "D-Sign is not running. Start it; this page then finds it by itself.",

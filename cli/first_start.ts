@@ -1,0 +1,35 @@
+/** What the doctor and autostart do for the console of a running agent. */
+import type { FirstStart } from "../agent/first_start.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { Autostart } from "./autostart.ts";
+import { diagnose } from "./doctor/diagnose.ts";
+import { thisMachine } from "./doctor/machine.ts";
+import { type Language, LANGUAGES, toChecks } from "./doctor/words.ts";
+import { FileError, UsageError } from "./failure.ts";
+import type { Context } from "./program.ts";
+
+/** @param phrase file of the person's own words */
+export function firstStart(context: Context, phrase: string): FirstStart {
+  const autostart = () =>
+    new Autostart([...context.selfCommand, "agent"], (name) => Deno.env.get(name));
+  return {
+    phrase,
+    async nextStep(wanted) {
+      const language = Object.hasOwn(LANGUAGES, wanted) ? wanted as Language : "en";
+      const checks = toChecks(await diagnose(thisMachine(context)), language);
+      const first = checks.find(({ status }) => status === "error");
+      return first ? { seen: first.seen, meaning: first.meaning, action: first.action } : null;
+    },
+    async startsAtLogin() {
+      return (await autostart().status()).enabled;
+    },
+    async startAtLogin(wanted) {
+      try {
+        await (wanted ? autostart().enable() : autostart().disable());
+      } catch (error) {
+        if (!(error instanceof FileError || error instanceof UsageError)) throw error;
+        throw new DsignError("storage_failed", error.message);
+      }
+    },
+  };
+}

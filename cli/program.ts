@@ -8,6 +8,7 @@ import { doctorCommand } from "./doctor.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
 import { modulesCommand } from "./modules.ts";
 import { openrpcCommand } from "./openrpc.ts";
+import { otpServiceCommand } from "./otp_service.ts";
 import { abandonAll } from "./output_file.ts";
 import { signCommand } from "./sign.ts";
 import { supportCommand } from "./support.ts";
@@ -74,6 +75,7 @@ export async function run(
       supportCommand,
       modulesCommand,
       autostartCommand,
+      otpServiceCommand,
     ]
   ) add(program, context, action);
   try {

@@ -162,7 +162,7 @@ export class Ceremony {
     { pin, otp }: { pin: string; otp: string },
     { binding, consent }: { binding?: Binding; consent?: string } = {},
   ): Promise<Answer> {
-    const { store, secrets, pins, people } = this.#options;
+    const { store, pins, people } = this.#options;
     const paid = id === null ? null : await this.#pay(id, binding);
     if (paid && "refusal" in paid) {
       await pins.verify(pin, null);

@@ -61,14 +61,13 @@ export class People {
       mode: credential.mode,
       keyType: credential.keyType ?? keyType,
     };
+    if (await store.run((tx) => tx.person(userID))) throw new CscError("person_exists");
+    const whole = credential.kind === "stored" ? await this.#withKey(made, person) : made;
     await store.run(async (tx) => {
       if (!await tx.addPerson(person)) throw new CscError("person_exists");
       await tx.savePerson({ person, guard: FRESH, pin: null, locked: NO_PIN });
-      tx.audit({ event: "person.added", person: userID, name: person.name, otp: person.otp, by });
-    });
-    const whole = credential.kind === "stored" ? await this.#withKey(made, person) : made;
-    await store.run(async (tx) => {
       await tx.addCredential(whole);
+      tx.audit({ event: "person.added", person: userID, name: person.name, otp: person.otp, by });
       const { id, kind, mode, keyType, serial } = whole;
       tx.audit({
         event: "credential.added",

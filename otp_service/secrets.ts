@@ -11,6 +11,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from "node:crypto";
+import { readSecretFile } from "./config.ts";
 import { SetupError } from "./error.ts";
 
 const SIZE = 32;
@@ -76,17 +77,7 @@ export class Secrets {
  * @throws {SetupError} where it is missing or wrong, or others may read it
  */
 export async function readSecrets(path: string): Promise<Secrets> {
-  let text;
-  try {
-    text = (await Deno.readTextFile(path)).trim();
-    const { mode } = await Deno.stat(path);
-    if (mode !== null && (mode & 0o077) !== 0) {
-      throw new SetupError(`${path} can be read by others: chmod 600 ${path}`);
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new SetupError(`${path} is missing: \`dsign otp-service init\` makes it.`);
-  }
+  const text = await readSecretFile(path);
   if (!/^[0-9a-f]{64}$/i.test(text)) throw new SetupError(`${path} must hold 64 hex digits.`);
   return new Secrets(Uint8Array.fromHex(text));
 }

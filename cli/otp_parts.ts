@@ -1,0 +1,173 @@
+/** The PIN/OTP service by its configuration: every part is made here and passed on. Loaded by `dsign otp-service` only. */
+import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
+import { Authority } from "../otp_service/authority.ts";
+import { Ceremony } from "../otp_service/ceremony.ts";
+import { type OtpConfig, readOtpConfig, readSecretFile } from "../otp_service/config.ts";
+import { smsDelivery } from "../otp_service/delivery_sms.ts";
+import { smtpDelivery } from "../otp_service/delivery_smtp.ts";
+import { SetupError } from "../otp_service/error.ts";
+import { embeddedKeys, moduleKeys } from "../otp_service/keys.ts";
+import { People } from "../otp_service/people.ts";
+import { Pins } from "../otp_service/pin.ts";
+import { readSecrets } from "../otp_service/secrets.ts";
+import type { Service } from "../otp_service/service.ts";
+import { openPostgres } from "../otp_service/store_postgres.ts";
+import { openSqlite } from "../otp_service/store_sqlite.ts";
+import { Store } from "../otp_service/store.ts";
+import type { SignatureAlgorithm, Signer } from "../formats/signer.ts";
+import { algorithmFor, readCertificates } from "../signers/certificates.ts";
+import { Pkcs12Provider } from "../signers/pkcs12.ts";
+import type { Context } from "./program.ts";
+
+export interface OtpParts {
+  config: OtpConfig;
+  service: Service;
+  close(): Promise<void>;
+}
+
+type ModuleConfig = Omit<NonNullable<OtpConfig["keys"]>, "processes">;
+
+/** Makes the parts. @throws {SetupError} */
+export async function openParts(
+  path: string,
+  { hostCommand, web }: Pick<Context, "hostCommand" | "web">,
+): Promise<OtpParts> {
+  const config = await readOtpConfig(path);
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (const each of closers.splice(0).reverse()) await each();
+  };
+  try {
+    const secrets = await readSecrets(config.secretFile);
+    const database = /^postgres(ql)?:/.test(config.database)
+      ? await openPostgres(config.database)
+      : openSqlite(config.database);
+    const store = new Store(database, Date.now);
+    closers.push(() => store.close());
+
+    const session = async (module: ModuleConfig, poolSize: number) => {
+      const client = new Pkcs11Client({
+        modulePath: module.module,
+        command: hostCommand,
+        env: module.env,
+        poolSize,
+      });
+      closers.push(() => client.close());
+      return await openSession(client, module);
+    };
+    const { keys: module } = config;
+    const keys = module
+      ? moduleKeys(() => session(module, module.processes))
+      : embeddedKeys(store, secrets);
+    const signer = await authoritySigner(config.authority, session);
+    closers.push(() => signer.close());
+    const { publicUrl, organization, country, policy, name, language, clients, tsa } = config;
+    const authority = new Authority({ signer, policy, country, organization, publicUrl }, store);
+
+    const smtp = config.smtp && smtpDelivery({
+      ...config.smtp,
+      password: config.smtp.passwordFile && await readSecretFile(config.smtp.passwordFile),
+    });
+    if (smtp) closers.push(() => smtp.close());
+    const sms = config.sms && smsDelivery({
+      ...config.sms,
+      headers: {
+        ...config.sms.headers,
+        ...config.sms.headersFile && JSON.parse(await readSecretFile(config.sms.headersFile)),
+      },
+    });
+    const ways = { mail: smtp, sms };
+    const pins = new Pins(secrets.pepper);
+    const people = new People({
+      store,
+      secrets,
+      pins,
+      ways,
+      keys,
+      authority,
+      keyType: config.keyType,
+      publicUrl,
+      serviceName: name,
+    });
+    const ceremony = new Ceremony({
+      store,
+      secrets,
+      pins,
+      ways,
+      people,
+      clientName: (id) => clients.find((each) => each.id === id)?.name ?? id,
+    });
+    return {
+      config,
+      close,
+      service: {
+        store,
+        keys,
+        authority,
+        ceremony,
+        people,
+        ways,
+        clients,
+        publicUrl,
+        name,
+        organization,
+        country,
+        language,
+        tsa,
+        web,
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openSession(client: Pkcs11Client, { token, pinFile }: ModuleConfig) {
+  const session = await client.openSession(token);
+  await session.login(new TextEncoder().encode(await readSecretFile(pinFile)));
+  return session;
+}
+
+async function authoritySigner(
+  config: OtpConfig["authority"],
+  session: (module: ModuleConfig, poolSize: number) => ReturnType<typeof openSession>,
+): Promise<Signer> {
+  if ("keyFile" in config) {
+    const provider = new Pkcs12Provider([config.keyFile]);
+    const { keys: [key], problems } = await provider.list();
+    if (!key) {
+      throw new SetupError(problems[0]?.message ?? `${config.keyFile} holds no certificate.`);
+    }
+    const password = await readSecretFile(config.passwordFile);
+    return await provider.open(key, {
+      hash: "SHA-256",
+      askPin: () => Promise.resolve(new TextEncoder().encode(password)),
+    });
+  }
+  const [certificate, ...chain] = readCertificates(await Deno.readFile(config.certificateFile));
+  if (!certificate) throw new SetupError(`${config.certificateFile} holds no certificate.`);
+  const algorithm = algorithmFor(certificate, "SHA-256");
+  const opened = await session(config, 1);
+  const key = await opened.key({ certificate });
+  return {
+    certificate,
+    chain,
+    algorithm,
+    sign: (input) =>
+      key.sign({
+        scheme: SCHEMES[algorithm.scheme],
+        hash: "SHA-256",
+        ..."digest" in input
+          ? { input: "digest", data: input.digest }
+          : { input: "message", data: input.message },
+      }),
+    close: () => opened.close(),
+  };
+}
+
+const SCHEMES: Record<SignatureAlgorithm["scheme"], "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA"> = {
+  "RSASSA-PKCS1-v1_5": "RSASSA-PKCS1-v1_5",
+  "RSASSA-PSS": "RSA-PSS",
+  ECDSA: "ECDSA",
+};

@@ -1,0 +1,129 @@
+/** The service's configuration: one JSON file. Paths in it are relative to its folder; secrets stand in files of their own. */
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { z } from "zod";
+import { SetupError } from "./error.ts";
+
+const file = z.string().min(1);
+const KeyType = z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]);
+const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "letters, digits, dot, hyphen, underscore");
+
+/** https, or http on this machine; nothing after the host but a path without a slash at its end. */
+const url = z.url().refine((text) => {
+  const { protocol, hostname, search, hash } = new URL(text);
+  const here = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+  return (protocol === "https:" || (protocol === "http:" && here)) && !search && !hash &&
+    !text.endsWith("/");
+}, "must be https://HOST (http: only on the loopback address), without a slash at its end");
+
+const Module = z.strictObject({
+  module: file.refine(isAbsolute, "must be an absolute path").describe("PKCS#11 library"),
+  token: z.string().startsWith("pkcs11:").describe("RFC 7512 URI of the token"),
+  pinFile: file,
+  env: z.record(z.string(), z.string()).default({}).describe("As SOFTHSM2_CONF"),
+});
+
+export const OtpConfig = z.strictObject({
+  publicUrl: url.describe("As browsers and portals see the service"),
+  listen: z.string().regex(/^(.+):(\d{1,5})$/, "must be HOST:PORT").default("127.0.0.1:7795"),
+  database: z.string().min(1).default("otp.db")
+    .describe("A file (SQLite), or postgres://… for several instances"),
+  secretFile: file.default("secret"),
+  name: z.string().min(1).max(100),
+  organization: z.string().min(1).max(64).describe("Stands in certificates"),
+  country: z.string().regex(/^[A-Z]{2}$/).default("IN"),
+  language: z.enum(["en", "bn", "hi"]).default("en"),
+  policy: z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, "must be an object identifier")
+    .describe("The department's policy, by which its PIN/OTP signatures are told apart"),
+  authority: z.union([
+    z.strictObject({ keyFile: file, passwordFile: file }).describe("PKCS #12"),
+    Module.extend({
+      certificateFile: file.describe("PEM: the authority's, then those above it"),
+    }),
+  ]),
+  keys: Module.extend({
+    processes: z.int().min(1).max(16).default(2).describe("That sign in parallel"),
+  }).optional().describe("Default: the embedded key store"),
+  keyType: KeyType.default("p-256"),
+  clients: z.array(z.strictObject({
+    id,
+    name: z.string().min(1).max(100),
+    secretHash: z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex"),
+    redirectUris: z.array(z.url()).default([]),
+    admin: z.boolean().default(false),
+  })).default([]),
+  smtp: z.strictObject({
+    host: z.string().min(1),
+    port: z.int().min(1).max(65535).default(587),
+    tls: z.enum(["implicit", "starttls", "none"]).default("starttls"),
+    user: z.string().optional(),
+    passwordFile: file.optional(),
+    from: z.string().min(3),
+  }).optional(),
+  sms: z.strictObject({
+    method: z.enum(["GET", "POST"]).default("POST"),
+    url: z.string().min(8),
+    headers: z.record(z.string(), z.string()).default({}),
+    headersFile: file.optional().describe("JSON: further headers, for keys"),
+    body: z.string().optional(),
+    success: z.string().optional(),
+  }).optional(),
+  tsa: z.url().optional().describe("Timestamp authority (RFC 3161)"),
+});
+export type OtpConfig = z.output<typeof OtpConfig>;
+
+/**
+ * Reads the configuration. Its paths come back absolute.
+ *
+ * @throws {SetupError} saying which setting of which file is wrong
+ */
+export async function readOtpConfig(path: string): Promise<OtpConfig> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new SetupError(`${path} is missing: \`dsign otp-service init\` makes one.`);
+    }
+    throw new SetupError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+  const { data, error } = OtpConfig.safeParse(value);
+  if (error) {
+    const [issue] = error.issues;
+    const setting = issue.code === "unrecognized_keys"
+      ? `there is no setting "${[...issue.path, issue.keys[0]].join(".")}"`
+      : `"${issue.path.join(".")}": ${issue.message}`;
+    throw new SetupError(`The configuration ${path} is wrong: ${setting}.`);
+  }
+  const folder = dirname(resolve(path));
+  const at = (name: string) => isAbsolute(name) ? name : join(folder, name);
+  const absolute = <T extends object>(part: T): T =>
+    Object.fromEntries(
+      Object.entries(part).map(([name, each]) => [name, name.endsWith("File") ? at(each) : each]),
+    ) as T;
+  return {
+    ...absolute(data),
+    database: /^postgres(ql)?:/.test(data.database) ? data.database : at(data.database),
+    authority: absolute(data.authority),
+    ...data.keys && { keys: absolute(data.keys) },
+    ...data.smtp && { smtp: absolute(data.smtp) },
+    ...data.sms && { sms: absolute(data.sms) },
+  };
+}
+
+/**
+ * A secret that stands alone in a file, without the line's end.
+ *
+ * @throws {SetupError} where it is missing or others may read it
+ */
+export async function readSecretFile(path: string): Promise<string> {
+  try {
+    const { mode } = await Deno.stat(path);
+    if (mode !== null && (mode & 0o077) !== 0) {
+      throw new SetupError(`${path} can be read by others: chmod 600 ${path}`);
+    }
+    return (await Deno.readTextFile(path)).replace(/\r?\n$/, "");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new SetupError(`${path} is missing.`);
+  }
+}

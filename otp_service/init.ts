@@ -1,0 +1,117 @@
+/** A service's first files: its secret, an issuing authority of its own, and a configuration to go on from. */
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import {
+  basicConstraints,
+  keyUsage,
+  prepareCertificate,
+  subjectKeyIdentifier,
+} from "../formats/certificate_write.ts";
+import { encodeName } from "../formats/name.ts";
+import { writePkcs12 } from "../signers/pkcs12_write.ts";
+import { softwareKey } from "../signers/software_key.ts";
+import { OtpConfig } from "./config.ts";
+import { SetupError } from "./error.ts";
+import { sha256, token } from "./secrets.ts";
+
+const YEAR = 365 * 24 * 3_600_000;
+
+export interface InitOptions {
+  organization: string;
+  publicUrl: string;
+  /** The department's policy, dotted. */
+  policy: string;
+  /** Where the portal gets its signatories back. */
+  redirectUris: string[];
+}
+
+/**
+ * Fills an empty or missing folder.
+ *
+ * @returns the client's secret, which stands nowhere else
+ * @throws {SetupError} where the folder holds something, or an option is wrong
+ */
+export async function initService(
+  folder: string,
+  { organization, publicUrl, policy, redirectUris }: InitOptions,
+): Promise<{ clientId: string; clientSecret: string }> {
+  const clientSecret = token();
+  const config: Record<string, unknown> = {
+    publicUrl,
+    name: `${organization}: PIN/OTP signatures`.slice(0, 100),
+    organization,
+    policy,
+    authority: { keyFile: "authority.p12", passwordFile: "authority.password" },
+    clients: [{
+      id: "portal",
+      name: `Portal of ${organization}`.slice(0, 100),
+      secretHash: Uint8Array.fromBase64(sha256(clientSecret), { alphabet: "base64url" }).toHex(),
+      redirectUris,
+      admin: true,
+    }],
+  };
+  const { error } = OtpConfig.safeParse(config);
+  if (error) {
+    const [{ path, message }] = error.issues;
+    throw new SetupError(`${path.join(".")}: ${message}.`);
+  }
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  for await (const _ of Deno.readDir(folder)) throw new SetupError(`${folder} is not empty.`);
+  const write = (name: string, data: string | Uint8Array) =>
+    Deno.writeFile(
+      join(folder, name),
+      typeof data === "string" ? new TextEncoder().encode(data) : data,
+      { createNew: true, mode: 0o600 },
+    );
+  const password = token();
+  const { pkcs12, certificate } = await makeAuthority(organization, password);
+  await write("secret", randomBytes(32).toString("hex") + "\n");
+  await write("authority.password", password + "\n");
+  await write("authority.p12", pkcs12);
+  await write("authority.pem", certificate);
+  // last: with it the folder is a service's
+  await write("config.json", JSON.stringify(config, null, 2) + "\n");
+  return { clientId: "portal", clientSecret };
+}
+
+async function makeAuthority(organization: string, password: string) {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const spki = new Uint8Array(publicKey.export({ type: "spki", format: "der" }));
+  const key = new Uint8Array(privateKey.export({ type: "pkcs8", format: "der" }));
+  const subject = encodeName([
+    ["C", "IN"],
+    ["O", organization],
+    ["CN", `${organization} PIN/OTP`.slice(0, 64)],
+  ]);
+  const now = Date.now();
+  const algorithm = { scheme: "ECDSA", hash: "SHA-256" } as const;
+  const prepared = prepareCertificate({
+    serialNumber: Uint8Array.of(0x40, ...randomBytes(15)),
+    issuer: subject,
+    subject,
+    notBefore: new Date(now - 3_600_000),
+    notAfter: new Date(now + 10 * YEAR),
+    publicKey: spki,
+    algorithm,
+    extensions: [
+      basicConstraints(true, 0),
+      keyUsage("keyCertSign", "cRLSign", "digitalSignature"),
+      subjectKeyIdentifier(spki),
+    ],
+  });
+  const signer = softwareKey(key);
+  const der = prepared.complete(signer.sign(algorithm, { message: prepared.toBeSigned }));
+  signer.wipe();
+  const pkcs12 = await writePkcs12({
+    key,
+    certificates: [der],
+    password: new TextEncoder().encode(password),
+    friendlyName: "PIN/OTP authority",
+  });
+  key.fill(0);
+  const lines = der.toBase64().match(/.{1,64}/g)!.join("\n");
+  return {
+    pkcs12,
+    certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+  };
+}

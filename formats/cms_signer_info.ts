@@ -19,7 +19,7 @@ import { Oid } from "./oids.ts";
 import { maxSignatureLength } from "./signature.ts";
 import { encodeHash, encodeSignatureAlgorithm, hashLengths } from "./signature_algorithm.ts";
 import type { HashName, Signer } from "./signer.ts";
-import { readCertificate } from "./x509.ts";
+import { readKnownCertificate } from "./x509.ts";
 
 /** Who signs: a {@link Signer} fits, its key is not used here. */
 export type CmsSigner = Pick<Signer, "certificate" | "chain" | "algorithm">;
@@ -92,7 +92,7 @@ export function prepareSignerInfo(
       `The content's digest has not the length of ${algorithm.hash}.`,
     );
   }
-  const { issuer, serialNumber } = readCertificate(certificate);
+  const { issuer, serialNumber } = readKnownCertificate(certificate);
   const attributes = [
     attribute(Oid.messageDigest, octetString(contentDigest)),
     attribute(Oid.signingCertificateV2, encodeSigningCertificate(certificate, algorithm.hash)),

@@ -9,7 +9,7 @@ import type { PublicKey } from "./public_key.ts";
 import { type RsaPublicKey, verifyPkcs1, verifyPss } from "./rsa.ts";
 import { hashLengths, readPss, type VerificationAlgorithm } from "./signature_algorithm.ts";
 import type { SigningInput } from "./signer.ts";
-import { readCertificate, sameBytes } from "./x509.ts";
+import { readKnownCertificate, sameBytes } from "./x509.ts";
 
 /**
  * A key made ready to check signatures. RSA is computed here (five times as fast as by the runtime),
@@ -86,27 +86,12 @@ function prepareEc(key: PublicKey): CheckingKey {
 }
 
 const checkingKeys = new WeakMap<PublicKey, CheckingKey>();
-const certificateKeys = new Map<string, PublicKey>();
-const MAX_CERTIFICATES = 64;
 
-/** Keys of certificates are kept by content, so that a frequent signer's is read once. */
 function keyOf(holder: PublicKey | Uint8Array): CheckingKey {
-  const publicKey = holder instanceof Uint8Array ? keyOfCertificate(holder) : holder;
+  const publicKey = holder instanceof Uint8Array ? readKnownCertificate(holder).publicKey : holder;
   let key = checkingKeys.get(publicKey);
   if (!key) checkingKeys.set(publicKey, key = prepareKey(publicKey));
   return key;
-}
-
-function keyOfCertificate(certificate: Uint8Array): PublicKey {
-  const id = certificate.toBase64();
-  const known = certificateKeys.get(id);
-  if (known) return known;
-  const { publicKey } = readCertificate(certificate.slice());
-  if (certificateKeys.size === MAX_CERTIFICATES) {
-    certificateKeys.delete(certificateKeys.keys().next().value!);
-  }
-  certificateKeys.set(id, publicKey);
-  return publicKey;
 }
 
 /**

@@ -91,6 +91,25 @@ export function readCertificate(der: Uint8Array): Certificate {
   }
 }
 
+const known = new Map<string, Certificate>();
+const MAX_KNOWN = 64;
+
+/**
+ * {@link readCertificate} for certificates that come again and again, as a frequent signer's does: the last 64 are kept
+ * by content.
+ *
+ * @throws {FormatError} as there
+ */
+export function readKnownCertificate(der: Uint8Array): Certificate {
+  const content = der.toBase64();
+  const found = known.get(content);
+  if (found) return found;
+  const certificate = readCertificate(der.slice());
+  if (known.size === MAX_KNOWN) known.delete(known.keys().next().value!);
+  known.set(content, certificate);
+  return certificate;
+}
+
 function readFields(der: Uint8Array): Certificate {
   const outer = new Fields(readAsn1(der), "a certificate");
   const tbs = outer.take(Tag.SEQUENCE);
@@ -154,7 +173,7 @@ function readFields(der: Uint8Array): Certificate {
 
 /** Whether two byte strings are the same. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+  return a === b || (a.length === b.length && Buffer.compare(a, b) === 0);
 }
 
 /** Whether the issuer's name is the subject's too: self-signed, or issued to itself for a new key. */

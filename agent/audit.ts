@@ -1,0 +1,300 @@
+/**
+ * The audit log: what was asked for in this person's name, and what came of it. One JSON object a line, in files that
+ * are only ever added to; each line carries the hash of the one before it, so that a line that is changed, taken out or
+ * put in is found. It holds no PIN, no OTP and nothing of a document but its name and hash.
+ *
+ * What it cannot show is that its end was cut off by somebody who may write the files: for that, the last hash has to be
+ * noted somewhere else.
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
+import { z } from "zod";
+import { canonicalJson } from "../formats/canonical_json.ts";
+import { type ErrorCode } from "../protocol/errors.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { Scope } from "../protocol/methods.ts";
+import { writeAll } from "./files.ts";
+
+const log = getLogger(["dsign", "audit"]);
+
+const hex = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** What happened. */
+const Event = z.strictObject({
+  /** `sign`: a signature was asked for; `grant`, `revoke`: what a site may do was changed. */
+  action: z.enum(["sign", "authenticate", "grant", "revoke"]),
+  /** Web origin; null: the command line. */
+  origin: z.string().nullable(),
+  /** As in `PAdES B-T`; for `sign`. */
+  format: z.string().optional(),
+  documents: z.array(z.strictObject({
+    name: z.string(),
+    /** As in `SHA-256`, and hexadecimal digits. */
+    algorithm: z.string(),
+    hash: z.string(),
+  })).optional(),
+  /** How many documents there were, where not all are listed. */
+  documentCount: z.int().optional(),
+  certificate: z.strictObject({ id: hex, name: z.string() }).optional(),
+  scopes: z.array(Scope).optional(),
+  /** `done`, or the error code. */
+  outcome: z.string(),
+});
+export type AuditEvent = z.output<typeof Event> & { outcome: "done" | ErrorCode };
+
+/** One line. `hash`: SHA-256 of the canonical form (RFC 8785) of all its other members. */
+const Entry = Event.extend({
+  number: z.int().min(1),
+  time: z.iso.datetime(),
+  previous: hex,
+  hash: hex,
+});
+export type AuditEntry = z.output<typeof Entry>;
+
+/** `previous` of the first line. */
+const BEGINNING = "0".repeat(64);
+
+/** Documents of one event that are listed; of larger batches the manifest is kept by whoever asked. */
+const MAX_LISTED = 100;
+
+/** A file that is as long as this many bytes is followed by another. */
+const MAX_SIZE = 8 * 1024 * 1024;
+
+const FILE = /^(\d{6})\.jsonl$/;
+const fileName = (number: number) => `${String(number).padStart(6, "0")}.jsonl`;
+
+/** Where the chain stands. */
+interface Tip {
+  file: number;
+  size: number;
+  number: number;
+  hash: string;
+}
+
+interface Waiting {
+  event: AuditEvent;
+  time: Date;
+  done: PromiseWithResolvers<void>;
+}
+
+export class Audit {
+  #tip: Tip | undefined;
+  #waiting: Waiting[] = [];
+  #writing = false;
+
+  /**
+   * @param folder this user's alone; several programs may write to it at a time
+   * @param maxSize bytes after which a file is followed by another
+   */
+  constructor(
+    readonly folder: string,
+    readonly now: () => Date = () => new Date(),
+    readonly maxSize = MAX_SIZE,
+  ) {}
+
+  /**
+   * Adds a line. It resolves when the line is on the disk: before that, nothing that it speaks of may be given out.
+   *
+   * @throws {DsignError} `storage_failed`
+   */
+  record(event: AuditEvent): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    this.#waiting.push({ event: shortened(event), time: this.now(), done });
+    if (!this.#writing) this.#write();
+    return done.promise;
+  }
+
+  /** What has come together while the disk was busy is written at once, and flushed once. */
+  async #write(): Promise<void> {
+    this.#writing = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      try {
+        await this.#append(batch);
+        for (const { done } of batch) done.resolve();
+      } catch (error) {
+        this.#tip = undefined;
+        log.error("The audit log cannot be written: {error}", { error });
+        const failure = new DsignError("storage_failed", "The audit log cannot be written.", {
+          cause: String(error),
+        });
+        for (const { done } of batch) done.reject(failure);
+      }
+    }
+    this.#writing = false;
+  }
+
+  async #append(batch: readonly Waiting[]): Promise<void> {
+    await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
+    const lock = await Deno.open(join(this.folder, "lock"), {
+      create: true,
+      write: true,
+      mode: 0o600,
+    });
+    try {
+      // Dropped by the system with the process, however that ends.
+      await lock.lock(true);
+      let tip = await this.#current();
+      if (tip.size >= this.maxSize) tip = { ...tip, file: tip.file + 1, size: 0 };
+      let text = "";
+      let { number, hash } = tip;
+      for (const { event, time } of batch) {
+        const line = { ...event, number: ++number, time: time.toISOString(), previous: hash };
+        hash = hashOf(line);
+        text += JSON.stringify({ ...line, hash }) + "\n";
+      }
+      const bytes = new TextEncoder().encode(text);
+      const file = await Deno.open(join(this.folder, fileName(tip.file)), {
+        create: true,
+        append: true,
+        mode: 0o600,
+      });
+      try {
+        await writeAll(file, bytes);
+        await file.syncData();
+      } finally {
+        file.close();
+      }
+      this.#tip = { file: tip.file, size: tip.size + bytes.length, number, hash };
+    } finally {
+      lock.close();
+    }
+  }
+
+  /** The end of the chain; what a program that was killed left of a line is cut off first. The lock is held. */
+  async #current(): Promise<Tip> {
+    const numbers = await this.#files();
+    const file = numbers.at(-1);
+    if (file === undefined) return { file: 1, size: 0, number: 0, hash: BEGINNING };
+    const path = join(this.folder, fileName(file));
+    const { size } = await Deno.stat(path);
+    if (this.#tip?.file === file && this.#tip.size === size) return this.#tip;
+    const bytes = await Deno.readFile(path);
+    const whole = bytes.lastIndexOf(0x0a) + 1;
+    if (whole < bytes.length) {
+      // It was never acknowledged, so nothing of what it spoke of was given out.
+      log.warn("The last line of the audit log was not written to its end: it is removed.");
+      await Deno.truncate(path, whole);
+    }
+    const last = lastEntry(bytes.subarray(0, whole));
+    if (last) return { file, size: whole, number: last.number, hash: last.hash };
+    // A file that was begun and never written to.
+    if (whole > 0) throw new Error(`the last line of ${path} cannot be read`);
+    const before = numbers.at(-2);
+    if (before === undefined) return { file, size: 0, number: 0, hash: BEGINNING };
+    const ended = lastEntry(await Deno.readFile(join(this.folder, fileName(before))));
+    if (!ended) throw new Error(`the last line of ${fileName(before)} cannot be read`);
+    return { file, size: 0, number: ended.number, hash: ended.hash };
+  }
+
+  /** Numbers of the files there are, in order. */
+  async #files(): Promise<number[]> {
+    const numbers: number[] = [];
+    try {
+      for await (const { name } of Deno.readDir(this.folder)) {
+        const match = FILE.exec(name);
+        if (match) numbers.push(Number(match[1]));
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    return numbers.sort((a, b) => a - b);
+  }
+
+  /**
+   * The newest entries, newest first, as far as they can be read; they are not checked.
+   *
+   * @param before only entries with lower numbers
+   */
+  async newest(count: number, before = Infinity): Promise<AuditEntry[]> {
+    const found: AuditEntry[] = [];
+    for (const file of (await this.#files()).reverse()) {
+      const text = await Deno.readTextFile(join(this.folder, fileName(file)));
+      for (const line of text.split("\n").reverse()) {
+        const entry = parseLine(line);
+        if (entry && entry.number < before) found.push(entry);
+        if (found.length === count) return found;
+      }
+    }
+    return found;
+  }
+
+  /** Checks the whole chain. */
+  async verify(): Promise<AuditReport> {
+    const report: AuditReport = { first: 0, entries: 0, last: BEGINNING, torn: false, fault: null };
+    let previous: string | null = null;
+    for (const file of await this.#files()) {
+      const text = await Deno.readTextFile(join(this.folder, fileName(file)));
+      const lines = text.split("\n");
+      const rest = lines.pop();
+      report.torn = rest !== "";
+      for (const [index, line] of lines.entries()) {
+        const entry = parseLine(line);
+        const where = { file: fileName(file), line: index + 1 };
+        const faulty = (why: AuditFault["why"]) => ({ ...report, fault: { ...where, why } });
+        if (!entry) return faulty("unreadable");
+        const { hash, ...rest } = entry;
+        if (hashOf(rest) !== hash) return faulty("changed");
+        // Older files may have been put away: then the chain begins with the first that is left.
+        if (previous === null) {
+          report.first = entry.number;
+          if (entry.number === 1 && entry.previous !== BEGINNING) return faulty("broken");
+        } else if (
+          entry.previous !== previous || entry.number !== report.first + report.entries
+        ) return faulty("broken");
+        previous = report.last = hash;
+        report.entries++;
+      }
+    }
+    return report;
+  }
+}
+
+export interface AuditFault {
+  file: string;
+  /** Counted from 1. */
+  line: number;
+  /** `changed`: the line's own hash is wrong. `broken`: it does not follow the one before it. */
+  why: "unreadable" | "changed" | "broken";
+}
+
+export interface AuditReport {
+  /** Number of the first entry; 1 unless older files were put away. */
+  first: number;
+  /** How many are sound and follow each other. */
+  entries: number;
+  /** Hash of the last of them. */
+  last: string;
+  /** The last line was not written to its end; the next entry takes its place. */
+  torn: boolean;
+  fault: AuditFault | null;
+}
+
+function hashOf(line: Omit<AuditEntry, "hash">): string {
+  return createHash("sha256").update(canonicalJson(JSON.stringify(line))).digest("hex");
+}
+
+function parseLine(line: string): AuditEntry | null {
+  try {
+    return Entry.safeParse(JSON.parse(line)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function lastEntry(bytes: Uint8Array): AuditEntry | null {
+  const end = bytes.length - 1;
+  const start = bytes.lastIndexOf(0x0a, end - 1) + 1;
+  return end < 0 ? null : parseLine(new TextDecoder().decode(bytes.subarray(start, end)));
+}
+
+function shortened(event: AuditEvent): AuditEvent {
+  const { documents = [] } = event;
+  if (documents.length <= MAX_LISTED) return event;
+  return {
+    ...event,
+    documents: documents.slice(0, MAX_LISTED),
+    documentCount: documents.length,
+  };
+}

@@ -14,6 +14,8 @@ export interface Paths {
   log: string;
   /** The person's own words (phrase.ts). */
   phrase: string;
+  /** Folder of the audit log. */
+  audit: string;
   /** Folder for documents while they are open. */
   spool: string;
 }
@@ -46,6 +48,7 @@ export function findPaths(
     grants: join(state, "dsign", "origins.json"),
     log: join(state, "dsign", "agent.log"),
     phrase: join(state, "dsign", "phrase.txt"),
+    audit: join(state, "dsign", "audit"),
     spool: join(state, "dsign", "spool"),
   };
 }

@@ -13,6 +13,7 @@ Deno.test(
       config: "/home/a/.config/dsign/config.json",
       state: "/home/a/.local/state/dsign",
       grants: "/home/a/.local/state/dsign/origins.json",
+      audit: "/home/a/.local/state/dsign/audit",
       log: "/home/a/.local/state/dsign/agent.log",
       phrase: "/home/a/.local/state/dsign/phrase.txt",
       spool: "/home/a/.local/state/dsign/spool",

@@ -1,7 +1,7 @@
 /** The methods of the contract, one function each. */
 import { openrpc } from "../protocol/openrpc.ts";
 import { LIMITS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
-import { DsignError } from "../protocol/errors.ts";
+import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import {
   type MethodName,
   METHODS,
@@ -12,6 +12,8 @@ import {
   type Scope,
 } from "../protocol/methods.ts";
 import type { OpenWindow } from "./consent.ts";
+import type { Audit } from "./audit.ts";
+import { toDsignError } from "./errors.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
 import type { Origins } from "./origins.ts";
 import { type Caller, isBlind, type Signing } from "./sign.ts";
@@ -46,6 +48,7 @@ export interface Services {
   signing: Signing;
   origins: Origins;
   spool: Spool;
+  audit: Pick<Audit, "record">;
 }
 
 /**
@@ -56,7 +59,7 @@ export interface Services {
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
 export function createDispatch(services: Services): Dispatch {
-  const { version, tokens, signing, origins, spool } = services;
+  const { version, tokens, signing, origins, spool, audit } = services;
   const scopesOf = (call: Call): readonly Scope[] =>
     call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
 
@@ -109,11 +112,17 @@ export function createDispatch(services: Services): Dispatch {
       return await signing.ask(caller, async () => {
         const grant = origins.proposal(call.origin, scopes);
         const { expiresAt } = grant;
+        const record = (outcome: "done" | ErrorCode) =>
+          audit.record({ action: "grant", origin: call.origin, scopes: grant.scopes, outcome });
         await signing.consent.grant(
           { kind: "grant", asker: caller.asker, scopes: grant.scopes, expiresAt },
           call.signal,
           call.openWindow,
-        );
+        ).catch(async (error) => {
+          await record(toDsignError(error).code).catch(() => {});
+          throw error;
+        });
+        await record("done");
         await origins.set(call.origin, grant);
         return { origin: call.origin, scopes: grant.scopes, expiresAt };
       });

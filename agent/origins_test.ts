@@ -39,7 +39,7 @@ Deno.test("a site asks for a grant once, for what it needs, and gets no more", a
   if (Deno.build.os !== "windows") assert.equal(mode! & 0o777, 0o600);
   assert.deepEqual(
     (await Array.fromAsync(Deno.readDir(test.dir))).map(({ name }) => name).sort(),
-    ["origins.json", "spool"],
+    ["audit", "origins.json", "spool"],
   );
 });
 

@@ -9,6 +9,7 @@ import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "./appearance.ts";
 import { type ConnectedBy, Connection } from "./connection.ts";
+import { Audit } from "./audit.ts";
 import type { Consent } from "./consent.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
@@ -34,6 +35,8 @@ export interface AgentOptions {
   consent: Consent | ((origin: string) => Consent | PageConsent);
   /** File of the grants. */
   grants: string;
+  /** Folder of the audit log. */
+  audit: string;
   /** Folder for documents while they are open; the agent's alone. */
   spool: string;
   version: string;
@@ -81,13 +84,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const origin = `http://127.0.0.1:${port}`;
   const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
   const { timestampAuthority, pkiFetch } = options;
+  const audit = new Audit(options.audit, now);
   const signing = new Signing(tokens, consent, options.keepLogin ?? 0, {
     appearances: new Appearances(options.web),
     online: new Online({ timestampAuthority, pkiFetch, now }),
+    audit,
   });
   const spool = Spool.open(options.spool);
   const { version } = options;
-  const dispatch = createDispatch({ version, tokens, signing, origins, spool });
+  const dispatch = createDispatch({ version, tokens, signing, origins, spool, audit });
   const connections = new Set<Connection>();
 
   const firstStart = options.firstStart && new FirstStartPages(options.firstStart);

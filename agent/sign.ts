@@ -11,10 +11,11 @@ import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer
 import type { Asker } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { ParsedParams, PdfOptions, Result } from "../protocol/methods.ts";
+import type { Audit, AuditEvent } from "./audit.ts";
 import type { Consent, ShownPdf } from "./consent.ts";
 import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
-import { throwIfCancelled } from "./errors.ts";
+import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, shownPdf } from "./pdf_facts.ts";
 import { checkPdf, type PadesServices, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
@@ -36,7 +37,7 @@ export class Signing {
     readonly tokens: Tokens,
     readonly consent: Consent,
     keepLogin: number,
-    readonly services: PadesServices,
+    readonly services: PadesServices & { audit: Pick<Audit, "record"> },
   ) {
     this.#unlocking = new Unlocking(tokens, consent, keepLogin);
   }
@@ -92,7 +93,7 @@ export class Signing {
     // The person at the command line has named the file.
     const blind = caller.asker.origin !== null && isBlind(params);
     return await this.#withKey(
-      { ...params, items: [item], blind },
+      { ...params, format: params.format === "raw" ? "raw" : CADES, items: [item], blind },
       caller,
       async (lease) => ({
         signature:
@@ -121,6 +122,7 @@ export class Signing {
         {
           ...params,
           hash: document.algorithm,
+          format: CADES,
           items: [document.item()],
           blind: false,
           show: (item) => showOnly(item, document),
@@ -153,6 +155,9 @@ export class Signing {
         {
           ...params,
           hash: document.algorithm,
+          format: options.subFilter === "adbe.pkcs7.detached"
+            ? options.subFilter
+            : `PAdES ${options.level}`,
           items: [{ ...document.item(), pdf: { adds: additionsOf(options) } }],
           blind: false,
           show: (item) => showOnly(item, document, options.password),
@@ -193,7 +198,8 @@ export class Signing {
       hash: { algorithm: params.hash, hex: digest.toHex() },
       preview: null,
     }));
-    return await this.#withKey({ ...params, items, blind: true }, caller, async (lease) => {
+    const wanted = { ...params, format: "digest", items, blind: true };
+    return await this.#withKey(wanted, caller, async (lease) => {
       const signatures = new Array<string>(digests.length);
       let done = 0;
       await inPipeline(digests.length, async (i) => {
@@ -209,7 +215,7 @@ export class Signing {
     return prepared.complete(await sign(lease, { message: prepared.toBeSigned }, signal));
   }
 
-  /** The story: a usable certificate, the person's consent and PIN, the open key, and its end. */
+  /** The story: a usable certificate, the person's consent and PIN, the open key, its end, and the audit log. */
   async #withKey<T>(
     wanted: Wanted,
     caller: Caller,
@@ -217,6 +223,43 @@ export class Signing {
   ): Promise<T> {
     const candidates = await this.#candidates(wanted.certificate, caller);
     const leave = await this.#desk.enter(nameOf(caller.asker), caller.signal);
+    let credential: Credential | undefined;
+    const record = (outcome: AuditEvent["outcome"]) =>
+      this.services.audit.record({
+        action: "sign",
+        origin: caller.asker.origin,
+        format: wanted.format,
+        documents: wanted.items.map(({ name, hash: { algorithm, hex } }) => ({
+          name,
+          algorithm,
+          hash: hex,
+        })),
+        certificate: credential && { id: credential.id, name: this.tokens.nameOf(credential) },
+        outcome,
+      });
+    let result: T;
+    try {
+      result = await this.#atDesk(wanted, candidates, caller, leave, (lease) => {
+        ({ credential } = lease);
+        return use(lease);
+      });
+    } catch (error) {
+      // What went wrong matters more than that it could not be written down.
+      await record(toDsignError(error).code).catch(() => {});
+      throw error;
+    }
+    // Not given out unless it is written down.
+    await record("done");
+    return result;
+  }
+
+  async #atDesk<T>(
+    wanted: Wanted,
+    candidates: Credential[],
+    caller: Caller,
+    leave: () => void,
+    use: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
     let lease: Lease | undefined;
     let reusable = false;
     try {
@@ -331,6 +374,8 @@ export function isBlind(
   const bytes = contentBytes(content);
   return preview(bytes, bytes.length) === null;
 }
+
+const CADES = "CAdES B-B";
 
 const nameOf = (asker: Asker): string => asker.origin ?? "";
 

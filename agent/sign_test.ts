@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { verifySignature } from "../formats/signature.ts";
 import type { SignRequest, Unlocked } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -7,6 +9,7 @@ import type { HashAlgorithm } from "../protocol/methods.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
 import { answerTo, PORTAL, testAgent, typing } from "../tests/fixtures/agent.ts";
 import { openssl } from "../tests/fixtures/openssl.ts";
+import { Audit } from "./audit.ts";
 import { bindingOf } from "./unlock.ts";
 
 const TEXT = { content: { text: "Pay 1200.00 to the treasury" } } as const;
@@ -424,4 +427,43 @@ Deno.test("a key opened after the consent was over is closed again", async () =>
   const unlocked = await late!;
   assert.ok(!unlocked.ok && unlocked.code === "request_cancelled");
   assert.deepEqual(test.provider.story, ["login 0", "logout 0"]);
+});
+
+Deno.test("what was asked and what came of it is in the audit log before the reply", async () => {
+  await using test = await testAgent();
+  const audit = new Audit(join(test.dir, "audit"));
+  const client = await test.connect();
+  const { certificate } = await client.call("sign.data", TEXT);
+  const [signed] = await audit.newest(1);
+  assert.deepEqual(
+    [signed.action, signed.origin, signed.format, signed.outcome],
+    ["sign", PORTAL, "CAdES B-B", "done"],
+  );
+  assert.equal(signed.documents![0].hash, sha256(Buffer.from(TEXT.content.text)).toString("hex"));
+  assert.equal(signed.certificate!.id, sha256(bytesOf(certificate)).toString("hex"));
+
+  test.person.sign = () => Promise.reject(new DsignError("user_cancelled"));
+  await assert.rejects(client.call("sign.data", TEXT), { code: "user_cancelled" });
+  const stranger = await test.connect("https://new.example");
+  await stranger.call("origin.request", { scopes: ["sign"] });
+  const [granted, declined] = await audit.newest(2);
+  assert.deepEqual([declined.outcome, declined.certificate], ["user_cancelled", undefined]);
+  assert.deepEqual(
+    [granted.action, granted.origin, granted.scopes, granted.outcome],
+    ["grant", "https://new.example", ["sign"], "done"],
+  );
+  assert.equal((await audit.verify()).fault, null);
+  const text = JSON.stringify(await audit.newest(100));
+  for (const secret of [PIN, TEXT.content.text]) assert.ok(!text.includes(secret));
+});
+
+Deno.test("no signature is given out that could not be written down", async () => {
+  await using test = await testAgent();
+  await Deno.writeTextFile(join(test.dir, "audit"), "no folder");
+  const client = await test.connect();
+  await assert.rejects(client.call("sign.data", TEXT), { code: "storage_failed" });
+  await assert.rejects(
+    (await test.connect("https://new.example")).call("origin.request", { scopes: ["sign"] }),
+    { code: "storage_failed" },
+  );
 });

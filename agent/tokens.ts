@@ -134,6 +134,11 @@ export class Tokens {
     };
   }
 
+  /** The name of the certificate's subject. */
+  nameOf({ key }: Credential): string {
+    return this.#parse(key.certificate).described.commonName;
+  }
+
   /** For the person to choose from, or to see. */
   choice(credential: Credential): Choice {
     return { certificate: this.describe(credential), token: describeToken(credential.key.token) };

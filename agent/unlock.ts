@@ -25,6 +25,8 @@ export interface Caller {
 export interface Wanted {
   certificate?: string;
   hash: HashAlgorithm;
+  /** What is made, for the audit log: `CAdES B-B`. */
+  format: string;
   items: ConsentItem[];
   /** Only digests are known of what is signed. */
   blind: boolean;

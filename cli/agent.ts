@@ -89,6 +89,7 @@ async function serve(
       providers,
       consent: consentOf(config, env),
       grants: paths.grants,
+      audit: paths.audit,
       spool: paths.spool,
       timestampAuthority: config.timestampAuthority,
       version,

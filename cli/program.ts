@@ -6,6 +6,7 @@ import { agentCommand, openConsole } from "./agent.ts";
 import { autostartCommand } from "./autostart.ts";
 import { doctorCommand } from "./doctor.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
+import { logCommand } from "./log.ts";
 import { modulesCommand } from "./modules.ts";
 import { openrpcCommand } from "./openrpc.ts";
 import { otpServiceCommand } from "./otp_service.ts";
@@ -73,6 +74,7 @@ export async function run(
       openrpcCommand,
       doctorCommand,
       supportCommand,
+      logCommand,
       modulesCommand,
       autostartCommand,
       otpServiceCommand,

@@ -9,6 +9,7 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   tokens: ["ffi", "import", "net", "write"],
   sign: ["ffi", "import", "net"],
   verify: ["ffi", "import", "net", "run", "write"],
+  log: ["ffi", "import", "net", "run", "write"],
   autostart: ["ffi", "import", "net"],
   modules: ["ffi", "import", "net"],
   // net asks the agent and the ports of this computer alone

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { Option } from "commander";
+import { Audit } from "../agent/audit.ts";
 import { Appearances } from "../agent/appearance.ts";
 import { consentOf } from "../agent/consents.ts";
 import type { Consent } from "../agent/consent.ts";
@@ -85,7 +86,7 @@ Examples:
       const signed: Signed[] = [];
       try {
         const jobs = await plan(files, options);
-        const { config } = await loadConfig();
+        const { config, paths } = await loadConfig();
         const kind = options.consent ?? (config.consent === "window" ? "terminal" : config.consent);
         const consent = consentOf({ ...config, consent: kind }, (name) => Deno.env.get(name));
         const providers = await openProviders(config, hostCommand, options.keyFile);
@@ -96,7 +97,11 @@ Examples:
           new Tokens(wanted, now),
           consent as Consent, // only the window needs an origin
           files.length > 1 ? KEEP_LOGIN : 0,
-          { appearances: new Appearances(web), online: new Online({ ...config, now }) },
+          {
+            appearances: new Appearances(web),
+            online: new Online({ ...config, now }),
+            audit: new Audit(paths.audit, now),
+          },
         );
         try {
           for (const job of jobs) {

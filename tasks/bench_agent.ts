@@ -12,6 +12,7 @@ export interface BenchAgentStart {
   officers: Pick<DemoOfficer, "fingerprint" | "pin">[];
   /** File of the grants. */
   grants: string;
+  audit: string;
   /** Folder for documents. */
   spool: string;
 }
@@ -20,12 +21,13 @@ if (import.meta.main) {
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   while (!text.includes("\n")) text += (await input.read()).value ?? "\n";
-  const { store, officers, grants, spool }: BenchAgentStart = JSON.parse(text);
+  const { store, officers, grants, audit, spool }: BenchAgentStart = JSON.parse(text);
   const provider = openStore(store);
   const agent = await startAgent({
     providers: [provider],
     consent: new DemoConsent(officers),
     grants,
+    audit,
     spool,
     version: configuration.version,
     web: new URL("../dist/web/", import.meta.url),

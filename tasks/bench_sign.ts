@@ -46,6 +46,7 @@ async function startAgent(
     store,
     officers: officers.map(({ fingerprint, pin }) => ({ fingerprint, pin })),
     grants: `${folder}/grants.json`,
+    audit: `${folder}/audit`,
     spool: `${folder}/spool`,
   };
   await child.write(JSON.stringify(start));

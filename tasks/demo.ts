@@ -171,6 +171,7 @@ async function withAgent(
       providers: [provider],
       consent,
       grants: `${folder}/grants.json`,
+      audit: `${folder}/audit`,
       spool: `${folder}/spool`,
       version: configuration.version,
       web: WEB,

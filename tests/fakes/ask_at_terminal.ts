@@ -14,7 +14,7 @@ let outcome: unknown;
 try {
   if (kind === "grant") await consent.grant(grantRequest(), signal);
   else if (kind === "choose") outcome = await consent.choose(chooseRequest(), signal);
-  else await consent.sign(signRequest(), unlock, signal);
+  else await consent.sign(signRequest(), unlock, signal, () => Promise.reject());
   outcome ??= "approved";
 } catch (error) {
   outcome = (error as { code: string }).code;

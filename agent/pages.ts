@@ -7,8 +7,10 @@ const TYPES: Record<string, string> = {
   js: "text/javascript; charset=utf-8",
   json: "application/json",
   mjs: "text/javascript; charset=utf-8",
+  pfb: "application/octet-stream",
   png: "image/png",
   svg: "image/svg+xml",
+  ttf: "font/ttf",
   wasm: "application/wasm",
   woff2: "font/woff2",
 };

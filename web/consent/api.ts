@@ -1,10 +1,21 @@
 /** The page's side of protocol/consent.ts. */
-import type { ConsentEvent, ConsentReply, ConsentView, Unlocked } from "../../protocol/consent.ts";
+import type {
+  ConsentEvent,
+  ConsentReply,
+  ConsentView,
+  PdfFacts,
+  Unlocked,
+} from "../../protocol/consent.ts";
+import { openPdf, type PdfFile } from "./pdf_file.ts";
 
 export interface ConsentApi {
   /** What is asked; null where the ticket stands for nothing any more. */
   view(): Promise<ConsentView | null>;
   answer(reply: ConsentReply): Promise<Unlocked>;
+  /** What is known of a PDF among the items. */
+  signatures(item: number): Promise<PdfFacts>;
+  /** The PDF itself, to be shown. */
+  openPdf(item: number, password: string | null): Promise<PdfFile>;
   /**
    * Stays open for as long as the request is shown, which tells the agent that the window is.
    *
@@ -35,9 +46,18 @@ export function consentApi(ticket: string): ConsentApi {
       if (!response.ok) throw new Error(`the answer was refused with status ${response.status}`);
       return await response.json();
     },
+    async signatures(item) {
+      const response = await ask(`/consent/signatures/${item}`);
+      if (!response.ok) throw new Error(`there is nothing to show, status ${response.status}`);
+      return await response.json();
+    },
+    openPdf: (item, password) => openPdf(`/consent/document/${item}`, ticket, password),
     async follow() {
       try {
-        for await (const event of eventsOf(await ask("/consent/alive"))) {
+        const response = await ask("/consent/alive");
+        // It may have ended between the view and this.
+        if (response.status === 404) return "request_cancelled";
+        for await (const event of eventsOf(response)) {
           if (event.event === "ended") return event.code;
         }
       } catch {

@@ -267,7 +267,7 @@ function Question(
       <WhoAsks asker={request.asker} speech={speech} />
       {request.kind === "grant" && <Scopes request={request} speech={speech} />}
       {request.kind === "sign" && (
-        <Documents items={request.items} blind={request.blind} speech={speech} />
+        <Documents items={request.items} blind={request.blind} api={api} speech={speech} />
       )}
       {choices.length > 0 && (
         <Certificates

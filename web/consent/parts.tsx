@@ -1,7 +1,11 @@
 /** What the questions are put together from. */
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import type { Asker, Choice, ConsentItem } from "../../protocol/consent.ts";
 import type { Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
+import type { ConsentApi } from "./api.ts";
+import { Additions, PdfView } from "./pdf_view.tsx";
 import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
 
 export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
@@ -40,7 +44,12 @@ function Digits({ hex }: { hex: string }) {
 }
 
 export function Documents(
-  { items, blind, speech }: { items: ConsentItem[]; blind: boolean; speech: Speech },
+  { items, blind, api, speech }: {
+    items: ConsentItem[];
+    blind: boolean;
+    api: ConsentApi;
+    speech: Speech;
+  },
 ) {
   const { say } = speech;
   const many = items.length > 1;
@@ -64,14 +73,102 @@ export function Documents(
   }
   return (
     <Section title={many ? say("items_many", { count: items.length }) : say("items_one")}>
-      {items.map((item, index) => <Document key={index} item={item} speech={speech} />)}
+      {many
+        ? <DocumentList items={items} api={api} speech={speech} />
+        : <Document item={items[0]!} index={0} api={api} speech={speech} />}
     </Section>
   );
 }
 
-function Document({ item, speech }: { item: ConsentItem; speech: Speech }) {
-  const { say, number } = speech;
+/** So many are shown at a time. */
+const PAGE = 50;
+
+/** Many documents: their names, to be searched, each to be opened. */
+function DocumentList(
+  { items, api, speech }: { items: ConsentItem[]; api: ConsentApi; speech: Speech },
+) {
+  const { say } = speech;
+  const [wanted, setWanted] = useState("");
+  const [shown, setShown] = useState(PAGE);
+  const needle = wanted.trim().toLocaleLowerCase();
+  const found = items
+    .map((item, index) => ({ item, index }))
+    .filter(({ item }) => item.name.toLocaleLowerCase().includes(needle));
+  return (
+    <>
+      {items.length > 5 && (
+        <p class="search">
+          <label for="search">{say("items_search")}</label>
+          <input
+            id="search"
+            type="search"
+            value={wanted}
+            onInput={({ currentTarget }) => {
+              setWanted(currentTarget.value);
+              setShown(PAGE);
+            }}
+            onKeyDown={(event) => {
+              // The form is for signing.
+              if (event.key === "Enter") event.preventDefault();
+            }}
+          />
+          <span class="aside" role="status">{say("items_found", { count: found.length })}</span>
+        </p>
+      )}
+      {found.slice(0, shown).map(({ item, index }) => (
+        <Opened
+          key={index}
+          title={
+            <>
+              <Foreign text={item.name === "" ? say("items_unnamed") : item.name} />{" "}
+              <span class="aside">{factsLine(item, speech)}</span>
+            </>
+          }
+        >
+          <Document item={item} index={index} api={api} speech={speech} />
+        </Opened>
+      ))}
+      {found.length > shown && (
+        <button
+          type="button"
+          class="secondary"
+          onClick={() => setShown(shown + PAGE)}
+        >
+          {say("items_more", { count: found.length - shown })}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** What is looked at only when it is opened. */
+function Opened({ title, children }: { title: ComponentChildren; children: ComponentChildren }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details class="listed" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>{title}</summary>
+      {open && children}
+    </details>
+  );
+}
+
+function factsLine(item: ConsentItem, { say, number }: Speech): string {
   const kind = kindOf(item.mediaType);
+  return [
+    kind ? say(`kind_${kind}`) : item.mediaType,
+    item.size === null ? "" : sizeOf(item.size, number),
+  ].filter(Boolean).join(", ");
+}
+
+function Document(
+  { item, index, api, speech }: {
+    item: ConsentItem;
+    index: number;
+    api: ConsentApi;
+    speech: Speech;
+  },
+) {
+  const { say } = speech;
   const json = item.preview && !item.preview.truncated ? readableJson(item.preview.text) : null;
   return (
     <article class="document">
@@ -82,11 +179,15 @@ function Document({ item, speech }: { item: ConsentItem; speech: Speech }) {
           </strong>
         )}
         <span class="aside">
-          {kind ? say(`kind_${kind}`) : <Foreign text={item.mediaType} />}
-          {item.size !== null && `, ${sizeOf(item.size, number)}`}
+          <Foreign text={factsLine(item, speech)} />
         </span>
       </p>
-      {item.preview === null ? <p class="aside">{say("not_shown")}</p> : json
+      {item.pdf?.adds && <Additions adds={item.pdf.adds} speech={speech} />}
+      {item.pdf
+        ? <PdfView api={api} index={index} name={item.name} speech={speech} />
+        : item.preview === null
+        ? <p class="aside">{say("not_shown")}</p>
+        : json
         ? (
           <>
             <Rows value={json} speech={speech} />

@@ -1,0 +1,179 @@
+/** The pages of a PDF in the consent window, in a real browser, through the real agent. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { WindowConsent } from "../../agent/consent_window.ts";
+import { build } from "../../tasks/build.ts";
+import { connectAs } from "../../tasks/page.ts";
+import { LANGUAGES } from "../../web/i18n/words.ts";
+import { PIN } from "../fakes/memory_provider.ts";
+import { PORTAL, testAgent } from "../fixtures/agent.ts";
+import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
+import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+const WEB = new URL("../../dist/web/", import.meta.url);
+const en = LANGUAGES.en.words;
+const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
+const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
+const drawn = (page: Page, number: number, zoom = 1) =>
+  page.getByRole("region", { name: `Page ${number} of order.pdf` }).and(
+    page.locator(`[data-drawn="${number} ${zoom}"]`),
+  );
+
+/** How much of what is drawn is not white, and whether any is. */
+const ink = (page: Page) =>
+  page.locator(".pdf-page canvas").evaluate((canvas: HTMLCanvasElement) => {
+    const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
+    let dark = 0;
+    for (let i = 0; i < data.length; i += 4) if (data[i]! < 128) dark++;
+    return dark;
+  });
+
+Deno.test("the pages to be signed are seen, with those who signed before", async (t) => {
+  await build();
+  const browser = await launch();
+  const context = await browser.newContext({ viewport: { width: 760, height: 900 } });
+  const errors = watchConsole(context);
+  let opened: PromiseWithResolvers<Page> = Promise.withResolvers();
+  await using test = await testAgent({
+    web: WEB,
+    consent: (origin) =>
+      new WindowConsent({
+        origin,
+        language: "en",
+        heartbeat: 100,
+        openWindow: async (url) => opened.resolve(await openWindow(context, url)),
+      }),
+  });
+  const portal = await connectAs(PORTAL, test.agent.port);
+  const shown = async () => {
+    const page = await opened.promise;
+    opened = Promise.withResolvers();
+    await page.locator("button[type=submit]:enabled").waitFor();
+    return page;
+  };
+  const approve = async (page: Page) => {
+    await page.getByLabel("Anita Das").check();
+    await page.getByLabel(en.pin).fill(PIN);
+    await press(page, en.do_sign_one);
+    await closed(page);
+  };
+  const signing = (pdf: Bytes, how = {}) =>
+    portal.signPdf(new Blob([pdf]), { name: "order.pdf", purpose: "Order 7", ...how });
+  let signed = classicPdf(documentObjects({ pages: 3 })) as Bytes;
+  context.setDefaultTimeout(15_000);
+  const step = async (name: string, work: () => Promise<void>) => {
+    if (!await t.step(name, work)) throw new Error("What follows builds upon it.");
+  };
+  try {
+    await step("pages are turned by buttons, number and keys, and made larger", async () => {
+      const result = signing(signed, {
+        reason: "Sanctioned",
+        visible: { role: "Executive Engineer" },
+      });
+      const page = await shown();
+      await drawn(page, 1).waitFor();
+      assert.ok(await ink(page) > 100, "something is drawn");
+      await page.getByText(en.pdf_unsigned).waitFor();
+      await page.getByText("Your signature will be seen on page 1.").waitFor();
+      await press(page, en.pdf_next);
+      await drawn(page, 2).getByText("Page 2").waitFor({ state: "attached" });
+      await page.getByLabel(en.pdf_page, { exact: true }).fill("3");
+      await page.getByLabel(en.pdf_page, { exact: true }).press("Enter");
+      await drawn(page, 3).waitFor();
+      assert.ok(await page.getByRole("button", { name: en.pdf_next }).isDisabled());
+      await drawn(page, 3).press("PageUp");
+      await drawn(page, 2).waitFor();
+      const width = () => page.locator(".pdf-page canvas").evaluate((each) => each.clientWidth);
+      const before = await width();
+      await press(page, en.pdf_larger);
+      await drawn(page, 2, 1.5).waitFor();
+      assert.ok(await width() > before * 1.4);
+      await screenshot(page, "consent-pdf");
+      assert.deepEqual(await axeFindings(page), []);
+      await approve(page);
+      signed = await (await result).pdf.bytes();
+    });
+
+    await step("who signed before, and what came after, in three languages", async () => {
+      // A field that the first signature did not know of; then a byte that it covers is changed.
+      const second = signing(signed, { field: "Second", certify: undefined });
+      await approve(await shown());
+      const both = await (await second).pdf.bytes();
+      const third = signing(both, { level: "B-B", lock: { action: "All" } }).catch(({ code }) =>
+        code
+      );
+      const page = await shown();
+      await drawn(page, 1).waitFor();
+      assert.equal(await page.getByText(en.pdf_status_valid).count(), 2);
+      await page.getByText(en.pdf_adds_lock).waitFor();
+      await page.getByText(en.pdf_unchanged).waitFor();
+      await page.getByText("Changed after it, as it allows: 1").click();
+      await page.getByText("Signature: Second").waitFor();
+      await screenshot(page, "consent-pdf-earlier");
+      for (const [language, { name, words }] of Object.entries(LANGUAGES)) {
+        await press(page, name);
+        await page.getByText(words.pdf_earlier).waitFor();
+        await screenshot(page, `consent-pdf-earlier-${language}`);
+        assert.deepEqual(await axeFindings(page), [], language);
+      }
+      await press(page, LANGUAGES.hi.words.do_not_sign);
+      assert.equal(await third, "user_cancelled");
+    });
+
+    await step("a broken signature is said loudly", async () => {
+      const broken = signed.slice();
+      const at = new TextDecoder("latin1").decode(broken).indexOf("(Page 1)") + 5;
+      broken[at] = "9".charCodeAt(0);
+      const asked = signing(broken).catch(({ code }) => code);
+      const page = await shown();
+      await page.getByText(en.pdf_status_invalid).waitFor();
+      await drawn(page, 1).waitFor();
+      await screenshot(page, "consent-pdf-broken");
+      await press(page, en.do_not_sign);
+      assert.equal(await asked, "user_cancelled");
+    });
+
+    await step("a PDF signed beside, and one that pdf.js cannot show", async () => {
+      const beside = portal.signDocument(
+        new File([signed], "order.pdf", { type: "application/pdf" }),
+      ).catch(({ code }) => code);
+      const page = await shown();
+      await drawn(page, 1).waitFor();
+      await press(page, en.do_not_sign);
+      assert.equal(await beside, "user_cancelled");
+      assert.deepEqual(errors, []);
+      const nonsense = portal.signDocument(
+        new File(["nonsense"], "order.pdf", { type: "application/pdf" }),
+      ).catch(({ code }) => code);
+      const failing = await shown();
+      await failing.getByText(en.pdf_failed).waitFor();
+      await press(failing, en.do_not_sign);
+      assert.equal(await nonsense, "user_cancelled");
+      errors.length = 0; // the 404
+    });
+
+    await step("a large document is read only where it is looked at", async () => {
+      const objects = documentObjects({ pages: 2 });
+      const filling = "x".repeat(20_000_000);
+      objects[90] = `<< /Length ${filling.length} >>\nstream\n${filling}\nendstream`;
+      const asked = signing(classicPdf(objects) as Bytes).catch(({ code }) => code);
+      const page = await shown();
+      let transferred = 0;
+      page.on("response", (response) => {
+        transferred += Number(response.headers()["content-length"] ?? 0);
+      });
+      await drawn(page, 1).waitFor();
+      await press(page, en.pdf_next);
+      await drawn(page, 2).waitFor();
+      assert.ok(transferred < 25_000_000, String(transferred));
+      await press(page, en.do_not_sign);
+      assert.equal(await asked, "user_cancelled");
+    });
+    assert.deepEqual(errors, []);
+  } finally {
+    portal.close();
+    await context.close();
+    await browser.close();
+  }
+});

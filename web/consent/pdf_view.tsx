@@ -1,0 +1,295 @@
+/** The pages of a PDF that is to be signed, one at a time, with what was signed in it before. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { EarlierSignature, PdfAdditions, PdfFacts } from "../../protocol/consent.ts";
+import type { Speech, Word } from "../i18n/words.ts";
+import { Foreign } from "../parts.tsx";
+import type { ConsentApi } from "./api.ts";
+import type { PdfFile } from "./pdf_file.ts";
+
+const ZOOMS = [1, 1.5, 2, 3, 4];
+/** A larger canvas is not drawn by every browser, and takes too much memory. In pixels. */
+const MAX_PIXELS = 16_000_000;
+
+type State = "loading" | "failed" | { file: PdfFile; facts: PdfFacts };
+
+export function PdfView(
+  { api, index, name, speech }: { api: ConsentApi; index: number; name: string; speech: Speech },
+) {
+  const { say } = speech;
+  const [state, setState] = useState<State>("loading");
+
+  useEffect(() => {
+    let file: PdfFile | undefined;
+    let gone = false;
+    (async () => {
+      try {
+        const facts = await api.signatures(index);
+        file = await api.openPdf(index, facts.password);
+        if (gone) return file.close();
+        setState({ file, facts });
+      } catch {
+        // Not there any more, damaged beyond what pdf.js bears, or the agent went away: it says so elsewhere.
+        if (!gone) setState("failed");
+      }
+    })();
+    return () => {
+      gone = true;
+      file?.close();
+    };
+  }, []);
+
+  if (state === "loading") return <p class="aside" role="status">{say("pdf_loading")}</p>;
+  if (state === "failed") return <p class="notice">{say("pdf_failed")}</p>;
+  return (
+    <>
+      {state.facts.damaged && <p class="warning">{say("pdf_damaged")}</p>}
+      <Pages file={state.file} name={name} speech={speech} />
+      <Earlier signatures={state.facts.signatures} speech={speech} />
+    </>
+  );
+}
+
+function Pages({ file, name, speech }: { file: PdfFile; name: string; speech: Speech }) {
+  const { say } = speech;
+  const [number, setNumber] = useState(1);
+  const [zoom, setZoom] = useState(0);
+  const [text, setText] = useState("");
+  const [failed, setFailed] = useState(false);
+  /** What is seen: the page's number and how much larger it is. */
+  const [drawn, setDrawn] = useState("");
+  const frame = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const count = file.document.numPages;
+
+  useEffect(() => {
+    let task: { cancel(): void } | undefined;
+    let gone = false;
+    (async () => {
+      try {
+        const page = await file.document.getPage(number);
+        if (gone) return;
+        const whole = page.getViewport({ scale: 1 });
+        const shown = (frame.current!.clientWidth / whole.width) * ZOOMS[zoom]!;
+        const sharp = Math.min(
+          globalThis.devicePixelRatio * shown,
+          Math.sqrt(MAX_PIXELS / (whole.width * whole.height)),
+        );
+        const viewport = page.getViewport({ scale: sharp });
+        // Drawn where it is not seen, so that the page before stays until this one is there.
+        const buffer = document.createElement("canvas");
+        buffer.width = Math.ceil(viewport.width);
+        buffer.height = Math.ceil(viewport.height);
+        const drawing = page.render({ canvas: buffer, viewport });
+        task = drawing;
+        await drawing.promise;
+        const content = await page.getTextContent();
+        if (gone) return;
+        const to = canvas.current!;
+        to.width = buffer.width;
+        to.height = buffer.height;
+        to.style.width = `${Math.floor(whole.width * shown)}px`;
+        to.getContext("2d")!.drawImage(buffer, 0, 0);
+        setText(content.items.map((item) => "str" in item ? item.str : "").join(" "));
+        setFailed(false);
+        setDrawn(`${number} ${ZOOMS[zoom]}`);
+      } catch {
+        if (!gone) setFailed(true);
+      }
+    })();
+    return () => {
+      gone = true;
+      task?.cancel();
+    };
+  }, [number, zoom]);
+
+  const turn = (to: number) => setNumber(Math.max(1, Math.min(count, to)));
+  return (
+    <div class="pdf">
+      <div class="pdf-tools" role="toolbar" aria-label={say("pdf_pages")}>
+        <button
+          type="button"
+          class="secondary"
+          disabled={number === 1}
+          aria-label={say("pdf_previous")}
+          onClick={() => turn(number - 1)}
+        >
+          ‹
+        </button>
+        <label>
+          {say("pdf_page")}{" "}
+          <input
+            type="number"
+            min={1}
+            max={count}
+            value={number}
+            onChange={({ currentTarget }) => {
+              turn(Math.trunc(Number(currentTarget.value)) || number);
+            }}
+            onKeyDown={(event) => {
+              if (event.key !== "Enter") return;
+              // The form is for signing.
+              event.preventDefault();
+              turn(Math.trunc(Number(event.currentTarget.value)) || number);
+            }}
+          />
+        </label>
+        <span aria-live="polite">{say("pdf_of", { count })}</span>
+        <button
+          type="button"
+          class="secondary"
+          disabled={number === count}
+          aria-label={say("pdf_next")}
+          onClick={() => turn(number + 1)}
+        >
+          ›
+        </button>
+        <span class="pdf-zoom">
+          <button
+            type="button"
+            class="secondary"
+            disabled={zoom === 0}
+            aria-label={say("pdf_smaller")}
+            onClick={() => setZoom(zoom - 1)}
+          >
+            −
+          </button>
+          <button
+            type="button"
+            class="secondary"
+            disabled={zoom === ZOOMS.length - 1}
+            aria-label={say("pdf_larger")}
+            onClick={() => setZoom(zoom + 1)}
+          >
+            +
+          </button>
+        </span>
+      </div>
+      <div
+        class="pdf-page"
+        ref={frame}
+        tabIndex={0}
+        role="region"
+        aria-label={say("pdf_page_of", { page: number, name })}
+        data-drawn={drawn}
+        onKeyDown={({ key }) => {
+          if (key === "PageDown") turn(number + 1);
+          if (key === "PageUp") turn(number - 1);
+        }}
+      >
+        {failed && <p class="warning">{say("pdf_page_failed")}</p>}
+        <canvas ref={canvas} aria-hidden="true" hidden={failed} />
+        <p class="unseen-but-read" dir="auto">{text}</p>
+      </div>
+    </div>
+  );
+}
+
+function Earlier({ signatures, speech }: { signatures: EarlierSignature[]; speech: Speech }) {
+  const { say, date } = speech;
+  if (signatures.length === 0) return <p class="aside">{say("pdf_unsigned")}</p>;
+  return (
+    <>
+      <h3>{say("pdf_earlier")}</h3>
+      <ol class="earlier">
+        {signatures.map((each) => (
+          <li key={each.field}>
+            <strong>
+              {each.kind === "timestamp"
+                ? say("pdf_timestamp")
+                : <Foreign text={each.signer ?? say("pdf_signer_unknown")} />}
+            </strong>
+            {each.time && (
+              <span class="aside">
+                {" "}
+                {say(each.timestamped ? "pdf_time_proven" : "pdf_time_claimed", {
+                  date: date(each.time),
+                })}
+              </span>
+            )}
+            <p class={each.status === "valid" ? "good" : "warning"}>
+              {say(`pdf_status_${each.status}`)}
+            </p>
+            {each.reason && (
+              <p class="aside">
+                <Foreign text={each.reason} />
+              </p>
+            )}
+            {each.certifies && <p class="aside">{say(`pdf_certifies_${each.certifies}`)}</p>}
+            {each.status !== "invalid" && <Changes signature={each} speech={speech} />}
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function Changes({ signature: { changes }, speech }: {
+  signature: EarlierSignature;
+  speech: Speech;
+}) {
+  const { say } = speech;
+  if (changes === null) return <p class="warning">{say("pdf_changes_unknown")}</p>;
+  if (changes.length === 0) return <p class="aside">{say("pdf_unchanged")}</p>;
+  const forbidden = changes.filter(({ allowed }) => !allowed);
+  return (
+    <details open={forbidden.length > 0}>
+      <summary>
+        {forbidden.length > 0
+          ? say("pdf_changes_forbidden", { count: forbidden.length })
+          : say("pdf_changes_allowed", { count: changes.length })}
+      </summary>
+      <ul>
+        {changes.map(({ kind, name, allowed }) => (
+          <li class={allowed ? undefined : "bad"}>
+            {say(kindWord(kind))}: <Foreign text={name} />
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+const KINDS: Record<string, Word> = {
+  signature: "pdf_change_signature",
+  timestamp: "pdf_change_timestamp",
+  empty_signature_field: "pdf_change_field",
+  form_field: "pdf_change_form",
+  annotation: "pdf_change_annotation",
+  validation_data: "pdf_change_validation",
+  metadata: "pdf_change_metadata",
+};
+const kindWord = (kind: string): Word => KINDS[kind] ?? "pdf_change_other";
+
+/** What the signature adds to the document, beside itself. */
+export function Additions({ adds, speech }: { adds: PdfAdditions; speech: Speech }) {
+  const { say } = speech;
+  const rows: [Word, string][] = [];
+  if (adds.reason) rows.push(["pdf_adds_reason", adds.reason]);
+  if (adds.location) rows.push(["pdf_adds_location", adds.location]);
+  if (adds.field) rows.push(["pdf_adds_field", adds.field]);
+  if (adds.visible?.role) rows.push(["pdf_adds_role", adds.visible.role]);
+  return (
+    <>
+      <p class="aside">
+        {adds.visible
+          ? say("pdf_adds_visible", { page: adds.visible.page })
+          : say("pdf_adds_hidden")}
+        {adds.level !== "B-B" && ` ${say("pdf_adds_timestamp")}`}
+      </p>
+      {adds.certify && <p class="notice">{say(`pdf_adds_certify_${adds.certify}`)}</p>}
+      {adds.locks && <p class="notice">{say("pdf_adds_lock")}</p>}
+      {rows.length > 0 && (
+        <dl class="rows">
+          {rows.map(([word, text]) => (
+            <div key={word}>
+              <dt>{say(word)}</dt>
+              <dd>
+                <Foreign text={text} />
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </>
+  );
+}

@@ -5,7 +5,7 @@
 import { type Asn1Node, Fields, readOctetString, Tag } from "./asn1.ts";
 import { addUnsignedAttributes, encodeAttribute } from "./cms_add.ts";
 import { attributeValues, readSignedData, type SignedData, type SignerInfo } from "./cms_read.ts";
-import { octetString, sequence } from "./der.ts";
+import { octetString, oid, sequence } from "./der.ts";
 import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
 import { Oid } from "./oids.ts";
@@ -93,6 +93,20 @@ export function archiveImprint(
     }
   }
   return imprintOf(cms, signer, index.bytes, hash, contentDigest);
+}
+
+/**
+ * Whether an archive timestamp's index has an unsigned attribute of the signer, such as an earlier timestamp.
+ *
+ * @param token as in {@link archiveImprint}
+ * @param type the attribute's object identifier, dotted
+ * @param value one value of it
+ * @throws {FormatError} as {@link archiveImprint}
+ */
+export function archiveCovers(token: Uint8Array, type: string, value: Asn1Node): boolean {
+  const { hash, attributes } = readIndex(token);
+  const wanted = digest(hash, oid(type), value.bytes).toHex();
+  return attributes.some((each) => each.toHex() === wanted);
 }
 
 /** ATSHashIndexV3 (EN 319 122-1 §5.5.2), from the token's own unsigned attributes. */

@@ -127,6 +127,8 @@ export interface JwsSignature {
   algorithm: SignatureAlgorithm | null;
   /** The signer's claim. */
   signingTime: Date | null;
+  /** The header says which certificate is meant (`x5t#S256`), as JAdES asks. */
+  namesCertificate: boolean;
 }
 
 export interface JwsResult {
@@ -212,6 +214,7 @@ function verifyOne(
     certificates: [],
     algorithm: null,
     signingTime: null,
+    namesCertificate: false,
   };
   const fail = (problem: JwsProblem) => {
     report.problems.push(problem);
@@ -236,6 +239,7 @@ function verifyOne(
       .map((each) => Uint8Array.fromBase64(String(each)));
     const [certificate] = report.certificates;
     report.certificate = certificate;
+    report.namesCertificate = thumbprint !== undefined;
     if (thumbprint !== undefined && thumbprint !== encode(digest("SHA-256", certificate))) {
       fail("certificate_not_as_signed");
     }

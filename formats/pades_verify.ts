@@ -13,7 +13,7 @@ import { inspectSignatures, type PdfSignature } from "./pades_inspect.ts";
 import { PdfDocument } from "./pdf_document.ts";
 import { prefixSource, type Source } from "./pdf_source.ts";
 import type { HashName } from "./signer.ts";
-import { readTimestampInfo, verifyTimestamp } from "./tsp.ts";
+import { readTimestampInfo, type TimestampResult, verifyTimestamp } from "./tsp.ts";
 import type { Certificate } from "./x509.ts";
 
 /** EN 319 142-1 §6; `null` for other kinds of signatures. */
@@ -34,6 +34,10 @@ export interface VerifiedPdfSignature {
   level: PadesLevel;
   /** What later revisions changed; `undefined` where it cannot be told. */
   changes?: Change[];
+  /** The CMS signer of a signature. */
+  signer?: SignerResult;
+  /** The token of a document timestamp. */
+  token?: TimestampResult;
 }
 
 export interface VerifiedPdf {
@@ -122,6 +126,7 @@ function verifyDetached(
     out.findings.push({ code: "signers", message: "A signature of a PDF has exactly one signer." });
     return;
   }
+  out.signer = signer;
   out.status = signer.status;
   out.findings.push(...signer.findings.map(({ code, message }) => ({ code, message })));
   out.certificate = signer.certificate;
@@ -143,6 +148,7 @@ function verifyDocumentTimestamp(
   const result = verifyTimestamp(signature.cms, {
     digestOf: (wanted) => wanted === hash ? digests.of(signature, hash) : undefined,
   });
+  out.token = result;
   out.status = result.problems.length === 0 ? "valid" : "invalid";
   out.findings.push(...result.problems.map(({ code, message }) => ({ code, message })));
   out.certificate = result.certificate;

@@ -64,6 +64,8 @@ export interface XmlSignature {
   signingTime: Date | null;
   role: string | null;
   isXades: boolean;
+  /** The signature is the whole document, with or around its content. */
+  isDocument: boolean;
   /** RFC 3161 tokens (DER), each with the bytes it covers. */
   timestamps: { token: Uint8Array; input: Uint8Array }[];
   crls: Uint8Array[];
@@ -138,6 +140,7 @@ function verifyOne(element: Element, context: Context): XmlSignature {
     signingTime: null,
     role: null,
     isXades: false,
+    isDocument: element === context.source.root,
     timestamps: [],
     crls: [],
     ocspResponses: [],

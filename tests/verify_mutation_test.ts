@@ -1,0 +1,135 @@
+/** Every byte that a signature covers, in every format: changed, the verifier must not pass the file. */
+import assert from "node:assert/strict";
+import { readSignedData } from "../formats/cms_read.ts";
+import { digest } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
+import { inspectSignatures } from "../formats/pades_inspect.ts";
+import { bytesSource } from "../formats/pdf_source.ts";
+import type { HashName } from "../formats/signer.ts";
+import { verifyBytes } from "../formats/verify.ts";
+import { readMaterial } from "../formats/verify_material.ts";
+import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
+import { makeCrl, makePki } from "./fixtures/pki.ts";
+import { signPdf } from "./fixtures/sign_pdf.ts";
+import {
+  archiveCms,
+  authorities,
+  countersignCms,
+  extendCms,
+  makeRoute,
+  signCms,
+  signJws,
+  signRoute,
+  signXml,
+  timestampCms,
+} from "./fixtures/signed_files.ts";
+
+const now = new Date();
+const pki = makePki({ now, officers: [{ name: "Asha" }, { name: "Bimal" }] });
+// Without the authorities' certificates there is less to change one byte at a time.
+const [asha, bimal] = pki.officers.map((officer) => ({ ...officer, chain: [] }));
+const material = readMaterial({
+  certificates: authorities(pki).map(({ certificate }) => certificate.der),
+  crls: authorities(pki).map((each) => makeCrl(each, [])),
+});
+const content = new TextEncoder().encode('{"amount":"1200.00","bill":7}');
+const given = { digest: (hash: HashName) => digest(hash, content), bytes: () => content };
+
+type Span = readonly [start: number, end: number];
+
+const passes = (bytes: Uint8Array): boolean => {
+  try {
+    const options = { now: new Date(), anchors: [pki.root.certificate], material };
+    return verifyBytes(bytes, { ...options, content: () => given }).indication === "TOTAL-PASSED";
+  } catch (error) {
+    assert.ok(error instanceof FormatError, String(error));
+    return false;
+  }
+};
+
+/** Flips a bit of each byte in the spans. */
+function assertNoticed(bytes: Uint8Array, spans: readonly Span[]): void {
+  assert.ok(passes(bytes), "the file itself is good");
+  for (const [start, end] of spans) {
+    assert.ok(start >= 0 && start < end && end <= bytes.length);
+    for (let at = start; at < end; at++) {
+      const changed = bytes.slice();
+      changed[at] ^= 1 << (at % 7);
+      assert.equal(passes(changed), false, `byte ${at} of ${start}–${end}`);
+    }
+  }
+}
+
+/** Where texts stand in a file. */
+function spansOf(bytes: Uint8Array, pattern: RegExp): Span[] {
+  const text = new TextDecoder("latin1").decode(bytes);
+  const found = [...text.matchAll(pattern)].map((match) =>
+    [match.index, match.index + match[0].length] as const
+  );
+  assert.ok(found.length > 0, String(pattern));
+  return found;
+}
+
+Deno.test("CMS: content, signed attributes and signature, of signer and countersigner", () => {
+  const bytes = countersignCms(bimal, signCms(asha, { content }), 0);
+  const [signer] = readSignedData(bytes).signers;
+  const fields = (node: typeof signer.node) =>
+    node.children.filter(({ tag }) => tag === 0xa0 || tag === 0x04)
+      .map(({ start, end }): Span => [start, end]);
+  // The countersignature: the value of the one unsigned attribute.
+  const [, values] = signer.unsignedNode!.children[0].children;
+  const [body] = spansOf(bytes, /\{"amount":"1200\.00","bill":7\}/g);
+  assertNoticed(bytes, [body, ...fields(signer.node), ...fields(values.children[0])]);
+});
+
+Deno.test("CMS: what an archive timestamp covers, when the signature depends on it", () => {
+  const extended = extendCms(pki, timestampCms(pki, signCms(asha, { content }), now), now);
+  const bytes = archiveCms(pki, extended, now);
+  // After the authority's end only the archive timestamp holds the signature up: it covers lists and timestamps.
+  const level = (changed: Uint8Array) => {
+    try {
+      const options = { now, anchors: [pki.root.certificate] };
+      return verifyBytes(changed, options).signatures[0]?.level;
+    } catch (error) {
+      assert.ok(error instanceof FormatError, String(error));
+      return undefined;
+    }
+  };
+  assert.equal(level(bytes), "B-LTA");
+  const { crlsNode } = readSignedData(bytes);
+  for (let at = crlsNode!.children[0].start; at < crlsNode!.children[0].end; at++) {
+    const changed = bytes.slice();
+    changed[at] ^= 1;
+    assert.notEqual(level(changed), "B-LTA", `byte ${at}`);
+  }
+});
+
+Deno.test("PDF: every byte outside of the signature's own space", () => {
+  const bytes = signPdf(classicPdf(documentObjects()), asha, { contentsSize: 8192 });
+  const [{ ranges }] = inspectSignatures(bytesSource(bytes)).signatures;
+  assertNoticed(bytes, ranges.map(([offset, length]) => [offset, offset + length]));
+});
+
+Deno.test("XML: content, signed information, properties and value", () => {
+  const order = new TextEncoder().encode("<order><item>cement</item><amount>7</amount></order>");
+  const bytes = signXml(asha, { kind: "enveloped", document: order });
+  const parts = [
+    ...spansOf(bytes, /<ds:SignedInfo>.*<\/ds:SignedInfo>/gs),
+    ...spansOf(bytes, /<xades:SignedProperties .*<\/xades:SignedProperties>/gs),
+    // The last characters of Base64 have bits that mean nothing.
+    ...spansOf(bytes, /(?<=<ds:SignatureValue[^>]*>)[^<]+(?=[^<]{4}<)/g),
+  ];
+  assertNoticed(bytes, [...spansOf(bytes, /<order><item>.*?<\/amount>/g), ...parts]);
+});
+
+Deno.test("JSON: payload, header and value, also of another's signature", () => {
+  const both = signJws(bimal, { jws: signJws(asha, { payload: content }) });
+  const bytes = new TextEncoder().encode(both);
+  assertNoticed(bytes, spansOf(bytes, /(?<="(?:payload|protected|signature)":")[\w-]+/g));
+});
+
+Deno.test("routes: every byte but the spaces that JSON allows", () => {
+  const file = signRoute(asha, makeRoute([asha], content), content);
+  const bytes = new TextEncoder().encode(file);
+  assertNoticed(bytes, [[0, bytes.length]]);
+});

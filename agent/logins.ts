@@ -20,6 +20,8 @@ interface Login {
   /** No further use; closed when the last one ends. */
   ended: boolean;
   timer: ReturnType<typeof setTimeout> | undefined;
+  /** When it is over by the clock: timers stand still while the computer sleeps. */
+  until: number;
   closed: PromiseWithResolvers<void>;
 }
 
@@ -28,12 +30,12 @@ export class Logins {
   #logins = new Map<string, Login>();
 
   /** @param duration milliseconds from the login on; 0: no login outlives its request */
-  constructor(readonly duration: number) {}
+  constructor(readonly duration: number, readonly now: () => number = Date.now) {}
 
   /** The certificate of an open key, without looking at the token. */
   find(id: string): Credential | undefined {
-    for (const { credential } of this.#logins.values()) {
-      if (credential.id === id) return credential;
+    for (const login of this.#logins.values()) {
+      if (login.credential.id === id && !this.#isOver(login)) return login.credential;
     }
     return undefined;
   }
@@ -41,7 +43,8 @@ export class Logins {
   /** Whether {@linkcode reuse} will give a lease. */
   has(credential: Credential, hash: HashName): boolean {
     const login = this.#logins.get(credential.key.token.uri);
-    return login?.credential.id === credential.id && login.signer.algorithm.hash === hash;
+    return login?.credential.id === credential.id && login.signer.algorithm.hash === hash &&
+      !this.#isOver(login);
   }
 
   /** The open key, if this is it. */
@@ -66,6 +69,7 @@ export class Logins {
       uses: 0,
       ended: this.duration === 0,
       timer: undefined,
+      until: this.now() + this.duration,
       closed: Promise.withResolvers(),
     };
     if (!login.ended) {
@@ -78,6 +82,12 @@ export class Logins {
 
   async close(): Promise<void> {
     await Promise.all([...this.#logins.values()].map((login) => this.#end(login)));
+  }
+
+  /** Whether the time is over; it is also when the clock was set back. */
+  #isOver({ until }: Login): boolean {
+    const left = until - this.now();
+    return left <= 0 || left > this.duration;
   }
 
   #lease(login: Login): Lease {

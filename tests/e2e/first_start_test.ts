@@ -1,0 +1,77 @@
+/** The first start in a real browser: from no driver to "ready", start at login, and the person's own words. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { LANGUAGES as DOCTOR } from "../../cli/doctor/words.ts";
+import { build } from "../../tasks/build.ts";
+import { LANGUAGES } from "../../web/i18n/words.ts";
+import { buildFaultDriver } from "../fakes/pkcs11_fault.ts";
+import { officerTokens } from "../fixtures/officers.ts";
+import { inTempDir } from "../fixtures/openssl.ts";
+import { makePki } from "../fixtures/pki.ts";
+import { startAgentProcess } from "./agent_process.ts";
+import { axeFindings, launch, screenshot, watchConsole } from "./browser.ts";
+
+const en = LANGUAGES.en.words;
+
+Deno.test("the console leads from the first start to ready", () =>
+  inTempDir(async (dir) => {
+    await build();
+    const { officers } = makePki({ officers: [{ name: "Anita", key: "p-256" }] });
+    const driver = await buildFaultDriver(dir, await officerTokens(dir, officers));
+    driver.set("removed");
+    const agent = await startAgentProcess(
+      dir,
+      { searchModules: false, modules: [{ path: driver.modulePath }], ports: [0] },
+      driver.env,
+    );
+    const browser = await launch();
+    try {
+      const context = await browser.newContext({ locale: "en-IN" });
+      const errors = watchConsole(context);
+      const page = await context.newPage();
+      await page.goto(agent.origin);
+      const { seen, action } = DOCTOR.en.tickets.token_missing;
+      await page.getByText(seen).waitFor();
+      await page.getByText(action).waitFor();
+      assert.deepEqual(await axeFindings(page), []);
+      await screenshot(page, "first_start_next");
+      await page.getByRole("button", { name: "বাংলা" }).click();
+      await page.getByText(DOCTOR.bn.tickets.token_missing.action).waitFor();
+      await page.getByRole("button", { name: "English" }).click();
+
+      driver.set();
+      await page.getByText(en.start_ready).waitFor();
+
+      await page.getByText(en.start_login_off).waitFor();
+      await page.getByRole("button", { name: en.start_login_do_on }).click();
+      await page.getByText(en.start_login_on).waitFor();
+      const entry = await Deno.readTextFile(join(dir, "config/autostart/dsign.desktop"));
+      assert.match(entry, /^Exec=.* agent$/m);
+      await page.getByRole("button", { name: en.start_login_do_off }).click();
+      await page.getByText(en.start_login_off).waitFor();
+
+      const words = page.getByLabel(en.start_phrase);
+      const keep = page.getByRole("button", { name: en.start_phrase_keep });
+      assert.equal(await keep.isDisabled(), true);
+      await words.fill("green mango");
+      await keep.click();
+      await page.waitForFunction(() =>
+        document.querySelector<HTMLButtonElement>("form button")?.disabled
+      );
+      assert.equal(
+        (await Deno.readTextFile(join(dir, "state/dsign/phrase.txt"))).trim(),
+        "green mango",
+      );
+      await page.reload();
+      await page.waitForFunction(() =>
+        document.querySelector<HTMLInputElement>("#phrase")?.value === "green mango"
+      );
+      assert.deepEqual(await axeFindings(page), []);
+      await screenshot(page, "first_start_ready");
+      assert.deepEqual(errors, []);
+      assert.deepEqual(driver.logins(), []);
+    } finally {
+      await browser.close();
+      await agent.stop();
+    }
+  }));

@@ -26,6 +26,27 @@ Deno.test("an output is there whole, or not at all", () =>
     assert.deepEqual(await namesIn(dir), ["out"]);
   }));
 
+Deno.test("an output is on the disk before it takes its name", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "out");
+    const sync = Deno.FsFile.prototype.sync;
+    const named: boolean[] = [];
+    Deno.FsFile.prototype.sync = async function () {
+      named.push((await namesIn(dir)).includes("out"));
+      return await sync.call(this);
+    };
+    try {
+      for (const force of [false, true]) {
+        const output = await createOutput(path, force);
+        await output.finish();
+        await Deno.remove(path);
+      }
+    } finally {
+      Deno.FsFile.prototype.sync = sync;
+    }
+    assert.deepEqual(named, [false, false]);
+  }));
+
 Deno.test("a file that exists, or comes to be meanwhile, is replaced only by force", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "out");

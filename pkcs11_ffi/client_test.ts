@@ -159,6 +159,16 @@ test("a wrong PIN is one C_Login, says what is left, and is wiped", async (clien
   assert.equal(driver.logins().length, 6, "neither reached the token");
 });
 
+test("whatever C_Login returns, it is called once", async (client) => {
+  const session = await client.openSession(TOKEN);
+  for (const rv of ["5", "6", "13", "30", "54", "a3", "b3", "e0", "100", "101", "102"]) {
+    const before = driver.logins().length;
+    driver.set(`rv C_Login ${rv}`);
+    await assert.rejects(session.login(pin()));
+    assert.equal(driver.logins().length, before + 1, rv);
+  }
+});
+
 test("return codes keep their function", async (client) => {
   const session = await loggedIn(client);
   const key = await rsaKey(session);

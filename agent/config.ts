@@ -55,11 +55,16 @@ export function findPaths(
 
 const command = z.array(z.string().min(1)).min(1);
 
-/** An origin as browsers send it, exactly; those of browser extensions too. */
-export const Origin = z.string().regex(
-  /^[a-z][a-z0-9+.-]*:\/\/[^/?#\sA-Z]+$/,
-  "must be an origin as browsers send it, as in https://portal.example",
-);
+const AS_BROWSERS_SEND_IT = "must be an origin as browsers send it, as in https://portal.example";
+
+/** An origin as browsers send it, exactly (RFC 6454 §6.2); those of browser extensions too. */
+export const Origin = z.string()
+  .regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s*A-Z]+$/, AS_BROWSERS_SEND_IT)
+  // Of a web origin there is one spelling: no port that is the default, no Unicode.
+  .refine(
+    (value) => !/^https?:/.test(value) || URL.parse(value)?.origin === value,
+    AS_BROWSERS_SEND_IT,
+  );
 
 export const Config = z.strictObject({
   consent: z.enum(["window", "pinentry", "terminal"]).default("window")
@@ -74,7 +79,9 @@ export const Config = z.strictObject({
     initArgs: z.string().optional().describe("CK_C_INITIALIZE_ARGS.pReserved"),
   })).default([]).describe("PKCS#11 modules beside those that are found"),
   searchModules: z.boolean().default(true).describe("Whether to look for known modules"),
-  pkcs12: z.array(z.string()).default([]).describe("Key files, or folders of such"),
+  pkcs12: z.array(z.string().refine(isAbsolute, "must be an absolute path")).default([]).describe(
+    "Key files, or folders of such",
+  ),
   ports: z.array(z.int().min(0).max(65535)).min(1).optional().describe("Tried in turn"),
   keepLogin: z.int().min(0).max(24 * 3600 * 1000).default(0)
     .describe("Milliseconds for which a token stays unlocked after a PIN"),
@@ -117,7 +124,7 @@ export function parseSettings<T>(schema: z.ZodType<T>, text: string, what: strin
   const wrong = (why: string) => new DsignError("invalid_params", `${what} is wrong: ${why}.`);
   let value;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text.replace(/^\ufeff/, "")); // Windows' editors begin with a byte order mark
   } catch (error) {
     throw wrong(`it is not valid JSON (${(error as Error).message})`);
   }

@@ -40,6 +40,18 @@ Deno.test("without a file, everything is as by default", () =>
     assert.deepEqual(config.allowedOrigins, []);
   }));
 
+Deno.test("origins of sites on any port and of extensions, and a byte order mark, are understood", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "config.json");
+    const allowedOrigins = [
+      { origin: "https://a.example:8443", scopes: ["sign"] },
+      { origin: "http://[::1]:8080", scopes: ["sign"] },
+      { origin: "chrome-extension://abcdefgh", scopes: ["certificates"] },
+    ];
+    await Deno.writeTextFile(path, "\ufeff" + JSON.stringify({ allowedOrigins }));
+    assert.deepEqual((await readConfig(path)).allowedOrigins, allowedOrigins);
+  }));
+
 Deno.test("a wrong configuration is refused with a sentence", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "config.json");
@@ -58,6 +70,17 @@ Deno.test("a wrong configuration is refused with a sentence", () =>
           '{"allowedOrigins":[{"origin":"https://a.example/","scopes":["sign"]}]}',
           '"allowedOrigins.0.origin": must be an origin',
         ],
+        ...[
+          "https://a.example:443",
+          "https://*.example",
+          "https://ä.example",
+          "https://u@a.example",
+        ]
+          .map((origin) => [
+            JSON.stringify({ allowedOrigins: [{ origin, scopes: ["sign"] }] }),
+            '"allowedOrigins.0.origin": must be an origin',
+          ]),
+        ['{"pkcs12":["~/keys"]}', '"pkcs12.0": must be an absolute path'],
         ['{"allowedOrigins":[{"origin":"*","scopes":["sign"]}]}', '"allowedOrigins.0.origin"'],
         ['{"allowedOrigins":[{"origin":"null","scopes":["sign"]}]}', '"allowedOrigins.0.origin"'],
       ]

@@ -53,7 +53,7 @@ export async function run(
   };
   const program = new Command("dsign")
     .description("Signs documents and data with the keys on this computer's tokens.")
-    .version(context.version, "-V, --version")
+    .version(json ? JSON.stringify({ version: context.version }) : context.version, "-V, --version")
     .helpCommand(false)
     .enablePositionalOptions()
     .showHelpAfterError("(dsign --help tells more)")

@@ -331,6 +331,7 @@ Deno.test("help tells the exit codes; version and contract are printed", () =>
       await Deno.readTextFile(new URL("../deno.json", import.meta.url)),
     );
     assert.equal((await dsign(["--version"], env)).stdout.trim(), version);
+    assert.deepEqual(JSON.parse((await dsign(["--version", "--json"], env)).stdout), { version });
     const { stdout } = await dsign(["openrpc"], env);
     assert.equal(JSON.parse(stdout).info.version, version);
   }));

@@ -8,6 +8,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   agent: ["ffi", "import"],
   tokens: ["ffi", "import", "net", "write"],
   sign: ["ffi", "import", "net"],
+  // timestamps, OCSP and CRLs
+  "sign online": ["ffi", "import"],
   verify: ["ffi", "import", "net", "run", "write"],
   log: ["ffi", "import", "net", "run", "write"],
   autostart: ["ffi", "import", "net"],
@@ -25,6 +27,7 @@ export function roleOf(args: readonly string[]): string {
   const [first = "agent"] = args;
   // `dsign --json` is the agent with its console
   if (first === "--json" && args.length === 1) return "agent";
+  if (first === "sign" && args.some((arg) => /^--level(=|$)/.test(arg))) return "sign online";
   return Object.hasOwn(DOES_WITHOUT, first) ? first : "openrpc";
 }
 

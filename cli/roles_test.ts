@@ -55,6 +55,8 @@ Deno.test("roleOf: the command, the agent without one, the least for anything el
   assert.equal(roleOf([]), "agent");
   assert.equal(roleOf(["--json"]), "agent");
   assert.equal(roleOf(["sign", "x"]), "sign");
+  assert.equal(roleOf(["sign", "--level", "B-T", "x"]), "sign online");
+  assert.equal(roleOf(["sign", "--level=B-T", "x"]), "sign online");
   for (const args of [["--help"], ["--json", "agent"], ["nonsense"], ["toString"]]) {
     assert.equal(roleOf(args), "openrpc");
   }

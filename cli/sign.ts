@@ -18,17 +18,21 @@ import { fileSize, readPieces } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import type { AddCommand } from "./program.ts";
 import { loadConfig, onlyToken, openProviders } from "./providers.ts";
+import { addPdfFlags, isPdfFile, type PdfFlags, signedName, signPdfFile } from "./sign_pdf.ts";
 
 /** Raw signatures are made over the content in memory. */
 const MAX_RAW = 64 * 1024 * 1024;
 /** One PIN serves all files of one command; each is shown and confirmed all the same. */
 const KEEP_LOGIN = 15 * 60_000;
 
-interface Options {
+type Format = "pades" | "cades" | "raw";
+
+interface Options extends PdfFlags {
   token?: string;
   certificate?: string;
   keyFile?: string[];
-  format: "cades" | "raw";
+  /** Default: `pades` for PDFs, else `cades`. */
+  format?: Format;
   detached?: boolean;
   hash: HashAlgorithm;
   output?: string;
@@ -48,7 +52,7 @@ interface Signed {
 
 /** `dsign sign` */
 export const signCommand: AddCommand = (program, { hostCommand, web, signal }, action) => {
-  program.command("sign")
+  addPdfFlags(program.command("sign"))
     .description(
       "Sign files with the key on a token. You are shown each file and asked for the PIN.",
     )
@@ -57,8 +61,11 @@ export const signCommand: AddCommand = (program, { hostCommand, web, signal }, a
     .option("--certificate <id>", "SHA-256 fingerprint, as dsign tokens shows it; else you choose")
     .option("--key-file <file...>", "key files (.p12, .pfx) to use as tokens too")
     .addOption(
-      new Option("--format <format>", "cades: CMS signature FILE.p7s; raw: bare value FILE.sig")
-        .choices(["cades", "raw"]).default("cades"),
+      new Option(
+        "--format <format>",
+        "pades: within the PDF, FILE-signed.pdf; cades: CMS signature FILE.p7s; raw: bare value " +
+          "FILE.sig (default: pades for PDFs, else cades)",
+      ).choices(["pades", "cades", "raw"]),
     )
     .option("--detached", "cades: leave the file's content out of the signature")
     .addOption(
@@ -78,9 +85,11 @@ The signature is checked before it is written; FILE itself is never changed.
 The PIN is typed at the terminal or in pinentry; no option or variable can hold it.
 
 Examples:
-  dsign sign --detached order.pdf        makes order.pdf.p7s
+  dsign sign order.pdf                   makes order-signed.pdf
+  dsign sign --reason Sanctioned --visible 1 --level B-LT order.pdf
+  dsign sign --detached drawing.dwg      makes drawing.dwg.p7s
   dsign sign --token 'pkcs11:token=Anita' *.json
-  dsign verify order.pdf.p7s --trust root.crt`,
+  dsign verify order-signed.pdf --trust root.crt`,
     )
     .action(action(async (files: string[], options: Options) => {
       const signed: Signed[] = [];
@@ -126,17 +135,18 @@ const now = () => new Date();
 interface Job {
   file: string;
   size: number;
+  format: Format;
   output: string;
 }
 
 /** Finds what cannot work before the person is asked for anything. */
 async function plan(files: string[], options: Options): Promise<Job[]> {
-  const { format, detached, output, certificate, force } = options;
+  const { detached, output, certificate, force } = options;
   if (output !== undefined && files.length > 1) {
     throw new UsageError("--output is for one file; leave it out to sign several.");
   }
-  if (format === "raw" && detached) {
-    throw new UsageError("--detached is for cades; a raw signature never holds the content.");
+  if (options.format !== undefined && options.format !== "cades" && detached) {
+    throw new UsageError("--detached is for --format cades.");
   }
   if (certificate !== undefined && !/^[0-9a-f]{64}$/.test(certificate)) {
     throw new UsageError("--certificate: 64 hexadecimal digits, as `dsign tokens` shows them.");
@@ -144,10 +154,13 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
   const jobs: Job[] = [];
   for (const file of files) {
     const size = await fileSize(file);
+    const format = options.format ??
+      (!detached && await isPdfFile(file) ? "pades" : "cades");
+    if (format !== "pades") refusePdfFlags(options, file);
     if (format === "raw" && size > MAX_RAW) {
       throw new UsageError(`${file} is too large for a raw signature: use --detached instead.`);
     }
-    const job = { file, size, output: output ?? file + (format === "raw" ? ".sig" : ".p7s") };
+    const job = { file, size, format, output: output ?? outputName(file, format) };
     if (jobs.some((other) => other.output === job.output)) {
       throw new UsageError(`${file} is given twice.`);
     }
@@ -158,18 +171,34 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
   return jobs;
 }
 
+const outputName = (file: string, format: Format): string =>
+  format === "pades" ? signedName(file) : file + (format === "raw" ? ".sig" : ".p7s");
+
+function refusePdfFlags(options: Options, file: string): void {
+  const flags = [
+    ...["level", "subFilter", "field", "reason", "location", "visible", "role", "certify", "lock"],
+    "passwordFile",
+  ] as const;
+  const given = flags.find((flag) => options[flag as keyof PdfFlags] !== undefined);
+  if (!given) return;
+  const name = given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw new UsageError(`--${name} is for signatures within PDFs, and ${file} is not signed so.`);
+}
+
 async function signFile(
   signing: Signing,
-  { file, size, output: path }: Job,
+  { file, size, format, output: path }: Job,
   options: Options,
   signal: AbortSignal,
 ): Promise<Signed> {
-  const { format, detached = false, hash, certificate, force = false } = options;
+  const { detached = false, hash, certificate, force = false } = options;
   const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
   const output = await createOutput(path, force);
   try {
     let result: { certificate: string; algorithm: string };
-    if (format === "raw") {
+    if (format === "pades") {
+      result = await signPdfFile(signing, { file, size }, output, options, caller);
+    } else if (format === "raw") {
       const content = { base64: (await readWhole(file, size, signal)).toBase64() };
       const request = { content, format, packaging: "detached", hash, certificate } as const;
       const signed = await signing.signData(request, caller);

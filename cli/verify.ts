@@ -15,6 +15,8 @@ import { readCertificates } from "../signers/certificates.ts";
 import { EXIT, FileError, printable, printJson, UsageError } from "./failure.ts";
 import { hashFile } from "./input_file.ts";
 import type { AddCommand } from "./program.ts";
+import { firstLine, isPdfFile } from "./sign_pdf.ts";
+import { verifyPdfFile } from "./verify_pdf.ts";
 
 /** An attached signature is read whole. */
 const MAX_SIGNATURE = 512 * 1024 * 1024;
@@ -22,14 +24,12 @@ const MAX_SIGNATURE = 512 * 1024 * 1024;
 interface Options {
   content?: string;
   trust?: string[];
+  passwordFile?: string;
   json?: boolean;
 }
 
-/** What is told of one signer; `--json` prints it so. */
-interface Verdict {
-  /** All that was asked for is well. */
-  ok: boolean;
-  status: SignerResult["status"];
+/** Who signed, as far as the certificate tells. */
+export interface SignerFacts {
   signer: {
     commonName: string;
     subject: string;
@@ -41,19 +41,31 @@ interface Verdict {
   /** By India's certificate policies. */
   class: 1 | 2 | 3 | null;
   kind: SignatureKind;
+}
+
+export type TrustState = "trusted" | "not_trusted" | "not_checked";
+
+/** What is told of one signer; `--json` prints it so. */
+interface Verdict extends SignerFacts {
+  /** All that was asked for is well. */
+  ok: boolean;
+  status: SignerResult["status"];
   /** As the signer claims; proves nothing. */
   claimedTime: string | null;
-  issuer: "trusted" | "not_trusted" | "not_checked";
+  issuer: TrustState;
   findings: { code: string; message: string }[];
 }
 
 /** `dsign verify` */
 export const verifyCommand: AddCommand = (program, { signal }, action) => {
   program.command("verify")
-    .description("Check a signature (CMS, CAdES: .p7s, .p7m) and tell who made it.")
-    .argument("<signature>", "file in DER or PEM")
+    .description(
+      "Check signatures (within a PDF; CMS, CAdES: .p7s, .p7m) and tell who made them.",
+    )
+    .argument("<file>", "a PDF, or a signature in DER or PEM")
     .option("--content <file>", "what was signed; without it FILE of FILE.p7s")
     .option("--trust <path...>", "trusted root certificates: files or folders, PEM or DER")
+    .option("--password-file <file>", "PDF: the password that opens it is the file's first line")
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
@@ -61,10 +73,15 @@ export const verifyCommand: AddCommand = (program, { signal }, action) => {
 Without --trust only the signature itself is checked, not who issued the certificate.
 Revocation is not checked.
 
-Exit code 0: every signature is valid and, with --trust, its certificate leads to a trusted root.`,
+Exit code 0: every signature is valid, nothing was changed that it does not allow and, with --trust, its certificate leads to a trusted root.`,
     )
     .action(action(async (path: string, options: Options) => {
       const anchors = options.trust && await loadAnchors(options.trust);
+      if (await isPdfFile(path)) {
+        const { passwordFile } = options;
+        const password = passwordFile === undefined ? undefined : await firstLine(passwordFile);
+        return await verifyPdfFile(path, anchors, password, options.json ?? false);
+      }
       const result = await check(path, options.content, signal);
       const verdicts = result.signers.map((signer) => judge(signer, result, anchors));
       const ok = verdicts.length > 0 && verdicts.every((verdict) => verdict.ok);
@@ -119,7 +136,6 @@ function judge(
   { cms }: CmsResult,
   anchors: Certificate[] | undefined,
 ): Verdict {
-  const facts = certificate && indiaFacts(certificate);
   const told = findings.map(({ code, message }) => ({ code: code as string, message }));
   let issuer: Verdict["issuer"] = "not_checked";
   if (anchors && certificate) {
@@ -132,26 +148,33 @@ function judge(
   return {
     ok: status === "valid" && !weak && issuer !== "not_trusted",
     status,
-    signer: certificate
-      ? {
-        commonName: certificate.subject.commonName ?? certificate.subject.toString(),
-        subject: certificate.subject.toString(),
-        issuer: certificate.issuer.toString(),
-        serialNumber: certificate.serialNumber.toHex(),
-        id: certificate.fingerprint,
-        notAfter: certificate.notAfter.toISOString(),
-      }
-      : null,
-    class: facts?.class ?? null,
-    kind: facts?.kind ?? "unknown",
+    ...signerFacts(certificate),
     claimedTime: signingTime?.toISOString() ?? null,
     issuer,
     findings: told,
   };
 }
 
+export function signerFacts(certificate: Certificate | undefined): SignerFacts {
+  if (!certificate) return { signer: null, class: null, kind: "unknown" };
+  const facts = indiaFacts(certificate);
+  const { subject, issuer, serialNumber, fingerprint, notAfter } = certificate;
+  return {
+    signer: {
+      commonName: subject.commonName ?? subject.toString(),
+      subject: subject.toString(),
+      issuer: issuer.toString(),
+      serialNumber: serialNumber.toHex(),
+      id: fingerprint,
+      notAfter: notAfter.toISOString(),
+    },
+    class: facts.class ?? null,
+    kind: facts.kind,
+  };
+}
+
 /** Why no trusted root stands behind the certificate now; null where one does. */
-function findTrust(
+export function findTrust(
   certificate: Certificate,
   anchors: readonly Certificate[],
   others: readonly Uint8Array[],
@@ -221,9 +244,26 @@ const KINDS: Record<SignatureKind, string> = {
   unknown: "of no kind that is known here",
 };
 
+export function line(name: string, text: string): void {
+  console.log(`  ${name.padEnd(12)}${printable(text)}`);
+}
+
+export function describeSigner({ commonName, subject }: NonNullable<SignerFacts["signer"]>): void {
+  line("signer", commonName);
+  line("", subject);
+}
+
+export const kindText = ({ kind, class: level }: SignerFacts): string =>
+  KINDS[kind] + (level ? `, class ${level}` : "");
+
+export const trustText = (state: TrustState): string =>
+  ({
+    trusted: "leads to a root that you trust; revocation was not checked",
+    not_trusted: "NOT TRUSTED",
+    not_checked: "was not checked: name the roots that you trust with --trust",
+  })[state];
+
 function show(verdict: Verdict, index: number, count: number): void {
-  const line = (name: string, text: string) =>
-    console.log(`  ${name.padEnd(12)}${printable(text)}`);
   const words = !verdict.ok && verdict.status === "valid" ? "NOT ACCEPTED" : {
     valid: "VALID",
     invalid: "NOT VALID",
@@ -233,19 +273,10 @@ function show(verdict: Verdict, index: number, count: number): void {
   for (const { message } of verdict.findings) line("finding", message);
   const { signer } = verdict;
   if (signer) {
-    line("signer", signer.commonName);
-    line("", signer.subject);
-    const kind = KINDS[verdict.kind] + (verdict.class ? `, class ${verdict.class}` : "");
-    line("certificate", `${kind}; serial ${signer.serialNumber}`);
+    describeSigner(signer);
+    line("certificate", `${kindText(verdict)}; serial ${signer.serialNumber}`);
     line("issuer", signer.issuer);
-    line(
-      "",
-      {
-        trusted: "leads to a root that you trust; revocation was not checked",
-        not_trusted: "NOT TRUSTED",
-        not_checked: "was not checked: name the roots that you trust with --trust",
-      }[verdict.issuer],
-    );
+    line("", trustText(verdict.issuer));
   }
   line("time", verdict.claimedTime ? `${verdict.claimedTime}, as the signer claims` : "not told");
 }

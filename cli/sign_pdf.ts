@@ -1,0 +1,203 @@
+/** `dsign sign FILE.pdf`: a signature within the PDF. */
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { Document, HASH_NAMES } from "../agent/documents.ts";
+import { FileSource } from "../agent/file_source.ts";
+import type { Caller, Signing } from "../agent/sign.ts";
+import type { Kept } from "../agent/spool.ts";
+import { sameBytes } from "../formats/x509.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { type HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
+import { FileError, UsageError } from "./failure.ts";
+import { readPieces } from "./input_file.ts";
+import type { OutputFile } from "./output_file.ts";
+
+/** The options that only PDFs have. */
+export interface PdfFlags {
+  level?: PdfOptions["level"];
+  subFilter?: PdfOptions["subFilter"];
+  field?: string;
+  reason?: string;
+  location?: string;
+  role?: string;
+  visible?: NonNullable<PdfOptions["visible"]>;
+  certify?: string;
+  lock?: string[] | true;
+  passwordFile?: string;
+}
+
+/** Adds them to a command. */
+export function addPdfFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--level <level>", "PDF: PAdES level; all but B-B need the network (default: B-B)")
+        .choices(["B-B", "B-T", "B-LT", "B-LTA"]),
+    )
+    .addOption(
+      new Option("--sub-filter <name>", "PDF: adbe.pkcs7.detached for readers that need it")
+        .choices(["ETSI.CAdES.detached", "adbe.pkcs7.detached"]),
+    )
+    .option("--field <name>", "PDF: an empty signature field, or the name of a new one")
+    .option("--reason <text>", "PDF: why you sign")
+    .option("--location <text>", "PDF: where you sign")
+    .addOption(
+      new Option(
+        "--visible <page[,x,y,w,h]>",
+        "PDF: show the signature there (in 1/72 inch from the lower left), or where the page has room",
+      ).argParser(parsePlace),
+    )
+    .option("--role <text>", "PDF: shown below your name; with --visible")
+    .addOption(
+      new Option(
+        "--certify <level>",
+        "PDF: certify it; afterwards 1: nothing may change, 2: forms and signatures may, 3: comments too",
+      ).choices(["1", "2", "3"]),
+    )
+    .option("--lock [field...]", "PDF: form fields that may no longer change; without names, all")
+    .option("--password-file <file>", "PDF: the password that opens it is the file's first line");
+}
+
+function parsePlace(text: string): NonNullable<PdfOptions["visible"]> {
+  const numbers = text.split(",").map((each) => /^-?\d+(\.\d+)?$/.test(each.trim()) ? +each : NaN);
+  const [page, x, y, width, height] = numbers;
+  const isGood = (numbers.length === 1 || numbers.length === 5) && !numbers.some(Number.isNaN) &&
+    Number.isInteger(page) && page > 0;
+  if (!isGood) throw new InvalidArgumentError("PAGE, or PAGE,X,Y,WIDTH,HEIGHT.");
+  const rectangle = numbers.length === 5 ? [x, y, x + width, y + height] : undefined;
+  return { page, rectangle, language: "en" };
+}
+
+/** @throws {UsageError}; {FileError} for the file with the password */
+export async function pdfOptions(flags: PdfFlags): Promise<PdfOptions> {
+  const { certify, lock, visible, role, passwordFile, level, subFilter } = flags;
+  if (role !== undefined && !visible) throw new UsageError("--role is for --visible.");
+  const { success, data, error } = PdfOptions.safeParse({
+    level,
+    subFilter,
+    field: flags.field,
+    reason: flags.reason,
+    location: flags.location,
+    visible: visible && { ...visible, role },
+    certify: certify === undefined ? undefined : Number(certify),
+    lock: lock === undefined
+      ? undefined
+      : lock === true
+      ? { action: "All" }
+      : { action: "Include", fields: lock },
+    password: passwordFile === undefined ? undefined : await firstLine(passwordFile),
+  });
+  if (success) return data;
+  const { path: [name], message } = error.issues[0];
+  throw new UsageError(`--${String(name)}: ${message}.`);
+}
+
+/** @throws {FileError} */
+export async function firstLine(path: string): Promise<string> {
+  try {
+    return (await Deno.readTextFile(path)).split(/\r?\n/)[0];
+  } catch (error) {
+    throw new FileError(path, error);
+  }
+}
+
+/** Whether a file begins as a PDF does. @throws {FileError} */
+export async function isPdfFile(path: string): Promise<boolean> {
+  try {
+    using file = await Deno.open(path);
+    const head = new Uint8Array(5);
+    const n = await file.read(head);
+    return n === 5 && new TextDecoder().decode(head) === "%PDF-";
+  } catch (error) {
+    throw new FileError(path, error);
+  }
+}
+
+/** `order.pdf` → `order-signed.pdf` */
+export const signedName = (path: string): string => path.replace(/(\.pdf)?$/i, "-signed$&");
+
+/**
+ * Reads a PDF for signing. It stays open: it is read where it stands, and never written.
+ *
+ * @throws {FileError}
+ */
+export async function openPdf(
+  path: string,
+  size: number,
+  hash: HashAlgorithm,
+  signal: AbortSignal,
+): Promise<Document> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    throw new FileError(path, error);
+  }
+  const source = new FileSource(file, size);
+  const kept: Kept = {
+    size,
+    read: (offset, length) => source.read(offset, length),
+    append() {},
+    sequential: () => source.sequential(),
+    close: () => file.close(),
+  };
+  const document = new Document(basename(path), "application/pdf", size, hash, kept);
+  try {
+    for await (const piece of readPieces(path, size, "Reading", signal)) document.append(piece);
+  } catch (error) {
+    document.close();
+    throw error;
+  }
+  return document;
+}
+
+/**
+ * Signs a PDF into an output, which is then the original and what was appended.
+ *
+ * @throws {FileError}; what the signing throws; {DsignError} `document_incomplete` where the file was changed meanwhile
+ */
+export async function signPdfFile(
+  signing: Signing,
+  { file, size }: { file: string; size: number },
+  output: OutputFile,
+  flags: PdfFlags & { hash: HashAlgorithm; certificate?: string },
+  caller: Caller,
+): Promise<{ certificate: string; algorithm: string; field: string }> {
+  const { hash, certificate } = flags;
+  const options = await pdfOptions(flags);
+  const document = await openPdf(file, size, hash, caller.signal);
+  try {
+    const { appended, ...result } = await signing.signPdf(
+      document,
+      options,
+      { certificate },
+      caller,
+    );
+    await writeSigned(document, file, appended, output, caller.signal);
+    return result;
+  } finally {
+    document.close();
+  }
+}
+
+/** @throws {FileError}; {DsignError} `document_incomplete` where the file is not what was signed any more */
+export async function writeSigned(
+  document: Document,
+  path: string,
+  appended: Uint8Array,
+  output: OutputFile,
+  signal: AbortSignal,
+): Promise<void> {
+  const state = createHash(HASH_NAMES[document.algorithm]);
+  for await (const piece of readPieces(path, document.size, "Writing", signal)) {
+    state.update(piece);
+    await output.write(piece);
+  }
+  await output.write(appended);
+  if (!sameBytes(state.digest(), document.digest())) {
+    throw new DsignError(
+      "document_incomplete",
+      `${path} changed while it was being signed. Nothing was written.`,
+    );
+  }
+}

@@ -1,0 +1,190 @@
+/** `dsign sign` and `dsign verify` on PDFs, against SoftHSM; poppler judges the results. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { PIN } from "./fakes/pkcs11_tokens.ts";
+import { dsign, dsignAtTerminal, environment, type Step } from "./fixtures/cli.ts";
+import { officerTokens } from "./fixtures/officers.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
+import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
+import { pdfsig, run } from "./fixtures/pdf_tools.ts";
+import { makePki, pem } from "./fixtures/pki.ts";
+
+const typePin: Step = [/PIN to sign[^:]*: /, `${PIN}\r`];
+
+interface Desk {
+  path(name: string): string;
+  env: Record<string, string>;
+  /** Which officer signs. */
+  as(index: number): string[];
+}
+
+const atDesk = (use: (desk: Desk) => Promise<void>) => () =>
+  inTempDir(async (dir) => {
+    const { officers, root } = makePki({
+      officers: [{ name: "Anita" }, { name: "Bikram", key: "p-256" }],
+    });
+    const hsm = await officerTokens(dir, officers);
+    const path = (name: string) => join(dir, name);
+    await Deno.writeTextFile(path("root.pem"), pem("CERTIFICATE", root.certificate.der));
+    await Deno.writeFile(
+      path("order.pdf"),
+      classicPdf(documentObjects({ signatureFields: ["Here"] })),
+    );
+    await Deno.mkdir(path("config/dsign"), { recursive: true });
+    await Deno.writeTextFile(
+      path("config/dsign/config.json"),
+      JSON.stringify({ searchModules: false, modules: [{ path: hsm.modulePath }] }),
+    );
+    await use({
+      path,
+      env: environment(dir, hsm.env),
+      as: (index) => ["--certificate", officers[index].certificate.fingerprint],
+    });
+  });
+
+Deno.test(
+  "sign and verify a PDF: two officers, fields, reasons, a certification and a lock",
+  atDesk(async ({ path, env, as }) => {
+    const first = await dsignAtTerminal(
+      [
+        ...["sign", ...as(0), "--reason", "Sanctioned", "--location", "Kolkata", "--certify", "2"],
+        ...["--visible", "1,300,700,200,60", "--role", "Engineer", "--json", path("order.pdf")],
+      ],
+      env,
+      [typePin],
+    );
+    assert.equal(first.code, 0, first.stderr);
+    const output = path("order-signed.pdf");
+    const [told] = JSON.parse(first.stdout).signed;
+    assert.deepEqual([told.output, told.algorithm], [output, "RS256"]);
+    const original = await Deno.readFile(path("order.pdf"));
+    const signed = await Deno.readFile(output);
+    assert.deepEqual(signed.subarray(0, original.length), original);
+    assert.match((await run("pdftotext", output, "-")).text, /Engineer/);
+
+    const second = await dsignAtTerminal(
+      [
+        ...["sign", ...as(1), "--field", "Here", "--lock", "--output", path("both.pdf"), output],
+      ],
+      env,
+      [typePin],
+    );
+    assert.equal(second.code, 0, second.stderr);
+    // In the order of the fields, in which "Here" was first.
+    assert.deepEqual(
+      (await pdfsig(path("both.pdf"))).map(({ valid, total }) => [valid, total]),
+      [[true, true], [true, false]],
+    );
+
+    const args = ["verify", path("both.pdf"), "--trust", path("root.pem")];
+    const { ok, signatures } = JSON.parse((await dsign([...args, "--json"], env)).stdout);
+    assert.equal(ok, true);
+    assert.deepEqual(
+      signatures.map((each: Record<string, unknown>) => ({
+        field: each.field,
+        who: (each.signer as { commonName: string }).commonName,
+        coverage: each.coverage,
+        level: each.level,
+        certifies: each.certifies,
+        issuer: each.issuer,
+        reason: each.reason,
+        changes: each.changes,
+      })),
+      [{
+        field: "Signature1",
+        who: "Anita",
+        coverage: "revision",
+        level: "B-B",
+        certifies: 2,
+        issuer: "trusted",
+        reason: "Sanctioned",
+        changes: [{ kind: "signature", name: "Here", allowed: true }],
+      }, {
+        field: "Here",
+        who: "Bikram",
+        coverage: "document",
+        level: "B-B",
+        certifies: null,
+        issuer: "trusted",
+        reason: null,
+        changes: [],
+      }],
+    );
+    const spoken = await dsign(args, env);
+    assert.equal(spoken.code, 0);
+    assert.match(spoken.stdout, /field "Signature1": VALID[\s\S]*Anita[\s\S]*field "Here": VALID/);
+    assert.match(spoken.stdout, /certifies {3}afterwards[\s\S]*locks {7}all form fields/);
+
+    const locked = await dsign(
+      ["sign", "--json", "--output", path("x.pdf"), path("both.pdf")],
+      env,
+    );
+    assert.equal(JSON.parse(locked.stdout).error.code, "document_locked", locked.stdout);
+    const forged = await Deno.readFile(path("both.pdf"));
+    forged[new TextDecoder("latin1").decode(forged).indexOf("(Page 1)") + 1] ^= 1;
+    await Deno.writeFile(path("forged.pdf"), forged);
+    const judged = await dsign(["verify", path("forged.pdf")], env);
+    assert.equal(judged.code, 1);
+    assert.equal(judged.stdout.match(/NOT VALID/g)?.length, 2);
+  }),
+);
+
+Deno.test(
+  "a PDF beside: CAdES on request; wrong use; encrypted ones; nothing is replaced",
+  atDesk(async ({ path, env, as }) => {
+    const beside = await dsignAtTerminal(
+      ["sign", ...as(0), "--detached", path("order.pdf")],
+      env,
+      [typePin],
+    );
+    assert.equal(beside.code, 0, beside.stderr);
+    assert.ok((await Deno.stat(path("order.pdf.p7s"))).isFile);
+
+    await Deno.writeTextFile(path("note.txt"), "note");
+    for (
+      const args of [
+        ["--reason", "x", path("note.txt")],
+        ["--format", "pades", "--detached", path("order.pdf")],
+        ["--visible", "0", path("order.pdf")],
+        ["--visible", "1,2,3", path("order.pdf")],
+        ["--level", "B-X", path("order.pdf")],
+        ["--role", "x", path("order.pdf")],
+        ["--certify", "4", path("order.pdf")],
+      ]
+    ) assert.equal((await dsign(["sign", ...args], env)).code, 2, args.join(" "));
+
+    await run(
+      "qpdf",
+      "--encrypt",
+      "open",
+      "own",
+      "256",
+      "--",
+      path("order.pdf"),
+      path("secret.pdf"),
+    );
+    const closed = await dsign(["sign", "--json", path("secret.pdf")], env);
+    assert.equal(JSON.parse(closed.stdout).error.code, "document_encrypted");
+    await Deno.writeTextFile(path("password"), "open\n");
+    const password = ["--password-file", path("password")];
+    const opened = await dsignAtTerminal(
+      ["sign", ...as(0), ...password, path("secret.pdf")],
+      env,
+      [typePin],
+    );
+    assert.equal(opened.code, 0, opened.stderr);
+    const seen = await pdfsig(path("secret-signed.pdf"), "open");
+    assert.equal(seen.filter(({ valid, total }) => valid && total).length, 1);
+    const verified = await dsign(["verify", ...password, path("secret-signed.pdf")], env);
+    assert.equal(verified.code, 0, verified.stdout);
+
+    const there = await dsign(["sign", path("secret.pdf")], env);
+    assert.equal(there.code, 1);
+    assert.match(there.stderr, /exists already/);
+    const stamped = await dsign(
+      ["sign", "--json", "--level", "B-T", ...as(0), path("order.pdf")],
+      env,
+    );
+    assert.match(stamped.stdout, /consent_unavailable|timestamp_unavailable/);
+  }),
+);

@@ -28,6 +28,8 @@ export interface WindowOptions {
   openWindow: OpenWindow;
   /** BCP 47 */
   language: string;
+  /** The person's own words; null where none were chosen. */
+  phrase?: () => Promise<string | null>;
   /** Milliseconds. */
   timeout?: number;
   /** Milliseconds between signs of life, which is how a closed window is noticed. */
@@ -172,7 +174,7 @@ export class WindowConsent implements PageConsent {
     }
     switch (`${request.method} ${path}`) {
       case "GET /consent/view":
-        return Response.json(question.view, { headers: SAFE_HEADERS });
+        return await this.#view(question);
       case "GET /consent/alive":
         return this.#alive(question);
       case "POST /consent/answer":
@@ -180,6 +182,11 @@ export class WindowConsent implements PageConsent {
       default:
         return failure(404, "invalid_request", "Not found.");
     }
+  }
+
+  async #view({ view }: Question): Promise<Response> {
+    const phrase = await this.options.phrase?.();
+    return Response.json({ ...view, ...phrase && { phrase } }, { headers: SAFE_HEADERS });
   }
 
   /** Every ticket is compared in full, so that the time taken tells nothing of any. */

@@ -2,14 +2,20 @@
 import { browserCommand, openBrowser } from "./browser.ts";
 import { type Config, languageOf } from "./config.ts";
 import { WindowConsent } from "./consent_window.ts";
+import { readPhrase } from "./phrase.ts";
 import { PinentryConsent } from "./pinentry.ts";
 import type { AgentOptions } from "./server.ts";
 import { TerminalConsent } from "./terminal.ts";
 
-/** For {@linkcode AgentOptions.consent}. */
+/**
+ * For {@linkcode AgentOptions.consent}.
+ *
+ * @param phrase file of the person's own words
+ */
 export function consentOf(
   config: Config,
   env: (name: string) => string | undefined,
+  phrase?: string,
 ): AgentOptions["consent"] {
   switch (config.consent) {
     case "window":
@@ -17,6 +23,7 @@ export function consentOf(
         new WindowConsent({
           origin,
           language: languageOf(config, env),
+          ...phrase && { phrase: () => readPhrase(phrase) },
           openWindow: async (url) => openBrowser(await browserCommand(url, config.browser, env)),
         });
     case "pinentry":

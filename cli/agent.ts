@@ -87,7 +87,7 @@ async function serve(
   try {
     const agent = await startAgent({
       providers,
-      consent: consentOf(config, env),
+      consent: consentOf(config, env, paths.phrase),
       grants: paths.grants,
       audit: paths.audit,
       spool: paths.spool,

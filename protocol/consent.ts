@@ -130,6 +130,8 @@ export interface ConsentView {
   language: string;
   /** RFC 3339: when the question lapses. */
   deadline: string;
+  /** The person's own words, which no web page knows; where some were chosen. */
+  phrase?: string;
 }
 
 export type ConsentReply =

@@ -53,6 +53,7 @@ async function atDesk(
     language,
     timeout,
     heartbeat: 100,
+    phrase: () => Promise.resolve("green mango"),
     openWindow: async (url) => opened.resolve(await openWindow(context, url)),
   });
   try {
@@ -429,6 +430,7 @@ Deno.test("the consent page in a browser", async (t) => {
           const page = await desk.shown();
           assert.equal(await page.locator("html").getAttribute("lang"), language);
           await page.locator("button:disabled").waitFor({ state: "detached" });
+          await page.getByText(`${words.phrase_yours} green mango`).waitFor();
           await screenshot(page, `consent-${name}-${language}`);
           for (const more of await page.locator("summary").all()) await more.click();
           assert.deepEqual(await axeFindings(page), [], name);

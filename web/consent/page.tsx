@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConsentReply, ConsentView, GrantRequest, Unlocked } from "../../protocol/consent.ts";
 import { languageOf, speak, type Speech, type Word } from "../i18n/words.ts";
-import { Header } from "../parts.tsx";
+import { Foreign, Header } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Certificates, Documents, WhoAsks } from "./parts.tsx";
 import { Pin } from "./pin.tsx";
@@ -58,6 +58,14 @@ export function Page(
     <>
       <Header speech={speech} choose={setLanguage} />
       <main>
+        {view?.phrase && (
+          <p class="phrase">
+            {speech.say("phrase_yours")}{" "}
+            <strong>
+              <Foreign text={view.phrase} />
+            </strong>
+          </p>
+        )}
         {end
           ? <Ended end={end} close={close} speech={speech} />
           : view

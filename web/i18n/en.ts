@@ -9,6 +9,8 @@ export const en = {
   ask_grant: "Do you want to allow this site?",
   ask_choose: "Which certificate do you want to use?",
 
+  phrase_yours: "Your own words:",
+
   asked_by: "Who is asking",
   asked_by_program: "A program on this computer",
   trusted_since: "You allowed this site on {date}.",

@@ -113,6 +113,16 @@ Deno.test("requests are counted, and an id is used once at a time", async () => 
   send("more");
   assert.equal(errorOf(await client.take(({ id }) => id === "more")), "busy");
   client.socket.close();
+
+  // A few large ones count as much.
+  const other = await test.connect();
+  const params = { padding: "x".repeat(LIMITS.textFrame - 100) };
+  const fitting = Math.floor(LIMITS.bytesInFlight / params.padding.length);
+  for (let id = 0; id <= fitting; id++) {
+    other.socket.send(JSON.stringify({ jsonrpc: "2.0", id, method: "certificate.choose", params }));
+  }
+  assert.equal(errorOf(await other.take(({ error }) => !!error)), "busy");
+  other.socket.close();
 });
 
 Deno.test("$/cancelRequest gives up the request with this id alone", async () => {

@@ -146,6 +146,32 @@ Deno.test("approved: the page gets the view, types the PIN, and is told the end"
   }
 });
 
+Deno.test("of two answers at once, as by a double click, one is tried", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect();
+  const signed = sign(client);
+  const page = await asking.page();
+  await page.open();
+  const { provider } = asking.test;
+  const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const open = provider.open.bind(provider);
+  let attempts = 0;
+  provider.open = async (key, options) => {
+    attempts++;
+    begun.resolve();
+    await go.promise;
+    return await open(key, options);
+  };
+  const first = page.approve("1111");
+  await begun.promise;
+  assert.equal((await page.approve("1111")).status, 409);
+  go.resolve();
+  assert.equal((await first).status, 200);
+  assert.equal(attempts, 1);
+  await page.answer({ decision: "decline" });
+  await assert.rejects(signed, { code: "user_cancelled" });
+});
+
 Deno.test("declined, and closed, are the person's no", async () => {
   await using asking = await windowAgent();
   const client = await asking.test.connect();

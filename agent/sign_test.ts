@@ -236,6 +236,15 @@ Deno.test("the last try needs a confirmation, and is not made without", async ()
   assert.equal(state, "pin_final_try");
   assert.deepEqual(codes(), ["pin_final_try", "ok"]);
 
+  // So does one of which the driver says so from the start.
+  test.provider.tokens[0].state = "pin_final_try";
+  test.person.sign = async (request, unlock) => {
+    seen.push(await unlock(answerTo(request)));
+  };
+  await assert.rejects(client.call("sign.data", TEXT), { code: "pin_final_try" });
+  assert.deepEqual(codes(), ["pin_final_try"]);
+  test.provider.tokens[0].state = "ready";
+
   // A token that does not count aloud may be counting.
   test.provider.triesLeft = null;
   typing(test.person, seen, "wrong", PIN);

@@ -243,6 +243,8 @@ function attempt(state: State, binding: Binding | undefined): Step {
     return end(state, "deviation", refuse("deviation"));
   }
   if (binding) checkBinding(binding, transaction.mode);
+  // Without it an authenticator could be guessed at without being counted.
+  if (transaction.sends === 0) return { ...state, outcome: refuse("wrong") };
   if (guard.pinTries >= RULES.pinTries) return end(state, "tries", refuse("locked"));
   if (transaction.attempts >= RULES.tries) return end(state, "tries", refuse("ended"));
   return {

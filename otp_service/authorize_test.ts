@@ -46,7 +46,8 @@ function run(
   return { ...state, refusals };
 }
 
-const AUTHORIZED: Event[] = [{ type: "send", otp: "h" }, { type: "attempt" }, RIGHT];
+const SEND: Event = { type: "send", otp: "h" };
+const AUTHORIZED: Event[] = [SEND, { type: "attempt" }, RIGHT];
 
 Deno.test("PIN and OTP, one use, done", () => {
   const { transaction, refusals, guard } = run([
@@ -105,26 +106,39 @@ Deno.test("answers that are under way at the same time are all paid for before o
 });
 
 Deno.test("five wrong PINs over several authorizations lock; a right one forgives those before it", () => {
-  const wrongTwice: Event[] = [{ type: "attempt" }, WRONG_PIN, { type: "attempt" }, WRONG_PIN];
+  const wrongTwice: Event[] = [
+    SEND,
+    { type: "attempt" },
+    WRONG_PIN,
+    { type: "attempt" },
+    WRONG_PIN,
+  ];
   let guard = run(wrongTwice).guard;
   const again = () => ({ transaction: open({ ...REQUEST, binding: BINDING }, 0), guard });
   guard = run(wrongTwice, again()).guard;
   assert.equal(guard.pinTries, 4);
-  assert.equal(run([{ type: "attempt" }, { ...RIGHT, spent: 5 }], again()).guard.pinTries, 0);
-  guard = run([{ type: "attempt" }, WRONG_PIN], again()).guard;
-  const { refusals, transaction } = run([{ type: "attempt" }], again());
-  assert.deepEqual(refusals, ["locked"]);
+  assert.equal(run([SEND, { type: "attempt" }, { ...RIGHT, spent: 5 }], again()).guard.pinTries, 0);
+  guard = run([SEND, { type: "attempt" }, WRONG_PIN], again()).guard;
+  const { refusals, transaction } = run([SEND, { type: "attempt" }], again());
+  assert.deepEqual(refusals, [null, "locked"]);
   assert.equal(transaction.phase, "ended");
 });
 
 Deno.test("a right PIN does not forgive a try that began after it", () => {
   const { guard } = run([
+    SEND,
     { type: "attempt" },
     { type: "attempt" },
     { ...RIGHT, spent: 1 },
     { ...WRONG_PIN, spent: 2 },
   ]);
   assert.equal(guard.pinTries, 1);
+});
+
+Deno.test("no answer is looked at before an OTP was asked for", () => {
+  const { refusals, transaction, guard } = run([{ type: "attempt" }, SEND, { type: "attempt" }]);
+  assert.deepEqual(refusals, ["wrong", null, null]);
+  assert.deepEqual([transaction.attempts, guard.pinTries], [1, 1]);
 });
 
 Deno.test("OTPs: 30 s apart, three an authorization, ten an hour", () => {
@@ -155,9 +169,10 @@ Deno.test("it lasts ten minutes, and a clock that is set back ends it", () => {
 });
 
 Deno.test("the same time step of an authenticator is accepted once", () => {
-  const first = run([{ type: "attempt" }, { ...RIGHT, totpStep: 7 }]);
+  const first = run([SEND, { type: "attempt" }, { ...RIGHT, totpStep: 7 }]);
   const second = { transaction: open({ ...REQUEST, binding: BINDING }, 0), guard: first.guard };
-  assert.deepEqual(run([{ type: "attempt" }, { ...RIGHT, totpStep: 7 }], second).refusals, [
+  assert.deepEqual(run([SEND, { type: "attempt" }, { ...RIGHT, totpStep: 7 }], second).refusals, [
+    null,
     null,
     "wrong",
   ]);

@@ -258,8 +258,10 @@ const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
   mjs: "text/javascript; charset=utf-8",
+  pfb: "application/octet-stream",
   svg: "image/svg+xml",
-  wasm: "application/wasm",
+  ttf: "font/ttf",
+  woff: "font/woff",
   woff2: "font/woff2",
 };
 

@@ -15,12 +15,15 @@ const SCRIPTS = {
   "web/bridge/main.tsx": "bridge.js",
   "web/consent/main.tsx": "consent.js",
   "web/console/main.tsx": "console.js",
+  "web/otp/main.tsx": "otp.js",
   "web/portal/main.tsx": "portal.js",
 };
 const FILES = {
   "web/bridge/index.html": "bridge.html",
   "web/consent/index.html": "consent.html",
   "web/console/index.html": "index.html",
+  "web/otp/index.html": "otp.html",
+  "web/otp/style.css": "otp.css",
   "web/portal/index.html": "portal.html",
   "web/icon.svg": "icon.svg",
   "web/style.css": "style.css",

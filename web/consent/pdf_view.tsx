@@ -49,7 +49,7 @@ export function PdfView(
   );
 }
 
-function Pages({ file, name, speech }: { file: PdfFile; name: string; speech: Speech }) {
+export function Pages({ file, name, speech }: { file: PdfFile; name: string; speech: Speech }) {
   const { say } = speech;
   const [number, setNumber] = useState(1);
   const [zoom, setZoom] = useState(0);

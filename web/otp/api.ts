@@ -1,0 +1,41 @@
+/** What the page asks the service that serves it. The ticket says for which authorization. */
+import type { OtpAnswered, OtpReply, OtpSent, OtpView } from "../../protocol/csc.ts";
+import { openPdf, type PdfFile } from "../consent/pdf_file.ts";
+
+export interface OtpApi {
+  /** Null: the ticket is good for nothing (any more). */
+  view(): Promise<OtpView | null>;
+  send(): Promise<OtpSent>;
+  answer(reply: OtpReply): Promise<OtpAnswered>;
+  /** The bytes of a document. */
+  document(index: number): Promise<Blob>;
+  openPdf(index: number): Promise<PdfFile>;
+}
+
+export function otpApi(ticket: string): OtpApi {
+  const headers = { authorization: `Bearer ${ticket || "none"}` };
+  const ask = (path: string, init: RequestInit = {}) =>
+    fetch(path, { ...init, headers: { ...init.headers, ...headers } });
+  const post = async (path: string, body: unknown) => {
+    const response = await ask(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(String(response.status));
+    return await response.json();
+  };
+  const address = (index: number) => `/otp/document?index=${index}`;
+  return {
+    async view() {
+      const response = await ask("/otp/view");
+      if (response.status === 404) return null;
+      if (!response.ok) throw new Error(String(response.status));
+      return await response.json();
+    },
+    send: () => post("/otp/send", {}),
+    answer: (reply) => post("/otp/answer", reply),
+    document: async (index) => await (await ask(address(index))).blob(),
+    openPdf: (index) => openPdf(address(index), ticket, null),
+  };
+}

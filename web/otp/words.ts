@@ -1,0 +1,246 @@
+/** What the page for PIN and OTP says. `{name}` is filled in. */
+import type { Language } from "../i18n/words.ts";
+
+const en = {
+  language: "Language",
+  loading: "One moment…",
+  ask: "Do you want to issue this with your signature?",
+  kind: "Departmental PIN/OTP signature",
+  kind_explain:
+    "This is a signature of {organization}, made with your PIN and an OTP. It is not a signature with a DSC token and not an eSign.",
+  asked_by: "Who is asking",
+  purpose: "Purpose",
+  document_one: "What you sign",
+  document_many: "What you sign: {count} documents",
+  hash: "Hash begins",
+  hash_whole: "The whole hash ({algorithm})",
+  not_shown:
+    "The portal has not sent this document here, only its hash. Sign only if you have read it in the portal.",
+  not_preview: "This kind of file cannot be shown here. You sign the whole file.",
+  save: "Save the file to look at it",
+  pages_failed: "The pages cannot be shown here. Save the file to look at it.",
+  signer: "Who signs",
+  certificate_once:
+    "For this signature alone a key and a certificate are made, valid for 30 minutes.",
+  certificate_stored: "You sign with your certificate at {organization}.",
+  policy: "Policy of the department: {policy}",
+  consent:
+    "I, {name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: {count}) for the purpose “{purpose}” with a departmental PIN/OTP signature of {organization}.",
+  pin: "Your signing PIN",
+  otp: "OTP",
+  otp_mail: "Six digits, sent by mail to {to}. The message names the same hash.",
+  otp_sms: "Six digits, sent by SMS to {to}. The message names the same hash.",
+  otp_totp: "Six digits from your authenticator app.",
+  otp_sending: "The OTP is being sent.",
+  resend: "Send again",
+  resend_in: "Send again in {time}",
+  resend_none: "No further OTP can be sent for this signature.",
+  send_failed: "The OTP could not be delivered. Try again in a moment, or tell your office.",
+  send_many: "Too many OTPs were sent to you. Try again in an hour.",
+  tries: "Tries left: {count}",
+  wrong: "PIN or OTP is not right.",
+  missing: "Give your PIN and the six digits of the OTP.",
+  locked: "Your PIN is locked. Your administrator can unlock it after checking who you are.",
+  unavailable: "The service cannot be reached. Try again.",
+  time_left: "Time left: {time}",
+  reject: "Reject",
+  sign: "Sign",
+  working: "Working…",
+  done: "Done. You are being sent back.",
+  rejected: "You rejected it. Nothing is signed. You are being sent back.",
+  ended: "This signature can no longer be given. Start again in the portal.",
+  nothing: "There is nothing to sign here. The link was used, or is too old.",
+  back: "Back to the portal",
+
+  sign_in: "Sign in",
+  sign_in_explain: "{client} wants to see your signing credentials. Nothing is signed now.",
+  user: "Your user name",
+  sign_in_wrong: "User name or PIN is not right.",
+
+  enrol: "Set your signing PIN",
+  enrol_explain:
+    "{name}, with this PIN you will sign. Nobody else may know it; no portal and no administrator will ever ask for it.",
+  new_pin: "New PIN",
+  again: "New PIN again",
+  pin_rule: "6 to 12 digits; no repetitions, no rows like 123456.",
+  pin_weak: "This PIN is too easy to guess. Choose another one.",
+  pin_differs: "The two PINs are not the same.",
+  totp_explain: "Scan this with an authenticator app, then type the six digits it shows.",
+  totp_picture: "QR code for the authenticator app",
+  totp_address: "If you cannot scan it",
+  totp_wrong: "The six digits are not right. Wait for the next ones.",
+  set: "Set PIN",
+  set_done: "Your PIN is set. You can close this page.",
+
+  change: "Change your signing PIN",
+  old_pin: "Present PIN",
+  change_do: "Change PIN",
+  change_done: "Your PIN is changed. You can close this page.",
+};
+
+export type OtpWord = keyof typeof en;
+export type OtpWords = Record<OtpWord, string>;
+
+const bn: OtpWords = {
+  language: "ভাষা",
+  loading: "একটু অপেক্ষা করুন…",
+  ask: "আপনি কি আপনার স্বাক্ষরে এটি জারি করতে চান?",
+  kind: "বিভাগীয় পিন/ওটিপি স্বাক্ষর",
+  kind_explain:
+    "এটি আপনার পিন ও একটি ওটিপি দিয়ে করা {organization}-এর স্বাক্ষর। এটি ডিএসসি টোকেনের স্বাক্ষর নয়, ই-সাইনও নয়।",
+  asked_by: "কে চাইছে",
+  purpose: "উদ্দেশ্য",
+  document_one: "আপনি যা স্বাক্ষর করছেন",
+  document_many: "আপনি যা স্বাক্ষর করছেন: {count}টি নথি",
+  hash: "হ্যাশের শুরু",
+  hash_whole: "সম্পূর্ণ হ্যাশ ({algorithm})",
+  not_shown: "পোর্টাল এই নথিটি এখানে পাঠায়নি, শুধু এর হ্যাশ পাঠিয়েছে। পোর্টালে পড়ে থাকলে তবেই স্বাক্ষর করুন।",
+  not_preview: "এই ধরনের ফাইল এখানে দেখানো যায় না। আপনি পুরো ফাইলে স্বাক্ষর করছেন।",
+  save: "দেখার জন্য ফাইলটি সংরক্ষণ করুন",
+  pages_failed: "পৃষ্ঠাগুলি এখানে দেখানো যাচ্ছে না। দেখার জন্য ফাইলটি সংরক্ষণ করুন।",
+  signer: "কে স্বাক্ষর করছেন",
+  certificate_once: "শুধু এই স্বাক্ষরের জন্য একটি চাবি ও ৩০ মিনিটের একটি সার্টিফিকেট তৈরি হবে।",
+  certificate_stored: "{organization}-এ থাকা আপনার সার্টিফিকেট দিয়ে আপনি স্বাক্ষর করছেন।",
+  policy: "বিভাগের নীতি: {policy}",
+  consent:
+    "আমি, {name}, উপরে যা দেখানো হয়েছে তা পড়েছি। আমার পিন ও ওটিপি দিয়ে আমি “{purpose}” উদ্দেশ্যে {count}টি নথিতে {organization}-এর বিভাগীয় পিন/ওটিপি স্বাক্ষর করছি।",
+  pin: "আপনার স্বাক্ষরের পিন",
+  otp: "ওটিপি",
+  otp_mail: "ছয়টি অঙ্ক, {to} ঠিকানায় মেলে পাঠানো হয়েছে। বার্তায় একই হ্যাশ লেখা আছে।",
+  otp_sms: "ছয়টি অঙ্ক, {to} নম্বরে এসএমএসে পাঠানো হয়েছে। বার্তায় একই হ্যাশ লেখা আছে।",
+  otp_totp: "আপনার অথেনটিকেটর অ্যাপের ছয়টি অঙ্ক।",
+  otp_sending: "ওটিপি পাঠানো হচ্ছে।",
+  resend: "আবার পাঠান",
+  resend_in: "{time} পরে আবার পাঠানো যাবে",
+  resend_none: "এই স্বাক্ষরের জন্য আর ওটিপি পাঠানো যাবে না।",
+  send_failed: "ওটিপি পৌঁছানো যায়নি। একটু পরে আবার চেষ্টা করুন, অথবা দপ্তরকে জানান।",
+  send_many: "আপনাকে অনেক ওটিপি পাঠানো হয়েছে। এক ঘণ্টা পরে চেষ্টা করুন।",
+  tries: "বাকি সুযোগ: {count}",
+  wrong: "পিন অথবা ওটিপি ঠিক নয়।",
+  missing: "আপনার পিন ও ওটিপির ছয়টি অঙ্ক দিন।",
+  locked: "আপনার পিন বন্ধ। পরিচয় যাচাই করে প্রশাসক এটি খুলতে পারেন।",
+  unavailable: "পরিষেবার সঙ্গে যোগাযোগ করা যাচ্ছে না। আবার চেষ্টা করুন।",
+  time_left: "বাকি সময়: {time}",
+  reject: "প্রত্যাখ্যান",
+  sign: "স্বাক্ষর করুন",
+  working: "কাজ চলছে…",
+  done: "হয়ে গেছে। আপনাকে ফেরত পাঠানো হচ্ছে।",
+  rejected: "আপনি প্রত্যাখ্যান করেছেন। কিছুই স্বাক্ষর হয়নি। আপনাকে ফেরত পাঠানো হচ্ছে।",
+  ended: "এই স্বাক্ষর আর দেওয়া যাবে না। পোর্টাল থেকে আবার শুরু করুন।",
+  nothing: "এখানে স্বাক্ষর করার কিছু নেই। লিঙ্কটি ব্যবহৃত হয়েছে, অথবা পুরানো।",
+  back: "পোর্টালে ফিরুন",
+
+  sign_in: "প্রবেশ করুন",
+  sign_in_explain: "{client} আপনার স্বাক্ষরের পরিচয়পত্র দেখতে চায়। এখন কিছুই স্বাক্ষর হবে না।",
+  user: "আপনার ব্যবহারকারী নাম",
+  sign_in_wrong: "ব্যবহারকারী নাম অথবা পিন ঠিক নয়।",
+
+  enrol: "আপনার স্বাক্ষরের পিন ঠিক করুন",
+  enrol_explain:
+    "{name}, এই পিন দিয়ে আপনি স্বাক্ষর করবেন। আর কারও এটি জানা চলবে না; কোনো পোর্টাল বা প্রশাসক কখনও এটি চাইবে না।",
+  new_pin: "নতুন পিন",
+  again: "নতুন পিন আবার",
+  pin_rule: "৬ থেকে ১২টি অঙ্ক; একই অঙ্ক বারবার নয়, 123456-এর মতো সারি নয়।",
+  pin_weak: "এই পিন সহজে অনুমান করা যায়। অন্য একটি বেছে নিন।",
+  pin_differs: "দুটি পিন এক নয়।",
+  totp_explain: "অথেনটিকেটর অ্যাপ দিয়ে এটি স্ক্যান করুন, তারপর অ্যাপের ছয়টি অঙ্ক লিখুন।",
+  totp_picture: "অথেনটিকেটর অ্যাপের কিউআর কোড",
+  totp_address: "স্ক্যান করতে না পারলে",
+  totp_wrong: "ছয়টি অঙ্ক ঠিক নয়। পরের অঙ্কগুলির জন্য অপেক্ষা করুন।",
+  set: "পিন ঠিক করুন",
+  set_done: "আপনার পিন ঠিক হয়েছে। এই পাতা বন্ধ করতে পারেন।",
+
+  change: "আপনার স্বাক্ষরের পিন বদলান",
+  old_pin: "বর্তমান পিন",
+  change_do: "পিন বদলান",
+  change_done: "আপনার পিন বদলানো হয়েছে। এই পাতা বন্ধ করতে পারেন।",
+};
+
+const hi: OtpWords = {
+  language: "भाषा",
+  loading: "एक क्षण…",
+  ask: "क्या आप इसे अपने हस्ताक्षर से जारी करना चाहते हैं?",
+  kind: "विभागीय पिन/ओटीपी हस्ताक्षर",
+  kind_explain:
+    "यह आपके पिन और एक ओटीपी से किया गया {organization} का हस्ताक्षर है। यह डीएससी टोकन का हस्ताक्षर नहीं है, और ई-साइन भी नहीं।",
+  asked_by: "कौन माँग रहा है",
+  purpose: "उद्देश्य",
+  document_one: "आप जिस पर हस्ताक्षर करते हैं",
+  document_many: "आप जिन पर हस्ताक्षर करते हैं: {count} दस्तावेज़",
+  hash: "हैश का आरंभ",
+  hash_whole: "पूरा हैश ({algorithm})",
+  not_shown: "पोर्टल ने यह दस्तावेज़ यहाँ नहीं भेजा, केवल इसका हैश भेजा है। पोर्टल में पढ़ लिया हो तभी हस्ताक्षर करें।",
+  not_preview: "इस प्रकार की फ़ाइल यहाँ नहीं दिखाई जा सकती। आप पूरी फ़ाइल पर हस्ताक्षर करते हैं।",
+  save: "देखने के लिए फ़ाइल सहेजें",
+  pages_failed: "पृष्ठ यहाँ नहीं दिखाए जा सकते। देखने के लिए फ़ाइल सहेजें।",
+  signer: "कौन हस्ताक्षर करता है",
+  certificate_once: "केवल इस हस्ताक्षर के लिए एक कुंजी और 30 मिनट का प्रमाणपत्र बनाया जाएगा।",
+  certificate_stored: "आप {organization} में रखे अपने प्रमाणपत्र से हस्ताक्षर करते हैं।",
+  policy: "विभाग की नीति: {policy}",
+  consent:
+    "मैं, {name}, ऊपर दिखाया गया पढ़ चुका/चुकी हूँ। अपना पिन और ओटीपी देकर मैं “{purpose}” के उद्देश्य से {count} दस्तावेज़ पर {organization} का विभागीय पिन/ओटीपी हस्ताक्षर करता/करती हूँ।",
+  pin: "आपका हस्ताक्षर पिन",
+  otp: "ओटीपी",
+  otp_mail: "छह अंक, {to} पर मेल से भेजे गए। संदेश में यही हैश लिखा है।",
+  otp_sms: "छह अंक, {to} पर एसएमएस से भेजे गए। संदेश में यही हैश लिखा है।",
+  otp_totp: "आपके ऑथेंटिकेटर ऐप के छह अंक।",
+  otp_sending: "ओटीपी भेजा जा रहा है।",
+  resend: "फिर भेजें",
+  resend_in: "{time} में फिर भेजा जा सकेगा",
+  resend_none: "इस हस्ताक्षर के लिए और ओटीपी नहीं भेजा जा सकता।",
+  send_failed: "ओटीपी नहीं पहुँचाया जा सका। थोड़ी देर में फिर प्रयास करें, या कार्यालय को बताएँ।",
+  send_many: "आपको बहुत से ओटीपी भेजे गए हैं। एक घंटे बाद प्रयास करें।",
+  tries: "शेष प्रयास: {count}",
+  wrong: "पिन या ओटीपी सही नहीं है।",
+  missing: "अपना पिन और ओटीपी के छह अंक दें।",
+  locked: "आपका पिन बंद है। पहचान जाँचकर प्रशासक इसे खोल सकता है।",
+  unavailable: "सेवा से संपर्क नहीं हो पा रहा। फिर प्रयास करें।",
+  time_left: "शेष समय: {time}",
+  reject: "अस्वीकार करें",
+  sign: "हस्ताक्षर करें",
+  working: "काम हो रहा है…",
+  done: "हो गया। आपको वापस भेजा जा रहा है।",
+  rejected: "आपने अस्वीकार किया। किसी पर हस्ताक्षर नहीं हुआ। आपको वापस भेजा जा रहा है।",
+  ended: "यह हस्ताक्षर अब नहीं दिया जा सकता। पोर्टल में फिर से आरंभ करें।",
+  nothing: "यहाँ हस्ताक्षर करने को कुछ नहीं है। लिंक उपयोग हो चुका है, या पुराना है।",
+  back: "पोर्टल पर लौटें",
+
+  sign_in: "साइन इन करें",
+  sign_in_explain: "{client} आपके हस्ताक्षर के विवरण देखना चाहता है। अभी किसी पर हस्ताक्षर नहीं होगा।",
+  user: "आपका उपयोगकर्ता नाम",
+  sign_in_wrong: "उपयोगकर्ता नाम या पिन सही नहीं है।",
+
+  enrol: "अपना हस्ताक्षर पिन तय करें",
+  enrol_explain:
+    "{name}, इस पिन से आप हस्ताक्षर करेंगे। इसे और कोई न जाने; कोई पोर्टल या प्रशासक इसे कभी नहीं माँगेगा।",
+  new_pin: "नया पिन",
+  again: "नया पिन फिर से",
+  pin_rule: "6 से 12 अंक; दोहराव नहीं, 123456 जैसी पंक्ति नहीं।",
+  pin_weak: "इस पिन का अनुमान लगाना आसान है। दूसरा चुनें।",
+  pin_differs: "दोनों पिन एक जैसे नहीं हैं।",
+  totp_explain: "इसे ऑथेंटिकेटर ऐप से स्कैन करें, फिर ऐप के छह अंक लिखें।",
+  totp_picture: "ऑथेंटिकेटर ऐप के लिए क्यूआर कोड",
+  totp_address: "यदि स्कैन न कर सकें",
+  totp_wrong: "छह अंक सही नहीं हैं। अगले अंकों की प्रतीक्षा करें।",
+  set: "पिन तय करें",
+  set_done: "आपका पिन तय हो गया। यह पृष्ठ बंद कर सकते हैं।",
+
+  change: "अपना हस्ताक्षर पिन बदलें",
+  old_pin: "वर्तमान पिन",
+  change_do: "पिन बदलें",
+  change_done: "आपका पिन बदल गया। यह पृष्ठ बंद कर सकते हैं।",
+};
+
+export const OTP_WORDS: Record<Language, OtpWords> = { en, bn, hi };
+
+/** Speaks one language; numbers are written in its digits. */
+export function sayIn(language: Language) {
+  const numbers = new Intl.NumberFormat(`${language}-IN`);
+  return (word: OtpWord, values: Record<string, string | number> = {}): string =>
+    OTP_WORDS[language][word].replace(/\{(\w+)\}/g, (place, name) => {
+      const value = values[name];
+      return typeof value === "number" ? numbers.format(value) : value ?? place;
+    });
+}
+
+export type Say = ReturnType<typeof sayIn>;

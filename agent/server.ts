@@ -4,7 +4,6 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { LIMITS, PORTS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
-import { DsignError } from "../protocol/errors.ts";
 import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "./appearance.ts";
@@ -13,6 +12,7 @@ import { Audit } from "./audit.ts";
 import type { Consent } from "./consent.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
+import { Listener, type ListenerOptions } from "./listener.ts";
 import { Online } from "./online.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
@@ -70,7 +70,7 @@ export interface Agent {
 /**
  * Starts the agent. On Linux this needs all permissions, unless peer.ts's `openSocketTables` was called before.
  *
- * @throws {DsignError} `busy` where no port is free; `storage_failed` where the grants cannot be read
+ * @throws `DsignError`: `busy` where no port is free; `storage_failed` where the grants cannot be read
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = () => new Date() } = options;
@@ -78,9 +78,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
   openSocketTables();
   // What handles requests needs to know the port, which is known once the server is there.
-  let handle: Handle = () => refuse(503, "D-Sign is starting.");
-  const server = listen(options.ports ?? PORTS, (request, peerPort) => handle(request, peerPort));
-  const { port } = server.addr;
+  let handle: ListenerOptions["handle"] = () => refuse(503, "D-Sign is starting.");
+  const listener = new Listener({
+    ports: options.ports ?? PORTS,
+    handle: (request, peerPort) => handle(request, peerPort),
+    onError(error) {
+      log.error("Unforeseen failure: {error}", { error });
+      return refuse(500, "D-Sign made a mistake. Its log says more.");
+    },
+  });
+  const { port } = listener;
   const origin = `http://127.0.0.1:${port}`;
   const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
   const { timestampAuthority, pkiFetch } = options;
@@ -188,42 +195,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     async close() {
       unwatch.forEach((stop) => stop());
       for (const connection of connections) connection.close();
-      await server.shutdown();
+      await listener.shutdown();
       await signing.close();
     },
   };
-}
-
-type Handle = (request: Request, peerPort: number) => Response | Promise<Response>;
-
-function listen(
-  ports: readonly number[],
-  handle: Handle,
-): Deno.HttpServer<Deno.NetAddr> {
-  for (const port of ports) {
-    try {
-      return Deno.serve(
-        {
-          hostname: "127.0.0.1",
-          port,
-          onListen() {},
-          onError(error) {
-            log.error("Unforeseen failure: {error}", { error });
-            return refuse(500, "D-Sign made a mistake. Its log says more.");
-          },
-        },
-        (request, { remoteAddr }) => handle(request, remoteAddr.port),
-      );
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  throw new DsignError(
-    "busy",
-    `Other programs use all of D-Sign's ports (${
-      ports.join(", ")
-    }). Set "ports" in the configuration.`,
-  );
 }
 
 /** Browsers say where a request comes from, and pages cannot change it (Fetch Metadata; RFC 6454 §7). */

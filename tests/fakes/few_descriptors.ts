@@ -1,0 +1,11 @@
+/** A listener as a program of its own: prints its port, and ends in good order when standard input does. */
+import { Listener } from "../../agent/listener.ts";
+
+const listener = new Listener({
+  ports: [0],
+  handle: () => new Response("here"),
+  onError: () => new Response(null, { status: 500 }),
+});
+console.log(listener.port);
+await Array.fromAsync(Deno.stdin.readable);
+await listener.shutdown();

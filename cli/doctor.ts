@@ -1,10 +1,9 @@
 /** `dsign doctor`: what is wrong, what it means, and what to do. */
 import { Option } from "commander";
 import { languageOf } from "../agent/config.ts";
-import { diagnose } from "./doctor/diagnose.ts";
-import { thisMachine } from "./doctor/machine.ts";
 import type { Ticket } from "./doctor/tickets.ts";
-import { type Check, type Language, LANGUAGES, toChecks } from "./doctor/words.ts";
+import type { Check, Language } from "./doctor/words.ts";
+import type { Words } from "./doctor/words_en.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
 import type { AddCommand } from "./program.ts";
 import { loadConfig } from "./providers.ts";
@@ -21,11 +20,17 @@ export const doctorCommand: AddCommand = (program, context, action) => {
     .description("Find out what is wrong, and what to do. Asks for no PIN, changes nothing.")
     .option("--fix", "mend what can be mended without doing harm")
     .addOption(
-      new Option("--language <language>", "else as configured").choices(Object.keys(LANGUAGES)),
+      new Option("--language <language>", "else as configured").choices(["en", "bn", "hi"]),
     )
     .option("--json", "print one JSON object: checks (id, status, seen, meaning, action)")
     .addHelpText("after", "\nExit code 1: something keeps you from signing.")
     .action(action(async (options: Options) => {
+      // Loaded here alone: the agent starts with this file too.
+      const [{ diagnose }, { thisMachine }, { LANGUAGES, toChecks }] = await Promise.all([
+        import("./doctor/diagnose.ts"),
+        import("./doctor/machine.ts"),
+        import("./doctor/words.ts"),
+      ]);
       const machine = thisMachine(context);
       const language = options.language ?? await configuredLanguage(machine.env);
       let findings = await diagnose(machine);
@@ -40,7 +45,7 @@ export const doctorCommand: AddCommand = (program, context, action) => {
       }
       const checks = toChecks(findings, language);
       if (options.json) printJson({ checks, ...options.fix && { fixed } });
-      else show(checks, fixed, language);
+      else show(checks, fixed, LANGUAGES[language]);
       return checks.some(({ status }) => status === "error") ? EXIT.failed : EXIT.ok;
     }));
 };
@@ -51,8 +56,7 @@ async function configuredLanguage(env: (name: string) => string | undefined): Pr
   return languageOf(config, env) as Language;
 }
 
-function show(checks: readonly Check[], fixed: readonly Ticket[], language: Language): void {
-  const words = LANGUAGES[language];
+function show(checks: readonly Check[], fixed: readonly Ticket[], words: Words): void {
   const line = (text: string) => console.log(printable(text));
   const troubles = checks.filter(({ status }) => status === "error" || status === "warning");
   for (const { id, status, seen, meaning, action } of troubles) {

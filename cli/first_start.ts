@@ -2,9 +2,7 @@
 import type { FirstStart } from "../agent/first_start.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { Autostart } from "./autostart.ts";
-import { diagnose } from "./doctor/diagnose.ts";
-import { thisMachine } from "./doctor/machine.ts";
-import { type Language, LANGUAGES, toChecks } from "./doctor/words.ts";
+import type { Language } from "./doctor/words.ts";
 import { FileError, UsageError } from "./failure.ts";
 import type { Context } from "./program.ts";
 
@@ -15,6 +13,12 @@ export function firstStart(context: Context, phrase: string): FirstStart {
   return {
     phrase,
     async nextStep(wanted) {
+      // Loaded when first asked for: an agent that starts at login may never need them.
+      const [{ diagnose }, { thisMachine }, { LANGUAGES, toChecks }] = await Promise.all([
+        import("./doctor/diagnose.ts"),
+        import("./doctor/machine.ts"),
+        import("./doctor/words.ts"),
+      ]);
       const language = Object.hasOwn(LANGUAGES, wanted) ? wanted as Language : "en";
       const checks = toChecks(await diagnose(thisMachine(context)), language);
       const first = checks.find(({ status }) => status === "error");

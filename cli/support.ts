@@ -1,157 +1,9 @@
-/** `dsign support`: what a support desk needs to see, without what it must not see. Nothing is sent anywhere. */
-import { basename, join } from "node:path";
-import { release } from "node:os";
-import type { Settings } from "../agent/policy_file.ts";
-import { readCertificate } from "../formats/x509.ts";
-import { FormatError } from "../formats/error.ts";
-import { Autostart } from "./autostart.ts";
-import { diagnose } from "./doctor/diagnose.ts";
-import { type Machine, thisMachine } from "./doctor/machine.ts";
-import { checkSettings } from "./doctor/settings.ts";
-import { toChecks } from "./doctor/words.ts";
-import { type DriverReport, probeDriver } from "./driver_probe.ts";
+/** `dsign support`: shown, then written, and sent nowhere. */
+import { join } from "node:path";
 import { printable, printJson } from "./failure.ts";
 import { createOutput } from "./output_file.ts";
 import type { AddCommand } from "./program.ts";
-import { findDrivers } from "./providers.ts";
-import { redact, redactJson, type Secrets } from "./redact.ts";
-import { zip } from "./zip.ts";
-
-/** A file of the bundle, as it will be read. */
-export interface SupportFile {
-  name: string;
-  text: string;
-}
-
-/** Of each log file, the end of so many bytes. */
-const LOG_TAIL = 256 * 1024;
-
-/** Names of users and computers that say nothing, and would take half of a text with them. */
-const NOBODY = ["root", "user", "admin", "administrator", "localhost", "home"];
-
-/**
- * Gathers the bundle. Every text in it went through {@linkcode redact}; no PIN is asked for, and no file of the
- * person's is read but D-Sign's own.
- */
-export async function gather(machine: Machine): Promise<SupportFile[]> {
-  const { situation } = await checkSettings(machine);
-  const { settings, paths } = situation;
-  const findings = await diagnose(machine);
-  const { modules } = await findDrivers(settings, machine.env);
-  const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
-  const secrets = secretsOf(machine, reports);
-  const json = (name: string, value: unknown): SupportFile => ({
-    name,
-    text: JSON.stringify(redactJson(value, secrets), null, 2) + "\n",
-  });
-  const autostart = new Autostart([...machine.selfCommand, "agent"], machine.env, machine.os);
-  const logs = await Promise.all([paths.log, `${paths.log}.1`].map(async (path) => ({
-    name: basename(path),
-    text: redact(await tail(path), secrets),
-  })));
-  return [
-    json("about.json", {
-      product: "dsign",
-      version: machine.version,
-      system: `${Deno.build.os} ${release()} ${Deno.build.arch}`,
-      runtime: `deno ${Deno.version.deno}`,
-      form: Deno.build.standalone ? "compiled" : basename(machine.selfCommand.at(-1)!),
-      language: navigator.language,
-      time: machine.now().toISOString(),
-    }),
-    json("doctor.json", { checks: toChecks(findings, "en") }),
-    json("drivers.json", reports.map(describe)),
-    json("configuration.json", plain(settings)),
-    json("autostart.json", await autostart.status()),
-    ...logs.filter(({ text }) => text !== ""),
-  ];
-}
-
-/** What the person, the computer and the tokens are called. */
-function secretsOf(machine: Machine, reports: readonly DriverReport[]): Secrets {
-  const secrets = new Map<string, string>();
-  const hide = (word: string | undefined, instead: string) => {
-    if (word && !NOBODY.includes(word.toLowerCase())) secrets.set(word, instead);
-  };
-  const home = machine.env("HOME") ?? machine.env("USERPROFILE");
-  for (const name of ["USER", "LOGNAME", "USERNAME"]) hide(machine.env(name), "[user]");
-  hide(home && basename(home), "[user]");
-  hide(home, "~");
-  hide(Deno.hostname(), "[computer]");
-  for (const { tokens } of reports) {
-    for (const { label, serial, certificates } of tokens) {
-      hide(label, "[token]");
-      hide(serial, "[serial]");
-      for (const { label, der } of certificates) {
-        hide(label, "[certificate]");
-        for (const name of namesIn(der)) hide(name, "[name]");
-      }
-    }
-  }
-  return secrets;
-}
-
-/** Every value in the subject of an end entity's certificate. Issuers are public. */
-function namesIn(der: Uint8Array): string[] {
-  try {
-    const { subject, basicConstraints } = readCertificate(der);
-    if (basicConstraints?.ca) return [];
-    return subject.rdns.flat().filter(({ type }) => type !== "2.5.4.6")
-      .map(({ text }) => text ?? "");
-  } catch (error) {
-    if (error instanceof FormatError) return [];
-    throw error;
-  }
-}
-
-/** A driver, and its tokens without what tells one from another. */
-function describe({ module, tokens, ...report }: DriverReport) {
-  const { name, path, source } = module;
-  return {
-    name,
-    path,
-    source,
-    state: report.state,
-    message: report.message,
-    builtFor: report.builtFor,
-    library: report.info,
-    tokens: tokens.map(({ uri: _, label: __, serial: ___, certificates, ...token }) => ({
-      ...token,
-      certificates: certificates.length,
-    })),
-  };
-}
-
-/** Settings without what may hold more than it seems: arguments and names of files. */
-function plain(settings: Settings) {
-  const program = (command: readonly string[] | undefined) =>
-    command && [basename(command[0]), ...command.slice(1).map(() => "[…]")];
-  return {
-    ...settings,
-    browser: program(settings.browser),
-    pinentry: program(settings.pinentry),
-    pkcs12: settings.pkcs12.map(() => "[…]"),
-    modules: settings.modules.map(({ initArgs, ...module }) => ({
-      ...module,
-      ...initArgs !== undefined && { initArgs: "[…]" },
-    })),
-  };
-}
-
-/** The last whole lines of a file; empty where there is none. */
-async function tail(path: string): Promise<string> {
-  try {
-    using file = await Deno.open(path);
-    const { size } = await file.stat();
-    const start = Math.max(0, size - LOG_TAIL);
-    await file.seek(start, Deno.SeekMode.Start);
-    const text = await new Response(file.readable).text();
-    return start > 0 ? text.slice(text.indexOf("\n") + 1) : text;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
-}
+import type { SupportFile } from "./support_files.ts";
 
 interface Options {
   output?: string;
@@ -170,6 +22,10 @@ export const supportCommand: AddCommand = (program, context, action) => {
     .option("--yes", "write it without asking")
     .option("--json", "print one JSON object: output (null: not written), files")
     .action(action(async ({ output, yes, json }: Options) => {
+      const [{ thisMachine }, { gather }] = await Promise.all([
+        import("./doctor/machine.ts"),
+        import("./support_files.ts"),
+      ]);
       const machine = thisMachine(context);
       const files = await gather(machine);
       const date = machine.now().toISOString().slice(0, 10);
@@ -194,6 +50,7 @@ function show(files: readonly SupportFile[]): void {
 }
 
 async function writeZip(path: string, files: readonly SupportFile[], at: Date): Promise<void> {
+  const { zip } = await import("./zip.ts");
   const encoder = new TextEncoder();
   const archive = zip(files.map(({ name, text }) => ({ name, bytes: encoder.encode(text) })), at);
   const output = await createOutput(path, false);

@@ -30,7 +30,7 @@ export const en: Words = {
   tickets: {
     policy_refused: {
       ok: "The administrator's policy is in order, or there is none.",
-      seen: "{error}",
+      seen: "The administrator's policy is not followed: {error}",
       meaning:
         "A policy that is damaged, or that others could have changed, is not followed. D-Sign does not start with one, so that nothing forbidden becomes allowed.",
       action:
@@ -38,7 +38,7 @@ export const en: Words = {
     },
     configuration_wrong: {
       ok: "The configuration can be read.",
-      seen: "{error}",
+      seen: "The configuration cannot be read: {error}",
       meaning: "D-Sign does not start with a wrong configuration, so that nothing is guessed.",
       action: "Correct the file {path}, or move it away: without it everything is as by default.",
     },

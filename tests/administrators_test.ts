@@ -1,0 +1,106 @@
+/** What the administrator's guide says is so. */
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Policy, readPolicy } from "../agent/policy_file.ts";
+import { TICKETS } from "../cli/doctor/tickets.ts";
+import { dsign, environment } from "./fixtures/cli.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const guide = await Deno.readTextFile(join(ROOT, "docs/administrators.md"));
+
+Deno.test("the guide's policy is a right one, and its table has every setting", () => {
+  const [, json] = /^```json\n(.*?)^```/ms.exec(guide)!;
+  Policy.parse(JSON.parse(json));
+  for (const setting of Object.keys(Policy.shape).filter((name) => name !== "$schema")) {
+    assert.match(guide, new RegExp(`^\\| \`${setting}\``, "m"), setting);
+  }
+});
+
+Deno.test("every file that the guide names is there", async () => {
+  for (const [, path] of guide.matchAll(/\]\(([^)#]+)\)/g)) {
+    await Deno.stat(join(ROOT, "docs", path));
+  }
+});
+
+Deno.test("every command of the guide is there, with its options", () =>
+  inTempDir(async (dir) => {
+    const lines = [...guide.matchAll(/(?:^ {4}|`)dsign ([^`\n]+)/gm)].map(([, line]) => line);
+    assert.ok(lines.length >= 9);
+    for (const line of new Set(lines)) {
+      const words = line.split(" ").filter((word) => /^[a-z]+$/.test(word)).slice(0, 2);
+      const command = ["modules", "autostart"].includes(words[0]) ? words : words.slice(0, 1);
+      const { code, stdout } = await dsign([...command, "--help"], environment(dir));
+      assert.equal(code, 0, line);
+      assert.match(stdout, new RegExp(`Usage: dsign ${command.join(" ")}\\b`));
+      for (const [option] of line.matchAll(/--\w+/g)) assert.ok(stdout.includes(option), line);
+    }
+  }));
+
+Deno.test("the commands that put the policy in its place make one that is honoured", {
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+}, () =>
+  inTempDir(async (dir) => {
+    const script = [...guide.matchAll(/^ {4}(install .*)$/gm)].map(([, line]) =>
+      line.replaceAll("/etc/dsign", `${dir}/etc`)
+    ).join(" && ");
+    await Deno.writeTextFile(join(dir, "policy.json"), '{"otherOrigins":"refuse"}');
+    const { success } = await new Deno.Command("sh", { args: ["-c", script], cwd: dir }).output();
+    assert.ok(success);
+    const { policy } = await readPolicy(join(dir, "etc/policy.json"));
+    assert.equal(policy.otherOrigins, "refuse");
+  }));
+
+/** Runs `dsign` with a policy of the administrator's own, in an /etc that no other program sees. */
+async function underPolicy(policy: string, dir: string, ...args: string[]) {
+  await Deno.writeTextFile(join(dir, "policy.json"), policy);
+  const script = `mount -t tmpfs tmpfs /mnt && cp -a /etc/. /mnt/ && mount --bind /mnt /etc &&
+    mkdir -p /etc/dsign && install -m 644 "$0" /etc/dsign/policy.json && exec "$@"`;
+  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+    args: [
+      ...["--mount", "sh", "-c", script, join(dir, "policy.json")],
+      ...[Deno.execPath(), "run", "--no-prompt", "-A", join(ROOT, "main.ts"), ...args],
+    ],
+    env: environment(dir),
+    stdin: "null",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+const canMount = Deno.build.os === "linux" && Deno.uid() === 0 &&
+  await new Deno.Command("unshare", { args: ["--mount", "true"], stderr: "null" }).output()
+    .then(({ success }) => success, () => false);
+
+Deno.test({
+  name:
+    "the real program under a policy: it wins; one with a mistake stops the agent (optional: needs root and unshare)",
+  ignore: !canMount,
+  fn: () =>
+    inTempDir(async (dir) => {
+      const wrong = await underPolicy('{"otherOrigins":"never"}', dir, "agent", "--json");
+      assert.equal(wrong.code, 2);
+      assert.match(
+        JSON.parse(wrong.stdout).error.message,
+        /\/etc\/dsign\/policy\.json.*otherOrigins/,
+      );
+      const doctor = await underPolicy('{"otherOrigins":"never"}', dir, "doctor", "--json");
+      const { checks } = JSON.parse(doctor.stdout);
+      assert.equal(checks[0].id, TICKETS[0]);
+      assert.equal(checks[0].status, "error");
+      assert.match(checks[0].seen, /otherOrigins/);
+
+      await Deno.mkdir(join(dir, "config/dsign"), { recursive: true });
+      await Deno.writeTextFile(
+        join(dir, "config/dsign/config.json"),
+        '{"modules":[{"path":"/mine.so"}]}',
+      );
+      const policy = '{"searchModules":false,"modules":[{"path":"/theirs.so"}]}';
+      const list = await underPolicy(policy, dir, "modules", "list", "--json");
+      const { problems } = JSON.parse(list.stdout);
+      assert.deepEqual(problems.map(({ driver }: { driver: string }) => driver), ["/theirs.so"]);
+      const add = await underPolicy(policy, dir, "modules", "add", "/x.so");
+      assert.match(add.stderr, /administrator's policy/);
+    }),
+});

@@ -1,0 +1,290 @@
+/** What comes out, judged by others: OpenSSL, poppler; and keys in a real module. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
+import { HOST_COMMAND, PIN as TOKEN_PIN, softhsm } from "../tests/fakes/pkcs11_tokens.ts";
+import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
+import { makeRoot, makeService, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
+import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
+import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
+import { makePki, pem } from "../tests/fixtures/pki.ts";
+import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
+import { encodeOcspRequest } from "../formats/ocsp.ts";
+import { prepareSignature, signedBytes } from "../formats/pades.ts";
+import { bytesSource } from "../formats/pdf_source.ts";
+import { readCertificate } from "../formats/x509.ts";
+import { OIDS } from "../protocol/csc.ts";
+import { moduleKeys, type ModuleSession } from "./keys.ts";
+import type { KeyType } from "./store.ts";
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
+const PDF = classicPdf(documentObjects({ pages: 2 }));
+const EXPLICIT = { kind: "one-time", mode: "explicit" };
+
+/** The whole ceremony in explicit mode, then signDoc. */
+async function signDoc(
+  test: TestService,
+  credentialID: string,
+  hashes: string[],
+  request: Record<string, unknown>,
+) {
+  test.clock.now += 60_000;
+  const token = await test.token();
+  const what = { credentialID, hashes, numSignatures: hashes.length };
+  await test.call("/csc/v2/credentials/getChallenge", {
+    ...what,
+    authObjectID: "OTP",
+    description: "Sanction 7",
+  }, token);
+  const authData = [{ id: "PIN", value: PIN }, { id: "OTP", value: test.lastOtp() }];
+  const { body } = await test.call("/csc/v2/credentials/authorize", { ...what, authData }, token);
+  return await test.call("/csc/v2/signatures/signDoc", {
+    credentialID,
+    SAD: body.SAD,
+    ...request,
+  }, token);
+}
+
+Deno.test("PAdES: whole documents, and prepared ones by their digest, are valid for pdfsig", () =>
+  inTempDir(async (dir) => {
+    const test = makeService();
+    try {
+      const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+      const whole = await signDoc(test, credentialID, [sha256(PDF)], {
+        documents: [{ document: PDF.toBase64(), signature_format: "P" }],
+      });
+      const file = join(dir, "signed.pdf");
+      await Deno.writeFile(file, Uint8Array.fromBase64(whole.body.DocumentWithSignature[0]));
+      assert.deepEqual(await pdfsig(file), [{ valid: true, total: true }]);
+
+      // The portal prepares; only the digest goes to the service, and the page could show the bytes.
+      const source = bytesSource(PDF);
+      const prepared = prepareSignature(source, { reason: "Sanction 7" });
+      const hash = createHash("sha256");
+      for (const piece of signedBytes(source, prepared)) hash.update(piece);
+      const digest = hash.digest("base64");
+      const unsigned = new Uint8Array([...PDF, ...prepared.appended]);
+      const upload = await test.handler(
+        new Request("https://sign.works.example/portal/v1/documents?name=order.pdf", {
+          method: "POST",
+          body: unsigned,
+          headers: {
+            authorization: `Bearer ${await test.token()}`,
+            "content-type": "application/pdf",
+          },
+        }),
+      );
+      assert.equal((await upload.json()).hashes.byteRange, digest, "known by what is signed");
+      const detached = await signDoc(test, credentialID, [digest], {
+        documentDigests: [{
+          hashes: [digest],
+          hashAlgorithmOID: OIDS.sha256,
+          signature_format: "P",
+        }],
+      });
+      const cms = Uint8Array.fromBase64(detached.body.SignatureObject[0]);
+      await Deno.writeFile(file, new Uint8Array([...PDF, ...prepared.complete(cms)]));
+      assert.deepEqual(await pdfsig(file), [{ valid: true, total: true }]);
+
+      const damaged = await signDoc(test, credentialID, [sha256(PDF.subarray(0, 100))], {
+        documents: [{ document: PDF.subarray(0, 100).toBase64(), signature_format: "P" }],
+      });
+      assert.deepEqual([damaged.status, damaged.body.error_description], [
+        400,
+        "The document cannot be signed",
+      ]);
+      const failed = (await test.audit()).filter(({ event }) => event === "signature.failed");
+      assert.equal(failed.length, 1, "and the audit says what became of the SAD");
+    } finally {
+      await test.close();
+    }
+  }));
+
+Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong one is refused", async () => {
+  const { timestampAuthority, subCa, ca, root } = makePki({ officers: [] });
+  let wrong = false;
+  const tsa = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) =>
+      new Response(
+        new Uint8Array(
+          answerTimestampRequest(
+            timestampAuthority,
+            new Uint8Array(await request.arrayBuffer()),
+            {
+              chain: [subCa, ca, root].map(({ certificate }) => certificate.der),
+              ...wrong && { imprint: new Uint8Array(32) },
+            },
+          ),
+        ),
+      ),
+  );
+  const test = makeService({ tsa: `http://127.0.0.1:${tsa.addr.port}/` });
+  try {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const text = new TextEncoder().encode("order");
+    const request = {
+      documents: [{
+        document: text.toBase64(),
+        signature_format: "C",
+        conformance_level: "AdES-B-T",
+      }],
+    };
+    const good = await signDoc(test, credentialID, [sha256(text)], request);
+    // id-aa-signatureTimeStampToken stands in it
+    assert.match(
+      Uint8Array.fromBase64(good.body.SignatureObject[0]).toHex(),
+      /060b2a864886f70d010910020e/,
+    );
+    wrong = true;
+    const bad = await signDoc(test, credentialID, [sha256(text)], request);
+    assert.deepEqual([bad.status, bad.body.error_description], [
+      503,
+      "The timestamp authority gave no answer",
+    ]);
+    wrong = false;
+    const { body } = await test.call("/csc/v2/signatures/timestamp", {
+      hash: sha256(text),
+      hashAlgo: OIDS.sha256,
+      nonce: "0a0b0c",
+    }, await test.token());
+    assert.ok(body.timestamp.length > 1000);
+  } finally {
+    await tsa.shutdown();
+    await test.close();
+  }
+});
+
+Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and after a revocation", () =>
+  inTempDir(async (dir) => {
+    const test = makeService();
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      (request) => test.handler(request),
+    );
+    try {
+      const file = async (name: string, text: string | Uint8Array) => {
+        const path = join(dir, name);
+        if (typeof text === "string") await Deno.writeTextFile(path, text);
+        else await Deno.writeFile(path, text);
+        return path;
+      };
+      const root = await file("root.pem", pem("CERTIFICATE", test.root.certificate.der));
+      await test.enrol({ userID: "asen", credential: { kind: "stored", mode: "explicit" } });
+      const token = await test.token();
+      const list = await fetch(
+        `http://127.0.0.1:${server.addr.port}/portal/v1/persons/asen/certificates`,
+        { headers: { authorization: `Bearer ${token}` } },
+      ).then((response) => response.json());
+      const [{ serialNumber, certificate }] = list.certificates;
+      const der = Uint8Array.fromBase64(certificate);
+      const { ocspUrls, crlUrls } = readCertificate(der);
+      assert.deepEqual([ocspUrls[0], crlUrls[0]], [
+        "https://sign.works.example/ca/ocsp",
+        "https://sign.works.example/ca/crl",
+      ]);
+      const leaf = await file("leaf.pem", pem("CERTIFICATE", der));
+      const ask = async (subject: string) => {
+        const text = await openssl([
+          ...["ocsp", "-issuer", root, "-cert", subject, "-CAfile", root],
+          ...["-url", `http://127.0.0.1:${server.addr.port}/ca/ocsp`],
+        ]);
+        return new TextDecoder().decode(text);
+      };
+      assert.match(await ask(leaf), /: good/);
+      const { body } = await test.call(
+        `/portal/v1/certificates/${serialNumber}/revoke`,
+        { reason: "affiliationChanged" },
+        token,
+      );
+      assert.deepEqual(body, { revoked: true });
+      assert.match(await ask(leaf), /: revoked[^]*affiliationChanged/);
+      const crl = await fetch(`http://127.0.0.1:${server.addr.port}/ca/crl`);
+      const crlFile = await file("crl.der", await crl.bytes());
+      const text = await openssl(["crl", "-in", crlFile, "-inform", "DER", "-noout", "-text"]);
+      assert.match(new TextDecoder().decode(text), new RegExp(serialNumber, "i"));
+      const ca = test.root.certificate;
+      const others = await fetch(`http://127.0.0.1:${server.addr.port}/ca/ocsp`, {
+        method: "POST",
+        body: new Uint8Array(encodeOcspRequest(ca, ca)),
+      });
+      assert.deepEqual([...await others.bytes()], [0x30, 3, 0x0a, 1, 6], "unauthorized");
+      for (const path of ["ca/ocsp/%%%", "ca/ocsp/AAAA"]) {
+        const answer = await fetch(`http://127.0.0.1:${server.addr.port}/${path}`);
+        assert.deepEqual([...await answer.bytes()], [0x30, 3, 0x0a, 1, 1], "malformedRequest");
+      }
+    } finally {
+      await server.shutdown();
+      await test.close();
+    }
+  }));
+
+Deno.test("keys in a PKCS#11 module: every kind, both lifetimes, and a module that crashes", () =>
+  inTempDir(async (dir) => {
+    const token = await softhsm(dir, [], "otp keys");
+    const client = new Pkcs11Client({ ...token, command: HOST_COMMAND, poolSize: 2 });
+    let logins = 0;
+    const open = async (): Promise<ModuleSession> => {
+      logins++;
+      const session = await client.openSession("pkcs11:token=otp%20keys");
+      await session.login(new TextEncoder().encode(TOKEN_PIN));
+      return session;
+    };
+    // Each ceremony takes a minute of the service's clock; OpenSSL's is the real one.
+    const clock = { now: Date.now() - 20 * 60_000 };
+    const test = makeService({ keys: moduleKeys(open), root: makeRoot(), clock });
+    try {
+      const text = new TextEncoder().encode("order");
+      const root = join(dir, "root.pem");
+      await Deno.writeTextFile(root, pem("CERTIFICATE", test.root.certificate.der));
+      const sign = async (credentialID: string) => {
+        const { status, body } = await signDoc(test, credentialID, [sha256(text)], {
+          documents: [{ document: text.toBase64(), signature_format: "C" }],
+        });
+        if (status !== 200) return status;
+        const file = join(dir, "signed.p7s");
+        await Deno.writeFile(file, Uint8Array.fromBase64(body.SignatureObject[0]));
+        await openssl([
+          ...["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", file],
+          ...["-CAfile", root, "-purpose", "any"],
+        ]);
+        return status;
+      };
+      for (const keyType of ["p-256", "p-384", "rsa-2048"] satisfies KeyType[]) {
+        for (const kind of ["one-time", "stored"]) {
+          const credentialID = await test.enrol({
+            userID: `${keyType}.${kind}`,
+            credential: { kind, mode: "explicit", keyType },
+          });
+          assert.equal(await sign(credentialID), 200, `${keyType} ${kind}`);
+        }
+      }
+      assert.equal(logins, 1);
+      const credentialID = await test.enrol({ userID: "after", credential: EXPLICIT });
+      for (const pid of client.pids) Deno.kill(pid, "SIGKILL");
+      // What was under way is lost with its SAD, and told; the next one logs in anew.
+      const statuses = [
+        await sign(credentialID),
+        await sign(credentialID),
+        await sign(credentialID),
+      ];
+      assert.equal(statuses.at(-1), 200, String(statuses));
+      assert.equal(logins, 2);
+    } finally {
+      await client.close();
+      await test.close();
+    }
+  }));
+
+Deno.test("a module's PIN that is refused is not tried again", async () => {
+  let logins = 0;
+  const keys = moduleKeys(() => {
+    logins++;
+    return Promise.reject(Object.assign(new Error("The PIN is wrong."), { code: "pin_incorrect" }));
+  });
+  for (let i = 0; i < 3; i++) {
+    await assert.rejects(keys.oneTime("p-256"), /cannot do this at present/);
+  }
+  assert.equal(logins, 1);
+});

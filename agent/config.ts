@@ -16,6 +16,8 @@ export interface Paths {
   phrase: string;
   /** Folder of the audit log. */
   audit: string;
+  /** Folder of the certificate for wss://. */
+  tls: string;
   /** Folder for documents while they are open. */
   spool: string;
 }
@@ -49,6 +51,7 @@ export function findPaths(
     log: join(state, "dsign", "agent.log"),
     phrase: join(state, "dsign", "phrase.txt"),
     audit: join(state, "dsign", "audit"),
+    tls: join(state, "dsign", "tls"),
     spool: join(state, "dsign", "spool"),
   };
 }
@@ -83,6 +86,8 @@ export const Config = z.strictObject({
     "Key files, or folders of such",
   ),
   ports: z.array(z.int().min(0).max(65535)).min(1).optional().describe("Tried in turn"),
+  securePorts: z.array(z.int().min(0).max(65535)).min(1).optional()
+    .describe("Tried in turn, for pages that need TLS"),
   keepLogin: z.int().min(0).max(24 * 3600 * 1000).default(0)
     .describe("Milliseconds for which a token stays unlocked after a PIN"),
   allowedOrigins: z.array(z.strictObject({ origin: Origin, scopes: z.array(Scope).min(1) }))

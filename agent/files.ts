@@ -1,15 +1,24 @@
-/** Files of the state folder: never half written, never readable by others. */
+/** Files that are never half written. */
 import { DsignError } from "../protocol/errors.ts";
 
 /**
- * Replaces a file as a whole: written beside it with mode 0600, flushed to the disk, then renamed.
+ * Replaces a file of the state folder as a whole: see {@linkcode replaceFile}; nobody else may read it.
  *
  * @throws {DsignError} `storage_failed`
  */
 export async function writeAtomically(path: string, text: string): Promise<void> {
+  try {
+    await replaceFile(path, text, 0o600);
+  } catch (error) {
+    throw new DsignError("storage_failed", undefined, { cause: String(error) });
+  }
+}
+
+/** Replaces a file as a whole: written beside it, flushed to the disk, then renamed. Rejects as the system says. */
+export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {
-    const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
+    const file = await Deno.open(temporary, { write: true, createNew: true, mode });
     try {
       await writeAll(file, new TextEncoder().encode(text));
       await file.sync();
@@ -19,7 +28,7 @@ export async function writeAtomically(path: string, text: string): Promise<void>
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {}); // it may never have come to be
-    throw new DsignError("storage_failed", undefined, { cause: String(error) });
+    throw error;
   }
 }
 

@@ -1,17 +1,20 @@
 /** Accepting connections on the loopback address, for as long as the agent runs. */
 import { getLogger } from "@logtape/logtape";
 import { DsignError } from "../protocol/errors.ts";
+import type { TlsIdentity } from "./tls.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
 /** Until the next attempt where accepting failed, in milliseconds. */
 const PAUSE = 500;
 
-type Handle = (request: Request, peerPort: number) => Response | Promise<Response>;
+/** @param port at which the request came in */
+type Handle = (request: Request, peerPort: number, port: number) => Response | Promise<Response>;
 
 export interface ListenerOptions {
   /** Tried in turn; 0 takes any free one. */
   ports: readonly number[];
+  tls?: TlsIdentity;
   handle: Handle;
   /** The answer where `handle` throws. */
   onError(error: unknown): Response;
@@ -58,10 +61,16 @@ export class Listener {
   }
 
   #serve(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { handle, onError } = this.#options;
+    const { handle, onError, tls } = this.#options;
     const server = Deno.serve(
-      { hostname: "127.0.0.1", port, onListen() {}, onError },
-      (request, { remoteAddr }) => handle(request, remoteAddr.port),
+      {
+        hostname: "127.0.0.1",
+        port,
+        ...tls && { cert: tls.certificate, key: tls.key },
+        onListen() {},
+        onError,
+      },
+      (request, { remoteAddr }) => handle(request, remoteAddr.port, this.port),
     );
     server.finished.catch((error) => this.#failed(error));
     return server;

@@ -3,7 +3,8 @@
  * computer, requests by a foreign host name (DNS rebinding), and WebSockets of anything but a web origin.
  */
 import { getLogger } from "@logtape/logtape";
-import { LIMITS, PORTS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
+import { LIMITS, PORTS, PROTOCOL_VERSION, SECURE_PORTS } from "../protocol/envelope.ts";
+import { DsignError } from "../protocol/errors.ts";
 import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "./appearance.ts";
@@ -20,6 +21,7 @@ import { isOurUser, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "./pki_http.ts";
 import { Signing } from "./sign.ts";
 import { Spool } from "./spool.ts";
+import type { TlsIdentity } from "./tls.ts";
 import { Tokens } from "./tokens.ts";
 
 const log = getLogger(["dsign", "agent"]);
@@ -44,6 +46,10 @@ export interface AgentOptions {
   web: URL;
   /** Tried in turn; 0 takes any free one. Default: {@linkcode PORTS}. */
   ports?: readonly number[];
+  /** What wss:// is answered with; without it, it is not. */
+  tls?: TlsIdentity;
+  /** As {@linkcode ports}, for wss://. Where none is free, it is not answered. Default: {@linkcode SECURE_PORTS}. */
+  securePorts?: readonly number[];
   /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
   keepLogin?: number;
   /** Grants of the administrator. */
@@ -61,6 +67,8 @@ export interface AgentOptions {
 
 export interface Agent {
   port: number;
+  /** Where wss:// is answered; null: nowhere. */
+  securePort: number | null;
   /** `http://127.0.0.1:PORT` */
   origin: string;
   /** Ends connections and logins. The providers stay open: they are the caller's. */
@@ -79,15 +87,32 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   openSocketTables();
   // What handles requests needs to know the port, which is known once the server is there.
   let handle: ListenerOptions["handle"] = () => refuse(503, "D-Sign is starting.");
-  const listener = new Listener({
-    ports: options.ports ?? PORTS,
-    handle: (request, peerPort) => handle(request, peerPort),
-    onError(error) {
-      log.error("Unforeseen failure: {error}", { error });
-      return refuse(500, "D-Sign made a mistake. Its log says more.");
-    },
-  });
+  const listen = (ports: readonly number[], tls?: TlsIdentity) =>
+    new Listener({
+      ports,
+      tls,
+      handle: (...request) => handle(...request),
+      onError(error) {
+        log.error("Unforeseen failure: {error}", { error });
+        return refuse(500, "D-Sign made a mistake. Its log says more.");
+      },
+    });
+  const listener = listen(options.ports ?? PORTS);
   const { port } = listener;
+  const secureListener = options.tls && listenWithTls(options.tls);
+  const securePort = secureListener?.port ?? null;
+
+  /** Without TLS, the agent is still of use. */
+  function listenWithTls(tls: TlsIdentity): Listener | undefined {
+    try {
+      return listen(options.securePorts ?? SECURE_PORTS, tls);
+    } catch (error) {
+      if (!(error instanceof DsignError)) throw error;
+      log.warn("Without TLS: {error}", { error });
+      return undefined;
+    }
+  }
+
   const origin = `http://127.0.0.1:${port}`;
   const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
   const { timestampAuthority, pkiFetch } = options;
@@ -104,23 +129,29 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const firstStart = options.firstStart && new FirstStartPages(options.firstStart);
 
-  const hosts = new Set([`127.0.0.1:${port}`, `localhost:${port}`]);
-  const ownOrigins = new Set([...hosts].map((host) => `http://${host}`));
+  const names = ["127.0.0.1", "localhost"];
+  const ownOrigins = new Set([
+    ...names.map((name) => `http://${name}:${port}`),
+    ...names.map((name) => `https://${name}:${securePort}`),
+  ]);
 
-  handle = async (request, peerPort) => {
+  handle = async (request, peerPort, port) => {
     if (!isOurUser(peerPort, port)) {
       log.warn("Refused a connection of another user of this computer.");
       return refuse(403, "D-Sign answers only to its own user.");
     }
-    const host = request.headers.get("host") ?? "";
-    if (!hosts.has(host)) return refuse(421, "D-Sign does not answer by this name.");
     const url = new URL(request.url);
+    // HTTP/2, which browsers speak with TLS alone, has `:authority` instead (RFC 9113 §8.3.1); Deno puts it in the URL.
+    const host = request.headers.get("host") ?? (url.protocol === "https:" ? url.host : "");
+    if (!names.some((name) => host === `${name}:${port}`)) {
+      return refuse(421, "D-Sign does not answer by this name.");
+    }
     const { pathname } = url;
     if (request.headers.has("upgrade")) return upgrade(request, url);
-    if (pathname === "/status") return status(request, options.version, port);
-    if (pathname.startsWith("/consent/")) return await consentPage(request, host, pathname);
+    if (pathname === "/status") return status(request);
+    if (pathname.startsWith("/consent/")) return await consentPage(request, url);
     if (pathname.startsWith("/console/") && firstStart) {
-      if (!isFromOwnPage(request, `http://${host}`)) return refuse(403, "Not from this page.");
+      if (!isFromOwnPage(request, url.origin)) return refuse(403, "Not from this page.");
       return await firstStart.respond(request, url);
     }
     return await servePage(request, pathname, options.web, host) ?? refuse(404, "Not found.");
@@ -173,11 +204,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     return upgraded.response;
   }
 
-  async function consentPage(request: Request, host: string, path: string): Promise<Response> {
+  async function consentPage(request: Request, url: URL): Promise<Response> {
     if (!("respond" in consent)) return refuse(404, "Not found.");
-    if (!isFromOwnPage(request, `http://${host}`)) return refuse(403, "Not from this page.");
-    return await (consent as PageConsent).respond(request, path);
+    if (!isFromOwnPage(request, url.origin)) return refuse(403, "Not from this page.");
+    return await (consent as PageConsent).respond(request, url.pathname);
   }
+
+  const status = (request: Request) =>
+    statusResponse(request, {
+      name: "dsign",
+      version,
+      protocol: PROTOCOL_VERSION,
+      port,
+      securePort,
+    });
 
   const unwatch = options.providers.map((provider) =>
     provider.watch(() => {
@@ -191,11 +231,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   return {
     port,
+    securePort,
     origin,
     async close() {
       unwatch.forEach((stop) => stop());
       for (const connection of connections) connection.close();
-      await listener.shutdown();
+      await Promise.all([listener.shutdown(), secureListener?.shutdown()]);
       await signing.close();
     },
   };
@@ -211,7 +252,7 @@ function isFromOwnPage(request: Request, own: string): boolean {
 }
 
 /** Answered to every page: it triggers the browser's permission, and shows whether the agent is there. */
-function status(request: Request, version: string, port: number): Response {
+function statusResponse(request: Request, body: Status): Response {
   const headers = {
     ...SAFE_HEADERS,
     "access-control-allow-origin": "*",
@@ -230,13 +271,6 @@ function status(request: Request, version: string, port: number): Response {
     });
   }
   if (request.method !== "GET") return refuse(405, "Only GET.");
-  const body: Status = {
-    name: "dsign",
-    version,
-    protocol: PROTOCOL_VERSION,
-    port,
-    securePort: null,
-  };
   return Response.json(body, { headers });
 }
 

@@ -5,6 +5,8 @@ import { consentOf } from "../agent/consents.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../agent/log.ts";
 import { startAgent } from "../agent/server.ts";
+import { authorityPath, ensureIdentity, type TlsIdentity } from "../agent/tls.ts";
+import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { printJson } from "./failure.ts";
 import { firstStart } from "./first_start.ts";
@@ -25,7 +27,7 @@ export const agentCommand: AddCommand = (program, context, action) => {
   program.command("agent")
     .description("Answer the web pages of this computer until it is stopped (Ctrl-C).")
     .addOption(
-      new Option("--port <port>", "listen there, and nowhere else; 0: any free port")
+      new Option("--port <port>", "listen there (0: any free port), and for TLS anywhere")
         .argParser((text) => {
           const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
           if (port <= 65535) return port;
@@ -44,6 +46,25 @@ export const agentCommand: AddCommand = (program, context, action) => {
       throw new DsignError("busy", `D-Sign runs already, on port ${running}.`);
     }));
 };
+
+/** The certificate for wss://; where a new one takes the place of one that was trusted, that is trusted in its stead. */
+async function readyTls(folder: string): Promise<TlsIdentity> {
+  const { identity, replaced } = await ensureIdentity(folder, new Date());
+  const home = env("HOME");
+  if (replaced && home) {
+    const path = authorityPath(folder);
+    const old = authorityOf(replaced, path);
+    const { left } = await replaceAuthority(
+      await trustStores(home, run),
+      old,
+      authorityOf(identity.authority, path),
+    );
+    for (const { name } of left) {
+      console.error(`dsign: The certificate was renewed. Run "dsign trust install" for ${name}.`);
+    }
+  }
+  return identity;
+}
 
 /** `dsign` alone: the agent with its console; where one runs already, that one's console. */
 export async function openConsole(context: Context, options: Options): Promise<void> {
@@ -83,6 +104,7 @@ async function serve(
   const instance = await claimInstance(paths.state);
   if ("port" in instance) return instance.port;
   await configureLog(options.verbose ? "debug" : config.logLevel, paths.log);
+  const tls = await readyTls(paths.tls);
   const providers = await openProviders(config, hostCommand);
   try {
     const agent = await startAgent({
@@ -94,7 +116,9 @@ async function serve(
       timestampAuthority: config.timestampAuthority,
       version,
       web,
+      tls,
       ports: options.port === undefined ? config.ports : [options.port],
+      securePorts: options.port === undefined ? config.securePorts : [0],
       keepLogin: config.keepLogin,
       allowedOrigins: config.allowedOrigins,
       otherOrigins: config.otherOrigins,

@@ -14,6 +14,8 @@ import { abandonAll } from "./output_file.ts";
 import { signCommand } from "./sign.ts";
 import { supportCommand } from "./support.ts";
 import { tokensCommand } from "./tokens.ts";
+import { policyCommand } from "./policy.ts";
+import { trustCommand } from "./trust.ts";
 import { verifyCommand } from "./verify.ts";
 
 /** What the commands are given by main.ts. */
@@ -75,6 +77,8 @@ export async function run(
       doctorCommand,
       supportCommand,
       logCommand,
+      trustCommand,
+      policyCommand,
       modulesCommand,
       autostartCommand,
       otpServiceCommand,

@@ -12,6 +12,9 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   "sign online": ["ffi", "import"],
   verify: ["ffi", "import", "net", "run", "write"],
   log: ["ffi", "import", "net", "run", "write"],
+  // run starts certutil and its like
+  trust: ["ffi", "import", "net"],
+  policy: ["ffi", "import", "net", "run"],
   autostart: ["ffi", "import", "net"],
   modules: ["ffi", "import", "net"],
   // net asks the agent and the ports of this computer alone

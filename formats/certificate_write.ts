@@ -198,6 +198,32 @@ export function subjectAltEmails(...addresses: readonly string[]): Uint8Array {
   return extension(extensionIds.subjectAltName, sequence(...names));
 }
 
+/** Host names and IPv4 addresses, as in `localhost` and `127.0.0.1`. */
+export interface HostNames {
+  readonly dns?: readonly string[];
+  readonly ip?: readonly string[];
+}
+
+const dnsName = (name: string) => implicit(2, new TextEncoder().encode(name));
+const ipv4 = (address: string) => Uint8Array.from(address.split("."), Number);
+
+/** subjectAltName of hosts. */
+export function subjectAltHosts({ dns = [], ip = [] }: HostNames): Uint8Array {
+  const names = [...dns.map(dnsName), ...ip.map((address) => implicit(7, ipv4(address)))];
+  return extension(extensionIds.subjectAltName, sequence(...names));
+}
+
+/** A critical nameConstraints that permits these hosts, and no others of their forms (RFC 5280 §4.2.1.10). */
+export function permittedHosts({ dns = [], ip = [] }: HostNames): Uint8Array {
+  const whole = Uint8Array.of(255, 255, 255, 255);
+  const bases = [
+    ...dns.map(dnsName),
+    ...ip.map((address) => implicit(7, concat(ipv4(address), whole))),
+  ];
+  const permitted = explicit(0, ...bases.map((base) => sequence(base)));
+  return extension(extensionIds.nameConstraints, sequence(permitted), true);
+}
+
 /** id-pkix-ocsp-nocheck: this responder certificate needs no look at its revocation. */
 export const ocspNoCheck = (): Uint8Array => extension(ocspIds.noCheck, nullValue());
 

@@ -7,6 +7,9 @@ export const PROTOCOL_VERSION = 1;
 /** Ports the agent tries in turn, and the SDK probes: 7791 is the first choice. */
 export const PORTS = [7791, 17791, 27791] as const;
 
+/** The same with TLS. */
+export const SECURE_PORTS = [7792, 17792, 27792] as const;
+
 /** Sizes in bytes, counts as counts. What goes beyond is refused with `too_large` or `busy`. */
 export const LIMITS = {
   /** A text frame (JSON). */

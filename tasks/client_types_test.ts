@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { PORTS as AGENT_PORTS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
-import { PORTS, PROTOCOL } from "../web/client.ts";
+import {
+  PORTS as AGENT_PORTS,
+  PROTOCOL_VERSION,
+  SECURE_PORTS as AGENT_SECURE_PORTS,
+} from "../protocol/envelope.ts";
+import { PORTS, PROTOCOL, SECURE_PORTS } from "../web/client.ts";
 import { build } from "./build.ts";
 import { withContract } from "./client_types.ts";
 
@@ -25,6 +29,7 @@ async function check(source: string, ...options: string[]): Promise<string> {
 
 Deno.test("the SDK's own constants are the contract's", () => {
   assert.deepEqual(PORTS, AGENT_PORTS);
+  assert.deepEqual(SECURE_PORTS, AGENT_SECURE_PORTS);
   assert.equal(PROTOCOL, PROTOCOL_VERSION);
 });
 

@@ -1,0 +1,181 @@
+/**
+ * What wss:// is answered with: a certificate for this computer's loopback names, issued by an authority of its own.
+ * The authority may certify nothing but these names, and its key is forgotten once it has signed the one certificate:
+ * whoever trusts it trusts nothing else, ever.
+ */
+import { join } from "node:path";
+import {
+  authorityKeyIdentifier,
+  basicConstraints,
+  extKeyUsage,
+  keyUsage,
+  permittedHosts,
+  prepareCertificate,
+  subjectAltHosts,
+  subjectKeyIdentifier,
+} from "../formats/certificate_write.ts";
+import { ecdsaFromRaw } from "../formats/ecdsa.ts";
+import { encodeName } from "../formats/name.ts";
+import { type Certificate, readCertificate } from "../formats/x509.ts";
+import { keyPurposes } from "../formats/x509_extensions.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { makeStateFolder } from "./config.ts";
+import { writeAtomically } from "./files.ts";
+
+const HOSTS = { dns: ["localhost"], ip: ["127.0.0.1"] };
+const ORGANISATION = "D-Sign on this computer";
+
+const DAY = 24 * 3600 * 1000;
+/** Apple's systems refuse server certificates that are valid longer than 825 days. */
+const VALID_DAYS = 820;
+/** A certificate with less than this left is replaced. */
+const RENEW_DAYS = 60;
+
+/** All PEM. */
+export interface TlsIdentity {
+  /** PKCS #8. */
+  key: string;
+  certificate: string;
+  authority: string;
+}
+
+const pem = (label: string, der: Uint8Array) =>
+  `-----BEGIN ${label}-----\n${der.toBase64().replace(/.{1,64}/g, "$&\n")}-----END ${label}-----\n`;
+
+/** The DER of the first block of a PEM text; null where there is none. */
+export function derOf(text: string): Uint8Array<ArrayBuffer> | null {
+  const match = /-----BEGIN [A-Z ]+-----([A-Za-z0-9+/=\s]+)-----END/.exec(text);
+  try {
+    return match && Uint8Array.fromBase64(match[1]);
+  } catch {
+    return null;
+  }
+}
+
+const ALGORITHM = { scheme: "ECDSA", hash: "SHA-256" } as const;
+
+/** Makes a new authority and its one certificate; the authority's key does not outlive the call. */
+export async function issueIdentity(now: Date): Promise<TlsIdentity> {
+  const generate = (extractable: boolean) =>
+    crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, extractable, [
+      "sign",
+      "verify",
+    ]);
+  const authorityKey = await generate(false);
+  const key = await generate(true);
+  const spki = async ({ publicKey }: CryptoKeyPair) =>
+    new Uint8Array(await crypto.subtle.exportKey("spki", publicKey));
+  const [authoritySpki, ownSpki] = await Promise.all([spki(authorityKey), spki(key)]);
+  const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+  const issuer = encodeName([["O", ORGANISATION], ["CN", `D-Sign ${random(4).toHex()}`]]);
+  const issue = async (
+    subject: Uint8Array,
+    publicKey: Uint8Array,
+    extensions: readonly Uint8Array[],
+  ) => {
+    const serialNumber = random(16);
+    serialNumber[0] = 0x40 | serialNumber[0] & 0x3f; // positive, and of full length
+    const prepared = prepareCertificate({
+      serialNumber,
+      issuer,
+      subject,
+      notBefore: new Date(now.getTime() - DAY), // clocks differ
+      notAfter: new Date(now.getTime() + VALID_DAYS * DAY),
+      publicKey,
+      algorithm: ALGORITHM,
+      extensions,
+    });
+    const raw = await crypto.subtle.sign(
+      { name: "ECDSA", hash: "SHA-256" },
+      authorityKey.privateKey,
+      Uint8Array.from(prepared.toBeSigned),
+    );
+    return prepared.complete(ecdsaFromRaw(new Uint8Array(raw)));
+  };
+  const authority = await issue(issuer, authoritySpki, [
+    basicConstraints(true, 0),
+    keyUsage("keyCertSign"),
+    extKeyUsage([keyPurposes.serverAuth]),
+    permittedHosts(HOSTS),
+    subjectKeyIdentifier(authoritySpki),
+  ]);
+  const certificate = await issue(
+    encodeName([["O", ORGANISATION], ["CN", "localhost"]]),
+    ownSpki,
+    [
+      basicConstraints(false),
+      keyUsage("digitalSignature"),
+      extKeyUsage([keyPurposes.serverAuth]),
+      subjectAltHosts(HOSTS),
+      subjectKeyIdentifier(ownSpki),
+      authorityKeyIdentifier(authoritySpki),
+    ],
+  );
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", key.privateKey));
+  try {
+    return {
+      key: pem("PRIVATE KEY", pkcs8),
+      certificate: pem("CERTIFICATE", certificate),
+      authority: pem("CERTIFICATE", authority),
+    };
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+/** File of the authority's certificate, below the folder of {@linkcode ensureIdentity}. */
+export const authorityPath = (folder: string): string => join(folder, "authority.pem");
+
+/**
+ * The identity kept in a folder; a new one where there is none, or where the old one ends within two months.
+ *
+ * @returns with `replaced`, the authority (PEM) that browsers may still trust
+ * @throws {DsignError} `storage_failed`
+ */
+export async function ensureIdentity(
+  folder: string,
+  now: Date,
+): Promise<{ identity: TlsIdentity; replaced: string | null }> {
+  const path = join(folder, "identity.json");
+  const old = await readIdentity(path);
+  if (
+    old &&
+    readCertificate(derOf(old.certificate)!).notAfter.getTime() - now.getTime() > RENEW_DAYS * DAY
+  ) {
+    return { identity: old, replaced: null };
+  }
+  await makeStateFolder(folder);
+  const identity = await issueIdentity(now);
+  await writeAtomically(path, JSON.stringify(identity, null, 2) + "\n");
+  await writeAtomically(authorityPath(folder), identity.authority);
+  return { identity, replaced: old?.authority ?? null };
+}
+
+async function readIdentity(path: string): Promise<TlsIdentity | null> {
+  try {
+    const { key, certificate, authority } = JSON.parse(await Deno.readTextFile(path));
+    return [key, certificate, authority].every((text) => typeof text === "string" && derOf(text))
+      ? { key, certificate, authority }
+      : null;
+  } catch (error) {
+    // What cannot be used is made anew.
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return null;
+    throw new DsignError("storage_failed", `The file ${path} cannot be read.`, {
+      cause: String(error),
+    });
+  }
+}
+
+/**
+ * Whether a certificate is an authority of this kind: one that can certify this computer's loopback names alone. No
+ * other is ever put among those that are trusted.
+ */
+export function isLoopbackAuthority(certificate: Certificate): boolean {
+  const { basicConstraints, extKeyUsage, nameConstraints } = certificate;
+  const { permitted = [], excluded = [] } = nameConstraints ?? {};
+  return basicConstraints?.ca === true && basicConstraints.pathLength === 0 &&
+    extKeyUsage?.length === 1 && extKeyUsage[0] === keyPurposes.serverAuth &&
+    excluded.length === 0 && permitted.length === 2 &&
+    permitted.some((base) => base.kind === "dns" && base.text === "localhost") &&
+    permitted.some((base) => base.kind === "ip" && base.bytes.toHex() === "7f000001ffffffff");
+}

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readCertificate } from "../formats/x509.ts";
+import { testAgent } from "../tests/fixtures/agent.ts";
+import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
+import { authorityPath, derOf, ensureIdentity, isLoopbackAuthority, issueIdentity } from "./tls.ts";
+
+const NOW = new Date("2026-11-21T10:00:00Z");
+const DAY = 24 * 3600 * 1000;
+
+Deno.test("the certificate is for loopback names alone, and so is its authority", () =>
+  inTempDir(async (dir) => {
+    const { key, certificate, authority } = await issueIdentity(new Date());
+    const path = (name: string) => join(dir, name);
+    await Deno.writeTextFile(path("ca.pem"), authority);
+    await Deno.writeTextFile(path("cert.pem"), certificate);
+    await Deno.writeTextFile(path("key.pem"), key);
+    for (const name of [["-verify_ip", "127.0.0.1"], ["-verify_hostname", "localhost"]]) {
+      await openssl([
+        ...["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", path("ca.pem")],
+        ...name,
+        path("cert.pem"),
+      ]);
+    }
+    for (
+      const name of [
+        ["-verify_ip", "127.0.0.2"],
+        ["-verify_ip", "::1"],
+        ["-verify_hostname", "portal.example"],
+      ]
+    ) {
+      await assert.rejects(
+        openssl(["verify", "-CAfile", path("ca.pem"), ...name, path("cert.pem")]),
+      );
+    }
+    const text = new TextDecoder().decode(
+      await openssl(["x509", "-in", path("ca.pem"), "-noout", "-text"]),
+    );
+    assert.match(
+      text,
+      /Name Constraints: critical\s+Permitted:\s+DNS:localhost\s+IP:127.0.0.1\/255.255.255.255/,
+    );
+    assert.match(text, /CA:TRUE, pathlen:0/);
+    assert.ok(isLoopbackAuthority(readCertificate(derOf(authority)!)));
+    assert.ok(!isLoopbackAuthority(readCertificate(derOf(certificate)!)));
+    assert.ok(!isLoopbackAuthority(makePki({ officers: [] }).root.certificate));
+  }));
+
+Deno.test("an identity is kept, and replaced before it ends or when it is damaged", () =>
+  inTempDir(async (dir) => {
+    const folder = join(dir, "tls");
+    const at = (days: number) => new Date(NOW.getTime() + days * DAY);
+    const { identity, replaced } = await ensureIdentity(folder, NOW);
+    assert.equal(replaced, null);
+    assert.equal(await Deno.readTextFile(authorityPath(folder)), identity.authority);
+    if (Deno.build.os !== "windows") {
+      assert.equal((await Deno.stat(join(folder, "identity.json"))).mode! & 0o777, 0o600);
+    }
+    assert.deepEqual(await ensureIdentity(folder, at(700)), { identity, replaced: null });
+    const next = await ensureIdentity(folder, at(765));
+    assert.equal(next.replaced, identity.authority);
+    assert.notEqual(next.identity.authority, identity.authority);
+    for (
+      const damage of ["{", "{}", '{"key":1}', '{"key":"x","certificate":"x","authority":"x"}']
+    ) {
+      await Deno.writeTextFile(join(folder, "identity.json"), damage);
+      const { identity, replaced } = await ensureIdentity(folder, at(765));
+      assert.equal(replaced, null);
+      assert.ok(isLoopbackAuthority(readCertificate(derOf(identity.authority)!)));
+    }
+  }));
+
+Deno.test("the agent answers with TLS too, under the same rules", async () => {
+  const tls = await issueIdentity(new Date());
+  await using test = await testAgent({ tls, securePorts: [0] });
+  const { securePort, port } = test.agent;
+  const client = Deno.createHttpClient({ caCerts: [tls.authority] });
+  const http1 = Deno.createHttpClient({
+    caCerts: [tls.authority],
+    http2: false,
+    allowHost: true,
+  });
+  try {
+    for (const host of ["127.0.0.1", "localhost"]) {
+      const status = await (await fetch(`https://${host}:${securePort}/status`, { client })).json();
+      assert.deepEqual([status.port, status.securePort], [port, securePort]);
+    }
+    const other = await fetch(`https://127.0.0.1:${securePort}/status`, {
+      client: http1,
+      headers: { host: `127.0.0.1:${port}` },
+    });
+    await other.body?.cancel();
+    assert.equal(other.status, 421, "another port's name");
+    await assert.rejects(fetch(`https://127.0.0.1:${securePort}/status`));
+  } finally {
+    client.close();
+    http1.close();
+  }
+});

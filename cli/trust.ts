@@ -1,0 +1,119 @@
+import { resolve } from "node:path";
+import { findPaths } from "../agent/config.ts";
+import { authorityPath, ensureIdentity } from "../agent/tls.ts";
+import {
+  type Authority,
+  readAuthority,
+  run,
+  type TrustStore,
+  trustStores,
+} from "../agent/trust.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { EXIT, printJson, UsageError } from "./failure.ts";
+import type { AddCommand } from "./program.ts";
+
+const env = (name: string) => Deno.env.get(name);
+
+interface Options {
+  personal?: boolean;
+  authority?: string;
+  json?: boolean;
+}
+
+/** What became of one store. */
+interface Outcome {
+  store: string;
+  trusted: boolean;
+  /** What has to be done by somebody else, or what went wrong. */
+  note?: string;
+}
+
+/** `dsign trust` */
+export const trustCommand: AddCommand = (program, _, action) => {
+  const command = program.command("trust")
+    .description(
+      "Let browsers trust D-Sign's certificate, for sites that reach programs by wss:// alone.",
+    )
+    .addHelpText(
+      "after",
+      `
+The authority that is trusted can certify 127.0.0.1 and localhost alone, and its key is destroyed
+when it has been used once. Browsers have to be restarted afterwards.`,
+    );
+  const add = (
+    name: string,
+    description: string,
+    work: (store: TrustStore, authority: Authority) => Promise<void>,
+  ) =>
+    command.command(name)
+      .description(description)
+      .option("--authority <file>", "another person's, as root for the whole computer")
+      .option("--personal", "in this person's browsers alone, not in the whole computer")
+      .option("--json", "print one JSON object")
+      .action(action(async (options: Options) => {
+        const authority = await findAuthority(options);
+        const outcomes: Outcome[] = [];
+        for (const store of await stores(options)) {
+          outcomes.push(await outcomeOf(store, authority, work));
+        }
+        if (options.json) printJson({ authority: authority.path, stores: outcomes });
+        else {
+          for (const { store, trusted, note } of outcomes) {
+            console.log(`${trusted ? "trusted    " : "not trusted"}  ${store}`);
+            if (note) console.log(`             ${note}`);
+          }
+        }
+        if (!options.json && name === "install" && outcomes.some(({ trusted }) => !trusted)) {
+          console.log(
+            `For the whole computer, as root: dsign trust install --authority ${authority.path}`,
+          );
+        }
+        return outcomes.some(({ note }) => note) ? EXIT.failed : EXIT.ok;
+      }));
+  add("install", "Trust it wherever this user may.", async (store, authority) => {
+    if (!await store.has(authority)) await store.install(authority);
+  });
+  add("uninstall", "Trust it nowhere any more.", async (store, authority) => {
+    if (await store.has(authority)) await store.remove(authority);
+  });
+  add("status", "Say where it is trusted.", () => Promise.resolve());
+};
+
+const isRoot = () => Deno.build.os !== "windows" && Deno.uid() === 0;
+
+async function findAuthority({ authority }: Options): Promise<Authority> {
+  if (authority !== undefined) {
+    if (!isRoot()) throw new UsageError("--authority is for root.");
+    return await readAuthority(resolve(authority));
+  }
+  const { tls } = findPaths(env);
+  await ensureIdentity(tls, new Date());
+  return await readAuthority(authorityPath(tls));
+}
+
+/** With `--authority`, root acts for somebody else, whose own databases are not root's. */
+async function stores({ authority, personal }: Options): Promise<TrustStore[]> {
+  const home = env("HOME") ?? env("USERPROFILE");
+  if (!home) throw new DsignError("storage_failed", "There is no home folder: HOME is not set.");
+  const all = await trustStores(home, run);
+  if (authority !== undefined) return all.filter(({ administrator }) => administrator);
+  return personal ? all.filter(({ administrator }) => !administrator) : all;
+}
+
+async function outcomeOf(
+  store: TrustStore,
+  authority: Authority,
+  work: (store: TrustStore, authority: Authority) => Promise<void>,
+): Promise<Outcome> {
+  let note: string | undefined;
+  if (!store.administrator || isRoot()) {
+    try {
+      await work(store, authority);
+    } catch (error) {
+      if (!(error instanceof DsignError)) throw error;
+      note = error.message;
+    }
+  }
+  const trusted = await store.has(authority);
+  return { store: store.name, trusted, note };
+}

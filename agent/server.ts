@@ -17,6 +17,7 @@ import { Listener, type ListenerOptions } from "./listener.ts";
 import { Online } from "./online.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
+import { Journals } from "./journal.ts";
 import { isOurUser, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "./pki_http.ts";
 import { Signing } from "./sign.ts";
@@ -39,6 +40,8 @@ export interface AgentOptions {
   grants: string;
   /** Folder of the audit log. */
   audit: string;
+  /** Folder of what has been signed of batches. */
+  batches: string;
   /** Folder for documents while they are open; the agent's alone. */
   spool: string;
   version: string;
@@ -121,6 +124,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     appearances: new Appearances(options.web),
     online: new Online({ timestampAuthority, pkiFetch, now }),
     audit,
+    journals: new Journals(options.batches),
   });
   const spool = Spool.open(options.spool);
   const { version } = options;
@@ -146,6 +150,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     if (!names.some((name) => host === `${name}:${port}`)) {
       return refuse(421, "D-Sign does not answer by this name.");
     }
+    if (request.headers.get("service-worker") === "script") return endOfWorkers();
     const { pathname } = url;
     if (request.headers.has("upgrade")) return upgrade(request, url);
     if (pathname === "/status") return status(request);
@@ -273,6 +278,22 @@ function statusResponse(request: Request, body: Status): Response {
   if (request.method !== "GET") return refuse(405, "Only GET.");
   return Response.json(body, { headers });
 }
+
+/**
+ * The agent's pages have no service worker. One that a browser knows for this origin was planted by another program
+ * that had the port before, and could show its own page in place of ours: asked for its newest version, which browsers
+ * do around every navigation, the agent gives one that goes, and reloads what it controlled.
+ */
+const endOfWorkers = (): Response =>
+  new Response(
+    `oninstall = () => skipWaiting();
+onactivate = (event) => event.waitUntil((async () => {
+  await registration.unregister();
+  for (const page of await clients.matchAll()) page.navigate(page.url);
+})());
+`,
+    { headers: { ...SAFE_HEADERS, "content-type": "text/javascript; charset=utf-8" } },
+  );
 
 const refuse = (code: number, why: string): Response =>
   new Response(why + "\n", {

@@ -1,0 +1,64 @@
+/** A program that had the agent's port before may have left a service worker in the person's browser. */
+import assert from "node:assert/strict";
+import { WindowConsent } from "../../agent/consent_window.ts";
+import { build } from "../../tasks/build.ts";
+import { testAgent } from "../fixtures/agent.ts";
+import { launch, openWindow } from "./browser.ts";
+
+const WEB = new URL("../../dist/web/", import.meta.url);
+
+/** Shows a page of its own in place of every page. */
+const WORKER = `
+oninstall = () => skipWaiting();
+onactivate = (event) => event.waitUntil(clients.claim());
+onfetch = (event) => {
+  if (event.request.mode !== "navigate") return;
+  event.respondWith(new Response("<h1>Planted</h1>", { headers: { "content-type": "text/html" } }));
+};
+`;
+
+const PLANTING = `<script>
+navigator.serviceWorker.register("/worker.js").then(() => navigator.serviceWorker.ready)
+  .then(() => document.title = "planted");
+</script>`;
+
+Deno.test("a service worker that was planted at the agent's address is gone after its first page", async () => {
+  await build();
+  const browser = await launch();
+  try {
+    const context = await browser.newContext();
+    const squatter = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ url }) => {
+      const [body, type] = url.endsWith("/worker.js")
+        ? [WORKER, "text/javascript"]
+        : [PLANTING, "text/html"];
+      return new Response(body, { headers: { "content-type": type } });
+    });
+    const { port } = squatter.addr;
+    const lured = await context.newPage();
+    await lured.goto(`http://127.0.0.1:${port}/`);
+    await lured.waitForFunction(() => document.title === "planted");
+    await lured.close();
+    await squatter.shutdown();
+
+    const opened = Promise.withResolvers<string>();
+    await using test = await testAgent({
+      ports: [port],
+      web: WEB,
+      consent: (origin) =>
+        new WindowConsent({
+          origin,
+          language: "en",
+          openWindow: (url) => Promise.resolve(opened.resolve(url)),
+        }),
+    });
+    const client = await test.connect();
+    const signed = client.call("sign.data", { content: { text: "Pay 1.00" } });
+    signed.catch(() => {}); // nobody answers
+    const page = await openWindow(context, await opened.promise);
+    await page.getByRole("heading", { name: "Do you want to sign this?" }).waitFor();
+    const workers = () => navigator.serviceWorker.getRegistrations().then(({ length }) => length);
+    assert.equal(await page.evaluate(workers), 0);
+  } finally {
+    await browser.close();
+  }
+});

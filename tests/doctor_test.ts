@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import deno from "../deno.json" with { type: "json" };
+import { linuxPolicy } from "../agent/browser_policy.ts";
 import { checkLoopback } from "../cli/doctor/agent.ts";
 import { diagnose } from "../cli/doctor/diagnose.ts";
 import { type Machine, thisMachine } from "../cli/doctor/machine.ts";
@@ -11,7 +12,7 @@ import { type Ticket, TICKETS } from "../cli/doctor/tickets.ts";
 import type { Check } from "../cli/doctor/words.ts";
 import { buildFaultDriver, type FaultDriver } from "./fakes/pkcs11_fault.ts";
 import { HOST_COMMAND, run, softhsm } from "./fakes/pkcs11_tokens.ts";
-import { environment } from "./fixtures/cli.ts";
+import { dsign, environment } from "./fixtures/cli.ts";
 import { foreignLibrary } from "./fixtures/libraries.ts";
 import { officerTokens } from "./fixtures/officers.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
@@ -362,6 +363,23 @@ Deno.test({
   }),
 });
 
+Deno.test({
+  name: "doctor: a browser does not trust the certificate for wss",
+  ignore: !LINUX,
+  fn: atDesk(good, async ({ env, doctor }) => {
+    const trust = async (verb: string) => {
+      const { code, stderr } = await dsign(["trust", verb, "--personal"], env);
+      assert.equal(code, 0, stderr);
+    };
+    assert.deepEqual((await doctor()).of("local_certificate_untrusted"), ["skipped"]);
+    await trust("install");
+    assert.deepEqual((await doctor()).of("local_certificate_untrusted"), ["ok"]);
+    await trust("uninstall");
+    const check = (await doctor()).trouble("local_certificate_untrusted");
+    assert.match(check.seen, /Chromium.*nssdb/);
+  }),
+});
+
 /** Root is asked for no permission by the file system; without these capabilities it is. */
 const AS_ANYBODY = Deno.uid() === 0
   ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -461,12 +479,14 @@ Deno.test({
 
       await Deno.mkdir(join(dir, "config/chromium/Default"), { recursive: true });
       assert.equal((await status("browser_policy_missing")).status, "warning");
-      const managed = join(dir, "etc/chromium/policies/managed");
-      await Deno.mkdir(managed, { recursive: true });
-      await Deno.writeTextFile(
-        join(managed, "dsign.json"),
-        JSON.stringify({ LoopbackNetworkAllowedForUrls: ["https://portal.example"] }),
-      );
+      await Deno.mkdir(join(dir, ".mozilla/firefox/x.default"), { recursive: true });
+      await Deno.writeTextFile(join(dir, ".mozilla/firefox/x.default/prefs.js"), "");
+      for (const browser of ["chromium", "firefox"] as const) {
+        const written = linuxPolicy(browser, ["https://portal.example"], null);
+        await Deno.mkdir(dirname(dir + written.path), { recursive: true });
+        assert.equal((await status("browser_policy_missing")).status, "warning");
+        await Deno.writeTextFile(dir + written.path, written.text!);
+      }
       assert.equal((await status("browser_policy_missing")).status, "ok");
 
       await Deno.chmod(policy, 0o666);

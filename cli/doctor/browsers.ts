@@ -65,6 +65,8 @@ const ALLOWING = ["LoopbackNetworkAllowedForUrls", "LocalNetworkAccessAllowedFor
 /** Permissions for it, as profiles keep them: of Chromium 145, and of those before; the same for Firefox. */
 const PERMISSIONS = ["loopback_network", "local_network_access"];
 const FIREFOX_PERMISSIONS = ["loopback-network", "localhost"];
+/** Policies of Firefox on Linux. */
+const FIREFOX_POLICY = "/etc/firefox/policies/policies.json";
 /** CONTENT_SETTING_BLOCK, and DENY_ACTION of Firefox. */
 const DENIED = 2;
 
@@ -177,18 +179,30 @@ export async function checkPolicies({ machine, settings }: Situation): Promise<F
   const portals = settings.allowedOrigins.map(({ origin }) => origin);
   const used = new Set((await chromiumProfiles(machine)).map(({ browser }) => browser));
   const places = [...used].filter((browser) => browser.policies[machine.os]);
-  if (portals.length === 0 || places.length === 0) return [skipped("browser_policy_missing")];
+  const hasFirefox = machine.os === "linux" && (await firefoxProfiles(machine)).length > 0;
+  if (portals.length === 0 || places.length === 0 && !hasFirefox) {
+    return [skipped("browser_policy_missing")];
+  }
   const findings: Finding[] = [];
-  for (const browser of places) {
-    const allowed = await allowedUrls(machine, browser.policies[machine.os]!);
-    const missing = portals.filter((origin) => !allowed.some((url) => covers(url, origin)));
-    for (const origin of missing) {
+  const missing = (browser: string, isAllowed: (origin: string) => boolean) => {
+    for (const origin of portals) {
+      if (isAllowed(origin)) continue;
       findings.push({
         id: "browser_policy_missing",
         status: "warning",
-        values: { browser: browser.name, origin },
+        values: { browser, origin },
       });
     }
+  };
+  for (const browser of places) {
+    const allowed = await allowedUrls(machine, browser.policies[machine.os]!);
+    missing(browser.name, (origin) => allowed.some((url) => covers(url, origin)));
+  }
+  if (hasFirefox) {
+    const policy = await readJson(machine.root + FIREFOX_POLICY);
+    const domains = at(policy, "policies", "LocalNetworkAccess", "SkipDomains");
+    const hosts = Array.isArray(domains) ? domains : [];
+    missing("Firefox", (origin) => hosts.includes(new URL(origin).hostname));
   }
   return orOk("browser_policy_missing", findings);
 }

@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { checkAgent, checkAutostart, checkLoopback } from "./agent.ts";
 import { checkPermissions, checkPolicies, firefoxProfiles } from "./browsers.ts";
 import { checkDrivers } from "./drivers.ts";
+import { checkLocalCertificate } from "./local_certificate.ts";
 import type { Machine } from "./machine.ts";
 import { checkProxies } from "./proxies.ts";
 import { checkSettings } from "./settings.ts";
@@ -31,6 +32,7 @@ export async function diagnose(machine: Machine): Promise<Finding[]> {
     attempt(() => checkLoopback()),
     attempt(() => checkAutostart(situation)),
     attempt(async () => await checkProxies(situation, await firefoxProfiles(machine))),
+    attempt(() => checkLocalCertificate(situation)),
     attempt(() => checkPolicies(situation)),
     attempt(() => checkPermissions(situation)),
   ]);

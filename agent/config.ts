@@ -16,6 +16,8 @@ export interface Paths {
   phrase: string;
   /** Folder of the audit log. */
   audit: string;
+  /** Folder of what has been signed of batches. */
+  batches: string;
   /** Folder of the certificate for wss://. */
   tls: string;
   /** Folder for documents while they are open. */
@@ -51,6 +53,7 @@ export function findPaths(
     log: join(state, "dsign", "agent.log"),
     phrase: join(state, "dsign", "phrase.txt"),
     audit: join(state, "dsign", "audit"),
+    batches: join(state, "dsign", "batches"),
     tls: join(state, "dsign", "tls"),
     spool: join(state, "dsign", "spool"),
   };
@@ -94,6 +97,9 @@ export const Config = z.strictObject({
     .default([]).describe("Sites that need not ask the person for a grant"),
   timestampAuthority: z.url({ protocol: /^https?$/ }).optional()
     .describe("RFC 3161 time-stamping service"),
+  intranetServices: z.boolean().default(false).describe(
+    "Whether authorities' services at private addresses are asked about revocation too",
+  ),
   logLevel: z.enum(["error", "warning", "info", "debug"]).default("warning")
     .describe("The least that is logged"),
   updateChannel: z.enum(["stable", "testing", "none"]).default("stable")

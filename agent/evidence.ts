@@ -10,6 +10,7 @@ import { isSignedWith } from "../formats/signed.ts";
 import { type Certificate, readCertificate, sameBytes } from "../formats/x509.ts";
 import { keyPurposes } from "../formats/x509_extensions.ts";
 import { readCertificates } from "../signers/certificates.ts";
+import { SignerError } from "../signers/provider.ts";
 import { type PkiHttp, PkiHttpError } from "./pki_http.ts";
 
 export interface Evidence {
@@ -46,8 +47,11 @@ export async function collectEvidence(
       try {
         if (await fetch(url)) return true;
       } catch (error) {
-        if (!(error instanceof PkiHttpError || error instanceof FormatError)) throw error;
-        const message = error instanceof FormatError ? `${url}: ${error.message}` : error.message;
+        if (
+          !(error instanceof PkiHttpError || error instanceof FormatError ||
+            error instanceof SignerError)
+        ) throw error;
+        const message = error instanceof PkiHttpError ? error.message : `${url}: ${error.message}`;
         if (!evidence.problems.includes(message)) evidence.problems.push(message);
       }
     }

@@ -10,7 +10,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   sign: ["ffi", "import", "net"],
   // timestamps, OCSP and CRLs
   "sign online": ["ffi", "import"],
-  verify: ["ffi", "import", "net", "run", "write"],
+  // gives up net and write too where its options do not ask for them
+  verify: ["ffi", "import", "run"],
   log: ["ffi", "import", "net", "run", "write"],
   // run starts certutil and its like
   trust: ["ffi", "import", "net"],

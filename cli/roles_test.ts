@@ -39,7 +39,7 @@ Deno.test("each role gives up what it does without", async () => {
     agent: ["ffi"],
     tokens: ["ffi", "net", "write"],
     sign: ["ffi", "net"],
-    verify: ["ffi", "net", "run", "write"],
+    verify: ["ffi", "run"],
     openrpc: ["ffi", "net", "run", "write"],
   };
   for (const [role, names] of Object.entries(expected)) {

@@ -1,282 +1,315 @@
-import { createHash, type Hash } from "node:crypto";
-import { readSignedData } from "../formats/cms_read.ts";
-import {
-  type CmsResult,
-  digestsNeeded,
-  type SignerResult,
-  verifyCms,
-} from "../formats/cms_verify.ts";
-import { FormatError } from "../formats/error.ts";
-import { indiaFacts, type SignatureKind } from "../formats/india.ts";
-import { validateCertificate } from "../formats/path.ts";
+import { createHash } from "node:crypto";
+import { basename, dirname, join } from "node:path";
+import { Option } from "commander";
+import { loadAnchors, loadTrusted, trustFolders } from "../agent/anchors.ts";
+import { findPaths, languageOf, readConfig } from "../agent/config.ts";
+import { FileSource } from "../agent/file_source.ts";
+import { isPublicAddress, PkiHttp, publicFetch } from "../agent/pki_http.ts";
+import { verify } from "../agent/verification.ts";
+import type { Source } from "../formats/pdf_source.ts";
 import type { HashName } from "../formats/signer.ts";
-import { type Certificate, readCertificate } from "../formats/x509.ts";
-import { readCertificates } from "../signers/certificates.ts";
-import { EXIT, FileError, printable, printJson, UsageError } from "./failure.ts";
-import { hashFile } from "./input_file.ts";
+import type { VerificationReport, VerifyContent, VerifyOptions } from "../formats/verify.ts";
+import type { SignatureReport } from "../formats/verify_report.ts";
+import type { Certificate } from "../formats/x509.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
+import { createOutput } from "./output_file.ts";
 import type { AddCommand } from "./program.ts";
-import { firstLine, isPdfFile } from "./sign_pdf.ts";
-import { verifyPdfFile } from "./verify_pdf.ts";
+import { htmlReport, type ReportLanguage, type ReportOf } from "./report/html.ts";
 
-/** An attached signature is read whole. */
-const MAX_SIGNATURE = 512 * 1024 * 1024;
+/** Detached content of JSON is read whole, to bring it into canonical form. */
+const MAX_WHOLE = 64 * 1024 * 1024;
 
 interface Options {
   content?: string;
   trust?: string[];
-  passwordFile?: string;
+  online?: boolean;
+  revocation: "require" | "if-available";
+  pan?: string;
+  report?: string;
+  force?: boolean;
   json?: boolean;
-}
-
-/** Who signed, as far as the certificate tells. */
-export interface SignerFacts {
-  signer: {
-    commonName: string;
-    subject: string;
-    issuer: string;
-    serialNumber: string;
-    id: string;
-    notAfter: string;
-  } | null;
-  /** By India's certificate policies. */
-  class: 1 | 2 | 3 | null;
-  kind: SignatureKind;
-}
-
-export type TrustState = "trusted" | "not_trusted" | "not_checked";
-
-/** What is told of one signer; `--json` prints it so. */
-interface Verdict extends SignerFacts {
-  /** All that was asked for is well. */
-  ok: boolean;
-  status: SignerResult["status"];
-  /** As the signer claims; proves nothing. */
-  claimedTime: string | null;
-  issuer: TrustState;
-  findings: { code: string; message: string }[];
+  language?: ReportLanguage;
 }
 
 /** `dsign verify` */
-export const verifyCommand: AddCommand = (program, { signal }, action) => {
+export const verifyCommand: AddCommand = (program, { version, signal }, action) => {
   program.command("verify")
-    .description(
-      "Check signatures (within a PDF; CMS, CAdES: .p7s, .p7m) and tell who made them.",
+    .description("Check the signatures of PDF, CMS (.p7s, .p7m), XML, JSON and route files.")
+    .argument("<file...>")
+    .option("--content <file>", "what a detached signature signs; without it FILE of FILE.p7s")
+    .option(
+      "--trust <path...>",
+      "trusted root certificates: files or folders, PEM or DER; else those of the trust folders",
     )
-    .argument("<file>", "a PDF, or a signature in DER or PEM")
-    .option("--content <file>", "what was signed; without it FILE of FILE.p7s")
-    .option("--trust <path...>", "trusted root certificates: files or folders, PEM or DER")
-    .option("--password-file <file>", "PDF: the password that opens it is the file's first line")
+    .option("--online", "ask the authorities' services whether certificates were revoked")
+    .addOption(
+      new Option(
+        "--revocation <rule>",
+        "require: it must be known that nothing was revoked; if-available: nothing may be known to be",
+      ).choices(["require", "if-available"]).default("require"),
+    )
+    .option("--pan <pan>", "the signature must be that of this PAN's holder")
+    .option("--report <file>", "write a report for people (HTML, to read or print)")
+    .option("--force", "replace a report that exists")
+    .addOption(
+      new Option("--language <language>", "of the report").choices(["en", "bn", "hi"]),
+    )
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
       `
-Without --trust only the signature itself is checked, not who issued the certificate.
-Revocation is not checked.
+Put the root certificates that you trust into the folder "trust" beside the configuration file
+(Linux: ~/.config/dsign/trust); the administrator's stand in /etc/dsign/trust.
 
-Exit code 0: every signature is valid, nothing was changed that it does not allow and, with --trust, its certificate leads to a trusted root.`,
+Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
-    .action(action(async (path: string, options: Options) => {
-      const anchors = options.trust && await loadAnchors(options.trust);
-      if (await isPdfFile(path)) {
-        const { passwordFile } = options;
-        const password = passwordFile === undefined ? undefined : await firstLine(passwordFile);
-        return await verifyPdfFile(path, anchors, password, options.json ?? false);
+    .action(action(async (files: string[], options: Options) => {
+      // What this run does not need is given up before anything of a stranger's is read.
+      if (!options.online) Deno.permissions.revokeSync({ name: "net" });
+      if (options.report === undefined) Deno.permissions.revokeSync({ name: "write" });
+      const setting = await prepare(options, files, signal);
+      const done: (ReportOf & { file: string })[] = [];
+      const failed: { file: string; error: unknown }[] = [];
+      for (const file of files) {
+        try {
+          done.push(await verifyOne(file, options, setting));
+        } catch (error) {
+          if (files.length === 1) throw error;
+          failed.push({ file, error });
+        }
       }
-      const result = await check(path, options.content, signal);
-      const verdicts = result.signers.map((signer) => judge(signer, result, anchors));
-      const ok = verdicts.length > 0 && verdicts.every((verdict) => verdict.ok);
-      if (options.json) printJson({ ok, signatures: verdicts, revocation: "not_checked" });
-      else {
-        if (verdicts.length === 0) console.log("The file holds certificates, but no signature.");
-        verdicts.forEach((verdict, i) => show(verdict, i, verdicts.length));
+      if (options.report !== undefined) {
+        const output = await createOutput(options.report, options.force ?? false);
+        try {
+          const page = htmlReport(done, setting.language, version);
+          await output.write(new TextEncoder().encode(page));
+          await output.finish();
+        } finally {
+          output.abandon();
+        }
+      }
+      const ok = failed.length === 0 &&
+        done.every(({ report }) => report.indication === "TOTAL-PASSED");
+      if (options.json) {
+        printJson({
+          ok,
+          files: done.map(({ file, sha256, report, problems }) => ({
+            file,
+            sha256,
+            ...report,
+            problems,
+          })),
+          ...failed.length > 0 && {
+            failed: failed.map(({ file, error }) => ({ file, message: messageOf(error) })),
+          },
+        });
+      } else {
+        done.forEach(show);
+        for (const { file, error } of failed) {
+          console.log(`${printable(file)}: CANNOT BE CHECKED`);
+          tell(error, false);
+        }
       }
       return ok ? EXIT.ok : EXIT.failed;
     }));
 };
 
-async function check(
-  path: string,
-  contentPath: string | undefined,
-  signal: AbortSignal,
-): Promise<CmsResult> {
-  const bytes = unarmour(await readFile(path, MAX_SIGNATURE));
-  const cms = readSignedData(bytes);
-  if (cms.content) {
-    if (contentPath !== undefined) {
-      throw new UsageError("The signature holds its content already: leave --content out.");
-    }
-    return verifyCms(bytes);
-  }
-  const content = contentPath ?? /^(.+)\.p7[sm]$/i.exec(path)?.[1];
-  if (content === undefined) {
-    throw new UsageError("The signature does not hold what was signed: name it with --content.");
-  }
-  const states = new Map<HashName, Hash>(
-    digestsNeeded(cms).map((name) => [name, createHash(name.replace("-", "").toLowerCase())]),
-  );
-  await hashFile(content, [...states.values()], signal);
-  const digests = Object.fromEntries([...states].map(([name, state]) => [name, state.digest()]));
-  return verifyCms(bytes, { detached: { digests } });
+interface Setting {
+  verify: Omit<VerifyOptions, "now">;
+  http?: () => PkiHttp;
+  language: ReportLanguage;
 }
 
-/** Takes PEM (RFC 7468 §8, §9) or bare Base64 off. */
-function unarmour(bytes: Uint8Array): Uint8Array {
-  if (bytes[0] === 0x30) return bytes;
-  const text = new TextDecoder("latin1").decode(bytes);
-  const base64 = /-----BEGIN (CMS|PKCS7)-----([^-]+)-----END \1-----/.exec(text)?.[2] ?? text;
-  try {
-    return Uint8Array.fromBase64(base64);
-  } catch {
-    throw new FormatError("cms_malformed", "The file is no signature of the CMS kind.");
+async function prepare(options: Options, files: string[], signal: AbortSignal): Promise<Setting> {
+  const { content, pan, revocation, trust, online } = options;
+  if (content !== undefined && files.length > 1) {
+    throw new UsageError("--content is for one file.");
   }
-}
-
-function judge(
-  { status, findings, certificate, signingTime }: SignerResult,
-  { cms }: CmsResult,
-  anchors: Certificate[] | undefined,
-): Verdict {
-  const told = findings.map(({ code, message }) => ({ code: code as string, message }));
-  let issuer: Verdict["issuer"] = "not_checked";
-  if (anchors && certificate) {
-    const failure = findTrust(certificate, anchors, cms.certificates);
-    issuer = failure ? "not_trusted" : "trusted";
-    if (failure) told.push(failure);
+  if (pan !== undefined && !/^\s*[A-Za-z]{5}[0-9]{4}[A-Za-z]\s*$/.test(pan)) {
+    throw new UsageError("--pan: five letters, four digits, one letter.");
   }
-  // SHA-1, MD5 and short keys prove nothing any more
-  const weak = findings.some(({ code }) => code === "weak_digest" || code === "weak_key");
+  const env = (name: string) => Deno.env.get(name);
+  const paths = findPaths(env);
+  const config = await readConfig(paths.config);
+  const allowed = config.intranetServices ? () => true : isPublicAddress;
   return {
-    ok: status === "valid" && !weak && issuer !== "not_trusted",
-    status,
-    ...signerFacts(certificate),
-    claimedTime: signingTime?.toISOString() ?? null,
-    issuer,
-    findings: told,
-  };
-}
-
-export function signerFacts(certificate: Certificate | undefined): SignerFacts {
-  if (!certificate) return { signer: null, class: null, kind: "unknown" };
-  const facts = indiaFacts(certificate);
-  const { subject, issuer, serialNumber, fingerprint, notAfter } = certificate;
-  return {
-    signer: {
-      commonName: subject.commonName ?? subject.toString(),
-      subject: subject.toString(),
-      issuer: issuer.toString(),
-      serialNumber: serialNumber.toHex(),
-      id: fingerprint,
-      notAfter: notAfter.toISOString(),
+    verify: {
+      anchors: trust ? await readTrust(trust) : await loadTrusted(trustFolders(paths, env)),
+      revocation: revocation === "require" ? "require" : "if_available",
+      pan,
     },
-    class: facts.class ?? null,
-    kind: facts.kind,
+    http: online ? () => new PkiHttp(publicFetch(allowed), signal) : undefined,
+    language: options.language ?? languageOf(config, env) as ReportLanguage,
   };
 }
 
-/** Why no trusted root stands behind the certificate now; null where one does. */
-export function findTrust(
-  certificate: Certificate,
-  anchors: readonly Certificate[],
-  others: readonly Uint8Array[],
-): { code: string; message: string } | null {
-  const intermediates = others.flatMap((der) => {
+async function readTrust(paths: readonly string[]): Promise<Certificate[]> {
+  try {
+    const anchors = (await Promise.all(paths.map(loadAnchors))).flat();
+    if (anchors.length > 0) return anchors;
+  } catch (error) {
+    if (error instanceof DsignError) throw new UsageError(`--trust: ${error.message}`);
+    throw error;
+  }
+  throw new UsageError("--trust: there is no certificate in it.");
+}
+
+async function verifyOne(
+  path: string,
+  { content }: Options,
+  setting: Setting,
+): Promise<ReportOf & { file: string }> {
+  using opened = openSource(path);
+  const { source, sequential } = opened;
+  const { report, problems } = await verify(
+    { source, sequential, content: contentFinder(path, content) },
+    { ...setting.verify, now: new Date() },
+    setting.http?.(),
+  );
+  const sha256 = digestOf(sequential, "SHA-256").toHex();
+  return { file: path, name: basename(path), size: source.size, sha256, report, problems };
+}
+
+interface Opened extends Disposable {
+  source: Source;
+  sequential: Source;
+}
+
+/** @throws {FileError} */
+function openSource(path: string): Opened {
+  let file: Deno.FsFile | undefined;
+  try {
+    const { isDirectory, isFile, size } = Deno.statSync(path);
+    if (isDirectory) throw new Deno.errors.IsADirectory();
+    if (!isFile) throw new Deno.errors.NotFound();
+    file = Deno.openSync(path);
+    const source = new FileSource(file, size);
+    const opened = file;
+    return { source, sequential: source.sequential(), [Symbol.dispose]: () => opened.close() };
+  } catch (error) {
+    file?.close();
+    throw new FileError(path, error);
+  }
+}
+
+/**
+ * What a detached signature signs: the file that was named, or that stands beside it (FILE of FILE.p7s; in XML and
+ * routes, of the name in the signature).
+ */
+function contentFinder(
+  path: string,
+  given: string | undefined,
+): (name: string | null) => VerifyContent | null {
+  return (name) => {
+    const beside = /^(.+)\.(?:p7[sm]|sig|jws|jose)$/i.exec(path)?.[1];
+    // A name from a stranger's file must not lead into other folders.
+    const named = name !== null && /^[^/\\:]+$/.test(name) && !/^\.+$/.test(name)
+      ? join(dirname(path), name)
+      : undefined;
+    const found = given ?? (name === null ? beside : named);
+    if (found === undefined) return null;
     try {
-      return [readCertificate(der)];
-    } catch (error) {
-      if (error instanceof FormatError) return []; // it may be nobody's we need
-      throw error;
+      if (given === undefined && !Deno.statSync(found).isFile) return null;
+    } catch {
+      return null;
     }
-  });
-  const at = new Date();
-  const result = validateCertificate(certificate, {
-    anchors,
-    intermediates,
-    at,
-    revocation: "none",
-  });
-  return result.trusted ? null : { code: result.failure.code, message: result.failure.message };
+    return contentOf(found);
+  };
 }
 
-async function loadAnchors(paths: string[]): Promise<Certificate[]> {
-  const anchors: Certificate[] = [];
-  for (const path of paths) {
-    for (const file of await filesOf(path)) {
-      for (const der of readCertificates(await readFile(file, 16 * 1024 * 1024))) {
-        try {
-          anchors.push(readCertificate(der));
-        } catch (error) {
-          if (!(error instanceof FormatError)) throw error;
-          throw new UsageError(`--trust ${file}: ${error.message}`);
-        }
-      }
-    }
-  }
-  if (anchors.length === 0) throw new UsageError("--trust: there is no certificate in it.");
-  return anchors;
+function contentOf(path: string): VerifyContent {
+  const { size } = Deno.statSync(path);
+  const reading = <T>(read: (source: Source) => T): T => {
+    using opened = openSource(path);
+    return read(opened.sequential);
+  };
+  return {
+    digest: (hash) => reading((source) => digestOf(source, hash)),
+    ...size <= MAX_WHOLE && { bytes: () => reading((source) => source.read(0, size).slice()) },
+  };
 }
 
-async function filesOf(path: string): Promise<string[]> {
-  try {
-    if (!(await Deno.stat(path)).isDirectory) return [path];
-    const names = await Array.fromAsync(Deno.readDir(path));
-    return names.filter(({ name }) => /\.(crt|cer|pem|der)$/i.test(name))
-      .map(({ name }) => `${path}/${name}`).sort();
-  } catch (error) {
-    throw new FileError(path, error);
-  }
+const PIECE = 1024 * 1024;
+
+function digestOf(source: Source, hash: HashName): Uint8Array {
+  const state = createHash(hash.replace("-", "").toLowerCase());
+  for (let at = 0; at < source.size; at += PIECE) state.update(source.read(at, PIECE));
+  return state.digest();
 }
 
-async function readFile(path: string, most: number): Promise<Uint8Array> {
-  let size;
-  try {
-    ({ size } = await Deno.stat(path));
-    if (size <= most) return await Deno.readFile(path);
-  } catch (error) {
-    throw new FileError(path, error);
-  }
-  throw new FormatError("limit_exceeded", `${path} is larger than ${most >> 20} MiB.`);
-}
+const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
 
-const KINDS: Record<SignatureKind, string> = {
+const VERDICTS = {
+  "TOTAL-PASSED": "VALID",
+  "TOTAL-FAILED": "NOT VALID",
+  INDETERMINATE: "CANNOT BE CONFIRMED",
+} as const;
+
+const KINDS = {
   token_dsc: "token DSC",
   esign: "eSign",
   departmental: "departmental PIN/OTP",
   unknown: "of no kind that is known here",
-};
+} as const;
 
-export function line(name: string, text: string): void {
-  console.log(`  ${name.padEnd(12)}${printable(text)}`);
+function show({ file, report, problems }: ReportOf & { file: string }): void {
+  console.log(`${printable(file)}: ${VERDICTS[report.indication]}`);
+  for (const { message } of report.findings) line("finding", message);
+  report.signatures.forEach((each) => showSignature(each, ""));
+  if (report.route) showRoute(report.route);
+  for (const problem of problems) line("not fetched", problem);
 }
 
-export function describeSigner({ commonName, subject }: NonNullable<SignerFacts["signer"]>): void {
-  line("signer", commonName);
-  line("", subject);
-}
-
-export const kindText = ({ kind, class: level }: SignerFacts): string =>
-  KINDS[kind] + (level ? `, class ${level}` : "");
-
-export const trustText = (state: TrustState): string =>
-  ({
-    trusted: "leads to a root that you trust; revocation was not checked",
-    not_trusted: "NOT TRUSTED",
-    not_checked: "was not checked: name the roots that you trust with --trust",
-  })[state];
-
-function show(verdict: Verdict, index: number, count: number): void {
-  const words = !verdict.ok && verdict.status === "valid" ? "NOT ACCEPTED" : {
-    valid: "VALID",
-    invalid: "NOT VALID",
-    indeterminate: "CANNOT BE TOLD",
-  }[verdict.status];
-  console.log(`Signature ${index + 1} of ${count}: ${words}`);
-  for (const { message } of verdict.findings) line("finding", message);
-  const { signer } = verdict;
+function showSignature(signature: SignatureReport, indent: string): void {
+  const { indication, subIndication, signer, kind, id, level, revocation } = signature;
+  const words = `${VERDICTS[indication]} (${
+    [indication, subIndication].filter(Boolean).join(", ")
+  })`;
+  const name = {
+    signature: "Signature",
+    countersignature: "Countersignature",
+    timestamp: "Timestamp",
+    route: "Route",
+  };
+  console.log(printable(`${indent}${name[kind]} ${id}: ${words}`));
+  const tell = (name: string, text: string) => line(name, text, indent);
+  for (const { message } of signature.findings) tell("finding", message);
   if (signer) {
-    describeSigner(signer);
-    line("certificate", `${kindText(verdict)}; serial ${signer.serialNumber}`);
-    line("issuer", signer.issuer);
-    line("", trustText(verdict.issuer));
+    tell("signer", signer.commonName);
+    tell("", signer.subject);
+    const kind = KINDS[signer.kind] + (signer.class ? `, class ${signer.class}` : "");
+    tell("certificate", `${kind}; serial ${signer.serialNumber}`);
+    tell("issuer", signer.issuer);
   }
-  line("time", verdict.claimedTime ? `${verdict.claimedTime}, as the signer claims` : "not told");
+  if (signature.chain.length > 0) tell("trusted by", signature.chain.join(" < "));
+  tell(
+    "revocation",
+    revocation.status === "good"
+      ? `not revoked, as of ${revocation.asOf} (${revocation.source})`
+      : revocation.status === "revoked"
+      ? `REVOKED since ${revocation.since} (${revocation.reason})`
+      : "not known",
+  );
+  if (signature.provenTime) tell("time", `${signature.provenTime}, proven by a timestamp`);
+  if (signature.claimedTime) tell("time", `${signature.claimedTime}, as the signer claims`);
+  if (signature.role) tell("role", signature.role);
+  if (level) tell("level", level);
+  if (signature.panMatches !== null) {
+    tell("PAN", signature.panMatches ? "matches" : "does not match");
+  }
+  signature.countersignatures.forEach((each) => showSignature(each, indent + "  "));
 }
+
+function showRoute({ steps, isComplete, content }: NonNullable<VerificationReport["route"]>): void {
+  console.log(
+    printable(`Signing route of ${content.name}: ${isComplete ? "complete" : "not complete"}`),
+  );
+  for (const { role, quorum, signed, open, isDone } of steps) {
+    const waiting = isDone ? "" : `; still to sign: ${open.join(", ")}`;
+    line(role, `${signed.length} of ${quorum}: ${signed.join(", ") || "nobody yet"}${waiting}`);
+  }
+}
+
+const line = (name: string, text: string, indent = "") =>
+  console.log(`${indent}  ${printable(name).padEnd(12)}${printable(text)}`);

@@ -74,37 +74,43 @@ Deno.test(
     });
     await opensslVerify(path, "bill.json.p7s", "bill.json");
 
-    const args = ["verify", `${file}.p7s`, "--json"];
-    const untrusting = JSON.parse((await dsign(args, env)).stdout);
-    assert.equal(untrusting.ok, true);
-    const [signature] = untrusting.signatures;
-    assert.equal(signature.issuer, "not_checked");
-    assert.equal(signature.signer.commonName, "Anita");
-    assert.equal(signature.class, 3);
-    assert.ok(Math.abs(Date.parse(signature.claimedTime) - Date.now()) < 300_000);
-    const trusting = await dsign([...args, "--trust", path("root.pem")], env);
-    assert.equal(JSON.parse(trusting.stdout).signatures[0].issuer, "trusted");
+    // Nobody serves revocation lists here.
+    const args = ["verify", `${file}.p7s`, "--json", "--revocation", "if-available"];
+    const verified = async (...more: string[]) => {
+      const { code, stdout } = await dsign([...args, ...more], env);
+      const { ok, files: [{ signatures: [signature] }] } = JSON.parse(stdout);
+      assert.equal(ok, code === 0);
+      return signature;
+    };
+    const untrusting = await verified();
+    assert.equal(untrusting.subIndication, "NO_CERTIFICATE_CHAIN_FOUND");
+    assert.equal(untrusting.signer.commonName, "Anita");
+    assert.equal(untrusting.signer.class, 3);
+    assert.ok(Math.abs(Date.parse(untrusting.claimedTime) - Date.now()) < 300_000);
+    assert.equal((await verified("--trust", path("root.pem"))).indication, "TOTAL-PASSED");
     await Deno.writeTextFile(
       path("stranger.pem"),
       pem(makePki({ officers: [] }).root.certificate.der),
     );
-    const distrusting = await dsign([...args, "--trust", path("stranger.pem")], env);
-    assert.equal(distrusting.code, 1);
-    assert.equal(JSON.parse(distrusting.stdout).signatures[0].issuer, "not_trusted");
+    const stranger = await verified("--trust", path("stranger.pem"));
+    assert.equal(stranger.indication, "INDETERMINATE");
+    const other = path("other.json");
+    await Deno.writeTextFile(other, "{}");
+    assert.equal((await verified("--content", other)).subIndication, "HASH_FAILURE");
+    // What is in the trust folder is trusted without being named.
+    const folder = `${env.XDG_CONFIG_HOME}/dsign/trust`;
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.copyFile(path("root.pem"), `${folder}/root.pem`);
     const spoken = await dsign(["verify", `${file}.p7s`], env);
-    assert.equal(spoken.code, 0);
-    assert.match(spoken.stdout, /VALID[\s\S]*Anita[\s\S]*was not checked/);
-
-    await Deno.writeTextFile(path("other.json"), "{}");
-    const other = await dsign([...args, "--content", path("other.json")], env);
-    assert.equal(other.code, 1);
-    assert.equal(JSON.parse(other.stdout).signatures[0].status, "invalid");
+    assert.equal(spoken.code, 1);
+    assert.match(spoken.stdout, /CANNOT BE CONFIRMED \(INDETERMINATE, TRY_LATER\)[\s\S]*Anita/);
+    const verify = ["verify", "--revocation", "if-available"];
 
     const attached = path("attached.p7m");
     const signed = await dsignAtTerminal(["sign", "--output", attached, file], env, [typePin]);
     assert.equal(signed.code, 0, signed.stderr);
     assert.deepEqual(await opensslVerify(path, "attached.p7m"), await Deno.readFile(file));
-    assert.equal((await dsign(["verify", attached], env)).code, 0);
+    assert.equal((await dsign([...verify, attached], env)).code, 0);
 
     const raw = await dsignAtTerminal(["sign", "--format", "raw", file], env, [typePin]);
     assert.equal(raw.code, 0, raw.stderr);
@@ -177,8 +183,9 @@ Deno.test(
 
 Deno.test("sign: a key file as the token, and a token chosen by its URI", () =>
   inTempDir(async (dir) => {
-    const { officers } = makePki({ officers: [{ name: "Anita" }, { name: "Bimal" }] });
+    const { officers, root } = makePki({ officers: [{ name: "Anita" }, { name: "Bimal" }] });
     const path = (name: string) => join(dir, name);
+    await Deno.writeTextFile(path("root.pem"), pem(root.certificate.der));
     const write = async ({ name, pkcs8, certificate, chain }: Officer) => {
       const bytes = await writePkcs12({
         key: pkcs8,
@@ -203,7 +210,8 @@ Deno.test("sign: a key file as the token, and a token chosen by its URI", () =>
       JSON.parse(signed.stdout).signed[0].certificate,
       officers[1].certificate.fingerprint,
     );
-    assert.equal((await dsign(["verify", path("a.txt.p7s")], env)).code, 0);
+    const trust = ["--revocation", "if-available", "--trust", path("root.pem")];
+    assert.equal((await dsign(["verify", path("a.txt.p7s"), ...trust], env)).code, 0);
 
     const none = await dsign([
       "sign",
@@ -292,7 +300,9 @@ Deno.test("wrong use ends with 2 and says what to do", () =>
       [["sign", "--certificate", "ab", file], /64 hexadecimal/],
       [["sign", file, file], /twice/],
       [["agent", "--port", "x"], /port/i],
-      [["verify", file, "--trust", file], /--trust .* cannot be read/],
+      [["verify", file, "--trust", file], /--trust: .* cannot be read/],
+      [["verify", file, "--pan", "AAAPA1234"], /--pan: five letters/],
+      [["verify", file, file, "--content", file], /one file/],
     ];
     for (const [args, message] of wrong) {
       const { code, stderr } = await dsign(args, env);

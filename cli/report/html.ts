@@ -1,0 +1,317 @@
+/**
+ * The report for people: one HTML page that needs nothing else, can be printed, and in which nothing from the file can
+ * pass for anything but text.
+ */
+import type {
+  Finding,
+  Indication,
+  SignatureReport,
+  VerificationReport,
+} from "../../formats/verify_report.ts";
+import { bn } from "./bn.ts";
+import { en, type ReportWords } from "./en.ts";
+import { hi } from "./hi.ts";
+
+const WORDS = { en, bn, hi };
+export type ReportLanguage = keyof typeof WORDS;
+
+export interface ReportOf {
+  /** As given. */
+  name: string;
+  size: number;
+  /** SHA-256, hexadecimal. */
+  sha256: string;
+  report: VerificationReport;
+  /** What could not be fetched, in sentences. */
+  problems: readonly string[];
+}
+
+type Verdict = "passed" | "failed" | "unclear";
+
+const verdicts: Readonly<Record<Indication, Verdict>> = {
+  "TOTAL-PASSED": "passed",
+  "TOTAL-FAILED": "failed",
+  INDETERMINATE: "unclear",
+};
+
+/** Seals that differ by shape, not by colour alone. */
+const SEALS: Readonly<Record<Verdict, string>> = {
+  passed: '<circle cx="32" cy="32" r="30"/><path d="M18 33l10 10 19-21"/>',
+  failed: '<path d="M20 2h24l18 18v24L44 62H20L2 44V20z"/><path d="M22 22l20 20M42 22L22 42"/>',
+  unclear: '<path d="M32 3l30 56H2z"/><path d="M32 24v16M32 49v.5"/>',
+};
+
+const STYLE = `
+:root{--ink:#1c2430;--soft:#556070;--line:#d5dae1;--passed:#0b6b3a;--failed:#a01722;--unclear:#8a5a00}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:54rem;padding:1.5rem;color:var(--ink);background:#fff;
+font:16px/1.55 system-ui,"Noto Sans","Noto Sans Bengali","Noto Sans Devanagari",sans-serif;
+overflow-wrap:anywhere}
+h1{font-size:1.15rem;margin:0 0 1rem;color:var(--soft);font-weight:600}
+h2{font-size:1.15rem;margin:2rem 0 .75rem}
+h3{font-size:1.1rem;margin:0}
+.seal{flex:none;width:4.5rem;height:4.5rem}.small .seal{width:2.25rem;height:2.25rem}
+.seal :first-child{fill:currentColor}
+.seal :last-child{fill:none;stroke:#fff;stroke-width:6;stroke-linecap:round;stroke-linejoin:round}
+.verdict{display:flex;gap:1.25rem;align-items:center;padding:1.25rem;border:2px solid;border-radius:.75rem}
+.verdict strong{display:block;font-size:1.9rem;line-height:1.2}
+.verdict p{margin:.25rem 0 0;color:var(--ink)}
+.passed{color:var(--passed)}.failed{color:var(--failed)}.unclear{color:var(--unclear)}
+.card{border:1px solid var(--line);border-radius:.75rem;padding:1rem 1.25rem;margin:0 0 1rem;break-inside:avoid}
+.card>header{display:flex;gap:.75rem;align-items:center;margin-bottom:.5rem}
+.card>header p{margin:0;color:var(--soft);font-size:.9rem}
+.card .card{margin:.75rem 0 0;background:#f8f9fb}
+dl{display:grid;grid-template-columns:minmax(8rem,13rem) 1fr;gap:.3rem 1rem;margin:.5rem 0 0}
+dt{color:var(--soft)}dd{margin:0}dd>div+div{margin-top:.15rem}
+ul{margin:.5rem 0;padding-left:1.25rem}small{color:var(--soft)}
+.findings{list-style:none;padding:0;margin:.5rem 0}
+.findings li{border-left:4px solid currentColor;padding:.15rem .75rem;margin:.4rem 0}
+.findings span{color:var(--ink)}.findings small{display:block}.notice{color:var(--soft)}
+.route{display:flex;flex-wrap:wrap;gap:.75rem;list-style:none;padding:0}
+.route li{flex:1 1 12rem;border:2px solid var(--line);border-radius:.75rem;padding:.6rem .9rem}
+.route .done{border-color:var(--passed)}.route .next{border-color:var(--unclear);border-style:dashed}
+.route b{display:block}.route div::before{content:"✓ ";color:var(--passed)}.route .open::before{content:"○ ";color:var(--soft)}
+code{font:.85em ui-monospace,monospace}
+footer{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);font-size:.9rem;color:var(--soft)}
+@media print{body{padding:0;font-size:12px;max-width:none}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+@media (max-width:36rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}.verdict{flex-direction:column;align-items:flex-start}}
+`;
+
+/** Text from outside: no markup, nothing invisible, no direction that goes on behind it. */
+function text(value: string): string {
+  // The joiners U+200C and U+200D stay: Bengali and Hindi are written with them.
+  const visible = value.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, "\ufffd");
+  const escaped = visible.replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
+  return `<bdi>${escaped}</bdi>`;
+}
+
+const seal = (verdict: Verdict, label: string) =>
+  `<svg class="seal ${verdict}" viewBox="0 0 64 64" role="img" aria-label="${label}">${
+    SEALS[verdict]
+  }</svg>`;
+
+/** One page on one or more files. */
+export function htmlReport(
+  files: readonly ReportOf[],
+  language: ReportLanguage,
+  version: string,
+): string {
+  const page = new Page(language);
+  const { title } = WORDS[language];
+  return `<!DOCTYPE html>
+<html lang="${language}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${title}</title><style>${STYLE}</style></head><body>
+<h1>${title}</h1>
+${files.map((file) => `<main>${page.file(file)}</main>`).join("\n")}
+<footer><p>${page.say("legal")}</p><p>${page.say("made_by", { version })}</p></footer>
+</body></html>
+`;
+}
+
+class Page {
+  readonly #words: ReportWords;
+  readonly #dates: Intl.DateTimeFormat;
+  readonly #days: Intl.DateTimeFormat;
+  readonly #numbers: Intl.NumberFormat;
+
+  constructor(language: ReportLanguage) {
+    this.#words = WORDS[language];
+    const locale = `${language}-IN`;
+    // The zone is named: the report is read elsewhere too.
+    const zone = { timeZone: "Asia/Kolkata", timeZoneName: "short" } as const;
+    this.#dates = new Intl.DateTimeFormat(locale, {
+      ...zone,
+      year: "numeric",
+      month: "long",
+      day: "numeric",
+      hour: "2-digit",
+      minute: "2-digit",
+      second: "2-digit",
+      hourCycle: "h23",
+    });
+    this.#days = new Intl.DateTimeFormat(locale, {
+      timeZone: "Asia/Kolkata",
+      dateStyle: "long",
+    });
+    this.#numbers = new Intl.NumberFormat(locale);
+  }
+
+  /** HTML; values are escaped. */
+  say(word: keyof ReportWords, values: Record<string, string | number> = {}): string {
+    return this.#words[word].replace(/\{(\w+)\}/g, (_, name) => {
+      const value = values[name];
+      return typeof value === "number" ? this.#numbers.format(value) : text(value);
+    });
+  }
+
+  #time = (rfc3339: string) => this.#dates.format(new Date(rfc3339));
+  #day = (rfc3339: string) => this.#days.format(new Date(rfc3339));
+
+  file({ name, size, sha256, report, problems }: ReportOf): string {
+    const verdict = verdicts[report.indication];
+    const count = report.signatures.filter(({ kind }) => kind !== "timestamp").length;
+    const line = verdict === "passed"
+      ? count === 1 ? this.say("passed_one") : this.say("passed_many", { count })
+      : this.say(verdict === "unclear" && count === 0 ? "nothing_signed" : verdict);
+    const title = this.say(`verdict_${verdict}`);
+    const rows = [
+      this.#row("file", `<b>${text(name)}</b> (${this.say("size", { bytes: size })})`),
+      this.#row("sha256", `<code>${text(sha256)}</code>`),
+    ];
+    return `<section class="verdict ${verdict}">${seal(verdict, title)}
+<div><strong>${title}</strong><p>${line}</p>
+<p><small>${
+      this.say("checked_at", { time: this.#time(report.verifiedAt) })
+    }</small></p></div></section>
+<dl>${rows.join("")}</dl>
+${this.#findings(report.findings)}${this.#route(report)}
+${count + report.signatures.length > 0 ? `<h2>${this.say("signatures")}</h2>` : ""}
+${report.signatures.map((each) => this.#signature(each)).join("\n")}
+${problems.length ? `<h2>${this.say("fetch_problems")}</h2>${list(problems.map(text))}` : ""}`;
+  }
+
+  #row(word: keyof ReportWords, html: string | false | null): string {
+    return html ? `<dt>${this.say(word)}</dt><dd>${html}</dd>` : "";
+  }
+
+  #findings(findings: readonly Finding[]): string {
+    if (findings.length === 0) return "";
+    const items = findings.map(({ code, severity, message }) =>
+      `<li class="${severity}"><span>${this.say(`finding_${code}`)}</span>` +
+      `<small lang="en">${text(message)}</small></li>`
+    );
+    return `<ul class="findings">${items.join("")}</ul>`;
+  }
+
+  #signature(signature: SignatureReport): string {
+    const { signer, kind, indication, subIndication, level, findings } = signature;
+    const verdict = verdicts[indication];
+    const title = this.say(`verdict_${verdict}`);
+    const name = signer ? text(signer.commonName) : this.say("unknown_signer");
+    const id = kind === "route" ? "" : ` ${text(signature.id)}`;
+    return `<article class="card"><header class="small">${seal(verdict, title)}
+<div><h3>${name}</h3><p>${
+      this.say(`kind_${kind}`)
+    }${id}: <b class="${verdict}">${title}</b></p></div></header>
+${this.#findings(findings)}
+<dl>${this.#rows(signature).join("")}
+${
+      this.#row(
+        "conclusion",
+        `<code>${indication}${subIndication ? ` / ${subIndication}` : ""}</code>`,
+      )
+    }
+${this.#row("level", level && `<code>${level}</code>`)}
+${this.#row("algorithm", signature.algorithm && `<code>${text(signature.algorithm)}</code>`)}</dl>
+${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</article>`;
+  }
+
+  #rows(signature: SignatureReport): string[] {
+    const { signer, chain, claimedTime, provenTime, coverage, revocation, panMatches } = signature;
+    const kinds = {
+      token_dsc: "token_dsc",
+      esign: "esign",
+      departmental: "departmental",
+      unknown: "kind_unknown",
+    } as const;
+    const times = [
+      provenTime && this.say("time_proven", { time: this.#time(provenTime) }),
+      claimedTime && this.say("time_claimed", { time: this.#time(claimedTime) }),
+    ].filter(Boolean);
+    const isWhole = coverage.extent !== "part";
+    const isAltered = signature.findings.some(({ severity }) => severity === "failed");
+    return [
+      this.#row("role", signature.role && text(signature.role)),
+      this.#row("reason", signature.reason && text(signature.reason)),
+      this.#row("location", signature.location && text(signature.location)),
+      this.#row("time", lines(times.length ? times as string[] : [this.say("time_none")])),
+      this.#row(
+        "covers",
+        isWhole
+          ? !isAltered && this.say(`covers_${coverage.extent as "whole" | "revision"}`)
+          : coverage.parts.length
+          ? this.say("covers_part", { parts: coverage.parts.join(", ") })
+          : this.say("covers_nothing"),
+      ),
+      this.#row(
+        "changes",
+        signature.changes.length > 0 && lines(
+          signature.changes.map(({ kind, name, allowed }) =>
+            this.say(`change_${kind}`, { name }) +
+            (allowed ? "" : ` <b class="failed">${this.say("not_allowed")}</b>`)
+          ),
+        ),
+      ),
+      this.#row(
+        "certificate",
+        signer && lines([
+          this.say(kinds[signer.kind]) +
+          (signer.class ? `, ${this.say("class", { class: signer.class })}` : ""),
+          `<small>${text(signer.subject)}</small>`,
+          `<small>${this.say("serial", { serial: signer.serialNumber })}</small>`,
+        ]),
+      ),
+      this.#row("issued_by", signer && text(signer.issuer)),
+      this.#row("trust", chain.length > 0 && chain.map(text).join(" ← ")),
+      this.#row(
+        "validity",
+        signer && this.say("valid_between", {
+          from: this.#day(signer.notBefore),
+          to: this.#day(signer.notAfter),
+        }),
+      ),
+      this.#row(
+        "revocation",
+        revocation.status === "good"
+          ? this.say("revocation_good", { time: this.#time(revocation.asOf) })
+          : revocation.status === "revoked"
+          ? `<b class="failed">${
+            this.say("revocation_revoked", { time: this.#time(revocation.since) })
+          }</b>`
+          : this.say("revocation_unknown"),
+      ),
+      this.#row(
+        "timestamps",
+        signature.timestamps.length > 0 && lines(
+          signature.timestamps.map(({ time, authority, indication }) =>
+            this.say(indication === "TOTAL-PASSED" ? "timestamp_counts" : "timestamp_ignored", {
+              time: this.#time(time),
+              authority: authority ?? "?",
+            })
+          ),
+        ),
+      ),
+      this.#row("pan", panMatches !== null && this.say(panMatches ? "pan_yes" : "pan_no")),
+    ];
+  }
+
+  #route({ route }: VerificationReport): string {
+    if (!route) return "";
+    const steps = route.steps.map(({ role, quorum, signed, open, isDone }, index) => {
+      const state = isDone ? "done" : index === route.next ? "next" : "";
+      const people = [
+        ...signed.map((name) =>
+          `<div>${text(name)} <small>${this.say("route_signed")}</small></div>`
+        ),
+        ...(isDone ? [] : open).map((name) =>
+          `<div class="open">${text(name)} <small>${this.say("route_waiting")}</small></div>`
+        ),
+      ];
+      const next = state === "next"
+        ? ` <span class="unclear">(${this.say("route_next")})</span>`
+        : "";
+      return `<li class="${state}"><b>${
+        this.say("route_step", { role, done: signed.length, quorum })
+      }${next}</b>${people.join("")}</li>`;
+    });
+    return `<h2>${this.say("route")}: ${text(route.content.name)}</h2>
+<p>${this.say(route.isComplete ? "route_complete" : "route_open")}</p>
+<ol class="route">${steps.join("")}</ol>`;
+  }
+}
+
+const lines = (items: readonly string[]) => items.map((each) => `<div>${each}</div>`).join("");
+const list = (items: readonly string[]) =>
+  `<ul>${items.map((each) => `<li>${each}</li>`).join("")}</ul>`;

@@ -12,6 +12,7 @@ import { printJson } from "./failure.ts";
 import { firstStart } from "./first_start.ts";
 import type { AddCommand, Context } from "./program.ts";
 import { loadConfig, openProviders } from "./providers.ts";
+import { showStartFailure } from "./start_failure.ts";
 
 const env = (name: string) => Deno.env.get(name);
 
@@ -68,6 +69,22 @@ async function readyTls(folder: string): Promise<TlsIdentity> {
 
 /** `dsign` alone: the agent with its console; where one runs already, that one's console. */
 export async function openConsole(context: Context, options: Options): Promise<void> {
+  try {
+    await openConsoleOrFail(context, options);
+  } catch (error) {
+    // A double-click on Windows opens a terminal that is gone with the program.
+    const isSeen = options.json || Deno.build.os !== "windows" && Deno.stderr.isTerminal();
+    if (error instanceof DsignError && !isSeen) {
+      await showStartFailure(context, error.message, env).catch((failure) => {
+        // Without a browser the sentence on standard error has to do.
+        if (!(failure instanceof DsignError)) throw failure;
+      });
+    }
+    throw error;
+  }
+}
+
+async function openConsoleOrFail(context: Context, options: Options): Promise<void> {
   const { config } = await loadConfig();
   const open = async (port: number) => {
     const url = `http://127.0.0.1:${port}/`;

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { dsign, environment } from "../tests/fixtures/cli.ts";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { LANGUAGES } from "./doctor/words.ts";
+
+Deno.test({
+  name: "a double-click that fails says why in a browser, in the person's language",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inTempDir(async (dir) => {
+      const browser = join(dir, "browser");
+      await Deno.writeTextFile(browser, `#!/bin/sh\necho "$1" >>'${dir}/opened'\n`, {
+        mode: 0o755,
+      });
+      await Deno.mkdir(join(dir, "config/dsign"), { recursive: true });
+      await Deno.writeTextFile(join(dir, "config/dsign/config.json"), '{"<prots>":1}');
+      const env = environment(dir, { BROWSER: browser, LC_ALL: "bn_IN.UTF-8", TMPDIR: dir });
+      const { code, stderr } = await dsign([], env);
+      assert.equal(code, 2);
+      assert.match(stderr, /<prots>/);
+      const address = (await Deno.readTextFile(join(dir, "opened"))).trim();
+      const page = await Deno.readTextFile(fileURLToPath(address));
+      assert.match(page, /lang="bn"/);
+      assert.ok(page.includes("&lt;prots&gt;") && !page.includes("<prots>"));
+      assert.ok(page.includes(LANGUAGES.bn.tickets.configuration_wrong.meaning));
+      assert.ok(page.includes(join(dir, "config/dsign/config.json")));
+
+      // Whoever reads standard error or JSON needs no page.
+      await Deno.remove(join(dir, "opened"));
+      const json = await dsign(["--json"], env);
+      assert.equal(JSON.parse(json.stdout).error.code, "invalid_params");
+      await assert.rejects(Deno.stat(join(dir, "opened")), Deno.errors.NotFound);
+    }),
+});

@@ -17,6 +17,7 @@ const SCRIPTS = {
   "web/console/main.tsx": "console.js",
   "web/otp/main.tsx": "otp.js",
   "web/portal/main.tsx": "portal.js",
+  "web/portal/sanction_main.tsx": "sanction.js",
 };
 const FILES = {
   "web/bridge/index.html": "bridge.html",
@@ -25,6 +26,7 @@ const FILES = {
   "web/otp/index.html": "otp.html",
   "web/otp/style.css": "otp.css",
   "web/portal/index.html": "portal.html",
+  "web/portal/sanction.html": "sanction.html",
   "web/icon.svg": "icon.svg",
   "web/style.css": "style.css",
 };

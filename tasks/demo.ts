@@ -1,7 +1,9 @@
 /**
- * `deno task demo`: three officers, three tokens, the agent, and a sample treasury page to try it with.
+ * `deno task demo`: both ways to sign, to be tried. Three officers with three tokens, the agent, and a sample treasury's
+ * page; an engineer without a token, the PIN/OTP service, its mail, and a project portal's Technical Sanctions.
  * `deno task demo --once --json` goes through it by itself: each officer signs one bill over a WebSocket, and OpenSSL
- * checks each signature against the root. Its only output is one JSON object; the exit code is 0 if all is well.
+ * checks each signature against the root; the engineer issues a Technical Sanction with PIN and OTP, an officer's token
+ * signs it too, and pdfsig checks both. Its only output is one JSON object; the exit code is 0 if all is well.
  *
  * Everything lives in a temporary folder and is gone at the end.
  */
@@ -9,15 +11,24 @@ import { parseArgs } from "node:util";
 import { browserCommand, openBrowser } from "../agent/browser.ts";
 import type { Consent } from "../agent/consent.ts";
 import { WindowConsent } from "../agent/consent_window.ts";
+import { Online } from "../agent/online.ts";
+import { publicFetch } from "../agent/pki_http.ts";
 import { type Agent, type AgentOptions, startAgent } from "../agent/server.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { canonicalJson } from "../formats/canonical_json.ts";
 import type { ChooseRequest, SignRequest } from "../protocol/consent.ts";
 import { PORTS } from "../protocol/envelope.ts";
 import { DsignError } from "../protocol/errors.ts";
+import { notoSans } from "../tests/fixtures/fonts.ts";
 import { BILL, ROLES } from "../web/portal/bill.ts";
 import { build } from "./build.ts";
 import { check } from "./demo_check.ts";
+import { type MailSink, startMailSink } from "./demo_mail.ts";
+import { ENGINEER, startDemoOtp } from "./demo_otp.ts";
+import { startPkiServer } from "./demo_pki.ts";
+import { type Portal, startPortal } from "./demo_portal.ts";
+import { type SanctionOutcome, sanctionRound } from "./demo_round.ts";
+import { Sanctions } from "./demo_sanction.ts";
 import { type DemoOfficer, type DemoTokens, makeTokens, openStore } from "./demo_tokens.ts";
 import { connectAs } from "./page.ts";
 import { ensure } from "./setup.ts";
@@ -57,6 +68,7 @@ interface Outcome {
   ok: boolean;
   provider: "pkcs11:softhsm2" | "pkcs12" | null;
   signatures: { signer: string; format: string; openssl: string }[];
+  sanction: SanctionOutcome | null;
   /** From the start to the end, setting up included. */
   ms: number;
   /** Where something went wrong: what, and what to do. */
@@ -94,32 +106,6 @@ async function round(
   return signatures;
 }
 
-const TYPES: Record<string, string> = {
-  css: "text/css; charset=utf-8",
-  html: "text/html; charset=utf-8",
-  js: "text/javascript; charset=utf-8",
-  svg: "image/svg+xml",
-  woff: "font/woff",
-};
-
-/** Serves the sample treasury page, which is a site of its own: another port is another origin. */
-function servePortal(): Deno.HttpServer<Deno.NetAddr> {
-  const notFound = () => new Response("Not found\n", { status: 404 });
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
-    const { pathname } = new URL(url);
-    const name = pathname === "/" ? "portal.html" : /^\/web\/(\w[\w./-]*)$/.exec(pathname)?.[1];
-    const type = TYPES[name?.split(".").at(-1) ?? ""];
-    if (name === undefined || type === undefined || name.includes("..")) return notFound();
-    try {
-      const headers = { "content-type": type, "cache-control": "no-store" };
-      return new Response(await Deno.readFile(new URL(name, WEB)), { headers });
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return notFound();
-      throw error;
-    }
-  });
-}
-
 const interrupted = () =>
   new Promise<void>((resolve) => {
     const signals: Deno.Signal[] = Deno.build.os === "windows"
@@ -128,12 +114,16 @@ const interrupted = () =>
     for (const signal of signals) Deno.addSignalListener(signal, () => resolve());
   });
 
-function explain({ officers, store }: DemoTokens, portal: string): void {
+function explain(
+  { officers, store }: DemoTokens,
+  portal: Pick<Portal, "url">,
+  port: number,
+): void {
   const kind = store.provider === "pkcs12" ? "PKCS #12 files" : "SoftHSM";
   console.log(`
 Open this page in a browser on this computer:
 
-    ${portal}
+    ${portal.url}/?port=${port}
 
 It is a sample of a treasury's portal. Each of these officers has a token (${kind}) and signs with their own PIN:
 `);
@@ -143,62 +133,109 @@ It is a sample of a treasury's portal. Each of these officers has a token (${kin
   console.log(`
 Try this: let all three sign one bill, one after another; type a wrong PIN; close D-Sign's window.
 The PIN is asked for by D-Sign's own window, and the page never sees it.
+
+The other way to sign, without a token: a Technical Sanction, issued with PIN and OTP.
+
+    ${portal.url}/sanction?port=${port}     draft, sign, verify
+    ${portal.url}/mail     the mail, with the OTP
+
+    ${ENGINEER.role.padEnd(20)}${ENGINEER.name.padEnd(18)}PIN ${ENGINEER.pin}
+
+What this makes is a departmental PIN/OTP signature. A token can sign the same order, before or after.
+
 Ctrl-C ends the demonstration; nothing of it stays.`);
 }
 
-async function withTokens(work: (tokens: DemoTokens, folder: string) => Promise<void>) {
-  const folder = await Deno.makeTempDir({ prefix: "dsign-demo-" });
-  try {
-    await work(await makeTokens(folder), folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-async function withAgent(
-  { store }: DemoTokens,
-  options: {
-    folder: string;
-    consent: AgentOptions["consent"];
-    ports: number[];
+/** All that runs: whatever was started is ended, the last first, and the folder goes. */
+async function withParts(
+  { consent, ports }: {
+    consent: (tokens: DemoTokens) => AgentOptions["consent"];
+    ports: readonly number[];
   },
-  work: (agent: Agent) => Promise<void>,
+  work: (parts: { tokens: DemoTokens; agent: Agent; folder: string }) => Promise<void>,
 ) {
-  const { folder, consent, ports } = options;
-  const provider = openStore(store);
+  const closers: (() => unknown)[] = [];
   try {
+    const folder = await Deno.makeTempDir({ prefix: "dsign-demo-" });
+    closers.push(() => Deno.remove(folder, { recursive: true }));
+    const pki = startPkiServer();
+    closers.push(() => pki.close());
+    const tokens = await makeTokens(folder, pki.url);
+    pki.serve(tokens.pki);
+    const provider = openStore(tokens.store);
+    closers.push(() => provider.close());
     const agent = await startAgent({
       providers: [provider],
-      consent,
+      consent: consent(tokens),
       grants: `${folder}/grants.json`,
       audit: `${folder}/audit`,
+      batches: `${folder}/batches`,
       spool: `${folder}/spool`,
       version: configuration.version,
       web: WEB,
       ports,
+      timestampAuthority: `${pki.url}/tsa`,
+      pkiFetch: fromHere,
     });
-    try {
-      await work(agent);
-    } finally {
-      await agent.close();
-    }
+    closers.push(() => agent.close());
+    await work({ tokens, agent, folder });
   } finally {
-    await provider.close();
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+/** The demonstration's authorities are on this machine. */
+const fromHere = publicFetch((address) => address === "127.0.0.1");
+
+/** The project portal with the PIN/OTP service and its mail. */
+async function withPortal(
+  { tokens, folder }: { tokens: DemoTokens; folder: string },
+  work: (portal: Portal, mail: MailSink) => Promise<void>,
+) {
+  const closers: (() => unknown)[] = [];
+  try {
+    const mail = await startMailSink();
+    closers.push(() => mail.close());
+    const portal = startPortal(WEB);
+    closers.push(() => portal.close());
+    const timestampAuthority = `${tokens.pkiUrl}/tsa`;
+    const otp = await startDemoOtp(`${folder}/otp-service`, {
+      redirectUri: `${portal.url}/signed`,
+      mail,
+      timestampAuthority,
+      web: WEB,
+    });
+    closers.push(() => otp.close());
+    const sanctions = new Sanctions({
+      url: portal.url,
+      otp,
+      online: new Online({ pkiFetch: fromHere, now: () => new Date() }),
+      fonts: await notoSans(),
+      root: tokens.pki.root.certificate,
+    });
+    portal.open({ sanctions, mail });
+    await work(portal, mail);
+  } finally {
+    for (const close of closers.reverse()) await close();
   }
 }
 
 async function once(): Promise<Outcome> {
-  const outcome: Outcome = { ok: false, provider: null, signatures: [], ms: 0 };
+  const outcome: Outcome = { ok: false, provider: null, signatures: [], sanction: null, ms: 0 };
   try {
     await ensure("demo");
-    await withTokens(async (tokens, folder) => {
+    const consent = ({ officers }: DemoTokens) => new DemoConsent(officers);
+    await withParts({ consent, ports: [0] }, async ({ tokens, agent: { port }, folder }) => {
       outcome.provider = tokens.store.provider;
-      const consent = new DemoConsent(tokens.officers);
-      await withAgent(tokens, { folder, consent, ports: [0] }, async ({ port }) => {
-        outcome.signatures = await round(tokens, port, folder);
+      outcome.signatures = await round(tokens, port, folder);
+      await withPortal({ tokens, folder }, async (portal, mail) => {
+        const { fingerprint } = tokens.officers[0]!;
+        outcome.sanction = await sanctionRound(portal.url, mail, { port, fingerprint }, folder);
       });
-      outcome.ok = outcome.signatures.length === tokens.officers.length &&
-        outcome.signatures.every(({ openssl }) => openssl === "ok");
+      const { signatures, sanction } = outcome;
+      outcome.ok = signatures.length === tokens.officers.length &&
+        signatures.every(({ openssl }) => openssl === "ok") &&
+        sanction?.level === "B-LT" && sanction.pdfsig === "ok" && sanction.signers.length === 2;
     });
   } catch (error) {
     outcome.ok = false;
@@ -222,19 +259,17 @@ async function interactive(): Promise<void> {
   await ensure("demo");
   console.error("Building the pages and making the tokens …");
   await build();
-  await withTokens(async (tokens, folder) => {
-    const consent = (origin: string) =>
-      new WindowConsent({ origin, language: "en", openWindow: showWindow });
-    await withAgent(tokens, { folder, consent, ports: [...PORTS, 0] }, async ({ port }) => {
-      const portal = servePortal();
-      try {
-        explain(tokens, `http://127.0.0.1:${portal.addr.port}/?port=${port}`);
+  const consent = () => (origin: string) =>
+    new WindowConsent({ origin, language: "en", openWindow: showWindow });
+  await withParts(
+    { consent, ports: [...PORTS, 0] },
+    async ({ tokens, agent: { port }, folder }) => {
+      await withPortal({ tokens, folder }, async (portal) => {
+        explain(tokens, portal, port);
         await interrupted();
-      } finally {
-        await portal.shutdown();
-      }
-    });
-  });
+      });
+    },
+  );
 }
 
 if (import.meta.main) {
@@ -247,6 +282,11 @@ if (import.meta.main) {
     else {
       for (const { signer, format, openssl } of outcome.signatures) {
         console.log(`${signer}: ${format}, OpenSSL says ${openssl}`);
+      }
+      if (outcome.sanction) {
+        const { level, pdfsig, signers, kinds } = outcome.sanction;
+        const by = signers.map((name, i) => `${name} (${kinds[i]})`).join(" and ");
+        console.log(`Technical Sanction, signed by ${by}: PAdES ${level}, pdfsig says ${pdfsig}`);
       }
       console.log(
         outcome.ok ? `All is well (${outcome.ms} ms).` : outcome.error ?? "Not all is well.",

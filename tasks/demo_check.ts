@@ -2,9 +2,13 @@
 import { Buffer } from "node:buffer";
 import { pem } from "./demo_tokens.ts";
 
-async function openssl(...args: string[]): Promise<{ success: boolean; output: string }> {
+async function program(
+  name: string,
+  missing: string,
+  args: string[],
+): Promise<{ success: boolean; output: string }> {
   try {
-    const { success, stdout, stderr } = await new Deno.Command("openssl", {
+    const { success, stdout, stderr } = await new Deno.Command(name, {
       args,
       stdin: "null",
       env: { LC_ALL: "C" },
@@ -13,9 +17,16 @@ async function openssl(...args: string[]): Promise<{ success: boolean; output: s
     return { success, output: text(stdout) + text(stderr) };
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Error("The OpenSSL program is missing, so nothing can be checked. Install openssl.");
+    throw new Error(missing);
   }
 }
+
+const openssl = (...args: string[]) =>
+  program(
+    "openssl",
+    "The OpenSSL program is missing, so nothing can be checked. Install openssl.",
+    args,
+  );
 
 export interface Checked {
   /** CMS SignedData with the content in it, DER. */
@@ -62,5 +73,36 @@ export async function check(
     return "ok";
   } finally {
     await Promise.all(Object.values(files).map((file) => Deno.remove(file).catch(() => {})));
+  }
+}
+
+/**
+ * Verifies the signatures within a PDF by `pdfsig`: their cryptography, not whom to trust.
+ *
+ * @param signatures how many there must be
+ * @returns `ok`, or why not
+ * @throws {Error} where the program is missing
+ */
+export async function checkPdf(
+  pdf: Uint8Array,
+  signatures: number,
+  folder: string,
+): Promise<string> {
+  const file = `${folder}/signed.pdf`;
+  await Deno.writeFile(file, pdf);
+  try {
+    const { success, output } = await program(
+      "pdfsig",
+      "The program pdfsig is missing, so the PDF cannot be checked. Install poppler-utils.",
+      ["-nocert", file],
+    );
+    if (!success) return output.trim().split("\n").at(-1) ?? "refused";
+    const found = [...output.matchAll(/^ +- Signature Validation: (.+)$/gm)].map(([, each]) =>
+      each
+    );
+    if (found.length !== signatures) return `${found.length} signatures, not ${signatures}`;
+    return found.find((each) => each !== "Signature is Valid.") ?? "ok";
+  } finally {
+    await Deno.remove(file);
   }
 }

@@ -31,22 +31,46 @@ const THREE = ["Anita Das", "Bikram Sen", "Charulata Roy"].map((signer) => ({
   openssl: "ok",
 }));
 
+const SANCTION = {
+  level: "B-LT",
+  pdfsig: "ok",
+  signers: ["Dipankar Ghosh", "Anita Das"],
+  kinds: ["departmental PIN/OTP signature", "token DSC"],
+};
+
 Deno.test("the demonstration goes through by itself on SoftHSM", async () => {
   const { code, outcome, stderr } = await once();
   const { ms, ...rest } = outcome;
-  assert.deepEqual(rest, { ok: true, provider: "pkcs11:softhsm2", signatures: THREE }, stderr);
+  const expected = {
+    ok: true,
+    provider: "pkcs11:softhsm2",
+    signatures: THREE,
+    sanction: SANCTION,
+  };
+  assert.deepEqual(rest, expected, stderr);
   assert.ok(Number.isInteger(ms));
   assert.equal(code, 0);
 });
 
 Deno.test("without SoftHSM the demonstration goes through on PKCS #12 files", async () => {
-  await withPath(["openssl"], async (PATH) => {
+  await withPath(["openssl", "pdfsig"], async (PATH) => {
     const { code, outcome, stderr } = await once({ PATH });
     assert.equal(outcome.provider, "pkcs12", stderr);
     assert.deepEqual(outcome.signatures, THREE);
+    assert.deepEqual(outcome.sanction, SANCTION);
     assert.equal(outcome.ok, true);
     assert.equal(code, 0);
     assert.match(stderr, /Missing: softhsm2 opensc\./);
+  });
+});
+
+Deno.test("without pdfsig the demonstration says so and is not well", async () => {
+  await withPath(["openssl"], async (PATH) => {
+    const { code, outcome } = await once({ PATH });
+    assert.deepEqual(outcome.signatures, THREE);
+    assert.equal(outcome.ok, false);
+    assert.match(outcome.error, /pdfsig is missing.*Install poppler-utils/);
+    assert.equal(code, 1);
   });
 });
 
@@ -106,12 +130,18 @@ Deno.test("the demonstration serves its page until Ctrl-C and leaves nothing beh
     while (!text.includes("Ctrl-C")) text += (await output.read()).value ?? assert.fail(text);
     const address = text.match(/http:\/\/127\.0\.0\.1:\d+\/\?port=\d+/)![0];
     assert.match(text, /Anita Das +PIN 111111/);
-    const page = await (await fetch(address)).text();
-    for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
-      const { status, body } = await fetch(new URL(path!, address));
-      await body!.cancel();
-      assert.equal(status, 200, path);
+    const sanction = text.match(/http:\/\/127\.0\.0\.1:\d+\/sanction\?port=\d+/)![0];
+    const mail = text.match(/http:\/\/127\.0\.0\.1:\d+\/mail/)![0];
+    for (const each of [address, sanction, mail]) {
+      const page = await (await fetch(each)).text();
+      for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
+        const { status, body } = await fetch(new URL(path!, each));
+        await body!.cancel();
+        assert.equal(status, 200, path);
+      }
     }
+    assert.match(text, /Dipankar Ghosh +PIN 481572/);
+    assert.match(await (await fetch(mail)).text(), /dghosh@works\.example/);
     child.kill("SIGINT");
     while (!(await output.read()).done);
     assert.equal((await child.status).code, 0);

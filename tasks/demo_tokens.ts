@@ -2,7 +2,7 @@
  * The demonstration's tokens: a PKI in the profile of India's, three officers, each with a token of their own. Three
  * SoftHSM tokens where SoftHSM and pkcs11-tool are installed, otherwise three PKCS #12 files.
  */
-import { makePki, type Officer } from "../tests/fixtures/pki.ts";
+import { makePki, type Officer, type Pki } from "../tests/fixtures/pki.ts";
 import { hostCommand } from "../cli/host_command.ts";
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
@@ -32,6 +32,10 @@ export interface DemoTokens {
   officers: DemoOfficer[];
   /** PEM file of the root, to which a check must lead. */
   root: string;
+  /** The authorities, to serve what they serve. */
+  pki: Pki;
+  /** Where they are served; empty where they are not. */
+  pkiUrl: string;
 }
 
 /** What `close` ends: the provider and the driver's process, if it has one. */
@@ -43,6 +47,13 @@ export function openStore(store: TokenStore): Provider {
     env: store.env,
   });
   return new Pkcs11Provider([{ name: "SoftHSM", client }]);
+}
+
+/** SoftHSM's library; null where it, or the program that makes its tokens, is not there. */
+export async function softHsm(): Promise<string | null> {
+  return (await missing("demo")).includes("softhsm2")
+    ? null
+    : await findLibrary("softhsm/libsofthsm2.so");
 }
 
 /** They sign one after another: the bill passes from the first to the last. */
@@ -58,16 +69,21 @@ export function pem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
-/** Makes all of it anew in `folder`, which must exist and be private. */
-export async function makeTokens(folder: string): Promise<DemoTokens> {
-  const { officers, root } = makePki({ officers: PEOPLE });
+/**
+ * Makes all of it anew in `folder`, which must exist and be private.
+ *
+ * @param pkiUrl where the authorities' CRLs will be served, where they will be
+ */
+export async function makeTokens(folder: string, pkiUrl = ""): Promise<DemoTokens> {
+  const pki = makePki({ officers: PEOPLE, baseUrl: pkiUrl || undefined });
+  const { officers, root } = pki;
   const rootFile = `${folder}/root.pem`;
   await Deno.writeTextFile(rootFile, pem("CERTIFICATE", root.certificate.der));
-  const lacking = await missing("demo");
-  const library = await findLibrary("softhsm/libsofthsm2.so");
-  const useSoftHsm = library !== null && !lacking.includes("softhsm2") &&
-    !lacking.includes("opensc");
+  const library = await softHsm();
+  const useSoftHsm = library !== null && !(await missing("demo")).includes("opensc");
   return {
+    pki,
+    pkiUrl,
     store: useSoftHsm
       ? await onSoftHsm(folder, library, officers)
       : await inFiles(folder, officers),
@@ -101,36 +117,13 @@ async function onSoftHsm(
   library: string,
   officers: readonly Officer[],
 ): Promise<TokenStore> {
-  const env = { SOFTHSM2_CONF: `${folder}/softhsm2.conf` };
-  await Deno.mkdir(`${folder}/tokens`, { mode: 0o700 });
-  await Deno.writeTextFile(
-    env.SOFTHSM2_CONF,
-    `directories.tokendir = ${folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n`,
-  );
-  const run = async (program: string, ...args: string[]) => {
-    const { success, stderr } = await new Deno.Command(program, {
-      args,
-      env,
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    if (!success) throw new Error(`${program} failed: ${new TextDecoder().decode(stderr)}`);
-  };
+  const env = await softHsmFolder(folder);
+  const run = (program: string, ...args: string[]) => runIn(env, program, ...args);
   for (const [index, { name, certificate, pkcs8, chain }] of officers.entries()) {
     // the demonstration's own printed PINs: nothing is lost by having them in the arguments
     const { pin } = PEOPLE[index]!;
     const at = ["--token", name, "--pin", pin];
-    await run(
-      "softhsm2-util",
-      "--init-token",
-      "--free",
-      "--label",
-      name,
-      "--pin",
-      pin,
-      "--so-pin",
-      pin,
-    );
+    await initToken(env, name, pin);
     const file = `${folder}/object`;
     await Deno.writeTextFile(file, pem("PRIVATE KEY", pkcs8), { mode: 0o600 });
     await run("softhsm2-util", "--import", file, ...at, "--label", name, "--id", "01");
@@ -145,4 +138,35 @@ async function onSoftHsm(
     await Deno.remove(file);
   }
   return { provider: "pkcs11:softhsm2", library, env };
+}
+
+/** An empty folder of tokens, and the environment in which SoftHSM uses it. */
+export async function softHsmFolder(folder: string): Promise<{ SOFTHSM2_CONF: string }> {
+  const env = { SOFTHSM2_CONF: `${folder}/softhsm2.conf` };
+  await Deno.mkdir(`${folder}/tokens`, { mode: 0o700 });
+  await Deno.writeTextFile(
+    env.SOFTHSM2_CONF,
+    `directories.tokendir = ${folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n`,
+  );
+  return env;
+}
+
+/** Makes a token; its PIN is the demonstration's own, so nothing is lost by having it in the arguments. */
+export async function initToken(
+  env: Record<string, string>,
+  label: string,
+  pin: string,
+): Promise<void> {
+  const pins = ["--pin", pin, "--so-pin", pin];
+  await runIn(env, "softhsm2-util", "--init-token", "--free", "--label", label, ...pins);
+}
+
+async function runIn(env: Record<string, string>, program: string, ...args: string[]) {
+  const { success, stderr } = await new Deno.Command(program, {
+    args,
+    env,
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`${program} failed: ${new TextDecoder().decode(stderr)}`);
 }

@@ -1,5 +1,5 @@
 /**
- * `deno task setup [demo|test]`: makes sure that the system programs which the demo or the tests use are there.
+ * `deno task setup [demo|test|windows]`: makes sure that the system programs which the demo or the tests use are there.
  *
  * On Debian and Ubuntu what is missing is installed by apt, as root or through a sudo that asks for no password;
  * elsewhere it is only named. Looking is done by looking for files, so it costs nothing when all is present.
@@ -17,6 +17,8 @@ const DEMO: Package[] = [
   // pkcs11-tool puts the certificates onto SoftHSM's tokens
   { name: "opensc", provides: ["pkcs11-tool"] },
   { name: "openssl", provides: ["openssl"] },
+  // pdfsig checks the sanction's signatures
+  { name: "poppler-utils", provides: ["pdfsig"] },
 ];
 
 const TEST: Package[] = [
@@ -35,7 +37,6 @@ const TEST: Package[] = [
   { name: "gpg-agent", provides: ["gpg-agent"] },
   { name: "libxml2-utils", provides: ["xmllint"] },
   { name: "xmlsec1", provides: ["xmlsec1"] },
-  { name: "poppler-utils", provides: ["pdfsig"] },
   { name: "qpdf", provides: ["qpdf"] },
   { name: "mupdf-tools", provides: ["mutool"] },
   { name: "chromium", provides: ["chromium", "chromium-browser", "google-chrome"] },
@@ -45,10 +46,20 @@ const TEST: Package[] = [
   { name: "tmux", provides: ["tmux"] },
   { name: "desktop-file-utils", provides: ["desktop-file-validate"] },
   { name: "systemd", provides: ["systemd-analyze"] },
-  { name: "p11-kit", provides: ["p11-kit"] },
+  { name: "rpm", provides: ["rpmbuild"] },
+  { name: "man-db", provides: ["man"] },
+  { name: "shellcheck", provides: ["shellcheck"] },
+  { name: "postgresql", provides: ["pg_ctlcluster"] },
 ];
 
-const LEVELS = { demo: DEMO, test: TEST };
+/** To run what is made for Windows. */
+const WINDOWS: Package[] = [
+  { name: "wine", provides: ["wine"] },
+  { name: "wine64", provides: ["/usr/lib/wine/wine64"] },
+  { name: "gcc-mingw-w64-x86-64", provides: ["x86_64-w64-mingw32-gcc"] },
+];
+
+const LEVELS = { demo: DEMO, test: TEST, windows: WINDOWS };
 
 const decoder = new TextDecoder();
 
@@ -179,8 +190,8 @@ export async function ensure(level: keyof typeof LEVELS): Promise<string[]> {
 
 if (import.meta.main) {
   const level = Deno.args[0] ?? "test";
-  if (level !== "demo" && level !== "test") {
-    say("Usage: deno task setup [demo|test]");
+  if (level !== "demo" && level !== "test" && level !== "windows") {
+    say("Usage: deno task setup [demo|test|windows]");
     Deno.exit(2);
   }
   if ((await ensure(level)).length > 0) Deno.exit(1);

@@ -20,6 +20,7 @@ install)
 		case $package in
 		softhsm2) program=softhsm2-util ;;
 		opensc) program=pkcs11-tool ;;
+		poppler-utils) program=pdfsig ;;
 		*) program=$package ;;
 		esac
 		: >${dir}/$program
@@ -64,9 +65,12 @@ Deno.test(
       assert.equal(code, 0, stderr);
       assert.equal(stdout.length, 0, "standard output is the caller's");
       assert.equal(calls.length, 3, calls.join("\n"));
-      assert.match(calls[0]!, /install -y --no-install-recommends softhsm2 opensc openssl$/);
+      assert.match(
+        calls[0]!,
+        /install -y --no-install-recommends softhsm2 opensc openssl poppler-utils$/,
+      );
       assert.match(calls[1]!, /update$/);
-      assert.match(calls[2]!, /install .* softhsm2 opensc openssl$/);
+      assert.match(calls[2]!, /install .* softhsm2 opensc openssl poppler-utils$/);
 
       // the second time there is nothing to do
       const again = await setup(dir);
@@ -97,7 +101,7 @@ Deno.test("without apt the missing packages are named", linux, async () => {
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /Missing: softhsm2 opensc openssl\..*apt-get install softhsm2 opensc openssl/,
+      /Missing: softhsm2 opensc openssl poppler-utils\..*apt-get install softhsm2 opensc openssl poppler-utils/,
     );
   });
 });

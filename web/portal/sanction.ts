@@ -1,0 +1,48 @@
+/** What the sample portal's Technical Sanction pages and their server say to each other. */
+
+/** `POST /api/sanctions` → {@linkcode SanctionView} */
+export interface SanctionDraft {
+  project: string;
+  scheme: string;
+  /** Rupees, as people write it. */
+  amount: string;
+}
+
+/**
+ * `GET /api/sanctions/ID`; its file is `/sanctions/ID.pdf`. `POST /api/sanctions/ID/otp` gives the {@linkcode Leave} to
+ * the PIN/OTP service; `PUT /api/sanctions/ID/pdf` takes the file that a token has signed.
+ */
+export interface SanctionView extends SanctionDraft {
+  id: string;
+  number: string;
+  /** RFC 3339. */
+  date: string;
+  /** Bytes. */
+  size: number;
+  verifyUrl: string;
+  signatures: SanctionSignature[];
+}
+
+/** One signature, as the portal's server has verified it just now. */
+export interface SanctionSignature {
+  name: string;
+  /** What it is in law: the product never claims more than it knows. */
+  kind: "departmental" | "token_dsc" | "esign" | "unknown";
+  level: string | null;
+  indication: "TOTAL-PASSED" | "TOTAL-FAILED" | "INDETERMINATE";
+  /** RFC 3339. */
+  time: string | null;
+  /** Whether `time` is proven by a timestamp. */
+  isProven: boolean;
+  reason: string | null;
+  findings: string[];
+}
+
+export interface Leave {
+  location: string;
+}
+
+/** Body of every failed answer. */
+export interface Refusal {
+  message: string;
+}

@@ -30,7 +30,9 @@ Deno.test("every command of the guide is there, with its options", () =>
     assert.ok(lines.length >= 9);
     for (const line of new Set(lines)) {
       const words = line.split(" ").filter((word) => /^[a-z]+$/.test(word)).slice(0, 2);
-      const command = ["modules", "autostart"].includes(words[0]) ? words : words.slice(0, 1);
+      const command = ["modules", "autostart", "trust"].includes(words[0])
+        ? words
+        : words.slice(0, 1);
       const { code, stdout } = await dsign([...command, "--help"], environment(dir));
       assert.equal(code, 0, line);
       assert.match(stdout, new RegExp(`Usage: dsign ${command.join(" ")}\\b`));

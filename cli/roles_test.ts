@@ -41,6 +41,10 @@ Deno.test("each role gives up what it does without", async () => {
     sign: ["ffi", "net"],
     verify: ["ffi", "run"],
     openrpc: ["ffi", "net", "run", "write"],
+    autostart: ["ffi", "net"],
+    modules: ["ffi", "net"],
+    doctor: ["ffi"],
+    support: ["ffi"],
   };
   for (const [role, names] of Object.entries(expected)) {
     const { granted, refused } = await left(role);

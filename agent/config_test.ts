@@ -14,6 +14,7 @@ Deno.test(
       state: "/home/a/.local/state/dsign",
       grants: "/home/a/.local/state/dsign/origins.json",
       audit: "/home/a/.local/state/dsign/audit",
+      batches: "/home/a/.local/state/dsign/batches",
       tls: "/home/a/.local/state/dsign/tls",
       log: "/home/a/.local/state/dsign/agent.log",
       phrase: "/home/a/.local/state/dsign/phrase.txt",

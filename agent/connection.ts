@@ -18,6 +18,7 @@ import {
   type NotificationParams,
   NOTIFICATIONS,
 } from "../protocol/methods.ts";
+import { Batches } from "./batch.ts";
 import { Documents } from "./documents.ts";
 import { toDsignError } from "./errors.ts";
 import type { Dispatch } from "./handlers.ts";
@@ -32,6 +33,7 @@ export type ConnectedBy = "site" | "own_page" | "bridge";
 
 export class Connection {
   readonly #documents = new Documents();
+  readonly #batches = new Batches();
   readonly #inFlight = new Map<RequestId, AbortController>();
   #bytesInFlight = 0;
   #open = true;
@@ -127,9 +129,12 @@ export class Connection {
         origin: this.origin,
         own: this.own,
         openWindow: this.by === "bridge" ? (url) => this.#showInBridge(url) : undefined,
+        id,
         documents: this.#documents,
+        batches: this.#batches,
         signal: cancel.signal,
         progress: (progress) => this.notify("request.progress", { id, ...progress }),
+        wantItem: (item) => this.notify("batch.wanted", { id, item }),
         sendChunk: (handle, bytes) => this.#send(formatChunk(handle, bytes)),
       });
       reply = formatResult(id, result);
@@ -176,6 +181,7 @@ export class Connection {
     for (const cancel of this.#inFlight.values()) {
       cancel.abort(new DsignError("request_cancelled"));
     }
+    this.#batches.clear();
     this.#documents.clear();
   }
 }

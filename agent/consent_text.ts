@@ -5,6 +5,7 @@ import type {
   ChooseRequest,
   ConsentItem,
   GrantRequest,
+  PdfAdditions,
   SignRequest,
 } from "../protocol/consent.ts";
 import type { Scope } from "../protocol/methods.ts";
@@ -47,7 +48,10 @@ export function describeChoose({ asker }: ChooseRequest): string {
 }
 
 /** Where the room is small, the end is lost: what matters comes first, and what strangers chose to say last. */
-export function describeSign({ asker, items, blind }: SignRequest, bounds: Bounds): string {
+export function describeSign(
+  { asker, items, blind, batch, binding }: SignRequest,
+  bounds: Bounds,
+): string {
   const count = items.length === 1 ? "a signature" : `${items.length} signatures`;
   const shown = items.slice(0, bounds.items);
   return [
@@ -58,6 +62,7 @@ export function describeSign({ asker, items, blind }: SignRequest, bounds: Bound
         "WARNING: only digests are known. What they stand for cannot be shown, and may be anything.",
       ]
       : []),
+    ...(batch ? [`The list of ${items.length} documents has the SHA-256 ${binding}.`] : []),
     ...shown.map(describeItem),
     ...(items.length > shown.length ? [`… and ${items.length - shown.length} more`] : []),
     ...purposeOf(asker),
@@ -88,11 +93,31 @@ function trustOf({ trustedSince, allowedByAdministrator }: Asker): string[] {
 
 const MAX_NAME = 80;
 
-function describeItem({ name, mediaType, size, hash }: ConsentItem): string {
+function describeItem({ name, mediaType, size, hash, pdf }: ConsentItem): string {
   const shown = printable(name.length > MAX_NAME ? name.slice(0, MAX_NAME) + "…" : name);
   const facts = [shown, printable(mediaType), size === null ? "" : `${size} bytes`];
-  return `* ${[...facts, `${hash.algorithm} ${hash.hex}`].filter(Boolean).join(", ")}`;
+  const what = `* ${[...facts, `${hash.algorithm} ${hash.hex}`].filter(Boolean).join(", ")}`;
+  return [what, ...additionsTo(pdf?.adds)].join("\n    ");
 }
+
+function additionsTo(adds: PdfAdditions | null | undefined): string[] {
+  if (!adds) return [];
+  const { reason, location, certify, locks, visible } = adds;
+  return [
+    visible ? `seen on page ${visible.page}` : "",
+    visible?.role ? `as "${printable(visible.role)}"` : "",
+    reason ? `reason: "${printable(reason)}"` : "",
+    location ? `place: "${printable(location)}"` : "",
+    certify ? `CERTIFIES the document: afterwards ${CERTIFIES[certify]}` : "",
+    locks ? "LOCKS form fields" : "",
+  ].filter(Boolean);
+}
+
+const CERTIFIES = {
+  1: "nothing may change",
+  2: "forms and signatures may be added",
+  3: "forms, signatures and comments may be added",
+};
 
 function describePreview({ preview }: ConsentItem, lineCount: number): string[] {
   if (!preview) return [];

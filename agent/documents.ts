@@ -146,6 +146,17 @@ export class Documents {
     this.#open.delete(handle);
   }
 
+  /**
+   * Hands a document over: the page can no longer close it.
+   *
+   * @throws {DsignError} `document_not_found`
+   */
+  take(handle: number): Document {
+    const document = this.get(handle);
+    this.#open.delete(handle);
+    return document;
+  }
+
   clear(): void {
     for (const handle of [...this.#open.keys()]) this.close(handle);
   }

@@ -1,6 +1,6 @@
 /** The methods of the contract, one function each. */
 import { openrpc } from "../protocol/openrpc.ts";
-import { LIMITS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
+import { LIMITS, PROTOCOL_VERSION, type RequestId } from "../protocol/envelope.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import {
   type MethodName,
@@ -14,6 +14,7 @@ import {
 import type { OpenWindow } from "./consent.ts";
 import type { Audit } from "./audit.ts";
 import { toDsignError } from "./errors.ts";
+import { type Batches, manifestHash, Showing } from "./batch.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
 import type { Origins } from "./origins.ts";
 import { type Caller, isBlind, type Signing } from "./sign.ts";
@@ -25,11 +26,15 @@ export interface Call {
   origin: string;
   /** The agent's own pages: they see certificates, and can be granted nothing more. */
   own: boolean;
+  id: RequestId;
   documents: Documents;
+  batches: Batches;
   signal: AbortSignal;
   /** Where the person is asked, if not in a window of its own (the popup bridge). */
   openWindow?: OpenWindow;
   progress(params: Omit<NotificationParams<"request.progress">, "id">): void;
+  /** Asks the page for a document of a batch, to be shown. */
+  wantItem(item: number): void;
   /** Sends a piece of a document in a binary frame. */
   sendChunk(handle: number, bytes: Uint8Array): void;
 }
@@ -175,6 +180,46 @@ export function createDispatch(services: Services): Dispatch {
       );
       document.appended = appended;
       return { format, appended: appended.length, ...result };
+    },
+    "sign.batch": async (params, call) => {
+      const { items, pdf, purpose } = params;
+      const showing = new Showing(items, pdf?.password, (item) => call.wantItem(item));
+      const caller = callerOf(call, purpose);
+      const batch = await call.batches.asking(
+        call.id,
+        showing,
+        () => signing.startBatch(params, caller, (item) => showing.show(item)),
+      );
+      return {
+        batch: call.batches.open(batch),
+        manifest: manifestHash(items),
+        signed: batch.signed,
+        ...batch.signer,
+      };
+    },
+    "batch.show": ({ id, item, document }, { batches, documents }) => {
+      const taken = documents.take(document);
+      try {
+        batches.showing(id).bring(item, taken);
+      } catch (error) {
+        taken.close();
+        throw error;
+      }
+      return {};
+    },
+    "batch.sign": async ({ batch: handle, item, document: of }, { batches, documents }) => {
+      const batch = batches.get(handle);
+      const document = documents.get(of);
+      const { bytes, field, resumed } = await batch.sign(item, document);
+      if (batch.format === "cades") {
+        return { format: "cades" as const, signature: bytes.toBase64(), resumed };
+      }
+      document.appended = bytes;
+      return { format: "pades" as const, appended: bytes.length, field, resumed };
+    },
+    "batch.close": async ({ batch, forget }, { batches }) => {
+      await batches.get(batch).close(forget);
+      return {};
     },
     "sign.data": (params, call) => {
       if (isBlind(params) && !scopesOf(call).includes("sign_hash")) {

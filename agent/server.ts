@@ -17,6 +17,7 @@ import { Listener, type ListenerOptions } from "./listener.ts";
 import { Online } from "./online.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
+import { Journals } from "./journal.ts";
 import { isOurUser, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "./pki_http.ts";
 import { Signing } from "./sign.ts";
@@ -39,6 +40,8 @@ export interface AgentOptions {
   grants: string;
   /** Folder of the audit log. */
   audit: string;
+  /** Folder of what has been signed of batches. */
+  batches: string;
   /** Folder for documents while they are open; the agent's alone. */
   spool: string;
   version: string;
@@ -121,6 +124,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     appearances: new Appearances(options.web),
     online: new Online({ timestampAuthority, pkiFetch, now }),
     audit,
+    journals: new Journals(options.batches),
   });
   const spool = Spool.open(options.spool);
   const { version } = options;

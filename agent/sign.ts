@@ -3,6 +3,7 @@
  * The command line and the WebSocket's methods both come through here.
  */
 import { createHash } from "node:crypto";
+import { getLogger } from "@logtape/logtape";
 import { canonicalJson } from "../formats/canonical_json.ts";
 import { type CmsContent, prepareSignedData } from "../formats/cms_write.ts";
 import { verifySignature } from "../formats/signature.ts";
@@ -10,12 +11,14 @@ import { hashLengths } from "../formats/signature_algorithm.ts";
 import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import type { Asker } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { ParsedParams, PdfOptions, Result } from "../protocol/methods.ts";
+import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
-import type { Consent, ShownPdf } from "./consent.ts";
+import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
+import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
 import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
+import type { Journals } from "./journal.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, shownPdf } from "./pdf_facts.ts";
 import { checkPdf, type PadesServices, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
@@ -23,6 +26,8 @@ import type { Credential, Tokens } from "./tokens.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
 
 export type { Caller } from "./unlock.ts";
+
+const log = getLogger(["dsign", "agent"]);
 
 /** How many digests of one request are at the token at a time. */
 const PIPELINE = 32;
@@ -37,7 +42,7 @@ export class Signing {
     readonly tokens: Tokens,
     readonly consent: Consent,
     keepLogin: number,
-    readonly services: PadesServices & { audit: Pick<Audit, "record"> },
+    readonly services: PadesServices & { audit: Pick<Audit, "record">; journals: Journals },
   ) {
     this.#unlocking = new Unlocking(tokens, consent, keepLogin);
   }
@@ -155,9 +160,7 @@ export class Signing {
         {
           ...params,
           hash: document.algorithm,
-          format: options.subFilter === "adbe.pkcs7.detached"
-            ? options.subFilter
-            : `PAdES ${options.level}`,
+          format: nameOfFormat(options),
           items: [{ ...document.item(), pdf: { adds: additionsOf(options) } }],
           blind: false,
           show: (item) => showOnly(item, document, options.password),
@@ -170,6 +173,57 @@ export class Signing {
         },
       );
     });
+  }
+
+  /**
+   * Asks for consent to a whole list, and opens the key for the documents that will come.
+   *
+   * @throws {DsignError} `busy` where the same batch is being signed already
+   */
+  async startBatch(params: BatchParams, caller: Caller, show: ShowPdf): Promise<Batch> {
+    const { items, format, certificate } = params;
+    const { journals } = this.services;
+    const options = PdfOptions.parse(params.pdf ?? {});
+    const { origin } = caller.asker;
+    await journals.tidy(this.tokens.now());
+    const { credentials } = await this.tokens.list();
+    const counts = new Map(
+      await Promise.all(credentials.map(async ({ id }) => {
+        const signed = await journals.signed(journalName(origin, params, id));
+        return [id, signed.length] as const;
+      })),
+    );
+    const wanted: Wanted = {
+      certificate,
+      hash: "SHA-256",
+      format: format === "cades" ? CADES : nameOfFormat(options),
+      items: items.map((item) => batchItem(item, format, options)),
+      blind: false,
+      show,
+      batch: { manifest: manifestHash(items), signed: (id) => counts.get(id) ?? 0 },
+    };
+    const started = Promise.withResolvers<Batch>();
+    const session = this.#withKey(wanted, caller, async (lease) => {
+      const journal = await journals.open(journalName(origin, params, lease.credential.id));
+      const by = this.#padesSigner(lease, caller.signal);
+      const make = (document: Document) =>
+        document.held(async () => {
+          if (format === "pades") {
+            const { appended, field } = await signPdf(pdfOf(document), options, by);
+            return { bytes: appended, field };
+          }
+          const digest = document.digest();
+          return { bytes: await this.#signCades(lease, { digest }, caller.signal), field: "" };
+        });
+      const batch = new Batch(items, format, signedBy(lease.signer), journal, make);
+      started.resolve(batch);
+      await batch.over;
+    });
+    session.catch((error) => {
+      log.warn("A batch ended with {error}.", { error });
+      started.reject(error);
+    });
+    return await started.promise;
   }
 
   #padesSigner(lease: Lease, signal: AbortSignal): PadesSigner {
@@ -376,6 +430,10 @@ export function isBlind(
 }
 
 const CADES = "CAdES B-B";
+
+/** For the audit log. */
+const nameOfFormat = ({ subFilter, level }: PdfOptions): string =>
+  subFilter === "adbe.pkcs7.detached" ? subFilter : `PAdES ${level}`;
 
 const nameOf = (asker: Asker): string => asker.origin ?? "";
 

@@ -32,6 +32,8 @@ export interface Wanted {
   blind: boolean;
   /** Shows the pages of items that are PDFs. */
   show?: ShowPdf;
+  /** The hash of the list, and how much of it is signed already with a certificate. */
+  batch?: { manifest: string; signed(certificate: string): number };
 }
 
 /** Refusals after which the person may type another PIN. */
@@ -65,10 +67,11 @@ export class Unlocking {
 
   /** Asks for consent until the key is open. */
   async unlock(wanted: Wanted, candidates: Credential[], caller: Caller): Promise<Lease> {
-    const binding = bindingOf(wanted.items);
+    const binding = wanted.batch?.manifest ?? bindingOf(wanted.items);
     const choices = candidates.map((candidate): Choice => {
       const choice = this.tokens.choice(candidate);
       if (this.#logins.has(candidate, wanted.hash)) choice.unlocked = true;
+      if (wanted.batch) choice.signed = wanted.batch.signed(candidate.id);
       if (this.#lastTry.has(choice.token.uri)) choice.token.state = "pin_final_try";
       return choice;
     });
@@ -111,6 +114,7 @@ export class Unlocking {
           blind: wanted.blind,
           choices,
           preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+          ...wanted.batch && { batch: true },
           binding,
         },
         unlock,

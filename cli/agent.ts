@@ -129,6 +129,7 @@ async function serve(
       consent: consentOf(config, env, paths.phrase),
       grants: paths.grants,
       audit: paths.audit,
+      batches: paths.batches,
       spool: paths.spool,
       timestampAuthority: config.timestampAuthority,
       version,

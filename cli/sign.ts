@@ -6,6 +6,7 @@ import { Appearances } from "../agent/appearance.ts";
 import { consentOf } from "../agent/consents.ts";
 import type { Consent } from "../agent/consent.ts";
 import { Document, HASH_NAMES } from "../agent/documents.ts";
+import { Journals } from "../agent/journal.ts";
 import { Online } from "../agent/online.ts";
 import { type Caller, Signing } from "../agent/sign.ts";
 import { Tokens } from "../agent/tokens.ts";
@@ -110,6 +111,7 @@ Examples:
             appearances: new Appearances(web),
             online: new Online({ ...config, now }),
             audit: new Audit(paths.audit, now),
+            journals: new Journals(paths.batches),
           },
         );
         try {

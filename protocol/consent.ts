@@ -80,6 +80,8 @@ export interface Choice {
   token: Token;
   /** The administrator lets logins last, and this token's still does: no PIN is to be asked. */
   unlocked?: true;
+  /** Of a batch: how many documents were signed with it in an earlier attempt, and are not signed again. */
+  signed?: number;
 }
 
 export interface GrantRequest {
@@ -109,7 +111,12 @@ export interface SignRequest {
   choices: Choice[];
   /** `id` of the certificate that the person chose for this asker before, if it is among them. */
   preferred?: string;
-  /** SHA-256 (hex) over the items' hashes in order: what the answer must repeat. */
+  /** Many documents that come after the consent, each checked against its item. */
+  batch?: true;
+  /**
+   * What the answer must repeat: SHA-256 (hex) over the items' hashes in order; of a batch, that of its list, which is
+   * shown.
+   */
   binding: string;
 }
 

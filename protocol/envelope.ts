@@ -12,8 +12,8 @@ export const SECURE_PORTS = [7792, 17792, 27792] as const;
 
 /** Sizes in bytes, counts as counts. What goes beyond is refused with `too_large` or `busy`. */
 export const LIMITS = {
-  /** A text frame (JSON). */
-  textFrame: 1024 * 1024,
+  /** A text frame (JSON): room for a batch of 10,000 documents. */
+  textFrame: 5 * 1024 * 1024,
   /** A binary frame: 4-byte handle, then at most this many bytes of document. */
   chunk: 1024 * 1024,
   /** Bytes of one document that may be under way without being acknowledged. */

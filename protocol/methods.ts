@@ -100,6 +100,15 @@ export const PdfOptions = z.strictObject({
 });
 export type PdfOptions = z.output<typeof PdfOptions>;
 
+/** One document of a batch. */
+export const BatchItem = z.strictObject({
+  name: z.string().min(1).max(255).describe("File name, as shown to the person"),
+  mediaType: z.string().max(127).default("application/pdf"),
+  size: z.int().min(0).max(LIMITS.documentSize).describe("Bytes"),
+  sha256: fingerprint.describe("SHA-256 of the document, 64 lower-case hexadecimal digits"),
+});
+export type BatchItem = z.output<typeof BatchItem>;
+
 const Problem = z.object({
   driver: z.string(),
   code: z.string().describe("An error code"),
@@ -316,6 +325,83 @@ export const METHODS = {
       },
     },
   },
+  "sign.batch": {
+    summary:
+      "Asks the person, once, to sign many documents, of which the list is shown; then each is " +
+      "opened (with SHA-256) and signed by batch.sign. While the person looks at the list, " +
+      "batch.wanted asks for documents to show.",
+    scope: "sign",
+    params: z.object({
+      items: z.array(BatchItem).min(1).max(10_000),
+      format: z.enum(["pades", "cades"]).default("pades"),
+      pdf: PdfOptions.optional().describe("For pades"),
+      certificate,
+      purpose,
+    }),
+    result: z.object({
+      batch: z.int().describe("Handle, valid in this connection"),
+      manifest: fingerprint.describe(
+        "SHA-256 of `items` (with their media types) in canonical JSON (RFC 8785)",
+      ),
+      signed: z.array(z.int()).describe(
+        "Items that were signed in an earlier attempt; batch.sign gives their results again",
+      ),
+      ...signed,
+    }),
+    example: {
+      params: {
+        items: [{ name: "order.pdf", size: 51200, sha256: EXAMPLE_ID }],
+        purpose: "Orders of November",
+      },
+      result: { batch: 1, manifest: EXAMPLE_ID, signed: [], ...EXAMPLE_SIGNED },
+    },
+  },
+  "batch.show": {
+    summary: "Brings a document that batch.wanted asked for; D-Sign closes it.",
+    scope: "sign",
+    params: z.object({
+      id: z.union([z.string(), z.int()]).describe("Of batch.wanted"),
+      item: z.int().min(0),
+      document: z.int(),
+    }),
+    result: z.object({}),
+    example: { params: { id: 7, item: 0, document: 3 }, result: {} },
+  },
+  "batch.sign": {
+    summary:
+      "Signs one document of a batch; no other than its entry names. What is signed already " +
+      "is not signed again.",
+    scope: "sign",
+    params: z.object({
+      batch: z.int(),
+      item: z.int().min(0).describe("Position in the list, counted from 0"),
+      document: z.int().describe("Of pades, document.read then gives what is to be appended"),
+    }),
+    result: z.union([
+      z.object({ format: z.literal("pades"), ...signedPdf, resumed: z.boolean() }),
+      z.object({
+        format: z.literal("cades"),
+        signature: base64.describe("CMS SignedData, DER"),
+        resumed: z.boolean().describe("It was signed in an earlier attempt"),
+      }),
+    ]),
+    example: {
+      params: { batch: 1, item: 0, document: 4 },
+      result: { format: "pades", appended: 20345, field: "Signature1", resumed: false },
+    },
+  },
+  "batch.close": {
+    summary:
+      "Ends a batch; the token is locked again. It can be gone on with by another sign.batch " +
+      "with the same list.",
+    scope: null,
+    params: z.object({
+      batch: z.int(),
+      forget: z.boolean().default(false).describe("All results have been received and saved"),
+    }),
+    result: z.object({}),
+    example: { params: { batch: 1, forget: true }, result: {} },
+  },
   "sign.data": {
     summary: "Signs text, JSON (canonicalised by RFC 8785) or bytes as CAdES, or raw.",
     scope: "sign",
@@ -378,6 +464,13 @@ export const NOTIFICATIONS = {
       phase: z.enum(["waiting_for_person", "signing"]),
       done: z.int().optional(),
       total: z.int().optional(),
+    }),
+  },
+  "batch.wanted": {
+    summary: "The person wants to see a document of the batch that sign.batch asks about.",
+    params: z.object({
+      id: z.union([z.string(), z.int()]).describe("The request's id"),
+      item: z.int(),
     }),
   },
   "document.ack": {

@@ -13,6 +13,8 @@ export interface BenchAgentStart {
   /** File of the grants. */
   grants: string;
   audit: string;
+  /** Folder of batches. */
+  batches: string;
   /** Folder for documents. */
   spool: string;
 }
@@ -21,13 +23,14 @@ if (import.meta.main) {
   const input = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   while (!text.includes("\n")) text += (await input.read()).value ?? "\n";
-  const { store, officers, grants, audit, spool }: BenchAgentStart = JSON.parse(text);
+  const { store, officers, grants, audit, batches, spool }: BenchAgentStart = JSON.parse(text);
   const provider = openStore(store);
   const agent = await startAgent({
     providers: [provider],
     consent: new DemoConsent(officers),
     grants,
     audit,
+    batches,
     spool,
     version: configuration.version,
     web: new URL("../dist/web/", import.meta.url),

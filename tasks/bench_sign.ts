@@ -47,6 +47,7 @@ async function startAgent(
     officers: officers.map(({ fingerprint, pin }) => ({ fingerprint, pin })),
     grants: `${folder}/grants.json`,
     audit: `${folder}/audit`,
+    batches: `${folder}/batches`,
     spool: `${folder}/spool`,
   };
   await child.write(JSON.stringify(start));

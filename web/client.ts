@@ -118,6 +118,48 @@ export interface SignedPdf {
   algorithm: string;
 }
 
+/** A document of a batch. */
+export interface BatchFile {
+  name: string;
+  content: Blob;
+}
+
+/** What became of one document of a batch: `item` is its position in the list. */
+export type BatchOutcome =
+  | { item: number; pdf: Blob; field: string }
+  | { item: number; error: DsignClientError };
+
+export interface BatchOptions extends CallOptions {
+  /** Told of each document as soon as it is signed, or not; awaited, so that it can be saved before the next. */
+  onItem?: (outcome: BatchOutcome) => void | Promise<void>;
+}
+
+/** How a batch ended. Where `left` is not 0, the same call goes on with it, and signs nothing twice. */
+export interface BatchResult {
+  signed: number;
+  failed: number;
+  left: number;
+  /** The signer's certificate, DER, Base64. */
+  certificate: string;
+}
+
+/** Documents of a batch that are under way at a time. */
+const BATCH_PIPELINE = 8;
+
+/** Failures of one document; any other ends the batch. */
+const OF_ONE_DOCUMENT: ReadonlySet<string> = new Set(
+  [
+    "document_malformed",
+    "document_encrypted",
+    "document_locked",
+    "document_incomplete",
+    "consent_mismatch",
+    "invalid_params",
+    "too_large",
+    "mechanism_unsupported",
+  ] satisfies ErrorCode[],
+);
+
 export interface ConnectOptions {
   /** Gives the attempt up. */
   signal?: AbortSignal;
@@ -297,6 +339,8 @@ export class Client extends EventTarget {
   #nextId = 1;
   #calls = new Map<number, Pending>();
   #uploads = new Map<number, Upload>();
+  /** Brings documents of a batch that the person wants to see; by the id of the call that asks. */
+  #wanted = new Map<number, (item: number) => void>();
   /** The piece of a result that came last, by document: the answer to `document.read` follows it. */
   #pieces = new Map<number, BlobPart>();
   #end: DsignClientError | null = null;
@@ -407,16 +451,134 @@ export class Client extends EventTarget {
         params,
         options,
       ) as Extract<Result<"sign.document">, { field: string }>;
-      const pieces: BlobPart[] = [file];
-      for (let offset = 0; offset < appended;) {
-        const { length } = await this.call("document.read", { document, offset, length: chunk });
-        pieces.push(this.#pieces.get(document)!);
-        this.#pieces.delete(document);
-        offset += length;
-      }
-      const signed = new Blob(pieces, { type: "application/pdf" });
+      const signed = await this.#appendTo(file, document, appended, chunk);
       return { pdf: signed, field, certificate: signer, algorithm };
     });
+  }
+
+  /**
+   * Signs many PDFs after one consent and with one PIN. The person sees the list, and any document of it that they
+   * open. A document that cannot be signed does not keep the others from being signed.
+   *
+   * Stopped by `signal`, or by a failure that is not of one document, it can be called again with the same list: what is
+   * signed is delivered again, not signed again.
+   *
+   * @throws {DsignClientError} where the batch did not begin, or ended too early
+   */
+  async signBatch(
+    files: readonly BatchFile[],
+    { certificate, purpose, ...pdf }:
+      & Pick<Params<"sign.batch">, "certificate" | "purpose">
+      & Params<"sign.batch">["pdf"] = {},
+    { signal, onProgress, onItem }: BatchOptions = {},
+  ): Promise<BatchResult> {
+    const items: Params<"sign.batch">["items"] = [];
+    for (const { name, content } of files) {
+      const hash = await crypto.subtle.digest("SHA-256", await content.arrayBuffer());
+      const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
+      items.push({ name, mediaType: "application/pdf", size: content.size, sha256: hex.join("") });
+    }
+    const show = async (id: number, item: number) => {
+      const { name, content } = files[item]!;
+      const about = { name, mediaType: "application/pdf" };
+      const { document } = await this.#open(content, about, { signal });
+      await this.call("batch.show", { id, item, document });
+    };
+    const id = this.#nextId;
+    this.#wanted.set(id, (item) => void show(id, item).catch(() => {})); // the person sees that it is missing
+    let started: Result<"sign.batch">;
+    try {
+      const params = { items, format: "pades", pdf, certificate, purpose } as const;
+      started = await this.call("sign.batch", params, { signal, onProgress });
+    } finally {
+      this.#wanted.delete(id);
+    }
+    const { batch } = started;
+    const result: BatchResult = {
+      signed: 0,
+      failed: 0,
+      left: files.length,
+      certificate: started.certificate,
+    };
+    let next = 0;
+    let fatal: DsignClientError | undefined;
+    const worker = async () => {
+      while (next < files.length && !fatal && !signal?.aborted) {
+        const item = next++;
+        let outcome: BatchOutcome;
+        try {
+          outcome = await this.#signItem(batch, item, files[item]!);
+          result.signed++;
+        } catch (error) {
+          if (!(error instanceof DsignClientError) || !OF_ONE_DOCUMENT.has(error.code)) throw error;
+          outcome = { item, error };
+          result.failed++;
+        }
+        result.left--;
+        onProgress?.({ phase: "signing", done: files.length - result.left, total: files.length });
+        await onItem?.(outcome);
+      }
+    };
+    const workers = Array.from({ length: BATCH_PIPELINE }, () =>
+      worker().catch((error) => {
+        fatal ??= error;
+      }));
+    await Promise.all(workers);
+    const forget = result.left === 0;
+    await this.call("batch.close", { batch, forget }).catch(() => {}); // it may be over already
+    if (fatal) throw fatal;
+    return result;
+  }
+
+  async #signItem(
+    batch: number,
+    item: number,
+    { name, content }: BatchFile,
+  ): Promise<BatchOutcome> {
+    return await this.#withDocument(
+      content,
+      { name, mediaType: "application/pdf" },
+      {},
+      async (document, chunk) => {
+        const { appended, field } = await this.call("batch.sign", {
+          batch,
+          item,
+          document,
+        }) as Extract<Result<"batch.sign">, { field: string }>;
+        return { item, pdf: await this.#appendTo(content, document, appended, chunk), field };
+      },
+    );
+  }
+
+  /** Fetches what is new, and puts it behind the file. */
+  async #appendTo(file: Blob, document: number, appended: number, chunk: number): Promise<Blob> {
+    const pieces: BlobPart[] = [file];
+    for (let offset = 0; offset < appended;) {
+      const { length } = await this.call("document.read", { document, offset, length: chunk });
+      pieces.push(this.#pieces.get(document)!);
+      this.#pieces.delete(document);
+      offset += length;
+    }
+    return new Blob(pieces, { type: "application/pdf" });
+  }
+
+  async #open(
+    file: Blob,
+    about: Omit<Params<"document.open">, "size">,
+    options: CallOptions,
+  ): Promise<{ document: number; chunk: number }> {
+    const { document, chunk, window } = await this.call(
+      "document.open",
+      { ...about, size: file.size },
+      { signal: options.signal },
+    );
+    try {
+      await this.#upload(file, document, chunk, window, options);
+    } catch (error) {
+      this.call("document.close", { document }).catch(() => {});
+      throw error;
+    }
+    return { document, chunk };
   }
 
   async #withDocument<T>(
@@ -425,13 +587,8 @@ export class Client extends EventTarget {
     options: CallOptions,
     use: (document: number, chunk: number) => Promise<T>,
   ): Promise<T> {
-    const { document, chunk, window } = await this.call(
-      "document.open",
-      { ...about, size: file.size },
-      { signal: options.signal },
-    );
+    const { document, chunk } = await this.#open(file, about, options);
     try {
-      await this.#upload(file, document, chunk, window, options);
       return await use(document, chunk);
     } finally {
       // Closing what the signer program has forgotten already changes nothing.
@@ -499,6 +656,11 @@ export class Client extends EventTarget {
       case "request.progress": {
         const { id, ...progress } = params as NotificationParams<"request.progress">;
         this.#calls.get(id as number)?.onProgress?.(progress);
+        break;
+      }
+      case "batch.wanted": {
+        const { id, item } = params as NotificationParams<"batch.wanted">;
+        this.#wanted.get(id as number)?.(item);
         break;
       }
       case "document.ack": {

@@ -275,7 +275,13 @@ function Question(
       <WhoAsks asker={request.asker} speech={speech} />
       {request.kind === "grant" && <Scopes request={request} speech={speech} />}
       {request.kind === "sign" && (
-        <Documents items={request.items} blind={request.blind} api={api} speech={speech} />
+        <Documents
+          items={request.items}
+          blind={request.blind}
+          batch={request.batch && request.binding}
+          api={api}
+          speech={speech}
+        />
       )}
       {choices.length > 0 && (
         <Certificates
@@ -290,6 +296,9 @@ function Question(
         />
       )}
       <footer>
+        {choice?.signed
+          ? <p class="notice">{say("batch_signed", { count: choice.signed })}</p>
+          : null}
         {pin && (
           <Pin
             // A new one each time: what was typed and ticked is gone, and the alert is read out again.

@@ -44,9 +44,11 @@ function Digits({ hex }: { hex: string }) {
 }
 
 export function Documents(
-  { items, blind, api, speech }: {
+  { items, blind, batch, api, speech }: {
     items: ConsentItem[];
     blind: boolean;
+    /** SHA-256 of the list (hex), where the documents come later. */
+    batch?: string;
     api: ConsentApi;
     speech: Speech;
   },
@@ -73,6 +75,12 @@ export function Documents(
   }
   return (
     <Section title={many ? say("items_many", { count: items.length }) : say("items_one")}>
+      {batch && (
+        <p class="aside">
+          {say("batch_explain")} {say("fingerprint", { algorithm: "SHA-256" })}
+          <Digits hex={batch} />
+        </p>
+      )}
       {many
         ? <DocumentList items={items} api={api} speech={speech} />
         : <Document item={items[0]!} index={0} api={api} speech={speech} />}

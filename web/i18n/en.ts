@@ -47,6 +47,9 @@ export const en = {
   no: "No",
   none: "None",
 
+  batch_explain:
+    "You agree to this list. Each document is compared with it before it is signed; what differs is not signed.",
+  batch_signed: "Signed before with this certificate, and not signed again: {count}",
   items_search: "Find a document by its name",
   items_found: "Found: {count}",
   items_more: "Show more ({count})",

@@ -17,7 +17,7 @@ export function selfCommand(
   const runtime = Deno.execPath();
   if (Deno.build.standalone) return [runtime];
   const path = fileURLToPath(mainModule);
-  const self = path.endsWith(".mjs") ? env("DSIGN_SELF") : undefined;
+  const self = path.endsWith(".ts") ? undefined : env("DSIGN_SELF");
   return self?.startsWith("/")
     ? [self]
     : [runtime, "run", "--quiet", "--no-prompt", "--allow-all", path];

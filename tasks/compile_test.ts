@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { selfExtracting } from "./compile.ts";
 
-/** A stand-in for the runtime: says how it was started. */
+/** A stand-in for the runtime: says how it was started, or how large a core file may be. */
 const RUNTIME = `#!/bin/sh
+[ -z "\${ASK_CORE:-}" ] || { ulimit -c; exit; }
 printf '%s\\n' "$0" "$@"
 `;
 
@@ -168,3 +169,17 @@ Deno.test("starts at the same time do not disturb one another", unix, async () =
 Deno.test("the same files make the same executable", async () => {
   assert.deepEqual(await selfExtracting(FILES, "1.2.3"), await selfExtracting(FILES, "1.2.3"));
 });
+
+Deno.test(
+  "the self-extracting form leaves no core file, in which a PIN could stand",
+  unix,
+  async () => {
+    await withExecutable(async (folder, _, path) => {
+      const { stdout } = await new Deno.Command("sh", {
+        args: ["-c", 'ulimit -S -c "$(ulimit -H -c)"; exec "$0"', path],
+        env: { HOME: folder, TMPDIR: folder, ASK_CORE: "1" },
+      }).output();
+      assert.equal(new TextDecoder().decode(stdout).trim(), "0");
+    });
+  },
+);

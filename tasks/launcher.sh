@@ -69,5 +69,7 @@ export DENO_DIR DENO_NO_UPDATE_CHECK
 # what `dsign autostart` starts at the next login
 case $0 in /*) DSIGN_SELF=$0 ;; *) DSIGN_SELF=$PWD/$0 ;; esac
 export DSIGN_SELF
+# a driver that crashes must not leave a PIN in a core file
+ulimit -c 0 2>/dev/null || :
 # each role gives up the permissions that it does not need as its first act
 exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt --allow-all "$dir/main.js" "$@"

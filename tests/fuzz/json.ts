@@ -1,0 +1,49 @@
+/** What is tried with mutated JSON: canonical form, JWS, signing routes. */
+import assert from "node:assert/strict";
+import { canonicalJson } from "../../formats/canonical_json.ts";
+import { verifyJws } from "../../formats/jws.ts";
+import { readRoute } from "../../formats/route.ts";
+import { verifyBytes } from "../../formats/verify.ts";
+import { sameBytes } from "../../formats/x509.ts";
+import { makePki } from "../fixtures/pki.ts";
+import { makeRoute, signJws, signRoute } from "../fixtures/signed_files.ts";
+import { attempt } from "./attempt.ts";
+
+const now = new Date();
+const pki = makePki({ now, officers: [{ name: "Asha" }, { name: "Bimal", key: "p-256" }] });
+const [asha, bimal] = pki.officers.map((officer) => ({ ...officer, chain: [] }));
+const utf8 = new TextEncoder();
+const content = utf8.encode('{"amount":"1200.00","bill":7,"items":[1,2.5e3,null,true,"\\u00e9"]}');
+const options = { now, anchors: [pki.root.certificate] };
+
+export const words = [
+  ...["{", "}", "[", "]", ",", ":", '"', "\\", "\\u0000", "\\ud800", "null", "true", "1e999", "-0"],
+  ...["1.0", "12345678901234567890", '"payload":', '"signatures":', '"protected":', '"header":{}'],
+  ...['"route":', '"statements":[', '"type":', '"crit":["b64"]', "eyJ", "e30", ".", "__proto__"],
+  ...['"__proto__":{}', '"amount":1', "\ufeff", "\u2028", "AAAA", "==", "-_"],
+];
+
+export function seeds(): Promise<Uint8Array[]> {
+  const jws = signJws(asha, { payload: content });
+  const { payload, signatures: [signature] } = JSON.parse(jws);
+  return Promise.resolve([
+    content,
+    utf8.encode(jws),
+    utf8.encode(signJws(bimal, { jws })),
+    utf8.encode(JSON.stringify({ payload, ...signature })),
+    utf8.encode(`${signature.protected}.${payload}.${signature.signature}`),
+    utf8.encode(atob(signature.protected.replaceAll("-", "+").replaceAll("_", "/"))),
+    utf8.encode(makeRoute([asha, bimal], content)),
+    utf8.encode(signRoute(asha, makeRoute([asha, bimal], content), content)),
+  ]);
+}
+
+/** @throws whatever no reader of JSON may throw */
+export function exercise(bytes: Uint8Array): void {
+  const canonical = attempt(() => canonicalJson(bytes));
+  if (canonical) assert.ok(sameBytes(canonicalJson(canonical), canonical), "canonical form is not");
+  const text = new TextDecoder().decode(bytes);
+  attempt(() => verifyJws(text));
+  attempt(() => readRoute(text));
+  attempt(() => verifyBytes(bytes, options));
+}

@@ -19,6 +19,7 @@ import { fileSize, readPieces } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import type { AddCommand } from "./program.ts";
 import { loadConfig, onlyToken, openProviders } from "./providers.ts";
+import { signFolder } from "./sign_batch.ts";
 import { addPdfFlags, isPdfFile, type PdfFlags, signedName, signPdfFile } from "./sign_pdf.ts";
 
 /** Raw signatures are made over the content in memory. */
@@ -35,6 +36,7 @@ interface Options extends PdfFlags {
   /** Default: `pades` for PDFs, else `cades`. */
   format?: Format;
   detached?: boolean;
+  batch?: boolean;
   hash: HashAlgorithm;
   output?: string;
   force?: boolean;
@@ -72,7 +74,11 @@ export const signCommand: AddCommand = (program, { hostCommand, web, signal }, a
     .addOption(
       new Option("--hash <hash>").choices(Object.keys(HASH_NAMES)).default("SHA-256"),
     )
-    .option("--output <file>", "where the signature goes; for one file")
+    .option(
+      "--batch",
+      "sign all PDFs of a folder, with one PIN; run again, it goes on where it was",
+    )
+    .option("--output <file>", "where the signature goes, for one file; a folder with --batch")
     .option("--force", "replace a signature file that exists")
     .addOption(
       new Option("--consent <kind>", "how you are asked; else as configured, else here")
@@ -88,6 +94,7 @@ The PIN is typed at the terminal or in pinentry; no option or variable can hold 
 Examples:
   dsign sign order.pdf                   makes order-signed.pdf
   dsign sign --reason Sanctioned --visible 1 --level B-LT order.pdf
+  dsign sign --batch --output signed/ november/
   dsign sign --detached drawing.dwg      makes drawing.dwg.p7s
   dsign sign --token 'pkcs11:token=Anita' *.json
   dsign verify order-signed.pdf --trust root.crt`,
@@ -95,7 +102,8 @@ Examples:
     .action(action(async (files: string[], options: Options) => {
       const signed: Signed[] = [];
       try {
-        const jobs = await plan(files, options);
+        const jobs = options.batch ? [] : await plan(files, options);
+        if (options.batch) checkBatch(files, options);
         const { config, paths } = await loadConfig();
         const kind = options.consent ?? (config.consent === "window" ? "terminal" : config.consent);
         const consent = consentOf({ ...config, consent: kind }, (name) => Deno.env.get(name));
@@ -115,6 +123,7 @@ Examples:
           },
         );
         try {
+          if (options.batch) return await signFolder(signing, files[0], options, signal);
           for (const job of jobs) {
             const done = await signFile(signing, job, options, signal);
             signed.push(done);
@@ -134,6 +143,19 @@ Examples:
 
 const now = () => new Date();
 
+function checkBatch(files: string[], { format = "pades", detached, hash, certificate }: Options) {
+  if (files.length > 1) throw new UsageError("--batch is for one folder.");
+  if (format !== "pades" || detached) throw new UsageError("--batch signs within PDFs only.");
+  if (hash !== "SHA-256") throw new UsageError("--batch signs with SHA-256 only.");
+  checkCertificate(certificate);
+}
+
+function checkCertificate(certificate: string | undefined) {
+  if (certificate !== undefined && !/^[0-9a-f]{64}$/.test(certificate)) {
+    throw new UsageError("--certificate: 64 hexadecimal digits, as `dsign tokens` shows them.");
+  }
+}
+
 interface Job {
   file: string;
   size: number;
@@ -150,9 +172,7 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
   if (options.format !== undefined && options.format !== "cades" && detached) {
     throw new UsageError("--detached is for --format cades.");
   }
-  if (certificate !== undefined && !/^[0-9a-f]{64}$/.test(certificate)) {
-    throw new UsageError("--certificate: 64 hexadecimal digits, as `dsign tokens` shows them.");
-  }
+  checkCertificate(certificate);
   const jobs: Job[] = [];
   for (const file of files) {
     const size = await fileSize(file);

@@ -188,3 +188,55 @@ Deno.test(
     assert.match(stamped.stdout, /consent_unavailable|timestamp_unavailable/);
   }),
 );
+
+Deno.test(
+  "a folder: one PIN, what fails is told, a second run goes on and signs nothing twice",
+  atDesk(async ({ path, env, as }) => {
+    await Deno.mkdir(path("in"));
+    for (let i = 0; i < 12; i++) {
+      const pdf = classicPdf(documentObjects({ catalogEntries: `/Bill (${i})` }));
+      await Deno.writeFile(path(`in/bill-${i}.pdf`), pdf);
+    }
+    await Deno.writeTextFile(path("in/broken.pdf"), "no PDF");
+    await Deno.writeTextFile(path("in/other.txt"), "");
+    const args = ["sign", "--batch", ...as(0), "--json", "--reason", "November"];
+    const first = await dsignAtTerminal([...args, "--output", path("out"), path("in")], env, [
+      typePin,
+    ]);
+    assert.equal(first.code, 1, first.stderr);
+    assert.match(first.stderr, /asks for 13 signatures/);
+    const told = JSON.parse(first.stdout);
+    assert.deepEqual([told.signed.length, told.failed.length, told.left], [12, 1, 0]);
+    assert.equal(told.failed[0].error.code, "document_malformed");
+    for (const { output } of told.signed) {
+      assert.deepEqual((await pdfsig(output)).map(({ valid, total }) => [valid, total]), [[
+        true,
+        true,
+      ]]);
+    }
+
+    await Deno.remove(path("in/broken.pdf"));
+    const again = await dsign([...args, "--output", path("out"), path("in")], env);
+    assert.deepEqual([again.code, JSON.parse(again.stdout).before], [0, 12]);
+
+    // Ended in the middle, it goes on. What was signed and not written comes out of the journal.
+    const begun = await dsignAtTerminal([...args, path("in")], env, [
+      [/PIN to sign[^:]*: /, `${PIN}\r`],
+      [/./, (pid) => setTimeout(() => Deno.kill(pid, "SIGKILL"), 60)],
+    ]).catch((error) => error);
+    assert.ok(begun);
+    const rest = await dsignAtTerminal([...args, path("in")], env, [typePin]);
+    assert.equal(rest.code, 0, rest.stderr + rest.stdout);
+    const names = Array.from(Deno.readDirSync(path("in")), ({ name }) => name);
+    assert.equal(names.filter((name) => name.endsWith("-signed.pdf")).length, 12);
+    assert.deepEqual([...Deno.readDirSync(path("state/dsign/batches"))], []);
+
+    await Deno.writeTextFile(path("in/bill-3-signed.pdf"), "something else");
+    const refused = await dsign([...args, path("in")], env);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stdout, /exists already/);
+    for (const wrong of [["--hash", "SHA-512"], ["--detached"], [path("out")]]) {
+      assert.equal((await dsign([...args, ...wrong, path("in")], env)).code, 2, wrong.join());
+    }
+  }),
+);

@@ -1,3 +1,4 @@
+import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
@@ -18,7 +19,7 @@ export function selfCommand(
   if (Deno.build.standalone) return [runtime];
   const path = fileURLToPath(mainModule);
   const self = path.endsWith(".ts") ? undefined : env("DSIGN_SELF");
-  return self?.startsWith("/")
-    ? [self]
+  return self && isAbsolute(self)
+    ? [resolve(self)]
     : [runtime, "run", "--quiet", "--no-prompt", "--allow-all", path];
 }

@@ -6,6 +6,7 @@ Deno.test("the program starts itself again by the file that unpacked itself, or 
     name === "DSIGN_SELF" ? self : undefined;
   const bundled = "file:///home/a/.cache/dsign/x/main.js";
   assert.deepEqual(selfCommand(bundled, env("/opt/d sign/dsign")), ["/opt/d sign/dsign"]);
+  assert.deepEqual(selfCommand(bundled, env("/opt/./x/../dsign")), ["/opt/dsign"]);
   const flags = ["run", "--quiet", "--no-prompt", "--allow-all"];
   const byRuntime = [Deno.execPath(), ...flags, "/home/a/.cache/dsign/x/main.js"];
   for (const self of [undefined, "dsign", ""]) {

@@ -105,6 +105,20 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       assert.equal(code, 0);
     });
 
+    await t.step(
+      "starts at login by the file itself, and its doctor is content with that",
+      async () => {
+        const { code, stderr } = await run("autostart", "enable");
+        assert.equal(code, 0, stderr);
+        const entry = await Deno.readTextFile(`${home}/.config/autostart/dsign.desktop`);
+        assert.match(entry, new RegExp(`^TryExec=${DSIGN}$`, "m"));
+        const { checks } = JSON.parse((await run("doctor", "--json")).stdout);
+        const check = checks.find(({ id }: { id: string }) => id === "autostart_elsewhere");
+        assert.equal(check.status, "ok", check.seen);
+        assert.equal((await run("autostart", "disable")).code, 0);
+      },
+    );
+
     await t.step("lists tokens through a driver's process of its own", async () => {
       await configure(machine);
       const { code, stdout, stderr } = await run("tokens", "--json");

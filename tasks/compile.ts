@@ -110,8 +110,8 @@ async function load(folder: string, prefix: string): Promise<File[]> {
   return files;
 }
 
-/** The runtime, the code and the pages, laid out as main.ts and `deno compile` have them. */
-async function payloadFiles(): Promise<File[]> {
+/** The code and the pages, laid out as main.ts and `deno compile` have them. Run it in the repository's folder. */
+export async function programFiles(): Promise<File[]> {
   const code = await Deno.makeTempDir();
   try {
     // in pieces, so that a driver's process loads only its own: 8 MB less of memory than as a whole
@@ -128,7 +128,6 @@ async function payloadFiles(): Promise<File[]> {
       // no package.json of a folder further up is to say what kind of script they are
       { name: "package.json", mode: 0o600, bytes: new TextEncoder().encode('{"type":"module"}\n') },
       ...await load(PAGES, `${PAGES}/`),
-      { name: "dsign", mode: 0o700, bytes: await Deno.readFile(Deno.execPath()) },
     ];
   } finally {
     await Deno.remove(code, { recursive: true });
@@ -177,7 +176,8 @@ async function main(args: string[]): Promise<number> {
     "The base program (denort) cannot be fetched from this machine: " +
       "building a self-extracting executable instead.",
   );
-  const executable = await selfExtracting(await payloadFiles(), version);
+  const runtime = { name: "dsign", mode: 0o700, bytes: await Deno.readFile(Deno.execPath()) };
+  const executable = await selfExtracting([...await programFiles(), runtime], version);
   await Deno.writeFile(OUTPUT, executable, { mode: 0o755 });
   const megabytes = Math.round(executable.length / 1e6);
   console.error(`Made ${OUTPUT} (${megabytes} MB) for ${Deno.build.target}.`);

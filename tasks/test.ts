@@ -5,6 +5,7 @@
  * ends with the one line `N passed, N failed, N skipped`. Names of tests given as arguments are passed to `deno test`.
  */
 import { ensure } from "./setup.ts";
+import { prepareWindows } from "./windows.ts";
 
 /** What one run of `deno test` counted. */
 export interface Counts {
@@ -68,6 +69,7 @@ async function main(args: string[]): Promise<number> {
 
   // what cannot be installed is named by the tests that need it
   await ensure("test");
+  await prepareWindows();
   await step("build of the pages", ["run", "-A", "tasks/build.ts"]);
   await step("format", ["fmt", "--check"]);
   await step("lint", ["lint"]);

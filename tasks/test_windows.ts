@@ -1,0 +1,20 @@
+/**
+ * `deno task test:windows`: the driver boundary and the main job in Windows' own Deno, under Wine. Installs Wine,
+ * MinGW-w64 and that Deno where it can; `deno task test` runs the same where they are there.
+ */
+import { missingForWindows, prepareWindows } from "./windows.ts";
+
+await prepareWindows();
+const missing = await missingForWindows();
+if (missing.length > 0) {
+  console.error(`Programs of Windows cannot be run here without: ${missing.join(" ")}`);
+  Deno.exit(1);
+}
+const { code } = await new Deno.Command(Deno.execPath(), {
+  args: ["test", "-A", "--no-check", "tests/windows_test.ts"],
+  cwd: new URL("..", import.meta.url),
+  stdin: "null",
+  stdout: "inherit",
+  stderr: "inherit",
+}).output();
+Deno.exit(code);

@@ -13,6 +13,15 @@ const log = getLogger(["dsign", "policy"]);
 const { allowedOrigins, modules, searchModules, ports, timestampAuthority, logLevel } =
   Config.shape;
 
+/** Where newer versions are announced, and who signs that. */
+export const UpdateSource = z.strictObject({
+  manifest: z.url({ protocol: /^https?$/ })
+    .describe("Address of the signed manifest; {channel} in it stands for the channel"),
+  keys: z.array(z.base64().length(44)).min(1)
+    .describe("Ed25519 public keys, 32 bytes in Base64: a manifest signed by any of them counts"),
+});
+export type UpdateSource = z.output<typeof UpdateSource>;
+
 /** The settings of a policy. What is absent is left to each person. */
 export const Policy = z.strictObject({
   $schema: z.string().optional(),
@@ -21,7 +30,9 @@ export const Policy = z.strictObject({
   otherOrigins: z.enum(["ask", "refuse"]).optional()
     .describe("What happens to all other sites; default: the person is asked"),
   legacyOrigins: z.array(Origin).optional()
-    .describe("Portals that may ask for SHA-1, which is refused elsewhere"),
+    .describe(
+      "Portals that may ask for SHA-1, which is refused elsewhere; this version refuses it to all",
+    ),
   modules: modules.unwrap().optional().describe("PKCS#11 modules, instead of the person's own"),
   searchModules: searchModules.unwrap().optional()
     .describe("false: no other modules than those listed"),
@@ -31,6 +42,8 @@ export const Policy = z.strictObject({
   logLevel: logLevel.unwrap().optional().describe("The least that is logged"),
   updateChannel: Config.shape.updateChannel.unwrap().optional()
     .describe("Which versions `dsign update check` looks for"),
+  updateSource: UpdateSource.optional()
+    .describe("Where `dsign update check` looks, instead of where this build was published"),
 });
 export type Policy = z.output<typeof Policy>;
 

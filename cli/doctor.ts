@@ -38,8 +38,13 @@ export const doctorCommand: AddCommand = (program, context, action) => {
       if (options.fix) {
         for (const { id, status, fix } of findings) {
           if (status === "ok" || !fix) continue;
-          await fix();
-          fixed.push(id);
+          try {
+            await fix();
+            fixed.push(id);
+          } catch (error) {
+            // The finding stays, and is told again.
+            console.error(printable(`dsign: ${id}: ${(error as Error).message}`));
+          }
         }
         if (fixed.length > 0) findings = await diagnose(machine);
       }

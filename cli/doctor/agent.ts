@@ -10,6 +10,9 @@ import { type Finding, ok, skipped } from "./tickets.ts";
 /** Milliseconds for an answer from this computer. */
 const PATIENCE = 3000;
 
+/** Milliseconds for an agent to start. */
+const START = 10_000;
+
 /** An answer of `GET` on the loopback address. */
 interface Answer {
   status: number;
@@ -67,7 +70,7 @@ export async function checkAgent({ machine, paths, settings }: Situation): Promi
       id: "agent_not_running",
       status: "error",
       // Where it could not start anyway, it is not tried.
-      ...!isTaken && { fix: () => start(machine.selfCommand) },
+      ...!isTaken && { fix: () => start(machine.selfCommand, paths.state) },
     },
     skipped("agent_outdated"),
     isTaken
@@ -87,7 +90,7 @@ function isFree(port: number): boolean {
 }
 
 /** Starts the agent to live on its own, in a session of its own where the system has a way to say so. */
-async function start(selfCommand: readonly string[]): Promise<void> {
+async function start(selfCommand: readonly string[], stateFolder: string): Promise<void> {
   const command = [...selfCommand, "agent"];
   if (Deno.build.os === "linux") command.unshift("setsid");
   const child = new Deno.Command(command[0], {
@@ -97,8 +100,12 @@ async function start(selfCommand: readonly string[]): Promise<void> {
     stderr: "null",
   }).spawn();
   child.unref();
-  // Until it announces itself; the doctor looks again then.
-  await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  // Until it announces itself, or does not: the doctor looks again then.
+  for (let waited = 0; waited < START; waited += 100) {
+    const running = await readRunning(join(stateFolder, "agent.json"));
+    if (running && await versionOn(running.port) !== null) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** Whether a program of this computer reaches another one, and hears what that said. */

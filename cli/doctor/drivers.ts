@@ -1,6 +1,7 @@
 /** Drivers, and what they see. No PIN is asked for, and none is tried. */
 import { type DriverReport, probeDriver } from "../driver_probe.ts";
 import { findDrivers } from "../providers.ts";
+import type { DriverModule } from "../../signers/modules.ts";
 import { Pkcs12Provider } from "../../signers/pkcs12.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, orOk } from "./tickets.ts";
@@ -19,13 +20,18 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
   const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
   const files = await keyFiles(settings.pkcs12);
   const tokens = [...reports.flatMap(toTokens), ...files];
-  // One trouble less to speak of loudly where the person's token works by another driver.
-  const status = tokens.some(({ initialized }) => initialized) ? "warning" : "error";
+  const works = reports.some(({ message }) => message === "");
+  const hasToken = tokens.some(({ initialized }) => initialized);
+  // Where another driver works, one that was merely found lying about is not the person's trouble; and where the
+  // person's token is there, none is.
+  const statusOf = ({ source }: DriverModule) =>
+    !hasToken && (source === "configuration" || !works) ? "error" : "warning";
   const missing = modules.length === 0 && problems.length === 0 && settings.pkcs12.length === 0;
   const wrong: Finding[] = [];
   const broken: Finding[] = [];
   for (const { module, state, message, builtFor } of reports) {
     if (message === "") continue;
+    const status = statusOf(module);
     if (state === "driver_wrong_architecture") {
       const values = { driver: module.path, built: builtFor!, needed: Deno.build.arch };
       wrong.push({ id: "driver_wrong_architecture", status, values });
@@ -42,13 +48,17 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
       missing ? { id: "driver_missing", status: "error" } : ok("driver_missing"),
       ...orOk(
         "driver_path_wrong",
-        problems.map(({ driver }) => ({ id: "driver_path_wrong", status, values: { driver } })),
+        problems.map(({ driver }) => ({
+          id: "driver_path_wrong",
+          status: hasToken ? "warning" : "error",
+          values: { driver },
+        })),
       ),
       ...orOk("driver_wrong_architecture", wrong),
       ...orOk("driver_broken", broken),
     ],
     tokens,
-    works: reports.some(({ message }) => message === "") || files.length > 0,
+    works: works || files.length > 0,
   };
 }
 

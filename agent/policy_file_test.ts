@@ -17,6 +17,10 @@ const EXAMPLE = {
   timestampAuthority: "http://tsa.example/",
   logLevel: "info",
   updateChannel: "none",
+  updateSource: {
+    manifest: "https://updates.example/{channel}.json",
+    keys: ["A".repeat(43) + "="],
+  },
 };
 
 /** Writes a policy of which this user is the administrator. */

@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 import { toDsignError } from "../agent/errors.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
+import { UpdateError } from "./update/manifest.ts";
 
 /** What the exit codes mean; they are part of the interface. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, refused: 3, token: 4 } as const;
@@ -58,6 +59,9 @@ function failureOf(error: unknown): Failure {
   }
   if (error instanceof FileError) {
     return { exitCode: EXIT.failed, error: { code: "file", message: error.message } };
+  }
+  if (error instanceof UpdateError) {
+    return { exitCode: EXIT.failed, error: { code: error.code, message: error.message } };
   }
   const { code, message, details } = toDsignError(error);
   const exitCode = REFUSED.includes(code)

@@ -16,6 +16,7 @@ import { supportCommand } from "./support.ts";
 import { tokensCommand } from "./tokens.ts";
 import { policyCommand } from "./policy.ts";
 import { trustCommand } from "./trust.ts";
+import { updateCommand } from "./update.ts";
 import { verifyCommand } from "./verify.ts";
 
 /** What the commands are given by main.ts. */
@@ -81,6 +82,7 @@ export async function run(
       policyCommand,
       modulesCommand,
       autostartCommand,
+      updateCommand,
       otpServiceCommand,
     ]
   ) add(program, context, action);

@@ -21,6 +21,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   // net asks the agent and the ports of this computer alone
   doctor: ["ffi", "import"],
   support: ["ffi", "import"],
+  // net fetches the manifest alone
+  update: ["ffi", "import", "run"],
   // run starts the drivers' processes
   "otp-service": ["ffi", "import"],
   openrpc: ["ffi", "import", "net", "run", "write"],

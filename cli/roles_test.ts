@@ -45,6 +45,7 @@ Deno.test("each role gives up what it does without", async () => {
     modules: ["ffi", "net"],
     doctor: ["ffi"],
     support: ["ffi"],
+    update: ["ffi", "run"],
   };
   for (const [role, names] of Object.entries(expected)) {
     const { granted, refused } = await left(role);

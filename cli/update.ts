@@ -1,0 +1,163 @@
+/** `dsign update check`: says whether there is a newer version. It installs nothing, and nothing calls it by itself. */
+import { join } from "node:path";
+import { z } from "zod";
+import { makeStateFolder } from "../agent/config.ts";
+import { writeAtomically } from "../agent/files.ts";
+import type { UpdateSource } from "../agent/policy_file.ts";
+import { printable, printJson } from "./failure.ts";
+import type { AddCommand } from "./program.ts";
+import { loadConfig } from "./providers.ts";
+import {
+  checkFresh,
+  compareVersions,
+  type Manifest,
+  MAX_MANIFEST,
+  readManifest,
+  type Seen,
+  UpdateError,
+} from "./update/manifest.ts";
+// Whoever publishes builds puts the address and the public key there (.github/workflows/release.yml).
+import builtIn from "./update/release_source.json" with { type: "json" };
+
+/** Milliseconds for the manifest to arrive. */
+const TIMEOUT = 20_000;
+
+const SeenFile = z.record(z.string(), z.object({ version: z.string(), issued: z.string() }));
+
+/** `dsign update` */
+export const updateCommand: AddCommand = (program, { version, signal }, action) => {
+  program.command("update")
+    .description("Newer versions of this program.")
+    .command("check")
+    .description("Say whether there is a newer version, by a signed manifest. Installs nothing.")
+    .option("--json", "print one JSON object: current, channel, newest, newer, notes, files")
+    .action(action(async ({ json }: { json?: boolean }) => {
+      const { config, paths, policy } = await loadConfig();
+      const { updateChannel: channel } = config;
+      if (channel === "none") {
+        if (json) printJson({ current: version, channel, newest: null, newer: false, files: [] });
+        else console.log("Looking for updates is switched off (updateChannel).");
+        return;
+      }
+      await makeStateFolder(paths.state);
+      const { manifest, newer, files } = await checkForUpdate({
+        source: policy.updateSource ?? sourceOfBuild(),
+        channel,
+        version,
+        memory: join(paths.state, "updates.json"),
+        now: new Date(),
+        signal,
+      });
+      if (json) {
+        const { version: newest, notes } = manifest;
+        printJson({ current: version, channel, newest, newer, notes: notes ?? null, files });
+      } else show(manifest, files, newer, version);
+    }));
+};
+
+/** What {@linkcode checkForUpdate} is to look at. */
+export interface UpdateQuestion {
+  source: UpdateSource;
+  channel: string;
+  /** The version that runs. */
+  version: string;
+  /** File in which the newest manifest of each channel is remembered. */
+  memory: string;
+  now: Date;
+  signal: AbortSignal;
+}
+
+/**
+ * Fetches a channel's manifest, checks it against the keys, the clock and what was seen before, and remembers it.
+ *
+ * @throws {UpdateError}
+ */
+export async function checkForUpdate(
+  { source, channel, version, memory, now, signal }: UpdateQuestion,
+): Promise<{ manifest: Manifest; newer: boolean; files: Manifest["files"] }> {
+  const manifest = await readManifest(await fetchManifest(source, channel, signal), source.keys);
+  const seen = await readSeen(memory);
+  checkFresh(manifest, { channel, now, seen: seen[channel] });
+  const { version: newest, issued } = manifest;
+  await writeAtomically(
+    memory,
+    JSON.stringify({ ...seen, [channel]: { version: newest, issued } }) + "\n",
+  );
+  return {
+    manifest,
+    newer: compareVersions(newest, version) > 0,
+    files: manifest.files.filter(({ target }) => target === Deno.build.target),
+  };
+}
+
+/** @throws {UpdateError} `update_not_set_up` */
+function sourceOfBuild(): UpdateSource {
+  const { manifest, keys }: { manifest: string | null; keys: string[] } = builtIn;
+  if (manifest !== null && keys.length > 0) return { manifest, keys };
+  throw new UpdateError(
+    "update_not_set_up",
+    "This build does not know where its updates are. The administrator's policy can say it (updateSource).",
+  );
+}
+
+/** @throws {UpdateError} `update_unreachable`, `update_malformed` */
+async function fetchManifest(
+  { manifest }: UpdateSource,
+  channel: string,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const url = manifest.replaceAll("{channel}", channel);
+  const unreachable = (why: string, options?: ErrorOptions) =>
+    new UpdateError("update_unreachable", `${url} ${why}.`, options);
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  try {
+    const response = await fetch(url, {
+      cache: "no-store",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
+    });
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw unreachable(`answered with status ${response.status}`);
+    }
+    for await (const piece of response.body ?? []) {
+      size += piece.length;
+      if (size > MAX_MANIFEST) throw new UpdateError("update_malformed", `${url} is too large.`);
+      pieces.push(piece);
+    }
+  } catch (error) {
+    if (error instanceof UpdateError) throw error;
+    throw unreachable("could not be reached", { cause: error });
+  }
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
+async function readSeen(path: string): Promise<Record<string, Seen>> {
+  try {
+    return SeenFile.parse(JSON.parse(await Deno.readTextFile(path)));
+  } catch (error) {
+    // Without a memory the manifest's own time still protects; a damaged one is written anew.
+    const isUnreadable = error instanceof Deno.errors.NotFound || error instanceof SyntaxError ||
+      error instanceof z.ZodError;
+    if (isUnreadable) return {};
+    throw error;
+  }
+}
+
+function show(
+  manifest: Manifest,
+  files: Manifest["files"],
+  newer: boolean,
+  version: string,
+): void {
+  const line = (text: string) => console.log(printable(text));
+  if (!newer) return line(`dsign ${version} is the newest (channel ${manifest.channel}).`);
+  line(`dsign ${manifest.version} is there; this is ${version}.`);
+  if (manifest.notes) line(`  What is new: ${manifest.notes}`);
+  for (const { url, sha256 } of files) {
+    line(`  ${url}`);
+    line(`    SHA-256 ${sha256}`);
+  }
+  if (files.length === 0) line("  There is no file of it for this kind of computer.");
+  line("Nothing was installed.");
+}

@@ -26,6 +26,7 @@ const FILES = {
   "web/otp/index.html": "otp.html",
   "web/otp/style.css": "otp.css",
   "web/portal/index.html": "portal.html",
+  "web/portal/sanction.css": "sanction.css",
   "web/portal/sanction.html": "sanction.html",
   "web/icon.svg": "icon.svg",
   "web/style.css": "style.css",

@@ -147,7 +147,7 @@ Ctrl-C ends the demonstration; nothing of it stays.`);
 }
 
 /** All that runs: whatever was started is ended, the last first, and the folder goes. */
-async function withParts(
+export async function withParts(
   { consent, ports }: {
     consent: (tokens: DemoTokens) => AgentOptions["consent"];
     ports: readonly number[];
@@ -188,7 +188,7 @@ async function withParts(
 const fromHere = publicFetch((address) => address === "127.0.0.1");
 
 /** The project portal with the PIN/OTP service and its mail. */
-async function withPortal(
+export async function withPortal(
   { tokens, folder }: { tokens: DemoTokens; folder: string },
   work: (portal: Portal, mail: MailSink) => Promise<void>,
 ) {

@@ -69,7 +69,7 @@ function textOf(raw: string): string {
 const escape = (text: string) =>
   text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-/** The mails as a page that looks for new ones by itself. */
+/** The mails as a page, the newest first. */
 export function mailPage({ mails }: Pick<MailSink, "mails">): string {
   const items = mails.toReversed().map(({ to, text, at }) =>
     `<section><h2>To ${escape(to)}, ${at.toISOString().slice(11, 19)} UTC</h2>` +
@@ -80,9 +80,10 @@ export function mailPage({ mails }: Pick<MailSink, "mails">): string {
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <meta http-equiv="refresh" content="3">
     <title>Mail of the demonstration</title>
+    <link rel="icon" href="/web/icon.svg">
     <link rel="stylesheet" href="/web/style.css">
+    <link rel="stylesheet" href="/web/sanction.css">
   </head>
   <body class="portal">
     <header class="masthead">
@@ -90,6 +91,7 @@ export function mailPage({ mails }: Pick<MailSink, "mails">): string {
     </header>
     <main>
       <h1>Mail</h1>
+      <p><a href="/mail">Look for new mail</a></p>
       ${items.join("\n") || "<p>No mail yet.</p>"}
     </main>
   </body>

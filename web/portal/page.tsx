@@ -1,13 +1,9 @@
 /** A portal as a treasury may have one: it asks D-Sign for three officers' signatures on one bill. */
 import { useState } from "preact/hooks";
-import {
-  type Client,
-  connect,
-  connectByPopup,
-  DsignClientError,
-  type Progress,
-} from "../client.ts";
+import { type Client, connect, connectByPopup, type Progress } from "../client.ts";
 import { BILL, type Role, ROLES, ROWS } from "./bill.ts";
+import { explain, nameOf } from "./officers.ts";
+import { Order } from "./order.tsx";
 
 interface Signature {
   /** Base64 of the DER certificate, by which officers are told apart. */
@@ -22,27 +18,6 @@ interface Download {
   name: string;
   /** Base64. */
   content: string;
-}
-
-/** What the officer reads when something did not work: what happened, and what to do. */
-function explain(
-  error: unknown,
-  declined = "You did not sign. Nothing has changed. You can sign later.",
-): string {
-  if (!(error instanceof DsignClientError)) throw error;
-  switch (error.code) {
-    case "user_cancelled":
-      return declined;
-    case "consent_timeout":
-      return "The D-Sign window was not answered in time. Press the button again when you are ready.";
-    case "not_installed":
-      return "D-Sign is not running on this computer. Start it and press the button again.";
-    case "connection_lost":
-      return "D-Sign has stopped. Start it again, then connect again.";
-    case "busy":
-      return "D-Sign is waiting for another answer. Look for its window.";
-  }
-  return error.message;
 }
 
 /** `?port=` of the page's address, for a signer program at a port of its own choice. */
@@ -155,6 +130,7 @@ export function Portal() {
             The bill is signed by all three officers.
           </p>
         )}
+        {client && <Order client={client} />}
         {client && <OwnFile client={client} />}
       </main>
     </>
@@ -231,13 +207,6 @@ function Step(
   );
 }
 
-/** The signer's name, as D-Sign reads it from the certificate; the token may be out again by now. */
-async function nameOf(client: Client, certificate: string): Promise<string> {
-  const { certificates } = await client.call("certificate.list", {});
-  return certificates.find((each) => each.certificate === certificate)?.commonName ??
-    "an officer whose token is no longer in the computer";
-}
-
 /** Any file, as big as it may be, signed without being copied into the page. */
 function OwnFile({ client }: { client: Client }) {
   const [file, setFile] = useState<File | null>(null);
@@ -267,7 +236,7 @@ function OwnFile({ client }: { client: Client }) {
     <section class="own-file">
       <h2>Sign a file of your own</h2>
       <p class="aside">
-        An order, a drawing, a PDF: of any kind. The signature is a file beside it.
+        A drawing, a table, anything of any kind. The signature is a file beside it.
       </p>
       <p>
         <label>

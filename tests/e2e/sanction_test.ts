@@ -1,0 +1,165 @@
+/**
+ * The Technical Sanction page in a real browser: the portal of the demonstration, the PIN/OTP service with its own page,
+ * mail over SMTP, the agent with its consent window, and pdfsig as the judge.
+ */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { WindowConsent } from "../../agent/consent_window.ts";
+import { build } from "../../tasks/build.ts";
+import { withParts, withPortal } from "../../tasks/demo.ts";
+import { ENGINEER } from "../../tasks/demo_otp.ts";
+import { LANGUAGES } from "../../web/i18n/words.ts";
+import { OTP_WORDS } from "../../web/otp/words.ts";
+import { pdfsig } from "../fixtures/pdf_tools.ts";
+import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+
+const en = LANGUAGES.en.words;
+const otpWords = OTP_WORDS.en;
+
+const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
+
+Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a token, and verified", async (t) => {
+  await build();
+  const browser = await launch();
+  let windows = Promise.withResolvers<string>();
+  const consent = () => (origin: string) =>
+    new WindowConsent({
+      origin,
+      language: "en",
+      openWindow: (url) => Promise.resolve(windows.resolve(url)),
+    });
+  try {
+    await withParts({ consent, ports: [0] }, async (parts) => {
+      await withPortal(parts, async (portal, mail) => {
+        const { agent, tokens, folder } = parts;
+        const context = await browser.newContext({ viewport: { width: 800, height: 900 } });
+        const errors = watchConsole(context);
+        const page = await context.newPage();
+        /** Where a page sent the engineer's PIN. */
+        const carriers = new Set<string>();
+        context.on("request", (request) => {
+          if ((request.url() + request.postData()).includes(ENGINEER.pin)) {
+            carriers.add(new URL(request.url()).origin);
+          }
+        });
+        const consentWindow = async () => {
+          const url = await windows.promise;
+          windows = Promise.withResolvers();
+          const opened = await openWindow(context, url);
+          await opened.locator("button[type=submit]:enabled").waitFor();
+          return opened;
+        };
+        const otpOf = async (after: number) => {
+          for (let i = 0; mail.mails.length <= after; i++) {
+            assert.ok(i < 200, "no OTP came");
+            await new Promise((resolve) => setTimeout(resolve, 25));
+          }
+          return /^OTP (\d{6}) /.exec(mail.mails.at(-1)!.text)![1];
+        };
+
+        await t.step("the engineer drafts the order", async () => {
+          await page.goto(`${portal.url}/sanction?port=${agent.port}`);
+          await page.getByLabel("Amount in rupees").fill("4,58,37,500.00");
+          assert.deepEqual(await axeFindings(page), []);
+          await screenshot(page, "sanction-draft");
+          await press(page, "Make the order");
+          await page.getByRole("heading", { name: /^Technical Sanction TS\// }).waitFor();
+          await page.getByText("Nobody has signed the order yet.").waitFor();
+          assert.deepEqual(await axeFindings(page), []);
+          await screenshot(page, "sanction-order");
+        });
+        const id = new URL(page.url()).searchParams.get("id")!;
+        const verifyUrl = `${portal.url}/verify/${id}`;
+
+        await t.step("a draft is not called genuine", async () => {
+          const other = await context.newPage();
+          await other.goto(verifyUrl);
+          await other.getByRole("heading", { name: /is not issued$/ }).waitFor();
+          await other.close();
+        });
+
+        await t.step("declined at the service, nothing is signed", async () => {
+          const shown = page.waitForResponse(/\/otp\/document/);
+          await press(page, "Sign with PIN and OTP");
+          await (await shown).finished();
+          await press(page, otpWords.reject);
+          await page.getByText("You did not sign. The order is as it was.").waitFor();
+          await page.getByText("Nobody has signed the order yet.").waitFor();
+        });
+
+        await t.step("PIN and OTP issue it", async () => {
+          const before = mail.mails.length;
+          await page.goto(`${portal.url}/sanction?id=${id}&port=${agent.port}`);
+          await press(page, "Sign with PIN and OTP");
+          const otp = await otpOf(before);
+          await screenshot(page, "sanction-otp");
+          await page.getByLabel(otpWords.pin, { exact: true }).fill(ENGINEER.pin);
+          await page.getByLabel(otpWords.otp, { exact: true }).fill(otp);
+          await press(page, otpWords.sign);
+          await page.getByRole("status").getByText("Issued.").waitFor();
+          await page.getByText("Departmental PIN/OTP signature").first().waitFor();
+          assert.ok(!carriers.has(portal.url), "the portal saw the PIN");
+          assert.deepEqual(await axeFindings(page), []);
+          await screenshot(page, "sanction-issued");
+        });
+
+        await t.step("an officer's token signs the same order", async () => {
+          const { name, pin } = tokens.officers[0]!;
+          await page.goto(`${portal.url}/sanction?id=${id}&port=${agent.port}`);
+          await press(page, "Sign with a token");
+          await press(await consentWindow(), en.do_grant);
+          const asked = await consentWindow();
+          await asked.getByLabel(name).check();
+          await asked.getByLabel(en.pin).fill(pin);
+          await press(asked, en.do_sign_one);
+          await page.getByRole("heading", { name: new RegExp(`^${name}`) }).waitFor();
+          assert.equal(await page.getByText("PAdES B-LT").count(), 2);
+        });
+
+        await t.step("anyone can verify it", async () => {
+          await page.goto(verifyUrl);
+          await page.getByRole("heading", { name: /is genuine$/ }).waitFor();
+          assert.equal(await page.getByText("Valid", { exact: true }).count(), 2);
+          assert.deepEqual(await axeFindings(page), []);
+          await screenshot(page, "sanction-verified");
+          const file = `${folder}/order.pdf`;
+          const pdf = await (await fetch(`${portal.url}/sanctions/${id}.pdf`)).bytes();
+          await Deno.writeFile(file, pdf);
+          assert.deepEqual((await pdfsig(file)).map(({ valid }) => valid), [true, true]);
+        });
+
+        await t.step("what is not the order with one more good signature is refused", async () => {
+          const pdf = await (await fetch(`${portal.url}/sanctions/${id}.pdf`)).bytes();
+          const put = async (body: Uint8Array<ArrayBuffer>, origin = portal.url) => {
+            const path = `${portal.url}/api/sanctions/${id}/pdf`;
+            const response = await fetch(path, { method: "PUT", body, headers: { origin } });
+            await response.body?.cancel();
+            return response.status;
+          };
+          const changed = pdf.slice();
+          changed[1000] ^= 1;
+          const longer = new Uint8Array([...pdf, 0x20]);
+          for (const each of [pdf, changed, longer, new Uint8Array()]) {
+            assert.equal(await put(each), 409);
+          }
+          assert.equal(await put(longer, "https://elsewhere.example"), 403);
+          const stolen = await fetch(`${portal.url}/signed?code=x&state=y`, { redirect: "manual" });
+          await stolen.body?.cancel();
+          assert.match(stolen.headers.get("location")!, /problem=This\+signing\+is\+over/);
+          const after = await (await fetch(`${portal.url}/sanctions/${id}.pdf`)).bytes();
+          assert.deepEqual(after, pdf);
+        });
+
+        await t.step("the mail is there to be read", async () => {
+          await page.goto(`${portal.url}/mail`);
+          await screenshot(page, "sanction-mail");
+          assert.deepEqual(await axeFindings(page), []);
+        });
+        assert.deepEqual(errors, []);
+        await context.close();
+      });
+    });
+  } finally {
+    await browser.close();
+  }
+});

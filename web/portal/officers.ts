@@ -1,0 +1,30 @@
+/** What the page tells officers, and how it knows them. */
+import { type Client, DsignClientError } from "../client.ts";
+
+/** What the officer reads when something did not work: what happened, and what to do. */
+export function explain(
+  error: unknown,
+  declined = "You did not sign. Nothing has changed. You can sign later.",
+): string {
+  if (!(error instanceof DsignClientError)) throw error;
+  switch (error.code) {
+    case "user_cancelled":
+      return declined;
+    case "consent_timeout":
+      return "The D-Sign window was not answered in time. Press the button again when you are ready.";
+    case "not_installed":
+      return "D-Sign is not running on this computer. Start it and press the button again.";
+    case "connection_lost":
+      return "D-Sign has stopped. Start it again, then connect again.";
+    case "busy":
+      return "D-Sign is waiting for another answer. Look for its window.";
+  }
+  return error.message;
+}
+
+/** The signer's name, as D-Sign reads it from the certificate; the token may be out again by now. */
+export async function nameOf(client: Client, certificate: string): Promise<string> {
+  const { certificates } = await client.call("certificate.list", {});
+  return certificates.find((each) => each.certificate === certificate)?.commonName ??
+    "an officer whose token is no longer in the computer";
+}

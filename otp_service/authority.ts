@@ -188,7 +188,7 @@ export class Authority {
     }
     const answers: (OcspStatus & { certificate: Certificate })[] = [];
     for (const { certId, serial } of asked.items) {
-      const row = await this.#store.run((tx) => tx.certificate(serial));
+      const row = await this.#store.read((tx) => tx.certificate(serial));
       const certificate = row && readCertificate(row.der);
       // the same bytes: it is asked about this issuer, in the one way of naming it that is answered
       if (!certificate || !equal(encodeCertId(certificate, this.certificate), certId)) {

@@ -88,7 +88,7 @@ export function embeddedKeys(store: Store, secrets: Secrets): KeyStore {
       return { id, publicKey };
     },
     async open(id) {
-      const sealed = await store.run((tx) => tx.key(id));
+      const sealed = await store.read((tx) => tx.key(id));
       if (sealed === null) throw new CscError("unavailable", `key ${id} is missing`);
       return openPkcs8(secrets.open(`key ${id}`, sealed));
     },
@@ -137,6 +137,8 @@ export interface ModuleSession {
  */
 export function moduleKeys(open: () => Promise<ModuleSession>): KeyStore {
   let session: Promise<ModuleSession> | undefined;
+  /** Looking for a key takes longer than signing with it, so each is looked for once a session. */
+  const found = new WeakMap<ModuleSession, Map<string, Promise<ModuleKey>>>();
   const within = async <T>(work: (session: ModuleSession) => Promise<T>): Promise<T> => {
     const current = session ??= open();
     try {
@@ -175,7 +177,17 @@ export function moduleKeys(open: () => Promise<ModuleSession>): KeyStore {
         const { publicPart } = await session.generate({ type: kind, bits, id });
         return { id, publicKey: publicKeyInfo(type, publicPart) };
       }),
-    open: (id) => within(async (session) => openKey(await session.key({ id }), false)),
+    open: (id) =>
+      within(async (session) => {
+        const known = found.getOrInsertComputed(session, () => new Map());
+        const key = known.getOrInsertComputed(id, () => session.key({ id }));
+        try {
+          return openKey(await key, false);
+        } catch (error) {
+          known.delete(id);
+          throw error;
+        }
+      }),
   };
 }
 

@@ -61,7 +61,7 @@ export class People {
       mode: credential.mode,
       keyType: credential.keyType ?? keyType,
     };
-    if (await store.run((tx) => tx.person(userID))) throw new CscError("person_exists");
+    if (await store.read((tx) => tx.person(userID))) throw new CscError("person_exists");
     const whole = credential.kind === "stored" ? await this.#withKey(made, person) : made;
     await store.run(async (tx) => {
       if (!await tx.addPerson(person)) throw new CscError("person_exists");
@@ -119,7 +119,7 @@ export class People {
     { name: string; language: string; totp?: { uri: string; svg: string } } | null
   > {
     const { store, secrets, serviceName } = this.#options;
-    return await store.run(async (tx) => {
+    return await store.read(async (tx) => {
       const found = await tx.read("enrolment", code);
       const row = found && await tx.person(found.data.person);
       if (!row) return null;
@@ -253,7 +253,7 @@ export class People {
   }
 
   async list(): Promise<PersonView[]> {
-    return await this.#options.store.run(async (tx) => {
+    return await this.#options.store.read(async (tx) => {
       const rows = await tx.persons();
       return await Promise.all(rows.map(async ({ person, guard, pin, locked }) => {
         const { id, totp: _, ...rest } = person;

@@ -67,7 +67,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
 
   /** The credential, if the caller may know of it. */
   const credentialFor = (id: string, caller: Access) =>
-    store.run(async (tx) => {
+    store.read(async (tx) => {
       const credential = await tx.credential(id);
       const row = credential && await tx.person(credential.person);
       return credential && row && (caller.person ?? row.person.id) === row.person.id
@@ -162,7 +162,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       }
       const userID = caller.person ?? params.userID;
       if (userID === undefined) throw new CscError("user_id_invalid");
-      const found = await store.run(async (tx) => {
+      const found = await store.read(async (tx) => {
         const row = await tx.person(userID);
         return row && { row, credentials: await tx.credentialsOf(userID) };
       });
@@ -194,7 +194,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
         hashes: params.hashes,
         numSignatures: params.numSignatures ?? params.hashes.length,
       });
-      const open = await store.run((tx) =>
+      const open = await store.read((tx) =>
         tx.transaction({ client: caller.client, credential: credential.id })
       );
       const same = open && JSON.stringify(open.transaction.binding) === JSON.stringify(binding);
@@ -217,7 +217,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       // An unknown credential has the same answer as a wrong PIN, after the same work.
       const credential = found && explicit(found);
       let open = credential &&
-        await store.run((tx) =>
+        await store.read((tx) =>
           tx.transaction({ client: caller.client, credential: credential.id })
         ).then((open) => open?.transaction.id ?? null);
       // An authenticator's OTP needs no message before it; the authorization counts all the same.
@@ -303,7 +303,7 @@ async function describe(
   const { bits, curve } = keySpec(credential.keyType);
   const row = credential.serial === undefined
     ? null
-    : await store.run((tx) => tx.certificate(credential.serial!));
+    : await store.read((tx) => tx.certificate(credential.serial!));
   const chain = row ? [row.der, ...authority.chain] : [];
   const parsed = row && wanted.certInfo ? readCertificate(row.der) : null;
   const time = (date: Date) => date.toISOString().slice(0, 19).replace(/[-:T]/g, "") + "Z";

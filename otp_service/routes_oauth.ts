@@ -174,7 +174,7 @@ async function openTicket(
   const { credentialID, binding, labels } = details === undefined
     ? fromParameters(request)
     : fromDetails(details);
-  const credential = await store.run((tx) => tx.credential(credentialID));
+  const credential = await store.read((tx) => tx.credential(credentialID));
   if (!credential || credential.mode !== "oauth2code") throw new CscError("credential_invalid");
   const transaction = await ceremony.open({
     client: client.id,
@@ -264,7 +264,7 @@ async function giveToken(
   if (form.redirect_uri !== data.redirect) throw new CscError("redirect_uri_mismatch");
   if (data.transaction !== undefined) {
     // The access token is the SAD; what the code stood for has been in a browser, and is made new.
-    const { transaction } = (await store.run((tx) => tx.transaction({ id: data.transaction! })))!;
+    const { transaction } = (await store.read((tx) => tx.transaction({ id: data.transaction! })))!;
     const { SAD, expiresIn } = await ceremony.extend({
       sad: data.sad!,
       client: client.id,

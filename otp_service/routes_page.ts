@@ -56,7 +56,7 @@ export function addPageRoutes(app: App, service: Service): void {
     const ticket = await ticketOf(service, bearer(context.req.raw));
     const index = Number(context.req.query("index") ?? 0);
     const { store } = service;
-    const document = ticket?.transaction === undefined ? null : await store.run(async (tx) => {
+    const document = ticket?.transaction === undefined ? null : await store.read(async (tx) => {
       const found = await tx.transaction({ id: ticket.transaction! });
       const hash = found?.transaction.binding?.hashes[index];
       return hash === undefined ? null : await tx.document(ticket.client, hash);
@@ -88,7 +88,7 @@ function sameOrigin({ publicUrl }: Service, request: Request): void {
 }
 
 const ticketOf = ({ store }: Service, value: string): Promise<TokenOf<"ticket"> | null> =>
-  store.run((tx) => tx.read("ticket", value)).then((found) => found?.data ?? null);
+  store.read((tx) => tx.read("ticket", value)).then((found) => found?.data ?? null);
 
 async function viewOf(service: Service, value: string): Promise<OtpView | null> {
   const { store, people, language, name, clients } = service;
@@ -102,7 +102,7 @@ async function viewOf(service: Service, value: string): Promise<OtpView | null> 
   if (ticket.transaction === undefined) {
     return { kind: "sign_in", language, service: name, client };
   }
-  return await store.run(async (tx): Promise<OtpView | null> => {
+  return await store.read(async (tx): Promise<OtpView | null> => {
     const found = await tx.transaction({ id: ticket.transaction! });
     const row = found?.person ? await tx.person(found.person) : null;
     const credential = found && await tx.credential(found.transaction.credential);
@@ -184,7 +184,7 @@ async function send(service: Service, value: string): Promise<OtpSent> {
     if (!(error instanceof CscError && Object.hasOwn(codes, error.code))) throw error;
     code = codes[error.code as keyof typeof codes];
   }
-  const found = await store.run((tx) => tx.transaction({ id: ticket.transaction! }));
+  const found = await store.read((tx) => tx.transaction({ id: ticket.transaction! }));
   const { sentAt = store.now(), sends = 0 } = found?.transaction ?? {};
   const resendAt = new Date(sentAt + RULES.resendAfter).toISOString();
   return code

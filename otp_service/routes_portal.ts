@@ -56,7 +56,7 @@ export function addPortalRoutes(app: App, service: Service): void {
   }
   app.get("/portal/v1/persons/:id/certificates", async (context) => {
     await admin(context.req.raw);
-    const rows = await store.run((tx) => tx.certificatesOf(context.req.param("id")));
+    const rows = await store.read((tx) => tx.certificatesOf(context.req.param("id")));
     return context.json({
       certificates: rows.map(({ serial, person, der, notAfter, revokedAt, reason }) => ({
         serialNumber: serial,

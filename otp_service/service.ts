@@ -156,7 +156,7 @@ export type Access = TokenOf<"access"> & { token: string };
  */
 export async function access({ store }: Service, request: Request): Promise<Access> {
   const token = bearer(request);
-  const found = await store.run((tx) => tx.read("access", token));
+  const found = await store.read((tx) => tx.read("access", token));
   if (!found) throw new CscError("invalid_token");
   return { ...found.data, token };
 }

@@ -224,9 +224,11 @@ async function redeem(
     const found = await tx.transaction({ sad });
     if (!found?.person) return refused("sad_invalid", "unknown");
     const { transaction, facts } = found;
-    const row = (await tx.person(found.person))!;
+    const [row, credential] = await Promise.all([
+      tx.person(found.person).then((row) => row!),
+      tx.credential(transaction.credential).then((credential) => credential!),
+    ]);
     if (row.locked !== null) return refused("credential_locked", "locked", transaction.id);
-    const credential = (await tx.credential(transaction.credential))!;
     // Of a wrong algorithm nothing could come; it does not cost the SAD.
     if (scheme && credential.id === credentialID && scheme !== schemeOf(credential.keyType)) {
       return refused("sign_algorithm_invalid", "scheme", transaction.id);
@@ -353,7 +355,7 @@ async function openKey(
       throw error;
     }
   }
-  const row = await store.run((tx) => tx.certificate(credential.serial!));
+  const row = await store.read((tx) => tx.certificate(credential.serial!));
   if (!row || row.revokedAt !== null) throw new CscError("credential_disabled", "revoked");
   if (row.notAfter <= store.now()) throw new CscError("certificate_expired");
   return { key: await keys.open(credential.key!), certificate: row.der, serial: row.serial };

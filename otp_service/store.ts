@@ -2,7 +2,7 @@
  * Everything that the service remembers, over a {@linkcode Database}. One {@linkcode Store.run} is one transaction: what it
  * changed and the audit lines about it are kept together, or not at all.
  */
-import { type AuditEntry, type AuditHead, auditLine, NO_LINE } from "./audit.ts";
+import { type AuditEntry, type AuditHead, auditLine } from "./audit.ts";
 import { FRESH, type Guard, RULES, type State, step, type Transaction } from "./authorize.ts";
 import type { Database, Query, Row, Value } from "./database.ts";
 import { sha256, token } from "./secrets.ts";
@@ -122,11 +122,16 @@ export class Store {
     });
   }
 
+  /** Runs `work`, which only reads. */
+  read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#database.read((query) => work(new Tx(query, "", this.now())));
+  }
+
   /** The audit's lines from a number on, in pieces. */
   async *audit(from = 1): AsyncGenerator<string> {
     const PIECE = 500;
     for (let at = from;; at += PIECE) {
-      const lines = await this.#database.transaction((query) =>
+      const lines = await this.#database.read((query) =>
         query(
           "SELECT line FROM audit WHERE seq >= $1 AND seq < $2 ORDER BY seq",
           at,
@@ -140,7 +145,7 @@ export class Store {
 
   /** The end of the audit's chain. */
   auditHead(): Promise<AuditHead> {
-    return this.#database.transaction((query) => readHead(query, ""));
+    return this.#database.read((query) => readHead(query, ""));
   }
 
   /** Ends what nobody ended in time, and forgets what is over. */
@@ -172,7 +177,7 @@ export class Store {
 
 async function readHead(query: Query, lock: string): Promise<AuditHead> {
   const [row] = await query(`SELECT seq, hash FROM audit_head WHERE one = 1${lock}`);
-  return row ? { seq: row.seq as number, hash: row.hash as string } : NO_LINE;
+  return { seq: row.seq as number, hash: row.hash as string };
 }
 
 /** The statements of one transaction. Rows that are read to be changed are locked by reading them. */
@@ -195,17 +200,17 @@ export class Tx {
   /** The chain is locked last and for the shortest time: all instances wait for it. */
   async writeAudit(): Promise<void> {
     if (this.#entries.length === 0) return;
-    await this.#query(
-      "INSERT INTO audit_head VALUES (1, 0, $1) ON CONFLICT DO NOTHING",
-      NO_LINE.hash,
-    );
     let head = await readHead(this.#query, this.#lock);
-    for (const entry of this.#entries) {
+    const writes = this.#entries.map((entry) => {
       const { line, ...next } = auditLine(head, entry, this.now);
-      await this.#query("INSERT INTO audit VALUES ($1, $2)", next.seq, line);
       head = next;
-    }
-    await this.#query("UPDATE audit_head SET seq = $1, hash = $2", head.seq, head.hash);
+      return this.#query("INSERT INTO audit VALUES ($1, $2)", next.seq, line);
+    });
+    // all in one go: the others wait
+    await Promise.all([
+      ...writes,
+      this.#query("UPDATE audit_head SET seq = $1, hash = $2", head.seq, head.hash),
+    ]);
   }
 
   // People

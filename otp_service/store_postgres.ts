@@ -39,16 +39,16 @@ export async function openPostgres(url: string): Promise<Database> {
     if (error instanceof SetupError) throw error;
     throw new SetupError(`The database cannot be used: ${(error as Error).message}`);
   }
+  const through =
+    (connection: Pick<postgres.Sql, "unsafe">): Query => async (statement, ...values) =>
+      await connection.unsafe(statement, values, { prepare: true }) as unknown as Row[];
   return {
     lock: " FOR UPDATE",
+    read: (work) => work(through(sql)),
     async transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
       for (let attempt = 1;; attempt++) {
         try {
-          return await sql.begin((connection) => {
-            const query: Query = async (statement, ...values) =>
-              await connection.unsafe(statement, values, { prepare: true }) as unknown as Row[];
-            return work(query);
-          }) as T;
+          return await sql.begin((connection) => work(through(connection))) as T;
         } catch (error) {
           const again = AGAIN.includes((error as { code?: string }).code ?? "");
           if (!again || attempt === TRIES) throw error;

@@ -43,10 +43,17 @@ export function openSqlite(path: string): Database {
     return Promise.resolve(prepared.all(named) as Record<string, Value>[]);
   };
   let last: Promise<unknown> = Promise.resolve();
+  /** One after another: there is one connection, and nothing is read in the middle of a transaction. */
+  const next = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work);
+    last = result.catch(() => {}); // told to its own caller
+    return result;
+  };
   return {
     lock: "", // BEGIN IMMEDIATE has locked everything
-    transaction(work) {
-      const result = last.then(async () => {
+    read: (work) => next(() => work(query)),
+    transaction: (work) =>
+      next(async () => {
         await begin(file);
         try {
           const value = await work(query);
@@ -56,10 +63,7 @@ export function openSqlite(path: string): Database {
           file.exec("ROLLBACK");
           throw error;
         }
-      });
-      last = result.catch(() => {}); // told to its own caller
-      return result;
-    },
+      }),
     async close() {
       await last;
       file.close();

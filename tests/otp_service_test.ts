@@ -2,184 +2,25 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { SMTPServer } from "smtp-server";
 import { OIDS } from "../protocol/csc.ts";
 import { verifyAudit } from "../otp_service/audit.ts";
 import { openSqlite } from "../otp_service/store_sqlite.ts";
 import { Store } from "../otp_service/store.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
+import {
+  authorization,
+  challenge,
+  dsign,
+  enrol,
+  initialise,
+  Instance,
+  mailServer,
+  PIN,
+  signing,
+} from "./fixtures/otp_process.ts";
 import { startPostgres } from "./fixtures/postgres.ts";
 
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
-const PIN = "493817";
-/** Answers of every kind: tests look into whatever came. */
-// deno-lint-ignore no-explicit-any
-type Anything = any;
 const HASH = createHash("sha256").update("order").digest("base64");
-
-async function dsign(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", MAIN, "otp-service", ...args],
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** A running service. */
-class Instance {
-  constructor(readonly process: Deno.ChildProcess, readonly port: number) {}
-
-  static async start(config: string): Promise<Instance> {
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", MAIN, "otp-service", "--config", config, "--json"],
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    const { value = "{}" } = await reader.read();
-    reader.cancel();
-    return new Instance(process, JSON.parse(value).port);
-  }
-
-  async call(
-    path: string,
-    body: unknown,
-    token?: string,
-  ): Promise<{ status: number; body: Anything }> {
-    const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
-      method: "POST",
-      body: JSON.stringify(body),
-      headers: { ...token !== undefined && { authorization: `Bearer ${token}` } },
-    });
-    const text = await response.text();
-    return { status: response.status, body: text === "" ? null : JSON.parse(text) };
-  }
-
-  async token(secret: string): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.port}/oauth2/token`, {
-      method: "POST",
-      body: new URLSearchParams({
-        grant_type: "client_credentials",
-        client_id: "portal",
-        client_secret: secret,
-      }),
-    });
-    return (await response.json()).access_token;
-  }
-
-  async end(signal: Deno.Signal): Promise<number> {
-    try {
-      this.process.kill(signal);
-    } catch {
-      // it has ended
-    }
-    return (await this.process.status).code;
-  }
-}
-
-/** A real mail server that keeps what it gets. */
-async function mailServer() {
-  const mails: string[] = [];
-  const server = new SMTPServer({
-    authOptional: true,
-    disabledCommands: ["STARTTLS"],
-    logger: false,
-    onData(stream, _session, done) {
-      const parts: Uint8Array[] = [];
-      stream.on("data", (part: Uint8Array) => parts.push(part));
-      stream.on("end", () => {
-        mails.push(parts.map((part) => new TextDecoder().decode(part)).join(""));
-        done();
-      });
-    },
-  });
-  server.on("error", () => {}); // a client that was killed
-  const port = await new Promise<number>((resolve) => {
-    const net = server.listen(
-      0,
-      "127.0.0.1",
-      () => resolve((net.address() as { port: number }).port),
-    );
-  });
-  return {
-    port,
-    mails,
-    lastOtp: () => /^Subject: OTP (\d{6})/m.exec(mails.at(-1)!)![1]!,
-    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
-  };
-}
-
-/** Makes the files of a service. */
-async function initialise(
-  dir: string,
-  mailPort: number,
-  more: Record<string, unknown>,
-): Promise<{ config: string; secret: string }> {
-  const folder = join(dir, "service");
-  const made = await dsign(
-    "init",
-    folder,
-    "--organization",
-    "Works (TEST)",
-    "--policy",
-    "2.999.6.1",
-    "--json",
-  );
-  assert.equal(made.code, 0, made.stderr);
-  const config = join(folder, "config.json");
-  await Deno.writeTextFile(
-    config,
-    JSON.stringify({
-      ...JSON.parse(await Deno.readTextFile(config)),
-      listen: "127.0.0.1:0",
-      smtp: { host: "127.0.0.1", port: mailPort, tls: "none", from: "sign@works.example" },
-      ...more,
-    }),
-  );
-  return { config, secret: JSON.parse(made.stdout).clientSecret };
-}
-
-/** Enrols a person through REST, mail and the page's own call. */
-async function enrol(
-  instance: Instance,
-  token: string,
-  mails: string[],
-  credential: Record<string, unknown> = {},
-): Promise<string> {
-  const { status, body } = await instance.call("/portal/v1/persons", {
-    userID: "asen",
-    name: "Anita Sen",
-    email: "anita@works.example",
-    credential: { mode: "explicit", ...credential },
-  }, token);
-  assert.equal(status, 201, JSON.stringify(body));
-  const text = mails.at(-1)!.replaceAll("=\r\n", "").replaceAll("=3D", "=");
-  const code = /#(enrol-[\w-]+)/.exec(text)![1]!;
-  const set = await instance.call("/otp/answer", { decision: "set_pin", pin: PIN }, code);
-  assert.deepEqual(set.body, { ok: true });
-  return body.credentialID;
-}
-
-const challenge = (credentialID: string, hash = HASH) => ({
-  credentialID,
-  authObjectID: "OTP",
-  hashes: [hash],
-  description: "Sanction 7",
-});
-const authorization = (credentialID: string, otp: string, hash = HASH) => ({
-  credentialID,
-  numSignatures: 1,
-  hashes: [hash],
-  authData: [{ id: "PIN", value: PIN }, { id: "OTP", value: otp }],
-});
-const signing = (credentialID: string, SAD: string, signAlgo: string, hash = HASH) => ({
-  credentialID,
-  SAD,
-  hashes: [hash],
-  hashAlgorithmOID: OIDS.sha256,
-  signAlgo,
-});
 
 Deno.test("two instances on PostgreSQL: three guesses in all, one signature a SAD, one audit", () =>
   inTempDir(async (dir) => {
@@ -193,7 +34,7 @@ Deno.test("two instances on PostgreSQL: three guesses in all, one signature a SA
         const credentialID = await enrol(two, token, mail.mails);
         const sent = await one.call(
           "/csc/v2/credentials/getChallenge",
-          challenge(credentialID),
+          challenge(credentialID, HASH),
           token,
         );
         assert.equal(sent.status, 204);
@@ -202,14 +43,14 @@ Deno.test("two instances on PostgreSQL: three guesses in all, one signature a SA
           const otp = String((right + 1 + i) % 1_000_000).padStart(6, "0");
           return (i % 2 ? one : two).call(
             "/csc/v2/credentials/authorize",
-            authorization(credentialID, otp),
+            authorization(credentialID, otp, HASH),
             token,
           );
         }));
         assert.ok(guesses.every(({ body }) => body.error === "invalid_authentication_data"));
         const late = await one.call(
           "/csc/v2/credentials/authorize",
-          authorization(credentialID, mail.lastOtp()),
+          authorization(credentialID, mail.lastOtp(), HASH),
           token,
         );
         assert.equal(late.status, 400, "the right one comes too late");
@@ -283,7 +124,7 @@ Deno.test("killed at any moment: nothing is signed twice or without a trace, and
           await forgetGenerations(database);
           const hash = createHash("sha256").update(`${number}`).digest("base64");
           const token = await instance.token(secret);
-          const killing = async (call: Promise<{ status: number; body: Anything }>) => {
+          const killing = async <T>(call: Promise<T>) => {
             setTimeout(() => instance.end("SIGKILL"), delay);
             const answer = await call.catch(() => null);
             await instance.process.status;

@@ -1,0 +1,232 @@
+/**
+ * `deno task bench otp`: the PIN/OTP service, one and two instances on PostgreSQL with keys in SoftHSM. A ceremony is what a
+ * signatory waits for: OTP by mail, PIN and OTP looked at (one Argon2id of 19 MiB), a key and a certificate made, one signature.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { OIDS } from "../protocol/csc.ts";
+import { Pins } from "../otp_service/pin.ts";
+import { sha256 } from "../otp_service/secrets.ts";
+import { openPostgres } from "../otp_service/store_postgres.ts";
+import { Store } from "../otp_service/store.ts";
+import { PIN as TOKEN_PIN, softhsm } from "../tests/fakes/pkcs11_tokens.ts";
+import {
+  authorization,
+  challenge,
+  enrol,
+  initialise,
+  Instance,
+  mailServer,
+  signing,
+} from "../tests/fixtures/otp_process.ts";
+import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { type Figures, timed } from "./bench_figures.ts";
+import { Child } from "./bench_process.ts";
+import type { RawStart } from "./bench_raw.ts";
+import { ensure } from "./setup.ts";
+
+const PEOPLE = 8;
+const CEREMONIES = 48;
+const SADS = 600;
+const IN_FLIGHT = 16;
+const RAW = 2000;
+const BATCH = 10;
+
+const percentile = (values: number[], share: number) =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
+
+/** Runs all tasks, so many at once; gives the milliseconds that each took. */
+async function pipelined(tasks: (() => Promise<unknown>)[], inFlight: number): Promise<number[]> {
+  const left = tasks.entries();
+  const times: number[] = [];
+  await Promise.all(Array.from({ length: inFlight }, async () => {
+    for (const [, task] of left) times.push(await timed(task));
+  }));
+  return times;
+}
+
+function addRate(figures: Figures, name: string, times: number[], elapsed: number, each = 1) {
+  figures.add(name, times.length * each / elapsed * 1000, each > 1 ? "signatures/s" : "/s");
+  figures.add(`${name}: p50`, percentile(times, 0.5), "ms");
+  figures.add(`${name}: p99`, percentile(times, 0.99), "ms");
+}
+
+export async function benchOtp(figures: Figures): Promise<void> {
+  await ensure("test");
+  const dir = await Deno.makeTempDir({ prefix: "dsign-bench-" });
+  const server = await startPostgres();
+  const mail = await mailServer();
+  try {
+    const argon = new Pins(randomBytes(32));
+    const hash = await argon.hash("493817");
+    const times: number[] = [];
+    for (let i = 0; i < 10; i++) times.push(await timed(() => argon.verify("493817", hash)));
+    figures.add("Argon2id, 19 MiB, t=2: one PIN", percentile(times, 0.5), "ms");
+
+    const database = await server.createDatabase();
+    const token = await softhsm(dir, [], "otp");
+    await Deno.writeTextFile(join(dir, "token.pin"), TOKEN_PIN, { mode: 0o600 });
+    const { config, secret } = await initialise(dir, mail.port, {
+      database,
+      keys: {
+        module: token.modulePath,
+        token: "pkcs11:token=otp",
+        pinFile: join(dir, "token.pin"),
+        env: token.env,
+        processes: 2,
+      },
+    });
+    const store = new Store(await openPostgres(database), Date.now);
+    const instances = await Promise.all([Instance.start(config), Instance.start(config)]);
+    try {
+      const access = await instances[0].token(secret);
+      const people: string[] = [];
+      for (let i = 0; i < PEOPLE; i++) {
+        people.push(await enrol(instances[0], access, mail.mails, `person${i}`));
+      }
+      const stored = await enrol(instances[0], access, mail.mails, "stored", {
+        kind: "stored",
+        keyType: "rsa-2048",
+      });
+      const certificate = (await instances[0].call("/csc/v2/credentials/info", {
+        credentialID: stored,
+      }, access)).body.cert.certificates[0];
+
+      // What the token gives at most, in a loop without anything around it.
+      const raw = new Child("bench_raw.ts", token.env);
+      const start: RawStart = {
+        modulePath: token.modulePath,
+        token: "pkcs11:token=otp",
+        pin: TOKEN_PIN,
+        certificate,
+      };
+      await raw.write(JSON.stringify(start));
+      const loop = async () => {
+        await raw.write(String(RAW));
+        return RAW / Number(await raw.read()) * 1000;
+      };
+      await loop();
+      const rawRate = await loop();
+      await raw.close();
+      figures.add("raw loop (RSA-2048)", rawRate, "signatures/s");
+
+      for (const count of [1, 2]) {
+        const used = instances.slice(0, count);
+        const label = `${count} instance${count > 1 ? "s" : ""}`;
+        await forgetGenerations(store);
+        await measureCeremonies(figures, label, used, people, access, mail.mails);
+        for (const each of [1, BATCH]) {
+          const sads = await authorizeAll(store, stored, Math.ceil(SADS / each), each);
+          const tasks = sads.map(({ SAD, hashes }, i) => async () => {
+            const body = { ...signing(stored, SAD, OIDS.sha256WithRsa, hashes[0]!), hashes };
+            const { status } = await used[i % count]!.call(
+              "/csc/v2/signatures/signHash",
+              body,
+              access,
+            );
+            if (status !== 200) throw new Error(`signHash: ${status}`);
+          });
+          await pipelined(tasks.splice(0, 20), IN_FLIGHT); // connections, caches, logins
+          let all: number[] = [];
+          const elapsed = await timed(async () => {
+            all = await pipelined(tasks, IN_FLIGHT);
+          });
+          const name = `${label}: signHash, ${each} a request`;
+          addRate(figures, name, all, elapsed, each);
+          figures.add(`${name}: ratio to raw`, all.length * each / elapsed * 1000 / rawRate, "");
+        }
+      }
+    } finally {
+      await Promise.all(instances.map((instance) => instance.end("SIGTERM")));
+      await store.close();
+    }
+  } finally {
+    await mail.close();
+    await server.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** Each person signs one after another; all persons at the same time. */
+async function measureCeremonies(
+  figures: Figures,
+  label: string,
+  instances: Instance[],
+  people: string[],
+  access: string,
+  mails: string[],
+): Promise<void> {
+  const times: number[] = [];
+  const elapsed = await timed(() =>
+    Promise.all(people.map(async (credentialID, person) => {
+      for (let i = 0; i < CEREMONIES / PEOPLE; i++) {
+        const instance = instances[(person + i) % instances.length]!;
+        times.push(await timed(() => ceremony(instance, credentialID, access, mails)));
+      }
+    }))
+  );
+  addRate(figures, `${label}: ceremonies (one-time P-256)`, times, elapsed);
+}
+
+async function ceremony(
+  instance: Instance,
+  credentialID: string,
+  access: string,
+  mails: string[],
+): Promise<void> {
+  const hash = createHash("sha256").update(randomBytes(16)).digest("base64");
+  const call = async (path: string, body: unknown) => {
+    const answer = await instance.call(path, body, access);
+    if (answer.status > 204) throw new Error(`${path}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+  await call("/csc/v2/credentials/getChallenge", challenge(credentialID, hash));
+  const prefix = Uint8Array.fromBase64(hash).toHex().slice(0, 16).toUpperCase().match(/.{4}/g)!;
+  const message = mails.findLast((mail) => mail.includes(prefix.join(" ")))!;
+  const otp = /^Subject: OTP (\d{6})/m.exec(message)![1]!;
+  const { SAD } = await call(
+    "/csc/v2/credentials/authorize",
+    authorization(credentialID, otp, hash),
+  );
+  await call(
+    "/csc/v2/signatures/signHash",
+    signing(credentialID, SAD, OIDS.ecdsaWithSha256, hash),
+  );
+}
+
+/** SADs as PIN and OTP would have given them: what is measured then is signing alone. */
+async function authorizeAll(store: Store, credential: string, count: number, each: number) {
+  return await Promise.all(Array.from({ length: count }, async () => {
+    const hashes = Array.from({ length: each }, () => randomBytes(32).toString("base64"));
+    const [SAD, id] = [randomBytes(32).toString("base64url"), randomBytes(16).toString("hex")];
+    await store.run(async (tx) => {
+      const transaction = {
+        id,
+        client: "portal",
+        credential,
+        mode: "explicit" as const,
+        phase: "authorized" as const,
+        binding: { hashes, hashAlgorithm: OIDS.sha256, signatures: each },
+        createdAt: tx.now,
+        seenAt: tx.now,
+        sends: 1,
+        attempts: 1,
+        sad: sha256(SAD),
+        pending: hashes,
+        remaining: each,
+      };
+      await tx.addTransaction(transaction, "stored", { purpose: "benchmark", labels: [] });
+      await tx.saveTransaction(transaction);
+    });
+    return { SAD, hashes };
+  }));
+}
+
+/** The cap of OTPs an hour is not what is measured. */
+async function forgetGenerations(store: Store): Promise<void> {
+  await store.run(async (tx) => {
+    for (const row of await tx.persons()) {
+      await tx.savePerson({ ...row, guard: { ...row.guard, generations: [] } });
+    }
+  });
+}

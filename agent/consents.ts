@@ -7,23 +7,28 @@ import { PinentryConsent } from "./pinentry.ts";
 import type { AgentOptions } from "./server.ts";
 import { TerminalConsent } from "./terminal.ts";
 
-/**
- * For {@linkcode AgentOptions.consent}.
- *
- * @param phrase file of the person's own words
- */
+/** What the window looks like to this person. */
+export interface Looks {
+  /** File of the person's own words. */
+  phrase: string;
+  language(): string;
+}
+
+/** For {@linkcode AgentOptions.consent}. */
 export function consentOf(
   config: Config,
   env: (name: string) => string | undefined,
-  phrase?: string,
+  looks?: Looks,
 ): AgentOptions["consent"] {
   switch (config.consent) {
     case "window":
       return (origin) =>
         new WindowConsent({
           origin,
-          language: languageOf(config, env),
-          ...phrase && { phrase: () => readPhrase(phrase) },
+          get language() {
+            return looks?.language() ?? languageOf(config, env);
+          },
+          ...looks && { phrase: () => readPhrase(looks.phrase) },
           openWindow: async (url) => openBrowser(await browserCommand(url, config.browser, env)),
         });
     case "pinentry":

@@ -75,7 +75,7 @@ export class FirstStartPages {
 }
 
 /** @throws {DsignError} `invalid_params`, `too_large` */
-async function read<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
+export async function read<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
   if (Number(request.headers.get("content-length") ?? Infinity) > MAX_REQUEST) {
     throw new DsignError("too_large");
   }
@@ -90,5 +90,5 @@ async function read<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
   return data;
 }
 
-const json = (value: unknown, status = 200): Response =>
+export const json = (value: unknown, status = 200): Response =>
   Response.json(value, { status, headers: SAFE_HEADERS });

@@ -129,6 +129,33 @@ export class Origins {
     if (grant) await this.set(origin, { ...grant, certificate });
   }
 
+  /** Every site that may do something now. */
+  list(): (Pick<Standing, "scopes" | "grantedAt"> & {
+    origin: string;
+    expiresAt: string | null;
+  })[] {
+    const origins = new Set([...this.allowed.map(({ origin }) => origin), ...this.#grants.keys()]);
+    return [...origins].sort().flatMap((origin) => {
+      const standing = this.get(origin);
+      if (!standing?.scopes.length) return [];
+      const { scopes, grantedAt, expiresAt } = standing;
+      return [{ origin, scopes, grantedAt, expiresAt: expiresAt === NEVER ? null : expiresAt }];
+    });
+  }
+
+  /** Takes back what the person granted; the administrator's grants stay. Rejects with `storage_failed`. */
+  async revoke(origin: string): Promise<void> {
+    const grant = this.#grants.get(origin);
+    if (!grant) return;
+    this.#grants.delete(origin);
+    try {
+      await this.#save();
+    } catch (error) {
+      this.#grants.set(origin, grant);
+      throw error;
+    }
+  }
+
   /** One write after the other, each of the whole file. */
   #save(): Promise<void> {
     const save = this.#saving.then(() =>

@@ -10,6 +10,7 @@ import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "./appearance.ts";
 import { type ConnectedBy, Connection } from "./connection.ts";
 import { Audit } from "./audit.ts";
+import { ConsolePages, type Settings } from "./console.ts";
 import type { Consent } from "./consent.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
@@ -63,6 +64,8 @@ export interface AgentOptions {
   timestampAuthority?: string;
   /** How addresses that stand in certificates are fetched. */
   pkiFetch?: PkiFetch;
+  /** What the person can set in the console. */
+  settings?: Settings;
   /** For the console's part for the first start; without it the part is not shown. */
   firstStart?: FirstStart;
   now?: () => Date;
@@ -131,6 +134,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const dispatch = createDispatch({ version, tokens, signing, origins, spool, audit });
   const connections = new Set<Connection>();
 
+  const consolePages = new ConsolePages(origins, audit, options.settings, (origin) => {
+    for (const connection of connections) {
+      if (connection.origin === origin) connection.close();
+    }
+  });
   const firstStart = options.firstStart && new FirstStartPages(options.firstStart);
 
   const names = ["127.0.0.1", "localhost"];
@@ -155,9 +163,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     if (request.headers.has("upgrade")) return upgrade(request, url);
     if (pathname === "/status") return status(request);
     if (pathname.startsWith("/consent/")) return await consentPage(request, url);
-    if (pathname.startsWith("/console/") && firstStart) {
+    if (pathname.startsWith("/console/")) {
       if (!isFromOwnPage(request, url.origin)) return refuse(403, "Not from this page.");
-      return await firstStart.respond(request, url);
+      return await consolePages.respond(request, pathname) ??
+        await firstStart?.respond(request, url) ?? refuse(404, "Not found.");
     }
     return await servePage(request, pathname, options.web, host) ?? refuse(404, "Not found.");
   };

@@ -141,7 +141,11 @@ export class Tokens {
 
   /** For the person to choose from, or to see. */
   choice(credential: Credential): Choice {
-    return { certificate: this.describe(credential), token: describeToken(credential.key.token) };
+    return {
+      certificate: this.describe(credential),
+      token: describeToken(credential.key.token),
+      kind: indiaFacts(this.#parse(credential.key.certificate).x509).kind,
+    };
   }
 
   /** Why the certificate cannot be used for a signature now; null where it can. */

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { browserCommand, openBrowser } from "../agent/browser.ts";
-import { type Config, makeStateFolder } from "../agent/config.ts";
+import { type Config, languageOf, makeStateFolder } from "../agent/config.ts";
 import { consentOf } from "../agent/consents.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../agent/log.ts";
@@ -9,6 +9,7 @@ import { authorityPath, ensureIdentity, type TlsIdentity } from "../agent/tls.ts
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { printJson } from "./failure.ts";
+import { changeConfig } from "./config_file.ts";
 import { firstStart } from "./first_start.ts";
 import type { AddCommand, Context } from "./program.ts";
 import { loadConfig, openProviders } from "./providers.ts";
@@ -123,10 +124,18 @@ async function serve(
   await configureLog(options.verbose ? "debug" : config.logLevel, paths.log);
   const tls = await readyTls(paths.tls);
   const providers = await openProviders(config, hostCommand);
+  let language = languageOf(config, env);
+  const settings = {
+    language: () => language,
+    async keepLanguage(chosen: string) {
+      await changeConfig(paths.config, (file) => file.language = chosen as Config["language"]);
+      language = chosen;
+    },
+  };
   try {
     const agent = await startAgent({
       providers,
-      consent: consentOf(config, env, paths.phrase),
+      consent: consentOf(config, env, { ...settings, phrase: paths.phrase }),
       grants: paths.grants,
       audit: paths.audit,
       batches: paths.batches,
@@ -140,6 +149,7 @@ async function serve(
       keepLogin: config.keepLogin,
       allowedOrigins: config.allowedOrigins,
       otherOrigins: config.otherOrigins,
+      settings,
       firstStart: firstStart(context, paths.phrase),
     });
     try {

@@ -78,6 +78,8 @@ export interface Asker {
 export interface Choice {
   certificate: Certificate;
   token: Token;
+  /** What the certificate says about the kind of signature it gives, by India's policies; not whether it is true. */
+  kind: "token_dsc" | "esign" | "departmental" | "unknown";
   /** The administrator lets logins last, and this token's still does: no PIN is to be asked. */
   unlocked?: true;
   /** Of a batch: how many documents were signed with it in an earlier attempt, and are not signed again. */

@@ -77,6 +77,7 @@ async function atDesk(
 
 function choice(commonName: string, more: Partial<Choice["token"]> = {}, id = "a1"): Choice {
   return {
+    kind: "token_dsc",
     certificate: {
       id: id.repeat(32),
       uri: "pkcs11:token=x",

@@ -46,6 +46,8 @@ function servePortal(): Deno.HttpServer<Deno.NetAddr> {
 }
 
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
+const fill = (text: string, values: Record<string, string>) =>
+  text.replace(/\{(\w+)\}/g, (_, name) => values[name]!);
 const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
 
 async function save(page: Page, name: string): Promise<Uint8Array> {
@@ -136,7 +138,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           assert.equal(await page.getByText(en.console_usable).count(), 3);
           await screenshot(page, "console");
           assert.deepEqual(await axeFindings(page), []);
-          for (const { name, words } of [LANGUAGES.bn, LANGUAGES.hi]) {
+          for (const { name, words } of [LANGUAGES.bn, LANGUAGES.hi, LANGUAGES.en]) {
             await press(page, name);
             await page.getByRole("heading", { name: words.console_title }).waitFor();
             assert.deepEqual(await axeFindings(page), []);
@@ -257,6 +259,58 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await Deno.remove(join(keyFiles, "devika.p12"));
           await page.getByText(DEVIKA).first().waitFor({ state: "detached" });
           await page.close();
+        });
+
+        await t.step("the console shows what was signed, and checks the record", async () => {
+          const page = await context.newPage();
+          await page.goto(agent.origin);
+          const history = page.getByRole("region", { name: en.history_title });
+          await history.getByText("order.bin").first().waitFor();
+          await history.getByText(en.history_declined).first().waitFor();
+          await press(page, en.history_verify);
+          await page.getByText(/^All \d+ entries are as they were written\.$/).waitFor();
+          await screenshot(page, "console-history");
+          assert.deepEqual(await axeFindings(page), []);
+          await page.close();
+        });
+
+        await t.step(
+          "the language that is chosen in the console is that of the windows",
+          async () => {
+            const page = await context.newPage();
+            await page.goto(agent.origin);
+            await page.getByText("is running").waitFor();
+            await press(page, LANGUAGES.bn.name);
+            await page.getByRole("heading", { name: LANGUAGES.bn.words.console_title }).waitFor();
+            await page.reload();
+            await page.getByRole("heading", { name: LANGUAGES.bn.words.console_title }).waitFor();
+            await screenshot(page, "console-bn");
+            assert.deepEqual(await axeFindings(page), []);
+            await press(page, LANGUAGES.en.name);
+            await page.getByRole("heading", { name: en.console_title }).waitFor();
+            await page.close();
+          },
+        );
+
+        await t.step("a site that is revoked in the console is a stranger again", async () => {
+          await portal.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${agent.port}`);
+          await press(portal, "Connect to D-Sign");
+          await portal.getByText("Connected to D-Sign").waitFor();
+          const page = await context.newPage();
+          await page.goto(agent.origin);
+          const site = `127.0.0.1:${portalServer.addr.port}`;
+          await press(page, fill(en.sites_revoke_one, { site }));
+          await press(page, en.sites_keep);
+          await press(page, fill(en.sites_revoke_one, { site }));
+          await press(page, en.sites_do_revoke);
+          await page.getByText(en.sites_none).waitFor();
+          await page.close();
+          await portal.reload();
+          await press(portal, "Connect to D-Sign");
+          const asked = await consentWindow();
+          await asked.getByText(en.not_trusted_yet).waitFor();
+          await press(asked, en.do_not_grant);
+          await closed(asked);
         });
 
         assert.deepEqual(errors, []);

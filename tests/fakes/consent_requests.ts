@@ -22,6 +22,7 @@ function choice(commonName: string, id: string): Choice {
   return {
     certificate: { ...certificate, commonName, id: id.repeat(64) } as Choice["certificate"],
     token: token as Choice["token"],
+    kind: "token_dsc",
   };
 }
 

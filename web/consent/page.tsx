@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConsentReply, ConsentView, GrantRequest, Unlocked } from "../../protocol/consent.ts";
 import { languageOf, speak, type Speech, type Word } from "../i18n/words.ts";
-import { Foreign, Header } from "../parts.tsx";
+import { Foreign, Header, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Certificates, Documents, WhoAsks } from "./parts.tsx";
 import { Pin } from "./pin.tsx";
@@ -294,6 +294,11 @@ function Question(
           disabled={busy}
           speech={speech}
         />
+      )}
+      {request.kind === "sign" && choice && (
+        <Section title={say("law")}>
+          <p class="law">{say(`law_${choice.kind}`)}</p>
+        </Section>
       )}
       <footer>
         {choice?.signed

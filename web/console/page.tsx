@@ -2,9 +2,13 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Certificate } from "../../protocol/methods.ts";
 import { type Client, connect, DsignClientError, type Result } from "../client.ts";
-import { languageOf, speak, type Speech } from "../i18n/words.ts";
+import { type Language, languageOf, speak, type Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
+import type { ConsoleSettings } from "../../protocol/console.ts";
+import { ask } from "./api.ts";
 import { FirstStart } from "./first_start.tsx";
+import { History } from "./history.tsx";
+import { Sites } from "./sites.tsx";
 
 /** Milliseconds between attempts to find a signer program that has gone. */
 const RETRY = 2000;
@@ -42,17 +46,19 @@ function useAgent(port: number): { client: Client | null; inventory: Inventory |
     (async function attempt() {
       try {
         const client = await connect({ ports: [port], signal: leaving.signal });
-        // A token that comes or goes meanwhile announces itself again: a listing that failed is not lost for long.
-        const refresh = () => inventoryOf(client).then(setInventory, () => {});
-        client.addEventListener("tokenchanged", refresh);
+        const show = () => {
+          setClient(client);
+          // A token that comes or goes meanwhile announces itself again: a listing that failed is not lost for long.
+          return inventoryOf(client).then(setInventory, () => {});
+        };
+        client.addEventListener("tokenchanged", show);
+        client.addEventListener("reconnect", show);
         client.addEventListener("disconnect", () => {
           setClient(null);
           setInventory(null);
-          if (!leaving.signal.aborted) timer = setTimeout(attempt, RETRY);
         });
         leaving.signal.addEventListener("abort", () => client.close());
-        setClient(client);
-        await refresh();
+        await show();
       } catch {
         if (!leaving.signal.aborted) timer = setTimeout(attempt, RETRY);
       }
@@ -65,14 +71,31 @@ function useAgent(port: number): { client: Client | null; inventory: Inventory |
   return { client, inventory };
 }
 
-export function Console({ port }: { port: number }) {
+/** The person's language: of the agent's settings, once they are known; a choice is kept there. */
+function useLanguage(known: boolean): [Language, (language: Language) => void] {
   const [language, setLanguage] = useState(() => languageOf(navigator.language));
-  const { client, inventory } = useAgent(port);
-  const speech = speak(language);
-  const { say } = speech;
+  useEffect(() => {
+    if (!known) return;
+    // Without settings, the language is that of this page alone.
+    ask<ConsoleSettings>("settings").then(
+      (settings) => setLanguage(languageOf(settings.language)),
+      () => {},
+    );
+  }, [known]);
   useEffect(() => {
     document.documentElement.lang = language;
   }, [language]);
+  return [language, (chosen) => {
+    setLanguage(chosen);
+    ask("language", { language: chosen }).catch(() => {});
+  }];
+}
+
+export function Console({ port }: { port: number }) {
+  const { client, inventory } = useAgent(port);
+  const [language, setLanguage] = useLanguage(client !== null);
+  const speech = speak(language);
+  const { say } = speech;
   return (
     <>
       <Header speech={speech} choose={setLanguage} />
@@ -86,6 +109,8 @@ export function Console({ port }: { port: number }) {
         {client && <FirstStart speech={speech} change={inventory} />}
         <TestSocket port={port} speech={speech} />
         {inventory && <Tokens inventory={inventory} speech={speech} />}
+        {client && <Sites speech={speech} />}
+        {client && <History speech={speech} change={inventory} />}
         {client && <Contract client={client} speech={speech} />}
       </main>
     </>

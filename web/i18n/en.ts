@@ -114,6 +114,16 @@ export const en = {
   valid_until: "Valid until {date}",
   on_token: "On token: {token}",
 
+  law: "What this signature is",
+  law_token_dsc:
+    "The certificate says: digital signature certificate (DSC) of India's licensed authorities. The Information Technology Act, 2000 recognises signatures made with one that is genuine and valid. D-Sign does not decide whether it is.",
+  law_esign:
+    "The certificate says: eSign, made once for this signature after the person was identified. The Information Technology Act, 2000 recognises it where the certificate is genuine. D-Sign does not decide whether it is.",
+  law_departmental:
+    "The certificate says: a department's own PIN/OTP signature, outside India's licensed authorities. What it is worth is for the department's rules to say.",
+  law_unknown:
+    "The certificate does not say that it is of India's licensed authorities. D-Sign cannot know what the signature is worth in law.",
+
   pin: "PIN of your token",
   pin_hint: "Type the PIN only here. Never type it into a web page.",
   pin_keypad: "Type your PIN on the keypad of the token after you press the button.",
@@ -202,6 +212,35 @@ export const en = {
     "D-Sign shows them in its window each time it asks for your PIN. Choose words that nobody guesses, but not your PIN. A window that does not show them is not from D-Sign.",
   start_phrase_keep: "Keep these words",
   start_phrase_refused: "These words cannot be kept. Use up to 80 visible letters.",
+
+  sites_title: "Sites that may use D-Sign",
+  sites_none: "No site has been allowed.",
+  sites_revoke: "Take it back",
+  sites_revoke_one: "Take it back from {site}",
+  sites_do_revoke: "Yes, take it back",
+  sites_keep: "Leave it",
+  sites_revoked: "{site} may do nothing here any more.",
+  history_title: "What was signed",
+  history_explain:
+    "Each entry carries the mark of the one before it: what is changed or taken out is found.",
+  history_verify: "Check the record",
+  history_reload: "Load again",
+  history_none: "Nothing yet.",
+  history_sound: "All {count} entries are as they were written.",
+  history_fault: "Line {line} of {file} is not as it was written.",
+  history_more: "Show older ones",
+  history_time: "When",
+  history_what: "What",
+  history_who: "For whom",
+  history_outcome: "What came of it",
+  history_sign: "Signature",
+  history_authenticate: "Sign-in",
+  history_grant: "Permission",
+  history_revoke: "Permission taken back",
+  history_documents: "({count} documents)",
+  history_done: "Done",
+  history_declined: "You said no",
+  history_timeout: "Not answered",
 
   console_title: "D-Sign on this computer",
   console_running: "D-Sign {version} is running.",

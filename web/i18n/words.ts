@@ -28,6 +28,8 @@ export interface Speech {
   number(value: number): string;
   /** A day, from an RFC 3339 time. */
   date(rfc3339: string): string;
+  /** A day and a time of day. */
+  moment(rfc3339: string): string;
   /** Minutes and seconds as `1:05`. */
   clock(seconds: number): string;
 }
@@ -38,6 +40,7 @@ export function speak(language: Language): Speech {
   const numbers = new Intl.NumberFormat(locale);
   const twoDigits = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 });
   const dates = new Intl.DateTimeFormat(locale, { dateStyle: "long" });
+  const moments = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
   return {
     language,
     say: (word, values = {}) =>
@@ -51,6 +54,7 @@ export function speak(language: Language): Speech {
     },
     number: (value) => numbers.format(value),
     date: (rfc3339) => dates.format(new Date(rfc3339)),
+    moment: (rfc3339) => moments.format(new Date(rfc3339)),
     clock: (seconds) =>
       `${numbers.format(Math.floor(seconds / 60))}:${twoDigits.format(seconds % 60)}`,
   };

@@ -1,0 +1,80 @@
+/** What the console asks of the agent: sites, history, settings. Only the agent's own pages get here (server.ts). */
+import { z } from "zod";
+import type { ConsoleSettings, History, HistoryReport, Site } from "../protocol/console.ts";
+import type { Audit } from "./audit.ts";
+import { toDsignError } from "./errors.ts";
+import { json, read } from "./first_start.ts";
+import type { Origins } from "./origins.ts";
+
+/** What the person can set, but for the phrase. */
+export interface Settings {
+  language(): string;
+  keepLanguage(language: string): Promise<void>;
+}
+
+/** Entries of the history that are shown at a time. */
+const PAGE = 50;
+
+const RevokeRequest = z.strictObject({ origin: z.string() });
+const HistoryRequest = z.strictObject({ before: z.int().optional() });
+const LanguageRequest = z.strictObject({ language: z.enum(["en", "bn", "hi"]) });
+
+export class ConsolePages {
+  /** @param ended called when a site may do nothing more */
+  constructor(
+    readonly origins: Origins,
+    readonly audit: Audit,
+    readonly settings: Settings | undefined,
+    readonly ended: (origin: string) => void,
+  ) {}
+
+  /** null: it is no request of these. */
+  async respond(request: Request, path: string): Promise<Response | null> {
+    try {
+      switch (`${request.method} ${path}`) {
+        case "POST /console/sites":
+          return json(this.origins.list() satisfies Site[]);
+        case "POST /console/revoke":
+          await this.#revoke((await read(request, RevokeRequest)).origin);
+          return json({});
+        case "POST /console/history":
+          return json(await this.#history(await read(request, HistoryRequest)));
+        case "POST /console/verify": {
+          const { entries, fault } = await this.audit.verify();
+          const report: HistoryReport = {
+            entries,
+            fault: fault && { file: fault.file, line: fault.line },
+          };
+          return json(report);
+        }
+        case "POST /console/settings": {
+          if (!this.settings) return json({}, 404);
+          return json({ language: this.settings.language() } satisfies ConsoleSettings);
+        }
+        case "POST /console/language":
+          if (!this.settings) return json({}, 404);
+          await this.settings.keepLanguage((await read(request, LanguageRequest)).language);
+          return json({});
+      }
+    } catch (error) {
+      const failure = toDsignError(error);
+      return json(failure.toJSON(), failure.code === "invalid_params" ? 400 : 500);
+    }
+    return null;
+  }
+
+  async #revoke(origin: string): Promise<void> {
+    const scopes = this.origins.get(origin)?.scopes;
+    await this.origins.revoke(origin);
+    this.ended(origin);
+    await this.audit.record({ action: "revoke", origin, scopes, outcome: "done" });
+  }
+
+  async #history({ before }: { before?: number }): Promise<History> {
+    const entries = await this.audit.newest(PAGE + 1, before);
+    return {
+      entries: entries.slice(0, PAGE).map(({ previous: _, hash: __, ...entry }) => entry),
+      more: entries.length > PAGE,
+    };
+  }
+}

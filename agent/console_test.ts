@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import type { History, HistoryReport, Site } from "../protocol/console.ts";
+import { PORTAL, testAgent } from "../tests/fixtures/agent.ts";
+
+async function atConsole() {
+  let language = "en";
+  const test = await testAgent({
+    settings: {
+      language: () => language,
+      keepLanguage: (chosen) => (language = chosen, Promise.resolve()),
+    },
+  });
+  const { origin } = test.agent;
+  const post = (name: string, body: unknown = {}, headers: Record<string, string> = { origin }) =>
+    fetch(`${origin}/console/${name}`, { method: "POST", body: JSON.stringify(body), headers });
+  return {
+    ...test,
+    post,
+    ask: async <T>(name: string, body?: unknown): Promise<T> => {
+      const response = await post(name, body);
+      assert.equal(response.status, 200);
+      return await response.json();
+    },
+    [Symbol.asyncDispose]: () => test[Symbol.asyncDispose](),
+  };
+}
+
+Deno.test("sites are listed, and what the person granted can be taken back", async () => {
+  await using test = await atConsole();
+  const site = await test.connect("https://site.example");
+  await site.call("origin.request", { scopes: ["certificates"] });
+  const sites = await test.ask<Site[]>("sites");
+  assert.deepEqual(sites.map(({ origin, scopes }) => [origin, scopes]), [
+    [PORTAL, ["certificates", "sign", "sign_hash"]],
+    ["https://site.example", ["certificates"]],
+  ]);
+  assert.deepEqual([sites[0].grantedAt, sites[0].expiresAt], [null, null]);
+  assert.ok(sites[1].grantedAt && sites[1].expiresAt! > sites[1].grantedAt);
+
+  await test.ask("revoke", { origin: "https://site.example" });
+  assert.equal((await site.closed).code, 1001);
+  const again = await test.connect("https://site.example");
+  await assert.rejects(again.call("token.list", {}), { code: "origin_not_allowed" });
+  assert.equal((await test.ask<Site[]>("sites")).length, 1);
+  await test.ask("revoke", { origin: PORTAL });
+  assert.equal((await test.ask<Site[]>("sites")).length, 1, "the administrator's stays");
+  const [, revoked] = (await test.ask<History>("history")).entries;
+  assert.deepEqual(
+    [revoked.action, revoked.origin, revoked.scopes],
+    ["revoke", "https://site.example", ["certificates"]],
+  );
+});
+
+Deno.test("the history is shown page by page, and checked", async () => {
+  await using test = await atConsole();
+  const site = await test.connect();
+  for (let i = 0; i < 60; i++) await site.call("sign.data", { content: { text: String(i) } });
+  const { entries, more } = await test.ask<History>("history");
+  assert.deepEqual([entries.length, entries[0].number, more], [50, 60, true]);
+  const rest = await test.ask<History>("history", { before: entries.at(-1)!.number });
+  assert.deepEqual([rest.entries.length, rest.entries[0].number, rest.more], [10, 10, false]);
+  assert.deepEqual(await test.ask<HistoryReport>("verify"), { entries: 60, fault: null });
+});
+
+Deno.test("the language is kept, where it is one of ours", async () => {
+  await using test = await atConsole();
+  await test.ask("language", { language: "bn" });
+  assert.deepEqual(await test.ask("settings"), { language: "bn" });
+  const refused = await test.post("language", { language: "tlh" });
+  assert.equal(refused.status, 400);
+  await refused.body?.cancel();
+});
+
+Deno.test("no other page, and no site, gets to the console's requests", async () => {
+  await using test = await atConsole();
+  const { origin } = test.agent;
+  for (const name of ["sites", "revoke", "history", "verify", "settings", "language"]) {
+    for (
+      const headers of [
+        {},
+        { origin: "null" },
+        { origin: PORTAL },
+        { origin: "http://127.0.0.1:1" },
+        { origin, "sec-fetch-site": "cross-site" },
+        { origin, "sec-fetch-site": "same-site" },
+        { origin, "sec-fetch-site": "none" },
+      ] as Record<string, string>[]
+    ) {
+      const response = await test.post(name, { origin: PORTAL }, headers);
+      assert.equal(response.status, 403, JSON.stringify(headers));
+      await response.body?.cancel();
+    }
+    const got = await fetch(`${origin}/console/${name}`);
+    assert.equal(got.status, 404);
+    await got.body?.cancel();
+  }
+});

@@ -1,0 +1,58 @@
+/**
+ * What the agent and its console say to each other, over HTTP on the agent's own origin: `POST /console/…` with a JSON
+ * body. Browsers name the origin of every POST, so that no other page gets an answer.
+ */
+import type { Scope } from "./methods.ts";
+
+/** A site that may do something; `POST /console/sites` gives a list of them. */
+export interface Site {
+  origin: string;
+  scopes: Scope[];
+  /** RFC 3339; null: only the administrator allows it, and only there can it be taken back. */
+  grantedAt: string | null;
+  /** RFC 3339; null: it does not expire. */
+  expiresAt: string | null;
+}
+
+/** Body of `POST /console/history`. */
+export interface HistoryRequest {
+  /** Only what was before this entry. */
+  before?: number;
+}
+
+/** One entry of the audit log. */
+export interface HistoryEntry {
+  number: number;
+  /** RFC 3339. */
+  time: string;
+  action: "sign" | "authenticate" | "grant" | "revoke";
+  /** null: the command line. */
+  origin: string | null;
+  format?: string;
+  documents?: { name: string; algorithm: string; hash: string }[];
+  /** How many there were, where not all are listed. */
+  documentCount?: number;
+  certificate?: { id: string; name: string };
+  scopes?: Scope[];
+  /** `done`, or an error code. */
+  outcome: string;
+}
+
+export interface History {
+  /** Newest first. */
+  entries: HistoryEntry[];
+  /** There are older ones. */
+  more: boolean;
+}
+
+/** Answer of `POST /console/verify`. */
+export interface HistoryReport {
+  entries: number;
+  /** The first line that is not as it was written; null: all are. */
+  fault: { file: string; line: number } | null;
+}
+
+/** Answer of `POST /console/settings`, and body of `POST /console/language`. */
+export interface ConsoleSettings {
+  language: string;
+}

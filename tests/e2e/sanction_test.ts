@@ -81,7 +81,9 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
         await t.step("declined at the service, nothing is signed", async () => {
           const shown = page.waitForResponse(/\/otp\/document/);
           await press(page, "Sign with PIN and OTP");
-          await (await shown).finished();
+          await shown;
+          await page.getByLabel(otpWords.pin, { exact: true }).waitFor();
+          await page.waitForLoadState("networkidle");
           await press(page, otpWords.reject);
           await page.getByText("You did not sign. The order is as it was.").waitFor();
           await page.getByText("Nobody has signed the order yet.").waitFor();

@@ -14,6 +14,8 @@ import { writePkcs12 } from "../../signers/pkcs12_write.ts";
 import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir, openssl } from "../fixtures/openssl.ts";
 import { makePki } from "../fixtures/pki.ts";
+import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
+import { pdfsig, run } from "../fixtures/pdf_tools.ts";
 import { startAgentProcess } from "./agent_process.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
 
@@ -56,6 +58,23 @@ async function save(page: Page, name: string): Promise<Uint8Array> {
   const download = await downloaded;
   assert.equal(download.suggestedFilename(), name);
   return await Deno.readFile(await download.path());
+}
+
+/** A page of A4 with an order on it. */
+async function makeOrder(dir: string): Promise<Uint8Array> {
+  const objects = documentObjects();
+  const lines = [
+    "ORDER No. 7 of 2026",
+    "Sanction of the repair of the school building, second part",
+    "Net amount: Rs. 4,58,375.00",
+  ];
+  const text = `BT /F1 14 Tf 72 760 Td 24 TL ${
+    lines.map((line) => `(${line}) Tj T*`).join(" ")
+  } ET`;
+  objects[4] = `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
+  const bytes = classicPdf(objects);
+  await Deno.writeFile(join(dir, "order.pdf"), bytes);
+  return bytes;
 }
 
 Deno.test("three officers sign a bill in the browser", async (t) => {
@@ -233,6 +252,51 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await press(page, en.do_sign_one);
           await closed(page);
           await verify(await save(portal, "order.bin.p7s"), bytes);
+        });
+
+        await t.step("an order is signed within itself by three officers", async () => {
+          const original = await makeOrder(dir);
+          await portal.getByLabel("Order").setInputFiles(join(dir, "order.pdf"));
+          for (
+            const [role, name] of [["maker", ANITA], ["checker", BIKRAM], ["approver", CHARULATA]]
+          ) {
+            await press(portal, `Sign the order as ${role}`);
+            const page = await consentWindow();
+            await page.locator(".pdf-page[data-drawn^='1 ']").waitFor();
+            const before = ["maker", "checker", "approver"].indexOf(role!);
+            assert.equal(await page.getByText(en.pdf_status_valid).count(), before);
+            await page.getByLabel(name!).check();
+            if (role === "approver") {
+              await screenshot(page, "consent-order");
+              assert.deepEqual(await axeFindings(page), []);
+            }
+            await page.getByLabel(en.pin).fill(PIN);
+            await press(page, en.do_sign_one);
+            await closed(page);
+            await portal.getByText(`signed by ${name}`, { exact: false }).last().waitFor();
+          }
+          await portal.getByText("The order is signed by all three officers.").waitFor();
+          await screenshot(portal, "portal-order");
+          assert.deepEqual(await axeFindings(portal), []);
+          const downloaded = portal.waitForEvent("download");
+          await press(portal, "Save the order");
+          const download = await downloaded;
+          assert.equal(download.suggestedFilename(), "order-signed.pdf");
+          const file = join(dir, "order-signed.pdf");
+          await download.saveAs(file);
+          const bytes = await Deno.readFile(file);
+          assert.deepEqual(bytes.subarray(0, original.length), original);
+          assert.deepEqual(
+            (await pdfsig(file)).map(({ valid, total }) => [valid, total]),
+            [[true, false], [true, false], [true, true]],
+          );
+          const { text } = await run("pdftotext", "-layout", file, "-");
+          for (const seen of [ANITA, BIKRAM, CHARULATA, "Approver"]) assert.ok(text.includes(seen));
+          await run("pdftoppm", "-r", "80", "-png", "-singlefile", file, join(dir, "page"));
+          await Deno.copyFile(
+            join(dir, "page.png"),
+            new URL("../../dist/screenshots/order-signed.png", import.meta.url),
+          );
         });
 
         await t.step("leaving the page takes the question back", async () => {

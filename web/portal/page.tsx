@@ -1,6 +1,12 @@
 /** A portal as a treasury may have one: it asks D-Sign for three officers' signatures on one bill. */
 import { useState } from "preact/hooks";
-import { type Client, connect, connectByPopup, type Progress } from "../client.ts";
+import {
+  type Client,
+  connect,
+  connectByPopup,
+  DsignClientError,
+  type Progress,
+} from "../client.ts";
 import { BILL, type Role, ROLES, ROWS } from "./bill.ts";
 import { explain, nameOf } from "./officers.ts";
 import { Order } from "./order.tsx";

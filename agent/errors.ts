@@ -20,7 +20,11 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
   xml_forbidden: "document_malformed",
   limit_exceeded: "too_large",
   algorithm_unsupported: "mechanism_unsupported",
-  signature_mismatch: "signature_invalid",
+  signature_mismatch: "signature_mismatch",
+  jws_malformed: "document_malformed",
+  route_malformed: "document_malformed",
+  not_found: "document_malformed",
+  out_of_turn: "out_of_turn",
 };
 
 /**

@@ -1,4 +1,5 @@
 /** The methods of the contract, one function each. */
+import { readRoute } from "../formats/route.ts";
 import { openrpc } from "../protocol/openrpc.ts";
 import { LIMITS, PROTOCOL_VERSION, type RequestId } from "../protocol/envelope.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
@@ -16,10 +17,12 @@ import type { Audit } from "./audit.ts";
 import { toDsignError } from "./errors.ts";
 import { type Batches, manifestHash, Showing } from "./batch.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
+import { routeReport } from "./data.ts";
 import type { Origins } from "./origins.ts";
 import { type Caller, isBlind, type Signing } from "./sign.ts";
 import type { Spool } from "./spool.ts";
 import type { Tokens } from "./tokens.ts";
+import type { Verification } from "./verification.ts";
 
 /** One request of one connection. */
 export interface Call {
@@ -54,6 +57,7 @@ export interface Services {
   origins: Origins;
   spool: Spool;
   audit: Pick<Audit, "record">;
+  verification: Verification;
 }
 
 /**
@@ -64,7 +68,7 @@ export interface Services {
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
 export function createDispatch(services: Services): Dispatch {
-  const { version, tokens, signing, origins, spool, audit } = services;
+  const { version, tokens, signing, origins, spool, audit, verification } = services;
   const scopesOf = (call: Call): readonly Scope[] =>
     call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
 
@@ -145,8 +149,8 @@ export function createDispatch(services: Services): Dispatch {
       if (!call.own) await origins.remember(call.origin, chosen.id);
       return tokens.describe(chosen);
     },
-    "document.open": ({ name, mediaType, size, hash }, { documents }) => {
-      const keep = isPdf(mediaType);
+    "document.open": ({ name, mediaType, size, hash, keep: wanted }, { documents }) => {
+      const keep = wanted || isPdf(mediaType);
       if (keep && size > LIMITS.keptSize) throw new DsignError("too_large");
       const kept = keep ? spool.keep(size) : undefined;
       return {
@@ -230,6 +234,15 @@ export function createDispatch(services: Services): Dispatch {
       }
       return signing.signData(params, callerOf(call, params.purpose));
     },
+    "route.create": (params, call) => signing.createRoute(params, callerOf(call, params.purpose)),
+    "route.sign": (params, call) => signing.signRoute(params, callerOf(call, params.purpose)),
+    "route.status": ({ route }) => routeReport(readRoute(route)),
+    "signature.verify": ({ document, content, online, pan }, { documents, signal }) =>
+      verification.document(
+        documents.get(document),
+        content === undefined ? undefined : documents.get(content),
+        { online, pan, signal },
+      ),
     "sign.hash": (params, call) => signing.signHash(params, callerOf(call, params.purpose)),
   };
 

@@ -16,6 +16,7 @@ import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
 import { Listener, type ListenerOptions } from "./listener.ts";
 import { Online } from "./online.ts";
+import { Verification } from "./verification.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
 import { Journals } from "./journal.ts";
@@ -64,6 +65,8 @@ export interface AgentOptions {
   timestampAuthority?: string;
   /** How addresses that stand in certificates are fetched. */
   pkiFetch?: PkiFetch;
+  /** Folders of the root certificates that are trusted when signatures are verified. */
+  trust?: readonly string[];
   /** What the person can set in the console. */
   settings?: Settings;
   /** For the console's part for the first start; without it the part is not shown. */
@@ -131,7 +134,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   const spool = Spool.open(options.spool);
   const { version } = options;
-  const dispatch = createDispatch({ version, tokens, signing, origins, spool, audit });
+  const verification = new Verification({ trust: options.trust ?? [], pkiFetch, now });
+  const services = { version, tokens, signing, origins, spool, audit, verification };
+  const dispatch = createDispatch(services);
   const connections = new Set<Connection>();
 
   const consolePages = new ConsolePages(origins, audit, options.settings, (origin) => {

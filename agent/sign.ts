@@ -4,17 +4,35 @@
  */
 import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
-import { canonicalJson } from "../formats/canonical_json.ts";
 import { type CmsContent, prepareSignedData } from "../formats/cms_write.ts";
+import { readRoute } from "../formats/route.ts";
 import { verifySignature } from "../formats/signature.ts";
 import { hashLengths } from "../formats/signature_algorithm.ts";
 import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
-import type { Asker } from "../protocol/consent.ts";
+import type { Asker, ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
-import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
+import {
+  type HashAlgorithm,
+  type ParsedParams,
+  PdfOptions,
+  type Result,
+} from "../protocol/methods.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
 import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
+import {
+  checkData,
+  contentBytes,
+  type DataSigner,
+  mediaTypeOf,
+  nameOfFormat,
+  routeDocument,
+  routeReport,
+  signData,
+  signRoute,
+  signStatement,
+  turnProblem,
+} from "./data.ts";
 import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
@@ -87,32 +105,86 @@ export class Signing {
     caller: Caller,
   ): Promise<Result<"sign.data">> {
     const content = contentBytes(params.content);
-    const digest = new Uint8Array(createHash(HASH_NAMES[params.hash]).update(content).digest());
-    const item = {
-      name: "",
-      mediaType: mediaTypeOf(params.content),
-      size: content.length,
-      hash: { algorithm: params.hash, hex: digest.toHex() },
-      preview: preview(content, content.length),
-    };
+    const signedBy = checkData(params, content, this.tokens.now());
+    const item = dataItem(params.name ?? "", params.content, content, params.hash);
     // The person at the command line has named the file.
     const blind = caller.asker.origin !== null && isBlind(params);
     return await this.#withKey(
-      { ...params, format: params.format === "raw" ? "raw" : CADES, items: [item], blind },
+      {
+        ...params,
+        format: nameOfFormat(params),
+        items: [signedBy.length > 0 ? { ...item, signedBy } : item],
+        blind,
+      },
+      caller,
+      async (lease) => {
+        const hashed = Uint8Array.fromHex(item.hash.hex);
+        const signature = params.format === "raw"
+          ? await sign(lease, { digest: hashed }, caller.signal)
+          : await signData(params, content, this.#dataSigner(lease, params.hash, caller.signal));
+        return {
+          signature: signature.toBase64(),
+          content: content.toBase64(),
+          ...signedWith(lease.signer),
+        };
+      },
+    );
+  }
+
+  /** Sets a signing route up: the person signs the route, with the content's digest in it. */
+  async createRoute(
+    params: ParsedParams<"route.create">,
+    caller: Caller,
+  ): Promise<Result<"route.create">> {
+    const route = routeDocument(params, contentBytes(params.content));
+    const item = dataItem(params.name, { json: null }, route, ROUTE_HASH);
+    return await this.#withKey(
+      { ...params, hash: ROUTE_HASH, format: "signing route", items: [item], blind: false },
       caller,
       async (lease) => ({
-        signature:
-          (params.format === "raw"
-            ? await sign(lease, { digest }, caller.signal)
-            : await this.#signCades(
-              lease,
-              params.packaging === "attached" ? { content } : { digest },
-              caller.signal,
-            )).toBase64(),
-        content: content.toBase64(),
-        ...signedBy(lease.signer),
+        route: await signRoute(route, this.#dataSigner(lease, ROUTE_HASH, caller.signal)),
+        ...signedWith(lease.signer),
       }),
     );
+  }
+
+  /** Signs on a route; only certificates whose turn it is can be chosen. */
+  async signRoute(
+    params: ParsedParams<"route.sign">,
+    caller: Caller,
+  ): Promise<Result<"route.sign">> {
+    const content = contentBytes(params.content);
+    const { route: { content: { name, sha256 } }, steps, next } = readRoute(params.route);
+    const item = dataItem(name, params.content, content, ROUTE_HASH);
+    if (sha256 !== item.hash.hex) {
+      throw new DsignError("signature_mismatch", "The signing route belongs to another content.");
+    }
+    return await this.#withKey(
+      {
+        ...params,
+        hash: ROUTE_HASH,
+        format: "signing route statement",
+        items: [{ ...item, route: { steps, next } }],
+        blind: false,
+        accepts: (certificate) => turnProblem(params.route, certificate),
+      },
+      caller,
+      async (lease) => {
+        const by = this.#dataSigner(lease, ROUTE_HASH, caller.signal);
+        const { route, role } = await signStatement(params.route, content, by);
+        return { route, role, status: routeReport(readRoute(route)), ...signedWith(lease.signer) };
+      },
+    );
+  }
+
+  #dataSigner(lease: Lease, hash: HashAlgorithm, signal: AbortSignal): DataSigner {
+    return {
+      signer: lease.signer,
+      hash,
+      sign: (message) => sign(lease, { message }, signal),
+      now: this.tokens.now,
+      timestamp: (digest) => this.services.online.timestamp(hash, digest, signal),
+    };
   }
 
   /** Detached CAdES over a document of any kind. */
@@ -136,7 +208,7 @@ export class Signing {
         async (lease) => ({
           signature: (await this.#signCades(lease, { digest }, caller.signal)).toBase64(),
           digest: digest.toBase64(),
-          ...signedBy(lease.signer),
+          ...signedWith(lease.signer),
         }),
       )
     );
@@ -160,7 +232,7 @@ export class Signing {
         {
           ...params,
           hash: document.algorithm,
-          format: nameOfFormat(options),
+          format: nameOfPades(options),
           items: [{ ...document.item(), pdf: { adds: additionsOf(options) } }],
           blind: false,
           show: (item) => showOnly(item, document, options.password),
@@ -169,7 +241,7 @@ export class Signing {
         async (lease) => {
           caller.progress?.("signing");
           const signed = await signPdf(pdf, options, this.#padesSigner(lease, caller.signal));
-          return { ...signed, ...signedBy(lease.signer) };
+          return { ...signed, ...signedWith(lease.signer) };
         },
       );
     });
@@ -196,7 +268,7 @@ export class Signing {
     const wanted: Wanted = {
       certificate,
       hash: "SHA-256",
-      format: format === "cades" ? CADES : nameOfFormat(options),
+      format: format === "cades" ? CADES : nameOfPades(options),
       items: items.map((item) => batchItem(item, format, options)),
       blind: false,
       show,
@@ -215,7 +287,7 @@ export class Signing {
           const digest = document.digest();
           return { bytes: await this.#signCades(lease, { digest }, caller.signal), field: "" };
         });
-      const batch = new Batch(items, format, signedBy(lease.signer), journal, make);
+      const batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
       await batch.over;
     });
@@ -260,7 +332,7 @@ export class Signing {
         signatures[i] = (await sign(lease, { digest: digests[i] }, caller.signal)).toBase64();
         if (++done % PIPELINE === 0) caller.progress?.("signing", done, digests.length);
       });
-      return { signatures, ...signedBy(lease.signer) };
+      return { signatures, ...signedWith(lease.signer) };
     });
   }
 
@@ -275,7 +347,7 @@ export class Signing {
     caller: Caller,
     use: (lease: Lease) => Promise<T>,
   ): Promise<T> {
-    const candidates = await this.#candidates(wanted.certificate, caller);
+    const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
     const leave = await this.#desk.enter(nameOf(caller.asker), caller.signal);
     let credential: Credential | undefined;
     const record = (outcome: AuditEvent["outcome"]) =>
@@ -366,6 +438,37 @@ export class Signing {
   }
 }
 
+/** Those that the request accepts; where it accepts none, the first one's reason. */
+function acceptable(candidates: Credential[], { accepts }: Wanted): Credential[] {
+  if (!accepts) return candidates;
+  const problems = candidates.map(({ key }) => accepts(key.certificate));
+  const found = candidates.filter((_, i) => problems[i] === null);
+  if (found.length === 0) throw problems[0]!;
+  return found;
+}
+
+/** Routes are bound by SHA-256. */
+const ROUTE_HASH = "SHA-256";
+
+/** What the person is shown of data. */
+function dataItem(
+  name: string,
+  content: ParsedParams<"sign.data">["content"],
+  bytes: Uint8Array,
+  algorithm: HashAlgorithm,
+): ConsentItem {
+  return {
+    name,
+    mediaType: mediaTypeOf(content),
+    size: bytes.length,
+    hash: {
+      algorithm,
+      hex: createHash(HASH_NAMES[algorithm]).update(bytes).digest("hex"),
+    },
+    preview: preview(bytes, bytes.length),
+  };
+}
+
 /** The one item of a request, where it is a PDF. */
 function showOnly(item: number, document: Document, password?: string): Promise<ShownPdf> {
   if (item !== 0) return Promise.reject(new DsignError("document_not_found"));
@@ -432,25 +535,12 @@ export function isBlind(
 const CADES = "CAdES B-B";
 
 /** For the audit log. */
-const nameOfFormat = ({ subFilter, level }: PdfOptions): string =>
+const nameOfPades = ({ subFilter, level }: PdfOptions): string =>
   subFilter === "adbe.pkcs7.detached" ? subFilter : `PAdES ${level}`;
 
 const nameOf = (asker: Asker): string => asker.origin ?? "";
 
-function contentBytes(content: ParsedParams<"sign.data">["content"]): Uint8Array {
-  if ("text" in content) return new TextEncoder().encode(content.text);
-  if ("json" in content) return canonicalJson(JSON.stringify(content.json));
-  return Uint8Array.fromBase64(content.base64);
-}
-
-const mediaTypeOf = (content: ParsedParams<"sign.data">["content"]): string =>
-  "text" in content
-    ? "text/plain"
-    : "json" in content
-    ? "application/json"
-    : "application/octet-stream";
-
-const signedBy = ({ certificate, algorithm }: Signer) => ({
+const signedWith = ({ certificate, algorithm }: Signer) => ({
   certificate: certificate.toBase64(),
   algorithm: jwaName(algorithm),
 });

@@ -30,6 +30,8 @@ export interface Wanted {
   items: ConsentItem[];
   /** Only digests are known of what is signed. */
   blind: boolean;
+  /** Why a certificate (DER) cannot make this signature; null: it can. */
+  accepts?: (certificate: Uint8Array) => DsignError | null;
   /** Shows the pages of items that are PDFs. */
   show?: ShowPdf;
   /** The hash of the list, and how much of it is signed already with a certificate. */

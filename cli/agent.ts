@@ -1,9 +1,11 @@
 import { InvalidArgumentError, Option } from "commander";
+import { trustFolders } from "../agent/anchors.ts";
 import { browserCommand, openBrowser } from "../agent/browser.ts";
 import { type Config, languageOf, makeStateFolder } from "../agent/config.ts";
 import { consentOf } from "../agent/consents.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../agent/log.ts";
+import { publicFetch } from "../agent/pki_http.ts";
 import { startAgent } from "../agent/server.ts";
 import { authorityPath, ensureIdentity, type TlsIdentity } from "../agent/tls.ts";
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
@@ -141,6 +143,8 @@ async function serve(
       batches: paths.batches,
       spool: paths.spool,
       timestampAuthority: config.timestampAuthority,
+      pkiFetch: config.intranetServices ? publicFetch(() => true) : undefined,
+      trust: trustFolders(paths, env),
       version,
       web,
       tls,

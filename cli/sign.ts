@@ -222,7 +222,8 @@ async function signFile(
       result = await signPdfFile(signing, { file, size }, output, options, caller);
     } else if (format === "raw") {
       const content = { base64: (await readWhole(file, size, signal)).toBase64() };
-      const request = { content, format, packaging: "detached", hash, certificate } as const;
+      const about = { packaging: "detached", level: "B-B", hash, certificate } as const;
+      const request = { content, format, ...about } as const;
       const signed = await signing.signData(request, caller);
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;

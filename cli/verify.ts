@@ -1,13 +1,11 @@
-import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { Option } from "commander";
 import { loadAnchors, loadTrusted, trustFolders } from "../agent/anchors.ts";
 import { findPaths, languageOf, readConfig } from "../agent/config.ts";
 import { FileSource } from "../agent/file_source.ts";
 import { isPublicAddress, PkiHttp, publicFetch } from "../agent/pki_http.ts";
-import { verify } from "../agent/verification.ts";
+import { digestOf, verify } from "../agent/verification.ts";
 import type { Source } from "../formats/pdf_source.ts";
-import type { HashName } from "../formats/signer.ts";
 import type { VerificationReport, VerifyContent, VerifyOptions } from "../formats/verify.ts";
 import type { SignatureReport } from "../formats/verify_report.ts";
 import type { Certificate } from "../formats/x509.ts";
@@ -228,14 +226,6 @@ function contentOf(path: string): VerifyContent {
     digest: (hash) => reading((source) => digestOf(source, hash)),
     ...size <= MAX_WHOLE && { bytes: () => reading((source) => source.read(0, size).slice()) },
   };
-}
-
-const PIECE = 1024 * 1024;
-
-function digestOf(source: Source, hash: HashName): Uint8Array {
-  const state = createHash(hash.replace("-", "").toLowerCase());
-  for (let at = 0; at < source.size; at += PIECE) state.update(source.read(at, PIECE));
-  return state.digest();
 }
 
 const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);

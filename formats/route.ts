@@ -210,6 +210,10 @@ function takeTurn(
   return signer && { role, name: signer.name };
 }
 
+/** Whether it is the turn of this certificate's holder. */
+export const isTurnOf = (status: RouteStatus, certificate: Certificate): boolean =>
+  takeTurn(status, certificate) !== undefined;
+
 export interface PreparedStatement {
   /** What the key signs. */
   readonly toBeSigned: Uint8Array;

@@ -11,6 +11,7 @@
  */
 import type { Certificate, PdfOptions, Scope, Token } from "./methods.ts";
 import type { ErrorCode, TriesLeft } from "./errors.ts";
+import type { RouteReport } from "./report.ts";
 
 /** A thing to be signed, as far as it can be shown. */
 export interface ConsentItem {
@@ -26,6 +27,10 @@ export interface ConsentItem {
   preview: { text: string; truncated: boolean } | null;
   /** Of a PDF: that its pages can be shown, and what the signature will add; null: it goes beside the document. */
   pdf?: { adds: PdfAdditions | null };
+  /** Names in the certificates of those who have signed the same content already; their signatures hold. */
+  signedBy?: string[];
+  /** The signing route that the content is on. */
+  route?: Pick<RouteReport, "steps" | "next">;
 }
 
 /** What a signature adds to a PDF, as far as a person sees it. */

@@ -102,6 +102,10 @@ export const ERRORS = {
   ),
   certificate_revoked: entry("The certificate has been revoked. Nothing was signed with it."),
 
+  // Several signers
+  out_of_turn: entry("It is not this person's turn to sign."),
+  signature_mismatch: entry("The earlier signature is not right, or is over another content."),
+
   // Results
   signature_invalid: entry(
     "The token returned a signature that does not verify. It was not released.",

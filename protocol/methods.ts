@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { LIMITS } from "./envelope.ts";
+import { RouteReport, VerificationReport } from "./report.ts";
 
 const base64 = z.base64().describe("Base64 (RFC 4648 §4)");
 const isoDate = z.iso.datetime().describe("RFC 3339 time in UTC");
@@ -135,6 +136,15 @@ const signedPdf = {
   field: z.string().describe("Name of the signed field"),
 };
 
+const content = z.union([
+  z.object({ text: z.string() }).strict(),
+  z.object({ json: z.json() }).strict(),
+  z.object({ base64 }).strict(),
+]).describe("JSON counts in canonical form (RFC 8785)");
+const contentName = z.string().min(1).max(255).optional().describe(
+  "What the content is called, as shown to the person",
+);
+
 /** One row of the table. */
 interface Method {
   summary: string;
@@ -262,6 +272,7 @@ export const METHODS = {
       mediaType: z.string().max(127).default("application/octet-stream"),
       size: z.int().min(0).max(LIMITS.documentSize).describe("Bytes"),
       hash: hash.describe("With which it will be signed: bytes are hashed as they arrive"),
+      keep: z.boolean().default(false).describe("Keep it, to be verified (at most 1 GiB)"),
     }),
     result: z.object({
       document: z.int().describe("Handle, valid in this connection"),
@@ -403,29 +414,145 @@ export const METHODS = {
     example: { params: { batch: 1, forget: true }, result: {} },
   },
   "sign.data": {
-    summary: "Signs text, JSON (canonicalised by RFC 8785) or bytes as CAdES, or raw.",
+    summary:
+      "Signs text, JSON (canonicalised by RFC 8785) or bytes as CAdES, XAdES, JAdES, or raw. " +
+      "Several persons sign the same content by `cosign`, one another's signatures by `countersign`.",
     scope: "sign",
     params: z.object({
-      content: z.union([
-        z.object({ text: z.string() }).strict(),
-        z.object({ json: z.json() }).strict(),
-        z.object({ base64 }).strict(),
-      ]),
-      format: z.enum(["cades", "raw"]).default("cades").describe(
+      content,
+      name: contentName,
+      format: z.enum(["cades", "xades", "xmldsig", "jws", "raw"]).default("cades").describe(
         "raw: the bare signature over the content's bytes; where they are no text that can be " +
           "shown, the scope sign_hash is needed",
       ),
-      packaging: z.enum(["attached", "detached"]).default("attached"),
+      packaging: z.enum(["attached", "detached", "enveloping"]).default("attached").describe(
+        "attached: the content stands in the signature, or (XML) the signature in the content",
+      ),
+      level: z.enum(["B-B", "B-T"]).default("B-B").describe(
+        "B-T (CAdES, XAdES) adds a timestamp of the configured authority",
+      ),
+      cosign: base64.optional().describe(
+        "An existing signature (CMS, or JWS in JSON) over the same content, to which this one is " +
+          "added. XML is simply signed again",
+      ),
+      countersign: z.strictObject({
+        signature: base64.describe("CMS over the same content"),
+        signer: z.array(z.int().min(0)).min(1).max(8).default([0]).describe(
+          "Which signer's signature is signed: its position, and within it those of countersigners",
+        ),
+      }).optional().describe("Signs a signature (CAdES)"),
       ...signing,
     }),
     result: z.object({
-      signature: base64.describe("CMS SignedData in DER, or the bare signature value"),
+      signature: base64.describe(
+        "CMS in DER, signed XML, JWS in JSON, or the bare signature value",
+      ),
       content: base64.describe("The very bytes that were signed"),
       ...signed,
     }),
     example: {
       params: { content: { json: { bill: 7, amount: "1200.00" } }, purpose: "Bill 7" },
       result: { signature: "MIIB", content: "e30=", ...EXAMPLE_SIGNED },
+    },
+  },
+  "route.create": {
+    summary: "Sets up in which order who must sign a content; the person signs the route itself.",
+    scope: "sign",
+    params: z.object({
+      content,
+      name: z.string().min(1).max(255),
+      steps: z.array(z.strictObject({
+        role: z.string().min(1).max(100),
+        signers: z.array(z.strictObject({
+          name: z.string().min(1).max(200),
+          certificate: fingerprint.optional(),
+          person: z.string().min(1).max(200).optional().describe(
+            "The subject's serialNumber: in India the SHA-256 of the PAN, hexadecimal",
+          ),
+        })).min(1).max(50),
+        quorum: z.int().min(1).describe("How many of them must sign"),
+      })).min(1).max(50),
+      certificate,
+      purpose,
+    }),
+    result: z.object({ route: z.string().describe("The route file, JSON"), ...signed }),
+    example: {
+      params: {
+        content: { json: { bill: 7 } },
+        name: "bill.json",
+        steps: [{
+          role: "Maker",
+          signers: [{ name: "Anita Das", certificate: EXAMPLE_ID }],
+          quorum: 1,
+        }],
+      },
+      result: { route: "{}", ...EXAMPLE_SIGNED },
+    },
+  },
+  "route.sign": {
+    summary: "Signs on a route, in turn; refused with out_of_turn, and who is next, otherwise.",
+    scope: "sign",
+    params: z.object({ route: z.string().max(4 << 20), content, certificate, purpose }),
+    result: z.object({
+      route: z.string().describe("The route file with this signature"),
+      role: z.string(),
+      status: RouteReport,
+      ...signed,
+    }),
+    example: {
+      params: { route: "{}", content: { json: { bill: 7 } } },
+      result: {
+        route: "{}",
+        role: "Checker",
+        status: {
+          content: { name: "bill.json", sha256: EXAMPLE_ID },
+          isComplete: true,
+          steps: [],
+          next: null,
+        },
+        ...EXAMPLE_SIGNED,
+      },
+    },
+  },
+  "route.status": {
+    summary: "Checks a route file as a whole, and tells who has signed and who is next.",
+    scope: null,
+    params: z.object({ route: z.string().max(4 << 20) }),
+    result: RouteReport,
+    example: {
+      params: { route: "{}" },
+      result: {
+        content: { name: "bill.json", sha256: EXAMPLE_ID },
+        isComplete: false,
+        steps: [{ role: "Maker", quorum: 1, signed: [], open: ["Anita Das"], isDone: false }],
+        next: 0,
+      },
+    },
+  },
+  "signature.verify": {
+    summary: "Tells what the signatures of an open document (`keep`) are worth: PDF, CMS, XML, " +
+      "JSON, signing routes.",
+    scope: "sign",
+    params: z.object({
+      document: z.int(),
+      content: z.int().optional().describe("What a detached signature signs, opened with `keep`"),
+      online: z.boolean().default(false).describe(
+        "Whether the authorities' services are asked about revocation",
+      ),
+      pan: z.string().max(20).optional().describe("Whose signature it has to be"),
+    }),
+    result: VerificationReport,
+    example: {
+      params: { document: 1 },
+      result: {
+        version: 1,
+        format: "pdf",
+        verifiedAt: "2026-01-01T00:00:00Z",
+        indication: "INDETERMINATE",
+        findings: [],
+        signatures: [],
+        route: null,
+      },
     },
   },
   "sign.hash": {

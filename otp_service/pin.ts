@@ -4,17 +4,22 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { argon2id } from "hash-wasm";
+import { CscError } from "./error.ts";
 
 /** 19 MiB, two passes, one lane: OWASP's first choice; about 80 ms. */
 const PARAMETERS = { memorySize: 19 * 1024, iterations: 2, parallelism: 1 } as const;
 const HASH = 32;
 const SALT = 16;
 
+/** Answers that may wait to be looked at; more come from no honest crowd, and would wait too long. */
+const WAITING = 32;
+
 export class Pins {
   readonly #pepper: Uint8Array;
   readonly #nobody: string;
   /** Hashes made so far, for diagnosis and for the test that all answers cost the same. */
   work = 0;
+  #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(pepper: Uint8Array) {
@@ -33,7 +38,7 @@ export class Pins {
   }
 
   /**
-   * Whether a PIN is right.
+   * Whether a PIN is right. Both reject with `too_many` where too many are waiting.
    *
    * @param encoded of {@linkcode hash}; `null`: there is no such person, or no PIN was set. It takes as long.
    */
@@ -46,11 +51,13 @@ export class Pins {
 
   /** One after another: each takes 19 MiB, and there is no gain in having many half done. */
   #derive(pin: string, salt: Uint8Array): Promise<Uint8Array> {
+    if (this.#waiting >= WAITING) return Promise.reject(new CscError("too_many"));
+    this.#waiting++;
     const result = this.#last.then(() => {
       this.work++;
       const password = createHmac("sha256", this.#pepper).update(pin.normalize("NFC")).digest();
       return argon2id({ ...PARAMETERS, password, salt, hashLength: HASH, outputType: "binary" });
-    });
+    }).finally(() => this.#waiting--);
     this.#last = result.catch(() => {}); // told to its own caller
     return result;
   }

@@ -24,3 +24,12 @@ Deno.test("PINs that are guessed first cannot be chosen", () => {
     assert.equal(isGoodPin(pin), true, pin);
   }
 });
+
+Deno.test("a flood of PINs is turned away, and those before it are looked at", async () => {
+  const pins = new Pins(new Uint8Array(32));
+  const answers = await Promise.allSettled(
+    Array.from({ length: 38 }, () => pins.verify("493817", null)),
+  );
+  assert.equal(answers.filter(({ status }) => status === "rejected").length, 6);
+  assert.equal(await pins.verify("493817", null), false);
+});

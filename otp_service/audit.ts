@@ -36,7 +36,6 @@ export type AuditEvent =
   | "signature.made"
   | "signature.failed"
   | "client.signed_in"
-  | "client.refused"
   | "audit.exported";
 
 export interface AuditEntry {

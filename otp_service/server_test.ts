@@ -1,6 +1,7 @@
 /** The service by its routes: every error text of the specification that can be had, both modes, and what must not work. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import fc from "fast-check";
 import { join } from "node:path";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import {
@@ -17,7 +18,7 @@ import { pem } from "../tests/fixtures/pki.ts";
 import { indiaFacts } from "../formats/india.ts";
 import { verifySignature } from "../formats/signature.ts";
 import { readCertificate } from "../formats/x509.ts";
-import { CSC_METHODS, OIDS } from "../protocol/csc.ts";
+import { CSC_METHODS, type CscMethod, OIDS } from "../protocol/csc.ts";
 import { verifyAudit } from "./audit.ts";
 import { RULES } from "./authorize.ts";
 import { openSqlite } from "./store_sqlite.ts";
@@ -850,4 +851,54 @@ Deno.test("bad input gets an answer: sizes, JSON, methods", () =>
     assert.equal((await post(large)).status, 413);
     const headers = (await post("{}")).headers;
     assert.equal(headers.get("cache-control"), "no-store");
+  }));
+
+Deno.test("whatever JSON comes, the answer is one of the contract's, in time (property)", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const token = await test.token();
+    const values = fc.oneof(
+      fc.constantFrom<unknown>(
+        credentialID,
+        HASH,
+        OIDS.sha256,
+        OIDS.ecPublicKey,
+        "P",
+        "C",
+        "OTP",
+        1,
+        true,
+      ),
+      fc.string(),
+      fc.jsonValue({ maxDepth: 2 }),
+      fc.array(fc.constantFrom<unknown>(HASH, "", 7, null, { id: "PIN", value: "1" }), {
+        maxLength: 12,
+      }),
+      fc.array(
+        fc.record({
+          document: fc.constantFrom("", "JVBERi0=", "QQ==", "?"),
+          hashes: fc.constantFrom<unknown>([HASH], [], "x"),
+          signature_format: fc.constantFrom("P", "C", "X"),
+        }),
+        { maxLength: 2 },
+      ),
+    );
+    const names = [
+      ...["credentialID", "SAD", "hashes", "hashAlgorithmOID", "signAlgo", "numSignatures"],
+      ...["authData", "documents", "documentDigests", "handle", "authObjectID", "token", "userID"],
+      ...["hash", "hashAlgo", "PIN", "OTP", "nonce", "description", "certificates", "__proto__"],
+    ];
+    const body = fc.array(fc.tuple(fc.constantFrom(...names), values), { maxLength: 8 })
+      .map((entries) => Object.fromEntries(entries));
+    const method = fc.constantFrom(...Object.keys(CSC_METHODS) as CscMethod[]);
+    const version = fc.constantFrom("v1", "v2");
+    await fc.assert(
+      fc.asyncProperty(version, method, body, async (version, method, body) => {
+        const { status } = await test.call(`/csc/${version}/${method}`, body, token);
+        assert.ok([200, 204, 400, 401, 404, 429, 503].includes(status), `${status}`);
+        // what was opened does not count against the next
+        test.clock.now += 1;
+      }),
+      { numRuns: 400 },
+    );
   }));

@@ -196,3 +196,38 @@ async function forgetGenerations(database: string): Promise<void> {
   });
   await store.close();
 }
+
+Deno.test("the administrator's commands: people and audit", () =>
+  inTempDir(async (dir) => {
+    const { config } = await initialise(dir, 1, { smtp: undefined });
+    const on = (...args: string[]) => dsign(...args, "--config", config);
+    const json = async (...args: string[]) => JSON.parse((await on(...args, "--json")).stdout);
+    const person = ["asen", "--name", "Anita Sen", "--email", "anita@works.example"];
+    const added = await json("user", "add", ...person);
+    assert.match(added.enrolment.link, /\/otp#enrol-[\w-]{43}$/, "no mail: it is handed over");
+    const twice = await on("user", "add", ...person);
+    assert.deepEqual([twice.code, twice.stderr], [2, "dsign: There is such a person already\n"]);
+    const wrong = await on("user", "add", "bsen", "--name", "B", "--email", "nowhere");
+    assert.equal(wrong.code, 2);
+    assert.equal((await json("user", "list")).persons[0].state, "invited");
+    await json("user", "lock", "asen", "--reason", "on leave");
+    const [locked] = (await json("user", "list")).persons;
+    assert.deepEqual([locked.state, locked.reason], ["locked", "on leave"]);
+    assert.equal((await on("user", "unlock", "asen")).code, 2, "not without proof");
+    const unlocked = await json("user", "unlock", "asen", "--proof", "identity card seen");
+    assert.notEqual(unlocked.enrolment.link, added.enrolment.link);
+    assert.ok((await json("user", "reset-pin", "asen", "--proof", "seen again")).enrolment.link);
+    const { stdout } = await on("audit", "export");
+    const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    assert.equal(lines.filter(({ event }) => event === "person.enrolment_sent").length, 3);
+    assert.ok(
+      lines.some(({ proof, by }) => proof === "identity card seen" && /^command line/.test(by)),
+    );
+    assert.ok(!stdout.includes("enrol-"), "no link in the audit");
+    assert.match((await on("audit", "show", "--last", "1")).stdout, /audit\.exported/);
+    assert.equal((await json("audit", "verify")).ok, true);
+    const missing = await dsign("user", "list", "--config", join(dir, "none.json"));
+    assert.deepEqual([missing.code, /is missing/.test(missing.stderr)], [2, true]);
+    await Deno.chmod(join(dir, "service", "secret"), 0o644);
+    assert.match((await on("user", "list")).stderr, /chmod 600/);
+  }));

@@ -163,7 +163,7 @@ const OF_ONE_DOCUMENT: ReadonlySet<string> = new Set(
 export interface ConnectOptions {
   /** Gives the attempt up. */
   signal?: AbortSignal;
-  /** Other ports than {@linkcode PORTS}. */
+  /** Other ports than {@linkcode PORTS}; with none, only TLS is tried. */
   ports?: readonly number[];
   /** Other ports than {@linkcode SECURE_PORTS}. */
   securePorts?: readonly number[];
@@ -275,9 +275,9 @@ async function reach(
     throw failed(isTrusted ? "blocked_by_browser" : "certificate_untrusted");
   }
   // Browsers without the permission may be of those that let https pages reach nothing without TLS.
-  if (await loopbackPermission() === null) {
+  if (ports.length === 0 || await loopbackPermission() === null) {
     for (const port of securePorts) {
-      const status = await probe(`https://127.0.0.1:${port}`, signal);
+      const status = await probe(`https://127.0.0.1:${port}`, signal, onPrompt);
       if (signal?.aborted) throw cancelled();
       if (!status) continue;
       check(status);

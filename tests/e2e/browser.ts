@@ -19,9 +19,17 @@ function findChromium(): string {
   return found;
 }
 
-/** Starts a headless browser with a fresh profile. */
-export async function launch(extra: string[] = []): Promise<Browser> {
+/**
+ * Starts a headless browser with a fresh profile.
+ *
+ * @param env beside the test's own
+ */
+export async function launch(
+  extra: string[] = [],
+  env: Record<string, string> = {},
+): Promise<Browser> {
   return await chromium.launch({
+    env: { ...Deno.env.toObject(), ...env },
     executablePath: findChromium(),
     args: [
       "--no-sandbox", // as root, Chromium has none

@@ -1,0 +1,165 @@
+/** The SDK in Firefox: WebSockets with and without TLS, the permission, and the popup bridge. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Browser, Page } from "puppeteer-core";
+import { WindowConsent } from "../../agent/consent_window.ts";
+import { issueIdentity } from "../../agent/tls.ts";
+import { nssStore, readAuthority, run } from "../../agent/trust.ts";
+import { build } from "../../tasks/build.ts";
+import { LANGUAGES } from "../../web/i18n/words.ts";
+import type { ConnectOptions } from "../../web/client.ts";
+import { PIN } from "../fakes/memory_provider.ts";
+import { testAgent } from "../fixtures/agent.ts";
+import { inTempDir } from "../fixtures/openssl.ts";
+import { asPublic, launchFirefox, loopbackPermission } from "./firefox.ts";
+import { serveSite } from "./sites.ts";
+
+const WEB = new URL("../../dist/web/", import.meta.url);
+const en = LANGUAGES.en.words;
+
+type Globals = {
+  dsign: import("../../web/client.ts").Client;
+  outcome?: string;
+  prompted?: boolean;
+};
+
+/** What `connect()` says on this page: a code, or `connected` once a request was answered. */
+const outcome = (page: Page, options: ConnectOptions): Promise<string> =>
+  page.evaluate(async (options) => {
+    const path = "/client.js";
+    const { connect }: typeof import("../../web/client.ts") = await import(path);
+    try {
+      const client = await connect(options);
+      await client.call("agent.info", {});
+      client.close();
+      return "connected";
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  }, options);
+
+Deno.test("the SDK in Firefox", (t) =>
+  inTempDir(async (dir) => {
+    await build();
+    const tls = await issueIdentity(new Date());
+    await using site = serveSite();
+    await using test = await testAgent({
+      web: WEB,
+      tls,
+      securePorts: [0],
+      consent: (origin) =>
+        new WindowConsent({
+          origin,
+          language: "en",
+          openWindow: () => Promise.reject(new Error("another window was opened")),
+        }),
+    });
+    const { port, securePort } = test.agent;
+    /** Runs `work` on the site's page in a Firefox with these preferences. */
+    const inFirefox = async (
+      profile: string,
+      preferences: Record<string, unknown>,
+      work: (page: Page, browser: Browser) => Promise<void>,
+    ) => {
+      const folder = join(dir, profile);
+      await Deno.mkdir(join(folder, "home"), { recursive: true });
+      const browser = await launchFirefox(folder, preferences);
+      try {
+        const page = await browser.newPage();
+        await page.goto(site.origin);
+        await work(page, browser);
+      } finally {
+        await browser.close();
+      }
+    };
+
+    await t.step("ws", () =>
+      inFirefox("plain", {}, async (page) => {
+        assert.equal(await outcome(page, { ports: [port] }), "connected");
+      }));
+
+    await t.step("ws, the page being one of the internet: as the permission has it", async () => {
+      const publicly = asPublic([site.port]);
+      const granted = { ...publicly, ...loopbackPermission("granted") };
+      await inFirefox("granted", granted, async (page) => {
+        assert.equal(await outcome(page, { ports: [port] }), "connected");
+      });
+      await inFirefox("pending", { ...publicly, ...loopbackPermission("ask") }, async (page) => {
+        await page.evaluate(async (port) => {
+          const path = "/client.js";
+          const { connect }: typeof import("../../web/client.ts") = await import(path);
+          const globals = globalThis as unknown as Globals;
+          connect({ ports: [port], onPrompt: () => globals.prompted = true }).then(
+            () => globals.outcome = "connected",
+            (error) => globals.outcome = error.code,
+          );
+        }, port);
+        await page.waitForFunction(() => (globalThis as unknown as Globals).prompted);
+        assert.equal(
+          await page.evaluate(() => (globalThis as unknown as Globals).outcome ?? "waiting"),
+          "waiting",
+        );
+      });
+    });
+
+    await t.step("the popup bridge, the permission being denied", async () => {
+      const denied = { ...asPublic([site.port]), ...loopbackPermission("denied") };
+      await inFirefox("denied", denied, async (page, browser) => {
+        // A denial by default is not what `navigator.permissions` tells, so it looks as if nothing were there.
+        assert.equal(await outcome(page, { ports: [port] }), "not_installed");
+        await page.evaluate(async (port) => {
+          const path = "/client.js";
+          const { connectByPopup }: typeof import("../../web/client.ts") = await import(path);
+          const globals = globalThis as unknown as Globals;
+          document.onclick = () =>
+            connectByPopup({ ports: [port], scopes: ["certificates", "sign"], request: "Bills" })
+              .then(
+                (client) => {
+                  globals.dsign = client;
+                  globals.outcome = "connected";
+                },
+                (error) => globals.outcome = error.code,
+              );
+        }, port);
+        const opened = new Promise<Page>((resolve) =>
+          browser.on("targetcreated", async (target) => {
+            const page = await target.page();
+            if (page) resolve(page);
+          })
+        );
+        await page.mouse.click(50, 50);
+        const popup = await opened;
+        await popup.locator(`::-p-text(${en.do_grant})`).click();
+        await page.waitForFunction(() => (globalThis as unknown as Globals).outcome);
+        assert.equal(
+          await page.evaluate(() => (globalThis as unknown as Globals).outcome),
+          "connected",
+        );
+        await page.evaluate(() => {
+          const { dsign } = globalThis as unknown as Globals;
+          Object.assign(globalThis, {
+            signing: dsign.call("sign.data", { content: { text: "Bill 7" } }),
+          });
+        });
+        await popup.locator("#pin").fill(PIN);
+        await popup.locator("button[type=submit]").click();
+        const { algorithm } = await page.evaluate(() =>
+          (globalThis as unknown as { signing: Promise<{ algorithm: string }> }).signing
+        );
+        assert.match(algorithm, /^(RS|ES)256$/);
+      });
+    });
+
+    await t.step("wss: only once the authority is trusted", async () => {
+      const options = { ports: [], securePorts: [securePort!] };
+      await inFirefox("secure", {}, async (page) => {
+        assert.equal(await outcome(page, options), "not_installed");
+      });
+      await Deno.writeTextFile(join(dir, "authority.pem"), tls.authority);
+      const authority = await readAuthority(join(dir, "authority.pem"));
+      await nssStore(run, join(dir, "secure"), "Firefox").install(authority);
+      await inFirefox("secure", {}, async (page) => {
+        assert.equal(await outcome(page, options), "connected");
+      });
+    });
+  }));

@@ -30,6 +30,8 @@ export interface KeyInfo {
   /** Issuers' certificates found on the same token, nearest first; DER. */
   chain: readonly Uint8Array[];
   hasKey: boolean;
+  /** The person authorizes every signature: nothing is left open for the next request. */
+  eachSignature?: true;
 }
 
 /** A driver that could not be used: the others still are. */
@@ -45,11 +47,24 @@ export interface Listing {
   problems: Problem[];
 }
 
+/** An OTP that the person is asked for. */
+export interface OtpPrompt {
+  /** Name of the service that wants it. */
+  service: string;
+  /** The service's own words on where it comes from; may be empty. */
+  description: string;
+  /** Has it sent again; null where it comes from a device of the person's. */
+  resend: (() => Promise<void>) | null;
+}
+
 /**
  * Asks the person for the PIN: once to log in, and once a signature where the key demands it
- * (CKA_ALWAYS_AUTHENTICATE). The callee owns and zeroes the returned bytes (UTF-8).
+ * (CKA_ALWAYS_AUTHENTICATE); or for an OTP. The callee owns and zeroes the returned bytes (UTF-8).
  */
-export type AskPin = (wanted: "login" | "signature") => Promise<Uint8Array>;
+export interface AskPin {
+  (wanted: "login" | "signature"): Promise<Uint8Array>;
+  (wanted: "otp", prompt: OtpPrompt): Promise<Uint8Array>;
+}
 
 export interface OpenOptions {
   /** The hash the signatures will use; the scheme follows from the key and its certificate. */

@@ -67,7 +67,7 @@ export interface File {
 }
 
 /** The same files give the same bytes. */
-async function tarGzip(files: File[]): Promise<Uint8Array> {
+export async function tarGzip(files: File[]): Promise<Uint8Array> {
   const tar = new Blob([
     ...files.flatMap(({ name, mode, bytes }) => [
       tarHeader(name, bytes.length, mode),

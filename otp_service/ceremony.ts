@@ -35,6 +35,9 @@ export type Answer =
   | { ok: true; sad: string; expiresIn: number; person: string }
   | { ok: false; refusal: Refusal; triesLeft: number };
 
+/** There is no authorization that could be answered. */
+const NOTHING: { refusal: Refusal; triesLeft: number } = { refusal: "wrong", triesLeft: 0 };
+
 export class Ceremony {
   readonly #options: CeremonyOptions;
 
@@ -163,16 +166,22 @@ export class Ceremony {
     { binding, consent }: { binding?: Binding; consent?: string } = {},
   ): Promise<Answer> {
     const { store, pins, people } = this.#options;
-    const paid = id === null ? null : await this.#pay(id, binding);
-    if (paid && "refusal" in paid) {
+    const paid = id === null ? NOTHING : await this.#pay(id, binding);
+    if (id === null || "refusal" in paid) {
+      // As much work as for an answer that is looked at, and as many writes.
+      if (id === null) await store.run((tx) => tx.count("nobody"));
       await pins.verify(pin, null);
-      return { ok: false, ...paid };
+      this.#matchOtp("", otp, undefined, undefined);
+      await store.run(async (tx) => {
+        await tx.count("nobody");
+        if (id === null) tx.audit({ event: "answer.refused", reason: "nothing to answer" });
+      });
+      return { ok: false, ...("refusal" in paid ? paid : NOTHING) };
     }
     const [pinRight, otpMatch] = [
-      await pins.verify(pin, paid?.pin ?? null),
-      this.#matchOtp(id ?? "", otp, paid?.otp, paid?.person),
+      await pins.verify(pin, paid.pin),
+      this.#matchOtp(id, otp, paid.otp, paid.person),
     ];
-    if (!paid || id === null) return { ok: false, refusal: "wrong", triesLeft: 0 };
     const sad = token();
     const { person, spent } = paid;
     const settled = await store.run(async (tx): Promise<Answer & { locked?: true }> => {
@@ -217,7 +226,7 @@ export class Ceremony {
       };
     });
     const { locked, ...answer } = settled as Answer & { locked?: true };
-    if (locked) await people.tellLocked(person);
+    if (locked) people.tellLocked(person);
     return answer as Answer;
   }
 

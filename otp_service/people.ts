@@ -175,13 +175,20 @@ export class People {
     // paid for first, so that many at once are no more than five
     const row = await store.run(async (tx) => {
       const row = usable(await tx.person(id));
-      if (!row) return null;
+      if (!row) {
+        // the same work as for somebody
+        await tx.count("nobody");
+        return null;
+      }
       const guard = { ...row.guard, pinTries: row.guard.pinTries + 1 };
       await tx.savePerson({ ...row, guard });
       return { ...row, guard };
     });
     const right = await pins.verify(pin, row?.pin ?? null);
-    if (!row) return null;
+    if (!row) {
+      await store.run((tx) => tx.count("nobody"));
+      return null;
+    }
     const spent = row.guard.pinTries;
     const locked = await store.run(async (tx) => {
       const now = (await tx.person(id))!;
@@ -194,14 +201,17 @@ export class People {
       if (locked) tx.audit({ event: "person.locked", person: id, reason: "wrong PINs" });
       return locked;
     });
-    if (locked) await this.tellLocked(row.person);
+    if (locked) this.tellLocked(row.person);
     return right ? row.person : null;
   }
 
-  /** Best effort: the lock holds whether the person hears of it or not, and the audit has it. */
-  async tellLocked(person: Person): Promise<void> {
+  /**
+   * Best effort: the lock holds whether the person hears of it or not, and the audit has it. Nobody waits for it, so that the
+   * answer takes no longer than others.
+   */
+  tellLocked(person: Person): void {
     const { ways } = this.#options;
-    if (wayTo(ways, person)) await sendTo(ways, person, lockedMessage(person)).catch(() => {});
+    if (wayTo(ways, person)) sendTo(ways, person, lockedMessage(person)).catch(() => {});
   }
 
   async changePin(

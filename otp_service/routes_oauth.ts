@@ -36,7 +36,7 @@ export function addOAuthRoutes(app: App, service: Service): void {
     );
     app.post(`${base}/oauth2/pushed_authorize`, async (context) => {
       const form = await readForm(context.req.raw);
-      const client = await authenticate(service, context.req.raw, form);
+      const client = authenticate(service, context.req.raw, form);
       const { client_id: _, client_secret: _secret, ...parameters } = form;
       const whole = { ...parameters, client_id: client.id };
       checkRedirect(client, parse(OAuthAuthorize, whole).redirect_uri);
@@ -54,7 +54,7 @@ export function addOAuthRoutes(app: App, service: Service): void {
     app.post(`${base}/oauth2/token`, async (context) => {
       const form = await readForm(context.req.raw);
       const parameters = parse(OAuthToken, form);
-      const client = await authenticate(service, context.req.raw, form);
+      const client = authenticate(service, context.req.raw, form);
       const issued = await giveToken(service, client, parameters);
       return context.json({ ...issued, token_type: "Bearer" }, 200, {
         "cache-control": "no-store",
@@ -62,7 +62,7 @@ export function addOAuthRoutes(app: App, service: Service): void {
     });
     app.post(`${base}/oauth2/revoke`, async (context) => {
       const form = await readForm(context.req.raw);
-      const client = await authenticate(service, context.req.raw, form);
+      const client = authenticate(service, context.req.raw, form);
       await revoke(service, parse(OAuthRevoke, form).token, client.id);
       return context.body(null, 204);
     });
@@ -84,11 +84,11 @@ function once(parameters: URLSearchParams): Record<string, string> {
   return found;
 }
 
-async function authenticate(
+function authenticate(
   service: Service,
   request: Request,
   form: Record<string, string>,
-): Promise<Client> {
+): Client {
   const header = basic(request);
   const id = header?.user ?? form.client_id;
   const secret = header?.password ?? form.client_secret;

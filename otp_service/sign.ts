@@ -288,11 +288,13 @@ async function withKey<T>(
     store.run(async (tx) => {
       const found = (await tx.transaction({ id: transaction }))!;
       const row = (await tx.person(person.id))!;
-      const { outcome: _, ...state } = step(
+      const { outcome, ...state } = step(
         { transaction: found.transaction, guard: row.guard },
         { type },
         tx.now,
       );
+      // Given up by the sweep: the audit has said that there is no signature, and so there is none.
+      if (type === "signed" && !outcome.ok) throw new CscError("sad_expired", "it took too long");
       await tx.saveState(state, row);
       tx.audit({
         event: type === "signed" ? "signature.made" : "signature.failed",

@@ -101,6 +101,8 @@ export interface ShownDocument {
 
 /** A day after its end an authorization is forgotten; the audit is not. */
 const KEEP = 24 * 60 * 60_000;
+/** Longer than any signing takes that began in time, in milliseconds. */
+const SIGNING = 120_000;
 /** Rows of one sweep. */
 const SWEEP = 200;
 
@@ -155,6 +157,7 @@ export class Store {
         const state = { transaction, guard: FRESH };
         // Between use and signature the process died: what was authorized is spent, and that is said.
         const broken = transaction.phase === "signing";
+        if (broken && tx.now < transaction.createdAt + RULES.lifetime + SIGNING) continue;
         const ended = broken
           ? step(state, { type: "failed" }, tx.now)
           : step(state, { type: "send" }, tx.now);

@@ -160,7 +160,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
 
     await t.step("what is over is ended with a trace, and forgotten later", async () => {
       await one.run((tx) => tx.addTransaction(opened("t2", tx.now), "asen", FACTS));
-      clock.now += RULES.lifetime;
+      clock.now += RULES.lifetime + 120_000;
       await Promise.all([one.sweep(), two.sweep()]);
       const lines = (await Array.fromAsync(one.audit())).map((line) => JSON.parse(line));
       assert.deepEqual(

@@ -163,7 +163,7 @@ Deno.test("killed at any moment: nothing is signed twice or without a trace, and
         await instance.end("SIGKILL");
       }
       // Ten minutes later, whatever hangs is ended, and told.
-      const store = new Store(openSqlite(database), () => Date.now() + 11 * 60_000);
+      const store = new Store(openSqlite(database), () => Date.now() + 13 * 60_000);
       try {
         await store.sweep();
         assert.deepEqual(

@@ -2,10 +2,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
-import { HOST_COMMAND, PIN as TOKEN_PIN, softhsm } from "../tests/fakes/pkcs11_tokens.ts";
+import { PIN as TOKEN_PIN, softhsm } from "../tests/fakes/pkcs11_tokens.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
-import { makeRoot, makeService, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
+import {
+  makeRoot,
+  makeService,
+  moduleClient,
+  PIN,
+  type TestService,
+} from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
 import { makePki, pem } from "../tests/fixtures/pki.ts";
@@ -223,7 +228,7 @@ Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and aft
 Deno.test("keys in a PKCS#11 module: every kind, both lifetimes, and a module that crashes", () =>
   inTempDir(async (dir) => {
     const token = await softhsm(dir, [], "otp keys");
-    const client = new Pkcs11Client({ ...token, command: HOST_COMMAND, poolSize: 2 });
+    const client = moduleClient(token);
     let logins = 0;
     const open = async (): Promise<ModuleSession> => {
       logins++;

@@ -93,11 +93,26 @@ function trustOf({ trustedSince, allowedByAdministrator }: Asker): string[] {
 
 const MAX_NAME = 80;
 
-function describeItem({ name, mediaType, size, hash, pdf }: ConsentItem): string {
+function describeItem(
+  { name, mediaType, size, hash, pdf, signedBy, route }: ConsentItem,
+): string {
   const shown = printable(name.length > MAX_NAME ? name.slice(0, MAX_NAME) + "…" : name);
   const facts = [shown, printable(mediaType), size === null ? "" : `${size} bytes`];
   const what = `* ${[...facts, `${hash.algorithm} ${hash.hex}`].filter(Boolean).join(", ")}`;
-  return [what, ...additionsTo(pdf?.adds)].join("\n    ");
+  const before = signedBy ? [`already signed by ${signedBy.map(printable).join(", ")}`] : [];
+  return [what, ...before, ...stepsOf(route), ...additionsTo(pdf?.adds)].join("\n    ");
+}
+
+function stepsOf(route: ConsentItem["route"]): string[] {
+  if (!route) return [];
+  return route.steps.map(({ role, quorum, signed, open, isDone }, i) => {
+    const done = signed.length > 0 ? `signed by ${signed.map(printable).join(", ")}` : "";
+    const waiting = isDone ? "" : `waits for ${open.map(printable).join(", ")}`;
+    const now = i === route.next ? " (NOW)" : "";
+    const count = `${signed.length} of ${quorum}`;
+    return `${i + 1}. ${printable(role)}${now}, ${count}: ` +
+      [done, waiting].filter(Boolean).join("; ");
+  });
 }
 
 function additionsTo(adds: PdfAdditions | null | undefined): string[] {

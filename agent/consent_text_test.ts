@@ -31,3 +31,27 @@ Deno.test("what matters comes before what strangers chose to say", () => {
   const places = order.map((each) => text.indexOf(each));
   assert.ok(places.every((place, i) => place > (places[i - 1] ?? -1)), places.join());
 });
+
+Deno.test("who has signed before, and whose turn it is on a route", () => {
+  const [item] = signRequest().items;
+  const step = { quorum: 1, signed: [], open: [], isDone: false };
+  const text = describeSign(
+    signRequest({
+      items: [{
+        ...item,
+        signedBy: ["Maya\x1b"],
+        route: {
+          next: 1,
+          steps: [
+            { ...step, role: "Maker", signed: ["Maya"], isDone: true },
+            { ...step, role: "Checker", open: ["Chetan"] },
+          ],
+        },
+      }],
+    }),
+    { previewLines: 1, items: 2 },
+  );
+  assert.match(text, /already signed by Maya\\u\{1b\}/);
+  assert.match(text, /1\. Maker, 1 of 1: signed by Maya\n/);
+  assert.match(text, /2\. Checker \(NOW\), 0 of 1: waits for Chetan/);
+});

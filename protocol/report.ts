@@ -125,7 +125,7 @@ const signatureReport = z.object({
   get countersignatures() {
     return z.array(signatureReport);
   },
-});
+}).meta({ id: "SignatureReport" });
 
 /** Where a signing route stands. */
 export const RouteReport = z.object({

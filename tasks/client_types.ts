@@ -11,11 +11,12 @@ interface Schema {
   const?: unknown;
   enum?: unknown[];
   anyOf?: Schema[];
-  type?: string;
+  type?: string | string[];
   items?: Schema;
   properties?: Record<string, Schema>;
   required?: string[];
   description?: string;
+  definitions?: Record<string, Schema>;
 }
 
 interface Method {
@@ -29,11 +30,14 @@ const comment = (text: string | undefined) =>
   text ? `/** ${text.replaceAll("*/", "* /")} */\n` : "";
 
 function typeOf(schema: Schema): string {
-  // The one recursive type is that of any JSON value.
-  if (schema.$ref) return "Json";
+  // The one recursive type without a name is that of any JSON value.
+  if (schema.$ref) return /\/__\w+$/.test(schema.$ref) ? "Json" : schema.$ref.split("/").at(-1)!;
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.anyOf) return schema.anyOf.map(typeOf).join(" | ");
+  if (Array.isArray(schema.type)) {
+    return schema.type.map((type) => typeOf({ ...schema, type })).join(" | ");
+  }
   switch (schema.type) {
     case "array":
       return `(${typeOf(schema.items!)})[]`;
@@ -75,11 +79,17 @@ function contract(): string {
        result: ${typeOf(result.schema)};
      };`
   );
+  const named = document.methods.flatMap(({ result }) =>
+    Object.entries(result.schema.definitions ?? {})
+  )
+    .filter(([name]) => !name.startsWith("__"))
+    .map(([name, schema]) => `export type ${name} = ${typeOf(schema)};`);
   const notifications = document["x-notifications"].map(({ name, params }) =>
     `"${name}": ${typeOf(params)};`
   );
   return `
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+${named.join("\n")}
 /** Every method of the contract. */
 export interface Methods {
   ${methods.join("\n")}

@@ -457,6 +457,32 @@ export class Client extends EventTarget {
   }
 
   /**
+   * Tells what the signatures of a file are worth: PDF, CMS, XML, JSON, signing routes.
+   *
+   * @param content what a detached signature signs
+   * @throws {DsignClientError}
+   */
+  async verify(
+    file: Blob,
+    { content, ...params }:
+      & { content?: Blob }
+      & Pick<
+        Params<"signature.verify">,
+        "online" | "pan"
+      > = {},
+    options: CallOptions = {},
+  ): Promise<Result<"signature.verify">> {
+    const about = { name: file instanceof File ? file.name : "document", keep: true };
+    return await this.#withDocument(file, about, options, async (document) => {
+      const ask = (content?: number) =>
+        this.call("signature.verify", { document, content, ...params }, options);
+      return content
+        ? await this.#withDocument(content, { ...about, name: "content" }, options, ask)
+        : await ask();
+    });
+  }
+
+  /**
    * Signs many PDFs after one consent and with one PIN. The person sees the list, and any document of it that they
    * open. A document that cannot be signed does not keep the others from being signed.
    *

@@ -6,6 +6,7 @@ import type { Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Additions, PdfView } from "./pdf_view.tsx";
+import { Signers } from "./signers.tsx";
 import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
 
 export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
@@ -190,6 +191,7 @@ function Document(
           <Foreign text={factsLine(item, speech)} />
         </span>
       </p>
+      <Signers item={item} speech={speech} />
       {item.pdf?.adds && <Additions adds={item.pdf.adds} speech={speech} />}
       {item.pdf
         ? <PdfView api={api} index={index} name={item.name} speech={speech} />

@@ -55,6 +55,10 @@ export const bn: Words = {
   items_search: "নাম দিয়ে নথি খুঁজুন",
   items_found: "পাওয়া গেছে: {count}",
   items_more: "আরও দেখান ({count})",
+  signed_before: "আগে স্বাক্ষর করেছেন",
+  route_order: "স্বাক্ষরের ক্রম",
+  route_count: "{quorum}-এর মধ্যে {done}",
+  route_now: "এবার",
   items_unnamed: "নাম নেই",
 
   pdf_loading: "পৃষ্ঠাগুলি আনা হচ্ছে।",

@@ -53,6 +53,10 @@ export const en = {
   items_search: "Find a document by its name",
   items_found: "Found: {count}",
   items_more: "Show more ({count})",
+  signed_before: "Already signed by",
+  route_order: "Order of signing",
+  route_count: "{done} of {quorum}",
+  route_now: "now",
   items_unnamed: "Without a name",
 
   pdf_loading: "The pages are being loaded.",

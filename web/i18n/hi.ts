@@ -55,6 +55,10 @@ export const hi: Words = {
   items_search: "नाम से दस्तावेज़ खोजें",
   items_found: "मिले: {count}",
   items_more: "और दिखाएँ ({count})",
+  signed_before: "पहले हस्ताक्षर कर चुके हैं",
+  route_order: "हस्ताक्षर का क्रम",
+  route_count: "{quorum} में से {done}",
+  route_now: "अब बारी",
   items_unnamed: "बिना नाम का",
 
   pdf_loading: "पृष्ठ लाए जा रहे हैं।",

@@ -1,0 +1,53 @@
+/** Who has signed the same content already, and where it is on its signing route. */
+import type { ConsentItem } from "../../protocol/consent.ts";
+import type { Speech } from "../i18n/words.ts";
+import { Foreign } from "../parts.tsx";
+
+export function Signers({ item, speech }: { item: ConsentItem; speech: Speech }) {
+  const { say } = speech;
+  const { signedBy, route } = item;
+  return (
+    <>
+      {signedBy && (
+        <div class="signers">
+          <p class="aside">{say("signed_before")}</p>
+          <ul>
+            {signedBy.map((name, i) => (
+              <li key={i}>
+                ✓ <Foreign text={name} />
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {route && (
+        <div class="signers">
+          <p class="aside">{say("route_order")}</p>
+          <ol>
+            {route.steps.map(({ role, quorum, signed, open, isDone }, i) => (
+              <li key={i} aria-current={i === route.next ? "step" : undefined}>
+                <strong>
+                  <Foreign text={role} />
+                </strong>{" "}
+                <span class="aside">{say("route_count", { done: signed.length, quorum })}</span>
+                {i === route.next && <em>{say("route_now")}</em>}
+                <ul>
+                  {signed.map((name, j) => (
+                    <li key={j}>
+                      ✓ <Foreign text={name} />
+                    </li>
+                  ))}
+                  {!isDone && open.map((name, j) => (
+                    <li key={j}>
+                      ○ <Foreign text={name} />
+                    </li>
+                  ))}
+                </ul>
+              </li>
+            ))}
+          </ol>
+        </div>
+      )}
+    </>
+  );
+}

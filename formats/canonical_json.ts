@@ -94,12 +94,22 @@ function checkNumber(token: string): void {
   if (!Number.isFinite(value)) throw malformed(`The number ${shorten(token)} is too large.`);
   const whole = /^-?\d+$/.test(token);
   if (
-    whole && !Number.isSafeInteger(value) && (token.length > 330 || BigInt(token) !== BigInt(value))
+    whole && !Number.isSafeInteger(value) &&
+    (token.length > 330 || BigInt(token) !== printedWhole(value))
   ) {
     throw malformed(
       `The number ${shorten(token)} has too many digits and would change; send it as a string.`,
     );
   }
+}
+
+/** What the canonical form of a large whole number says: it has no more digits than tell the double. */
+function printedWhole(value: number): bigint {
+  const [, sign, first, rest = "", exponent] = /^(-?)(\d+)(?:\.(\d+))?(?:e\+(\d+))?$/.exec(
+    String(value),
+  )!;
+  const zeros = Number(exponent ?? 0) - rest.length;
+  return BigInt(sign + first + rest + "0".repeat(zeros));
 }
 
 const shorten = (token: string) => token.length > 40 ? `${token.slice(0, 40)}…` : token;

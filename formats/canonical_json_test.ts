@@ -129,3 +129,16 @@ Deno.test("canonical form: stable, and the same value", () => {
     assert.deepEqual(JSON.parse(once), JSON.parse(JSON.stringify(JSON.parse(text))));
   }));
 });
+
+Deno.test("a whole number whose canonical form would say other digits is refused", () => {
+  const text = (json: string) => new TextDecoder().decode(canonicalJson(json));
+  for (const number of ["1795300454294967300", "295147905179352830000", "-9007199254740992"]) {
+    assert.equal(text(number), number);
+  }
+  assert.equal(text("1000000000000000000000"), "1e+21");
+  assert.equal(text("-12300000000000000000000"), "-1.23e+22");
+  // Each is a double's exact value, but not what is printed of it.
+  for (const number of ["1795300454294967296", "295147905179352825856"]) {
+    assert.throws(() => canonicalJson(number), { code: "json_malformed" });
+  }
+});

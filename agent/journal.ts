@@ -121,8 +121,9 @@ export class Journal {
       this.file.seekSync(this.#end, Deno.SeekMode.Start);
       for (let n = 0; n < record.length;) n += this.file.writeSync(record.subarray(n));
       if (Date.now() - this.#synced > SYNC_EVERY) {
-        this.file.syncDataSync();
         this.#synced = Date.now();
+        // The rest goes on meanwhile; a disk that fails makes the writing fail too.
+        this.file.syncData().catch(() => {});
       }
     } catch (error) {
       throw new DsignError("storage_failed", undefined, { cause: String(error) });

@@ -20,10 +20,11 @@ import { appendDss } from "../formats/pades_dss.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { appendedSource, type Source } from "../formats/pdf_source.ts";
 import type { Signer } from "../formats/signer.ts";
-import { readCertificate, sameBytes } from "../formats/x509.ts";
+import { sameBytes } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
 import type { Appearances } from "./appearance.ts";
+import { certificateOf } from "./certificates.ts";
 import { HASH_NAMES } from "./documents.ts";
 import type { Online } from "./online.ts";
 
@@ -91,7 +92,7 @@ export async function signPdf(
   const { signer, now, online, signal } = by;
   const { level, password } = options;
   const time = now();
-  const { subject } = readCertificate(signer.certificate);
+  const { subject } = certificateOf(signer.certificate);
   const name = subject.commonName ?? subject.toString();
   const appearance = await by.appearances.make(options, { name, time });
   const prepared = refusing(() =>

@@ -19,6 +19,7 @@ import {
 } from "../protocol/methods.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
+import { certificateOf } from "./certificates.ts";
 import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
 import {
   checkData,
@@ -495,7 +496,8 @@ async function sign(lease: Lease, input: SigningInput, signal: AbortSignal): Pro
   throwIfCancelled(signal);
   const { signer, credential } = lease;
   const signature = await signer.sign(input, signal);
-  if (!verifySignature(credential.key.certificate, signer.algorithm, input, signature)) {
+  const { publicKey } = certificateOf(credential.key.certificate);
+  if (!verifySignature(publicKey, signer.algorithm, input, signature)) {
     throw new DsignError("signature_invalid");
   }
   return signature;

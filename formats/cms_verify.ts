@@ -111,13 +111,27 @@ export function digestsNeeded({ signers }: SignedData): HashName[] {
   return [...new Set(signers.flatMap(({ digestAlgorithm }) => tryReadHash(digestAlgorithm) ?? []))];
 }
 
+/**
+ * Certificates read before, by their bytes: signatures made one after another bring the same ones, and reading a chain
+ * takes longer than checking a signature.
+ */
+const known = new Map<string, Certificate>();
+const MAX_KNOWN = 64;
+
 function tryReadCertificate(der: Uint8Array): Certificate | undefined {
+  const key = der.toBase64();
+  let certificate = known.get(key);
+  if (certificate) return certificate;
   try {
-    return readCertificate(der);
+    // Of its own bytes, lest it keeps all of a signature's.
+    certificate = readCertificate(der.slice());
   } catch (error) {
     if (error instanceof FormatError) return undefined; // it may be nobody's we need
     throw error;
   }
+  if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
+  known.set(key, certificate);
+  return certificate;
 }
 
 function tryReadHash(algorithm: Asn1Node): HashName | undefined {

@@ -36,7 +36,8 @@ async function pipelined(count: number, inFlight: number, work: () => Promise<un
   await Promise.all(Array.from({ length: inFlight }, worker));
 }
 
-async function startAgent(
+/** An agent that says yes by itself, in a process of its own. */
+export async function startBenchAgent(
   tokens: DemoTokens,
   folder: string,
 ): Promise<{ child: Child; port: number }> {
@@ -54,7 +55,8 @@ async function startAgent(
   return { child, port: Number(await child.read()) };
 }
 
-async function grantedPage(port: number): Promise<Client> {
+/** A page that may ask for signatures. */
+export async function grantedPage(port: number): Promise<Client> {
   const page = await connectAs(ORIGIN, port);
   await page.call("origin.request", { scopes: ["certificates", "sign", "sign_hash"] });
   return page;
@@ -117,7 +119,7 @@ async function throughput(figures: Figures, tokens: DemoTokens, folder: string, 
     throw new Error("The benchmark needs softhsm2 and opensc.");
   }
   const raw = new Child("bench_raw.ts", store.env);
-  const { child: agent, port } = await startAgent(tokens, folder);
+  const { child: agent, port } = await startBenchAgent(tokens, folder);
   try {
     const page = await grantedPage(port);
     const { certificates } = await page.call("certificate.list", {});
@@ -212,7 +214,7 @@ async function largeDocument(figures: Figures, tokens: DemoTokens, folder: strin
     }
   }
   const sink = new Child("bench_sink.ts");
-  const { child: agent, port } = await startAgent(tokens, folder);
+  const { child: agent, port } = await startBenchAgent(tokens, folder);
   try {
     const sinkPage = await connectAs(ORIGIN, Number(await sink.read()));
     const page = await grantedPage(port);

@@ -2,6 +2,8 @@
 import { type Status } from "../protocol/methods.ts";
 import { Client } from "../web/client.ts";
 
+export type { BatchOutcome } from "../web/client.ts";
+
 /**
  * Connects to an agent on a loopback port as a page of `origin` would.
  *

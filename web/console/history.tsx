@@ -107,7 +107,7 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
             {scopes.map((scope) => say(`scope_${scope}`)).join("; ")}
           </span>
         )}
-        {format && <span class="aside">{" "}{format}</span>}
+        {format && <span class="aside">{` ${format}`}</span>}
         {documents[0] && (
           <code class="hash" title={documents[0].hash}>{documents[0].hash.slice(0, 16)}…</code>
         )}

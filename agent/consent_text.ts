@@ -49,9 +49,16 @@ export function describeChoose({ asker }: ChooseRequest): string {
 
 /** Where the room is small, the end is lost: what matters comes first, and what strangers chose to say last. */
 export function describeSign(
-  { asker, items, blind, batch, binding }: SignRequest,
+  { asker, items, blind, login, batch, binding }: SignRequest,
   bounds: Bounds,
 ): string {
+  if (login) {
+    return [
+      `${nameOf(asker)} asks you to sign in with your certificate.`,
+      ...trustOf(asker),
+      "No document is signed.",
+    ].join("\n");
+  }
   const count = items.length === 1 ? "a signature" : `${items.length} signatures`;
   const shown = items.slice(0, bounds.items);
   return [
@@ -59,7 +66,7 @@ export function describeSign(
     ...trustOf(asker),
     ...(blind
       ? [
-        "WARNING: only digests are known. What they stand for cannot be shown, and may be anything.",
+        "WARNING: only digests are known. What they stand for cannot be shown, and may be anything, even signing in elsewhere.",
       ]
       : []),
     ...(batch ? [`The list of ${items.length} documents has the SHA-256 ${binding}.`] : []),

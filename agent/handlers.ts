@@ -19,7 +19,7 @@ import { type Batches, manifestHash, Showing } from "./batch.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
 import { routeReport } from "./data.ts";
 import type { Origins } from "./origins.ts";
-import { type Caller, isBlind, type Signing } from "./sign.ts";
+import { type Caller, isBlind, looksLikeLogin, type Signing } from "./sign.ts";
 import type { Spool } from "./spool.ts";
 import type { Tokens } from "./tokens.ts";
 import type { Verification } from "./verification.ts";
@@ -84,6 +84,7 @@ export function createDispatch(services: Services): Dispatch {
       signal: call.signal,
       preferred: grant?.certificate,
       openWindow: call.openWindow,
+      chosen: (id) => origins.remember(call.origin, id),
       progress: (phase, done, total) => call.progress({ phase, done, total }),
     };
   };
@@ -226,6 +227,12 @@ export function createDispatch(services: Services): Dispatch {
       return {};
     },
     "sign.data": (params, call) => {
+      if (looksLikeLogin(params)) {
+        throw new DsignError(
+          "invalid_params",
+          "A bare signature over bytes of this length could sign the person in elsewhere. Use cades.",
+        );
+      }
       if (isBlind(params) && !scopesOf(call).includes("sign_hash")) {
         throw new DsignError(
           "scope_not_granted",
@@ -243,6 +250,12 @@ export function createDispatch(services: Services): Dispatch {
         content === undefined ? undefined : documents.get(content),
         { online, pan, signal },
       ),
+    "auth.authenticate": (params, call) => {
+      if (call.own) {
+        throw new DsignError("scope_not_granted", "There is nothing to sign in to here.");
+      }
+      return signing.authenticate(params, callerOf(call), `urn:dsign:${version}`);
+    },
     "sign.hash": (params, call) => signing.signHash(params, callerOf(call, params.purpose)),
   };
 

@@ -126,7 +126,9 @@ export class Origins {
   async remember(origin: string, certificate: string): Promise<void> {
     const grant = this.#grants.get(origin) ??
       (this.get(origin) && { ...this.proposal(origin, []), scopes: [] });
-    if (grant) await this.set(origin, { ...grant, certificate });
+    if (grant && grant.certificate !== certificate) {
+      await this.set(origin, { ...grant, certificate });
+    }
   }
 
   /** Every site that may do something now. */

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { type CmsContent, prepareSignedData } from "../formats/cms_write.ts";
 import { readRoute } from "../formats/route.ts";
+import { mayAuthenticate, webEidHash, webEidMessage, webEidToken } from "../formats/web_eid.ts";
 import { verifySignature } from "../formats/signature.ts";
 import { hashLengths } from "../formats/signature_algorithm.ts";
 import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
@@ -337,6 +338,48 @@ export class Signing {
     });
   }
 
+  /**
+   * Signs in to the asker's site: a Web eID token over the site's origin, as the browser attests it, and the nonce.
+   *
+   * @param appVersion URI of this program
+   */
+  async authenticate(
+    { nonce, certificate }: ParsedParams<"auth.authenticate">,
+    caller: Caller,
+    appVersion: string,
+  ): Promise<Result<"auth.authenticate">> {
+    const { origin } = caller.asker;
+    if (origin === null) throw new Error("Only a site can be signed in to.");
+    const shown = webEidMessage(origin, nonce, "SHA-256");
+    const item = {
+      name: "",
+      mediaType: "",
+      size: null,
+      hash: { algorithm: "SHA-256", hex: createHash("sha256").update(shown).digest("hex") },
+      preview: null,
+    };
+    const now = this.tokens.now();
+    const wanted: Wanted = {
+      certificate,
+      hash: webEidHash,
+      format: "web-eid:1.0",
+      items: [item],
+      blind: false,
+      login: true,
+      accepts: (der) =>
+        mayAuthenticate(der, now) ? null : new DsignError(
+          "certificate_not_for_signing",
+          "The certificate is not meant for signing in. Choose another.",
+        ),
+    };
+    return await this.#withKey(wanted, caller, async (lease) => {
+      const { certificate, algorithm } = lease.signer;
+      const message = webEidMessage(origin, nonce, algorithm.hash);
+      const signature = await sign(lease, { message }, caller.signal);
+      return webEidToken(certificate, algorithm, signature, appVersion);
+    });
+  }
+
   async #signCades(lease: Lease, content: CmsContent, signal: AbortSignal): Promise<Uint8Array> {
     const prepared = prepareSignedData(content, lease.signer, { signingTime: this.tokens.now() });
     return prepared.complete(await sign(lease, { message: prepared.toBeSigned }, signal));
@@ -353,7 +396,7 @@ export class Signing {
     let credential: Credential | undefined;
     const record = (outcome: AuditEvent["outcome"]) =>
       this.services.audit.record({
-        action: "sign",
+        action: wanted.login ? "authenticate" : "sign",
         origin: caller.asker.origin,
         format: wanted.format,
         documents: wanted.items.map(({ name, hash: { algorithm, hex } }) => ({
@@ -377,6 +420,7 @@ export class Signing {
     }
     // Not given out unless it is written down.
     await record("done");
+    if (credential) await caller.chosen?.(credential.id);
     return result;
   }
 
@@ -520,6 +564,17 @@ async function inPipeline(count: number, work: (i: number) => Promise<void>): Pr
   const workers = Array.from({ length: Math.min(count, PIPELINE) }, worker);
   const failure = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
   if (failure) throw (failure as PromiseRejectedResult).reason;
+}
+
+/**
+ * Whether a bare signature is wanted over what may be hash(origin) || hash(nonce) of a Web eID token: with it, a site
+ * could sign in to another one as the person. A text of that length is none: half of the bytes would have to be the
+ * hash of an origin, and all of them printable.
+ */
+export function looksLikeLogin(
+  params: Pick<ParsedParams<"sign.data">, "content" | "format">,
+): boolean {
+  return isBlind(params) && [64, 96, 128].includes(contentBytes(params.content).length);
 }
 
 /**

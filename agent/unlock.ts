@@ -16,6 +16,8 @@ export interface Caller {
   signal: AbortSignal;
   /** `id` of the certificate that the person chose for this asker before. */
   preferred?: string;
+  /** Takes note of the certificate that the person used. */
+  chosen?(id: string): Promise<void>;
   /** A window of the asker's in which the person is to be asked. */
   openWindow?: OpenWindow;
   progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
@@ -24,12 +26,15 @@ export interface Caller {
 /** What is common to all requests for signatures. */
 export interface Wanted {
   certificate?: string;
-  hash: HashAlgorithm;
+  /** The digest; where it depends on the key, that for a certificate (DER). */
+  hash: HashAlgorithm | ((certificate: Uint8Array) => HashAlgorithm);
   /** What is made, for the audit log: `CAdES B-B`. */
   format: string;
   items: ConsentItem[];
   /** Only digests are known of what is signed. */
   blind: boolean;
+  /** The signature is for signing in to the asker's site, and for nothing else. */
+  login?: true;
   /** Why a certificate (DER) cannot make this signature; null: it can. */
   accepts?: (certificate: Uint8Array) => DsignError | null;
   /** Shows the pages of items that are PDFs. */
@@ -72,7 +77,7 @@ export class Unlocking {
     const binding = wanted.batch?.manifest ?? bindingOf(wanted.items);
     const choices = candidates.map((candidate): Choice => {
       const choice = this.tokens.choice(candidate);
-      if (this.#logins.has(candidate, wanted.hash)) choice.unlocked = true;
+      if (this.#logins.has(candidate, hashFor(wanted, candidate))) choice.unlocked = true;
       if (wanted.batch) choice.signed = wanted.batch.signed(candidate.id);
       if (this.#lastTry.has(choice.token.uri)) choice.token.state = "pin_final_try";
       return choice;
@@ -86,7 +91,12 @@ export class Unlocking {
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
         const credential = candidates.find(({ id }) => id === answer.certificate);
         if (!credential) throw new DsignError("certificate_not_found");
-        const opened = await this.#open(credential, wanted.hash, answer, caller.signal);
+        const opened = await this.#open(
+          credential,
+          hashFor(wanted, credential),
+          answer,
+          caller.signal,
+        );
         if (!over) {
           lease = opened;
           return { ok: true };
@@ -114,6 +124,7 @@ export class Unlocking {
           asker: caller.asker,
           items: wanted.items,
           blind: wanted.blind,
+          login: wanted.login,
           choices,
           preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
           ...wanted.batch && { batch: true },
@@ -184,6 +195,10 @@ export class Unlocking {
       throw error;
     }
   }
+}
+
+function hashFor({ hash }: Wanted, { key }: Credential): HashAlgorithm {
+  return typeof hash === "function" ? hash(key.certificate) : hash;
 }
 
 /** A PIN for as long as its request lasts. */

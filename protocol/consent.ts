@@ -114,6 +114,8 @@ export interface SignRequest {
   items: ConsentItem[];
   /** Digests only: nothing of what they stand for can be shown. */
   blind: boolean;
+  /** Not for a document: the signature signs the person in to the asker's site. */
+  login?: true;
   /** Non-empty; one only where the page named the certificate. */
   choices: Choice[];
   /** `id` of the certificate that the person chose for this asker before, if it is among them. */

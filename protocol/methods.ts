@@ -555,6 +555,34 @@ export const METHODS = {
       },
     },
   },
+  "auth.authenticate": {
+    summary: "Signs the person in to the calling site: a Web eID authentication token over the " +
+      "site's origin, as the browser attests it, and a nonce of its server.",
+    scope: "certificates",
+    params: z.object({
+      nonce: z.string().min(44).max(128).describe(
+        "Made by the server for this one time: at least 256 random bits, Base64",
+      ),
+      certificate,
+    }),
+    result: z.object({
+      format: z.literal("web-eid:1.0"),
+      unverifiedCertificate: base64.describe("The person's certificate, DER, Base64"),
+      algorithm: z.string().describe("JWA name: RS256, ES256, ES384, …"),
+      signature: base64.describe("Over hash(origin) || hash(nonce); ECDSA: r || s"),
+      appVersion: z.string(),
+    }),
+    example: {
+      params: { nonce: "MTIzNDU2NzgxMjM0NTY3ODEyMzQ1Njc4MTIzNDU2Nzg=" },
+      result: {
+        format: "web-eid:1.0",
+        unverifiedCertificate: "MIIB",
+        algorithm: "RS256",
+        signature: "AAAA",
+        appVersion: "urn:dsign:0.1.0",
+      },
+    },
+  },
   "sign.hash": {
     summary:
       "Signs digests of things D-Sign never sees. Needs its own grant; consent says so plainly.",

@@ -454,6 +454,11 @@ Deno.test("the consent page in a browser", async (t) => {
           desk.consent.sign(signRequest(), token().unlock, never),
           words.do_not_sign,
         );
+        await look(
+          "login",
+          desk.consent.sign(signRequest({ login: true }), token().unlock, never),
+          words.do_not_login,
+        );
         const items = [
           item("order.pdf", "application/pdf", null),
           item("note.txt", "text/plain", "Sanctioned.\n".repeat(40)),

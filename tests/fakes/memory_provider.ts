@@ -1,7 +1,5 @@
-/** Tokens in memory that misbehave on demand. RSA keys only. */
-import { constants, createHash, privateEncrypt } from "node:crypto";
-import { nullValue, octetString, oid, sequence } from "../../formats/der.ts";
-import type { HashName, Signer, SigningInput } from "../../formats/signer.ts";
+/** Tokens in memory that misbehave on demand. */
+import type { HashName, SignatureAlgorithm, Signer } from "../../formats/signer.ts";
 import {
   type KeyInfo,
   type Listing,
@@ -12,16 +10,10 @@ import {
   type SignerErrorCode,
   type TokenInfo,
 } from "../../signers/provider.ts";
+import { softwareKey } from "../../signers/software_key.ts";
 import type { Officer } from "../fixtures/pki.ts";
 
 export const PIN = "2468";
-
-const DIGESTS: Record<HashName, string> = {
-  "SHA-1": "1.3.14.3.2.26",
-  "SHA-256": "2.16.840.1.101.3.4.2.1",
-  "SHA-384": "2.16.840.1.101.3.4.2.2",
-  "SHA-512": "2.16.840.1.101.3.4.2.3",
-};
 
 export class MemoryProvider implements Provider {
   readonly tokens: TokenInfo[];
@@ -78,14 +70,17 @@ export class MemoryProvider implements Provider {
     return {
       certificate: key.certificate,
       chain: key.chain,
-      algorithm: { scheme: "RSASSA-PKCS1-v1_5", hash },
+      algorithm: this.#algorithm(i, hash),
       sign: async (input) => {
         if (!open) throw new Error("The key is closed.");
         await this.beforeSign?.();
         if (this.failSign) throw new SignerError(this.failSign, "As the test wanted.");
         if (this.alwaysAuthenticate) await this.#checkPin(askPin("signature"));
         this.story.push(`sign ${i}`);
-        const signature = this.#sign(i, hash, input);
+        const signature = softwareKey(this.officers[i].pkcs8).sign(
+          this.#algorithm(i, hash),
+          input,
+        );
         if (this.wrongSignature) signature[7] ^= 1;
         return signature;
       },
@@ -125,13 +120,8 @@ export class MemoryProvider implements Provider {
     });
   }
 
-  /** RFC 8017 §9.2: DigestInfo is signed. */
-  #sign(i: number, hash: HashName, input: SigningInput): Uint8Array {
-    const digest = "digest" in input
-      ? input.digest
-      : createHash(hash.replace("-", "")).update(input.message).digest();
-    const digestInfo = sequence(sequence(oid(DIGESTS[hash]), nullValue()), octetString(digest));
-    const key = { key: this.officers[i].key.privateKey, padding: constants.RSA_PKCS1_PADDING };
-    return new Uint8Array(privateEncrypt(key, digestInfo));
+  #algorithm(i: number, hash: HashName): SignatureAlgorithm {
+    const isEc = this.officers[i].key.privateKey.asymmetricKeyType === "ec";
+    return { scheme: isEc ? "ECDSA" : "RSASSA-PKCS1-v1_5", hash };
   }
 }

@@ -155,6 +155,15 @@ function wordsOf(
         count: 1,
       };
     case "sign": {
+      if (request.login) {
+        return {
+          ask: "ask_login",
+          approve: "do_login",
+          decline: "do_not_login",
+          done: "end_login",
+          count: 1,
+        };
+      }
       const many = request.items.length > 1;
       return {
         ask: request.blind ? "ask_sign_blind" : many ? "ask_sign_many" : "ask_sign_one",
@@ -274,7 +283,7 @@ function Question(
       )}
       <WhoAsks asker={request.asker} speech={speech} />
       {request.kind === "grant" && <Scopes request={request} speech={speech} />}
-      {request.kind === "sign" && (
+      {request.kind === "sign" && !request.login && (
         <Documents
           items={request.items}
           blind={request.blind}
@@ -295,7 +304,8 @@ function Question(
           speech={speech}
         />
       )}
-      {request.kind === "sign" && choice && (
+      {request.kind === "sign" && request.login && <p class="notice">{say("login_explain")}</p>}
+      {request.kind === "sign" && !request.login && choice && (
         <Section title={say("law")}>
           <p class="law">{say(`law_${choice.kind}`)}</p>
         </Section>

@@ -100,7 +100,7 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
             <Foreign text={name} />
           </>
         )}
-        {count > 1 && <>{" "}{say("history_documents", { count })}</>}
+        {count > 1 && ` ${say("history_documents", { count })}`}
         {scopes && (
           <span class="aside">
             {" "}
@@ -126,6 +126,8 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
           ? say("history_done")
           : outcome === "user_cancelled"
           ? say("history_declined")
+          : outcome === "request_cancelled"
+          ? say("history_withdrawn")
           : outcome === "consent_timeout"
           ? say("history_timeout")
           : error(outcome, outcome)}

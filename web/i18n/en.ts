@@ -6,6 +6,12 @@ export const en = {
   ask_sign_one: "Do you want to sign this?",
   ask_sign_many: "Do you want to sign these {count} documents?",
   ask_sign_blind: "Do you want to sign without seeing it?",
+  ask_login: "Do you want to sign in to this site?",
+  login_explain:
+    "No document is signed. The site learns who you are: the name on your certificate.",
+  do_login: "Sign in",
+  do_not_login: "Do not sign in",
+  end_login: "You are signed in.",
   ask_grant: "Do you want to allow this site?",
   ask_choose: "Which certificate do you want to use?",
 
@@ -29,7 +35,7 @@ export const en = {
   items_one: "What you sign",
   items_many: "What you sign: {count} documents",
   blind_explain:
-    "The site has sent only a number computed from the document (a hash), not the document. D-Sign cannot show you what you sign.",
+    "The site has sent only a number computed from the document (a hash), not the document. D-Sign cannot show you what you sign. It could also be used to sign in to another site as you.",
   blind_advice: "Sign only if you trust this site fully and are expecting this.",
   blind_items: "{count} documents that cannot be shown",
   blind_items_one: "One document that cannot be shown",
@@ -244,6 +250,7 @@ export const en = {
   history_documents: "({count} documents)",
   history_done: "Done",
   history_declined: "You said no",
+  history_withdrawn: "Taken back by the site",
   history_timeout: "Not answered",
 
   console_title: "D-Sign on this computer",

@@ -7,12 +7,14 @@ import { Figures } from "./bench_figures.ts";
 import { benchOtp } from "./bench_otp.ts";
 import { benchPdf } from "./bench_pdf.ts";
 import { benchSign } from "./bench_sign.ts";
+import { benchVerify } from "./bench_verify.ts";
 
 /** By the name on the command line. */
 const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>> = {
   otp: benchOtp,
   pdf: benchPdf,
   sign: benchSign,
+  verify: benchVerify,
 };
 
 if (import.meta.main) {

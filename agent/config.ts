@@ -72,6 +72,41 @@ export const Origin = z.string()
     AS_BROWSERS_SEND_IT,
   );
 
+/** A file with one secret in it, readable by its owner alone. */
+const secretFile = z.string().refine(isAbsolute, "must be an absolute path");
+
+/** https, or http on this machine; no slash at its end. */
+const ServiceUrl = z.url().refine((text) => {
+  const { protocol, hostname, search, hash } = new URL(text);
+  const here = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
+  return (protocol === "https:" || (protocol === "http:" && here)) && !search && !hash &&
+    !text.endsWith("/");
+}, "must be as https://sign.example/csc/v2, without a slash at its end");
+
+/** The browser comes back to this machine (RFC 8252 §7.3). */
+const LoopbackUrl = z.url().regex(
+  /^http:\/\/127\.0\.0\.1:\d+\/[\w/-]*$/,
+  "must be as http://127.0.0.1:7797/back",
+);
+
+/** Signing services that speak the Cloud Signature Consortium's API. */
+const Remote = z.strictObject({
+  name: z.string().min(1).max(60).describe("Shown to the person"),
+  url: ServiceUrl,
+  login: z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("basic"), user: z.string().min(1), passwordFile: secretFile }),
+    z.strictObject({ type: z.literal("bearer"), tokenFile: secretFile }),
+    z.strictObject({
+      type: z.literal("browser"),
+      clientId: z.string().min(1),
+      clientSecretFile: secretFile.optional(),
+      redirectUri: LoopbackUrl,
+    }),
+  ]).describe("How the person signs in there; the PIN is asked for at each signature"),
+  userID: z.string().min(1).optional()
+    .describe("Whose credentials, where the login is not the person's own"),
+});
+
 export const Config = z.strictObject({
   consent: z.enum(["window", "pinentry", "terminal"]).default("window")
     .describe("How the person is asked"),
@@ -88,6 +123,7 @@ export const Config = z.strictObject({
   pkcs12: z.array(z.string().refine(isAbsolute, "must be an absolute path")).default([]).describe(
     "Key files, or folders of such",
   ),
+  remote: z.array(Remote).default([]).describe("Remote signing services (CSC API 1 or 2)"),
   ports: z.array(z.int().min(0).max(65535)).min(1).optional().describe("Tried in turn"),
   securePorts: z.array(z.int().min(0).max(65535)).min(1).optional()
     .describe("Tried in turn, for pages that need TLS"),

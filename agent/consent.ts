@@ -4,7 +4,13 @@
  * compares it with the hash of the bytes it signs.
  */
 import type { Source } from "../formats/pdf_source.ts";
-import type { ChooseRequest, GrantRequest, SignRequest, Unlocked } from "../protocol/consent.ts";
+import type {
+  ChooseRequest,
+  GrantRequest,
+  OtpRequest,
+  SignRequest,
+  Unlocked,
+} from "../protocol/consent.ts";
 
 /** What the person decided about a {@linkcode SignRequest}. */
 export interface SignAnswer {
@@ -57,6 +63,17 @@ export interface Consent {
     show: ShowPdf,
     openWindow?: OpenWindow,
   ): Promise<void>;
+  /**
+   * Resolves to the OTP that the person typed (UTF-8), owned and zeroed by the receiver.
+   *
+   * @param resend has it sent again; rejects with `DsignError`, and the person may go on
+   */
+  otp(
+    request: OtpRequest,
+    resend: () => Promise<void>,
+    signal: AbortSignal,
+    openWindow?: OpenWindow,
+  ): Promise<Uint8Array>;
 }
 
 /** How long a person has to answer, in milliseconds. */

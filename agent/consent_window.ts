@@ -10,6 +10,7 @@ import type {
   ConsentRequest,
   ConsentView,
   GrantRequest,
+  OtpRequest,
   SignRequest,
   Unlocked,
 } from "../protocol/consent.ts";
@@ -38,6 +39,7 @@ export interface WindowOptions {
 
 const Reply: z.ZodType<ConsentReply> = z.union([
   z.strictObject({ decision: z.literal("decline") }),
+  z.strictObject({ decision: z.literal("resend") }),
   z.strictObject({
     decision: z.literal("approve"),
     certificate: z.string().max(64).optional(),
@@ -59,6 +61,8 @@ interface Question {
   /** An answer is being tried. */
   busy: boolean;
   show: ShowPdf;
+  /** For an OTP: has it sent again. */
+  resend?: () => Promise<void>;
   answer(reply: ConsentReply & { decision: "approve" }): Promise<Unlocked>;
   /** Ends the question; null: answered. */
   end(error: DsignError | null): void;
@@ -114,12 +118,34 @@ export class WindowConsent implements PageConsent {
     );
   }
 
+  async otp(
+    request: OtpRequest,
+    resend: () => Promise<void>,
+    signal: AbortSignal,
+    openWindow?: OpenWindow,
+  ): Promise<Uint8Array> {
+    let typed = "";
+    await this.#ask(
+      request,
+      ({ pin = "" }) => {
+        typed = pin;
+        return Promise.resolve({ ok: true });
+      },
+      signal,
+      undefined,
+      openWindow,
+      request.canResend ? resend : undefined,
+    );
+    return new TextEncoder().encode(typed);
+  }
+
   #ask(
     request: ConsentRequest,
     answer: Question["answer"],
     signal: AbortSignal,
     show: ShowPdf = nothingToShow,
     openWindow: OpenWindow = this.options.openWindow,
+    resend?: () => Promise<void>,
   ): Promise<void> {
     const { timeout = CONSENT_TIMEOUT, heartbeat = 1000 } = this.options;
     return new Promise((resolve, reject) => {
@@ -134,6 +160,7 @@ export class WindowConsent implements PageConsent {
         window: undefined,
         busy: false,
         show,
+        resend,
         answer,
         end: (error) => {
           if (!this.#questions.delete(question)) return;
@@ -244,6 +271,8 @@ export class WindowConsent implements PageConsent {
       let unlocked: Unlocked = { ok: true };
       if (reply.decision === "decline") {
         question.end(new DsignError("user_cancelled"));
+      } else if (reply.decision === "resend") {
+        unlocked = await resend(question);
       } else {
         unlocked = await question.answer(reply);
         if (unlocked.ok) question.end(null);
@@ -253,6 +282,18 @@ export class WindowConsent implements PageConsent {
     } finally {
       question.busy = false;
     }
+  }
+}
+
+/** The question stays open, whatever becomes of it. */
+async function resend({ resend }: Question): Promise<Unlocked> {
+  try {
+    if (!resend) throw new DsignError("invalid_request");
+    await resend();
+    return { ok: true };
+  } catch (error) {
+    const { code, message } = toDsignError(error);
+    return { ok: false, code, message, again: true };
   }
 }
 

@@ -4,11 +4,13 @@ import type {
   Choice,
   ChooseRequest,
   GrantRequest,
+  OtpRequest,
   SignRequest,
   Unlocked,
 } from "../protocol/consent.ts";
 import { AssuanBroken, AssuanClient, AssuanError } from "./assuan.ts";
 import { type Consent, CONSENT_TIMEOUT, type SignAnswer } from "./consent.ts";
+import { describeOtp } from "./consent_otp.ts";
 import {
   describeChoice,
   describeChoose,
@@ -84,6 +86,30 @@ export class PinentryConsent implements Consent {
         await pinentry.call("SETERROR", result.message);
         isLastTry = result.code === "pin_final_try" || result.triesLeft === "final" ||
           result.triesLeft === "unknown";
+      }
+    });
+  }
+
+  async otp(
+    request: OtpRequest,
+    resend: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return await this.#converse(signal, async (pinentry) => {
+      const again = "Leave it empty to have it sent again.";
+      const about = [describeOtp(request), ...request.canResend ? [again] : []].join("\n\n");
+      await pinentry.call("SETPROMPT", "OTP:");
+      await pinentry.call("SETOK", "Sign");
+      for (;;) {
+        await pinentry.call("SETDESC", about);
+        const otp = await pinentry.call("GETPIN");
+        if (otp.length > 0) return otp;
+        try {
+          if (request.canResend) await resend();
+        } catch (error) {
+          if (!(error instanceof DsignError)) throw error;
+          await pinentry.call("SETERROR", error.message);
+        }
       }
     });
   }

@@ -4,10 +4,12 @@ import type {
   Choice,
   ChooseRequest,
   GrantRequest,
+  OtpRequest,
   SignRequest,
   Unlocked,
 } from "../protocol/consent.ts";
 import { type Consent, CONSENT_TIMEOUT, type SignAnswer } from "./consent.ts";
+import { describeOtp } from "./consent_otp.ts";
 import { describeChoice, describeChoose, describeGrant, describeSign } from "./consent_text.ts";
 import { toCancelled } from "./errors.ts";
 
@@ -94,6 +96,29 @@ export class TerminalConsent implements Consent {
         if (!result.again) throw new DsignError(result.code, result.message);
         isLastTry = result.code === "pin_final_try" || result.triesLeft === "final" ||
           result.triesLeft === "unknown";
+      }
+    });
+  }
+
+  async otp(
+    request: OtpRequest,
+    resend: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return await this.#converse(signal, async (ask) => {
+      this.#write(`\n${describeOtp(request)}\n`);
+      const again = request.canResend ? ", r to have it sent again" : "";
+      for (;;) {
+        const otp = await ask(`OTP${again}, empty to decline: `, true);
+        if (otp.length === 0) throw new DsignError("user_cancelled");
+        if (!request.canResend || !/^r$/i.test(text(otp))) return otp;
+        try {
+          await resend();
+          this.#write("It was sent again.\n");
+        } catch (error) {
+          if (!(error instanceof DsignError)) throw error;
+          this.#write(`${error.message}\n`);
+        }
       }
     });
   }

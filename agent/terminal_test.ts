@@ -109,3 +109,16 @@ Deno.test("terminal: without one, it says so", async () => {
     { code: "consent_unavailable" },
   );
 });
+
+Deno.test("terminal: an OTP, sent again where that works", async () => {
+  const { outcome } = await ask("otp", async (terminal) => {
+    const screen = await terminal.shows("OTP, r to have it sent again");
+    assert.match(screen, /Works wants an OTP for the signature/);
+    assert.ok(screen.includes(String.raw`Sent to your phone\u{1b}[2J`), screen);
+    assert.match(screen, /\* order\.pdf/);
+    await terminal.type("r", "Enter");
+    await terminal.shows("D-Sign is busy");
+    await terminal.type("135790", "Enter");
+  });
+  assert.equal(outcome, "135790");
+});

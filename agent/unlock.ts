@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
-import { SignerError } from "../signers/provider.ts";
+import { type OtpPrompt, SignerError } from "../signers/provider.ts";
 import type { Consent, OpenWindow, ShowPdf, SignAnswer } from "./consent.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
@@ -49,6 +49,8 @@ const TYPE_AGAIN: ReadonlySet<string> = new Set(["pin_incorrect", "pin_invalid",
 /** Opens keys, each after the person's consent; at most one attempt a PIN. */
 export class Unlocking {
   readonly #logins: Logins;
+  /** For keys whose every signature the person authorizes. */
+  readonly #once = new Logins(0);
   /** Tokens on which a wrong PIN may have been the last but one; by URI. */
   readonly #lastTry = new Set<string>();
 
@@ -91,12 +93,9 @@ export class Unlocking {
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
         const credential = candidates.find(({ id }) => id === answer.certificate);
         if (!credential) throw new DsignError("certificate_not_found");
-        const opened = await this.#open(
-          credential,
-          hashFor(wanted, credential),
-          answer,
-          caller.signal,
-        );
+        const askOtp = (prompt: OtpPrompt) => this.#askOtp(prompt, wanted, caller);
+        const hash = hashFor(wanted, credential);
+        const opened = await this.#open(credential, hash, answer, askOtp, caller.signal);
         if (!over) {
           lease = opened;
           return { ok: true };
@@ -151,11 +150,40 @@ export class Unlocking {
     }
   }
 
+  /** An OTP, after the consent: the signature that it is for has been shown. */
+  async #askOtp(
+    { service, description, resend }: OtpPrompt,
+    { items }: Wanted,
+    { asker, signal, openWindow, progress }: Caller,
+  ): Promise<Uint8Array> {
+    progress?.("waiting_for_person");
+    return await this.consent.otp(
+      {
+        kind: "otp",
+        asker,
+        names: items.map(({ name }) => name),
+        service,
+        description,
+        canResend: resend !== null,
+      },
+      async () => {
+        try {
+          await resend?.();
+        } catch (error) {
+          throw toDsignError(error);
+        }
+      },
+      signal,
+      openWindow,
+    );
+  }
+
   /** One attempt with one PIN. */
   async #open(
     credential: Credential,
     hash: HashAlgorithm,
     answer: SignAnswer,
+    askOtp: (prompt: OtpPrompt) => Promise<Uint8Array>,
     signal: AbortSignal,
   ): Promise<Lease> {
     const kept = this.#logins.reuse(credential, hash);
@@ -171,11 +199,12 @@ export class Unlocking {
     try {
       const signer = await credential.provider.open(credential.key, {
         hash,
-        askPin: () => pin.copy(),
+        askPin: (_wanted: string, prompt?: OtpPrompt) => prompt ? askOtp(prompt) : pin.copy(),
         signal,
       });
       this.#lastTry.delete(token.uri);
-      const lease = this.#logins.add(credential, signer);
+      const logins = credential.key.eachSignature ? this.#once : this.#logins;
+      const lease = logins.add(credential, signer);
       return {
         ...lease,
         release: async (reusable) => {

@@ -1,4 +1,5 @@
 /** The tokens that the commands work with, by the configuration and the command line. */
+import { browserCommand, openBrowser } from "../agent/browser.ts";
 import { type Config, findPaths, type Paths, readConfig } from "../agent/config.ts";
 import {
   type Policy,
@@ -9,6 +10,7 @@ import {
 } from "../agent/policy_file.ts";
 import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
+import { CscProvider } from "../signers/csc.ts";
 import { findModules, type FoundModules } from "../signers/modules.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
@@ -33,7 +35,7 @@ export function findDrivers(
 }
 
 /**
- * Opens PKCS#11 modules and key files.
+ * Opens PKCS#11 modules, key files and remote signing services.
  *
  * @param hostCommand of {@linkcode hostCommand}
  * @param keyFiles named on the command line, beside the configured ones
@@ -51,8 +53,18 @@ export async function openProviders(
   return [
     new Pkcs11Provider(clients, { problems }),
     new Pkcs12Provider([...config.pkcs12, ...keyFiles]),
+    ...config.remote.map((service) =>
+      new CscProvider(
+        service,
+        async (url) => openBrowser(await browserCommand(url, config.browser, env)),
+      )
+    ),
   ];
 }
+
+/** Commands go to the network only where they are told to. */
+export const remoteIf = <C extends Config>(wanted: boolean | undefined, config: C): C =>
+  wanted ? config : { ...config, remote: [] };
 
 /**
  * The same providers, as if only the tokens (and, where it has an `id` or `object`, the certificates) that a PKCS#11 URI

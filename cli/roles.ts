@@ -8,7 +8,9 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   agent: ["ffi", "import"],
   tokens: ["ffi", "import", "net", "write"],
   sign: ["ffi", "import", "net"],
-  // timestamps, OCSP and CRLs
+  // remote signing services
+  "tokens online": ["ffi", "import", "write"],
+  // the same; timestamps, OCSP and CRLs
   "sign online": ["ffi", "import"],
   // gives up net and write too where its options do not ask for them
   verify: ["ffi", "import", "run"],
@@ -33,7 +35,8 @@ export function roleOf(args: readonly string[]): string {
   const [first = "agent"] = args;
   // `dsign --json` is the agent with its console
   if (first === "--json" && args.length === 1) return "agent";
-  if (first === "sign" && args.some((arg) => /^--level(=|$)/.test(arg))) return "sign online";
+  const isOnline = args.some((arg) => /^--(level(=|$)|remote$)/.test(arg));
+  if (isOnline && (first === "sign" || first === "tokens")) return `${first} online`;
   return Object.hasOwn(DOES_WITHOUT, first) ? first : "openrpc";
 }
 

@@ -39,6 +39,7 @@ Deno.test("each role gives up what it does without", async () => {
     agent: ["ffi"],
     tokens: ["ffi", "net", "write"],
     sign: ["ffi", "net"],
+    "tokens online": ["ffi", "write"],
     verify: ["ffi", "run"],
     openrpc: ["ffi", "net", "run", "write"],
     autostart: ["ffi", "net"],

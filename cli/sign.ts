@@ -18,7 +18,7 @@ import { EXIT, FileError, printJson, report, UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import type { AddCommand } from "./program.ts";
-import { loadConfig, onlyToken, openProviders } from "./providers.ts";
+import { loadConfig, onlyToken, openProviders, remoteIf } from "./providers.ts";
 import { signFolder } from "./sign_batch.ts";
 import { addPdfFlags, isPdfFile, type PdfFlags, signedName, signPdfFile } from "./sign_pdf.ts";
 
@@ -33,6 +33,7 @@ interface Options extends PdfFlags {
   token?: string;
   certificate?: string;
   keyFile?: string[];
+  remote?: boolean;
   /** Default: `pades` for PDFs, else `cades`. */
   format?: Format;
   detached?: boolean;
@@ -63,6 +64,7 @@ export const signCommand: AddCommand = (program, { hostCommand, web, signal }, a
     .option("--token <uri>", "only this token (PKCS#11 URI, RFC 7512; dsign tokens shows them)")
     .option("--certificate <id>", "SHA-256 fingerprint, as dsign tokens shows it; else you choose")
     .option("--key-file <file...>", "key files (.p12, .pfx) to use as tokens too")
+    .option("--remote", "use the configured remote signing services too")
     .addOption(
       new Option(
         "--format <format>",
@@ -107,7 +109,11 @@ Examples:
         const { config, paths } = await loadConfig();
         const kind = options.consent ?? (config.consent === "window" ? "terminal" : config.consent);
         const consent = consentOf({ ...config, consent: kind }, (name) => Deno.env.get(name));
-        const providers = await openProviders(config, hostCommand, options.keyFile);
+        const providers = await openProviders(
+          remoteIf(options.remote, config),
+          hostCommand,
+          options.keyFile,
+        );
         const wanted = options.token === undefined
           ? providers
           : onlyToken(providers, options.token);

@@ -3,7 +3,7 @@ import { ERRORS } from "../protocol/errors.ts";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
 import type { AddCommand } from "./program.ts";
-import { loadConfig, openProviders } from "./providers.ts";
+import { loadConfig, openProviders, remoteIf } from "./providers.ts";
 
 const STATES: Record<Token["state"], string> = {
   ready: "ready",
@@ -19,14 +19,17 @@ export const tokensCommand: AddCommand = (program, { hostCommand }, action) => {
   program.command("tokens")
     .description("List the inserted tokens and the certificates on them. Asks for no PIN.")
     .option("--key-file <file...>", "look at these key files (.p12, .pfx) too")
+    .option("--remote", "ask the configured remote signing services too")
     .option("--json", "print one JSON object: tokens, certificates, problems")
     .addHelpText(
       "after",
       "\nExit code 4: no token was found and something is wrong with a driver.",
     )
-    .action(action(async ({ keyFile, json }: { keyFile?: string[]; json?: boolean }) => {
+    .action(action(async (
+      { keyFile, remote, json }: { keyFile?: string[]; remote?: boolean; json?: boolean },
+    ) => {
       const { config } = await loadConfig();
-      const providers = await openProviders(config, hostCommand, keyFile);
+      const providers = await openProviders(remoteIf(remote, config), hostCommand, keyFile);
       try {
         const tokens = new Tokens(providers, () => new Date());
         const { tokens: found, credentials, problems } = await tokens.list();

@@ -138,7 +138,21 @@ export type Unlocked =
   | { ok: true }
   | { ok: false; code: ErrorCode; message: string; triesLeft?: TriesLeft; again: boolean };
 
-export type ConsentRequest = GrantRequest | ChooseRequest | SignRequest;
+/** After the consent to a signature: an OTP that a remote signing service wants for it. */
+export interface OtpRequest {
+  kind: "otp";
+  asker: Asker;
+  /** Names of what is signed; empty where a thing has none. */
+  names: string[];
+  /** The service's name in the configuration. */
+  service: string;
+  /** The service's own words on where the OTP comes from; may be empty. */
+  description: string;
+  /** It can be sent again. */
+  canResend: boolean;
+}
+
+export type ConsentRequest = GrantRequest | ChooseRequest | SignRequest | OtpRequest;
 
 export interface ConsentView {
   request: ConsentRequest;
@@ -152,11 +166,13 @@ export interface ConsentView {
 
 export type ConsentReply =
   | { decision: "decline" }
+  /** For `otp`: it is to be sent again. Nothing is answered by it. */
+  | { decision: "resend" }
   | {
     decision: "approve";
     /** `id` of the chosen certificate; for `choose` and `sign`. */
     certificate?: string;
-    /** For `sign`, unless the token has its own keypad. */
+    /** For `sign`, unless the token has its own keypad; for `otp`, the OTP. */
     pin?: string;
     /** {@linkcode SignRequest.binding} of what was shown; for `sign`. */
     binding?: string;

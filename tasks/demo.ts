@@ -61,6 +61,10 @@ export class DemoConsent implements Consent {
     const unlocked = await unlock({ certificate: id, pin, binding, finalTry: false });
     if (!unlocked.ok) throw new DsignError(unlocked.code, unlocked.message);
   }
+
+  otp(): Promise<Uint8Array> {
+    return Promise.reject(new DsignError("consent_unavailable"));
+  }
 }
 
 /** What `--json` prints. */

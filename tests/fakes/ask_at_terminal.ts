@@ -2,7 +2,14 @@
 import type { Consent, SignAnswer } from "../../agent/consent.ts";
 import { TerminalConsent } from "../../agent/terminal.ts";
 import type { Unlocked } from "../../protocol/consent.ts";
-import { chooseRequest, grantRequest, signRequest, tryPin } from "./consent_requests.ts";
+import { DsignError } from "../../protocol/errors.ts";
+import {
+  chooseRequest,
+  grantRequest,
+  otpRequest,
+  signRequest,
+  tryPin,
+} from "./consent_requests.ts";
 
 const [result, kind, timeout] = Deno.args;
 const consent: Consent = new TerminalConsent(Deno.stdin, Deno.stderr, Number(timeout ?? 60_000));
@@ -14,7 +21,10 @@ let outcome: unknown;
 try {
   if (kind === "grant") await consent.grant(grantRequest(), signal);
   else if (kind === "choose") outcome = await consent.choose(chooseRequest(), signal);
-  else await consent.sign(signRequest(), unlock, signal, () => Promise.reject());
+  else if (kind === "otp") {
+    const resend = () => Promise.reject(new DsignError("busy"));
+    outcome = new TextDecoder().decode(await consent.otp(otpRequest(), resend, signal));
+  } else await consent.sign(signRequest(), unlock, signal, () => Promise.reject());
   outcome ??= "approved";
 } catch (error) {
   outcome = (error as { code: string }).code;

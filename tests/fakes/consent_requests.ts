@@ -4,6 +4,7 @@ import type {
   Choice,
   ChooseRequest,
   GrantRequest,
+  OtpRequest,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
@@ -70,3 +71,12 @@ export function tryPin(answer: SignAnswer, pins: string[]): Promise<Unlocked> {
     },
   );
 }
+
+export const otpRequest = (): OtpRequest => ({
+  kind: "otp",
+  asker,
+  names: ["order.pdf"],
+  service: "Works",
+  description: "Sent to your phone\x1b[2J",
+  canResend: true,
+});

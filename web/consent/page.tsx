@@ -1,10 +1,17 @@
 /** One question of the agent to the person, from its first look to its end. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { ConsentReply, ConsentView, GrantRequest, Unlocked } from "../../protocol/consent.ts";
+import type {
+  ConsentReply,
+  ConsentView,
+  GrantRequest,
+  OtpRequest,
+  Unlocked,
+} from "../../protocol/consent.ts";
 import { languageOf, speak, type Speech, type Word } from "../i18n/words.ts";
 import { Foreign, Header, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Certificates, Documents, WhoAsks } from "./parts.tsx";
+import { OtpQuestion } from "./otp.tsx";
 import { Pin } from "./pin.tsx";
 import { pinStateOf, type Refusal } from "./pin_state.ts";
 
@@ -69,10 +76,41 @@ export function Page(
         {end
           ? <Ended end={end} close={close} speech={speech} />
           : view
-          ? <Question view={view} api={api} speech={speech} finish={setEnd} />
+          ? <Asked view={view} api={api} speech={speech} finish={setEnd} />
           : <p>{speech.say("loading")}</p>}
       </main>
     </>
+  );
+}
+
+function Asked(
+  { view, api, speech, finish }: {
+    view: ConsentView;
+    api: ConsentApi;
+    speech: Speech;
+    finish: (end: End) => void;
+  },
+) {
+  const { request, deadline } = view;
+  if (request.kind !== "otp") {
+    return (
+      <Question request={request} deadline={deadline} api={api} speech={speech} finish={finish} />
+    );
+  }
+  const ended: Record<"sent" | "declined" | "lost", End> = {
+    sent: { tell: ({ say }) => say("end_signed"), good: true, close: true },
+    declined: { tell: ({ say }) => say("end_declined"), good: false, close: true },
+    lost: { tell: ({ say }) => say("error_unreachable"), good: false, close: false },
+  };
+  return (
+    <OtpQuestion
+      request={request}
+      api={api}
+      speech={speech}
+      finish={(how) => finish(ended[how])}
+    >
+      <Countdown deadline={deadline} speech={speech} />
+    </OtpQuestion>
   );
 }
 
@@ -154,6 +192,14 @@ function wordsOf(
         done: "end_chosen",
         count: 1,
       };
+    case "otp":
+      return {
+        ask: "ask_sign_one",
+        approve: "do_sign_one",
+        decline: "do_not_sign",
+        done: "end_signed",
+        count: 1,
+      };
     case "sign": {
       if (request.login) {
         return {
@@ -177,8 +223,9 @@ function wordsOf(
 }
 
 function Question(
-  { view: { request, deadline }, api, speech, finish }: {
-    view: ConsentView;
+  { request, deadline, api, speech, finish }: {
+    request: Exclude<ConsentView["request"], OtpRequest>;
+    deadline: string;
     api: ConsentApi;
     speech: Speech;
     finish: (end: End) => void;

@@ -1,0 +1,64 @@
+/** The question for an OTP in a real browser. */
+import assert from "node:assert/strict";
+import { WindowConsent } from "../../agent/consent_window.ts";
+import { build } from "../../tasks/build.ts";
+import { OTP_QUESTION } from "../../web/consent/otp_words.ts";
+import { LANGUAGES } from "../../web/i18n/words.ts";
+import { otpRequest } from "../fakes/consent_requests.ts";
+import { testAgent } from "../fixtures/agent.ts";
+import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+
+Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () => {
+  await build();
+  const browser = await launch();
+  try {
+    let windows = Promise.withResolvers<string>();
+    let consent: WindowConsent | undefined;
+    await using _test = await testAgent({
+      web: new URL("../../dist/web/", import.meta.url),
+      consent: (origin) =>
+        consent = new WindowConsent({
+          origin,
+          language: "en",
+          openWindow: (url) => Promise.resolve(windows.resolve(url)),
+        }),
+    });
+    const context = await browser.newContext({ viewport: { width: 640, height: 760 } });
+    const errors = watchConsole(context);
+    const ask = async () => {
+      const typed = consent!.otp(
+        otpRequest(),
+        () => Promise.resolve(),
+        AbortSignal.timeout(60_000),
+      );
+      typed.catch(() => {}); // looked at below
+      const page = await openWindow(context, await windows.promise);
+      windows = Promise.withResolvers();
+      await page.getByLabel(OTP_QUESTION.en.label, { exact: true }).waitFor();
+      return { typed, page };
+    };
+    const { typed, page } = await ask();
+    await page.getByRole("button", { name: LANGUAGES.en.words.do_sign_one, exact: true }).click();
+    await page.getByText(OTP_QUESTION.en.missing).waitFor();
+    for (const language of ["bn", "hi", "en"] as const) {
+      await page.getByRole("button", { name: LANGUAGES[language].name }).click();
+      await page.getByRole("heading", { name: OTP_QUESTION[language].title }).waitFor();
+      assert.deepEqual(await axeFindings(page), []);
+      await screenshot(page, `consent-otp-${language}`);
+    }
+    await page.getByLabel(OTP_QUESTION.en.label, { exact: true }).fill("246810");
+    const closed = page.waitForEvent("close");
+    await page.keyboard.press("Enter");
+    await closed;
+    assert.equal(new TextDecoder().decode(await typed), "246810");
+
+    const second = await ask();
+    const name = LANGUAGES.en.words.do_not_sign;
+    await second.page.getByRole("button", { name, exact: true }).click();
+    await assert.rejects(second.typed, { code: "user_cancelled" });
+    assert.deepEqual(errors, []);
+    await context.close();
+  } finally {
+    await browser.close();
+  }
+});

@@ -135,7 +135,10 @@ export class Connection {
         signal: cancel.signal,
         progress: (progress) => this.notify("request.progress", { id, ...progress }),
         wantItem: (item) => this.notify("batch.wanted", { id, item }),
-        sendChunk: (handle, bytes) => this.#send(formatChunk(handle, bytes)),
+        sendChunk: async (handle, bytes) => {
+          this.#send(formatChunk(handle, bytes));
+          await this.#drained();
+        },
       });
       reply = formatResult(id, result);
     } catch (error) {
@@ -167,6 +170,13 @@ export class Connection {
     if (!this.#open || this.socket.readyState !== WebSocket.OPEN) return;
     this.socket.send(frame);
     if (this.socket.bufferedAmount > LIMITS.unread) this.#close(CLOSE.policy, "not reading");
+  }
+
+  /** Waits for a page that reads more slowly than results are made. */
+  async #drained(): Promise<void> {
+    while (this.#open && this.socket.bufferedAmount > LIMITS.unread / 2) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 
   #close(code: number, reason: string): void {

@@ -39,7 +39,7 @@ export interface Call {
   /** Asks the page for a document of a batch, to be shown. */
   wantItem(item: number): void;
   /** Sends a piece of a document in a binary frame. */
-  sendChunk(handle: number, bytes: Uint8Array): void;
+  sendChunk(handle: number, bytes: Uint8Array): Promise<void>;
 }
 
 type Handlers = {
@@ -160,11 +160,11 @@ export function createDispatch(services: Services): Dispatch {
         window: LIMITS.window,
       };
     },
-    "document.read": ({ document: handle, offset, length }, { documents, sendChunk }) => {
+    "document.read": async ({ document: handle, offset, length }, { documents, sendChunk }) => {
       const { appended } = documents.get(handle);
       if (!appended) throw new DsignError("document_not_found", "This document is not signed yet.");
       const bytes = appended.subarray(offset, offset + length);
-      sendChunk(handle, bytes);
+      await sendChunk(handle, bytes);
       return { length: bytes.length };
     },
     "document.close": ({ document }, { documents }) => {
@@ -212,15 +212,21 @@ export function createDispatch(services: Services): Dispatch {
       }
       return {};
     },
-    "batch.sign": async ({ batch: handle, item, document: of }, { batches, documents }) => {
-      const batch = batches.get(handle);
-      const document = documents.get(of);
-      const { bytes, field, resumed } = await batch.sign(item, document);
-      if (batch.format === "cades") {
-        return { format: "cades" as const, signature: bytes.toBase64(), resumed };
+    "batch.sign": async ({ batch: handle, item, document: of }, call) => {
+      const document = call.documents.take(of);
+      try {
+        const batch = call.batches.get(handle);
+        const { bytes, field, resumed } = await batch.sign(item, document);
+        if (batch.format === "cades") {
+          return { format: "cades" as const, signature: bytes.toBase64(), resumed };
+        }
+        for (let at = 0; at < bytes.length; at += LIMITS.chunk) {
+          await call.sendChunk(of, bytes.subarray(at, at + LIMITS.chunk));
+        }
+        return { format: "pades" as const, appended: bytes.length, field, resumed };
+      } finally {
+        document.close();
       }
-      document.appended = bytes;
-      return { format: "pades" as const, appended: bytes.length, field, resumed };
     },
     "batch.close": async ({ batch, forget }, { batches }) => {
       await batches.get(batch).close(forget);

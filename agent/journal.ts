@@ -137,6 +137,8 @@ export class Journal {
     if (!this.#open) return;
     this.#open = false;
     if (!forget) this.file.syncDataSync();
+    // At once, though what is being written to the disk keeps the file open a little longer.
+    this.file.unlockSync();
     this.file.close();
     if (forget) Deno.removeSync(this.path);
   }

@@ -380,16 +380,22 @@ export const METHODS = {
   },
   "batch.sign": {
     summary:
-      "Signs one document of a batch; no other than its entry names. What is signed already " +
-      "is not signed again.",
+      "Signs one document of a batch, no other than its entry names, and closes it. Of pades, what " +
+      "is to be appended comes before the reply in binary frames (the document's handle, then " +
+      "bytes). What is signed already is not signed again.",
     scope: "sign",
     params: z.object({
       batch: z.int(),
       item: z.int().min(0).describe("Position in the list, counted from 0"),
-      document: z.int().describe("Of pades, document.read then gives what is to be appended"),
+      document: z.int(),
     }),
     result: z.union([
-      z.object({ format: z.literal("pades"), ...signedPdf, resumed: z.boolean() }),
+      z.object({
+        format: z.literal("pades"),
+        appended: z.int().describe("How many bytes are to be appended to the document"),
+        field: signedPdf.field,
+        resumed: z.boolean(),
+      }),
       z.object({
         format: z.literal("cades"),
         signature: base64.describe("CMS SignedData, DER"),

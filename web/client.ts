@@ -341,8 +341,8 @@ export class Client extends EventTarget {
   #uploads = new Map<number, Upload>();
   /** Brings documents of a batch that the person wants to see; by the id of the call that asks. */
   #wanted = new Map<number, (item: number) => void>();
-  /** The piece of a result that came last, by document: the answer to `document.read` follows it. */
-  #pieces = new Map<number, BlobPart>();
+  /** Pieces of results that have come, by document: the answer to what asked for them follows. */
+  #pieces = new Map<number, BlobPart[]>();
   #end: DsignClientError | null = null;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -561,19 +561,18 @@ export class Client extends EventTarget {
     item: number,
     { name, content }: BatchFile,
   ): Promise<BatchOutcome> {
-    return await this.#withDocument(
-      content,
-      { name, mediaType: "application/pdf" },
-      {},
-      async (document, chunk) => {
-        const { appended, field } = await this.call("batch.sign", {
-          batch,
-          item,
-          document,
-        }) as Extract<Result<"batch.sign">, { field: string }>;
-        return { item, pdf: await this.#appendTo(content, document, appended, chunk), field };
-      },
-    );
+    const about = { name, mediaType: "application/pdf" };
+    const { document } = await this.#open(content, about, {});
+    try {
+      const { field } = await this.call("batch.sign", { batch, item, document }) as Extract<
+        Result<"batch.sign">,
+        { field: string }
+      >;
+      const pieces = [content, ...this.#takePieces(document)];
+      return { item, pdf: new Blob(pieces, { type: "application/pdf" }), field };
+    } finally {
+      this.#pieces.delete(document);
+    }
   }
 
   /** Fetches what is new, and puts it behind the file. */
@@ -581,8 +580,7 @@ export class Client extends EventTarget {
     const pieces: BlobPart[] = [file];
     for (let offset = 0; offset < appended;) {
       const { length } = await this.call("document.read", { document, offset, length: chunk });
-      pieces.push(this.#pieces.get(document)!);
-      this.#pieces.delete(document);
+      pieces.push(...this.#takePieces(document));
       offset += length;
     }
     return new Blob(pieces, { type: "application/pdf" });
@@ -670,8 +668,17 @@ export class Client extends EventTarget {
     if (message.id === null) this.#finish(fromWire(message.error));
   }
 
+  #takePieces(document: number): BlobPart[] {
+    const pieces = this.#pieces.get(document) ?? [];
+    this.#pieces.delete(document);
+    return pieces;
+  }
+
   #receivePiece(frame: ArrayBuffer): void {
-    this.#pieces.set(new DataView(frame).getUint32(0), new Uint8Array(frame, 4));
+    const document = new DataView(frame).getUint32(0);
+    const pieces = this.#pieces.get(document) ?? [];
+    this.#pieces.set(document, pieces);
+    pieces.push(new Uint8Array(frame, 4));
   }
 
   #notified(method: string, params: unknown): void {

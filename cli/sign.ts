@@ -27,7 +27,7 @@ const MAX_RAW = 64 * 1024 * 1024;
 /** One PIN serves all files of one command; each is shown and confirmed all the same. */
 const KEEP_LOGIN = 15 * 60_000;
 
-type Format = "pades" | "cades" | "raw";
+type Format = "pades" | "cades" | "xades" | "xmldsig" | "jws" | "raw";
 
 interface Options extends PdfFlags {
   token?: string;
@@ -37,6 +37,9 @@ interface Options extends PdfFlags {
   /** Default: `pades` for PDFs, else `cades`. */
   format?: Format;
   detached?: boolean;
+  /** File of an existing signature. */
+  cosign?: string;
+  countersign?: string;
   batch?: boolean;
   hash: HashAlgorithm;
   output?: string;
@@ -68,11 +71,14 @@ export const signCommand: AddCommand = (program, { hostCommand, web, signal }, a
     .addOption(
       new Option(
         "--format <format>",
-        "pades: within the PDF, FILE-signed.pdf; cades: CMS signature FILE.p7s; raw: bare value " +
-          "FILE.sig (default: pades for PDFs, else cades)",
-      ).choices(["pades", "cades", "raw"]),
+        "pades: within the PDF, FILE-signed.pdf; cades: CMS signature FILE.p7s; xades, xmldsig: " +
+          "within the XML, FILE-signed.xml; jws: JSON signature FILE.jws; raw: bare value FILE.sig " +
+          "(default: pades for PDFs, else cades)",
+      ).choices(["pades", "cades", "xades", "xmldsig", "jws", "raw"]),
     )
-    .option("--detached", "cades: leave the file's content out of the signature")
+    .option("--detached", "leave the file's content out of the signature")
+    .option("--cosign <signature>", "add to this signature (cades, jws) over the same FILE")
+    .option("--countersign <signature>", "sign the first signature in this file (cades) over FILE")
     .addOption(
       new Option("--hash <hash>").choices(Object.keys(HASH_NAMES)).default("SHA-256"),
     )
@@ -175,18 +181,20 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
   if (output !== undefined && files.length > 1) {
     throw new UsageError("--output is for one file; leave it out to sign several.");
   }
-  if (options.format !== undefined && options.format !== "cades" && detached) {
-    throw new UsageError("--detached is for --format cades.");
+  if (detached && (options.format === "pades" || options.format === "raw")) {
+    throw new UsageError("--detached is for --format cades, xades, xmldsig and jws.");
   }
+  const isAdded = options.cosign !== undefined || options.countersign !== undefined;
+  if (isAdded && files.length > 1) throw new UsageError("A signature is added to for one file.");
   checkCertificate(certificate);
   const jobs: Job[] = [];
   for (const file of files) {
     const size = await fileSize(file);
     const format = options.format ??
-      (!detached && await isPdfFile(file) ? "pades" : "cades");
+      (!detached && !isAdded && await isPdfFile(file) ? "pades" : "cades");
     if (format !== "pades") refusePdfFlags(options, file);
-    if (format === "raw" && size > MAX_RAW) {
-      throw new UsageError(`${file} is too large for a raw signature: use --detached instead.`);
+    if (size > MAX_RAW && (isAdded || (format !== "cades" && format !== "pades"))) {
+      throw new UsageError(`${file} is too large for such a signature: use --format cades.`);
     }
     const job = { file, size, format, output: output ?? outputName(file, format) };
     if (jobs.some((other) => other.output === job.output)) {
@@ -199,8 +207,21 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
   return jobs;
 }
 
-const outputName = (file: string, format: Format): string =>
-  format === "pades" ? signedName(file) : file + (format === "raw" ? ".sig" : ".p7s");
+function outputName(file: string, format: Format): string {
+  switch (format) {
+    case "pades":
+      return signedName(file);
+    case "xades":
+    case "xmldsig":
+      return `${file.replace(/\.xml$/i, "")}-signed.xml`;
+    case "cades":
+      return `${file}.p7s`;
+    case "jws":
+      return `${file}.jws`;
+    case "raw":
+      return `${file}.sig`;
+  }
+}
 
 function refusePdfFlags(options: Options, file: string): void {
   const flags = [
@@ -226,11 +247,21 @@ async function signFile(
     let result: { certificate: string; algorithm: string };
     if (format === "pades") {
       result = await signPdfFile(signing, { file, size }, output, options, caller);
-    } else if (format === "raw") {
-      const content = { base64: (await readWhole(file, size, signal)).toBase64() };
-      const about = { packaging: "detached", level: "B-B", hash, certificate } as const;
-      const request = { content, format, ...about } as const;
-      const signed = await signing.signData(request, caller);
+    } else if (format !== "cades" || options.cosign || options.countersign) {
+      const { cosign, countersign } = options;
+      const signed = await signing.signData({
+        content: { base64: (await readWhole(file, size, signal)).toBase64() },
+        name: basename(file),
+        format,
+        packaging: detached ? "detached" : "attached",
+        level: "B-B",
+        hash,
+        certificate,
+        cosign: cosign && await readSignature(cosign, signal),
+        countersign: countersign
+          ? { signature: await readSignature(countersign, signal), signer: [0] }
+          : undefined,
+      }, caller);
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;
     } else {
@@ -263,6 +294,13 @@ async function signFile(
   } finally {
     output.abandon();
   }
+}
+
+/** @returns Base64 */
+async function readSignature(file: string, signal: AbortSignal): Promise<string> {
+  const size = await fileSize(file);
+  if (size > MAX_RAW) throw new UsageError(`${file} is too large to be added to.`);
+  return (await readWhole(file, size, signal)).toBase64();
 }
 
 async function readWhole(file: string, size: number, signal: AbortSignal): Promise<Uint8Array> {

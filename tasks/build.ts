@@ -11,11 +11,12 @@ const ROOT = new URL("../", import.meta.url);
 const OUTPUT = new URL("dist/web/", ROOT);
 
 /** Source → file in `dist/web`. */
-const SCRIPTS = {
+export const SCRIPTS = {
   "web/bridge/main.tsx": "bridge.js",
   "web/consent/main.tsx": "consent.js",
   "web/console/main.tsx": "console.js",
   "web/otp/main.tsx": "otp.js",
+  "web/portal/install_main.tsx": "install.js",
   "web/portal/main.tsx": "portal.js",
   "web/portal/sanction_main.tsx": "sanction.js",
 };
@@ -26,6 +27,8 @@ const FILES = {
   "web/otp/index.html": "otp.html",
   "web/otp/style.css": "otp.css",
   "web/portal/index.html": "portal.html",
+  "web/portal/install.css": "install.css",
+  "web/portal/install.html": "install.html",
   "web/portal/sanction.css": "sanction.css",
   "web/portal/sanction.html": "sanction.html",
   "web/icon.svg": "icon.svg",

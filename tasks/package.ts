@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
+import { SCRIPTS } from "./build.ts";
 import { type File, tarGzip } from "./compile.ts";
 import { buildDeb } from "./package/deb.ts";
 import { buildRpm } from "./package/rpm.ts";
@@ -13,14 +14,7 @@ import { notices, sbom, usedPackages } from "./package/sbom.ts";
 import { manPageOf, type PackageFile, packageTree, type Release } from "./package/tree.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const ENTRIES = [
-  "main.ts",
-  "web/bridge/main.tsx",
-  "web/client.ts",
-  "web/consent/main.tsx",
-  "web/console/main.tsx",
-  "web/portal/main.tsx",
-];
+const ENTRIES = ["main.ts", "web/client.ts", ...Object.keys(SCRIPTS)];
 const TARGETS: Record<string, Release["arch"]> = {
   "x86_64-unknown-linux-gnu": "x64",
   "aarch64-unknown-linux-gnu": "arm64",

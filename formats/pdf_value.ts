@@ -130,13 +130,9 @@ export function textOf(value: PdfString): string {
   return fromLatin1(b);
 }
 
-const HEX = "0123456789abcdef";
-
 /** Lower case hexadecimal digits. */
 export function toHex(bytes: Uint8Array): string {
-  let out = "";
-  for (const byte of bytes) out += HEX[byte >> 4] + HEX[byte & 15];
-  return out;
+  return bytes.toHex();
 }
 
 function writeName(value: string): string {

@@ -240,6 +240,38 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           }
         });
 
+        await t.step("the bill goes its signing route through three tokens", async () => {
+          const signOnRoute = async (button: string, look: (page: Page) => Promise<unknown>) => {
+            await press(portal, button);
+            const page = await consentWindow();
+            await look(page);
+            // Only whose turn it is can be chosen.
+            assert.equal(await page.getByRole("radio").count(), 0);
+            await page.getByLabel(en.pin).fill(PIN);
+            await press(page, en.do_sign_one);
+            await closed(page);
+          };
+          await signOnRoute(
+            "Set the route up",
+            (page) => page.getByText("bill.json", { exact: true }).first().waitFor(),
+          );
+          for (const role of ["Maker", "Checker", "Approver"]) {
+            await portal.getByText("The route is not complete yet.").waitFor();
+            await signOnRoute(`Sign the route as ${role}`, async (page) => {
+              const now = page.locator("[aria-current=step]");
+              await now.getByText(role, { exact: true }).waitFor();
+              if (role === "Checker") await screenshot(page, "consent-route");
+              assert.deepEqual(await axeFindings(page), []);
+            });
+          }
+          await portal.getByText("The route is complete.").waitFor();
+          await press(portal, "Verify the route");
+          // This computer trusts no authority yet.
+          await portal.getByText(/^INDETERMINATE: 4 signatures/).waitFor();
+          await screenshot(portal, "portal-route");
+          assert.deepEqual(await axeFindings(portal), []);
+        });
+
         await t.step("a file of the officer's own is streamed and signed", async () => {
           const bytes = new Uint8Array(5_000_000).map((_, index) => index % 251);
           await Deno.writeFile(join(dir, "order.bin"), bytes);

@@ -10,6 +10,7 @@ import {
 import { BILL, type Role, ROLES, ROWS } from "./bill.ts";
 import { explain, nameOf } from "./officers.ts";
 import { Order } from "./order.tsx";
+import { BillRoute } from "./route.tsx";
 
 interface Signature {
   /** Base64 of the DER certificate, by which officers are told apart. */
@@ -136,6 +137,7 @@ export function Portal() {
             The bill is signed by all three officers.
           </p>
         )}
+        {client && <BillRoute client={client} />}
         {client && <Order client={client} />}
         {client && <OwnFile client={client} />}
       </main>

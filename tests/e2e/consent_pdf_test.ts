@@ -153,6 +153,36 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       errors.length = 0; // the 404
     });
 
+    await step("a batch is a list that can be searched; what is opened is fetched", async () => {
+      const files = Array.from({ length: 400 }, (_, i) => ({
+        name: i === 123 ? "order.pdf" : `bill-${String(i).padStart(3, "0")}.pdf`,
+        content: new Blob([
+          classicPdf(documentObjects({ catalogEntries: `/Bill (${i})` })) as Bytes,
+        ]),
+      }));
+      const asked = portal.signBatch(files, { purpose: "Bills of November", reason: "November" });
+      const page = await shown();
+      await page.getByRole("heading", { name: "Do you want to sign these 400 documents?" })
+        .waitFor();
+      assert.equal(await page.locator("details.listed").count(), 50);
+      await press(page, "Show more (350)");
+      assert.equal(await page.locator("details.listed").count(), 100);
+      assert.deepEqual(await axeFindings(page), []);
+      await page.getByLabel(en.items_search).fill("ORDER");
+      await page.getByText("Found: 1").waitFor();
+      await page.locator("details.listed > summary").click();
+      await drawn(page, 1).waitFor();
+      assert.ok(await ink(page) > 100, "something is drawn");
+      await screenshot(page, "consent-batch");
+      assert.deepEqual(await axeFindings(page), []);
+      await page.getByLabel("Anita Das").check();
+      await page.getByLabel(en.pin).fill(PIN);
+      await press(page, "Sign 400 documents");
+      await closed(page);
+      const { signed, failed, left } = await asked;
+      assert.deepEqual([signed, failed, left], [400, 0, 0]);
+    });
+
     await step("a large document is read only where it is looked at", async () => {
       const objects = documentObjects({ pages: 2 });
       const filling = "x".repeat(20_000_000);

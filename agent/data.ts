@@ -5,10 +5,12 @@
 import { canonicalJson } from "../formats/canonical_json.ts";
 import {
   addUnsignedAttributes,
+  addValidationData,
   encodeAttribute,
   prepareCosignature,
   prepareCountersignature,
 } from "../formats/cms_add.ts";
+import { prepareArchiveTimestamp } from "../formats/cms_archive.ts";
 import { readSignedData } from "../formats/cms_read.ts";
 import { prepareSignedData } from "../formats/cms_write.ts";
 import { concat } from "../formats/der.ts";
@@ -33,6 +35,7 @@ import { readCertificate, sameBytes } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm, ParsedParams } from "../protocol/methods.ts";
 import type { RouteReport } from "../protocol/report.ts";
+import { type Online, tokenCertificates } from "./online.ts";
 
 export type DataParams = ParsedParams<"sign.data">;
 
@@ -43,8 +46,8 @@ export interface DataSigner {
   /** Signs, and lets nothing out that the certificate does not verify. */
   sign(toBeSigned: Uint8Array): Promise<Uint8Array>;
   now(): Date;
-  /** Has a digest timestamped. */
-  timestamp(digest: Uint8Array): Promise<Uint8Array>;
+  online: Online;
+  signal: AbortSignal;
 }
 
 const utf8 = new TextEncoder();
@@ -88,8 +91,9 @@ export function checkData(params: DataParams, content: Uint8Array, now: Date): s
     throw wrong("cosign: for CMS and JWS. XML is simply signed again.");
   }
   if (countersign && format !== "cades") throw wrong("countersign: for CMS.");
-  if (level === "B-T" && (countersign || !["cades", "xades"].includes(format))) {
-    throw wrong("level: B-T is for cades (but countersignatures) and xades.");
+  if (level === "B-LTA" && format !== "cades") throw wrong("level: B-LTA is for cades.");
+  if (level !== "B-B" && (countersign || !["cades", "xades"].includes(format))) {
+    throw wrong("level: more than B-B is for cades (but countersignatures) and xades.");
   }
   if (packaging === "enveloping" && format !== "xades" && format !== "xmldsig") {
     throw wrong("packaging: enveloping is for xades and xmldsig.");
@@ -168,7 +172,7 @@ export async function signData(
 async function signCms(
   { packaging, level, cosign, countersign }: DataParams,
   content: Uint8Array,
-  { signer, hash, sign, now, timestamp }: DataSigner,
+  { signer, hash, sign, now, online, signal }: DataSigner,
 ): Promise<Uint8Array> {
   const statements = { signingTime: now() };
   const existing = cosign ?? countersign?.signature;
@@ -189,10 +193,22 @@ async function signCms(
   if (level === "B-B") return complete;
   const target = readSignedData(complete).signers
     .findIndex((each) => sameBytes(each.signature, signature));
-  const token = await timestamp(digest(hash, signature));
-  return addUnsignedAttributes(complete, [target], [
+  const token = await online.timestamp(hash, digest(hash, signature), signal);
+  const stamped = addUnsignedAttributes(complete, [target], [
     encodeAttribute(Oid.signatureTimestamp, token),
   ]);
+  if (level === "B-T") return stamped;
+  const { certificates, crls, ocsps } = await online.validationData(stamped, signal);
+  const extended = addValidationData(stamped, { certificates, crls, ocspResponses: ocsps });
+  if (level === "B-LT") return extended;
+  const isDetached = !readSignedData(extended).content;
+  const archive = prepareArchiveTimestamp(
+    extended,
+    target,
+    hash,
+    isDetached ? digest(hash, content) : undefined,
+  );
+  return archive.complete(await online.timestamp(hash, archive.imprint, signal));
 }
 
 async function signJws(
@@ -214,7 +230,7 @@ async function signJws(
 async function signXml(
   { format, packaging, level, content: kind, name = "content" }: DataParams,
   content: Uint8Array,
-  { signer, hash, sign, now, timestamp }: DataSigner,
+  { signer, hash, sign, now, online, signal }: DataSigner,
 ): Promise<Uint8Array> {
   const mediaType = looksLikeXml(content) ? "application/xml" : mediaTypeOf(kind);
   const how: XmlPackaging = packaging === "attached"
@@ -229,8 +245,14 @@ async function signXml(
   });
   const signature = await sign(prepared.toBeSigned);
   if (level === "B-B") return prepared.complete(signature);
-  const signatureTimestamp = await timestamp(digest(hash, prepared.timestampInput(signature)));
-  return prepared.complete(signature, { signatureTimestamp });
+  const imprint = digest(hash, prepared.timestampInput(signature));
+  const signatureTimestamp = await online.timestamp(hash, imprint, signal);
+  if (level === "B-T") return prepared.complete(signature, { signatureTimestamp });
+  const { ends, known } = tokenCertificates(signatureTimestamp);
+  const [own, ...above] = [signer.certificate, ...signer.chain].map((der) => readCertificate(der));
+  const all = { ends: [own, ...ends], known: [...above, ...known] };
+  const { ocsps: ocspResponses, ...data } = await online.validationDataFor(all, signal);
+  return prepared.complete(signature, { signatureTimestamp, ...data, ocspResponses });
 }
 
 const looksLikeXml = (bytes: Uint8Array) => /^(?:\ufeff)?\s*</.test(text(bytes.subarray(0, 64)));

@@ -85,6 +85,14 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
   assert.equal(second.countersignatures[0].signer?.commonName, "Asha");
 
   const detached = { ...bill, packaging: "detached" } as const;
+  const lasting = await sign(0, { ...bill, level: "B-LT" });
+  assert.deepEqual(await names(lasting), ["Maya B-LT"]);
+  const archived = await sign(1, { ...bill, cosign: lasting, level: "B-LT" });
+  assert.deepEqual(await names(archived), ["Maya B-LT", "Chetan B-LT"]);
+  const ever = await sign(0, { ...detached, level: "B-LTA" });
+  assert.deepEqual(await names(ever, canonical), ["Maya B-LTA"]);
+  const xmlForLong = await sign(0, { ...order, format: "xades", level: "B-LT" });
+  assert.deepEqual(await names(xmlForLong), ["Maya B-LT"]);
   let beside = await sign(0, detached);
   beside = await sign(2, { ...detached, cosign: beside, hash: "SHA-512" });
   assert.deepEqual(await names(beside, canonical), ["Maya B-B", "Asha B-B"]);

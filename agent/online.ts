@@ -84,11 +84,18 @@ export class Online {
    * Collects what the validation of a signature and of its timestamp will need (EN 319 142-1 §5.4), and checks that it
    * suffices today.
    *
-   * @param cms SignedData with one signer
+   * @param cms SignedData
    * @throws {DsignError} `validation_data_unavailable`, `certificate_revoked`
    */
-  async validationData(cms: Uint8Array, signal: AbortSignal): Promise<ValidationData> {
-    const { ends, known } = certificatesOf(cms);
+  validationData(cms: Uint8Array, signal: AbortSignal): Promise<ValidationData> {
+    return this.validationDataFor(certificatesOf(cms), signal);
+  }
+
+  /** As {@linkcode validationData}, for certificates of signers and timestamp authorities. */
+  async validationDataFor(
+    { ends, known }: EndsAndKnown,
+    signal: AbortSignal,
+  ): Promise<ValidationData> {
     const evidence = await this.#collect(ends, known, signal);
     const all = [...known, ...evidence.certificates];
     for (const end of ends) {
@@ -139,21 +146,39 @@ export class Online {
   }
 }
 
-/** The certificates of a signer and of its timestamp authorities, and all that the signature holds. */
-function certificatesOf(cms: Uint8Array): { ends: Certificate[]; known: Certificate[] } {
-  const { signers: [{ certificate }] } = verifyCms(cms, { detached: { digests: {} } });
-  const { certificates, signers: [{ unsignedAttributes }] } = readSignedData(cms);
-  const ends = certificate ? [certificate] : [];
+interface EndsAndKnown {
+  /** Certificates of signers and timestamp authorities. */
+  ends: Certificate[];
+  /** Others at hand. */
+  known: Certificate[];
+}
+
+/** The certificates of signers and of their timestamp authorities, and all that the signature holds. */
+function certificatesOf(cms: Uint8Array): EndsAndKnown {
+  const { certificates, content, signers } = readSignedData(cms);
+  const verified = verifyCms(cms, content ? {} : { detached: { digests: {} } });
+  const ends = verified.signers.flatMap(({ certificate }) => certificate ?? []);
   const ders = [...certificates];
-  for (const { bytes } of attributeValues(unsignedAttributes, Oid.signatureTimestamp)) {
-    const token = verifyTimestamp(bytes, { digestOf: () => undefined });
-    if (token.certificate) ends.push(token.certificate);
-    ders.push(...token.certificates);
+  for (const { unsignedAttributes } of signers) {
+    for (const { bytes } of attributeValues(unsignedAttributes, Oid.signatureTimestamp)) {
+      const token = tokenCertificates(bytes);
+      ends.push(...token.ends);
+      ders.push(...token.known.map(({ der }) => der));
+    }
   }
   const known = new Map(
     ders.map((der) => readCertificate(der)).map((each) => [each.fingerprint, each]),
   );
   return { ends, known: [...known.values()] };
+}
+
+/** The certificate of a timestamp's authority, and all that the token holds. */
+export function tokenCertificates(token: Uint8Array): EndsAndKnown {
+  const { certificate, certificates } = verifyTimestamp(token, { digestOf: () => undefined });
+  return {
+    ends: certificate ? [certificate] : [],
+    known: certificates.map((der) => readCertificate(der)),
+  };
 }
 
 const isSelfSigned = (certificate: Certificate): boolean =>

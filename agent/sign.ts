@@ -185,7 +185,8 @@ export class Signing {
       hash,
       sign: (message) => sign(lease, { message }, signal),
       now: this.tokens.now,
-      timestamp: (digest) => this.services.online.timestamp(hash, digest, signal),
+      online: this.services.online,
+      signal,
     };
   }
 

@@ -434,8 +434,9 @@ export const METHODS = {
       packaging: z.enum(["attached", "detached", "enveloping"]).default("attached").describe(
         "attached: the content stands in the signature, or (XML) the signature in the content",
       ),
-      level: z.enum(["B-B", "B-T"]).default("B-B").describe(
-        "B-T (CAdES, XAdES) adds a timestamp of the configured authority",
+      level: z.enum(["B-B", "B-T", "B-LT", "B-LTA"]).default("B-B").describe(
+        "CAdES, and XAdES up to B-LT. B-T adds a timestamp of the configured authority, B-LT what a " +
+          "later validation needs, B-LTA a timestamp over all of it",
       ),
       cosign: base64.optional().describe(
         "An existing signature (CMS, or JWS in JSON) over the same content, to which this one is " +

@@ -13,6 +13,7 @@ import { DsignError } from "../protocol/errors.ts";
 import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
 import { createOutput } from "./output_file.ts";
 import type { AddCommand } from "./program.ts";
+import { firstLine } from "./sign_pdf.ts";
 import { htmlReport, type ReportLanguage, type ReportOf } from "./report/html.ts";
 
 /** Detached content of JSON is read whole, to bring it into canonical form. */
@@ -23,6 +24,7 @@ interface Options {
   trust?: string[];
   online?: boolean;
   revocation: "require" | "if-available";
+  passwordFile?: string;
   pan?: string;
   report?: string;
   force?: boolean;
@@ -47,6 +49,7 @@ export const verifyCommand: AddCommand = (program, { version, signal }, action) 
         "require: it must be known that nothing was revoked; if-available: nothing may be known to be",
       ).choices(["require", "if-available"]).default("require"),
     )
+    .option("--password-file <file>", "PDF: the password that opens it is the file's first line")
     .option("--pan <pan>", "the signature must be that of this PAN's holder")
     .option("--report <file>", "write a report for people (HTML, to read or print)")
     .option("--force", "replace a report that exists")
@@ -155,13 +158,14 @@ async function readTrust(paths: readonly string[]): Promise<Certificate[]> {
 
 async function verifyOne(
   path: string,
-  { content }: Options,
+  { content, passwordFile }: Options,
   setting: Setting,
 ): Promise<ReportOf & { file: string }> {
   using opened = openSource(path);
+  const password = passwordFile === undefined ? undefined : await firstLine(passwordFile);
   const { source, sequential } = opened;
   const { report, problems } = await verify(
-    { source, sequential, content: contentFinder(path, content) },
+    { source, sequential, content: contentFinder(path, content), password },
     { ...setting.verify, now: new Date() },
     setting.http?.(),
   );

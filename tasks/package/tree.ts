@@ -38,7 +38,7 @@ Keywords=signature;token;DSC;smartcard;PKCS11;
 `;
 
 /** For all persons of the computer; whoever takes `Hidden=true` out starts the agent at everybody's login. */
-const AUTOSTART_ENTRY = HIDDEN_ENTRY.replace(
+export const AUTOSTART_ENTRY = HIDDEN_ENTRY.replace(
   "Hidden=true\n",
   `# Without the next line the agent starts whenever somebody logs in.
 Hidden=true

@@ -24,8 +24,11 @@ import { readCertificate } from "./x509.ts";
 
 /** What is signed, and where the signature goes. */
 export type XmlPackaging =
-  /** Into the document, covering all of it but the signatures. */
-  | { kind: "enveloped"; document: Uint8Array }
+  /**
+   * Into the document, covering all of it but the signatures. `single`: by XML Signature's own transform, which every
+   * receiver knows (XMLDSIG core 1.1 §6.6.4), and which leaves no place for a second signature.
+   */
+  | { kind: "enveloped"; document: Uint8Array; single?: true }
   /** A new document with the content in a `ds:Object`: XML as it is, anything else in Base64. */
   | { kind: "enveloping"; content: Uint8Array; mediaType: string }
   /** A new document that names a file. */
@@ -165,8 +168,10 @@ function contentReference(
   }
   if (packaging.kind === "enveloped") {
     const covered = canonicalizeXml(document!, { ...exclusive, omit: isSignature });
-    const filter = `<ds:Transform Algorithm="${Transform.xpath}">` +
-      element("ds:XPath", NO_SIGNATURES) + `</ds:Transform>`;
+    const filter = packaging.single
+      ? `<ds:Transform Algorithm="${Transform.enveloped}"/>`
+      : `<ds:Transform Algorithm="${Transform.xpath}">` +
+        element("ds:XPath", NO_SIGNATURES) + `</ds:Transform>`;
     const value = digest(hash, utf8.encode(covered));
     return {
       reference: reference(`${at} URI=""`, [filter, EXCLUSIVE_TRANSFORM], hash, value),

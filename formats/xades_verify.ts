@@ -88,12 +88,14 @@ class Problem extends Error {
  * Checks every signature of a document.
  *
  * @param file gives a detached file's digest by the URI in the signature, or null where it is not at hand
+ * @param signers certificates (DER) to try besides those in the signatures
  * @returns signatures in document order; none where there are none
  * @throws {FormatError} `xml_malformed`, `xml_forbidden`, `limit_exceeded`
  */
 export function verifyXml(
   bytes: Uint8Array,
   file: (uri: string, hash: HashName) => Uint8Array | null = () => null,
+  signers: readonly Uint8Array[] = [],
 ): XmlSignature[] {
   const source = parseXml(bytes);
   const ids = indexIds(source);
@@ -104,7 +106,7 @@ export function verifyXml(
   if (found.length > MAX_SIGNATURES) {
     throw new FormatError("limit_exceeded", "The document has more than 100 signatures.");
   }
-  return found.map((element) => verifyOne(element, { source, ids, file }));
+  return found.map((element) => verifyOne(element, { source, ids, file, signers }));
 }
 
 interface Context {
@@ -112,6 +114,7 @@ interface Context {
   /** Elements by Id; null where two have the same. */
   ids: ReadonlyMap<string, Element | null>;
   file: (uri: string, hash: HashName) => Uint8Array | null;
+  signers: readonly Uint8Array[];
 }
 
 function indexIds({ root }: XmlDocument): Map<string, Element | null> {
@@ -159,14 +162,18 @@ function verifyOne(element: Element, context: Context): XmlSignature {
     }
   };
   attempt(() => readCertificates(element, report));
-  attempt(() => checkValue(element, report));
+  attempt(() => checkValue(element, report, context.signers));
   attempt(() => checkReferences(element, report, context, attempt));
   attempt(() => readProperties(element, report));
   return report;
 }
 
 /** The signature value over the canonical SignedInfo. */
-function checkValue(signature: Element, report: XmlSignature): void {
+function checkValue(
+  signature: Element,
+  report: XmlSignature,
+  signers: readonly Uint8Array[],
+): void {
   const signedInfo = child(signature, DS, "SignedInfo");
   const uri = child(signedInfo, DS, "SignatureMethod").getAttribute("Algorithm") ?? "";
   const algorithm = signatureAlgorithm(uri);
@@ -175,10 +182,11 @@ function checkValue(signature: Element, report: XmlSignature): void {
   const method = canonicalization(child(signedInfo, DS, "CanonicalizationMethod"));
   const message = utf8.encode(canonicalizeXml(signedInfo, method));
   const value = base64(child(signature, DS, "SignatureValue"));
-  if (report.certificates.length === 0) throw new Problem("certificate_missing");
+  const candidates = [...report.certificates, ...signers];
+  if (candidates.length === 0) throw new Problem("certificate_missing");
   const encoded = algorithm.scheme === "ECDSA" ? ecdsaFromRaw(value) : value;
   // XMLDSIG §4.5.4 leaves the order of the certificates open: the signer's is the one whose key fits.
-  const signer = report.certificates.find((certificate) =>
+  const signer = candidates.find((certificate) =>
     verifySignature(certificate, algorithm, { message }, encoded)
   );
   if (!signer) throw new Problem("signature_wrong");

@@ -1,0 +1,163 @@
+/**
+ * An eSign service provider (ESP) of our own, which behaves by the published samples of the eSign API 2.1: it checks the
+ * request, makes a key and a certificate of thirty minutes, signs the digest as PKCS #7 in BER of indefinite length, and
+ * signs its answer. It can also misbehave.
+ */
+import { readAsn1 } from "../../formats/asn1.ts";
+import {
+  basicConstraints,
+  certificatePolicies,
+  keyUsage,
+} from "../../formats/certificate_write.ts";
+import { prepareSignedData } from "../../formats/cms_write.ts";
+import { concat } from "../../formats/der.ts";
+import { prepareXmlSignature } from "../../formats/xades.ts";
+import { verifyXml } from "../../formats/xades_verify.ts";
+import { parseXml } from "../../formats/xml.ts";
+import { issue, type Party, signBytes } from "../fixtures/pki.ts";
+
+const MINUTE = 60_000;
+/** OTP eKYC (CCA). */
+const OTP_EKYC = "2.16.356.100.2.4.1";
+
+export interface EspChoices {
+  /** Instead of what was asked to be signed. */
+  digest?: Uint8Array;
+  txn?: string;
+  /** Whose certificate is put into the answer. */
+  certificate?: Uint8Array;
+  /** Signs the answer instead of the ESP. */
+  signer?: Party;
+  /** As the published samples: the answer names no certificate. */
+  withoutKeyInfo?: boolean;
+  /** DER, as some write it. */
+  der?: boolean;
+  /** A PKCS #7 made elsewhere. */
+  pkcs7?: Uint8Array;
+}
+
+export class FakeEsp {
+  readonly root: Party;
+  /** Signs the answers. */
+  readonly party: Party;
+  readonly #seen = new Set<string>();
+
+  constructor(readonly asp: { id: string; certificate: Uint8Array }, readonly now = Date.now) {
+    const authority = {
+      notBefore: new Date(now() - 24 * 60 * MINUTE),
+      notAfter: new Date(now() + 24 * 60 * MINUTE),
+    };
+    this.root = issue({
+      ...authority,
+      subject: [["C", "IN"], ["O", "ESP (TEST)"], ["CN", "eSign CA (TEST)"]],
+      extensions: [basicConstraints(true, 0), keyUsage("keyCertSign", "cRLSign")],
+    });
+    this.party = issue({
+      ...authority,
+      subject: [["C", "IN"], ["O", "ESP (TEST)"], ["CN", "eSign answers (TEST)"]],
+      issuer: this.root,
+      extensions: [keyUsage("digitalSignature")],
+    });
+  }
+
+  /** The person agrees, and their eKYC succeeds. */
+  approve(form: Record<string, string>, name: string, choices: EspChoices = {}) {
+    const { txn, digest, refusal } = this.#read(form);
+    if (refusal) return this.#answer(txn, choices, refusal);
+    this.#seen.add(txn);
+    const now = this.now();
+    const person = issue({
+      subject: [["C", "IN"], ["O", "Personal"], ["CN", name]],
+      issuer: this.root,
+      notBefore: new Date(now),
+      notAfter: new Date(now + 30 * MINUTE),
+      extensions: [keyUsage("digitalSignature", "nonRepudiation"), certificatePolicies(OTP_EKYC)],
+    });
+    const { certificate: { der }, key } = person;
+    const prepared = prepareSignedData(
+      { digest: choices.digest ?? digest },
+      { certificate: der, chain: [this.root.certificate.der], algorithm: key.algorithm },
+      { signingTime: new Date(now) },
+    );
+    const made = prepared.complete(signBytes(key, prepared.toBeSigned));
+    const pkcs7 = choices.pkcs7 ?? (choices.der ? made : indefinite(made));
+    return this.#answer(
+      txn,
+      choices,
+      `<UserX509Certificate>${(choices.certificate ?? der).toBase64()}</UserX509Certificate>` +
+        `<Signatures><DocSignature id="1" sigHashAlgorithm="SHA256">${pkcs7.toBase64()}` +
+        `</DocSignature></Signatures>`,
+    );
+  }
+
+  /** The person closes the ESP's page. */
+  cancel(form: Record<string, string>, choices: EspChoices = {}) {
+    const error = { code: "ESP-944", message: "User terminated eKYC process" };
+    return this.#answer(this.#read(form).txn, choices, error);
+  }
+
+  #read(form: Record<string, string>) {
+    const bytes = new TextEncoder().encode(form.eSignRequest);
+    const { root } = parseXml(bytes);
+    const txn = root.getAttribute("txn")!;
+    const hash = root.getElementsByTagName("InputHash")[0]!;
+    const digest = Uint8Array.fromHex(hash.textContent!);
+    const [signature] = verifyXml(bytes);
+    const fits = signature?.problems.length === 0 &&
+      signature.certificate!.toBase64() === this.asp.certificate.toBase64();
+    const age = Math.abs(Date.parse(`${root.getAttribute("ts")}+05:30`) - this.now());
+    const wrong = {
+      "ESP-903": root.getAttribute("aspId") !== this.asp.id || form.aspTxnID !== txn,
+      "ESP-911": !fits,
+      "ESP-908": !(age < 60 * MINUTE),
+      "ESP-910": this.#seen.has(txn),
+    };
+    const code = Object.entries(wrong).find(([, isWrong]) => isWrong)?.[0];
+    return { txn, digest, refusal: code && { code, message: "refused" } };
+  }
+
+  #answer(
+    txn: string,
+    { txn: otherTxn, signer = this.party, withoutKeyInfo }: EspChoices,
+    what: string | { code: string; message: string },
+  ): Record<string, string> {
+    const { code, message } = typeof what === "string" ? { code: "NA", message: "NA" } : what;
+    const ts = new Date(this.now() + 5.5 * 60 * MINUTE).toISOString().slice(0, 19);
+    const xml = `<?xml version="1.0" encoding="UTF-8"?>` +
+      `<EsignResp errCode="${code}" errMsg="${message}" resCode="1F" ` +
+      `status="${typeof what === "string" ? 1 : 0}" ts="${ts}" txn="${otherTxn ?? txn}">` +
+      `${typeof what === "string" ? what : ""}</EsignResp>`;
+    const { certificate, key } = signer;
+    const prepared = prepareXmlSignature({
+      certificate: certificate.der,
+      chain: [],
+      algorithm: key.algorithm,
+      packaging: { kind: "enveloped", document: new TextEncoder().encode(xml), single: true },
+    });
+    const signed = new TextDecoder().decode(
+      prepared.complete(signBytes(key, prepared.toBeSigned)),
+    );
+    return {
+      eSignResponse: withoutKeyInfo ? signed.replace(/<ds:KeyInfo>.*<\/ds:KeyInfo>/s, "") : signed,
+    };
+  }
+}
+
+/**
+ * The outer structures with indefinite lengths, as streaming writers make them, and without content; what is signed stays
+ * as it is.
+ */
+export function indefinite(cms: Uint8Array): Uint8Array {
+  const info = readAsn1(cms, { ber: true });
+  const [type, explicit] = info.children;
+  const [signedData] = explicit!.children;
+  const open = (tag: number, ...content: Uint8Array[]) =>
+    concat(Uint8Array.of(tag, 0x80), ...content, Uint8Array.of(0, 0));
+  const [version, hashes, content, ...rest] = signedData!.children;
+  const bare = open(0x30, content!.children[0]!.bytes);
+  const inner = open(
+    0x30,
+    ...[version!.bytes, hashes!.bytes, bare, ...rest.map(({ bytes }) => bytes)],
+  );
+  return open(0x30, type!.bytes, open(0xa0, inner));
+}

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { publicKeyText, signManifest } from "../tasks/release_manifest.ts";
 import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
@@ -199,3 +200,50 @@ Deno.test("dsign update check: a build without an address says so; a channel can
     const none = await dsign(["update", "check", "--json"], env);
     assert.deepEqual([none.code, JSON.parse(none.stdout).newer], [0, false], none.stderr);
   }));
+
+const canMount = Deno.build.os === "linux" && Deno.uid() === 0 &&
+  await new Deno.Command("unshare", { args: ["--mount", "true"], stderr: "null" }).output()
+    .then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "dsign update check asks where the policy says (optional: needs root and unshare)",
+  ignore: !canMount,
+  fn: () =>
+    inTempDir(async (dir) => {
+      const time = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+      const text = made({ version: "99.0.0", issued: time(0), expires: time(1) });
+      const server = Deno.serve(
+        { hostname: "127.0.0.1", port: 0, onListen() {} },
+        () => new Response(text),
+      );
+      try {
+        const manifest = `http://127.0.0.1:${server.addr.port}/{channel}.json`;
+        await Deno.writeTextFile(
+          join(dir, "policy.json"),
+          JSON.stringify({ updateSource: { manifest, keys: [publicKeyText(KEY)] } }),
+        );
+        // an /etc that no other program sees
+        const script = `mount -t tmpfs tmpfs /mnt && cp -a /etc/. /mnt/ && mount --bind /mnt /etc &&
+          mkdir -p /etc/dsign && install -m 644 "$0" /etc/dsign/policy.json && exec "$@"`;
+        const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+        const check = async (...more: string[]) => {
+          const { code, stdout, stderr } = await new Deno.Command("unshare", {
+            args: [
+              ...["--mount", "sh", "-c", script, join(dir, "policy.json"), Deno.execPath()],
+              ...["run", "--no-prompt", "-A", main, "update", "check", ...more],
+            ],
+            env: environment(dir),
+            stdin: "null",
+          }).output();
+          assert.equal(code, 0, new TextDecoder().decode(stderr));
+          return new TextDecoder().decode(stdout);
+        };
+        const { newest, newer, files } = JSON.parse(await check("--json"));
+        assert.deepEqual([newest, newer], ["99.0.0", true]);
+        assert.ok(files.length > 0);
+        assert.match(await check(), /^dsign 99\.0\.0 is there.*Nothing was installed\.$/ms);
+      } finally {
+        await server.shutdown();
+      }
+    }),
+});

@@ -6,6 +6,8 @@
  * as ours.
  */
 
+import { Buffer } from "node:buffer";
+
 /** IPv4, and IPv6 for clients whose IPv6 socket speaks to an IPv4 address. */
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
@@ -28,25 +30,52 @@ export function openSocketTables(): void {
   }
 }
 
-/** Whether the socket bound to `peerPort` and connected to our `port`, both on loopback, is this user's or root's. */
-export function isOurUser(peerPort: number, port: number): boolean {
+/** A reading of the tables that has not begun: it serves all who ask until then. */
+let next: Promise<string[]> | undefined;
+let reading: Promise<unknown> = Promise.resolve();
+
+/**
+ * Whether the socket bound to `peerPort` and connected to our `port`, both on 127.0.0.1, is this user's or root's.
+ *
+ * The tables are as long as there are connections on the computer, and a program can make many: they are read off the
+ * main thread, one reading at a time for all who wait.
+ */
+export async function isOurUser(peerPort: number, port: number): Promise<boolean> {
   if (!tables) return Deno.build.os !== "linux";
-  for (const table of tables) {
-    const owner = ownerOf(readTable(table), peerPort, port);
-    if (owner !== null) return owner === Deno.uid() || owner === 0;
-  }
-  return false;
+  // While others connect, a row can move between two pieces of the table as it is read, and be missed.
+  const owner = await findOwner(tables, peerPort, port) ?? await findOwner(tables, peerPort, port);
+  return owner !== null && (owner === Deno.uid() || owner === 0);
 }
 
-function readTable(file: Deno.FsFile): string {
-  file.seekSync(0, Deno.SeekMode.Start);
-  const decoder = new TextDecoder();
-  const buffer = new Uint8Array(64 * 1024);
-  let text = "";
-  for (let n = file.readSync(buffer); n; n = file.readSync(buffer)) {
-    text += decoder.decode(buffer.subarray(0, n), { stream: true });
+async function findOwner(
+  files: Deno.FsFile[],
+  peerPort: number,
+  port: number,
+): Promise<number | null> {
+  next ??= reading.then(() => {
+    // Who asks from now on may have connected after the reading began.
+    next = undefined;
+    const texts = Promise.all(files.map(readTable));
+    reading = texts.catch(() => {});
+    return texts;
+  });
+  for (const table of await next) {
+    const owner = ownerOf(table, peerPort, port);
+    if (owner !== null) return owner;
   }
-  return text;
+  return null;
+}
+
+async function readTable(file: Deno.FsFile): Promise<string> {
+  await file.seek(0, Deno.SeekMode.Start);
+  const chunks: Uint8Array[] = [];
+  for (;;) {
+    const chunk = new Uint8Array(256 * 1024);
+    const n = await file.read(chunk);
+    if (!n) break;
+    chunks.push(chunk.subarray(0, n));
+  }
+  return Buffer.concat(chunks).toString("latin1");
 }
 
 /**
@@ -56,23 +85,21 @@ function readTable(file: Deno.FsFile): string {
  * @param table text of `/proc/net/tcp` or `/proc/net/tcp6`
  */
 export function ownerOf(table: string, peerPort: number, port: number): number | null {
-  const local = hexPort(peerPort);
-  const remote = hexPort(port);
-  for (const line of table.split("\n")) {
-    // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
-    const fields = line.trim().split(/\s+/);
-    if (fields.length < 10) continue;
-    const [, localAddress, remoteAddress, , , , , uid, , inode] = fields;
-    if (!isLoopback(localAddress) || !isLoopback(remoteAddress)) continue;
-    if (localAddress.endsWith(local) && remoteAddress.endsWith(remote) && inode !== "0") {
-      return Number(uid);
-    }
+  const [local, remote] = [hexPort(peerPort), hexPort(port)];
+  for (const address of LOOPBACK) {
+    // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode; 01: established (net/tcp_states.h)
+    const at = table.indexOf(` ${address}${local} ${address}${remote} 01 `);
+    if (at < 0) continue;
+    const [, , , , , , uid, , inode] = table.slice(at, at + ROW).trim().split(/\s+/);
+    if (inode !== "0") return Number(uid);
   }
   return null;
 }
 
+/** More than the part of a row that is looked at. */
+const ROW = 200;
+
 const hexPort = (port: number) => ":" + port.toString(16).toUpperCase().padStart(4, "0");
 
-/** 127.0.0.0/8, ::1, or 127.0.0.0/8 mapped into IPv6; words are in the byte order of the machine (little-endian). */
-const isLoopback = (address: string) =>
-  /^(0{16}FFFF0000)?[0-9A-F]{6}7F:/.test(address) || /^0{24}01000000:/.test(address);
+/** 127.0.0.1, and the same mapped into IPv6; words are in the byte order of the machine (little-endian). */
+const LOOPBACK = ["0100007F", "0000000000000000FFFF00000100007F"];

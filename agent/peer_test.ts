@@ -11,6 +11,7 @@ Deno.test("ownerOf finds the peer's row, not ours", () => {
     row("0100007F:D431", "0100007F:1E6F", 1000, 6);
   assert.equal(ownerOf(table, 0xd431, 0x1e6f), 1000);
   assert.equal(ownerOf(table, 0x1e6f, 0xd431), 0);
+  assert.equal(ownerOf(table.replaceAll(" 01 ", " 06 "), 0xd431, 0x1e6f), null, "time wait");
   assert.equal(ownerOf(table, 0xd432, 0x1e6f), null);
 });
 
@@ -34,7 +35,7 @@ Deno.test("our own connection is ours", async () => {
   const { port } = listener.addr as Deno.NetAddr;
   using client = await Deno.connect({ hostname: "127.0.0.1", port });
   using served = await listener.accept();
-  assert.ok(isOurUser((served.remoteAddr as Deno.NetAddr).port, port));
+  assert.ok(await isOurUser((served.remoteAddr as Deno.NetAddr).port, port));
   assert.ok(client);
   listener.close();
 });
@@ -42,8 +43,8 @@ Deno.test("our own connection is ours", async () => {
 Deno.test({
   name: "a connection that nobody holds is not ours",
   ignore: Deno.build.os !== "linux",
-  fn() {
+  async fn() {
     openSocketTables();
-    assert.equal(isOurUser(1, 2), false);
+    assert.equal(await isOurUser(1, 2), false);
   },
 });

@@ -153,7 +153,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ]);
 
   handle = async (request, peerPort, port) => {
-    if (!isOurUser(peerPort, port)) {
+    if (!await isOurUser(peerPort, port)) {
       log.warn("Refused a connection of another user of this computer.");
       return refuse(403, "D-Sign answers only to its own user.");
     }

@@ -1,0 +1,182 @@
+/** The agent under a flood of connections, and with peers that break the rules of WebSockets. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { LIMITS } from "../protocol/envelope.ts";
+import { startAgentProcess } from "./e2e/agent_process.ts";
+import { PORTAL, testAgent, TestClient } from "./fixtures/agent.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
+
+const FLOOD = fileURLToPath(new URL("fakes/flood.ts", import.meta.url));
+
+Deno.test("the agent answers its sites while 10,000 connections are made to it", () =>
+  inTempDir(async (dir) => {
+    const agent = await startAgentProcess(dir, { searchModules: false }, {});
+    try {
+      const client = await TestClient.connect(agent.port, PORTAL);
+      const flood = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", FLOOD, String(agent.port), "10000", "100"],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "inherit",
+      }).output();
+      let flooding = true;
+      flood.finally(() => flooding = false);
+      const times: number[] = [];
+      while (flooding) {
+        const before = performance.now();
+        await client.call("agent.info", {});
+        times.push(performance.now() - before);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      const tally = JSON.parse(new TextDecoder().decode((await flood).stdout));
+      times.sort((a, b) => a - b);
+      const at = (part: number) => times[Math.floor(times.length * part)].toFixed(1);
+      console.log(
+        `agent.info meanwhile: ${times.length} calls, median ${at(0.5)} ms, p99 ${at(0.99)} ms;`,
+        JSON.stringify(tally),
+      );
+      const total = Object.values(tally).reduce((sum: number, n) => sum + (n as number), 0);
+      assert.equal(total, 10_000);
+      assert.ok(tally["503"] > 0, "most are refused");
+      assert.equal((await client.call("agent.info", {})).name, "dsign");
+      client.socket.close();
+      await client.closed;
+    } finally {
+      await agent.stop();
+    }
+  }));
+
+/** A WebSocket made by hand: it sends frames as they are given. */
+async function rawSocket(port: number): Promise<Deno.TcpConn> {
+  const connection = await Deno.connect({ port, hostname: "127.0.0.1" });
+  const lines = [
+    "GET / HTTP/1.1",
+    `Host: 127.0.0.1:${port}`,
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    `Origin: ${PORTAL}`,
+  ];
+  await connection.write(new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n"));
+  const buffer = new Uint8Array(1024);
+  const n = await connection.read(buffer);
+  assert.match(new TextDecoder().decode(buffer.subarray(0, n!)), /^HTTP\/1.1 101 /);
+  return connection;
+}
+
+/** RFC 6455 §5.2, masked with zeros; `size` may say more than there is. */
+function frame(first: number, payload: Uint8Array, size = payload.length): Uint8Array {
+  const head = new DataView(new ArrayBuffer(14));
+  head.setUint8(0, first);
+  head.setUint8(1, 0x80 | 127);
+  head.setBigUint64(2, BigInt(size));
+  const bytes = new Uint8Array(14 + payload.length);
+  bytes.set(new Uint8Array(head.buffer));
+  bytes.set(payload, 14);
+  return bytes;
+}
+
+const TEXT = 0x1, CONTINUATION = 0x0, BINARY = 0x2, PING = 0x9, FIN = 0x80;
+
+/** Reads until the other side closes, or says that it does (RFC 6455 §5.5.1: it waits for our answer then). */
+async function untilClosed(connection: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const n = await connection.read(buffer).catch(() => null);
+    if (n === null || buffer.subarray(0, n).includes(FIN | 0x8)) return;
+  }
+}
+
+async function send(connection: Deno.TcpConn, ...frames: Uint8Array[]): Promise<boolean> {
+  try {
+    for (const bytes of frames) {
+      for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+    }
+    return true;
+  } catch {
+    return false; // closed by the agent
+  }
+}
+
+Deno.test("frames that break the rules end their connection, and no other", async () => {
+  await using test = await testAgent();
+  const { port } = test.agent;
+  const client = await test.connect();
+  const call = new TextEncoder().encode(
+    '{"jsonrpc":"2.0","id":1,"method":"agent.info","params":{}}',
+  );
+  const half = call.length >> 1;
+  const breaches: Record<string, Uint8Array[]> = {
+    "a message within a message": [
+      frame(TEXT, call.subarray(0, half)),
+      frame(TEXT | FIN, call),
+    ],
+    "a continuation of nothing": [frame(CONTINUATION | FIN, call)],
+    "reserved bits": [frame(TEXT | FIN | 0x40, call)],
+    "a kind that does not exist": [frame(0x3 | FIN, call)],
+    "a ping of 200 bytes": [frame(PING | FIN, new Uint8Array(200))],
+    "text that is not UTF-8": [frame(TEXT | FIN, Uint8Array.of(0xff, 0xfe))],
+    "a frame of 2^62 bytes": [frame(BINARY | FIN, new Uint8Array(10), 2 ** 62)],
+    "a text frame beyond the limit": [
+      frame(TEXT | FIN, new Uint8Array(LIMITS.textFrame + 1).fill(0x20)),
+    ],
+  };
+  for (const [breach, frames] of Object.entries(breaches)) {
+    const connection = await rawSocket(port);
+    await send(connection, ...frames);
+    await untilClosed(connection);
+    connection.close();
+    assert.equal((await client.call("agent.info", {})).name, "dsign", breach);
+  }
+});
+
+Deno.test("a message in pieces, with a ping between them, is one message", async () => {
+  await using test = await testAgent();
+  const connection = await rawSocket(test.agent.port);
+  const call = new TextEncoder().encode(
+    '{"jsonrpc":"2.0","id":7,"method":"agent.info","params":{}}',
+  );
+  await send(
+    connection,
+    frame(TEXT, call.subarray(0, 9)),
+    frame(PING | FIN, new Uint8Array()),
+    frame(CONTINUATION | FIN, call.subarray(9)),
+  );
+  let text = "";
+  const buffer = new Uint8Array(1024);
+  while (!text.includes('"id":7')) {
+    text += new TextDecoder().decode(buffer.subarray(0, (await connection.read(buffer))!));
+  }
+  connection.close();
+});
+
+Deno.test("who asks and does not read gets no more than a bounded amount of answers", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  const { length } = JSON.stringify(await client.call("rpc.discover", {}));
+  const reader = await rawSocket(test.agent.port);
+  const ask = new TextEncoder().encode(
+    '{"jsonrpc":"2.0","id":1,"method":"rpc.discover","params":{}}',
+  );
+  const count = Math.ceil(256 * 1024 * 1024 / length);
+  for (let asked = 0; asked < count; asked++) {
+    if (!await send(reader, frame(TEXT | FIN, ask))) break;
+    if (asked % 100 === 0) await client.call("agent.info", {});
+  }
+  let received = 0;
+  const buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const n = await reader.read(buffer).catch(() => null);
+    if (n === null) break;
+    received += n;
+    // The close, behind the last answer: 4 bytes of status and reason (RFC 6455 §7.4.1: 1008) and more.
+    if (new TextDecoder("latin1").decode(buffer.subarray(0, n)).includes("\x03\xf0not reading")) {
+      break;
+    }
+  }
+  reader.close();
+  // What the agent holds back, and what the system does on both sides.
+  assert.ok(received < LIMITS.unread + 32 * 1024 * 1024, `${received} bytes waited`);
+  assert.equal((await client.call("agent.info", {})).name, "dsign");
+});

@@ -37,7 +37,9 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
 
 const ignore = (await missingForWindows()).length > 0;
 
-Deno.test("Windows under Wine (optional: deno task test:windows)", { ignore }, async (t) => {
+Deno.test("Windows (optional: needs wine, gcc-mingw-w64-x86-64 and npm's @deno/win32-x64)", {
+  ignore,
+}, async (t) => {
   await inTempDir((dir) =>
     onWindows(dir, async (windows) => {
       const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
@@ -99,6 +101,36 @@ Deno.test("Windows under Wine (optional: deno task test:windows)", { ignore }, a
         assert.deepEqual(certificates.map(({ certificate }) => certificate), [
           officer.certificate.der.toBase64(),
         ]);
+      });
+
+      await t.step("the doctor finds driver and token", async () => {
+        const { stdout, stderr } = await dsign(windows, dir, "doctor", "--json");
+        const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string }[] };
+        const status = (id: string) => checks.find((each) => each.id === id)?.status;
+        for (
+          const id of [
+            "profile_not_writable",
+            "driver_missing",
+            "driver_wrong_architecture",
+            "driver_broken",
+            "token_missing",
+            "pin_locked",
+            "certificate_missing",
+            "port_taken",
+            "loopback_blocked",
+          ]
+        ) assert.equal(status(id), "ok", `${id} ${stdout} ${stderr}`);
+      });
+
+      await t.step("the Run key starts it at login, until it does not", async () => {
+        const status = async () =>
+          JSON.parse((await dsign(windows, dir, "autostart", "status", "--json")).stdout);
+        for (const [command, enabled] of [["enable", true], ["disable", false]] as const) {
+          const { code, stderr } = await dsign(windows, dir, "autostart", command);
+          assert.equal(code, 0, stderr);
+          const { enabled: is, kind } = await status();
+          assert.deepEqual([is, kind], [enabled, enabled ? "run-key" : null]);
+        }
       });
 
       await t.step("a page has it sign, and OpenSSL agrees", async () => {

@@ -1,11 +1,12 @@
 /** The PIN/OTP service by its configuration: every part is made here and passed on. Loaded by `dsign otp-service` only. */
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
-import { Authority } from "../otp_service/authority.ts";
+import { Authority, type ExternalIssuer } from "../otp_service/authority.ts";
 import { Ceremony } from "../otp_service/ceremony.ts";
 import { type OtpConfig, readOtpConfig, readSecretFile } from "../otp_service/config.ts";
 import { smsDelivery } from "../otp_service/delivery_sms.ts";
 import { smtpDelivery } from "../otp_service/delivery_smtp.ts";
 import { SetupError } from "../otp_service/error.ts";
+import { estClient } from "../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../otp_service/keys.ts";
 import { People } from "../otp_service/people.ts";
 import { Pins } from "../otp_service/pin.ts";
@@ -59,10 +60,12 @@ export async function openParts(
     const keys = module
       ? moduleKeys(() => session(module, module.processes))
       : embeddedKeys(store, secrets);
-    const signer = await authoritySigner(config.authority, session);
-    closers.push(() => signer.close());
+    const issuer = "url" in config.authority
+      ? await externalIssuer(config.authority)
+      : await authoritySigner(config.authority, session);
+    closers.push(() => issuer.close());
     const { publicUrl, organization, country, policy, name, language, clients, tsa } = config;
-    const authority = new Authority({ signer, policy, country, organization, publicUrl }, store);
+    const authority = new Authority({ issuer, policy, country, organization, publicUrl }, store);
 
     const smtp = config.smtp && smtpDelivery({
       ...config.smtp,
@@ -129,8 +132,35 @@ async function openSession(client: Pkcs11Client, { token, pinFile }: ModuleConfi
   return session;
 }
 
+type EstConfig = Extract<OtpConfig["authority"], { url: string }>;
+
+async function externalIssuer(
+  config: EstConfig,
+): Promise<ExternalIssuer & { close(): void }> {
+  const { url, certificateFile, user, passwordFile, tokenFile, oneTimeMinutes, storedDays } =
+    config;
+  const certificates = readCertificates(await Deno.readFile(certificateFile));
+  if (certificates.length === 0) throw new SetupError(`${certificateFile} holds no certificate.`);
+  const authorization = user !== undefined && passwordFile !== undefined
+    ? `Basic ${utf8(`${user}:${await readSecretFile(passwordFile)}`).toBase64()}`
+    : tokenFile && `Bearer ${await readSecretFile(tokenFile)}`;
+  const { tlsAnchorsFile, tlsCertificateFile, tlsKeyFile } = config;
+  const { enrol, close } = estClient({
+    url,
+    authorization,
+    tlsAnchors: tlsAnchorsFile && await Deno.readTextFile(tlsAnchorsFile),
+    tlsIdentity: tlsCertificateFile && tlsKeyFile
+      ? { cert: await Deno.readTextFile(tlsCertificateFile), key: await readSecretFile(tlsKeyFile) }
+      : undefined,
+  });
+  const validity = { "one-time": oneTimeMinutes * 60_000, stored: storedDays * 24 * 3_600_000 };
+  return { certificates, enrol, close, validity };
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
 async function authoritySigner(
-  config: OtpConfig["authority"],
+  config: Exclude<OtpConfig["authority"], EstConfig>,
   session: (module: ModuleConfig, poolSize: number) => ReturnType<typeof openSession>,
 ): Promise<Signer> {
   if ("keyFile" in config) {

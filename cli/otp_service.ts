@@ -263,7 +263,9 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const known = ["SetupError", "CscError", "DeliveryError", "Pkcs11Error", "SignerError"];
     if (error instanceof Error && known.includes(error.name)) {
-      throw new DsignError("invalid_params", error.message);
+      // an administrator may know why, as the log does
+      const { message, reason } = error as Error & { reason?: string };
+      throw new DsignError("invalid_params", reason ? `${message}: ${reason}` : message);
     }
     throw error;
   }

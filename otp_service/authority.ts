@@ -1,10 +1,11 @@
 /**
  * The department's issuing authority: certificates for one authorization (30 minutes) and for stored keys, its CRL and its OCSP
- * answers. Every certificate carries the department's own policy, by which verifiers label its signatures as departmental PIN/OTP
+ * answers; or one elsewhere that is asked for the certificates, and has lists and answers of its own. Every certificate carries the department's own policy, by which verifiers label its signatures as departmental PIN/OTP
  * signatures; the authority stands in no national hierarchy and claims nothing about law.
  */
 import { randomBytes } from "node:crypto";
 import { Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1.ts";
+import { prepareRequest } from "../formats/certificate_request.ts";
 import {
   authorityInfoAccess,
   authorityKeyIdentifier,
@@ -16,19 +17,22 @@ import {
   type OcspStatus,
   prepareCertificate,
   prepareCrl,
-  type Prepared,
   prepareOcspResponse,
   subjectAltEmails,
   subjectKeyIdentifier,
 } from "../formats/certificate_write.ts";
 import { integer, sequence } from "../formats/der.ts";
-import { encodeName } from "../formats/name.ts";
+import { digest } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
+import { encodeName, readName } from "../formats/name.ts";
 import { encodeCertId, ocspIds } from "../formats/ocsp.ts";
+import { validateCertificate } from "../formats/path.ts";
 import type { Signer } from "../formats/signer.ts";
-import { type Certificate, readCertificate } from "../formats/x509.ts";
+import { type Certificate, readCertificate, sameBytes } from "../formats/x509.ts";
 import type { CrlReason } from "../formats/x509_extensions.ts";
-import { SetupError } from "./error.ts";
-import type { Person, Store } from "./store.ts";
+import { CscError, SetupError } from "./error.ts";
+import { type OpenKey, schemeOf } from "./keys.ts";
+import type { KeyType, Person, Store } from "./store.ts";
 
 /** Validity of a one-time certificate, as that of the CCA's eSign certificates. */
 const ONE_TIME = 30 * 60_000;
@@ -43,9 +47,27 @@ const OCSP_VALIDITY = 3_600_000;
 const MAX_OCSP_REQUEST = 8 * 1024;
 const MAX_OCSP_ITEMS = 20;
 
+/** An authority elsewhere. */
+export interface ExternalIssuer {
+  /** Its certificate and those above it, DER, nearest first. */
+  certificates: readonly Uint8Array[];
+  /** Gives the certificates of its answer to a PKCS #10 request (DER); {@linkcode CscError} where there is none. */
+  enrol(request: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** Longest validity that is accepted, from now on, in milliseconds. */
+  validity: { "one-time": number; stored: number };
+}
+
+/** A key that wants a certificate. */
+export interface Applicant {
+  key: OpenKey;
+  type: KeyType;
+  /** SubjectPublicKeyInfo, DER. */
+  publicKey: Uint8Array;
+}
+
 export interface AuthorityOptions {
-  /** The authority's key, with its certificate and those above it. */
-  signer: Signer;
+  /** The authority's key, with its certificate and those above it; or who has it. */
+  issuer: Signer | ExternalIssuer;
   /** The department's policy for its PIN/OTP signatures, dotted. */
   policy: string;
   /** Subject of the certificates. */
@@ -55,45 +77,58 @@ export interface AuthorityOptions {
   publicUrl: string;
 }
 
+/** What a certificate should say, whoever makes it. */
+interface Wanted {
+  subject: Uint8Array;
+  publicKey: Uint8Array;
+  extensions: readonly Uint8Array[];
+}
+
 export class Authority {
   readonly #options: AuthorityOptions;
   readonly #store: Store;
+  /** Absent: the authority is elsewhere. */
+  readonly #signer: Signer | undefined;
   readonly certificate: Certificate;
+  /** The authority's certificate and those above it, DER, nearest first. */
+  readonly chain: readonly Uint8Array[];
   #crl: { der: Uint8Array; madeAt: number } | undefined;
 
   /** @throws {SetupError} where the certificate is not an authority's or the key may not sign */
   constructor(options: AuthorityOptions, store: Store) {
     this.#options = options;
     this.#store = store;
-    this.certificate = readCertificate(options.signer.certificate);
+    const { issuer } = options;
+    if ("sign" in issuer) this.#signer = issuer;
+    this.chain = "sign" in issuer ? [issuer.certificate, ...issuer.chain] : issuer.certificates;
+    this.certificate = readCertificate(this.chain[0]);
     const { basicConstraints, keyUsage } = this.certificate;
     if (!basicConstraints?.ca || (keyUsage && !keyUsage.has("keyCertSign"))) {
       throw new SetupError("The issuing authority's certificate is not one of an authority.");
     }
   }
 
-  /** The authority's certificate and those above it, DER, nearest first. */
-  get chain(): readonly Uint8Array[] {
-    return [this.#options.signer.certificate, ...this.#options.signer.chain];
+  /** Whether CRL and OCSP answers are made here. */
+  get isOwn(): boolean {
+    return this.#signer !== undefined;
   }
 
   get policy(): string {
     return this.#options.policy;
   }
 
-  /** Makes a certificate and remembers it. The audit line stands in the same transaction. */
+  /**
+   * Makes a certificate, or has it made, and remembers it. The audit line stands in the same transaction.
+   *
+   * @throws {CscError} `unavailable` where an authority elsewhere gives none, or another than was asked for
+   */
   async issue(
     person: Person,
-    publicKey: Uint8Array,
+    applicant: Applicant,
     { kind, transaction }: { kind: "one-time" | "stored"; transaction?: string },
   ): Promise<{ der: Uint8Array; serial: string }> {
-    const { signer, policy, country, organization, publicUrl } = this.#options;
-    const now = this.#store.now();
-    const notAfter = now + (kind === "one-time" ? ONE_TIME : STORED);
-    const serialNumber = Uint8Array.of(0x40 | randomBytes(1)[0] & 0x3f, ...randomBytes(15));
-    const prepared = prepareCertificate({
-      serialNumber,
-      issuer: this.certificate.subject.der,
+    const { policy, country, organization, issuer } = this.#options;
+    const wanted = {
       subject: encodeName([
         ["C", country],
         ["O", organization],
@@ -101,26 +136,20 @@ export class Authority {
         ["CN", person.name.slice(0, 64)],
         ["UID", person.id],
       ]),
-      notBefore: new Date(now - BACKDATED),
-      notAfter: new Date(notAfter),
-      publicKey,
-      algorithm: signer.algorithm,
+      publicKey: applicant.publicKey,
       extensions: [
         basicConstraints(false),
         keyUsage("digitalSignature", "nonRepudiation"),
         certificatePolicies(policy),
-        subjectKeyIdentifier(publicKey),
-        authorityKeyIdentifier(this.certificate.publicKey.spki),
-        crlDistributionPoints(`${publicUrl}/ca/crl`),
-        authorityInfoAccess({
-          ocsp: `${publicUrl}/ca/ocsp`,
-          caIssuers: `${publicUrl}/ca/certificate`,
-        }),
         ...person.email ? [subjectAltEmails(person.email)] : [],
       ],
-    });
-    const der = await this.#complete(prepared);
-    const serial = serialNumber.toHex();
+    };
+    const der = "sign" in issuer
+      ? await this.#make(issuer, wanted, kind)
+      : await this.#request(issuer, wanted, kind, applicant);
+    const certificate = readCertificate(der);
+    const serial = certificate.serialNumber.toHex();
+    const notAfter = certificate.notAfter.getTime();
     await this.#store.run(async (tx) => {
       await tx.addCertificate({
         serial,
@@ -134,8 +163,88 @@ export class Authority {
     return { der, serial };
   }
 
-  /** The CRL (RFC 5280 §5), DER. */
+  async #make(signer: Signer, wanted: Wanted, kind: "one-time" | "stored"): Promise<Uint8Array> {
+    const { publicUrl } = this.#options;
+    const now = this.#store.now();
+    const prepared = prepareCertificate({
+      serialNumber: Uint8Array.of(0x40 | randomBytes(1)[0] & 0x3f, ...randomBytes(15)),
+      issuer: this.certificate.subject.der,
+      subject: wanted.subject,
+      notBefore: new Date(now - BACKDATED),
+      notAfter: new Date(now + (kind === "one-time" ? ONE_TIME : STORED)),
+      publicKey: wanted.publicKey,
+      algorithm: signer.algorithm,
+      extensions: [
+        ...wanted.extensions,
+        subjectKeyIdentifier(wanted.publicKey),
+        authorityKeyIdentifier(this.certificate.publicKey.spki),
+        crlDistributionPoints(`${publicUrl}/ca/crl`),
+        authorityInfoAccess({
+          ocsp: `${publicUrl}/ca/ocsp`,
+          caIssuers: `${publicUrl}/ca/certificate`,
+        }),
+      ],
+    });
+    return prepared.complete(await signer.sign({ message: prepared.toBeSigned }));
+  }
+
+  /** Asks the authority elsewhere. What it gives is looked at: a signature would go out with it. */
+  async #request(
+    { enrol, validity }: ExternalIssuer,
+    wanted: Wanted,
+    kind: "one-time" | "stored",
+    { key, type }: Applicant,
+  ): Promise<Uint8Array> {
+    const algorithm = { scheme: schemeOf(type), hash: "SHA-256" } as const;
+    const prepared = prepareRequest({ ...wanted, algorithm });
+    const request = prepared.complete(
+      await key.sign(algorithm, digest("SHA-256", prepared.toBeSigned)),
+    );
+    const answer = await enrol(request);
+    const wrong = (why: string) =>
+      new CscError("unavailable", `the issuing authority's certificate ${why}`);
+    let certificates: Certificate[];
+    try {
+      certificates = answer.map((der) => readCertificate(der));
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      throw wrong(`cannot be read: ${error.message}`);
+    }
+    const issued = certificates.find(({ publicKey }) =>
+      sameBytes(publicKey.spki, wanted.publicKey)
+    );
+    if (!issued) throw wrong("is for another key");
+    const now = this.#store.now();
+    // its clock may be ahead of ours by what ours is backdated by
+    const result = validateCertificate(issued, {
+      anchors: [this.certificate],
+      revocation: "none",
+      at: new Date(Math.max(now, Math.min(issued.notBefore.getTime(), now + BACKDATED))),
+    });
+    if (!result.trusted) throw wrong(`is not good: ${result.failure.message}`);
+    if (issued.notAfter.getTime() > now + validity[kind] + BACKDATED) throw wrong("lives too long");
+    if (issued.basicConstraints?.ca) throw wrong("is an authority's");
+    if (issued.keyUsage && !issued.keyUsage.has("digitalSignature")) {
+      throw wrong("is not for signatures");
+    }
+    // by it, readers know whose kind of signature this is
+    if (!issued.policies?.includes(this.policy)) {
+      throw wrong("does not name the department's policy");
+    }
+    // of the other attributes an authority makes what its profile says
+    if (issued.subject.commonName !== readName(wanted.subject).commonName) {
+      throw wrong("names somebody else");
+    }
+    return issued.der;
+  }
+
+  /**
+   * The CRL (RFC 5280 §5), DER.
+   *
+   * @throws {CscError} `not_found` where the authority is elsewhere
+   */
   async crl(): Promise<Uint8Array> {
+    const signer = this.#own();
     const now = this.#store.now();
     if (this.#crl && now >= this.#crl.madeAt && now < this.#crl.madeAt + CRL_AGE) {
       return this.#crl.der;
@@ -153,18 +262,21 @@ export class Authority {
         revokedAt: new Date(revokedAt!),
         reason: reason as CrlReason,
       })),
-      algorithm: this.#options.signer.algorithm,
+      algorithm: signer.algorithm,
       extensions: [
         authorityKeyIdentifier(this.certificate.publicKey.spki),
         crlNumber(number),
       ],
     });
-    const der = await this.#complete(prepared);
+    const der = prepared.complete(await signer.sign({ message: prepared.toBeSigned }));
     this.#crl = { der, madeAt: now };
     return der;
   }
 
-  /** Revokes a certificate; false where it is unknown or revoked already. */
+  /**
+   * Revokes a certificate; false where it is unknown or revoked already. One of an authority elsewhere is no longer used here;
+   * to put it on its list is that authority's.
+   */
   async revoke(serial: string, reason: CrlReason, by: string): Promise<boolean> {
     const done = await this.#store.run(async (tx) => {
       const revoked = await tx.revokeCertificate(serial, reason);
@@ -178,8 +290,11 @@ export class Authority {
   /**
    * Answers an OCSP request (RFC 6960), signed by the authority itself. What cannot be answered gets one of the unsigned answers:
    * `malformedRequest`, or `unauthorized` for certificates that are not this authority's (RFC 5019 §2.2.3).
+   *
+   * @throws {CscError} `not_found` where the authority is elsewhere
    */
   async ocsp(request: Uint8Array): Promise<Uint8Array> {
+    const signer = this.#own();
     let asked;
     try {
       asked = readOcspRequest(request);
@@ -211,15 +326,15 @@ export class Authority {
       producedAt: new Date(now),
       nextUpdate: new Date(now + OCSP_VALIDITY),
       nonce: asked.nonce,
-      algorithm: this.#options.signer.algorithm,
+      algorithm: signer.algorithm,
       certificates: [],
     });
-    return await this.#complete(prepared);
+    return prepared.complete(await signer.sign({ message: prepared.toBeSigned }));
   }
 
-  async #complete(prepared: Prepared): Promise<Uint8Array> {
-    const { signer } = this.#options;
-    return prepared.complete(await signer.sign({ message: prepared.toBeSigned }));
+  #own(): Signer {
+    if (!this.#signer) throw new CscError("not_found");
+    return this.#signer;
   }
 }
 

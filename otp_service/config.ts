@@ -39,6 +39,24 @@ export const OtpConfig = z.strictObject({
     Module.extend({
       certificateFile: file.describe("PEM: the authority's, then those above it"),
     }),
+    z.strictObject({
+      url: url.describe("EST (RFC 7030), as https://ca.example/.well-known/est"),
+      certificateFile: file.describe("PEM: the authority's, then those above it"),
+      user: z.string().min(1).optional(),
+      passwordFile: file.optional().describe("With user: Basic"),
+      tokenFile: file.optional().describe("Bearer"),
+      tlsAnchorsFile: file.optional().describe("PEM; default: the system's"),
+      tlsCertificateFile: file.optional().describe("PEM: who the service is, with tlsKeyFile"),
+      tlsKeyFile: file.optional(),
+      oneTimeMinutes: z.int().min(1).max(24 * 60).default(30).describe("Longest validity accepted"),
+      storedDays: z.int().min(1).max(3650).default(730),
+    }).refine(
+      ({ user, passwordFile, tokenFile, tlsCertificateFile, tlsKeyFile }) =>
+        (user === undefined) === (passwordFile === undefined) &&
+        (tlsCertificateFile === undefined) === (tlsKeyFile === undefined) &&
+        !(user !== undefined && tokenFile !== undefined),
+      "user and passwordFile go together, tlsCertificateFile and tlsKeyFile too; or tokenFile",
+    ).describe("An authority elsewhere"),
   ]),
   keys: Module.extend({
     processes: z.int().min(1).max(16).default(2).describe("That sign in parallel"),

@@ -86,7 +86,9 @@ export class People {
   async #withKey(credential: Credential, person: Person): Promise<Credential> {
     const { keys, authority } = this.#options;
     const { id, publicKey } = await keys.create(credential.keyType);
-    const { serial } = await authority.issue(person, publicKey, { kind: "stored" });
+    const applicant = { key: await keys.open(id), type: credential.keyType, publicKey };
+    const { serial } = await authority.issue(person, applicant, { kind: "stored" })
+      .finally(() => applicant.key.close());
     return { ...credential, key: id, serial };
   }
 

@@ -60,11 +60,17 @@ export const LIFETIME = {
  *
  * @throws {CscError} `too_large`
  */
-export async function readBody(request: Request, most: number): Promise<Uint8Array<ArrayBuffer>> {
-  if (Number(request.headers.get("content-length") ?? 0) > most) throw new CscError("too_large");
+export async function readBody(
+  { headers, body: stream }: Pick<Request, "headers" | "body">,
+  most: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (Number(headers.get("content-length") ?? 0) > most) {
+    await stream?.cancel();
+    throw new CscError("too_large");
+  }
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of request.body ?? []) {
+  for await (const part of stream ?? []) {
     size += part.length;
     if (size > most) throw new CscError("too_large");
     parts.push(part);

@@ -193,7 +193,7 @@ export async function signDoc(
       ...params.returnValidationInfo && {
         validationInfo: {
           ocsp: [],
-          crl: [(await authority.crl()).toBase64()],
+          crl: authority.isOwn ? [(await authority.crl()).toBase64()] : [],
           certificates: [key.certificate, ...authority.chain].map((each) =>
             new Uint8Array(each).toBase64()
           ),
@@ -347,7 +347,8 @@ async function openKey(
   if (credential.kind === "one-time") {
     const { key, publicKey } = await keys.oneTime(credential.keyType);
     try {
-      const { der, serial } = await authority.issue(person, publicKey, {
+      const applicant = { key, type: credential.keyType, publicKey };
+      const { der, serial } = await authority.issue(person, applicant, {
         kind: "one-time",
         transaction,
       });

@@ -1,0 +1,157 @@
+/** An issuing authority elsewhere: the real `openssl ca` behind EST, and what must not be taken from it. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { EST_AUTHORIZATION, startEst } from "../tests/fakes/est_server.ts";
+import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
+import { makeRoot, makeService, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
+import { pem } from "../tests/fixtures/pki.ts";
+import { readSignedData } from "../formats/cms_read.ts";
+import { readCertificate } from "../formats/x509.ts";
+import { estClient } from "./est.ts";
+
+const TEXT = new TextEncoder().encode("order");
+const HASH = createHash("sha256").update(TEXT).digest("base64");
+const validity = { "one-time": 30 * 60_000, stored: 24 * 3_600_000 };
+
+Deno.test("an authority elsewhere issues by EST; OpenSSL checks request and signature", () =>
+  inTempDir(async (dir) => {
+    const root = makeRoot();
+    await using est = await startEst(root);
+    est.next = { minutes: 29, policy: POLICY };
+    const client = estClient({ url: est.url, authorization: EST_AUTHORIZATION });
+    const certificates = [root.certificate.der];
+    const test = makeService({
+      root,
+      issuer: { certificates, enrol: client.enrol, validity },
+    });
+    const sign = async (credentialID: string) => {
+      const token = await test.token();
+      const what = { credentialID, hashes: [HASH], numSignatures: 1 };
+      await test.call("/csc/v2/credentials/getChallenge", {
+        ...what,
+        authObjectID: "OTP",
+        description: "Sanction 7",
+      }, token);
+      const authData = [{ id: "PIN", value: PIN }, { id: "OTP", value: test.lastOtp() }];
+      const { body } = await test.call(
+        "/csc/v2/credentials/authorize",
+        { ...what, authData },
+        token,
+      );
+      return await test.call("/csc/v2/signatures/signDoc", {
+        credentialID,
+        SAD: body.SAD,
+        documents: [{ document: TEXT.toBase64(), signature_format: "C" }],
+      }, token);
+    };
+    try {
+      const file = async (name: string, data: Uint8Array | string) => {
+        const path = join(dir, name);
+        await (typeof data === "string"
+          ? Deno.writeTextFile(path, data)
+          : Deno.writeFile(path, data));
+        return path;
+      };
+      const rootFile = await file("root.pem", pem("CERTIFICATE", root.certificate.der));
+      for (
+        const [userID, kind, keyType] of [
+          ["asen", "one-time", "p-256"],
+          ["broy", "one-time", "rsa-2048"],
+          ["cdas", "stored", "p-384"],
+        ]
+      ) {
+        const credentialID = await test.enrol({
+          userID,
+          role: "Executive Engineer",
+          credential: { kind, mode: "explicit", keyType },
+        });
+        const { status, body } = await sign(credentialID);
+        assert.equal(status, 200, `${userID}: ${(await test.audit()).at(-1)!.reason}`);
+        const cms = Uint8Array.fromBase64(body.SignatureObject[0]);
+        await openssl([
+          ...["cms", "-verify", "-cades", "-binary", "-inform", "DER"],
+          ...["-in", await file("signed.p7s", cms), "-CAfile", rootFile, "-purpose", "any"],
+        ]);
+        const leaf = readSignedData(cms).certificates.map((der) => readCertificate(der))
+          .find(({ subject }) => subject.commonName === "Anita Sen")!;
+        assert.deepEqual(leaf.policies, [POLICY]);
+        const request = await file("request.der", est.requests.at(-1)!);
+        const text = await openssl([
+          ...["req", "-inform", "DER", "-in", request, "-verify", "-noout", "-text"],
+        ]);
+        const shown = new TextDecoder().decode(text);
+        assert.match(shown, /Digital Signature, Non Repudiation/);
+        assert.match(shown, /2\.999\.6\.1[^]*email:anita@works\.example/);
+      }
+
+      // whatever is wrong with the answer: nothing is signed, and the audit says why
+      let people = 0;
+      const next = () =>
+        test.enrol({
+          userID: `person${people++}`,
+          credential: { kind: "one-time", mode: "explicit" },
+        });
+      const good = { ...est.next };
+      const reasons: [() => void, RegExp][] = [
+        [() => est.next.minutes = 40, /lives too long/],
+        [() => est.next.minutes = -1, /is not good/],
+        [() => est.next.policy = "2.999.9", /department's policy/],
+        [() => est.next.ca = true, /is an authority's/],
+        [() => est.next.subject = "/CN=Somebody Else", /names somebody else/],
+        [() => est.behave = "another", /for another key/],
+        [() => est.behave = "later", /status 202/],
+        [() => est.behave = "page", /type "text\/html"/],
+        [() => est.behave = "redirect", /issuing authority/],
+        [() => est.behave = "endless", /issuing authority/],
+      ];
+      for (const [spoil, reason] of reasons) {
+        Object.assign(est, { behave: "sign", next: { ...good } });
+        spoil();
+        const { status, body } = await sign(await next());
+        assert.equal(status, 503, String(reason));
+        assert.equal(body.SignatureObject, undefined);
+        const last = (await test.audit()).at(-1)!;
+        assert.equal(last.event, "signature.failed");
+        assert.match(last.reason, reason);
+      }
+      Object.assign(est, { behave: "sign", next: good });
+      assert.equal((await sign(await next())).status, 200);
+
+      // lists and answers are that authority's own
+      for (const path of ["crl", "ocsp/AAAA"]) {
+        const answer = await test.handler(new Request(`https://sign.works.example/ca/${path}`));
+        assert.equal(answer.status, 404, path);
+      }
+    } finally {
+      client.close();
+      await test.close();
+    }
+  }));
+
+Deno.test("an authority elsewhere that is not the configured one, or does not know us, gives nothing", async () => {
+  const root = makeRoot();
+  await using est = await startEst(makeRoot());
+  est.next = { minutes: 29, policy: POLICY };
+  for (
+    const [authorization, reason] of [
+      [EST_AUTHORIZATION, /is not good/],
+      ["Bearer wrong", /status 401/],
+    ] as const
+  ) {
+    const client = estClient({ url: est.url, authorization });
+    const test = makeService({
+      issuer: { certificates: [root.certificate.der], enrol: client.enrol, validity },
+    });
+    try {
+      await assert.rejects(
+        test.enrol({ userID: "asen", credential: { kind: "stored", mode: "explicit" } }),
+        ({ code, reason: why }: { code: string; reason: string }) =>
+          code === "unavailable" && reason.test(why),
+      );
+    } finally {
+      client.close();
+      await test.close();
+    }
+  }
+});

@@ -28,8 +28,8 @@ import {
   whoIsNext,
 } from "../formats/route.ts";
 import type { Signer } from "../formats/signer.ts";
-import { verifyBytes } from "../formats/verify.ts";
-import type { SignatureReport } from "../formats/verify_report.ts";
+import { bytesSource } from "../formats/pdf_source.ts";
+import { readFacts, type SignatureFacts, type VerifyContent } from "../formats/verify.ts";
 import { prepareXmlSignature, type XmlPackaging } from "../formats/xades.ts";
 import { readCertificate, sameBytes } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -81,7 +81,7 @@ export function nameOfFormat({ format, level, cosign, countersign }: DataParams)
  * @throws {DsignError} `invalid_params`; `signature_mismatch` where an earlier signature is not right, or over something
  *   else; {FormatError} for what cannot be read
  */
-export function checkData(params: DataParams, content: Uint8Array, now: Date): string[] {
+export function checkData(params: DataParams, content: Uint8Array): string[] {
   const { format, packaging, level, cosign, countersign } = params;
   const wrong = (why: string) => new DsignError("invalid_params", why);
   if (cosign && countersign) {
@@ -99,10 +99,9 @@ export function checkData(params: DataParams, content: Uint8Array, now: Date): s
     throw wrong("packaging: enveloping is for xades and xmldsig.");
   }
   const existing = cosign ?? countersign?.signature;
-  if (existing) return checkExisting(Uint8Array.fromBase64(existing), format, content, now);
+  if (existing) return checkExisting(Uint8Array.fromBase64(existing), format, content);
   if ((format === "xades" || format === "xmldsig") && packaging === "attached") {
-    const { signatures } = verifyBytes(content, { now, anchors: [] });
-    return signatures.map((each) => nameOfRight(each));
+    return factsOf(content, given(content)).map((each) => nameOfRight(each));
   }
   return [];
 }
@@ -112,7 +111,6 @@ function checkExisting(
   bytes: Uint8Array,
   format: DataParams["format"],
   content: Uint8Array,
-  now: Date,
 ): string[] {
   const held = format === "cades"
     ? readSignedData(bytes).content
@@ -120,24 +118,27 @@ function checkExisting(
   if (held && held.length > 0 && !sameBytes(concat(...held), content)) {
     throw new DsignError("signature_mismatch");
   }
-  const { signatures } = verifyBytes(bytes, { now, anchors: [], content: () => given(content) });
+  const signatures = factsOf(bytes, given(content));
   if (signatures.length === 0) throw new DsignError("signature_mismatch");
-  const visit = (each: SignatureReport): string[] => [
+  const visit = (each: SignatureFacts): string[] => [
     nameOfRight(each),
-    ...each.countersignatures.flatMap(visit),
+    ...(each.countersignatures ?? []).flatMap(visit),
   ];
   return signatures.flatMap(visit);
 }
 
 /** The signer's name, if the signature holds; trust in the certificate is for others to decide. */
-function nameOfRight({ signer, findings }: SignatureReport): string {
+function nameOfRight({ certificate, findings }: SignatureFacts): string {
   const broken = findings.find(({ code, severity }) =>
     severity === "failed" || code === "content_missing" || code === "certificate_missing" ||
     code === "certificate_not_as_signed" || code === "algorithm_unsupported"
   );
-  if (broken || !signer) throw new DsignError("signature_mismatch", broken?.message);
-  return signer.commonName;
+  if (broken || !certificate) throw new DsignError("signature_mismatch", broken?.message);
+  return certificate.subject.commonName ?? certificate.subject.toString();
 }
+
+const factsOf = (bytes: Uint8Array, content: VerifyContent) =>
+  readFacts({ source: bytesSource(bytes), content: () => content }).signatures;
 
 const given = (content: Uint8Array) => ({
   digest: (hash: Parameters<typeof digest>[0]) => digest(hash, content),
@@ -165,7 +166,7 @@ export async function signData(
     raw: () => Promise.reject(new Error("A raw signature is no file.")),
   }[params.format];
   const result = await make(params, content, by);
-  checkRelease(result, content, by);
+  checkRelease(result, given(content), by.signer.certificate);
   return result;
 }
 
@@ -257,23 +258,26 @@ async function signXml(
 
 const looksLikeXml = (bytes: Uint8Array) => /^(?:\ufeff)?\s*</.test(text(bytes.subarray(0, 64)));
 
-/** The same verification that a receiver makes, but for the trust in certificates. */
-function checkRelease(
+/**
+ * The same verification that a receiver makes, but for the trust in certificates.
+ *
+ * @param certificate whose signature there must be, DER
+ * @throws {DsignError} `signature_invalid`
+ */
+export function checkRelease(
   result: Uint8Array,
-  content: Uint8Array,
-  { signer, now }: DataSigner,
+  content: VerifyContent,
+  certificate: Uint8Array,
 ): void {
-  const { fingerprint } = readCertificate(signer.certificate);
   try {
-    const report = verifyBytes(result, { now: now(), anchors: [], content: () => given(content) });
-    const all: string[] = [];
-    const visit = (each: SignatureReport) => {
+    let own = false;
+    const visit = (each: SignatureFacts) => {
       nameOfRight(each);
-      all.push(each.signer!.id);
-      each.countersignatures.forEach(visit);
+      own ||= sameBytes(each.certificate!.der, certificate);
+      each.countersignatures?.forEach(visit);
     };
-    report.signatures.forEach(visit);
-    if (all.includes(fingerprint)) return;
+    factsOf(result, content).forEach(visit);
+    if (own) return;
   } catch (error) {
     if (!(error instanceof DsignError || error instanceof FormatError)) throw error;
     throw new DsignError("signature_invalid", undefined, { cause: String(error) });

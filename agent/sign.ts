@@ -4,12 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
-import { type CmsContent, prepareSignedData } from "../formats/cms_write.ts";
+import { prepareSignedData } from "../formats/cms_write.ts";
 import { readRoute } from "../formats/route.ts";
 import { mayAuthenticate, webEidHash, webEidMessage, webEidToken } from "../formats/web_eid.ts";
 import { verifySignature } from "../formats/signature.ts";
 import { hashLengths } from "../formats/signature_algorithm.ts";
-import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
+import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import type { Asker, ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import {
@@ -24,6 +24,7 @@ import { certificateOf } from "./certificates.ts";
 import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
 import {
   checkData,
+  checkRelease,
   contentBytes,
   type DataSigner,
   mediaTypeOf,
@@ -107,7 +108,7 @@ export class Signing {
     caller: Caller,
   ): Promise<Result<"sign.data">> {
     const content = contentBytes(params.content);
-    const signedBy = checkData(params, content, this.tokens.now());
+    const signedBy = checkData(params, content);
     const item = dataItem(params.name ?? "", params.content, content, params.hash);
     // The person at the command line has named the file.
     const blind = caller.asker.origin !== null && isBlind(params);
@@ -209,7 +210,7 @@ export class Signing {
         },
         caller,
         async (lease) => ({
-          signature: (await this.#signCades(lease, { digest }, caller.signal)).toBase64(),
+          signature: (await this.#signCades(lease, digest, caller.signal)).toBase64(),
           digest: digest.toBase64(),
           ...signedWith(lease.signer),
         }),
@@ -288,7 +289,7 @@ export class Signing {
             return { bytes: appended, field };
           }
           const digest = document.digest();
-          return { bytes: await this.#signCades(lease, { digest }, caller.signal), field: "" };
+          return { bytes: await this.#signCades(lease, digest, caller.signal), field: "" };
         });
       const batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
@@ -381,9 +382,14 @@ export class Signing {
     });
   }
 
-  async #signCades(lease: Lease, content: CmsContent, signal: AbortSignal): Promise<Uint8Array> {
-    const prepared = prepareSignedData(content, lease.signer, { signingTime: this.tokens.now() });
-    return prepared.complete(await sign(lease, { message: prepared.toBeSigned }, signal));
+  async #signCades(lease: Lease, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { signer } = lease;
+    const now = this.tokens.now();
+    const prepared = prepareSignedData({ digest }, signer, { signingTime: now });
+    const cms = prepared.complete(await sign(lease, { message: prepared.toBeSigned }, signal));
+    const digestOf = (hash: HashName) => hash === signer.algorithm.hash ? digest : undefined;
+    checkRelease(cms, { digest: digestOf }, signer.certificate);
+    return cms;
   }
 
   /** The story: a usable certificate, the person's consent and PIN, the open key, its end, and the audit log. */

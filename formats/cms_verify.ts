@@ -43,6 +43,8 @@ export interface SignerResult {
 
 export interface CmsResult {
   cms: SignedData;
+  /** Those in the signature, or given, that can be read. */
+  certificates: readonly Certificate[];
   signers: readonly SignerResult[];
 }
 
@@ -103,7 +105,7 @@ export function verifyCms(bytes: Uint8Array, options: CmsVerifyOptions = {}): Cm
     countersignaturesLeft: MAX_COUNTERSIGNATURES,
   };
   const signers = cms.signers.map((signer) => verifySigner(verification, signer, signed, 0));
-  return { cms, signers };
+  return { cms, certificates, signers };
 }
 
 /** The digest algorithms that a detached signature's content must be digested with. */

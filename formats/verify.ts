@@ -20,12 +20,13 @@ import { Judge, type SignatureFacts, type VerifyOptions } from "./verify_signatu
 import { xmlFacts } from "./verify_xml.ts";
 import type { Certificate } from "./x509.ts";
 
-export type { VerifyOptions } from "./verify_signature.ts";
+export type { SignatureFacts, VerifyOptions } from "./verify_signature.ts";
 export type { VerificationReport } from "./verify_report.ts";
 
 /** Signed content that stands elsewhere. */
 export interface VerifyContent {
-  digest(hash: HashName): Uint8Array;
+  /** Undefined where it is not known by this algorithm. */
+  digest(hash: HashName): Uint8Array | undefined;
   /** The content itself, which a detached JWS and a route over JSON need; absent where it is too large. */
   bytes?(): Uint8Array;
 }
@@ -64,32 +65,7 @@ const HEAD = 4096;
  *   signature stands in the report
  */
 export function verifyFile(file: VerifyFile, options: VerifyOptions): Verification {
-  const { source } = file;
-  const content = file.content ?? (() => null);
-  const format = detectFormat(source);
-  const bytes = () => {
-    if (source.size > MAX_SIZE) {
-      throw new FormatError("limit_exceeded", "The signed file is larger than 512 MiB.");
-    }
-    return source.read(0, source.size);
-  };
-  let found: { signatures: SignatureFacts[]; findings?: Finding[]; route?: RouteReport };
-  switch (format) {
-    case "pdf":
-      found = pdfFacts(source, file);
-      break;
-    case "cms":
-      found = { signatures: cmsFacts(unarmour(bytes()), content(null)) };
-      break;
-    case "xml":
-      found = { signatures: xmlFacts(bytes(), content) };
-      break;
-    case "jws":
-      found = { signatures: jwsFacts(decode(bytes()), content(null)) };
-      break;
-    case "route":
-      found = tryRoute(decode(bytes()), content);
-  }
+  const { format, ...found } = readFacts(file);
   const judge = new Judge(options);
   const signatures = found.signatures.map((each) => judge.signature(each));
   const findings = [...found.findings ?? [], ...fileFindings(signatures, found, options)];
@@ -105,6 +81,42 @@ export function verifyFile(file: VerifyFile, options: VerifyOptions): Verificati
     },
     ...certificatesOf(found.signatures),
   };
+}
+
+interface Facts {
+  format: VerifiedFormat;
+  signatures: SignatureFacts[];
+  findings?: Finding[];
+  route?: RouteReport;
+}
+
+/**
+ * The part of {@linkcode verifyFile} that needs no trust: whether each signature holds, over what, by whose key.
+ *
+ * @throws {FormatError} as there
+ */
+export function readFacts(file: VerifyFile): Facts {
+  const { source } = file;
+  const content = file.content ?? (() => null);
+  const format = detectFormat(source);
+  const bytes = () => {
+    if (source.size > MAX_SIZE) {
+      throw new FormatError("limit_exceeded", "The signed file is larger than 512 MiB.");
+    }
+    return source.read(0, source.size);
+  };
+  switch (format) {
+    case "pdf":
+      return { format, ...pdfFacts(source, file) };
+    case "cms":
+      return { format, signatures: cmsFacts(unarmour(bytes()), content(null)) };
+    case "xml":
+      return { format, signatures: xmlFacts(bytes(), content) };
+    case "jws":
+      return { format, signatures: jwsFacts(decode(bytes()), content(null)) };
+    case "route":
+      return { format, ...tryRoute(decode(bytes()), content) };
+  }
 }
 
 /** {@linkcode verifyFile} for bytes in memory. */

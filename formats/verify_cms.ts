@@ -1,7 +1,7 @@
 /** What the verification of CMS signatures finds, in the terms of the report. */
 import { archiveCovers, archiveImprint } from "./cms_archive.ts";
 import type { CmsFindingCode } from "./cms_findings.ts";
-import { attributeValues, type SignedData } from "./cms_read.ts";
+import { attributeValues, readSignedData, type SignedData } from "./cms_read.ts";
 import { type SignerResult, verifyCms } from "./cms_verify.ts";
 import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
@@ -51,15 +51,13 @@ const codes: Readonly<Record<CmsFindingCode, FindingCode | undefined>> = {
 export function cmsFacts(bytes: Uint8Array, content: VerifyContent | null): SignatureFacts[] {
   const digests = contentDigests(content);
   // Content that stands in the signature is what was signed; any other at hand says nothing of it.
-  let result;
-  try {
-    result = verifyCms(bytes, { detached: { digests } });
-  } catch (error) {
-    if (!(error instanceof FormatError) || error.code !== "invalid_argument") throw error;
-    result = verifyCms(bytes);
-  }
-  const { cms, signers } = result;
-  const material = readMaterial(cms);
+  const isDetached = readSignedData(bytes).content === undefined;
+  const { cms, certificates, signers } = verifyCms(
+    bytes,
+    isDetached ? { detached: { digests } } : {},
+  );
+  const { crls, ocspResponses } = cms;
+  const material = { ...readMaterial({ crls, ocspResponses }), certificates };
   const coverage: CoverageReport = { extent: "whole", parts: [] };
   return signers.map((signer, index) =>
     signerFacts(signer, {

@@ -106,7 +106,7 @@ export function routeFacts(
 
 /** JSON counts in canonical form too (RFC 8785): so the agent signs it. */
 function isContent(content: VerifyContent, sha256: string): boolean {
-  if (content.digest("SHA-256").toHex() === sha256) return true;
+  if (content.digest("SHA-256")?.toHex() === sha256) return true;
   try {
     const bytes = content.bytes?.();
     return bytes !== undefined && digest("SHA-256", canonicalJson(bytes)).toHex() === sha256;

@@ -55,10 +55,11 @@ function readEach<T>(ders: readonly Uint8Array[], read: (der: Uint8Array) => T):
 
 /** All of several; newest revocation information first, so that it is asked first. */
 export function joinMaterial(...parts: readonly Material[]): Material {
-  const join = <T extends { der: Uint8Array }>(lists: readonly (readonly T[])[]) => {
-    const full = lists.filter((list) => list.length > 0);
-    return full.length === 1 ? full[0] : full.flat();
-  };
+  const full = parts.filter(({ certificates, crls, ocspResponses }) =>
+    certificates.length + crls.length + ocspResponses.length > 0
+  );
+  if (full.length === 1) return full[0];
+  const join = <T>(lists: readonly (readonly T[])[]) => lists.flat();
   return {
     certificates: join(parts.map(({ certificates }) => certificates)),
     crls: join(parts.map(({ crls }) => crls))

@@ -72,7 +72,7 @@ export class PinentryConsent implements Consent {
         const finalTry = isLastTry;
         let pin: Uint8Array | null = null;
         if (unlocked || token.protectedAuthenticationPath) {
-          await confirm(pinentry, description, unlocked ? "Sign" : "Sign with the keypad");
+          await confirm(pinentry, description, unlocked ? "Sign" : "Sign, asked elsewhere");
         } else {
           await pinentry.call("SETDESC", description);
           await pinentry.call("SETPROMPT", "PIN:");

@@ -84,7 +84,12 @@ export class TerminalConsent implements Consent {
         const finalTry = isLastTry;
         let pin: Uint8Array | null = null;
         if (unlocked || token.protectedAuthenticationPath) {
-          await confirm(ask, unlocked ? "Sign? [y/N] " : "Sign with the token's keypad? [y/N] ");
+          await confirm(
+            ask,
+            unlocked
+              ? "Sign? [y/N] "
+              : "Sign? You are asked on the token's keypad or the service's page. [y/N] ",
+          );
         } else {
           pin = await ask("PIN to sign, empty to decline: ", false);
           if (pin.length === 0) throw new DsignError("user_cancelled");

@@ -136,7 +136,8 @@ export const en = {
 
   pin: "PIN of your token",
   pin_hint: "Type the PIN only here. Never type it into a web page.",
-  pin_keypad: "Type your PIN on the keypad of the token after you press the button.",
+  pin_keypad:
+    "After you press the button you are asked elsewhere: on the keypad of the token, or on the page of the signing service.",
   pin_not_needed: "Your token is still unlocked. No PIN is needed.",
   pin_missing: "Type your PIN first.",
   caps_lock: "Caps Lock is on.",

@@ -1,5 +1,5 @@
 /**
- * `deno task package [--target T] [--binary FILE]`: makes the Linux packages in `dist/packages`: .deb, .rpm (where
+ * `deno task package [--binary FILE]`: makes this machine's Linux packages in `dist/packages`: .deb, .rpm (where
  * rpmbuild is), a portable .tar.gz, the software bill of materials, and SHA256SUMS over them.
  *
  * The same source, runtime and SOURCE_DATE_EPOCH (default: the last commit's time) make the same bytes.
@@ -15,7 +15,7 @@ import { manPageOf, type PackageFile, packageTree, type Release } from "./packag
 
 const ROOT = new URL("../", import.meta.url);
 const ENTRIES = ["main.ts", "web/client.ts", ...Object.keys(SCRIPTS)];
-const TARGETS: Record<string, Release["arch"]> = {
+const ARCHITECTURES: Record<string, Release["arch"]> = {
   "x86_64-unknown-linux-gnu": "x64",
   "aarch64-unknown-linux-gnu": "arm64",
 };
@@ -91,17 +91,15 @@ export async function packageAll(
 
 if (import.meta.main) {
   Deno.chdir(ROOT);
-  const { target = Deno.build.target, binary } = parseArgs({
-    options: { target: { type: "string" }, binary: { type: "string" } },
-  }).values;
-  const arch = TARGETS[target];
+  const { binary } = parseArgs({ options: { binary: { type: "string" } } }).values;
+  const arch = ARCHITECTURES[Deno.build.target];
   if (arch === undefined) {
-    console.error(`Packages are made for ${Object.keys(TARGETS).join(" and ")} by this command.`);
+    console.error(`Packages are made on ${Object.keys(ARCHITECTURES).join(" and ")}.`);
     Deno.exit(2);
   }
   if (binary === undefined) {
     const { success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "tasks/compile.ts", "--target", target],
+      args: ["run", "-A", "tasks/compile.ts"],
     }).spawn().status;
     if (!success) Deno.exit(1);
   }

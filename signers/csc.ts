@@ -333,8 +333,7 @@ class CscSigner implements Signer {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ digest: hashed, signal, resolve, reject });
       // What is wanted at the same moment is gathered first.
-      this.#working ??= new Promise<void>((ready) => setTimeout(ready, 0)).then(() => this.#work())
-        .finally(() => this.#working = undefined);
+      this.#working ??= new Promise<void>((ready) => setTimeout(ready, 0)).then(() => this.#work());
     });
   }
 
@@ -356,6 +355,8 @@ class CscSigner implements Signer {
         for (const { reject } of [...together, ...this.#waiting.splice(0)]) reject(failure);
       }
     }
+    // At once: whoever waited may want the next signature before this promise has told its end.
+    this.#working = undefined;
   }
 
   /** One authorization and what it signs. */

@@ -35,6 +35,8 @@ export class CscSession {
   #signingIn: Promise<void> | undefined;
   /** After a sign-in that failed, no window opens by itself for a while. */
   #notBefore = 0;
+  /** Why the last sign-in failed, for whoever looks next. */
+  #failure: string | undefined;
 
   constructor(
     readonly http: CscHttp,
@@ -104,6 +106,7 @@ export class CscSession {
     }
     if (!this.#signingIn && Date.now() >= this.#notBefore) {
       this.#notBefore = Date.now() + BROWSER_TIMEOUT;
+      this.#failure = undefined;
       const wanted = { scope: "service" };
       this.#signingIn = codeByBrowser(this.http, login, oauth2, wanted, this.open, this.end)
         .then((fields) => redeem(this.http, login, oauth2, fields, Tokens))
@@ -111,12 +114,17 @@ export class CscSession {
           this.#keep(tokens);
           this.changed();
         })
-        .catch(() => {}) // the next look says again that the person has to sign in
+        .catch((error) => {
+          this.#failure = error instanceof Error ? error.message : String(error);
+        })
         .finally(() => this.#signingIn = undefined);
     }
+    const { name } = this.http;
     throw new SignerError(
       "token_not_present",
-      `Sign in to ${this.http.name} in the browser window that D-Sign has opened.`,
+      this.#failure === undefined
+        ? `Sign in to ${name} in the browser window that D-Sign has opened.`
+        : `Signing in to ${name} failed: ${this.#failure} D-Sign will ask again in ten minutes.`,
     );
   }
 }

@@ -69,6 +69,12 @@ Deno.test("version 1: what is wanted at the same moment is authorized together, 
     assert.deepEqual(asked, ["signature", "otp", "signature", "otp"]);
     const authorized = fake.calls.filter(({ method }) => method === "credentials/authorize");
     assert.deepEqual(authorized.map(({ body }) => body.numSignatures), [2, 1]);
+    // one after the other
+    for (const digest of digests.slice(0, 2)) {
+      const signature = await signer.sign({ digest });
+      assert.ok(verifySignature(key!.certificate, signer.algorithm, { digest }, signature));
+    }
+    assert.equal(asked.length, 8);
     await signer.close();
     await assert.rejects(signer.sign({ digest: digests[0]! }), { code: "key_not_found" });
     await provider.close();
@@ -249,6 +255,14 @@ Deno.test("version 2, in a browser: signing in, then PIN and OTP at the service'
   const provider = new CscProvider({ name: "Works", url: `${origin}/csc/v2`, login }, browse);
   try {
     await test.enrol({ userID: "asen", credential: { kind: "stored", mode: "oauth2code" } });
+    const noWindow = () => Promise.reject(new Error("No browser was found."));
+    const blind = new CscProvider({ name: "Works", url: `${origin}/csc/v2`, login }, noWindow);
+    await blind.list();
+    let [problem] = (await blind.list()).problems;
+    while (!/failed/.test(problem!.message)) [problem] = (await blind.list()).problems;
+    assert.match(problem!.message, /Signing in to Works failed: No browser was found\./);
+    await blind.close();
+
     const signedIn = Promise.withResolvers<void>();
     const unwatch = provider.watch(() => signedIn.resolve());
     const first = await provider.list();

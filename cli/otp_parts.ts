@@ -64,7 +64,8 @@ export async function openParts(
       ? await externalIssuer(config.authority)
       : await authoritySigner(config.authority, session);
     closers.push(() => issuer.close());
-    const { publicUrl, organization, country, policy, name, language, clients, tsa } = config;
+    const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
+      config;
     const authority = new Authority({ issuer, policy, country, organization, publicUrl }, store);
 
     const smtp = config.smtp && smtpDelivery({
@@ -98,6 +99,7 @@ export async function openParts(
       pins,
       ways,
       people,
+      otpDigits,
       clientName: (id) => clients.find((each) => each.id === id)?.name ?? id,
     });
     return {
@@ -116,6 +118,7 @@ export async function openParts(
         organization,
         country,
         language,
+        otpDigits,
         tsa,
         web,
       },

@@ -19,6 +19,8 @@ export interface CeremonyOptions {
   pins: Pins;
   ways: Ways;
   people: People;
+  /** Digits of an OTP that is sent, 6 to 8. */
+  otpDigits: number;
   /** Display name of a client. */
   clientName(client: string): string;
 }
@@ -90,8 +92,8 @@ export class Ceremony {
    * @throws {CscError} `otp_too_soon`, `otp_too_many`, `otp_not_delivered`, `sad_expired`, `credential_locked`
    */
   async send(id: string): Promise<void> {
-    const { store, secrets, ways, clientName } = this.#options;
-    const otp = newOtp();
+    const { store, secrets, ways, clientName, otpDigits } = this.#options;
+    const otp = newOtp(otpDigits);
     const result = await store.run(async (tx) => {
       const found = await tx.transaction({ id });
       const row = found?.person ? await tx.person(found.person) : null;

@@ -62,6 +62,7 @@ export const OtpConfig = z.strictObject({
     processes: z.int().min(1).max(16).default(2).describe("That sign in parallel"),
   }).optional().describe("Default: the embedded key store"),
   keyType: KeyType.default("p-256"),
+  otpDigits: z.int().min(6).max(8).default(6).describe("Of an OTP that is sent"),
   clients: z.array(z.strictObject({
     id,
     name: z.string().min(1).max(100),

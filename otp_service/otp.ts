@@ -3,11 +3,11 @@ import { createHmac, randomBytes, randomInt } from "node:crypto";
 import { renderSVG } from "uqr";
 import { sameText } from "./secrets.ts";
 
-/** Digits of an OTP that is sent. */
-export const OTP_DIGITS = 6;
+/** Digits of an authenticator app's; some apps show six whatever they are told. */
+const TOTP_DIGITS = 6;
 
 /** A new OTP: decimal digits, each equally likely (CSPRNG). */
-export function newOtp(digits: number = OTP_DIGITS): string {
+export function newOtp(digits: number): string {
   return Array.from({ length: digits }, () => randomInt(10)).join("");
 }
 
@@ -29,7 +29,7 @@ function hotp(secret: Uint8Array, counter: number): string {
   const mac = createHmac("sha1", secret).update(message).digest();
   const offset = mac[mac.length - 1] & 0xf;
   const number = mac.readUInt32BE(offset) & 0x7fffffff;
-  return (number % 10 ** OTP_DIGITS).toString().padStart(OTP_DIGITS, "0");
+  return (number % 10 ** TOTP_DIGITS).toString().padStart(TOTP_DIGITS, "0");
 }
 
 /**
@@ -56,7 +56,7 @@ export function totpEnrolment(
   const label = `${encodeURIComponent(service)}:${encodeURIComponent(person)}`;
   const uri = `otpauth://totp/${label}?secret=${base32(secret)}&issuer=${
     encodeURIComponent(service)
-  }&algorithm=SHA1&digits=${OTP_DIGITS}&period=${STEP}`;
+  }&algorithm=SHA1&digits=${TOTP_DIGITS}&period=${STEP}`;
   return { uri, svg: renderSVG(uri, { border: 4 }) };
 }
 

@@ -354,8 +354,8 @@ async function describe(
             ...person.otp === "totp" && { generator: "totp" },
             label: "OTP",
             description: person.otp === "totp"
-              ? "The 6 digits of the authenticator app"
-              : `The 6 digits sent by ${person.otp}`,
+              ? "The digits of the authenticator app"
+              : `The digits sent by ${person.otp}`,
           },
         ],
       },

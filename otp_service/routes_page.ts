@@ -145,6 +145,7 @@ async function viewOf(service: Service, value: string): Promise<OtpView | null> 
       credential: { kind: credential.kind, policy: service.authority.policy },
       otp: {
         way: person.otp,
+        digits: service.otpDigits,
         to: reached(service, person),
         sendsLeft: RULES.sends - transaction.sends,
         ...transaction.sentAt !== undefined && {

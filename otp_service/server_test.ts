@@ -81,6 +81,18 @@ Deno.test("info says what is there", () =>
     assert.equal((await test.call("/csc/v1/info")).body.specs, "1.0.4.0");
   }));
 
+Deno.test("OTPs of eight digits, where that is configured", async () => {
+  const test = makeService({ otpDigits: 8 });
+  try {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const { body } = await authorize(test, credentialID);
+    assert.match(test.lastOtp(), /^\d{8}$/);
+    assert.ok(body.SAD);
+  } finally {
+    await test.close();
+  }
+});
+
 Deno.test("explicit mode, one-time credential: signHash gives signature and certificate", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });

@@ -39,6 +39,8 @@ export interface Service {
   /** ISO 3166-1. */
   readonly country: string;
   readonly language: string;
+  /** Digits of an OTP that is sent. */
+  readonly otpDigits: number;
   readonly tsa?: string;
   /** Folder of the built pages, ending in a slash. */
   readonly web: URL;

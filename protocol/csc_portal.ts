@@ -170,7 +170,14 @@ export type OtpView =
     documents: OtpDocument[];
     signer: { name: string; role?: string; organization: string };
     credential: { kind: "one-time" | "stored"; policy: string };
-    otp: { way: "mail" | "sms" | "totp"; to?: string; resendAt?: string; sendsLeft: number };
+    otp: {
+      way: "mail" | "sms" | "totp";
+      /** How many digits one that is sent has. */
+      digits: number;
+      to?: string;
+      resendAt?: string;
+      sendsLeft: number;
+    };
     triesLeft: number;
     /** RFC 3339. */
     deadline: string;

@@ -282,7 +282,7 @@ function Delivery({ view, api, say, speech, finish }: {
   speech: Speech;
   finish: (end: End) => void;
 }) {
-  const { way, to = "" } = view.otp;
+  const { way, to = "", digits } = view.otp;
   const [sendsLeft, setSendsLeft] = useState(view.otp.sendsLeft);
   const [resendAt, setResendAt] = useState(view.otp.resendAt);
   const [sending, setSending] = useState(false);
@@ -316,7 +316,7 @@ function Delivery({ view, api, say, speech, finish }: {
 
   return (
     <div class="delivery">
-      <p>{sending ? say("otp_sending") : say(`otp_${way}`, { to })}</p>
+      <p>{sending ? say("otp_sending") : say(`otp_${way}`, { to, digits })}</p>
       <div aria-live="polite">{problem && <p class="warning">{say(problem)}</p>}</div>
       {way !== "totp" && (
         sendsLeft > 0

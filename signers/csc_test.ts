@@ -259,7 +259,10 @@ Deno.test("version 2, in a browser: signing in, then PIN and OTP at the service'
     const blind = new CscProvider({ name: "Works", url: `${origin}/csc/v2`, login }, noWindow);
     await blind.list();
     let [problem] = (await blind.list()).problems;
-    while (!/failed/.test(problem!.message)) [problem] = (await blind.list()).problems;
+    while (!/failed/.test(problem!.message)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      [problem] = (await blind.list()).problems;
+    }
     assert.match(problem!.message, /Signing in to Works failed: No browser was found\./);
     await blind.close();
 

@@ -152,6 +152,10 @@ export function isPublicAddress(address: string): boolean {
   }
 }
 
+/** The fetch that a configuration allows: the public network, and with `intranetServices` private ones too. */
+export const configuredFetch = ({ intranetServices }: { intranetServices: boolean }): PkiFetch =>
+  publicFetch(intranetServices ? () => true : isPublicAddress);
+
 /**
  * A fetch that reaches the public network only. The name is looked up once, and the connection goes to
  * the very address that was judged (a second look-up could give another: DNS rebinding).

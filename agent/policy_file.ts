@@ -39,6 +39,9 @@ export const Policy = z.strictObject({
   ports: ports.unwrap().optional().describe("Tried in turn, instead of the usual ones"),
   timestampAuthority: timestampAuthority.unwrap().optional()
     .describe("RFC 3161 time-stamping service"),
+  intranetServices: Config.shape.intranetServices.unwrap().optional().describe(
+    "Whether authorities' services at private addresses are asked about revocation too",
+  ),
   logLevel: logLevel.unwrap().optional().describe("The least that is logged"),
   updateChannel: Config.shape.updateChannel.unwrap().optional()
     .describe("Which versions `dsign update check` looks for"),

@@ -15,6 +15,7 @@ const EXAMPLE = {
   searchModules: false,
   ports: [7791],
   timestampAuthority: "http://tsa.example/",
+  intranetServices: true,
   logLevel: "info",
   updateChannel: "none",
   updateSource: {

@@ -5,7 +5,7 @@ import { type Config, languageOf, makeStateFolder } from "../agent/config.ts";
 import { consentOf } from "../agent/consents.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../agent/log.ts";
-import { publicFetch } from "../agent/pki_http.ts";
+import { configuredFetch } from "../agent/pki_http.ts";
 import { startAgent } from "../agent/server.ts";
 import { authorityPath, ensureIdentity, type TlsIdentity } from "../agent/tls.ts";
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
@@ -143,7 +143,7 @@ async function serve(
       batches: paths.batches,
       spool: paths.spool,
       timestampAuthority: config.timestampAuthority,
-      pkiFetch: config.intranetServices ? publicFetch(() => true) : undefined,
+      pkiFetch: configuredFetch(config),
       trust: trustFolders(paths, env),
       version,
       web,

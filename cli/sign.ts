@@ -8,6 +8,7 @@ import type { Consent } from "../agent/consent.ts";
 import { Document, HASH_NAMES } from "../agent/documents.ts";
 import { Journals } from "../agent/journal.ts";
 import { Online } from "../agent/online.ts";
+import { configuredFetch } from "../agent/pki_http.ts";
 import { type Caller, Signing } from "../agent/sign.ts";
 import { Tokens } from "../agent/tokens.ts";
 import { sameBytes } from "../formats/x509.ts";
@@ -129,7 +130,7 @@ Examples:
           files.length > 1 ? KEEP_LOGIN : 0,
           {
             appearances: new Appearances(web),
-            online: new Online({ ...config, now }),
+            online: new Online({ ...config, pkiFetch: configuredFetch(config), now }),
             audit: new Audit(paths.audit, now),
             journals: new Journals(paths.batches),
           },

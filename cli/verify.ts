@@ -1,9 +1,9 @@
 import { basename, dirname, join } from "node:path";
 import { Option } from "commander";
 import { loadAnchors, loadTrusted, trustFolders } from "../agent/anchors.ts";
-import { findPaths, languageOf, readConfig } from "../agent/config.ts";
+import { languageOf } from "../agent/config.ts";
 import { FileSource } from "../agent/file_source.ts";
-import { isPublicAddress, PkiHttp, publicFetch } from "../agent/pki_http.ts";
+import { configuredFetch, PkiHttp } from "../agent/pki_http.ts";
 import { digestOf, verify } from "../agent/verification.ts";
 import type { Source } from "../formats/pdf_source.ts";
 import type { VerificationReport, VerifyContent, VerifyOptions } from "../formats/verify.ts";
@@ -13,6 +13,7 @@ import { DsignError } from "../protocol/errors.ts";
 import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
 import { createOutput } from "./output_file.ts";
 import type { AddCommand } from "./program.ts";
+import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { htmlReport, type ReportLanguage, type ReportOf } from "./report/html.ts";
 
@@ -131,16 +132,14 @@ async function prepare(options: Options, files: string[], signal: AbortSignal): 
     throw new UsageError("--pan: five letters, four digits, one letter.");
   }
   const env = (name: string) => Deno.env.get(name);
-  const paths = findPaths(env);
-  const config = await readConfig(paths.config);
-  const allowed = config.intranetServices ? () => true : isPublicAddress;
+  const { config, paths } = await loadConfig();
   return {
     verify: {
       anchors: trust ? await readTrust(trust) : await loadTrusted(trustFolders(paths, env)),
       revocation: revocation === "require" ? "require" : "if_available",
       pan,
     },
-    http: online ? () => new PkiHttp(publicFetch(allowed), signal) : undefined,
+    http: online ? () => new PkiHttp(configuredFetch(config), signal) : undefined,
     language: options.language ?? languageOf(config, env) as ReportLanguage,
   };
 }

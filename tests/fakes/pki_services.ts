@@ -1,17 +1,10 @@
 /**
- * The network services of the test PKI on a loopback port: CRLs and certificates as files; OCSP answers and timestamps
- * made by the real `openssl ocsp` and `openssl ts`, one process a request.
+ * The network services of the test PKI on a loopback port: certificates as files; CRLs, OCSP answers and timestamps
+ * made by the real `openssl ca`, `openssl ocsp` and `openssl ts`, one process a request.
  */
 import { join } from "node:path";
 import { openssl } from "../fixtures/openssl.ts";
-import {
-  makeCrl,
-  makePki,
-  type OfficerOptions,
-  type Party,
-  pem,
-  type Pki,
-} from "../fixtures/pki.ts";
+import { makePki, type OfficerOptions, type Party, pem, type Pki } from "../fixtures/pki.ts";
 
 export interface PkiServices extends AsyncDisposable {
   readonly url: string;
@@ -34,6 +27,19 @@ accuracy = secs:1
 ess_cert_id_alg = sha256
 `;
 
+const CA_CONFIG = (dir: string) =>
+  ["root", "ca", "sub-ca"].map((name) =>
+    `[${name}]
+database = ${join(dir, `${name}.txt`)}
+crlnumber = ${join(dir, `${name}.number`)}
+certificate = ${join(dir, `${name}.pem`)}
+private_key = ${join(dir, `${name}.key`)}
+default_md = sha256
+default_crl_days = 7
+crl_extensions = crl
+`
+  ).join("") + "[crl]\nauthorityKeyIdentifier = keyid\n";
+
 /** Starts the services; OCSP answers only for officers, as in life. */
 export async function startPkiServices(
   options: { officers: readonly OfficerOptions[]; now?: Date },
@@ -54,11 +60,17 @@ export async function startPkiServices(
     await Deno.writeTextFile(path(`${name}.pem`), pem("CERTIFICATE", party.certificate.der));
     await Deno.writeTextFile(path(`${name}.key`), pem("PRIVATE KEY", party.pkcs8));
   };
-  await write("sub-ca", pki.subCa);
+  const authorities: Record<string, Party> = { root: pki.root, ca: pki.ca, "sub-ca": pki.subCa };
+  for (const [name, party] of Object.entries(authorities)) {
+    await write(name, party);
+    await Deno.writeTextFile(path(`${name}.txt`), "");
+    await Deno.writeTextFile(path(`${name}.number`), "01\n");
+  }
   await write("ocsp", pki.ocspResponder);
   await write("tsa", pki.timestampAuthority);
   const chain = [pki.subCa, pki.ca].map(({ certificate }) => pem("CERTIFICATE", certificate.der));
   await Deno.writeTextFile(path("chain.pem"), chain.join(""));
+  await Deno.writeTextFile(path("ca.cnf"), CA_CONFIG(dir));
   await Deno.writeTextFile(path("tsa.cnf"), TSA_CONFIG(dir));
   await Deno.writeTextFile(path("serial"), "01\n");
 
@@ -71,7 +83,7 @@ export async function startPkiServices(
       const serial = officer.certificate.serialNumber.toHex().toUpperCase();
       return `${state}\t${serial}\tunknown\t/CN=${officer.name}\n`;
     });
-    await Deno.writeTextFile(path("index.txt"), lines.join(""));
+    await Deno.writeTextFile(path("sub-ca.txt"), lines.join(""));
   };
   await writeIndex();
 
@@ -82,20 +94,9 @@ export async function startPkiServices(
     await openssl(args(`${id}.in`, `${id}.out`));
     return Deno.readFile(`${id}.out`);
   };
-  const crl = (authority: Party) =>
-    makeCrl(
-      authority,
-      authority === pki.subCa
-        ? [...revoked].map(([{ certificate }, revokedAt]) => ({
-          serialNumber: certificate.serialNumber,
-          revokedAt,
-          reason: "keyCompromise" as const,
-        }))
-        : [],
-    );
   const reply = (bytes: Uint8Array, type: string) =>
     new Response(bytes.slice(), { headers: { "content-type": type } });
-  // The serial file of `openssl ts` serves one process at a time.
+  // The serial files of `openssl ts` and `openssl ca` serve one process at a time.
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work);
@@ -103,21 +104,21 @@ export async function startPkiServices(
     return result;
   };
   async function answer(request: Request, pathname: string): Promise<Response> {
-    const authorities: Record<string, Party> = {
-      root: pki.root,
-      ca: pki.ca,
-      "sub-ca": pki.subCa,
-    };
     const [, name, kind] = /^\/([\w-]+)\.(crl|cer)$/.exec(pathname) ?? [];
     if (kind && authorities[name]) {
-      return kind === "crl"
-        ? reply(crl(authorities[name]), "application/pkix-crl")
-        : reply(authorities[name].certificate.der, "application/pkix-cert");
+      if (kind === "cer") return reply(authorities[name].certificate.der, "application/pkix-cert");
+      const crl = await inTurn(() =>
+        program(request, (_, out) => [
+          ...["ca", "-gencrl", "-config", path("ca.cnf"), "-name", name, "-out", out],
+        ])
+      );
+      // A distribution point serves DER (RFC 5280 §4.2.1.13).
+      return reply(await openssl(["crl", "-outform", "DER"], crl), "application/pkix-crl");
     }
     if (pathname === "/ocsp") {
       const response = await inTurn(() =>
         program(request, (query, out) => [
-          ...["ocsp", "-index", path("index.txt"), "-CA", path("sub-ca.pem"), "-ndays", "1"],
+          ...["ocsp", "-index", path("sub-ca.txt"), "-CA", path("sub-ca.pem"), "-ndays", "1"],
           ...["-rsigner", path("ocsp.pem"), "-rkey", path("ocsp.key")],
           ...["-reqin", query, "-respout", out],
         ])

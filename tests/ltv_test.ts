@@ -1,0 +1,144 @@
+/**
+ * Signatures that last, by the real command: timestamps by `openssl ts`, OCSP answers by `openssl ocsp`, revocation
+ * lists by `openssl ca`, keys in SoftHSM; poppler judges the results.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { bytesSource } from "../formats/pdf_source.ts";
+import { verifyPdf } from "../formats/pades_verify.ts";
+import { readDss } from "../formats/pades_dss_read.ts";
+import { verifyBytes } from "../formats/verify.ts";
+import { readMaterial } from "../formats/verify_material.ts";
+import type { SignatureReport } from "../formats/verify_report.ts";
+import { readCertificate } from "../formats/x509.ts";
+import { type PkiServices, startPkiServices } from "./fakes/pki_services.ts";
+import { PIN } from "./fakes/pkcs11_tokens.ts";
+import { dsign, dsignAtTerminal, environment, type Finished } from "./fixtures/cli.ts";
+import { officerTokens } from "./fixtures/officers.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
+import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
+import { pdfsig } from "./fixtures/pdf_tools.ts";
+import { makeCrl, pem } from "./fixtures/pki.ts";
+
+const DAY = 24 * 3600 * 1000;
+
+interface Desk {
+  services: PkiServices;
+  env: Record<string, string>;
+  path(name: string): string;
+  /** Signs `order.pdf` or what became of it. */
+  sign(officer: number, level: string, from: string, to: string): Promise<Finished>;
+  configure(settings: Record<string, unknown>): Promise<void>;
+}
+
+const atDesk = (use: (desk: Desk) => Promise<void>) => () =>
+  inTempDir(async (dir) => {
+    await using services = await startPkiServices({
+      officers: [{ name: "Anita" }, { name: "Bikram", key: "p-256" }, { name: "Chandra" }],
+    });
+    const { officers, root } = services.pki;
+    const hsm = await officerTokens(dir, officers);
+    const path = (name: string) => join(dir, name);
+    const env = environment(dir, hsm.env);
+    await Deno.writeTextFile(path("root.pem"), pem("CERTIFICATE", root.certificate.der));
+    await Deno.writeFile(path("order.pdf"), classicPdf(documentObjects()));
+    await Deno.mkdir(path("config/dsign"), { recursive: true });
+    const configure = (settings: Record<string, unknown>) =>
+      Deno.writeTextFile(
+        path("config/dsign/config.json"),
+        JSON.stringify({
+          searchModules: false,
+          modules: [{ path: hsm.modulePath }],
+          timestampAuthority: `${services.url}/tsa`,
+          intranetServices: true,
+          ...settings,
+        }),
+      );
+    await configure({});
+    const sign = (officer: number, level: string, from: string, to: string) =>
+      dsignAtTerminal(
+        [
+          ...["sign", "--json", "--level", level, "--output", path(to)],
+          ...["--certificate", officers[officer].certificate.fingerprint, path(from)],
+        ],
+        env,
+        [[/PIN to sign[^:]*: /, `${PIN}\r`]],
+      );
+    await use({ services, env, path, sign, configure });
+  });
+
+Deno.test(
+  "three officers, one document, each level; valid without network, and after the certificates expired",
+  atDesk(async ({ services: { pki, requests }, env, path, sign }) => {
+    const steps = [[0, "B-B"], [1, "B-T"], [2, "B-LT"], [0, "B-LTA"]] as const;
+    const files = ["order.pdf", "1.pdf", "2.pdf", "3.pdf", "4.pdf"];
+    for (const [i, [officer, level]] of steps.entries()) {
+      const { code, stdout, stderr } = await sign(officer, level, files[i], files[i + 1]);
+      assert.equal(code, 0, stdout + stderr);
+      const before = await Deno.readFile(path(files[i]));
+      const after = await Deno.readFile(path(files[i + 1]));
+      assert.deepEqual(after.subarray(0, before.length), before);
+      const made = verifyPdf(bytesSource(after)).signatures.map((each) => each.level);
+      assert.ok(made.includes(level), made.join());
+    }
+    const asked = (name: string) => requests.filter((each) => each === name).length;
+    assert.deepEqual([asked("POST /tsa"), asked("POST /ocsp")], [4, 2]);
+
+    const last = path("4.pdf");
+    const poppler = await pdfsig(last);
+    assert.deepEqual(poppler.slice(0, 4).map(({ valid }) => valid), [true, true, true, true]);
+    const signed = await Deno.readFile(last);
+    const dss = readDss(bytesSource(signed));
+    const { root, ca, subCa, timestampAuthority, officers: [anita, , chandra] } = pki;
+    const stored = new Set(dss.certificates.map((der) => readCertificate(der).fingerprint));
+    for (const { certificate } of [root, ca, subCa, timestampAuthority, anita, chandra]) {
+      assert.ok(stored.has(certificate.fingerprint), certificate.subject.toString());
+    }
+    assert.ok(dss.crls.length >= 3 && dss.ocsps.length >= 2);
+
+    requests.length = 0;
+    const verified = await dsign(["verify", "--json", last, "--trust", path("root.pem")], env);
+    assert.equal(verified.code, 0, verified.stdout);
+    const told = (signatures: SignatureReport[]) =>
+      signatures.filter(({ kind }) => kind === "signature")
+        .map(({ signer, indication, level }) => [signer?.commonName, indication, level]);
+    // The document timestamp and the evidence before it serve all signatures (EN 319 142-1 §6.3).
+    const expected = ["Anita", "Bikram", "Chandra", "Anita"]
+      .map((name) => [name, "TOTAL-PASSED", "B-LTA"]);
+    assert.deepEqual(told(JSON.parse(verified.stdout).files[0].signatures), expected);
+    assert.deepEqual(requests, []);
+
+    // The officers' certificates have expired by then, the timestamp authority's has not: of that one alone there must
+    // be newer word, as `--online` would bring it.
+    const now = new Date(anita.certificate.notAfter.getTime() + DAY);
+    const crls = [root, ca, subCa].map((authority) => makeCrl(authority, [], { now }));
+    const anchors = [root.certificate];
+    const later = verifyBytes(signed, { now, anchors, material: readMaterial({ crls }) });
+    assert.deepEqual(told(later.signatures), expected);
+    assert.equal(later.indication, "TOTAL-PASSED");
+    const alone = verifyBytes(signed, { now, anchors });
+    assert.equal(alone.indication, "INDETERMINATE");
+  }),
+);
+
+Deno.test(
+  "revoked, no timestamp, private services not allowed: each is told, and nothing is written",
+  atDesk(async ({ services, path, sign, configure }) => {
+    const refused = async (officer: number, level: string, code: string) => {
+      const { stdout, stderr } = await sign(officer, level, "order.pdf", "no.pdf");
+      assert.equal(JSON.parse(stdout).error?.code, code, stdout + stderr);
+      const left = [...Deno.readDirSync(path("."))].filter(({ name }) => name.includes("no.pdf"));
+      assert.deepEqual(left, []);
+    };
+    await services.revoke("Anita", new Date(Date.now() - DAY));
+    await refused(0, "B-LT", "certificate_revoked");
+
+    await configure({ timestampAuthority: `${services.url}/nowhere` });
+    await refused(1, "B-T", "timestamp_unavailable");
+
+    services.requests.length = 0;
+    await configure({ intranetServices: false });
+    await refused(1, "B-LT", "validation_data_unavailable");
+    assert.deepEqual(services.requests, ["POST /tsa"]);
+  }),
+);

@@ -199,7 +199,7 @@ export class Unlocking {
     try {
       const signer = await credential.provider.open(credential.key, {
         hash,
-        askPin: (_wanted: string, prompt?: OtpPrompt) => prompt ? askOtp(prompt) : pin.copy(),
+        askPin: (_wanted, prompt) => prompt ? askOtp(prompt) : pin.copy(),
         signal,
       });
       this.#lastTry.delete(token.uri);

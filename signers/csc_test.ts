@@ -15,11 +15,11 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 /** A person who knows the PIN and reads the OTP. */
 function person(pin: string, readOtp: (prompt: OtpPrompt) => string | Promise<string>) {
   const asked: string[] = [];
-  const askPin = async (wanted: string, prompt?: OtpPrompt) => {
+  const askPin: AskPin = async (wanted, prompt) => {
     asked.push(wanted);
     return bytes(wanted === "otp" ? await readOtp(prompt!) : pin);
   };
-  return { asked, askPin: askPin as AskPin };
+  return { asked, askPin };
 }
 
 async function secretFile(dir: string, secret: string): Promise<string> {

@@ -59,12 +59,12 @@ export interface OtpPrompt {
 
 /**
  * Asks the person for the PIN: once to log in, and once a signature where the key demands it
- * (CKA_ALWAYS_AUTHENTICATE); or for an OTP. The callee owns and zeroes the returned bytes (UTF-8).
+ * (CKA_ALWAYS_AUTHENTICATE); or for an OTP, with its `prompt`. The callee owns and zeroes the returned bytes (UTF-8).
  */
-export interface AskPin {
-  (wanted: "login" | "signature"): Promise<Uint8Array>;
-  (wanted: "otp", prompt: OtpPrompt): Promise<Uint8Array>;
-}
+export type AskPin = (
+  wanted: "login" | "signature" | "otp",
+  prompt?: OtpPrompt,
+) => Promise<Uint8Array>;
 
 export interface OpenOptions {
   /** The hash the signatures will use; the scheme follows from the key and its certificate. */

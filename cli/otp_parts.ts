@@ -18,6 +18,7 @@ import { Store } from "../otp_service/store.ts";
 import type { SignatureAlgorithm, Signer } from "../formats/signer.ts";
 import { algorithmFor, readCertificates } from "../signers/certificates.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
+import { validationDataFor } from "./otp_online.ts";
 import type { Context } from "./program.ts";
 
 export interface OtpParts {
@@ -102,27 +103,25 @@ export async function openParts(
       otpDigits,
       clientName: (id) => clients.find((each) => each.id === id)?.name ?? id,
     });
-    return {
-      config,
-      close,
-      service: {
-        store,
-        keys,
-        authority,
-        ceremony,
-        people,
-        ways,
-        clients,
-        publicUrl,
-        name,
-        organization,
-        country,
-        language,
-        otpDigits,
-        tsa,
-        web,
-      },
+    const service: Service = {
+      store,
+      keys,
+      authority,
+      ceremony,
+      people,
+      ways,
+      clients,
+      publicUrl,
+      name,
+      organization,
+      country,
+      language,
+      otpDigits,
+      tsa,
+      web,
+      validationData: validationDataFor(() => service),
     };
+    return { config, service, close };
   } catch (error) {
     await close();
     throw error;

@@ -62,8 +62,8 @@ export function addCscRoutes(app: App, service: Service): void {
 }
 
 function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
-  const { store, ceremony, people, authority, keys, tsa } = service;
-  const signing = { store, keys, authority, tsa };
+  const { store, ceremony, people, authority, keys, tsa, validationData } = service;
+  const signing = { store, keys, authority, tsa, validationData };
 
   /** The credential, if the caller may know of it. */
   const credentialFor = (id: string, caller: Access) =>
@@ -115,7 +115,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
         formats: ["C", "P"],
         envelope_properties: [["Detached", "Attached"], ["Certification", "Revision"]],
       },
-      conformance_levels: ["AdES-B-B", ...tsa ? ["AdES-B-T"] : []],
+      conformance_levels: ["AdES-B-B", ...tsa ? ["AdES-B-T", "AdES-B-LT"] : []],
     }),
 
     "auth/login": async ({ refresh_token, rememberMe }, _caller, request) => {

@@ -8,6 +8,7 @@ import { CscError } from "./error.ts";
 import type { KeyStore } from "./keys.ts";
 import type { Ways } from "./messages.ts";
 import type { People } from "./people.ts";
+import type { SigningOptions } from "./sign.ts";
 import { sameText, sha256 } from "./secrets.ts";
 import type { Store, TokenOf } from "./store.ts";
 
@@ -42,6 +43,7 @@ export interface Service {
   /** Digits of an OTP that is sent. */
   readonly otpDigits: number;
   readonly tsa?: string;
+  readonly validationData: SigningOptions["validationData"];
   /** Folder of the built pages, ending in a slash. */
   readonly web: URL;
 }

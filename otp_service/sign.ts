@@ -6,10 +6,13 @@
 import { createHash } from "node:crypto";
 import { addUnsignedAttributes, encodeAttribute } from "../formats/cms_add.ts";
 import { prepareSignedData } from "../formats/cms_write.ts";
+import { concat } from "../formats/der.ts";
 import { digest as digestOf } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { Oid } from "../formats/oids.ts";
 import { prepareSignature, signedBytes } from "../formats/pades.ts";
+import { appendDss, type ValidationData } from "../formats/pades_dss.ts";
+import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { hashLengths } from "../formats/signature_algorithm.ts";
 import { verifySignature } from "../formats/signature.ts";
@@ -36,6 +39,12 @@ export interface SigningOptions {
   authority: Authority;
   /** Address of a timestamp authority (RFC 3161). */
   tsa?: string;
+  /**
+   * Collects what a later validation of a signature and its timestamp needs, checked to suffice today.
+   *
+   * @throws {CscError} `unavailable`
+   */
+  validationData(cms: Uint8Array): Promise<ValidationData>;
 }
 
 const HASHES: Readonly<Record<string, HashName>> = {
@@ -132,6 +141,8 @@ type Signed =
     SignDoc["documents"]
   >[number];
 
+const isTimestamped = (level: string) => /B-L?T$/.test(level);
+
 /** `signatures/signDoc`: documents are authorized by their own digests. */
 export async function signDoc(
   options: SigningOptions,
@@ -147,7 +158,7 @@ export async function signDoc(
     throw new CscError("document_malformed", "no document");
   }
   const all: readonly Signed[] = [...documents, ...digests];
-  if (all.some(({ conformance_level }) => /B-T$/.test(conformance_level)) && !options.tsa) {
+  if (all.some(({ conformance_level }) => isTimestamped(conformance_level)) && !options.tsa) {
     throw new CscError("unavailable", "no timestamp authority is configured");
   }
   const algorithms = new Set(digests.map(({ hashAlgorithmOID }) => hashAlgorithmOID));
@@ -377,7 +388,7 @@ async function signCms(
   const { hash } = key.algorithm;
   const signature = await key.sign({ digest: digestOf(hash, prepared.toBeSigned) });
   const cms = prepared.complete(signature);
-  if (!/B-T$/.test(conformance_level)) return cms;
+  if (!isTimestamped(conformance_level)) return cms;
   // EN 319 122-1 §5.3: over the signature's value
   const token = await timestamp(tsa!, hash, digestOf(hash, signature));
   return addUnsignedAttributes(cms, [0], [encodeAttribute(Oid.signatureTimestamp, token)]);
@@ -400,9 +411,11 @@ async function signPdf(
   const state = createHash(hash.replace("-", ""));
   for (const piece of signedBytes(source, prepared)) state.update(piece);
   const digest = state.digest();
-  const appended = prepared.complete(await signCms(options, key, { digest }, how));
-  const whole = new Uint8Array(bytes.length + appended.length);
-  whole.set(bytes);
-  whole.set(appended, bytes.length);
-  return whole;
+  const cms = await signCms(options, key, { digest }, how);
+  const signed = concat(bytes, prepared.complete(cms));
+  if (!how.conformance_level.endsWith("B-LT")) return signed;
+  const { signatures } = inspectSignatures(bytesSource(signed));
+  const { contents } = signatures.find(({ field }) => field === prepared.field)!;
+  const data = await options.validationData(cms);
+  return concat(signed, appendDss(bytesSource(signed), { signatures: [{ contents, ...data }] }));
 }

@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { PIN as TOKEN_PIN, softhsm } from "../tests/fakes/pkcs11_tokens.ts";
+import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import {
   makeRoot,
   makeService,
   moduleClient,
   PIN,
+  POLICY,
   type TestService,
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
@@ -19,6 +21,7 @@ import { encodeOcspRequest } from "../formats/ocsp.ts";
 import { prepareSignature, signedBytes } from "../formats/pades.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { readCertificate } from "../formats/x509.ts";
+import { verifyBytes } from "../formats/verify.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { moduleKeys, type ModuleSession } from "./keys.ts";
 import type { KeyType } from "./store.ts";
@@ -155,6 +158,60 @@ Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong o
       nonce: "0a0b0c",
     }, await test.token());
     assert.ok(body.timestamp.length > 1000);
+  } finally {
+    await tsa.shutdown();
+    await test.close();
+  }
+});
+
+Deno.test("PAdES B-LT: what a later validation needs stands in the document; without it nothing goes out", async () => {
+  await using services = await startPkiServices({ officers: [] });
+  const { timestampAuthority, subCa, ca, root } = services.pki;
+  let chain = [subCa, ca, root].map(({ certificate }) => certificate.der);
+  const tsa = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) =>
+      new Response(
+        new Uint8Array(
+          answerTimestampRequest(timestampAuthority, await request.bytes(), { chain }),
+        ),
+      ),
+  );
+  const test = makeService({ tsa: `http://127.0.0.1:${tsa.addr.port}/` });
+  try {
+    const request = (signature_format: string, conformance_level: string) => ({
+      documents: [{ document: PDF.toBase64(), signature_format, conformance_level }],
+    });
+    const sign = async (userID: string, params: Record<string, unknown>) =>
+      await signDoc(
+        test,
+        await test.enrol({ userID, credential: EXPLICIT }),
+        [sha256(PDF)],
+        params,
+      );
+    const { status, body } = await sign("asen", request("P", "AdES-B-LT"));
+    assert.equal(status, 200, (await test.audit()).at(-1)!.reason);
+    const signed = Uint8Array.fromBase64(body.DocumentWithSignature[0]);
+    assert.deepEqual(signed.subarray(0, PDF.length), PDF, "a pure append");
+    const { signatures: [{ indication, level }] } = verifyBytes(signed, {
+      now: new Date(test.clock.now + 1000),
+      anchors: [test.root.certificate, root.certificate],
+      departmentalPolicies: [POLICY],
+    });
+    assert.deepEqual([indication, level], ["TOTAL-PASSED", "B-LT"]);
+    const info = await test.call("/csc/v2/info");
+    assert.deepEqual(info.body.conformance_levels, ["AdES-B-B", "AdES-B-T", "AdES-B-LT"]);
+
+    const cades = await sign("broy", request("C", "AdES-B-LT"));
+    assert.deepEqual([cades.status, cades.body.error_description], [
+      400,
+      "Invalid parameter conformance_level",
+    ]);
+
+    chain = [];
+    const incomplete = await sign("cdas", request("P", "AdES-B-LT"));
+    assert.deepEqual([incomplete.status, incomplete.body.DocumentWithSignature], [503, undefined]);
+    assert.match((await test.audit()).at(-1)!.reason, /^validation data: /);
   } finally {
     await tsa.shutdown();
     await test.close();

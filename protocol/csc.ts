@@ -219,6 +219,10 @@ const conformance = z.enum(
   ["AdES-B-B", "AdES-B-T", "Ades-B-B", "Ades-B-T"],
   { error: "Invalid parameter conformance_level" },
 ).default("AdES-B-B");
+/** Of a PDF as a whole: what a later validation needs is appended to it. */
+const longTerm = z.enum([...conformance.unwrap().options, "AdES-B-LT", "Ades-B-LT"], {
+  error: "Invalid parameter conformance_level",
+}).default("AdES-B-B");
 const format = z.enum(["C", "P"], { error: "Invalid parameter signature_format" })
   .describe("C: CAdES, P: PAdES");
 const signed = {
@@ -420,7 +424,12 @@ export const CSC_METHODS = {
             "Invalid parameter document",
           ),
           ...signed,
-        }),
+          conformance_level: longTerm.describe("B-LT: of a PDF"),
+        }).refine(
+          ({ signature_format, conformance_level }) =>
+            signature_format === "P" || !conformance_level.endsWith("B-LT"),
+          "Invalid parameter conformance_level",
+        ),
         { error: missing("array", "documents") },
       ).min(1, "Invalid parameter documents").max(
         CSC_LIMITS.signatures,

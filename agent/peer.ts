@@ -34,17 +34,21 @@ export function openSocketTables(): void {
 let next: Promise<string[]> | undefined;
 let reading: Promise<unknown> = Promise.resolve();
 
+/** Root counts as ours. `unknown`: the connection has ended, or its owner was not found. */
+export type Peer = "ours" | "other" | "unknown";
+
 /**
- * Whether the socket bound to `peerPort` and connected to our `port`, both on 127.0.0.1, is this user's or root's.
+ * Whose the socket is that is bound to `peerPort` and connected to our `port`, both on 127.0.0.1.
  *
  * The tables are as long as there are connections on the computer, and a program can make many: they are read off the
  * main thread, one reading at a time for all who wait.
  */
-export async function isOurUser(peerPort: number, port: number): Promise<boolean> {
-  if (!tables) return Deno.build.os !== "linux";
+export async function findPeer(peerPort: number, port: number): Promise<Peer> {
+  if (!tables) return Deno.build.os === "linux" ? "unknown" : "ours";
   // While others connect, a row can move between two pieces of the table as it is read, and be missed.
   const owner = await findOwner(tables, peerPort, port) ?? await findOwner(tables, peerPort, port);
-  return owner !== null && (owner === Deno.uid() || owner === 0);
+  if (owner === null) return "unknown";
+  return owner === Deno.uid() || owner === 0 ? "ours" : "other";
 }
 
 async function findOwner(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isOurUser, openSocketTables, ownerOf } from "./peer.ts";
+import { findPeer, openSocketTables, ownerOf } from "./peer.ts";
 
 const HEAD =
   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
@@ -35,7 +35,7 @@ Deno.test("our own connection is ours", async () => {
   const { port } = listener.addr as Deno.NetAddr;
   using client = await Deno.connect({ hostname: "127.0.0.1", port });
   using served = await listener.accept();
-  assert.ok(await isOurUser((served.remoteAddr as Deno.NetAddr).port, port));
+  assert.equal(await findPeer((served.remoteAddr as Deno.NetAddr).port, port), "ours");
   assert.ok(client);
   listener.close();
 });
@@ -45,6 +45,6 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     openSocketTables();
-    assert.equal(await isOurUser(1, 2), false);
+    assert.equal(await findPeer(1, 2), "unknown");
   },
 });

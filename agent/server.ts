@@ -20,7 +20,7 @@ import { Verification } from "./verification.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
 import { Journals } from "./journal.ts";
-import { isOurUser, openSocketTables } from "./peer.ts";
+import { findPeer, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "./pki_http.ts";
 import { Signing } from "./sign.ts";
 import { Spool } from "./spool.ts";
@@ -153,8 +153,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ]);
 
   handle = async (request, peerPort, port) => {
-    if (!await isOurUser(peerPort, port)) {
-      log.warn("Refused a connection of another user of this computer.");
+    const peer = await findPeer(peerPort, port);
+    if (peer !== "ours") {
+      if (peer === "other") log.warn("Refused a connection of another user of this computer.");
+      else log.debug("Refused a connection that has ended, or whose owner is not known.");
       return refuse(403, "D-Sign answers only to its own user.");
     }
     const url = new URL(request.url);

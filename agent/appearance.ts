@@ -10,7 +10,8 @@ const FILES = [
   "bengali/noto-sans-bengali-bengali-400-normal.woff",
   "devanagari/noto-sans-devanagari-devanagari-400-normal.woff",
 ];
-const SIZE: [width: number, height: number] = [200, 60];
+/** Points, where the size is not said. */
+export const SIZE: [width: number, height: number] = [200, 60];
 
 const WORDS = {
   en: { reason: "Reason", location: "Place", time: "Date" },
@@ -34,7 +35,7 @@ export class Appearances {
     signer: { name: string; time: Date },
   ): Promise<Appearance | undefined> {
     if (!visible) return undefined;
-    const { page, rectangle, size = SIZE, role, language, picture, qr } = visible;
+    const { page = 1, rectangle, size = SIZE, role, language, picture, qr } = visible;
     // Brings HarfBuzz along, which most signatures do not need.
     const { drawAppearance } = await import("../formats/pades_appearance.ts");
     const words = WORDS[language];

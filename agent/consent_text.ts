@@ -126,7 +126,8 @@ function additionsTo(adds: PdfAdditions | null | undefined): string[] {
   if (!adds) return [];
   const { reason, location, certify, locks, visible } = adds;
   return [
-    visible ? `seen on page ${visible.page}` : "",
+    visible?.page ? `seen on page ${visible.page}` : "",
+    visible?.anchor ? `seen at the text "${printable(visible.anchor)}"` : "",
     visible?.role ? `as "${printable(visible.role)}"` : "",
     reason ? `reason: "${printable(reason)}"` : "",
     location ? `place: "${printable(location)}"` : "",

@@ -27,6 +27,7 @@ import type { Appearances } from "./appearance.ts";
 import { certificateOf } from "./certificates.ts";
 import { HASH_NAMES } from "./documents.ts";
 import type { Online } from "./online.ts";
+import type { Placement } from "./placement.ts";
 
 /** A PDF that can be signed. */
 export interface Pdf {
@@ -42,6 +43,7 @@ export interface Pdf {
 export interface PadesServices {
   appearances: Appearances;
   online: Online;
+  placement: Placement;
 }
 
 /** What a signature in a PDF is made with. */
@@ -79,6 +81,8 @@ export async function checkPdf(
 
 /**
  * Signs a PDF.
+ *
+ * @param options the place is found: {@linkcode Placement}
  *
  * @throws {DsignError} `invalid_params`, `signature_invalid`, `timestamp_unavailable`, `validation_data_unavailable`,
  *   `certificate_revoked`; {FormatError} as `prepareSignature`

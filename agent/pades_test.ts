@@ -9,7 +9,7 @@ import { bytesSource } from "../formats/pdf_source.ts";
 import { verifyTimestamp } from "../formats/tsp.ts";
 import { build } from "../tasks/build.ts";
 import { connectAs } from "../tasks/page.ts";
-import { PORTAL, testAgent, type TestAgentOptions } from "../tests/fixtures/agent.ts";
+import { answerTo, PORTAL, testAgent, type TestAgentOptions } from "../tests/fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
 import { makeCrl, makePki } from "../tests/fixtures/pki.ts";
@@ -104,6 +104,54 @@ Deno.test("a document larger than memory may be is spooled, and looks the same",
       true,
     ]]);
   }));
+
+Deno.test("officers sign below their titles, in Bengali and Hindi too, alone and in a batch", async () => {
+  await build();
+  const web = new URL("../dist/web/", import.meta.url);
+  const anchors = await Deno.readFile(new URL("../tests/fixtures/anchors.pdf", import.meta.url));
+  await atDesk({ web }, async ({ sign, path, person, agent }) => {
+    const pages: unknown[] = [];
+    person.sign = async (request, unlock) => {
+      pages.push(request.items[0].pdf?.adds?.visible);
+      await unlock(answerTo(request));
+    };
+    let pdf = anchors;
+    const role = null;
+    for (
+      const visible of [
+        { anchor: "নির্বাহী প্রকৌশলীর স্বাক্ষর", language: "bn" },
+        { anchor: "कार्यपालक अभियंता के हस्ताक्षर", language: "hi" },
+        { anchor: "Executive Engineer", size: [150, 50] },
+      ]
+    ) pdf = await sign(pdf, { visible, reason: "Sanctioned" });
+    assert.deepEqual(pages, Array(3).fill({ page: 1, anchor: null, role }));
+    const file = await path(pdf);
+    const tops = [...(await run("pdftotext", "-bbox", file, "-")).text
+      .matchAll(/yMin="([\d.]+)"[^>]*>Anita Das/g)].map(([, y]) => Number(y));
+    // Below the lines at 220, 349 and 456, each within its own height.
+    assert.equal(tops.length, 3);
+    [220, 349, 456].forEach((y, i) => assert.ok(tops[i] > y && tops[i] < y + 60, `${tops}`));
+    assert.deepEqual((await pdfsig(file)).map(({ valid }) => valid), [true, true, true]);
+    await assert.rejects(sign(pdf, { visible: { anchor: "Commissioner" } }), {
+      code: "invalid_params",
+    });
+
+    const page = await connectAs(PORTAL, agent.port);
+    const files = [anchors, pdfOf()].map((bytes, i) => ({
+      name: `${i}.pdf`,
+      content: new Blob([bytes]),
+    }));
+    const outcomes: string[] = [];
+    const visible = { anchor: "Executive Engineer" };
+    await page.signBatch(files, { visible }, {
+      onItem: (outcome) =>
+        void (outcomes[outcome.item] = "error" in outcome ? outcome.error.code : "signed"),
+    });
+    page.close();
+    assert.deepEqual(outcomes, ["signed", "invalid_params"]);
+    assert.deepEqual(pages.at(-1), { page: null, ...visible, role });
+  });
+});
 
 Deno.test("visible signatures go where the page has room, in the signer's language", async () => {
   await build();

@@ -24,7 +24,13 @@ export function additionsOf(options: PdfOptions): PdfAdditions {
     location,
     certify,
     locks: lock !== undefined,
-    visible: visible ? { page: visible.page, role: visible.role ?? null } : null,
+    visible: visible
+      ? {
+        page: visible.page ?? (visible.anchor === undefined ? 1 : null),
+        anchor: visible.anchor ?? null,
+        role: visible.role ?? null,
+      }
+      : null,
   };
 }
 

@@ -23,6 +23,7 @@ import { Journals } from "./journal.ts";
 import { findPeer, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "./pki_http.ts";
 import { Signing } from "./sign.ts";
+import { Placement } from "./placement.ts";
 import { Spool } from "./spool.ts";
 import type { TlsIdentity } from "./tls.ts";
 import { Tokens } from "./tokens.ts";
@@ -49,6 +50,8 @@ export interface AgentOptions {
   version: string;
   /** Folder of the built pages, ending in a slash. */
   web: URL;
+  /** Starts the process in which a PDF's text is searched (text_host.ts). */
+  textCommand: readonly string[];
   /** Tried in turn; 0 takes any free one. Default: {@linkcode PORTS}. */
   ports?: readonly number[];
   /** What wss:// is answered with; without it, it is not. */
@@ -129,6 +132,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const signing = new Signing(tokens, consent, options.keepLogin ?? 0, {
     appearances: new Appearances(options.web),
     online: new Online({ timestampAuthority, pkiFetch, now }),
+    placement: new Placement(options.textCommand),
     audit,
     journals: new Journals(options.batches),
   });

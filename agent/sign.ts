@@ -231,20 +231,21 @@ export class Signing {
   ) {
     return await document.held(async () => {
       const pdf = pdfOf(document);
-      await checkPdf(pdf, options, this.services.appearances);
+      const placed = await this.services.placement.place(pdf.source, options, caller.signal);
+      await checkPdf(pdf, placed, this.services.appearances);
       return await this.#withKey(
         {
           ...params,
           hash: document.algorithm,
           format: nameOfPades(options),
-          items: [{ ...document.item(), pdf: { adds: additionsOf(options) } }],
+          items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
           blind: false,
           show: (item) => showOnly(item, document, options.password),
         },
         caller,
         async (lease) => {
           caller.progress?.("signing");
-          const signed = await signPdf(pdf, options, this.#padesSigner(lease, caller.signal));
+          const signed = await signPdf(pdf, placed, this.#padesSigner(lease, caller.signal));
           return { ...signed, ...signedWith(lease.signer) };
         },
       );
@@ -285,7 +286,9 @@ export class Signing {
       const make = (document: Document) =>
         document.held(async () => {
           if (format === "pades") {
-            const { appended, field } = await signPdf(pdfOf(document), options, by);
+            const pdf = pdfOf(document);
+            const placed = await this.services.placement.place(pdf.source, options, caller.signal);
+            const { appended, field } = await signPdf(pdf, placed, by);
             return { bytes: appended, field };
           }
           const digest = document.digest();

@@ -116,7 +116,7 @@ async function serve(
   options: Options,
   ready: (port: number) => Promise<void>,
 ): Promise<number | null> {
-  const { hostCommand, version, web, signal } = context;
+  const { hostCommand, textCommand, version, web, signal } = context;
   const loaded = await loadConfig();
   const config = { ...loaded.config, ...options.consent && { consent: options.consent } };
   const { paths } = loaded;
@@ -147,6 +147,7 @@ async function serve(
       trust: trustFolders(paths, env),
       version,
       web,
+      textCommand,
       tls,
       ports: options.port === undefined ? config.ports : [options.port],
       securePorts: options.port === undefined ? config.securePorts : [0],

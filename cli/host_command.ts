@@ -14,8 +14,17 @@ import { fileURLToPath } from "node:url";
  * @param mainModule URL of main.ts, or of what it was bundled into
  */
 export function hostCommand(mainModule: string): string[] {
+  return roleCommand(mainModule, "pkcs11-host", ["--allow-ffi", "--allow-read"]);
+}
+
+/** The same for the `pdf-text` role, in which a PDF's text is searched: `read` to load what does it. */
+export function textCommand(mainModule: string): string[] {
+  return roleCommand(mainModule, "pdf-text", ["--allow-read"]);
+}
+
+function roleCommand(mainModule: string, role: string, permissions: string[]): string[] {
   const runtime = Deno.execPath();
-  if (Deno.build.standalone) return [runtime, "pkcs11-host"];
+  if (Deno.build.standalone) return [runtime, role];
   const path = fileURLToPath(mainModule);
   const sealed = path.endsWith(".ts") ? ["--cached-only"] : [
     "--no-config",
@@ -23,6 +32,5 @@ export function hostCommand(mainModule: string): string[] {
     "--no-npm",
     "--no-remote",
   ];
-  const flags = ["--quiet", "--no-prompt", ...sealed, "--allow-ffi", "--allow-read"];
-  return [runtime, "run", ...flags, path, "pkcs11-host"];
+  return [runtime, "run", "--quiet", "--no-prompt", ...sealed, ...permissions, path, role];
 }

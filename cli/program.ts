@@ -24,6 +24,8 @@ export interface Context {
   version: string;
   /** Starts the process in which a driver runs (host_command.ts). */
   hostCommand: string[];
+  /** Starts the process in which a PDF's text is searched (host_command.ts). */
+  textCommand: string[];
   /** Starts this program again (self_command.ts). */
   selfCommand: string[];
   /** Folder of the built pages, ending in a slash. */

@@ -55,6 +55,7 @@ Deno.test("each role gives up what it does without", async () => {
     assert.ok(granted.includes("read"));
   }
   assert.deepEqual((await left("pkcs11-host")).granted, ["ffi", "read"]);
+  assert.deepEqual((await left("pdf-text")).granted, ["read"]);
 });
 
 Deno.test("roleOf: the command, the agent without one, the least for anything else", () => {

@@ -9,6 +9,7 @@ import { Document, HASH_NAMES } from "../agent/documents.ts";
 import { Journals } from "../agent/journal.ts";
 import { Online } from "../agent/online.ts";
 import { configuredFetch } from "../agent/pki_http.ts";
+import { Placement } from "../agent/placement.ts";
 import { type Caller, Signing } from "../agent/sign.ts";
 import { Tokens } from "../agent/tokens.ts";
 import { sameBytes } from "../formats/x509.ts";
@@ -59,7 +60,11 @@ interface Signed {
 }
 
 /** `dsign sign` */
-export const signCommand: AddCommand = (program, { hostCommand, web, signal }, action) => {
+export const signCommand: AddCommand = (
+  program,
+  { hostCommand, textCommand, web, signal },
+  action,
+) => {
   addPdfFlags(program.command("sign"))
     .description(
       "Sign files with the key on a token. You are shown each file and asked for the PIN.",
@@ -103,6 +108,7 @@ The PIN is typed at the terminal or in pinentry; no option or variable can hold 
 Examples:
   dsign sign order.pdf                   makes order-signed.pdf
   dsign sign --reason Sanctioned --visible 1 --level B-LT order.pdf
+  dsign sign --anchor 'Executive Engineer' order.pdf
   dsign sign --batch --output signed/ november/
   dsign sign --detached drawing.dwg      makes drawing.dwg.p7s
   dsign sign --token 'pkcs11:token=Anita' *.json
@@ -131,6 +137,7 @@ Examples:
           {
             appearances: new Appearances(web),
             online: new Online({ ...config, pkiFetch: configuredFetch(config), now }),
+            placement: new Placement(textCommand),
             audit: new Audit(paths.audit, now),
             journals: new Journals(paths.batches),
           },
@@ -227,7 +234,7 @@ function outputName(file: string, format: Format): string {
 function refusePdfFlags(options: Options, file: string): void {
   const flags = [
     ...["level", "subFilter", "field", "reason", "location", "visible", "role", "certify", "lock"],
-    "passwordFile",
+    ...["anchor", "passwordFile"],
   ] as const;
   const given = flags.find((flag) => options[flag as keyof PdfFlags] !== undefined);
   if (!given) return;

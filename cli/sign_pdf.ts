@@ -22,6 +22,7 @@ export interface PdfFlags {
   location?: string;
   role?: string;
   visible?: NonNullable<PdfOptions["visible"]>;
+  anchor?: string;
   certify?: string;
   lock?: string[] | true;
   passwordFile?: string;
@@ -47,7 +48,11 @@ export function addPdfFlags(command: Command): Command {
         "PDF: show the signature there (in 1/72 inch from the lower left), or where the page has room",
       ).argParser(parsePlace),
     )
-    .option("--role <text>", "PDF: shown below your name; with --visible")
+    .option(
+      "--anchor <text>",
+      "PDF: show the signature just below this text of it, the last one; with --visible PAGE only there",
+    )
+    .option("--role <text>", "PDF: shown below your name; with --visible or --anchor")
     .addOption(
       new Option(
         "--certify <level>",
@@ -70,15 +75,21 @@ function parsePlace(text: string): NonNullable<PdfOptions["visible"]> {
 
 /** @throws {UsageError}; {FileError} for the file with the password */
 export async function pdfOptions(flags: PdfFlags): Promise<PdfOptions> {
-  const { certify, lock, visible, role, passwordFile, level, subFilter } = flags;
-  if (role !== undefined && !visible) throw new UsageError("--role is for --visible.");
+  const { certify, lock, anchor, role, passwordFile, level, subFilter } = flags;
+  const visible = flags.visible ?? (anchor === undefined ? undefined : { language: "en" as const });
+  if (role !== undefined && !visible) {
+    throw new UsageError("--role is for --visible and --anchor.");
+  }
+  if (anchor !== undefined && visible?.rectangle) {
+    throw new UsageError("With --anchor, --visible takes the page alone.");
+  }
   const { success, data, error } = PdfOptions.safeParse({
     level,
     subFilter,
     field: flags.field,
     reason: flags.reason,
     location: flags.location,
-    visible: visible && { ...visible, role },
+    visible: visible && { ...visible, anchor, role },
     certify: certify === undefined ? undefined : Number(certify),
     lock: lock === undefined
       ? undefined

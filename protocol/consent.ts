@@ -38,8 +38,11 @@ export type PdfAdditions =
   & Pick<PdfOptions, "level" | "field" | "reason" | "location" | "certify">
   & {
     locks: boolean;
-    /** Where it is seen: the page, counted from 1, and the role shown with it. */
-    visible: { page: number; role: string | null } | null;
+    /**
+     * Where it is seen: the page, counted from 1, and the role shown with it. In a batch, the place may be a text of
+     * each document instead.
+     */
+    visible: { page: number | null; anchor: string | null; role: string | null } | null;
   };
 
 /** What is known of a PDF before it is signed. */

@@ -14,6 +14,7 @@ import { WindowConsent } from "../agent/consent_window.ts";
 import { Online } from "../agent/online.ts";
 import { publicFetch } from "../agent/pki_http.ts";
 import { type Agent, type AgentOptions, startAgent } from "../agent/server.ts";
+import { textCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { canonicalJson } from "../formats/canonical_json.ts";
 import type { ChooseRequest, SignRequest } from "../protocol/consent.ts";
@@ -177,6 +178,7 @@ export async function withParts(
       spool: `${folder}/spool`,
       version: configuration.version,
       web: WEB,
+      textCommand: textCommand(new URL("../main.ts", import.meta.url).href),
       ports,
       timestampAuthority: `${pki.url}/tsa`,
       pkiFetch: fromHere,

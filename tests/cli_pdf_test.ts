@@ -43,6 +43,22 @@ const atDesk = (use: (desk: Desk) => Promise<void>) => () =>
   });
 
 Deno.test(
+  "a signature goes to a text; a text that is not there is told before a PIN is asked for",
+  atDesk(async ({ path, env, as }) => {
+    const to = (text: string, steps: Step[]) =>
+      dsignAtTerminal(["sign", ...as(0), "--anchor", text, path("order.pdf")], env, steps);
+    const lost = await to("Executive Engineer", []);
+    assert.notEqual(lost.code, 0);
+    assert.match(lost.stderr, /has no text “Executive Engineer”/);
+    const signed = await to("page 1", [typePin]);
+    assert.equal(signed.code, 0, signed.stderr);
+    const area = ["-x", "72", "-y", "125", "-W", "200", "-H", "65"];
+    const { text } = await run("pdftotext", ...area, path("order-signed.pdf"), "-");
+    assert.match(text, /Anita/);
+  }),
+);
+
+Deno.test(
   "sign and verify a PDF: two officers, fields, reasons, a certification and a lock",
   atDesk(async ({ path, env, as }) => {
     const first = await dsignAtTerminal(
@@ -140,6 +156,8 @@ Deno.test(
         ["--visible", "1,2,3", path("order.pdf")],
         ["--level", "B-X", path("order.pdf")],
         ["--role", "x", path("order.pdf")],
+        ["--anchor", "x", "--visible", "1,10,10,200,60", path("order.pdf")],
+        ["--anchor", "x", path("note.txt")],
         ["--certify", "4", path("order.pdf")],
       ]
     ) assert.equal((await dsign(["sign", ...args], env)).code, 2, args.join(" "));

@@ -267,12 +267,15 @@ export function Additions({ adds, speech }: { adds: PdfAdditions; speech: Speech
   if (adds.reason) rows.push(["pdf_adds_reason", adds.reason]);
   if (adds.location) rows.push(["pdf_adds_location", adds.location]);
   if (adds.field) rows.push(["pdf_adds_field", adds.field]);
+  if (adds.visible?.anchor) rows.push(["pdf_adds_anchor", adds.visible.anchor]);
   if (adds.visible?.role) rows.push(["pdf_adds_role", adds.visible.role]);
   return (
     <>
       <p class="aside">
         {adds.visible
-          ? say("pdf_adds_visible", { page: adds.visible.page })
+          ? adds.visible.page === null
+            ? say("pdf_adds_visible_anchor")
+            : say("pdf_adds_visible", { page: adds.visible.page })
           : say("pdf_adds_hidden")}
         {adds.level !== "B-B" && ` ${say("pdf_adds_timestamp")}`}
       </p>

@@ -295,7 +295,7 @@ Deno.test("wrong use ends with 2 and says what to do", () =>
       [["sing", file], /no command/],
       [["sign"], /missing required argument/],
       [["sign", "--pin", "1234", file], /unknown option '--pin'/],
-      [["sign", "--format", "jws", file], /Allowed choices/],
+      [["sign", "--format", "pgp", file], /Allowed choices/],
       [["sign", "--output", "x", file, file], /one file/],
       [["sign", "--token", "Anita", file], /PKCS#11 URI/],
       [["sign", "--token", "pkcs11:token=A?pin-value=1", file], /PKCS#11 URI/],
@@ -311,7 +311,7 @@ Deno.test("wrong use ends with 2 and says what to do", () =>
       assert.match(stderr, message);
       assert.equal(code, 2, args.join(" "));
     }
-    const json = await dsign(["sign", "--json", "--format", "jws", file], env);
+    const json = await dsign(["sign", "--json", "--format", "pgp", file], env);
     assert.equal(json.code, 2);
     assert.equal(JSON.parse(json.stdout).error.code, "usage");
     assert.equal(json.stderr, "");

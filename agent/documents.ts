@@ -44,7 +44,7 @@ export class Document {
     readonly kept?: Kept,
   ) {
     this.#hash = createHash(HASH_NAMES[algorithm]);
-    this.#beginning = new Uint8Array(Math.min(size, PREVIEW_LENGTH));
+    this.#beginning = new Uint8Array(kept ? 0 : Math.min(size, PREVIEW_LENGTH));
   }
 
   get received(): number {

@@ -152,9 +152,12 @@ export function signatureObject(
   );
   const range = "<< /ByteRange ";
   const contents = " /Contents ";
-  const text = range + " ".repeat(RANGE_WIDTH) + contents + `<${"0".repeat(2 * size)}>` +
-    rest.slice(2);
-  update.putRaw(ref, latin1(text));
+  update.putRaw(
+    ref,
+    latin1(range + " ".repeat(RANGE_WIDTH) + contents + "<"),
+    new Uint8Array(2 * size).fill(0x30),
+    latin1(">" + rest.slice(2)),
+  );
   return {
     ref,
     rangeAt: range.length,
@@ -208,7 +211,7 @@ export function writeField(
         );
       }
       const out = bytes.slice();
-      out.set(latin1(toHex(cms)), contentsAt + 1);
+      new TextEncoder().encodeInto(toHex(cms), out.subarray(contentsAt + 1));
       return out;
     },
   };

@@ -22,6 +22,8 @@ const CLASS = new Uint8Array(256);
 for (const c of [0, 9, 10, 12, 13, 32]) CLASS[c] = SPACE;
 for (const c of "()<>[]{}/%") CLASS[c.charCodeAt(0)] = DELIMITER;
 
+/** From this many digits on, the runtime's own reader is faster: a signature has thousands. */
+const LONG_HEX = 256;
 const HEX_VALUE = new Int8Array(256).fill(-1);
 for (let i = 0; i < 16; i++) {
   HEX_VALUE["0123456789abcdef".charCodeAt(i)] = i;
@@ -253,6 +255,13 @@ export class PdfLexer {
       this.#end();
       malformed("a hexadecimal string has no end");
     }
+    if (close - this.pos >= LONG_HEX) {
+      const bytes = plainHex(data.subarray(this.pos, close));
+      if (bytes) {
+        this.pos = close + 1;
+        return new PdfString(bytes, start, this.pos);
+      }
+    }
     const out = new Uint8Array((close - this.pos + 1) >> 1);
     let digits = 0;
     for (let pos = this.pos; pos < close; pos++) {
@@ -350,5 +359,15 @@ export class PdfLexer {
     if (data[this.pos] === 13) this.pos++;
     if (data[this.pos] === 10) this.pos++;
     return new PdfStream(value, this.pos);
+  }
+}
+
+/** Reads hexadecimal digits and nothing else; `undefined` where there is anything else, or an odd number. */
+function plainHex(digits: Uint8Array): Uint8Array | undefined {
+  try {
+    return Uint8Array.fromHex(new TextDecoder("utf-8", { ignoreBOM: true }).decode(digits));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }

@@ -112,3 +112,17 @@ Deno.test("values: written and read back", () => {
   assert.deepEqual(plain(value.get("List")!), [1, true, null, "3 1 R"]);
   assert.equal(value.get("Number"), -1.25);
 });
+
+Deno.test("lexer: long hexadecimal strings are read as short ones are", () => {
+  const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i * 7);
+  const hex = bytes.toHex();
+  const readBytes = (text: string) => (read(`<${text}>`) as PdfString).bytes;
+  for (const text of [hex, hex.toUpperCase(), hex.replace(/.{64}/g, "$&\r\n"), ` ${hex}`]) {
+    assert.deepEqual(readBytes(text), bytes);
+  }
+  assert.deepEqual(readBytes(hex + "a"), Uint8Array.of(...bytes, 0xa0));
+  for (const wrong of ["\xef\xbb\xbf", "g", "\xff", "0x"]) {
+    assert.throws(() => read(`<${wrong}${hex}>`), { code: "pdf_malformed" }, wrong);
+    assert.throws(() => read(`<${hex}${wrong}>`), { code: "pdf_malformed" }, wrong);
+  }
+});

@@ -1,4 +1,5 @@
-import { createHash } from "node:crypto";
+import { concat } from "./der.ts";
+import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";
 import { isSignatureDict, type PdfCrypt } from "./pdf_crypt.ts";
 import { PdfDocument, type PdfObject } from "./pdf_document.ts";
@@ -217,19 +218,11 @@ export class PdfUpdate {
       push(latin1("\nendobj\n"));
     }
     const start = source.size + length;
-    const digest = createHash("sha256");
-    for (const part of parts) digest.update(part);
-    const trailer = this.#trailer(digest.digest());
+    const trailer = this.#trailer(digest("SHA-256", concat(...parts)));
     if (xref.style === "stream") push(this.#xrefStream(entries, start, trailer));
     else push(this.#xrefTable(entries, trailer));
     push(latin1(`startxref\n${start}\n%%EOF\n`));
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return { bytes, offsets };
+    return { bytes: concat(...parts), offsets };
   }
 
   /** The entries that go on from the last trailer, with the second ID renewed. */

@@ -4,6 +4,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { OIDS } from "../protocol/csc.ts";
 import { verifyAudit } from "../otp_service/audit.ts";
+import type { Database } from "../otp_service/database.ts";
+import { openPostgres } from "../otp_service/store_postgres.ts";
 import { openSqlite } from "../otp_service/store_sqlite.ts";
 import { Store } from "../otp_service/store.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
@@ -101,96 +103,121 @@ Deno.test("two instances on PostgreSQL: three guesses in all, one signature a SA
     }
   }));
 
-Deno.test("killed at any moment: nothing is signed twice or without a trace, and the audit stays whole", () =>
+const KILLED =
+  "killed at any moment: nothing is signed twice or without a trace, and the audit stays whole";
+
+Deno.test(`${KILLED}, on SQLite`, () =>
+  inTempDir((dir) => {
+    const database = join(dir, "service", "otp.db");
+    return killAgainAndAgain(dir, database, () => Promise.resolve(openSqlite(database)));
+  }));
+
+Deno.test(`${KILLED}, on PostgreSQL`, () =>
   inTempDir(async (dir) => {
-    const mail = await mailServer();
+    const server = await startPostgres();
     try {
-      // Making an RSA key takes long enough to be interrupted.
-      const { config, secret } = await initialise(dir, mail.port, { keyType: "rsa-2048" });
-      const database = join(dir, "service", "otp.db");
-      let instance = await Instance.start(config);
-      let credentialID = "";
-      let released = 0;
-      try {
-        credentialID = await enrol(instance, await instance.token(secret), mail.mails);
-        // Milliseconds after a request of each kind at which the process is killed.
-        const kills: ["getChallenge" | "authorize" | "signHash" | "nothing", number][] = [
-          ...[0, 3].map((delay) => ["getChallenge", delay] as ["getChallenge", number]),
-          ...[2, 30, 90].map((delay) => ["authorize", delay] as ["authorize", number]),
-          ...[1, 4, 10, 40, 120].map((delay) => ["signHash", delay] as ["signHash", number]),
-          ["nothing", 0], // and it still works
-        ];
-        for (const [number, [step, delay]] of kills.entries()) {
-          // The cap of OTPs an hour is another test's: what is counted here is forgotten between.
-          await forgetGenerations(database);
-          const hash = createHash("sha256").update(`${number}`).digest("base64");
-          const token = await instance.token(secret);
-          const killing = async <T>(call: Promise<T>) => {
-            setTimeout(() => instance.end("SIGKILL"), delay);
-            const answer = await call.catch(() => null);
-            await instance.process.status;
-            instance = await Instance.start(config);
-            return answer;
-          };
-          const send = () =>
-            instance.call("/csc/v2/credentials/getChallenge", challenge(credentialID, hash), token);
-          if (step === "getChallenge") {
-            await killing(send());
-            continue;
-          }
-          assert.equal((await send()).status, 204);
-          const authorize = () =>
-            instance.call(
-              "/csc/v2/credentials/authorize",
-              authorization(credentialID, mail.lastOtp(), hash),
-              token,
-            );
-          const authorized = await (step === "authorize" ? killing(authorize()) : authorize());
-          const SAD = authorized?.body?.SAD;
-          if (!SAD) continue; // the answer was lost: nobody holds a SAD
-          const sign = () =>
-            instance.call(
-              "/csc/v2/signatures/signHash",
-              signing(credentialID, SAD, OIDS.sha256WithRsa, hash),
-              token,
-            );
-          const first = await (step === "signHash" ? killing(sign()) : sign());
-          const second = await sign();
-          const good = [first, second].filter((answer) => answer?.status === 200).length;
-          assert.ok(good <= 1, "signed twice");
-          released += good;
-        }
-      } finally {
-        await instance.end("SIGKILL");
-      }
-      // Ten minutes later, whatever hangs is ended, and told.
-      const store = new Store(openSqlite(database), () => Date.now() + 13 * 60_000);
-      try {
-        await store.sweep();
-        assert.deepEqual(
-          (await verifyAudit(store.audit(), await store.auditHead())).problem,
-          undefined,
-        );
-        const lines = (await Array.fromAsync(store.audit())).map((line) => JSON.parse(line));
-        const of = (event: string) =>
-          lines.filter((line) => line.event === event).map(({ transaction }) => transaction);
-        const [given, used] = [of("authorization.given"), of("sad.used")];
-        assert.equal(new Set(used).size, used.length, "a SAD was used twice");
-        assert.ok(used.every((id) => given.includes(id)), "used, but never authorized");
-        const settled = [...of("signature.made"), ...of("signature.failed")];
-        assert.deepEqual(settled.toSorted(), used.toSorted(), "every use has its end in the audit");
-        assert.ok(of("signature.made").length >= released, "what was released stands in the audit");
-        assert.ok(released >= 1, "the last one was left alone");
-      } finally {
-        await store.close();
-      }
+      const database = await server.createDatabase();
+      await killAgainAndAgain(dir, database, () => openPostgres(database));
     } finally {
-      await mail.close();
+      await server.close();
     }
   }));
 
-async function forgetGenerations(database: string): Promise<void> {
-  const store = new Store(openSqlite(database), Date.now);
+async function killAgainAndAgain(
+  dir: string,
+  database: string,
+  open: () => Promise<Database>,
+): Promise<void> {
+  const mail = await mailServer();
+  try {
+    // Making an RSA key takes long enough to be interrupted.
+    const { config, secret } = await initialise(dir, mail.port, {
+      keyType: "rsa-2048",
+      database,
+    });
+    let instance = await Instance.start(config);
+    let credentialID = "";
+    let released = 0;
+    try {
+      credentialID = await enrol(instance, await instance.token(secret), mail.mails);
+      // Milliseconds after a request of each kind at which the process is killed.
+      const kills: ["getChallenge" | "authorize" | "signHash" | "nothing", number][] = [
+        ...[0, 3].map((delay) => ["getChallenge", delay] as ["getChallenge", number]),
+        ...[2, 30, 90].map((delay) => ["authorize", delay] as ["authorize", number]),
+        ...[1, 4, 10, 40, 120].map((delay) => ["signHash", delay] as ["signHash", number]),
+        ["nothing", 0], // and it still works
+      ];
+      for (const [number, [step, delay]] of kills.entries()) {
+        // The cap of OTPs an hour is another test's: what is counted here is forgotten between.
+        await forgetGenerations(await open());
+        const hash = createHash("sha256").update(`${number}`).digest("base64");
+        const token = await instance.token(secret);
+        const killing = async <T>(call: Promise<T>) => {
+          setTimeout(() => instance.end("SIGKILL"), delay);
+          const answer = await call.catch(() => null);
+          await instance.process.status;
+          instance = await Instance.start(config);
+          return answer;
+        };
+        const send = () =>
+          instance.call("/csc/v2/credentials/getChallenge", challenge(credentialID, hash), token);
+        if (step === "getChallenge") {
+          await killing(send());
+          continue;
+        }
+        assert.equal((await send()).status, 204);
+        const authorize = () =>
+          instance.call(
+            "/csc/v2/credentials/authorize",
+            authorization(credentialID, mail.lastOtp(), hash),
+            token,
+          );
+        const authorized = await (step === "authorize" ? killing(authorize()) : authorize());
+        const SAD = authorized?.body?.SAD;
+        if (!SAD) continue; // the answer was lost: nobody holds a SAD
+        const sign = () =>
+          instance.call(
+            "/csc/v2/signatures/signHash",
+            signing(credentialID, SAD, OIDS.sha256WithRsa, hash),
+            token,
+          );
+        const first = await (step === "signHash" ? killing(sign()) : sign());
+        const second = await sign();
+        const good = [first, second].filter((answer) => answer?.status === 200).length;
+        assert.ok(good <= 1, "signed twice");
+        released += good;
+      }
+    } finally {
+      await instance.end("SIGKILL");
+    }
+    // Ten minutes later, whatever hangs is ended, and told.
+    const store = new Store(await open(), () => Date.now() + 13 * 60_000);
+    try {
+      await store.sweep();
+      assert.deepEqual(
+        (await verifyAudit(store.audit(), await store.auditHead())).problem,
+        undefined,
+      );
+      const lines = (await Array.fromAsync(store.audit())).map((line) => JSON.parse(line));
+      const of = (event: string) =>
+        lines.filter((line) => line.event === event).map(({ transaction }) => transaction);
+      const [given, used] = [of("authorization.given"), of("sad.used")];
+      assert.equal(new Set(used).size, used.length, "a SAD was used twice");
+      assert.ok(used.every((id) => given.includes(id)), "used, but never authorized");
+      const settled = [...of("signature.made"), ...of("signature.failed")];
+      assert.deepEqual(settled.toSorted(), used.toSorted(), "every use has its end in the audit");
+      assert.ok(of("signature.made").length >= released, "what was released stands in the audit");
+      assert.ok(released >= 1, "the last one was left alone");
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await mail.close();
+  }
+}
+
+async function forgetGenerations(database: Database): Promise<void> {
+  const store = new Store(database, Date.now);
   await store.run(async (tx) => {
     const row = (await tx.person("asen"))!;
     await tx.savePerson({ ...row, guard: { ...row.guard, generations: [], pinTries: 0 } });

@@ -914,3 +914,46 @@ Deno.test("whatever JSON comes, the answer is one of the contract's, in time (pr
       { numRuns: 400 },
     );
   }));
+
+Deno.test("signing in: unknown, wrong and locked are the same in answers, hashes and writes", async () => {
+  const inner = openSqlite(":memory:");
+  let writes = 0;
+  const test = makeService({
+    database: {
+      ...inner,
+      transaction: (work) =>
+        inner.transaction((query) =>
+          work((statement, ...values) => {
+            if (!/^\s*SELECT/i.test(statement)) writes++;
+            return query(statement, ...values);
+          })
+        ),
+    },
+  });
+  try {
+    await test.enrol({ userID: "asen" });
+    await test.enrol({ userID: "broy" });
+    await test.service.people.lock("broy", "on leave", "test");
+    const seen: unknown[] = [];
+    for (const userID of ["nobody", "asen", "broy"]) {
+      const before = { writes, work: test.pins.work };
+      const answer = await test.handler(
+        new Request("https://sign.works.example/csc/v2/auth/login", {
+          method: "POST",
+          headers: { authorization: `Basic ${btoa(`${userID}:000000`)}` },
+        }),
+      );
+      seen.push([
+        answer.status,
+        await answer.text(),
+        [...answer.headers],
+        test.pins.work - before.work,
+        writes - before.writes,
+      ]);
+    }
+    assert.deepEqual(seen[1], seen[0]);
+    assert.deepEqual(seen[2], seen[0]);
+  } finally {
+    await test.close();
+  }
+});

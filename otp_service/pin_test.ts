@@ -33,3 +33,24 @@ Deno.test("a flood of PINs is turned away, and those before it are looked at", a
   assert.equal(answers.filter(({ status }) => status === "rejected").length, 6);
   assert.equal(await pins.verify("493817", null), false);
 });
+
+Deno.test("while many PINs wait, other work has its turn after each", async () => {
+  const pins = new Pins(new Uint8Array(32));
+  let turns = 0;
+  let ended = false;
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(String(++turns)),
+  );
+  const asked = (async () => {
+    while (!ended) await (await fetch(`http://127.0.0.1:${server.addr.port}`)).text();
+  })();
+  try {
+    await Promise.all(Array.from({ length: 12 }, () => pins.hash("493817")));
+  } finally {
+    ended = true;
+    await asked;
+    await server.shutdown();
+  }
+  assert.ok(turns >= 3, `${turns} requests were answered meanwhile`);
+});

@@ -234,7 +234,7 @@ function outputName(file: string, format: Format): string {
 function refusePdfFlags(options: Options, file: string): void {
   const flags = [
     ...["level", "subFilter", "field", "reason", "location", "visible", "role", "certify", "lock"],
-    ...["anchor", "passwordFile"],
+    ...["anchor", "language", "picture", "qr", "passwordFile"],
   ] as const;
   const given = flags.find((flag) => options[flag as keyof PdfFlags] !== undefined);
   if (!given) return;

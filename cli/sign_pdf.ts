@@ -10,8 +10,11 @@ import { sameBytes } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
 import { FileError, UsageError } from "./failure.ts";
-import { readPieces } from "./input_file.ts";
+import { fileSize, readPieces } from "./input_file.ts";
 import type { OutputFile } from "./output_file.ts";
+
+/** Bytes; as Base64 it is within what PdfOptions accepts. */
+const MAX_PICTURE = 1_000_000;
 
 /** The options that only PDFs have. */
 export interface PdfFlags {
@@ -23,6 +26,9 @@ export interface PdfFlags {
   role?: string;
   visible?: NonNullable<PdfOptions["visible"]>;
   anchor?: string;
+  language?: NonNullable<PdfOptions["visible"]>["language"];
+  picture?: string;
+  qr?: string;
   certify?: string;
   lock?: string[] | true;
   passwordFile?: string;
@@ -54,6 +60,12 @@ export function addPdfFlags(command: Command): Command {
     )
     .option("--role <text>", "PDF: shown below your name; with --visible or --anchor")
     .addOption(
+      new Option("--language <tag>", "PDF: of the words shown with your name (default: en)")
+        .choices(["en", "bn", "hi"]),
+    )
+    .option("--picture <file>", "PDF: a PNG or JPEG, shown at the left")
+    .option("--qr <text>", "PDF: shown as a QR code at the right")
+    .addOption(
       new Option(
         "--certify <level>",
         "PDF: certify it; afterwards 1: nothing may change, 2: forms and signatures may, 3: comments too",
@@ -75,11 +87,12 @@ function parsePlace(text: string): NonNullable<PdfOptions["visible"]> {
 
 /** @throws {UsageError}; {FileError} for the file with the password */
 export async function pdfOptions(flags: PdfFlags): Promise<PdfOptions> {
-  const { certify, lock, anchor, role, passwordFile, level, subFilter } = flags;
+  const { certify, lock, anchor, role, language, picture, qr } = flags;
+  const { passwordFile, level, subFilter } = flags;
   const visible = flags.visible ?? (anchor === undefined ? undefined : { language: "en" as const });
-  if (role !== undefined && !visible) {
-    throw new UsageError("--role is for --visible and --anchor.");
-  }
+  const shown = Object.entries({ role, language, picture, qr });
+  const unseen = shown.find(([, value]) => value !== undefined && !visible);
+  if (unseen) throw new UsageError(`--${unseen[0]} is for --visible and --anchor.`);
   if (anchor !== undefined && visible?.rectangle) {
     throw new UsageError("With --anchor, --visible takes the page alone.");
   }
@@ -89,7 +102,14 @@ export async function pdfOptions(flags: PdfFlags): Promise<PdfOptions> {
     field: flags.field,
     reason: flags.reason,
     location: flags.location,
-    visible: visible && { ...visible, anchor, role },
+    visible: visible && {
+      ...visible,
+      anchor,
+      role,
+      language,
+      picture: picture === undefined ? undefined : await readPicture(picture),
+      qr,
+    },
     certify: certify === undefined ? undefined : Number(certify),
     lock: lock === undefined
       ? undefined
@@ -101,6 +121,16 @@ export async function pdfOptions(flags: PdfFlags): Promise<PdfOptions> {
   if (success) return data;
   const { path: [name], message } = error.issues[0];
   throw new UsageError(`--${String(name)}: ${message}.`);
+}
+
+/** @returns Base64 @throws {FileError}; {UsageError} where it is too large */
+async function readPicture(path: string): Promise<string> {
+  if (await fileSize(path) > MAX_PICTURE) throw new UsageError("--picture: at most 1 MB.");
+  try {
+    return (await Deno.readFile(path)).toBase64();
+  } catch (error) {
+    throw new FileError(path, error);
+  }
 }
 
 /** @throws {FileError} */

@@ -1,6 +1,8 @@
 /** `dsign sign` and `dsign verify` on PDFs, against SoftHSM; poppler judges the results. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "../tasks/build.ts";
 import { PIN } from "./fakes/pkcs11_tokens.ts";
 import { dsign, dsignAtTerminal, environment, type Step } from "./fixtures/cli.ts";
 import { officerTokens } from "./fixtures/officers.ts";
@@ -8,6 +10,9 @@ import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig, run } from "./fixtures/pdf_tools.ts";
 import { makePki, pem } from "./fixtures/pki.ts";
+
+// The fonts of visible signatures, and pdf.js.
+await build();
 
 const typePin: Step = [/PIN to sign[^:]*: /, `${PIN}\r`];
 
@@ -45,8 +50,17 @@ const atDesk = (use: (desk: Desk) => Promise<void>) => () =>
 Deno.test(
   "a signature goes to a text; a text that is not there is told before a PIN is asked for",
   atDesk(async ({ path, env, as }) => {
+    const shown = ["--language", "bn", "--reason", "Checked", "--qr", "https://treasury.example/7"];
+    const picture = fileURLToPath(new URL("../docs/images/portal.png", import.meta.url));
     const to = (text: string, steps: Step[]) =>
-      dsignAtTerminal(["sign", ...as(0), "--anchor", text, path("order.pdf")], env, steps);
+      dsignAtTerminal(
+        [
+          ...["sign", ...as(0), "--anchor", text, ...shown, "--picture", picture],
+          path("order.pdf"),
+        ],
+        env,
+        steps,
+      );
     const lost = await to("Executive Engineer", []);
     assert.notEqual(lost.code, 0);
     assert.match(lost.stderr, /has no text “Executive Engineer”/);
@@ -55,6 +69,8 @@ Deno.test(
     const area = ["-x", "72", "-y", "125", "-W", "200", "-H", "65"];
     const { text } = await run("pdftotext", ...area, path("order-signed.pdf"), "-");
     assert.match(text, /Anita/);
+    assert.match(text, /কারণ: Checked/);
+    assert.match((await run("pdfimages", "-list", path("order-signed.pdf"))).text, /image/);
   }),
 );
 
@@ -158,6 +174,9 @@ Deno.test(
         ["--role", "x", path("order.pdf")],
         ["--anchor", "x", "--visible", "1,10,10,200,60", path("order.pdf")],
         ["--anchor", "x", path("note.txt")],
+        ["--language", "bn", path("order.pdf")],
+        ["--visible", "1", "--language", "fr", path("order.pdf")],
+        ["--qr", "x", path("note.txt")],
         ["--certify", "4", path("order.pdf")],
       ]
     ) assert.equal((await dsign(["sign", ...args], env)).code, 2, args.join(" "));

@@ -78,10 +78,20 @@ interface Waiting {
   done: PromiseWithResolvers<void>;
 }
 
+/** What stays open between two lines. */
+interface Files {
+  lock: Deno.FsFile;
+  /** The newest file; null before it is known which that is. */
+  log: Deno.FsFile | null;
+}
+
 export class Audit {
   #tip: Tip | undefined;
+  #files: Files | undefined;
   #waiting: Waiting[] = [];
   #writing = false;
+  #flushing = false;
+  #unflushed: Deno.FsFile | undefined;
 
   /**
    * @param folder this user's alone; several programs may write to it at a time
@@ -94,7 +104,8 @@ export class Audit {
   ) {}
 
   /**
-   * Adds a line. It resolves when the line is on the disk: before that, nothing that it speaks of may be given out.
+   * Adds a line. It resolves when the system has the line, which then outlives this program: before that, nothing that
+   * it speaks of may be given out. The disk is flushed right after, so that only a power cut can cost the last lines.
    *
    * @throws {DsignError} `storage_failed`
    */
@@ -105,7 +116,14 @@ export class Audit {
     return done.promise;
   }
 
-  /** What has come together while the disk was busy is written at once, and flushed once. */
+  /** Lets go of the files. What is recorded later opens them again. */
+  close(): void {
+    this.#files?.log?.close();
+    this.#files?.lock.close();
+    this.#files = this.#tip = undefined;
+  }
+
+  /** What has come together while a line was written is written at once. */
   async #write(): Promise<void> {
     this.#writing = true;
     while (this.#waiting.length > 0) {
@@ -114,7 +132,7 @@ export class Audit {
         await this.#append(batch);
         for (const { done } of batch) done.resolve();
       } catch (error) {
-        this.#tip = undefined;
+        this.close();
         log.error("The audit log cannot be written: {error}", { error });
         const failure = new DsignError("storage_failed", "The audit log cannot be written.", {
           cause: String(error),
@@ -126,17 +144,20 @@ export class Audit {
   }
 
   async #append(batch: readonly Waiting[]): Promise<void> {
-    await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const lock = await Deno.open(join(this.folder, "lock"), {
-      create: true,
-      write: true,
-      mode: 0o600,
-    });
+    const files = this.#files ??= await this.#open();
+    // Dropped by the system with the process, however that ends.
+    await files.lock.lock(true);
     try {
-      // Dropped by the system with the process, however that ends.
-      await lock.lock(true);
-      let tip = await this.#current();
+      let tip = this.#unchanged() ?? await this.#current();
       if (tip.size >= this.maxSize) tip = { ...tip, file: tip.file + 1, size: 0 };
+      if (!files.log || tip !== this.#tip) {
+        files.log?.close();
+        files.log = await Deno.open(join(this.folder, fileName(tip.file)), {
+          create: true,
+          append: true,
+          mode: 0o600,
+        });
+      }
       let text = "";
       let { number, hash } = tip;
       for (const { event, time } of batch) {
@@ -145,31 +166,58 @@ export class Audit {
         text += JSON.stringify({ ...line, hash }) + "\n";
       }
       const bytes = new TextEncoder().encode(text);
-      const file = await Deno.open(join(this.folder, fileName(tip.file)), {
-        create: true,
-        append: true,
-        mode: 0o600,
-      });
-      try {
-        await writeAll(file, bytes);
-        await file.syncData();
-      } finally {
-        file.close();
-      }
+      await writeAll(files.log, bytes);
       this.#tip = { file: tip.file, size: tip.size + bytes.length, number, hash };
+      this.#flush(files.log);
     } finally {
-      lock.close();
+      await files.lock.unlock();
     }
+  }
+
+  async #open(): Promise<Files> {
+    await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
+    const lock = await Deno.open(join(this.folder, "lock"), {
+      create: true,
+      write: true,
+      mode: 0o600,
+    });
+    return { lock, log: null };
+  }
+
+  /** Where the chain stood, if nobody else has written since: a file is left only once it is full. */
+  #unchanged(): Tip | undefined {
+    const tip = this.#tip;
+    const log = this.#files?.log;
+    if (!tip || !log || tip.size >= this.maxSize) return undefined;
+    const { size, nlink } = log.statSync();
+    return size === tip.size && nlink !== 0 ? tip : undefined;
+  }
+
+  /** One flush at a time; what is written meanwhile is flushed by another. */
+  async #flush(file: Deno.FsFile): Promise<void> {
+    this.#unflushed = file;
+    if (this.#flushing) return;
+    this.#flushing = true;
+    while (this.#unflushed) {
+      const unflushed = this.#unflushed;
+      this.#unflushed = undefined;
+      try {
+        await unflushed.syncData();
+      } catch (error) {
+        // One that was closed in the meantime is left to the system.
+        if (error instanceof Deno.errors.BadResource) continue;
+        log.error("The audit log cannot be flushed: {error}", { error });
+      }
+    }
+    this.#flushing = false;
   }
 
   /** The end of the chain; what a program that was killed left of a line is cut off first. The lock is held. */
   async #current(): Promise<Tip> {
-    const numbers = await this.#files();
+    const numbers = await this.#numbers();
     const file = numbers.at(-1);
     if (file === undefined) return { file: 1, size: 0, number: 0, hash: BEGINNING };
     const path = join(this.folder, fileName(file));
-    const { size } = await Deno.stat(path);
-    if (this.#tip?.file === file && this.#tip.size === size) return this.#tip;
     const bytes = await Deno.readFile(path);
     const whole = bytes.lastIndexOf(0x0a) + 1;
     if (whole < bytes.length) {
@@ -189,7 +237,7 @@ export class Audit {
   }
 
   /** Numbers of the files there are, in order. */
-  async #files(): Promise<number[]> {
+  async #numbers(): Promise<number[]> {
     const numbers: number[] = [];
     try {
       for await (const { name } of Deno.readDir(this.folder)) {
@@ -209,7 +257,7 @@ export class Audit {
    */
   async newest(count: number, before = Infinity): Promise<AuditEntry[]> {
     const found: AuditEntry[] = [];
-    for (const file of (await this.#files()).reverse()) {
+    for (const file of (await this.#numbers()).reverse()) {
       const text = await Deno.readTextFile(join(this.folder, fileName(file)));
       for (const line of text.split("\n").reverse()) {
         const entry = parseLine(line);
@@ -224,7 +272,7 @@ export class Audit {
   async verify(): Promise<AuditReport> {
     const report: AuditReport = { first: 0, entries: 0, last: BEGINNING, torn: false, fault: null };
     let previous: string | null = null;
-    for (const file of await this.#files()) {
+    for (const file of await this.#numbers()) {
       const text = await Deno.readTextFile(join(this.folder, fileName(file)));
       const lines = text.split("\n");
       const rest = lines.pop();

@@ -263,6 +263,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const connection of connections) connection.close();
       await Promise.all([listener.shutdown(), secureListener?.shutdown()]);
       await signing.close();
+      audit.close();
     },
   };
 }

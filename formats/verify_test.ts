@@ -272,6 +272,27 @@ Deno.test("XML: levels, packagings, and content that was wrapped", () => {
   const [wrapped] = verify(`<order><amount>9000</amount>${text}</order>`).signatures;
   assert.equal(wrapped.subIndication, "FORMAT_FAILURE");
   assert.deepEqual(codes(wrapped), ["coverage_partial"]);
+
+  const evil = "<order><amount>9000</amount></order>";
+  const object = `<ds:Object>${evil}</ds:Object>`;
+  for (const signed of [text, new TextDecoder().decode(signXml(asha, enveloped))]) {
+    for (
+      const within of [
+        signed.replace("<ds:Object", `${object}<ds:Object`),
+        signed.replace("</ds:Signature>", `${object}</ds:Signature>`),
+        signed.replace("</ds:Signature>", "<ds:Object>OTAwMA==</ds:Object></ds:Signature>"),
+        signed.replace("</ds:Signature>", `${evil}</ds:Signature>`),
+        signed.replace("</ds:Signature>", "9000</ds:Signature>"),
+        signed.replace("</ds:KeyInfo>", `${evil}</ds:KeyInfo>`),
+        signed.replace("</xades:QualifyingProperties>", `${evil}</xades:QualifyingProperties>`),
+      ]
+    ) {
+      const [{ subIndication, coverage, findings }] = verify(within).signatures;
+      assert.equal(subIndication, "FORMAT_FAILURE", within);
+      assert.equal(coverage.extent, "part");
+      assert.deepEqual(codes({ findings }), ["coverage_partial"]);
+    }
+  }
 });
 
 Deno.test("PDF: what was changed after a signature", () => {

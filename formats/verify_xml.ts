@@ -39,9 +39,16 @@ export function xmlFacts(
   return signatures.map((each, index) => {
     const findings = each.problems.map((problem) => finding(...problems[problem]));
     const coverage = coverageOf(each);
-    if (coverage.extent === "part" && !each.problems.includes("content_missing")) {
+    if (
+      coverage.extent === "part" && !each.holdsUnsigned &&
+      !each.problems.includes("content_missing")
+    ) {
       const parts = coverage.parts.join(", ") || "nothing of it";
       findings.push(finding("coverage_partial", `The signature covers ${parts} only.`));
+    }
+    if (each.holdsUnsigned) {
+      const message = "Within the signature there is content that it does not sign.";
+      findings.push(finding("coverage_partial", message));
     }
     if (!each.isXades) {
       const message = "The signer did not sign which certificate is meant.";
@@ -78,12 +85,12 @@ export function tryRead(der: Uint8Array | null, findings: Finding[]): Certificat
 }
 
 /** A signature counts for the whole document, for what it holds itself, or for files: else wrapped content could pass. */
-function coverageOf({ covers, isDocument }: XmlSignature): CoverageReport {
+function coverageOf({ covers, isDocument, holdsUnsigned }: XmlSignature): CoverageReport {
   const content = covers.filter(({ kind }) => kind !== "properties");
   const isWhole = content.some(({ kind }) => kind === "document") ||
     (isDocument && content.length > 0 &&
       content.every(({ kind }) => kind === "object" || kind === "file"));
-  return { extent: isWhole ? "whole" : "part", parts: content.map(nameOf) };
+  return { extent: isWhole && !holdsUnsigned ? "whole" : "part", parts: content.map(nameOf) };
 }
 
 function nameOf(covers: XmlCoverage): string {

@@ -281,4 +281,12 @@ Deno.test("transforms that could hide content are refused", () => {
     const [changed] = verifyXml(encode(signed.replace(from, to)));
     assert.ok(changed.problems.includes("algorithm_unsupported"));
   }
+  // Base64 of a whole document would be that of nothing.
+  const octets =
+    '<ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#base64"/>';
+  const [nothing] = verifyXml(
+    encode(signed.replace(/<ds:Transforms>.*?(?=<\/ds:Transforms>)/s, octets)),
+  );
+  assert.ok(nothing.problems.includes("algorithm_unsupported"));
+  assert.deepEqual(nothing.covers.map(({ kind }) => kind), ["properties"]);
 });

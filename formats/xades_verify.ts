@@ -66,6 +66,8 @@ export interface XmlSignature {
   isXades: boolean;
   /** The signature is the whole document, with or around its content. */
   isDocument: boolean;
+  /** Within it stands other content than signatures are made of, which it does not sign. */
+  holdsUnsigned: boolean;
   /** RFC 3161 tokens (DER), each with the bytes it covers. */
   timestamps: { token: Uint8Array; input: Uint8Array }[];
   crls: Uint8Array[];
@@ -144,6 +146,7 @@ function verifyOne(element: Element, context: Context): XmlSignature {
     role: null,
     isXades: false,
     isDocument: element === context.source.root,
+    holdsUnsigned: false,
     timestamps: [],
     crls: [],
     ocspResponses: [],
@@ -163,7 +166,9 @@ function verifyOne(element: Element, context: Context): XmlSignature {
   };
   attempt(() => readCertificates(element, report));
   attempt(() => checkValue(element, report, context.signers));
-  attempt(() => checkReferences(element, report, context, attempt));
+  const signed = new Set<Node>();
+  attempt(() => checkReferences(element, report, { ...context, signed }, attempt));
+  report.holdsUnsigned = holdsUnsigned(element, signed);
   attempt(() => readProperties(element, report));
   return report;
 }
@@ -196,7 +201,7 @@ function checkValue(
 function checkReferences(
   signature: Element,
   report: XmlSignature,
-  context: Context,
+  context: Context & { signed: Set<Node> },
   attempt: (check: () => void) => void,
 ): void {
   const references = childElements(child(signature, DS, "SignedInfo"))
@@ -209,8 +214,9 @@ function checkReferences(
       );
       if (!hash) throw new Problem("algorithm_unsupported");
       report.digests.push(hash);
-      const { covers, actual } = dereference(reference, signature, hash, context);
+      const { covers, actual, target } = dereference(reference, signature, hash, context);
       report.covers.push(covers);
+      if (target) context.signed.add(target);
       if (actual.toBase64() !== base64(child(reference, DS, "DigestValue")).toBase64()) {
         throw new Problem("content_changed");
       }
@@ -224,7 +230,7 @@ function dereference(
   signature: Element,
   hash: HashName,
   { source, ids, file }: Context,
-): { covers: XmlCoverage; actual: Uint8Array } {
+): { covers: XmlCoverage; actual: Uint8Array; target?: Node } {
   const uri = reference.getAttributeNode("URI")?.value;
   if (uri === undefined) throw new Problem("malformed");
   const { omit, octets, canonical } = transforms(reference, signature);
@@ -237,16 +243,58 @@ function dereference(
   const target = uri === "" ? source.document : ids.get(uri.slice(1));
   if (!target) throw new Problem("malformed"); // absent, or two elements have the Id
   if (octets) {
+    // Of a whole document only its text would count, and nothing can be left out of it.
+    if (target.nodeType === 9 || omit) throw new Problem("algorithm_unsupported");
     const content = base64(target as Element);
     return {
       covers: coverage(target, signature, reference, content),
       actual: digest(hash, content),
+      target,
     };
   }
   // Without a canonicalization the default is inclusive c14n 1.0; "" and "#id" leave comments out (§4.4.3.3).
   const method = canonical ?? { exclusive: false, withComments: false };
   const covered = utf8.encode(canonicalizeXml(target, { ...method, withComments: false, omit }));
-  return { covers: coverage(target, signature, reference, covered), actual: digest(hash, covered) };
+  return {
+    covers: coverage(target, signature, reference, covered),
+    actual: digest(hash, covered),
+    target,
+  };
+}
+
+/** What signatures are made of (XMLDSIG core 1.1, EN 319 132-1). */
+const SIGNATURE_NAMESPACES: ReadonlySet<string | null> = new Set([
+  DS,
+  "http://www.w3.org/2009/xmldsig11#",
+  XADES,
+  "http://uri.etsi.org/01903/v1.4.1#",
+  Transform.exclusive,
+]);
+
+/**
+ * An enveloped signature leaves itself out, an enveloping one signs some of its objects: whoever else puts content into
+ * it would have that content pass for signed.
+ */
+function holdsUnsigned(signature: Element, signed: ReadonlySet<Node>): boolean {
+  const isForeign = (element: Element): boolean => {
+    if (signed.has(element) || isSignature(element)) return false; // others are checked themselves
+    if (!SIGNATURE_NAMESPACES.has(element.namespaceURI)) return true;
+    if (isNamed(element, DS, "Object")) {
+      const isKnown = (each: Element) =>
+        signed.has(each) || isNamed(each, XADES, "QualifyingProperties");
+      if (hasText(element) || !childElements(element).every(isKnown)) return true;
+    }
+    return childElements(element).some(isForeign);
+  };
+  const parts = childElements(signature).filter((each) => !isNamed(each, DS, "SignedInfo"));
+  return hasText(signature) || parts.some(isForeign);
+}
+
+function hasText(element: Element): boolean {
+  for (let node = element.firstChild; node; node = node.nextSibling) {
+    if ((node.nodeType === 3 || node.nodeType === 4) && node.nodeValue?.trim()) return true;
+  }
+  return false;
 }
 
 interface Transforms {

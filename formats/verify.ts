@@ -5,8 +5,8 @@
 import { FormatError } from "./error.ts";
 import { bytesSource, type Source } from "./pdf_source.ts";
 import type { HashName } from "./signer.ts";
-import { cmsFacts } from "./verify_cms.ts";
-import { jwsFacts, routeFacts } from "./verify_json.ts";
+import { cmsContentDigest, cmsFacts } from "./verify_cms.ts";
+import { isContent, jwsContentDigest, jwsFacts, routeFacts } from "./verify_json.ts";
 import { pdfFacts } from "./verify_pdf.ts";
 import type {
   Finding,
@@ -16,7 +16,7 @@ import type {
   VerificationReport,
   VerifiedFormat,
 } from "./verify_report.ts";
-import { Judge, type SignatureFacts, type VerifyOptions } from "./verify_signature.ts";
+import { finding, Judge, type SignatureFacts, type VerifyOptions } from "./verify_signature.ts";
 import { xmlFacts } from "./verify_xml.ts";
 import type { Certificate } from "./x509.ts";
 
@@ -38,7 +38,8 @@ export interface VerifyFile {
   /** Opens an encrypted PDF. */
   password?: string;
   /**
-   * Gives the content of a detached signature, or null where it is not at hand.
+   * Gives the content of a detached signature, or null where it is not at hand. A signature that holds its content
+   * must hold the same.
    *
    * @param name as the signature names it (XML, routes); null where it gives no name
    */
@@ -108,12 +109,20 @@ export function readFacts(file: VerifyFile): Facts {
   switch (format) {
     case "pdf":
       return { format, ...pdfFacts(source, file) };
-    case "cms":
-      return { format, signatures: cmsFacts(unarmour(bytes()), content(null)) };
+    case "cms": {
+      const cms = unarmour(bytes());
+      const given = content(null);
+      const findings = otherContent(given, () => cmsContentDigest(cms));
+      return { format, signatures: cmsFacts(cms, given), findings };
+    }
     case "xml":
       return { format, signatures: xmlFacts(bytes(), content) };
-    case "jws":
-      return { format, signatures: jwsFacts(decode(bytes()), content(null)) };
+    case "jws": {
+      const jws = decode(bytes());
+      const given = content(null);
+      const findings = otherContent(given, () => jwsContentDigest(jws));
+      return { format, signatures: jwsFacts(jws, given), findings };
+    }
     case "route":
       return { format, ...tryRoute(decode(bytes()), content) };
   }
@@ -125,6 +134,14 @@ export function verifyBytes(
   options: VerifyOptions & Pick<VerifyFile, "content" | "password">,
 ): VerificationReport {
   return verifyFile({ ...options, source: bytesSource(bytes) }, options).report;
+}
+
+/** A signature that holds its content says nothing of another that is given: so it must not seem to. */
+function otherContent(given: VerifyContent | null, held: () => Uint8Array | undefined): Finding[] {
+  const sha256 = given ? held()?.toHex() : undefined;
+  if (!given || sha256 === undefined || isContent(given, sha256)) return [];
+  const message = "The content beside the signature is not the one that was signed.";
+  return [finding("content_changed", message)];
 }
 
 /** A route is right as a whole or not at all. */

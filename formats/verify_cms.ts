@@ -70,6 +70,12 @@ export function cmsFacts(bytes: Uint8Array, content: VerifyContent | null): Sign
   );
 }
 
+/** What a signature holds: absent if it is detached. @throws {FormatError} `cms_malformed`, `limit_exceeded` */
+export function cmsContentDigest(bytes: Uint8Array): Uint8Array | undefined {
+  const { content } = readSignedData(bytes);
+  return content && digest("SHA-256", ...content);
+}
+
 /** Digests of the content, each made when it is asked for. */
 function contentDigests(content: VerifyContent | null) {
   const digests: Partial<Record<HashName, Uint8Array>> = {};

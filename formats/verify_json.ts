@@ -104,8 +104,14 @@ export function routeFacts(
   };
 }
 
+/** What a JWS holds: absent if it is detached. @throws {FormatError} as `verifyJws` */
+export function jwsContentDigest(text: string): Uint8Array | undefined {
+  const { payload } = verifyJws(text);
+  return payload ? digest("SHA-256", payload) : undefined;
+}
+
 /** JSON counts in canonical form too (RFC 8785): so the agent signs it. */
-function isContent(content: VerifyContent, sha256: string): boolean {
+export function isContent(content: VerifyContent, sha256: string): boolean {
   if (content.digest("SHA-256")?.toHex() === sha256) return true;
   try {
     const bytes = content.bytes?.();

@@ -242,6 +242,13 @@ Deno.test("detached: the content must be there, and the right one", () => {
   assert.deepEqual(verdicts(verify(jws)), ["INDETERMINATE/SIGNED_DATA_NOT_FOUND B-B"]);
   assert.deepEqual(verdicts(verify(jws, { content: () => given(content) })), ["TOTAL-PASSED B-B"]);
 
+  // Who gives a content asks about it, also where the signature holds its own.
+  for (const attached of [signCms(asha, { content }), signJws(asha, { payload: content })]) {
+    assert.equal(verify(attached, { content: () => given(content) }).indication, "TOTAL-PASSED");
+    const report = verify(attached, other);
+    assert.deepEqual([report.indication, ...codes(report)], ["TOTAL-FAILED", "content_changed"]);
+  }
+
   const packaging = {
     kind: "detached",
     uri: "bill.json",

@@ -14,7 +14,7 @@ import { canonicalJson } from "../formats/canonical_json.ts";
 import { type ErrorCode } from "../protocol/errors.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";
-import { writeAll } from "./files.ts";
+import { writeAllSync } from "./files.ts";
 
 const log = getLogger(["dsign", "audit"]);
 
@@ -145,8 +145,9 @@ export class Audit {
 
   async #append(batch: readonly Waiting[]): Promise<void> {
     const files = this.#files ??= await this.#open();
-    // Dropped by the system with the process, however that ends.
-    await files.lock.lock(true);
+    // Dropped by the system with the process, however that ends. Mostly nobody else has it, and what can be done at once
+    // is: every trip to another thread would cost as much as the writing.
+    if (!files.lock.tryLockSync(true)) await files.lock.lock(true);
     try {
       let tip = this.#unchanged() ?? await this.#current();
       if (tip.size >= this.maxSize) tip = { ...tip, file: tip.file + 1, size: 0 };
@@ -166,11 +167,11 @@ export class Audit {
         text += JSON.stringify({ ...line, hash }) + "\n";
       }
       const bytes = new TextEncoder().encode(text);
-      await writeAll(files.log, bytes);
+      writeAllSync(files.log, bytes);
       this.#tip = { file: tip.file, size: tip.size + bytes.length, number, hash };
       this.#flush(files.log);
     } finally {
-      await files.lock.unlock();
+      files.lock.unlockSync();
     }
   }
 

@@ -38,3 +38,10 @@ export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<vo
     written += await file.write(bytes.subarray(written));
   }
 }
+
+/** {@linkcode writeAll} at once: for a few bytes, where going to another thread takes longer than writing. */
+export function writeAllSync(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) {
+    written += file.writeSync(bytes.subarray(written));
+  }
+}

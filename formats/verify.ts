@@ -225,7 +225,7 @@ function certificatesOf(signatures: readonly SignatureFacts[]) {
 /**
  * Tells the format from the content; names of files prove nothing.
  *
- * @throws {FormatError} `invalid_argument` if it is none that can be verified
+ * @throws {FormatError} `not_found` if it is none that can be verified
  */
 export function detectFormat(source: Source): VerifiedFormat {
   const head = source.read(0, HEAD);
@@ -242,7 +242,7 @@ export function detectFormat(source: Source): VerifiedFormat {
   if (text.startsWith("{")) return isRoute(source) ? "route" : "jws";
   if (/^eyJ[\w-]*\./.test(text)) return "jws";
   throw new FormatError(
-    "invalid_argument",
+    "not_found",
     "The file is no signature that can be checked: a signed PDF, XML or JSON, CMS, or a signing route.",
   );
 }

@@ -33,16 +33,30 @@ export function pdfFacts(
   const after = (end: number) =>
     stamps.filter((stamp) => stamp.end > end).map(({ facts }) => facts);
   for (const stamp of stamps) stamp.facts.coveredBy = after(stamp.end);
+  const isOpenEnded = !endsAsWritten(source);
   return {
     signatures: signatures.map((each) => {
-      const { field, revisionEnd } = each.signature;
+      const { field, revisionEnd, coverage } = each.signature;
       const own = stamps.find((stamp) => stamp.field === field)?.facts;
-      return signatureFacts(each, material, after(revisionEnd), own);
+      const facts = signatureFacts(each, material, after(revisionEnd), own);
+      if (!isOpenEnded || coverage === "document") return facts;
+      const message =
+        "Behind the document's end stands what other programs may show instead of it.";
+      return { ...facts, findings: [...facts.findings, finding("changed_after", message)] };
     }),
     findings: recovered
       ? [finding("file_damaged", "The file is damaged; what other programs show may differ.")]
       : [],
   };
+}
+
+/** How far from the end other readers look for `startxref`; where it is not, they put together what objects they find. */
+const TAIL = 1024;
+
+/** ISO 32000-2 §7.5.5 */
+function endsAsWritten(source: Source): boolean {
+  const tail = source.read(Math.max(0, source.size - TAIL), Math.min(TAIL, source.size));
+  return /startxref\s+\d+\s+%%EOF[\s\0]*$/.test(new TextDecoder("latin1").decode(tail));
 }
 
 /** Whether what a validation needs stands in the document up to a revision. */

@@ -318,6 +318,16 @@ Deno.test("PDF: what was changed after a signature", () => {
   const [altered] = verify(changed).signatures;
   assert.deepEqual(codes(altered), ["changed_after"]);
   assert.equal(altered.subIndication, "FORMAT_FAILURE");
+
+  // Readers that find no `startxref` near the end take the last object of each number.
+  const object = "4 0 obj<</Length 2>>stream\nBT\nendstream endobj\n";
+  for (const end of ["", "%%EOF\n", `%${"x".repeat(1200)}\n%%EOF\n`]) {
+    const [behind] = verify(new Uint8Array([...once, ...utf8.encode(object + end)])).signatures;
+    assert.deepEqual(codes(behind), ["changed_after"]);
+    assert.equal(behind.indication, "TOTAL-FAILED");
+  }
+  const blank = new Uint8Array([...once, ...utf8.encode("\r\n")]);
+  assert.equal(verify(blank).indication, "TOTAL-PASSED");
 });
 
 Deno.test("routes: complete or not, for this content, right as a whole", () => {

@@ -61,6 +61,9 @@ const MAX_LISTED = 100;
 /** A file that is as long as this many bytes is followed by another. */
 const MAX_SIZE = 8 * 1024 * 1024;
 
+/** Milliseconds between two flushes. */
+const FLUSH_INTERVAL = 100;
+
 const FILE = /^(\d{6})\.jsonl$/;
 const fileName = (number: number) => `${String(number).padStart(6, "0")}.jsonl`;
 
@@ -118,6 +121,7 @@ export class Audit {
 
   /** Lets go of the files. What is recorded later opens them again. */
   close(): void {
+    if (this.#unflushed === this.#files?.log) this.#files?.log?.syncDataSync();
     this.#files?.log?.close();
     this.#files?.lock.close();
     this.#files = this.#tip = undefined;
@@ -194,7 +198,7 @@ export class Audit {
     return size === tip.size && nlink !== 0 ? tip : undefined;
   }
 
-  /** One flush at a time; what is written meanwhile is flushed by another. */
+  /** The first line is flushed at once; those that follow it soon are flushed together. */
   async #flush(file: Deno.FsFile): Promise<void> {
     this.#unflushed = file;
     if (this.#flushing) return;
@@ -209,6 +213,7 @@ export class Audit {
         if (error instanceof Deno.errors.BadResource) continue;
         log.error("The audit log cannot be flushed: {error}", { error });
       }
+      await new Promise<void>((resolve) => Deno.unrefTimer(setTimeout(resolve, FLUSH_INTERVAL)));
     }
     this.#flushing = false;
   }

@@ -2,7 +2,6 @@
  * Signatures over data in all forms: CMS, XML, JSON; alone, beside others' or upon them; and statements on a signing
  * route. What comes out is verified as a stranger's would be before it is released.
  */
-import { canonicalJson } from "../formats/canonical_json.ts";
 import {
   addUnsignedAttributes,
   addValidationData,
@@ -35,6 +34,7 @@ import { readCertificate, sameBytes } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm, ParsedParams } from "../protocol/methods.ts";
 import type { RouteReport } from "../protocol/report.ts";
+import { mediaTypeOf } from "./content.ts";
 import { type Online, tokenCertificates } from "./online.ts";
 
 export type DataParams = ParsedParams<"sign.data">;
@@ -51,20 +51,6 @@ export interface DataSigner {
 }
 
 const utf8 = new TextEncoder();
-
-/** The very bytes that are signed. @throws {FormatError} */
-export function contentBytes(content: DataParams["content"]): Uint8Array {
-  if ("text" in content) return utf8.encode(content.text);
-  if ("json" in content) return canonicalJson(JSON.stringify(content.json));
-  return Uint8Array.fromBase64(content.base64);
-}
-
-export const mediaTypeOf = (content: DataParams["content"]): string =>
-  "text" in content
-    ? "text/plain"
-    : "json" in content
-    ? "application/json"
-    : "application/octet-stream";
 
 /** For the audit log. */
 export function nameOfFormat({ format, level, cosign, countersign }: DataParams): string {

@@ -17,12 +17,11 @@ import type { Audit } from "./audit.ts";
 import { toDsignError } from "./errors.ts";
 import { type Batches, manifestHash, Showing } from "./batch.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
-import { routeReport } from "./data.ts";
 import type { Origins } from "./origins.ts";
 import { type Caller, isBlind, looksLikeLogin, type Signing } from "./sign.ts";
 import type { Spool } from "./spool.ts";
 import type { Tokens } from "./tokens.ts";
-import type { Verification } from "./verification.ts";
+import type { VerificationOptions } from "./verification.ts";
 
 /** One request of one connection. */
 export interface Call {
@@ -57,7 +56,7 @@ export interface Services {
   origins: Origins;
   spool: Spool;
   audit: Pick<Audit, "record">;
-  verification: Verification;
+  verification: VerificationOptions;
 }
 
 /**
@@ -249,13 +248,18 @@ export function createDispatch(services: Services): Dispatch {
     },
     "route.create": (params, call) => signing.createRoute(params, callerOf(call, params.purpose)),
     "route.sign": (params, call) => signing.signRoute(params, callerOf(call, params.purpose)),
-    "route.status": ({ route }) => routeReport(readRoute(route)),
-    "signature.verify": ({ document, content, online, pan }, { documents, signal }) =>
-      verification.document(
+    "route.status": async ({ route }) => {
+      const { routeReport } = await import("./data.ts");
+      return routeReport(readRoute(route));
+    },
+    "signature.verify": async ({ document, content, online, pan }, { documents, signal }) => {
+      const { Verification } = await import("./verification.ts");
+      return await new Verification(verification).document(
         documents.get(document),
         content === undefined ? undefined : documents.get(content),
         { online, pan, signal },
-      ),
+      );
+    },
     "auth.authenticate": (params, call) => {
       if (call.own) {
         throw new DsignError("scope_not_granted", "There is nothing to sign in to here.");

@@ -16,7 +16,6 @@ import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
 import { Listener, type ListenerOptions } from "./listener.ts";
 import { Online } from "./online.ts";
-import { Verification } from "./verification.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
 import { Journals } from "./journal.ts";
@@ -138,7 +137,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   const spool = Spool.open(options.spool);
   const { version } = options;
-  const verification = new Verification({ trust: options.trust ?? [], pkiFetch, now });
+  const verification = { trust: options.trust ?? [], pkiFetch, now };
   const services = { version, tokens, signing, origins, spool, audit, verification };
   const dispatch = createDispatch(services);
   const connections = new Set<Connection>();

@@ -22,20 +22,8 @@ import type { Audit, AuditEvent } from "./audit.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
 import { certificateOf } from "./certificates.ts";
 import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
-import {
-  checkData,
-  checkRelease,
-  contentBytes,
-  type DataSigner,
-  mediaTypeOf,
-  nameOfFormat,
-  routeDocument,
-  routeReport,
-  signData,
-  signRoute,
-  signStatement,
-  turnProblem,
-} from "./data.ts";
+import { contentBytes, mediaTypeOf } from "./content.ts";
+import type { DataSigner } from "./data.ts";
 import { Desk } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
@@ -107,6 +95,7 @@ export class Signing {
     params: ParsedParams<"sign.data">,
     caller: Caller,
   ): Promise<Result<"sign.data">> {
+    const { checkData, nameOfFormat, signData } = await loadData();
     const content = contentBytes(params.content);
     const signedBy = checkData(params, content);
     const item = dataItem(params.name ?? "", params.content, content, params.hash);
@@ -139,6 +128,7 @@ export class Signing {
     params: ParsedParams<"route.create">,
     caller: Caller,
   ): Promise<Result<"route.create">> {
+    const { routeDocument, signRoute } = await loadData();
     const route = routeDocument(params, contentBytes(params.content));
     const item = dataItem(params.name, { json: null }, route, ROUTE_HASH);
     return await this.#withKey(
@@ -156,6 +146,7 @@ export class Signing {
     params: ParsedParams<"route.sign">,
     caller: Caller,
   ): Promise<Result<"route.sign">> {
+    const { routeReport, signStatement, turnProblem } = await loadData();
     const content = contentBytes(params.content);
     const { route: { content: { name, sha256 } }, steps, next } = readRoute(params.route);
     const item = dataItem(name, params.content, content, ROUTE_HASH);
@@ -386,6 +377,7 @@ export class Signing {
   }
 
   async #signCades(lease: Lease, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { checkRelease } = await loadData();
     const { signer } = lease;
     const now = this.tokens.now();
     const prepared = prepareSignedData({ digest }, signer, { signingTime: now });
@@ -501,6 +493,9 @@ function acceptable(candidates: Credential[], { accepts }: Wanted): Credential[]
   if (found.length === 0) throw problems[0]!;
   return found;
 }
+
+/** With the verifier and all it reads; loaded for the first signature, so that an agent that waits stays small. */
+const loadData = () => import("./data.ts");
 
 /** Routes are bound by SHA-256. */
 const ROUTE_HASH = "SHA-256";

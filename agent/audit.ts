@@ -81,16 +81,10 @@ interface Waiting {
   done: PromiseWithResolvers<void>;
 }
 
-/** What stays open between two lines. */
-interface Files {
-  lock: Deno.FsFile;
-  /** The newest file; null before it is known which that is. */
-  log: Deno.FsFile | null;
-}
-
 export class Audit {
   #tip: Tip | undefined;
-  #files: Files | undefined;
+  /** The newest file, open; undefined before it is known which that is. */
+  #log: Deno.FsFile | undefined;
   #waiting: Waiting[] = [];
   #writing = false;
   #flushing = false;
@@ -121,10 +115,9 @@ export class Audit {
 
   /** Lets go of the files. What is recorded later opens them again. */
   close(): void {
-    if (this.#unflushed === this.#files?.log) this.#files?.log?.syncDataSync();
-    this.#files?.log?.close();
-    this.#files?.lock.close();
-    this.#files = this.#tip = undefined;
+    if (this.#log && this.#unflushed === this.#log) this.#log.syncDataSync();
+    this.#log?.close();
+    this.#log = this.#tip = undefined;
   }
 
   /** What has come together while a line was written is written at once. */
@@ -148,16 +141,18 @@ export class Audit {
   }
 
   async #append(batch: readonly Waiting[]): Promise<void> {
-    const files = this.#files ??= await this.#open();
-    // Dropped by the system with the process, however that ends. Mostly nobody else has it, and what can be done at once
-    // is: every trip to another thread would cost as much as the writing.
-    if (!files.lock.tryLockSync(true)) await files.lock.lock(true);
+    if (!this.#log) await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
+    // What can be done at once is: every trip to another thread would cost as much as the writing.
+    const options = { create: true, write: true, mode: 0o600 };
+    const lock = Deno.openSync(join(this.folder, "lock"), options);
     try {
+      // Dropped by the system with the process, however that ends.
+      if (!lock.tryLockSync(true)) await lock.lock(true);
       let tip = this.#unchanged() ?? await this.#current();
       if (tip.size >= this.maxSize) tip = { ...tip, file: tip.file + 1, size: 0 };
-      if (!files.log || tip !== this.#tip) {
-        files.log?.close();
-        files.log = await Deno.open(join(this.folder, fileName(tip.file)), {
+      if (!this.#log || tip !== this.#tip) {
+        this.#log?.close();
+        this.#log = Deno.openSync(join(this.folder, fileName(tip.file)), {
           create: true,
           append: true,
           mode: 0o600,
@@ -171,30 +166,19 @@ export class Audit {
         text += JSON.stringify({ ...line, hash }) + "\n";
       }
       const bytes = new TextEncoder().encode(text);
-      writeAllSync(files.log, bytes);
+      writeAllSync(this.#log, bytes);
       this.#tip = { file: tip.file, size: tip.size + bytes.length, number, hash };
-      this.#flush(files.log);
+      this.#flush(this.#log);
     } finally {
-      files.lock.unlockSync();
+      lock.close();
     }
-  }
-
-  async #open(): Promise<Files> {
-    await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
-    const lock = await Deno.open(join(this.folder, "lock"), {
-      create: true,
-      write: true,
-      mode: 0o600,
-    });
-    return { lock, log: null };
   }
 
   /** Where the chain stood, if nobody else has written since: a file is left only once it is full. */
   #unchanged(): Tip | undefined {
     const tip = this.#tip;
-    const log = this.#files?.log;
-    if (!tip || !log || tip.size >= this.maxSize) return undefined;
-    const { size, nlink } = log.statSync();
+    if (!tip || !this.#log || tip.size >= this.maxSize) return undefined;
+    const { size, nlink } = this.#log.statSync();
     return size === tip.size && nlink !== 0 ? tip : undefined;
   }
 

@@ -1,5 +1,5 @@
 /** What the signer program sees: tokens and certificates, live. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Certificate } from "../../protocol/methods.ts";
 import { type Client, connect, DsignClientError, type Result } from "../client.ts";
 import { type Language, languageOf, speak, type Speech } from "../i18n/words.ts";
@@ -74,20 +74,22 @@ function useAgent(port: number): { client: Client | null; inventory: Inventory |
 /** The person's language: of the agent's settings, once they are known; a choice is kept there. */
 function useLanguage(known: boolean): [Language, (language: Language) => void] {
   const [language, setLanguage] = useState(() => languageOf(navigator.language));
+  const chosen = useRef(false);
   useEffect(() => {
     if (!known) return;
-    // Without settings, the language is that of this page alone.
+    // Without settings, the language is that of this page alone. They may come after the person has chosen.
     ask<ConsoleSettings>("settings").then(
-      (settings) => setLanguage(languageOf(settings.language)),
+      (settings) => chosen.current || setLanguage(languageOf(settings.language)),
       () => {},
     );
   }, [known]);
   useEffect(() => {
     document.documentElement.lang = language;
   }, [language]);
-  return [language, (chosen) => {
-    setLanguage(chosen);
-    ask("language", { language: chosen }).catch(() => {});
+  return [language, (language) => {
+    chosen.current = true;
+    setLanguage(language);
+    ask("language", { language }).catch(() => {});
   }];
 }
 

@@ -1,4 +1,7 @@
-/** The desk at which the person is asked: one request at a time, and no asker keeps the others away. */
+/**
+ * The desk at which the person is asked: one request at a time, and no asker keeps the others away. Askers that the
+ * person knows come before strangers, which may be as many as a site has names.
+ */
 import { DsignError } from "../protocol/errors.ts";
 import { toCancelled } from "./errors.ts";
 
@@ -6,8 +9,15 @@ import { toCancelled } from "./errors.ts";
 const MANY_NOES = 5;
 const QUIET = 60_000;
 
-/** How many may wait. One connection alone cannot have more in flight than a quarter of it. */
+/** How many may wait, and how many of them strangers. One connection can have 256 requests in flight. */
 const MAX_WAITING = 1024;
+const MAX_STRANGERS = 256;
+
+/** Who asks: a name, and whether the person has allowed it anything. */
+export interface DeskAsker {
+  name: string;
+  known: boolean;
+}
 
 interface Waiting {
   admit(): void;
@@ -16,36 +26,34 @@ interface Waiting {
 
 export class Desk {
   #taken = false;
-  /** By asker, in the order in which they are next served. */
-  #queues = new Map<string, Waiting[]>();
-  #waiting = 0;
+  /** By asker, in the order in which they are next served: known ones, and strangers. */
+  readonly #known = new Line(MAX_WAITING);
+  readonly #strangers = new Line(MAX_STRANGERS);
   /** Times of no, by asker, newest last. */
   #noes = new Map<string, number[]>();
 
   constructor(readonly now: () => number = Date.now) {}
 
   /**
-   * Waits for the desk. Askers are served in turn, whatever the number of requests of each.
+   * Waits for the desk. Askers are served in turn, whatever the number of requests of each; strangers while no asker
+   * waits that is known.
    *
    * @returns leaves the desk; further calls do nothing
    * @throws {DsignError} `busy`; `request_cancelled` when `signal` fires; what {@linkcode dismiss} was called with
    */
-  async enter(asker: string, signal: AbortSignal): Promise<() => void> {
+  async enter({ name, known }: DeskAsker, signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) throw toCancelled(signal);
-    if (this.#recentNoes(asker).length >= MANY_NOES) {
+    if (this.#recentNoes(name).length >= MANY_NOES) {
       throw new DsignError("busy", "The person declined several times. Ask again in a minute.");
     }
-    if (this.#taken) {
-      if (this.#waiting >= MAX_WAITING) throw new DsignError("busy");
-      await this.#wait(asker, signal);
-    }
+    if (this.#taken) await (known ? this.#known : this.#strangers).wait(name, signal);
     this.#taken = true;
     let left = false;
     return () => {
       if (left) return;
       left = true;
-      this.#taken = false;
-      this.#next();
+      // Taken already here where somebody waits, lest another step in before the admitted one runs.
+      this.#taken = this.#known.next() || this.#strangers.next();
     };
   }
 
@@ -53,7 +61,7 @@ export class Desk {
   dismiss(asker: string, error: DsignError): void {
     for (const each of this.#noes.keys()) this.#recentNoes(each);
     this.#noes.set(asker, [...this.#recentNoes(asker), this.now()]);
-    for (const waiting of [...this.#queues.get(asker) ?? []]) waiting.refuse(error);
+    for (const line of [this.#known, this.#strangers]) line.dismiss(asker, error);
   }
 
   #recentNoes(asker: string): number[] {
@@ -61,15 +69,25 @@ export class Desk {
     if (recent.length === 0) this.#noes.delete(asker);
     return recent;
   }
+}
 
-  #wait(asker: string, signal: AbortSignal): Promise<void> {
+/** Requests that wait, of askers that are served in turn. */
+class Line {
+  readonly #queues = new Map<string, Waiting[]>();
+  #length = 0;
+
+  constructor(readonly most: number) {}
+
+  /** @throws {DsignError} as {@linkcode Desk.enter} */
+  wait(asker: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (this.#length >= this.most) return reject(new DsignError("busy"));
       const queue = this.#queues.get(asker) ?? [];
       this.#queues.set(asker, queue);
       const leave = () => {
         queue.splice(queue.indexOf(waiting), 1);
         if (queue.length === 0) this.#queues.delete(asker);
-        this.#waiting--;
+        this.#length--;
         signal.removeEventListener("abort", cancelled);
       };
       const waiting: Waiting = {
@@ -79,17 +97,21 @@ export class Desk {
       const cancelled = () => waiting.refuse(toCancelled(signal));
       signal.addEventListener("abort", cancelled);
       queue.push(waiting);
-      this.#waiting++;
+      this.#length++;
     });
   }
 
-  #next(): void {
+  dismiss(asker: string, error: DsignError): void {
+    for (const waiting of [...this.#queues.get(asker) ?? []]) waiting.refuse(error);
+  }
+
+  /** Admits the next one, and says whether there was one. */
+  next(): boolean {
     const turn = this.#queues.entries().next().value;
-    if (!turn) return;
+    if (!turn) return false;
     const [asker, queue] = turn;
-    // Taken already here, lest somebody step in before the admitted one runs.
-    this.#taken = true;
     queue[0].admit();
     if (this.#queues.delete(asker) && queue.length > 0) this.#queues.set(asker, queue);
+    return true;
   }
 }

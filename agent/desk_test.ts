@@ -3,14 +3,16 @@ import { DsignError } from "../protocol/errors.ts";
 import { Desk } from "./desk.ts";
 
 const { signal } = new AbortController();
+const known = (name: string) => ({ name, known: true });
+const stranger = (name: string) => ({ name, known: false });
 
 Deno.test("the desk serves askers in turn, and those who gave up not at all", async () => {
   const desk = new Desk();
   const order: string[] = [];
   const cancel = new AbortController();
-  const leaveFirst = await desk.enter("a", signal);
+  const leaveFirst = await desk.enter(known("a"), signal);
   const visit = async (asker: string, name: string, until = signal) => {
-    const leave = await desk.enter(asker, until);
+    const leave = await desk.enter(known(asker), until);
     order.push(name);
     leave();
     leave(); // no second effect
@@ -28,14 +30,14 @@ Deno.test("the desk serves askers in turn, and those who gave up not at all", as
   leaveFirst();
   await Promise.all(visits);
   assert.deepEqual(order, ["request_cancelled", "a1", "b1", "a2", "b2", "a3"]);
-  (await desk.enter("a", signal))();
+  (await desk.enter(known("a"), signal))();
 });
 
 Deno.test("who was told no is sent away with all that waits; others stay", async () => {
   const desk = new Desk();
-  const leave = await desk.enter("a", signal);
-  const waiting = [desk.enter("a", signal), desk.enter("a", signal)];
-  const other = desk.enter("b", signal);
+  const leave = await desk.enter(known("a"), signal);
+  const waiting = [desk.enter(known("a"), signal), desk.enter(known("a"), signal)];
+  const other = desk.enter(known("b"), signal);
   desk.dismiss("a", new DsignError("user_cancelled"));
   for (const each of waiting) await assert.rejects(each, { code: "user_cancelled" });
   leave();
@@ -44,25 +46,44 @@ Deno.test("who was told no is sent away with all that waits; others stay", async
 
 Deno.test("the queue is bounded", async () => {
   const desk = new Desk();
-  await desk.enter("a", signal);
+  await desk.enter(known("a"), signal);
   const cancel = new AbortController();
-  const waiting = Array.from({ length: 1024 }, () => desk.enter("a", cancel.signal));
+  const waiting = Array.from({ length: 1024 }, () => desk.enter(known("a"), cancel.signal));
   const refused = Promise.all(waiting.map((each) => assert.rejects(each)));
-  await assert.rejects(desk.enter("b", signal), { code: "busy" });
+  await assert.rejects(desk.enter(known("b"), signal), { code: "busy" });
   cancel.abort();
   await refused;
+});
+
+Deno.test("strangers, however many, neither fill the queue nor come before those that are known", async () => {
+  const desk = new Desk();
+  const leave = await desk.enter(stranger("s"), signal);
+  const order: string[] = [];
+  const visit = async (asker: ReturnType<typeof known>) => {
+    const leave = await desk.enter(asker, signal);
+    order.push(asker.name);
+    leave();
+  };
+  const strangers = Array.from({ length: 2000 }, (_, i) => visit(stranger(`s${i}`)));
+  const outcomes = Promise.allSettled(strangers);
+  const portal = [visit(known("portal")), visit(known("portal"))];
+  leave();
+  await Promise.all(portal);
+  assert.deepEqual(order.slice(0, 2), ["portal", "portal"]);
+  const refused = (await outcomes).filter(({ status }) => status === "rejected");
+  assert.equal(refused.length, 2000 - 256);
 });
 
 Deno.test("an asker that goes on asking after many noes is not heard for a while", async () => {
   let now = 0;
   const desk = new Desk(() => now);
   for (let i = 0; i < 5; i++) {
-    (await desk.enter("a", signal))();
+    (await desk.enter(known("a"), signal))();
     desk.dismiss("a", new DsignError("user_cancelled"));
     now += 1000;
   }
-  await assert.rejects(desk.enter("a", signal), { code: "busy" });
-  (await desk.enter("b", signal))();
+  await assert.rejects(desk.enter(known("a"), signal), { code: "busy" });
+  (await desk.enter(known("b"), signal))();
   now += 57_000;
-  (await desk.enter("a", signal))();
+  (await desk.enter(known("a"), signal))();
 });

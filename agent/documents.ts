@@ -24,6 +24,10 @@ export const HASH_NAMES = {
 /** Whether documents of a media type are kept, to be shown page by page and to be signed within. */
 export const isPdf = (mediaType: string): boolean => /^application\/pdf\s*(;|$)/i.test(mediaType);
 
+/** ISO 32000-2 §7.5.2; junk before the header is refused where a PDF is signed. */
+const startsAsPdf = (bytes: Uint8Array): boolean =>
+  new TextDecoder("latin1").decode(bytes.subarray(0, 5)) === "%PDF-";
+
 export class Document {
   #hash: Hash;
   #received = 0;
@@ -105,15 +109,17 @@ export class Document {
     }
   }
 
-  /** What the person is shown. */
+  /** What the person is shown: by what the bytes are, since the page that names the kind may want them hidden. */
   item(): ConsentItem {
+    const beginning = this.kept?.read(0, Math.min(this.size, PREVIEW_LENGTH)) ?? this.#beginning;
+    const isPages = this.kept !== undefined && startsAsPdf(beginning);
     return {
       name: this.name,
       mediaType: this.mediaType,
       size: this.size,
       hash: { algorithm: this.algorithm, hex: this.digest().toHex() },
-      preview: this.kept ? null : preview(this.#beginning, this.size),
-      ...this.kept && { pdf: { adds: null } },
+      preview: isPages ? null : preview(beginning, this.size),
+      ...isPages && { pdf: { adds: null } },
     };
   }
 }

@@ -24,7 +24,7 @@ import { certificateOf } from "./certificates.ts";
 import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
 import { contentBytes, mediaTypeOf } from "./content.ts";
 import type { DataSigner } from "./data.ts";
-import { Desk } from "./desk.ts";
+import { Desk, type DeskAsker } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Journals } from "./journal.ts";
@@ -63,7 +63,7 @@ export class Signing {
 
   /** Asks something else than for a signature, in turn with the signatures. */
   async ask<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
-    const leave = await this.#desk.enter(nameOf(caller.asker), caller.signal);
+    const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
     try {
       caller.progress?.("waiting_for_person");
       return await this.#untilDeclined(caller, question);
@@ -394,7 +394,7 @@ export class Signing {
     use: (lease: Lease) => Promise<T>,
   ): Promise<T> {
     const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
-    const leave = await this.#desk.enter(nameOf(caller.asker), caller.signal);
+    const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
     let credential: Credential | undefined;
     const record = (outcome: AuditEvent["outcome"]) =>
       this.services.audit.record({
@@ -478,7 +478,7 @@ export class Signing {
       if (
         error instanceof DsignError && ["user_cancelled", "consent_timeout"].includes(error.code)
       ) {
-        this.#desk.dismiss(nameOf(caller.asker), error);
+        this.#desk.dismiss(deskAsker(caller.asker).name, error);
       }
       throw error;
     }
@@ -600,7 +600,10 @@ const CADES = "CAdES B-B";
 const nameOfPades = ({ subFilter, level }: PdfOptions): string =>
   subFilter === "adbe.pkcs7.detached" ? subFilter : `PAdES ${level}`;
 
-const nameOf = (asker: Asker): string => asker.origin ?? "";
+const deskAsker = ({ origin, trustedSince, allowedByAdministrator }: Asker): DeskAsker => ({
+  name: origin ?? "",
+  known: origin === null || trustedSince !== null || allowedByAdministrator === true,
+});
 
 const signedWith = ({ certificate, algorithm }: Signer) => ({
   certificate: certificate.toBase64(),

@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import { z } from "zod";
+import * as z from "zod";
 import { canonicalJson } from "../formats/canonical_json.ts";
 import { type ErrorCode } from "../protocol/errors.ts";
 import { DsignError } from "../protocol/errors.ts";

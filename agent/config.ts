@@ -1,6 +1,6 @@
 /** Where the agent keeps its things, and what a person or an administrator can set. */
 import { isAbsolute, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";
 

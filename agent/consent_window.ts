@@ -15,7 +15,7 @@ import type {
   Unlocked,
 } from "../protocol/consent.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
-import { z } from "zod";
+import * as z from "zod";
 import { CONSENT_TIMEOUT, type OpenWindow, type ShowPdf, type SignAnswer } from "./consent.ts";
 import { documentResponse } from "./document_response.ts";
 import { toCancelled, toDsignError } from "./errors.ts";

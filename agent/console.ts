@@ -1,5 +1,5 @@
 /** What the console asks of the agent: sites, history, settings. Only the agent's own pages get here (server.ts). */
-import { z } from "zod";
+import * as z from "zod";
 import type { ConsoleSettings, History, HistoryReport, Site } from "../protocol/console.ts";
 import type { Audit } from "./audit.ts";
 import { toDsignError } from "./errors.ts";

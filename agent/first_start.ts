@@ -2,7 +2,7 @@
  * What the console's part for the first start asks of the agent: what is to be done next, whether the agent starts at
  * login, and the phrase. Only the agent's own page gets here (server.ts).
  */
-import { z } from "zod";
+import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import type { NextStep, StartView } from "../protocol/start.ts";
 import { toDsignError } from "./errors.ts";

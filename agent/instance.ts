@@ -1,6 +1,6 @@
 /** One agent a person: the second start finds the first. */
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { writeAtomically } from "./files.ts";
 

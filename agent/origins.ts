@@ -1,5 +1,5 @@
 /** Who may ask for what: grants that the person gave to web origins, kept in one file of the state folder. */
-import { z } from "zod";
+import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";
 import { writeAtomically } from "./files.ts";

@@ -4,7 +4,7 @@
  */
 import { dirname, win32 } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import { z } from "zod";
+import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { Config, Origin, parseSettings } from "./config.ts";
 import { sddlTrust, type Trust } from "./sddl.ts";

@@ -2,22 +2,8 @@
 import { Command } from "commander";
 import { configureLog } from "../agent/log.ts";
 import { DsignError } from "../protocol/errors.ts";
-import { agentCommand, openConsole } from "./agent.ts";
-import { autostartCommand } from "./autostart.ts";
-import { doctorCommand } from "./doctor.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
-import { logCommand } from "./log.ts";
-import { modulesCommand } from "./modules.ts";
-import { openrpcCommand } from "./openrpc.ts";
-import { otpServiceCommand } from "./otp_service.ts";
 import { abandonAll } from "./output_file.ts";
-import { signCommand } from "./sign.ts";
-import { supportCommand } from "./support.ts";
-import { tokensCommand } from "./tokens.ts";
-import { policyCommand } from "./policy.ts";
-import { trustCommand } from "./trust.ts";
-import { updateCommand } from "./update.ts";
-import { verifyCommand } from "./verify.ts";
 
 /** What the commands are given by main.ts. */
 export interface Context {
@@ -33,6 +19,32 @@ export interface Context {
   /** Fires when the program is to end. */
   signal: AbortSignal;
 }
+
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  agent: async () => (await import("./agent.ts")).agentCommand,
+  tokens: async () => (await import("./tokens.ts")).tokensCommand,
+  sign: async () => (await import("./sign.ts")).signCommand,
+  verify: async () => (await import("./verify.ts")).verifyCommand,
+  openrpc: async () => (await import("./openrpc.ts")).openrpcCommand,
+  doctor: async () => (await import("./doctor.ts")).doctorCommand,
+  support: async () => (await import("./support.ts")).supportCommand,
+  log: async () => (await import("./log.ts")).logCommand,
+  trust: async () => (await import("./trust.ts")).trustCommand,
+  policy: async () => (await import("./policy.ts")).policyCommand,
+  modules: async () => (await import("./modules.ts")).modulesCommand,
+  autostart: async () => (await import("./autostart.ts")).autostartCommand,
+  update: async () => (await import("./update.ts")).updateCommand,
+  "otp-service": async () => (await import("./otp_service.ts")).otpServiceCommand,
+};
+
+/** The commands that a command line needs: an agent that waits for weeks does not keep the code of the others. */
+function asked(args: string[]): (() => Promise<AddCommand>)[] {
+  const name = args.find((arg) => !arg.startsWith("-"));
+  if (name !== undefined && Object.hasOwn(COMMANDS, name)) return [COMMANDS[name]];
+  return name === undefined && !args.some(isHelp) ? [] : Object.values(COMMANDS);
+}
+
+const isHelp = (arg: string) => arg === "--help" || arg === "-h";
 
 /** Milliseconds for a command to end in good order after a signal. */
 const GRACE = 3000;
@@ -69,25 +81,8 @@ export async function run(
     })
     .exitOverride()
     .option("--json", "print the result, or the error, as one JSON object")
-    .action(action(() => openConsole(context, { json })));
-  for (
-    const add of [
-      agentCommand,
-      tokensCommand,
-      signCommand,
-      verifyCommand,
-      openrpcCommand,
-      doctorCommand,
-      supportCommand,
-      logCommand,
-      trustCommand,
-      policyCommand,
-      modulesCommand,
-      autostartCommand,
-      updateCommand,
-      otpServiceCommand,
-    ]
-  ) add(program, context, action);
+    .action(action(async () => (await import("./agent.ts")).openConsole(context, { json })));
+  for (const load of asked(args)) (await load())(program, context, action);
   try {
     await configureLog(args.includes("--verbose") ? "debug" : "warning");
     const [first] = args;

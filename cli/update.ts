@@ -1,6 +1,6 @@
 /** `dsign update check`: says whether there is a newer version. It installs nothing, and nothing calls it by itself. */
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { makeStateFolder } from "../agent/config.ts";
 import { writeAtomically } from "../agent/files.ts";
 import type { UpdateSource } from "../agent/policy_file.ts";

@@ -6,7 +6,7 @@
  * statement: so the order is part of what is signed, and nobody can be left out or moved later. Route and statements
  * travel together in one JSON file.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { canonicalJson } from "./canonical_json.ts";
 import { digest } from "./digest.ts";
 import { FormatError } from "./error.ts";

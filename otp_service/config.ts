@@ -1,6 +1,6 @@
 /** The service's configuration: one JSON file. Paths in it are relative to its folder; secrets stand in files of their own. */
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { SetupError } from "./error.ts";
 
 const file = z.string().min(1);

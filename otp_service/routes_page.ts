@@ -1,5 +1,5 @@
 /** The service's own page, where PIN and OTP are typed: nothing of them passes through the portal. */
-import { z } from "zod";
+import * as z from "zod";
 import {
   type OtpAnswered,
   type OtpDocument,

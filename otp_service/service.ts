@@ -1,6 +1,6 @@
 /** What the routes share: the parts of the service, who calls, and how a request is read and answered. */
 import type { Context, Hono } from "hono";
-import type { z } from "zod";
+import type * as z from "zod";
 import { CSC_LIMITS, describe } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import type { Ceremony } from "./ceremony.ts";

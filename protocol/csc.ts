@@ -6,7 +6,7 @@
  * The texts of errors are those of the specification (§8.4.4, §10.2, §11), letter by letter; where a schema has no text of
  * its own, {@linkcode describe} writes it in the specification's way.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 /** Version of the specification that is spoken. */
 export const CSC_SPECS = "2.0.0.2";

@@ -1,5 +1,5 @@
 /** The PIN/OTP service's contract as an OpenAPI document (https://spec.openapis.org/oas/v3.1.0), made from its tables. */
-import { z } from "zod";
+import * as z from "zod";
 import {
   CSC_ERRORS,
   CSC_METHODS,

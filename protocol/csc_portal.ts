@@ -2,7 +2,7 @@
  * What is ours beside the Cloud Signature Consortium's API: the portal's and the administrator's REST calls, and the talk
  * between the service and its own page.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, "Invalid parameter userID");
 const reason = z.string().min(3).max(500);

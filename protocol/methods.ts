@@ -2,7 +2,7 @@
  * The one table of methods: name → parameters, result, summary, example. Types, validation and the OpenRPC document
  * all come from here.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { LIMITS } from "./envelope.ts";
 import { RouteReport, VerificationReport } from "./report.ts";
 

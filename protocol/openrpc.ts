@@ -1,5 +1,5 @@
 /** The contract as an OpenRPC document (https://spec.open-rpc.org), made from the table of methods. */
-import { z } from "zod";
+import * as z from "zod";
 import { LIMITS, PROTOCOL_VERSION } from "./envelope.ts";
 import { ERRORS } from "./errors.ts";
 import { METHODS, NOTIFICATIONS } from "./methods.ts";

@@ -1,5 +1,5 @@
 /** What `signature.verify` tells: the report on a signed file, by EN 319 102-1. */
-import { z } from "zod";
+import * as z from "zod";
 
 const time = z.iso.datetime();
 const indication = z.enum(["TOTAL-PASSED", "TOTAL-FAILED", "INDETERMINATE"]);

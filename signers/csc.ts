@@ -4,7 +4,7 @@
  * (EN 419 241-1: sole control, level 1 and 2). Signatures that are wanted at the same moment are authorized together.
  */
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { digest } from "../formats/digest.ts";
 import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import { OIDS } from "../protocol/csc.ts";

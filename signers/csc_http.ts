@@ -1,5 +1,5 @@
 /** Talking to one remote signing service (Cloud Signature Consortium API): to its own address and to no other. */
-import { z } from "zod";
+import * as z from "zod";
 import { SignerError } from "./provider.ts";
 
 const TIMEOUT = 20_000;

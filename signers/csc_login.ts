@@ -1,6 +1,6 @@
 /** Signing in at a remote signing service: who the person is there, before anything is signed. */
 import { createHash, randomBytes } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { type CscHttp, CscRefusal } from "./csc_http.ts";
 import { SignerError } from "./provider.ts";
 

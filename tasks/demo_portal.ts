@@ -1,5 +1,5 @@
 /** The sample portal's server: the treasury's page, the Technical Sanction pages, and the mail that was sent. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Refusal, SanctionSignature, SanctionView } from "../web/portal/sanction.ts";
 import { mailPage, type MailSink } from "./demo_mail.ts";
 import { type Sanction, SanctionError, type Sanctions } from "./demo_sanction.ts";

@@ -2,7 +2,7 @@
  * The manifest of a release: what is newest in a channel, signed by whoever publishes it. A flattened JWS (RFC 7515
  * §7.2.2) by Ed25519 (RFC 8037), so that the signature is over the very bytes that are read.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 /** JOSE's `typ`: a signature of this key over anything else is not one over a manifest. */
 export const MANIFEST_TYPE = "dsign-release+json";

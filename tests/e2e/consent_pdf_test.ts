@@ -144,7 +144,7 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       assert.equal(await beside, "user_cancelled");
       assert.deepEqual(errors, []);
       const nonsense = portal.signDocument(
-        new File(["nonsense"], "order.pdf", { type: "application/pdf" }),
+        new File(["%PDF-1.7 nonsense"], "order.pdf", { type: "application/pdf" }),
       ).catch(({ code }) => code);
       const failing = await shown();
       await failing.getByText(en.pdf_failed).waitFor();

@@ -1,13 +1,13 @@
 /**
  * `deno task corpus [--dir D] [--json]`: three officers sign every PDF of a folder, one after
- * another, and independent programs look at the result: `pdfsig` at each signature, `qpdf` at
- * the structure and the pages. Needs Debian's `poppler-utils` and `qpdf`.
+ * another, and independent programs look at the result: `pdfsig` and `mutool` at each signature,
+ * `qpdf` at the structure and the pages. Needs Debian's `poppler-utils`, `mupdf-tools` and `qpdf`.
  */
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { FormatError } from "../formats/error.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
-import { pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
+import { mutoolSign, pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 
 /** What `qpdf` thinks of a file before it is signed. */
@@ -35,23 +35,55 @@ interface Outcome {
   fault?: string;
 }
 
+/** Who looks at the signatures. */
+const JUDGES = { pdfsig, mutool: mutoolSign };
+
+/** What programs of others find in a file. */
+interface Look {
+  check: number;
+  pages: string;
+  /** By judge: how many signatures are valid, and how many cover the whole document. */
+  judged: { name: string; valid: number; total: number }[];
+}
+
+async function look(path: string): Promise<Look> {
+  const judged = Object.entries(JUDGES).map(async ([name, judge]) => {
+    const found = await judge(path);
+    const valid = found.filter((signature) => signature.valid).length;
+    const total = found.filter((signature) => signature.total).length;
+    return { name, valid, total };
+  });
+  return { ...await qpdfCheck(path), judged: await Promise.all(judged) };
+}
+
 async function classify(file: string, check: number): Promise<Class> {
   if ((await run("qpdf", "--is-encrypted", file)).code === 0) return "encrypted";
   return check === 0 ? "clean" : check === 3 ? "warnings" : "damaged";
 }
 
-const worse = (
-  before: number,
-  after: number,
-) => ([0, 3, 2].indexOf(after) > [0, 3, 2].indexOf(before));
+/** `qpdf`'s codes from good to bad. */
+const CHECKS = [0, 3, 2];
+
+/** What is not as it should be after so many signatures. */
+function faultOf(before: Look, after: Look, signed: number): string | undefined {
+  for (const [index, { name, valid, total }] of after.judged.entries()) {
+    if (valid < before.judged[index].valid + signed) return `${name}: ${valid} are valid`;
+    if (total !== 1) return `${name}: ${total} cover the whole document`;
+  }
+  if (CHECKS.indexOf(after.check) > CHECKS.indexOf(before.check)) {
+    return `qpdf: ${before.check} → ${after.check}`;
+  }
+  if (before.pages !== after.pages && before.pages !== "none") {
+    return `pages: ${before.pages} → ${after.pages}`;
+  }
+  return undefined;
+}
 
 async function tryFile(path: string, officers: readonly Officer[], copy: string): Promise<Outcome> {
-  const original = await Deno.readFile(path);
-  const before = await qpdfCheck(path);
-  const earlier = (await pdfsig(path)).filter(({ valid }) => valid).length;
+  let bytes: Uint8Array = await Deno.readFile(path);
+  const before = await look(path);
   const outcome: Outcome = { class: await classify(path, before.check), signed: 0 };
-  let bytes = original;
-  for (const [index, officer] of officers.entries()) {
+  for (const officer of officers) {
     let next: Uint8Array<ArrayBuffer>;
     try {
       next = signPdf(bytes, officer, {
@@ -69,20 +101,7 @@ async function tryFile(path: string, officers: readonly Officer[], copy: string)
       return outcome;
     }
     await Deno.writeFile(copy, next);
-    const signatures = await pdfsig(copy);
-    const valid = signatures.filter((signature) => signature.valid).length;
-    const total = signatures.filter((signature) => signature.total).length;
-    if (valid < earlier + index + 1) outcome.fault = `${valid} signatures are valid`;
-    else if (total !== 1) outcome.fault = `${total} signatures cover the whole document`;
-    else {
-      const after = await qpdfCheck(copy);
-      if (worse(before.check, after.check)) {
-        outcome.fault = `qpdf: ${before.check} → ${after.check}`;
-      }
-      if (before.pages !== after.pages && before.pages !== "none") {
-        outcome.fault = `pages: ${before.pages} → ${after.pages}`;
-      }
-    }
+    outcome.fault = faultOf(before, await look(copy), outcome.signed + 1);
     if (outcome.fault) return outcome;
     outcome.signed++;
     bytes = next;

@@ -19,6 +19,7 @@ import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig } from "./fixtures/pdf_tools.ts";
 import { makeCrl, pem } from "./fixtures/pki.ts";
+import { python } from "./fixtures/python.ts";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -30,8 +31,6 @@ interface Desk {
   sign(officer: number, level: string, from: string, to: string): Promise<Finished>;
   configure(settings: Record<string, unknown>): Promise<void>;
 }
-
-const PYTHON = Deno.env.get("DSIGN_TEST_PYTHON") ?? "python3";
 
 /** Validates each signature by what the file holds, without network; prints one verdict a line (EN 319 102-1 §5.6.3). */
 const PYHANKO = `
@@ -60,17 +59,6 @@ async def main():
 
 asyncio.run(main())
 `;
-
-async function python(...args: string[]): Promise<Finished> {
-  try {
-    const { code, stdout, stderr } = await new Deno.Command(PYTHON, { args }).output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { code, stdout: text(stdout), stderr: text(stderr) };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { code: 127, stdout: "", stderr: String(error) };
-  }
-}
 
 const atDesk = (use: (desk: Desk, t: Deno.TestContext) => Promise<void>) => (t: Deno.TestContext) =>
   inTempDir(async (dir) => {

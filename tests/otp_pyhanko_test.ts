@@ -5,8 +5,7 @@ import { inTempDir } from "./fixtures/openssl.ts";
 import { makeService, PIN } from "./fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig } from "./fixtures/pdf_tools.ts";
-
-const PYTHON = Deno.env.get("DSIGN_TEST_PYTHON") ?? "python3";
+import { python } from "./fixtures/python.ts";
 
 const SCRIPT = `
 import asyncio, sys, aiohttp
@@ -49,18 +48,7 @@ async def main():
 asyncio.run(main())
 `;
 
-async function hasPyHanko(): Promise<boolean> {
-  try {
-    const args = ["-c", "import aiohttp, pyhanko.sign.signers.csc_signer"];
-    return (await new Deno.Command(PYTHON, { args, stdout: "null", stderr: "null" }).output())
-      .success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-const here = await hasPyHanko();
+const here = (await python("-c", "import aiohttp, pyhanko.sign.signers.csc_signer")).code === 0;
 
 Deno.test({
   name: `pyHanko signs through the service${
@@ -80,7 +68,6 @@ Deno.test({
             : test.handler(request),
       );
       try {
-        await Deno.writeTextFile(join(dir, "sign.py"), SCRIPT);
         await Deno.writeFile(join(dir, "order.pdf"), classicPdf(documentObjects()));
         for (const keyType of ["rsa-2048", "p-256"]) {
           const credentialID = await test.enrol({
@@ -88,18 +75,11 @@ Deno.test({
             credential: { kind: "stored", mode: "explicit", keyType },
           });
           const signed = join(dir, `${keyType}.pdf`);
-          const { success, stderr } = await new Deno.Command(PYTHON, {
-            args: [
-              join(dir, "sign.py"),
-              `http://127.0.0.1:${server.addr.port}`,
-              credentialID,
-              await test.token(),
-              PIN,
-              join(dir, "order.pdf"),
-              signed,
-            ],
-          }).output();
-          assert.ok(success, new TextDecoder().decode(stderr));
+          const { code, stderr } = await python(
+            ...["-c", SCRIPT, `http://127.0.0.1:${server.addr.port}`, credentialID],
+            ...[await test.token(), PIN, join(dir, "order.pdf"), signed],
+          );
+          assert.equal(code, 0, stderr);
           assert.deepEqual(await pdfsig(signed), [{ valid: true, total: true }], keyType);
         }
       } finally {

@@ -259,7 +259,7 @@ export const autostartCommand: AddCommand = (program, { selfCommand }, action) =
       await autostart().disable();
       await tell(json);
     }));
-  group.command("status")
+  group.command("status", { isDefault: true })
     .description("Say how it is.")
     .option("--json", "print one JSON object: enabled, kind, place, current")
     .action(action(({ json }: { json?: boolean }) => tell(json)));

@@ -16,7 +16,7 @@ const open = () => new Audit(findPaths((name) => Deno.env.get(name)).audit);
 export const logCommand: AddCommand = (program, _, action) => {
   const command = program.command("log")
     .description("Show or check the audit log: what was signed, for whom, and what was refused.");
-  command.command("show")
+  command.command("show", { isDefault: true })
     .description("Show the newest entries, the last one below.")
     .addOption(
       new Option("--count <n>", "how many").default(20).argParser((text) => {

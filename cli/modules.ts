@@ -12,7 +12,7 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
   const group = program.command("modules")
     .description("The PKCS#11 modules (drivers of tokens) that are used.");
 
-  group.command("list")
+  group.command("list", { isDefault: true })
     .description("List the modules that are found, without loading them.")
     .option("--json", "print one JSON object: modules, duplicates, problems")
     .action(action(async ({ json }: { json?: boolean }) => {

@@ -46,14 +46,18 @@ Deno.test(
         builtFor: Deno.build.arch,
         fault: null,
       }]);
+      const before = await dsign(["--json", "modules", "test", "Ours"], all);
       const tested = await json("test", "Ours");
+      assert.deepEqual({ code: before.code, ...JSON.parse(before.stdout) }, tested);
       assert.equal(tested.modules[0].state, "ready");
       assert.equal(tested.modules[0].tokens[0].label, "D-Sign test");
       assert.deepEqual((await json("remove", "Ours")).removed, [modulePath]);
       const again = await json("remove", "Ours");
       assert.equal(again.code, 2);
       assert.equal(again.error.code, "usage");
-      assert.deepEqual((await json("list")).modules, []);
+      // --json counts before the command too, and the group alone is its list
+      const { stdout, stderr } = await dsign(["--json", "modules"], all);
+      assert.deepEqual(JSON.parse(stdout).modules, [], stderr);
 
       await Deno.writeTextFile(config, "{");
       assert.equal((await json("add", modulePath)).error.code, "invalid_params");

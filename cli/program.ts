@@ -4,6 +4,7 @@ import { configureLog } from "../agent/log.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
 import { abandonAll } from "./output_file.ts";
+import { commandOf } from "./roles.ts";
 
 /** What the commands are given by main.ts. */
 export interface Context {
@@ -65,6 +66,8 @@ export async function run(
   /** Wraps a command's function, which returns an exit code or nothing for 0. */
   const action = <A extends unknown[]>(work: (...args: A) => Promise<number | void>) => {
     return async (...args: A) => {
+      // commander gives options and command last; --json before the command is the command's too
+      if (program.opts().json) Object.assign(args.at(-2) as object, { json: true });
       code = await work(...args) ?? EXIT.ok;
     };
   };
@@ -85,7 +88,7 @@ export async function run(
   for (const load of asked(args)) (await load())(program, context, action);
   try {
     await configureLog(args.includes("--verbose") ? "debug" : "warning");
-    const [first] = args;
+    const first = commandOf(args);
     if (first && !first.startsWith("-") && !program.commands.some((c) => c.name() === first)) {
       throw new UsageError(`There is no command "${first}". dsign --help lists them.`);
     }

@@ -32,11 +32,15 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   openrpc: ["ffi", "import", "net", "run", "write"],
 };
 
+/** The command's name, or what stands in its place; `--json` may come before it. Without one it is undefined. */
+export function commandOf(args: readonly string[]): string | undefined {
+  return args.find((arg) => arg !== "--json");
+}
+
 /** The role that the arguments ask for; help, version and mistakes need no more than `openrpc` does. */
 export function roleOf(args: readonly string[]): string {
-  const [first = "agent"] = args;
-  // `dsign --json` is the agent with its console
-  if (first === "--json" && args.length === 1) return "agent";
+  // `dsign` and `dsign --json` are the agent with its console
+  const first = commandOf(args) ?? "agent";
   const isOnline = args.some((arg) => /^--(level(=|$)|remote$)/.test(arg));
   if (isOnline && (first === "sign" || first === "tokens")) return `${first} online`;
   return Object.hasOwn(DOES_WITHOUT, first) ? first : "openrpc";

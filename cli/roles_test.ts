@@ -61,10 +61,12 @@ Deno.test("each role gives up what it does without", async () => {
 Deno.test("roleOf: the command, the agent without one, the least for anything else", () => {
   assert.equal(roleOf([]), "agent");
   assert.equal(roleOf(["--json"]), "agent");
+  assert.equal(roleOf(["--json", "agent"]), "agent");
+  assert.equal(roleOf(["--json", "tokens"]), "tokens");
   assert.equal(roleOf(["sign", "x"]), "sign");
   assert.equal(roleOf(["sign", "--level", "B-T", "x"]), "sign online");
   assert.equal(roleOf(["sign", "--level=B-T", "x"]), "sign online");
-  for (const args of [["--help"], ["--json", "agent"], ["nonsense"], ["toString"]]) {
+  for (const args of [["--help"], ["--json", "--help"], ["nonsense"], ["toString"]]) {
     assert.equal(roleOf(args), "openrpc");
   }
 });

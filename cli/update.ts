@@ -28,7 +28,7 @@ const SeenFile = z.record(z.string(), z.object({ version: z.string(), issued: z.
 export const updateCommand: AddCommand = (program, { version, signal }, action) => {
   program.command("update")
     .description("Newer versions of this program.")
-    .command("check")
+    .command("check", { isDefault: true })
     .description("Say whether there is a newer version, by a signed manifest. Installs nothing.")
     .option("--json", "print one JSON object: current, channel, newest, newer, notes, files")
     .action(action(async ({ json }: { json?: boolean }) => {

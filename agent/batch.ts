@@ -11,7 +11,7 @@ import type { BatchItem, ParsedParams, PdfOptions } from "../protocol/methods.ts
 import { type Document, isPdf } from "./documents.ts";
 import type { ShownPdf } from "./consent.ts";
 import type { Journal, Signed } from "./journal.ts";
-import { additionsOf, shownPdf } from "./pdf_facts.ts";
+import { additionsOf, shownPdf } from "./shown_pdf.ts";
 
 /** A batch of which nothing is asked for so long is given up, in milliseconds. */
 const PATIENCE = 120_000;

@@ -20,7 +20,6 @@ import { CONSENT_TIMEOUT, type OpenWindow, type ShowPdf, type SignAnswer } from 
 import { documentResponse } from "./document_response.ts";
 import { toCancelled, toDsignError } from "./errors.ts";
 import { SAFE_HEADERS } from "./pages.ts";
-import { factsOf } from "./pdf_facts.ts";
 import type { PageConsent } from "./server.ts";
 
 export interface WindowOptions {
@@ -254,7 +253,10 @@ export class WindowConsent implements PageConsent {
   ): Promise<Response> {
     try {
       const pdf = await question.show(item);
-      if (part === "signatures") return Response.json(factsOf(pdf), { headers: SAFE_HEADERS });
+      if (part === "signatures") {
+        const { factsOf } = await import("./pdf_facts.ts");
+        return Response.json(factsOf(pdf), { headers: SAFE_HEADERS });
+      }
       return documentResponse(pdf, range, () => this.#questions.has(question));
     } catch (error) {
       const { code, message } = toDsignError(error);

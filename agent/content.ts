@@ -1,6 +1,7 @@
 /** The content of `sign.data`, as bytes and by name. */
 import { canonicalJson } from "../formats/canonical_json.ts";
 import type { ParsedParams } from "../protocol/methods.ts";
+import { preview } from "./documents.ts";
 
 type Content = ParsedParams<"sign.data">["content"];
 
@@ -17,3 +18,26 @@ export const mediaTypeOf = (content: Content): string =>
     : "json" in content
     ? "application/json"
     : "application/octet-stream";
+
+/**
+ * Whether a bare signature is wanted over what may be hash(origin) || hash(nonce) of a Web eID token: with it, a site
+ * could sign in to another one as the person. A text of that length is none: half of the bytes would have to be the
+ * hash of an origin, and all of them printable.
+ */
+export function looksLikeLogin(
+  params: Pick<ParsedParams<"sign.data">, "content" | "format">,
+): boolean {
+  return isBlind(params) && [64, 96, 128].includes(contentBytes(params.content).length);
+}
+
+/**
+ * Whether a bare signature is wanted over bytes that cannot be shown. They may be the signed attributes of a document
+ * (RFC 5652 §5.4), and then the signature is one under that document: it is worth as much as one over a digest.
+ */
+export function isBlind(
+  { content, format }: Pick<ParsedParams<"sign.data">, "content" | "format">,
+): boolean {
+  if (format !== "raw") return false;
+  const bytes = contentBytes(content);
+  return preview(bytes, bytes.length) === null;
+}

@@ -22,7 +22,6 @@ import {
   isTurnOf,
   prepareStatement,
   readRoute,
-  type RouteStatus,
   startRoute,
   whoIsNext,
 } from "../formats/route.ts";
@@ -313,6 +312,7 @@ export function turnProblem(file: string, certificate: Uint8Array): DsignError |
 }
 
 /** A route's state, as the contract tells it. */
-export const routeReport = (
-  { route: { content }, isComplete, steps, next }: RouteStatus,
-): RouteReport => ({ content, isComplete, steps, next });
+export function routeStatus(file: string): RouteReport {
+  const { route: { content }, isComplete, steps, next } = readRoute(file);
+  return { content, isComplete, steps, next };
+}

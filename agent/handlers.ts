@@ -1,5 +1,4 @@
 /** The methods of the contract, one function each. */
-import { readRoute } from "../formats/route.ts";
 import { openrpc } from "../protocol/openrpc.ts";
 import { LIMITS, PROTOCOL_VERSION, type RequestId } from "../protocol/envelope.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
@@ -14,11 +13,12 @@ import {
 } from "../protocol/methods.ts";
 import type { OpenWindow } from "./consent.ts";
 import type { Audit } from "./audit.ts";
+import { isBlind, looksLikeLogin } from "./content.ts";
 import { toDsignError } from "./errors.ts";
 import { type Batches, manifestHash, Showing } from "./batch.ts";
 import { Document, type Documents, isPdf } from "./documents.ts";
 import type { Origins } from "./origins.ts";
-import { type Caller, isBlind, looksLikeLogin, type Signing } from "./sign.ts";
+import type { Caller, Signing } from "./sign.ts";
 import type { Spool } from "./spool.ts";
 import type { Tokens } from "./tokens.ts";
 import type { VerificationOptions } from "./verification.ts";
@@ -52,7 +52,7 @@ type Handlers = {
 export interface Services {
   version: string;
   tokens: Tokens;
-  signing: Signing;
+  signing: () => Promise<Signing>;
   origins: Origins;
   spool: Spool;
   audit: Pick<Audit, "record">;
@@ -118,12 +118,13 @@ export function createDispatch(services: Services): Dispatch {
         return { origin: call.origin, scopes: granted.scopes, expiresAt: granted.expiresAt };
       }
       const caller = callerOf(call, purpose);
-      return await signing.ask(caller, async () => {
+      const asking = await signing();
+      return await asking.ask(caller, async () => {
         const grant = origins.proposal(call.origin, scopes);
         const { expiresAt } = grant;
         const record = (outcome: "done" | ErrorCode) =>
           audit.record({ action: "grant", origin: call.origin, scopes: grant.scopes, outcome });
-        await signing.consent.grant(
+        await asking.consent.grant(
           { kind: "grant", asker: caller.asker, scopes: grant.scopes, expiresAt },
           call.signal,
           call.openWindow,
@@ -145,7 +146,7 @@ export function createDispatch(services: Services): Dispatch {
       return { certificates: credentials.map((each) => tokens.describe(each)), problems };
     },
     "certificate.choose": async ({ purpose }, call) => {
-      const chosen = await signing.choose(callerOf(call, purpose));
+      const chosen = await (await signing()).choose(callerOf(call, purpose));
       if (!call.own) await origins.remember(call.origin, chosen.id);
       return tokens.describe(chosen);
     },
@@ -174,9 +175,9 @@ export function createDispatch(services: Services): Dispatch {
       const document = call.documents.get(handle);
       const caller = callerOf(call, params.purpose);
       if (format === "cades") {
-        return { format, ...await signing.signDocument(document, params, caller) };
+        return { format, ...await (await signing()).signDocument(document, params, caller) };
       }
-      const { appended, ...result } = await signing.signPdf(
+      const { appended, ...result } = await (await signing()).signPdf(
         document,
         PdfOptions.parse(pdf ?? {}),
         params,
@@ -192,7 +193,7 @@ export function createDispatch(services: Services): Dispatch {
       const batch = await call.batches.asking(
         call.id,
         showing,
-        () => signing.startBatch(params, caller, (item) => showing.show(item)),
+        async () => (await signing()).startBatch(params, caller, (item) => showing.show(item)),
       );
       return {
         batch: call.batches.open(batch),
@@ -231,7 +232,7 @@ export function createDispatch(services: Services): Dispatch {
       await batches.get(batch).close(forget);
       return {};
     },
-    "sign.data": (params, call) => {
+    "sign.data": async (params, call) => {
       if (looksLikeLogin(params)) {
         throw new DsignError(
           "invalid_params",
@@ -244,13 +245,15 @@ export function createDispatch(services: Services): Dispatch {
           "Bytes that cannot be shown get no bare signature without the scope sign_hash. Use cades.",
         );
       }
-      return signing.signData(params, callerOf(call, params.purpose));
+      return (await signing()).signData(params, callerOf(call, params.purpose));
     },
-    "route.create": (params, call) => signing.createRoute(params, callerOf(call, params.purpose)),
-    "route.sign": (params, call) => signing.signRoute(params, callerOf(call, params.purpose)),
+    "route.create": async (params, call) =>
+      (await signing()).createRoute(params, callerOf(call, params.purpose)),
+    "route.sign": async (params, call) =>
+      (await signing()).signRoute(params, callerOf(call, params.purpose)),
     "route.status": async ({ route }) => {
-      const { routeReport } = await import("./data.ts");
-      return routeReport(readRoute(route));
+      const { routeStatus } = await import("./data.ts");
+      return routeStatus(route);
     },
     "signature.verify": async ({ document, content, online, pan }, { documents, signal }) => {
       const { Verification } = await import("./verification.ts");
@@ -260,13 +263,14 @@ export function createDispatch(services: Services): Dispatch {
         { online, pan, signal },
       );
     },
-    "auth.authenticate": (params, call) => {
+    "auth.authenticate": async (params, call) => {
       if (call.own) {
         throw new DsignError("scope_not_granted", "There is nothing to sign in to here.");
       }
-      return signing.authenticate(params, callerOf(call), `urn:dsign:${version}`);
+      return (await signing()).authenticate(params, callerOf(call), `urn:dsign:${version}`);
     },
-    "sign.hash": (params, call) => signing.signHash(params, callerOf(call, params.purpose)),
+    "sign.hash": async (params, call) =>
+      (await signing()).signHash(params, callerOf(call, params.purpose)),
   };
 
   return async (method, params, call) => {

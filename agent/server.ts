@@ -15,13 +15,12 @@ import type { Consent } from "./consent.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
 import { Listener, type ListenerOptions } from "./listener.ts";
-import { Online } from "./online.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
 import { Journals } from "./journal.ts";
 import { findPeer, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "./pki_http.ts";
-import { Signing } from "./sign.ts";
+import type { Signing } from "./sign.ts";
 import { Placement } from "./placement.ts";
 import { Spool } from "./spool.ts";
 import type { TlsIdentity } from "./tls.ts";
@@ -128,13 +127,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
   const { timestampAuthority, pkiFetch } = options;
   const audit = new Audit(options.audit, now);
-  const signing = new Signing(tokens, consent, options.keepLogin ?? 0, {
-    appearances: new Appearances(options.web),
-    online: new Online({ timestampAuthority, pkiFetch, now }),
-    placement: new Placement(options.textCommand),
-    audit,
-    journals: new Journals(options.batches),
-  });
+  // Loaded for the first request that needs it: an agent that waits stays small.
+  let loading: Promise<Signing> | undefined;
+  const signing = () => loading ??= loadSigning();
+
+  async function loadSigning(): Promise<Signing> {
+    const { Signing } = await import("./sign.ts");
+    const { Online } = await import("./online.ts");
+    return new Signing(tokens, consent, options.keepLogin ?? 0, {
+      appearances: new Appearances(options.web),
+      online: new Online({ timestampAuthority, pkiFetch, now }),
+      placement: new Placement(options.textCommand),
+      audit,
+      journals: new Journals(options.batches),
+    });
+  }
+
   const spool = Spool.open(options.spool);
   const { version } = options;
   const verification = { trust: options.trust ?? [], pkiFetch, now };
@@ -261,7 +269,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       unwatch.forEach((stop) => stop());
       for (const connection of connections) connection.close();
       await Promise.all([listener.shutdown(), secureListener?.shutdown()]);
-      await signing.close();
+      await (await loading)?.close();
       audit.close();
     },
   };

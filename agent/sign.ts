@@ -22,14 +22,14 @@ import type { Audit, AuditEvent } from "./audit.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
 import { certificateOf } from "./certificates.ts";
 import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
-import { contentBytes, mediaTypeOf } from "./content.ts";
+import { contentBytes, isBlind, mediaTypeOf } from "./content.ts";
 import type { DataSigner } from "./data.ts";
 import { Desk, type DeskAsker } from "./desk.ts";
 import { type Document, HASH_NAMES, preview } from "./documents.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Journals } from "./journal.ts";
 import type { Lease } from "./logins.ts";
-import { additionsOf, shownPdf } from "./pdf_facts.ts";
+import { additionsOf, shownPdf } from "./shown_pdf.ts";
 import { checkPdf, type PadesServices, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
@@ -146,7 +146,7 @@ export class Signing {
     params: ParsedParams<"route.sign">,
     caller: Caller,
   ): Promise<Result<"route.sign">> {
-    const { routeReport, signStatement, turnProblem } = await loadData();
+    const { routeStatus, signStatement, turnProblem } = await loadData();
     const content = contentBytes(params.content);
     const { route: { content: { name, sha256 } }, steps, next } = readRoute(params.route);
     const item = dataItem(name, params.content, content, ROUTE_HASH);
@@ -166,7 +166,7 @@ export class Signing {
       async (lease) => {
         const by = this.#dataSigner(lease, ROUTE_HASH, caller.signal);
         const { route, role } = await signStatement(params.route, content, by);
-        return { route, role, status: routeReport(readRoute(route)), ...signedWith(lease.signer) };
+        return { route, role, status: routeStatus(route), ...signedWith(lease.signer) };
       },
     );
   }
@@ -569,29 +569,6 @@ async function inPipeline(count: number, work: (i: number) => Promise<void>): Pr
   const workers = Array.from({ length: Math.min(count, PIPELINE) }, worker);
   const failure = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
   if (failure) throw (failure as PromiseRejectedResult).reason;
-}
-
-/**
- * Whether a bare signature is wanted over what may be hash(origin) || hash(nonce) of a Web eID token: with it, a site
- * could sign in to another one as the person. A text of that length is none: half of the bytes would have to be the
- * hash of an origin, and all of them printable.
- */
-export function looksLikeLogin(
-  params: Pick<ParsedParams<"sign.data">, "content" | "format">,
-): boolean {
-  return isBlind(params) && [64, 96, 128].includes(contentBytes(params.content).length);
-}
-
-/**
- * Whether a bare signature is wanted over bytes that cannot be shown. They may be the signed attributes of a document
- * (RFC 5652 §5.4), and then the signature is one under that document: it is worth as much as one over a digest.
- */
-export function isBlind(
-  { content, format }: Pick<ParsedParams<"sign.data">, "content" | "format">,
-): boolean {
-  if (format !== "raw") return false;
-  const bytes = contentBytes(content);
-  return preview(bytes, bytes.length) === null;
 }
 
 const CADES = "CAdES B-B";

@@ -10,10 +10,8 @@ import {
 } from "../agent/policy_file.ts";
 import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
-import { CscProvider } from "../signers/csc.ts";
 import { findModules, type FoundModules } from "../signers/modules.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
-import { Pkcs12Provider } from "../signers/pkcs12.ts";
 import type { Provider } from "../signers/provider.ts";
 import { UsageError } from "./failure.ts";
 
@@ -50,16 +48,19 @@ export async function openProviders(
     name,
     client: new Pkcs11Client({ modulePath: path, command: hostCommand, initArgs }),
   }));
-  return [
-    new Pkcs11Provider(clients, { problems }),
-    new Pkcs12Provider([...config.pkcs12, ...keyFiles]),
-    ...config.remote.map((service) =>
-      new CscProvider(
-        service,
-        async (url) => openBrowser(await browserCommand(url, config.browser, env)),
-      )
-    ),
-  ];
+  const providers: Provider[] = [new Pkcs11Provider(clients, { problems })];
+  // What is not configured is not loaded: an agent that waits stays small.
+  const files = [...config.pkcs12, ...keyFiles];
+  if (files.length > 0) {
+    const { Pkcs12Provider } = await import("../signers/pkcs12.ts");
+    providers.push(new Pkcs12Provider(files));
+  }
+  if (config.remote.length > 0) {
+    const { CscProvider } = await import("../signers/csc.ts");
+    const show = async (url: string) => openBrowser(await browserCommand(url, config.browser, env));
+    for (const service of config.remote) providers.push(new CscProvider(service, show));
+  }
+  return providers;
 }
 
 /** Commands go to the network only where they are told to. */

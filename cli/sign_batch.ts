@@ -1,7 +1,7 @@
 /** `dsign sign DIR --batch`: every PDF of a folder with one consent and one PIN; stopped, it goes on where it was. */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { shownPdf } from "../agent/pdf_facts.ts";
+import { shownPdf } from "../agent/shown_pdf.ts";
 import { toDsignError } from "../agent/errors.ts";
 import type { Caller, Signing } from "../agent/sign.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";

@@ -172,3 +172,17 @@ function isRevision(
     throw error;
   }
 }
+
+/** `D:YYYYMMDDHHmmSSOHH'mm` (ISO 32000-2 §7.9.4); `undefined` for what is no date. */
+export function readPdfDate(text: string | undefined): Date | undefined {
+  const match = /^(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:Z|([+-])(\d\d)'?(\d\d)?)?/
+    .exec(
+      text ?? "",
+    );
+  if (!match) return undefined;
+  const [, year, month = "01", day = "01", hour = "00", minute = "00", second = "00"] = match;
+  const [sign, hours = "00", minutes = "00"] = match.slice(7);
+  const zone = sign ? `${sign}${hours}:${minutes}` : "Z";
+  const date = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}${zone}`);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}

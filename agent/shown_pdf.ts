@@ -1,0 +1,31 @@
+/** A PDF in a question to the person: its bytes, and what the signature will add. */
+import type { PdfAdditions } from "../protocol/consent.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { PdfOptions } from "../protocol/methods.ts";
+import type { ShownPdf } from "./consent.ts";
+import type { Document } from "./documents.ts";
+
+/** @throws {DsignError} `document_not_found` where the document is not being kept */
+export function shownPdf({ kept }: Document, password?: string): ShownPdf {
+  if (!kept) throw new DsignError("document_not_found");
+  return { source: kept, sequential: () => kept.sequential(), password };
+}
+
+export function additionsOf(options: PdfOptions): PdfAdditions {
+  const { level, field, reason, location, certify, lock, visible } = options;
+  return {
+    level,
+    field,
+    reason,
+    location,
+    certify,
+    locks: lock !== undefined,
+    visible: visible
+      ? {
+        page: visible.page ?? (visible.anchor === undefined ? 1 : null),
+        anchor: visible.anchor ?? null,
+        role: visible.role ?? null,
+      }
+      : null,
+  };
+}

@@ -12,6 +12,7 @@ import { createHash } from "node:crypto";
 export type AuditEvent =
   | "person.added"
   | "person.enrolment_sent"
+  | "person.enrolment_failed"
   | "person.pin_set"
   | "person.pin_changed"
   | "person.locked"

@@ -6,7 +6,7 @@
  * ```
  *          send            attempt, settle              use               signed
  *   open ────────▶ open ───────────────────▶ authorized ─────▶ signing ─────────▶ done
- *     └── reject, too many tries, time, another hash list, another count, a clock set back ──▶ ended
+ *     └── end, too many tries, time, another hash list, another count, a clock set back ──▶ ended
  * ```
  *
  * A try is paid for before it is looked at ({@linkcode Event} `attempt`), so that however many requests run at the same time
@@ -43,6 +43,8 @@ export type End =
   | "expired"
   | "clock"
   | "superseded"
+  | "revoked"
+  | "locked"
   | "deviation"
   | "failed";
 
@@ -120,7 +122,8 @@ export type Event =
   | { readonly type: "extend"; readonly next: string; readonly more?: readonly string[] }
     & Presented
   | { readonly type: "signed" | "failed" }
-  | { readonly type: "reject" | "supersede" };
+  /** Somebody who may do so ends it, whatever it has come to. */
+  | { readonly type: "end"; readonly why: "rejected" | "superseded" | "revoked" | "locked" };
 
 /** What comes with a SAD. */
 export interface Presented {
@@ -194,8 +197,7 @@ export function step(state: State, event: Event, now: number): Step {
     return { ...state, outcome: refuse("ended") };
   }
   if (event.type === "signed" || event.type === "failed") return finish(state, event.type);
-  if (event.type === "reject") return end(state, "rejected", ok);
-  if (event.type === "supersede") return end(state, "superseded", ok);
+  if (event.type === "end") return end(state, event.why, ok);
   if (now < transaction.seenAt - RULES.skew) return end(state, "clock", refuse("ended"));
   const at = Math.max(now, transaction.seenAt);
   const seen: State = { transaction: { ...transaction, seenAt: at }, guard };

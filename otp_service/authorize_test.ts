@@ -268,7 +268,10 @@ Deno.test("whatever happens in whatever order, the rules hold (property)", () =>
     fc.tuple(presented, sads, fc.option(lists, { nil: undefined })).map((
       [each, next, more],
     ): Event => ({ type: "extend", ...each, next, more })),
-    fc.constantFrom<Event>({ type: "signed" }, { type: "failed" }, { type: "reject" }),
+    fc.constantFrom<Event>({ type: "signed" }, { type: "failed" }, {
+      type: "end",
+      why: "rejected",
+    }),
   );
   const moves = fc.array(
     fc.tuple(event, fc.integer({ min: -20_000, max: 400_000 })),
@@ -304,7 +307,7 @@ Deno.test("whatever happens in whatever order, the rules hold (property)", () =>
           usedSads.add(event.sad);
           signed += event.hashes!.length;
         }
-        if (!["signed", "failed", "reject"].includes(event.type)) {
+        if (!["signed", "failed", "end"].includes(event.type)) {
           if (["open", "authorized", "signing"].includes(before.phase)) {
             latest = Math.max(latest, now);
           }

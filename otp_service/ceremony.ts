@@ -57,7 +57,7 @@ export class Ceremony {
         const row = before?.person ? await tx.person(before.person) : null;
         if (before && row) {
           const state = { transaction: before.transaction, guard: row.guard };
-          await tx.saveState(step(state, { type: "supersede" }, tx.now), row);
+          await tx.saveState(step(state, { type: "end", why: "superseded" }, tx.now), row);
           tx.audit({
             event: "authorization.ended",
             transaction: before.transaction.id,
@@ -246,7 +246,10 @@ export class Ceremony {
           binding,
         }, tx.now)
         : {
-          ...step({ transaction: found.transaction, guard: row.guard }, { type: "reject" }, tx.now),
+          ...step({ transaction: found.transaction, guard: row.guard }, {
+            type: "end",
+            why: "locked",
+          }, tx.now),
           outcome: { ok: false, refusal: "locked" } as const,
         };
       await tx.saveState(state, row);
@@ -284,21 +287,21 @@ export class Ceremony {
     return totpStep(secrets.open(`totp ${person.id}`, person.totp), otp, store.now()) ?? false;
   }
 
-  /** The person does not want it. */
-  async reject(id: string): Promise<void> {
+  /** The person does not want it, or the client gives its right to it back. */
+  async end(id: string, why: "rejected" | "revoked"): Promise<void> {
     await this.#options.store.run(async (tx) => {
       const found = await tx.transaction({ id });
       const row = found?.person ? await tx.person(found.person) : null;
       if (!found || !row) return;
       const state = { transaction: found.transaction, guard: row.guard };
-      const { outcome, ...rejected } = step(state, { type: "reject" }, tx.now);
+      const { outcome, ...ended } = step(state, { type: "end", why }, tx.now);
       if (!outcome.ok) return;
-      await tx.saveState(rejected, row);
+      await tx.saveState(ended, row);
       tx.audit({
         event: "authorization.ended",
         transaction: id,
         person: row.person.id,
-        reason: "rejected",
+        reason: why,
       });
     });
   }

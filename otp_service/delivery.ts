@@ -83,9 +83,12 @@ export function hashPrefix(base64: string): string {
   return hex.match(/.{4}/g)!.join(" ");
 }
 
-/** One line of what others wrote: no line breaks, nothing that cannot be seen, not endlessly long. */
+/**
+ * One line of what others wrote: no line breaks, nothing that cannot be seen but the joiners that Indian scripts need, not
+ * endlessly long.
+ */
 function oneLine(text: string): string {
-  const clean = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").trim();
+  const clean = text.replace(/(?:(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029])+/gu, " ").trim();
   return clean.length > 120 ? `${clean.slice(0, 119)}…` : clean;
 }
 

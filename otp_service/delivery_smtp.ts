@@ -44,7 +44,10 @@ export function smtpDelivery(options: SmtpOptions): Delivery & { close(): void }
           headers: { "Auto-Submitted": "auto-generated" }, // RFC 3834 §5
         });
       } catch (error) {
-        throw new DeliveryError(`The mail server did not take it: ${(error as Error).message}`);
+        const { code, responseCode, message } = error as Error & Record<string, unknown>;
+        // once it has seen the message, what a server says may repeat it
+        const why = code === "EMESSAGE" ? `status ${responseCode}` : message;
+        throw new DeliveryError(`The mail server did not take it: ${why}`);
       }
     },
     close: () => transport.close(),

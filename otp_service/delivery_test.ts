@@ -24,7 +24,7 @@ const HASH = new Uint8Array(32).fill(0xab).toBase64();
 const FACTS = {
   otp: "493817",
   client: "Project portal",
-  purpose: "Technical Sanction\r\nBcc: evil@example\u202e",
+  purpose: "Technical Sanction\r\nBcc: evil@example\u202e র\u200d্যাক",
   document: { label: "sanction-7.pdf", hash: HASH },
   signatures: 1,
 };
@@ -39,6 +39,7 @@ Deno.test("the message names OTP, purpose, document and the hash's beginning, in
       assert.ok(text.includes(part), part);
     }
     assert.ok(!/[\r\u202e]/.test(subject + text));
+    assert.ok(text.includes("র\u200d্যাক"), "what joins letters belongs to the word");
     const many = otpMessage(language, { ...FACTS, document: undefined, signatures: 3 });
     assert.ok(many.text.includes("3") && !many.text.includes("sanction-7.pdf"));
     assert.match(
@@ -53,6 +54,7 @@ Deno.test("the message names OTP, purpose, document and the hash's beginning, in
 Deno.test("by mail", async () => {
   const mails: string[] = [];
   let refuse = false;
+  let spam = false;
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ["STARTTLS"],
@@ -61,7 +63,9 @@ Deno.test("by mail", async () => {
       const parts: Uint8Array[] = [];
       stream.on("data", (part: Uint8Array) => parts.push(part));
       stream.on("end", () => {
-        mails.push(parts.map((part) => new TextDecoder().decode(part)).join(""));
+        const mail = parts.map((part) => new TextDecoder().decode(part)).join("");
+        if (spam) return done(new Error(`spam: ${/^Subject:.*$/m.exec(mail)![0]}`));
+        mails.push(mail);
         done();
       });
     },
@@ -81,6 +85,11 @@ Deno.test("by mail", async () => {
     assert.match(mails[0], /^To: Anita Sen <anita@works\.example>\r$/m);
     assert.match(mails[0], /^Subject: OTP 493817 to sign for Project portal\r$/m);
     assert.ok(!/^Bcc:/mi.test(mails[0]));
+    spam = true;
+    await assert.rejects(delivery.send(PERSON, otpMessage("en", FACTS)), (error) =>
+      // what the server repeats of the message is a secret still
+      error instanceof DeliveryError && /status 450/.test(error.message) &&
+      !error.message.includes("493817"));
     refuse = true;
     await assert.rejects(
       delivery.send(PERSON, otpMessage("en", FACTS)),

@@ -4,15 +4,15 @@
  */
 import type { NewPerson, PersonView } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
-import { FRESH, RULES } from "./authorize.ts";
-import { enrolmentMessage, lockedMessage } from "./delivery.ts";
+import { FRESH, RULES, step } from "./authorize.ts";
+import { DeliveryError, enrolmentMessage, lockedMessage } from "./delivery.ts";
 import { CscError } from "./error.ts";
 import type { KeyStore } from "./keys.ts";
 import { sendTo, type Ways, wayTo } from "./messages.ts";
 import { newTotpSecret, totpEnrolment, totpStep } from "./otp.ts";
 import { isGoodPin, type Pins } from "./pin.ts";
 import { type Secrets, token } from "./secrets.ts";
-import type { Credential, KeyType, Person, PersonRow, Store } from "./store.ts";
+import type { Credential, KeyType, Person, PersonRow, Store, Tx } from "./store.ts";
 
 export interface PeopleOptions {
   store: Store;
@@ -46,7 +46,7 @@ export class People {
   /**
    * Enrols a person with one credential.
    *
-   * @throws {CscError} `person_exists`
+   * @throws {CscError} `person_exists`; `link_not_delivered`, after which the person is enrolled all the same
    */
   async add(
     { userID, credential, ...rest }: NewPerson,
@@ -92,7 +92,11 @@ export class People {
     return { ...credential, key: id, serial };
   }
 
-  /** Makes the one link that is good now; earlier ones no longer are. */
+  /**
+   * Makes the one link that is good now; earlier ones no longer are.
+   *
+   * @throws {CscError} `link_not_delivered`
+   */
   async #invite(person: Person, by: string): Promise<Enrolment> {
     const { store, ways, secrets, publicUrl } = this.#options;
     const totp = person.otp === "totp"
@@ -108,11 +112,21 @@ export class People {
     });
     const link = `${publicUrl}/otp#enrol-${code}`;
     const way = wayTo(ways, person);
-    if (way) await sendTo(ways, person, enrolmentMessage(person, link, ENROLMENT_HOURS));
-    await store.run((tx) => {
-      tx.audit({ event: "person.enrolment_sent", person: person.id, way: way ?? "by hand", by });
-      return Promise.resolve();
-    });
+    const told = (event: "person.enrolment_sent" | "person.enrolment_failed", reason?: string) =>
+      store.run((tx) => {
+        tx.audit({ event, person: person.id, way: way ?? "by hand", reason, by });
+        return Promise.resolve();
+      });
+    if (way) {
+      try {
+        await sendTo(ways, person, enrolmentMessage(person, link, ENROLMENT_HOURS));
+      } catch (error) {
+        if (!(error instanceof DeliveryError)) throw error;
+        await told("person.enrolment_failed", error.message);
+        throw new CscError("link_not_delivered", error.message);
+      }
+    }
+    await told("person.enrolment_sent");
     return way ? { sent: way } : { link };
   }
 
@@ -153,10 +167,10 @@ export class People {
       const { totp } = found.data;
       let { person, guard } = row;
       if (totp) {
-        const step = totpStep(secrets.open(`totp ${person.id}`, totp), otp ?? "", tx.now);
-        if (step === undefined) return "wrong_otp";
+        const at = totpStep(secrets.open(`totp ${person.id}`, totp), otp ?? "", tx.now);
+        if (at === undefined) return "wrong_otp";
         person = { ...person, totp };
-        guard = { ...guard, totpStep: step };
+        guard = { ...guard, totpStep: at };
         tx.audit({ event: "person.authenticator_set", person: person.id });
       }
       if (!await tx.take("enrolment", code)) return "nothing";
@@ -235,10 +249,21 @@ export class People {
     return "done";
   }
 
-  /** Locks; authorizations that are under way do not sign any more. */
+  /** Ends what is under way: an authorization that somebody else got does not outlast a lock. */
+  async #endAll(tx: Tx, person: string): Promise<void> {
+    for (const transaction of await tx.underway(person)) {
+      const ended = step({ transaction, guard: FRESH }, { type: "end", why: "locked" }, tx.now);
+      await tx.saveTransaction(ended.transaction);
+      const { id } = transaction;
+      tx.audit({ event: "authorization.ended", transaction: id, person, reason: "locked" });
+    }
+  }
+
+  /** Locks, and ends what is under way. */
   async lock(id: string, reason: string, by: string): Promise<void> {
     const { store } = this.#options;
     await store.run(async (tx) => {
+      await this.#endAll(tx, id);
       const row = await tx.person(id);
       if (!row) throw new CscError("person_unknown");
       await tx.savePerson({ ...row, locked: reason });
@@ -248,13 +273,15 @@ export class People {
   }
 
   /**
-   * Unlocks, after the administrator has checked again who the person is. The PIN is set anew by the person.
+   * Unlocks, after the administrator has checked again who the person is. The PIN is set anew by the person; what is under
+   * way with the old one ends.
    *
    * @param proof how it was checked; kept in the audit
    */
   async unlock(id: string, proof: string, by: string): Promise<Enrolment> {
     const { store } = this.#options;
     const person = await store.run(async (tx) => {
+      await this.#endAll(tx, id);
       const row = await tx.person(id);
       if (!row) throw new CscError("person_unknown");
       const guard = { ...row.guard, pinTries: 0 };

@@ -22,8 +22,10 @@ import {
   type App,
   basic,
   clientBySecret,
+  isKnown,
   LIFETIME,
   parse,
+  personClient,
   readJson,
   type Service,
 } from "./service.ts";
@@ -131,8 +133,8 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
         }
         const family = token();
         const whose = client
-          ? { client: client.id, ...client.admin && { admin: true as const } }
-          : { client: `person:${person!.id}`, person: person!.id };
+          ? { client: client.id }
+          : { client: personClient(person!.id), person: person!.id };
         tx.audit({ event: client ? "client.signed_in" : "person.signed_in", ...whose });
         return {
           access_token: await tx.issue({ kind: "access", ...whose }, LIFETIME.access, family),
@@ -369,20 +371,21 @@ async function describe(
 
 /** A new access token for a refresh token; of the same family, so that both are revoked together. */
 export async function refresh(
-  { store, clients }: Service,
+  service: Service,
   value: string,
   client?: string,
 ): Promise<{ access_token: string; expires_in: number }> {
-  return await store.run(async (tx) => {
+  return await service.store.run(async (tx) => {
     const found = await tx.read("refresh", value);
-    if (!found || (client !== undefined && found.data.client !== client)) {
+    const wrong = !found || !isKnown(service, found.data) ||
+      (client !== undefined && found.data.client !== client);
+    if (wrong) {
       throw new CscError(client === undefined ? "login_refresh_token" : "refresh_token_invalid");
     }
     const { client: id, person } = found.data;
-    const admin = person === undefined && clients.find((each) => each.id === id)?.admin === true;
     return {
       access_token: await tx.issue(
-        { kind: "access", client: id, ...person && { person }, ...admin && { admin } },
+        { kind: "access", client: id, ...person && { person } },
         LIFETIME.access,
         found.family!,
       ),
@@ -391,12 +394,22 @@ export async function refresh(
   });
 }
 
-/** Revokes a token of this client: of a refresh token, all access tokens too (§8.4.5). Others' are left alone. */
-export async function revoke({ store }: Service, value: string, client: string): Promise<void> {
-  await store.run(async (tx) => {
+/**
+ * Revokes a token of this client: of a refresh token, all access tokens too (§8.4.5). Others' are left alone. One that is a
+ * SAD takes its authorization with it: it could be presented beside another token.
+ */
+export async function revoke(
+  { store, ceremony }: Service,
+  value: string,
+  client: string,
+): Promise<void> {
+  const transaction = await store.run(async (tx) => {
     const refresh = await tx.read("refresh", value);
     if (refresh?.data.client === client) await tx.revoke({ family: refresh.family! });
     const found = await tx.read("access", value);
-    if (found?.data.client === client) await tx.revoke({ value });
+    if (found?.data.client !== client) return undefined;
+    await tx.revoke({ value });
+    return found.data.transaction;
   });
+  if (transaction !== undefined) await ceremony.end(transaction, "revoked");
 }

@@ -1,5 +1,4 @@
 /** OAuth 2.0 as CSC API v2.0 §8.4 has it: authorization code with PKCE (S256 only), pushed requests, client credentials. */
-import { createHash } from "node:crypto";
 import {
   AuthorizationDetails,
   OAuthAuthorize,
@@ -240,11 +239,7 @@ async function giveToken(
     case "client_credentials":
       return await store.run(async (tx) => {
         tx.audit({ event: "client.signed_in", client: client.id });
-        const data = {
-          kind: "access" as const,
-          client: client.id,
-          ...client.admin && { admin: true as const },
-        };
+        const data = { kind: "access" as const, client: client.id };
         return { access_token: await tx.issue(data, LIFETIME.access), expires_in };
       });
     case "refresh_token":
@@ -254,8 +249,8 @@ async function giveToken(
   if (!form.code) throw new ParameterError("Missing parameter code");
   const found = await store.run((tx) => tx.take("code", form.code!));
   const data = found?.data;
-  const verifier = createHash("sha256").update(form.code_verifier ?? "").digest("base64url");
-  if (data?.client !== client.id || !sameText(verifier, data.challenge)) {
+  const challenge = form.code_verifier === undefined ? "" : sha256(form.code_verifier);
+  if (data?.client !== client.id || !sameText(challenge, data.challenge)) {
     throw new CscError("code_invalid");
   }
   if (form.redirect_uri !== data.redirect) throw new CscError("redirect_uri_mismatch");

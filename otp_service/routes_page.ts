@@ -227,7 +227,7 @@ async function answer(
     return { ok: true, redirect: redirectTo(ticket.redirect, { code, state: ticket.state }) };
   };
   if (reply.decision === "reject") {
-    if (ticket.transaction !== undefined) await ceremony.reject(ticket.transaction);
+    if (ticket.transaction !== undefined) await ceremony.end(ticket.transaction, "rejected");
     await close();
     return { ok: true, redirect: denied };
   }

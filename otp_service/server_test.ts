@@ -21,6 +21,7 @@ import { readCertificate } from "../formats/x509.ts";
 import { CSC_METHODS, type CscMethod, OIDS } from "../protocol/csc.ts";
 import { verifyAudit } from "./audit.ts";
 import { RULES } from "./authorize.ts";
+import type { Client } from "./service.ts";
 import { openSqlite } from "./store_sqlite.ts";
 
 const TEXT = new TextEncoder().encode("Technical Sanction 7 of 2026\n");
@@ -446,6 +447,24 @@ async function onPage(test: TestService, path: string, ticket: string, reply?: u
   return { status: response.status, body: response.status === 404 ? null : await response.json() };
 }
 
+/** PIN and OTP on the page, then the token. */
+async function redeem(test: TestService, parameters: Record<string, string>) {
+  const { ticket, verifier } = await openPage(test, parameters);
+  await onPage(test, "send", ticket, {});
+  const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), consent: CONSENT };
+  const { body } = await onPage(test, "answer", ticket, approve);
+  const proof = parameters.code_challenge ? {} : { code_verifier: verifier };
+  const granted = await test.form("/oauth2/token", {
+    grant_type: "authorization_code",
+    code: new URL(body.redirect).searchParams.get("code")!,
+    redirect_uri: REDIRECT,
+    ...proof as Record<string, string>,
+  });
+  return granted;
+}
+
+/** The PKCE challenge of an empty verifier. */
+const NOTHING = createHash("sha256").update("").digest("base64url");
 const CONSENT = { language: "en", text: "I sign this order." };
 
 Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the token is the SAD", () =>
@@ -589,9 +608,30 @@ Deno.test("oauth2code: what a hostile page or portal may try", () =>
       redirect_uri: REDIRECT,
       code_verifier: page.verifier,
     };
+    for (const code_verifier of ["", "short"]) {
+      const { body } = await test.form("/oauth2/token", { ...exchange, code_verifier });
+      assert.equal(body.error_description, "Invalid parameter code_verifier");
+    }
     const stolen = await test.form("/oauth2/token", exchange, OTHER_CLIENT);
     assert.equal(stolen.body.error, "invalid_grant");
     assert.equal((await test.form("/oauth2/token", exchange)).status, 400, "and the code is gone");
+    // Who asks with the challenge of nothing must still show something.
+    test.clock.now += RULES.resendAfter;
+    const unproven = await redeem(test, { ...base, code_challenge: NOTHING });
+    assert.equal(unproven.body.error_description, "Authorization code is invalid or expired");
+    // A SAD that was given back is good for nothing, wherever it is shown.
+    test.clock.now += RULES.resendAfter;
+    const { body: { access_token: SAD } } = await redeem(test, base);
+    assert.equal((await test.form("/oauth2/revoke", { token: SAD }, OTHER_CLIENT)).status, 204);
+    assert.equal((await test.form("/oauth2/revoke", { token: SAD })).status, 204);
+    const revoked = await test.call("/csc/v2/signatures/signHash", {
+      credentialID,
+      SAD,
+      hashes: [HASH],
+      signAlgo: OIDS.ecdsaWithSha256,
+    }, await test.token());
+    assert.equal(revoked.body.error_description, "Invalid parameter SAD");
+    assert.equal((await test.audit()).at(-3)!.reason, "revoked");
     const twice = await test.handler(
       new Request("https://sign.works.example/oauth2/token", {
         method: "POST",
@@ -720,10 +760,62 @@ Deno.test("an administrator's lock stops what is under way", () =>
       hashes: [HASH],
       signAlgo: OIDS.ecdsaWithSha256,
     }, token);
-    assert.equal(signed.body.error_description, "Credential locked");
+    assert.equal(signed.body.error_description, "Invalid parameter SAD");
     const other = await test.token(OTHER_CLIENT);
     const refused = await test.call("/portal/v1/persons/asen/lock", { reason: "none" }, other);
     assert.equal(refused.body.error, "unauthorized_client");
+    // Nor after the person has a new PIN: who knew the old one may have got this SAD.
+    const proof = "Seen by R. Das";
+    await test.call("/portal/v1/persons/asen/unlock", { proof }, token);
+    const code = /#enrol-(\S+)/.exec(test.sent.at(-1)!.message.text)![1];
+    assert.equal(await test.service.people.setPin(code, "628194", undefined), "done");
+    const sign = { credentialID, SAD, hashes: [HASH], signAlgo: OIDS.ecdsaWithSha256 };
+    const late = await test.call("/csc/v2/signatures/signHash", sign, token);
+    assert.equal(late.body.error_description, "Invalid parameter SAD");
+    const ended = (await test.audit()).find(({ event }) => event === "authorization.ended")!;
+    assert.equal(ended.reason, "locked");
+  }));
+
+Deno.test("a client that was taken out of the configuration is a stranger, and one without admin is none", () =>
+  withService(async (test) => {
+    const login = await test.handler(
+      new Request("https://sign.works.example/csc/v2/auth/login", {
+        method: "POST",
+        body: JSON.stringify({ rememberMe: true }),
+        headers: { authorization: `Basic ${btoa(`${CLIENT.id}:${CLIENT.secret}`)}` },
+      }),
+    );
+    const { access_token, refresh_token } = await login.json();
+    const persons = () =>
+      test.handler(
+        new Request("https://sign.works.example/portal/v1/persons", {
+          headers: { authorization: `Bearer ${access_token}` },
+        }),
+      ).then(async (response) => (await response.body?.cancel(), response.status));
+    assert.equal(await persons(), 200);
+    const clients = test.service.clients as Client[];
+    const [portal] = clients.splice(0, 1, { ...clients[0], admin: false });
+    assert.equal(await persons(), 403);
+    clients.shift();
+    assert.equal(await persons(), 401);
+    const refreshed = await test.call("/csc/v2/auth/login", { refresh_token });
+    assert.equal(refreshed.body.error_description, "Invalid refresh_token");
+    clients.unshift(portal);
+    assert.equal((await test.call("/csc/v2/auth/login", { refresh_token })).status, 200);
+  }));
+
+Deno.test("an enrolment's link that cannot be delivered is told; the person is there", () =>
+  withService(async (test) => {
+    const token = await test.token();
+    test.failDelivery = "mailbox full";
+    const person = { userID: "asen", name: "Anita Sen", email: "anita@works.example" };
+    const { status, body } = await test.call("/portal/v1/persons", person, token);
+    assert.equal(status, 503);
+    assert.match(body.error_description, /reset-pin/);
+    test.failDelivery = undefined;
+    const proof = "Seen by R. Das";
+    const again = await test.call("/portal/v1/persons/asen/reset-pin", { proof }, token);
+    assert.deepEqual(again.body, { enrolment: { sent: "mail" } });
   }));
 
 Deno.test("a delivery that fails is told, and a later one goes on with the same authorization", () =>

@@ -156,19 +156,36 @@ export function clientBySecret({ clients }: Service, id: string, secret: string)
   return sameText(hash, found?.secretHash ?? "none") && found ? found : null;
 }
 
+/** The client of a person who signed in directly: no client of the configuration has a colon in its name. */
+export const personClient = (person: string) => `person:${person}`;
+
+/**
+ * Whether a token's client may still call. One that was taken out of the configuration is a stranger from then on, whatever
+ * it holds.
+ */
+export function isKnown({ clients }: Service, { client, person }: Holder): boolean {
+  return clients.some(({ id }) => id === client) ||
+    (person !== undefined && client === personClient(person));
+}
+
+type Holder = { client: string; person?: string };
+
 /** What an access token stands for. */
-export type Access = TokenOf<"access"> & { token: string };
+export type Access = TokenOf<"access"> & { token: string; admin: boolean };
 
 /**
  * The caller by the access token.
  *
  * @throws {CscError} `authorization_header`, `invalid_token`
  */
-export async function access({ store }: Service, request: Request): Promise<Access> {
+export async function access(service: Service, request: Request): Promise<Access> {
   const token = bearer(request);
-  const found = await store.read((tx) => tx.read("access", token));
-  if (!found) throw new CscError("invalid_token");
-  return { ...found.data, token };
+  const found = await service.store.read((tx) => tx.read("access", token));
+  if (!found || !isKnown(service, found.data)) throw new CscError("invalid_token");
+  const { client, person } = found.data;
+  const admin = person === undefined &&
+    service.clients.some((each) => each.id === client && each.admin);
+  return { ...found.data, token, admin };
 }
 
 /** A failure as the specification has it (§10.2); what nobody foresaw is told to the log alone. */

@@ -25,6 +25,7 @@ import { verifyBytes } from "../formats/verify.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { moduleKeys, type ModuleSession } from "./keys.ts";
 import type { KeyType } from "./store.ts";
+import { timestamp } from "./timestamp.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
 const PDF = classicPdf(documentObjects({ pages: 2 }));
@@ -114,8 +115,12 @@ Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong o
   let wrong = false;
   const tsa = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
-    async (request) =>
-      new Response(
+    async (request) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/elsewhere") {
+        return new Response(null, { status: 307, headers: { location: "/" } });
+      }
+      return new Response(
         new Uint8Array(
           answerTimestampRequest(
             timestampAuthority,
@@ -126,9 +131,15 @@ Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong o
             },
           ),
         ),
-      ),
+      );
+    },
   );
-  const test = makeService({ tsa: `http://127.0.0.1:${tsa.addr.port}/` });
+  const url = `http://127.0.0.1:${tsa.addr.port}/`;
+  const digest = new Uint8Array(32);
+  await assert.rejects(timestamp(`${url}elsewhere`, "SHA-256", digest), {
+    code: "timestamp_failed",
+  });
+  const test = makeService({ tsa: url });
   try {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const text = new TextEncoder().encode("order");

@@ -58,7 +58,7 @@ export interface Facts {
 
 /** What an opaque value stands for; the value's hash is its key. */
 export type TokenData =
-  | { kind: "access"; client: string; person?: string; transaction?: string; admin?: true }
+  | { kind: "access"; client: string; person?: string; transaction?: string }
   | { kind: "refresh"; client: string; person?: string }
   | { kind: "pushed"; client: string; parameters: Record<string, string> }
   | {
@@ -336,6 +336,16 @@ export class Tx {
   async saveState({ transaction, guard }: State, row: PersonRow | null): Promise<void> {
     await this.saveTransaction(transaction);
     if (row && guard !== row.guard) await this.savePerson({ ...row, guard });
+  }
+
+  /** A person's authorizations that are not over. */
+  async underway(person: string): Promise<Transaction[]> {
+    const rows = await this.#query(
+      `SELECT state FROM transactions
+       WHERE person = $1 AND phase NOT IN ('done', 'ended')${this.#lock}`,
+      person,
+    );
+    return rows.map(({ state }) => JSON.parse(state as string));
   }
 
   /** Authorizations that are over by time and do not know it yet. */

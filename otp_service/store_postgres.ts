@@ -1,6 +1,6 @@
 /** The store's database in PostgreSQL: for several instances of the service behind a balancer. */
 import postgres from "postgres";
-import { type Database, MIGRATIONS, type Query, type Row } from "./database.ts";
+import { type Database, MIGRATIONS, type Query, type Row, type Value } from "./database.ts";
 import { SetupError } from "./error.ts";
 
 /** Connections of one instance. */
@@ -41,7 +41,9 @@ export async function openPostgres(url: string): Promise<Database> {
   }
   const through =
     (connection: Pick<postgres.Sql, "unsafe">): Query => async (statement, ...values) =>
-      await connection.unsafe(statement, values, { prepare: true }) as unknown as Row[];
+      await connection.unsafe(statement, values.map(storable), {
+        prepare: true,
+      }) as unknown as Row[];
   return {
     lock: " FOR UPDATE",
     read: (work) => work(through(sql)),
@@ -58,6 +60,10 @@ export async function openPostgres(url: string): Promise<Database> {
     close: () => sql.end(),
   };
 }
+
+/** PostgreSQL refuses NUL in a text: whoever asks for such a name is to find nothing, not an error. */
+const storable = (value: Value) =>
+  typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : value;
 
 async function migrate(sql: postgres.Sql): Promise<void> {
   await sql.begin(async (connection) => {

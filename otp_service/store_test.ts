@@ -29,6 +29,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
   const [one, two] = [await instance(), await instance()];
   try {
     await t.step("people and credentials", async () => {
+      assert.equal(await one.read((tx) => tx.person("a\0sen")), null);
       assert.equal(await one.run((tx) => tx.addPerson(PERSON)), true);
       assert.equal(await two.run((tx) => tx.addPerson(PERSON)), false);
       await two.run(async (tx) => {

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { HashName } from "../formats/signer.ts";
 import { encodeTimestampRequest, readTimestampResponse, verifyTimestamp } from "../formats/tsp.ts";
 import { CscError } from "./error.ts";
+import { readBody } from "./service.ts";
 
 const TIMEOUT = 15_000;
 const MAX_RESPONSE = 1024 * 1024;
@@ -25,12 +26,13 @@ export async function timestamp(
       method: "POST",
       headers: { "content-type": "application/timestamp-query" },
       body: new Uint8Array(encodeTimestampRequest({ hash, digest, nonce })),
+      // the administrator chose whom to ask
+      redirect: "error",
       signal: AbortSignal.timeout(TIMEOUT),
     });
+    const body = await readBody(response, MAX_RESPONSE);
     if (!response.ok) throw new Error(`status ${response.status}`);
-    const size = Number(response.headers.get("content-length") ?? 0);
-    if (size > MAX_RESPONSE) throw new Error("a long answer");
-    const token = readTimestampResponse(new Uint8Array(await response.arrayBuffer()));
+    const token = readTimestampResponse(body);
     const { problems } = verifyTimestamp(token, {
       digestOf: (name) => name === hash ? digest : undefined,
       nonce,

@@ -115,6 +115,11 @@ export const CSC_ERRORS = {
   otp_not_delivered: [503, "temporarily_unavailable", "The OTP could not be delivered"],
   document_malformed: [400, "invalid_request", "The document cannot be signed"],
   timestamp_failed: [503, "temporarily_unavailable", "The timestamp authority gave no answer"],
+  link_not_delivered: [
+    503,
+    "temporarily_unavailable",
+    "The link to set the PIN could not be delivered; reset-pin sends a new one",
+  ],
   person_unknown: [404, "invalid_request", "There is no such person"],
   person_exists: [409, "invalid_request", "There is such a person already"],
 } as const satisfies Record<string, readonly [number, string, string]>;
@@ -541,7 +546,8 @@ export const OAuthToken = z.object({
   code: maybeField("code", 255),
   refresh_token: maybeField("refresh_token", 255),
   redirect_uri: maybeField("redirect_uri"),
-  code_verifier: maybeField("code_verifier", 128),
+  code_verifier: z.string().regex(/^[A-Za-z0-9._~-]{43,128}$/, "Invalid parameter code_verifier")
+    .optional().describe("RFC 7636 §4.1"),
   client_id: maybeField("client_id", 255),
   client_secret: maybeField("client_secret", 255),
   clientData: maybeField("clientData", 4096),

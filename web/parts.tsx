@@ -4,6 +4,31 @@ import type { Certificate, Token } from "../protocol/methods.ts";
 import { type Language, LANGUAGES, type Speech } from "./i18n/words.ts";
 import { commonNameOf, pieces } from "./text.ts";
 
+/** The choice of language. `label`: what it is called in the language that is chosen. */
+export function Languages(
+  { chosen, label, choose }: {
+    chosen: Language;
+    label: string;
+    choose: (language: Language) => void;
+  },
+) {
+  return (
+    <nav class="languages" aria-label={label}>
+      {Object.entries(LANGUAGES).map(([tag, { name }]) => (
+        <button
+          key={tag}
+          type="button"
+          lang={tag}
+          aria-pressed={tag === chosen}
+          onClick={() => choose(tag as Language)}
+        >
+          {name}
+        </button>
+      ))}
+    </nav>
+  );
+}
+
 /** The product's name and the choice of language. */
 export function Header(
   { speech: { language, say }, choose }: { speech: Speech; choose: (language: Language) => void },
@@ -13,19 +38,7 @@ export function Header(
       <p class="brand">
         <strong>D-Sign</strong> <span>{say("brand_line")}</span>
       </p>
-      <nav class="languages" aria-label={say("language")}>
-        {Object.entries(LANGUAGES).map(([tag, { name }]) => (
-          <button
-            key={tag}
-            type="button"
-            lang={tag}
-            aria-pressed={tag === language}
-            onClick={() => choose(tag as Language)}
-          >
-            {name}
-          </button>
-        ))}
-      </nav>
+      <Languages chosen={language} label={say("language")} choose={choose} />
     </header>
   );
 }

@@ -1,8 +1,8 @@
 /** Which of its views the page shows, in which language, and how it ends. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OtpView } from "../../protocol/csc.ts";
-import { type Language, languageOf, LANGUAGES } from "../i18n/words.ts";
-import { Foreign } from "../parts.tsx";
+import { languageOf } from "../i18n/words.ts";
+import { Foreign, Languages } from "../parts.tsx";
 import type { OtpApi } from "./api.ts";
 import { ChangePin, SetPin, SignIn } from "./pins.tsx";
 import { Sign } from "./sign.tsx";
@@ -51,19 +51,7 @@ export function Page({ api, change }: { api: OtpApi; change: boolean }) {
             <Foreign text={view?.service ?? "PIN/OTP"} />
           </strong>
         </p>
-        <nav class="languages" aria-label={say("language")}>
-          {Object.entries(LANGUAGES).map(([tag, { name }]) => (
-            <button
-              key={tag}
-              type="button"
-              lang={tag}
-              aria-pressed={tag === language}
-              onClick={() => setLanguage(tag as Language)}
-            >
-              {name}
-            </button>
-          ))}
-        </nav>
+        <Languages chosen={language} label={say("language")} choose={setLanguage} />
       </header>
       <main>
         {end

@@ -2,7 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { connect, connectByPopup, DsignClientError, PORTS, type Status } from "../client.ts";
 import { loopbackPermission, probe } from "../find.ts";
-import { type Language, languageOf, LANGUAGES, speak } from "../i18n/words.ts";
+import { type Language, languageOf, speak } from "../i18n/words.ts";
+import { Languages } from "../parts.tsx";
 import { sizeOf } from "../text.ts";
 import {
   checkCommand,
@@ -66,19 +67,7 @@ export function InstallPage({ manifest, ports = PORTS }: InstallOptions) {
         <p>
           <strong>Sample Treasury</strong>
         </p>
-        <nav class="languages" aria-label={say("language")}>
-          {Object.entries(LANGUAGES).map(([tag, { name }]) => (
-            <button
-              key={tag}
-              type="button"
-              lang={tag}
-              aria-pressed={tag === language}
-              onClick={() => setLanguage(tag as Language)}
-            >
-              {name}
-            </button>
-          ))}
-        </nav>
+        <Languages chosen={language} label={say("language")} choose={setLanguage} />
       </header>
       <main>
         <h1>{say("title")}</h1>

@@ -6,15 +6,19 @@ import { type OtpConfig, readOtpConfig, readSecretFile } from "../otp_service/co
 import { smsDelivery } from "../otp_service/delivery_sms.ts";
 import { smtpDelivery } from "../otp_service/delivery_smtp.ts";
 import { SetupError } from "../otp_service/error.ts";
+import { Esp } from "../otp_service/esp.ts";
 import { estClient } from "../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../otp_service/keys.ts";
 import { People } from "../otp_service/people.ts";
 import { Pins } from "../otp_service/pin.ts";
+import { ESP_RESPONSE } from "../otp_service/routes_esign.ts";
 import { readSecrets } from "../otp_service/secrets.ts";
 import type { Service } from "../otp_service/service.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
 import { openSqlite } from "../otp_service/store_sqlite.ts";
 import { Store } from "../otp_service/store.ts";
+import { FormatError } from "../formats/error.ts";
+import { type Certificate, readCertificate } from "../formats/x509.ts";
 import type { SignatureAlgorithm, Signer } from "../formats/signer.ts";
 import { algorithmFor, readCertificates } from "../signers/certificates.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
@@ -63,7 +67,7 @@ export async function openParts(
       : embeddedKeys(store, secrets);
     const issuer = "url" in config.authority
       ? await externalIssuer(config.authority)
-      : await authoritySigner(config.authority, session);
+      : await openSigner(config.authority, session);
     closers.push(() => issuer.close());
     const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
       config;
@@ -103,6 +107,17 @@ export async function openParts(
       otpDigits,
       clientName: (id) => clients.find((each) => each.id === id)?.name ?? id,
     });
+    const asp = config.esp && await openSigner(config.esp.key, session);
+    if (asp) closers.push(() => asp.close());
+    const esp = config.esp && asp && new Esp({
+      ...config.esp,
+      store,
+      asp,
+      responseUrl: publicUrl + ESP_RESPONSE,
+      certificates: await certificatesIn(config.esp.certificatesFile),
+      anchors: await certificatesIn(config.esp.anchorsFile),
+      origins: [new URL(config.esp.url).origin, ...config.esp.origins],
+    });
     const service: Service = {
       store,
       keys,
@@ -118,6 +133,7 @@ export async function openParts(
       language,
       otpDigits,
       tsa,
+      esp,
       web,
       validationData: validationDataFor(() => service),
     };
@@ -126,6 +142,20 @@ export async function openParts(
     await close();
     throw error;
   }
+}
+
+/** @throws {SetupError} where there is none, or one cannot be read; {SignerError} */
+async function certificatesIn(path: string): Promise<Certificate[]> {
+  let certificates: Certificate[];
+  try {
+    certificates = readCertificates(await Deno.readFile(path)).map(readCertificate);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new SetupError(`${path} is missing.`);
+    if (!(error instanceof FormatError)) throw error;
+    throw new SetupError(`${path} cannot be read: ${error.message}`);
+  }
+  if (certificates.length === 0) throw new SetupError(`${path} holds no certificate.`);
+  return certificates;
 }
 
 async function openSession(client: Pkcs11Client, { token, pinFile }: ModuleConfig) {
@@ -141,8 +171,7 @@ async function externalIssuer(
 ): Promise<ExternalIssuer & { close(): void }> {
   const { url, certificateFile, user, passwordFile, tokenFile, oneTimeMinutes, storedDays } =
     config;
-  const certificates = readCertificates(await Deno.readFile(certificateFile));
-  if (certificates.length === 0) throw new SetupError(`${certificateFile} holds no certificate.`);
+  const certificates = (await certificatesIn(certificateFile)).map(({ der }) => der);
   const authorization = user !== undefined && passwordFile !== undefined
     ? `Basic ${utf8(`${user}:${await readSecretFile(passwordFile)}`).toBase64()}`
     : tokenFile && `Bearer ${await readSecretFile(tokenFile)}`;
@@ -161,7 +190,8 @@ async function externalIssuer(
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
-async function authoritySigner(
+/** A key that signs for the department: the authority's, or that of the requests to an eSign service provider. */
+async function openSigner(
   config: Exclude<OtpConfig["authority"], EstConfig>,
   session: (module: ModuleConfig, poolSize: number) => ReturnType<typeof openSession>,
 ): Promise<Signer> {
@@ -177,8 +207,9 @@ async function authoritySigner(
       askPin: () => Promise.resolve(new TextEncoder().encode(password)),
     });
   }
-  const [certificate, ...chain] = readCertificates(await Deno.readFile(config.certificateFile));
-  if (!certificate) throw new SetupError(`${config.certificateFile} holds no certificate.`);
+  const [certificate, ...chain] = (await certificatesIn(config.certificateFile)).map(({ der }) =>
+    der
+  );
   const algorithm = algorithmFor(certificate, "SHA-256");
   const opened = await session(config, 1);
   const key = await opened.key({ certificate });

@@ -77,7 +77,7 @@ export function prepareEsign(
       attributes({ id, hashAlgorithm: "SHA256", docInfo: info.slice(0, MAX_INFO) })
     }>${digest.toHex()}</InputHash>`
   );
-  const xml = `<?xml version="1.0" encoding="UTF-8"?>\n<Esign ${
+  const xml = `<?xml version="1.0" encoding="UTF-8"?><Esign ${
     attributes({
       ver: "2.1",
       sc: "Y",
@@ -96,9 +96,9 @@ export function prepareEsign(
 }
 
 /** What the person's browser POSTs to the ESP. */
-export function esignForm(signed: Uint8Array, txn: string): Record<string, string> {
+export function esignForm(signed: string, txn: string): Record<string, string> {
   return {
-    eSignRequest: new TextDecoder().decode(signed),
+    eSignRequest: signed,
     aspTxnID: txn,
     "Content-Type": "application/xml",
   };

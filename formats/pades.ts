@@ -15,7 +15,7 @@ import type { Source } from "./pdf_source.ts";
 import { PdfUpdate, withDocument } from "./pdf_update.ts";
 import { latin1, name, type PdfDraft, PdfRef, PdfString, textString } from "./pdf_value.ts";
 
-export type { Appearance, Box, PreparedSignature } from "./pades_field.ts";
+export { type Appearance, type Box, fillContents, type PreparedSignature } from "./pades_field.ts";
 export type { Place, Rectangle } from "./pades_place.ts";
 
 /** What kind of signature, where, and what it says of itself. */

@@ -36,6 +36,12 @@ export type AuditEvent =
   | "certificate.revoked"
   | "signature.made"
   | "signature.failed"
+  | "esign.started"
+  | "esign.signed"
+  | "esign.failed"
+  | "esign.refused"
+  | "esign.fetched"
+  | "esign.deleted"
   | "client.signed_in"
   | "audit.exported";
 

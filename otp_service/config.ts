@@ -7,13 +7,21 @@ const file = z.string().min(1);
 const KeyType = z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]);
 const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "letters, digits, dot, hyphen, underscore");
 
+const isHere = (hostname: string) => ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+
 /** https, or http on this machine; nothing after the host but a path without a slash at its end. */
 const url = z.url().refine((text) => {
   const { protocol, hostname, search, hash } = new URL(text);
-  const here = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
-  return (protocol === "https:" || (protocol === "http:" && here)) && !search && !hash &&
+  return (protocol === "https:" || (protocol === "http:" && isHere(hostname))) && !search &&
+    !hash &&
     !text.endsWith("/");
 }, "must be https://HOST (http: only on the loopback address), without a slash at its end");
+
+/** https, or http on this machine; as its provider gives it. */
+const serviceUrl = z.url().refine((text) => {
+  const { protocol, hostname, hash } = new URL(text);
+  return (protocol === "https:" || (protocol === "http:" && isHere(hostname))) && !hash;
+}, "must be https://… (http: only on the loopback address)");
 
 const Module = z.strictObject({
   module: file.refine(isAbsolute, "must be an absolute path").describe("PKCS#11 library"),
@@ -87,6 +95,19 @@ export const OtpConfig = z.strictObject({
     success: z.string().optional(),
   }).optional(),
   tsa: z.url().optional().describe("Timestamp authority (RFC 3161)"),
+  esp: z.strictObject({
+    url: serviceUrl.describe("Where browsers bring requests (eSign API 2.1), as the provider says"),
+    aspId: z.string().min(1).max(100).describe("The portal's name at the provider"),
+    key: z.union([
+      z.strictObject({ keyFile: file, passwordFile: file }).describe("PKCS #12"),
+      Module.extend({ certificateFile: file.describe("PEM") }),
+    ]).describe("Signs the requests; its certificate is registered with the provider"),
+    certificatesFile: file.describe("PEM: the provider's certificates for its answers"),
+    anchorsFile: file.describe("PEM: authorities that signatories' certificates must come from"),
+    auth: z.enum(["otp", "fingerprint", "iris"]).default("otp"),
+    origins: z.array(z.url().refine((text) => new URL(text).origin === text, "must be an origin"))
+      .default([]).describe("Web origins besides url's from which browsers bring answers"),
+  }).optional().describe("An eSign service provider"),
 });
 export type OtpConfig = z.output<typeof OtpConfig>;
 
@@ -126,6 +147,7 @@ export async function readOtpConfig(path: string): Promise<OtpConfig> {
     ...data.keys && { keys: absolute(data.keys) },
     ...data.smtp && { smtp: absolute(data.smtp) },
     ...data.sms && { sms: absolute(data.sms) },
+    ...data.esp && { esp: { ...absolute(data.esp), key: absolute(data.esp.key) } },
   };
 }
 

@@ -56,4 +56,11 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     `CREATE TABLE audit_head (one BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL)`,
     `INSERT INTO audit_head VALUES (1, 0, '${"0".repeat(64)}')`,
   ],
+  [
+    `CREATE TABLE esigns (
+      id TEXT PRIMARY KEY, client TEXT NOT NULL, phase TEXT NOT NULL, facts TEXT NOT NULL,
+      pdf BLOB NOT NULL, cms BLOB, answer BLOB, expires BIGINT NOT NULL)`,
+    `CREATE INDEX esigns_expires ON esigns (expires)`,
+    `CREATE INDEX esigns_waiting ON esigns (client, phase)`,
+  ],
 ];

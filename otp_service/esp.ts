@@ -2,9 +2,13 @@
  * Signing by an eSign service provider (ESP), for portals whose signatories have an eKYC instead of the department's PIN:
  * the PDF is prepared here, the person's browser carries the signed request to the ESP and brings the answer back, and the
  * PKCS #7 goes into the place that was kept for it. Such a signature is an ESP eSign, not the department's PIN/OTP one.
+ *
+ * Everything that waits stands in the store: any instance may take the answer, and after a restart nothing is lost.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { readSignedData } from "../formats/cms_read.ts";
 import { concat } from "../formats/der.ts";
+import { FormatError } from "../formats/error.ts";
 import {
   type EsignAnswer,
   EsignAuth,
@@ -13,87 +17,323 @@ import {
   prepareEsign,
   readEsignResponse,
 } from "../formats/esign.ts";
-import { FormatError } from "../formats/error.ts";
-import { type PreparedSignature, prepareSignature, signedBytes } from "../formats/pades.ts";
+import { indiaFacts } from "../formats/india.ts";
+import { fillContents, prepareSignature, signedBytes } from "../formats/pades.ts";
+import { validateCertificate } from "../formats/path.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import type { Signer } from "../formats/signer.ts";
+import { type Certificate, readCertificate } from "../formats/x509.ts";
+import { CscError } from "./error.ts";
+import { sha256 } from "./secrets.ts";
+import type { EsignFacts, EsignRow, Store, Tx } from "./store.ts";
 
 export interface EspOptions {
-  /** Where the browser POSTs the request; https, or http on this machine. */
+  store: Store;
+  /** Where the browser POSTs the request. */
   url: string;
+  /** The name under which the ESP knows this portal, an application service provider (ASP). */
   aspId: string;
   /** Where the ESP sends the browser back. */
   responseUrl: string;
   /** The ASP's key, whose certificate is registered with the ESP. */
   asp: Pick<Signer, "certificate" | "chain" | "algorithm" | "sign">;
-  /** The ESP's certificates for its answers, DER. */
-  certificates: readonly Uint8Array[];
-  auth?: keyof typeof EsignAuth;
-  now: () => number;
+  /** The ESP's certificates for its answers. */
+  certificates: readonly Certificate[];
+  /** Whom the signatories' certificates must come from. */
+  anchors: readonly Certificate[];
+  /** From which web origins browsers may bring answers. */
+  origins: readonly string[];
+  auth: keyof typeof EsignAuth;
 }
 
-/** A PDF to be signed. */
-export interface EspDocument {
+/** A PDF to be signed, and the portal's part of it. */
+export interface EspDocument
+  extends Pick<EsignFacts, "name" | "purpose" | "language" | "redirect" | "state"> {
+  client: string;
   pdf: Uint8Array;
-  /** What the person is told that it is. */
-  info: string;
+  /** These two stand in the signature. */
   reason?: string;
   location?: string;
 }
 
-/** What the portal's page does: a form that the browser POSTs. */
-export interface EspForm {
-  action: string;
-  fields: Record<string, string>;
-  txn: string;
-}
+/** Why an answer does not count. */
+export type EspRefusalCode = "malformed" | "unknown" | "origin" | "over" | "not_accepted";
 
-export type EspResult =
-  | { ok: true; txn: string; pdf: Uint8Array; signer: string; certificate: Uint8Array }
-  | Extract<EsignAnswer, { ok: false }>;
+/** An answer that does not count; nothing was changed by it. */
+export class EspRefusal extends Error {
+  override readonly name = "EspRefusal";
 
-interface Pending {
-  pdf: Uint8Array;
-  prepared: PreparedSignature;
-  digest: Uint8Array;
-  until: number;
+  /** @param language of the person, where the transaction is known */
+  constructor(readonly code: EspRefusalCode, reason: string, readonly language?: string) {
+    super(reason);
+  }
 }
 
 /** How long the person may take at the ESP, in milliseconds: as long as the certificate will live. */
 const LIFETIME = 30 * 60_000;
-const MAX_PENDING = 1000;
+/** Of one portal. */
+const MAX_WAITING = 1000;
 /** An ESP's PKCS #7 may hold CRLs or OCSP answers of its own. */
 const CONTENTS = 64 * 1024;
 /** Clocks differ, in milliseconds. */
 const TOLERANCE = 5 * 60_000;
+/** Refused answers of one transaction that the audit names: strangers must not fill it. */
+const MAX_REFUSED = 20;
 const DOCUMENT = "1";
 
-/** One ESP. What waits is in memory: after a restart the person begins again. */
+/** One ESP. */
 export class Esp {
-  readonly #pending = new Map<string, Pending>();
-
-  /** @throws {FormatError} `invalid_argument` for an address without TLS */
-  constructor(readonly options: EspOptions) {
-    const { protocol, hostname } = new URL(options.url);
-    const here = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
-    if (protocol !== "https:" && !(protocol === "http:" && here)) {
-      throw new FormatError("invalid_argument", "The eSign service's address has to be https.");
-    }
-  }
+  constructor(readonly options: EspOptions) {}
 
   /**
    * Prepares a signature and the request for it.
    *
-   * @throws {FormatError} as `prepareSignature`; `limit_exceeded` where too many wait
+   * @returns `ticket`: with it the person's browser gets the page
+   * @throws {CscError} `document_malformed`, `too_many`, `unavailable`
    */
-  async start({ pdf, info, reason, location }: EspDocument): Promise<EspForm> {
-    const { asp, aspId, responseUrl, url, auth = "otp", now } = this.options;
-    this.#forget();
-    if (this.#pending.size >= MAX_PENDING) {
-      throw new FormatError("limit_exceeded", "Too many signatures wait for the eSign service.");
+  async start(document: EspDocument): Promise<{ id: string; ticket: string; expires: number }> {
+    const { store, asp, aspId, responseUrl, auth } = this.options;
+    const { client, pdf, name, purpose, language, redirect, state } = document;
+    const now = store.now();
+    if (!isCurrent(readCertificate(asp.certificate), now)) {
+      throw new CscError("unavailable", "the ASP's certificate for eSign is not valid now");
     }
+    const { prepared, digest, contents } = prepare(document, new Date(now));
+    const id = `${aspId.replace(/[^A-Za-z0-9]/g, "").slice(0, 12)}-${
+      randomBytes(16).toString("hex")
+    }`;
+    const request = prepareEsign({
+      txn: id,
+      aspId,
+      auth: EsignAuth[auth],
+      responseUrl,
+      time: new Date(now),
+      documents: [{ id: DOCUMENT, digest, info: purpose }],
+    }, asp);
+    const signed = request.complete(await asp.sign({ message: request.toBeSigned }));
+    const facts: EsignFacts = {
+      ...{ name, purpose, language, redirect, state, contents },
+      request: new TextDecoder().decode(signed),
+      digest: digest.toHex(),
+    };
+    const expires = now + LIFETIME;
+    return await store.run(async (tx) => {
+      if (await tx.waitingEsigns(client) >= MAX_WAITING) throw new CscError("too_many");
+      await tx.addEsign({ id, client, phase: "waiting", facts, expires }, concat(pdf, prepared));
+      tx.audit({
+        event: "esign.started",
+        transaction: id,
+        client,
+        purpose,
+        document: name,
+        hash: facts.digest,
+        request: sha256(signed),
+      });
+      const ticket = await tx.issue({ kind: "esign", transaction: id }, LIFETIME);
+      return { id, ticket, expires };
+    });
+  }
+
+  /** What the page shows and POSTs; null where there is nothing to sign (any more). */
+  async page(
+    ticket: string,
+  ): Promise<{ row: EsignRow; action: string; fields: Record<string, string> } | null> {
+    const { store, url } = this.options;
+    const row = await store.read((tx) => this.#waiting(tx, ticket));
+    return row && { row, action: url, fields: esignForm(row.facts.request, row.id) };
+  }
+
+  /** The PDF as it will be signed, for the person to read. */
+  async preview(ticket: string): Promise<Uint8Array | null> {
+    return await this.options.store.read(async (tx) => {
+      const row = await this.#waiting(tx, ticket);
+      return row && (await tx.esignBytes(row.id))!.pdf;
+    });
+  }
+
+  async #waiting(tx: Tx, ticket: string): Promise<EsignRow | null> {
+    const found = await tx.read("esign", ticket);
+    const row = found && await tx.esign(found.data.transaction);
+    return row?.phase === "waiting" && row.expires > tx.now ? row : null;
+  }
+
+  /**
+   * Takes the answer that the browser brought. It counts once: what it says, signed or not, ends the transaction. The same
+   * again changes nothing, but finds its way back to the portal, as a browser may repeat a POST.
+   *
+   * @param form fields of the POST; ESPs name the answer `eSignResponse` or `msg`
+   * @param origin of the page that sent the browser, if it said so
+   * @returns the transaction as it is now
+   * @throws {EspRefusal}
+   */
+  async finish(form: Readonly<Record<string, string>>, origin: string | null): Promise<EsignRow> {
+    const { store, certificates, origins } = this.options;
+    const text = form.eSignResponse ?? form.msg;
+    if (text === undefined) throw new EspRefusal("malformed", "no field eSignResponse or msg");
+    const response = new TextEncoder().encode(text);
+    const hash = sha256(response);
+    const id = transactionOf(response);
+    const row = await store.read((tx) => tx.esign(id));
+    // Not in the audit, which strangers could fill with it.
+    if (!row) throw new EspRefusal("unknown", `answer ${hash}`);
+    const refuse = async (code: EspRefusalCode, reason: string): Promise<never> => {
+      await this.#note(id, code, reason, hash);
+      throw new EspRefusal(code, reason, row.facts.language);
+    };
+    if (origin !== null && !origins.includes(origin)) {
+      return await refuse("origin", `brought by ${origin.slice(0, 200)}`);
+    }
+    const repeated = async (row: EsignRow) => {
+      if (row.facts.answer !== hash) return await refuse("over", `the transaction is ${row.phase}`);
+      await this.#note(id, "repeated", "the same answer once more", hash);
+      return row;
+    };
+    if (row.phase !== "waiting") return await repeated(row);
+    if (row.expires <= store.now()) return await refuse("over", "too late");
+
+    let answer: EsignAnswer;
+    try {
+      answer = readEsignResponse(response, {
+        txn: id,
+        documents: [{ id: DOCUMENT, digest: Uint8Array.fromHex(row.facts.digest) }],
+        esp: certificates.filter((each) => isCurrent(each, store.now())).map(({ der }) => der),
+      });
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      // A forged answer must not end the true one's transaction.
+      return await refuse("not_accepted", error.message);
+    }
+    if (!answer.ok && !answer.isFinal) return row;
+    const outcome = answer.ok ? this.#judge(answer, row) : answer;
+    return await store.run(async (tx) => {
+      const now = (await tx.esign(id))!;
+      if (now.phase !== "waiting") return now;
+      const about = { transaction: id, client: row.client, answer: hash };
+      if ("code" in outcome) {
+        const { code, message } = outcome;
+        const facts = { ...now.facts, answer: hash, error: { code, message } };
+        const failed = { ...now, phase: "failed" as const, facts };
+        await tx.endEsign(failed, response);
+        tx.audit({ event: "esign.failed", ...about, code, reason: message });
+        return failed;
+      }
+      const { certificate, cms } = outcome;
+      const signer = certificate.subject.commonName ?? certificate.subject.toString();
+      const facts = {
+        ...now.facts,
+        ...{ signer, answer: hash, certificate: certificate.der.toBase64() },
+      };
+      const signed = { ...now, phase: "signed" as const, facts };
+      await tx.endEsign(signed, response, cms);
+      tx.audit({
+        event: "esign.signed",
+        ...about,
+        kind: "ESP eSign",
+        hash: facts.digest,
+        signer,
+        issuer: certificate.issuer.toString(),
+        serial: certificate.serialNumber.toHex(),
+        certificate: sha256(certificate.der),
+      });
+      return signed;
+    }).then((row) => row.facts.answer === hash ? row : repeated(row));
+  }
+
+  /** What the ESP has signed must also be of use: an eSign certificate of this time from a trusted authority. */
+  #judge(
+    { certificate, signatures }: Extract<EsignAnswer, { ok: true }>,
+    { facts }: EsignRow,
+  ): { certificate: Certificate; cms: Uint8Array } | { code: string; message: string } {
+    const cms = signatures.get(DOCUMENT)!;
+    const [at, end] = facts.contents;
+    if (cms.length > (end - at) / 2 - 1) {
+      return { code: "too_large", message: "The eSign service's signature is too large." };
+    }
+    const now = this.options.store.now();
+    if (!isCurrent(certificate, now, TOLERANCE)) {
+      return {
+        code: "certificate_time",
+        message: "The eSign certificate is not of this time. Is this server's clock right?",
+      };
+    }
+    if (indiaFacts(certificate).kind !== "esign") {
+      return { code: "certificate_kind", message: "The certificate is not one of eSign." };
+    }
+    const { notBefore, notAfter } = certificate;
+    const within = Math.min(Math.max(now, notBefore.getTime()), notAfter.getTime());
+    const trust = validateCertificate(certificate, {
+      anchors: this.options.anchors,
+      intermediates: readSignedData(cms).certificates.flatMap(readable),
+      at: new Date(within),
+      // It lives half an hour. Those who verify the document look at the authorities' lists.
+      revocation: "none",
+    });
+    return trust.trusted
+      ? { certificate, cms }
+      : { code: "certificate_untrusted", message: trust.failure.message };
+  }
+
+  async #note(id: string, code: EspRefusalCode | "repeated", reason: string, answer: string) {
+    await this.options.store.run(async (tx) => {
+      const row = await tx.esign(id);
+      const refused = (row?.facts.refused ?? 0) + 1;
+      if (!row || refused > MAX_REFUSED) return;
+      await tx.saveEsignFacts(id, { ...row.facts, refused });
+      const { client } = row;
+      tx.audit({ event: "esign.refused", transaction: id, client, code, reason, answer });
+    });
+  }
+
+  /**
+   * A portal's own transaction, and of a signed one the ESP's answer, which is evidence.
+   *
+   * @throws {CscError} `esign_unknown`
+   */
+  async status(client: string, id: string): Promise<{ row: EsignRow; answer: Uint8Array | null }> {
+    return await this.options.store.run(async (tx) => {
+      const row = await own(tx, client, id);
+      if (!row) return null;
+      return { row, answer: (await tx.esignBytes(id))!.answer };
+    }) ?? unknown();
+  }
+
+  /**
+   * The signed PDF, for the portal whose it is.
+   *
+   * @throws {CscError} `esign_unknown`, `esign_unsigned`
+   */
+  async signed(client: string, id: string): Promise<Uint8Array> {
+    const found = await this.options.store.run(async (tx) => {
+      const row = await own(tx, client, id);
+      if (!row) return null;
+      const { pdf, cms } = (await tx.esignBytes(id))!;
+      if (row.phase === "signed" && !row.facts.fetched) {
+        await tx.saveEsignFacts(id, { ...row.facts, fetched: true });
+        tx.audit({ event: "esign.fetched", transaction: id, client });
+      }
+      return { pdf, cms, contents: row.facts.contents };
+    }) ?? unknown();
+    if (!found.cms) throw new CscError("esign_unsigned");
+    return fillContents(found.pdf, ...found.contents, found.cms);
+  }
+}
+
+function unknown(): never {
+  throw new CscError("esign_unknown");
+}
+
+/** Another portal's transaction is as unknown as none, but that it was asked for is kept. */
+async function own(tx: Tx, client: string, id: string): Promise<EsignRow | null> {
+  const row = await tx.esign(id);
+  if (!row || row.client === client) return row;
+  tx.audit({ event: "esign.refused", transaction: id, client, code: "foreign" });
+  return null;
+}
+
+/** @throws {CscError} `document_malformed` */
+function prepare({ pdf, reason, location }: EspDocument, time: Date) {
+  try {
     const source = bytesSource(pdf);
-    const time = new Date(now());
     const prepared = prepareSignature(source, {
       subFilter: "adbe.pkcs7.detached", // what the ESP makes is no CAdES
       contentsSize: CONTENTS,
@@ -103,67 +343,37 @@ export class Esp {
     });
     const hash = createHash("sha256");
     for (const piece of signedBytes(source, prepared)) hash.update(piece);
-    const digest = new Uint8Array(hash.digest());
-    const txn = `${aspId.replace(/[^A-Za-z0-9]/g, "").slice(0, 12)}-${
-      randomBytes(16).toString("hex")
-    }`;
-    const documents = [{ id: DOCUMENT, digest, info }];
-    const request = prepareEsign(
-      { txn, aspId, auth: EsignAuth[auth], responseUrl, time, documents },
-      asp,
-    );
-    const signed = request.complete(await asp.sign({ message: request.toBeSigned }));
-    this.#pending.set(txn, { pdf, prepared, digest, until: now() + LIFETIME });
-    return { action: url, fields: esignForm(signed, txn), txn };
-  }
-
-  /**
-   * Takes the answer that the browser brought. It counts once: whatever it says, the same cannot come again.
-   *
-   * @param form fields of the POST; ESPs name the answer `eSignResponse` or `msg`
-   * @throws {FormatError} `not_found` for a transaction that is unknown or over; as `readEsignResponse`
-   */
-  finish(form: Readonly<Record<string, string>>): EspResult {
-    const text = form.eSignResponse ?? form.msg;
-    if (text === undefined) {
-      throw new FormatError("not_found", "The browser brought no answer of the eSign service.");
-    }
-    const response = new TextEncoder().encode(text);
-    this.#forget();
-    const txn = esignTransaction(response);
-    const pending = this.#pending.get(txn);
-    if (!pending) {
-      throw new FormatError("not_found", "This eSign transaction is over. Begin again.");
-    }
-    const { pdf, prepared, digest } = pending;
-    // A forged answer must not end the true one's transaction, so it is checked before it counts.
-    const answer = readEsignResponse(response, {
-      txn,
-      documents: [{ id: DOCUMENT, digest }],
-      esp: this.options.certificates,
-    });
-    if (!answer.ok) {
-      if (answer.isFinal) this.#pending.delete(txn);
-      return answer;
-    }
-    this.#pending.delete(txn);
-    const { certificate, signatures } = answer;
-    const now = this.options.now();
-    const { notBefore, notAfter } = certificate;
-    if (notBefore.getTime() > now + TOLERANCE || notAfter.getTime() < now - TOLERANCE) {
-      throw new FormatError("signature_mismatch", "The eSign certificate is not of this time.");
-    }
+    const [, at, end] = prepared.byteRange;
     return {
-      ok: true,
-      txn,
-      pdf: concat(pdf, prepared.complete(signatures.get(DOCUMENT)!)),
-      signer: certificate.subject.commonName ?? certificate.subject.toString(),
-      certificate: certificate.der,
+      prepared: prepared.appended,
+      digest: new Uint8Array(hash.digest()),
+      contents: [at, end] as const,
     };
+  } catch (error) {
+    if (error instanceof FormatError) throw new CscError("document_malformed", error.message);
+    throw error;
   }
+}
 
-  #forget(): void {
-    const now = this.options.now();
-    for (const [txn, { until }] of this.#pending) if (until <= now) this.#pending.delete(txn);
+function transactionOf(response: Uint8Array): string {
+  try {
+    return esignTransaction(response);
+  } catch (error) {
+    if (error instanceof FormatError) throw new EspRefusal("malformed", error.message);
+    throw error;
+  }
+}
+
+function isCurrent({ notBefore, notAfter }: Certificate, now: number, tolerance = 0): boolean {
+  return notBefore.getTime() <= now + tolerance && now - tolerance <= notAfter.getTime();
+}
+
+/** An odd certificate beside the others helps nobody, and hurts nobody. */
+function readable(der: Uint8Array): Certificate[] {
+  try {
+    return [readCertificate(der)];
+  } catch (error) {
+    if (error instanceof FormatError) return [];
+    throw error;
   }
 }

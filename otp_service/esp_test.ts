@@ -1,29 +1,50 @@
-/** Signing by an ESP: the request and the answer of the eSign API 2.1, and every answer that must not count. */
+/** Signing by an ESP through the service's routes: the eSign API 2.1, and every answer that must not count. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readAsn1 } from "../formats/asn1.ts";
+import { digest } from "../formats/digest.ts";
 import { readEsignResponse, sentenceFor } from "../formats/esign.ts";
-import { indiaFacts } from "../formats/india.ts";
 import { prepareSignature, signedBytes } from "../formats/pades.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
-import { verifyPdf } from "../formats/pades_verify.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { verifyBytes } from "../formats/verify.ts";
 import { FakeEsp, indefinite } from "../tests/fakes/esp.ts";
-import { digest } from "../formats/digest.ts";
 import { inTempDir, openssl, run } from "../tests/fixtures/openssl.ts";
+import {
+  CLIENT,
+  makeService,
+  OTHER_CLIENT,
+  POLICY,
+  PUBLIC_URL,
+  REDIRECT,
+  type TestService,
+  type TestServiceOptions,
+} from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
 import { makePki, pem, signBytes } from "../tests/fixtures/pki.ts";
-import { Esp } from "./esp.ts";
+import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { verifyAudit } from "./audit.ts";
+import type { Database } from "./database.ts";
+import { openPostgres } from "./store_postgres.ts";
+import { openSqlite } from "./store_sqlite.ts";
 
 const PDF = classicPdf(documentObjects());
+const MINUTE = 60_000;
 const { officers: [portal, other] } = makePki({
   officers: [{ name: "Portal (TEST)" }, { name: "Another" }],
 });
-const RESPONSE = "https://portal.example/esign";
+const ESP_URL = "https://esp.example/2.1/signdoc";
+const ESP_ORIGIN = "https://esp.example";
+const START = { purpose: "Technical Sanction 7", redirect_uri: REDIRECT, state: "s-7" };
 
-function setUp(clock = { now: Date.now() }) {
+interface Desk {
+  test: TestService;
+  fake: FakeEsp;
+}
+
+function desk(options: TestServiceOptions = {}, fake?: FakeEsp): Desk {
+  const clock = options.clock ?? { now: Date.now() };
   const asp = {
     certificate: portal!.certificate.der,
     chain: [],
@@ -31,203 +52,509 @@ function setUp(clock = { now: Date.now() }) {
     sign: (input: { message: Uint8Array } | { digest: Uint8Array }) =>
       Promise.resolve(signBytes(portal!.key, (input as { message: Uint8Array }).message)),
   };
-  const fake = new FakeEsp({ id: "WORKS-1", certificate: asp.certificate }, () => clock.now);
-  const esp = new Esp({
-    url: "https://esp.example/2.1/signdoc",
-    aspId: "WORKS-1",
-    responseUrl: RESPONSE,
-    asp,
-    certificates: [fake.party.certificate.der],
-    now: () => clock.now,
+  fake ??= new FakeEsp({ id: "WORKS-1", certificate: asp.certificate }, () => clock.now);
+  const test = makeService({
+    ...options,
+    clock,
+    esp: {
+      url: ESP_URL,
+      aspId: "WORKS-1",
+      asp,
+      certificates: [fake.party.certificate],
+      anchors: [fake.root.certificate],
+      origins: [ESP_ORIGIN],
+      auth: "otp",
+    },
   });
-  return { esp, fake, clock };
+  return { test, fake };
 }
 
-const start = (esp: Esp) =>
-  esp.start({ pdf: PDF, info: "Technical Sanction 7", reason: "Sanction" });
-
-Deno.test("a PDF signed by the ESP: BER of indefinite length within it, valid for others", async () => {
-  const { esp, fake } = setUp();
-  const { action, fields, txn } = await start(esp);
-  assert.equal(action, "https://esp.example/2.1/signdoc");
-  assert.deepEqual(Object.keys(fields), ["eSignRequest", "aspTxnID", "Content-Type"]);
-  assert.equal(fields.aspTxnID, txn);
-  const result = esp.finish(fake.approve(fields, "Anita Sen"));
-  assert.ok(result.ok);
-  assert.equal(result.signer, "Anita Sen");
-  const source = bytesSource(result.pdf);
-  const [signature] = inspectSignatures(source).signatures;
-  assert.equal(signature!.subFilter, "adbe.pkcs7.detached");
-  assert.equal(readAsn1(signature!.cms, { ber: true }).indefinite, true);
-  const [verified] = verifyPdf(source).signatures;
-  assert.equal(verified!.status, "valid");
-  assert.equal(indiaFacts(readCertificate(result.certificate)).kind, "esign");
-  assert.deepEqual(result.pdf.subarray(0, PDF.length), PDF);
-  await inTempDir(async (dir) => {
-    await Deno.writeFile(join(dir, "signed.pdf"), result.pdf);
-    assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
-  });
-});
-
-Deno.test("xmlsec1 accepts the request's signature", async () => {
-  const { esp } = setUp();
-  const { fields } = await start(esp);
-  await inTempDir(async (dir) => {
-    await Deno.writeTextFile(join(dir, "request.xml"), fields.eSignRequest!);
-    await Deno.writeTextFile(join(dir, "asp.pem"), pem("CERTIFICATE", portal!.certificate.der));
-    await run("xmlsec1", "xmlsec1", [
-      ...["--verify", "--pubkey-cert-pem", join(dir, "asp.pem"), join(dir, "request.xml")],
-    ]);
-  });
-  assert.match(
-    fields.eSignRequest!,
-    /<Esign ver="2\.1" sc="Y" ts="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d" /,
+/** As the portal asks. */
+async function begin(
+  { test }: Desk,
+  query: Record<string, string> = {},
+  body: Uint8Array = PDF,
+  client = CLIENT,
+) {
+  const response = await test.handler(
+    new Request(`${PUBLIC_URL}/portal/v1/esign?${new URLSearchParams({ ...START, ...query })}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${await test.token(client)}` },
+      body: new Uint8Array(body),
+    }),
   );
-  assert.match(fields.eSignRequest!, / ekycIdType="A" /);
-  assert.match(fields.eSignRequest!, / AuthMode="1" responseSigType="pkcs7" responseUrl="https:/);
-  assert.match(
-    fields.eSignRequest!,
-    /<InputHash id="1" hashAlgorithm="SHA256" docInfo="Technical Sanction 7">[0-9a-f]{64}</,
+  return { status: response.status, body: await response.json() };
+}
+
+const get = (test: TestService, url: string) => test.handler(new Request(url));
+
+/** What the browser would POST to the ESP, read from the page. */
+async function formOf(test: TestService, location: string): Promise<Record<string, string>> {
+  const html = await (await get(test, location)).text();
+  assert.match(html, new RegExp(`<form method="post" action="${ESP_URL}">`));
+  const plain = (text: string) =>
+    text.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)));
+  return Object.fromEntries(
+    [...html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)]
+      .map(([, name, value]) => [plain(name), plain(value)]),
   );
-});
+}
 
-Deno.test("a PKCS #7 streamed by OpenSSL is embedded", async () => {
-  const { fake } = setUp();
-  const source = bytesSource(PDF);
-  const prepared = prepareSignature(source, { subFilter: "adbe.pkcs7.detached" });
-  const covered = new Uint8Array(
-    await new Blob([...signedBytes(source, prepared)].map((piece) => piece.slice())).arrayBuffer(),
-  );
-  await inTempDir(async (dir) => {
-    const person = makePki({ officers: [{ name: "Anita Sen" }] }).officers[0]!;
-    await Deno.writeFile(join(dir, "covered"), covered);
-    await Deno.writeTextFile(join(dir, "by.pem"), pem("CERTIFICATE", person.certificate.der));
-    await Deno.writeTextFile(join(dir, "by.key"), pem("PRIVATE KEY", person.pkcs8));
-    // This form of OpenSSL's streams has the content in it.
-    const streamed = await openssl([
-      ...["cms", "-sign", "-binary", "-stream", "-in", join(dir, "covered"), "-outform", "DER"],
-      ...["-signer", join(dir, "by.pem"), "-inkey", join(dir, "by.key"), "-md", "sha256"],
-    ]);
-    assert.equal(readAsn1(streamed, { ber: true }).indefinite, true);
-    const pkcs7 = indefinite(streamed);
-    const { esp } = setUp();
-    const { fields, txn } = await start(esp);
-    const answer = fake.approve(fields, "x", { pkcs7, certificate: person.certificate.der });
-    const expected = {
-      txn,
-      documents: [{ id: "1", digest: digest("SHA-256", covered) }],
-      esp: [fake.party.certificate.der],
-    };
-    const read = readEsignResponse(new TextEncoder().encode(answer.eSignResponse), expected);
-    assert.ok(read.ok);
-    const signed = new Uint8Array([...PDF, ...prepared.complete(read.signatures.get("1")!)]);
-    await Deno.writeFile(join(dir, "signed.pdf"), signed);
-    assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
-  });
-});
-
-Deno.test("an answer counts once, within its time, in the form of other ESPs too", async () => {
-  const { esp, fake, clock } = setUp();
-  const { fields } = await start(esp);
-  const answer = fake.approve(fields, "Anita Sen", { withoutKeyInfo: true, der: true });
-  assert.ok(esp.finish({ msg: answer.eSignResponse! }).ok);
-  assert.throws(() => esp.finish(answer), { code: "not_found" }, "a replay");
-  assert.throws(() => esp.finish({}), { code: "not_found" });
-
-  const late = (await start(esp)).fields;
-  const lateAnswer = fake.approve(late, "Anita Sen");
-  clock.now += 31 * 60_000;
-  assert.throws(() => esp.finish(lateAnswer), { code: "not_found" }, "too late");
-
-  // a certificate that is over, though the transaction is not
-  const { fields: early } = await start(esp);
-  clock.now -= 40 * 60_000;
-  const old = fake.approve({ ...early }, "Anita Sen");
-  clock.now += 40 * 60_000;
-  assert.throws(() => esp.finish(old), { code: "signature_mismatch" });
-});
-
-Deno.test("what is not the ESP's, or not of this document, is refused, and the true answer still counts", async () => {
-  const { esp, fake } = setUp();
-  const { fields, txn } = await start(esp);
-  const good = fake.approve(fields, "Anita Sen");
-  const again = (choices: Parameters<FakeEsp["approve"]>[2]) =>
-    new FakeEsp(fake.asp, fake.now).approve(fields, "Anita Sen", {
-      signer: fake.party,
-      ...choices,
-    });
-  const xml = good.eSignResponse!;
-  const changed = (from: string | RegExp, to: string) => {
-    assert.notEqual(xml.replace(from, to), xml);
-    return { eSignResponse: xml.replace(from, to) };
+async function start(at: Desk, query?: Record<string, string>) {
+  const { status, body } = await begin(at, query);
+  assert.equal(status, 201, JSON.stringify(body));
+  return {
+    id: body.transaction as string,
+    location: body.location as string,
+    fields: await formOf(at.test, body.location),
   };
-  const body = /<UserX509Certificate>.*<\/Signatures>/s.exec(xml)![0];
-  const hostile = {
-    "signed by somebody else": again({ signer: other! }),
-    "another document": again({ digest: new Uint8Array(32) }),
-    "another person's certificate": again({ certificate: other!.certificate.der }),
-    "a changed status": changed('status="1"', 'status="0"'),
-    "a changed certificate": changed("<UserX509Certificate>MII", "<UserX509Certificate>MIJ"),
-    "no signature": changed(/<ds:Signature .*<\/ds:Signature>/s, ""),
-    "a second body": changed("<UserX509Certificate>", `${body}<UserX509Certificate>`),
-    "wrapped": {
-      eSignResponse: `<EsignResp status="1" txn="${txn}">${body}` +
-        `${xml.replace(/^<\?xml[^>]*\?>/, "")}</EsignResp>`,
-    },
+}
+
+/** The browser brings an answer. */
+async function bring(
+  { test }: Desk,
+  form: Record<string, string>,
+  { origin = ESP_ORIGIN, multipart = false }: { origin?: string | null; multipart?: boolean } = {},
+) {
+  const body = multipart ? new FormData() : new URLSearchParams();
+  for (const [name, value] of Object.entries(form)) body.set(name, value);
+  const response = await test.handler(
+    new Request(`${PUBLIC_URL}/esign/response`, {
+      method: "POST",
+      body,
+      headers: origin === null ? {} : { origin },
+    }),
+  );
+  return {
+    status: response.status,
+    text: await response.text(),
+    back: response.headers.get("location"),
   };
-  for (const [name, answer] of Object.entries(hostile)) {
-    assert.throws(() => esp.finish(answer), { code: "signature_mismatch" }, name);
+}
+
+async function ask({ test }: Desk, id: string, client = CLIENT, path = "") {
+  const response = await test.handler(
+    new Request(`${PUBLIC_URL}/portal/v1/esign/${id}${path}`, {
+      headers: { authorization: `Bearer ${await test.token(client)}` },
+    }),
+  );
+  return response;
+}
+
+const stateOf = async (at: Desk, id: string, client = CLIENT) =>
+  await (await ask(at, id, client)).json();
+
+async function eventsOf({ test }: Desk, id: string) {
+  return (await test.audit()).filter(({ transaction }) => transaction === id)
+    .map(({ event, code }) => code ? `${event} ${code}` : event);
+}
+
+async function withDesk(body: (at: Desk) => Promise<void>): Promise<void> {
+  const at = desk();
+  try {
+    await body(at);
+    assert.ok((await verifyAudit(at.test.service.store.audit())).ok);
+  } finally {
+    await at.test.close();
   }
-  assert.throws(() => esp.finish(again({ txn: "another" })), { code: "not_found" });
-  assert.throws(() => esp.finish({ eSignResponse: "<EsignResp" }), { code: "xml_malformed" });
-  assert.throws(
-    () => esp.finish({ eSignResponse: '<!DOCTYPE x [<!ENTITY e "e">]><EsignResp txn="&e;"/>' }),
-    { code: "xml_forbidden" },
+}
+
+/** The whole way, over two instances that share a database; then it closes, and another opens. */
+async function wholeWay(open: () => Promise<Database>): Promise<void> {
+  const clock = { now: Date.now() };
+  const one = desk({ database: await open(), clock });
+  const two = desk({ database: await open(), clock }, one.fake);
+  const { fake } = one;
+  const [{ id, location, fields }, left] = [await start(one), await start(two)];
+  assert.deepEqual(Object.keys(fields), ["eSignRequest", "aspTxnID", "Content-Type"]);
+  assert.equal(fields.aspTxnID, id);
+  const shown = new Uint8Array(await (await get(two.test, `${location}/document`)).arrayBuffer());
+  assert.deepEqual(shown.subarray(0, PDF.length), PDF, "the person reads what will be signed");
+  assert.equal((await stateOf(two, id)).state, "waiting");
+  assert.equal((await ask(two, id, CLIENT, "/document")).status, 409);
+
+  // The same answer at the same time to both: it counts once.
+  const answer = fake.approve(fields, "Anita Sen");
+  const brought = await Promise.all(
+    Array.from({ length: 10 }, (_, i) => bring(i % 2 ? one : two, answer, { multipart: i > 4 })),
   );
-  assert.throws(() => esp.finish({ eSignResponse: "x".repeat(2_000_000) }), {
-    code: "limit_exceeded",
-  });
-  // of one transaction an answer for another
-  const second = await esp.start({ pdf: PDF, info: "Technical Sanction 8", reason: "Another" });
-  const crossed = fake.approve(second.fields, "Anita Sen", { txn });
-  assert.throws(() => esp.finish(crossed), { code: "signature_mismatch" });
-  assert.ok(esp.finish(good).ok);
+  for (const { status, back } of brought) {
+    assert.equal(status, 303);
+    assert.equal(back, `${REDIRECT}&transaction=${id}&state=s-7`);
+  }
+  await one.test.close();
+  await two.test.close();
+
+  const three = desk({ database: await open(), clock }, fake);
+  try {
+    const state = await stateOf(three, id);
+    assert.deepEqual([state.state, state.kind, state.signer], ["signed", "esign", "Anita Sen"]);
+    assert.match(atob(state.response), /<EsignResp /, "the ESP's answer is evidence");
+    const pdf = new Uint8Array(await (await ask(three, id, CLIENT, "/document")).arrayBuffer());
+    assert.deepEqual(pdf.subarray(0, PDF.length), PDF, "appended, nothing else");
+    const [signature] = inspectSignatures(bytesSource(pdf)).signatures;
+    assert.equal(signature!.subFilter, "adbe.pkcs7.detached");
+    assert.equal(readAsn1(signature!.cms, { ber: true }).indefinite, true);
+    const { signatures: [verified] } = verifyBytes(pdf, {
+      now: new Date(clock.now),
+      anchors: [fake.root.certificate],
+      departmentalPolicies: [POLICY],
+      revocation: "if_available",
+    });
+    assert.equal(verified!.indication, "TOTAL-PASSED");
+    assert.equal(verified!.signer?.kind, "esign", "labelled as what it is");
+    await inTempDir(async (dir) => {
+      await Deno.writeFile(join(dir, "signed.pdf"), pdf);
+      assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
+    });
+    const events = await eventsOf(three, id);
+    for (const event of ["esign.started", "esign.signed", "esign.fetched"]) {
+      assert.equal(events.filter((each) => each === event).length, 1, `${event}: ${events}`);
+    }
+    const signed = (await three.test.audit()).find(({ event }) => event === "esign.signed")!;
+    assert.deepEqual([signed.kind, signed.client, signed.signer], [
+      "ESP eSign",
+      CLIENT.id,
+      "Anita Sen",
+    ]);
+
+    // Nobody signed the other one; both are forgotten in time, and that is said.
+    clock.now += 31 * MINUTE;
+    await three.test.service.store.sweep();
+    assert.equal((await stateOf(three, left.id)).error.code, "expired");
+    assert.equal((await get(three.test, left.location)).status, 404);
+    assert.equal((await bring(three, fake.approve(left.fields, "Anita Sen"))).status, 400);
+    assert.deepEqual(await eventsOf(three, left.id), [
+      "esign.started",
+      "esign.failed expired",
+      "esign.refused over",
+    ]);
+    clock.now += 8 * 24 * 60 * MINUTE;
+    await three.test.service.store.sweep();
+    for (const each of [id, left.id]) assert.equal((await ask(three, each)).status, 404);
+    assert.equal((await eventsOf(three, id)).at(-1), "esign.deleted");
+    assert.ok((await verifyAudit(three.test.service.store.audit())).ok);
+  } finally {
+    await three.test.close();
+  }
+}
+
+Deno.test("a PDF signed by the ESP, by way of two instances on SQLite, one restarted", () =>
+  inTempDir((dir) => wholeWay(() => Promise.resolve(openSqlite(join(dir, "otp.db"))))));
+
+Deno.test("a PDF signed by the ESP, by way of two instances on PostgreSQL, one restarted", async () => {
+  const server = await startPostgres();
+  try {
+    const url = await server.createDatabase();
+    await wholeWay(() => openPostgres(url));
+  } finally {
+    await server.close();
+  }
 });
 
-Deno.test("the ESP's no is told in a sentence, and ends the transaction", async () => {
-  const { esp, fake, clock } = setUp();
-  const { fields } = await start(esp);
-  const forged = fake.cancel(fields, { signer: other! });
-  assert.throws(() => esp.finish(forged), { code: "signature_mismatch" });
-  const result = esp.finish(fake.cancel(fields));
-  assert.ok(!result.ok);
-  assert.equal(result.code, "ESP-944");
-  assert.match(result.message, /You ended the signing/);
-  assert.throws(() => esp.finish(fake.cancel(fields)), { code: "not_found" });
+Deno.test("xmlsec1 accepts the request's signature", () =>
+  withDesk(async (at) => {
+    const { fields } = await start(at);
+    await inTempDir(async (dir) => {
+      await Deno.writeTextFile(join(dir, "request.xml"), fields.eSignRequest!);
+      await Deno.writeTextFile(join(dir, "asp.pem"), pem("CERTIFICATE", portal!.certificate.der));
+      await run("xmlsec1", "xmlsec1", [
+        ...["--verify", "--pubkey-cert-pem", join(dir, "asp.pem"), join(dir, "request.xml")],
+      ]);
+    });
+    const xml = fields.eSignRequest!;
+    assert.ok(!xml.includes("\n"), "forms change line ends");
+    assert.match(xml, /<Esign ver="2\.1" sc="Y" ts="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d" /);
+    assert.match(xml, / ekycIdType="A" /);
+    assert.match(
+      xml,
+      new RegExp(
+        ` AuthMode="1" responseSigType="pkcs7" responseUrl="${PUBLIC_URL}/esign/response"`,
+      ),
+    );
+    assert.match(
+      xml,
+      /<InputHash id="1" hashAlgorithm="SHA256" docInfo="Technical Sanction 7">[0-9a-f]{64}</,
+    );
+  }));
 
-  const { fields: used } = await start(esp);
-  fake.approve(used, "Anita Sen");
-  const duplicate = esp.finish(fake.approve(used, "Anita Sen"));
-  assert.equal(duplicate.ok ? "" : duplicate.code, "ESP-910");
-  const { fields: slow } = await start(esp);
-  clock.now += 29 * 60_000;
-  const changed = { ...slow, eSignRequest: slow.eSignRequest!.replace("Sanction 7", "Sanction 8") };
-  const refused = esp.finish(fake.approve(changed, "Anita Sen"));
-  assert.equal(refused.ok ? "" : refused.code, "ESP-911");
+Deno.test("a PKCS #7 streamed by OpenSSL is embedded", () =>
+  withDesk(async ({ test, fake }) => {
+    const source = bytesSource(PDF);
+    const prepared = prepareSignature(source, { subFilter: "adbe.pkcs7.detached" });
+    const covered = new Uint8Array(
+      await new Blob([...signedBytes(source, prepared)].map((piece) => piece.slice()))
+        .arrayBuffer(),
+    );
+    await inTempDir(async (dir) => {
+      const person = makePki({ officers: [{ name: "Anita Sen" }] }).officers[0]!;
+      await Deno.writeFile(join(dir, "covered"), covered);
+      await Deno.writeTextFile(join(dir, "by.pem"), pem("CERTIFICATE", person.certificate.der));
+      await Deno.writeTextFile(join(dir, "by.key"), pem("PRIVATE KEY", person.pkcs8));
+      // This form of OpenSSL's streams has the content in it.
+      const streamed = await openssl([
+        ...["cms", "-sign", "-binary", "-stream", "-in", join(dir, "covered"), "-outform", "DER"],
+        ...["-signer", join(dir, "by.pem"), "-inkey", join(dir, "by.key"), "-md", "sha256"],
+      ]);
+      assert.equal(readAsn1(streamed, { ber: true }).indefinite, true);
+      const pkcs7 = indefinite(streamed);
+      const { id: txn, fields } = await start({ test, fake });
+      const answer = fake.approve(fields, "x", { pkcs7, certificate: person.certificate.der });
+      const read = readEsignResponse(new TextEncoder().encode(answer.eSignResponse), {
+        txn,
+        documents: [{ id: "1", digest: digest("SHA-256", covered) }],
+        esp: [fake.party.certificate.der],
+      });
+      assert.ok(read.ok);
+      const signed = new Uint8Array([...PDF, ...prepared.complete(read.signatures.get("1")!)]);
+      await Deno.writeFile(join(dir, "signed.pdf"), signed);
+      assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
+    });
+  }));
 
-  assert.equal(
-    sentenceFor("ESP-777", "Odd\n\u001bthing"),
-    "The eSign service says: Odd thing (ESP-777)",
-  );
-  assert.equal(sentenceFor("<b>", "NA"), "The eSign service did not sign.");
-});
+Deno.test("an answer counts once, within its time, in the form of other ESPs too", () =>
+  withDesk(async (at) => {
+    const { fake, test: { clock } } = at;
+    const { id, fields } = await start(at);
+    const answer = fake.approve(fields, "Anita Sen", { withoutKeyInfo: true, der: true });
+    assert.equal((await bring(at, { msg: answer.eSignResponse! })).status, 303);
+    // The browser repeats its POST: nothing changes, and it finds back. Any other answer is refused.
+    assert.equal((await bring(at, answer)).status, 303);
+    const refused = await bring(at, fake.cancel(fields));
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /This eSign transaction is over/);
+    assert.equal((await stateOf(at, id)).state, "signed");
+    assert.deepEqual(await eventsOf(at, id), [
+      "esign.started",
+      "esign.signed",
+      "esign.refused repeated",
+      "esign.refused over",
+    ]);
 
-Deno.test("an ESP without TLS, and requests that make no sense, are refused", async () => {
-  const { esp } = setUp();
-  assert.throws(() => new Esp({ ...esp.options, url: "http://esp.example/" }), {
-    code: "invalid_argument",
-  });
-  await assert.rejects(esp.start({ pdf: new TextEncoder().encode("no PDF"), info: "x" }), {
-    code: "pdf_malformed",
-  });
-});
+    const late = await start(at);
+    const lateAnswer = fake.approve(late.fields, "Anita Sen");
+    clock.now += 31 * MINUTE;
+    assert.equal((await bring(at, lateAnswer)).status, 400, "too late, though nobody has swept");
+    assert.deepEqual((await eventsOf(at, late.id)).at(-1), "esign.refused over");
+  }));
+
+Deno.test("what is not the ESP's, or not of this document, is refused, and the true answer still counts", () =>
+  withDesk(async (at) => {
+    const { fake } = at;
+    const { id, fields } = await start(at);
+    const good = fake.approve(fields, "Anita Sen");
+    const again = (choices: Parameters<FakeEsp["approve"]>[2]) =>
+      new FakeEsp(fake.asp, fake.now).approve(fields, "Anita Sen", {
+        signer: fake.party,
+        ...choices,
+      });
+    const xml = good.eSignResponse!;
+    const changed = (from: string | RegExp, to: string) => {
+      assert.notEqual(xml.replace(from, to), xml);
+      return { eSignResponse: xml.replace(from, to) };
+    };
+    const body = /<UserX509Certificate>.*<\/Signatures>/s.exec(xml)![0];
+    const hostile = {
+      "signed by somebody else": again({ signer: other! }),
+      "another document": again({ digest: new Uint8Array(32) }),
+      "another person's certificate": again({ certificate: other!.certificate.der }),
+      "a changed status": changed('status="1"', 'status="0"'),
+      "a changed certificate": changed("<UserX509Certificate>MII", "<UserX509Certificate>MIJ"),
+      "no signature": changed(/<ds:Signature .*<\/ds:Signature>/s, ""),
+      "a second body": changed("<UserX509Certificate>", `${body}<UserX509Certificate>`),
+      "wrapped": {
+        eSignResponse: `<EsignResp status="1" txn="${id}">${body}` +
+          `${xml.replace(/^<\?xml[^>]*\?>/, "")}</EsignResp>`,
+      },
+      "a no of somebody else": fake.cancel(fields, { signer: other! }),
+    };
+    for (const [name, answer] of Object.entries(hostile)) {
+      const { status, text } = await bring(at, answer);
+      assert.equal(status, 400, name);
+      assert.match(text, /does not count/, name);
+    }
+    // of one transaction an answer for another
+    const second = await start(at, { reason: "Another" });
+    assert.equal(
+      (await bring(at, fake.approve(second.fields, "Anita Sen", { txn: id }))).status,
+      400,
+    );
+    // from another site, or one that hides what it is
+    for (const origin of ["https://evil.example", "null", `${ESP_ORIGIN}.evil.example`]) {
+      assert.equal((await bring(at, good, { origin })).status, 400, origin);
+    }
+    const events = await eventsOf(at, id);
+    const count = Object.keys(hostile).length;
+    assert.deepEqual(events, [
+      "esign.started",
+      ...Array.from({ length: count + 1 }, () => "esign.refused not_accepted"),
+      ...Array.from({ length: 3 }, () => "esign.refused origin"),
+    ]);
+    // strangers cannot fill the audit: neither by a transaction that they know …
+    for (let i = 0; i < 20; i++) await bring(at, hostile["no signature"]);
+    assert.equal((await eventsOf(at, id)).length, 1 + 20);
+    // … nor without one
+    const before = (await at.test.audit()).length;
+    for (
+      const text of [
+        again({ txn: "another" }).eSignResponse!,
+        "<EsignResp",
+        '<!DOCTYPE x [<!ENTITY e "e">]><EsignResp txn="&e;"/>',
+        "x".repeat(2_000_000),
+      ]
+    ) {
+      const { status } = await bring(at, { eSignResponse: text });
+      assert.ok(status === 400 || status === 413, text.slice(0, 20));
+    }
+    for (const each of [{} as Record<string, string>, { other: "x" }]) {
+      assert.equal((await bring(at, each)).status, 400);
+    }
+    const twice = await at.test.handler(
+      new Request(`${PUBLIC_URL}/esign/response`, {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: "msg=a&msg=b",
+      }),
+    );
+    assert.equal(twice.status, 400);
+    assert.equal((await at.test.audit()).length, before);
+
+    assert.equal((await bring(at, good, { origin: null })).status, 303);
+    assert.equal((await stateOf(at, id)).state, "signed");
+  }));
+
+Deno.test("what the ESP signed is of no use unless it is an eSign certificate of its authority and of this time", () =>
+  withDesk(async (at) => {
+    const { fake, test: { clock } } = at;
+    const failure = async (answer: (fields: Record<string, string>) => Record<string, string>) => {
+      const { id, fields } = await start(at);
+      const { status, back } = await bring(at, answer(fields));
+      assert.equal(status, 303);
+      const { state, error, signer } = await stateOf(at, id);
+      assert.deepEqual([state, signer], ["failed", undefined]);
+      assert.equal(new URL(back!).searchParams.get("error"), error.code);
+      assert.equal((await ask(at, id, CLIENT, "/document")).status, 409);
+      assert.deepEqual((await eventsOf(at, id)).slice(1), [`esign.failed ${error.code}`]);
+      return error.code;
+    };
+    const approve = (by: FakeEsp) => (fields: Record<string, string>) =>
+      by.approve(fields, "Anita Sen", { signer: fake.party });
+    assert.equal(
+      await failure(approve(new FakeEsp(fake.asp, fake.now))),
+      "certificate_untrusted",
+      "an authority of the same name",
+    );
+    assert.equal(
+      await failure((fields) => fake.approve(fields, "Anita Sen", { policies: [POLICY] })),
+      "certificate_kind",
+    );
+    assert.equal(
+      await failure((fields) => {
+        clock.now -= 40 * MINUTE;
+        const old = fake.approve(fields, "Anita Sen");
+        clock.now += 40 * MINUTE;
+        return old;
+      }),
+      "certificate_time",
+    );
+    assert.equal(
+      await failure((fields) => fake.approve(fields, "Anita Sen ".repeat(8000))),
+      "too_large",
+    );
+  }));
+
+Deno.test("the ESP's no is told in a sentence, and ends the transaction", () =>
+  withDesk(async (at) => {
+    const { fake, test: { clock } } = at;
+    const told = async (fields: Record<string, string>, answer: Record<string, string>) => {
+      assert.equal((await bring(at, answer)).status, 303);
+      return (await stateOf(at, fields.aspTxnID!)).error;
+    };
+    const { id, fields } = await start(at);
+    const { back } = await bring(at, fake.cancel(fields));
+    assert.equal(back, `${REDIRECT}&transaction=${id}&state=s-7&error=ESP-944`);
+    const { state, error } = await stateOf(at, id);
+    assert.deepEqual([state, error.code], ["failed", "ESP-944"]);
+    assert.match(error.message, /You ended the signing/);
+    assert.equal((await bring(at, fake.approve(fields, "Anita Sen"))).status, 400);
+
+    const { fields: used } = await start(at);
+    fake.approve(used, "Anita Sen");
+    assert.equal((await told(used, fake.approve(used, "Anita Sen"))).code, "ESP-910");
+    const { fields: slow } = await start(at);
+    clock.now += 29 * MINUTE;
+    const changed = {
+      ...slow,
+      eSignRequest: slow.eSignRequest!.replace("Sanction 7", "Sanction 8"),
+    };
+    assert.equal((await told(slow, fake.approve(changed, "Anita Sen"))).code, "ESP-911");
+
+    assert.equal(
+      sentenceFor("ESP-777", "Odd\n\u001bthing"),
+      "The eSign service says: Odd thing (ESP-777)",
+    );
+    assert.equal(sentenceFor("<b>", "NA"), "The eSign service did not sign.");
+  }));
+
+Deno.test("portals: their own transactions, their own addresses, PDFs, and a valid certificate", () =>
+  withDesk(async (at) => {
+    const { test } = at;
+    const { id, location } = await start(at);
+    assert.equal((await ask(at, id, OTHER_CLIENT)).status, 404);
+    assert.equal((await ask(at, id, OTHER_CLIENT, "/document")).status, 404);
+    assert.equal((await ask(at, "WORKS1-none")).status, 404);
+    const foreign = (await test.audit()).filter(({ code }) => code === "foreign");
+    assert.deepEqual(foreign.map(({ client }) => client), [OTHER_CLIENT.id, OTHER_CLIENT.id]);
+    const nobody = await get(test, `${PUBLIC_URL}/portal/v1/esign/${id}`);
+    assert.equal(nobody.status, 400);
+
+    const refused = async (query: Record<string, string>, body?: Uint8Array) =>
+      (await begin(at, query, body)).body.error_description;
+    assert.equal(
+      await refused({ redirect_uri: "https://evil.example/" }),
+      "Invalid parameter redirect_uri",
+    );
+    assert.equal(await refused({ lang: "fr" }), "Invalid parameter lang");
+    assert.equal(
+      await refused({}, new TextEncoder().encode("no PDF")),
+      "The document cannot be signed",
+    );
+    test.clock.now = portal!.certificate.notAfter.getTime() + 1;
+    assert.equal((await begin(at)).status, 503);
+    assert.equal((await get(test, location)).status, 404);
+    assert.equal((await get(test, location.slice(0, -1))).status, 404);
+  }));
+
+Deno.test("the page says what it is, in three languages, without script, and shows others' words as text", () =>
+  withDesk(async (at) => {
+    const { body: { location } } = await begin(at, {
+      purpose: 'Sanction <script>"7"</script>\u202e',
+      name: "a&b.pdf",
+      lang: "bn",
+    });
+    const response = await get(at.test, location);
+    const policy = response.headers.get("content-security-policy")!;
+    assert.match(policy, /default-src 'none'/);
+    assert.match(policy, /form-action 'self' https:\/\/esp\.example https:/);
+    assert.equal(response.headers.get("referrer-policy"), "strict-origin");
+    const html = await response.text();
+    assert.match(html, /<html lang="bn">/);
+    assert.match(html, /Sanction &#60;script&#62;&#34;7&#34;&#60;\/script&#62;\ufffd/);
+    assert.match(html, /a&#38;b\.pdf/);
+    assert.ok(!html.includes("<script"));
+    const english = await (await get(at.test, `${location}?lang=en`)).text();
+    assert.match(english, /ESP eSign/);
+    assert.match(
+      english,
+      /not a departmental PIN\/OTP signature and not a signature with a DSC token/,
+    );
+    assert.match(english, /The eSign service at esp\.example/);
+    assert.match(await (await get(at.test, `${location}?lang=hi`)).text(), /<html lang="hi">/);
+    // without an ESP there is nothing of it
+    const without = makeService();
+    try {
+      assert.equal((await get(without, location)).status, 404);
+    } finally {
+      await without.close();
+    }
+  }));

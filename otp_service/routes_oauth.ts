@@ -74,7 +74,8 @@ async function readForm(request: Request): Promise<Record<string, string>> {
   return once(new URLSearchParams(text));
 }
 
-function once(parameters: URLSearchParams): Record<string, string> {
+/** @throws {ParameterError} for a name that stands twice */
+export function once(parameters: Iterable<[string, string]>): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of parameters) {
     if (Object.hasOwn(found, name)) throw new ParameterError(`Invalid parameter ${name}`);
@@ -100,7 +101,8 @@ function authenticate(
   throw new CscError(known ? "client_secret_invalid" : "client_id_invalid", "not authenticated");
 }
 
-function checkRedirect(client: Client, uri: string): void {
+/** @throws {ParameterError} for an address that is not one of the client's, letter by letter */
+export function checkRedirect(client: Client, uri: string): void {
   if (!client.redirectUris.includes(uri)) {
     throw new ParameterError("Invalid parameter redirect_uri");
   }

@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { CscError } from "./error.ts";
 import { addCscRoutes } from "./routes_csc.ts";
+import { addEsignRoutes } from "./routes_esign.ts";
 import { addOAuthRoutes } from "./routes_oauth.ts";
 import { addPageRoutes } from "./routes_page.ts";
 import { addPortalRoutes } from "./routes_portal.ts";
@@ -31,6 +32,7 @@ export function createHandler(service: Service): (request: Request) => Promise<R
   addOAuthRoutes(app, service);
   addPageRoutes(app, service);
   addPortalRoutes(app, service);
+  if (service.esp) addEsignRoutes(app, service, service.esp);
   app.notFound((context) => failure(context, new CscError("not_found")));
   app.onError((error, context) => {
     const { method, path } = context.req;

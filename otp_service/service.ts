@@ -5,6 +5,7 @@ import { CSC_LIMITS, describe } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import type { Ceremony } from "./ceremony.ts";
 import { CscError } from "./error.ts";
+import type { Esp } from "./esp.ts";
 import type { KeyStore } from "./keys.ts";
 import type { Ways } from "./messages.ts";
 import type { People } from "./people.ts";
@@ -43,6 +44,8 @@ export interface Service {
   /** Digits of an OTP that is sent. */
   readonly otpDigits: number;
   readonly tsa?: string;
+  /** Who signs for those who have an eKYC, where the department has such a provider. */
+  readonly esp?: Esp;
   readonly validationData: SigningOptions["validationData"];
   /** Folder of the built pages, ending in a slash. */
   readonly web: URL;

@@ -78,7 +78,8 @@ export type TokenData =
     transaction?: string;
     sad?: string;
   }
-  | { kind: "enrolment"; person: string; totp?: string };
+  | { kind: "enrolment"; person: string; totp?: string }
+  | { kind: "esign"; transaction: string };
 
 export type TokenOf<K extends TokenData["kind"]> = Extract<TokenData, { kind: K }>;
 
@@ -99,8 +100,46 @@ export interface ShownDocument {
   readonly bytes: Uint8Array;
 }
 
+/** A PDF that is signed by way of an eSign service provider. */
+export interface EsignRow {
+  /** `txn` of the eSign API. */
+  readonly id: string;
+  readonly client: string;
+  readonly phase: "waiting" | "signed" | "failed";
+  readonly facts: EsignFacts;
+  /** While it waits: until when; then: when it is forgotten. Milliseconds since 1970. */
+  readonly expires: number;
+}
+
+export interface EsignFacts {
+  /** Of the document. */
+  readonly name: string;
+  readonly purpose: string;
+  readonly language: "en" | "bn" | "hi";
+  /** Where the browser goes in the end, and what the portal knows it by there. */
+  readonly redirect: string;
+  readonly state?: string;
+  /** What the person's browser POSTs to the provider. */
+  readonly request: string;
+  /** SHA-256 of what the signature covers, hex. */
+  readonly digest: string;
+  /** Between these offsets the signature's Contents stand in the PDF. */
+  readonly contents: readonly [at: number, end: number];
+  /** SHA-256 of the answer that counted, base64url. */
+  readonly answer?: string;
+  /** Answers that did not count, as far as the audit names them. */
+  readonly refused?: number;
+  readonly fetched?: true;
+  readonly signer?: string;
+  /** Of the signer, Base64. */
+  readonly certificate?: string;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
 /** A day after its end an authorization is forgotten; the audit is not. */
 const KEEP = 24 * 60 * 60_000;
+/** As long the portal has to fetch what was signed by way of an eSign service provider. */
+const KEEP_ESIGN = 7 * KEEP;
 /** Longer than any signing takes that began in time, in milliseconds. */
 const SIGNING = 120_000;
 /** Rows of one sweep. */
@@ -168,6 +207,20 @@ export class Store {
           person,
           reason: broken ? "interrupted" : ended.transaction.end,
         });
+      }
+      for (const row of await tx.overdueEsigns(SWEEP)) {
+        const { id, client, phase, facts } = row;
+        if (phase === "waiting") {
+          const error = { code: "expired", message: "Nobody signed in time. Begin again." };
+          await tx.endEsign({ ...row, phase: "failed", facts: { ...facts, error } });
+          tx.audit({ event: "esign.failed", transaction: id, client, code: error.code });
+        } else {
+          await tx.deleteEsign(id);
+          if (phase === "signed") {
+            const fetched = facts.fetched ?? false;
+            tx.audit({ event: "esign.deleted", transaction: id, client, fetched });
+          }
+        }
       }
       await tx.forget();
     });
@@ -481,6 +534,89 @@ export class Tx {
       : null;
   }
 
+  // Signatures by way of an eSign service provider
+
+  async addEsign({ id, client, phase, facts, expires }: EsignRow, pdf: Uint8Array): Promise<void> {
+    await this.#query(
+      `INSERT INTO esigns (id, client, phase, facts, pdf, expires)
+       VALUES ($1, $2, $3, $4, $5, $6)`,
+      id,
+      client,
+      phase,
+      JSON.stringify(facts),
+      pdf,
+      expires,
+    );
+  }
+
+  /** How many of a client wait. */
+  async waitingEsigns(client: string): Promise<number> {
+    const [row] = await this.#query(
+      "SELECT COUNT(*) AS count FROM esigns WHERE client = $1 AND phase = 'waiting'",
+      client,
+    );
+    return row.count as number;
+  }
+
+  async esign(id: string): Promise<EsignRow | null> {
+    const rows = await this.#query(
+      `SELECT id, client, phase, facts, expires FROM esigns WHERE id = $1${this.#lock}`,
+      id,
+    );
+    return rows.map(toEsign)[0] ?? null;
+  }
+
+  /** The prepared PDF, and of a signed one what its provider gave. */
+  async esignBytes(
+    id: string,
+  ): Promise<{ pdf: Uint8Array; cms: Uint8Array | null; answer: Uint8Array | null } | null> {
+    const [row] = await this.#query("SELECT pdf, cms, answer FROM esigns WHERE id = $1", id);
+    return row
+      ? {
+        pdf: row.pdf as Uint8Array,
+        cms: row.cms as Uint8Array | null,
+        answer: row.answer as Uint8Array | null,
+      }
+      : null;
+  }
+
+  async saveEsignFacts(id: string, facts: EsignFacts): Promise<void> {
+    await this.#query("UPDATE esigns SET facts = $2 WHERE id = $1", id, JSON.stringify(facts));
+  }
+
+  /** Signed or failed; the result is kept for a while. */
+  async endEsign(
+    { id, phase, facts }: EsignRow,
+    answer: Uint8Array | null = null,
+    cms: Uint8Array | null = null,
+  ): Promise<void> {
+    await this.#query(
+      `UPDATE esigns SET phase = $2, facts = $3, answer = $4, cms = $5, expires = $6
+       WHERE id = $1`,
+      id,
+      phase,
+      JSON.stringify(facts),
+      answer,
+      cms,
+      this.now + (phase === "signed" ? KEEP_ESIGN : KEEP),
+    );
+  }
+
+  /** Waiting ones whose time is over, and ended ones that were kept long enough. */
+  async overdueEsigns(most: number): Promise<EsignRow[]> {
+    const rows = await this.#query(
+      `SELECT id, client, phase, facts, expires FROM esigns
+       WHERE expires <= $1 LIMIT $2${this.#lock}`,
+      this.now,
+      most,
+    );
+    return rows.map(toEsign);
+  }
+
+  async deleteEsign(id: string): Promise<void> {
+    await this.#query("DELETE FROM esigns WHERE id = $1", id);
+  }
+
   // Certificates, keys, counters
 
   async addCertificate(row: Omit<CertificateRow, "revokedAt" | "reason">): Promise<void> {
@@ -560,6 +696,16 @@ function toToken<K extends TokenData["kind"]>(
   [row]: Row[],
 ): { data: TokenOf<K>; family: string | null } | null {
   return row ? { data: JSON.parse(row.data as string), family: row.family as string | null } : null;
+}
+
+function toEsign({ id, client, phase, facts, expires }: Row): EsignRow {
+  return {
+    id: id as string,
+    client: client as string,
+    phase: phase as EsignRow["phase"],
+    facts: JSON.parse(facts as string),
+    expires: expires as number,
+  };
 }
 
 function toCertificate(row: Record<string, Value>): CertificateRow {

@@ -120,6 +120,8 @@ export const CSC_ERRORS = {
     "temporarily_unavailable",
     "The link to set the PIN could not be delivered; reset-pin sends a new one",
   ],
+  esign_unknown: [404, "invalid_request", "There is no such eSign transaction"],
+  esign_unsigned: [409, "invalid_request", "The document is not signed"],
   person_unknown: [404, "invalid_request", "There is no such person"],
   person_exists: [409, "invalid_request", "There is such a person already"],
 } as const satisfies Record<string, readonly [number, string, string]>;

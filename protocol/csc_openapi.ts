@@ -4,6 +4,7 @@ import {
   CSC_ERRORS,
   CSC_METHODS,
   CscFailure,
+  NewEsign,
   OAuthAuthorize,
   OAuthRevoke,
   OAuthToken,
@@ -28,6 +29,20 @@ const success = (result: z.ZodType | null, status = "200") =>
   result === null ? { "204": { description: "Done" } } : {
     [status]: { description: "Done", content: json({ schema: schema(result, "output") }) },
   };
+
+/** The members of a type as parameters in the address. */
+function inQuery(type: z.ZodType, required?: readonly string[]): Json[] {
+  const { properties, required: own = [] } = schema(type, "input") as {
+    properties: Record<string, Json>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: "query",
+    required: (required ?? own).includes(name),
+    schema: property,
+  }));
+}
 
 const operationId = (path: string) => path.replace(/^\//, "").replace(/[^A-Za-z0-9]+/g, "_");
 
@@ -63,21 +78,12 @@ export function openapi(version: string): Json {
     required: true,
     content: { "application/x-www-form-urlencoded": { schema: schema(type, "input") } },
   });
-  const authorize = schema(OAuthAuthorize, "input") as {
-    properties: Record<string, Json>;
-    required: string[];
-  };
   add("/oauth2/authorize", "get", {
     summary: "Sends the signatory's browser to the page for PIN and OTP",
     tags: ["OAuth 2.0"],
     security: [],
     parameters: [
-      ...Object.entries(authorize.properties).map(([name, property]) => ({
-        name,
-        in: "query",
-        required: name === "client_id",
-        schema: property,
-      })),
+      ...inQuery(OAuthAuthorize, ["client_id"]),
       {
         name: "request_uri",
         in: "query",
@@ -113,9 +119,22 @@ export function openapi(version: string): Json {
   oauth("/oauth2/revoke", "Ends a token", OAuthRevoke, success(null));
   for (const [key, method] of Object.entries(PORTAL_METHODS)) {
     const [verb, path] = key.split(" ");
-    const created = /persons$|documents$/.test(path) && verb === "POST";
+    const created = /persons$|documents$|esign$/.test(path) && verb === "POST";
     const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
-    const query = path.endsWith("/audit") ? ["from"] : path.endsWith("/documents") ? ["name"] : [];
+    const text = (...names: string[]) =>
+      names.map((name) => ({ name, in: "query", schema: { type: "string" } }));
+    const query = path.endsWith("/audit")
+      ? text("from")
+      : path.endsWith("/documents")
+      ? text("name")
+      : path.endsWith("/esign")
+      ? inQuery(NewEsign)
+      : [];
+    const other = path.endsWith("/audit")
+      ? ["Lines", "application/x-ndjson"]
+      : path.endsWith("/document")
+      ? ["The PDF", "application/pdf"]
+      : null;
     add(path, verb.toLowerCase(), {
       summary: method.summary,
       tags: ["Portal and administrator"],
@@ -127,19 +146,19 @@ export function openapi(version: string): Json {
           required: true,
           schema: { type: "string" },
         })),
-        ...query.map((name) => ({ name, in: "query", schema: { type: "string" } })),
+        ...query,
       ],
       ...method.params && {
         requestBody: { required: true, content: json({ schema: schema(method.params, "input") }) },
       },
-      ...path.endsWith("/documents") && {
+      ...created && !method.params && {
         requestBody: { required: true, content: { "*/*": { schema: {} } } },
       },
-      responses: path.endsWith("/audit")
+      responses: other
         ? {
           "200": {
-            description: "Lines",
-            content: { "application/x-ndjson": { schema: schema(method.result, "output") } },
+            description: other[0],
+            content: { [other[1]]: { schema: schema(method.result, "output") } },
           },
         }
         : success(method.result, created ? "201" : "200"),

@@ -66,7 +66,20 @@ const certificate = z.object({
   reason: z.string().optional(),
 });
 
-/** REST calls for clients with the right `admin`, but for `documents`, which every client has. */
+/** Parameters of `POST /portal/v1/esign`, in its address. */
+export const NewEsign = z.strictObject({
+  name: z.string().min(1).max(200).default("document.pdf").describe("Of the document"),
+  purpose: z.string({ error: "Missing (or invalid type) string parameter purpose" }).min(1).max(200)
+    .describe("What the person is told that it is; the provider shows its first 50 characters"),
+  reason: z.string().max(200).optional().describe("Stands in the signature"),
+  location: z.string().max(100).optional().describe("Stands in the signature"),
+  redirect_uri: z.string({ error: "Missing (or invalid type) string parameter redirect_uri" })
+    .max(2048).describe("Where the browser goes in the end: one of the client's"),
+  state: z.string().max(512).optional().describe("Comes back with the browser"),
+  lang: z.enum(["en", "bn", "hi"], { error: "Invalid parameter lang" }).optional(),
+});
+
+/** REST calls for clients with the right `admin`, but for `documents` and `esign`, which every client has. */
 export const PORTAL_METHODS = {
   "GET /portal/v1/persons": {
     summary: "All persons",
@@ -138,6 +151,39 @@ export const PORTAL_METHODS = {
         byteRange: z.string().optional().describe("Base64: of what the signature covers"),
       }),
     }),
+  },
+  "POST /portal/v1/esign": {
+    summary:
+      "Begins a signature by way of the eSign service provider, where one is configured: the PDF's bytes as the body. " +
+      "The person's browser goes to `location`, and comes back to `redirect_uri` with `transaction` and `state`",
+    params: null,
+    result: z.object({
+      transaction: z.string(),
+      location: z.string(),
+      expires: z.string().describe("RFC 3339"),
+    }),
+  },
+  "GET /portal/v1/esign/{transaction}": {
+    summary: "What became of a signature by way of the eSign service provider",
+    params: null,
+    result: z.object({
+      transaction: z.string(),
+      kind: z.literal("esign").describe("No departmental PIN/OTP signature and no token DSC"),
+      state: z.enum(["waiting", "signed", "failed"]),
+      expires: z.string().describe("RFC 3339: until when it waits, or is kept"),
+      signer: z.string().optional().describe(
+        "Common name in the certificate. Whether it is the person who was to sign, the portal decides",
+      ),
+      certificate: z.string().optional().describe("DER, Base64"),
+      response: z.string().optional().describe("The provider's answer, Base64: evidence"),
+      error: z.object({ code: z.string(), message: z.string() }).optional()
+        .describe("As ESP-944, with a sentence for the person"),
+    }),
+  },
+  "GET /portal/v1/esign/{transaction}/document": {
+    summary: "The PDF with the eSign signature in it",
+    params: null,
+    result: z.string(),
   },
 } as const;
 

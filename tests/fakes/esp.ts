@@ -13,7 +13,7 @@ import { prepareSignedData } from "../../formats/cms_write.ts";
 import { concat } from "../../formats/der.ts";
 import { prepareXmlSignature } from "../../formats/xades.ts";
 import { verifyXml } from "../../formats/xades_verify.ts";
-import { parseXml } from "../../formats/xml.ts";
+import { escapeAttribute, parseXml } from "../../formats/xml.ts";
 import { issue, type Party, signBytes } from "../fixtures/pki.ts";
 
 const MINUTE = 60_000;
@@ -32,6 +32,8 @@ export interface EspChoices {
   withoutKeyInfo?: boolean;
   /** DER, as some write it. */
   der?: boolean;
+  /** Of the person's certificate, in place of OTP eKYC. */
+  policies?: string[];
   /** A PKCS #7 made elsewhere. */
   pkcs7?: Uint8Array;
 }
@@ -71,7 +73,10 @@ export class FakeEsp {
       issuer: this.root,
       notBefore: new Date(now),
       notAfter: new Date(now + 30 * MINUTE),
-      extensions: [keyUsage("digitalSignature", "nonRepudiation"), certificatePolicies(OTP_EKYC)],
+      extensions: [
+        keyUsage("digitalSignature", "nonRepudiation"),
+        certificatePolicies(...choices.policies ?? [OTP_EKYC]),
+      ],
     });
     const { certificate: { der }, key } = person;
     const prepared = prepareSignedData(
@@ -94,6 +99,24 @@ export class FakeEsp {
   cancel(form: Record<string, string>, choices: EspChoices = {}) {
     const error = { code: "ESP-944", message: "User terminated eKYC process" };
     return this.#answer(this.#read(form).txn, choices, error);
+  }
+
+  /**
+   * Its page, as a browser gets it for the form that it POSTs: buttons that bring an answer back.
+   */
+  async page(request: Request): Promise<Response> {
+    const form = Object.fromEntries(new URLSearchParams(await request.text()));
+    const { root } = parseXml(new TextEncoder().encode(form.eSignRequest));
+    const back = (label: string, answer: Record<string, string>) =>
+      `<form method="post" action="${escapeAttribute(root.getAttribute("responseUrl")!)}">` +
+      Object.entries(answer).map(([name, value]) =>
+        `<input type="hidden" name="${name}" value="${escapeAttribute(value)}">`
+      ).join("") + `<button>${label}</button></form>`;
+    const forms = back("Approve", this.approve(form, "Anita Sen")) +
+      back("Cancel", this.cancel(form));
+    return new Response(`<!DOCTYPE html><title>ESP (TEST)</title>${forms}`, {
+      headers: { "content-type": "text/html; charset=utf-8" },
+    });
   }
 
   #read(form: Record<string, string>) {

@@ -1,0 +1,154 @@
+/**
+ * Signatures by way of an eSign service provider, where one is configured: the portal's calls, the page from which the
+ * person's browser carries the request away, and the address to which it brings the answer.
+ */
+import { getLogger } from "@logtape/logtape";
+import { CSC_LIMITS, NewEsign } from "../protocol/csc.ts";
+import { type Esp, EspRefusal } from "./esp.ts";
+import { espEnd, espLanguage, espPage } from "./esp_page.ts";
+import { CscError } from "./error.ts";
+import { checkRedirect, once, redirectTo } from "./routes_oauth.ts";
+import { access, type App, ParameterError, parse, readBody, type Service } from "./service.ts";
+
+const log = getLogger(["dsign", "otp-service"]);
+
+/** Where the ESP's answers come in, below the public address. */
+export const ESP_RESPONSE = "/esign/response";
+/** An answer with one PKCS #7, as a form has it. */
+const MAX_ANSWER = 1024 * 1024;
+
+export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
+  const { publicUrl, clients, language, name: serviceName } = service;
+
+  app.post("/portal/v1/esign", async (context) => {
+    const request = context.req.raw;
+    const { client: clientId } = await access(service, request);
+    const params = parse(NewEsign, once(new URL(request.url).searchParams));
+    const client = clients.find(({ id }) => id === clientId);
+    if (!client) throw new CscError("unauthorized_client");
+    checkRedirect(client, params.redirect_uri);
+    const pdf = await readBody(request, CSC_LIMITS.document);
+    const { redirect_uri: redirect, lang, ...rest } = params;
+    const { id, ticket, expires } = await esp.start({
+      ...rest,
+      client: client.id,
+      redirect,
+      language: espLanguage(lang, language),
+      pdf,
+    });
+    return context.json({
+      transaction: id,
+      location: `${publicUrl}/esign/${ticket}`,
+      expires: new Date(expires).toISOString(),
+    }, 201);
+  });
+  app.get("/portal/v1/esign/:transaction", async (context) => {
+    const { client } = await access(service, context.req.raw);
+    const { row, answer } = await esp.status(client, context.req.param("transaction"));
+    const { signer, certificate, error } = row.facts;
+    return context.json({
+      transaction: row.id,
+      kind: "esign",
+      state: row.phase,
+      expires: new Date(row.expires).toISOString(),
+      ...row.phase === "signed" && { signer, certificate },
+      ...row.phase === "failed" && { error },
+      ...answer && { response: new Uint8Array(answer).toBase64() },
+    });
+  });
+  app.get("/portal/v1/esign/:transaction/document", async (context) => {
+    const { client } = await access(service, context.req.raw);
+    const pdf = await esp.signed(client, context.req.param("transaction"));
+    return new Response(new Uint8Array(pdf), { headers: { "content-type": "application/pdf" } });
+  });
+
+  app.get("/esign/:ticket{[A-Za-z0-9_-]{43}}", async (context) => {
+    const found = await esp.page(context.req.param("ticket"));
+    const client = clients.find(({ id }) => id === found?.row.client);
+    const wished = espLanguage(
+      context.req.query("lang"),
+      found?.row.facts.language ?? language,
+    );
+    if (!found || !client) return page(espEnd(wished, serviceName, "over"), 404);
+    const { row: { facts, expires }, action, fields } = found;
+    return page(
+      espPage(wished, {
+        service: serviceName,
+        client: client.name,
+        name: facts.name,
+        purpose: facts.purpose,
+        digest: facts.digest,
+        until: expires,
+        document: `${publicUrl}/esign/${context.req.param("ticket")}/document`,
+        action,
+        fields,
+      }),
+      200,
+      action,
+    );
+  });
+  app.get("/esign/:ticket{[A-Za-z0-9_-]{43}}/document", async (context) => {
+    const pdf = await esp.preview(context.req.param("ticket"));
+    if (!pdf) return page(espEnd(espLanguage(undefined, language), serviceName, "over"), 404);
+    return new Response(new Uint8Array(pdf), { headers: { "content-type": "application/pdf" } });
+  });
+  app.post(ESP_RESPONSE, async (context) => {
+    const request = context.req.raw;
+    try {
+      const row = await esp.finish(await readForm(request), request.headers.get("origin"));
+      const { redirect, state, error } = row.facts;
+      const client = clients.find(({ id }) => id === row.client);
+      if (!client?.redirectUris.includes(redirect)) {
+        throw new EspRefusal("over", `nothing goes to ${redirect} any more`, row.facts.language);
+      }
+      const location = redirectTo(redirect, { transaction: row.id, state, error: error?.code });
+      return new Response(null, { status: 303, headers: { location } });
+    } catch (error) {
+      if (!(error instanceof EspRefusal)) throw error;
+      const { code, message, language: own } = error;
+      log.warn("An eSign answer does not count: {code} ({message})", { code, message });
+      const word = code === "unknown" || code === "over" ? "refused_over" : "refused";
+      return page(espEnd(espLanguage(own, language), serviceName, word), 400);
+    }
+  });
+}
+
+/** A form as browsers send one, in either encoding; files in it are none of ours. */
+async function readForm(request: Request): Promise<Record<string, string>> {
+  const body = await readBody(request, MAX_ANSWER);
+  const type = request.headers.get("content-type") ?? "";
+  let form: FormData;
+  try {
+    form = await new Response(body, { headers: { "content-type": type } }).formData();
+    return once([...form].filter((each): each is [string, string] => typeof each[1] === "string"));
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof ParameterError) {
+      throw new EspRefusal("malformed", error.message);
+    }
+    throw error;
+  }
+}
+
+/**
+ * Nothing from elsewhere and no script. The form goes to the ESP, which may send it on to another of its hosts: browsers
+ * hold `form-action` against redirects too.
+ */
+function page(text: string, status: number, action?: string): Response {
+  const policy = [
+    "default-src 'none'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "base-uri 'none'",
+    `form-action 'self'${action ? ` ${new URL(action).origin} https:` : ""}`,
+    "frame-ancestors 'none'",
+  ];
+  return new Response(text, {
+    status,
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": policy.join("; "),
+      // The ESP may look at who sends; the ticket in the address is not for it.
+      "referrer-policy": "strict-origin",
+    },
+  });
+}

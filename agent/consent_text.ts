@@ -69,6 +69,9 @@ export function describeSign(
         "WARNING: only digests are known. What they stand for cannot be shown, and may be anything, even signing in elsewhere.",
       ]
       : []),
+    ...(isWeak(items)
+      ? ["WARNING: the signature uses SHA-1, and can be forged. The administrator allows it here."]
+      : []),
     ...(batch ? [`The list of ${items.length} documents has the SHA-256 ${binding}.`] : []),
     ...shown.map(describeItem),
     ...(items.length > shown.length ? [`… and ${items.length - shown.length} more`] : []),
@@ -97,6 +100,9 @@ function trustOf({ trustedSince, allowedByAdministrator }: Asker): string[] {
   if (trustedSince) return [`Allowed since ${trustedSince.slice(0, 10)}.`];
   return allowedByAdministrator ? ["Allowed by the administrator."] : [];
 }
+
+const isWeak = (items: readonly ConsentItem[]) =>
+  items.some(({ hash }) => hash.algorithm === "SHA-1");
 
 const MAX_NAME = 80;
 

@@ -25,13 +25,13 @@ import {
   startRoute,
   whoIsNext,
 } from "../formats/route.ts";
-import type { Signer } from "../formats/signer.ts";
+import type { HashName, Signer } from "../formats/signer.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { readFacts, type SignatureFacts, type VerifyContent } from "../formats/verify.ts";
 import { prepareXmlSignature, type XmlPackaging } from "../formats/xades.ts";
 import { readCertificate, sameBytes } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { HashAlgorithm, ParsedParams } from "../protocol/methods.ts";
+import type { ParsedParams } from "../protocol/methods.ts";
 import type { RouteReport } from "../protocol/report.ts";
 import { mediaTypeOf } from "./content.ts";
 import { type Online, tokenCertificates } from "./online.ts";
@@ -41,7 +41,7 @@ export type DataParams = ParsedParams<"sign.data">;
 /** What a signature over data is made with. */
 export interface DataSigner {
   signer: Pick<Signer, "certificate" | "chain" | "algorithm">;
-  hash: HashAlgorithm;
+  hash: HashName;
   /** Signs, and lets nothing out that the certificate does not verify. */
   sign(toBeSigned: Uint8Array): Promise<Uint8Array>;
   now(): Date;
@@ -69,6 +69,7 @@ export function nameOfFormat({ format, level, cosign, countersign }: DataParams)
 export function checkData(params: DataParams, content: Uint8Array): string[] {
   const { format, packaging, level, cosign, countersign } = params;
   const wrong = (why: string) => new DsignError("invalid_params", why);
+  if (params.hash === "SHA-1" && format !== "raw") throw wrong("hash: SHA-1 is for raw.");
   if (cosign && countersign) {
     throw wrong("A signature is added beside others or upon one, not both.");
   }

@@ -9,10 +9,10 @@ import { Oid } from "../formats/oids.ts";
 import type { ValidationData } from "../formats/pades_dss.ts";
 import { validateCertificate } from "../formats/path.ts";
 import { isSignedWith } from "../formats/signed.ts";
+import type { HashName } from "../formats/signer.ts";
 import { encodeTimestampRequest, readTimestampResponse, verifyTimestamp } from "../formats/tsp.ts";
 import { type Certificate, readCertificate } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { HashAlgorithm } from "../protocol/methods.ts";
 import { throwIfCancelled } from "./errors.ts";
 import { collectEvidence, type Evidence } from "./evidence.ts";
 import { type PkiFetch, PkiHttp, publicFetch } from "./pki_http.ts";
@@ -44,7 +44,7 @@ export class Online {
    * @throws {DsignError} `timestamp_unavailable`
    */
   async timestamp(
-    hash: HashAlgorithm,
+    hash: HashName,
     digest: Uint8Array,
     signal: AbortSignal,
   ): Promise<Uint8Array> {

@@ -30,9 +30,7 @@ export const Policy = z.strictObject({
   otherOrigins: z.enum(["ask", "refuse"]).optional()
     .describe("What happens to all other sites; default: the person is asked"),
   legacyOrigins: z.array(Origin).optional()
-    .describe(
-      "Portals that may ask for SHA-1, which is refused elsewhere; this version refuses it to all",
-    ),
+    .describe("Portals that may ask for bare signatures with SHA-1, which is refused elsewhere"),
   modules: modules.unwrap().optional().describe("PKCS#11 modules, instead of the person's own"),
   searchModules: searchModules.unwrap().optional()
     .describe("false: no other modules than those listed"),

@@ -62,6 +62,8 @@ export interface AgentOptions {
   allowedOrigins?: readonly AllowedOrigin[];
   /** Whether other sites may ask the person for a grant. Default: `ask`. */
   otherOrigins?: "ask" | "refuse";
+  /** Sites for which the administrator lets SHA-1 be used. */
+  legacyOrigins?: readonly string[];
   /** RFC 3161 service; without it, signatures have no timestamps. */
   timestampAuthority?: string;
   /** How addresses that stand in certificates are fetched. */
@@ -140,6 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       placement: new Placement(options.textCommand),
       audit,
       journals: new Journals(options.batches),
+      legacyOrigins: options.legacyOrigins,
     });
   }
 

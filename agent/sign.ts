@@ -2,9 +2,9 @@
  * Signing, from the request to the released signature: find the certificate, ask the person, log in, sign, verify.
  * The command line and the WebSocket's methods both come through here.
  */
-import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { prepareSignedData } from "../formats/cms_write.ts";
+import { digest } from "../formats/digest.ts";
 import { readRoute } from "../formats/route.ts";
 import { mayAuthenticate, webEidHash, webEidMessage, webEidToken } from "../formats/web_eid.ts";
 import { verifySignature } from "../formats/signature.ts";
@@ -12,12 +12,7 @@ import { hashLengths } from "../formats/signature_algorithm.ts";
 import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import type { Asker, ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
-import {
-  type HashAlgorithm,
-  type ParsedParams,
-  PdfOptions,
-  type Result,
-} from "../protocol/methods.ts";
+import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
 import { certificateOf } from "./certificates.ts";
@@ -25,7 +20,7 @@ import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
 import { contentBytes, isBlind, mediaTypeOf } from "./content.ts";
 import type { DataSigner } from "./data.ts";
 import { Desk, type DeskAsker } from "./desk.ts";
-import { type Document, HASH_NAMES, preview } from "./documents.ts";
+import { type Document, preview } from "./documents.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Journals } from "./journal.ts";
 import type { Lease } from "./logins.ts";
@@ -51,7 +46,12 @@ export class Signing {
     readonly tokens: Tokens,
     readonly consent: Consent,
     keepLogin: number,
-    readonly services: PadesServices & { audit: Pick<Audit, "record">; journals: Journals },
+    readonly services: PadesServices & {
+      audit: Pick<Audit, "record">;
+      journals: Journals;
+      /** Sites for which the administrator lets SHA-1 be used. */
+      legacyOrigins?: readonly string[];
+    },
   ) {
     this.#unlocking = new Unlocking(tokens, consent, keepLogin);
   }
@@ -171,7 +171,7 @@ export class Signing {
     );
   }
 
-  #dataSigner(lease: Lease, hash: HashAlgorithm, signal: AbortSignal): DataSigner {
+  #dataSigner(lease: Lease, hash: HashName, signal: AbortSignal): DataSigner {
     return {
       signer: lease.signer,
       hash,
@@ -351,7 +351,7 @@ export class Signing {
       name: "",
       mediaType: "",
       size: null,
-      hash: { algorithm: "SHA-256", hex: createHash("sha256").update(shown).digest("hex") },
+      hash: { algorithm: "SHA-256", hex: digest("SHA-256", shown).toHex() },
       preview: null,
     };
     const now = this.tokens.now();
@@ -393,13 +393,18 @@ export class Signing {
     caller: Caller,
     use: (lease: Lease) => Promise<T>,
   ): Promise<T> {
+    const { origin } = caller.asker;
+    const { legacyOrigins = [] } = this.services;
+    if (wanted.hash === "SHA-1" && (origin === null || !legacyOrigins.includes(origin))) {
+      throw new DsignError("algorithm_forbidden");
+    }
     const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
     const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
     let credential: Credential | undefined;
     const record = (outcome: AuditEvent["outcome"]) =>
       this.services.audit.record({
         action: wanted.login ? "authenticate" : "sign",
-        origin: caller.asker.origin,
+        origin,
         format: wanted.format,
         documents: wanted.items.map(({ name, hash: { algorithm, hex } }) => ({
           name,
@@ -505,7 +510,7 @@ function dataItem(
   name: string,
   content: ParsedParams<"sign.data">["content"],
   bytes: Uint8Array,
-  algorithm: HashAlgorithm,
+  algorithm: HashName,
 ): ConsentItem {
   return {
     name,
@@ -513,7 +518,7 @@ function dataItem(
     size: bytes.length,
     hash: {
       algorithm,
-      hex: createHash(HASH_NAMES[algorithm]).update(bytes).digest("hex"),
+      hex: digest(algorithm, bytes).toHex(),
     },
     preview: preview(bytes, bytes.length),
   };
@@ -587,7 +592,7 @@ const signedWith = ({ certificate, algorithm }: Signer) => ({
   algorithm: jwaName(algorithm),
 });
 
-/** RFC 7518 §3.1. */
+/** RFC 7518 §3.1; RS1: RFC 8812 §2. */
 function jwaName({ scheme, hash }: SignatureAlgorithm): string {
   const prefix = { "RSASSA-PKCS1-v1_5": "RS", "RSASSA-PSS": "PS", ECDSA: "ES" }[scheme];
   return prefix + hash.slice("SHA-".length);

@@ -3,13 +3,14 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { verifySignature } from "../formats/signature.ts";
+import type { HashName } from "../formats/signer.ts";
 import type { SignRequest, Unlocked } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { HashAlgorithm } from "../protocol/methods.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
 import { answerTo, PORTAL, testAgent, typing } from "../tests/fixtures/agent.ts";
 import { openssl } from "../tests/fixtures/openssl.ts";
 import { Audit } from "./audit.ts";
+import { describeSign } from "./consent_text.ts";
 import { bindingOf } from "./unlock.ts";
 
 const TEXT = { content: { text: "Pay 1200.00 to the treasury" } } as const;
@@ -18,7 +19,7 @@ const bytesOf = (base64: string) => Uint8Array.fromBase64(base64);
 
 function checkRaw(
   certificate: string,
-  hash: HashAlgorithm,
+  hash: HashName,
   input: { message: Uint8Array } | { digest: Uint8Array },
   signature: string,
 ) {
@@ -40,6 +41,41 @@ Deno.test("sign.data: raw, with each hash, over the canonical form of JSON", asy
     checkRaw(certificate, hash, { message: bytesOf(content) }, signature);
   }
   assert.deepEqual(test.provider.story.slice(0, 3), ["login 0", "sign 0", "logout 0"]);
+});
+
+Deno.test("SHA-1: bare signatures, and for sites of the legacy profile alone", async () => {
+  const legacyOrigins = ["https://old.example"];
+  const allowedOrigins = [PORTAL, ...legacyOrigins].map((origin) => ({
+    origin,
+    scopes: ["certificates" as const, "sign" as const, "sign_hash" as const],
+  }));
+  await using test = await testAgent({ legacyOrigins, allowedOrigins });
+  const seen: string[] = [];
+  test.person.sign = async (request, unlock) => {
+    seen.push(describeSign(request, { previewLines: 0, items: 1 }));
+    await unlock(answerTo(request));
+  };
+  const raw = { ...TEXT, format: "raw", hash: "SHA-1" } as const;
+  const digests = ["2jmj7l5rSw0yVb/vlWAYkK/YBwk="];
+  const portal = await test.connect();
+  await assert.rejects(portal.call("sign.data", raw), { code: "algorithm_forbidden" });
+  await assert.rejects(portal.call("sign.hash", { digests, hash: "SHA-1" }), {
+    code: "algorithm_forbidden",
+  });
+  assert.deepEqual(seen, [], "nobody is asked");
+
+  const old = await test.connect(legacyOrigins[0]);
+  const { signature, certificate, algorithm } = await old.call("sign.data", raw);
+  assert.equal(algorithm, "RS1");
+  const message = new TextEncoder().encode(TEXT.content.text);
+  checkRaw(certificate, "SHA-1", { message }, signature);
+  const { signatures } = await old.call("sign.hash", { digests, hash: "SHA-1" });
+  checkRaw(certificate, "SHA-1", { digest: bytesOf(digests[0]) }, signatures[0]);
+  assert.equal(seen.length, 2);
+  for (const text of seen) assert.match(text, /SHA-1, and can be forged/);
+  for (const format of ["cades", "xades", "xmldsig", "jws"] as const) {
+    await assert.rejects(old.call("sign.data", { ...raw, format }), { code: "invalid_params" });
+  }
 });
 
 Deno.test("sign.data and sign.document make CAdES that OpenSSL accepts", async () => {

@@ -1,8 +1,8 @@
 /** The way to an open key: the person's consent, and the PIN. */
 import { createHash } from "node:crypto";
+import type { HashName } from "../formats/signer.ts";
 import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS } from "../protocol/errors.ts";
-import type { HashAlgorithm } from "../protocol/methods.ts";
 import { type OtpPrompt, SignerError } from "../signers/provider.ts";
 import type { Consent, OpenWindow, ShowPdf, SignAnswer } from "./consent.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
@@ -27,7 +27,7 @@ export interface Caller {
 export interface Wanted {
   certificate?: string;
   /** The digest; where it depends on the key, that for a certificate (DER). */
-  hash: HashAlgorithm | ((certificate: Uint8Array) => HashAlgorithm);
+  hash: HashName | ((certificate: Uint8Array) => HashName);
   /** What is made, for the audit log: `CAdES B-B`. */
   format: string;
   items: ConsentItem[];
@@ -181,7 +181,7 @@ export class Unlocking {
   /** One attempt with one PIN. */
   async #open(
     credential: Credential,
-    hash: HashAlgorithm,
+    hash: HashName,
     answer: SignAnswer,
     askOtp: (prompt: OtpPrompt) => Promise<Uint8Array>,
     signal: AbortSignal,
@@ -226,7 +226,7 @@ export class Unlocking {
   }
 }
 
-function hashFor({ hash }: Wanted, { key }: Credential): HashAlgorithm {
+function hashFor({ hash }: Wanted, { key }: Credential): HashName {
   return typeof hash === "function" ? hash(key.certificate) : hash;
 }
 

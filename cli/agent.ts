@@ -154,6 +154,7 @@ async function serve(
       keepLogin: config.keepLogin,
       allowedOrigins: config.allowedOrigins,
       otherOrigins: config.otherOrigins,
+      legacyOrigins: config.legacyOrigins,
       settings,
       firstStart: firstStart(context, paths.phrase),
     });

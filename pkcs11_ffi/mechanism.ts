@@ -1,8 +1,8 @@
 import * as C from "./constants.ts";
 import { Pkcs11Error } from "./error.ts";
 
-/** Hash by its WebCrypto name. SHA-1 is not among them on purpose. */
-export type Hash = "SHA-256" | "SHA-384" | "SHA-512";
+/** Hash by its WebCrypto name. SHA-1 is for old servers that know nothing else; whoever asks decides whether it may be. */
+export type Hash = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
 /** Signature scheme by its WebCrypto name. RSA-PSS: MGF1 with the same hash, salt as long as it. */
 export type Scheme = "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA";
@@ -25,7 +25,7 @@ function digestInfo(oidLastByte: number, length: number): Uint8Array {
   return Uint8Array.from([0x30, 17 + length, 0x30, 0x0d, ...oid, 0x05, 0x00, 0x04, length]);
 }
 
-const HASHES: Record<Hash, HashRow> = {
+const HASHES: Record<Exclude<Hash, "SHA-1">, HashRow> = {
   "SHA-256": {
     length: 32,
     mechanism: C.CKM_SHA256,
@@ -73,14 +73,18 @@ export interface MechanismChoice {
   feed: "message" | { prefix: Uint8Array; maxDigest: number };
 }
 
+/** RFC 8017 §9.2, note 1. */
+const SHA1_DIGEST_INFO = Uint8Array.fromHex("3021300906052b0e03021a05000414");
+const SHA1_LENGTH = 20;
+
 /** Length of a digest in bytes. */
 export function digestLength(hash: Hash): number {
-  return HASHES[hash].length;
+  return hash === "SHA-1" ? SHA1_LENGTH : HASHES[hash].length;
 }
 
 /**
  * Chooses the mechanism. A digest needs a raw mechanism; a message takes the combined one where
- * the token has it and else a raw one over its digest.
+ * the token has it and else a raw one over its digest. SHA-1: RSASSA-PKCS1-v1_5 alone, by the raw mechanism.
  *
  * @param key type and size of the key
  * @param offered the token's C_GetMechanismList
@@ -93,7 +97,12 @@ export function chooseMechanism(
   input: "message" | "digest",
   offered: ReadonlySet<number>,
 ): MechanismChoice {
-  const row = HASHES[hash];
+  if (hash === "SHA-1" && scheme === "RSASSA-PKCS1-v1_5" && key.type === "rsa") {
+    if (!offered.has(C.CKM_RSA_PKCS)) throw unsupported(`${scheme} with ${hash}`);
+    const feed = { prefix: SHA1_DIGEST_INFO, maxDigest: SHA1_LENGTH };
+    return { mechanism: C.CKM_RSA_PKCS, feed };
+  }
+  const row = HASHES[hash as Exclude<Hash, "SHA-1">];
   if (!row) throw unsupported(`hash ${hash}`);
   const [type, combined, raw, prefix]: ["rsa" | "ec", number, number, Uint8Array] = (() => {
     switch (scheme) {

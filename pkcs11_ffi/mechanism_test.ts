@@ -62,13 +62,20 @@ Deno.test("ECDSA cuts a digest that is longer than the curve's order", () => {
   assert.equal(message.mechanism, CKM_ECDSA_SHA512);
 });
 
-Deno.test("wrong key, unknown scheme and SHA-1 are refused", () => {
-  const all = new Set([CKM_RSA_PKCS, CKM_ECDSA]);
+Deno.test("wrong key, unknown scheme, and SHA-1 but in PKCS #1 v1.5 are refused", () => {
+  const all = new Set([CKM_RSA_PKCS, CKM_RSA_PKCS_PSS, CKM_ECDSA]);
   const choose = (scheme: string, hash: string) => () =>
     chooseMechanism(RSA, scheme as Scheme, hash as Hash, "digest", all);
   assert.throws(choose("ECDSA", "SHA-256"), code("mechanism_unsupported"));
   assert.throws(choose("RSA-OAEP", "SHA-256"), code("mechanism_unsupported"));
-  assert.throws(choose("RSASSA-PKCS1-v1_5", "SHA-1"), code("mechanism_unsupported"));
+  assert.throws(choose("RSA-PSS", "SHA-1"), code("mechanism_unsupported"));
+  assert.throws(
+    () => chooseMechanism(P256, "ECDSA", "SHA-1", "digest", all),
+    code("mechanism_unsupported"),
+  );
+  const { feed } = choose("RSASSA-PKCS1-v1_5", "SHA-1")();
+  assert.ok(feed !== "message");
+  assert.equal(feed.prefix.toHex(), "3021300906052b0e03021a05000414");
 });
 
 Deno.test("ECDSA-Sig-Value has minimal, positive integers", () => {

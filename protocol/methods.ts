@@ -129,7 +129,13 @@ const hash = HashAlgorithm.default("SHA-256");
 const certificate = fingerprint.optional().describe(
   "Which certificate; without it the person chooses",
 );
-const signing = { certificate, hash, purpose };
+const signing = {
+  certificate,
+  hash: z.enum([...HashAlgorithm.options, "SHA-1"]).default("SHA-256").describe(
+    "SHA-1: for raw and sign.hash alone, of sites that the administrator's policy names (legacyOrigins)",
+  ),
+  purpose,
+};
 const signed = {
   certificate: base64.describe("The signer's certificate, DER, Base64"),
   algorithm: z.string().describe("JWA name: RS256, PS256, ES256, …"),

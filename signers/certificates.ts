@@ -50,17 +50,17 @@ export function chainOf(certificate: Found, others: readonly Found[]): Uint8Arra
 
 /**
  * How a certificate's key signs: RSASSA-PKCS1-v1_5, unless its SubjectPublicKeyInfo binds it to RSASSA-PSS
- * (RFC 4055 §1.2); ECDSA for EC.
+ * (RFC 4055 §1.2); ECDSA for EC. Whoever asks for SHA-1 has looked whether it may be; only RSA has it.
  *
  * @throws {SignerError} `algorithm_forbidden` (SHA-1), `certificate_malformed`, `mechanism_unsupported`
  */
 export function algorithmFor(certificate: Uint8Array, hash: HashName): SignatureAlgorithm {
-  if (hash === "SHA-1") {
-    throw new SignerError("algorithm_forbidden", "SHA-1 is too weak and is not used for signing.");
-  }
   const { parsed } = find(certificate);
   if (!parsed) {
     throw new SignerError("certificate_malformed", "The certificate on the token cannot be read.");
+  }
+  if (hash === "SHA-1" && parsed.publicKey.type !== "rsa") {
+    throw new SignerError("algorithm_forbidden", "This key is not used with SHA-1.");
   }
   switch (parsed.publicKey.type) {
     case "rsa":

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { digest } from "../formats/digest.ts";
-import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
+import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { algorithmFor, chainOf, find } from "./certificates.ts";
 import { CscHttp, CscRefusal } from "./csc_http.ts";
@@ -276,7 +276,7 @@ function remoteOf(id: string, info: z.output<typeof Credential>): Remote {
   return remote;
 }
 
-const HASHES: Readonly<Record<string, string>> = {
+const HASHES: Readonly<Partial<Record<HashName, string>>> = {
   "SHA-256": OIDS.sha256,
   "SHA-384": OIDS.sha384,
   "SHA-512": OIDS.sha512,
@@ -287,15 +287,16 @@ function signAlgorithm(
   { algorithms }: Remote,
   { scheme, hash }: SignatureAlgorithm,
 ): { signAlgo: string; hashAlgorithm: string } {
+  const hashAlgorithm = HASHES[hash];
   const size = hash.slice("SHA-".length) as "256" | "384" | "512";
   const [own, key] = scheme === "ECDSA"
     ? [OIDS[`ecdsaWithSha${size}`], OIDS.ecPublicKey]
     : [OIDS[`sha${size}WithRsa`], OIDS.rsaEncryption];
   const signAlgo = [own, key].find((oid) => algorithms.includes(oid));
-  if (!signAlgo || scheme === "RSASSA-PSS") {
+  if (!signAlgo || !hashAlgorithm || scheme === "RSASSA-PSS") {
     throw new SignerError("mechanism_unsupported", "The service cannot make this signature.");
   }
-  return { signAlgo, hashAlgorithm: HASHES[hash] };
+  return { signAlgo, hashAlgorithm };
 }
 
 interface Waiting {

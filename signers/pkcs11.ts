@@ -1,7 +1,6 @@
 /** Tokens behind PKCS#11 modules: one process a module (pkcs11_ffi/client.ts), all asked at the same time. */
 import {
   type CertificateObject,
-  type Hash,
   type Pkcs11Client,
   Pkcs11Error,
   type Pkcs11ErrorCode,
@@ -158,7 +157,7 @@ class TokenSigner implements Signer {
       : undefined;
     const request = {
       scheme: SCHEMES[scheme],
-      hash: hash as Hash, // algorithmFor() refused the one that differs
+      hash,
       ...hashed
         ? { input: "digest" as const, data: hashed }
         : { input: "message" as const, data: (input as { message: Uint8Array }).message },

@@ -94,8 +94,12 @@ Deno.test(
       }
       assert.equal(driver.logins().length - before, 2, "one login each");
     }
+    const old = await provider.open(await key("Anita"), { hash: "SHA-1", askPin: pin(PIN) });
+    const input = { digest: new Uint8Array(20).fill(7) };
+    assert.ok(verifySignature(old.certificate, old.algorithm, input, await old.sign(input)));
+    await old.close();
     await assert.rejects(
-      provider.open(await key("Anita"), { hash: "SHA-1", askPin: pin(PIN) }),
+      provider.open(await key("Bimal"), { hash: "SHA-1", askPin: pin(PIN) }),
       { code: "algorithm_forbidden" },
     );
   }),

@@ -328,6 +328,9 @@ function Question(
           </p>
         </div>
       )}
+      {request.kind === "sign" &&
+        request.items.some(({ hash }) => hash.algorithm === "SHA-1") &&
+        <p class="warning">{say("weak_explain")}</p>}
       <WhoAsks asker={request.asker} speech={speech} />
       {request.kind === "grant" && <Scopes request={request} speech={speech} />}
       {request.kind === "sign" && !request.login && (

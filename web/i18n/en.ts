@@ -37,6 +37,8 @@ export const en = {
   blind_explain:
     "The site has sent only a number computed from the document (a hash), not the document. D-Sign cannot show you what you sign. It could also be used to sign in to another site as you.",
   blind_advice: "Sign only if you trust this site fully and are expecting this.",
+  weak_explain:
+    "The signature uses SHA-1, which is old and weak: it could be moved to another text. The administrator of this computer allows it for this site.",
   blind_items: "{count} documents that cannot be shown",
   blind_items_one: "One document that cannot be shown",
   not_shown: "This kind of file cannot be shown here. You sign the whole file.",

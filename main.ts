@@ -21,12 +21,16 @@ if (role === "pkcs11-host") {
   const { run } = await import("./cli/program.ts");
   const { hostCommand, textCommand } = await import("./cli/host_command.ts");
   const { selfCommand } = await import("./cli/self_command.ts");
+  const { holdUnpacked, unpackedFolder } = await import("./cli/unpacked.ts");
+  const unpacked = unpackedFolder(import.meta.url);
+  if (unpacked) holdUnpacked(unpacked);
   Deno.exit(
     await run(Deno.args, {
       version: configuration.version,
       hostCommand: hostCommand(import.meta.url),
       textCommand: textCommand(import.meta.url),
       selfCommand: selfCommand(import.meta.url, (name) => Deno.env.get(name)),
+      unpacked,
       web,
     }),
   );

@@ -16,6 +16,7 @@ import { firstStart } from "./first_start.ts";
 import type { AddCommand, Context } from "./program.ts";
 import { loadConfig, openProviders } from "./providers.ts";
 import { showStartFailure } from "./start_failure.ts";
+import { removeOldVersions } from "./unpacked.ts";
 
 const env = (name: string) => Deno.env.get(name);
 
@@ -160,6 +161,7 @@ async function serve(
     });
     try {
       await instance.announce(agent.port);
+      if (context.unpacked) await removeOldVersions(context.unpacked);
       if (options.json) printJson({ port: agent.port });
       else console.log(`D-Sign listens on ${agent.origin}. Ctrl-C ends it.`);
       const ended = new Promise<void>((resolve) => {

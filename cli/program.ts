@@ -15,6 +15,8 @@ export interface Context {
   textCommand: string[];
   /** Starts this program again (self_command.ts). */
   selfCommand: string[];
+  /** Where the self-extracting form has unpacked itself (unpacked.ts). */
+  unpacked: string | null;
   /** Folder of the built pages, ending in a slash. */
   web: URL;
   /** Fires when the program is to end. */

@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 
 const OUTPUT = "dist/dsign";
@@ -110,23 +110,53 @@ async function load(folder: string, prefix: string): Promise<File[]> {
   return files;
 }
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * What `deno bundle` writes tells where this machine keeps npm's packages: in comments and names of modules, and by
+ * hashes over them in the pieces' names. Without that it is the same wherever it is built.
+ *
+ * @param npm that place, as the bundle names it: relative to the repository, with a slash at its end
+ */
+export function withoutPlaces(pieces: File[], npm: string): File[] {
+  const texts = new Map(
+    pieces.map(({ name, bytes }) => [name, decoder.decode(bytes).replaceAll(npm, "npm/")]),
+  );
+  const reference = /(?<=["']\.\/)[\w.-]+-[A-Z0-9]{8}\.js(?=["'])/g;
+  // numbered as they are met from main.js on
+  const names = new Map([["main.js", "main.js"]]);
+  for (const name of names.keys()) {
+    for (const [other] of texts.get(name)!.matchAll(reference)) {
+      if (texts.has(other) && !names.has(other)) {
+        names.set(other, other.replace(/[A-Z0-9]{8}\.js$/, `${names.size}.js`));
+      }
+    }
+  }
+  return [...names].map(([name, to]) => {
+    const text = texts.get(name)!.replace(reference, (other) => names.get(other) ?? other);
+    return { name: to, mode: 0o600, bytes: encoder.encode(text) };
+  }).sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
 /** The code and the pages, laid out as main.ts and `deno compile` have them. Run it in the repository's folder. */
 export async function programFiles(): Promise<File[]> {
   const code = await Deno.makeTempDir();
   try {
     // in pieces, so that a driver's process loads only its own: 8 MB less of memory than as a whole
     await must("bundle", "--platform", "deno", "--code-splitting", "--outdir", code, "main.ts");
-    const harfbuzz = pathToFileURL(createRequire(import.meta.url).resolve("harfbuzzjs"));
+    const harfbuzz = createRequire(import.meta.url).resolve("harfbuzzjs");
+    const npm = relative(".", harfbuzz.slice(0, harfbuzz.lastIndexOf("harfbuzzjs/")));
     return [
-      ...await load(code, ""),
+      ...withoutPlaces(await load(code, ""), `${npm}/`),
       // HarfBuzz looks for it beside the code
       {
         name: "harfbuzz.wasm",
         mode: 0o600,
-        bytes: await Deno.readFile(new URL("harfbuzz.wasm", harfbuzz)),
+        bytes: await Deno.readFile(join(dirname(harfbuzz), "harfbuzz.wasm")),
       },
       // no package.json of a folder further up is to say what kind of script they are
-      { name: "package.json", mode: 0o600, bytes: new TextEncoder().encode('{"type":"module"}\n') },
+      { name: "package.json", mode: 0o600, bytes: encoder.encode('{"type":"module"}\n') },
       ...await load(PAGES, `${PAGES}/`),
     ];
   } finally {

@@ -62,6 +62,9 @@ if [ ! -d "$dir" ]; then
 fi
 private "$dir" || fail "$dir is not a private folder of yours, so nothing is started from it. Remove it."
 
+# that it is started now, until it holds its lock: an agent of another version removes what is not in use
+echo 2>/dev/null >"$dir/whole" || :
+
 # the runtime's own cache: compiled code, so that later starts are quick
 DENO_DIR=$dir/deno
 DENO_NO_UPDATE_CHECK=1

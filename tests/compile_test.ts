@@ -3,6 +3,7 @@
  * node, npm or deno in sight.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Token } from "../protocol/methods.ts";
@@ -92,7 +93,27 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
     args: ["task", "compile"],
     cwd: ROOT,
   }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
+  const said = new TextDecoder().decode(stderr);
+  assert.ok(success, said);
+  await t.step({
+    name: "the same source, built again elsewhere, makes the same file",
+    ignore: !said.includes("self-extracting"), // deno compile does as it does
+    fn: () =>
+      inTempDir(async (dir) => {
+        const { code, stdout, stderr } = await new Deno.Command("sh", {
+          args: [
+            "-c",
+            'set -e; tar --exclude=./dist --exclude=./.git -cf - . | tar -xf - -C "$1"; cd "$1"; ' +
+            '"$2" task compile; sha256sum dist/dsign',
+            ...["sh", dir, Deno.execPath()],
+          ],
+          cwd: ROOT,
+        }).output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+        const hash = createHash("sha256").update(await Deno.readFile(DSIGN)).digest("hex");
+        assert.equal(new TextDecoder().decode(stdout), `${hash}  dist/dsign\n`);
+      }),
+  });
 
   await onMachine(async (machine) => {
     const { home, tokens, run, command } = machine;
@@ -156,6 +177,10 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
     });
 
     await t.step("answers a page, and ends on a signal", async () => {
+      const older = `${home}/.cache/dsign/${"0".repeat(64)}`;
+      await Deno.mkdir(older);
+      await Deno.writeTextFile(`${older}/whole`, "");
+      await Deno.utime(`${older}/whole`, 0, 0);
       const agent = command("agent", "--port", "0", "--json").spawn();
       const reader = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
       try {
@@ -166,6 +191,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
           text += value;
         }
         const { port } = JSON.parse(text);
+        await assert.rejects(Deno.stat(older), Deno.errors.NotFound, "an old version is removed");
         const page = await connectAs(ORIGIN, port);
         const info = await page.call("agent.info", {});
         assert.equal(info.version, version);

@@ -56,12 +56,20 @@ export function addCscRoutes(app: App, service: Service): void {
         if (result === null) return context.body(null, 204);
         if (!v1) return context.json(result);
         if (method === "credentials/info") return context.json(toV1(result as CredentialInfo));
-        return context.json(method === "info" ? { ...result, specs: "1.0.4.0" } : result);
+        return context.json(method === "info" ? infoV1(result as CscResult<"info">) : result);
       });
     add(`/csc/v2/${method}`, false);
     add(`/csc/v1/${method === "credentials/getChallenge" ? "credentials/sendOTP" : method}`, true);
   }
 }
+
+const infoV1 = (info: CscResult<"info">) => ({
+  ...info,
+  specs: "1.0.4.0",
+  methods: info.methods.map((method) =>
+    method === "credentials/getChallenge" ? "credentials/sendOTP" : method
+  ),
+});
 
 function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
   const { store, ceremony, people, authority, keys, tsa, validationData } = service;

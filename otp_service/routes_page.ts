@@ -7,14 +7,15 @@ import {
   type OtpSent,
   type OtpView,
 } from "../protocol/csc.ts";
-import { RULES } from "./authorize.ts";
+import { RULES, type Transaction } from "./authorize.ts";
+import { type ConsentFacts, consentHash, consentText } from "./consent.ts";
 import { hashPrefix } from "./delivery.ts";
 import { CscError } from "./error.ts";
 import { wayTo } from "./messages.ts";
 import { codeFor, redirectTo } from "./routes_oauth.ts";
 import { type App, bearer, parse, readJson, type Service } from "./service.ts";
 import { hashByOid } from "./sign.ts";
-import type { Person, TokenOf } from "./store.ts";
+import type { Facts, Person, TokenOf } from "./store.ts";
 
 const MAX_REPLY = 64 * 1024;
 /** Of a text that is shown within the page, in bytes. */
@@ -29,7 +30,7 @@ const Reply = z.discriminatedUnion("decision", [
     decision: z.literal("approve"),
     pin,
     otp: z.string().min(1).max(16),
-    consent: z.strictObject({ language: z.string().max(8), text: z.string().max(4000) }),
+    language: z.enum(["en", "bn", "hi"]),
   }),
   z.strictObject({ decision: z.literal("sign_in"), userID: z.string().max(64), pin }),
   z.strictObject({ decision: z.literal("set_pin"), pin, otp: z.string().max(16).optional() }),
@@ -110,6 +111,8 @@ async function viewOf(service: Service, value: string): Promise<OtpView | null> 
     const { transaction, facts } = found;
     const { person } = row;
     const binding = transaction.binding!;
+    const consent = (language: Person["language"]) =>
+      consentText(language, consentFacts(service, person, found));
     const documents: OtpDocument[] = [];
     for (const [index, hash] of binding.hashes.entries()) {
       const shown = await tx.document(ticket.client, hash);
@@ -143,6 +146,7 @@ async function viewOf(service: Service, value: string): Promise<OtpView | null> 
         organization: service.organization,
       },
       credential: { kind: credential.kind, policy: service.authority.policy },
+      consent: { en: consent("en"), bn: consent("bn"), hi: consent("hi") },
       otp: {
         way: person.otp,
         digits: service.otpDigits,
@@ -154,6 +158,7 @@ async function viewOf(service: Service, value: string): Promise<OtpView | null> 
       },
       triesLeft: RULES.tries - transaction.attempts,
       deadline: new Date(transaction.createdAt + RULES.lifetime).toISOString(),
+      now: new Date(tx.now).toISOString(),
     };
   });
 }
@@ -237,10 +242,13 @@ async function answer(
     return person ? await back({ person: person.id }) : { ok: false, code: "wrong" };
   }
   if (ticket.transaction === undefined) return { ok: false, code: "ended" };
-  const { consent, pin, otp } = reply;
-  const answered = await ceremony.answer(ticket.transaction, { pin, otp }, {
-    consent: await consentHash(consent),
+  const { language, pin, otp } = reply;
+  const consent = await store.read(async (tx) => {
+    const found = (await tx.transaction({ id: ticket.transaction! }))!;
+    const { person } = (await tx.person(found.person!))!;
+    return consentHash(language, consentText(language, consentFacts(service, person, found)));
   });
+  const answered = await ceremony.answer(ticket.transaction, { pin, otp }, { consent });
   if (answered.ok) return await back(answered);
   const { refusal, triesLeft } = answered;
   const code = refusal === "locked" ? "locked" : triesLeft === 0 ? "ended" : "wrong";
@@ -248,10 +256,13 @@ async function answer(
   return { ok: false, code, triesLeft, ...code !== "wrong" && { redirect: denied } };
 }
 
-/** SHA-256 in hex over `LANGUAGE LF TEXT`: with the text in hand anyone can show what was consented to. */
-async function consentHash({ language, text }: { language: string; text: string }) {
-  const bytes = new TextEncoder().encode(`${language}\n${text}`);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+function consentFacts(
+  { organization }: Service,
+  { name }: Person,
+  { transaction, facts }: { transaction: Transaction; facts: Facts },
+): ConsentFacts {
+  const count = transaction.binding!.hashes.length;
+  return { name, count, purpose: facts.purpose, organization };
 }
 
 const TYPES: Record<string, string> = {

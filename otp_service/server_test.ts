@@ -79,7 +79,9 @@ Deno.test("info says what is there", () =>
     CSC_METHODS.info.result.parse(body);
     assert.equal(body.specs, "2.0.0.2");
     assert.ok(!body.methods.includes("signatures/timestamp"), "no authority is configured");
-    assert.equal((await test.call("/csc/v1/info")).body.specs, "1.0.4.0");
+    const v1 = (await test.call("/csc/v1/info")).body;
+    assert.equal(v1.specs, "1.0.4.0");
+    assert.ok(v1.methods.includes("credentials/sendOTP"));
   }));
 
 Deno.test("OTPs of eight digits, where that is configured", async () => {
@@ -134,12 +136,22 @@ Deno.test("signDoc: CAdES verifies in openssl, of stored and of one-time credent
       for (const [userID, credential] of [["asen", EXPLICIT], ["bsen", STORED]] as const) {
         const credentialID = await test.enrol({ userID, credential });
         const { token, body: { SAD } } = await authorize(test, credentialID);
-        const { body } = await test.call("/csc/v2/signatures/signDoc", {
-          credentialID,
-          SAD,
-          documents: [{ document: TEXT.toBase64(), signature_format: "C" }],
-          returnValidationInfo: true,
-        }, token);
+        const sign = (document: Uint8Array, signAlgo: string, SAD: string) =>
+          test.call("/csc/v2/signatures/signDoc", {
+            credentialID,
+            SAD,
+            documents: [{ document: document.toBase64(), signature_format: "C", signAlgo }],
+            returnValidationInfo: true,
+          }, token);
+        const other = await sign(TEXT, OIDS.sha256WithRsa, SAD);
+        assert.equal(other.body.error_description, "Invalid parameter signAlgo");
+        const { body } = await sign(TEXT, OIDS.ecdsaWithSha256, SAD);
+        test.clock.now += RULES.resendAfter;
+        const { body: next } = await authorize(test, credentialID, [HASH], { token });
+        assert.equal(
+          (await sign(TEXT.subarray(1), OIDS.ecdsaWithSha256, next.SAD)).body.error_description,
+          "documentDigests or documents are not authorized by the SAD",
+        );
         const file = join(dir, "signed.p7s");
         await Deno.writeFile(file, Uint8Array.fromBase64(body.SignatureObject[0]));
         const content = await openssl([
@@ -205,6 +217,12 @@ Deno.test("version 1.0.4: sendOTP, PIN and OTP as strings, hash and hashAlgo", (
     }, token);
     assert.equal(signed.body.signatures.length, 1);
     assert.equal(signed.body.certificates, undefined);
+    const unsaid = { credentialID, SAD: "x", hash: [HASH], signAlgo: OIDS.ecPublicKey };
+    const { body: wrong } = await test.call("/csc/v1/signatures/signHash", unsaid, token);
+    assert.equal(
+      wrong.error_description,
+      "Missing (or invalid type) string parameter hashAlgo",
+    );
   }));
 
 Deno.test("the specification's error texts", () =>
@@ -322,11 +340,53 @@ Deno.test("the specification's error texts", () =>
         "Invalid parameter hashAlgorithmOID",
       ],
       ["signatures/signHash", { ...sign, operationMode: "A" }, "Invalid parameter operationMode"],
-      ["signatures/signDoc", {
-        credentialID: explicit,
-        SAD: "x",
-        documents: [{ document: "QQ==", signature_format: "X" }],
-      }, "Invalid parameter signature_format"],
+      ...([
+        [{}, "Empty documentDigests and documents objects"],
+        [{ documents: [], documentDigests: [] }, "Empty documentDigests and documents objects"],
+        [{ documents: "x" }, "Invalid array parameter documents"],
+        [{ documentDigests: "x" }, "Invalid object parameter documentDigests"],
+        [
+          { documents: [{ document: "?", signature_format: "C" }] },
+          "Invalid Base64 documents string parameter",
+        ],
+        [
+          { documents: [{ document: "QQ==", signature_format: "X" }] },
+          "Invalid parameter signature_format",
+        ],
+        [
+          { documents: [{ document: "QQ==" }] },
+          "Missing (or invalid type) string parameter signature_format",
+        ],
+        [
+          { documentDigests: [{ hashes: ["?"], signature_format: "C" }] },
+          "Invalid Base64 hashes string parameter",
+        ],
+        [
+          { documents: [{ document: "QQ==", signature_format: "C", signAlgo: "1.2" }] },
+          "Invalid parameter signAlgo",
+        ],
+        [{
+          documentDigests: [{
+            hashes: [HASH],
+            signature_format: "C",
+            signAlgo: OIDS.ecdsaWithSha384,
+            hashAlgorithmOID: OIDS.sha256,
+          }],
+        }, "String parameter hashAlgorithmOID contradicts with signAlgo parameter"],
+      ] as [Record<string, unknown>, string][]).map((
+        [body, text],
+      ): [string, Record<string, unknown>, string] => [
+        "signatures/signDoc",
+        { credentialID: explicit, SAD: "x", ...body },
+        text,
+      ]),
+      ["signatures/timestamp", { hash: "" }, "Empty hash parameter"],
+      ["signatures/timestamp", {}, "Missing (or invalid type) string parameter hash"],
+      [
+        "signatures/timestamp",
+        { hash: "?", hashAlgo: "1" },
+        "Invalid Base64 hash string parameter",
+      ],
       ["auth/revoke", {}, "Missing (or invalid type) string parameter token"],
     ];
     for (const [method, body, description] of cases) {
@@ -451,7 +511,7 @@ async function onPage(test: TestService, path: string, ticket: string, reply?: u
 async function redeem(test: TestService, parameters: Record<string, string>) {
   const { ticket, verifier } = await openPage(test, parameters);
   await onPage(test, "send", ticket, {});
-  const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), consent: CONSENT };
+  const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), language: "en" };
   const { body } = await onPage(test, "answer", ticket, approve);
   const proof = parameters.code_challenge ? {} : { code_verifier: verifier };
   const granted = await test.form("/oauth2/token", {
@@ -465,7 +525,6 @@ async function redeem(test: TestService, parameters: Record<string, string>) {
 
 /** The PKCE challenge of an empty verifier. */
 const NOTHING = createHash("sha256").update("").digest("base64url");
-const CONSENT = { language: "en", text: "I sign this order." };
 
 Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the token is the SAD", () =>
   withService(async (test) => {
@@ -495,7 +554,9 @@ Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the to
     assert.equal(view.otp.to, "a•••@works.example");
     assert.equal((await onPage(test, "send", page.ticket, {})).body.ok, true);
     assert.ok(test.sent.at(-1)!.message.text.includes(view.documents[0].hashPrefix));
-    const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), consent: CONSENT };
+    const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), language: "en" };
+    const own = { ...approve, consent: { language: "en", text: "I do not consent." } };
+    assert.equal((await onPage(test, "answer", page.ticket, own)).status, 400, "no other words");
     const wrong = await onPage(test, "answer", page.ticket, { ...approve, pin: "493818" });
     assert.deepEqual(wrong.body, { ok: false, code: "wrong", triesLeft: 2 });
     const { body: answered } = await onPage(test, "answer", page.ticket, approve);
@@ -520,8 +581,11 @@ Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the to
     const replay = await test.call("/csc/v2/signatures/signDoc", sign, granted.access_token);
     assert.equal(replay.body.error_description, "Invalid parameter SAD");
     const made = (await test.audit()).find(({ event }) => event === "signature.made")!;
-    const consent = createHash("sha256").update(`en\n${CONSENT.text}`).digest("hex");
-    assert.equal(made.consent, consent);
+    assert.match(view.consent.bn, /^আমি, Anita Sen, .* ১টি নথিতে/);
+    assert.match(view.consent.hi, /^मैं, Anita Sen, /);
+    assert.match(view.consent.en, /^I, Anita Sen, have read .*“Technical Sanction 7”/);
+    const consent = createHash("sha256").update(`en\n${view.consent.en}`).digest("hex");
+    assert.equal(made.consent, consent, "of what the service's page shows");
     assert.equal((await onPage(test, "view", page.ticket)).status, 404, "the ticket is used up");
   }));
 
@@ -542,7 +606,7 @@ Deno.test("oauth2code: rejecting goes back with access_denied, and nothing can b
       decision: "approve",
       pin: PIN,
       otp: "000000",
-      consent: CONSENT,
+      language: "en",
     });
     assert.equal(again.body.code, "ended");
   }));
@@ -599,7 +663,7 @@ Deno.test("oauth2code: what a hostile page or portal may try", () =>
       decision: "approve",
       pin: PIN,
       otp: test.lastOtp(),
-      consent: CONSENT,
+      language: "en",
     });
     const code = new URL(body.redirect).searchParams.get("code")!;
     const exchange = {

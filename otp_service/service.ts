@@ -197,8 +197,12 @@ export function failure(context: Context, error: unknown): Response {
     return context.json({ error: "invalid_request", error_description: error.message }, 400);
   }
   const known = error instanceof CscError ? error : new CscError("server_error", String(error));
+  // the parameter's name in 1.0.4
+  const text = context.req.path.startsWith("/csc/v1/")
+    ? known.message.replace("hashAlgorithmOID", "hashAlgo")
+    : known.message;
   return context.json(
-    { error: known.error, error_description: known.message },
+    { error: known.error, error_description: text },
     known.status as 400,
     known.status === 401 ? { "www-authenticate": "Bearer" } : {},
   );

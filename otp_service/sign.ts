@@ -82,6 +82,8 @@ export function hashByOid(oid: string): HashName {
   return HASHES[oid];
 }
 
+const oidOf = (hash: HashName) => Object.keys(HASHES).find((oid) => HASHES[oid] === hash)!;
+
 /**
  * Checks that every digest is one of the algorithm.
  *
@@ -116,9 +118,7 @@ export async function signHash(
   }
   const implied = ALGORITHMS[signAlgo].hash;
   if (!implied && hashAlgorithmOID === undefined) throw new CscError("hash_algorithm_missing");
-  const hashAlgorithm = implied
-    ? Object.keys(HASHES).find((oid) => HASHES[oid] === implied)!
-    : hashAlgorithmOID!;
+  const hashAlgorithm = implied ? oidOf(implied) : hashAlgorithmOID!;
   checkHashes(hashes, hashAlgorithm);
   const authorized = await redeem(options, caller, params, () => hashes, {
     hashAlgorithm,
@@ -137,9 +137,36 @@ export async function signHash(
 type SignDoc = CscParams<"signatures/signDoc">;
 type Signed =
   | NonNullable<SignDoc["documentDigests"]>[number]
-  | NonNullable<
-    SignDoc["documents"]
-  >[number];
+  | NonNullable<SignDoc["documents"]>[number];
+
+/**
+ * What the items of a request say of hash and scheme, where they do: the same for all, as there is one key and one list of
+ * digests.
+ *
+ * @throws {CscError} `sign_algorithm_invalid`, `hash_contradicts`, `hash_algorithm_invalid`
+ */
+function algorithmOf(
+  items: readonly { signAlgo?: string; hashAlgorithmOID?: string }[],
+): { hashAlgorithm?: string; scheme?: SignatureAlgorithm["scheme"] } {
+  const hashes = new Set<string>();
+  const schemes = new Set<SignatureAlgorithm["scheme"]>();
+  for (const { signAlgo, hashAlgorithmOID } of items) {
+    if (hashAlgorithmOID !== undefined) hashes.add(hashAlgorithmOID);
+    if (signAlgo === undefined) continue;
+    if (!Object.hasOwn(ALGORITHMS, signAlgo)) throw new CscError("sign_algorithm_invalid");
+    const { scheme, hash } = ALGORITHMS[signAlgo];
+    schemes.add(scheme);
+    if (hash === undefined) continue;
+    const implied = oidOf(hash);
+    if (hashAlgorithmOID !== undefined && hashAlgorithmOID !== implied) {
+      throw new CscError("hash_contradicts");
+    }
+    hashes.add(implied);
+  }
+  if (schemes.size > 1) throw new CscError("sign_algorithm_invalid");
+  if (hashes.size > 1) throw new CscError("hash_algorithm_invalid");
+  return { hashAlgorithm: [...hashes][0], scheme: [...schemes][0] };
+}
 
 const isTimestamped = (level: string) => /B-L?T$/.test(level);
 
@@ -154,21 +181,16 @@ export async function signDoc(
     bytes: Uint8Array.fromBase64(each.document),
   }));
   const digests = params.documentDigests ?? [];
-  if (documents.length + digests.length === 0) {
-    throw new CscError("document_malformed", "no document");
-  }
+  if (documents.length + digests.length === 0) throw new CscError("documents_empty");
   const all: readonly Signed[] = [...documents, ...digests];
   if (all.some(({ conformance_level }) => isTimestamped(conformance_level)) && !options.tsa) {
     throw new CscError("unavailable", "no timestamp authority is configured");
   }
-  const algorithms = new Set(digests.map(({ hashAlgorithmOID }) => hashAlgorithmOID));
-  algorithms.delete(undefined);
-  if (algorithms.size > 1) throw new CscError("hash_algorithm_invalid");
-  const [hashAlgorithm] = algorithms;
+  const { hashAlgorithm, scheme } = algorithmOf(all);
   const authorized = await redeem(options, caller, params, (hash) => [
     ...documents.map(({ bytes }) => new Uint8Array(digestOf(hash, bytes)).toBase64()),
     ...digests.flatMap(({ hashes }) => hashes),
-  ], { hashAlgorithm });
+  ], { hashAlgorithm, scheme, deviation: "documents_unauthorized" });
   return await withKey(options, authorized, async (key) => {
     const result: { DocumentWithSignature: string[]; SignatureObject: string[] } = {
       DocumentWithSignature: [],
@@ -220,9 +242,10 @@ async function redeem(
   caller: Caller,
   { SAD, credentialID }: { SAD?: string; credentialID: string },
   hashesBy: (hash: HashName) => readonly string[],
-  { hashAlgorithm, scheme }: {
+  { hashAlgorithm, scheme, deviation = "hash_unauthorized" }: {
     hashAlgorithm?: string;
     scheme?: SignatureAlgorithm["scheme"];
+    deviation?: CscError["code"];
   },
 ): Promise<Authorized> {
   const sad = caller.sad ?? (SAD === undefined ? undefined : sha256(SAD));
@@ -258,7 +281,7 @@ async function redeem(
     await tx.saveState(state, row);
     if (!outcome.ok) {
       const code = outcome.refusal === "deviation"
-        ? "hash_unauthorized"
+        ? deviation
         : outcome.refusal === "expired"
         ? "sad_expired"
         : "sad_invalid";

@@ -99,6 +99,17 @@ export const CSC_ERRORS = {
   sad_invalid: [400, "invalid_request", "Invalid parameter SAD"],
   sad_expired: [400, "invalid_request", "SAD expired"],
   hash_unauthorized: [400, "invalid_request", "Hash is not authorized by the SAD"],
+  documents_unauthorized: [
+    400,
+    "invalid_request",
+    "documentDigests or documents are not authorized by the SAD",
+  ],
+  documents_empty: [400, "invalid_request", "Empty documentDigests and documents objects"],
+  hash_contradicts: [
+    400,
+    "invalid_request",
+    "String parameter hashAlgorithmOID contradicts with signAlgo parameter",
+  ],
   hash_length: [400, "invalid_request", "Invalid digest value length"],
   hash_algorithm_missing: [
     400,
@@ -150,13 +161,13 @@ const flag = (name: string) => z.boolean({ error: `Invalid parameter ${name}` })
 const clientData = maybe("clientData", 4096).describe("The caller's own reference");
 const lang = maybe("lang", 35).describe("BCP 47");
 const credentialID = text("credentialID");
-const digest = z.base64("Invalid Base64 hash string parameter").max(
-  88,
-  "Invalid digest value length",
-);
-const hashes = z.array(digest, { error: missing("array", "hash") }).min(1, "Empty hash array")
-  .max(CSC_LIMITS.signatures, "Numbers of signatures is too high")
-  .describe("Base64 of digests, in the order in which they will be signed");
+const digest = (name = "hash") =>
+  z.base64(`Invalid Base64 ${name} string parameter`).max(88, "Invalid digest value length");
+const digests = (name?: string) =>
+  z.array(digest(name), { error: missing("array", name ?? "hash") }).min(1, "Empty hash array")
+    .max(CSC_LIMITS.signatures, "Numbers of signatures is too high")
+    .describe("Base64 of digests, in the order in which they will be signed");
+const hashes = digests();
 const hashAlgorithmOID = maybe("hashAlgorithmOID").describe("Default: SHA-256");
 const numSignatures = z.int({ error: missing("integer", "numSignatures") })
   .min(1, "Invalid value for parameter numSignatures")
@@ -230,7 +241,12 @@ const conformance = z.enum(
 const longTerm = z.enum([...conformance.unwrap().options, "AdES-B-LT", "Ades-B-LT"], {
   error: "Invalid parameter conformance_level",
 }).default("AdES-B-B");
-const format = z.enum(["C", "P"], { error: "Invalid parameter signature_format" })
+const format = z.enum(["C", "P"], {
+  error: ({ input }) =>
+    typeof input === "string"
+      ? "Invalid parameter signature_format"
+      : missing("string", "signature_format"),
+})
   .describe("C: CAdES, P: PAdES");
 const signed = {
   signature_format: format,
@@ -426,9 +442,9 @@ export const CSC_METHODS = {
       SAD: maybe("SAD", 512),
       documents: z.array(
         z.object({
-          document: z.base64("Invalid parameter document").max(
+          document: z.base64("Invalid Base64 documents string parameter").max(
             Math.ceil(CSC_LIMITS.document / 3) * 4,
-            "Invalid parameter document",
+            "Invalid Base64 documents string parameter",
           ),
           ...signed,
           conformance_level: longTerm.describe("B-LT: of a PDF"),
@@ -437,15 +453,15 @@ export const CSC_METHODS = {
             signature_format === "P" || !conformance_level.endsWith("B-LT"),
           "Invalid parameter conformance_level",
         ),
-        { error: missing("array", "documents") },
-      ).min(1, "Invalid parameter documents").max(
+        { error: "Invalid array parameter documents" },
+      ).max(
         CSC_LIMITS.signatures,
         "Numbers of signatures is too high",
       ).optional(),
       documentDigests: z.array(
-        z.object({ hashes, hashAlgorithmOID, ...signed }),
-        { error: missing("array", "documentDigests") },
-      ).min(1, "Invalid parameter documentDigests").max(
+        z.object({ hashes: digests("hashes"), hashAlgorithmOID, ...signed }),
+        { error: "Invalid object parameter documentDigests" },
+      ).max(
         CSC_LIMITS.signatures,
         "Numbers of signatures is too high",
       ).optional(),
@@ -476,7 +492,7 @@ export const CSC_METHODS = {
     summary: "A timestamp (RFC 3161) over a digest",
     access: "service",
     params: z.object({
-      hash: digest,
+      hash: z.string(missing("string", "hash")).min(1, "Empty hash parameter").pipe(digest()),
       hashAlgo: text("hashAlgo"),
       nonce: z.string({ error: "Invalid parameter nonce" }).regex(
         /^[0-9a-fA-F]{1,64}$/,
@@ -533,7 +549,7 @@ export type OAuthAuthorize = z.output<typeof OAuthAuthorize>;
 export const AuthorizationDetails = z.array(z.object({
   type: z.literal("credential"),
   credentialID,
-  documentDigests: z.array(z.object({ hash: digest, label: text("label", 200) })).min(1).max(
+  documentDigests: z.array(z.object({ hash: digest(), label: text("label", 200) })).min(1).max(
     CSC_LIMITS.signatures,
   ),
   hashAlgorithmOID: text("hashAlgorithmOID", 64),

@@ -216,6 +216,8 @@ export type OtpView =
     documents: OtpDocument[];
     signer: { name: string; role?: string; organization: string };
     credential: { kind: "one-time" | "stored"; policy: string };
+    /** What is consented to, by language. */
+    consent: Record<"en" | "bn" | "hi", string>;
     otp: {
       way: "mail" | "sms" | "totp";
       /** How many digits one that is sent has. */
@@ -225,8 +227,9 @@ export type OtpView =
       sendsLeft: number;
     };
     triesLeft: number;
-    /** RFC 3339. */
+    /** RFC 3339, and the service's own time: the computer's clock may be wrong. */
     deadline: string;
+    now: string;
   }
   | { kind: "sign_in"; language: string; service: string; client: string }
   | {
@@ -253,8 +256,8 @@ export type OtpReply =
     decision: "approve";
     pin: string;
     otp: string;
-    /** SHA-256 in hex of the consent text that was shown, with its language: it is kept as evidence. */
-    consent: { language: string; text: string };
+    /** In which the consent was shown: its hash is kept as evidence. */
+    language: "en" | "bn" | "hi";
   }
   | { decision: "sign_in"; userID: string; pin: string }
   | { decision: "set_pin"; pin: string; otp?: string }

@@ -50,7 +50,7 @@ Deno.test("what is wrong is said in the specification's words", () => {
   );
   assert.equal(
     says("signatures/signDoc", { credentialID: "x", documents: [{ document: 1 }] }),
-    "Invalid parameter document",
+    "Invalid Base64 documents string parameter",
   );
   assert.equal(describe(OAuthToken.safeParse({}).error!), "Missing parameter grant_type");
   for (const [status, error, description] of Object.values(CSC_ERRORS)) {

@@ -89,7 +89,7 @@ async function authorize(location: string, mail: Pick<MailSink, "mails">): Promi
     decision: "approve",
     pin: ENGINEER.pin,
     otp,
-    consent: { language: "en", text: "I have read the order and sign it." },
+    language: "en",
   }, ticket);
   if (answered.ok !== true) {
     throw new Error(`PIN and OTP were refused: ${JSON.stringify(answered)}`);

@@ -25,15 +25,30 @@ export function otpApi(ticket: string): OtpApi {
     if (!response.ok) throw new Error(String(response.status));
     return await response.json();
   };
+  /** Milliseconds that this computer's clock is ahead of the service's; a wrong clock must keep nobody from signing. */
+  let ahead = 0;
+  const here = (time: string | undefined) =>
+    time && new Date(Date.parse(time) + ahead).toISOString();
   const address = (index: number) => `/otp/document?index=${index}`;
   return {
     async view() {
       const response = await ask("/otp/view");
       if (response.status === 404) return null;
       if (!response.ok) throw new Error(String(response.status));
-      return await response.json();
+      const view: OtpView = await response.json();
+      if (view.kind !== "sign") return view;
+      const { now, deadline, otp } = view;
+      ahead = Date.now() - Date.parse(now);
+      return {
+        ...view,
+        deadline: here(deadline)!,
+        otp: { ...otp, resendAt: here(otp.resendAt) },
+      };
     },
-    send: () => post("/otp/send", {}),
+    async send() {
+      const sent: OtpSent = await post("/otp/send", {});
+      return { ...sent, resendAt: here(sent.resendAt) } as OtpSent;
+    },
     answer: (reply) => post("/otp/answer", reply),
     document: async (index) => await (await ask(address(index))).blob(),
     openPdf: (index) => openPdf(address(index), ticket, null),

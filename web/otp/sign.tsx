@@ -25,6 +25,7 @@ export function Sign(
   const speech = speak(language);
   const { documents, signer, credential, purpose } = view;
   const { organization } = signer;
+  const consent = view.consent[language];
   const [busy, setBusy] = useState(false);
   const [triesLeft, setTriesLeft] = useState(view.triesLeft);
   const [problem, setProblem] = useState<OtpWord | null>(null);
@@ -38,14 +39,6 @@ export function Sign(
     return () => clearTimeout(timer);
   }, []);
 
-  // The very words that are shown: the service keeps their hash.
-  const consent = say("consent", {
-    name: signer.name,
-    count: documents.length,
-    purpose,
-    organization,
-  });
-
   async function approve() {
     const given = { pin: takeValue(pin), otp: takeValue(otp).replace(/\s/g, "") };
     if (given.pin === "" || !/^\d{6,8}$/.test(given.otp)) {
@@ -58,7 +51,7 @@ export function Sign(
       const answered = await api.answer({
         decision: "approve",
         ...given,
-        consent: { language, text: consent },
+        language,
       });
       if (answered.ok) {
         return finish({ word: "done", good: true, redirect: answered.redirect, go: true });

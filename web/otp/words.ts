@@ -24,8 +24,6 @@ const en = {
     "For this signature alone a key and a certificate are made, valid for 30 minutes.",
   certificate_stored: "You sign with your certificate at {organization}.",
   policy: "Policy of the department: {policy}",
-  consent:
-    "I, {name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: {count}) for the purpose “{purpose}” with a departmental PIN/OTP signature of {organization}.",
   pin: "Your signing PIN",
   otp: "OTP",
   otp_mail: "{digits} digits, sent by mail to {to}. The message names the same hash.",
@@ -102,8 +100,6 @@ const bn: OtpWords = {
   certificate_once: "শুধু এই স্বাক্ষরের জন্য একটি চাবি ও ৩০ মিনিটের একটি সার্টিফিকেট তৈরি হবে।",
   certificate_stored: "{organization}-এ থাকা আপনার সার্টিফিকেট দিয়ে আপনি স্বাক্ষর করছেন।",
   policy: "বিভাগের নীতি: {policy}",
-  consent:
-    "আমি, {name}, উপরে যা দেখানো হয়েছে তা পড়েছি। আমার পিন ও ওটিপি দিয়ে আমি “{purpose}” উদ্দেশ্যে {count}টি নথিতে {organization}-এর বিভাগীয় পিন/ওটিপি স্বাক্ষর করছি।",
   pin: "আপনার স্বাক্ষরের পিন",
   otp: "ওটিপি",
   otp_mail: "{digits}টি অঙ্ক, {to} ঠিকানায় মেলে পাঠানো হয়েছে। বার্তায় একই হ্যাশ লেখা আছে।",
@@ -177,8 +173,6 @@ const hi: OtpWords = {
   certificate_once: "केवल इस हस्ताक्षर के लिए एक कुंजी और 30 मिनट का प्रमाणपत्र बनाया जाएगा।",
   certificate_stored: "आप {organization} में रखे अपने प्रमाणपत्र से हस्ताक्षर करते हैं।",
   policy: "विभाग की नीति: {policy}",
-  consent:
-    "मैं, {name}, ऊपर दिखाया गया पढ़ चुका/चुकी हूँ। अपना पिन और ओटीपी देकर मैं “{purpose}” के उद्देश्य से {count} दस्तावेज़ पर {organization} का विभागीय पिन/ओटीपी हस्ताक्षर करता/करती हूँ।",
   pin: "आपका हस्ताक्षर पिन",
   otp: "ओटीपी",
   otp_mail: "{digits} अंक, {to} पर मेल से भेजे गए। संदेश में यही हैश लिखा है।",

@@ -49,7 +49,7 @@ export interface PadesServices {
 /** What a signature in a PDF is made with. */
 export interface PadesSigner extends PadesServices {
   signer: Pick<Signer, "certificate" | "chain" | "algorithm">;
-  /** Signs, and lets nothing out that the certificate does not verify. */
+  /** What it gives need not be right: {@linkcode signPdf} lets nothing out that the certificate does not verify. */
   sign(toBeSigned: Uint8Array): Promise<Uint8Array>;
   now(): Date;
   signal: AbortSignal;

@@ -299,7 +299,10 @@ export class Signing {
   #padesSigner(lease: Lease, signal: AbortSignal): PadesSigner {
     return {
       signer: lease.signer,
-      sign: (message) => sign(lease, { message }, signal),
+      sign(message) {
+        throwIfCancelled(signal);
+        return lease.signer.sign({ message }, signal);
+      },
       now: this.tokens.now,
       ...this.services,
       signal,

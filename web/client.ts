@@ -144,7 +144,7 @@ export interface BatchResult {
 }
 
 /** Documents of a batch that are under way at a time. */
-const BATCH_PIPELINE = 8;
+const BATCH_PIPELINE = 12;
 
 /** Failures of one document; any other ends the batch. */
 const OF_ONE_DOCUMENT: ReadonlySet<string> = new Set(
@@ -499,10 +499,14 @@ export class Client extends EventTarget {
     { signal, onProgress, onItem }: BatchOptions = {},
   ): Promise<BatchResult> {
     const items: Params<"sign.batch">["items"] = [];
-    for (const { name, content } of files) {
+    const list = async ({ name, content }: BatchFile) => {
       const hash = await crypto.subtle.digest("SHA-256", await content.arrayBuffer());
       const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
-      items.push({ name, mediaType: "application/pdf", size: content.size, sha256: hex.join("") });
+      return { name, mediaType: "application/pdf", size: content.size, sha256: hex.join("") };
+    };
+    while (items.length < files.length) {
+      const some = files.slice(items.length, items.length + BATCH_PIPELINE);
+      items.push(...await Promise.all(some.map(list)));
     }
     const show = async (id: number, item: number) => {
       const { name, content } = files[item]!;

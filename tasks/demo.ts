@@ -148,6 +148,10 @@ The other way to sign, without a token: a Technical Sanction, issued with PIN an
 
 What this makes is a departmental PIN/OTP signature. A token can sign the same order, before or after.
 
+The page from which officers get D-Sign (it offers what \`deno task package\` has made):
+
+    ${portal.url}/web/install.html?port=${port}
+
 Ctrl-C ends the demonstration; nothing of it stays.`);
 }
 

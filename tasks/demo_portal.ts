@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { Refusal, SanctionSignature, SanctionView } from "../web/portal/sanction.ts";
 import { mailPage, type MailSink } from "./demo_mail.ts";
+import { type DemoRelease, demoRelease } from "./demo_release.ts";
 import { type Sanction, SanctionError, type Sanctions } from "./demo_sanction.ts";
 
 const TYPES: Record<string, string> = {
@@ -45,6 +46,7 @@ export interface Portal {
  */
 export function startPortal(web: URL): Portal {
   let parts: Parameters<Portal["open"]>[0] | undefined;
+  let release: DemoRelease | null = null;
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     async (request) => {
@@ -61,6 +63,17 @@ export function startPortal(web: URL): Portal {
     const { pathname, searchParams } = new URL(request.url);
     if (request.headers.get("host") !== new URL(url).host) return notFound();
     if (pathname === "/") return await file(web, "portal.html");
+    if (pathname === "/web/release.json") {
+      release = await demoRelease(new URL("../", web), `${url}/downloads/`);
+      return release ? new Response(release.manifest) : notFound();
+    }
+    const wanted = /^\/downloads\/([\w.-]+)$/.exec(pathname)?.[1] ?? "";
+    const download = release?.files.get(wanted);
+    if (download) {
+      return new Response((await Deno.open(download)).readable, {
+        headers: { "content-disposition": `attachment; filename="${wanted}"` },
+      });
+    }
     const asset = /^\/web\/(\w[\w./-]*)$/.exec(pathname)?.[1];
     if (asset !== undefined) return await file(web, asset);
     if (!parts) return notFound();

@@ -56,6 +56,33 @@ export const publicKeyText = (key: KeyObject): string =>
   new Uint8Array(createPublicKey(key).export({ type: "spki", format: "der" }).subarray(-32))
     .toBase64();
 
+/** The manifest of these files, as of now. */
+export async function manifestOf(
+  paths: readonly string[],
+  { version, base, channel = "stable", days = 30, notes }: {
+    version: string;
+    /** Address that the files' names follow. */
+    base: string;
+    channel?: string;
+    /** For how long it may be believed. */
+    days?: number;
+    notes?: string;
+  },
+): Promise<Manifest> {
+  const files = await Promise.all(paths.toSorted().map((path) => manifestFile(path, base)));
+  const now = Date.now();
+  const time = (milliseconds: number) => new Date(milliseconds).toISOString();
+  return {
+    product: "dsign",
+    channel,
+    version,
+    issued: time(now),
+    expires: time(now + days * 24 * 3600 * 1000),
+    ...notes && { notes },
+    files: files.filter((file) => file !== null),
+  };
+}
+
 if (import.meta.main) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -80,18 +107,13 @@ if (import.meta.main) {
     const { version } = JSON.parse(
       await Deno.readTextFile(new URL("../deno.json", import.meta.url)),
     );
-    const files = await Promise.all(positionals.sort().map((path) => manifestFile(path, base)));
-    const now = Date.now();
-    const time = (milliseconds: number) => new Date(milliseconds).toISOString();
-    const manifest: Manifest = {
-      product: "dsign",
-      channel,
+    const manifest = await manifestOf(positionals, {
       version,
-      issued: time(now),
-      expires: time(now + Number(days) * 24 * 3600 * 1000),
-      ...notes && { notes },
-      files: files.filter((file) => file !== null),
-    };
+      base,
+      channel,
+      days: Number(days),
+      notes,
+    });
     await Deno.writeTextFile(output, signManifest(manifest, key));
   }
 }

@@ -28,8 +28,7 @@ const SCOPES: Record<Scope, string> = {
  */
 export function printable(text: string): string {
   return text.replace(
-    // deno-lint-ignore no-control-regex -- they are what is to be found
-    /[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu,
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/gu,
     (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
   );
 }

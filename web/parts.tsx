@@ -48,9 +48,7 @@ export function Foreign({ text }: { text: string }) {
   return (
     <bdi>
       {pieces(text).map((piece, index) =>
-        typeof piece === "string"
-          ? piece
-          : <span key={index} class="unseen">{piece.codePoint}</span>
+        typeof piece === "string" ? piece : <span key={index} class="unseen">{piece.unseen}</span>
       )}
     </bdi>
   );

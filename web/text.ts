@@ -1,26 +1,39 @@
 /** Turning what comes from outside into what a person can read, without anything being hidden in it. */
 
 /**
- * Characters that change how others look or cannot be seen: controls but tab and line feed, the direction marks and
- * overrides of the Unicode bidirectional algorithm, zero-width space and its kind, line and paragraph separators,
- * variation selectors and tags. The joiners U+200C and U+200D stay: Bengali and Hindi are written with them.
+ * What cannot be seen, or changes how others look, and how much of it in a row: controls but tab and line feed, the
+ * direction marks and overrides of the Unicode bidirectional algorithm, zero-width space and its kind, separators,
+ * variation selectors, tags. The joiners U+200C and U+200D stay: Bengali and Hindi are written with them. Further:
+ * white space that pushes away what comes after it, and marks that pile up until they cover other lines.
  */
-const INVISIBLE =
-  // deno-lint-ignore no-control-regex
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/u;
+const UNSEEN =
+  /\s{80,}|(?:[^\S\n]*\n){6,}|((?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])\1*|((?<=\p{M}{6})\p{M})\2*/gu;
 
-/** A stretch of text as it is, or the code point of a character that would not be seen. */
-export type Piece = string | { codePoint: string };
+/** A stretch of text as it is, or what stands for characters that would not be seen: code point and number. */
+export type Piece = string | { unseen: string };
 
-/** Splits text so that each invisible character can be shown as its code point. */
+/** Splits text so that nothing in it is invisible. */
 export function pieces(text: string): Piece[] {
-  return text.split(new RegExp(`(${INVISIBLE.source})`, "u")).filter((piece) => piece !== "").map((
-    piece,
-  ) =>
-    INVISIBLE.test(piece)
-      ? { codePoint: `U+${piece.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}` }
-      : piece
-  );
+  const found: Piece[] = [];
+  let at = 0;
+  for (const match of text.matchAll(UNSEEN)) {
+    found.push(text.slice(at, match.index), {
+      unseen: nameOfUnseen(match[0], match[1] ?? match[2]),
+    });
+    at = match.index + match[0].length;
+  }
+  return [...found, text.slice(at)].filter((piece) => piece !== "");
+}
+
+/** @param character that is repeated; undefined for white space */
+function nameOfUnseen(run: string, character: string | undefined): string {
+  if (character === undefined) {
+    const lines = run.split("\n").length - 1;
+    return lines > 0 ? `↵ × ${lines}` : `␣ × ${run.length}`;
+  }
+  const name = `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;
+  const count = run.length / character.length;
+  return count > 1 ? `${name} × ${count}` : name;
 }
 
 /** Bytes for people: `740 B`, `12 KB`, `3.4 MB` (powers of 1000, as file managers show). */

@@ -2,20 +2,42 @@ import assert from "node:assert/strict";
 import { commonNameOf, kindOf, originParts, pieces, readableJson, sizeOf } from "./text.ts";
 
 Deno.test("characters that hide or reorder are shown as code points", () => {
-  assert.deepEqual(pieces("bill\u202Efdp.exe"), ["bill", { codePoint: "U+202E" }, "fdp.exe"]);
+  assert.deepEqual(pieces("bill\u202Efdp.exe"), ["bill", { unseen: "U+202E" }, "fdp.exe"]);
   assert.deepEqual(pieces("a\u0000\u200Bb\r\n\tc\u{E0041}"), [
     "a",
-    { codePoint: "U+0000" },
-    { codePoint: "U+200B" },
+    { unseen: "U+0000" },
+    { unseen: "U+200B" },
     "b",
-    { codePoint: "U+000D" },
+    { unseen: "U+000D" },
     "\n\tc",
-    { codePoint: "U+E0041" },
+    { unseen: "U+E0041" },
   ]);
+  for (const code of [0xad, 0x61c, 0x2066, 0x2800, 0x3164, 0xfe0f, 0x1bca0, 0x1d173, 0xe0100]) {
+    const unseen = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+    assert.deepEqual(pieces(String.fromCodePoint(code)), [{ unseen }]);
+  }
+});
+
+Deno.test("what is repeated until it hides something else is counted", () => {
+  assert.deepEqual(pieces(`1\u200b${"\u200b".repeat(99_999)}2`), [
+    "1",
+    { unseen: "U+200B × 100000" },
+    "2",
+  ]);
+  assert.deepEqual(pieces(`a${" \n".repeat(400)}amount`), ["a", { unseen: "↵ × 400" }, "amount"]);
+  assert.deepEqual(pieces(`a${"\u00a0".repeat(400)}b`), ["a", { unseen: "␣ × 400" }, "b"]);
+  assert.deepEqual(pieces(`Z${"\u0301".repeat(50)}`), [
+    `Z${"\u0301".repeat(6)}`,
+    { unseen: "U+0301 × 44" },
+  ]);
+  // In linear time, whatever comes.
+  pieces(`${" ".repeat(79)}x`.repeat(3000) + "\u0301\u0302".repeat(50_000));
 });
 
 Deno.test("ordinary text in our languages is left alone", () => {
-  for (const text of ["Bill No. 7 — ₹ 1,200", "ক্‍ষ র‍্যাব", "क्‌ष श्री", "line\nnext\tcell", "😀"]) {
+  for (
+    const text of ["Bill No. 7 — ₹ 1,200", "ক্‍ষ র‍্যাব", "क्‌ष श्री", "line\nnext\tcell", "a\n\n\nb", "😀"]
+  ) {
     assert.deepEqual(pieces(text), [text]);
   }
   assert.deepEqual(pieces(""), []);

@@ -57,6 +57,7 @@ Deno.test("the popup bridge", async (t) => {
   await using site = serveSite();
   await using framing = serveSite();
   await using test = await testAgent({
+    officers: [{ name: "Anita Das (TEST)" }],
     web: WEB,
     allowedOrigins: [{ origin: "https://portal.example", scopes: ["certificates", "sign"] }],
     consent: (origin) =>

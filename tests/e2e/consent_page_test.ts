@@ -309,12 +309,12 @@ Deno.test("the consent page in a browser", async (t) => {
         const answered = outcome(desk.consent.sign(request, unlock, never));
         const page = await desk.shown();
         await page.getByText(en.pin_not_needed).waitFor();
-        await page.getByLabel("Charulata Roy").check();
+        await page.getByRole("radio", { name: "Charulata Roy" }).check();
         await page.getByText(en.error_pin_locked).waitFor();
         assert.ok(
           await page.getByRole("button", { name: en.do_sign_one, exact: true }).isDisabled(),
         );
-        await page.getByLabel("Anita Das").check();
+        await page.getByRole("radio", { name: "Anita Das" }).check();
         await page.getByText(en.pin_keypad).waitFor();
         assert.equal(await pinField(page).count(), 0);
         await press(page, en.do_sign_one);
@@ -329,12 +329,13 @@ Deno.test("the consent page in a browser", async (t) => {
       const { unlock } = token(wrong({ triesLeft: "final" }));
       const answered = outcome(desk.consent.sign(signRequest({ choices }), unlock, never));
       const page = await desk.shown();
+      await page.getByRole("radio", { name: "Anita Das" }).check();
       await pinField(page).fill("1");
       await press(page, en.do_sign_one);
       await page.getByText(en.tries_final).waitFor();
-      await page.getByLabel("Bikram Sen").check();
+      await page.getByRole("radio", { name: "Bikram Sen" }).check();
       await page.getByText(en.tries_final).waitFor({ state: "detached" });
-      await page.getByLabel("Anita Das").check();
+      await page.getByRole("radio", { name: "Anita Das" }).check();
       await page.getByText(en.tries_final).waitFor();
       assert.equal(await page.getByLabel(en.final_confirm).isChecked(), false);
       await press(page, en.do_not_sign);
@@ -346,8 +347,13 @@ Deno.test("the consent page in a browser", async (t) => {
       const { unlock, typed } = token();
       const answered = outcome(desk.consent.sign(signRequest({ choices }), unlock, never));
       const page = await desk.shown();
+      await page.getByRole("status").getByText(en.certificate_many).waitFor();
+      assert.equal(await page.getByRole("radio", { checked: true }).count(), 0);
+      assert.equal(await pinField(page).count(), 0, "nothing is preselected among several");
+      await page.getByRole("radio", { name: "Anita Das" }).check();
+      await page.getByText(`${en.pin}: ProxKey 1, Anita Das`).waitFor();
       await pinField(page).fill("for Anita");
-      await page.getByLabel("Bikram Sen").check();
+      await page.getByRole("radio", { name: "Bikram Sen" }).check();
       assert.equal(await pinField(page).inputValue(), "");
       await screenshot(page, "consent-choices");
       await press(page, en.do_not_sign);
@@ -361,7 +367,7 @@ Deno.test("the consent page in a browser", async (t) => {
       const hostile = '<img src=x onerror="document.title=1">\u202E\u200Bfdp.exe';
       const request = signRequest({
         asker: { origin: "https://treasury.example.in", trustedSince: null, purpose: hostile },
-        items: [item(hostile, "text/plain", `${hostile}\nnext line`)],
+        items: [item(hostile, "text/plain", `${hostile}\nnext line${"\n.".repeat(30)}`)],
         choices: [choice(hostile, { label: hostile })],
       });
       const answered = outcome(desk.consent.sign(request, unlock, never));
@@ -370,8 +376,11 @@ Deno.test("the consent page in a browser", async (t) => {
       assert.ok(await page.locator(".unseen", { hasText: "U+202E" }).count() >= 5);
       assert.match(
         await page.locator("pre").innerText(),
-        /^<img src=x onerror="document.title=1">U\+202EU\+200Bfdp.exe\nnext line$/,
+        /^<img src=x onerror="document.title=1">U\+202EU\+200Bfdp.exe\nnext line\n/,
       );
+      await page.getByText(en.text_more).waitFor();
+      await page.locator("pre").press("End");
+      await page.getByText(en.text_more).waitFor({ state: "detached" });
       await screenshot(page, "consent-hostile");
       await press(page, en.do_not_sign);
       assert.equal(await answered, "user_cancelled");
@@ -423,6 +432,35 @@ Deno.test("the consent page in a browser", async (t) => {
       assert.equal(await answered, "ok");
     });
 
+    await step(
+      "a click that comes while the window comes to the front does not count",
+      async (desk) => {
+        // A browser that is driven tells every page that it has the focus.
+        await desk.context.addInitScript(() => {
+          Object.assign(globalThis, { inFront: false });
+          document.hasFocus = () => (globalThis as unknown as { inFront: boolean }).inFront;
+        });
+        const turn = (page: Page, inFront: boolean) =>
+          page.evaluate((inFront) => {
+            Object.assign(globalThis, { inFront });
+            dispatchEvent(new Event(inFront ? "focus" : "blur"));
+          }, inFront);
+        const answered = outcome(desk.consent.grant(GRANT, never));
+        const page = await desk.shown();
+        const submit = page.locator("button[type=submit]");
+        await page.waitForTimeout(700);
+        assert.ok(await submit.isDisabled(), "behind another window");
+        await turn(page, true);
+        assert.ok(await submit.isDisabled(), "just in front");
+        await page.locator("button[type=submit]:enabled").waitFor();
+        await turn(page, false);
+        await page.locator("button[type=submit]:disabled").waitFor();
+        await turn(page, true);
+        await press(page, en.do_grant);
+        assert.equal(await answered, "ok");
+      },
+    );
+
     for (const language of ["en", "bn", "hi"] as const) {
       const { words } = LANGUAGES[language];
       await step(`every view is accessible in ${language}`, async (desk) => {
@@ -430,9 +468,16 @@ Deno.test("the consent page in a browser", async (t) => {
           const answered = outcome(asked);
           const page = await desk.shown();
           assert.equal(await page.locator("html").getAttribute("lang"), language);
+          for (const first of (await page.getByRole("radio").all()).slice(0, 1)) {
+            await first.check();
+          }
           await page.locator("button:disabled").waitFor({ state: "detached" });
           await page.getByText(`${words.phrase_yours} green mango`).waitFor();
           await screenshot(page, `consent-${name}-${language}`);
+          // WCAG 2.2 §1.4.10: read in a narrow or much enlarged window without scrolling to the side.
+          await page.setViewportSize({ width: 320, height: 860 });
+          assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, name);
+          await page.setViewportSize({ width: 720, height: 860 });
           for (const more of await page.locator("summary").all()) await more.click();
           assert.deepEqual(await axeFindings(page), [], name);
           await press(page, decline);

@@ -49,11 +49,11 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
   const shown = async () => {
     const page = await opened.promise;
     opened = Promise.withResolvers();
+    await page.getByRole("radio", { name: "Anita Das" }).check();
     await page.locator("button[type=submit]:enabled").waitFor();
     return page;
   };
   const approve = async (page: Page) => {
-    await page.getByLabel("Anita Das").check();
     await page.getByLabel(en.pin).fill(PIN);
     await press(page, en.do_sign_one);
     await closed(page);
@@ -153,6 +153,26 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       errors.length = 0; // the 404
     });
 
+    await step("what other programs may show otherwise is said", async () => {
+      const objects = documentObjects({
+        catalogEntries: "/OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >> " +
+          "/OCProperties << /OCGs [90 0 R] /D << /ON [90 0 R] /Order [90 0 R] >> >> " +
+          "/Names << /EmbeddedFiles << /Names [(a.txt) 91 0 R] >> >>",
+        // Hidden on the screen, and printed.
+        pageEntries: "/Annots [<< /Type /Annot /Subtype /Square /Rect [70 700 300 740] /F 36 >>]",
+      });
+      objects[90] = "<< /Type /OCG /Name (Amounts) >>";
+      objects[91] = "<< /Type /Filespec /F (a.txt) /EF << /F 92 0 R >> >>";
+      objects[92] = "<< /Type /EmbeddedFile /Length 1 >>\nstream\n1\nendstream";
+      const asked = signing(classicPdf(objects) as Bytes);
+      const page = await shown();
+      await drawn(page, 1).waitFor();
+      const notices = await page.locator(".document .notice").allInnerTexts();
+      assert.deepEqual(notices, [en.pdf_scripts, en.pdf_attached, en.pdf_layers, en.pdf_print]);
+      await approve(page);
+      await asked;
+    });
+
     await step("a batch is a list that can be searched; what is opened is fetched", async () => {
       const files = Array.from({ length: 400 }, (_, i) => ({
         name: i === 123 ? "order.pdf" : `bill-${String(i).padStart(3, "0")}.pdf`,
@@ -175,7 +195,7 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       assert.ok(await ink(page) > 100, "something is drawn");
       await screenshot(page, "consent-batch");
       assert.deepEqual(await axeFindings(page), []);
-      await page.getByLabel("Anita Das").check();
+      await page.getByRole("radio", { name: "Anita Das" }).check();
       await page.getByLabel(en.pin).fill(PIN);
       await press(page, "Sign 400 documents");
       await closed(page);

@@ -44,6 +44,7 @@ Deno.test("the SDK in Firefox", (t) =>
     const tls = await issueIdentity(new Date());
     await using site = serveSite();
     await using test = await testAgent({
+      officers: [{ name: "Anita Das (TEST)" }],
       web: WEB,
       tls,
       securePorts: [0],

@@ -123,13 +123,13 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
       /** The window that the agent has opened, ready for an answer. */
       const consentWindow = async () => {
         const page = await openWindow(context, await agent.window());
-        await page.locator("button[type=submit]:enabled").waitFor();
+        await page.getByRole("heading", { level: 1 }).waitFor();
         return page;
       };
       const sign = async (role: string, name: string, pin = PIN) => {
         await press(portal, `Sign as ${role}`);
         const page = await consentWindow();
-        await page.getByLabel(name).check();
+        await page.getByRole("radio", { name }).check();
         await page.getByLabel(en.pin).fill(pin);
         await press(page, en.do_sign_one);
         return page;
@@ -186,7 +186,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await press(portal, "Sign as maker");
           const page = await consentWindow();
           await page.getByText(BILL.payee, { exact: true }).waitFor();
-          await page.getByLabel(ANITA).check();
+          await page.getByRole("radio", { name: ANITA }).check();
           await screenshot(page, "consent-bill");
           await page.getByLabel(en.pin).fill(PIN);
           await press(page, en.do_sign_one);
@@ -216,7 +216,10 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await portal.getByText("You did not sign.").waitFor();
             await screenshot(portal, "portal-declined");
             await press(portal, "Sign as approver");
-            await (await consentWindow()).close();
+            const closing = await consentWindow();
+            await closing.getByRole("radio", { name: CHARULATA }).check();
+            await closing.locator("button[type=submit]:enabled").waitFor();
+            await closing.close();
             await portal.getByText("You did not sign.").waitFor();
           },
         );
@@ -279,7 +282,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await press(portal, "Sign the file");
           const page = await consentWindow();
           await page.getByText("order.bin", { exact: true }).waitFor();
-          await page.getByLabel(ANITA).check();
+          await page.getByRole("radio", { name: ANITA }).check();
           await page.getByLabel(en.pin).fill(PIN);
           await press(page, en.do_sign_one);
           await closed(page);
@@ -297,7 +300,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await page.locator(".pdf-page[data-drawn^='1 ']").waitFor();
             const before = ["maker", "checker", "approver"].indexOf(role!);
             assert.equal(await page.getByText(en.pdf_status_valid).count(), before);
-            await page.getByLabel(name!).check();
+            await page.getByRole("radio", { name: name! }).check();
             if (role === "approver") {
               await screenshot(page, "consent-order");
               assert.deepEqual(await axeFindings(page), []);

@@ -46,7 +46,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           const url = await windows.promise;
           windows = Promise.withResolvers();
           const opened = await openWindow(context, url);
-          await opened.locator("button[type=submit]:enabled").waitFor();
+          await opened.getByRole("heading", { level: 1 }).waitFor();
           return opened;
         };
         const otpOf = async (after: number) => {
@@ -111,7 +111,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           await press(page, "Sign with a token");
           await press(await consentWindow(), en.do_grant);
           const asked = await consentWindow();
-          await asked.getByLabel(name).check();
+          await asked.getByRole("radio", { name }).check();
           await asked.getByLabel(en.pin).fill(pin);
           await press(asked, en.do_sign_one);
           await page.getByRole("heading", { name: new RegExp(`^${name}`) }).waitFor();

@@ -27,7 +27,7 @@ interface End {
 /** Less than this (CSS pixels), and the person may see the button alone. A zoomed page of 1280 × 1024 still has it. */
 const ROOM = { width: 280, height: 240 };
 
-/** A click meant for what was under the pointer before this window came up must not count. */
+/** A click meant for what was under the pointer before this window came up, or came to the front, must not count. */
 const ARMING_DELAY = 600;
 
 /**
@@ -152,16 +152,35 @@ function Ended(
   );
 }
 
-/** Whether the window shows enough: a site chooses how large the window is that it opens. */
-function useRoom(): boolean {
+/**
+ * Whether the window shows enough, since a site chooses how large the window is that it opens; and whether an answer
+ * counts: a site may also bring a window to the front, or close what lies over it, between two clicks of a person.
+ */
+function useReadiness(): { roomy: boolean; armed: boolean } {
   const isRoomy = () => innerWidth >= ROOM.width && innerHeight >= ROOM.height;
   const [roomy, setRoomy] = useState(isRoomy);
+  const [armed, setArmed] = useState(false);
   useEffect(() => {
-    const measure = () => setRoomy(isRoomy());
-    addEventListener("resize", measure);
-    return () => removeEventListener("resize", measure);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let wasReady = false;
+    const look = () => {
+      setRoomy(isRoomy());
+      const ready = isRoomy() && document.hasFocus();
+      if (ready === wasReady) return;
+      wasReady = ready;
+      clearTimeout(timer);
+      if (ready) timer = setTimeout(() => setArmed(true), ARMING_DELAY);
+      else setArmed(false);
+    };
+    look();
+    const events = ["resize", "focus", "blur"];
+    for (const event of events) addEventListener(event, look);
+    return () => {
+      clearTimeout(timer);
+      for (const event of events) removeEventListener(event, look);
+    };
   }, []);
-  return roomy;
+  return { roomy, armed };
 }
 
 /** Puts the focus on the main words when they appear, so that a screen reader starts there. */
@@ -236,31 +255,28 @@ function Question(
   const blind = request.kind === "sign" && request.blind;
   const choices = request.kind === "grant" ? [] : request.choices;
   const [chosen, setChosen] = useState(
-    request.kind === "grant" ? "" : request.preferred ?? choices[0]!.certificate.id,
+    request.kind === "grant"
+      ? ""
+      // Among several, the person chooses, or has chosen for this site before.
+      : request.preferred ?? (choices.length === 1 ? choices[0]!.certificate.id : ""),
   );
   /** The last refusal for each certificate: what was said of one token holds for that token only. */
   const [refusals, setRefusals] = useState<Record<string, Refusal>>({});
   const [attempts, setAttempts] = useState(0);
   const [busy, setBusy] = useState(false);
-  const [armed, setArmed] = useState(false);
   const [problem, setProblem] = useState<Word | null>(null);
   const heading = useFocus<HTMLHeadingElement>();
   const pinField = useRef<HTMLInputElement>(null);
   const confirmation = useRef<HTMLInputElement>(null);
 
-  const roomy = useRoom();
-  useEffect(() => {
-    setArmed(false);
-    if (!roomy) return;
-    const timer = setTimeout(() => setArmed(true), ARMING_DELAY);
-    return () => clearTimeout(timer);
-  }, [roomy]);
+  const { roomy, armed } = useReadiness();
   useEffect(() => {
     if (attempts > 0) pinField.current?.focus();
   }, [attempts]);
 
   const refusal = refusals[chosen] ?? null;
   const choice = choices.find(({ certificate }) => certificate.id === chosen);
+  const undecided = choices.length > 0 && !choice;
   const pin = request.kind === "sign" && choice ? pinStateOf(choice, refusal) : null;
 
   async function send(reply: ConsentReply) {
@@ -316,7 +332,7 @@ function Question(
       autocomplete="off"
       onSubmit={(event) => {
         event.preventDefault();
-        if (armed && !busy) approve();
+        if (armed && !busy && !undecided) approve();
       }}
     >
       <h1 ref={heading} tabIndex={-1}>{say(words.ask, { count: words.count })}</h1>
@@ -369,7 +385,7 @@ function Question(
             // A new one each time: what was typed and ticked is gone, and the alert is read out again.
             key={`${attempts} ${chosen}`}
             state={pin}
-            token={choice!.token}
+            choice={choice!}
             problem={problem}
             refusal={refusal}
             busy={busy}
@@ -378,6 +394,7 @@ function Question(
             speech={speech}
           />
         )}
+        {undecided && <p class="notice" role="status">{say("certificate_many")}</p>}
         {!roomy && <p class="notice" role="alert">{say("window_small")}</p>}
         <div class="actions">
           <Countdown deadline={deadline} speech={speech} />
@@ -392,7 +409,7 @@ function Question(
           <button
             type="submit"
             class={blind ? "danger" : undefined}
-            disabled={!armed || busy || pin?.entry === "impossible"}
+            disabled={!armed || busy || undecided || pin?.entry === "impossible"}
           >
             {busy && request.kind === "sign"
               ? say("working")

@@ -1,6 +1,6 @@
 /** What the questions are put together from. */
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Asker, Choice, ConsentItem } from "../../protocol/consent.ts";
 import type { Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
@@ -203,11 +203,11 @@ function Document(
             <Rows value={json} speech={speech} />
             <details>
               <summary>{say("exact_text")}</summary>
-              <Preview text={item.preview.text} label={say("exact_text")} />
+              <Preview text={item.preview.text} label={say("exact_text")} speech={speech} />
             </details>
           </>
         )
-        : <Preview text={item.preview.text} label={say("items_one")} />}
+        : <Preview text={item.preview.text} label={say("items_one")} speech={speech} />}
       {item.preview?.truncated && <p class="notice">{say("truncated")}</p>}
       <details>
         <summary>{say("details")}</summary>
@@ -220,9 +220,32 @@ function Document(
   );
 }
 
-function Preview({ text, label }: { text: string; label: string }) {
+/** A text in a frame that scrolls, and says so for as long as its end has not been seen. */
+function Preview({ text, label, speech }: { text: string; label: string; speech: Speech }) {
+  const frame = useRef<HTMLPreElement>(null);
+  const [more, setMore] = useState(false);
+  const look = () => {
+    if (!frame.current) return;
+    const { scrollTop, clientHeight, scrollHeight } = frame.current;
+    setMore(scrollTop + clientHeight < scrollHeight - 4);
+  };
+  useEffect(() => {
+    const observer = new ResizeObserver(look);
+    observer.observe(frame.current!);
+    return () => observer.disconnect();
+  }, []);
   return (
-    <pre class="preview" tabIndex={0} role="region" aria-label={label}><Foreign text={text} /></pre>
+    <>
+      <pre
+        class="preview"
+        tabIndex={0}
+        role="region"
+        aria-label={label}
+        ref={frame}
+        onScroll={look}
+      ><Foreign text={text} /></pre>
+      {more && <p class="notice">{speech.say("text_more")}</p>}
+    </>
   );
 }
 

@@ -1,6 +1,6 @@
 /** A PDF of the question, opened with pdf.js from the agent alone: code, fonts and bytes. */
 import type * as PdfJs from "pdfjs-dist/legacy/build/pdf.mjs";
-import type { PDFDocumentProxy } from "pdfjs-dist/legacy/build/pdf.mjs";
+import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/legacy/build/pdf.mjs";
 
 const FOLDER = "/web/pdf/";
 
@@ -15,8 +15,12 @@ function load(): Promise<typeof PdfJs> {
   });
 }
 
+/** What makes other programs show something else, or is not among the pages. `unknown`: it is too damaged to tell. */
+export type Caveat = "scripts" | "attached" | "layers" | "xfa" | "unknown";
+
 export interface PdfFile {
   document: PDFDocumentProxy;
+  caveats: Caveat[];
   close(): void;
 }
 
@@ -46,5 +50,35 @@ export async function openPdf(
     enableXfa: false,
     verbosity: pdfjs.VerbosityLevel.ERRORS,
   });
-  return { document: await task.promise, close: () => void task.destroy() };
+  const document = await task.promise;
+  return { document, caveats: await caveatsOf(document), close: () => void task.destroy() };
+}
+
+async function caveatsOf(document: PDFDocumentProxy): Promise<Caveat[]> {
+  try {
+    const [scripts, attached, layers, { info }] = await Promise.all([
+      document.hasJSActions(),
+      document.getAttachments(),
+      document.getOptionalContentConfig(),
+      document.getMetadata(),
+    ]);
+    const found: Record<Exclude<Caveat, "unknown">, boolean> = {
+      scripts,
+      attached: attached !== null,
+      layers: [...layers].length > 0,
+      xfa: (info as { IsXFAPresent?: boolean }).IsXFAPresent === true,
+    };
+    return (Object.keys(found) as (keyof typeof found)[]).filter((caveat) => found[caveat]);
+  } catch {
+    return ["unknown"];
+  }
+}
+
+/** Whether something beside the page's content is seen only here, or only in print (ISO 32000-2 §12.5.3). */
+export async function printsOtherwise(page: PDFPageProxy): Promise<boolean> {
+  const idsFor = async (intent: string) =>
+    (await page.getAnnotations({ intent }))
+      .filter(({ subtype }) => subtype !== "Link" && subtype !== "Popup")
+      .map(({ id }) => id as string).join(" ");
+  return await idsFor("display") !== await idsFor("print");
 }

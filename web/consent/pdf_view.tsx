@@ -4,11 +4,19 @@ import type { EarlierSignature, PdfAdditions, PdfFacts } from "../../protocol/co
 import type { Speech, Word } from "../i18n/words.ts";
 import { Foreign } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
-import type { PdfFile } from "./pdf_file.ts";
+import { type Caveat, type PdfFile, printsOtherwise } from "./pdf_file.ts";
 
 const ZOOMS = [1, 1.5, 2, 3, 4];
 /** A larger canvas is not drawn by every browser, and takes too much memory. In pixels. */
 const MAX_PIXELS = 16_000_000;
+
+const CAVEATS: Record<Caveat, Word> = {
+  scripts: "pdf_scripts",
+  attached: "pdf_attached",
+  layers: "pdf_layers",
+  xfa: "pdf_xfa",
+  unknown: "pdf_damaged",
+};
 
 type State = "loading" | "failed" | { file: PdfFile; facts: PdfFacts };
 
@@ -55,6 +63,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
   const [zoom, setZoom] = useState(0);
   const [text, setText] = useState("");
   const [failed, setFailed] = useState(false);
+  const [otherwise, setOtherwise] = useState(false);
   /** What is seen: the page's number and how much larger it is. */
   const [drawn, setDrawn] = useState("");
   const frame = useRef<HTMLDivElement>(null);
@@ -83,6 +92,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
         task = drawing;
         await drawing.promise;
         const content = await page.getTextContent();
+        const inPrint = await printsOtherwise(page);
         if (gone) return;
         const to = canvas.current!;
         to.width = buffer.width;
@@ -91,6 +101,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
         to.getContext("2d")!.drawImage(buffer, 0, 0);
         setText(content.items.map((item) => "str" in item ? item.str : "").join(" "));
         setFailed(false);
+        setOtherwise(inPrint);
         setDrawn(`${number} ${ZOOMS[zoom]}`);
       } catch {
         if (!gone) setFailed(true);
@@ -104,83 +115,87 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
 
   const turn = (to: number) => setNumber(Math.max(1, Math.min(count, to)));
   return (
-    <div class="pdf">
-      <div class="pdf-tools" role="toolbar" aria-label={say("pdf_pages")}>
-        <button
-          type="button"
-          class="secondary"
-          disabled={number === 1}
-          aria-label={say("pdf_previous")}
-          onClick={() => turn(number - 1)}
-        >
-          ‹
-        </button>
-        <label>
-          {say("pdf_page")}{" "}
-          <input
-            type="number"
-            min={1}
-            max={count}
-            value={number}
-            onChange={({ currentTarget }) => {
-              turn(Math.trunc(Number(currentTarget.value)) || number);
-            }}
-            onKeyDown={(event) => {
-              if (event.key !== "Enter") return;
-              // The form is for signing.
-              event.preventDefault();
-              turn(Math.trunc(Number(event.currentTarget.value)) || number);
-            }}
-          />
-        </label>
-        <span aria-live="polite">{say("pdf_of", { count })}</span>
-        <button
-          type="button"
-          class="secondary"
-          disabled={number === count}
-          aria-label={say("pdf_next")}
-          onClick={() => turn(number + 1)}
-        >
-          ›
-        </button>
-        <span class="pdf-zoom">
+    <>
+      {file.caveats.map((caveat) => <p key={caveat} class="notice">{say(CAVEATS[caveat])}</p>)}
+      <div class="pdf">
+        <div class="pdf-tools" role="toolbar" aria-label={say("pdf_pages")}>
           <button
             type="button"
             class="secondary"
-            disabled={zoom === 0}
-            aria-label={say("pdf_smaller")}
-            onClick={() => setZoom(zoom - 1)}
+            disabled={number === 1}
+            aria-label={say("pdf_previous")}
+            onClick={() => turn(number - 1)}
           >
-            −
+            ‹
           </button>
+          <label>
+            {say("pdf_page")}{" "}
+            <input
+              type="number"
+              min={1}
+              max={count}
+              value={number}
+              onChange={({ currentTarget }) => {
+                turn(Math.trunc(Number(currentTarget.value)) || number);
+              }}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter") return;
+                // The form is for signing.
+                event.preventDefault();
+                turn(Math.trunc(Number(event.currentTarget.value)) || number);
+              }}
+            />
+          </label>
+          <span aria-live="polite">{say("pdf_of", { count })}</span>
           <button
             type="button"
             class="secondary"
-            disabled={zoom === ZOOMS.length - 1}
-            aria-label={say("pdf_larger")}
-            onClick={() => setZoom(zoom + 1)}
+            disabled={number === count}
+            aria-label={say("pdf_next")}
+            onClick={() => turn(number + 1)}
           >
-            +
+            ›
           </button>
-        </span>
+          <span class="pdf-zoom">
+            <button
+              type="button"
+              class="secondary"
+              disabled={zoom === 0}
+              aria-label={say("pdf_smaller")}
+              onClick={() => setZoom(zoom - 1)}
+            >
+              −
+            </button>
+            <button
+              type="button"
+              class="secondary"
+              disabled={zoom === ZOOMS.length - 1}
+              aria-label={say("pdf_larger")}
+              onClick={() => setZoom(zoom + 1)}
+            >
+              +
+            </button>
+          </span>
+        </div>
+        <div
+          class="pdf-page"
+          ref={frame}
+          tabIndex={0}
+          role="region"
+          aria-label={say("pdf_page_of", { page: number, name })}
+          data-drawn={drawn}
+          onKeyDown={({ key }) => {
+            if (key === "PageDown") turn(number + 1);
+            if (key === "PageUp") turn(number - 1);
+          }}
+        >
+          {failed && <p class="warning">{say("pdf_page_failed")}</p>}
+          <canvas ref={canvas} aria-hidden="true" hidden={failed} />
+          <p class="unseen-but-read" dir="auto">{text}</p>
+        </div>
       </div>
-      <div
-        class="pdf-page"
-        ref={frame}
-        tabIndex={0}
-        role="region"
-        aria-label={say("pdf_page_of", { page: number, name })}
-        data-drawn={drawn}
-        onKeyDown={({ key }) => {
-          if (key === "PageDown") turn(number + 1);
-          if (key === "PageUp") turn(number - 1);
-        }}
-      >
-        {failed && <p class="warning">{say("pdf_page_failed")}</p>}
-        <canvas ref={canvas} aria-hidden="true" hidden={failed} />
-        <p class="unseen-but-read" dir="auto">{text}</p>
-      </div>
-    </div>
+      {otherwise && <p class="notice" role="status">{say("pdf_print")}</p>}
+    </>
   );
 }
 

@@ -3,13 +3,14 @@ import type { RefObject } from "preact";
 import { useState } from "preact/hooks";
 import type { Choice } from "../../protocol/consent.ts";
 import type { Speech, Word } from "../i18n/words.ts";
+import { Foreign } from "../parts.tsx";
 import type { PinState, Refusal } from "./pin_state.ts";
 
 export function Pin(
-  { state: { entry, tries, confirm }, token, problem, refusal, busy, field, confirmation, speech }:
+  { state: { entry, tries, confirm }, choice, problem, refusal, busy, field, confirmation, speech }:
     {
       state: PinState;
-      token: Choice["token"];
+      choice: Choice;
       /** What the person forgot. */
       problem: Word | null;
       refusal: Refusal | null;
@@ -20,6 +21,7 @@ export function Pin(
     },
 ) {
   const { say, error } = speech;
+  const { token, certificate } = choice;
   const [capsLock, setCapsLock] = useState(false);
   // `pin_final_try` is no failure: nothing was tried, and the notice about the last try says it all.
   const failure = !busy && refusal && refusal.code !== "pin_final_try" ? refusal : null;
@@ -38,7 +40,10 @@ export function Pin(
       </div>
       {entry === "typed" && (
         <>
-          <label for="pin">{say("pin")}</label>
+          <label for="pin">
+            {say("pin")}:{" "}
+            <Foreign text={`${token.label || token.model}, ${certificate.commonName}`} />
+          </label>
           <input
             id="pin"
             ref={field}

@@ -113,6 +113,7 @@ export async function openParts(
       ...config.esp,
       store,
       asp,
+      tsa,
       responseUrl: publicUrl + ESP_RESPONSE,
       certificates: await certificatesIn(config.esp.certificatesFile),
       anchors: await certificatesIn(config.esp.anchorsFile),

@@ -38,6 +38,8 @@ export type AuditEvent =
   | "signature.failed"
   | "esign.started"
   | "esign.signed"
+  | "esign.timestamped"
+  | "esign.timestamp_failed"
   | "esign.failed"
   | "esign.refused"
   | "esign.fetched"

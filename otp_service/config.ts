@@ -105,8 +105,14 @@ export const OtpConfig = z.strictObject({
     certificatesFile: file.describe("PEM: the provider's certificates for its answers"),
     anchorsFile: file.describe("PEM: authorities that signatories' certificates must come from"),
     auth: z.enum(["otp", "fingerprint", "iris"]).default("otp"),
-    origins: z.array(z.url().refine((text) => new URL(text).origin === text, "must be an origin"))
-      .default([]).describe("Web origins besides url's from which browsers bring answers"),
+    origins: z.array(
+      z.literal("null").or(
+        z.url().refine((text) => new URL(text).origin === text, "must be an origin"),
+      ),
+    )
+      .default([]).describe(
+        "Web origins besides url's from which browsers bring answers; null: hidden ones",
+      ),
   }).optional().describe("An eSign service provider"),
 });
 export type OtpConfig = z.output<typeof OtpConfig>;

@@ -26,6 +26,7 @@ import { type Certificate, readCertificate } from "../formats/x509.ts";
 import { CscError } from "./error.ts";
 import { sha256 } from "./secrets.ts";
 import type { EsignFacts, EsignRow, Store, Tx } from "./store.ts";
+import { timestampSignature } from "./timestamp.ts";
 
 export interface EspOptions {
   store: Store;
@@ -44,6 +45,8 @@ export interface EspOptions {
   /** From which web origins browsers may bring answers. */
   origins: readonly string[];
   auth: keyof typeof EsignAuth;
+  /** Address of a timestamp authority (RFC 3161): without it nobody can verify after the certificate's half hour. */
+  tsa?: string;
 }
 
 /** A PDF to be signed, and the portal's part of it. */
@@ -205,48 +208,19 @@ export class Esp {
     }
     if (!answer.ok && !answer.isFinal) return row;
     const outcome = answer.ok ? this.#judge(answer, row) : answer;
-    return await store.run(async (tx) => {
-      const now = (await tx.esign(id))!;
-      if (now.phase !== "waiting") return now;
-      const about = { transaction: id, client: row.client, answer: hash };
-      if ("code" in outcome) {
-        const { code, message } = outcome;
-        const facts = { ...now.facts, answer: hash, error: { code, message } };
-        const failed = { ...now, phase: "failed" as const, facts };
-        await tx.endEsign(failed, response);
-        tx.audit({ event: "esign.failed", ...about, code, reason: message });
-        return failed;
-      }
-      const { certificate, cms } = outcome;
-      const signer = certificate.subject.commonName ?? certificate.subject.toString();
-      const facts = {
-        ...now.facts,
-        ...{ signer, answer: hash, certificate: certificate.der.toBase64() },
-      };
-      const signed = { ...now, phase: "signed" as const, facts };
-      await tx.endEsign(signed, response, cms);
-      tx.audit({
-        event: "esign.signed",
-        ...about,
-        kind: "ESP eSign",
-        hash: facts.digest,
-        signer,
-        issuer: certificate.issuer.toString(),
-        serial: certificate.serialNumber.toHex(),
-        certificate: sha256(certificate.der),
-      });
-      return signed;
-    }).then((row) => row.facts.answer === hash ? row : repeated(row));
+    const ended = await store.run((tx) => end(tx, id, outcome, response));
+    if (ended.facts.answer !== hash) return await repeated(ended);
+    await this.#timestamp(ended);
+    return ended;
   }
 
   /** What the ESP has signed must also be of use: an eSign certificate of this time from a trusted authority. */
   #judge(
     { certificate, signatures }: Extract<EsignAnswer, { ok: true }>,
     { facts }: EsignRow,
-  ): { certificate: Certificate; cms: Uint8Array } | { code: string; message: string } {
+  ): Outcome {
     const cms = signatures.get(DOCUMENT)!;
-    const [at, end] = facts.contents;
-    if (cms.length > (end - at) / 2 - 1) {
+    if (cms.length > spaceIn(facts)) {
       return { code: "too_large", message: "The eSign service's signature is too large." };
     }
     const now = this.options.store.now();
@@ -271,6 +245,38 @@ export class Esp {
     return trust.trusted
       ? { certificate, cms }
       : { code: "certificate_untrusted", message: trust.failure.message };
+  }
+
+  /**
+   * The authorized signature is in the store by now, so a timestamp authority that fails costs no more than its timestamp.
+   * Each fetching of the document tries again while the certificate lives.
+   */
+  async #timestamp({ id, client, phase, facts }: EsignRow): Promise<void> {
+    const { tsa, store } = this.options;
+    if (!tsa || phase !== "signed" || facts.timestamped) return;
+    if (!isCurrent(readCertificate(Uint8Array.fromBase64(facts.certificate!)), store.now())) return;
+    const { cms } = (await store.read((tx) => tx.esignBytes(id)))!;
+    const about = { transaction: id, client };
+    try {
+      const [{ signature }] = readSignedData(cms!).signers;
+      const stamped = await timestampSignature(tsa, "SHA-256", cms!, signature);
+      if (stamped.length > spaceIn(facts)) {
+        throw new CscError("timestamp_failed", "it is too large");
+      }
+      await store.run(async (tx) => {
+        const row = await tx.esign(id);
+        if (!row || row.facts.timestamped) return;
+        await tx.saveEsignCms(id, stamped);
+        await tx.saveEsignFacts(id, { ...row.facts, timestamped: true });
+        tx.audit({ event: "esign.timestamped", ...about });
+      });
+    } catch (error) {
+      if (!(error instanceof CscError)) throw error;
+      await store.run((tx) => {
+        tx.audit({ event: "esign.timestamp_failed", ...about, reason: error.reason });
+        return Promise.resolve();
+      });
+    }
   }
 
   async #note(id: string, code: EspRefusalCode | "repeated", reason: string, answer: string) {
@@ -303,6 +309,8 @@ export class Esp {
    * @throws {CscError} `esign_unknown`, `esign_unsigned`
    */
   async signed(client: string, id: string): Promise<Uint8Array> {
+    const row = await this.options.store.read((tx) => tx.esign(id));
+    if (row?.client === client) await this.#timestamp(row);
     const found = await this.options.store.run(async (tx) => {
       const row = await own(tx, client, id);
       if (!row) return null;
@@ -316,6 +324,43 @@ export class Esp {
     if (!found.cms) throw new CscError("esign_unsigned");
     return fillContents(found.pdf, ...found.contents, found.cms);
   }
+}
+
+/** Bytes that the prepared PDF keeps for a CMS. */
+const spaceIn = ({ contents: [at, end] }: EsignFacts) => (end - at) / 2 - 1;
+
+type Outcome = { certificate: Certificate; cms: Uint8Array } | { code: string; message: string };
+
+/** Ends a transaction that waits, and leaves one alone that another answer has ended meanwhile. */
+async function end(tx: Tx, id: string, outcome: Outcome, response: Uint8Array): Promise<EsignRow> {
+  const row = (await tx.esign(id))!;
+  if (row.phase !== "waiting") return row;
+  const answer = sha256(response);
+  const about = { transaction: id, client: row.client, answer };
+  if ("code" in outcome) {
+    const { code, message } = outcome;
+    const facts = { ...row.facts, answer, error: { code, message } };
+    const failed = { ...row, phase: "failed" as const, facts };
+    await tx.endEsign(failed, response);
+    tx.audit({ event: "esign.failed", ...about, code, reason: message });
+    return failed;
+  }
+  const { certificate, cms } = outcome;
+  const signer = certificate.subject.commonName ?? certificate.subject.toString();
+  const facts = { ...row.facts, answer, signer, certificate: certificate.der.toBase64() };
+  const signed = { ...row, phase: "signed" as const, facts };
+  await tx.endEsign(signed, response, cms);
+  tx.audit({
+    event: "esign.signed",
+    ...about,
+    kind: "ESP eSign",
+    hash: facts.digest,
+    signer,
+    issuer: certificate.issuer.toString(),
+    serial: certificate.serialNumber.toHex(),
+    certificate: sha256(certificate.der),
+  });
+  return signed;
 }
 
 function unknown(): never {

@@ -8,7 +8,8 @@ import { prepareSignature, signedBytes } from "../formats/pades.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { verifyBytes } from "../formats/verify.ts";
-import { FakeEsp, indefinite } from "../tests/fakes/esp.ts";
+import type { Certificate } from "../formats/x509.ts";
+import { espOptions, FakeEsp, indefinite } from "../tests/fakes/esp.ts";
 import { inTempDir, openssl, run } from "../tests/fixtures/openssl.ts";
 import {
   CLIENT,
@@ -22,8 +23,9 @@ import {
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
-import { makePki, pem, signBytes } from "../tests/fixtures/pki.ts";
+import { makePki, pem } from "../tests/fixtures/pki.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { verifyAudit } from "./audit.ts";
 import type { Database } from "./database.ts";
 import { openPostgres } from "./store_postgres.ts";
@@ -45,26 +47,15 @@ interface Desk {
 
 function desk(options: TestServiceOptions = {}, fake?: FakeEsp): Desk {
   const clock = options.clock ?? { now: Date.now() };
-  const asp = {
-    certificate: portal!.certificate.der,
-    chain: [],
-    algorithm: portal!.key.algorithm,
-    sign: (input: { message: Uint8Array } | { digest: Uint8Array }) =>
-      Promise.resolve(signBytes(portal!.key, (input as { message: Uint8Array }).message)),
-  };
-  fake ??= new FakeEsp({ id: "WORKS-1", certificate: asp.certificate }, () => clock.now);
+  fake ??= new FakeEsp(
+    { id: "WORKS-1", certificate: portal!.certificate.der },
+    () => clock.now,
+  );
+  const { tsa } = options;
   const test = makeService({
     ...options,
     clock,
-    esp: {
-      url: ESP_URL,
-      aspId: "WORKS-1",
-      asp,
-      certificates: [fake.party.certificate],
-      anchors: [fake.root.certificate],
-      origins: [ESP_ORIGIN],
-      auth: "otp",
-    },
+    esp: { ...espOptions(fake, portal!, ESP_URL), tsa },
   });
   return { test, fake };
 }
@@ -249,6 +240,54 @@ Deno.test("a PDF signed by the ESP, by way of two instances on PostgreSQL, one r
     await wholeWay(() => openPostgres(url));
   } finally {
     await server.close();
+  }
+});
+
+Deno.test("with a timestamp the signature outlives its certificate; an authority that fails costs nothing else", async () => {
+  const { timestampAuthority, subCa, ca, root } = makePki({ officers: [] });
+  let isUp = false;
+  const tsa = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const asked = new Uint8Array(await request.arrayBuffer());
+    const chain = [subCa, ca, root].map(({ certificate }) => certificate.der);
+    return isUp
+      ? new Response(
+        new Uint8Array(answerTimestampRequest(timestampAuthority, asked, { chain })),
+      )
+      : new Response(null, { status: 503 });
+  });
+  const at = desk({ tsa: `http://127.0.0.1:${tsa.addr.port}/` });
+  try {
+    const { fake } = at;
+    const { id, fields } = await start(at);
+    assert.equal((await bring(at, fake.approve(fields, "Anita Sen"))).status, 303);
+    const { state, timestamped } = await stateOf(at, id);
+    assert.deepEqual([state, timestamped], ["signed", false]);
+    isUp = true;
+    const fetched = async () =>
+      new Uint8Array(await (await ask(at, id, CLIENT, "/document")).arrayBuffer());
+    const pdf = await fetched();
+    assert.equal((await stateOf(at, id)).timestamped, true);
+    assert.deepEqual(await fetched(), pdf);
+    assert.deepEqual(await eventsOf(at, id), [
+      ...["esign.started", "esign.signed", "esign.timestamp_failed"],
+      ...["esign.timestamped", "esign.fetched"],
+    ]);
+    const verify = (anchors: Certificate[]) =>
+      verifyBytes(pdf, {
+        now: new Date(Date.now() + 24 * 60 * MINUTE),
+        anchors,
+        departmentalPolicies: [],
+        revocation: "if_available",
+      }).signatures[0]!.indication;
+    assert.equal(verify([fake.root.certificate, root.certificate]), "TOTAL-PASSED");
+    assert.equal(verify([fake.root.certificate]), "INDETERMINATE", "its time is not proven");
+    await inTempDir(async (dir) => {
+      await Deno.writeFile(join(dir, "signed.pdf"), pdf);
+      assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
+    });
+  } finally {
+    await at.test.close();
+    await tsa.shutdown();
   }
 });
 

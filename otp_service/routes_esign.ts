@@ -45,13 +45,13 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
   app.get("/portal/v1/esign/:transaction", async (context) => {
     const { client } = await access(service, context.req.raw);
     const { row, answer } = await esp.status(client, context.req.param("transaction"));
-    const { signer, certificate, error } = row.facts;
+    const { signer, certificate, timestamped = false, error } = row.facts;
     return context.json({
       transaction: row.id,
       kind: "esign",
       state: row.phase,
       expires: new Date(row.expires).toISOString(),
-      ...row.phase === "signed" && { signer, certificate },
+      ...row.phase === "signed" && { signer, certificate, timestamped },
       ...row.phase === "failed" && { error },
       ...answer && { response: new Uint8Array(answer).toBase64() },
     });

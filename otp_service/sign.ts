@@ -4,12 +4,10 @@
  * the SAD: nothing is signed twice, and the audit says what became of it.
  */
 import { createHash } from "node:crypto";
-import { addUnsignedAttributes, encodeAttribute } from "../formats/cms_add.ts";
 import { prepareSignedData } from "../formats/cms_write.ts";
 import { concat } from "../formats/der.ts";
 import { digest as digestOf } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { Oid } from "../formats/oids.ts";
 import { prepareSignature, signedBytes } from "../formats/pades.ts";
 import { appendDss, type ValidationData } from "../formats/pades_dss.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
@@ -24,7 +22,7 @@ import { CscError } from "./error.ts";
 import { type KeyStore, type OpenKey, schemeOf } from "./keys.ts";
 import { sha256 } from "./secrets.ts";
 import type { Credential, Facts, Person, Store } from "./store.ts";
-import { timestamp } from "./timestamp.ts";
+import { timestampSignature } from "./timestamp.ts";
 
 /** Who calls, and with what. */
 export interface Caller {
@@ -412,9 +410,7 @@ async function signCms(
   const signature = await key.sign({ digest: digestOf(hash, prepared.toBeSigned) });
   const cms = prepared.complete(signature);
   if (!isTimestamped(conformance_level)) return cms;
-  // EN 319 122-1 §5.3: over the signature's value
-  const token = await timestamp(tsa!, hash, digestOf(hash, signature));
-  return addUnsignedAttributes(cms, [0], [encodeAttribute(Oid.signatureTimestamp, token)]);
+  return await timestampSignature(tsa!, hash, cms, signature);
 }
 
 async function signPdf(

@@ -130,6 +130,7 @@ export interface EsignFacts {
   /** Answers that did not count, as far as the audit names them. */
   readonly refused?: number;
   readonly fetched?: true;
+  readonly timestamped?: true;
   readonly signer?: string;
   /** Of the signer, Base64. */
   readonly certificate?: string;
@@ -582,6 +583,10 @@ export class Tx {
 
   async saveEsignFacts(id: string, facts: EsignFacts): Promise<void> {
     await this.#query("UPDATE esigns SET facts = $2 WHERE id = $1", id, JSON.stringify(facts));
+  }
+
+  async saveEsignCms(id: string, cms: Uint8Array): Promise<void> {
+    await this.#query("UPDATE esigns SET cms = $2 WHERE id = $1", id, cms);
   }
 
   /** Signed or failed; the result is kept for a while. */

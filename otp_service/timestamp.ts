@@ -2,6 +2,9 @@
 import { randomBytes } from "node:crypto";
 import type { HashName } from "../formats/signer.ts";
 import { encodeTimestampRequest, readTimestampResponse, verifyTimestamp } from "../formats/tsp.ts";
+import { addUnsignedAttributes, encodeAttribute } from "../formats/cms_add.ts";
+import { digest as digestOf } from "../formats/digest.ts";
+import { Oid } from "../formats/oids.ts";
 import { CscError } from "./error.ts";
 import { readBody } from "./service.ts";
 
@@ -42,4 +45,20 @@ export async function timestamp(
   } catch (error) {
     throw new CscError("timestamp_failed", (error as Error).message);
   }
+}
+
+/**
+ * Has a CMS's one signature timestamped (EN 319 122-1 §5.3): over the signature's value.
+ *
+ * @returns the CMS with the token among its unsigned attributes
+ * @throws {CscError} `timestamp_failed`
+ */
+export async function timestampSignature(
+  url: string,
+  hash: HashName,
+  cms: Uint8Array,
+  signature: Uint8Array,
+): Promise<Uint8Array> {
+  const token = await timestamp(url, hash, digestOf(hash, signature));
+  return addUnsignedAttributes(cms, [0], [encodeAttribute(Oid.signatureTimestamp, token)]);
 }

@@ -175,6 +175,8 @@ export const PORTAL_METHODS = {
         "Common name in the certificate. Whether it is the person who was to sign, the portal decides",
       ),
       certificate: z.string().optional().describe("DER, Base64"),
+      timestamped: z.boolean().optional()
+        .describe("Without a timestamp the signature can be verified for half an hour only"),
       response: z.string().optional().describe("The provider's answer, Base64: evidence"),
       error: z.object({ code: z.string(), message: z.string() }).optional()
         .describe("As ESP-944, with a sentence for the person"),

@@ -14,6 +14,7 @@ import { concat } from "../../formats/der.ts";
 import { prepareXmlSignature } from "../../formats/xades.ts";
 import { verifyXml } from "../../formats/xades_verify.ts";
 import { escapeAttribute, parseXml } from "../../formats/xml.ts";
+import type { EspOptions } from "../../otp_service/esp.ts";
 import { issue, type Party, signBytes } from "../fixtures/pki.ts";
 
 const MINUTE = 60_000;
@@ -36,6 +37,28 @@ export interface EspChoices {
   policies?: string[];
   /** A PKCS #7 made elsewhere. */
   pkcs7?: Uint8Array;
+}
+
+/** How a service is told of it. */
+export function espOptions(
+  { root, party, asp: { id } }: FakeEsp,
+  { certificate, key }: Party,
+  url: string,
+): Omit<EspOptions, "store" | "responseUrl"> {
+  return {
+    url,
+    aspId: id,
+    asp: {
+      certificate: certificate.der,
+      chain: [],
+      algorithm: key.algorithm,
+      sign: (input) => Promise.resolve(signBytes(key, (input as { message: Uint8Array }).message)),
+    },
+    certificates: [party.certificate],
+    anchors: [root.certificate],
+    origins: [new URL(url).origin],
+    auth: "otp",
+  };
 }
 
 export class FakeEsp {

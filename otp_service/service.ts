@@ -1,7 +1,7 @@
 /** What the routes share: the parts of the service, who calls, and how a request is read and answered. */
 import type { Context, Hono } from "hono";
 import type * as z from "zod";
-import { CSC_LIMITS, describe } from "../protocol/csc.ts";
+import { CSC_LIMITS, invalid } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import type { Ceremony } from "./ceremony.ts";
 import { CscError } from "./error.ts";
@@ -121,8 +121,8 @@ export class ParameterError extends Error {
 
 /** @throws {ParameterError} */
 export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const { data, error } = schema.safeParse(value);
-  if (error) throw new ParameterError(describe(error));
+  const { data, error } = schema.safeParse(value, { error: invalid });
+  if (error) throw new ParameterError(error.issues[0].message);
   return data as z.output<S>;
 }
 

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
+import type * as z from "zod";
 import deno from "../deno.json" with { type: "json" };
 import {
   type CredentialInfo,
   CSC_ERRORS,
   CSC_METHODS,
   type CscMethod,
-  describe,
   fromV1,
+  invalid,
+  NewPerson,
   OAuthToken,
   toV1,
 } from "./csc.ts";
@@ -35,11 +37,9 @@ Deno.test("every example is valid by its own method's schema", () => {
 });
 
 Deno.test("what is wrong is said in the specification's words", () => {
-  const says = (method: CscMethod, value: unknown) => {
-    const { error } = CSC_METHODS[method].params.safeParse(value);
-    assert.ok(error);
-    return describe(error);
-  };
+  const told = (schema: z.ZodType, value: unknown) =>
+    schema.safeParse(value, { error: invalid }).error?.issues[0].message;
+  const says = (method: CscMethod, value: unknown) => told(CSC_METHODS[method].params, value);
   assert.equal(
     says("credentials/info", {}),
     "Missing (or invalid type) string parameter credentialID",
@@ -52,7 +52,11 @@ Deno.test("what is wrong is said in the specification's words", () => {
     says("signatures/signDoc", { credentialID: "x", documents: [{ document: 1 }] }),
     "Invalid Base64 documents string parameter",
   );
-  assert.equal(describe(OAuthToken.safeParse({}).error!), "Missing parameter grant_type");
+  assert.equal(told(OAuthToken, {}), "Missing parameter grant_type");
+  assert.equal(told(OAuthToken, { grant_type: "x" }), "Invalid parameter grant_type");
+  const person = { userID: "asen", name: "Asha Sen", email: "asen@example.org", credential: {} };
+  assert.equal(told(NewPerson, { ...person, email: "asen" }), "Invalid parameter email");
+  assert.equal(told(NewPerson, { ...person, rôle: "x" }), "Invalid parameter rôle");
   for (const [status, error, description] of Object.values(CSC_ERRORS)) {
     assert.ok(status >= 400 && status < 600 && /^[a-z_]+$/.test(error) && description.length > 0);
   }

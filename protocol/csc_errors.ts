@@ -1,0 +1,89 @@
+/** What may go wrong with the PIN/OTP service's API, in the specification's texts (§8.4.4, §10.2, §11), letter by letter. */
+
+const bad = (text: string) => [400, "invalid_request", text] as const;
+const unavailable = (status: 429 | 503, text: string) =>
+  [status, "temporarily_unavailable", text] as const;
+
+/** What may go wrong: HTTP status, `error`, `error_description`. */
+export const CSC_ERRORS = {
+  // §10.2
+  access_denied: [403, "access_denied", "The user or Remote Service denied the request."],
+  not_found: [404, "invalid_request", "There is no such method."],
+  method_not_allowed: [405, "invalid_request", "This method is called with POST."],
+  too_large: [413, "invalid_request", "The request is too large."],
+  too_many: unavailable(429, "Too many requests."),
+  server_error: [500, "server_error", "The service has met an unexpected condition."],
+  unavailable: unavailable(503, "The service cannot do this at present."),
+  body_malformed: bad("The request body is not a JSON object."),
+  invalid_token: [401, "invalid_token", "The access token is not valid"],
+  expired_token: [
+    401,
+    "expired_token",
+    "The access or refresh token is expired or has been revoked",
+  ],
+  unauthorized_client: [
+    403,
+    "unauthorized_client",
+    "The client is not authorized to use this method",
+  ],
+  // §8.4.4
+  client_id_missing: bad("Missing parameter client_id"),
+  client_id_invalid: bad("Invalid parameter client_id"),
+  client_secret_missing: [401, "invalid_request", "Client authorization required"],
+  client_secret_invalid: bad("Invalid parameter client_secret"),
+  code_invalid: [400, "invalid_grant", "Authorization code is invalid or expired"],
+  redirect_uri_mismatch: [400, "invalid_grant", "redirect_uri parameter does not match"],
+  refresh_token_invalid: [400, "invalid_grant", "Invalid parameter refresh_token"],
+  // §11
+  authorization_header: bad("Malformed authorization header"),
+  authentication_parameter: [401, "invalid_request", "Malformed authentication parameter"],
+  username_password: bad("Malformed username-password"),
+  login_refresh_token: bad("Invalid refresh_token"),
+  login_failed: [
+    400,
+    "authentication_error",
+    "An error occurred during authentication process",
+  ],
+  user_id_not_null: bad("userID parameter MUST be null"),
+  user_id_invalid: bad("Invalid parameter userID"),
+  credential_invalid: bad("Invalid parameter credentialID"),
+  credential_disabled: bad("The credential identified by credentialID is disabled"),
+  credential_locked: bad("Credential locked"),
+  too_many_signatures: bad("Numbers of signatures is too high"),
+  authentication_data: [
+    400,
+    "invalid_authentication_data",
+    "The authentication data is invalid",
+  ],
+  handle_invalid: bad("Invalid parameter handle"),
+  auth_object_invalid: bad("Invalid parameter authObjectID"),
+  sad_missing: bad("Missing (or invalid type) string parameter SAD"),
+  sad_invalid: bad("Invalid parameter SAD"),
+  sad_expired: bad("SAD expired"),
+  hash_unauthorized: bad("Hash is not authorized by the SAD"),
+  documents_unauthorized: bad("documentDigests or documents are not authorized by the SAD"),
+  documents_empty: bad("Empty documentDigests and documents objects"),
+  hash_contradicts: bad("String parameter hashAlgorithmOID contradicts with signAlgo parameter"),
+  hash_length: bad("Invalid digest value length"),
+  hash_algorithm_missing: bad("Missing (or invalid type) string parameter hashAlgorithmOID"),
+  hash_algorithm_invalid: bad("Invalid parameter hashAlgorithmOID"),
+  sign_algorithm_invalid: bad("Invalid parameter signAlgo"),
+  operation_mode: bad("Invalid parameter operationMode"),
+  certificate_expired: bad("Signing certificate is expired"),
+  // ours, for what the specification leaves open
+  otp_too_soon: unavailable(429, "An OTP was sent a moment ago"),
+  otp_too_many: unavailable(429, "No further OTP is sent for now"),
+  otp_not_delivered: unavailable(503, "The OTP could not be delivered"),
+  document_malformed: bad("The document cannot be signed"),
+  timestamp_failed: unavailable(503, "The timestamp authority gave no answer"),
+  link_not_delivered: unavailable(
+    503,
+    "The link to set the PIN could not be delivered; reset-pin sends a new one",
+  ),
+  esign_unknown: [404, "invalid_request", "There is no such eSign transaction"],
+  esign_unsigned: [409, "invalid_request", "The document is not signed"],
+  person_unknown: [404, "invalid_request", "There is no such person"],
+  person_exists: [409, "invalid_request", "There is such a person already"],
+} as const satisfies Record<string, readonly [number, string, string]>;
+
+export type CscErrorCode = keyof typeof CSC_ERRORS;

@@ -17,7 +17,7 @@ const { allowedOrigins, modules, searchModules, ports, timestampAuthority, logLe
 export const UpdateSource = z.strictObject({
   manifest: z.url({ protocol: /^https?$/ })
     .describe("Address of the signed manifest; {channel} in it stands for the channel"),
-  keys: z.array(z.base64().length(44)).min(1)
+  keys: z.array(z.string().regex(/^[A-Za-z0-9+/]{43}=$/)).min(1)
     .describe("Ed25519 public keys, 32 bytes in Base64: a manifest signed by any of them counts"),
 });
 export type UpdateSource = z.output<typeof UpdateSource>;

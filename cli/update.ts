@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { makeStateFolder } from "../agent/config.ts";
 import { writeAtomically } from "../agent/files.ts";
-import type { UpdateSource } from "../agent/policy_file.ts";
+import { UpdateSource } from "../agent/policy_file.ts";
 import { printable, printJson } from "./failure.ts";
 import type { AddCommand } from "./program.ts";
 import { loadConfig } from "./providers.ts";
@@ -92,8 +92,8 @@ export async function checkForUpdate(
 
 /** @throws {UpdateError} `update_not_set_up` */
 function sourceOfBuild(): UpdateSource {
-  const { manifest, keys }: { manifest: string | null; keys: string[] } = builtIn;
-  if (manifest !== null && keys.length > 0) return { manifest, keys };
+  const { data } = UpdateSource.safeParse(builtIn);
+  if (data) return data;
   throw new UpdateError(
     "update_not_set_up",
     "This build does not know where its updates are. The administrator's policy can say it (updateSource).",

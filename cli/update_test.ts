@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { UpdateSource } from "../agent/policy_file.ts";
 import { publicKeyText, signManifest } from "../tasks/release_manifest.ts";
 import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
@@ -201,6 +202,53 @@ Deno.test("dsign update check: a build without an address says so; a channel can
     assert.deepEqual([none.code, JSON.parse(none.stdout).newer], [0, false], none.stderr);
   }));
 
+/** An office with one manifest that is far newer. */
+async function announced(test: (source: UpdateSource) => Promise<void>): Promise<void> {
+  const time = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+  const text = made({ version: "99.0.0", issued: time(0), expires: time(1) });
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(text),
+  );
+  try {
+    const manifest = `http://127.0.0.1:${server.addr.port}/{channel}.json`;
+    await test({ manifest, keys: [publicKeyText(KEY)] });
+  } finally {
+    await server.shutdown();
+  }
+}
+
+Deno.test("dsign update check asks where the build says, and trusts the key that was built in", () =>
+  inTempDir((dir) =>
+    announced(async (source) => {
+      const root = new URL("../", import.meta.url);
+      const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+      const check = async (builtIn: unknown) => {
+        const [file, map] = [join(dir, "release_source.json"), join(dir, "imports.json")];
+        await Deno.writeTextFile(file, JSON.stringify(builtIn));
+        const place = new URL("cli/update/release_source.json", root).href;
+        const replaced = { ...imports, [place]: pathToFileURL(file).href };
+        await Deno.writeTextFile(map, JSON.stringify({ imports: replaced }));
+        const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: [
+            ...["run", "--no-prompt", "--no-lock", "-A", `--import-map=${map}`],
+            ...[fileURLToPath(new URL("main.ts", root)), "update", "check", "--json"],
+          ],
+          env: environment(dir),
+        }).output();
+        assert.ok(stdout.length > 0, new TextDecoder().decode(stderr));
+        return JSON.parse(new TextDecoder().decode(stdout));
+      };
+      assert.equal((await check(source)).newest, "99.0.0");
+      const other = { ...source, keys: [publicKeyText(OTHER_KEY)] };
+      assert.equal((await check(other)).error.code, "update_untrusted");
+      for (const key of ["", "A".repeat(44)]) {
+        const { error } = await check({ ...source, keys: [key] });
+        assert.equal(error.code, "update_not_set_up", "a build without a right key");
+      }
+    })
+  ));
+
 const canMount = Deno.build.os === "linux" && Deno.uid() === 0 &&
   await new Deno.Command("unshare", { args: ["--mount", "true"], stderr: "null" }).output()
     .then(({ success }) => success, () => false);
@@ -209,19 +257,9 @@ Deno.test({
   name: "dsign update check asks where the policy says (optional: needs root and unshare)",
   ignore: !canMount,
   fn: () =>
-    inTempDir(async (dir) => {
-      const time = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
-      const text = made({ version: "99.0.0", issued: time(0), expires: time(1) });
-      const server = Deno.serve(
-        { hostname: "127.0.0.1", port: 0, onListen() {} },
-        () => new Response(text),
-      );
-      try {
-        const manifest = `http://127.0.0.1:${server.addr.port}/{channel}.json`;
-        await Deno.writeTextFile(
-          join(dir, "policy.json"),
-          JSON.stringify({ updateSource: { manifest, keys: [publicKeyText(KEY)] } }),
-        );
+    inTempDir((dir) =>
+      announced(async (updateSource) => {
+        await Deno.writeTextFile(join(dir, "policy.json"), JSON.stringify({ updateSource }));
         // an /etc that no other program sees
         const script = `mount -t tmpfs tmpfs /mnt && cp -a /etc/. /mnt/ && mount --bind /mnt /etc &&
           mkdir -p /etc/dsign && install -m 644 "$0" /etc/dsign/policy.json && exec "$@"`;
@@ -242,8 +280,6 @@ Deno.test({
         assert.deepEqual([newest, newer], ["99.0.0", true]);
         assert.ok(files.length > 0);
         assert.match(await check(), /^dsign 99\.0\.0 is there.*Nothing was installed\.$/ms);
-      } finally {
-        await server.shutdown();
-      }
-    }),
+      })
+    ),
 });

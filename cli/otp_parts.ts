@@ -200,7 +200,9 @@ async function openSigner(
     const provider = new Pkcs12Provider([config.keyFile]);
     const { keys: [key], problems } = await provider.list();
     if (!key) {
-      throw new SetupError(problems[0]?.message ?? `${config.keyFile} holds no certificate.`);
+      throw new SetupError(
+        `${config.keyFile}: ${problems[0]?.message ?? "There is no certificate in it."}`,
+      );
     }
     const password = await readSecretFile(config.passwordFile);
     return await provider.open(key, {

@@ -10,6 +10,12 @@ interface Common {
   json?: boolean;
 }
 
+const CONFIGURATION = `\
+The configuration is one JSON file; \`init\` makes one. docs/otp-service.md describes its settings:
+  publicUrl, listen, database, secretFile, name, organization, country, language, policy,
+  authority, keys, keyType, otpDigits, clients, smtp, sms, tsa,
+  esp  an eSign service provider: url, aspId, key, certificatesFile, anchorsFile, auth, origins`;
+
 /** Whom the audit names for what is done on the command line. */
 function operator(): string {
   return `command line: ${Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "unknown"}`;
@@ -44,6 +50,7 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
   };
 
   common(service, "print one JSON object when it listens")
+    .addHelpText("after", `\n${CONFIGURATION}`)
     .action(
       action((options: Common) => within(options, (parts) => serve(parts, context, options))),
     );
@@ -239,8 +246,16 @@ async function serve({ config, service }: OtpParts, { signal }: Context, { json 
   const at = config.listen.lastIndexOf(":");
   const hostname = config.listen.slice(0, at).replace(/^\[(.*)\]$/, "$1");
   const running = startService(service, { hostname, port: Number(config.listen.slice(at + 1)) });
-  if (json) printJson({ port: running.port });
-  else console.log(`The PIN/OTP service listens on ${hostname}:${running.port}. Ctrl-C ends it.`);
+  const esign = service.esp?.options;
+  if (json) {
+    printJson({
+      port: running.port,
+      ...esign && { esign: { url: esign.url, responseUrl: esign.responseUrl } },
+    });
+  } else {
+    console.log(`The PIN/OTP service listens on ${hostname}:${running.port}. Ctrl-C ends it.`);
+    if (esign) console.log(`eSign by ${esign.url}, which answers to ${esign.responseUrl}.`);
+  }
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });

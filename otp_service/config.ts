@@ -101,7 +101,8 @@ export const OtpConfig = z.strictObject({
     key: z.union([
       z.strictObject({ keyFile: file, passwordFile: file }).describe("PKCS #12"),
       Module.extend({ certificateFile: file.describe("PEM") }),
-    ]).describe("Signs the requests; its certificate is registered with the provider"),
+    ], "must hold keyFile and passwordFile, or module, token, pinFile and certificateFile")
+      .describe("Signs the requests; its certificate is registered with the provider"),
     certificatesFile: file.describe("PEM: the provider's certificates for its answers"),
     anchorsFile: file.describe("PEM: authorities that signatories' certificates must come from"),
     auth: z.enum(["otp", "fingerprint", "iris"]).default("otp"),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ConsentReply, ConsentView, Unlocked } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
-import { testAgent, type TestClient } from "../tests/fixtures/agent.ts";
+import { PORTAL, testAgent, type TestClient } from "../tests/fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
@@ -85,7 +85,10 @@ class Page {
   }
 }
 
-async function windowAgent(options: Partial<WindowOptions> = {}) {
+async function windowAgent(
+  options: Partial<WindowOptions> = {},
+  agentOptions: Parameters<typeof testAgent>[0] = {},
+) {
   const urls: string[] = [];
   let opened = Promise.withResolvers<string>();
   const test = await testAgent({
@@ -101,6 +104,7 @@ async function windowAgent(options: Partial<WindowOptions> = {}) {
         },
         ...options,
       }),
+    ...agentOptions,
   });
   return {
     test,
@@ -144,6 +148,20 @@ Deno.test("approved: the page gets the view, types the PIN, and is told the end"
     assert.equal(late.status, 404, "the ticket is spent");
     await late.body?.cancel();
   }
+});
+
+Deno.test("the windows' port is another one, and nothing else is answered there", async () => {
+  await using asking = await windowAgent();
+  const signed = sign(await asking.test.connect());
+  const page = await asking.page();
+  assert.notEqual(page.origin, asking.test.agent.origin);
+  for (const path of ["/", "/status", "/bridge", "/console/sites"]) {
+    const answer = await fetch(page.origin + path);
+    assert.equal(answer.status, 404, path);
+    await answer.body?.cancel();
+  }
+  await page.answer({ decision: "decline" });
+  await assert.rejects(signed, { code: "user_cancelled" });
 });
 
 Deno.test("of two answers at once, as by a double click, one is tried", async () => {
@@ -274,15 +292,18 @@ Deno.test("what is no answer is refused, and the request goes on", async () => {
 });
 
 Deno.test("one window at a time, in turn between sites", async () => {
-  await using asking = await windowAgent();
+  const sites = [PORTAL, "https://modest.example"];
+  await using asking = await windowAgent({}, {
+    allowedOrigins: sites.map((origin) => ({ origin, scopes: ["certificates", "sign"] })),
+  });
   const { test } = asking;
   const greedy = await test.connect();
   const order: string[] = [];
   const all = [1, 2, 3].map(() => sign(greedy).then(() => order.push("greedy")));
   const first = await asking.page();
   await first.open();
-  const modest = await test.connect("https://modest.example");
-  const granted = modest.call("origin.request", { scopes: ["sign"] })
+  const modest = await test.connect(sites[1]);
+  const granted = modest.call("origin.request", { scopes: ["sign_hash"] })
     .then(() => order.push("modest"));
   await modest.call("agent.info", {});
   assert.equal(asking.urls.length, 1);

@@ -35,7 +35,7 @@ export interface PageConsent extends Consent {
 
 export interface AgentOptions {
   providers: readonly Provider[];
-  /** How the person is asked; a function receives the agent's own origin. */
+  /** How the person is asked; a function receives the origin of the agent's windows. */
   consent: Consent | ((origin: string) => Consent | PageConsent);
   /** File of the grants. */
   grants: string;
@@ -126,7 +126,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   const origin = `http://127.0.0.1:${port}`;
-  const consent = typeof options.consent === "function" ? options.consent(origin) : options.consent;
+  // Windows are opened at a port that no other program can have had in mind before: see endOfWorkers().
+  const windows = typeof options.consent === "function" ? listen([0]) : undefined;
+  const consent = typeof options.consent === "function"
+    ? options.consent(`http://127.0.0.1:${windows!.port}`)
+    : options.consent;
   const { timestampAuthority, pkiFetch } = options;
   const audit = new Audit(options.audit, now);
   // Loaded for the first request that needs it: an agent that waits stays small.
@@ -181,6 +185,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
     if (request.headers.get("service-worker") === "script") return endOfWorkers();
     const { pathname } = url;
+    if (port === windows?.port && !/^\/(consent|web)(\/|$)/.test(pathname)) {
+      return refuse(404, "Not found.");
+    }
     if (request.headers.has("upgrade")) return upgrade(request, url);
     if (pathname === "/status") return status(request);
     if (pathname.startsWith("/consent/")) return await consentPage(request, url);
@@ -271,7 +278,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     async close() {
       unwatch.forEach((stop) => stop());
       for (const connection of connections) connection.close();
-      await Promise.all([listener.shutdown(), secureListener?.shutdown()]);
+      await Promise.all([listener, secureListener, windows].map((each) => each?.shutdown()));
       await (await loading)?.close();
       audit.close();
     },
@@ -313,7 +320,8 @@ function statusResponse(request: Request, body: Status): Response {
 /**
  * The agent's pages have no service worker. One that a browser knows for this origin was planted by another program
  * that had the port before, and could show its own page in place of ours: asked for its newest version, which browsers
- * do around every navigation, the agent gives one that goes, and reloads what it controlled.
+ * do around every navigation, the agent gives one that goes, and reloads what it controlled. Until then seconds may
+ * pass, which the windows that ask for a PIN do not have: their port is another one at each start.
  */
 const endOfWorkers = (): Response =>
   new Response(

@@ -22,7 +22,7 @@ navigator.serviceWorker.register("/worker.js").then(() => navigator.serviceWorke
   .then(() => document.title = "planted");
 </script>`;
 
-Deno.test("a service worker that was planted at the agent's address is gone after its first page", async () => {
+Deno.test("a service worker that was planted at the agent's address never sees a question, and is gone after its first page", async () => {
   await build();
   const browser = await launch();
   try {
@@ -54,8 +54,15 @@ Deno.test("a service worker that was planted at the agent's address is gone afte
     const client = await test.connect();
     const signed = client.call("sign.data", { content: { text: "Pay 1.00" } });
     signed.catch(() => {}); // nobody answers
-    const page = await openWindow(context, await opened.promise);
-    await page.getByRole("heading", { name: "Do you want to sign this?" }).waitFor();
+    const consentUrl = await opened.promise;
+    assert.notEqual(new URL(consentUrl).port, String(port));
+    const consent = await openWindow(context, consentUrl);
+    await consent.waitForLoadState();
+    assert.doesNotMatch(await consent.locator("body").innerText(), /Planted/);
+    await consent.getByRole("heading", { name: "Do you want to sign this?" }).waitFor();
+
+    const page = await openWindow(context, test.agent.origin);
+    await page.locator(".brand").waitFor();
     const workers = () => navigator.serviceWorker.getRegistrations().then(({ length }) => length);
     assert.equal(await page.evaluate(workers), 0);
   } finally {

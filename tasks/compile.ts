@@ -1,5 +1,6 @@
 /**
- * `deno task compile [--target T]`: makes `dist/dsign`, the whole product as one file.
+ * `deno task compile [--target T]`: makes `dist/dsign`, the whole product as one file, and beside it the icon for
+ * installers.
  *
  * `deno compile` does it where its base program (denort) can be fetched. Where it cannot, the same command is built for
  * this machine as a self-extracting executable: a POSIX shell header (tasks/launcher.sh) before a gzip-compressed tar
@@ -9,6 +10,7 @@ import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { iconFiles } from "./package/icon.ts";
 
 const OUTPUT = "dist/dsign";
 const PAGES = "dist/web";
@@ -173,6 +175,12 @@ async function main(args: string[]): Promise<number> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
 
+  const icon = iconFiles(await Deno.readTextFile("web/icon.svg"));
+  for (const [form, bytes] of Object.entries(icon)) {
+    await Deno.writeFile(`dist/dsign.${form}`, bytes);
+  }
+  const isForWindows = (target ?? Deno.build.target).includes("windows");
+
   const { success, output } = await deno(
     "compile",
     "--no-check",
@@ -180,6 +188,7 @@ async function main(args: string[]): Promise<number> {
     // each role gives up what it does not need (main.ts); to learn who speaks to it, the agent must begin with all
     "--allow-all",
     ...(target === undefined ? [] : ["--target", target]),
+    ...(isForWindows ? ["--icon", "dist/dsign.ico"] : []),
     "--include",
     PAGES,
     "-o",

@@ -91,6 +91,7 @@ Deno.test("the Windows recipe installs what is built, under the name that is loo
     if (!/^\s*(;|\[|$)/.test(line)) assert.match(line, /^(\w+: ("[^"]*"|[\w ]+)(; |$))+$/, line);
   }
   assert.match(text, /^OutputBaseFilename=dsign-\{#Version\}-windows-x64$/m);
+  assert.match(text, /^SetupIconFile=\{#Root\}\\dist\\dsign\.ico$/m);
   assert.match(text, /^PrivilegesRequired=lowest$/m);
   for (const [, source] of text.matchAll(/^Source: "\{#Root\}\\([^"]+)"/gm)) {
     if (!source.startsWith("dist")) await Deno.stat(join(ROOT, source));
@@ -112,6 +113,7 @@ Deno.test("the macOS recipe lays out the application (its own tools replaced)", 
       await Deno.writeTextFile(join(bin, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
     }
     await Deno.writeTextFile(join(dir, "dsign"), "#!/bin/sh\necho here\n");
+    await Deno.writeTextFile(join(dir, "dsign.icns"), "icon");
     const make = (...args: string[]) =>
       new Deno.Command(script, {
         args,
@@ -125,6 +127,7 @@ Deno.test("the macOS recipe lays out the application (its own tools replaced)", 
     await run("tar", "tar", ["-xf", join(dir, "out/dsign-1.2.3-macos-arm64.pkg"), "-C", unpacked]);
     const app = "Applications/D-Sign.app/Contents";
     assert.equal((await Deno.stat(join(unpacked, app, "MacOS/dsign"))).mode! & 0o777, 0o755);
+    assert.equal(await Deno.readTextFile(join(unpacked, app, "Resources/dsign.icns")), "icon");
     assert.equal(await Deno.readLink(join(unpacked, "usr/local/bin/dsign")), `/${app}/MacOS/dsign`);
     const plist = await Deno.readTextFile(join(unpacked, app, "Info.plist"));
     assert.match(plist, /<key>CFBundleShortVersionString<\/key>\s*<string>1\.2\.3<\/string>/);
@@ -134,7 +137,11 @@ Deno.test("the macOS recipe lays out the application (its own tools replaced)", 
       join(unpacked, app, "Info.plist"),
     ]);
     const names = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
-    assert.deepEqual(names, ["bin", "dsign", "out", "unpacked"], "nothing is left behind");
+    assert.deepEqual(
+      names,
+      ["bin", "dsign", "dsign.icns", "out", "unpacked"],
+      "nothing is left behind",
+    );
 
     assert.equal((await make("dsign", "1;2", "arm64", "out")).code, 2);
     assert.equal((await make("dsign", "1.2.3", "ppc", "out")).code, 2);

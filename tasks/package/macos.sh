@@ -16,9 +16,10 @@ case $arch in x64 | arm64) ;; *) echo "macos.sh: $arch is neither x64 nor arm64"
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 app=$stage/root/Applications/D-Sign.app
-mkdir -p "$app/Contents/MacOS" "$stage/root/usr/local/bin" "$folder"
+mkdir -p "$app/Contents/MacOS" "$app/Contents/Resources" "$stage/root/usr/local/bin" "$folder"
 cp "$binary" "$app/Contents/MacOS/dsign"
 chmod 755 "$app/Contents/MacOS/dsign"
+cp "$binary.icns" "$app/Contents/Resources/dsign.icns"
 ln -s /Applications/D-Sign.app/Contents/MacOS/dsign "$stage/root/usr/local/bin/dsign"
 # LSUIElement: its windows are the browser's, so it has no place in the Dock
 cat >"$app/Contents/Info.plist" <<EOF
@@ -31,6 +32,8 @@ cat >"$app/Contents/Info.plist" <<EOF
   <key>CFBundleName</key>
   <string>D-Sign</string>
   <key>CFBundleExecutable</key>
+  <string>dsign</string>
+  <key>CFBundleIconFile</key>
   <string>dsign</string>
   <key>CFBundlePackageType</key>
   <string>APPL</string>

@@ -29,6 +29,7 @@ OutputDir={#Root}\dist\packages
 OutputBaseFilename=dsign-{#Version}-windows-x64
 Compression=lzma2
 SolidCompression=yes
+SetupIconFile={#Root}\dist\dsign.ico
 UninstallDisplayIcon={app}\dsign.exe
 ; an agent that runs is ended and the new one started
 CloseApplications=force

@@ -40,6 +40,7 @@ const PIPELINE = 32;
 export class Signing {
   readonly #unlocking: Unlocking;
   readonly #desk = new Desk();
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
   constructor(
@@ -56,9 +57,10 @@ export class Signing {
     this.#unlocking = new Unlocking(tokens, consent, keepLogin);
   }
 
-  /** Ends the logins. */
-  close(): Promise<void> {
-    return this.#unlocking.close();
+  /** Ends the logins, once what has been given up is over and written down. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await this.#unlocking.close();
   }
 
   /** Asks something else than for a signature, in turn with the signatures. */
@@ -390,8 +392,18 @@ export class Signing {
     return cms;
   }
 
-  /** The story: a usable certificate, the person's consent and PIN, the open key, its end, and the audit log. */
   async #withKey<T>(
+    wanted: Wanted,
+    caller: Caller,
+    use: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
+    const work = this.#fromConsentToAudit(wanted, caller, use);
+    this.#underWay.add(work);
+    return await work.finally(() => this.#underWay.delete(work));
+  }
+
+  /** The story: a usable certificate, the person's consent and PIN, the open key, its end, and the audit log. */
+  async #fromConsentToAudit<T>(
     wanted: Wanted,
     caller: Caller,
     use: (lease: Lease) => Promise<T>,

@@ -447,6 +447,22 @@ Deno.test("a signature that does not verify is not released", async () => {
   await assert.rejects(client.call("sign.hash", { digests }), { code: "signature_invalid" });
 });
 
+Deno.test("an agent ends after what it gave up is over and written down", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  const asked = Promise.withResolvers<void>();
+  test.person.sign = async () => {
+    asked.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    throw new DsignError("request_cancelled");
+  };
+  client.call("sign.data", TEXT).catch(() => {});
+  await asked.promise;
+  await test.agent.close();
+  const log = await Deno.readTextFile(join(test.dir, "audit", "000001.jsonl")).catch(String);
+  assert.match(log, /"action":"sign".*"outcome":"request_cancelled"/);
+});
+
 Deno.test("a request given up while the token signs ends, and logs out", async () => {
   await using test = await testAgent();
   const client = await test.connect();

@@ -8,9 +8,13 @@ const SHORTEST = 3;
 
 /** What documents and key files are called at the end. */
 const ENDINGS = "pdf|docx?|xlsx?|od[tsp]|csv|p7[msb]|p12|pfx|pem|cer|crt|key|jpe?g|png";
+/** A digit of the three languages' scripts. */
+const D = "[\\d\u0966-\u096f\u09e6-\u09ef]";
+
 /** Before, name, endings and after. Only in quotes a name may also be that of one of our own files. */
 const DOCUMENTS = [
   ['(")', `[^"\\n]{0,300}`, `${ENDINGS}|xml|json|txt`, '(")'],
+  ["(')", `[^'\\n]{0,300}`, `${ENDINGS}|xml|json|txt`, "(')"],
   ["([/\\\\])", `[^/\\\\\\n"']{1,300}`, ENDINGS, "(\\b)"],
   ["()", `[^\\s"'/\\\\()[\\]]{1,300}`, ENDINGS, "(\\b)"],
 ];
@@ -20,10 +24,20 @@ const PATTERNS: readonly [RegExp, string][] = [
   [/-----BEGIN [A-Z0-9 ]+-----[\s\S]*?(?:-----END [A-Z0-9 ]+-----|$)/g, "[PEM]"],
   // A word that names a secret, and what is set to it, or digits that follow it closely.
   [
-    /\b((?:[\w.-]{0,64}[-_.])?(?:pin|puk|otp|password|passwd|passphrase|secret|authorization|cookie)["']?\s*[=:]\s*)(?:(?:Bearer|Basic)\s+)?("[^"\n]*"|'[^'\n]*'|[^\s,;}\]]+)/gi,
+    /\b((?:[\w.-]{0,64}[-_.])?(?:pin|puk|otp|password|passwd|passphrase|secret|token|sad|authorization|cookie)["']?\s*[=:]\s*)(?:(?:Bearer|Basic)\s+)?("[^"\n]*"|'[^'\n]*'|[^\s,;}\]]+)/gi,
     "$1[secret]",
   ],
-  [/\b(pin|puk|otp|password)\b([^\d\n]{0,12})\d[\d ]{2,15}\d\b/gi, "$1$2[secret]"],
+  [
+    /\b([a-z]\w{0,63}(?:Pin|Otp|Password|Secret|Token)["']?\s*[=:]\s*)("[^"\n]*"|[^\s,;}\]]+)/g,
+    "$1[secret]",
+  ],
+  [
+    new RegExp(
+      `\\b(pin|puk|otp|password)\\b([^\\d\\n]{0,12}?)${D}(?:${D}| ){2,15}${D}(?!${D}|\\w)`,
+      "gi",
+    ),
+    "$1$2[secret]",
+  ],
   // RFC 7512: what tells one token or key from another.
   [/\b(serial|token|object|id|slot-description|pin-value|pin-source)=[^;?&\s"']+/g, "$1=[…]"],
   [/\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/@"']+@/gi, "$1[user]@"],
@@ -36,9 +50,15 @@ const PATTERNS: readonly [RegExp, string][] = [
   [/(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{32,}/g, "[data]"],
   // Aadhaar, telephone and account numbers, also in groups; dates are none.
   [
-    /(?<![\w.:-])(?:\+?\d{8,}|\d{4}[ -]\d{4}[ -]\d{4}(?:[ -]\d{4})?|(?:\+\d{1,3}[ -]?)?\d{5}[ -]\d{5})(?![\w:])/g,
+    new RegExp(
+      `(?<![\\w.:-]|${D})(?:\\+?${D}{8,}|${D}{4}[ -]${D}{4}[ -]${D}{4}(?:[ -]${D}{4})?|` +
+        `(?:\\+${D}{1,3}[ -]?)?${D}{5}[ -]?${D}{5})(?!${D}|[\\w:])`,
+      "g",
+    ),
     "[number]",
   ],
+  // Other persons of this computer.
+  [/([\\/](?:home|Users)[\\/]+)(?!Public\b)[^\\/\n"'<>|:]{1,64}(?=[\\/])/g, "$1[user]"],
   // Names of attributes in distinguished names (RFC 4514).
   [
     /\b(CN|OU?|SN|GN|L|ST|STREET|E|emailAddress|serialNumber|postalCode|title|pseudonym|UID|2\.5\.4\.\d+)=(?:"[^"]*"|(?:\\.|[^,+;\n"\\])+)/g,

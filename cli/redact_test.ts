@@ -25,6 +25,14 @@ Deno.test("what has the form of a secret, a number or a name is taken out", () =
     ["eyJhbGciOiJSUzI1NiJ9eyJhbGciOiJSUzI1NiJ9", /^\[data\]$/],
     ["http://me:pw@proxy.example/", /^http:\/\/\[user\]@proxy\.example\/$/],
     ["https://portal.example/bill?id=7#x", /^https:\/\/portal\.example\/bill\?\[…\]$/],
+    ["call +91-9830012345", /^call \[number\]$/],
+    ["PIN ৪৮২৯১৩, আধার ৪৪৪৪ ৫৫৫৫ ६६६६", /^PIN \[secret\], আধার \[number\]$/],
+    [
+      "userPin=abcd access_token=e.y SAD: x",
+      /^userPin=\[secret\] access_token=\[secret\] SAD: \[secret\]$/,
+    ],
+    ["'my own order.pdf'", /^'\[file\]\.pdf'$/],
+    ["/home/bimal/x C:\\Users\\Bimal Roy\\x", /^\/home\/\[user\]\/x C:\\Users\\\[user\]\\x$/],
     ['opened "Order of Anita.pdf"', /^opened "\[file\]\.pdf"$/],
     ["/media/usb/order.docx", /^\/media\/usb\/\[file\]\.docx$/],
   ];

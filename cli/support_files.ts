@@ -127,6 +127,11 @@ function plain(settings: Settings) {
     browser: program(settings.browser),
     pinentry: program(settings.pinentry),
     pkcs12: settings.pkcs12.map(() => "[…]"),
+    remote: settings.remote.map(({ name, url, login: { type } }) => ({
+      name,
+      url,
+      login: { type },
+    })),
     modules: settings.modules.map(({ initArgs, ...module }) => ({
       ...module,
       ...initArgs !== undefined && { initArgs: "[…]" },

@@ -52,6 +52,12 @@ Deno.test({
           browser: ["/usr/bin/browser", "--password=geheim-browser"],
           allowedOrigins: [{ origin: "https://portal.example", scopes: ["sign"] }],
           timestampAuthority: "https://tsauser:tsapass@tsa.example/?key=tsakey",
+          remote: [{
+            name: "Department",
+            url: "http://127.0.0.1:1/csc/v2",
+            login: { type: "basic", user: "geheim-login", passwordFile: "/nowhere/geheim" },
+            userID: "geheim-id",
+          }],
           ports: [0],
         }),
       );

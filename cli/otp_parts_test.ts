@@ -1,6 +1,7 @@
 /** The PIN/OTP service by its configuration: an eSign service provider, as an administrator sets it up. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { readOtpConfig } from "../otp_service/config.ts";
 import { initService } from "../otp_service/init.ts";
 import { createHandler } from "../otp_service/server.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
@@ -50,10 +51,9 @@ Deno.test("an ESP in the configuration: what is wrong is named, and what is righ
     };
     const path = join(folder, "config.json");
     const base = JSON.parse(await Deno.readTextFile(path));
-    const open = async (esp: Record<string, unknown>) => {
-      await Deno.writeTextFile(path, JSON.stringify({ ...base, esp }));
-      return await openParts(path, { hostCommand: [], web: new URL("file:///none/") });
-    };
+    const write = (esp: Record<string, unknown>) =>
+      Deno.writeTextFile(path, JSON.stringify({ ...base, esp }));
+    const open = () => openParts(path, { hostCommand: [], web: new URL("file:///none/") });
     const wrong: [Record<string, unknown>, RegExp][] = [
       [{ url: "http://esp.example/" }, /"esp\.url": must be https:/],
       [{ url: undefined }, /"esp\.url"/],
@@ -62,19 +62,25 @@ Deno.test("an ESP in the configuration: what is wrong is named, and what is righ
         { key: { keyFile: "asp.p12" } },
         /"esp\.key": must hold keyFile and passwordFile, or module/,
       ],
-      [{ key: { keyFile: "none.p12", passwordFile: "asp.password" } }, /none\.p12/],
-      [{ key: { keyFile: "asp.p12", passwordFile: "none" } }, /none is missing/],
-      [{ certificatesFile: "none.pem" }, /none\.pem is missing/],
-      [{ anchorsFile: "empty.pem" }, /empty\.pem holds no certificate/],
-      [{ anchorsFile: "asp.p12" }, /asp\.p12 cannot be read/],
       [{ auth: "face" }, /"esp\.auth"/],
       [{ origins: ["https://esp.example/"] }, /"esp\.origins\.0"/],
     ];
     for (const [change, message] of wrong) {
-      await assert.rejects(open({ ...good, ...change }), { name: "SetupError", message });
+      await write({ ...good, ...change });
+      await assert.rejects(readOtpConfig(path), { name: "SetupError", message });
+    }
+    const files: typeof wrong = [
+      [{ key: { keyFile: "none.p12", passwordFile: "asp.password" } }, /none\.p12/],
+      [{ certificatesFile: "none.pem" }, /none\.pem is missing/],
+      [{ anchorsFile: "empty.pem" }, /empty\.pem holds no certificate/],
+    ];
+    for (const [change, message] of files) {
+      await write({ ...good, ...change });
+      await assert.rejects(open(), { name: "SetupError", message });
     }
 
-    const { service, close } = await open({ ...good, origins: ["null"] });
+    await write({ ...good, origins: ["null"] });
+    const { service, close } = await open();
     try {
       const handler = createHandler(service);
       const token = await handler(

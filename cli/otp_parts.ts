@@ -45,6 +45,10 @@ export async function openParts(
   };
   try {
     const secrets = await readSecrets(config.secretFile);
+    const espTrust = config.esp && {
+      certificates: await certificatesIn(config.esp.certificatesFile),
+      anchors: await certificatesIn(config.esp.anchorsFile),
+    };
     const database = /^postgres(ql)?:/.test(config.database)
       ? await openPostgres(config.database)
       : openSqlite(config.database);
@@ -109,14 +113,13 @@ export async function openParts(
     });
     const asp = config.esp && await openSigner(config.esp.key, session);
     if (asp) closers.push(() => asp.close());
-    const esp = config.esp && asp && new Esp({
+    const esp = config.esp && asp && espTrust && new Esp({
       ...config.esp,
+      ...espTrust,
       store,
       asp,
       tsa,
       responseUrl: publicUrl + ESP_RESPONSE,
-      certificates: await certificatesIn(config.esp.certificatesFile),
-      anchors: await certificatesIn(config.esp.anchorsFile),
       origins: [new URL(config.esp.url).origin, ...config.esp.origins],
     });
     const service: Service = {

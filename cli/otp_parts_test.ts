@@ -8,7 +8,7 @@ import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { FakeEsp } from "../tests/fakes/esp.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
-import { makePki, pem } from "../tests/fixtures/pki.ts";
+import { issue, pem } from "../tests/fixtures/pki.ts";
 import { openParts } from "./otp_parts.ts";
 
 const REDIRECT = "https://portal.example/signed";
@@ -23,15 +23,20 @@ Deno.test("an ESP in the configuration: what is wrong is named, and what is righ
       publicUrl: PUBLIC_URL,
       redirectUris: [REDIRECT],
     });
-    const { officers: [asp] } = makePki({ officers: [{ name: "Portal (TEST)" }] });
-    const fake = new FakeEsp({ id: "WORKS-1", certificate: asp!.certificate.der });
+    const asp = issue({
+      subject: [["CN", "Portal (TEST)"]],
+      notBefore: new Date(Date.now() - 60_000),
+      notAfter: new Date(Date.now() + 3_600_000),
+      extensions: [],
+    });
+    const fake = new FakeEsp({ id: "WORKS-1", certificate: asp.certificate.der });
     const secret = { mode: 0o600 };
     await Deno.writeTextFile(join(folder, "asp.password"), "asp password\n", secret);
     await Deno.writeFile(
       join(folder, "asp.p12"),
       await writePkcs12({
-        key: asp!.pkcs8,
-        certificates: [asp!.certificate.der],
+        key: asp.pkcs8,
+        certificates: [asp.certificate.der],
         password: new TextEncoder().encode("asp password"),
         friendlyName: "ASP",
       }),

@@ -13,8 +13,11 @@ import {
   pkce,
   REDIRECT,
   type TestService,
+  type TestServiceOptions,
 } from "../fixtures/otp_service.ts";
+import { espOptions, FakeEsp } from "../fakes/esp.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
+import { issue } from "../fixtures/pki.ts";
 import { axeFindings, launch, screenshot, watchConsole } from "./browser.ts";
 
 const en = OTP_WORDS.en;
@@ -37,7 +40,11 @@ interface Desk {
   ): Promise<{ redeem(url: string): Promise<{ status: number; body: Record<string, unknown> }> }>;
 }
 
-async function atDesk(browser: Browser, body: (desk: Desk) => Promise<void>): Promise<void> {
+async function atDesk(
+  browser: Browser,
+  body: (desk: Desk) => Promise<void>,
+  options: TestServiceOptions = {},
+): Promise<void> {
   // The port comes first: the service stands under its own address.
   let handler: TestService["handler"] = () => Promise.resolve(new Response());
   const server = Deno.serve(
@@ -45,7 +52,7 @@ async function atDesk(browser: Browser, body: (desk: Desk) => Promise<void>): Pr
     (request) => handler(request),
   );
   const origin = `http://127.0.0.1:${server.addr.port}`;
-  const test = makeService({ publicUrl: origin });
+  const test = makeService({ ...options, publicUrl: origin });
   handler = test.handler;
   const context = await browser.newContext({ viewport: { width: 800, height: 900 } });
   const errors = watchConsole(context);
@@ -277,6 +284,66 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       await press(page, en.change_do);
       await page.getByRole("heading", { name: en.change_done }).waitFor();
     });
+
+    await t.step(
+      "eSign: the browser carries the request to the ESP and its answer back",
+      async () => {
+        const asp = issue({
+          subject: [["CN", "Portal (TEST)"]],
+          notBefore: new Date(Date.now() - 60_000),
+          notAfter: new Date(Date.now() + 3_600_000),
+          extensions: [],
+        });
+        const fake = new FakeEsp({ id: "WORKS-1", certificate: asp.certificate.der });
+        const esp = Deno.serve(
+          { hostname: "127.0.0.1", port: 0, onListen() {} },
+          (request) => fake.page(request),
+        );
+        const url = `http://localhost:${esp.addr.port}/signdoc`;
+        await atDesk(browser, async ({ test, page, origin }) => {
+          const headers = { authorization: `Bearer ${await test.token()}` };
+          const begin = async () => {
+            const query = new URLSearchParams({
+              name: "sanction-7.pdf",
+              purpose: "Technical Sanction 7, road Belda–Egra",
+              redirect_uri: REDIRECT,
+              state: "s-7",
+            });
+            const response = await fetch(`${origin}/portal/v1/esign?${query}`, {
+              method: "POST",
+              headers,
+              body: new Uint8Array(classicPdf(documentObjects())),
+            });
+            const { transaction, location } = await response.json();
+            await page.goto(location);
+            return transaction;
+          };
+          const ended = async (transaction: string) => {
+            await page.waitForURL(
+              `https://portal.example/**transaction=${transaction}&state=s-7**`,
+            );
+            const response = await fetch(`${origin}/portal/v1/esign/${transaction}`, { headers });
+            return await response.json();
+          };
+          const first = await begin();
+          for (const language of ["বাংলা", "हिन्दी", "English"]) {
+            await press(page, language);
+            await page.getByText("ESP eSign", { exact: true }).waitFor();
+            assert.deepEqual(await axeFindings(page), []);
+          }
+          await screenshot(page, "esign");
+          await press(page, "Go on to the eSign service");
+          await press(page, "Cancel");
+          assert.equal((await ended(first)).error.code, "ESP-944");
+          const second = await begin();
+          await press(page, "Go on to the eSign service");
+          await press(page, "Approve");
+          const { state, signer } = await ended(second);
+          assert.deepEqual([state, signer], ["signed", "Anita Sen"]);
+        }, { esp: espOptions(fake, asp, url) });
+        await esp.shutdown();
+      },
+    );
 
     await step("signing in", async (desk) => {
       const { test, page, origin } = desk;

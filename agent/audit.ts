@@ -36,12 +36,15 @@ const Event = z.strictObject({
   })).optional(),
   /** How many documents there were, where not all are listed. */
   documentCount: z.int().optional(),
+  /** Of a batch: SHA-256 of its list, to which the person agreed; and how many of it were signed at its end. */
+  manifest: hex.optional(),
+  signed: z.int().optional(),
   certificate: z.strictObject({ id: hex, name: z.string() }).optional(),
   scopes: z.array(Scope).optional(),
-  /** `done`, or the error code. */
+  /** `done`; `begun`: signatures of a batch go out from here on; or the error code. */
   outcome: z.string(),
 });
-export type AuditEvent = z.output<typeof Event> & { outcome: "done" | ErrorCode };
+export type AuditEvent = z.output<typeof Event> & { outcome: "done" | "begun" | ErrorCode };
 
 /** One line. `hash`: SHA-256 of the canonical form (RFC 8785) of all its other members. */
 const Entry = Event.extend({
@@ -55,7 +58,7 @@ export type AuditEntry = z.output<typeof Entry>;
 /** `previous` of the first line. */
 const BEGINNING = "0".repeat(64);
 
-/** Documents of one event that are listed; of larger batches the manifest is kept by whoever asked. */
+/** Documents of one event that are listed; of larger batches the list, whose hash is here, is kept by whoever asked. */
 const MAX_LISTED = 100;
 
 /** A file that is as long as this many bytes is followed by another. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { Audit } from "./audit.ts";
 import { verifyPdf } from "../formats/pades_verify.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { type BatchOutcome, connectAs } from "../tasks/page.ts";
@@ -74,10 +75,18 @@ Deno.test("a batch that was stopped goes on, and nothing is signed twice", async
   // The page goes away in the middle.
   const first = await connectAs(PORTAL, test.agent.port);
   let delivered = 0;
-  await assert.rejects(
-    first.signBatch(files, {}, { onItem: () => void (++delivered === 11 && first.close()) }),
-    { code: "connection_lost" },
-  );
+  const audit = new Audit(join(test.dir, "audit"));
+  const onFirst = async () => {
+    // Written down before the first signature is given out: killed now, the agent has told of it.
+    if (delivered++ === 0) {
+      const [{ outcome, manifest, documents }] = await audit.newest(1);
+      assert.deepEqual([outcome, manifest?.length, documents?.length], ["begun", 64, 40]);
+    }
+    if (delivered === 11) first.close();
+  };
+  await assert.rejects(first.signBatch(files, {}, { onItem: onFirst }), {
+    code: "connection_lost",
+  });
   const page = await connectAs(PORTAL, test.agent.port);
   const before = signatures();
   assert.ok(before >= 11 && before < 40, String(before));
@@ -100,6 +109,8 @@ Deno.test("a batch that was stopped goes on, and nothing is signed twice", async
   });
   assert.deepEqual([ended.signed, ended.left, outcomes.size], [40, 0, 40]);
   assert.equal(signatures(), 40);
+  const ends = (await audit.newest(100)).filter(({ outcome }) => outcome === "done");
+  assert.ok(ends.at(-1)!.signed! < 40, "what was not signed is not told as signed");
   for (const [item, outcome] of outcomes) await isSigned(outcome, made(item));
   // Another list, or another way of signing, is another batch.
   await page.signBatch(files.slice(1), {});

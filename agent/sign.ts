@@ -270,8 +270,13 @@ export class Signing {
       items: items.map((item) => batchItem(item, format, options)),
       blind: false,
       show,
-      batch: { manifest: manifestHash(items), signed: (id) => counts.get(id) ?? 0 },
+      batch: {
+        manifest: manifestHash(items),
+        signed: (id) => counts.get(id) ?? 0,
+        signedNow: () => batch?.signed.length,
+      },
     };
+    let batch: Batch | undefined;
     const started = Promise.withResolvers<Batch>();
     const session = this.#withKey(wanted, caller, async (lease) => {
       const journal = await journals.open(journalName(origin, params, lease.credential.id));
@@ -287,7 +292,7 @@ export class Signing {
           const digest = document.digest();
           return { bytes: await this.#signCades(lease, digest, caller.signal), field: "" };
         });
-      const batch = new Batch(items, format, signedWith(lease.signer), journal, make);
+      batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
       await batch.over;
     });
@@ -426,14 +431,18 @@ export class Signing {
           algorithm,
           hash: hex,
         })),
+        manifest: wanted.batch?.manifest,
+        signed: wanted.batch?.signedNow(),
         certificate: credential && { id: credential.id, name: this.tokens.nameOf(credential) },
         outcome,
       });
     let result: T;
     try {
-      result = await this.#atDesk(wanted, candidates, caller, leave, (lease) => {
+      result = await this.#atDesk(wanted, candidates, caller, leave, async (lease) => {
         ({ credential } = lease);
-        return use(lease);
+        // A batch's signatures are given out one by one, long before its end can be written down.
+        if (wanted.batch) await record("begun");
+        return await use(lease);
       });
     } catch (error) {
       // What went wrong matters more than that it could not be written down.

@@ -39,8 +39,12 @@ export interface Wanted {
   accepts?: (certificate: Uint8Array) => DsignError | null;
   /** Shows the pages of items that are PDFs. */
   show?: ShowPdf;
-  /** The hash of the list, and how much of it is signed already with a certificate. */
-  batch?: { manifest: string; signed(certificate: string): number };
+  /** The hash of the list, how much of it is signed already with a certificate, and how much is now. */
+  batch?: {
+    manifest: string;
+    signed(certificate: string): number;
+    signedNow(): number | undefined;
+  };
 }
 
 /** Refusals after which the person may type another PIN. */

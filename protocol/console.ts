@@ -32,9 +32,12 @@ export interface HistoryEntry {
   documents?: { name: string; algorithm: string; hash: string }[];
   /** How many there were, where not all are listed. */
   documentCount?: number;
+  /** Of a batch: SHA-256 of its list, and how many were signed at its end. */
+  manifest?: string;
+  signed?: number;
   certificate?: { id: string; name: string };
   scopes?: Scope[];
-  /** `done`, or an error code. */
+  /** `done`; `begun`, of a batch; or an error code. */
   outcome: string;
 }
 

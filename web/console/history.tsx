@@ -121,9 +121,11 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
           </span>
         )}
       </td>
-      <td class={outcome === "done" ? "good" : "bad"}>
+      <td class={outcome === "done" ? "good" : outcome === "begun" ? undefined : "bad"}>
         {outcome === "done"
           ? say("history_done")
+          : outcome === "begun"
+          ? say("history_begun")
           : outcome === "user_cancelled"
           ? say("history_declined")
           : outcome === "request_cancelled"
@@ -131,6 +133,12 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
           : outcome === "consent_timeout"
           ? say("history_timeout")
           : error(outcome, outcome)}
+        {entry.signed !== undefined && (
+          <span class="aside">
+            {" "}
+            {say("route_count", { done: entry.signed, quorum: count })}
+          </span>
+        )}
       </td>
     </tr>
   );

@@ -254,6 +254,7 @@ export const bn: Words = {
   history_grant: "অনুমতি",
   history_revoke: "অনুমতি ফিরিয়ে নেওয়া",
   history_documents: "({count}টি নথি)",
+  history_begun: "শুরু হয়েছে",
   history_done: "হয়েছে",
   history_declined: "আপনি না বলেছেন",
   history_withdrawn: "সাইট ফিরিয়ে নিয়েছে",

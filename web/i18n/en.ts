@@ -259,6 +259,7 @@ export const en = {
   history_grant: "Permission",
   history_revoke: "Permission taken back",
   history_documents: "({count} documents)",
+  history_begun: "Begun",
   history_done: "Done",
   history_declined: "You said no",
   history_withdrawn: "Taken back by the site",

@@ -258,6 +258,7 @@ export const hi: Words = {
   history_grant: "अनुमति",
   history_revoke: "अनुमति वापस ली",
   history_documents: "({count} दस्तावेज़)",
+  history_begun: "शुरू हुआ",
   history_done: "हुआ",
   history_declined: "आपने मना किया",
   history_withdrawn: "साइट ने वापस ले लिया",

@@ -154,6 +154,19 @@ export class Esp {
     });
   }
 
+  /**
+   * The person does not want it.
+   *
+   * @returns the transaction as it is now; null as {@linkcode page}
+   */
+  async reject(ticket: string): Promise<EsignRow | null> {
+    return await this.options.store.run(async (tx) => {
+      const row = await this.#waiting(tx, ticket);
+      const outcome = { code: "rejected", message: "You did not sign. Nothing was signed." };
+      return row && await end(tx, row.id, outcome);
+    });
+  }
+
   async #waiting(tx: Tx, ticket: string): Promise<EsignRow | null> {
     const found = await tx.read("esign", ticket);
     const row = found && await tx.esign(found.data.transaction);
@@ -332,10 +345,15 @@ const spaceIn = ({ contents: [at, end] }: EsignFacts) => (end - at) / 2 - 1;
 type Outcome = { certificate: Certificate; cms: Uint8Array } | { code: string; message: string };
 
 /** Ends a transaction that waits, and leaves one alone that another answer has ended meanwhile. */
-async function end(tx: Tx, id: string, outcome: Outcome, response: Uint8Array): Promise<EsignRow> {
+async function end(
+  tx: Tx,
+  id: string,
+  outcome: Outcome,
+  response?: Uint8Array,
+): Promise<EsignRow> {
   const row = (await tx.esign(id))!;
   if (row.phase !== "waiting") return row;
-  const answer = sha256(response);
+  const answer = response && sha256(response);
   const about = { transaction: id, client: row.client, answer };
   if ("code" in outcome) {
     const { code, message } = outcome;

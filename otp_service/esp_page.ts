@@ -17,7 +17,7 @@ const en = {
   hash: "Hash (SHA-256)",
   until: "Sign before {time}. Nothing is signed until the eSign service has asked you.",
   go: "Go on to the eSign service",
-  leave: "Not now: close this page, and nothing is signed.",
+  reject: "Do not sign",
   over: "There is nothing to sign here. The link was used, or is too old.",
   refused_over: "This eSign transaction is over. Begin again in the portal.",
   refused: "This answer does not count, and nothing was changed by it. Begin again in the portal.",
@@ -39,7 +39,7 @@ const bn: Words = {
   hash: "হ্যাশ (SHA-256)",
   until: "{time}-এর আগে স্বাক্ষর করুন। eSign পরিষেবা আপনাকে জিজ্ঞাসা না করা পর্যন্ত কিছুই স্বাক্ষরিত হয় না।",
   go: "eSign পরিষেবায় যান",
-  leave: "এখন না হলে: পাতাটি বন্ধ করুন, কিছুই স্বাক্ষরিত হবে না।",
+  reject: "স্বাক্ষর করব না",
   over: "এখানে স্বাক্ষর করার কিছু নেই। লিঙ্কটি ব্যবহার করা হয়ে গেছে, বা পুরোনো।",
   refused_over: "এই eSign লেনদেন শেষ হয়ে গেছে। পোর্টালে আবার শুরু করুন।",
   refused: "এই উত্তর গণ্য নয়, এতে কিছুই বদলায়নি। পোর্টালে আবার শুরু করুন।",
@@ -59,7 +59,7 @@ const hi: Words = {
   hash: "हैश (SHA-256)",
   until: "{time} से पहले हस्ताक्षर करें। eSign सेवा के पूछने तक कुछ भी हस्ताक्षरित नहीं होता।",
   go: "eSign सेवा पर जाएँ",
-  leave: "अभी नहीं: यह पृष्ठ बंद करें, कुछ भी हस्ताक्षरित नहीं होगा।",
+  reject: "हस्ताक्षर नहीं करना",
   over: "यहाँ हस्ताक्षर करने के लिए कुछ नहीं है। लिंक का उपयोग हो चुका है, या वह पुराना है।",
   refused_over: "यह eSign लेन-देन समाप्त हो चुका है। पोर्टल में फिर से शुरू करें।",
   refused: "यह उत्तर मान्य नहीं है, इससे कुछ नहीं बदला। पोर्टल में फिर से शुरू करें।",
@@ -92,6 +92,8 @@ export interface EspPage {
   until: number;
   /** Where the document is to be had. */
   document: string;
+  /** Where its POST ends it. */
+  reject: string;
   action: string;
   fields: Readonly<Record<string, string>>;
 }
@@ -127,9 +129,10 @@ export function espPage(language: EspLanguage, page: EspPage): string {
       rows.map(([label, value]) => `<div><dt>${label}</dt><dd>${value}</dd></div>`).join("")
     }</dl>
 <p>${words.until.replace("{time}", time)}</p>
-<form method="post" action="${escape(page.action)}">${fields.join("")}
-<p class="actions"><button type="submit">${words.go}</button></p></form>
-<p class="aside">${words.leave}</p>`,
+<form method="post" action="${escape(page.action)}" id="go">${fields.join("")}</form>
+<form method="post" action="${escape(page.reject)}" id="reject"></form>
+<p class="actions"><button form="reject" class="secondary">${words.reject}</button>
+<button form="go">${words.go}</button></p>`,
   );
 }
 

@@ -82,7 +82,7 @@ const get = (test: TestService, url: string) => test.handler(new Request(url));
 /** What the browser would POST to the ESP, read from the page. */
 async function formOf(test: TestService, location: string): Promise<Record<string, string>> {
   const html = await (await get(test, location)).text();
-  assert.match(html, new RegExp(`<form method="post" action="${ESP_URL}">`));
+  assert.match(html, new RegExp(`<form method="post" action="${ESP_URL}" id="go">`));
   const plain = (text: string) =>
     text.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)));
   return Object.fromEntries(
@@ -566,7 +566,7 @@ Deno.test("portals: their own transactions, their own addresses, PDFs, and a val
 
 Deno.test("the page says what it is, in three languages, without script, and shows others' words as text", () =>
   withDesk(async (at) => {
-    const { body: { location } } = await begin(at, {
+    const { body: { location, transaction } } = await begin(at, {
       purpose: 'Sanction <script>"7"</script>\u202e',
       name: "a&b.pdf",
       lang: "bn",
@@ -574,13 +574,17 @@ Deno.test("the page says what it is, in three languages, without script, and sho
     const response = await get(at.test, location);
     const policy = response.headers.get("content-security-policy")!;
     assert.match(policy, /default-src 'none'/);
-    assert.match(policy, /form-action 'self' https:\/\/esp\.example https:/);
+    assert.match(
+      policy,
+      /form-action 'self' https:\/\/esp\.example https:\/\/portal\.example https:/,
+    );
     assert.equal(response.headers.get("referrer-policy"), "strict-origin");
     const html = await response.text();
     assert.match(html, /<html lang="bn">/);
     assert.match(html, /Sanction &#60;script&#62;&#34;7&#34;&#60;\/script&#62;\ufffd/);
     assert.match(html, /a&#38;b\.pdf/);
     assert.ok(!html.includes("<script"));
+    const fields = await formOf(at.test, location);
     const english = await (await get(at.test, `${location}?lang=en`)).text();
     assert.match(english, /ESP eSign/);
     assert.match(
@@ -589,6 +593,22 @@ Deno.test("the page says what it is, in three languages, without script, and sho
     );
     assert.match(english, /The eSign service at esp\.example/);
     assert.match(await (await get(at.test, `${location}?lang=hi`)).text(), /<html lang="hi">/);
+    const reject = (origin: string) =>
+      at.test.handler(
+        new Request(`${location}/reject`, { method: "POST", headers: { origin } }),
+      );
+    assert.equal((await reject("https://evil.example")).status, 403);
+    const rejected = await reject(PUBLIC_URL);
+    assert.equal(
+      rejected.headers.get("location"),
+      `${REDIRECT}&transaction=${transaction}&state=s-7&error=rejected`,
+    );
+    assert.equal((await reject(PUBLIC_URL)).status, 404);
+    assert.equal((await bring(at, at.fake.approve(fields, "Anita Sen"))).status, 400, "it is over");
+    assert.deepEqual((await eventsOf(at, transaction)).slice(1), [
+      "esign.failed rejected",
+      "esign.refused over",
+    ]);
     // without an ESP there is nothing of it
     const without = makeService();
     try {

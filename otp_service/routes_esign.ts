@@ -7,7 +7,9 @@ import { CSC_LIMITS, NewEsign } from "../protocol/csc.ts";
 import { type Esp, EspRefusal } from "./esp.ts";
 import { espEnd, espLanguage, espPage } from "./esp_page.ts";
 import { CscError } from "./error.ts";
+import { sameOrigin } from "./routes_page.ts";
 import { checkRedirect, once, redirectTo } from "./routes_oauth.ts";
+import type { EsignRow } from "./store.ts";
 import { access, type App, ParameterError, parse, readBody, type Service } from "./service.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
@@ -19,6 +21,15 @@ const MAX_ANSWER = 1024 * 1024;
 
 export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
   const { publicUrl, clients, language, name: serviceName } = service;
+
+  /** To the portal, as long as the address is one of its own. */
+  const back = ({ id, client, facts: { redirect, state, error, language } }: EsignRow) => {
+    if (!clients.find((each) => each.id === client)?.redirectUris.includes(redirect)) {
+      return page(espEnd(language, serviceName, "refused_over"), 400);
+    }
+    const location = redirectTo(redirect, { transaction: id, state, error: error?.code });
+    return new Response(null, { status: 303, headers: { location } });
+  };
 
   app.post("/portal/v1/esign", async (context) => {
     const request = context.req.raw;
@@ -71,6 +82,7 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
     );
     if (!found || !client) return page(espEnd(wished, serviceName, "over"), 404);
     const { row: { facts, expires }, action, fields } = found;
+    const here = `${publicUrl}/esign/${context.req.param("ticket")}`;
     return page(
       espPage(wished, {
         service: serviceName,
@@ -79,13 +91,20 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
         purpose: facts.purpose,
         digest: facts.digest,
         until: expires,
-        document: `${publicUrl}/esign/${context.req.param("ticket")}/document`,
+        document: `${here}/document`,
+        reject: `${here}/reject`,
         action,
         fields,
       }),
       200,
-      action,
+      [action, facts.redirect],
     );
+  });
+  app.post("/esign/:ticket{[A-Za-z0-9_-]{43}}/reject", async (context) => {
+    sameOrigin(service, context.req.raw);
+    const row = await esp.reject(context.req.param("ticket"));
+    if (!row) return page(espEnd(espLanguage(undefined, language), serviceName, "over"), 404);
+    return back(row);
   });
   app.get("/esign/:ticket{[A-Za-z0-9_-]{43}}/document", async (context) => {
     const pdf = await esp.preview(context.req.param("ticket"));
@@ -96,13 +115,7 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
     const request = context.req.raw;
     try {
       const row = await esp.finish(await readForm(request), request.headers.get("origin"));
-      const { redirect, state, error } = row.facts;
-      const client = clients.find(({ id }) => id === row.client);
-      if (!client?.redirectUris.includes(redirect)) {
-        throw new EspRefusal("over", `nothing goes to ${redirect} any more`, row.facts.language);
-      }
-      const location = redirectTo(redirect, { transaction: row.id, state, error: error?.code });
-      return new Response(null, { status: 303, headers: { location } });
+      return back(row);
     } catch (error) {
       if (!(error instanceof EspRefusal)) throw error;
       const { code, message, language: own } = error;
@@ -133,13 +146,13 @@ async function readForm(request: Request): Promise<Record<string, string>> {
  * Nothing from elsewhere and no script. The form goes to the ESP, which may send it on to another of its hosts: browsers
  * hold `form-action` against redirects too.
  */
-function page(text: string, status: number, action?: string): Response {
+function page(text: string, status: number, targets: readonly string[] = []): Response {
   const policy = [
     "default-src 'none'",
     "style-src 'self'",
     "img-src 'self'",
     "base-uri 'none'",
-    `form-action 'self'${action ? ` ${new URL(action).origin} https:` : ""}`,
+    ["form-action 'self'", ...targets.map((url) => new URL(url).origin), "https:"].join(" "),
     "frame-ancestors 'none'",
   ];
   return new Response(text, {

@@ -83,7 +83,8 @@ export function addPageRoutes(app: App, service: Service): void {
   });
 }
 
-function sameOrigin({ publicUrl }: Service, request: Request): void {
+/** @throws {CscError} `access_denied` for what another site's page sends */
+export function sameOrigin({ publicUrl }: Service, request: Request): void {
   const origin = request.headers.get("origin");
   if (origin !== null && origin !== new URL(publicUrl).origin) throw new CscError("access_denied");
 }

@@ -13,11 +13,9 @@ import { Online } from "../agent/online.ts";
 import { signPdf } from "../agent/pades.ts";
 import { PdfOptions } from "../protocol/methods.ts";
 import { makePki, signBytes } from "../tests/fixtures/pki.ts";
+import { benchTokens, besideRaw } from "./bench_desk.ts";
 import { type Figures, median, timed } from "./bench_figures.ts";
-import { Child, memory } from "./bench_process.ts";
-import type { RawStart } from "./bench_raw.ts";
-import { grantedPage, startBenchAgent } from "./bench_sign.ts";
-import { makeTokens } from "./demo_tokens.ts";
+import { memory } from "./bench_process.ts";
 import { ensure } from "./setup.ts";
 
 interface Sample {
@@ -178,32 +176,11 @@ const BATCH_ROUNDS = 5;
 
 /** A batch of documents of 50 KB, against as many signatures of the same key in a loop. */
 async function batch(figures: Figures, folder: string): Promise<void> {
-  const tokens = await makeTokens(folder);
-  const { store, officers: [officer] } = tokens;
-  if (store.provider !== "pkcs11:softhsm2") {
-    throw new Error("The benchmark needs softhsm2 and opensc.");
-  }
   const path = join(folder, "one.pdf");
   writeSample(path, SAMPLES[0]!);
   const bytes = await Deno.readFile(path);
   const digits = new TextDecoder("latin1").decode(bytes).indexOf("100 100 l");
-  const raw = new Child("bench_raw.ts", store.env);
-  const { child: agent, port } = await startBenchAgent(tokens, folder);
-  try {
-    const page = await grantedPage(port);
-    const { certificates } = await page.call("certificate.list", {});
-    const { certificate, uri } = certificates.find(({ id }) => id === officer!.fingerprint)!;
-    const start: RawStart = {
-      modulePath: store.library,
-      token: uri.replace(/;(?:object|type|id)=[^;]*/g, ""),
-      pin: officer!.pin,
-      certificate,
-    };
-    await raw.write(JSON.stringify(start));
-    const loop = async () => {
-      await raw.write(String(BATCH));
-      return Number(await raw.read());
-    };
+  await besideRaw(await benchTokens(folder), folder, async ({ agent, page, certificate, loop }) => {
     const ratios: number[] = [], rates: number[] = [], shares: number[] = [];
     for (let round = 0; round <= BATCH_ROUNDS; round++) {
       // Other documents every time: nothing is signed twice.
@@ -212,12 +189,10 @@ async function batch(figures: Figures, folder: string): Promise<void> {
         content.set(new TextEncoder().encode(String(100_000 + round * BATCH + i)), digits);
         return { name: `bill-${i}.pdf`, content: new Blob([content]) };
       });
-      const alone = await loop();
+      const alone = await loop(BATCH);
       const before = await cpuOf(agent.pid);
       const together = await timed(async () => {
-        const { left, failed } = await page.signBatch(files, {
-          certificate: officer!.fingerprint,
-        });
+        const { left, failed } = await page.signBatch(files, { certificate });
         if (left + failed > 0) throw new Error("The batch did not end well.");
       });
       if (round === 0) continue; // caches and compilers warm up
@@ -233,11 +208,7 @@ async function batch(figures: Figures, folder: string): Promise<void> {
       await memory(agent.pid, "status", "VmHWM"),
       "MB",
     );
-    page.close();
-  } finally {
-    await raw.close();
-    await agent.close();
-  }
+  });
 }
 
 /** Measures every sample and adds its figures. */

@@ -3,12 +3,16 @@
  * same kind, measured in interleaved rounds in one run. Needs Linux and SoftHSM.
  */
 import { fileURLToPath } from "node:url";
-import type { Client } from "../web/client.ts";
-import type { BenchAgentStart } from "./bench_agent.ts";
+import {
+  type BenchTokens,
+  benchTokens,
+  besideRaw,
+  grantedPage,
+  ORIGIN,
+  startBenchAgent,
+} from "./bench_desk.ts";
 import { type Figures, median, timed } from "./bench_figures.ts";
 import { Child, childrenOf, memory, resident, sum } from "./bench_process.ts";
-import type { RawStart } from "./bench_raw.ts";
-import { type DemoTokens, makeTokens } from "./demo_tokens.ts";
 import { connectAs } from "./page.ts";
 import { ensure } from "./setup.ts";
 
@@ -25,8 +29,6 @@ const LONG = 100_000;
 /** Signatures after which memory must have come to rest. */
 const WARM = 20_000;
 
-const ORIGIN = "https://treasury.example";
-
 /** Calls `work` so often, with at most so many under way. */
 async function pipelined(count: number, inFlight: number, work: () => Promise<unknown>) {
   let left = count;
@@ -36,37 +38,8 @@ async function pipelined(count: number, inFlight: number, work: () => Promise<un
   await Promise.all(Array.from({ length: inFlight }, worker));
 }
 
-/** An agent that says yes by itself, in a process of its own. */
-export async function startBenchAgent(
-  tokens: DemoTokens,
-  folder: string,
-): Promise<{ child: Child; port: number }> {
-  const child = new Child("bench_agent.ts");
-  const { store, officers } = tokens;
-  const start: BenchAgentStart = {
-    store,
-    officers: officers.map(({ fingerprint, pin }) => ({ fingerprint, pin })),
-    grants: `${folder}/grants.json`,
-    audit: `${folder}/audit`,
-    batches: `${folder}/batches`,
-    spool: `${folder}/spool`,
-  };
-  await child.write(JSON.stringify(start));
-  return { child, port: Number(await child.read()) };
-}
-
-/** A page that may ask for signatures. */
-export async function grantedPage(port: number): Promise<Client> {
-  const page = await connectAs(ORIGIN, port);
-  await page.call("origin.request", { scopes: ["certificates", "sign", "sign_hash"] });
-  return page;
-}
-
 /** The product as people have it, dist/dsign: how soon the agent listens, and what memory it then takes. */
-async function startAndRest(figures: Figures, { store }: DemoTokens, folder: string) {
-  if (store.provider !== "pkcs11:softhsm2") {
-    throw new Error("The benchmark needs softhsm2 and opensc.");
-  }
+async function startAndRest(figures: Figures, { store }: BenchTokens, folder: string) {
   const compiled = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", new URL("compile.ts", import.meta.url).href],
     stderr: "inherit",
@@ -113,30 +86,10 @@ async function startAndRest(figures: Figures, { store }: DemoTokens, folder: str
 }
 
 /** Signatures a second: raw, and through the agent. */
-async function throughput(figures: Figures, tokens: DemoTokens, folder: string, long: boolean) {
-  const { store, officers: [officer] } = tokens;
-  if (store.provider !== "pkcs11:softhsm2") {
-    throw new Error("The benchmark needs softhsm2 and opensc.");
-  }
-  const raw = new Child("bench_raw.ts", store.env);
-  const { child: agent, port } = await startBenchAgent(tokens, folder);
-  try {
-    const page = await grantedPage(port);
-    const { certificates } = await page.call("certificate.list", {});
-    const { certificate, uri } = certificates.find(({ id }) => id === officer!.fingerprint)!;
-    const start: RawStart = {
-      modulePath: store.library,
-      token: uri.replace(/;(?:object|type|id)=[^;]*/g, ""),
-      pin: officer!.pin,
-      certificate,
-    };
-    await raw.write(JSON.stringify(start));
-    const loop = async (count: number) => {
-      await raw.write(String(count));
-      return Number(await raw.read());
-    };
+function throughput(figures: Figures, tokens: BenchTokens, folder: string, long: boolean) {
+  return besideRaw(tokens, folder, async ({ agent, page, certificate, loop }) => {
     const digest = crypto.getRandomValues(new Uint8Array(32)).toBase64();
-    const params = { certificate: officer!.fingerprint };
+    const params = { certificate };
     const hash = () => page.call("sign.hash", { digests: [digest], ...params });
     const cades = () => page.call("sign.data", { content: { json: { bill: 7 } }, ...params });
 
@@ -179,11 +132,7 @@ async function throughput(figures: Figures, tokens: DemoTokens, folder: string, 
         atMost: 1.1,
       });
     }
-    page.close();
-  } finally {
-    await raw.close();
-    await agent.close();
-  }
+  });
 }
 
 /** A file as the SDK takes it: read piece by piece, never held as a whole. */
@@ -201,7 +150,7 @@ function fileOf(path: string, size: number): Blob {
 }
 
 /** A document of 1 GiB, against what its hash and its way over loopback cost by themselves. */
-async function largeDocument(figures: Figures, tokens: DemoTokens, folder: string) {
+async function largeDocument(figures: Figures, tokens: BenchTokens, folder: string) {
   const path = `${folder}/document`;
   const block = crypto.getRandomValues(new Uint8Array(65536));
   {
@@ -258,7 +207,7 @@ export async function benchSign(figures: Figures, long: boolean): Promise<void> 
   await ensure("demo");
   const folder = await Deno.makeTempDir({ prefix: "dsign-bench-" });
   try {
-    const tokens = await makeTokens(folder);
+    const tokens = await benchTokens(folder);
     await startAndRest(figures, tokens, folder);
     await throughput(figures, tokens, folder, long);
     await largeDocument(figures, tokens, folder);

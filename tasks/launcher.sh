@@ -47,6 +47,14 @@ private "$base" ||
 	fail "$base is not a private folder of yours, so nothing is started from it. Remove it, or set XDG_CACHE_HOME."
 
 dir=$base/@ID@
+# the runtime's own cache: compiled code, so that later starts are quick
+DENO_DIR=$dir/deno
+DENO_NO_UPDATE_CHECK=1
+export DENO_DIR DENO_NO_UPDATE_CHECK
+# each role gives up the permissions that it does not need as its first act
+run="run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt --allow-all"
+
+unpacked=
 if [ ! -d "$dir" ]; then
 	[ -r "$0" ] || fail "cannot read itself as $0. Start it by its path."
 	new=$(mktemp -d "$base/new.XXXXXX") || fail "cannot write to $base."
@@ -59,20 +67,18 @@ if [ ! -d "$dir" ]; then
 	# where another start was quicker, the folder lands inside that one's, to be removed
 	mv "$new" "$dir" && rm -rf "${dir:?}/${new##*/}"
 	trap - EXIT HUP INT TERM
+	unpacked=yes
 fi
 private "$dir" || fail "$dir is not a private folder of yours, so nothing is started from it. Remove it."
 
 # that it is started now, until it holds its lock: an agent of another version removes what is not in use
 echo 2>/dev/null >"$dir/whole" || :
 
-# the runtime's own cache: compiled code, so that later starts are quick
-DENO_DIR=$dir/deno
-DENO_NO_UPDATE_CHECK=1
-export DENO_DIR DENO_NO_UPDATE_CHECK
 # what `dsign autostart` starts at the next login
 case $0 in /*) DSIGN_SELF=$0 ;; *) DSIGN_SELF=$PWD/$0 ;; esac
 export DSIGN_SELF
 # a driver that crashes must not leave a PIN in a core file
 ulimit -c 0 2>/dev/null || :
-# each role gives up the permissions that it does not need as its first act
-exec "$dir/dsign" run --quiet --no-config --no-lock --no-npm --no-remote --no-prompt --allow-all "$dir/main.js" "$@"
+# reading all code for the first time takes 60 MB that the process keeps: not the agent, which may run for weeks
+[ -z "$unpacked" ] || "$dir/dsign" $run "$dir/main.js" --version >/dev/null 2>&1 || :
+exec "$dir/dsign" $run "$dir/main.js" "$@"

@@ -91,6 +91,7 @@ export async function openParts(
     });
     const ways = { mail: smtp, sms };
     const pins = new Pins(secrets.pepper);
+    closers.push(() => pins[Symbol.dispose]());
     const people = new People({
       store,
       secrets,

@@ -3,9 +3,17 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { EST_AUTHORIZATION, startEst } from "../tests/fakes/est_server.ts";
+import { tlsFront } from "../tests/fakes/tls_front.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makeRoot, makeService, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
-import { pem } from "../tests/fixtures/pki.ts";
+import { issue, makeKey, type Party, pem, signBytes } from "../tests/fixtures/pki.ts";
+import {
+  basicConstraints,
+  extKeyUsage,
+  keyUsage,
+  subjectAltHosts,
+} from "../formats/certificate_write.ts";
+import { prepareRequest } from "../formats/certificate_request.ts";
 import { readSignedData } from "../formats/cms_read.ts";
 import { readCertificate } from "../formats/x509.ts";
 import { estClient } from "./est.ts";
@@ -155,3 +163,64 @@ Deno.test("an authority elsewhere that is not the configured one, or does not kn
     }
   }
 });
+
+Deno.test("an authority elsewhere that knows us by our TLS certificate, and whose own has an anchor of the department", () =>
+  inTempDir(async (dir) => {
+    const now = Date.now();
+    const validity = { notBefore: new Date(now - 60_000), notAfter: new Date(now + 3_600_000) };
+    const authority = (name: string) =>
+      issue({
+        ...validity,
+        key: "p-256",
+        subject: [["CN", name]],
+        extensions: [basicConstraints(true), keyUsage("keyCertSign", "digitalSignature")],
+      });
+    const leaf = (issuer: Party, name: string, extensions: Uint8Array[]) =>
+      issue({ ...validity, issuer, key: "p-256", subject: [["CN", name]], extensions });
+    const [department, root] = [authority("Department (TEST)"), makeRoot()];
+    const host = leaf(department, "est", [subjectAltHosts({ ip: ["127.0.0.1"] })]);
+    const client = (issuer: Party) => {
+      const { certificate: { der }, pkcs8 } = leaf(issuer, "dsign", [
+        extKeyUsage(["1.3.6.1.5.5.7.3.2"]),
+      ]);
+      return { cert: pem("CERTIFICATE", der), key: pem("PRIVATE KEY", pkcs8) };
+    };
+    await using est = await startEst(root);
+    est.next = { minutes: 29, policy: POLICY };
+    const { port: target, pathname } = new URL(est.url);
+    const key = makeKey("p-256");
+    const prepared = prepareRequest({
+      subject: root.certificate.subject.der,
+      publicKey: key.publicKey,
+      extensions: [],
+      algorithm: key.algorithm,
+    });
+    const request = prepared.complete(signBytes(key, prepared.toBeSigned));
+    const enrol = async (identity?: { cert: string; key: string }, anchor?: Party) => {
+      await using front = await tlsFront(dir, Number(target), host, department);
+      const { enrol, close } = estClient({
+        url: `https://127.0.0.1:${front.port}${pathname}`,
+        authorization: EST_AUTHORIZATION,
+        tlsAnchors: anchor && pem("CERTIFICATE", anchor.certificate.der),
+        tlsIdentity: identity,
+      });
+      try {
+        return (await enrol(request)).length;
+      } finally {
+        close();
+      }
+    };
+    const ours = client(department);
+    assert.equal(await enrol(ours, department), 2);
+    for (
+      const [identity, anchor] of [
+        [undefined, department],
+        [client(authority("Somebody (TEST)")), department],
+        [ours, undefined],
+        [ours, root],
+      ] as const
+    ) {
+      await assert.rejects(enrol(identity, anchor), { code: "unavailable" });
+    }
+    assert.equal(est.requests.length, 1);
+  }));

@@ -3,20 +3,20 @@
  * the same work whether the person exists or not and whatever is wrong with it.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
-import { argon2id } from "hash-wasm";
 import { CscError } from "./error.ts";
+import type { HashRequest } from "./pin_worker.ts";
 
-/** 19 MiB, two passes, one lane: OWASP's first choice; about 80 ms. */
-const PARAMETERS = { memorySize: 19 * 1024, iterations: 2, parallelism: 1 } as const;
 const HASH = 32;
 const SALT = 16;
 
 /** Answers that may wait to be looked at; more come from no honest crowd, and would wait too long. */
 const WAITING = 32;
 
-/** Milliseconds after which requests that came meanwhile have been read; with 0 or `setImmediate` few or none are. */
-const TURN = 1;
+/** Beside this file; in the bundle (`tasks/compile.ts`), where that lays it. */
+const WORKER = new URL(
+  import.meta.url.endsWith(".ts") ? "./pin_worker.ts" : "./otp_service/pin_worker.js",
+  import.meta.url,
+);
 
 export class Pins {
   readonly #pepper: Uint8Array;
@@ -25,6 +25,7 @@ export class Pins {
   work = 0;
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
+  #worker: Worker | undefined;
 
   constructor(pepper: Uint8Array) {
     this.#pepper = pepper;
@@ -53,20 +54,36 @@ export class Pins {
     return right && encoded !== null;
   }
 
-  /**
-   * One after another: each takes 19 MiB, and there is no gain in having many half done. A hash holds the process up while it
-   * is made, so that between two of them all other requests have their turn.
-   */
+  /** Ends the thread; what is under way gets no answer. */
+  [Symbol.dispose](): void {
+    this.#worker?.terminate();
+  }
+
+  /** One after another: each takes 19 MiB, and there is no gain in having many half done. */
   #derive(pin: string, salt: Uint8Array): Promise<Uint8Array> {
     if (this.#waiting >= WAITING) return Promise.reject(new CscError("too_many"));
     this.#waiting++;
-    const result = this.#last.then(() => delay(TURN)).then(() => {
+    const result = this.#last.then(() => {
       this.work++;
       const password = createHmac("sha256", this.#pepper).update(pin.normalize("NFC")).digest();
-      return argon2id({ ...PARAMETERS, password, salt, hashLength: HASH, outputType: "binary" });
+      return this.#argon2id({ password: new Uint8Array(password), salt, hashLength: HASH });
     }).finally(() => this.#waiting--);
     this.#last = result.catch(() => {}); // told to its own caller
     return result;
+  }
+
+  /** The thread is started at the first PIN: the administrator's commands need none. */
+  #argon2id(request: HashRequest): Promise<Uint8Array> {
+    const worker = this.#worker ??= new Worker(WORKER, { type: "module" });
+    return new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        this.#worker = undefined;
+        reject(new Error(`Argon2id: ${event.message}`));
+      };
+      worker.postMessage(request);
+    });
   }
 }
 

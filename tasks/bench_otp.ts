@@ -57,7 +57,7 @@ export async function benchOtp(figures: Figures): Promise<void> {
   const server = await startPostgres();
   const mail = await mailServer();
   try {
-    const argon = new Pins(randomBytes(32));
+    using argon = new Pins(randomBytes(32));
     const hash = await argon.hash("493817");
     const times: number[] = [];
     for (let i = 0; i < 10; i++) times.push(await timed(() => argon.verify("493817", hash)));

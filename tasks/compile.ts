@@ -14,6 +14,8 @@ import { iconFiles } from "./package/icon.ts";
 
 const OUTPUT = "dist/dsign";
 const PAGES = "dist/web";
+/** What a thread of its own begins with: no other file says that it is needed. */
+const THREAD = "otp_service/pin_worker.ts";
 
 /** Runs this Deno; its output is for people. */
 async function deno(...args: string[]): Promise<{ success: boolean; output: string }> {
@@ -125,9 +127,10 @@ export function withoutPlaces(pieces: File[], npm: string): File[] {
   const texts = new Map(
     pieces.map(({ name, bytes }) => [name, decoder.decode(bytes).replaceAll(npm, "npm/")]),
   );
-  const reference = /(?<=["']\.\/)[\w.-]+-[A-Z0-9]{8}\.js(?=["'])/g;
-  // numbered as they are met from main.js on
-  const names = new Map([["main.js", "main.js"]]);
+  const reference = /(?<=["']\.{1,2}\/)[\w.-]+-[A-Z0-9]{8}\.js(?=["'])/g;
+  // numbered as they are met from main.js on, then from what threads begin with
+  const begin = ["main.js", THREAD.replace(/ts$/, "js")].filter((name) => texts.has(name));
+  const names = new Map(begin.map((name) => [name, name]));
   for (const name of names.keys()) {
     for (const [other] of texts.get(name)!.matchAll(reference)) {
       if (texts.has(other) && !names.has(other)) {
@@ -146,7 +149,8 @@ export async function programFiles(): Promise<File[]> {
   const code = await Deno.makeTempDir();
   try {
     // in pieces, so that a driver's process loads only its own: 8 MB less of memory than as a whole
-    await must("bundle", "--platform", "deno", "--code-splitting", "--outdir", code, "main.ts");
+    const to = ["--code-splitting", "--outdir", code];
+    await must("bundle", "--platform", "deno", ...to, "main.ts", THREAD);
     const harfbuzz = createRequire(import.meta.url).resolve("harfbuzzjs");
     const npm = relative(".", harfbuzz.slice(0, harfbuzz.lastIndexOf("harfbuzzjs/")));
     return [
@@ -191,6 +195,8 @@ async function main(args: string[]): Promise<number> {
     ...(isForWindows ? ["--icon", "dist/dsign.ico"] : []),
     "--include",
     PAGES,
+    "--include",
+    THREAD,
     "-o",
     OUTPUT,
     "main.ts",

@@ -126,6 +126,28 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       assert.equal(code, 0);
     });
 
+    await t.step("the PIN/OTP service finds the thread in which it looks at PINs", async () => {
+      const folder = `${home}/otp-service`;
+      const { code, stderr } = await run(
+        ...["otp-service", "init", folder, "--organization", "Works", "--policy", "2.999.6.1"],
+      );
+      assert.equal(code, 0, stderr);
+      const config = `${folder}/config.json`;
+      const settings = JSON.parse(await Deno.readTextFile(config));
+      await Deno.writeTextFile(config, JSON.stringify({ ...settings, listen: "127.0.0.1:0" }));
+      const service = command("otp-service", "--config", config, "--json").spawn();
+      const reader = service.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      const { port } = JSON.parse((await reader.read()).value!);
+      const answer = await fetch(`http://127.0.0.1:${port}/csc/v2/auth/login`, {
+        method: "POST",
+        headers: { authorization: `Basic ${btoa("nobody:493817")}` },
+      });
+      assert.equal((await answer.json()).error, "authentication_error");
+      service.kill("SIGTERM");
+      await Promise.all([reader.cancel(), service.stderr.cancel(), service.status]);
+      await Deno.remove(folder, { recursive: true });
+    });
+
     await t.step(
       "starts at login by the file itself, and its doctor is content with that",
       async () => {

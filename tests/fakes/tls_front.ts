@@ -1,0 +1,59 @@
+/** TLS that demands a certificate of the other side (`openssl s_server`), before a service of ours that speaks plain HTTP. */
+import { join } from "node:path";
+import { type Party, pem } from "../fixtures/pki.ts";
+
+/**
+ * Serves one connection after those that come to nothing.
+ *
+ * @param dir for its files
+ * @param target port of the service on the loopback address
+ * @param identity certificate and key of the front
+ * @param clients who issues the certificates that are let in
+ */
+export async function tlsFront(
+  dir: string,
+  target: number,
+  identity: Party,
+  clients: Party,
+): Promise<AsyncDisposable & { port: number }> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const cert = pem("CERTIFICATE", identity.certificate.der);
+  await Deno.writeTextFile(join(dir, "front.pem"), cert + pem("PRIVATE KEY", identity.pkcs8));
+  await Deno.writeTextFile(join(dir, "clients.pem"), pem("CERTIFICATE", clients.certificate.der));
+  const server = new Deno.Command("openssl", {
+    args: [
+      ...["s_server", "-quiet", "-accept", `127.0.0.1:${port}`],
+      ...["-cert", join(dir, "front.pem"), "-CAfile", join(dir, "clients.pem")],
+      ...["-Verify", "1", "-verify_return_error"],
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  for (let left = 200;; left--) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      break;
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+  const plain = await Deno.connect({ hostname: "127.0.0.1", port: target });
+  // either side may end first
+  const passed = Promise.allSettled([
+    server.stdout.pipeTo(plain.writable),
+    plain.readable.pipeTo(server.stdin),
+  ]);
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      try {
+        server.kill("SIGTERM");
+      } catch { /* it has ended by itself */ }
+      await Promise.all([server.status, passed]);
+    },
+  };
+}

@@ -13,17 +13,22 @@ import {
   type EsignAnswer,
   EsignAuth,
   esignForm,
-  esignTransaction,
   prepareEsign,
   readEsignResponse,
 } from "../formats/esign.ts";
-import { indiaFacts } from "../formats/india.ts";
 import { fillContents, prepareSignature, signedBytes } from "../formats/pades.ts";
-import { validateCertificate } from "../formats/path.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509.ts";
 import { CscError } from "./error.ts";
+import {
+  EspRefusal,
+  type EspRefusalCode,
+  isCurrent,
+  judge,
+  type Outcome,
+  transactionOf,
+} from "./esp_answer.ts";
 import { sha256 } from "./secrets.ts";
 import type { EsignFacts, EsignRow, Store, Tx } from "./store.ts";
 import { timestampSignature } from "./timestamp.ts";
@@ -59,27 +64,12 @@ export interface EspDocument
   location?: string;
 }
 
-/** Why an answer does not count. */
-export type EspRefusalCode = "malformed" | "unknown" | "origin" | "over" | "not_accepted";
-
-/** An answer that does not count; nothing was changed by it. */
-export class EspRefusal extends Error {
-  override readonly name = "EspRefusal";
-
-  /** @param language of the person, where the transaction is known */
-  constructor(readonly code: EspRefusalCode, reason: string, readonly language?: string) {
-    super(reason);
-  }
-}
-
 /** How long the person may take at the ESP, in milliseconds: as long as the certificate will live. */
 const LIFETIME = 30 * 60_000;
 /** Of one portal. */
 const MAX_WAITING = 1000;
 /** An ESP's PKCS #7 may hold CRLs or OCSP answers of its own. */
 const CONTENTS = 64 * 1024;
-/** Clocks differ, in milliseconds. */
-const TOLERANCE = 5 * 60_000;
 /** Refused answers of one transaction that the audit names: strangers must not fill it. */
 const MAX_REFUSED = 20;
 const DOCUMENT = "1";
@@ -220,44 +210,17 @@ export class Esp {
       return await refuse("not_accepted", error.message);
     }
     if (!answer.ok && !answer.isFinal) return row;
-    const outcome = answer.ok ? this.#judge(answer, row) : answer;
+    const outcome = answer.ok
+      ? judge(answer.certificate, answer.signatures.get(DOCUMENT)!, {
+        space: spaceIn(row.facts),
+        anchors: this.options.anchors,
+        now: store.now(),
+      })
+      : answer;
     const ended = await store.run((tx) => end(tx, id, outcome, response));
     if (ended.facts.answer !== hash) return await repeated(ended);
     await this.#timestamp(ended);
     return ended;
-  }
-
-  /** What the ESP has signed must also be of use: an eSign certificate of this time from a trusted authority. */
-  #judge(
-    { certificate, signatures }: Extract<EsignAnswer, { ok: true }>,
-    { facts }: EsignRow,
-  ): Outcome {
-    const cms = signatures.get(DOCUMENT)!;
-    if (cms.length > spaceIn(facts)) {
-      return { code: "too_large", message: "The eSign service's signature is too large." };
-    }
-    const now = this.options.store.now();
-    if (!isCurrent(certificate, now, TOLERANCE)) {
-      return {
-        code: "certificate_time",
-        message: "The eSign certificate is not of this time. Is this server's clock right?",
-      };
-    }
-    if (indiaFacts(certificate).kind !== "esign") {
-      return { code: "certificate_kind", message: "The certificate is not one of eSign." };
-    }
-    const { notBefore, notAfter } = certificate;
-    const within = Math.min(Math.max(now, notBefore.getTime()), notAfter.getTime());
-    const trust = validateCertificate(certificate, {
-      anchors: this.options.anchors,
-      intermediates: readSignedData(cms).certificates.flatMap(readable),
-      at: new Date(within),
-      // It lives half an hour. Those who verify the document look at the authorities' lists.
-      revocation: "none",
-    });
-    return trust.trusted
-      ? { certificate, cms }
-      : { code: "certificate_untrusted", message: trust.failure.message };
   }
 
   /**
@@ -312,7 +275,7 @@ export class Esp {
     return await this.options.store.run(async (tx) => {
       const row = await own(tx, client, id);
       if (!row) return null;
-      return { row, answer: (await tx.esignBytes(id))!.answer };
+      return { row, answer: await tx.esignAnswer(id) };
     }) ?? unknown();
   }
 
@@ -341,8 +304,6 @@ export class Esp {
 
 /** Bytes that the prepared PDF keeps for a CMS. */
 const spaceIn = ({ contents: [at, end] }: EsignFacts) => (end - at) / 2 - 1;
-
-type Outcome = { certificate: Certificate; cms: Uint8Array } | { code: string; message: string };
 
 /** Ends a transaction that waits, and leaves one alone that another answer has ended meanwhile. */
 async function end(
@@ -414,29 +375,6 @@ function prepare({ pdf, reason, location }: EspDocument, time: Date) {
     };
   } catch (error) {
     if (error instanceof FormatError) throw new CscError("document_malformed", error.message);
-    throw error;
-  }
-}
-
-function transactionOf(response: Uint8Array): string {
-  try {
-    return esignTransaction(response);
-  } catch (error) {
-    if (error instanceof FormatError) throw new EspRefusal("malformed", error.message);
-    throw error;
-  }
-}
-
-function isCurrent({ notBefore, notAfter }: Certificate, now: number, tolerance = 0): boolean {
-  return notBefore.getTime() <= now + tolerance && now - tolerance <= notAfter.getTime();
-}
-
-/** An odd certificate beside the others helps nobody, and hurts nobody. */
-function readable(der: Uint8Array): Certificate[] {
-  try {
-    return [readCertificate(der)];
-  } catch (error) {
-    if (error instanceof FormatError) return [];
     throw error;
   }
 }

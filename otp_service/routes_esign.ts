@@ -4,7 +4,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { CSC_LIMITS, NewEsign } from "../protocol/csc.ts";
-import { type Esp, EspRefusal } from "./esp.ts";
+import type { Esp } from "./esp.ts";
+import { EspRefusal } from "./esp_answer.ts";
 import { espEnd, espLanguage, espPage } from "./esp_page.ts";
 import { CscError } from "./error.ts";
 import { sameOrigin } from "./routes_page.ts";
@@ -17,7 +18,7 @@ const log = getLogger(["dsign", "otp-service"]);
 /** Where the ESP's answers come in, below the public address. */
 export const ESP_RESPONSE = "/esign/response";
 /** An answer with one PKCS #7, as a form has it. */
-const MAX_ANSWER = 1024 * 1024;
+const MAX_ANSWER = 512 * 1024;
 
 export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
   const { publicUrl, clients, language, name: serviceName } = service;
@@ -119,7 +120,12 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
     } catch (error) {
       if (!(error instanceof EspRefusal)) throw error;
       const { code, message, language: own } = error;
-      log.warn("An eSign answer does not count: {code} ({message})", { code, message });
+      // Anybody can send what names no transaction of ours.
+      const known = code !== "malformed" && code !== "unknown";
+      log[known ? "warn" : "debug"]("An eSign answer does not count: {code} ({message})", {
+        code,
+        message,
+      });
       const word = code === "unknown" || code === "over" ? "refused_over" : "refused";
       return page(espEnd(espLanguage(own, language), serviceName, word), 400);
     }

@@ -567,18 +567,16 @@ export class Tx {
     return rows.map(toEsign)[0] ?? null;
   }
 
-  /** The prepared PDF, and of a signed one what its provider gave. */
-  async esignBytes(
-    id: string,
-  ): Promise<{ pdf: Uint8Array; cms: Uint8Array | null; answer: Uint8Array | null } | null> {
-    const [row] = await this.#query("SELECT pdf, cms, answer FROM esigns WHERE id = $1", id);
-    return row
-      ? {
-        pdf: row.pdf as Uint8Array,
-        cms: row.cms as Uint8Array | null,
-        answer: row.answer as Uint8Array | null,
-      }
-      : null;
+  /** The prepared PDF, and of a signed one the CMS that belongs into it. */
+  async esignBytes(id: string): Promise<{ pdf: Uint8Array; cms: Uint8Array | null } | null> {
+    const [row] = await this.#query("SELECT pdf, cms FROM esigns WHERE id = $1", id);
+    return row ? { pdf: row.pdf as Uint8Array, cms: row.cms as Uint8Array | null } : null;
+  }
+
+  /** What the provider said in the end. */
+  async esignAnswer(id: string): Promise<Uint8Array | null> {
+    const [row] = await this.#query("SELECT answer FROM esigns WHERE id = $1", id);
+    return row ? row.answer as Uint8Array | null : null;
   }
 
   async saveEsignFacts(id: string, facts: EsignFacts): Promise<void> {

@@ -1,0 +1,98 @@
+/** The answer of an eSign service provider: whose transaction it names, and whether what it brings is of use. */
+import { readSignedData } from "../formats/cms_read.ts";
+import { FormatError } from "../formats/error.ts";
+import { esignTransaction } from "../formats/esign.ts";
+import { indiaFacts } from "../formats/india.ts";
+import { validateCertificate } from "../formats/path.ts";
+import { type Certificate, readCertificate } from "../formats/x509.ts";
+
+/** Clocks differ, in milliseconds. */
+const TOLERANCE = 5 * 60_000;
+
+/** Why an answer does not count. */
+export type EspRefusalCode = "malformed" | "unknown" | "origin" | "over" | "not_accepted";
+
+/** An answer that does not count; nothing was changed by it. */
+export class EspRefusal extends Error {
+  override readonly name = "EspRefusal";
+
+  /** @param language of the person, where the transaction is known */
+  constructor(readonly code: EspRefusalCode, reason: string, readonly language?: string) {
+    super(reason);
+  }
+}
+
+/** How a transaction ends. */
+export type Outcome = { certificate: Certificate; cms: Uint8Array } | {
+  code: string;
+  message: string;
+};
+
+/**
+ * The transaction that an answer names; nothing else in it was looked at.
+ *
+ * @throws {EspRefusal} `malformed`
+ */
+export function transactionOf(response: Uint8Array): string {
+  try {
+    return esignTransaction(response);
+  } catch (error) {
+    if (error instanceof FormatError) throw new EspRefusal("malformed", error.message);
+    throw error;
+  }
+}
+
+/**
+ * What the ESP has signed must also be of use: an eSign certificate of this time from a trusted authority.
+ *
+ * @param now milliseconds since 1970
+ */
+export function judge(
+  certificate: Certificate,
+  cms: Uint8Array,
+  { space, anchors, now }: { space: number; anchors: readonly Certificate[]; now: number },
+): Outcome {
+  if (cms.length > space) {
+    return { code: "too_large", message: "The eSign service's signature is too large." };
+  }
+  if (!isCurrent(certificate, now, TOLERANCE)) {
+    return {
+      code: "certificate_time",
+      message: "The eSign certificate is not of this time. Is this server's clock right?",
+    };
+  }
+  if (indiaFacts(certificate).kind !== "esign") {
+    return { code: "certificate_kind", message: "The certificate is not one of eSign." };
+  }
+  const { notBefore, notAfter } = certificate;
+  const within = Math.min(Math.max(now, notBefore.getTime()), notAfter.getTime());
+  const trust = validateCertificate(certificate, {
+    anchors,
+    intermediates: readSignedData(cms).certificates.flatMap(readable),
+    at: new Date(within),
+    // It lives half an hour. Those who verify the document look at the authorities' lists.
+    revocation: "none",
+  });
+  return trust.trusted
+    ? { certificate, cms }
+    : { code: "certificate_untrusted", message: trust.failure.message };
+}
+
+/** Whether a certificate is valid now, give or take a tolerance in milliseconds. */
+export function isCurrent(
+  { notBefore, notAfter }: Certificate,
+  now: number,
+  tolerance = 0,
+): boolean {
+  return notBefore.getTime() <= now + tolerance && now - tolerance <= notAfter.getTime();
+}
+
+/** An odd certificate beside the others helps nobody, and hurts nobody. */
+function readable(der: Uint8Array): Certificate[] {
+  try {
+    return [readCertificate(der)];
+  } catch (error) {
+    if (error instanceof FormatError) return [];
+    throw error;
+  }
+}

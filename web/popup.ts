@@ -82,6 +82,7 @@ class BridgeChannel implements Channel {
   onclose: Channel["onclose"] = null;
   #watch: ReturnType<typeof setInterval>;
   #open = true;
+  readonly #leave = () => this.close();
 
   constructor(readonly popup: Window, readonly port: MessagePort) {
     port.onmessage = ({ data }: MessageEvent<string | ArrayBuffer | BridgeNote>) => {
@@ -90,6 +91,8 @@ class BridgeChannel implements Channel {
       else popup.focus();
     };
     this.#watch = setInterval(() => popup.closed && this.#end(), WATCH);
+    // The page goes elsewhere, or is closed: what it asked is taken back, as with a socket of its own.
+    addEventListener("pagehide", this.#leave);
   }
 
   /** Binary frames are given away: they are whole buffers, and whoever sent one has done with it. */
@@ -114,6 +117,7 @@ class BridgeChannel implements Channel {
     if (!this.#open) return;
     this.#open = false;
     clearInterval(this.#watch);
+    removeEventListener("pagehide", this.#leave);
     (this.onclose as (() => void) | null)?.();
   }
 }

@@ -154,6 +154,21 @@ Deno.test("the popup bridge", async (t) => {
       assert.equal(await result(page), "connection_lost");
     });
 
+    await t.step(
+      "a page that goes elsewhere takes back what it asked, and ends the connection",
+      async () => {
+        await page.reload();
+        const popup = await openBridge(context, page, port);
+        assert.equal(await outcome(page), "connected");
+        await begin(page);
+        await popup.getByLabel(en.pin).waitFor();
+        const gone = popup.waitForEvent("close");
+        await page.goto(framing.origin);
+        await gone;
+        await page.goto(site.origin);
+      },
+    );
+
     await t.step("what a page says about itself counts for nothing", async () => {
       const liar = await context.newPage();
       await liar.goto(framing.origin);

@@ -378,9 +378,9 @@ Deno.test("the consent page in a browser", async (t) => {
         await page.locator("pre").innerText(),
         /^<img src=x onerror="document.title=1">U\+202EU\+200Bfdp.exe\nnext line\n/,
       );
-      await page.getByText(en.text_more).waitFor();
+      await page.getByText(en.scroll_more).waitFor();
       await page.locator("pre").press("End");
-      await page.getByText(en.text_more).waitFor({ state: "detached" });
+      await page.getByText(en.scroll_more).waitFor({ state: "detached" });
       await screenshot(page, "consent-hostile");
       await press(page, en.do_not_sign);
       assert.equal(await answered, "user_cancelled");

@@ -1,11 +1,12 @@
 /** What the questions are put together from. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Asker, Choice, ConsentItem } from "../../protocol/consent.ts";
 import type { Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Additions, PdfView } from "./pdf_view.tsx";
+import { useScrollNotice } from "./scroll_notice.tsx";
 import { Signers } from "./signers.tsx";
 import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
 
@@ -220,20 +221,8 @@ function Document(
   );
 }
 
-/** A text in a frame that scrolls, and says so for as long as its end has not been seen. */
 function Preview({ text, label, speech }: { text: string; label: string; speech: Speech }) {
-  const frame = useRef<HTMLPreElement>(null);
-  const [more, setMore] = useState(false);
-  const look = () => {
-    if (!frame.current) return;
-    const { scrollTop, clientHeight, scrollHeight } = frame.current;
-    setMore(scrollTop + clientHeight < scrollHeight - 4);
-  };
-  useEffect(() => {
-    const observer = new ResizeObserver(look);
-    observer.observe(frame.current!);
-    return () => observer.disconnect();
-  }, []);
+  const { frame, notice, look } = useScrollNotice<HTMLPreElement>(speech);
   return (
     <>
       <pre
@@ -244,7 +233,7 @@ function Preview({ text, label, speech }: { text: string; label: string; speech:
         ref={frame}
         onScroll={look}
       ><Foreign text={text} /></pre>
-      {more && <p class="notice">{speech.say("text_more")}</p>}
+      {notice}
     </>
   );
 }

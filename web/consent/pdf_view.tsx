@@ -4,6 +4,7 @@ import type { EarlierSignature, PdfAdditions, PdfFacts } from "../../protocol/co
 import type { Speech, Word } from "../i18n/words.ts";
 import { Foreign } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
+import { useScrollNotice } from "./scroll_notice.tsx";
 import { type Caveat, type PdfFile, printsOtherwise } from "./pdf_file.ts";
 
 const ZOOMS = [1, 1.5, 2, 3, 4];
@@ -66,7 +67,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
   const [otherwise, setOtherwise] = useState(false);
   /** What is seen: the page's number and how much larger it is. */
   const [drawn, setDrawn] = useState("");
-  const frame = useRef<HTMLDivElement>(null);
+  const { frame, notice, look } = useScrollNotice<HTMLDivElement>(speech);
   const canvas = useRef<HTMLCanvasElement>(null);
   const count = file.document.numPages;
 
@@ -103,6 +104,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
         setFailed(false);
         setOtherwise(inPrint);
         setDrawn(`${number} ${ZOOMS[zoom]}`);
+        look();
       } catch {
         if (!gone) setFailed(true);
       }
@@ -180,6 +182,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
         <div
           class="pdf-page"
           ref={frame}
+          onScroll={look}
           tabIndex={0}
           role="region"
           aria-label={say("pdf_page_of", { page: number, name })}
@@ -194,6 +197,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
           <p class="unseen-but-read" dir="auto">{text}</p>
         </div>
       </div>
+      {notice}
       {otherwise && <p class="notice" role="status">{say("pdf_print")}</p>}
     </>
   );

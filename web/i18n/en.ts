@@ -43,7 +43,7 @@ export const en = {
   blind_items_one: "One document that cannot be shown",
   not_shown: "This kind of file cannot be shown here. You sign the whole file.",
   exact_text: "Show exactly what is signed, letter by letter",
-  text_more: "The text goes on. Scroll in it to read all of it.",
+  scroll_more: "There is more: scroll in it to see all of it.",
   truncated: "Only the beginning is shown. You sign the whole document.",
   fingerprint: "Fingerprint ({algorithm})",
   details: "More about this document",

@@ -161,6 +161,7 @@ export class Ceremony {
    *
    * @param id `null`: there is no such authorization; it takes as long
    * @param binding explicit mode: what the client wants authorized
+   * @throws {CscError} `too_many`, before anything is counted
    */
   async answer(
     id: string | null,
@@ -168,6 +169,7 @@ export class Ceremony {
     { binding, consent }: { binding?: Binding; consent?: string } = {},
   ): Promise<Answer> {
     const { store, pins, people } = this.#options;
+    using _place = pins.admit();
     const paid = id === null ? NOTHING : await this.#pay(id, binding);
     if (id === null || "refusal" in paid) {
       // As much work as for an answer that is looked at, and as many writes.

@@ -159,6 +159,9 @@ export class People {
   ): Promise<"done" | "weak_pin" | "wrong_otp" | "nothing"> {
     const { store, secrets, pins } = this.#options;
     if (!isGoodPin(pin)) return "weak_pin";
+    // strangers cost no hash
+    if (!await store.read((tx) => tx.read("enrolment", code))) return "nothing";
+    using _place = pins.admit();
     const hash = await pins.hash(pin);
     return await store.run(async (tx) => {
       const found = await tx.read("enrolment", code);
@@ -183,9 +186,12 @@ export class People {
   /**
    * Whether a person is who knows the PIN, for signing in and for changing it. Five wrong ones lock, as in signing. Unknown,
    * locked and wrong cost the same work and have the same answer.
+   *
+   * @throws {CscError} `too_many`, before anything is counted
    */
   async checkPin(id: string, pin: string): Promise<Person | null> {
     const { store, pins } = this.#options;
+    using _place = pins.admit();
     const usable = (row: PersonRow | null) =>
       row && row.locked === null && row.guard.pinTries < RULES.pinTries ? row : null;
     // paid for first, so that many at once are no more than five
@@ -240,6 +246,7 @@ export class People {
     if (!isGoodPin(next)) return "weak_pin";
     const person = await this.checkPin(id, pin);
     if (!person || pin === next) return "refused";
+    using _place = pins.admit();
     const hash = await pins.hash(next);
     await store.run(async (tx) => {
       const row = (await tx.person(id))!;

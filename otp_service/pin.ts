@@ -33,6 +33,18 @@ export class Pins {
   }
 
   /**
+   * A place among those whose PIN is looked at, until it is disposed of. To be had before an answer is paid for: who is turned
+   * away has lost no try, or a crowd of strangers could lock people out.
+   *
+   * @throws {CscError} `too_many`
+   */
+  admit(): Disposable {
+    if (this.#waiting >= WAITING) throw new CscError("too_many");
+    this.#waiting++;
+    return { [Symbol.dispose]: () => this.#waiting-- };
+  }
+
+  /**
    * Hashes a new PIN.
    *
    * @returns `v1.SALT.HASH`, both Base64url
@@ -43,7 +55,7 @@ export class Pins {
   }
 
   /**
-   * Whether a PIN is right. Both reject with `too_many` where too many are waiting.
+   * Whether a PIN is right.
    *
    * @param encoded of {@linkcode hash}; `null`: there is no such person, or no PIN was set. It takes as long.
    */
@@ -61,13 +73,11 @@ export class Pins {
 
   /** One after another: each takes 19 MiB, and there is no gain in having many half done. */
   #derive(pin: string, salt: Uint8Array): Promise<Uint8Array> {
-    if (this.#waiting >= WAITING) return Promise.reject(new CscError("too_many"));
-    this.#waiting++;
     const result = this.#last.then(() => {
       this.work++;
       const password = createHmac("sha256", this.#pepper).update(pin.normalize("NFC")).digest();
       return this.#argon2id({ password: new Uint8Array(password), salt, hashLength: HASH });
-    }).finally(() => this.#waiting--);
+    });
     this.#last = result.catch(() => {}); // told to its own caller
     return result;
   }

@@ -207,7 +207,8 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       const open = await store.read((tx) =>
         tx.transaction({ client: caller.client, credential: credential.id })
       );
-      const same = open && JSON.stringify(open.transaction.binding) === JSON.stringify(binding);
+      const same = open && store.now() < open.transaction.createdAt + RULES.lifetime &&
+        JSON.stringify(open.transaction.binding) === JSON.stringify(binding);
       await ceremony.send(
         same ? open.transaction.id : await ceremony.open({
           client: caller.client,

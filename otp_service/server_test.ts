@@ -813,6 +813,23 @@ Deno.test("five wrong PINs lock, the person is told, and unlocking needs proof a
     assert.ok((await test.audit()).some((line) => line.proof === proof));
   }));
 
+Deno.test("a crowd of strangers turns people away, and costs them no try", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const crowd = Array.from({ length: 32 }, () => test.pins.admit());
+    const signIn = () => test.service.people.checkPin("asen", PIN);
+    for (let i = 0; i < 6; i++) await assert.rejects(signIn(), { code: "too_many" });
+    for (let i = 0; i < 4; i++) {
+      test.clock.now += RULES.resendAfter;
+      assert.equal((await authorize(test, credentialID, [HASH])).status, 429);
+      if (i === 2) test.clock.now += RULES.lifetime;
+    }
+    for (const place of crowd) place[Symbol.dispose]();
+    assert.ok(await signIn());
+    test.clock.now += RULES.resendAfter;
+    assert.equal((await authorize(test, credentialID, [HASH])).status, 200);
+  }));
+
 Deno.test("an administrator's lock stops what is under way", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });

@@ -5,13 +5,19 @@
 import * as z from "zod";
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, "Invalid parameter userID");
+/** What stands in certificates and mails: nothing that breaks a line or turns the text around. */
+const line = (name: string) =>
+  z.string().max(64).regex(
+    /^[^\p{Cc}\u2028-\u202e\u2066-\u2069]*$/u,
+    `Invalid parameter ${name}`,
+  );
 const reason = z.string().min(3).max(500);
 
 /** A person to be enrolled. */
 export const NewPerson = z.strictObject({
   userID: id,
-  name: z.string().min(1).max(64),
-  role: z.string().max(64).optional().describe("As in Executive Engineer; stands in certificates"),
+  name: line("name").min(1),
+  role: line("role").optional().describe("As in Executive Engineer; stands in certificates"),
   email: z.email().max(254).optional(),
   phone: z.string().regex(/^\+[1-9]\d{6,14}$/, "Invalid parameter phone").optional()
     .describe("E.164"),

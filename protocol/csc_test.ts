@@ -62,6 +62,15 @@ Deno.test("what is wrong is said in the specification's words", () => {
   }
 });
 
+Deno.test("a name is one line, in any script", () => {
+  const person = (name: string) =>
+    NewPerson.safeParse({ userID: "asen", email: "a@works.example", name }).success;
+  for (const name of ["অনিতা সেন", "র\u200d্যাচেল", "O'Neil & Söhne"]) assert.ok(person(name), name);
+  for (const name of ["", "Eve\r\nBcc: x@y.example", "Eve\u202eneS", "a\0b", "\u2028"]) {
+    assert.ok(!person(name), name);
+  }
+});
+
 Deno.test("version 1.0.4 says the same in other words", () => {
   assert.deepEqual(
     fromV1("credentials/authorize", { numSignatures: "2", hash: ["a"], PIN: "1", OTP: "2" }),

@@ -66,7 +66,7 @@ const WHY = {
 
 function lineOf(entry: AuditEntry): string {
   const { time, action, origin, outcome, format, documents = [], documentCount } = entry;
-  const { certificate, scopes } = entry;
+  const { certificate, scopes, signed } = entry;
   const count = documentCount ?? documents.length;
   const what = documents.length === 0
     ? scopes?.join(", ")
@@ -79,6 +79,7 @@ function lineOf(entry: AuditEntry): string {
     origin ?? "command line",
     format,
     what && (count > 1 ? `${what} and ${count - 1} more` : what),
+    signed === undefined ? "" : `${signed} of ${count} signed`,
     certificate?.name,
   ];
   return `${time} ${facts.filter(Boolean).map((fact) => printable(fact!)).join(" | ")}`;

@@ -106,7 +106,8 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       const page = await shown();
       await drawn(page, 1).waitFor();
       assert.equal(await page.getByText(en.pdf_status_valid).count(), 2);
-      await page.getByText(en.pdf_adds_lock).waitFor();
+      const notices = await page.locator(".document .notice").allInnerTexts();
+      assert.deepEqual(notices, [en.pdf_adds_lock], "and none for nothing");
       await page.getByText(en.pdf_unchanged).waitFor();
       await page.getByText("Changed after it, as it allows: 1").click();
       await page.getByText("Signature: Second").waitFor();

@@ -56,14 +56,16 @@ export async function openPdf(
 
 async function caveatsOf(document: PDFDocumentProxy): Promise<Caveat[]> {
   try {
-    const [scripts, attached, layers, { info }] = await Promise.all([
-      document.hasJSActions(),
+    const [scripts, fields, attached, layers, { info }] = await Promise.all([
+      document.getJSActions(),
+      document.getFieldObjects(), // hasJSActions() says yes to every signature field
       document.getAttachments(),
       document.getOptionalContentConfig(),
       document.getMetadata(),
     ]);
     const found: Record<Exclude<Caveat, "unknown">, boolean> = {
-      scripts,
+      scripts: scripts !== null ||
+        Object.values(fields ?? {}).flat().some((field) => (field as { actions?: object }).actions),
       attached: attached !== null,
       layers: [...layers].length > 0,
       xfa: (info as { IsXFAPresent?: boolean }).IsXFAPresent === true,

@@ -114,12 +114,14 @@ export async function openParts(
     });
     const asp = config.esp && await openSigner(config.esp.key, session);
     if (asp) closers.push(() => asp.close());
+    const validationData = validationDataFor(() => service);
     const esp = config.esp && asp && espTrust && new Esp({
       ...config.esp,
       ...espTrust,
       store,
       asp,
       tsa,
+      validationData,
       responseUrl: publicUrl + ESP_RESPONSE,
       origins: [new URL(config.esp.url).origin, ...config.esp.origins],
     });
@@ -140,7 +142,7 @@ export async function openParts(
       tsa,
       esp,
       web,
-      validationData: validationDataFor(() => service),
+      validationData,
     };
     return { config, service, close };
   } catch (error) {

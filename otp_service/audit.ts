@@ -40,6 +40,7 @@ export type AuditEvent =
   | "esign.signed"
   | "esign.timestamped"
   | "esign.timestamp_failed"
+  | "esign.extended"
   | "esign.failed"
   | "esign.refused"
   | "esign.fetched"

@@ -59,7 +59,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   [
     `CREATE TABLE esigns (
       id TEXT PRIMARY KEY, client TEXT NOT NULL, phase TEXT NOT NULL, facts TEXT NOT NULL,
-      pdf BLOB NOT NULL, cms BLOB, answer BLOB, expires BIGINT NOT NULL)`,
+      pdf BLOB NOT NULL, cms BLOB, dss BLOB, answer BLOB, expires BIGINT NOT NULL)`,
     `CREATE INDEX esigns_expires ON esigns (expires)`,
     `CREATE INDEX esigns_waiting ON esigns (client, phase)`,
   ],

@@ -5,6 +5,7 @@
  *
  * Everything that waits stands in the store: any instance may take the answer, and after a restart nothing is lost.
  */
+import { getLogger } from "@logtape/logtape";
 import { createHash, randomBytes } from "node:crypto";
 import { readSignedData } from "../formats/cms_read.ts";
 import { concat } from "../formats/der.ts";
@@ -17,6 +18,8 @@ import {
   readEsignResponse,
 } from "../formats/esign.ts";
 import { fillContents, prepareSignature, signedBytes } from "../formats/pades.ts";
+import { appendDss } from "../formats/pades_dss.ts";
+import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509.ts";
@@ -30,8 +33,11 @@ import {
   transactionOf,
 } from "./esp_answer.ts";
 import { sha256 } from "./secrets.ts";
+import type { SigningOptions } from "./sign.ts";
 import type { EsignFacts, EsignRow, Store, Tx } from "./store.ts";
 import { timestampSignature } from "./timestamp.ts";
+
+const log = getLogger(["dsign", "otp-service"]);
 
 export interface EspOptions {
   store: Store;
@@ -52,6 +58,7 @@ export interface EspOptions {
   auth: keyof typeof EsignAuth;
   /** Address of a timestamp authority (RFC 3161): without it nobody can verify after the certificate's half hour. */
   tsa?: string;
+  validationData: SigningOptions["validationData"];
 }
 
 /** A PDF to be signed, and the portal's part of it. */
@@ -227,10 +234,10 @@ export class Esp {
    * The authorized signature is in the store by now, so a timestamp authority that fails costs no more than its timestamp.
    * Each fetching of the document tries again while the certificate lives.
    */
-  async #timestamp({ id, client, phase, facts }: EsignRow): Promise<void> {
+  async #timestamp(row: EsignRow): Promise<EsignRow> {
     const { tsa, store } = this.options;
-    if (!tsa || phase !== "signed" || facts.timestamped) return;
-    if (!isCurrent(readCertificate(Uint8Array.fromBase64(facts.certificate!)), store.now())) return;
+    const { id, client, facts } = row;
+    if (!tsa || facts.timestamped || !this.#lives(row)) return row;
     const { cms } = (await store.read((tx) => tx.esignBytes(id)))!;
     const about = { transaction: id, client };
     try {
@@ -239,12 +246,14 @@ export class Esp {
       if (stamped.length > spaceIn(facts)) {
         throw new CscError("timestamp_failed", "it is too large");
       }
-      await store.run(async (tx) => {
-        const row = await tx.esign(id);
-        if (!row || row.facts.timestamped) return;
+      return await store.run(async (tx) => {
+        const now = (await tx.esign(id))!;
+        if (now.facts.timestamped) return now;
+        const facts = { ...now.facts, timestamped: true as const };
         await tx.saveEsignCms(id, stamped);
-        await tx.saveEsignFacts(id, { ...row.facts, timestamped: true });
+        await tx.saveEsignFacts(id, facts);
         tx.audit({ event: "esign.timestamped", ...about });
+        return { ...now, facts };
       });
     } catch (error) {
       if (!(error instanceof CscError)) throw error;
@@ -252,7 +261,44 @@ export class Esp {
         tx.audit({ event: "esign.timestamp_failed", ...about, reason: error.reason });
         return Promise.resolve();
       });
+      return row;
     }
+  }
+
+  /** Adds what a later validation needs, where it can be had; as {@linkcode #timestamp}. */
+  async #extend(row: EsignRow): Promise<void> {
+    const { store, validationData } = this.options;
+    const { id, client, facts } = row;
+    if (!facts.timestamped || facts.longTerm || !this.#lives(row)) return;
+    const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
+    try {
+      const data = await validationData(cms!);
+      const source = bytesSource(fillContents(pdf, ...facts.contents, cms!));
+      const { contents } = inspectSignatures(source).signatures.at(-1)!;
+      const dss = appendDss(source, { signatures: [{ contents, ...data }] });
+      await store.run(async (tx) => {
+        const row = await tx.esign(id);
+        if (!row || row.facts.longTerm) return;
+        await tx.saveEsignDss(id, dss);
+        await tx.saveEsignFacts(id, { ...row.facts, longTerm: true });
+        tx.audit({ event: "esign.extended", transaction: id, client });
+      });
+    } catch (error) {
+      if (!(error instanceof CscError)) throw error;
+      log.warn("eSign {id} goes out without validation data: {reason}", {
+        id,
+        reason: error.reason,
+      });
+    }
+  }
+
+  /** Whether it is signed, and the certificate is valid still. */
+  #lives({ phase, facts: { certificate } }: EsignRow): boolean {
+    if (phase !== "signed") return false;
+    return isCurrent(
+      readCertificate(Uint8Array.fromBase64(certificate!)),
+      this.options.store.now(),
+    );
   }
 
   async #note(id: string, code: EspRefusalCode | "repeated", reason: string, answer: string) {
@@ -286,19 +332,20 @@ export class Esp {
    */
   async signed(client: string, id: string): Promise<Uint8Array> {
     const row = await this.options.store.read((tx) => tx.esign(id));
-    if (row?.client === client) await this.#timestamp(row);
+    if (row?.client === client) await this.#extend(await this.#timestamp(row));
     const found = await this.options.store.run(async (tx) => {
       const row = await own(tx, client, id);
       if (!row) return null;
-      const { pdf, cms } = (await tx.esignBytes(id))!;
+      const bytes = (await tx.esignBytes(id))!;
       if (row.phase === "signed" && !row.facts.fetched) {
         await tx.saveEsignFacts(id, { ...row.facts, fetched: true });
         tx.audit({ event: "esign.fetched", transaction: id, client });
       }
-      return { pdf, cms, contents: row.facts.contents };
+      return { ...bytes, contents: row.facts.contents };
     }) ?? unknown();
-    if (!found.cms) throw new CscError("esign_unsigned");
-    return fillContents(found.pdf, ...found.contents, found.cms);
+    const { pdf, cms, dss, contents } = found;
+    if (!cms) throw new CscError("esign_unsigned");
+    return concat(fillContents(pdf, ...contents, cms), dss ?? new Uint8Array());
   }
 }
 

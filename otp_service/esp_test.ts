@@ -8,8 +8,8 @@ import { prepareSignature, signedBytes } from "../formats/pades.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { verifyBytes } from "../formats/verify.ts";
-import type { Certificate } from "../formats/x509.ts";
 import { espOptions, FakeEsp, indefinite } from "../tests/fakes/esp.ts";
+import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { inTempDir, openssl, run } from "../tests/fixtures/openssl.ts";
 import {
   CLIENT,
@@ -23,7 +23,7 @@ import {
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
-import { makePki, pem } from "../tests/fixtures/pki.ts";
+import { makeCrl, makePki, pem } from "../tests/fixtures/pki.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { verifyAudit } from "./audit.ts";
@@ -243,51 +243,68 @@ Deno.test("a PDF signed by the ESP, by way of two instances on PostgreSQL, one r
   }
 });
 
-Deno.test("with a timestamp the signature outlives its certificate; an authority that fails costs nothing else", async () => {
-  const { timestampAuthority, subCa, ca, root } = makePki({ officers: [] });
-  let isUp = false;
-  const tsa = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    const asked = new Uint8Array(await request.arrayBuffer());
+Deno.test("timestamp and validation data outlive the certificate; who cannot give them costs nothing else", async () => {
+  await using services = await startPkiServices({ officers: [] });
+  const { timestampAuthority, subCa, ca, root } = services.pki;
+  const isUp = { tsa: false, crl: false };
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const chain = [subCa, ca, root].map(({ certificate }) => certificate.der);
-    return isUp
-      ? new Response(
-        new Uint8Array(answerTimestampRequest(timestampAuthority, asked, { chain })),
-      )
-      : new Response(null, { status: 503 });
+    const answer = request.method === "GET"
+      ? isUp.crl && makeCrl(at.fake.root, [])
+      : isUp.tsa && answerTimestampRequest(timestampAuthority, await request.bytes(), { chain });
+    return answer ? new Response(new Uint8Array(answer)) : new Response(null, { status: 503 });
   });
-  const at = desk({ tsa: `http://127.0.0.1:${tsa.addr.port}/` });
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  const at = desk({ tsa: url });
+  at.fake.crlUrl = `${url}esign.crl`;
   try {
     const { fake } = at;
     const { id, fields } = await start(at);
     assert.equal((await bring(at, fake.approve(fields, "Anita Sen"))).status, 303);
-    const { state, timestamped } = await stateOf(at, id);
-    assert.deepEqual([state, timestamped], ["signed", false]);
-    isUp = true;
-    const fetched = async () =>
-      new Uint8Array(await (await ask(at, id, CLIENT, "/document")).arrayBuffer());
-    const pdf = await fetched();
-    assert.equal((await stateOf(at, id)).timestamped, true);
-    assert.deepEqual(await fetched(), pdf);
-    assert.deepEqual(await eventsOf(at, id), [
-      ...["esign.started", "esign.signed", "esign.timestamp_failed"],
-      ...["esign.timestamped", "esign.fetched"],
-    ]);
-    const verify = (anchors: Certificate[]) =>
+    const fetched = async () => {
+      const response = await ask(at, id, CLIENT, "/document");
+      const { state, timestamped, longTerm } = await stateOf(at, id);
+      return {
+        pdf: new Uint8Array(await response.arrayBuffer()),
+        has: [state, timestamped, longTerm],
+      };
+    };
+    /** A day later. */
+    const verify = (pdf: Uint8Array, anchors = [fake.root.certificate, root.certificate]) =>
       verifyBytes(pdf, {
-        now: new Date(Date.now() + 24 * 60 * MINUTE),
+        now: new Date(at.test.clock.now + 24 * 60 * MINUTE),
         anchors,
         departmentalPolicies: [],
-        revocation: "if_available",
       }).signatures[0]!.indication;
-    assert.equal(verify([fake.root.certificate, root.certificate]), "TOTAL-PASSED");
-    assert.equal(verify([fake.root.certificate]), "INDETERMINATE", "its time is not proven");
+    const bare = await fetched();
+    assert.deepEqual(bare.has, ["signed", false, false]);
+    isUp.tsa = true;
+    const stamped = await fetched();
+    assert.deepEqual(stamped.has, ["signed", true, false]);
+    assert.equal(verify(stamped.pdf), "INDETERMINATE", "whether it was revoked is not known");
+    isUp.crl = true;
+    const whole = await fetched();
+    assert.deepEqual(whole.has, ["signed", true, true]);
+    assert.equal(verify(whole.pdf), "TOTAL-PASSED");
+    assert.equal(
+      verify(whole.pdf, [fake.root.certificate]),
+      "INDETERMINATE",
+      "no proof of its time",
+    );
+    assert.deepEqual(await fetched(), whole);
+    assert.deepEqual(await eventsOf(at, id), [
+      ...["esign.started", "esign.signed", "esign.timestamp_failed", "esign.timestamp_failed"],
+      ...["esign.fetched", "esign.timestamped", "esign.extended"],
+    ]);
     await inTempDir(async (dir) => {
-      await Deno.writeFile(join(dir, "signed.pdf"), pdf);
-      assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
+      for (const [{ pdf }, total] of [[stamped, true], [whole, false]] as const) {
+        await Deno.writeFile(join(dir, "signed.pdf"), pdf);
+        assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total }]);
+      }
     });
   } finally {
     await at.test.close();
-    await tsa.shutdown();
+    await server.shutdown();
   }
 });
 

@@ -57,13 +57,13 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
   app.get("/portal/v1/esign/:transaction", async (context) => {
     const { client } = await access(service, context.req.raw);
     const { row, answer } = await esp.status(client, context.req.param("transaction"));
-    const { signer, certificate, timestamped = false, error } = row.facts;
+    const { signer, certificate, timestamped = false, longTerm = false, error } = row.facts;
     return context.json({
       transaction: row.id,
       kind: "esign",
       state: row.phase,
       expires: new Date(row.expires).toISOString(),
-      ...row.phase === "signed" && { signer, certificate, timestamped },
+      ...row.phase === "signed" && { signer, certificate, timestamped, longTerm },
       ...row.phase === "failed" && { error },
       ...answer && { response: new Uint8Array(answer).toBase64() },
     });

@@ -131,6 +131,8 @@ export interface EsignFacts {
   readonly refused?: number;
   readonly fetched?: true;
   readonly timestamped?: true;
+  /** What a later validation needs stands in the document. */
+  readonly longTerm?: true;
   readonly signer?: string;
   /** Of the signer, Base64. */
   readonly certificate?: string;
@@ -567,10 +569,18 @@ export class Tx {
     return rows.map(toEsign)[0] ?? null;
   }
 
-  /** The prepared PDF, and of a signed one the CMS that belongs into it. */
-  async esignBytes(id: string): Promise<{ pdf: Uint8Array; cms: Uint8Array | null } | null> {
-    const [row] = await this.#query("SELECT pdf, cms FROM esigns WHERE id = $1", id);
-    return row ? { pdf: row.pdf as Uint8Array, cms: row.cms as Uint8Array | null } : null;
+  /** The prepared PDF; of a signed one the CMS that belongs into it, and the revision that may follow. */
+  async esignBytes(
+    id: string,
+  ): Promise<{ pdf: Uint8Array; cms: Uint8Array | null; dss: Uint8Array | null } | null> {
+    const [row] = await this.#query("SELECT pdf, cms, dss FROM esigns WHERE id = $1", id);
+    return row
+      ? {
+        pdf: row.pdf as Uint8Array,
+        cms: row.cms as Uint8Array | null,
+        dss: row.dss as Uint8Array | null,
+      }
+      : null;
   }
 
   /** What the provider said in the end. */
@@ -585,6 +595,10 @@ export class Tx {
 
   async saveEsignCms(id: string, cms: Uint8Array): Promise<void> {
     await this.#query("UPDATE esigns SET cms = $2 WHERE id = $1", id, cms);
+  }
+
+  async saveEsignDss(id: string, dss: Uint8Array): Promise<void> {
+    await this.#query("UPDATE esigns SET dss = $2 WHERE id = $1", id, dss);
   }
 
   /** Signed or failed; the result is kept for a while. */

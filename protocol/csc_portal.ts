@@ -183,6 +183,8 @@ export const PORTAL_METHODS = {
       certificate: z.string().optional().describe("DER, Base64"),
       timestamped: z.boolean().optional()
         .describe("Without a timestamp the signature can be verified for half an hour only"),
+      longTerm: z.boolean().optional()
+        .describe("Whether what a later validation needs stands in the document"),
       response: z.string().optional().describe("The provider's answer, Base64: evidence"),
       error: z.object({ code: z.string(), message: z.string() }).optional()
         .describe("As ESP-944, with a sentence for the person"),

@@ -7,6 +7,7 @@ import { readAsn1 } from "../../formats/asn1.ts";
 import {
   basicConstraints,
   certificatePolicies,
+  crlDistributionPoints,
   keyUsage,
 } from "../../formats/certificate_write.ts";
 import { prepareSignedData } from "../../formats/cms_write.ts";
@@ -44,7 +45,7 @@ export function espOptions(
   { root, party, asp: { id } }: FakeEsp,
   { certificate, key }: Party,
   url: string,
-): Omit<EspOptions, "store" | "responseUrl"> {
+): Omit<EspOptions, "store" | "responseUrl" | "validationData"> {
   return {
     url,
     aspId: id,
@@ -65,6 +66,8 @@ export class FakeEsp {
   readonly root: Party;
   /** Signs the answers. */
   readonly party: Party;
+  /** Where its list of revoked certificates is, if anywhere. */
+  crlUrl?: string;
   readonly #seen = new Set<string>();
 
   constructor(readonly asp: { id: string; certificate: Uint8Array }, readonly now = Date.now) {
@@ -99,6 +102,7 @@ export class FakeEsp {
       extensions: [
         keyUsage("digitalSignature", "nonRepudiation"),
         certificatePolicies(...choices.policies ?? [OTP_EKYC]),
+        ...this.crlUrl ? [crlDistributionPoints(this.crlUrl)] : [],
       ],
     });
     const { certificate: { der }, key } = person;

@@ -246,8 +246,7 @@ Deno.test("version 2, in a browser: signing in, then PIN and OTP at the service'
     let reply: unknown = { decision: "sign_in", userID: "asen", pin: SERVICE_PIN };
     if (view.kind === "sign") {
       await talk("send");
-      const consent = { language: "en", text: "I sign." };
-      reply = { decision: "approve", pin: SERVICE_PIN, otp: test.lastOtp(), consent };
+      reply = { decision: "approve", pin: SERVICE_PIN, otp: test.lastOtp(), language: "en" };
     }
     const { redirect } = await talk("answer", reply);
     await (await fetch(redirect)).body?.cancel();

@@ -177,7 +177,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       else log.debug("Refused a connection that has ended, or whose owner is not known.");
       return refuse(403, "D-Sign answers only to its own user.");
     }
-    const url = new URL(request.url);
+    // The host is in it, and may be none.
+    const url = URL.parse(request.url);
+    if (!url) return refuse(421, "D-Sign does not answer by this name.");
     // HTTP/2, which browsers speak with TLS alone, has `:authority` instead (RFC 9113 §8.3.1); Deno puts it in the URL.
     const host = request.headers.get("host") ?? (url.protocol === "https:" ? url.host : "");
     if (!names.some((name) => host === `${name}:${port}`)) {

@@ -43,6 +43,8 @@ Deno.test("only its own host names are answered (DNS rebinding)", async () => {
       `[::1]:${port}`,
       `LOCALHOST:${port}`,
       `127.0.0.1:${port + 1}`,
+      `127.0.0.1:${port}.`,
+      `127.0.0.1:99999`,
     ]
   ) {
     assert.equal(await answer(host), 421, host);

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Policy, readPolicy } from "../agent/policy_file.ts";
 import { TICKETS } from "../cli/doctor/tickets.ts";
-import { dsign, environment } from "./fixtures/cli.ts";
+import { environment } from "./fixtures/cli.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -17,28 +17,6 @@ Deno.test("the guide's policy is a right one, and its table has every setting", 
     assert.match(guide, new RegExp(`^\\| \`${setting}\``, "m"), setting);
   }
 });
-
-Deno.test("every file that the guide names is there", async () => {
-  for (const [, path] of guide.matchAll(/\]\(([^)#]+)\)/g)) {
-    await Deno.stat(join(ROOT, "docs", path));
-  }
-});
-
-Deno.test("every command of the guide is there, with its options", () =>
-  inTempDir(async (dir) => {
-    const lines = [...guide.matchAll(/(?:^ {4}|`)dsign ([^`\n]+)/gm)].map(([, line]) => line);
-    assert.ok(lines.length >= 9);
-    for (const line of new Set(lines)) {
-      const words = line.split(" ").filter((word) => /^[a-z]+$/.test(word)).slice(0, 2);
-      const command = ["modules", "autostart", "trust"].includes(words[0])
-        ? words
-        : words.slice(0, 1);
-      const { code, stdout } = await dsign([...command, "--help"], environment(dir));
-      assert.equal(code, 0, line);
-      assert.match(stdout, new RegExp(`Usage: dsign ${command.join(" ")}\\b`));
-      for (const [option] of line.matchAll(/--\w+/g)) assert.ok(stdout.includes(option), line);
-    }
-  }));
 
 Deno.test("the commands that put the policy in its place make one that is honoured", {
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,

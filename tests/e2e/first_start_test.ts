@@ -68,6 +68,9 @@ Deno.test("the console leads from the first start to ready", () =>
       );
       assert.deepEqual(await axeFindings(page), []);
       await screenshot(page, "first_start_ready");
+      await page.getByRole("button", { name: "বাংলা" }).click();
+      await page.getByText(LANGUAGES.bn.words.start_ready).waitFor();
+      await screenshot(page, "first_start_ready_bengali");
       assert.deepEqual(errors, []);
       assert.deepEqual(driver.logins(), []);
     } finally {

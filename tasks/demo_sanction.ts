@@ -10,7 +10,6 @@ import { type PreparedSignature, prepareSignature, signedBytes } from "../format
 import { drawAppearance } from "../formats/pades_appearance.ts";
 import { appendDss } from "../formats/pades_dss.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
-import { verifyPdf } from "../formats/pades_verify.ts";
 import type { TrueTypeFont } from "../formats/pdf_font.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { type VerificationReport, verifyBytes } from "../formats/verify.ts";
@@ -256,11 +255,10 @@ export class Sanctions {
       throw new SanctionError("This is not the sanction that was to be signed.");
     }
     const before = inspectSignatures(bytesSource(base)).signatures.length;
-    const { signatures } = verifyPdf(bytesSource(signed));
+    // As the public page judges it: whoever has an order has its address too, and must not be able to spoil it.
+    const { signatures } = this.verify({ pdf: signed });
     const isGood = signatures.length === before + 1 &&
-      signatures.every(({ status, changes }) =>
-        status === "valid" && changes?.every(({ allowed }) => allowed)
-      );
+      signatures.every(({ indication }) => indication === "TOTAL-PASSED");
     if (!isGood) throw new SanctionError("The signature is not good. Nothing was changed.");
     sanction.pdf = signed;
   }

@@ -11,6 +11,8 @@ import { ENGINEER } from "../../tasks/demo_otp.ts";
 import { LANGUAGES } from "../../web/i18n/words.ts";
 import { OTP_WORDS } from "../../web/otp/words.ts";
 import { pdfsig } from "../fixtures/pdf_tools.ts";
+import { makePki } from "../fixtures/pki.ts";
+import { signPdf } from "../fixtures/sign_pdf.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 const en = LANGUAGES.en.words;
@@ -141,7 +143,11 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           const changed = pdf.slice();
           changed[1000] ^= 1;
           const longer = new Uint8Array([...pdf, 0x20]);
-          for (const each of [pdf, changed, longer, new Uint8Array()]) {
+          const stranger = signPdf(
+            pdf,
+            makePki({ officers: [{ name: "Stranger" }] }).officers[0],
+          ) as typeof pdf;
+          for (const each of [pdf, changed, longer, stranger, new Uint8Array()]) {
             assert.equal(await put(each), 409);
           }
           assert.equal(await put(longer, "https://elsewhere.example"), 403);

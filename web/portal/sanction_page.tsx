@@ -129,7 +129,7 @@ function Order(
             <p>
               Issue the order with your PIN and an OTP. You give both on the page of the signing
               service, which shows the order again; this portal never sees them. It will be a{" "}
-              <strong>{KINDS.departmental.toLowerCase()}</strong>.
+              <strong>{KINDS.departmental}</strong>.
             </p>
             <button type="button" disabled={busy !== null} onClick={signByOtp}>
               {busy === "otp" ? "Opening the signing service" : "Sign with PIN and OTP"}

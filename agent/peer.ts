@@ -72,14 +72,15 @@ async function findOwner(
 
 async function readTable(file: Deno.FsFile): Promise<string> {
   await file.seek(0, Deno.SeekMode.Start);
-  const chunks: Uint8Array[] = [];
+  // The kernel gives a page at a time, however much is asked for: one buffer for all of them.
+  let table = Buffer.alloc(64 * 1024);
+  let length = 0;
   for (;;) {
-    const chunk = new Uint8Array(256 * 1024);
-    const n = await file.read(chunk);
-    if (!n) break;
-    chunks.push(chunk.subarray(0, n));
+    if (length === table.length) table = Buffer.concat([table], 2 * length);
+    const n = await file.read(table.subarray(length));
+    if (!n) return table.toString("latin1", 0, length);
+    length += n;
   }
-  return Buffer.concat(chunks).toString("latin1");
 }
 
 /**

@@ -5,7 +5,6 @@ import { type Config, languageOf, makeStateFolder } from "../agent/config.ts";
 import { consentOf } from "../agent/consents.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../agent/log.ts";
-import { configuredFetch } from "../agent/pki_http.ts";
 import { startAgent } from "../agent/server.ts";
 import { authorityPath, ensureIdentity, type TlsIdentity } from "../agent/tls.ts";
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
@@ -144,7 +143,10 @@ async function serve(
       batches: paths.batches,
       spool: paths.spool,
       timestampAuthority: config.timestampAuthority,
-      pkiFetch: configuredFetch(config),
+      async pkiFetch(...request) {
+        const { configuredFetch } = await import("../agent/pki_http.ts"); // not loaded while it waits
+        return await configuredFetch(config)(...request);
+      },
       trust: trustFolders(paths, env),
       version,
       web,

@@ -9,6 +9,7 @@ import {
   checkCommand,
   detect,
   fittingFiles,
+  linuxOf,
   readRelease,
   type Release,
   type ReleaseFile,
@@ -195,7 +196,10 @@ function File(
         >
           {say("get", { name: file.name })}
         </a>{" "}
-        <span class="aside">{say("version", { version: release.version, size })}</span>
+        <span class="aside">
+          {linuxOf(file) && `${linuxOf(file)} · `}
+          {say("version", { version: release.version, size })}
+        </span>
       </p>
       <details>
         <summary>

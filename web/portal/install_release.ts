@@ -92,7 +92,21 @@ export const systemOf = ({ target }: ReleaseFile): System =>
   (Object.keys(MARKS) as System[]).find((system) => target.includes(MARKS[system] ?? "\0")) ??
     "other";
 
-/** Files that fit the computer, in the release's order. An unknown processor excludes none. */
+/** Which Linux a file is for, by its ending: browsers do not tell. The names are the same in all languages. */
+const LINUXES: readonly [ending: string, name: string][] = [
+  [".deb", "Debian, Ubuntu"],
+  [".rpm", "Fedora, RHEL"],
+  [".tar.gz", "Linux"],
+];
+
+/** The Linux that a file is for; empty where it is for another system. */
+export const linuxOf = ({ name }: ReleaseFile): string =>
+  LINUXES.find(([ending]) => name.endsWith(ending))?.[1] ?? "";
+
+const rankOf = ({ name }: ReleaseFile): number =>
+  LINUXES.findIndex(([ending]) => name.endsWith(ending));
+
+/** Files that fit the computer, those for the most usual Linux first. An unknown processor excludes none. */
 export function fittingFiles(
   files: readonly ReleaseFile[],
   { system, arch }: Awaited<ReturnType<typeof detect>>,
@@ -100,7 +114,7 @@ export function fittingFiles(
   return files.filter((file) =>
     system !== "other" && systemOf(file) === system &&
     (arch === null || file.target.startsWith(arch))
-  );
+  ).sort((a, b) => rankOf(a) - rankOf(b));
 }
 
 /** The command that prints a file's SHA-256 on a system. */

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { signManifest } from "../../tasks/release_manifest.ts";
-import { checkCommand, detect, fittingFiles, readRelease, systemOf } from "./install_release.ts";
+import {
+  checkCommand,
+  detect,
+  fittingFiles,
+  linuxOf,
+  readRelease,
+  systemOf,
+} from "./install_release.ts";
 
 const TARGETS = {
   "dsign_0.2.0_amd64.deb": "x86_64-unknown-linux-gnu",
@@ -73,4 +80,14 @@ Deno.test("every file has its system and the command that checks it", () => {
   assert.deepEqual(FILES.map((file) => checkCommand(file).split(" ")[0]), [
     ...["sha256sum", "sha256sum", "shasum", "shasum", "certutil"],
   ]);
+});
+
+Deno.test("of the files for Linux the most usual comes first, and each says for which it is", () => {
+  const names = ["d-1.x86_64.rpm", "d-linux-x64.tar.gz", "d_amd64.deb"];
+  const files = names.map((name) => ({ ...FILES[0], name }));
+  assert.deepEqual(
+    fittingFiles(files, { system: "linux", arch: "x86_64" }).map((file) => linuxOf(file)),
+    ["Debian, Ubuntu", "Fedora, RHEL", "Linux"],
+  );
+  assert.equal(linuxOf({ ...FILES[0], name: "d-windows-x64.exe" }), "");
 });

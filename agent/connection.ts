@@ -6,6 +6,7 @@ import {
   formatError,
   formatNotification,
   formatResult,
+  HANDLE_LENGTH,
   LIMITS,
   parseChunk,
   parseRequest,
@@ -22,11 +23,15 @@ import { Batches } from "./batch.ts";
 import { Documents } from "./documents.ts";
 import { toDsignError } from "./errors.ts";
 import type { Dispatch } from "./handlers.ts";
+import { CLOSE, type MessageLimits, type ServerSocket } from "./websocket.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
-/** RFC 6455 §7.4.1 */
-const CLOSE = { goingAway: 1001, policy: 1008, tooLarge: 1009 } as const;
+/** The longest messages that a connection takes. */
+export const MESSAGES: MessageLimits = {
+  text: LIMITS.textFrame,
+  binary: HANDLE_LENGTH + LIMITS.chunk,
+};
 
 /** How the origin reaches the agent: with a socket of its own, as a page of the agent, or through the popup bridge. */
 export type ConnectedBy = "site" | "own_page" | "bridge";
@@ -40,20 +45,25 @@ export class Connection {
 
   /** @param origin on whose behalf requests are made */
   constructor(
-    readonly socket: WebSocket,
+    readonly socket: ServerSocket,
     readonly origin: string,
     readonly by: ConnectedBy,
     readonly dispatch: Dispatch,
     closed: () => void,
   ) {
-    socket.binaryType = "arraybuffer";
-    socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = () => {
-      this.#end();
-      closed();
-    };
-    // Nothing to add: an error is always followed by the close.
-    socket.onerror = () => {};
+    socket.start({
+      text: (frame) => this.#receive(() => this.#receiveText(frame)),
+      binary: (frame) => {
+        this.#receive(() => this.#receiveChunk(frame));
+        // Frees the bytes now. The garbage collector lets hundreds of megabytes pile up first.
+        frame.buffer.transfer(0);
+      },
+      tooLarge: () => this.#complain(new DsignError("too_large")),
+      closed: () => {
+        this.#end();
+        closed();
+      },
+    });
   }
 
   /** The page is one of the agent's own, and speaks for itself. */
@@ -76,22 +86,17 @@ export class Connection {
     return Promise.resolve();
   }
 
-  #receive(data: string | ArrayBuffer): void {
-    // After a close was sent, frames that were under way still arrive.
-    if (!this.#open) return;
+  #receive(take: () => void): void {
     try {
-      if (typeof data === "string") this.#receiveText(data);
-      else this.#receiveChunk(new Uint8Array(data));
+      take();
     } catch (error) {
-      const failure = toDsignError(error);
-      this.#send(formatError(null, failure.toJSON()));
-      if (failure.code === "too_large" && isOversized(data)) {
-        this.#close(CLOSE.tooLarge, "frame too large");
-      }
-    } finally {
-      // Frees the bytes now. The garbage collector lets hundreds of megabytes pile up first.
-      if (data instanceof ArrayBuffer) data.transfer(0);
+      this.#complain(error);
     }
+  }
+
+  /** Answers what had no readable id. */
+  #complain(error: unknown): void {
+    this.#send(formatError(null, toDsignError(error).toJSON()));
   }
 
   #receiveText(frame: string): void {
@@ -167,14 +172,14 @@ export class Connection {
   }
 
   #send(frame: string | Uint8Array<ArrayBuffer>): void {
-    if (!this.#open || this.socket.readyState !== WebSocket.OPEN) return;
+    if (!this.#open) return;
     this.socket.send(frame);
-    if (this.socket.bufferedAmount > LIMITS.unread) this.#close(CLOSE.policy, "not reading");
+    if (this.socket.unread > LIMITS.unread) this.#close(CLOSE.policy, "not reading");
   }
 
   /** Waits for a page that reads more slowly than results are made. */
   async #drained(): Promise<void> {
-    while (this.#open && this.socket.bufferedAmount > LIMITS.unread / 2) {
+    while (this.#open && this.socket.unread > LIMITS.unread / 2) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
@@ -195,6 +200,3 @@ export class Connection {
     this.#documents.clear();
   }
 }
-
-const isOversized = (data: string | ArrayBuffer): boolean =>
-  typeof data === "string" ? data.length > LIMITS.textFrame : data.byteLength > LIMITS.chunk;

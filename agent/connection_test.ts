@@ -226,13 +226,14 @@ Deno.test("what is no WebSocket frame ends its connection alone", async () => {
 Deno.test("a client that does not read is dropped", async () => {
   await using test = await testAgent();
   using socket = await rawSocket(test.agent.port);
-  const request = new TextEncoder().encode('{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}');
-  const frame = new Uint8Array([0x81, 0x80 | request.length, 0, 0, 0, 0, ...request]);
-  // Each answer is some 60 KB: much more than the agent and the system keep for one that does not read.
-  const many = new Uint8Array(frame.length * 20).map((_, i) => frame[i % frame.length]);
+  const frame = (id: number) => {
+    const text = `{"jsonrpc":"2.0","id":${id},"method":"rpc.discover"}`;
+    return [0x81, 0x80 | text.length, 0, 0, 0, 0, ...new TextEncoder().encode(text)];
+  };
   const other = await test.connect("https://other.example");
+  // Each answer is some 60 KB: much more than the agent and the system keep for one that does not read.
   for (let i = 0; i < 60; i++) {
-    await socket.write(many);
+    await socket.write(Uint8Array.from(Array.from({ length: 20 }, (_, n) => frame(n)).flat()));
     await other.call("agent.info", {}); // others are served all the while
   }
   assert.ok(await socket.readToEnd() < 1200 * 60_000);

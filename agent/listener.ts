@@ -1,15 +1,42 @@
 /** Accepting connections on the loopback address, for as long as the agent runs. */
+import http from "node:http";
+import https from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import { DsignError } from "../protocol/errors.ts";
+import { refuseUpgrade, requestOf, sendResponse } from "./http_messages.ts";
 import type { TlsIdentity } from "./tls.ts";
+import { type MessageLimits, ServerSocket } from "./websocket.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
-/** Until the next attempt where accepting failed, in milliseconds. */
-const PAUSE = 500;
+/** Milliseconds for a TLS handshake, for a request's head, and between requests. */
+const PATIENCE = 10_000;
 
-/** @param port at which the request came in */
-type Handle = (request: Request, peerPort: number, port: number) => Response | Promise<Response>;
+/** Connections that have asked for nothing yet: one more, and the oldest of them is dropped. */
+const SILENT = 256;
+
+/** Connections of all kinds: one more is dropped. Together with what else is open, fewer than 1024 descriptors. */
+const OPEN = 640;
+
+/** For how long connections that are open may go on after a shutdown, in milliseconds. */
+const LINGER = 3_000;
+
+/** Who asks, and how a WebSocket is made of it. */
+export interface Caller {
+  peerPort: number;
+  /** At which the request came in. */
+  port: number;
+  /** null: the request is no handshake of a WebSocket, or its sender is gone. */
+  accept(limits: MessageLimits): ServerSocket | null;
+}
+
+/** @returns null where the request was accepted as a WebSocket */
+type Handle = (
+  request: Request,
+  caller: Caller,
+) => Response | null | Promise<Response | null>;
 
 export interface ListenerOptions {
   /** Tried in turn; 0 takes any free one. */
@@ -21,69 +48,131 @@ export interface ListenerOptions {
 }
 
 /**
- * Listens on the first port that is free. Accepting fails while all file descriptors are in use (EMFILE), which any
- * program of this computer can bring about by connecting often enough: open connections stay, and it is tried again.
+ * Listens on the first port that is free. Any program of this computer can connect as often as it likes: those that
+ * say nothing make room for newer ones, so that file descriptors never run out (the runtime's server, Deno 2.9.6,
+ * accepts nothing any more after EMFILE, and does not tell).
  */
 export class Listener {
-  readonly port: number;
   readonly #options: ListenerOptions;
-  #server: Deno.HttpServer<Deno.NetAddr>;
-  #again: ReturnType<typeof setTimeout> | undefined;
+  readonly #server: http.Server | https.Server;
+  readonly #open = new Set<Socket>();
+  /** By the peer's port, in the order in which they came. */
+  readonly #silent = new Map<number, Socket>();
+  #port = 0;
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    const { tls } = options;
+    const common = { connectionsCheckingInterval: PATIENCE / 2, headersTimeout: PATIENCE };
+    this.#server = tls
+      ? https.createServer({
+        ...common,
+        handshakeTimeout: PATIENCE,
+        cert: tls.certificate,
+        key: tls.key,
+      })
+      : http.createServer(common);
+    this.#server.on("connection", (socket: Socket) => this.#connected(socket));
+    this.#server.on("request", (message, to) => this.#request(message, to));
+    this.#server.on(
+      "upgrade",
+      (message, socket, head) => this.#upgrade(message, socket, new Uint8Array(head)),
+    );
+  }
 
   /** @throws {DsignError} `busy` where no port is free */
-  constructor(options: ListenerOptions) {
-    this.#options = options;
-    this.#server = this.#first();
-    this.port = this.#server.addr.port;
-  }
-
-  /** Takes no more connections, and ends when those that are open have. */
-  async shutdown(): Promise<void> {
-    clearTimeout(this.#again);
-    await this.#server.shutdown();
-  }
-
-  #first(): Deno.HttpServer<Deno.NetAddr> {
-    const { ports } = this.#options;
-    for (const port of ports) {
+  static async open(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    for (const port of options.ports) {
       try {
-        return this.#serve(port);
+        await listener.#listen(port);
+        return listener;
       } catch (error) {
-        if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+        if ((error as { code?: string }).code !== "EADDRINUSE") throw error;
       }
     }
     throw new DsignError(
       "busy",
       `Other programs use all of D-Sign's ports (${
-        ports.join(", ")
+        options.ports.join(", ")
       }). Set "ports" in the configuration.`,
     );
   }
 
-  #serve(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { handle, onError, tls } = this.#options;
-    const server = Deno.serve(
-      {
-        hostname: "127.0.0.1",
-        port,
-        ...tls && { cert: tls.certificate, key: tls.key },
-        onListen() {},
-        onError,
-      },
-      (request, { remoteAddr }) => handle(request, remoteAddr.port, this.port),
-    );
-    server.finished.catch((error) => this.#failed(error));
-    return server;
+  get port(): number {
+    return this.#port;
   }
 
-  #failed(error: unknown): void {
-    log.error("Connections cannot be accepted: {error}", { error });
-    this.#again = setTimeout(() => {
-      try {
-        this.#server = this.#serve(this.port);
-      } catch (error) {
-        this.#failed(error);
-      }
-    }, PAUSE);
+  /** Takes no more connections, and ends when those that are open have, or soon. */
+  async shutdown(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    for (const socket of this.#silent.values()) socket.destroy();
+    const late = setTimeout(() => this.#open.forEach((socket) => socket.destroy()), LINGER);
+    await closed;
+    clearTimeout(late);
+  }
+
+  #listen(port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, "127.0.0.1", () => {
+        this.#server.off("error", reject);
+        this.#port = (this.#server.address() as AddressInfo).port;
+        this.#server.on(
+          "error",
+          (error) => log.error("Connections cannot be accepted: {error}", { error }),
+        );
+        resolve();
+      });
+    });
+  }
+
+  #connected(socket: Socket): void {
+    if (this.#open.size >= OPEN) return void socket.destroy();
+    const { remotePort = 0 } = socket;
+    this.#open.add(socket);
+    this.#silent.set(remotePort, socket);
+    socket.once("close", () => {
+      this.#open.delete(socket);
+      if (this.#silent.get(remotePort) === socket) this.#silent.delete(remotePort);
+    });
+    if (this.#silent.size > SILENT) {
+      const [[port, oldest]] = this.#silent;
+      this.#silent.delete(port);
+      oldest.destroy();
+    }
+  }
+
+  async #request(message: http.IncomingMessage, to: http.ServerResponse): Promise<void> {
+    const response = await this.#handle(message, () => null);
+    await sendResponse(response!, to);
+  }
+
+  async #upgrade(
+    message: http.IncomingMessage,
+    stream: Duplex,
+    head: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    // Nothing to add: an error is always followed by the close.
+    stream.on("error", () => {});
+    const response = await this.#handle(
+      message,
+      (limits) => ServerSocket.accept(message, stream, head, limits),
+    );
+    if (response) refuseUpgrade(response, stream);
+  }
+
+  async #handle(message: http.IncomingMessage, accept: Caller["accept"]): Promise<Response | null> {
+    const { handle, onError, tls } = this.#options;
+    const { remotePort: peerPort = 0 } = message.socket;
+    this.#silent.delete(peerPort);
+    const request = requestOf(message, tls ? "https" : "http");
+    if (!request) return new Response(null, { status: 400 });
+    try {
+      return await handle(request, { peerPort, port: this.#port, accept });
+    } catch (error) {
+      return onError(error);
+    }
   }
 }

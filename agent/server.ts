@@ -8,13 +8,13 @@ import { DsignError } from "../protocol/errors.ts";
 import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "./appearance.ts";
-import { type ConnectedBy, Connection } from "./connection.ts";
+import { type ConnectedBy, Connection, MESSAGES } from "./connection.ts";
 import { Audit } from "./audit.ts";
 import { ConsolePages, type Settings } from "./console.ts";
 import type { Consent } from "./consent.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
-import { Listener, type ListenerOptions } from "./listener.ts";
+import { type Caller, Listener, type ListenerOptions } from "./listener.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
 import { Journals } from "./journal.ts";
@@ -100,7 +100,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   // What handles requests needs to know the port, which is known once the server is there.
   let handle: ListenerOptions["handle"] = () => refuse(503, "D-Sign is starting.");
   const listen = (ports: readonly number[], tls?: TlsIdentity) =>
-    new Listener({
+    Listener.open({
       ports,
       tls,
       handle: (...request) => handle(...request),
@@ -109,15 +109,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         return refuse(500, "D-Sign made a mistake. Its log says more.");
       },
     });
-  const listener = listen(options.ports ?? PORTS);
+  const listener = await listen(options.ports ?? PORTS);
   const { port } = listener;
-  const secureListener = options.tls && listenWithTls(options.tls);
+  const secureListener = options.tls && await listenWithTls(options.tls);
   const securePort = secureListener?.port ?? null;
 
   /** Without TLS, the agent is still of use. */
-  function listenWithTls(tls: TlsIdentity): Listener | undefined {
+  async function listenWithTls(tls: TlsIdentity): Promise<Listener | undefined> {
     try {
-      return listen(options.securePorts ?? SECURE_PORTS, tls);
+      return await listen(options.securePorts ?? SECURE_PORTS, tls);
     } catch (error) {
       if (!(error instanceof DsignError)) throw error;
       log.warn("Without TLS: {error}", { error });
@@ -127,7 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const origin = `http://127.0.0.1:${port}`;
   // Windows are opened at a port that no other program can have had in mind before: see endOfWorkers().
-  const windows = typeof options.consent === "function" ? listen([0]) : undefined;
+  const windows = typeof options.consent === "function" ? await listen([0]) : undefined;
   const consent = typeof options.consent === "function"
     ? options.consent(`http://127.0.0.1:${windows!.port}`)
     : options.consent;
@@ -170,18 +170,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...names.map((name) => `https://${name}:${securePort}`),
   ]);
 
-  handle = async (request, peerPort, port) => {
+  handle = async (request, { peerPort, port, accept }) => {
     const peer = await findPeer(peerPort, port);
     if (peer !== "ours") {
       if (peer === "other") log.warn("Refused a connection of another user of this computer.");
       else log.debug("Refused a connection that has ended, or whose owner is not known.");
       return refuse(403, "D-Sign answers only to its own user.");
     }
-    // The host is in it, and may be none.
-    const url = URL.parse(request.url);
-    if (!url) return refuse(421, "D-Sign does not answer by this name.");
-    // HTTP/2, which browsers speak with TLS alone, has `:authority` instead (RFC 9113 §8.3.1); Deno puts it in the URL.
-    const host = request.headers.get("host") ?? (url.protocol === "https:" ? url.host : "");
+    const url = new URL(request.url);
+    const host = request.headers.get("host") ?? "";
     if (!names.some((name) => host === `${name}:${port}`)) {
       return refuse(421, "D-Sign does not answer by this name.");
     }
@@ -190,7 +187,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     if (port === windows?.port && !/^\/(consent|web)(\/|$)/.test(pathname)) {
       return refuse(404, "Not found.");
     }
-    if (request.headers.has("upgrade")) return upgrade(request, url);
+    if (request.headers.has("upgrade")) return upgrade(request, url, accept);
     if (pathname === "/status") return status(request);
     if (pathname.startsWith("/consent/")) return await consentPage(request, url);
     if (pathname.startsWith("/console/")) {
@@ -215,7 +212,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     return isBridge ? { caller: behalf, by: "bridge" } : null;
   }
 
-  function upgrade(request: Request, url: URL): Response {
+  function upgrade(request: Request, url: URL, accept: Caller["accept"]): Response | null {
     const found = callerOf(request, url);
     if (!found) {
       const origin = request.headers.get("origin");
@@ -231,21 +228,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       count((origin) => origin === caller) >= LIMITS.connectionsPerOrigin ||
       isStranger(caller) && count(isStranger) >= LIMITS.connectionsOfStrangers
     ) return refuse(503, "Too many connections.");
-    let upgraded;
-    try {
-      upgraded = Deno.upgradeWebSocket(request);
-    } catch {
-      return refuse(400, "This is not a WebSocket handshake.");
-    }
+    const socket = accept(MESSAGES);
+    if (!socket) return refuse(400, "This is not a WebSocket handshake.");
     const connection = new Connection(
-      upgraded.socket,
+      socket,
       caller,
       by,
       dispatch,
       () => connections.delete(connection),
     );
     connections.add(connection);
-    return upgraded.response;
+    return null;
   }
 
   async function consentPage(request: Request, url: URL): Promise<Response> {

@@ -56,7 +56,7 @@ Deno.test("only its own host names are answered (DNS rebinding)", async () => {
     "GET http://evil.example/status HTTP/1.1",
     "Host: evil.example",
   ]);
-  assert.equal(statusOf(absolute), 421);
+  assert.equal(statusOf(absolute), 400);
 });
 
 Deno.test("only web origins may open a WebSocket, exactly as browsers write them", async () => {

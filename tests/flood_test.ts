@@ -66,15 +66,14 @@ async function rawSocket(port: number): Promise<Deno.TcpConn> {
 }
 
 /** RFC 6455 §5.2, masked with zeros; `size` may say more than there is. */
-function frame(first: number, payload: Uint8Array, size = payload.length): Uint8Array {
-  const head = new DataView(new ArrayBuffer(14));
-  head.setUint8(0, first);
-  head.setUint8(1, 0x80 | 127);
-  head.setBigUint64(2, BigInt(size));
-  const bytes = new Uint8Array(14 + payload.length);
-  bytes.set(new Uint8Array(head.buffer));
-  bytes.set(payload, 14);
-  return bytes;
+function frame(first: number, payload: Uint8Array, size = payload.length): Uint8Array<ArrayBuffer> {
+  const length = size < 126
+    ? [size]
+    : size < 0x10000
+    ? [126, size >> 8, size & 0xff]
+    : [127, ...new Uint8Array(new BigUint64Array([BigInt(size)]).buffer).reverse()];
+  length[0] |= 0x80;
+  return new Uint8Array([first, ...length, 0, 0, 0, 0, ...payload]);
 }
 
 const TEXT = 0x1, CONTINUATION = 0x0, BINARY = 0x2, PING = 0x9, FIN = 0x80;
@@ -118,6 +117,7 @@ Deno.test("frames that break the rules end their connection, and no other", asyn
     "a ping of 200 bytes": [frame(PING | FIN, new Uint8Array(200))],
     "text that is not UTF-8": [frame(TEXT | FIN, Uint8Array.of(0xff, 0xfe))],
     "a frame of 2^62 bytes": [frame(BINARY | FIN, new Uint8Array(10), 2 ** 62)],
+    "a frame without a mask": [Uint8Array.of(TEXT | FIN, 2, 0x7b, 0x7d)],
     "a text frame beyond the limit": [
       frame(TEXT | FIN, new Uint8Array(LIMITS.textFrame + 1).fill(0x20)),
     ],
@@ -156,12 +156,11 @@ Deno.test("who asks and does not read gets no more than a bounded amount of answ
   const client = await test.connect();
   const { length } = JSON.stringify(await client.call("rpc.discover", {}));
   const reader = await rawSocket(test.agent.port);
-  const ask = new TextEncoder().encode(
-    '{"jsonrpc":"2.0","id":1,"method":"rpc.discover","params":{}}',
-  );
+  const ask = (id: number) =>
+    new TextEncoder().encode(`{"jsonrpc":"2.0","id":${id},"method":"rpc.discover","params":{}}`);
   const count = Math.ceil(256 * 1024 * 1024 / length);
   for (let asked = 0; asked < count; asked++) {
-    if (!await send(reader, frame(TEXT | FIN, ask))) break;
+    if (!await send(reader, frame(TEXT | FIN, ask(asked)))) break;
     if (asked % 100 === 0) await client.call("agent.info", {});
   }
   let received = 0;
@@ -179,4 +178,21 @@ Deno.test("who asks and does not read gets no more than a bounded amount of answ
   // What the agent holds back, and what the system does on both sides.
   assert.ok(received < LIMITS.unread + 32 * 1024 * 1024, `${received} bytes waited`);
   assert.equal((await client.call("agent.info", {})).name, "dsign");
+});
+
+Deno.test("a message in frames without end is refused at its limit, and others are served", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  const flooding = await rawSocket(test.agent.port);
+  const piece = new Uint8Array(64 * 1024).fill(0x20);
+  await send(flooding, frame(TEXT, piece));
+  const next = frame(CONTINUATION, piece);
+  let sent = 1;
+  const answer = new Response(flooding.readable).text().catch(() => "");
+  while (sent < 10_000) {
+    // Fails once the agent has closed.
+    if (!await send(flooding, next)) break;
+    if (++sent % 50 === 0) assert.equal((await client.call("agent.info", {})).name, "dsign");
+  }
+  assert.match(await answer, /"code":"too_large".*message too large/s);
 });

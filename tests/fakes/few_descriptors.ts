@@ -1,7 +1,7 @@
 /** A listener as a program of its own: prints its port, and ends in good order when standard input does. */
 import { Listener } from "../../agent/listener.ts";
 
-const listener = new Listener({
+const listener = await Listener.open({
   ports: [0],
   handle: () => new Response("here"),
   onError: () => new Response(null, { status: 500 }),

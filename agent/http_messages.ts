@@ -1,0 +1,64 @@
+/** HTTP messages of `node:http` as the Fetch API's, which the rest of the agent speaks. */
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { type Duplex, Readable } from "node:stream";
+
+/**
+ * The request, with its body as a stream.
+ *
+ * @returns null where it is none of a browser: its target is no path (RFC 9112 §3.2.1), or the Fetch API knows no such
+ * method or header
+ */
+export function requestOf(message: IncomingMessage, scheme: "http" | "https"): Request | null {
+  const { method = "", url: target = "", headers: { host = "" }, rawHeaders } = message;
+  if (!target.startsWith("/")) return null;
+  try {
+    // Every value of a name that comes twice, which `message.headers` does not have.
+    const headers = new Headers();
+    for (let i = 0; i < rawHeaders.length; i += 2) headers.append(rawHeaders[i], rawHeaders[i + 1]);
+    const hasBody = method !== "GET" && method !== "HEAD";
+    // Whoever looks at the host looks at the header, which may be anything.
+    const authority = URL.canParse(`${scheme}://${host}`) ? host : "0.0.0.0";
+    return new Request(`${scheme}://${authority}${target}`, {
+      method,
+      headers,
+      ...hasBody && { body: Readable.toWeb(message) as ReadableStream, duplex: "half" },
+    });
+  } catch {
+    return null;
+  }
+}
+
+/** Sends the answer as fast as it is read; what makes its body is told where the reader goes before its end. */
+export async function sendResponse(response: Response, to: ServerResponse): Promise<void> {
+  // Who is refused keeps nothing open.
+  if (response.status >= 400) to.shouldKeepAlive = false;
+  to.writeHead(response.status, [...response.headers].flat());
+  if (!response.body) return void to.end();
+  const reader = response.body.getReader();
+  to.once("close", () => void reader.cancel().catch(() => {}));
+  try {
+    for (let read; !(read = await reader.read()).done;) {
+      if (!to.write(read.value) && !to.destroyed) {
+        await Promise.race([once(to, "drain"), once(to, "close")]);
+      }
+    }
+    to.end();
+  } catch {
+    to.destroy(); // its maker failed: a cut answer is not taken for a whole one
+  }
+}
+
+/** Answers a request that wanted another protocol, and ends its connection. */
+export async function refuseUpgrade(response: Response, stream: Duplex): Promise<void> {
+  const body = Buffer.from(await response.arrayBuffer());
+  const lines = [
+    `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status]}`,
+    ...[...response.headers].map(([name, value]) => `${name}: ${value}`),
+    `Content-Length: ${body.length}`,
+    "Connection: close",
+  ];
+  stream.end(Buffer.concat([Buffer.from(lines.join("\r\n") + "\r\n\r\n", "latin1"), body]));
+  stream.once("finish", () => stream.destroy());
+}

@@ -162,9 +162,7 @@ export class Showing {
   async show(item: number): Promise<ShownPdf> {
     const known = this.#shown.get(item);
     if (known) return shownPdf(known, this.password);
-    if (!this.items[item] || !isPdf(this.items[item].mediaType)) {
-      throw new DsignError("document_not_found");
-    }
+    if (!this.items[item]) throw new DsignError("document_not_found");
     let waiting = this.#waiting.get(item);
     if (!waiting) {
       waiting = Promise.withResolvers<Document>();

@@ -24,7 +24,7 @@ export interface SignAnswer {
   finalTry: boolean;
 }
 
-/** A PDF of a request, to be shown page by page. */
+/** A document of a request, to be shown: a PDF page by page, a text as it is. */
 export interface ShownPdf {
   source: Source;
   sequential(): Source;
@@ -32,7 +32,7 @@ export interface ShownPdf {
 }
 
 /**
- * Gives the PDF that an item of a request stands for, as long as the request is being asked.
+ * Gives the document that an item of a request stands for, as long as the request is being asked.
  *
  * @throws {DsignError} `document_not_found` where there is none
  */

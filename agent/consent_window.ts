@@ -18,6 +18,7 @@ import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import * as z from "zod";
 import { CONSENT_TIMEOUT, type OpenWindow, type ShowPdf, type SignAnswer } from "./consent.ts";
 import { documentResponse } from "./document_response.ts";
+import { preview, PREVIEW_LENGTH } from "./documents.ts";
 import { toCancelled, toDsignError } from "./errors.ts";
 import { SAFE_HEADERS } from "./pages.ts";
 import type { PageConsent } from "./server.ts";
@@ -194,7 +195,7 @@ export class WindowConsent implements PageConsent {
   async respond(request: Request, path: string): Promise<Response> {
     const question = this.#find(request.headers.get("authorization") ?? "");
     if (!question) return failure(404, "request_cancelled", "This request is over.");
-    const [, part, item] = /^\/consent\/(document|signatures)\/(\d{1,5})$/.exec(path) ?? [];
+    const [, part, item] = /^\/consent\/(document|signatures|text)\/(\d{1,5})$/.exec(path) ?? [];
     if (part && request.method === "GET") {
       return await this.#pdf(question, Number(item), part, request.headers.get("range"));
     }
@@ -244,7 +245,7 @@ export class WindowConsent implements PageConsent {
     });
   }
 
-  /** A document's bytes, or its earlier signatures. */
+  /** A document's bytes, its earlier signatures, or what it says where it is text. */
   async #pdf(
     question: Question,
     item: number,
@@ -253,6 +254,11 @@ export class WindowConsent implements PageConsent {
   ): Promise<Response> {
     try {
       const pdf = await question.show(item);
+      if (part === "text") {
+        const { source } = pdf;
+        const beginning = source.read(0, Math.min(source.size, PREVIEW_LENGTH));
+        return Response.json(preview(beginning, source.size), { headers: SAFE_HEADERS });
+      }
       if (part === "signatures") {
         const { factsOf } = await import("./pdf_facts.ts");
         return Response.json(factsOf(pdf), { headers: SAFE_HEADERS });

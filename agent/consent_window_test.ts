@@ -399,3 +399,33 @@ Deno.test("a PDF is shown by the very bytes that are signed, with its earlier si
   assert.equal(late.status, 404);
   await late.body?.cancel();
 });
+
+Deno.test("a text of a batch is brought when it is looked at, and no other than the list names", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect();
+  const text = new TextEncoder().encode('{"net":"4,58,375.00"}');
+  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", text)).toHex();
+  const item = { name: "bill.json", mediaType: "application/json", size: text.length, sha256 };
+  const asked = client.call("sign.batch", { format: "cades", items: [item] });
+  asked.catch(() => {}); // looked at later
+  const page = await asking.page();
+  await page.open();
+  const shown = page.ask("/consent/text/0");
+  const { params } = await client.take(({ method }) => method === "batch.wanted") as {
+    params: { id: number; item: number };
+  };
+  const { document } = await client.call("document.open", {
+    name: "bill.json",
+    mediaType: "application/json",
+    size: text.length,
+    keep: true,
+  });
+  client.sendChunk(document, text);
+  await client.call("batch.show", { ...params, document });
+  assert.deepEqual(await (await shown).json(), {
+    text: '{"net":"4,58,375.00"}',
+    truncated: false,
+  });
+  await page.answer({ decision: "decline" });
+  await assert.rejects(asked, { code: "user_cancelled" });
+});

@@ -7,6 +7,7 @@
  *   it shows the request, and its end tells the agent that the window was closed.
  * - `GET /consent/document/N` → the bytes of item N, where it has {@linkcode ConsentItem.pdf}; with byte ranges
  * - `GET /consent/signatures/N` → {@linkcode PdfFacts} of it
+ * - `GET /consent/text/N` → {@linkcode ConsentItem.preview} of item N of a batch, whose documents come when they are looked at
  * - `POST /consent/answer` {@linkcode ConsentReply} → {@linkcode Unlocked}
  */
 import type { Certificate, PdfOptions, Scope, Token } from "./methods.ts";

@@ -386,6 +386,25 @@ Deno.test("the consent page in a browser", async (t) => {
       assert.equal(await answered, "user_cancelled");
     });
 
+    await step("what a text of a batch says is fetched when it is opened", async (desk) => {
+      const items = ["a", "b"].map((name) => ({ ...BILL, name, preview: null }));
+      const text = new TextEncoder().encode(BILL.preview!.text);
+      const source = { size: text.length, read: () => text };
+      const answered = outcome(
+        desk.consent.sign(
+          signRequest({ items, batch: true }),
+          token().unlock,
+          never,
+          () => Promise.resolve({ source, sequential: () => source }),
+        ),
+      );
+      const page = await desk.shown();
+      await page.locator("details.listed > summary").last().click();
+      await page.getByText("4,58,375.00", { exact: true }).waitFor();
+      await press(page, en.do_not_sign);
+      assert.equal(await answered, "user_cancelled");
+    });
+
     await step("a closed window has declined", async (desk) => {
       const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
       await (await desk.shown()).close();

@@ -1,6 +1,7 @@
 /** The page's side of protocol/consent.ts. */
 import type {
   ConsentEvent,
+  ConsentItem,
   ConsentReply,
   ConsentView,
   PdfFacts,
@@ -14,6 +15,8 @@ export interface ConsentApi {
   answer(reply: ConsentReply): Promise<Unlocked>;
   /** What is known of a PDF among the items. */
   signatures(item: number): Promise<PdfFacts>;
+  /** What an item of a batch says; null where it is no text. */
+  text(item: number): Promise<ConsentItem["preview"]>;
   /** The PDF itself, to be shown. */
   openPdf(item: number, password: string | null): Promise<PdfFile>;
   /**
@@ -50,6 +53,10 @@ export function consentApi(ticket: string): ConsentApi {
       const response = await ask(`/consent/signatures/${item}`);
       if (!response.ok) throw new Error(`there is nothing to show, status ${response.status}`);
       return await response.json();
+    },
+    async text(item) {
+      const response = await ask(`/consent/text/${item}`);
+      return response.ok ? await response.json() : null;
     },
     openPdf: (item, password) => openPdf(`/consent/document/${item}`, ticket, password),
     async follow() {

@@ -1,6 +1,6 @@
 /** What the questions are put together from. */
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Asker, Choice, ConsentItem } from "../../protocol/consent.ts";
 import type { Speech } from "../i18n/words.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
@@ -84,8 +84,16 @@ export function Documents(
         </p>
       )}
       {many
-        ? <DocumentList items={items} api={api} speech={speech} />
-        : <Document item={items[0]!} index={0} api={api} speech={speech} />}
+        ? <DocumentList items={items} batched={batch !== undefined} api={api} speech={speech} />
+        : (
+          <Document
+            item={items[0]!}
+            index={0}
+            batched={batch !== undefined}
+            api={api}
+            speech={speech}
+          />
+        )}
     </Section>
   );
 }
@@ -95,7 +103,12 @@ const PAGE = 50;
 
 /** Many documents: their names, to be searched, each to be opened. */
 function DocumentList(
-  { items, api, speech }: { items: ConsentItem[]; api: ConsentApi; speech: Speech },
+  { items, batched, api, speech }: {
+    items: ConsentItem[];
+    batched: boolean;
+    api: ConsentApi;
+    speech: Speech;
+  },
 ) {
   const { say } = speech;
   const [wanted, setWanted] = useState("");
@@ -135,7 +148,7 @@ function DocumentList(
             </>
           }
         >
-          <Document item={item} index={index} api={api} speech={speech} />
+          <Document item={item} index={index} batched={batched} api={api} speech={speech} />
         </Opened>
       ))}
       {found.length > shown && (
@@ -171,15 +184,15 @@ function factsLine(item: ConsentItem, { say, number }: Speech): string {
 }
 
 function Document(
-  { item, index, api, speech }: {
+  { item, index, batched, api, speech }: {
     item: ConsentItem;
     index: number;
+    batched: boolean;
     api: ConsentApi;
     speech: Speech;
   },
 ) {
   const { say } = speech;
-  const json = item.preview && !item.preview.truncated ? readableJson(item.preview.text) : null;
   return (
     <article class="document">
       <p class="name">
@@ -196,20 +209,7 @@ function Document(
       {item.pdf?.adds && <Additions adds={item.pdf.adds} speech={speech} />}
       {item.pdf
         ? <PdfView api={api} index={index} name={item.name} speech={speech} />
-        : item.preview === null
-        ? <p class="aside">{say("not_shown")}</p>
-        : json
-        ? (
-          <>
-            <Rows value={json} speech={speech} />
-            <details>
-              <summary>{say("exact_text")}</summary>
-              <Preview text={item.preview.text} label={say("exact_text")} speech={speech} />
-            </details>
-          </>
-        )
-        : <Preview text={item.preview.text} label={say("items_one")} speech={speech} />}
-      {item.preview?.truncated && <p class="notice">{say("truncated")}</p>}
+        : <Text item={item} index={index} api={batched ? api : null} speech={speech} />}
       <details>
         <summary>{say("details")}</summary>
         <p class="aside">
@@ -218,6 +218,43 @@ function Document(
         </p>
       </details>
     </article>
+  );
+}
+
+/** What an item says. @param api where its text comes when it is looked at; null: it came with the item */
+function Text(
+  { item, index, api, speech }: {
+    item: ConsentItem;
+    index: number;
+    api: ConsentApi | null;
+    speech: Speech;
+  },
+) {
+  const { say } = speech;
+  const [preview, setPreview] = useState(item.preview ?? (api ? "loading" as const : null));
+  useEffect(() => {
+    if (preview === "loading") api?.text(index).catch(() => null).then(setPreview);
+  }, []);
+  if (preview === "loading") return <p class="aside" role="status">{say("loading")}</p>;
+  if (preview === null) return <p class="aside">{say("not_shown")}</p>;
+  const { text, truncated } = preview;
+  const json = truncated ? null : readableJson(text);
+  if (!json) {
+    return (
+      <>
+        <Preview text={text} label={say("items_one")} speech={speech} />
+        {truncated && <p class="notice">{say("truncated")}</p>}
+      </>
+    );
+  }
+  return (
+    <>
+      <Rows value={json} speech={speech} />
+      <details>
+        <summary>{say("exact_text")}</summary>
+        <Preview text={text} label={say("exact_text")} speech={speech} />
+      </details>
+    </>
   );
 }
 

@@ -380,7 +380,8 @@ export const METHODS = {
     },
   },
   "batch.show": {
-    summary: "Brings a document that batch.wanted asked for; D-Sign closes it.",
+    summary:
+      "Brings a document that batch.wanted asked for, opened with keep where it is no PDF; D-Sign closes it.",
     scope: "sign",
     params: z.object({
       id: z.union([z.string(), z.int()]).describe("Of batch.wanted"),

@@ -103,6 +103,11 @@ export class Listener {
     return this.#port;
   }
 
+  /** Answers TLS handshakes from now on with this; connections that are open stay. */
+  renew({ certificate, key }: TlsIdentity): void {
+    (this.#server as https.Server).setSecureContext({ cert: certificate, key });
+  }
+
   /** Takes no more connections, and ends when those that are open have, or soon. */
   async shutdown(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));

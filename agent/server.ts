@@ -83,6 +83,8 @@ export interface Agent {
   securePort: number | null;
   /** `http://127.0.0.1:PORT` */
   origin: string;
+  /** Answers wss:// from now on with this; connections that are open stay. */
+  renewTls(tls: TlsIdentity): void;
   /** Ends connections and logins. The providers stay open: they are the caller's. */
   close(): Promise<void>;
 }
@@ -270,6 +272,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     port,
     securePort,
     origin,
+    renewTls: (tls) => secureListener?.renew(tls),
     async close() {
       unwatch.forEach((stop) => stop());
       for (const connection of connections) connection.close();

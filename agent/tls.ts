@@ -151,6 +151,40 @@ export async function ensureIdentity(
   return { identity, replaced: old?.authority ?? null };
 }
 
+/**
+ * Keeps an identity from ending while it is in use: looks again and again whether there is a new one.
+ *
+ * @param ready gives the one that is to be used now, as {@linkcode ensureIdentity} does
+ * @param use called with a new one
+ * @param failed called where `ready` fails; the next time comes all the same
+ * @param every milliseconds; a day leaves many tries before the end
+ * @returns ends it
+ */
+export function watchIdentity(
+  first: TlsIdentity,
+  ready: () => Promise<TlsIdentity>,
+  use: (identity: TlsIdentity) => void,
+  failed: (error: unknown) => void,
+  every = DAY,
+): () => void {
+  let { certificate } = first;
+  let ended = false;
+  const timer = setInterval(async () => {
+    try {
+      const identity = await ready();
+      if (ended || identity.certificate === certificate) return;
+      ({ certificate } = identity);
+      use(identity);
+    } catch (error) {
+      failed(error);
+    }
+  }, every);
+  return () => {
+    ended = true;
+    clearInterval(timer);
+  };
+}
+
 async function readIdentity(path: string): Promise<TlsIdentity | null> {
   try {
     const { key, certificate, authority } = JSON.parse(await Deno.readTextFile(path));

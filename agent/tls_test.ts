@@ -4,7 +4,14 @@ import { readCertificate } from "../formats/x509.ts";
 import { testAgent } from "../tests/fixtures/agent.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
-import { authorityPath, derOf, ensureIdentity, isLoopbackAuthority, issueIdentity } from "./tls.ts";
+import {
+  authorityPath,
+  derOf,
+  ensureIdentity,
+  isLoopbackAuthority,
+  issueIdentity,
+  watchIdentity,
+} from "./tls.ts";
 
 const NOW = new Date("2026-11-21T10:00:00Z");
 const DAY = 24 * 3600 * 1000;
@@ -98,3 +105,47 @@ Deno.test("the agent answers with TLS too, under the same rules", async () => {
     http1.close();
   }
 });
+
+Deno.test("an agent that runs for years answers with a new certificate before the old one ends", () =>
+  inTempDir(async (dir) => {
+    // So long ago that it is due today, and still valid.
+    let now = new Date(Date.now() - 765 * DAY);
+    let troubled = false;
+    const ready = async () => {
+      if (troubled) {
+        troubled = false;
+        throw new Error("of this test");
+      }
+      return (await ensureIdentity(dir, now)).identity;
+    };
+    const old = await ready();
+    await using test = await testAgent({ tls: old, securePorts: [0] });
+    const { securePort, renewTls } = test.agent;
+    const failures: unknown[] = [];
+    const renewed = Promise.withResolvers<string>();
+    const stop = watchIdentity(
+      old,
+      ready,
+      (identity) => {
+        renewTls(identity);
+        renewed.resolve(identity.authority);
+      },
+      (error) => failures.push(error),
+      10,
+    );
+    const ask = async (authority: string) => {
+      using client = Deno.createHttpClient({ caCerts: [authority] });
+      const response = await fetch(`https://localhost:${securePort}/status`, { client });
+      return (await response.json()).name;
+    };
+    try {
+      assert.equal(await ask(old.authority), "dsign");
+      troubled = true;
+      now = new Date();
+      assert.equal(await ask(await renewed.promise), "dsign");
+      await assert.rejects(ask(old.authority));
+      assert.equal(failures.length, 1);
+    } finally {
+      stop();
+    }
+  }));

@@ -6,7 +6,7 @@ import { consentOf } from "../agent/consents.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../agent/log.ts";
 import { startAgent } from "../agent/server.ts";
-import { authorityPath, ensureIdentity, type TlsIdentity } from "../agent/tls.ts";
+import { authorityPath, ensureIdentity, type TlsIdentity, watchIdentity } from "../agent/tls.ts";
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { printJson } from "./failure.ts";
@@ -161,6 +161,12 @@ async function serve(
       settings,
       firstStart: firstStart(context, paths.phrase),
     });
+    const stopRenewing = watchIdentity(
+      tls,
+      () => readyTls(paths.tls),
+      agent.renewTls,
+      (error) => console.error(`dsign: The certificate was not renewed: ${error}`),
+    );
     try {
       await instance.announce(agent.port);
       if (context.unpacked) await removeOldVersions(context.unpacked);
@@ -172,6 +178,7 @@ async function serve(
       });
       await Promise.race([ended, ready(agent.port).then(() => ended)]);
     } finally {
+      stopRenewing();
       await agent.close();
     }
   } finally {

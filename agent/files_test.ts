@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { writeAtomically } from "./files.ts";
 
 /** Runs `work` with the system's calls recorded; a rename fails if told so. */
@@ -22,25 +23,23 @@ async function recorded(work: () => Promise<void>, rename = Deno.rename): Promis
   return calls;
 }
 
-Deno.test("a file is on the disk before it takes its name", async () => {
-  const dir = await Deno.makeTempDir();
-  const path = join(dir, "file");
-  await Deno.writeTextFile(path, "old");
-  assert.deepEqual(await recorded(() => writeAtomically(path, "new")), ["sync", "rename"]);
-  assert.equal(await Deno.readTextFile(path), "new");
-  await Deno.remove(dir, { recursive: true });
-});
+Deno.test("a file is on the disk before it takes its name", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "file");
+    await Deno.writeTextFile(path, "old");
+    assert.deepEqual(await recorded(() => writeAtomically(path, "new")), ["sync", "rename"]);
+    assert.equal(await Deno.readTextFile(path), "new");
+  }));
 
-Deno.test("a file that cannot be replaced stays as it was, alone", async () => {
-  const dir = await Deno.makeTempDir();
-  const path = join(dir, "file");
-  await Deno.writeTextFile(path, "old");
-  const failing = () => Promise.reject(new Error("disk"));
-  await recorded(
-    () => assert.rejects(writeAtomically(path, "new"), { code: "storage_failed" }),
-    failing,
-  );
-  assert.equal(await Deno.readTextFile(path), "old");
-  assert.deepEqual((await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name), ["file"]);
-  await Deno.remove(dir, { recursive: true });
-});
+Deno.test("a file that cannot be replaced stays as it was, alone", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "file");
+    await Deno.writeTextFile(path, "old");
+    const failing = () => Promise.reject(new Error("disk"));
+    await recorded(
+      () => assert.rejects(writeAtomically(path, "new"), { code: "storage_failed" }),
+      failing,
+    );
+    assert.equal(await Deno.readTextFile(path), "old");
+    assert.deepEqual((await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name), ["file"]);
+  }));

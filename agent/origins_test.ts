@@ -89,44 +89,41 @@ Deno.test("the certificate that a person chose for a site is offered first there
   assert.equal(preferred, undefined);
 });
 
-Deno.test("grants outlive the agent, and lapse after a year", async () => {
-  const dir = await Deno.makeTempDir();
-  const path = join(dir, "origins.json");
-  let now = new Date("2026-03-01T00:00:00Z");
-  const origins = await Origins.load(path, [], () => now);
-  await origins.set(SITE, origins.proposal(SITE, ["sign"]));
-  const again = await Origins.load(path, [], () => now);
-  assert.deepEqual(again.get(SITE), {
-    scopes: ["sign"],
-    grantedAt: "2026-03-01T00:00:00.000Z",
-    expiresAt: "2027-03-01T00:00:00.000Z",
-  });
-  now = new Date("2027-03-01T00:00:00Z");
-  assert.equal(again.get(SITE), undefined);
-  assert.deepEqual(again.proposal(SITE, ["certificates"]).scopes, ["certificates"]);
-  await Deno.remove(dir, { recursive: true });
-});
+Deno.test("grants outlive the agent, and lapse after a year", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "origins.json");
+    let now = new Date("2026-03-01T00:00:00Z");
+    const origins = await Origins.load(path, [], () => now);
+    await origins.set(SITE, origins.proposal(SITE, ["sign"]));
+    const again = await Origins.load(path, [], () => now);
+    assert.deepEqual(again.get(SITE), {
+      scopes: ["sign"],
+      grantedAt: "2026-03-01T00:00:00.000Z",
+      expiresAt: "2027-03-01T00:00:00.000Z",
+    });
+    now = new Date("2027-03-01T00:00:00Z");
+    assert.equal(again.get(SITE), undefined);
+    assert.deepEqual(again.proposal(SITE, ["certificates"]).scopes, ["certificates"]);
+  }));
 
-Deno.test("a file of grants that is no such file stops the start and is kept", async () => {
-  const dir = await Deno.makeTempDir();
-  const path = join(dir, "origins.json");
-  for (const text of ["", "{", "[]", '{"https://a.example":{"scopes":["all"]}}']) {
-    await Deno.writeTextFile(path, text);
-    await assert.rejects(Origins.load(path, [], () => new Date()), { code: "storage_failed" });
-    assert.equal(await Deno.readTextFile(path), text);
-  }
-  await Deno.remove(dir, { recursive: true });
-});
+Deno.test("a file of grants that is no such file stops the start and is kept", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "origins.json");
+    for (const text of ["", "{", "[]", '{"https://a.example":{"scopes":["all"]}}']) {
+      await Deno.writeTextFile(path, text);
+      await assert.rejects(Origins.load(path, [], () => new Date()), { code: "storage_failed" });
+      assert.equal(await Deno.readTextFile(path), text);
+    }
+  }));
 
-Deno.test("a grant that cannot be written does not hold", async () => {
-  const dir = await Deno.makeTempDir();
-  const origins = await Origins.load(join(dir, "gone", "origins.json"), [], () => new Date());
-  await assert.rejects(origins.set(SITE, origins.proposal(SITE, ["sign"])), {
-    code: "storage_failed",
-  });
-  assert.equal(origins.get(SITE), undefined);
-  await Deno.remove(dir, { recursive: true });
-});
+Deno.test("a grant that cannot be written does not hold", () =>
+  inTempDir(async (dir) => {
+    const origins = await Origins.load(join(dir, "gone", "origins.json"), [], () => new Date());
+    await assert.rejects(origins.set(SITE, origins.proposal(SITE, ["sign"])), {
+      code: "storage_failed",
+    });
+    assert.equal(origins.get(SITE), undefined);
+  }));
 
 Deno.test("where the administrator refuses other sites, an earlier grant of the person's is void too", () =>
   inTempDir(async (dir) => {

@@ -55,13 +55,6 @@ function officer(kind: "good" | "expired" | "not_yet_valid" | "encryption_only")
   return officers.get(kind)!;
 }
 
-/** Where this Deno keeps its modules: HOME is another one at the desk. */
-const { denoDir } = JSON.parse(
-  new TextDecoder().decode(
-    (await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output()).stdout,
-  ),
-);
-
 /** A desk with SoftHSM, and these officers' tokens (none: an empty slot), behind a driver that can misbehave. */
 function atDesk(
   people: () => readonly Officer[],
@@ -73,7 +66,7 @@ function atDesk(
       const tokens = people();
       const hsm = tokens.length > 0 ? await officerTokens(dir, tokens) : await emptySoftHsm(dir);
       const driver = await buildFaultDriver(dir, hsm);
-      const env = environment(dir, { ...driver.env, HOME: dir, DENO_DIR: denoDir });
+      const env = environment(dir, { ...driver.env, HOME: dir });
       await Deno.mkdir(path("config/dsign"), { recursive: true });
       const configure = (config: Record<string, unknown>) =>
         Deno.writeTextFile(path("config/dsign/config.json"), JSON.stringify(config));
@@ -158,7 +151,7 @@ Deno.test({
       }
       const text = await new Deno.Command(Deno.execPath(), {
         args: ["run", "--no-prompt", "-A", MAIN, "doctor", "--language", "hi"],
-        env: { ...environment(path("")), DENO_DIR: denoDir, HOME: path("") },
+        env: { ...environment(path("")), HOME: path("") },
       }).output();
       assert.match(new TextDecoder().decode(text.stdout), /\p{Script=Devanagari}/u);
     } finally {

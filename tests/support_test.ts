@@ -10,12 +10,6 @@ import { inTempDir, run } from "./fixtures/openssl.ts";
 import { makePki } from "./fixtures/pki.ts";
 
 const LINUX = Deno.build.os === "linux";
-const { denoDir } = JSON.parse(
-  new TextDecoder().decode(
-    (await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output()).stdout,
-  ),
-);
-
 Deno.test({
   name:
     "support: no secret gets into the bundle; what is shown is what is written; nothing is written unasked",
@@ -36,7 +30,6 @@ Deno.test({
         ...environment(home, hsm.env),
         HOME: home,
         USER: user,
-        DENO_DIR: denoDir,
         http_proxy: "http://proxyuser:proxypass@proxy.example:3128",
       };
       const keyFile = join(home, "keys/geheimer-schluessel.p12");

@@ -24,6 +24,7 @@ import { notoSans } from "../tests/fixtures/fonts.ts";
 import { BILL, ROLES } from "../web/portal/bill.ts";
 import { build } from "./build.ts";
 import { check } from "./demo_check.ts";
+import { startDemoEsp } from "./demo_esp.ts";
 import { type MailSink, startMailSink } from "./demo_mail.ts";
 import { ENGINEER, startDemoOtp } from "./demo_otp.ts";
 import { startPkiServer } from "./demo_pki.ts";
@@ -147,6 +148,7 @@ The other way to sign, without a token: a Technical Sanction, issued with PIN an
     ${ENGINEER.role.padEnd(20)}${ENGINEER.name.padEnd(18)}PIN ${ENGINEER.pin}
 
 What this makes is a departmental PIN/OTP signature. A token can sign the same order, before or after.
+Or issue it by eSign: a sample provider asks nothing and signs, and that is an ESP eSign.
 
 The page from which officers get D-Sign (it offers what \`deno task package\` has made):
 
@@ -201,6 +203,7 @@ const fromHere = publicFetch((address) => address === "127.0.0.1");
 export async function withPortal(
   { tokens, folder }: { tokens: DemoTokens; folder: string },
   work: (portal: Portal, mail: MailSink) => Promise<void>,
+  { hasEsign = true } = {},
 ) {
   const closers: (() => unknown)[] = [];
   try {
@@ -209,10 +212,13 @@ export async function withPortal(
     const portal = startPortal(WEB);
     closers.push(() => portal.close());
     const timestampAuthority = `${tokens.pkiUrl}/tsa`;
+    const esp = hasEsign ? await startDemoEsp(`${folder}/esp`, ENGINEER.name) : undefined;
+    closers.push(() => esp?.close());
     const otp = await startDemoOtp(`${folder}/otp-service`, {
       redirectUri: `${portal.url}/signed`,
       mail,
       timestampAuthority,
+      esp,
       web: WEB,
     });
     closers.push(() => otp.close());
@@ -221,7 +227,8 @@ export async function withPortal(
       otp,
       online: new Online({ pkiFetch: fromHere, now: () => new Date() }),
       fonts: await notoSans(),
-      root: tokens.pki.root.certificate,
+      roots: [tokens.pki.root.certificate, ...esp ? [esp.root] : []],
+      hasEsign,
     });
     portal.open({ sanctions, mail });
     await work(portal, mail);
@@ -241,7 +248,7 @@ async function once(): Promise<Outcome> {
       await withPortal({ tokens, folder }, async (portal, mail) => {
         const { fingerprint } = tokens.officers[0]!;
         outcome.sanction = await sanctionRound(portal.url, mail, { port, fingerprint }, folder);
-      });
+      }, { hasEsign: false });
       const { signatures, sanction } = outcome;
       outcome.ok = signatures.length === tokens.officers.length &&
         signatures.every(({ openssl }) => openssl === "ok") &&

@@ -6,6 +6,7 @@ import { openParts } from "../cli/otp_parts.ts";
 import { hostCommand } from "../cli/host_command.ts";
 import { initService } from "../otp_service/init.ts";
 import { createHandler } from "../otp_service/server.ts";
+import type { DemoEsp } from "./demo_esp.ts";
 import type { MailSink } from "./demo_mail.ts";
 import { initToken, softHsm, softHsmFolder } from "./demo_tokens.ts";
 
@@ -40,8 +41,9 @@ export interface DemoOtp {
  */
 export async function startDemoOtp(
   folder: string,
-  { redirectUri, mail, timestampAuthority, web }: {
+  { redirectUri, mail, timestampAuthority, esp, web }: {
     redirectUri: string;
+    esp?: Pick<DemoEsp, "settings">;
     mail: Pick<MailSink, "port" | "mails">;
     timestampAuthority: string;
     web: URL;
@@ -70,6 +72,7 @@ export async function startDemoOtp(
         ...config,
         smtp: { host: "127.0.0.1", port: mail.port, tls: "none", from: "otp@works.example" },
         tsa: timestampAuthority,
+        ...esp && { esp: esp.settings },
         ...keys && { keys },
       }),
     );

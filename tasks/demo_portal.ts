@@ -110,7 +110,8 @@ async function api(
   pathname: string,
   url: string,
 ): Promise<Response> {
-  const [, id, part] = /^\/api\/sanctions(?:\/([\w-]+)(?:\/(otp|pdf))?)?$/.exec(pathname) ?? [];
+  const [, id, part] = /^\/api\/sanctions(?:\/([\w-]+)(?:\/(otp|esign|pdf))?)?$/.exec(pathname) ??
+    [];
   const { method } = request;
   // what another site's page sends carries that site's origin (Fetch §3.2)
   if (method !== "GET" && request.headers.get("origin") !== url) {
@@ -124,11 +125,11 @@ async function api(
     return view(sanctions.draft(data));
   }
   if (id && !part && method === "GET") return view(sanctions.find(id));
-  if (id && part === "otp" && method === "POST") {
+  if (id && (part === "otp" || part === "esign") && method === "POST") {
     sanctions.find(id);
     let started;
     try {
-      started = await sanctions.startOtp(id);
+      started = await (part === "otp" ? sanctions.startOtp(id) : sanctions.startEsign(id));
     } catch (error) {
       return refuse(503, `The signing service did not answer: ${(error as Error).message}`);
     }
@@ -145,7 +146,7 @@ async function api(
   return notFound();
 }
 
-/** The browser comes back from the PIN/OTP service. */
+/** The browser comes back from the PIN/OTP service, or by its way from the eSign service provider. */
 async function comeBack(
   sanctions: Sanctions,
   request: Request,
@@ -162,13 +163,15 @@ async function comeBack(
   if (!pending) return to({ problem: "This signing is over. Begin it again from the order." });
   const { id } = pending.sanction;
   const code = query.get("code");
-  if (!code) return to({ id, problem: "You did not sign. The order is as it was." });
   try {
-    await sanctions.finishOtp(pending, code);
+    if ("transaction" in pending) await sanctions.finishEsign(pending);
+    else if (code) await sanctions.finishOtp(pending, code);
+    else return to({ id, problem: "You did not sign. The order is as it was." });
     return to({ id });
   } catch (error) {
     const { message } = error as Error;
-    return to({ id, problem: `Nothing was signed: ${message}` });
+    const problem = error instanceof SanctionError ? message : `Nothing was signed: ${message}`;
+    return to({ id, problem });
   }
 }
 
@@ -184,6 +187,7 @@ function viewOf(sanctions: Sanctions, sanction: Sanction, url: string): Sanction
     amount,
     size: pdf.length,
     verifyUrl: `${url}/verify/${id}`,
+    hasEsign: sanctions.options.hasEsign,
     signatures: signatures.filter(({ kind }) => kind === "signature").map((each) => ({
       name: each.signer?.commonName ?? "Unknown",
       kind: (each.signer?.kind ?? "unknown") as SanctionSignature["kind"],

@@ -44,16 +44,27 @@ export class SanctionError extends Error {
   override readonly name = "SanctionError";
 }
 
-/** A signature that waits for PIN and OTP. */
-interface Pending {
+/** A signature that waits for the person. */
+interface Waiting {
   sanction: Sanction;
   /** The revision that is signed. */
   base: Uint8Array;
+  until: number;
+}
+
+/** For PIN and OTP. */
+interface PendingOtp extends Waiting {
   prepared: PreparedSignature;
   digest: string;
   verifier: string;
-  until: number;
 }
+
+/** For the eSign service provider. */
+interface PendingEsign extends Waiting {
+  transaction: string;
+}
+
+type Pending = PendingOtp | PendingEsign;
 
 export interface SanctionOptions {
   /** The portal's own address. */
@@ -61,8 +72,10 @@ export interface SanctionOptions {
   otp: DemoOtp;
   online: Online;
   fonts: readonly TrueTypeFont[];
-  /** Whom a verification trusts besides the department: the root of the officers' tokens. */
-  root: Certificate;
+  /** Whom a verification trusts besides the department: the roots of the officers' tokens and of eSign. */
+  roots: readonly Certificate[];
+  /** Whether the service has an eSign service provider. */
+  hasEsign: boolean;
 }
 
 export class Sanctions {
@@ -173,6 +186,56 @@ export class Sanctions {
     return { location: `${otp.url}/oauth2/authorize?${query}`, state };
   }
 
+  /**
+   * Has the service prepare the engineer's signature by eSign.
+   *
+   * @returns as {@linkcode startOtp}
+   */
+  async startEsign(id: string): Promise<{ location: string; state: string }> {
+    const { otp } = this.options;
+    const sanction = this.find(id);
+    const { number, pdf: base } = sanction;
+    const state = randomBytes(32).toString("base64url");
+    const query = new URLSearchParams({
+      name: `${number.replaceAll("/", "-")}.pdf`,
+      purpose: `Technical Sanction ${number}`,
+      reason: `Technical Sanction ${number}`,
+      redirect_uri: this.redirectUri,
+      state,
+    });
+    const { transaction, location } = await answerOf(
+      await fetch(`${otp.url}/portal/v1/esign?${query}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${await clientToken(otp.url, otp.client)}` },
+        body: new Uint8Array(base),
+      }),
+    );
+    this.#forget();
+    const until = Date.now() + LIFETIME;
+    this.#pending.set(state, { sanction, base, until, transaction: String(transaction) });
+    return { location: String(location), state };
+  }
+
+  /**
+   * Fetches what became of it, with what a later validation needs.
+   *
+   * @throws {SanctionError} where nobody signed, or somebody else
+   */
+  async finishEsign({ transaction, sanction, base }: PendingEsign): Promise<void> {
+    const { otp } = this.options;
+    const url = `${otp.url}/portal/v1/esign/${transaction}`;
+    const headers = { authorization: `Bearer ${await clientToken(otp.url, otp.client)}` };
+    const { signer, error } = await answerOf(await fetch(url, { headers })) as {
+      signer?: string;
+      error?: { message: string };
+    };
+    if (error) throw new SanctionError(error.message);
+    // The provider signs for whoever identifies himself there.
+    if (signer !== ENGINEER.name) throw new SanctionError(`${signer} is not the engineer.`);
+    const response = await fetch(`${url}/document`, { headers });
+    this.#keep(sanction, base, await response.bytes());
+  }
+
   /** The service shows the person what will be signed, from the very bytes. */
   async #show(prepared: Uint8Array, name: string, token: string): Promise<void> {
     await answerOf(
@@ -202,7 +265,7 @@ export class Sanctions {
    *
    * @throws {Error}
    */
-  async finishOtp(pending: Pending, code: string): Promise<void> {
+  async finishOtp(pending: PendingOtp, code: string): Promise<void> {
     const { otp } = this.options;
     const { prepared, base, digest, verifier, sanction } = pending;
     const { access_token, credentialID } = await answerOf(
@@ -265,10 +328,10 @@ export class Sanctions {
 
   /** What anyone finds out who trusts the department and the officers' root. */
   verify({ pdf }: Pick<Sanction, "pdf">): VerificationReport {
-    const { otp, root } = this.options;
+    const { otp, roots } = this.options;
     return verifyBytes(pdf, {
       now: new Date(),
-      anchors: [readCertificate(otp.authority), root],
+      anchors: [readCertificate(otp.authority), ...roots],
       departmentalPolicies: [otp.policy],
     });
   }

@@ -297,7 +297,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
         const fake = new FakeEsp({ id: "WORKS-1", certificate: asp.certificate.der });
         const esp = Deno.serve(
           { hostname: "127.0.0.1", port: 0, onListen() {} },
-          (request) => fake.page(request),
+          (request) => fake.page(request, "Anita Sen"),
         );
         const url = `http://localhost:${esp.addr.port}/signdoc`;
         await atDesk(browser, async ({ test, page, origin }) => {

@@ -91,6 +91,25 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           await page.getByText("Nobody has signed the order yet.").waitFor();
         });
 
+        await t.step("another order is issued by eSign, and said to be", async () => {
+          const other = await context.newPage();
+          await other.goto(`${portal.url}/sanction?port=${agent.port}`);
+          await press(other, "Make the order");
+          await press(other, "Sign by eSign");
+          await press(other, "Go on to the eSign service");
+          await press(other, "Cancel");
+          await other.getByText("You ended the signing at the eSign service.").waitFor();
+          await press(other, "Sign by eSign");
+          await press(other, "Go on to the eSign service");
+          await press(other, "Approve");
+          await other.getByRole("status").getByText("Issued.").waitFor();
+          await other.getByRole("heading", { name: `${ENGINEER.name} ESP eSign` }).waitFor();
+          await other.getByText("Valid", { exact: true }).waitFor();
+          assert.equal(await other.getByText("Departmental PIN/OTP signature").count(), 0);
+          await screenshot(other, "sanction-esign");
+          await other.close();
+        });
+
         await t.step("PIN and OTP issue it", async () => {
           const before = mail.mails.length;
           await page.goto(`${portal.url}/sanction?id=${id}&port=${agent.port}`);

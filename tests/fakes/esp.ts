@@ -130,8 +130,10 @@ export class FakeEsp {
 
   /**
    * Its page, as a browser gets it for the form that it POSTs: buttons that bring an answer back.
+   *
+   * @param name who is at the browser
    */
-  async page(request: Request): Promise<Response> {
+  async page(request: Request, name: string): Promise<Response> {
     const form = Object.fromEntries(new URLSearchParams(await request.text()));
     const { root } = parseXml(new TextEncoder().encode(form.eSignRequest));
     const back = (label: string, answer: Record<string, string>) =>
@@ -139,11 +141,14 @@ export class FakeEsp {
       Object.entries(answer).map(([name, value]) =>
         `<input type="hidden" name="${name}" value="${escapeAttribute(value)}">`
       ).join("") + `<button>${label}</button></form>`;
-    const forms = back("Approve", this.approve(form, "Anita Sen")) +
+    const forms = back("Approve", this.approve(form, name)) +
       back("Cancel", this.cancel(form));
-    return new Response(`<!DOCTYPE html><title>ESP (TEST)</title>${forms}`, {
-      headers: { "content-type": "text/html; charset=utf-8" },
-    });
+    return new Response(
+      `<!DOCTYPE html><html lang="en"><title>ESP (TEST)</title><h1>ESP (TEST): ${name}</h1>${forms}`,
+      {
+        headers: { "content-type": "text/html; charset=utf-8" },
+      },
+    );
   }
 
   #read(form: Record<string, string>) {

@@ -9,8 +9,8 @@ export interface SanctionDraft {
 }
 
 /**
- * `GET /api/sanctions/ID`; its file is `/sanctions/ID.pdf`. `POST /api/sanctions/ID/otp` gives the {@linkcode Leave} to
- * the PIN/OTP service; `PUT /api/sanctions/ID/pdf` takes the file that a token has signed.
+ * `GET /api/sanctions/ID`; its file is `/sanctions/ID.pdf`. `POST /api/sanctions/ID/otp` and `…/esign` give the
+ * {@linkcode Leave} to the PIN/OTP service or to the eSign service provider; `PUT /api/sanctions/ID/pdf` takes the file that a token has signed.
  */
 export interface SanctionView extends SanctionDraft {
   id: string;
@@ -20,6 +20,8 @@ export interface SanctionView extends SanctionDraft {
   /** Bytes. */
   size: number;
   verifyUrl: string;
+  /** Whether it can be signed by an eSign service provider. */
+  hasEsign: boolean;
   signatures: SanctionSignature[];
 }
 

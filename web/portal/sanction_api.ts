@@ -27,6 +27,9 @@ export const find = (id: string) => ask<SanctionView>(`/api/sanctions/${encodeUR
 /** Where the PIN/OTP service takes PIN and OTP; the portal never sees them. */
 export const startOtp = (id: string) => ask<Leave>(`/api/sanctions/${id}/otp`, "POST");
 
+/** The page from which the browser goes to the eSign service provider. */
+export const startEsign = (id: string) => ask<Leave>(`/api/sanctions/${id}/esign`, "POST");
+
 export const putSigned = (id: string, pdf: Blob) =>
   ask<SanctionView>(`/api/sanctions/${id}/pdf`, "PUT", pdf, "application/pdf");
 

@@ -5,7 +5,15 @@
 import { useEffect, useState } from "preact/hooks";
 import { connect, DsignClientError } from "../client.ts";
 import type { SanctionDraft, SanctionView } from "./sanction.ts";
-import { draft, fileOf, find, putSigned, RefusedError, startOtp } from "./sanction_api.ts";
+import {
+  draft,
+  fileOf,
+  find,
+  putSigned,
+  RefusedError,
+  startEsign,
+  startOtp,
+} from "./sanction_api.ts";
 import { Facts, KINDS, Masthead, Signatures } from "./sanction_parts.tsx";
 
 const SCHEMES = ["State Plan", "Rural Infrastructure Development Fund", "Flood damage repair"];
@@ -97,13 +105,13 @@ function Drafting({ drafted }: { drafted: (made: SanctionView) => void }) {
 function Order(
   { sanction, update }: { sanction: SanctionView; update: (sanction: SanctionView) => void },
 ) {
-  const [busy, setBusy] = useState<"otp" | "token" | null>(null);
+  const [busy, setBusy] = useState<"otp" | "esign" | "token" | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const { id, number, signatures, verifyUrl } = sanction;
-  const issued = signatures.some(({ kind }) => kind === "departmental");
+  const { id, number, signatures, verifyUrl, hasEsign } = sanction;
+  const issued = signatures.some(({ kind }) => kind === "departmental" || kind === "esign");
   const byToken = signatures.some(({ kind }) => kind === "token_dsc");
 
-  async function during(way: "otp" | "token", work: () => Promise<void>) {
+  async function during(way: "otp" | "esign" | "token", work: () => Promise<void>) {
     setBusy(way);
     setProblem(null);
     try {
@@ -115,6 +123,8 @@ function Order(
     }
   }
   const signByOtp = () => during("otp", async () => location.assign((await startOtp(id)).location));
+  const signByEsign = () =>
+    during("esign", async () => location.assign((await startEsign(id)).location));
   const signByToken = () => during("token", async () => update(await signWithToken(sanction)));
 
   return (
@@ -134,6 +144,22 @@ function Order(
             <button type="button" disabled={busy !== null} onClick={signByOtp}>
               {busy === "otp" ? "Opening the signing service" : "Sign with PIN and OTP"}
             </button>
+            {hasEsign && (
+              <>
+                <p>
+                  Or have it signed by the eSign service provider, who asks who you are. It will be
+                  an <strong>{KINDS.esign}</strong>.
+                </p>
+                <button
+                  type="button"
+                  class="secondary"
+                  disabled={busy !== null}
+                  onClick={signByEsign}
+                >
+                  {busy === "esign" ? "Opening the page for eSign" : "Sign by eSign"}
+                </button>
+              </>
+            )}
           </>
         )}
         {!byToken && (

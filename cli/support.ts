@@ -8,6 +8,7 @@ import type { SupportFile } from "./support_files.ts";
 interface Options {
   output?: string;
   yes?: boolean;
+  force?: boolean;
   json?: boolean;
 }
 
@@ -20,8 +21,9 @@ export const supportCommand: AddCommand = (program, context, action) => {
     )
     .option("--output <file>", "default: dsign-support-DATE.zip in this folder")
     .option("--yes", "write it without asking")
+    .option("--force", "replace a file that exists")
     .option("--json", "print one JSON object: output (null: not written), files")
-    .action(action(async ({ output, yes, json }: Options) => {
+    .action(action(async ({ output, yes, force, json }: Options) => {
       const [{ thisMachine }, { gather }] = await Promise.all([
         import("./doctor/machine.ts"),
         import("./support_files.ts"),
@@ -33,7 +35,7 @@ export const supportCommand: AddCommand = (program, context, action) => {
       if (!json) show(files);
       const write = yes || (!json && Deno.stdin.isTerminal() &&
         confirm(`Write this to ${printable(path)}? It is sent nowhere.`));
-      if (write) await writeZip(path, files, machine.now());
+      if (write) await writeZip(path, files, machine.now(), force ?? false);
       if (json) printJson({ output: write ? path : null, files });
       else if (write) console.log(`Written: ${printable(path)}`);
       else console.log("Nothing was written. --yes writes it without asking.");
@@ -49,11 +51,16 @@ function show(files: readonly SupportFile[]): void {
   for (const { name, text } of files) console.log(`  ${name}, ${text.length} letters`);
 }
 
-async function writeZip(path: string, files: readonly SupportFile[], at: Date): Promise<void> {
+async function writeZip(
+  path: string,
+  files: readonly SupportFile[],
+  at: Date,
+  force: boolean,
+): Promise<void> {
   const { zip } = await import("./zip.ts");
   const encoder = new TextEncoder();
   const archive = zip(files.map(({ name, text }) => ({ name, bytes: encoder.encode(text) })), at);
-  const output = await createOutput(path, false);
+  const output = await createOutput(path, force);
   try {
     await output.write(archive);
     await output.finish();

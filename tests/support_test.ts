@@ -120,5 +120,7 @@ Deno.test({
       }
       const again = await dsign(["support", "--yes", "--output", zip], env);
       assert.equal(again.code, 1, "a bundle is not overwritten");
+      const forced = await dsign(["support", "--yes", "--force", "--output", zip], env);
+      assert.equal(forced.code, 0, forced.stderr);
     }),
 });

@@ -483,7 +483,12 @@ Deno.test("the consent page in a browser", async (t) => {
     for (const language of ["en", "bn", "hi"] as const) {
       const { words } = LANGUAGES[language];
       await step(`every view is accessible in ${language}`, async (desk) => {
-        const look = async (name: string, asked: Promise<unknown>, decline: string) => {
+        const look = async (
+          name: string,
+          asked: Promise<unknown>,
+          decline: string,
+          shown = words.phrase_yours,
+        ) => {
           const answered = outcome(asked);
           const page = await desk.shown();
           assert.equal(await page.locator("html").getAttribute("lang"), language);
@@ -492,6 +497,7 @@ Deno.test("the consent page in a browser", async (t) => {
           }
           await page.locator("button:disabled").waitFor({ state: "detached" });
           await page.getByText(`${words.phrase_yours} green mango`).waitFor();
+          await page.getByText(shown).waitFor();
           await screenshot(page, `consent-${name}-${language}`);
           // WCAG 2.2 §1.4.10: read in a narrow or much enlarged window without scrolling to the side.
           await page.setViewportSize({ width: 320, height: 860 });
@@ -536,11 +542,17 @@ Deno.test("the consent page in a browser", async (t) => {
           ),
           words.do_not_sign,
         );
-        const digests = Array.from({ length: 3 }, () => ({ ...BILL, size: null, preview: null }));
+        const digests = Array.from({ length: 3 }, () => ({
+          ...BILL,
+          size: null,
+          preview: null,
+          hash: { algorithm: "SHA-1", hex: "5e".repeat(20) },
+        }));
         await look(
           "blind",
           desk.consent.sign(signRequest({ items: digests, blind: true }), token().unlock, never),
           words.do_not_sign,
+          words.weak_explain,
         );
       }, { language });
     }

@@ -20,7 +20,7 @@ function findChromium(): string {
 }
 
 /**
- * Starts a headless browser with a fresh profile.
+ * Starts a browser with a fresh profile; headless, unless it is given a display.
  *
  * @param env beside the test's own
  */
@@ -30,6 +30,7 @@ export async function launch(
 ): Promise<Browser> {
   return await chromium.launch({
     env: { ...Deno.env.toObject(), ...env },
+    headless: !("DISPLAY" in env),
     executablePath: findChromium(),
     args: [
       "--no-sandbox", // as root, Chromium has none

@@ -118,3 +118,57 @@ Deno.test("a page of the internet reaches the agent as the browser's permission 
     await agent.shutdown();
   }
 });
+
+const XVFB = "/usr/bin/Xvfb";
+const hasXvfb = () => {
+  try {
+    return Deno.statSync(XVFB).isFile;
+  } catch {
+    return false;
+  }
+};
+
+Deno.test({
+  name: "pending, in a browser that shows its question to somebody (optional: needs xvfb)",
+  ignore: !hasXvfb(),
+}, async () => {
+  await build();
+  const agent = serveAgent();
+  await using site = serveSite();
+  const args = ["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"];
+  const xvfb = new Deno.Command(XVFB, { args, stdout: "piped", stderr: "null" }).spawn();
+  try {
+    const reader = xvfb.stdout.getReader();
+    const { value } = await reader.read();
+    await reader.cancel();
+    const display = `:${new TextDecoder().decode(value).trim()}`;
+    const browser = await launch([asPublic(site)], { DISPLAY: display });
+    try {
+      const page = await browser.newPage();
+      await page.goto(site.origin);
+      await page.evaluate(async (port) => {
+        const path = "/client.js";
+        const { connect }: typeof import("../../web/client.ts") = await import(path);
+        const globals = globalThis as unknown as { prompted?: boolean; outcome?: string };
+        connect({ ports: [port], onPrompt: () => globals.prompted = true }).then(
+          () => globals.outcome = "connected",
+          ({ code }) => globals.outcome = code,
+        );
+      }, agent.addr.port);
+      await page.waitForFunction(() => (globalThis as unknown as { prompted?: true }).prompted);
+      assert.deepEqual(
+        await page.evaluate(async () => [
+          (globalThis as unknown as { outcome?: string }).outcome ?? "waiting",
+          (await navigator.permissions.query({ name: "loopback-network" as PermissionName })).state,
+        ]),
+        ["waiting", "prompt"],
+      );
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    xvfb.kill();
+    await xvfb.status;
+    await agent.shutdown();
+  }
+});

@@ -21,6 +21,13 @@ function operator(): string {
   return `command line: ${Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "unknown"}`;
 }
 
+function credentialOf({ stored, explicit }: { stored?: unknown; explicit?: unknown }) {
+  return {
+    kind: stored ? "stored" as const : "one-time" as const,
+    mode: explicit ? "explicit" as const : "oauth2code" as const,
+  };
+}
+
 export const otpServiceCommand: AddCommand = (program, context, action) => {
   const service = program.command("otp-service")
     .description("Serve PIN/OTP signatures to the department's portal until it is stopped.")
@@ -110,10 +117,7 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
             phone,
             language,
             otp,
-            credential: {
-              kind: stored ? "stored" : "one-time",
-              mode: explicit ? "explicit" : "oauth2code",
-            },
+            credential: credentialOf({ stored, explicit }),
           });
           if (error) {
             const [{ path, message }] = error.issues;
@@ -142,6 +146,62 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
         }
       })
     ));
+  common(user.command("add-credential <userID>"), "print one JSON object")
+    .description("Give a person one more credential, as after a stored one's certificate.")
+    .option("--stored", "a key that stays, instead of one for each signature")
+    .option("--explicit", "the portal takes PIN and OTP, instead of the service's own page")
+    .action(
+      action((userID: string, options: Common & { stored?: boolean; explicit?: boolean }) =>
+        within(options, async ({ service: { people } }) => {
+          const added = await people.addCredential(userID, credentialOf(options), operator());
+          if (options.json) printJson({ userID, ...added });
+          else console.log(`Added credential ${added.credentialID}.`);
+        })
+      ),
+    );
+  common(user.command("certificates <userID>"), "print one JSON object: certificates")
+    .description("List a person's certificates, the newest first.")
+    .action(
+      action((userID: string, options: Common) =>
+        within(options, async ({ service: { store } }) => {
+          const rows = await store.read((tx) => tx.certificatesOf(userID));
+          const certificates = rows.map(({ serial, notAfter, revokedAt, reason }) => ({
+            serialNumber: serial,
+            notAfter: new Date(notAfter).toISOString(),
+            ...revokedAt !== null && { revokedAt: new Date(revokedAt).toISOString(), reason },
+          }));
+          if (options.json) return printJson({ certificates });
+          for (const { serialNumber, notAfter, revokedAt, reason } of certificates) {
+            const state = revokedAt === undefined
+              ? `until ${notAfter}`
+              : `revoked ${revokedAt} (${reason})`;
+            console.log(`${serialNumber}  ${state}`);
+          }
+        })
+      ),
+    );
+  common(user.command("revoke <serialNumber>"), "print one JSON object")
+    .description("Revoke a certificate.")
+    .requiredOption(
+      "--reason <reason>",
+      "keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn",
+    )
+    .action(
+      action((serial: string, options: Common & { reason: string }) =>
+        within(options, async ({ service: { authority } }) => {
+          const { PORTAL_METHODS } = await import("../protocol/csc.ts");
+          const { params } = PORTAL_METHODS["POST /portal/v1/certificates/{serialNumber}/revoke"];
+          const { data, error } = params.safeParse({ reason: options.reason });
+          if (error) throw new UsageError("--reason: one of those that --help names.");
+          const { reason } = data;
+          if (!await authority.revoke(serial.toLowerCase(), reason, operator())) {
+            throw new UsageError("There is no such certificate, or it is revoked already.");
+          }
+          if (options.json) printJson({ serialNumber: serial, revoked: true });
+          else console.log("Revoked.");
+        })
+      ),
+    );
   common(user.command("lock <userID>"), "print one JSON object")
     .description("Lock a person: nothing is signed any more, whatever is under way.")
     .requiredOption("--reason <text>", "kept in the audit")

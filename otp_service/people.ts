@@ -2,7 +2,7 @@
  * People: enrolled by the administrator, with a PIN that they alone set, through a link that works once. Who is locked, or
  * forgot the PIN, gets a new link after the administrator has checked who they are, and has said how.
  */
-import type { NewPerson, PersonView } from "../protocol/csc.ts";
+import type { NewCredential, NewPerson, PersonView } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import { FRESH, RULES, step } from "./authorize.ts";
 import { DeliveryError, enrolmentMessage, lockedMessage } from "./delivery.ts";
@@ -52,44 +52,50 @@ export class People {
     { userID, credential, ...rest }: NewPerson,
     by: string,
   ): Promise<{ credentialID: string; enrolment: Enrolment }> {
-    const { store, keyType } = this.#options;
+    const { store } = this.#options;
     const person: Person = { id: userID, ...rest };
-    const made: Credential = {
-      id: token().slice(0, 22),
-      person: userID,
-      kind: credential.kind,
-      mode: credential.mode,
-      keyType: credential.keyType ?? keyType,
-    };
     if (await store.read((tx) => tx.person(userID))) throw new CscError("person_exists");
-    const whole = credential.kind === "stored" ? await this.#withKey(made, person) : made;
+    const made = await this.#makeCredential(person, credential);
     await store.run(async (tx) => {
       if (!await tx.addPerson(person)) throw new CscError("person_exists");
       await tx.savePerson({ person, guard: FRESH, pin: null, locked: NO_PIN });
-      await tx.addCredential(whole);
       tx.audit({ event: "person.added", person: userID, name: person.name, otp: person.otp, by });
-      const { id, kind, mode, keyType, serial } = whole;
-      tx.audit({
-        event: "credential.added",
-        credential: id,
-        person: userID,
-        kind,
-        mode,
-        keyType,
-        serial,
-        by,
-      });
+      await addTo(tx, made, by);
     });
     return { credentialID: made.id, enrolment: await this.#invite(person, by) };
   }
 
-  async #withKey(credential: Credential, person: Person): Promise<Credential> {
+  /**
+   * Gives a person one more credential: a stored one's certificate expires, or was revoked.
+   *
+   * @throws {CscError} `person_unknown`
+   */
+  async addCredential(
+    userID: string,
+    credential: NewCredential,
+    by: string,
+  ): Promise<{ credentialID: string }> {
+    const { store } = this.#options;
+    const row = await store.read((tx) => tx.person(userID));
+    if (!row) throw new CscError("person_unknown");
+    const made = await this.#makeCredential(row.person, credential);
+    await store.run((tx) => addTo(tx, made, by));
+    return { credentialID: made.id };
+  }
+
+  /** A stored one gets its key and certificate here. */
+  async #makeCredential(
+    person: Person,
+    { kind, mode, keyType: type = this.#options.keyType }: NewCredential,
+  ): Promise<Credential> {
     const { keys, authority } = this.#options;
-    const { id, publicKey } = await keys.create(credential.keyType);
-    const applicant = { key: await keys.open(id), type: credential.keyType, publicKey };
-    const { serial } = await authority.issue(person, applicant, { kind: "stored" })
-      .finally(() => applicant.key.close());
-    return { ...credential, key: id, serial };
+    const made = { id: token().slice(0, 22), person: person.id, kind, mode, keyType: type };
+    if (kind === "one-time") return made;
+    const { id, publicKey } = await keys.create(type);
+    const key = await keys.open(id);
+    const { serial } = await authority.issue(person, { key, type, publicKey }, { kind })
+      .finally(() => key.close());
+    return { ...made, key: id, serial };
   }
 
   /**
@@ -324,4 +330,10 @@ export class People {
       }));
     });
   }
+}
+
+async function addTo(tx: Tx, made: Credential, by: string): Promise<void> {
+  await tx.addCredential(made);
+  const { id, person, kind, mode, keyType, serial } = made;
+  tx.audit({ event: "credential.added", credential: id, person, kind, mode, keyType, serial, by });
 }

@@ -39,6 +39,9 @@ type Handler<M extends CscMethod> = (
   request: Request,
 ) => Promise<CscResult<M>>;
 
+/** Bytes of what strangers may send. */
+const SMALL = 64 * 1024;
+
 /** Adds `/csc/v2/…` and `/csc/v1/…`. */
 export function addCscRoutes(app: App, service: Service): void {
   const handlers = cscHandlers(service);
@@ -50,7 +53,7 @@ export function addCscRoutes(app: App, service: Service): void {
         const request = context.req.raw;
         // Who calls comes first: strangers learn nothing of the parameters.
         const caller = wanted === "anyone" ? null : await access(service, request);
-        const body = await readJson(request);
+        const body = await readJson(request, wanted === "anyone" ? SMALL : CSC_LIMITS.body);
         const parsed = parse(params, v1 ? fromV1(method, body) : body);
         const result = await handle(parsed as never, caller as Access, request);
         if (result === null) return context.body(null, 204);
@@ -174,17 +177,25 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       if (userID === undefined) throw new CscError("user_id_invalid");
       const found = await store.read(async (tx) => {
         const row = await tx.person(userID);
-        return row && { row, credentials: await tx.credentialsOf(userID) };
+        if (!row) return null;
+        const usable = row.locked === null && row.guard.pinTries < RULES.pinTries;
+        const credentials: Credential[] = [];
+        for (const each of await tx.credentialsOf(userID)) {
+          const certificate = each.serial && await tx.certificate(each.serial);
+          const good = usable &&
+            (!certificate || certificate.revokedAt === null && certificate.notAfter > tx.now);
+          if (good || !params.onlyValid) credentials.push(each);
+        }
+        return { row, credentials };
       });
       if (!found) throw new CscError("user_id_invalid");
-      const usable = found.row.locked === null && found.row.guard.pinTries < RULES.pinTries;
-      const credentials = found.credentials.filter(() => usable || !params.onlyValid);
+      const { row, credentials } = found;
       return {
         credentialIDs: credentials.map(({ id }) => id),
         ...params.credentialInfo && {
           credentialInfos: await Promise.all(credentials.map(async (credential) => ({
             credentialID: credential.id,
-            ...await describe(service, credential, found.row, params),
+            ...await describe(service, credential, row, params),
           }))),
         },
         ...params.onlyValid && { onlyValid: true },

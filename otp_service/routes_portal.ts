@@ -4,7 +4,7 @@ import { digest } from "../formats/digest.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import type { CrlReason } from "../formats/x509_extensions.ts";
-import { CSC_LIMITS, NewPerson, OIDS, PORTAL_METHODS } from "../protocol/csc.ts";
+import { CSC_LIMITS, NewCredential, NewPerson, OIDS, PORTAL_METHODS } from "../protocol/csc.ts";
 import { verifyAudit } from "./audit.ts";
 import { CscError } from "./error.ts";
 import {
@@ -37,6 +37,12 @@ export function addPortalRoutes(app: App, service: Service): void {
     const { client } = await admin(context.req.raw);
     const person = parse(NewPerson, await readJson(context.req.raw, MAX_BODY));
     return context.json(await people.add(person, client), 201);
+  });
+  app.post("/portal/v1/persons/:id/credentials", async (context) => {
+    const { client } = await admin(context.req.raw);
+    const credential = parse(NewCredential, await readJson(context.req.raw, MAX_BODY));
+    const added = await people.addCredential(context.req.param("id"), credential, client);
+    return context.json(added, 201);
   });
   app.post("/portal/v1/persons/:id/lock", async (context) => {
     const { client } = await admin(context.req.raw);

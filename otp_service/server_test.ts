@@ -193,6 +193,38 @@ Deno.test("stored credentials tell their certificate, one-time ones their kind o
     assert.equal(list.body.credentialInfos[0].credentialID, stored);
   }));
 
+Deno.test("a further credential takes the place of one whose certificate was revoked", () =>
+  withService(async (test) => {
+    const first = await test.enrol({ userID: "asen", credential: STORED });
+    const token = await test.token();
+    const list = async (onlyValid: boolean) => {
+      const asked = { userID: "asen", onlyValid, credentialInfo: true, certInfo: true };
+      return (await test.call("/csc/v2/credentials/list", asked, token)).body.credentialInfos;
+    };
+    const [{ cert: { serialNumber } }] = await list(true);
+    const path = `/portal/v1/certificates/${serialNumber}/revoke`;
+    await test.call(path, { reason: "superseded" }, token);
+    assert.deepEqual(await list(true), []);
+    assert.equal((await list(false))[0].cert.status, "revoked");
+    const { body: { SAD } } = await authorize(test, first, [HASH], { token });
+    const sign = { credentialID: first, SAD, hashes: [HASH], signAlgo: OIDS.ecdsaWithSha256 };
+    const refused = await test.call("/csc/v2/signatures/signHash", sign, token);
+    assert.match(refused.body.error_description, /is disabled/);
+    const add = (who: string, caller: string) =>
+      test.call(`/portal/v1/persons/${who}/credentials`, STORED, caller);
+    assert.equal((await add("asen", await test.token(OTHER_CLIENT))).status, 403);
+    assert.equal((await add("nobody", token)).status, 404);
+    const { body: { credentialID } } = await add("asen", token);
+    assert.deepEqual(
+      (await list(true)).map((each: { credentialID: string }) => each.credentialID),
+      [
+        credentialID,
+      ],
+    );
+    test.clock.now += RULES.resendAfter;
+    assert.equal((await authorize(test, credentialID, [HASH], { token })).status, 200);
+  }));
+
 Deno.test("version 1.0.4: sendOTP, PIN and OTP as strings, hash and hashAlgo", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "bsen", credential: STORED });
@@ -1034,6 +1066,8 @@ Deno.test("bad input gets an answer: sizes, JSON, methods", () =>
       pull: (controller) => controller.enqueue(new Uint8Array(1024 * 1024)),
     });
     assert.equal((await post(large)).status, 413);
+    const stranger = JSON.stringify({ clientData: "x".repeat(100_000) });
+    assert.equal((await post(stranger)).status, 413, "strangers get little memory");
     const headers = (await post("{}")).headers;
     assert.equal(headers.get("cache-control"), "no-store");
   }));

@@ -1,7 +1,7 @@
 /** What the routes share: the parts of the service, who calls, and how a request is read and answered. */
 import type { Context, Hono } from "hono";
 import type * as z from "zod";
-import { CSC_LIMITS, invalid } from "../protocol/csc.ts";
+import { invalid } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import type { Ceremony } from "./ceremony.ts";
 import { CscError } from "./error.ts";
@@ -98,7 +98,7 @@ export async function readBody(
  */
 export async function readJson(
   request: Request,
-  most: number = CSC_LIMITS.body,
+  most: number,
 ): Promise<Record<string, unknown>> {
   const body = await readBody(request, most);
   if (body.length === 0) return {};

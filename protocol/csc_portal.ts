@@ -13,6 +13,15 @@ const line = (name: string) =>
   );
 const reason = z.string().min(3).max(500);
 
+/** What a person will sign with. */
+export const NewCredential = z.strictObject({
+  kind: z.enum(["one-time", "stored"]).default("one-time"),
+  mode: z.enum(["oauth2code", "explicit"]).default("oauth2code")
+    .describe("oauth2code: PIN and OTP are typed into the service's own page (SCAL2)"),
+  keyType: z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]).optional(),
+});
+export type NewCredential = z.output<typeof NewCredential>;
+
 /** A person to be enrolled. */
 export const NewPerson = z.strictObject({
   userID: id,
@@ -23,12 +32,7 @@ export const NewPerson = z.strictObject({
     .describe("E.164"),
   language: z.enum(["en", "bn", "hi"]).default("en"),
   otp: z.enum(["mail", "sms", "totp"]).default("mail").describe("How the OTP comes"),
-  credential: z.strictObject({
-    kind: z.enum(["one-time", "stored"]).default("one-time"),
-    mode: z.enum(["oauth2code", "explicit"]).default("oauth2code")
-      .describe("oauth2code: PIN and OTP are typed into the service's own page (SCAL2)"),
-    keyType: z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]).optional(),
-  }).prefault({}),
+  credential: NewCredential.prefault({}),
 }).refine(({ otp, email }) => otp !== "mail" || email !== undefined, {
   error: "Missing (or invalid type) string parameter email",
   path: ["email"],
@@ -96,6 +100,11 @@ export const PORTAL_METHODS = {
     summary: "Enrols a person, who gets a link to set the PIN",
     params: NewPerson,
     result: z.object({ credentialID: z.string(), enrolment }),
+  },
+  "POST /portal/v1/persons/{userID}/credentials": {
+    summary: "A further credential: where a stored one's certificate has expired or was revoked",
+    params: NewCredential,
+    result: z.object({ credentialID: z.string() }),
   },
   "POST /portal/v1/persons/{userID}/lock": {
     summary: "Locks a person",

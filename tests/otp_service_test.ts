@@ -245,9 +245,21 @@ Deno.test("the administrator's commands: people and audit", () =>
     const unlocked = await json("user", "unlock", "asen", "--proof", "identity card seen");
     assert.notEqual(unlocked.enrolment.link, added.enrolment.link);
     assert.ok((await json("user", "reset-pin", "asen", "--proof", "seen again")).enrolment.link);
+    await json("user", "add", "cdas", "--name", "C Das", "--otp", "totp", "--stored");
+    const certificates = async () => (await json("user", "certificates", "cdas")).certificates;
+    const [{ serialNumber }] = await certificates();
+    const revoke = ["user", "revoke", serialNumber, "--reason"];
+    assert.equal((await on(...revoke, "boredom")).code, 2);
+    assert.deepEqual(await json(...revoke, "superseded"), { serialNumber, revoked: true });
+    assert.equal((await on(...revoke, "superseded")).code, 2, "once");
+    assert.ok((await json("user", "add-credential", "cdas", "--stored")).credentialID);
+    assert.deepEqual(
+      (await certificates()).map(({ reason }: { reason?: string }) => reason).toSorted(),
+      ["superseded", undefined],
+    );
     const { stdout } = await on("audit", "export");
     const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-    assert.equal(lines.filter(({ event }) => event === "person.enrolment_sent").length, 3);
+    assert.equal(lines.filter(({ event }) => event === "person.enrolment_sent").length, 4);
     assert.ok(
       lines.some(({ proof, by }) => proof === "identity card seen" && /^command line/.test(by)),
     );

@@ -381,11 +381,22 @@ const AS_ANYBODY = Deno.uid() === 0
 Deno.test({
   name: "doctor: a profile that cannot be written, and --fix",
   ignore: !LINUX,
-  fn: atDesk(good, async ({ path, driver, configure, doctor }) => {
+  fn: atDesk(good, async ({ path, driver, env, configure, doctor }) => {
     await Deno.mkdir(path("state/dsign"), { recursive: true });
     await Deno.chmod(path("state/dsign"), 0o500);
     const check = (await doctor([], AS_ANYBODY)).trouble("profile_not_writable");
     assert.ok(check.seen.includes(path("state/dsign")));
+    assert.ok(check.action.includes(`sudo chown -R "$USER" '${path("state/dsign")}'`));
+
+    // A home that is not there: what it would be made in is not the person's.
+    env.XDG_STATE_HOME = path("everybody's/home/state");
+    await Deno.mkdir(path("everybody's"), { mode: 0o500 });
+    const { action } = (await doctor([], AS_ANYBODY)).trouble("profile_not_writable");
+    assert.ok(!action.includes("chown"), action);
+    const line = /sudo (install .*?state\/dsign')/.exec(action)![1];
+    env.XDG_STATE_HOME = path("state");
+    await run("sh", ["dash"], ["-c", line.replace('"$USER"', String(Deno.uid()))], {});
+    assert.ok((await Deno.stat(path("everybody's/home/state/dsign"))).isDirectory);
     const blocker = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     await configure({ ...driverAlone(driver), ports: [(blocker.addr as Deno.NetAddr).port] });
     const fixed = await doctor(["--fix"], AS_ANYBODY);

@@ -15,6 +15,13 @@ const PROBE = 64 * 1024;
 /** A clock is behind when files are newer by more than this, in milliseconds. */
 const CLOCK_TOLERANCE = 10 * 60 * 1000;
 
+/**
+ * What makes D-Sign's folder the person's: all that is in it, or, where it is not there, the folder alone. Never what
+ * it would be made in, which may be everybody's.
+ */
+const OWN_ALL = 'chown -R "$USER"';
+const MAKE = 'install -d -o "$USER" -m 700';
+
 /** Whether the folders, or what they would be made in, can be written, and the files in them. */
 export async function checkProfile({ paths }: Situation): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -27,7 +34,7 @@ export async function checkProfile({ paths }: Situation): Promise<Finding[]> {
       findings.push({
         id: "profile_not_writable",
         status: "error",
-        values: { path, error },
+        values: { path, error, folder, mend: place === folder ? OWN_ALL : MAKE },
         ...await isMine(folder) && { fix: () => makeWritable(folder, path) },
       });
       break;

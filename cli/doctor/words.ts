@@ -24,8 +24,12 @@ export function toChecks(findings: readonly Finding[], language: Language): Chec
     const ticket = words.tickets[id];
     if (status === "ok") return { id, status, seen: ticket.ok, meaning: "", action: "" };
     if (status === "skipped") return { id, status, seen: words.skipped, meaning: "", action: "" };
+    // Within quotes it is a word of a command that the person is to type.
     const fill = (text: string) =>
-      text.replace(/\{(\w+)\}/g, (place, name) => `${values[name] ?? place}`);
+      text.replace(/'\{(\w+)\}'|\{(\w+)\}/g, (place, word, name) => {
+        const value = `${values[word ?? name] ?? place}`;
+        return word ? `'${value.replaceAll("'", `'\\''`)}'` : value;
+      });
     return {
       id,
       status,

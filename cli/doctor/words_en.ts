@@ -48,7 +48,7 @@ export const en: Words = {
       meaning:
         "D-Sign cannot keep which sites you allowed, nor its settings. Often it was once started as administrator, and the files then belong to the administrator.",
       action:
-        "Make the folder yours again (Linux and macOS: sudo chown -R \"$USER\" '{path}'), or ask the administrator.",
+        "Make the folder yours again (Linux and macOS: sudo {mend} '{folder}'), or ask the administrator.",
     },
     disk_full: {
       ok: "There is room on the disk.",

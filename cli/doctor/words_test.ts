@@ -38,6 +38,12 @@ for (const [language, words] of Object.entries(LANGUAGES)) {
   });
 }
 
+Deno.test("what a command is to be given is one word of the shell, whatever it is called", () => {
+  const values = { driver: "a'; rm -rf ~ #" };
+  const [{ action }] = toChecks([{ id: "driver_path_wrong", status: "error", values }], "en");
+  assert.ok(action.endsWith(`dsign modules remove 'a'\\''; rm -rf ~ #'`), action);
+});
+
 Deno.test("findings become words in the order in which they are to be solved, with what was seen", () => {
   const [first, second, third] = toChecks([
     { id: "pin_locked", status: "error", values: { token: "{driver} $& Anita" } },

@@ -5,9 +5,7 @@
  *
  * Everything that waits stands in the store: any instance may take the answer, and after a restart nothing is lost.
  */
-import { getLogger } from "@logtape/logtape";
 import { createHash, randomBytes } from "node:crypto";
-import { readSignedData } from "../formats/cms_read.ts";
 import { concat } from "../formats/der.ts";
 import { FormatError } from "../formats/error.ts";
 import {
@@ -18,8 +16,6 @@ import {
   readEsignResponse,
 } from "../formats/esign.ts";
 import { fillContents, prepareSignature, signedBytes } from "../formats/pades.ts";
-import { appendDss } from "../formats/pades_dss.ts";
-import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509.ts";
@@ -32,15 +28,11 @@ import {
   type Outcome,
   transactionOf,
 } from "./esp_answer.ts";
+import { addTimestamp, addValidationData, type Lasting, spaceIn } from "./esp_lasting.ts";
 import { sha256 } from "./secrets.ts";
-import type { SigningOptions } from "./sign.ts";
-import type { EsignFacts, EsignRow, Store, Tx } from "./store.ts";
-import { timestampSignature } from "./timestamp.ts";
+import type { EsignFacts, EsignRow, Tx } from "./store.ts";
 
-const log = getLogger(["dsign", "otp-service"]);
-
-export interface EspOptions {
-  store: Store;
+export interface EspOptions extends Lasting {
   /** Where the browser POSTs the request. */
   url: string;
   /** The name under which the ESP knows this portal, an application service provider (ASP). */
@@ -56,9 +48,6 @@ export interface EspOptions {
   /** From which web origins browsers may bring answers. */
   origins: readonly string[];
   auth: keyof typeof EsignAuth;
-  /** Address of a timestamp authority (RFC 3161): without it nobody can verify after the certificate's half hour. */
-  tsa?: string;
-  validationData: SigningOptions["validationData"];
 }
 
 /** A PDF to be signed, and the portal's part of it. */
@@ -226,79 +215,8 @@ export class Esp {
       : answer;
     const ended = await store.run((tx) => end(tx, id, outcome, response));
     if (ended.facts.answer !== hash) return await repeated(ended);
-    await this.#timestamp(ended);
+    await addTimestamp(this.options, ended);
     return ended;
-  }
-
-  /**
-   * The authorized signature is in the store by now, so a timestamp authority that fails costs no more than its timestamp.
-   * Each fetching of the document tries again while the certificate lives.
-   */
-  async #timestamp(row: EsignRow): Promise<EsignRow> {
-    const { tsa, store } = this.options;
-    const { id, client, facts } = row;
-    if (!tsa || facts.timestamped || !this.#lives(row)) return row;
-    const { cms } = (await store.read((tx) => tx.esignBytes(id)))!;
-    const about = { transaction: id, client };
-    try {
-      const [{ signature }] = readSignedData(cms!).signers;
-      const stamped = await timestampSignature(tsa, "SHA-256", cms!, signature);
-      if (stamped.length > spaceIn(facts)) {
-        throw new CscError("timestamp_failed", "it is too large");
-      }
-      return await store.run(async (tx) => {
-        const now = (await tx.esign(id))!;
-        if (now.facts.timestamped) return now;
-        const facts = { ...now.facts, timestamped: true as const };
-        await tx.saveEsignCms(id, stamped);
-        await tx.saveEsignFacts(id, facts);
-        tx.audit({ event: "esign.timestamped", ...about });
-        return { ...now, facts };
-      });
-    } catch (error) {
-      if (!(error instanceof CscError)) throw error;
-      await store.run((tx) => {
-        tx.audit({ event: "esign.timestamp_failed", ...about, reason: error.reason });
-        return Promise.resolve();
-      });
-      return row;
-    }
-  }
-
-  /** Adds what a later validation needs, where it can be had; as {@linkcode #timestamp}. */
-  async #extend(row: EsignRow): Promise<void> {
-    const { store, validationData } = this.options;
-    const { id, client, facts } = row;
-    if (!facts.timestamped || facts.longTerm || !this.#lives(row)) return;
-    const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
-    try {
-      const data = await validationData(cms!);
-      const source = bytesSource(fillContents(pdf, ...facts.contents, cms!));
-      const { contents } = inspectSignatures(source).signatures.at(-1)!;
-      const dss = appendDss(source, { signatures: [{ contents, ...data }] });
-      await store.run(async (tx) => {
-        const row = await tx.esign(id);
-        if (!row || row.facts.longTerm) return;
-        await tx.saveEsignDss(id, dss);
-        await tx.saveEsignFacts(id, { ...row.facts, longTerm: true });
-        tx.audit({ event: "esign.extended", transaction: id, client });
-      });
-    } catch (error) {
-      if (!(error instanceof CscError)) throw error;
-      log.warn("eSign {id} goes out without validation data: {reason}", {
-        id,
-        reason: error.reason,
-      });
-    }
-  }
-
-  /** Whether it is signed, and the certificate is valid still. */
-  #lives({ phase, facts: { certificate } }: EsignRow): boolean {
-    if (phase !== "signed") return false;
-    return isCurrent(
-      readCertificate(Uint8Array.fromBase64(certificate!)),
-      this.options.store.now(),
-    );
   }
 
   async #note(id: string, code: EspRefusalCode | "repeated", reason: string, answer: string) {
@@ -313,44 +231,53 @@ export class Esp {
   }
 
   /**
-   * A portal's own transaction, and of a signed one the ESP's answer, which is evidence.
+   * A portal's own transaction, and of one that is over the ESP's answer, which is evidence.
    *
    * @throws {CscError} `esign_unknown`
    */
   async status(client: string, id: string): Promise<{ row: EsignRow; answer: Uint8Array | null }> {
-    return await this.options.store.run(async (tx) => {
-      const row = await own(tx, client, id);
-      if (!row) return null;
-      return { row, answer: await tx.esignAnswer(id) };
-    }) ?? unknown();
+    const row = await this.#own(client, id);
+    return { row, answer: await this.options.store.read((tx) => tx.esignAnswer(id)) };
   }
 
   /**
-   * The signed PDF, for the portal whose it is.
+   * The signed PDF, for the portal whose it is, with timestamp and validation data if they can be had.
    *
    * @throws {CscError} `esign_unknown`, `esign_unsigned`
    */
   async signed(client: string, id: string): Promise<Uint8Array> {
-    const row = await this.options.store.read((tx) => tx.esign(id));
-    if (row?.client === client) await this.#extend(await this.#timestamp(row));
-    const found = await this.options.store.run(async (tx) => {
-      const row = await own(tx, client, id);
-      if (!row) return null;
-      const bytes = (await tx.esignBytes(id))!;
-      if (row.phase === "signed" && !row.facts.fetched) {
+    const { store } = this.options;
+    const row = await this.#own(client, id);
+    await addValidationData(this.options, await addTimestamp(this.options, row));
+    const bytes = await store.read((tx) => tx.esignBytes(id));
+    if (!bytes) throw new CscError("esign_unknown");
+    const { pdf, cms, dss } = bytes;
+    if (!cms) throw new CscError("esign_unsigned");
+    if (!row.facts.fetched) {
+      await store.run(async (tx) => {
+        const row = await tx.esign(id);
+        if (!row || row.facts.fetched) return;
         await tx.saveEsignFacts(id, { ...row.facts, fetched: true });
         tx.audit({ event: "esign.fetched", transaction: id, client });
-      }
-      return { ...bytes, contents: row.facts.contents };
-    }) ?? unknown();
-    const { pdf, cms, dss, contents } = found;
-    if (!cms) throw new CscError("esign_unsigned");
-    return concat(fillContents(pdf, ...contents, cms), dss ?? new Uint8Array());
+      });
+    }
+    return concat(fillContents(pdf, ...row.facts.contents, cms), dss ?? new Uint8Array());
+  }
+
+  /** Another portal's transaction is as unknown as none, but that it was asked for is kept. */
+  async #own(client: string, id: string): Promise<EsignRow> {
+    const { store } = this.options;
+    const row = await store.read((tx) => tx.esign(id));
+    if (row?.client === client) return row;
+    if (row) {
+      await store.run((tx) => {
+        tx.audit({ event: "esign.refused", transaction: id, client, code: "foreign" });
+        return Promise.resolve();
+      });
+    }
+    throw new CscError("esign_unknown");
   }
 }
-
-/** Bytes that the prepared PDF keeps for a CMS. */
-const spaceIn = ({ contents: [at, end] }: EsignFacts) => (end - at) / 2 - 1;
 
 /** Ends a transaction that waits, and leaves one alone that another answer has ended meanwhile. */
 async function end(
@@ -387,18 +314,6 @@ async function end(
     certificate: sha256(certificate.der),
   });
   return signed;
-}
-
-function unknown(): never {
-  throw new CscError("esign_unknown");
-}
-
-/** Another portal's transaction is as unknown as none, but that it was asked for is kept. */
-async function own(tx: Tx, client: string, id: string): Promise<EsignRow | null> {
-  const row = await tx.esign(id);
-  if (!row || row.client === client) return row;
-  tx.audit({ event: "esign.refused", transaction: id, client, code: "foreign" });
-  return null;
 }
 
 /** @throws {CscError} `document_malformed` */

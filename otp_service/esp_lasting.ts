@@ -1,0 +1,100 @@
+/** What lets the signature of an eSign service provider outlive its certificate of half an hour. */
+import { getLogger } from "@logtape/logtape";
+import { readSignedData } from "../formats/cms_read.ts";
+import { FormatError } from "../formats/error.ts";
+import { fillContents } from "../formats/pades.ts";
+import { appendDss } from "../formats/pades_dss.ts";
+import { inspectSignatures } from "../formats/pades_inspect.ts";
+import { bytesSource } from "../formats/pdf_source.ts";
+import { readCertificate } from "../formats/x509.ts";
+import { CscError } from "./error.ts";
+import { isCurrent } from "./esp_answer.ts";
+import type { SigningOptions } from "./sign.ts";
+import type { EsignFacts, EsignRow } from "./store.ts";
+import { timestampSignature } from "./timestamp.ts";
+
+const log = getLogger(["dsign", "otp-service"]);
+
+/** Where both are had. */
+export type Lasting = Pick<SigningOptions, "store" | "tsa" | "validationData">;
+
+/** Bytes that the prepared PDF keeps for a CMS. */
+export const spaceIn = ({ contents: [at, end] }: EsignFacts) => (end - at) / 2 - 1;
+
+/**
+ * Has the signature timestamped.
+ *
+ * The authorized signature is in the store by now, so a timestamp authority that fails costs no more than its timestamp.
+ * Each fetching of the document tries again while the certificate lives.
+ */
+export async function addTimestamp(
+  { tsa, store }: Lasting,
+  row: EsignRow,
+): Promise<EsignRow> {
+  const { id, client, facts } = row;
+  if (!tsa || facts.timestamped || !lives(row, store.now())) return row;
+  const { cms } = (await store.read((tx) => tx.esignBytes(id)))!;
+  const about = { transaction: id, client };
+  try {
+    const [{ signature }] = readSignedData(cms!).signers;
+    const stamped = await timestampSignature(tsa, "SHA-256", cms!, signature);
+    if (stamped.length > spaceIn(facts)) {
+      throw new CscError("timestamp_failed", "it is too large");
+    }
+    return await store.run(async (tx) => {
+      const now = (await tx.esign(id))!;
+      if (now.facts.timestamped) return now;
+      const facts = { ...now.facts, timestamped: true as const };
+      await tx.saveEsignCms(id, stamped);
+      await tx.saveEsignFacts(id, facts);
+      tx.audit({ event: "esign.timestamped", ...about });
+      return { ...now, facts };
+    });
+  } catch (error) {
+    const reason = reasonOf(error);
+    await store.run((tx) => {
+      tx.audit({ event: "esign.timestamp_failed", ...about, reason });
+      return Promise.resolve();
+    });
+    return row;
+  }
+}
+
+/** Adds what a later validation needs, where it can be had; as {@linkcode addTimestamp}. */
+export async function addValidationData(
+  { store, validationData }: Lasting,
+  row: EsignRow,
+): Promise<void> {
+  const { id, client, facts } = row;
+  if (!facts.timestamped || facts.longTerm || !lives(row, store.now())) return;
+  const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
+  try {
+    const data = await validationData(cms!);
+    const source = bytesSource(fillContents(pdf, ...facts.contents, cms!));
+    const { contents } = inspectSignatures(source).signatures.at(-1)!;
+    const dss = appendDss(source, { signatures: [{ contents, ...data }] });
+    await store.run(async (tx) => {
+      const row = await tx.esign(id);
+      if (!row || row.facts.longTerm) return;
+      await tx.saveEsignDss(id, dss);
+      await tx.saveEsignFacts(id, { ...row.facts, longTerm: true });
+      tx.audit({ event: "esign.extended", transaction: id, client });
+    });
+  } catch (error) {
+    const reason = reasonOf(error);
+    log.warn("eSign {id} goes out without validation data: {reason}", { id, reason });
+  }
+}
+
+/** Why the document goes out without; anything unforeseen is thrown on. */
+function reasonOf(error: unknown): string {
+  if (error instanceof CscError) return error.reason ?? error.message;
+  if (error instanceof FormatError) return error.message;
+  throw error;
+}
+
+/** Whether it is signed, and the certificate is valid still. */
+function lives({ phase, facts: { certificate } }: EsignRow, now: number): boolean {
+  if (phase !== "signed") return false;
+  return isCurrent(readCertificate(Uint8Array.fromBase64(certificate!)), now);
+}

@@ -1,19 +1,23 @@
 /**
  * `deno task bench pdf`: what signing a PDF takes besides the token: reading, preparing, digesting,
  * completing and checking, from a file; each document in a process of its own, for the peak of its
- * memory. And a batch through the agent against the raw loop over the same token (needs SoftHSM).
+ * memory. And a batch through the agent against the raw loop over the same token (needs SoftHSM),
+ * and against pyHanko where it is there.
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { Appearances } from "../agent/appearance.ts";
 import { Placement } from "../agent/placement.ts";
 import { FileSource } from "../agent/file_source.ts";
 import { Online } from "../agent/online.ts";
 import { signPdf } from "../agent/pades.ts";
+import { parseUri } from "../pkcs11_ffi/uri.ts";
 import { PdfOptions } from "../protocol/methods.ts";
 import { makePki, signBytes } from "../tests/fixtures/pki.ts";
-import { benchTokens, besideRaw } from "./bench_desk.ts";
+import { python } from "../tests/fixtures/python.ts";
+import { type BenchTokens, benchTokens, besideRaw } from "./bench_desk.ts";
 import { type Figures, median, timed } from "./bench_figures.ts";
 import { memory } from "./bench_process.ts";
 import { ensure } from "./setup.ts";
@@ -180,7 +184,8 @@ async function batch(figures: Figures, folder: string): Promise<void> {
   writeSample(path, SAMPLES[0]!);
   const bytes = await Deno.readFile(path);
   const digits = new TextDecoder("latin1").decode(bytes).indexOf("100 100 l");
-  await besideRaw(await benchTokens(folder), folder, async ({ agent, page, certificate, loop }) => {
+  const tokens = await benchTokens(folder);
+  await besideRaw(tokens, folder, async ({ agent, page, certificate, loop }) => {
     const ratios: number[] = [], rates: number[] = [], shares: number[] = [];
     for (let round = 0; round <= BATCH_ROUNDS; round++) {
       // Other documents every time: nothing is signed twice.
@@ -208,7 +213,31 @@ async function batch(figures: Figures, folder: string): Promise<void> {
       await memory(agent.pid, "status", "VmHWM"),
       "MB",
     );
+    const { certificates } = await page.call("certificate.list", {});
+    const { uri } = certificates.find(({ id }) => id === certificate)!;
+    const theirs = await pyHanko(tokens, uri, path);
+    if (theirs === null) return;
+    figures.add("pyHanko, one of 50 KB, the token included", theirs, "ms");
+    figures.add("batch: times as fast as pyHanko", median(rates) * theirs / 1000, "");
   });
+}
+
+/** Milliseconds in which pyHanko signs with the same key; null where it, or its PKCS#11 part, is not there. */
+async function pyHanko(
+  { store, officers: [officer] }: BenchTokens,
+  uri: string,
+  path: string,
+): Promise<number | null> {
+  const { token, id } = parseUri(uri);
+  const { library, env } = store;
+  const start = { library, env, token, id, pin: officer!.pin, path, rounds: 200 };
+  const script = fileURLToPath(new URL("bench_pyhanko.py", import.meta.url));
+  const about = join(path, "../pyhanko.json");
+  await Deno.writeTextFile(about, JSON.stringify(start));
+  const { code, stdout, stderr } = await python(script, about);
+  if (code === 0) return median(stdout.trim().split("\n").map(Number));
+  console.error(`pyHanko is not compared with: ${stderr.trim().split("\n").at(-1)}`);
+  return null;
 }
 
 /** Measures every sample and adds its figures. */

@@ -146,6 +146,22 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
         }
       })
     ));
+  common(user.command("role <userID> <role>"), "print one JSON object")
+    .description("Change a person's role, for the certificates to come.")
+    .action(
+      action((userID: string, role: string, options: Common) =>
+        within(options, async ({ service: { people } }) => {
+          const { PORTAL_METHODS } = await import("../protocol/csc.ts");
+          const { params } = PORTAL_METHODS["POST /portal/v1/persons/{userID}/role"];
+          if (!params.safeParse({ role }).success) {
+            throw new UsageError("The role is one line of up to 64 characters.");
+          }
+          await people.setRole(userID, role, operator());
+          if (options.json) printJson({ userID, role });
+          else console.log(`Changed the role of ${userID}.`);
+        })
+      ),
+    );
   common(user.command("add-credential <userID>"), "print one JSON object")
     .description("Give a person one more credential, as after a stored one's certificate.")
     .option("--stored", "a key that stays, instead of one for each signature")

@@ -11,6 +11,7 @@ import { createHash } from "node:crypto";
 /** What happened. The names are part of what is exported. */
 export type AuditEvent =
   | "person.added"
+  | "person.role_changed"
   | "person.enrolment_sent"
   | "person.enrolment_failed"
   | "person.pin_set"

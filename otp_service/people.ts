@@ -66,6 +66,20 @@ export class People {
   }
 
   /**
+   * Another role, for certificates to come; `""`: none.
+   *
+   * @throws {CscError} `person_unknown`
+   */
+  async setRole(id: string, role: string, by: string): Promise<void> {
+    await this.#options.store.run(async (tx) => {
+      const row = await tx.person(id);
+      if (!row) throw new CscError("person_unknown");
+      await tx.savePerson({ ...row, person: { ...row.person, role } });
+      tx.audit({ event: "person.role_changed", person: id, before: row.person.role, role, by });
+    });
+  }
+
+  /**
    * Gives a person one more credential: a stored one's certificate expires, or was revoked.
    *
    * @throws {CscError} `person_unknown`

@@ -38,6 +38,13 @@ export function addPortalRoutes(app: App, service: Service): void {
     const person = parse(NewPerson, await readJson(context.req.raw, MAX_BODY));
     return context.json(await people.add(person, client), 201);
   });
+  app.post("/portal/v1/persons/:id/role", async (context) => {
+    const { client } = await admin(context.req.raw);
+    const { params } = PORTAL_METHODS["POST /portal/v1/persons/{userID}/role"];
+    const { role } = parse(params, await readJson(context.req.raw, MAX_BODY));
+    await people.setRole(context.req.param("id"), role, client);
+    return context.json({});
+  });
   app.post("/portal/v1/persons/:id/credentials", async (context) => {
     const { client } = await admin(context.req.raw);
     const credential = parse(NewCredential, await readJson(context.req.raw, MAX_BODY));

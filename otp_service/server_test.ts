@@ -212,6 +212,11 @@ Deno.test("a further credential takes the place of one whose certificate was rev
     assert.match(refused.body.error_description, /is disabled/);
     const add = (who: string, caller: string) =>
       test.call(`/portal/v1/persons/${who}/credentials`, STORED, caller);
+    const promote = (role: string, caller = token) =>
+      test.call("/portal/v1/persons/asen/role", { role }, caller);
+    assert.equal((await promote("Chief", await test.token(OTHER_CLIENT))).status, 403);
+    assert.equal((await promote("Chief\nEngineer")).status, 400);
+    assert.equal((await promote("Chief Engineer")).status, 200);
     assert.equal((await add("asen", await test.token(OTHER_CLIENT))).status, 403);
     assert.equal((await add("nobody", token)).status, 404);
     const { body: { credentialID } } = await add("asen", token);
@@ -221,6 +226,7 @@ Deno.test("a further credential takes the place of one whose certificate was rev
         credentialID,
       ],
     );
+    assert.match((await list(true))[0].cert.subjectDN, /Chief Engineer/);
     test.clock.now += RULES.resendAfter;
     assert.equal((await authorize(test, credentialID, [HASH], { token })).status, 200);
   }));

@@ -101,6 +101,11 @@ export const PORTAL_METHODS = {
     params: NewPerson,
     result: z.object({ credentialID: z.string(), enrolment }),
   },
+  "POST /portal/v1/persons/{userID}/role": {
+    summary: "Another role, for the certificates to come; a stored credential keeps its own",
+    params: z.strictObject({ role: line("role") }),
+    result: z.object({}),
+  },
   "POST /portal/v1/persons/{userID}/credentials": {
     summary: "A further credential: where a stored one's certificate has expired or was revoked",
     params: NewCredential,

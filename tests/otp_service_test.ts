@@ -252,6 +252,8 @@ Deno.test("the administrator's commands: people and audit", () =>
     assert.equal((await on(...revoke, "boredom")).code, 2);
     assert.deepEqual(await json(...revoke, "superseded"), { serialNumber, revoked: true });
     assert.equal((await on(...revoke, "superseded")).code, 2, "once");
+    const role = "Superintending Engineer";
+    assert.deepEqual(await json("user", "role", "cdas", role), { userID: "cdas", role });
     assert.ok((await json("user", "add-credential", "cdas", "--stored")).credentialID);
     assert.deepEqual(
       (await certificates()).map(({ reason }: { reason?: string }) => reason).toSorted(),

@@ -1,5 +1,6 @@
 /** Signing by an ESP through the service's routes: the eSign API 2.1, and every answer that must not count. */
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { join } from "node:path";
 import { readAsn1 } from "../formats/asn1.ts";
 import { digest } from "../formats/digest.ts";
@@ -477,6 +478,39 @@ Deno.test("what is not the ESP's, or not of this document, is refused, and the t
 
     assert.equal((await bring(at, good, { origin: null })).status, 303);
     assert.equal((await stateOf(at, id)).state, "signed");
+  }));
+
+Deno.test("whatever a browser brings gets an answer, and signs nothing that the ESP did not (property)", () =>
+  withDesk(async (at) => {
+    const { fake } = at;
+    let { id, fields } = await start(at);
+    let good = fake.approve(fields, "Anita Sen").eSignResponse!;
+    const piece = fc.oneof(
+      fc.string({ maxLength: 12 }),
+      fc.constantFrom(
+        "<",
+        "&#0;",
+        "</EsignResp>",
+        "<DocSignature/>",
+        "<!--",
+        'status="0"',
+        "\u0000",
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.nat(40), piece, async (place, length, put) => {
+        const where = place % good.length;
+        const text = good.slice(0, where) + put + good.slice(where + length);
+        const { status } = await bring(at, { eSignResponse: text });
+        const { state, signer } = await stateOf(at, id);
+        if (status === 400) return assert.equal(state, "waiting");
+        // nothing that counts was changed
+        assert.deepEqual([status, state, signer], [303, "signed", "Anita Sen"]);
+        ({ id, fields } = await start(at));
+        good = fake.approve(fields, "Anita Sen").eSignResponse!;
+      }),
+      { numRuns: 100 },
+    );
   }));
 
 Deno.test("what the ESP signed is of no use unless it is an eSign certificate of its authority and of this time", () =>

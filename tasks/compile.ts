@@ -138,6 +138,8 @@ export function withoutPlaces(pieces: File[], npm: string): File[] {
       }
     }
   }
+  const lost = [...texts.keys()].filter((name) => !names.has(name));
+  if (lost.length > 0) throw new Error(`Nothing refers to ${lost.join(", ")}.`);
   return [...names].map(([name, to]) => {
     const text = texts.get(name)!.replace(reference, (other) => names.get(other) ?? other);
     return { name: to, mode: 0o600, bytes: encoder.encode(text) };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { selfExtracting } from "./compile.ts";
+import { selfExtracting, withoutPlaces } from "./compile.ts";
 
 /** A stand-in for the runtime: says how it was started, or how large a core file may be. */
 const RUNTIME = `#!/bin/sh
@@ -183,3 +183,19 @@ Deno.test(
     });
   },
 );
+
+Deno.test("pieces are the same wherever they were bundled; one that nothing refers to is not lost", () => {
+  const pieces = (npm: string, one: string, two: string) =>
+    Object.entries({
+      "main.js": `// ${npm}hono/x.js\nimport "./chunk-${one}.js";`,
+      [`chunk-${one}.js`]: `import("./chunk-${two}.js");`,
+      [`chunk-${two}.js`]: `require["${npm}y"]`,
+    }).map(([name, text]) => ({ name, mode: 0o600, bytes: new TextEncoder().encode(text) }));
+  const here = pieces("../../root/.cache/deno/", "ZZZZZZZZ", "AAAAAAAA");
+  const there = pieces("../cache/", "BBBBBBBB", "CCCCCCCC");
+  const same = withoutPlaces(here, "../../root/.cache/deno/");
+  assert.deepEqual(withoutPlaces(there, "../cache/"), same);
+  assert.deepEqual(same.map(({ name }) => name), ["chunk-1.js", "chunk-2.js", "main.js"]);
+  const more = [...here, { ...here[0], name: "chunk-DDDDDDDD.js" }];
+  assert.throws(() => withoutPlaces(more, "x/"), /chunk-DDDDDDDD/);
+});

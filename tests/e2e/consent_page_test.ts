@@ -388,19 +388,21 @@ Deno.test("the consent page in a browser", async (t) => {
 
     await step("what a text of a batch says is fetched when it is opened", async (desk) => {
       const items = ["a", "b"].map((name) => ({ ...BILL, name, preview: null }));
-      const text = new TextEncoder().encode(BILL.preview!.text);
-      const source = { size: text.length, read: () => text };
+      const contents = [Uint8Array.of(1, 2, 3), new TextEncoder().encode(BILL.preview!.text)];
+      const sources = contents.map((bytes) => ({ size: bytes.length, read: () => bytes }));
       const answered = outcome(
         desk.consent.sign(
           signRequest({ items, batch: true }),
           token().unlock,
           never,
-          () => Promise.resolve({ source, sequential: () => source }),
+          (i) => Promise.resolve({ source: sources[i]!, sequential: () => sources[i]! }),
         ),
       );
       const page = await desk.shown();
       await page.locator("details.listed > summary").last().click();
       await page.getByText("4,58,375.00", { exact: true }).waitFor();
+      await page.locator("details.listed > summary").first().click();
+      await page.locator(".notice", { hasText: en.not_shown }).waitFor();
       await press(page, en.do_not_sign);
       assert.equal(await answered, "user_cancelled");
     });

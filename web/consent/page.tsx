@@ -1,5 +1,5 @@
 /** One question of the agent to the person, from its first look to its end. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type {
   ConsentReply,
   ConsentView,
@@ -54,7 +54,8 @@ export function Page(
       setEnd((end) => end ?? endOf(ended, view));
     })();
   }, []);
-  useEffect(() => {
+  // With the words, not after them: a screen reader must not read them in the language before.
+  useLayoutEffect(() => {
     document.documentElement.lang = language;
   }, [language]);
   useEffect(() => {

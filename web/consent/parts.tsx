@@ -236,7 +236,8 @@ function Text(
     if (preview === "loading") api?.text(index).catch(() => null).then(setPreview);
   }, []);
   if (preview === "loading") return <p class="aside" role="status">{say("loading")}</p>;
-  if (preview === null) return <p class="aside">{say("not_shown")}</p>;
+  // A site that wants nobody to read it may have made it so.
+  if (preview === null) return <p class="notice">{say("not_shown")}</p>;
   const { text, truncated } = preview;
   const json = truncated ? null : readableJson(text);
   if (!json) {

@@ -234,7 +234,7 @@ async function giveToken(
   service: Service,
   client: Client,
   form: ReturnType<typeof OAuthToken.parse>,
-): Promise<Record<string, string | number>> {
+): Promise<Record<string, unknown>> {
   const { store, ceremony } = service;
   const expires_in = LIFETIME.access / 1000;
   switch (form.grant_type) {
@@ -258,11 +258,12 @@ async function giveToken(
   if (form.redirect_uri !== data.redirect) throw new CscError("redirect_uri_mismatch");
   if (data.transaction !== undefined) {
     // The access token is the SAD; what the code stood for has been in a browser, and is made new.
-    const { transaction } = (await store.read((tx) => tx.transaction({ id: data.transaction! })))!;
+    const found = (await store.read((tx) => tx.transaction({ id: data.transaction! })))!;
+    const { credential: credentialID, binding } = found.transaction;
     const { SAD, expiresIn } = await ceremony.extend({
       sad: data.sad!,
       client: client.id,
-      credential: transaction.credential,
+      credential: credentialID,
     }, undefined);
     await store.run((tx) =>
       tx.issue(
@@ -277,7 +278,19 @@ async function giveToken(
         SAD,
       )
     );
-    return { access_token: SAD, expires_in: expiresIn, credentialID: transaction.credential };
+    // RFC 9396 §7: what was granted
+    const granted = {
+      type: "credential",
+      credentialID,
+      documentDigests: binding!.hashes.map((hash, i) => ({ hash, label: found.facts.labels[i] })),
+      hashAlgorithmOID: binding!.hashAlgorithm,
+    };
+    return {
+      access_token: SAD,
+      expires_in: expiresIn,
+      credentialID,
+      authorization_details: [granted],
+    };
   }
   const family = token();
   const whose = { client: client.id, person: data.person! };

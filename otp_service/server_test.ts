@@ -609,6 +609,8 @@ Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the to
     };
     const { body: granted } = await test.form("/oauth2/token", exchange);
     assert.equal(granted.credentialID, credentialID);
+    const [{ documentDigests, hashAlgorithmOID }] = granted.authorization_details;
+    assert.deepEqual([documentDigests[0].hash, hashAlgorithmOID], [HASH, OIDS.sha256]);
     assert.equal((await test.form("/oauth2/token", exchange)).body.error, "invalid_grant", "once");
     const sign = {
       credentialID,

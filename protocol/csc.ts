@@ -158,7 +158,7 @@ const signed = {
   conformance_level: z.enum(LEVELS).default("AdES-B-B"),
   signAlgo: maybe().describe("Default: what the credential's key does with the hash"),
   signed_envelope_property: z.enum(["Detached", "Attached", "Revision", "Certification"])
-    .optional(),
+    .optional().describe("Default: Attached (C), Revision (P), so that others can sign after it"),
 };
 
 const operationMode = z.literal("S").default("S").describe("Synchronous; nothing else is offered");

@@ -107,6 +107,8 @@ export function openapi(version: string): Json {
     token_type: z.literal("Bearer"),
     expires_in: z.int(),
     credentialID: z.string().optional(),
+    authorization_details: z.array(z.record(z.string(), z.unknown())).optional()
+      .describe("What was authorized (RFC 9396 §7)"),
   });
   const pushed = z.object({ request_uri: z.string(), expires_in: z.int() });
   oauth(

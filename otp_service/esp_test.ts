@@ -605,6 +605,11 @@ Deno.test("portals: their own transactions, their own addresses, PDFs, and a val
       "Invalid parameter redirect_uri",
     );
     assert.equal(await refused({ lang: "fr" }), "Invalid parameter lang");
+    for (const purpose of ["", "a\u0000b", "a\nb", "\uffff", "a\u202eb", "x".repeat(201)]) {
+      assert.equal(await refused({ purpose }), "Invalid parameter purpose");
+    }
+    const odd = 'Road "Belda–Egra" <7> & \u{1F6A7}\u200b bridge '.repeat(3);
+    assert.equal((await begin(at, { purpose: odd })).status, 201);
     assert.equal(
       await refused({}, new TextEncoder().encode("no PDF")),
       "The document cannot be signed",
@@ -618,7 +623,7 @@ Deno.test("portals: their own transactions, their own addresses, PDFs, and a val
 Deno.test("the page says what it is, in three languages, without script, and shows others' words as text", () =>
   withDesk(async (at) => {
     const { body: { location, transaction } } = await begin(at, {
-      purpose: 'Sanction <script>"7"</script>\u202e',
+      purpose: 'Sanction <script>"7"</script>\u200b',
       name: "a&b.pdf",
       lang: "bn",
     });

@@ -5,10 +5,10 @@
 import * as z from "zod";
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, "Invalid parameter userID");
-/** What stands in certificates and mails: nothing that breaks a line or turns the text around. */
-const line = (name: string) =>
-  z.string().max(64).regex(
-    /^[^\p{Cc}\u2028-\u202e\u2066-\u2069]*$/u,
+/** What stands in certificates, mails and XML: nothing that breaks a line or turns the text around. */
+const line = (name: string, max = 64) =>
+  z.string().max(max).regex(
+    /^[^\p{Cc}\u2028-\u202e\u2066-\u2069\ufffe\uffff]*$/u,
     `Invalid parameter ${name}`,
   );
 const reason = z.string().min(3).max(500);
@@ -78,11 +78,11 @@ const certificate = z.object({
 
 /** Parameters of `POST /portal/v1/esign`, in its address. */
 export const NewEsign = z.strictObject({
-  name: z.string().min(1).max(200).default("document.pdf").describe("Of the document"),
-  purpose: z.string({ error: "Missing (or invalid type) string parameter purpose" }).min(1).max(200)
+  name: line("name", 200).min(1).default("document.pdf").describe("Of the document"),
+  purpose: line("purpose", 200).min(1)
     .describe("What the person is told that it is; the provider shows its first 50 characters"),
-  reason: z.string().max(200).optional().describe("Stands in the signature"),
-  location: z.string().max(100).optional().describe("Stands in the signature"),
+  reason: line("reason", 200).optional().describe("Stands in the signature"),
+  location: line("location", 100).optional().describe("Stands in the signature"),
   redirect_uri: z.string({ error: "Missing (or invalid type) string parameter redirect_uri" })
     .max(2048).describe("Where the browser goes in the end: one of the client's"),
   state: z.string().max(512).optional().describe("Comes back with the browser"),

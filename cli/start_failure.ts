@@ -2,13 +2,23 @@
 import { pathToFileURL } from "node:url";
 import { browserCommand, openBrowser } from "../agent/browser.ts";
 import { languageOf } from "../agent/config.ts";
+import type { Ticket } from "./doctor/tickets.ts";
 import type { Language } from "./doctor/words.ts";
 import type { Context } from "./program.ts";
+
+/** What keeps the agent from starting. Other troubles, as with tokens, are not why it did not. */
+const STOPPERS: readonly Ticket[] = [
+  "policy_refused",
+  "configuration_wrong",
+  "profile_not_writable",
+  "disk_full",
+  "port_taken",
+];
 
 type Env = (name: string) => string | undefined;
 
 /**
- * Shows the doctor's first finding, or the sentence of the failure, as a page in a browser.
+ * Shows the first of the doctor's findings that can be why, or the sentence of the failure, as a page in a browser.
  *
  * @param message the sentence of the failure
  * @throws {DsignError} `consent_unavailable` where no browser can be opened
@@ -26,7 +36,7 @@ export async function showStartFailure(
   // The configuration may be what is wrong, so it is not asked for the language.
   const language = languageOf({}, env) as Language;
   const checks = toChecks(await diagnose(thisMachine(context)), language);
-  const cause = checks.find(({ id, status }) => status === "error" && id !== "agent_not_running");
+  const cause = checks.find(({ id, status }) => status === "error" && STOPPERS.includes(id));
   const { meaning, action } = LANGUAGES[language];
   const paragraphs = cause
     ? [cause.seen, `${meaning}: ${cause.meaning}`, `${action}: ${cause.action}`]

@@ -27,6 +27,17 @@ Deno.test({
       assert.ok(page.includes(LANGUAGES.bn.tickets.configuration_wrong.meaning));
       assert.ok(page.includes(join(dir, "config/dsign/config.json")));
 
+      // Not what else is wrong, such as that there is no driver.
+      await Deno.remove(join(dir, "opened"));
+      using blocker = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = blocker.addr as Deno.NetAddr;
+      const config = { searchModules: false, ports: [port] };
+      await Deno.writeTextFile(join(dir, "config/dsign/config.json"), JSON.stringify(config));
+      assert.equal((await dsign([], env)).code, 1);
+      const taken = fileURLToPath((await Deno.readTextFile(join(dir, "opened"))).trim());
+      assert.ok((await Deno.readTextFile(taken)).includes(LANGUAGES.bn.tickets.port_taken.meaning));
+      await Deno.writeTextFile(join(dir, "config/dsign/config.json"), "{");
+
       // Whoever reads standard error or JSON needs no page.
       await Deno.remove(join(dir, "opened"));
       const json = await dsign(["--json"], env);

@@ -397,12 +397,12 @@ export async function refresh(
 ): Promise<{ access_token: string; expires_in: number }> {
   return await service.store.run(async (tx) => {
     const found = await tx.read("refresh", value);
-    const wrong = !found || !isKnown(service, found.data) ||
-      (client !== undefined && found.data.client !== client);
-    if (wrong) {
-      throw new CscError(client === undefined ? "login_refresh_token" : "refresh_token_invalid");
-    }
+    const refused = () =>
+      new CscError(client === undefined ? "login_refresh_token" : "refresh_token_invalid");
+    if (!found || !isKnown(service, found.data)) throw refused();
     const { client: id, person } = found.data;
+    if (client !== undefined && id !== client) throw refused();
+    if (person !== undefined && (await tx.person(person))?.locked !== null) throw refused();
     return {
       access_token: await tx.issue(
         { kind: "access", client: id, ...person && { person } },

@@ -873,6 +873,16 @@ Deno.test("a crowd of strangers turns people away, and costs them no try", () =>
 Deno.test("an administrator's lock stops what is under way", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const login = await test.handler(
+      new Request("https://sign.works.example/csc/v2/auth/login", {
+        method: "POST",
+        body: JSON.stringify({ rememberMe: true }),
+        headers: { authorization: `Basic ${btoa(`asen:${PIN}`)}` },
+      }),
+    );
+    const { refresh_token } = await login.json();
+    const refresh = () => test.call("/csc/v2/auth/login", { refresh_token });
+    assert.equal((await refresh()).status, 200);
     const { token, body: { SAD } } = await authorize(test, credentialID);
     await test.call("/portal/v1/persons/asen/lock", { reason: "left the department" }, token);
     const signed = await test.call("/csc/v2/signatures/signHash", {
@@ -882,6 +892,7 @@ Deno.test("an administrator's lock stops what is under way", () =>
       signAlgo: OIDS.ecdsaWithSha256,
     }, token);
     assert.equal(signed.body.error_description, "Invalid parameter SAD");
+    assert.equal((await refresh()).body.error_description, "Invalid refresh_token");
     const other = await test.token(OTHER_CLIENT);
     const refused = await test.call("/portal/v1/persons/asen/lock", { reason: "none" }, other);
     assert.equal(refused.body.error, "unauthorized_client");

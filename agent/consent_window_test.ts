@@ -429,3 +429,18 @@ Deno.test("a text of a batch is brought when it is looked at, and no other than 
   await page.answer({ decision: "decline" });
   await assert.rejects(asked, { code: "user_cancelled" });
 });
+
+Deno.test("a site cannot open windows without end by taking its requests back", async () => {
+  await using asking = await windowAgent();
+  const client = await asking.test.connect("https://new.example");
+  for (let i = 0; i < 5; i++) {
+    const asked = client.call("origin.request", { scopes: ["sign"] });
+    asked.catch(() => {}); // looked at below
+    const page = await asking.page();
+    await page.open();
+    client.notify("$/cancelRequest", { id: client.lastId });
+    await assert.rejects(asked, { code: "request_cancelled" });
+  }
+  await assert.rejects(client.call("origin.request", { scopes: ["sign"] }), { code: "busy" });
+  assert.equal(asking.urls.length, 5);
+});

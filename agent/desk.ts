@@ -5,9 +5,13 @@
 import { DsignError } from "../protocol/errors.ts";
 import { toCancelled } from "./errors.ts";
 
-/** After so many times no within this time (milliseconds), an asker is not heard for as long. */
+/** After so many questions in vain within this time (milliseconds), an asker is not heard for as long. */
 const MANY_NOES = 5;
 const QUIET = 60_000;
+
+/** The same for all strangers together: a site has as many names as it likes. */
+const MANY_NOES_TO_STRANGERS = 20;
+const STRANGERS = "*";
 
 /** How many may wait, and how many of them strangers. One connection can have 256 requests in flight. */
 const MAX_WAITING = 1024;
@@ -29,7 +33,7 @@ export class Desk {
   /** By asker, in the order in which they are next served: known ones, and strangers. */
   readonly #known = new Line(MAX_WAITING);
   readonly #strangers = new Line(MAX_STRANGERS);
-  /** Times of no, by asker, newest last. */
+  /** Times of questions in vain, by asker, newest last. */
   #noes = new Map<string, number[]>();
 
   constructor(readonly now: () => number = Date.now) {}
@@ -43,8 +47,14 @@ export class Desk {
    */
   async enter({ name, known }: DeskAsker, signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) throw toCancelled(signal);
-    if (this.#recentNoes(name).length >= MANY_NOES) {
-      throw new DsignError("busy", "The person declined several times. Ask again in a minute.");
+    if (
+      this.#recentNoes(name).length >= MANY_NOES ||
+      !known && this.#recentNoes(STRANGERS).length >= MANY_NOES_TO_STRANGERS
+    ) {
+      throw new DsignError(
+        "busy",
+        "Several requests were declined or taken back. Ask again in a minute.",
+      );
     }
     if (this.#taken) await (known ? this.#known : this.#strangers).wait(name, signal);
     this.#taken = true;
@@ -57,11 +67,18 @@ export class Desk {
     };
   }
 
-  /** The person said no: all that this asker has waiting is sent away with it. */
-  dismiss(asker: string, error: DsignError): void {
+  /** A question was declined, or taken back: each has opened a window, and a page could go on so without end. */
+  note({ name, known }: DeskAsker): void {
     for (const each of this.#noes.keys()) this.#recentNoes(each);
-    this.#noes.set(asker, [...this.#recentNoes(asker), this.now()]);
-    for (const line of [this.#known, this.#strangers]) line.dismiss(asker, error);
+    for (const each of known ? [name] : [name, STRANGERS]) {
+      this.#noes.set(each, [...this.#recentNoes(each), this.now()]);
+    }
+  }
+
+  /** The person said no: all that this asker has waiting is sent away with it. */
+  dismiss(asker: DeskAsker, error: DsignError): void {
+    this.note(asker);
+    for (const line of [this.#known, this.#strangers]) line.dismiss(asker.name, error);
   }
 
   #recentNoes(asker: string): number[] {

@@ -38,7 +38,7 @@ Deno.test("who was told no is sent away with all that waits; others stay", async
   const leave = await desk.enter(known("a"), signal);
   const waiting = [desk.enter(known("a"), signal), desk.enter(known("a"), signal)];
   const other = desk.enter(known("b"), signal);
-  desk.dismiss("a", new DsignError("user_cancelled"));
+  desk.dismiss(known("a"), new DsignError("user_cancelled"));
   for (const each of waiting) await assert.rejects(each, { code: "user_cancelled" });
   leave();
   (await other)();
@@ -79,11 +79,24 @@ Deno.test("an asker that goes on asking after many noes is not heard for a while
   const desk = new Desk(() => now);
   for (let i = 0; i < 5; i++) {
     (await desk.enter(known("a"), signal))();
-    desk.dismiss("a", new DsignError("user_cancelled"));
+    desk.dismiss(known("a"), new DsignError("user_cancelled"));
     now += 1000;
   }
   await assert.rejects(desk.enter(known("a"), signal), { code: "busy" });
   (await desk.enter(known("b"), signal))();
   now += 57_000;
   (await desk.enter(known("a"), signal))();
+});
+
+Deno.test("questions that are taken back count too, and those of strangers together", async () => {
+  const desk = new Desk(() => 0);
+  const ask = async (asker: ReturnType<typeof known>) => {
+    (await desk.enter(asker, signal))();
+    desk.note(asker);
+  };
+  for (let i = 0; i < 5; i++) await ask(stranger("a"));
+  await assert.rejects(ask(stranger("a")), { code: "busy" });
+  for (let i = 0; i < 15; i++) await ask(stranger(`a${i}`));
+  await assert.rejects(ask(stranger("new")), { code: "busy" });
+  await ask(known("portal"));
 });

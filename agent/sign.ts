@@ -504,10 +504,11 @@ export class Signing {
     try {
       return await question();
     } catch (error) {
-      if (
-        error instanceof DsignError && ["user_cancelled", "consent_timeout"].includes(error.code)
-      ) {
-        this.#desk.dismiss(deskAsker(caller.asker).name, error);
+      const asker = deskAsker(caller.asker);
+      if (error instanceof DsignError) {
+        if (["user_cancelled", "consent_timeout"].includes(error.code)) {
+          this.#desk.dismiss(asker, error);
+        } else if (error.code === "request_cancelled") this.#desk.note(asker);
       }
       throw error;
     }

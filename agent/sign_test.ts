@@ -514,7 +514,8 @@ Deno.test("what was asked and what came of it is in the audit log before the rep
     ["grant", "https://new.example", ["sign"], "done"],
   );
   assert.equal((await audit.verify()).fault, null);
-  const text = JSON.stringify(await audit.newest(100));
+  // The digits of a hash may happen to be those of the PIN.
+  const text = JSON.stringify(await audit.newest(100)).replaceAll(/[0-9a-f]{64}/g, "");
   for (const secret of [PIN, TEXT.content.text]) assert.ok(!text.includes(secret));
 });
 

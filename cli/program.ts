@@ -23,7 +23,8 @@ export interface Context {
   signal: AbortSignal;
 }
 
-const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+/** Every command by its name. */
+export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   agent: async () => (await import("./agent.ts")).agentCommand,
   tokens: async () => (await import("./tokens.ts")).tokensCommand,
   sign: async () => (await import("./sign.ts")).signCommand,

@@ -1,20 +1,27 @@
 /** What the administrator's guide says is so. */
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { Config } from "../agent/config.ts";
 import { Policy, readPolicy } from "../agent/policy_file.ts";
 import { TICKETS } from "../cli/doctor/tickets.ts";
 import { environment } from "./fixtures/cli.ts";
+import { blocks, commandLines, readDoc, ROOT } from "./fixtures/docs.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const guide = await Deno.readTextFile(join(ROOT, "docs/administrators.md"));
+const guide = await readDoc("docs/administrators.md");
 
-Deno.test("the guide's policy is a right one, and its table has every setting", () => {
-  const [, json] = /^```json\n(.*?)^```/ms.exec(guide)!;
-  Policy.parse(JSON.parse(json));
-  for (const setting of Object.keys(Policy.shape).filter((name) => name !== "$schema")) {
-    assert.match(guide, new RegExp(`^\\| \`${setting}\``, "m"), setting);
+Deno.test("the guide's policy and configuration are right ones, and its tables have every setting", () => {
+  const sections: [string, { shape: object; parse(value: unknown): unknown }][] = [
+    ["Policy", Policy],
+    ["Configuration of a person", Config],
+  ];
+  for (const [title, { shape, parse }] of sections) {
+    const section = guide.text.split(`\n## ${title}\n`)[1]!.split("\n## ")[0]!;
+    const [json] = blocks({ ...guide, text: section }, "json");
+    parse(JSON.parse(json!));
+    for (const setting of Object.keys(shape).filter((name) => name !== "$schema")) {
+      assert.match(section, new RegExp(`^\\| .*\`${setting}\`.* \\|`, "m"), setting);
+    }
   }
 });
 
@@ -22,9 +29,8 @@ Deno.test("the commands that put the policy in its place make one that is honour
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
 }, () =>
   inTempDir(async (dir) => {
-    const script = [...guide.matchAll(/^ {4}(install .*)$/gm)].map(([, line]) =>
-      line.replaceAll("/etc/dsign", `${dir}/etc`)
-    ).join(" && ");
+    const script = commandLines(guide).filter((line) => line.startsWith("install "))
+      .map((line) => line.replaceAll("/etc/dsign", `${dir}/etc`)).join(" && ");
     await Deno.writeTextFile(join(dir, "policy.json"), '{"otherOrigins":"refuse"}');
     const { success } = await new Deno.Command("sh", { args: ["-c", script], cwd: dir }).output();
     assert.ok(success);

@@ -1,24 +1,17 @@
 /** What the installation guide says is so. */
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { UpdateSource } from "../agent/policy_file.ts";
 import { readManifest } from "../cli/update/manifest.ts";
+import { commandLine, readDoc, ROOT } from "./fixtures/docs.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const guide = await Deno.readTextFile(join(ROOT, "docs/install.md"));
-const commands = [...guide.matchAll(/^ {4}(\S.*)$/gm)].map(([, line]) => line);
-
-Deno.test("every file that the installation guide names is there", async () => {
-  for (const [, path] of guide.matchAll(/`((?:web|tasks|\.github)\/[\w./-]+)`/g)) {
-    await Deno.stat(join(ROOT, path));
-  }
-});
+const guide = await readDoc("docs/install.md");
 
 Deno.test("the files that it names are of this version", async () => {
   const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
-  const named = [...guide.matchAll(/dsign[-_](\d+\.\d+\.\d+)/g)].map(([, each]) => each);
+  const named = [...guide.text.matchAll(/dsign[-_](\d+\.\d+\.\d+)/g)].map(([, each]) => each);
   assert.ok(named.length >= 4);
   assert.deepEqual([...new Set(named)], [version]);
 });
@@ -31,7 +24,7 @@ Deno.test("the publisher's commands make a manifest that the program believes", 
     await Deno.writeTextFile(join(dir, "dist/packages/dsign_0.1.0_amd64.deb"), "a package");
     const task = `'${Deno.execPath()}' run -A '${join(ROOT, "tasks/release_manifest.ts")}'`;
     const run = async (start: string) => {
-      const line = commands.filter((each) => each.startsWith(start)).at(-1)!;
+      const line = commandLine(guide, start);
       const { code, stdout, stderr } = await new Deno.Command("sh", {
         args: ["-c", line.replace("deno task manifest", task)],
         cwd: dir,
@@ -57,7 +50,7 @@ Deno.test("the line that starts the agent for all leaves an entry that says so",
   inTempDir(async (dir) => {
     const { AUTOSTART_ENTRY } = await import("../tasks/package/tree.ts");
     await Deno.writeTextFile(join(dir, "dsign.desktop"), AUTOSTART_ENTRY);
-    const line = commands.find((each) => each.startsWith("sed "))!;
+    const line = commandLine(guide, "sed ");
     const { success } = await new Deno.Command("sh", {
       args: ["-c", line.replace("/etc/xdg/autostart", dir)],
     }).output();
@@ -65,4 +58,19 @@ Deno.test("the line that starts the agent for all leaves an entry that says so",
     const entry = await Deno.readTextFile(join(dir, "dsign.desktop"));
     assert.doesNotMatch(entry, /Hidden/);
     assert.match(entry, /^Exec=\/usr\/bin\/dsign agent$/m);
+  }));
+
+Deno.test("the line that checks the files finds one that was changed", {
+  ignore: Deno.build.os !== "linux",
+}, () =>
+  inTempDir(async (dir) => {
+    const line = commandLine(guide, "sha256sum ");
+    const check = async () =>
+      (await new Deno.Command("sh", { args: ["-c", line], cwd: dir }).output()).success;
+    await Deno.writeTextFile(join(dir, "dsign.deb"), "a package");
+    const sum = createHash("sha256").update("a package").digest("hex");
+    await Deno.writeTextFile(join(dir, "SHA256SUMS"), `${sum}  dsign.deb\n${sum}  other.rpm\n`);
+    assert.equal(await check(), true);
+    await Deno.writeTextFile(join(dir, "dsign.deb"), "another");
+    assert.equal(await check(), false);
   }));

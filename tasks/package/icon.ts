@@ -99,27 +99,30 @@ function draw({ side, radius, fill, lines, stroke, reach }: Drawing, size: numbe
   return pixels;
 }
 
-const uint32 = (value: number, littleEndian = false): Uint8Array => {
+/** Four bytes, the highest first. */
+export const uint32 = (value: number, littleEndian = false): Uint8Array => {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value, littleEndian);
   return bytes;
 };
 
+/** A part of a PNG (ISO/IEC 15948 §5.3). */
+export function pngChunk(name: string, data: Uint8Array): Uint8Array {
+  const named = concat(new TextEncoder().encode(name), data);
+  return concat(uint32(data.length), named, uint32(crc32(named)));
+}
+
 /** PNG (ISO/IEC 15948): 8 bits a colour and opacity, no filter. */
 function png(pixels: Uint8Array, size: number): Uint8Array {
-  const chunk = (name: string, data: Uint8Array) => {
-    const named = concat(new TextEncoder().encode(name), data);
-    return concat(uint32(data.length), named, uint32(crc32(named)));
-  };
   const rows = Array.from({ length: size }, (_, y) => [
     Uint8Array.of(0),
     pixels.subarray(4 * size * y, 4 * size * (y + 1)),
   ]).flat();
   return concat(
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
-    chunk("IHDR", concat(uint32(size), uint32(size), Uint8Array.of(8, 6, 0, 0, 0))),
-    chunk("IDAT", deflateSync(concat(...rows), { level: 9 })),
-    chunk("IEND", new Uint8Array(0)),
+    pngChunk("IHDR", concat(uint32(size), uint32(size), Uint8Array.of(8, 6, 0, 0, 0))),
+    pngChunk("IDAT", deflateSync(concat(...rows), { level: 9 })),
+    pngChunk("IEND", new Uint8Array(0)),
   );
 }
 

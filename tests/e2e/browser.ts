@@ -1,6 +1,12 @@
 /** Debian's Chromium, driven by Playwright. */
 import axe from "axe-core";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Locator,
+  type Page,
+} from "playwright-core";
 
 /** Where screenshots of a test run are left to be looked at. */
 const SCREENSHOTS = new URL("../../dist/screenshots/", import.meta.url);
@@ -72,15 +78,55 @@ export async function axeFindings(page: Page): Promise<string[]> {
   );
 }
 
-/** Leaves a picture of the whole page in `dist/screenshots`, as a window of its height shows it. */
-export async function screenshot(page: Page, name: string): Promise<void> {
+/** What a picture shows besides, or instead of, the whole page. */
+export interface Picture {
+  /** Numbered from 1 at their upper left corners, for the text beside the picture. */
+  marks?: Locator[];
+  /** This part alone, and of it no more than its upper `height` pixels. */
+  part?: Locator;
+  height?: number;
+}
+
+/**
+ * Leaves a picture of the whole page in `dist/screenshots`, as a window of its height shows it. `deno task pictures`
+ * brings those that the guides show to `docs/images`.
+ */
+export async function screenshot(
+  page: Page,
+  name: string,
+  { marks = [], part, height }: Picture = {},
+): Promise<void> {
   const before = page.viewportSize()!;
-  const height = await page.evaluate(() => document.documentElement.scrollHeight);
-  await page.setViewportSize({ width: before.width, height: Math.max(height, before.height) });
-  await page.screenshot({
+  const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: before.width, height: Math.max(whole, before.height) });
+  const handles = await Promise.all(marks.map((mark) => mark.elementHandle()));
+  await page.evaluate((elements) => {
+    for (const [i, element] of elements.entries()) {
+      const { left, top } = element!.getBoundingClientRect();
+      const badge = Object.assign(document.createElement("b"), { textContent: `${i + 1}` });
+      badge.className = "badge-of-a-picture";
+      Object.assign(badge.style, {
+        ...{ position: "fixed", left: `${Math.max(0, left - 24)}px`, top: `${top}px` },
+        ...{ width: "22px", height: "22px", borderRadius: "11px", lineHeight: "22px" },
+        ...{ textAlign: "center", background: "#b3261e", color: "#fff", zIndex: "9" },
+      });
+      document.body.append(badge);
+    }
+  }, handles);
+  const limit = (height: string, overflow: string) =>
+    part?.evaluate((element, style) => Object.assign((element as HTMLElement).style, style), {
+      maxHeight: height,
+      overflow,
+    });
+  await limit(height === undefined ? "" : `${height}px`, height === undefined ? "" : "hidden");
+  await (part ?? page).screenshot({
     path: new URL(`${name}.png`, SCREENSHOTS).pathname,
     animations: "disabled",
   });
+  await limit("", "");
+  await page.evaluate(() =>
+    document.querySelectorAll(".badge-of-a-picture").forEach((badge) => badge.remove())
+  );
   await page.setViewportSize(before);
 }
 

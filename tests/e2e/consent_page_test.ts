@@ -1,6 +1,6 @@
 /** The consent page in a real browser, against the agent's real side of it and a token that answers as told. */
 import assert from "node:assert/strict";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import type { SignAnswer } from "../../agent/consent.ts";
 import { WindowConsent } from "../../agent/consent_window.ts";
 import { servePage } from "../../agent/pages.ts";
@@ -489,7 +489,10 @@ Deno.test("the consent page in a browser", async (t) => {
           name: string,
           asked: Promise<unknown>,
           decline: string,
-          shown = words.phrase_yours,
+          { shown = words.phrase_yours, marked = () => [] }: {
+            shown?: string;
+            marked?: (page: Page) => Locator[];
+          } = {},
         ) => {
           const answered = outcome(asked);
           const page = await desk.shown();
@@ -500,7 +503,7 @@ Deno.test("the consent page in a browser", async (t) => {
           await page.locator("button:disabled").waitFor({ state: "detached" });
           await page.getByText(`${words.phrase_yours} green mango`).waitFor();
           await page.getByText(shown).waitFor();
-          await screenshot(page, `consent-${name}-${language}`);
+          await screenshot(page, `consent-${name}-${language}`, { marks: marked(page) });
           // WCAG 2.2 §1.4.10: read in a narrow or much enlarged window without scrolling to the side.
           await page.setViewportSize({ width: 320, height: 860 });
           assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, name);
@@ -525,6 +528,18 @@ Deno.test("the consent page in a browser", async (t) => {
           "sign",
           desk.consent.sign(signRequest(), token().unlock, never),
           words.do_not_sign,
+          {
+            marked: (page) => [
+              ...[
+                ...[words.phrase_yours, words.asked_by, words.purpose],
+                ...[words.items_one, words.exact_text, words.certificate_one],
+              ].map((text) => page.getByText(text).first()),
+              page.getByLabel(words.pin),
+              ...[words.do_not_sign, words.do_sign_one].map((name) =>
+                page.getByRole("button", { name, exact: true })
+              ),
+            ],
+          },
         );
         await look(
           "login",
@@ -554,7 +569,7 @@ Deno.test("the consent page in a browser", async (t) => {
           "blind",
           desk.consent.sign(signRequest({ items: digests, blind: true }), token().unlock, never),
           words.do_not_sign,
-          words.weak_explain,
+          { shown: words.weak_explain },
         );
       }, { language });
     }

@@ -115,7 +115,8 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       for (const [language, { name, words }] of Object.entries(LANGUAGES)) {
         await press(page, name);
         await page.getByText(words.pdf_earlier).waitFor();
-        await screenshot(page, `consent-pdf-earlier-${language}`);
+        const part = page.locator("section", { hasText: words.pdf_earlier });
+        await screenshot(page, `consent-pdf-earlier-${language}`, { part });
         assert.deepEqual(await axeFindings(page), [], language);
       }
       await press(page, LANGUAGES.hi.words.do_not_sign);

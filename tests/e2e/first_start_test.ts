@@ -26,7 +26,10 @@ Deno.test("the console leads from the first start to ready", () =>
     );
     const browser = await launch();
     try {
-      const context = await browser.newContext({ locale: "en-IN" });
+      const context = await browser.newContext({
+        locale: "en-IN",
+        viewport: { width: 760, height: 900 },
+      });
       const errors = watchConsole(context);
       const page = await context.newPage();
       await page.goto(agent.origin);
@@ -67,10 +70,12 @@ Deno.test("the console leads from the first start to ready", () =>
         document.querySelector<HTMLInputElement>("#phrase")?.value === "green mango"
       );
       assert.deepEqual(await axeFindings(page), []);
-      await screenshot(page, "first_start_ready");
-      await page.getByRole("button", { name: "বাংলা" }).click();
-      await page.getByText(LANGUAGES.bn.words.start_ready).waitFor();
-      await screenshot(page, "first_start_ready_bengali");
+      for (const { name, words } of [LANGUAGES.bn, LANGUAGES.en]) {
+        await page.getByRole("button", { name }).click();
+        await page.getByText(words.start_ready).waitFor();
+        const part = page.locator("section", { hasText: words.start_title });
+        await screenshot(page, `first_start-${words === en ? "en" : "bn"}`, { part });
+      }
       assert.deepEqual(errors, []);
       assert.deepEqual(driver.logins(), []);
     } finally {

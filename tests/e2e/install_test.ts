@@ -101,10 +101,10 @@ Deno.test("the download page leads from the file to the open connection", async 
       await page.getByRole("button", { name: en.test, exact: true }).click();
       await page.getByText("Connection opened").waitFor();
       assert.deepEqual(await axeFindings(page), []);
-      await screenshot(page, "install_opened");
+      await screenshot(page, "install-en");
       await page.getByRole("button", { name: "বাংলা" }).click();
       await page.getByText(bn.opened, { exact: true }).waitFor();
-      await screenshot(page, "install_bengali");
+      await screenshot(page, "install-bn");
     });
 
     await t.step("a portal without files says whom to ask", async () => {

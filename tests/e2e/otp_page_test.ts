@@ -157,7 +157,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
           "the message names the same hash",
         );
         await page.getByText("a•••@works.example").waitFor();
-        await screenshot(page, "otp-sign");
+        await screenshot(page, "otp-sign-en");
         await fill(page, "", "");
         await page.getByText(en.missing).waitFor();
         await fill(page, "493818", otp);
@@ -374,9 +374,9 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
         await page.getByRole("heading", { name: OTP_WORDS[language].ask }).waitFor();
         assert.equal(await page.locator("html").getAttribute("lang"), language);
         for (const more of await page.locator("summary").all()) await more.click();
+        await screenshot(page, `otp-sign-${language}`);
         await page.getByRole("button", { name: OTP_WORDS[language].sign, exact: true }).click();
         await page.getByText(OTP_WORDS[language].missing).waitFor();
-        await screenshot(page, `otp-sign-${language}`);
         assert.deepEqual(await axeFindings(page), []);
       });
     }

@@ -368,7 +368,8 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await history.getByText(en.history_declined).first().waitFor();
           await press(page, en.history_verify);
           await page.getByText(/^All \d+ entries are as they were written\.$/).waitFor();
-          await screenshot(page, "console-history");
+          const part = page.locator("section", { hasText: en.history_title });
+          await screenshot(page, "history-en", { part, height: 560 });
           assert.deepEqual(await axeFindings(page), []);
           await page.close();
         });
@@ -384,6 +385,11 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await page.reload();
             await page.getByRole("heading", { name: LANGUAGES.bn.words.console_title }).waitFor();
             await screenshot(page, "console-bn");
+            const part = page.locator("section", {
+              hasText: LANGUAGES.bn.words.history_title,
+            });
+            await part.getByText("order.bin").first().waitFor();
+            await screenshot(page, "history-bn", { part, height: 560 });
             assert.deepEqual(await axeFindings(page), []);
             await press(page, LANGUAGES.en.name);
             await page.getByRole("heading", { name: en.console_title }).waitFor();

@@ -1,0 +1,290 @@
+/** What README, SECURITY and docs/ say is so. What they say of one matter has tests of its own beside this. */
+import assert from "node:assert/strict";
+import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Command, CommanderError } from "commander";
+import { COMMANDS, type Context } from "../cli/program.ts";
+import { ERRORS } from "../protocol/errors.ts";
+import known from "../signers/modules.json" with { type: "json" };
+import type { Certificate, Token } from "../protocol/methods.ts";
+import type { ConnectionCode } from "../web/client.ts";
+import { dsign, environment } from "./fixtures/cli.ts";
+import {
+  blocks,
+  commandLine,
+  commandLines,
+  type Doc,
+  readDoc,
+  readDocs,
+  ROOT,
+  wordsOf,
+} from "./fixtures/docs.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
+
+const docs = await readDocs();
+
+/** Bytes that a picture may have. */
+const MAX_PICTURE = 150_000;
+
+/** A heading's anchor, as GitHub makes it. */
+const anchor = (heading: string) =>
+  heading.toLowerCase().replaceAll(/[^\p{L}\p{N}\p{M} _-]/gu, "").replaceAll(" ", "-");
+
+Deno.test("every file, heading and picture that the documents name is there", async () => {
+  for (const { path, folder, text } of docs) {
+    const prose = text.replaceAll(/^```.*?^```/gms, "");
+    for (const [, target] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target!)) continue;
+      const [file, heading] = target!.split("#");
+      const there = file ? join(folder, file) : join(ROOT, path);
+      const { size } = await Deno.stat(there);
+      if (/\.png$/.test(file!)) assert.ok(size < MAX_PICTURE, `${file} has ${size} bytes`);
+      if (heading === undefined) continue;
+      const headings = (await Deno.readTextFile(there)).matchAll(/^#+ (.*)$/gm);
+      assert.ok([...headings].some(([, each]) => anchor(each!) === heading), `${path}: ${target}`);
+    }
+    const named =
+      /`((?:agent|cli|formats|otp_service|pkcs11_ffi|protocol|signers|tasks|tests|web|\.github|\.ci)\/[\w./-]*)`/g;
+    for (const [, file] of prose.matchAll(named)) await Deno.stat(join(ROOT, file!));
+  }
+});
+
+Deno.test("every picture is shown somewhere", async () => {
+  const shown = docs.map(({ text }) => text).join();
+  for await (const { name } of Deno.readDir(join(ROOT, "docs/images"))) {
+    assert.ok(shown.includes(`images/${name})`), name);
+  }
+});
+
+/**
+ * Gives a command line to the program's own parser, without the command being run.
+ *
+ * @throws {CommanderError} what the parser does not accept
+ */
+async function parse(words: string[]): Promise<void> {
+  const program = new Command("dsign")
+    .exitOverride()
+    .enablePositionalOptions()
+    .helpCommand(false)
+    .configureOutput({ writeErr() {}, writeOut() {} })
+    .option("--json")
+    .action(() => {});
+  for (const load of Object.values(COMMANDS)) {
+    (await load())(program, {} as Context, () => () => Promise.resolve());
+  }
+  await program.parseAsync(words, { from: "user" });
+}
+
+/** What may be left out where prose names a command. */
+const INCOMPLETE = [
+  "commander.help", // a command that has commands, alone
+  "commander.missingArgument",
+  "commander.missingMandatoryOptionValue",
+  "commander.optionMissingArgument",
+];
+
+/** Words with every choice of their alternatives, written `add|list`. */
+const alternatives = (words: string[]): string[][] =>
+  words.reduce<string[][]>(
+    (all, word) => word.split("|").flatMap((each) => all.map((some) => [...some, each])),
+    [[]],
+  );
+
+Deno.test("every dsign command that the documents name is understood by the program", async () => {
+  let lines = 0;
+  for (const doc of docs) {
+    const typed = commandLines(doc).map(wordsOf).filter(([first]) => first === "dsign");
+    for (const words of typed) {
+      await parse(words.slice(1)).catch((error) => {
+        throw new Error(`${doc.path}: ${words.join(" ")}: ${error.message}`);
+      });
+      lines++;
+    }
+    const prose = doc.text.replaceAll(/^```.*?^```/gms, "");
+    for (const [, line] of prose.matchAll(/`(?:sudo )?dsign ([^`]+)`/g)) {
+      for (const words of alternatives(wordsOf(line!.replaceAll(/\s+/g, " ")))) {
+        await parse(words).catch((error) => {
+          if (error instanceof CommanderError && INCOMPLETE.includes(error.code)) return;
+          throw new Error(`${doc.path}: ${words.join(" ")}: ${error.message}`);
+        });
+        lines++;
+      }
+    }
+  }
+  assert.ok(lines >= 60, `${lines}`);
+  for (const wrong of ["sing a.pdf", "sign --visibel 1 a.pdf", "modules forget x", "sign"]) {
+    await assert.rejects(parse(wrong.split(" ")), CommanderError, wrong);
+  }
+});
+
+/** Those that ask nobody, stay in folders of their own, and need no file: they are run as they stand. */
+const ALONE = /^(autostart|log|modules|policy|tokens$|trust status|update check)/;
+
+Deno.test("the dsign commands that need nothing are right as they stand", () =>
+  inTempDir(async (dir) => {
+    const env = environment(dir);
+    await Deno.mkdir(join(dir, "config/dsign"), { recursive: true });
+    await Deno.writeTextFile(join(dir, "config/dsign/config.json"), '{"searchModules":false}');
+    // A library for this kind of computer: it is looked at, not loaded.
+    const module = join(dir, "libtoken-pkcs11.so");
+    await Deno.copyFile(Deno.execPath(), module);
+    const typed = docs.flatMap(commandLines).map((line) => line.replace(/^sudo /, ""))
+      .flatMap((line) => /^dsign (.*)$/.exec(line)?.[1] ?? []);
+    const lines = [...new Set(typed)].filter((line) => ALONE.test(line));
+    assert.ok(lines.length >= 12, `${lines.length}`);
+    for (const line of lines.sort()) { // what adds comes before what removes
+      const words = wordsOf(line).map((word) =>
+        basename(word) === basename(module) ? module : word
+      );
+      const here = words[0] === "policy" ? ["--output", dir] : [];
+      const { code, stderr } = await dsign([...words, ...here], env);
+      // 2 is wrong use; 1 and 4 are what this empty computer has
+      assert.notEqual(code, 2, `${line}: ${stderr}`);
+    }
+  }));
+
+/** What the documents' other commands begin with, and what shows that they are right. */
+const OTHERS: readonly [start: RegExp, shown: string][] = [
+  [/^openssl genpkey /, "install_guide_test.ts runs it"],
+  [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it"],
+  [/^sed -i /, "install_guide_test.ts runs it"],
+  [/^sha256sum /, "install_guide_test.ts runs it"],
+  [/^install /, "administrators_test.ts runs it"],
+  [/^(openssl (req|pkcs12)|softhsm2-util|pkcs11-tool) /, "run below"],
+  [
+    /^(apt-get|dnf) (install|purge|remove) -y /,
+    "package_test.ts installs and removes by dpkg, rpm",
+  ],
+  [/^(installer|mkdir|icacls|copy) |\.exe \/VERYSILENT/, "of systems that cannot be had here"],
+];
+
+Deno.test("every other command of the documents is a task, or run by a test", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  const isTask = (text: string) => {
+    const task = /^(?:npx -y )?deno(?:@[\d.]+)? task ([\w:]+)/.exec(text)?.[1];
+    if (task !== undefined) assert.ok(Object.hasOwn(tasks, task), text);
+    return task !== undefined;
+  };
+  for (const doc of docs) {
+    for (const line of commandLines(doc)) {
+      if (isTask(line) || wordsOf(line)[0] === "dsign") continue;
+      const source = /^deno run -A main\.ts (.*)/.exec(line)?.[1];
+      if (source) await parse(source.split(" "));
+      else assert.ok(OTHERS.some(([start]) => start.test(line)), `${doc.path}: ${line}`);
+    }
+    for (const [, text] of doc.text.matchAll(/`(deno task [^`]+)`/g)) isTask(text!);
+  }
+});
+
+Deno.test("CI runs the README's test command", async () => {
+  const { text } = await readDoc("README.md");
+  const command = text.match(/^ {4}(npx \S+ deno@\S+ task test)/m)![1]!;
+  assert.ok((await Deno.readTextFile(join(ROOT, ".ci/run"))).includes(`exec ${command}\n`));
+});
+
+/** What the examples for portals go on with. */
+const PREAMBLE = `
+import { type Client, connectByPopup } from ${
+  JSON.stringify(pathToFileURL(join(ROOT, "web/client.ts")).href)
+};
+declare const dsign: Client;
+declare const file: File;
+declare const files: File[];
+declare const button: HTMLButtonElement;
+void connectByPopup, dsign, file, files, button;
+`;
+
+Deno.test("the examples for portals fit the SDK", () =>
+  inTempDir(async (dir) => {
+    const examples = docs.filter(({ path }) => /browsers|portals/.test(path))
+      .flatMap((doc) => blocks(doc, "ts"));
+    assert.ok(examples.length >= 5);
+    const files = await Promise.all(examples.map(async (example, i) => {
+      const file = join(dir, `example_${i}.ts`);
+      await Deno.writeTextFile(file, `${PREAMBLE}{\n${example}}\n`);
+      return file;
+    }));
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--config", join(ROOT, "deno.json"), ...files],
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+  }));
+
+/** The codes in the first column of a document's tables, with their row's further cells. */
+const codesIn = ({ text }: Doc): [code: string, cells: string[]][] =>
+  [...text.matchAll(/^\| (`[^|]+) \|(.*)\|$/gm)].flatMap(([, first, rest]) =>
+    [...first!.matchAll(/`(\w+)`/g)].map(([, code]): [string, string[]] => [
+      code!,
+      rest!.split("|").map((cell) => cell.trim()),
+    ])
+  );
+
+Deno.test("the guide for portals has every error, and says when the same call can succeed", async () => {
+  const section = (await readDoc("docs/portals.md")).text.split("\n## Errors\n")[1]!;
+  const told = codesIn({ path: "", folder: "", text: section.split("\n## ")[0]! });
+  assert.deepEqual(told.map(([code]) => code).sort(), Object.keys(ERRORS).sort());
+  for (const [code, [retryable]] of told) {
+    const is = ERRORS[code as keyof typeof ERRORS].retryable;
+    assert.equal(retryable, is ? "yes" : "no", code);
+  }
+});
+
+Deno.test("the guide on browsers has every reason why no connection could be made", async () => {
+  const codes: Record<ConnectionCode, true> = {
+    not_installed: true,
+    blocked_by_browser: true,
+    permission_denied: true,
+    certificate_untrusted: true,
+    outdated: true,
+    no_grant: true,
+    connection_lost: true,
+  };
+  const told = codesIn(await readDoc("docs/browsers.md")).map(([code]) => code);
+  assert.deepEqual(told.sort(), Object.keys(codes).sort());
+});
+
+Deno.test("the notes on tokens have every known driver", async () => {
+  const { text } = await readDoc("docs/tokens.md");
+  const rows = [...text.matchAll(/^\| (.+?) +\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)]
+    .map(([, ...cells]) => cells.map((cell) => cell!.replaceAll("`", ""))).slice(2);
+  const paths = (of: string[] | undefined) => of?.join(", ") ?? "–";
+  assert.deepEqual(
+    rows,
+    known.products.map(({ name, windows, linux, darwin }) => [
+      name,
+      ...[windows, linux, darwin].map(paths),
+    ]),
+  );
+});
+
+Deno.test("the commands that make a token for trials make one that can sign", () =>
+  inTempDir(async (dir) => {
+    const doc = await readDoc("docs/tokens.md");
+    await Deno.mkdir(join(dir, "tokens"));
+    await Deno.writeTextFile(join(dir, "softhsm.conf"), `directories.tokendir = ${dir}/tokens\n`);
+    const SOFTHSM2_CONF = join(dir, "softhsm.conf");
+    const answers: [start: string, answers: string][] = [
+      ["openssl req", ""],
+      ["openssl pkcs12", "-passout pass:1234"], // typed at the keyboard otherwise
+      ["softhsm2-util --init-token", "--pin 1234 --so-pin 12345678"],
+      ["softhsm2-util --import", "--pin 1234"],
+      ["pkcs11-tool", "--pin 1234"],
+    ];
+    for (const [start, answer] of answers) {
+      const { success, stderr } = await new Deno.Command("sh", {
+        args: ["-c", `${commandLine(doc, start)} ${answer}`],
+        cwd: dir,
+        env: { SOFTHSM2_CONF },
+      }).output();
+      assert.ok(
+        success,
+        `${start} (Debian: openssl softhsm2 opensc): ${new TextDecoder().decode(stderr)}`,
+      );
+    }
+    const key = ["--key-file", join(dir, "trial.p12")];
+    const listed = await dsign(["tokens", ...key, "--json"], environment(dir, { SOFTHSM2_CONF }));
+    const { tokens, certificates } = JSON.parse(listed.stdout);
+    assert.equal(tokens.filter(({ label }: Token) => label === "trial").length, 2);
+    const ours: Certificate = certificates.find((each: Certificate) => each.commonName === "Trial");
+    assert.equal(ours.reason, null);
+  }));

@@ -143,10 +143,23 @@ Deno.test("the dsign commands that need nothing are right as they stand", () =>
     }
   }));
 
+Deno.test("the commands of the PIN/OTP guide set a service up, with a person and an audit", () =>
+  inTempDir(async (dir) => {
+    const lines = commandLines(await readDoc("docs/otp-service.md"))
+      .filter((line) => !line.startsWith("dsign otp-service --config ")); // it would not end
+    assert.ok(lines.length >= 4);
+    for (const line of lines) {
+      const words = wordsOf(line.replaceAll("/etc/dsign-otp", `${dir}/service`));
+      const { code, stdout, stderr } = await dsign(words.slice(1), environment(dir));
+      assert.equal(code, 0, `${line}: ${stdout} ${stderr}`);
+      if (line.includes("export")) assert.match(stdout, /asen/);
+    }
+  }));
+
 /** What the documents' other commands begin with, and what shows that they are right. */
 const OTHERS: readonly [start: RegExp, shown: string][] = [
   [/^openssl genpkey /, "install_guide_test.ts runs it"],
-  [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it"],
+  [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it, and `dsign verify`"],
   [/^sed -i /, "install_guide_test.ts runs it"],
   [/^sha256sum /, "install_guide_test.ts runs it"],
   [/^install /, "administrators_test.ts runs it"],

@@ -11,29 +11,47 @@ import { launch, watchConsole } from "./browser.ts";
 
 const guide = await readDoc("docs/portals.md");
 
-Deno.test("the page of the guide for portals signs, and its commands check the signature", () =>
+Deno.test("the page and the examples of the guide for portals sign; its commands check that", () =>
   inTempDir(async (dir) => {
     await build();
     const html = blocks(guide, "html")[0]!;
     assert.equal(html.trim().split("\n").length, 20);
-    const posted = Promise.withResolvers<string>();
-    await using test = await testAgent({
-      officers: makePki({ officers: [{ name: "Anita Das", pan: "ABCDE1234F" }] }).officers,
+    const { officers } = makePki({
+      officers: [{ name: "Anita Das", pan: "ABCDE1234F" }, { name: "Bikram Sen" }],
     });
+    await using test = await testAgent({
+      officers,
+      web: new URL("../../dist/web/", import.meta.url),
+    });
+    const sent = new Map<string, Uint8Array>();
+    const order = await Deno.readFile(join(ROOT, "tests/fixtures/anchors.pdf"));
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (
       request,
     ) => {
-      if (request.method === "POST") posted.resolve(await request.text());
       const { pathname } = new URL(request.url);
-      if (pathname === "/favicon.ico") return new Response(null, { status: 204 });
-      if (pathname !== "/client.js") {
-        // The agent of a test has a port of its own; a person's has one that the SDK knows.
-        const page = html.replace("connect({", `connect({ ports: [${test.agent.port}],`);
-        return new Response(page, { headers: { "content-type": "text/html" } });
+      if (request.method !== "GET") sent.set(pathname, await request.bytes());
+      switch (pathname) {
+        case "/":
+          // The agent of a test has a port of its own; a person's has one that the SDK knows.
+          return new Response(html.replace("connect({", `connect({ ports: [${test.agent.port}],`), {
+            headers: { "content-type": "text/html" },
+          });
+        case "/client.js":
+          return new Response(await Deno.readFile(join(ROOT, "dist/web/client.js")), {
+            headers: { "content-type": "text/javascript" },
+          });
+        case "/order.pdf":
+          return new Response(order);
+        case "/officers":
+          return Response.json(officers.map(({ name, certificate }) => ({
+            name,
+            person: certificate.subject.text("serialNumber"),
+          })));
+        case "/login/nonce":
+          return new Response(crypto.getRandomValues(new Uint8Array(32)).toBase64());
+        default:
+          return new Response(null, { status: 204 });
       }
-      return new Response(await Deno.readFile(join(ROOT, "dist/web/client.js")), {
-        headers: { "content-type": "text/javascript" },
-      });
     });
     const browser = await launch();
     try {
@@ -43,12 +61,36 @@ Deno.test("the page of the guide for portals signs, and its commands check the s
       await page.goto(`http://127.0.0.1:${server.addr.port}`);
       await page.getByRole("button").click();
       await page.getByText("Signed.").waitFor();
+      assert.deepEqual(test.person.asked, ["grant certificates,sign", "sign"]);
+      for (const example of blocks(guide, "ts")) {
+        await page.evaluate(async ([example, port]) => {
+          const sdk = "/client.js";
+          const { connect }: typeof import("../../web/client.ts") = await import(sdk);
+          const dsign = await connect({ ports: [Number(port)] });
+          const pdf = await (await fetch("/order.pdf")).blob();
+          const files = ["a.pdf", "b.pdf"].map((name) => new File([pdf], name));
+          const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+          await AsyncFunction("dsign", "file", "files", example!)(dsign, files[0], files);
+          dsign.close();
+        }, [example, String(test.agent.port)]);
+      }
       assert.deepEqual(errors, []);
     } finally {
       await browser.close();
     }
-    assert.deepEqual(test.person.asked, ["grant certificates,sign", "sign"]);
-    await Deno.writeTextFile(join(dir, "signature.txt"), await posted.promise);
+    assert.deepEqual([...sent.keys()].sort(), [
+      "/bills/TR-0142",
+      "/login",
+      "/orders/7",
+      "/orders/a.pdf",
+      "/orders/b.pdf",
+      "/routes/TR-0142",
+    ]);
+    for (const path of ["/orders/7", "/orders/a.pdf", "/orders/b.pdf"]) {
+      const signed = sent.get(path)!;
+      assert.ok(signed.length > order.length && order.every((byte, i) => byte === signed[i]), path);
+    }
+    await Deno.writeFile(join(dir, "signature.txt"), sent.get("/bills/TR-0142")!);
 
     const client = await test.connect();
     const drawing = new Uint8Array(100_000);
@@ -61,20 +103,21 @@ Deno.test("the page of the guide for portals signs, and its commands check the s
     assert.ok(signed.format === "cades");
     await Deno.writeFile(join(dir, "drawing.dwg"), drawing);
     await Deno.writeFile(join(dir, "drawing.p7s"), Uint8Array.fromBase64(signed.signature));
-    const { chain } = test.provider.officers[0]!;
+    const { chain } = officers[0]!;
     await Deno.writeTextFile(join(dir, "root.pem"), pem("CERTIFICATE", chain.at(-1)!));
 
     const main = `'${Deno.execPath()}' run --no-prompt -A '${join(ROOT, "main.ts")}'`;
-    const run = async (line: string) => {
+    const run = async (line: string, wanted = 0) => {
       // Nobody answers for the test's authorities.
-      const offline = line.replace("--online", "--revocation if-available");
+      const offline = line.replace(" --online", "")
+        .replace("dsign verify", "dsign verify --revocation if-available");
       const { code, stdout, stderr } = await new Deno.Command("sh", {
         args: ["-c", offline.replace(/^dsign/, main)],
         cwd: dir,
         env: environment(dir),
       }).output();
       const [text, problem] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-      assert.equal(code, 0, `${line}: ${text} ${problem}`);
+      assert.equal(code, wanted, `${line}: ${text} ${problem}`);
       return text!;
     };
     const lines = commandLines(guide);
@@ -89,4 +132,23 @@ Deno.test("the page of the guide for portals signs, and its commands check the s
       assert.equal(signer.commonName, "Anita Das");
     }
     assert.equal(lines.length, 6);
+
+    // What the other guides verify: with the root in the person's folder, as they say.
+    await Deno.mkdir(join(dir, "config/dsign/trust"), { recursive: true });
+    await Deno.copyFile(join(dir, "root.pem"), join(dir, "config/dsign/trust/root.pem"));
+    for (const name of ["order.pdf", "order-signed.pdf"]) {
+      await Deno.writeFile(join(dir, name), sent.get("/orders/7")!);
+    }
+    await Deno.writeFile(join(dir, "bill.route"), sent.get("/routes/TR-0142")!);
+    await Deno.writeTextFile(
+      join(dir, "bill.json"),
+      '{"bill":"2026-27/TR-0142","net":"4,58,375.00"}',
+    );
+    for (const path of ["docs/officers.md", "docs/officers.bn.md", "docs/verification.md"]) {
+      for (const line of commandLines(await readDoc(path))) {
+        if (!line.startsWith("dsign verify")) continue;
+        const isRoute = line.includes("bill.route"); // the checker has not signed yet
+        await run(line.replace("--report", "--force --report"), isRoute ? 1 : 0);
+      }
+    }
   }));

@@ -136,6 +136,7 @@ export class Listener {
   #connected(socket: Socket): void {
     if (this.#open.size >= OPEN) return void socket.destroy();
     const { remotePort = 0 } = socket;
+    socket.setNoDelay(); // an answer does not wait until the one before has been acknowledged
     this.#open.add(socket);
     this.#silent.set(remotePort, socket);
     socket.once("close", () => {

@@ -9,8 +9,9 @@ import { FileSource } from "./file_source.ts";
 
 /** Documents of no more bytes stay in memory. */
 const SMALL = 256 * 1024;
-/** Bytes that all kept documents together may have. */
+/** Bytes that all kept documents together may have, and how many of them may be files, which take descriptors. */
 const MAX_KEPT = 4 * 1024 * 1024 * 1024;
+const MAX_FILES = 128;
 
 /** A document that is being kept. Bytes are appended until it has its size; then it can be read. */
 export interface Kept extends Source {
@@ -23,6 +24,7 @@ export interface Kept extends Source {
 
 export class Spool {
   #kept = 0;
+  #files = 0;
 
   private constructor(readonly folder: string) {}
 
@@ -46,11 +48,13 @@ export class Spool {
    * @throws {DsignError} `busy` where too much is kept already; `storage_failed`
    */
   keep(size: number): Kept {
-    if (this.#kept + size > MAX_KEPT) {
+    const files = size <= SMALL ? 0 : 1;
+    if (this.#kept + size > MAX_KEPT || this.#files + files > MAX_FILES) {
       throw new DsignError("busy", "Too many large documents are open. Close some first.");
     }
-    const kept = size <= SMALL ? keepInMemory(size) : keepInFile(this.folder, size);
+    const kept = files === 0 ? keepInMemory(size) : keepInFile(this.folder, size);
     this.#kept += size;
+    this.#files += files;
     let open = true;
     return {
       ...kept,
@@ -58,6 +62,7 @@ export class Spool {
         if (!open) return;
         open = false;
         this.#kept -= size;
+        this.#files -= files;
         kept.close();
       },
     };

@@ -49,6 +49,13 @@ Deno.test("there is an end to what is kept", () =>
     kept[0].close();
     spool.keep(1).close();
     for (const each of kept) each.close();
+    // Files take descriptors, of which there are few.
+    const files = Array.from({ length: 128 }, () => spool.keep(300_000));
+    assert.throws(() => spool.keep(300_000), { code: "busy" });
+    spool.keep(1000).close();
+    files[0].close();
+    spool.keep(300_000).close();
+    for (const each of files) each.close();
     return Promise.resolve();
   }));
 

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import process from "node:process";
 import type { Duplex } from "node:stream";
 
 /** RFC 6455 §1.3 */
@@ -181,6 +182,11 @@ export class ServerSocket {
       frame.writeBigUInt64BE(BigInt(length), 2);
     }
     frame.set(payload, head);
+    // Frames of one turn of the event loop go out in one write.
+    if (this.#stream.writableCorked === 0) {
+      this.#stream.cork();
+      process.nextTick(() => this.#stream.uncork());
+    }
     this.#stream.write(frame);
   }
 

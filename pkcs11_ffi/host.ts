@@ -18,7 +18,7 @@ import { Module } from "./module.ts";
 import type { PrivateKey, Session } from "./session.ts";
 
 /** Replies are gathered for at most so long, in milliseconds, before they are written. */
-const GATHER_MS = 5;
+const GATHER_MS = 2;
 
 /**
  * Runs until standard input ends. The first frame says which driver to load; neither it nor a PIN

@@ -21,7 +21,7 @@ export const LIMITS = {
   documentSize: 64 * 1024 * 1024 * 1024,
   /** A document that is kept, as PDFs are. */
   keptSize: 1024 * 1024 * 1024,
-  openDocuments: 16,
+  openDocuments: 40,
   connections: 64,
   connectionsPerOrigin: 16,
   /** Connections of all origins without a grant: a site has as many origins as it likes. */

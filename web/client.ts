@@ -143,8 +143,9 @@ export interface BatchResult {
   certificate: string;
 }
 
-/** Documents of a batch that are under way at a time. */
-const BATCH_PIPELINE = 12;
+/** Documents of a batch that are under way at a time: so many, and of so many bytes together if the largest allows it. */
+const BATCH_PIPELINE = 32;
+const BATCH_BYTES = 64 * 1024 * 1024;
 
 /** Failures of one document; any other ends the batch. */
 const OF_ONE_DOCUMENT: ReadonlySet<string> = new Set(
@@ -504,8 +505,10 @@ export class Client extends EventTarget {
       const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
       return { name, mediaType: "application/pdf", size: content.size, sha256: hex.join("") };
     };
+    const largest = Math.max(...files.map(({ content }) => content.size));
+    const width = Math.max(1, Math.min(BATCH_PIPELINE, Math.floor(BATCH_BYTES / largest)));
     while (items.length < files.length) {
-      const some = files.slice(items.length, items.length + BATCH_PIPELINE);
+      const some = files.slice(items.length, items.length + width);
       items.push(...await Promise.all(some.map(list)));
     }
     const show = async (id: number, item: number) => {
@@ -549,7 +552,7 @@ export class Client extends EventTarget {
         await onItem?.(outcome);
       }
     };
-    const workers = Array.from({ length: BATCH_PIPELINE }, () =>
+    const workers = Array.from({ length: width }, () =>
       worker().catch((error) => {
         fatal ??= error;
       }));

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, printable, printJson, UsageError } from "./failure.ts";
 import type { OtpParts } from "./otp_parts.ts";
-import type { AddCommand, Context } from "./program.ts";
+import { type AddCommand, type Context, repeated } from "./program.ts";
 
 interface Common {
   config: string;
@@ -67,7 +67,12 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
     .requiredOption("--organization <name>", "stands in certificates")
     .requiredOption("--policy <oid>", "the department's policy for its PIN/OTP signatures")
     .option("--public-url <url>", "as browsers see the service", "http://127.0.0.1:7795")
-    .option("--redirect-uri <url...>", "where the portal gets its signatories back", [])
+    .option(
+      "--redirect-uri <url>",
+      "where the portal gets its signatories back; may be given again",
+      repeated,
+      [],
+    )
     .option("--json", "print one JSON object")
     .action(action(async (
       folder: string,

@@ -9,7 +9,7 @@ import {
 import { isWebOrigin } from "../agent/origins.ts";
 import { replaceFile } from "../agent/files.ts";
 import { FileError, printJson, UsageError } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import { type AddCommand, repeated } from "./program.ts";
 
 interface Options {
   browser?: Browser[];
@@ -24,7 +24,11 @@ export const policyCommand: AddCommand = (program, _, action) => {
   program.command("policy")
     .description("Write the policies by which browsers let portals reach D-Sign without asking.")
     .argument("[origins...]", "portals, as in https://portal.example; they replace earlier ones")
-    .option("--browser <name...>", `of ${BROWSERS.join(", ")}; default: all`)
+    .option(
+      "--browser <name>",
+      `one of ${BROWSERS.join(", ")}; may be given again; default: all`,
+      repeated,
+    )
     .option("--os <name>", "linux, windows or darwin; default: this one's")
     .option("--output <folder>", "write there, not where the browsers of this computer look")
     .option("--remove", "take the policies back")

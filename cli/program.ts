@@ -124,6 +124,9 @@ function endBySignal(): { signal: AbortSignal; interrupted(): number | undefined
   return { signal: ending.signal, interrupted: () => ended };
 }
 
+/** For options that may be given again, one value each: any number of values would swallow the files that follow. */
+export const repeated = (value: string, before: string[] = []): string[] => [...before, value];
+
 /** Adds a command to the program. */
 export type AddCommand = (
   program: Command,

@@ -19,7 +19,7 @@ import { attachContent } from "./attach.ts";
 import { EXIT, FileError, printJson, report, UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
-import type { AddCommand } from "./program.ts";
+import { type AddCommand, repeated } from "./program.ts";
 import { loadConfig, onlyToken, openProviders, remoteIf } from "./providers.ts";
 import { signFolder } from "./sign_batch.ts";
 import { addPdfFlags, isPdfFile, type PdfFlags, signedName, signPdfFile } from "./sign_pdf.ts";
@@ -72,7 +72,11 @@ export const signCommand: AddCommand = (
     .argument("<file...>")
     .option("--token <uri>", "only this token (PKCS#11 URI, RFC 7512; dsign tokens shows them)")
     .option("--certificate <id>", "SHA-256 fingerprint, as dsign tokens shows it; else you choose")
-    .option("--key-file <file...>", "key files (.p12, .pfx) to use as tokens too")
+    .option(
+      "--key-file <file>",
+      "a key file (.p12, .pfx) to use as a token too; may be given again",
+      repeated,
+    )
     .option("--remote", "use the configured remote signing services too")
     .addOption(
       new Option(
@@ -112,7 +116,7 @@ Examples:
   dsign sign --batch --output signed/ november/
   dsign sign --detached drawing.dwg      makes drawing.dwg.p7s
   dsign sign --token 'pkcs11:token=Anita' *.json
-  dsign verify order-signed.pdf --trust root.crt`,
+  dsign verify --trust root.crt order-signed.pdf`,
     )
     .action(action(async (files: string[], options: Options) => {
       const signed: Signed[] = [];

@@ -2,7 +2,7 @@ import { type Credential, Tokens } from "../agent/tokens.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import { type AddCommand, repeated } from "./program.ts";
 import { loadConfig, openProviders, remoteIf } from "./providers.ts";
 
 const STATES: Record<Token["state"], string> = {
@@ -18,7 +18,11 @@ const STATES: Record<Token["state"], string> = {
 export const tokensCommand: AddCommand = (program, { hostCommand }, action) => {
   program.command("tokens")
     .description("List the inserted tokens and the certificates on them. Asks for no PIN.")
-    .option("--key-file <file...>", "look at these key files (.p12, .pfx) too")
+    .option(
+      "--key-file <file>",
+      "look at this key file (.p12, .pfx) too; may be given again",
+      repeated,
+    )
     .option("--remote", "ask the configured remote signing services too")
     .option("--json", "print one JSON object: tokens, certificates, problems")
     .addHelpText(

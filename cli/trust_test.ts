@@ -19,7 +19,7 @@ Deno.test(
       assert.equal((await Deno.stat(chromium)).mode! & 0o777, 0o644);
       const firefox = join(dir, "etc/firefox/policies/policies.json");
       await Deno.writeTextFile(firefox, '{"policies":{"DisableTelemetry":true}}');
-      await policy("--os", "linux", "--browser", "firefox", "--", "https://portal.example");
+      await policy("--os", "linux", "--browser", "firefox", "https://portal.example");
       assert.match(await Deno.readTextFile(firefox), /DisableTelemetry[^]*SkipDomains/);
       await policy("--os", "linux", "--remove");
       await assert.rejects(Deno.stat(chromium), Deno.errors.NotFound);
@@ -33,7 +33,7 @@ Deno.test(
           [],
           ["https://portal.example/"],
           ["http://portal.example"],
-          ["--browser", "opera", "--", "https://portal.example"],
+          ["--browser", "opera", "https://portal.example"],
           ["--remove", "https://portal.example"],
           ["--os", "plan9", "https://portal.example"],
         ]

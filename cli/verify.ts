@@ -12,7 +12,7 @@ import type { Certificate } from "../formats/x509.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
 import { createOutput } from "./output_file.ts";
-import type { AddCommand } from "./program.ts";
+import { type AddCommand, repeated } from "./program.ts";
 import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { htmlReport, type ReportLanguage, type ReportOf } from "./report/html.ts";
@@ -40,8 +40,9 @@ export const verifyCommand: AddCommand = (program, { version, signal }, action) 
     .argument("<file...>")
     .option("--content <file>", "what a detached signature signs; without it FILE of FILE.p7s")
     .option(
-      "--trust <path...>",
-      "trusted root certificates: files or folders, PEM or DER; else those of the trust folders",
+      "--trust <path>",
+      "trusted root certificates: a file or folder, PEM or DER; may be given again; else those of the trust folders",
+      repeated,
     )
     .option("--online", "ask the authorities' services whether certificates were revoked")
     .addOption(
@@ -163,11 +164,26 @@ async function verifyOne(
   using opened = openSource(path);
   const password = passwordFile === undefined ? undefined : await firstLine(passwordFile);
   const { source, sequential } = opened;
+  const find = contentFinder(path, content);
+  let isDetached = false;
   const { report, problems } = await verify(
-    { source, sequential, content: contentFinder(path, content), password },
+    {
+      source,
+      sequential,
+      content(name) {
+        isDetached = true;
+        return find(name);
+      },
+      password,
+    },
     { ...setting.verify, now: new Date() },
     setting.http?.(),
   );
+  if (content !== undefined && !isDetached && report.signatures.length > 0) {
+    throw new UsageError(
+      `${path} holds what its signatures sign: leave --content out, which is not compared with it.`,
+    );
+  }
   const sha256 = digestOf(sequential, "SHA-256").toHex();
   return { file: path, name: basename(path), size: source.size, sha256, report, problems };
 }

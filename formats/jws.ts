@@ -187,7 +187,7 @@ function readJws(text: string): SerializedJws {
   const isSignature = (each: SerializedSignature) =>
     typeof each?.protected === "string" && typeof each.signature === "string";
   if (signatures.length === 0 || !signatures.every(isSignature)) {
-    throw malformed("The JSON is not a JWS with protected headers.");
+    throw malformed("The JSON is neither a JWS with protected headers nor a signing route.");
   }
   return { payload, signatures };
 }

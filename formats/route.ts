@@ -125,13 +125,22 @@ export interface RouteStatus {
   isComplete: boolean;
 }
 
+function parseFile(file: string): z.infer<typeof FileSchema> {
+  try {
+    return parse(FileSchema, utf8.encode(file), "file");
+  } catch (cause) {
+    const message = 'The file is no signing route: that is JSON of "route" and "statements" alone.';
+    throw malformed(message, cause);
+  }
+}
+
 /**
  * Reads and checks a route file: every signature, every digest, every turn.
  *
  * @throws {FormatError} `route_malformed` where anything does not hold: a route is right as a whole or not at all
  */
 export function readRoute(file: string): RouteStatus {
-  const { route: routeJws, statements } = parse(FileSchema, utf8.encode(file), "route file");
+  const { route: routeJws, statements } = parseFile(file);
   const { payload, certificate: issuer } = openJws(routeJws, "route");
   const route = parse(RouteSchema, payload, "route");
   const routeHash = sha256(encodeRoute(route));

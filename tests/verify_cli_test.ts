@@ -80,6 +80,28 @@ Deno.test("every format against the authorities' services; a report in each lang
       assert.ok(!/<script|\u202e|undefined|\{\w+\}<|https?:|src=|url\(/.test(html));
       assert.ok(html.includes("&#60;script&#62;alert(1)"));
     }
+    // Options of one value each leave the file that follows alone; content that nothing signs is not passed over.
+    const trust = ["--trust", path("config/dsign/trust"), "--trust", path("root.crt")];
+    await Deno.copyFile(path("config/dsign/trust/root.crt"), path("root.crt"));
+    for (const name of ["order.xml", "order.pdf"]) {
+      const args = ["verify", "--online", ...trust, path(name)];
+      assert.equal((await dsign(args, env)).code, 0);
+      const { code, stderr } = await dsign([...args, "--content", path("bill.json")], env);
+      assert.match(stderr, /order\.\w+ holds what its signatures sign: leave --content out/);
+      assert.equal(code, 2);
+    }
+    for (
+      const [text, words] of [
+        ['{"route":"Howrah","fare":10}', /The file is no signing route/],
+        ['{"fare":10,"route":"Howrah"}', /neither a JWS .* nor a signing route/],
+      ] as const
+    ) {
+      await Deno.writeTextFile(path("odd.route"), text);
+      const { code, stdout, stderr } = await dsign(["verify", path("odd.route")], env);
+      assert.match(stdout + stderr, words);
+      assert.equal(code, 1);
+    }
+
     const there = await dsign(["verify", signed[0], "--report", path("en.html")], env);
     assert.match(there.stderr, /exists already/);
 

@@ -37,6 +37,8 @@ export async function sendResponse(response: Response, to: ServerResponse): Prom
   to.writeHead(response.status, [...response.headers].flat());
   if (!response.body) return void to.end();
   const reader = response.body.getReader();
+  // Who left while the answer was made is told of no more.
+  if (to.destroyed) return await reader.cancel();
   to.once("close", () => void reader.cancel().catch(() => {}));
   try {
     for (let read; !(read = await reader.read()).done;) {

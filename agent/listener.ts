@@ -23,6 +23,8 @@ const OPEN = 640;
 /** For how long connections that are open may go on after a shutdown, in milliseconds. */
 const LINGER = 3_000;
 
+const LOOPBACK = "127.0.0.1";
+
 /** Who asks, and how a WebSocket is made of it. */
 export interface Caller {
   peerPort: number;
@@ -121,7 +123,7 @@ export class Listener {
   #listen(port: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(port, "127.0.0.1", () => {
+      this.#server.listen(port, LOOPBACK, () => {
         this.#server.off("error", reject);
         this.#port = (this.#server.address() as AddressInfo).port;
         this.#server.on(
@@ -134,8 +136,10 @@ export class Listener {
   }
 
   #connected(socket: Socket): void {
-    if (this.#open.size >= OPEN) return void socket.destroy();
-    const { remotePort = 0 } = socket;
+    const { remoteAddress, remotePort = 0 } = socket;
+    // Whoever binds another address of 127.0.0.0/8 may have a port that one of our own connections has: from there on
+    // the port alone says whose a connection is (peer.ts).
+    if (this.#open.size >= OPEN || remoteAddress !== LOOPBACK) return void socket.destroy();
     socket.setNoDelay(); // an answer does not wait until the one before has been acknowledged
     this.#open.add(socket);
     this.#silent.set(remotePort, socket);

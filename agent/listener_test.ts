@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { Listener } from "./listener.ts";
 
 const PROGRAM = fileURLToPath(new URL("../tests/fakes/few_descriptors.ts", import.meta.url));
 
@@ -22,4 +23,22 @@ Deno.test("a listener to which thousands connect who say nothing answers who doe
   await child.stdin.close();
   await lines.cancel();
   assert.ok((await child.status).success);
+});
+
+Deno.test("an answer whose asker left while it was made is not sent to nobody", async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<Response>();
+  const listener = await Listener.open({
+    ports: [0],
+    handle: () => (asked.resolve(), answer.promise),
+    onError: () => new Response(null, { status: 500 }),
+  });
+  const connection = await Deno.connect({ port: listener.port, hostname: "127.0.0.1" });
+  await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await asked.promise;
+  connection.close();
+  await listener.shutdown(); // it is gone
+  const cancelled = Promise.withResolvers<void>();
+  answer.resolve(new Response(new ReadableStream({ cancel: () => cancelled.resolve() })));
+  await cancelled.promise;
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { LIMITS } from "../protocol/envelope.ts";
 import { PORTAL, testAgent, TestClient } from "../tests/fixtures/agent.ts";
 import type { PageConsent } from "./server.ts";
@@ -161,6 +162,28 @@ Deno.test({
     };
     assert.equal(await statusFor(0), 200);
     assert.equal(await statusFor(65534), 403);
+  },
+});
+
+Deno.test({
+  name:
+    "a port that one of our own connections has, at another loopback address, is nobody we know",
+  ignore: Deno.build.os !== "linux", // others have 127.0.0.1 alone
+  async fn() {
+    await using test = await testAgent();
+    const { port } = test.agent;
+    using ours = await Deno.connect({ port, hostname: "127.0.0.1" });
+    const { port: localPort } = ours.localAddr as Deno.NetAddr;
+    const socket = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2", localPort });
+    socket.on("error", () => {});
+    socket.write(`GET /status HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+    let answer = "";
+    socket.on("data", (bytes) => {
+      answer += bytes;
+      socket.destroy();
+    });
+    await new Promise((resolve) => socket.on("close", resolve));
+    assert.equal(answer, "");
   },
 });
 

@@ -1,5 +1,8 @@
-/** The content of `sign.data`, as bytes and by name. */
+/** The content of `sign.data`: as bytes, by name, and as the person is shown it. */
 import { canonicalJson } from "../formats/canonical_json.ts";
+import { digest } from "../formats/digest.ts";
+import type { HashName } from "../formats/signer.ts";
+import type { ConsentItem } from "../protocol/consent.ts";
 import type { ParsedParams } from "../protocol/methods.ts";
 import { preview } from "./documents.ts";
 
@@ -40,4 +43,23 @@ export function isBlind(
   if (format !== "raw") return false;
   const bytes = contentBytes(content);
   return preview(bytes, bytes.length) === null;
+}
+
+/** What the person is shown of a content; `bytes` are those that are signed. */
+export function contentItem(
+  name: string,
+  content: Content,
+  bytes: Uint8Array,
+  algorithm: HashName,
+): ConsentItem {
+  return {
+    name,
+    mediaType: mediaTypeOf(content),
+    size: bytes.length,
+    hash: {
+      algorithm,
+      hex: digest(algorithm, bytes).toHex(),
+    },
+    preview: preview(bytes, bytes.length),
+  };
 }

@@ -25,7 +25,7 @@ import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
 import type { Appearances } from "./appearance.ts";
 import { certificateOf } from "./certificates.ts";
-import { HASH_NAMES } from "./documents.ts";
+import { type Document, HASH_NAMES } from "./documents.ts";
 import type { Online } from "./online.ts";
 import type { Placement } from "./placement.ts";
 
@@ -37,6 +37,21 @@ export interface Pdf {
   algorithm: HashAlgorithm;
   /** A hash of the whole document that can go on with what follows it. */
   hashed(): Hash;
+}
+
+/** @throws {DsignError} `document_incomplete`, `document_malformed` where it was not announced as a PDF */
+export function pdfOf(document: Document): Pdf {
+  const { kept, algorithm } = document;
+  document.digest(); // it is complete
+  if (!kept) {
+    throw new DsignError("document_malformed", "The document was not opened as application/pdf.");
+  }
+  return {
+    source: kept,
+    sequential: () => kept.sequential(),
+    algorithm,
+    hashed: () => document.hashed(),
+  };
 }
 
 /** What signatures in PDFs need besides a key. */

@@ -29,3 +29,9 @@ export function additionsOf(options: PdfOptions): PdfAdditions {
       : null,
   };
 }
+
+/** The one item of a request, where it is a PDF. */
+export function showOnly(item: number, document: Document, password?: string): Promise<ShownPdf> {
+  if (item !== 0) return Promise.reject(new DsignError("document_not_found"));
+  return Promise.resolve().then(() => shownPdf(document, password));
+}

@@ -1,33 +1,30 @@
 /**
- * Signing, from the request to the released signature: find the certificate, ask the person, log in, sign, verify.
- * The command line and the WebSocket's methods both come through here.
+ * Signing, from the request to the released signature: for each kind of signature, what the person is shown, and what
+ * the key makes; key_access.ts has the way to the key. The command line and the WebSocket's methods both come through
+ * here.
  */
 import { getLogger } from "@logtape/logtape";
 import { prepareSignedData } from "../formats/cms_write.ts";
 import { digest } from "../formats/digest.ts";
 import { readRoute } from "../formats/route.ts";
 import { mayAuthenticate, webEidHash, webEidMessage, webEidToken } from "../formats/web_eid.ts";
-import { verifySignature } from "../formats/signature.ts";
 import { hashLengths } from "../formats/signature_algorithm.ts";
-import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
-import type { Asker, ConsentItem } from "../protocol/consent.ts";
+import type { HashName } from "../formats/signer.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
-import type { Audit, AuditEvent } from "./audit.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
-import { certificateOf } from "./certificates.ts";
-import type { Consent, ShownPdf, ShowPdf } from "./consent.ts";
-import { contentBytes, isBlind, mediaTypeOf } from "./content.ts";
+import type { Consent, ShowPdf } from "./consent.ts";
+import { contentBytes, contentItem, isBlind } from "./content.ts";
 import type { DataSigner } from "./data.ts";
-import { Desk, type DeskAsker } from "./desk.ts";
-import { type Document, preview } from "./documents.ts";
-import { throwIfCancelled, toDsignError } from "./errors.ts";
+import type { Document } from "./documents.ts";
+import { throwIfCancelled } from "./errors.ts";
 import type { Journals } from "./journal.ts";
+import { KeyAccess, type KeyServices, sign, signedWith } from "./key_access.ts";
 import type { Lease } from "./logins.ts";
-import { additionsOf, shownPdf } from "./shown_pdf.ts";
-import { checkPdf, type PadesServices, type PadesSigner, type Pdf, signPdf } from "./pades.ts";
+import { additionsOf, showOnly } from "./shown_pdf.ts";
+import { checkPdf, type PadesServices, type PadesSigner, pdfOf, signPdf } from "./pades.ts";
 import type { Credential, Tokens } from "./tokens.ts";
-import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
+import type { Caller, Wanted } from "./unlock.ts";
 
 export type { Caller } from "./unlock.ts";
 
@@ -38,59 +35,31 @@ const PIPELINE = 32;
 
 /** Everything that ends in a signature, or asks the person something else. */
 export class Signing {
-  readonly #unlocking: Unlocking;
-  readonly #desk = new Desk();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #keys: KeyAccess;
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
   constructor(
     readonly tokens: Tokens,
     readonly consent: Consent,
     keepLogin: number,
-    readonly services: PadesServices & {
-      audit: Pick<Audit, "record">;
-      journals: Journals;
-      /** Sites for which the administrator lets SHA-1 be used. */
-      legacyOrigins?: readonly string[];
-    },
+    readonly services: PadesServices & KeyServices & { journals: Journals },
   ) {
-    this.#unlocking = new Unlocking(tokens, consent, keepLogin);
+    this.#keys = new KeyAccess(tokens, consent, keepLogin, services);
   }
 
   /** Ends the logins, once what has been given up is over and written down. */
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#underWay);
-    await this.#unlocking.close();
+  close(): Promise<void> {
+    return this.#keys.close();
   }
 
   /** Asks something else than for a signature, in turn with the signatures. */
-  async ask<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
-    const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
-    try {
-      caller.progress?.("waiting_for_person");
-      return await this.#untilDeclined(caller, question);
-    } finally {
-      leave();
-    }
+  ask<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
+    return this.#keys.ask(caller, question);
   }
 
   /** Lets the person choose a usable certificate. */
-  async choose(caller: Caller): Promise<Credential> {
-    const candidates = await this.#candidates(undefined, caller);
-    const id = await this.ask(caller, () =>
-      this.consent.choose(
-        {
-          kind: "choose",
-          asker: caller.asker,
-          choices: candidates.map((candidate) => this.tokens.choice(candidate)),
-          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
-        },
-        caller.signal,
-        caller.openWindow,
-      ));
-    const chosen = candidates.find((candidate) => candidate.id === id);
-    if (!chosen) throw new DsignError("certificate_not_found");
-    return chosen;
+  choose(caller: Caller): Promise<Credential> {
+    return this.#keys.choose(caller);
   }
 
   async signData(
@@ -100,10 +69,10 @@ export class Signing {
     const { checkData, nameOfFormat, signData } = await loadData();
     const content = contentBytes(params.content);
     const signedBy = checkData(params, content);
-    const item = dataItem(params.name ?? "", params.content, content, params.hash);
+    const item = contentItem(params.name ?? "", params.content, content, params.hash);
     // The person at the command line has named the file.
     const blind = caller.asker.origin !== null && isBlind(params);
-    return await this.#withKey(
+    return await this.#keys.use(
       {
         ...params,
         format: nameOfFormat(params),
@@ -132,8 +101,8 @@ export class Signing {
   ): Promise<Result<"route.create">> {
     const { routeDocument, signRoute } = await loadData();
     const route = routeDocument(params, contentBytes(params.content));
-    const item = dataItem(params.name, { json: null }, route, ROUTE_HASH);
-    return await this.#withKey(
+    const item = contentItem(params.name, { json: null }, route, ROUTE_HASH);
+    return await this.#keys.use(
       { ...params, hash: ROUTE_HASH, format: "signing route", items: [item], blind: false },
       caller,
       async (lease) => ({
@@ -151,11 +120,11 @@ export class Signing {
     const { routeStatus, signStatement, turnProblem } = await loadData();
     const content = contentBytes(params.content);
     const { route: { content: { name, sha256 } }, steps, next } = readRoute(params.route);
-    const item = dataItem(name, params.content, content, ROUTE_HASH);
+    const item = contentItem(name, params.content, content, ROUTE_HASH);
     if (sha256 !== item.hash.hex) {
       throw new DsignError("signature_mismatch", "The signing route belongs to another content.");
     }
-    return await this.#withKey(
+    return await this.#keys.use(
       {
         ...params,
         hash: ROUTE_HASH,
@@ -192,7 +161,7 @@ export class Signing {
   ) {
     const digest = document.digest();
     return await document.held(() =>
-      this.#withKey(
+      this.#keys.use(
         {
           ...params,
           hash: document.algorithm,
@@ -226,7 +195,7 @@ export class Signing {
       const pdf = pdfOf(document);
       const placed = await this.services.placement.place(pdf.source, options, caller.signal);
       await checkPdf(pdf, placed, this.services.appearances);
-      return await this.#withKey(
+      return await this.#keys.use(
         {
           ...params,
           hash: document.algorithm,
@@ -278,7 +247,7 @@ export class Signing {
     };
     let batch: Batch | undefined;
     const started = Promise.withResolvers<Batch>();
-    const session = this.#withKey(wanted, caller, async (lease) => {
+    const session = this.#keys.use(wanted, caller, async (lease) => {
       const journal = await journals.open(journalName(origin, params, lease.credential.id));
       const by = this.#padesSigner(lease, caller.signal);
       const make = (document: Document) =>
@@ -333,7 +302,7 @@ export class Signing {
       preview: null,
     }));
     const wanted = { ...params, format: "digest", items, blind: true };
-    return await this.#withKey(wanted, caller, async (lease) => {
+    return await this.#keys.use(wanted, caller, async (lease) => {
       const signatures = new Array<string>(digests.length);
       let done = 0;
       await inPipeline(digests.length, async (i) => {
@@ -378,7 +347,7 @@ export class Signing {
           "The certificate is not meant for signing in. Choose another.",
         ),
     };
-    return await this.#withKey(wanted, caller, async (lease) => {
+    return await this.#keys.use(wanted, caller, async (lease) => {
       const { certificate, algorithm } = lease.signer;
       const message = webEidMessage(origin, nonce, algorithm.hash);
       const signature = await sign(lease, { message }, caller.signal);
@@ -396,132 +365,6 @@ export class Signing {
     checkRelease(cms, { digest: digestOf }, signer.certificate);
     return cms;
   }
-
-  async #withKey<T>(
-    wanted: Wanted,
-    caller: Caller,
-    use: (lease: Lease) => Promise<T>,
-  ): Promise<T> {
-    const work = this.#fromConsentToAudit(wanted, caller, use);
-    this.#underWay.add(work);
-    return await work.finally(() => this.#underWay.delete(work));
-  }
-
-  /** The story: a usable certificate, the person's consent and PIN, the open key, its end, and the audit log. */
-  async #fromConsentToAudit<T>(
-    wanted: Wanted,
-    caller: Caller,
-    use: (lease: Lease) => Promise<T>,
-  ): Promise<T> {
-    const { origin } = caller.asker;
-    const { legacyOrigins = [] } = this.services;
-    if (wanted.hash === "SHA-1" && (origin === null || !legacyOrigins.includes(origin))) {
-      throw new DsignError("algorithm_forbidden");
-    }
-    const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
-    const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
-    let credential: Credential | undefined;
-    const record = (outcome: AuditEvent["outcome"]) =>
-      this.services.audit.record({
-        action: wanted.login ? "authenticate" : "sign",
-        origin,
-        format: wanted.format,
-        documents: wanted.items.map(({ name, hash: { algorithm, hex } }) => ({
-          name,
-          algorithm,
-          hash: hex,
-        })),
-        manifest: wanted.batch?.manifest,
-        signed: wanted.batch?.signedNow(),
-        certificate: credential && { id: credential.id, name: this.tokens.nameOf(credential) },
-        outcome,
-      });
-    let result: T;
-    try {
-      result = await this.#atDesk(wanted, candidates, caller, leave, async (lease) => {
-        ({ credential } = lease);
-        // A batch's signatures are given out one by one, long before its end can be written down.
-        if (wanted.batch) await record("begun");
-        return await use(lease);
-      });
-    } catch (error) {
-      // What went wrong matters more than that it could not be written down.
-      await record(toDsignError(error).code).catch(() => {});
-      throw error;
-    }
-    // Not given out unless it is written down.
-    await record("done");
-    if (credential) await caller.chosen?.(credential.id);
-    return result;
-  }
-
-  async #atDesk<T>(
-    wanted: Wanted,
-    candidates: Credential[],
-    caller: Caller,
-    leave: () => void,
-    use: (lease: Lease) => Promise<T>,
-  ): Promise<T> {
-    let lease: Lease | undefined;
-    let reusable = false;
-    try {
-      lease = await this.#untilDeclined(
-        caller,
-        () => this.#unlocking.unlock(wanted, candidates, caller),
-      );
-      // A login that outlives its request is shared with those that follow; others have the token for themselves.
-      if (this.#unlocking.keepsLogins) leave();
-      const result = await use(lease);
-      reusable = true;
-      return result;
-    } finally {
-      try {
-        await lease?.release(reusable);
-      } finally {
-        leave();
-      }
-    }
-  }
-
-  /** The certificates among which the person may choose: usable ones, or the one that was asked for. */
-  async #candidates(wanted: string | undefined, caller: Caller): Promise<Credential[]> {
-    const open = wanted && this.#unlocking.find(wanted);
-    const { credentials, tokens } = open
-      ? { credentials: [open], tokens: [] }
-      : await this.tokens.list();
-    throwIfCancelled(caller.signal);
-    const named = wanted ? credentials.filter(({ id }) => id === wanted) : credentials;
-    const usable = named.filter((credential) => this.tokens.whyNot(credential) === null);
-    if (usable.length > 0) return usable;
-    if (named.length > 0) throw new DsignError(this.tokens.whyNot(named[0])!);
-    if (wanted) throw new DsignError("certificate_not_found");
-    if (tokens.length === 0) throw new DsignError("token_not_present");
-    throw new DsignError("token_not_initialised");
-  }
-
-  /** After a no, or silence, the asker's waiting requests are not put to the person either. */
-  async #untilDeclined<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
-    try {
-      return await question();
-    } catch (error) {
-      const asker = deskAsker(caller.asker);
-      if (error instanceof DsignError) {
-        if (["user_cancelled", "consent_timeout"].includes(error.code)) {
-          this.#desk.dismiss(asker, error);
-        } else if (error.code === "request_cancelled") this.#desk.note(asker);
-      }
-      throw error;
-    }
-  }
-}
-
-/** Those that the request accepts; where it accepts none, the first one's reason. */
-function acceptable(candidates: Credential[], { accepts }: Wanted): Credential[] {
-  if (!accepts) return candidates;
-  const problems = candidates.map(({ key }) => accepts(key.certificate));
-  const found = candidates.filter((_, i) => problems[i] === null);
-  if (found.length === 0) throw problems[0]!;
-  return found;
 }
 
 /** With the verifier and all it reads; loaded for the first signature, so that an agent that waits stays small. */
@@ -529,58 +372,6 @@ const loadData = () => import("./data.ts");
 
 /** Routes are bound by SHA-256. */
 const ROUTE_HASH = "SHA-256";
-
-/** What the person is shown of data. */
-function dataItem(
-  name: string,
-  content: ParsedParams<"sign.data">["content"],
-  bytes: Uint8Array,
-  algorithm: HashName,
-): ConsentItem {
-  return {
-    name,
-    mediaType: mediaTypeOf(content),
-    size: bytes.length,
-    hash: {
-      algorithm,
-      hex: digest(algorithm, bytes).toHex(),
-    },
-    preview: preview(bytes, bytes.length),
-  };
-}
-
-/** The one item of a request, where it is a PDF. */
-function showOnly(item: number, document: Document, password?: string): Promise<ShownPdf> {
-  if (item !== 0) return Promise.reject(new DsignError("document_not_found"));
-  return Promise.resolve().then(() => shownPdf(document, password));
-}
-
-/** @throws {DsignError} `document_incomplete`, `document_malformed` where it was not announced as a PDF */
-function pdfOf(document: Document): Pdf {
-  const { kept, algorithm } = document;
-  document.digest(); // it is complete
-  if (!kept) {
-    throw new DsignError("document_malformed", "The document was not opened as application/pdf.");
-  }
-  return {
-    source: kept,
-    sequential: () => kept.sequential(),
-    algorithm,
-    hashed: () => document.hashed(),
-  };
-}
-
-/** Signs, and lets nothing out that the shown certificate does not verify. */
-async function sign(lease: Lease, input: SigningInput, signal: AbortSignal): Promise<Uint8Array> {
-  throwIfCancelled(signal);
-  const { signer, credential } = lease;
-  const signature = await signer.sign(input, signal);
-  const { publicKey } = certificateOf(credential.key.certificate);
-  if (!verifySignature(publicKey, signer.algorithm, input, signature)) {
-    throw new DsignError("signature_invalid");
-  }
-  return signature;
-}
 
 /** Runs `work` for 0 … count−1, some at a time; rejects with the first failure after all have come to rest. */
 async function inPipeline(count: number, work: (i: number) => Promise<void>): Promise<void> {
@@ -606,19 +397,3 @@ const CADES = "CAdES B-B";
 /** For the audit log. */
 const nameOfPades = ({ subFilter, level }: PdfOptions): string =>
   subFilter === "adbe.pkcs7.detached" ? subFilter : `PAdES ${level}`;
-
-const deskAsker = ({ origin, trustedSince, allowedByAdministrator }: Asker): DeskAsker => ({
-  name: origin ?? "",
-  known: origin === null || trustedSince !== null || allowedByAdministrator === true,
-});
-
-const signedWith = ({ certificate, algorithm }: Signer) => ({
-  certificate: certificate.toBase64(),
-  algorithm: jwaName(algorithm),
-});
-
-/** RFC 7518 §3.1; RS1: RFC 8812 §2. */
-function jwaName({ scheme, hash }: SignatureAlgorithm): string {
-  const prefix = { "RSASSA-PKCS1-v1_5": "RS", "RSASSA-PSS": "PS", ECDSA: "ES" }[scheme];
-  return prefix + hash.slice("SHA-".length);
-}

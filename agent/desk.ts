@@ -98,8 +98,13 @@ class Line {
   /** @throws {DsignError} as {@linkcode Desk.enter} */
   wait(asker: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#length >= this.most) return reject(new DsignError("busy"));
       const queue = this.#queues.get(asker) ?? [];
+      if (this.#length >= this.most) {
+        // One asker's requests may fill the line: the newest of whoever has most there gives way.
+        const [longest] = [...this.#queues.values()].sort((a, b) => b.length - a.length);
+        if (longest.length <= queue.length + 1) return reject(new DsignError("busy"));
+        longest.at(-1)!.refuse(new DsignError("busy"));
+      }
       this.#queues.set(asker, queue);
       const leave = () => {
         queue.splice(queue.indexOf(waiting), 1);

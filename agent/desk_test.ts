@@ -44,15 +44,20 @@ Deno.test("who was told no is sent away with all that waits; others stay", async
   (await other)();
 });
 
-Deno.test("the queue is bounded", async () => {
+Deno.test("the queue is bounded, and whoever fills it gives way to others", async () => {
   const desk = new Desk();
-  await desk.enter(known("a"), signal);
+  const leave = await desk.enter(known("a"), signal);
   const cancel = new AbortController();
   const waiting = Array.from({ length: 1024 }, () => desk.enter(known("a"), cancel.signal));
   const refused = Promise.all(waiting.map((each) => assert.rejects(each)));
-  await assert.rejects(desk.enter(known("b"), signal), { code: "busy" });
+  await assert.rejects(desk.enter(known("a"), signal), { code: "busy" });
+  const others = [desk.enter(known("b"), signal), desk.enter(known("b"), signal)];
+  await assert.rejects(waiting[1023], { code: "busy" });
+  await assert.rejects(waiting[1022], { code: "busy" });
   cancel.abort();
   await refused;
+  leave();
+  for (const each of others) (await each)();
 });
 
 Deno.test("strangers, however many, neither fill the queue nor come before those that are known", async () => {

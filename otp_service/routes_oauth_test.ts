@@ -1,0 +1,335 @@
+/** OAuth 2.0 and the page for PIN and OTP, and what a hostile page or portal may try. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { OIDS } from "../protocol/csc.ts";
+import {
+  EXPLICIT,
+  HASH,
+  onPage,
+  openPage,
+  redeem,
+  TEXT,
+  withService,
+} from "../tests/fixtures/otp_calls.ts";
+import { makeService, OTHER_CLIENT, PIN, REDIRECT } from "../tests/fixtures/otp_service.ts";
+import { RULES } from "./authorize.ts";
+import { openSqlite } from "./store_sqlite.ts";
+
+Deno.test("the specification's error texts of OAuth 2.0 and of auth/login", () =>
+  withService(async (test) => {
+    const login = async (authorization?: string, body = {}) => {
+      const response = await test.handler(
+        new Request("https://sign.works.example/csc/v2/auth/login", {
+          method: "POST",
+          body: JSON.stringify(body),
+          headers: authorization ? { authorization } : {},
+        }),
+      );
+      return { status: response.status, body: await response.json() };
+    };
+    const basic = (text: string) => `Basic ${btoa(text)}`;
+    for (
+      const [header, body, status, description] of [
+        [undefined, {}, 401, "Malformed authentication parameter"],
+        ["Basic ???", {}, 401, "Malformed authentication parameter"],
+        [basic("nocolon"), {}, 400, "Malformed username-password"],
+        [basic("a:b"), { refresh_token: 7 }, 400, "Invalid string parameter: refresh_token"],
+        [undefined, { refresh_token: "x" }, 400, "Invalid refresh_token"],
+        [basic("a:b"), {}, 400, "An error occurred during authentication process"],
+      ] as const
+    ) {
+      const answer = await login(header, body);
+      assert.deepEqual([answer.status, answer.body.error_description], [status, description]);
+    }
+    await test.enrol({ userID: "asen" });
+    const mine = await login(basic(`asen:${PIN}`), { rememberMe: true });
+    const list = await test.call("/csc/v2/credentials/list", {}, mine.body.access_token);
+    assert.equal(list.body.credentialIDs.length, 1);
+    const others = await test.call(
+      "/csc/v2/credentials/list",
+      { userID: "x" },
+      mine.body.access_token,
+    );
+    assert.equal(others.body.error_description, "userID parameter MUST be null");
+    const renewed = await login(undefined, { refresh_token: mine.body.refresh_token });
+    const { access_token, refresh_token } = { ...mine.body, ...renewed.body };
+    assert.equal(
+      (await test.call("/csc/v2/auth/revoke", { token: refresh_token }, access_token)).status,
+      204,
+    );
+    assert.equal((await test.call("/csc/v2/credentials/list", {}, access_token)).status, 401);
+    assert.equal(
+      (await test.call("/csc/v2/credentials/list", {}, mine.body.access_token)).status,
+      401,
+    );
+
+    for (
+      const [fields, description] of [
+        [{}, "Missing parameter grant_type"],
+        [{ grant_type: "password" }, "Invalid parameter grant_type"],
+        [{ grant_type: "authorization_code" }, "Missing parameter code"],
+        [
+          { grant_type: "authorization_code", code: "x" },
+          "Authorization code is invalid or expired",
+        ],
+        [{ grant_type: "refresh_token" }, "Missing parameter refresh_token"],
+        [{ grant_type: "refresh_token", refresh_token: "x" }, "Invalid parameter refresh_token"],
+        [
+          { grant_type: "client_credentials", client_secret: "x" },
+          "Invalid parameter client_secret",
+        ],
+        [{ grant_type: "client_credentials", client_id: "x" }, "Invalid parameter client_id"],
+      ] as [Record<string, string>, string][]
+    ) {
+      const { status, body } = await test.form("/oauth2/token", fields);
+      assert.deepEqual([status, body.error_description], [400, description]);
+    }
+  }));
+
+/** The PKCE challenge of an empty verifier. */
+const NOTHING = createHash("sha256").update("").digest("base64url");
+
+Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the token is the SAD", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const token = await test.token();
+    const upload = await test.handler(
+      new Request("https://sign.works.example/portal/v1/documents?name=order.txt", {
+        method: "POST",
+        body: TEXT,
+        headers: { authorization: `Bearer ${token}`, "content-type": "text/plain" },
+      }),
+    );
+    assert.deepEqual((await upload.json()).hashes, {
+      hashAlgorithmOID: OIDS.sha256,
+      document: HASH,
+    });
+    const page = await openPage(test, {
+      scope: "credential",
+      credentialID,
+      numSignatures: "1",
+      hashes: Uint8Array.fromBase64(HASH).toBase64({ alphabet: "base64url" }),
+      hashAlgorithmOID: OIDS.sha256,
+      description: "Technical Sanction 7",
+    });
+    const { body: view } = await onPage(test, "view", page.ticket);
+    assert.equal(view.documents[0].shown.text, new TextDecoder().decode(TEXT));
+    assert.equal(view.otp.to, "a•••@works.example");
+    assert.equal((await onPage(test, "send", page.ticket, {})).body.ok, true);
+    assert.ok(test.sent.at(-1)!.message.text.includes(view.documents[0].hashPrefix));
+    const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), language: "en" };
+    const own = { ...approve, consent: { language: "en", text: "I do not consent." } };
+    assert.equal((await onPage(test, "answer", page.ticket, own)).status, 400, "no other words");
+    const wrong = await onPage(test, "answer", page.ticket, { ...approve, pin: "493818" });
+    assert.deepEqual(wrong.body, { ok: false, code: "wrong", triesLeft: 2 });
+    const { body: answered } = await onPage(test, "answer", page.ticket, approve);
+    const back = new URL(answered.redirect);
+    assert.equal(back.searchParams.get("x"), "1");
+    assert.equal(back.searchParams.get("state"), "s-1");
+    const exchange = {
+      grant_type: "authorization_code",
+      code: back.searchParams.get("code")!,
+      redirect_uri: REDIRECT,
+      code_verifier: page.verifier,
+    };
+    const { body: granted } = await test.form("/oauth2/token", exchange);
+    assert.equal(granted.credentialID, credentialID);
+    const [{ documentDigests, hashAlgorithmOID }] = granted.authorization_details;
+    assert.deepEqual([documentDigests[0].hash, hashAlgorithmOID], [HASH, OIDS.sha256]);
+    assert.equal((await test.form("/oauth2/token", exchange)).body.error, "invalid_grant", "once");
+    const sign = {
+      credentialID,
+      documentDigests: [{ hashes: [HASH], hashAlgorithmOID: OIDS.sha256, signature_format: "C" }],
+    };
+    const signed = await test.call("/csc/v2/signatures/signDoc", sign, granted.access_token);
+    assert.equal(signed.body.SignatureObject.length, 1);
+    const replay = await test.call("/csc/v2/signatures/signDoc", sign, granted.access_token);
+    assert.equal(replay.body.error_description, "Invalid parameter SAD");
+    const made = (await test.audit()).find(({ event }) => event === "signature.made")!;
+    assert.match(view.consent.bn, /^আমি, Anita Sen, .* ১টি নথিতে/);
+    assert.match(view.consent.hi, /^मैं, Anita Sen, /);
+    assert.match(view.consent.en, /^I, Anita Sen, have read .*“Technical Sanction 7”/);
+    const consent = createHash("sha256").update(`en\n${view.consent.en}`).digest("hex");
+    assert.equal(made.consent, consent, "of what the service's page shows");
+    assert.equal((await onPage(test, "view", page.ticket)).status, 404, "the ticket is used up");
+  }));
+
+Deno.test("oauth2code: rejecting goes back with access_denied, and nothing can be signed", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const details = JSON.stringify([{
+      type: "credential",
+      credentialID,
+      documentDigests: [{ hash: HASH, label: "Order" }],
+      hashAlgorithmOID: OIDS.sha256,
+    }]);
+    const page = await openPage(test, { authorization_details: details }, false);
+    assert.equal((await onPage(test, "view", page.ticket)).body.documents[0].label, "Order");
+    const { body } = await onPage(test, "answer", page.ticket, { decision: "reject" });
+    assert.equal(new URL(body.redirect).searchParams.get("error"), "access_denied");
+    const again = await onPage(test, "answer", page.ticket, {
+      decision: "approve",
+      pin: PIN,
+      otp: "000000",
+      language: "en",
+    });
+    assert.equal(again.body.code, "ended");
+  }));
+
+Deno.test("oauth2code: what a hostile page or portal may try", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const explicit = await test.enrol({ userID: "bsen", credential: EXPLICIT });
+    const base = {
+      scope: "credential",
+      credentialID,
+      numSignatures: "1",
+      hashes: HASH,
+      hashAlgorithmOID: OIDS.sha256,
+    };
+    for (
+      const [change, description] of [
+        [{ hashes: "" }, "Missing parameter hashes"],
+        [{ numSignatures: "2" }, "Invalid value for parameter numSignatures"],
+        [{ hashAlgorithmOID: "1.3.14.3.2.26" }, "Invalid parameter hashAlgorithmOID"],
+        [{ credentialID: "unknown" }, "Invalid parameter credentialID"],
+        [{ credentialID: explicit }, "Invalid parameter credentialID"],
+        [{ code_challenge_method: "plain" }, "Invalid parameter code_challenge_method"],
+        [{ response_type: "token" }, "Invalid parameter response_type"],
+        [{ authorization_details: "{" }, "Invalid parameter authorization_details"],
+      ] as [Record<string, string>, string][]
+    ) {
+      const { location } = await openPage(test, { ...base, ...change }, false);
+      const url = new URL(location);
+      assert.equal(url.searchParams.get("error_description"), description);
+      assert.equal(url.origin, "https://portal.example");
+      assert.equal(url.searchParams.get("state"), "s-1");
+    }
+    for (const redirect_uri of [REDIRECT + "/", "https://evil.example/", `${REDIRECT}&y=1`]) {
+      const { status, location } = await openPage(test, { ...base, redirect_uri }, false);
+      assert.deepEqual(
+        [status, location],
+        [400, ""],
+        "nobody is sent to an address that is not known",
+      );
+    }
+    // Another site's page cannot answer, and another client cannot redeem.
+    const page = await openPage(test, base);
+    const foreign = await test.handler(
+      new Request("https://sign.works.example/otp/answer", {
+        method: "POST",
+        body: JSON.stringify({ decision: "reject" }),
+        headers: { authorization: `Bearer ${page.ticket}`, origin: "https://evil.example" },
+      }),
+    );
+    assert.equal(foreign.status, 403);
+    await onPage(test, "send", page.ticket, {});
+    const { body } = await onPage(test, "answer", page.ticket, {
+      decision: "approve",
+      pin: PIN,
+      otp: test.lastOtp(),
+      language: "en",
+    });
+    const code = new URL(body.redirect).searchParams.get("code")!;
+    const exchange = {
+      grant_type: "authorization_code",
+      code,
+      redirect_uri: REDIRECT,
+      code_verifier: page.verifier,
+    };
+    for (const code_verifier of ["", "short"]) {
+      const { body } = await test.form("/oauth2/token", { ...exchange, code_verifier });
+      assert.equal(body.error_description, "Invalid parameter code_verifier");
+    }
+    const stolen = await test.form("/oauth2/token", exchange, OTHER_CLIENT);
+    assert.equal(stolen.body.error, "invalid_grant");
+    assert.equal((await test.form("/oauth2/token", exchange)).status, 400, "and the code is gone");
+    // Who asks with the challenge of nothing must still show something.
+    test.clock.now += RULES.resendAfter;
+    const unproven = await redeem(test, { ...base, code_challenge: NOTHING });
+    assert.equal(unproven.body.error_description, "Authorization code is invalid or expired");
+    // A SAD that was given back is good for nothing, wherever it is shown.
+    test.clock.now += RULES.resendAfter;
+    const { body: { access_token: SAD } } = await redeem(test, base);
+    assert.equal((await test.form("/oauth2/revoke", { token: SAD }, OTHER_CLIENT)).status, 204);
+    assert.equal((await test.form("/oauth2/revoke", { token: SAD })).status, 204);
+    const revoked = await test.call("/csc/v2/signatures/signHash", {
+      credentialID,
+      SAD,
+      hashes: [HASH],
+      signAlgo: OIDS.ecdsaWithSha256,
+    }, await test.token());
+    assert.equal(revoked.body.error_description, "Invalid parameter SAD");
+    assert.equal((await test.audit()).at(-3)!.reason, "revoked");
+    const twice = await test.handler(
+      new Request("https://sign.works.example/oauth2/token", {
+        method: "POST",
+        body: "grant_type=client_credentials&grant_type=refresh_token",
+      }),
+    );
+    assert.equal(twice.status, 400);
+  }));
+
+Deno.test("scope service: a person signs in, and sees the own credentials only", () =>
+  withService(async (test) => {
+    await test.enrol({ userID: "asen" });
+    const page = await openPage(test, { scope: "service" }, false);
+    assert.equal((await onPage(test, "view", page.ticket)).body.kind, "sign_in");
+    const signIn = (userID: string, pin: string) =>
+      onPage(test, "answer", page.ticket, { decision: "sign_in", userID, pin });
+    const unknown = await signIn("nobody", PIN);
+    assert.deepEqual(unknown.body, (await signIn("asen", "111222")).body);
+    const { body } = await signIn("asen", PIN);
+    const { body: granted } = await test.form("/oauth2/token", {
+      grant_type: "authorization_code",
+      code: new URL(body.redirect).searchParams.get("code")!,
+      redirect_uri: REDIRECT,
+      code_verifier: page.verifier,
+    });
+    const list = await test.call("/csc/v2/credentials/list", {}, granted.access_token);
+    assert.equal(list.body.credentialIDs.length, 1);
+    assert.equal((await test.call("/portal/v1/persons", {}, granted.access_token)).status, 403);
+  }));
+
+Deno.test("signing in: unknown, wrong and locked are the same in answers, hashes and writes", async () => {
+  const inner = openSqlite(":memory:");
+  let writes = 0;
+  const test = makeService({
+    database: {
+      ...inner,
+      transaction: (work) =>
+        inner.transaction((query) =>
+          work((statement, ...values) => {
+            if (!/^\s*SELECT/i.test(statement)) writes++;
+            return query(statement, ...values);
+          })
+        ),
+    },
+  });
+  try {
+    await test.enrol({ userID: "asen" });
+    await test.enrol({ userID: "broy" });
+    await test.service.people.lock("broy", "on leave", "test");
+    const seen: unknown[] = [];
+    for (const userID of ["nobody", "asen", "broy"]) {
+      const before = { writes, work: test.pins.work };
+      const answer = await test.handler(
+        new Request("https://sign.works.example/csc/v2/auth/login", {
+          method: "POST",
+          headers: { authorization: `Basic ${btoa(`${userID}:000000`)}` },
+        }),
+      );
+      seen.push([
+        answer.status,
+        await answer.text(),
+        [...answer.headers],
+        test.pins.work - before.work,
+        writes - before.writes,
+      ]);
+    }
+    assert.deepEqual(seen[1], seen[0]);
+    assert.deepEqual(seen[2], seen[0]);
+  } finally {
+    await test.close();
+  }
+});

@@ -3,7 +3,6 @@
  * speaks it: the request that the person's browser carries to the eSign service provider (ESP), and the ESP's answer.
  * The document stays here; its digest goes, and a PKCS #7 comes back, with a certificate of thirty minutes.
  */
-import { readSignedData } from "./cms_read.ts";
 import { verifyCms } from "./cms_verify.ts";
 import { FormatError } from "./error.ts";
 import { hashLengths } from "./signature_algorithm.ts";
@@ -17,15 +16,6 @@ import { type Certificate, readCertificate, sameBytes } from "./x509.ts";
 /** How the person proves who they are to the ESP. */
 export const EsignAuth = { otp: "1", fingerprint: "2", iris: "3" } as const;
 
-export interface EsignDocument {
-  /** `1`, `2`, … */
-  id: string;
-  /** SHA-256 of what the signature covers; of a PDF, its ByteRange. */
-  digest: Uint8Array;
-  /** What the person is told that it is. */
-  info: string;
-}
-
 export interface EsignRequest {
   /** Never used before with this ESP. */
   txn: string;
@@ -34,15 +24,16 @@ export interface EsignRequest {
   /** Where the ESP sends the person's browser with its answer. */
   responseUrl: string;
   time: Date;
-  documents: readonly EsignDocument[];
+  /** SHA-256 of what the signature covers; of a PDF, its ByteRange. */
+  digest: Uint8Array;
+  /** What the person is told that it is. */
+  info: string;
 }
 
-/** What one transaction may hold; the answer has as many signatures. */
-const MAX_DOCUMENTS = 5;
+/** The API allows five documents a transaction; there is one in ours. */
+const DOCUMENT = "1";
 const MAX_TXN = 50;
 const MAX_INFO = 50;
-/** Of an answer in bytes. */
-const MAX_RESPONSE = 1024 * 1024;
 
 /** India's time, as both sides write it: without a zone. */
 const IST = 5.5 * 3_600_000;
@@ -56,27 +47,17 @@ export function prepareEsign(
   request: EsignRequest,
   asp: { certificate: Uint8Array; chain: readonly Uint8Array[]; algorithm: SignatureAlgorithm },
 ): PreparedXml {
-  const { txn, aspId, auth, responseUrl, time, documents } = request;
+  const { txn, aspId, auth, responseUrl, time, digest, info } = request;
   const wrong = (why: string) => new FormatError("invalid_argument", `The eSign request ${why}.`);
   if (!/^[A-Za-z0-9:_-]+$/.test(txn) || txn.length > MAX_TXN) {
     throw wrong("has a transaction identifier of another form");
   }
-  if (documents.length === 0 || documents.length > MAX_DOCUMENTS) {
-    throw wrong(`has to hold 1 to ${MAX_DOCUMENTS} documents`);
-  }
-  if (new Set(documents.map(({ id }) => id)).size !== documents.length) {
-    throw wrong("names a document twice");
-  }
-  if (documents.some(({ digest }) => digest.length !== hashLengths["SHA-256"])) {
+  if (digest.length !== hashLengths["SHA-256"]) {
     throw wrong("holds a digest that is not of SHA-256");
   }
   const attributes = (values: Record<string, string>) =>
     Object.entries(values).map(([name, value]) => `${name}="${escapeAttribute(value)}"`).join(" ");
-  const hashes = documents.map(({ id, digest, info }) =>
-    `<InputHash ${
-      attributes({ id, hashAlgorithm: "SHA256", docInfo: info.slice(0, MAX_INFO) })
-    }>${digest.toHex()}</InputHash>`
-  );
+  const hashed = { id: DOCUMENT, hashAlgorithm: "SHA256", docInfo: info.slice(0, MAX_INFO) };
   const xml = `<?xml version="1.0" encoding="UTF-8"?><Esign ${
     attributes({
       ver: "2.1",
@@ -90,7 +71,7 @@ export function prepareEsign(
       responseSigType: "pkcs7",
       responseUrl,
     })
-  }><Docs>${hashes.join("")}</Docs></Esign>`;
+  }><Docs><InputHash ${attributes(hashed)}>${digest.toHex()}</InputHash></Docs></Esign>`;
   const document = new TextEncoder().encode(xml);
   return prepareXmlSignature({ ...asp, packaging: { kind: "enveloped", document, single: true } });
 }
@@ -107,7 +88,8 @@ export function esignForm(signed: string, txn: string): Record<string, string> {
 /** What an answer is checked against. */
 export interface EsignExpected {
   txn: string;
-  documents: readonly Pick<EsignDocument, "id" | "digest">[];
+  /** As in the request. */
+  digest: Uint8Array;
   /** The ESP's certificates for its answers, DER, from the configuration: no other signs for it. */
   esp: readonly Uint8Array[];
 }
@@ -115,15 +97,12 @@ export interface EsignExpected {
 export type EsignAnswer =
   | {
     ok: true;
-    txn: string;
-    /** As the ESP says. */
-    time: Date | null;
     /** The person's, made for this transaction. */
     certificate: Certificate;
-    /** PKCS #7 (BER or DER as received), by the documents' identifiers. */
-    signatures: ReadonlyMap<string, Uint8Array>;
+    /** BER or DER as received. */
+    pkcs7: Uint8Array;
   }
-  | { ok: false; txn: string; code: string; message: string; isFinal: boolean };
+  | { ok: false; code: string; message: string; isFinal: boolean };
 
 /**
  * The transaction that an answer says it belongs to; nothing about the answer is checked.
@@ -135,18 +114,23 @@ export function esignTransaction(response: Uint8Array): string {
 }
 
 /**
- * Checks an answer: signed by the ESP, of this transaction, and with good signatures over the documents by the one
+ * Checks an answer: signed by the ESP, of this transaction, and with a good signature over the document by the
  * certificate in it. That certificate's path is for others to validate.
  *
  * @throws {FormatError} `xml_malformed`, `xml_forbidden`, `limit_exceeded`; `signature_mismatch` where the answer is not
- *   the ESP's, of another transaction or not for these documents; `cms_malformed`, `certificate_malformed`
+ *   the ESP's, of another transaction or not for this document; `invalid_argument` where the document is in the PKCS #7;
+ *   `cms_malformed`, `certificate_malformed`
  */
 export function readEsignResponse(response: Uint8Array, expected: EsignExpected): EsignAnswer {
   const { root, txn } = readRoot(response);
   const mismatch = (why: string) => new FormatError("signature_mismatch", why);
+  // Anybody may have sent this, and each reference costs a canonicalization of the whole.
+  for (const name of ["Signature", "Reference"]) {
+    if (root.getElementsByTagNameNS(DS, name).length !== 1) throw malformed();
+  }
   // The signature covers the whole answer, or nothing in the answer counts.
-  const [signature, ...more] = verifyXml(response, () => null, expected.esp);
-  const isSigned = signature && more.length === 0 && signature.problems.length === 0 &&
+  const [signature] = verifyXml(response, () => null, expected.esp);
+  const isSigned = signature.problems.length === 0 &&
     signature.digests.every((hash) => hash !== "SHA-1") && signature.algorithm?.hash !== "SHA-1" &&
     signature.covers.some(({ kind }) => kind === "document") &&
     expected.esp.some((der) => sameBytes(der, signature.certificate!));
@@ -154,48 +138,38 @@ export function readEsignResponse(response: Uint8Array, expected: EsignExpected)
   if (txn !== expected.txn) throw mismatch("The answer belongs to another transaction.");
 
   const status = root.getAttribute("status");
-  if (status !== "1") {
-    const code = root.getAttribute("errCode") || "NA";
-    return {
-      ok: false,
-      txn,
-      code: code.slice(0, 16),
-      message: sentenceFor(code, root.getAttribute("errMsg") ?? ""),
-      isFinal: status === "0",
-    };
-  }
+  if (status !== "1") return refusal(root, status === "0");
   const certificate = readCertificate(base64(only(root, "UserX509Certificate")));
-  const signatures = new Map<string, Uint8Array>();
-  const found = childrenOf(only(root, "Signatures")).filter((each) =>
-    each.localName === "DocSignature"
-  );
-  for (const { id, digest } of expected.documents) {
-    const [own, ...others] = found.filter((each) => each.getAttribute("id") === id);
-    const error = own?.getAttribute("error");
-    if (!own || others.length > 0 || (error && error !== "NA")) {
-      throw mismatch(`The answer has no signature over document ${id}.`);
-    }
-    const cms = base64(own);
-    checkPkcs7(cms, digest, certificate, mismatch);
-    signatures.set(id, cms);
+  const own = only(only(root, "Signatures"), "DocSignature");
+  if (said(own, ERROR_CODE)) return refusal(own, true);
+  if (own.getAttribute("id") !== DOCUMENT) {
+    throw mismatch("The answer has no signature over the document.");
   }
-  if (found.length !== expected.documents.length) {
-    throw mismatch("The answer has signatures that were not asked for.");
+  const pkcs7 = base64(own);
+  const { signers } = verifyCms(pkcs7, { detached: { digests: { "SHA-256": expected.digest } } });
+  const [signer] = signers;
+  const isGood = signers.length === 1 && signer.status === "valid" && signer.certificate &&
+    sameBytes(signer.certificate.der, certificate.der);
+  if (!isGood) {
+    throw mismatch("The signature in the answer is not over the document, or not valid.");
   }
-  return { ok: true, txn, time: timeOf(root.getAttribute("ts")), certificate, signatures };
+  return { ok: true, certificate, pkcs7 };
 }
 
-function checkPkcs7(
-  cms: Uint8Array,
-  digest: Uint8Array,
-  certificate: Certificate,
-  mismatch: (why: string) => FormatError,
-): void {
-  const { signers } = readSignedData(cms);
-  const [signer] = verifyCms(cms, { detached: { digests: { "SHA-256": digest } } }).signers;
-  const isGood = signers.length === 1 && signer?.status === "valid" && signer.certificate &&
-    sameBytes(signer.certificate.der, certificate.der);
-  if (!isGood) throw mismatch("A signature in the answer is not over the document, or not valid.");
+/** As providers name them; eMudhra has the long ones. */
+const ERROR_CODE = ["errCode", "errorCode", "error"];
+const ERROR_MESSAGE = ["errMsg", "errorMessage"];
+
+/** The first of these attributes that says something. */
+function said(element: Element, names: readonly string[]): string {
+  return names.map((name) => element.getAttribute(name)).find((text) => text && text !== "NA") ??
+    "";
+}
+
+function refusal(element: Element, isFinal: boolean): EsignAnswer {
+  const code = said(element, ERROR_CODE);
+  const message = sentenceFor(code, said(element, ERROR_MESSAGE));
+  return { ok: false, code: code.slice(0, 16) || "NA", message, isFinal };
 }
 
 /**
@@ -219,20 +193,17 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "ESP-999": "The eSign service has met an unexpected fault. Try again later.",
 };
 
-/** What to tell the person; the ESP's own words, made harmless, where the code has none of ours. */
-export function sentenceFor(code: string, said: string): string {
+/** What to tell the person; the ESP's own message, made harmless, where the code has no sentence of ours. */
+export function sentenceFor(code: string, message: string): string {
   if (Object.hasOwn(SENTENCES, code)) return SENTENCES[code];
-  const words = said.replace(/[\p{C}\p{Z}]+/gu, " ").trim().slice(0, 200);
+  const words = message.replace(/[\p{C}\p{Z}]+/gu, " ").trim().slice(0, 200);
   const known = /^[A-Za-z0-9-]{1,16}$/.test(code) ? ` (${code})` : "";
-  return words && words !== "NA"
+  return words
     ? `The eSign service says: ${words}${known}`
     : `The eSign service did not sign${known}.`;
 }
 
 function readRoot(response: Uint8Array): { root: Element; txn: string } {
-  if (response.length > MAX_RESPONSE) {
-    throw new FormatError("limit_exceeded", "The eSign service's answer is too long.");
-  }
   const { root } = parseXml(response);
   const txn = root.getAttribute("txn");
   if (root.localName !== "EsignResp" || root.namespaceURI || !txn) throw malformed();
@@ -253,19 +224,12 @@ function only(parent: Element, name: string): Element {
   return found;
 }
 
+/** Of an element that holds nothing else: the text of a signature within would not be signed. */
 function base64(element: Element): Uint8Array {
+  if (Array.from(element.childNodes).some(({ nodeType }) => nodeType === 1)) throw malformed();
   try {
     return Uint8Array.fromBase64((element.textContent ?? "").replace(/\s+/g, ""));
   } catch {
     throw malformed();
   }
-}
-
-/** India's time where it has no zone. */
-function timeOf(text: string | null): Date | null {
-  const zoned = text && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?$/.test(text)
-    ? `${text}+05:30`
-    : text;
-  const time = Date.parse(zoned ?? "");
-  return Number.isNaN(time) ? null : new Date(time);
 }

@@ -68,7 +68,6 @@ const MAX_WAITING = 1000;
 const CONTENTS = 64 * 1024;
 /** Refused answers of one transaction that the audit names: strangers must not fill it. */
 const MAX_REFUSED = 20;
-const DOCUMENT = "1";
 
 /** One ESP. */
 export class Esp {
@@ -97,7 +96,8 @@ export class Esp {
       auth: EsignAuth[auth],
       responseUrl,
       time: new Date(now),
-      documents: [{ id: DOCUMENT, digest, info: purpose }],
+      digest,
+      info: purpose,
     }, asp);
     const signed = request.complete(await asp.sign({ message: request.toBeSigned }));
     const facts: EsignFacts = {
@@ -197,7 +197,7 @@ export class Esp {
     try {
       answer = readEsignResponse(response, {
         txn: id,
-        documents: [{ id: DOCUMENT, digest: Uint8Array.fromHex(row.facts.digest) }],
+        digest: Uint8Array.fromHex(row.facts.digest),
         esp: certificates.filter((each) => isCurrent(each, store.now())).map(({ der }) => der),
       });
     } catch (error) {
@@ -207,7 +207,7 @@ export class Esp {
     }
     if (!answer.ok && !answer.isFinal) return row;
     const outcome = answer.ok
-      ? judge(answer.certificate, answer.signatures.get(DOCUMENT)!, {
+      ? judge(answer.certificate, answer.pkcs7, {
         space: spaceIn(row.facts),
         anchors: this.options.anchors,
         now: store.now(),

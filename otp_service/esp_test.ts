@@ -3,13 +3,15 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { join } from "node:path";
 import { readAsn1 } from "../formats/asn1.ts";
+import { readSignedData, type SignedData } from "../formats/cms_read.ts";
+import { tlv } from "../formats/der.ts";
 import { digest } from "../formats/digest.ts";
 import { readEsignResponse, sentenceFor } from "../formats/esign.ts";
 import { prepareSignature, signedBytes } from "../formats/pades.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { verifyBytes } from "../formats/verify.ts";
-import { espOptions, FakeEsp, indefinite } from "../tests/fakes/esp.ts";
+import { type EspChoices, espOptions, FakeEsp, indefinite } from "../tests/fakes/esp.ts";
 import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { inTempDir, openssl, run } from "../tests/fixtures/openssl.ts";
 import {
@@ -356,14 +358,17 @@ Deno.test("a PKCS #7 streamed by OpenSSL is embedded", () =>
       assert.equal(readAsn1(streamed, { ber: true }).indefinite, true);
       const pkcs7 = indefinite(streamed);
       const { id: txn, fields } = await start({ test, fake });
-      const answer = fake.approve(fields, "x", { pkcs7, certificate: person.certificate.der });
+      const answer = fake.approve(fields, "x", {
+        pkcs7: () => pkcs7,
+        certificate: person.certificate.der,
+      });
       const read = readEsignResponse(new TextEncoder().encode(answer.eSignResponse), {
         txn,
-        documents: [{ id: "1", digest: digest("SHA-256", covered) }],
+        digest: digest("SHA-256", covered),
         esp: [fake.party.certificate.der],
       });
       assert.ok(read.ok);
-      const signed = new Uint8Array([...PDF, ...prepared.complete(read.signatures.get("1")!)]);
+      const signed = new Uint8Array([...PDF, ...prepared.complete(read.pkcs7)]);
       await Deno.writeFile(join(dir, "signed.pdf"), signed);
       assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
     });
@@ -373,10 +378,18 @@ Deno.test("an answer counts once, within its time, in the form of other ESPs too
   withDesk(async (at) => {
     const { fake, test: { clock } } = at;
     const { id, fields } = await start(at);
-    const answer = fake.approve(fields, "Anita Sen", { withoutKeyInfo: true, der: true });
-    assert.equal((await bring(at, { msg: answer.eSignResponse! })).status, 303);
+    const answer = fake.approve(fields, "Anita Sen", {
+      withoutKeyInfo: true,
+      pkcs7: (made) => made,
+      xml: (answer) =>
+        answer.replace(/[A-Za-z0-9+/]{100,}/g, (text) => text.replace(/.{76}/g, "$&\n")),
+    });
+    assert.match(answer.eSignResponse!, /\n/);
+    const browsers = answer.eSignResponse!.replaceAll("\n", "\r\n"); // HTML: form submission
+
+    assert.equal((await bring(at, { msg: browsers })).status, 303);
     // The browser repeats its POST: nothing changes, and it finds back. Any other answer is refused.
-    assert.equal((await bring(at, answer)).status, 303);
+    assert.equal((await bring(at, { eSignResponse: browsers })).status, 303);
     const refused = await bring(at, fake.cancel(fields));
     assert.equal(refused.status, 400);
     assert.match(refused.text, /This eSign transaction is over/);
@@ -395,16 +408,16 @@ Deno.test("an answer counts once, within its time, in the form of other ESPs too
     assert.deepEqual((await eventsOf(at, late.id)).at(-1), "esign.refused over");
   }));
 
+/** The ESP answers once more, in whatever way: an ESP that has gone wrong, or one that forgot the transaction. */
+const anew = (fake: FakeEsp, fields: Record<string, string>) => (choices: EspChoices) =>
+  new FakeEsp(fake.asp, fake.now).approve(fields, "Anita Sen", { signer: fake.party, ...choices });
+
 Deno.test("what is not the ESP's, or not of this document, is refused, and the true answer still counts", () =>
   withDesk(async (at) => {
     const { fake } = at;
     const { id, fields } = await start(at);
     const good = fake.approve(fields, "Anita Sen");
-    const again = (choices: Parameters<FakeEsp["approve"]>[2]) =>
-      new FakeEsp(fake.asp, fake.now).approve(fields, "Anita Sen", {
-        signer: fake.party,
-        ...choices,
-      });
+    const again = anew(fake, fields);
     const xml = good.eSignResponse!;
     const changed = (from: string | RegExp, to: string) => {
       assert.notEqual(xml.replace(from, to), xml);
@@ -478,6 +491,79 @@ Deno.test("what is not the ESP's, or not of this document, is refused, and the t
 
     assert.equal((await bring(at, good, { origin: null })).status, 303);
     assert.equal((await stateOf(at, id)).state, "signed");
+  }));
+
+Deno.test("what the ESP itself signed is refused unless it is one detached signature over the document", () =>
+  withDesk(async (at) => {
+    const { fake } = at;
+    const { id, fields } = await start(at);
+    const again = anew(fake, fields);
+    const good = fake.approve(fields, "Anita Sen");
+    const xml = good.eSignResponse!;
+    const signature = /<ds:Signature .*<\/ds:Signature>/s.exec(xml)![0];
+    const cms = (pkcs7: EspChoices["pkcs7"]) => again({ pkcs7 });
+    const fieldsOf = (change: (fields: Uint8Array[], made: SignedData) => void) =>
+      cms((made) => indefinite(made, (fields) => change(fields, readSignedData(made))));
+    const isNone = /no answer of an eSign/, isBad = /not over the document, or not valid/;
+    const hostile: [string, Record<string, string>, RegExp][] = [
+      ["another hash", again({ digest: new Uint8Array(64), hash: "SHA-512" }), isBad],
+      ["SHA-1", again({ digest: new Uint8Array(20), hash: "SHA-1" }), isBad],
+      [
+        "two signers",
+        fieldsOf((fields, { signers: [{ node }] }) =>
+          fields.splice(-1, 1, tlv(0x31, node.bytes, node.bytes))
+        ),
+        isBad,
+      ],
+      ["no signer", fieldsOf((fields) => fields.splice(-1, 1, tlv(0x31))), isBad],
+      ["no certificate", fieldsOf((fields) => fields.splice(-2, 1)), isBad],
+      [
+        "the content within",
+        fieldsOf((fields, { encapsulated }) =>
+          fields.splice(
+            2,
+            1,
+            tlv(0x30, encapsulated.children[0]!.bytes, tlv(0xa0, tlv(0x04, PDF))),
+          )
+        ),
+        /holds its content already/,
+      ],
+      ["bytes behind", cms((made) => Uint8Array.of(...made, 5, 0)), /cannot be read/],
+      ["zeros behind", cms((made) => Uint8Array.of(...indefinite(made), 0, 0)), /cannot be read/],
+      ["cut off", cms((made) => indefinite(made).subarray(0, -2)), /cannot be read/],
+      [
+        "two signatures",
+        again({ xml: (answer) => answer.replace(/<DocSignature .*<\/DocSignature>/s, "$&$&") }),
+        isNone,
+      ],
+      [
+        "over document 2",
+        again({ xml: (answer) => answer.replace('Signature id="1"', 'Signature id="2"') }),
+        /no signature over the document/,
+      ],
+      [
+        "the answer's signature within the person's",
+        {
+          eSignResponse: xml.replace(signature, "")
+            .replace(/<DocSignature [^>]*>/, (tag) => tag + signature),
+        },
+        isNone,
+      ],
+      [
+        "two references",
+        { eSignResponse: xml.replace(/<ds:Reference .*<\/ds:Reference>/s, "$&$&") },
+        isNone,
+      ],
+    ];
+    for (const [name, answer] of hostile) assert.equal((await bring(at, answer)).status, 400, name);
+    const refused = (await at.test.audit()).filter(({ transaction, event }) =>
+      transaction === id && event === "esign.refused"
+    );
+    assert.equal(refused.length, hostile.length);
+    for (const [i, [name, , reason]] of hostile.entries()) {
+      assert.match(refused[i]!.reason as string, reason, name);
+    }
+    assert.equal((await bring(at, good)).status, 303);
   }));
 
 Deno.test("whatever a browser brings gets an answer, and signs nothing that the ESP did not (property)", () =>
@@ -579,11 +665,30 @@ Deno.test("the ESP's no is told in a sentence, and ends the transaction", () =>
     };
     assert.equal((await told(slow, fake.approve(changed, "Anita Sen"))).code, "ESP-911");
 
+    // as eMudhra names them, and of the document alone
+    const named = (name: string) => ({
+      xml: (answer: string) =>
+        answer.replace("errCode", `${name}Code`).replace("errMsg", `${name}Message`),
+    });
+    const { fields: long } = await start(at);
+    assert.equal((await told(long, fake.cancel(long, named("error")))).code, "ESP-944");
+    const { fields: inner } = await start(at);
+    assert.deepEqual(
+      await told(
+        inner,
+        fake.approve(inner, "Anita Sen", {
+          xml: (answer) =>
+            answer.replace(/ sigHash[^>]*>[^<]*/, ' errorCode="ESP-777" errorMessage="No ink">'),
+        }),
+      ),
+      { code: "ESP-777", message: "The eSign service says: No ink (ESP-777)" },
+    );
+
     assert.equal(
       sentenceFor("ESP-777", "Odd\n\u001bthing"),
       "The eSign service says: Odd thing (ESP-777)",
     );
-    assert.equal(sentenceFor("<b>", "NA"), "The eSign service did not sign.");
+    assert.equal(sentenceFor("<b>", ""), "The eSign service did not sign.");
   }));
 
 Deno.test("portals: their own transactions, their own addresses, PDFs, and a valid certificate", () =>

@@ -12,6 +12,7 @@ import {
 } from "../../formats/certificate_write.ts";
 import { prepareSignedData } from "../../formats/cms_write.ts";
 import { concat } from "../../formats/der.ts";
+import type { HashName } from "../../formats/signer.ts";
 import { prepareXmlSignature } from "../../formats/xades.ts";
 import { verifyXml } from "../../formats/xades_verify.ts";
 import { escapeAttribute, parseXml } from "../../formats/xml.ts";
@@ -32,12 +33,14 @@ export interface EspChoices {
   signer?: Party;
   /** As the published samples: the answer names no certificate. */
   withoutKeyInfo?: boolean;
-  /** DER, as some write it. */
-  der?: boolean;
+  /** Of the person's signature; otherwise the key's. */
+  hash?: HashName;
+  /** What becomes of the PKCS #7 (DER); otherwise {@linkcode indefinite}. */
+  pkcs7?: (made: Uint8Array) => Uint8Array;
+  /** What becomes of the answer before it is signed. */
+  xml?: (answer: string) => string;
   /** Of the person's certificate, in place of OTP eKYC. */
   policies?: string[];
-  /** A PKCS #7 made elsewhere. */
-  pkcs7?: Uint8Array;
 }
 
 /** How a service is told of it. */
@@ -106,13 +109,14 @@ export class FakeEsp {
       ],
     });
     const { certificate: { der }, key } = person;
+    const algorithm = { ...key.algorithm, hash: choices.hash ?? key.algorithm.hash };
     const prepared = prepareSignedData(
       { digest: choices.digest ?? digest },
-      { certificate: der, chain: [this.root.certificate.der], algorithm: key.algorithm },
+      { certificate: der, chain: [this.root.certificate.der], algorithm },
       { signingTime: new Date(now) },
     );
-    const made = prepared.complete(signBytes(key, prepared.toBeSigned));
-    const pkcs7 = choices.pkcs7 ?? (choices.der ? made : indefinite(made));
+    const made = prepared.complete(signBytes({ ...key, algorithm }, prepared.toBeSigned));
+    const pkcs7 = (choices.pkcs7 ?? indefinite)(made);
     return this.#answer(
       txn,
       choices,
@@ -173,7 +177,7 @@ export class FakeEsp {
 
   #answer(
     txn: string,
-    { txn: otherTxn, signer = this.party, withoutKeyInfo }: EspChoices,
+    { txn: otherTxn, signer = this.party, withoutKeyInfo, xml: change }: EspChoices,
     what: string | { code: string; message: string },
   ): Record<string, string> {
     const { code, message } = typeof what === "string" ? { code: "NA", message: "NA" } : what;
@@ -187,7 +191,11 @@ export class FakeEsp {
       certificate: certificate.der,
       chain: [],
       algorithm: key.algorithm,
-      packaging: { kind: "enveloped", document: new TextEncoder().encode(xml), single: true },
+      packaging: {
+        kind: "enveloped",
+        document: new TextEncoder().encode(change?.(xml) ?? xml),
+        single: true,
+      },
     });
     const signed = new TextDecoder().decode(
       prepared.complete(signBytes(key, prepared.toBeSigned)),
@@ -201,8 +209,13 @@ export class FakeEsp {
 /**
  * The outer structures with indefinite lengths, as streaming writers make them, and without content; what is signed stays
  * as it is.
+ *
+ * @param change of the SignedData's fields
  */
-export function indefinite(cms: Uint8Array): Uint8Array {
+export function indefinite(
+  cms: Uint8Array,
+  change: (fields: Uint8Array[]) => void = () => {},
+): Uint8Array {
   const info = readAsn1(cms, { ber: true });
   const [type, explicit] = info.children;
   const [signedData] = explicit!.children;
@@ -210,9 +223,7 @@ export function indefinite(cms: Uint8Array): Uint8Array {
     concat(Uint8Array.of(tag, 0x80), ...content, Uint8Array.of(0, 0));
   const [version, hashes, content, ...rest] = signedData!.children;
   const bare = open(0x30, content!.children[0]!.bytes);
-  const inner = open(
-    0x30,
-    ...[version!.bytes, hashes!.bytes, bare, ...rest.map(({ bytes }) => bytes)],
-  );
-  return open(0x30, type!.bytes, open(0xa0, inner));
+  const fields = [version!.bytes, hashes!.bytes, bare, ...rest.map(({ bytes }) => bytes)];
+  change(fields);
+  return open(0x30, type!.bytes, open(0xa0, open(0x30, ...fields)));
 }

@@ -1,17 +1,14 @@
 /** The PIN/OTP service by its configuration: every part is made here and passed on. Loaded by `dsign otp-service` only. */
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
-import { Authority, type ExternalIssuer } from "../otp_service/authority.ts";
-import { Ceremony } from "../otp_service/ceremony.ts";
+import type { ExternalIssuer } from "../otp_service/authority.ts";
+import { composeService } from "../otp_service/compose.ts";
 import { type OtpConfig, readOtpConfig, readSecretFile } from "../otp_service/config.ts";
 import { smsDelivery } from "../otp_service/delivery_sms.ts";
 import { smtpDelivery } from "../otp_service/delivery_smtp.ts";
 import { SetupError } from "../otp_service/error.ts";
-import { Esp } from "../otp_service/esp.ts";
 import { estClient } from "../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../otp_service/keys.ts";
-import { People } from "../otp_service/people.ts";
 import { Pins } from "../otp_service/pin.ts";
-import { ESP_RESPONSE } from "../otp_service/routes_esign.ts";
 import { readSecrets } from "../otp_service/secrets.ts";
 import type { Service } from "../otp_service/service.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
@@ -73,10 +70,6 @@ export async function openParts(
       ? await externalIssuer(config.authority)
       : await openSigner(config.authority, session);
     closers.push(() => issuer.close());
-    const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
-      config;
-    const authority = new Authority({ issuer, policy, country, organization, publicUrl }, store);
-
     const smtp = config.smtp && smtpDelivery({
       ...config.smtp,
       password: config.smtp.passwordFile && await readSecretFile(config.smtp.passwordFile),
@@ -92,46 +85,26 @@ export async function openParts(
     const ways = { mail: smtp, sms };
     const pins = new Pins(secrets.pepper);
     closers.push(() => pins[Symbol.dispose]());
-    const people = new People({
-      store,
-      secrets,
-      pins,
-      ways,
-      keys,
-      authority,
-      keyType: config.keyType,
-      publicUrl,
-      serviceName: name,
-    });
-    const ceremony = new Ceremony({
-      store,
-      secrets,
-      pins,
-      ways,
-      people,
-      otpDigits,
-      clientName: (id) => clients.find((each) => each.id === id)?.name ?? id,
-    });
+    const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
+      config;
     const asp = config.esp && await openSigner(config.esp.key, session);
     if (asp) closers.push(() => asp.close());
-    const validationData = validationDataFor(() => service);
-    const esp = config.esp && asp && espTrust && new Esp({
-      ...config.esp,
-      ...espTrust,
+    const service = composeService({
       store,
-      asp,
-      tsa,
-      validationData,
-      responseUrl: publicUrl + ESP_RESPONSE,
-      origins: [new URL(config.esp.url).origin, ...config.esp.origins],
-    });
-    const service: Service = {
-      store,
-      keys,
-      authority,
-      ceremony,
-      people,
+      secrets,
+      pins,
       ways,
+      keys,
+      keyType: config.keyType,
+      issuer,
+      policy,
+      esp: config.esp && asp && espTrust && {
+        ...config.esp,
+        ...espTrust,
+        asp,
+        origins: [new URL(config.esp.url).origin, ...config.esp.origins],
+      },
+      validationDataFor,
       clients,
       publicUrl,
       name,
@@ -140,10 +113,8 @@ export async function openParts(
       language,
       otpDigits,
       tsa,
-      esp,
       web,
-      validationData,
-    };
+    });
     return { config, service, close };
   } catch (error) {
     await close();

@@ -54,12 +54,7 @@ function desk(options: TestServiceOptions = {}, fake?: FakeEsp): Desk {
     { id: "WORKS-1", certificate: portal!.certificate.der },
     () => clock.now,
   );
-  const { tsa } = options;
-  const test = makeService({
-    ...options,
-    clock,
-    esp: { ...espOptions(fake, portal!, ESP_URL), tsa },
-  });
+  const test = makeService({ ...options, clock, esp: espOptions(fake, portal!, ESP_URL) });
   return { test, fake };
 }
 

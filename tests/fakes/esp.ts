@@ -16,7 +16,7 @@ import type { HashName } from "../../formats/signer.ts";
 import { prepareXmlSignature } from "../../formats/xades.ts";
 import { verifyXml } from "../../formats/xades_verify.ts";
 import { escapeAttribute, parseXml } from "../../formats/xml.ts";
-import type { EspOptions } from "../../otp_service/esp.ts";
+import type { ServiceOptions } from "../../otp_service/compose.ts";
 import { issue, type Party, signBytes } from "../fixtures/pki.ts";
 
 const MINUTE = 60_000;
@@ -48,7 +48,7 @@ export function espOptions(
   { root, party, asp: { id } }: FakeEsp,
   { certificate, key }: Party,
   url: string,
-): Omit<EspOptions, "store" | "responseUrl" | "validationData"> {
+): NonNullable<ServiceOptions["esp"]> {
   return {
     url,
     aspId: id,

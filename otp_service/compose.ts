@@ -1,0 +1,63 @@
+/** Puts a service together from what it stands on; how that is opened and closed is its owner's matter. */
+import { Authority, type AuthorityOptions } from "./authority.ts";
+import { Ceremony } from "./ceremony.ts";
+import { Esp, type EspOptions } from "./esp.ts";
+import { People } from "./people.ts";
+import type { Pins } from "./pin.ts";
+import { ESP_RESPONSE } from "./routes_esign.ts";
+import type { Secrets } from "./secrets.ts";
+import type { Service } from "./service.ts";
+import type { KeyType } from "./store.ts";
+
+type Made = "authority" | "people" | "ceremony" | "esp" | "validationData";
+
+export interface ServiceOptions
+  extends Omit<Service, Made>, Pick<AuthorityOptions, "issuer" | "policy"> {
+  secrets: Secrets;
+  pins: Pins;
+  /** Of new credentials. */
+  keyType: KeyType;
+  /** The provider of eSign, if there is one. */
+  esp?: Omit<EspOptions, "store" | "responseUrl" | "validationData" | "tsa">;
+  /** Collects validation data, for which the service itself may be asked. */
+  validationDataFor(service: () => Service): Service["validationData"];
+}
+
+/** A service of these parts. */
+export function composeService(options: ServiceOptions): Service {
+  const { secrets, pins, issuer, policy, keyType, esp, validationDataFor, ...parts } = options;
+  const { store, ways, clients, keys, publicUrl, name, organization, country, otpDigits, tsa } =
+    parts;
+  const authority = new Authority({ issuer, policy, country, organization, publicUrl }, store);
+  const people = new People({
+    store,
+    secrets,
+    pins,
+    ways,
+    keys,
+    authority,
+    keyType,
+    publicUrl,
+    serviceName: name,
+  });
+  const ceremony = new Ceremony({
+    store,
+    secrets,
+    pins,
+    ways,
+    people,
+    otpDigits,
+    clientName: (id) => clients.find((each) => each.id === id)?.name ?? id,
+  });
+  const validationData = validationDataFor(() => service);
+  const responseUrl = publicUrl + ESP_RESPONSE;
+  const service: Service = {
+    ...parts,
+    authority,
+    people,
+    ceremony,
+    esp: esp && new Esp({ ...esp, store, tsa, validationData, responseUrl }),
+    validationData,
+  };
+  return service;
+}

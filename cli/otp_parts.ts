@@ -40,41 +40,35 @@ export async function openParts(
   const close = async () => {
     for (const each of closers.splice(0).reverse()) await each();
   };
+  const closing = <T extends { close(): unknown }>(part: T): T => {
+    closers.push(() => part.close());
+    return part;
+  };
   try {
     const secrets = await readSecrets(config.secretFile);
-    const espTrust = config.esp && {
-      certificates: await certificatesIn(config.esp.certificatesFile),
-      anchors: await certificatesIn(config.esp.anchorsFile),
-    };
     const database = /^postgres(ql)?:/.test(config.database)
       ? await openPostgres(config.database)
       : openSqlite(config.database);
-    const store = new Store(database, Date.now);
-    closers.push(() => store.close());
+    const store = closing(new Store(database, Date.now));
 
     const session = async (module: ModuleConfig, poolSize: number) => {
-      const client = new Pkcs11Client({
-        modulePath: module.module,
-        command: hostCommand,
-        env: module.env,
-        poolSize,
-      });
-      closers.push(() => client.close());
-      return await openSession(client, module);
+      const { module: modulePath, env } = module;
+      const client = new Pkcs11Client({ modulePath, command: hostCommand, env, poolSize });
+      return await openSession(closing(client), module);
     };
     const { keys: module } = config;
     const keys = module
       ? moduleKeys(() => session(module, module.processes))
       : embeddedKeys(store, secrets);
-    const issuer = "url" in config.authority
-      ? await externalIssuer(config.authority)
-      : await openSigner(config.authority, session);
-    closers.push(() => issuer.close());
-    const smtp = config.smtp && smtpDelivery({
+    const issuer = closing(
+      "url" in config.authority
+        ? await externalIssuer(config.authority)
+        : await openSigner(config.authority, session),
+    );
+    const smtp = config.smtp && closing(smtpDelivery({
       ...config.smtp,
       password: config.smtp.passwordFile && await readSecretFile(config.smtp.passwordFile),
-    });
-    if (smtp) closers.push(() => smtp.close());
+    }));
     const sms = config.sms && smsDelivery({
       ...config.sms,
       headers: {
@@ -87,8 +81,6 @@ export async function openParts(
     closers.push(() => pins[Symbol.dispose]());
     const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
       config;
-    const asp = config.esp && await openSigner(config.esp.key, session);
-    if (asp) closers.push(() => asp.close());
     const service = composeService({
       store,
       secrets,
@@ -98,10 +90,11 @@ export async function openParts(
       keyType: config.keyType,
       issuer,
       policy,
-      esp: config.esp && asp && espTrust && {
+      esp: config.esp && {
         ...config.esp,
-        ...espTrust,
-        asp,
+        certificates: await certificatesIn(config.esp.certificatesFile),
+        anchors: await certificatesIn(config.esp.anchorsFile),
+        asp: closing(await openSigner(config.esp.key, session)),
         origins: [new URL(config.esp.url).origin, ...config.esp.origins],
       },
       validationDataFor,

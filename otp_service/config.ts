@@ -7,20 +7,20 @@ const file = z.string().min(1);
 const KeyType = z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]);
 const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "letters, digits, dot, hyphen, underscore");
 
-const isHere = (hostname: string) => ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+const isGuarded = ({ protocol, hostname }: URL) =>
+  protocol === "https:" ||
+  (protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(hostname));
 
 /** https, or http on this machine; nothing after the host but a path without a slash at its end. */
 const url = z.url().refine((text) => {
-  const { protocol, hostname, search, hash } = new URL(text);
-  return (protocol === "https:" || (protocol === "http:" && isHere(hostname))) && !search &&
-    !hash &&
-    !text.endsWith("/");
+  const address = new URL(text);
+  return isGuarded(address) && !address.search && !address.hash && !text.endsWith("/");
 }, "must be https://HOST (http: only on the loopback address), without a slash at its end");
 
 /** https, or http on this machine; as its provider gives it. */
 const serviceUrl = z.url().refine((text) => {
-  const { protocol, hostname, hash } = new URL(text);
-  return (protocol === "https:" || (protocol === "http:" && isHere(hostname))) && !hash;
+  const address = new URL(text);
+  return isGuarded(address) && !address.hash;
 }, "must be https://… (http: only on the loopback address)");
 
 const Module = z.strictObject({

@@ -4,7 +4,6 @@ import { readSignedData } from "../formats/cms_read.ts";
 import { FormatError } from "../formats/error.ts";
 import { fillContents } from "../formats/pades.ts";
 import { appendDss } from "../formats/pades_dss.ts";
-import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { readCertificate } from "../formats/x509.ts";
 import { CscError } from "./error.ts";
@@ -71,7 +70,8 @@ export async function addValidationData(
   try {
     const data = await validationData(cms!);
     const source = bytesSource(fillContents(pdf, ...facts.contents, cms!));
-    const { contents } = inspectSignatures(source).signatures.at(-1)!;
+    const contents = new Uint8Array(spaceIn(facts));
+    contents.set(cms!);
     const dss = appendDss(source, { signatures: [{ contents, ...data }] });
     await store.run(async (tx) => {
       const row = await tx.esign(id);

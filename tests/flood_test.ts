@@ -10,40 +10,36 @@ const FLOOD = fileURLToPath(new URL("fakes/flood.ts", import.meta.url));
 
 Deno.test("the agent answers its sites while 10,000 connections are made to it", () =>
   inTempDir(async (dir) => {
-    const agent = await startAgentProcess(dir, { searchModules: false }, {});
-    try {
-      const client = await TestClient.connect(agent.port, PORTAL);
-      const flood = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", FLOOD, String(agent.port), "10000", "100"],
-        stdin: "null",
-        stdout: "piped",
-        stderr: "inherit",
-      }).output();
-      let flooding = true;
-      flood.finally(() => flooding = false);
-      const times: number[] = [];
-      while (flooding) {
-        const before = performance.now();
-        await client.call("agent.info", {});
-        times.push(performance.now() - before);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      const tally = JSON.parse(new TextDecoder().decode((await flood).stdout));
-      times.sort((a, b) => a - b);
-      const at = (part: number) => times[Math.floor(times.length * part)].toFixed(1);
-      console.log(
-        `agent.info meanwhile: ${times.length} calls, median ${at(0.5)} ms, p99 ${at(0.99)} ms;`,
-        JSON.stringify(tally),
-      );
-      const total = Object.values(tally).reduce((sum: number, n) => sum + (n as number), 0);
-      assert.equal(total, 10_000);
-      assert.ok(tally["503"] > 0, "most are refused");
-      assert.equal((await client.call("agent.info", {})).name, "dsign");
-      client.socket.close();
-      await client.closed;
-    } finally {
-      await agent.stop();
+    await using agent = await startAgentProcess(dir, { searchModules: false }, {});
+    const client = await TestClient.connect(agent.port, PORTAL);
+    const flood = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", FLOOD, String(agent.port), "10000", "100"],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "inherit",
+    }).output();
+    let flooding = true;
+    flood.finally(() => flooding = false);
+    const times: number[] = [];
+    while (flooding) {
+      const before = performance.now();
+      await client.call("agent.info", {});
+      times.push(performance.now() - before);
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    const tally = JSON.parse(new TextDecoder().decode((await flood).stdout));
+    times.sort((a, b) => a - b);
+    const at = (part: number) => times[Math.floor(times.length * part)].toFixed(1);
+    console.log(
+      `agent.info meanwhile: ${times.length} calls, median ${at(0.5)} ms, p99 ${at(0.99)} ms;`,
+      JSON.stringify(tally),
+    );
+    const total = Object.values(tally).reduce((sum: number, n) => sum + (n as number), 0);
+    assert.equal(total, 10_000);
+    assert.ok(tally["503"] > 0, "most are refused");
+    assert.equal((await client.call("agent.info", {})).name, "dsign");
+    client.socket.close();
+    await client.closed;
   }));
 
 /** A WebSocket made by hand: it sends frames as they are given. */

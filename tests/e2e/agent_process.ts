@@ -1,13 +1,13 @@
 /** The real program as a process of its own, with folders of its own, and the windows it opens. */
 import { join } from "node:path";
 
-export interface AgentProcess {
+export interface AgentProcess extends AsyncDisposable {
   /** `http://127.0.0.1:PORT` */
   origin: string;
   port: number;
   /** The address of the next window that the agent opens, in order. */
   window(): Promise<string>;
-  /** Ends it as Ctrl-C does; a second time, nothing happens. */
+  /** Ends it as Ctrl-C does, and so does leaving the scope; a second time, nothing happens. */
   stop(): Promise<void>;
 }
 
@@ -52,17 +52,19 @@ export async function startAgentProcess(
   const port = await portOf(child);
   const addresses = addressesOf(opened);
   let stopped = false;
+  const stop = async () => {
+    if (stopped) return;
+    stopped = true;
+    opened.close();
+    child.kill("SIGINT");
+    await child.status;
+  };
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
     window: async () => (await addresses.next()).value!,
-    stop: async () => {
-      if (stopped) return;
-      stopped = true;
-      opened.close();
-      child.kill("SIGINT");
-      await child.status;
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 

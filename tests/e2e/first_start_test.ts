@@ -19,7 +19,7 @@ Deno.test("the console leads from the first start to ready", () =>
     const { officers } = makePki({ officers: [{ name: "Anita", key: "p-256" }] });
     const driver = await buildFaultDriver(dir, await officerTokens(dir, officers));
     driver.set("removed");
-    const agent = await startAgentProcess(
+    await using agent = await startAgentProcess(
       dir,
       { searchModules: false, modules: [{ path: driver.modulePath }], ports: [0] },
       driver.env,
@@ -80,6 +80,5 @@ Deno.test("the console leads from the first start to ready", () =>
       assert.deepEqual(driver.logins(), []);
     } finally {
       await browser.close();
-      await agent.stop();
     }
   }));

@@ -98,7 +98,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
       const keyFiles = join(dir, "keys");
       for (const each of [softhsm, home, keyFiles]) await Deno.mkdir(each);
       const { modulePath, env } = await officerTokens(softhsm, officers.slice(0, 3));
-      const agent = await startAgentProcess(home, {
+      await using agent = await startAgentProcess(home, {
         modules: [{ name: "SoftHSM", path: modulePath }],
         searchModules: false,
         pkcs12: [keyFiles],
@@ -430,7 +430,6 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         });
       } finally {
         await context.close();
-        await agent.stop();
       }
     });
   } finally {

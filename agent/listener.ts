@@ -27,7 +27,6 @@ const LOOPBACK = "127.0.0.1";
 
 /** Who asks, and how a WebSocket is made of it. */
 export interface Caller {
-  peerPort: number;
   /** At which the request came in. */
   port: number;
   /** null: the request is no handshake of a WebSocket, or its sender is gone. */
@@ -44,6 +43,8 @@ export interface ListenerOptions {
   /** Tried in turn; 0 takes any free one. */
   ports: readonly number[];
   tls?: TlsIdentity;
+  /** Whether who connects from `peerPort` to `port` may: of others, nothing is read. */
+  admits(peerPort: number, port: number): Promise<boolean>;
   handle: Handle;
   /** The answer where `handle` throws. */
   onError(error: unknown): Response;
@@ -75,6 +76,10 @@ export class Listener {
       })
       : http.createServer(common);
     this.#server.on("connection", (socket: Socket) => this.#connected(socket));
+    this.#server.on(
+      tls ? "secureConnection" : "connection",
+      (socket: Socket) => this.#admit(socket),
+    );
     this.#server.on("request", (message, to) => this.#request(message, to));
     this.#server.on(
       "upgrade",
@@ -154,6 +159,18 @@ export class Listener {
     }
   }
 
+  /** What is read of a connection can fill the memory before the first request is looked at. */
+  async #admit(socket: Socket): Promise<void> {
+    socket.pause();
+    try {
+      const { remotePort = 0 } = socket;
+      if (await this.#options.admits(remotePort, this.#port)) return void socket.resume();
+    } catch (error) {
+      log.error("It is not known who connects: {error}", { error });
+    }
+    socket.destroy();
+  }
+
   async #request(message: http.IncomingMessage, to: http.ServerResponse): Promise<void> {
     const response = await this.#handle(message, () => null);
     await sendResponse(response!, to);
@@ -175,12 +192,11 @@ export class Listener {
 
   async #handle(message: http.IncomingMessage, accept: Caller["accept"]): Promise<Response | null> {
     const { handle, onError, tls } = this.#options;
-    const { remotePort: peerPort = 0 } = message.socket;
-    this.#silent.delete(peerPort);
+    this.#silent.delete(message.socket.remotePort ?? 0);
     const request = requestOf(message, tls ? "https" : "http");
     if (!request) return new Response(null, { status: 400 });
     try {
-      return await handle(request, { peerPort, port: this.#port, accept });
+      return await handle(request, { port: this.#port, accept });
     } catch (error) {
       return onError(error);
     }

@@ -30,6 +30,7 @@ Deno.test("an answer whose asker left while it was made is not sent to nobody", 
   const answer = Promise.withResolvers<Response>();
   const listener = await Listener.open({
     ports: [0],
+    admits: () => Promise.resolve(true),
     handle: () => (asked.resolve(), answer.promise),
     onError: () => new Response(null, { status: 500 }),
   });
@@ -41,4 +42,33 @@ Deno.test("an answer whose asker left while it was made is not sent to nobody", 
   const cancelled = Promise.withResolvers<void>();
   answer.resolve(new Response(new ReadableStream({ cancel: () => cancelled.resolve() })));
   await cancelled.promise;
+});
+
+Deno.test("nothing is read of a connection before it is admitted, or where it is not", async () => {
+  const looked = Promise.withResolvers<void>();
+  const decision = Promise.withResolvers<boolean>();
+  let admits = () => (looked.resolve(), decision.promise);
+  let asked = 0;
+  const listener = await Listener.open({
+    ports: [0],
+    admits: () => admits(),
+    handle: () => new Response(`request ${++asked}`),
+    onError: () => new Response(null, { status: 500 }),
+  });
+  const answer = async () => {
+    const connection = await Deno.connect({ port: listener.port, hostname: "127.0.0.1" });
+    const request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    await connection.write(new TextEncoder().encode(request));
+    return await new Response(connection.readable).text().catch(() => "reset");
+  };
+  const first = answer();
+  await looked.promise;
+  admits = () => Promise.resolve(false);
+  assert.match(await answer(), /^(reset)?$/);
+  admits = () => Promise.reject(new Error("no table"));
+  assert.match(await answer(), /^(reset)?$/);
+  assert.equal(asked, 0);
+  decision.resolve(true);
+  assert.match(await first, /request 1/);
+  await listener.shutdown();
 });

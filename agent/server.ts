@@ -105,6 +105,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     Listener.open({
       ports,
       tls,
+      admits,
       handle: (...request) => handle(...request),
       onError(error) {
         log.error("Unforeseen failure: {error}", { error });
@@ -172,13 +173,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...names.map((name) => `https://${name}:${securePort}`),
   ]);
 
-  handle = async (request, { peerPort, port, accept }) => {
-    const peer = await findPeer(peerPort, port);
-    if (peer !== "ours") {
-      if (peer === "other") log.warn("Refused a connection of another user of this computer.");
-      else log.debug("Refused a connection that has ended, or whose owner is not known.");
-      return refuse(403, "D-Sign answers only to its own user.");
-    }
+  handle = async (request, { port, accept }) => {
     const url = new URL(request.url);
     const host = request.headers.get("host") ?? "";
     if (!names.some((name) => host === `${name}:${port}`)) {
@@ -281,6 +276,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       audit.close();
     },
   };
+}
+
+/** D-Sign answers only to its own user. */
+async function admits(peerPort: number, port: number): Promise<boolean> {
+  const peer = await findPeer(peerPort, port);
+  if (peer === "other") log.warn("Refused a connection of another user of this computer.");
+  if (peer === "unknown") {
+    log.debug("Refused a connection that has ended, or whose owner is not known.");
+  }
+  return peer === "ours";
 }
 
 /** Browsers say where a request comes from, and pages cannot change it (Fetch Metadata; RFC 6454 §7). */

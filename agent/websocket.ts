@@ -316,7 +316,7 @@ export class ServerSocket {
   }
 
   #dropMessage(): void {
-    this.#message = new Uint8Array(0);
+    this.#message = new Uint8Array(this.#message.buffer.transfer(0)); // freed now
     this.#length = 0;
     this.#kind = null;
   }

@@ -3,6 +3,7 @@ import { Listener } from "../../agent/listener.ts";
 
 const listener = await Listener.open({
   ports: [0],
+  admits: () => Promise.resolve(true),
   handle: () => new Response("here"),
   onError: () => new Response(null, { status: 500 }),
 });

@@ -111,6 +111,8 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
     xml = new TextDecoder().decode(bytesOf(signed));
   }
   assert.deepEqual(await names(btoa(xml)), ["Maya B-B", "Chetan B-T", "Asha null"]);
+  // Nothing in it is about another content: a page must not take the verdict for one on that.
+  await assert.rejects(verify(bytesOf(btoa(xml)), canonical), { code: "invalid_params" });
   assert.deepEqual(shown.at(-1)?.signedBy, ["Maya", "Chetan"]);
   const around = await sign(0, { ...order, format: "xades", packaging: "enveloping" });
   assert.deepEqual(await names(around), ["Maya B-B"]);

@@ -18,16 +18,21 @@ import { type PkiFetch, PkiHttp, publicFetch } from "./pki_http.ts";
  * Verifies a file.
  *
  * @param http where given, issuers, OCSP answers and CRLs are fetched for what is in the file, once
- * @returns the report, and what could not be fetched, in sentences
+ * @returns the report; what could not be fetched, in sentences; whether content that stands elsewhere was asked for
  * @throws {FormatError} as `verifyFile`
  */
 export async function verify(
   file: VerifyFile,
   options: VerifyOptions,
   http?: PkiHttp,
-): Promise<{ report: VerificationReport; problems: string[] }> {
-  const { report, ends, known } = verifyFile(file, options);
-  if (!http || ends.length === 0) return { report, problems: [] };
+): Promise<{ report: VerificationReport; problems: string[]; isDetached: boolean }> {
+  let isDetached = false;
+  const content: VerifyFile["content"] = (name) => {
+    isDetached = true;
+    return file.content?.(name) ?? null;
+  };
+  const { report, ends, known } = verifyFile({ ...file, content }, options);
+  if (!http || ends.length === 0) return { report, problems: [], isDetached };
   const { material } = options;
   const certificates = [...known, ...material?.certificates ?? []];
   const evidence = await collectEvidence(ends, certificates, options.anchors, http);
@@ -39,6 +44,7 @@ export async function verify(
   return {
     report: verifyFile(file, { ...options, material: all }).report,
     problems: evidence.problems,
+    isDetached,
   };
 }
 
@@ -57,7 +63,10 @@ const PIECE = 1024 * 1024;
 export class Verification {
   constructor(readonly options: VerificationOptions) {}
 
-  /** @throws {DsignError} `document_incomplete`; `invalid_params` where it was not kept; {FormatError} */
+  /**
+   * @throws {DsignError} `document_incomplete`; `invalid_params` where it was not kept, or where nothing in it is about
+   *   `content`; {FormatError}
+   */
   async document(
     document: Document,
     content: Document | undefined,
@@ -82,7 +91,13 @@ export class Verification {
       return verify(file, { now: now(), anchors, pan }, http);
     };
     const held = content ? () => content.held(verified) : verified;
-    const { report } = await document.held(held);
+    const { report, isDetached } = await document.held(held);
+    if (content && !isDetached && report.signatures.length > 0) {
+      throw new DsignError(
+        "invalid_params",
+        "content: the document holds what its signatures sign, and this is not compared with it.",
+      );
+    }
     return report;
   }
 }

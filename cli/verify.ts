@@ -164,18 +164,8 @@ async function verifyOne(
   using opened = openSource(path);
   const password = passwordFile === undefined ? undefined : await firstLine(passwordFile);
   const { source, sequential } = opened;
-  const find = contentFinder(path, content);
-  let isDetached = false;
-  const { report, problems } = await verify(
-    {
-      source,
-      sequential,
-      content(name) {
-        isDetached = true;
-        return find(name);
-      },
-      password,
-    },
+  const { report, problems, isDetached } = await verify(
+    { source, sequential, content: contentFinder(path, content), password },
     { ...setting.verify, now: new Date() },
     setting.http?.(),
   );

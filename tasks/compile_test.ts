@@ -4,6 +4,7 @@ import { selfExtracting, withoutPlaces } from "./compile.ts";
 /** A stand-in for the runtime: says how it was started, or how large a core file may be. */
 const RUNTIME = `#!/bin/sh
 [ -z "\${ASK_CORE:-}" ] || { ulimit -c; exit; }
+[ -z "\${DENO_V8_FLAGS:-}\${NODE_OPTIONS:-}" ] || exit 1
 printf '%s\\n' "$0" "$@"
 `;
 
@@ -54,7 +55,7 @@ Deno.test(
   async () => {
     await withExecutable(async (folder, start) => {
       const { code, lines, stderr } = await start(
-        { HOME: folder },
+        { HOME: folder, NODE_OPTIONS: "--require ./a.cjs", DENO_V8_FLAGS: "--none" },
         "sign",
         "a file.pdf",
         "$(id)",

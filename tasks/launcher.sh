@@ -4,7 +4,8 @@
 #   tail -c +@OFFSET@ dsign | gzip -dc | tar -tvf -
 set -eu
 umask 077
-unset CDPATH
+# the last two are what a developer sets for other programs: they have the runtime load code, or refuse to start
+unset CDPATH DENO_V8_FLAGS NODE_OPTIONS
 
 fail() {
 	printf 'dsign: %s\n' "$1" >&2

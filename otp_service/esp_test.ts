@@ -11,6 +11,7 @@ import { prepareSignature, signedBytes } from "../formats/pades.ts";
 import { inspectSignatures } from "../formats/pades_inspect.ts";
 import { bytesSource } from "../formats/pdf_source.ts";
 import { verifyBytes } from "../formats/verify.ts";
+import { prepareXmlSignature } from "../formats/xades.ts";
 import { type EspChoices, espOptions, FakeEsp, indefinite } from "../tests/fakes/esp.ts";
 import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { inTempDir, openssl, run } from "../tests/fixtures/openssl.ts";
@@ -26,11 +27,12 @@ import {
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
-import { makeCrl, makePki, pem } from "../tests/fixtures/pki.ts";
+import { makeCrl, makePki, type Party, pem, signBytes } from "../tests/fixtures/pki.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { verifyAudit } from "./audit.ts";
 import type { Database } from "./database.ts";
+import { createHandler } from "./server.ts";
 import { openPostgres } from "./store_postgres.ts";
 import { openSqlite } from "./store_sqlite.ts";
 
@@ -357,12 +359,18 @@ Deno.test("a PKCS #7 streamed by OpenSSL is embedded", () =>
         pkcs7: () => pkcs7,
         certificate: person.certificate.der,
       });
-      const read = readEsignResponse(new TextEncoder().encode(answer.eSignResponse), {
+      const bytes = new TextEncoder().encode(answer.eSignResponse);
+      const expected = {
         txn,
         digest: digest("SHA-256", covered),
         esp: [fake.party.certificate.der],
-      });
+      };
+      const read = readEsignResponse(bytes, expected);
       assert.ok(read.ok);
+      assert.throws(
+        () => readEsignResponse(bytes, { ...expected, txn: "another" }),
+        /belongs to another transaction/,
+      );
       const signed = new Uint8Array([...PDF, ...prepared.complete(read.pkcs7)]);
       await Deno.writeFile(join(dir, "signed.pdf"), signed);
       assert.deepEqual(await pdfsig(join(dir, "signed.pdf")), [{ valid: true, total: true }]);
@@ -401,11 +409,46 @@ Deno.test("an answer counts once, within its time, in the form of other ESPs too
     clock.now += 31 * MINUTE;
     assert.equal((await bring(at, lateAnswer)).status, 400, "too late, though nobody has swept");
     assert.deepEqual((await eventsOf(at, late.id)).at(-1), "esign.refused over");
+
+    // two different answers at the same time: one counts, and the other is told so
+    const both = await start(at);
+    const statuses = await Promise.all(
+      [fake.approve(both.fields, "Anita Sen"), fake.cancel(both.fields)]
+        .map(async (answer) => (await bring(at, answer)).status),
+    );
+    assert.deepEqual(statuses.sort(), [303, 400]);
+    assert.equal((await eventsOf(at, both.id)).at(-1), "esign.refused over");
+
+    clock.now = fake.party.certificate.notAfter.getTime() + 1;
+    const old = await start(at);
+    assert.equal((await bring(at, fake.cancel(old.fields))).status, 400, "an old certificate");
+    assert.equal((await eventsOf(at, old.id)).at(-1), "esign.refused not_accepted");
   }));
 
 /** The ESP answers once more, in whatever way: an ESP that has gone wrong, or one that forgot the transaction. */
 const anew = (fake: FakeEsp, fields: Record<string, string>) => (choices: EspChoices) =>
   new FakeEsp(fake.asp, fake.now).approve(fields, "Anita Sen", { signer: fake.party, ...choices });
+
+const sha1 = (key: Party["key"]): Party["key"] => ({
+  ...key,
+  algorithm: { ...key.algorithm, hash: "SHA-1" },
+});
+
+/** The ESP's XML Signature over something else, which stands in it. */
+function enveloping({ certificate, key }: Party): string {
+  const prepared = prepareXmlSignature({
+    certificate: certificate.der,
+    chain: [],
+    algorithm: key.algorithm,
+    packaging: {
+      kind: "enveloping",
+      content: new TextEncoder().encode("other"),
+      mediaType: "text/plain",
+    },
+  });
+  const file = prepared.complete(signBytes(key, prepared.toBeSigned));
+  return new TextDecoder().decode(file).replace(/^<\?xml[^>]*>/, "");
+}
 
 Deno.test("what is not the ESP's, or not of this document, is refused, and the true answer still counts", () =>
   withDesk(async (at) => {
@@ -432,6 +475,12 @@ Deno.test("what is not the ESP's, or not of this document, is refused, and the t
           `${xml.replace(/^<\?xml[^>]*\?>/, "")}</EsignResp>`,
       },
       "a no of somebody else": fake.cancel(fields, { signer: other! }),
+      "signed with SHA-1": again({ signer: { ...fake.party, key: sha1(fake.party.key) } }),
+      "signed in part": {
+        eSignResponse: `<EsignResp status="1" txn="${id}">${body}${
+          enveloping(fake.party)
+        }</EsignResp>`,
+      },
     };
     for (const [name, answer] of Object.entries(hostile)) {
       const { status, text } = await bring(at, answer);
@@ -529,6 +578,13 @@ Deno.test("what the ESP itself signed is refused unless it is one detached signa
       [
         "two signatures",
         again({ xml: (answer) => answer.replace(/<DocSignature .*<\/DocSignature>/s, "$&$&") }),
+        isNone,
+      ],
+      [
+        "an element within",
+        again({
+          xml: (answer) => answer.replace(/(<DocSignature [^>]*>)([^<]*)/, "$1<Part>$2</Part>"),
+        }),
         isNone,
       ],
       [
@@ -660,6 +716,22 @@ Deno.test("the ESP's no is told in a sentence, and ends the transaction", () =>
     };
     assert.equal((await told(slow, fake.approve(changed, "Anita Sen"))).code, "ESP-911");
 
+    // neither yes nor no
+    const { id: pending, fields: asked } = await start(at);
+    const later = await bring(
+      at,
+      fake.cancel(asked, { xml: (answer) => answer.replace('status="0"', 'status="2"') }),
+    );
+    assert.equal(later.back, `${REDIRECT}&transaction=${pending}&state=s-7`);
+    assert.equal((await stateOf(at, pending)).state, "waiting");
+    // a portal that has another address by now
+    const { service } = at.test;
+    const clients = service.clients.map((client) => ({ ...client, redirectUris: [] }));
+    const moved = createHandler({ ...service, clients });
+    const lost = await bring({ ...at, test: { ...at.test, handler: moved } }, fake.cancel(asked));
+    assert.deepEqual([lost.status, lost.back], [400, null]);
+    assert.equal((await stateOf(at, pending)).error.code, "ESP-944");
+
     // as eMudhra names them, and of the document alone
     const named = (name: string) => ({
       xml: (answer: string) =>
@@ -714,6 +786,11 @@ Deno.test("portals: their own transactions, their own addresses, PDFs, and a val
       await refused({}, new TextEncoder().encode("no PDF")),
       "The document cannot be signed",
     );
+    await test.service.store.run(async (tx) => {
+      const row = (await tx.esign(id))!;
+      for (let i = 0; i < 1000; i++) await tx.addEsign({ ...row, id: `${id}-${i}` }, PDF);
+    });
+    assert.equal((await begin(at)).status, 429);
     test.clock.now = portal!.certificate.notAfter.getTime() + 1;
     assert.equal((await begin(at)).status, 503);
     assert.equal((await get(test, location)).status, 404);

@@ -31,6 +31,11 @@ export class FirstStartPages {
 
   constructor(readonly first: FirstStart) {}
 
+  /** Ends once no examination is under way: it has files and drivers open. */
+  async close(): Promise<void> {
+    await this.#examination?.next.catch(() => {}); // who asked has been told
+  }
+
   async respond(request: Request, url: URL): Promise<Response> {
     try {
       switch (`${request.method} ${url.pathname}`) {

@@ -21,7 +21,8 @@ async function started(change: Partial<FirstStart> = {}) {
   const { origin } = test.agent;
   return {
     asked,
-    get: (path: string, headers: Record<string, string> = {}) => fetch(origin + path, { headers }),
+    get: (path: string, headers: Record<string, string> = {}, signal?: AbortSignal) =>
+      fetch(origin + path, { headers, signal }),
     post: (path: string, body: unknown, headers: Record<string, string> = { origin }) =>
       fetch(origin + path, { method: "POST", body: JSON.stringify(body), headers }),
     async [Symbol.asyncDispose]() {
@@ -85,4 +86,25 @@ Deno.test("bad requests are refused with a sentence, and examinations are shared
   resolve(null);
   for (const answer of await Promise.all(both)) assert.equal((await answer.json()).next, null);
   assert.equal(count, 1);
+});
+
+Deno.test("an agent ends after an examination that nobody waits for any more", async () => {
+  const begun = Promise.withResolvers<void>();
+  let isOver = false;
+  const leave = new AbortController();
+  {
+    await using test = await started({
+      async nextStep() {
+        begun.resolve();
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        isOver = true;
+        return null;
+      },
+    });
+    const asked = test.get("/console/start", {}, leave.signal).catch(() => {});
+    await begun.promise;
+    leave.abort();
+    await asked;
+  }
+  assert.ok(isOver);
 });

@@ -272,6 +272,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       unwatch.forEach((stop) => stop());
       for (const connection of connections) connection.close();
       await Promise.all([listener, secureListener, windows].map((each) => each?.shutdown()));
+      await firstStart?.close();
       await (await loading)?.close();
       audit.close();
     },

@@ -133,12 +133,14 @@ async function makeWritable(folder: string, path: string): Promise<void> {
 async function isOutOfSpace(folder: string): Promise<boolean> {
   const path = join(folder, `.dsign-${crypto.randomUUID()}`);
   try {
-    await Deno.writeFile(path, crypto.getRandomValues(new Uint8Array(PROBE)), { createNew: true });
+    using file = Deno.openSync(path, { write: true, createNew: true });
+    // At once, so that nothing stays whatever ends this program.
+    Deno.removeSync(path);
+    const bytes = crypto.getRandomValues(new Uint8Array(PROBE));
+    for (let n = 0; n < bytes.length;) n += await file.write(bytes.subarray(n));
     return false;
   } catch (error) {
     return (error as { code?: string }).code === "ENOSPC" ||
       (error as { code?: string }).code === "EDQUOT";
-  } finally {
-    await Deno.remove(path).catch(() => {}); // it may never have come to be
   }
 }

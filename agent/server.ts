@@ -273,7 +273,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const connection of connections) connection.close();
       await Promise.all([listener, secureListener, windows].map((each) => each?.shutdown()));
       await firstStart?.close();
-      await (await loading)?.close();
+      // Where it could not be loaded, who asked for it has been told.
+      await loading?.then((signing) => signing.close(), () => {});
       audit.close();
     },
   };

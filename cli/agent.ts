@@ -169,9 +169,9 @@ async function serve(
     );
     try {
       await instance.announce(agent.port);
-      if (context.unpacked) await removeOldVersions(context.unpacked);
       if (options.json) printJson({ port: agent.port });
       else console.log(`D-Sign listens on ${agent.origin}. Ctrl-C ends it.`);
+      if (context.unpacked) await removeOldVersions(context.unpacked);
       const ended = new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
         signal.addEventListener("abort", () => resolve(), { once: true });

@@ -290,3 +290,13 @@ Deno.test("transforms that could hide content are refused", () => {
   assert.ok(nothing.problems.includes("algorithm_unsupported"));
   assert.deepEqual(nothing.covers.map(({ kind }) => kind), ["properties"]);
 });
+
+Deno.test("many references to a long document are refused before anything is canonicalized", () => {
+  const references = (count: number) =>
+    new TextEncoder().encode(
+      `<a>${"x".repeat(1024 * 1024)}<Signature xmlns="http://www.w3.org/2000/09/xmldsig#">` +
+        `${"<Reference/>".repeat(count)}</Signature></a>`,
+    );
+  assert.throws(() => verifyXml(references(600)), { code: "limit_exceeded" });
+  assert.deepEqual(verifyXml(references(400)).map(({ problems }) => problems), [["malformed"]]);
+});

@@ -9,7 +9,7 @@ import { FormatError } from "./error.ts";
 import { verifySignature } from "./signature.ts";
 import type { HashName, SignatureAlgorithm } from "./signer.ts";
 import { isSignature } from "./xades.ts";
-import { parseXml, type XmlDocument } from "./xml.ts";
+import { parseXml, XML_LIMITS, type XmlDocument } from "./xml.ts";
 import {
   canonicalizations,
   digestAlgorithm,
@@ -76,6 +76,8 @@ export interface XmlSignature {
 
 const MAX_SIGNATURES = 100;
 const MAX_REFERENCES = 100;
+/** Characters that all references may canonicalize together, some seconds' work: four signers of the largest document. */
+const MAX_COVERED = 8 * XML_LIMITS.size;
 const MAX_CERTIFICATES = 20;
 const utf8 = new TextEncoder();
 
@@ -107,6 +109,10 @@ export function verifyXml(
   ];
   if (found.length > MAX_SIGNATURES) {
     throw new FormatError("limit_exceeded", "The document has more than 100 signatures.");
+  }
+  const references = source.root.getElementsByTagNameNS(DS, "Reference").length;
+  if (references * source.text.length > MAX_COVERED) {
+    throw new FormatError("limit_exceeded", "The signatures refer to the document too often.");
   }
   return found.map((element) => verifyOne(element, { source, ids, file, signers }));
 }

@@ -8,7 +8,7 @@ import { ERRORS } from "../protocol/errors.ts";
 import known from "../signers/modules.json" with { type: "json" };
 import type { Certificate, Token } from "../protocol/methods.ts";
 import type { ConnectionCode } from "../web/client.ts";
-import { dsign, environment } from "./fixtures/cli.ts";
+import { dsign, dsignAtTerminal, environment } from "./fixtures/cli.ts";
 import {
   blocks,
   commandLine,
@@ -20,6 +20,8 @@ import {
   wordsOf,
 } from "./fixtures/docs.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
+import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
+import { pdfsig } from "./fixtures/pdf_tools.ts";
 
 const docs = await readDocs();
 
@@ -118,7 +120,7 @@ Deno.test("every dsign command that the documents name is understood by the prog
 });
 
 /** Those that ask nobody, stay in folders of their own, and need no file: they are run as they stand. */
-const ALONE = /^(autostart|log|modules|policy|tokens$|trust status|update check)/;
+const ALONE = /^(autostart|doctor$|log|modules|policy|tokens$|trust status|update check)/;
 
 Deno.test("the dsign commands that need nothing are right as they stand", () =>
   inTempDir(async (dir) => {
@@ -300,4 +302,24 @@ Deno.test("the commands that make a token for trials make one that can sign", ()
     assert.equal(tokens.filter(({ label }: Token) => label === "trial").length, 2);
     const ours: Certificate = certificates.find((each: Certificate) => each.commonName === "Trial");
     assert.equal(ours.reason, null);
+
+    const order = join(dir, "order.pdf");
+    await Deno.writeFile(order, classicPdf(documentObjects()));
+    const typed = docs.flatMap(commandLines).filter((line) => line.startsWith("dsign sign "));
+    const lines = [...new Set(typed)];
+    assert.ok(lines.length >= 3);
+    for (const line of lines) {
+      const words = wordsOf(line).slice(1)
+        .map((word) => word.startsWith("pkcs11:") ? "pkcs11:token=trial" : word)
+        .map((word) => /^(order\.pdf|trial\.p12)$/.test(word) ? join(dir, word) : word);
+      const { code, stderr } = await dsignAtTerminal(
+        words,
+        environment(dir, { SOFTHSM2_CONF }),
+        [[/(PIN|password)[^:]*: /i, "1234\r"]],
+      );
+      assert.equal(code, 0, `${line}: ${stderr}`);
+      const [signature] = await pdfsig(join(dir, "order-signed.pdf"));
+      assert.deepEqual([signature.valid, signature.total], [true, true]);
+      await Deno.remove(join(dir, "order-signed.pdf"));
+    }
   }));

@@ -135,7 +135,8 @@ Deno.test({
   await build();
   const agent = serveAgent();
   await using site = serveSite();
-  const args = ["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"];
+  // Without -noreset it starts anew after the browser, writes its number again, and dies of the closed pipe.
+  const args = ["-displayfd", "1", "-noreset", "-screen", "0", "800x600x24", "-nolisten", "tcp"];
   const xvfb = new Deno.Command(XVFB, { args, stdout: "piped", stderr: "null" }).spawn();
   try {
     const reader = xvfb.stdout.getReader();

@@ -135,14 +135,16 @@ Deno.test({
   await build();
   const agent = serveAgent();
   await using site = serveSite();
-  // Without -noreset it starts anew after the browser, writes its number again, and dies of the closed pipe.
-  const args = ["-displayfd", "1", "-noreset", "-screen", "0", "800x600x24", "-nolisten", "tcp"];
+  const args = ["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"];
   const xvfb = new Deno.Command(XVFB, { args, stdout: "piped", stderr: "null" }).spawn();
   try {
-    const reader = xvfb.stdout.getReader();
-    const { value } = await reader.read();
-    await reader.cancel();
-    const display = `:${new TextDecoder().decode(value).trim()}`;
+    // Its number and the end of the line are written one by one: it dies where nobody reads the second.
+    let display = ":";
+    for await (const text of xvfb.stdout.pipeThrough(new TextDecoderStream())) {
+      display += text;
+      if (display.endsWith("\n")) break;
+    }
+    display = display.trim();
     const browser = await launch([asPublic(site)], { DISPLAY: display });
     try {
       const page = await browser.newPage();

@@ -213,7 +213,6 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
           text += value;
         }
         const { port } = JSON.parse(text);
-        await assert.rejects(Deno.stat(older), Deno.errors.NotFound, "an old version is removed");
         const page = await connectAs(ORIGIN, port);
         const info = await page.call("agent.info", {});
         assert.equal(info.version, version);
@@ -233,6 +232,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
         await agent.stderr.cancel();
         await agent.status;
       }
+      await assert.rejects(Deno.stat(older), Deno.errors.NotFound, "an old version is removed");
     });
 
     await t.step("keeps to its own folders", async () => {

@@ -15,7 +15,7 @@ if (role === "pkcs11-host") {
   const { runHost } = await import("./pkcs11_ffi/host.ts");
   runHost();
 } else if (role === "pdf-text") {
-  const { runTextHost } = await import("./agent/text_host.ts");
+  const { runTextHost } = await import("./signing/text_host.ts");
   await runTextHost(web);
 } else {
   const { run } = await import("./cli/program.ts");

@@ -4,7 +4,7 @@ import { createHash, verify, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { METHODS } from "../protocol/methods.ts";
 import { answerTo, PORTAL, testAgent } from "../tests/fixtures/agent.ts";
-import { Audit } from "./audit.ts";
+import { Audit } from "../signing/audit.ts";
 
 const NONCE = Buffer.alloc(32, 7).toString("base64");
 

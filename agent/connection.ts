@@ -19,9 +19,9 @@ import {
   type NotificationParams,
   NOTIFICATIONS,
 } from "../protocol/methods.ts";
-import { Batches } from "./batch.ts";
-import { Documents } from "./documents.ts";
-import { toDsignError } from "./errors.ts";
+import { Batches } from "../signing/batch.ts";
+import { Documents } from "../signing/documents.ts";
+import { toDsignError } from "../signing/errors.ts";
 import type { Dispatch } from "./handlers.ts";
 import { CLOSE, type MessageLimits, type ServerSocket } from "./websocket.ts";
 

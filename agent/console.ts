@@ -1,8 +1,8 @@
 /** What the console asks of the agent: sites, history, settings. Only the agent's own pages get here (server.ts). */
 import * as z from "zod";
 import type { ConsoleSettings, History, HistoryReport, Site } from "../protocol/console.ts";
-import type { Audit } from "./audit.ts";
-import { toDsignError } from "./errors.ts";
+import type { Audit } from "../signing/audit.ts";
+import { toDsignError } from "../signing/errors.ts";
 import { json, read } from "./first_start.ts";
 import type { Origins } from "./origins.ts";
 

@@ -11,17 +11,17 @@ import {
   type Result,
   type Scope,
 } from "../protocol/methods.ts";
-import type { OpenWindow } from "./consent.ts";
-import type { Audit } from "./audit.ts";
-import { isBlind, looksLikeLogin } from "./content.ts";
-import { toDsignError } from "./errors.ts";
-import { type Batches, manifestHash, Showing } from "./batch.ts";
-import { Document, type Documents, isPdf } from "./documents.ts";
+import type { OpenWindow } from "../signing/consent/port.ts";
+import type { Audit } from "../signing/audit.ts";
+import { isBlind, looksLikeLogin } from "../signing/content.ts";
+import { toDsignError } from "../signing/errors.ts";
+import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
+import { Document, type Documents, isPdf } from "../signing/documents.ts";
 import type { Origins } from "./origins.ts";
-import type { Caller, Signing } from "./sign.ts";
-import type { Spool } from "./spool.ts";
-import type { Tokens } from "./tokens.ts";
-import type { VerificationOptions } from "./verification.ts";
+import type { Caller, Signing } from "../signing/sign.ts";
+import type { Spool } from "../signing/spool.ts";
+import type { Tokens } from "../signing/tokens.ts";
+import type { VerificationOptions } from "../signing/verification.ts";
 
 /** One request of one connection. */
 export interface Call {
@@ -252,11 +252,11 @@ export function createDispatch(services: Services): Dispatch {
     "route.sign": async (params, call) =>
       (await signing()).signRoute(params, callerOf(call, params.purpose)),
     "route.status": async ({ route }) => {
-      const { routeStatus } = await import("./data.ts");
+      const { routeStatus } = await import("../signing/data.ts");
       return routeStatus(route);
     },
     "signature.verify": async ({ document, content, online, pan }, { documents, signal }) => {
-      const { Verification } = await import("./verification.ts");
+      const { Verification } = await import("../signing/verification.ts");
       return await new Verification(verification).document(
         documents.get(document),
         content === undefined ? undefined : documents.get(content),

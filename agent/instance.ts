@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
-import { writeAtomically } from "./files.ts";
+import { writeAtomically } from "../settings/files.ts";
 
 const Running = z.object({ port: z.int(), pid: z.int() });
 export type Running = z.infer<typeof Running>;

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";
-import { writeAtomically } from "./files.ts";
+import { writeAtomically } from "../settings/files.ts";
 
 /** How long a grant lasts. */
 const GRANT_DURATION_DAYS = 365;

@@ -1,7 +1,7 @@
 /** A remote key through the agent: PIN with the consent, then the OTP in a question of its own. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { verifyCms } from "../formats/cms_verify.ts";
+import { verifyCms } from "../formats/cms/verify.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { CscProvider } from "../signers/csc.ts";
 import { otpRequest } from "../tests/fakes/consent_requests.ts";
@@ -9,8 +9,8 @@ import { startCscV1, V1 } from "../tests/fakes/csc_v1.ts";
 import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { Terminal } from "../tests/fixtures/terminal.ts";
-import { WindowConsent } from "./consent_window.ts";
-import { PinentryConsent } from "./pinentry.ts";
+import { WindowConsent } from "../signing/consent/window.ts";
+import { PinentryConsent } from "../signing/consent/pinentry.ts";
 
 const TEXT = { content: { text: "Pay 1200.00" } } as const;
 

@@ -7,24 +7,24 @@ import { LIMITS, PORTS, PROTOCOL_VERSION, SECURE_PORTS } from "../protocol/envel
 import { DsignError } from "../protocol/errors.ts";
 import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
-import { Appearances } from "./appearance.ts";
+import { Appearances } from "../signing/appearance.ts";
 import { type ConnectedBy, Connection, MESSAGES } from "./connection.ts";
-import { Audit } from "./audit.ts";
+import { Audit } from "../signing/audit.ts";
 import { ConsolePages, type Settings } from "./console.ts";
-import type { Consent } from "./consent.ts";
+import type { Consent } from "../signing/consent/port.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
 import { type Caller, Listener, type ListenerOptions } from "./listener.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
 import { SAFE_HEADERS, servePage } from "./pages.ts";
-import { Journals } from "./journal.ts";
+import { Journals } from "../signing/journal.ts";
 import { findPeer, openSocketTables } from "./peer.ts";
-import type { PkiFetch } from "./pki_http.ts";
-import type { Signing } from "./sign.ts";
-import { Placement } from "./placement.ts";
-import { Spool } from "./spool.ts";
+import type { PkiFetch } from "../online/pki_http.ts";
+import type { Signing } from "../signing/sign.ts";
+import { Placement } from "../signing/placement.ts";
+import { Spool } from "../signing/spool.ts";
 import type { TlsIdentity } from "./tls.ts";
-import { Tokens } from "./tokens.ts";
+import { Tokens } from "../signing/tokens.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
@@ -141,8 +141,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const signing = () => loading ??= loadSigning();
 
   async function loadSigning(): Promise<Signing> {
-    const { Signing } = await import("./sign.ts");
-    const { Online } = await import("./online.ts");
+    const { Signing } = await import("../signing/sign.ts");
+    const { Online } = await import("../online/validation_data.ts");
     return new Signing(tokens, consent, options.keepLogin ?? 0, {
       appearances: new Appearances(options.web),
       online: new Online({ timestampAuthority, pkiFetch, now }),

@@ -13,14 +13,14 @@ import {
   prepareCertificate,
   subjectAltHosts,
   subjectKeyIdentifier,
-} from "../formats/certificate_write.ts";
-import { ecdsaFromRaw } from "../formats/ecdsa.ts";
-import { encodeName } from "../formats/name.ts";
-import { type Certificate, readCertificate } from "../formats/x509.ts";
-import { keyPurposes } from "../formats/x509_extensions.ts";
+} from "../formats/x509/write.ts";
+import { ecdsaFromRaw } from "../formats/keys/ecdsa.ts";
+import { encodeName } from "../formats/x509/name.ts";
+import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
+import { keyPurposes } from "../formats/x509/extensions.ts";
 import { DsignError } from "../protocol/errors.ts";
-import { makeStateFolder } from "./config.ts";
-import { writeAtomically } from "./files.ts";
+import { makeStateFolder } from "../settings/config.ts";
+import { writeAtomically } from "../settings/files.ts";
 
 const HOSTS = { dns: ["localhost"], ip: ["127.0.0.1"] };
 const ORGANISATION = "D-Sign on this computer";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readCertificate } from "../formats/x509.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { testAgent } from "../tests/fixtures/agent.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makePki } from "../tests/fixtures/pki.ts";

@@ -1,7 +1,7 @@
 /** Where certificate authorities are trusted: the system's store, and the NSS databases of Firefox and Chromium. */
 import { dirname, join } from "node:path";
 import { digest } from "../formats/digest.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { derOf, isLoopbackAuthority } from "./tls.ts";
 

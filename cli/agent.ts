@@ -1,10 +1,10 @@
 import { InvalidArgumentError, Option } from "commander";
-import { trustFolders } from "../agent/anchors.ts";
-import { browserCommand, openBrowser } from "../agent/browser.ts";
-import { type Config, languageOf, makeStateFolder } from "../agent/config.ts";
-import { consentOf } from "../agent/consents.ts";
+import { trustFolders } from "../settings/anchors.ts";
+import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
+import { type Config, languageOf, makeStateFolder } from "../settings/config.ts";
+import { consentOf } from "../signing/consent/choose.ts";
 import { claimInstance } from "../agent/instance.ts";
-import { configureLog } from "../agent/log.ts";
+import { configureLog } from "../settings/log.ts";
 import { startAgent } from "../agent/server.ts";
 import { authorityPath, ensureIdentity, type TlsIdentity, watchIdentity } from "../agent/tls.ts";
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
@@ -144,7 +144,7 @@ async function serve(
       spool: paths.spool,
       timestampAuthority: config.timestampAuthority,
       async pkiFetch(...request) {
-        const { configuredFetch } = await import("../agent/pki_http.ts"); // not loaded while it waits
+        const { configuredFetch } = await import("../online/pki_http.ts"); // not loaded while it waits
         return await configuredFetch(config)(...request);
       },
       trust: trustFolders(paths, env),

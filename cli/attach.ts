@@ -1,5 +1,5 @@
-import { constructedTag, Fields, only, readAsn1, Tag } from "../formats/asn1.ts";
-import { concat } from "../formats/der.ts";
+import { constructedTag, Fields, only, readAsn1, Tag } from "../formats/asn1/read.ts";
+import { concat } from "../formats/asn1/der.ts";
 
 /**
  * Makes an attached signature of a detached one: the bytes of the ContentInfo before and after the content, which goes

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { verifyCms } from "../formats/cms_verify.ts";
-import { prepareSignedData } from "../formats/cms_write.ts";
-import { concat } from "../formats/der.ts";
+import { verifyCms } from "../formats/cms/verify.ts";
+import { prepareSignedData } from "../formats/cms/write.ts";
+import { concat } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import { makePki, signBytes } from "../tests/fixtures/pki.ts";
 import { attachContent } from "./attach.ts";

@@ -1,6 +1,6 @@
 /** `dsign autostart`: whether the agent starts when the person logs in. */
 import { dirname, isAbsolute, join } from "node:path";
-import { writeAtomically } from "../agent/files.ts";
+import { writeAtomically } from "../settings/files.ts";
 import { DsignError } from "../protocol/errors.ts";
 import {
   desktopEntry,

@@ -1,7 +1,7 @@
 /** Changing the person's configuration file: all else in it stays as it is. */
 import { dirname } from "node:path";
-import { type Config, readConfig } from "../agent/config.ts";
-import { writeAtomically } from "../agent/files.ts";
+import { type Config, readConfig } from "../settings/config.ts";
+import { writeAtomically } from "../settings/files.ts";
 import { FileError } from "./failure.ts";
 
 /** The file's own settings, without defaults. */

@@ -1,6 +1,6 @@
 /** `dsign doctor`: what is wrong, what it means, and what to do. */
 import { Option } from "commander";
-import { languageOf } from "../agent/config.ts";
+import { languageOf } from "../settings/config.ts";
 import type { Ticket } from "./doctor/tickets.ts";
 import type { Check, Language } from "./doctor/words.ts";
 import type { Words } from "./doctor/words_en.ts";

@@ -1,6 +1,6 @@
 /** How a command ends: exit codes, and errors in words or JSON. */
 import { CommanderError } from "commander";
-import { toDsignError } from "../agent/errors.ts";
+import { toDsignError } from "../signing/errors.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import { UpdateError } from "./update/manifest.ts";
 

@@ -1,7 +1,7 @@
 import { Option } from "commander";
-import { Audit, type AuditEntry } from "../agent/audit.ts";
-import { findPaths } from "../agent/config.ts";
-import { printable } from "../agent/consent_text.ts";
+import { Audit, type AuditEntry } from "../signing/audit.ts";
+import { findPaths } from "../settings/config.ts";
+import { printable } from "../signing/consent/text.ts";
 import { EXIT, printJson, UsageError } from "./failure.ts";
 import type { AddCommand } from "./program.ts";
 

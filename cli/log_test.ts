@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Audit } from "../agent/audit.ts";
+import { Audit } from "../signing/audit.ts";
 import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 

@@ -1,13 +1,7 @@
 import { dirname, join } from "node:path";
-import {
-  type Browser,
-  BROWSERS,
-  linuxPolicy,
-  macPolicy,
-  windowsPolicy,
-} from "../agent/browser_policy.ts";
+import { type Browser, BROWSERS, linuxPolicy, macPolicy, windowsPolicy } from "./browser_policy.ts";
 import { isWebOrigin } from "../agent/origins.ts";
-import { replaceFile } from "../agent/files.ts";
+import { replaceFile } from "../settings/files.ts";
 import { FileError, printJson, UsageError } from "./failure.ts";
 import { type AddCommand, repeated } from "./program.ts";
 

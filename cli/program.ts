@@ -1,6 +1,6 @@
 /** The command line: one file a command, gathered here. */
 import { Command } from "commander";
-import { configureLog } from "../agent/log.ts";
+import { configureLog } from "../settings/log.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
 import { abandonAll } from "./output_file.ts";
@@ -38,7 +38,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   modules: async () => (await import("./modules.ts")).modulesCommand,
   autostart: async () => (await import("./autostart.ts")).autostartCommand,
   update: async () => (await import("./update.ts")).updateCommand,
-  "otp-service": async () => (await import("./otp_service.ts")).otpServiceCommand,
+  "otp-service": async () => (await import("./otp/otp_service.ts")).otpServiceCommand,
 };
 
 /** The commands that a command line needs: an agent that waits for weeks does not keep the code of the others. */

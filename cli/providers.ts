@@ -1,13 +1,13 @@
 /** The tokens that the commands work with, by the configuration and the command line. */
-import { browserCommand, openBrowser } from "../agent/browser.ts";
-import { type Config, findPaths, type Paths, readConfig } from "../agent/config.ts";
+import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
+import { type Config, findPaths, type Paths, readConfig } from "../settings/config.ts";
 import {
   type Policy,
   policyPath,
   readPolicy,
   type Settings,
   underPolicy,
-} from "../agent/policy_file.ts";
+} from "../settings/policy_file.ts";
 import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
 import { findModules, type FoundModules } from "../signers/modules.ts";

@@ -5,7 +5,7 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   // keeps read until the driver is loaded (pkcs11_ffi/host.ts)
   "pkcs11-host": ["import", "net", "run", "write", "env", "sys"],
   // run starts drivers' processes, browsers and pinentry
-  // keeps read until pdf.js is loaded (agent/text_host.ts)
+  // keeps read until pdf.js is loaded (signing/text_host.ts)
   "pdf-text": ["ffi", "import", "net", "run", "write", "env", "sys"],
   agent: ["ffi", "import"],
   tokens: ["ffi", "import", "net", "write"],

@@ -1,9 +1,9 @@
 /** `dsign sign DIR --batch`: every PDF of a folder with one consent and one PIN; stopped, it goes on where it was. */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { shownPdf } from "../agent/shown_pdf.ts";
-import { toDsignError } from "../agent/errors.ts";
-import type { Caller, Signing } from "../agent/sign.ts";
+import { shownPdf } from "../signing/shown_pdf.ts";
+import { toDsignError } from "../signing/errors.ts";
+import type { Caller, Signing } from "../signing/sign.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import type { BatchItem } from "../protocol/methods.ts";
 import { EXIT, FileError, printable, printJson, UsageError } from "./failure.ts";

@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { Document, HASH_NAMES } from "../agent/documents.ts";
-import { FileSource } from "../agent/file_source.ts";
-import type { Caller, Signing } from "../agent/sign.ts";
-import type { Kept } from "../agent/spool.ts";
-import { sameBytes } from "../formats/x509.ts";
+import { Document, HASH_NAMES } from "../signing/documents.ts";
+import { FileSource } from "../signing/file_source.ts";
+import type { Caller, Signing } from "../signing/sign.ts";
+import type { Kept } from "../signing/spool.ts";
+import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
 import { FileError, UsageError } from "./failure.ts";

@@ -1,7 +1,7 @@
 /** Saying why the program did not start to somebody who started it by a double-click, and so has no terminal. */
 import { pathToFileURL } from "node:url";
-import { browserCommand, openBrowser } from "../agent/browser.ts";
-import { languageOf } from "../agent/config.ts";
+import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
+import { languageOf } from "../settings/config.ts";
 import type { Ticket } from "./doctor/tickets.ts";
 import type { Language } from "./doctor/words.ts";
 import type { Context } from "./program.ts";

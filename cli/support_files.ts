@@ -1,8 +1,8 @@
 /** What a support desk needs to see, without what it must not see. */
 import { basename } from "node:path";
 import { release } from "node:os";
-import type { Settings } from "../agent/policy_file.ts";
-import { readCertificate } from "../formats/x509.ts";
+import type { Settings } from "../settings/policy_file.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { FormatError } from "../formats/error.ts";
 import { Autostart } from "./autostart.ts";
 import { diagnose } from "./doctor/diagnose.ts";

@@ -1,4 +1,4 @@
-import { type Credential, Tokens } from "../agent/tokens.ts";
+import { type Credential, Tokens } from "../signing/tokens.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { EXIT, printable, printJson } from "./failure.ts";

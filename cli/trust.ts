@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { findPaths } from "../agent/config.ts";
+import { findPaths } from "../settings/config.ts";
 import { authorityPath, ensureIdentity } from "../agent/tls.ts";
 import {
   type Authority,

@@ -1,9 +1,9 @@
 /** `dsign update check`: says whether there is a newer version. It installs nothing, and nothing calls it by itself. */
 import { join } from "node:path";
 import * as z from "zod";
-import { makeStateFolder } from "../agent/config.ts";
-import { writeAtomically } from "../agent/files.ts";
-import { UpdateSource } from "../agent/policy_file.ts";
+import { makeStateFolder } from "../settings/config.ts";
+import { writeAtomically } from "../settings/files.ts";
+import { UpdateSource } from "../settings/policy_file.ts";
 import { printable, printJson } from "./failure.ts";
 import type { AddCommand } from "./program.ts";
 import { loadConfig } from "./providers.ts";

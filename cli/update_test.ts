@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { UpdateSource } from "../agent/policy_file.ts";
+import type { UpdateSource } from "../settings/policy_file.ts";
 import { publicKeyText, signManifest } from "../tasks/release_manifest.ts";
 import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";

@@ -4,8 +4,8 @@
  * signatures; the authority stands in no national hierarchy and claims nothing about law.
  */
 import { randomBytes } from "node:crypto";
-import { Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1.ts";
-import { prepareRequest } from "../formats/certificate_request.ts";
+import { Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1/read.ts";
+import { prepareRequest } from "../formats/x509/request.ts";
 import {
   authorityInfoAccess,
   authorityKeyIdentifier,
@@ -20,16 +20,16 @@ import {
   prepareOcspResponse,
   subjectAltEmails,
   subjectKeyIdentifier,
-} from "../formats/certificate_write.ts";
-import { integer, sequence } from "../formats/der.ts";
+} from "../formats/x509/write.ts";
+import { integer, sequence } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { encodeName, readName } from "../formats/name.ts";
-import { encodeCertId, ocspIds } from "../formats/ocsp.ts";
-import { validateCertificate } from "../formats/path.ts";
+import { encodeName, readName } from "../formats/x509/name.ts";
+import { encodeCertId, ocspIds } from "../formats/x509/ocsp.ts";
+import { validateCertificate } from "../formats/x509/path.ts";
 import type { Signer } from "../formats/signer.ts";
-import { type Certificate, readCertificate, sameBytes } from "../formats/x509.ts";
-import type { CrlReason } from "../formats/x509_extensions.ts";
+import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import type { CrlReason } from "../formats/x509/extensions.ts";
 import { CscError, SetupError } from "./error.ts";
 import { type OpenKey, schemeOf } from "./keys.ts";
 import type { KeyType, Person, Store } from "./store.ts";

@@ -6,7 +6,7 @@
  * Everything that waits stands in the store: any instance may take the answer, and after a restart nothing is lost.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { concat } from "../formats/der.ts";
+import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
 import {
   type EsignAnswer,
@@ -14,11 +14,11 @@ import {
   esignForm,
   prepareEsign,
   readEsignResponse,
-} from "../formats/esign.ts";
-import { fillContents, prepareSignature, signedBytes } from "../formats/pades.ts";
-import { bytesSource } from "../formats/pdf_source.ts";
+} from "../formats/xml/esign.ts";
+import { fillContents, prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
+import { bytesSource } from "../formats/source.ts";
 import type { Signer } from "../formats/signer.ts";
-import { type Certificate, readCertificate } from "../formats/x509.ts";
+import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { CscError } from "./error.ts";
 import {
   EspRefusal,

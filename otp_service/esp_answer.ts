@@ -1,10 +1,10 @@
 /** The answer of an eSign service provider: whose transaction it names, and whether what it brings is of use. */
-import { readSignedData } from "../formats/cms_read.ts";
+import { readSignedData } from "../formats/cms/read.ts";
 import { FormatError } from "../formats/error.ts";
-import { esignTransaction } from "../formats/esign.ts";
-import { indiaFacts } from "../formats/india.ts";
-import { validateCertificate } from "../formats/path.ts";
-import { type Certificate, readCertificate } from "../formats/x509.ts";
+import { esignTransaction } from "../formats/xml/esign.ts";
+import { indiaFacts } from "../formats/x509/india.ts";
+import { validateCertificate } from "../formats/x509/path.ts";
+import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 
 /** Clocks differ, in milliseconds. */
 const TOLERANCE = 5 * 60_000;

@@ -1,16 +1,16 @@
 /** What lets the signature of an eSign service provider outlive its certificate of half an hour. */
 import { getLogger } from "@logtape/logtape";
-import { readSignedData } from "../formats/cms_read.ts";
+import { readSignedData } from "../formats/cms/read.ts";
 import { FormatError } from "../formats/error.ts";
-import { fillContents } from "../formats/pades.ts";
-import { appendDss } from "../formats/pades_dss.ts";
-import { bytesSource } from "../formats/pdf_source.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { fillContents } from "../formats/pades/prepare.ts";
+import { appendDss } from "../formats/pades/dss.ts";
+import { bytesSource } from "../formats/source.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { CscError } from "./error.ts";
 import { isCurrent } from "./esp_answer.ts";
 import type { SigningOptions } from "./sign.ts";
 import type { EsignFacts, EsignRow } from "./store.ts";
-import { timestampSignature } from "./timestamp.ts";
+import { timestampSignature } from "../online/timestamp.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 

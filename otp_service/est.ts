@@ -1,5 +1,5 @@
 /** An issuing authority elsewhere, asked by Enrollment over Secure Transport (RFC 7030 §4.2, `/simpleenroll`). */
-import { readSignedData } from "../formats/cms_read.ts";
+import { readSignedData } from "../formats/cms/read.ts";
 import { CscError } from "./error.ts";
 import { readBody } from "./service.ts";
 

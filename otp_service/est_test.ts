@@ -7,15 +7,10 @@ import { tlsFront } from "../tests/fakes/tls_front.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makeRoot, makeService, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
 import { issue, makeKey, type Party, pem, signBytes } from "../tests/fixtures/pki.ts";
-import {
-  basicConstraints,
-  extKeyUsage,
-  keyUsage,
-  subjectAltHosts,
-} from "../formats/certificate_write.ts";
-import { prepareRequest } from "../formats/certificate_request.ts";
-import { readSignedData } from "../formats/cms_read.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { basicConstraints, extKeyUsage, keyUsage, subjectAltHosts } from "../formats/x509/write.ts";
+import { prepareRequest } from "../formats/x509/request.ts";
+import { readSignedData } from "../formats/cms/read.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { estClient } from "./est.ts";
 
 const TEXT = new TextEncoder().encode("order");

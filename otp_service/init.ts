@@ -6,8 +6,8 @@ import {
   keyUsage,
   prepareCertificate,
   subjectKeyIdentifier,
-} from "../formats/certificate_write.ts";
-import { encodeName } from "../formats/name.ts";
+} from "../formats/x509/write.ts";
+import { encodeName } from "../formats/x509/name.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { softwareKey } from "../signers/software_key.ts";
 import { OtpConfig } from "./config.ts";

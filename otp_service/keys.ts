@@ -4,7 +4,7 @@
  */
 import { generateKeyPair as generate, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
-import { bitString, nullValue, oid, sequence, unsignedInteger } from "../formats/der.ts";
+import { bitString, nullValue, oid, sequence, unsignedInteger } from "../formats/asn1/der.ts";
 import type { SignatureAlgorithm } from "../formats/signer.ts";
 import { softwareKey } from "../signers/software_key.ts";
 import { CscError } from "./error.ts";

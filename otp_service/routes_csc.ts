@@ -11,7 +11,7 @@ import {
   OIDS,
   toV1,
 } from "../protocol/csc.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { type Binding, RULES } from "./authorize.ts";
 import { CscError } from "./error.ts";
 import { keySpec, schemeOf } from "./keys.ts";
@@ -31,7 +31,7 @@ import {
 } from "./service.ts";
 import { algorithmsOf, checkHashes, hashByOid, signDoc, signHash } from "./sign.ts";
 import type { Credential, PersonRow } from "./store.ts";
-import { timestamp } from "./timestamp.ts";
+import { timestamp } from "../online/timestamp.ts";
 
 type Handler<M extends CscMethod> = (
   params: CscParams<M>,

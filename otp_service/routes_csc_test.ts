@@ -1,9 +1,9 @@
 /** The API of the Cloud Signature Consortium: explicit mode, both versions, and every error text of the specification that can be had. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { indiaFacts } from "../formats/india.ts";
-import { verifySignature } from "../formats/signature.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { indiaFacts } from "../formats/x509/india.ts";
+import { verifySignature } from "../formats/x509/signature.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { CSC_METHODS, OIDS } from "../protocol/csc.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import {

@@ -1,9 +1,9 @@
 /** The portal's and the administrator's REST calls, and what the issuing authority serves to everyone. */
 import { FormatError } from "../formats/error.ts";
 import { digest } from "../formats/digest.ts";
-import { inspectSignatures } from "../formats/pades_inspect.ts";
-import { bytesSource } from "../formats/pdf_source.ts";
-import type { CrlReason } from "../formats/x509_extensions.ts";
+import { inspectSignatures } from "../formats/pades/inspect.ts";
+import { bytesSource } from "../formats/source.ts";
+import type { CrlReason } from "../formats/x509/extensions.ts";
 import { CSC_LIMITS, NewCredential, NewPerson, OIDS, PORTAL_METHODS } from "../protocol/csc.ts";
 import { verifyAudit } from "./audit.ts";
 import { CscError } from "./error.ts";

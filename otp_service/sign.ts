@@ -4,16 +4,16 @@
  * the SAD: nothing is signed twice, and the audit says what became of it.
  */
 import { createHash } from "node:crypto";
-import { prepareSignedData } from "../formats/cms_write.ts";
-import { concat } from "../formats/der.ts";
+import { prepareSignedData } from "../formats/cms/write.ts";
+import { concat } from "../formats/asn1/der.ts";
 import { digest as digestOf } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { prepareSignature, signedBytes } from "../formats/pades.ts";
-import { appendDss, type ValidationData } from "../formats/pades_dss.ts";
-import { inspectSignatures } from "../formats/pades_inspect.ts";
-import { bytesSource } from "../formats/pdf_source.ts";
-import { hashLengths } from "../formats/signature_algorithm.ts";
-import { verifySignature } from "../formats/signature.ts";
+import { prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
+import { appendDss, type ValidationData } from "../formats/pades/dss.ts";
+import { inspectSignatures } from "../formats/pades/inspect.ts";
+import { bytesSource } from "../formats/source.ts";
+import { hashLengths } from "../formats/keys/algorithm.ts";
+import { verifySignature } from "../formats/x509/signature.ts";
 import type { HashName, SignatureAlgorithm } from "../formats/signer.ts";
 import { type CscParams, type CscResult, OIDS } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
@@ -22,7 +22,7 @@ import { CscError } from "./error.ts";
 import { type KeyStore, type OpenKey, schemeOf } from "./keys.ts";
 import { sha256 } from "./secrets.ts";
 import type { Credential, Facts, Person, Store } from "./store.ts";
-import { timestampSignature } from "./timestamp.ts";
+import { timestampSignature } from "../online/timestamp.ts";
 
 /** Who calls, and with what. */
 export interface Caller {

@@ -1,7 +1,7 @@
 /** What a provider has to know of the certificates it finds. */
 import { FormatError } from "../formats/error.ts";
 import type { HashName, SignatureAlgorithm } from "../formats/signer.ts";
-import { type Certificate, readCertificate } from "../formats/x509.ts";
+import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { SignerError } from "./provider.ts";
 
 /** A longer path is no real one. */

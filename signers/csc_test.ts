@@ -1,7 +1,7 @@
 /** Remote credentials: against the real PIN/OTP service (version 2) and a small one of version 1. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { verifySignature } from "../formats/signature.ts";
+import { verifySignature } from "../formats/x509/signature.ts";
 import { sha256, startCscV1, V1 } from "../tests/fakes/csc_v1.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { makeService, PIN as SERVICE_PIN } from "../tests/fixtures/otp_service.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { verifySignature } from "../formats/signature.ts";
+import { verifySignature } from "../formats/x509/signature.ts";
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
 import { buildFaultDriver, type FaultDriver } from "../tests/fakes/pkcs11_fault.ts";
 import { HOST_COMMAND, PIN, type TestToken } from "../tests/fakes/pkcs11_tokens.ts";

@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { FormatError } from "../formats/error.ts";
 import type { Signer } from "../formats/signer.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { algorithmFor, chainOf, find, readCertificates } from "./certificates.ts";
 import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_read.ts";
 import {

@@ -1,6 +1,6 @@
 /** What reading and writing PKCS #12 (RFC 7292) share: identifiers, and the key derivation of its own. */
 import { createHash } from "node:crypto";
-import { concat } from "../formats/der.ts";
+import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
 
 /** Object identifiers. */

@@ -22,8 +22,8 @@ import {
   readOctetString,
   readOid,
   Tag,
-} from "../formats/asn1.ts";
-import { concat } from "../formats/der.ts";
+} from "../formats/asn1/read.ts";
+import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
 import { HASHES, Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
 import { SignerError } from "./provider.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { verifySignature } from "../formats/signature.ts";
+import { verifySignature } from "../formats/x509/signature.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
 import { Pkcs12Provider } from "./pkcs12.ts";

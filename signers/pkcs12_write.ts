@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createHash, createHmac, pbkdf2, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
-import { Tag } from "../formats/asn1.ts";
+import { Tag } from "../formats/asn1/read.ts";
 import {
   concat,
   explicit,
@@ -15,7 +15,7 @@ import {
   sequence,
   setOf,
   tlv,
-} from "../formats/der.ts";
+} from "../formats/asn1/der.ts";
 import { HASHES, Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
 
 const derive = promisify(pbkdf2);

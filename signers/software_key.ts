@@ -1,11 +1,11 @@
 /** Signing with a private key in this process's memory: RSA by node:crypto, ECDSA by @noble/curves. */
 import { constants, createPrivateKey, privateEncrypt, sign } from "node:crypto";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
-import { expect, Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1.ts";
-import { concat, nullValue, octetString, oid, sequence } from "../formats/der.ts";
+import { expect, Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1/read.ts";
+import { concat, nullValue, octetString, oid, sequence } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import type { HashName, SignatureAlgorithm, SigningInput } from "../formats/signer.ts";
-import { sameBytes } from "../formats/x509.ts";
+import { sameBytes } from "../formats/x509/certificate.ts";
 import { SignerError } from "./provider.ts";
 
 const RSA = "1.2.840.113549.1.1.1";

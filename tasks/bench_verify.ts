@@ -1,10 +1,10 @@
 /** `deno task bench verify`: signatures verified a second, against other programs and the bare RSA operation. */
 import { join } from "node:path";
 import { digest } from "../formats/digest.ts";
-import { bytesSource } from "../formats/pdf_source.ts";
-import { verifySignature } from "../formats/signature.ts";
-import { verifyFile, type VerifyOptions } from "../formats/verify.ts";
-import { readMaterial } from "../formats/verify_material.ts";
+import { bytesSource } from "../formats/source.ts";
+import { verifySignature } from "../formats/x509/signature.ts";
+import { verifyFile, type VerifyOptions } from "../formats/verify/verify.ts";
+import { readMaterial } from "../formats/verify/material.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { makeCrl, makePki, pem, signBytes } from "../tests/fixtures/pki.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";

@@ -8,15 +8,15 @@
  * Everything lives in a temporary folder and is gone at the end.
  */
 import { parseArgs } from "node:util";
-import { browserCommand, openBrowser } from "../agent/browser.ts";
-import type { Consent } from "../agent/consent.ts";
-import { WindowConsent } from "../agent/consent_window.ts";
-import { Online } from "../agent/online.ts";
-import { publicFetch } from "../agent/pki_http.ts";
+import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
+import type { Consent } from "../signing/consent/port.ts";
+import { WindowConsent } from "../signing/consent/window.ts";
+import { Online } from "../online/validation_data.ts";
+import { publicFetch } from "../online/pki_http.ts";
 import { type Agent, type AgentOptions, startAgent } from "../agent/server.ts";
 import { textCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
-import { canonicalJson } from "../formats/canonical_json.ts";
+import { canonicalJson } from "../formats/json/canonical.ts";
 import type { ChooseRequest, SignRequest } from "../protocol/consent.ts";
 import { PORTS } from "../protocol/envelope.ts";
 import { DsignError } from "../protocol/errors.ts";

@@ -3,7 +3,7 @@
  * service is told of it by its own configuration, as of a real one.
  */
 import { join } from "node:path";
-import type { Certificate } from "../formats/x509.ts";
+import type { Certificate } from "../formats/x509/certificate.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { FakeEsp } from "../tests/fakes/esp.ts";
 import { issue, makeCrl, pem } from "../tests/fixtures/pki.ts";

@@ -2,7 +2,7 @@
  * The demonstration's PIN/OTP service: the product's own, with a configuration of its own, and one engineer who has set a
  * PIN. Its keys are in SoftHSM where that is installed, otherwise in the embedded key store.
  */
-import { openParts } from "../cli/otp_parts.ts";
+import { openParts } from "../cli/otp/parts.ts";
 import { hostCommand } from "../cli/host_command.ts";
 import { initService } from "../otp_service/init.ts";
 import { createHandler } from "../otp_service/server.ts";

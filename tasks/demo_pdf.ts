@@ -1,8 +1,8 @@
 /** The sample portal's own PDF: a Technical Sanction on one page, in English and Bengali, with a QR code to verify it by. */
 import { createHash } from "node:crypto";
 import { encode } from "uqr";
-import type { TrueTypeFont } from "../formats/pdf_font.ts";
-import { decimal, TextSetter } from "../formats/pdf_text.ts";
+import type { TrueTypeFont } from "../formats/pdf/font.ts";
+import { decimal, TextSetter } from "../formats/pdf/text.ts";
 import {
   fromLatin1,
   latin1,
@@ -12,7 +12,7 @@ import {
   PdfString,
   serialize,
   textString,
-} from "../formats/pdf_value.ts";
+} from "../formats/pdf/value.ts";
 
 /** What a sanction says. */
 export interface SanctionFacts {

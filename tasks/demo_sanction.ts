@@ -4,16 +4,16 @@
  * signature, have the digest authorized and signed by the service, and keep what comes back only after checking it.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { Online } from "../agent/online.ts";
-import { concat } from "../formats/der.ts";
-import { type PreparedSignature, prepareSignature, signedBytes } from "../formats/pades.ts";
-import { drawAppearance } from "../formats/pades_appearance.ts";
-import { appendDss } from "../formats/pades_dss.ts";
-import { inspectSignatures } from "../formats/pades_inspect.ts";
-import type { TrueTypeFont } from "../formats/pdf_font.ts";
-import { bytesSource } from "../formats/pdf_source.ts";
-import { type VerificationReport, verifyBytes } from "../formats/verify.ts";
-import { type Certificate, readCertificate, sameBytes } from "../formats/x509.ts";
+import { Online } from "../online/validation_data.ts";
+import { concat } from "../formats/asn1/der.ts";
+import { type PreparedSignature, prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
+import { drawAppearance } from "../formats/pades/appearance.ts";
+import { appendDss } from "../formats/pades/dss.ts";
+import { inspectSignatures } from "../formats/pades/inspect.ts";
+import type { TrueTypeFont } from "../formats/pdf/font.ts";
+import { bytesSource } from "../formats/source.ts";
+import { type VerificationReport, verifyBytes } from "../formats/verify/verify.ts";
+import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
 import { answerOf, clientToken, type DemoOtp, ENGINEER, post } from "./demo_otp.ts";
 import { sanctionPdf } from "./demo_pdf.ts";
 

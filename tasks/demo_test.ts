@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { makePki, signBytes } from "../tests/fixtures/pki.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { prepareSignedData } from "../formats/cms_write.ts";
+import { prepareSignedData } from "../formats/cms/write.ts";
 import { check } from "./demo_check.ts";
 import { pem } from "./demo_tokens.ts";
 

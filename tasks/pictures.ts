@@ -3,8 +3,8 @@
  * them, to `docs/images`, with 256 colours each.
  */
 import { deflateSync, inflateSync } from "node:zlib";
-import { unfilterPng } from "../formats/pdf_filter.ts";
-import { concat } from "../formats/der.ts";
+import { unfilterPng } from "../formats/pdf/filter.ts";
+import { concat } from "../formats/asn1/der.ts";
 import { pngChunk, uint32 } from "./package/icon.ts";
 
 const IMAGES = new URL("../docs/images/", import.meta.url);

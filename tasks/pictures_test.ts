@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { deflateSync, inflateSync } from "node:zlib";
-import { concat } from "../formats/der.ts";
+import { concat } from "../formats/asn1/der.ts";
 import { pngChunk, uint32 } from "./package/icon.ts";
 import { reduce } from "./pictures.ts";
 

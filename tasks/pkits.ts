@@ -5,10 +5,10 @@
  * `TrustAnchorRootCertificate.crt` with the default policy inputs.
  */
 import { parseArgs } from "node:util";
-import { type Crl, readCrl } from "../formats/crl.ts";
+import { type Crl, readCrl } from "../formats/x509/crl.ts";
 import { FormatError } from "../formats/error.ts";
-import { validateCertificate } from "../formats/path.ts";
-import { type Certificate, readCertificate } from "../formats/x509.ts";
+import { validateCertificate } from "../formats/x509/path.ts";
+import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 
 /** What {@link runPkits} found. */
 export interface PkitsResult {

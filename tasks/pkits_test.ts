@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { validateCertificate } from "../formats/path.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { validateCertificate } from "../formats/x509/path.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { readPkits, runPkits } from "./pkits.ts";
 
 const directory = new URL("../../shared/corpus/pkits", import.meta.url).pathname;

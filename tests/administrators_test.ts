@@ -1,8 +1,8 @@
 /** What the administrator's guide says is so. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Config } from "../agent/config.ts";
-import { Policy, readPolicy } from "../agent/policy_file.ts";
+import { Config } from "../settings/config.ts";
+import { Policy, readPolicy } from "../settings/policy_file.ts";
 import { TICKETS } from "../cli/doctor/tickets.ts";
 import { environment } from "./fixtures/cli.ts";
 import { blocks, commandLines, readDoc, ROOT } from "./fixtures/docs.ts";

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import deno from "../deno.json" with { type: "json" };
-import { linuxPolicy } from "../agent/browser_policy.ts";
+import { linuxPolicy } from "../cli/browser_policy.ts";
 import { checkLoopback } from "../cli/doctor/agent.ts";
 import { diagnose } from "../cli/doctor/diagnose.ts";
 import { type Machine, thisMachine } from "../cli/doctor/machine.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { UpdateSource } from "../agent/policy_file.ts";
+import { UpdateSource } from "../settings/policy_file.ts";
 import { readManifest } from "../cli/update/manifest.ts";
 import { commandLine, readDoc, ROOT } from "./fixtures/docs.ts";
 import { inTempDir } from "./fixtures/openssl.ts";

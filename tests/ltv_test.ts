@@ -4,13 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { bytesSource } from "../formats/pdf_source.ts";
-import { verifyPdf } from "../formats/pades_verify.ts";
-import { readDss } from "../formats/pades_dss_read.ts";
-import { verifyBytes } from "../formats/verify.ts";
-import { readMaterial } from "../formats/verify_material.ts";
-import type { SignatureReport } from "../formats/verify_report.ts";
-import { readCertificate } from "../formats/x509.ts";
+import { bytesSource } from "../formats/source.ts";
+import { verifyPdf } from "../formats/pades/verify.ts";
+import { readDss } from "../formats/pades/dss_read.ts";
+import { verifyBytes } from "../formats/verify/verify.ts";
+import { readMaterial } from "../formats/verify/material.ts";
+import type { SignatureReport } from "../formats/verify/report.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { type PkiServices, startPkiServices } from "./fakes/pki_services.ts";
 import { PIN } from "./fakes/pkcs11_tokens.ts";
 import { dsign, dsignAtTerminal, environment, type Finished } from "./fixtures/cli.ts";

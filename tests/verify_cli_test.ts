@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { digest } from "../formats/digest.ts";
-import type { VerificationReport } from "../formats/verify_report.ts";
+import type { VerificationReport } from "../formats/verify/report.ts";
 import { startPkiServices } from "./fakes/pki_services.ts";
 import { dsign, environment } from "./fixtures/cli.ts";
 import { inTempDir } from "./fixtures/openssl.ts";

@@ -1,13 +1,13 @@
 /** Every byte that a signature covers, in every format: changed, the verifier must not pass the file. */
 import assert from "node:assert/strict";
-import { readSignedData } from "../formats/cms_read.ts";
+import { readSignedData } from "../formats/cms/read.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { inspectSignatures } from "../formats/pades_inspect.ts";
-import { bytesSource } from "../formats/pdf_source.ts";
+import { inspectSignatures } from "../formats/pades/inspect.ts";
+import { bytesSource } from "../formats/source.ts";
 import type { HashName } from "../formats/signer.ts";
-import { verifyBytes } from "../formats/verify.ts";
-import { readMaterial } from "../formats/verify_material.ts";
+import { verifyBytes } from "../formats/verify/verify.ts";
+import { readMaterial } from "../formats/verify/material.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { makeCrl, makePki } from "./fixtures/pki.ts";
 import { signPdf } from "./fixtures/sign_pdf.ts";

@@ -1,6 +1,6 @@
 /** What the doctor looks at, so that a test can give it another. */
-import type { Paths } from "../../agent/config.ts";
-import type { Settings } from "../../agent/policy_file.ts";
+import type { Paths } from "../../settings/config.ts";
+import type { Settings } from "../../settings/policy_file.ts";
 
 export interface Machine {
   os: typeof Deno.build.os;

@@ -1,6 +1,6 @@
 /** Policy and configuration: without them right, nothing starts. */
-import { Config, findPaths, readConfig } from "../../agent/config.ts";
-import { type Policy, policyPath, readPolicy, underPolicy } from "../../agent/policy_file.ts";
+import { Config, findPaths, readConfig } from "../../settings/config.ts";
+import { type Policy, policyPath, readPolicy, underPolicy } from "../../settings/policy_file.ts";
 import { DsignError } from "../../protocol/errors.ts";
 import type { Machine, Situation } from "./machine.ts";
 import { type Finding, ok } from "./tickets.ts";

@@ -2,7 +2,7 @@
 import { constants } from "node:fs";
 import { access, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { makeStateFolder } from "../../agent/config.ts";
+import { makeStateFolder } from "../../settings/config.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, orOk, skipped } from "./tickets.ts";
 

@@ -5,7 +5,7 @@ import {
   isSelfIssued,
   signingUse,
   type UnusableReason,
-} from "../../formats/x509.ts";
+} from "../../formats/x509/certificate.ts";
 import { chainOf, find } from "../../signers/certificates.ts";
 import { type Finding, ok, skipped, type Ticket } from "./tickets.ts";
 

@@ -7,7 +7,7 @@ import type {
   Indication,
   SignatureReport,
   VerificationReport,
-} from "../../formats/verify_report.ts";
+} from "../../formats/verify/report.ts";
 import { bn } from "./bn.ts";
 import { en, type ReportWords } from "./en.ts";
 import { hi } from "./hi.ts";

@@ -1,6 +1,6 @@
 /** The icon in the forms that Windows and macOS want, drawn from the one SVG: the same bytes on every machine. */
 import { crc32, deflateSync } from "node:zlib";
-import { concat } from "../../formats/der.ts";
+import { concat } from "../../formats/asn1/der.ts";
 
 type Point = readonly [x: number, y: number];
 

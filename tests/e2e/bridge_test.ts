@@ -1,7 +1,7 @@
 /** The popup bridge in Chromium, for a page that Local Network Access keeps from the agent. */
 import assert from "node:assert/strict";
 import type { BrowserContext, Page } from "playwright-core";
-import { WindowConsent } from "../../agent/consent_window.ts";
+import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { LANGUAGES } from "../../web/i18n/words.ts";
 import { PIN } from "../fakes/memory_provider.ts";

@@ -1,6 +1,6 @@
 /** The question for an OTP in a real browser. */
 import assert from "node:assert/strict";
-import { WindowConsent } from "../../agent/consent_window.ts";
+import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { OTP_QUESTION } from "../../web/consent/otp_words.ts";
 import { LANGUAGES } from "../../web/i18n/words.ts";

@@ -1,8 +1,8 @@
 /** The consent page in a real browser, against the agent's real side of it and a token that answers as told. */
 import assert from "node:assert/strict";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import type { SignAnswer } from "../../agent/consent.ts";
-import { WindowConsent } from "../../agent/consent_window.ts";
+import type { SignAnswer } from "../../signing/consent/port.ts";
+import { WindowConsent } from "../../signing/consent/window.ts";
 import { servePage } from "../../agent/pages.ts";
 import type {
   Choice,

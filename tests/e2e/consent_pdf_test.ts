@@ -1,7 +1,7 @@
 /** The pages of a PDF in the consent window, in a real browser, through the real agent. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { WindowConsent } from "../../agent/consent_window.ts";
+import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { connectAs } from "../../tasks/page.ts";
 import { LANGUAGES } from "../../web/i18n/words.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Browser, Page } from "puppeteer-core";
-import { WindowConsent } from "../../agent/consent_window.ts";
+import { WindowConsent } from "../../signing/consent/window.ts";
 import { issueIdentity } from "../../agent/tls.ts";
 import { nssStore, readAuthority, run } from "../../agent/trust.ts";
 import { build } from "../../tasks/build.ts";

@@ -1,10 +1,10 @@
 /** pyHanko's strict difference analysis of what we sign: an independent implementation's word. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { appendDss } from "../../formats/pades_dss.ts";
-import { drawAppearance } from "../../formats/pades_appearance.ts";
-import { inspectSignatures } from "../../formats/pades_inspect.ts";
-import { appendedSource, bytesSource } from "../../formats/pdf_source.ts";
+import { appendDss } from "../../formats/pades/dss.ts";
+import { drawAppearance } from "../../formats/pades/appearance.ts";
+import { inspectSignatures } from "../../formats/pades/inspect.ts";
+import { appendedSource, bytesSource } from "../../formats/source.ts";
 import { notoSans } from "../fixtures/fonts.ts";
 import { classicPdf, classicUpdate, documentObjects, streamPdf } from "../fixtures/pdf.ts";
 import { makePki } from "../fixtures/pki.ts";

@@ -1,6 +1,6 @@
 /** A program that had the agent's port before may have left a service worker in the person's browser. */
 import assert from "node:assert/strict";
-import { WindowConsent } from "../../agent/consent_window.ts";
+import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { launch, openWindow } from "./browser.ts";

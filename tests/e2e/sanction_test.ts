@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { WindowConsent } from "../../agent/consent_window.ts";
+import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { withParts, withPortal } from "../../tasks/demo.ts";
 import { ENGINEER } from "../../tasks/demo_otp.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { issueIdentity } from "../../agent/tls.ts";
 import { nssStore, readAuthority, run } from "../../agent/trust.ts";
-import { linuxPolicy } from "../../agent/browser_policy.ts";
+import { linuxPolicy } from "../../cli/browser_policy.ts";
 import { build } from "../../tasks/build.ts";
 import type { ConnectOptions } from "../../web/client.ts";
 import { testAgent } from "../fixtures/agent.ts";

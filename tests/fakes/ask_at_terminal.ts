@@ -1,6 +1,6 @@
 /** Asks at its terminal, as the agent would, and writes what came of it to the file named first. */
-import type { Consent, SignAnswer } from "../../agent/consent.ts";
-import { TerminalConsent } from "../../agent/terminal.ts";
+import type { Consent, SignAnswer } from "../../signing/consent/port.ts";
+import { TerminalConsent } from "../../signing/consent/terminal.ts";
 import type { Unlocked } from "../../protocol/consent.ts";
 import { DsignError } from "../../protocol/errors.ts";
 import {

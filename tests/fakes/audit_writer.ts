@@ -1,5 +1,5 @@
 /** Adds entries to an audit log until it is killed; says the number of each that is on the disk. */
-import { Audit } from "../../agent/audit.ts";
+import { Audit } from "../../signing/audit.ts";
 
 const [folder, maxSize] = Deno.args;
 const audit = new Audit(folder, undefined, Number(maxSize));

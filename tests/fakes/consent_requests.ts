@@ -1,5 +1,5 @@
 /** Requests for tests of the ways to ask a person, and a token that knows one PIN. */
-import type { SignAnswer } from "../../agent/consent.ts";
+import type { SignAnswer } from "../../signing/consent/port.ts";
 import type {
   Choice,
   ChooseRequest,

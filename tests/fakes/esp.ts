@@ -3,19 +3,19 @@
  * request, makes a key and a certificate of thirty minutes, signs the digest as PKCS #7 in BER of indefinite length, and
  * signs its answer. It can also misbehave.
  */
-import { readAsn1 } from "../../formats/asn1.ts";
+import { readAsn1 } from "../../formats/asn1/read.ts";
 import {
   basicConstraints,
   certificatePolicies,
   crlDistributionPoints,
   keyUsage,
-} from "../../formats/certificate_write.ts";
-import { prepareSignedData } from "../../formats/cms_write.ts";
-import { concat } from "../../formats/der.ts";
+} from "../../formats/x509/write.ts";
+import { prepareSignedData } from "../../formats/cms/write.ts";
+import { concat } from "../../formats/asn1/der.ts";
 import type { HashName } from "../../formats/signer.ts";
-import { prepareXmlSignature } from "../../formats/xades.ts";
-import { verifyXml } from "../../formats/xades_verify.ts";
-import { escapeAttribute, parseXml } from "../../formats/xml.ts";
+import { prepareXmlSignature } from "../../formats/xml/xades.ts";
+import { verifyXml } from "../../formats/xml/xades_verify.ts";
+import { escapeAttribute, parseXml } from "../../formats/xml/document.ts";
 import type { ServiceOptions } from "../../otp_service/compose.ts";
 import { issue, type Party, signBytes } from "../fixtures/pki.ts";
 

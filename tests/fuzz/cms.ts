@@ -3,12 +3,12 @@ import {
   addValidationData,
   prepareCosignature,
   prepareCountersignature,
-} from "../../formats/cms_add.ts";
-import { prepareArchiveTimestamp } from "../../formats/cms_archive.ts";
-import { verifyCms } from "../../formats/cms_verify.ts";
+} from "../../formats/cms/add.ts";
+import { prepareArchiveTimestamp } from "../../formats/cms/archive.ts";
+import { verifyCms } from "../../formats/cms/verify.ts";
 import { digest } from "../../formats/digest.ts";
-import { verifyBytes } from "../../formats/verify.ts";
-import { readMaterial } from "../../formats/verify_material.ts";
+import { verifyBytes } from "../../formats/verify/verify.ts";
+import { readMaterial } from "../../formats/verify/material.ts";
 import { makeCrl, makePki } from "../fixtures/pki.ts";
 import {
   archiveCms,

@@ -1,12 +1,12 @@
 /** What is tried with mutated DER: certificates, revocation lists, OCSP answers, timestamps. */
-import { readAsn1 } from "../../formats/asn1.ts";
-import { readCrl } from "../../formats/crl.ts";
+import { readAsn1 } from "../../formats/asn1/read.ts";
+import { readCrl } from "../../formats/x509/crl.ts";
 import { digest } from "../../formats/digest.ts";
-import { indiaFacts } from "../../formats/india.ts";
-import { readOcspResponse } from "../../formats/ocsp.ts";
-import { validateCertificate } from "../../formats/path.ts";
-import { readTimestampResponse, verifyTimestamp } from "../../formats/tsp.ts";
-import { readCertificate } from "../../formats/x509.ts";
+import { indiaFacts } from "../../formats/x509/india.ts";
+import { readOcspResponse } from "../../formats/x509/ocsp.ts";
+import { validateCertificate } from "../../formats/x509/path.ts";
+import { readTimestampResponse, verifyTimestamp } from "../../formats/cms/timestamp.ts";
+import { readCertificate } from "../../formats/x509/certificate.ts";
 import { makeCrl, makeOcspResponse, makePki } from "../fixtures/pki.ts";
 import { authorities, timestamp } from "../fixtures/signed_files.ts";
 import { attempt } from "./attempt.ts";

@@ -1,10 +1,10 @@
 /** What is tried with mutated JSON: canonical form, JWS, signing routes. */
 import assert from "node:assert/strict";
-import { canonicalJson } from "../../formats/canonical_json.ts";
-import { verifyJws } from "../../formats/jws.ts";
-import { readRoute } from "../../formats/route.ts";
-import { verifyBytes } from "../../formats/verify.ts";
-import { sameBytes } from "../../formats/x509.ts";
+import { canonicalJson } from "../../formats/json/canonical.ts";
+import { verifyJws } from "../../formats/json/jws.ts";
+import { readRoute } from "../../formats/json/route.ts";
+import { verifyBytes } from "../../formats/verify/verify.ts";
+import { sameBytes } from "../../formats/x509/certificate.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { makeRoute, signJws, signRoute } from "../fixtures/signed_files.ts";
 import { attempt } from "./attempt.ts";

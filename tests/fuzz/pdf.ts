@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { FormatError } from "../../formats/error.ts";
-import { prepareSignature, prepareTimestamp } from "../../formats/pades.ts";
-import { changesAfter } from "../../formats/pades_changes.ts";
-import { appendDss } from "../../formats/pades_dss.ts";
-import { inspectSignatures } from "../../formats/pades_inspect.ts";
-import { PdfDocument } from "../../formats/pdf_document.ts";
-import { formFields } from "../../formats/pdf_form.ts";
-import { appendedSource, bytesSource } from "../../formats/pdf_source.ts";
-import { latin1 } from "../../formats/pdf_value.ts";
+import { prepareSignature, prepareTimestamp } from "../../formats/pades/prepare.ts";
+import { changesAfter } from "../../formats/pades/changes.ts";
+import { appendDss } from "../../formats/pades/dss.ts";
+import { inspectSignatures } from "../../formats/pades/inspect.ts";
+import { PdfDocument } from "../../formats/pdf/document.ts";
+import { formFields } from "../../formats/pdf/form.ts";
+import { appendedSource, bytesSource } from "../../formats/source.ts";
+import { latin1 } from "../../formats/pdf/value.ts";
 import {
   classicPdf,
   classicUpdate,

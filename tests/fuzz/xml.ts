@@ -1,8 +1,8 @@
 /** What is tried with mutated XML: verifying it, signing it, and verifying the result. */
 import assert from "node:assert/strict";
-import { verifyBytes } from "../../formats/verify.ts";
-import { prepareXmlSignature } from "../../formats/xades.ts";
-import { verifyXml } from "../../formats/xades_verify.ts";
+import { verifyBytes } from "../../formats/verify/verify.ts";
+import { prepareXmlSignature } from "../../formats/xml/xades.ts";
+import { verifyXml } from "../../formats/xml/xades_verify.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { cmsSigner, signXml } from "../fixtures/signed_files.ts";
 import { signBytes } from "../fixtures/pki.ts";

@@ -1,0 +1,209 @@
+/** The PIN/OTP service by its configuration: every part is made here and passed on. Loaded by `dsign otp-service` only. */
+import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
+import type { ExternalIssuer } from "../../otp_service/authority.ts";
+import { composeService } from "../../otp_service/compose.ts";
+import { type OtpConfig, readOtpConfig, readSecretFile } from "../../otp_service/config.ts";
+import { smsDelivery } from "../../otp_service/delivery_sms.ts";
+import { smtpDelivery } from "../../otp_service/delivery_smtp.ts";
+import { SetupError } from "../../otp_service/error.ts";
+import { estClient } from "../../otp_service/est.ts";
+import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
+import { Pins } from "../../otp_service/pin.ts";
+import { readSecrets } from "../../otp_service/secrets.ts";
+import type { Service } from "../../otp_service/service.ts";
+import { openPostgres } from "../../otp_service/store_postgres.ts";
+import { openSqlite } from "../../otp_service/store_sqlite.ts";
+import { Store } from "../../otp_service/store.ts";
+import { FormatError } from "../../formats/error.ts";
+import { type Certificate, readCertificate } from "../../formats/x509/certificate.ts";
+import type { SignatureAlgorithm, Signer } from "../../formats/signer.ts";
+import { algorithmFor, readCertificates } from "../../signers/certificates.ts";
+import { Pkcs12Provider } from "../../signers/pkcs12.ts";
+import { validationDataFor } from "../../otp_service/validation_data.ts";
+import type { Context } from "../program.ts";
+
+export interface OtpParts {
+  config: OtpConfig;
+  service: Service;
+  close(): Promise<void>;
+}
+
+type ModuleConfig = Omit<NonNullable<OtpConfig["keys"]>, "processes">;
+
+/** Makes the parts. @throws {SetupError} */
+export async function openParts(
+  path: string,
+  { hostCommand, web }: Pick<Context, "hostCommand" | "web">,
+): Promise<OtpParts> {
+  const config = await readOtpConfig(path);
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (const each of closers.splice(0).reverse()) await each();
+  };
+  const closing = <T extends { close(): unknown }>(part: T): T => {
+    closers.push(() => part.close());
+    return part;
+  };
+  try {
+    const secrets = await readSecrets(config.secretFile);
+    const database = /^postgres(ql)?:/.test(config.database)
+      ? await openPostgres(config.database)
+      : openSqlite(config.database);
+    const store = closing(new Store(database, Date.now));
+
+    const session = async (module: ModuleConfig, poolSize: number) => {
+      const { module: modulePath, env } = module;
+      const client = new Pkcs11Client({ modulePath, command: hostCommand, env, poolSize });
+      return await openSession(closing(client), module);
+    };
+    const { keys: module } = config;
+    const keys = module
+      ? moduleKeys(() => session(module, module.processes))
+      : embeddedKeys(store, secrets);
+    const issuer = closing(
+      "url" in config.authority
+        ? await externalIssuer(config.authority)
+        : await openSigner(config.authority, session),
+    );
+    const smtp = config.smtp && closing(smtpDelivery({
+      ...config.smtp,
+      password: config.smtp.passwordFile && await readSecretFile(config.smtp.passwordFile),
+    }));
+    const sms = config.sms && smsDelivery({
+      ...config.sms,
+      headers: {
+        ...config.sms.headers,
+        ...config.sms.headersFile && JSON.parse(await readSecretFile(config.sms.headersFile)),
+      },
+    });
+    const ways = { mail: smtp, sms };
+    const pins = new Pins(secrets.pepper);
+    closers.push(() => pins[Symbol.dispose]());
+    const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
+      config;
+    const service = composeService({
+      store,
+      secrets,
+      pins,
+      ways,
+      keys,
+      keyType: config.keyType,
+      issuer,
+      policy,
+      esp: config.esp && {
+        ...config.esp,
+        certificates: await certificatesIn(config.esp.certificatesFile),
+        anchors: await certificatesIn(config.esp.anchorsFile),
+        asp: closing(await openSigner(config.esp.key, session)),
+        origins: [new URL(config.esp.url).origin, ...config.esp.origins],
+      },
+      validationDataFor,
+      clients,
+      publicUrl,
+      name,
+      organization,
+      country,
+      language,
+      otpDigits,
+      tsa,
+      web,
+    });
+    return { config, service, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** @throws {SetupError} where there is none, or one cannot be read; {SignerError} */
+async function certificatesIn(path: string): Promise<Certificate[]> {
+  let certificates: Certificate[];
+  try {
+    certificates = readCertificates(await Deno.readFile(path)).map(readCertificate);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new SetupError(`${path} is missing.`);
+    if (!(error instanceof FormatError)) throw error;
+    throw new SetupError(`${path} cannot be read: ${error.message}`);
+  }
+  if (certificates.length === 0) throw new SetupError(`${path} holds no certificate.`);
+  return certificates;
+}
+
+async function openSession(client: Pkcs11Client, { token, pinFile }: ModuleConfig) {
+  const session = await client.openSession(token);
+  await session.login(new TextEncoder().encode(await readSecretFile(pinFile)));
+  return session;
+}
+
+type EstConfig = Extract<OtpConfig["authority"], { url: string }>;
+
+async function externalIssuer(
+  config: EstConfig,
+): Promise<ExternalIssuer & { close(): void }> {
+  const { url, certificateFile, user, passwordFile, tokenFile, oneTimeMinutes, storedDays } =
+    config;
+  const certificates = (await certificatesIn(certificateFile)).map(({ der }) => der);
+  const authorization = user !== undefined && passwordFile !== undefined
+    ? `Basic ${utf8(`${user}:${await readSecretFile(passwordFile)}`).toBase64()}`
+    : tokenFile && `Bearer ${await readSecretFile(tokenFile)}`;
+  const { tlsAnchorsFile, tlsCertificateFile, tlsKeyFile } = config;
+  const { enrol, close } = estClient({
+    url,
+    authorization,
+    tlsAnchors: tlsAnchorsFile && await Deno.readTextFile(tlsAnchorsFile),
+    tlsIdentity: tlsCertificateFile && tlsKeyFile
+      ? { cert: await Deno.readTextFile(tlsCertificateFile), key: await readSecretFile(tlsKeyFile) }
+      : undefined,
+  });
+  const validity = { "one-time": oneTimeMinutes * 60_000, stored: storedDays * 24 * 3_600_000 };
+  return { certificates, enrol, close, validity };
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** A key that signs for the department: the authority's, or that of the requests to an eSign service provider. */
+async function openSigner(
+  config: Exclude<OtpConfig["authority"], EstConfig>,
+  session: (module: ModuleConfig, poolSize: number) => ReturnType<typeof openSession>,
+): Promise<Signer> {
+  if ("keyFile" in config) {
+    const provider = new Pkcs12Provider([config.keyFile]);
+    const { keys: [key], problems } = await provider.list();
+    if (!key) {
+      throw new SetupError(
+        `${config.keyFile}: ${problems[0]?.message ?? "There is no certificate in it."}`,
+      );
+    }
+    const password = await readSecretFile(config.passwordFile);
+    return await provider.open(key, {
+      hash: "SHA-256",
+      askPin: () => Promise.resolve(new TextEncoder().encode(password)),
+    });
+  }
+  const [certificate, ...chain] = (await certificatesIn(config.certificateFile)).map(({ der }) =>
+    der
+  );
+  const algorithm = algorithmFor(certificate, "SHA-256");
+  const opened = await session(config, 1);
+  const key = await opened.key({ certificate });
+  return {
+    certificate,
+    chain,
+    algorithm,
+    sign: (input) =>
+      key.sign({
+        scheme: SCHEMES[algorithm.scheme],
+        hash: "SHA-256",
+        ..."digest" in input
+          ? { input: "digest", data: input.digest }
+          : { input: "message", data: input.message },
+      }),
+    close: () => opened.close(),
+  };
+}
+
+const SCHEMES: Record<SignatureAlgorithm["scheme"], "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA"> = {
+  "RSASSA-PKCS1-v1_5": "RSASSA-PKCS1-v1_5",
+  "RSASSA-PSS": "RSA-PSS",
+  ECDSA: "ECDSA",
+};

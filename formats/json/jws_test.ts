@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { constants, sign } from "node:crypto";
+import { type GeneralJWSInput, generalVerify, importX509 } from "jose";
+import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
+import { canonicalJson } from "./canonical.ts";
+import { FormatError } from "../error.ts";
+import { type JwsOptions, prepareJws, verifyJws } from "./jws.ts";
+import type { SignatureAlgorithm } from "../signer.ts";
+
+const pki = makePki({
+  officers: [
+    { name: "Anita Das", key: "rsa-2048" },
+    { name: "Bimal Roy", key: "p-256" },
+    { name: "Chitra Sen", key: "p-384" },
+  ],
+});
+const [anita, bimal] = pki.officers;
+const payload = canonicalJson('{"bill": 7, "amount": "1200.00"}');
+
+function signJws(
+  officer: Officer,
+  content: JwsOptions["content"],
+  algorithm: SignatureAlgorithm = officer.key.algorithm,
+): string {
+  const prepared = prepareJws({
+    certificate: officer.certificate.der,
+    chain: officer.chain,
+    algorithm,
+    content,
+    signingTime: new Date("2026-11-21T10:00:00Z"),
+    contentType: "json",
+  });
+  const padding = algorithm.scheme === "RSASSA-PSS"
+    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
+    : {};
+  const hash = algorithm.hash.replace("-", "").toLowerCase();
+  return prepared.complete(
+    sign(hash, prepared.toBeSigned, { key: officer.key.privateKey, ...padding }),
+  );
+}
+
+/** `jose` checks one signature at a time, with the key of the certificate in its header. */
+async function checkByJose(jws: string): Promise<number> {
+  const parsed = JSON.parse(jws);
+  for (const signature of parsed.signatures) {
+    const one: GeneralJWSInput = { ...parsed, signatures: [signature] };
+    await generalVerify(one, (header) => {
+      const [certificate] = (header as unknown as { x5c: string[] }).x5c;
+      const pem = `-----BEGIN CERTIFICATE-----\n${certificate}\n-----END CERTIFICATE-----`;
+      return importX509(pem, header!.alg!);
+    });
+  }
+  return parsed.signatures.length;
+}
+
+Deno.test("three officers sign one payload, and jose agrees", async () => {
+  let jws = signJws(anita, { payload });
+  const first = JSON.parse(jws).signatures[0];
+  for (const officer of pki.officers.slice(1)) jws = signJws(officer, { jws });
+  assert.deepEqual(JSON.parse(jws).signatures[0], first);
+  const result = verifyJws(jws);
+  assert.deepEqual(result.payload, payload);
+  assert.deepEqual(result.signatures.map(({ problems }) => problems), [[], [], []]);
+  assert.deepEqual(result.signatures[1].certificate, bimal.certificate.der);
+  assert.equal(result.signatures[0].signingTime?.toISOString(), "2026-11-21T10:00:00.000Z");
+  assert.equal(await checkByJose(jws), 3);
+});
+
+Deno.test("PSS, and a key whose curve does not fit the hash", async () => {
+  const jws = signJws(anita, { payload }, { scheme: "RSASSA-PSS", hash: "SHA-256" });
+  assert.deepEqual(verifyJws(jws).signatures[0].problems, []);
+  assert.equal(await checkByJose(jws), 1);
+  assert.throws(
+    () => signJws(bimal, { payload }, { scheme: "ECDSA", hash: "SHA-384" }),
+    (error) => error instanceof FormatError && error.code === "algorithm_unsupported",
+  );
+});
+
+Deno.test("detached, and added to", () => {
+  const one = signJws(anita, { payload, detached: true });
+  const two = signJws(bimal, { jws: one, payload });
+  assert.equal("payload" in JSON.parse(two), false);
+  assert.deepEqual(verifyJws(two, payload).signatures.map(({ problems }) => problems), [[], []]);
+  assert.deepEqual(verifyJws(two).signatures[0].problems, ["content_missing"]);
+  assert.throws(() => signJws(bimal, { jws: one }), FormatError);
+});
+
+Deno.test("flattened and compact serialisations are read", () => {
+  const { payload, signatures: [signature] } = JSON.parse(signJws(anita, { payload: encode("x") }));
+  assert.deepEqual(
+    verifyJws(JSON.stringify({ payload, ...signature })).signatures[0].problems,
+    [],
+  );
+  const compact = `${signature.protected}.${payload}.${signature.signature}`;
+  assert.deepEqual(verifyJws(compact).signatures[0].problems, []);
+});
+
+Deno.test("every changed character is noticed", () => {
+  const jws = signJws(bimal, { payload });
+  const { protected: header, signature } = JSON.parse(jws).signatures[0];
+  const parts = [JSON.parse(jws).payload, header, signature];
+  for (const part of parts) {
+    for (let index = 0; index < part.length; index += 2) {
+      const changed = part.slice(0, index) + (part[index] === "A" ? "B" : "A") +
+        part.slice(index + 1);
+      let problems: string[];
+      try {
+        problems = verifyJws(jws.replace(part, changed)).signatures[0].problems;
+      } catch (error) {
+        assert.ok(error instanceof FormatError);
+        problems = [error.code];
+      }
+      assert.notDeepEqual(problems, [], `character ${index}`);
+    }
+  }
+});
+
+Deno.test("forged headers are refused", () => {
+  const jws = JSON.parse(signJws(anita, { payload }));
+  const [signature] = jws.signatures;
+  const header = JSON.parse(new TextDecoder().decode(
+    Uint8Array.fromBase64(signature.protected, { alphabet: "base64url" }),
+  ));
+  const problems = (change: Record<string, unknown>, unprotected?: unknown) => {
+    const text = encode(JSON.stringify({ ...header, ...change }))
+      .toBase64({ alphabet: "base64url", omitPadding: true });
+    const forged = { ...signature, protected: text, header: unprotected };
+    return verifyJws(JSON.stringify({ ...jws, signatures: [forged] })).signatures[0].problems;
+  };
+  assert.deepEqual(problems({ alg: "none" }), ["algorithm_unsupported"]);
+  assert.deepEqual(problems({ alg: "HS256" }), ["algorithm_unsupported"]);
+  assert.deepEqual(problems({ alg: "ES256" }), ["signature_wrong"]);
+  assert.deepEqual(problems({ crit: ["b64"], b64: false }), ["algorithm_unsupported"]);
+  assert.deepEqual(problems({}, { alg: "RS256" }), ["algorithm_unsupported"]);
+  assert.deepEqual(problems({ x5c: undefined }), ["certificate_missing"]);
+  const other = [bimal.certificate.der.toBase64()];
+  assert.ok(problems({ x5c: other }).includes("certificate_not_as_signed"));
+});
+
+Deno.test("what is no JWS gets a typed error", () => {
+  for (const text of ["", "{}", "[]", "1", "a.b.c", '{"payload":1}', '{"signatures":[]}', "{"]) {
+    let problems: string[] = [];
+    try {
+      problems = verifyJws(text).signatures[0].problems;
+    } catch (error) {
+      assert.ok(error instanceof FormatError, text);
+      problems = [error.code];
+    }
+    assert.notDeepEqual(problems, [], text);
+  }
+});
+
+const encode = (text: string) => new TextEncoder().encode(text);

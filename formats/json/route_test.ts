@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { makePki, type Officer, signBytes } from "../../tests/fixtures/pki.ts";
+import { FormatError } from "../error.ts";
+import { prepareJws } from "./jws.ts";
+import { encodeRoute, prepareStatement, readRoute, type Route, startRoute } from "./route.ts";
+
+const names = ["Maker", "Checker A", "Checker B", "Checker C", "Approver", "Stranger"];
+const pki = makePki({ officers: names.map((name) => ({ name, key: "p-256" as const })) });
+const [maker, checkerA, checkerB, checkerC, approver, stranger] = pki.officers;
+const signingTime = new Date("2026-11-21T10:00:00Z");
+const content = createHash("sha256").update("a bill").digest("hex");
+const person = (officer: Officer) => ({
+  name: officer.name,
+  person: officer.certificate.subject.text("serialNumber")!,
+});
+const route: Route = {
+  type: "dsign-route-1",
+  content: { name: "bill-7.json", sha256: content },
+  steps: [
+    { role: "maker", signers: [person(maker)], quorum: 1 },
+    { role: "checker", signers: [checkerA, checkerB, checkerC].map(person), quorum: 2 },
+    {
+      role: "approver",
+      signers: [{ name: approver.name, certificate: approver.certificate.fingerprint }],
+      quorum: 1,
+    },
+  ],
+};
+
+const signerOf = (officer: Officer) => ({
+  certificate: officer.certificate.der,
+  chain: officer.chain,
+  algorithm: officer.key.algorithm,
+  signingTime,
+});
+
+function setUp(value: Route = route, issuer: Officer = maker): string {
+  const prepared = prepareJws({
+    ...signerOf(issuer),
+    content: { payload: encodeRoute(value) },
+    contentType: "json",
+  });
+  return startRoute(prepared.complete(signBytes(issuer.key, prepared.toBeSigned)));
+}
+
+function signNext(file: string, officer: Officer, of = content): string {
+  const prepared = prepareStatement(file, of, signerOf(officer));
+  return prepared.complete(signBytes(officer.key, prepared.toBeSigned));
+}
+
+const isError = (code: string, words = "") => (error: unknown) =>
+  error instanceof FormatError && error.code === code && error.message.includes(words);
+
+Deno.test("maker, two of three checkers, approver", () => {
+  let file = setUp();
+  assert.equal(readRoute(file).next, 0);
+  for (const officer of [maker, checkerC, checkerA, approver]) {
+    assert.equal(readRoute(file).isComplete, false);
+    file = signNext(file, officer);
+  }
+  const status = readRoute(file);
+  assert.ok(status.isComplete);
+  assert.equal(status.next, null);
+  assert.deepEqual(status.steps.map(({ signed }) => signed), [
+    ["Maker"],
+    ["Checker C", "Checker A"],
+    ["Approver"],
+  ]);
+  assert.deepEqual(status.statements.map(({ role }) => role), [
+    "maker",
+    "checker",
+    "checker",
+    "approver",
+  ]);
+  assert.equal(status.issuer.fingerprint, maker.certificate.fingerprint);
+});
+
+Deno.test("out of turn is refused, and told who is next", () => {
+  let file = setUp();
+  assert.throws(() => signNext(file, approver), isError("out_of_turn", "as maker: Maker"));
+  assert.throws(() => signNext(file, stranger), isError("out_of_turn"));
+  file = signNext(file, maker);
+  assert.throws(() => signNext(file, maker), isError("out_of_turn", "2 of Checker A"));
+  file = signNext(file, checkerA);
+  assert.throws(() => signNext(file, checkerA), isError("out_of_turn", "1 of Checker B"));
+  file = signNext(file, checkerB);
+  assert.throws(() => signNext(file, checkerC), isError("out_of_turn", "as approver: Approver"));
+  file = signNext(file, approver);
+  assert.throws(() => signNext(file, approver), isError("out_of_turn", "complete"));
+});
+
+Deno.test("a route is for one content only", () => {
+  assert.throws(() => signNext(setUp(), maker, "0".repeat(64)), isError("signature_mismatch"));
+});
+
+Deno.test("statements cannot be dropped, moved, doubled or brought from elsewhere", () => {
+  let file = setUp();
+  const other = signNext(setUp({ ...route, steps: route.steps.toReversed().slice(2) }), maker);
+  for (const officer of [maker, checkerA, checkerB]) file = signNext(file, officer);
+  const { route: jws, statements } = JSON.parse(file);
+  const [first, second, third] = statements;
+  for (
+    const changed of [
+      [second, third],
+      [first, third],
+      [first, third, second],
+      [first, first, second, third],
+      [JSON.parse(other).statements[0], second, third],
+    ]
+  ) {
+    const forged = JSON.stringify({ route: jws, statements: changed });
+    assert.throws(() => readRoute(forged), isError("route_malformed"));
+  }
+});
+
+Deno.test("a changed route or statement is noticed", () => {
+  const file = signNext(setUp(), maker);
+  for (let index = 0; index < file.length; index += 7) {
+    const changed = file.slice(0, index) + (file[index] === "A" ? "B" : "A") +
+      file.slice(index + 1);
+    assert.throws(() => readRoute(changed), isError("route_malformed"), `character ${index}`);
+  }
+});
+
+Deno.test("a route that cannot be fulfilled is refused when it is set up", () => {
+  const [step] = route.steps;
+  for (
+    const steps of [
+      [],
+      [{ ...step, quorum: 2 }],
+      [{ ...step, quorum: 0 }],
+      [{ ...step, signers: [{ name: "nobody" }] }],
+      [{ ...step, signers: [step.signers[0], step.signers[0]], quorum: 2 }],
+    ]
+  ) assert.throws(() => setUp({ ...route, steps }), isError("route_malformed"));
+});

@@ -1,0 +1,131 @@
+/** What a visible signature shows: text in any script that the fonts have, a picture, a QR code. */
+import { deflateSync } from "node:zlib";
+import { encode } from "uqr";
+import type { Appearance, Box } from "./field.ts";
+import type { TrueTypeFont } from "../pdf/font.ts";
+import { addImage } from "../pdf/image.ts";
+import { decimal, TextSetter } from "../pdf/text.ts";
+import type { PdfUpdate } from "../pdf/update.ts";
+import { latin1, name, type PdfDraft, type PdfRef } from "../pdf/value.ts";
+
+/** What is to be seen. */
+export interface AppearanceContent {
+  /** Shown first and larger: who signs. */
+  name: string;
+  /** Role, reason, place, time, in words of the signer's language. */
+  lines?: readonly string[];
+  /** PNG or JPEG, at the left. */
+  picture?: Uint8Array;
+  /** What a QR code says, at the right. */
+  qr?: string;
+  /** The first that has a character is used for it; see `readFont`. */
+  fonts: readonly TrueTypeFont[];
+}
+
+const PADDING = 3;
+const MAX_SIZE = 12;
+/** Of the name, relative to the other lines; and the height of a line, relative to its size. */
+const NAME_SCALE = 1.25;
+const LEADING = 1.35;
+
+/**
+ * Draws an appearance for `prepareSignature`. Text is made as large as it fits, in grey scale
+ * colours, which every PDF/A output intent allows.
+ *
+ * @throws FormatError (when drawn) `invalid_argument` for a picture that cannot be used
+ */
+export function drawAppearance(content: AppearanceContent): Appearance["draw"] {
+  return (update, box) => {
+    const pieces = new Pieces(update, box);
+    if (content.picture) pieces.picture(content.picture);
+    if (content.qr !== undefined) pieces.qr(content.qr);
+    pieces.text(content);
+    return pieces.finish();
+  };
+}
+
+class Pieces {
+  #content = "";
+  readonly #resources: { [key: string]: PdfDraft } = {};
+  /** What is left between the picture and the QR code. */
+  #left = PADDING;
+  #right: number;
+
+  constructor(
+    readonly update: Pick<PdfUpdate, "add" | "addStream">,
+    readonly box: Box,
+  ) {
+    this.#right = box.width - PADDING;
+  }
+
+  get #inner(): number {
+    return Math.max(1, this.box.height - 2 * PADDING);
+  }
+
+  picture(bytes: Uint8Array): void {
+    const { ref, width, height } = addImage(this.update, bytes);
+    const scale = Math.min(this.#inner / height, this.box.width / 3 / width);
+    const [w, h] = [width * scale, height * scale];
+    const y = (this.box.height - h) / 2;
+    this.#content += `q ${decimal(w)} 0 0 ${decimal(h)} ${decimal(this.#left)} ${decimal(y)} cm ` +
+      "/Picture Do Q\n";
+    this.#resources.XObject = { Picture: ref };
+    this.#left += w + PADDING;
+  }
+
+  qr(text: string): void {
+    // The quiet zone of four modules is white paper around the code (ISO/IEC 18004 §9.1).
+    const { data, size } = encode(text, { ecc: "M", border: 4 });
+    const side = Math.min(this.#inner, this.box.width / 3);
+    const unit = side / size;
+    const x = this.#right - side, y = (this.box.height - side) / 2;
+    this.#content += `1 g ${[x, y, side, side].map(decimal).join(" ")} re f 0 g\n`;
+    data.forEach((row, r) => {
+      for (let c = 0; c < size; c++) {
+        if (!row[c]) continue;
+        // One rectangle for a run of modules, so that no hair lines show between them.
+        let run = 1;
+        while (row[c + run]) run++;
+        const place = [x + c * unit, y + side - (r + 1) * unit, run * unit, unit];
+        this.#content += `${place.map(decimal).join(" ")} re\n`;
+        c += run;
+      }
+    });
+    this.#content += "f\n";
+    this.#right -= side + PADDING;
+  }
+
+  text({ name: signer, lines = [], fonts }: AppearanceContent): void {
+    const setter = new TextSetter(fonts);
+    const all = [{ text: signer, scale: NAME_SCALE }, ...lines.map((text) => ({ text, scale: 1 }))];
+    const available = Math.max(1, this.#right - this.#left);
+    const height = all.reduce((sum, { scale }) => sum + scale * LEADING, 0);
+    const width = Math.max(...all.map(({ text, scale }) => setter.width(text, 1) * scale));
+    const size = Math.min(MAX_SIZE, this.#inner / height, available / Math.max(width, 0.001));
+    let y = (this.box.height + height * size) / 2;
+    this.#content += "0 g\n";
+    for (const { text, scale } of all) {
+      y -= scale * LEADING * size;
+      // Three tenths of the leading are below the baseline: vowel signs of Bengali and Hindi.
+      this.#content += setter.show(
+        text,
+        scale * size,
+        this.#left,
+        y + 0.3 * scale * LEADING * size,
+      );
+    }
+    this.#resources.Font = setter.resources(this.update);
+  }
+
+  finish(): PdfRef {
+    const { width, height, matrix } = this.box;
+    return this.update.addStream({
+      Type: name("XObject"),
+      Subtype: name("Form"),
+      BBox: [0, 0, width, height],
+      Matrix: [...matrix],
+      Resources: this.#resources,
+      Filter: name("FlateDecode"),
+    }, deflateSync(latin1(`q\n${this.#content}Q\n`)));
+  }
+}

@@ -1,0 +1,405 @@
+import assert from "node:assert/strict";
+import {
+  classicPdf,
+  classicUpdate,
+  documentObjects,
+  type FormOptions,
+  type Objects,
+  streamPdf,
+} from "../../tests/fixtures/pdf.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
+import { completeWith, signPdf } from "../../tests/fixtures/sign_pdf.ts";
+import { FormatError } from "../error.ts";
+import { type Appearance, prepareTimestamp, type SignatureOptions } from "./prepare.ts";
+import { type Change, changesAfter } from "./changes.ts";
+import { appendDss } from "./dss.ts";
+import { inspectSignatures } from "./inspect.ts";
+import { PdfDocument } from "../pdf/document.ts";
+import { findPage, formFields } from "../pdf/form.ts";
+import { appendedSource, bytesSource } from "../source.ts";
+import { PdfUpdate } from "../pdf/update.ts";
+import { fromLatin1, latin1, name, PdfDict, PdfRef, PdfStream } from "../pdf/value.ts";
+
+const { officers: [asha, bikram] } = makePki({
+  officers: [{ name: "Asha Roy", key: "p-256" }, { name: "Bikram Das", key: "p-256" }],
+});
+
+const appearance: Appearance = {
+  place: { page: 1, rectangle: [0, 0, 100, 50] },
+  draw: (update) => update.addStream({ Subtype: name("Form") }, latin1("0 0 1 1 re f")),
+};
+
+/** Changes after the first signature. */
+function changes(bytes: Uint8Array): Change[] {
+  const source = bytesSource(bytes);
+  return changesAfter(source, inspectSignatures(source).signatures[0]);
+}
+
+const allowed = (bytes: Uint8Array) =>
+  changes(bytes).map((each) => {
+    assert.ok(each.allowed, `${each.kind} ${each.name}: ${each.reason}`);
+    return `${each.kind} ${each.name}`;
+  }).sort();
+
+function forbidden(bytes: Uint8Array, pattern: RegExp) {
+  const found = changes(bytes).filter((each) => !each.allowed);
+  assert.ok(
+    found.some((each) => pattern.test(`${each.kind} ${each.name}: ${each.reason}`)),
+    JSON.stringify(changes(bytes)),
+  );
+}
+
+const signed = (form: FormOptions = {}, options?: SignatureOptions) =>
+  signPdf(classicPdf(documentObjects(form)), asha, options);
+
+/** The syntax of an object of a document, to be changed. */
+function syntax(bytes: Uint8Array, num: number): string {
+  const document = PdfDocument.open(bytesSource(bytes));
+  const object = document.object(document.refOf(num))!;
+  assert.ok(object.value instanceof PdfDict);
+  return fromLatin1(object.bytes.subarray(object.value.start, object.value.end));
+}
+
+function numberOf(bytes: Uint8Array, what: "catalog" | "page" | string): number {
+  const document = PdfDocument.open(bytesSource(bytes));
+  if (what === "catalog") return document.catalog().num;
+  if (what === "page") return findPage(document, 1).ref!.num;
+  return formFields(document).find((field) => field.name === what)!.object.num;
+}
+
+/** Adds entries to an object, or replaces some of its syntax. */
+function edit(
+  bytes: Uint8Array,
+  what: string,
+  change: string | ((old: string) => string),
+  more: Objects = {},
+): Uint8Array {
+  const num = numberOf(bytes, what);
+  const old = syntax(bytes, num);
+  const changed = typeof change === "string" ? `${old.slice(0, -2)} ${change} >>` : change(old);
+  assert.notEqual(changed, old);
+  return classicUpdate(bytes, { [num]: changed, ...more });
+}
+
+Deno.test("changes: none after a signature of the whole document", () => {
+  assert.deepEqual(changes(signed()), []);
+});
+
+Deno.test("changes: more signatures, fields and timestamps are allowed", () => {
+  const first = signed({ signatureFields: ["Waiting"] });
+  assert.deepEqual(allowed(signPdf(first, bikram)), ["signature Signature2"]);
+  assert.deepEqual(allowed(signPdf(first, bikram, { field: "Waiting" })), ["signature Waiting"]);
+  const visible = signPdf(signPdf(first, bikram, { appearance }), asha, { field: "Waiting" });
+  assert.deepEqual(allowed(visible), ["signature Signature2", "signature Waiting"]);
+  const source = bytesSource(first);
+  const stamped = completeWith(source, prepareTimestamp(source), asha);
+  assert.deepEqual(allowed(appendedSource(source, stamped).read(0, 1 << 20)), [
+    "timestamp Signature2",
+  ]);
+});
+
+Deno.test("changes: more signatures are allowed on packed documents too", () => {
+  const base = streamPdf(documentObjects({ pages: 3, signatureFields: ["Waiting"] }));
+  const both = signPdf(signPdf(base, asha), bikram, { field: "Waiting" });
+  assert.deepEqual(allowed(both), ["signature Waiting"]);
+});
+
+Deno.test("changes: validation data are allowed, also after a strict certification", () => {
+  const first = signed({}, { certify: 1 });
+  const source = bytesSource(first);
+  const { contents } = inspectSignatures(source).signatures[0];
+  const once = appendedSource(
+    source,
+    appendDss(source, {
+      certificates: asha.chain,
+      crls: [latin1("crl")],
+      signatures: [{ contents, certificates: [asha.certificate.der] }],
+    }),
+  );
+  const twice = appendedSource(once, appendDss(once, { ocsps: [latin1("ocsp")] }));
+  for (const each of [once, twice]) {
+    assert.deepEqual(allowed(each.read(0, each.size)), ["validation_data DSS"]);
+  }
+  const bytes = twice.read(0, twice.size).slice();
+  const dss = /\/DSS (\d+) 0 R/.exec(fromLatin1(bytes))![1];
+  // Seen from a timestamp over the validation data, their removal is not allowed.
+  const stamped = completeWith(twice, prepareTimestamp(twice), asha);
+  const sealed = appendedSource(twice, stamped);
+  const removed = bytesSource(
+    classicUpdate(sealed.read(0, sealed.size).slice(), { [dss]: "<< /Type /DSS >>" }),
+  );
+  const last = inspectSignatures(removed).signatures[1];
+  assert.equal(last.kind, "timestamp");
+  assert.ok(changesAfter(removed, last).some((each) => !each.allowed));
+});
+
+Deno.test("changes: forms may be filled in, unless a signature forbids it", () => {
+  const fill = (bytes: Uint8Array) =>
+    edit(
+      bytes,
+      "Amount",
+      (old) => old.replace("(before)", "(after)").replace("/V", "/AP << /N 99 0 R >> /V"),
+      {
+        99: "<< /Subtype /Form /Length 0 >>\nstream\n\nendstream",
+      },
+    );
+  const form = { textFields: ["Amount", "Other"] };
+  assert.deepEqual(allowed(fill(signed(form))), ["form_field Amount"]);
+  assert.deepEqual(allowed(fill(signed(form, { certify: 2 }))), ["form_field Amount"]);
+  forbidden(fill(signed(form, { certify: 1 })), /form_field Amount: .*Signature1/);
+  const lock = (fields: string[]) => ({ lock: { action: "Include" as const, fields } });
+  forbidden(fill(signed(form, lock(["Amount"]))), /form_field Amount: .*locks/);
+  assert.deepEqual(allowed(fill(signed(form, lock(["Other"])))), ["form_field Amount"]);
+  forbidden(fill(signed(form, { lock: { action: "All" } })), /locks/);
+});
+
+Deno.test("changes: annotations are allowed by level 3 only", () => {
+  const annotate = (bytes: Uint8Array) => {
+    const page = numberOf(bytes, "page");
+    return classicUpdate(bytes, {
+      [page]: syntax(bytes, page).replace(/\/Annots \[/, "/Annots [98 0 R "),
+      98: "<< /Type /Annot /Subtype /Text /Rect [0 0 9 9] /Contents (note) >>",
+    });
+  };
+  assert.deepEqual(allowed(annotate(signed({}, { certify: 3 }))).length, 1);
+  forbidden(annotate(signed({}, { certify: 2 })), /annotation/);
+  forbidden(annotate(signed()), /annotation/);
+});
+
+Deno.test("changes: metadata may change", () => {
+  const bytes = edit(signed(), "catalog", "/Metadata 97 0 R /Version /2.0", {
+    97: "<< /Type /Metadata /Subtype /XML /Length 4 >>\nstream\n<x/>\nendstream",
+  });
+  assert.deepEqual(allowed(bytes), ["metadata XMP metadata"]);
+});
+
+const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
+
+const attacks: [what: string, bytes: () => Uint8Array, pattern: RegExp][] = [
+  [
+    "content of a page is replaced",
+    () => classicUpdate(signed(), { 4: stream("BT (Pay 9000) Tj ET") }),
+    /Contents/,
+  ],
+  [
+    "a page refers to other content",
+    () =>
+      edit(signed(), "page", (old) => old.replace(/\/Contents \d+/, "/Contents 99"), {
+        99: stream("(other)"),
+      }),
+    /Contents/,
+  ],
+  [
+    "a page gets another size",
+    () => edit(signed(), "page", (old) => old.replace("842]", "200]")),
+    /MediaBox/,
+  ],
+  ["a page is rotated", () => edit(signed(), "page", "/Rotate 90"), /Rotate/],
+  ["a page is added", () => {
+    const bytes = signed();
+    const kids = syntax(bytes, 2).replace("[", "[99 0 R ");
+    return classicUpdate(bytes, { 2: kids, 99: "<< /Type /Page /Parent 2 0 R >>" });
+  }, /Kids/],
+  [
+    "an action is added to the document",
+    () => edit(signed(), "catalog", "/OpenAction << /S /JavaScript /JS (x) >>"),
+    /OpenAction/,
+  ],
+  ["an action is added to a page", () => edit(signed(), "page", "/AA << >>"), /AA/],
+  ["a certification is added", () => edit(signed(), "catalog", "/Perms << >>"), /Perms/],
+  [
+    "the signature's own appearance is replaced",
+    () =>
+      edit(
+        signed({}, { appearance }),
+        "Signature1",
+        (old) => old.replace(/\/AP << \/N \d+/, "/AP << /N 99"),
+        { 99: stream("fake") },
+      ),
+    /AP/,
+  ],
+  ["a text field is added", () => {
+    const bytes = signed();
+    const catalog = numberOf(bytes, "catalog");
+    return classicUpdate(bytes, {
+      [catalog]: syntax(bytes, catalog).replace("/Fields [", "/Fields [99 0 R "),
+      99: "<< /FT /Tx /T (New) /Type /Annot /Subtype /Widget /Rect [0 0 500 500] >>",
+    });
+  }, /not for signatures/],
+  ["a signature field with an action is added", () => {
+    const bytes = signed();
+    const catalog = numberOf(bytes, "catalog");
+    return classicUpdate(bytes, {
+      [catalog]: syntax(bytes, catalog).replace("/Fields [", "/Fields [99 0 R "),
+      99: "<< /FT /Sig /T (New) /Type /Annot /Subtype /Widget /Rect [0 0 0 0] /A << >> >>",
+    });
+  }, /unknown parts/],
+  [
+    "a field is moved over something",
+    () =>
+      edit(signed({ textFields: ["T"] }), "T", (old) => old.replace(/\/Rect \[\d+/, "/Rect [0")),
+    /Rect/,
+  ],
+  ["a field is removed", () => {
+    const bytes = signed({ textFields: ["T"] });
+    const catalog = numberOf(bytes, "catalog");
+    return classicUpdate(bytes, {
+      [catalog]: syntax(bytes, catalog).replace(/\/Fields \[\d+ 0 R/, "/Fields ["),
+    });
+  }, /removed/],
+  ["an appearance that is also the page's content is replaced", () => {
+    const objects = documentObjects({ textFields: ["T"] });
+    objects[5] = objects[5].replace("/V", "/AP << /N 4 0 R >> /V");
+    const bytes = signPdf(classicPdf(objects), asha);
+    return edit(bytes, "T", (old) => old.replace("(before)", "(after)"), { 4: stream("other") });
+  }, /Contents/],
+  ["a list of fields that is also the list of pages grows", () => {
+    const objects = documentObjects({ catalogEntries: "/AcroForm << /Fields 50 0 R >>" });
+    objects[2] = "<< /Type /Pages /Count 1 /Kids 50 0 R >>";
+    objects[50] = "[3 0 R]";
+    return signPdf(signPdf(classicPdf(objects), asha), bikram);
+  }, /Kids/],
+  ["an object that nothing refers to is replaced", () => {
+    const objects = { ...documentObjects(), 50: "(hidden)" };
+    return classicUpdate(signPdf(classicPdf(objects), asha), { 50: "(shown)" });
+  }, /nothing refers/],
+  ["fields change their order", () => {
+    const bytes = signed({ textFields: ["T", "U"] });
+    return edit(
+      bytes,
+      "catalog",
+      (old) => old.replace(/Fields \[(\S+ 0 R) (\S+ 0 R)/, "Fields [$2 $1"),
+    );
+  }, /order/],
+  [
+    "a direct annotation is added",
+    () =>
+      edit(signed(), "page", (old) => old.replace("/Annots [", "/Annots [<< /Subtype /Text >> ")),
+    /Annots/,
+  ],
+  ["a push button gets another appearance", () => {
+    const objects = documentObjects({ textFields: ["B"] });
+    objects[5] = objects[5].replace("/FT /Tx", "/FT /Btn /Ff 65536 /AP << /N 60 0 R >>");
+    objects[60] = stream("(before)");
+    return classicUpdate(signPdf(classicPdf(objects), asha), { 60: stream("(after)") });
+  }, /AP/],
+  ["a reference to nothing gets an object", () => {
+    const objects = documentObjects();
+    objects[3] = objects[3].replace("/Contents 4 0 R", "/Contents [4 0 R 70 0 R]");
+    return classicUpdate(signPdf(classicPdf(objects), asha), { 70: stream("(shown)") });
+  }, /Contents/],
+  ["an entry is given twice", () => edit(signed(), "page", "/Contents 4 0 R"), /twice/],
+  ["the trailer names another catalog", () => {
+    const bytes = signed();
+    const more = classicUpdate(bytes, { 99: syntax(bytes, 1) });
+    const text = fromLatin1(more);
+    const at = text.lastIndexOf("/Root 1 0 R");
+    return latin1(`${text.slice(0, at)}/Root 99 0 R${text.slice(at + 11)}`);
+  }, /Root/],
+  ["a length that a stream refers to is changed", () => {
+    const objects = documentObjects();
+    objects[4] = objects[4].replace(/\/Length \d+/, "/Length 50 0 R");
+    objects[50] = "30";
+    return classicUpdate(signPdf(classicPdf(objects), asha), { 50: "3" });
+  }, /Length/],
+  [
+    "a visible signature follows a certification",
+    () => {
+      const certified = signed({}, { certify: 2 });
+      const before = fromLatin1(certified);
+      const plain = latin1(before.replace("/TransformMethod /DocMDP", "/TransformMethod /XocMDP"));
+      const more = signPdf(plain, bikram, { appearance });
+      return latin1(before + fromLatin1(more).slice(before.length));
+    },
+    /certifies/,
+  ],
+];
+
+for (const [what, bytes, pattern] of attacks) {
+  Deno.test(`changes: found when ${what}`, () => forbidden(bytes(), pattern));
+}
+
+Deno.test("changes: whatever object is replaced, it is noticed", () => {
+  const objects: Objects = {
+    ...documentObjects({ pages: 2, signatureFields: ["A"] }),
+    60: "[1 2]",
+    61: "7",
+  };
+  objects[1] = objects[1].replace("/Lang", "/Names << /List 60 0 R /Number 61 0 R >> /Lang");
+  for (const make of [classicPdf, streamPdf]) {
+    const source = bytesSource(signPdf(make(objects), asha, { field: "A" }));
+    const [signature] = inspectSignatures(source).signatures;
+    const document = PdfDocument.open(source);
+    for (const num of document.xref.entries.keys()) {
+      const ref = document.refOf(num);
+      const object = document.object(ref);
+      if (!object) continue;
+      const { value } = object;
+      const update = new PdfUpdate(document);
+      if (value instanceof PdfDict) update.edit(object).set(value, "Other", 1);
+      else if (value instanceof PdfStream) update.putRaw(ref, latin1(stream("other")));
+      else update.put(ref, [1, 3]);
+      const changed = appendedSource(source, update.finish().bytes);
+      const found = changesAfter(changed, { ...signature, coverage: "revision" });
+      assert.ok(found.some(({ allowed }) => !allowed), `object ${num}`);
+    }
+  }
+});
+
+Deno.test("changes: a damaged revision cannot be judged", () => {
+  const text = fromLatin1(signPdf(signed(), bikram));
+  const at = text.lastIndexOf("startxref\n") + "startxref\n".length;
+  const bytes = latin1(text.slice(0, at) + "1" + text.slice(at + 1));
+  assert.deepEqual(changes(bytes).map(({ allowed, name }) => [allowed, name]), [
+    [false, "structure"],
+  ]);
+});
+
+Deno.test("changes: a signature that was replaced does not cover a revision", () => {
+  const bytes = edit(
+    signed({ signatureFields: ["A"] }, { field: "A" }),
+    "A",
+    (old) => old.replace(/\/V \d+/, "/V 99"),
+    { 99: "<< /Type /Sig /ByteRange [0 10 20 30] /Contents <30> >>" },
+  );
+  const source = bytesSource(bytes);
+  const [signature] = inspectSignatures(source).signatures;
+  assert.equal(signature.coverage, "partial");
+  assert.throws(
+    () => changesAfter(source, signature),
+    (error) => error instanceof FormatError && error.code === "invalid_argument",
+  );
+});
+
+Deno.test("validation data: what is there is not added again", () => {
+  const bytes = signed();
+  const source = bytesSource(bytes);
+  const data = { certificates: [asha.certificate.der, asha.certificate.der], crls: [latin1("c")] };
+  const once = appendedSource(source, appendDss(source, data));
+  assert.equal(appendDss(once, data).length, 0);
+  const document = PdfDocument.open(once);
+  const dss = document.dict(document.catalog().value, "DSS")!;
+  assert.equal(document.array(dss, "Certs")?.items.length, 1);
+  const more = appendedSource(once, appendDss(once, { ...data, crls: [latin1("d")] }));
+  const after = PdfDocument.open(more);
+  const list = after.array(after.dict(after.catalog().value, "DSS")!, "CRLs")!;
+  assert.deepEqual(
+    list.items.map((item) => fromLatin1(after.streamData(after.object(item as PdfRef)!))),
+    ["c", "d"],
+  );
+});
+
+Deno.test("validation data: an entry for a signature is found by its digest", async () => {
+  const bytes = signed();
+  const source = bytesSource(bytes);
+  const { contents } = inspectSignatures(source).signatures[0];
+  const time = new Date("2026-01-02T03:04:05Z");
+  const update = appendDss(source, {
+    signatures: [{ contents, crls: [latin1("crl")], ocsps: [latin1("ocsp")], time }],
+  });
+  const document = PdfDocument.open(appendedSource(source, update));
+  const vri = document.dict(document.dict(document.catalog().value, "DSS")!, "VRI")!;
+  const sha1 = new Uint8Array(await crypto.subtle.digest("SHA-1", contents.slice()));
+  const entry = document.dict(vri, sha1.toHex().toUpperCase())!;
+  assert.deepEqual([...entry.entries.keys()], ["CRL", "OCSP", "TU"]);
+});

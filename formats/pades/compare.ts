@@ -1,0 +1,272 @@
+import {
+  type Difference,
+  type Path,
+  pathName,
+  sameBytes,
+  sameRef,
+  sameScalar,
+} from "./difference.ts";
+import { ROLES } from "./roles.ts";
+import type { PdfDocument, PdfObject } from "../pdf/document.ts";
+import { type FormField, formFields } from "../pdf/form.ts";
+import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "../pdf/value.ts";
+import type { XrefEntry } from "../pdf/xref.ts";
+
+/**
+ * What a value is used as. Of `strict` ones nothing may differ; the others know which of their
+ * entries may. An object that is reached in several roles has to suit all of them.
+ */
+export type Role = keyof typeof ROLES;
+
+/** Compares a value in its role. `self`: the object that it is, where it is one. */
+export type Compare = (
+  comparison: Comparison,
+  a: PdfValue,
+  b: PdfValue,
+  path: Path,
+  self?: PdfRef,
+) => void;
+
+/** How one entry of a dictionary is compared; `free`: whatever it holds is allowed. */
+export type EntryRule = Role | "free" | ((a: PdfValue, b: PdfValue, path: Path) => void);
+
+const MAX_DEPTH = 500;
+const MAX_DIFFERENCES = 1000;
+
+/**
+ * Compares two revisions of a document from the trailer on, following every reference.
+ *
+ * Objects whose place in the file is the same are the same. Only those with a new place
+ * (“touched”) are compared, but all are walked through, because it is what refers to an object
+ * that decides what may change in it.
+ */
+export class Comparison {
+  /** Fields and widgets that are new. */
+  readonly newFields = new Set<number>();
+  /** Annotations that are new on a page; judged when all new fields are known. */
+  readonly newAnnotations: { ref: PdfRef; path: Path }[] = [];
+  readonly #touched = new Set<number>();
+  /** What can be nothing else: pages, fields, the form, the catalog. */
+  readonly #identities = new Map<number, Role>();
+  readonly #fields = { before: new Map<number, FormField>(), after: new Map<number, FormField>() };
+  readonly #queue: { ref: PdfRef; role: Role; path: Path }[] = [];
+  readonly #seen = new Set<string>();
+  readonly #free = new Set<PdfValue>();
+  /** Touched objects that some rule has looked at. */
+  readonly #explained = new Set<number>();
+  readonly #out = new Map<string, Difference>();
+
+  constructor(readonly before: PdfDocument, readonly after: PdfDocument) {}
+
+  run(): Difference[] {
+    this.#findTouched();
+    this.#findFields();
+    this.#findIdentities();
+    const { before, after } = this;
+    this.compare(before.xref.trailer, after.xref.trailer, "trailer", { step: "trailer" });
+    for (let task; (task = this.#queue.pop());) this.#visit(task.ref, task.role, task.path);
+    for (const { ref, path } of this.newAnnotations) {
+      if (this.newFields.has(ref.num)) continue;
+      this.report("annotation", pathName(path));
+      this.free(ref);
+    }
+    for (const num of this.#touched) if (!this.#explained.has(num)) this.#unreached(num);
+    return [...this.#out.values()];
+  }
+
+  report(kind: Difference["kind"], name: string, visible?: boolean): void {
+    this.#add({ kind, name, visible });
+  }
+
+  refuse(path: Path, reason?: string): void {
+    this.#add({ kind: "other", name: pathName(path), reason });
+  }
+
+  #add(difference: Difference): void {
+    const key = `${difference.kind} ${difference.name}`;
+    if (this.#out.has(key)) return;
+    if (this.#out.size < MAX_DIFFERENCES) this.#out.set(key, difference);
+    else this.#out.set("", { kind: "other", name: "…", reason: "There are too many changes." });
+  }
+
+  /** The field that an object is, or is a widget of. */
+  fieldOf(which: "before" | "after", ref: PdfRef | undefined): FormField | undefined {
+    return ref && this.#fields[which].get(ref.num);
+  }
+
+  #findTouched(): void {
+    const before = this.before.xref.entries, after = this.after.xref.entries;
+    for (const [num, entry] of before) {
+      if (entry && !sameEntry(entry, after.get(num))) this.#touched.add(num);
+    }
+    // What did not exist may have been referred to.
+    for (const num of after.keys()) if (!before.get(num)) this.#touched.add(num);
+    // What stands in an object stream changes with the stream.
+    for (const [num, entry] of before) {
+      if (entry && "container" in entry && this.#touched.has(entry.container)) {
+        this.#touched.add(num);
+      }
+    }
+  }
+
+  #findFields(): void {
+    for (const which of ["before", "after"] as const) {
+      const document = this[which];
+      for (const field of formFields(document)) {
+        this.#fields[which].set(field.object.num, field);
+        for (const kid of document.array(field.dict, "Kids")?.items ?? []) {
+          if (kid instanceof PdfRef) this.#fields[which].set(kid.num, field);
+        }
+      }
+    }
+  }
+
+  #findIdentities(): void {
+    const { before } = this;
+    const set = (num: number, role: Role) => {
+      const known = this.#identities.get(num);
+      this.#identities.set(num, known !== undefined && known !== role ? "strict" : role);
+    };
+    const catalog = before.catalog();
+    set(catalog.num, "catalog");
+    const form = catalog.value.get("AcroForm");
+    if (form instanceof PdfRef) set(form.num, "form");
+    const walk = (role: Role, roots: readonly PdfValue[]) => {
+      const stack = [...roots];
+      const seen = new Set<number>();
+      while (stack.length > 0) {
+        const value = stack.pop();
+        if (value instanceof PdfRef) {
+          if (seen.has(value.num)) continue;
+          seen.add(value.num);
+        }
+        const dict = before.resolve(value);
+        if (!(dict instanceof PdfDict)) continue;
+        if (value instanceof PdfRef) set(value.num, role);
+        for (const kid of before.array(dict, "Kids")?.items ?? []) stack.push(kid);
+      }
+    };
+    walk("pages", [catalog.value.get("Pages") ?? null]);
+    const acro = before.dict(catalog.value, "AcroForm");
+    walk("field", acro ? before.array(acro, "Fields")?.items ?? [] : []);
+  }
+
+  #visit(ref: PdfRef, role: Role, path: Path): void {
+    const identity = this.#identities.get(ref.num);
+    if (identity && (role === "strict" || role === "annotation")) role = identity;
+    const key = `${ref.num} ${role}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    const before = this.before.object(ref);
+    if (!this.#touched.has(ref.num)) {
+      if (before) ROLES[role](this, before.value, before.value, path, ref);
+      return;
+    }
+    this.#explained.add(ref.num);
+    const after = this.after.object(ref);
+    ROLES[role](this, before?.value ?? null, after?.value ?? null, path, ref);
+    if (
+      before?.value instanceof PdfStream && after?.value instanceof PdfStream &&
+      !this.#sameData(before, after)
+    ) this.refuse(path);
+  }
+
+  #sameData(before: PdfObject, after: PdfObject): boolean {
+    return sameBytes(this.before.rawStream(before).slice(), this.after.rawStream(after));
+  }
+
+  compare(a: PdfValue, b: PdfValue, role: Role, path: Path): void {
+    if (a instanceof PdfRef && sameRef(a, b)) this.#queue.push({ ref: a, role, path });
+    else ROLES[role](this, a, b, path);
+  }
+
+  /** Compares dictionaries entry by entry as `rule` says. */
+  dicts(a: PdfDict, b: PdfDict, path: Path, rule: (key: string) => EntryRule): void {
+    if (a !== b && b.hasDuplicates) this.refuse(path, "An entry is given twice.");
+    for (const key of new Set([...a.entries.keys(), ...b.entries.keys()])) {
+      const step = { parent: path, step: key };
+      const role = rule(key);
+      const x = a.get(key) ?? null, y = b.get(key) ?? null;
+      if (typeof role === "function") role(x, y, step);
+      else if (role === "free") this.free(x, y);
+      else this.compare(x, y, role, step);
+    }
+  }
+
+  /** Follows a reference of either revision for a rule that looks through it. */
+  resolve(which: "before" | "after", value: PdfValue | undefined): PdfValue {
+    if (value instanceof PdfRef) this.#explained.add(value.num);
+    return this[which].resolve(value);
+  }
+
+  /** Whether two values are the same with all that they refer to, pages and fields aside. */
+  equal(a: PdfValue, b: PdfValue, depth = 0, seen = new Set<number>()): boolean {
+    if (depth > MAX_DEPTH) return false;
+    if (a instanceof PdfRef && sameRef(a, b)) {
+      if (seen.has(a.num) || this.#identities.has(a.num)) return true;
+      seen.add(a.num);
+      const x = this.before.object(a);
+      if (!this.#touched.has(a.num)) {
+        return !x || this.equal(x.value, x.value, depth + 1, seen);
+      }
+      const y = this.after.object(a);
+      if (x?.value instanceof PdfStream && y?.value instanceof PdfStream) {
+        if (!this.#sameData(x, y)) return false;
+      }
+      return this.equal(x?.value ?? null, y?.value ?? null, depth + 1, seen);
+    }
+    const next = (x: PdfValue, y: PdfValue) => this.equal(x, y, depth + 1, seen);
+    if (a instanceof PdfStream && b instanceof PdfStream) return next(a.dict, b.dict);
+    if (a instanceof PdfArray && b instanceof PdfArray) {
+      return a.items.length === b.items.length && a.items.every((x, i) => next(x, b.items[i]));
+    }
+    if (a instanceof PdfDict && b instanceof PdfDict) {
+      return a.entries.size === b.entries.size &&
+        [...a.entries].every(([key, x]) => {
+          const y = b.get(key);
+          return y !== undefined && next(x, y);
+        });
+    }
+    return sameScalar(a, b);
+  }
+
+  /** Takes what values refer to, in either revision, as looked at; pages and fields aside. */
+  free(...values: PdfValue[]): void {
+    while (values.length > 0) {
+      const value = values.pop()!;
+      if (value instanceof PdfRef) {
+        if (this.#identities.has(value.num)) continue;
+        this.#explained.add(value.num);
+        for (const document of [this.before, this.after]) {
+          const target = document.object(value)?.value ?? null;
+          if (target === null || typeof target !== "object" || this.#free.has(target)) continue;
+          this.#free.add(target);
+          values.push(target);
+        }
+      } else if (value instanceof PdfArray) values.push(...value.items);
+      else if (value instanceof PdfDict) values.push(...value.entries.values());
+      else if (value instanceof PdfStream) values.push(...value.dict.entries.values());
+    }
+  }
+
+  /** An object that changed although nothing in the signed revision refers to it. */
+  #unreached(num: number): void {
+    const ref = this.before.refOf(num);
+    const before = this.before.object(ref), after = this.after.object(ref);
+    if (isSection(before?.value) && isSection(after?.value)) return;
+    if (!before || this.equal(ref, ref)) return;
+    this.refuse({ step: `object ${num}` }, "An object that nothing refers to was replaced.");
+  }
+}
+
+/** Whether it belongs to the file's structure; what it says was compared entry by entry. */
+function isSection(value: PdfValue | undefined): boolean {
+  const type = value instanceof PdfStream ? value.dict.get("Type") : undefined;
+  return type instanceof PdfName && (type.value === "XRef" || type.value === "ObjStm");
+}
+
+function sameEntry(a: XrefEntry, b: XrefEntry | null | undefined): boolean {
+  if (!b) return false;
+  if ("offset" in a) return "offset" in b && a.offset === b.offset && a.gen === b.gen;
+  return "container" in b && a.container === b.container && a.index === b.index;
+}

@@ -1,0 +1,312 @@
+import { FormatError } from "../error.ts";
+import { type FieldLock, lockDraft } from "./locks.ts";
+import { boxOf, findSpot, type Place, readRectangle } from "./place.ts";
+import type { PdfDocument } from "../pdf/document.ts";
+import { appendTo, entry, type Located, locatedCatalog } from "../pdf/edit.ts";
+import { findPage, type FormField, type Page } from "../pdf/form.ts";
+import type { PdfUpdate } from "../pdf/update.ts";
+import {
+  latin1,
+  name,
+  PdfDict,
+  type PdfDraft,
+  PdfRef,
+  serialize,
+  textString,
+  toHex,
+} from "../pdf/value.ts";
+
+/** Where an appearance is drawn, in points. */
+export interface Box {
+  /** As the page is displayed. */
+  width: number;
+  height: number;
+  /** Entry Matrix of the form: turns it upright on a rotated page. */
+  matrix: readonly number[];
+}
+
+/** What a visible signature looks like. */
+export interface Appearance {
+  /** Where a new field goes; an existing field has its own place. Pages count from 1. */
+  place?: Place;
+  /**
+   * Adds what it needs to the revision and gives back a form XObject, its BBox of the size of
+   * the box with the origin at the lower left.
+   */
+  draw(update: Pick<PdfUpdate, "add" | "addStream">, box: Box): PdfRef;
+}
+
+/**
+ * A revision with room for a signature. What is signed is the original and `appended` without
+ * that room, in this order: see {@link signedBytes}.
+ */
+export interface PreparedSignature {
+  /** Name of the signed field. */
+  readonly field: string;
+  /** The bytes to append, the signature still zeros. */
+  readonly appended: Uint8Array;
+  /** ISO 32000-2 §12.8.1: two pairs of offset and length in the whole file. */
+  readonly byteRange: readonly [0, number, number, number];
+  /** Whether the file's cross-reference was broken and the revision brings a complete one. */
+  readonly repaired: boolean;
+  /**
+   * Puts a CMS (DER) or timestamp token into its place.
+   *
+   * @returns the bytes to append to the original
+   * @throws FormatError `space_too_small`
+   */
+  complete(cms: Uint8Array): Uint8Array;
+}
+
+/** Enough for a chain of four certificates and a timestamp. */
+const CONTENTS_SIZE = 16 * 1024;
+const MAX_CONTENTS_SIZE = 1 << 20;
+/** Print and Locked (ISO 32000-2 Table 167); PDF/A demands Print. */
+const WIDGET_FLAGS = 4 | 128;
+/** SignaturesExist and AppendOnly (ISO 32000-2 Table 225). */
+const SIG_FLAGS = 3;
+
+/** What a new field is made with. */
+export interface FieldOptions {
+  /** Locks fields of the form from this signature on. */
+  lock?: FieldLock;
+  appearance?: Appearance;
+}
+
+/** The field that will be signed; new unless it exists. */
+export interface Target {
+  name: string;
+  existing?: FormField;
+  /** Of a new field. */
+  page?: Page;
+}
+
+/**
+ * Finds an empty signature field by its name, or a name and the page for a new one.
+ *
+ * @throws FormatError `not_found` (page, field); `invalid_argument` for a field that is signed or no signature's
+ */
+export function chooseField(
+  document: PdfDocument,
+  fields: readonly FormField[],
+  wanted: string | undefined,
+  page: number,
+): Target {
+  const fresh = (name: string): Target => {
+    const found = findPage(document, page);
+    // Read now, see PdfUpdate.
+    document.get(found.dict, "Annots");
+    return { name, page: found };
+  };
+  if (wanted === undefined) {
+    const taken = new Set(fields.map((field) => field.name));
+    let number = 1;
+    while (taken.has(`Signature${number}`)) number++;
+    return fresh(`Signature${number}`);
+  }
+  const existing = fields.find((field) => field.name === wanted);
+  if (!existing) {
+    if (fields.some((field) => field.name.startsWith(`${wanted}.`))) {
+      throw new FormatError("invalid_argument", `“${wanted}” is a group of fields.`);
+    }
+    if (wanted === "" || wanted.includes(".")) {
+      throw new FormatError("not_found", `The PDF has no field “${wanted}”.`);
+    }
+    return fresh(wanted);
+  }
+  if (existing.type !== "Sig") {
+    throw new FormatError("invalid_argument", `The field “${wanted}” is not for signatures.`);
+  }
+  if (document.resolve(existing.value) !== null) {
+    throw new FormatError("invalid_argument", `The field “${wanted}” is already signed.`);
+  }
+  return { name: wanted, existing };
+}
+
+/** A signature dictionary whose ByteRange and Contents are still to be filled in. */
+export interface SignatureObject {
+  ref: PdfRef;
+  /** Within the object's syntax: where ByteRange's array and Contents' token begin. */
+  rangeAt: number;
+  contentsAt: number;
+  size: number;
+}
+
+/** Room for `[0 n n n]` with numbers of up to 15 digits. */
+const RANGE_WIDTH = 51;
+
+/** Writes the signature dictionary, ByteRange and Contents first so that their places are known. */
+export function signatureObject(
+  update: PdfUpdate,
+  size = CONTENTS_SIZE,
+  entries: { [key: string]: PdfDraft | undefined },
+): SignatureObject {
+  if (!Number.isInteger(size) || size < 1 || size > MAX_CONTENTS_SIZE) {
+    throw new FormatError("invalid_argument", "The space for a signature is 1 byte to 1 MiB.");
+  }
+  const ref = update.reserve();
+  const { crypt } = update.document;
+  const rest = serialize(
+    entries,
+    crypt && ((bytes) => crypt.encryptString(bytes, ref.num, ref.gen)),
+  );
+  const range = "<< /ByteRange ";
+  const contents = " /Contents ";
+  update.putRaw(
+    ref,
+    latin1(range + " ".repeat(RANGE_WIDTH) + contents + "<"),
+    new Uint8Array(2 * size).fill(0x30),
+    latin1(">" + rest.slice(2)),
+  );
+  return {
+    ref,
+    rangeAt: range.length,
+    contentsAt: range.length + RANGE_WIDTH + contents.length,
+    size,
+  };
+}
+
+/**
+ * Puts the signature into its field, adds the field where it is new, and finishes the revision.
+ *
+ * @throws FormatError `not_found`, `invalid_argument` and `pdf_malformed` of a new field's page
+ */
+export function writeField(
+  update: PdfUpdate,
+  target: Target,
+  signature: SignatureObject,
+  options: FieldOptions,
+): PreparedSignature {
+  const { document } = update;
+  if (target.existing) {
+    const { object, dict } = target.existing;
+    update.edit(object).set(dict, "V", signature.ref);
+    if (options.appearance) drawExisting(update, target.existing, options.appearance);
+  } else addField(update, target, signature.ref, options);
+  setSigFlags(update);
+
+  const { bytes, offsets } = update.finish();
+  const { size } = document.source;
+  const header = `${signature.ref.num} 0 obj\n`.length;
+  const body = offsets.get(signature.ref.num)! + header;
+  const contentsAt = body + signature.contentsAt;
+  const contentsEnd = contentsAt + 2 * signature.size + 2;
+  const byteRange = [
+    0,
+    size + contentsAt,
+    size + contentsEnd,
+    bytes.length - contentsEnd,
+  ] as const;
+  bytes.set(latin1(`[${byteRange.join(" ")}]`), body + signature.rangeAt);
+  return {
+    field: target.name,
+    appended: bytes,
+    byteRange,
+    repaired: document.recovered,
+    complete: (cms) => fillContents(bytes, contentsAt, contentsEnd, cms),
+  };
+}
+
+/**
+ * Puts a CMS or timestamp token into the place that a prepared signature keeps for it.
+ *
+ * @param bytes stay as they are
+ * @param at offset in `bytes` at which the first range of ByteRange ends
+ * @param end offset at which the second one begins
+ * @throws FormatError `space_too_small`
+ */
+export function fillContents(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  cms: Uint8Array,
+): Uint8Array {
+  const space = (end - at) / 2 - 1;
+  if (cms.length > space) {
+    throw new FormatError(
+      "space_too_small",
+      `The signature has ${cms.length} bytes and the space kept for it ${space}.`,
+    );
+  }
+  const out = bytes.slice();
+  new TextEncoder().encodeInto(toHex(cms), out.subarray(at + 1));
+  return out;
+}
+
+/** Adds a field that is its own widget to the form and to its page. */
+function addField(
+  update: PdfUpdate,
+  target: Target,
+  value: PdfRef,
+  options: FieldOptions,
+): void {
+  const { document } = update;
+  const { appearance, lock } = options;
+  if (appearance && !appearance.place) {
+    throw new FormatError("invalid_argument", "A new visible signature needs a page and a place.");
+  }
+  const page = target.page!;
+  const spot = appearance && findSpot(document, page, appearance.place!);
+  const form = appearance
+    ? appearance.draw(update, spot!.box)
+    // PDF/A-1 wants an appearance of every field (ISO 19005-1 §6.9).
+    : update.addStream(
+      { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, 0, 0] },
+      new Uint8Array(),
+    );
+  const field = update.add({
+    Type: name("Annot"),
+    Subtype: name("Widget"),
+    FT: name("Sig"),
+    T: textString(target.name),
+    V: value,
+    F: WIDGET_FLAGS,
+    Rect: spot?.rectangle ?? [0, 0, 0, 0],
+    P: page.ref,
+    AP: { N: form },
+    Lock: lock && update.add({ Type: name("SigFieldLock"), ...lockDraft(lock) }),
+  });
+  appendTo(update, page, "Annots", [field]);
+  const catalog = locatedCatalog(document);
+  const acro = entry(document, catalog, "AcroForm");
+  if (acro) appendTo(update, acro, "Fields", [field]);
+  else {update.edit(catalog.object).set(catalog.dict, "AcroForm", {
+      Fields: [field],
+      SigFlags: SIG_FLAGS,
+    });}
+}
+
+function setSigFlags(update: PdfUpdate): void {
+  const { document } = update;
+  const catalog = locatedCatalog(document);
+  const acro = entry(document, catalog, "AcroForm");
+  // A form that was only just made has its flags.
+  if (!acro) return;
+  const flags = document.number(acro.dict, "SigFlags") ?? 0;
+  if ((flags & SIG_FLAGS) !== SIG_FLAGS) {
+    update.edit(acro.object).set(acro.dict, "SigFlags", flags | SIG_FLAGS);
+  }
+}
+
+function drawExisting(update: PdfUpdate, field: FormField, appearance: Appearance): void {
+  const { document } = update;
+  let widget: Located = { object: field.object, dict: field.dict, ref: undefined };
+  const kid = document.array(field.dict, "Kids")?.items[0];
+  if (kid instanceof PdfRef) {
+    const object = document.object(kid);
+    if (object?.value instanceof PdfDict) widget = { object, dict: object.value, ref: kid };
+  }
+  const rectangle = readRectangle(document, widget.dict.get("Rect"));
+  // A field without extent is an invisible one.
+  if (!rectangle || rectangle[0] === rectangle[2] || rectangle[1] === rectangle[3]) return;
+  const box = boxOf(rectangle, widgetRotation(document, widget.dict));
+  update.edit(widget.object).set(widget.dict, "AP", { N: appearance.draw(update, box) });
+}
+
+/** How the page turns that a widget says it is on. */
+function widgetRotation(document: PdfDocument, widget: PdfDict): number {
+  // Inherited rotations are not looked for from below; widgets of rotated pages say so themselves.
+  const page = document.dict(widget, "P");
+  const own = document.dict(widget, "MK");
+  return (own && document.number(own, "R")) ?? (page && document.number(page, "Rotate")) ?? 0;
+}

@@ -1,0 +1,180 @@
+/** Where a visible signature goes, on pages that are cropped and rotated too. */
+import { FormatError } from "../error.ts";
+import type { Box } from "./field.ts";
+import type { PdfDocument } from "../pdf/document.ts";
+import type { Page } from "../pdf/form.ts";
+import { PdfArray, PdfDict, type PdfValue } from "../pdf/value.ts";
+
+/** Lower left and upper right corner. */
+export type Rectangle = [x1: number, y1: number, x2: number, y2: number];
+
+/**
+ * A place on a page as it is displayed, in points from its lower left corner: a rectangle, or
+ * the first free one of a size, from the lower left upwards.
+ */
+export type Place =
+  & { page: number }
+  & ({ rectangle: Rectangle } | { size: [width: number, height: number] });
+
+/** Distance from the page's edges and between signatures where the place is chosen. */
+const MARGIN = 36;
+const GAP = 6;
+/** Smallest side of a signature whose place is chosen. */
+const MIN_SIDE = 10;
+/** Comparisons with other annotations before a page counts as full. */
+const MAX_TRIES = 5_000_000;
+/** US Letter, where a page does not say its size. */
+const DEFAULT_PAGE: Rectangle = [0, 0, 612, 792];
+
+/** A rectangle in the page's own coordinates, and how to draw in it. */
+export interface Spot {
+  rectangle: Rectangle;
+  box: Box;
+}
+
+/** Reads a rectangle with its corners in order (ISO 32000-2 §7.9.5). */
+export function readRectangle(
+  document: PdfDocument,
+  value: PdfValue | undefined,
+): Rectangle | undefined {
+  const array = document.resolve(value);
+  const corners = array instanceof PdfArray
+    ? array.items.map((item) => document.resolve(item))
+    : [];
+  if (corners.length !== 4 || !corners.every((corner) => typeof corner === "number")) {
+    return undefined;
+  }
+  return inOrder(corners as Rectangle);
+}
+
+function inOrder([x1, y1, x2, y2]: Rectangle): Rectangle {
+  return [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)];
+}
+
+/** What is visible of a page: its CropBox within its MediaBox, turned by Rotate. */
+class Display {
+  readonly #crop: Rectangle;
+  readonly rotation: number;
+
+  constructor(document: PdfDocument, page: Page) {
+    const media = readRectangle(document, page.inherited("MediaBox")) ?? DEFAULT_PAGE;
+    const crop = readRectangle(document, page.inherited("CropBox")) ?? media;
+    const both: Rectangle = [
+      Math.max(media[0], crop[0]),
+      Math.max(media[1], crop[1]),
+      Math.min(media[2], crop[2]),
+      Math.min(media[3], crop[3]),
+    ];
+    this.#crop = both[0] < both[2] && both[1] < both[3] ? both : media;
+    const rotate = page.inherited("Rotate");
+    this.rotation = quarter(typeof rotate === "number" ? rotate : 0);
+  }
+
+  get size(): [width: number, height: number] {
+    const [x1, y1, x2, y2] = this.#crop;
+    return this.rotation % 180 === 0 ? [x2 - x1, y2 - y1] : [y2 - y1, x2 - x1];
+  }
+
+  toUser(x: number, y: number): [number, number] {
+    const [x1, y1, x2, y2] = this.#crop;
+    switch (this.rotation) {
+      case 90:
+        return [x2 - y, y1 + x];
+      case 180:
+        return [x2 - x, y2 - y];
+      case 270:
+        return [x1 + y, y2 - x];
+      default:
+        return [x1 + x, y1 + y];
+    }
+  }
+
+  fromUser(x: number, y: number): [number, number] {
+    const [x1, y1, x2, y2] = this.#crop;
+    switch (this.rotation) {
+      case 90:
+        return [y - y1, x2 - x];
+      case 180:
+        return [x2 - x, y2 - y];
+      case 270:
+        return [y2 - y, x - x1];
+      default:
+        return [x - x1, y - y1];
+    }
+  }
+}
+
+const quarter = (degrees: number) => ((Math.round(degrees / 90) * 90) % 360 + 360) % 360;
+
+/** How to draw upright in a rectangle of a page that is turned clockwise. */
+export function boxOf([x1, y1, x2, y2]: Rectangle, rotation: number): Box {
+  const across = quarter(rotation) % 180 !== 0;
+  const [width, height] = across ? [y2 - y1, x2 - x1] : [x2 - x1, y2 - y1];
+  const matrices: Record<number, number[]> = {
+    0: [1, 0, 0, 1, 0, 0],
+    90: [0, 1, -1, 0, height, 0],
+    180: [-1, 0, 0, -1, width, height],
+    270: [0, -1, 1, 0, 0, width],
+  };
+  return { width, height, matrix: matrices[quarter(rotation)] };
+}
+
+/**
+ * Finds the rectangle of a place.
+ *
+ * @throws FormatError `invalid_argument` for a place outside the page; `not_found` when no place
+ *   of the size is free
+ */
+export function findSpot(document: PdfDocument, page: Page, place: Place): Spot {
+  const display = new Display(document, page);
+  const [width, height] = display.size;
+  const chosen = "rectangle" in place
+    ? inOrder(place.rectangle)
+    : freePlace(document, page, display, place.size);
+  const [x1, y1, x2, y2] = chosen;
+  if (!chosen.every(Number.isFinite) || x1 < 0 || y1 < 0 || x2 > width || y2 > height) {
+    throw new FormatError(
+      "invalid_argument",
+      `The signature's place is not on page ${place.page}, which is ${Math.floor(width)} by ` +
+        `${Math.floor(height)} points.`,
+    );
+  }
+  if (x2 - x1 < 1 || y2 - y1 < 1) {
+    throw new FormatError("invalid_argument", "The signature's place is too small to be seen.");
+  }
+  const rectangle = inOrder([...display.toUser(x1, y1), ...display.toUser(x2, y2)]);
+  return { rectangle, box: boxOf(rectangle, display.rotation) };
+}
+
+/** The first place from the lower left that no annotation of the page takes. */
+function freePlace(
+  document: PdfDocument,
+  page: Page,
+  display: Display,
+  [width, height]: [number, number],
+): Rectangle {
+  if (!(width >= MIN_SIDE && height >= MIN_SIDE)) {
+    throw new FormatError("invalid_argument", `A signature is at least ${MIN_SIDE} points high.`);
+  }
+  const taken = (document.array(page.dict, "Annots")?.items ?? []).flatMap((item) => {
+    const annotation = document.resolve(item);
+    if (!(annotation instanceof PdfDict)) return [];
+    const rect = readRectangle(document, annotation.get("Rect"));
+    if (!rect) return [];
+    const [x1, y1, x2, y2] = rect;
+    if (x1 === x2 || y1 === y2) return [];
+    return [inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)])];
+  });
+  const [right, top] = display.size;
+  let tries = 0;
+  for (let y = MARGIN; y + height <= top - MARGIN; y += height + GAP) {
+    for (let x = MARGIN; x + width <= right - MARGIN; x += width + GAP) {
+      if ((tries += taken.length) > MAX_TRIES) break;
+      const free = taken.every(([x1, y1, x2, y2]) =>
+        x2 <= x || x1 >= x + width || y2 <= y || y1 >= y + height
+      );
+      if (free) return [x, y, x + width, y + height];
+    }
+  }
+  throw new FormatError("not_found", "The page has no free place for a signature of this size.");
+}

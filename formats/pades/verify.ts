@@ -1,0 +1,233 @@
+/**
+ * What the signatures of a PDF are worth by themselves: each one's cryptography, what it covers, what was changed
+ * after it, its level and its locks. Whom its certificate belongs to is told; whether that is to be trusted is for path
+ * validation to say.
+ */
+import { createHash, type Hash } from "node:crypto";
+import { readSignedData } from "../cms/read.ts";
+import { digestsNeeded, type SignerResult, verifyCms } from "../cms/verify.ts";
+import { concat } from "../asn1/der.ts";
+import { FormatError } from "../error.ts";
+import { type Change, changesAfter } from "./changes.ts";
+import { inspectSignatures, type PdfSignature } from "./inspect.ts";
+import { PdfDocument } from "../pdf/document.ts";
+import { prefixSource, type Source } from "../source.ts";
+import type { HashName } from "../signer.ts";
+import { readTimestampInfo, type TimestampResult, verifyTimestamp } from "../cms/timestamp.ts";
+import type { Certificate } from "../x509/certificate.ts";
+
+/** EN 319 142-1 §6; `null` for other kinds of signatures. */
+export type PadesLevel = "B-B" | "B-T" | "B-LT" | "B-LTA" | null;
+
+export interface VerifiedPdfSignature {
+  signature: PdfSignature;
+  /** The cryptography and the coverage together; says nothing about what was changed afterwards. */
+  status: SignerResult["status"];
+  /** Why the status is not `valid`, and what a policy may refuse. */
+  findings: { code: string; message: string }[];
+  /** The signer's, or the timestamp authority's. */
+  certificate?: Certificate;
+  /** All that the signature holds, DER. */
+  certificates: readonly Uint8Array[];
+  /** Proven by a timestamp in the signature, or of a document timestamp. */
+  timestamp?: Date;
+  level: PadesLevel;
+  /** What later revisions changed; `undefined` where it cannot be told. */
+  changes?: Change[];
+  /** The CMS signer of a signature. */
+  signer?: SignerResult;
+  /** The token of a document timestamp. */
+  token?: TimestampResult;
+}
+
+export interface VerifiedPdf {
+  /** The earliest revision first. */
+  signatures: VerifiedPdfSignature[];
+  /** Names of signature fields that wait for a signature. */
+  emptyFields: string[];
+  /** The cross-reference is broken; what other readers show may differ. */
+  recovered: boolean;
+}
+
+export interface PdfVerifyOptions {
+  password?: string;
+  /** The same bytes, for reading from beginning to end; its pieces need to last until the next only. */
+  sequential?: Source;
+}
+
+/**
+ * Verifies every signature of a document.
+ *
+ * @throws FormatError as `inspectSignatures`; what is wrong with one signature is a finding
+ */
+export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): VerifiedPdf {
+  const { password } = options;
+  const { signatures, emptyFields, recovered } = inspectSignatures(source, password);
+  const digests = new Digests(options.sequential ?? source, signatures);
+  const verified = signatures.map((signature) => verifyOne(signature, digests));
+  for (const each of verified) {
+    const { signature } = each;
+    if (signature.coverage === "partial") continue;
+    try {
+      each.changes = changesAfter(source, signature, password);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      each.findings.push({ code: error.code, message: error.message });
+    }
+  }
+  for (const each of verified) each.level = levelOf(each, verified, source, password);
+  return { signatures: verified, emptyFields, recovered };
+}
+
+function verifyOne(signature: PdfSignature, digests: Digests): VerifiedPdfSignature {
+  const out: VerifiedPdfSignature = {
+    signature,
+    status: "indeterminate",
+    findings: [],
+    certificates: [],
+    level: null,
+  };
+  const find = (code: string, message: string) => out.findings.push({ code, message });
+  const known = ["ETSI.CAdES.detached", "adbe.pkcs7.detached", "ETSI.RFC3161"];
+  if (!known.includes(signature.subFilter)) {
+    find("form_unsupported", `Signatures of the form “${signature.subFilter}” are not checked.`);
+    return out;
+  }
+  try {
+    if (signature.kind === "timestamp") verifyDocumentTimestamp(signature, digests, out);
+    else verifyDetached(signature, digests, out);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    out.status = "invalid";
+    find(error.code, error.message);
+  }
+  if (signature.coverage === "partial") {
+    out.status = "invalid";
+    find("coverage_partial", "The signature does not cover a revision of the document.");
+  }
+  return out;
+}
+
+function verifyDetached(
+  signature: PdfSignature,
+  digests: Digests,
+  out: VerifiedPdfSignature,
+): void {
+  const needed = digestsNeeded(readSignedData(signature.cms));
+  const detached = {
+    digests: Object.fromEntries(needed.map((h) => [h, digests.of(signature, h)])),
+  };
+  const { cms, signers } = verifyCms(signature.cms, { detached });
+  out.certificates = cms.certificates;
+  // ISO 32000-2 §12.8.3.3.1: exactly one.
+  const [signer] = signers;
+  if (signers.length !== 1) {
+    out.status = "invalid";
+    out.findings.push({ code: "signers", message: "A signature of a PDF has exactly one signer." });
+    return;
+  }
+  out.signer = signer;
+  out.status = signer.status;
+  out.findings.push(...signer.findings.map(({ code, message }) => ({ code, message })));
+  out.certificate = signer.certificate;
+  for (const token of signer.timestampTokens) {
+    const digestOf = (hash: HashName) => digestOfBytes(hash, signer.signer.signature);
+    const { info, problems } = verifyTimestamp(token, { digestOf });
+    if (problems.length === 0) out.timestamp ??= info.time;
+    for (const { message } of problems) out.findings.push({ code: "timestamp", message });
+  }
+}
+
+function verifyDocumentTimestamp(
+  signature: PdfSignature,
+  digests: Digests,
+  out: VerifiedPdfSignature,
+): void {
+  const { content } = readSignedData(signature.cms);
+  const { hash } = readTimestampInfo(concat(...content ?? []));
+  const result = verifyTimestamp(signature.cms, {
+    digestOf: (wanted) => wanted === hash ? digests.of(signature, hash) : undefined,
+  });
+  out.token = result;
+  out.status = result.problems.length === 0 ? "valid" : "invalid";
+  out.findings.push(...result.problems.map(({ code, message }) => ({ code, message })));
+  out.certificate = result.certificate;
+  out.certificates = result.certificates;
+  if (result.problems.length === 0) out.timestamp = result.info.time;
+}
+
+/** EN 319 142-1 §6.3: each level contains those before it. */
+function levelOf(
+  each: VerifiedPdfSignature,
+  all: readonly VerifiedPdfSignature[],
+  source: Source,
+  password: string | undefined,
+): PadesLevel {
+  const { signature, status, timestamp } = each;
+  if (signature.kind === "timestamp" || signature.subFilter !== "ETSI.CAdES.detached") return null;
+  if (status !== "valid") return null;
+  const stamps = all.filter(({ signature: other, status }) =>
+    other.kind === "timestamp" && status === "valid" && other.revisionEnd > signature.revisionEnd
+  );
+  if (!timestamp && stamps.length === 0) return "B-B";
+  if (!hasValidationData(source, password)) return "B-T";
+  const archived = stamps.some(({ signature: { revisionEnd } }) =>
+    hasValidationData(prefixSource(source, revisionEnd), password)
+  );
+  return archived ? "B-LTA" : "B-LT";
+}
+
+/** Whether there is a DSS with certificates and revocation information (EN 319 142-1 §5.4.2). */
+function hasValidationData(source: Source, password: string | undefined): boolean {
+  const document = PdfDocument.open(source, password);
+  const dss = document.dict(document.catalog().value, "DSS");
+  const has = (key: string) => ((dss && document.array(dss, key))?.items.length ?? 0) > 0;
+  return has("Certs") && (has("CRLs") || has("OCSPs"));
+}
+
+const nodeName = (hash: HashName): string => hash.replace("-", "").toLowerCase();
+
+const digestOfBytes = (hash: HashName, bytes: Uint8Array): Uint8Array =>
+  new Uint8Array(createHash(nodeName(hash)).update(bytes).digest());
+
+const PIECE = 1 << 20;
+
+/**
+ * Digests of what signatures cover. What they have in common, the document from its beginning, is read once, whatever
+ * their number; the rest of each is short in honest documents and bounded in all.
+ */
+class Digests {
+  readonly #running = new Map<HashName, { hash: Hash; at: number }>();
+  #budget: number;
+
+  /** @param signatures in the order in which they will be asked for */
+  constructor(readonly source: Source, signatures: readonly PdfSignature[]) {
+    this.#budget = 2 * source.size + signatures.length * PIECE;
+  }
+
+  /** @throws FormatError `limit_exceeded`, `pdf_malformed` where there are no ranges */
+  of({ ranges }: PdfSignature, hash: HashName): Uint8Array {
+    if (ranges.length !== 2) {
+      throw new FormatError("pdf_malformed", "The signature does not say what it covers.");
+    }
+    const [[, before], [after, length]] = ranges;
+    let running = this.#running.get(hash);
+    if (!running || running.at > before) running = { hash: createHash(nodeName(hash)), at: 0 };
+    this.#feed(running.hash, running.at, before);
+    running.at = before;
+    this.#running.set(hash, running);
+    const whole = running.hash.copy();
+    this.#feed(whole, after, after + length);
+    return new Uint8Array(whole.digest());
+  }
+
+  #feed(hash: Hash, start: number, end: number): void {
+    this.#budget -= end - start;
+    if (this.#budget < 0) {
+      throw new FormatError("limit_exceeded", "The PDF's signatures take too much work to check.");
+    }
+    for (let at = start; at < end; at += PIECE) {
+      hash.update(this.source.read(at, Math.min(PIECE, end - at)));
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { makePki } from "../../tests/fixtures/pki.ts";
+import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
+import { signPdf } from "../../tests/fixtures/sign_pdf.ts";
+import { verifyPdf } from "./verify.ts";
+import { bytesSource } from "../source.ts";
+
+const { officers: [asha, bimal] } = makePki({
+  officers: [{ name: "Asha" }, { name: "Bimal", key: "p-256" }],
+});
+const verify = (bytes: Uint8Array) => verifyPdf(bytesSource(bytes));
+const made = () => classicPdf(documentObjects({ signatureFields: ["Waits"] }));
+
+Deno.test("each signature: who, whether it holds, what it covers, what came after", () => {
+  const bytes = signPdf(signPdf(made(), asha, { certify: 2 }), bimal, {
+    field: "Second",
+    subFilter: "adbe.pkcs7.detached",
+    lock: { action: "All" },
+  });
+  const { signatures, emptyFields, recovered } = verify(bytes);
+  assert.deepEqual([emptyFields, recovered], [["Waits"], false]);
+  assert.deepEqual(
+    signatures.map(({ signature, status, certificate, level, changes, findings }) => ({
+      field: signature.field,
+      coverage: signature.coverage,
+      status,
+      who: certificate?.subject.commonName,
+      level,
+      changes: changes?.map(({ name, allowed }) => `${name} ${allowed}`),
+      findings,
+    })),
+    [{
+      field: "Signature1",
+      coverage: "revision",
+      status: "valid",
+      who: "Asha",
+      level: "B-B",
+      changes: ["Second true"],
+      findings: [],
+    }, {
+      field: "Second",
+      coverage: "document",
+      status: "valid",
+      who: "Bimal",
+      level: null,
+      changes: [],
+      findings: [],
+    }],
+  );
+  assert.deepEqual(signatures[0].signature.docMdp, 2);
+  assert.deepEqual(signatures[1].signature.fieldLocks, [{ action: "All" }, { action: "All" }]);
+});
+
+Deno.test("a changed byte makes the signatures over it invalid, and no other", () => {
+  const first = signPdf(made(), asha);
+  const both = signPdf(first, bimal);
+  const change = (at: number) => {
+    const bytes = both.slice();
+    bytes[at] ^= 1;
+    return verify(bytes).signatures.map(({ status }) => status);
+  };
+  const text = String.fromCharCode(...both);
+  assert.deepEqual(change(text.indexOf("(Page 1)") + 2), ["invalid", "invalid"]);
+  assert.deepEqual(change(text.lastIndexOf("%%EOF") + 3), ["valid", "invalid"]);
+});
+
+Deno.test("forms that are not checked, and documents without signatures", () => {
+  assert.deepEqual(verify(made()).signatures, []);
+  const signed = signPdf(made(), asha);
+  const other = String.fromCharCode(...signed).replace(
+    "ETSI.CAdES.detached",
+    "adbe.x509.rsa_sha1.",
+  );
+  const [{ status, findings }] = verify(Uint8Array.from(other, (c) => c.charCodeAt(0))).signatures;
+  assert.deepEqual([status, findings[0].code], ["indeterminate", "form_unsupported"]);
+});

@@ -1,0 +1,397 @@
+import { FormatError } from "../error.ts";
+import { isSignatureDict, PdfCrypt } from "./crypt.ts";
+import { decodeStream } from "./filter.ts";
+import { PdfLexer } from "./lexer.ts";
+import { misplaced, type Scan, scanObjects, unlessMalformed } from "./repair.ts";
+import type { Source } from "../source.ts";
+import {
+  PdfArray,
+  PdfDict,
+  PdfName,
+  PdfRef,
+  PdfStream,
+  PdfString,
+  type PdfValue,
+} from "./value.ts";
+import { PdfWindow } from "./window.ts";
+import { type PackedEntry, readXref, type Xref } from "./xref.ts";
+
+/** An indirect object as it stands in the file. */
+export interface PdfObject {
+  num: number;
+  gen: number;
+  /** The value, its strings decrypted. */
+  value: PdfValue;
+  /** The bytes that the spans of the value count in. */
+  bytes: Uint8Array;
+  /** Offset of `bytes` in the file; undefined for an object out of an object stream. */
+  offset?: number;
+}
+
+const MAX_CACHED_OBJECTS = 4096;
+const MAX_CACHED_CONTAINER_BYTES = 32 << 20;
+
+interface Container {
+  data: Uint8Array;
+  /** Number and offset of each object. */
+  index: [num: number, offset: number][];
+}
+
+/**
+ * A PDF over a random-access source, of which only what is asked for is read. A file whose
+ * cross-reference is broken is scanned for its objects; {@link PdfDocument.recovered} says so.
+ */
+export class PdfDocument {
+  #xref!: Xref;
+  #recovered = false;
+  #crypt: PdfCrypt | undefined;
+  readonly #window: PdfWindow;
+  readonly #objects = new Map<number, PdfObject>();
+  readonly #containers = new Map<number, Container>();
+  #containerBytes = 0;
+  /** Guards against an object stream whose own Length is said to be inside it. */
+  readonly #opening = new Set<number>();
+
+  private constructor(readonly source: Source, readonly password: string) {
+    this.#window = new PdfWindow(source);
+  }
+
+  /**
+   * @param password user or owner password; the empty one is tried as well
+   * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `algorithm_unsupported`,
+   *   `limit_exceeded`
+   */
+  static open(source: Source, password = ""): PdfDocument {
+    const magic = source.read(0, 5);
+    if (String.fromCharCode(...magic) !== "%PDF-") {
+      throw new FormatError(
+        "pdf_malformed",
+        "The file does not begin with “%PDF-”: it is not a PDF, or something stands before it.",
+      );
+    }
+    const document = new PdfDocument(source, password);
+    try {
+      document.#use(readXref(document.#window));
+      document.catalog();
+    } catch (error) {
+      const mendable = error instanceof FormatError && error.code === "pdf_malformed";
+      if (!mendable || document.recovered) throw error;
+      document.recover();
+      document.catalog();
+    }
+    return document;
+  }
+
+  get xref(): Xref {
+    return this.#xref;
+  }
+
+  /** Whether the cross-reference is the result of a scan. */
+  get recovered(): boolean {
+    return this.#recovered;
+  }
+
+  get crypt(): PdfCrypt | undefined {
+    return this.#crypt;
+  }
+
+  /**
+   * Checks that every object is where the cross-reference says, and mends it if not. Reading
+   * finds that out as it goes; whoever adds a revision wants to know before.
+   */
+  verify(): void {
+    if (!this.#recovered && misplaced(this.#window, this.#xref.entries).size > 0) this.recover();
+  }
+
+  /**
+   * Scans the file for its objects. What the cross-reference places rightly is left as it is:
+   * readers see that, and a scan alone would bring back what older revisions replaced.
+   */
+  recover(): void {
+    if (this.#recovered) return;
+    this.#recovered = true;
+    // It may have been in the middle of one that the cross-reference misplaced.
+    this.#opening.clear();
+    const known: Xref | undefined = this.#xref;
+    const scan = scanObjects(this.#window);
+    this.#use(scan);
+    this.#unpack(scan);
+    if (!known) {
+      // Once more, for an encryption that only now is found.
+      return this.#use(scan);
+    }
+    const entries = new Map(scan.entries);
+    const wrong = misplaced(this.#window, known.entries);
+    for (const [num, entry] of known.entries) {
+      if (wrong.has(num)) continue;
+      if (entry === null) entries.delete(num);
+      else if ("offset" in entry || !wrong.has(entry.container)) entries.set(num, entry);
+    }
+    // A table has no place for what stands in object streams, as a hybrid file's may.
+    const packed = [...entries.values()].some((entry) => entry && "container" in entry);
+    this.#use({ ...known, entries, start: -1, style: packed ? "stream" : known.style });
+    if (!this.#hasCatalog()) this.#use(scan);
+  }
+
+  /** Adds what stands in object streams to a scan; what stands later in the file counts. */
+  #unpack(scan: Scan): void {
+    const places = new Map<number, number>();
+    for (const [num, entry] of scan.entries) {
+      if (entry && "offset" in entry) places.set(num, entry.offset);
+    }
+    // An object stream stands in none (ISO 32000-2 §7.5.7).
+    const containers = new Set(scan.containers.map(({ num }) => num));
+    for (const { num, offset } of scan.containers) {
+      if (places.get(num) !== offset) continue;
+      const container = unlessMalformed(() => this.#container(num));
+      container?.index.forEach(([inner], index) => {
+        if ((places.get(inner) ?? -1) >= offset || containers.has(inner)) return;
+        places.set(inner, offset);
+        scan.entries.set(inner, { container: num, index });
+      });
+    }
+    this.#objects.clear();
+  }
+
+  #hasCatalog(): boolean {
+    return unlessMalformed(() => this.catalog()) !== undefined;
+  }
+
+  #use(xref: Xref): void {
+    this.#xref = xref;
+    this.#crypt = undefined;
+    this.#objects.clear();
+    this.#containers.clear();
+    this.#containerBytes = 0;
+    const entry = xref.trailer.get("Encrypt");
+    const encrypt = this.resolve(entry);
+    if (encrypt === null) return;
+    // It is needed to read object streams, so it stands in none (ISO 32000-2 §7.5.7).
+    const packed = entry instanceof PdfRef && "container" in xref.entries.get(entry.num)!;
+    if (!(encrypt instanceof PdfDict) || packed) {
+      throw new FormatError("pdf_malformed", "The PDF's encryption dictionary is damaged.");
+    }
+    const ids = this.resolve(xref.trailer.get("ID"));
+    const id = ids instanceof PdfArray ? this.resolve(ids.items[0]) : null;
+    const idBytes = id instanceof PdfString ? id.bytes : new Uint8Array();
+    this.#crypt = PdfCrypt.open(encrypt, idBytes, this.password, (v) => this.resolve(v));
+    // What was read so far was not decrypted.
+    this.#objects.clear();
+  }
+
+  /** The catalog and its number (ISO 32000-2 §7.7.2). */
+  catalog(): PdfObject & { value: PdfDict } {
+    const root = this.#xref.trailer.get("Root");
+    const object = root instanceof PdfRef ? this.object(root) : undefined;
+    if (!(object?.value instanceof PdfDict)) {
+      throw new FormatError("pdf_malformed", "The PDF is damaged: it has no catalog.");
+    }
+    return object as PdfObject & { value: PdfDict };
+  }
+
+  /** Follows references; what does not exist is null (ISO 32000-2 §7.3.10). */
+  resolve(value: PdfValue | undefined): PdfValue {
+    for (let hops = 0; value instanceof PdfRef; hops++) {
+      if (hops > 32) return null;
+      value = this.object(value)?.value ?? null;
+    }
+    return value ?? null;
+  }
+
+  /** The entry of a dictionary, references followed. */
+  get(dict: PdfDict, key: string): PdfValue {
+    return this.resolve(dict.get(key));
+  }
+
+  dict(dict: PdfDict, key: string): PdfDict | undefined {
+    const value = this.get(dict, key);
+    return value instanceof PdfDict ? value : undefined;
+  }
+
+  array(dict: PdfDict, key: string): PdfArray | undefined {
+    const value = this.get(dict, key);
+    return value instanceof PdfArray ? value : undefined;
+  }
+
+  number(dict: PdfDict, key: string): number | undefined {
+    const value = this.get(dict, key);
+    return typeof value === "number" ? value : undefined;
+  }
+
+  name(dict: PdfDict, key: string): string | undefined {
+    const value = this.get(dict, key);
+    return value instanceof PdfName ? value.value : undefined;
+  }
+
+  /** Reads an indirect object; undefined where the file has none with this reference. */
+  object(ref: PdfRef): PdfObject | undefined {
+    const cached = this.#objects.get(ref.num);
+    if (cached) return cached.gen === ref.gen ? cached : undefined;
+    const entry = this.#xref.entries.get(ref.num);
+    if (!entry || ref.num === 0) return undefined;
+    let object: PdfObject | undefined;
+    if ("container" in entry) {
+      object = ref.gen === 0 ? this.#fromContainer(ref.num, entry) : undefined;
+    } else if (entry.gen === ref.gen) object = this.#fromFile(ref, entry.offset);
+    if (!object) return undefined;
+    if (this.#objects.size >= MAX_CACHED_OBJECTS) this.#objects.clear();
+    this.#objects.set(ref.num, object);
+    return object;
+  }
+
+  #fromFile(ref: PdfRef, offset: number): PdfObject | undefined {
+    if (offset < this.source.size) {
+      const object = this.#window.parse(offset, (lexer): PdfObject | undefined => {
+        const header = lexer.objectHeader();
+        if (header?.num !== ref.num || header.gen !== ref.gen) return undefined;
+        // "5 0 obj endobj": an empty object is null.
+        const value = lexer.keyword("endobj") ? null : lexer.objectBody();
+        // A copy, because a source may use its memory again.
+        const bytes = lexer.data.slice(0, lexer.pos);
+        return { ...ref, value, bytes, offset };
+      });
+      if (object) {
+        if (this.#crypt) decryptStrings(this.#crypt, object.value, ref.num, ref.gen);
+        return object;
+      }
+    }
+    if (this.#recovered) return undefined;
+    // The cross-reference points elsewhere: nothing in it can be trusted.
+    this.recover();
+    return this.object(ref);
+  }
+
+  #fromContainer(num: number, entry: PackedEntry): PdfObject | undefined {
+    const container = this.#container(entry.container);
+    let place = container.index[entry.index];
+    // The index is a hint (ISO 32000-2 §7.5.8.3); the number decides.
+    if (place?.[0] !== num) place = container.index.find(([inner]) => inner === num)!;
+    if (!place) return undefined;
+    const lexer = new PdfLexer(container.data, place[1]);
+    const value = lexer.value();
+    this.#window.account(lexer, lexer.pos - place[1]);
+    return { num, gen: 0, value, bytes: container.data };
+  }
+
+  #container(num: number): Container {
+    const known = this.#containers.get(num);
+    if (known) return known;
+    if (this.#opening.has(num)) {
+      throw new FormatError("pdf_malformed", "The PDF is damaged: an object stream holds itself.");
+    }
+    this.#opening.add(num);
+    try {
+      return this.#openContainer(num);
+    } finally {
+      this.#opening.delete(num);
+    }
+  }
+
+  #openContainer(num: number): Container {
+    const entry = this.#xref.entries.get(num);
+    const object = entry && "offset" in entry ? this.object(this.refOf(num)) : undefined;
+    if (!(object?.value instanceof PdfStream)) {
+      throw new FormatError("pdf_malformed", "The PDF is damaged: an object stream is missing.");
+    }
+    const { dict } = object.value;
+    const count = this.number(dict, "N");
+    const first = this.number(dict, "First");
+    if (this.name(dict, "Type") !== "ObjStm" || count === undefined || first === undefined) {
+      throw new FormatError("pdf_malformed", "The PDF is damaged: an object stream is unreadable.");
+    }
+    const data = this.streamData(object);
+    this.#window.spendInflated(data.length);
+    const lexer = new PdfLexer(data);
+    const index: Container["index"] = [];
+    for (let i = 0; i < count; i++) {
+      const inner = lexer.integer();
+      const offset = inner === undefined ? undefined : lexer.integer();
+      if (offset === undefined) break;
+      this.#window.spend(16);
+      index.push([inner!, first + offset]);
+    }
+    if (this.#containerBytes + data.length > MAX_CACHED_CONTAINER_BYTES) {
+      this.#containers.clear();
+      this.#containerBytes = 0;
+    }
+    this.#containers.set(num, { data, index });
+    this.#containerBytes += data.length;
+    return { data, index };
+  }
+
+  /** The data of a stream as they stand in the file, still encrypted and encoded. */
+  rawStream(object: PdfObject): Uint8Array {
+    const stream = object.value;
+    if (!(stream instanceof PdfStream) || object.offset === undefined) {
+      throw new FormatError("pdf_malformed", "The PDF is damaged: a stream is missing.");
+    }
+    const start = object.offset + stream.dataStart;
+    const length = unlessMalformed(() => this.number(stream.dict, "Length"));
+    if (length !== undefined && Number.isInteger(length) && length >= 0) {
+      const end = start + length;
+      if (
+        end <= this.source.size &&
+        this.#window.parse(end, (lexer) => lexer.keyword("endstream"), 32)
+      ) return this.source.read(start, length);
+    }
+    return this.source.read(start, this.#findEndstream(start) - start);
+  }
+
+  #findEndstream(start: number): number {
+    const CHUNK = 1 << 16;
+    for (let at = start; at < this.source.size; at += CHUNK) {
+      const text = new TextDecoder("latin1").decode(this.source.read(at, CHUNK + 16));
+      this.#window.spend(text.length);
+      const found = text.indexOf("endstream");
+      if (found >= 0) return at + found;
+    }
+    throw new FormatError("pdf_malformed", "The PDF is damaged: a stream has no end.");
+  }
+
+  /** The data of a stream, decrypted and decoded. */
+  streamData(object: PdfObject): Uint8Array {
+    let data = this.rawStream(object);
+    const { dict } = object.value as PdfStream;
+    if (this.#crypt && !this.#isExempt(dict)) {
+      data = this.#crypt.decryptStream(data, object.num, object.gen);
+    }
+    return decodeStream(dict, data, (value) => this.resolve(value));
+  }
+
+  /** Streams that are not encrypted although the document is (ISO 32000-2 §7.6.2, §7.6.6). */
+  #isExempt(dict: PdfDict): boolean {
+    const type = this.name(dict, "Type");
+    if (type === "XRef") return true;
+    if (type === "Metadata" && !this.#crypt!.encryptMetadata) return true;
+    const filter = this.get(dict, "Filter");
+    const first = filter instanceof PdfArray ? this.resolve(filter.items[0]) : filter;
+    // A Crypt filter without parameters is Identity; no writer names another one.
+    return first instanceof PdfName && first.value === "Crypt";
+  }
+
+  /** No reference that was read so far has a higher number, whether its object exists or not. */
+  get highestReference(): number {
+    return this.#window.highestReference;
+  }
+
+  /** A reference to an object that is in use, by its number. */
+  refOf(num: number): PdfRef {
+    const entry = this.#xref.entries.get(num);
+    return new PdfRef(num, entry && "gen" in entry ? entry.gen : 0);
+  }
+}
+
+function decryptStrings(crypt: PdfCrypt, value: PdfValue, num: number, gen: number): void {
+  if (value instanceof PdfString) {
+    value.bytes = crypt.decryptString(value.bytes, num, gen);
+  } else if (value instanceof PdfArray) {
+    for (const item of value.items) decryptStrings(crypt, item, num, gen);
+  } else if (value instanceof PdfStream) {
+    decryptStrings(crypt, value.dict, num, gen);
+  } else if (value instanceof PdfDict) {
+    const signature = isSignatureDict(value);
+    for (const [key, item] of value.entries) {
+      if (!(signature && key === "Contents")) decryptStrings(crypt, item, num, gen);
+    }
+  }
+}

@@ -1,0 +1,221 @@
+import { FormatError } from "../error.ts";
+import { decodeStream } from "./filter.ts";
+import { MAX_OBJECT_NUMBER, PdfLexer, WINDOW_EXHAUSTED } from "./lexer.ts";
+import type { Source } from "../source.ts";
+import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./value.ts";
+import type { PdfWindow } from "./window.ts";
+
+/** An object that stands in the file itself. */
+export interface PlainEntry {
+  readonly offset: number;
+  readonly gen: number;
+}
+
+/** An object out of an object stream (ISO 32000-2 §7.5.7). */
+export interface PackedEntry {
+  readonly container: number;
+  readonly index: number;
+}
+
+/** Where an object that is in use stands. */
+export type XrefEntry = PlainEntry | PackedEntry;
+
+/** By object number; `null` stands for one that is free. */
+export type XrefMap = Map<number, XrefEntry | null>;
+
+/** The cross-reference of a document, all its sections merged, the newest first. */
+export interface Xref {
+  entries: XrefMap;
+  /** The dictionary of the newest trailer or cross-reference stream. */
+  trailer: PdfDict;
+  /** The bytes that the spans of `trailer` count in. */
+  trailerBytes: Uint8Array;
+  /** Style of the newest section. */
+  style: "table" | "stream";
+  /** Offset of the newest section; -1 when the file had to be scanned. */
+  start: number;
+}
+
+/** What an entry costs beside its reading, in bytes: mostly memory. */
+const ENTRY_COST = 16;
+const MAX_SECTIONS = 4096;
+/** How far from the end `startxref` is looked for; other readers look at 1 to 2 KB. */
+const TAIL = 2048;
+
+function malformed(what: string): FormatError {
+  return new FormatError("pdf_malformed", `The PDF is damaged: ${what}.`);
+}
+
+/** The number after the last `startxref`. */
+export function findStartXref(source: Source): number {
+  const from = Math.max(0, source.size - TAIL);
+  const tail = new TextDecoder("latin1").decode(source.read(from, TAIL));
+  const at = tail.lastIndexOf("startxref");
+  const match = at < 0 ? null : /^startxref\s+(\d{1,15})\s/.exec(tail.slice(at));
+  if (!match) throw malformed("it does not say where its cross-reference is");
+  const offset = Number(match[1]);
+  if (offset >= source.size) throw malformed("its cross-reference is beyond its end");
+  return offset;
+}
+
+/**
+ * Reads the chain of cross-reference sections (ISO 32000-2 §7.5.4, §7.5.8): tables, streams,
+ * hybrids and their Prev.
+ *
+ * @throws FormatError `pdf_malformed` when any section of it cannot be read
+ */
+export function readXref(window: PdfWindow): Xref {
+  const seen = new Set<number>();
+  let newest: Xref | undefined;
+  let offset = findStartXref(window.source);
+  while (true) {
+    if (seen.has(offset) || seen.size > MAX_SECTIONS) {
+      throw malformed("its cross-reference sections form a circle");
+    }
+    seen.add(offset);
+    const section = readSection(window, offset);
+    const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
+    if (typeof hybrid === "number") {
+      // Objects hidden from old readers are free in the table (ISO 32000-2 §7.5.8.4).
+      const hidden = readSection(window, checkOffset(window, hybrid));
+      for (const [num, entry] of hidden.entries) {
+        if (section.entries.get(num) == null) section.entries.set(num, entry);
+      }
+    }
+    newest ??= section;
+    for (const [num, entry] of section === newest ? [] : section.entries) {
+      if (!newest.entries.has(num)) newest.entries.set(num, entry);
+    }
+    const prev = section.trailer.get("Prev");
+    // Some writers say "Prev 0" where there is none.
+    if (prev === undefined || prev === 0) return newest;
+    offset = checkOffset(window, prev);
+  }
+}
+
+function checkOffset(window: PdfWindow, value: PdfValue): number {
+  if (
+    typeof value !== "number" || !Number.isInteger(value) || value < 0 ||
+    value >= window.source.size
+  ) throw malformed("a cross-reference section is said to be beyond its end");
+  return value;
+}
+
+function readSection(window: PdfWindow, offset: number): Xref {
+  return window.parse(offset, (lexer) => {
+    lexer.skipSpace();
+    const start = offset + lexer.pos;
+    if (!lexer.keyword("xref")) return readXrefStream(window, start);
+    const entries = readTable(window, lexer);
+    const trailer = lexer.value();
+    if (!(trailer instanceof PdfDict)) throw malformed("a trailer is not a dictionary");
+    return { entries, ...ownTrailer(lexer, trailer), style: "table", start };
+  }, 4096);
+}
+
+/** The trailer with bytes of its own, in which its spans count. */
+function ownTrailer(lexer: PdfLexer, dict: PdfDict): Pick<Xref, "trailer" | "trailerBytes"> {
+  const trailerBytes = lexer.data.slice(dict.start, dict.end);
+  return { trailer: new PdfLexer(trailerBytes).dict(), trailerBytes };
+}
+
+/** Reads the subsections of a table up to and including the word `trailer`. */
+function readTable(window: PdfWindow, lexer: PdfLexer): XrefMap {
+  const entries: XrefMap = new Map();
+  while (!lexer.keyword("trailer")) {
+    const first = lexer.integer();
+    const count = first === undefined ? undefined : lexer.integer();
+    if (count === undefined || first! + count - 1 > MAX_OBJECT_NUMBER) {
+      throw malformed("a cross-reference table has an impossible subsection");
+    }
+    // Entries have 20 bytes: rather ask for them at once than read most of them several times.
+    if (!lexer.last && lexer.pos + 20 * count > lexer.data.length) throw WINDOW_EXHAUSTED;
+    window.spend(ENTRY_COST * count);
+    for (let num = first!; num < first! + count; num++) {
+      const offset = lexer.integer();
+      const gen = lexer.integer();
+      if (offset === undefined || gen === undefined) {
+        throw malformed("a cross-reference table has an unreadable entry");
+      }
+      if (lexer.keyword("n")) {
+        // Offset 0 is the header's; writers use it for objects that do not exist.
+        entries.set(num, offset === 0 ? null : { offset, gen });
+      } else if (lexer.keyword("f")) entries.set(num, null);
+      else throw malformed("a cross-reference table has an unreadable entry");
+    }
+  }
+  return entries;
+}
+
+/** Reads a cross-reference stream at its object header. */
+function readXrefStream(window: PdfWindow, start: number): Xref {
+  return window.parse(start, (lexer) => {
+    const header = lexer.objectHeader();
+    const stream = header && lexer.objectBody();
+    if (!(stream instanceof PdfStream)) {
+      throw malformed("its cross-reference is not where it should be");
+    }
+    const { dict } = stream;
+    const type = dict.get("Type");
+    const length = dict.get("Length");
+    if (!(type instanceof PdfName) || type.value !== "XRef" || typeof length !== "number") {
+      throw malformed("its cross-reference stream has no type or length");
+    }
+    const from = start + stream.dataStart;
+    if (length < 0 || from + length > window.source.size) {
+      throw malformed("its cross-reference stream is cut off");
+    }
+    // Everything in this dictionary is direct (ISO 32000-2 §7.5.8.2).
+    const direct = (value: PdfValue | undefined) =>
+      value === undefined || value instanceof PdfRef ? null : value;
+    const data = decodeStream(dict, window.source.read(from, length), direct);
+    window.spendInflated(data.length);
+    const entries = readStreamEntries(window, dict, data);
+    return { entries, ...ownTrailer(lexer, dict), style: "stream", start };
+  });
+}
+
+function readStreamEntries(window: PdfWindow, dict: PdfDict, data: Uint8Array): XrefMap {
+  const [w1, w2, w3, ...more] = integers(dict.get("W"));
+  if (w3 === undefined || more.length > 0 || [w1, w2, w3].some((w) => w > 8)) {
+    throw malformed("its cross-reference stream has impossible field widths");
+  }
+  const row = w1 + w2 + w3;
+  if (row === 0) throw malformed("its cross-reference stream has no fields");
+  const size = dict.get("Size");
+  const index = dict.get("Index") === undefined
+    ? [0, typeof size === "number" ? size : 0]
+    : integers(dict.get("Index"));
+  const entries: XrefMap = new Map();
+  let at = 0;
+  const field = (width: number, fallback: number) => {
+    if (width === 0) return fallback;
+    let value = 0;
+    for (let i = 0; i < width; i++) value = value * 256 + data[at++];
+    return value;
+  };
+  for (let i = 0; i + 1 < index.length; i += 2) {
+    const end = index[i] + index[i + 1];
+    if (end - 1 > MAX_OBJECT_NUMBER) throw malformed("an object number is too large");
+    window.spend(ENTRY_COST * index[i + 1]);
+    for (let num = index[i]; num < end; num++) {
+      if (at + row > data.length) throw malformed("its cross-reference stream is too short");
+      const type = field(w1, 1), second = field(w2, 0), third = field(w3, 0);
+      if (type === 1) entries.set(num, second === 0 ? null : { offset: second, gen: third });
+      else if (type === 2) entries.set(num, { container: second, index: third });
+      // Types to come are references to the null object (ISO 32000-2 §7.5.8.3).
+      else entries.set(num, null);
+    }
+  }
+  return entries;
+}
+
+function integers(value: PdfValue | undefined): number[] {
+  if (!(value instanceof PdfArray)) return [];
+  return value.items.map((item) => {
+    if (typeof item !== "number" || !Number.isInteger(item) || item < 0) {
+      throw malformed("its cross-reference stream has an impossible number");
+    }
+    return item;
+  });
+}

@@ -1,0 +1,123 @@
+/** What the verification of JSON signatures and signing routes finds, in the terms of the report. */
+import { canonicalJson } from "../json/canonical.ts";
+import { digest } from "../digest.ts";
+import { FormatError } from "../error.ts";
+import { type JwsProblem, type JwsSignature, verifyJws } from "../json/jws.ts";
+import { readRoute, whoIsNext } from "../json/route.ts";
+import type { VerifyContent } from "./verify.ts";
+import { readMaterial } from "./material.ts";
+import type { Finding, FindingCode, RouteReport } from "./report.ts";
+import { finding, type SignatureFacts } from "./signature.ts";
+import { tryRead } from "./xml.ts";
+
+const problems: Readonly<Record<JwsProblem, [FindingCode, string]>> = {
+  malformed: ["format_wrong", "The signature's header is malformed."],
+  algorithm_unsupported: [
+    "algorithm_unsupported",
+    "The signature uses an algorithm or a header that is not accepted.",
+  ],
+  certificate_missing: ["certificate_missing", "The signer's certificate is not in the signature."],
+  certificate_not_as_signed: [
+    "certificate_not_as_signed",
+    "The signer meant another certificate than the one in the signature.",
+  ],
+  signature_wrong: ["signature_wrong", "The content or the signature was changed."],
+  content_missing: ["content_missing", "The signed content was not given."],
+};
+
+/**
+ * Facts of every signature of a JWS.
+ *
+ * @param content of a detached JWS
+ * @throws {FormatError} as `verifyJws`
+ */
+export function jwsFacts(text: string, content: VerifyContent | null): SignatureFacts[] {
+  let result;
+  try {
+    result = verifyJws(text, content?.bytes?.());
+  } catch (error) {
+    // It holds its payload: any other at hand says nothing of it.
+    if (!(error instanceof FormatError) || error.code !== "invalid_argument") throw error;
+    result = verifyJws(text);
+  }
+  return result.signatures.map((each, index) => signatureFacts(each, String(index + 1)));
+}
+
+function signatureFacts(signature: JwsSignature, id: string): SignatureFacts {
+  const findings = signature.problems.map((problem) => finding(...problems[problem]));
+  if (!signature.namesCertificate) {
+    const message = "The signer did not sign which certificate is meant.";
+    findings.push(finding("signing_certificate_absent", message));
+  }
+  return {
+    id,
+    kind: "signature",
+    findings,
+    certificate: tryRead(signature.certificate, findings),
+    algorithm: signature.algorithm ?? undefined,
+    hashes: signature.algorithm ? [signature.algorithm.hash] : [],
+    coverage: { extent: "whole", parts: [] },
+    claimedTime: signature.signingTime ?? undefined,
+    isBaseline: signature.namesCertificate && signature.signingTime !== null,
+    timestamps: [],
+    material: readMaterial(signature),
+  };
+}
+
+/**
+ * Facts of a signing route: of the signature that set it up, and of each on it.
+ *
+ * @param content by the name that the route gives it
+ * @throws {FormatError} `route_malformed` where the route does not hold as a whole
+ */
+export function routeFacts(
+  text: string,
+  content: (name: string) => VerifyContent | null,
+): { signatures: SignatureFacts[]; findings: Finding[]; route: RouteReport } {
+  const status = readRoute(text);
+  const { route: { content: named }, steps, next, isComplete, statements } = status;
+  const file: { route: string; statements: string[] } = JSON.parse(text);
+  const [setUp, ...signed] = [file.route, ...file.statements].map((jws, index) => ({
+    ...signatureFacts(verifyJws(jws).signatures[0], String(index)),
+    coverage: { extent: "whole" as const, parts: [named.name] },
+  }));
+  const findings: Finding[] = [];
+  if (!isComplete) {
+    const message = whoIsNext(status).replace(/^.*?turn\. /, "");
+    findings.push({ code: "route_incomplete", severity: "unclear", message });
+  }
+  const given = content(named.name);
+  if (!given) {
+    findings.push(finding("content_missing", `${named.name}, which was signed, was not given.`));
+  } else if (!isContent(given, named.sha256)) {
+    findings.push(
+      finding("content_changed", `${named.name} is not the content that the route is for.`),
+    );
+  }
+  return {
+    signatures: [
+      { ...setUp, kind: "route" },
+      ...signed.map((each, index) => ({ ...each, role: statements[index].role })),
+    ],
+    findings,
+    route: { content: named, isComplete, steps, next },
+  };
+}
+
+/** What a JWS holds: absent if it is detached. @throws {FormatError} as `verifyJws` */
+export function jwsContentDigest(text: string): Uint8Array | undefined {
+  const { payload } = verifyJws(text);
+  return payload ? digest("SHA-256", payload) : undefined;
+}
+
+/** JSON counts in canonical form too (RFC 8785): so the agent signs it. */
+export function isContent(content: VerifyContent, sha256: string): boolean {
+  if (content.digest("SHA-256")?.toHex() === sha256) return true;
+  try {
+    const bytes = content.bytes?.();
+    return bytes !== undefined && digest("SHA-256", canonicalJson(bytes)).toHex() === sha256;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}

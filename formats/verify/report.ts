@@ -1,0 +1,167 @@
+/**
+ * What the verification of a file tells: JSON as it stands, so that it can be kept and shown elsewhere. Indications
+ * are those of EN 319 102-1 §5.1.
+ */
+import type { Change } from "../pades/changes.ts";
+import type { SignatureKind } from "../x509/india.ts";
+import type { SubIndication as PathSubIndication } from "../x509/path_failure.ts";
+
+/** EN 319 102-1 §5.1.3, Table 5. */
+export type Indication = "TOTAL-PASSED" | "TOTAL-FAILED" | "INDETERMINATE";
+
+/** EN 319 102-1 §5.1.3, Table 6; those that this product can come to. */
+export type SubIndication =
+  | PathSubIndication
+  | "FORMAT_FAILURE"
+  | "HASH_FAILURE"
+  | "SIG_CRYPTO_FAILURE"
+  | "NOT_YET_VALID"
+  | "SIG_CONSTRAINTS_FAILURE"
+  | "CRYPTO_CONSTRAINTS_FAILURE"
+  | "NO_SIGNING_CERTIFICATE_FOUND"
+  | "SIGNED_DATA_NOT_FOUND";
+
+/** What can be found about a signature or a file; each has words in every language. */
+export type FindingCode =
+  // The signature itself
+  | "content_changed"
+  | "signature_wrong"
+  | "format_wrong"
+  | "content_missing"
+  | "algorithm_unsupported"
+  | "certificate_missing"
+  | "certificate_not_as_signed"
+  // Its certificate
+  | "issuer_unknown"
+  | "chain_wrong"
+  | "certificate_expired"
+  | "certificate_not_yet_valid"
+  | "certificate_revoked"
+  | "revocation_unknown"
+  | "not_for_signing"
+  | "algorithm_weak"
+  // What it covers
+  | "coverage_partial"
+  | "changed_after"
+  | "changed_after_allowed"
+  // Facts that a stricter policy may mind
+  | "signing_certificate_absent"
+  | "signed_attributes_absent"
+  | "digest_algorithms_differ"
+  | "countersignatures_unchecked"
+  | "timestamp_not_accepted"
+  | "file_damaged"
+  // The person asked for
+  | "pan_differs"
+  | "pan_absent"
+  // Signing routes, and the file as a whole
+  | "route_incomplete"
+  | "route_wrong"
+  | "no_signature";
+
+export interface Finding {
+  code: FindingCode;
+  /** `failed`, `unclear`: the signature is not accepted for it; `notice`: nothing against it. */
+  severity: "failed" | "unclear" | "notice";
+  /** One sentence, in English; it may quote what stands in the file. */
+  message: string;
+}
+
+export interface CertificateReport {
+  commonName: string;
+  subject: string;
+  issuer: string;
+  /** Hexadecimal. */
+  serialNumber: string;
+  /** SHA-256, hexadecimal. */
+  id: string;
+  /** RFC 3339, as all times. */
+  notBefore: string;
+  notAfter: string;
+  /** By India's certificate policies. */
+  class: 1 | 2 | 3 | null;
+  kind: SignatureKind;
+}
+
+export type RevocationReport =
+  | { status: "good"; source: "crl" | "ocsp"; asOf: string }
+  | { status: "revoked"; source: "crl" | "ocsp"; since: string; reason: string }
+  | { status: "unknown" };
+
+export interface TimestampReport {
+  /** `signature`: over the signature value; `archive`: over all that its validation needs; `document`: of a PDF. */
+  kind: "signature" | "archive" | "document";
+  indication: Indication;
+  subIndication: SubIndication | null;
+  time: string;
+  authority: string | null;
+  findings: Finding[];
+}
+
+/** What a signature covers. */
+export interface CoverageReport {
+  /**
+   * - `whole`: the document but for signatures, the content of an enveloping or detached signature, the payload.
+   * - `revision`: a PDF up to a revision; `changes` says what came after.
+   * - `part`: something else, named in `parts`.
+   */
+  extent: "whole" | "revision" | "part";
+  parts: string[];
+}
+
+export interface SignatureReport {
+  /** Name of the field (PDF), Id (XML), or number, from 1. */
+  id: string;
+  /** `timestamp`: a document timestamp of a PDF; `route`: who set a signing route up. */
+  kind: "signature" | "countersignature" | "timestamp" | "route";
+  indication: Indication;
+  subIndication: SubIndication | null;
+  /** Baseline level that was found good; null: none of them (plain CMS, XML Signature or JWS). */
+  level: "B-B" | "B-T" | "B-LT" | "B-LTA" | null;
+  findings: Finding[];
+  signer: CertificateReport | null;
+  /** Common names from the signer's issuer to the trusted root; empty where there is no trust. */
+  chain: string[];
+  /** Whether the certificate is that of the PAN that was asked for; null: not asked, or it says nothing. */
+  panMatches: boolean | null;
+  /** `RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits`; null where it cannot be read. */
+  algorithm: string | null;
+  coverage: CoverageReport;
+  /** As the signer claims; proves nothing. */
+  claimedTime: string | null;
+  /** The earliest time at which the signature is proven to have existed. */
+  provenTime: string | null;
+  /** The signer's own words. */
+  role: string | null;
+  reason: string | null;
+  location: string | null;
+  revocation: RevocationReport;
+  timestamps: TimestampReport[];
+  /** PDF: what was changed after the signature. */
+  changes: Change[];
+  countersignatures: SignatureReport[];
+}
+
+export interface RouteReport {
+  content: { name: string; sha256: string };
+  isComplete: boolean;
+  steps: { role: string; quorum: number; signed: string[]; open: string[]; isDone: boolean }[];
+  /** The step whose turn it is; null: complete. */
+  next: number | null;
+}
+
+/** What kind of file was verified. */
+export type VerifiedFormat = "pdf" | "cms" | "xml" | "jws" | "route";
+
+export interface VerificationReport {
+  version: 1;
+  format: VerifiedFormat;
+  /** The present, by which it was judged. */
+  verifiedAt: string;
+  /** Of the file: as good as its worst signature. */
+  indication: Indication;
+  /** Of the file as a whole. */
+  findings: Finding[];
+  signatures: SignatureReport[];
+  route: RouteReport | null;
+}

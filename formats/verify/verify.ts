@@ -1,0 +1,274 @@
+/**
+ * The one verifier: what a signed file is worth, whatever its format (EN 319 102-1). Bytes, trust anchors, the present
+ * and further material are given; nothing is fetched or looked up.
+ */
+import { FormatError } from "../error.ts";
+import { bytesSource, type Source } from "../source.ts";
+import type { HashName } from "../signer.ts";
+import { cmsContentDigest, cmsFacts } from "./cms.ts";
+import { isContent, jwsContentDigest, jwsFacts, routeFacts } from "./json.ts";
+import { pdfFacts } from "./pdf.ts";
+import type {
+  Finding,
+  Indication,
+  RouteReport,
+  SignatureReport,
+  VerificationReport,
+  VerifiedFormat,
+} from "./report.ts";
+import { finding, Judge, type SignatureFacts, type VerifyOptions } from "./signature.ts";
+import { xmlFacts } from "./xml.ts";
+import type { Certificate } from "../x509/certificate.ts";
+
+export type { SignatureFacts, VerifyOptions } from "./signature.ts";
+export type { VerificationReport } from "./report.ts";
+
+/** Signed content that stands elsewhere. */
+export interface VerifyContent {
+  /** Undefined where it is not known by this algorithm. */
+  digest(hash: HashName): Uint8Array | undefined;
+  /** The content itself, which a detached JWS and a route over JSON need; absent where it is too large. */
+  bytes?(): Uint8Array;
+}
+
+export interface VerifyFile {
+  source: Source;
+  /** The same bytes for reading from beginning to end; its pieces need to last until the next only. */
+  sequential?: Source;
+  /** Opens an encrypted PDF. */
+  password?: string;
+  /**
+   * Gives the content of a detached signature, or null where it is not at hand. A signature that holds its content
+   * must hold the same.
+   *
+   * @param name as the signature names it (XML, routes); null where it gives no name
+   */
+  content?: (name: string | null) => VerifyContent | null;
+}
+
+/** The report, with what one would need to look for more evidence. */
+export interface Verification {
+  report: VerificationReport;
+  /** Certificates of signers and timestamp authorities. */
+  ends: Certificate[];
+  /** Others that stand in the file. */
+  known: Certificate[];
+}
+
+/** All but PDFs are read whole. */
+const MAX_SIZE = 512 * 1024 * 1024;
+const HEAD = 4096;
+
+/**
+ * Verifies every signature of a file.
+ *
+ * @throws {FormatError} where the file is none of the formats, or cannot be read at all; anything that is wrong with a
+ *   signature stands in the report
+ */
+export function verifyFile(file: VerifyFile, options: VerifyOptions): Verification {
+  const { format, ...found } = readFacts(file);
+  const judge = new Judge(options);
+  const signatures = found.signatures.map((each) => judge.signature(each));
+  const findings = [...found.findings ?? [], ...fileFindings(signatures, found, options)];
+  return {
+    report: {
+      version: 1,
+      format,
+      verifiedAt: options.now.toISOString(),
+      indication: overall(signatures, findings),
+      findings,
+      signatures,
+      route: found.route ?? null,
+    },
+    ...certificatesOf(found.signatures),
+  };
+}
+
+interface Facts {
+  format: VerifiedFormat;
+  signatures: SignatureFacts[];
+  findings?: Finding[];
+  route?: RouteReport;
+}
+
+/**
+ * The part of {@linkcode verifyFile} that needs no trust: whether each signature holds, over what, by whose key.
+ *
+ * @throws {FormatError} as there
+ */
+export function readFacts(file: VerifyFile): Facts {
+  const { source } = file;
+  const content = file.content ?? (() => null);
+  const format = detectFormat(source);
+  const bytes = () => {
+    if (source.size > MAX_SIZE) {
+      throw new FormatError("limit_exceeded", "The signed file is larger than 512 MiB.");
+    }
+    return source.read(0, source.size);
+  };
+  switch (format) {
+    case "pdf":
+      return { format, ...pdfFacts(source, file) };
+    case "cms": {
+      const cms = unarmour(bytes());
+      const given = content(null);
+      const findings = otherContent(given, () => cmsContentDigest(cms));
+      return { format, signatures: cmsFacts(cms, given), findings };
+    }
+    case "xml":
+      return { format, signatures: xmlFacts(bytes(), content) };
+    case "jws": {
+      const jws = decode(bytes());
+      const given = content(null);
+      const findings = otherContent(given, () => jwsContentDigest(jws));
+      return { format, signatures: jwsFacts(jws, given), findings };
+    }
+    case "route":
+      return { format, ...tryRoute(decode(bytes()), content) };
+  }
+}
+
+/** {@linkcode verifyFile} for bytes in memory. */
+export function verifyBytes(
+  bytes: Uint8Array,
+  options: VerifyOptions & Pick<VerifyFile, "content" | "password">,
+): VerificationReport {
+  return verifyFile({ ...options, source: bytesSource(bytes) }, options).report;
+}
+
+/** A signature that holds its content says nothing of another that is given: so it must not seem to. */
+function otherContent(given: VerifyContent | null, held: () => Uint8Array | undefined): Finding[] {
+  const sha256 = given ? held()?.toHex() : undefined;
+  if (!given || sha256 === undefined || isContent(given, sha256)) return [];
+  const message = "The content beside the signature is not the one that was signed.";
+  return [finding("content_changed", message)];
+}
+
+/** A route is right as a whole or not at all. */
+function tryRoute(text: string, content: (name: string | null) => VerifyContent | null) {
+  try {
+    return routeFacts(text, content);
+  } catch (error) {
+    if (!(error instanceof FormatError) || error.code !== "route_malformed") throw error;
+    const { message } = error;
+    return {
+      signatures: [],
+      findings: [{ code: "route_wrong", severity: "failed", message } as const],
+    };
+  }
+}
+
+function fileFindings(
+  signatures: readonly SignatureReport[],
+  { findings = [] }: { findings?: Finding[] },
+  { pan }: VerifyOptions,
+): Finding[] {
+  const signed = signatures.filter(({ kind }) => kind !== "timestamp");
+  if (signed.length === 0 && findings.every(({ severity }) => severity === "notice")) {
+    const message = "There is no signature in the file.";
+    return [{ code: "no_signature", severity: "unclear", message }];
+  }
+  if (pan !== undefined && signed.length > 0 && !signed.some(({ panMatches }) => panMatches)) {
+    const differs = signed.some(({ panMatches }) => panMatches === false);
+    return [{
+      code: differs ? "pan_differs" : "pan_absent",
+      severity: "unclear",
+      message: differs
+        ? "None of the signatures is that of the PAN's holder."
+        : "The certificates do not say whose PAN it is.",
+    }];
+  }
+  return [];
+}
+
+function overall(
+  signatures: readonly SignatureReport[],
+  findings: readonly Finding[],
+): Indication {
+  const all = [
+    ...signatures.flatMap(flatten).map(({ indication }) => indication),
+    ...findings.map(({ severity }): Indication =>
+      severity === "failed"
+        ? "TOTAL-FAILED"
+        : severity === "unclear"
+        ? "INDETERMINATE"
+        : "TOTAL-PASSED"
+    ),
+  ];
+  return (["TOTAL-FAILED", "INDETERMINATE"] as const).find((each) => all.includes(each)) ??
+    "TOTAL-PASSED";
+}
+
+const flatten = (report: SignatureReport): SignatureReport[] => [
+  report,
+  ...report.countersignatures.flatMap(flatten),
+];
+
+function certificatesOf(signatures: readonly SignatureFacts[]) {
+  const ends = new Map<string, Certificate>();
+  const known = new Map<string, Certificate>();
+  const add = (into: Map<string, Certificate>, each?: Certificate) =>
+    each && into.set(each.fingerprint, each);
+  const visit = (facts: SignatureFacts) => {
+    add(ends, facts.certificate);
+    for (const { token, material } of facts.timestamps) {
+      add(ends, token.certificate);
+      for (const each of material.certificates) add(known, each);
+    }
+    for (const each of facts.material.certificates) add(known, each);
+    facts.countersignatures?.forEach(visit);
+  };
+  signatures.forEach(visit);
+  return { ends: [...ends.values()], known: [...known.values()] };
+}
+
+/**
+ * Tells the format from the content; names of files prove nothing.
+ *
+ * @throws {FormatError} `not_found` if it is none that can be verified
+ */
+export function detectFormat(source: Source): VerifiedFormat {
+  const head = source.read(0, HEAD);
+  const text = new TextDecoder("latin1").decode(head).replace(
+    /^(?:\xef\xbb\xbf)?\s+|^\xef\xbb\xbf/,
+    "",
+  );
+  if (text.startsWith("%PDF-")) return "pdf";
+  if (head[0] === 0x30 || /^(?:-----BEGIN (?:CMS|PKCS7)-----|MI[A-Za-z0-9+/]{20})/.test(text)) {
+    return "cms";
+  }
+  // Also UTF-16, with or without a byte order mark.
+  if (text.startsWith("<") || /^(?:\xff\xfe<\0|\xfe\xff\0<|<\0|\0<)/.test(text)) return "xml";
+  if (text.startsWith("{")) return isRoute(source) ? "route" : "jws";
+  if (/^eyJ[\w-]*\./.test(text)) return "jws";
+  throw new FormatError(
+    "not_found",
+    "The file is no signature that can be checked: a signed PDF, XML or JSON, CMS, or a signing route.",
+  );
+}
+
+/** The members' names tell; whether it is well-formed is seen later. */
+function isRoute(source: Source): boolean {
+  const head = new TextDecoder("latin1").decode(source.read(0, HEAD));
+  return /^\s*\{\s*"(?:route|statements)"\s*:/.test(head.replace(/^\xef\xbb\xbf/, ""));
+}
+
+/** Takes PEM (RFC 7468 §8, §9) or bare Base64 off. */
+function unarmour(bytes: Uint8Array): Uint8Array {
+  if (bytes[0] === 0x30) return bytes;
+  const text = new TextDecoder("latin1").decode(bytes);
+  const base64 = /-----BEGIN (CMS|PKCS7)-----([^-]+)-----END \1-----/.exec(text)?.[2] ?? text;
+  try {
+    return Uint8Array.fromBase64(base64);
+  } catch (cause) {
+    throw new FormatError("cms_malformed", "The file is no signature of the CMS kind.", { cause });
+  }
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new FormatError("json_malformed", "The file is not UTF-8 text.", { cause });
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * What India's PKI says in a certificate (CCA, Interoperability Guidelines for Digital Signature
+ * Certificates). Only what the certificate states is reported: whether a signature is valid in law
+ * is for a court, and whether the certificate is genuine is for path validation.
+ */
+import { digest } from "../digest.ts";
+import type { Certificate } from "./certificate.ts";
+
+const CCA = "2.16.356.100.2";
+
+const classes: Readonly<Record<string, 1 | 2 | 3>> = {
+  [`${CCA}.1`]: 1,
+  [`${CCA}.2`]: 2,
+  [`${CCA}.3`]: 3,
+};
+
+/**
+ * Kind of signature a certificate gives.
+ * - `token_dsc`: a certificate of class 1 to 3, whose key belongs to the person for its lifetime
+ * - `esign`: made by an eSign service provider for one transaction after eKYC
+ * - `departmental`: made by a department's own PIN/OTP service, outside the CCA's hierarchy
+ * - `unknown`: the certificate says none of these
+ */
+export type SignatureKind = "token_dsc" | "esign" | "departmental" | "unknown";
+
+export interface IndiaFacts {
+  /** Highest class among the certificate's policies. */
+  readonly class?: 1 | 2 | 3;
+  readonly kind: SignatureKind;
+  /** How the person was identified, for eSign certificates. */
+  readonly eKyc?: "otp" | "other";
+  /** Whether the subject has a serialNumber that can be compared with a PAN. */
+  readonly hasPanHash: boolean;
+}
+
+/**
+ * Reads India's facts.
+ *
+ * @param departmentalPolicies policy identifiers of departments' own PIN/OTP services, as their
+ *   configuration says; they cannot be known in advance
+ */
+export function indiaFacts(
+  certificate: Certificate,
+  departmentalPolicies: readonly string[] = [],
+): IndiaFacts {
+  const policies = certificate.policies ?? [];
+  const found = policies.flatMap((policy) => classes[policy] ?? []);
+  const eKyc = policies.map(eKycOf).find((each) => each !== undefined);
+  return {
+    class: found.length > 0 ? Math.max(...found) as 1 | 2 | 3 : undefined,
+    kind: policies.some((policy) => departmentalPolicies.includes(policy))
+      ? "departmental"
+      : eKyc
+      ? "esign"
+      : found.length > 0
+      ? "token_dsc"
+      : "unknown",
+    eKyc,
+    hasPanHash: panHash(certificate) !== undefined,
+  };
+}
+
+/** The arc under which the eSign service's certificates are: the person was identified by eKYC. */
+function eKycOf(policy: string): "otp" | "other" | undefined {
+  return policy === `${CCA}.4.1` ? "otp" : policy.startsWith(`${CCA}.4.`) ? "other" : undefined;
+}
+
+function panHash(certificate: Certificate): string | undefined {
+  const serial = certificate.subject.text("serialNumber");
+  return serial && /^[0-9a-f]{64}$/i.test(serial) ? serial.toLowerCase() : undefined;
+}
+
+/**
+ * Whether the certificate is that of the holder of a PAN: the subject's serialNumber is the SHA-256
+ * of the PAN in hex.
+ *
+ * @param pan ten characters; spaces around it and lower case are forgiven
+ * @returns `undefined` if the certificate has nothing to compare with
+ */
+export function panMatches(certificate: Certificate, pan: string): boolean | undefined {
+  const expected = panHash(certificate);
+  if (expected === undefined) return undefined;
+  const normal = pan.trim().toUpperCase();
+  return digest("SHA-256", new TextEncoder().encode(normal)).toHex() === expected;
+}

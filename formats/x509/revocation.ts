@@ -1,0 +1,80 @@
+/** What revocation information says of one certificate: shared by CRLs and OCSP. */
+import { FormatError } from "../error.ts";
+import type { PublicKey } from "../keys/public_key.ts";
+import { readSignatureAlgorithm } from "../keys/algorithm.ts";
+import { isSignedWith, type Signed } from "./signed.ts";
+import type { Certificate } from "./certificate.ts";
+import type { CrlReason } from "./extensions.ts";
+
+export type RevocationStatus =
+  | {
+    readonly status: "good";
+    readonly source: "crl" | "ocsp";
+    /** The CRLs or the OCSP answer that say so, DER. */
+    readonly evidence: readonly Uint8Array[];
+    /** Since when at least the answer was known. */
+    readonly thisUpdate: Date;
+  }
+  | {
+    readonly status: "revoked";
+    readonly source: "crl" | "ocsp";
+    readonly evidence: readonly Uint8Array[];
+    readonly revokedAt: Date;
+    readonly reason: CrlReason;
+  }
+  /** @property message the end of a sentence that begins with the certificate's name */
+  | { readonly status: "unknown"; readonly message: string };
+
+/** Who issued a certificate, with the key that signed it. */
+export interface Issuer {
+  readonly certificate: Certificate;
+  readonly key: PublicKey;
+}
+
+/** What the checks of revocation need to know besides the certificate. */
+export interface RevocationContext {
+  /** The certificate must not have been revoked at this time. */
+  readonly at: Date;
+  /** Information from after this time is from the future; not before {@link at}. */
+  readonly now: Date;
+  readonly weakAlgorithms?: "refuse" | "accept";
+  /** Signature checks that are left; hostile documents bring lists and certificates in hundreds. */
+  readonly budget: { checks: number };
+  /** Certificates of this subject that may have signed a list or an answer. */
+  candidates(subjectKey: string): Iterable<Certificate>;
+  /** The key of a certificate that is valid by a path of its own to the same trust anchor. */
+  trustedKey(certificate: Certificate): PublicKey | undefined;
+  /** Whether an OCSP responder's own certificate stands as far as its revocation goes. */
+  isUnrevoked(certificate: Certificate, issuer: Issuer): boolean;
+}
+
+/** Clocks of services and PCs differ by minutes. */
+const CLOCK_SKEW = 5 * 60 * 1000;
+
+/**
+ * Whether information that was current from `thisUpdate` to `nextUpdate` tells about the time `at`.
+ * Information from after `at` is even better, as long as it still lists the certificate.
+ */
+export function isCurrent(
+  { thisUpdate, nextUpdate }: { thisUpdate: Date; nextUpdate?: Date },
+  { at, now }: { at: Date; now: Date },
+): boolean {
+  return thisUpdate.getTime() <= now.getTime() + CLOCK_SKEW && (nextUpdate ?? thisUpdate) >= at;
+}
+
+/** Whether a list or answer is signed with this key, in a way that is strong enough. */
+export function isTrustedlySigned(
+  signed: Signed,
+  key: PublicKey,
+  context: RevocationContext,
+): boolean {
+  if (context.budget.checks-- <= 0) return false;
+  try {
+    const { hash } = readSignatureAlgorithm(signed.signatureAlgorithm);
+    if (hash === "SHA-1" && context.weakAlgorithms !== "accept") return false;
+    return isSignedWith(signed, key);
+  } catch (error) {
+    if (error instanceof FormatError) return false; // an algorithm that is not this key's
+    throw error;
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * The eSign API of India's Controller of Certifying Authorities, version 2.1, as an application service provider (ASP)
+ * speaks it: the request that the person's browser carries to the eSign service provider (ESP), and the ESP's answer.
+ * The document stays here; its digest goes, and a PKCS #7 comes back, with a certificate of thirty minutes.
+ */
+import { verifyCms } from "../cms/verify.ts";
+import { FormatError } from "../error.ts";
+import { hashLengths } from "../keys/algorithm.ts";
+import type { SignatureAlgorithm } from "../signer.ts";
+import { type PreparedXml, prepareXmlSignature } from "./xades.ts";
+import { verifyXml } from "./xades_verify.ts";
+import { escapeAttribute, parseXml } from "./document.ts";
+import { DS } from "./algorithms.ts";
+import { type Certificate, readCertificate, sameBytes } from "../x509/certificate.ts";
+
+/** How the person proves who they are to the ESP. */
+export const EsignAuth = { otp: "1", fingerprint: "2", iris: "3" } as const;
+
+export interface EsignRequest {
+  /** Never used before with this ESP. */
+  txn: string;
+  aspId: string;
+  auth: (typeof EsignAuth)[keyof typeof EsignAuth];
+  /** Where the ESP sends the person's browser with its answer. */
+  responseUrl: string;
+  time: Date;
+  /** SHA-256 of what the signature covers; of a PDF, its ByteRange. */
+  digest: Uint8Array;
+  /** What the person is told that it is. */
+  info: string;
+}
+
+/** The API allows five documents a transaction; there is one in ours. */
+const DOCUMENT = "1";
+const MAX_TXN = 50;
+const MAX_INFO = 50;
+
+/** India's time, as both sides write it: without a zone. */
+const IST = 5.5 * 3_600_000;
+
+/**
+ * The request, up to what the ASP's key signs (an enveloped XML Signature).
+ *
+ * @throws {FormatError} `invalid_argument`; as `prepareXmlSignature`
+ */
+export function prepareEsign(
+  request: EsignRequest,
+  asp: { certificate: Uint8Array; chain: readonly Uint8Array[]; algorithm: SignatureAlgorithm },
+): PreparedXml {
+  const { txn, aspId, auth, responseUrl, time, digest, info } = request;
+  const wrong = (why: string) => new FormatError("invalid_argument", `The eSign request ${why}.`);
+  if (!/^[A-Za-z0-9:_-]+$/.test(txn) || txn.length > MAX_TXN) {
+    throw wrong("has a transaction identifier of another form");
+  }
+  if (digest.length !== hashLengths["SHA-256"]) {
+    throw wrong("holds a digest that is not of SHA-256");
+  }
+  const attributes = (values: Record<string, string>) =>
+    Object.entries(values).map(([name, value]) => `${name}="${escapeAttribute(value)}"`).join(" ");
+  const hashed = { id: DOCUMENT, hashAlgorithm: "SHA256", docInfo: info.slice(0, MAX_INFO) };
+  const xml = `<?xml version="1.0" encoding="UTF-8"?><Esign ${
+    attributes({
+      ver: "2.1",
+      sc: "Y",
+      ts: new Date(time.getTime() + IST).toISOString().slice(0, 19),
+      txn,
+      ekycIdType: "A",
+      ekycId: "",
+      aspId,
+      AuthMode: auth,
+      responseSigType: "pkcs7",
+      responseUrl,
+    })
+  }><Docs><InputHash ${attributes(hashed)}>${digest.toHex()}</InputHash></Docs></Esign>`;
+  const document = new TextEncoder().encode(xml);
+  return prepareXmlSignature({ ...asp, packaging: { kind: "enveloped", document, single: true } });
+}
+
+/** What the person's browser POSTs to the ESP. */
+export function esignForm(signed: string, txn: string): Record<string, string> {
+  return {
+    eSignRequest: signed,
+    aspTxnID: txn,
+    "Content-Type": "application/xml",
+  };
+}
+
+/** What an answer is checked against. */
+export interface EsignExpected {
+  txn: string;
+  /** As in the request. */
+  digest: Uint8Array;
+  /** The ESP's certificates for its answers, DER, from the configuration: no other signs for it. */
+  esp: readonly Uint8Array[];
+}
+
+export type EsignAnswer =
+  | {
+    ok: true;
+    /** The person's, made for this transaction. */
+    certificate: Certificate;
+    /** BER or DER as received. */
+    pkcs7: Uint8Array;
+  }
+  | { ok: false; code: string; message: string; isFinal: boolean };
+
+/**
+ * The transaction that an answer says it belongs to; nothing about the answer is checked.
+ *
+ * @throws {FormatError} `xml_malformed`, `xml_forbidden`, `limit_exceeded`
+ */
+export function esignTransaction(response: Uint8Array): string {
+  return readRoot(response).txn;
+}
+
+/**
+ * Checks an answer: signed by the ESP, of this transaction, and with a good signature over the document by the
+ * certificate in it. That certificate's path is for others to validate.
+ *
+ * @throws {FormatError} `xml_malformed`, `xml_forbidden`, `limit_exceeded`; `signature_mismatch` where the answer is not
+ *   the ESP's, of another transaction or not for this document; `invalid_argument` where the document is in the PKCS #7;
+ *   `cms_malformed`, `certificate_malformed`
+ */
+export function readEsignResponse(response: Uint8Array, expected: EsignExpected): EsignAnswer {
+  const { root, txn } = readRoot(response);
+  const mismatch = (why: string) => new FormatError("signature_mismatch", why);
+  // Anybody may have sent this, and each reference costs a canonicalization of the whole.
+  for (const name of ["Signature", "Reference"]) {
+    if (root.getElementsByTagNameNS(DS, name).length !== 1) throw malformed();
+  }
+  // The signature covers the whole answer, or nothing in the answer counts.
+  const [signature] = verifyXml(response, () => null, expected.esp);
+  const isSigned = signature.problems.length === 0 &&
+    signature.digests.every((hash) => hash !== "SHA-1") && signature.algorithm?.hash !== "SHA-1" &&
+    signature.covers.some(({ kind }) => kind === "document") &&
+    expected.esp.some((der) => sameBytes(der, signature.certificate!));
+  if (!isSigned) throw mismatch("The answer is not signed by the eSign service provider.");
+  if (txn !== expected.txn) throw mismatch("The answer belongs to another transaction.");
+
+  const status = root.getAttribute("status");
+  if (status !== "1") return refusal(root, status === "0");
+  const certificate = readCertificate(base64(only(root, "UserX509Certificate")));
+  const own = only(only(root, "Signatures"), "DocSignature");
+  if (said(own, ERROR_CODE)) return refusal(own, true);
+  if (own.getAttribute("id") !== DOCUMENT) {
+    throw mismatch("The answer has no signature over the document.");
+  }
+  const pkcs7 = base64(own);
+  const { signers } = verifyCms(pkcs7, { detached: { digests: { "SHA-256": expected.digest } } });
+  const [signer] = signers;
+  const isGood = signers.length === 1 && signer.status === "valid" && signer.certificate &&
+    sameBytes(signer.certificate.der, certificate.der);
+  if (!isGood) {
+    throw mismatch("The signature in the answer is not over the document, or not valid.");
+  }
+  return { ok: true, certificate, pkcs7 };
+}
+
+/** As providers name them; eMudhra has the long ones. */
+const ERROR_CODE = ["errCode", "errorCode", "error"];
+const ERROR_MESSAGE = ["errMsg", "errorMessage"];
+
+/** The first of these attributes that says something. */
+function said(element: Element, names: readonly string[]): string {
+  return names.map((name) => element.getAttribute(name)).find((text) => text && text !== "NA") ??
+    "";
+}
+
+function refusal(element: Element, isFinal: boolean): EsignAnswer {
+  const code = said(element, ERROR_CODE);
+  const message = sentenceFor(code, said(element, ERROR_MESSAGE));
+  return { ok: false, code: code.slice(0, 16) || "NA", message, isFinal };
+}
+
+/**
+ * Sentences for codes that the published lists of ESPs name; of others the ESP's own words are repeated.
+ * What only the ASP can mend is said so.
+ */
+const SENTENCES: Readonly<Record<string, string>> = {
+  "ESP-901": "The eSign service does not offer this way to identify the person.",
+  "ESP-902": "The eSign service does not know this portal. Tell its administrator.",
+  "ESP-903":
+    "The eSign service does not know this portal, or has suspended it. Tell its administrator.",
+  "ESP-905": "The document did not reach the eSign service. Try again.",
+  "ESP-907": "The eSign service did not get the time of the request. Tell the administrator.",
+  "ESP-908": "The clock of this portal is wrong. Tell its administrator.",
+  "ESP-909": "The eSign service did not get the transaction's number. Tell the administrator.",
+  "ESP-910": "The eSign service has seen this transaction already. Begin again.",
+  "ESP-911": "The eSign service does not accept this portal's signature. Tell its administrator.",
+  "ESP-922": "The eSign service has another certificate for this portal. Tell its administrator.",
+  "ESP-944": "You ended the signing at the eSign service. Nothing was signed.",
+  "ESP-992": "The eSign service could not read the request. Tell the administrator.",
+  "ESP-999": "The eSign service has met an unexpected fault. Try again later.",
+};
+
+/** What to tell the person; the ESP's own message, made harmless, where the code has no sentence of ours. */
+export function sentenceFor(code: string, message: string): string {
+  if (Object.hasOwn(SENTENCES, code)) return SENTENCES[code];
+  const words = message.replace(/[\p{C}\p{Z}]+/gu, " ").trim().slice(0, 200);
+  const known = /^[A-Za-z0-9-]{1,16}$/.test(code) ? ` (${code})` : "";
+  return words
+    ? `The eSign service says: ${words}${known}`
+    : `The eSign service did not sign${known}.`;
+}
+
+function readRoot(response: Uint8Array): { root: Element; txn: string } {
+  const { root } = parseXml(response);
+  const txn = root.getAttribute("txn");
+  if (root.localName !== "EsignResp" || root.namespaceURI || !txn) throw malformed();
+  return { root, txn };
+}
+
+const malformed = () => new FormatError("xml_malformed", "This is no answer of an eSign service.");
+
+function childrenOf(element: Element): Element[] {
+  return Array.from(element.childNodes).filter((node) =>
+    node.nodeType === 1 && (node as Element).namespaceURI !== DS
+  ) as Element[];
+}
+
+function only(parent: Element, name: string): Element {
+  const [found, ...more] = childrenOf(parent).filter(({ localName }) => localName === name);
+  if (!found || more.length > 0) throw malformed();
+  return found;
+}
+
+/** Of an element that holds nothing else: the text of a signature within would not be signed. */
+function base64(element: Element): Uint8Array {
+  if (Array.from(element.childNodes).some(({ nodeType }) => nodeType === 1)) throw malformed();
+  try {
+    return Uint8Array.fromBase64((element.textContent ?? "").replace(/\s+/g, ""));
+  } catch {
+    throw malformed();
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * Making XML signatures: XAdES baseline (EN 319 132-1) and plain XML Signature (XMLDSIG core 1.1).
+ *
+ * An enveloped signature is inserted textually as the root's last child, so that the rest of the file stays byte for
+ * byte; its reference leaves out every `ds:Signature`, so that further signatures do not break it.
+ */
+import { canonicalizeXml } from "./c14n.ts";
+import { digest } from "../digest.ts";
+import { ecdsaToRaw } from "../keys/ecdsa.ts";
+import { FormatError } from "../error.ts";
+import { hashLengths } from "../keys/algorithm.ts";
+import type { HashName, SignatureAlgorithm } from "../signer.ts";
+import { encodeXml, escapeAttribute, escapeText, insertLast, parseXml } from "./document.ts";
+import {
+  digestUris,
+  DS,
+  NO_SIGNATURES,
+  signatureUri,
+  SIGNED_PROPERTIES_TYPE,
+  Transform,
+  XADES,
+} from "./algorithms.ts";
+import { readCertificate } from "../x509/certificate.ts";
+
+/** What is signed, and where the signature goes. */
+export type XmlPackaging =
+  /**
+   * Into the document, covering all of it but the signatures. `single`: by XML Signature's own transform, which every
+   * receiver knows (XMLDSIG core 1.1 §6.6.4), and which leaves no place for a second signature.
+   */
+  | { kind: "enveloped"; document: Uint8Array; single?: true }
+  /** A new document with the content in a `ds:Object`: XML as it is, anything else in Base64. */
+  | { kind: "enveloping"; content: Uint8Array; mediaType: string }
+  /** A new document that names a file. */
+  | { kind: "detached"; uri: string; digest: Uint8Array; mediaType: string };
+
+export interface XmlSignatureOptions {
+  /** The signer's certificate, DER. */
+  certificate: Uint8Array;
+  /** Further certificates towards the root, DER. */
+  chain: readonly Uint8Array[];
+  algorithm: SignatureAlgorithm;
+  packaging: XmlPackaging;
+  /** The XAdES properties; without them a plain XML Signature is made. */
+  xades?: {
+    signingTime: Date;
+    /** ClaimedRole, such as "Approver". */
+    role?: string;
+  };
+}
+
+/** What is added after signing (EN 319 132-1 §5.3–5.4); XAdES only. All DER. */
+export interface XmlUnsignedProperties {
+  /** RFC 3161 token over {@linkcode PreparedXml.timestampInput}. */
+  signatureTimestamp?: Uint8Array;
+  certificates?: readonly Uint8Array[];
+  crls?: readonly Uint8Array[];
+  ocspResponses?: readonly Uint8Array[];
+}
+
+export interface PreparedXml {
+  /** Canonical `ds:SignedInfo`: what the key signs. */
+  readonly toBeSigned: Uint8Array;
+  /** Canonical `ds:SignatureValue` with the given signature: what a signature timestamp covers. */
+  timestampInput(signature: Uint8Array): Uint8Array;
+  /** The whole file. `signature` is as a `Signer` gives it: ECDSA in DER. */
+  complete(signature: Uint8Array, unsigned?: XmlUnsignedProperties): Uint8Array;
+}
+
+const utf8 = new TextEncoder();
+const exclusive = { exclusive: true, withComments: false } as const;
+const curveBytes: Readonly<Record<string, number>> = { "P-256": 32, "P-384": 48, "P-521": 66 };
+
+/**
+ * Builds an XML signature up to the bytes to be signed.
+ *
+ * @throws {FormatError} `xml_malformed`, `xml_forbidden`, `limit_exceeded`, `algorithm_unsupported`,
+ *   `certificate_malformed`; `invalid_argument` where a digest has not the hash's length
+ */
+export function prepareXmlSignature(options: XmlSignatureOptions): PreparedXml {
+  const { packaging, algorithm, certificate, chain, xades } = options;
+  const { hash } = algorithm;
+  const method = signatureUri(algorithm);
+  if (!method) {
+    throw new FormatError("algorithm_unsupported", "XML Signature has no name for this algorithm.");
+  }
+  const publicKey = readCertificate(certificate).publicKey;
+  const source = packaging.kind === "enveloped" ? parseXml(packaging.document) : undefined;
+  const id = freeId(source?.text ?? (packaging.kind === "enveloping" ? packaging.content : ""));
+
+  const content = contentReference(packaging, id, hash, source?.document);
+  const objects = content.object + (xades ? qualifyingProperties(options, id, "") : "");
+  const references = content.reference + (xades ? propertiesReference(id, hash, objects) : "");
+  const signedInfo = `<ds:SignedInfo>` +
+    `<ds:CanonicalizationMethod Algorithm="${Transform.exclusive}"/>` +
+    `<ds:SignatureMethod Algorithm="${method}"/>${references}</ds:SignedInfo>`;
+  const keyInfo = `<ds:KeyInfo><ds:X509Data>` +
+    [certificate, ...chain].map((der) => element("ds:X509Certificate", der.toBase64())).join("") +
+    `</ds:X509Data></ds:KeyInfo>`;
+
+  const value = (signature: Uint8Array) => {
+    const raw = algorithm.scheme === "ECDSA"
+      ? ecdsaToRaw(signature, curveBytes[publicKey.curve ?? ""] ?? 0)
+      : signature;
+    return `<ds:SignatureValue Id="${id}-value">${raw.toBase64()}</ds:SignatureValue>`;
+  };
+  const canonical = (text: string, name: string) =>
+    utf8.encode(canonicalizeXml(firstElement(signatureElement(id, text), DS, name), exclusive));
+
+  return {
+    toBeSigned: canonical(signedInfo, "SignedInfo"),
+    timestampInput: (signature) => canonical(value(signature), "SignatureValue"),
+    complete(signature, unsigned = {}) {
+      const object = content.object +
+        (xades ? qualifyingProperties(options, id, unsignedProperties(unsigned)) : "");
+      const text = signatureElement(id, signedInfo + value(signature) + keyInfo + object);
+      return source
+        ? encodeXml(source, insertLast(source, text))
+        : utf8.encode(`<?xml version="1.0" encoding="UTF-8"?>\n${text}\n`);
+    },
+  };
+}
+
+const element = (name: string, content: string) => `<${name}>${content}</${name}>`;
+
+const signatureElement = (id: string, content: string) =>
+  `<ds:Signature xmlns:ds="${DS}" Id="${id}">${content}</ds:Signature>`;
+
+/** An Id that nothing in the document uses; its derived ones (`…-value`) are free with it. */
+function freeId(content: string | Uint8Array): string {
+  const text = typeof content === "string" ? content : new TextDecoder().decode(content);
+  let n = 1;
+  while (text.includes(`dsign-${n}`)) n++;
+  return `dsign-${n}`;
+}
+
+function digestElements(hash: HashName, value: Uint8Array): string {
+  return `<ds:DigestMethod Algorithm="${digestUris[hash]}"/>` +
+    element("ds:DigestValue", value.toBase64());
+}
+
+function reference(
+  attributes: string,
+  transforms: readonly string[],
+  hash: HashName,
+  value: Uint8Array,
+): string {
+  const list = transforms.length === 0 ? "" : element("ds:Transforms", transforms.join(""));
+  return `<ds:Reference ${attributes}>${list}${digestElements(hash, value)}</ds:Reference>`;
+}
+
+const EXCLUSIVE_TRANSFORM = `<ds:Transform Algorithm="${Transform.exclusive}"/>`;
+
+/** The reference to the signed content, and the `ds:Object` that holds it in an enveloping signature. */
+function contentReference(
+  packaging: XmlPackaging,
+  id: string,
+  hash: HashName,
+  document: Document | undefined,
+): { reference: string; object: string } {
+  const at = `Id="${id}-content"`;
+  if (packaging.kind === "detached") {
+    if (packaging.digest.length !== hashLengths[hash]) {
+      throw new FormatError("invalid_argument", `The digest has not the length of ${hash}.`);
+    }
+    const uri = escapeAttribute(packaging.uri);
+    return { reference: reference(`${at} URI="${uri}"`, [], hash, packaging.digest), object: "" };
+  }
+  if (packaging.kind === "enveloped") {
+    const covered = canonicalizeXml(document!, { ...exclusive, omit: isSignature });
+    const filter = packaging.single
+      ? `<ds:Transform Algorithm="${Transform.enveloped}"/>`
+      : `<ds:Transform Algorithm="${Transform.xpath}">` +
+        element("ds:XPath", NO_SIGNATURES) + `</ds:Transform>`;
+    const value = digest(hash, utf8.encode(covered));
+    return {
+      reference: reference(`${at} URI=""`, [filter, EXCLUSIVE_TRANSFORM], hash, value),
+      object: "",
+    };
+  }
+  const isXml = /^(text|application)\/([^;]+\+)?xml(;|$)/.test(packaging.mediaType);
+  const type = escapeAttribute(packaging.mediaType);
+  const object = isXml
+    ? `<ds:Object Id="${id}-object" MimeType="${type}">${rootText(packaging.content)}</ds:Object>`
+    : `<ds:Object Id="${id}-object" MimeType="${type}" Encoding="${Transform.base64}">` +
+      `${packaging.content.toBase64()}</ds:Object>`;
+  // Base64 content is signed decoded, so that the digest is the file's own.
+  const value = isXml
+    ? digest(hash, canonicalIn(object, DS, "Object"))
+    : digest(hash, packaging.content);
+  const transform = isXml ? EXCLUSIVE_TRANSFORM : `<ds:Transform Algorithm="${Transform.base64}"/>`;
+  return {
+    reference: reference(`${at} URI="#${id}-object"`, [transform], hash, value),
+    object,
+  };
+}
+
+/** The document's root as text, fit to stand inside another element. */
+function rootText(content: Uint8Array): string {
+  const { root } = parseXml(content);
+  return canonicalizeXml(root, { exclusive: false, withComments: true });
+}
+
+function propertiesReference(id: string, hash: HashName, objects: string): string {
+  const value = digest(hash, canonicalIn(objects, XADES, "SignedProperties"));
+  const attributes = `Type="${SIGNED_PROPERTIES_TYPE}" URI="#${id}-properties"`;
+  return reference(attributes, [EXCLUSIVE_TRANSFORM], hash, value);
+}
+
+/** EN 319 132-1 §5.2: signing time, signing certificate, role, and the content's media type. */
+function qualifyingProperties(options: XmlSignatureOptions, id: string, unsigned: string): string {
+  const { xades, certificate, algorithm: { hash }, packaging } = options;
+  const { signingTime, role } = xades!;
+  const signatureProperties =
+    element("xades:SigningTime", signingTime.toISOString().replace(/\.\d+Z$/, "Z")) +
+    `<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>` +
+    digestElements(hash, digest(hash, certificate)) +
+    `</xades:CertDigest></xades:Cert></xades:SigningCertificateV2>` +
+    (role
+      ? `<xades:SignerRoleV2><xades:ClaimedRoles>` +
+        element("xades:ClaimedRole", escapeText(role)) +
+        `</xades:ClaimedRoles></xades:SignerRoleV2>`
+      : "");
+  const mediaType = packaging.kind === "enveloped" ? "text/xml" : packaging.mediaType;
+  return `<ds:Object><xades:QualifyingProperties xmlns:xades="${XADES}" Target="#${id}">` +
+    `<xades:SignedProperties Id="${id}-properties">` +
+    element("xades:SignedSignatureProperties", signatureProperties) +
+    `<xades:SignedDataObjectProperties>` +
+    `<xades:DataObjectFormat ObjectReference="#${id}-content">` +
+    element("xades:MimeType", escapeText(mediaType)) +
+    `</xades:DataObjectFormat></xades:SignedDataObjectProperties></xades:SignedProperties>` +
+    unsigned + `</xades:QualifyingProperties></ds:Object>`;
+}
+
+function unsignedProperties(unsigned: XmlUnsignedProperties): string {
+  const list = (name: string, values: readonly Uint8Array[] | undefined) =>
+    (values ?? []).map((der) => element(`xades:${name}`, der.toBase64())).join("");
+  const wrap = (name: string, content: string) => content && element(`xades:${name}`, content);
+  const token = unsigned.signatureTimestamp;
+  const properties = (token
+    ? `<xades:SignatureTimeStamp>${CANONICALIZATION}` +
+      list("EncapsulatedTimeStamp", [token]) + `</xades:SignatureTimeStamp>`
+    : "") +
+    wrap("CertificateValues", list("EncapsulatedX509Certificate", unsigned.certificates)) +
+    wrap(
+      "RevocationValues",
+      wrap("CRLValues", list("EncapsulatedCRLValue", unsigned.crls)) +
+        wrap("OCSPValues", list("EncapsulatedOCSPValue", unsigned.ocspResponses)),
+    );
+  return wrap("UnsignedProperties", wrap("UnsignedSignatureProperties", properties));
+}
+
+const CANONICALIZATION = `<ds:CanonicalizationMethod Algorithm="${Transform.exclusive}"/>`;
+
+/** Whether an element is a signature, whose content no enveloped signature covers. */
+export function isSignature(element: Element): boolean {
+  return element.localName === "Signature" && element.namespaceURI === DS;
+}
+
+/** Canonical form of the first element of that name in a piece of a signature. */
+function canonicalIn(piece: string, namespace: string, name: string): Uint8Array {
+  return utf8.encode(
+    canonicalizeXml(firstElement(signatureElement("x", piece), namespace, name), exclusive),
+  );
+}
+
+function firstElement(text: string, namespace: string, name: string): Element {
+  return parseXml(utf8.encode(text)).root.getElementsByTagNameNS(namespace, name)[0];
+}

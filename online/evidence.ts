@@ -1,0 +1,123 @@
+/**
+ * Collecting what tells whether certificates are valid: issuers' certificates (RFC 5280 §4.2.2.1), OCSP
+ * answers and CRLs, from the addresses in the certificates. Nothing fetched is believed here: path
+ * validation judges it.
+ */
+import { type Crl, readCrl } from "../formats/x509/crl.ts";
+import { FormatError } from "../formats/error.ts";
+import { encodeOcspRequest, type OcspResponse, readOcspResponse } from "../formats/x509/ocsp.ts";
+import { isSignedWith } from "../formats/x509/signed.ts";
+import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import { keyPurposes } from "../formats/x509/extensions.ts";
+import { readCertificates } from "../signers/certificates.ts";
+import { SignerError } from "../signers/provider.ts";
+import { type PkiHttp, PkiHttpError } from "./pki_http.ts";
+
+export interface Evidence {
+  /** Certificates of issuers that were not at hand. */
+  certificates: Certificate[];
+  crls: Crl[];
+  ocspResponses: OcspResponse[];
+  /** What could not be had, in sentences. */
+  problems: string[];
+}
+
+const MAX_DEPTH = 8;
+/** Addresses of one kind in one certificate that are tried. */
+const MAX_ADDRESSES = 3;
+
+/**
+ * Collects evidence for certificates and those above them, up to the anchors.
+ *
+ * @param ends such as signers' and timestamp authorities' certificates
+ * @param known certificates at hand that may be above them, not trusted
+ */
+export async function collectEvidence(
+  ends: readonly Certificate[],
+  known: readonly Certificate[],
+  anchors: readonly Certificate[],
+  http: PkiHttp,
+): Promise<Evidence> {
+  const evidence: Evidence = { certificates: [], crls: [], ocspResponses: [], problems: [] };
+  const done = new Set<string>();
+  const crlUrls = new Set<string>();
+
+  const attempt = async (urls: readonly string[], fetch: (url: string) => Promise<boolean>) => {
+    for (const url of urls.filter((url) => /^https?:/i.test(url)).slice(0, MAX_ADDRESSES)) {
+      try {
+        if (await fetch(url)) return true;
+      } catch (error) {
+        if (
+          !(error instanceof PkiHttpError || error instanceof FormatError ||
+            error instanceof SignerError)
+        ) throw error;
+        const message = error instanceof PkiHttpError ? error.message : `${url}: ${error.message}`;
+        if (!evidence.problems.includes(message)) evidence.problems.push(message);
+      }
+    }
+    return false;
+  };
+
+  const issuerIn = (list: readonly Certificate[], certificate: Certificate) =>
+    list.find((each) => issued(each, certificate));
+
+  const fetchIssuer = async (certificate: Certificate) => {
+    await attempt(certificate.caIssuerUrls, async (url) => {
+      const found = readCertificates(await http.get(url)).map((der) => readCertificate(der));
+      evidence.certificates.push(...found.slice(0, MAX_DEPTH));
+      return found.some((each) => issued(each, certificate));
+    });
+    return issuerIn(evidence.certificates, certificate);
+  };
+
+  const fetchOcsp = (certificate: Certificate, issuer: Certificate) =>
+    attempt(certificate.ocspUrls, async (url) => {
+      const [type, accept] = ["application/ocsp-request", "application/ocsp-response"];
+      const body = encodeOcspRequest(certificate, issuer);
+      const response = readOcspResponse(await http.post(url, type, accept, body));
+      evidence.ocspResponses.push(response);
+      return response.answers.some(({ status, serialNumber }) =>
+        status !== "unknown" && sameBytes(serialNumber, certificate.serialNumber)
+      );
+    });
+
+  const fetchCrl = (certificate: Certificate) =>
+    attempt(certificate.crlUrls, async (url) => {
+      if (crlUrls.has(url)) return true;
+      crlUrls.add(url);
+      evidence.crls.push(readCrl(await http.get(url)));
+      return true;
+    });
+
+  const walk = async (certificate: Certificate, depth: number): Promise<void> => {
+    if (depth > MAX_DEPTH || done.has(certificate.fingerprint)) return;
+    done.add(certificate.fingerprint);
+    if (anchors.some(({ der }) => sameBytes(der, certificate.der))) return;
+    if (issued(certificate, certificate)) return; // a root that is not trusted
+    const atHand = [...anchors, ...known, ...evidence.certificates];
+    const issuer = issuerIn(atHand, certificate) ?? await fetchIssuer(certificate);
+    // A responder must not vouch for itself.
+    const isResponder = certificate.extKeyUsage?.includes(keyPurposes.ocspSigning);
+    const answered = issuer && !isResponder && await fetchOcsp(certificate, issuer);
+    if (!answered) await fetchCrl(certificate);
+    if (issuer) await walk(issuer, depth + 1);
+  };
+
+  for (const end of ends) await walk(end, 0);
+  // Responders' own certificates may have to be checked too.
+  const responders = evidence.ocspResponses.flatMap(({ certificates }) => certificates);
+  for (const responder of responders.slice(0, MAX_DEPTH)) {
+    if (responder.extKeyUsage?.includes(keyPurposes.ocspSigning)) await walk(responder, 0);
+  }
+  return evidence;
+}
+
+function issued(issuer: Certificate, certificate: Certificate): boolean {
+  if (!issuer.subject.equals(certificate.issuer)) return false;
+  try {
+    return isSignedWith(certificate, issuer.publicKey);
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}

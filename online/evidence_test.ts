@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { startPkiServices } from "../tests/fakes/pki_services.ts";
+import { validateCertificate } from "../formats/x509/path.ts";
+import type { Certificate } from "../formats/x509/certificate.ts";
+import { collectEvidence, type Evidence } from "./evidence.ts";
+import { PkiHttp, publicFetch } from "./pki_http.ts";
+
+const never = new AbortController().signal;
+const local = () => new PkiHttp(publicFetch(() => true), never);
+
+const judge = (end: Certificate, anchors: Certificate[], known: Certificate[], got: Evidence) =>
+  validateCertificate(end, {
+    anchors,
+    intermediates: [...known, ...got.certificates],
+    crls: got.crls,
+    ocspResponses: got.ocspResponses,
+    at: new Date(),
+    revocation: "require",
+  });
+
+Deno.test("issuers, OCSP answers and CRLs of a chain are collected; a revocation is learnt", async () => {
+  await using services = await startPkiServices({
+    officers: [{ name: "Good", key: "p-256" }, { name: "Revoked", key: "p-256" }],
+  });
+  const { pki, requests } = services;
+  await services.revoke("Revoked", new Date(Date.now() - 60_000));
+  const anchors = [pki.root.certificate];
+  const known = [pki.ca.certificate]; // the sub-CA is fetched
+  const [good, revoked] = pki.officers.map(({ certificate }) => certificate);
+
+  const evidence = await collectEvidence([good, revoked], known, anchors, local());
+  assert.deepEqual(evidence.problems, []);
+  assert.equal(evidence.certificates[0].fingerprint, pki.subCa.certificate.fingerprint);
+  assert.equal(evidence.ocspResponses.length, 2);
+  assert.equal(judge(good, anchors, known, evidence).trusted, true);
+  const refused = judge(revoked, anchors, known, evidence);
+  assert.ok(!refused.trusted && refused.failure.code === "certificate_revoked");
+  assert.deepEqual(requests.toSorted(), [
+    ...["GET /ca.crl", "GET /root.crl", "GET /sub-ca.cer", "GET /sub-ca.crl"],
+    ...["POST /ocsp", "POST /ocsp"],
+  ]);
+});
+
+Deno.test("without an OCSP answer the list decides; failures are told, and nothing private is asked", async () => {
+  await using services = await startPkiServices({ officers: [{ name: "Anita", key: "p-256" }] });
+  const { pki } = services;
+  const anchors = [pki.root.certificate];
+  const known = [pki.ca.certificate, pki.subCa.certificate];
+  const [{ certificate }] = pki.officers;
+  const http = new PkiHttp(
+    (url, init) =>
+      url.endsWith("/ocsp")
+        ? Promise.resolve(new Response("no", { status: 500 }))
+        : publicFetch(() => true)(url, init),
+    never,
+  );
+  const evidence = await collectEvidence([certificate], known, anchors, http);
+  assert.match(evidence.problems.join(), /ocsp answered with status 500/);
+  assert.equal(judge(certificate, anchors, known, evidence).trusted, true);
+
+  const before = services.requests.length;
+  const nothing = await collectEvidence(
+    [certificate],
+    known,
+    anchors,
+    new PkiHttp(publicFetch(), never),
+  );
+  assert.ok(nothing.problems.every((each) => /private network/.test(each)));
+  assert.equal(nothing.problems.length, 4);
+  assert.equal(services.requests.length, before);
+});

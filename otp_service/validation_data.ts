@@ -1,0 +1,41 @@
+/** What signatures of level B-LT need from the network, for the PIN/OTP service. */
+import { Online } from "../online/validation_data.ts";
+import { publicFetch } from "../online/pki_http.ts";
+import { CscError } from "./error.ts";
+import { createHandler } from "./server.ts";
+import type { Service } from "./service.ts";
+import { DsignError } from "../protocol/errors.ts";
+
+const TIMEOUT = 30_000;
+
+/**
+ * Collects validation data. The service's own are made here, as a server often cannot reach itself by its public name. The
+ * department's network is reached too: only addresses in certificates of authorities that the administrator chose are asked.
+ */
+export function validationDataFor(service: () => Service): Service["validationData"] {
+  const outside = publicFetch(() => true);
+  let own: ReturnType<typeof createHandler> | undefined;
+  const online = new Online({
+    now: () => new Date(service().store.now()),
+    pkiFetch: (url, init) => {
+      const { publicUrl } = service();
+      if (!url.startsWith(`${publicUrl}/ca/`)) return outside(url, init);
+      own ??= createHandler(service());
+      const { body, ...rest } = init;
+      return own(
+        new Request(`http://localhost${url.slice(publicUrl.length)}`, {
+          ...rest,
+          ...body && { body: new Uint8Array(body) },
+        }),
+      );
+    },
+  });
+  return async (cms) => {
+    try {
+      return await online.validationData(cms, AbortSignal.timeout(TIMEOUT));
+    } catch (error) {
+      if (!(error instanceof DsignError)) throw error;
+      throw new CscError("unavailable", `validation data: ${error.message}`);
+    }
+  };
+}

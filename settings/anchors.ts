@@ -1,0 +1,76 @@
+/** The certificates that are trusted: what the person and the administrator have put into folders for it. */
+import { dirname, join } from "node:path";
+import { FormatError } from "../formats/error.ts";
+import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { readCertificates } from "../signers/certificates.ts";
+import { SignerError } from "../signers/provider.ts";
+import type { Paths } from "./config.ts";
+import { policyPath } from "./policy_file.ts";
+
+const MAX_FILE = 16 * 1024 * 1024;
+const NAMES = /\.(?:crt|cer|pem|der)$/i;
+
+/** `trust` beside the configuration, and beside the administrator's policy (`/etc/dsign/trust` on Linux). */
+export function trustFolders(
+  { config }: Pick<Paths, "config">,
+  env: (name: string) => string | undefined,
+): string[] {
+  return [config, policyPath(env)].map((path) => join(dirname(path), "trust"));
+}
+
+/** The certificates in those folders; a folder that is not there is an empty one. */
+export async function loadTrusted(folders: readonly string[]): Promise<Certificate[]> {
+  const found: Certificate[] = [];
+  for (const folder of folders) {
+    try {
+      if (!(await Deno.stat(folder)).isDirectory) continue;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      throw unreadable(folder, error);
+    }
+    found.push(...await loadAnchors(folder));
+  }
+  return found;
+}
+
+/**
+ * Reads certificates from a file, or from the files of a folder whose names end in crt, cer, pem or der.
+ *
+ * @throws {DsignError} `certificate_malformed`, naming the file; `storage_failed` where it cannot be read
+ */
+export async function loadAnchors(path: string): Promise<Certificate[]> {
+  const anchors: Certificate[] = [];
+  for (const file of await filesOf(path)) {
+    try {
+      for (const der of readCertificates(await readFile(file))) anchors.push(readCertificate(der));
+    } catch (error) {
+      if (!(error instanceof FormatError || error instanceof SignerError)) throw error;
+      throw new DsignError("certificate_malformed", `${file}: ${error.message}`);
+    }
+  }
+  return anchors;
+}
+
+async function filesOf(path: string): Promise<string[]> {
+  try {
+    if (!(await Deno.stat(path)).isDirectory) return [path];
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    return entries.filter(({ name }) => NAMES.test(name)).map(({ name }) => join(path, name))
+      .toSorted();
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  try {
+    if ((await Deno.stat(path)).size <= MAX_FILE) return await Deno.readFile(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  throw new FormatError("limit_exceeded", "It is too large for a file of certificates.");
+}
+
+const unreadable = (path: string, error: unknown) =>
+  new DsignError("storage_failed", `${path} cannot be read.`, { cause: String(error) });

@@ -1,0 +1,255 @@
+/**
+ * Signing many documents with one consent and one PIN. What the person agrees to is the manifest, a list of names,
+ * sizes and hashes; the documents come afterwards, and each must be the one that its entry says.
+ */
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../formats/json/canonical.ts";
+import { sameBytes } from "../formats/x509/certificate.ts";
+import type { ConsentItem } from "../protocol/consent.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { BatchItem, ParsedParams, PdfOptions } from "../protocol/methods.ts";
+import { type Document, isPdf } from "./documents.ts";
+import type { ShownPdf } from "./consent/port.ts";
+import type { Journal, Signed } from "./journal.ts";
+import { additionsOf, shownPdf } from "./shown_pdf.ts";
+
+/** A batch of which nothing is asked for so long is given up, in milliseconds. */
+const PATIENCE = 120_000;
+/** How long a page may take to bring a document that the person wants to see, in milliseconds. */
+const SHOW_PATIENCE = 30_000;
+/** Documents that the person looked at and that are still there. */
+const MAX_SHOWN = 4;
+
+/** What a batch is about; the page and the command line both ask for it so. */
+export type BatchParams = Pick<
+  ParsedParams<"sign.batch">,
+  "items" | "format" | "pdf" | "certificate"
+>;
+
+/** SHA-256 (hex) of the items in canonical JSON (RFC 8785): what the person's consent is bound to. */
+export const manifestHash = (items: readonly BatchItem[]): string =>
+  createHash("sha256").update(canonicalJson(JSON.stringify(items))).digest("hex");
+
+/** Name of the journal: the same asker, list, way of signing and certificate go on with the same journal. */
+export function journalName(
+  origin: string | null,
+  { items, format, pdf }: BatchParams,
+  certificate: string,
+): string {
+  const what = { origin, manifest: manifestHash(items), format, pdf: pdf ?? {}, certificate };
+  return createHash("sha256").update(canonicalJson(JSON.stringify(what))).digest("hex");
+}
+
+/** What the person is shown of a batch's item before its document is there. */
+export function batchItem(
+  { name, mediaType, size, sha256 }: BatchItem,
+  format: BatchParams["format"],
+  options: PdfOptions,
+): ConsentItem {
+  return {
+    name,
+    mediaType,
+    size,
+    hash: { algorithm: "SHA-256", hex: sha256 },
+    preview: null,
+    ...isPdf(mediaType) && { pdf: { adds: format === "pades" ? additionsOf(options) : null } },
+  };
+}
+
+/** @throws {DsignError} `document_incomplete`; `consent_mismatch` where it is not what was agreed to */
+export function checkEntry(document: Document, { size, sha256 }: BatchItem): void {
+  if (document.algorithm !== "SHA-256") {
+    throw new DsignError("invalid_params", "The documents of a batch are hashed with SHA-256.");
+  }
+  if (document.size !== size || !sameBytes(document.digest(), Uint8Array.fromHex(sha256))) {
+    throw new DsignError(
+      "consent_mismatch",
+      "This document is not the one that the list named. It was not signed.",
+    );
+  }
+}
+
+/** A batch whose key is open. */
+export class Batch {
+  /** Resolves when the batch is over. */
+  readonly over: Promise<void>;
+  #end: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ended = false;
+  readonly #underWay = new Map<number, Promise<Signed & { resumed: boolean }>>();
+
+  constructor(
+    readonly items: readonly BatchItem[],
+    readonly format: BatchParams["format"],
+    readonly signer: { certificate: string; algorithm: string },
+    readonly journal: Journal,
+    readonly make: (document: Document) => Promise<Signed>,
+  ) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.over = promise;
+    this.#end = resolve;
+    this.#wait();
+  }
+
+  /** Items that were signed before. */
+  get signed(): number[] {
+    return this.journal.items;
+  }
+
+  /**
+   * Signs one item. What has been signed before, or is being signed, is not signed again.
+   *
+   * @throws {DsignError} `invalid_params`, `consent_mismatch`, `request_cancelled` once the batch is over; what signing
+   *   throws
+   */
+  async sign(item: number, document: Document): Promise<Signed & { resumed: boolean }> {
+    if (this.#ended) throw new DsignError("request_cancelled", "This batch is over.");
+    const entry = this.items[item];
+    if (!entry) throw new DsignError("invalid_params", `item: there is no item ${item}.`);
+    checkEntry(document, entry);
+    clearTimeout(this.#timer);
+    let work = this.#underWay.get(item);
+    if (!work) {
+      work = this.#sign(item, document).finally(() => {
+        this.#underWay.delete(item);
+        if (this.#underWay.size === 0) this.#wait();
+      });
+      this.#underWay.set(item, work);
+    }
+    return await work;
+  }
+
+  async #sign(item: number, document: Document): Promise<Signed & { resumed: boolean }> {
+    const before = this.journal.find(item);
+    if (before) return { ...before, resumed: true };
+    const signed = await this.make(document);
+    this.journal.add(item, signed);
+    return { ...signed, resumed: false };
+  }
+
+  /**
+   * Ends the batch after what is under way.
+   *
+   * @param forget everything has been received, and nothing will be asked for again
+   */
+  async close(forget = false): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    await Promise.allSettled(this.#underWay.values());
+    this.journal.close(forget);
+    this.#end();
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    if (!this.#ended) this.#timer = setTimeout(() => this.close(), PATIENCE);
+  }
+}
+
+/** Shows items of a batch while the person is being asked: the page brings a document when it is wanted. */
+export class Showing {
+  readonly #waiting = new Map<number, PromiseWithResolvers<Document>>();
+  readonly #shown = new Map<number, Document>();
+
+  constructor(
+    readonly items: readonly BatchItem[],
+    readonly password: string | undefined,
+    readonly want: (item: number) => void,
+  ) {}
+
+  /** @throws {DsignError} `document_not_found` where the page does not bring it in time */
+  async show(item: number): Promise<ShownPdf> {
+    const known = this.#shown.get(item);
+    if (known) return shownPdf(known, this.password);
+    if (!this.items[item]) throw new DsignError("document_not_found");
+    let waiting = this.#waiting.get(item);
+    if (!waiting) {
+      waiting = Promise.withResolvers<Document>();
+      this.#waiting.set(item, waiting);
+      const { reject } = waiting;
+      const timer = setTimeout(() => reject(new DsignError("document_not_found")), SHOW_PATIENCE);
+      waiting.promise.catch(() => {}).finally(() => {
+        clearTimeout(timer);
+        this.#waiting.delete(item);
+      });
+      this.want(item);
+    }
+    return shownPdf(await waiting.promise, this.password);
+  }
+
+  /**
+   * Takes a document that was wanted.
+   *
+   * @throws {DsignError} `invalid_params` where it was not; as {@linkcode checkEntry}
+   */
+  bring(item: number, document: Document): void {
+    const waiting = this.#waiting.get(item);
+    if (!waiting) throw new DsignError("invalid_params", "This document is not wanted.");
+    checkEntry(document, this.items[item]);
+    if (this.#shown.size >= MAX_SHOWN) {
+      const [oldest, gone] = this.#shown.entries().next().value!;
+      this.#shown.delete(oldest);
+      gone.close();
+    }
+    this.#shown.set(item, document);
+    waiting.resolve(document);
+  }
+
+  close(): void {
+    for (const { reject } of this.#waiting.values()) reject(new DsignError("request_cancelled"));
+    for (const document of this.#shown.values()) document.close();
+    this.#shown.clear();
+  }
+}
+
+/** The batches of one connection, and those that are being asked about. */
+export class Batches {
+  readonly #open = new Map<number, Batch>();
+  readonly #asking = new Map<string | number, Showing>();
+  #last = 0;
+  #closed = false;
+
+  /** Runs a question during which items can be shown. */
+  async asking<T>(id: string | number, showing: Showing, question: () => Promise<T>): Promise<T> {
+    this.#asking.set(id, showing);
+    try {
+      return await question();
+    } finally {
+      this.#asking.delete(id);
+      showing.close();
+    }
+  }
+
+  /** @throws {DsignError} `invalid_params` where nothing is asked by this id */
+  showing(id: string | number): Showing {
+    const showing = this.#asking.get(id);
+    if (!showing) throw new DsignError("invalid_params", "This document is not wanted.");
+    return showing;
+  }
+
+  /** @throws {DsignError} `request_cancelled` where the connection has ended */
+  open(batch: Batch): number {
+    if (this.#closed) {
+      batch.close();
+      throw new DsignError("request_cancelled");
+    }
+    const handle = ++this.#last;
+    this.#open.set(handle, batch);
+    batch.over.then(() => this.#open.delete(handle));
+    return handle;
+  }
+
+  /** @throws {DsignError} `request_cancelled` */
+  get(handle: number): Batch {
+    const batch = this.#open.get(handle);
+    if (!batch) throw new DsignError("request_cancelled", "This batch is over.");
+    return batch;
+  }
+
+  /** Ends them all, because the connection ends. */
+  clear(): void {
+    this.#closed = true;
+    for (const batch of this.#open.values()) batch.close();
+  }
+}

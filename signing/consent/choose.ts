@@ -1,0 +1,44 @@
+/** The kind of consent that the configuration wants. */
+import { browserCommand, openBrowser } from "./browser.ts";
+import { type Config, languageOf } from "../../settings/config.ts";
+import { WindowConsent } from "./window.ts";
+import { readPhrase } from "./phrase.ts";
+import { PinentryConsent } from "./pinentry.ts";
+import type { AgentOptions } from "../../agent/server.ts";
+import { TerminalConsent } from "./terminal.ts";
+
+/** What the window looks like to this person. */
+export interface Looks {
+  /** File of the person's own words. */
+  phrase: string;
+  language(): string;
+}
+
+/** For {@linkcode AgentOptions.consent}. */
+export function consentOf(
+  config: Config,
+  env: (name: string) => string | undefined,
+  looks?: Looks,
+): AgentOptions["consent"] {
+  switch (config.consent) {
+    case "window":
+      return (origin) =>
+        new WindowConsent({
+          origin,
+          get language() {
+            return looks?.language() ?? languageOf(config, env);
+          },
+          ...looks && { phrase: () => readPhrase(looks.phrase) },
+          openWindow: async (url) => openBrowser(await browserCommand(url, config.browser, env)),
+        });
+    case "pinentry":
+      // GPG_TTY is what people who use pinentry on a terminal have set already.
+      return new PinentryConsent({
+        command: config.pinentry,
+        ttyName: env("GPG_TTY"),
+        ttyType: env("TERM"),
+      });
+    case "terminal":
+      return new TerminalConsent();
+  }
+}

@@ -1,0 +1,228 @@
+/** Consent through a pinentry program, as GnuPG has them for every desktop and for terminals. */
+import { DsignError } from "../../protocol/errors.ts";
+import type {
+  Choice,
+  ChooseRequest,
+  GrantRequest,
+  OtpRequest,
+  SignRequest,
+  Unlocked,
+} from "../../protocol/consent.ts";
+import { AssuanBroken, AssuanClient, AssuanError } from "./assuan.ts";
+import { type Consent, CONSENT_TIMEOUT, type SignAnswer } from "./port.ts";
+import { describeOtp } from "./otp_text.ts";
+import {
+  describeChoice,
+  describeChoose,
+  describeGrant,
+  describeKey,
+  describeSign,
+} from "./text.ts";
+import { toCancelled } from "../errors.ts";
+
+/** libgpg-error's err-codes.h */
+const GPG_ERR = { TIMEOUT: 62, CANCELED: 99, NOT_CONFIRMED: 114, FULLY_CANCELED: 198 } as const;
+
+/** A description is one line of Assuan: about ten lines of text. */
+const BOUNDS = { previewLines: 6, items: 3 };
+
+export interface PinentryOptions {
+  /** Program and arguments. */
+  command: readonly string[];
+  /** Terminal for the programs that use one; absent for those of a desktop. */
+  ttyName?: string;
+  ttyType?: string;
+  /** Milliseconds. */
+  timeout?: number;
+}
+
+export class PinentryConsent implements Consent {
+  constructor(readonly options: PinentryOptions) {}
+
+  async grant(request: GrantRequest, signal: AbortSignal): Promise<void> {
+    await this.#converse(signal, (pinentry) => confirm(pinentry, describeGrant(request), "Allow"));
+  }
+
+  async choose(request: ChooseRequest, signal: AbortSignal): Promise<string> {
+    return await this.#converse(signal, async (pinentry) => {
+      const about = describeChoose(request);
+      const choices = preferredFirst(request.choices, request.preferred);
+      return (await choose(pinentry, about, choices)).certificate.id;
+    });
+  }
+
+  async sign(
+    request: SignRequest,
+    unlock: (answer: SignAnswer) => Promise<Unlocked>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#converse(signal, async (pinentry) => {
+      const about = describeSign(request, BOUNDS);
+      const preferred = request.choices.find((each) => each.certificate.id === request.preferred);
+      const choice = request.choices.length === 1
+        ? request.choices[0]
+        : preferred ?? await choose(pinentry, about, request.choices);
+      const { certificate, token, unlocked } = choice;
+      const description = `${describeKey(choice)}\n\n${about}`;
+      let isLastTry = token.state === "pin_final_try";
+      for (;;) {
+        if (isLastTry) {
+          await confirm(pinentry, "This may be the last try before the PIN locks.", "Go on");
+        }
+        const finalTry = isLastTry;
+        let pin: Uint8Array | null = null;
+        if (unlocked || token.protectedAuthenticationPath) {
+          await confirm(pinentry, description, unlocked ? "Sign" : "Sign, asked elsewhere");
+        } else {
+          await pinentry.call("SETDESC", description);
+          await pinentry.call("SETPROMPT", "PIN:");
+          await pinentry.call("SETOK", "Sign");
+          pin = await pinentry.call("GETPIN");
+        }
+        const answer = { certificate: certificate.id, pin, binding: request.binding, finalTry };
+        const result = await unlock(answer);
+        if (result.ok) return;
+        if (!result.again) throw new DsignError(result.code, result.message);
+        await pinentry.call("SETERROR", result.message);
+        isLastTry = result.code === "pin_final_try" || result.triesLeft === "final" ||
+          result.triesLeft === "unknown";
+      }
+    });
+  }
+
+  async otp(
+    request: OtpRequest,
+    resend: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return await this.#converse(signal, async (pinentry) => {
+      const again = "Leave it empty to have it sent again.";
+      const about = [describeOtp(request), ...request.canResend ? [again] : []].join("\n\n");
+      await pinentry.call("SETPROMPT", "OTP:");
+      await pinentry.call("SETOK", "Sign");
+      for (;;) {
+        await pinentry.call("SETDESC", about);
+        const otp = await pinentry.call("GETPIN");
+        if (otp.length > 0) return otp;
+        try {
+          if (request.canResend) await resend();
+        } catch (error) {
+          if (!(error instanceof DsignError)) throw error;
+          await pinentry.call("SETERROR", error.message);
+        }
+      }
+    });
+  }
+
+  /** One program for one question, ended with it. */
+  async #converse<T>(
+    signal: AbortSignal,
+    conversation: (pinentry: AssuanClient) => Promise<T>,
+  ): Promise<T> {
+    const { command: [program, ...args], ttyName, ttyType, timeout = CONSENT_TIMEOUT } =
+      this.options;
+    if (signal.aborted) throw toCancelled(signal);
+    let child;
+    try {
+      child = new Deno.Command(program, { args, stdin: "piped", stdout: "piped", stderr: "null" })
+        .spawn();
+    } catch (error) {
+      throw unavailable(program, error);
+    }
+    let pinentry: AssuanClient | undefined;
+    let timedOut = false;
+    const kill = () => killQuietly(child);
+    const timer = setTimeout(() => {
+      timedOut = true;
+      kill();
+    }, timeout);
+    signal.addEventListener("abort", kill);
+    try {
+      pinentry = await AssuanClient.connect(child);
+      if (ttyName) await pinentry.call("OPTION", `ttyname=${ttyName}`);
+      if (ttyType) await pinentry.call("OPTION", `ttytype=${ttyType}`);
+      await pinentry.call("SETTITLE", "D-Sign");
+      await pinentry.call("SETCANCEL", "Decline");
+      // Its own limit is a minute.
+      await pinentry.call("SETTIMEOUT", String(Math.ceil(timeout / 1000)));
+      return await conversation(pinentry);
+    } catch (error) {
+      if (timedOut) throw new DsignError("consent_timeout");
+      if (signal.aborted) throw toCancelled(signal);
+      throw toDsign(program, error);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", kill);
+      if (pinentry) await pinentry.close();
+      else await end(child);
+    }
+  }
+}
+
+/** Yes, or `user_cancelled`. */
+async function confirm(pinentry: AssuanClient, description: string, yes: string): Promise<void> {
+  await pinentry.call("SETDESC", description);
+  await pinentry.call("SETOK", yes);
+  await pinentry.call("CONFIRM");
+}
+
+/** Offers one certificate after the other: pinentry knows only yes and no. */
+async function choose(pinentry: AssuanClient, about: string, choices: Choice[]): Promise<Choice> {
+  await pinentry.call("SETNOTOK", "Next");
+  for (const [i, choice] of choices.entries()) {
+    try {
+      const which = `Certificate ${i + 1} of ${choices.length}: ${describeChoice(choice)}`;
+      await confirm(pinentry, `${which}\n\n${about}`, "Use this");
+      return choice;
+    } catch (error) {
+      const isNo = error instanceof AssuanError && error.code === GPG_ERR.NOT_CONFIRMED;
+      if (!isNo) throw error;
+    }
+  }
+  throw new DsignError("user_cancelled");
+}
+
+const preferredFirst = (choices: readonly Choice[], preferred: string | undefined): Choice[] =>
+  choices.toSorted((a, b) =>
+    Number(b.certificate.id === preferred) - Number(a.certificate.id === preferred)
+  );
+
+function toDsign(program: string, error: unknown): unknown {
+  if (error instanceof AssuanError) {
+    switch (error.code) {
+      case GPG_ERR.TIMEOUT:
+        return new DsignError("consent_timeout");
+      case GPG_ERR.CANCELED:
+      case GPG_ERR.FULLY_CANCELED:
+      case GPG_ERR.NOT_CONFIRMED:
+        return new DsignError("user_cancelled");
+    }
+  }
+  return error instanceof AssuanError || error instanceof AssuanBroken
+    ? unavailable(program, error)
+    : error;
+}
+
+const unavailable = (program: string, cause: unknown) =>
+  new DsignError(
+    "consent_unavailable",
+    `The program "${program}" cannot ask for the PIN. Install pinentry, or set "pinentry" in the configuration.`,
+    { cause: String(cause) },
+  );
+
+async function end(child: Deno.ChildProcess): Promise<void> {
+  killQuietly(child);
+  await Promise.all([
+    child.stdin.abort().catch(() => {}),
+    child.stdout.cancel().catch(() => {}),
+    child.status,
+  ]);
+}
+
+function killQuietly(child: Deno.ChildProcess): void {
+  try {
+    child.kill();
+  } catch {
+    // It has ended already.
+  }
+}

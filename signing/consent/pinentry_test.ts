@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import type { Unlocked } from "../../protocol/consent.ts";
+import {
+  CHOICES,
+  chooseRequest,
+  grantRequest,
+  signRequest,
+  tryPin,
+} from "../../tests/fakes/consent_requests.ts";
+import { PIN } from "../../tests/fakes/memory_provider.ts";
+import { Terminal } from "../../tests/fixtures/terminal.ts";
+import type { SignAnswer } from "./port.ts";
+import { PinentryConsent } from "./pinentry.ts";
+
+async function withPinentry(
+  program: string,
+  body: (
+    consent: PinentryConsent,
+    terminal: Terminal,
+    signal: AbortSignal,
+    cancel: AbortController,
+  ) => Promise<void>,
+  timeout?: number,
+): Promise<void> {
+  try {
+    await new Deno.Command(program, { args: ["--version"], stdout: "null" }).output();
+  } catch {
+    throw new Error(`This test needs the program ${program}: apt-get install ${program}`);
+  }
+  await using terminal = await Terminal.start("sleep", "120");
+  const ttyName = await terminal.ttyName();
+  const cancel = new AbortController();
+  const options = { command: [program], ttyName, ttyType: "screen", timeout };
+  await body(new PinentryConsent(options), terminal, cancel.signal, cancel);
+}
+
+const unlockWith = (pins: string[]) => (answer: SignAnswer): Promise<Unlocked> =>
+  tryPin(answer, pins);
+
+Deno.test("pinentry-curses: wrong PIN, last try confirmed, right PIN", () =>
+  withPinentry("pinentry-curses", async (consent, terminal, signal) => {
+    const pins: string[] = [];
+    const signed = consent.sign(signRequest(), unlockWith(pins), signal);
+    const screen = await terminal.shows("PIN:");
+    assert.match(screen, /https:\/\/portal\.example asks for a signature/);
+    assert.ok(screen.includes("Anita Das, class 3"), screen);
+    assert.ok(screen.includes(String.raw`Bill 7\u{1b}[2J of the \u{202e}`), screen);
+    assert.ok(screen.includes("amount"), screen);
+    await terminal.type("wrong", "Enter");
+    await terminal.shows("This may be the last try");
+    await terminal.type("", "Enter");
+    await terminal.shows("PIN:");
+    await terminal.type(PIN, "Enter");
+    await signed;
+    assert.deepEqual(pins, ["wrong", PIN]);
+  }));
+
+Deno.test("pinentry-tty: PINs with percent signs and other characters arrive as typed", () =>
+  withPinentry("pinentry-tty", async (consent, terminal, signal) => {
+    const pins: string[] = [];
+    const signed = consent.sign(signRequest(), unlockWith(pins), signal);
+    await terminal.shows("PIN:");
+    await terminal.type("1%25+é\\", "Enter");
+    await terminal.shows("This may be the last try");
+    await terminal.type("g");
+    await terminal.shows(/PIN:[^]*PIN:/);
+    await terminal.type(PIN, "Enter");
+    await signed;
+    assert.deepEqual(pins, ["1%25+é\\", PIN]);
+  }));
+
+Deno.test("pinentry-curses: cancelled, and a grant", () =>
+  withPinentry("pinentry-curses", async (consent, terminal, signal) => {
+    const signed = consent.sign(signRequest(), unlockWith([]), signal);
+    signed.catch(() => {});
+    await terminal.shows("PIN:");
+    await terminal.type("", "Tab", "Tab", "Enter");
+    await assert.rejects(signed, { code: "user_cancelled" });
+    const granted = consent.grant(grantRequest(), signal);
+    await terminal.shows("<Allow>");
+    await terminal.type("", "Enter");
+    await granted;
+  }));
+
+Deno.test("pinentry-curses: one certificate after the other is offered", () =>
+  withPinentry("pinentry-curses", async (consent, terminal, signal) => {
+    const chosen = consent.choose(chooseRequest(), signal);
+    await terminal.shows("Certificate 1 of 2: Anita Das");
+    await terminal.type("", "Tab");
+    await terminal.type("", "Enter");
+    await terminal.shows("Certificate 2 of 2: Bimal Roy");
+    await terminal.type("", "Enter");
+    assert.equal(await chosen, CHOICES[1].certificate.id);
+  }));
+
+Deno.test("pinentry: nobody answers, or the page gives up: the program is ended", () =>
+  withPinentry("pinentry-curses", async (consent, terminal, signal, cancel) => {
+    const late = new PinentryConsent({ ...consent.options, timeout: 300 });
+    await assert.rejects(late.grant(grantRequest(), signal), { code: "consent_timeout" });
+    const granted = consent.grant(grantRequest(), signal);
+    granted.catch(() => {});
+    await terminal.shows("<Allow>");
+    cancel.abort();
+    await assert.rejects(granted, { code: "request_cancelled" });
+  }));
+
+Deno.test("pinentry: programs that are absent, silent or no pinentry are said so", async () => {
+  const { signal } = new AbortController();
+  for (
+    const command of [
+      ["/nowhere/pinentry"],
+      [Deno.execPath(), "eval", "1"],
+      [Deno.execPath(), "eval", "console.log('hello')"],
+      [Deno.execPath(), "eval", "console.log('x'.repeat(10000))"],
+      [Deno.execPath(), "eval", "console.log('OK'); console.log('ERR nonsense')"],
+      [Deno.execPath(), "eval", "console.log('OK'); console.log('ERR 83886340 no tty')"],
+    ]
+  ) {
+    await assert.rejects(new PinentryConsent({ command }).grant(grantRequest(), signal), {
+      code: "consent_unavailable",
+    }, command.join(" "));
+  }
+});

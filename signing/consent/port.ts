@@ -1,0 +1,80 @@
+/**
+ * The port through which the person is asked. Implementations: `window` (a browser window on a page of the agent),
+ * `pinentry`, `terminal`. What is shown is what is signed: the answer carries the hash that was shown, and sign.ts
+ * compares it with the hash of the bytes it signs.
+ */
+import type { Source } from "../../formats/source.ts";
+import type {
+  ChooseRequest,
+  GrantRequest,
+  OtpRequest,
+  SignRequest,
+  Unlocked,
+} from "../../protocol/consent.ts";
+
+/** What the person decided about a {@linkcode SignRequest}. */
+export interface SignAnswer {
+  /** `id` of the chosen certificate. */
+  certificate: string;
+  /** UTF-8, owned and zeroed by the receiver; null where the token has its own keypad. */
+  pin: Uint8Array | null;
+  /** {@linkcode SignRequest.binding} of what was shown. */
+  binding: string;
+  /** The person has confirmed that this may be the last try before the token locks. */
+  finalTry: boolean;
+}
+
+/** A document of a request, to be shown: a PDF page by page, a text as it is. */
+export interface ShownPdf {
+  source: Source;
+  sequential(): Source;
+  password?: string;
+}
+
+/**
+ * Gives the document that an item of a request stands for, as long as the request is being asked.
+ *
+ * @throws {DsignError} `document_not_found` where there is none
+ */
+export type ShowPdf = (item: number) => Promise<ShownPdf>;
+
+/** Shows an address of the agent to the person; rejects with `consent_unavailable`. */
+export type OpenWindow = (url: string) => Promise<void>;
+
+/**
+ * Asks the person. All methods reject with `DsignError`: `user_cancelled`, `consent_timeout`, `consent_unavailable`,
+ * or `request_cancelled` when `signal` fires.
+ *
+ * `openWindow` is where the asker has a window already in which the question belongs; what needs no window ignores it.
+ */
+export interface Consent {
+  /** Resolves when the person allows it. */
+  grant(request: GrantRequest, signal: AbortSignal, openWindow?: OpenWindow): Promise<void>;
+  /** Resolves to the `id` of the chosen certificate. */
+  choose(request: ChooseRequest, signal: AbortSignal, openWindow?: OpenWindow): Promise<string>;
+  /**
+   * Resolves when the person has approved and `unlock` has succeeded. `unlock` is called once for each PIN the person
+   * types, and by nothing else.
+   */
+  sign(
+    request: SignRequest,
+    unlock: (answer: SignAnswer) => Promise<Unlocked>,
+    signal: AbortSignal,
+    show: ShowPdf,
+    openWindow?: OpenWindow,
+  ): Promise<void>;
+  /**
+   * Resolves to the OTP that the person typed (UTF-8), owned and zeroed by the receiver.
+   *
+   * @param resend has it sent again; rejects with `DsignError`, and the person may go on
+   */
+  otp(
+    request: OtpRequest,
+    resend: () => Promise<void>,
+    signal: AbortSignal,
+    openWindow?: OpenWindow,
+  ): Promise<Uint8Array>;
+}
+
+/** How long a person has to answer, in milliseconds. */
+export const CONSENT_TIMEOUT = 120_000;

@@ -1,0 +1,339 @@
+/**
+ * Consent in a browser window that the agent opens on its own page. See protocol/consent.ts for what the two say to
+ * each other. Each question has a ticket of its own, which opens one window once; a window that is closed has declined.
+ */
+import { timingSafeEqual } from "node:crypto";
+import type {
+  ChooseRequest,
+  ConsentEvent,
+  ConsentReply,
+  ConsentRequest,
+  ConsentView,
+  GrantRequest,
+  OtpRequest,
+  SignRequest,
+  Unlocked,
+} from "../../protocol/consent.ts";
+import { DsignError, type ErrorCode } from "../../protocol/errors.ts";
+import * as z from "zod";
+import { CONSENT_TIMEOUT, type OpenWindow, type ShowPdf, type SignAnswer } from "./port.ts";
+import { documentResponse } from "./document_response.ts";
+import { preview, PREVIEW_LENGTH } from "../documents.ts";
+import { toCancelled, toDsignError } from "../errors.ts";
+import { SAFE_HEADERS } from "../../agent/pages.ts";
+import type { PageConsent } from "../../agent/server.ts";
+
+export interface WindowOptions {
+  /** The agent's own, as in `http://127.0.0.1:7791`. */
+  origin: string;
+  openWindow: OpenWindow;
+  /** BCP 47 */
+  language: string;
+  /** The person's own words; null where none were chosen. */
+  phrase?: () => Promise<string | null>;
+  /** Milliseconds. */
+  timeout?: number;
+  /** Milliseconds between signs of life, which is how a closed window is noticed. */
+  heartbeat?: number;
+}
+
+const Reply: z.ZodType<ConsentReply> = z.union([
+  z.strictObject({ decision: z.literal("decline") }),
+  z.strictObject({ decision: z.literal("resend") }),
+  z.strictObject({
+    decision: z.literal("approve"),
+    certificate: z.string().max(64).optional(),
+    pin: z.string().max(255).optional(),
+    binding: z.string().max(64).optional(),
+    finalTry: z.literal(true).optional(),
+  }),
+]);
+
+/** A reply is small. */
+const MAX_REPLY = 4096;
+
+/** One question while it is shown. */
+interface Question {
+  ticket: Uint8Array;
+  view: ConsentView;
+  /** The window that shows it; the first to come. */
+  window: ReadableStreamDefaultController<Uint8Array> | undefined;
+  /** An answer is being tried. */
+  busy: boolean;
+  show: ShowPdf;
+  /** For an OTP: has it sent again. */
+  resend?: () => Promise<void>;
+  answer(reply: ConsentReply & { decision: "approve" }): Promise<Unlocked>;
+  /** Ends the question; null: answered. */
+  end(error: DsignError | null): void;
+}
+
+export class WindowConsent implements PageConsent {
+  readonly #questions = new Set<Question>();
+
+  constructor(readonly options: WindowOptions) {}
+
+  grant(request: GrantRequest, signal: AbortSignal, openWindow?: OpenWindow): Promise<void> {
+    return this.#ask(request, () => Promise.resolve({ ok: true }), signal, undefined, openWindow);
+  }
+
+  async choose(
+    request: ChooseRequest,
+    signal: AbortSignal,
+    openWindow?: OpenWindow,
+  ): Promise<string> {
+    let chosen = "";
+    await this.#ask(
+      request,
+      ({ certificate }) => {
+        chosen = certificate ?? "";
+        return Promise.resolve({ ok: true });
+      },
+      signal,
+      undefined,
+      openWindow,
+    );
+    return chosen;
+  }
+
+  sign(
+    request: SignRequest,
+    unlock: (answer: SignAnswer) => Promise<Unlocked>,
+    signal: AbortSignal,
+    show: ShowPdf = nothingToShow,
+    openWindow?: OpenWindow,
+  ): Promise<void> {
+    return this.#ask(
+      request,
+      ({ certificate = "", pin, binding = "", finalTry = false }) =>
+        unlock({
+          certificate,
+          pin: pin === undefined ? null : new TextEncoder().encode(pin),
+          binding,
+          finalTry,
+        }),
+      signal,
+      show,
+      openWindow,
+    );
+  }
+
+  async otp(
+    request: OtpRequest,
+    resend: () => Promise<void>,
+    signal: AbortSignal,
+    openWindow?: OpenWindow,
+  ): Promise<Uint8Array> {
+    let typed = "";
+    await this.#ask(
+      request,
+      ({ pin = "" }) => {
+        typed = pin;
+        return Promise.resolve({ ok: true });
+      },
+      signal,
+      undefined,
+      openWindow,
+      request.canResend ? resend : undefined,
+    );
+    return new TextEncoder().encode(typed);
+  }
+
+  #ask(
+    request: ConsentRequest,
+    answer: Question["answer"],
+    signal: AbortSignal,
+    show: ShowPdf = nothingToShow,
+    openWindow: OpenWindow = this.options.openWindow,
+    resend?: () => Promise<void>,
+  ): Promise<void> {
+    const { timeout = CONSENT_TIMEOUT, heartbeat = 1000 } = this.options;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(toCancelled(signal));
+      const question: Question = {
+        ticket: crypto.getRandomValues(new Uint8Array(32)),
+        view: {
+          request,
+          language: this.options.language,
+          deadline: new Date(Date.now() + timeout).toISOString(),
+        },
+        window: undefined,
+        busy: false,
+        show,
+        resend,
+        answer,
+        end: (error) => {
+          if (!this.#questions.delete(question)) return;
+          clearTimeout(deadline);
+          clearInterval(pulse);
+          signal.removeEventListener("abort", cancelled);
+          tell(question, { event: "ended", code: error?.code ?? null });
+          try {
+            question.window?.close();
+          } catch {
+            // The window went first.
+          }
+          if (error) reject(error);
+          else resolve();
+        },
+      };
+      this.#questions.add(question);
+      const deadline = setTimeout(
+        () => question.end(new DsignError("consent_timeout")),
+        timeout,
+      );
+      const pulse = setInterval(() => tell(question, { event: "waiting" }), heartbeat);
+      const cancelled = () => question.end(toCancelled(signal));
+      signal.addEventListener("abort", cancelled);
+      const ticket = question.ticket.toBase64({ alphabet: "base64url", omitPadding: true });
+      openWindow(`${this.options.origin}/consent#${ticket}`)
+        .catch((error) => question.end(toDsignError(error)));
+    });
+  }
+
+  /** Answers the page. Host and origin of the request were checked before. */
+  async respond(request: Request, path: string): Promise<Response> {
+    const question = this.#find(request.headers.get("authorization") ?? "");
+    if (!question) return failure(404, "request_cancelled", "This request is over.");
+    const [, part, item] = /^\/consent\/(document|signatures|text)\/(\d{1,5})$/.exec(path) ?? [];
+    if (part && request.method === "GET") {
+      return await this.#pdf(question, Number(item), part, request.headers.get("range"));
+    }
+    switch (`${request.method} ${path}`) {
+      case "GET /consent/view":
+        return await this.#view(question);
+      case "GET /consent/alive":
+        return this.#alive(question);
+      case "POST /consent/answer":
+        return await this.#answer(question, request);
+      default:
+        return failure(404, "invalid_request", "Not found.");
+    }
+  }
+
+  async #view({ view }: Question): Promise<Response> {
+    const phrase = await this.options.phrase?.();
+    return Response.json({ ...view, ...phrase && { phrase } }, { headers: SAFE_HEADERS });
+  }
+
+  /** Every ticket is compared in full, so that the time taken tells nothing of any. */
+  #find(authorization: string): Question | undefined {
+    const match = /^Bearer ([A-Za-z0-9_-]{43})$/.exec(authorization);
+    if (!match) return undefined;
+    const ticket = Uint8Array.fromBase64(match[1], { alphabet: "base64url" });
+    let found: Question | undefined;
+    for (const question of this.#questions) {
+      if (timingSafeEqual(question.ticket, ticket)) found = question;
+    }
+    return found;
+  }
+
+  /** The stream's end, found by the next sign of life at the latest, tells that the window was closed. */
+  #alive(question: Question): Response {
+    if (question.window) {
+      return failure(409, "invalid_request", "This request is shown in another window.");
+    }
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        question.window = controller;
+        tell(question, { event: "waiting" });
+      },
+      cancel: () => question.end(new DsignError("user_cancelled")),
+    });
+    return new Response(stream, {
+      headers: { ...SAFE_HEADERS, "content-type": "application/x-ndjson" },
+    });
+  }
+
+  /** A document's bytes, its earlier signatures, or what it says where it is text. */
+  async #pdf(
+    question: Question,
+    item: number,
+    part: string,
+    range: string | null,
+  ): Promise<Response> {
+    try {
+      const pdf = await question.show(item);
+      if (part === "text") {
+        const { source } = pdf;
+        const beginning = source.read(0, Math.min(source.size, PREVIEW_LENGTH));
+        return Response.json(preview(beginning, source.size), { headers: SAFE_HEADERS });
+      }
+      if (part === "signatures") {
+        const { factsOf } = await import("../pdf_facts.ts");
+        return Response.json(factsOf(pdf), { headers: SAFE_HEADERS });
+      }
+      return documentResponse(pdf, range, () => this.#questions.has(question));
+    } catch (error) {
+      const { code, message } = toDsignError(error);
+      return failure(404, code, message);
+    }
+  }
+
+  async #answer(question: Question, request: Request): Promise<Response> {
+    if (question.busy) return failure(409, "busy", "The last answer is still being tried.");
+    question.busy = true;
+    try {
+      const reply = await readReply(request);
+      if (!reply) return failure(400, "invalid_params", "This is no answer to the request.");
+      let unlocked: Unlocked = { ok: true };
+      if (reply.decision === "decline") {
+        question.end(new DsignError("user_cancelled"));
+      } else if (reply.decision === "resend") {
+        unlocked = await resend(question);
+      } else {
+        unlocked = await question.answer(reply);
+        if (unlocked.ok) question.end(null);
+        else if (!unlocked.again) question.end(new DsignError(unlocked.code, unlocked.message));
+      }
+      return Response.json(unlocked, { headers: SAFE_HEADERS });
+    } finally {
+      question.busy = false;
+    }
+  }
+}
+
+/** The question stays open, whatever becomes of it. */
+async function resend({ resend }: Question): Promise<Unlocked> {
+  try {
+    if (!resend) throw new DsignError("invalid_request");
+    await resend();
+    return { ok: true };
+  } catch (error) {
+    const { code, message } = toDsignError(error);
+    return { ok: false, code, message, again: true };
+  }
+}
+
+async function readReply(request: Request): Promise<ConsentReply | null> {
+  if (request.headers.get("content-type") !== "application/json") return null;
+  const bytes = new Uint8Array(MAX_REPLY);
+  let length = 0;
+  try {
+    for await (const chunk of request.body ?? []) {
+      if (length + chunk.length > MAX_REPLY) return null;
+      bytes.set(chunk, length);
+      length += chunk.length;
+      chunk.fill(0);
+    }
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length));
+    return Reply.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null; // not JSON, not UTF-8, or the window went while sending
+  } finally {
+    bytes.fill(0); // it held the PIN
+  }
+}
+
+function tell(question: Question, event: ConsentEvent): void {
+  try {
+    question.window?.enqueue(new TextEncoder().encode(JSON.stringify(event) + "\n"));
+  } catch {
+    // The stream is closed: its cancel has said so already.
+  }
+}
+
+const nothingToShow: ShowPdf = () => Promise.reject(new DsignError("document_not_found"));
+
+const failure = (status: number, code: ErrorCode, message: string): Response =>
+  Response.json({ code, message }, { status, headers: SAFE_HEADERS });

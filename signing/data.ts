@@ -1,0 +1,319 @@
+/**
+ * Signatures over data in all forms: CMS, XML, JSON; alone, beside others' or upon them; and statements on a signing
+ * route. What comes out is verified as a stranger's would be before it is released.
+ */
+import {
+  addUnsignedAttributes,
+  addValidationData,
+  encodeAttribute,
+  prepareCosignature,
+  prepareCountersignature,
+} from "../formats/cms/add.ts";
+import { prepareArchiveTimestamp } from "../formats/cms/archive.ts";
+import { readSignedData } from "../formats/cms/read.ts";
+import { prepareSignedData } from "../formats/cms/write.ts";
+import { concat } from "../formats/asn1/der.ts";
+import { digest } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
+import { prepareJws, verifyJws } from "../formats/json/jws.ts";
+import { Oid } from "../formats/asn1/oids.ts";
+import {
+  encodeRoute,
+  isTurnOf,
+  prepareStatement,
+  readRoute,
+  startRoute,
+  whoIsNext,
+} from "../formats/json/route.ts";
+import type { HashName, Signer } from "../formats/signer.ts";
+import { bytesSource } from "../formats/source.ts";
+import { readFacts, type SignatureFacts, type VerifyContent } from "../formats/verify/verify.ts";
+import { prepareXmlSignature, type XmlPackaging } from "../formats/xml/xades.ts";
+import { readCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { ParsedParams } from "../protocol/methods.ts";
+import type { RouteReport } from "../protocol/report.ts";
+import { mediaTypeOf } from "./content.ts";
+import { type Online, tokenCertificates } from "../online/validation_data.ts";
+
+export type DataParams = ParsedParams<"sign.data">;
+
+/** What a signature over data is made with. */
+export interface DataSigner {
+  signer: Pick<Signer, "certificate" | "chain" | "algorithm">;
+  hash: HashName;
+  /** Signs, and lets nothing out that the certificate does not verify. */
+  sign(toBeSigned: Uint8Array): Promise<Uint8Array>;
+  now(): Date;
+  online: Online;
+  signal: AbortSignal;
+}
+
+const utf8 = new TextEncoder();
+
+/** For the audit log. */
+export function nameOfFormat({ format, level, cosign, countersign }: DataParams): string {
+  const names = { cades: "CAdES", xades: "XAdES", xmldsig: "XMLDSIG", jws: "JAdES", raw: "raw" };
+  const suffix = format === "raw" || format === "xmldsig" ? "" : ` ${level}`;
+  const how = cosign ? ", co-signature" : countersign ? ", countersignature" : "";
+  return names[format] + suffix + how;
+}
+
+/**
+ * Finds out whether data can be signed so, before anybody is asked.
+ *
+ * @returns names of those who have signed it already; their signatures hold
+ * @throws {DsignError} `invalid_params`; `signature_mismatch` where an earlier signature is not right, or over something
+ *   else; {FormatError} for what cannot be read
+ */
+export function checkData(params: DataParams, content: Uint8Array): string[] {
+  const { format, packaging, level, cosign, countersign } = params;
+  const wrong = (why: string) => new DsignError("invalid_params", why);
+  if (params.hash === "SHA-1" && format !== "raw") throw wrong("hash: SHA-1 is for raw.");
+  if (cosign && countersign) {
+    throw wrong("A signature is added beside others or upon one, not both.");
+  }
+  if (cosign && format !== "cades" && format !== "jws") {
+    throw wrong("cosign: for CMS and JWS. XML is simply signed again.");
+  }
+  if (countersign && format !== "cades") throw wrong("countersign: for CMS.");
+  if (level === "B-LTA" && format !== "cades") throw wrong("level: B-LTA is for cades.");
+  if (level !== "B-B" && (countersign || !["cades", "xades"].includes(format))) {
+    throw wrong("level: more than B-B is for cades (but countersignatures) and xades.");
+  }
+  if (packaging === "enveloping" && format !== "xades" && format !== "xmldsig") {
+    throw wrong("packaging: enveloping is for xades and xmldsig.");
+  }
+  const existing = cosign ?? countersign?.signature;
+  if (existing) return checkExisting(Uint8Array.fromBase64(existing), format, content);
+  if ((format === "xades" || format === "xmldsig") && packaging === "attached") {
+    return factsOf(content, given(content)).map((each) => nameOfRight(each));
+  }
+  return [];
+}
+
+/** An earlier signature must be right, and over this very content. */
+function checkExisting(
+  bytes: Uint8Array,
+  format: DataParams["format"],
+  content: Uint8Array,
+): string[] {
+  const held = format === "cades"
+    ? readSignedData(bytes).content
+    : [verifyJws(text(bytes), undefined).payload].filter((each) => each !== null);
+  if (held && held.length > 0 && !sameBytes(concat(...held), content)) {
+    throw new DsignError("signature_mismatch");
+  }
+  const signatures = factsOf(bytes, given(content));
+  if (signatures.length === 0) throw new DsignError("signature_mismatch");
+  const visit = (each: SignatureFacts): string[] => [
+    nameOfRight(each),
+    ...(each.countersignatures ?? []).flatMap(visit),
+  ];
+  return signatures.flatMap(visit);
+}
+
+/** The signer's name, if the signature holds; trust in the certificate is for others to decide. */
+function nameOfRight({ certificate, findings }: SignatureFacts): string {
+  const broken = findings.find(({ code, severity }) =>
+    severity === "failed" || code === "content_missing" || code === "certificate_missing" ||
+    code === "certificate_not_as_signed" || code === "algorithm_unsupported"
+  );
+  if (broken || !certificate) throw new DsignError("signature_mismatch", broken?.message);
+  return certificate.subject.commonName ?? certificate.subject.toString();
+}
+
+const factsOf = (bytes: Uint8Array, content: VerifyContent) =>
+  readFacts({ source: bytesSource(bytes), content: () => content }).signatures;
+
+const given = (content: Uint8Array) => ({
+  digest: (hash: Parameters<typeof digest>[0]) => digest(hash, content),
+  bytes: () => content,
+});
+
+const text = (bytes: Uint8Array) => new TextDecoder("utf-8").decode(bytes);
+
+/**
+ * Makes a signature over data, but for raw ones.
+ *
+ * @returns the file: CMS, XML or JSON
+ * @throws {DsignError} `signature_invalid` where the result does not hold; `timestamp_unavailable`; {FormatError}
+ */
+export async function signData(
+  params: DataParams,
+  content: Uint8Array,
+  by: DataSigner,
+): Promise<Uint8Array> {
+  const make = {
+    cades: signCms,
+    jws: signJws,
+    xades: signXml,
+    xmldsig: signXml,
+    raw: () => Promise.reject(new Error("A raw signature is no file.")),
+  }[params.format];
+  const result = await make(params, content, by);
+  checkRelease(result, given(content), by.signer.certificate);
+  return result;
+}
+
+async function signCms(
+  { packaging, level, cosign, countersign }: DataParams,
+  content: Uint8Array,
+  { signer, hash, sign, now, online, signal }: DataSigner,
+): Promise<Uint8Array> {
+  const statements = { signingTime: now() };
+  const existing = cosign ?? countersign?.signature;
+  const bytes = existing ? Uint8Array.fromBase64(existing) : undefined;
+  const detached = { digest: digest(hash, content) };
+  const prepared = countersign
+    ? prepareCountersignature(bytes!, countersign.signer, signer, statements)
+    : bytes
+    ? prepareCosignature(
+      bytes,
+      signer,
+      statements,
+      readSignedData(bytes).content ? undefined : detached,
+    )
+    : prepareSignedData(packaging === "attached" ? { content } : detached, signer, statements);
+  const signature = await sign(prepared.toBeSigned);
+  const complete = prepared.complete(signature);
+  if (level === "B-B") return complete;
+  const target = readSignedData(complete).signers
+    .findIndex((each) => sameBytes(each.signature, signature));
+  const token = await online.timestamp(hash, digest(hash, signature), signal);
+  const stamped = addUnsignedAttributes(complete, [target], [
+    encodeAttribute(Oid.signatureTimestamp, token),
+  ]);
+  if (level === "B-T") return stamped;
+  const { certificates, crls, ocsps } = await online.validationData(stamped, signal);
+  const extended = addValidationData(stamped, { certificates, crls, ocspResponses: ocsps });
+  if (level === "B-LT") return extended;
+  const isDetached = !readSignedData(extended).content;
+  const archive = prepareArchiveTimestamp(
+    extended,
+    target,
+    hash,
+    isDetached ? digest(hash, content) : undefined,
+  );
+  return archive.complete(await online.timestamp(hash, archive.imprint, signal));
+}
+
+async function signJws(
+  { packaging, cosign, content }: DataParams,
+  payload: Uint8Array,
+  { signer, sign, now }: DataSigner,
+): Promise<Uint8Array> {
+  const jws = cosign && text(Uint8Array.fromBase64(cosign));
+  const isDetached = jws ? verifyJws(jws).payload === null : packaging === "detached";
+  const prepared = prepareJws({
+    ...signer,
+    content: jws ? { jws, ...isDetached && { payload } } : { payload, detached: isDetached },
+    signingTime: now(),
+    contentType: "json" in content ? "json" : undefined,
+  });
+  return utf8.encode(prepared.complete(await sign(prepared.toBeSigned)));
+}
+
+async function signXml(
+  { format, packaging, level, content: kind, name = "content" }: DataParams,
+  content: Uint8Array,
+  { signer, hash, sign, now, online, signal }: DataSigner,
+): Promise<Uint8Array> {
+  const mediaType = looksLikeXml(content) ? "application/xml" : mediaTypeOf(kind);
+  const how: XmlPackaging = packaging === "attached"
+    ? { kind: "enveloped", document: content }
+    : packaging === "enveloping"
+    ? { kind: "enveloping", content, mediaType }
+    : { kind: "detached", uri: name, digest: digest(hash, content), mediaType };
+  const prepared = prepareXmlSignature({
+    ...signer,
+    packaging: how,
+    ...format === "xades" && { xades: { signingTime: now() } },
+  });
+  const signature = await sign(prepared.toBeSigned);
+  if (level === "B-B") return prepared.complete(signature);
+  const imprint = digest(hash, prepared.timestampInput(signature));
+  const signatureTimestamp = await online.timestamp(hash, imprint, signal);
+  if (level === "B-T") return prepared.complete(signature, { signatureTimestamp });
+  const { ends, known } = tokenCertificates(signatureTimestamp);
+  const [own, ...above] = [signer.certificate, ...signer.chain].map((der) => readCertificate(der));
+  const all = { ends: [own, ...ends], known: [...above, ...known] };
+  const { ocsps: ocspResponses, ...data } = await online.validationDataFor(all, signal);
+  return prepared.complete(signature, { signatureTimestamp, ...data, ocspResponses });
+}
+
+const looksLikeXml = (bytes: Uint8Array) => /^(?:\ufeff)?\s*</.test(text(bytes.subarray(0, 64)));
+
+/**
+ * The same verification that a receiver makes, but for the trust in certificates.
+ *
+ * @param certificate whose signature there must be, DER
+ * @throws {DsignError} `signature_invalid`
+ */
+export function checkRelease(
+  result: Uint8Array,
+  content: VerifyContent,
+  certificate: Uint8Array,
+): void {
+  try {
+    let own = false;
+    const visit = (each: SignatureFacts) => {
+      nameOfRight(each);
+      own ||= sameBytes(each.certificate!.der, certificate);
+      each.countersignatures?.forEach(visit);
+    };
+    factsOf(result, content).forEach(visit);
+    if (own) return;
+  } catch (error) {
+    if (!(error instanceof DsignError || error instanceof FormatError)) throw error;
+    throw new DsignError("signature_invalid", undefined, { cause: String(error) });
+  }
+  throw new DsignError("signature_invalid");
+}
+
+/** A route of the contract's steps, bound to its content. @throws {FormatError} `route_malformed` */
+export function routeDocument(
+  { name, steps }: Pick<ParsedParams<"route.create">, "name" | "steps">,
+  content: Uint8Array,
+): Uint8Array {
+  const sha256 = digest("SHA-256", content).toHex();
+  return encodeRoute({ type: "dsign-route-1", content: { name, sha256 }, steps });
+}
+
+/** @returns the route file */
+export async function signRoute(route: Uint8Array, by: DataSigner): Promise<string> {
+  const content = { payload: route };
+  const { signer, sign, now } = by;
+  const prepared = prepareJws({ ...signer, content, signingTime: now(), contentType: "json" });
+  return startRoute(prepared.complete(await sign(prepared.toBeSigned)));
+}
+
+/**
+ * @returns the route file with one more signature; as a whole it was checked again
+ * @throws {FormatError} `out_of_turn`, `signature_mismatch`, `route_malformed`
+ */
+export async function signStatement(
+  file: string,
+  content: Uint8Array,
+  by: DataSigner,
+): Promise<{ route: string; role: string }> {
+  const prepared = prepareStatement(file, digest("SHA-256", content).toHex(), {
+    ...by.signer,
+    signingTime: by.now(),
+  });
+  return { route: prepared.complete(await by.sign(prepared.toBeSigned)), role: prepared.role };
+}
+
+/** Why a certificate cannot sign on a route now; null: it is its turn. */
+export function turnProblem(file: string, certificate: Uint8Array): DsignError | null {
+  const status = readRoute(file);
+  return isTurnOf(status, readCertificate(certificate))
+    ? null
+    : new DsignError("out_of_turn", whoIsNext(status));
+}
+
+/** A route's state, as the contract tells it. */
+export function routeStatus(file: string): RouteReport {
+  const { route: { content }, isComplete, steps, next } = readRoute(file);
+  return { content, isComplete, steps, next };
+}

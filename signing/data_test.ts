@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { verifyBytes } from "../formats/verify/verify.ts";
+import type { ConsentItem } from "../protocol/consent.ts";
+import type { Params } from "../protocol/methods.ts";
+import { startPkiServices } from "../tests/fakes/pki_services.ts";
+import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
+import { pem } from "../tests/fixtures/pki.ts";
+import { signCms } from "../tests/fixtures/signed_files.ts";
+import { publicFetch } from "../online/pki_http.ts";
+
+const bill = { content: { json: { bill: 7, amount: "1200.00" } } } as const;
+const order = { content: { text: "<order><amount>7</amount></order>" } } as const;
+const bytesOf = (base64: string) => Uint8Array.fromBase64(base64);
+
+/** Three officers on three tokens; a timestamp authority and revocation services of their own. */
+async function office() {
+  const services = await startPkiServices({
+    officers: [{ name: "Maya" }, { name: "Chetan" }, { name: "Asha" }],
+  });
+  const { officers, root } = services.pki;
+  const trust = await Deno.makeTempDir({ prefix: "dsign_trust_" });
+  await Deno.writeTextFile(join(trust, "root.crt"), pem("CERTIFICATE", root.certificate.der));
+  const agent = await testAgent({
+    officers,
+    timestampAuthority: `${services.url}/tsa`,
+    pkiFetch: publicFetch(() => true),
+    trust: [trust],
+  });
+  const client = await agent.connect();
+  const shown: ConsentItem[] = [];
+  agent.person.sign = async (request, unlock) => {
+    shown.push(...request.items);
+    await unlock(answerTo(request));
+  };
+  const ids = officers.map(({ certificate }) => certificate.fingerprint);
+  return {
+    agent,
+    client,
+    shown,
+    officers,
+    ids,
+    sign: async (by: number, params: Params<"sign.data">) =>
+      (await client.call("sign.data", { ...params, certificate: ids[by] })).signature,
+    /** By the agent, with the services' help. */
+    verify: async (bytes: Uint8Array, content?: Uint8Array) => {
+      const open = async (what: Uint8Array, name: string) => {
+        const size = what.length;
+        const { document } = await client.call("document.open", { name, size, keep: true });
+        client.sendChunk(document, what);
+        return document;
+      };
+      return await client.call("signature.verify", {
+        document: await open(bytes, "signed"),
+        content: content && await open(content, "content"),
+        online: true,
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await agent[Symbol.asyncDispose]();
+      await services[Symbol.asyncDispose]();
+      await Deno.remove(trust, { recursive: true });
+    },
+  };
+}
+
+Deno.test("three officers sign the same data in each form, and verify says so", async () => {
+  await using desk = await office();
+  const { sign, verify, shown } = desk;
+  const names = async (signature: string, content?: Uint8Array) => {
+    const report = await verify(bytesOf(signature), content);
+    assert.equal(report.indication, "TOTAL-PASSED", JSON.stringify(report.findings));
+    return report.signatures.map(({ signer, level }) => `${signer?.commonName} ${level}`);
+  };
+  const canonical = new TextEncoder().encode('{"amount":"1200.00","bill":7}');
+
+  let cms = await sign(0, { ...bill, level: "B-T" });
+  cms = await sign(1, { ...bill, cosign: cms, level: "B-T" });
+  cms = await sign(2, { ...bill, countersign: { signature: cms, signer: [1] } });
+  assert.deepEqual(await names(cms), ["Maya B-T", "Chetan B-T"]);
+  assert.deepEqual(shown.map(({ signedBy }) => signedBy), [
+    ...[undefined, ["Maya"], ["Maya", "Chetan"]],
+  ]);
+  const [, second] = (await verify(bytesOf(cms))).signatures;
+  assert.equal(second.countersignatures[0].signer?.commonName, "Asha");
+
+  const detached = { ...bill, packaging: "detached" } as const;
+  const lasting = await sign(0, { ...bill, level: "B-LT" });
+  assert.deepEqual(await names(lasting), ["Maya B-LT"]);
+  const archived = await sign(1, { ...bill, cosign: lasting, level: "B-LT" });
+  assert.deepEqual(await names(archived), ["Maya B-LT", "Chetan B-LT"]);
+  const ever = await sign(0, { ...detached, level: "B-LTA" });
+  assert.deepEqual(await names(ever, canonical), ["Maya B-LTA"]);
+  const xmlForLong = await sign(0, { ...order, format: "xades", level: "B-LT" });
+  assert.deepEqual(await names(xmlForLong), ["Maya B-LT"]);
+  let beside = await sign(0, detached);
+  beside = await sign(2, { ...detached, cosign: beside, hash: "SHA-512" });
+  assert.deepEqual(await names(beside, canonical), ["Maya B-B", "Asha B-B"]);
+
+  let jws = await sign(0, { ...bill, format: "jws" });
+  for (const by of [1, 2]) jws = await sign(by, { ...bill, format: "jws", cosign: jws });
+  assert.deepEqual(await names(jws), ["Maya B-B", "Chetan B-B", "Asha B-B"]);
+  let bare = await sign(0, { ...detached, format: "jws" });
+  bare = await sign(1, { ...detached, format: "jws", cosign: bare });
+  assert.deepEqual(await names(bare, canonical), ["Maya B-B", "Chetan B-B"]);
+
+  let xml: string = order.content.text;
+  const forms = [["xades", "B-B"], ["xades", "B-T"], ["xmldsig", "B-B"]] as const;
+  for (const [by, [format, level]] of forms.entries()) {
+    const signed = await sign(by, { content: { text: xml }, format, level });
+    xml = new TextDecoder().decode(bytesOf(signed));
+  }
+  assert.deepEqual(await names(btoa(xml)), ["Maya B-B", "Chetan B-T", "Asha null"]);
+  // Nothing in it is about another content: a page must not take the verdict for one on that.
+  await assert.rejects(verify(bytesOf(btoa(xml)), canonical), { code: "invalid_params" });
+  assert.deepEqual(shown.at(-1)?.signedBy, ["Maya", "Chetan"]);
+  const around = await sign(0, { ...order, format: "xades", packaging: "enveloping" });
+  assert.deepEqual(await names(around), ["Maya B-B"]);
+  const named = await sign(0, {
+    ...bill,
+    format: "xades",
+    packaging: "detached",
+    name: "bill.json",
+  });
+  assert.deepEqual(await names(named, canonical), ["Maya B-B"]);
+});
+
+Deno.test("nothing is added to what is not right, or is about something else", async () => {
+  await using desk = await office();
+  const { sign, officers, agent } = desk;
+  const refused = async (code: string, params: Params<"sign.data">) =>
+    await assert.rejects(sign(0, params), { code }, JSON.stringify(params).slice(0, 200));
+  const other = signCms(officers[0], { content: new TextEncoder().encode("{}") }).toBase64();
+  const cms = await sign(0, bill);
+  const jws = await sign(0, { ...bill, format: "jws" });
+  const before = agent.person.asked.length;
+  await refused("signature_mismatch", { ...bill, cosign: other });
+  await refused("signature_mismatch", { ...bill, countersign: { signature: other } });
+  const changed = bytesOf(cms);
+  changed[changed.length - 1] ^= 1; // the signature's last byte
+  await refused("signature_mismatch", { ...bill, cosign: changed.toBase64() });
+  await refused("signature_mismatch", { content: { json: {} }, format: "jws", cosign: jws });
+  await refused("document_malformed", { ...bill, cosign: jws });
+  await refused("document_malformed", { ...bill, format: "jws", cosign: cms });
+  await refused("invalid_params", { ...bill, format: "raw", cosign: cms });
+  await refused("invalid_params", { ...bill, cosign: cms, countersign: { signature: cms } });
+  await refused("invalid_params", { ...bill, format: "jws", level: "B-T" });
+  await refused("document_malformed", { ...bill, format: "xades" });
+  await refused("document_malformed", {
+    content: { text: "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>" },
+    format: "xades",
+  });
+  const xml = new TextDecoder().decode(bytesOf(await sign(0, { ...order, format: "xades" })));
+  const content = { text: xml.replace("<amount>7", "<amount>9000") };
+  await refused("signature_mismatch", { content, format: "xades" });
+  assert.equal(agent.person.asked.length, before, "nobody was asked");
+});
+
+Deno.test("a bill goes its route: out of turn is refused, and each sees who has signed", async () => {
+  await using desk = await office();
+  const { client, ids, officers, shown, verify } = desk;
+  const steps = ["Maker", "Checker", "Approver"].map((role, i) => ({
+    role,
+    signers: [{ name: officers[i].name, certificate: ids[i] }],
+    quorum: 1,
+  }));
+  const setUp = { ...bill, name: "bill.json", steps, certificate: ids[0] };
+  let { route } = await client.call("route.create", setUp);
+  assert.match(shown[0].preview!.text, /"role":"Checker"/);
+  const onRoute = (by: number, content: Params<"route.sign">["content"] = bill.content) =>
+    client.call("route.sign", { route, content, certificate: ids[by] });
+
+  await assert.rejects(onRoute(1), {
+    message: "It is not this certificate's turn. Next to sign, as Maker: Maya.",
+    code: "out_of_turn",
+  });
+  await assert.rejects(onRoute(0, { json: { bill: 8 } }), { code: "signature_mismatch" });
+  for (const by of [0, 1, 2]) {
+    const { next } = await client.call("route.status", { route });
+    assert.equal(next, by);
+    const signed = await onRoute(by);
+    assert.deepEqual([signed.role, signed.status.isComplete], [steps[by].role, by === 2]);
+    assert.deepEqual(shown.at(-1)?.route?.next, by);
+    route = signed.route;
+  }
+  await assert.rejects(onRoute(0), { message: /complete/, code: "out_of_turn" });
+  // Without a certificate named, the one whose turn it is is offered.
+  const report = await verify(
+    new TextEncoder().encode(route),
+    new TextEncoder().encode('{"amount":"1200.00","bill":7}'),
+  );
+  assert.equal(report.indication, "TOTAL-PASSED", JSON.stringify(report.findings));
+  assert.deepEqual(report.signatures.map(({ role }) => role), [
+    null,
+    "Maker",
+    "Checker",
+    "Approver",
+  ]);
+  await assert.rejects(client.call("route.status", { route: route.replace("e", "f") }), {
+    code: "document_malformed",
+  });
+});
+
+Deno.test("only those whose turn it is are offered for choice", async () => {
+  await using desk = await office();
+  const { client, ids, officers, agent } = desk;
+  const offered: string[][] = [];
+  agent.person.sign = async (request, unlock) => {
+    offered.push(request.choices.map(({ certificate }) => certificate.commonName));
+    await unlock(answerTo(request));
+  };
+  const signers = [1, 2].map((i) => ({ name: officers[i].name, certificate: ids[i] }));
+  const { route } = await client.call("route.create", {
+    ...bill,
+    name: "bill.json",
+    steps: [{ role: "Two of the board", signers, quorum: 2 }],
+  });
+  const once = await client.call("route.sign", { route, ...bill });
+  const twice = await client.call("route.sign", { route: once.route, ...bill });
+  assert.deepEqual(offered.slice(1).map((each) => each.length), [2, 1]);
+  assert.ok(twice.status.isComplete);
+  const options = { now: new Date(), anchors: [] };
+  assert.equal(verifyBytes(new TextEncoder().encode(twice.route), options).format, "route");
+});

@@ -1,0 +1,234 @@
+/**
+ * The way to a key and back, the same for all that is signed: a usable certificate, the desk, the person's consent and
+ * PIN, the open key, its end, and the audit log.
+ */
+import { verifySignature } from "../formats/x509/signature.ts";
+import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
+import type { Asker } from "../protocol/consent.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { Audit, AuditEvent } from "./audit.ts";
+import { certificateOf } from "./certificates.ts";
+import type { Consent } from "./consent/port.ts";
+import { Desk, type DeskAsker } from "./desk.ts";
+import { throwIfCancelled, toDsignError } from "./errors.ts";
+import type { Lease } from "./logins.ts";
+import type { Credential, Tokens } from "./tokens.ts";
+import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
+
+export interface KeyServices {
+  audit: Pick<Audit, "record">;
+  /** Sites for which the administrator lets SHA-1 be used. */
+  legacyOrigins?: readonly string[];
+}
+
+/** Opens keys for requests, one person's answer at a time, and writes down what came of each. */
+export class KeyAccess {
+  readonly #unlocking: Unlocking;
+  readonly #desk = new Desk();
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
+  constructor(
+    readonly tokens: Tokens,
+    readonly consent: Consent,
+    keepLogin: number,
+    readonly services: KeyServices,
+  ) {
+    this.#unlocking = new Unlocking(tokens, consent, keepLogin);
+  }
+
+  /** Ends the logins, once what has been given up is over and written down. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await this.#unlocking.close();
+  }
+
+  /** Asks something else than for a signature, in turn with the signatures. */
+  async ask<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
+    const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
+    try {
+      caller.progress?.("waiting_for_person");
+      return await this.#untilDeclined(caller, question);
+    } finally {
+      leave();
+    }
+  }
+
+  /** Lets the person choose a usable certificate. */
+  async choose(caller: Caller): Promise<Credential> {
+    const candidates = await this.#candidates(undefined, caller);
+    const id = await this.ask(caller, () =>
+      this.consent.choose(
+        {
+          kind: "choose",
+          asker: caller.asker,
+          choices: candidates.map((candidate) => this.tokens.choice(candidate)),
+          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+        },
+        caller.signal,
+        caller.openWindow,
+      ));
+    const chosen = candidates.find((candidate) => candidate.id === id);
+    if (!chosen) throw new DsignError("certificate_not_found");
+    return chosen;
+  }
+
+  /** Opens a key for a request; what `use` makes with it is given out once the audit log holds it. */
+  async use<T>(
+    wanted: Wanted,
+    caller: Caller,
+    use: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
+    const work = this.#fromConsentToAudit(wanted, caller, use);
+    this.#underWay.add(work);
+    return await work.finally(() => this.#underWay.delete(work));
+  }
+
+  async #fromConsentToAudit<T>(
+    wanted: Wanted,
+    caller: Caller,
+    use: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
+    const { origin } = caller.asker;
+    const { legacyOrigins = [] } = this.services;
+    if (wanted.hash === "SHA-1" && (origin === null || !legacyOrigins.includes(origin))) {
+      throw new DsignError("algorithm_forbidden");
+    }
+    const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
+    const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
+    let credential: Credential | undefined;
+    const record = (outcome: AuditEvent["outcome"]) =>
+      this.services.audit.record({
+        action: wanted.login ? "authenticate" : "sign",
+        origin,
+        format: wanted.format,
+        documents: wanted.items.map(({ name, hash: { algorithm, hex } }) => ({
+          name,
+          algorithm,
+          hash: hex,
+        })),
+        manifest: wanted.batch?.manifest,
+        signed: wanted.batch?.signedNow(),
+        certificate: credential && { id: credential.id, name: this.tokens.nameOf(credential) },
+        outcome,
+      });
+    let result: T;
+    try {
+      result = await this.#atDesk(wanted, candidates, caller, leave, async (lease) => {
+        ({ credential } = lease);
+        // A batch's signatures are given out one by one, long before its end can be written down.
+        if (wanted.batch) await record("begun");
+        return await use(lease);
+      });
+    } catch (error) {
+      // What went wrong matters more than that it could not be written down.
+      await record(toDsignError(error).code).catch(() => {});
+      throw error;
+    }
+    // Not given out unless it is written down.
+    await record("done");
+    if (credential) await caller.chosen?.(credential.id);
+    return result;
+  }
+
+  async #atDesk<T>(
+    wanted: Wanted,
+    candidates: Credential[],
+    caller: Caller,
+    leave: () => void,
+    use: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
+    let lease: Lease | undefined;
+    let reusable = false;
+    try {
+      lease = await this.#untilDeclined(
+        caller,
+        () => this.#unlocking.unlock(wanted, candidates, caller),
+      );
+      // A login that outlives its request is shared with those that follow; others have the token for themselves.
+      if (this.#unlocking.keepsLogins) leave();
+      const result = await use(lease);
+      reusable = true;
+      return result;
+    } finally {
+      try {
+        await lease?.release(reusable);
+      } finally {
+        leave();
+      }
+    }
+  }
+
+  /** The certificates among which the person may choose: usable ones, or the one that was asked for. */
+  async #candidates(wanted: string | undefined, caller: Caller): Promise<Credential[]> {
+    const open = wanted && this.#unlocking.find(wanted);
+    const { credentials, tokens } = open
+      ? { credentials: [open], tokens: [] }
+      : await this.tokens.list();
+    throwIfCancelled(caller.signal);
+    const named = wanted ? credentials.filter(({ id }) => id === wanted) : credentials;
+    const usable = named.filter((credential) => this.tokens.whyNot(credential) === null);
+    if (usable.length > 0) return usable;
+    if (named.length > 0) throw new DsignError(this.tokens.whyNot(named[0])!);
+    if (wanted) throw new DsignError("certificate_not_found");
+    if (tokens.length === 0) throw new DsignError("token_not_present");
+    throw new DsignError("token_not_initialised");
+  }
+
+  /** After a no, or silence, the asker's waiting requests are not put to the person either. */
+  async #untilDeclined<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
+    try {
+      return await question();
+    } catch (error) {
+      const asker = deskAsker(caller.asker);
+      if (error instanceof DsignError) {
+        if (["user_cancelled", "consent_timeout"].includes(error.code)) {
+          this.#desk.dismiss(asker, error);
+        } else if (error.code === "request_cancelled") this.#desk.note(asker);
+      }
+      throw error;
+    }
+  }
+}
+
+/** Those that the request accepts; where it accepts none, the first one's reason. */
+function acceptable(candidates: Credential[], { accepts }: Wanted): Credential[] {
+  if (!accepts) return candidates;
+  const problems = candidates.map(({ key }) => accepts(key.certificate));
+  const found = candidates.filter((_, i) => problems[i] === null);
+  if (found.length === 0) throw problems[0]!;
+  return found;
+}
+
+/** Signs, and lets nothing out that the shown certificate does not verify. */
+export async function sign(
+  lease: Lease,
+  input: SigningInput,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  throwIfCancelled(signal);
+  const { signer, credential } = lease;
+  const signature = await signer.sign(input, signal);
+  const { publicKey } = certificateOf(credential.key.certificate);
+  if (!verifySignature(publicKey, signer.algorithm, input, signature)) {
+    throw new DsignError("signature_invalid");
+  }
+  return signature;
+}
+
+const deskAsker = ({ origin, trustedSince, allowedByAdministrator }: Asker): DeskAsker => ({
+  name: origin ?? "",
+  known: origin === null || trustedSince !== null || allowedByAdministrator === true,
+});
+
+/** The certificate and the algorithm of a signature, as answers name them. */
+export const signedWith = ({ certificate, algorithm }: Signer) => ({
+  certificate: certificate.toBase64(),
+  algorithm: jwaName(algorithm),
+});
+
+/** RFC 7518 §3.1; RS1: RFC 8812 §2. */
+function jwaName({ scheme, hash }: SignatureAlgorithm): string {
+  const prefix = { "RSASSA-PKCS1-v1_5": "RS", "RSASSA-PSS": "PS", ECDSA: "ES" }[scheme];
+  return prefix + hash.slice("SHA-".length);
+}

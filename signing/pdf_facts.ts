@@ -1,0 +1,40 @@
+/** What a person is told of a PDF before it is signed: its earlier signatures, and what was changed after each. */
+import { readPdfDate } from "../formats/pades/inspect.ts";
+import { verifyPdf } from "../formats/pades/verify.ts";
+import type { EarlierSignature, PdfFacts } from "../protocol/consent.ts";
+import type { ShownPdf } from "./consent/port.ts";
+
+/** More of one list are counted, not told. */
+const MAX_CHANGES = 100;
+
+/**
+ * Looks at a PDF's earlier signatures and at what was changed after each.
+ *
+ * @throws {FormatError} as `inspectSignatures`
+ */
+export function factsOf({ source, sequential, password }: ShownPdf): PdfFacts {
+  const { signatures, recovered } = verifyPdf(source, { password, sequential: sequential() });
+  return {
+    password: password ?? null,
+    damaged: recovered,
+    signatures: signatures.map((each): EarlierSignature => {
+      const { signature, status, certificate, timestamp, changes } = each;
+      return {
+        field: signature.field,
+        kind: signature.kind,
+        signer: certificate ? certificate.subject.commonName ?? String(certificate.subject) : null,
+        status,
+        time: (timestamp ?? readPdfDate(signature.time))?.toISOString() ?? null,
+        timestamped: timestamp !== undefined,
+        reason: signature.reason ?? null,
+        certifies: signature.docMdp ?? null,
+        changes: changes?.slice(0, MAX_CHANGES).map(({ name, kind, allowed, reason }) => ({
+          name,
+          kind,
+          allowed,
+          reason: reason ?? null,
+        })) ?? null,
+      };
+    }),
+  };
+}

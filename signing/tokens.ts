@@ -1,0 +1,211 @@
+/** What is inserted, as pages and people see it: the providers' listings in the words of the contract. */
+import { FormatError } from "../formats/error.ts";
+import { indiaFacts } from "../formats/x509/india.ts";
+import {
+  type Certificate as X509,
+  readCertificate,
+  signingUse,
+  type UnusableReason,
+} from "../formats/x509/certificate.ts";
+import type { Choice } from "../protocol/consent.ts";
+import type { Certificate, Token } from "../protocol/methods.ts";
+import type { KeyInfo, Problem, Provider, TokenInfo } from "../signers/provider.ts";
+
+/** A certificate on a token, and the way to its key. */
+export interface Credential {
+  id: string;
+  key: KeyInfo;
+  provider: Provider;
+}
+
+export interface Inventory {
+  tokens: Token[];
+  /** Those usable for signing first. */
+  credentials: Credential[];
+  problems: Problem[];
+}
+
+/** The least bits of an RSA modulus that are still signed with (NIST SP 800-131A). */
+const MIN_RSA_BITS = 2048;
+
+const REASONS: Record<UnusableReason, Certificate["reason"]> = {
+  certificate_expired: "certificate_expired",
+  certificate_not_yet_valid: "certificate_not_yet_valid",
+  encryption_only: "certificate_not_for_signing",
+  ca_certificate: "certificate_not_for_signing",
+  not_for_documents: "certificate_not_for_signing",
+  algorithm_unsupported: "algorithm_forbidden",
+};
+
+/** The part of a description that time does not change. */
+interface Parsed {
+  x509: X509;
+  described: Omit<Certificate, "uri" | "chain" | "usable" | "reason">;
+}
+
+/** Certificates read before: reading one takes longer than asking a kept login for a signature. */
+const MAX_PARSED = 256;
+
+export class Tokens {
+  #parsed = new Map<string, Parsed>();
+  #running: Promise<Inventory> | undefined;
+  #next: Promise<Inventory> | undefined;
+
+  constructor(readonly providers: readonly Provider[], readonly now: () => Date) {}
+
+  /**
+   * What is inserted now. However many ask, there is one look at a time, and one that follows it for all who asked
+   * meanwhile: what they see is never from before they asked.
+   */
+  list(): Promise<Inventory> {
+    if (!this.#running) return this.#start();
+    this.#next ??= this.#running.catch(() => {}).then(() => {
+      this.#next = undefined;
+      return this.#start();
+    });
+    return this.#next;
+  }
+
+  #start(): Promise<Inventory> {
+    const listing = this.#list().finally(() => {
+      if (this.#running === listing) this.#running = undefined;
+    });
+    return this.#running = listing;
+  }
+
+  async #list(): Promise<Inventory> {
+    const listings = await Promise.all(this.providers.map((provider) => provider.list()));
+    const problems = listings.flatMap((listing) => listing.problems);
+    const credentials: Credential[] = [];
+    const seen = new Set<string>();
+    listings.forEach(({ keys }, i) => {
+      for (const key of keys) {
+        try {
+          const { id } = this.#parse(key.certificate).described;
+          // One certificate may be reached through two drivers; the first that has its key is as good as any.
+          if (seen.has(id) && !key.hasKey) continue;
+          if (seen.has(id)) {
+            const known = credentials.findIndex((credential) => credential.id === id);
+            if (credentials[known].key.hasKey) continue;
+            credentials.splice(known, 1);
+          }
+          seen.add(id);
+          credentials.push({ id, key, provider: this.providers[i] });
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error;
+          problems.push({
+            driver: key.token.driver,
+            code: "certificate_malformed",
+            message: `A certificate on the token "${key.token.label}" cannot be read.`,
+          });
+        }
+      }
+    });
+    const rank = new Map(credentials.map((credential) => [credential, this.#rank(credential)]));
+    credentials.sort((a, b) => rank.get(b)! - rank.get(a)!);
+    return {
+      tokens: listings.flatMap((listing) => listing.tokens).map(describeToken),
+      credentials,
+      problems,
+    };
+  }
+
+  /** Usable before others, those for documents before those for login, the one valid longest first. */
+  #rank(credential: Credential): number {
+    const { x509 } = this.#parse(credential.key.certificate);
+    const group = !this.describe(credential).usable
+      ? 0
+      : x509.keyUsage?.has("nonRepudiation")
+      ? 2
+      : 1;
+    return group * 1e14 + x509.notAfter.getTime() / 1000;
+  }
+
+  /** A certificate in the words of the contract, judged by the clock of now. */
+  describe({ key }: Credential): Certificate {
+    const { x509, described } = this.#parse(key.certificate);
+    const reason = this.#whyNot(x509, key.hasKey);
+    return {
+      ...described,
+      uri: key.uri,
+      chain: key.chain.map((certificate) => certificate.toBase64()),
+      usable: reason === null,
+      reason,
+    };
+  }
+
+  /** The name of the certificate's subject. */
+  nameOf({ key }: Credential): string {
+    return this.#parse(key.certificate).described.commonName;
+  }
+
+  /** For the person to choose from, or to see. */
+  choice(credential: Credential): Choice {
+    return {
+      certificate: this.describe(credential),
+      token: describeToken(credential.key.token),
+      kind: indiaFacts(this.#parse(credential.key.certificate).x509).kind,
+    };
+  }
+
+  /** Why the certificate cannot be used for a signature now; null where it can. */
+  whyNot({ key }: Credential): Certificate["reason"] {
+    return this.#whyNot(this.#parse(key.certificate).x509, key.hasKey);
+  }
+
+  #whyNot(x509: X509, hasKey: boolean): Certificate["reason"] {
+    const { reason } = signingUse(x509, this.now());
+    if (reason) return REASONS[reason];
+    const { type, bits } = x509.publicKey;
+    if (type !== "ec" && bits < MIN_RSA_BITS) return "algorithm_forbidden";
+    return hasKey ? null : "key_not_found";
+  }
+
+  #parse(der: Uint8Array): Parsed {
+    const key = der.toBase64();
+    const known = this.#parsed.get(key);
+    if (known) return known;
+    const x509 = readCertificate(der);
+    const { publicKey, subject, issuer } = x509;
+    const parsed: Parsed = {
+      x509,
+      described: {
+        id: x509.fingerprint,
+        certificate: key,
+        subject: subject.toString(),
+        commonName: subject.commonName ?? subject.toString(),
+        issuer: issuer.toString(),
+        serialNumber: x509.serialNumber.toHex(),
+        notBefore: x509.notBefore.toISOString(),
+        notAfter: x509.notAfter.toISOString(),
+        keyType: publicKey.type === "ec" ? "EC" : "RSA",
+        keySize: publicKey.bits,
+        class: classOf(x509),
+      },
+    };
+    if (this.#parsed.size === MAX_PARSED) this.#parsed.delete(this.#parsed.keys().next().value!);
+    this.#parsed.set(key, parsed);
+    return parsed;
+  }
+}
+
+function classOf(x509: X509): Certificate["class"] {
+  const facts = indiaFacts(x509);
+  return facts.class ? `${facts.class}` : facts.eKyc === "otp" ? "otp_ekyc" : null;
+}
+
+/** A token in the words of the contract. */
+export function describeToken(token: TokenInfo): Token {
+  const { uri, label, manufacturer, model, serialNumber, driver, state } = token;
+  const { protectedAuthenticationPath } = token;
+  return {
+    uri,
+    label,
+    manufacturer,
+    model,
+    serialNumber,
+    driver,
+    state,
+    protectedAuthenticationPath,
+  };
+}

@@ -12,7 +12,7 @@ import { DsignError } from "../protocol/errors.ts";
 import { printJson } from "./failure.ts";
 import { changeConfig } from "./config_file.ts";
 import { firstStart } from "./first_start.ts";
-import type { AddCommand, Context } from "./program.ts";
+import type { AddCommand, Context } from "./command.ts";
 import { loadConfig, openProviders } from "./providers.ts";
 import { showStartFailure } from "./start_failure.ts";
 import { removeOldVersions } from "./unpacked.ts";

@@ -10,7 +10,7 @@ import {
   systemdUnit,
 } from "./autostart_entries.ts";
 import { FileError, printJson, UsageError } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 
 /** How a system starts programs at login. */
 export type AutostartKind = "xdg" | "systemd" | "run-key" | "launch-agent";

@@ -5,7 +5,7 @@ import type { Ticket } from "./doctor/tickets.ts";
 import type { Check, Language } from "./doctor/words.ts";
 import type { Words } from "./doctor/words_en.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 import { loadConfig } from "./providers.ts";
 
 interface Options {

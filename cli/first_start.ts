@@ -4,7 +4,7 @@ import { DsignError } from "../protocol/errors.ts";
 import { Autostart } from "./autostart.ts";
 import type { Language } from "./doctor/words.ts";
 import { FileError, UsageError } from "./failure.ts";
-import type { Context } from "./program.ts";
+import type { Context } from "./command.ts";
 
 /** @param phrase file of the person's own words */
 export function firstStart(context: Context, phrase: string): FirstStart {

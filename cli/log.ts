@@ -3,7 +3,7 @@ import { Audit, type AuditEntry } from "../signing/audit.ts";
 import { findPaths } from "../settings/config.ts";
 import { printable } from "../signing/consent/text.ts";
 import { EXIT, printJson, UsageError } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 
 interface ShowOptions {
   count: number;

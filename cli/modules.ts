@@ -4,7 +4,7 @@ import type { DriverModule } from "../signers/modules.ts";
 import { changeConfig } from "./config_file.ts";
 import { type DriverReport, inspectDriver, probeDriver } from "./driver_probe.ts";
 import { EXIT, printable, printJson, UsageError } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 import { findDrivers, loadConfig } from "./providers.ts";
 
 /** `dsign modules` */

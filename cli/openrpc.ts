@@ -1,5 +1,5 @@
 import { openrpcText } from "../protocol/openrpc.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 
 /** `dsign openrpc` */
 export const openrpcCommand: AddCommand = (program, { version }, action) => {

@@ -3,7 +3,7 @@ import { type Browser, BROWSERS, linuxPolicy, macPolicy, windowsPolicy } from ".
 import { isWebOrigin } from "../agent/origins.ts";
 import { replaceFile } from "../settings/files.ts";
 import { FileError, printJson, UsageError } from "./failure.ts";
-import { type AddCommand, repeated } from "./program.ts";
+import { type AddCommand, repeated } from "./command.ts";
 
 interface Options {
   browser?: Browser[];

@@ -2,26 +2,10 @@
 import { Command } from "commander";
 import { configureLog } from "../settings/log.ts";
 import { DsignError } from "../protocol/errors.ts";
+import type { AddCommand, Context } from "./command.ts";
 import { EXIT, EXIT_HELP, report, UsageError } from "./failure.ts";
 import { abandonAll } from "./output_file.ts";
 import { commandOf } from "./roles.ts";
-
-/** What the commands are given by main.ts. */
-export interface Context {
-  version: string;
-  /** Starts the process in which a driver runs (host_command.ts). */
-  hostCommand: string[];
-  /** Starts the process in which a PDF's text is searched (host_command.ts). */
-  textCommand: string[];
-  /** Starts this program again (self_command.ts). */
-  selfCommand: string[];
-  /** Where the self-extracting form has unpacked itself (unpacked.ts). */
-  unpacked: string | null;
-  /** Folder of the built pages, ending in a slash. */
-  web: URL;
-  /** Fires when the program is to end. */
-  signal: AbortSignal;
-}
 
 /** Every command by its name. */
 export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
@@ -123,15 +107,3 @@ function endBySignal(): { signal: AbortSignal; interrupted(): number | undefined
   }
   return { signal: ending.signal, interrupted: () => ended };
 }
-
-/** For options that may be given again, one value each: any number of values would swallow the files that follow. */
-export const repeated = (value: string, before: string[] = []): string[] => [...before, value];
-
-/** Adds a command to the program. */
-export type AddCommand = (
-  program: Command,
-  context: Context,
-  action: <A extends unknown[]>(
-    work: (...args: A) => Promise<number | void>,
-  ) => (...args: A) => Promise<void>,
-) => void;

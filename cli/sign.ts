@@ -19,7 +19,7 @@ import { attachContent } from "./attach.ts";
 import { EXIT, FileError, printJson, report, UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
-import { type AddCommand, repeated } from "./program.ts";
+import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig, onlyToken, openProviders, remoteIf } from "./providers.ts";
 import { signFolder } from "./sign_batch.ts";
 import { addPdfFlags, isPdfFile, type PdfFlags, signedName, signPdfFile } from "./sign_pdf.ts";

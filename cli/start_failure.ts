@@ -4,7 +4,7 @@ import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
 import { languageOf } from "../settings/config.ts";
 import type { Ticket } from "./doctor/tickets.ts";
 import type { Language } from "./doctor/words.ts";
-import type { Context } from "./program.ts";
+import type { Context } from "./command.ts";
 
 /** What keeps the agent from starting. Other troubles, as with tokens, are not why it did not. */
 const STOPPERS: readonly Ticket[] = [

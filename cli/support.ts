@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { printable, printJson } from "./failure.ts";
 import { createOutput } from "./output_file.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 import type { SupportFile } from "./support_files.ts";
 
 interface Options {

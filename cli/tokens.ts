@@ -2,7 +2,7 @@ import { type Credential, Tokens } from "../signing/tokens.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
-import { type AddCommand, repeated } from "./program.ts";
+import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig, openProviders, remoteIf } from "./providers.ts";
 
 const STATES: Record<Token["state"], string> = {

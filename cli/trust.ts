@@ -10,7 +10,7 @@ import {
 } from "../agent/trust.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, printJson, UsageError } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 
 const env = (name: string) => Deno.env.get(name);
 

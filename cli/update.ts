@@ -5,7 +5,7 @@ import { makeStateFolder } from "../settings/config.ts";
 import { writeAtomically } from "../settings/files.ts";
 import { UpdateSource } from "../settings/policy_file.ts";
 import { printable, printJson } from "./failure.ts";
-import type { AddCommand } from "./program.ts";
+import type { AddCommand } from "./command.ts";
 import { loadConfig } from "./providers.ts";
 import {
   checkFresh,

@@ -12,7 +12,7 @@ import type { Certificate } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
 import { createOutput } from "./output_file.ts";
-import { type AddCommand, repeated } from "./program.ts";
+import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { htmlReport, type ReportLanguage, type ReportOf } from "./report/html.ts";

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { DsignError } from "../../protocol/errors.ts";
 import { EXIT, printable, printJson, UsageError } from "../failure.ts";
 import type { OtpParts } from "./parts.ts";
-import { type AddCommand, type Context, repeated } from "../program.ts";
+import { type AddCommand, type Context, repeated } from "../command.ts";
 
 interface Common {
   config: string;

@@ -20,7 +20,7 @@ import type { SignatureAlgorithm, Signer } from "../../formats/signer.ts";
 import { algorithmFor, readCertificates } from "../../signers/certificates.ts";
 import { Pkcs12Provider } from "../../signers/pkcs12.ts";
 import { validationDataFor } from "../../otp_service/validation_data.ts";
-import type { Context } from "../program.ts";
+import type { Context } from "../command.ts";
 
 export interface OtpParts {
   config: OtpConfig;

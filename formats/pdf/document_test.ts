@@ -36,6 +36,18 @@ const structures: [string, Uint8Array][] = [
   ["updated stream", classicUpdate(streamPdf(objects), { 1: objects[1] })],
 ];
 
+Deno.test("document: a scan goes on from chunk to chunk, wherever an object stands between them", () => {
+  const MIB = 1 << 20;
+  const head = "%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n%";
+  const rest = "\n2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n" +
+    "3 0 obj\n<< /Type /Page /Parent 2 0 R >>\nendobj\n%" + "x".repeat(MIB + 1000);
+  for (let before = 0; before <= 120; before++) {
+    const gap = "x".repeat(MIB - head.length - before);
+    const document = open(latin1(head + gap + rest));
+    assert.equal(findPage(document, 1).ref?.num, 3, `${before} bytes before the chunk's end`);
+  }
+});
+
 for (const [kind, bytes] of structures) {
   Deno.test(`document: reads a ${kind} cross-reference`, () => {
     const document = open(bytes);

@@ -146,7 +146,8 @@ class Scanner {
     const { size } = this.window.source;
     const floor = at;
     while (at < size) {
-      if (at < this.#base || at + MAX_HEADER > this.#base + this.#chunk.length) this.#load(at);
+      // A header that reaches over the chunk's end is left to the next chunk, which begins with it.
+      if (at < this.#base || at + MAX_HEADER >= this.#base + this.#chunk.length) this.#load(at);
       const chunk = this.#chunk;
       const complete = this.#base + chunk.length >= size;
       const stop = complete ? chunk.length : chunk.length - MAX_HEADER;

@@ -18,6 +18,7 @@ import {
 } from "./update/manifest.ts";
 // Whoever publishes builds puts the address and the public key there (.github/workflows/release.yml).
 import builtIn from "./update/release_source.json" with { type: "json" };
+import { readBounded, TooLongError } from "../online/http.ts";
 
 /** Milliseconds for the manifest to arrive. */
 const TIMEOUT = 20_000;
@@ -109,8 +110,6 @@ async function fetchManifest(
   const url = manifest.replaceAll("{channel}", channel);
   const unreachable = (why: string, options?: ErrorOptions) =>
     new UpdateError("update_unreachable", `${url} ${why}.`, options);
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
   try {
     const response = await fetch(url, {
       cache: "no-store",
@@ -120,16 +119,14 @@ async function fetchManifest(
       await response.body?.cancel();
       throw unreachable(`answered with status ${response.status}`);
     }
-    for await (const piece of response.body ?? []) {
-      size += piece.length;
-      if (size > MAX_MANIFEST) throw new UpdateError("update_malformed", `${url} is too large.`);
-      pieces.push(piece);
-    }
+    return await readBounded(response, MAX_MANIFEST);
   } catch (error) {
     if (error instanceof UpdateError) throw error;
+    if (error instanceof TooLongError) {
+      throw new UpdateError("update_malformed", `${url} is too large.`);
+    }
     throw unreachable("could not be reached", { cause: error });
   }
-  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
 async function readSeen(path: string): Promise<Record<string, Seen>> {

@@ -7,6 +7,7 @@ import { lookup as lookUp } from "node:dns";
 import http from "node:http";
 import https from "node:https";
 import { BlockList, isIP } from "node:net";
+import { readBounded, TooLongError } from "./http.ts";
 
 /** One HTTP exchange, as `fetch` does it; redirects are not followed. */
 export type PkiFetch = (
@@ -104,15 +105,15 @@ export class PkiHttp {
   }
 
   async #read(response: Response, url: string): Promise<Uint8Array> {
-    const pieces: Uint8Array<ArrayBuffer>[] = [];
-    for await (const piece of response.body ?? []) {
-      // Leaving the loop cancels the rest.
-      if ((this.#bytes += piece.length) > this.#limits.bytes) {
-        throw new PkiHttpError(`${url} sends too much.`);
-      }
-      pieces.push(piece);
+    try {
+      const body = await readBounded(response, this.#limits.bytes - this.#bytes);
+      this.#bytes += body.length;
+      return body;
+    } catch (error) {
+      if (!(error instanceof TooLongError)) throw error;
+      this.#bytes = this.#limits.bytes; // nothing more is read for this question
+      throw new PkiHttpError(`${url} sends too much.`);
     }
-    return new Uint8Array(await new Blob(pieces).arrayBuffer());
   }
 }
 

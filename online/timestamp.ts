@@ -1,68 +1,62 @@
-/** Timestamps (RFC 3161) from the configured authority, checked before they are used. */
+/** The client of time-stamping authorities (RFC 3161, over HTTP by its §3.4). */
 import { randomBytes } from "node:crypto";
-import type { HashName } from "../formats/signer.ts";
 import {
   encodeTimestampRequest,
   readTimestampResponse,
   verifyTimestamp,
 } from "../formats/cms/timestamp.ts";
-import { addUnsignedAttributes, encodeAttribute } from "../formats/cms/add.ts";
-import { digest as digestOf } from "../formats/digest.ts";
-import { Oid } from "../formats/asn1/oids.ts";
-import { CscError } from "../otp_service/error.ts";
-import { readBody } from "../otp_service/service.ts";
+import { FormatError } from "../formats/error.ts";
+import type { HashName } from "../formats/signer.ts";
+import { readBounded } from "./http.ts";
 
 const TIMEOUT = 15_000;
-const MAX_RESPONSE = 1024 * 1024;
+const MAX_ANSWER = 1024 * 1024;
+
+/** No usable timestamp was had; the message says why, in a sentence. */
+export class TimestampError extends Error {
+  override readonly name = "TimestampError";
+}
 
 /**
  * Has a digest timestamped.
  *
+ * @param url the authority that the configuration names; redirects are refused, as the administrator chose whom to ask
  * @param nonce at least 8 bytes; random unless given
- * @returns the TimeStampToken, DER
- * @throws {CscError} `timestamp_failed`, with the reason for the log
+ * @returns the TimeStampToken, DER, checked against the request
+ * @throws {TimestampError} also where `signal` was aborted
  */
-export async function timestamp(
+export async function requestTimestamp(
   url: string,
   hash: HashName,
   digest: Uint8Array,
-  nonce: Uint8Array = randomBytes(16),
+  { nonce = randomBytes(16), signal }: { nonce?: Uint8Array; signal?: AbortSignal } = {},
 ): Promise<Uint8Array> {
+  const limit = AbortSignal.timeout(TIMEOUT);
   try {
     const response = await fetch(url, {
       method: "POST",
       headers: { "content-type": "application/timestamp-query" },
       body: new Uint8Array(encodeTimestampRequest({ hash, digest, nonce })),
-      // the administrator chose whom to ask
       redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT),
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
-    const body = await readBody(response, MAX_RESPONSE);
-    if (!response.ok) throw new Error(`status ${response.status}`);
+    const body = await readBounded(response, MAX_ANSWER);
+    if (response.status !== 200) {
+      throw new TimestampError(`${url} answered with status ${response.status}.`);
+    }
     const token = readTimestampResponse(body);
     const { problems } = verifyTimestamp(token, {
-      digestOf: (name) => name === hash ? digest : undefined,
       nonce,
+      digestOf: (asked) => asked === hash ? digest : undefined,
     });
-    if (problems.length > 0) throw new Error(problems.map(({ code }) => code).join(", "));
+    if (problems.length > 0) {
+      throw new TimestampError(problems.map(({ message }) => message).join(" "));
+    }
     return token;
   } catch (error) {
-    throw new CscError("timestamp_failed", (error as Error).message);
+    if (error instanceof TimestampError) throw error;
+    if (error instanceof FormatError) throw new TimestampError(error.message);
+    const why = limit.aborted ? "did not answer in time" : "could not be reached";
+    throw new TimestampError(`${url} ${why}.`, { cause: error });
   }
-}
-
-/**
- * Has a CMS's one signature timestamped (EN 319 122-1 §5.3): over the signature's value.
- *
- * @returns the CMS with the token among its unsigned attributes
- * @throws {CscError} `timestamp_failed`
- */
-export async function timestampSignature(
-  url: string,
-  hash: HashName,
-  cms: Uint8Array,
-  signature: Uint8Array,
-): Promise<Uint8Array> {
-  const token = await timestamp(url, hash, digestOf(hash, signature));
-  return addUnsignedAttributes(cms, [0], [encodeAttribute(Oid.signatureTimestamp, token)]);
 }

@@ -4,26 +4,19 @@
  */
 import { attributeValues, readSignedData } from "../formats/cms/read.ts";
 import { verifyCms } from "../formats/cms/verify.ts";
-import { FormatError } from "../formats/error.ts";
 import { Oid } from "../formats/asn1/oids.ts";
 import type { ValidationData } from "../formats/pades/dss.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 import { isSignedWith } from "../formats/x509/signed.ts";
 import type { HashName } from "../formats/signer.ts";
-import {
-  encodeTimestampRequest,
-  readTimestampResponse,
-  verifyTimestamp,
-} from "../formats/cms/timestamp.ts";
+import { verifyTimestamp } from "../formats/cms/timestamp.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { throwIfCancelled } from "../signing/errors.ts";
 import { collectEvidence, type Evidence } from "./evidence.ts";
 import { type PkiFetch, PkiHttp, publicFetch } from "./pki_http.ts";
+import { requestTimestamp, TimestampError } from "./timestamp.ts";
 
-/** Milliseconds and bytes for one answer of the time-stamping service. */
-const TIMEOUT = 15_000;
-const MAX_ANSWER = 256 * 1024;
 /** How long what was collected serves further signatures, in milliseconds; and for how many signers. */
 const REMEMBERED = 10 * 60_000;
 const MAX_REMEMBERED = 16;
@@ -59,28 +52,12 @@ export class Online {
         'No time-stamping service is known. Set "timestampAuthority" in the configuration, or sign at level B-B.',
       );
     }
-    const nonce = crypto.getRandomValues(new Uint8Array(16));
-    const request = encodeTimestampRequest({ hash, digest, nonce });
     try {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { "content-type": "application/timestamp-query" },
-        body: request as Uint8Array<ArrayBuffer>,
-        redirect: "error",
-        signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
-      });
-      const token = readTimestampResponse(await readAnswer(response));
-      const { problems: [problem] } = verifyTimestamp(token, {
-        nonce,
-        digestOf: (asked) => asked === hash ? digest : undefined,
-      });
-      if (problem) throw unavailable(problem.message);
-      return token;
+      return await requestTimestamp(url, hash, digest, { signal });
     } catch (error) {
       throwIfCancelled(signal);
-      if (error instanceof DsignError) throw error;
-      if (error instanceof FormatError) throw unavailable(error.message);
-      throw new DsignError("timestamp_unavailable", undefined, { cause: String(error) });
+      if (error instanceof TimestampError) throw unavailable(error.message);
+      throw error;
     }
   }
 
@@ -188,18 +165,3 @@ export function tokenCertificates(token: Uint8Array): EndsAndKnown {
 const isSelfSigned = (certificate: Certificate): boolean =>
   certificate.subject.equals(certificate.issuer) &&
   isSignedWith(certificate, certificate.publicKey);
-
-async function readAnswer(response: Response): Promise<Uint8Array> {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  if (response.status !== 200) {
-    await response.body?.cancel();
-    throw new Error(`status ${response.status}`);
-  }
-  // Leaving the loop cancels the rest.
-  for await (const piece of response.body ?? []) {
-    if ((length += piece.length) > MAX_ANSWER) throw new Error("a longer answer than a timestamp");
-    pieces.push(piece);
-  }
-  return new Uint8Array(await new Blob(pieces).arrayBuffer());
-}

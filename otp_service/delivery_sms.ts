@@ -1,4 +1,5 @@
 /** Messages by SMS, through whatever HTTP gateway the department has. */
+import { readBounded } from "../online/http.ts";
 import { type Delivery, DeliveryError } from "./delivery.ts";
 
 export interface SmsOptions {
@@ -38,7 +39,7 @@ export function smsDelivery(options: SmsOptions): Delivery {
           signal: AbortSignal.timeout(TIMEOUT),
         });
         status = response.status;
-        answer = await readSmall(response);
+        answer = new TextDecoder().decode(await readBounded(response, MAX_ANSWER));
       } catch (error) {
         // not the error's own text: it may repeat the address, and so the message
         throw new DeliveryError(`The SMS gateway cannot be reached (${(error as Error).name}).`);
@@ -51,15 +52,4 @@ export function smsDelivery(options: SmsOptions): Delivery {
       }
     },
   };
-}
-
-async function readSmall(response: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of response.body ?? []) {
-    size += part.length;
-    if (size > MAX_ANSWER) throw new Error("a long answer");
-    parts.push(part);
-  }
-  return parts.map((part) => new TextDecoder().decode(part)).join("");
 }

@@ -10,7 +10,7 @@ import { CscError } from "./error.ts";
 import { isCurrent } from "./esp_answer.ts";
 import type { SigningOptions } from "./sign.ts";
 import type { EsignFacts, EsignRow } from "./store.ts";
-import { timestampSignature } from "../online/timestamp.ts";
+import { timestampSignature } from "./timestamp.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 

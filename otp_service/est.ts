@@ -1,7 +1,7 @@
 /** An issuing authority elsewhere, asked by Enrollment over Secure Transport (RFC 7030 §4.2, `/simpleenroll`). */
 import { readSignedData } from "../formats/cms/read.ts";
 import { CscError } from "./error.ts";
-import { readBody } from "./service.ts";
+import { readBounded } from "../online/http.ts";
 
 const TIMEOUT = 15_000;
 const MAX_ANSWER = 256 * 1024;
@@ -50,7 +50,7 @@ export function estClient({ url, authorization, tlsAnchors, tlsIdentity }: EstOp
           signal: AbortSignal.timeout(TIMEOUT),
           client,
         });
-        const body = await readBody(response, MAX_ANSWER);
+        const body = await readBounded(response, MAX_ANSWER);
         // 202 (§4.2.3): somebody would have to say yes first, which is longer than any authorization lives
         if (response.status !== 200) throw new Error(`status ${response.status}`);
         const type = response.headers.get("content-type") ?? "";

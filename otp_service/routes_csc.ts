@@ -7,10 +7,9 @@ import {
   type CscMethod,
   type CscParams,
   type CscResult,
-  fromV1,
   OIDS,
-  toV1,
 } from "../protocol/csc.ts";
+import { fromV1, toV1 } from "../protocol/csc_v1.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { type Binding, RULES } from "./authorize.ts";
 import { CscError } from "./error.ts";
@@ -31,7 +30,7 @@ import {
 } from "./service.ts";
 import { algorithmsOf, checkHashes, hashByOid, signDoc, signHash } from "./sign.ts";
 import type { Credential, PersonRow } from "./store.ts";
-import { timestamp } from "../online/timestamp.ts";
+import { timestamp } from "./timestamp.ts";
 
 type Handler<M extends CscMethod> = (
   params: CscParams<M>,

@@ -4,6 +4,7 @@ import type * as z from "zod";
 import { invalid } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import type { Ceremony } from "./ceremony.ts";
+import { readBounded, TooLongError } from "../online/http.ts";
 import { CscError } from "./error.ts";
 import type { Esp } from "./esp.ts";
 import type { KeyStore } from "./keys.ts";
@@ -68,27 +69,15 @@ export const LIFETIME = {
  * @throws {CscError} `too_large`
  */
 export async function readBody(
-  { headers, body: stream }: Pick<Request, "headers" | "body">,
+  request: Pick<Request, "headers" | "body">,
   most: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (Number(headers.get("content-length") ?? 0) > most) {
-    await stream?.cancel();
-    throw new CscError("too_large");
+  try {
+    return await readBounded(request, most);
+  } catch (error) {
+    if (error instanceof TooLongError) throw new CscError("too_large");
+    throw error;
   }
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of stream ?? []) {
-    size += part.length;
-    if (size > most) throw new CscError("too_large");
-    parts.push(part);
-  }
-  const body = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    body.set(part, at);
-    at += part.length;
-  }
-  return body;
 }
 
 /**

@@ -22,7 +22,7 @@ import { CscError } from "./error.ts";
 import { type KeyStore, type OpenKey, schemeOf } from "./keys.ts";
 import { sha256 } from "./secrets.ts";
 import type { Credential, Facts, Person, Store } from "./store.ts";
-import { timestampSignature } from "../online/timestamp.ts";
+import { timestampSignature } from "./timestamp.ts";
 
 /** Who calls, and with what. */
 export interface Caller {

@@ -25,7 +25,7 @@ import { verifyBytes } from "../formats/verify/verify.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { moduleKeys, type ModuleSession } from "./keys.ts";
 import type { KeyType } from "./store.ts";
-import { timestamp } from "../online/timestamp.ts";
+import { timestamp } from "./timestamp.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
 const PDF = classicPdf(documentObjects({ pages: 2 }));

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { Pkcs11Error } from "./error.ts";
 import {
+  type CertificateObject,
   decodeFrame,
   encodeFrame,
   type Frame,
@@ -15,7 +16,7 @@ import {
   toFailure,
 } from "./messages.ts";
 import { Module } from "./module.ts";
-import type { PrivateKey, Session } from "./session.ts";
+import { type PrivateKey, Session } from "./session.ts";
 
 /** Replies are gathered for at most so long, in milliseconds, before they are written. */
 const GATHER_MS = 2;
@@ -104,6 +105,20 @@ class Host {
     }
   }
 
+  #open(uri: string): Session {
+    return new Session(this.#module, this.#module.tokenAt(uri));
+  }
+
+  /** The X.509 certificates that a token shows without a login. */
+  #publicCertificates(uri: string): CertificateObject[] {
+    const session = this.#open(uri);
+    try {
+      return session.certificates();
+    } finally {
+      session.close();
+    }
+  }
+
   #answer(
     request: Request,
     blob: Uint8Array<ArrayBuffer>,
@@ -115,7 +130,7 @@ class Host {
         return { value: this.#module.tokens() };
       case "certificates": {
         const certificates = "token" in request
-          ? this.#module.certificates(request.token)
+          ? this.#publicCertificates(request.token)
           : this.#session(request.session).session.certificates();
         return {
           value: certificates.map(({ der, ...rest }) => ({ ...rest, length: der.length })),
@@ -123,7 +138,7 @@ class Host {
         };
       }
       case "open": {
-        const session = this.#module.openSession(request.token);
+        const session = this.#open(request.token);
         this.#sessions.set(this.#nextSession, { session, keys: new Map() });
         return { value: this.#nextSession++ };
       }

@@ -18,9 +18,8 @@ import {
 import * as C from "./constants.ts";
 import { check, Pkcs11Error, type Pkcs11ErrorCode, type TriesLeft } from "./error.ts";
 import { inspectLibrary } from "./library.ts";
-import type { CertificateObject, ModuleInfo, TokenInfo } from "./messages.ts";
+import type { ModuleInfo, TokenInfo } from "./messages.ts";
 import { Arena, type FunctionName, NATIVE, openLibrary, type RawModule } from "./raw.ts";
-import { Session } from "./session.ts";
 import { formatUri, matchesToken, parseUri } from "./uri.ts";
 
 const { CKR } = C;
@@ -192,12 +191,12 @@ export class Module {
   }
 
   /**
-   * Opens a read-only session with the one token that a URI names.
+   * The one token that a URI names.
    *
    * @throws {Pkcs11Error} `uri_invalid`, `token_not_found`, `token_ambiguous`,
    * `token_not_initialized`, or what the driver gave
    */
-  openSession(uri: string): Session {
+  tokenAt(uri: string): SlotToken {
     const wanted = parseUri(uri);
     // Asked for only where needed: one call less on slow tokens.
     const library = uri.includes("library-") ? this.info() : undefined;
@@ -206,21 +205,7 @@ export class Module {
     const ready = matching.filter(({ info }) => info.initialized);
     if (ready.length === 0) throw new Pkcs11Error("token_not_initialized");
     if (ready.length > 1) throw new Pkcs11Error("token_ambiguous");
-    return new Session(this, ready[0]);
-  }
-
-  /**
-   * The X.509 certificates that the one token named by a URI shows without a login.
-   *
-   * @throws {Pkcs11Error} as {@link openSession}
-   */
-  certificates(uri: string): CertificateObject[] {
-    const session = this.openSession(uri);
-    try {
-      return session.certificates();
-    } finally {
-      session.close();
-    }
+    return ready[0];
   }
 
   // What follows is for session.ts: one PKCS#11 operation each, lengths checked.

@@ -53,7 +53,12 @@ export class Session {
   #mechanisms: Set<number> | undefined;
   #loggedIn = false;
 
-  /** Made by {@link Module.openSession}. */
+  /**
+   * Opens a read-only session.
+   *
+   * @param token from {@link Module.tokenAt}
+   * @throws {Pkcs11Error} what the driver gave
+   */
   constructor(module: Module, token: SlotToken) {
     this.#module = module;
     this.#token = token;

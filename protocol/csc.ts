@@ -452,4 +452,3 @@ export const OAuthRevoke = z.object({
 
 export { CSC_ERRORS, type CscErrorCode } from "./csc_errors.ts";
 export * from "./csc_portal.ts";
-export { fromV1, toV1 } from "./csc_v1.ts";

@@ -7,12 +7,11 @@ import {
   CSC_ERRORS,
   CSC_METHODS,
   type CscMethod,
-  fromV1,
   invalid,
   NewPerson,
   OAuthToken,
-  toV1,
 } from "./csc.ts";
+import { fromV1, toV1 } from "./csc_v1.ts";
 import { openapi, openapiText } from "./csc_openapi.ts";
 
 Deno.test("csc_openapi.json is what the tables say", async () => {

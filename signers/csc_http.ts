@@ -1,5 +1,6 @@
 /** Talking to one remote signing service (Cloud Signature Consortium API): to its own address and to no other. */
 import * as z from "zod";
+import { readBounded } from "../online/http.ts";
 import { SignerError } from "./provider.ts";
 
 const TIMEOUT = 20_000;
@@ -75,7 +76,7 @@ export class CscHttp {
     try {
       const response = await fetch(url, { ...init, signal, redirect: "error" });
       status = response.status;
-      text = await readText(response);
+      text = new TextDecoder().decode(await readBounded(response, MAX_ANSWER));
     } catch (error) {
       if (init.signal?.aborted) {
         throw new SignerError("request_cancelled", "The request was cancelled.");
@@ -105,17 +106,6 @@ export class CscHttp {
 export function isSafe({ protocol, hostname }: URL): boolean {
   return protocol === "https:" ||
     (protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(hostname));
-}
-
-async function readText(response: Response): Promise<string> {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  // Leaving the loop cancels the rest.
-  for await (const piece of response.body ?? []) {
-    if ((size += piece.length) > MAX_ANSWER) throw new Error("the answer is too long");
-    pieces.push(piece);
-  }
-  return await new Blob(pieces).text();
 }
 
 /** An empty answer is one of nothing. */

@@ -6,6 +6,7 @@
  * one line for each, the milliseconds it took.
  */
 import { Module } from "../pkcs11_ffi/module.ts";
+import { Session } from "../pkcs11_ffi/session.ts";
 
 export interface RawStart {
   modulePath: string;
@@ -30,7 +31,8 @@ function* lines(): Generator<string> {
 if (import.meta.main) {
   const input = lines();
   const start: RawStart = JSON.parse(input.next().value!);
-  const session = Module.load(start.modulePath).openSession(start.token);
+  const module = Module.load(start.modulePath);
+  const session = new Session(module, module.tokenAt(start.token));
   session.login(new TextEncoder().encode(start.pin));
   const key = session.key({ certificate: Uint8Array.fromBase64(start.certificate) });
   const data = crypto.getRandomValues(new Uint8Array(32));

@@ -109,12 +109,15 @@ export type TriesLeft = "many" | "low" | "final" | "none" | "unknown";
 `;
 }
 
-/** Puts the contract's types into the declarations that the compiler made of web/client.ts. */
+/** Writes the types that are imported into the declarations that the compiler made of web/client.ts. */
 export function withContract(declarations: string): string {
   const imports = /^import type .* from "\.\.\/protocol\/\w+\.ts";\n/gm;
   const exports = /^export type \{.*\};\n/m;
   if (!imports.test(declarations) || !exports.test(declarations)) {
     throw new Error("the declarations of web/client.ts are not of the shape that is known");
   }
-  return declarations.replace(imports, "").replace(exports, contract().trimStart());
+  const channel = Deno.readTextFileSync(new URL("../web/channel.ts", import.meta.url));
+  return declarations.replace(imports, "")
+    .replace(/^import type .* from "\.\/channel\.ts";$/m, channel.trimEnd())
+    .replace(exports, contract().trimStart());
 }

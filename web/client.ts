@@ -20,6 +20,7 @@ import type {
   Scope,
   Status,
 } from "../protocol/methods.ts";
+import type { Channel } from "./channel.ts";
 import { loopbackPermission, obstacle, open, probe } from "./find.ts";
 import { openBridge } from "./popup.ts";
 
@@ -242,9 +243,6 @@ async function withGrant(
     throw error;
   }
 }
-
-/** What frames go through: a WebSocket, or the popup bridge. */
-export type Channel = Pick<WebSocket, "onmessage" | "onclose" | "send" | "close">;
 
 interface Reached {
   socket: Channel;

@@ -1,6 +1,7 @@
 /** The site's side of the popup bridge (protocol/bridge.ts). */
 import type { BridgeHello, BridgeNote, BridgeReply, BridgeRequest } from "../protocol/bridge.ts";
-import type { Channel, Status } from "./client.ts";
+import type { Status } from "../protocol/methods.ts";
+import type { Channel } from "./channel.ts";
 
 /** Milliseconds for the window to say hello. */
 const HELLO_TIMEOUT = 5000;

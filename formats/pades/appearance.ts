@@ -1,7 +1,8 @@
 /** What a visible signature shows: text in any script that the fonts have, a picture, a QR code. */
 import { deflateSync } from "node:zlib";
 import { encode } from "uqr";
-import type { Appearance, Box } from "./field.ts";
+import type { Appearance } from "./field.ts";
+import type { Box } from "./place.ts";
 import type { TrueTypeFont } from "../pdf/font.ts";
 import { addImage } from "../pdf/image.ts";
 import { decimal, TextSetter } from "../pdf/text.ts";

@@ -3,6 +3,7 @@ import { Comparison } from "./compare.ts";
 import type { ChangeKind, Difference } from "./difference.ts";
 import type { PdfSignature } from "./inspect.ts";
 import { isLocked, type Locks, readLocks } from "./locks.ts";
+import { ROLES } from "./roles.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { formFields } from "../pdf/form.ts";
 import { unlessMalformed } from "../pdf/repair.ts";
@@ -45,7 +46,7 @@ export function changesAfter(
   if (signature.coverage === "document") return [];
   const before = PdfDocument.open(prefixSource(source, signature.revisionEnd), password);
   const after = PdfDocument.open(source, password);
-  const differences = unlessMalformed(() => new Comparison(before, after).run());
+  const differences = unlessMalformed(() => new Comparison(before, after, ROLES).run());
   if (!differences || before.recovered || after.recovered) {
     return [{
       kind: "other",

@@ -6,7 +6,6 @@ import {
   sameRef,
   sameScalar,
 } from "./difference.ts";
-import { ROLES } from "./roles.ts";
 import type { PdfDocument, PdfObject } from "../pdf/document.ts";
 import { type FormField, formFields } from "../pdf/form.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "../pdf/value.ts";
@@ -16,7 +15,21 @@ import type { XrefEntry } from "../pdf/xref.ts";
  * What a value is used as. Of `strict` ones nothing may differ; the others know which of their
  * entries may. An object that is reached in several roles has to suit all of them.
  */
-export type Role = keyof typeof ROLES;
+export type Role =
+  | "strict"
+  | "trailer"
+  | "catalog"
+  | "pages"
+  | "annots"
+  | "annotation"
+  | "form"
+  | "fields"
+  | "field"
+  | "resources"
+  | "dictionary"
+  | "dss"
+  | "vri"
+  | "vriEntry";
 
 /** Compares a value in its role. `self`: the object that it is, where it is one. */
 export type Compare = (
@@ -56,7 +69,11 @@ export class Comparison {
   readonly #explained = new Set<number>();
   readonly #out = new Map<string, Difference>();
 
-  constructor(readonly before: PdfDocument, readonly after: PdfDocument) {}
+  constructor(
+    readonly before: PdfDocument,
+    readonly after: PdfDocument,
+    readonly roles: Readonly<Record<Role, Compare>>,
+  ) {}
 
   run(): Difference[] {
     this.#findTouched();
@@ -159,12 +176,12 @@ export class Comparison {
     this.#seen.add(key);
     const before = this.before.object(ref);
     if (!this.#touched.has(ref.num)) {
-      if (before) ROLES[role](this, before.value, before.value, path, ref);
+      if (before) this.roles[role](this, before.value, before.value, path, ref);
       return;
     }
     this.#explained.add(ref.num);
     const after = this.after.object(ref);
-    ROLES[role](this, before?.value ?? null, after?.value ?? null, path, ref);
+    this.roles[role](this, before?.value ?? null, after?.value ?? null, path, ref);
     if (
       before?.value instanceof PdfStream && after?.value instanceof PdfStream &&
       !this.#sameData(before, after)
@@ -177,7 +194,7 @@ export class Comparison {
 
   compare(a: PdfValue, b: PdfValue, role: Role, path: Path): void {
     if (a instanceof PdfRef && sameRef(a, b)) this.#queue.push({ ref: a, role, path });
-    else ROLES[role](this, a, b, path);
+    else this.roles[role](this, a, b, path);
   }
 
   /** Compares dictionaries entry by entry as `rule` says. */

@@ -1,6 +1,6 @@
 import { FormatError } from "../error.ts";
 import { type FieldLock, lockDraft } from "./locks.ts";
-import { boxOf, findSpot, type Place, readRectangle } from "./place.ts";
+import { type Box, boxOf, findSpot, type Place, readRectangle } from "./place.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { appendTo, entry, type Located, locatedCatalog } from "../pdf/edit.ts";
 import { findPage, type FormField, type Page } from "../pdf/form.ts";
@@ -15,15 +15,6 @@ import {
   textString,
   toHex,
 } from "../pdf/value.ts";
-
-/** Where an appearance is drawn, in points. */
-export interface Box {
-  /** As the page is displayed. */
-  width: number;
-  height: number;
-  /** Entry Matrix of the form: turns it upright on a rotated page. */
-  matrix: readonly number[];
-}
 
 /** What a visible signature looks like. */
 export interface Appearance {

@@ -1,6 +1,5 @@
 /** Where a visible signature goes, on pages that are cropped and rotated too. */
 import { FormatError } from "../error.ts";
-import type { Box } from "./field.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import type { Page } from "../pdf/form.ts";
 import { PdfArray, PdfDict, type PdfValue } from "../pdf/value.ts";
@@ -25,6 +24,15 @@ const MIN_SIDE = 10;
 const MAX_TRIES = 5_000_000;
 /** US Letter, where a page does not say its size. */
 const DEFAULT_PAGE: Rectangle = [0, 0, 612, 792];
+
+/** Where an appearance is drawn, in points. */
+export interface Box {
+  /** As the page is displayed. */
+  width: number;
+  height: number;
+  /** Entry Matrix of the form: turns it upright on a rotated page. */
+  matrix: readonly number[];
+}
 
 /** A rectangle in the page's own coordinates, and how to draw in it. */
 export interface Spot {

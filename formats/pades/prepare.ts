@@ -1,12 +1,7 @@
 import { FormatError } from "../error.ts";
-import {
-  chooseField,
-  type FieldOptions,
-  type PreparedSignature,
-  signatureObject,
-  writeField,
-} from "./field.ts";
-import { checkLocks, type DocMdp, lockDraft, readFieldLock, readLocks } from "./locks.ts";
+import { chooseField, type PreparedSignature, signatureObject, writeField } from "./field.ts";
+import { checkLocks, lockDraft, readFieldLock, readLocks } from "./locks.ts";
+import type { SignatureOptions, TimestampOptions } from "./options.ts";
 import { checkSeedValue } from "./seed.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { entry, locatedCatalog } from "../pdf/edit.ts";
@@ -15,35 +10,9 @@ import type { Source } from "../source.ts";
 import { PdfUpdate, withDocument } from "../pdf/update.ts";
 import { latin1, name, type PdfDraft, PdfRef, PdfString, textString } from "../pdf/value.ts";
 
-export { type Appearance, type Box, fillContents, type PreparedSignature } from "./field.ts";
-export type { Place, Rectangle } from "./place.ts";
-
-/** What kind of signature, where, and what it says of itself. */
-export interface SignatureOptions extends FieldOptions {
-  /** `adbe.pkcs7.detached` only for portals that know nothing newer. */
-  subFilter?: "ETSI.CAdES.detached" | "adbe.pkcs7.detached";
-  /** An empty signature field to sign, or the name of a new one. Default: a free name. */
-  field?: string;
-  /** Claimed time of signing, to the second. */
-  time?: Date;
-  signerName?: string;
-  reason?: string;
-  location?: string;
-  contactInfo?: string;
-  /** Certifies the document and says what may follow; only as the first signature. */
-  certify?: DocMdp;
-  /** Bytes kept free for the CMS; the file grows by twice as many. */
-  contentsSize?: number;
-  /** Opens an encrypted document. */
-  password?: string;
-}
-
-/** See the entries of the same names in {@link SignatureOptions}. */
-export interface TimestampOptions {
-  field?: string;
-  contentsSize?: number;
-  password?: string;
-}
+export { type Appearance, fillContents, type PreparedSignature } from "./field.ts";
+export type { SignatureOptions, TimestampOptions } from "./options.ts";
+export type { Box, Place, Rectangle } from "./place.ts";
 
 /**
  * Prepares a signature as a new revision of a PDF: PAdES (EN 319 142-1 §5) or, on request, the

@@ -1,4 +1,4 @@
-import type { Compare, Comparison, EntryRule } from "./compare.ts";
+import type { Compare, Comparison, EntryRule, Role } from "./compare.ts";
 import { type Path, pathName, sameScalar } from "./difference.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "../pdf/value.ts";
 
@@ -17,7 +17,7 @@ const NEW_FIELD_KEYS = new Set(
 const EMPTY = new PdfDict(new Map(), [], 0, 0);
 
 /** What may differ in each role, and how it is reported. */
-export const ROLES = {
+export const ROLES: Readonly<Record<Role, Compare>> = {
   strict,
   trailer: inDicts(trailerRule),
   catalog: inDicts(catalogRule),
@@ -32,7 +32,7 @@ export const ROLES = {
   dss,
   vri: additive("vriEntry"),
   vriEntry: validationData,
-} satisfies Record<string, Compare>;
+};
 
 function strict(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
   if (a instanceof PdfDict && b instanceof PdfDict) c.dicts(a, b, path, () => "strict");

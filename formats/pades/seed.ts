@@ -1,5 +1,5 @@
 import { FormatError } from "../error.ts";
-import type { SignatureOptions } from "./prepare.ts";
+import type { SignatureOptions } from "./options.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { type PdfDict, PdfName, PdfString, serialize, textOf, textString } from "../pdf/value.ts";
 

@@ -4,7 +4,7 @@ import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { type JwsProblem, type JwsSignature, verifyJws } from "../json/jws.ts";
 import { readRoute, whoIsNext } from "../json/route.ts";
-import type { VerifyContent } from "./verify.ts";
+import type { VerifyContent } from "./content.ts";
 import { readMaterial } from "./material.ts";
 import type { Finding, FindingCode, RouteReport } from "./report.ts";
 import { finding, type SignatureFacts } from "./signature.ts";

@@ -4,8 +4,8 @@
  */
 import { FormatError } from "../error.ts";
 import { bytesSource, type Source } from "../source.ts";
-import type { HashName } from "../signer.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
+import type { VerifyContent } from "./content.ts";
 import { isContent, jwsContentDigest, jwsFacts, routeFacts } from "./json.ts";
 import { pdfFacts } from "./pdf.ts";
 import type {
@@ -20,16 +20,9 @@ import { finding, Judge, type SignatureFacts, type VerifyOptions } from "./signa
 import { xmlFacts } from "./xml.ts";
 import type { Certificate } from "../x509/certificate.ts";
 
+export type { VerifyContent } from "./content.ts";
 export type { SignatureFacts, VerifyOptions } from "./signature.ts";
 export type { VerificationReport } from "./report.ts";
-
-/** Signed content that stands elsewhere. */
-export interface VerifyContent {
-  /** Undefined where it is not known by this algorithm. */
-  digest(hash: HashName): Uint8Array | undefined;
-  /** The content itself, which a detached JWS and a route over JSON need; absent where it is too large. */
-  bytes?(): Uint8Array;
-}
 
 export interface VerifyFile {
   source: Source;

@@ -1,7 +1,7 @@
 /** What the verification of XML signatures finds, in the terms of the report. */
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import { type VerifyContent } from "./verify.ts";
+import type { VerifyContent } from "./content.ts";
 import { timestampFact } from "./cms.ts";
 import { type Material, readMaterial } from "./material.ts";
 import type { CoverageReport, Finding, FindingCode } from "./report.ts";

@@ -4,18 +4,10 @@ import type { OtpView } from "../../protocol/csc.ts";
 import { languageOf } from "../i18n/words.ts";
 import { Foreign, Languages } from "../parts.tsx";
 import type { OtpApi } from "./api.ts";
+import type { End } from "./end.ts";
 import { ChangePin, SetPin, SignIn } from "./pins.tsx";
 import { Sign } from "./sign.tsx";
-import { type OtpWord, type Say, sayIn } from "./words.ts";
-
-/** How it ended: what is said, and where the browser goes. */
-export interface End {
-  word: OtpWord;
-  good: boolean;
-  redirect?: string;
-  /** The browser goes by itself; else by the person's click, so that the reason can be read. */
-  go?: boolean;
-}
+import { type Say, sayIn } from "./words.ts";
 
 export function Page({ api, change }: { api: OtpApi; change: boolean }) {
   const [view, setView] = useState<OtpView | null>(null);

@@ -3,7 +3,7 @@ import type { ComponentChildren, RefObject } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { OtpReply, OtpView } from "../../protocol/csc.ts";
 import type { OtpApi } from "./api.ts";
-import type { End } from "./page.tsx";
+import type { End } from "./end.ts";
 import type { OtpWord, Say } from "./words.ts";
 
 type View<K extends OtpView["kind"]> = Extract<OtpView, { kind: K }>;

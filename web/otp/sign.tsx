@@ -7,7 +7,7 @@ import { type Language, speak, type Speech } from "../i18n/words.ts";
 import { Foreign, Section } from "../parts.tsx";
 import { sizeOf } from "../text.ts";
 import type { OtpApi } from "./api.ts";
-import type { End } from "./page.tsx";
+import type { End } from "./end.ts";
 import { DigitsField, takeValue } from "./pins.tsx";
 import type { OtpWord, Say } from "./words.ts";
 

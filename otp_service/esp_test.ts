@@ -12,7 +12,7 @@ import { inspectSignatures } from "../formats/pades/inspect.ts";
 import { bytesSource } from "../formats/source.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
 import { prepareXmlSignature } from "../formats/xml/xades.ts";
-import { type EspChoices, espOptions, FakeEsp, indefinite } from "../tests/fakes/esp.ts";
+import { type EspChoices, espKeys, espOptions, FakeEsp, indefinite } from "../tests/fakes/esp.ts";
 import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { inTempDir, openssl, run } from "../tests/fixtures/openssl.ts";
 import {
@@ -41,6 +41,7 @@ const MINUTE = 60_000;
 const { officers: [portal, other] } = makePki({
   officers: [{ name: "Portal (TEST)" }, { name: "Another" }],
 });
+const ESP_KEYS = espKeys();
 const ESP_URL = "https://esp.example/2.1/signdoc";
 const ESP_ORIGIN = "https://esp.example";
 const START = { purpose: "Technical Sanction 7", redirect_uri: REDIRECT, state: "s-7" };
@@ -55,6 +56,7 @@ function desk(options: TestServiceOptions = {}, fake?: FakeEsp): Desk {
   fake ??= new FakeEsp(
     { id: "WORKS-1", certificate: portal!.certificate.der },
     () => clock.now,
+    ESP_KEYS,
   );
   const test = makeService({ ...options, clock, esp: espOptions(fake, portal!, ESP_URL) });
   return { test, fake };
@@ -427,7 +429,10 @@ Deno.test("an answer counts once, within its time, in the form of other ESPs too
 
 /** The ESP answers once more, in whatever way: an ESP that has gone wrong, or one that forgot the transaction. */
 const anew = (fake: FakeEsp, fields: Record<string, string>) => (choices: EspChoices) =>
-  new FakeEsp(fake.asp, fake.now).approve(fields, "Anita Sen", { signer: fake.party, ...choices });
+  new FakeEsp(fake.asp, fake.now, fake.keys).approve(fields, "Anita Sen", {
+    signer: fake.party,
+    ...choices,
+  });
 
 const sha1 = (key: Party["key"]): Party["key"] => ({
   ...key,

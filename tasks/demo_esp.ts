@@ -5,8 +5,8 @@
 import { join } from "node:path";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
-import { FakeEsp } from "../tests/fakes/esp.ts";
-import { issue, makeCrl, pem } from "../tests/fixtures/pki.ts";
+import { espKeys, FakeEsp } from "../tests/fakes/esp.ts";
+import { issue, makeCrl, makeKey, pem } from "../tests/fixtures/pki.ts";
 
 export interface DemoEsp {
   /** `esp` of the service's configuration. */
@@ -33,7 +33,11 @@ export async function startDemoEsp(folder: string, name: string): Promise<DemoEs
     notAfter: new Date(Date.now() + 30 * DAY),
     extensions: [],
   });
-  const esp = new FakeEsp({ id: ASP, certificate: asp.certificate.der });
+  const esp = new FakeEsp(
+    { id: ASP, certificate: asp.certificate.der },
+    Date.now,
+    espKeys(() => makeKey("rsa-2048")),
+  );
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     (request) =>

@@ -2,7 +2,7 @@
  * The demonstration's tokens: a PKI in the profile of India's, three officers, each with a token of their own. Three
  * SoftHSM tokens where SoftHSM and pkcs11-tool are installed, otherwise three PKCS #12 files.
  */
-import { makePki, type Officer, type Pki } from "../tests/fixtures/pki.ts";
+import { makeKey, makePki, type Officer, type Pki } from "../tests/fixtures/pki.ts";
 import { hostCommand } from "../cli/host_command.ts";
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
@@ -75,7 +75,7 @@ export function pem(label: string, der: Uint8Array): string {
  * @param pkiUrl where the authorities' CRLs will be served, where they will be
  */
 export async function makeTokens(folder: string, pkiUrl = ""): Promise<DemoTokens> {
-  const pki = makePki({ officers: PEOPLE, baseUrl: pkiUrl || undefined });
+  const pki = makePki({ officers: PEOPLE, baseUrl: pkiUrl || undefined, newKey: makeKey });
   const { officers, root } = pki;
   const rootFile = `${folder}/root.pem`;
   await Deno.writeTextFile(rootFile, pem("CERTIFICATE", root.certificate.der));

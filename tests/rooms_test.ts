@@ -101,6 +101,9 @@ function textBreaches(file: string, text: string): string[] {
       "unsafe calls stand in pkcs11_ffi/raw.ts alone",
     );
   }
+  if (room(file) !== "tests" && !isTest(file)) {
+    forbid(/fixtures\/keys|\btestKey\b/, "everybody can read the test keys");
+  }
   if (room(file) === "formats" && !isTest(file)) {
     forbid(
       /\bDeno\s*\.|\bfetch\(|\bDate\.now\(|\bnew Date\(\)|\bperformance\.|\bMath\.random\(|\bgetRandomValues\(|\brandom(?:Bytes|UUID)\(|"node:(?!crypto"|buffer"|zlib")/,
@@ -240,6 +243,10 @@ Deno.test("planted unsafe calls, impure code and loose versions are found", () =
   assert.ok(found("tests/fakes/driver.ts", "Deno.dlopen(path, {});"));
   assert.ok(!found("pkcs11_ffi/raw.ts", "Deno.dlopen(path, {});"));
   assert.ok(!found("pkcs11_ffi/host.ts", "  // Deno.dlopen() blocks"));
+
+  assert.ok(found("agent/tls.ts", 'Deno.readTextFile("tests/fixtures/keys/test_rsa_2048.pem");'));
+  assert.ok(found("tasks/demo.ts", "const key = testKey();"));
+  assert.ok(!found("signing/sign_test.ts", "const key = testKey();"));
 
   assert.ok(found("formats/cms.ts", "const now = Date.now();"));
   assert.ok(found("formats/cms.ts", 'Deno.readFileSync("x");'));

@@ -13,7 +13,7 @@ const end = new Date("2027-01-01T00:00:00Z");
 const key = makeKey("p-256");
 
 const make = (...extensions: Uint8Array[]) =>
-  issue({ subject: [["CN", "A"]], notBefore: start, notAfter: end, existingKey: key, extensions })
+  issue({ subject: [["CN", "A"]], notBefore: start, notAfter: end, key, extensions })
     .certificate;
 
 Deno.test("a certificate keeps its bytes and says what is in it", () => {

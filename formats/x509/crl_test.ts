@@ -58,7 +58,7 @@ function end(...extensions: Uint8Array[]): Certificate {
     issuer: ca,
     notBefore: days(-10),
     notAfter: days(10),
-    existingKey: key,
+    key,
     extensions,
   }).certificate;
 }

@@ -23,6 +23,7 @@ import {
   makeOcspResponse,
   makePki,
   type Party,
+  type TestKey,
 } from "../../tests/fixtures/pki.ts";
 
 const now = new Date("2026-05-01T00:00:00Z");
@@ -49,7 +50,7 @@ function person(issuer: Party, ...extensions: Uint8Array[]): Party {
     issuer,
     notBefore: days(-10),
     notAfter: days(10),
-    existingKey: key,
+    key,
     extensions,
   });
 }
@@ -223,7 +224,7 @@ Deno.test("name constraints hold for all forms of names", () => {
     issuer: limited,
     notBefore: days(-1),
     notAfter: days(1),
-    existingKey: key,
+    key,
     extensions: [],
   });
   assert.equal(outcome(mail.certificate, [limited]), refused);
@@ -274,7 +275,7 @@ Deno.test("loops and namesakes end in bounded time", () => {
       issuer,
       notBefore: days(-1),
       notAfter: days(1),
-      existingKey: subject.key,
+      key: subject.key,
       extensions: caExtensions,
     });
   const pool = [a, b, cross(a, b), cross(b, a)];
@@ -287,7 +288,7 @@ Deno.test("loops and namesakes end in bounded time", () => {
     issuer: { ...ca, key: makeKey("p-256") },
     notBefore: days(-1),
     notAfter: days(1),
-    existingKey: key,
+    key,
     extensions: [],
   });
   assert.ok(!judge(nobody.certificate, namesakes).trusted);
@@ -296,13 +297,13 @@ Deno.test("loops and namesakes end in bounded time", () => {
 Deno.test("hostile certificates and lists in hundreds end in a typed refusal", () => {
   // Ten namesakes that all certify each other and the anchor's namesake, with lists by all of them.
   const keys = Array.from({ length: 10 }, () => makeKey("p-256"));
-  const namesake = (existingKey: typeof key, issuer?: Party) =>
+  const namesake = (key: TestKey, issuer?: Party) =>
     issue({
       subject: [["O", "Tests"], ["CN", "Root"]],
       issuer,
       notBefore: days(-1),
       notAfter: days(1),
-      existingKey,
+      key,
       extensions: caExtensions,
     });
   const alone = keys.map((each) => namesake(each));

@@ -17,7 +17,7 @@ import { prepareXmlSignature } from "../../formats/xml/xades.ts";
 import { verifyXml } from "../../formats/xml/xades_verify.ts";
 import { escapeAttribute, parseXml } from "../../formats/xml/document.ts";
 import type { ServiceOptions } from "../../otp_service/compose.ts";
-import { issue, type Party, signBytes } from "../fixtures/pki.ts";
+import { issue, type Party, signBytes, testKey } from "../fixtures/pki.ts";
 
 const MINUTE = 60_000;
 /** OTP eKYC (CCA). */
@@ -65,6 +65,13 @@ export function espOptions(
   };
 }
 
+/** The keys of an ESP; the real one's people have one for each signature. */
+export const espKeys = (newKey = testKey) => ({
+  root: newKey(),
+  party: newKey(),
+  person: newKey(),
+});
+
 export class FakeEsp {
   readonly root: Party;
   /** Signs the answers. */
@@ -73,7 +80,11 @@ export class FakeEsp {
   crlUrl?: string;
   readonly #seen = new Set<string>();
 
-  constructor(readonly asp: { id: string; certificate: Uint8Array }, readonly now = Date.now) {
+  constructor(
+    readonly asp: { id: string; certificate: Uint8Array },
+    readonly now = Date.now,
+    readonly keys = espKeys(),
+  ) {
     const authority = {
       notBefore: new Date(now() - 24 * 60 * MINUTE),
       notAfter: new Date(now() + 24 * 60 * MINUTE),
@@ -81,12 +92,14 @@ export class FakeEsp {
     this.root = issue({
       ...authority,
       subject: [["C", "IN"], ["O", "ESP (TEST)"], ["CN", "eSign CA (TEST)"]],
+      key: keys.root,
       extensions: [basicConstraints(true, 0), keyUsage("keyCertSign", "cRLSign")],
     });
     this.party = issue({
       ...authority,
       subject: [["C", "IN"], ["O", "ESP (TEST)"], ["CN", "eSign answers (TEST)"]],
       issuer: this.root,
+      key: keys.party,
       extensions: [keyUsage("digitalSignature")],
     });
   }
@@ -100,6 +113,7 @@ export class FakeEsp {
     const person = issue({
       subject: [["C", "IN"], ["O", "Personal"], ["CN", name]],
       issuer: this.root,
+      key: this.keys.person,
       notBefore: new Date(now),
       notAfter: new Date(now + 30 * MINUTE),
       extensions: [

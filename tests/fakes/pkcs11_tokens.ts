@@ -3,6 +3,8 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { basicConstraints } from "../../formats/x509/write.ts";
+import { issue, pem, type TestKeyType } from "../fixtures/pki.ts";
 
 /** The user PIN of every test token. */
 export const PIN = "12345678";
@@ -86,20 +88,23 @@ export function findModule(names: string[], debianPackage: string): string {
 
 const openssl = (...args: string[]) => run("openssl", ["openssl"], args);
 
-/** Makes key pairs with OpenSSL. One has a CKA_ID of 52 bytes: such tokens exist. */
+/** Key pairs, as files that other programs read. One has a CKA_ID of 52 bytes: such tokens exist. */
 export async function makeKeys(dir: string, names: string[]): Promise<TestKey[]> {
   const keys: TestKey[] = [];
   for (const name of names) {
     const file = (ending: string) => join(dir, `${name}.${ending}`);
     const [, kind, size] = name.match(/^(rsa|p)(\d+)$/)!;
-    const algorithm = kind === "rsa"
-      ? ["-algorithm", "RSA", "-pkeyopt", `rsa_keygen_bits:${size}`]
-      : ["-algorithm", "EC", "-pkeyopt", `ec_paramgen_curve:P-${size}`];
-    await openssl("genpkey", ...algorithm, "-out", file("key"));
-    await openssl("pkey", "-in", file("key"), "-outform", "DER", "-out", file("key.der"));
-    const subject = ["-subj", `/CN=${name}`, "-days", "3650"];
-    await openssl("req", "-x509", "-new", "-key", file("key"), ...subject, "-out", file("pem"));
-    await openssl("x509", "-in", file("pem"), "-outform", "DER", "-out", file("der"));
+    const { certificate, pkcs8 } = issue({
+      subject: [["CN", name]],
+      key: `${kind}-${size}` as TestKeyType,
+      notBefore: new Date(),
+      notAfter: new Date(Date.now() + 3650 * 24 * 3_600_000),
+      extensions: [basicConstraints(true)],
+    });
+    Deno.writeTextFileSync(file("key"), pem("PRIVATE KEY", pkcs8));
+    Deno.writeFileSync(file("key.der"), pkcs8);
+    Deno.writeTextFileSync(file("pem"), pem("CERTIFICATE", certificate.der));
+    Deno.writeFileSync(file("der"), certificate.der);
     const both = ["-inkey", file("key"), "-in", file("pem"), "-name", name];
     await openssl("pkcs12", "-export", ...both, "-passout", "pass:test", "-out", file("p12"));
     const number = (keys.length + 1).toString(16).padStart(2, "0");
@@ -111,7 +116,7 @@ export async function makeKeys(dir: string, names: string[]): Promise<TestKey[]>
       keyDer: file("key.der"),
       certificateDer: file("der"),
       pkcs12: file("p12"),
-      certificate: new X509Certificate(Deno.readFileSync(file("der"))),
+      certificate: new X509Certificate(certificate.der),
     });
   }
   return keys;

@@ -2,8 +2,9 @@
 import { Option } from "commander";
 import { languageOf } from "../settings/config.ts";
 import type { Ticket } from "./doctor/tickets.ts";
-import type { Check, Language } from "./doctor/words.ts";
-import type { Words } from "./doctor/words_en.ts";
+import type { Check } from "./doctor/words.ts";
+import type { DoctorWords } from "../words/en/doctor.ts";
+import type { Language } from "../words/speech.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
 import type { AddCommand } from "./command.ts";
 import { loadConfig } from "./providers.ts";
@@ -26,9 +27,10 @@ export const doctorCommand: AddCommand = (program, context, action) => {
     .addHelpText("after", "\nExit code 1: something keeps you from signing.")
     .action(action(async (options: Options) => {
       // Loaded here alone: the agent starts with this file too.
-      const [{ diagnose }, { thisMachine }, { LANGUAGES, toChecks }] = await Promise.all([
+      const [{ diagnose }, { thisMachine }, { DOCTOR_WORDS }, { toChecks }] = await Promise.all([
         import("./doctor/diagnose.ts"),
         import("./doctor/machine.ts"),
+        import("../words/doctor.ts"),
         import("./doctor/words.ts"),
       ]);
       const machine = thisMachine(context);
@@ -50,7 +52,7 @@ export const doctorCommand: AddCommand = (program, context, action) => {
       }
       const checks = toChecks(findings, language);
       if (options.json) printJson({ checks, ...options.fix && { fixed } });
-      else show(checks, fixed, LANGUAGES[language]);
+      else show(checks, fixed, DOCTOR_WORDS[language]);
       return checks.some(({ status }) => status === "error") ? EXIT.failed : EXIT.ok;
     }));
 };
@@ -61,7 +63,7 @@ async function configuredLanguage(env: (name: string) => string | undefined): Pr
   return languageOf(config, env) as Language;
 }
 
-function show(checks: readonly Check[], fixed: readonly Ticket[], words: Words): void {
+function show(checks: readonly Check[], fixed: readonly Ticket[], words: DoctorWords): void {
   const line = (text: string) => console.log(printable(text));
   const troubles = checks.filter(({ status }) => status === "error" || status === "warning");
   for (const { id, status, seen, meaning, action } of troubles) {

@@ -2,7 +2,7 @@
 import type { FirstStart } from "../agent/first_start.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { Autostart } from "./autostart.ts";
-import type { Language } from "./doctor/words.ts";
+import type { Language } from "../words/speech.ts";
 import { FileError, UsageError } from "./failure.ts";
 import type { Context } from "./command.ts";
 
@@ -14,12 +14,13 @@ export function firstStart(context: Context, phrase: string): FirstStart {
     phrase,
     async nextStep(wanted) {
       // Loaded when first asked for: an agent that starts at login may never need them.
-      const [{ diagnose }, { thisMachine }, { LANGUAGES, toChecks }] = await Promise.all([
+      const [{ diagnose }, { thisMachine }, { DOCTOR_WORDS }, { toChecks }] = await Promise.all([
         import("./doctor/diagnose.ts"),
         import("./doctor/machine.ts"),
+        import("../words/doctor.ts"),
         import("./doctor/words.ts"),
       ]);
-      const language = Object.hasOwn(LANGUAGES, wanted) ? wanted as Language : "en";
+      const language = Object.hasOwn(DOCTOR_WORDS, wanted) ? wanted as Language : "en";
       const checks = toChecks(await diagnose(thisMachine(context)), language);
       const first = checks.find(({ status }) => status === "error");
       return first ? { seen: first.seen, meaning: first.meaning, action: first.action } : null;

@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
 import { languageOf } from "../settings/config.ts";
 import type { Ticket } from "./doctor/tickets.ts";
-import type { Language } from "./doctor/words.ts";
+import type { Language } from "../words/speech.ts";
 import type { Context } from "./command.ts";
 
 /** What keeps the agent from starting. Other troubles, as with tokens, are not why it did not. */
@@ -28,16 +28,17 @@ export async function showStartFailure(
   message: string,
   env: Env,
 ): Promise<void> {
-  const [{ diagnose }, { thisMachine }, { LANGUAGES, toChecks }] = await Promise.all([
+  const [{ diagnose }, { thisMachine }, { DOCTOR_WORDS }, { toChecks }] = await Promise.all([
     import("./doctor/diagnose.ts"),
     import("./doctor/machine.ts"),
+    import("../words/doctor.ts"),
     import("./doctor/words.ts"),
   ]);
   // The configuration may be what is wrong, so it is not asked for the language.
   const language = languageOf({}, env) as Language;
   const checks = toChecks(await diagnose(thisMachine(context)), language);
   const cause = checks.find(({ id, status }) => status === "error" && STOPPERS.includes(id));
-  const { meaning, action } = LANGUAGES[language];
+  const { meaning, action } = DOCTOR_WORDS[language];
   const paragraphs = cause
     ? [cause.seen, `${meaning}: ${cause.meaning}`, `${action}: ${cause.action}`]
     : [message];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { LANGUAGES } from "./doctor/words.ts";
+import { DOCTOR_WORDS } from "../words/doctor.ts";
 
 Deno.test({
   name: "a double-click that fails says why in a browser, in the person's language",
@@ -24,7 +24,7 @@ Deno.test({
       const page = await Deno.readTextFile(fileURLToPath(address));
       assert.match(page, /lang="bn"/);
       assert.ok(page.includes("&lt;prots&gt;") && !page.includes("<prots>"));
-      assert.ok(page.includes(LANGUAGES.bn.tickets.configuration_wrong.meaning));
+      assert.ok(page.includes(DOCTOR_WORDS.bn.tickets.configuration_wrong.meaning));
       assert.ok(page.includes(join(dir, "config/dsign/config.json")));
 
       // Not what else is wrong, such as that there is no driver.
@@ -35,7 +35,9 @@ Deno.test({
       await Deno.writeTextFile(join(dir, "config/dsign/config.json"), JSON.stringify(config));
       assert.equal((await dsign([], env)).code, 1);
       const taken = fileURLToPath((await Deno.readTextFile(join(dir, "opened"))).trim());
-      assert.ok((await Deno.readTextFile(taken)).includes(LANGUAGES.bn.tickets.port_taken.meaning));
+      assert.ok(
+        (await Deno.readTextFile(taken)).includes(DOCTOR_WORDS.bn.tickets.port_taken.meaning),
+      );
       await Deno.writeTextFile(join(dir, "config/dsign/config.json"), "{");
 
       // Whoever reads standard error or JSON needs no page.

@@ -15,7 +15,8 @@ import { createOutput } from "./output_file.ts";
 import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
-import { htmlReport, type ReportLanguage, type ReportOf } from "./report/html.ts";
+import type { Language } from "../words/speech.ts";
+import { htmlReport, type ReportOf } from "./report/html.ts";
 
 /** Detached content of JSON is read whole, to bring it into canonical form. */
 const MAX_WHOLE = 64 * 1024 * 1024;
@@ -30,7 +31,7 @@ interface Options {
   report?: string;
   force?: boolean;
   json?: boolean;
-  language?: ReportLanguage;
+  language?: Language;
 }
 
 /** `dsign verify` */
@@ -121,7 +122,7 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
 interface Setting {
   verify: Omit<VerifyOptions, "now">;
   http?: () => PkiHttp;
-  language: ReportLanguage;
+  language: Language;
 }
 
 async function prepare(options: Options, files: string[], signal: AbortSignal): Promise<Setting> {
@@ -141,7 +142,7 @@ async function prepare(options: Options, files: string[], signal: AbortSignal): 
       pan,
     },
     http: online ? () => new PkiHttp(configuredFetch(config), signal) : undefined,
-    language: options.language ?? languageOf(config, env) as ReportLanguage,
+    language: options.language ?? languageOf(config, env) as Language,
   };
 }
 

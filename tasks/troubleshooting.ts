@@ -3,7 +3,8 @@
  * `dsign doctor` says. A test fails when they are stale.
  */
 import { TICKETS } from "../cli/doctor/tickets.ts";
-import { type Language, LANGUAGES } from "../cli/doctor/words.ts";
+import { DOCTOR_WORDS } from "../words/doctor.ts";
+import { type Language, LANGUAGES } from "../words/speech.ts";
 
 const DOCS = new URL("../docs/", import.meta.url);
 
@@ -31,7 +32,7 @@ export const pageName = (language: Language) =>
 
 /** The page, formatted as `deno fmt` has it. */
 export async function troubleshooting(language: Language): Promise<string> {
-  const { tickets, meaning, action } = LANGUAGES[language];
+  const { tickets, meaning, action } = DOCTOR_WORDS[language];
   const { title, intro } = HEADS[language];
   const others = (Object.keys(LANGUAGES) as Language[]).filter((each) => each !== language)
     .map((each) => `[${HEADS[each].title}](${pageName(each)})`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Language, LANGUAGES } from "../cli/doctor/words.ts";
+import { type Language, LANGUAGES } from "../words/speech.ts";
 import { pageName, troubleshooting } from "./troubleshooting.ts";
 
 for (const language of Object.keys(LANGUAGES) as Language[]) {

@@ -1,7 +1,7 @@
 /** What the pages have in common. */
 import type { ComponentChildren } from "preact";
 import type { Certificate, Token } from "../protocol/methods.ts";
-import { type Language, LANGUAGES, type Speech } from "./i18n/words.ts";
+import { type Language, LANGUAGES, type Speech } from "../words/agent.ts";
 import { commonNameOf, pieces } from "./text.ts";
 
 /** The choice of language. `label`: what it is called in the language that is chosen. */
@@ -14,7 +14,7 @@ export function Languages(
 ) {
   return (
     <nav class="languages" aria-label={label}>
-      {Object.entries(LANGUAGES).map(([tag, { name }]) => (
+      {Object.entries(LANGUAGES).map(([tag, name]) => (
         <button
           key={tag}
           type="button"

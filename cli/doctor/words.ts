@@ -1,11 +1,7 @@
-/** What the doctor says, in the languages the product speaks. */
-import { bn } from "./words_bn.ts";
-import { en, type Words } from "./words_en.ts";
-import { hi } from "./words_hi.ts";
+/** The doctor's findings in words. */
+import { DOCTOR_WORDS } from "../../words/doctor.ts";
+import type { Language } from "../../words/speech.ts";
 import { type CheckStatus, type Finding, type Ticket, TICKETS } from "./tickets.ts";
-
-export const LANGUAGES: Readonly<Record<"en" | "bn" | "hi", Words>> = { en, bn, hi };
-export type Language = keyof typeof LANGUAGES;
 
 /** A finding in words. `meaning` and `action` are empty where there is nothing to do. */
 export interface Check {
@@ -18,7 +14,7 @@ export interface Check {
 
 /** Puts findings into words, in the order of {@linkcode TICKETS}. */
 export function toChecks(findings: readonly Finding[], language: Language): Check[] {
-  const words = LANGUAGES[language];
+  const words = DOCTOR_WORDS[language];
   const sorted = [...findings].sort((a, b) => TICKETS.indexOf(a.id) - TICKETS.indexOf(b.id));
   return sorted.map(({ id, status, values = {} }) => {
     const ticket = words.tickets[id];

@@ -8,12 +8,8 @@ import type {
   SignatureReport,
   VerificationReport,
 } from "../../formats/verify/report.ts";
-import { bn } from "./bn.ts";
-import { en, type ReportWords } from "./en.ts";
-import { hi } from "./hi.ts";
-
-const WORDS = { en, bn, hi };
-export type ReportLanguage = keyof typeof WORDS;
+import { REPORT_WORDS, type ReportWord } from "../../words/report.ts";
+import type { Language } from "../../words/speech.ts";
 
 export interface ReportOf {
   /** As given. */
@@ -93,11 +89,11 @@ const seal = (verdict: Verdict, label: string) =>
 /** One page on one or more files. */
 export function htmlReport(
   files: readonly ReportOf[],
-  language: ReportLanguage,
+  language: Language,
   version: string,
 ): string {
   const page = new Page(language);
-  const { title } = WORDS[language];
+  const { title } = REPORT_WORDS[language];
   return `<!DOCTYPE html>
 <html lang="${language}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -111,13 +107,13 @@ ${files.map((file) => `<main>${page.file(file)}</main>`).join("\n")}
 }
 
 class Page {
-  readonly #words: ReportWords;
+  readonly #words: (typeof REPORT_WORDS)[Language];
   readonly #dates: Intl.DateTimeFormat;
   readonly #days: Intl.DateTimeFormat;
   readonly #numbers: Intl.NumberFormat;
 
-  constructor(language: ReportLanguage) {
-    this.#words = WORDS[language];
+  constructor(language: Language) {
+    this.#words = REPORT_WORDS[language];
     const locale = `${language}-IN`;
     // The zone is named: the report is read elsewhere too.
     const zone = { timeZone: "Asia/Kolkata", timeZoneName: "short" } as const;
@@ -139,7 +135,7 @@ class Page {
   }
 
   /** HTML; values are escaped. */
-  say(word: keyof ReportWords, values: Record<string, string | number> = {}): string {
+  say(word: ReportWord, values: Record<string, string | number> = {}): string {
     return this.#words[word].replace(/\{(\w+)\}/g, (_, name) => {
       const value = values[name];
       return typeof value === "number" ? this.#numbers.format(value) : text(value);
@@ -172,7 +168,7 @@ ${report.signatures.map((each) => this.#signature(each)).join("\n")}
 ${problems.length ? `<h2>${this.say("fetch_problems")}</h2>${list(problems.map(text))}` : ""}`;
   }
 
-  #row(word: keyof ReportWords, html: string | false | null): string {
+  #row(word: ReportWord, html: string | false | null): string {
     return html ? `<dt>${this.say(word)}</dt><dd>${html}</dd>` : "";
   }
 

@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import type { BrowserContext, Page } from "playwright-core";
 import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
+import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { axeFindings, launch, screenshot } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
-const en = LANGUAGES.en.words;
+const en = AGENT_WORDS.en;
 
 /** The page's own variables. */
 type Globals = { dsign: import("../../web/client.ts").Client; outcome: string };

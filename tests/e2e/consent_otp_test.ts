@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
-import { OTP_QUESTION } from "../../web/consent/otp_words.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
+import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { otpRequest } from "../fakes/consent_requests.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
@@ -34,26 +33,26 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
       typed.catch(() => {}); // looked at below
       const page = await openWindow(context, await windows.promise);
       windows = Promise.withResolvers();
-      await page.getByLabel(OTP_QUESTION.en.label, { exact: true }).waitFor();
+      await page.getByLabel(AGENT_WORDS.en.otp_label, { exact: true }).waitFor();
       return { typed, page };
     };
     const { typed, page } = await ask();
-    await page.getByRole("button", { name: LANGUAGES.en.words.do_sign_one, exact: true }).click();
-    await page.getByText(OTP_QUESTION.en.missing).waitFor();
+    await page.getByRole("button", { name: AGENT_WORDS.en.do_sign_one, exact: true }).click();
+    await page.getByText(AGENT_WORDS.en.otp_missing).waitFor();
     for (const language of ["bn", "hi", "en"] as const) {
-      await page.getByRole("button", { name: LANGUAGES[language].name }).click();
-      await page.getByRole("heading", { name: OTP_QUESTION[language].title }).waitFor();
+      await page.getByRole("button", { name: LANGUAGES[language] }).click();
+      await page.getByRole("heading", { name: AGENT_WORDS[language].otp_title }).waitFor();
       assert.deepEqual(await axeFindings(page), []);
       await screenshot(page, `consent-otp-${language}`);
     }
-    await page.getByLabel(OTP_QUESTION.en.label, { exact: true }).fill("246810");
+    await page.getByLabel(AGENT_WORDS.en.otp_label, { exact: true }).fill("246810");
     const closed = page.waitForEvent("close");
     await page.keyboard.press("Enter");
     await closed;
     assert.equal(new TextDecoder().decode(await typed), "246810");
 
     const second = await ask();
-    const name = LANGUAGES.en.words.do_not_sign;
+    const name = AGENT_WORDS.en.do_not_sign;
     await second.page.getByRole("button", { name, exact: true }).click();
     await assert.rejects(second.typed, { code: "user_cancelled" });
     assert.deepEqual(errors, []);

@@ -12,11 +12,11 @@ import type {
   Unlocked,
 } from "../../protocol/consent.ts";
 import { build } from "../../tasks/build.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
+import { AGENT_WORDS } from "../../words/agent.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
-const en = LANGUAGES.en.words;
+const en = AGENT_WORDS.en;
 
 interface Desk {
   context: BrowserContext;
@@ -483,7 +483,7 @@ Deno.test("the consent page in a browser", async (t) => {
     );
 
     for (const language of ["en", "bn", "hi"] as const) {
-      const { words } = LANGUAGES[language];
+      const words = AGENT_WORDS[language];
       await step(`every view is accessible in ${language}`, async (desk) => {
         const look = async (
           name: string,
@@ -578,9 +578,9 @@ Deno.test("the consent page in a browser", async (t) => {
       const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
       const page = await desk.shown();
       await press(page, "বাংলা");
-      await page.getByRole("heading", { name: LANGUAGES.bn.words.ask_sign_one }).waitFor();
+      await page.getByRole("heading", { name: AGENT_WORDS.bn.ask_sign_one }).waitFor();
       assert.equal(await page.locator("html").getAttribute("lang"), "bn");
-      await press(page, LANGUAGES.bn.words.do_not_sign);
+      await press(page, AGENT_WORDS.bn.do_not_sign);
       assert.equal(await answered, "user_cancelled");
     });
   } finally {

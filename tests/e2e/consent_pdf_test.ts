@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { connectAs } from "../../tasks/page.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
+import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { PORTAL, testAgent } from "../fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
@@ -12,7 +12,7 @@ import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./bro
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const WEB = new URL("../../dist/web/", import.meta.url);
-const en = LANGUAGES.en.words;
+const en = AGENT_WORDS.en;
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
 const drawn = (page: Page, number: number, zoom = 1) =>
@@ -112,14 +112,15 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       await page.getByText("Changed after it, as it allows: 1").click();
       await page.getByText("Signature: Second").waitFor();
       await screenshot(page, "consent-pdf-earlier");
-      for (const [language, { name, words }] of Object.entries(LANGUAGES)) {
-        await press(page, name);
+      for (const language of ["en", "bn", "hi"] as const) {
+        const words = AGENT_WORDS[language];
+        await press(page, LANGUAGES[language]);
         await page.getByText(words.pdf_earlier).waitFor();
         const part = page.locator("section", { hasText: words.pdf_earlier });
         await screenshot(page, `consent-pdf-earlier-${language}`, { part });
         assert.deepEqual(await axeFindings(page), [], language);
       }
-      await press(page, LANGUAGES.hi.words.do_not_sign);
+      await press(page, AGENT_WORDS.hi.do_not_sign);
       assert.equal(await third, "user_cancelled");
     });
 

@@ -6,7 +6,7 @@ import { WindowConsent } from "../../signing/consent/window.ts";
 import { issueIdentity } from "../../agent/tls.ts";
 import { nssStore, readAuthority, run } from "../../agent/trust.ts";
 import { build } from "../../tasks/build.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
+import { AGENT_WORDS } from "../../words/agent.ts";
 import type { ConnectOptions } from "../../web/client.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
@@ -15,7 +15,7 @@ import { asPublic, launchFirefox, loopbackPermission } from "./firefox.ts";
 import { serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
-const en = LANGUAGES.en.words;
+const en = AGENT_WORDS.en;
 
 type Globals = {
   dsign: import("../../web/client.ts").Client;

@@ -1,9 +1,9 @@
 /** The first start in a real browser: from no driver to "ready", start at login, and the person's own words. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { LANGUAGES as DOCTOR } from "../../cli/doctor/words.ts";
+import { DOCTOR_WORDS as DOCTOR } from "../../words/doctor.ts";
 import { build } from "../../tasks/build.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
+import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { buildFaultDriver } from "../fakes/pkcs11_fault.ts";
 import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
@@ -11,7 +11,7 @@ import { makePki } from "../fixtures/pki.ts";
 import { startAgentProcess } from "./agent_process.ts";
 import { axeFindings, launch, screenshot, watchConsole } from "./browser.ts";
 
-const en = LANGUAGES.en.words;
+const en = AGENT_WORDS.en;
 
 Deno.test("the console leads from the first start to ready", () =>
   inTempDir(async (dir) => {
@@ -70,8 +70,9 @@ Deno.test("the console leads from the first start to ready", () =>
         document.querySelector<HTMLInputElement>("#phrase")?.value === "green mango"
       );
       assert.deepEqual(await axeFindings(page), []);
-      for (const { name, words } of [LANGUAGES.bn, LANGUAGES.en]) {
-        await page.getByRole("button", { name }).click();
+      for (const language of ["bn", "en"] as const) {
+        const words = AGENT_WORDS[language];
+        await page.getByRole("button", { name: LANGUAGES[language] }).click();
         await page.getByText(words.start_ready).waitFor();
         const part = page.locator("section", { hasText: words.start_title });
         await screenshot(page, `first_start-${words === en ? "en" : "bn"}`, { part });

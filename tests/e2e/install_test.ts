@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { build } from "../../tasks/build.ts";
 import { signManifest } from "../../tasks/release_manifest.ts";
-import { INSTALL_WORDS } from "../../web/portal/install_words.ts";
+import { INSTALL_WORDS } from "../../words/install.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { axeFindings, launch, screenshot, watchConsole } from "./browser.ts";
 

@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { OIDS } from "../../protocol/csc.ts";
 import { base32 } from "../../otp_service/otp.ts";
 import { build } from "../../tasks/build.ts";
-import { OTP_WORDS } from "../../web/otp/words.ts";
+import { OTP_WORDS } from "../../words/otp.ts";
 import {
   CLIENT,
   makeService,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
 import { pem } from "../../tasks/demo_tokens.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
+import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { BILL } from "../../web/portal/bill.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
 import { writePkcs12 } from "../../signers/pkcs12_write.ts";
@@ -20,7 +20,7 @@ import { startAgentProcess } from "./agent_process.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
-const en = LANGUAGES.en.words;
+const en = AGENT_WORDS.en;
 const [ANITA, BIKRAM, CHARULATA] = ["Anita Das", "Bikram Sen", "Charulata Roy"];
 /** She comes later, with a key file. */
 const DEVIKA = "Devika Pal";
@@ -157,8 +157,9 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           assert.equal(await page.getByText(en.console_usable).count(), 3);
           await screenshot(page, "console");
           assert.deepEqual(await axeFindings(page), []);
-          for (const { name, words } of [LANGUAGES.bn, LANGUAGES.hi, LANGUAGES.en]) {
-            await press(page, name);
+          for (const language of ["bn", "hi", "en"] as const) {
+            const words = AGENT_WORDS[language];
+            await press(page, LANGUAGES[language]);
             await page.getByRole("heading", { name: words.console_title }).waitFor();
             assert.deepEqual(await axeFindings(page), []);
           }
@@ -380,18 +381,18 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             const page = await context.newPage();
             await page.goto(agent.origin);
             await page.getByText("is running").waitFor();
-            await press(page, LANGUAGES.bn.name);
-            await page.getByRole("heading", { name: LANGUAGES.bn.words.console_title }).waitFor();
+            await press(page, LANGUAGES.bn);
+            await page.getByRole("heading", { name: AGENT_WORDS.bn.console_title }).waitFor();
             await page.reload();
-            await page.getByRole("heading", { name: LANGUAGES.bn.words.console_title }).waitFor();
+            await page.getByRole("heading", { name: AGENT_WORDS.bn.console_title }).waitFor();
             await screenshot(page, "console-bn");
             const part = page.locator("section", {
-              hasText: LANGUAGES.bn.words.history_title,
+              hasText: AGENT_WORDS.bn.history_title,
             });
             await part.getByText("order.bin").first().waitFor();
             await screenshot(page, "history-bn", { part, height: 560 });
             assert.deepEqual(await axeFindings(page), []);
-            await press(page, LANGUAGES.en.name);
+            await press(page, LANGUAGES.en);
             await page.getByRole("heading", { name: en.console_title }).waitFor();
             await page.close();
           },

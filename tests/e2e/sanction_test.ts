@@ -8,14 +8,14 @@ import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { withParts, withPortal } from "../../tasks/demo.ts";
 import { ENGINEER } from "../../tasks/demo_otp.ts";
-import { LANGUAGES } from "../../web/i18n/words.ts";
-import { OTP_WORDS } from "../../web/otp/words.ts";
+import { AGENT_WORDS } from "../../words/agent.ts";
+import { OTP_WORDS } from "../../words/otp.ts";
 import { pdfsig } from "../fixtures/pdf_tools.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { signPdf } from "../fixtures/sign_pdf.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
 
-const en = LANGUAGES.en.words;
+const en = AGENT_WORDS.en;
 const otpWords = OTP_WORDS.en;
 
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();

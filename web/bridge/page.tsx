@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { consentApi } from "../consent/api.ts";
 import { Page } from "../consent/page.tsx";
-import { languageOf, speak, type Speech } from "../i18n/words.ts";
+import { languageOf, speak, type Speech } from "../../words/agent.ts";
 import { Header } from "../parts.tsx";
 import { originParts } from "../text.ts";
 import { offerBridge } from "./relay.ts";

@@ -2,10 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConsentReply, OtpRequest } from "../../protocol/consent.ts";
-import type { Speech } from "../i18n/words.ts";
+import type { Speech } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
-import { OTP_QUESTION } from "./otp_words.ts";
 import { WhoAsks } from "./parts.tsx";
 
 /** Seconds between two messages; the services ask for as much. */
@@ -21,7 +20,7 @@ export function OtpQuestion(
     children: ComponentChildren;
   },
 ) {
-  const words = OTP_QUESTION[speech.language];
+  const { say } = speech;
   const { names, service, description, canResend } = request;
   const [busy, setBusy] = useState(false);
   const [told, setTold] = useState<string | null>(null);
@@ -51,7 +50,7 @@ export function OtpQuestion(
     const pin = field.current?.value.trim() ?? "";
     if (pin === "") {
       field.current?.focus();
-      return setTold(words.missing);
+      return setTold(say("otp_missing"));
     }
     if (await send({ decision: "approve", pin })) finish("sent");
   }
@@ -59,7 +58,7 @@ export function OtpQuestion(
   async function resend() {
     setWait(RESEND_AFTER);
     const answer = await send({ decision: "resend" });
-    if (answer) setTold(answer.ok ? words.resent : speech.error(answer.code, answer.message));
+    if (answer) setTold(answer.ok ? say("otp_resent") : speech.error(answer.code, answer.message));
     field.current?.focus();
   }
 
@@ -72,11 +71,11 @@ export function OtpQuestion(
         if (!busy) sign();
       }}
     >
-      <h1>{words.title}</h1>
-      <p>{words.explain.replace("{service}", service)}</p>
+      <h1>{say("otp_title")}</h1>
+      <p>{say("otp_explain", { service })}</p>
       <WhoAsks asker={request.asker} speech={speech} />
       {shown.length > 0 && (
-        <Section title={words.documents}>
+        <Section title={say("otp_documents")}>
           <ul>
             {shown.map((name) => (
               <li key={name}>
@@ -87,7 +86,7 @@ export function OtpQuestion(
         </Section>
       )}
       {description && (
-        <Section title={words.says}>
+        <Section title={say("otp_says")}>
           <p>
             <Foreign text={description} />
           </p>
@@ -96,7 +95,7 @@ export function OtpQuestion(
       <footer>
         <section class="pin">
           <div role="alert" id="otp-problem">{told && <p class="notice">{told}</p>}</div>
-          <label for="otp">{words.label}</label>
+          <label for="otp">{say("otp_label")}</label>
           <input
             id="otp"
             ref={field}
@@ -107,16 +106,16 @@ export function OtpQuestion(
             disabled={busy}
             aria-describedby="otp-hint otp-problem"
           />
-          <p class="aside" id="otp-hint">{words.hint}</p>
+          <p class="aside" id="otp-hint">{say("otp_hint")}</p>
           {canResend && (wait > 0
             ? (
               <p class="aside">
-                {words.resend_in.replace("{seconds}", speech.number(wait))}
+                {say("otp_resend_in", { seconds: wait })}
               </p>
             )
             : (
               <button type="button" class="secondary" disabled={busy} onClick={resend}>
-                {words.resend}
+                {say("otp_resend")}
               </button>
             ))}
         </section>
@@ -130,9 +129,9 @@ export function OtpQuestion(
               if (await send({ decision: "decline" })) finish("declined");
             }}
           >
-            {speech.say("do_not_sign")}
+            {say("do_not_sign")}
           </button>
-          <button type="submit" disabled={busy}>{speech.say("do_sign_one")}</button>
+          <button type="submit" disabled={busy}>{say("do_sign_one")}</button>
         </div>
       </footer>
     </form>

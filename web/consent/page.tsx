@@ -7,7 +7,7 @@ import type {
   OtpRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
-import { languageOf, speak, type Speech, type Word } from "../i18n/words.ts";
+import { languageOf, speak, type Speech, type Word } from "../../words/agent.ts";
 import { Foreign, Header, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Certificates, Documents, WhoAsks } from "./parts.tsx";

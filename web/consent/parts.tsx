@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Asker, Choice, ConsentItem } from "../../protocol/consent.ts";
-import type { Speech } from "../i18n/words.ts";
+import type { Speech } from "../../words/agent.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Additions, PdfView } from "./pdf_view.tsx";

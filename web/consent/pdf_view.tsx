@@ -1,7 +1,7 @@
 /** The pages of a PDF that is to be signed, one at a time, with what was signed in it before. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { EarlierSignature, PdfAdditions, PdfFacts } from "../../protocol/consent.ts";
-import type { Speech, Word } from "../i18n/words.ts";
+import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { useScrollNotice } from "./scroll_notice.tsx";

@@ -2,7 +2,7 @@
 import type { RefObject } from "preact";
 import { useState } from "preact/hooks";
 import type { Choice } from "../../protocol/consent.ts";
-import type { Speech, Word } from "../i18n/words.ts";
+import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
 import type { PinState, Refusal } from "./pin_state.ts";
 

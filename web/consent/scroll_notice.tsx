@@ -1,7 +1,7 @@
 /** What says that a frame has more to see than it shows: not every system draws a bar for it. */
 import type { RefObject, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Speech } from "../i18n/words.ts";
+import type { Speech } from "../../words/agent.ts";
 
 /** A notice for as long as the frame's end has not been seen. `look` is for its scrolling, and for new content. */
 export function useScrollNotice<E extends HTMLElement>(

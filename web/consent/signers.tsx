@@ -1,6 +1,6 @@
 /** Who has signed the same content already, and where it is on its signing route. */
 import type { ConsentItem } from "../../protocol/consent.ts";
-import type { Speech } from "../i18n/words.ts";
+import type { Speech } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
 
 export function Signers({ item, speech }: { item: ConsentItem; speech: Speech }) {

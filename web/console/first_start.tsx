@@ -1,7 +1,7 @@
 /** From the first start to "ready": the one thing to do next, start at login, and the person's own words. */
 import { useEffect, useState } from "preact/hooks";
 import type { StartView } from "../../protocol/start.ts";
-import type { Speech } from "../i18n/words.ts";
+import type { Speech } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
 
 /** Milliseconds between looks while something is to be done. */

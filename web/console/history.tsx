@@ -1,7 +1,7 @@
 /** What was signed and what was refused: the audit log. */
 import { useEffect, useState } from "preact/hooks";
 import type { History as Page, HistoryEntry, HistoryReport } from "../../protocol/console.ts";
-import type { Speech, Word } from "../i18n/words.ts";
+import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
 import { ask } from "./api.ts";
 

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Certificate } from "../../protocol/methods.ts";
 import { type Client, connect, DsignClientError, type Result } from "../client.ts";
-import { type Language, languageOf, speak, type Speech } from "../i18n/words.ts";
+import { type Language, languageOf, speak, type Speech } from "../../words/agent.ts";
 import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
 import type { ConsoleSettings } from "../../protocol/console.ts";
 import { ask } from "./api.ts";

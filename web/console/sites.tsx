@@ -1,7 +1,7 @@
 /** Sites that the person, or the administrator, has allowed. */
 import { useEffect, useState } from "preact/hooks";
 import type { Site } from "../../protocol/console.ts";
-import type { Speech } from "../i18n/words.ts";
+import type { Speech } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
 import { originParts } from "../text.ts";
 import { ask } from "./api.ts";

@@ -1,4 +1,4 @@
-import type { OtpWord } from "./words.ts";
+import type { OtpWord } from "../../words/otp.ts";
 
 /** How it ended: what is said, and where the browser goes. */
 export interface End {

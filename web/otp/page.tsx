@@ -1,13 +1,13 @@
 /** Which of its views the page shows, in which language, and how it ends. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OtpView } from "../../protocol/csc.ts";
-import { languageOf } from "../i18n/words.ts";
+import { languageOf } from "../../words/agent.ts";
 import { Foreign, Languages } from "../parts.tsx";
 import type { OtpApi } from "./api.ts";
 import type { End } from "./end.ts";
 import { ChangePin, SetPin, SignIn } from "./pins.tsx";
 import { Sign } from "./sign.tsx";
-import { type Say, sayIn } from "./words.ts";
+import { type Say, sayIn } from "../../words/otp.ts";
 
 export function Page({ api, change }: { api: OtpApi; change: boolean }) {
   const [view, setView] = useState<OtpView | null>(null);

@@ -4,7 +4,7 @@ import { useRef, useState } from "preact/hooks";
 import type { OtpReply, OtpView } from "../../protocol/csc.ts";
 import type { OtpApi } from "./api.ts";
 import type { End } from "./end.ts";
-import type { OtpWord, Say } from "./words.ts";
+import type { OtpWord, Say } from "../../words/otp.ts";
 
 type View<K extends OtpView["kind"]> = Extract<OtpView, { kind: K }>;
 

@@ -3,13 +3,13 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { OtpDocument, OtpSent, OtpView } from "../../protocol/csc.ts";
 import { Pages } from "../consent/pdf_view.tsx";
 import type { PdfFile } from "../consent/pdf_file.ts";
-import { type Language, speak, type Speech } from "../i18n/words.ts";
+import { type Language, speak, type Speech } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
 import { sizeOf } from "../text.ts";
 import type { OtpApi } from "./api.ts";
 import type { End } from "./end.ts";
 import { DigitsField, takeValue } from "./pins.tsx";
-import type { OtpWord, Say } from "./words.ts";
+import type { OtpWord, Say } from "../../words/otp.ts";
 
 type SignView = Extract<OtpView, { kind: "sign" }>;
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { connect, connectByPopup, DsignClientError, PORTS, type Status } from "../client.ts";
 import { loopbackPermission, probe } from "../find.ts";
-import { type Language, languageOf, speak } from "../i18n/words.ts";
+import { type Language, languageOf, speak } from "../../words/agent.ts";
 import { Languages } from "../parts.tsx";
 import { sizeOf } from "../text.ts";
 import {
@@ -13,8 +13,10 @@ import {
   readRelease,
   type Release,
   type ReleaseFile,
+  type System,
 } from "./install_release.ts";
-import { INSTALL_HOW, INSTALL_WORDS, type InstallWord } from "./install_words.ts";
+import { INSTALL_WORDS, type InstallWord } from "../../words/install.ts";
+import { type Speech, speech } from "../../words/speech.ts";
 
 /** Milliseconds between looks for the signer program. */
 const LOOK = 2000;
@@ -26,8 +28,15 @@ const BY_WINDOW: DsignClientError["code"][] = [
   "certificate_untrusted",
 ];
 
+const INSTALL_HOW: Record<System, InstallWord> = {
+  windows: "install_windows",
+  macos: "install_macos",
+  linux: "install_linux",
+  other: "install_other",
+};
+
+type Say = Speech<InstallWord>["say"];
 type Computer = Awaited<ReturnType<typeof detect>>;
-type Say = (word: InstallWord, values?: Record<string, string>) => string;
 
 export interface InstallOptions {
   /** Address of the manifest. */
@@ -42,8 +51,7 @@ export function InstallPage({ manifest, ports = PORTS }: InstallOptions) {
   const [release, setRelease] = useState<Release | null>(null);
   const [isLoading, setLoading] = useState(true);
   const [isLooking, setLooking] = useState(false);
-  const say: Say = (word, values = {}) =>
-    INSTALL_WORDS[language][word].replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
+  const { say } = speech(INSTALL_WORDS, language);
 
   useEffect(() => {
     document.documentElement.lang = language;

@@ -1,4 +1,4 @@
-/** English: the table that the others are measured by. `{name}` is filled in by `fill()`. */
+/** English: the pages of the agent: consent window, console, bridge. The other languages follow this table; code fills in `{name}`. */
 export const en = {
   brand_line: "Signing program of this computer",
   language: "Language",
@@ -286,6 +286,17 @@ export const en = {
   state_pin_locked: "The PIN is locked.",
   state_pin_not_set: "There is no PIN yet.",
   state_empty: "The token is empty.",
+
+  otp_title: "Type the OTP",
+  otp_explain: "{service} wants it for the signature that you have just agreed to.",
+  otp_documents: "You sign",
+  otp_says: "The service says",
+  otp_label: "OTP",
+  otp_hint: "Give it to nobody. If you did not want to sign, press “Do not sign”.",
+  otp_missing: "Type the OTP first.",
+  otp_resend: "Send it again",
+  otp_resend_in: "It can be sent again in {seconds} seconds.",
+  otp_resent: "It was sent again.",
 };
 
-export type Words = Record<keyof typeof en, string>;
+export type AgentWords = Record<keyof typeof en, string>;

@@ -1,7 +1,7 @@
-/** Hindi (हिन्दी). */
-import type { Words } from "./en.ts";
+/** Hindi (हिन्दी): the pages of the agent: consent window, console, bridge. */
+import type { AgentWords } from "../en/agent.ts";
 
-export const hi: Words = {
+export const hi: AgentWords = {
   brand_line: "इस कंप्यूटर का हस्ताक्षर प्रोग्राम",
   language: "भाषा",
 
@@ -285,4 +285,15 @@ export const hi: Words = {
   state_pin_locked: "पिन लॉक है।",
   state_pin_not_set: "अभी पिन नहीं है।",
   state_empty: "टोकन ख़ाली है।",
+
+  otp_title: "OTP लिखें",
+  otp_explain: "जिस हस्ताक्षर पर आपने अभी सहमति दी है, उसके लिए {service} इसे माँगता है।",
+  otp_documents: "आप हस्ताक्षर कर रहे हैं",
+  otp_says: "सेवा कहती है",
+  otp_label: "OTP",
+  otp_hint: "इसे किसी को न दें। हस्ताक्षर नहीं करना हो तो “हस्ताक्षर न करें” दबाएँ।",
+  otp_missing: "पहले OTP लिखें।",
+  otp_resend: "फिर से भेजें",
+  otp_resend_in: "{seconds} सेकंड बाद फिर से भेजा जा सकता है।",
+  otp_resent: "फिर से भेजा गया।",
 };

@@ -1,7 +1,7 @@
-/** Bengali (বাংলা). */
-import type { Words } from "./en.ts";
+/** Bengali (বাংলা): the pages of the agent: consent window, console, bridge. */
+import type { AgentWords } from "../en/agent.ts";
 
-export const bn: Words = {
+export const bn: AgentWords = {
   brand_line: "এই কম্পিউটারের স্বাক্ষর করার প্রোগ্রাম",
   language: "ভাষা",
 
@@ -281,4 +281,15 @@ export const bn: Words = {
   state_pin_locked: "পিন লক হয়ে আছে।",
   state_pin_not_set: "এখনও পিন নেই।",
   state_empty: "টোকেনটি খালি।",
+
+  otp_title: "OTP লিখুন",
+  otp_explain: "আপনি এইমাত্র যে স্বাক্ষরে সম্মতি দিয়েছেন, তার জন্য {service} এটি চায়।",
+  otp_documents: "আপনি স্বাক্ষর করছেন",
+  otp_says: "পরিষেবা জানাচ্ছে",
+  otp_label: "OTP",
+  otp_hint: "এটি কাউকে দেবেন না। স্বাক্ষর করতে না চাইলে “স্বাক্ষর করব না” টিপুন।",
+  otp_missing: "আগে OTP লিখুন।",
+  otp_resend: "আবার পাঠান",
+  otp_resend_in: "{seconds} সেকেন্ড পরে আবার পাঠানো যাবে।",
+  otp_resent: "আবার পাঠানো হয়েছে।",
 };

@@ -1,30 +1,21 @@
-/** What pages say, in the languages they speak, and how they write numbers and dates in them. */
-import { bn } from "./bn.ts";
-import { en, type Words } from "./en.ts";
-import { hi } from "./hi.ts";
+/** The languages of the product, and the one place where texts are filled in and numbers and dates are written. */
 
-export const LANGUAGES = {
-  en: { name: "English", words: en },
-  bn: { name: "বাংলা", words: bn },
-  hi: { name: "हिन्दी", words: hi },
-} as const;
+/** Each language under its own name. */
+export const LANGUAGES = { en: "English", bn: "বাংলা", hi: "हिन्दी" } as const;
 
 export type Language = keyof typeof LANGUAGES;
-export type Word = keyof Words;
 
-/** The nearest language we speak for a BCP 47 tag; English where there is none. */
+/** The product's language for a BCP 47 tag such as `bn-IN`; English for any other. */
 export function languageOf(tag: string): Language {
   const primary = tag.toLowerCase().split("-")[0]!;
   return Object.hasOwn(LANGUAGES, primary) ? primary as Language : "en";
 }
 
-/** Speaks one language: words with their places filled, numbers, dates. */
-export interface Speech {
+/** Speaks one language, with the words of one table. */
+export interface Speech<Word extends string> {
   language: Language;
-  /** Fills `{name}` by `values.name`; numbers are written in the language's digits. */
-  say(word: Word, values?: Record<string, string | number>): string;
-  /** The sentence for an error code; `otherwise` where there is none for persons. */
-  error(code: string, otherwise: string): string;
+  /** Fills `{name}` with `values.name`; numbers are written in the language's digits. */
+  say(word: Word, values?: Readonly<Record<string, string | number>>): string;
   number(value: number): string;
   /** A day, from an RFC 3339 time. */
   date(rfc3339: string): string;
@@ -34,8 +25,12 @@ export interface Speech {
   clock(seconds: number): string;
 }
 
-export function speak(language: Language): Speech {
-  const { words } = LANGUAGES[language];
+/** @param tables the same table of words in each language */
+export function speech<Word extends string>(
+  tables: Readonly<Record<Language, Readonly<Record<Word, string>>>>,
+  language: Language,
+): Speech<Word> {
+  const words = tables[language];
   const locale = `${language}-IN`;
   const numbers = new Intl.NumberFormat(locale);
   const twoDigits = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 });
@@ -48,10 +43,6 @@ export function speak(language: Language): Speech {
         const value = values[name];
         return typeof value === "number" ? numbers.format(value) : value ?? place;
       }),
-    error: (code, otherwise) => {
-      const word = `error_${code}`;
-      return Object.hasOwn(words, word) ? words[word as Word] : otherwise;
-    },
     number: (value) => numbers.format(value),
     date: (rfc3339) => dates.format(new Date(rfc3339)),
     moment: (rfc3339) => moments.format(new Date(rfc3339)),

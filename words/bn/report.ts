@@ -1,6 +1,6 @@
-import type { ReportWords } from "./en.ts";
+/** Bengali (বাংলা): the verification report. */
+import type { ReportWords } from "../en/report.ts";
 
-/** The report in Bengali. */
 export const bn: ReportWords = {
   title: "স্বাক্ষর যাচাই",
   file: "ফাইল",

@@ -1,4 +1,4 @@
-/** The report in English: the table that the others are measured by. `{name}` is filled in. */
+/** English: the verification report. The other languages follow this table; code fills in `{name}`. */
 export const en = {
   title: "Verification of signatures",
   file: "File",
@@ -121,4 +121,4 @@ export const en = {
   finding_no_signature: "There is no signature in the file.",
 };
 
-export type ReportWords = typeof en;
+export type ReportWords = Record<keyof typeof en, string>;

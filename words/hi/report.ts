@@ -1,6 +1,6 @@
-import type { ReportWords } from "./en.ts";
+/** Hindi (हिन्दी): the verification report. */
+import type { ReportWords } from "../en/report.ts";
 
-/** The report in Hindi. */
 export const hi: ReportWords = {
   title: "हस्ताक्षरों का सत्यापन",
   file: "फ़ाइल",

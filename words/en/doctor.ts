@@ -1,26 +1,5 @@
-/** English: the table that the others are measured by. `{name}` is filled in with what was seen. */
-import type { Ticket } from "./tickets.ts";
-
-export interface TicketWords {
-  /** Said when all is well. */
-  ok: string;
-  seen: string;
-  meaning: string;
-  action: string;
-}
-
-export interface Words {
-  skipped: string;
-  /** Headings of the printed report. */
-  status: Record<"ok" | "warning" | "error" | "skipped", string>;
-  meaning: string;
-  action: string;
-  allWell: string;
-  fixed: string;
-  tickets: Record<Ticket, TicketWords>;
-}
-
-export const en: Words = {
+/** English: `dsign doctor`. The other languages follow this table; code fills in `{name}`. */
+export const en = {
   skipped: "This could not be looked at, or there is nothing to look at.",
   status: { ok: "OK", warning: "Note", error: "Trouble", skipped: "Not seen" },
   meaning: "What it means",
@@ -237,3 +216,23 @@ export const en: Words = {
     },
   },
 };
+
+/** What is said of one trouble. */
+export interface TicketWords {
+  /** Said when all is well. */
+  ok: string;
+  seen: string;
+  meaning: string;
+  action: string;
+}
+
+export interface DoctorWords {
+  skipped: string;
+  /** Headings of the printed report. */
+  status: Record<keyof typeof en["status"], string>;
+  meaning: string;
+  action: string;
+  allWell: string;
+  fixed: string;
+  tickets: Record<keyof typeof en["tickets"], TicketWords>;
+}

@@ -1,7 +1,7 @@
-/** हिन्दी */
-import type { Words } from "./words_en.ts";
+/** Hindi (हिन्दी): `dsign doctor`. */
+import type { DoctorWords } from "../en/doctor.ts";
 
-export const hi: Words = {
+export const hi: DoctorWords = {
   skipped: "इसे देखा नहीं जा सका, या देखने को कुछ नहीं है।",
   status: { ok: "ठीक है", warning: "ध्यान दें", error: "समस्या", skipped: "नहीं देखा" },
   meaning: "इसका अर्थ",

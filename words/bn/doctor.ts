@@ -1,7 +1,7 @@
-/** বাংলা */
-import type { Words } from "./words_en.ts";
+/** Bengali (বাংলা): `dsign doctor`. */
+import type { DoctorWords } from "../en/doctor.ts";
 
-export const bn: Words = {
+export const bn: DoctorWords = {
   skipped: "এটি দেখা যায়নি, অথবা দেখার কিছু নেই।",
   status: { ok: "ঠিক আছে", warning: "লক্ষ করুন", error: "সমস্যা", skipped: "দেখা হয়নি" },
   meaning: "এর অর্থ",

@@ -1,0 +1,47 @@
+/** English: the download page. The other languages follow this table; code fills in `{name}`. */
+export const en = {
+  title: "Install D-Sign",
+  intro:
+    "D-Sign is the signing program on your computer. It shows what you sign in a window of its own, and takes your PIN there.",
+  language: "Language",
+  step_get: "Download",
+  get: "Download {name}",
+  version: "Version {version}, {size}",
+  checksum: "Check the file (SHA-256)",
+  check_how: "This command must print the same number:",
+  other_files: "Files for other computers",
+  no_release: "There is no file here. Ask your administrator for D-Sign.",
+  no_file: "There is no file for this computer. On phones and tablets D-Sign does not run.",
+  which_mac:
+    "Your browser does not say which of the two it is: look in the Apple menu, About This Mac. “Apple M…” is arm64, “Intel” is x64.",
+  step_install: "Install",
+  install_windows:
+    "Open the file. It needs no administrator: D-Sign is installed for you alone, and starts.",
+  install_macos: "Open the file and follow it. Then start D-Sign from the Applications folder.",
+  install_linux:
+    "Open the file with the software centre, or ask your administrator. Then start D-Sign from the menu of programs.",
+  install_other: "Follow what your administrator tells you, then start D-Sign.",
+  step_wait: "D-Sign on this computer",
+  look: "D-Sign is started: look for it",
+  looking: "Looking for D-Sign on this computer…",
+  prompt: "Your browser asks whether this site may reach programs on this computer. Allow it.",
+  found: "D-Sign {version} is running.",
+  older: "It is older than {version}. Install the new one.",
+  step_test: "Test Socket",
+  test: "Test Socket",
+  testing: "One moment…",
+  opened: "Connection opened",
+  opened_next: "Everything is ready. You can close this page and open your portal.",
+  test_window: "Test through a D-Sign window",
+  failed_not_installed: "D-Sign does not answer. Start it, and try again.",
+  failed_blocked_by_browser:
+    "The browser keeps this page from reaching D-Sign. A window of D-Sign's own may help.",
+  failed_permission_denied:
+    "The browser was told not to let this site reach programs on this computer. Allow it in the site's settings, next to the address.",
+  failed_certificate_untrusted:
+    "The browser does not trust D-Sign's certificate. Run “dsign trust install” and restart the browser.",
+  failed_outdated: "D-Sign on this computer is too old. Install the version above.",
+  failed_user_cancelled: "The window was closed.",
+};
+
+export type InstallWords = Record<keyof typeof en, string>;

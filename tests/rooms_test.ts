@@ -14,34 +14,39 @@ const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   formats: [],
   pkcs11_ffi: [],
-  online: ["formats/", "signers/", "signing/", "protocol/"],
-  signers: ["formats/", "online/http.ts", "protocol/csc.ts", "pkcs11_ffi/client.ts"],
-  settings: ["protocol/", "formats/", "signers/"],
-  signing: ["protocol/", "formats/", "signers/", "online/", "settings/", "agent/"],
-  agent: ["protocol/", "formats/", "signers/", "online/", "settings/", "signing/"],
-  otp_service: [
-    "protocol/csc.ts",
-    "protocol/csc_v1.ts",
-    "protocol/errors.ts",
-    "formats/",
-    "signers/",
-    "online/",
-  ],
+  online: ["formats/"],
+  signers: ["protocol/csc.ts", "formats/", "pkcs11_ffi/client.ts", "online/http.ts"],
+  settings: ["protocol/", "formats/"],
+  signing: ["protocol/", "formats/", "online/", "signers/", "settings/"],
+  agent: ["protocol/", "formats/", "online/", "signers/", "settings/", "signing/"],
+  otp_service: ["protocol/", "formats/", "online/", "signers/"],
   web: ["protocol/", "words/"],
   cli: [
     "words/",
     "protocol/",
     "formats/",
     "pkcs11_ffi/",
-    "signers/",
     "online/",
+    "signers/",
     "settings/",
     "signing/",
     "agent/",
     "otp_service/",
   ],
-  "main.ts": ["agent/", "signing/", "otp_service/", "cli/", "pkcs11_ffi/host.ts"],
+  "main.ts": ["agent/", "signing/", "cli/", "pkcs11_ffi/host.ts"],
 };
+
+/** The folders of `formats/` from the ground up: each may import those of the floors below it. */
+const FORMATS = [
+  ["error.ts", "source.ts", "signer.ts", "digest.ts", "shown.ts"],
+  ["asn1"],
+  ["keys", "pdf"],
+  ["x509"],
+  ["cms", "json"],
+  ["pades", "xml"],
+  ["verify"],
+];
+
 /** Not part of the product: these may import anything, and of the product only unit tests may import them. */
 const AROUND = ["tasks", "tests"];
 
@@ -61,6 +66,9 @@ interface Import {
 const room = (file: string) => file.includes("/") ? file.slice(0, file.indexOf("/")) : file;
 const isTest = (file: string) => /_test\.tsx?$/.test(file);
 
+/** The floor of {@linkcode FORMATS} on which a file of `formats/` lies, or -1. */
+const floorOf = (file: string) => FORMATS.findIndex((floor) => floor.includes(file.split("/")[1]));
+
 /** What is wrong with `each`, or null. */
 function importBreach(each: Import, names: ReadonlySet<string>): string | null {
   const { from, specifier, to, typeOnly } = each;
@@ -75,7 +83,13 @@ function importBreach(each: Import, names: ReadonlySet<string>): string | null {
       : null;
   }
   if (/^[a-z]+:/.test(to)) return wrong("only npm: and relative imports are used");
-  if (AROUND.includes(room(from)) || room(from) === room(to)) return null;
+  if (AROUND.includes(room(from))) return null;
+  if (room(from) === "formats" && room(to) === "formats" && !isTest(from)) {
+    if (floorOf(from) < 0) return wrong(`${from} lies in no folder of FORMATS`);
+    const isSame = from.split("/")[1] === to.split("/")[1] || floorOf(from) === 0;
+    return isSame || floorOf(to) < floorOf(from) ? null : wrong("formats/ is imported downward");
+  }
+  if (room(from) === room(to)) return null;
   if (isTest(from) && AROUND.includes(room(to))) return null;
   const allowed = MAY_IMPORT[room(from)];
   if (allowed === undefined) return wrong(`${room(from)} is no room`);
@@ -85,6 +99,34 @@ function importBreach(each: Import, names: ReadonlySet<string>): string | null {
   const typesOnly = TYPES_ONLY.some(([a, b]) => room(from) === a && room(to) === b);
   if (typesOnly && !typeOnly && !isTest(from)) return wrong("types only");
   return null;
+}
+
+/** The circles of files that import one another, types included. */
+function circles(imports: readonly Pick<Import, "from" | "to">[]): string[][] {
+  const next = new Map<string, Set<string>>();
+  for (const { from, to } of imports) {
+    if (!next.has(from)) next.set(from, new Set());
+    next.get(from)!.add(to);
+  }
+  const reach = (start: string) => {
+    const found = new Set<string>();
+    const left = [start];
+    for (let file; (file = left.pop()) !== undefined;) {
+      for (const to of next.get(file) ?? []) {
+        if (!found.has(to)) left.push(to);
+        found.add(to);
+      }
+    }
+    return found;
+  };
+  const reached = new Map([...next.keys()].map((file) => [file, reach(file)]));
+  const found = new Map<string, string[]>();
+  for (const [file, files] of reached) {
+    if (!files.has(file)) continue;
+    const circle = [...files].filter((other) => reached.get(other)?.has(file)).sort();
+    found.set(circle.join(), circle);
+  }
+  return [...found.values()];
 }
 
 /** Code without its comment lines. */
@@ -198,6 +240,11 @@ Deno.test("every import keeps to its room, and code comes from pinned npm packag
   assert.deepEqual(breaches, []);
 });
 
+Deno.test("no file imports itself by way of others, types included", async () => {
+  const found = await imports(await sources());
+  assert.deepEqual(circles(found), []);
+});
+
 Deno.test("unsafe calls stand in one file, and the pure rooms are pure", async () => {
   const breaches: string[] = [];
   for (const file of await sources()) {
@@ -211,7 +258,7 @@ Deno.test("planted breaches of the import rules are found", () => {
   const breach = (from: string, to: string, options: Partial<Import> = {}) =>
     importBreach({ from, to, specifier: to, typeOnly: false, ...options }, names) !== null;
 
-  assert.ok(breach("formats/cms.ts", "protocol/errors.ts"));
+  assert.ok(breach("formats/cms/read.ts", "protocol/errors.ts"));
   assert.ok(breach("signers/pkcs11.ts", "pkcs11_ffi/raw.ts"));
   assert.ok(breach("signing/sign.ts", "pkcs11_ffi/client.ts"));
   assert.ok(breach("signing/sign.ts", "tests/fakes/provider.ts"));
@@ -226,6 +273,28 @@ Deno.test("planted breaches of the import rules are found", () => {
   assert.ok(breach("signing/sign.ts", "npm:zod@4.6.7", { specifier: "npm:zod@4.6.7" }));
   assert.ok(breach("protocol/csc.ts", "npm:@peculiar/x509@2.2.0", { specifier: "@peculiar/x509" }));
 
+  for (
+    const [from, to] of [
+      ["online/http.ts", "signing/sign.ts"],
+      ["signers/pkcs11.ts", "settings/config.ts"],
+      ["settings/config.ts", "signing/sign.ts"],
+      ["signing/consent/window.ts", "agent/server.ts"],
+      ["agent/server.ts", "cli/command.ts"],
+      ["otp_service/service.ts", "signing/sign.ts"],
+      ["formats/asn1/read.ts", "formats/keys/rsa.ts"],
+      ["formats/pdf/xref.ts", "formats/pades/field.ts"],
+      ["formats/keys/rsa.ts", "formats/x509/certificate.ts"],
+      ["formats/x509/crl.ts", "formats/cms/read.ts"],
+      ["formats/json/jws.ts", "formats/cms/read.ts"],
+      ["formats/cms/read.ts", "formats/pades/field.ts"],
+      ["formats/xml/xades.ts", "formats/pades/field.ts"],
+      ["formats/pades/field.ts", "formats/verify/verify.ts"],
+      ["formats/text.ts", "formats/error.ts"],
+    ] as const
+  ) assert.ok(breach(from, to), `${from} imports ${to}`);
+
+  assert.ok(!breach("formats/verify/pdf.ts", "formats/pades/verify.ts"));
+  assert.ok(!breach("formats/digest.ts", "formats/signer.ts"));
   assert.ok(!breach("signing/sign.ts", "npm:zod@4.6.7", { specifier: "zod" }));
   assert.ok(
     !breach("formats/x509/certificate.ts", "npm:@peculiar/x509@2.2.0", {
@@ -235,6 +304,14 @@ Deno.test("planted breaches of the import rules are found", () => {
   assert.ok(!breach("web/client.ts", "protocol/methods.ts", { typeOnly: true }));
   assert.ok(!breach("signing/sign_test.ts", "tests/fakes/provider.ts"));
   assert.ok(!breach("main.ts", "pkcs11_ffi/host.ts"));
+});
+
+Deno.test("planted circles of imports are found", () => {
+  const edges = (text: string) =>
+    text.split(" ").map((edge) => ({ from: edge.split(">")[0], to: edge.split(">")[1] }));
+  assert.deepEqual(circles(edges("a>b b>c a>c")), []);
+  assert.deepEqual(circles(edges("a>b b>c c>a x>a")), [["a", "b", "c"]]);
+  assert.deepEqual(circles(edges("a>b b>a c>d d>c b>c")), [["a", "b"], ["c", "d"]]);
 });
 
 Deno.test("planted unsafe calls, impure code and loose versions are found", () => {

@@ -6,7 +6,7 @@ import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import type { NextStep, StartView } from "../protocol/start.ts";
 import { toDsignError } from "../signing/errors.ts";
-import { SAFE_HEADERS } from "./pages.ts";
+import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 import { readPhrase, writePhrase } from "../signing/consent/phrase.ts";
 
 /** What the agent itself does not know how to do. */

@@ -1,4 +1,5 @@
 /** The agent's own pages: files of one folder, served with headers that let nothing foreign in. */
+import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 
 const TYPES: Record<string, string> = {
   css: "text/css; charset=utf-8",
@@ -14,15 +15,6 @@ const TYPES: Record<string, string> = {
   wasm: "application/wasm",
   woff2: "font/woff2",
 };
-
-/** What every answer of the agent carries. */
-export const SAFE_HEADERS = {
-  "cache-control": "no-store",
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff",
-} as const;
 
 /** Nothing inline, nothing from elsewhere, in nobody's frame. Not all browsers count ws: as `'self'`. */
 function contentSecurityPolicy(host: string): string {

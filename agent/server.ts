@@ -11,12 +11,13 @@ import { Appearances } from "../signing/appearance.ts";
 import { type ConnectedBy, Connection, MESSAGES } from "./connection.ts";
 import { Audit } from "../signing/audit.ts";
 import { ConsolePages, type Settings } from "./console.ts";
-import type { Consent } from "../signing/consent/port.ts";
+import { SAFE_HEADERS } from "../signing/consent/headers.ts";
+import type { AskBy, PageConsent } from "../signing/consent/port.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import { createDispatch } from "./handlers.ts";
 import { type Caller, Listener, type ListenerOptions } from "./listener.ts";
 import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
-import { SAFE_HEADERS, servePage } from "./pages.ts";
+import { servePage } from "./pages.ts";
 import { Journals } from "../signing/journal.ts";
 import { findPeer, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "../online/pki_http.ts";
@@ -28,15 +29,9 @@ import { Tokens } from "../signing/tokens.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
-/** A {@linkcode Consent} that also answers requests under `/consent/` of its own page. */
-export interface PageConsent extends Consent {
-  respond(request: Request, path: string): Promise<Response>;
-}
-
 export interface AgentOptions {
   providers: readonly Provider[];
-  /** How the person is asked; a function receives the origin of the agent's windows. */
-  consent: Consent | ((origin: string) => Consent | PageConsent);
+  consent: AskBy;
   /** File of the grants. */
   grants: string;
   /** Folder of the audit log. */

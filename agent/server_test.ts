@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { LIMITS } from "../protocol/envelope.ts";
 import { PORTAL, testAgent, TestClient } from "../tests/fixtures/agent.ts";
-import type { PageConsent } from "./server.ts";
+import type { PageConsent } from "../signing/consent/port.ts";
 
 /** Sends bytes as no browser or client library would, and returns the whole answer. */
 async function raw(port: number, lines: string[], hostname = "127.0.0.1"): Promise<string> {

@@ -4,7 +4,7 @@ import { type Config, languageOf } from "../../settings/config.ts";
 import { WindowConsent } from "./window.ts";
 import { readPhrase } from "./phrase.ts";
 import { PinentryConsent } from "./pinentry.ts";
-import type { AgentOptions } from "../../agent/server.ts";
+import type { AskBy } from "./port.ts";
 import { TerminalConsent } from "./terminal.ts";
 
 /** What the window looks like to this person. */
@@ -14,12 +14,11 @@ export interface Looks {
   language(): string;
 }
 
-/** For {@linkcode AgentOptions.consent}. */
 export function consentOf(
   config: Config,
   env: (name: string) => string | undefined,
   looks?: Looks,
-): AgentOptions["consent"] {
+): AskBy {
   switch (config.consent) {
     case "window":
       return (origin) =>

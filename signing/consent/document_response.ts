@@ -1,7 +1,7 @@
 /** The very bytes that are to be signed, for the page that shows them: in whole, or the range that it asks for. */
 import type { Source } from "../../formats/source.ts";
 import type { ShownPdf } from "./port.ts";
-import { SAFE_HEADERS } from "../../agent/pages.ts";
+import { SAFE_HEADERS } from "./headers.ts";
 
 const PIECE = 256 * 1024;
 

@@ -78,3 +78,11 @@ export interface Consent {
 
 /** How long a person has to answer, in milliseconds. */
 export const CONSENT_TIMEOUT = 120_000;
+
+/** A {@linkcode Consent} that also answers requests under `/consent/` of its own page. */
+export interface PageConsent extends Consent {
+  respond(request: Request, path: string): Promise<Response>;
+}
+
+/** How the person is asked; a function receives the origin of the agent's windows. */
+export type AskBy = Consent | ((origin: string) => Consent | PageConsent);

@@ -16,12 +16,17 @@ import type {
 } from "../../protocol/consent.ts";
 import { DsignError, type ErrorCode } from "../../protocol/errors.ts";
 import * as z from "zod";
-import { CONSENT_TIMEOUT, type OpenWindow, type ShowPdf, type SignAnswer } from "./port.ts";
+import {
+  CONSENT_TIMEOUT,
+  type OpenWindow,
+  type PageConsent,
+  type ShowPdf,
+  type SignAnswer,
+} from "./port.ts";
 import { documentResponse } from "./document_response.ts";
 import { preview, PREVIEW_LENGTH } from "../documents.ts";
 import { toCancelled, toDsignError } from "../errors.ts";
-import { SAFE_HEADERS } from "../../agent/pages.ts";
-import type { PageConsent } from "../../agent/server.ts";
+import { SAFE_HEADERS } from "./headers.ts";
 
 export interface WindowOptions {
   /** The agent's own, as in `http://127.0.0.1:7791`. */

@@ -41,7 +41,7 @@ Deno.test("a remote key signs with PIN and OTP, by the same method; each request
     const { person } = test;
     person.sign = async (request, unlock) => {
       person.asked.push("sign");
-      assert.equal(request.choices[0]!.unlocked, undefined);
+      assert.equal(request.choices[0]!.pin.entry, "typed");
       assert.ok((await unlock(answerTo(request, V1.pin))).ok);
     };
     person.otp = async (request, resend) => {

@@ -11,7 +11,7 @@
  * - `POST /consent/answer` {@linkcode ConsentReply} → {@linkcode Unlocked}
  */
 import type { Certificate, PdfOptions, Scope, Token } from "./methods.ts";
-import type { ErrorCode, TriesLeft } from "./errors.ts";
+import type { ErrorCode } from "./errors.ts";
 import type { RouteReport } from "./report.ts";
 
 /** A thing to be signed, as far as it can be shown. */
@@ -89,10 +89,25 @@ export interface Choice {
   token: Token;
   /** What the certificate says about the kind of signature it gives, by India's policies; not whether it is true. */
   kind: "token_dsc" | "esign" | "departmental" | "unknown";
-  /** The administrator lets logins last, and this token's still does: no PIN is to be asked. */
-  unlocked?: true;
   /** Of a batch: how many documents were signed with it in an earlier attempt, and are not signed again. */
   signed?: number;
+}
+
+/** How a token's PIN is asked for now. */
+export interface PinState {
+  /** Where the PIN is typed. `unlocked`: none is needed. `impossible`: the token takes none. */
+  entry: "typed" | "keypad" | "unlocked" | "impossible";
+  /** Why it is impossible; else null. */
+  why: (ErrorCode & ("pin_locked" | "pin_not_set" | "token_not_initialised")) | null;
+  /** What is to be said about the tries that are left. */
+  tries: "low" | "final" | "unknown" | null;
+  /** The person must confirm that this may be the last try; the answer then has `finalTry`. */
+  confirm: boolean;
+}
+
+/** A certificate offered for a signature. */
+export interface SignChoice extends Choice {
+  pin: PinState;
 }
 
 export interface GrantRequest {
@@ -121,7 +136,7 @@ export interface SignRequest {
   /** Not for a document: the signature signs the person in to the asker's site. */
   login?: true;
   /** Non-empty; one only where the page named the certificate. */
-  choices: Choice[];
+  choices: SignChoice[];
   /** `id` of the certificate that the person chose for this asker before, if it is among them. */
   preferred?: string;
   /** Many documents that come after the consent, each checked against its item. */
@@ -134,13 +149,12 @@ export interface SignRequest {
 }
 
 /**
- * How an attempt to unlock the token with an answer ended. Where `again`, the person may answer again. After
- * `pin_final_try` (nothing was tried yet), and while a token's state is `pin_final_try`, the next answer must carry
- * `finalTry`: the person has been told that one more wrong PIN may lock the token, and wants it.
+ * How an attempt to unlock the token with an answer ended. Where `again`, the person may answer again, and `pin` tells
+ * how; it is absent for an OTP.
  */
 export type Unlocked =
   | { ok: true }
-  | { ok: false; code: ErrorCode; message: string; triesLeft?: TriesLeft; again: boolean };
+  | { ok: false; code: ErrorCode; message: string; again: boolean; pin?: PinState };
 
 /** After the consent to a signature: an OTP that a remote signing service wants for it. */
 export interface OtpRequest {

@@ -225,23 +225,14 @@ Deno.test("a wrong PIN may be typed again; no other", async () => {
   test.provider.triesLeft = 10;
   typing(test.person, seen, "1", "2", PIN);
   await client.call("sign.data", TEXT);
-  assert.deepEqual(seen, [
-    {
-      ok: false,
-      code: "pin_incorrect",
-      message: "The PIN is wrong.",
-      triesLeft: "many",
-      again: true,
-    },
-    {
-      ok: false,
-      code: "pin_incorrect",
-      message: "The PIN is wrong.",
-      triesLeft: "many",
-      again: true,
-    },
-    { ok: true },
-  ]);
+  const again: Unlocked = {
+    ok: false,
+    code: "pin_incorrect",
+    message: "The PIN is wrong.",
+    again: true,
+    pin: { entry: "typed", why: null, tries: null, confirm: false },
+  };
+  assert.deepEqual(seen, [again, again, { ok: true }]);
   assert.deepEqual(test.provider.story, ["login 0", "sign 0", "logout 0"]);
   assert.equal(test.provider.triesLeft, 8);
 
@@ -264,12 +255,12 @@ Deno.test("the last try needs a confirmation, and is not made without", async ()
   // The next request remembers, even where the token's flags said nothing.
   let state: string | undefined;
   test.person.sign = async (request, unlock) => {
-    state = request.choices[0].token.state;
+    state = request.choices[0].pin.tries ?? undefined;
     seen.push(await unlock(answerTo(request)));
     seen.push(await unlock(answerTo(request, PIN, true)));
   };
   await client.call("sign.data", TEXT);
-  assert.equal(state, "pin_final_try");
+  assert.equal(state, "final");
   assert.deepEqual(codes(), ["pin_final_try", "ok"]);
 
   // So does one of which the driver says so from the start.
@@ -294,6 +285,27 @@ Deno.test("the last try needs a confirmation, and is not made without", async ()
   };
   await assert.rejects(client.call("sign.data", TEXT), { code: "pin_locked" });
   assert.equal(test.provider.triesLeft, 0);
+});
+
+Deno.test("a token that is locked, empty or without a PIN gets none, however it is asked", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  for (
+    const [state, code] of [
+      ["pin_locked", "pin_locked"],
+      ["pin_not_set", "pin_not_set"],
+      ["empty", "token_not_initialised"],
+    ] as const
+  ) {
+    test.provider.tokens[0].state = state;
+    test.person.sign = async (request, unlock) => {
+      assert.equal(request.choices[0].pin.entry, "impossible");
+      const unlocked = await unlock(answerTo(request, PIN, true));
+      assert.ok(!unlocked.ok && !unlocked.again);
+    };
+    await assert.rejects(client.call("sign.data", TEXT), { code });
+  }
+  assert.deepEqual(test.provider.story, []);
 });
 
 Deno.test("PINs are zeroed in every path", async () => {
@@ -341,9 +353,9 @@ Deno.test("a kept login serves its own certificate, until another or its time en
   await using test = await testAgent({ keepLogin: 3_600_000 });
   const client = await test.connect();
   const { certificates: [anita, bimal] } = await client.call("certificate.list", {});
-  const seen: (true | undefined)[] = [];
+  const seen: boolean[] = [];
   test.person.sign = async (request, unlock) => {
-    const { unlocked } = request.choices[0];
+    const unlocked = request.choices[0].pin.entry === "unlocked";
     seen.push(unlocked);
     const answer = answerTo(request);
     await unlock(unlocked ? { ...answer, pin: null } : answer);
@@ -352,7 +364,7 @@ Deno.test("a kept login serves its own certificate, until another or its time en
   await client.call("sign.data", params);
   const { lists } = test.provider;
   await Promise.all([1, 2, 3].map(() => client.call("sign.data", params)));
-  assert.deepEqual(seen, [undefined, true, true, true]);
+  assert.deepEqual(seen, [false, true, true, true]);
   assert.equal(test.provider.lists, lists, "the token is not looked at again");
   await client.call("sign.data", { ...params, certificate: bimal.id });
   await client.call("sign.data", { ...params, hash: "SHA-512" });

@@ -1,12 +1,13 @@
 /** The way to an open key: the person's consent, and the PIN. */
 import { createHash } from "node:crypto";
 import type { HashName } from "../formats/signer.ts";
-import type { Asker, Choice, ConsentItem, Unlocked } from "../protocol/consent.ts";
-import { DsignError, ERRORS } from "../protocol/errors.ts";
+import type { Asker, ConsentItem, SignChoice, Unlocked } from "../protocol/consent.ts";
+import { DsignError, ERRORS, type TriesLeft } from "../protocol/errors.ts";
 import { type OtpPrompt, SignerError } from "../signers/provider.ts";
 import type { Consent, OpenWindow, ShowPdf, SignAnswer } from "./consent/port.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
+import { pinStateOf } from "./pin.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 
 /** Who asks for a signature, and how to tell them how it goes. */
@@ -55,8 +56,8 @@ export class Unlocking {
   readonly #logins: Logins;
   /** For keys whose every signature the person authorizes. */
   readonly #once = new Logins(0);
-  /** Tokens on which a wrong PIN may have been the last but one; by URI. */
-  readonly #lastTry = new Set<string>();
+  /** What tokens said after a wrong PIN, until a right one; by URI. */
+  readonly #triesLeft = new Map<string, TriesLeft>();
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
   constructor(readonly tokens: Tokens, readonly consent: Consent, keepLogin: number) {
@@ -81,21 +82,22 @@ export class Unlocking {
   /** Asks for consent until the key is open. */
   async unlock(wanted: Wanted, candidates: Credential[], caller: Caller): Promise<Lease> {
     const binding = wanted.batch?.manifest ?? bindingOf(wanted.items);
-    const choices = candidates.map((candidate): Choice => {
-      const choice = this.tokens.choice(candidate);
-      if (this.#logins.has(candidate, hashFor(wanted, candidate))) choice.unlocked = true;
-      if (wanted.batch) choice.signed = wanted.batch.signed(candidate.id);
-      if (this.#lastTry.has(choice.token.uri)) choice.token.state = "pin_final_try";
-      return choice;
+    const choices = candidates.map((candidate): SignChoice => {
+      const unlocked = this.#logins.has(candidate, hashFor(wanted, candidate));
+      return {
+        ...this.tokens.choice(candidate),
+        ...wanted.batch && { signed: wanted.batch.signed(candidate.id) },
+        pin: this.#pinState(candidate, unlocked),
+      };
     });
     let lease: Lease | undefined;
     let refusal: DsignError | undefined;
     let over = false;
     const attempt = async (answer: SignAnswer): Promise<Unlocked> => {
+      const credential = candidates.find(({ id }) => id === answer.certificate);
       try {
         if (over || lease) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
-        const credential = candidates.find(({ id }) => id === answer.certificate);
         if (!credential) throw new DsignError("certificate_not_found");
         const askOtp = (prompt: OtpPrompt) => this.#askOtp(prompt, wanted, caller);
         const hash = hashFor(wanted, credential);
@@ -107,8 +109,9 @@ export class Unlocking {
         await opened.release(false);
         throw new DsignError("request_cancelled");
       } catch (error) {
-        const { code, message, details: { triesLeft } } = refusal = toDsignError(error);
-        return { ok: false, code, message, triesLeft, again: TYPE_AGAIN.has(code) };
+        const { code, message } = refusal = toDsignError(error);
+        const pin = credential && this.#pinState(credential);
+        return { ok: false, code, message, again: TYPE_AGAIN.has(code), pin };
       } finally {
         answer.pin?.fill(0);
       }
@@ -154,6 +157,10 @@ export class Unlocking {
     }
   }
 
+  #pinState({ key: { token } }: Credential, unlocked = false) {
+    return pinStateOf(token, { unlocked, triesLeft: this.#triesLeft.get(token.uri) });
+  }
+
   /** An OTP, after the consent: the signature that it is for has been shown. */
   async #askOtp(
     { service, description, resend }: OtpPrompt,
@@ -193,11 +200,10 @@ export class Unlocking {
     const kept = this.#logins.reuse(credential, hash);
     if (kept) return kept;
     const { token } = credential.key;
-    if (!answer.pin && !token.protectedAuthenticationPath) throw new DsignError("pin_invalid");
-    const lastTry = token.state === "pin_final_try" || this.#lastTry.has(token.uri);
-    if (lastTry && !answer.finalTry) {
-      throw new DsignError("pin_final_try", undefined, { triesLeft: "final" });
-    }
+    const { entry, why, confirm } = this.#pinState(credential);
+    if (why) throw new DsignError(why);
+    if (entry === "typed" && !answer.pin?.length) throw new DsignError("pin_invalid");
+    if (confirm && !answer.finalTry) throw new DsignError("pin_final_try");
     await this.#logins.makeRoom(credential);
     const pin = new Pin(answer.pin);
     try {
@@ -206,7 +212,7 @@ export class Unlocking {
         askPin: (_wanted, prompt) => prompt ? askOtp(prompt) : pin.copy(),
         signal,
       });
-      this.#lastTry.delete(token.uri);
+      this.#triesLeft.delete(token.uri);
       const logins = credential.key.eachSignature ? this.#once : this.#logins;
       const lease = logins.add(credential, signer);
       return {
@@ -221,9 +227,7 @@ export class Unlocking {
     } catch (error) {
       pin.forget();
       if (error instanceof SignerError && error.code === "pin_incorrect") {
-        const { triesLeft = "unknown" } = error.details;
-        // A token that does not count aloud may be counting all the same.
-        if (triesLeft === "final" || triesLeft === "unknown") this.#lastTry.add(token.uri);
+        this.#triesLeft.set(token.uri, error.details.triesLeft ?? "unknown");
       }
       throw error;
     }

@@ -17,6 +17,8 @@ import {
   describeGrant,
   describeKey,
   describeSign,
+  describeTries,
+  whyImpossible,
 } from "./text.ts";
 import { toCancelled } from "../errors.ts";
 
@@ -58,34 +60,44 @@ export class PinentryConsent implements Consent {
   ): Promise<void> {
     await this.#converse(signal, async (pinentry) => {
       const about = describeSign(request, BOUNDS);
-      const preferred = request.choices.find((each) => each.certificate.id === request.preferred);
-      const choice = request.choices.length === 1
-        ? request.choices[0]
-        : preferred ?? await choose(pinentry, about, request.choices);
-      const { certificate, token, unlocked } = choice;
-      const description = `${describeKey(choice)}\n\n${about}`;
-      let isLastTry = token.state === "pin_final_try";
+      const choices = request.choices.filter(({ pin }) => !pin.why);
+      if (choices.length === 0) {
+        const [choice] = request.choices;
+        const impossible = whyImpossible(choice.pin)!;
+        await pinentry.call("SETDESC", `${describeKey(choice)}\n\n${impossible.message}`);
+        await pinentry.call("MESSAGE");
+        throw impossible;
+      }
+      const preferred = choices.find((each) => each.certificate.id === request.preferred);
+      const choice = choices.length === 1
+        ? choices[0]
+        : preferred ?? await choose(pinentry, about, choices);
+      const key = describeKey(choice);
+      let state = choice.pin;
       for (;;) {
-        if (isLastTry) {
-          await confirm(pinentry, "This may be the last try before the PIN locks.", "Go on");
-        }
-        const finalTry = isLastTry;
+        const said = describeTries(state);
+        if (state.confirm) await confirm(pinentry, said, "Go on");
+        const description = [key, ...said ? [said] : [], about].join("\n\n");
         let pin: Uint8Array | null = null;
-        if (unlocked || token.protectedAuthenticationPath) {
-          await confirm(pinentry, description, unlocked ? "Sign" : "Sign, asked elsewhere");
-        } else {
+        if (state.entry === "typed") {
           await pinentry.call("SETDESC", description);
           await pinentry.call("SETPROMPT", "PIN:");
           await pinentry.call("SETOK", "Sign");
           pin = await pinentry.call("GETPIN");
+        } else {
+          const elsewhere = state.entry === "keypad";
+          await confirm(pinentry, description, elsewhere ? "Sign, asked elsewhere" : "Sign");
         }
-        const answer = { certificate: certificate.id, pin, binding: request.binding, finalTry };
-        const result = await unlock(answer);
+        const result = await unlock({
+          certificate: choice.certificate.id,
+          pin,
+          binding: request.binding,
+          finalTry: state.confirm,
+        });
         if (result.ok) return;
         if (!result.again) throw new DsignError(result.code, result.message);
         await pinentry.call("SETERROR", result.message);
-        isLastTry = result.code === "pin_final_try" || result.triesLeft === "final" ||
-          result.triesLeft === "unknown";
+        state = result.pin ?? state;
       }
     });
   }
@@ -167,7 +179,11 @@ async function confirm(pinentry: AssuanClient, description: string, yes: string)
 }
 
 /** Offers one certificate after the other: pinentry knows only yes and no. */
-async function choose(pinentry: AssuanClient, about: string, choices: Choice[]): Promise<Choice> {
+async function choose<C extends Choice>(
+  pinentry: AssuanClient,
+  about: string,
+  choices: C[],
+): Promise<C> {
   await pinentry.call("SETNOTOK", "Next");
   for (const [i, choice] of choices.entries()) {
     try {

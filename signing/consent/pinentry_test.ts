@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Unlocked } from "../../protocol/consent.ts";
 import {
+  choice,
   CHOICES,
   chooseRequest,
   grantRequest,
@@ -91,6 +92,25 @@ Deno.test("pinentry-curses: one certificate after the other is offered", () =>
     await terminal.shows("Certificate 2 of 2: Bimal Roy");
     await terminal.type("", "Enter");
     assert.equal(await chosen, CHOICES[1].certificate.id);
+  }));
+
+Deno.test("pinentry-curses: a locked token is said to be, and its PIN is not asked for", () =>
+  withPinentry("pinentry-curses", async (consent, terminal, signal) => {
+    const pins: string[] = [];
+    const locked = choice("Charulata Roy", "c", "pin_locked");
+    const refused = consent.sign(signRequest({ choices: [locked] }), unlockWith(pins), signal);
+    refused.catch(() => {});
+    await terminal.shows("The PIN is locked");
+    await terminal.type("", "Enter");
+    await assert.rejects(refused, { code: "pin_locked" });
+    // Beside others it is not offered.
+    const choices = [locked, CHOICES[0]];
+    const signed = consent.sign(signRequest({ choices }), unlockWith(pins), signal);
+    const screen = await terminal.shows("PIN:");
+    assert.ok(screen.includes("Anita Das, class 3"), screen);
+    await terminal.type(PIN, "Enter");
+    await signed;
+    assert.deepEqual(pins, [PIN]);
   }));
 
 Deno.test("pinentry: nobody answers, or the page gives up: the program is ended", () =>

@@ -5,12 +5,20 @@ import type {
   ChooseRequest,
   GrantRequest,
   OtpRequest,
+  SignChoice,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
 import { type Consent, CONSENT_TIMEOUT, type SignAnswer } from "./port.ts";
 import { describeOtp } from "./otp_text.ts";
-import { describeChoice, describeChoose, describeGrant, describeSign } from "./text.ts";
+import {
+  describeChoice,
+  describeChoose,
+  describeGrant,
+  describeSign,
+  describeTries,
+  whyImpossible,
+} from "./text.ts";
 import { toCancelled } from "../errors.ts";
 
 /** Standard input, as Deno has it. */
@@ -73,34 +81,35 @@ export class TerminalConsent implements Consent {
   ): Promise<void> {
     await this.#converse(signal, async (ask) => {
       this.#write(`\n${describeSign(request, BOUNDS)}\n\n`);
-      const choice = await this.#choose(ask, request.choices, request.preferred);
-      const { certificate, token, unlocked } = choice;
+      const choice = await this.#chooseUsable(ask, request);
       this.#write(`Certificate: ${describeChoice(choice)}\n`);
-      let isLastTry = token.state === "pin_final_try";
+      let state = choice.pin;
       for (;;) {
-        if (isLastTry) {
-          await confirm(ask, "This may be the last try before the PIN locks. Go on? [y/N] ");
-        }
-        const finalTry = isLastTry;
+        const said = describeTries(state);
+        if (state.confirm) await confirm(ask, `${said} Go on? [y/N] `);
+        else if (said) this.#write(`${said}\n`);
         let pin: Uint8Array | null = null;
-        if (unlocked || token.protectedAuthenticationPath) {
+        if (state.entry === "typed") {
+          pin = await ask("PIN to sign, empty to decline: ", false);
+          if (pin.length === 0) throw new DsignError("user_cancelled");
+        } else {
           await confirm(
             ask,
-            unlocked
+            state.entry === "unlocked"
               ? "Sign? [y/N] "
               : "Sign? You are asked on the token's keypad or the service's page. [y/N] ",
           );
-        } else {
-          pin = await ask("PIN to sign, empty to decline: ", false);
-          if (pin.length === 0) throw new DsignError("user_cancelled");
         }
-        const answer = { certificate: certificate.id, pin, binding: request.binding, finalTry };
-        const result = await unlock(answer);
+        const result = await unlock({
+          certificate: choice.certificate.id,
+          pin,
+          binding: request.binding,
+          finalTry: state.confirm,
+        });
         if (result.ok) return;
         this.#write(`${result.message}\n`);
         if (!result.again) throw new DsignError(result.code, result.message);
-        isLastTry = result.code === "pin_final_try" || result.triesLeft === "final" ||
-          result.triesLeft === "unknown";
+        state = result.pin ?? state;
       }
     });
   }
@@ -128,7 +137,22 @@ export class TerminalConsent implements Consent {
     });
   }
 
-  async #choose(ask: Ask, choices: Choice[], preferred: string | undefined): Promise<Choice> {
+  /** @throws {DsignError} why the only token takes no PIN */
+  async #chooseUsable(ask: Ask, { choices, preferred }: SignRequest): Promise<SignChoice> {
+    for (;;) {
+      const choice = await this.#choose(ask, choices, preferred);
+      const impossible = whyImpossible(choice.pin);
+      if (!impossible) return choice;
+      this.#write(`${describeChoice(choice)}: ${impossible.message}\n`);
+      if (choices.length === 1) throw impossible;
+    }
+  }
+
+  async #choose<C extends Choice>(
+    ask: Ask,
+    choices: C[],
+    preferred: string | undefined,
+  ): Promise<C> {
     if (choices.length === 1) return choices[0];
     const standard = choices.findIndex(({ certificate }) => certificate.id === preferred) + 1;
     choices.forEach((choice, i) => this.#write(`  ${i + 1}) ${describeChoice(choice)}\n`));

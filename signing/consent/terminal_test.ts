@@ -94,6 +94,23 @@ Deno.test("terminal: yes to a grant; the choice of a certificate", async () => {
   assert.equal(chosen.outcome, "b".repeat(64));
 });
 
+Deno.test("terminal: a locked token is said to be, and its PIN is not asked for", async () => {
+  const locked = await ask("sign locked", async (terminal) => {
+    const screen = await terminal.shows("The PIN is locked");
+    assert.ok(!screen.includes("PIN to sign"), screen);
+  });
+  assert.deepEqual(locked, { outcome: "pin_locked", pins: [] });
+  const other = await ask("sign locked or not", async (terminal) => {
+    await terminal.shows("1) Charulata Roy");
+    await terminal.type("1", "Enter");
+    await terminal.shows("The PIN is locked");
+    await terminal.type("2", "Enter");
+    await terminal.shows("PIN to sign");
+    await terminal.type(PIN, "Enter");
+  });
+  assert.deepEqual(other, { outcome: "approved", pins: [PIN] });
+});
+
 Deno.test("terminal: nobody answers", async () => {
   const { outcome } = await ask("sign", async (terminal) => {
     await terminal.shows("PIN to sign");

@@ -6,8 +6,10 @@ import type {
   ConsentItem,
   GrantRequest,
   PdfAdditions,
+  PinState,
   SignRequest,
 } from "../../protocol/consent.ts";
+import { DsignError } from "../../protocol/errors.ts";
 import type { Scope } from "../../protocol/methods.ts";
 
 /** Bounds on what is shown of texts and lists; what is left out is said. */
@@ -88,6 +90,19 @@ export function describeChoice({ certificate, token }: Choice): string {
 export function describeKey(choice: Choice): string {
   return `${describeChoice(choice)}\nissued by ${printable(choice.certificate.issuer)}`;
 }
+
+/** What is to be said of the tries that are left; empty: nothing. */
+export const describeTries = ({ tries }: PinState): string => tries ? TRIES[tries] : "";
+
+const TRIES = {
+  low: "Few tries are left before the PIN locks.",
+  final: "This may be the last try before the PIN locks.",
+  unknown: "The token does not say how many tries are left. This may be the last try.",
+};
+
+/** Why the token takes no PIN; null: it does. */
+export const whyImpossible = ({ why }: PinState): DsignError | null =>
+  why ? new DsignError(why) : null;
 
 const nameOf = ({ origin }: Asker): string =>
   origin === null ? "A command on this computer" : printable(origin);

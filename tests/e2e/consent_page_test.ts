@@ -3,14 +3,16 @@ import assert from "node:assert/strict";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import type { SignAnswer } from "../../signing/consent/port.ts";
 import { WindowConsent } from "../../signing/consent/window.ts";
+import { type PinHistory, pinStateOf } from "../../signing/pin.ts";
 import { servePage } from "../../agent/pages.ts";
 import type {
-  Choice,
   ConsentItem,
   GrantRequest,
+  SignChoice,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
+import type { TriesLeft } from "../../protocol/errors.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
@@ -75,7 +77,23 @@ async function atDesk(
   }
 }
 
-function choice(commonName: string, more: Partial<Choice["token"]> = {}, id = "a1"): Choice {
+function choice(
+  commonName: string,
+  more: Partial<SignChoice["token"]> = {},
+  id = "a1",
+  history?: PinHistory,
+): SignChoice {
+  const token: SignChoice["token"] = {
+    uri: `pkcs11:token=${id}`,
+    label: "ProxKey 1",
+    manufacturer: "x",
+    model: "x",
+    serialNumber: "1",
+    driver: "x",
+    state: "ready",
+    protectedAuthenticationPath: false,
+    ...more,
+  };
   return {
     kind: "token_dsc",
     certificate: {
@@ -95,17 +113,8 @@ function choice(commonName: string, more: Partial<Choice["token"]> = {}, id = "a
       usable: true,
       reason: null,
     },
-    token: {
-      uri: "pkcs11:token=x",
-      label: "ProxKey 1",
-      manufacturer: "x",
-      model: "x",
-      serialNumber: "1",
-      driver: "x",
-      state: "ready",
-      protectedAuthenticationPath: false,
-      ...more,
-    },
+    token,
+    pin: pinStateOf(token, history),
   };
 }
 
@@ -167,11 +176,15 @@ function token(...answers: Unlocked[]) {
   };
 }
 
-const wrong = (more: Partial<Unlocked & { ok: false }> = {}): Unlocked => ({
+const wrong = (
+  triesLeft: TriesLeft = "many",
+  more: Partial<Unlocked & { ok: false }> = {},
+): Unlocked => ({
   ok: false,
   code: "pin_incorrect",
   message: "The PIN is wrong.",
   again: true,
+  pin: choice("", {}, "", { triesLeft }).pin,
   ...more,
 });
 
@@ -196,7 +209,7 @@ Deno.test("the consent page in a browser", async (t) => {
   ) => t.step(name, () => atDesk(browser, options, test));
   try {
     await step("a wrong PIN is said, the right one signs, the window closes", async (desk) => {
-      const { unlock, attempts, typed } = token(wrong({ triesLeft: "many" }));
+      const { unlock, attempts, typed } = token(wrong("many"));
       const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
       const page = await desk.shown();
       assert.equal(new URL(page.url()).hash, "", "the ticket stays in the address");
@@ -263,8 +276,8 @@ Deno.test("the consent page in a browser", async (t) => {
       "a count that turns dangerous, or is not known, must be confirmed too",
       async (desk) => {
         const { unlock, attempts } = token(
-          wrong({ triesLeft: "unknown" }),
-          wrong({ code: "pin_final_try" }),
+          wrong("unknown"),
+          wrong("final", { code: "pin_final_try" }),
         );
         const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
         const page = await desk.shown();
@@ -285,7 +298,7 @@ Deno.test("the consent page in a browser", async (t) => {
     );
 
     await step("a locked PIN ends it with an explanation that stays", async (desk) => {
-      const { unlock } = token(wrong({ code: "pin_locked", again: false, triesLeft: "none" }));
+      const { unlock } = token(wrong("none", { code: "pin_locked", again: false }));
       const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
       const page = await desk.shown();
       await pinField(page).fill("1");
@@ -301,7 +314,7 @@ Deno.test("the consent page in a browser", async (t) => {
       "no PIN is asked of a token with a keypad, an unlocked or a locked one",
       async (desk) => {
         const keypad = choice("Anita Das", { protectedAuthenticationPath: true }, "a1");
-        const unlocked = { ...choice("Bikram Sen", {}, "b2"), unlocked: true as const };
+        const unlocked = choice("Bikram Sen", {}, "b2", { unlocked: true });
         const locked = choice("Charulata Roy", { state: "pin_locked" }, "c3");
         const { unlock, attempts } = token();
         const choices = [keypad, unlocked, locked];
@@ -326,7 +339,7 @@ Deno.test("the consent page in a browser", async (t) => {
 
     await step("the danger of one token is remembered while another is looked at", async (desk) => {
       const choices = [choice("Anita Das", {}, "a1"), choice("Bikram Sen", {}, "b2")];
-      const { unlock } = token(wrong({ triesLeft: "final" }));
+      const { unlock } = token(wrong("final"));
       const answered = outcome(desk.consent.sign(signRequest({ choices }), unlock, never));
       const page = await desk.shown();
       await page.getByRole("radio", { name: "Anita Das" }).check();

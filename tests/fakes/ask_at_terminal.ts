@@ -4,6 +4,8 @@ import { TerminalConsent } from "../../signing/consent/terminal.ts";
 import type { Unlocked } from "../../protocol/consent.ts";
 import { DsignError } from "../../protocol/errors.ts";
 import {
+  choice,
+  CHOICES,
   chooseRequest,
   grantRequest,
   otpRequest,
@@ -24,7 +26,15 @@ try {
   else if (kind === "otp") {
     const resend = () => Promise.reject(new DsignError("busy"));
     outcome = new TextDecoder().decode(await consent.otp(otpRequest(), resend, signal));
-  } else await consent.sign(signRequest(), unlock, signal, () => Promise.reject());
+  } else {
+    const locked = choice("Charulata Roy", "c", "pin_locked");
+    const choices = kind === "sign"
+      ? CHOICES.slice(0, 1)
+      : kind === "sign locked"
+      ? [locked]
+      : [locked, CHOICES[0]];
+    await consent.sign(signRequest({ choices }), unlock, signal, () => Promise.reject());
+  }
   outcome ??= "approved";
 } catch (error) {
   outcome = (error as { code: string }).code;

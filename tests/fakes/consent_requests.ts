@@ -1,14 +1,16 @@
 /** Requests for tests of the ways to ask a person, and a token that knows one PIN. */
 import type { SignAnswer } from "../../signing/consent/port.ts";
 import type {
-  Choice,
   ChooseRequest,
   GrantRequest,
   OtpRequest,
+  SignChoice,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
 import { METHODS } from "../../protocol/methods.ts";
+import type { Token } from "../../protocol/methods.ts";
+import { pinStateOf } from "../../signing/pin.ts";
 import { PIN } from "./memory_provider.ts";
 
 const asker = {
@@ -17,13 +19,19 @@ const asker = {
   purpose: "Bill 7\x1b[2J of the \u202Eyrusaert",
 };
 
-function choice(commonName: string, id: string): Choice {
+export function choice(
+  commonName: string,
+  id: string,
+  state: Token["state"] = "ready",
+): SignChoice {
   const [certificate] = METHODS["certificate.list"].example.result.certificates;
-  const [token] = METHODS["token.list"].example.result.tokens;
+  const [example] = METHODS["token.list"].example.result.tokens;
+  const token = { ...example, state } as Token;
   return {
-    certificate: { ...certificate, commonName, id: id.repeat(64) } as Choice["certificate"],
-    token: token as Choice["token"],
+    certificate: { ...certificate, commonName, id: id.repeat(64) } as SignChoice["certificate"],
+    token,
     kind: "token_dsc",
+    pin: pinStateOf(token),
   };
 }
 
@@ -66,8 +74,8 @@ export function tryPin(answer: SignAnswer, pins: string[]): Promise<Unlocked> {
       ok: false,
       code: "pin_incorrect",
       message: "The PIN is wrong.",
-      triesLeft: "final",
       again: true,
+      pin: { entry: "typed", why: null, tries: "final", confirm: true },
     },
   );
 }

@@ -5,6 +5,7 @@ import type {
   ConsentView,
   GrantRequest,
   OtpRequest,
+  SignChoice,
   Unlocked,
 } from "../../protocol/consent.ts";
 import { languageOf, speak, type Speech, type Word } from "../../words/agent.ts";
@@ -12,8 +13,7 @@ import { Foreign, Header, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
 import { Certificates, Documents, WhoAsks } from "./parts.tsx";
 import { OtpQuestion } from "./otp.tsx";
-import { Pin } from "./pin.tsx";
-import { pinStateOf, type Refusal } from "./pin_state.ts";
+import { Pin, type Refusal } from "./pin.tsx";
 
 /** How it ended. */
 interface End {
@@ -261,7 +261,7 @@ function Question(
       // Among several, the person chooses, or has chosen for this site before.
       : request.preferred ?? (choices.length === 1 ? choices[0]!.certificate.id : ""),
   );
-  /** The last refusal for each certificate: what was said of one token holds for that token only. */
+  /** The last refusal of each token, by its URI. */
   const [refusals, setRefusals] = useState<Record<string, Refusal>>({});
   const [attempts, setAttempts] = useState(0);
   const [busy, setBusy] = useState(false);
@@ -275,10 +275,12 @@ function Question(
     if (attempts > 0) pinField.current?.focus();
   }, [attempts]);
 
-  const refusal = refusals[chosen] ?? null;
   const choice = choices.find(({ certificate }) => certificate.id === chosen);
+  const refusal = choice && refusals[choice.token.uri] || null;
   const undecided = choices.length > 0 && !choice;
-  const pin = request.kind === "sign" && choice ? pinStateOf(choice, refusal) : null;
+  const pin = request.kind === "sign"
+    ? refusal?.pin ?? (choice as SignChoice | undefined)?.pin ?? null
+    : null;
 
   async function send(reply: ConsentReply) {
     setBusy(true);
@@ -298,7 +300,7 @@ function Question(
       return finish({ tell: ({ error }) => error(code, message), good: false, close: false });
     }
     setBusy(false);
-    setRefusals({ ...refusals, [chosen]: unlocked });
+    if (choice) setRefusals({ ...refusals, [choice.token.uri]: unlocked });
     setAttempts(attempts + 1);
   }
 

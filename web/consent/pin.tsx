@@ -1,41 +1,45 @@
 /** Where the PIN is typed, and what has to be said about it. */
 import type { RefObject } from "preact";
 import { useState } from "preact/hooks";
-import type { Choice } from "../../protocol/consent.ts";
+import type { Choice, PinState, Unlocked } from "../../protocol/consent.ts";
 import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
-import type { PinState, Refusal } from "./pin_state.ts";
+
+export type Refusal = Exclude<Unlocked, { ok: true }>;
 
 export function Pin(
-  { state: { entry, tries, confirm }, choice, problem, refusal, busy, field, confirmation, speech }:
-    {
-      state: PinState;
-      choice: Choice;
-      /** What the person forgot. */
-      problem: Word | null;
-      refusal: Refusal | null;
-      busy: boolean;
-      field: RefObject<HTMLInputElement | null>;
-      confirmation: RefObject<HTMLInputElement | null>;
-      speech: Speech;
-    },
+  {
+    state: { entry, why, tries, confirm },
+    choice,
+    problem,
+    refusal,
+    busy,
+    field,
+    confirmation,
+    speech,
+  }: {
+    state: PinState;
+    choice: Choice;
+    /** What the person forgot. */
+    problem: Word | null;
+    refusal: Refusal | null;
+    busy: boolean;
+    field: RefObject<HTMLInputElement | null>;
+    confirmation: RefObject<HTMLInputElement | null>;
+    speech: Speech;
+  },
 ) {
   const { say, error } = speech;
   const { token, certificate } = choice;
   const [capsLock, setCapsLock] = useState(false);
   // `pin_final_try` is no failure: nothing was tried, and the notice about the last try says it all.
   const failure = !busy && refusal && refusal.code !== "pin_final_try" ? refusal : null;
-  const lockedWord: Word = token.state === "pin_not_set"
-    ? "error_pin_not_set"
-    : token.state === "empty"
-    ? "error_token_not_initialised"
-    : "error_pin_locked";
   return (
     <section class="pin">
       <div role="alert" id="pin-problem">
         {failure && <p class="warning">{error(failure.code, failure.message)}</p>}
         {tries && <p class={tries === "low" ? "notice" : "warning"}>{say(`tries_${tries}`)}</p>}
-        {entry === "impossible" && <p class="warning">{say(lockedWord)}</p>}
+        {why && <p class="warning">{say(`error_${why}`)}</p>}
         {problem && <p class="warning">{say(problem)}</p>}
       </div>
       {entry === "typed" && (

@@ -18,14 +18,13 @@ export interface Context {
   signal: AbortSignal;
 }
 
-/** Adds a command to the program. `action` wraps its function, which returns an exit code, or nothing for 0. */
-export type AddCommand = (
-  program: Command,
-  context: Context,
-  action: <A extends unknown[]>(
-    work: (...args: A) => Promise<number | void>,
-  ) => (...args: A) => Promise<void>,
-) => void;
+/** Wraps the function of a command, which returns an exit code, or nothing for 0. */
+export type Action = <A extends unknown[]>(
+  work: (...args: A) => Promise<number | void>,
+) => (...args: A) => Promise<void>;
+
+/** Adds a command to the program. */
+export type AddCommand = (program: Command, context: Context, action: Action) => void;
 
 /** Collects an option that may be repeated. A variadic option would swallow the files that follow it. */
 export const repeated = (value: string, before: string[] = []): string[] => [...before, value];

@@ -1,0 +1,58 @@
+/** What the subcommands of `dsign otp-service` share: options, the service's parts, failures in words. */
+import { type Command, Option } from "commander";
+import { DsignError } from "../../protocol/errors.ts";
+import type { Context } from "../command.ts";
+import type { OtpParts } from "./parts.ts";
+
+export interface ServiceOptions {
+  config: string;
+  json?: boolean;
+}
+
+/** @param json what `--json` prints */
+export function serviceOptions(command: Command, json: string): Command {
+  return command
+    .addOption(
+      new Option("--config <file>", "the service's configuration")
+        .env("DSIGN_OTP_CONFIG").default("otp-service/config.json"),
+    )
+    .option("--verbose", "log more")
+    .option("--json", json);
+}
+
+/** Runs `work` with the service's parts, which are loaded now, and closes them. */
+export async function withService(
+  context: Context,
+  { config }: ServiceOptions,
+  work: (parts: OtpParts) => Promise<number | void>,
+): Promise<number | void> {
+  const { openParts } = await import("./parts.ts");
+  return await inWords(async () => {
+    const parts = await openParts(config, context);
+    try {
+      return await work(parts);
+    } finally {
+      await parts.close();
+    }
+  });
+}
+
+/** Tells an administrator in words about failures to act on; any other error is a bug and is thrown on. */
+export async function inWords<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const known = ["SetupError", "CscError", "DeliveryError", "Pkcs11Error", "SignerError"];
+    if (error instanceof Error && known.includes(error.name)) {
+      // an administrator may know why, as the log does
+      const { message, reason } = error as Error & { reason?: string };
+      throw new DsignError("invalid_params", reason ? `${message}: ${reason}` : message);
+    }
+    throw error;
+  }
+}
+
+/** Whom the audit names for what is done on the command line. */
+export function operator(): string {
+  return `command line: ${Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "unknown"}`;
+}

@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   settings: ["protocol/", "formats/", "signers/"],
   signing: ["protocol/", "formats/", "online/", "signers/", "settings/"],
   agent: ["protocol/", "formats/", "online/", "signers/", "settings/", "signing/"],
-  otp_service: ["protocol/", "formats/", "online/", "signers/"],
+  otp_service: ["words/", "protocol/", "formats/", "online/", "signers/"],
   web: ["protocol/", "words/"],
   cli: [
     "words/",

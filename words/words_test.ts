@@ -4,6 +4,7 @@ import { DOCTOR_WORDS } from "./doctor.ts";
 import { INSTALL_WORDS } from "./install.ts";
 import { OTP_WORDS, sayIn } from "./otp.ts";
 import { REPORT_WORDS } from "./report.ts";
+import { SERVICE_WORDS } from "./service.ts";
 import { type Language, languageOf, LANGUAGES } from "./speech.ts";
 
 type Table = { [word: string]: string | Table };
@@ -13,6 +14,7 @@ const SURFACES: Record<string, Record<Language, Table>> = {
   doctor: DOCTOR_WORDS as unknown as Record<Language, Table>,
   "download page": INSTALL_WORDS,
   "PIN/OTP page": OTP_WORDS,
+  "PIN/OTP service": SERVICE_WORDS,
   "verification report": REPORT_WORDS,
 };
 

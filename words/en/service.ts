@@ -1,0 +1,41 @@
+/** English: the messages of the PIN/OTP service, the declaration that people consent to, and the page before an eSign service. The other languages follow this table; code fills in `{name}`. */
+export const en = {
+  message_otp: "OTP {otp} to sign for {client}",
+  message_purpose: "Purpose",
+  message_document: "Document",
+  message_more: "and {count} more, {all} signatures in all",
+  message_hash: "Hash begins",
+  message_unnamed: "the portal did not say which document",
+  message_warn:
+    "Give it to nobody; type it only where you typed your PIN. Valid for 10 minutes. If you did not ask for it, tell your office.",
+  enrol_subject: "Set your signing PIN",
+  enrol:
+    "{name}, please set the PIN with which you will sign: {link}\nThe link works once, for {hours} hours. Send it to nobody.",
+  locked_subject: "Your signing PIN is locked",
+  locked:
+    "Your signing PIN was typed wrong five times and is locked. If it was not you, tell your office at once. The administrator can unlock it after checking who you are.",
+
+  consent:
+    "I, {name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: {count}) for the purpose “{purpose}” with a departmental PIN/OTP signature of {organization}.",
+
+  esign_title: "Sign by eSign",
+  esign_language: "Language",
+  esign_ask: "Do you want to sign this by eSign?",
+  esign_kind: "ESP eSign",
+  esign_explain:
+    "The eSign service at {host} asks who you are, and signs with a certificate that is made for this signature alone. It is not a departmental PIN/OTP signature and not a signature with a DSC token.",
+  esign_asked_by: "Who is asking",
+  esign_purpose: "Purpose",
+  esign_document: "What you sign",
+  esign_show: "Read the document (PDF)",
+  esign_hash: "Hash (SHA-256)",
+  esign_until: "Sign before {time}. Nothing is signed until the eSign service has asked you.",
+  esign_go: "Go on to the eSign service",
+  esign_reject: "Do not sign",
+  esign_over: "There is nothing to sign here. The link was used, or is too old.",
+  esign_refused_over: "This eSign transaction is over. Begin again in the portal.",
+  esign_refused:
+    "This answer does not count, and nothing was changed by it. Begin again in the portal.",
+};
+
+export type ServiceWords = Record<keyof typeof en, string>;

@@ -5,16 +5,17 @@ import { Audit } from "../signing/audit.ts";
 import { Appearances } from "../signing/appearance.ts";
 import { consentOf } from "../signing/consent/choose.ts";
 import type { Consent } from "../signing/consent/port.ts";
-import { Document, HASH_NAMES } from "../signing/documents.ts";
+import { Document } from "../signing/documents.ts";
 import { Journals } from "../signing/journal.ts";
 import { Online } from "../online/validation_data.ts";
 import { configuredFetch } from "../online/pki_http.ts";
 import { Placement } from "../signing/placement.ts";
 import { type Caller, Signing } from "../signing/sign.ts";
 import { Tokens } from "../signing/tokens.ts";
+import { hasher } from "../formats/digest.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { HashAlgorithm } from "../protocol/methods.ts";
+import { HashAlgorithm } from "../protocol/methods.ts";
 import { attachContent } from "./attach.ts";
 import { EXIT, FileError, printJson, report, UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
@@ -90,7 +91,7 @@ export const signCommand: AddCommand = (
     .option("--cosign <signature>", "add to this signature (cades, jws) over the same FILE")
     .option("--countersign <signature>", "sign the first signature in this file (cades) over FILE")
     .addOption(
-      new Option("--hash <hash>").choices(Object.keys(HASH_NAMES)).default("SHA-256"),
+      new Option("--hash <hash>").choices(HashAlgorithm.options).default("SHA-256"),
     )
     .option(
       "--batch",
@@ -284,7 +285,7 @@ async function signFile(
       if (detached) await output.write(cms);
       else {
         const [head, tail] = attachContent(cms, size);
-        const state = createHash(HASH_NAMES[hash]);
+        const state = hasher(hash);
         await output.write(head);
         for await (const piece of readPieces(file, size, "Writing", signal)) {
           state.update(piece);

@@ -1,11 +1,11 @@
 /** `dsign sign FILE.pdf`: a signature within the PDF. */
-import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { Document, HASH_NAMES } from "../signing/documents.ts";
+import { Document } from "../signing/documents.ts";
 import { FileSource } from "../signing/file_source.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Kept } from "../signing/spool.ts";
+import { hasher } from "../formats/digest.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
@@ -229,7 +229,7 @@ export async function writeSigned(
   output: OutputFile,
   signal: AbortSignal,
 ): Promise<void> {
-  const state = createHash(HASH_NAMES[document.algorithm]);
+  const state = hasher(document.algorithm);
   for await (const piece of readPieces(path, document.size, "Writing", signal)) {
     state.update(piece);
     await output.write(piece);

@@ -1,5 +1,5 @@
 /** Message digests. */
-import { createHash, hash as hashAtOnce } from "node:crypto";
+import { createHash, type Hash, hash as hashAtOnce } from "node:crypto";
 import type { HashName } from "./signer.ts";
 
 const nodeNames: Readonly<Record<HashName, string>> = {
@@ -9,10 +9,13 @@ const nodeNames: Readonly<Record<HashName, string>> = {
   "SHA-512": "sha512",
 };
 
+/** A running digest, for content that comes in pieces. */
+export const hasher = (hash: HashName): Hash => createHash(nodeNames[hash]);
+
 /** The digest of the pieces as if they were joined. */
 export function digest(hash: HashName, ...pieces: readonly Uint8Array[]): Uint8Array {
   if (pieces.length === 1) return hashAtOnce(nodeNames[hash], pieces[0], "buffer");
-  const state = createHash(nodeNames[hash]);
+  const state = hasher(hash);
   for (const piece of pieces) state.update(piece);
   return state.digest();
 }

@@ -9,8 +9,7 @@ import { encodeOcspRequest, type OcspResponse, readOcspResponse } from "../forma
 import { isSignedWith } from "../formats/x509/signed.ts";
 import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
 import { keyPurposes } from "../formats/x509/extensions.ts";
-import { readCertificates } from "../signers/certificates.ts";
-import { SignerError } from "../signers/provider.ts";
+import { readCertificates } from "../formats/x509/bundle.ts";
 import { type PkiHttp, PkiHttpError } from "./pki_http.ts";
 
 export interface Evidence {
@@ -47,10 +46,7 @@ export async function collectEvidence(
       try {
         if (await fetch(url)) return true;
       } catch (error) {
-        if (
-          !(error instanceof PkiHttpError || error instanceof FormatError ||
-            error instanceof SignerError)
-        ) throw error;
+        if (!(error instanceof PkiHttpError || error instanceof FormatError)) throw error;
         const message = error instanceof PkiHttpError ? error.message : `${url}: ${error.message}`;
         if (!evidence.problems.includes(message)) evidence.problems.push(message);
       }

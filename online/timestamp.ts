@@ -5,17 +5,17 @@ import {
   readTimestampResponse,
   verifyTimestamp,
 } from "../formats/cms/timestamp.ts";
+import { addUnsignedAttributes, encodeAttribute } from "../formats/cms/add.ts";
+import { readSignedData } from "../formats/cms/read.ts";
+import { Oid } from "../formats/asn1/oids.ts";
+import { digest as digestOf } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import type { HashName } from "../formats/signer.ts";
+import { OnlineError } from "./error.ts";
 import { readBounded } from "./http.ts";
 
 const TIMEOUT = 15_000;
 const MAX_ANSWER = 1024 * 1024;
-
-/** No usable timestamp was had; the message says why, in a sentence. */
-export class TimestampError extends Error {
-  override readonly name = "TimestampError";
-}
 
 /**
  * Has a digest timestamped.
@@ -23,7 +23,7 @@ export class TimestampError extends Error {
  * @param url the authority that the configuration names; redirects are refused, as the administrator chose whom to ask
  * @param nonce at least 8 bytes; random unless given
  * @returns the TimeStampToken, DER, checked against the request
- * @throws {TimestampError} also where `signal` was aborted
+ * @throws {OnlineError} `timestamp_unavailable`; the reason of `signal` where it was aborted
  */
 export async function requestTimestamp(
   url: string,
@@ -42,7 +42,7 @@ export async function requestTimestamp(
     });
     const body = await readBounded(response, MAX_ANSWER);
     if (response.status !== 200) {
-      throw new TimestampError(`${url} answered with status ${response.status}.`);
+      throw unavailable(`${url} answered with status ${response.status}.`);
     }
     const token = readTimestampResponse(body);
     const { problems } = verifyTimestamp(token, {
@@ -50,13 +50,33 @@ export async function requestTimestamp(
       digestOf: (asked) => asked === hash ? digest : undefined,
     });
     if (problems.length > 0) {
-      throw new TimestampError(problems.map(({ message }) => message).join(" "));
+      throw unavailable(problems.map(({ message }) => message).join(" "));
     }
     return token;
   } catch (error) {
-    if (error instanceof TimestampError) throw error;
-    if (error instanceof FormatError) throw new TimestampError(error.message);
+    signal?.throwIfAborted();
+    if (error instanceof OnlineError) throw error;
+    if (error instanceof FormatError) throw unavailable(error.message);
     const why = limit.aborted ? "did not answer in time" : "could not be reached";
-    throw new TimestampError(`${url} ${why}.`, { cause: error });
+    throw unavailable(`${url} ${why}.`, String(error));
   }
+}
+
+const unavailable = (why: string, detail?: string) =>
+  new OnlineError("timestamp_unavailable", why, detail);
+
+/**
+ * Has the first signature of a CMS timestamped (EN 319 122-1 §5.3): over the signature's value.
+ *
+ * @param stamp as {@linkcode requestTimestamp}, of a known service
+ * @returns the CMS with the token among its unsigned attributes
+ */
+export async function timestampSignature(
+  cms: Uint8Array,
+  hash: HashName,
+  stamp: (hash: HashName, digest: Uint8Array) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  const [{ signature }] = readSignedData(cms).signers;
+  const token = await stamp(hash, digestOf(hash, signature));
+  return addUnsignedAttributes(cms, [0], [encodeAttribute(Oid.signatureTimestamp, token)]);
 }

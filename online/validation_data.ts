@@ -11,11 +11,10 @@ import { isSignedWith } from "../formats/x509/signed.ts";
 import type { HashName } from "../formats/signer.ts";
 import { verifyTimestamp } from "../formats/cms/timestamp.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
-import { DsignError } from "../protocol/errors.ts";
-import { throwIfCancelled } from "../signing/errors.ts";
+import { OnlineError } from "./error.ts";
 import { collectEvidence, type Evidence } from "./evidence.ts";
 import { type PkiFetch, PkiHttp, publicFetch } from "./pki_http.ts";
-import { requestTimestamp, TimestampError } from "./timestamp.ts";
+import { requestTimestamp } from "./timestamp.ts";
 
 /** How long what was collected serves further signatures, in milliseconds; and for how many signers. */
 const REMEMBERED = 10 * 60_000;
@@ -38,27 +37,21 @@ export class Online {
    * Has a digest timestamped.
    *
    * @returns the TimeStampToken, checked against the request
-   * @throws {DsignError} `timestamp_unavailable`
+   * @throws {OnlineError} `timestamp_unavailable`
    */
   async timestamp(
     hash: HashName,
     digest: Uint8Array,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
-    const unavailable = (why: string) => new DsignError("timestamp_unavailable", why);
-    const url = this.options.timestampAuthority;
+    const { timestampAuthority: url } = this.options;
     if (!url) {
-      throw unavailable(
+      throw new OnlineError(
+        "timestamp_unavailable",
         'No time-stamping service is known. Set "timestampAuthority" in the configuration, or sign at level B-B.',
       );
     }
-    try {
-      return await requestTimestamp(url, hash, digest, { signal });
-    } catch (error) {
-      throwIfCancelled(signal);
-      if (error instanceof TimestampError) throw unavailable(error.message);
-      throw error;
-    }
+    return await requestTimestamp(url, hash, digest, { signal });
   }
 
   /**
@@ -66,7 +59,7 @@ export class Online {
    * suffices today.
    *
    * @param cms SignedData
-   * @throws {DsignError} `validation_data_unavailable`, `certificate_revoked`
+   * @throws {OnlineError} `validation_data_unavailable`, `certificate_revoked`
    */
   validationData(cms: Uint8Array, signal: AbortSignal): Promise<ValidationData> {
     return this.validationDataFor(certificatesOf(cms), signal);
@@ -91,10 +84,10 @@ export class Online {
       if (result.trusted) continue;
       const { code, message } = result.failure;
       if (code === "certificate_revoked" || code === "certificate_on_hold") {
-        throw new DsignError("certificate_revoked", message);
+        throw new OnlineError("certificate_revoked", message);
       }
-      const cause = evidence.problems.join(" ") || undefined;
-      throw new DsignError("validation_data_unavailable", message, { cause });
+      const detail = evidence.problems.join(" ") || undefined;
+      throw new OnlineError("validation_data_unavailable", message, detail);
     }
     return {
       certificates: all.map(({ der }) => der),
@@ -114,7 +107,7 @@ export class Online {
     if (remembered && now < remembered.until) return remembered.evidence;
     const http = new PkiHttp(this.options.pkiFetch ?? publicFetch(), signal);
     const evidence = await collectEvidence(ends, known, known.filter(isSelfSigned), http);
-    throwIfCancelled(signal);
+    signal.throwIfAborted();
     this.#evidence.delete(key);
     if (this.#evidence.size >= MAX_REMEMBERED) {
       this.#evidence.delete(this.#evidence.keys().next().value!);

@@ -1,3 +1,4 @@
+import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
 import { CSC_ERRORS, type CscErrorCode } from "../protocol/csc.ts";
 
 /**
@@ -15,6 +16,24 @@ export class CscError extends Error {
     this.status = status;
     this.error = error;
   }
+}
+
+const ONLINE_CODES: Record<OnlineErrorCode, CscErrorCode> = {
+  timestamp_unavailable: "timestamp_failed",
+  validation_data_unavailable: "unavailable",
+  certificate_revoked: "unavailable",
+  signature_invalid: "server_error",
+};
+
+/** Every failure as a row of the contract's table. Unexpected ones are bugs: the caller sees only `server_error`. */
+export function toCscError(error: unknown): CscError {
+  if (error instanceof CscError) return error;
+  if (error instanceof OnlineError) {
+    const { code, message, detail } = error;
+    const reason = [code, message, detail].filter((each) => each).join(": ");
+    return new CscError(ONLINE_CODES[code], reason);
+  }
+  return new CscError("server_error", String(error));
 }
 
 /** A wrong setting, file or argument of the administrator; `message` says which and what to do. */

@@ -1,16 +1,15 @@
 /** What lets the signature of an eSign service provider outlive its certificate of half an hour. */
 import { getLogger } from "@logtape/logtape";
-import { readSignedData } from "../formats/cms/read.ts";
 import { FormatError } from "../formats/error.ts";
 import { fillContents } from "../formats/pades/prepare.ts";
-import { appendDss } from "../formats/pades/dss.ts";
-import { bytesSource } from "../formats/source.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
-import { CscError } from "./error.ts";
+import { OnlineError } from "../online/error.ts";
+import { checkSignature, dssFor, pdfOfBytes } from "../online/pades.ts";
+import { timestampSignature } from "../online/timestamp.ts";
+import { CscError, toCscError } from "./error.ts";
 import { isCurrent } from "./esp_answer.ts";
-import type { SigningOptions } from "./sign.ts";
+import { levelServices, type SigningOptions } from "./sign.ts";
 import type { EsignFacts, EsignRow } from "./store.ts";
-import { timestampSignature } from "./timestamp.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 
@@ -27,19 +26,25 @@ export const spaceIn = ({ contents: [at, end] }: EsignFacts) => (end - at) / 2 -
  * Each fetching of the document tries again while the certificate lives.
  */
 export async function addTimestamp(
-  { tsa, store }: Lasting,
+  lasting: Lasting,
   row: EsignRow,
 ): Promise<EsignRow> {
+  const { store } = lasting;
   const { id, client, facts } = row;
-  if (!tsa || facts.timestamped || !lives(row, store.now())) return row;
-  const { cms } = (await store.read((tx) => tx.esignBytes(id)))!;
+  if (!lasting.tsa || facts.timestamped || !lives(row, store.now())) return row;
+  const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
   const about = { transaction: id, client };
   try {
-    const [{ signature }] = readSignedData(cms!).signers;
-    const stamped = await timestampSignature(tsa, "SHA-256", cms!, signature);
+    const { timestamp } = levelServices(lasting);
+    const stamped = await timestampSignature(
+      cms!,
+      "SHA-256",
+      (...imprint) => timestamp(...imprint, new AbortController().signal),
+    );
     if (stamped.length > spaceIn(facts)) {
       throw new CscError("timestamp_failed", "it is too large");
     }
+    checkSignature(signedPdf(pdf, facts, stamped), nothing, certificateOf(facts));
     return await store.run(async (tx) => {
       const now = (await tx.esign(id))!;
       if (now.facts.timestamped) return now;
@@ -69,10 +74,7 @@ export async function addValidationData(
   const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
   try {
     const data = await validationData(cms!);
-    const source = bytesSource(fillContents(pdf, ...facts.contents, cms!));
-    const contents = new Uint8Array(spaceIn(facts));
-    contents.set(cms!);
-    const dss = appendDss(source, { signatures: [{ contents, ...data }] });
+    const dss = dssFor(signedPdf(pdf, facts, cms!), nothing, data);
     await store.run(async (tx) => {
       const row = await tx.esign(id);
       if (!row || row.facts.longTerm) return;
@@ -88,13 +90,22 @@ export async function addValidationData(
 
 /** Why the document goes out without; anything unforeseen is thrown on. */
 function reasonOf(error: unknown): string {
-  if (error instanceof CscError) return error.reason ?? error.message;
   if (error instanceof FormatError) return error.message;
-  throw error;
+  if (!(error instanceof CscError || error instanceof OnlineError)) throw error;
+  const { reason, message } = toCscError(error);
+  return reason ?? message;
 }
 
+const signedPdf = (pdf: Uint8Array, { contents }: EsignFacts, cms: Uint8Array) =>
+  pdfOfBytes(fillContents(pdf, ...contents, cms), "SHA-256");
+
+const certificateOf = ({ certificate }: EsignFacts) => Uint8Array.fromBase64(certificate!);
+
+/** Nothing is appended yet: the document with the signature is whole. */
+const nothing = new Uint8Array();
+
 /** Whether it is signed, and the certificate is valid still. */
-function lives({ phase, facts: { certificate } }: EsignRow, now: number): boolean {
+function lives({ phase, facts }: EsignRow, now: number): boolean {
   if (phase !== "signed") return false;
-  return isCurrent(readCertificate(Uint8Array.fromBase64(certificate!)), now);
+  return isCurrent(readCertificate(certificateOf(facts)), now);
 }

@@ -30,7 +30,7 @@ import {
 } from "./service.ts";
 import { algorithmsOf, checkHashes, hashByOid, signDoc, signHash } from "./sign.ts";
 import type { Credential, PersonRow } from "./store.ts";
-import { timestamp } from "./timestamp.ts";
+import { requestTimestamp } from "../online/timestamp.ts";
 
 type Handler<M extends CscMethod> = (
   params: CscParams<M>,
@@ -282,11 +282,11 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
     "signatures/timestamp": async ({ hash, hashAlgo, nonce }) => {
       if (!tsa) throw new CscError("unavailable", "no timestamp authority is configured");
       checkHashes([hash], hashAlgo);
-      const made = await timestamp(
+      const made = await requestTimestamp(
         tsa,
         hashByOid(hashAlgo),
         Uint8Array.fromBase64(hash),
-        nonce === undefined ? undefined : Uint8Array.fromHex(nonce.padStart(16, "0")),
+        { nonce: nonce === undefined ? undefined : Uint8Array.fromHex(nonce.padStart(16, "0")) },
       );
       return { timestamp: made.toBase64() };
     },

@@ -5,7 +5,7 @@ import { invalid } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import type { Ceremony } from "./ceremony.ts";
 import { readBounded, TooLongError } from "../online/http.ts";
-import { CscError } from "./error.ts";
+import { CscError, toCscError } from "./error.ts";
 import type { Esp } from "./esp.ts";
 import type { KeyStore } from "./keys.ts";
 import type { Ways } from "./messages.ts";
@@ -185,7 +185,7 @@ export function failure(context: Context, error: unknown): Response {
   if (error instanceof ParameterError) {
     return context.json({ error: "invalid_request", error_description: error.message }, 400);
   }
-  const known = error instanceof CscError ? error : new CscError("server_error", String(error));
+  const known = toCscError(error);
   // the parameter's name in 1.0.4
   const text = context.req.path.startsWith("/csc/v1/")
     ? known.message.replace("hashAlgorithmOID", "hashAlgo")

@@ -3,26 +3,23 @@
  * made and checked, then the key is closed, and only then anything goes out. Whatever fails after the first step has cost
  * the SAD: nothing is signed twice, and the audit says what became of it.
  */
-import { createHash } from "node:crypto";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { digest as digestOf } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
-import { appendDss, type ValidationData } from "../formats/pades/dss.ts";
-import { inspectSignatures } from "../formats/pades/inspect.ts";
-import { bytesSource } from "../formats/source.ts";
+import type { ValidationData } from "../formats/pades/dss.ts";
 import { hashLengths } from "../formats/keys/algorithm.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
 import type { HashName, SignatureAlgorithm } from "../formats/signer.ts";
 import { type CscParams, type CscResult, OIDS } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
 import { step } from "./authorize.ts";
-import { CscError } from "./error.ts";
+import { CscError, toCscError } from "./error.ts";
 import { type KeyStore, type OpenKey, schemeOf } from "./keys.ts";
 import { sha256 } from "./secrets.ts";
 import type { Credential, Facts, Person, Store } from "./store.ts";
-import { timestampSignature } from "./timestamp.ts";
+import { type Level, type LevelServices, pdfOfBytes, preparePades } from "../online/pades.ts";
+import { requestTimestamp, timestampSignature } from "../online/timestamp.ts";
 
 /** Who calls, and with what. */
 export interface Caller {
@@ -40,7 +37,7 @@ export interface SigningOptions {
   /**
    * Collects what a later validation of a signature and its timestamp needs, checked to suffice today.
    *
-   * @throws {CscError} `unavailable`
+   * @throws {OnlineError} `validation_data_unavailable`, `certificate_revoked`
    */
   validationData(cms: Uint8Array): Promise<ValidationData>;
 }
@@ -361,14 +358,11 @@ async function withKey<T>(
     await settle("signed", { hashes, consent: facts.consent, kind: "departmental PIN/OTP" });
     return result;
   } catch (error) {
-    const reason = error instanceof CscError
-      ? error.reason ?? error.message
-      : error instanceof FormatError
-      ? error.message
-      : String(error);
-    await settle("failed", { reason });
-    if (error instanceof FormatError) throw new CscError("document_malformed", reason);
-    throw error;
+    const known = error instanceof FormatError
+      ? new CscError("document_malformed", error.message)
+      : toCscError(error);
+    await settle("failed", { reason: known.reason ?? known.message });
+    throw known;
   }
 }
 
@@ -398,19 +392,19 @@ async function openKey(
 
 /** One CMS: with its content, or over a digest. A PDF's has no signing time (EN 319 142-1 §6.3). */
 async function signCms(
-  { tsa, store }: SigningOptions,
+  options: SigningOptions,
   key: Ready,
   content: { content: Uint8Array } | { digest: Uint8Array },
   { signature_format, conformance_level }: Pick<Signed, "signature_format" | "conformance_level">,
 ): Promise<Uint8Array> {
   const prepared = prepareSignedData(content, key, {
-    ...signature_format === "C" && { signingTime: new Date(store.now()) },
+    ...signature_format === "C" && { signingTime: new Date(options.store.now()) },
   });
   const { hash } = key.algorithm;
-  const signature = await key.sign({ digest: digestOf(hash, prepared.toBeSigned) });
-  const cms = prepared.complete(signature);
+  const cms = prepared.complete(await key.sign({ digest: digestOf(hash, prepared.toBeSigned) }));
   if (!isTimestamped(conformance_level)) return cms;
-  return await timestampSignature(tsa!, hash, cms, signature);
+  const { timestamp } = levelServices(options);
+  return await timestampSignature(cms, hash, (hash, digest) => timestamp(hash, digest, never));
 }
 
 async function signPdf(
@@ -418,23 +412,30 @@ async function signPdf(
   key: Ready,
   { person, facts, hash }: Authorized,
   bytes: Uint8Array,
-  how: Pick<Signed, "signature_format" | "conformance_level" | "signed_envelope_property">,
+  how: Pick<Signed, "conformance_level" | "signed_envelope_property">,
 ): Promise<Uint8Array> {
-  const source = bytesSource(bytes);
-  const prepared = prepareSignature(source, {
+  const prepared = preparePades(pdfOfBytes(bytes, hash), key, {
+    level: levelOf(how.conformance_level),
     time: new Date(options.store.now()),
     signerName: person.name,
     reason: facts.purpose,
     ...how.signed_envelope_property === "Certification" && { certify: 2 },
   });
-  const state = createHash(hash.replace("-", ""));
-  for (const piece of signedBytes(source, prepared)) state.update(piece);
-  const digest = state.digest();
-  const cms = await signCms(options, key, { digest }, how);
-  const signed = concat(bytes, prepared.complete(cms));
-  if (!how.conformance_level.endsWith("B-LT")) return signed;
-  const { signatures } = inspectSignatures(bytesSource(signed));
-  const { contents } = signatures.find(({ field }) => field === prepared.field)!;
-  const data = await options.validationData(cms);
-  return concat(signed, appendDss(bytesSource(signed), { signatures: [{ contents, ...data }] }));
+  const signature = await key.sign({ digest: digestOf(hash, prepared.toBeSigned) });
+  return concat(bytes, await prepared.complete(signature, levelServices(options), never));
 }
+
+/** `AdES-B-T` → `B-T` */
+const levelOf = (conformance: Signed["conformance_level"]): Level =>
+  conformance.slice("AdES-".length) as Level;
+
+/** What the levels above B-B ask of the network, as the service is configured. */
+export const levelServices = (
+  { tsa, validationData }: Pick<SigningOptions, "tsa" | "validationData">,
+): LevelServices => ({
+  timestamp: (hash, digest) => requestTimestamp(tsa!, hash, digest),
+  validationData,
+});
+
+/** What has begun is finished, though the caller may have gone: the SAD is used up. Each step has a time limit. */
+const never = new AbortController().signal;

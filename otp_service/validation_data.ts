@@ -1,10 +1,8 @@
 /** What signatures of level B-LT need from the network, for the PIN/OTP service. */
 import { Online } from "../online/validation_data.ts";
 import { publicFetch } from "../online/pki_http.ts";
-import { CscError } from "./error.ts";
 import { createHandler } from "./server.ts";
 import type { Service } from "./service.ts";
-import { DsignError } from "../protocol/errors.ts";
 
 const TIMEOUT = 30_000;
 
@@ -30,12 +28,5 @@ export function validationDataFor(service: () => Service): Service["validationDa
       );
     },
   });
-  return async (cms) => {
-    try {
-      return await online.validationData(cms, AbortSignal.timeout(TIMEOUT));
-    } catch (error) {
-      if (!(error instanceof DsignError)) throw error;
-      throw new CscError("unavailable", `validation data: ${error.message}`);
-    }
-  };
+  return (cms) => online.validationData(cms, AbortSignal.timeout(TIMEOUT));
 }

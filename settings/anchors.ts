@@ -1,10 +1,9 @@
 /** The certificates that are trusted: what the person and the administrator have put into folders for it. */
 import { dirname, join } from "node:path";
 import { FormatError } from "../formats/error.ts";
+import { readCertificates } from "../formats/x509/bundle.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
-import { readCertificates } from "../signers/certificates.ts";
-import { SignerError } from "../signers/provider.ts";
 import type { Paths } from "./config.ts";
 import { policyPath } from "./policy_file.ts";
 
@@ -45,7 +44,7 @@ export async function loadAnchors(path: string): Promise<Certificate[]> {
     try {
       for (const der of readCertificates(await readFile(file))) anchors.push(readCertificate(der));
     } catch (error) {
-      if (!(error instanceof FormatError || error instanceof SignerError)) throw error;
+      if (!(error instanceof FormatError)) throw error;
       throw new DsignError("certificate_malformed", `${file}: ${error.message}`);
     }
   }

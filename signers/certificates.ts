@@ -76,23 +76,3 @@ export function algorithmFor(certificate: Uint8Array, hash: HashName): Signature
       );
   }
 }
-
-/**
- * The certificates in a PEM file (RFC 7468), in their order; anything else in it is passed over. A file without PEM
- * is taken for one certificate in DER.
- */
-export function readCertificates(bytes: Uint8Array): Uint8Array[] {
-  const text = new TextDecoder("latin1").decode(bytes);
-  const found = text.matchAll(
-    /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g,
-  );
-  const certificates: Uint8Array[] = [];
-  for (const [, base64] of found) {
-    try {
-      certificates.push(Uint8Array.fromBase64(base64));
-    } catch {
-      throw new SignerError("certificate_malformed", "A certificate in the PEM file is damaged.");
-    }
-  }
-  return certificates.length > 0 || text.includes("-----BEGIN ") ? certificates : [bytes];
-}

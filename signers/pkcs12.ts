@@ -11,7 +11,8 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { FormatError } from "../formats/error.ts";
 import type { Signer } from "../formats/signer.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
-import { algorithmFor, chainOf, find, readCertificates } from "./certificates.ts";
+import { readCertificates } from "../formats/x509/bundle.ts";
+import { algorithmFor, chainOf, find } from "./certificates.ts";
 import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_read.ts";
 import {
   type KeyInfo,
@@ -218,6 +219,9 @@ function noCertificate(file: string): Problem {
 
 function toProblem(driver: string, error: unknown): Problem {
   if (error instanceof SignerError) return { driver, code: error.code, message: error.message };
+  if (error instanceof FormatError && error.code === "certificate_malformed") {
+    return { driver, code: error.code, message: error.message };
+  }
   if (error instanceof Deno.errors.NotFound) {
     return { driver, code: "driver_not_found", message: "The configured key file is not there." };
   }

@@ -2,7 +2,8 @@
  * Documents that a page sends in pieces: hashed as they arrive, and not kept but for their beginning, unless they are
  * PDFs.
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
+import { hasher } from "../formats/digest.ts";
 import { LIMITS } from "../protocol/envelope.ts";
 import type { ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -14,12 +15,6 @@ export const PREVIEW_LENGTH = 256 * 1024;
 
 /** Taken bytes are acknowledged when they are this many more, and at the document's end. */
 const ACKNOWLEDGE_EVERY = 1024 * 1024;
-
-export const HASH_NAMES = {
-  "SHA-256": "sha256",
-  "SHA-384": "sha384",
-  "SHA-512": "sha512",
-} as const;
 
 /** Whether documents of a media type are kept, to be shown page by page and to be signed within. */
 export const isPdf = (mediaType: string): boolean => /^application\/pdf\s*(;|$)/i.test(mediaType);
@@ -47,7 +42,7 @@ export class Document {
     /** Where its bytes stay; without it they are only hashed. */
     readonly kept?: Kept,
   ) {
-    this.#hash = createHash(HASH_NAMES[algorithm]);
+    this.#hash = hasher(algorithm);
     this.#beginning = new Uint8Array(kept ? 0 : Math.min(size, PREVIEW_LENGTH));
   }
 

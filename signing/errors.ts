@@ -1,6 +1,7 @@
 /** The one place where the failures of the other rooms become those of the contract. */
 import { getLogger } from "@logtape/logtape";
 import { FormatError, type FormatErrorCode } from "../formats/error.ts";
+import { OnlineError } from "../online/error.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import { SignerError } from "../signers/provider.ts";
 
@@ -39,6 +40,14 @@ export function toDsignError(error: unknown): DsignError {
   if (error instanceof FormatError) {
     const code = FORMAT_CODES[error.code];
     if (code) return new DsignError(code, error.message);
+  }
+  if (error instanceof OnlineError) {
+    const { code, message, detail: cause } = error;
+    return new DsignError(code, message || undefined, { cause });
+  }
+  // The reason of a signal that somebody aborted without giving one.
+  if (error instanceof DOMException && error.name === "AbortError") {
+    return new DsignError("request_cancelled");
   }
   log.error("Unforeseen failure: {error}", { error });
   return new DsignError("internal_error");

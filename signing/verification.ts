@@ -1,5 +1,5 @@
 /** Verifying with what the network can tell, where that is wanted. */
-import { createHash } from "node:crypto";
+import { hasher } from "../formats/digest.ts";
 import type { Source } from "../formats/source.ts";
 import type { HashName } from "../formats/signer.ts";
 import {
@@ -112,7 +112,7 @@ function keptOf(document: Document) {
 
 /** Digest of a whole source, read from beginning to end. */
 export function digestOf(source: Source, hash: HashName): Uint8Array {
-  const state = createHash(hash.replace("-", "").toLowerCase());
+  const state = hasher(hash);
   for (let at = 0; at < source.size; at += PIECE) state.update(source.read(at, PIECE));
   return state.digest();
 }

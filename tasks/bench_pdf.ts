@@ -9,7 +9,6 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Appearances } from "../signing/appearance.ts";
-import { Placement } from "../signing/placement.ts";
 import { FileSource } from "../signing/file_source.ts";
 import { Online } from "../online/validation_data.ts";
 import { signPdf } from "../signing/pades.ts";
@@ -152,7 +151,6 @@ async function measure(path: string, rounds: number): Promise<Measured> {
       now,
       online: new Online({ now }),
       appearances: new Appearances(new URL("../dist/web/", import.meta.url)),
-      placement: new Placement([]), // no document asks for a text's place
       signal: new AbortController().signal,
     });
     times.push(performance.now() - started - token - digesting.at(-1)!);

@@ -3,7 +3,7 @@
  * after it, its level and its locks. Whom its certificate belongs to is told; whether that is to be trusted is for path
  * validation to say.
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { readSignedData } from "../cms/read.ts";
 import { digestsNeeded, type SignerResult, verifyCms } from "../cms/verify.ts";
 import { concat } from "../asn1/der.ts";
@@ -12,6 +12,7 @@ import { type Change, changesAfter } from "./changes.ts";
 import { inspectSignatures, type PdfSignature } from "./inspect.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { prefixSource, type Source } from "../source.ts";
+import { digest, hasher } from "../digest.ts";
 import type { HashName } from "../signer.ts";
 import { readTimestampInfo, type TimestampResult, verifyTimestamp } from "../cms/timestamp.ts";
 import type { Certificate } from "../x509/certificate.ts";
@@ -131,7 +132,7 @@ function verifyDetached(
   out.findings.push(...signer.findings.map(({ code, message }) => ({ code, message })));
   out.certificate = signer.certificate;
   for (const token of signer.timestampTokens) {
-    const digestOf = (hash: HashName) => digestOfBytes(hash, signer.signer.signature);
+    const digestOf = (hash: HashName) => digest(hash, signer.signer.signature);
     const { info, problems } = verifyTimestamp(token, { digestOf });
     if (problems.length === 0) out.timestamp ??= info.time;
     for (const { message } of problems) out.findings.push({ code: "timestamp", message });
@@ -185,11 +186,6 @@ function hasValidationData(source: Source, password: string | undefined): boolea
   return has("Certs") && (has("CRLs") || has("OCSPs"));
 }
 
-const nodeName = (hash: HashName): string => hash.replace("-", "").toLowerCase();
-
-const digestOfBytes = (hash: HashName, bytes: Uint8Array): Uint8Array =>
-  new Uint8Array(createHash(nodeName(hash)).update(bytes).digest());
-
 const PIECE = 1 << 20;
 
 /**
@@ -212,7 +208,7 @@ class Digests {
     }
     const [[, before], [after, length]] = ranges;
     let running = this.#running.get(hash);
-    if (!running || running.at > before) running = { hash: createHash(nodeName(hash)), at: 0 };
+    if (!running || running.at > before) running = { hash: hasher(hash), at: 0 };
     this.#feed(running.hash, running.at, before);
     running.at = before;
     this.#running.set(hash, running);

@@ -1,0 +1,23 @@
+/** The failures of this room that its callers tell apart. */
+export type OnlineErrorCode =
+  /** The time-stamping service is not configured, did not answer, or answered with something that is no good timestamp. */
+  | "timestamp_unavailable"
+  /** Certificates or revocation data are missing for a level that needs them. */
+  | "validation_data_unavailable"
+  /** An authority says that the certificate is revoked or on hold. */
+  | "certificate_revoked"
+  /** The finished signature does not verify; it must not be released. */
+  | "signature_invalid";
+
+/** Thrown by this room; each caller turns it into an error of its own contract. */
+export class OnlineError extends Error {
+  override readonly name = "OnlineError";
+
+  /**
+   * @param message a sentence for a person; empty where the code says it all
+   * @param detail for the log: what the network or a certificate said
+   */
+  constructor(readonly code: OnlineErrorCode, message = "", readonly detail?: string) {
+    super(message);
+  }
+}

@@ -3,7 +3,8 @@ import { verifyCms } from "../formats/cms/verify.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
-import { makePki, signBytes } from "../tests/fixtures/pki.ts";
+import { signBytes } from "../tests/fixtures/keys.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { attachContent } from "./attach.ts";
 
 Deno.test("a detached signature with its content put in is the attached signature", () => {

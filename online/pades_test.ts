@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
-import { makePki, signBytes } from "../tests/fixtures/pki.ts";
+import { signBytes } from "../tests/fixtures/keys.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { encodeTimestampRequest, readTimestampResponse } from "../formats/cms/timestamp.ts";
 import { concat } from "../formats/asn1/der.ts";

@@ -27,7 +27,9 @@ import {
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
-import { makeCrl, makePki, type Party, pem, signBytes } from "../tests/fixtures/pki.ts";
+import { makeCrl, type Party, pem } from "../tests/fixtures/issue.ts";
+import { signBytes } from "../tests/fixtures/keys.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { verifyAudit } from "./audit.ts";

@@ -6,8 +6,15 @@ import { EST_AUTHORIZATION, startEst } from "../tests/fakes/est_server.ts";
 import { tlsFront } from "../tests/fakes/tls_front.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makeRoot, makeService, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
-import { issue, makeKey, type Party, pem, signBytes } from "../tests/fixtures/pki.ts";
-import { basicConstraints, extKeyUsage, keyUsage, subjectAltHosts } from "../formats/x509/write.ts";
+import { issue, type Party, pem } from "../tests/fixtures/issue.ts";
+import { makeKey, signBytes } from "../tests/fixtures/keys.ts";
+import {
+  basicConstraints,
+  type Extension,
+  extKeyUsage,
+  keyUsage,
+  subjectAltIp,
+} from "../tests/fixtures/extensions.ts";
 import { prepareRequest } from "../formats/x509/request.ts";
 import { readSignedData } from "../formats/cms/read.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
@@ -170,10 +177,10 @@ Deno.test("an authority elsewhere that knows us by our TLS certificate, and whos
         subject: [["CN", name]],
         extensions: [basicConstraints(true), keyUsage("keyCertSign", "digitalSignature")],
       });
-    const leaf = (issuer: Party, name: string, extensions: Uint8Array[]) =>
+    const leaf = (issuer: Party, name: string, extensions: Extension[]) =>
       issue({ ...validity, issuer, key: "p-256", subject: [["CN", name]], extensions });
     const [department, root] = [authority("Department (TEST)"), makeRoot()];
-    const host = leaf(department, "est", [subjectAltHosts({ ip: ["127.0.0.1"] })]);
+    const host = leaf(department, "est", [subjectAltIp("127.0.0.1")]);
     const client = (issuer: Party) => {
       const { certificate: { der }, pkcs8 } = leaf(issuer, "dsign", [
         extKeyUsage(["1.3.6.1.5.5.7.3.2"]),

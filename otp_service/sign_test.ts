@@ -15,7 +15,8 @@ import {
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
-import { makePki, pem } from "../tests/fixtures/pki.ts";
+import { pem } from "../tests/fixtures/issue.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { encodeOcspRequest } from "../formats/x509/ocsp.ts";
 import { prepareSignature, signedBytes } from "../formats/pades/prepare.ts";

@@ -12,7 +12,8 @@ import { connectAs } from "../tasks/page.ts";
 import { answerTo, PORTAL, testAgent, type TestAgentOptions } from "../tests/fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
-import { makeCrl, makePki } from "../tests/fixtures/pki.ts";
+import { makeCrl } from "../tests/fixtures/issue.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

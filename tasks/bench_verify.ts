@@ -6,7 +6,9 @@ import { verifySignature } from "../formats/x509/signature.ts";
 import { verifyFile, type VerifyOptions } from "../formats/verify/verify.ts";
 import { readMaterial } from "../formats/verify/material.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
-import { makeCrl, makePki, pem, signBytes } from "../tests/fixtures/pki.ts";
+import { makeCrl, pem } from "../tests/fixtures/issue.ts";
+import { signBytes } from "../tests/fixtures/keys.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import {
   authorities,

@@ -1,6 +1,7 @@
 /** What the demonstration's authorities serve: a timestamp authority, CRLs and issuers' certificates, on a loopback port. */
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
-import { makeCrl, type Party, type Pki } from "../tests/fixtures/pki.ts";
+import { makeCrl, type Party } from "../tests/fixtures/issue.ts";
+import type { Pki } from "../tests/fixtures/pki.ts";
 
 export interface PkiServer {
   url: string;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { makePki, signBytes } from "../tests/fixtures/pki.ts";
+import { signBytes } from "../tests/fixtures/keys.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { check } from "./demo_check.ts";

@@ -2,7 +2,8 @@
  * The demonstration's tokens: a PKI in the profile of India's, three officers, each with a token of their own. Three
  * SoftHSM tokens where SoftHSM and pkcs11-tool are installed, otherwise three PKCS #12 files.
  */
-import { makeKey, makePki, type Officer, type Pki } from "../tests/fixtures/pki.ts";
+import { makeKey } from "../tests/fixtures/keys.ts";
+import { makePki, type Officer, type Pki } from "../tests/fixtures/pki.ts";
 import { hostCommand } from "../cli/host_command.ts";
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";

@@ -9,7 +9,8 @@ import { officerTokens } from "./fixtures/officers.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig, run } from "./fixtures/pdf_tools.ts";
-import { makePki, pem } from "./fixtures/pki.ts";
+import { pem } from "./fixtures/issue.ts";
+import { makePki } from "./fixtures/pki.ts";
 
 // The fonts of visible signatures, and pdf.js.
 await build();

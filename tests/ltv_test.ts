@@ -18,7 +18,7 @@ import { officerTokens } from "./fixtures/officers.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig } from "./fixtures/pdf_tools.ts";
-import { makeCrl, pem } from "./fixtures/pki.ts";
+import { makeCrl, pem } from "./fixtures/issue.ts";
 import { python } from "./fixtures/python.ts";
 
 const DAY = 24 * 3600 * 1000;

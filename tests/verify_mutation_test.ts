@@ -9,7 +9,8 @@ import type { HashName } from "../formats/signer.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
 import { readMaterial } from "../formats/verify/material.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
-import { makeCrl, makePki } from "./fixtures/pki.ts";
+import { makeCrl } from "./fixtures/issue.ts";
+import { makePki } from "./fixtures/pki.ts";
 import { signPdf } from "./fixtures/sign_pdf.ts";
 import {
   archiveCms,

@@ -8,7 +8,7 @@ import { writePkcs12 } from "../../signers/pkcs12_write.ts";
 import { FakeEsp } from "../../tests/fakes/esp.ts";
 import { inTempDir } from "../../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
-import { issue, pem } from "../../tests/fixtures/pki.ts";
+import { issue, pem } from "../../tests/fixtures/issue.ts";
 import { openParts } from "./parts.ts";
 
 const REDIRECT = "https://portal.example/signed";

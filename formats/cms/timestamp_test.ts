@@ -7,7 +7,8 @@ import { encodeTimestampRequest, readTimestampResponse, verifyTimestamp } from "
 import { readCertificate } from "../x509/certificate.ts";
 import { keyPurposes } from "../x509/extensions.ts";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
-import { makePki, pem } from "../../tests/fixtures/pki.ts";
+import { pem } from "../../tests/fixtures/issue.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
 import { answerTimestampRequest, type TimestampChoices } from "../../tests/fixtures/tsa.ts";
 
 const pki = makePki({ officers: [{ name: "Officer", key: "p-256" }] });

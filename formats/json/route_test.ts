@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { makePki, type Officer, signBytes } from "../../tests/fixtures/pki.ts";
+import { signBytes } from "../../tests/fixtures/keys.ts";
+import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { FormatError } from "../error.ts";
 import { prepareJws } from "./jws.ts";
 import { encodeRoute, prepareStatement, readRoute, type Route, startRoute } from "./route.ts";

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
 import { startPkiServices } from "../../tests/fakes/pki_services.ts";
-import { makeCrl, makePki, pem } from "../../tests/fixtures/pki.ts";
+import { makeCrl, pem } from "../../tests/fixtures/issue.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
 import {
   archiveCms,
   authorities,

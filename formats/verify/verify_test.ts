@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { classicPdf, classicUpdate, documentObjects } from "../../tests/fixtures/pdf.ts";
-import { makeCrl, makePki, signBytes } from "../../tests/fixtures/pki.ts";
+import { makeCrl } from "../../tests/fixtures/issue.ts";
+import { signBytes } from "../../tests/fixtures/keys.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
 import { signPdf } from "../../tests/fixtures/sign_pdf.ts";
 import {
   archiveCms,

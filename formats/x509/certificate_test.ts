@@ -1,18 +1,26 @@
 import assert from "node:assert/strict";
-import { extension, extKeyUsage, keyUsage, prepareCertificate } from "./write.ts";
+import { prepareCertificate } from "./write.ts";
 import { octetString } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { encodeName, readName } from "./name.ts";
 import { readCertificate, signingUse, sortForSigning } from "./certificate.ts";
 import { keyPurposes } from "./extensions.ts";
-import { issue, makeKey, makePki } from "../../tests/fixtures/pki.ts";
+import {
+  type Extension,
+  extension,
+  extKeyUsage,
+  keyUsage,
+} from "../../tests/fixtures/extensions.ts";
+import { issue } from "../../tests/fixtures/issue.ts";
+import { makeKey } from "../../tests/fixtures/keys.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
 const middle = new Date("2026-06-01T00:00:00Z");
 const end = new Date("2027-01-01T00:00:00Z");
 const key = makeKey("p-256");
 
-const make = (...extensions: Uint8Array[]) =>
+const make = (...extensions: Extension[]) =>
   issue({ subject: [["CN", "A"]], notBefore: start, notAfter: end, key, extensions })
     .certificate;
 
@@ -44,7 +52,7 @@ Deno.test("names compare without case, spacing and string type (RFC 5280 §7.1)"
 });
 
 Deno.test("what may sign documents", () => {
-  const reason = (...extensions: Uint8Array[]) => signingUse(make(...extensions), middle).reason;
+  const reason = (...extensions: Extension[]) => signingUse(make(...extensions), middle).reason;
   assert.equal(reason(), undefined);
   assert.equal(reason(keyUsage("digitalSignature")), undefined);
   assert.equal(reason(keyUsage("keyEncipherment")), "encryption_only");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { basicConstraints, extension, keyUsage, type RevokedFields } from "./write.ts";
 import { readCrl } from "./crl.ts";
+import { prepareCrl } from "./write.ts";
 import {
   bitString,
   concat,
@@ -14,14 +14,21 @@ import { FormatError } from "../error.ts";
 import { validateCertificate } from "./path.ts";
 import type { Certificate } from "./certificate.ts";
 import { extensionIds } from "./extensions.ts";
-import { issue, makeCrl, makeKey, type Party } from "../../tests/fixtures/pki.ts";
+import {
+  basicConstraints,
+  type Extension,
+  extension,
+  keyUsage,
+} from "../../tests/fixtures/extensions.ts";
+import { issue, makeCrl, type Party, type Revoked } from "../../tests/fixtures/issue.ts";
+import { makeKey, signBytes } from "../../tests/fixtures/keys.ts";
 
 const now = new Date("2026-05-01T00:00:00Z");
 const days = (count: number) => new Date(now.getTime() + count * 24 * 3600 * 1000);
 const key = makeKey("p-256");
 const TRUE = Uint8Array.of(0xff);
 
-function party(name: string, issuer: Party | undefined, ...extensions: Uint8Array[]): Party {
+function party(name: string, issuer: Party | undefined, ...extensions: Extension[]): Party {
   return issue({
     subject: [["CN", name]],
     issuer,
@@ -52,7 +59,7 @@ const reasons = (tag: number, ...bits: number[]) => {
 };
 const directory = (party: Party) => explicit(4, party.certificate.subject.der);
 
-function end(...extensions: Uint8Array[]): Certificate {
+function end(...extensions: Extension[]): Certificate {
   return issue({
     subject: [["CN", "End"]],
     issuer: ca,
@@ -63,7 +70,7 @@ function end(...extensions: Uint8Array[]): Certificate {
   }).certificate;
 }
 
-const revoking = ({ serialNumber }: Certificate, more: Partial<RevokedFields> = {}) => [
+const revoking = ({ serialNumber }: Certificate, more: Partial<Revoked> = {}) => [
   { serialNumber, revokedAt: days(-1), ...more },
 ];
 
@@ -91,7 +98,7 @@ Deno.test("a list counts for its scope alone (RFC 5280 §5.2.5)", () => {
 });
 
 Deno.test("lists for some reasons count together", () => {
-  const list = (revoked: RevokedFields[], ...bits: number[]) =>
+  const list = (revoked: Revoked[], ...bits: number[]) =>
     makeCrl(ca, revoked, { now, extensions: [scope(reasons(3, ...bits))] });
   const certificate = end();
   const compromise = list([], 1, 2);
@@ -113,7 +120,7 @@ Deno.test("indirect lists need a distribution point that names their issuer", ()
     sequence(directory(ca)),
     true,
   );
-  const list = (revoked: RevokedFields[], indirect = true) =>
+  const list = (revoked: Revoked[], indirect = true) =>
     makeCrl(listSigner, revoked, {
       now,
       extensions: indirect ? [scope(implicit(4, TRUE))] : [],
@@ -166,7 +173,7 @@ Deno.test("lists with unknown critical extensions are not used", () => {
 
 Deno.test("a list from after the certificate expired proves nothing", () => {
   const certificate = end();
-  const judge = (...extensions: Uint8Array[]) => {
+  const judge = (...extensions: Extension[]) => {
     const result = validateCertificate(certificate, {
       anchors: [root.certificate],
       intermediates: [ca.certificate],
@@ -190,7 +197,14 @@ Deno.test("a list of 20,000 entries is searched, damaged lists are refused", () 
     revokedAt: now,
     reason: "superseded" as const,
   }));
-  const list = readCrl(makeCrl(ca, revoked, { now }));
+  const prepared = prepareCrl({
+    issuer: ca.certificate.subject.der,
+    thisUpdate: now,
+    revoked,
+    algorithm: ca.key.algorithm,
+    extensions: [],
+  });
+  const list = readCrl(prepared.complete(signBytes(ca.key, prepared.toBeSigned)));
   const found = list.find(ca.certificate.subject, Uint8Array.of(1, 0, 0x4e, 0x1f));
   assert.deepEqual(found, { revokedAt: now, reason: "superseded" });
   assert.equal(list.find(ca.certificate.subject, Uint8Array.of(1, 2, 0, 0)), undefined);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { certificatePolicies } from "./write.ts";
 import { indiaFacts, panMatches } from "./india.ts";
-import { issue } from "../../tests/fixtures/pki.ts";
+import { certificatePolicies } from "../../tests/fixtures/extensions.ts";
+import { issue } from "../../tests/fixtures/issue.ts";
 
 const certificate = (serialNumber: string | undefined, ...policies: string[]) =>
   issue({

@@ -6,7 +6,8 @@ import { FormatError } from "../error.ts";
 import { encodeOcspRequest, readOcspResponse } from "./ocsp.ts";
 import { validateCertificate } from "./path.ts";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
-import { makeCrl, makeOcspResponse, makePki, type Party, pem } from "../../tests/fixtures/pki.ts";
+import { makeCrl, makeOcspResponse, type Party, pem } from "../../tests/fixtures/issue.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
 
 const pki = makePki({
   officers: [{ name: "Good", key: "p-256" }, { name: "Revoked", key: "p-256" }],

@@ -1,13 +1,4 @@
 import assert from "node:assert/strict";
-import {
-  basicConstraints,
-  certificatePolicies,
-  extension,
-  extKeyUsage,
-  keyUsage,
-  ocspNoCheck,
-  subjectAltEmails,
-} from "./write.ts";
 import { readCrl } from "./crl.ts";
 import { concat, explicit, implicit, integer, nullValue, oid, sequence } from "../asn1/der.ts";
 import { readOcspResponse } from "./ocsp.ts";
@@ -17,20 +8,24 @@ import { encodeName } from "./name.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { extensionIds, keyPurposes } from "./extensions.ts";
 import {
-  issue,
-  makeCrl,
-  makeKey,
-  makeOcspResponse,
-  makePki,
-  type Party,
-  type TestKey,
-} from "../../tests/fixtures/pki.ts";
+  basicConstraints,
+  certificatePolicies,
+  type Extension,
+  extension,
+  extKeyUsage,
+  keyUsage,
+  ocspNoCheck,
+  subjectAltEmails,
+} from "../../tests/fixtures/extensions.ts";
+import { issue, makeCrl, makeOcspResponse, type Party } from "../../tests/fixtures/issue.ts";
+import { makeKey, type TestKey } from "../../tests/fixtures/keys.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
 
 const now = new Date("2026-05-01T00:00:00Z");
 const days = (count: number) => new Date(now.getTime() + count * 24 * 3600 * 1000);
 const key = makeKey("p-256");
 
-function authority(name: string, issuer?: Party, ...extensions: Uint8Array[]): Party {
+function authority(name: string, issuer?: Party, ...extensions: Extension[]): Party {
   const hasBasic = extensions.length > 0;
   return issue({
     subject: [["O", "Tests"], ["CN", name]],
@@ -44,7 +39,7 @@ function authority(name: string, issuer?: Party, ...extensions: Uint8Array[]): P
 
 const caExtensions = [basicConstraints(true), keyUsage("keyCertSign", "cRLSign")];
 
-function person(issuer: Party, ...extensions: Uint8Array[]): Party {
+function person(issuer: Party, ...extensions: Extension[]): Party {
   return issue({
     subject: [["O", "Tests"], ["OU", "People"], ["CN", "End"]],
     issuer,
@@ -378,7 +373,7 @@ Deno.test("a CRL out of date, from the future or signed by another is no evidenc
 Deno.test("OCSP answers count only from the issuer or its delegate", () => {
   const end = person(ca).certificate;
   const crls = [readCrl(makeCrl(root, [], { now }))];
-  const responder = (...extensions: Uint8Array[]) =>
+  const responder = (...extensions: Extension[]) =>
     issue({
       subject: [["CN", "Responder"]],
       issuer: ca,

@@ -12,7 +12,6 @@ import {
   generalizedTime,
   implicit,
   integer,
-  nullValue,
   octetString,
   oid,
   sequence,
@@ -223,9 +222,6 @@ export function permittedHosts({ dns = [], ip = [] }: HostNames): Uint8Array {
   const permitted = explicit(0, ...bases.map((base) => sequence(base)));
   return extension(extensionIds.nameConstraints, sequence(permitted), true);
 }
-
-/** id-pkix-ocsp-nocheck: this responder certificate needs no look at its revocation. */
-export const ocspNoCheck = (): Uint8Array => extension(ocspIds.noCheck, nullValue());
 
 /** The CRL extension cRLNumber. */
 export const crlNumber = (number: number): Uint8Array =>

@@ -17,7 +17,7 @@ import {
 } from "../fixtures/otp_service.ts";
 import { espOptions, FakeEsp } from "../fakes/esp.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
-import { issue } from "../fixtures/pki.ts";
+import { issue } from "../fixtures/issue.ts";
 import { axeFindings, launch, screenshot, watchConsole } from "./browser.ts";
 
 const en = OTP_WORDS.en;

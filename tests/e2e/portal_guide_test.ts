@@ -6,7 +6,8 @@ import { testAgent } from "../fixtures/agent.ts";
 import { environment } from "../fixtures/cli.ts";
 import { blocks, commandLines, readDoc, ROOT } from "../fixtures/docs.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
-import { makePki, pem } from "../fixtures/pki.ts";
+import { pem } from "../fixtures/issue.ts";
+import { makePki } from "../fixtures/pki.ts";
 import { launch, watchConsole } from "./browser.ts";
 
 const guide = await readDoc("docs/portals.md");

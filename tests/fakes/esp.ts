@@ -9,7 +9,7 @@ import {
   certificatePolicies,
   crlDistributionPoints,
   keyUsage,
-} from "../../formats/x509/write.ts";
+} from "../fixtures/extensions.ts";
 import { prepareSignedData } from "../../formats/cms/write.ts";
 import { concat } from "../../formats/asn1/der.ts";
 import type { HashName } from "../../formats/signer.ts";
@@ -17,7 +17,8 @@ import { prepareXmlSignature } from "../../formats/xml/xades.ts";
 import { verifyXml } from "../../formats/xml/xades_verify.ts";
 import { escapeAttribute, parseXml } from "../../formats/xml/document.ts";
 import type { ServiceOptions } from "../../otp_service/compose.ts";
-import { issue, type Party, signBytes, testKey } from "../fixtures/pki.ts";
+import { issue, type Party } from "../fixtures/issue.ts";
+import { signBytes, testKey } from "../fixtures/keys.ts";
 
 const MINUTE = 60_000;
 /** OTP eKYC (CCA). */

@@ -3,8 +3,9 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { basicConstraints } from "../../formats/x509/write.ts";
-import { issue, pem, type TestKeyType } from "../fixtures/pki.ts";
+import { basicConstraints } from "../fixtures/extensions.ts";
+import { issue, pem } from "../fixtures/issue.ts";
+import type { TestKeyType } from "../fixtures/keys.ts";
 
 /** The user PIN of every test token. */
 export const PIN = "12345678";

@@ -4,7 +4,8 @@
  */
 import { join } from "node:path";
 import { openssl } from "../fixtures/openssl.ts";
-import { makePki, type OfficerOptions, type Party, pem, type Pki } from "../fixtures/pki.ts";
+import { type Party, pem } from "../fixtures/issue.ts";
+import { makePki, type OfficerOptions, type Pki } from "../fixtures/pki.ts";
 
 export interface PkiServices extends AsyncDisposable {
   readonly url: string;

@@ -9,7 +9,8 @@ import { verifyCms } from "../../formats/cms/verify.ts";
 import { digest } from "../../formats/digest.ts";
 import { verifyBytes } from "../../formats/verify/verify.ts";
 import { readMaterial } from "../../formats/verify/material.ts";
-import { makeCrl, makePki } from "../fixtures/pki.ts";
+import { makeCrl } from "../fixtures/issue.ts";
+import { makePki } from "../fixtures/pki.ts";
 import {
   archiveCms,
   authorities,

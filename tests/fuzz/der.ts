@@ -7,7 +7,8 @@ import { readOcspResponse } from "../../formats/x509/ocsp.ts";
 import { validateCertificate } from "../../formats/x509/path.ts";
 import { readTimestampResponse, verifyTimestamp } from "../../formats/cms/timestamp.ts";
 import { readCertificate } from "../../formats/x509/certificate.ts";
-import { makeCrl, makeOcspResponse, makePki } from "../fixtures/pki.ts";
+import { makeCrl, makeOcspResponse } from "../fixtures/issue.ts";
+import { makePki } from "../fixtures/pki.ts";
 import { authorities, timestamp } from "../fixtures/signed_files.ts";
 import { attempt } from "./attempt.ts";
 

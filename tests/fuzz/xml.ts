@@ -5,7 +5,7 @@ import { prepareXmlSignature } from "../../formats/xml/xades.ts";
 import { verifyXml } from "../../formats/xml/xades_verify.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { cmsSigner, signXml } from "../fixtures/signed_files.ts";
-import { signBytes } from "../fixtures/pki.ts";
+import { signBytes } from "../fixtures/keys.ts";
 import { attempt } from "./attempt.ts";
 
 const now = new Date();

@@ -13,10 +13,10 @@ import {
 } from "../protocol/methods.ts";
 import type { OpenWindow } from "../signing/consent/port.ts";
 import type { Audit } from "../signing/audit.ts";
-import { isBlind, looksLikeLogin } from "../signing/content.ts";
+import { contentBytes, looksLikeLogin } from "../signing/content.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
-import { Document, type Documents, isPdf } from "../signing/documents.ts";
+import { Document, type Documents, isPdfType } from "../signing/documents.ts";
 import type { Origins } from "./origins.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Spool } from "../signing/spool.ts";
@@ -150,10 +150,11 @@ export function createDispatch(services: Services): Dispatch {
       if (!call.own) await origins.remember(call.origin, chosen.id);
       return tokens.describe(chosen);
     },
-    "document.open": ({ name, mediaType, size, hash, keep: wanted }, { documents }) => {
-      const keep = wanted || isPdf(mediaType);
-      if (keep && size > LIMITS.keptSize) throw new DsignError("too_large");
-      const kept = keep ? spool.keep(size) : undefined;
+    "document.open": ({ name, mediaType, size, hash, keep }, { documents }) => {
+      const fits = size <= LIMITS.keptSize;
+      if (!fits && (keep || isPdfType(mediaType))) throw new DsignError("too_large");
+      const room = () => spool.keep(size);
+      const kept = keep ? room() : fits ? room : undefined;
       return {
         document: documents.open(new Document(name, mediaType, size, hash, kept)),
         chunk: LIMITS.chunk,
@@ -233,17 +234,19 @@ export function createDispatch(services: Services): Dispatch {
       return {};
     },
     "sign.data": async (params, call) => {
-      if (looksLikeLogin(params)) {
-        throw new DsignError(
-          "invalid_params",
-          "A bare signature over bytes of this length could sign the person in elsewhere. Use cades.",
-        );
-      }
-      if (isBlind(params) && !scopesOf(call).includes("sign_hash")) {
-        throw new DsignError(
-          "scope_not_granted",
-          "Bytes that cannot be shown get no bare signature without the scope sign_hash. Use cades.",
-        );
+      if (params.format === "raw") {
+        if (!scopesOf(call).includes("sign_hash")) {
+          throw new DsignError(
+            "scope_not_granted",
+            "A bare signature may stand under any document. It needs the scope sign_hash; cades does not.",
+          );
+        }
+        if (looksLikeLogin(contentBytes(params.content))) {
+          throw new DsignError(
+            "invalid_params",
+            "A bare signature over bytes of this length could sign the person in elsewhere. Use cades.",
+          );
+        }
       }
       return (await signing()).signData(params, callerOf(call, params.purpose));
     },

@@ -5,7 +5,6 @@ import { Audit } from "../signing/audit.ts";
 import { Appearances } from "../signing/appearance.ts";
 import { consentOf } from "../signing/consent/choose.ts";
 import type { Consent } from "../signing/consent/port.ts";
-import { Document } from "../signing/documents.ts";
 import { Journals } from "../signing/journal.ts";
 import { Online } from "../online/validation_data.ts";
 import { configuredFetch } from "../online/pki_http.ts";
@@ -23,7 +22,14 @@ import { createOutput } from "./output_file.ts";
 import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig, onlyToken, openProviders, remoteIf } from "./providers.ts";
 import { signFolder } from "./sign_batch.ts";
-import { addPdfFlags, isPdfFile, type PdfFlags, signedName, signPdfFile } from "./sign_pdf.ts";
+import {
+  addPdfFlags,
+  isPdfFile,
+  openDocument,
+  type PdfFlags,
+  signedName,
+  signPdfFile,
+} from "./sign_pdf.ts";
 
 /** Raw signatures are made over the content in memory. */
 const MAX_RAW = 64 * 1024 * 1024;
@@ -278,9 +284,9 @@ async function signFile(
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;
     } else {
-      const document = new Document(basename(file), "application/octet-stream", size, hash);
-      for await (const piece of readPieces(file, size, "Reading", signal)) document.append(piece);
-      const signed = await signing.signDocument(document, { certificate }, caller);
+      const document = await openDocument(file, size, hash, signal);
+      const signed = await signing.signDocument(document, { certificate }, caller)
+        .finally(() => document.close());
       const cms = Uint8Array.fromBase64(signed.signature);
       if (detached) await output.write(cms);
       else {

@@ -10,7 +10,7 @@ import { EXIT, FileError, printable, printJson, UsageError } from "./failure.ts"
 import { fileSize, hashFile } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import { startProgress } from "./progress.ts";
-import { openPdf, type PdfFlags, pdfOptions, signedName, writeSigned } from "./sign_pdf.ts";
+import { openDocument, type PdfFlags, pdfOptions, signedName, writeSigned } from "./sign_pdf.ts";
 
 /** Documents that are read, signed and written at a time. */
 const PIPELINE = 4;
@@ -74,7 +74,7 @@ export async function signFolder(
       async (item) => {
         if (!entries[item]) throw new DsignError("document_not_found");
         const { file, item: { size } } = entries[item];
-        const document = await openPdf(file, size, "SHA-256", signal);
+        const document = await openDocument(file, size, "SHA-256", signal);
         shown.push(document);
         return shownPdf(document, pdf.password);
       },
@@ -105,7 +105,7 @@ export async function signFolder(
     };
     const signOne = async (index: number): Promise<string> => {
       const { file, output: path, item: { size } } = entries[index];
-      const document = await openPdf(file, size, "SHA-256", signal);
+      const document = await openDocument(file, size, "SHA-256", signal);
       try {
         const { bytes, field } = await batch.sign(index, document);
         const output = await createOutput(path, flags.force ?? false);

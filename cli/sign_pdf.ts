@@ -158,11 +158,11 @@ export async function isPdfFile(path: string): Promise<boolean> {
 export const signedName = (path: string): string => path.replace(/(\.pdf)?$/i, "-signed$&");
 
 /**
- * Reads a PDF for signing. It stays open: it is read where it stands, and never written.
+ * Reads a file for signing. It stays open: it is read where it stands, and never written.
  *
  * @throws {FileError}
  */
-export async function openPdf(
+export async function openDocument(
   path: string,
   size: number,
   hash: HashAlgorithm,
@@ -182,7 +182,7 @@ export async function openPdf(
     sequential: () => source.sequential(),
     close: () => file.close(),
   };
-  const document = new Document(basename(path), "application/pdf", size, hash, kept);
+  const document = new Document(basename(path), "application/octet-stream", size, hash, kept);
   try {
     for await (const piece of readPieces(path, size, "Reading", signal)) document.append(piece);
   } catch (error) {
@@ -206,7 +206,7 @@ export async function signPdfFile(
 ): Promise<{ certificate: string; algorithm: string; field: string }> {
   const { hash, certificate } = flags;
   const options = await pdfOptions(flags);
-  const document = await openPdf(file, size, hash, caller.signal);
+  const document = await openDocument(file, size, hash, caller.signal);
   try {
     const { appended, ...result } = await signing.signPdf(
       document,

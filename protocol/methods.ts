@@ -277,7 +277,8 @@ export const METHODS = {
   "document.open": {
     summary: "Opens a document. Its bytes follow in binary frames: 4-byte handle (big-endian), " +
       "then at most 1 MiB; no more than `window` bytes may be unacknowledged (document.ack). " +
-      "PDFs (application/pdf, at most 1 GiB) are kept until they are closed; others are only hashed.",
+      "PDFs, known by their bytes (at most 1 GiB), are kept until they are closed; others are only " +
+      "hashed.",
     scope: "sign",
     params: z.object({
       name: z.string().min(1).max(255).describe("File name, as shown to the person"),
@@ -441,8 +442,8 @@ export const METHODS = {
       content,
       name: contentName,
       format: z.enum(["cades", "xades", "xmldsig", "jws", "raw"]).default("cades").describe(
-        "raw: the bare signature over the content's bytes; where they are no text that can be " +
-          "shown, the scope sign_hash is needed",
+        "raw: the bare signature over the content's bytes. It may stand under any document, so it " +
+          "needs the scope sign_hash, and the person is told that nothing can be shown",
       ),
       packaging: z.enum(["attached", "detached", "enveloping"]).default("attached").describe(
         "attached: the content stands in the signature, or (XML) the signature in the content",

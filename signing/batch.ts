@@ -8,7 +8,7 @@ import { sameBytes } from "../formats/x509/certificate.ts";
 import type { ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { BatchItem, ParsedParams, PdfOptions } from "../protocol/methods.ts";
-import { type Document, isPdf } from "./documents.ts";
+import type { Document } from "./documents.ts";
 import type { ShownPdf } from "./consent/port.ts";
 import type { Journal, Signed } from "./journal.ts";
 import { additionsOf, shownPdf } from "./shown_pdf.ts";
@@ -52,7 +52,7 @@ export function batchItem(
     size,
     hash: { algorithm: "SHA-256", hex: sha256 },
     preview: null,
-    ...isPdf(mediaType) && { pdf: { adds: format === "pades" ? additionsOf(options) : null } },
+    ...format === "pades" && { pdf: { adds: additionsOf(options) } },
   };
 }
 

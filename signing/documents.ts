@@ -4,30 +4,25 @@
  */
 import type { Hash } from "node:crypto";
 import { hasher } from "../formats/digest.ts";
+import { HEADER_LENGTH, isPdf, SHOWN_LENGTH, shownAs } from "../formats/shown.ts";
 import { LIMITS } from "../protocol/envelope.ts";
 import type { ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
 import type { Kept } from "./spool.ts";
 
-/** How much of a text the person is shown, in bytes. */
-export const PREVIEW_LENGTH = 256 * 1024;
-
 /** Taken bytes are acknowledged when they are this many more, and at the document's end. */
 const ACKNOWLEDGE_EVERY = 1024 * 1024;
-
-/** Whether documents of a media type are kept, to be shown page by page and to be signed within. */
-export const isPdf = (mediaType: string): boolean => /^application\/pdf\s*(;|$)/i.test(mediaType);
-
-/** ISO 32000-2 §7.5.2; junk before the header is refused where a PDF is signed. */
-const startsAsPdf = (bytes: Uint8Array): boolean =>
-  new TextDecoder("latin1").decode(bytes.subarray(0, 5)) === "%PDF-";
 
 export class Document {
   #hash: Hash;
   #received = 0;
   #acknowledged = 0;
   #beginning: Uint8Array<ArrayBuffer>;
+  #makeRoom: (() => Kept) | undefined;
+  #problem: unknown;
+  /** Where its bytes stay; without it they are only hashed. */
+  kept: Kept | undefined;
   #digest: Uint8Array | undefined;
   #holds = 0;
   #closed = false;
@@ -39,11 +34,13 @@ export class Document {
     readonly mediaType: string,
     readonly size: number,
     readonly algorithm: HashAlgorithm,
-    /** Where its bytes stay; without it they are only hashed. */
-    readonly kept?: Kept,
+    /** Where its bytes stay, or how room for them is made if it turns out to be a PDF. */
+    kept?: Kept | (() => Kept),
   ) {
     this.#hash = hasher(algorithm);
-    this.#beginning = new Uint8Array(kept ? 0 : Math.min(size, PREVIEW_LENGTH));
+    if (typeof kept === "function") this.#makeRoom = kept;
+    else this.kept = kept;
+    this.#beginning = new Uint8Array(this.kept ? 0 : Math.min(size, SHOWN_LENGTH));
   }
 
   get received(): number {
@@ -60,8 +57,21 @@ export class Document {
       this.#beginning.set(bytes.subarray(0, room), this.#received);
     }
     this.#hash.update(bytes);
-    this.kept?.append(bytes);
     this.#received += bytes.length;
+    if (this.kept) return this.kept.append(bytes);
+    if (!this.#makeRoom || this.#received < Math.min(this.size, HEADER_LENGTH)) return;
+    const before = this.#received - bytes.length;
+    if (isPdf(this.#beginning.subarray(0, this.#received))) {
+      try {
+        this.kept = this.#makeRoom();
+        this.kept.append(this.#beginning.subarray(0, before));
+        this.kept.append(bytes);
+      } catch (error) {
+        // No request waits for this frame: the one that wants the document is told.
+        this.#problem = error;
+      }
+    }
+    this.#makeRoom = undefined;
   }
 
   /** Whether the sender is to be told now how much has been taken. */
@@ -72,7 +82,7 @@ export class Document {
     return due;
   }
 
-  /** @throws {DsignError} `document_incomplete` */
+  /** @throws {DsignError} `document_incomplete`; `busy`, `storage_failed` where there was no room for it */
   digest(): Uint8Array {
     return this.#digest ??= new Uint8Array(this.hashed().digest());
   }
@@ -80,9 +90,10 @@ export class Document {
   /**
    * The hash of the whole document in a state that can go on with what follows it.
    *
-   * @throws {DsignError} `document_incomplete`
+   * @throws {DsignError} as {@linkcode digest}
    */
   hashed(): Hash {
+    if (this.#problem) throw this.#problem;
     if (this.#received < this.size) throw new DsignError("document_incomplete");
     return this.#hash.copy();
   }
@@ -106,15 +117,12 @@ export class Document {
 
   /** What the person is shown: by what the bytes are, since the page that names the kind may want them hidden. */
   item(): ConsentItem {
-    const beginning = this.kept?.read(0, Math.min(this.size, PREVIEW_LENGTH)) ?? this.#beginning;
-    const isPages = this.kept !== undefined && startsAsPdf(beginning);
+    const beginning = this.kept?.read(0, Math.min(this.size, SHOWN_LENGTH)) ?? this.#beginning;
     return {
       name: this.name,
-      mediaType: this.mediaType,
       size: this.size,
       hash: { algorithm: this.algorithm, hex: this.digest().toHex() },
-      preview: isPages ? null : preview(beginning, this.size),
-      ...isPages && { pdf: { adds: null } },
+      ...shownItem(beginning, this.size, this.mediaType),
     };
   }
 }
@@ -163,19 +171,35 @@ export class Documents {
   }
 }
 
-/** The beginning of a text as it can be shown; null where the bytes are no text. */
-export function preview(bytes: Uint8Array, size: number): ConsentItem["preview"] {
-  const shown = bytes.subarray(0, PREVIEW_LENGTH);
-  const truncated = size > shown.length;
-  let text: string;
-  try {
-    // Of a text cut short, the last character may be incomplete: it is left out, not refused.
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(shown, {
-      stream: truncated,
-    });
-  } catch {
-    return null;
+/**
+ * What the person sees of a document, by its bytes. Of the asker's media type stays only what is no contradiction.
+ *
+ * @param beginning its first {@linkcode SHOWN_LENGTH} bytes
+ */
+export function shownItem(
+  beginning: Uint8Array,
+  size: number,
+  mediaType: string,
+): Pick<ConsentItem, "mediaType" | "preview" | "pdf"> {
+  const shown = shownAs(beginning, size);
+  const isText = /^text\/|[/+](json|xml)\b/i.test(mediaType);
+  switch (shown.as) {
+    case "pdf":
+      return { mediaType: PDF, preview: null, pdf: { adds: null } };
+    case "text": {
+      const { text, truncated } = shown;
+      return { mediaType: isText ? mediaType : "text/plain", preview: { text, truncated } };
+    }
+    case "nothing":
+      return {
+        mediaType: isText || isPdfType(mediaType) ? "application/octet-stream" : mediaType,
+        preview: null,
+      };
   }
-  // deno-lint-ignore no-control-regex -- control characters are what tells binary files apart
-  return /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text) ? null : { text, truncated };
 }
+
+const PDF = "application/pdf";
+
+/** Whether the asker calls a document a PDF. */
+export const isPdfType = (mediaType: string): boolean =>
+  /^application\/pdf\s*(;|$)/i.test(mediaType);

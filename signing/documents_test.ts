@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DsignError } from "../protocol/errors.ts";
 import { Document } from "./documents.ts";
 import { Spool } from "./spool.ts";
 
@@ -27,6 +28,40 @@ Deno.test("what is shown goes by the bytes, whatever the page calls them", async
     const pages = { preview: null, pdf: { adds: null } };
     assert.deepEqual(shown("%PDF-1.7\n", "application/pdf"), pages);
     assert.deepEqual(shown("%PDF-1.7\n", "text/plain"), pages);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a PDF is known by its bytes as they arrive, and kept, whatever the page calls it", async () => {
+  const bytes = new TextEncoder().encode(
+    "%PDF-1.7\n%  Casual leave application\n" + "x".repeat(6000),
+  );
+  const folder = await Deno.makeTempDir();
+  try {
+    const spool = Spool.open(folder);
+    for (const [text, isKept] of [[bytes, true], [bytes.subarray(5), false]] as const) {
+      for (const piece of [1, 7, 4095, 4096, 4097, text.length]) {
+        const { length } = text;
+        const document = new Document(
+          "leave.txt",
+          "text/plain",
+          length,
+          "SHA-256",
+          () => spool.keep(length),
+        );
+        for (let at = 0; at < length; at += piece) document.append(text.subarray(at, at + piece));
+        assert.equal(document.kept !== undefined, isKept);
+        assert.deepEqual(document.kept?.read(0, length), isKept ? text : undefined);
+        assert.equal(document.item().mediaType, isKept ? "application/pdf" : "text/plain");
+        document.close();
+      }
+    }
+    const full = new Document("leave.txt", "text/plain", bytes.length, "SHA-256", () => {
+      throw new DsignError("busy");
+    });
+    full.append(bytes);
+    assert.throws(() => full.item(), { code: "busy" });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

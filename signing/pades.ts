@@ -11,12 +11,12 @@ import { certificateOf } from "./certificates.ts";
 import type { Document } from "./documents.ts";
 import type { Placement } from "./placement.ts";
 
-/** @throws {DsignError} `document_incomplete`, `document_malformed` where it was not announced as a PDF */
+/** @throws {DsignError} `document_incomplete`, `document_malformed` where it is no PDF */
 export function pdfOf(document: Document): Pdf {
   const { kept, algorithm } = document;
   document.digest(); // it is complete
   if (!kept) {
-    throw new DsignError("document_malformed", "The document was not opened as application/pdf.");
+    throw new DsignError("document_malformed", "The document is not a PDF.");
   }
   return {
     source: kept,

@@ -1,4 +1,5 @@
 /** A PDF in a question to the person: its bytes, and what the signature will add. */
+import { bytesSource } from "../formats/source.ts";
 import type { PdfAdditions } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
@@ -29,6 +30,13 @@ export function additionsOf(options: PdfOptions): PdfAdditions {
       : null,
   };
 }
+
+/** The one item of a request, where it is a PDF in memory. */
+export const showBytes = (bytes: Uint8Array) => (item: number): Promise<ShownPdf> => {
+  if (item !== 0) return Promise.reject(new DsignError("document_not_found"));
+  const source = bytesSource(bytes);
+  return Promise.resolve({ source, sequential: () => source });
+};
 
 /** The one item of a request, where it is a PDF. */
 export function showOnly(item: number, document: Document, password?: string): Promise<ShownPdf> {

@@ -19,14 +19,14 @@ import { DsignError } from "../protocol/errors.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
 import type { Consent, ShowPdf } from "./consent/port.ts";
-import { contentBytes, contentItem, isBlind } from "./content.ts";
+import { contentBytes, contentItem } from "./content.ts";
 import type { DataSigner } from "./data.ts";
 import type { Document } from "./documents.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Journals } from "./journal.ts";
 import { KeyAccess, type KeyServices, sign, signedWith } from "./key_access.ts";
 import type { Lease } from "./logins.ts";
-import { additionsOf, showOnly } from "./shown_pdf.ts";
+import { additionsOf, showBytes, showOnly } from "./shown_pdf.ts";
 import { checkPdf, type PadesServices, type PadesSigner, pdfOf, signPdf } from "./pades.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
@@ -75,14 +75,16 @@ export class Signing {
     const content = contentBytes(params.content);
     const signedBy = checkData(params, content);
     const item = contentItem(params.name ?? "", params.content, content, params.hash);
-    // The person at the command line has named the file.
-    const blind = caller.asker.origin !== null && isBlind(params);
+    // A bare signature over a text may be one under another document, whose signed attributes, SignedInfo or JWS
+    // signing input the text is. The person at the command line has named the file.
+    const blind = caller.asker.origin !== null && params.format === "raw";
     return await this.#keys.use(
       {
         ...params,
         format: nameOfFormat(params),
         items: [signedBy.length > 0 ? { ...item, signedBy } : item],
         blind,
+        ...item.pdf && { show: showBytes(content) },
       },
       caller,
       async (lease) => {
@@ -132,6 +134,7 @@ export class Signing {
     return await this.#keys.use(
       {
         ...params,
+        ...item.pdf && { show: showBytes(content) },
         hash: ROUTE_HASH,
         format: "signing route statement",
         items: [{ ...item, route: { steps, next } }],

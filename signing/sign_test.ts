@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { concat } from "../formats/asn1/der.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
 import type { HashName } from "../formats/signer.ts";
-import type { SignRequest, Unlocked } from "../protocol/consent.ts";
+import type { ConsentItem, SignRequest, Unlocked } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
 import { answerTo, PORTAL, testAgent, typing } from "../tests/fixtures/agent.ts";
+import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { openssl } from "../tests/fixtures/openssl.ts";
 import { Audit } from "./audit.ts";
 import { describeSign } from "./consent/text.ts";
@@ -134,7 +136,7 @@ Deno.test("sign.hash signs digests in their order, with one PIN, and says that i
   assert.equal(test.provider.story.at(-1), "logout 0");
 });
 
-Deno.test("a bare signature over bytes that cannot be shown is blind: it may be one under any document", async () => {
+Deno.test("a bare signature is blind, over a text too: it may be one under any document", async () => {
   const origin = "https://site.example";
   await using test = await testAgent({
     allowedOrigins: [
@@ -152,15 +154,44 @@ Deno.test("a bare signature over bytes that cannot be shown is blind: it may be 
   const site = await test.connect(origin);
   await assert.rejects(site.call("sign.data", attributes), { code: "scope_not_granted" });
   await assert.rejects(
-    site.call("sign.data", { content: { text: "\0" }, format: "raw" }),
+    site.call("sign.data", { content: { text: "seen" }, format: "raw" }),
     { code: "scope_not_granted" },
   );
   assert.deepEqual(blind, []);
-  await site.call("sign.data", { content: { text: "seen" }, format: "raw" });
   await site.call("sign.data", { ...attributes, format: "cades" });
   const portal = await test.connect();
   await portal.call("sign.data", attributes);
-  assert.deepEqual(blind, [false, false, true]);
+  await portal.call("sign.data", { content: { text: "seen" }, format: "raw" });
+  assert.deepEqual(blind, [false, true, true]);
+});
+
+Deno.test("a PDF is shown page by page, though the site calls it a text", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  // The first bytes that cannot be printed are far behind the letter.
+  const letter = "%PDF-1.7\n%   Casual leave application\n%   I ask for one day of casual leave.\n";
+  const bytes = concat(new TextEncoder().encode(letter), classicPdf(documentObjects()));
+  const seen: { item: ConsentItem; shown: Uint8Array }[] = [];
+  test.person.sign = async (request, unlock, _signal, show) => {
+    const { source } = await show(0);
+    seen.push({ item: request.items[0], shown: source.read(0, source.size) });
+    await unlock(answerTo(request));
+  };
+  const about = { name: "leave.txt", mediaType: "text/plain", size: bytes.length };
+  const { document } = await client.call("document.open", about);
+  client.sendChunk(document, bytes);
+  await client.call("sign.document", { document });
+  const content = { base64: bytes.toBase64() };
+  await client.call("sign.data", { content, name: "leave.txt" });
+  assert.equal(seen.length, 2);
+  for (const { item: { mediaType, preview, pdf }, shown } of seen) {
+    assert.deepEqual({ mediaType, preview, pdf }, {
+      mediaType: "application/pdf",
+      preview: null,
+      pdf: { adds: null },
+    });
+    assert.deepEqual(shown, bytes);
+  }
 });
 
 Deno.test("the person sees who asks, why, and the very bytes", async () => {

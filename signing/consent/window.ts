@@ -24,7 +24,8 @@ import {
   type SignAnswer,
 } from "./port.ts";
 import { documentResponse } from "./document_response.ts";
-import { preview, PREVIEW_LENGTH } from "../documents.ts";
+import { SHOWN_LENGTH } from "../../formats/shown.ts";
+import { shownItem } from "../documents.ts";
 import { toCancelled, toDsignError } from "../errors.ts";
 import { SAFE_HEADERS } from "./headers.ts";
 
@@ -261,8 +262,9 @@ export class WindowConsent implements PageConsent {
       const pdf = await question.show(item);
       if (part === "text") {
         const { source } = pdf;
-        const beginning = source.read(0, Math.min(source.size, PREVIEW_LENGTH));
-        return Response.json(preview(beginning, source.size), { headers: SAFE_HEADERS });
+        const beginning = source.read(0, Math.min(source.size, SHOWN_LENGTH));
+        const { preview } = shownItem(beginning, source.size, "");
+        return Response.json(preview, { headers: SAFE_HEADERS });
       }
       if (part === "signatures") {
         const { factsOf } = await import("../pdf_facts.ts");

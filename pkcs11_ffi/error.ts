@@ -1,3 +1,4 @@
+import { en } from "../words/en/errors.ts";
 import { CKR, type CkrName } from "./constants.ts";
 
 /** Everything that can go wrong at the driver boundary. */
@@ -44,35 +45,23 @@ export type Pkcs11ErrorCode = typeof PKCS11_ERROR_CODES[number];
 export type TriesLeft = "low" | "final" | "locked" | "unknown";
 
 const SENTENCES: Record<Pkcs11ErrorCode, string> = {
-  pin_incorrect: "The PIN is wrong. Check it before you try again: the token locks after a few.",
-  pin_locked: "The PIN is locked. Unlock the token with its maker's tool and the PUK or SO PIN.",
-  pin_expired: "The PIN must be changed first. Change it with the token maker's tool.",
-  pin_length: "The PIN is too short or too long for this token.",
-  pin_not_set: "The token has no user PIN yet. Set one with the token maker's tool.",
-  token_removed: "The token was pulled out. Plug it in and start again.",
-  token_not_present: "There is no token in the slot. Plug the token in.",
-  token_not_initialized: "The token is not initialised. Prepare it with the maker's tool.",
-  token_not_found: "No plugged-in token matches the one that was asked for.",
-  token_ambiguous: "Several tokens match. Name the token more exactly, or unplug the others.",
-  token_busy: "The token is in use by another program or request. Let that end, then try again.",
-  user_not_logged_in: "Nobody is logged in to the token any more. Give the PIN again.",
-  context_login_required: "This key asks for the PIN at every signature, and none was given.",
-  key_not_found: "The private key of this certificate is not on the token.",
+  ...en,
+  pin_length: en.pin_invalid,
+  token_not_initialized: en.token_not_initialised,
+  token_not_found: "No inserted token matches the one asked for.",
+  token_ambiguous: "Several tokens match. Name the token more exactly, or take the others out.",
+  token_busy:
+    "Another program or request is using the token. Wait for it to finish, then try again.",
+  user_not_logged_in: "The token is no longer logged in. Type the PIN again.",
+  context_login_required: "This key needs the PIN for every signature, and none was given.",
   key_not_usable: "The token does not let this key sign.",
-  mechanism_unsupported: "The token cannot sign in the way that was asked for.",
-  input_invalid: "What was given to sign does not fit the key or the hash.",
-  device_memory: "The token or its reader is out of memory. Unplug it and plug it in again.",
-  device_error: "The token reported a fault. Unplug it and plug it in again.",
-  driver_not_found: "The driver library is not there. Install the token's driver.",
-  driver_wrong_architecture:
-    "The driver library is built for another kind of computer. Install the one for this system.",
-  driver_not_pkcs11: "The file is not a PKCS#11 driver library.",
-  driver_load_failed: "The driver library could not be loaded. Reinstall the token's driver.",
-  driver_error: "The token's driver reported an error.",
-  driver_nonsense: "The token's driver gave an answer that cannot be true.",
-  driver_crashed: "The token's driver crashed. Try again; if it goes on, update the driver.",
-  driver_timeout: "The token's driver did not answer in time and was stopped. Try again.",
-  uri_invalid: "This is not a valid PKCS#11 URI.",
+  input_invalid: "The input does not fit the key or the hash.",
+  device_memory:
+    "The token or its reader is out of memory. Take the token out and insert it again.",
+  device_error: "The token reported an error. Take it out and insert it again.",
+  driver_load_failed: "The token's driver could not be loaded. Install it again.",
+  driver_nonsense: "The token's driver returned an impossible answer.",
+  uri_invalid: "Not a valid PKCS#11 URI.",
   cancelled: "The request was cancelled.",
   closed: "The connection to the driver is closed.",
 };

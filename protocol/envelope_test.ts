@@ -7,7 +7,7 @@ import {
   parseChunk,
   parseRequest,
 } from "./envelope.ts";
-import { DsignError } from "./errors.ts";
+import { DsignError, ERRORS } from "./errors.ts";
 
 const withCode = (code: string) => (error: unknown) =>
   error instanceof DsignError && error.code === code;
@@ -63,7 +63,7 @@ Deno.test("frames are JSON-RPC 2.0", () => {
     id: null,
     error: {
       code: -32000,
-      message: "The PIN is wrong.",
+      message: ERRORS.pin_incorrect.message,
       data: { code: "pin_incorrect", retryable: false, triesLeft: "low" },
     },
   });

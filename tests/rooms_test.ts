@@ -11,9 +11,9 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The rooms, and which other rooms' files each may import: a file, or a folder ending in `/`. */
 const MAY_IMPORT: Record<string, string[]> = {
   words: [],
-  protocol: [],
+  protocol: ["words/"],
   formats: [],
-  pkcs11_ffi: [],
+  pkcs11_ffi: ["words/"],
   online: ["formats/"],
   signers: ["protocol/csc.ts", "formats/", "pkcs11_ffi/client.ts", "online/http.ts"],
   settings: ["protocol/", "formats/"],

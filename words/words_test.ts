@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { AGENT_WORDS, speak } from "./agent.ts";
 import { DOCTOR_WORDS } from "./doctor.ts";
+import { ERROR_WORDS } from "./errors.ts";
 import { INSTALL_WORDS } from "./install.ts";
 import { OTP_WORDS, sayIn } from "./otp.ts";
 import { REPORT_WORDS } from "./report.ts";
@@ -12,6 +13,7 @@ type Table = { [word: string]: string | Table };
 const SURFACES: Record<string, Record<Language, Table>> = {
   "agent's pages": AGENT_WORDS,
   doctor: DOCTOR_WORDS as unknown as Record<Language, Table>,
+  errors: ERROR_WORDS,
   "download page": INSTALL_WORDS,
   "PIN/OTP page": OTP_WORDS,
   "PIN/OTP service": SERVICE_WORDS,
@@ -73,7 +75,7 @@ Deno.test("every text of the pages is used", async () => {
     const text = await source;
     return Object.keys(words).filter((word) => !text.includes(`"${word}"`) && !computed.test(word));
   };
-  const agent = /^(error|law|scope|kind|state|tries|pdf_status|pdf_certifies|pdf_adds_certify)_/;
+  const agent = /^(law|scope|kind|state|tries|pdf_status|pdf_certifies|pdf_adds_certify)_/;
   const pages = code("./", "bridge/", "consent/", "console/");
   assert.deepEqual(await unused(AGENT_WORDS.en, pages, agent), []);
   assert.deepEqual(await unused(OTP_WORDS.en, code("otp/"), /^otp_/), []);
@@ -107,6 +109,6 @@ Deno.test("a value that looks like a placeholder is left as it is", () => {
 });
 
 Deno.test("an error code without a text keeps the sentence it came with", () => {
-  assert.equal(speak("hi").error("pin_incorrect", "x"), AGENT_WORDS.hi.error_pin_incorrect);
+  assert.equal(speak("hi").error("pin_incorrect", "x"), ERROR_WORDS.hi.pin_incorrect);
   assert.equal(speak("hi").error("something_new", "Something new."), "Something new.");
 });

@@ -15,6 +15,7 @@ import type {
 import type { TriesLeft } from "../../protocol/errors.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
+import { ERROR_WORDS } from "../../words/errors.ts";
 import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -215,7 +216,7 @@ Deno.test("the consent page in a browser", async (t) => {
       assert.equal(new URL(page.url()).hash, "", "the ticket stays in the address");
       await pinField(page).fill("1111");
       await press(page, en.do_sign_one);
-      await page.getByText(en.error_pin_incorrect).waitFor();
+      await page.getByText(ERROR_WORDS.en.pin_incorrect).waitFor();
       assert.equal(await pinField(page).inputValue(), "");
       await pinField(page).fill("পিন-1234");
       await pinField(page).press("Enter");
@@ -303,7 +304,7 @@ Deno.test("the consent page in a browser", async (t) => {
       const page = await desk.shown();
       await pinField(page).fill("1");
       await press(page, en.do_sign_one);
-      await page.getByText(en.error_pin_locked).waitFor();
+      await page.getByText(ERROR_WORDS.en.pin_locked).waitFor();
       assert.equal(await answered, "pin_locked");
       assert.deepEqual(await axeFindings(page), []);
       await press(page, en.do_close);
@@ -323,7 +324,7 @@ Deno.test("the consent page in a browser", async (t) => {
         const page = await desk.shown();
         await page.getByText(en.pin_not_needed).waitFor();
         await page.getByRole("radio", { name: "Charulata Roy" }).check();
-        await page.getByText(en.error_pin_locked).waitFor();
+        await page.getByText(ERROR_WORDS.en.pin_locked).waitFor();
         assert.ok(
           await page.getByRole("button", { name: en.do_sign_one, exact: true }).isDisabled(),
         );

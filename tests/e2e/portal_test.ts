@@ -8,6 +8,7 @@ import type { Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
 import { pem } from "../../tasks/demo_tokens.ts";
 import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
+import { ERROR_WORDS } from "../../words/errors.ts";
 import { BILL } from "../../web/portal/bill.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
 import { writePkcs12 } from "../../signers/pkcs12_write.ts";
@@ -197,7 +198,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
 
         await t.step("the checker mistypes the PIN once", async () => {
           const page = await sign("checker", BIKRAM, "0000");
-          await page.getByText(en.error_pin_incorrect).waitFor();
+          await page.getByText(ERROR_WORDS.en.pin_incorrect).waitFor();
           await page.getByLabel(en.pin).fill(PIN);
           // SoftHSM says only that fewer tries are left, or nothing: tick where it is asked for.
           const confirm = page.getByRole("checkbox");

@@ -39,7 +39,7 @@ export function Pin(
       <div role="alert" id="pin-problem">
         {failure && <p class="warning">{error(failure.code, failure.message)}</p>}
         {tries && <p class={tries === "low" ? "notice" : "warning"}>{say(`tries_${tries}`)}</p>}
-        {why && <p class="warning">{say(`error_${why}`)}</p>}
+        {why && <p class="warning">{error(why)}</p>}
         {problem && <p class="warning">{say(problem)}</p>}
       </div>
       {entry === "typed" && (

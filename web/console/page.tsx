@@ -220,7 +220,7 @@ function CertificateList(
           <CertificateFacts certificate={certificate} speech={speech} />
           {certificate.usable && <span class="good">{say("console_usable")}</span>}
           {certificate.reason && certificate.reason !== "certificate_not_for_signing" && (
-            <span class="bad">{say(`error_${certificate.reason}`)}</span>
+            <span class="bad">{speech.error(certificate.reason)}</span>
           )}
         </li>
       ))}

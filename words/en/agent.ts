@@ -190,34 +190,6 @@ export const en = {
   end_close: "You can close this window.",
   do_close: "Close this window",
 
-  error_pin_incorrect: "The PIN is wrong. Try again.",
-  error_pin_locked:
-    "The PIN is locked. Whoever issued the token can unlock it. Nothing was signed.",
-  error_pin_expired: "The PIN has expired. Change it with the program that came with the token.",
-  error_pin_not_set: "The token has no PIN yet. Set one with the program that came with the token.",
-  error_pin_invalid: "This PIN is too short, too long, or has letters the token does not accept.",
-  error_token_not_present: "The token is not in the computer. Insert it and try again.",
-  error_token_removed: "The token was taken out. Insert it and try again.",
-  error_token_not_initialised:
-    "The token is empty. Whoever issued it has to put a certificate on it.",
-  error_key_not_found: "This token does not hold the key of this certificate.",
-  error_certificate_not_found: "The token with this certificate is not in the computer.",
-  error_certificate_expired: "This certificate has expired. It has to be renewed.",
-  error_certificate_not_yet_valid:
-    "This certificate is not valid yet. Check the date and time of the computer.",
-  error_certificate_not_for_signing: "This certificate is not meant for signing.",
-  error_certificate_malformed: "The certificate on the token cannot be read.",
-  error_mechanism_unsupported: "This token cannot make this kind of signature.",
-  error_algorithm_forbidden: "This kind of signature is too weak and is not made.",
-  error_driver_not_found: "The token's driver is not installed. Install it and try again.",
-  error_driver_wrong_architecture:
-    "The token's driver is for another kind of computer. Install the 64-bit driver.",
-  error_driver_not_pkcs11: "The file that is set as the token's driver is not a driver.",
-  error_driver_crashed: "The token's driver failed. Take the token out, insert it and try again.",
-  error_driver_timeout: "The token does not answer. Take the token out, insert it and try again.",
-  error_driver_error: "The token's driver reported a fault.",
-  error_signature_invalid: "The token made a signature that is not right. It was not given out.",
-  error_internal_error: "D-Sign made a mistake. Its log says more.",
   error_unreachable: "D-Sign did not answer. Nothing was signed.",
 
   start_title: "Getting ready",

@@ -1,0 +1,41 @@
+/** English: failures that a person can act on. `protocol/errors.ts` has every failure; programs and pages say these sentences. */
+export const en = {
+  pin_incorrect: "The PIN is wrong. Check it and try again.",
+  pin_locked: "The PIN is locked. The token's issuer can unlock it.",
+  pin_expired: "The PIN has expired. Change it with the program that came with the token.",
+  pin_not_set: "The token has no PIN yet. Set one with the program that came with the token.",
+  pin_invalid: "The PIN is too short, too long, or has characters that the token does not accept.",
+  token_not_present: "The token is not inserted. Insert it and try again.",
+  token_removed: "The token was taken out. Insert it and try again.",
+  token_not_initialised: "The token is empty. Its issuer has to put a certificate on it.",
+  key_not_found: "The private key of this certificate is not on the token.",
+  certificate_not_found: "The token with this certificate is not inserted.",
+  certificate_expired: "The certificate has expired. Renew it.",
+  certificate_not_yet_valid:
+    "The certificate is not valid yet. Check the computer's date and time.",
+  certificate_not_for_signing: "The certificate is not meant for signing. Choose another one.",
+  certificate_malformed: "The certificate on the token cannot be read.",
+  certificate_revoked: "The certificate has been revoked. Nothing was signed with it.",
+  mechanism_unsupported: "The token cannot make this kind of signature.",
+  algorithm_forbidden: "This kind of signature is too weak. D-Sign does not make it.",
+  driver_not_found: "The token's driver is not installed. Install it and try again.",
+  driver_wrong_architecture:
+    "The token's driver was built for another kind of computer. Install the one for this computer.",
+  driver_not_pkcs11: "The file configured as the token's driver is not a driver (PKCS#11 module).",
+  driver_crashed: "The token's driver crashed. Take the token out, insert it and try again.",
+  driver_timeout:
+    "The token's driver does not answer. Take the token out, insert it and try again.",
+  driver_error: "The token's driver reported an error.",
+  signature_invalid: "The token made a signature that does not verify. It was not released.",
+  document_malformed: "The document is damaged, or is not the kind of file it claims to be.",
+  document_encrypted: "The document is encrypted. It cannot be signed without its password.",
+  document_locked: "An earlier signature, or the document's author, forbids this change.",
+  out_of_turn: "It is not this person's turn to sign.",
+  timestamp_unavailable:
+    "The timestamp could not be fetched. Try again, or tell the administrator.",
+  validation_data_unavailable:
+    "The revocation data needed for long-term validation could not be fetched. Try again, or sign without it.",
+  internal_error: "Something went wrong in D-Sign. See its log for details.",
+};
+
+export type ErrorWords = Record<keyof typeof en, string>;

@@ -72,7 +72,7 @@ export async function probeDriver(
     report.info = await client.info();
     for (const token of await client.tokens()) {
       // A token that was never prepared has nothing to show, and some drivers fail when asked.
-      const certificates = token.initialized ? await client.certificates(token.uri) : [];
+      const certificates = token.initialised ? await client.certificates(token.uri) : [];
       report.tokens.push({ ...token, certificates });
     }
     if (report.tokens.length > 0) report.state = "ready";

@@ -5,10 +5,9 @@
  */
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
-import { digest as digestOf } from "../formats/digest.ts";
+import { digest as digestOf, hashByOid as nameOfHash, HASHES } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import type { ValidationData } from "../formats/pades/dss.ts";
-import { hashLengths } from "../formats/keys/algorithm.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
 import type { HashName, SignatureAlgorithm } from "../formats/signer.ts";
 import { type CscParams, type CscResult, OIDS } from "../protocol/csc.ts";
@@ -42,12 +41,6 @@ export interface SigningOptions {
   validationData(cms: Uint8Array): Promise<ValidationData>;
 }
 
-const HASHES: Readonly<Record<string, HashName>> = {
-  [OIDS.sha256]: "SHA-256",
-  [OIDS.sha384]: "SHA-384",
-  [OIDS.sha512]: "SHA-512",
-};
-
 /** What a `signAlgo` says: the scheme, and the hash where it says that too. */
 const ALGORITHMS: Readonly<
   Record<string, { scheme: SignatureAlgorithm["scheme"]; hash?: HashName }>
@@ -73,11 +66,10 @@ export function algorithmsOf(scheme: SignatureAlgorithm["scheme"]): string[] {
  * @throws {CscError} `hash_algorithm_invalid`
  */
 export function hashByOid(oid: string): HashName {
-  if (!Object.hasOwn(HASHES, oid)) throw new CscError("hash_algorithm_invalid");
-  return HASHES[oid];
+  const hash = nameOfHash(oid);
+  if (!hash || hash === "SHA-1") throw new CscError("hash_algorithm_invalid");
+  return hash;
 }
-
-const oidOf = (hash: HashName) => Object.keys(HASHES).find((oid) => HASHES[oid] === hash)!;
 
 /**
  * Checks that every digest is one of the algorithm.
@@ -85,7 +77,7 @@ const oidOf = (hash: HashName) => Object.keys(HASHES).find((oid) => HASHES[oid] 
  * @throws {CscError} `hash_algorithm_invalid`, `hash_length`
  */
 export function checkHashes(hashes: readonly string[], hashAlgorithm: string): void {
-  const length = hashLengths[hashByOid(hashAlgorithm)];
+  const length = HASHES[hashByOid(hashAlgorithm)].length;
   if (hashes.some((hash) => Uint8Array.fromBase64(hash).length !== length)) {
     throw new CscError("hash_length");
   }
@@ -113,7 +105,7 @@ export async function signHash(
   }
   const implied = ALGORITHMS[signAlgo].hash;
   if (!implied && hashAlgorithmOID === undefined) throw new CscError("hash_algorithm_missing");
-  const hashAlgorithm = implied ? oidOf(implied) : hashAlgorithmOID!;
+  const hashAlgorithm = implied ? HASHES[implied].oid : hashAlgorithmOID!;
   checkHashes(hashes, hashAlgorithm);
   const authorized = await redeem(options, caller, params, () => hashes, {
     hashAlgorithm,
@@ -152,7 +144,7 @@ function algorithmOf(
     const { scheme, hash } = ALGORITHMS[signAlgo];
     schemes.add(scheme);
     if (hash === undefined) continue;
-    const implied = oidOf(hash);
+    const implied = HASHES[hash].oid;
     if (hashAlgorithmOID !== undefined && hashAlgorithmOID !== implied) {
       throw new CscError("hash_contradicts");
     }

@@ -104,17 +104,17 @@ test("names the driver and its tokens", async (client) => {
   assert.equal((await client.info()).manufacturer, "SoftHSM");
   const found = (await client.tokens()).find(({ label }) => label === token.label)!;
   assert.match(found.uri, /^pkcs11:token=D-Sign%20test;manufacturer=SoftHSM%20project;serial=/);
-  assert.ok(found.initialized && found.loginRequired && !found.protectedAuthenticationPath);
+  assert.ok(found.initialised && found.loginRequired && !found.protectedAuthenticationPath);
   const ids = (await client.certificates(found.uri)).map(({ id }) => id);
   assert.deepEqual(ids.sort(), [rsa.id, ec.id]);
   await fails(client.openSession("pkcs11:token=other"), "token_not_found");
-  await fails(client.openSession("pkcs11:serial="), "token_not_initialized");
+  await fails(client.openSession("pkcs11:serial="), "token_not_initialised");
   await fails(client.openSession("token=other"), "uri_invalid");
 });
 
 test("tells twins apart by their slot only, and refuses to guess", async (client) => {
   driver.set("twin", "blank");
-  const twins = (await client.tokens()).filter(({ initialized }) => initialized);
+  const twins = (await client.tokens()).filter(({ initialised }) => initialised);
   assert.equal(twins.length, 2);
   for (const { uri, slotId, label } of twins) {
     assert.ok(uri.endsWith(`;slot-id=${slotId}`), uri);
@@ -147,12 +147,12 @@ test("a wrong PIN is one C_Login, says what is left, and is wiped", async (clien
   driver.set("blank"); // The token never sets its PIN flags.
   await fails(client.openSession(TOKEN), "token_not_found");
   assert.equal((await fails(session.login(pin("1111")), "pin_incorrect")).triesLeft, "unknown");
-  for (const [flag, left] of [["10000", "low"], ["20000", "final"], ["40000", "locked"]]) {
+  for (const [flag, left] of [["10000", "low"], ["20000", "final"], ["40000", "none"]]) {
     driver.set(`flags ${flag}`);
     assert.equal((await fails(session.login(pin("1111")), "pin_incorrect")).triesLeft, left);
   }
   driver.set("rv C_Login a4");
-  assert.equal((await fails(session.login(pin()), "pin_locked")).triesLeft, "locked");
+  assert.equal((await fails(session.login(pin()), "pin_locked")).triesLeft, "none");
   assert.equal(driver.logins().length, 6);
   await fails(session.login(new Uint8Array(0)), "pin_length");
   await fails(session.login(null), "pin_length");
@@ -246,7 +246,7 @@ test("impossible answers are recognised", async (client) => {
   const key = await rsaKey(session);
   for (const name of ["C_GetSlotList", "C_GetMechanismList"]) {
     driver.set(`wrong ${name}`);
-    const digest = { ...RSA, scheme: "RSA-PSS" } as const;
+    const digest = { ...RSA, scheme: "RSASSA-PSS" } as const;
     const call = name === "C_GetSlotList" ? client.tokens() : key.sign(digest);
     assert.equal((await fails(call, "driver_nonsense")).functionName, name);
   }

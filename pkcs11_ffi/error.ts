@@ -10,7 +10,7 @@ export const PKCS11_ERROR_CODES = [
   "pin_not_set",
   "token_removed",
   "token_not_present",
-  "token_not_initialized",
+  "token_not_initialised",
   "token_not_found",
   "token_ambiguous",
   "token_busy",
@@ -42,12 +42,11 @@ export type Pkcs11ErrorCode = typeof PKCS11_ERROR_CODES[number];
  * What the token says about the PIN tries that are left (the CKF_USER_PIN_* flags).
  * `unknown` is no comfort: many tokens never set these flags, so treat it as dangerous.
  */
-export type TriesLeft = "low" | "final" | "locked" | "unknown";
+export type TriesLeft = "low" | "final" | "none" | "unknown";
 
 const SENTENCES: Record<Pkcs11ErrorCode, string> = {
   ...en,
   pin_length: en.pin_invalid,
-  token_not_initialized: en.token_not_initialised,
   token_not_found: "No inserted token matches the one asked for.",
   token_ambiguous: "Several tokens match. Name the token more exactly, or take the others out.",
   token_busy:
@@ -124,7 +123,7 @@ const CODES: Partial<Record<CkrName, Pkcs11ErrorCode>> = {
   CKR_DEVICE_REMOVED: "token_removed",
   CKR_SLOT_ID_INVALID: "token_not_present",
   CKR_TOKEN_NOT_PRESENT: "token_not_present",
-  CKR_TOKEN_NOT_RECOGNIZED: "token_not_initialized",
+  CKR_TOKEN_NOT_RECOGNIZED: "token_not_initialised",
   // A handle that was good and no longer is: the driver closed the session with the token.
   CKR_SESSION_CLOSED: "token_removed",
   CKR_SESSION_HANDLE_INVALID: "token_removed",

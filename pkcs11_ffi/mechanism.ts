@@ -4,8 +4,8 @@ import { Pkcs11Error } from "./error.ts";
 /** Hash by its WebCrypto name. SHA-1 is for old servers that know nothing else; whoever asks decides whether it may be. */
 export type Hash = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
-/** Signature scheme by its WebCrypto name. RSA-PSS: MGF1 with the same hash, salt as long as it. */
-export type Scheme = "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA";
+/** Signature scheme by its name in RFC 8017. RSASSA-PSS: MGF1 with the same hash, salt as long as it. */
+export type Scheme = "RSASSA-PKCS1-v1_5" | "RSASSA-PSS" | "ECDSA";
 
 interface HashRow {
   /** Length of the digest in bytes. */
@@ -108,7 +108,7 @@ export function chooseMechanism(
     switch (scheme) {
       case "RSASSA-PKCS1-v1_5":
         return ["rsa", row.rsa, C.CKM_RSA_PKCS, row.digestInfo];
-      case "RSA-PSS":
+      case "RSASSA-PSS":
         return ["rsa", row.pss, C.CKM_RSA_PKCS_PSS, NO_PREFIX];
       case "ECDSA":
         return ["ec", row.ecdsa, C.CKM_ECDSA, NO_PREFIX];
@@ -117,7 +117,7 @@ export function chooseMechanism(
     }
   })();
   if (key.type !== type) throw unsupported(`${scheme} with a key of type ${key.type}`);
-  const pss = scheme === "RSA-PSS"
+  const pss = scheme === "RSASSA-PSS"
     ? { hashAlg: row.mechanism, mgf: row.mgf, saltLength: row.length }
     : undefined;
   if (input === "message" && offered.has(combined)) {

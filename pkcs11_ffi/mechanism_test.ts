@@ -48,9 +48,9 @@ Deno.test("a digest needs a raw mechanism", () => {
 Deno.test("PSS has its parameters in both forms", () => {
   const pss = { hashAlg: CKM_SHA384, mgf: CKG_MGF1_SHA384, saltLength: 48 };
   const offered = new Set([CKM_RSA_PKCS_PSS, CKM_SHA384_RSA_PKCS_PSS]);
-  const message = chooseMechanism(RSA, "RSA-PSS", "SHA-384", "message", offered);
+  const message = chooseMechanism(RSA, "RSASSA-PSS", "SHA-384", "message", offered);
   assert.deepEqual(message, { mechanism: CKM_SHA384_RSA_PKCS_PSS, pss, feed: "message" });
-  const digest = chooseMechanism(RSA, "RSA-PSS", "SHA-384", "digest", offered);
+  const digest = chooseMechanism(RSA, "RSASSA-PSS", "SHA-384", "digest", offered);
   assert.deepEqual([digest.mechanism, digest.pss], [CKM_RSA_PKCS_PSS, pss]);
 });
 
@@ -68,7 +68,7 @@ Deno.test("wrong key, unknown scheme, and SHA-1 but in PKCS #1 v1.5 are refused"
     chooseMechanism(RSA, scheme as Scheme, hash as Hash, "digest", all);
   assert.throws(choose("ECDSA", "SHA-256"), code("mechanism_unsupported"));
   assert.throws(choose("RSA-OAEP", "SHA-256"), code("mechanism_unsupported"));
-  assert.throws(choose("RSA-PSS", "SHA-1"), code("mechanism_unsupported"));
+  assert.throws(choose("RSASSA-PSS", "SHA-1"), code("mechanism_unsupported"));
   assert.throws(
     () => chooseMechanism(P256, "ECDSA", "SHA-1", "digest", all),
     code("mechanism_unsupported"),

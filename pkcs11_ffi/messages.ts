@@ -25,8 +25,8 @@ export interface TokenInfo {
   loginRequired: boolean;
   /** The PIN is typed on the reader or the token itself: log in with `null`. */
   protectedAuthenticationPath: boolean;
-  initialized: boolean;
-  pinInitialized: boolean;
+  initialised: boolean;
+  pinInitialised: boolean;
   pinToBeChanged: boolean;
   removable: boolean;
   triesLeft: TriesLeft;

@@ -41,7 +41,7 @@ const VALUE_AT = 256;
 const NO_TOKEN: readonly Pkcs11ErrorCode[] = [
   "token_not_present",
   "token_removed",
-  "token_not_initialized",
+  "token_not_initialised",
 ];
 
 /** A token and the slot it is in. */
@@ -156,12 +156,12 @@ export class Module {
       serial,
       loginRequired: has(C.CKF_LOGIN_REQUIRED),
       protectedAuthenticationPath: has(C.CKF_PROTECTED_AUTHENTICATION_PATH),
-      initialized: has(C.CKF_TOKEN_INITIALIZED),
-      pinInitialized: has(C.CKF_USER_PIN_INITIALIZED),
+      initialised: has(C.CKF_TOKEN_INITIALIZED),
+      pinInitialised: has(C.CKF_USER_PIN_INITIALIZED),
       pinToBeChanged: has(C.CKF_USER_PIN_TO_BE_CHANGED),
       removable: (slotFlags & C.CKF_REMOVABLE_DEVICE) !== 0,
       triesLeft: has(C.CKF_USER_PIN_LOCKED)
-        ? "locked"
+        ? "none"
         : has(C.CKF_USER_PIN_FINAL_TRY)
         ? "final"
         : has(C.CKF_USER_PIN_COUNT_LOW)
@@ -194,7 +194,7 @@ export class Module {
    * The one token that a URI names.
    *
    * @throws {Pkcs11Error} `uri_invalid`, `token_not_found`, `token_ambiguous`,
-   * `token_not_initialized`, or what the driver gave
+   * `token_not_initialised`, or what the driver gave
    */
   tokenAt(uri: string): SlotToken {
     const wanted = parseUri(uri);
@@ -202,8 +202,8 @@ export class Module {
     const library = uri.includes("library-") ? this.info() : undefined;
     const matching = this.slotTokens().filter(({ info }) => matchesToken(wanted, info, library));
     if (matching.length === 0) throw new Pkcs11Error("token_not_found");
-    const ready = matching.filter(({ info }) => info.initialized);
-    if (ready.length === 0) throw new Pkcs11Error("token_not_initialized");
+    const ready = matching.filter(({ info }) => info.initialised);
+    if (ready.length === 0) throw new Pkcs11Error("token_not_initialised");
     if (ready.length > 1) throw new Pkcs11Error("token_ambiguous");
     return ready[0];
   }

@@ -77,7 +77,7 @@ async function signAndVerify(session: Pkcs11Session, test: TestKey): Promise<voi
   const key = await session.key({ id: listed.id, certificate: listed.der });
   assert.equal(key.info.type, type);
   assert.equal(key.info.bits, Number(name.match(/\d+$/)![0]));
-  const schemes: Scheme[] = type === "ec" ? ["ECDSA"] : ["RSASSA-PKCS1-v1_5", "RSA-PSS"];
+  const schemes: Scheme[] = type === "ec" ? ["ECDSA"] : ["RSASSA-PKCS1-v1_5", "RSASSA-PSS"];
   for (const scheme of schemes) {
     for (const hash of HASHES) {
       const message = crypto.getRandomValues(new Uint8Array(1000));
@@ -87,7 +87,7 @@ async function signAndVerify(session: Pkcs11Session, test: TestKey): Promise<voi
         key.sign({ scheme, hash, input: "message", data: message }),
         key.sign({ scheme, hash, input: "digest", data: digest }),
       ]);
-      const padding = scheme === "RSA-PSS"
+      const padding = scheme === "RSASSA-PSS"
         ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: digest.length }
         : {};
       const publicKey = { key: certificate.publicKey, ...padding };
@@ -142,7 +142,7 @@ Deno.test({
   fn: async () => {
     const client = new Pkcs11Client({ modulePath: OWN_MODULE!, command: HOST_COMMAND });
     try {
-      const token = (await client.tokens()).find(({ initialized }) => initialized);
+      const token = (await client.tokens()).find(({ initialised }) => initialised);
       assert.ok(token, "a token is plugged in");
       assert.equal(token.triesLeft, "unknown", "not with the last tries of a PIN");
       const session = await client.openSession(token.uri);

@@ -87,7 +87,7 @@ export class Session {
       if (!(error instanceof Pkcs11Error)) throw error;
       const { code, functionName, rv } = error;
       if (code !== "pin_incorrect" && code !== "pin_locked") throw error;
-      const triesLeft = code === "pin_locked" ? "locked" : this.#triesLeft();
+      const triesLeft = code === "pin_locked" ? "none" : this.#triesLeft();
       throw new Pkcs11Error(code, { functionName, rv, triesLeft });
     }
   }

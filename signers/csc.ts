@@ -5,8 +5,8 @@
  */
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { digest } from "../formats/digest.ts";
-import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
+import { digest, HASHES } from "../formats/digest.ts";
+import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { algorithmFor, chainOf, find } from "./certificates.ts";
 import { CscHttp, CscRefusal } from "./csc_http.ts";
@@ -276,24 +276,18 @@ function remoteOf(id: string, info: z.output<typeof Credential>): Remote {
   return remote;
 }
 
-const HASHES: Readonly<Partial<Record<HashName, string>>> = {
-  "SHA-256": OIDS.sha256,
-  "SHA-384": OIDS.sha384,
-  "SHA-512": OIDS.sha512,
-};
-
 /** Object identifiers for a signature: the one with the hash in it, where the service knows that, else the key's. */
 function signAlgorithm(
   { algorithms }: Remote,
   { scheme, hash }: SignatureAlgorithm,
 ): { signAlgo: string; hashAlgorithm: string } {
-  const hashAlgorithm = HASHES[hash];
+  const hashAlgorithm = HASHES[hash].oid;
   const size = hash.slice("SHA-".length) as "256" | "384" | "512";
   const [own, key] = scheme === "ECDSA"
     ? [OIDS[`ecdsaWithSha${size}`], OIDS.ecPublicKey]
     : [OIDS[`sha${size}WithRsa`], OIDS.rsaEncryption];
   const signAlgo = [own, key].find((oid) => algorithms.includes(oid));
-  if (!signAlgo || !hashAlgorithm || scheme === "RSASSA-PSS") {
+  if (!signAlgo || hash === "SHA-1" || scheme === "RSASSA-PSS") {
     throw new SignerError("mechanism_unsupported", "The service cannot make this signature.");
   }
   return { signAlgo, hashAlgorithm };

@@ -3,15 +3,11 @@ import {
   type CertificateObject,
   type Pkcs11Client,
   Pkcs11Error,
-  type Pkcs11ErrorCode,
-  type Pkcs11Key,
-  type Pkcs11Session,
-  type Scheme,
   type TokenInfo as DriverToken,
 } from "../pkcs11_ffi/client.ts";
-import { digest } from "../formats/digest.ts";
-import type { SignatureAlgorithm, SignatureScheme, Signer } from "../formats/signer.ts";
+import type { Signer } from "../formats/signer.ts";
 import { algorithmFor, chainOf, find } from "./certificates.ts";
+import { TokenSigner, toSignerError, translated } from "./module_signer.ts";
 import {
   type KeyInfo,
   type Listing,
@@ -19,7 +15,6 @@ import {
   type Problem,
   type Provider,
   SignerError,
-  type SignerErrorCode,
   type TokenInfo,
 } from "./provider.ts";
 
@@ -40,9 +35,6 @@ export interface Pkcs11Options {
   /** How often {@linkcode Pkcs11Provider.watch} asks, in milliseconds; 2,000 unless told. */
   watchInterval?: number;
 }
-
-/** Messages longer than this are hashed here and not on the way to the token. */
-const MAX_MESSAGE = 64 * 1024;
 
 export class Pkcs11Provider implements Provider {
   readonly #clients: readonly NamedClient[];
@@ -105,7 +97,9 @@ export class Pkcs11Provider implements Provider {
       await translated(session.login(pin, { signal }));
       const selector = { id: idOf(key.uri), certificate: key.certificate };
       const opened = await translated(session.key(selector, { signal }));
-      return new TokenSigner(key, algorithm, session, opened, askPin);
+      // CKA_ALWAYS_AUTHENTICATE: the person authorizes each signature, on the token's keypad or by its PIN.
+      const pinForEach = () => protectedAuthenticationPath ? null : askPin("signature");
+      return new TokenSigner(key, algorithm, session, opened, pinForEach);
     } catch (error) {
       await session.close().catch(() => {}); // the first error is the one to tell
       throw error;
@@ -129,58 +123,6 @@ export class Pkcs11Provider implements Provider {
   }
 }
 
-/** A key on a token, logged in until it is closed. */
-class TokenSigner implements Signer {
-  readonly certificate: Uint8Array;
-  readonly chain: readonly Uint8Array[];
-
-  constructor(
-    private readonly key: KeyInfo,
-    readonly algorithm: SignatureAlgorithm,
-    private readonly session: Pkcs11Session,
-    private readonly opened: Pkcs11Key,
-    private readonly askPin: OpenOptions["askPin"],
-  ) {
-    this.certificate = key.certificate;
-    this.chain = key.chain;
-  }
-
-  async sign(
-    input: { message: Uint8Array } | { digest: Uint8Array },
-    signal?: AbortSignal,
-  ): Promise<Uint8Array> {
-    const { scheme, hash } = this.algorithm;
-    const hashed = "digest" in input
-      ? input.digest
-      : input.message.length > MAX_MESSAGE
-      ? digest(hash, input.message)
-      : undefined;
-    const request = {
-      scheme: SCHEMES[scheme],
-      hash,
-      ...hashed
-        ? { input: "digest" as const, data: hashed }
-        : { input: "message" as const, data: (input as { message: Uint8Array }).message },
-    };
-    if (!this.opened.info.alwaysAuthenticate) {
-      return await translated(this.opened.sign(request, { signal }));
-    }
-    // CKA_ALWAYS_AUTHENTICATE: every signature is a login of its own, and the person's own doing.
-    const pin = this.key.token.protectedAuthenticationPath ? null : await this.askPin("signature");
-    return await translated(this.opened.sign(request, { signal, pin }));
-  }
-
-  async close(): Promise<void> {
-    await translated(this.session.close());
-  }
-}
-
-const SCHEMES: Record<SignatureScheme, Scheme> = {
-  "RSASSA-PKCS1-v1_5": "RSASSA-PKCS1-v1_5",
-  "RSASSA-PSS": "RSA-PSS",
-  ECDSA: "ECDSA",
-};
-
 function describe(token: DriverToken, driver: string): TokenInfo {
   const { uri, label, manufacturer, model, serial, protectedAuthenticationPath } = token;
   return {
@@ -196,9 +138,9 @@ function describe(token: DriverToken, driver: string): TokenInfo {
 }
 
 function stateOf(token: DriverToken): TokenInfo["state"] {
-  if (!token.initialized) return "empty";
-  if (token.triesLeft === "locked") return "pin_locked";
-  if (token.loginRequired && !token.pinInitialized) return "pin_not_set";
+  if (!token.initialised) return "empty";
+  if (token.triesLeft === "none") return "pin_locked";
+  if (token.loginRequired && !token.pinInitialised) return "pin_not_set";
   if (token.triesLeft === "final") return "pin_final_try";
   return token.triesLeft === "low" ? "pin_low" : "ready";
 }
@@ -222,58 +164,4 @@ function idOf(uri: string): string | undefined {
     /%([0-9A-Fa-f]{2})|([^%])/g,
     (_, hex, plain) => hex?.toLowerCase() ?? plain.charCodeAt(0).toString(16).padStart(2, "0"),
   );
-}
-
-/** What has the same meaning under another name, or belongs to a wider kind here. */
-const CODES: Record<Pkcs11ErrorCode, SignerErrorCode> = {
-  pin_incorrect: "pin_incorrect",
-  pin_locked: "pin_locked",
-  pin_expired: "pin_expired",
-  pin_length: "pin_invalid",
-  pin_not_set: "pin_not_set",
-  token_removed: "token_removed",
-  token_not_present: "token_not_present",
-  token_not_initialized: "token_not_initialised",
-  token_not_found: "token_not_present",
-  token_ambiguous: "driver_error",
-  token_busy: "driver_error",
-  user_not_logged_in: "driver_error",
-  context_login_required: "driver_error",
-  key_not_found: "key_not_found",
-  key_not_usable: "mechanism_unsupported",
-  mechanism_unsupported: "mechanism_unsupported",
-  input_invalid: "driver_error",
-  device_memory: "driver_error",
-  device_error: "driver_error",
-  driver_not_found: "driver_not_found",
-  driver_wrong_architecture: "driver_wrong_architecture",
-  driver_not_pkcs11: "driver_not_pkcs11",
-  driver_load_failed: "driver_error",
-  driver_error: "driver_error",
-  driver_nonsense: "driver_error",
-  driver_crashed: "driver_crashed",
-  driver_timeout: "driver_timeout",
-  uri_invalid: "driver_error",
-  cancelled: "request_cancelled",
-  closed: "request_cancelled",
-};
-
-function toSignerError(error: unknown): SignerError {
-  if (!(error instanceof Pkcs11Error)) throw error;
-  // The driver's own "cancelled" comes from its keypad, ours from the request's sender.
-  const byPerson = error.code === "cancelled" && error.functionName !== undefined;
-  const code = byPerson ? "user_cancelled" : CODES[error.code];
-  const triesLeft = error.triesLeft === "locked" ? "none" : error.triesLeft;
-  return new SignerError(code, error.message, {
-    ...triesLeft && { triesLeft },
-    ...error.reason && { cause: error.reason },
-  });
-}
-
-async function translated<T>(promise: Promise<T>): Promise<T> {
-  try {
-    return await promise;
-  } catch (error) {
-    throw toSignerError(error);
-  }
 }

@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { FormatError } from "../formats/error.ts";
-import type { Signer } from "../formats/signer.ts";
+import type { HashName, Signer } from "../formats/signer.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { readCertificates } from "../formats/x509/bundle.ts";
 import { algorithmFor, chainOf, find } from "./certificates.ts";
@@ -132,6 +132,23 @@ export class Pkcs12Provider implements Provider {
     }
     return files.sort();
   }
+}
+
+/**
+ * Opens the first key of a file, as services do that have its password.
+ *
+ * @param password UTF-8; wiped
+ * @throws {SignerError} `certificate_not_found` where the file cannot be read or shows none; as `Pkcs12Provider.open`
+ */
+export async function openKeyFile(
+  path: string,
+  password: Uint8Array,
+  hash: HashName,
+): Promise<Signer> {
+  const provider = new Pkcs12Provider([path]);
+  const { keys: [key], problems: [problem] } = await provider.list();
+  if (!key) throw new SignerError("certificate_not_found", problem.message);
+  return await provider.open(key, { hash, askPin: () => Promise.resolve(password) });
 }
 
 /** The key of a certificate; all others are wiped. `keys` are PKCS #8 and wiped too. */

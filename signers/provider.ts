@@ -3,6 +3,7 @@
  * them as a `Signer` (formats/signer.ts). A PIN passes through here and is never kept.
  */
 import type { HashName, Signer } from "../formats/signer.ts";
+import type { TriesLeft } from "../protocol/errors.ts";
 
 /** A token, as its driver describes it. */
 export interface TokenInfo {
@@ -118,7 +119,7 @@ export class SignerError extends Error {
     readonly code: SignerErrorCode,
     message: string,
     readonly details: {
-      triesLeft?: "many" | "low" | "final" | "none" | "unknown";
+      triesLeft?: TriesLeft;
       cause?: string;
     } = {},
   ) {

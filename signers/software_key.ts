@@ -3,8 +3,8 @@ import { constants, createPrivateKey, privateEncrypt, sign } from "node:crypto";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { expect, Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1/read.ts";
 import { concat, nullValue, octetString, oid, sequence } from "../formats/asn1/der.ts";
-import { digest } from "../formats/digest.ts";
-import type { HashName, SignatureAlgorithm, SigningInput } from "../formats/signer.ts";
+import { digest, HASHES } from "../formats/digest.ts";
+import type { SignatureAlgorithm, SigningInput } from "../formats/signer.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { SignerError } from "./provider.ts";
 
@@ -15,12 +15,6 @@ const CURVES: Readonly<Record<string, typeof p256>> = {
   "1.2.840.10045.3.1.7": p256,
   "1.3.132.0.34": p384,
   "1.3.132.0.35": p521,
-};
-const HASH_OIDS: Readonly<Record<HashName, string>> = {
-  "SHA-1": "1.3.14.3.2.26",
-  "SHA-256": "2.16.840.1.101.3.4.2.1",
-  "SHA-384": "2.16.840.1.101.3.4.2.2",
-  "SHA-512": "2.16.840.1.101.3.4.2.3",
 };
 
 /** A key that is ready to sign. */
@@ -99,11 +93,11 @@ function rsaKey(bytes: Uint8Array): SoftwareKey {
           padding,
           saltLength: saltLength ?? constants.RSA_PSS_SALTLEN_DIGEST,
         };
-        return sign(hash.replace("-", "").toLowerCase(), input.message, options);
+        return sign(HASHES[hash].node, input.message, options);
       }
       const hashed = "digest" in input ? input.digest : digest(hash, input.message);
       // RFC 8017 §9.2: privateEncrypt() pads, DigestInfo is ours.
-      const info = sequence(sequence(oid(HASH_OIDS[hash]), nullValue()), octetString(hashed));
+      const info = sequence(sequence(oid(HASHES[hash].oid), nullValue()), octetString(hashed));
       return privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, info);
     },
     wipe: () => {},

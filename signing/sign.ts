@@ -5,7 +5,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { prepareSignedData } from "../formats/cms/write.ts";
-import { digest } from "../formats/digest.ts";
+import { digest, HASHES } from "../formats/digest.ts";
 import { readRoute } from "../formats/json/route.ts";
 import {
   mayAuthenticate,
@@ -13,7 +13,6 @@ import {
   webEidMessage,
   webEidToken,
 } from "../formats/json/web_eid.ts";
-import { hashLengths } from "../formats/keys/algorithm.ts";
 import type { HashName } from "../formats/signer.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
@@ -298,7 +297,7 @@ export class Signing {
     caller: Caller,
   ): Promise<Result<"sign.hash">> {
     const digests = params.digests.map((digest) => Uint8Array.fromBase64(digest));
-    const length = hashLengths[params.hash];
+    const length = HASHES[params.hash].length;
     if (digests.some((digest) => digest.length !== length)) {
       throw new DsignError("invalid_params", `digests: one is not ${length} bytes long.`);
     }

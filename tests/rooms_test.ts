@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   formats: [],
   pkcs11_ffi: ["words/"],
   online: ["formats/"],
-  signers: ["protocol/csc.ts", "formats/", "pkcs11_ffi/client.ts", "online/http.ts"],
+  signers: ["protocol/", "formats/", "pkcs11_ffi/client.ts", "online/http.ts"],
   settings: ["protocol/", "formats/"],
   signing: ["protocol/", "formats/", "online/", "signers/", "settings/"],
   agent: ["protocol/", "formats/", "online/", "signers/", "settings/", "signing/"],

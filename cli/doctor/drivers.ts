@@ -21,7 +21,7 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
   const files = await keyFiles(settings.pkcs12);
   const tokens = [...reports.flatMap(toTokens), ...files];
   const works = reports.some(({ message }) => message === "");
-  const hasToken = tokens.some(({ initialized }) => initialized);
+  const hasToken = tokens.some(({ initialised }) => initialised);
   // Where another driver works, one that was merely found lying about is not the person's trouble; and where the
   // person's token is there, none is.
   const statusOf = ({ source }: DriverModule) =>
@@ -64,12 +64,12 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
 
 function toTokens({ module, tokens }: DriverReport): InsertedToken[] {
   // SoftHSM and some readers always offer one more, empty, token beside those in use.
-  const used = tokens.filter(({ initialized }) => initialized);
+  const used = tokens.filter(({ initialised }) => initialised);
   return (used.length > 0 ? used : tokens).map((token) => ({
     driver: module.name,
     label: token.label || token.slotDescription.trim() || token.model,
-    initialized: token.initialized,
-    pinSet: token.pinInitialized || !token.loginRequired,
+    initialised: token.initialised,
+    pinSet: token.pinInitialised || !token.loginRequired,
     pinToBeChanged: token.pinToBeChanged,
     triesLeft: token.triesLeft,
     certificates: token.certificates.map(({ der }) => der),
@@ -85,7 +85,7 @@ async function keyFiles(paths: readonly string[]): Promise<InsertedToken[]> {
     return tokens.map(({ driver, label, uri }) => ({
       driver,
       label,
-      initialized: true,
+      initialised: true,
       pinSet: true,
       pinToBeChanged: false,
       triesLeft: "unknown",

@@ -13,7 +13,7 @@ import { type Finding, ok, skipped, type Ticket } from "./tickets.ts";
 export interface InsertedToken {
   driver: string;
   label: string;
-  initialized: boolean;
+  initialised: boolean;
   pinSet: boolean;
   /** CKF_USER_PIN_TO_BE_CHANGED: the PIN is the first one. */
   pinToBeChanged: boolean;
@@ -54,7 +54,7 @@ export function checkTokens(
   }
   const findings = tokens.flatMap((token) => [...ofPin(token), ...ofCertificates(token, now)]);
   const isReady = tokens.some((token) =>
-    token.initialized && token.pinSet && token.triesLeft !== "locked" &&
+    token.initialised && token.pinSet && token.triesLeft !== "none" &&
     token.certificates.some((der) => isUsable(der, now))
   );
   // Where one token can sign, what ails another is for notice.
@@ -64,7 +64,7 @@ export function checkTokens(
   // Nothing can be said of certificates where there are none to look at.
   const hides = findings.some(({ id }) => id.startsWith("certificate_")) && !isReady;
   const isSeen = (id: Ticket) => !hides || !/^certificate_|^chain_/.test(id);
-  const anyInitialised = tokens.some(({ initialized }) => initialized);
+  const anyInitialised = tokens.some(({ initialised }) => initialised);
   return [
     ok("token_missing"),
     ...TOKEN_TICKETS.flatMap((id) => {
@@ -78,12 +78,12 @@ export function checkTokens(
 
 function ofPin(token: InsertedToken): Finding[] {
   const { driver, label, triesLeft } = token;
-  if (!token.initialized) {
+  if (!token.initialised) {
     return [{ id: "token_not_initialised", status: "error", values: { driver } }];
   }
   const values = { token: label };
   const findings: Finding[] = [];
-  if (triesLeft === "locked") findings.push({ id: "pin_locked", status: "error", values });
+  if (triesLeft === "none") findings.push({ id: "pin_locked", status: "error", values });
   else if (!token.pinSet) findings.push({ id: "pin_not_set", status: "error", values });
   else if (triesLeft === "final") findings.push({ id: "pin_last_try", status: "warning", values });
   else if (triesLeft === "low") findings.push({ id: "pin_few_tries", status: "warning", values });
@@ -91,8 +91,8 @@ function ofPin(token: InsertedToken): Finding[] {
   return findings;
 }
 
-function ofCertificates({ initialized, label, certificates }: InsertedToken, now: Date): Finding[] {
-  if (!initialized) return [];
+function ofCertificates({ initialised, label, certificates }: InsertedToken, now: Date): Finding[] {
+  if (!initialised) return [];
   const values = { token: label };
   const found = certificates.map(find);
   const own = found.filter(({ parsed }) => parsed && parsed.basicConstraints?.ca !== true);

@@ -16,10 +16,11 @@ import { openSqlite } from "../../otp_service/store_sqlite.ts";
 import { Store } from "../../otp_service/store.ts";
 import { FormatError } from "../../formats/error.ts";
 import { type Certificate, readCertificate } from "../../formats/x509/certificate.ts";
-import type { SignatureAlgorithm, Signer } from "../../formats/signer.ts";
+import type { Signer } from "../../formats/signer.ts";
 import { readCertificates } from "../../formats/x509/bundle.ts";
-import { algorithmFor } from "../../signers/certificates.ts";
-import { Pkcs12Provider } from "../../signers/pkcs12.ts";
+import { openModuleSigner } from "../../signers/module_signer.ts";
+import { openKeyFile } from "../../signers/pkcs12.ts";
+import { SignerError } from "../../signers/provider.ts";
 import { validationDataFor } from "../../otp_service/validation_data.ts";
 import type { Context } from "../command.ts";
 
@@ -168,43 +169,14 @@ async function openSigner(
   session: (module: ModuleConfig, poolSize: number) => ReturnType<typeof openSession>,
 ): Promise<Signer> {
   if ("keyFile" in config) {
-    const provider = new Pkcs12Provider([config.keyFile]);
-    const { keys: [key], problems } = await provider.list();
-    if (!key) {
-      throw new SetupError(
-        `${config.keyFile}: ${problems[0]?.message ?? "There is no certificate in it."}`,
-      );
+    const password = utf8(await readSecretFile(config.passwordFile));
+    try {
+      return await openKeyFile(config.keyFile, password, "SHA-256");
+    } catch (error) {
+      if (!(error instanceof SignerError)) throw error;
+      throw new SetupError(`${config.keyFile}: ${error.message}`);
     }
-    const password = await readSecretFile(config.passwordFile);
-    return await provider.open(key, {
-      hash: "SHA-256",
-      askPin: () => Promise.resolve(new TextEncoder().encode(password)),
-    });
   }
-  const [certificate, ...chain] = (await certificatesIn(config.certificateFile)).map(({ der }) =>
-    der
-  );
-  const algorithm = algorithmFor(certificate, "SHA-256");
-  const opened = await session(config, 1);
-  const key = await opened.key({ certificate });
-  return {
-    certificate,
-    chain,
-    algorithm,
-    sign: (input) =>
-      key.sign({
-        scheme: SCHEMES[algorithm.scheme],
-        hash: "SHA-256",
-        ..."digest" in input
-          ? { input: "digest", data: input.digest }
-          : { input: "message", data: input.message },
-      }),
-    close: () => opened.close(),
-  };
+  const certificates = (await certificatesIn(config.certificateFile)).map(({ der }) => der);
+  return await openModuleSigner(await session(config, 1), certificates, "SHA-256");
 }
-
-const SCHEMES: Record<SignatureAlgorithm["scheme"], "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA"> = {
-  "RSASSA-PKCS1-v1_5": "RSASSA-PKCS1-v1_5",
-  "RSASSA-PSS": "RSA-PSS",
-  ECDSA: "ECDSA",
-};

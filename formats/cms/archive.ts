@@ -6,10 +6,10 @@ import { type Asn1Node, Fields, readOctetString, Tag } from "../asn1/read.ts";
 import { addUnsignedAttributes, encodeAttribute } from "./add.ts";
 import { attributeValues, readSignedData, type SignedData, type SignerInfo } from "./read.ts";
 import { octetString, oid, sequence } from "../asn1/der.ts";
-import { digest } from "../digest.ts";
+import { digest, HASHES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
-import { encodeHash, hashLengths, readHash } from "../keys/algorithm.ts";
+import { encodeHash, readHash } from "../keys/algorithm.ts";
 import type { HashName } from "../signer.ts";
 
 /** An archive timestamp in the making. */
@@ -161,7 +161,7 @@ function imprintOf(
   contentDigest: Uint8Array | undefined,
 ): Uint8Array {
   const content = cms.content ? digest(hash, ...cms.content) : contentDigest;
-  if (content?.length !== hashLengths[hash]) {
+  if (content?.length !== HASHES[hash].length) {
     throw new FormatError(
       "invalid_argument",
       `The ${hash} digest of the detached content must be given.`,

@@ -13,11 +13,11 @@ import {
   tlv,
   utf8String,
 } from "../asn1/der.ts";
-import { digest } from "../digest.ts";
+import { digest, HASHES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import { maxSignatureLength } from "../x509/signature.ts";
-import { encodeHash, encodeSignatureAlgorithm, hashLengths } from "../keys/algorithm.ts";
+import { encodeHash, encodeSignatureAlgorithm } from "../keys/algorithm.ts";
 import type { HashName, Signer } from "../signer.ts";
 import { readKnownCertificate } from "../x509/certificate.ts";
 
@@ -86,7 +86,7 @@ export function prepareSignerInfo(
   statements: SignerStatements,
 ) {
   const { algorithm, certificate } = signer;
-  if (contentDigest.length !== hashLengths[algorithm.hash]) {
+  if (contentDigest.length !== HASHES[algorithm.hash].length) {
     throw new FormatError(
       "invalid_argument",
       `The content's digest has not the length of ${algorithm.hash}.`,

@@ -1,4 +1,5 @@
 /** Timestamps (RFC 3161, RFC 5816): requests, answers, and what a token proves. */
+import { HASHES } from "../digest.ts";
 import {
   type Asn1Node,
   Fields,
@@ -23,7 +24,7 @@ import {
 } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
-import { encodeHash, hashLengths, readHash } from "../keys/algorithm.ts";
+import { encodeHash, readHash } from "../keys/algorithm.ts";
 import type { HashName } from "../signer.ts";
 import { type Certificate, sameBytes } from "../x509/certificate.ts";
 import { extensionIds, keyPurposes } from "../x509/extensions.ts";
@@ -41,7 +42,7 @@ export interface TimestampRequest {
 /** Encodes a TimeStampReq that asks for the authority's certificate too (§2.4.1). */
 export function encodeTimestampRequest(request: TimestampRequest): Uint8Array {
   const { hash, digest, nonce, policy } = request;
-  if (digest.length !== hashLengths[hash]) {
+  if (digest.length !== HASHES[hash].length) {
     throw new FormatError("invalid_argument", `The digest has not the length of ${hash}.`);
   }
   const [id] = readAsn1(encodeHash(hash)).children;

@@ -1,4 +1,5 @@
 /** AlgorithmIdentifiers of digests and signatures (RFC 3370, 4055, 5754, 5758, 8410). */
+import { hashByOid, HASHES } from "../digest.ts";
 import { type Asn1Node, Fields, only, readAsn1, readInteger, readOid, Tag } from "../asn1/read.ts";
 import { explicit, integer, nullValue, oid, sequence } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
@@ -24,13 +25,6 @@ export const keyAlgorithms = {
 
 const { RSA, RSA_PSS, EC, DSA, ED25519 } = keyAlgorithms;
 const MGF1 = "1.2.840.113549.1.1.8";
-
-const hashes: Readonly<Record<string, HashName>> = {
-  "1.3.14.3.2.26": "SHA-1",
-  "2.16.840.1.101.3.4.2.1": "SHA-256",
-  "2.16.840.1.101.3.4.2.2": "SHA-384",
-  "2.16.840.1.101.3.4.2.3": "SHA-512",
-};
 
 const signatures: Readonly<Record<string, VerificationAlgorithm>> = {
   "1.2.840.113549.1.1.5": { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-1" },
@@ -112,20 +106,12 @@ export function readPss(parameters: Asn1Node | undefined): VerificationAlgorithm
  */
 export function readHash(node: Asn1Node): HashName {
   const id = readOid(new Fields(node, "a hash algorithm").take(Tag.OID));
-  const hash = hashes[id];
+  const hash = hashByOid(id);
   if (!hash) throw unsupported(`The hash algorithm ${id} is not supported.`);
   return hash;
 }
 
-/** Digest length in bytes. */
-export const hashLengths: Readonly<Record<HashName, number>> = {
-  "SHA-1": 20,
-  "SHA-256": 32,
-  "SHA-384": 48,
-  "SHA-512": 64,
-};
-
-const hashOid = (hash: HashName) => oid(Object.keys(hashes).find((id) => hashes[id] === hash)!);
+const hashOid = (hash: HashName) => oid(HASHES[hash].oid);
 
 /** Encodes the AlgorithmIdentifier of a digest, without parameters (RFC 5754 §2). */
 export function encodeHash(hash: HashName): Uint8Array {
@@ -147,7 +133,7 @@ export function encodeSignatureAlgorithm(algorithm: SignatureAlgorithm): Uint8Ar
       sequence(
         explicit(0, digest),
         explicit(1, sequence(oid(MGF1), digest)),
-        explicit(2, integer(algorithm.saltLength ?? hashLengths[hash])),
+        explicit(2, integer(algorithm.saltLength ?? HASHES[hash].length)),
       ),
     );
   }

@@ -3,11 +3,11 @@ import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { Fields, readAsn1, readBigInteger, Tag } from "../asn1/read.ts";
 import { concat, integer, sequence } from "../asn1/der.ts";
-import { digest } from "../digest.ts";
+import { digest, HASHES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type RsaPublicKey, verifyPkcs1, verifyPss } from "../keys/rsa.ts";
-import { hashLengths, readPss, type VerificationAlgorithm } from "../keys/algorithm.ts";
+import { readPss, type VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { SigningInput } from "../signer.ts";
 import { readKnownCertificate, sameBytes } from "./certificate.ts";
 
@@ -119,7 +119,7 @@ export function verifySignature(
   }
   if (!hash) return false; // Ed25519, which is not this key's
   const hashed = "digest" in input ? input.digest : digest(hash, input.message);
-  if (hashed.length !== hashLengths[hash]) {
+  if (hashed.length !== HASHES[hash].length) {
     throw new FormatError("invalid_argument", `The digest has not the length of ${hash}.`);
   }
   if (key.type === "EC") return scheme === "ECDSA" && verifyEcdsa(key, hashed, signature);
@@ -142,7 +142,7 @@ function verifyByRuntime(
   if (!("message" in input)) {
     throw new FormatError("invalid_argument", "This signature is checked from the message only.");
   }
-  const name = hash?.replace("-", "").toLowerCase();
+  const name = hash && HASHES[hash].node;
   try {
     return verify(name, input.message, { key, dsaEncoding: "der" }, signature);
   } catch {

@@ -3,9 +3,9 @@
  * speaks it: the request that the person's browser carries to the eSign service provider (ESP), and the ESP's answer.
  * The document stays here; its digest goes, and a PKCS #7 comes back, with a certificate of thirty minutes.
  */
+import { HASHES } from "../digest.ts";
 import { verifyCms } from "../cms/verify.ts";
 import { FormatError } from "../error.ts";
-import { hashLengths } from "../keys/algorithm.ts";
 import type { SignatureAlgorithm } from "../signer.ts";
 import { type PreparedXml, prepareXmlSignature } from "./xades.ts";
 import { verifyXml } from "./xades_verify.ts";
@@ -52,7 +52,7 @@ export function prepareEsign(
   if (!/^[A-Za-z0-9:_-]+$/.test(txn) || txn.length > MAX_TXN) {
     throw wrong("has a transaction identifier of another form");
   }
-  if (digest.length !== hashLengths["SHA-256"]) {
+  if (digest.length !== HASHES["SHA-256"].length) {
     throw wrong("holds a digest that is not of SHA-256");
   }
   const attributes = (values: Record<string, string>) =>

@@ -5,10 +5,9 @@
  * byte; its reference leaves out every `ds:Signature`, so that further signatures do not break it.
  */
 import { canonicalizeXml } from "./c14n.ts";
-import { digest } from "../digest.ts";
+import { digest, HASHES } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
-import { hashLengths } from "../keys/algorithm.ts";
 import type { HashName, SignatureAlgorithm } from "../signer.ts";
 import { encodeXml, escapeAttribute, escapeText, insertLast, parseXml } from "./document.ts";
 import {
@@ -160,7 +159,7 @@ function contentReference(
 ): { reference: string; object: string } {
   const at = `Id="${id}-content"`;
   if (packaging.kind === "detached") {
-    if (packaging.digest.length !== hashLengths[hash]) {
+    if (packaging.digest.length !== HASHES[hash].length) {
       throw new FormatError("invalid_argument", `The digest has not the length of ${hash}.`);
     }
     const uri = escapeAttribute(packaging.uri);

@@ -7,6 +7,9 @@ import configuration from "./deno.json" with { type: "json" };
 
 const role = roleOf(Deno.args);
 const web = new URL("dist/web/", import.meta.url);
+// Beside this file, also in the bundle (tasks/compile.ts).
+const kind = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const readerWorker = new URL(`cli/reader_worker.${kind}`, import.meta.url);
 // The kernel's table of sockets can be opened only before any permission is given up.
 if (role === "agent") (await import("./agent/peer.ts")).openSocketTables();
 giveUpPermissions(role);
@@ -14,12 +17,15 @@ giveUpPermissions(role);
 if (role === "pkcs11-host") {
   const { runHost } = await import("./pkcs11_ffi/host.ts");
   runHost();
+} else if (role === "reader") {
+  const { runReaderHost } = await import("./reader/host.ts");
+  await runReaderHost(readerWorker);
 } else if (role === "pdf-text") {
   const { runTextHost } = await import("./signing/text_host.ts");
   await runTextHost(web);
 } else {
   const { run } = await import("./cli/program.ts");
-  const { hostCommand, textCommand } = await import("./cli/host_command.ts");
+  const { hostCommand, readerCommand, textCommand } = await import("./cli/host_command.ts");
   const { selfCommand } = await import("./cli/self_command.ts");
   const { holdUnpacked, unpackedFolder } = await import("./cli/unpacked.ts");
   const unpacked = unpackedFolder(import.meta.url);
@@ -28,6 +34,8 @@ if (role === "pkcs11-host") {
     await run(Deno.args, {
       version: configuration.version,
       hostCommand: hostCommand(import.meta.url),
+      readerCommand: readerCommand(import.meta.url),
+      readerWorker,
       textCommand: textCommand(import.meta.url),
       selfCommand: selfCommand(import.meta.url, (name) => Deno.env.get(name)),
       unpacked,

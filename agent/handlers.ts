@@ -18,6 +18,7 @@ import { toDsignError } from "../signing/errors.ts";
 import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
 import { Document, type Documents, isPdfType } from "../signing/documents.ts";
 import type { Origins } from "./origins.ts";
+import type { DocumentReader } from "../signing/reading.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Spool } from "../signing/spool.ts";
 import type { Tokens } from "../signing/tokens.ts";
@@ -56,6 +57,7 @@ export interface Services {
   origins: Origins;
   spool: Spool;
   audit: Pick<Audit, "record">;
+  reader: DocumentReader;
   verification: VerificationOptions;
 }
 
@@ -67,7 +69,7 @@ export interface Services {
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
 export function createDispatch(services: Services): Dispatch {
-  const { version, tokens, signing, origins, spool, audit, verification } = services;
+  const { version, tokens, signing, origins, spool, audit, reader, verification } = services;
   const scopesOf = (call: Call): readonly Scope[] =>
     call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
 
@@ -189,7 +191,11 @@ export function createDispatch(services: Services): Dispatch {
     },
     "sign.batch": async (params, call) => {
       const { items, pdf, purpose } = params;
-      const showing = new Showing(items, pdf?.password, (item) => call.wantItem(item));
+      const showing = new Showing(
+        items,
+        { reader, origin: call.origin, password: pdf?.password },
+        (item) => call.wantItem(item),
+      );
       const caller = callerOf(call, purpose);
       const batch = await call.batches.asking(
         call.id,
@@ -258,12 +264,15 @@ export function createDispatch(services: Services): Dispatch {
       const { routeStatus } = await import("../signing/data.ts");
       return routeStatus(route);
     },
-    "signature.verify": async ({ document, content, online, pan }, { documents, signal }) => {
+    "signature.verify": async (
+      { document, content, online, pan },
+      { documents, origin, signal },
+    ) => {
       const { Verification } = await import("../signing/verification.ts");
       return await new Verification(verification).document(
         documents.get(document),
         content === undefined ? undefined : documents.get(content),
-        { online, pan, signal },
+        { online, pan, origin, signal },
       );
     },
     "auth.authenticate": async (params, call) => {

@@ -23,6 +23,7 @@ import { findPeer, openSocketTables } from "./peer.ts";
 import type { PkiFetch } from "../online/pki_http.ts";
 import type { Signing } from "../signing/sign.ts";
 import { Placement } from "../signing/placement.ts";
+import { openReaders } from "../signing/reading.ts";
 import { Spool } from "../signing/spool.ts";
 import type { TlsIdentity } from "./tls.ts";
 import { Tokens } from "../signing/tokens.ts";
@@ -43,6 +44,8 @@ export interface AgentOptions {
   version: string;
   /** Folder of the built pages, ending in a slash. */
   web: URL;
+  /** Starts the process in which strangers' documents are parsed (reader/host.ts). */
+  readerCommand: readonly string[];
   /** Starts the process in which a PDF's text is searched (text_host.ts). */
   textCommand: readonly string[];
   /** Tried in turn; 0 takes any free one. Default: {@linkcode PORTS}. */
@@ -131,6 +134,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     : options.consent;
   const { timestampAuthority, pkiFetch } = options;
   const audit = new Audit(options.audit, now);
+  const reader = openReaders(
+    options.readerCommand,
+    (text) => log.error("The reader process says: {text}", { text }),
+  );
   // Loaded for the first request that needs it: an agent that waits stays small.
   let loading: Promise<Signing> | undefined;
   const signing = () => loading ??= loadSigning();
@@ -145,13 +152,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       audit,
       journals: new Journals(options.batches),
       legacyOrigins: options.legacyOrigins,
+      reader,
     });
   }
 
   const spool = Spool.open(options.spool);
   const { version } = options;
-  const verification = { trust: options.trust ?? [], pkiFetch, now };
-  const services = { version, tokens, signing, origins, spool, audit, verification };
+  const verification = { reader, trust: options.trust ?? [], pkiFetch, now };
+  const services = { version, tokens, signing, origins, spool, audit, reader, verification };
   const dispatch = createDispatch(services);
   const connections = new Set<Connection>();
 
@@ -270,6 +278,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await firstStart?.close();
       // Where it could not be loaded, who asked for it has been told.
       await loading?.then((signing) => signing.close(), () => {});
+      await reader.close();
       audit.close();
     },
   };

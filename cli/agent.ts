@@ -116,7 +116,7 @@ async function serve(
   options: Options,
   ready: (port: number) => Promise<void>,
 ): Promise<number | null> {
-  const { hostCommand, textCommand, version, web, signal } = context;
+  const { hostCommand, readerCommand, textCommand, version, web, signal } = context;
   const loaded = await loadConfig();
   const config = { ...loaded.config, ...options.consent && { consent: options.consent } };
   const { paths } = loaded;
@@ -150,6 +150,7 @@ async function serve(
       trust: trustFolders(paths, env),
       version,
       web,
+      readerCommand,
       textCommand,
       tls,
       ports: options.port === undefined ? config.ports : [options.port],

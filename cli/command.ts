@@ -6,6 +6,10 @@ export interface Context {
   version: string;
   /** Starts the process in which a driver runs (host_command.ts). */
   hostCommand: string[];
+  /** Starts the process in which strangers' documents are parsed (host_command.ts). */
+  readerCommand: string[];
+  /** The script of the thread that parses them, for commands that do it in a thread of their own. */
+  readerWorker: URL;
   /** Starts the process in which a PDF's text is searched (host_command.ts). */
   textCommand: string[];
   /** Starts this program again (self_command.ts). */

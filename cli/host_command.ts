@@ -22,6 +22,11 @@ export function textCommand(mainModule: string): string[] {
   return roleCommand(mainModule, "pdf-text", ["--allow-read"]);
 }
 
+/** The same for the `reader` role, in which strangers' documents are parsed: `read` to load what does it. */
+export function readerCommand(mainModule: string): string[] {
+  return roleCommand(mainModule, "reader", ["--allow-read"]);
+}
+
 function roleCommand(mainModule: string, role: string, permissions: string[]): string[] {
   const runtime = Deno.execPath();
   if (Deno.build.standalone) return [runtime, role];

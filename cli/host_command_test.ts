@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hostCommand, textCommand } from "./host_command.ts";
+import { hostCommand, readerCommand, textCommand } from "./host_command.ts";
 
 Deno.test("the child gets ffi and read, and a bundled program loads nothing from outside", () => {
   for (
@@ -18,6 +18,9 @@ Deno.test("the child gets ffi and read, and a bundled program loads nothing from
     assert.equal(textCommand(main).at(-1), "pdf-text");
     const textFlags = textCommand(main).filter((flag) => flag.startsWith("--allow-"));
     assert.deepEqual(textFlags, ["--allow-read"]);
+    assert.equal(readerCommand(main).at(-1), "reader");
+    const readerFlags = readerCommand(main).filter((flag) => flag.startsWith("--allow-"));
+    assert.deepEqual(readerFlags, ["--allow-read"]);
     for (const flag of [...flags, "--no-prompt"]) assert.ok(args.includes(flag), flag);
   }
 });

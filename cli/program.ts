@@ -35,7 +35,7 @@ function asked(args: string[]): (() => Promise<AddCommand>)[] {
 const isHelp = (arg: string) => arg === "--help" || arg === "-h";
 
 /** Milliseconds for a command to end in good order after a signal. */
-const GRACE = 3000;
+const GRACE = 900;
 
 /**
  * Runs one command.

@@ -4,9 +4,11 @@ type Permission = Deno.PermissionDescriptor["name"];
 const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   // keeps read until the driver is loaded (pkcs11_ffi/host.ts)
   "pkcs11-host": ["import", "net", "run", "write", "env", "sys"],
-  // run starts drivers' processes, browsers and pinentry
   // keeps read until pdf.js is loaded (signing/text_host.ts)
   "pdf-text": ["ffi", "import", "net", "run", "write", "env", "sys"],
+  // keeps read until its thread is loaded (reader/host.ts)
+  reader: ["ffi", "import", "net", "run", "write", "env", "sys"],
+  // run starts drivers' processes, readers, browsers and pinentry
   agent: ["ffi", "import"],
   tokens: ["ffi", "import", "net", "write"],
   sign: ["ffi", "import", "net"],

@@ -56,6 +56,7 @@ Deno.test("each role gives up what it does without", async () => {
   }
   assert.deepEqual((await left("pkcs11-host")).granted, ["ffi", "read"]);
   assert.deepEqual((await left("pdf-text")).granted, ["read"]);
+  assert.deepEqual((await left("reader")).granted, ["read"]);
 });
 
 Deno.test("roleOf: the command, the agent without one, the least for anything else", () => {

@@ -9,6 +9,7 @@ import { Journals } from "../signing/journal.ts";
 import { Online } from "../online/validation_data.ts";
 import { configuredFetch } from "../online/pki_http.ts";
 import { Placement } from "../signing/placement.ts";
+import { openLocalReader } from "../signing/reading.ts";
 import { type Caller, Signing } from "../signing/sign.ts";
 import { Tokens } from "../signing/tokens.ts";
 import { hasher } from "../formats/digest.ts";
@@ -69,7 +70,7 @@ interface Signed {
 /** `dsign sign` */
 export const signCommand: AddCommand = (
   program,
-  { hostCommand, textCommand, web, signal },
+  { hostCommand, readerWorker, textCommand, web, signal },
   action,
 ) => {
   addPdfFlags(program.command("sign"))
@@ -141,6 +142,7 @@ Examples:
         const wanted = options.token === undefined
           ? providers
           : onlyToken(providers, options.token);
+        const reader = openLocalReader(readerWorker);
         const signing = new Signing(
           new Tokens(wanted, now),
           consent as Consent, // only the window needs an origin
@@ -151,6 +153,7 @@ Examples:
             placement: new Placement(textCommand),
             audit: new Audit(paths.audit, now),
             journals: new Journals(paths.batches),
+            reader,
           },
         );
         try {
@@ -162,6 +165,7 @@ Examples:
           }
         } finally {
           await signing.close();
+          await reader.close();
           await Promise.all(providers.map((provider) => provider.close()));
         }
         if (options.json) printJson({ signed });

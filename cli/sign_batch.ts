@@ -76,7 +76,8 @@ export async function signFolder(
         const { file, item: { size } } = entries[item];
         const document = await openDocument(file, size, "SHA-256", signal);
         shown.push(document);
-        return shownPdf(document, pdf.password);
+        const { reader } = signing.services;
+        return shownPdf(document.kept, { reader, password: pdf.password });
       },
     ).finally(() => shown.forEach((document) => document.close()));
     const progress = startProgress("Signing", entries.length);
@@ -184,6 +185,8 @@ async function continues(
 ): Promise<boolean | undefined> {
   let file: Deno.FsFile;
   try {
+    // Opening a pipe or a device could wait for ever.
+    if (!(await Deno.stat(path)).isFile) return false;
     file = await Deno.open(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;

@@ -1,25 +1,24 @@
+import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { Option } from "commander";
 import { loadAnchors, loadTrusted, trustFolders } from "../settings/anchors.ts";
 import { languageOf } from "../settings/config.ts";
 import { FileSource } from "../signing/file_source.ts";
 import { configuredFetch, PkiHttp } from "../online/pki_http.ts";
-import { digestOf, verify } from "../signing/verification.ts";
+import { type DocumentReader, openLocalReader } from "../signing/reading.ts";
+import { verify, type VerifyOptions } from "../signing/verification.ts";
 import type { Source } from "../formats/source.ts";
-import type { VerificationReport, VerifyContent, VerifyOptions } from "../formats/verify/verify.ts";
-import type { SignatureReport } from "../formats/verify/report.ts";
+import type { SignatureReport, VerificationReport } from "../formats/verify/report.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
+import { hashFile } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
 import type { Language } from "../words/speech.ts";
 import { htmlReport, type ReportOf } from "./report/html.ts";
-
-/** Detached content of JSON is read whole, to bring it into canonical form. */
-const MAX_WHOLE = 64 * 1024 * 1024;
 
 interface Options {
   content?: string;
@@ -35,7 +34,7 @@ interface Options {
 }
 
 /** `dsign verify` */
-export const verifyCommand: AddCommand = (program, { version, signal }, action) => {
+export const verifyCommand: AddCommand = (program, { version, readerWorker, signal }, action) => {
   program.command("verify")
     .description("Check the signatures of PDF, CMS (.p7s, .p7m), XML, JSON and route files.")
     .argument("<file...>")
@@ -72,14 +71,14 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
       // What this run does not need is given up before anything of a stranger's is read.
       if (!options.online) Deno.permissions.revokeSync({ name: "net" });
       if (options.report === undefined) Deno.permissions.revokeSync({ name: "write" });
-      const setting = await prepare(options, files, signal);
+      const setting = await prepare(options, files, readerWorker, signal);
       const done: (ReportOf & { file: string })[] = [];
       const failed: { file: string; error: unknown }[] = [];
       for (const file of files) {
         try {
           done.push(await verifyOne(file, options, setting));
         } catch (error) {
-          if (files.length === 1) throw error;
+          if (files.length === 1 || signal.aborted) throw error;
           failed.push({ file, error });
         }
       }
@@ -120,12 +119,18 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
 };
 
 interface Setting {
+  reader: DocumentReader;
   verify: Omit<VerifyOptions, "now">;
   http?: () => PkiHttp;
   language: Language;
 }
 
-async function prepare(options: Options, files: string[], signal: AbortSignal): Promise<Setting> {
+async function prepare(
+  options: Options,
+  files: string[],
+  readerWorker: URL,
+  signal: AbortSignal,
+): Promise<Setting> {
   const { content, pan, revocation, trust, online } = options;
   if (content !== undefined && files.length > 1) {
     throw new UsageError("--content is for one file.");
@@ -136,10 +141,12 @@ async function prepare(options: Options, files: string[], signal: AbortSignal): 
   const env = (name: string) => Deno.env.get(name);
   const { config, paths } = await loadConfig();
   return {
+    reader: openLocalReader(readerWorker),
     verify: {
       anchors: trust ? await readTrust(trust) : await loadTrusted(trustFolders(paths, env)),
       revocation: revocation === "require" ? "require" : "if_available",
       pan,
+      signal,
     },
     http: online ? () => new PkiHttp(configuredFetch(config), signal) : undefined,
     language: options.language ?? languageOf(config, env) as Language,
@@ -160,44 +167,47 @@ async function readTrust(paths: readonly string[]): Promise<Certificate[]> {
 async function verifyOne(
   path: string,
   { content, passwordFile }: Options,
-  setting: Setting,
+  { reader, verify: how, http }: Setting,
 ): Promise<ReportOf & { file: string }> {
-  using opened = openSource(path);
+  using files = new OpenFiles();
+  const source = files.open(path);
   const password = passwordFile === undefined ? undefined : await firstLine(passwordFile);
-  const { source, sequential } = opened;
   const { report, problems, isDetached } = await verify(
-    { source, sequential, content: contentFinder(path, content), password },
-    { ...setting.verify, now: new Date() },
-    setting.http?.(),
+    reader,
+    { source, content: (name) => contentOf(files, path, content, name), password },
+    { ...how, now: new Date(), http: http?.() },
   );
   if (content !== undefined && !isDetached && report.signatures.length > 0) {
     throw new UsageError(
       `${path} holds what its signatures sign: leave --content out, which is not compared with it.`,
     );
   }
-  const sha256 = digestOf(sequential, "SHA-256").toHex();
+  const state = createHash("sha256");
+  await hashFile(path, [state], how.signal!);
+  const sha256 = state.digest("hex");
   return { file: path, name: basename(path), size: source.size, sha256, report, problems };
 }
 
-interface Opened extends Disposable {
-  source: Source;
-  sequential: Source;
-}
+/** Files that stay open until this is disposed of. */
+class OpenFiles implements Disposable {
+  readonly #open: Deno.FsFile[] = [];
 
-/** @throws {FileError} */
-function openSource(path: string): Opened {
-  let file: Deno.FsFile | undefined;
-  try {
-    const { isDirectory, isFile, size } = Deno.statSync(path);
-    if (isDirectory) throw new Deno.errors.IsADirectory();
-    if (!isFile) throw new Deno.errors.NotFound();
-    file = Deno.openSync(path);
-    const source = new FileSource(file, size);
-    const opened = file;
-    return { source, sequential: source.sequential(), [Symbol.dispose]: () => opened.close() };
-  } catch (error) {
-    file?.close();
-    throw new FileError(path, error);
+  /** @throws {FileError} */
+  open(path: string): Source {
+    try {
+      const { isDirectory, isFile, size } = Deno.statSync(path);
+      if (isDirectory) throw new Deno.errors.IsADirectory();
+      if (!isFile) throw new Deno.errors.NotFound();
+      const file = Deno.openSync(path);
+      this.#open.push(file);
+      return new FileSource(file, size);
+    } catch (error) {
+      throw new FileError(path, error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.#open) file.close();
   }
 }
 
@@ -205,37 +215,26 @@ function openSource(path: string): Opened {
  * What a detached signature signs: the file that was named, or that stands beside it (FILE of FILE.p7s; in XML and
  * routes, of the name in the signature).
  */
-function contentFinder(
+function contentOf(
+  files: OpenFiles,
   path: string,
   given: string | undefined,
-): (name: string | null) => VerifyContent | null {
-  return (name) => {
-    const beside = /^(.+)\.(?:p7[sm]|sig|jws|jose)$/i.exec(path)?.[1];
-    // A name from a stranger's file must not lead into other folders.
-    const named = name !== null && /^[^/\\:]+$/.test(name) && !/^\.+$/.test(name)
-      ? join(dirname(path), name)
-      : undefined;
-    const found = given ?? (name === null ? beside : named);
-    if (found === undefined) return null;
-    try {
-      if (given === undefined && !Deno.statSync(found).isFile) return null;
-    } catch {
-      return null;
-    }
-    return contentOf(found);
-  };
-}
-
-function contentOf(path: string): VerifyContent {
-  const { size } = Deno.statSync(path);
-  const reading = <T>(read: (source: Source) => T): T => {
-    using opened = openSource(path);
-    return read(opened.sequential);
-  };
-  return {
-    digest: (hash) => reading((source) => digestOf(source, hash)),
-    ...size <= MAX_WHOLE && { bytes: () => reading((source) => source.read(0, size).slice()) },
-  };
+  name: string | null,
+): Source | null {
+  if (given !== undefined) return files.open(given);
+  const beside = /^(.+)\.(?:p7[sm]|sig|jws|jose)$/i.exec(path)?.[1];
+  // A name from a stranger's file must not lead into other folders.
+  const named = name !== null && /^[^/\\:]+$/.test(name) && !/^\.+$/.test(name)
+    ? join(dirname(path), name)
+    : undefined;
+  const found = name === null ? beside : named;
+  if (found === undefined) return null;
+  try {
+    if (!Deno.statSync(found).isFile) return null;
+  } catch {
+    return null;
+  }
+  return files.open(found);
 }
 
 const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);

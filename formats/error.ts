@@ -25,6 +25,8 @@ export type FormatErrorCode =
   | "out_of_turn"
   /** A nesting, count or size limit of this room was reached. */
   | "limit_exceeded"
+  /** Reading took more time or memory than any honest document does; the reader of it was ended. */
+  | "too_costly"
   /** The space reserved for a signature is smaller than the signature. */
   | "space_too_small"
   /** An algorithm, or its parameters, that this product does not sign with or cannot check. */

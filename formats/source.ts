@@ -1,3 +1,5 @@
+import type { HashName } from "./signer.ts";
+
 /**
  * Random access to the bytes of a document. Synchronous, because a PDF is read by following
  * offsets; the caller gives one over a file, a spool or memory.
@@ -10,6 +12,8 @@ export interface Source {
    * a view into memory that is used again, so whoever keeps it copies it.
    */
   read(offset: number, length: number): Uint8Array;
+  /** The digest of ranges, in order, where the bytes are elsewhere and it is made there. */
+  digest?(hash: HashName, ranges: [offset: number, length: number][]): Uint8Array;
 }
 
 /** A source over bytes in memory; nothing is copied. */
@@ -44,4 +48,46 @@ export function appendedSource(source: Source, appended: Uint8Array): Source {
       return out;
     },
   };
+}
+
+const BLOCK = 64 * 1024;
+const MAX_BLOCKS = 64;
+
+/** Random access to bytes that are costly to get: blocks of 64 KiB are read once and 4 MiB of them kept. */
+export class BlockSource implements Source {
+  readonly #blocks = new Map<number, Uint8Array>();
+
+  /**
+   * @param size in bytes
+   * @param fill fills an array with the bytes from an offset on
+   */
+  constructor(readonly size: number, readonly fill: (into: Uint8Array, offset: number) => void) {}
+
+  read(offset: number, length: number): Uint8Array {
+    const end = Math.min(this.size, offset + length);
+    if (end <= offset) return new Uint8Array();
+    const first = Math.floor(offset / BLOCK);
+    const last = Math.floor((end - 1) / BLOCK);
+    if (first === last) {
+      return this.#block(first).subarray(offset - first * BLOCK, end - first * BLOCK);
+    }
+    // What is returned is never overwritten: a parser may look elsewhere while it holds it.
+    const bytes = new Uint8Array(end - offset);
+    this.fill(bytes, offset);
+    return bytes;
+  }
+
+  #block(index: number): Uint8Array {
+    let block = this.#blocks.get(index);
+    if (block) {
+      this.#blocks.delete(index);
+    } else {
+      if (this.#blocks.size >= MAX_BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!);
+      const start = index * BLOCK;
+      block = new Uint8Array(Math.min(BLOCK, this.size - start));
+      this.fill(block, start);
+    }
+    this.#blocks.set(index, block);
+    return block;
+  }
 }

@@ -35,7 +35,7 @@ export async function collectEvidence(
   ends: readonly Certificate[],
   known: readonly Certificate[],
   anchors: readonly Certificate[],
-  http: PkiHttp,
+  http: Pick<PkiHttp, "get" | "post">,
 ): Promise<Evidence> {
   const evidence: Evidence = { certificates: [], crls: [], ocspResponses: [], problems: [] };
   const done = new Set<string>();

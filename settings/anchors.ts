@@ -64,7 +64,10 @@ async function filesOf(path: string): Promise<string[]> {
 
 async function readFile(path: string): Promise<Uint8Array> {
   try {
-    if ((await Deno.stat(path)).size <= MAX_FILE) return await Deno.readFile(path);
+    const { isFile, size } = await Deno.stat(path);
+    // Reading a pipe or a device could wait for ever.
+    if (!isFile) throw new Error("It is not a file.");
+    if (size <= MAX_FILE) return await Deno.readFile(path);
   } catch (error) {
     throw unreadable(path, error);
   }

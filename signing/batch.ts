@@ -11,7 +11,7 @@ import type { BatchItem, ParsedParams, PdfOptions } from "../protocol/methods.ts
 import type { Document } from "./documents.ts";
 import type { ShownPdf } from "./consent/port.ts";
 import type { Journal, Signed } from "./journal.ts";
-import { additionsOf, shownPdf } from "./shown_pdf.ts";
+import { additionsOf, type ReadFor, shownPdf } from "./shown_pdf.ts";
 
 /** A batch of which nothing is asked for so long is given up, in milliseconds. */
 const PATIENCE = 120_000;
@@ -154,14 +154,14 @@ export class Showing {
 
   constructor(
     readonly items: readonly BatchItem[],
-    readonly password: string | undefined,
+    readonly by: ReadFor,
     readonly want: (item: number) => void,
   ) {}
 
   /** @throws {DsignError} `document_not_found` where the page does not bring it in time */
   async show(item: number): Promise<ShownPdf> {
     const known = this.#shown.get(item);
-    if (known) return shownPdf(known, this.password);
+    if (known) return shownPdf(known.kept, this.by);
     if (!this.items[item]) throw new DsignError("document_not_found");
     let waiting = this.#waiting.get(item);
     if (!waiting) {
@@ -175,7 +175,7 @@ export class Showing {
       });
       this.want(item);
     }
-    return shownPdf(await waiting.promise, this.password);
+    return shownPdf((await waiting.promise).kept, this.by);
   }
 
   /**

@@ -20,6 +20,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
   xml_malformed: "document_malformed",
   xml_forbidden: "document_malformed",
   limit_exceeded: "too_large",
+  too_costly: "document_malformed",
   algorithm_unsupported: "mechanism_unsupported",
   signature_mismatch: "signature_mismatch",
   jws_malformed: "document_malformed",

@@ -1,29 +1,20 @@
-/** Random access to a file for formats/: blocks are read once and kept for a while. */
-import type { Source } from "../formats/source.ts";
-
-const BLOCK = 64 * 1024;
-const MAX_BLOCKS = 64;
+/** Random access to a file for formats/. */
+import { BlockSource, type Source } from "../formats/source.ts";
 
 /** A file's bytes as a {@linkcode Source}. The file must not change; who opened it closes it. */
-export class FileSource implements Source {
-  readonly #blocks = new Map<number, Uint8Array>();
+export class FileSource extends BlockSource {
   #piece: Uint8Array | undefined;
 
   /** @param size in bytes; the file has at least as many */
-  constructor(readonly file: Deno.FsFile, readonly size: number) {}
-
-  read(offset: number, length: number): Uint8Array {
-    const end = Math.min(this.size, offset + length);
-    if (end <= offset) return new Uint8Array();
-    const first = Math.floor(offset / BLOCK);
-    const last = Math.floor((end - 1) / BLOCK);
-    if (first === last) {
-      return this.#block(first).subarray(offset - first * BLOCK, end - first * BLOCK);
-    }
-    // What is returned is never overwritten: a parser may look elsewhere while it holds it.
-    const bytes = new Uint8Array(end - offset);
-    this.#fill(bytes, offset);
-    return bytes;
+  constructor(file: Deno.FsFile, size: number) {
+    super(size, (into, offset) => {
+      file.seekSync(offset, Deno.SeekMode.Start);
+      for (let at = 0; at < into.length;) {
+        const n = file.readSync(into.subarray(at));
+        if (n === null) throw new Deno.errors.UnexpectedEof("The file has become shorter.");
+        at += n;
+      }
+    });
   }
 
   /**
@@ -40,32 +31,9 @@ export class FileSource implements Source {
           this.#piece = new Uint8Array(end - offset);
         }
         const bytes = this.#piece.subarray(0, end - offset);
-        this.#fill(bytes, offset);
+        this.fill(bytes, offset);
         return bytes;
       },
     };
-  }
-
-  #block(index: number): Uint8Array {
-    let block = this.#blocks.get(index);
-    if (block) {
-      this.#blocks.delete(index);
-    } else {
-      if (this.#blocks.size >= MAX_BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!);
-      const start = index * BLOCK;
-      block = new Uint8Array(Math.min(BLOCK, this.size - start));
-      this.#fill(block, start);
-    }
-    this.#blocks.set(index, block);
-    return block;
-  }
-
-  #fill(bytes: Uint8Array, offset: number): void {
-    this.file.seekSync(offset, Deno.SeekMode.Start);
-    for (let at = 0; at < bytes.length;) {
-      const n = this.file.readSync(bytes.subarray(at));
-      if (n === null) throw new Deno.errors.UnexpectedEof("The file has become shorter.");
-      at += n;
-    }
   }
 }

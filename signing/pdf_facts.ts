@@ -2,7 +2,7 @@
 import { readPdfDate } from "../formats/pades/inspect.ts";
 import { verifyPdf } from "../formats/pades/verify.ts";
 import type { EarlierSignature, PdfFacts } from "../protocol/consent.ts";
-import type { ShownPdf } from "./consent/port.ts";
+import type { Source } from "../formats/source.ts";
 
 /** More of one list are counted, not told. */
 const MAX_CHANGES = 100;
@@ -12,8 +12,8 @@ const MAX_CHANGES = 100;
  *
  * @throws {FormatError} as `inspectSignatures`
  */
-export function factsOf({ source, sequential, password }: ShownPdf): PdfFacts {
-  const { signatures, recovered } = verifyPdf(source, { password, sequential: sequential() });
+export function factsOf(source: Source, password?: string): PdfFacts {
+  const { signatures, recovered } = verifyPdf(source, { password });
   return {
     password: password ?? null,
     damaged: recovered,

@@ -1,15 +1,30 @@
 /** A PDF in a question to the person: its bytes, and what the signature will add. */
-import { bytesSource } from "../formats/source.ts";
+import type { Source } from "../formats/source.ts";
 import type { PdfAdditions } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
-import type { ShownPdf } from "./consent/port.ts";
-import type { Document } from "./documents.ts";
+import type { ShownPdf, ShowPdf } from "./consent/port.ts";
+import type { DocumentReader } from "./reading.ts";
+
+/** Who reads the documents of a request, and for whom. */
+export interface ReadFor {
+  reader: DocumentReader;
+  /** The asker: see the reader's. */
+  origin?: string;
+  /** Opens encrypted PDFs. */
+  password?: string;
+}
 
 /** @throws {DsignError} `document_not_found` where the document is not being kept */
-export function shownPdf({ kept }: Document, password?: string): ShownPdf {
-  if (!kept) throw new DsignError("document_not_found");
-  return { source: kept, sequential: () => kept.sequential(), password };
+export function shownPdf(
+  source: Source | undefined,
+  { reader, origin, password }: ReadFor,
+): ShownPdf {
+  if (!source) throw new DsignError("document_not_found");
+  return {
+    source,
+    facts: () => reader.ask("pdfFacts", { password }, { documents: [source], origin }),
+  };
 }
 
 export function additionsOf(options: PdfOptions): PdfAdditions {
@@ -31,15 +46,8 @@ export function additionsOf(options: PdfOptions): PdfAdditions {
   };
 }
 
-/** The one item of a request, where it is a PDF in memory. */
-export const showBytes = (bytes: Uint8Array) => (item: number): Promise<ShownPdf> => {
-  if (item !== 0) return Promise.reject(new DsignError("document_not_found"));
-  const source = bytesSource(bytes);
-  return Promise.resolve({ source, sequential: () => source });
-};
-
 /** The one item of a request, where it is a PDF. */
-export function showOnly(item: number, document: Document, password?: string): Promise<ShownPdf> {
-  if (item !== 0) return Promise.reject(new DsignError("document_not_found"));
-  return Promise.resolve().then(() => shownPdf(document, password));
-}
+export const showOnly = (source: Source | undefined, by: ReadFor): ShowPdf => (item) =>
+  item === 0
+    ? Promise.resolve().then(() => shownPdf(source, by))
+    : Promise.reject(new DsignError("document_not_found"));

@@ -14,6 +14,7 @@ import {
   webEidToken,
 } from "../formats/json/web_eid.ts";
 import type { HashName } from "../formats/signer.ts";
+import { bytesSource } from "../formats/source.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
@@ -25,8 +26,9 @@ import { throwIfCancelled } from "./errors.ts";
 import type { Journals } from "./journal.ts";
 import { KeyAccess, type KeyServices, sign, signedWith } from "./key_access.ts";
 import type { Lease } from "./logins.ts";
-import { additionsOf, showBytes, showOnly } from "./shown_pdf.ts";
+import { additionsOf, type ReadFor, showOnly } from "./shown_pdf.ts";
 import { checkPdf, type PadesServices, type PadesSigner, pdfOf, signPdf } from "./pades.ts";
+import type { DocumentReader } from "./reading.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
 
@@ -46,7 +48,7 @@ export class Signing {
     readonly tokens: Tokens,
     readonly consent: Consent,
     keepLogin: number,
-    readonly services: PadesServices & KeyServices & { journals: Journals },
+    readonly services: PadesServices & KeyServices & { journals: Journals; reader: DocumentReader },
   ) {
     this.#keys = new KeyAccess(tokens, consent, keepLogin, services);
   }
@@ -83,7 +85,7 @@ export class Signing {
         format: nameOfFormat(params),
         items: [signedBy.length > 0 ? { ...item, signedBy } : item],
         blind,
-        ...item.pdf && { show: showBytes(content) },
+        ...item.pdf && { show: showOnly(bytesSource(content), this.#readFor(caller)) },
       },
       caller,
       async (lease) => {
@@ -133,7 +135,7 @@ export class Signing {
     return await this.#keys.use(
       {
         ...params,
-        ...item.pdf && { show: showBytes(content) },
+        ...item.pdf && { show: showOnly(bytesSource(content), this.#readFor(caller)) },
         hash: ROUTE_HASH,
         format: "signing route statement",
         items: [{ ...item, route: { steps, next } }],
@@ -147,6 +149,10 @@ export class Signing {
         return { route, role, status: routeStatus(route), ...signedWith(lease.signer) };
       },
     );
+  }
+
+  #readFor({ asker: { origin } }: Caller, password?: string): ReadFor {
+    return { reader: this.services.reader, origin: origin ?? undefined, password };
   }
 
   #dataSigner(lease: Lease, hash: HashName, signal: AbortSignal): DataSigner {
@@ -175,7 +181,7 @@ export class Signing {
           format: CADES,
           items: [document.item()],
           blind: false,
-          show: (item) => showOnly(item, document),
+          show: showOnly(document.kept, this.#readFor(caller)),
         },
         caller,
         async (lease) => ({
@@ -209,7 +215,7 @@ export class Signing {
           format: nameOfPades(options),
           items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
           blind: false,
-          show: (item) => showOnly(item, document, options.password),
+          show: showOnly(document.kept, this.#readFor(caller, options.password)),
         },
         caller,
         async (lease) => {

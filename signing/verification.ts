@@ -1,63 +1,103 @@
 /** Verifying with what the network can tell, where that is wanted. */
-import { hasher } from "../formats/digest.ts";
 import type { Source } from "../formats/source.ts";
-import type { HashName } from "../formats/signer.ts";
-import {
-  type VerificationReport,
-  type VerifyFile,
-  verifyFile,
-  type VerifyOptions,
-} from "../formats/verify/verify.ts";
+import type { Certificate } from "../formats/x509/certificate.ts";
+import { type PkiFetch, PkiHttp, PkiHttpError, publicFetch } from "../online/pki_http.ts";
 import { DsignError } from "../protocol/errors.ts";
+import { VerificationReport } from "../protocol/report.ts";
+import { askInSteps } from "../reader/steps.ts";
 import { loadTrusted } from "../settings/anchors.ts";
 import type { Document } from "./documents.ts";
-import { collectEvidence } from "../online/evidence.ts";
-import { type PkiFetch, PkiHttp, publicFetch } from "../online/pki_http.ts";
+import type { Fetched, FetchStep, Material, VerifyInput } from "./questions.ts";
+import type { DocumentReader } from "./reading.ts";
+
+/** A file to verify. */
+export interface SignedFile {
+  source: Source;
+  /** Opens an encrypted PDF. */
+  password?: string;
+  /**
+   * Content that stands elsewhere, or null where it is not at hand.
+   *
+   * @param name as the signature names it (XML, routes); null where it gives no name
+   */
+  content(name: string | null): Source | null;
+}
+
+export interface VerifyOptions extends Pick<VerifyInput, "revocation" | "pan"> {
+  now: Date;
+  /** Certificates that are trusted because the person or administrator says so. */
+  anchors: readonly Certificate[];
+  /** Where given, issuers, OCSP answers and CRLs are fetched for what is in the file, once. */
+  http?: PkiHttp;
+  /** For whom it is read: see the reader's. */
+  origin?: string;
+  signal?: AbortSignal;
+}
 
 /**
  * Verifies a file.
  *
- * @param http where given, issuers, OCSP answers and CRLs are fetched for what is in the file, once
  * @returns the report; what could not be fetched, in sentences; whether content that stands elsewhere was asked for
- * @throws {FormatError} as `verifyFile`
+ * @throws {FormatError} as `verifyFile`, and `too_costly`
  */
 export async function verify(
-  file: VerifyFile,
-  options: VerifyOptions,
-  http?: PkiHttp,
+  reader: DocumentReader,
+  file: SignedFile,
+  { now, anchors, http, pan, revocation, origin, signal }: VerifyOptions,
 ): Promise<{ report: VerificationReport; problems: string[]; isDetached: boolean }> {
-  let isDetached = false;
-  const content: VerifyFile["content"] = (name) => {
-    isDetached = true;
-    return file.content?.(name) ?? null;
+  const trusted = anchors.map(({ der }) => der);
+  const contents: VerifyInput["contents"] = [];
+  const documents = [file.source];
+  const asking = { documents, origin, signal };
+  const judged = async (material?: Material) => {
+    for (;;) {
+      const answer = await reader.ask("verify", {
+        now: now.toISOString(),
+        anchors: trusted,
+        password: file.password,
+        pan,
+        revocation,
+        material,
+        contents,
+      }, asking);
+      if (!("wanted" in answer)) return answer;
+      const content = file.content(answer.wanted);
+      contents.push([answer.wanted, content && documents.push(content) - 1]);
+    }
   };
-  const { report, ends, known } = verifyFile({ ...file, content }, options);
-  if (!http || ends.length === 0) return { report, problems: [], isDetached };
-  const { material } = options;
-  const certificates = [...known, ...material?.certificates ?? []];
-  const evidence = await collectEvidence(ends, certificates, options.anchors, http);
-  const all = {
-    certificates: [...certificates, ...evidence.certificates],
-    crls: [...evidence.crls, ...material?.crls ?? []],
-    ocspResponses: [...evidence.ocspResponses, ...material?.ocspResponses ?? []],
-  };
-  return {
-    report: verifyFile(file, { ...options, material: all }).report,
-    problems: evidence.problems,
-    isDetached,
-  };
+  const told = (report: VerificationReport, problems: string[]) => ({
+    report: VerificationReport.parse(report),
+    problems,
+    isDetached: contents.length > 0,
+  });
+  const { report, ends, known } = await judged();
+  if (!http || ends.length === 0) return told(report, []);
+  const { problems, ...material } = await askInSteps(
+    (done) => reader.ask("evidence", { ends, known, anchors: trusted, done }, { origin, signal }),
+    (step) => fetchFor(http, step),
+  );
+  return told((await judged(material)).report, problems);
+}
+
+/** Fetches what a reader needs; what cannot be had is told to it. */
+export async function fetchFor(http: PkiHttp, step: FetchStep): Promise<Fetched> {
+  try {
+    return "get" in step
+      ? await http.get(step.get)
+      : await http.post(step.post, step.type, step.accept, step.body);
+  } catch (error) {
+    if (error instanceof PkiHttpError) return { problem: error.message };
+    throw error;
+  }
 }
 
 export interface VerificationOptions {
+  reader: DocumentReader;
   /** Folders of trusted root certificates; read each time, as they may be filled meanwhile. */
   trust: readonly string[];
   pkiFetch?: PkiFetch;
   now: () => Date;
 }
-
-/** Detached content is read whole only where it is no larger, in bytes. */
-const MAX_WHOLE = 64 * 1024 * 1024;
-const PIECE = 1024 * 1024;
 
 /** Verifies documents that pages have opened. */
 export class Verification {
@@ -70,25 +110,20 @@ export class Verification {
   async document(
     document: Document,
     content: Document | undefined,
-    { online, pan, signal }: { online: boolean; pan?: string; signal: AbortSignal },
+    { online, pan, origin, signal }: {
+      online: boolean;
+      pan?: string;
+      origin: string;
+      signal: AbortSignal;
+    },
   ): Promise<VerificationReport> {
-    const { trust, pkiFetch = publicFetch(), now } = this.options;
+    const { reader, trust, pkiFetch = publicFetch(), now } = this.options;
     const anchors = await loadTrusted(trust);
     const http = online ? new PkiHttp(pkiFetch, signal) : undefined;
     const verified = () => {
-      const signed = content && keptOf(content);
-      const file: VerifyFile = {
-        source: keptOf(document),
-        sequential: keptOf(document).sequential(),
-        content: () =>
-          signed
-            ? {
-              digest: (hash) => digestOf(signed.sequential(), hash),
-              ...signed.size <= MAX_WHOLE && { bytes: () => signed.read(0, signed.size).slice() },
-            }
-            : null,
-      };
-      return verify(file, { now: now(), anchors, pan }, http);
+      const signed = content ? keptOf(content) : null;
+      const file = { source: keptOf(document), content: () => signed };
+      return verify(reader, file, { now: now(), anchors, http, pan, origin, signal });
     };
     const held = content ? () => content.held(verified) : verified;
     const { report, isDetached } = await document.held(held);
@@ -108,11 +143,4 @@ function keptOf(document: Document) {
     throw new DsignError("invalid_params", "The document was not opened with `keep`.");
   }
   return document.kept;
-}
-
-/** Digest of a whole source, read from beginning to end. */
-export function digestOf(source: Source, hash: HashName): Uint8Array {
-  const state = hasher(hash);
-  for (let at = 0; at < source.size; at += PIECE) state.update(source.read(at, PIECE));
-  return state.digest();
 }

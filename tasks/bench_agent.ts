@@ -34,6 +34,7 @@ if (import.meta.main) {
     spool,
     version: configuration.version,
     web: new URL("../dist/web/", import.meta.url),
+    readerCommand: [],
     textCommand: [], // no document asks for a text's place
     ports: [0],
     keepLogin: 3_600_000,

@@ -14,8 +14,8 @@ import { iconFiles } from "./package/icon.ts";
 
 const OUTPUT = "dist/dsign";
 const PAGES = "dist/web";
-/** What a thread of its own begins with: no other file says that it is needed. */
-const THREAD = "otp_service/pin_worker.ts";
+/** The scripts that threads begin with: no other file says that they are needed. */
+const THREADS = ["cli/reader_worker.ts", "otp_service/pin_worker.ts"];
 
 /** Runs this Deno; its output is for people. */
 async function deno(...args: string[]): Promise<{ success: boolean; output: string }> {
@@ -129,7 +129,8 @@ export function withoutPlaces(pieces: File[], npm: string): File[] {
   );
   const reference = /(?<=["']\.{1,2}\/)[\w.-]+-[A-Z0-9]{8}\.js(?=["'])/g;
   // numbered as they are met from main.js on, then from what threads begin with
-  const begin = ["main.js", THREAD.replace(/ts$/, "js")].filter((name) => texts.has(name));
+  const begin = ["main.js", ...THREADS.map((name) => name.replace(/ts$/, "js"))]
+    .filter((name) => texts.has(name));
   const names = new Map(begin.map((name) => [name, name]));
   for (const name of names.keys()) {
     for (const [other] of texts.get(name)!.matchAll(reference)) {
@@ -152,7 +153,7 @@ export async function programFiles(): Promise<File[]> {
   try {
     // in pieces, so that a driver's process loads only its own: 8 MB less of memory than as a whole
     const to = ["--code-splitting", "--outdir", code];
-    await must("bundle", "--platform", "deno", ...to, "main.ts", THREAD);
+    await must("bundle", "--platform", "deno", ...to, "main.ts", ...THREADS);
     const harfbuzz = createRequire(import.meta.url).resolve("harfbuzzjs");
     const npm = relative(".", harfbuzz.slice(0, harfbuzz.lastIndexOf("harfbuzzjs/")));
     return [
@@ -197,8 +198,7 @@ async function main(args: string[]): Promise<number> {
     ...(isForWindows ? ["--icon", "dist/dsign.ico"] : []),
     "--include",
     PAGES,
-    "--include",
-    THREAD,
+    ...THREADS.flatMap((name) => ["--include", name]),
     "-o",
     OUTPUT,
     "main.ts",

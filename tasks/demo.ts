@@ -14,7 +14,7 @@ import { WindowConsent } from "../signing/consent/window.ts";
 import { Online } from "../online/validation_data.ts";
 import { publicFetch } from "../online/pki_http.ts";
 import { type Agent, type AgentOptions, startAgent } from "../agent/server.ts";
-import { textCommand } from "../cli/host_command.ts";
+import { readerCommand, textCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { canonicalJson } from "../formats/json/canonical.ts";
 import type { ChooseRequest, SignRequest } from "../protocol/consent.ts";
@@ -184,6 +184,7 @@ export async function withParts(
       spool: `${folder}/spool`,
       version: configuration.version,
       web: WEB,
+      readerCommand: readerCommand(new URL("../main.ts", import.meta.url).href),
       textCommand: textCommand(new URL("../main.ts", import.meta.url).href),
       ports,
       timestampAuthority: `${pki.url}/tsa`,

@@ -15,9 +15,10 @@ const MAY_IMPORT: Record<string, string[]> = {
   formats: [],
   pkcs11_ffi: ["words/"],
   online: ["formats/"],
+  reader: ["formats/"],
   signers: ["protocol/", "formats/", "pkcs11_ffi/client.ts", "online/http.ts"],
   settings: ["protocol/", "formats/"],
-  signing: ["protocol/", "formats/", "online/", "signers/", "settings/"],
+  signing: ["protocol/", "formats/", "online/", "reader/", "signers/", "settings/"],
   agent: ["protocol/", "formats/", "online/", "signers/", "settings/", "signing/"],
   otp_service: ["words/", "protocol/", "formats/", "online/", "signers/"],
   web: ["protocol/", "words/"],
@@ -27,13 +28,14 @@ const MAY_IMPORT: Record<string, string[]> = {
     "formats/",
     "pkcs11_ffi/",
     "online/",
+    "reader/",
     "signers/",
     "settings/",
     "signing/",
     "agent/",
     "otp_service/",
   ],
-  "main.ts": ["agent/", "signing/", "cli/", "pkcs11_ffi/host.ts"],
+  "main.ts": ["agent/", "signing/", "cli/", "pkcs11_ffi/host.ts", "reader/host.ts"],
 };
 
 /** The folders of `formats/` from the ground up: each may import those of the floors below it. */

@@ -52,8 +52,6 @@ export interface VerifiedPdf {
 
 export interface PdfVerifyOptions {
   password?: string;
-  /** The same bytes, for reading from beginning to end; its pieces need to last until the next only. */
-  sequential?: Source;
 }
 
 /**
@@ -64,7 +62,7 @@ export interface PdfVerifyOptions {
 export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): VerifiedPdf {
   const { password } = options;
   const { signatures, emptyFields, recovered } = inspectSignatures(source, password);
-  const digests = new Digests(options.sequential ?? source, signatures);
+  const digests = new Digests(source, signatures);
   const verified = signatures.map((signature) => verifyOne(signature, digests));
   for (const each of verified) {
     const { signature } = each;
@@ -207,6 +205,7 @@ class Digests {
       throw new FormatError("pdf_malformed", "The signature does not say what it covers.");
     }
     const [[, before], [after, length]] = ranges;
+    if (this.source.digest) return this.source.digest(hash, ranges);
     let running = this.#running.get(hash);
     if (!running || running.at > before) running = { hash: hasher(hash), at: 0 };
     this.#feed(running.hash, running.at, before);

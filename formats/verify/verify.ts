@@ -26,8 +26,6 @@ export type { VerificationReport } from "./report.ts";
 
 export interface VerifyFile {
   source: Source;
-  /** The same bytes for reading from beginning to end; its pieces need to last until the next only. */
-  sequential?: Source;
   /** Opens an encrypted PDF. */
   password?: string;
   /**

@@ -8,6 +8,7 @@ import type {
   ChooseRequest,
   GrantRequest,
   OtpRequest,
+  PdfFacts,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
@@ -27,8 +28,8 @@ export interface SignAnswer {
 /** A document of a request, to be shown: a PDF page by page, a text as it is. */
 export interface ShownPdf {
   source: Source;
-  sequential(): Source;
-  password?: string;
+  /** Its earlier signatures, and what was changed after each. */
+  facts(): Promise<PdfFacts>;
 }
 
 /**

@@ -267,8 +267,7 @@ export class WindowConsent implements PageConsent {
         return Response.json(preview, { headers: SAFE_HEADERS });
       }
       if (part === "signatures") {
-        const { factsOf } = await import("../pdf_facts.ts");
-        return Response.json(factsOf(pdf), { headers: SAFE_HEADERS });
+        return Response.json(await pdf.facts(), { headers: SAFE_HEADERS });
       }
       return documentResponse(pdf, range, () => this.#questions.has(question));
     } catch (error) {

@@ -409,7 +409,7 @@ Deno.test("the consent page in a browser", async (t) => {
           signRequest({ items, batch: true }),
           token().unlock,
           never,
-          (i) => Promise.resolve({ source: sources[i]!, sequential: () => sources[i]! }),
+          (i) => Promise.resolve({ source: sources[i]!, facts: () => Promise.reject() }),
         ),
       );
       const page = await desk.shown();

@@ -1,0 +1,5 @@
+/** The thread in which strangers' documents are parsed: of a reader process, or of a command. */
+import { answerQuestions } from "../reader/worker.ts";
+import { questions } from "../signing/questions.ts";
+
+answerQuestions(questions);

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { digest } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
+import { bytesSource } from "../formats/source.ts";
+import type { questions } from "../tests/fakes/reader_worker.ts";
+import { LocalReader, type Reader, ReaderPool } from "./client.ts";
+
+const fakes = new URL("../tests/fakes/", import.meta.url);
+const command = [
+  Deno.execPath(),
+  ...["run", "--quiet", "--no-prompt", "--cached-only", "--no-check", "--allow-read"],
+  new URL("reader_main.ts", fakes).pathname,
+];
+type Questions = typeof questions;
+const pool = (options: { deadline?: number; idle?: number } = {}) =>
+  new ReaderPool<Questions>({ command, ...options });
+const local = (options: { deadline?: number } = {}) =>
+  new LocalReader<Questions>(new URL("reader_worker.ts", fakes), options);
+
+const isCostly = (words: RegExp) => (error: unknown) =>
+  error instanceof FormatError && error.code === "too_costly" && words.test(error.message);
+
+async function closing<R extends Reader<Questions>>(reader: R, work: (reader: R) => Promise<void>) {
+  try {
+    await work(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
+const kinds: [string, (options?: { deadline?: number }) => Reader<Questions>][] = [
+  ["a process", pool],
+  ["a thread", local],
+];
+for (const [kind, open] of kinds) {
+  Deno.test(`${kind}: values and errors cross as they are`, () =>
+    closing(open(), async (reader) => {
+      const value = { bytes: new Uint8Array([1, 2]), text: "ক\u0000", more: [new Uint8Array()] };
+      assert.deepEqual(await reader.ask("echo", value), value);
+      const buffer = { bytes: Buffer.from("x"), text: "" };
+      assert.deepEqual((await reader.ask("echo", buffer)).bytes, new Uint8Array([120]));
+      await assert.rejects(
+        () => reader.ask("refuse", undefined as never),
+        (error) => error instanceof FormatError && error.code === "pdf_encrypted",
+      );
+      await assert.rejects(
+        () => reader.ask("nest", undefined as never),
+        (error) => error instanceof FormatError && error.code === "limit_exceeded",
+      );
+    }));
+
+  Deno.test(`${kind}: documents are read in ranges, and digests made of them`, () =>
+    closing(open(), async (reader) => {
+      for (const size of [5, 300_000, 5_000_000]) {
+        const bytes = new Uint8Array(size).map((_, i) => i * i >> 3);
+        const documents = [bytesSource(bytes)];
+        const [{ first, last }] = await reader.ask("ends", null, { documents });
+        assert.deepEqual(first, bytes.slice(0, 4));
+        assert.deepEqual(last, bytes.slice(-4));
+        for (const ranges of [[[0, size]], [[0, 2], [3, size - 3]], [[2, 1], [0, 1]]]) {
+          const expected = digest(
+            "SHA-256",
+            ...ranges.map(([at, length]) => bytes.subarray(at, at + length)),
+          );
+          const input = { ranges: ranges as [number, number][] };
+          assert.deepEqual(
+            await reader.ask("digest", input, { documents }),
+            new Uint8Array(expected),
+          );
+        }
+      }
+    }));
+
+  Deno.test(`${kind}: an endless loop is ended, and the next question is answered`, () =>
+    closing(open({ deadline: 1000 }), async (reader) => {
+      await assert.rejects(() => reader.ask("loop", undefined as never), isCostly(/too long/));
+      assert.deepEqual(await reader.ask("ends", null), []);
+    }));
+
+  Deno.test(`${kind}: a cancelled question ends at once`, () =>
+    closing(open(), async (reader) => {
+      const reason = new Error("enough");
+      const cancel = new AbortController();
+      const asked = reader.ask("loop", undefined as never, { signal: cancel.signal });
+      setTimeout(() => cancel.abort(reason), 300);
+      await assert.rejects(asked, (error) => error === reason);
+    }));
+}
+
+Deno.test("a flood of buffers ends the process", () =>
+  closing(pool(), async (reader) => {
+    await assert.rejects(() => reader.ask("flood", undefined as never), isCostly(/memory/));
+    assert.deepEqual(await reader.ask("ends", null), []);
+  }));
+
+Deno.test("a process that dies fails its question, and is started anew for the next", () =>
+  closing(
+    new ReaderPool<Questions>({ command: [Deno.execPath(), "eval", "Deno.exit(9)"] }),
+    async (reader) => {
+      for (let i = 0; i < 2; i++) {
+        await assert.rejects(() => reader.ask("ends", null), (error) => error instanceof Error);
+        assert.equal(reader.processes, 0);
+      }
+    },
+  ));
+
+Deno.test("the process may do nothing", () =>
+  closing(pool(), async (reader) => {
+    assert.deepEqual(await reader.ask("attempts", undefined as never), []);
+  }));
+
+Deno.test("a site that keeps its reader busy takes no other site's turn, and two processes at most run", () =>
+  closing(pool(), async (reader) => {
+    const stop = new AbortController();
+    const busy = Array.from(
+      { length: 5 },
+      () =>
+        reader.ask("loop", undefined as never, {
+          origin: "https://busy.example",
+          signal: stop.signal,
+        })
+          .catch(() => {}),
+    );
+    for (const origin of ["https://a.example", "https://b.example", "https://a.example"]) {
+      assert.deepEqual(await reader.ask("ends", null, { origin }), []);
+      assert.equal(reader.processes, 2);
+    }
+    stop.abort();
+    await Promise.all(busy);
+  }));
+
+Deno.test("a process that has nothing to do ends", () =>
+  closing(pool({ idle: 50 }), async (reader) => {
+    assert.equal(reader.processes, 0);
+    await reader.ask("ends", null);
+    while (reader.processes > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    await reader.ask("ends", null);
+    assert.equal(reader.processes, 1);
+  }));
+
+Deno.test("after the end, nothing is asked any more", async () => {
+  const reader = pool();
+  const asked = assert.rejects(() => reader.ask("loop", undefined as never));
+  await reader.close();
+  await asked;
+  await assert.rejects(() => reader.ask("ends", null));
+});

@@ -1,0 +1,106 @@
+import { EXIT_CODES } from "./host.ts";
+import { type Answer, decodeMessage, type Need, readFrames, writeFrame } from "./messages.ts";
+import { ReaderBreach } from "./thread.ts";
+
+/** Milliseconds after which a process that should have ended itself is killed. */
+const GRACE = 2000;
+
+/** One run of the reader process. */
+export class ReaderProcess {
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #frames: AsyncGenerator<Uint8Array<ArrayBuffer>>;
+  /** Whether it can be asked again. */
+  alive = true;
+
+  /** @param command starts the program in its `reader` role */
+  constructor(command: readonly string[], onLog?: (text: string) => void) {
+    const [program, ...args] = command;
+    this.#child = new Deno.Command(program, {
+      args,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#frames = readFrames(this.#child.stdout);
+    void this.#log(onLog);
+  }
+
+  /**
+   * Asks a question; one at a time.
+   *
+   * @param deadline milliseconds of the process's own work
+   * @throws {ReaderBreach}; the signal's reason; Error where the process ended otherwise. It has ended then.
+   */
+  async ask(
+    ask: Uint8Array,
+    deadline: number,
+    serve: (need: Need) => Promise<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
+    signal?.throwIfAborted();
+    const kill = () => this.#kill();
+    signal?.addEventListener("abort", kill);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const expect = () => {
+      clearTimeout(timer);
+      timer = setTimeout(kill, deadline + GRACE);
+    };
+    try {
+      await writeFrame(this.#writer, ask);
+      for (;;) {
+        expect();
+        const { value: frame } = await this.#frames.next();
+        clearTimeout(timer);
+        if (!frame) throw new Error("The reader process ended.");
+        const message = decodeMessage<Answer | Need>(frame);
+        if (!("need" in message)) return message;
+        await writeFrame(this.#writer, await serve(message));
+      }
+    } catch (error) {
+      const code = await this.#end();
+      signal?.throwIfAborted();
+      for (const breach of ["deadline", "memory"] as const) {
+        if (code === EXIT_CODES[breach]) throw new ReaderBreach(breach);
+      }
+      // Killed because it did not even end itself, or by the system for its memory.
+      if (code === null) throw new ReaderBreach("deadline");
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", kill);
+    }
+  }
+
+  /** Lets the process end. */
+  async close(): Promise<void> {
+    this.alive = false;
+    const timer = setTimeout(() => this.#kill(), GRACE);
+    await this.#writer.close().catch(() => {}); // it has ended already
+    await this.#child.status;
+    clearTimeout(timer);
+  }
+
+  /** Ends the process. @returns its exit code; null where it had to be killed */
+  async #end(): Promise<number | null> {
+    this.alive = false;
+    await this.#writer.abort().catch(() => {});
+    const timer = setTimeout(() => this.#kill(), GRACE);
+    const { code, signal } = await this.#child.status;
+    clearTimeout(timer);
+    return signal ? null : code;
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It ended by itself in this moment.
+    }
+  }
+
+  async #log(onLog?: (text: string) => void): Promise<void> {
+    for await (const chunk of this.#child.stderr) onLog?.(new TextDecoder().decode(chunk));
+  }
+}

@@ -1,0 +1,96 @@
+/** What a reader gets of the documents of a question: ranges of bytes, and digests, which are made where the bytes are. */
+import { createHash, type Hash } from "node:crypto";
+import type { HashName } from "../formats/signer.ts";
+import type { Source } from "../formats/source.ts";
+import { MAX_PIECE, type Need } from "./messages.ts";
+
+/** Documents of no more bytes go along with the question. */
+const SMALL = 256 * 1024;
+const PIECE = 1024 * 1024;
+/** What all digests of one question may read of a document, in its sizes; each range may cost a piece besides. */
+const MAX_DIGESTED = 8;
+
+/** The documents of one question, served to a reader that is not trusted to ask rightly. */
+export class Served {
+  readonly #documents: readonly Source[];
+  readonly #digests: RangeDigests[];
+
+  constructor(documents: readonly Source[]) {
+    this.#documents = documents;
+    this.#digests = documents.map((document) => new RangeDigests(document));
+  }
+
+  /** The question's own part: small documents whole, of others their size. */
+  announced(): { size: number; bytes?: Uint8Array }[] {
+    return this.#documents.map((document) => {
+      const { size } = document;
+      return size > SMALL ? { size } : { size, bytes: document.read(0, size) };
+    });
+  }
+
+  /** @throws {RangeError} where the reader asks for what there is not */
+  async serve(need: Need): Promise<Uint8Array> {
+    const document = this.#documents[need.document];
+    if (!document) throw new RangeError("The reader asks for a document that there is not.");
+    switch (need.need) {
+      case "bytes": {
+        checkRange(document, need.offset, need.length);
+        if (need.length > MAX_PIECE) throw new RangeError("The reader asks for too much at once.");
+        return document.read(need.offset, need.length);
+      }
+      case "digest":
+        for (const [offset, length] of need.ranges) checkRange(document, offset, length);
+        return await this.#digests[need.document].of(need.hash, need.ranges);
+      default:
+        throw new RangeError("The reader asks for what there is not.");
+    }
+  }
+}
+
+function checkRange({ size }: Source, offset: number, length: number): void {
+  const isInside = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 &&
+    length >= 0 && offset + length <= size;
+  if (!isInside) throw new RangeError("The reader asks for bytes beyond the document.");
+}
+
+/**
+ * Digests of ranges of one document. Signatures of a PDF cover the same beginning, which is read once however many
+ * there are; between pieces, others get their turn.
+ */
+class RangeDigests {
+  readonly #running = new Map<HashName, { hash: Hash; at: number }>();
+  #left: number;
+
+  constructor(readonly document: Source) {
+    this.#left = MAX_DIGESTED * document.size;
+  }
+
+  async of(name: HashName, ranges: readonly [number, number][]): Promise<Uint8Array> {
+    const [[start, length] = [0, 0], ...rest] = ranges;
+    let hash: Hash;
+    if (start === 0) {
+      let running = this.#running.get(name);
+      if (!running || running.at > length) running = { hash: hasher(name), at: 0 };
+      await this.#feed(running.hash, running.at, length - running.at);
+      running.at = length;
+      this.#running.set(name, running);
+      hash = running.hash.copy();
+    } else {
+      hash = hasher(name);
+      rest.unshift([start, length]);
+    }
+    for (const [offset, length] of rest) await this.#feed(hash, offset, length);
+    return new Uint8Array(hash.digest());
+  }
+
+  async #feed(hash: Hash, offset: number, length: number): Promise<void> {
+    this.#left -= length;
+    if (this.#left < 0) throw new RangeError("The reader asks for too many digests.");
+    for (let at = 0; at < length; at += PIECE) {
+      hash.update(this.document.read(offset + at, Math.min(PIECE, length - at)));
+      if (at + PIECE < length) await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+}
+
+const hasher = (name: HashName): Hash => createHash(name.replace("-", "").toLowerCase());

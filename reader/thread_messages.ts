@@ -1,0 +1,15 @@
+/** What a reader's thread and its keeper say to each other. */
+
+/** To the thread, first. */
+export interface StartThread {
+  /** Answers to what the thread needs: state, length and bytes. The thread waits for them without turning to other work. */
+  mailbox: SharedArrayBuffer;
+}
+
+/** From the thread. Messages are encoded ones (messages.ts). */
+export type FromThread = { ready: true } | { need: Uint8Array } | { answer: Uint8Array };
+
+/** Int32 words at the mailbox's beginning: whether an answer is there, and its length in bytes, or -1 for a refusal. */
+export const STATE = 0;
+export const LENGTH = 1;
+export const HEAD = 8;

@@ -1,0 +1,118 @@
+/** The thread in which strangers' bytes are parsed: answers questions, one after another. */
+import { hasher } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
+import { BlockSource, bytesSource, type Source } from "../formats/source.ts";
+import {
+  type Answer,
+  type Ask,
+  decodeMessage,
+  encodeMessage,
+  MAX_PIECE,
+  type Need,
+} from "./messages.ts";
+import { type FromThread, HEAD, LENGTH, type StartThread, STATE } from "./thread_messages.ts";
+
+/** A document of a question, as the reader has it. */
+export type ReadDocument = Required<Source>;
+
+/**
+ * A question: a function of plain values and documents to a plain value. Numbers, strings, booleans, null, arrays,
+ * objects and Uint8Arrays are plain; dates are not.
+ */
+// deno-lint-ignore no-explicit-any -- each question has its own input
+export type Question = (input: any, documents: ReadDocument[]) => unknown;
+/** Questions by name. */
+export type Questions = Readonly<Record<string, Question>>;
+
+/** Makes this thread answer questions. To be called once, before anything is awaited. */
+export function answerQuestions(questions: Questions): void {
+  // What is printed would reach the person as if the program had said it.
+  console.log =
+    console.info =
+    console.warn =
+    console.error =
+      () => {};
+  const thread = self as unknown as {
+    postMessage(message: FromThread, transfer?: Transferable[]): void;
+    onmessage: (event: MessageEvent<StartThread | Uint8Array>) => void;
+  };
+  thread.onmessage = ({ data }) => {
+    const { mailbox } = data as StartThread;
+    const fetch = (need: Need): Uint8Array => {
+      const state = new Int32Array(mailbox, 0, 2);
+      Atomics.store(state, STATE, 0);
+      thread.postMessage({ need: encodeMessage(need) });
+      Atomics.wait(state, STATE, 0);
+      if (state[LENGTH] < 0) throw new Error("The document can no longer be read.");
+      return new Uint8Array(mailbox, HEAD, state[LENGTH]).slice();
+    };
+    thread.onmessage = async ({ data }) => {
+      const { ask, input, documents } = decodeMessage<Ask>(data as Uint8Array);
+      const answer = encodeMessage(await answerTo(questions, ask, input, read(documents, fetch)));
+      thread.postMessage({ answer }, [answer.buffer]);
+    };
+    thread.postMessage({ ready: true });
+  };
+}
+
+async function answerTo(
+  questions: Questions,
+  name: string,
+  input: unknown,
+  documents: ReadDocument[],
+): Promise<Answer> {
+  try {
+    return { ok: await questions[name](input, documents) };
+  } catch (error) {
+    if (!(error instanceof Error)) return { failure: { name: "Error", message: String(error) } };
+    const { code, details } = error as { code?: unknown; details?: unknown };
+    // Parsers that recurse end so on what is nested too deeply, and nothing of ours is broken by it.
+    if (error instanceof RangeError && /call stack/.test(error.message)) {
+      const { name, code, message } = new FormatError("limit_exceeded", "It is nested too deeply.");
+      return { failure: { name, code, message } };
+    }
+    return {
+      failure: {
+        name: error.name,
+        code: typeof code === "string" ? code : undefined,
+        message: error instanceof FormatError || code !== undefined
+          ? error.message
+          : error.stack ?? error.message,
+        details,
+      },
+    };
+  }
+}
+
+function read(
+  announced: Ask["documents"],
+  fetch: (need: Need) => Uint8Array,
+): ReadDocument[] {
+  return announced.map(({ size, bytes }, document) => {
+    if (bytes) {
+      return {
+        ...bytesSource(bytes),
+        digest(hash, ranges) {
+          const state = hasher(hash);
+          for (const [offset, length] of ranges) {
+            state.update(bytes.subarray(offset, offset + length));
+          }
+          return new Uint8Array(state.digest());
+        },
+      };
+    }
+    const source = new BlockSource(size, (into, offset) => {
+      for (let at = 0; at < into.length; at += MAX_PIECE) {
+        const length = Math.min(MAX_PIECE, into.length - at);
+        const piece = fetch({ need: "bytes", document, offset: offset + at, length });
+        if (piece.length !== length) throw new Error("The document can no longer be read.");
+        into.set(piece, at);
+      }
+    });
+    return {
+      size,
+      read: (offset, length) => source.read(offset, length),
+      digest: (hash, ranges) => fetch({ need: "digest", document, hash, ranges }),
+    };
+  });
+}

@@ -3,6 +3,9 @@
 /** Digest algorithms that can be named; which of them may be used is a matter of policy. */
 export type HashName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
+/** Those of signatures that are read: SHA-224 is never signed with. */
+export type DigestName = HashName | "SHA-224";
+
 export type SignatureScheme = "RSASSA-PKCS1-v1_5" | "RSASSA-PSS" | "ECDSA";
 
 /** One way of signing. */

@@ -1,4 +1,4 @@
-import type { HashName } from "./signer.ts";
+import type { DigestName } from "./signer.ts";
 
 /**
  * Random access to the bytes of a document. Synchronous, because a PDF is read by following
@@ -13,7 +13,7 @@ export interface Source {
    */
   read(offset: number, length: number): Uint8Array;
   /** The digest of ranges, in order, where the bytes are elsewhere and it is made there. */
-  digest?(hash: HashName, ranges: [offset: number, length: number][]): Uint8Array;
+  digest?(hash: DigestName, ranges: [offset: number, length: number][]): Uint8Array;
 }
 
 /** A source over bytes in memory; nothing is copied. */

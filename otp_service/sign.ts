@@ -67,7 +67,9 @@ export function algorithmsOf(scheme: SignatureAlgorithm["scheme"]): string[] {
  */
 export function hashByOid(oid: string): HashName {
   const hash = nameOfHash(oid);
-  if (!hash || hash === "SHA-1") throw new CscError("hash_algorithm_invalid");
+  if (!hash || hash === "SHA-1" || hash === "SHA-224") {
+    throw new CscError("hash_algorithm_invalid");
+  }
   return hash;
 }
 

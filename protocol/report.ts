@@ -48,6 +48,7 @@ const finding = z.object({
     "digest_algorithms_differ",
     "countersignatures_unchecked",
     "timestamp_not_accepted",
+    "unsigned_ignored",
     "file_damaged",
     "pan_differs",
     "pan_absent",

@@ -3,7 +3,7 @@
  * reader process and to a reader thread.
  */
 import { Buffer } from "node:buffer";
-import type { HashName } from "../formats/signer.ts";
+import type { DigestName } from "../formats/signer.ts";
 
 /** Asks a question of the table that the reader's thread answers. */
 export interface Ask {
@@ -21,7 +21,7 @@ export type Need =
   | {
     need: "digest";
     document: number;
-    hash: HashName;
+    hash: DigestName;
     ranges: [offset: number, length: number][];
   };
 

@@ -1,6 +1,6 @@
 /** What a reader gets of the documents of a question: ranges of bytes, and digests, which are made where the bytes are. */
 import { createHash, type Hash } from "node:crypto";
-import type { HashName } from "../formats/signer.ts";
+import type { DigestName } from "../formats/signer.ts";
 import type { Source } from "../formats/source.ts";
 import { MAX_PIECE, type Need } from "./messages.ts";
 
@@ -58,14 +58,14 @@ function checkRange({ size }: Source, offset: number, length: number): void {
  * there are; between pieces, others get their turn.
  */
 class RangeDigests {
-  readonly #running = new Map<HashName, { hash: Hash; at: number }>();
+  readonly #running = new Map<DigestName, { hash: Hash; at: number }>();
   #left: number;
 
   constructor(readonly document: Source) {
     this.#left = MAX_DIGESTED * document.size;
   }
 
-  async of(name: HashName, ranges: readonly [number, number][]): Promise<Uint8Array> {
+  async of(name: DigestName, ranges: readonly [number, number][]): Promise<Uint8Array> {
     const [[start, length] = [0, 0], ...rest] = ranges;
     let hash: Hash;
     if (start === 0) {
@@ -93,4 +93,4 @@ class RangeDigests {
   }
 }
 
-const hasher = (name: HashName): Hash => createHash(name.replace("-", "").toLowerCase());
+const hasher = (name: DigestName): Hash => createHash(name.replace("-", "").toLowerCase());

@@ -23,7 +23,7 @@ import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import { encodeHash, readHash } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { sameBytes } from "../x509/certificate.ts";
 
 /** What goes into a structure: complete values before it, or at the end of its own content. */
@@ -89,7 +89,7 @@ function addCertificates(
  */
 function addDigestAlgorithm(
   cms: SignedData,
-  hash: HashName,
+  hash: DigestName,
   additions: Map<Asn1Node, Addition>,
 ): void {
   if (!cms.digestAlgorithms.children.some((node) => names(node, hash))) {
@@ -97,7 +97,7 @@ function addDigestAlgorithm(
   }
 }
 
-function names(algorithm: Asn1Node, hash: HashName): boolean {
+function names(algorithm: Asn1Node, hash: DigestName): boolean {
   try {
     return readHash(algorithm) === hash;
   } catch (error) {
@@ -133,7 +133,7 @@ export function prepareCosignature(
   }
   const pieces = cms.content ??
     (detached && "content" in detached ? [detached.content] : undefined);
-  const digestOf = (wanted: HashName) =>
+  const digestOf = (wanted: DigestName) =>
     pieces
       ? digest(wanted, ...pieces)
       : wanted === hash && detached && "digest" in detached
@@ -156,10 +156,10 @@ export function prepareCosignature(
 /** The earlier signers' message digests must be of the content, as far as it can be known. */
 function checkSameContent(
   cms: SignedData,
-  digestOf: (hash: HashName) => Uint8Array | undefined,
+  digestOf: (hash: DigestName) => Uint8Array | undefined,
 ): void {
   for (const { digestAlgorithm, signedAttributes } of cms.signers) {
-    const hash = (["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const)
+    const hash = (["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"] as const)
       .find((name) => names(digestAlgorithm, name));
     const expected = hash && digestOf(hash);
     if (!expected) continue;

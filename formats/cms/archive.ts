@@ -10,7 +10,7 @@ import { digest, HASHES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import { encodeHash, readHash } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 
 /** An archive timestamp in the making. */
 export interface PreparedArchiveTimestamp {
@@ -37,7 +37,7 @@ export interface PreparedArchiveTimestamp {
 export function prepareArchiveTimestamp(
   bytes: Uint8Array,
   target: number,
-  hash: HashName,
+  hash: DigestName,
   contentDigest?: Uint8Array,
 ): PreparedArchiveTimestamp {
   const cms = readSignedData(bytes);
@@ -78,7 +78,7 @@ export function archiveImprint(
   cms: SignedData,
   signer: SignerInfo,
   token: Uint8Array,
-  hash: HashName,
+  hash: DigestName,
   contentDigest?: Uint8Array,
 ): Uint8Array {
   const index = readIndex(token);
@@ -138,7 +138,7 @@ function readIndex(token: Uint8Array) {
 }
 
 /** Digests of all that an archive timestamp covers beside the signature itself (§5.5.2). */
-function coveredHashes(cms: SignedData, signer: SignerInfo, hash: HashName) {
+function coveredHashes(cms: SignedData, signer: SignerInfo, hash: DigestName) {
   const hashAll = (node?: Asn1Node) =>
     node?.children.map((child) => digest(hash, child.bytes)) ?? [];
   return {
@@ -157,7 +157,7 @@ function imprintOf(
   cms: SignedData,
   signer: SignerInfo,
   index: Uint8Array,
-  hash: HashName,
+  hash: DigestName,
   contentDigest: Uint8Array | undefined,
 ): Uint8Array {
   const content = cms.content ? digest(hash, ...cms.content) : contentDigest;

@@ -6,7 +6,7 @@ import { concat } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { sameBytes } from "../x509/certificate.ts";
 
 /** What one SignerInfo signs. */
@@ -15,14 +15,14 @@ export interface SignedContent {
   contentType?: string;
   /** The signed bytes, if known. */
   pieces?: readonly Uint8Array[];
-  digestOf(hash: HashName): Uint8Array | undefined;
+  digestOf(hash: DigestName): Uint8Array | undefined;
 }
 
 /** Digest algorithms that can be forged, or that do not fit together. */
 export function checkStrength(
   findings: Findings,
   signer: SignerInfo,
-  hash: HashName | undefined,
+  hash: DigestName | undefined,
   algorithm: VerificationAlgorithm | undefined,
 ): void {
   const named = [signer.digestAlgorithm, signer.signatureAlgorithm].map((node) =>
@@ -66,7 +66,7 @@ export function checkAttributes(
   attributes: readonly Attribute[],
   signer: SignerInfo,
   signed: SignedContent,
-  hash: HashName | undefined,
+  hash: DigestName | undefined,
 ): void {
   const missing = (oid: string) => !attributes.some((attribute) => attribute.oid === oid);
   // Countersignatures must not have a content-type; those of Authenticode do, without any harm.

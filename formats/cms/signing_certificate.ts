@@ -6,12 +6,12 @@ import { FormatError } from "../error.ts";
 import { type GeneralName, readGeneralNames } from "../x509/general_name.ts";
 import { Oid } from "../asn1/oids.ts";
 import { readHash } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { type Certificate, sameBytes } from "../x509/certificate.ts";
 
 /** `ESSCertID` or `ESSCertIDv2`. */
 export interface CertificateReference {
-  hash: HashName;
+  hash: DigestName;
   certHash: Uint8Array;
   issuerSerial?: { issuer: readonly GeneralName[]; serialNumber: Uint8Array };
 }

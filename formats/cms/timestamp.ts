@@ -25,12 +25,12 @@ import {
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import { encodeHash, readHash } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { type Certificate, sameBytes } from "../x509/certificate.ts";
 import { extensionIds, keyPurposes } from "../x509/extensions.ts";
 
 export interface TimestampRequest {
-  readonly hash: HashName;
+  readonly hash: DigestName;
   /** Digest of what is to be timestamped. */
   readonly digest: Uint8Array;
   /** Random bytes, at least 8, to be compared with the token's. */
@@ -112,7 +112,7 @@ function readFailures({ content }: Asn1Node): string[] {
 /** TSTInfo: what the authority states (§2.4.2). */
 export interface TimestampInfo {
   readonly policy: string;
-  readonly hash: HashName;
+  readonly hash: DigestName;
   /** Digest of what was timestamped. */
   readonly imprint: Uint8Array;
   /** Content octets of the token's number. */
@@ -222,7 +222,7 @@ export interface TimestampResult {
 
 export interface TimestampExpectations {
   /** Digest of what must have been timestamped, by the token's own algorithm. */
-  readonly digestOf: (hash: HashName) => Uint8Array | undefined;
+  readonly digestOf: (hash: DigestName) => Uint8Array | undefined;
   /** Of the request, as it was encoded; absent for tokens found in signatures. */
   readonly nonce?: Uint8Array;
   readonly policy?: string;

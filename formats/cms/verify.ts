@@ -22,7 +22,7 @@ import { Oid } from "../asn1/oids.ts";
 import { verifySignature } from "../x509/signature.ts";
 import { readHash, readSignatureAlgorithm } from "../keys/algorithm.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { type Certificate, readCertificate, sameBytes } from "../x509/certificate.ts";
 
 export interface SignerResult {
@@ -33,7 +33,7 @@ export interface SignerResult {
   certificate?: Certificate;
   algorithm?: VerificationAlgorithm;
   /** Digest algorithm of the content. */
-  hash?: HashName;
+  hash?: DigestName;
   /** The time that the signer claims; proves nothing. */
   signingTime?: Date;
   /** Signature timestamps (RFC 3161 tokens, ContentInfo as received) over `signer.signature`. */
@@ -51,7 +51,7 @@ export interface CmsResult {
 /** The content of a detached signature, or its digests by the algorithms that signers used. */
 export type DetachedContent =
   | { content: Uint8Array }
-  | { digests: Readonly<Partial<Record<HashName, Uint8Array>>> };
+  | { digests: Readonly<Partial<Record<DigestName, Uint8Array>>> };
 
 export interface CmsVerifyOptions extends SignedDataOptions {
   detached?: DetachedContent;
@@ -87,7 +87,7 @@ export function verifyCms(bytes: Uint8Array, options: CmsVerifyOptions = {}): Cm
   }
   const pieces = cms.content ??
     (detached && "content" in detached ? [detached.content] : undefined);
-  const digests = new Map<HashName, Uint8Array | undefined>();
+  const digests = new Map<DigestName, Uint8Array | undefined>();
   const signed: SignedContent = {
     contentType: cms.contentType,
     pieces,
@@ -109,7 +109,7 @@ export function verifyCms(bytes: Uint8Array, options: CmsVerifyOptions = {}): Cm
 }
 
 /** The digest algorithms that a detached signature's content must be digested with. */
-export function digestsNeeded({ signers }: SignedData): HashName[] {
+export function digestsNeeded({ signers }: SignedData): DigestName[] {
   return [...new Set(signers.flatMap(({ digestAlgorithm }) => tryReadHash(digestAlgorithm) ?? []))];
 }
 
@@ -136,7 +136,7 @@ function tryReadCertificate(der: Uint8Array): Certificate | undefined {
   return certificate;
 }
 
-function tryReadHash(algorithm: Asn1Node): HashName | undefined {
+function tryReadHash(algorithm: Asn1Node): DigestName | undefined {
   try {
     return readHash(algorithm);
   } catch (error) {

@@ -3,13 +3,13 @@ import { hashByOid, HASHES } from "../digest.ts";
 import { type Asn1Node, Fields, only, readAsn1, readInteger, readOid, Tag } from "../asn1/read.ts";
 import { explicit, integer, nullValue, oid, sequence } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
-import type { HashName, SignatureAlgorithm } from "../signer.ts";
+import type { DigestName, SignatureAlgorithm } from "../signer.ts";
 
 /** How a signature was made, as its AlgorithmIdentifier says. */
 export interface VerificationAlgorithm {
   readonly scheme: "RSASSA-PKCS1-v1_5" | "RSASSA-PSS" | "ECDSA" | "DSA" | "Ed25519";
   /** Absent for Ed25519, which hashes by itself. */
-  readonly hash?: HashName;
+  readonly hash?: DigestName;
   /** RSASSA-PSS only, in bytes. */
   readonly saltLength?: number;
 }
@@ -28,14 +28,17 @@ const MGF1 = "1.2.840.113549.1.1.8";
 
 const signatures: Readonly<Record<string, VerificationAlgorithm>> = {
   "1.2.840.113549.1.1.5": { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-1" },
+  "1.2.840.113549.1.1.14": { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-224" },
   "1.2.840.113549.1.1.11": { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
   "1.2.840.113549.1.1.12": { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
   "1.2.840.113549.1.1.13": { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-512" },
   "1.2.840.10045.4.1": { scheme: "ECDSA", hash: "SHA-1" },
+  "1.2.840.10045.4.3.1": { scheme: "ECDSA", hash: "SHA-224" },
   "1.2.840.10045.4.3.2": { scheme: "ECDSA", hash: "SHA-256" },
   "1.2.840.10045.4.3.3": { scheme: "ECDSA", hash: "SHA-384" },
   "1.2.840.10045.4.3.4": { scheme: "ECDSA", hash: "SHA-512" },
   "1.2.840.10040.4.3": { scheme: "DSA", hash: "SHA-1" },
+  "2.16.840.1.101.3.4.3.1": { scheme: "DSA", hash: "SHA-224" },
   "2.16.840.1.101.3.4.3.2": { scheme: "DSA", hash: "SHA-256" },
   [ED25519]: { scheme: "Ed25519" },
 };
@@ -51,7 +54,7 @@ const unsupported = (message: string) => new FormatError("algorithm_unsupported"
  */
 export function readSignatureAlgorithm(
   node: Asn1Node | Uint8Array,
-  digest?: HashName,
+  digest?: DigestName,
 ): VerificationAlgorithm {
   const fields = new Fields(node instanceof Uint8Array ? readAsn1(node) : node, "an algorithm");
   const id = readOid(fields.take(Tag.OID));
@@ -73,8 +76,8 @@ function bareScheme(id: string): VerificationAlgorithm["scheme"] | undefined {
 
 /** RSASSA-PSS-params (RFC 4055 §3.1); absent fields mean SHA-1 and a salt of 20 bytes. */
 export function readPss(parameters: Asn1Node | undefined): VerificationAlgorithm {
-  let hash: HashName = "SHA-1";
-  let mask: HashName = "SHA-1";
+  let hash: DigestName = "SHA-1";
+  let mask: DigestName = "SHA-1";
   let saltLength = 20;
   if (parameters) {
     const fields = new Fields(parameters, "PSS parameters");
@@ -104,17 +107,17 @@ export function readPss(parameters: Asn1Node | undefined): VerificationAlgorithm
  *
  * @throws {FormatError} `algorithm_unsupported`, `asn1_malformed`
  */
-export function readHash(node: Asn1Node): HashName {
+export function readHash(node: Asn1Node): DigestName {
   const id = readOid(new Fields(node, "a hash algorithm").take(Tag.OID));
   const hash = hashByOid(id);
   if (!hash) throw unsupported(`The hash algorithm ${id} is not supported.`);
   return hash;
 }
 
-const hashOid = (hash: HashName) => oid(HASHES[hash].oid);
+const hashOid = (hash: DigestName) => oid(HASHES[hash].oid);
 
 /** Encodes the AlgorithmIdentifier of a digest, without parameters (RFC 5754 §2). */
-export function encodeHash(hash: HashName): Uint8Array {
+export function encodeHash(hash: DigestName): Uint8Array {
   return sequence(hashOid(hash));
 }
 

@@ -1,6 +1,6 @@
 /** Which algorithms a signature may have been made with, and until when. */
 import type { PublicKey } from "./public_key.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 
 /** NIST SP 800-131A: SHA-1 and RSA below 2048 bits sign nothing from 2014 on. */
 const END = new Date("2014-01-01T00:00:00Z");
@@ -17,7 +17,7 @@ export const wereReliable = (provenTime: Date): boolean => provenTime < END;
  * @returns the end of a sentence; `undefined` if nothing is
  */
 export function weakness(
-  hashes: readonly HashName[],
+  hashes: readonly DigestName[],
   key: PublicKey | undefined,
   at: Date,
 ): string | undefined {

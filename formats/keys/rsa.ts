@@ -8,7 +8,7 @@ import { digest } from "../digest.ts";
 import { concat, nullValue, octetString, sequence } from "../asn1/der.ts";
 import { readAsn1 } from "../asn1/read.ts";
 import { encodeHash } from "./algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 
 export interface RsaPublicKey {
   modulus: bigint;
@@ -20,7 +20,7 @@ export interface RsaPublicKey {
 /** RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2): the encoded message is built anew and compared. */
 export function verifyPkcs1(
   key: RsaPublicKey,
-  hash: HashName,
+  hash: DigestName,
   hashed: Uint8Array,
   signature: Uint8Array,
 ): boolean {
@@ -38,7 +38,7 @@ export function verifyPkcs1(
 /** RSASSA-PSS with MGF1 over the same digest (RFC 8017 §8.1.2, §9.1.2). */
 export function verifyPss(
   key: RsaPublicKey,
-  hash: HashName,
+  hash: DigestName,
   hashed: Uint8Array,
   saltLength: number,
   signature: Uint8Array,

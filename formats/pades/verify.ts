@@ -13,7 +13,7 @@ import { inspectSignatures, type PdfSignature } from "./inspect.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { prefixSource, type Source } from "../source.ts";
 import { digest, hasher } from "../digest.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { readTimestampInfo, type TimestampResult, verifyTimestamp } from "../cms/timestamp.ts";
 import type { Certificate } from "../x509/certificate.ts";
 
@@ -130,7 +130,7 @@ function verifyDetached(
   out.findings.push(...signer.findings.map(({ code, message }) => ({ code, message })));
   out.certificate = signer.certificate;
   for (const token of signer.timestampTokens) {
-    const digestOf = (hash: HashName) => digest(hash, signer.signer.signature);
+    const digestOf = (hash: DigestName) => digest(hash, signer.signer.signature);
     const { info, problems } = verifyTimestamp(token, { digestOf });
     if (problems.length === 0) out.timestamp ??= info.time;
     for (const { message } of problems) out.findings.push({ code: "timestamp", message });
@@ -191,7 +191,7 @@ const PIECE = 1 << 20;
  * their number; the rest of each is short in honest documents and bounded in all.
  */
 class Digests {
-  readonly #running = new Map<HashName, { hash: Hash; at: number }>();
+  readonly #running = new Map<DigestName, { hash: Hash; at: number }>();
   #budget: number;
 
   /** @param signatures in the order in which they will be asked for */
@@ -200,7 +200,7 @@ class Digests {
   }
 
   /** @throws FormatError `limit_exceeded`, `pdf_malformed` where there are no ranges */
-  of({ ranges }: PdfSignature, hash: HashName): Uint8Array {
+  of({ ranges }: PdfSignature, hash: DigestName): Uint8Array {
     if (ranges.length !== 2) {
       throw new FormatError("pdf_malformed", "The signature does not say what it covers.");
     }

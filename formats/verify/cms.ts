@@ -6,7 +6,7 @@ import { type SignerResult, verifyCms } from "../cms/verify.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { type TimestampResult, verifyTimestamp } from "../cms/timestamp.ts";
 import type { VerifyContent } from "./content.ts";
 import {
@@ -78,8 +78,8 @@ export function cmsContentDigest(bytes: Uint8Array): Uint8Array | undefined {
 
 /** Digests of the content, each made when it is asked for. */
 function contentDigests(content: VerifyContent | null) {
-  const digests: Partial<Record<HashName, Uint8Array>> = {};
-  for (const hash of ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const) {
+  const digests: Partial<Record<DigestName, Uint8Array>> = {};
+  for (const hash of ["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"] as const) {
     Object.defineProperty(digests, hash, {
       enumerable: true,
       configurable: true,
@@ -100,7 +100,7 @@ interface SignerContext {
   cms?: SignedData;
   material: Material;
   coverage: CoverageReport;
-  contentDigest: (hash: HashName) => Uint8Array | undefined;
+  contentDigest: (hash: DigestName) => Uint8Array | undefined;
 }
 
 /** Facts of one signer. */
@@ -152,7 +152,7 @@ function timestampFacts(
   material: Material,
   findings: Finding[],
 ): TimestampFacts[] {
-  const read = (bytes: Uint8Array, digestOf: (hash: HashName) => Uint8Array | undefined) => {
+  const read = (bytes: Uint8Array, digestOf: (hash: DigestName) => Uint8Array | undefined) => {
     try {
       return timestampFact(bytes, digestOf, material);
     } catch (error) {
@@ -191,7 +191,7 @@ function timestampFacts(
 /** @throws {FormatError} where the token cannot be read, or says not what it covers */
 export function timestampFact(
   bytes: Uint8Array,
-  digestOf: (hash: HashName) => Uint8Array | undefined,
+  digestOf: (hash: DigestName) => Uint8Array | undefined,
   material: Material,
 ): TimestampFacts {
   return tokenFact(verifyTimestamp(bytes, { digestOf }), bytes, material);

@@ -50,6 +50,7 @@ export type FindingCode =
   | "digest_algorithms_differ"
   | "countersignatures_unchecked"
   | "timestamp_not_accepted"
+  | "unsigned_ignored"
   | "file_damaged"
   // The person asked for
   | "pan_differs"

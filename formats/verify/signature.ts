@@ -7,7 +7,7 @@ import { indiaFacts, panMatches } from "../x509/india.ts";
 import { type PathFailure, type TrustResult, validateCertificate } from "../x509/path.ts";
 import type { RevocationStatus } from "../x509/revocation.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import type { TimestampResult } from "../cms/timestamp.ts";
 import { joinMaterial, type Material } from "./material.ts";
 import type {
@@ -60,7 +60,7 @@ export interface SignatureFacts {
   certificate?: Certificate;
   algorithm?: VerificationAlgorithm;
   /** All digest algorithms that it relies on. */
-  hashes: readonly HashName[];
+  hashes: readonly DigestName[];
   coverage: CoverageReport;
   claimedTime?: Date;
   /** It has the signed properties of a baseline signature. */
@@ -87,7 +87,7 @@ interface Reason {
 /** EN 319 102-1 §5.2, Tables 7 to 12. What is not here is a notice, or has its own from path validation. */
 const reasons: Partial<Record<FindingCode, Reason>> = {
   format_wrong: { indication: "TOTAL-FAILED", subIndication: "FORMAT_FAILURE" },
-  coverage_partial: { indication: "TOTAL-FAILED", subIndication: "FORMAT_FAILURE" },
+  coverage_partial: { indication: "INDETERMINATE", subIndication: "SIG_CONSTRAINTS_FAILURE" },
   changed_after: { indication: "TOTAL-FAILED", subIndication: "FORMAT_FAILURE" },
   content_changed: { indication: "TOTAL-FAILED", subIndication: "HASH_FAILURE" },
   signature_wrong: { indication: "TOTAL-FAILED", subIndication: "SIG_CRYPTO_FAILURE" },

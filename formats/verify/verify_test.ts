@@ -279,7 +279,7 @@ Deno.test("XML: levels, packagings, and content that was wrapped", () => {
 
   const text = new TextDecoder().decode(enveloping).replace(/^<\?xml[^>]*>\s*/, "");
   const [wrapped] = verify(`<order><amount>9000</amount>${text}</order>`).signatures;
-  assert.equal(wrapped.subIndication, "FORMAT_FAILURE");
+  assert.equal(wrapped.subIndication, "SIG_CONSTRAINTS_FAILURE");
   assert.deepEqual(codes(wrapped), ["coverage_partial"]);
 
   const evil = "<order><amount>9000</amount></order>";
@@ -297,7 +297,7 @@ Deno.test("XML: levels, packagings, and content that was wrapped", () => {
       ]
     ) {
       const [{ subIndication, coverage, findings }] = verify(within).signatures;
-      assert.equal(subIndication, "FORMAT_FAILURE", within);
+      assert.equal(subIndication, "SIG_CONSTRAINTS_FAILURE", within);
       assert.equal(coverage.extent, "part");
       assert.deepEqual(codes({ findings }), ["coverage_partial"]);
     }

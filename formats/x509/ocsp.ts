@@ -15,7 +15,7 @@ import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { type Name, readName } from "./name.ts";
 import { readHash } from "../keys/algorithm.ts";
-import type { HashName } from "../signer.ts";
+import type { DigestName } from "../signer.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { type CrlReason, crlReasonName, type Extension, readExtensions } from "./extensions.ts";
 
@@ -29,7 +29,7 @@ export const ocspIds = {
 
 /** One SingleResponse. */
 export interface OcspAnswer {
-  readonly hash: HashName;
+  readonly hash: DigestName;
   readonly issuerNameHash: Uint8Array;
   readonly issuerKeyHash: Uint8Array;
   readonly serialNumber: Uint8Array;

@@ -1,58 +1,58 @@
 /**
- * Canonical XML 1.0 (inclusive, W3C REC-xml-c14n-20010315) and Exclusive XML Canonicalization 1.0 (REC-xml-exc-c14n-20020718),
- * of a document or an element with everything below it, less the elements that a filter leaves out whole.
+ * Canonical XML 1.0 and 1.1 (inclusive, W3C REC-xml-c14n-20010315, REC-xml-c14n11-20080502) and Exclusive XML
+ * Canonicalization 1.0 (REC-xml-exc-c14n-20020718), of a document or an element with everything below it, less the
+ * elements that a filter leaves out whole.
  */
 import { FormatError } from "../error.ts";
-import { escapeAttribute, escapeText, XML_LIMITS } from "./document.ts";
+import { escapeAttribute, escapeText } from "./document.ts";
+import {
+  ancestors,
+  Namespaces,
+  type XmlAttribute,
+  type XmlElement,
+  type XmlNode,
+  type XmlTree,
+} from "./tree.ts";
 
-export interface C14nOptions {
-  exclusive: boolean;
+export interface C14nMethod {
+  kind: "inclusive" | "inclusive11" | "exclusive";
   withComments: boolean;
   /** InclusiveNamespaces PrefixList of exclusive canonicalization; `#default` is the default namespace. */
   inclusivePrefixes?: readonly string[];
-  /** Elements to leave out, with all below them. */
-  omit?: (element: Element) => boolean;
 }
 
-const XMLNS = "http://www.w3.org/2000/xmlns/";
+/** Elements to leave out, with all below them. */
+export type Omit = (element: XmlElement) => boolean;
+
+interface Options extends C14nMethod {
+  omit?: Omit;
+}
+
 const XML = "http://www.w3.org/XML/1998/namespace";
-
-const NodeType = {
-  element: 1,
-  text: 3,
-  cdata: 4,
-  instruction: 7,
-  comment: 8,
-  document: 9,
-} as const;
-
-/** Prefix → namespace name; "" is the default namespace. */
-type Namespaces = ReadonlyMap<string, string>;
 
 /**
  * Canonical form of a document or element.
  *
  * Inclusive canonicalization of an element takes over the namespaces and `xml:` attributes of its ancestors (§2.4).
  *
- * @throws {FormatError} `limit_exceeded` when nested too deeply
+ * @throws {FormatError} `algorithm_unsupported` where a namespace name is relative (Canonical XML §1.3 forbids it), or
+ *   Canonical XML 1.1 would have to join `xml:base` (§2.4)
  */
-export function canonicalizeXml(apex: Document | Element, options: C14nOptions): string {
+export function canonicalizeXml(apex: XmlTree | XmlElement, options: Options): string {
   const out: string[] = [];
-  if (apex.nodeType === NodeType.document) {
-    writeDocument(apex as Document, options, out);
-  } else {
-    const element = apex as Element;
-    const inherited = namespacesAbove(element);
-    writeElement(element, inherited, new Map(), options, out, 0, true);
+  if (apex.kind === "document") writeDocument(apex, options, out);
+  else {
+    const taken = options.kind === "exclusive" ? [] : xmlAttributesAround(apex, options.kind);
+    new Writer(Namespaces.around(apex), options, out).element(apex, taken);
   }
   return out.join("");
 }
 
-function writeDocument(document: Document, options: C14nOptions, out: string[]): void {
+function writeDocument(document: XmlTree, options: Options, out: string[]): void {
   let pastRoot = false;
-  for (let node = document.firstChild; node; node = node.nextSibling) {
-    if (node.nodeType === NodeType.element) {
-      writeElement(node as Element, new Map(), new Map(), options, out, 0, false);
+  for (const node of document.children) {
+    if (node.kind === "element") {
+      new Writer(new Namespaces(), options, out).element(node, []);
       pastRoot = true;
       continue;
     }
@@ -62,127 +62,107 @@ function writeDocument(document: Document, options: C14nOptions, out: string[]):
   }
 }
 
-function writeLeaf(node: Node, options: C14nOptions, out: string[]): void {
-  const data = node.nodeValue ?? "";
-  switch (node.nodeType) {
-    case NodeType.text:
-    case NodeType.cdata:
-      if (node.parentNode?.nodeType !== NodeType.document) out.push(escapeText(data));
+function writeLeaf(node: Exclude<XmlNode, XmlElement>, options: Options, out: string[]): void {
+  switch (node.kind) {
+    case "text":
+      out.push(escapeText(node.text));
       break;
-    case NodeType.comment:
-      if (options.withComments) out.push("<!--", data.replaceAll("\r", "&#xD;"), "-->");
+    case "comment":
+      if (options.withComments) out.push("<!--", node.text, "-->");
       break;
-    case NodeType.instruction:
-      if (node.nodeName === "xml") break; // xmldom keeps the XML declaration as an instruction
-      out.push("<?", node.nodeName, data === "" ? "" : " ", data.replaceAll("\r", "&#xD;"), "?>");
+    case "instruction":
+      out.push("<?", node.target, node.text === "" ? "" : " ", node.text, "?>");
   }
 }
 
-/**
- * @param above namespaces in scope at the parent
- * @param rendered namespaces as last written by the output ancestors
- */
-function writeElement(
-  element: Element,
-  above: Namespaces,
-  rendered: Namespaces,
-  options: C14nOptions,
-  out: string[],
-  depth: number,
-  isApex: boolean,
-): void {
-  if (options.omit?.(element)) return;
-  if (depth > XML_LIMITS.depth) {
-    throw new FormatError("limit_exceeded", "The XML document is nested too deeply.");
-  }
-  const attributes: Attr[] = [];
-  let scope: Map<string, string> | undefined;
-  for (const attribute of Array.from(element.attributes)) {
-    if (attribute.namespaceURI === XMLNS || attribute.name === "xmlns") {
-      scope ??= new Map(above);
-      scope.set(attribute.prefix ? attribute.localName : "", attribute.value);
-    } else attributes.push(attribute);
-  }
-  const inScope = scope ?? above;
-  if (isApex && !options.exclusive) attributes.push(...xmlAttributesAbove(element));
+class Writer {
+  /** Namespaces as last written by the output ancestors. */
+  readonly #rendered = new Namespaces();
 
-  const wanted = options.exclusive
-    ? visiblyUtilized(element, attributes, options.inclusivePrefixes ?? [], inScope)
-    : [...inScope.keys()];
-  const written: [string, string][] = [];
-  for (const prefix of wanted) {
-    if (prefix === "xml") continue;
-    const uri = inScope.get(prefix) ?? "";
-    if ((rendered.get(prefix) ?? "") !== uri) written.push([prefix, uri]);
-  }
-  written.sort(([a], [b]) => compareCodePoints(a, b));
-  attributes.sort((a, b) =>
-    compareCodePoints(a.namespaceURI ?? "", b.namespaceURI ?? "") ||
-    compareCodePoints(a.localName ?? a.name, b.localName ?? b.name)
-  );
+  constructor(
+    readonly inScope: Namespaces,
+    readonly options: Options,
+    readonly out: string[],
+  ) {}
 
-  out.push("<", element.nodeName);
-  for (const [prefix, uri] of written) {
-    out.push(prefix ? ` xmlns:${prefix}="` : ' xmlns="', escapeAttribute(uri), '"');
-  }
-  for (const attribute of attributes) {
-    out.push(" ", attribute.name, '="', escapeAttribute(attribute.value), '"');
-  }
-  out.push(">");
-  const renderedHere = written.length === 0 ? rendered : new Map([...rendered, ...written]);
-  for (let child = element.firstChild; child; child = child.nextSibling) {
-    if (child.nodeType === NodeType.element) {
-      writeElement(child as Element, inScope, renderedHere, options, out, depth + 1, false);
-    } else writeLeaf(child, options, out);
-  }
-  out.push("</", element.nodeName, ">");
-}
-
-/** Exclusive c14n §3: the prefixes of the element and its attributes, and the listed ones that are in scope. */
-function visiblyUtilized(
-  element: Element,
-  attributes: readonly Attr[],
-  inclusivePrefixes: readonly string[],
-  inScope: Namespaces,
-): Iterable<string> {
-  const prefixes = new Set([element.prefix ?? ""]);
-  for (const { prefix } of attributes) if (prefix) prefixes.add(prefix);
-  for (const listed of inclusivePrefixes) {
-    const prefix = listed === "#default" ? "" : listed;
-    if (inScope.has(prefix)) prefixes.add(prefix);
-  }
-  return prefixes;
-}
-
-function ancestors(element: Element): Element[] {
-  const found: Element[] = [];
-  for (let node = element.parentNode; node?.nodeType === NodeType.element; node = node.parentNode) {
-    found.unshift(node as Element);
-  }
-  return found;
-}
-
-function namespacesAbove(element: Element): Namespaces {
-  const scope = new Map<string, string>();
-  for (const ancestor of ancestors(element)) {
-    for (const attribute of Array.from(ancestor.attributes)) {
-      if (attribute.namespaceURI === XMLNS || attribute.name === "xmlns") {
-        scope.set(attribute.prefix ? attribute.localName : "", attribute.value);
-      }
+  /** @param taken of the apex only: attributes that it takes over */
+  element(element: XmlElement, taken?: readonly XmlAttribute[]): void {
+    const { options, out, inScope } = this;
+    if (options.omit?.(element)) return;
+    const { declarations, name } = element;
+    for (const [, namespace] of declarations) refuseRelative(namespace);
+    const around = inScope.enter(declarations);
+    const wanted = options.kind === "exclusive"
+      ? visiblyUtilized(element, options.inclusivePrefixes ?? [])
+      : taken
+      ? inScope.prefixes()
+      : declarations.map(([prefix]) => prefix);
+    const written: [string, string][] = [];
+    for (const prefix of new Set(wanted)) {
+      if (prefix === "xml") continue;
+      const namespace = inScope.get(prefix) ?? "";
+      if ((this.#rendered.get(prefix) ?? "") !== namespace) written.push([prefix, namespace]);
     }
+    written.sort(([a], [b]) => compareCodePoints(a, b));
+    const attributes = [...element.attributes, ...taken ?? []].sort((a, b) =>
+      compareCodePoints(a.namespace, b.namespace) || compareCodePoints(a.local, b.local)
+    );
+
+    out.push("<", name);
+    for (const [prefix, namespace] of written) {
+      out.push(prefix ? ` xmlns:${prefix}="` : ' xmlns="', escapeAttribute(namespace), '"');
+    }
+    for (const { name, value } of attributes) {
+      out.push(" ", name, '="', escapeAttribute(value), '"');
+    }
+    out.push(">");
+    const before = this.#rendered.enter(written);
+    for (const child of element.children) {
+      if (child.kind === "element") this.element(child);
+      else writeLeaf(child, options, out);
+    }
+    out.push("</", name, ">");
+    this.#rendered.leave(before);
+    inScope.leave(around);
   }
-  return scope;
+}
+
+function refuseRelative(namespace: string): void {
+  if (namespace && !/^[A-Za-z][A-Za-z0-9+.-]*:/.test(namespace)) {
+    throw new FormatError(
+      "algorithm_unsupported",
+      `The namespace name "${namespace}" is relative: such XML has no canonical form.`,
+    );
+  }
+}
+
+/** Exclusive c14n §3: the prefixes of the element and its attributes, and the listed ones. */
+function visiblyUtilized(
+  { prefix, attributes }: XmlElement,
+  inclusivePrefixes: readonly string[],
+): string[] {
+  return [
+    prefix,
+    ...attributes.flatMap(({ prefix }) => prefix || []),
+    ...inclusivePrefixes.map((listed) => listed === "#default" ? "" : listed),
+  ];
 }
 
 /** Canonical XML §2.4: the nearest `xml:` attributes of omitted ancestors, less those the element has itself. */
-function xmlAttributesAbove(element: Element): Attr[] {
-  const nearest = new Map<string, Attr>();
-  for (const ancestor of ancestors(element)) {
-    for (const attribute of Array.from(ancestor.attributes)) {
-      if (attribute.namespaceURI === XML) nearest.set(attribute.localName, attribute);
+function xmlAttributesAround(element: XmlElement, kind: "inclusive" | "inclusive11") {
+  const nearest = new Map<string, XmlAttribute>();
+  for (const each of ancestors(element).flatMap(({ attributes }) => attributes)) {
+    if (each.namespace === XML) nearest.set(each.local, each);
+  }
+  if (kind === "inclusive11") {
+    nearest.delete("id");
+    if (nearest.has("base")) {
+      const message = "Canonical XML 1.1 of a part of a document with xml:base is not supported.";
+      throw new FormatError("algorithm_unsupported", message);
     }
   }
-  return [...nearest.values()].filter((attribute) => !element.hasAttribute(attribute.name));
+  const own = new Set(element.attributes.map(({ name }) => name));
+  return [...nearest.values()].filter(({ name }) => !own.has(name));
 }
 
 /** JavaScript compares UTF-16 code units; the specification orders by UCS code points. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FormatError } from "../error.ts";
-import { encodeXml, insertLast, parseXml } from "./document.ts";
+import { insertLast, parseXml } from "./document.ts";
 
 const parse = (text: string) => parseXml(new TextEncoder().encode(text));
 
@@ -22,7 +22,9 @@ const REFUSED: [string, string, string][] = [
   ["CDATA outside", "<![CDATA[x]]><a/>", "xml_malformed"],
   ["declaration not first", `<a/><?xml version="1.0"?>`, "xml_malformed"],
   ["version 1.1", `<?xml version="1.1"?><a/>`, "xml_malformed"],
-  ["other encoding", `<?xml version="1.0" encoding="ISO-8859-1"?><a/>`, "xml_malformed"],
+  ["unknown encoding", `<?xml version="1.0" encoding="Shift_JIS"?><a/>`, "xml_malformed"],
+  ["wide encoding that is none", `<?xml version="1.0" encoding="UTF-16"?><a/>`, "xml_malformed"],
+  ["two byte order marks", "\ufeff\ufeff<a/>", "xml_malformed"],
   ["control character", "<a>\u0001</a>", "xml_malformed"],
   ["control character by reference", "<a>&#1;</a>", "xml_malformed"],
   ["surrogate by reference", "<a>&#xD800;</a>", "xml_malformed"],
@@ -32,7 +34,12 @@ const REFUSED: [string, string, string][] = [
   ["DTD", `<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>`, "xml_forbidden"],
   ["external DTD", `<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>`, "xml_forbidden"],
   ["unknown entity", "<a>&x;</a>", "xml_forbidden"],
-  ["bare ampersand", "<a>&</a>", "xml_forbidden"],
+  ["bare ampersand", "<a>&</a>", "xml_malformed"],
+  ["half a reference", "<a>&amp</a>", "xml_malformed"],
+  ["no-break space in a tag", "<a\u00a0x='1'/>", "xml_malformed"],
+  ["prefix undeclared", `<p:a xmlns:p="u"><b xmlns:p=""/></p:a>`, "xml_malformed"],
+  ["xml bound to another name", `<a xmlns:xml="u"/>`, "xml_malformed"],
+  ["three parts in a name", `<p:a:b xmlns:p="u"/>`, "xml_malformed"],
   ["too deep", "<a>".repeat(600) + "</a>".repeat(600), "limit_exceeded"],
 ];
 
@@ -61,13 +68,21 @@ Deno.test("a signature is inserted before the root's end and nothing else change
     ["<a><![CDATA[</a>]]></a>", "<a><![CDATA[</a>]]>+</a>"],
     ["<a/><!-- <!- -->", "<a>+</a><!-- <!- -->"],
   ];
-  for (const [before, after] of cases) assert.equal(insertLast(parse(before), "+"), after);
+  for (const [before, after] of cases) {
+    assert.equal(new TextDecoder().decode(insertLast(parse(before), "+")), after);
+  }
 });
 
-Deno.test("a byte order mark is kept", () => {
+Deno.test("byte order mark and encoding are kept", () => {
   const source = parse("\ufeff<a/>");
   assert.equal(source.text, "<a/>");
-  assert.deepEqual(encodeXml(source, source.text), new TextEncoder().encode("\ufeff<a/>"));
+  assert.deepEqual(insertLast(source, "é"), new TextEncoder().encode("\ufeff<a>é</a>"));
+  const latin = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const declared = '<?xml version="1.0" encoding="ISO-8859-1"?>';
+  assert.deepEqual(
+    insertLast(parseXml(latin(`${declared}<é/>`)), "ü€"),
+    latin(`${declared}<é>ü&#8364;</é>`),
+  );
 });
 
 Deno.test("hostile markup is refused in linear time", () => {

@@ -11,6 +11,14 @@ import { type PreparedXml, prepareXmlSignature } from "./xades.ts";
 import { verifyXml } from "./xades_verify.ts";
 import { escapeAttribute, parseXml } from "./document.ts";
 import { DS } from "./algorithms.ts";
+import {
+  attribute,
+  childElements,
+  descendantsNamed,
+  isNamed,
+  textOf,
+  type XmlElement,
+} from "./tree.ts";
 import { type Certificate, readCertificate, sameBytes } from "../x509/certificate.ts";
 
 /** How the person proves who they are to the ESP. */
@@ -126,7 +134,7 @@ export function readEsignResponse(response: Uint8Array, expected: EsignExpected)
   const mismatch = (why: string) => new FormatError("signature_mismatch", why);
   // Anybody may have sent this, and each reference costs a canonicalization of the whole.
   for (const name of ["Signature", "Reference"]) {
-    if (root.getElementsByTagNameNS(DS, name).length !== 1) throw malformed();
+    if (descendantsNamed(root, DS, name).length !== 1) throw malformed();
   }
   // The signature covers the whole answer, or nothing in the answer counts.
   const [signature] = verifyXml(response, () => null, expected.esp);
@@ -137,12 +145,12 @@ export function readEsignResponse(response: Uint8Array, expected: EsignExpected)
   if (!isSigned) throw mismatch("The answer is not signed by the eSign service provider.");
   if (txn !== expected.txn) throw mismatch("The answer belongs to another transaction.");
 
-  const status = root.getAttribute("status");
+  const status = attribute(root, "status");
   if (status !== "1") return refusal(root, status === "0");
   const certificate = readCertificate(base64(only(root, "UserX509Certificate")));
   const own = only(only(root, "Signatures"), "DocSignature");
   if (said(own, ERROR_CODE)) return refusal(own, true);
-  if (own.getAttribute("id") !== DOCUMENT) {
+  if (attribute(own, "id") !== DOCUMENT) {
     throw mismatch("The answer has no signature over the document.");
   }
   const pkcs7 = base64(own);
@@ -161,12 +169,12 @@ const ERROR_CODE = ["errCode", "errorCode", "error"];
 const ERROR_MESSAGE = ["errMsg", "errorMessage"];
 
 /** The first of these attributes that says something. */
-function said(element: Element, names: readonly string[]): string {
-  return names.map((name) => element.getAttribute(name)).find((text) => text && text !== "NA") ??
+function said(element: XmlElement, names: readonly string[]): string {
+  return names.map((name) => attribute(element, name)).find((text) => text && text !== "NA") ??
     "";
 }
 
-function refusal(element: Element, isFinal: boolean): EsignAnswer {
+function refusal(element: XmlElement, isFinal: boolean): EsignAnswer {
   const code = said(element, ERROR_CODE);
   const message = sentenceFor(code, said(element, ERROR_MESSAGE));
   return { ok: false, code: code.slice(0, 16) || "NA", message, isFinal };
@@ -203,32 +211,30 @@ export function sentenceFor(code: string, message: string): string {
     : `The eSign service did not sign${known}.`;
 }
 
-function readRoot(response: Uint8Array): { root: Element; txn: string } {
+function readRoot(response: Uint8Array): { root: XmlElement; txn: string } {
   const { root } = parseXml(response);
-  const txn = root.getAttribute("txn");
-  if (root.localName !== "EsignResp" || root.namespaceURI || !txn) throw malformed();
+  const txn = attribute(root, "txn");
+  if (!isNamed(root, "", "EsignResp") || !txn) throw malformed();
   return { root, txn };
 }
 
 const malformed = () => new FormatError("xml_malformed", "This is no answer of an eSign service.");
 
-function childrenOf(element: Element): Element[] {
-  return Array.from(element.childNodes).filter((node) =>
-    node.nodeType === 1 && (node as Element).namespaceURI !== DS
-  ) as Element[];
+function childrenOf(element: XmlElement): XmlElement[] {
+  return childElements(element).filter(({ namespace }) => namespace !== DS);
 }
 
-function only(parent: Element, name: string): Element {
-  const [found, ...more] = childrenOf(parent).filter(({ localName }) => localName === name);
+function only(parent: XmlElement, name: string): XmlElement {
+  const [found, ...more] = childrenOf(parent).filter(({ local }) => local === name);
   if (!found || more.length > 0) throw malformed();
   return found;
 }
 
 /** Of an element that holds nothing else: the text of a signature within would not be signed. */
-function base64(element: Element): Uint8Array {
-  if (Array.from(element.childNodes).some(({ nodeType }) => nodeType === 1)) throw malformed();
+function base64(element: XmlElement): Uint8Array {
+  if (childElements(element).length > 0) throw malformed();
   try {
-    return Uint8Array.fromBase64((element.textContent ?? "").replace(/\s+/g, ""));
+    return Uint8Array.fromBase64(textOf(element));
   } catch {
     throw malformed();
   }

@@ -9,7 +9,7 @@ import { digest, HASHES } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
 import type { HashName, SignatureAlgorithm } from "../signer.ts";
-import { encodeXml, escapeAttribute, escapeText, insertLast, parseXml } from "./document.ts";
+import { escapeAttribute, escapeText, insertLast, parseXml } from "./document.ts";
 import {
   digestUris,
   DS,
@@ -20,6 +20,8 @@ import {
   XADES,
 } from "./algorithms.ts";
 import { readCertificate } from "../x509/certificate.ts";
+import { isSignature } from "./reference.ts";
+import { descendantsNamed, type XmlElement, type XmlTree } from "./tree.ts";
 
 /** What is signed, and where the signature goes. */
 export type XmlPackaging =
@@ -67,7 +69,7 @@ export interface PreparedXml {
 }
 
 const utf8 = new TextEncoder();
-const exclusive = { exclusive: true, withComments: false } as const;
+const exclusive = { kind: "exclusive", withComments: false } as const;
 const curveBytes: Readonly<Record<string, number>> = { "P-256": 32, "P-384": 48, "P-521": 66 };
 
 /**
@@ -87,7 +89,7 @@ export function prepareXmlSignature(options: XmlSignatureOptions): PreparedXml {
   const source = packaging.kind === "enveloped" ? parseXml(packaging.document) : undefined;
   const id = freeId(source?.text ?? (packaging.kind === "enveloping" ? packaging.content : ""));
 
-  const content = contentReference(packaging, id, hash, source?.document);
+  const content = contentReference(packaging, id, hash, source?.tree);
   const objects = content.object + (xades ? qualifyingProperties(options, id, "") : "");
   const references = content.reference + (xades ? propertiesReference(id, hash, objects) : "");
   const signedInfo = `<ds:SignedInfo>` +
@@ -114,7 +116,7 @@ export function prepareXmlSignature(options: XmlSignatureOptions): PreparedXml {
         (xades ? qualifyingProperties(options, id, unsignedProperties(unsigned)) : "");
       const text = signatureElement(id, signedInfo + value(signature) + keyInfo + object);
       return source
-        ? encodeXml(source, insertLast(source, text))
+        ? insertLast(source, text)
         : utf8.encode(`<?xml version="1.0" encoding="UTF-8"?>\n${text}\n`);
     },
   };
@@ -155,7 +157,7 @@ function contentReference(
   packaging: XmlPackaging,
   id: string,
   hash: HashName,
-  document: Document | undefined,
+  document: XmlTree | undefined,
 ): { reference: string; object: string } {
   const at = `Id="${id}-content"`;
   if (packaging.kind === "detached") {
@@ -197,7 +199,7 @@ function contentReference(
 /** The document's root as text, fit to stand inside another element. */
 function rootText(content: Uint8Array): string {
   const { root } = parseXml(content);
-  return canonicalizeXml(root, { exclusive: false, withComments: true });
+  return canonicalizeXml(root, { kind: "inclusive", withComments: true });
 }
 
 function propertiesReference(id: string, hash: HashName, objects: string): string {
@@ -251,11 +253,6 @@ function unsignedProperties(unsigned: XmlUnsignedProperties): string {
 
 const CANONICALIZATION = `<ds:CanonicalizationMethod Algorithm="${Transform.exclusive}"/>`;
 
-/** Whether an element is a signature, whose content no enveloped signature covers. */
-export function isSignature(element: Element): boolean {
-  return element.localName === "Signature" && element.namespaceURI === DS;
-}
-
 /** Canonical form of the first element of that name in a piece of a signature. */
 function canonicalIn(piece: string, namespace: string, name: string): Uint8Array {
   return utf8.encode(
@@ -263,6 +260,6 @@ function canonicalIn(piece: string, namespace: string, name: string): Uint8Array
   );
 }
 
-function firstElement(text: string, namespace: string, name: string): Element {
-  return parseXml(utf8.encode(text)).root.getElementsByTagNameNS(namespace, name)[0];
+function firstElement(text: string, namespace: string, name: string): XmlElement {
+  return descendantsNamed(parseXml(utf8.encode(text)).root, namespace, name)[0];
 }

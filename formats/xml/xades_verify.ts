@@ -1,77 +1,76 @@
 /**
- * Checking XML signatures (XMLDSIG core 1.1 §3.2) and their XAdES properties. Only transforms whose effect is known are
- * accepted, and every reference says what it covers, so that wrapped content cannot pass for signed content.
+ * Checking XML signatures (XMLDSIG core 1.1 §3.2) and their XAdES properties. Every reference says what it covers, so
+ * that wrapped content cannot pass for signed content.
  */
 import { canonicalizeXml } from "./c14n.ts";
-import { digest } from "../digest.ts";
 import { ecdsaFromRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
 import { verifySignature } from "../x509/signature.ts";
-import type { HashName, SignatureAlgorithm } from "../signer.ts";
-import { isSignature } from "./xades.ts";
-import { parseXml, XML_LIMITS, type XmlDocument } from "./document.ts";
+import type { VerificationAlgorithm } from "../keys/algorithm.ts";
+import type { DigestName } from "../signer.ts";
+import { parseXml, XML_LIMITS } from "./document.ts";
+import { digestAlgorithm, DS, signatureAlgorithm } from "./algorithms.ts";
+import { Problem, Unsupported, type XmlProblem } from "./problem.ts";
 import {
-  canonicalizations,
-  digestAlgorithm,
-  DS,
-  NO_SIGNATURES,
-  signatureAlgorithm,
-  SIGNED_PROPERTIES_TYPE,
-  Transform,
-  XADES,
-} from "./algorithms.ts";
+  namesCertificate,
+  only,
+  qualifyingProperties,
+  readSignedProperties,
+  readUnsignedProperties,
+  type XmlTimestamp,
+} from "./properties.ts";
+import {
+  canonicalization,
+  countersignedBy,
+  followReference,
+  fromBase64,
+  isSignature,
+  type ReferenceContext,
+  type XmlCoverage,
+} from "./reference.ts";
+import {
+  attribute,
+  childElements,
+  childrenNamed,
+  descendants,
+  isNamed,
+  textOf,
+  type XmlElement,
+} from "./tree.ts";
+import { unsignedContent } from "./unsigned_content.ts";
 
-/** Why a signature does not hold. */
-export type XmlProblem =
-  /** The signed content is not what was signed. */
-  | "content_changed"
-  /** The signature value does not fit the key and the signed information. */
-  | "signature_wrong"
-  /** A part of the signature is missing, doubled or not as the standard says. */
-  | "malformed"
-  /** An algorithm or transform that is not accepted. */
-  | "algorithm_unsupported"
-  /** No certificate in the signature. */
-  | "certificate_missing"
-  /** The certificate is not the one that the signer signed for (EN 319 132-1 §5.2.2). */
-  | "certificate_not_as_signed"
-  /** A detached file was not given. */
-  | "content_missing";
-
-/** What a reference covers. */
-export type XmlCoverage =
-  /** Everything but the signatures. */
-  | { kind: "document" }
-  /** One element with all below it: its name and position, `/order[1]/item[2]`. */
-  | { kind: "element"; path: string }
-  /** Content inside the signature's own `ds:Object`. */
-  | { kind: "object"; mediaType: string | null; content: Uint8Array }
-  | { kind: "file"; uri: string }
-  | { kind: "properties" };
+export type { XmlProblem } from "./problem.ts";
+export type { XmlCoverage } from "./reference.ts";
 
 export interface XmlSignature {
   id: string | null;
   /** Empty: the signature is right. It says nothing of the certificate. */
   problems: XmlProblem[];
+  /** With `algorithm_unsupported`: what is not supported, by its URI or in words. */
+  unsupported: string[];
   covers: XmlCoverage[];
   /** The signer's certificate, DER, and whatever others the signature carries. */
   certificate: Uint8Array | null;
   certificates: Uint8Array[];
-  algorithm: SignatureAlgorithm | null;
+  algorithm: VerificationAlgorithm | null;
   /** Digest algorithms of the references, for the algorithm policy. */
-  digests: HashName[];
+  digests: DigestName[];
   /** The signer's claim. */
   signingTime: Date | null;
   role: string | null;
+  /** It signs XAdES properties, and which certificate is meant among them. */
   isXades: boolean;
   /** The signature is the whole document, with or around its content. */
   isDocument: boolean;
   /** Within it stands other content than signatures are made of, which it does not sign. */
   holdsUnsigned: boolean;
-  /** RFC 3161 tokens (DER), each with the bytes it covers. */
-  timestamps: { token: Uint8Array; input: Uint8Array }[];
+  /** Names of parts that anybody could add and that say nothing here: unsigned properties, `ds:KeyName`. */
+  ignored: string[];
+  timestamps: XmlTimestamp[];
   crls: Uint8Array[];
   ocspResponses: Uint8Array[];
+  /** Those among its unsigned properties (EN 319 132-1 §5.2.7). */
+  countersignatures: XmlSignature[];
 }
 
 const MAX_SIGNATURES = 100;
@@ -81,68 +80,60 @@ const MAX_COVERED = 8 * XML_LIMITS.size;
 const MAX_CERTIFICATES = 20;
 const utf8 = new TextEncoder();
 
-/** Ends the check of one signature; others go on. */
-class Problem extends Error {
-  constructor(readonly problem: XmlProblem) {
-    super(problem);
-  }
-}
-
 /**
  * Checks every signature of a document.
  *
  * @param file gives a detached file's digest by the URI in the signature, or null where it is not at hand
  * @param signers certificates (DER) to try besides those in the signatures
- * @returns signatures in document order; none where there are none
+ * @returns signatures in document order, countersignatures with what they countersign; none where there are none
  * @throws {FormatError} `xml_malformed`, `xml_forbidden`, `limit_exceeded`
  */
 export function verifyXml(
   bytes: Uint8Array,
-  file: (uri: string, hash: HashName) => Uint8Array | null = () => null,
+  file: ReferenceContext["file"] = () => null,
   signers: readonly Uint8Array[] = [],
 ): XmlSignature[] {
-  const source = parseXml(bytes);
-  const ids = indexIds(source);
-  const found = [
-    ...(isSignature(source.root) ? [source.root] : []),
-    ...Array.from(source.root.getElementsByTagNameNS(DS, "Signature")),
-  ];
+  const { tree, root, text } = parseXml(bytes);
+  const all = [root, ...descendants(root)];
+  const found = all.filter(isSignature);
   if (found.length > MAX_SIGNATURES) {
     throw new FormatError("limit_exceeded", "The document has more than 100 signatures.");
   }
-  const references = source.root.getElementsByTagNameNS(DS, "Reference").length;
-  if (references * source.text.length > MAX_COVERED) {
+  const references = all.filter((each) => isNamed(each, DS, "Reference")).length;
+  if (references * text.length > MAX_COVERED) {
     throw new FormatError("limit_exceeded", "The signatures refer to the document too often.");
   }
-  return found.map((element) => verifyOne(element, { source, ids, file, signers }));
+  const context = { tree, ids: indexIds(all), file, signers };
+  const reports = new Map(found.map((element) => [element, verifyOne(element, context)]));
+  return found.flatMap((element) => {
+    const report = reports.get(element)!;
+    const countersigned = countersignedBy(element);
+    if (!countersigned) return [report];
+    reports.get(countersigned)!.countersignatures.push(report);
+    return [];
+  });
 }
 
-interface Context {
-  source: XmlDocument;
-  /** Elements by Id; null where two have the same. */
-  ids: ReadonlyMap<string, Element | null>;
-  file: (uri: string, hash: HashName) => Uint8Array | null;
+interface Context extends ReferenceContext {
   signers: readonly Uint8Array[];
 }
 
-function indexIds({ root }: XmlDocument): Map<string, Element | null> {
-  const ids = new Map<string, Element | null>();
-  const visit = (element: Element) => {
-    const values = new Set<string>();
-    for (const { localName, name, value } of Array.from(element.attributes)) {
-      if (/^id$/i.test(localName ?? name)) values.add(value);
+function indexIds(elements: readonly XmlElement[]): Map<string, XmlElement | null> {
+  const ids = new Map<string, XmlElement | null>();
+  for (const element of elements) {
+    const own = element.attributes.filter(({ local }) => /^id$/i.test(local));
+    for (const value of new Set(own.map(({ value }) => value))) {
+      ids.set(value, ids.has(value) ? null : element);
     }
-    for (const value of values) ids.set(value, ids.has(value) ? null : element);
-    for (const child of childElements(element)) visit(child);
-  };
-  visit(root);
+  }
   return ids;
 }
 
-function verifyOne(element: Element, context: Context): XmlSignature {
+function verifyOne(element: XmlElement, context: Context): XmlSignature {
   const report: XmlSignature = {
-    id: element.getAttribute("Id") || null,
+    id: attribute(element, "Id") || null,
     problems: [],
+    unsupported: [],
     covers: [],
     certificate: null,
     certificates: [],
@@ -151,316 +142,133 @@ function verifyOne(element: Element, context: Context): XmlSignature {
     signingTime: null,
     role: null,
     isXades: false,
-    isDocument: element === context.source.root,
+    isDocument: element === context.tree.root,
     holdsUnsigned: false,
+    ignored: [],
     timestamps: [],
     crls: [],
     ocspResponses: [],
+    countersignatures: [],
   };
   const attempt = (check: () => void) => {
     try {
       check();
     } catch (error) {
-      if (!(error instanceof Problem) && !(error instanceof FormatError)) throw error;
-      const problem = error instanceof Problem
-        ? error.problem
-        : error.code === "algorithm_unsupported"
-        ? "algorithm_unsupported"
-        : "malformed";
+      const problem = problemOf(error);
       if (!report.problems.includes(problem)) report.problems.push(problem);
+      if (error instanceof Unsupported && !report.unsupported.includes(error.what)) {
+        report.unsupported.push(error.what);
+      }
     }
   };
-  attempt(() => readCertificates(element, report));
-  attempt(() => checkValue(element, report, context.signers));
-  const signed = new Set<Node>();
-  attempt(() => checkReferences(element, report, { ...context, signed }, attempt));
-  report.holdsUnsigned = holdsUnsigned(element, signed);
-  attempt(() => readProperties(element, report));
+  let signers: Uint8Array[] = [];
+  attempt(() => report.certificates = keyInfoCertificates(element));
+  attempt(() => signers = signersOf(element, report, context.signers));
+  const signed = new Set<XmlElement>();
+  attempt(() => checkReferences(element, report, context, signed, attempt));
+  const unsigned = unsignedContent(element, signed);
+  report.holdsUnsigned = unsigned.isForeign;
+  report.ignored.push(...unsigned.texts);
+  attempt(() => readProperties(element, report, context, signers));
   return report;
 }
 
-/** The signature value over the canonical SignedInfo. */
-function checkValue(
-  signature: Element,
+function problemOf(error: unknown): XmlProblem {
+  if (error instanceof Problem) return error.problem;
+  if (!(error instanceof FormatError)) throw error;
+  return error.code === "algorithm_unsupported" ? "algorithm_unsupported" : "malformed";
+}
+
+function keyInfoCertificates(signature: XmlElement): Uint8Array[] {
+  return childrenNamed(signature, DS, "KeyInfo").flatMap((keyInfo) => [...descendants(keyInfo)])
+    .filter((each) => isNamed(each, DS, "X509Certificate")).slice(0, MAX_CERTIFICATES)
+    .map((each) => fromBase64(textOf(each)));
+}
+
+/** Checks the signature value over the canonical SignedInfo. @returns the certificates whose key fits */
+function signersOf(
+  signature: XmlElement,
   report: XmlSignature,
-  signers: readonly Uint8Array[],
-): void {
-  const signedInfo = child(signature, DS, "SignedInfo");
-  const uri = child(signedInfo, DS, "SignatureMethod").getAttribute("Algorithm") ?? "";
+  given: readonly Uint8Array[],
+): Uint8Array[] {
+  // Until its key is found to fit, the first is as good a guess as any.
+  report.certificate = report.certificates[0] ?? null;
+  const signedInfo = only(signature, DS, "SignedInfo");
+  const uri = attribute(only(signedInfo, DS, "SignatureMethod"), "Algorithm") ?? "";
   const algorithm = signatureAlgorithm(uri);
-  if (!algorithm) throw new Problem("algorithm_unsupported");
+  if (!algorithm) throw new Unsupported(uri);
   report.algorithm = algorithm;
-  const method = canonicalization(child(signedInfo, DS, "CanonicalizationMethod"));
+  const method = canonicalization(only(signedInfo, DS, "CanonicalizationMethod"));
   const message = utf8.encode(canonicalizeXml(signedInfo, method));
-  const value = base64(child(signature, DS, "SignatureValue"));
-  const candidates = [...report.certificates, ...signers];
+  const value = fromBase64(textOf(only(signature, DS, "SignatureValue")));
+  const candidates = [...report.certificates, ...given];
   if (candidates.length === 0) throw new Problem("certificate_missing");
   const encoded = algorithm.scheme === "ECDSA" ? ecdsaFromRaw(value) : value;
   // XMLDSIG §4.5.4 leaves the order of the certificates open: the signer's is the one whose key fits.
-  const signer = candidates.find((certificate) =>
+  const signers = candidates.filter((certificate) =>
     verifySignature(certificate, algorithm, { message }, encoded)
   );
-  if (!signer) throw new Problem("signature_wrong");
-  report.certificate = signer;
+  // The key that made it may belong to none of the certificates that happen to be here.
+  if (signers.length === 0) {
+    throw new Problem(report.certificates.length > 0 ? "signature_wrong" : "certificate_missing");
+  }
+  report.certificate = signers[0];
+  return signers;
 }
 
 function checkReferences(
-  signature: Element,
+  signature: XmlElement,
   report: XmlSignature,
-  context: Context & { signed: Set<Node> },
+  context: Context,
+  signed: Set<XmlElement>,
   attempt: (check: () => void) => void,
 ): void {
-  const references = childElements(child(signature, DS, "SignedInfo"))
+  const references = childElements(only(signature, DS, "SignedInfo"))
     .filter((element) => isNamed(element, DS, "Reference"));
   if (references.length === 0 || references.length > MAX_REFERENCES) throw new Problem("malformed");
   for (const reference of references) {
     attempt(() => {
-      const hash = digestAlgorithm(
-        child(reference, DS, "DigestMethod").getAttribute("Algorithm") ?? "",
-      );
-      if (!hash) throw new Problem("algorithm_unsupported");
+      const uri = attribute(only(reference, DS, "DigestMethod"), "Algorithm") ?? "";
+      const hash = digestAlgorithm(uri);
+      if (!hash) throw new Unsupported(uri);
       report.digests.push(hash);
-      const { covers, actual, target } = dereference(reference, signature, hash, context);
+      const { covers, digest, target } = followReference(reference, signature, hash, context);
       report.covers.push(covers);
-      if (target) context.signed.add(target);
-      if (actual.toBase64() !== base64(child(reference, DS, "DigestValue")).toBase64()) {
-        throw new Problem("content_changed");
-      }
+      if (target) signed.add(target);
+      const wanted = fromBase64(textOf(only(reference, DS, "DigestValue")));
+      if (digest.toBase64() !== wanted.toBase64()) throw new Problem("content_changed");
     });
   }
 }
 
-/** Follows a reference through its transforms (§4.4.3): what it covers, and the digest of that. */
-function dereference(
-  reference: Element,
-  signature: Element,
-  hash: HashName,
-  { source, ids, file }: Context,
-): { covers: XmlCoverage; actual: Uint8Array; target?: Node } {
-  const uri = reference.getAttributeNode("URI")?.value;
-  if (uri === undefined) throw new Problem("malformed");
-  const { omit, octets, canonical } = transforms(reference, signature);
-  if (uri !== "" && !uri.startsWith("#")) {
-    if (omit || octets || canonical) throw new Problem("algorithm_unsupported");
-    const actual = file(uri, hash);
-    if (!actual) throw new Problem("content_missing");
-    return { covers: { kind: "file", uri }, actual };
-  }
-  const target = uri === "" ? source.document : ids.get(uri.slice(1));
-  if (!target) throw new Problem("malformed"); // absent, or two elements have the Id
-  if (octets) {
-    // Of a whole document only its text would count, and nothing can be left out of it.
-    if (target.nodeType === 9 || omit) throw new Problem("algorithm_unsupported");
-    const content = base64(target as Element);
-    return {
-      covers: coverage(target, signature, reference, content),
-      actual: digest(hash, content),
-      target,
-    };
-  }
-  // Without a canonicalization the default is inclusive c14n 1.0; "" and "#id" leave comments out (§4.4.3.3).
-  const method = canonical ?? { exclusive: false, withComments: false };
-  const covered = utf8.encode(canonicalizeXml(target, { ...method, withComments: false, omit }));
-  return {
-    covers: coverage(target, signature, reference, covered),
-    actual: digest(hash, covered),
-    target,
-  };
-}
-
-/** What signatures are made of (XMLDSIG core 1.1, EN 319 132-1). */
-const SIGNATURE_NAMESPACES: ReadonlySet<string | null> = new Set([
-  DS,
-  "http://www.w3.org/2009/xmldsig11#",
-  XADES,
-  "http://uri.etsi.org/01903/v1.4.1#",
-  Transform.exclusive,
-]);
-
-/**
- * An enveloped signature leaves itself out, an enveloping one signs some of its objects: whoever else puts content into
- * it would have that content pass for signed.
- */
-function holdsUnsigned(signature: Element, signed: ReadonlySet<Node>): boolean {
-  const isForeign = (element: Element): boolean => {
-    if (signed.has(element) || isSignature(element)) return false; // others are checked themselves
-    if (!SIGNATURE_NAMESPACES.has(element.namespaceURI)) return true;
-    if (isNamed(element, DS, "Object")) {
-      const isKnown = (each: Element) =>
-        signed.has(each) || isNamed(each, XADES, "QualifyingProperties");
-      if (hasText(element) || !childElements(element).every(isKnown)) return true;
-    }
-    return childElements(element).some(isForeign);
-  };
-  const parts = childElements(signature).filter((each) => !isNamed(each, DS, "SignedInfo"));
-  return hasText(signature) || parts.some(isForeign);
-}
-
-function hasText(element: Element): boolean {
-  for (let node = element.firstChild; node; node = node.nextSibling) {
-    if ((node.nodeType === 3 || node.nodeType === 4) && node.nodeValue?.trim()) return true;
-  }
-  return false;
-}
-
-interface Transforms {
-  omit?: (element: Element) => boolean;
-  /** Base64: the octets are the content. */
-  octets: boolean;
-  canonical?: ReturnType<typeof canonicalization>;
-}
-
-function transforms(reference: Element, signature: Element): Transforms {
-  const list = childElements(reference).find((element) => isNamed(element, DS, "Transforms"));
-  const result: Transforms = { octets: false };
-  for (const transform of list ? childElements(list) : []) {
-    const algorithm = transform.getAttribute("Algorithm") ?? "";
-    // Once the result is octets no further transform of ours applies.
-    if (result.octets || result.canonical) throw new Problem("algorithm_unsupported");
-    if (algorithm === Transform.enveloped) {
-      const before = result.omit;
-      result.omit = (element) => element === signature || (before?.(element) ?? false);
-    } else if (algorithm === Transform.xpath) {
-      const xpath = child(transform, DS, "XPath");
-      const expression = (xpath.textContent ?? "").replaceAll(/\s+/g, "");
-      if (expression !== NO_SIGNATURES || xpath.lookupNamespaceURI("ds") !== DS) {
-        throw new Problem("algorithm_unsupported");
-      }
-      result.omit = isSignature;
-    } else if (algorithm === Transform.base64) result.octets = true;
-    else result.canonical = canonicalization(transform);
-  }
-  return result;
-}
-
-function canonicalization(method: Element) {
-  const algorithm = method.getAttribute("Algorithm") ?? "";
-  if (!Object.hasOwn(canonicalizations, algorithm)) throw new Problem("algorithm_unsupported");
-  const list = method.getElementsByTagNameNS(Transform.exclusive, "InclusiveNamespaces")[0];
-  const prefixes = list?.getAttribute("PrefixList")?.split(/\s+/).filter(Boolean);
-  return { ...canonicalizations[algorithm], inclusivePrefixes: prefixes ?? [] };
-}
-
-function coverage(
-  target: Document | Element,
-  signature: Element,
-  reference: Element,
-  content: Uint8Array,
-): XmlCoverage {
-  if (target.nodeType === 9) return { kind: "document" };
-  const element = target as Element;
-  if (reference.getAttribute("Type") === SIGNED_PROPERTIES_TYPE) {
-    // Exactly where readProperties reads them, else others could be shown than those that are signed.
-    const parent = element.parentNode as Element;
-    const isTheSigned = isNamed(element, XADES, "SignedProperties") &&
-      isNamed(parent, XADES, "QualifyingProperties") && parent.parentNode?.parentNode === signature;
-    if (!isTheSigned) throw new Problem("malformed");
-    return { kind: "properties" };
-  }
-  if (isNamed(element, DS, "Object") && element.parentNode === signature) {
-    return { kind: "object", mediaType: element.getAttribute("MimeType") || null, content };
-  }
-  if (element.parentNode?.nodeType === 9 && contains(element, signature)) {
-    return { kind: "document" };
-  }
-  return { kind: "element", path: pathOf(element) };
-}
-
-function readCertificates(signature: Element, report: XmlSignature): void {
-  const keyInfo = childElements(signature).find((element) => isNamed(element, DS, "KeyInfo"));
-  const found = keyInfo?.getElementsByTagNameNS(DS, "X509Certificate") ?? [];
-  report.certificates = Array.from(found).slice(0, MAX_CERTIFICATES).map(base64);
-  report.certificate = report.certificates[0] ?? null;
-}
-
-/** EN 319 132-1: what the signed properties claim, and the material in the unsigned ones. */
-function readProperties(signature: Element, report: XmlSignature): void {
-  const qualifying = childElements(signature).filter((element) => isNamed(element, DS, "Object"))
-    .flatMap(childElements).filter((element) => isNamed(element, XADES, "QualifyingProperties"));
-  if (qualifying.length === 0) return;
-  if (qualifying.length > 1) throw new Problem("malformed");
-  const [properties] = qualifying;
-  if (!report.id || properties.getAttribute("Target") !== `#${report.id}`) {
-    throw new Problem("malformed");
-  }
-  const values = (name: string) => Array.from(properties.getElementsByTagNameNS(XADES, name));
-  report.certificates.push(...values("EncapsulatedX509Certificate").map(base64));
-  report.crls = values("EncapsulatedCRLValue").map(base64);
-  report.ocspResponses = values("EncapsulatedOCSPValue").map(base64);
-  for (const stamp of values("SignatureTimeStamp")) {
-    const method = childElements(stamp).find((e) => isNamed(e, DS, "CanonicalizationMethod"));
-    const options = method ? canonicalization(method) : { exclusive: false, withComments: false };
-    const covered = canonicalizeXml(child(signature, DS, "SignatureValue"), options);
-    const token = base64(child(stamp, XADES, "EncapsulatedTimeStamp"));
-    report.timestamps.push({ token, input: utf8.encode(covered) });
-  }
-
-  // Properties count only where a reference covers them.
-  if (!report.covers.some((covers) => covers.kind === "properties")) throw new Problem("malformed");
-  report.isXades = true;
-  const signed = child(properties, XADES, "SignedProperties");
-  const text = (name: string) =>
-    signed.getElementsByTagNameNS(XADES, name)[0]?.textContent?.trim() || null;
-  const time = text("SigningTime");
-  report.signingTime = time && !Number.isNaN(Date.parse(time)) ? new Date(time) : null;
-  report.role = text("ClaimedRole");
-  checkSigningCertificate(signed, report);
-}
-
-function checkSigningCertificate(signed: Element, report: XmlSignature): void {
-  const property = ["SigningCertificateV2", "SigningCertificate"]
-    .map((name) => signed.getElementsByTagNameNS(XADES, name)[0]).find(Boolean);
-  if (!property || !report.certificate) throw new Problem("certificate_not_as_signed");
-  const certDigest = child(child(property, XADES, "Cert"), XADES, "CertDigest");
-  const hash = digestAlgorithm(
-    child(certDigest, DS, "DigestMethod").getAttribute("Algorithm") ?? "",
+function readProperties(
+  signature: XmlElement,
+  report: XmlSignature,
+  context: Context,
+  signers: readonly Uint8Array[],
+): void {
+  const properties = qualifyingProperties(signature);
+  if (!properties) return;
+  const { ignored, certificates, ...unsigned } = readUnsignedProperties(
+    properties,
+    signature,
+    context,
   );
-  if (!hash) throw new Problem("algorithm_unsupported");
-  const wanted = base64(child(certDigest, DS, "DigestValue")).toBase64();
-  if (digest(hash, report.certificate).toBase64() !== wanted) {
-    throw new Problem("certificate_not_as_signed");
+  Object.assign(report, unsigned);
+  report.ignored.push(...ignored);
+  report.certificates.push(...certificates);
+  if (!report.covers.some(({ kind }) => kind === "properties")) {
+    // A reference that cannot be followed may well cover them.
+    if (report.problems.includes("algorithm_unsupported")) return;
+    throw new Problem("properties_unsigned");
   }
-}
-
-function childElements(element: Element): Element[] {
-  const found: Element[] = [];
-  for (let node = element.firstChild; node; node = node.nextSibling) {
-    if (node.nodeType === 1) found.push(node as Element);
-  }
-  return found;
-}
-
-const isNamed = (element: Element, namespace: string, name: string) =>
-  element.localName === name && element.namespaceURI === namespace;
-
-/** The only child of that name (for `Cert`: the first, which is the signer's). */
-function child(element: Element, namespace: string, name: string): Element {
-  const found = childElements(element).filter((each) => isNamed(each, namespace, name));
-  if (found.length === 0 || (found.length > 1 && name !== "Cert")) throw new Problem("malformed");
-  return found[0];
-}
-
-function contains(outer: Element, inner: Element): boolean {
-  for (let node: Node | null = inner; node; node = node.parentNode) if (node === outer) return true;
-  return false;
-}
-
-function pathOf(element: Element): string {
-  const steps: string[] = [];
-  for (let node: Element = element; node.nodeType === 1; node = node.parentNode as Element) {
-    let position = 1;
-    for (let before = node.previousSibling; before; before = before.previousSibling) {
-      if (before.nodeName === node.nodeName) position++;
-    }
-    steps.unshift(`${node.nodeName}[${position}]`);
-  }
-  return "/" + steps.join("/");
-}
-
-function base64(element: Element): Uint8Array {
-  try {
-    return Uint8Array.fromBase64(element.textContent ?? "");
-  } catch {
-    throw new Problem("malformed");
-  }
+  const signed = readSignedProperties(properties);
+  report.signingTime = signed.signingTime;
+  report.role = signed.role;
+  report.isXades = signed.certificates.length > 0;
+  if (!report.isXades || !report.certificate) return;
+  const named = (signers.length > 0 ? signers : [report.certificate])
+    .find((certificate) => namesCertificate(signed, certificate));
+  if (!named) throw new Problem("certificate_not_as_signed");
+  report.certificate = named;
 }

@@ -16,6 +16,7 @@ import type { HashName } from "../../formats/signer.ts";
 import { prepareXmlSignature } from "../../formats/xml/xades.ts";
 import { verifyXml } from "../../formats/xml/xades_verify.ts";
 import { escapeAttribute, parseXml } from "../../formats/xml/document.ts";
+import { attribute, descendantsNamed, textOf } from "../../formats/xml/tree.ts";
 import type { ServiceOptions } from "../../otp_service/compose.ts";
 import { issue, type Party } from "../fixtures/issue.ts";
 import { signBytes, testKey } from "../fixtures/keys.ts";
@@ -156,7 +157,7 @@ export class FakeEsp {
     const form = Object.fromEntries(new URLSearchParams(await request.text()));
     const { root } = parseXml(new TextEncoder().encode(form.eSignRequest));
     const back = (label: string, answer: Record<string, string>) =>
-      `<form method="post" action="${escapeAttribute(root.getAttribute("responseUrl")!)}">` +
+      `<form method="post" action="${escapeAttribute(attribute(root, "responseUrl")!)}">` +
       Object.entries(answer).map(([name, value]) =>
         `<input type="hidden" name="${name}" value="${escapeAttribute(value)}">`
       ).join("") + `<button>${label}</button></form>`;
@@ -173,15 +174,15 @@ export class FakeEsp {
   #read(form: Record<string, string>) {
     const bytes = new TextEncoder().encode(form.eSignRequest);
     const { root } = parseXml(bytes);
-    const txn = root.getAttribute("txn")!;
-    const hash = root.getElementsByTagName("InputHash")[0]!;
-    const digest = Uint8Array.fromHex(hash.textContent!);
+    const txn = attribute(root, "txn")!;
+    const hash = descendantsNamed(root, "", "InputHash")[0];
+    const digest = Uint8Array.fromHex(textOf(hash));
     const [signature] = verifyXml(bytes);
     const fits = signature?.problems.length === 0 &&
       signature.certificate!.toBase64() === this.asp.certificate.toBase64();
-    const age = Math.abs(Date.parse(`${root.getAttribute("ts")}+05:30`) - this.now());
+    const age = Math.abs(Date.parse(`${attribute(root, "ts")}+05:30`) - this.now());
     const wrong = {
-      "ESP-903": root.getAttribute("aspId") !== this.asp.id || form.aspTxnID !== txn,
+      "ESP-903": attribute(root, "aspId") !== this.asp.id || form.aspTxnID !== txn,
       "ESP-911": !fits,
       "ESP-908": !(age < 60 * MINUTE),
       "ESP-910": this.#seen.has(txn),

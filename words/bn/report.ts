@@ -112,6 +112,7 @@ export const bn: ReportWords = {
   finding_digest_algorithms_differ: "বিষয়বস্তু ও স্বাক্ষরে আলাদা ডাইজেস্ট ব্যবহৃত।",
   finding_countersignatures_unchecked: "একটি প্রতিস্বাক্ষর যাচাই করা যায়নি।",
   finding_timestamp_not_accepted: "একটি টাইমস্ট্যাম্প গণ্য নয়।",
+  finding_unsigned_ignored: "স্বাক্ষর যে অংশগুলিকে ঢাকে না সেগুলি হিসাবে ধরা হয়নি।",
   finding_file_damaged: "ফাইলটি ক্ষতিগ্রস্ত; অন্য প্রোগ্রামে আলাদা দেখাতে পারে।",
   finding_pan_differs: "কোনও স্বাক্ষরই এই PAN-ধারকের নয়।",
   finding_pan_absent: "কার PAN, সার্টিফিকেটে তা লেখা নেই।",

@@ -112,6 +112,7 @@ export const hi: ReportWords = {
   finding_digest_algorithms_differ: "सामग्री और हस्ताक्षर में अलग-अलग डाइजेस्ट हैं।",
   finding_countersignatures_unchecked: "एक प्रतिहस्ताक्षर की जाँच नहीं हो सकी।",
   finding_timestamp_not_accepted: "एक समय-मुहर गिनी नहीं जाती।",
+  finding_unsigned_ignored: "जिन भागों पर हस्ताक्षर लागू नहीं है उन्हें गिना नहीं गया।",
   finding_file_damaged: "फ़ाइल क्षतिग्रस्त है; दूसरे प्रोग्राम उसे अलग दिखा सकते हैं।",
   finding_pan_differs: "कोई भी हस्ताक्षर इस PAN के धारक का नहीं है।",
   finding_pan_absent: "किसका PAN है, यह प्रमाणपत्रों में नहीं लिखा है।",

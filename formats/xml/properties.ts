@@ -1,0 +1,208 @@
+/** XAdES qualifying properties (EN 319 132-1 §5, §6): what the signed ones claim, and what the unsigned ones hold. */
+import { digest } from "../digest.ts";
+import { FormatError } from "../error.ts";
+import { digestAlgorithm, DS, XADES, XADES_141 } from "./algorithms.ts";
+import { type C14nMethod, canonicalizeXml } from "./c14n.ts";
+import { Problem, Unsupported } from "./problem.ts";
+import {
+  canonicalization,
+  fromBase64,
+  type ReferenceContext,
+  referenceOctets,
+} from "./reference.ts";
+import {
+  attribute,
+  childElements,
+  childrenNamed,
+  descendantsNamed,
+  isNamed,
+  textOf,
+  type XmlElement,
+} from "./tree.ts";
+
+/** An RFC 3161 token (DER) with the bytes that it covers, in pieces. */
+export interface XmlTimestamp {
+  kind: "signature" | "archive";
+  token: Uint8Array;
+  input: readonly Uint8Array[];
+}
+
+export interface UnsignedProperties {
+  timestamps: XmlTimestamp[];
+  certificates: Uint8Array[];
+  crls: Uint8Array[];
+  ocspResponses: Uint8Array[];
+  /** Properties that are not known, not supported or malformed; nothing follows from them. */
+  ignored: string[];
+}
+
+export interface SignedProperties {
+  signingTime: Date | null;
+  role: string | null;
+  /** The signer's certificate is named by these; none: the property is missing. */
+  certificates: { algorithm: string; digest: Uint8Array }[];
+}
+
+const utf8 = new TextEncoder();
+const DEFAULT: C14nMethod = { kind: "inclusive", withComments: false };
+
+/**
+ * The `xades:QualifyingProperties` of a signature.
+ *
+ * @throws {Problem} `malformed` where there are several, or they are of another signature
+ */
+export function qualifyingProperties(signature: XmlElement): XmlElement | undefined {
+  const [properties, ...more] = childrenNamed(signature, DS, "Object")
+    .flatMap((object) => childrenNamed(object, XADES, "QualifyingProperties"));
+  if (!properties) return undefined;
+  const id = attribute(signature, "Id");
+  if (more.length > 0 || !id || attribute(properties, "Target") !== `#${id}`) {
+    throw new Problem("malformed");
+  }
+  return properties;
+}
+
+/** @throws {Problem} `malformed` */
+export function readSignedProperties(properties: XmlElement): SignedProperties {
+  const signed = only(properties, XADES, "SignedProperties");
+  const text = (name: string) => {
+    const [found] = descendantsNamed(signed, XADES, name);
+    return found ? textOf(found).trim() || null : null;
+  };
+  const time = text("SigningTime");
+  const [property] = ["SigningCertificateV2", "SigningCertificate"]
+    .flatMap((name) => descendantsNamed(signed, XADES, name));
+  return {
+    signingTime: time && !Number.isNaN(Date.parse(time)) ? new Date(time) : null,
+    role: text("ClaimedRole"),
+    certificates: (property ? childrenNamed(property, XADES, "Cert") : []).map((cert) => {
+      const certDigest = only(cert, XADES, "CertDigest");
+      return {
+        algorithm: attribute(only(certDigest, DS, "DigestMethod"), "Algorithm") ?? "",
+        digest: fromBase64(textOf(only(certDigest, DS, "DigestValue"))),
+      };
+    }),
+  };
+}
+
+/**
+ * Whether the signed properties name a certificate.
+ *
+ * @throws {Problem} `algorithm_unsupported` where that cannot be told
+ */
+export function namesCertificate({ certificates }: SignedProperties, der: Uint8Array): boolean {
+  const known = certificates.flatMap((each) => {
+    const hash = digestAlgorithm(each.algorithm);
+    return hash ? [digest(hash, der).toBase64() === each.digest.toBase64()] : [];
+  });
+  if (known.includes(true)) return true;
+  const unknown = certificates.find(({ algorithm }) => !digestAlgorithm(algorithm));
+  if (unknown) throw new Unsupported(unknown.algorithm);
+  return false;
+}
+
+/** Reads what can be read; a property that cannot is told, as it may have been added by anybody. */
+export function readUnsignedProperties(
+  properties: XmlElement,
+  signature: XmlElement,
+  context: ReferenceContext,
+): UnsignedProperties {
+  const found: UnsignedProperties = {
+    timestamps: [],
+    certificates: [],
+    crls: [],
+    ocspResponses: [],
+    ignored: [],
+  };
+  for (
+    const part of childrenNamed(properties, XADES, "UnsignedProperties").flatMap(childElements)
+  ) {
+    if (!isNamed(part, XADES, "UnsignedSignatureProperties")) {
+      found.ignored.push(part.name);
+      continue;
+    }
+    for (const property of childElements(part)) {
+      try {
+        readUnsigned(property, signature, context, found);
+      } catch (error) {
+        if (!(error instanceof Problem) && !(error instanceof FormatError)) throw error;
+        found.ignored.push(property.name);
+      }
+    }
+  }
+  return found;
+}
+
+function readUnsigned(
+  property: XmlElement,
+  signature: XmlElement,
+  context: ReferenceContext,
+  found: UnsignedProperties,
+): void {
+  const values = (name: string) =>
+    descendantsNamed(property, XADES, name).map((each) => fromBase64(textOf(each)));
+  const is = (...names: string[]) =>
+    names.some((name) => isNamed(property, XADES, name) || isNamed(property, XADES_141, name));
+  if (is("CertificateValues", "RevocationValues", "TimeStampValidationData")) {
+    found.certificates.push(...values("EncapsulatedX509Certificate"));
+    found.crls.push(...values("EncapsulatedCRLValue"));
+    found.ocspResponses.push(...values("EncapsulatedOCSPValue"));
+  } else if (is("SignatureTimeStamp") || isNamed(property, XADES_141, "ArchiveTimeStamp")) {
+    const kind = is("SignatureTimeStamp") ? "signature" : "archive";
+    const [given] = childrenNamed(property, DS, "CanonicalizationMethod");
+    const method = given ? canonicalization(given) : DEFAULT;
+    const input = kind === "signature"
+      ? [canonical(only(signature, DS, "SignatureValue"), method)]
+      : archiveInput(property, signature, context, method);
+    const tokens = childrenNamed(property, XADES, "EncapsulatedTimeStamp");
+    if (tokens.length === 0) throw new Unsupported("a timestamp in XML");
+    const read = tokens.map((each) => ({ kind, token: fromBase64(textOf(each)), input } as const));
+    found.timestamps.push(...read);
+  } else if (!is("CounterSignature") && !isPlain(property)) found.ignored.push(property.name);
+}
+
+/** Properties that only repeat by digest what is found anyway. */
+const isPlain = ({ namespace, local }: XmlElement) =>
+  (namespace === XADES || namespace === XADES_141) &&
+  /^(CompleteCertificateRefs|CompleteRevocationRefs|AttributeCertificateRefs|AttributeRevocationRefs)(V2)?$/
+    .test(local);
+
+const canonical = (element: XmlElement, method: C14nMethod) =>
+  utf8.encode(canonicalizeXml(element, method));
+
+/** EN 319 132-1 §5.5.2.2: what is signed, the signature, and the unsigned properties before the timestamp. */
+function archiveInput(
+  timestamp: XmlElement,
+  signature: XmlElement,
+  context: ReferenceContext,
+  method: C14nMethod,
+): Uint8Array[] {
+  const signedInfo = only(signature, DS, "SignedInfo");
+  const references = childrenNamed(signedInfo, DS, "Reference");
+  const isReferenced = (object: XmlElement) =>
+    references.some((each) => attribute(each, "URI") === `#${attribute(object, "Id")}`);
+  const properties = childElements(timestamp.parent!);
+  const covered = [
+    signedInfo,
+    only(signature, DS, "SignatureValue"),
+    ...childrenNamed(signature, DS, "KeyInfo"),
+    ...properties.slice(0, properties.indexOf(timestamp)),
+    ...childrenNamed(signature, DS, "Object").filter((object) =>
+      !isReferenced(object) && childrenNamed(object, XADES, "QualifyingProperties").length === 0
+    ),
+  ];
+  return [
+    ...references.map((each) => {
+      if (/^[^#]/.test(attribute(each, "URI") ?? "")) throw new Unsupported("a file");
+      return referenceOctets(each, signature, context, method);
+    }),
+    ...covered.map((each) => canonical(each, method)),
+  ];
+}
+
+/** The only child of that name. @throws {Problem} `malformed` */
+export function only(element: XmlElement, namespace: string, name: string): XmlElement {
+  const [found, ...more] = childrenNamed(element, namespace, name);
+  if (!found || more.length > 0) throw new Problem("malformed");
+  return found;
+}

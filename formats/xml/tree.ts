@@ -1,0 +1,159 @@
+/**
+ * A tree of an XML document: elements, text, comments and instructions, nothing else (a DTD is refused, so there are no
+ * entities and no default attributes). Namespaces in XML 1.0; every element knows where it stands in the text.
+ */
+
+export interface XmlAttribute {
+  /** As written, with its prefix. */
+  readonly name: string;
+  readonly prefix: string;
+  readonly local: string;
+  /** Empty: none. */
+  readonly namespace: string;
+  /** Normalized (XML 1.0 §3.3.3). */
+  readonly value: string;
+}
+
+/** Where an element stands in the text, in UTF-16 code units. */
+export interface XmlSpan {
+  /** The `<` of its start tag. */
+  readonly start: number;
+  /** After the `>` of its start tag. */
+  readonly contentStart: number;
+  /** The `<` of its end tag; of an empty-element tag, as `contentStart`. */
+  contentEnd: number;
+  /** After its last `>`. */
+  end: number;
+}
+
+export interface XmlElement {
+  readonly kind: "element";
+  readonly name: string;
+  readonly prefix: string;
+  readonly local: string;
+  readonly namespace: string;
+  /** All but namespace declarations, in document order. */
+  readonly attributes: readonly XmlAttribute[];
+  /** The namespaces that it declares: prefix ("" for the default) and name ("" undeclares the default). */
+  readonly declarations: readonly (readonly [prefix: string, namespace: string])[];
+  readonly children: XmlNode[];
+  /** Absent for the root. */
+  readonly parent?: XmlElement;
+  readonly span: XmlSpan;
+}
+
+export type XmlNode =
+  | XmlElement
+  /** Character data, CDATA sections too. */
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "comment"; readonly text: string }
+  | { readonly kind: "instruction"; readonly target: string; readonly text: string };
+
+/** The root with the comments and instructions around it. */
+export interface XmlTree {
+  readonly kind: "document";
+  readonly root: XmlElement;
+  readonly children: readonly XmlNode[];
+}
+
+export function isNamed(element: XmlElement, namespace: string, local: string): boolean {
+  return element.local === local && element.namespace === namespace;
+}
+
+/** The value of an attribute without a namespace; null where there is none. */
+export function attribute(element: XmlElement, name: string): string | null {
+  return element.attributes.find((each) => each.name === name)?.value ?? null;
+}
+
+export function childElements(element: XmlElement): XmlElement[] {
+  return element.children.filter((node) => node.kind === "element");
+}
+
+/** The children of that name. */
+export function childrenNamed(element: XmlElement, namespace: string, local: string): XmlElement[] {
+  return childElements(element).filter((each) => isNamed(each, namespace, local));
+}
+
+/** The elements below one, in document order. */
+export function* descendants(element: XmlElement): Generator<XmlElement> {
+  // A stack, as delegating generators cost a step for every level.
+  const waiting = [element.children.values()];
+  while (waiting.length > 0) {
+    const { value, done } = waiting[waiting.length - 1].next();
+    if (done) waiting.pop();
+    else if (value.kind === "element") {
+      yield value;
+      waiting.push(value.children.values());
+    }
+  }
+}
+
+/** The elements of that name below one, in document order. */
+export function descendantsNamed(
+  element: XmlElement,
+  namespace: string,
+  local: string,
+): XmlElement[] {
+  return [...descendants(element)].filter((each) => isNamed(each, namespace, local));
+}
+
+/** All character data in an element. */
+export function textOf(element: XmlElement): string {
+  return element.children.map((node) =>
+    node.kind === "text" ? node.text : node.kind === "element" ? textOf(node) : ""
+  ).join("");
+}
+
+/** Whether character data other than white space stands directly in an element. */
+export function hasText(element: XmlElement): boolean {
+  return element.children.some((node) => node.kind === "text" && /[^ \t\r\n]/.test(node.text));
+}
+
+export function contains(outer: XmlElement, inner: XmlElement): boolean {
+  for (let each: XmlElement | undefined = inner; each; each = each.parent) {
+    if (each === outer) return true;
+  }
+  return false;
+}
+
+/** The elements around one, from the root down. */
+export function ancestors(element: XmlElement): XmlElement[] {
+  const found: XmlElement[] = [];
+  for (let each = element.parent; each; each = each.parent) found.push(each);
+  return found.reverse();
+}
+
+type Declarations = readonly (readonly [prefix: string, namespace: string | undefined])[];
+
+/** Namespaces in scope while a tree is walked: one map for all levels, as a copy for each would cost their product. */
+export class Namespaces {
+  readonly #names: Map<string, string | undefined>;
+
+  constructor(declarations: Declarations = []) {
+    this.#names = new Map(declarations);
+  }
+
+  /** Those around an element. */
+  static around(element: XmlElement): Namespaces {
+    return new Namespaces(ancestors(element).flatMap(({ declarations }) => declarations));
+  }
+
+  get(prefix: string): string | undefined {
+    return this.#names.get(prefix);
+  }
+
+  prefixes(): string[] {
+    return [...this.#names.keys()];
+  }
+
+  /** @returns what `leave` restores */
+  enter(declarations: Declarations): Declarations {
+    const before = declarations.map(([prefix]) => [prefix, this.#names.get(prefix)] as const);
+    for (const [prefix, namespace] of declarations) this.#names.set(prefix, namespace);
+    return before;
+  }
+
+  leave(before: Declarations): void {
+    this.enter(before);
+  }
+}

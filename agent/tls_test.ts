@@ -4,6 +4,7 @@ import { readCertificate } from "../formats/x509/certificate.ts";
 import { testAgent } from "../tests/fixtures/agent.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
+import { rereadCertificate } from "../tests/fixtures/second_reader.ts";
 import {
   authorityPath,
   derOf,
@@ -20,6 +21,9 @@ Deno.test("the certificate is for loopback names alone, and so is its authority"
   inTempDir(async (dir) => {
     const { key, certificate, authority } = await issueIdentity(new Date());
     const path = (name: string) => join(dir, name);
+    const [certificateDer, authorityDer] = [derOf(certificate)!, derOf(authority)!];
+    await rereadCertificate(authorityDer);
+    await rereadCertificate(certificateDer, authorityDer);
     await Deno.writeTextFile(path("ca.pem"), authority);
     await Deno.writeTextFile(path("cert.pem"), certificate);
     await Deno.writeTextFile(path("key.pem"), key);
@@ -49,8 +53,8 @@ Deno.test("the certificate is for loopback names alone, and so is its authority"
       /Name Constraints: critical\s+Permitted:\s+DNS:localhost\s+IP:127.0.0.1\/255.255.255.255/,
     );
     assert.match(text, /CA:TRUE, pathlen:0/);
-    assert.ok(isLoopbackAuthority(readCertificate(derOf(authority)!)));
-    assert.ok(!isLoopbackAuthority(readCertificate(derOf(certificate)!)));
+    assert.ok(isLoopbackAuthority(readCertificate(authorityDer)));
+    assert.ok(!isLoopbackAuthority(readCertificate(certificateDer)));
     assert.ok(!isLoopbackAuthority(makePki({ officers: [] }).root.certificate));
   }));
 

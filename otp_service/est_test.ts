@@ -8,6 +8,7 @@ import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makeRoot, makeService, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
 import { issue, type Party, pem } from "../tests/fixtures/issue.ts";
 import { makeKey, signBytes } from "../tests/fixtures/keys.ts";
+import { rereadRequest } from "../tests/fixtures/second_reader.ts";
 import {
   basicConstraints,
   type Extension,
@@ -86,6 +87,7 @@ Deno.test("an authority elsewhere issues by EST; OpenSSL checks request and sign
         const leaf = readSignedData(cms).certificates.map((der) => readCertificate(der))
           .find(({ subject }) => subject.commonName === "Anita Sen")!;
         assert.deepEqual(leaf.policies, [POLICY]);
+        await rereadRequest(est.requests.at(-1)!);
         const request = await file("request.der", est.requests.at(-1)!);
         const text = await openssl([
           ...["req", "-inform", "DER", "-in", request, "-verify", "-noout", "-text"],

@@ -17,7 +17,14 @@ import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
 import { pem } from "../tests/fixtures/issue.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
+import {
+  rereadCertificate,
+  rereadCms,
+  rereadCrl,
+  rereadOcsp,
+} from "../tests/fixtures/second_reader.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
+import { X509CrlReason } from "@peculiar/x509";
 import { encodeOcspRequest } from "../formats/x509/ocsp.ts";
 import { prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
 import { bytesSource } from "../formats/source.ts";
@@ -253,6 +260,7 @@ Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and aft
       ).then((response) => response.json());
       const [{ serialNumber, certificate }] = list.certificates;
       const der = Uint8Array.fromBase64(certificate);
+      await rereadCertificate(der, test.root.certificate.der);
       const { ocspUrls, crlUrls } = readCertificate(der);
       assert.deepEqual([ocspUrls[0], crlUrls[0]], [
         "https://sign.works.example/ca/ocsp",
@@ -275,14 +283,22 @@ Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and aft
       assert.deepEqual(body, { revoked: true });
       assert.match(await ask(leaf), /: revoked[^]*affiliationChanged/);
       const crl = await fetch(`http://127.0.0.1:${server.addr.port}/ca/crl`);
-      const crlFile = await file("crl.der", await crl.bytes());
+      const crlDer = await crl.bytes();
+      const reread = await rereadCrl(crlDer, test.root.certificate.der);
+      assert.equal(reread.findRevoked(serialNumber)?.reason, X509CrlReason.affiliationChanged);
+      const crlFile = await file("crl.der", crlDer);
       const text = await openssl(["crl", "-in", crlFile, "-inform", "DER", "-noout", "-text"]);
       assert.match(new TextDecoder().decode(text), new RegExp(serialNumber, "i"));
       const ca = test.root.certificate;
-      const others = await fetch(`http://127.0.0.1:${server.addr.port}/ca/ocsp`, {
-        method: "POST",
-        body: new Uint8Array(encodeOcspRequest(ca, ca)),
-      });
+      const post = (request: Uint8Array) =>
+        fetch(`http://127.0.0.1:${server.addr.port}/ca/ocsp`, {
+          method: "POST",
+          body: new Uint8Array(request),
+        });
+      const answer = await post(encodeOcspRequest(readCertificate(der), ca));
+      const { tbsResponseData } = rereadOcsp(await answer.bytes(), ca.der);
+      assert.ok(tbsResponseData.responses[0]!.certStatus.revoked);
+      const others = await post(encodeOcspRequest(ca, ca));
       assert.deepEqual([...await others.bytes()], [0x30, 3, 0x0a, 1, 6], "unauthorized");
       for (const path of ["ca/ocsp/%%%", "ca/ocsp/AAAA"]) {
         const answer = await fetch(`http://127.0.0.1:${server.addr.port}/${path}`);
@@ -318,7 +334,9 @@ Deno.test("keys in a PKCS#11 module: every kind, both lifetimes, and a module th
         });
         if (status !== 200) return status;
         const file = join(dir, "signed.p7s");
-        await Deno.writeFile(file, Uint8Array.fromBase64(body.SignatureObject[0]));
+        const cms = Uint8Array.fromBase64(body.SignatureObject[0]);
+        rereadCms(cms, { content: text });
+        await Deno.writeFile(file, cms);
         await openssl([
           ...["cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", file],
           ...["-CAfile", root, "-purpose", "any"],

@@ -6,6 +6,7 @@ import type { Params } from "../protocol/methods.ts";
 import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
 import { pem } from "../tests/fixtures/issue.ts";
+import { rereadCms } from "../tests/fixtures/second_reader.ts";
 import { signCms } from "../tests/fixtures/signed_files.ts";
 import { publicFetch } from "../online/pki_http.ts";
 
@@ -96,6 +97,8 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
   let beside = await sign(0, detached);
   beside = await sign(2, { ...detached, cosign: beside, hash: "SHA-512" });
   assert.deepEqual(await names(beside, canonical), ["Maya B-B", "Asha B-B"]);
+  for (const attached of [cms, lasting, archived]) rereadCms(bytesOf(attached));
+  for (const apart of [ever, beside]) rereadCms(bytesOf(apart), { content: canonical });
 
   let jws = await sign(0, { ...bill, format: "jws" });
   for (const by of [1, 2]) jws = await sign(by, { ...bill, format: "jws", cosign: jws });

@@ -167,6 +167,18 @@ function unpinned(imports: Record<string, string>): string[] {
     .map(([name, target]) => `deno.json: ${name} → ${target}: not a pinned npm package`);
 }
 
+/** Names of deno.json's imports that no file imports, and of which none names a file to be resolved, as of a font. */
+function unused(
+  names: readonly string[],
+  imports: readonly Pick<Import, "specifier">[],
+  texts: readonly string[],
+): string[] {
+  return names.filter((name) =>
+    !imports.some(({ specifier }) => specifier === name || specifier.startsWith(`${name}/`)) &&
+    !texts.some((text) => code(text).includes(`"${name}/`))
+  );
+}
+
 async function sources(folder = ""): Promise<string[]> {
   const found: string[] = [];
   for await (const entry of Deno.readDir(join(ROOT, folder))) {
@@ -240,6 +252,21 @@ Deno.test("every import keeps to its room, and code comes from pinned npm packag
   const known = new Set(Object.keys(names));
   const breaches = found.map((each) => importBreach(each, known)).filter((each) => each !== null);
   assert.deepEqual(breaches, []);
+});
+
+Deno.test("every pinned package is used", async () => {
+  const files = await sources();
+  const texts = await Promise.all(files.map((file) => Deno.readTextFile(join(ROOT, file))));
+  assert.deepEqual(unused(Object.keys(await pinnedNames()), await imports(files), texts), []);
+});
+
+Deno.test("planted unused pins are found", () => {
+  const find = (specifier: string, text: string) =>
+    unused(["zod", "@x/font"], [{ specifier }], [text]);
+  assert.deepEqual(find("zod", 'resolve("@x/font/a.woff")'), []);
+  assert.deepEqual(find("zod/mini", 'resolve("@x/font/a.woff")'), []);
+  assert.deepEqual(find("zodiac", '// as in "@x/font/a.woff"'), ["zod", "@x/font"]);
+  assert.deepEqual(find("./zod", 'const listed = ["zod", "@x/font"];'), ["zod", "@x/font"]);
 });
 
 Deno.test("no file imports itself by way of others, types included", async () => {

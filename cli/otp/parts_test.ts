@@ -8,6 +8,8 @@ import { writePkcs12 } from "../../signers/pkcs12_write.ts";
 import { FakeEsp } from "../../tests/fakes/esp.ts";
 import { inTempDir } from "../../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
+import { rereadCertificate } from "../../tests/fixtures/second_reader.ts";
+import { readCertificates } from "../../formats/x509/bundle.ts";
 import { issue, pem } from "../../tests/fixtures/issue.ts";
 import { openParts } from "./parts.ts";
 
@@ -23,6 +25,8 @@ Deno.test("an ESP in the configuration: what is wrong is named, and what is righ
       publicUrl: PUBLIC_URL,
       redirectUris: [REDIRECT],
     });
+    const [authority] = readCertificates(await Deno.readFile(join(folder, "authority.pem")));
+    await rereadCertificate(authority!);
     const asp = issue({
       subject: [["CN", "Portal (TEST)"]],
       notBefore: new Date(Date.now() - 60_000),

@@ -1,4 +1,5 @@
-/** What each system wants to be told so that it starts a program when the person logs in. Pure: text from a command. */
+/** The entries that make each system start a program at login. Pure: text from a command. */
+import { desktopLines } from "../words/desktop.ts";
 
 /** Letters that no path or argument of ours has, and that would break a line of these formats. */
 function refuseControls(command: readonly string[]): void {
@@ -19,9 +20,7 @@ export function desktopEntry(command: readonly string[]): string {
   return `[Desktop Entry]
 Type=Application
 Name=D-Sign
-Comment=Signs with the tokens of this computer when web pages ask
-Comment[bn]=ওয়েব পৃষ্ঠা চাইলে এই কম্পিউটারের টোকেন দিয়ে স্বাক্ষর করে
-Comment[hi]=वेब पेज के माँगने पर इस कंप्यूटर के टोकन से हस्ताक्षर करता है
+${desktopLines("Comment")}
 TryExec=${desktopString(command[0])}
 Exec=${command.map((part) => desktopString(desktopQuote(part))).join(" ")}
 Icon=dsign

@@ -37,7 +37,9 @@ export function espPage(language: Language, page: EspPage): string {
   const { say } = serviceSpeech(language);
   const time = new Date(page.until).toLocaleTimeString(`${language}-IN`, {
     timeZone: "Asia/Kolkata",
-    timeStyle: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
   });
   const rows = [
     [say("esign_asked_by"), foreign(page.client)],

@@ -103,8 +103,8 @@ function report(code: number, { checks, fixed }: { checks: Check[]; fixed?: Tick
   for (const { id, status, seen, meaning, action } of checks) {
     assert.ok(seen.length > 0, id);
     assert.ok(!/\{\w+\}|undefined|null/.test(seen + meaning + action), `${id}: ${seen} ${action}`);
-    const isTrouble = status === "error" || status === "warning";
-    assert.equal(meaning !== "" && action !== "", isTrouble, id);
+    const isProblem = status === "error" || status === "warning";
+    assert.equal(meaning !== "" && action !== "", isProblem, id);
   }
   assert.equal(code, checks.some(({ status }) => status === "error") ? 1 : 0);
   return {

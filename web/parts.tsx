@@ -72,7 +72,7 @@ export function CertificateFacts(
     ? say("class_unknown")
     : certificate.class === "otp_ekyc"
     ? say("class_otp_ekyc")
-    : say("class", { class: certificate.class });
+    : say("class", { class: Number(certificate.class) });
   return (
     <span class="facts">
       <strong>

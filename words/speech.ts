@@ -35,7 +35,12 @@ export function speech<Word extends string>(
   const numbers = new Intl.NumberFormat(locale);
   const twoDigits = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 });
   const dates = new Intl.DateTimeFormat(locale, { dateStyle: "long" });
-  const moments = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  // Office letters in Bengali and Hindi write the month in full and the time in 24 hours.
+  const times = new Intl.DateTimeFormat(locale, {
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
   return {
     language,
     say: (word, values = {}) =>
@@ -45,7 +50,10 @@ export function speech<Word extends string>(
       }),
     number: (value) => numbers.format(value),
     date: (rfc3339) => dates.format(new Date(rfc3339)),
-    moment: (rfc3339) => moments.format(new Date(rfc3339)),
+    moment: (rfc3339) => {
+      const time = new Date(rfc3339);
+      return `${dates.format(time)}, ${times.format(time)}`;
+    },
     clock: (seconds) =>
       `${numbers.format(Math.floor(seconds / 60))}:${twoDigits.format(seconds % 60)}`,
   };

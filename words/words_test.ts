@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { AGENT_WORDS, speak } from "./agent.ts";
+import { DESKTOP_WORDS } from "./desktop.ts";
 import { DOCTOR_WORDS } from "./doctor.ts";
 import { ERROR_WORDS } from "./errors.ts";
 import { INSTALL_WORDS } from "./install.ts";
@@ -12,6 +13,7 @@ type Table = { [word: string]: string | Table };
 
 const SURFACES: Record<string, Record<Language, Table>> = {
   "agent's pages": AGENT_WORDS,
+  "menu entry": DESKTOP_WORDS,
   doctor: DOCTOR_WORDS as unknown as Record<Language, Table>,
   errors: ERROR_WORDS,
   "download page": INSTALL_WORDS,
@@ -55,6 +57,14 @@ for (const [surface, tables] of Object.entries(SURFACES)) {
     });
   }
 }
+
+Deno.test("every placeholder of the doctor has a name for the guide", () => {
+  const used = flat(DOCTOR_WORDS.en.tickets as unknown as Table).flatMap(([, text]) =>
+    places(text)
+  );
+  const named = Object.keys(DOCTOR_WORDS.en.places).map((name) => `{${name}}`);
+  assert.deepEqual([...new Set(used)].sort(), named.sort());
+});
 
 const WEB = new URL("../web/", import.meta.url);
 

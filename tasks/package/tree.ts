@@ -1,4 +1,5 @@
 /** What every Linux package holds, as files with their places. */
+import { desktopLines } from "../../words/desktop.ts";
 import { HIDDEN_ENTRY } from "../../cli/autostart_entries.ts";
 import { commandsOf, type Help, manPage } from "./man_page.ts";
 
@@ -23,12 +24,8 @@ export interface Release {
 const APPLICATION_ENTRY = `[Desktop Entry]
 Type=Application
 Name=D-Sign
-GenericName=Signing program
-GenericName[bn]=স্বাক্ষরের প্রোগ্রাম
-GenericName[hi]=हस्ताक्षर प्रोग्राम
-Comment=Signs with the tokens of this computer when web pages ask
-Comment[bn]=ওয়েব পৃষ্ঠা চাইলে এই কম্পিউটারের টোকেন দিয়ে স্বাক্ষর করে
-Comment[hi]=वेब पेज के माँगने पर इस कंप्यूटर के टोकन से हस्ताक्षर करता है
+${desktopLines("GenericName")}
+${desktopLines("Comment")}
 Exec=dsign
 TryExec=dsign
 Icon=dsign

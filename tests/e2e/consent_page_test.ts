@@ -264,7 +264,7 @@ Deno.test("the consent page in a browser", async (t) => {
       await page.getByText(en.tries_final).waitFor();
       await pinField(page).fill("1234");
       await press(page, en.do_sign_one);
-      await page.getByText(en.confirm_missing).waitFor();
+      await page.getByText(en.confirm_missing.replace("{button}", en.do_not_sign)).waitFor();
       assert.equal(attempts.length, 0);
       await screenshot(page, "consent-final-try");
       await page.getByLabel(en.final_confirm).check();

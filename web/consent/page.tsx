@@ -390,6 +390,7 @@ function Question(
             state={pin}
             choice={choice!}
             problem={problem}
+            decline={words.decline}
             refusal={refusal}
             busy={busy}
             field={pinField}

@@ -12,6 +12,7 @@ export function Pin(
     state: { entry, why, tries, confirm },
     choice,
     problem,
+    decline,
     refusal,
     busy,
     field,
@@ -22,6 +23,8 @@ export function Pin(
     choice: Choice;
     /** What the person forgot. */
     problem: Word | null;
+    /** Label of the refusing button. */
+    decline: Word;
     refusal: Refusal | null;
     busy: boolean;
     field: RefObject<HTMLInputElement | null>;
@@ -40,7 +43,7 @@ export function Pin(
         {failure && <p class="warning">{error(failure.code, failure.message)}</p>}
         {tries && <p class={tries === "low" ? "notice" : "warning"}>{say(`tries_${tries}`)}</p>}
         {why && <p class="warning">{error(why)}</p>}
-        {problem && <p class="warning">{say(problem)}</p>}
+        {problem && <p class="warning">{say(problem, { button: say(decline) })}</p>}
       </div>
       {entry === "typed" && (
         <>

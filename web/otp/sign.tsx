@@ -89,7 +89,7 @@ export function Sign(
     >
       <h1 ref={heading} tabIndex={-1}>{say("ask")}</h1>
       <p class="notice">
-        <strong>{say("kind")}.</strong> {say("kind_explain", { organization })}
+        <strong>{say("kind")}:</strong> {say("kind_explain", { organization })}
       </p>
       <Section title={say("asked_by")}>
         <p class="origin">

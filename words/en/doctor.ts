@@ -1,225 +1,254 @@
 /** English: `dsign doctor`. The other languages follow this table; code fills in `{name}`. */
 export const en = {
-  skipped: "This could not be looked at, or there is nothing to look at.",
-  status: { ok: "OK", warning: "Note", error: "Trouble", skipped: "Not seen" },
-  meaning: "What it means",
+  skipped: "This was not checked, or there was nothing to check.",
+  status: { ok: "OK", warning: "Warning", error: "Error", skipped: "Skipped" },
+  meaning: "Meaning",
   action: "What to do",
-  allWell: "All is well. D-Sign is ready to sign.",
-  fixed: "Mended",
+  allWell: "No problems found. D-Sign is ready to sign.",
+  fixed: "Fixed",
   tickets: {
     policy_refused: {
-      ok: "The administrator's policy is in order, or there is none.",
-      seen: "The administrator's policy is not followed: {error}",
+      ok: "The administrator's policy is valid, or there is none.",
+      seen: "D-Sign rejects the administrator's policy: {error}",
       meaning:
-        "A policy that is damaged, or that others could have changed, is not followed. D-Sign does not start with one, so that nothing forbidden becomes allowed.",
+        "The policy is damaged, or others could have changed it. D-Sign does not start with such a policy, because it could allow what the administrator has forbidden.",
       action:
-        "Ask the administrator to correct the file {path}. It must belong to the administrator, and nobody else may write to it.",
+        "Ask the administrator to correct {path}. The file must belong to the administrator, and nobody else may be able to write to it.",
     },
     configuration_wrong: {
-      ok: "The configuration can be read.",
+      ok: "The configuration is valid.",
       seen: "The configuration cannot be read: {error}",
-      meaning: "D-Sign does not start with a wrong configuration, so that nothing is guessed.",
-      action: "Correct the file {path}, or move it away: without it everything is as by default.",
+      meaning: "D-Sign does not start with a wrong configuration.",
+      action: "Fix {path}, or move it away to use the defaults.",
     },
     profile_not_writable: {
       ok: "D-Sign can write to its folders.",
-      seen: "{path} cannot be written: {error}",
+      seen: "D-Sign cannot write to {path}: {error}",
       meaning:
-        "D-Sign cannot keep which sites you allowed, nor its settings. Often it was once started as administrator, and the files then belong to the administrator.",
+        "D-Sign cannot store its settings or the sites that you allowed. Often it was once started as administrator, and its files now belong to the administrator.",
       action:
         "Make the folder yours again (Linux and macOS: sudo {mend} '{folder}'), or ask the administrator.",
     },
     disk_full: {
-      ok: "There is room on the disk.",
-      seen: "Where {path} is, {free} MB are free.",
-      meaning: "When the disk is full nothing can be kept, and signed documents cannot be written.",
-      action: "Make room: empty the waste basket, delete what is not needed.",
+      ok: "There is enough space on the disk.",
+      seen: "Only {free} MB are free on the disk that holds {path}.",
+      meaning: "On a full disk D-Sign cannot store anything, including signed documents.",
+      action: "Free some space: empty the trash, delete files that you do not need.",
     },
     clock_wrong: {
-      ok: "The clock agrees with what is on this computer.",
-      seen: "The clock says {now}, but {evidence} is of {then}.",
+      ok: "The clock agrees with the files on this computer.",
+      seen: "The clock says {now}, but {evidence} is from {then}.",
       meaning:
-        "The clock is behind. Signatures get a wrong time, and certificates look as if they were not valid yet.",
+        "The clock is slow. Signatures get a wrong time, and certificates seem not to be valid yet.",
       action:
-        "Set date, time and time zone, and let the system keep them by network time. If this comes back after each start, the battery on the mainboard is empty.",
+        "Set the date, time and time zone, and let the system set them from the network. If the clock is wrong after every start, the battery on the mainboard is empty.",
     },
     driver_missing: {
-      ok: "A driver for tokens is installed.",
-      seen: "No driver for a token was found.",
-      meaning: "Without the driver of its maker no program can use a token.",
+      ok: "A token driver is installed.",
+      seen: "No token driver was found.",
+      meaning: "Programs can use a token only through its manufacturer's driver.",
       action:
-        "Install the driver that came with your token, or get it from its maker or from whoever issued it. If it lies in an unusual place: dsign modules add PATH",
+        "Install the driver that came with your token, or get it from the manufacturer or from the issuer of your token. If it is in an unusual place: dsign modules add PATH",
     },
     driver_path_wrong: {
-      ok: "Every driver that is set is there.",
-      seen: "{driver} is set as a driver, but it is not there.",
-      meaning: "The driver was removed or moved, or the setting has a typing mistake.",
-      action: "Install the driver again, or take the setting out: dsign modules remove '{driver}'",
+      ok: "Every configured driver exists.",
+      seen: "The configured driver {driver} does not exist.",
+      meaning: "The driver was removed or moved, or its path is misspelled.",
+      action:
+        "Install the driver again, or remove it from the configuration: dsign modules remove '{driver}'",
     },
     driver_wrong_architecture: {
       ok: "Every driver fits this computer.",
       seen: "{driver} was built for {built}. This computer needs {needed}.",
       meaning:
-        "The driver is for another kind of processor, often an old 32-bit one. It cannot be loaded.",
-      action: "Get the {needed} (64-bit) driver from the token's maker and install it.",
+        "The driver cannot be loaded because it is for another kind of processor, often an old 32-bit one.",
+      action: "Install the {needed} (64-bit) driver from the token's manufacturer.",
     },
     driver_broken: {
-      ok: "Every driver answers.",
+      ok: "Every driver works.",
       seen: "{driver}: {error}",
       meaning:
-        "The driver cannot be used. Tokens of this driver are not seen; other drivers are not touched by it.",
+        "The driver cannot be used, so its tokens are not found. Other drivers are not affected.",
       action:
-        "Take the token out, insert it, and look again. If it stays so, install the newest driver of the token's maker. dsign modules test '{driver}' shows more.",
+        "Take the token out, insert it, and check again. If that does not help, install the manufacturer's newest driver. For details: dsign modules test '{driver}'",
     },
     token_missing: {
       ok: "A token is inserted.",
-      seen: "No token is seen.",
-      meaning:
-        "The token is not inserted, or the driver that is installed is that of another product.",
+      seen: "No token was found.",
+      meaning: "The token is not inserted, or the installed driver is for another token.",
       action:
-        "Insert the token, wait until its light is steady, try another USB socket without a hub. If it is inserted: install the driver of exactly this token.",
+        "Insert the token, wait until its light is steady, and try another USB socket without a hub. If it is inserted, install the driver of exactly this token.",
     },
     token_not_initialised: {
       ok: "No inserted token is empty.",
-      seen: "A token of the driver {driver} is empty: it was never initialised.",
-      meaning: "There is no certificate and no PIN on it.",
+      seen: "A token of the driver {driver} is empty: it has never been initialised.",
+      meaning: "It holds no certificate and has no PIN.",
       action:
-        "Give it to whoever issues your certificate. Initialising deletes what is on a token.",
+        "Give it to the issuer of your certificate. Initialising a token deletes everything on it.",
     },
     pin_not_set: {
       ok: "Every token has a PIN.",
       seen: "The token {token} has no PIN yet.",
-      meaning: "It cannot be used for signing before you choose a PIN.",
-      action: "Choose one with the program that came with the token.",
+      meaning: "You cannot sign with it before you set a PIN.",
+      action: "Set one with the program that came with the token.",
     },
     pin_locked: {
       ok: "No PIN is locked.",
       seen: "The PIN of the token {token} is locked.",
-      meaning: "A wrong PIN was typed too often. The token refuses even the right one now.",
+      meaning: "A wrong PIN was typed too often. Now the token refuses even the right one.",
       action:
-        "Whoever issued the token can unlock it with the PUK or SO PIN. D-Sign cannot, and it has not tried a PIN.",
+        "The token's issuer can unlock it with the PUK or SO PIN. D-Sign cannot; it has not tried any PIN.",
     },
     pin_last_try: {
-      ok: "No PIN is at its last try.",
-      seen: "The token {token} says that one try is left for its PIN.",
+      ok: "No PIN is down to its last try.",
+      seen: "The token {token} reports one try left for its PIN.",
       meaning: "One more wrong PIN locks it.",
-      action: "Type the PIN only if you are sure of it. Otherwise ask whoever issued the token.",
+      action: "Type the PIN only if you are sure of it. Otherwise ask the token's issuer.",
     },
     pin_few_tries: {
-      ok: "No wrong PIN was typed lately.",
-      seen: "The token {token} says that a wrong PIN was typed since the last right one.",
+      ok: "No wrong PIN was typed recently.",
+      seen: "The token {token} reports a wrong PIN since the last right one.",
       meaning: "Only a few tries are left. The right PIN resets the counter.",
-      action: "Type the PIN with care; look at Caps Lock and Num Lock first.",
+      action: "Type the PIN with care; check Caps Lock and Num Lock first.",
     },
     pin_default: {
-      ok: "No token asks for its first PIN to be changed.",
-      seen:
-        "The token {token} says that its PIN has to be changed: it is still the first one, as from the factory.",
-      meaning: "Others may know this PIN. Some tokens do not sign before it is changed.",
+      ok: "No token asks for its initial PIN to be changed.",
+      seen: "The token {token} reports that it still has the manufacturer's initial PIN.",
+      meaning: "Others may know this PIN. Some tokens do not sign until it is changed.",
       action:
-        "Change it with the program that came with the token. (D-Sign only read what the token says; it has not tried a PIN.)",
+        "Change it with the program that came with the token. (D-Sign read this from the token; it has not tried any PIN.)",
     },
     certificate_missing: {
       ok: "There is a certificate on the token.",
       seen: "There is no certificate on the token {token}.",
       meaning:
-        "It was not downloaded to the token yet, or the token shows it only to its own program.",
-      action: "Download your certificate to the token as your certifying authority describes it.",
+        "It has not been downloaded to the token yet, or the token shows it only to its own program.",
+      action: "Download your certificate to the token as your Certifying Authority describes.",
     },
     certificate_encryption_only: {
       ok: "There is a certificate for signing.",
       seen:
-        "No certificate on the token {token} is for signing documents; they are for encryption or other uses.",
+        "No certificate on the token {token} is for signing documents, only for encryption or other uses.",
       meaning:
-        "Certifying authorities issue a pair; the one for encryption must not be used for signatures.",
-      action: "Download the signing certificate of the pair too, or use the token that has it.",
+        "Certifying Authorities issue two certificates; the one for encryption must not be used to sign.",
+      action: "Download the signing certificate too, or use the token that holds it.",
     },
     certificate_not_yet_valid: {
-      ok: "No certificate begins in the future.",
-      seen: "The certificate of {name} is valid only from {date}.",
-      meaning: "It was just issued, or the clock of this computer is behind.",
-      action: "Look at date and time of this computer; otherwise wait until that day.",
+      ok: "Every certificate's validity has begun.",
+      seen: "The certificate of {name} is not valid before {date}.",
+      meaning: "It was just issued, or this computer's clock is slow.",
+      action: "Check the date and time of this computer. If they are right, wait until that day.",
     },
     certificate_expired: {
       ok: "A certificate for signing is valid.",
-      seen: "The certificate of {name} ended on {date}.",
-      meaning: "Nobody accepts new signatures with it. Signatures made before stay as they are.",
-      action: "Renew it with your certifying authority and download the new one to the token.",
+      seen: "The certificate of {name} expired on {date}.",
+      meaning: "Nobody accepts new signatures made with it. Earlier signatures are not affected.",
+      action: "Renew it with your Certifying Authority and download the new one to the token.",
     },
     chain_incomplete: {
-      ok: "The issuers' certificates are at hand.",
-      seen: "The certificate of the issuer {issuer} is missing on the token {token}.",
+      ok: "The issuers' certificates were found.",
+      seen: "The certificate of the issuer {issuer} is missing from the token {token}.",
       meaning:
-        "Signatures are made without it, but some receivers cannot follow them to the root and show them as unknown.",
+        "You can sign without it, but some recipients cannot follow the chain to the root certificate and see an unknown signer.",
       action:
-        "Put the certificates of the certifying authority onto the token with its program, or install the chain that the authority offers.",
+        "Add the Certifying Authority's certificates to the token with the token's program, or install the chain that the authority offers.",
     },
     port_taken: {
-      ok: "A port is free for D-Sign, or D-Sign has it.",
-      seen: "All ports of D-Sign ({ports}) are taken by other programs.",
-      meaning: "Web pages cannot reach D-Sign; it does not start.",
+      ok: "A port is free for D-Sign, or D-Sign is using it.",
+      seen: "Other programs use all of D-Sign's ports ({ports}).",
+      meaning: "D-Sign cannot start, so portals cannot reach it.",
       action:
-        'End the other program, or set other "ports" in the configuration and tell the portal\'s people.',
+        'Close the other program, or set other "ports" in the configuration and tell the portal\'s operators.',
     },
     loopback_blocked: {
-      ok: "Programs of this computer reach each other.",
+      ok: "Programs on this computer can reach each other.",
       seen: "A connection from this computer to itself (127.0.0.1) failed: {error}",
-      meaning: "A firewall or antivirus stands between the browser and D-Sign.",
-      action: "Add D-Sign, or 127.0.0.1, to the exceptions of the firewall or antivirus.",
+      meaning: "A firewall or antivirus program blocks the way between the browser and D-Sign.",
+      action: "Add D-Sign, or 127.0.0.1, to the exceptions of the firewall or antivirus program.",
     },
     proxy_in_the_way: {
-      ok: "No proxy stands between browsers and this computer itself.",
-      seen: "A proxy is set ({setting}) and 127.0.0.1 is not excepted from it.",
+      ok: "Browsers reach this computer without a proxy.",
+      seen: "A proxy is configured ({setting}), without an exception for 127.0.0.1.",
       meaning:
-        "A browser may send what is for this computer itself to the proxy, which does not find D-Sign.",
+        "A browser may send requests for this computer to the proxy, which cannot find D-Sign.",
       action:
-        "Add 127.0.0.1 and localhost to the exceptions of the proxy (NO_PROXY, “no proxy for”, “bypass for local addresses”).",
+        "Add 127.0.0.1 and localhost to the proxy's exceptions (NO_PROXY, “no proxy for”, “bypass for local addresses”).",
     },
     agent_not_running: {
       ok: "D-Sign is running.",
       seen: "D-Sign is not running.",
-      meaning: "Web pages find nobody who could sign.",
+      meaning: "You cannot sign from any portal.",
       action:
-        "Start D-Sign (double-click it, or: dsign agent). So that it starts by itself: dsign autostart enable",
+        "Start D-Sign (double-click it, or run: dsign agent). To start it at login: dsign autostart enable",
     },
     agent_outdated: {
-      ok: "The version that runs is this one.",
+      ok: "The running version is the installed one.",
       seen: "Version {running} is running, but {installed} is installed.",
-      meaning: "D-Sign was updated while it ran.",
-      action: "End D-Sign and start it again, or log out and in.",
+      meaning: "D-Sign was updated while it was running.",
+      action: "Stop D-Sign and start it again, or log out and log in.",
     },
     autostart_elsewhere: {
-      ok: "What starts when you log in is this D-Sign, or nothing.",
-      seen: "What starts when you log in ({place}) is another D-Sign, or one that has moved.",
-      meaning: "After the next login an old version runs, or none.",
-      action: "Set it right: dsign autostart enable",
+      ok: "This D-Sign starts at login, or none does.",
+      seen: "Another D-Sign, or one that has moved, starts at login ({place}).",
+      meaning: "After the next login an old version will run, or none.",
+      action: "Start this one instead: dsign autostart enable",
     },
     local_certificate_untrusted: {
-      ok: "Browsers trust the certificate of D-Sign, or it has none and needs none.",
-      seen: "The certificate for wss on this computer is not trusted by: {stores}",
-      meaning: "Pages that connect by wss cannot reach D-Sign in these browsers.",
-      action: "Install it anew: dsign trust install. Then start the browser again.",
+      ok: "Browsers trust D-Sign's certificate, or it has none and needs none.",
+      seen: "This computer's wss certificate is not trusted by: {stores}",
+      meaning: "In these browsers, pages that connect by wss cannot reach D-Sign.",
+      action: "Install it again: dsign trust install. Then restart the browser.",
     },
     browser_policy_missing: {
       ok: "Browsers let the administrator's portals reach this computer.",
       seen: "{browser} has no policy that lets {origin} reach this computer.",
-      meaning:
-        "The browser asks each person for permission, and a person who says no cannot sign there.",
-      action: "The administrator can allow it for all: dsign policy",
+      meaning: "The browser asks each person for permission. People who say no cannot sign there.",
+      action: "The administrator can allow it for everyone: dsign policy",
     },
     local_network_access_denied: {
-      ok: "No site is forbidden to reach this computer.",
-      seen: "In {browser}, {origin} is forbidden to reach programs on this computer.",
+      ok: "No site is blocked from reaching this computer.",
+      seen: "{browser} blocks {origin} from reaching programs on this computer.",
       meaning: "Somebody said no when the browser asked. The page cannot connect to D-Sign.",
       action:
-        "Open the site, click the sign left of its address, and allow access to apps and services on this device (Local Network Access).",
+        "Open the site, click the icon left of its address, and allow access to apps and services on this device (Local Network Access).",
     },
+  },
+  /** What stands for the placeholders in the guide. */
+  places: {
+    browser: "browser",
+    built: "processor",
+    date: "date",
+    driver: "driver",
+    error: "reason",
+    evidence: "file",
+    folder: "folder",
+    free: "number",
+    installed: "version",
+    issuer: "issuer",
+    mend: "command",
+    name: "name",
+    needed: "processor",
+    now: "time",
+    origin: "site",
+    path: "file",
+    place: "place",
+    ports: "ports",
+    running: "version",
+    setting: "setting",
+    stores: "browsers",
+    then: "time",
+    token: "token",
+  },
+  guide: {
+    title: "When something does not work",
+    intro:
+      "`dsign doctor` finds out which of these problems you have, and says what it found, what that means and what to do. With `--fix` it fixes what it safely can. It never asks for a PIN and never tries one. The headings are the names that it and `dsign doctor --json` print. If it does not help, `dsign support` writes a file for the help desk, without names, numbers or documents.",
   },
 };
 
-/** What is said of one trouble. */
+/** What is said of one problem. */
 export interface TicketWords {
-  /** Said when all is well. */
+  /** Said when there is no such problem. */
   ok: string;
   seen: string;
   meaning: string;
@@ -229,10 +258,12 @@ export interface TicketWords {
 export interface DoctorWords {
   skipped: string;
   /** Headings of the printed report. */
-  status: Record<keyof typeof en["status"], string>;
+  status: Record<keyof (typeof en)["status"], string>;
   meaning: string;
   action: string;
   allWell: string;
   fixed: string;
-  tickets: Record<keyof typeof en["tickets"], TicketWords>;
+  tickets: Record<keyof (typeof en)["tickets"], TicketWords>;
+  places: Record<keyof (typeof en)["places"], string>;
+  guide: { title: string; intro: string };
 }

@@ -8,7 +8,7 @@ export const en = {
   get: "Download {name}",
   version: "Version {version}, {size}",
   checksum: "Check the file (SHA-256)",
-  check_how: "This command must print the same number:",
+  check_how: "This command must print exactly this value. If it differs, do not open the file:",
   other_files: "Files for other computers",
   no_release: "There is no file here. Ask your administrator for D-Sign.",
   no_file: "There is no file for this computer. On phones and tablets D-Sign does not run.",

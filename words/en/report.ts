@@ -50,7 +50,7 @@ export const en = {
   covers_whole: "everything that was signed, unchanged",
   covers_revision: "the document as it was then; additions came later",
   covers_part: "a part only: {parts}",
-  covers_nothing: "nothing that can be told",
+  covers_nothing: "cannot be determined",
   changes: "Added or changed later",
   change_signature: "signature {name}",
   change_timestamp: "timestamp {name}",

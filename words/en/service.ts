@@ -7,10 +7,10 @@ export const en = {
   message_hash: "Hash begins",
   message_unnamed: "the portal did not say which document",
   message_warn:
-    "Give it to nobody; type it only where you typed your PIN. Valid for 10 minutes. If you did not ask for it, tell your office.",
-  enrol_subject: "Set your signing PIN",
+    "Give it to nobody; type it only on the page where you typed your PIN. Valid for 10 minutes. If you did not ask for it, tell your office.",
+  enrol_subject: "Create your signing PIN",
   enrol:
-    "{name}, please set the PIN with which you will sign: {link}\nThe link works once, for {hours} hours. Send it to nobody.",
+    "{name}, please create the PIN with which you will sign: {link}\nThe link works once, for {hours} hours. Send it to nobody.",
   locked_subject: "Your signing PIN is locked",
   locked:
     "Your signing PIN was typed wrong five times and is locked. If it was not you, tell your office at once. The administrator can unlock it after checking who you are.",

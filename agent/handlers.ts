@@ -1,4 +1,5 @@
 /** The methods of the contract, one function each. */
+import type * as z from "zod";
 import { openrpc } from "../protocol/openrpc.ts";
 import { LIMITS, PROTOCOL_VERSION, type RequestId } from "../protocol/envelope.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
@@ -13,7 +14,7 @@ import {
 } from "../protocol/methods.ts";
 import type { OpenWindow } from "../signing/consent/port.ts";
 import type { Audit } from "../signing/audit.ts";
-import { contentBytes, looksLikeLogin } from "../signing/content.ts";
+import { Content } from "../signing/content.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
 import { Document, type Documents, isPdfType } from "../signing/documents.ts";
@@ -240,6 +241,7 @@ export function createDispatch(services: Services): Dispatch {
       return {};
     },
     "sign.data": async (params, call) => {
+      const content = Content.of(params.content);
       if (params.format === "raw") {
         if (!scopesOf(call).includes("sign_hash")) {
           throw new DsignError(
@@ -247,19 +249,27 @@ export function createDispatch(services: Services): Dispatch {
             "A bare signature may stand under any document. It needs the scope sign_hash; cades does not.",
           );
         }
-        if (looksLikeLogin(contentBytes(params.content))) {
+        if (content.looksLikeLogin) {
           throw new DsignError(
             "invalid_params",
             "A bare signature over bytes of this length could sign the person in elsewhere. Use cades.",
           );
         }
       }
-      return (await signing()).signData(params, callerOf(call, params.purpose));
+      return (await signing()).signData(content, params, callerOf(call, params.purpose));
     },
     "route.create": async (params, call) =>
-      (await signing()).createRoute(params, callerOf(call, params.purpose)),
+      (await signing()).createRoute(
+        Content.of(params.content),
+        params,
+        callerOf(call, params.purpose),
+      ),
     "route.sign": async (params, call) =>
-      (await signing()).signRoute(params, callerOf(call, params.purpose)),
+      (await signing()).signRoute(
+        Content.of(params.content),
+        params,
+        callerOf(call, params.purpose),
+      ),
     "route.status": async ({ route }) => {
       const { routeStatus } = await import("../signing/data.ts");
       return routeStatus(route);
@@ -296,6 +306,14 @@ export function createDispatch(services: Services): Dispatch {
   };
 }
 
+/** What is wrong with the parameters: of several alternatives, with the one that they come nearest to. */
+function innermost([issue]: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
+  if (issue.code !== "invalid_union" || issue.errors.length === 0 || issue.path.length > 0) {
+    return issue;
+  }
+  return innermost(issue.errors.reduce((a, b) => b.length <= a.length ? b : a));
+}
+
 function parse(method: MethodName, params: unknown): unknown {
   let parsed;
   try {
@@ -306,6 +324,6 @@ function parse(method: MethodName, params: unknown): unknown {
     throw new DsignError("invalid_params", "The parameters are nested too deeply.");
   }
   if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0];
+  const { path, message } = innermost(parsed.error.issues);
   throw new DsignError("invalid_params", `${path.join(".") || "params"}: ${message}.`);
 }

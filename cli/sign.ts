@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { Option } from "commander";
 import { Audit } from "../signing/audit.ts";
 import { Appearances } from "../signing/appearance.ts";
+import { Content } from "../signing/content.ts";
 import { consentOf } from "../signing/consent/choose.ts";
 import type { Consent } from "../signing/consent/port.ts";
 import { Journals } from "../signing/journal.ts";
@@ -24,6 +25,14 @@ import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig, onlyToken, openProviders, remoteIf } from "./providers.ts";
 import { signFolder } from "./sign_batch.ts";
 import {
+  checkAdded,
+  type DataFlags,
+  type DataFormat,
+  dataHow,
+  MAX_WHOLE,
+  readWhole,
+} from "./sign_data.ts";
+import {
   addPdfFlags,
   isPdfFile,
   openDocument,
@@ -32,26 +41,18 @@ import {
   signPdfFile,
 } from "./sign_pdf.ts";
 
-/** Raw signatures are made over the content in memory. */
-const MAX_RAW = 64 * 1024 * 1024;
 /** One PIN serves all files of one command; each is shown and confirmed all the same. */
 const KEEP_LOGIN = 15 * 60_000;
 
-type Format = "pades" | "cades" | "xades" | "xmldsig" | "jws" | "raw";
+type Format = "pades" | DataFormat;
 
-interface Options extends PdfFlags {
+interface Options extends PdfFlags, DataFlags {
   token?: string;
-  certificate?: string;
   keyFile?: string[];
   remote?: boolean;
   /** Default: `pades` for PDFs, else `cades`. */
   format?: Format;
-  detached?: boolean;
-  /** File of an existing signature. */
-  cosign?: string;
-  countersign?: string;
   batch?: boolean;
-  hash: HashAlgorithm;
   output?: string;
   force?: boolean;
   consent?: "terminal" | "pinentry";
@@ -207,8 +208,7 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
   if (detached && (options.format === "pades" || options.format === "raw")) {
     throw new UsageError("--detached is for --format cades, xades, xmldsig and jws.");
   }
-  const isAdded = options.cosign !== undefined || options.countersign !== undefined;
-  if (isAdded && files.length > 1) throw new UsageError("A signature is added to for one file.");
+  const isAdded = checkAdded(files, options);
   checkCertificate(certificate);
   const jobs: Job[] = [];
   for (const file of files) {
@@ -216,7 +216,7 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
     const format = options.format ??
       (!detached && !isAdded && await isPdfFile(file) ? "pades" : "cades");
     if (format !== "pades") refusePdfFlags(options, file);
-    if (size > MAX_RAW && (isAdded || (format !== "cades" && format !== "pades"))) {
+    if (size > MAX_WHOLE && (isAdded || (format !== "cades" && format !== "pades"))) {
       throw new UsageError(`${file} is too large for such a signature: use --format cades.`);
     }
     const job = { file, size, format, output: output ?? outputName(file, format) };
@@ -271,20 +271,12 @@ async function signFile(
     if (format === "pades") {
       result = await signPdfFile(signing, { file, size }, output, options, caller);
     } else if (format !== "cades" || options.cosign || options.countersign) {
-      const { cosign, countersign } = options;
-      const signed = await signing.signData({
-        content: { base64: (await readWhole(file, size, signal)).toBase64() },
-        name: basename(file),
-        format,
-        packaging: detached ? "detached" : "attached",
-        level: "B-B",
-        hash,
-        certificate,
-        cosign: cosign && await readSignature(cosign, signal),
-        countersign: countersign
-          ? { signature: await readSignature(countersign, signal), signer: [0] }
-          : undefined,
-      }, caller);
+      const content = new Content(
+        await readWhole(file, size, signal),
+        "application/octet-stream",
+      );
+      const how = await dataHow(format, basename(file), options, signal);
+      const signed = await signing.signData(content, how, caller);
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;
     } else {
@@ -317,22 +309,4 @@ async function signFile(
   } finally {
     output.abandon();
   }
-}
-
-/** @returns Base64 */
-async function readSignature(file: string, signal: AbortSignal): Promise<string> {
-  const size = await fileSize(file);
-  if (size > MAX_RAW) throw new UsageError(`${file} is too large to be added to.`);
-  return (await readWhole(file, size, signal)).toBase64();
-}
-
-async function readWhole(file: string, size: number, signal: AbortSignal): Promise<Uint8Array> {
-  const content = new Uint8Array(size);
-  let at = 0;
-  for await (const piece of readPieces(file, size, "Reading", signal)) {
-    if (at + piece.length > size) throw new DsignError("too_large", `${file} is growing.`);
-    content.set(piece, at);
-    at += piece.length;
-  }
-  return content.subarray(0, at);
 }

@@ -129,13 +129,9 @@ const hash = HashAlgorithm.default("SHA-256");
 const certificate = fingerprint.optional().describe(
   "Which certificate; without it the person chooses",
 );
-const signing = {
-  certificate,
-  hash: z.enum([...HashAlgorithm.options, "SHA-1"]).default("SHA-256").describe(
-    "SHA-1: for raw and sign.hash alone, of sites that the administrator's policy names (legacyOrigins)",
-  ),
-  purpose,
-};
+const legacyHash = z.enum([...HashAlgorithm.options, "SHA-1"]).default("SHA-256").describe(
+  "SHA-1: for sites that the administrator's policy names (legacyOrigins) alone",
+);
 const signed = {
   certificate: base64.describe("The signer's certificate, DER, Base64"),
   algorithm: z.string().describe("JWA name: RS256, PS256, ES256, …"),
@@ -157,12 +153,85 @@ const contentName = z.string().min(1).max(255).optional().describe(
   "What the content is called, as shown to the person",
 );
 
+const data = { content, name: contentName, certificate, purpose };
+const level = <L extends string>(...levels: readonly [L, ...L[]]) =>
+  z.enum(levels).default(levels[0]).describe(
+    "B-T adds a timestamp of the configured authority, B-LT what a later validation needs, B-LTA a " +
+      "timestamp over all of it",
+  );
+const beside = z.enum(["attached", "detached"]).default("attached").describe(
+  "Whether the content stands in the signature",
+);
+const inXml = z.enum(["attached", "detached", "enveloping"]).default("attached").describe(
+  "attached: the signature stands in the content, which is XML; enveloping: the content in it",
+);
+const cades = z.literal("cades").optional().default("cades");
+
+/**
+ * What `sign.data` can make, and what goes together. Strict: what this version does not know of a signature must not
+ * be passed over.
+ */
+const SignData = z.union([
+  z.discriminatedUnion("format", [
+    z.strictObject({
+      format: cades.describe("CMS (EN 319 122-1)"),
+      ...data,
+      packaging: beside,
+      level: level("B-B", "B-T", "B-LT", "B-LTA"),
+      hash,
+      cosign: base64.optional().describe("A CMS over the same content, to which this is added"),
+    }),
+    z.strictObject({
+      format: z.literal("jws").describe("JSON (JAdES, TS 119 182-1)"),
+      ...data,
+      packaging: beside,
+      level: level("B-B"),
+      hash,
+      cosign: base64.optional().describe("A JWS over the same content, to which this is added"),
+    }),
+    z.strictObject({
+      format: z.literal("xades").describe("XML (EN 319 132-1). It can be signed again as it is"),
+      ...data,
+      packaging: inXml,
+      level: level("B-B", "B-T", "B-LT"),
+      hash,
+    }),
+    z.strictObject({
+      format: z.literal("xmldsig").describe("XML-DSig, without a claim of time or certificate"),
+      ...data,
+      packaging: inXml,
+      level: level("B-B"),
+      hash,
+    }),
+    z.strictObject({
+      format: z.literal("raw").describe(
+        "The bare signature over the content's bytes. It may stand under any document, so it needs the " +
+          "scope sign_hash, and the person is told that nothing can be shown",
+      ),
+      ...data,
+      hash: legacyHash,
+    }),
+  ]),
+  z.strictObject({
+    format: cades.describe("CMS (EN 319 122-1)"),
+    ...data,
+    level: level("B-B"),
+    hash,
+    countersign: z.strictObject({
+      signature: base64.describe("CMS over the same content"),
+      signer: z.array(z.int().min(0)).min(1).max(8).default([0]).describe(
+        "Whose signature is signed: the signer's position, and within it those of countersigners",
+      ),
+    }).describe("Signs a signature"),
+  }),
+]);
+
 /** One row of the table. */
 interface Method {
   summary: string;
   /** The grant that the origin needs; null: none. */
   scope: Scope | null;
-  params: z.ZodObject;
+  params: z.ZodObject | z.ZodUnion<readonly z.ZodType[]>;
   result: z.ZodType;
   example: { params: Record<string, unknown>; result: unknown };
 }
@@ -438,32 +507,7 @@ export const METHODS = {
       "Signs text, JSON (canonicalised by RFC 8785) or bytes as CAdES, XAdES, JAdES, or raw. " +
       "Several persons sign the same content by `cosign`, one another's signatures by `countersign`.",
     scope: "sign",
-    params: z.object({
-      content,
-      name: contentName,
-      format: z.enum(["cades", "xades", "xmldsig", "jws", "raw"]).default("cades").describe(
-        "raw: the bare signature over the content's bytes. It may stand under any document, so it " +
-          "needs the scope sign_hash, and the person is told that nothing can be shown",
-      ),
-      packaging: z.enum(["attached", "detached", "enveloping"]).default("attached").describe(
-        "attached: the content stands in the signature, or (XML) the signature in the content",
-      ),
-      level: z.enum(["B-B", "B-T", "B-LT", "B-LTA"]).default("B-B").describe(
-        "CAdES, and XAdES up to B-LT. B-T adds a timestamp of the configured authority, B-LT what a " +
-          "later validation needs, B-LTA a timestamp over all of it",
-      ),
-      cosign: base64.optional().describe(
-        "An existing signature (CMS, or JWS in JSON) over the same content, to which this one is " +
-          "added. XML is simply signed again",
-      ),
-      countersign: z.strictObject({
-        signature: base64.describe("CMS over the same content"),
-        signer: z.array(z.int().min(0)).min(1).max(8).default([0]).describe(
-          "Which signer's signature is signed: its position, and within it those of countersigners",
-        ),
-      }).optional().describe("Signs a signature (CAdES)"),
-      ...signing,
-    }),
+    params: SignData,
     result: z.object({
       signature: base64.describe(
         "CMS in DER, signed XML, JWS in JSON, or the bare signature value",
@@ -608,7 +652,12 @@ export const METHODS = {
     summary:
       "Signs digests of things D-Sign never sees. Needs its own grant; consent says so plainly.",
     scope: "sign_hash",
-    params: z.object({ digests: z.array(base64).min(1).max(1000), ...signing }),
+    params: z.object({
+      digests: z.array(base64).min(1).max(1000),
+      certificate,
+      hash: legacyHash,
+      purpose,
+    }),
     result: z.object({
       signatures: z.array(base64).describe("Bare signature values, in the digests' order"),
       ...signed,

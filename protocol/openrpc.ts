@@ -12,6 +12,27 @@ function schema(type: z.ZodType, io: "input" | "output"): Json {
   return rest;
 }
 
+/** The alternatives of a schema; one without alternatives is its only one. */
+const variants = (of: Json): Json[] => {
+  const inner = (of.anyOf ?? of.oneOf) as Json[] | undefined;
+  return inner ? inner.flatMap(variants) : [of];
+};
+
+/** Each parameter that one of the alternatives has, by the schemas that it has there. */
+function byName(whole: readonly Json[]) {
+  const propertiesOf = (each: Json) => (each.properties ?? {}) as Record<string, Json>;
+  const names = new Set(whole.flatMap((each) => Object.keys(propertiesOf(each))));
+  return [...names].map((name) => {
+    const texts = whole.flatMap((each) => JSON.stringify(propertiesOf(each)[name]) ?? []);
+    const schemas = [...new Set(texts)].map((text) => JSON.parse(text) as Json);
+    return {
+      name,
+      required: whole.every((each) => (each.required as string[] | undefined)?.includes(name)),
+      schema: schemas.length === 1 ? schemas[0] : { anyOf: schemas },
+    };
+  });
+}
+
 const isFailure = (code: string) => !["parse_error", "invalid_request"].includes(code);
 
 /**
@@ -31,15 +52,15 @@ export function openrpc(version: string): Json {
   const references = Object.keys(errors).map((code) => ({ $ref: `#/components/errors/${code}` }));
   const methods = Object.entries(METHODS).map(([name, method]) => {
     const params = schema(method.params, "input");
-    const required = (params.required ?? []) as string[];
+    const whole = variants(params);
     return {
       name,
       summary: method.summary,
       "x-scope": method.scope,
       paramStructure: "by-name",
-      params: Object.entries((params.properties ?? {}) as Record<string, Json>).map((
-        [key, property],
-      ) => ({ name: key, required: required.includes(key), schema: property })),
+      params: byName(whole),
+      // OpenRPC has parameters one by one; this says which go together.
+      ...whole.length > 1 && { "x-params": params },
       result: { name: "result", schema: schema(method.result, "output") },
       errors: references,
       examples: [{

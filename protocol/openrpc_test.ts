@@ -44,7 +44,7 @@ Deno.test("the OpenRPC document is valid by the official meta-schema", () => {
 Deno.test("every example is valid by its own method's schemas", () => {
   for (const name of Object.keys(METHODS) as MethodName[]) {
     const { params, result, example } = METHODS[name];
-    params.strict().parse(example.params);
+    ("strict" in params ? params.strict() : params).parse(example.params);
     result.parse(example.result);
   }
 });

@@ -33,10 +33,13 @@ import { readCertificate, sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { ParsedParams } from "../protocol/methods.ts";
 import type { RouteReport } from "../protocol/report.ts";
-import { mediaTypeOf } from "./content.ts";
+import type { Content } from "./content.ts";
 import { type Online, tokenCertificates } from "../online/validation_data.ts";
 
-export type DataParams = ParsedParams<"sign.data">;
+/** How data is signed: the parameters of `sign.data` but for the content itself. */
+export type DataHow = Without<ParsedParams<"sign.data">, "content">;
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+type Of<F extends DataHow["format"]> = Extract<DataHow, { format: F }>;
 
 /** What a signature over data is made with. */
 export interface DataSigner {
@@ -52,56 +55,49 @@ export interface DataSigner {
 const utf8 = new TextEncoder();
 
 /** For the audit log. */
-export function nameOfFormat({ format, level, cosign, countersign }: DataParams): string {
+export function nameOfFormat(how: DataHow): string {
   const names = { cades: "CAdES", xades: "XAdES", xmldsig: "XMLDSIG", jws: "JAdES", raw: "raw" };
-  const suffix = format === "raw" || format === "xmldsig" ? "" : ` ${level}`;
-  const how = cosign ? ", co-signature" : countersign ? ", countersignature" : "";
-  return names[format] + suffix + how;
+  const level = how.format === "raw" || how.format === "xmldsig" ? "" : ` ${how.level}`;
+  const beside = "countersign" in how
+    ? ", countersignature"
+    : "cosign" in how && how.cosign
+    ? ", co-signature"
+    : "";
+  return names[how.format] + level + beside;
 }
 
 /**
  * Finds out whether data can be signed so, before anybody is asked.
  *
  * @returns names of those who have signed it already; their signatures hold
- * @throws {DsignError} `invalid_params`; `signature_mismatch` where an earlier signature is not right, or over something
- *   else; {FormatError} for what cannot be read
+ * @throws {DsignError} `signature_mismatch` where an earlier signature is not right, or over something else;
+ *   {FormatError} for what cannot be read
  */
-export function checkData(params: DataParams, content: Uint8Array): string[] {
-  const { format, packaging, level, cosign, countersign } = params;
-  const wrong = (why: string) => new DsignError("invalid_params", why);
-  if (params.hash === "SHA-1" && format !== "raw") throw wrong("hash: SHA-1 is for raw.");
-  if (cosign && countersign) {
-    throw wrong("A signature is added beside others or upon one, not both.");
-  }
-  if (cosign && format !== "cades" && format !== "jws") {
-    throw wrong("cosign: for CMS and JWS. XML is simply signed again.");
-  }
-  if (countersign && format !== "cades") throw wrong("countersign: for CMS.");
-  if (level === "B-LTA" && format !== "cades") throw wrong("level: B-LTA is for cades.");
-  if (level !== "B-B" && (countersign || !["cades", "xades"].includes(format))) {
-    throw wrong("level: more than B-B is for cades (but countersignatures) and xades.");
-  }
-  if (packaging === "enveloping" && format !== "xades" && format !== "xmldsig") {
-    throw wrong("packaging: enveloping is for xades and xmldsig.");
-  }
-  const existing = cosign ?? countersign?.signature;
-  if (existing) return checkExisting(Uint8Array.fromBase64(existing), format, content);
-  if ((format === "xades" || format === "xmldsig") && packaging === "attached") {
-    return factsOf(content, given(content)).map((each) => nameOfRight(each));
+export function checkData(how: DataHow, content: Content): string[] {
+  const existing = existingOf(how);
+  if (existing) return checkExisting(existing, how.format, content);
+  if ((how.format === "xades" || how.format === "xmldsig") && how.packaging === "attached") {
+    return factsOf(content.bytes, given(content)).map((each) => nameOfRight(each));
   }
   return [];
 }
 
+/** The signature to which, or upon which, this one is made. */
+function existingOf(how: DataHow): Uint8Array | undefined {
+  const base64 = "countersign" in how
+    ? how.countersign.signature
+    : "cosign" in how
+    ? how.cosign
+    : undefined;
+  return base64 === undefined ? undefined : Uint8Array.fromBase64(base64);
+}
+
 /** An earlier signature must be right, and over this very content. */
-function checkExisting(
-  bytes: Uint8Array,
-  format: DataParams["format"],
-  content: Uint8Array,
-): string[] {
+function checkExisting(bytes: Uint8Array, format: DataHow["format"], content: Content): string[] {
   const held = format === "cades"
     ? readSignedData(bytes).content
     : [verifyJws(text(bytes), undefined).payload].filter((each) => each !== null);
-  if (held && held.length > 0 && !sameBytes(concat(...held), content)) {
+  if (held && held.length > 0 && !sameBytes(concat(...held), content.bytes)) {
     throw new DsignError("signature_mismatch");
   }
   const signatures = factsOf(bytes, given(content));
@@ -126,9 +122,9 @@ function nameOfRight({ certificate, findings }: SignatureFacts): string {
 const factsOf = (bytes: Uint8Array, content: VerifyContent) =>
   readFacts({ source: bytesSource(bytes), content: () => content }).signatures;
 
-const given = (content: Uint8Array) => ({
-  digest: (hash: Parameters<typeof digest>[0]) => digest(hash, content),
-  bytes: () => content,
+const given = (content: Content): VerifyContent => ({
+  digest: (hash) => content.digest(hash),
+  bytes: () => content.bytes,
 });
 
 const text = (bytes: Uint8Array) => new TextDecoder("utf-8").decode(bytes);
@@ -137,46 +133,31 @@ const text = (bytes: Uint8Array) => new TextDecoder("utf-8").decode(bytes);
  * Makes a signature over data, but for raw ones.
  *
  * @returns the file: CMS, XML or JSON
- * @throws {DsignError} `signature_invalid` where the result does not hold; `timestamp_unavailable`; {FormatError}
+ * @throws {DsignError} `signature_invalid` where the result does not hold; {OnlineError}; {FormatError}
  */
 export async function signData(
-  params: DataParams,
-  content: Uint8Array,
+  how: Exclude<DataHow, Of<"raw">>,
+  content: Content,
   by: DataSigner,
 ): Promise<Uint8Array> {
-  const make = {
-    cades: signCms,
-    jws: signJws,
-    xades: signXml,
-    xmldsig: signXml,
-    raw: () => Promise.reject(new Error("A raw signature is no file.")),
-  }[params.format];
-  const result = await make(params, content, by);
+  const result = how.format === "cades"
+    ? await signCms(how, content, by)
+    : how.format === "jws"
+    ? await signJws(how, content, by)
+    : await signXml(how, content, by);
   checkRelease(result, given(content), by.signer.certificate);
   return result;
 }
 
 async function signCms(
-  { packaging, level, cosign, countersign }: DataParams,
-  content: Uint8Array,
+  how: Of<"cades">,
+  content: Content,
   { signer, hash, sign, now, online, signal }: DataSigner,
 ): Promise<Uint8Array> {
-  const statements = { signingTime: now() };
-  const existing = cosign ?? countersign?.signature;
-  const bytes = existing ? Uint8Array.fromBase64(existing) : undefined;
-  const detached = { digest: digest(hash, content) };
-  const prepared = countersign
-    ? prepareCountersignature(bytes!, countersign.signer, signer, statements)
-    : bytes
-    ? prepareCosignature(
-      bytes,
-      signer,
-      statements,
-      readSignedData(bytes).content ? undefined : detached,
-    )
-    : prepareSignedData(packaging === "attached" ? { content } : detached, signer, statements);
+  const prepared = prepareCms(how, content, signer, now());
   const signature = await sign(prepared.toBeSigned);
   const complete = prepared.complete(signature);
+  const { level } = how;
   if (level === "B-B") return complete;
   const target = readSignedData(complete).signers
     .findIndex((each) => sameBytes(each.signature, signature));
@@ -193,41 +174,63 @@ async function signCms(
     extended,
     target,
     hash,
-    isDetached ? digest(hash, content) : undefined,
+    isDetached ? content.digest(hash) : undefined,
   );
   return archive.complete(await online.timestamp(hash, archive.imprint, signal));
 }
 
+function prepareCms(
+  how: Of<"cades">,
+  content: Content,
+  signer: DataSigner["signer"],
+  signingTime: Date,
+) {
+  const existing = existingOf(how);
+  const detached = { digest: content.digest(signer.algorithm.hash) };
+  if ("countersign" in how) {
+    return prepareCountersignature(existing!, how.countersign.signer, signer, { signingTime });
+  }
+  if (!existing) {
+    const signed = how.packaging === "attached" ? { content: content.bytes } : detached;
+    return prepareSignedData(signed, signer, { signingTime });
+  }
+  const held = readSignedData(existing).content;
+  return prepareCosignature(existing, signer, { signingTime }, held ? undefined : detached);
+}
+
 async function signJws(
-  { packaging, cosign, content }: DataParams,
-  payload: Uint8Array,
+  how: Of<"jws">,
+  { bytes: payload, mediaType }: Content,
   { signer, sign, now }: DataSigner,
 ): Promise<Uint8Array> {
-  const jws = cosign && text(Uint8Array.fromBase64(cosign));
-  const isDetached = jws ? verifyJws(jws).payload === null : packaging === "detached";
+  const existing = existingOf(how);
+  const jws = existing && text(existing);
+  const isDetached = jws ? verifyJws(jws).payload === null : how.packaging === "detached";
   const prepared = prepareJws({
     ...signer,
     content: jws ? { jws, ...isDetached && { payload } } : { payload, detached: isDetached },
     signingTime: now(),
-    contentType: "json" in content ? "json" : undefined,
+    contentType: mediaType === "application/json" ? "json" : undefined,
   });
   return utf8.encode(prepared.complete(await sign(prepared.toBeSigned)));
 }
 
 async function signXml(
-  { format, packaging, level, content: kind, name = "content" }: DataParams,
-  content: Uint8Array,
+  how: Of<"xades" | "xmldsig">,
+  content: Content,
   { signer, hash, sign, now, online, signal }: DataSigner,
 ): Promise<Uint8Array> {
-  const mediaType = looksLikeXml(content) ? "application/xml" : mediaTypeOf(kind);
-  const how: XmlPackaging = packaging === "attached"
-    ? { kind: "enveloped", document: content }
+  const { format, packaging, level, name = "content" } = how;
+  const { bytes } = content;
+  const mediaType = looksLikeXml(bytes) ? "application/xml" : content.mediaType;
+  const put: XmlPackaging = packaging === "attached"
+    ? { kind: "enveloped", document: bytes }
     : packaging === "enveloping"
-    ? { kind: "enveloping", content, mediaType }
-    : { kind: "detached", uri: name, digest: digest(hash, content), mediaType };
+    ? { kind: "enveloping", content: bytes, mediaType }
+    : { kind: "detached", uri: name, digest: content.digest(hash), mediaType };
   const prepared = prepareXmlSignature({
     ...signer,
-    packaging: how,
+    packaging: put,
     ...format === "xades" && { xades: { signingTime: now() } },
   });
   const signature = await sign(prepared.toBeSigned);
@@ -274,15 +277,15 @@ export function checkRelease(
 /** A route of the contract's steps, bound to its content. @throws {FormatError} `route_malformed` */
 export function routeDocument(
   { name, steps }: Pick<ParsedParams<"route.create">, "name" | "steps">,
-  content: Uint8Array,
+  content: Content,
 ): Uint8Array {
-  const sha256 = digest("SHA-256", content).toHex();
+  const sha256 = content.digest("SHA-256").toHex();
   return encodeRoute({ type: "dsign-route-1", content: { name, sha256 }, steps });
 }
 
 /** @returns the route file */
-export async function signRoute(route: Uint8Array, by: DataSigner): Promise<string> {
-  const content = { payload: route };
+export async function signRoute(route: Content, by: DataSigner): Promise<string> {
+  const content = { payload: route.bytes };
   const { signer, sign, now } = by;
   const prepared = prepareJws({ ...signer, content, signingTime: now(), contentType: "json" });
   return startRoute(prepared.complete(await sign(prepared.toBeSigned)));
@@ -294,10 +297,10 @@ export async function signRoute(route: Uint8Array, by: DataSigner): Promise<stri
  */
 export async function signStatement(
   file: string,
-  content: Uint8Array,
+  content: Content,
   by: DataSigner,
 ): Promise<{ route: string; role: string }> {
-  const prepared = prepareStatement(file, digest("SHA-256", content).toHex(), {
+  const prepared = prepareStatement(file, content.digest("SHA-256").toHex(), {
     ...by.signer,
     signingTime: by.now(),
   });

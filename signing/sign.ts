@@ -19,8 +19,8 @@ import { DsignError } from "../protocol/errors.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
 import type { Consent, ShowPdf } from "./consent/port.ts";
-import { contentBytes, contentItem } from "./content.ts";
-import type { DataSigner } from "./data.ts";
+import { Content } from "./content.ts";
+import type { DataHow, DataSigner } from "./data.ts";
 import type { Document } from "./documents.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Journals } from "./journal.ts";
@@ -68,34 +68,30 @@ export class Signing {
     return this.#keys.choose(caller);
   }
 
-  async signData(
-    params: ParsedParams<"sign.data">,
-    caller: Caller,
-  ): Promise<Result<"sign.data">> {
+  /** Signs data that came with the request. */
+  async signData(content: Content, how: DataHow, caller: Caller): Promise<Result<"sign.data">> {
     const { checkData, nameOfFormat, signData } = await loadData();
-    const content = contentBytes(params.content);
-    const signedBy = checkData(params, content);
-    const item = contentItem(params.name ?? "", params.content, content, params.hash);
+    const signedBy = checkData(how, content);
+    const item = content.item(how.name ?? "", how.hash);
     // A bare signature over a text may be one under another document, whose signed attributes, SignedInfo or JWS
     // signing input the text is. The person at the command line has named the file.
-    const blind = caller.asker.origin !== null && params.format === "raw";
+    const blind = caller.asker.origin !== null && how.format === "raw";
     return await this.#keys.use(
       {
-        ...params,
-        format: nameOfFormat(params),
+        ...how,
+        format: nameOfFormat(how),
         items: [signedBy.length > 0 ? { ...item, signedBy } : item],
         blind,
-        ...item.pdf && { show: showOnly(bytesSource(content), this.#readFor(caller)) },
+        ...item.pdf && { show: showOnly(bytesSource(content.bytes), this.#readFor(caller)) },
       },
       caller,
       async (lease) => {
-        const hashed = Uint8Array.fromHex(item.hash.hex);
-        const signature = params.format === "raw"
-          ? await sign(lease, { digest: hashed }, caller.signal)
-          : await signData(params, content, this.#dataSigner(lease, params.hash, caller.signal));
+        const signature = how.format === "raw"
+          ? await sign(lease, { digest: content.digest(how.hash) }, caller.signal)
+          : await signData(how, content, this.#dataSigner(lease, how.hash, caller.signal));
         return {
           signature: signature.toBase64(),
-          content: content.toBase64(),
+          content: content.bytes.toBase64(),
           ...signedWith(lease.signer),
         };
       },
@@ -104,12 +100,13 @@ export class Signing {
 
   /** Sets a signing route up: the person signs the route, with the content's digest in it. */
   async createRoute(
-    params: ParsedParams<"route.create">,
+    content: Content,
+    params: Omit<ParsedParams<"route.create">, "content">,
     caller: Caller,
   ): Promise<Result<"route.create">> {
     const { routeDocument, signRoute } = await loadData();
-    const route = routeDocument(params, contentBytes(params.content));
-    const item = contentItem(params.name, { json: null }, route, ROUTE_HASH);
+    const route = Content.json(routeDocument(params, content));
+    const item = route.item(params.name, ROUTE_HASH);
     return await this.#keys.use(
       { ...params, hash: ROUTE_HASH, format: "signing route", items: [item], blind: false },
       caller,
@@ -122,20 +119,20 @@ export class Signing {
 
   /** Signs on a route; only certificates whose turn it is can be chosen. */
   async signRoute(
-    params: ParsedParams<"route.sign">,
+    content: Content,
+    params: Omit<ParsedParams<"route.sign">, "content">,
     caller: Caller,
   ): Promise<Result<"route.sign">> {
     const { routeStatus, signStatement, turnProblem } = await loadData();
-    const content = contentBytes(params.content);
     const { route: { content: { name, sha256 } }, steps, next } = readRoute(params.route);
-    const item = contentItem(name, params.content, content, ROUTE_HASH);
+    const item = content.item(name, ROUTE_HASH);
     if (sha256 !== item.hash.hex) {
       throw new DsignError("signature_mismatch", "The signing route belongs to another content.");
     }
     return await this.#keys.use(
       {
         ...params,
-        ...item.pdf && { show: showOnly(bytesSource(content), this.#readFor(caller)) },
+        ...item.pdf && { show: showOnly(bytesSource(content.bytes), this.#readFor(caller)) },
         hash: ROUTE_HASH,
         format: "signing route statement",
         items: [{ ...item, route: { steps, next } }],

@@ -11,6 +11,7 @@ interface Schema {
   const?: unknown;
   enum?: unknown[];
   anyOf?: Schema[];
+  oneOf?: Schema[];
   type?: string | string[];
   items?: Schema;
   properties?: Record<string, Schema>;
@@ -23,6 +24,8 @@ interface Method {
   name: string;
   summary: string;
   params: { name: string; required: boolean; schema: Schema }[];
+  /** Where not every parameter goes with every other. */
+  "x-params"?: Schema;
   result: { schema: Schema };
 }
 
@@ -34,7 +37,8 @@ function typeOf(schema: Schema): string {
   if (schema.$ref) return /\/__\w+$/.test(schema.$ref) ? "Json" : schema.$ref.split("/").at(-1)!;
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (schema.anyOf) return schema.anyOf.map(typeOf).join(" | ");
+  const alternatives = schema.anyOf ?? schema.oneOf;
+  if (alternatives) return alternatives.map(typeOf).join(" | ");
   if (Array.isArray(schema.type)) {
     return schema.type.map((type) => typeOf({ ...schema, type })).join(" | ");
   }
@@ -73,12 +77,13 @@ function contract(): string {
     methods: Method[];
     "x-notifications": { name: string; params: Schema }[];
   };
-  const methods = document.methods.map(({ name, summary, params, result }) =>
-    `${comment(summary)}"${name}": {
-       params: ${object(params, params.filter((each) => each.required).map((each) => each.name))};
+  const methods = document.methods.map(({ name, summary, params, "x-params": whole, result }) => {
+    const required = params.filter((each) => each.required).map((each) => each.name);
+    return `${comment(summary)}"${name}": {
+       params: ${whole ? typeOf(whole) : object(params, required)};
        result: ${typeOf(result.schema)};
-     };`
-  );
+     };`;
+  });
   const named = document.methods.flatMap(({ result }) =>
     Object.entries(result.schema.definitions ?? {})
   )

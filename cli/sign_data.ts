@@ -1,0 +1,93 @@
+/** `dsign sign` for signatures over a file as a whole, which is read into memory: CMS, XML, JSON and bare ones. */
+import type { DataHow } from "../signing/data.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { HashAlgorithm } from "../protocol/methods.ts";
+import { UsageError } from "./failure.ts";
+import { fileSize, readPieces } from "./input_file.ts";
+
+/** Most that is read into memory, in bytes. */
+export const MAX_WHOLE = 64 * 1024 * 1024;
+
+export type DataFormat = DataHow["format"];
+
+/** The options of such signatures. */
+export interface DataFlags {
+  detached?: boolean;
+  hash: HashAlgorithm;
+  certificate?: string;
+  /** File of an existing signature. */
+  cosign?: string;
+  countersign?: string;
+}
+
+/** How the agent's `sign.data` would be asked; {@linkcode checkAdded} has looked at what goes together. */
+export async function dataHow(
+  format: DataFormat,
+  name: string,
+  { detached, hash, certificate, cosign, countersign }: DataFlags,
+  signal: AbortSignal,
+): Promise<DataHow> {
+  const packaging = detached ? "detached" : "attached";
+  const made = { name, hash, certificate };
+  if (countersign !== undefined) {
+    const signature = await readSignature(countersign, signal);
+    return { ...made, format: "cades", level: "B-B", countersign: { signature, signer: [0] } };
+  }
+  const added = cosign === undefined ? undefined : await readSignature(cosign, signal);
+  switch (format) {
+    case "cades":
+    case "jws":
+      return { ...made, format, packaging, level: "B-B", cosign: added };
+    case "xades":
+    case "xmldsig":
+      return { ...made, format, packaging, level: "B-B" };
+    case "raw":
+      return { ...made, format };
+  }
+}
+
+/**
+ * Whether a signature is to be added to.
+ *
+ * @throws {UsageError} where it cannot be in that way
+ */
+export function checkAdded(
+  files: readonly string[],
+  { format = "cades", cosign, countersign }: DataFlags & { format?: string },
+): boolean {
+  if (cosign === undefined && countersign === undefined) return false;
+  if (cosign !== undefined && countersign !== undefined) {
+    throw new UsageError("Use either --cosign or --countersign.");
+  }
+  if (countersign !== undefined && format !== "cades") {
+    throw new UsageError("--countersign is for --format cades.");
+  }
+  if (format !== "cades" && format !== "jws") {
+    throw new UsageError("--cosign is for --format cades and jws; XML is simply signed again.");
+  }
+  if (files.length > 1) throw new UsageError("--cosign and --countersign take exactly one file.");
+  return true;
+}
+
+/** @returns Base64 */
+async function readSignature(file: string, signal: AbortSignal): Promise<string> {
+  const size = await fileSize(file);
+  if (size > MAX_WHOLE) throw new UsageError(`${file} is too large to be added to.`);
+  return (await readWhole(file, size, signal)).toBase64();
+}
+
+/** @throws {DsignError} `too_large` where the file grows meanwhile */
+export async function readWhole(
+  file: string,
+  size: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const content = new Uint8Array(size);
+  let at = 0;
+  for await (const piece of readPieces(file, size, "Reading", signal)) {
+    if (at + piece.length > size) throw new DsignError("too_large", `${file} is growing.`);
+    content.set(piece, at);
+    at += piece.length;
+  }
+  return content.subarray(0, at);
+}

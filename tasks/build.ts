@@ -2,6 +2,7 @@
  * `deno task build`: makes what browsers load, in `dist/web/`: one script for each page, the SDK as `client.js` with
  * `client.d.ts`, the pages and their style, pdf.js and the fonts of signatures. `deno bundle` does it; it fetches its bundler from npm at the first use.
  */
+import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -115,15 +116,71 @@ async function bundleClient(folder: string): Promise<void> {
   await deno("fmt", "--quiet", "--no-config", "--line-width=100", types);
 }
 
-/** Builds all pages, in about a second. What a page is made of is never half written. */
+/** The pages' scripts, each with all that it needs. */
+async function bundleScripts(folder: string): Promise<void> {
+  const bundled = `${folder}/bundled`;
+  await bundle("--minify", `--outdir=${bundled}`, ...Object.keys(SCRIPTS));
+  for (const [source, output] of Object.entries(SCRIPTS)) {
+    // named by the part of their paths in which they differ
+    const name = source.replace(/^web\//, "").replace(/\.tsx$/, ".js");
+    await Deno.rename(`${bundled}/${name}`, `${folder}/${output}`);
+  }
+  await Deno.remove(bundled, { recursive: true });
+}
+
+/** Folders and files that the pages are made of; of packages, the lock file has the hashes. */
+const SOURCES = [
+  "web/",
+  "words/",
+  "protocol/",
+  "deno.json",
+  "deno.lock",
+  "tasks/build.ts",
+  "tasks/client_types.ts",
+];
+/** Says from which sources the pages were built. */
+const STAMP = new URL("dist/web.sha256", ROOT);
+
+async function hashSources(): Promise<string> {
+  const hash = createHash("sha256");
+  const add = async (path: string): Promise<void> => {
+    if (!path.endsWith("/")) {
+      hash.update(`${path}\0`).update(await Deno.readFile(new URL(path, ROOT))).update("\0");
+      return;
+    }
+    const entries = await Array.fromAsync(Deno.readDir(new URL(path, ROOT)));
+    const names = entries.map(({ name, isDirectory }) => isDirectory ? `${name}/` : name);
+    for (const name of names.sort()) await add(path + name);
+  };
+  for (const source of SOURCES) await add(source);
+  return hash.digest("hex");
+}
+
+async function isBuiltFrom(sources: string): Promise<boolean> {
+  try {
+    for (const output of ["client.js", "client.d.ts", ...Object.values({ ...SCRIPTS, ...FILES })]) {
+      await Deno.stat(new URL(output, OUTPUT));
+    }
+    return await Deno.readTextFile(STAMP) === sources;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Builds all pages, in about a second; at once where they were built from these very sources. */
 export async function build(): Promise<void> {
+  const sources = await hashSources();
+  if (!await isBuiltFrom(sources)) await buildAnew(sources);
+}
+
+/** What a page is made of is never half written. */
+async function buildAnew(sources: string): Promise<void> {
   await Deno.mkdir(OUTPUT, { recursive: true });
   const folder = await Deno.makeTempDir({ dir: fileURLToPath(new URL("dist/", ROOT)) });
   try {
     await bundleClient(folder);
-    for (const [source, output] of Object.entries(SCRIPTS)) {
-      await bundle("--minify", `--output=${folder}/${output}`, source);
-    }
+    await bundleScripts(folder);
     for (const [source, output] of Object.entries(FILES)) {
       await Deno.copyFile(new URL(source, ROOT), `${folder}/${output}`);
     }
@@ -134,9 +191,10 @@ export async function build(): Promise<void> {
       }
     }
     await moveAll(folder, OUTPUT);
+    await Deno.writeTextFile(STAMP, sources);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-if (import.meta.main) await build();
+if (import.meta.main) await buildAnew(await hashSources());

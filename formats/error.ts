@@ -19,6 +19,8 @@ export type FormatErrorCode =
   | "xml_forbidden"
   /** A PDF that asks for a password we do not have. */
   | "pdf_encrypted"
+  /** Readers may show different pages of it. */
+  | "pdf_ambiguous"
   /** The author or an earlier signature forbids the change (DocMDP, FieldMDP). */
   | "document_locked"
   /** A signing route says that others sign first, that this signer has no part in it, or that it is complete. */

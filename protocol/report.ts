@@ -42,7 +42,10 @@ const finding = z.object({
     "algorithm_weak",
     "coverage_partial",
     "changed_after",
+    "changed_after_unclear",
     "changed_after_allowed",
+    "ambiguous",
+    "written_loosely",
     "signing_certificate_absent",
     "signed_attributes_absent",
     "digest_algorithms_differ",
@@ -84,6 +87,9 @@ const signatureReport = z.object({
   coverage: z.object({
     extent: z.enum(["whole", "revision", "part"]),
     parts: z.array(z.string()),
+    revision: z.object({ number: z.int(), of: z.int() }).optional().describe(
+      "PDF: which revision, the first being 1, of how many; absent where that cannot be told",
+    ),
   }),
   claimedTime: time.nullable().describe("As the signer claims; proves nothing"),
   provenTime: time.nullable().describe("When the signature is proven to have existed"),
@@ -114,6 +120,7 @@ const signatureReport = z.object({
       "timestamp",
       "empty_signature_field",
       "form_field",
+      "read_only",
       "annotation",
       "validation_data",
       "metadata",
@@ -121,6 +128,17 @@ const signatureReport = z.object({
     ]),
     name: z.string(),
     allowed: z.boolean(),
+    unclear: z.literal(true).optional().describe(
+      "Nothing forbids it, but it may draw, act or hide something that nobody vouches for",
+    ),
+    places: z.array(z.object({
+      page: z.int(),
+      box: z.tuple([z.number(), z.number(), z.number(), z.number()]).describe(
+        "In points, from the lower left corner of the page as it is displayed",
+      ),
+      share: z.number().describe("Of the page's area"),
+    })).optional().describe("Where something is drawn that was not there before"),
+    signedBy: z.string().optional().describe("The later signature whose appearance it is"),
     reason: z.string().optional(),
   })).describe("PDF: what was changed after the signature"),
   get countersignatures() {

@@ -15,6 +15,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
   json_malformed: "document_malformed",
   json_duplicate_key: "document_malformed",
   pdf_malformed: "document_malformed",
+  pdf_ambiguous: "document_malformed",
   pdf_encrypted: "document_encrypted",
   document_locked: "document_locked",
   xml_malformed: "document_malformed",

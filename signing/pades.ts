@@ -1,6 +1,7 @@
 /** Signatures in PDFs as a request asks for them: what it says, how that looks, and the key that was opened for it. */
 import { FormatError } from "../formats/error.ts";
 import { prepareSignature } from "../formats/pades/prepare.ts";
+import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type PadesOptions, type Pdf, preparePades } from "../online/pades.ts";
 import type { Online } from "../online/validation_data.ts";
@@ -51,7 +52,7 @@ export interface SignedPdf {
 /**
  * Finds out whether a PDF can be signed so, before anybody is asked.
  *
- * @throws {DsignError} `invalid_params`; {FormatError} as `prepareSignature`
+ * @throws {DsignError} `invalid_params`; {FormatError} as `prepareSignature`, `refuseAmbiguous`
  */
 export async function checkPdf(
   { source }: Pick<Pdf, "source">,
@@ -60,6 +61,7 @@ export async function checkPdf(
 ): Promise<void> {
   const appearance = await appearances.make(options, { name: "", time: new Date(0) });
   refusing(() => prepareSignature(source, { ...padesOptions(options), appearance }));
+  refuseAmbiguous(source, options.password);
 }
 
 /**

@@ -16,9 +16,9 @@ export function factsOf(source: Source, password?: string): PdfFacts {
   const { signatures, recovered } = verifyPdf(source, { password });
   return {
     password: password ?? null,
-    damaged: recovered,
+    damaged: recovered || signatures.some(({ since }) => since?.ambiguities.length),
     signatures: signatures.map((each): EarlierSignature => {
-      const { signature, status, certificate, timestamp, changes } = each;
+      const { signature, status, certificate, timestamp, since } = each;
       return {
         field: signature.field,
         kind: signature.kind,
@@ -28,7 +28,7 @@ export function factsOf(source: Source, password?: string): PdfFacts {
         timestamped: timestamp !== undefined,
         reason: signature.reason ?? null,
         certifies: signature.docMdp ?? null,
-        changes: changes?.slice(0, MAX_CHANGES).map(({ name, kind, allowed, reason }) => ({
+        changes: since?.changes.slice(0, MAX_CHANGES).map(({ name, kind, allowed, reason }) => ({
           name,
           kind,
           allowed,

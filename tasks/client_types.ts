@@ -13,7 +13,7 @@ interface Schema {
   anyOf?: Schema[];
   oneOf?: Schema[];
   type?: string | string[];
-  items?: Schema;
+  items?: Schema | Schema[];
   properties?: Record<string, Schema>;
   required?: string[];
   description?: string;
@@ -44,7 +44,9 @@ function typeOf(schema: Schema): string {
   }
   switch (schema.type) {
     case "array":
-      return `(${typeOf(schema.items!)})[]`;
+      return Array.isArray(schema.items)
+        ? `[${schema.items.map(typeOf).join(", ")}]`
+        : `(${typeOf(schema.items!)})[]`;
     case "object":
       return schema.properties
         ? object(

@@ -226,7 +226,10 @@ ${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</
       this.#row(
         "covers",
         isWhole
-          ? !isAltered && this.say(`covers_${coverage.extent as "whole" | "revision"}`)
+          ? lines([
+            ...isAltered ? [] : [this.say(`covers_${coverage.extent as "whole" | "revision"}`)],
+            ...coverage.revision ? [this.say("covers_revision_of", coverage.revision)] : [],
+          ])
           : coverage.parts.length
           ? this.say("covers_part", { parts: coverage.parts.join(", ") })
           : this.say("covers_nothing"),
@@ -234,9 +237,14 @@ ${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</
       this.#row(
         "changes",
         signature.changes.length > 0 && lines(
-          signature.changes.map(({ kind, name, allowed }) =>
+          signature.changes.map(({ kind, name, allowed, unclear, places = [] }) =>
             this.say(`change_${kind}`, { name }) +
-            (allowed ? "" : ` <b class="failed">${this.say("not_allowed")}</b>`)
+            places.map(({ page }) => `, ${this.say("drawn_on", { page })}`).join("") +
+            (allowed
+              ? ""
+              : unclear
+              ? ` <b class="unclear">${this.say("not_vouched")}</b>`
+              : ` <b class="failed">${this.say("not_allowed")}</b>`)
           ),
         ),
       ),

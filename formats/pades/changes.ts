@@ -1,12 +1,13 @@
 import { FormatError } from "../error.ts";
 import { Comparison } from "./compare.ts";
 import type { ChangeKind, Difference } from "./difference.ts";
+import type { DrawnPlace } from "./drawn.ts";
 import type { PdfSignature } from "./inspect.ts";
 import { isLocked, type Locks, readLocks } from "./locks.ts";
 import { ROLES } from "./roles.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { formFields } from "../pdf/form.ts";
-import { unlessMalformed } from "../pdf/repair.ts";
+import { unlessMalformed } from "../pdf/malformed.ts";
 import { prefixSource, type Source } from "../source.ts";
 
 /** One thing that later revisions changed. */
@@ -14,19 +15,26 @@ export interface Change {
   kind: ChangeKind;
   /** A field's name, or the way to what was changed. */
   name: string;
-  /** Whether the signature, and those before it, allow it. */
+  /** Whether it is of a kind that the signature, and those before it, allow. */
   allowed: boolean;
-  /** Something that was not on the page before was added. */
-  visible?: boolean;
-  /** Why not. */
+  /** Nothing forbids it, but it may draw, act or hide something that nobody vouches for; then it is not `allowed`. */
+  unclear?: true;
+  /** Where something is drawn that was not there before. */
+  places?: DrawnPlace[];
+  /** It is allowed as the appearance of this later signature, and counts only if that is trusted. */
+  signedBy?: string;
+  /** Why it is not allowed. */
   reason?: string;
 }
 
+/** A change that is drawn is harmless only where it leaves nine tenths of its page alone. */
+const MAX_SHARE = 0.1;
+
 /**
  * What was changed after a signature, judged by its DocMDP and FieldMDP and those before it. The
- * signed revision is compared with the last one, object by object, from the trailer on; what is
- * not known to be harmless is not allowed, so that nothing can be hidden, replaced or made to
- * appear (“shadow attacks”).
+ * signed revision is compared with the last one by value, from the trailer on; what is not known
+ * to be harmless is not allowed, so that nothing can be hidden, replaced or made to appear
+ * (“shadow attacks”).
  *
  * @returns empty when nothing changed
  * @throws FormatError as `inspectSignatures`; `invalid_argument` for a signature of partial
@@ -44,14 +52,21 @@ export function changesAfter(
     );
   }
   if (signature.coverage === "document") return [];
-  const before = PdfDocument.open(prefixSource(source, signature.revisionEnd), password);
-  const after = PdfDocument.open(source, password);
+  return changesBetween(
+    PdfDocument.open(prefixSource(source, signature.revisionEnd), password),
+    PdfDocument.open(source, password),
+  );
+}
+
+/** As {@linkcode changesAfter}, between two revisions that are open. */
+export function changesBetween(before: PdfDocument, after: PdfDocument): Change[] {
   const differences = unlessMalformed(() => new Comparison(before, after, ROLES).run());
   if (!differences || before.recovered || after.recovered) {
     return [{
       kind: "other",
       name: "structure",
       allowed: false,
+      unclear: true,
       reason: "The file is damaged, so what was changed cannot be told.",
     }];
   }
@@ -59,40 +74,58 @@ export function changesAfter(
   return differences.map((difference) => judge(difference, locks));
 }
 
-function judge({ kind, name, visible, reason }: Difference, locks: Locks): Change {
-  const refusal = reason ?? refuse(kind, name, visible ?? false, locks);
-  const change: Change = { kind, name, allowed: refusal === undefined };
-  if (visible) change.visible = true;
-  if (refusal !== undefined) change.reason = refusal;
+function judge(difference: Difference, locks: Locks): Change {
+  const { kind, name, places = [], isAddition, reason } = difference;
+  const change: Change = { kind, name, allowed: true };
+  if (places.length > 0) change.places = places;
+  const forbidden = isAddition && !locks.docMdp ? undefined : forbid(difference, locks);
+  if (forbidden !== undefined) return { ...change, allowed: false, reason: forbidden };
+  const unclear = isAddition
+    ? reason ?? "It is not known what this addition does."
+    : doubt(difference, locks);
+  if (unclear !== undefined) return { ...change, allowed: false, unclear: true, reason: unclear };
+  if (kind === "signature" && places.length > 0) change.signedBy = name;
   return change;
 }
 
-function refuse(
-  kind: ChangeKind,
-  name: string,
-  visible: boolean,
-  locks: Locks,
-): string | undefined {
-  const level = locks.docMdp?.level;
-  const lock = locks.fields.find(({ lock }) => isLocked(lock, name));
+/** Why a change must not be, by what was signed. */
+function forbid({ kind, name, isNew, places = [], reason }: Difference, locks: Locks) {
+  const { docMdp, fields } = locks;
+  const isDrawn = places.length > 0;
+  const lock = fields.find(({ lock }) => isLocked(lock, name));
   switch (kind) {
     case "validation_data":
     case "metadata":
+    case "read_only":
       return undefined;
     case "timestamp":
       // Always possible, as long as it shows nothing (ISO 32000-2 §12.8.2.2.2).
-      if (!visible) return undefined;
+      if (!isDrawn) return undefined;
       break;
     case "annotation":
-      return level === 3 ? undefined : "Comments and other annotations are not allowed.";
+      return docMdp && docMdp.level < 3
+        ? `“${docMdp.by}” allows no comments and other annotations.`
+        : undefined;
     case "other":
-      return "This is not one of the changes that a signature allows.";
+      return reason ?? "This is not one of the changes that a signature allows.";
   }
-  if (level === 1) return `“${locks.docMdp!.by}” allows no changes.`;
-  if (visible && locks.docMdp) {
-    return `“${locks.docMdp.by}” certifies the document, and something visible was added.`;
+  if (docMdp?.level === 1) return `“${docMdp.by}” allows no changes.`;
+  if (isNew && isDrawn && docMdp) {
+    return `“${docMdp.by}” certifies the document, and something visible was added.`;
   }
   // An invisible new field changes nothing that a lock protects.
-  const fills = kind === "form_field" || visible;
-  return lock && fills ? `“${lock.by}” locks this field.` : undefined;
+  return lock && (kind === "form_field" || isDrawn) ? `“${lock.by}” locks this field.` : undefined;
+}
+
+/** Why a change that nothing forbids may not be harmless. */
+function doubt({ kind, places = [] }: Difference, locks: Locks): string | undefined {
+  if (kind === "annotation" && locks.docMdp?.level !== 3) {
+    return "No signature says that comments and other annotations may be added.";
+  }
+  if (places.length === 0) return undefined;
+  if (kind === "timestamp") return "A timestamp has no appearance, and this one is drawn.";
+  if (kind === "empty_signature_field") return "A field that nobody has signed is drawn.";
+  if (new Set(places.map(({ page }) => page)).size > 1) return "It is drawn on several pages.";
+  const isLarge = places.reduce((sum, { share }) => sum + share, 0) >= MAX_SHARE;
+  return isLarge ? "It takes a tenth of its page or more." : undefined;
 }

@@ -173,6 +173,13 @@ Deno.test("changes: metadata may change", () => {
   assert.deepEqual(allowed(bytes), ["metadata XMP metadata"]);
 });
 
+/** The same document under a catalog with another number. */
+function withCatalog99(bytes: Uint8Array, change = (old: string) => old): Uint8Array {
+  const text = fromLatin1(classicUpdate(bytes, { 99: change(syntax(bytes, 1)) }));
+  const at = text.lastIndexOf("/Root 1 0 R");
+  return latin1(`${text.slice(0, at)}/Root 99 0 R${text.slice(at + 11)}`);
+}
+
 const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
 
 const attacks: [what: string, bytes: () => Uint8Array, pattern: RegExp][] = [
@@ -289,13 +296,11 @@ const attacks: [what: string, bytes: () => Uint8Array, pattern: RegExp][] = [
     return classicUpdate(signPdf(classicPdf(objects), asha), { 70: stream("(shown)") });
   }, /Contents/],
   ["an entry is given twice", () => edit(signed(), "page", "/Contents 4 0 R"), /twice/],
-  ["the trailer names another catalog", () => {
-    const bytes = signed();
-    const more = classicUpdate(bytes, { 99: syntax(bytes, 1) });
-    const text = fromLatin1(more);
-    const at = text.lastIndexOf("/Root 1 0 R");
-    return latin1(`${text.slice(0, at)}/Root 99 0 R${text.slice(at + 11)}`);
-  }, /Root/],
+  [
+    "the trailer names another catalog",
+    () => withCatalog99(signed(), (old) => old.replace("(en-IN)", "(en-GB)")),
+    /Lang/,
+  ],
   ["a length that a stream refers to is changed", () => {
     const objects = documentObjects();
     objects[4] = objects[4].replace(/\/Length \d+/, "/Length 50 0 R");

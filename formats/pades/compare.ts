@@ -1,15 +1,19 @@
+import { type Difference, type Path, pathName } from "./difference.ts";
+import { DrawnPlaces } from "./drawn.ts";
+import type { PdfDocument, PdfObject } from "../pdf/document.ts";
+import { type FormField, formFields, pageRefs } from "../pdf/form.ts";
 import {
-  type Difference,
-  type Path,
-  pathName,
+  PdfArray,
+  PdfDict,
+  PdfName,
+  PdfRef,
+  PdfStream,
+  type PdfValue,
   sameBytes,
   sameRef,
   sameScalar,
-} from "./difference.ts";
-import type { PdfDocument, PdfObject } from "../pdf/document.ts";
-import { type FormField, formFields } from "../pdf/form.ts";
-import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "../pdf/value.ts";
-import type { XrefEntry } from "../pdf/xref.ts";
+} from "../pdf/value.ts";
+import { sameEntry } from "../pdf/xref.ts";
 
 /**
  * What a value is used as. Of `strict` ones nothing may differ; the others know which of their
@@ -19,6 +23,8 @@ export type Role =
   | "strict"
   | "trailer"
   | "catalog"
+  | "extensions"
+  | "structure"
   | "pages"
   | "annots"
   | "annotation"
@@ -31,13 +37,19 @@ export type Role =
   | "vri"
   | "vriEntry";
 
-/** Compares a value in its role. `self`: the object that it is, where it is one. */
+/** The same thing in both revisions; its object may have got another number. */
+export interface Pair {
+  before: PdfRef;
+  after: PdfRef;
+}
+
+/** Compares a value in its role. `self`: the objects that it is, where it is one. */
 export type Compare = (
   comparison: Comparison,
   a: PdfValue,
   b: PdfValue,
   path: Path,
-  self?: PdfRef,
+  self?: Pair,
 ) => void;
 
 /** How one entry of a dictionary is compared; `free`: whatever it holds is allowed. */
@@ -47,22 +59,23 @@ const MAX_DEPTH = 500;
 const MAX_DIFFERENCES = 1000;
 
 /**
- * Compares two revisions of a document from the trailer on, following every reference.
+ * Compares two revisions of a document by value, from the trailer on, following every reference.
  *
- * Objects whose place in the file is the same are the same. Only those with a new place
- * (“touched”) are compared, but all are walked through, because it is what refers to an object
- * that decides what may change in it.
+ * Objects whose place in the file is the same are the same. Only others are compared, but all are walked through,
+ * because it is what refers to an object that decides what may change in it.
  */
 export class Comparison {
   /** Fields and widgets that are new. */
   readonly newFields = new Set<number>();
   /** Annotations that are new on a page; judged when all new fields are known. */
   readonly newAnnotations: { ref: PdfRef; path: Path }[] = [];
+  readonly drawn: DrawnPlaces;
   readonly #touched = new Set<number>();
   /** What can be nothing else: pages, fields, the form, the catalog. */
   readonly #identities = new Map<number, Role>();
+  readonly #pages = { before: new Map<number, number>(), after: new Map<number, number>() };
   readonly #fields = { before: new Map<number, FormField>(), after: new Map<number, FormField>() };
-  readonly #queue: { ref: PdfRef; role: Role; path: Path }[] = [];
+  readonly #queue: (Pair & { role: Role; path: Path })[] = [];
   readonly #seen = new Set<string>();
   readonly #free = new Set<PdfValue>();
   /** Touched objects that some rule has looked at. */
@@ -73,7 +86,9 @@ export class Comparison {
     readonly before: PdfDocument,
     readonly after: PdfDocument,
     readonly roles: Readonly<Record<Role, Compare>>,
-  ) {}
+  ) {
+    this.drawn = new DrawnPlaces(after);
+  }
 
   run(): Difference[] {
     this.#findTouched();
@@ -81,34 +96,45 @@ export class Comparison {
     this.#findIdentities();
     const { before, after } = this;
     this.compare(before.xref.trailer, after.xref.trailer, "trailer", { step: "trailer" });
-    for (let task; (task = this.#queue.pop());) this.#visit(task.ref, task.role, task.path);
+    for (let task; (task = this.#queue.pop());) this.#visit(task, task.role, task.path);
     for (const { ref, path } of this.newAnnotations) {
       if (this.newFields.has(ref.num)) continue;
-      this.report("annotation", pathName(path));
+      this.report({ kind: "annotation", name: pathName(path), places: this.drawn.of(ref) });
       this.free(ref);
     }
     for (const num of this.#touched) if (!this.#explained.has(num)) this.#unreached(num);
     return [...this.#out.values()];
   }
 
-  report(kind: Difference["kind"], name: string, visible?: boolean): void {
-    this.#add({ kind, name, visible });
-  }
-
-  refuse(path: Path, reason?: string): void {
-    this.#add({ kind: "other", name: pathName(path), reason });
-  }
-
-  #add(difference: Difference): void {
+  report(difference: Difference): void {
     const key = `${difference.kind} ${difference.name}`;
     if (this.#out.has(key)) return;
     if (this.#out.size < MAX_DIFFERENCES) this.#out.set(key, difference);
     else this.#out.set("", { kind: "other", name: "…", reason: "There are too many changes." });
   }
 
+  /** What was signed is different, or gone. */
+  refuse(path: Path, reason?: string): void {
+    this.report({ kind: "other", name: pathName(path), reason });
+  }
+
+  /** Something was added that no rule knows. */
+  doubt(path: Path, reason?: string): void {
+    this.report({ kind: "other", name: pathName(path), reason, isAddition: true });
+  }
+
   /** The field that an object is, or is a widget of. */
   fieldOf(which: "before" | "after", ref: PdfRef | undefined): FormField | undefined {
     return ref && this.#fields[which].get(ref.num);
+  }
+
+  /** Where the widgets of a field are drawn now. */
+  placesOf(field: FormField): Difference["places"] {
+    const { object: { num, gen }, dict } = field;
+    const kids = this.after.array(dict, "Kids")?.items ?? [];
+    return [new PdfRef(num, gen), ...kids].flatMap((ref) =>
+      ref instanceof PdfRef ? this.drawn.of(ref) : []
+    );
   }
 
   #findTouched(): void {
@@ -135,6 +161,7 @@ export class Comparison {
           if (kid instanceof PdfRef) this.#fields[which].set(kid.num, field);
         }
       }
+      pageRefs(document).forEach(({ num }, i) => this.#pages[which].set(num, i));
     }
   }
 
@@ -168,20 +195,26 @@ export class Comparison {
     walk("field", acro ? before.array(acro, "Fields")?.items ?? [] : []);
   }
 
-  #visit(ref: PdfRef, role: Role, path: Path): void {
-    const identity = this.#identities.get(ref.num);
-    if (identity && (role === "strict" || role === "annotation")) role = identity;
-    const key = `${ref.num} ${role}`;
+  #visit(pair: Pair, role: Role, path: Path): void {
+    const { before: from, after: to } = pair;
+    const identity = this.#identities.get(from.num);
+    if (identity && (role === "strict" || role === "annotation" || role === "structure")) {
+      role = identity;
+    }
+    const key = `${from.num} ${to.num} ${role}`;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    const before = this.before.object(ref);
-    if (!this.#touched.has(ref.num)) {
-      if (before) this.roles[role](this, before.value, before.value, path, ref);
+    const before = this.before.object(from);
+    if (sameRef(from, to) && !this.#touched.has(from.num)) {
+      if (before) this.roles[role](this, before.value, before.value, path, pair);
       return;
     }
-    this.#explained.add(ref.num);
-    const after = this.after.object(ref);
-    this.roles[role](this, before?.value ?? null, after?.value ?? null, path, ref);
+    if (this.#pages.before.get(from.num) !== this.#pages.after.get(to.num)) {
+      return this.refuse(path, "It refers to another page.");
+    }
+    this.#explained.add(from.num).add(to.num);
+    const after = this.after.object(to);
+    this.roles[role](this, before?.value ?? null, after?.value ?? null, path, pair);
     if (
       before?.value instanceof PdfStream && after?.value instanceof PdfStream &&
       !this.#sameData(before, after)
@@ -193,8 +226,12 @@ export class Comparison {
   }
 
   compare(a: PdfValue, b: PdfValue, role: Role, path: Path): void {
-    if (a instanceof PdfRef && sameRef(a, b)) this.#queue.push({ ref: a, role, path });
-    else this.roles[role](this, a, b, path);
+    if (a instanceof PdfRef && b instanceof PdfRef) {
+      this.#queue.push({ before: a, after: b, role, path });
+    } else if (a instanceof PdfRef || b instanceof PdfRef) {
+      // What stood by itself now stands here, or the other way round.
+      this.compare(this.resolve("before", a), this.resolve("after", b), role, path);
+    } else this.roles[role](this, a, b, path);
   }
 
   /** Compares dictionaries entry by entry as `rule` says. */
@@ -202,8 +239,10 @@ export class Comparison {
     if (a !== b && b.hasDuplicates) this.refuse(path, "An entry is given twice.");
     for (const key of new Set([...a.entries.keys(), ...b.entries.keys()])) {
       const step = { parent: path, step: key };
-      const role = rule(key);
       const x = a.get(key) ?? null, y = b.get(key) ?? null;
+      // A Type that was left out says nothing new.
+      if (key === "Type" && x === null && y instanceof PdfName) continue;
+      const role = rule(key);
       if (typeof role === "function") role(x, y, step);
       else if (role === "free") this.free(x, y);
       else this.compare(x, y, role, step);
@@ -217,22 +256,27 @@ export class Comparison {
   }
 
   /** Whether two values are the same with all that they refer to, pages and fields aside. */
-  equal(a: PdfValue, b: PdfValue, depth = 0, seen = new Set<number>()): boolean {
+  equal(a: PdfValue, b: PdfValue, depth = 0, seen = new Set<string>()): boolean {
     if (depth > MAX_DEPTH) return false;
-    if (a instanceof PdfRef && sameRef(a, b)) {
-      if (seen.has(a.num) || this.#identities.has(a.num)) return true;
-      seen.add(a.num);
+    if (a instanceof PdfRef && b instanceof PdfRef) {
+      const isSame = sameRef(a, b);
+      if (this.#identities.has(a.num)) return isSame;
+      const key = `${a.num} ${b.num}`;
+      if (seen.has(key)) return true;
+      seen.add(key);
       const x = this.before.object(a);
-      if (!this.#touched.has(a.num)) {
+      if (isSame && !this.#touched.has(a.num)) {
         return !x || this.equal(x.value, x.value, depth + 1, seen);
       }
-      const y = this.after.object(a);
+      const y = this.after.object(b);
       if (x?.value instanceof PdfStream && y?.value instanceof PdfStream) {
         if (!this.#sameData(x, y)) return false;
       }
       return this.equal(x?.value ?? null, y?.value ?? null, depth + 1, seen);
     }
     const next = (x: PdfValue, y: PdfValue) => this.equal(x, y, depth + 1, seen);
+    if (a instanceof PdfRef) return next(this.before.resolve(a), b);
+    if (b instanceof PdfRef) return next(a, this.after.resolve(b));
     if (a instanceof PdfStream && b instanceof PdfStream) return next(a.dict, b.dict);
     if (a instanceof PdfArray && b instanceof PdfArray) {
       return a.items.length === b.items.length && a.items.every((x, i) => next(x, b.items[i]));
@@ -260,7 +304,7 @@ export class Comparison {
           this.#free.add(target);
           values.push(target);
         }
-      } else if (value instanceof PdfArray) values.push(...value.items);
+      } else if (value instanceof PdfArray) { for (const item of value.items) values.push(item); }
       else if (value instanceof PdfDict) values.push(...value.entries.values());
       else if (value instanceof PdfStream) values.push(...value.dict.entries.values());
     }
@@ -272,7 +316,7 @@ export class Comparison {
     const before = this.before.object(ref), after = this.after.object(ref);
     if (isSection(before?.value) && isSection(after?.value)) return;
     if (!before || this.equal(ref, ref)) return;
-    this.refuse({ step: `object ${num}` }, "An object that nothing refers to was replaced.");
+    this.doubt({ step: `object ${num}` }, "An object that nothing refers to was replaced.");
   }
 }
 
@@ -280,10 +324,4 @@ export class Comparison {
 function isSection(value: PdfValue | undefined): boolean {
   const type = value instanceof PdfStream ? value.dict.get("Type") : undefined;
   return type instanceof PdfName && (type.value === "XRef" || type.value === "ObjStm");
-}
-
-function sameEntry(a: XrefEntry, b: XrefEntry | null | undefined): boolean {
-  if (!b) return false;
-  if ("offset" in a) return "offset" in b && a.offset === b.offset && a.gen === b.gen;
-  return "container" in b && a.container === b.container && a.index === b.index;
 }

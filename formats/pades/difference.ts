@@ -1,5 +1,5 @@
 /** How differences between two revisions are named. */
-import { PdfName, PdfRef, PdfString, type PdfValue } from "../pdf/value.ts";
+import type { DrawnPlace } from "./drawn.ts";
 
 /** What was changed, as far as it is known. */
 export type ChangeKind =
@@ -7,6 +7,7 @@ export type ChangeKind =
   | "timestamp"
   | "empty_signature_field"
   | "form_field"
+  | "read_only"
   | "annotation"
   | "validation_data"
   | "metadata"
@@ -16,34 +17,20 @@ export type ChangeKind =
 export interface Difference {
   kind: ChangeKind;
   name: string;
-  /** An appearance on a page that was not there before. */
-  visible?: boolean;
+  /** A field that was not there before. */
+  isNew?: boolean;
+  /** Where something is drawn that was not there before. */
+  places?: DrawnPlace[];
   /** Why no signature ever allows it. */
   reason?: string;
+  /** Nothing that was signed is gone or different: something was added, of which it is not known what it does. */
+  isAddition?: boolean;
 }
 
 /** The way to a value, for reports. */
 export interface Path {
   parent?: Path;
   step: string | number;
-}
-
-/** Whether a value is the same reference. */
-export function sameRef(a: PdfRef, b: PdfValue): boolean {
-  return b instanceof PdfRef && a.num === b.num && a.gen === b.gen;
-}
-
-/** Whether bytes are the same. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-/** Whether two values that hold no others are the same. */
-export function sameScalar(a: PdfValue, b: PdfValue): boolean {
-  if (a instanceof PdfName && b instanceof PdfName) return a.value === b.value;
-  if (a instanceof PdfString && b instanceof PdfString) return sameBytes(a.bytes, b.bytes);
-  if (a instanceof PdfRef) return sameRef(a, b);
-  return a === b && (a === null || typeof a !== "object");
 }
 
 /** `Root/Pages/Kids/3/Contents`. */

@@ -154,6 +154,18 @@ export function findSpot(document: PdfDocument, page: Page, place: Place): Spot 
   return { rectangle, box: boxOf(rectangle, display.rotation) };
 }
 
+/** Where a rectangle of a page's own coordinates is as the page is displayed, and how much of the page it takes. */
+export function displayedPlace(
+  document: PdfDocument,
+  page: Page,
+  [x1, y1, x2, y2]: Rectangle,
+): { box: Rectangle; share: number } {
+  const display = new Display(document, page);
+  const [width, height] = display.size;
+  const box = inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)]);
+  return { box, share: (box[2] - box[0]) * (box[3] - box[1]) / (width * height) };
+}
+
 /** The first place from the lower left that no annotation of the page takes. */
 function freePlace(
   document: PdfDocument,

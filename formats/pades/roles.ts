@@ -1,26 +1,24 @@
-import type { Compare, Comparison, EntryRule, Role } from "./compare.ts";
-import { type Path, pathName, sameScalar } from "./difference.ts";
-import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "../pdf/value.ts";
-
-/** Entries of a trailer that belong to its section (ISO 32000-2 Tables 15 and 17). */
-const SECTION_KEYS = new Set(
-  "Size Prev XRefStm ID Type W Index Length Filter DecodeParms DL".split(" "),
-);
-/** What filling in or signing a field changes in it. */
-const FILL_KEYS = new Set("V AP AS I M RV DA Q".split(" "));
-/** What a new signature field may consist of; no actions among them. */
-const NEW_FIELD_KEYS = new Set(
-  ("Type Subtype FT T TU TM V F Ff Rect P AP AS MK BS Border Lock SV DA Q NM M Kids Parent " +
-    "StructParent").split(" "),
-);
-
-const EMPTY = new PdfDict(new Map(), [], 0, 0);
+import type { Compare, Comparison, EntryRule, Pair, Role } from "./compare.ts";
+import { type Path, pathName } from "./difference.ts";
+import { field, fields, form, grow } from "./form_roles.ts";
+import { dss, validationData } from "./validation_roles.ts";
+import {
+  PdfArray,
+  PdfDict,
+  PdfName,
+  PdfRef,
+  PdfStream,
+  type PdfValue,
+  sameScalar,
+} from "../pdf/value.ts";
 
 /** What may differ in each role, and how it is reported. */
 export const ROLES: Readonly<Record<Role, Compare>> = {
   strict,
   trailer: inDicts(trailerRule),
   catalog: inDicts(catalogRule),
+  extensions,
+  structure,
   pages,
   annots,
   annotation,
@@ -34,6 +32,8 @@ export const ROLES: Readonly<Record<Role, Compare>> = {
   vriEntry: validationData,
 };
 
+const EMPTY = new PdfDict(new Map(), [], 0, 0);
+
 function strict(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
   if (a instanceof PdfDict && b instanceof PdfDict) c.dicts(a, b, path, () => "strict");
   else if (a instanceof PdfStream && b instanceof PdfStream) {
@@ -41,7 +41,8 @@ function strict(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
   } else if (a instanceof PdfArray && b instanceof PdfArray) {
     if (a.items.length !== b.items.length) return c.refuse(path);
     a.items.forEach((item, i) => c.compare(item, b.items[i], "strict", { parent: path, step: i }));
-  } else if (!sameScalar(a, b)) c.refuse(path);
+  } else if (a === null && b !== null) c.doubt(path);
+  else if (!sameScalar(a, b)) c.refuse(path);
 }
 
 function inDicts(rule: (c: Comparison, key: string) => EntryRule): Compare {
@@ -51,10 +52,11 @@ function inDicts(rule: (c: Comparison, key: string) => EntryRule): Compare {
   };
 }
 
+/** All but these belong to the section (ISO 32000-2 Tables 15 and 17), or mean something to their writer only. */
 function trailerRule(c: Comparison, key: string): EntryRule {
-  if (SECTION_KEYS.has(key)) return () => {};
   if (key === "Root") return "catalog";
-  return key === "Info" ? metadata(c, "document information") : "strict";
+  if (key === "Encrypt") return "strict";
+  return key === "Info" ? metadata(c, "document information") : () => {};
 }
 
 function catalogRule(c: Comparison, key: string): EntryRule {
@@ -66,7 +68,9 @@ function catalogRule(c: Comparison, key: string): EntryRule {
     case "DSS":
       return "dss";
     case "Extensions":
-      return "dictionary";
+      return "extensions";
+    case "StructTreeRoot":
+      return "structure";
     case "Metadata":
       return metadata(c, "XMP metadata");
     case "Version":
@@ -80,8 +84,58 @@ function catalogRule(c: Comparison, key: string): EntryRule {
 
 function metadata(c: Comparison, name: string): EntryRule {
   return (a, b) => {
-    if (!c.equal(a, b)) c.report("metadata", name);
+    if (!c.equal(a, b)) c.report({ kind: "metadata", name });
     c.free(a, b);
+  };
+}
+
+/** Which extensions of PDF a document uses (§7.12): their levels rise, and others are added. */
+function extensions(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
+  if (!c.equal(a, b)) c.report({ kind: "metadata", name: "developer extensions" });
+  c.free(a, b);
+  if (a !== null && b === null) c.refuse(path);
+}
+
+/**
+ * The logical structure (§14.7): a new field gets an element of it. What was there stays as it was, with more after it;
+ * it is not drawn.
+ */
+function structure(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
+  const added = (value: PdfValue) => {
+    c.report({ kind: "metadata", name: "structure tree" });
+    c.free(value);
+  };
+  if (a instanceof PdfDict && b instanceof PdfDict) {
+    return c.dicts(a, b, path, (key) => {
+      if (key === "ParentTreeNextKey" || key === "Limits") return "free";
+      if (key === "K" || key === "Nums" || key === "Kids") return growing(c, added);
+      // What an element says of itself stays.
+      return a.get("S") !== undefined && a.get(key) === undefined ? "strict" : "structure";
+    });
+  }
+  if (a === null) return added(b);
+  if (!(a instanceof PdfArray) || !(b instanceof PdfArray)) return strict(c, a, b, path);
+  growing(c, added)(a, b, path);
+}
+
+/** An array whose items stay in their order, with others between them; a single value counts as such an array. */
+function growing(c: Comparison, added: (value: PdfValue) => void) {
+  return (a: PdfValue, b: PdfValue, path: Path): void => {
+    const list = (which: "before" | "after", value: PdfValue) => {
+      const target = c.resolve(which, value);
+      return target instanceof PdfArray ? target.items : target === null ? [] : [value];
+    };
+    const old = list("before", a), young = list("after", b);
+    let i = 0;
+    for (const item of young) {
+      const isNext = i < old.length &&
+        (old[i] instanceof PdfRef && item instanceof PdfRef
+          ? old[i] === item || (old[i] as PdfRef).num === item.num
+          : c.equal(old[i], item));
+      if (isNext) c.compare(old[i], item, "structure", { parent: path, step: i++ });
+      else added(item);
+    }
+    if (i < old.length) c.refuse(path, "An entry was removed.");
   };
 }
 
@@ -97,6 +151,8 @@ function pages(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
     if (key === "Annots") return "annots";
     // The order of tabbing; Acrobat sets it when it adds a field.
     if (key === "Tabs") return (_, y, step) => y instanceof PdfName ? undefined : c.refuse(step);
+    // Its place in the structure tree.
+    if (key === "StructParents" && a.get(key) === undefined) return "free";
     return "strict";
   });
 }
@@ -107,161 +163,18 @@ function annots(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
     added: (ref, step) => c.newAnnotations.push({ ref, path: step }),
     removed: (ref, step) => {
       if (c.fieldOf("before", ref)) c.refuse(step, "A form field was taken from the page.");
-      else c.report("annotation", pathName(step));
+      else c.report({ kind: "annotation", name: pathName(step) });
     },
   });
 }
 
-function fields(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
-  grow(c, a, b, path, {
-    role: "field",
-    added: (ref, step) => newField(c, ref, step),
-    removed: (_, step) => c.refuse(step, "A form field was removed."),
-  });
-}
-
-/** Compares arrays of references that may grow; what stays keeps its order. */
-function grow(
-  c: Comparison,
-  a: PdfValue,
-  b: PdfValue,
-  path: Path,
-  rules: {
-    role: "annotation" | "field";
-    added: (ref: PdfRef, path: Path) => void;
-    removed: (ref: PdfRef, path: Path) => void;
-  },
-): void {
-  const before = c.resolve("before", a) ?? null, after = c.resolve("after", b) ?? null;
-  const listable = (value: PdfValue) => value === null || value instanceof PdfArray;
-  if (!listable(before) || !listable(after)) return strict(c, before, after, path);
-  const old = before instanceof PdfArray ? before.items : [];
-  const young = after instanceof PdfArray ? after.items : [];
-  const key = (item: PdfValue) => item instanceof PdfRef ? `${item.num} ${item.gen}` : "direct";
-  const was = old.map(key), is = young.map(key);
-  const present = { before: new Set(was), after: new Set(is) };
-  const order = was.filter((each) => present.after.has(each));
-  const stayed = is.filter((each) => present.before.has(each));
-  if (order.length !== stayed.length || order.some((each, i) => each !== stayed[i])) {
-    return c.refuse(path, "The order of its entries was changed.");
-  }
-  const direct = old.filter((item) => !(item instanceof PdfRef));
-  young.forEach((item, i) => {
-    const step = { parent: path, step: i };
-    if (present.before.has(is[i])) {
-      c.compare(item instanceof PdfRef ? item : direct.shift()!, item, rules.role, step);
-    } else if (item instanceof PdfRef) rules.added(item, step);
-    else c.refuse(step);
-  });
-  old.forEach((item, i) => {
-    if (present.after.has(was[i])) return;
-    const step = { parent: path, step: i };
-    if (item instanceof PdfRef) rules.removed(item, step);
-    else c.refuse(step, "An entry was removed.");
-  });
-}
-
-function annotation(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
+function annotation(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: Pair): void {
   // Unchanged ones are walked, for what they refer to may have been changed.
   if (a === b) return strict(c, a, b, path);
   if (c.equal(a, b)) return;
-  c.report("annotation", pathName(path));
+  const places = self && c.drawn.of(self.after);
+  c.report({ kind: "annotation", name: pathName(path), places });
   c.free(a, b);
-}
-
-function form(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
-  const before = c.resolve("before", a) ?? EMPTY, after = c.resolve("after", b);
-  if (!(before instanceof PdfDict) || !(after instanceof PdfDict)) {
-    return strict(c, before === EMPTY ? null : before, after, path);
-  }
-  c.dicts(before, after, path, (key) => {
-    switch (key) {
-      case "Fields":
-        return "fields";
-      case "DR":
-        return "resources";
-      case "SigFlags":
-        return (x, y, step) => {
-          const kept = (typeof x === "number" ? x : 0) & 3;
-          if (typeof y !== "number" || (y & kept) !== kept) c.refuse(step);
-        };
-      case "NeedAppearances":
-        return (x, y, step) => y === x || y === false || y === null ? undefined : c.refuse(step);
-      case "DA":
-      case "Q":
-        // Defaults that a form gets with its first field.
-        return before.get(key) === undefined ? "free" : "strict";
-      default:
-        return "strict";
-    }
-  });
-}
-
-function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: PdfRef): void {
-  if (!(a instanceof PdfDict) || !(b instanceof PdfDict)) return strict(c, a, b, path);
-  const known = c.fieldOf("before", self);
-  const isSignature = known?.type === "Sig";
-  const wasSigned = isSignature && c.before.resolve(known.value) !== null;
-  // A push button keeps no value (ISO 32000-2 §12.7.5.2.2); what it shows stays as it is.
-  const isPushButton = known?.type === "Btn" && ((c.before.number(a, "Ff") ?? 0) & 65536) !== 0;
-  let filled = false;
-  c.dicts(a, b, path, (key) => {
-    if (key === "Kids") return "fields";
-    if (key === "Parent") return "field";
-    const fills = FILL_KEYS.has(key) || (key === "F" && isSignature);
-    if (!fills || wasSigned || isPushButton) return "strict";
-    return (x, y) => {
-      if (!c.equal(x, y)) filled = true;
-      c.free(x, y);
-    };
-  });
-  if (!filled) return;
-  const name = known?.name ?? pathName(path);
-  const value = isSignature ? c.after.resolve(c.fieldOf("after", self)?.value) : null;
-  if (value instanceof PdfDict) c.report(signatureKind(c, value), name);
-  else c.report("form_field", name);
-}
-
-function signatureKind(c: Comparison, value: PdfDict): "signature" | "timestamp" {
-  const timestamp = c.after.name(value, "Type") === "DocTimeStamp" &&
-    c.after.name(value, "SubFilter") === "ETSI.RFC3161";
-  return timestamp ? "timestamp" : "signature";
-}
-
-/** A new field has to be one for signatures, with nothing in it that acts. */
-function newField(c: Comparison, ref: PdfRef, path: Path): void {
-  const dict = c.after.object(ref)?.value;
-  const field = c.fieldOf("after", ref);
-  if (!(dict instanceof PdfDict) || !field || field.type !== "Sig") {
-    return c.refuse(path, "A form field that is not for signatures was added.");
-  }
-  const widgets = [dict];
-  c.newFields.add(ref.num);
-  for (const kid of c.after.array(dict, "Kids")?.items ?? []) {
-    const widget = c.after.resolve(kid);
-    if (!(kid instanceof PdfRef) || !(widget instanceof PdfDict) || c.before.object(kid)) {
-      return c.refuse(path, "A signature field with unknown parts was added.");
-    }
-    c.newFields.add(kid.num);
-    widgets.push(widget);
-  }
-  const known = widgets.every((widget) =>
-    !widget.hasDuplicates && [...widget.entries.keys()].every((key) => NEW_FIELD_KEYS.has(key))
-  );
-  if (!known || c.before.object(ref)) {
-    return c.refuse(path, "A signature field with unknown parts was added.");
-  }
-  c.free(dict);
-  const visible = widgets.some((widget) => hasExtent(c, widget));
-  const value = c.after.resolve(field.value);
-  const kind = value instanceof PdfDict ? signatureKind(c, value) : "empty_signature_field";
-  c.report(kind, field.name, visible);
-}
-
-function hasExtent(c: Comparison, widget: PdfDict): boolean {
-  const corners = c.after.array(widget, "Rect")?.items.map((item) => c.after.resolve(item));
-  if (!corners) return false;
-  return corners[0] !== corners[2] && corners[1] !== corners[3];
 }
 
 /** A dictionary that may get more entries. */
@@ -272,45 +185,11 @@ function additive(role: "strict" | "dictionary" | "vriEntry"): Compare {
       return strict(c, before === EMPTY ? null : before, after, path);
     }
     c.dicts(before, after, path, (key) => {
+      // Nobody reads it any more (§14.2).
+      if (key === "ProcSet") return "free";
       if (before.get(key) !== undefined) return role;
-      if (role === "vriEntry") c.report("validation_data", "DSS");
+      if (role === "vriEntry") c.report({ kind: "validation_data", name: "DSS" });
       return "free";
     });
   };
-}
-
-function dss(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
-  if (a === null) {
-    c.report("validation_data", "DSS");
-    return c.free(b);
-  }
-  validationData(c, a, b, path);
-}
-
-/** A DSS or VRI dictionary: its lists of streams may grow (EN 319 142-1 §5.4.2). */
-function validationData(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
-  const before = c.resolve("before", a), after = c.resolve("after", b);
-  if (!(before instanceof PdfDict) || !(after instanceof PdfDict)) {
-    return strict(c, before, after, path);
-  }
-  c.dicts(before, after, path, (key) => {
-    if (key === "VRI") return "vri";
-    if (!/^(Certs?|CRLs?|OCSPs?)$/.test(key)) return "strict";
-    return (x, y, step) => {
-      const old = c.resolve("before", x) ?? null, young = c.resolve("after", y);
-      if (!(young instanceof PdfArray) || !(old === null || old instanceof PdfArray)) {
-        return strict(c, old, young, step);
-      }
-      const kept = old === null ? [] : old.items;
-      const key = (item: PdfValue) => item instanceof PdfRef ? `${item.num} ${item.gen}` : "";
-      const present = new Set(young.items.map(key));
-      for (const [i, item] of kept.entries()) {
-        if (!present.has(key(item))) c.refuse(step, "Validation data were removed.");
-        else c.compare(item, item, "strict", { parent: step, step: i });
-      }
-      if (young.items.length > kept.length) c.report("validation_data", "DSS");
-      const known = new Set(kept.map(key));
-      c.free(...young.items.filter((item) => !known.has(key(item))));
-    };
-  });
 }

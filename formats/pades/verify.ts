@@ -8,8 +8,8 @@ import { readSignedData } from "../cms/read.ts";
 import { digestsNeeded, type SignerResult, verifyCms } from "../cms/verify.ts";
 import { concat } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
-import { type Change, changesAfter } from "./changes.ts";
 import { inspectSignatures, type PdfSignature } from "./inspect.ts";
+import { type Aftermath, Versions } from "./versions.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { prefixSource, type Source } from "../source.ts";
 import { digest, hasher } from "../digest.ts";
@@ -33,8 +33,8 @@ export interface VerifiedPdfSignature {
   /** Proven by a timestamp in the signature, or of a document timestamp. */
   timestamp?: Date;
   level: PadesLevel;
-  /** What later revisions changed; `undefined` where it cannot be told. */
-  changes?: Change[];
+  /** What became of the document since; `undefined` where it cannot be told. */
+  since?: Aftermath;
   /** The CMS signer of a signature. */
   signer?: SignerResult;
   /** The token of a document timestamp. */
@@ -64,11 +64,11 @@ export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): Verif
   const { signatures, emptyFields, recovered } = inspectSignatures(source, password);
   const digests = new Digests(source, signatures);
   const verified = signatures.map((signature) => verifyOne(signature, digests));
+  const versions = new Versions(source, password);
   for (const each of verified) {
-    const { signature } = each;
-    if (signature.coverage === "partial") continue;
+    if (each.signature.coverage === "partial") continue;
     try {
-      each.changes = changesAfter(source, signature, password);
+      each.since = versions.since(each.signature);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       each.findings.push({ code: error.code, message: error.message });

@@ -20,13 +20,13 @@ Deno.test("each signature: who, whether it holds, what it covers, what came afte
   const { signatures, emptyFields, recovered } = verify(bytes);
   assert.deepEqual([emptyFields, recovered], [["Waits"], false]);
   assert.deepEqual(
-    signatures.map(({ signature, status, certificate, level, changes, findings }) => ({
+    signatures.map(({ signature, status, certificate, level, since, findings }) => ({
       field: signature.field,
       coverage: signature.coverage,
       status,
       who: certificate?.subject.commonName,
       level,
-      changes: changes?.map(({ name, allowed }) => `${name} ${allowed}`),
+      changes: since?.changes.map(({ name, allowed }) => `${name} ${allowed}`),
       findings,
     })),
     [{

@@ -2,7 +2,9 @@ import { FormatError } from "../error.ts";
 import { isSignatureDict, PdfCrypt } from "./crypt.ts";
 import { decodeStream } from "./filter.ts";
 import { PdfLexer } from "./lexer.ts";
-import { misplaced, type Scan, scanObjects, unlessMalformed } from "./repair.ts";
+import { unlessMalformed } from "./malformed.ts";
+import { misplaced, readable, type Recovered, recoverXref } from "./repair.ts";
+import { type Definition, type Scan, scan } from "./scan.ts";
 import type { Source } from "../source.ts";
 import {
   PdfArray,
@@ -14,7 +16,7 @@ import {
   type PdfValue,
 } from "./value.ts";
 import { PdfWindow } from "./window.ts";
-import { type PackedEntry, readXref, type Xref } from "./xref.ts";
+import { type Manner, type PackedEntry, readXref, sectionStarts, type Xref } from "./xref.ts";
 
 /** An indirect object as it stands in the file. */
 export interface PdfObject {
@@ -27,6 +29,12 @@ export interface PdfObject {
   /** Offset of `bytes` in the file; undefined for an object out of an object stream. */
   offset?: number;
 }
+
+/**
+ * How readers find an object in an object stream: `usual` at its index, or where that is another's by its number;
+ * `index` at its index or not at all; `first`, `last` by its number.
+ */
+export type Packing = "usual" | "index" | "first" | "last";
 
 const MAX_CACHED_OBJECTS = 4096;
 const MAX_CACHED_CONTAINER_BYTES = 32 << 20;
@@ -49,6 +57,7 @@ export class PdfDocument {
   readonly #objects = new Map<number, PdfObject>();
   readonly #containers = new Map<number, Container>();
   #containerBytes = 0;
+  #packing: Packing = "usual";
   /** Guards against an object stream whose own Length is said to be inside it. */
   readonly #opening = new Set<number>();
 
@@ -82,6 +91,52 @@ export class PdfDocument {
     return document;
   }
 
+  /**
+   * The same file as a reader sees it that comes to another cross-reference. Nothing is looked for elsewhere that is not
+   * where this one says.
+   *
+   * @throws FormatError `pdf_malformed`, `pdf_encrypted`, … where it opens nothing
+   */
+  reading(xref: Xref, packing: Packing = "usual"): PdfDocument {
+    const other = new PdfDocument(this.source, this.password);
+    other.#recovered = true;
+    other.#packing = packing;
+    other.#use(xref);
+    return other;
+  }
+
+  /** The same file in another manner, or from another section of its cross-reference on. */
+  readXref(manner: Partial<Manner>, start?: number): Xref {
+    return readXref(this.#window, manner, start);
+  }
+
+  /** What stands in the file, whether the cross-reference names it or not. */
+  scan(): Scan {
+    return scan(this.#window, (ref) => {
+      const length = this.resolve(ref);
+      return typeof length === "number" ? length : undefined;
+    });
+  }
+
+  /** A scan's cross-reference, with what stands in object streams. */
+  scanned(found: Scan): Xref {
+    const other = new PdfDocument(this.source, this.password);
+    other.#recovered = true;
+    const isNamed = ({ type }: Definition) => type !== "XRef";
+    const xref = recoverXref(this.#window, {
+      ...found,
+      definitions: found.definitions.filter(isNamed),
+    });
+    other.#use(xref);
+    other.#unpack(xref);
+    return xref;
+  }
+
+  /** Where each section of the cross-reference begins, the newest first; none where it is broken. */
+  sectionStarts(): number[] {
+    return this.#recovered ? [] : sectionStarts(this.#window);
+  }
+
   get xref(): Xref {
     return this.#xref;
   }
@@ -113,14 +168,16 @@ export class PdfDocument {
     // It may have been in the middle of one that the cross-reference misplaced.
     this.#opening.clear();
     const known: Xref | undefined = this.#xref;
-    const scan = scanObjects(this.#window);
-    this.#use(scan);
-    this.#unpack(scan);
+    const all = scan(this.#window);
+    const definitions = readable(this.#window, all.definitions);
+    const found = recoverXref(this.#window, { ...all, definitions });
+    this.#use(found);
+    this.#unpack(found);
     if (!known) {
       // Once more, for an encryption that only now is found.
-      return this.#use(scan);
+      return this.#use(found);
     }
-    const entries = new Map(scan.entries);
+    const entries = new Map(found.entries);
     const wrong = misplaced(this.#window, known.entries);
     for (const [num, entry] of known.entries) {
       if (wrong.has(num)) continue;
@@ -130,24 +187,24 @@ export class PdfDocument {
     // A table has no place for what stands in object streams, as a hybrid file's may.
     const packed = [...entries.values()].some((entry) => entry && "container" in entry);
     this.#use({ ...known, entries, start: -1, style: packed ? "stream" : known.style });
-    if (!this.#hasCatalog()) this.#use(scan);
+    if (!this.#hasCatalog()) this.#use(found);
   }
 
   /** Adds what stands in object streams to a scan; what stands later in the file counts. */
-  #unpack(scan: Scan): void {
+  #unpack(found: Recovered): void {
     const places = new Map<number, number>();
-    for (const [num, entry] of scan.entries) {
+    for (const [num, entry] of found.entries) {
       if (entry && "offset" in entry) places.set(num, entry.offset);
     }
     // An object stream stands in none (ISO 32000-2 §7.5.7).
-    const containers = new Set(scan.containers.map(({ num }) => num));
-    for (const { num, offset } of scan.containers) {
+    const containers = new Set(found.containers.map(({ num }) => num));
+    for (const { num, offset } of found.containers) {
       if (places.get(num) !== offset) continue;
       const container = unlessMalformed(() => this.#container(num));
       container?.index.forEach(([inner], index) => {
         if ((places.get(inner) ?? -1) >= offset || containers.has(inner)) return;
         places.set(inner, offset);
-        scan.entries.set(inner, { container: num, index });
+        found.entries.set(inner, { container: num, index });
       });
     }
     this.#objects.clear();
@@ -239,21 +296,31 @@ export class PdfDocument {
     return object;
   }
 
+  /** The object that stands at an offset, whether the cross-reference names it or not. */
+  objectAt({ num, gen, offset }: Definition): PdfObject | undefined {
+    return unlessMalformed(() => this.#parse(new PdfRef(num, gen), offset));
+  }
+
+  #parse(ref: PdfRef, offset: number): PdfObject | undefined {
+    const object = this.#window.parse(offset, (lexer): PdfObject | undefined => {
+      const header = lexer.objectHeader();
+      if (header?.num !== ref.num || header.gen !== ref.gen) return undefined;
+      // "5 0 obj endobj": an empty object is null.
+      const value = lexer.keyword("endobj") ? null : lexer.objectBody();
+      // A copy, because a source may use its memory again.
+      const bytes = lexer.data.slice(0, lexer.pos);
+      return { num: ref.num, gen: ref.gen, value, bytes, offset };
+    });
+    if (object && this.#crypt) decryptStrings(this.#crypt, object.value, ref.num, ref.gen);
+    return object;
+  }
+
   #fromFile(ref: PdfRef, offset: number): PdfObject | undefined {
     if (offset < this.source.size) {
-      const object = this.#window.parse(offset, (lexer): PdfObject | undefined => {
-        const header = lexer.objectHeader();
-        if (header?.num !== ref.num || header.gen !== ref.gen) return undefined;
-        // "5 0 obj endobj": an empty object is null.
-        const value = lexer.keyword("endobj") ? null : lexer.objectBody();
-        // A copy, because a source may use its memory again.
-        const bytes = lexer.data.slice(0, lexer.pos);
-        return { ...ref, value, bytes, offset };
-      });
-      if (object) {
-        if (this.#crypt) decryptStrings(this.#crypt, object.value, ref.num, ref.gen);
-        return object;
-      }
+      const read = () => this.#parse(ref, offset);
+      // What a scan found by its header may not be readable.
+      const object = this.#recovered ? unlessMalformed(read) : read();
+      if (object) return object;
     }
     if (this.#recovered) return undefined;
     // The cross-reference points elsewhere: nothing in it can be trusted.
@@ -263,14 +330,26 @@ export class PdfDocument {
 
   #fromContainer(num: number, entry: PackedEntry): PdfObject | undefined {
     const container = this.#container(entry.container);
-    let place = container.index[entry.index];
-    // The index is a hint (ISO 32000-2 §7.5.8.3); the number decides.
-    if (place?.[0] !== num) place = container.index.find(([inner]) => inner === num)!;
+    const isOurs = ([inner]: [number, number]) => inner === num;
+    const indexed = [container.index[entry.index]].find((each) => each && isOurs(each));
+    const first = () => container.index.find(isOurs);
+    const place = {
+      // The index is a hint (ISO 32000-2 §7.5.8.3); the number decides.
+      usual: () => indexed ?? first(),
+      index: () => indexed,
+      first,
+      last: () => container.index.findLast(isOurs),
+    }[this.#packing]();
     if (!place) return undefined;
     const lexer = new PdfLexer(container.data, place[1]);
     const value = lexer.value();
     this.#window.account(lexer, lexer.pos - place[1]);
     return { num, gen: 0, value, bytes: container.data };
+  }
+
+  /** Numbers and offsets of the objects in an object stream, in its own order. */
+  packed(container: number): readonly [num: number, offset: number][] {
+    return this.#container(container).index;
   }
 
   #container(num: number): Container {

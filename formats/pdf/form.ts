@@ -130,6 +130,26 @@ export function findPage(document: PdfDocument, number: number): Page {
   };
 }
 
+/** The pages in their order, those that are objects. */
+export function pageRefs(document: PdfDocument): PdfRef[] {
+  const out: PdfRef[] = [];
+  const seen = new Set<number>();
+  const stack: PdfValue[] = [document.catalog().value.get("Pages") ?? null];
+  while (stack.length > 0) {
+    const value = stack.pop()!;
+    if (value instanceof PdfRef) {
+      if (seen.has(value.num)) continue;
+      seen.add(value.num);
+    }
+    const node = document.resolve(value);
+    if (!(node instanceof PdfDict)) continue;
+    const kids = document.array(node, "Kids");
+    if (kids) stack.push(...kids.items.toReversed());
+    else if (value instanceof PdfRef) out.push(value);
+  }
+  return out;
+}
+
 /** What a signature field's value says of itself (ISO 32000-2 §12.8.1). */
 export function signatureValue(document: PdfDocument, field: FormField): PdfDict | undefined {
   if (field.type !== "Sig") return undefined;

@@ -67,6 +67,39 @@ export type PdfValue =
   | PdfDict
   | PdfStream;
 
+/** Whether a value is the same reference. */
+export function sameRef(a: PdfRef, b: PdfValue): boolean {
+  return b instanceof PdfRef && a.num === b.num && a.gen === b.gen;
+}
+
+/** Whether bytes are the same. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Whether two values that hold no others are the same. */
+export function sameScalar(a: PdfValue, b: PdfValue): boolean {
+  if (a instanceof PdfName && b instanceof PdfName) return a.value === b.value;
+  if (a instanceof PdfString && b instanceof PdfString) return sameBytes(a.bytes, b.bytes);
+  if (a instanceof PdfRef) return sameRef(a, b);
+  return a === b && (a === null || typeof a !== "object");
+}
+
+/** Whether two values are written alike but for white space and the order of entries: references are not followed. */
+export function sameValue(a: PdfValue, b: PdfValue): boolean {
+  if (a instanceof PdfStream && b instanceof PdfStream) return sameValue(a.dict, b.dict);
+  if (a instanceof PdfArray && b instanceof PdfArray) {
+    return a.items.length === b.items.length && a.items.every((x, i) => sameValue(x, b.items[i]));
+  }
+  if (a instanceof PdfDict && b instanceof PdfDict) {
+    return a.entries.size === b.entries.size && [...a.entries].every(([key, x]) => {
+      const y = b.get(key);
+      return y !== undefined && sameValue(x, y);
+    });
+  }
+  return sameScalar(a, b);
+}
+
 /** Bytes that are already PDF syntax. */
 export class PdfRaw {
   constructor(readonly bytes: Uint8Array) {}

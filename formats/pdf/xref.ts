@@ -20,8 +20,33 @@ export interface PackedEntry {
 /** Where an object that is in use stands. */
 export type XrefEntry = PlainEntry | PackedEntry;
 
+/** Whether two cross-references have an object in the same place. */
+export function sameEntry(
+  a: XrefEntry | null | undefined,
+  b: XrefEntry | null | undefined,
+): boolean {
+  if (!a || !b) return !a && !b;
+  if ("offset" in a) return "offset" in b && a.offset === b.offset && a.gen === b.gen;
+  return "container" in b && a.container === b.container && a.index === b.index;
+}
+
 /** By object number; `null` stands for one that is free. */
 export type XrefMap = Map<number, XrefEntry | null>;
+
+/** What readers decide differently, as the standard allows no file in which there is anything to decide. */
+export interface Manner {
+  /** Which of two entries counts that one section has for one number. */
+  duplicates: "last" | "first";
+  /** Whether the stream of a hybrid fills what its table leaves free (§7.5.8.4), or replaces it, or is not read. */
+  hybrids: "fill" | "replace" | "skip";
+  /** Whether entries count whose number is not below Size. */
+  beyondSize: "keep" | "drop";
+}
+
+/** Ours. */
+const USUAL: Manner = { duplicates: "last", hybrids: "fill", beyondSize: "keep" };
+
+export const NO_ODDITIES: ReadonlySet<keyof Manner> = new Set();
 
 /** The cross-reference of a document, all its sections merged, the newest first. */
 export interface Xref {
@@ -34,6 +59,13 @@ export interface Xref {
   style: "table" | "stream";
   /** Offset of the newest section; -1 when the file had to be scanned. */
   start: number;
+  /** Where another manner may lead to other entries. */
+  oddities: ReadonlySet<keyof Manner>;
+}
+
+/** One section as it stands in the file. */
+export interface Section extends Pick<Xref, "trailer" | "trailerBytes" | "style" | "start"> {
+  rows: [num: number, entry: XrefEntry | null][];
 }
 
 /** What an entry costs beside its reading, in bytes: mostly memory. */
@@ -62,35 +94,78 @@ export function findStartXref(source: Source): number {
  * Reads the chain of cross-reference sections (ISO 32000-2 §7.5.4, §7.5.8): tables, streams,
  * hybrids and their Prev.
  *
+ * @param start offset of the newest section
  * @throws FormatError `pdf_malformed` when any section of it cannot be read
  */
-export function readXref(window: PdfWindow): Xref {
+export function readXref(
+  window: PdfWindow,
+  manner: Partial<Manner> = {},
+  start = findStartXref(window.source),
+): Xref {
+  const { duplicates, hybrids, beyondSize } = { ...USUAL, ...manner };
+  const entries: XrefMap = new Map();
+  const oddities = new Set<keyof Manner>();
+  const chain = readChain(window, start);
+  for (const section of chain) {
+    const own = mapOf(section, duplicates, oddities);
+    const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
+    if (typeof hybrid === "number") {
+      oddities.add("hybrids");
+      const hidden = readSection(window, checkOffset(window, hybrid));
+      for (const [num, entry] of mapOf(hidden, duplicates, oddities)) {
+        // Objects hidden from old readers are free in the table.
+        if (hybrids === "replace" || (hybrids === "fill" && own.get(num) == null)) {
+          own.set(num, entry);
+        }
+      }
+    }
+    for (const [num, entry] of own) if (!entries.has(num)) entries.set(num, entry);
+  }
+  const [{ trailer, trailerBytes, style }] = chain;
+  const size = trailer.get("Size");
+  for (const num of typeof size === "number" ? entries.keys() : []) {
+    if (num < (size as number)) continue;
+    oddities.add("beyondSize");
+    if (beyondSize === "drop") entries.delete(num);
+  }
+  return { entries, trailer, trailerBytes, style, start: chain[0].start, oddities };
+}
+
+/** The sections from the newest to the oldest. */
+function readChain(window: PdfWindow, start: number): Section[] {
+  const chain: Section[] = [];
   const seen = new Set<number>();
-  let newest: Xref | undefined;
-  let offset = findStartXref(window.source);
-  while (true) {
+  for (let offset = start;;) {
     if (seen.has(offset) || seen.size > MAX_SECTIONS) {
       throw malformed("its cross-reference sections form a circle");
     }
     seen.add(offset);
     const section = readSection(window, offset);
-    const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
-    if (typeof hybrid === "number") {
-      // Objects hidden from old readers are free in the table (ISO 32000-2 §7.5.8.4).
-      const hidden = readSection(window, checkOffset(window, hybrid));
-      for (const [num, entry] of hidden.entries) {
-        if (section.entries.get(num) == null) section.entries.set(num, entry);
-      }
-    }
-    newest ??= section;
-    for (const [num, entry] of section === newest ? [] : section.entries) {
-      if (!newest.entries.has(num)) newest.entries.set(num, entry);
-    }
+    chain.push(section);
     const prev = section.trailer.get("Prev");
     // Some writers say "Prev 0" where there is none.
-    if (prev === undefined || prev === 0) return newest;
+    if (prev === undefined || prev === 0) return chain;
     offset = checkOffset(window, prev);
   }
+}
+
+/** Where each section of a document's cross-reference begins, the newest first; a hybrid's stream is part of its table. */
+export function sectionStarts(window: PdfWindow): number[] {
+  return readChain(window, findStartXref(window.source)).map(({ start }) => start);
+}
+
+function mapOf(
+  { rows }: Section,
+  duplicates: Manner["duplicates"],
+  oddities: Set<keyof Manner>,
+): XrefMap {
+  const entries: XrefMap = new Map();
+  for (const [num, entry] of rows) {
+    const isTwice = entries.has(num);
+    if (isTwice) oddities.add("duplicates");
+    if (!isTwice || duplicates === "last") entries.set(num, entry);
+  }
+  return entries;
 }
 
 function checkOffset(window: PdfWindow, value: PdfValue): number {
@@ -101,15 +176,16 @@ function checkOffset(window: PdfWindow, value: PdfValue): number {
   return value;
 }
 
-function readSection(window: PdfWindow, offset: number): Xref {
+/** Reads one section. */
+export function readSection(window: PdfWindow, offset: number): Section {
   return window.parse(offset, (lexer) => {
     lexer.skipSpace();
     const start = offset + lexer.pos;
     if (!lexer.keyword("xref")) return readXrefStream(window, start);
-    const entries = readTable(window, lexer);
+    const rows = readTable(window, lexer);
     const trailer = lexer.value();
     if (!(trailer instanceof PdfDict)) throw malformed("a trailer is not a dictionary");
-    return { entries, ...ownTrailer(lexer, trailer), style: "table", start };
+    return { rows, ...ownTrailer(lexer, trailer), style: "table", start };
   }, 4096);
 }
 
@@ -120,8 +196,8 @@ function ownTrailer(lexer: PdfLexer, dict: PdfDict): Pick<Xref, "trailer" | "tra
 }
 
 /** Reads the subsections of a table up to and including the word `trailer`. */
-function readTable(window: PdfWindow, lexer: PdfLexer): XrefMap {
-  const entries: XrefMap = new Map();
+function readTable(window: PdfWindow, lexer: PdfLexer): Section["rows"] {
+  const rows: Section["rows"] = [];
   while (!lexer.keyword("trailer")) {
     const first = lexer.integer();
     const count = first === undefined ? undefined : lexer.integer();
@@ -139,16 +215,16 @@ function readTable(window: PdfWindow, lexer: PdfLexer): XrefMap {
       }
       if (lexer.keyword("n")) {
         // Offset 0 is the header's; writers use it for objects that do not exist.
-        entries.set(num, offset === 0 ? null : { offset, gen });
-      } else if (lexer.keyword("f")) entries.set(num, null);
+        rows.push([num, offset === 0 ? null : { offset, gen }]);
+      } else if (lexer.keyword("f")) rows.push([num, null]);
       else throw malformed("a cross-reference table has an unreadable entry");
     }
   }
-  return entries;
+  return rows;
 }
 
 /** Reads a cross-reference stream at its object header. */
-function readXrefStream(window: PdfWindow, start: number): Xref {
+function readXrefStream(window: PdfWindow, start: number): Section {
   return window.parse(start, (lexer) => {
     const header = lexer.objectHeader();
     const stream = header && lexer.objectBody();
@@ -170,12 +246,12 @@ function readXrefStream(window: PdfWindow, start: number): Xref {
       value === undefined || value instanceof PdfRef ? null : value;
     const data = decodeStream(dict, window.source.read(from, length), direct);
     window.spendInflated(data.length);
-    const entries = readStreamEntries(window, dict, data);
-    return { entries, ...ownTrailer(lexer, dict), style: "stream", start };
+    const rows = readStreamRows(window, dict, data);
+    return { rows, ...ownTrailer(lexer, dict), style: "stream", start };
   });
 }
 
-function readStreamEntries(window: PdfWindow, dict: PdfDict, data: Uint8Array): XrefMap {
+function readStreamRows(window: PdfWindow, dict: PdfDict, data: Uint8Array): Section["rows"] {
   const [w1, w2, w3, ...more] = integers(dict.get("W"));
   if (w3 === undefined || more.length > 0 || [w1, w2, w3].some((w) => w > 8)) {
     throw malformed("its cross-reference stream has impossible field widths");
@@ -186,7 +262,7 @@ function readStreamEntries(window: PdfWindow, dict: PdfDict, data: Uint8Array): 
   const index = dict.get("Index") === undefined
     ? [0, typeof size === "number" ? size : 0]
     : integers(dict.get("Index"));
-  const entries: XrefMap = new Map();
+  const rows: Section["rows"] = [];
   let at = 0;
   const field = (width: number, fallback: number) => {
     if (width === 0) return fallback;
@@ -201,13 +277,13 @@ function readStreamEntries(window: PdfWindow, dict: PdfDict, data: Uint8Array): 
     for (let num = index[i]; num < end; num++) {
       if (at + row > data.length) throw malformed("its cross-reference stream is too short");
       const type = field(w1, 1), second = field(w2, 0), third = field(w3, 0);
-      if (type === 1) entries.set(num, second === 0 ? null : { offset: second, gen: third });
-      else if (type === 2) entries.set(num, { container: second, index: third });
+      if (type === 1) rows.push([num, second === 0 ? null : { offset: second, gen: third }]);
+      else if (type === 2) rows.push([num, { container: second, index: third }]);
       // Types to come are references to the null object (ISO 32000-2 §7.5.8.3).
-      else entries.set(num, null);
+      else rows.push([num, null]);
     }
   }
-  return entries;
+  return rows;
 }
 
 function integers(value: PdfValue | undefined): number[] {

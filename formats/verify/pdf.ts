@@ -2,12 +2,17 @@
 import { FormatError } from "../error.ts";
 import { readDss } from "../pades/dss_read.ts";
 import { readPdfDate } from "../pades/inspect.ts";
+import type { Change } from "../pades/changes.ts";
 import { type PdfVerifyOptions, type VerifiedPdfSignature, verifyPdf } from "../pades/verify.ts";
+import type { Aftermath } from "../pades/versions.ts";
 import { prefixSource, type Source } from "../source.ts";
 import { signerFacts, tokenFact } from "./cms.ts";
 import { joinMaterial, type Material, readMaterial } from "./material.ts";
 import type { CoverageReport, Finding } from "./report.ts";
 import { finding, type SignatureFacts, type TimestampFacts } from "./signature.ts";
+
+/** More of one kind are not told in a sentence. */
+const MAX_QUOTED = 3;
 
 /**
  * Facts of every signature and document timestamp, the earliest revision first.
@@ -34,30 +39,16 @@ export function pdfFacts(
   const after = (end: number) =>
     stamps.filter((stamp) => stamp.end > end).map(({ facts }) => facts);
   for (const stamp of stamps) stamp.facts.coveredBy = after(stamp.end);
-  const isOpenEnded = !endsAsWritten(source);
   return {
     signatures: signatures.map((each) => {
-      const { field, revisionEnd, coverage } = each.signature;
+      const { field, revisionEnd } = each.signature;
       const own = stamps.find((stamp) => stamp.field === field)?.facts;
-      const facts = signatureFacts(each, material, after(revisionEnd), own);
-      if (!isOpenEnded || coverage === "document") return facts;
-      const message =
-        "Behind the document's end stands what other programs may show instead of it.";
-      return { ...facts, findings: [...facts.findings, finding("changed_after", message)] };
+      return signatureFacts(each, material, after(revisionEnd), own);
     }),
     findings: recovered
       ? [finding("file_damaged", "The file is damaged; what other programs show may differ.")]
       : [],
   };
-}
-
-/** How far from the end other readers look for `startxref`; where it is not, they put together what objects they find. */
-const TAIL = 1024;
-
-/** ISO 32000-2 §7.5.5 */
-function endsAsWritten(source: Source): boolean {
-  const tail = source.read(Math.max(0, source.size - TAIL), Math.min(TAIL, source.size));
-  return /startxref\s+\d+\s+%%EOF[\s\0]*$/.test(new TextDecoder("latin1").decode(tail));
 }
 
 /** Whether what a validation needs stands in the document up to a revision. */
@@ -77,11 +68,12 @@ function signatureFacts(
   later: readonly TimestampFacts[],
   own: TimestampFacts | undefined,
 ): SignatureFacts {
-  const { signature, signer, certificates, certificate, changes } = verified;
+  const { signature, signer, certificates, certificate, since } = verified;
   const { coverage } = signature;
   const report: CoverageReport = {
     extent: coverage === "document" ? "whole" : coverage === "revision" ? "revision" : "part",
     parts: [],
+    revision: since?.revision,
   };
   const material = joinMaterial(readMaterial({ certificates }), dss);
   const base: SignatureFacts = signer
@@ -116,15 +108,10 @@ function signatureFacts(
     const message = "The signature does not cover a revision of the document.";
     findings.push(finding("coverage_partial", message));
   }
-  const forbidden = changes?.filter(({ allowed }) => !allowed) ?? [];
-  if (forbidden.length > 0) {
-    const why = forbidden.slice(0, 3).map(({ name, reason }) => `${name}: ${reason}`).join(" ");
-    findings.push(finding("changed_after", `The document was changed after the signature. ${why}`));
-  } else if (changes && changes.length > 0) {
-    const message = "Later additions are of a kind that the signature allows.";
-    findings.push(finding("changed_after_allowed", message));
-  } else if (!changes && coverage !== "partial") {
-    findings.push(finding("changed_after", "What was changed after the signature cannot be told."));
+  if (since) findings.push(...aftermathFindings(since));
+  else if (coverage !== "partial") {
+    const message = "What was changed after the signature cannot be told.";
+    findings.push(finding("changed_after_unclear", message));
   }
   const isPades = signature.subFilter === "ETSI.CAdES.detached";
   return {
@@ -138,6 +125,53 @@ function signatureFacts(
     ],
     reason: signature.reason,
     location: signature.location,
-    changes,
+    changes: since?.changes,
   };
+}
+
+function aftermathFindings({ changes, ambiguities, looseness }: Aftermath): Finding[] {
+  const out: Finding[] = [];
+  const why = (all: Change[]) =>
+    all.slice(0, MAX_QUOTED).map(({ name, reason, places }) =>
+      `${name}${placesText(places)}: ${reason}`
+    ).join(" ");
+  const forbidden = changes.filter(({ allowed, unclear }) => !allowed && !unclear);
+  const unclear = changes.filter((change) => change.unclear);
+  if (forbidden.length > 0) {
+    const message = `The document was changed after the signature. ${why(forbidden)}`;
+    out.push(finding("changed_after", message));
+  }
+  if (unclear.length > 0) {
+    const message = `Something was added after the signature that it does not vouch for. ${
+      why(unclear)
+    }`;
+    out.push(finding("changed_after_unclear", message));
+  }
+  if (changes.length > 0 && forbidden.length + unclear.length === 0) {
+    const drawn = changes.filter(({ places }) => places);
+    const where = drawn.slice(0, MAX_QUOTED).map(({ name, places }) =>
+      `${name} is drawn${placesText(places)}.`
+    );
+    const message = "Later additions are of a kind that the signature allows.";
+    out.push(finding("changed_after_allowed", [message, ...where].join(" ")));
+  }
+  if (ambiguities.length > 0) {
+    const objects = ambiguities.slice(0, MAX_QUOTED).map(({ object, page }) =>
+      page === undefined ? `object ${object}` : `object ${object} on page ${page}`
+    );
+    const message = `The file can be read in more than one way, so that another program may show ` +
+      `other content than was signed: ${objects.join(", ")}.`;
+    out.push(finding("ambiguous", message));
+  } else if (looseness !== undefined) {
+    const message = `What was appended later is not written as the standard says (${looseness}); ` +
+      "every reading of it shows the same.";
+    out.push(finding("written_loosely", message));
+  }
+  return out;
+}
+
+/** ` on page 2 at [36, 36, 236, 96]` */
+function placesText(places: Change["places"] = []): string {
+  return places.map(({ page, box }) => ` on page ${page} at [${box.map(Math.round).join(", ")}]`)
+    .join(",");
 }

@@ -43,7 +43,10 @@ export type FindingCode =
   // What it covers
   | "coverage_partial"
   | "changed_after"
+  | "changed_after_unclear"
   | "changed_after_allowed"
+  | "ambiguous"
+  | "written_loosely"
   // Facts that a stricter policy may mind
   | "signing_certificate_absent"
   | "signed_attributes_absent"
@@ -108,6 +111,8 @@ export interface CoverageReport {
    */
   extent: "whole" | "revision" | "part";
   parts: string[];
+  /** PDF: which revision, the first being 1, of how many; absent where that cannot be told. */
+  revision?: { number: number; of: number };
 }
 
 export interface SignatureReport {

@@ -10,6 +10,7 @@ import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import type { TimestampResult } from "../cms/timestamp.ts";
 import { joinMaterial, type Material } from "./material.ts";
+import type { Change } from "../pades/changes.ts";
 import type {
   CertificateReport,
   CoverageReport,
@@ -89,6 +90,8 @@ const reasons: Partial<Record<FindingCode, Reason>> = {
   format_wrong: { indication: "TOTAL-FAILED", subIndication: "FORMAT_FAILURE" },
   coverage_partial: { indication: "INDETERMINATE", subIndication: "SIG_CONSTRAINTS_FAILURE" },
   changed_after: { indication: "TOTAL-FAILED", subIndication: "FORMAT_FAILURE" },
+  changed_after_unclear: { indication: "INDETERMINATE", subIndication: "SIG_CONSTRAINTS_FAILURE" },
+  ambiguous: { indication: "INDETERMINATE", subIndication: "SIG_CONSTRAINTS_FAILURE" },
   content_changed: { indication: "TOTAL-FAILED", subIndication: "HASH_FAILURE" },
   signature_wrong: { indication: "TOTAL-FAILED", subIndication: "SIG_CRYPTO_FAILURE" },
   content_missing: { indication: "INDETERMINATE", subIndication: "SIGNED_DATA_NOT_FOUND" },
@@ -147,8 +150,19 @@ const pathCodes: Readonly<Record<PathFailure["code"], FindingCode>> = {
 /** Judges signatures of one file: each timestamp once, however many signatures it covers. */
 export class Judge {
   readonly #timestamps = new Map<TimestampFacts, JudgedTimestamp>();
+  /** Names of the signatures that were accepted so far. */
+  readonly #accepted = new Set<string>();
 
   constructor(readonly options: VerifyOptions) {}
+
+  /** Reports on signatures of one file in their order; the last is judged first, as earlier ones may depend on it. */
+  signatures(all: readonly SignatureFacts[]): SignatureReport[] {
+    return all.toReversed().map((facts) => {
+      const report = this.signature(facts);
+      if (report.indication === "TOTAL-PASSED") this.#accepted.add(report.id);
+      return report;
+    }).reverse();
+  }
 
   /** The report on one signature, with those of its countersignatures. */
   signature(facts: SignatureFacts): SignatureReport {
@@ -160,6 +174,7 @@ export class Judge {
       const why = report.findings.map(({ message }) => message).join(" ");
       findings.push(finding("timestamp_not_accepted", `A timestamp does not count. ${why}`));
     }
+    const changes = (facts.changes ?? []).map((change) => this.#change(change, findings));
     const times = timestamps.flatMap(({ time }) => time ?? []);
     const proven = times.length > 0 ? new Date(Math.min(...times.map(Number))) : undefined;
     const trust = facts.timestamp
@@ -184,9 +199,18 @@ export class Judge {
       location: facts.location ?? null,
       revocation: trust?.revocation ?? { status: "unknown" },
       timestamps: timestamps.map(({ report }) => report),
-      changes: facts.changes ?? [],
+      changes,
       countersignatures: (facts.countersignatures ?? []).map((each) => this.signature(each)),
     };
+  }
+
+  /** What a later signature shows counts only if that signature does. */
+  #change(change: Change, findings: Finding[]): Change {
+    const { signedBy, name } = change;
+    if (signedBy === undefined || this.#accepted.has(signedBy)) return change;
+    const reason = `“${name}” is drawn, and that signature is not accepted.`;
+    findings.push(finding("changed_after_unclear", reason));
+    return { ...change, allowed: false, unclear: true, reason };
   }
 
   #validate(

@@ -59,7 +59,7 @@ const HEAD = 4096;
 export function verifyFile(file: VerifyFile, options: VerifyOptions): Verification {
   const { format, ...found } = readFacts(file);
   const judge = new Judge(options);
-  const signatures = found.signatures.map((each) => judge.signature(each));
+  const signatures = judge.signatures(found.signatures);
   const findings = [...found.findings ?? [], ...fileFindings(signatures, found, options)];
   return {
     report: {

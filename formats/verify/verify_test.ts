@@ -325,8 +325,8 @@ Deno.test("PDF: what was changed after a signature", () => {
   const object = "4 0 obj<</Length 2>>stream\nBT\nendstream endobj\n";
   for (const end of ["", "%%EOF\n", `%${"x".repeat(1200)}\n%%EOF\n`]) {
     const [behind] = verify(new Uint8Array([...once, ...utf8.encode(object + end)])).signatures;
-    assert.deepEqual(codes(behind), ["changed_after"]);
-    assert.equal(behind.indication, "TOTAL-FAILED");
+    assert.deepEqual(codes(behind), ["ambiguous"]);
+    assert.equal(behind.indication, "INDETERMINATE");
   }
   const blank = new Uint8Array([...once, ...utf8.encode("\r\n")]);
   assert.equal(verify(blank).indication, "TOTAL-PASSED");

@@ -49,6 +49,7 @@ export const en = {
   covers: "Covers",
   covers_whole: "everything that was signed, unchanged",
   covers_revision: "the document as it was then; additions came later",
+  covers_revision_of: "revision {number} of {of} of the document",
   covers_part: "a part only: {parts}",
   covers_nothing: "cannot be determined",
   changes: "Added or changed later",
@@ -56,10 +57,13 @@ export const en = {
   change_timestamp: "timestamp {name}",
   change_empty_signature_field: "empty signature field {name}",
   change_form_field: "form field {name}",
+  change_read_only: "field {name} made read-only",
   change_annotation: "comment {name}",
   change_validation_data: "data for validation",
   change_metadata: "description of the document",
   change_other: "other content ({name})",
+  drawn_on: "drawn on page {page}",
+  not_vouched: "nobody vouches for it",
   not_allowed: "not allowed",
 
   revocation: "Revocation",
@@ -107,6 +111,12 @@ export const en = {
   finding_coverage_partial: "The signature does not cover the whole document.",
   finding_changed_after:
     "The document was changed after the signature in a way that is not allowed.",
+  finding_changed_after_unclear:
+    "Something was added later that may draw, act or hide, and nobody vouches for it.",
+  finding_ambiguous:
+    "Programs may show different content: the file can be read in more than one way.",
+  finding_written_loosely:
+    "Later additions are written loosely, though every program reads them alike.",
   finding_changed_after_allowed: "Additions came later, of a kind that the signature allows.",
   finding_signing_certificate_absent: "The signer did not sign which certificate is meant.",
   finding_signed_attributes_absent: "Neither time nor certificate is bound to the signature.",

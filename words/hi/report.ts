@@ -51,6 +51,7 @@ export const hi: ReportWords = {
   covers: "कितना हस्ताक्षरित है",
   covers_whole: "जो हस्ताक्षरित हुआ वह सब, बिना बदलाव",
   covers_revision: "दस्तावेज़ जैसा उस समय था; बाद में कुछ जोड़ा गया",
+  covers_revision_of: "दस्तावेज़ के {of} संस्करणों में से संस्करण {number}",
   covers_part: "केवल एक भाग: {parts}",
   covers_nothing: "ऐसा कुछ नहीं जो बताया जा सके",
   changes: "बाद में जोड़ा या बदला गया",
@@ -58,10 +59,13 @@ export const hi: ReportWords = {
   change_timestamp: "टाइमस्टैम्प {name}",
   change_empty_signature_field: "हस्ताक्षर का खाली स्थान {name}",
   change_form_field: "फ़ॉर्म-फ़ील्ड {name}",
+  change_read_only: "फ़ील्ड {name} केवल पढ़ने योग्य की गई",
   change_annotation: "टिप्पणी {name}",
   change_validation_data: "सत्यापन की जानकारी",
   change_metadata: "दस्तावेज़ का विवरण",
   change_other: "अन्य सामग्री ({name})",
+  drawn_on: "पृष्ठ {page} पर बना है",
+  not_vouched: "इसकी ज़िम्मेदारी किसी ने नहीं ली",
   not_allowed: "अनुमति नहीं",
 
   revocation: "रद्द है या नहीं",
@@ -107,6 +111,11 @@ export const hi: ReportWords = {
   finding_algorithm_weak: "एल्गोरिद्म आज कमज़ोर है, और कोई टाइमस्टैम्प पहले का समय सिद्ध नहीं करता।",
   finding_coverage_partial: "हस्ताक्षर पूरे दस्तावेज़ पर नहीं है।",
   finding_changed_after: "हस्ताक्षर के बाद दस्तावेज़ ऐसे बदला गया जिसकी अनुमति नहीं है।",
+  finding_changed_after_unclear:
+    "बाद में ऐसा कुछ जोड़ा गया जो कुछ बना, चला या छिपा सकता है, और किसी ने उसकी ज़िम्मेदारी नहीं ली।",
+  finding_ambiguous: "अलग-अलग प्रोग्राम अलग सामग्री दिखा सकते हैं: फ़ाइल एक से अधिक तरह से पढ़ी जा सकती है।",
+  finding_written_loosely:
+    "बाद में जोड़ा गया भाग नियम के अनुसार नहीं लिखा है, फिर भी सभी प्रोग्राम उसे एक जैसा पढ़ते हैं।",
   finding_changed_after_allowed: "बाद में कुछ जोड़ा गया, जिसकी अनुमति हस्ताक्षर में है।",
   finding_signing_certificate_absent: "कौन-सा प्रमाणपत्र है, हस्ताक्षर में इसका उल्लेख नहीं है।",
   finding_signed_attributes_absent: "हस्ताक्षर में न समय का उल्लेख है, न प्रमाणपत्र का।",

@@ -1,0 +1,183 @@
+/** What may differ in a form and its fields. */
+import type { Comparison, Pair } from "./compare.ts";
+import { type Difference, type Path, pathName } from "./difference.ts";
+import type { FormField } from "../pdf/form.ts";
+import { PdfArray, PdfDict, PdfRef, type PdfValue } from "../pdf/value.ts";
+
+/** What filling in or signing a field changes in it. */
+const FILL_KEYS = new Set("V AP AS I M RV DA Q".split(" "));
+/** What a signature field may consist of; no actions among them. */
+const SIGNATURE_FIELD_KEYS = new Set(
+  ("Type Subtype FT T TU TM V F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
+    "StructParent").split(" "),
+);
+/** What a widget is drawn by. */
+const DRAWN_BY = ["AP", "MK", "BS", "Border"];
+const READ_ONLY = 1;
+/** ISO 32000-2 Table 228. */
+const PUSH_BUTTON = 65536;
+
+const EMPTY = new PdfDict(new Map(), [], 0, 0);
+
+export function fields(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
+  grow(c, a, b, path, {
+    role: "field",
+    added: (ref, step) => newField(c, ref, step),
+    removed: (_, step) => c.refuse(step, "A form field was removed."),
+  });
+}
+
+/** Compares arrays of references that may grow; what stays keeps its order. */
+export function grow(
+  c: Comparison,
+  a: PdfValue,
+  b: PdfValue,
+  path: Path,
+  rules: {
+    role: "annotation" | "field";
+    added: (ref: PdfRef, path: Path) => void;
+    removed: (ref: PdfRef, path: Path) => void;
+  },
+): void {
+  const before = c.resolve("before", a) ?? null, after = c.resolve("after", b) ?? null;
+  const listable = (value: PdfValue) => value === null || value instanceof PdfArray;
+  if (!listable(before) || !listable(after)) return c.refuse(path);
+  const old = before instanceof PdfArray ? before.items : [];
+  const young = after instanceof PdfArray ? after.items : [];
+  const key = (item: PdfValue) => item instanceof PdfRef ? `${item.num} ${item.gen}` : "direct";
+  const was = old.map(key), is = young.map(key);
+  const present = { before: new Set(was), after: new Set(is) };
+  const order = was.filter((each) => present.after.has(each));
+  const stayed = is.filter((each) => present.before.has(each));
+  if (order.length !== stayed.length || order.some((each, i) => each !== stayed[i])) {
+    return c.refuse(path, "The order of its entries was changed.");
+  }
+  const direct = old.filter((item) => !(item instanceof PdfRef));
+  young.forEach((item, i) => {
+    const step = { parent: path, step: i };
+    if (present.before.has(is[i])) {
+      c.compare(item instanceof PdfRef ? item : direct.shift()!, item, rules.role, step);
+    } else if (item instanceof PdfRef) rules.added(item, step);
+    else c.refuse(step);
+  });
+  old.forEach((item, i) => {
+    if (present.after.has(was[i])) return;
+    const step = { parent: path, step: i };
+    if (item instanceof PdfRef) rules.removed(item, step);
+    else c.refuse(step, "An entry was removed.");
+  });
+}
+
+export function form(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
+  const before = c.resolve("before", a) ?? EMPTY, after = c.resolve("after", b);
+  if (after === null && before === EMPTY) return;
+  if (!(before instanceof PdfDict) || !(after instanceof PdfDict)) return c.refuse(path);
+  c.dicts(before, after, path, (key) => {
+    switch (key) {
+      case "Fields":
+        return "fields";
+      case "DR":
+        return "resources";
+      case "SigFlags":
+        return (x, y, step) => {
+          const kept = (typeof x === "number" ? x : 0) & 3;
+          if (typeof y !== "number" || (y & kept) !== kept) c.refuse(step);
+        };
+      case "NeedAppearances":
+        return (x, y, step) => y === x || y === false || y === null ? undefined : c.doubt(step);
+      case "DA":
+      case "Q":
+        // Defaults that a form gets with its first field.
+        return before.get(key) === undefined ? "free" : "strict";
+      default:
+        return "strict";
+    }
+  });
+}
+
+export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: Pair): void {
+  if (!(a instanceof PdfDict) || !(b instanceof PdfDict)) return c.refuse(path);
+  const known = c.fieldOf("before", self?.before);
+  const name = known?.name ?? pathName(path);
+  const isSignature = known?.type === "Sig";
+  const wasSigned = isSignature && c.before.resolve(known.value) !== null;
+  // A push button keeps no value (ISO 32000-2 §12.7.5.2.2); what it shows stays as it is.
+  const flags = known?.type === "Btn" ? c.before.number(a, "Ff") ?? 0 : 0;
+  const fills = (key: string) => {
+    if (wasSigned || (flags & PUSH_BUTTON) !== 0) return false;
+    if (FILL_KEYS.has(key)) return true;
+    return isSignature &&
+      (key === "F" || (a.get(key) === undefined && SIGNATURE_FIELD_KEYS.has(key)));
+  };
+  let filled = false;
+  c.dicts(a, b, path, (key) => {
+    if (key === "Kids") return "fields";
+    if (key === "Parent") return "field";
+    if (key === "Ff") return (x, y, step) => flagsRule(c, x, y, step, name);
+    if (!fills(key)) return "strict";
+    return (x, y) => {
+      if (!c.equal(x, y)) filled = true;
+      c.free(x, y);
+    };
+  });
+  if (!filled) return;
+  const now = c.fieldOf("after", self?.after);
+  if (!isSignature) {
+    return c.report({ kind: "form_field", name, places: now && c.placesOf(now) });
+  }
+  c.report({ kind: signatureKind(c, now), name, places: now && drawnPlaces(c, now) });
+}
+
+/** A signature may make a field read-only; nothing else of its nature changes. */
+function flagsRule(c: Comparison, a: PdfValue, b: PdfValue, path: Path, name: string): void {
+  const before = c.resolve("before", a) ?? 0, after = c.resolve("after", b) ?? 0;
+  if (before === after) return;
+  const isLocked = typeof before === "number" && after === (before | READ_ONLY);
+  if (isLocked) c.report({ kind: "read_only", name });
+  else c.refuse(path);
+}
+
+function signatureKind(c: Comparison, field: FormField | undefined): Difference["kind"] {
+  const value = c.after.resolve(field?.value);
+  if (!(value instanceof PdfDict)) return "empty_signature_field";
+  const isTimestamp = c.after.name(value, "Type") === "DocTimeStamp" &&
+    c.after.name(value, "SubFilter") === "ETSI.RFC3161";
+  return isTimestamp ? "timestamp" : "signature";
+}
+
+/** The places of a signature field, if there is something to draw in them. */
+function drawnPlaces(c: Comparison, field: FormField): Difference["places"] {
+  const kids = c.after.array(field.dict, "Kids")?.items.map((kid) => c.after.resolve(kid)) ?? [];
+  const isDrawn = [field.dict, ...kids].some((widget) =>
+    widget instanceof PdfDict && DRAWN_BY.some((key) => widget.get(key) !== undefined)
+  );
+  return isDrawn ? c.placesOf(field) : [];
+}
+
+/** A new field has to be one for signatures, with nothing in it that acts. */
+function newField(c: Comparison, ref: PdfRef, path: Path): void {
+  const dict = c.after.object(ref)?.value;
+  const field = c.fieldOf("after", ref);
+  if (!(dict instanceof PdfDict) || !field || field.type !== "Sig") {
+    return c.doubt(path, "A form field that is not for signatures was added.");
+  }
+  const widgets = [dict];
+  c.newFields.add(ref.num);
+  for (const kid of c.after.array(dict, "Kids")?.items ?? []) {
+    const widget = c.after.resolve(kid);
+    if (!(kid instanceof PdfRef) || !(widget instanceof PdfDict) || c.before.object(kid)) {
+      return c.doubt(path, "A signature field with unknown parts was added.");
+    }
+    c.newFields.add(kid.num);
+    widgets.push(widget);
+  }
+  const isKnown = widgets.every((widget) =>
+    !widget.hasDuplicates && widget.entries.keys().every((key) => SIGNATURE_FIELD_KEYS.has(key))
+  );
+  if (!isKnown || c.before.object(ref)) {
+    return c.doubt(path, "A signature field with unknown parts was added.");
+  }
+  c.free(dict);
+  const places = drawnPlaces(c, field);
+  c.report({ kind: signatureKind(c, field), name: field.name, isNew: true, places });
+}

@@ -1,0 +1,92 @@
+/** The document as each signature knew it, and as it is now. */
+import { FormatError } from "../error.ts";
+import { type Change, changesBetween } from "./changes.ts";
+import type { PdfSignature } from "./inspect.ts";
+import { PdfDocument } from "../pdf/document.ts";
+import { ambiguities, type Ambiguity } from "../pdf/readings.ts";
+import type { Scan } from "../pdf/scan.ts";
+import { looseness } from "../pdf/strict.ts";
+import { prefixSource, type Source } from "../source.ts";
+
+/** What a signed document has become since. */
+export interface Aftermath {
+  /** Which revision was signed, the first being 1, of how many; absent where that cannot be told. */
+  revision?: { number: number; of: number };
+  /** What later revisions changed. */
+  changes: Change[];
+  /** What readers may see differently, in what was signed or in the document as it is now. */
+  ambiguities: Ambiguity[];
+  /** A clause on what in later revisions is not written as the standard says, see {@linkcode looseness}. */
+  looseness?: string;
+}
+
+/** Compares the revisions of one document; what they have in common is read once. */
+export class Versions {
+  readonly #now: PdfDocument;
+  #scan: Scan | undefined;
+  readonly #ambiguities = new Map<number, Ambiguity[]>();
+
+  /** @throws {FormatError} as `PdfDocument.open` */
+  constructor(readonly source: Source, readonly password: string | undefined) {
+    this.#now = PdfDocument.open(source, password);
+  }
+
+  /**
+   * @param signature one that covers a revision
+   * @throws {FormatError} `pdf_malformed`, `limit_exceeded` where it cannot be told
+   */
+  since({ coverage, revisionEnd }: PdfSignature): Aftermath {
+    const now = this.#now;
+    const isLast = coverage === "document";
+    const signed = isLast
+      ? now
+      : PdfDocument.open(prefixSource(this.source, revisionEnd), this.password);
+    const all = [signed, now].flatMap((document) => this.#ambiguitiesOf(document));
+    return {
+      revision: this.#revision(revisionEnd),
+      changes: isLast ? [] : changesBetween(signed, now),
+      ambiguities: [...new Map(all.map((each) => [each.object, each])).values()],
+      looseness: isLast ? undefined : looseness(signed, now),
+    };
+  }
+
+  #ambiguitiesOf(document: PdfDocument): Ambiguity[] {
+    const { size } = document.source;
+    let known = this.#ambiguities.get(size);
+    if (!known) {
+      this.#scan ??= this.#now.scan();
+      const within = <T extends { offset: number }>(all: T[]) =>
+        all.filter(({ offset }) => offset < size);
+      known = ambiguities(document, {
+        definitions: within(this.#scan.definitions),
+        trailers: within(this.#scan.trailers),
+      });
+      this.#ambiguities.set(size, known);
+    }
+    return known;
+  }
+
+  #revision(end: number): Aftermath["revision"] {
+    const starts = this.#now.sectionStarts();
+    // A linearized file is one revision of two sections, of which the first stands behind (Annex F.3).
+    const revisions = starts.filter((start, i) => !(start < (starts[i + 1] ?? 0)));
+    const number = revisions.filter((start) => start < end).length;
+    return number > 0 ? { number, of: revisions.length } : undefined;
+  }
+}
+
+/**
+ * Refuses a document of which readers may show different pages: it is not known what would be signed.
+ *
+ * @throws {FormatError} `pdf_ambiguous`; as `PdfDocument.open`
+ */
+export function refuseAmbiguous(source: Source, password: string | undefined): void {
+  const document = PdfDocument.open(source, password);
+  const [first] = ambiguities(document, document.scan()).filter(({ page }) => page !== undefined);
+  if (!first) return;
+  throw new FormatError(
+    "pdf_ambiguous",
+    `Other programs may show another page ${first.page} than this one (object ${first.object}): ` +
+      "the PDF can be read in more than one way. Save or print it to a new PDF and sign that.",
+  );
+}

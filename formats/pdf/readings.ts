@@ -1,0 +1,249 @@
+/**
+ * Whether all readers come to the same document. The standard knows one reading of a file; where a file is not written
+ * as it says, each reader mends it in its own way, and one may show what another does not.
+ */
+import type { PdfDocument, PdfObject } from "./document.ts";
+import { pageRefs } from "./form.ts";
+import { unlessMalformed } from "./malformed.ts";
+import type { Definition, Scan } from "./scan.ts";
+import {
+  PdfArray,
+  PdfDict,
+  PdfRef,
+  PdfStream,
+  type PdfValue,
+  sameBytes,
+  sameValue,
+} from "./value.ts";
+import { type Manner, sameEntry, type Xref, type XrefEntry } from "./xref.ts";
+
+/** An object that readers may see differently. */
+export interface Ambiguity {
+  object: number;
+  /** The page that it belongs to, from 1; absent where it belongs to none. */
+  page?: number;
+}
+
+/** More are not worth telling. */
+const MAX_TOLD = 20;
+const MAX_VISITS = 2_000_000;
+/** Of the catalog: they neither draw nor act, and hybrids hide them from old readers. */
+const UNSEEN = new Set(["StructTreeRoot", "Metadata"]);
+/** The linearization dictionary is within this many bytes (ISO 32000-2 Annex F.3.3). */
+const LINEARIZED_WITHIN = 1024;
+
+const OTHER_MANNERS: Partial<Manner>[] = [
+  { duplicates: "first" },
+  { hybrids: "replace" },
+  { hybrids: "skip" },
+  { beyondSize: "drop" },
+];
+
+/**
+ * The objects, reachable from the catalog in some reading, that are not the same by value in all of them.
+ *
+ * @param found what stands in the file, see {@linkcode PdfDocument.scan}
+ * @returns empty where there is one reading only
+ * @throws FormatError `limit_exceeded`, `pdf_malformed` where even our reading cannot be followed
+ */
+export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
+  return new Walk(document, otherReadings(document, found), laterDefinitions(document, found))
+    .run();
+}
+
+function otherReadings(document: PdfDocument, found: Scan): PdfDocument[] {
+  const { oddities, entries } = document.xref;
+  const xrefs = [
+    ...OTHER_MANNERS.filter((manner) => oddities.has(Object.keys(manner)[0] as keyof Manner))
+      .map((manner) => () => document.readXref(manner)),
+    () => document.scanned(found),
+  ];
+  const first = firstPageSection(document, found);
+  if (first !== undefined) xrefs.push(() => document.readXref({}, first));
+  const out: PdfDocument[] = [];
+  // A reader to which the file is unreadable shows nothing.
+  const add = (read: () => PdfDocument | undefined) => {
+    const reading = unlessMalformed(read);
+    if (reading && unlessMalformed(() => reading.catalog())) out.push(reading);
+  };
+  for (const read of xrefs) {
+    add(() => {
+      const xref = read();
+      return sameXref(document.xref, xref) ? undefined : document.reading(xref);
+    });
+  }
+  if (isPackedOddly(document, entries)) {
+    for (const packing of ["index", "first", "last"] as const) {
+      add(() => document.reading(document.xref, packing));
+    }
+  }
+  return out;
+}
+
+function sameXref(a: Xref, b: Xref): boolean {
+  const root = a.trailer.get("Root") ?? null;
+  return sameValue(root, b.trailer.get("Root") ?? null) &&
+    a.entries.entries().every(([num, entry]) => sameEntry(entry, b.entries.get(num))) &&
+    b.entries.entries().every(([num, entry]) => a.entries.has(num) || entry === null);
+}
+
+/** Whether an object stream names an object twice, or not where the cross-reference says (§7.5.7). */
+function isPackedOddly(document: PdfDocument, entries: Xref["entries"]): boolean {
+  const numbers = new Map<number, readonly (readonly [number, number])[]>();
+  for (const [num, entry] of entries) {
+    if (!entry || !("container" in entry)) continue;
+    const { container, index } = entry;
+    let packed = numbers.get(container);
+    if (!packed) {
+      packed = unlessMalformed(() => document.packed(container)) ?? [];
+      numbers.set(container, packed);
+      if (new Set(packed.map(([inner]) => inner)).size < packed.length) return true;
+    }
+    if (packed[index]?.[0] !== num) return true;
+  }
+  return false;
+}
+
+/**
+ * Where the cross-reference of a linearized file's first page begins. Readers begin there as long as the file has the
+ * length that its first object states (Annex F.3.3).
+ */
+function firstPageSection(document: PdfDocument, found: Scan): number | undefined {
+  const [first, second] = found.definitions;
+  const dict = first && first.offset < LINEARIZED_WITHIN && document.objectAt(first)?.value;
+  if (!(dict instanceof PdfDict) || dict.get("Linearized") === undefined) return undefined;
+  if (dict.get("L") !== document.source.size) return undefined;
+  const after = first.offset + dict.end;
+  const text = new TextDecoder("latin1").decode(document.source.read(after, LINEARIZED_WITHIN));
+  const table = /^\s*endobj\s*(?=xref)/.exec(text);
+  return table ? after + table[0].length : second?.type === "XRef" ? second.offset : undefined;
+}
+
+/** Objects that stand behind the one that counts, by number: a reader that scans may take any of them for newer. */
+function laterDefinitions(document: PdfDocument, found: Scan): Map<number, Definition[]> {
+  const { entries } = document.xref;
+  const placeOf = (entry: XrefEntry | null | undefined): number =>
+    !entry ? -1 : "offset" in entry ? entry.offset : placeOf(entries.get(entry.container));
+  const out = new Map<number, Definition[]>();
+  for (const definition of found.definitions) {
+    const { num, offset, type } = definition;
+    if (type === "XRef" || type === "ObjStm" || offset <= placeOf(entries.get(num))) continue;
+    const known = out.get(num);
+    if (known) known.push(definition);
+    else out.set(num, [definition]);
+  }
+  return out;
+}
+
+/** An object as one reader sees it. */
+interface Version {
+  reading: PdfDocument;
+  object: PdfObject | undefined;
+}
+
+/** Follows every reference from the pages and the catalog, in all readings at once. */
+class Walk {
+  readonly #seen = new Set<number>();
+  readonly #pages = new Set<number>();
+  readonly #out = new Map<number, Ambiguity>();
+  #visits = 0;
+
+  constructor(
+    readonly document: PdfDocument,
+    readonly others: readonly PdfDocument[],
+    readonly later: ReadonlyMap<number, Definition[]>,
+  ) {}
+
+  run(): Ambiguity[] {
+    const all = [this.document, ...this.others];
+    const lists = all.map((reading) => unlessMalformed(() => pageRefs(reading)) ?? []);
+    for (const { num } of lists.flat()) this.#pages.add(num);
+    for (const list of lists) list.forEach((ref, i) => this.#follow(ref, i + 1));
+    for (const reading of all) this.#follow(reading.xref.trailer.get("Root") ?? null);
+    const roots = this.others.map((other) => ({ reading: other, object: other.catalog() }));
+    const catalog = this.document.catalog();
+    if (!roots.every((root) => this.#same({ reading: this.document, object: catalog }, root))) {
+      this.#tell(catalog.num);
+    }
+    return [...this.#out.values()];
+  }
+
+  #tell(object: number, page?: number): void {
+    if (this.#out.size < MAX_TOLD && !this.#out.has(object)) {
+      this.#out.set(object, { object, page });
+    }
+  }
+
+  /** Whatever a page refers to first belongs to it; other pages are followed by themselves. */
+  #follow(from: PdfValue, page?: number): void {
+    const stack: PdfValue[] = [from];
+    while (stack.length > 0) {
+      const value = stack.pop()!;
+      if (value instanceof PdfRef) {
+        if (this.#seen.has(value.num) || (value !== from && this.#pages.has(value.num))) continue;
+        this.#seen.add(value.num);
+        if (++this.#visits > MAX_VISITS) return this.#tell(value.num);
+        stack.push(...this.#versions(value, page));
+      } else if (value instanceof PdfArray) { for (const item of value.items) stack.push(item); }
+      else if (value instanceof PdfStream) stack.push(value.dict);
+      else if (value instanceof PdfDict) {
+        for (const [key, item] of value.entries) {
+          const isPassed = page === undefined ? UNSEEN.has(key) : key === "Parent";
+          if (!isPassed) stack.push(item);
+        }
+      }
+    }
+  }
+
+  /** What readers find under a reference. */
+  #versions(ref: PdfRef, page: number | undefined): PdfValue[] {
+    const ours = read(this.document, ref);
+    const versions = [
+      // Many readers do not look at generation numbers.
+      read(this.document, this.document.refOf(ref.num)),
+      ...this.others.flatMap((other) =>
+        this.#isSamePlace(other, ref.num) ? [] : [read(other, other.refOf(ref.num))]
+      ),
+      ...(this.later.get(ref.num) ?? []).map((definition) => ({
+        reading: this.document,
+        object: this.document.objectAt(definition),
+      })),
+    ].filter((version) => !this.#same(ours, version));
+    const isTwice = ours.object && saysTwice(ours.object.value, ours.object.bytes);
+    if (versions.length > 0 || isTwice) this.#tell(ref.num, page);
+    return [ours, ...versions].map(({ object }) => object?.value ?? null);
+  }
+
+  /** Whether another reading finds an object where ours does. */
+  #isSamePlace(other: PdfDocument, num: number): boolean {
+    const a = this.document.xref.entries.get(num), b = other.xref.entries.get(num);
+    return sameEntry(a, b) && !(a && "container" in a);
+  }
+
+  #same(a: Version, b: Version): boolean {
+    const x = a.object, y = b.object;
+    if (x === y || (x && x.offset !== undefined && x.offset === y?.offset)) return true;
+    // An object that is not there and null are the same (§7.3.10).
+    if (!sameValue(x?.value ?? null, y?.value ?? null)) return false;
+    if (!(x?.value instanceof PdfStream)) return true;
+    return sameBytes(a.reading.rawStream(x).slice(), b.reading.rawStream(y!));
+  }
+}
+
+function read(reading: PdfDocument, ref: PdfRef): Version {
+  return { reading, object: unlessMalformed(() => reading.object(ref)) };
+}
+
+/** Whether a dictionary in it gives one entry two values. */
+function saysTwice(value: PdfValue, bytes: Uint8Array): boolean {
+  if (value instanceof PdfArray) return value.items.some((item) => saysTwice(item, bytes));
+  if (value instanceof PdfStream) return saysTwice(value.dict, bytes);
+  if (!(value instanceof PdfDict)) return false;
+  const said = new Map<string, Uint8Array>();
+  for (const { key, valueStart, valueEnd } of value.hasDuplicates ? value.spans : []) {
+    const text = bytes.subarray(valueStart, valueEnd);
+    if (!sameBytes(said.get(key) ?? text, text)) return true;
+    said.set(key, text);
+  }
+  return value.entries.values().some((item) => saysTwice(item, bytes));
+}

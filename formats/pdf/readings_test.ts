@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import {
+  classicPdf,
+  classicUpdate,
+  documentObjects,
+  hybridPdf,
+  streamPdf,
+} from "../../tests/fixtures/pdf.ts";
+import { bytesSource } from "../source.ts";
+import { PdfDocument } from "./document.ts";
+import { ambiguities } from "./readings.ts";
+import { fromLatin1, latin1 } from "./value.ts";
+
+function told(bytes: Uint8Array): string[] {
+  const document = PdfDocument.open(bytesSource(bytes));
+  return ambiguities(document, document.scan()).map(({ object, page }) => `${object} on ${page}`);
+}
+
+const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
+const objects = documentObjects({ pages: 2, signatureFields: ["A"] });
+const base = classicPdf(objects);
+/** The content of page 1. */
+const CONTENT = 4;
+const other = stream("BT /F1 12 Tf (Pay 9,000,000) Tj ET");
+const start = (bytes: Uint8Array) => /startxref\s+(\d+)\s+%%EOF\s*$/.exec(fromLatin1(bytes))![1];
+
+/** Appends another content of page 1, and a section that `write` makes of its offset. */
+function forged(
+  write: (at: string, prev: string) => string,
+  object = `${CONTENT} 0 obj\n${other}\nendobj\n`,
+): Uint8Array {
+  const text = fromLatin1(base);
+  const section = write(String(text.length).padStart(10, "0"), start(base));
+  return latin1(`${text}${object}${section}startxref\n${text.length + object.length}\n%%EOF\n`);
+}
+
+const trailer = (prev: string, size = 8) =>
+  `trailer\n<< /Size ${size} /Root 1 0 R /Prev ${prev} >>\n`;
+const offsetOf = (bytes: Uint8Array, num: number) =>
+  String(fromLatin1(bytes).indexOf(`\n${num} 0 obj`) + 1).padStart(10, "0");
+
+Deno.test("readings: documents written by the standard are read in one way", () => {
+  for (
+    const bytes of [
+      base,
+      classicUpdate(base, { [CONTENT]: other }),
+      streamPdf(objects),
+      classicUpdate(classicUpdate(base, { 7: objects[7] }), { 7: objects[7] }),
+    ]
+  ) assert.deepEqual(told(bytes), []);
+});
+
+const forgeries: [what: string, bytes: Uint8Array][] = [
+  [
+    "two subsections for one number",
+    forged((at, prev) =>
+      `xref\n4 1\n${at} 00000 n \n4 1\n${offsetOf(base, 4)} 00000 n \n${trailer(prev)}`
+    ),
+  ],
+  [
+    "an object that no entry names",
+    forged((_, prev) => `xref\n0 1\n0000000000 65535 f \n${trailer(prev)}`),
+  ],
+  [
+    "an object behind a comment that no entry names",
+    forged(
+      (_, prev) => `xref\n0 1\n0000000000 65535 f \n${trailer(prev)}`,
+      `4 % the content\n0 obj\n${other}\nendobj\n`,
+    ),
+  ],
+  [
+    "entries of fewer digits",
+    forged((_, prev) => `xref\n4 1\n${Number(offsetOf(base, 4))} 0 n \n${trailer(prev)}`),
+  ],
+  [
+    "a Size that is too small",
+    forged((at, prev) => `xref\n4 1\n${at} 00000 n \n${trailer(prev, 4)}`),
+  ],
+  [
+    "the older of two definitions",
+    forged((_, prev) => `xref\n4 1\n${offsetOf(base, 4)} 00000 n \n${trailer(prev)}`),
+  ],
+  ["a hidden object of a page", hybridPdf(objects, [3])],
+  [
+    "a page that names its content twice",
+    classicPdf({
+      ...objects,
+      3: objects[3].replace("/Contents 4 0 R", "/Contents 6 0 R /Contents 4 0 R"),
+    }),
+  ],
+  [
+    "a reference to another generation",
+    classicPdf({ ...objects, 3: objects[3].replace("/Contents 4 0 R", "/Contents 4 1 R") }),
+  ],
+  [
+    "another catalog in a trailer behind the end",
+    latin1(
+      `${fromLatin1(base)}99 0 obj\n<< /Type /Catalog /Pages 98 0 R >>\nendobj\n` +
+        "98 0 obj\n<< /Type /Pages /Kids [97 0 R] /Count 1 >>\nendobj\n" +
+        "97 0 obj\n<< /Type /Page /Parent 98 0 R >>\nendobj\n" +
+        `trailer\n<< /Root 99 0 R >>\nstartxref\n${start(base)}\n%%EOF\n`,
+    ),
+  ],
+];
+
+for (const [what, bytes] of forgeries) {
+  Deno.test(`readings: ambiguous is ${what}`, () => {
+    assert.ok(told(bytes).some((each) => / on [12]$|^1 /.test(each)), JSON.stringify(told(bytes)));
+  });
+}
+
+Deno.test("readings: an object stream that names an object twice", () => {
+  const page = objects[3];
+  const head = `3 0 3 ${page.length + 1} `;
+  const data = `${page} ${page.replace("4 0 R", "6 0 R")} `;
+  const packed = `<< /Type /ObjStm /N 2 /First ${head.length} ` +
+    `/Length ${head.length + data.length} >>\nstream\n${head}${data}\nendstream`;
+  const text = fromLatin1(base);
+  const container = text.length;
+  const body = `20 0 obj\n${packed}\nendobj\n`;
+  const xref = container + body.length;
+  for (const index of [0, 1]) {
+    const rows = [[2, 20, index], [1, container, 0], [1, xref, 0]].map(([type, second, third]) =>
+      String.fromCharCode(type, 0, 0, second >> 8, second & 255, 0, third)
+    ).join("");
+    const section = `21 0 obj\n<< /Type /XRef /Size 22 /W [1 4 2] /Index [3 1 20 2] /Root 1 0 R ` +
+      `/Prev ${start(base)} /Length ${rows.length} >>\nstream\n${rows}\nendstream\nendobj\n`;
+    const bytes = latin1(`${text}${body}${section}startxref\n${xref}\n%%EOF\n`);
+    assert.deepEqual(told(bytes), ["3 on 1"]);
+  }
+});
+
+Deno.test("readings: a linearized file counts by its first page as long as it has the length it states", () => {
+  const linearized = (length: number) => {
+    const first = "%PDF-1.7\n30 0 obj\n<< /Linearized 1 /L " + String(length).padStart(8, " ") +
+      " >>\nendobj\n";
+    const content = `31 0 obj\n${other}\nendobj\n`;
+    const page = `3 0 obj\n${objects[3].replace("4 0 R", "31 0 R")}\nendobj\n`;
+    const entries = [[3, first.length + 300], [31, first.length + 300 + page.length]];
+    let section = "xref\n";
+    for (const [num, at] of entries) {
+      section += `${num} 1\n${String(at).padStart(10, "0")} 00000 n \n`;
+    }
+    let rest = "";
+    const main = fromLatin1(base).slice("%PDF-1.7\n".length);
+    const before = first.length + 300 + page.length + content.length;
+    const moved = main.replace(
+      /^(\d{10}) 00000 n /gm,
+      (_, at) => `${String(Number(at) - 9 + before).padStart(10, "0")} 00000 n `,
+    );
+    const mainStart = moved.indexOf("xref\n0 1\n") + before;
+    section += `trailer\n<< /Size 32 /Root 1 0 R /Prev ${mainStart} >>\nstartxref\n0\n%%EOF\n`;
+    rest = moved.replace(/startxref\n\d+/, `startxref\n${mainStart}`);
+    return latin1(first + section.padEnd(299) + "\n" + page + content + rest);
+  };
+  const { length } = linearized(0);
+  assert.deepEqual(told(linearized(length)).map((each) => each.split(" ")[0]).includes("3"), true);
+});

@@ -170,7 +170,7 @@ Deno.test("what a page waits for is given up when it goes", async () => {
   test.person.sign = () => Promise.reject(new Error("not of this test"));
   await assert.rejects(other.call("sign.data", { content: { text: "a" } }), {
     code: "internal_error",
-    message: "D-Sign made a mistake. Its log says more.",
+    message: "Something went wrong in D-Sign. See its log for details.",
   });
 });
 

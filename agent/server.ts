@@ -3,76 +3,43 @@
  * computer, requests by a foreign host name (DNS rebinding), and WebSockets of anything but a web origin.
  */
 import { getLogger } from "@logtape/logtape";
-import { LIMITS, PORTS, PROTOCOL_VERSION, SECURE_PORTS } from "../protocol/envelope.ts";
-import { DsignError } from "../protocol/errors.ts";
+import { LIMITS, PROTOCOL_VERSION } from "../protocol/envelope.ts";
 import type { Status } from "../protocol/methods.ts";
 import type { Provider } from "../signers/provider.ts";
-import { Appearances } from "../signing/appearance.ts";
-import { type ConnectedBy, Connection, MESSAGES } from "./connection.ts";
-import { Audit } from "../signing/audit.ts";
-import { ConsolePages, type Settings } from "./console.ts";
+import type { Audit } from "../signing/audit.ts";
 import { SAFE_HEADERS } from "../signing/consent/headers.ts";
-import type { AskBy, PageConsent } from "../signing/consent/port.ts";
+import type { Consent, PageConsent } from "../signing/consent/port.ts";
+import type { Bound } from "./bind.ts";
+import { type ConnectedBy, Connection, MESSAGES } from "./connection.ts";
+import { ConsolePages, type Settings } from "./console.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
-import { createDispatch } from "./handlers.ts";
-import { type Caller, Listener, type ListenerOptions } from "./listener.ts";
-import { type AllowedOrigin, isWebOrigin, Origins } from "./origins.ts";
+import type { Dispatch } from "./handlers.ts";
+import type { Caller } from "./listener.ts";
+import { type AllowedOrigin, isWebOrigin, type Origins } from "./origins.ts";
 import { servePage } from "./pages.ts";
-import { Journals } from "../signing/journal.ts";
-import { findPeer, openSocketTables } from "./peer.ts";
-import type { PkiFetch } from "../online/pki_http.ts";
-import type { Signing } from "../signing/sign.ts";
-import { Placement } from "../signing/placement.ts";
-import { openReaders } from "../signing/reading.ts";
-import { Spool } from "../signing/spool.ts";
+import { refuse } from "./refuse.ts";
 import type { TlsIdentity } from "./tls.ts";
-import { Tokens } from "../signing/tokens.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
-export interface AgentOptions {
+/** What the agent answers with. */
+export interface AgentParts {
+  bound: Bound;
+  /** Told when tokens come and go. */
   providers: readonly Provider[];
-  consent: AskBy;
-  /** File of the grants. */
-  grants: string;
-  /** Folder of the audit log. */
-  audit: string;
-  /** Folder of what has been signed of batches. */
-  batches: string;
-  /** Folder for documents while they are open; the agent's alone. */
-  spool: string;
+  origins: Origins;
+  audit: Audit;
+  consent: Consent | PageConsent;
+  dispatch: Dispatch;
   version: string;
   /** Folder of the built pages, ending in a slash. */
   web: URL;
-  /** Starts the process in which strangers' documents are parsed (reader/host.ts). */
-  readerCommand: readonly string[];
-  /** Starts the process in which a PDF's text is searched (text_host.ts). */
-  textCommand: readonly string[];
-  /** Tried in turn; 0 takes any free one. Default: {@linkcode PORTS}. */
-  ports?: readonly number[];
-  /** What wss:// is answered with; without it, it is not. */
-  tls?: TlsIdentity;
-  /** As {@linkcode ports}, for wss://. Where none is free, it is not answered. Default: {@linkcode SECURE_PORTS}. */
-  securePorts?: readonly number[];
-  /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
-  keepLogin?: number;
   /** Grants of the administrator. */
-  allowedOrigins?: readonly AllowedOrigin[];
-  /** Whether other sites may ask the person for a grant. Default: `ask`. */
-  otherOrigins?: "ask" | "refuse";
-  /** Sites for which the administrator lets SHA-1 be used. */
-  legacyOrigins?: readonly string[];
-  /** RFC 3161 service; without it, signatures have no timestamps. */
-  timestampAuthority?: string;
-  /** How addresses that stand in certificates are fetched. */
-  pkiFetch?: PkiFetch;
-  /** Folders of the root certificates that are trusted when signatures are verified. */
-  trust?: readonly string[];
+  allowedOrigins: readonly AllowedOrigin[];
   /** What the person can set in the console. */
   settings?: Settings;
   /** For the console's part for the first start; without it the part is not shown. */
   firstStart?: FirstStart;
-  now?: () => Date;
 }
 
 export interface Agent {
@@ -83,92 +50,22 @@ export interface Agent {
   origin: string;
   /** Answers wss:// from now on with this; connections that are open stay. */
   renewTls(tls: TlsIdentity): void;
-  /** Ends connections and logins. The providers stay open: they are the caller's. */
+  /** Ends the connections and gives up the ports. */
   close(): Promise<void>;
 }
 
-/**
- * Starts the agent. On Linux this needs all permissions, unless peer.ts's `openSocketTables` was called before.
- *
- * @throws `DsignError`: `busy` where no port is free; `storage_failed` where the grants cannot be read
- */
-export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { allowedOrigins = [], now = () => new Date() } = options;
-  const tokens = new Tokens(options.providers, now);
-  const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
-  openSocketTables();
-  // What handles requests needs to know the port, which is known once the server is there.
-  let handle: ListenerOptions["handle"] = () => refuse(503, "D-Sign is starting.");
-  const listen = (ports: readonly number[], tls?: TlsIdentity) =>
-    Listener.open({
-      ports,
-      tls,
-      admits,
-      handle: (...request) => handle(...request),
-      onError(error) {
-        log.error("Unforeseen failure: {error}", { error });
-        return refuse(500, "D-Sign made a mistake. Its log says more.");
-      },
-    });
-  const listener = await listen(options.ports ?? PORTS);
-  const { port } = listener;
-  const secureListener = options.tls && await listenWithTls(options.tls);
-  const securePort = secureListener?.port ?? null;
-
-  /** Without TLS, the agent is still of use. */
-  async function listenWithTls(tls: TlsIdentity): Promise<Listener | undefined> {
-    try {
-      return await listen(options.securePorts ?? SECURE_PORTS, tls);
-    } catch (error) {
-      if (!(error instanceof DsignError)) throw error;
-      log.warn("Without TLS: {error}", { error });
-      return undefined;
-    }
-  }
-
-  const origin = `http://127.0.0.1:${port}`;
-  // Windows are opened at a port that no other program can have had in mind before: see endOfWorkers().
-  const windows = typeof options.consent === "function" ? await listen([0]) : undefined;
-  const consent = typeof options.consent === "function"
-    ? options.consent(`http://127.0.0.1:${windows!.port}`)
-    : options.consent;
-  const { timestampAuthority, pkiFetch } = options;
-  const audit = new Audit(options.audit, now);
-  const reader = openReaders(
-    options.readerCommand,
-    (text) => log.error("The reader process says: {text}", { text }),
-  );
-  // Loaded for the first request that needs it: an agent that waits stays small.
-  let loading: Promise<Signing> | undefined;
-  const signing = () => loading ??= loadSigning();
-
-  async function loadSigning(): Promise<Signing> {
-    const { Signing } = await import("../signing/sign.ts");
-    const { Online } = await import("../online/validation_data.ts");
-    return new Signing(tokens, consent, options.keepLogin ?? 0, {
-      appearances: new Appearances(options.web),
-      online: new Online({ timestampAuthority, pkiFetch, now }),
-      placement: new Placement(options.textCommand),
-      audit,
-      journals: new Journals(options.batches),
-      legacyOrigins: options.legacyOrigins,
-      reader,
-    });
-  }
-
-  const spool = Spool.open(options.spool);
-  const { version } = options;
-  const verification = { reader, trust: options.trust ?? [], pkiFetch, now };
-  const services = { version, tokens, signing, origins, spool, audit, reader, verification };
-  const dispatch = createDispatch(services);
+/** Answers web pages and the agent's own pages. */
+export function serve(parts: AgentParts): Agent {
+  const { bound, origins, consent, allowedOrigins, version, web } = parts;
+  const { port, securePort, windowPort } = bound;
   const connections = new Set<Connection>();
 
-  const consolePages = new ConsolePages(origins, audit, options.settings, (origin) => {
+  const consolePages = new ConsolePages(origins, parts.audit, parts.settings, (origin) => {
     for (const connection of connections) {
       if (connection.origin === origin) connection.close();
     }
   });
-  const firstStart = options.firstStart && new FirstStartPages(options.firstStart);
+  const firstStart = parts.firstStart && new FirstStartPages(parts.firstStart);
 
   const names = ["127.0.0.1", "localhost"];
   const ownOrigins = new Set([
@@ -176,7 +73,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...names.map((name) => `https://${name}:${securePort}`),
   ]);
 
-  handle = async (request, { port, accept }) => {
+  bound.serve(async (request, { port, accept }) => {
     const url = new URL(request.url);
     const host = request.headers.get("host") ?? "";
     if (!names.some((name) => host === `${name}:${port}`)) {
@@ -184,7 +81,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
     if (request.headers.get("service-worker") === "script") return endOfWorkers();
     const { pathname } = url;
-    if (port === windows?.port && !/^\/(consent|web)(\/|$)/.test(pathname)) {
+    if (port === windowPort && !/^\/(consent|web)(\/|$)/.test(pathname)) {
       return refuse(404, "Not found.");
     }
     if (request.headers.has("upgrade")) return upgrade(request, url, accept);
@@ -195,8 +92,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return await consolePages.respond(request, pathname) ??
         await firstStart?.respond(request, url) ?? refuse(404, "Not found.");
     }
-    return await servePage(request, pathname, options.web, host) ?? refuse(404, "Not found.");
-  };
+    return await servePage(request, pathname, web, host) ?? refuse(404, "Not found.");
+  });
 
   /** Who connects, and how; null for strangers. Only an own page may speak for another origin. */
   function callerOf(request: Request, url: URL): { caller: string; by: ConnectedBy } | null {
@@ -234,7 +131,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       socket,
       caller,
       by,
-      dispatch,
+      parts.dispatch,
       () => connections.delete(connection),
     );
     connections.add(connection);
@@ -256,7 +153,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       securePort,
     });
 
-  const unwatch = options.providers.map((provider) =>
+  const unwatch = parts.providers.map((provider) =>
     provider.watch(() => {
       for (const connection of connections) {
         const mayKnow = connection.own ||
@@ -269,29 +166,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return {
     port,
     securePort,
-    origin,
-    renewTls: (tls) => secureListener?.renew(tls),
+    origin: `http://127.0.0.1:${port}`,
+    renewTls: bound.renewTls,
     async close() {
       unwatch.forEach((stop) => stop());
       for (const connection of connections) connection.close();
-      await Promise.all([listener, secureListener, windows].map((each) => each?.shutdown()));
+      await bound.close();
       await firstStart?.close();
-      // Where it could not be loaded, who asked for it has been told.
-      await loading?.then((signing) => signing.close(), () => {});
-      await reader.close();
-      audit.close();
     },
   };
-}
-
-/** D-Sign answers only to its own user. */
-async function admits(peerPort: number, port: number): Promise<boolean> {
-  const peer = await findPeer(peerPort, port);
-  if (peer === "other") log.warn("Refused a connection of another user of this computer.");
-  if (peer === "unknown") {
-    log.debug("Refused a connection that has ended, or whose owner is not known.");
-  }
-  return peer === "ours";
 }
 
 /** Browsers say where a request comes from, and pages cannot change it (Fetch Metadata; RFC 6454 §7). */
@@ -342,9 +225,3 @@ onactivate = (event) => event.waitUntil((async () => {
 `,
     { headers: { ...SAFE_HEADERS, "content-type": "text/javascript; charset=utf-8" } },
   );
-
-const refuse = (code: number, why: string): Response =>
-  new Response(why + "\n", {
-    status: code,
-    headers: { ...SAFE_HEADERS, "content-type": "text/plain; charset=utf-8" },
-  });

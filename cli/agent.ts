@@ -5,7 +5,7 @@ import { type Config, languageOf, makeStateFolder } from "../settings/config.ts"
 import { consentOf } from "../signing/consent/choose.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../settings/log.ts";
-import { startAgent } from "../agent/server.ts";
+import { startAgent } from "../agent/compose.ts";
 import { authorityPath, ensureIdentity, type TlsIdentity, watchIdentity } from "../agent/tls.ts";
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
 import { DsignError } from "../protocol/errors.ts";

@@ -1,18 +1,14 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { Option } from "commander";
+import { composeSigning } from "../agent/compose.ts";
 import { Audit } from "../signing/audit.ts";
-import { Appearances } from "../signing/appearance.ts";
 import { Content } from "../signing/content.ts";
-import { consentOf } from "../signing/consent/choose.ts";
 import type { Consent } from "../signing/consent/port.ts";
-import { Journals } from "../signing/journal.ts";
-import { Online } from "../online/validation_data.ts";
+import { consentOf } from "../signing/consent/choose.ts";
 import { configuredFetch } from "../online/pki_http.ts";
-import { Placement } from "../signing/placement.ts";
 import { openLocalReader } from "../signing/reading.ts";
-import { type Caller, Signing } from "../signing/sign.ts";
-import { Tokens } from "../signing/tokens.ts";
+import type { Caller, Signing } from "../signing/sign.ts";
 import { hasher } from "../formats/digest.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -134,7 +130,10 @@ Examples:
         if (options.batch) checkBatch(files, options);
         const { config, paths } = await loadConfig();
         const kind = options.consent ?? (config.consent === "window" ? "terminal" : config.consent);
-        const consent = consentOf({ ...config, consent: kind }, (name) => Deno.env.get(name));
+        const consent = consentOf(
+          { ...config, consent: kind },
+          (name) => Deno.env.get(name),
+        ) as Consent; // only the window needs an origin
         const providers = await openProviders(
           remoteIf(options.remote, config),
           hostCommand,
@@ -144,19 +143,16 @@ Examples:
           ? providers
           : onlyToken(providers, options.token);
         const reader = openLocalReader(readerWorker);
-        const signing = new Signing(
-          new Tokens(wanted, now),
-          consent as Consent, // only the window needs an origin
-          files.length > 1 ? KEEP_LOGIN : 0,
-          {
-            appearances: new Appearances(web),
-            online: new Online({ ...config, pkiFetch: configuredFetch(config), now }),
-            placement: new Placement(textCommand),
-            audit: new Audit(paths.audit, now),
-            journals: new Journals(paths.batches),
-            reader,
-          },
-        );
+        const audit = new Audit(paths.audit, now);
+        const signing = await composeSigning({
+          ...config,
+          providers: wanted,
+          web,
+          textCommand,
+          batches: paths.batches,
+          keepLogin: files.length > 1 ? KEEP_LOGIN : 0,
+          pkiFetch: configuredFetch(config),
+        }, { consent, audit, reader });
         try {
           if (options.batch) return await signFolder(signing, files[0], options, signal);
           for (const job of jobs) {
@@ -167,6 +163,7 @@ Examples:
         } finally {
           await signing.close();
           await reader.close();
+          audit.close();
           await Promise.all(providers.map((provider) => provider.close()));
         }
         if (options.json) printJson({ signed });

@@ -2,7 +2,7 @@
  * Child of `deno task bench sign`: an agent that says yes by itself and keeps tokens unlocked. Standard input: one line
  * of JSON ({@linkcode BenchAgentStart}); the agent ends with it. Standard output: one line, the port.
  */
-import { startAgent } from "../agent/server.ts";
+import { startAgent } from "../agent/compose.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { DemoConsent } from "./demo.ts";
 import { type DemoOfficer, openStore, type TokenStore } from "./demo_tokens.ts";

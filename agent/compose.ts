@@ -1,0 +1,126 @@
+/** Puts the agent together from its parts, and the signing that it shares with the command line. */
+import { getLogger } from "@logtape/logtape";
+import type { PkiFetch } from "../online/pki_http.ts";
+import type { Provider } from "../signers/provider.ts";
+import { Appearances } from "../signing/appearance.ts";
+import { Audit } from "../signing/audit.ts";
+import type { AskBy, Consent } from "../signing/consent/port.ts";
+import { Journals } from "../signing/journal.ts";
+import { Placement } from "../signing/placement.ts";
+import { type DocumentReader, openReaders } from "../signing/reading.ts";
+import type { Signing } from "../signing/sign.ts";
+import { Spool } from "../signing/spool.ts";
+import { Tokens } from "../signing/tokens.ts";
+import { bind, type PortOptions } from "./bind.ts";
+import { createDispatch } from "./handlers.ts";
+import { type AllowedOrigin, Origins } from "./origins.ts";
+import { type Agent, type AgentParts, serve } from "./server.ts";
+
+const log = getLogger(["dsign", "agent"]);
+
+/** What signing is put together from, wherever the request comes from. */
+export interface SigningOptions {
+  providers: readonly Provider[];
+  /** Folder of the built pages, ending in a slash: fonts and pictures of signatures are there. */
+  web: URL;
+  /** Starts the process in which a PDF's text is searched (text_host.ts). */
+  textCommand: readonly string[];
+  /** Folder of what has been signed of batches. */
+  batches: string;
+  /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
+  keepLogin?: number;
+  /** Sites for which the administrator lets SHA-1 be used. */
+  legacyOrigins?: readonly string[];
+  /** RFC 3161 service; without it, signatures have no timestamps. */
+  timestampAuthority?: string;
+  /** How addresses that stand in certificates are fetched. */
+  pkiFetch?: PkiFetch;
+  now?: () => Date;
+}
+
+const clock = () => new Date();
+
+/** Signing with these parts; its closing leaves them open. */
+export async function composeSigning(
+  options: SigningOptions,
+  { consent, audit, reader, tokens }: {
+    consent: Consent;
+    audit: Audit;
+    reader: DocumentReader;
+    tokens?: Tokens;
+  },
+): Promise<Signing> {
+  const { now = clock, timestampAuthority, pkiFetch, keepLogin = 0, legacyOrigins } = options;
+  const { Signing } = await import("../signing/sign.ts");
+  const { Online } = await import("../online/validation_data.ts");
+  return new Signing(tokens ?? new Tokens(options.providers, now), consent, keepLogin, {
+    appearances: new Appearances(options.web),
+    online: new Online({ timestampAuthority, pkiFetch, now }),
+    placement: new Placement(options.textCommand),
+    audit,
+    journals: new Journals(options.batches),
+    legacyOrigins,
+    reader,
+  });
+}
+
+export interface AgentOptions
+  extends SigningOptions, PortOptions, Pick<AgentParts, "version" | "settings" | "firstStart"> {
+  consent: AskBy;
+  /** File of the grants. */
+  grants: string;
+  /** Folder of the audit log. */
+  audit: string;
+  /** Folder for documents while they are open; the agent's alone. */
+  spool: string;
+  /** Starts the process in which strangers' documents are parsed (reader/host.ts). */
+  readerCommand: readonly string[];
+  /** Grants of the administrator. */
+  allowedOrigins?: readonly AllowedOrigin[];
+  /** Whether other sites may ask the person for a grant. Default: `ask`. */
+  otherOrigins?: "ask" | "refuse";
+  /** Folders of the root certificates that are trusted when signatures are verified. */
+  trust?: readonly string[];
+}
+
+/**
+ * Starts the agent. Its closing ends connections and logins too; the providers stay open: they are the caller's.
+ *
+ * @throws {DsignError} `busy` where no port is free; `storage_failed` where the grants cannot be read
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { allowedOrigins = [], now = clock, providers, version, trust = [], pkiFetch } = options;
+  const tokens = new Tokens(providers, now);
+  const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
+  const bound = await bind(options);
+  const consent = typeof options.consent === "function"
+    ? options.consent(`http://127.0.0.1:${bound.windowPort}`)
+    : options.consent;
+  const audit = new Audit(options.audit, now);
+  const reader = openReaders(
+    options.readerCommand,
+    (text) => log.error("The reader process says: {text}", { text }),
+  );
+  // Loaded for the first request that needs it: an agent that waits stays small.
+  let loading: Promise<Signing> | undefined;
+  const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
+  const spool = Spool.open(options.spool);
+  const verification = { reader, trust, pkiFetch, now };
+  const services = { version, tokens, signing, origins, spool, audit, reader, verification };
+  const dispatch = createDispatch(services);
+  const { web, settings, firstStart } = options;
+  const agent = serve({
+    ...{ bound, providers, origins, audit, consent, dispatch },
+    ...{ version, web, allowedOrigins, settings, firstStart },
+  });
+  return {
+    ...agent,
+    async close() {
+      await agent.close();
+      // Where it could not be loaded, the asker has been told.
+      await loading?.then((signing) => signing.close(), () => {});
+      await reader.close();
+      audit.close();
+    },
+  };
+}

@@ -1,0 +1,8 @@
+import { SAFE_HEADERS } from "../signing/consent/headers.ts";
+
+/** A plain answer to a request that is not served. */
+export const refuse = (code: number, why: string): Response =>
+  new Response(why + "\n", {
+    status: code,
+    headers: { ...SAFE_HEADERS, "content-type": "text/plain; charset=utf-8" },
+  });

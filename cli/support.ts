@@ -57,9 +57,12 @@ async function writeZip(
   at: Date,
   force: boolean,
 ): Promise<void> {
-  const { zip } = await import("./zip.ts");
-  const encoder = new TextEncoder();
-  const archive = zip(files.map(({ name, text }) => ({ name, bytes: encoder.encode(text) })), at);
+  const { strToU8, zipSync } = await import("fflate");
+  // made by Unix, so that the mode counts
+  const attributes = { mtime: at, os: 3, attrs: 0o100600 << 16 };
+  const archive = zipSync(
+    Object.fromEntries(files.map(({ name, text }) => [name, [strToU8(text), attributes]])),
+  );
   const output = await createOutput(path, force);
   try {
     await output.write(archive);

@@ -100,6 +100,8 @@ Deno.test({
       );
       const unpacked = new TextDecoder().decode(await run("unzip", "unzip", ["-p", zip]));
       assert.equal(unpacked, files.map((file: { text: string }) => file.text).join(""));
+      const listing = new TextDecoder().decode(await run("zipinfo", "unzip", [zip]));
+      assert.match(listing, /^-rw------- .* about\.json$/m);
 
       const secrets = [
         ...[PIN, "482913", "771204", pan, hash, hash.slice(0, 16), serial, pem, "geheim"],

@@ -10,7 +10,6 @@ import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { iconFiles } from "./package/icon.ts";
 
 const OUTPUT = "dist/dsign";
 const PAGES = "dist/web";
@@ -182,9 +181,8 @@ async function main(args: string[]): Promise<number> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
 
-  const icon = iconFiles(await Deno.readTextFile("web/icon.svg"));
-  for (const [form, bytes] of Object.entries(icon)) {
-    await Deno.writeFile(`dist/dsign.${form}`, bytes);
+  for (const icon of ["dsign.ico", "dsign.icns"]) {
+    await Deno.copyFile(`tasks/package/${icon}`, `dist/${icon}`);
   }
   const isForWindows = (target ?? Deno.build.target).includes("windows");
 

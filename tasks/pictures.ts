@@ -2,14 +2,26 @@
  * `deno task pictures`: brings the pictures that the guides show from `dist/screenshots`, where the browser tests leave
  * them, to `docs/images`, with 256 colours each.
  */
-import { deflateSync, inflateSync } from "node:zlib";
+import { crc32, deflateSync, inflateSync } from "node:zlib";
 import { unfilterPng } from "../formats/pdf/filter.ts";
 import { concat } from "../formats/asn1/der.ts";
-import { pngChunk, uint32 } from "./package/icon.ts";
 
 const IMAGES = new URL("../docs/images/", import.meta.url);
 const SCREENSHOTS = new URL("../dist/screenshots/", import.meta.url);
 const COLOURS = 256;
+
+/** Four bytes, the highest first. */
+export const uint32 = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+};
+
+/** A part of a PNG (ISO/IEC 15948 §5.3). */
+export function pngChunk(name: string, data: Uint8Array): Uint8Array {
+  const named = concat(new TextEncoder().encode(name), data);
+  return concat(uint32(data.length), named, uint32(crc32(named)));
+}
 
 /**
  * A PNG (ISO/IEC 15948) of 8 bits a colour without opacity, with its most frequent colours alone: another becomes the

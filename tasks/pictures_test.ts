@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { deflateSync, inflateSync } from "node:zlib";
 import { concat } from "../formats/asn1/der.ts";
-import { pngChunk, uint32 } from "./package/icon.ts";
-import { reduce } from "./pictures.ts";
+import { pngChunk, reduce, uint32 } from "./pictures.ts";
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 

@@ -1,4 +1,5 @@
 /** The entries that make each system start a program at login. Pure: text from a command. */
+import { escapeText } from "../formats/xml/document.ts";
 import { desktopLines } from "../words/desktop.ts";
 
 /** Letters that no path or argument of ours has, and that would break a line of these formats. */
@@ -90,17 +91,15 @@ const systemdQuote = (part: string) =>
  */
 export function launchAgent(label: string, command: readonly string[]): string {
   refuseControls(command);
-  const escape = (text: string) =>
-    text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
   <key>Label</key>
-  <string>${escape(label)}</string>
+  <string>${escapeText(label)}</string>
   <key>ProgramArguments</key>
   <array>
-${command.map((part) => `    <string>${escape(part)}</string>`).join("\n")}
+${command.map((part) => `    <string>${escapeText(part)}</string>`).join("\n")}
   </array>
   <key>RunAtLoad</key>
   <true/>

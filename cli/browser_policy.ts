@@ -5,6 +5,7 @@
  */
 
 import { digest } from "../formats/digest.ts";
+import { escapeText } from "../formats/xml/document.ts";
 
 export const BROWSERS = ["chrome", "edge", "chromium", "firefox"] as const;
 export type Browser = typeof BROWSERS[number];
@@ -94,7 +95,7 @@ export function windowsPolicy(
 /** A configuration profile for macOS. */
 export function macPolicy(browsers: readonly Browser[], origins: readonly string[]): string {
   const strings = (values: readonly string[]) =>
-    `<array>${values.map((value) => `<string>${escaped(value)}</string>`).join("")}</array>`;
+    `<array>${values.map((value) => `<string>${escapeText(value)}</string>`).join("")}</array>`;
   const settingsOf = (browser: Browser) =>
     browser === "firefox"
       ? `<key>EnterprisePoliciesEnabled</key><true/>` +
@@ -133,7 +134,6 @@ ${payloads.join("\n")}
 
 const json = (value: unknown) => JSON.stringify(value, null, 2) + "\n";
 const hostsOf = (origins: readonly string[]) => origins.map((origin) => new URL(origin).hostname);
-const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 /** RFC 9562 §5.8, of the name's SHA-256: the same profile installed again takes the place of the first. */
 function uuidOf(name: string): string {

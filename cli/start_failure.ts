@@ -1,5 +1,6 @@
 /** Saying why the program did not start to somebody who started it by a double-click, and so has no terminal. */
 import { pathToFileURL } from "node:url";
+import { html } from "hono/html";
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
 import { languageOf } from "../settings/config.ts";
 import type { Ticket } from "./doctor/tickets.ts";
@@ -49,22 +50,21 @@ export async function showStartFailure(
 
 /** A page without scripts and without anything from elsewhere. */
 function page(language: string, paragraphs: readonly string[]): string {
-  const escape = (text: string) =>
-    text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  const body = paragraphs.map((text) => `    <p>${escape(text)}</p>`).join("\n");
-  return `<!DOCTYPE html>
-<html lang="${language}">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <meta http-equiv="content-security-policy" content="default-src 'none'; style-src 'unsafe-inline'">
-    <title>D-Sign</title>
-    <style>body { font: 1.1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }</style>
-  </head>
-  <body>
-    <h1>D-Sign</h1>
-${body}
-  </body>
-</html>
-`;
+  return String(html`
+    <!DOCTYPE html>
+    <html lang="${language}">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta http-equiv="content-security-policy"
+          content="default-src 'none'; style-src 'unsafe-inline'">
+        <title>D-Sign</title>
+        <style>body { font: 1.1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }</style>
+      </head>
+      <body>
+        <h1>D-Sign</h1>
+        ${paragraphs.map((text) => html`<p>${text}</p>`)}
+      </body>
+    </html>
+  `);
 }

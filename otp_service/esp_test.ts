@@ -88,7 +88,8 @@ async function formOf(test: TestService, location: string): Promise<Record<strin
   const html = await (await get(test, location)).text();
   assert.match(html, new RegExp(`<form method="post" action="${ESP_URL}" id="go">`));
   const plain = (text: string) =>
-    text.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)));
+    text.replace(/&#39;/g, "'").replace(/&quot;/g, '"').replace(/&lt;/g, "<").replace(/&gt;/g, ">")
+      .replace(/&amp;/g, "&");
   return Object.fromEntries(
     [...html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)]
       .map(([, name, value]) => [plain(name), plain(value)]),
@@ -821,8 +822,8 @@ Deno.test("the page says what it is, in three languages, without script, and sho
     assert.equal(response.headers.get("referrer-policy"), "strict-origin");
     const html = await response.text();
     assert.match(html, /<html lang="bn">/);
-    assert.match(html, /Sanction &#60;script&#62;&#34;7&#34;&#60;\/script&#62;\ufffd/);
-    assert.match(html, /a&#38;b\.pdf/);
+    assert.match(html, /Sanction &lt;script&gt;&quot;7&quot;&lt;\/script&gt;\ufffd/);
+    assert.match(html, /a&amp;b\.pdf/);
     assert.ok(!html.includes("<script"));
     const fields = await formOf(at.test, location);
     const english = await (await get(at.test, `${location}?lang=en`)).text();

@@ -1,5 +1,6 @@
 /** A mail server of the demonstration: it takes everything, keeps it in memory, and shows it on a page. */
 import type { AddressInfo } from "node:net";
+import { html } from "hono/html";
 import { SMTPServer } from "smtp-server";
 
 export interface Mail {
@@ -66,35 +67,37 @@ function textOf(raw: string): string {
   return new TextDecoder().decode(bytes).trim();
 }
 
-const escape = (text: string) =>
-  text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-
 /** The mails as a page, the newest first. */
 export function mailPage({ mails }: Pick<MailSink, "mails">): string {
   const items = mails.toReversed().map(({ to, text, at }) =>
-    `<section><h2>To ${escape(to)}, ${at.toISOString().slice(11, 19)} UTC</h2>` +
-    `<p class="mail">${escape(text)}</p></section>`
+    html`
+      <section>
+        <h2>To ${to}, ${at.toISOString().slice(11, 19)} UTC</h2>
+        <p class="mail">${text}</p>
+      </section>
+    `
   );
-  return `<!DOCTYPE html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>Mail of the demonstration</title>
-    <link rel="icon" href="/web/icon.svg">
-    <link rel="stylesheet" href="/web/style.css">
-    <link rel="stylesheet" href="/web/sanction.css">
-  </head>
-  <body class="portal">
-    <header class="masthead">
-      <p><strong>Mail</strong><span>What the demonstration's mail server was given</span></p>
-    </header>
-    <main>
-      <h1>Mail</h1>
-      <p><a href="/mail">Look for new mail</a></p>
-      ${items.join("\n") || "<p>No mail yet.</p>"}
-    </main>
-  </body>
-</html>
-`;
+  return String(html`
+    <!DOCTYPE html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>Mail of the demonstration</title>
+        <link rel="icon" href="/web/icon.svg">
+        <link rel="stylesheet" href="/web/style.css">
+        <link rel="stylesheet" href="/web/sanction.css">
+      </head>
+      <body class="portal">
+        <header class="masthead">
+          <p><strong>Mail</strong><span>What the demonstration's mail server was given</span></p>
+        </header>
+        <main>
+          <h1>Mail</h1>
+          <p><a href="/mail">Look for new mail</a></p>
+          ${items.length > 0 ? items : html`<p>No mail yet.</p>`}
+        </main>
+      </body>
+    </html>
+  `);
 }

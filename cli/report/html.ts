@@ -2,6 +2,7 @@
  * The report for people: one HTML page that needs nothing else, can be printed, and in which nothing from the file can
  * pass for anything but text.
  */
+import { html, raw } from "hono/html";
 import type {
   Finding,
   Indication,
@@ -22,6 +23,8 @@ export interface ReportOf {
   problems: readonly string[];
 }
 
+/** Markup; all else within it is escaped. */
+type Html = ReturnType<typeof html>;
 type Verdict = "passed" | "failed" | "unclear";
 
 const verdicts: Readonly<Record<Indication, Verdict>> = {
@@ -74,17 +77,17 @@ footer{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);font-si
 `;
 
 /** Text from outside: no markup, nothing invisible, no direction that goes on behind it. */
-function text(value: string): string {
+function text(value: string): Html {
   // The joiners U+200C and U+200D stay: Bengali and Hindi are written with them.
   const visible = value.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, "\ufffd");
-  const escaped = visible.replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
-  return `<bdi>${escaped}</bdi>`;
+  return html`<bdi>${visible}</bdi>`;
 }
 
-const seal = (verdict: Verdict, label: string) =>
-  `<svg class="seal ${verdict}" viewBox="0 0 64 64" role="img" aria-label="${label}">${
-    SEALS[verdict]
-  }</svg>`;
+const seal = (verdict: Verdict, label: Html) =>
+  html`
+    <svg class="seal ${verdict}" viewBox="0 0 64 64" role="img"
+      aria-label="${label}">${raw(SEALS[verdict])}</svg>
+  `;
 
 /** One page on one or more files. */
 export function htmlReport(
@@ -94,16 +97,24 @@ export function htmlReport(
 ): string {
   const page = new Page(language);
   const { title } = REPORT_WORDS[language];
-  return `<!DOCTYPE html>
-<html lang="${language}"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${title}</title><style>${STYLE}</style></head><body>
-<h1>${title}</h1>
-${files.map((file) => `<main>${page.file(file)}</main>`).join("\n")}
-<footer><p>${page.say("legal")}</p><p>${page.say("made_by", { version })}</p></footer>
-</body></html>
-`;
+  return String(html`
+    <!DOCTYPE html>
+    <html lang="${language}">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width">
+        <meta http-equiv="Content-Security-Policy"
+          content="default-src 'none'; style-src 'unsafe-inline'">
+        <title>${title}</title>
+        <style>${raw(STYLE)}</style>
+      </head>
+      <body>
+    <h1>${title}</h1>
+    ${files.map((file) => html`<main>${page.file(file)}</main>`)}
+    <footer><p>${page.say("legal")}</p><p>${page.say("made_by", { version })}</p></footer>
+      </body>
+    </html>
+  `);
 }
 
 class Page {
@@ -134,18 +145,20 @@ class Page {
     this.#numbers = new Intl.NumberFormat(locale);
   }
 
-  /** HTML; values are escaped. */
-  say(word: ReportWord, values: Record<string, string | number> = {}): string {
-    return this.#words[word].replace(/\{(\w+)\}/g, (_, name) => {
-      const value = values[name];
+  say(word: ReportWord, values: Record<string, string | number> = {}): Html {
+    // every second part is the name of a value
+    const parts = this.#words[word].split(/\{(\w+)\}/).map((part, index) => {
+      if (index % 2 === 0) return part;
+      const value = values[part];
       return typeof value === "number" ? this.#numbers.format(value) : text(value);
     });
+    return html`${parts}`;
   }
 
   #time = (rfc3339: string) => this.#dates.format(new Date(rfc3339));
   #day = (rfc3339: string) => this.#days.format(new Date(rfc3339));
 
-  file({ name, size, sha256, report, problems }: ReportOf): string {
+  file({ name, size, sha256, report, problems }: ReportOf): Html {
     const verdict = verdicts[report.indication];
     const count = report.signatures.filter(({ kind }) => kind !== "timestamp").length;
     const line = verdict === "passed"
@@ -153,58 +166,61 @@ class Page {
       : this.say(verdict === "unclear" && count === 0 ? "nothing_signed" : verdict);
     const title = this.say(`verdict_${verdict}`);
     const rows = [
-      this.#row("file", `<b>${text(name)}</b> (${this.say("size", { bytes: size })})`),
-      this.#row("sha256", `<code>${text(sha256)}</code>`),
+      this.#row("file", html`<b>${text(name)}</b> (${this.say("size", { bytes: size })})`),
+      this.#row("sha256", html`<code>${text(sha256)}</code>`),
     ];
-    return `<section class="verdict ${verdict}">${seal(verdict, title)}
+    return html`<section class="verdict ${verdict}">${seal(verdict, title)}
 <div><strong>${title}</strong><p>${line}</p>
 <p><small>${
       this.say("checked_at", { time: this.#time(report.verifiedAt) })
     }</small></p></div></section>
-<dl>${rows.join("")}</dl>
+<dl>${rows}</dl>
 ${this.#findings(report.findings)}${this.#route(report)}
-${count + report.signatures.length > 0 ? `<h2>${this.say("signatures")}</h2>` : ""}
-${report.signatures.map((each) => this.#signature(each)).join("\n")}
-${problems.length ? `<h2>${this.say("fetch_problems")}</h2>${list(problems.map(text))}` : ""}`;
+${count + report.signatures.length > 0 && html`<h2>${this.say("signatures")}</h2>`}
+${report.signatures.map((each) => this.#signature(each))}
+${problems.length > 0 && html`<h2>${this.say("fetch_problems")}</h2>${list(problems.map(text))}`}`;
   }
 
-  #row(word: ReportWord, html: string | false | null): string {
-    return html ? `<dt>${this.say(word)}</dt><dd>${html}</dd>` : "";
+  /** Nothing where there is no value. */
+  #row(word: ReportWord, value: unknown): unknown {
+    return value && [html`<dt>${this.say(word)}</dt>`, html`<dd>${value}</dd>`];
   }
 
-  #findings(findings: readonly Finding[]): string {
-    if (findings.length === 0) return "";
+  #findings(findings: readonly Finding[]): Html | null {
+    if (findings.length === 0) return null;
     const items = findings.map(({ code, severity, message }) =>
-      `<li class="${severity}"><span>${this.say(`finding_${code}`)}</span>` +
-      `<small lang="en">${text(message)}</small></li>`
+      html`<li class="${severity}"><span>${this.say(`finding_${code}`)}</span>
+<small lang="en">${text(message)}</small></li>`
     );
-    return `<ul class="findings">${items.join("")}</ul>`;
+    return html`<ul class="findings">${items}</ul>`;
   }
 
-  #signature(signature: SignatureReport): string {
+  #signature(signature: SignatureReport): Html {
     const { signer, kind, indication, subIndication, level, findings } = signature;
     const verdict = verdicts[indication];
     const title = this.say(`verdict_${verdict}`);
     const name = signer ? text(signer.commonName) : this.say("unknown_signer");
-    const id = kind === "route" ? "" : ` ${text(signature.id)}`;
-    return `<article class="card"><header class="small">${seal(verdict, title)}
+    const id = kind !== "route" && [" ", text(signature.id)];
+    return html`<article class="card"><header class="small">${seal(verdict, title)}
 <div><h3>${name}</h3><p>${
       this.say(`kind_${kind}`)
     }${id}: <b class="${verdict}">${title}</b></p></div></header>
 ${this.#findings(findings)}
-<dl>${this.#rows(signature).join("")}
+<dl>${this.#rows(signature)}
 ${
       this.#row(
         "conclusion",
-        `<code>${indication}${subIndication ? ` / ${subIndication}` : ""}</code>`,
+        html`<code>${indication}${subIndication && [" / ", subIndication]}</code>`,
       )
     }
-${this.#row("level", level && `<code>${level}</code>`)}
-${this.#row("algorithm", signature.algorithm && `<code>${text(signature.algorithm)}</code>`)}</dl>
-${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</article>`;
+${this.#row("level", level && html`<code>${level}</code>`)}
+${
+      this.#row("algorithm", signature.algorithm && html`<code>${text(signature.algorithm)}</code>`)
+    }</dl>
+${signature.countersignatures.map((each) => this.#signature(each))}</article>`;
   }
 
-  #rows(signature: SignatureReport): string[] {
+  #rows(signature: SignatureReport): unknown[] {
     const { signer, chain, claimedTime, provenTime, coverage, revocation, panMatches } = signature;
     const kinds = {
       token_dsc: "token_dsc",
@@ -222,7 +238,7 @@ ${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</
       this.#row("role", signature.role && text(signature.role)),
       this.#row("reason", signature.reason && text(signature.reason)),
       this.#row("location", signature.location && text(signature.location)),
-      this.#row("time", lines(times.length ? times as string[] : [this.say("time_none")])),
+      this.#row("time", lines(times.length > 0 ? times : [this.say("time_none")])),
       this.#row(
         "covers",
         isWhole
@@ -237,28 +253,27 @@ ${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</
       this.#row(
         "changes",
         signature.changes.length > 0 && lines(
-          signature.changes.map(({ kind, name, allowed, unclear, places = [] }) =>
-            this.say(`change_${kind}`, { name }) +
-            places.map(({ page }) => `, ${this.say("drawn_on", { page })}`).join("") +
-            (allowed
-              ? ""
-              : unclear
-              ? ` <b class="unclear">${this.say("not_vouched")}</b>`
-              : ` <b class="failed">${this.say("not_allowed")}</b>`)
-          ),
+          signature.changes.map(({ kind, name, allowed, unclear, places = [] }) => [
+            this.say(`change_${kind}`, { name }),
+            places.map(({ page }) => [", ", this.say("drawn_on", { page })]),
+            unclear && [" ", html`<b class="unclear">${this.say("not_vouched")}</b>`],
+            !allowed && !unclear && [" ", html`<b class="failed">${this.say("not_allowed")}</b>`],
+          ]),
         ),
       ),
       this.#row(
         "certificate",
         signer && lines([
-          this.say(kinds[signer.kind]) +
-          (signer.class ? `, ${this.say("class", { class: signer.class })}` : ""),
-          `<small>${text(signer.subject)}</small>`,
-          `<small>${this.say("serial", { serial: signer.serialNumber })}</small>`,
+          [
+            this.say(kinds[signer.kind]),
+            signer.class && [", ", this.say("class", { class: signer.class })],
+          ],
+          html`<small>${text(signer.subject)}</small>`,
+          html`<small>${this.say("serial", { serial: signer.serialNumber })}</small>`,
         ]),
       ),
       this.#row("issued_by", signer && text(signer.issuer)),
-      this.#row("trust", chain.length > 0 && chain.map(text).join(" ← ")),
+      this.#row("trust", chain.length > 0 && chain.map((each, i) => [i > 0 && " ← ", text(each)])),
       this.#row(
         "validity",
         signer && this.say("valid_between", {
@@ -271,7 +286,7 @@ ${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</
         revocation.status === "good"
           ? this.say("revocation_good", { time: this.#time(revocation.asOf) })
           : revocation.status === "revoked"
-          ? `<b class="failed">${
+          ? html`<b class="failed">${
             this.say("revocation_revoked", { time: this.#time(revocation.since) })
           }</b>`
           : this.say("revocation_unknown"),
@@ -291,31 +306,32 @@ ${signature.countersignatures.map((each) => this.#signature(each)).join("\n")}</
     ];
   }
 
-  #route({ route }: VerificationReport): string {
-    if (!route) return "";
+  #route({ route }: VerificationReport): Html | null {
+    if (!route) return null;
     const steps = route.steps.map(({ role, quorum, signed, open, isDone }, index) => {
       const state = isDone ? "done" : index === route.next ? "next" : "";
       const people = [
         ...signed.map((name) =>
-          `<div>${text(name)} <small>${this.say("route_signed")}</small></div>`
+          html`<div>${text(name)} <small>${this.say("route_signed")}</small></div>`
         ),
         ...(isDone ? [] : open).map((name) =>
-          `<div class="open">${text(name)} <small>${this.say("route_waiting")}</small></div>`
+          html`<div class="open">${text(name)} <small>${this.say("route_waiting")}</small></div>`
         ),
       ];
-      const next = state === "next"
-        ? ` <span class="unclear">(${this.say("route_next")})</span>`
-        : "";
-      return `<li class="${state}"><b>${
+      const next = state === "next" && [
+        " ",
+        html`<span class="unclear">(${this.say("route_next")})</span>`,
+      ];
+      return html`<li class="${state}"><b>${
         this.say("route_step", { role, done: signed.length, quorum })
-      }${next}</b>${people.join("")}</li>`;
+      }${next}</b>${people}</li>`;
     });
-    return `<h2>${this.say("route")}: ${text(route.content.name)}</h2>
+    return html`<h2>${this.say("route")}: ${text(route.content.name)}</h2>
 <p>${this.say(route.isComplete ? "route_complete" : "route_open")}</p>
-<ol class="route">${steps.join("")}</ol>`;
+<ol class="route">${steps}</ol>`;
   }
 }
 
-const lines = (items: readonly string[]) => items.map((each) => `<div>${each}</div>`).join("");
-const list = (items: readonly string[]) =>
-  `<ul>${items.map((each) => `<li>${each}</li>`).join("")}</ul>`;
+const lines = (items: readonly unknown[]) => html`${items.map((each) => html`<div>${each}</div>`)}`;
+const list = (items: readonly Html[]) =>
+  html`<ul>${items.map((each) => html`<li>${each}</li>`)}</ul>`;

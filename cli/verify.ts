@@ -23,6 +23,7 @@ import { htmlReport, type ReportOf } from "./report/html.ts";
 interface Options {
   content?: string;
   trust?: string[];
+  certificate?: string[];
   online?: boolean;
   revocation: "require" | "if-available";
   passwordFile?: string;
@@ -42,6 +43,11 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     .option(
       "--trust <path>",
       "trusted root certificates: a file or folder, PEM or DER; may be given again; else those of the trust folders",
+      repeated,
+    )
+    .option(
+      "--certificate <file>",
+      "certificates that a signature does not hold (the signer's, those up to the root); may be given again",
       repeated,
     )
     .option("--online", "ask the authorities' services whether certificates were revoked")
@@ -121,6 +127,7 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
 interface Setting {
   reader: DocumentReader;
   verify: Omit<VerifyOptions, "now">;
+  certificates: Uint8Array[];
   http?: () => PkiHttp;
   language: Language;
 }
@@ -131,7 +138,7 @@ async function prepare(
   readerWorker: URL,
   signal: AbortSignal,
 ): Promise<Setting> {
-  const { content, pan, revocation, trust, online } = options;
+  const { content, pan, revocation, trust, certificate = [], online } = options;
   if (content !== undefined && files.length > 1) {
     throw new UsageError("--content is for one file.");
   }
@@ -143,38 +150,43 @@ async function prepare(
   return {
     reader: openLocalReader(readerWorker),
     verify: {
-      anchors: trust ? await readTrust(trust) : await loadTrusted(trustFolders(paths, env)),
+      anchors: trust
+        ? await readCertificates("--trust", trust)
+        : await loadTrusted(trustFolders(paths, env)),
       revocation: revocation === "require" ? "require" : "if_available",
       pan,
       signal,
     },
+    certificates: certificate.length > 0
+      ? (await readCertificates("--certificate", certificate)).map(({ der }) => der)
+      : [],
     http: online ? () => new PkiHttp(configuredFetch(config), signal) : undefined,
     language: options.language ?? languageOf(config, env) as Language,
   };
 }
 
-async function readTrust(paths: readonly string[]): Promise<Certificate[]> {
+async function readCertificates(option: string, paths: readonly string[]): Promise<Certificate[]> {
   try {
     const anchors = (await Promise.all(paths.map(loadAnchors))).flat();
     if (anchors.length > 0) return anchors;
   } catch (error) {
-    if (error instanceof DsignError) throw new UsageError(`--trust: ${error.message}`);
+    if (error instanceof DsignError) throw new UsageError(`${option}: ${error.message}`);
     throw error;
   }
-  throw new UsageError("--trust: there is no certificate in it.");
+  throw new UsageError(`${option}: there is no certificate in it.`);
 }
 
 async function verifyOne(
   path: string,
   { content, passwordFile }: Options,
-  { reader, verify: how, http }: Setting,
+  { reader, verify: how, certificates, http }: Setting,
 ): Promise<ReportOf & { file: string }> {
   using files = new OpenFiles();
   const source = files.open(path);
   const password = passwordFile === undefined ? undefined : await firstLine(passwordFile);
   const { report, problems, isDetached } = await verify(
     reader,
-    { source, content: (name) => contentOf(files, path, content, name), password },
+    { source, content: (name) => contentOf(files, path, content, name), password, certificates },
     { ...how, now: new Date(), http: http?.() },
   );
   if (content !== undefined && !isDetached && report.signatures.length > 0) {

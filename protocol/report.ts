@@ -52,6 +52,7 @@ const finding = z.object({
     "countersignatures_unchecked",
     "timestamp_not_accepted",
     "unsigned_ignored",
+    "not_checked",
     "file_damaged",
     "pan_differs",
     "pan_absent",

@@ -15,7 +15,8 @@ import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { prepareJws, verifyJws } from "../formats/json/jws.ts";
+import { prepareJws } from "../formats/json/jws.ts";
+import { verifyJws } from "../formats/json/jws_verify.ts";
 import { Oid } from "../formats/asn1/oids.ts";
 import {
   encodeRoute,
@@ -96,7 +97,7 @@ function existingOf(how: DataHow): Uint8Array | undefined {
 function checkExisting(bytes: Uint8Array, format: DataHow["format"], content: Content): string[] {
   const held = format === "cades"
     ? readSignedData(bytes).content
-    : [verifyJws(text(bytes), undefined).payload].filter((each) => each !== null);
+    : [verifyJws(text(bytes)).payload].filter((each) => each !== null);
   if (held && held.length > 0 && !sameBytes(concat(...held), content.bytes)) {
     throw new DsignError("signature_mismatch");
   }

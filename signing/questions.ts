@@ -35,6 +35,8 @@ export interface VerifyInput extends Pick<VerifyOptions, "revocation" | "pan"> {
   anchors: Uint8Array[];
   /** Opens an encrypted PDF. */
   password?: string;
+  /** Those that signatures may not hold, DER. */
+  certificates?: Uint8Array[];
   material?: Material;
   /** Content that stands elsewhere, by the name that a signature gives it: the number of its document, or null. */
   contents: [name: string | null, document: number | null][];
@@ -85,7 +87,7 @@ export const questions = {
     };
     try {
       const { report, ends, known } = verifyFile(
-        { source: documents[0], content, password: rest.password },
+        { source: documents[0], content, password: rest.password, certificates: rest.certificates },
         {
           ...rest,
           now: new Date(now),

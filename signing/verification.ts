@@ -15,6 +15,8 @@ export interface SignedFile {
   source: Source;
   /** Opens an encrypted PDF. */
   password?: string;
+  /** Certificates (DER) that signatures may not hold: the signer's, and those that lead to a root. */
+  certificates?: Uint8Array[];
   /**
    * Content that stands elsewhere, or null where it is not at hand.
    *
@@ -55,6 +57,7 @@ export async function verify(
         now: now.toISOString(),
         anchors: trusted,
         password: file.password,
+        certificates: file.certificates,
         pan,
         revocation,
         material,

@@ -4,7 +4,8 @@ import { type GeneralJWSInput, generalVerify, importX509 } from "jose";
 import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { canonicalJson } from "./canonical.ts";
 import { FormatError } from "../error.ts";
-import { type JwsOptions, prepareJws, verifyJws } from "./jws.ts";
+import { type JwsOptions, prepareJws } from "./jws.ts";
+import { verifyJws } from "./jws_verify.ts";
 import type { SignatureAlgorithm } from "../signer.ts";
 
 const pki = makePki({
@@ -80,7 +81,10 @@ Deno.test("detached, and added to", () => {
   const one = signJws(anita, { payload, detached: true });
   const two = signJws(bimal, { jws: one, payload });
   assert.equal("payload" in JSON.parse(two), false);
-  assert.deepEqual(verifyJws(two, payload).signatures.map(({ problems }) => problems), [[], []]);
+  assert.deepEqual(verifyJws(two, { payload }).signatures.map(({ problems }) => problems), [
+    [],
+    [],
+  ]);
   assert.deepEqual(verifyJws(two).signatures[0].problems, ["content_missing"]);
   assert.throws(() => signJws(bimal, { jws: one }), FormatError);
 });
@@ -130,8 +134,14 @@ Deno.test("forged headers are refused", () => {
   assert.deepEqual(problems({ alg: "none" }), ["algorithm_unsupported"]);
   assert.deepEqual(problems({ alg: "HS256" }), ["algorithm_unsupported"]);
   assert.deepEqual(problems({ alg: "ES256" }), ["signature_wrong"]);
-  assert.deepEqual(problems({ crit: ["b64"], b64: false }), ["algorithm_unsupported"]);
-  assert.deepEqual(problems({}, { alg: "RS256" }), ["algorithm_unsupported"]);
+  assert.deepEqual(problems({ crit: ["b64"], b64: false }), ["signature_wrong"]);
+  assert.deepEqual(problems({ b64: false }), ["malformed"]);
+  assert.deepEqual(problems({}, { alg: "RS256" }), ["malformed"]);
+  assert.deepEqual(problems({ alg: undefined }, { alg: "RS256" }), ["algorithm_unsupported"]);
+  for (const crit of [[], ["nbf"], ["alg", "alg"], "alg", [1]]) {
+    assert.deepEqual(problems({ crit }), ["malformed"], JSON.stringify(crit));
+  }
+  assert.deepEqual(problems({ crit: ["exp"], exp: 1 }), ["algorithm_unsupported"]);
   assert.deepEqual(problems({ x5c: undefined }), ["certificate_missing"]);
   const other = [bimal.certificate.der.toBase64()];
   assert.ok(problems({ x5c: other }).includes("certificate_not_as_signed"));

@@ -10,7 +10,8 @@ import * as z from "zod";
 import { canonicalJson } from "./canonical.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import { type JwsOptions, type JwsProblem, prepareJws, verifyJws } from "./jws.ts";
+import { type JwsOptions, prepareJws } from "./jws.ts";
+import { type JwsProblem, verifyJws } from "./jws_verify.ts";
 import { type Certificate, readCertificate } from "../x509/certificate.ts";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);

@@ -46,16 +46,21 @@ const codes: Readonly<Record<CmsFindingCode, FindingCode | undefined>> = {
  * Facts of every signer of a CMS signature.
  *
  * @param content of a detached signature
+ * @param possible certificates of possible signers, DER, besides those in the signature
  * @throws {FormatError} `cms_malformed`, `limit_exceeded`
  */
-export function cmsFacts(bytes: Uint8Array, content: VerifyContent | null): SignatureFacts[] {
+export function cmsFacts(
+  bytes: Uint8Array,
+  content: VerifyContent | null,
+  possible: readonly Uint8Array[] = [],
+): SignatureFacts[] {
   const digests = contentDigests(content);
   // Content that stands in the signature is what was signed; any other at hand says nothing of it.
   const isDetached = readSignedData(bytes).content === undefined;
-  const { cms, certificates, signers } = verifyCms(
-    bytes,
-    isDetached ? { detached: { digests } } : {},
-  );
+  const { cms, certificates, signers } = verifyCms(bytes, {
+    certificates: possible,
+    ...isDetached && { detached: { digests } },
+  });
   const { crls, ocspResponses } = cms;
   const material = { ...readMaterial({ crls, ocspResponses }), certificates };
   const coverage: CoverageReport = { extent: "whole", parts: [] };

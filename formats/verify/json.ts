@@ -2,65 +2,91 @@
 import { canonicalJson } from "../json/canonical.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import { type JwsProblem, type JwsSignature, verifyJws } from "../json/jws.ts";
+import { type JwsProblem, type JwsSignature, verifyJws } from "../json/jws_verify.ts";
 import { readRoute, whoIsNext } from "../json/route.ts";
 import type { VerifyContent } from "./content.ts";
+import { ignoredFinding, stampsOf, tryRead, unreadFinding, unsupportedFinding } from "./facts.ts";
 import { readMaterial } from "./material.ts";
 import type { Finding, FindingCode, RouteReport } from "./report.ts";
 import { finding, type SignatureFacts } from "./signature.ts";
-import { tryRead } from "./xml.ts";
 
-const problems: Readonly<Record<JwsProblem, [FindingCode, string]>> = {
+const problems: Readonly<
+  Record<Exclude<JwsProblem, "algorithm_unsupported">, [FindingCode, string]>
+> = {
   malformed: ["format_wrong", "The signature's header is malformed."],
-  algorithm_unsupported: [
-    "algorithm_unsupported",
-    "The signature uses an algorithm or a header that is not accepted.",
+  certificate_missing: [
+    "certificate_missing",
+    "The signer's certificate is neither in the signature nor given.",
   ],
-  certificate_missing: ["certificate_missing", "The signer's certificate is not in the signature."],
   certificate_not_as_signed: [
     "certificate_not_as_signed",
     "The signer meant another certificate than the one in the signature.",
   ],
   signature_wrong: ["signature_wrong", "The content or the signature was changed."],
+  content_changed: ["content_changed", "The content was changed after it was signed."],
   content_missing: ["content_missing", "The signed content was not given."],
 };
 
 /**
  * Facts of every signature of a JWS.
  *
- * @param content of a detached JWS
+ * @param content of a detached JWS (null), or by the URI in its header
+ * @param certificates of possible signers, DER, besides those in the JWS
  * @throws {FormatError} as `verifyJws`
  */
-export function jwsFacts(text: string, content: VerifyContent | null): SignatureFacts[] {
+export function jwsFacts(
+  text: string,
+  content: (name: string | null) => VerifyContent | null,
+  certificates: readonly Uint8Array[] = [],
+): SignatureFacts[] {
+  const given = {
+    content: (uri: string) => content(uri)?.bytes?.() ?? null,
+    certificates,
+  };
   let result;
   try {
-    result = verifyJws(text, content?.bytes?.());
+    result = verifyJws(text, { ...given, payload: content(null)?.bytes?.() });
   } catch (error) {
     // It holds its payload: any other at hand says nothing of it.
     if (!(error instanceof FormatError) || error.code !== "invalid_argument") throw error;
-    result = verifyJws(text);
+    result = verifyJws(text, given);
   }
   return result.signatures.map((each, index) => signatureFacts(each, String(index + 1)));
 }
 
-function signatureFacts(signature: JwsSignature, id: string): SignatureFacts {
-  const findings = signature.problems.map((problem) => finding(...problems[problem]));
-  if (!signature.namesCertificate) {
+function signatureFacts(
+  signature: JwsSignature,
+  id: string,
+  kind: SignatureFacts["kind"] = "signature",
+): SignatureFacts {
+  const findings = signature.problems.flatMap((problem) =>
+    problem === "algorithm_unsupported" ? [] : [finding(...problems[problem])]
+  );
+  const { unsupported, ignored, unread, files, algorithm } = signature;
+  const isUnsupported = signature.problems.includes("algorithm_unsupported");
+  if (isUnsupported) findings.push(unsupportedFinding(unsupported));
+  if (ignored.length > 0) findings.push(ignoredFinding(ignored));
+  if (unread.length > 0) findings.push(unreadFinding(unread));
+  if (!signature.namesCertificate && !isUnsupported && !signature.problems.includes("malformed")) {
     const message = "The signer did not sign which certificate is meant.";
     findings.push(finding("signing_certificate_absent", message));
   }
+  const material = readMaterial(signature);
   return {
     id,
-    kind: "signature",
+    kind,
     findings,
     certificate: tryRead(signature.certificate, findings),
-    algorithm: signature.algorithm ?? undefined,
-    hashes: signature.algorithm ? [signature.algorithm.hash] : [],
-    coverage: { extent: "whole", parts: [] },
+    algorithm: algorithm ?? undefined,
+    hashes: algorithm ? [algorithm.hash] : [],
+    coverage: { extent: "whole", parts: files },
     claimedTime: signature.signingTime ?? undefined,
     isBaseline: signature.namesCertificate && signature.signingTime !== null,
-    timestamps: [],
-    material: readMaterial(signature),
+    timestamps: stampsOf(signature.timestamps, material, findings),
+    material,
+    countersignatures: signature.countersignatures.map((each, index) =>
+      signatureFacts(each, `${id}.${index + 1}`, "countersignature")
+    ),
   };
 }
 

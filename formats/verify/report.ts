@@ -54,6 +54,7 @@ export type FindingCode =
   | "countersignatures_unchecked"
   | "timestamp_not_accepted"
   | "unsigned_ignored"
+  | "not_checked"
   | "file_damaged"
   // The person asked for
   | "pan_differs"

@@ -7,6 +7,7 @@ import { bytesSource, type Source } from "../source.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
 import type { VerifyContent } from "./content.ts";
 import { isContent, jwsContentDigest, jwsFacts, routeFacts } from "./json.ts";
+import { joinMaterial, readMaterial } from "./material.ts";
 import { pdfFacts } from "./pdf.ts";
 import type {
   Finding,
@@ -35,6 +36,8 @@ export interface VerifyFile {
    * @param name as the signature names it (XML, routes); null where it gives no name
    */
   content?: (name: string | null) => VerifyContent | null;
+  /** Certificates (DER) that signatures may not hold: the signer's, and those that lead to a root. */
+  certificates?: readonly Uint8Array[];
 }
 
 /** The report, with what one would need to look for more evidence. */
@@ -58,7 +61,10 @@ const HEAD = 4096;
  */
 export function verifyFile(file: VerifyFile, options: VerifyOptions): Verification {
   const { format, ...found } = readFacts(file);
-  const judge = new Judge(options);
+  const { certificates = [] } = file;
+  const given = readMaterial({ certificates });
+  const material = options.material ? joinMaterial(given, options.material) : given;
+  const judge = new Judge({ ...options, material });
   const signatures = judge.signatures(found.signatures);
   const findings = [...found.findings ?? [], ...fileFindings(signatures, found, options)];
   return {
@@ -104,15 +110,15 @@ export function readFacts(file: VerifyFile): Facts {
       const cms = unarmour(bytes());
       const given = content(null);
       const findings = otherContent(given, () => cmsContentDigest(cms));
-      return { format, signatures: cmsFacts(cms, given), findings };
+      return { format, signatures: cmsFacts(cms, given, file.certificates), findings };
     }
     case "xml":
-      return { format, signatures: xmlFacts(bytes(), content) };
+      return { format, signatures: xmlFacts(bytes(), content, file.certificates) };
     case "jws": {
       const jws = decode(bytes());
       const given = content(null);
       const findings = otherContent(given, () => jwsContentDigest(jws));
-      return { format, signatures: jwsFacts(jws, given), findings };
+      return { format, signatures: jwsFacts(jws, content, file.certificates), findings };
     }
     case "route":
       return { format, ...tryRoute(decode(bytes()), content) };
@@ -122,7 +128,7 @@ export function readFacts(file: VerifyFile): Facts {
 /** {@linkcode verifyFile} for bytes in memory. */
 export function verifyBytes(
   bytes: Uint8Array,
-  options: VerifyOptions & Pick<VerifyFile, "content" | "password">,
+  options: VerifyOptions & Pick<VerifyFile, "content" | "password" | "certificates">,
 ): VerificationReport {
   return verifyFile({ ...options, source: bytesSource(bytes) }, options).report;
 }
@@ -231,12 +237,15 @@ export function detectFormat(source: Source): VerifiedFormat {
   // Also UTF-16, with or without a byte order mark.
   if (text.startsWith("<") || /^(?:\xff\xfe<\0|\xfe\xff\0<|<\0|\0<)/.test(text)) return "xml";
   if (text.startsWith("{")) return isRoute(source) ? "route" : "jws";
-  if (/^eyJ[\w-]*\./.test(text)) return "jws";
+  if (COMPACT.test(text)) return "jws";
   throw new FormatError(
     "not_found",
     "The file is no signature that can be checked: a signed PDF, XML or JSON, CMS, or a signing route.",
   );
 }
+
+/** RFC 7515 §7.1: the header in BASE64URL begins with `{`; it may be longer than what is looked at. */
+const COMPACT = /^e[w-z0-9_-][\w-]*(?:\.|$)/;
 
 /** The members' names tell; whether it is well-formed is seen later. */
 function isRoute(source: Source): boolean {

@@ -1,19 +1,15 @@
 /** What the verification of XML signatures finds, in the terms of the report. */
-import { digest } from "../digest.ts";
-import { FormatError } from "../error.ts";
 import type { VerifyContent } from "./content.ts";
-import { timestampFact } from "./cms.ts";
-import { type Material, readMaterial } from "./material.ts";
-import type { DigestName } from "../signer.ts";
-import type { CoverageReport, Finding, FindingCode } from "./report.ts";
-import { finding, type SignatureFacts, type TimestampFacts } from "./signature.ts";
+import { ignoredFinding, stampsOf, tryRead, unsupportedFinding } from "./facts.ts";
+import { readMaterial } from "./material.ts";
+import type { CoverageReport, FindingCode } from "./report.ts";
+import { finding, type SignatureFacts } from "./signature.ts";
 import {
   verifyXml,
   type XmlCoverage,
   type XmlProblem,
   type XmlSignature,
 } from "../xml/xades_verify.ts";
-import { type Certificate, readCertificate } from "../x509/certificate.ts";
 
 const problems: Readonly<
   Record<Exclude<XmlProblem, "algorithm_unsupported">, [FindingCode, string]>
@@ -48,8 +44,7 @@ export function xmlFacts(
   content: (uri: string) => VerifyContent | null,
   certificates: readonly Uint8Array[] = [],
 ): SignatureFacts[] {
-  const file = (uri: string, hash: DigestName) => content(uri)?.digest(hash) ?? null;
-  return verifyXml(bytes, file, certificates).map((each, index) =>
+  return verifyXml(bytes, content, certificates).map((each, index) =>
     signatureFacts(each, String(index + 1))
   );
 }
@@ -59,11 +54,7 @@ function signatureFacts(each: XmlSignature, number: string, of?: XmlSignature): 
     problem === "algorithm_unsupported" ? [] : [finding(...problems[problem])]
   );
   const isUnsupported = each.problems.includes("algorithm_unsupported");
-  if (isUnsupported) {
-    const what = each.unsupported.join(", ") || "the signature algorithm";
-    const message = `Not checked, as it is not supported: ${what}.`;
-    findings.push(finding("algorithm_unsupported", message));
-  }
+  if (isUnsupported) findings.push(unsupportedFinding(each.unsupported));
   const coverage = coverageOf(each, of !== undefined);
   const { parts } = coverage;
   // Where a reference could not be followed, that is said instead.
@@ -78,11 +69,7 @@ function signatureFacts(each: XmlSignature, number: string, of?: XmlSignature): 
     const message = "Within the signature there is content that it does not sign.";
     findings.push(finding("coverage_partial", message));
   }
-  if (each.ignored.length > 0) {
-    const names = [...new Set(each.ignored)].slice(0, MAX_NAMES).join(", ");
-    const message = `Not covered by the signature, and left out of account: ${names}.`;
-    findings.push(finding("unsigned_ignored", message));
-  }
+  if (each.ignored.length > 0) findings.push(ignoredFinding(each.ignored));
   if (!each.isXades && !each.problems.some((problem) => EXPLAINS_ABSENCE.has(problem))) {
     const message = "The signer did not sign which certificate is meant.";
     findings.push(finding("signing_certificate_absent", message));
@@ -99,7 +86,7 @@ function signatureFacts(each: XmlSignature, number: string, of?: XmlSignature): 
     coverage,
     claimedTime: each.signingTime ?? undefined,
     isBaseline: each.isXades,
-    timestamps: stampsOf(each, material, findings),
+    timestamps: stampsOf(each.timestamps, material, findings),
     material,
     role: each.role ?? undefined,
     countersignatures: each.countersignatures.map((counter, index) =>
@@ -108,26 +95,12 @@ function signatureFacts(each: XmlSignature, number: string, of?: XmlSignature): 
   };
 }
 
-/** Of the names that a stranger chose, enough to see what they are. */
-const MAX_NAMES = 10;
-
 /** Problems that may be the reason why no signed certificate was found. */
 const EXPLAINS_ABSENCE: ReadonlySet<XmlProblem> = new Set([
   "algorithm_unsupported",
   "malformed",
   "properties_unsigned",
 ]);
-
-/** The signer's certificate; a finding if it cannot be read. */
-export function tryRead(der: Uint8Array | null, findings: Finding[]): Certificate | undefined {
-  try {
-    return der ? readCertificate(der) : undefined;
-  } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    findings.push(finding("certificate_missing", error.message));
-    return undefined;
-  }
-}
 
 /** A signature counts for the whole document, for what it holds itself, or for files: else wrapped content could pass. */
 function coverageOf(
@@ -160,25 +133,4 @@ function nameOf(covers: XmlCoverage): string {
     case "properties":
       return "properties";
   }
-}
-
-function stampsOf(
-  { timestamps }: XmlSignature,
-  material: Material,
-  findings: Finding[],
-): TimestampFacts[] {
-  const read = timestamps.flatMap(({ kind, token, input }) => {
-    try {
-      return [{ ...timestampFact(token, (hash) => digest(hash, ...input), material), kind }];
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      findings.push(finding("timestamp_not_accepted", error.message));
-      return [];
-    }
-  });
-  // An archive timestamp covers the properties before it, in document order.
-  return read.map((each, index) => {
-    each.coveredBy = read.slice(index + 1).filter(({ kind }) => kind === "archive");
-    return each;
-  });
 }

@@ -179,8 +179,6 @@ function archiveInput(
 ): Uint8Array[] {
   const signedInfo = only(signature, DS, "SignedInfo");
   const references = childrenNamed(signedInfo, DS, "Reference");
-  const isReferenced = (object: XmlElement) =>
-    references.some((each) => attribute(each, "URI") === `#${attribute(object, "Id")}`);
   const properties = childElements(timestamp.parent!);
   const covered = [
     signedInfo,
@@ -188,14 +186,11 @@ function archiveInput(
     ...childrenNamed(signature, DS, "KeyInfo"),
     ...properties.slice(0, properties.indexOf(timestamp)),
     ...childrenNamed(signature, DS, "Object").filter((object) =>
-      !isReferenced(object) && childrenNamed(object, XADES, "QualifyingProperties").length === 0
+      childrenNamed(object, XADES, "QualifyingProperties").length === 0
     ),
   ];
   return [
-    ...references.map((each) => {
-      if (/^[^#]/.test(attribute(each, "URI") ?? "")) throw new Unsupported("a file");
-      return referenceOctets(each, signature, context, method);
-    }),
+    ...references.map((each) => referenceOctets(each, signature, context, method)),
     ...covered.map((each) => canonical(each, method)),
   ];
 }

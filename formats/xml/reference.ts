@@ -41,8 +41,16 @@ export interface ReferenceContext {
   tree: XmlTree;
   /** Elements by Id; null where two have the same. */
   ids: ReadonlyMap<string, XmlElement | null>;
-  /** A detached file's digest; null where it is not at hand. */
-  file: (uri: string, hash: DigestName) => Uint8Array | null;
+  /** A detached file; null where it is not at hand. */
+  file: (uri: string) => XmlFile | null;
+}
+
+/** Signed content outside of the document. */
+export interface XmlFile {
+  /** Undefined where it is not known by this algorithm. */
+  digest(hash: DigestName): Uint8Array | undefined;
+  /** The content itself, which archive timestamps need. */
+  bytes?(): Uint8Array;
 }
 
 export interface Followed {
@@ -67,9 +75,8 @@ export function followReference(
   const uri = attribute(reference, "URI");
   if (uri === null) throw new Unsupported("a reference without a URI");
   if (uri !== "" && !uri.startsWith("#")) {
-    const [transform] = transformsOf(reference);
-    if (transform) throw new Unsupported(algorithmOf(transform));
-    const actual = context.file(uri, hash);
+    refuseTransforms(reference);
+    const actual = context.file(uri)?.digest(hash);
     if (!actual) throw new Problem("content_missing");
     return { covers: { kind: "file", uri }, digest: actual };
   }
@@ -83,7 +90,7 @@ export function followReference(
 }
 
 /**
- * What the transforms of a reference into the document make of it.
+ * What the transforms of a reference make of what it refers to.
  *
  * @param last the canonicalization of a result that is still nodes
  * @throws {Problem} as {@linkcode followReference}
@@ -94,7 +101,14 @@ export function referenceOctets(
   context: ReferenceContext,
   last: C14nMethod,
 ): Uint8Array {
-  const { target, withComments } = locate(attribute(reference, "URI") ?? "", context);
+  const uri = attribute(reference, "URI") ?? "";
+  if (uri !== "" && !uri.startsWith("#")) {
+    refuseTransforms(reference);
+    const bytes = context.file(uri)?.bytes?.();
+    if (!bytes) throw new Problem("content_missing");
+    return bytes;
+  }
+  const { target, withComments } = locate(uri, context);
   const nodes: Nodes = { apex: target, withComments };
   const value = transformsOf(reference).reduce<Nodes | Uint8Array>(
     (value, transform) => apply(transform, value, signature),
@@ -138,6 +152,12 @@ function transformsOf(reference: XmlElement): XmlElement[] {
   const transforms = lists.flatMap(childElements);
   if (transforms.length > MAX_TRANSFORMS) throw new Unsupported("a chain of many transforms");
   return transforms;
+}
+
+/** Files are signed as they are. */
+function refuseTransforms(reference: XmlElement): void {
+  const [transform] = transformsOf(reference);
+  if (transform) throw new Unsupported(algorithmOf(transform));
 }
 
 const algorithmOf = (element: XmlElement) => attribute(element, "Algorithm") ?? "";

@@ -145,8 +145,10 @@ Deno.test("detached: the file's own digest", async () => {
       mediaType: "text/plain",
     });
     assert.deepEqual(verifyXml(signed)[0].problems, ["content_missing"]);
-    assert.deepEqual(verifyXml(signed, (name) => name === uri ? value : null)[0].problems, []);
-    const other = new Uint8Array(32);
+    const file = (digest: Uint8Array) => ({ digest: () => digest });
+    const named = (name: string) => name === uri ? file(value) : null;
+    assert.deepEqual(verifyXml(signed, named)[0].problems, []);
+    const other = file(new Uint8Array(32));
     assert.deepEqual(verifyXml(signed, () => other)[0].problems, ["content_changed"]);
     await xmlsec1(signed, 1, directory);
   } finally {

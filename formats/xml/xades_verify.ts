@@ -83,7 +83,7 @@ const utf8 = new TextEncoder();
 /**
  * Checks every signature of a document.
  *
- * @param file gives a detached file's digest by the URI in the signature, or null where it is not at hand
+ * @param file gives a detached file by the URI in the signature, or null where it is not at hand
  * @param signers certificates (DER) to try besides those in the signatures
  * @returns signatures in document order, countersignatures with what they countersign; none where there are none
  * @throws {FormatError} `xml_malformed`, `xml_forbidden`, `limit_exceeded`

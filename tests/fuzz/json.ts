@@ -1,7 +1,7 @@
 /** What is tried with mutated JSON: canonical form, JWS, signing routes. */
 import assert from "node:assert/strict";
 import { canonicalJson } from "../../formats/json/canonical.ts";
-import { verifyJws } from "../../formats/json/jws.ts";
+import { verifyJws } from "../../formats/json/jws_verify.ts";
 import { readRoute } from "../../formats/json/route.ts";
 import { verifyBytes } from "../../formats/verify/verify.ts";
 import { sameBytes } from "../../formats/x509/certificate.ts";

@@ -121,6 +121,7 @@ export const bn: ReportWords = {
   finding_countersignatures_unchecked: "একটি প্রতিস্বাক্ষর যাচাই করা যায়নি।",
   finding_timestamp_not_accepted: "একটি টাইমস্ট্যাম্প গ্রাহ্য নয়।",
   finding_unsigned_ignored: "যে অংশগুলি স্বাক্ষরের আওতায় নেই, সেগুলি ধরা হয়নি।",
+  finding_not_checked: "স্বাক্ষরকারী এমন কিছু বিবৃতিতেও স্বাক্ষর করেছেন যা এখানে যাচাই করা হয় না।",
   finding_file_damaged: "ফাইলটি ক্ষতিগ্রস্ত; অন্য প্রোগ্রামে আলাদা দেখাতে পারে।",
   finding_pan_differs: "কোনো স্বাক্ষরই এই PAN-ধারকের নয়।",
   finding_pan_absent: "কার PAN, সার্টিফিকেটে তা লেখা নেই।",

@@ -124,6 +124,7 @@ export const en = {
   finding_countersignatures_unchecked: "A countersignature could not be checked.",
   finding_timestamp_not_accepted: "A timestamp does not count.",
   finding_unsigned_ignored: "Parts that the signature does not cover were left out of account.",
+  finding_not_checked: "The signer signed statements that are not checked here.",
   finding_file_damaged: "The file is damaged; other programs may show it differently.",
   finding_pan_differs: "No signature is that of the holder of this PAN.",
   finding_pan_absent: "The certificates do not say whose PAN it is.",

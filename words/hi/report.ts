@@ -123,6 +123,7 @@ export const hi: ReportWords = {
   finding_countersignatures_unchecked: "एक प्रतिहस्ताक्षर की जाँच नहीं हो सकी।",
   finding_timestamp_not_accepted: "एक टाइमस्टैम्प मान्य नहीं है।",
   finding_unsigned_ignored: "जो भाग हस्ताक्षर के दायरे में नहीं हैं, उन्हें शामिल नहीं किया गया।",
+  finding_not_checked: "हस्ताक्षरकर्ता ने कुछ ऐसे कथनों पर भी हस्ताक्षर किए हैं जिनकी यहाँ जाँच नहीं होती।",
   finding_file_damaged: "फ़ाइल क्षतिग्रस्त है; दूसरे प्रोग्राम उसे अलग दिखा सकते हैं।",
   finding_pan_differs: "कोई भी हस्ताक्षर इस PAN के धारक का नहीं है।",
   finding_pan_absent: "किसका PAN है, यह प्रमाणपत्रों में नहीं लिखा है।",

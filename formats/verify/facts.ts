@@ -1,0 +1,76 @@
+/** Findings and facts that signatures in XML and in JSON have in common. */
+import { digest } from "../digest.ts";
+import { FormatError } from "../error.ts";
+import { type Certificate, readCertificate } from "../x509/certificate.ts";
+import { timestampFact } from "./cms.ts";
+import type { Material } from "./material.ts";
+import type { Finding } from "./report.ts";
+import { finding, type TimestampFacts } from "./signature.ts";
+
+/** Of the names that a stranger chose, enough to see what they are. */
+const MAX_NAMES = 10;
+const MAX_NAME = 120;
+
+function listed(names: readonly string[]): string {
+  return [...new Set(names)].slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME)).join(", ");
+}
+
+/** Nothing is known of what it would have said. */
+export function unsupportedFinding(what: readonly string[]): Finding {
+  const names = listed(what) || "the signature algorithm";
+  return finding("algorithm_unsupported", `Not checked, as it is not supported: ${names}.`);
+}
+
+/** Parts that anybody could have added. */
+export function ignoredFinding(names: readonly string[]): Finding {
+  const message = `Not covered by the signature, and left out of account: ${listed(names)}.`;
+  return finding("unsigned_ignored", message);
+}
+
+/** Signed statements on which no check depends. */
+export function unreadFinding(names: readonly string[]): Finding {
+  return finding("not_checked", `Signed, but not checked: ${listed(names)}.`);
+}
+
+/** The signer's certificate; a finding if it cannot be read. */
+export function tryRead(der: Uint8Array | null, findings: Finding[]): Certificate | undefined {
+  try {
+    return der ? readCertificate(der) : undefined;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    findings.push(finding("certificate_missing", error.message));
+    return undefined;
+  }
+}
+
+interface Stamp {
+  kind: "signature" | "archive";
+  token: Uint8Array;
+  /** What it covers, in pieces. */
+  input: Uint8Array | readonly Uint8Array[];
+}
+
+/** The facts of timestamps, in the order of the file: an archive timestamp covers those before it. */
+export function stampsOf(
+  stamps: readonly Stamp[],
+  material: Material,
+  findings: Finding[],
+): TimestampFacts[] {
+  const read = stamps.flatMap(({ kind, token, input }) => {
+    const pieces = input instanceof Uint8Array ? [input] : input;
+    try {
+      return [{ ...timestampFact(token, (hash) => digest(hash, ...pieces), material), kind }];
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      findings.push(finding("timestamp_not_accepted", error.message));
+      return [];
+    }
+  });
+  return read.reduceRight<TimestampFacts[]>(
+    (later, each) => [
+      { ...each, coveredBy: later.filter(({ kind }) => kind === "archive") },
+      ...later,
+    ],
+    [],
+  );
+}

@@ -223,7 +223,8 @@ async function main(args: string[]): Promise<number> {
   );
   const runtime = { name: "dsign", mode: 0o700, bytes: await Deno.readFile(Deno.execPath()) };
   const executable = await selfExtracting([...await programFiles(), runtime], version);
-  await Deno.writeFile(OUTPUT, executable, { mode: 0o755 });
+  await Deno.writeFile(`${OUTPUT}.new`, executable, { mode: 0o755 });
+  await Deno.rename(`${OUTPUT}.new`, OUTPUT); // never half written
   const megabytes = Math.round(executable.length / 1e6);
   console.error(`Made ${OUTPUT} (${megabytes} MB) for ${Deno.build.target}.`);
   return 0;

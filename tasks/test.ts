@@ -23,9 +23,9 @@ export function readCounts(output: string): Counts | null {
   const closing = [...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed.*$/gm)]
     .at(-1);
   if (closing === undefined) return null;
-  const skipped = [...output.matchAll(/^(\S.*) \.\.\. ignored \(\d+m?s\)$/gm)].map((line) =>
-    line[1]!
-  );
+  // a file's name stands before the test's, a step's after it
+  const ignored = /^(?=\S)(?:\S+ => )?((?:(?! \.\.\. ).)+) \.\.\. ignored \(\d+m?s\)$/gm;
+  const skipped = [...output.matchAll(ignored)].map((line) => line[1]!);
   return { passed: Number(closing[1]), failed: Number(closing[2]), skipped };
 }
 
@@ -76,7 +76,7 @@ async function main(args: string[]): Promise<number> {
   await step("types", ["check", "--frozen"]);
 
   const start = performance.now();
-  const { success, output } = await deno(["test", "-A", "--no-check", ...args]);
+  const { success, output } = await deno(["test", "-A", "--no-check", "--parallel", ...args]);
   const counts = readCounts(output);
   if (counts === null) {
     console.log("The test runner ended without counting; see above.");

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { readCounts, summary } from "./test.ts";
 
-const OUTPUT = `running 4 tests from ./a_test.ts
-ok ... ok (335µs)
-needs a token (optional: needs foo) ... ignored (0ms)
-steps ...
-  two ... ignored (0ms)
-steps ... FAILED (due to 1 failed step) (809µs)
+const OUTPUT = `./a_test.ts => ok ... ok (335µs)
+./a_test.ts => needs a token (optional: needs foo) ... ignored (0ms)
+./a_test.ts => steps ... two ... ignored (0ms)
+./a_test.ts => steps ... FAILED (due to 1 failed step) (809µs)
 
 FAILED | 1 passed (1 step) | 2 failed (1 step) | 1 ignored (1 step) (3ms)
 `;

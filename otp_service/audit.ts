@@ -3,8 +3,8 @@
  * out or put in without all later ones telling. It is only ever added to, and holds no PIN, OTP, SAD or content of a
  * document. It must be kept for seven years; nothing here deletes.
  *
- * Whoever can write to the database could write the whole chain anew: an exported copy, or the last hash printed
- * and filed, is what shows it.
+ * Its end is sealed with the service's secret (`store_tx.ts`), with the sum of all rows' versions; `rows` of a line are the
+ * versions of the rows that were changed with it.
  */
 import { createHash } from "node:crypto";
 
@@ -16,10 +16,10 @@ export type AuditEvent =
   | "person.enrolment_failed"
   | "person.pin_set"
   | "person.pin_changed"
+  | "person.warned"
   | "person.locked"
   | "person.unlocked"
   | "person.signed_in"
-  | "person.sign_in_refused"
   | "person.authenticator_set"
   | "credential.added"
   | "authorization.opened"
@@ -47,6 +47,8 @@ export type AuditEvent =
   | "esign.fetched"
   | "esign.deleted"
   | "client.signed_in"
+  | "token.used_again"
+  | "rows.sealed"
   | "audit.exported";
 
 export interface AuditEntry {

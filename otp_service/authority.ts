@@ -30,9 +30,11 @@ import { validateCertificate } from "../formats/x509/path.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
 import type { CrlReason } from "../formats/x509/extensions.ts";
+import { DatabaseError } from "./database.ts";
 import { CscError, SetupError } from "./error.ts";
 import { type OpenKey, schemeOf } from "./keys.ts";
-import type { KeyType, Person, Store } from "./store.ts";
+import type { KeyType, Person } from "./rows.ts";
+import type { Store } from "./store.ts";
 
 /** Validity of a one-time certificate, as that of the CCA's eSign certificates. */
 const ONE_TIME = 30 * 60_000;
@@ -249,10 +251,20 @@ export class Authority {
     if (this.#crl && now >= this.#crl.madeAt && now < this.#crl.madeAt + CRL_AGE) {
       return this.#crl.der;
     }
-    const { number, revoked } = await this.#store.run(async (tx) => ({
-      number: await tx.count("crl"),
-      revoked: await tx.revokedCertificates(),
-    }));
+    let content;
+    try {
+      content = await this.#store.run(async (tx) => ({
+        number: await tx.count("crl"),
+        revoked: await tx.revokedCertificates(),
+      }));
+    } catch (error) {
+      // while the database is out, the last one is still good
+      if (error instanceof DatabaseError && this.#crl && now < this.#crl.madeAt + CRL_VALIDITY) {
+        return this.#crl.der;
+      }
+      throw error;
+    }
+    const { number, revoked } = content;
     const prepared = prepareCrl({
       issuer: this.certificate.subject.der,
       thisUpdate: new Date(now - BACKDATED),

@@ -1,7 +1,7 @@
 /**
- * The rules of an authorization as a pure state machine: no clock, no I/O, no randomness of its own. Everything that may
- * be signed with a PIN and an OTP is decided here and nowhere else; the store runs {@linkcode step} on locked rows and
- * writes its result, or nothing.
+ * The rules of an authorization as a pure state machine: no clock, no I/O, no randomness. Everything that may be signed
+ * with a PIN and an OTP is decided here and nowhere else; the store runs {@linkcode step} on locked rows and writes its
+ * result, or nothing.
  *
  * ```
  *          send            attempt, settle              use               signed
@@ -21,8 +21,13 @@ export const RULES = {
   signatures: 10,
   /** Answers (PIN and OTP together) of one authorization. */
   tries: 3,
-  /** Wrong PINs in a row that lock the person's credentials. */
-  pinTries: 5,
+  /** Wrong answers in a row after which the next one has to wait. */
+  freeTries: 5,
+  /** The first wait. Each further wrong answer doubles it, up to the longest. */
+  backOff: 60_000,
+  longestBackOff: 60 * 60_000,
+  /** Wrong answers in a row that lock; NIST SP 800-63B §5.2.2 allows no more than 100. */
+  lockAfter: 50,
   /** Between two OTPs of one authorization. */
   resendAfter: 30_000,
   /** OTPs of one authorization. */
@@ -63,7 +68,8 @@ export interface Transaction {
   readonly id: string;
   readonly client: string;
   readonly credential: string;
-  readonly mode: "explicit" | "oauth2code";
+  /** `pin`: the person changes the PIN; nothing can be signed with it. */
+  readonly mode: "explicit" | "oauth2code" | "pin";
   readonly phase: Phase;
   readonly end?: End;
   /** Absent until the first answer where an OTP was asked for without it (CSC 1.0.4 `sendOTP`). */
@@ -77,6 +83,10 @@ export interface Transaction {
   readonly otp?: string;
   /** Answers paid for. */
   readonly attempts: number;
+  /** Answers looked at. */
+  readonly settled: number;
+  /** Of the bound hashes those whose documents our page shows: no bare signature is made over them. */
+  readonly shown?: readonly string[];
   /** SHA-256 of the SAD, once authorized, until it is used. */
   readonly sad?: string;
   /** What the present SAD is for; a part of the binding, or what `extend` bound. */
@@ -87,10 +97,22 @@ export interface Transaction {
   readonly remaining: number;
 }
 
+/** Answers of one kind, over all authorizations of a person. Those since the last right one are wrong, or unfinished. */
+export interface Tries {
+  /** All that were paid for. */
+  readonly paid: number;
+  /** The number of the latest right one, counted as `paid`. */
+  readonly right: number;
+  /** Until then no further one is looked at. */
+  readonly until: number;
+}
+
 /** What is counted over all authorizations of a person. */
 export interface Guard {
-  /** Wrong or unfinished PIN tries since the last right one. */
-  readonly pinTries: number;
+  /** Answers to authorizations, of either factor. */
+  readonly answers: Tries;
+  /** PINs of those who know no more than a name: they must not use up the person's own tries. */
+  readonly signIns: Tries;
   /** Times of OTPs within the window. */
   readonly generations: readonly number[];
   /** The last time step of an authenticator (RFC 6238) that was accepted. */
@@ -107,17 +129,17 @@ export type Event =
   | { readonly type: "send"; readonly otp?: string }
   /** An answer came: it is paid for. `binding` must be what was asked for. */
   | { readonly type: "attempt"; readonly binding?: Binding }
-  /** The answer was looked at. `spent`: the guard's `pinTries` that its `attempt` gave. */
+  /** The answer was looked at. `number`: what its `attempt` left in `answers.paid`. */
   | {
     readonly type: "settle";
     readonly pin: boolean;
     readonly otp: boolean;
-    readonly spent: number;
+    readonly number: number;
     readonly totpStep?: number;
     readonly sad: string;
   }
-  /** A SAD is presented for signing. */
-  | { readonly type: "use" } & Presented
+  /** A SAD is presented for signing. `bare`: digests are signed as they are, whatever they stand for. */
+  | { readonly type: "use"; readonly bare: boolean } & Presented
   /** A new SAD is asked for; `hashes`: for the next documents. */
   | { readonly type: "extend"; readonly next: string; readonly more?: readonly string[] }
     & Presented
@@ -140,6 +162,7 @@ export type Refusal =
   | "expired"
   | "too_soon"
   | "too_many"
+  | "wait"
   | "locked"
   | "wrong"
   | "not_authorized"
@@ -156,8 +179,37 @@ export interface Step extends State {
   readonly outcome: Outcome;
 }
 
-/** A guard that nothing was counted in yet. */
-export const FRESH: Guard = { pinTries: 0, generations: [], totpStep: 0 };
+const NONE: Tries = { paid: 0, right: 0, until: 0 };
+
+/** A guard in which nothing was counted yet. */
+export const FRESH: Guard = { answers: NONE, signIns: NONE, generations: [], totpStep: 0 };
+
+/** How many answers in a row were wrong. */
+export const wrongInARow = ({ paid, right }: Tries): number => paid - right;
+
+/** Whether the person has given as many wrong answers in a row as lock. */
+export const isLocked = ({ answers }: Guard): boolean => wrongInARow(answers) >= RULES.lockAfter;
+
+/** Pays for one answer, or says why it is not to be looked at. */
+export function pay(tries: Tries, at: number): Tries | "wait" | "locked" {
+  const wrong = wrongInARow(tries);
+  if (wrong >= RULES.lockAfter) return "locked";
+  if (wrong >= RULES.freeTries && at < tries.until) return "wait";
+  const over = wrong + 1 - RULES.freeTries;
+  const wait = over < 0 ? 0 : Math.min(RULES.backOff * 2 ** over, RULES.longestBackOff);
+  return { ...tries, paid: tries.paid + 1, until: at + wait };
+}
+
+/** A right answer forgives those before it; those paid for since may turn out wrong. */
+export function forgive(tries: Tries, number: number): Tries {
+  return { ...tries, right: Math.max(tries.right, number) };
+}
+
+/** A guard with all wrong answers forgiven. */
+export function forgiveAll(guard: Guard): Guard {
+  const all = (tries: Tries) => forgive(tries, tries.paid);
+  return { ...guard, answers: all(guard.answers), signIns: all(guard.signIns) };
+}
 
 /**
  * A new authorization.
@@ -165,7 +217,7 @@ export const FRESH: Guard = { pinTries: 0, generations: [], totpStep: 0 };
  * @throws {RangeError} where the binding breaks a rule; callers have checked it before
  */
 export function open(
-  request: Pick<Transaction, "id" | "client" | "credential" | "mode" | "binding">,
+  request: Pick<Transaction, "id" | "client" | "credential" | "mode" | "binding" | "shown">,
   now: number,
 ): Transaction {
   if (request.binding) checkBinding(request.binding, request.mode);
@@ -176,6 +228,7 @@ export function open(
     seenAt: now,
     sends: 0,
     attempts: 0,
+    settled: 0,
     remaining: 0,
   };
 }
@@ -192,6 +245,10 @@ function checkBinding({ hashes, signatures }: Binding, mode: Transaction["mode"]
 export function step(state: State, event: Event, now: number): Step {
   const { transaction, guard } = state;
   const { phase } = transaction;
+  if (event.type === "settle" && phase !== "open") {
+    // another answer came first; that this one was right all the same is not to be held against the person
+    return { transaction, guard: forgiven(guard, event), outcome: refuse("ended") };
+  }
   if (phase === "done" || phase === "ended") {
     // after the last use, `extend` may be asked for what is not there: the answer is the same
     return { ...state, outcome: refuse("ended") };
@@ -247,55 +304,63 @@ function attempt(state: State, binding: Binding | undefined): Step {
   if (binding) checkBinding(binding, transaction.mode);
   // Without it an authenticator could be guessed at without being counted.
   if (transaction.sends === 0) return { ...state, outcome: refuse("wrong") };
-  if (guard.pinTries >= RULES.pinTries) return end(state, "tries", refuse("locked"));
-  if (transaction.attempts >= RULES.tries) return end(state, "tries", refuse("ended"));
+  if (isLocked(guard)) return end(state, "locked", refuse("locked"));
+  if (transaction.attempts >= RULES.tries) return { ...state, outcome: refuse("ended") };
+  const answers = pay(guard.answers, transaction.seenAt);
+  if (typeof answers === "string") return { ...state, outcome: refuse(answers) };
   return {
     transaction: {
       ...transaction,
       attempts: transaction.attempts + 1,
       binding: transaction.binding ?? binding,
     },
-    guard: { ...guard, pinTries: guard.pinTries + 1 },
+    guard: { ...guard, answers },
     outcome: ok,
+  };
+}
+
+function forgiven(guard: Guard, { pin, otp, number }: Event & { type: "settle" }): Guard {
+  if (!pin || !otp) return guard;
+  return {
+    ...guard,
+    answers: forgive(guard.answers, number),
+    signIns: forgive(guard.signIns, guard.signIns.paid),
   };
 }
 
 function settle(state: State, event: Event & { type: "settle" }): Step {
-  const { transaction, guard } = state;
-  const { binding } = transaction;
-  // Another answer may have been right in the meantime; one authorization is given once.
-  if (transaction.phase !== "open") return { ...state, outcome: refuse("ended") };
+  const guard = forgiven(state.guard, event);
+  const { otp, ...rest } = { ...state.transaction, settled: state.transaction.settled + 1 };
+  const { mode, binding, settled } = rest;
   const replayed = event.totpStep !== undefined && event.totpStep <= guard.totpStep;
-  // A right PIN forgives the tries up to its own; those paid for since may turn out wrong.
-  const pinTries = event.pin ? Math.max(0, guard.pinTries - event.spent) : guard.pinTries;
-  if (!event.pin || !event.otp || replayed || !binding) {
-    const settled = { transaction, guard: { ...guard, pinTries } };
-    return transaction.attempts >= RULES.tries
-      ? end(settled, "tries", refuse("wrong"))
-      : { ...settled, outcome: refuse("wrong") };
+  if (!event.pin || !event.otp || replayed || (mode !== "pin" && !binding)) {
+    const wrong = { transaction: { ...rest, otp }, guard };
+    return settled >= RULES.tries
+      ? end(wrong, "tries", refuse("wrong"))
+      : { ...wrong, outcome: refuse("wrong") };
   }
-  const { otp: _, ...rest } = transaction;
   return {
-    transaction: {
+    transaction: mode === "pin" ? { ...rest, phase: "done" } : {
       ...rest,
       phase: "authorized",
       sad: event.sad,
-      pending: binding.hashes,
-      remaining: binding.signatures,
+      pending: binding!.hashes,
+      remaining: binding!.signatures,
     },
-    guard: { ...guard, pinTries, totpStep: event.totpStep ?? guard.totpStep },
+    guard: { ...guard, totpStep: event.totpStep ?? guard.totpStep },
     outcome: ok,
   };
 }
 
-function use(state: State, event: Presented): Step {
+function use(state: State, event: Event & { type: "use" }): Step {
   const { transaction } = state;
   if (transaction.phase !== "authorized" || transaction.sad !== event.sad) {
     return { ...state, outcome: refuse("not_authorized") };
   }
-  if (!fits(transaction, event, transaction.pending!)) {
-    return end(state, "deviation", refuse("deviation"));
-  }
+  const shown = transaction.shown ?? [];
+  const deviates = !fits(transaction, event, transaction.pending!) ||
+    (event.bare && transaction.pending!.some((hash) => shown.includes(hash)));
+  if (deviates) return end(state, "deviation", refuse("deviation"));
   const { sad, pending, ...rest } = transaction;
   return {
     ...state,

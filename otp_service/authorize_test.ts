@@ -3,26 +3,33 @@ import fc from "fast-check";
 import {
   type Binding,
   type Event,
+  forgive,
+  forgiveAll,
   FRESH,
+  isLocked,
   open,
+  pay,
   type Refusal,
   RULES,
   type State,
   step,
   type Transaction,
+  type Tries,
+  wrongInARow,
 } from "./authorize.ts";
 
 const HASHES = ["aGFzaDE=", "aGFzaDI="];
 const BINDING: Binding = { hashes: HASHES, hashAlgorithm: "2.16.1", signatures: 2 };
 const REQUEST = { id: "t", client: "portal", credential: "c", mode: "oauth2code" } as const;
 const SIGN = {
+  bare: false,
   sad: "sad",
   client: "portal",
   credential: "c",
   hashes: HASHES,
   hashAlgorithm: "2.16.1",
 };
-const RIGHT = { type: "settle", pin: true, otp: true, spent: 1, sad: "sad" } as const;
+const RIGHT = { type: "settle", pin: true, otp: true, number: 1, sad: "sad" } as const;
 const WRONG_PIN = { ...RIGHT, pin: false };
 const WRONG_OTP = { ...RIGHT, otp: false };
 
@@ -58,7 +65,7 @@ Deno.test("PIN and OTP, one use, done", () => {
   ]);
   assert.deepEqual(refusals, [null, null, null, null, null, "ended"]);
   assert.equal(transaction.phase, "done");
-  assert.equal(guard.pinTries, 0);
+  assert.equal(wrongInARow(guard.answers), 0);
 });
 
 Deno.test("any other list, order, count, algorithm, credential or client ends it", () => {
@@ -105,40 +112,136 @@ Deno.test("answers that are under way at the same time are all paid for before o
   assert.deepEqual(refusals, [null, null, null, null, "ended", "ended"]);
 });
 
-Deno.test("five wrong PINs over several authorizations lock; a right one forgives those before it", () => {
-  const wrongTwice: Event[] = [
-    SEND,
-    { type: "attempt" },
-    WRONG_PIN,
-    { type: "attempt" },
-    WRONG_PIN,
-  ];
-  let guard = run(wrongTwice).guard;
-  const again = () => ({ transaction: open({ ...REQUEST, binding: BINDING }, 0), guard });
-  guard = run(wrongTwice, again()).guard;
-  assert.equal(guard.pinTries, 4);
-  assert.equal(run([SEND, { type: "attempt" }, { ...RIGHT, spent: 5 }], again()).guard.pinTries, 0);
-  guard = run([SEND, { type: "attempt" }, WRONG_PIN], again()).guard;
-  const { refusals, transaction } = run([SEND, { type: "attempt" }], again());
-  assert.deepEqual(refusals, [null, "locked"]);
-  assert.equal(transaction.phase, "ended");
+/** Wrong answers, of either factor in turn, each in an authorization that is opened for it at its time. */
+function wrongAnswers(count: number, guard = FRESH, from = 0) {
+  let now = from;
+  let looked = 0;
+  for (let tries = 0; looked < count && tries < 5000; tries++) {
+    const start = { transaction: open({ ...REQUEST, binding: BINDING }, now), guard };
+    const events: Event[] = [
+      SEND,
+      { type: "attempt" },
+      looked % 2 ? WRONG_PIN : WRONG_OTP,
+    ];
+    const { refusals, ...state } = run(events, start);
+    guard = { ...state.guard, generations: [] };
+    if (refusals[1] === "locked") break;
+    if (refusals[1] === null) looked++;
+    now += refusals[1] === "wait" ? 60_000 : 5_000;
+  }
+  return { guard, looked, now };
+}
+
+Deno.test("wrong answers of either factor count over authorizations: five are free, then each waits longer, 50 lock", () => {
+  const five = wrongAnswers(5);
+  assert.ok(five.now < 60_000, "five at once");
+  const at = (now: number) => ({
+    transaction: open({ ...REQUEST, binding: BINDING }, now),
+    guard: five.guard,
+  });
+  assert.deepEqual(run([SEND, { type: "attempt" }], at(five.now)).refusals, [null, "wait"]);
+  assert.deepEqual(run([SEND, { type: "attempt" }], at(five.now + 60_000)).refusals, [null, null]);
+  const day = wrongAnswers(1000, FRESH, 0);
+  assert.equal(day.looked, RULES.lockAfter);
+  assert.ok(isLocked(day.guard));
+  assert.ok(day.now > 36 * 3_600_000, "more than a day and a half");
+  const { refusals, transaction } = run([SEND, { type: "attempt" }], {
+    transaction: open({ ...REQUEST, binding: BINDING }, day.now * 2),
+    guard: day.guard,
+  });
+  assert.deepEqual([refusals, transaction.end], [[null, "locked"], "locked"]);
+  assert.ok(!isLocked(forgiveAll(day.guard)));
 });
 
-Deno.test("a right PIN does not forgive a try that began after it", () => {
+Deno.test("waits double from one minute to an hour", () => {
+  let tries: Tries = FRESH.answers;
+  const waits: number[] = [];
+  for (let now = 0; waits.length < 12; now = tries.until) {
+    const paid = pay(tries, now);
+    assert.ok(typeof paid !== "string");
+    if (paid.until > now) {
+      waits.push((paid.until - now) / 60_000);
+      assert.equal(pay(paid, paid.until - 1), "wait");
+    }
+    tries = paid;
+  }
+  assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]);
+});
+
+Deno.test("a right answer forgives those before it, a right PIN alone forgives nothing", () => {
+  const { guard } = wrongAnswers(4);
+  const start = { transaction: open({ ...REQUEST, binding: BINDING }, 0), guard };
+  const half = run([SEND, { type: "attempt" }, { ...WRONG_OTP, number: 5 }], start);
+  assert.equal(wrongInARow(half.guard.answers), 5);
+  const right = run([SEND, { type: "attempt" }, { ...RIGHT, number: 5 }], start);
+  assert.equal(wrongInARow(right.guard.answers), 0);
+  const signIns = { paid: 7, right: 0, until: 1 };
+  const opened = run([SEND, { type: "attempt" }, RIGHT], {
+    ...start,
+    guard: { ...FRESH, signIns },
+  });
+  assert.equal(wrongInARow(opened.guard.signIns), 0, "and opens the sign-in again");
+});
+
+Deno.test("a right answer does not forgive one that began after it", () => {
   const { guard } = run([
     SEND,
     { type: "attempt" },
     { type: "attempt" },
-    { ...RIGHT, spent: 1 },
-    { ...WRONG_PIN, spent: 2 },
+    { ...RIGHT, number: 1 },
+    { ...WRONG_PIN, number: 2 },
   ]);
-  assert.equal(guard.pinTries, 1);
+  assert.equal(wrongInARow(guard.answers), 1);
+  assert.equal(forgive(forgive({ paid: 3, right: 0, until: 0 }, 2), 1).right, 2, "in any order");
+});
+
+Deno.test("the right answer sent several times at once gives one authorization and counts against nobody", () => {
+  for (const totpStep of [undefined, 7]) {
+    const right = (number: number): Event => ({ ...RIGHT, number, totpStep });
+    const { guard, refusals, transaction } = run([
+      SEND,
+      ...Array<Event>(8).fill({ type: "attempt" }),
+      right(2),
+      right(1),
+      right(3),
+    ]);
+    assert.deepEqual(refusals.slice(-3), [null, "ended", "ended"]);
+    assert.deepEqual(refusals.slice(4, 9), Array(5).fill("ended"), "three are looked at");
+    assert.equal(transaction.phase, "authorized");
+    assert.equal(wrongInARow(guard.answers), 0);
+  }
+});
+
+Deno.test("a hash whose document was shown is signed with the document, never bare", () => {
+  const shown = { ...BINDING, hashes: HASHES };
+  const start = (of: string[]) => ({
+    transaction: open({ ...REQUEST, binding: shown, shown: of }, 0),
+    guard: FRESH,
+  });
+  const use = (bare: boolean): Event => ({ type: "use", ...SIGN, bare });
+  assert.equal(run([...AUTHORIZED, use(true)], start([])).refusals.at(-1), null);
+  assert.equal(run([...AUTHORIZED, use(false)], start(HASHES)).refusals.at(-1), null);
+  const { refusals, transaction } = run([...AUTHORIZED, use(true)], start([HASHES[1]]));
+  assert.deepEqual([refusals.at(-1), transaction.end], ["deviation", "deviation"]);
+});
+
+Deno.test("the change of a PIN gives nothing that could be signed with", () => {
+  const { refusals, transaction } = run([...AUTHORIZED, { type: "use", ...SIGN, hashes: [] }], {
+    transaction: open({ ...REQUEST, mode: "pin" }, 0),
+    guard: FRESH,
+  });
+  assert.deepEqual(refusals, [null, null, null, "ended"]);
+  assert.deepEqual([transaction.phase, transaction.sad, transaction.remaining], [
+    "done",
+    undefined,
+    0,
+  ]);
 });
 
 Deno.test("no answer is looked at before an OTP was asked for", () => {
   const { refusals, transaction, guard } = run([{ type: "attempt" }, SEND, { type: "attempt" }]);
   assert.deepEqual(refusals, ["wrong", null, null]);
-  assert.deepEqual([transaction.attempts, guard.pinTries], [1, 1]);
+  assert.deepEqual([transaction.attempts, guard.answers.paid], [1, 1]);
 });
 
 Deno.test("OTPs: 30 s apart, three an authorization, ten an hour", () => {
@@ -261,10 +364,14 @@ Deno.test("whatever happens in whatever order, the rules hold (property)", () =>
       type: fc.constant("settle" as const),
       pin: fc.boolean(),
       otp: fc.boolean(),
-      spent: fc.integer({ min: 1, max: 5 }),
+      number: fc.integer({ min: 1, max: 5 }),
       sad: sads,
     }),
-    presented.map((each): Event => ({ type: "use", ...each })),
+    fc.tuple(presented, fc.boolean()).map(([each, bare]): Event => ({
+      type: "use",
+      bare,
+      ...each,
+    })),
     fc.tuple(presented, sads, fc.option(lists, { nil: undefined })).map((
       [each, next, more],
     ): Event => ({ type: "extend", ...each, next, more })),
@@ -283,8 +390,9 @@ Deno.test("whatever happens in whatever order, the rules hold (property)", () =>
     ["explicit", { ...BINDING, hashes: [HASHES[0]], signatures: 3 }],
   );
   fc.assert(
-    fc.property(bindings, moves, ([mode, binding], moves) => {
-      let state: State = { transaction: open({ ...REQUEST, mode, binding }, 0), guard: FRESH };
+    fc.property(bindings, moves, fc.subarray(HASHES), ([mode, binding], moves, shown) => {
+      const transaction = open({ ...REQUEST, mode, binding, shown }, 0);
+      let state: State = { transaction, guard: FRESH };
       let now = 0;
       let latest = 0;
       let looked = 0;
@@ -302,6 +410,7 @@ Deno.test("whatever happens in whatever order, the rules hold (property)", () =>
           assert.deepEqual(event.hashes, before.pending);
           assert.equal(event.client, "portal");
           assert.equal(event.credential, "c");
+          assert.ok(!event.bare || event.hashes!.every((hash) => !shown.includes(hash)));
           assert.ok(now <= latest + RULES.lifetime, "used in time");
           assert.ok(now < RULES.lifetime);
           usedSads.add(event.sad);

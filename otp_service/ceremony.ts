@@ -3,15 +3,26 @@
  * `authorize.ts`; here they meet the store, the clock, and what costs time. An answer is paid for in one transaction, looked
  * at outside of any, and settled in a second one.
  */
-import { type Binding, open, type Presented, type Refusal, RULES, step } from "./authorize.ts";
+import {
+  type Binding,
+  type Event,
+  open,
+  type Presented,
+  type Refusal,
+  RULES,
+  wrongInARow,
+} from "./authorize.ts";
 import { DeliveryError, otpMessage } from "./delivery.ts";
 import { CscError } from "./error.ts";
-import { type Ways } from "./messages.ts";
+import type { Ways } from "./messages.ts";
 import { newOtp, totpStep } from "./otp.ts";
 import type { People } from "./people.ts";
 import type { Pins } from "./pin.ts";
+import { cscCode } from "./refusals.ts";
+import type { Credential, Facts, Holder, Person } from "./rows.ts";
 import { sameText, type Secrets, sha256, token } from "./secrets.ts";
-import type { Credential, Facts, Person, Store } from "./store.ts";
+import type { Store, Tx } from "./store.ts";
+import type { By, Found } from "./store_authorizations.ts";
 
 export interface CeremonyOptions {
   store: Store;
@@ -27,18 +38,37 @@ export interface CeremonyOptions {
 
 export interface OpenRequest {
   client: string;
-  credential: Credential;
+  credential: Pick<Credential, "id" | "person"> & { mode: "explicit" | "oauth2code" | "pin" };
   binding?: Binding;
   facts: Facts;
+  /** Of the bound hashes those whose documents our page will show. */
+  shown?: readonly string[];
 }
 
-/** What an answer came to. `triesLeft`: 0 where the authorization is over. */
+/** What an answer came to. `triesLeft`: 0 where the authorization is over; `waitUntil`: milliseconds since 1970. */
 export type Answer =
-  | { ok: true; sad: string; expiresIn: number; person: string }
-  | { ok: false; refusal: Refusal; triesLeft: number };
+  | { ok: true; sad: string; expiresIn: number; holder: Holder }
+  | { ok: false; refusal: Refusal; triesLeft: number; waitUntil?: number };
+
+/** What sending an OTP came to. */
+export type Sent = { ok: true } | { ok: false; refusal: Refusal | "not_delivered" };
+
+/** What is given to prove who the person is: PIN and OTP, or the OTP alone where the PIN was given before. */
+export interface Factors {
+  pin: string | null;
+  otp: string;
+}
+
+interface Paid extends Pick<Found, "transaction" | "row"> {
+  /** What the answer is counted as. */
+  number: number;
+}
 
 /** There is no authorization that could be answered. */
-const NOTHING: { refusal: Refusal; triesLeft: number } = { refusal: "wrong", triesLeft: 0 };
+const NOTHING: Answer = { ok: false, refusal: "wrong", triesLeft: 0 };
+
+/** The wrong answers in a row of which the person is told. */
+const TOLD: readonly number[] = [RULES.freeTries, RULES.lockAfter];
 
 export class Ceremony {
   readonly #options: CeremonyOptions;
@@ -48,111 +78,85 @@ export class Ceremony {
   }
 
   /** Opens an authorization; one that is open for the same client and credential in explicit mode ends. */
-  async open({ client, credential, binding, facts }: OpenRequest): Promise<string> {
-    const { store } = this.#options;
+  async open(request: OpenRequest): Promise<string> {
+    return await this.#options.store.run((tx) => this.openIn(tx, request));
+  }
+
+  /** As {@linkcode open}, within a transaction of the store. */
+  async openIn(tx: Tx, request: OpenRequest): Promise<string> {
+    const { client, binding, facts, shown } = request;
+    const { id: credential, mode, person } = request.credential;
     const id = token().slice(0, 22);
-    await store.run(async (tx) => {
-      if (credential.mode === "explicit") {
-        const before = await tx.transaction({ client, credential: credential.id });
-        const row = before?.person ? await tx.person(before.person) : null;
-        if (before && row) {
-          const state = { transaction: before.transaction, guard: row.guard };
-          await tx.saveState(step(state, { type: "end", why: "superseded" }, tx.now), row);
-          tx.audit({
-            event: "authorization.ended",
-            transaction: before.transaction.id,
-            reason: "superseded",
-          });
-        }
+    if (mode === "explicit") {
+      const before = await tx.apply({ client, credential }, { type: "end", why: "superseded" });
+      if (before) {
+        const { transaction } = before;
+        const reason = "superseded";
+        tx.audit({ event: "authorization.ended", transaction: transaction.id, reason });
       }
-      const { id: credentialId, mode, person } = credential;
-      await tx.addTransaction(
-        open({ id, client, credential: credentialId, mode, binding }, tx.now),
-        person,
-        facts,
-      );
-      tx.audit({
-        event: "authorization.opened",
-        transaction: id,
-        client,
-        person,
-        credential: credentialId,
-        mode,
-        purpose: facts.purpose,
-        documents: facts.labels,
-        ...binding,
-      });
+    }
+    await tx.addTransaction(
+      open({ id, client, credential, mode, binding, shown }, tx.now),
+      person,
+      facts,
+    );
+    tx.audit({
+      event: "authorization.opened",
+      transaction: id,
+      client,
+      person,
+      credential,
+      mode,
+      purpose: facts.purpose,
+      documents: facts.labels,
+      ...binding,
     });
     return id;
   }
 
-  /**
-   * Sends an OTP. Of an authenticator nothing is sent, but it counts.
-   *
-   * @throws {CscError} `otp_too_soon`, `otp_too_many`, `otp_not_delivered`, `sad_expired`, `credential_locked`
-   */
-  async send(id: string): Promise<void> {
+  /** Sends an OTP. Of an authenticator nothing is sent, but it counts. */
+  async send(id: string): Promise<Sent> {
     const { store, secrets, ways, clientName, otpDigits } = this.#options;
     const otp = newOtp(otpDigits);
-    const result = await store.run(async (tx) => {
-      const found = await tx.transaction({ id });
-      const row = found?.person ? await tx.person(found.person) : null;
-      if (!found || !row) return new CscError("sad_expired");
-      if (row.locked !== null || row.guard.pinTries >= RULES.pinTries) {
-        return new CscError("credential_locked");
-      }
-      const { person, guard } = row;
-      const hash = person.otp === "totp" ? undefined : secrets.otpHash(id, otp);
-      const { outcome, ...state } = step(
-        { transaction: found.transaction, guard },
-        { type: "send", otp: hash },
-        tx.now,
+    const hash = secrets.otpHash(id, otp);
+    const sent = await store.run(async (tx) => {
+      const found = await tx.apply(
+        { id },
+        ({ row }) => ({ type: "send", otp: row.person.otp === "totp" ? undefined : hash }),
       );
-      await tx.saveState(state, row);
-      if (outcome.ok) {
-        tx.audit({ event: "otp.sent", transaction: id, person: person.id, way: person.otp });
-        return { person, facts: found.facts, transaction: state.transaction };
-      }
-      tx.audit({
-        event: "otp.refused",
-        transaction: id,
-        person: person.id,
-        reason: outcome.refusal,
-      });
-      return new CscError(
-        outcome.refusal === "too_soon"
-          ? "otp_too_soon"
-          : outcome.refusal === "too_many"
-          ? "otp_too_many"
-          : "sad_expired",
-      );
+      if (!found) return null;
+      const { outcome, row: { person } } = found;
+      const about = { transaction: id, person: person.id };
+      if (outcome!.ok) tx.audit({ event: "otp.sent", ...about, way: person.otp });
+      else tx.audit({ event: "otp.refused", ...about, reason: outcome!.refusal });
+      return found;
     });
-    if (result instanceof CscError) throw result;
-    const { person, facts, transaction: { binding, client } } = result;
-    if (person.otp === "totp") return;
+    if (!sent) return { ok: false, refusal: "ended" };
+    const { outcome, facts, row: { person }, transaction: { binding, client, mode } } = sent;
+    if (!outcome!.ok) return outcome!;
+    if (person.otp === "totp") return { ok: true };
     const message = otpMessage(person.language, {
       otp,
-      client: clientName(client),
-      purpose: facts.purpose,
-      document: binding && { label: facts.labels[0] ?? "—", hash: binding.hashes[0] },
-      signatures: binding?.signatures ?? 1,
+      ...mode === "pin" ? { change: true } : {
+        client: clientName(client),
+        purpose: facts.purpose,
+        document: binding && { label: facts.labels[0] ?? "—", hash: binding.hashes[0] },
+        signatures: binding?.signatures ?? 1,
+      },
     });
     try {
       const way = ways[person.otp];
       if (!way) throw new DeliveryError(`No way to send by ${person.otp} is configured.`);
       await way.send(person, message);
+      return { ok: true };
     } catch (error) {
       if (!(error instanceof DeliveryError)) throw error;
+      const reason = error.message;
       await store.run((tx) => {
-        tx.audit({
-          event: "otp.delivery_failed",
-          transaction: id,
-          person: person.id,
-          reason: error.message,
-        });
+        tx.audit({ event: "otp.delivery_failed", transaction: id, person: person.id, reason });
         return Promise.resolve();
       });
-      throw new CscError("otp_not_delivered", error.message);
+      return { ok: false, refusal: "not_delivered" };
     }
   }
 
@@ -161,119 +165,101 @@ export class Ceremony {
    *
    * @param id `null`: there is no such authorization; it takes as long
    * @param binding explicit mode: what the client wants authorized
+   * @param then what happens with a right answer, in the same transaction of the store
    * @throws {CscError} `too_many`, before anything is counted
    */
   async answer(
     id: string | null,
-    { pin, otp }: { pin: string; otp: string },
-    { binding, consent }: { binding?: Binding; consent?: string } = {},
+    { pin, otp }: Factors,
+    { binding, consent, then }: {
+      binding?: Binding;
+      consent?: string;
+      then?: (tx: Tx, found: Found) => Promise<void>;
+    } = {},
   ): Promise<Answer> {
-    const { store, pins, people } = this.#options;
-    using _place = pins.admit();
-    const paid = id === null ? NOTHING : await this.#pay(id, binding);
-    if (id === null || "refusal" in paid) {
-      // As much work as for an answer that is looked at, and as many writes.
-      if (id === null) await store.run((tx) => tx.count("nobody"));
-      await pins.verify(pin, null);
+    const { store, pins } = this.#options;
+    let paid: Paid | Answer;
+    let right: boolean;
+    {
+      using _turn = await pins.turn(id === null ? "known" : "answer");
+      paid = id === null ? NOTHING : await this.#pay(id, binding);
+      const { person, pin: hash } = "row" in paid
+        ? { person: paid.row.person.id, pin: paid.row.pin }
+        : { person: "", pin: null };
+      right = pin === null || await pins.verify(person, pin, hash);
+    }
+    if (!("row" in paid)) {
+      // As much work as for an answer that is looked at.
       this.#matchOtp("", otp, undefined, undefined);
       await store.run(async (tx) => {
-        await tx.count("nobody");
+        await tx.writeNobody();
         if (id === null) tx.audit({ event: "answer.refused", reason: "nothing to answer" });
       });
-      return { ok: false, ...("refusal" in paid ? paid : NOTHING) };
+      return paid;
     }
-    const [pinRight, otpMatch] = [
-      await pins.verify(pin, paid.pin),
-      this.#matchOtp(id, otp, paid.otp, paid.person),
-    ];
-    const sad = token();
-    const { person, spent } = paid;
-    const settled = await store.run(async (tx): Promise<Answer & { locked?: true }> => {
-      const found = (await tx.transaction({ id }))!;
-      const row = (await tx.person(person.id))!;
-      const { outcome, ...state } = step({ transaction: found.transaction, guard: row.guard }, {
-        type: "settle",
-        pin: pinRight && row.locked === null,
-        otp: otpMatch !== false,
-        ...typeof otpMatch === "number" && { totpStep: otpMatch },
-        spent,
-        sad: sha256(sad),
-      }, tx.now);
-      await tx.saveState(state, row);
-      const { transaction } = state;
-      if (outcome.ok) {
-        await tx.saveTransaction(transaction, { ...found.facts, ...consent && { consent } });
-        tx.audit({
-          event: "authorization.given",
-          transaction: id,
-          person: person.id,
-          consent,
-          ...transaction.binding,
-        });
-        const expiresIn = Math.floor((transaction.createdAt + RULES.lifetime - tx.now) / 1000);
-        return { ok: true, sad, expiresIn, person: person.id };
-      }
-      // which factor was wrong stands in no answer and not here
-      tx.audit({
-        event: "answer.refused",
-        transaction: id,
-        person: person.id,
-        reason: outcome.refusal,
-      });
-      const locked = !pinRight && spent === RULES.pinTries;
-      if (locked) tx.audit({ event: "person.locked", person: person.id, reason: "wrong PINs" });
-      return {
-        ok: false,
-        refusal: outcome.refusal,
-        triesLeft: transaction.phase === "open" ? RULES.tries - transaction.attempts : 0,
-        ...locked && { locked },
-      };
+    return await this.#settle(id!, paid, {
+      right,
+      match: this.#matchOtp(id!, otp, paid.transaction.otp, paid.row.person),
+      consent,
+      then,
     });
-    const { locked, ...answer } = settled as Answer & { locked?: true };
-    if (locked) people.tellLocked(person);
-    return answer as Answer;
   }
 
-  async #pay(id: string, binding: Binding | undefined): Promise<
-    | { person: Person; pin: string | null; otp?: string; spent: number }
-    | { refusal: Refusal; triesLeft: number }
-  > {
+  async #pay(id: string, binding: Binding | undefined): Promise<Paid | Answer> {
     return await this.#options.store.run(async (tx) => {
-      const found = await tx.transaction({ id });
-      const row = found?.person ? await tx.person(found.person) : null;
-      if (!found || !row) return { refusal: "ended" as const, triesLeft: 0 };
-      const { outcome, ...state } = row.locked === null
-        ? step({ transaction: found.transaction, guard: row.guard }, {
-          type: "attempt",
-          binding,
-        }, tx.now)
-        : {
-          ...step({ transaction: found.transaction, guard: row.guard }, {
-            type: "end",
-            why: "locked",
-          }, tx.now),
-          outcome: { ok: false, refusal: "locked" } as const,
-        };
-      await tx.saveState(state, row);
-      const { transaction, guard } = state;
-      if (outcome.ok) {
-        tx.audit({ event: "answer.received", transaction: id, person: row.person.id });
-        return {
-          person: row.person,
-          pin: row.pin,
-          otp: transaction.otp,
-          spent: guard.pinTries,
-        };
+      const found = await tx.apply({ id }, { type: "attempt", binding });
+      if (!found) return { ...NOTHING, refusal: "ended" } as Answer;
+      const { outcome, transaction, row } = found;
+      const about = { transaction: id, person: row.person.id };
+      if (outcome!.ok) {
+        tx.audit({ event: "answer.received", ...about });
+        return { transaction, row, number: row.guard.answers.paid };
       }
-      tx.audit({
-        event: "answer.refused",
-        transaction: id,
-        person: row.person.id,
-        reason: outcome.refusal,
-      });
-      const triesLeft = transaction.phase === "open" ? RULES.tries - transaction.attempts : 0;
-      return { refusal: outcome.refusal, triesLeft };
+      tx.audit({ event: "answer.refused", ...about, reason: outcome!.refusal });
+      return refused(outcome!.refusal, found);
     });
+  }
+
+  async #settle(id: string, { row: { person }, number }: Paid, given: {
+    right: boolean;
+    match: boolean | number;
+    consent?: string;
+    then?: (tx: Tx, found: Found) => Promise<void>;
+  }): Promise<Answer> {
+    const { store, people } = this.#options;
+    const { right, match, consent, then } = given;
+    const sad = token();
+    const event: Event = {
+      type: "settle",
+      pin: right,
+      otp: match !== false,
+      ...typeof match === "number" && { totpStep: match },
+      number,
+      sad: sha256(sad),
+    };
+    let tell: number | undefined;
+    const answer = await store.run(async (tx): Promise<Answer> => {
+      tell = undefined; // it may run again
+      const found = (await tx.apply({ id }, event, consent === undefined ? {} : { consent }))!;
+      const { outcome, transaction, row } = found;
+      const about = { transaction: id, person: person.id };
+      if (outcome!.ok) {
+        tx.audit({ event: "authorization.given", ...about, consent, ...transaction.binding });
+        await then?.(tx, found);
+        const holder = { person: person.id, epoch: row.epoch };
+        return { ok: true, sad, expiresIn: expiresIn(transaction.createdAt, tx.now), holder };
+      }
+      // which factor was wrong stands in no answer and not here
+      tx.audit({ event: "answer.refused", ...about, reason: outcome!.refusal });
+      const wrong = wrongInARow({ ...row.guard.answers, paid: number });
+      if (TOLD.includes(wrong) && !(right && match !== false)) {
+        tell = wrong;
+        people.auditWrong(tx, person.id, wrong, "answers");
+      }
+      return refused(outcome!.refusal, found);
+    });
+    if (tell !== undefined) people.tellWrong(person, tell, "answers");
+    return answer;
   }
 
   /** Right or wrong; of an authenticator the time step. */
@@ -290,22 +276,16 @@ export class Ceremony {
   }
 
   /** The person does not want it, or the client gives its right to it back. */
-  async end(id: string, why: "rejected" | "revoked"): Promise<void> {
-    await this.#options.store.run(async (tx) => {
-      const found = await tx.transaction({ id });
-      const row = found?.person ? await tx.person(found.person) : null;
-      if (!found || !row) return;
-      const state = { transaction: found.transaction, guard: row.guard };
-      const { outcome, ...ended } = step(state, { type: "end", why }, tx.now);
-      if (!outcome.ok) return;
-      await tx.saveState(ended, row);
-      tx.audit({
-        event: "authorization.ended",
-        transaction: id,
-        person: row.person.id,
-        reason: why,
-      });
-    });
+  async end(by: By, why: "rejected" | "revoked"): Promise<void> {
+    await this.#options.store.run((tx) => this.endIn(tx, by, why));
+  }
+
+  /** As {@linkcode end}, within a transaction of the store. */
+  async endIn(tx: Tx, by: By, why: "rejected" | "revoked"): Promise<void> {
+    const found = await tx.apply(by, { type: "end", why });
+    if (!found?.outcome?.ok) return;
+    const { transaction: { id }, person } = found;
+    tx.audit({ event: "authorization.ended", transaction: id, person, reason: why });
   }
 
   /**
@@ -317,41 +297,42 @@ export class Ceremony {
     presented: Presented,
     more: readonly string[] | undefined,
   ): Promise<{ SAD: string; expiresIn: number }> {
-    const SAD = token();
-    const result = await this.#options.store.run(async (tx) => {
-      const found = await tx.transaction({ sad: presented.sad });
-      const row = found?.person ? await tx.person(found.person) : null;
-      if (!found || !row) return new CscError("sad_invalid");
-      if (row.locked !== null) return new CscError("credential_locked");
-      const { outcome, ...state } = step({ transaction: found.transaction, guard: row.guard }, {
-        type: "extend",
-        ...presented,
-        next: sha256(SAD),
-        more,
-      }, tx.now);
-      await tx.saveState(state, row);
-      const { transaction } = state;
-      tx.audit({
-        event: outcome.ok ? "authorization.extended" : "sad.refused",
-        transaction: transaction.id,
-        client: presented.client,
-        ...outcome.ok ? { hashes: transaction.pending } : { reason: outcome.refusal },
-      });
-      if (outcome.ok) {
-        return {
-          SAD,
-          expiresIn: Math.floor((transaction.createdAt + RULES.lifetime - tx.now) / 1000),
-        };
-      }
-      return new CscError(
-        outcome.refusal === "deviation"
-          ? "hash_unauthorized"
-          : outcome.refusal === "expired"
-          ? "sad_expired"
-          : "sad_invalid",
-      );
-    });
+    const result = await this.#options.store.run((tx) => this.extendIn(tx, presented, more));
     if (result instanceof CscError) throw result;
     return result;
   }
+
+  /** As {@linkcode extend}, within a transaction of the store, which is kept where it is refused too. */
+  async extendIn(
+    tx: Tx,
+    presented: Presented,
+    more: readonly string[] | undefined,
+  ): Promise<{ SAD: string; expiresIn: number } | CscError> {
+    const SAD = token();
+    const event = { type: "extend", ...presented, next: sha256(SAD), more } as const;
+    const found = await tx.apply({ sad: presented.sad }, event);
+    if (!found) return new CscError("sad_invalid");
+    const { outcome, transaction } = found;
+    tx.audit({
+      event: outcome!.ok ? "authorization.extended" : "sad.refused",
+      transaction: transaction.id,
+      client: presented.client,
+      ...outcome!.ok ? { hashes: transaction.pending } : { reason: outcome!.refusal },
+    });
+    if (!outcome!.ok) return new CscError(cscCode("extend", outcome!.refusal));
+    return { SAD, expiresIn: expiresIn(transaction.createdAt, tx.now) };
+  }
+}
+
+/** Seconds that an authorization is still good for. */
+const expiresIn = (createdAt: number, now: number) =>
+  Math.floor((createdAt + RULES.lifetime - now) / 1000);
+
+function refused(
+  refusal: Refusal,
+  { transaction, row }: Pick<Found, "transaction" | "row">,
+): Answer {
+  const triesLeft = transaction.phase === "open" ? RULES.tries - transaction.attempts : 0;
+  const waitUntil = refusal === "wait" ? row.guard.answers.until : undefined;
+  return { ok: false, refusal, triesLeft, waitUntil };
 }

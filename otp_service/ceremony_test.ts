@@ -9,8 +9,8 @@ import {
   onPage,
   withService,
 } from "../tests/fixtures/otp_calls.ts";
-import { CLIENT, OTHER_CLIENT, PIN } from "../tests/fixtures/otp_service.ts";
-import { RULES } from "./authorize.ts";
+import { CLIENT, OTHER_CLIENT, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
+import { type Guard, RULES, wrongInARow } from "./authorize.ts";
 import type { Client } from "./service.ts";
 
 Deno.test("wrong PIN, wrong OTP, both, unknown credential, no OTP asked for: one text, one amount of work", () =>
@@ -64,26 +64,46 @@ Deno.test("wrong PIN, wrong OTP, both, unknown credential, no OTP asked for: one
     }
   }));
 
-Deno.test("five wrong PINs lock, the person is told, and unlocking needs proof and a new PIN", () =>
+Deno.test("five wrong answers of either factor have to wait and are told, fifty lock, and unlocking needs proof and a new PIN", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const attempt = (number: number, factors: { pin?: string; otp?: string } = {}) =>
+      authorize(test, credentialID, [hashOf(new TextEncoder().encode(`${number}`))], factors);
+    const told = () => test.sent.filter(({ message }) => /wrong answers/.test(message.text));
     for (let i = 0; i < 5; i++) {
-      test.clock.now += 3_600_000;
-      const hashes = [hashOf(new TextEncoder().encode(`${i}`))];
-      const { body } = await authorize(test, credentialID, hashes, { pin: "493818" });
-      assert.equal(body.error_description, "The authentication data is invalid");
+      test.clock.now += RULES.resendAfter;
+      const { body } = await attempt(i, i % 2 ? { pin: "493818" } : { otp: "0000000" });
+      assert.equal(body.error, "invalid_authentication_data");
+    }
+    assert.equal(told().length, 1, "the person is told once");
+    test.clock.now += RULES.resendAfter;
+    const soon = await attempt(5);
+    assert.deepEqual([soon.status, soon.body.error_description], [
+      429,
+      "Too many wrong answers; try again later",
+    ]);
+    test.clock.now += RULES.backOff;
+    assert.equal((await attempt(6)).status, 200, "the right answer after the wait");
+
+    await setTries(test, { answers: { paid: 48, right: 0, until: 0 } });
+    for (let i = 7; i < 9; i++) {
+      test.clock.now += RULES.longestBackOff;
+      assert.equal((await attempt(i, { pin: "493818" })).status, 400);
     }
     assert.match(test.sent.at(-1)!.message.subject, /locked/);
     const token = await test.token();
     const info = await test.call("/csc/v2/credentials/info", { credentialID }, token);
     assert.equal(info.body.key.status, "disabled");
     const challenge = { credentialID, authObjectID: "OTP" };
-    const refused = await test.call("/csc/v2/credentials/getChallenge", challenge, token);
-    assert.equal(refused.body.error_description, "Credential locked");
-    const noProof = await test.call("/portal/v1/persons/asen/unlock", {}, token);
+    test.clock.now += RULES.longestBackOff;
+    await test.call("/csc/v2/credentials/getChallenge", challenge, await test.token());
+    const locked = await attempt(1000);
+    assert.equal(locked.body.error_description, "Credential locked");
+    const admin = await test.token();
+    const noProof = await test.call("/portal/v1/persons/asen/unlock", {}, admin);
     assert.equal(noProof.status, 400);
     const proof = "Seen with identity card 1234 by R. Das";
-    const unlocked = await test.call("/portal/v1/persons/asen/unlock", { proof }, token);
+    const unlocked = await test.call("/portal/v1/persons/asen/unlock", { proof }, admin);
     assert.deepEqual(unlocked.body, { enrolment: { sent: "mail" } });
     const code = `enrol-${/#enrol-(\S+)/.exec(test.sent.at(-1)!.message.text)![1]}`;
     assert.equal((await onPage(test, "view", code)).body.name, "Anita Sen");
@@ -93,28 +113,140 @@ Deno.test("five wrong PINs lock, the person is told, and unlocking needs proof a
     assert.equal((await set("628194")).body.code, "ended", "once");
     test.clock.now += 3_600_000;
     assert.equal((await authorize(test, credentialID, [HASH], { pin: "628194" })).status, 200);
-    const change = (pin: string, newPin: string) =>
-      onPage(test, "answer", "x", { decision: "change_pin", userID: "asen", pin, newPin });
-    assert.equal((await change("493817", "719384")).body.code, "wrong");
-    assert.equal((await change("628194", "719384")).body.ok, true);
     assert.ok((await test.audit()).some((line) => line.proof === proof));
   }));
 
-Deno.test("a crowd of strangers turns people away, and costs them no try", () =>
+function setTries(test: TestService, tries: Partial<Guard>): Promise<void> {
+  return test.service.store.run(async (tx) => {
+    const row = (await tx.person("asen"))!;
+    await tx.savePerson({ ...row, guard: { ...row.guard, ...tries } });
+  });
+}
+
+Deno.test("changing the PIN takes the old one and an OTP, and ends what was given before", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
-    const crowd = Array.from({ length: 32 }, () => test.pins.admit());
-    const signIn = () => test.service.people.checkPin("asen", PIN);
-    for (let i = 0; i < 6; i++) await assert.rejects(signIn(), { code: "too_many" });
+    const answer = (ticket: string, reply: unknown) => onPage(test, "answer", ticket, reply);
+    const start = (pin: string) =>
+      answer("x", { decision: "start_change", userID: "asen", pin }).then(({ body }) => body);
+    const login = () =>
+      test.handler(
+        new Request("https://sign.works.example/csc/v2/auth/login", {
+          method: "POST",
+          headers: { authorization: `Basic ${btoa(`asen:${PIN}`)}` },
+        }),
+      ).then((response) => response.json());
+    const { access_token } = await login();
+    const list = () => test.call("/csc/v2/credentials/list", {}, access_token);
+    assert.equal((await list()).status, 200);
+
+    assert.deepEqual(await start("628195"), { ok: false, code: "wrong" });
+    const { ticket } = await start(PIN);
+    assert.equal((await onPage(test, "view", ticket)).body.kind, "change");
+    const change = (otp: string, newPin: string, by = ticket) =>
+      answer(by, { decision: "change_pin", otp, newPin }).then(({ body }) => body);
+    assert.equal((await change("000000", "719384")).code, "wrong", "no OTP was asked for yet");
+    assert.equal((await onPage(test, "send", ticket, {})).body.ok, true);
+    assert.match(test.sent.at(-1)!.message.subject, /change your signing PIN/);
+    const otp = test.lastOtp();
+    assert.equal((await change(otp, "123456")).code, "weak_pin");
+    assert.equal((await change(otp, PIN)).code, "weak_pin", "the old one");
+    const wrong = otp === "000000" ? "000001" : "000000";
+    assert.deepEqual(await change(wrong, "719384"), { ok: false, code: "wrong", triesLeft: 2 });
+
+    // Another change, and an authorization, are under way when the PIN changes: they end.
+    const { ticket: other } = await start(PIN);
+    const { body: { SAD }, token } = await authorize(test, credentialID);
+    assert.equal((await change(otp, "719384")).ok, true);
+    assert.equal((await change(otp, "628194")).code, "ended", "once");
+    assert.equal((await onPage(test, "send", other, {})).body.code, "ended");
+    const signed = await test.call("/csc/v2/signatures/signHash", {
+      credentialID,
+      SAD,
+      hashes: [HASH],
+      signAlgo: OIDS.ecdsaWithSha256,
+    }, token);
+    assert.equal(signed.body.error_description, "Invalid parameter SAD");
+    assert.equal((await list()).status, 401, "a token of the old PIN");
+    assert.equal((await login()).error, "authentication_error");
+    assert.deepEqual(await start(PIN), { ok: false, code: "wrong" });
+    assert.ok((await start("719384")).ok);
+  }));
+
+Deno.test("a PIN that an administrator has reset is not overwritten by a change that was under way", () =>
+  withService(async (test) => {
+    await test.enrol({ userID: "asen" });
+    const { people, changePin } = test.service;
+    const ticket = (await changePin.start("asen", PIN))!;
+    await onPage(test, "send", ticket, {});
+    const otp = test.lastOtp();
+    const reset = people.unlock("asen", "Seen by R. Das", "test");
+    const [changed] = await Promise.all([changePin.finish(ticket, otp, "719384"), reset]);
+    const row = await test.service.store.read((tx) => tx.person("asen"));
+    assert.equal(row!.pin, null);
+    assert.equal(changed.ok, false);
+  }));
+
+Deno.test("strangers who know a name keep nobody from signing, and nobody from being told", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const signIn = (pin: string) => test.service.people.checkPin("asen", pin, "stranger");
+    for (let i = 0; i < 20; i++) assert.equal(await signIn("000000"), null);
+    assert.match(test.sent.at(-1)!.message.text, /wrong PINs in a row were given at the sign-in/);
+    assert.equal(await signIn(PIN), null, "not looked at now, whether right or wrong");
+    assert.equal((await authorize(test, credentialID)).status, 200);
+    assert.ok(await signIn(PIN), "who signed has proved who it is");
+
+    await setTries(test, { signIns: { paid: 48, right: 0, until: 0 } });
     for (let i = 0; i < 4; i++) {
-      test.clock.now += RULES.resendAfter;
-      assert.equal((await authorize(test, credentialID, [HASH])).status, 429);
-      if (i === 2) test.clock.now += RULES.lifetime;
+      test.clock.now += RULES.longestBackOff;
+      assert.equal(await signIn("000000"), null);
     }
-    for (const place of crowd) place[Symbol.dispose]();
-    assert.ok(await signIn());
-    test.clock.now += RULES.resendAfter;
+    const { guard } = (await test.service.store.read((tx) => tx.person("asen")))!;
+    assert.equal(guard.signIns.paid, RULES.lockAfter, "then the sign-in is closed");
+    assert.match(test.sent.at(-1)!.message.subject, /sign-in is closed/);
+    assert.equal(await signIn(PIN), null);
     assert.equal((await authorize(test, credentialID, [HASH])).status, 200);
+    assert.ok(await signIn(PIN), "and opens again");
+  }));
+
+Deno.test("the right answer sent several times at once gives one SAD, and locks nobody", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    for (const count of [2, 3, 4, 8, 8, 8]) {
+      test.clock.now += RULES.window;
+      const token = await test.token();
+      const what = { credentialID, hashes: [HASH], numSignatures: 1 };
+      await test.call("/csc/v2/credentials/getChallenge", { ...what, authObjectID: "OTP" }, token);
+      const authData = [{ id: "PIN", value: PIN }, { id: "OTP", value: test.lastOtp() }];
+      const answers = await Promise.all(
+        Array.from(
+          { length: count },
+          () => test.call("/csc/v2/credentials/authorize", { ...what, authData }, token),
+        ),
+      );
+      assert.equal(answers.filter(({ status }) => status === 200).length, 1);
+    }
+    const row = await test.service.store.read((tx) => tx.person("asen"));
+    assert.equal(wrongInARow(row!.guard.answers), 0);
+  }));
+
+Deno.test("a crowd turns people away, and costs them no try", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const running = [await test.pins.turn("stranger"), await test.pins.turn("stranger")];
+    const crowd = Array.from(
+      { length: 16 },
+      () => test.pins.turn("stranger").then((turn) => turn[Symbol.dispose](), () => {}),
+    );
+    const signIn = () => test.service.people.checkPin("asen", PIN, "stranger");
+    for (let i = 0; i < 6; i++) await assert.rejects(signIn(), { code: "too_many" });
+    const signing = authorize(test, credentialID, [HASH]);
+    running[0][Symbol.dispose]();
+    assert.equal((await signing).status, 200, "who has PIN and OTP comes first");
+    running[1][Symbol.dispose]();
+    await Promise.all(crowd);
+    assert.ok(await signIn());
   }));
 
 Deno.test("an administrator's lock stops what is under way", () =>
@@ -127,9 +259,11 @@ Deno.test("an administrator's lock stops what is under way", () =>
         headers: { authorization: `Basic ${btoa(`asen:${PIN}`)}` },
       }),
     );
-    const { refresh_token } = await login.json();
+    let { refresh_token } = await login.json();
     const refresh = () => test.call("/csc/v2/auth/login", { refresh_token });
-    assert.equal((await refresh()).status, 200);
+    const renewed = await refresh();
+    assert.equal(renewed.status, 200);
+    refresh_token = renewed.body.refresh_token;
     const { token, body: { SAD } } = await authorize(test, credentialID);
     await test.call("/portal/v1/persons/asen/lock", { reason: "left the department" }, token);
     const signed = await test.call("/csc/v2/signatures/signHash", {
@@ -177,10 +311,14 @@ Deno.test("a client that was taken out of the configuration is a stranger, and o
     assert.equal(await persons(), 403);
     clients.shift();
     assert.equal(await persons(), 401);
-    const refreshed = await test.call("/csc/v2/auth/login", { refresh_token });
-    assert.equal(refreshed.body.error_description, "Invalid refresh_token");
+    const refreshed = await test.form("/oauth2/token", {
+      grant_type: "refresh_token",
+      refresh_token,
+    });
+    assert.equal(refreshed.status, 400);
     clients.unshift(portal);
-    assert.equal((await test.call("/csc/v2/auth/login", { refresh_token })).status, 200);
+    const again = { grant_type: "refresh_token", refresh_token };
+    assert.equal((await test.form("/oauth2/token", again)).status, 200);
   }));
 
 Deno.test("an enrolment's link that cannot be delivered is told; the person is there", () =>

@@ -1,15 +1,16 @@
 /** Puts a service together from what it stands on; how that is opened and closed is its owner's matter. */
 import { Authority, type AuthorityOptions } from "./authority.ts";
 import { Ceremony } from "./ceremony.ts";
+import { ChangePin } from "./change_pin.ts";
 import { Esp, type EspOptions } from "./esp.ts";
 import { People } from "./people.ts";
 import type { Pins } from "./pin.ts";
 import { ESP_RESPONSE } from "./routes_esign.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Service } from "./service.ts";
-import type { KeyType } from "./store.ts";
+import type { KeyType } from "./rows.ts";
 
-type Made = "authority" | "people" | "ceremony" | "esp" | "validationData";
+type Made = "authority" | "people" | "ceremony" | "changePin" | "esp" | "validationData";
 
 export interface ServiceOptions
   extends Omit<Service, Made>, Pick<AuthorityOptions, "issuer" | "policy"> {
@@ -56,6 +57,7 @@ export function composeService(options: ServiceOptions): Service {
     authority,
     people,
     ceremony,
+    changePin: new ChangePin({ store, pins, people, ceremony }),
     esp: esp && new Esp({ ...esp, store, tsa, validationData, responseUrl }),
     validationData,
   };

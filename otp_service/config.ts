@@ -76,6 +76,7 @@ export const OtpConfig = z.strictObject({
     name: z.string().min(1).max(100),
     secretHash: z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex"),
     redirectUris: z.array(z.url()).default([]),
+    listsPersons: z.boolean().default(true),
     admin: z.boolean().default(false),
   })).default([]),
   smtp: z.strictObject({

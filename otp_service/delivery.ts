@@ -1,6 +1,7 @@
 /** How a message reaches a person. */
 import { serviceSpeech } from "../words/service.ts";
-import type { Person } from "./store.ts";
+import { RULES } from "./authorize.ts";
+import type { Person } from "./rows.ts";
 
 /** What is sent. Nothing in it but the OTP or the link is secret. */
 export interface Message {
@@ -41,19 +42,28 @@ function oneLine(text: string): string {
   return clean.length > 120 ? `${clean.slice(0, 119)}…` : clean;
 }
 
-/** The message with an OTP: what it is for comes with it, so that it cannot be asked for under a pretext. */
-export function otpMessage(
-  language: Person["language"],
-  facts: {
-    otp: string;
+/** What an OTP is for. */
+export type OtpPurpose =
+  | {
     client: string;
     purpose: string;
     /** The first document's name and hash (Base64), where they are known. */
     document?: { label: string; hash: string };
     signatures: number;
-  },
+  }
+  /** The person's own PIN is changed. */
+  | { change: true };
+
+/** The message with an OTP: what it is for comes with it, so that it cannot be asked for under a pretext. */
+export function otpMessage(
+  language: Person["language"],
+  facts: { otp: string } & OtpPurpose,
 ): Message {
   const { say } = serviceSpeech(language);
+  if ("change" in facts) {
+    const subject = say("change_subject", { otp: facts.otp });
+    return { subject, text: `${subject}.\n${say("change")}` };
+  }
   const { document, signatures } = facts;
   const subject = say("message_otp", { otp: facts.otp, client: oneLine(facts.client) });
   const more = signatures > 1
@@ -82,8 +92,18 @@ export function enrolmentMessage(person: Person, link: string, hours: number): M
   };
 }
 
-/** Tells a person that five wrong PINs have locked the credential: if it was not them, they must know. */
-export function lockedMessage(person: Person): Message {
+/** Of which answers: to authorizations, or at the sign-in with a name. */
+export type Answers = "answers" | "sign_ins";
+
+/** Tells a person that wrong answers were given in their name: if it was not them, they must know. */
+export function wrongMessage(person: Person, count: number, which: Answers): Message {
   const { say } = serviceSpeech(person.language);
-  return { subject: say("locked_subject"), text: say("locked") };
+  const locked = count >= RULES.lockAfter;
+  return {
+    subject: say(locked ? `locked_${which}_subject` : "wrong_subject"),
+    text: say(locked ? `locked_${which}` : `wrong_${which}`, {
+      count,
+      most: RULES.lockAfter,
+    }),
+  };
 }

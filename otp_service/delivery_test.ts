@@ -5,12 +5,12 @@ import {
   DeliveryError,
   enrolmentMessage,
   hashPrefix,
-  lockedMessage,
   otpMessage,
+  wrongMessage,
 } from "./delivery.ts";
 import { smsDelivery } from "./delivery_sms.ts";
 import { smtpDelivery } from "./delivery_smtp.ts";
-import type { Person } from "./store.ts";
+import type { Person } from "./rows.ts";
 
 const PERSON: Person = {
   id: "asen",
@@ -46,7 +46,13 @@ Deno.test("the message names OTP, purpose, document and the hash's beginning, in
       enrolmentMessage({ ...PERSON, language }, "https://x/#c", 48).text,
       /https:\/\/x\/#c/,
     );
-    assert.ok(lockedMessage({ ...PERSON, language }).text.length > 40);
+    const told = ([[5, "answers"], [50, "answers"], [5, "sign_ins"], [50, "sign_ins"]] as const)
+      .map(([count, which]) => wrongMessage({ ...PERSON, language }, count, which).text);
+    assert.equal(new Set(told).size, 4);
+    for (const text of told) assert.match(text, /50/);
+    const change = otpMessage(language, { otp: "493817", change: true });
+    assert.match(change.subject, /493817/);
+    assert.ok(!change.text.includes("undefined"));
   }
   assert.equal(hashPrefix(HASH), "ABAB ABAB ABAB ABAB");
 });

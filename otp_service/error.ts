@@ -1,5 +1,7 @@
 import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
 import { CSC_ERRORS, type CscErrorCode } from "../protocol/csc.ts";
+import { DatabaseError } from "./database.ts";
+import { TamperedError } from "./row_seal.ts";
 
 /**
  * The one error of this room that reaches a caller: a row of the contract's table. `message` is its text there, or for a
@@ -32,6 +34,10 @@ export function toCscError(error: unknown): CscError {
     const { code, message, detail } = error;
     const reason = [code, message, detail].filter((each) => each).join(": ");
     return new CscError(ONLINE_CODES[code], reason);
+  }
+  // nothing was done, and it may be tried again
+  if (error instanceof DatabaseError || error instanceof TamperedError) {
+    return new CscError("unavailable", error.message);
   }
   return new CscError("server_error", String(error));
 }

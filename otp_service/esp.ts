@@ -30,7 +30,8 @@ import {
 } from "./esp_answer.ts";
 import { addTimestamp, addValidationData, type Lasting, spaceIn } from "./esp_lasting.ts";
 import { sha256 } from "./secrets.ts";
-import type { EsignFacts, EsignRow, Tx } from "./store.ts";
+import type { EsignFacts, EsignRow } from "./rows.ts";
+import type { Tx } from "./store.ts";
 
 export interface EspOptions extends Lasting {
   /** Where the browser POSTs the request. */
@@ -62,8 +63,9 @@ export interface EspDocument
 
 /** How long the person may take at the ESP, in milliseconds: as long as the certificate will live. */
 const LIFETIME = 30 * 60_000;
-/** Of one portal. */
+/** Of one portal: how many wait at a time, and how many bytes are kept for it. */
 const MAX_WAITING = 1000;
+const MAX_STORED = 2 * 1024 ** 3;
 /** An ESP's PKCS #7 may hold CRLs or OCSP answers of its own. */
 const CONTENTS = 64 * 1024;
 /** Refused answers of one transaction that the audit names: strangers must not fill it. */
@@ -107,7 +109,10 @@ export class Esp {
     };
     const expires = now + LIFETIME;
     return await store.run(async (tx) => {
-      if (await tx.waitingEsigns(client) >= MAX_WAITING) throw new CscError("too_many");
+      const stored = await tx.storedEsigns(client);
+      if (stored.waiting >= MAX_WAITING || stored.bytes + pdf.length > MAX_STORED) {
+        throw new CscError("documents_too_many");
+      }
       await tx.addEsign({ id, client, phase: "waiting", facts, expires }, concat(pdf, prepared));
       tx.audit({
         event: "esign.started",
@@ -224,7 +229,7 @@ export class Esp {
       const row = await tx.esign(id);
       const refused = (row?.facts.refused ?? 0) + 1;
       if (!row || refused > MAX_REFUSED) return;
-      await tx.saveEsignFacts(id, { ...row.facts, refused });
+      await tx.saveEsign({ ...row, facts: { ...row.facts, refused } });
       const { client } = row;
       tx.audit({ event: "esign.refused", transaction: id, client, code, reason, answer });
     });
@@ -237,7 +242,8 @@ export class Esp {
    */
   async status(client: string, id: string): Promise<{ row: EsignRow; answer: Uint8Array | null }> {
     const row = await this.#own(client, id);
-    return { row, answer: await this.options.store.read((tx) => tx.esignAnswer(id)) };
+    const bytes = await this.options.store.read((tx) => tx.esignBytes(id));
+    return { row, answer: bytes?.answer ?? null };
   }
 
   /**
@@ -257,7 +263,7 @@ export class Esp {
       await store.run(async (tx) => {
         const row = await tx.esign(id);
         if (!row || row.facts.fetched) return;
-        await tx.saveEsignFacts(id, { ...row.facts, fetched: true });
+        await tx.saveEsign({ ...row, facts: { ...row.facts, fetched: true } });
         tx.audit({ event: "esign.fetched", transaction: id, client });
       });
     }
@@ -294,7 +300,7 @@ async function end(
     const { code, message } = outcome;
     const facts = { ...row.facts, answer, error: { code, message } };
     const failed = { ...row, phase: "failed" as const, facts };
-    await tx.endEsign(failed, response);
+    await tx.endEsign(failed, { answer: response ?? null });
     tx.audit({ event: "esign.failed", ...about, code, reason: message });
     return failed;
   }
@@ -302,7 +308,7 @@ async function end(
   const signer = certificate.subject.commonName ?? certificate.subject.toString();
   const facts = { ...row.facts, answer, signer, certificate: certificate.der.toBase64() };
   const signed = { ...row, phase: "signed" as const, facts };
-  await tx.endEsign(signed, response, cms);
+  await tx.endEsign(signed, { answer: response ?? null, cms });
   tx.audit({
     event: "esign.signed",
     ...about,

@@ -8,13 +8,16 @@ import { checkSignature, dssFor, pdfOfBytes } from "../online/pades.ts";
 import { timestampSignature } from "../online/timestamp.ts";
 import { CscError, toCscError } from "./error.ts";
 import { isCurrent } from "./esp_answer.ts";
-import { levelServices, type SigningOptions } from "./sign.ts";
-import type { EsignFacts, EsignRow } from "./store.ts";
+import { type LevelOptions, levelServices } from "./levels.ts";
+import type { EsignFacts, EsignRow } from "./rows.ts";
+import type { Store } from "./store.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 
 /** Where both are had. */
-export type Lasting = Pick<SigningOptions, "store" | "tsa" | "validationData">;
+export interface Lasting extends LevelOptions {
+  store: Store;
+}
 
 /** Bytes that the prepared PDF keeps for a CMS. */
 export const spaceIn = ({ contents: [at, end] }: EsignFacts) => (end - at) / 2 - 1;
@@ -48,11 +51,10 @@ export async function addTimestamp(
     return await store.run(async (tx) => {
       const now = (await tx.esign(id))!;
       if (now.facts.timestamped) return now;
-      const facts = { ...now.facts, timestamped: true as const };
-      await tx.saveEsignCms(id, stamped);
-      await tx.saveEsignFacts(id, facts);
+      const signed = { ...now, facts: { ...now.facts, timestamped: true as const } };
+      await tx.saveEsign(signed, { cms: stamped });
       tx.audit({ event: "esign.timestamped", ...about });
-      return { ...now, facts };
+      return signed;
     });
   } catch (error) {
     const reason = reasonOf(error);
@@ -78,8 +80,7 @@ export async function addValidationData(
     await store.run(async (tx) => {
       const row = await tx.esign(id);
       if (!row || row.facts.longTerm) return;
-      await tx.saveEsignDss(id, dss);
-      await tx.saveEsignFacts(id, { ...row.facts, longTerm: true });
+      await tx.saveEsign({ ...row, facts: { ...row.facts, longTerm: true } }, { dss });
       tx.audit({ event: "esign.extended", transaction: id, client });
     });
   } catch (error) {

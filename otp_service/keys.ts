@@ -9,7 +9,8 @@ import type { SignatureAlgorithm } from "../formats/signer.ts";
 import { softwareKey } from "../signers/software_key.ts";
 import { CscError } from "./error.ts";
 import { type Secrets, token } from "./secrets.ts";
-import type { KeyType, Store } from "./store.ts";
+import type { KeyType } from "./rows.ts";
+import type { Store } from "./store.ts";
 
 /** A private key that is ready to sign. */
 export interface OpenKey {

@@ -1,6 +1,6 @@
 /** Which way a message goes to a person. */
 import { type Delivery, DeliveryError, type Message } from "./delivery.ts";
-import type { Person } from "./store.ts";
+import type { Person } from "./rows.ts";
 
 /** The ways that are configured. */
 export interface Ways {

@@ -2,17 +2,19 @@
  * People: enrolled by the administrator, with a PIN that they alone set, through a link that works once. Who is locked, or
  * forgot the PIN, gets a new link after the administrator has checked who they are, and has said how.
  */
+import { getLogger } from "@logtape/logtape";
 import type { NewCredential, NewPerson, PersonView } from "../protocol/csc.ts";
 import type { Authority } from "./authority.ts";
-import { FRESH, RULES, step } from "./authorize.ts";
-import { DeliveryError, enrolmentMessage, lockedMessage } from "./delivery.ts";
+import { forgive, forgiveAll, isLocked, pay, RULES, wrongInARow } from "./authorize.ts";
+import { type Answers, DeliveryError, enrolmentMessage, wrongMessage } from "./delivery.ts";
 import { CscError } from "./error.ts";
 import type { KeyStore } from "./keys.ts";
 import { sendTo, type Ways, wayTo } from "./messages.ts";
 import { newTotpSecret, totpEnrolment, totpStep } from "./otp.ts";
-import { isGoodPin, type Pins } from "./pin.ts";
+import { isGoodPin, type Lane, type Pins } from "./pin.ts";
+import type { Credential, Holder, KeyType, Person, PersonRow } from "./rows.ts";
 import { type Secrets, token } from "./secrets.ts";
-import type { Credential, KeyType, Person, PersonRow, Store, Tx } from "./store.ts";
+import type { Store, Tx } from "./store.ts";
 
 export interface PeopleOptions {
   store: Store;
@@ -36,6 +38,15 @@ const NO_PIN = "The PIN is not set yet";
 /** Of an enrolment: sent to the person, or, where nothing can be sent, for the administrator to hand over. */
 export type Enrolment = { sent: "mail" | "sms" } | { link: string };
 
+/** The wrong answers in a row of which the person is told. */
+const TOLD: readonly number[] = [RULES.freeTries, RULES.lockAfter];
+
+const log = getLogger(["dsign", "otp-service"]);
+
+/** Whether a person may sign in and sign. */
+export const isUsable = ({ locked, guard }: PersonRow): boolean =>
+  locked === null && !isLocked(guard);
+
 export class People {
   readonly #options: PeopleOptions;
 
@@ -57,8 +68,7 @@ export class People {
     if (await store.read((tx) => tx.person(userID))) throw new CscError("person_exists");
     const made = await this.#makeCredential(person, credential);
     await store.run(async (tx) => {
-      if (!await tx.addPerson(person)) throw new CscError("person_exists");
-      await tx.savePerson({ person, guard: FRESH, pin: null, locked: NO_PIN });
+      if (!await tx.addPerson(person, NO_PIN)) throw new CscError("person_exists");
       tx.audit({ event: "person.added", person: userID, name: person.name, otp: person.otp, by });
       await addTo(tx, made, by);
     });
@@ -123,9 +133,10 @@ export class People {
       ? secrets.seal(`totp ${person.id}`, newTotpSecret())
       : undefined;
     const code = await store.run(async (tx) => {
+      const { epoch } = (await tx.person(person.id))!;
       await tx.revokeEnrolments(person.id);
       return await tx.issue(
-        { kind: "enrolment", person: person.id, ...totp && { totp } },
+        { kind: "enrolment", holder: { person: person.id, epoch }, ...totp && { totp } },
         ENROLMENT_HOURS * 3_600_000,
         person.id,
       );
@@ -157,7 +168,7 @@ export class People {
     const { store, secrets, serviceName } = this.#options;
     return await store.read(async (tx) => {
       const found = await tx.read("enrolment", code);
-      const row = found && await tx.person(found.data.person);
+      const row = found && await this.holder(tx, found.data.holder);
       if (!row) return null;
       const { name, language, id } = row.person;
       const { totp } = found.data;
@@ -180,12 +191,16 @@ export class People {
     const { store, secrets, pins } = this.#options;
     if (!isGoodPin(pin)) return "weak_pin";
     // strangers cost no hash
-    if (!await store.read((tx) => tx.read("enrolment", code))) return "nothing";
-    using _place = pins.admit();
-    const hash = await pins.hash(pin);
+    const found = await store.read((tx) => tx.read("enrolment", code));
+    if (!found) return "nothing";
+    let hash: string;
+    {
+      using _turn = await pins.turn("known");
+      hash = await pins.hash(found.data.holder.person, pin);
+    }
     return await store.run(async (tx) => {
       const found = await tx.read("enrolment", code);
-      const row = found && await tx.person(found.data.person);
+      const row = found && await this.holder(tx, found.data.holder);
       if (!row) return "nothing";
       const { totp } = found.data;
       let { person, guard } = row;
@@ -197,103 +212,110 @@ export class People {
         tx.audit({ event: "person.authenticator_set", person: person.id });
       }
       if (!await tx.take("enrolment", code)) return "nothing";
-      await tx.savePerson({ person, guard: { ...guard, pinTries: 0 }, pin: hash, locked: null });
+      await tx.savePerson({
+        person,
+        guard: forgiveAll(guard),
+        pin: hash,
+        locked: null,
+        epoch: row.epoch + 1,
+      });
       tx.audit({ event: "person.pin_set", person: person.id });
       return "done";
     });
   }
 
+  /** The person to whom something was given, if it is still good: nothing outlives a new PIN, a lock or an unlocking. */
+  async holder(tx: Tx, { person, epoch }: Holder): Promise<PersonRow | null> {
+    const row = await tx.person(person);
+    return row && row.epoch === epoch ? row : null;
+  }
+
+  /** As {@linkcode holder}, and the person may sign now. */
+  async usable(tx: Tx, holder: Holder): Promise<boolean> {
+    const row = await this.holder(tx, holder);
+    return row !== null && isUsable(row);
+  }
+
   /**
-   * Whether a person is who knows the PIN, for signing in and for changing it. Five wrong ones lock, as in signing. Unknown,
-   * locked and wrong cost the same work and have the same answer.
+   * Whether a person is who knows the PIN, for signing in. Wrong ones are counted apart from the answers to authorizations:
+   * who knows a name can keep nobody from signing. Unknown, locked, too soon and wrong cost the same work and have the same
+   * answer.
    *
    * @throws {CscError} `too_many`, before anything is counted
    */
-  async checkPin(id: string, pin: string): Promise<Person | null> {
+  async checkPin(id: string, pin: string, lane: Lane): Promise<Holder | null> {
     const { store, pins } = this.#options;
-    using _place = pins.admit();
-    const usable = (row: PersonRow | null) =>
-      row && row.locked === null && row.guard.pinTries < RULES.pinTries ? row : null;
-    // paid for first, so that many at once are no more than five
-    const row = await store.run(async (tx) => {
-      const row = usable(await tx.person(id));
-      if (!row) {
-        // the same work as for somebody
-        await tx.count("nobody");
-        return null;
-      }
-      const guard = { ...row.guard, pinTries: row.guard.pinTries + 1 };
-      await tx.savePerson({ ...row, guard });
-      return { ...row, guard };
-    });
-    const right = await pins.verify(pin, row?.pin ?? null);
-    if (!row) {
-      await store.run((tx) => tx.count("nobody"));
+    let paid: PersonRow | null;
+    let right: boolean;
+    {
+      using _turn = await pins.turn(lane);
+      // paid for first, so that many at once are no more than the rules allow
+      paid = await store.run(async (tx) => {
+        const row = await tx.person(id);
+        const signIns = row && isUsable(row) ? pay(row.guard.signIns, tx.now) : "locked";
+        if (!row || typeof signIns === "string") {
+          await tx.writeNobody();
+          return null;
+        }
+        const after = { ...row, guard: { ...row.guard, signIns } };
+        await tx.savePerson(after);
+        return after;
+      });
+      right = await pins.verify(id, pin, paid?.pin ?? null);
+    }
+    if (!paid) {
+      await store.run((tx) => tx.writeNobody());
       return null;
     }
-    const spent = row.guard.pinTries;
-    const locked = await store.run(async (tx) => {
-      const now = (await tx.person(id))!;
+    const { person, epoch, guard: { signIns: { paid: number } } } = paid;
+    let wrong = 0;
+    const known = await store.run(async (tx) => {
+      const row = (await tx.person(id))!;
+      const { signIns } = row.guard;
       if (right) {
-        const pinTries = Math.max(0, now.guard.pinTries - spent);
-        await tx.savePerson({ ...now, guard: { ...now.guard, pinTries } });
-        return false;
+        await tx.savePerson({ ...row, guard: { ...row.guard, signIns: forgive(signIns, number) } });
+        return row.epoch === epoch && isUsable(row);
       }
-      await tx.count("nobody"); // one write, as in every other case
-      const locked = spent === RULES.pinTries;
-      if (locked) tx.audit({ event: "person.locked", person: id, reason: "wrong PINs" });
-      return locked;
+      await tx.writeNobody(); // as many writes as in every other case
+      wrong = wrongInARow({ ...signIns, paid: number });
+      if (TOLD.includes(wrong)) this.auditWrong(tx, id, wrong, "sign_ins");
+      return false;
     });
-    if (locked) this.tellLocked(row.person);
-    return right ? row.person : null;
+    if (TOLD.includes(wrong)) this.tellWrong(person, wrong, "sign_ins");
+    return known ? { person: id, epoch } : null;
+  }
+
+  /** Notes that a number of wrong answers was reached of which the person is told. */
+  auditWrong(tx: Tx, person: string, count: number, which: Answers): void {
+    const reason = which === "answers" ? "wrong answers" : "wrong sign-ins";
+    const event = count >= RULES.lockAfter ? "person.locked" : "person.warned";
+    tx.audit({ event, person, reason, count });
   }
 
   /**
-   * Best effort: the lock holds whether the person hears of it or not, and the audit has it. Nobody waits for it, so that the
+   * Best effort: the rules hold whether the person hears of it or not, and the audit has it. Nobody waits for it, so that the
    * answer takes no longer than others.
    */
-  tellLocked(person: Person): void {
+  tellWrong(person: Person, count: number, which: Answers): void {
     const { ways } = this.#options;
-    if (wayTo(ways, person)) sendTo(ways, person, lockedMessage(person)).catch(() => {});
-  }
-
-  async changePin(
-    id: string,
-    pin: string,
-    next: string,
-  ): Promise<"done" | "weak_pin" | "refused"> {
-    const { store, pins } = this.#options;
-    if (!isGoodPin(next)) return "weak_pin";
-    const person = await this.checkPin(id, pin);
-    if (!person || pin === next) return "refused";
-    using _place = pins.admit();
-    const hash = await pins.hash(next);
-    await store.run(async (tx) => {
-      const row = (await tx.person(id))!;
-      await tx.savePerson({ ...row, pin: hash });
-      tx.audit({ event: "person.pin_changed", person: id });
+    if (!wayTo(ways, person)) return;
+    sendTo(ways, person, wrongMessage(person, count, which)).catch((error) => {
+      log.warn("{person} was not told of {count} wrong answers: {error}", {
+        person: person.id,
+        count,
+        error: `${error}`,
+      });
     });
-    return "done";
-  }
-
-  /** Ends what is under way: an authorization that somebody else got does not outlast a lock. */
-  async #endAll(tx: Tx, person: string): Promise<void> {
-    for (const transaction of await tx.underway(person)) {
-      const ended = step({ transaction, guard: FRESH }, { type: "end", why: "locked" }, tx.now);
-      await tx.saveTransaction(ended.transaction);
-      const { id } = transaction;
-      tx.audit({ event: "authorization.ended", transaction: id, person, reason: "locked" });
-    }
   }
 
   /** Locks, and ends what is under way. */
   async lock(id: string, reason: string, by: string): Promise<void> {
     const { store } = this.#options;
     await store.run(async (tx) => {
-      await this.#endAll(tx, id);
+      await tx.endAll(id, "locked");
       const row = await tx.person(id);
       if (!row) throw new CscError("person_unknown");
-      await tx.savePerson({ ...row, locked: reason });
+      await tx.savePerson({ ...row, locked: reason, epoch: row.epoch + 1 });
       await tx.revokeEnrolments(id);
       tx.audit({ event: "person.locked", person: id, reason, by });
     });
@@ -308,11 +330,11 @@ export class People {
   async unlock(id: string, proof: string, by: string): Promise<Enrolment> {
     const { store } = this.#options;
     const person = await store.run(async (tx) => {
-      await this.#endAll(tx, id);
+      await tx.endAll(id, "locked");
       const row = await tx.person(id);
       if (!row) throw new CscError("person_unknown");
-      const guard = { ...row.guard, pinTries: 0 };
-      await tx.savePerson({ ...row, guard, pin: null, locked: NO_PIN });
+      const guard = forgiveAll(row.guard);
+      await tx.savePerson({ ...row, guard, pin: null, locked: NO_PIN, epoch: row.epoch + 1 });
       tx.audit({ event: "person.unlocked", person: id, proof, by });
       return row.person;
     });
@@ -330,7 +352,7 @@ export class People {
           ...rest,
           state: locked !== null
             ? pin === null && locked === NO_PIN ? "invited" as const : "locked" as const
-            : guard.pinTries >= RULES.pinTries
+            : isLocked(guard)
             ? "locked" as const
             : "ready" as const,
           ...locked !== null && locked !== NO_PIN && { reason: locked },

@@ -9,8 +9,26 @@ import type { HashRequest } from "./pin_worker.ts";
 const HASH = 32;
 const SALT = 16;
 
-/** Answers that may wait to be looked at; more come from no honest crowd, and would wait too long. */
-const WAITING = 32;
+/**
+ * Who asks, those first who are looked at first: who answers an authorization with a PIN and an OTP, who is known by a
+ * token or by a portal that showed its secret, and strangers, who know no more than a name.
+ */
+export type Lane = "answer" | "known" | "stranger";
+
+/** How many of a lane may wait for their turn, and how long, in milliseconds; from no honest crowd come more. */
+const LANES: Readonly<Record<Lane, { most: number; wait: number }>> = {
+  answer: { most: 128, wait: 20_000 },
+  known: { most: 32, wait: 10_000 },
+  stranger: { most: 16, wait: 3_000 },
+};
+
+/** Turns at a time: while one waits for the database, another one's PIN is hashed. */
+const TURNS = 2;
+
+interface Waiting {
+  go(): void;
+  timer: ReturnType<typeof setTimeout>;
+}
 
 /** Beside this file; in the bundle (`tasks/compile.ts`), where that lays it. */
 const WORKER = new URL(
@@ -21,37 +39,66 @@ const WORKER = new URL(
 export class Pins {
   readonly #pepper: Uint8Array;
   readonly #nobody: string;
+  readonly #lanes: typeof LANES;
   /** Hashes made so far, for diagnosis and for the test that all answers cost the same. */
   work = 0;
-  #waiting = 0;
+  #turns = 0;
+  readonly #waiting: Record<Lane, Waiting[]> = { answer: [], known: [], stranger: [] };
   #last: Promise<unknown> = Promise.resolve();
   #worker: Worker | undefined;
 
-  constructor(pepper: Uint8Array) {
+  constructor(pepper: Uint8Array, lanes = LANES) {
     this.#pepper = pepper;
+    this.#lanes = lanes;
     this.#nobody = encode(randomBytes(SALT), randomBytes(HASH));
   }
 
   /**
-   * A place among those whose PIN is looked at, until it is disposed of. To be had before an answer is paid for: who is turned
-   * away has lost no try, or a crowd of strangers could lock people out.
+   * A turn to have a PIN looked at, until it is disposed of. To be had before an answer is paid for: who is turned away has
+   * lost no try, or a crowd could lock people out. However many strangers come, the other lanes wait for two of them at
+   * most.
    *
-   * @throws {CscError} `too_many`
+   * @throws {CscError} `too_many` where too many wait in the lane, or for too long
    */
-  admit(): Disposable {
-    if (this.#waiting >= WAITING) throw new CscError("too_many");
-    this.#waiting++;
-    return { [Symbol.dispose]: () => this.#waiting-- };
+  async turn(lane: Lane): Promise<Disposable> {
+    if (this.#turns < TURNS) this.#turns++;
+    else await this.#wait(lane);
+    return { [Symbol.dispose]: () => this.#release() };
+  }
+
+  #wait(lane: Lane): Promise<void> {
+    const { most, wait } = this.#lanes[lane];
+    const queue = this.#waiting[lane];
+    if (queue.length >= most) throw new CscError("too_many", `lane ${lane}`);
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        go: resolve,
+        timer: setTimeout(() => {
+          queue.splice(queue.indexOf(waiting), 1);
+          reject(new CscError("too_many", `lane ${lane}`));
+        }, wait),
+      };
+      queue.push(waiting);
+    });
+  }
+
+  #release(): void {
+    const { answer, known, stranger } = this.#waiting;
+    const next = answer.shift() ?? known.shift() ?? stranger.shift();
+    if (!next) return void this.#turns--;
+    clearTimeout(next.timer);
+    next.go();
   }
 
   /**
    * Hashes a new PIN.
    *
-   * @returns `v1.SALT.HASH`, both Base64url
+   * @param person whose it is: the hash is good for nobody else
+   * @returns `v2.SALT.HASH`, both Base64url
    */
-  async hash(pin: string): Promise<string> {
+  async hash(person: string, pin: string): Promise<string> {
     const salt = randomBytes(SALT);
-    return encode(salt, await this.#derive(pin, salt));
+    return encode(salt, await this.#derive(`${person}\0${pin.normalize("NFC")}`, salt));
   }
 
   /**
@@ -59,10 +106,13 @@ export class Pins {
    *
    * @param encoded of {@linkcode hash}; `null`: there is no such person, or no PIN was set. It takes as long.
    */
-  async verify(pin: string, encoded: string | null): Promise<boolean> {
-    const [, salt, hash] = (encoded ?? this.#nobody).split(".");
+  async verify(person: string, pin: string, encoded: string | null): Promise<boolean> {
+    const [version, salt, hash] = (encoded ?? this.#nobody).split(".");
     const expected = fromBase64(hash);
-    const right = timingSafeEqual(await this.#derive(pin, fromBase64(salt)), expected);
+    const normal = pin.normalize("NFC");
+    // hashes of before rows were sealed are of the PIN alone
+    const text = version === "v1" ? normal : `${person}\0${normal}`;
+    const right = timingSafeEqual(await this.#derive(text, fromBase64(salt)), expected);
     return right && encoded !== null;
   }
 
@@ -72,10 +122,10 @@ export class Pins {
   }
 
   /** One after another: each takes 19 MiB, and there is no gain in having many half done. */
-  #derive(pin: string, salt: Uint8Array): Promise<Uint8Array> {
+  #derive(text: string, salt: Uint8Array): Promise<Uint8Array> {
     const result = this.#last.then(() => {
       this.work++;
-      const password = createHmac("sha256", this.#pepper).update(pin.normalize("NFC")).digest();
+      const password = createHmac("sha256", this.#pepper).update(text).digest();
       return this.#argon2id({ password: new Uint8Array(password), salt, hashLength: HASH });
     });
     this.#last = result.catch(() => {}); // told to its own caller
@@ -100,7 +150,7 @@ export class Pins {
 const ALPHABET = { alphabet: "base64url", omitPadding: true } as const;
 const fromBase64 = (text: string) => Uint8Array.fromBase64(text, ALPHABET);
 const encode = (salt: Uint8Array, hash: Uint8Array) =>
-  ["v1", new Uint8Array(salt).toBase64(ALPHABET), new Uint8Array(hash).toBase64(ALPHABET)].join(
+  ["v2", new Uint8Array(salt).toBase64(ALPHABET), new Uint8Array(hash).toBase64(ALPHABET)].join(
     ".",
   );
 

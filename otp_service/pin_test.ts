@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
-import { isGoodPin, Pins } from "./pin.ts";
+import { isGoodPin, type Lane, Pins } from "./pin.ts";
 
 Deno.test("a PIN is right with its own pepper and salt only, and nobody costs as much as somebody", async () => {
   using pins = new Pins(new Uint8Array(32).fill(1));
-  const hash = await pins.hash("493817");
-  assert.match(hash, /^v1\.[\w-]{22}\.[\w-]{43}$/);
-  assert.notEqual(hash, await pins.hash("493817"));
+  const hash = await pins.hash("asen", "493817");
+  assert.match(hash, /^v2\.[\w-]{22}\.[\w-]{43}$/);
+  assert.notEqual(hash, await pins.hash("asen", "493817"));
   const before = pins.work;
-  assert.equal(await pins.verify("493817", hash), true);
-  assert.equal(await pins.verify("493818", hash), false);
-  assert.equal(await pins.verify("493817", null), false);
+  assert.equal(await pins.verify("asen", "493817", hash), true);
+  assert.equal(await pins.verify("asen", "493818", hash), false);
+  assert.equal(await pins.verify("asen", "493817", null), false);
   assert.equal(pins.work - before, 3);
+  assert.equal(await pins.verify("broy", "493817", hash), false, "another person's");
   using other = new Pins(new Uint8Array(32).fill(2));
-  assert.equal(await other.verify("493817", hash), false);
+  assert.equal(await other.verify("asen", "493817", hash), false);
 });
 
 Deno.test("PINs that are guessed first cannot be chosen", () => {
@@ -26,21 +27,63 @@ Deno.test("PINs that are guessed first cannot be chosen", () => {
   }
 });
 
-Deno.test("a flood of PINs is turned away, until there is a place again", () => {
+Deno.test("who answers with PIN and OTP comes before who is known, and these before strangers", async () => {
   using pins = new Pins(new Uint8Array(32));
-  const places = Array.from({ length: 32 }, () => pins.admit());
-  assert.throws(() => pins.admit(), { code: "too_many" });
-  places[7][Symbol.dispose]();
-  pins.admit();
-  assert.throws(() => pins.admit(), { code: "too_many" });
+  const order: string[] = [];
+  const wait = (lane: Lane) =>
+    pins.turn(lane).then((turn) => {
+      order.push(lane);
+      turn[Symbol.dispose]();
+    });
+  const running = [await pins.turn("stranger"), await pins.turn("stranger")];
+  const waiting = [
+    wait("stranger"),
+    wait("known"),
+    wait("answer"),
+    wait("stranger"),
+    wait("answer"),
+  ];
+  for (const each of running) each[Symbol.dispose]();
+  await Promise.all(waiting);
+  assert.deepEqual(order, ["answer", "answer", "known", "stranger", "stranger"]);
+});
+
+Deno.test("a flood of strangers is turned away, and takes no place from the others", async () => {
+  using pins = new Pins(new Uint8Array(32));
+  const running = [await pins.turn("stranger"), await pins.turn("stranger")];
+  const waiting = Array.from({ length: 16 }, () => pins.turn("stranger"));
+  await assert.rejects(pins.turn("stranger"), { code: "too_many" });
+  const answer = pins.turn("answer");
+  running[0][Symbol.dispose]();
+  (await answer)[Symbol.dispose]();
+  (await waiting[0])[Symbol.dispose]();
+  running[1][Symbol.dispose]();
+  for (const each of waiting) (await each)[Symbol.dispose]();
+});
+
+Deno.test("who waits too long is told, and takes nobody's turn", async () => {
+  const soon = { most: 1, wait: 1 };
+  using pins = new Pins(new Uint8Array(32), { answer: soon, known: soon, stranger: soon });
+  const running = [await pins.turn("answer"), await pins.turn("answer")];
+  await assert.rejects(pins.turn("stranger"), { code: "too_many" });
+  for (const each of running) each[Symbol.dispose]();
+  (await pins.turn("stranger"))[Symbol.dispose]();
+});
+
+Deno.test("a hash of before rows were sealed is of the PIN alone", async () => {
+  using pins = new Pins(new Uint8Array(32).fill(1));
+  // made by the version before: pepper 0x01 × 32, PIN 493817
+  const old = "v1.MQPPknaL7SF6IVC4jgIQAw.zTiTSoIaIzUVPEYwXnTzKVvx7i9JdoAtV4MwD2o3p_Q";
+  assert.equal(await pins.verify("asen", "493817", old), true);
+  assert.equal(await pins.verify("asen", "493818", old), false);
 });
 
 Deno.test("while a PIN is looked at, other work goes on", async () => {
   using pins = new Pins(new Uint8Array(32));
-  await pins.hash("493817"); // the thread is there
+  await pins.hash("asen", "493817"); // the thread is there
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
-  for (let i = 0; i < 4; i++) await pins.hash("493817");
+  for (let i = 0; i < 4; i++) await pins.hash("asen", "493817");
   clearInterval(timer);
   assert.ok(turns >= 24, `${turns} turns meanwhile`);
 });

@@ -10,10 +10,14 @@ import {
   OIDS,
 } from "../protocol/csc.ts";
 import { fromV1, toV1 } from "../protocol/csc_v1.ts";
-import { readCertificate } from "../formats/x509/certificate.ts";
-import { type Binding, RULES } from "./authorize.ts";
+import { checkHashes, hashByOid } from "./algorithms.ts";
+import { RULES } from "./authorize.ts";
+import { describe } from "./credential_info.ts";
 import { CscError } from "./error.ts";
-import { keySpec, schemeOf } from "./keys.ts";
+import { isUsable } from "./people.ts";
+import { cscCode } from "./refusals.ts";
+import { bind, facts } from "./request.ts";
+import type { Credential, PersonRow } from "./rows.ts";
 import { sha256, token } from "./secrets.ts";
 import {
   type Access,
@@ -21,15 +25,13 @@ import {
   type App,
   basic,
   clientBySecret,
-  isKnown,
-  LIFETIME,
   parse,
   personClient,
   readJson,
   type Service,
 } from "./service.ts";
-import { algorithmsOf, checkHashes, hashByOid, signDoc, signHash } from "./sign.ts";
-import type { Credential, PersonRow } from "./store.ts";
+import { signDoc, signHash } from "./sign.ts";
+import { giveTokens, refresh, revoke } from "./tokens.ts";
 import { requestTimestamp } from "../online/timestamp.ts";
 
 type Handler<M extends CscMethod> = (
@@ -74,7 +76,7 @@ const infoV1 = (info: CscResult<"info">) => ({
 });
 
 function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
-  const { store, ceremony, people, authority, keys, tsa, validationData } = service;
+  const { store, ceremony, people, authority, keys, clients, tsa, validationData } = service;
   const signing = { store, keys, authority, tsa, validationData };
 
   /** The credential, if the caller may know of it. */
@@ -131,35 +133,26 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
     }),
 
     "auth/login": async ({ refresh_token, rememberMe }, _caller, request) => {
-      if (refresh_token !== undefined) return await refresh(service, refresh_token);
       const given = basic(request);
+      if (refresh_token !== undefined) {
+        const client = given && clientBySecret(service, given.user, given.password);
+        return await refresh(service, refresh_token, client, "login_refresh_token");
+      }
       if (!given) throw new CscError("authentication_parameter");
       const client = clientBySecret(service, given.user, given.password);
-      const person = client ? null : await people.checkPin(given.user, given.password);
-      return await store.run(async (tx) => {
-        if (!client && !person) {
-          tx.audit({ event: "person.sign_in_refused" });
-          return null;
-        }
-        const family = token();
-        const whose = client
-          ? { client: client.id }
-          : { client: personClient(person!.id), person: person!.id };
-        tx.audit({ event: client ? "client.signed_in" : "person.signed_in", ...whose });
-        return {
-          access_token: await tx.issue({ kind: "access", ...whose }, LIFETIME.access, family),
-          ...rememberMe && {
-            refresh_token: await tx.issue(
-              { kind: "refresh", client: whose.client, person: person?.id },
-              LIFETIME.refresh,
-              family,
-            ),
-          },
-          expires_in: LIFETIME.access / 1000,
-        };
-      }).then((result) => {
-        if (!result) throw new CscError("login_failed");
-        return result;
+      // not in the audit, which strangers could fill with it: the person's row counts what was wrong
+      const holder = client ? null : await people.checkPin(given.user, given.password, "stranger");
+      if (!client && !holder) throw new CscError("login_failed");
+      return await store.run((tx) => {
+        const whose = holder
+          ? { client: personClient(holder.person), holder }
+          : { client: client!.id };
+        tx.audit({
+          event: holder ? "person.signed_in" : "client.signed_in",
+          client: whose.client,
+          person: holder?.person,
+        });
+        return giveTokens(tx, whose, token(), rememberMe);
       });
     },
 
@@ -172,12 +165,13 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       if (caller.person !== undefined && params.userID !== undefined) {
         throw new CscError("user_id_not_null");
       }
-      const userID = caller.person ?? params.userID;
+      const client = clients.find(({ id }) => id === caller.client);
+      const userID = caller.person ?? (client?.listsPersons ? params.userID : undefined);
       if (userID === undefined) throw new CscError("user_id_invalid");
       const found = await store.read(async (tx) => {
         const row = await tx.person(userID);
         if (!row) return null;
-        const usable = row.locked === null && row.guard.pinTries < RULES.pinTries;
+        const usable = isUsable(row);
         const credentials: Credential[] = [];
         for (const each of await tx.credentialsOf(userID)) {
           const certificate = each.serial && await tx.certificate(each.serial);
@@ -219,7 +213,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       );
       const same = open && store.now() < open.transaction.createdAt + RULES.lifetime &&
         JSON.stringify(open.transaction.binding) === JSON.stringify(binding);
-      await ceremony.send(
+      const sent = await ceremony.send(
         same ? open.transaction.id : await ceremony.open({
           client: caller.client,
           credential,
@@ -227,7 +221,11 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
           facts: facts(params.description, binding?.hashes.length ?? 1),
         }),
       );
-      return null;
+      if (sent.ok) return null;
+      const { refusal } = sent;
+      throw new CscError(
+        refusal === "not_delivered" ? "otp_not_delivered" : cscCode("send", refusal),
+      );
     },
 
     "credentials/authorize": async (params, caller) => {
@@ -252,12 +250,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
         await ceremony.send(open);
       }
       const answer = await ceremony.answer(open, factors, { binding });
-      if (!answer.ok) {
-        throw new CscError(
-          answer.refusal === "locked" ? "credential_locked" : "authentication_data",
-          answer.refusal,
-        );
-      }
+      if (!answer.ok) throw new CscError(cscCode("answer", answer.refusal), answer.refusal);
       return { SAD: answer.sad, expiresIn: answer.expiresIn };
     },
 
@@ -291,144 +284,4 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       return { timestamp: made.toBase64() };
     },
   };
-}
-
-/** @throws {CscError} `too_many_signatures`, `hash_length`, `hash_algorithm_invalid` */
-function bind({ hashes, hashAlgorithmOID = OIDS.sha256, numSignatures }: {
-  hashes: string[];
-  hashAlgorithmOID?: string;
-  numSignatures: number;
-}): Binding {
-  if (numSignatures < hashes.length || numSignatures > RULES.signatures) {
-    throw new CscError("too_many_signatures");
-  }
-  checkHashes(hashes, hashAlgorithmOID);
-  return { hashes, hashAlgorithm: hashAlgorithmOID, signatures: numSignatures };
-}
-
-/** The description is what people are shown as the purpose. */
-export function facts(description: string | undefined, documents: number, labels?: string[]) {
-  return {
-    purpose: description ?? "—",
-    labels: labels ??
-      Array.from({ length: documents }, (_, i) => `${description ?? "—"} (${i + 1})`),
-  };
-}
-
-async function describe(
-  { store, authority, language, organization }: Service,
-  credential: Credential,
-  { person, guard, locked }: PersonRow,
-  wanted: { certificates: "none" | "single" | "chain"; certInfo: boolean; authInfo: boolean },
-): Promise<CredentialInfo> {
-  const { bits, curve } = keySpec(credential.keyType);
-  const row = credential.serial === undefined
-    ? null
-    : await store.read((tx) => tx.certificate(credential.serial!));
-  const chain = row ? [row.der, ...authority.chain] : [];
-  const parsed = row && wanted.certInfo ? readCertificate(row.der) : null;
-  const time = (date: Date) => date.toISOString().slice(0, 19).replace(/[-:T]/g, "") + "Z";
-  return {
-    description: `Departmental PIN/OTP signature, ${organization}`.slice(0, 255),
-    key: {
-      status: locked === null && guard.pinTries < RULES.pinTries ? "enabled" : "disabled",
-      algo: algorithmsOf(schemeOf(credential.keyType)),
-      len: bits,
-      ...curve && { curve },
-    },
-    cert: {
-      ...row && {
-        status: row.revokedAt !== null
-          ? "revoked" as const
-          : row.notAfter <= store.now()
-          ? "expired" as const
-          : "valid" as const,
-      },
-      ...wanted.certificates !== "none" && {
-        certificates: chain.slice(0, wanted.certificates === "single" ? 1 : undefined)
-          .map((der) => new Uint8Array(der).toBase64()),
-      },
-      ...parsed && {
-        issuerDN: parsed.issuer.toString(),
-        serialNumber: row!.serial.toUpperCase(),
-        subjectDN: parsed.subject.toString(),
-        validFrom: time(parsed.notBefore),
-        validTo: time(parsed.notAfter),
-      },
-    },
-    auth: {
-      mode: credential.mode,
-      ...wanted.authInfo && credential.mode === "explicit" && {
-        expression: "PIN AND OTP",
-        objects: [
-          {
-            type: "Password" as const,
-            id: "PIN" as const,
-            format: "N" as const,
-            label: "PIN",
-            description: "The signing PIN",
-          },
-          {
-            type: "Password" as const,
-            id: "OTP" as const,
-            format: "N" as const,
-            ...person.otp === "totp" && { generator: "totp" },
-            label: "OTP",
-            description: person.otp === "totp"
-              ? "The digits of the authenticator app"
-              : `The digits sent by ${person.otp}`,
-          },
-        ],
-      },
-    },
-    // Only where PIN and OTP never pass through the portal (EN 419 241-1: sole control, level 2).
-    SCAL: credential.mode === "oauth2code" ? "2" : "1",
-    multisign: CSC_LIMITS.signatures,
-    lang: language,
-  };
-}
-
-/** A new access token for a refresh token; of the same family, so that both are revoked together. */
-export async function refresh(
-  service: Service,
-  value: string,
-  client?: string,
-): Promise<{ access_token: string; expires_in: number }> {
-  return await service.store.run(async (tx) => {
-    const found = await tx.read("refresh", value);
-    const refused = () =>
-      new CscError(client === undefined ? "login_refresh_token" : "refresh_token_invalid");
-    if (!found || !isKnown(service, found.data)) throw refused();
-    const { client: id, person } = found.data;
-    if (client !== undefined && id !== client) throw refused();
-    if (person !== undefined && (await tx.person(person))?.locked !== null) throw refused();
-    return {
-      access_token: await tx.issue(
-        { kind: "access", client: id, ...person && { person } },
-        LIFETIME.access,
-        found.family!,
-      ),
-      expires_in: LIFETIME.access / 1000,
-    };
-  });
-}
-
-/**
- * Revokes a token of this client: of a refresh token, all access tokens too (§8.4.5). Others' are left alone. One that is a
- * SAD takes its authorization with it: it could be presented beside another token.
- */
-export async function revoke(
-  { store, ceremony }: Service,
-  value: string,
-  client: string,
-): Promise<void> {
-  const transaction = await store.run(async (tx) => {
-    const refresh = await tx.read("refresh", value);
-    if (refresh?.data.client === client) await tx.revoke({ family: refresh.family! });
-    const found = await tx.read("access", value);
-    if (found?.data.client !== client) return undefined;
-    await tx.revoke({ value });
-    return found.data.transaction;
-  });
-  if (transaction !== undefined) await ceremony.end(transaction, "revoked");
 }

@@ -10,7 +10,7 @@ import { espEnd, espLanguage, espPage } from "./esp_page.ts";
 import { CscError } from "./error.ts";
 import { sameOrigin } from "./routes_page.ts";
 import { checkRedirect, once, redirectTo } from "./routes_oauth.ts";
-import type { EsignRow } from "./store.ts";
+import type { EsignRow } from "./rows.ts";
 import { access, type App, ParameterError, parse, readBody, type Service } from "./service.ts";
 
 const log = getLogger(["dsign", "otp-service"]);

@@ -6,10 +6,11 @@ import {
   OAuthToken,
   OIDS,
 } from "../protocol/csc.ts";
-import { type Binding, RULES } from "./authorize.ts";
+import { RULES } from "./authorize.ts";
 import { CscError } from "./error.ts";
-import { facts, refresh, revoke } from "./routes_csc.ts";
-import { sameText, sha256, token } from "./secrets.ts";
+import { bind, facts } from "./request.ts";
+import type { AuthorizationRequest } from "./rows.ts";
+import { token } from "./secrets.ts";
 import {
   type App,
   basic,
@@ -21,7 +22,8 @@ import {
   readBody,
   type Service,
 } from "./service.ts";
-import { checkHashes } from "./sign.ts";
+import type { Tx } from "./store.ts";
+import { giveTokens, redeemCode, refresh, revoke } from "./tokens.ts";
 
 const MAX_FORM = 64 * 1024;
 const REQUEST_URI = "urn:ietf:params:oauth:request_uri:";
@@ -137,8 +139,9 @@ async function authorize(service: Service, query: URLSearchParams): Promise<Resp
   }
   // Before the address is known to be good, nobody is sent to it.
   checkRedirect(client, form.redirect_uri ?? "");
+  const pushed = query.has("request_uri");
   try {
-    const ticket = await openTicket(service, client, parse(OAuthAuthorize, form));
+    const ticket = await openTicket(service, client, parse(OAuthAuthorize, form), pushed);
     return to(`${service.publicUrl}/otp#${ticket}`);
   } catch (error) {
     if (!(error instanceof ParameterError || error instanceof CscError)) throw error;
@@ -153,14 +156,21 @@ async function authorize(service: Service, query: URLSearchParams): Promise<Resp
 const to = (location: string) =>
   new Response(null, { status: 302, headers: { location, "cache-control": "no-store" } });
 
+/**
+ * Only a client that showed its secret, in a pushed request, opens an authorization at once. Anybody can send a browser here
+ * with a client's name: then the person signs in first, and strangers neither send OTPs nor fill the audit.
+ */
 async function openTicket(
-  { store, ceremony }: Service,
+  service: Service,
   client: Client,
   request: OAuthAuthorize,
+  pushed: boolean,
 ): Promise<string> {
+  const { store } = service;
   const ticket = {
     kind: "ticket" as const,
     client: client.id,
+    pushed,
     redirect: request.redirect_uri,
     state: request.state,
     challenge: request.code_challenge,
@@ -172,15 +182,32 @@ async function openTicket(
   const { credentialID, binding, labels } = details === undefined
     ? fromParameters(request)
     : fromDetails(details);
-  const credential = await store.read((tx) => tx.credential(credentialID));
-  if (!credential || credential.mode !== "oauth2code") throw new CscError("credential_invalid");
-  const transaction = await ceremony.open({
-    client: client.id,
-    credential,
+  const asked = {
+    credential: credentialID,
     binding,
     facts: facts(request.description, binding.hashes.length, labels),
+  };
+  return await store.run(async (tx) => {
+    const credential = await tx.credential(credentialID);
+    if (credential?.mode !== "oauth2code") throw new CscError("credential_invalid");
+    const more = pushed
+      ? { transaction: await openAuthorization(service, tx, client.id, asked) }
+      : { request: asked };
+    return await tx.issue({ ...ticket, ...more }, RULES.lifetime);
   });
-  return await store.run((tx) => tx.issue({ ...ticket, transaction }, RULES.lifetime));
+}
+
+/** Opens what was asked for. What is shown of it is settled here: the documents that are there now. */
+export async function openAuthorization(
+  { ceremony }: Service,
+  tx: Tx,
+  client: string,
+  { credential, ...asked }: AuthorizationRequest,
+): Promise<string> {
+  const found = await tx.credential(credential);
+  if (!found) throw new CscError("credential_invalid");
+  const shown = await tx.documentsOf(client, asked.binding.hashes);
+  return await ceremony.openIn(tx, { client, credential: found, shown, ...asked });
 }
 
 function fromParameters(request: OAuthAuthorize) {
@@ -200,7 +227,7 @@ function fromParameters(request: OAuthAuthorize) {
   });
   return {
     credentialID,
-    binding: bind(list, hashAlgorithmOID, Number(numSignatures)),
+    binding: exactly(list, hashAlgorithmOID, Number(numSignatures)),
     labels: undefined,
   };
 }
@@ -216,106 +243,51 @@ function fromDetails(text: string) {
   const hashes = documentDigests.map(({ hash }) => hash);
   return {
     credentialID,
-    binding: bind(hashes, hashAlgorithmOID, hashes.length),
+    binding: exactly(hashes, hashAlgorithmOID, hashes.length),
     labels: documentDigests.map(({ label }) => label),
   };
 }
 
-function bind(hashes: string[], hashAlgorithm: string, signatures: number): Binding {
-  if (!Number.isInteger(signatures) || signatures !== hashes.length) {
+/** On our page all hashes are known when PIN and OTP are given. */
+function exactly(hashes: string[], hashAlgorithmOID: string, numSignatures: number) {
+  if (!Number.isInteger(numSignatures) || numSignatures !== hashes.length) {
     throw new ParameterError("Invalid value for parameter numSignatures");
   }
-  if (signatures > RULES.signatures) throw new CscError("too_many_signatures");
-  checkHashes(hashes, hashAlgorithm);
-  return { hashes, hashAlgorithm, signatures };
+  return bind({ hashes, hashAlgorithmOID, numSignatures });
 }
 
 async function giveToken(
   service: Service,
   client: Client,
   form: ReturnType<typeof OAuthToken.parse>,
-): Promise<Record<string, unknown>> {
-  const { store, ceremony } = service;
-  const expires_in = LIFETIME.access / 1000;
+): Promise<object> {
+  const { store } = service;
   switch (form.grant_type) {
     case "client_credentials":
-      return await store.run(async (tx) => {
+      return await store.run((tx) => {
         tx.audit({ event: "client.signed_in", client: client.id });
-        const data = { kind: "access" as const, client: client.id };
-        return { access_token: await tx.issue(data, LIFETIME.access), expires_in };
+        return giveTokens(tx, { client: client.id }, token(), false);
       });
     case "refresh_token":
       if (!form.refresh_token) throw new ParameterError("Missing parameter refresh_token");
-      return await refresh(service, form.refresh_token, client.id);
+      return await refresh(service, form.refresh_token, client, "refresh_token_invalid");
   }
-  if (!form.code) throw new ParameterError("Missing parameter code");
-  const found = await store.run((tx) => tx.take("code", form.code!));
-  const data = found?.data;
-  const challenge = form.code_verifier === undefined ? "" : sha256(form.code_verifier);
-  if (data?.client !== client.id || !sameText(challenge, data.challenge)) {
-    throw new CscError("code_invalid");
-  }
-  if (form.redirect_uri !== data.redirect) throw new CscError("redirect_uri_mismatch");
-  if (data.transaction !== undefined) {
-    // The access token is the SAD; what the code stood for has been in a browser, and is made new.
-    const found = (await store.read((tx) => tx.transaction({ id: data.transaction! })))!;
-    const { credential: credentialID, binding } = found.transaction;
-    const { SAD, expiresIn } = await ceremony.extend({
-      sad: data.sad!,
-      client: client.id,
-      credential: credentialID,
-    }, undefined);
-    await store.run((tx) =>
-      tx.issue(
-        {
-          kind: "access",
-          client: client.id,
-          person: data.person,
-          transaction: data.transaction,
-        },
-        expiresIn * 1000,
-        undefined,
-        SAD,
-      )
-    );
-    // RFC 9396 §7: what was granted
-    const granted = {
-      type: "credential",
-      credentialID,
-      documentDigests: binding!.hashes.map((hash, i) => ({ hash, label: found.facts.labels[i] })),
-      hashAlgorithmOID: binding!.hashAlgorithm,
-    };
-    return {
-      access_token: SAD,
-      expires_in: expiresIn,
-      credentialID,
-      authorization_details: [granted],
-    };
-  }
-  const family = token();
-  const whose = { client: client.id, person: data.person! };
-  return await store.run(async (tx) => ({
-    access_token: await tx.issue({ kind: "access", ...whose }, LIFETIME.access, family),
-    refresh_token: await tx.issue({ kind: "refresh", ...whose }, LIFETIME.refresh, family),
-    expires_in,
-  }));
-}
-
-/** The code with which the portal's server fetches what the person has authorized. */
-export async function codeFor(
-  { store }: Service,
-  ticket: { client: string; redirect: string; challenge: string; transaction?: string },
-  given: { person: string; sad?: string },
-): Promise<string> {
-  const { client, redirect, challenge, transaction } = ticket;
-  return await store.run((tx) =>
-    tx.issue({
-      kind: "code",
-      client,
-      redirect,
-      challenge,
-      person: given.person,
-      ...given.sad && { transaction, sad: sha256(given.sad) },
-    }, LIFETIME.code)
-  );
+  const { code, code_verifier, redirect_uri } = form;
+  if (!code) throw new ParameterError("Missing parameter code");
+  const { authorized, ...tokens } = await redeemCode(service, client, {
+    code,
+    code_verifier,
+    redirect_uri,
+  });
+  if (!authorized) return tokens;
+  const { transaction: { binding }, facts } = authorized;
+  const credentialID = authorized.transaction.credential;
+  // RFC 9396 §7: what was granted
+  const granted = {
+    type: "credential",
+    credentialID,
+    documentDigests: binding!.hashes.map((hash, i) => ({ hash, label: facts.labels[i] })),
+    hashAlgorithmOID: binding!.hashAlgorithm,
+  };
+  return { ...tokens, credentialID, authorization_details: [granted] };
 }

@@ -5,6 +5,7 @@ import { OIDS } from "../protocol/csc.ts";
 import {
   EXPLICIT,
   HASH,
+  hashOf,
   onPage,
   openPage,
   redeem,
@@ -136,7 +137,6 @@ Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the to
     assert.equal(granted.credentialID, credentialID);
     const [{ documentDigests, hashAlgorithmOID }] = granted.authorization_details;
     assert.deepEqual([documentDigests[0].hash, hashAlgorithmOID], [HASH, OIDS.sha256]);
-    assert.equal((await test.form("/oauth2/token", exchange)).body.error, "invalid_grant", "once");
     const sign = {
       credentialID,
       documentDigests: [{ hashes: [HASH], hashAlgorithmOID: OIDS.sha256, signature_format: "C" }],
@@ -163,7 +163,7 @@ Deno.test("oauth2code: rejecting goes back with access_denied, and nothing can b
       documentDigests: [{ hash: HASH, label: "Order" }],
       hashAlgorithmOID: OIDS.sha256,
     }]);
-    const page = await openPage(test, { authorization_details: details }, false);
+    const page = await openPage(test, { authorization_details: details });
     assert.equal((await onPage(test, "view", page.ticket)).body.documents[0].label, "Order");
     const { body } = await onPage(test, "answer", page.ticket, { decision: "reject" });
     assert.equal(new URL(body.redirect).searchParams.get("error"), "access_denied");
@@ -175,6 +175,96 @@ Deno.test("oauth2code: rejecting goes back with access_denied, and nothing can b
     });
     assert.equal(again.body.code, "ended");
   }));
+
+Deno.test("oauth2code: where a stranger may have asked, the person signs in before an OTP is sent", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    await test.enrol({ userID: "broy", email: "b@works.example" });
+    const request = { scope: "credential", credentialID, numSignatures: "1", hashes: HASH };
+    const before = { sent: test.sent.length, lines: (await test.audit()).length };
+    for (let i = 0; i < 12; i++) {
+      const { ticket } = await openPage(test, request, false);
+      assert.equal((await onPage(test, "send", ticket, {})).body.code, "ended");
+    }
+    const now = { sent: test.sent.length, lines: (await test.audit()).length };
+    assert.deepEqual(now, before, "a dozen strangers send nothing and fill nothing");
+
+    const page = await openPage(test, request, false);
+    const { body: view } = await onPage(test, "view", page.ticket);
+    assert.deepEqual([view.kind, view.sign], ["sign_in", true]);
+    const signIn = (userID: string, pin = PIN) =>
+      onPage(test, "answer", page.ticket, { decision: "sign_in", userID, pin });
+    const wrong = { ok: false, code: "wrong" };
+    assert.deepEqual((await signIn("asen", "493818")).body, wrong);
+    assert.deepEqual((await signIn("broy")).body, wrong, "somebody else");
+    const answers = await Promise.all([signIn("asen"), signIn("asen"), signIn("asen")]);
+    const tickets = answers.flatMap(({ body }) => body.ticket ?? []);
+    assert.equal(tickets.length, 1, "one ticket gives one authorization");
+    const [ticket] = tickets;
+    assert.equal((await onPage(test, "view", ticket)).body.kind, "sign");
+    assert.equal((await onPage(test, "send", ticket, {})).body.ok, true);
+    const approve = { decision: "approve", pin: PIN, otp: test.lastOtp(), language: "en" };
+    const { body } = await onPage(test, "answer", ticket, approve);
+    const granted = await test.form("/oauth2/token", {
+      grant_type: "authorization_code",
+      code: new URL(body.redirect).searchParams.get("code")!,
+      redirect_uri: REDIRECT,
+      code_verifier: page.verifier,
+    });
+    assert.equal(granted.status, 200);
+  }));
+
+Deno.test("oauth2code: what is shown as a document is not signed as a bare digest", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const token = await test.token();
+    // what a JWS signs: to read, it is text like any other
+    const input = new TextEncoder().encode("eyJhbGciOiJFUzI1NiJ9.eyJwYXkiOiJtYWxsb3J5In0");
+    const hash = hashOf(input);
+    const request = { scope: "credential", credentialID, numSignatures: "1", hashes: hash };
+    const sign = (SAD: string) =>
+      test.call("/csc/v2/signatures/signHash", {
+        credentialID,
+        hashes: [hash],
+        signAlgo: OIDS.ecdsaWithSha256,
+      }, SAD);
+    const blind = await redeem(test, request);
+    assert.equal((await sign(blind.body.access_token)).status, 200, "blind, as the page said");
+    const given = (await test.audit()).find(({ event }) => event === "authorization.given")!;
+    const line = blindConsent("Anita Sen");
+    assert.equal(given.consent, createHash("sha256").update(`en\n${line}`).digest("hex"));
+
+    await test.handler(
+      new Request("https://sign.works.example/portal/v1/documents?name=leave.pdf", {
+        method: "POST",
+        body: input,
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/pdf" },
+      }),
+    );
+    test.clock.now += RULES.resendAfter;
+    const page = await openPage(test, request);
+    const { shown } = (await onPage(test, "view", page.ticket)).body.documents[0];
+    assert.deepEqual([shown.as, shown.text], ["text", new TextDecoder().decode(input)]);
+    const { body: { access_token } } = await redeem(test, request);
+    const refused = await sign(access_token);
+    assert.equal(refused.body.error_description, "Hash is not authorized by the SAD");
+    const documents = [{ hashes: [hash], signature_format: "C" }];
+    const late = await test.call("/csc/v2/signatures/signDoc", {
+      credentialID,
+      documentDigests: documents,
+    }, access_token);
+    assert.equal(late.body.error_description, "Invalid parameter SAD", "it has ended");
+    test.clock.now += RULES.resendAfter;
+    const again = await redeem(test, request);
+    const signed = await test.call("/csc/v2/signatures/signDoc", {
+      credentialID,
+      documentDigests: documents,
+    }, again.body.access_token);
+    assert.equal(signed.body.SignatureObject.length, 1);
+  }));
+
+const blindConsent = (name: string) =>
+  `I, ${name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: 1, of which 1 blind, by the hash alone) for the purpose “—” with a departmental PIN/OTP signature of Works Department (TEST).`;
 
 Deno.test("oauth2code: what a hostile page or portal may try", () =>
   withService(async (test) => {

@@ -2,6 +2,7 @@
 import { FormatError } from "../formats/error.ts";
 import { digest } from "../formats/digest.ts";
 import { inspectSignatures } from "../formats/pades/inspect.ts";
+import { isPdf } from "../formats/shown.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { CrlReason } from "../formats/x509/extensions.ts";
 import { CSC_LIMITS, NewCredential, NewPerson, OIDS, PORTAL_METHODS } from "../protocol/csc.ts";
@@ -20,6 +21,9 @@ import {
 
 const MAX_BODY = 64 * 1024;
 const MAX_OCSP = 8 * 1024;
+/** What is stored of documents at a time: half an hour's. */
+const CLIENT_QUOTA = { documents: 2000, bytes: 1024 ** 3 };
+const PERSON_QUOTA = { documents: 20, bytes: 64 * 1024 ** 2 };
 
 export function addPortalRoutes(app: App, service: Service): void {
   const { store, people, authority } = service;
@@ -96,11 +100,13 @@ export function addPortalRoutes(app: App, service: Service): void {
     });
     const lines = store.audit(from);
     const encoder = new TextEncoder();
+    // read before anything is answered: while the database is out that is no 200
+    let next = await lines.next();
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
-        const { done, value } = await lines.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value + "\n"));
+        if (next.done) return controller.close();
+        controller.enqueue(encoder.encode(next.value + "\n"));
+        next = await lines.next();
       },
     });
     return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
@@ -111,22 +117,21 @@ export function addPortalRoutes(app: App, service: Service): void {
     return context.json(await verifyAudit(upTo(store.audit(), head.seq), head));
   });
   app.post("/portal/v1/documents", async (context) => {
-    const { client } = await access(service, context.req.raw);
+    const { client, person } = await access(service, context.req.raw);
     const bytes = await readBody(context.req.raw, CSC_LIMITS.document);
     if (bytes.length === 0) throw new CscError("body_malformed");
     const name = (context.req.query("name") ?? "document").slice(0, 200);
-    const mediaType = (context.req.header("content-type") ?? "application/octet-stream")
-      .slice(0, 100).toLowerCase();
     const whole = new Uint8Array(digest("SHA-256", bytes)).toBase64();
-    const byteRange = mediaType === "application/pdf" ? preparedDigest(bytes) : undefined;
-    await store.run((tx) =>
+    const byteRange = isPdf(bytes) ? preparedDigest(bytes) : undefined;
+    const kept = await store.run((tx) =>
       tx.addDocument(
         client,
         [whole, ...byteRange ? [byteRange] : []],
-        { name, mediaType, bytes },
-        LIFETIME.document,
+        { name, bytes },
+        { lifetime: LIFETIME.document, quota: person === undefined ? CLIENT_QUOTA : PERSON_QUOTA },
       )
     );
+    if (!kept) throw new CscError("documents_too_many");
     return context.json({
       hashes: { hashAlgorithmOID: OIDS.sha256, document: whole, ...byteRange && { byteRange } },
     }, 201);

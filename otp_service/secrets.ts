@@ -1,6 +1,6 @@
 /**
  * What the service must know and the database must not: one file of 32 random bytes, kept apart from the database, the same
- * for all instances. Everything keyed is derived from it (HKDF, RFC 5869), each use with a key of its own.
+ * for all instances. Everything keyed is derived from it (HKDF, RFC 5869), a key for each use.
  */
 import {
   createCipheriv,
@@ -13,6 +13,7 @@ import {
 } from "node:crypto";
 import { readSecretFile } from "./config.ts";
 import { SetupError } from "./error.ts";
+import { RowSeal } from "./row_seal.ts";
 
 const SIZE = 32;
 const NONCE = 12;
@@ -21,6 +22,8 @@ const TAG = 16;
 export class Secrets {
   /** Pepper of PIN hashes. */
   readonly pepper: Uint8Array;
+  /** Seals the database's rows. */
+  readonly rows: RowSeal;
   readonly #otp: Uint8Array;
   readonly #box: Uint8Array;
 
@@ -34,6 +37,7 @@ export class Secrets {
         hkdfSync("sha256", master, new Uint8Array(), `dsign otp-service ${use}`, SIZE),
       );
     this.pepper = derive("PIN pepper");
+    this.rows = new RowSeal(derive("row seal"));
     this.#otp = derive("OTP");
     this.#box = derive("box");
   }

@@ -1,20 +1,26 @@
 /** The service over HTTP. It listens on a loopback address; TLS and the outer world are the proxy's before it. */
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
-import { CscError } from "./error.ts";
+import { DatabaseError } from "./database.ts";
+import { CscError, SetupError } from "./error.ts";
+import { Intake } from "./intake.ts";
 import { addCscRoutes } from "./routes_csc.ts";
 import { addEsignRoutes } from "./routes_esign.ts";
 import { addOAuthRoutes } from "./routes_oauth.ts";
 import { addPageRoutes } from "./routes_page.ts";
 import { addPortalRoutes } from "./routes_portal.ts";
+import { TamperedError } from "./row_seal.ts";
 import { failure, ParameterError, type Service } from "./service.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 
 /** Requests that are worked on at the same time; more are told to come again. */
 const IN_FLIGHT = 256;
-/** Between two looks for what is over, in milliseconds. */
+/** Of these so many may be strangers', who come without a token. */
+const STRANGERS = 128;
+/** Between two looks for what is over, and for rows that were put back, in milliseconds. */
 const SWEEP = 30_000;
+const CHECK = 10 * 60_000;
 
 const HEADERS = {
   "cache-control": "no-store",
@@ -26,7 +32,10 @@ const HEADERS = {
 } as const;
 
 /** The service's answer to one request. */
-export function createHandler(service: Service): (request: Request) => Promise<Response> {
+export function createHandler(
+  service: Service,
+  intake = new Intake(),
+): (request: Request) => Promise<Response> {
   const app = new Hono();
   addCscRoutes(app, service);
   addOAuthRoutes(app, service);
@@ -37,7 +46,9 @@ export function createHandler(service: Service): (request: Request) => Promise<R
   app.onError((error, context) => {
     const { method, path } = context.req;
     // A CscError's reason and the path say no secret; anything else is a fault of ours.
-    if (error instanceof CscError) {
+    if (error instanceof DatabaseError || error instanceof TamperedError) {
+      log.error("{method} {path}: {message}", { method, path, message: error.message });
+    } else if (error instanceof CscError) {
       log.debug("{method} {path}: {message} ({reason})", {
         method,
         path,
@@ -49,16 +60,30 @@ export function createHandler(service: Service): (request: Request) => Promise<R
     }
     return failure(context, error);
   });
-  let inFlight = 0;
-  return async (request) => {
-    if (inFlight >= IN_FLIGHT) {
-      const { error, message: error_description } = new CscError("too_many");
-      return Response.json({ error, error_description }, {
-        status: 429,
-        headers: { ...HEADERS, "retry-after": "1" },
-      });
+  const inFlight = { known: 0, stranger: 0 };
+  const refuse = (code: "too_many" | "body_too_slow") => {
+    const { status, error, message: error_description } = new CscError(code);
+    return Response.json({ error, error_description }, {
+      status,
+      headers: { ...HEADERS, "retry-after": "1" },
+    });
+  };
+  return async (incoming) => {
+    let request: Request;
+    try {
+      request = await intake.receive(incoming);
+    } catch (error) {
+      if (error instanceof CscError) return refuse("body_too_slow");
+      throw error;
     }
-    inFlight++;
+    // A made-up token gets no further than one look into the database.
+    const who = /^Bearer /i.test(request.headers.get("authorization") ?? "") ? "known" : "stranger";
+    const { known, stranger } = inFlight;
+    if (known + stranger >= IN_FLIGHT || (who === "stranger" && stranger >= STRANGERS)) {
+      await request.body?.cancel();
+      return refuse("too_many");
+    }
+    inFlight[who]++;
     try {
       const response = await app.fetch(request);
       for (const [name, value] of Object.entries(HEADERS)) {
@@ -66,7 +91,7 @@ export function createHandler(service: Service): (request: Request) => Promise<R
       }
       return response;
     } finally {
-      inFlight--;
+      inFlight[who]--;
     }
   };
 }
@@ -77,23 +102,42 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-/** Listens until it is closed. `close` leaves store, keys and deliveries to those who made them. */
+/**
+ * Listens until it is closed. `close` leaves store, keys and deliveries to those who made them.
+ *
+ * @throws {SetupError} where it cannot listen there
+ */
 export function startService(
   service: Service,
   { hostname, port }: { hostname: string; port: number },
 ): RunningService {
   const handler = createHandler(service);
-  const server = Deno.serve({ hostname, port, onListen() {} }, handler);
-  let sweeping: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    sweeping = service.store.sweep().catch((error) => log.error("{error}", { error: `${error}` }));
-  }, SWEEP);
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = Deno.serve({ hostname, port, onListen() {} }, handler);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new SetupError(
+      error instanceof Deno.errors.AddrInUse
+        ? `Another program listens on ${hostname}:${port}. Stop it, or change "listen" in the configuration.`
+        : `Cannot listen on ${hostname}:${port}: ${message}. Change "listen" in the configuration.`,
+    );
+  }
+  let last: Promise<void> = Promise.resolve();
+  const regularly = (work: () => Promise<void>, every: number) =>
+    setInterval(() => {
+      last = last.then(work).catch((error) => log.error("{error}", { error: `${error}` }));
+    }, every);
+  const timers = [
+    regularly(() => service.store.sweep(), SWEEP),
+    regularly(() => service.store.check(), CHECK),
+  ];
   return {
     port: server.addr.port,
     async close() {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       await server.shutdown();
-      await sweeping;
+      await last;
     },
   };
 }

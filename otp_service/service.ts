@@ -8,11 +8,13 @@ import { readBounded, TooLongError } from "../online/http.ts";
 import { CscError, toCscError } from "./error.ts";
 import type { Esp } from "./esp.ts";
 import type { KeyStore } from "./keys.ts";
+import type { LevelOptions } from "./levels.ts";
 import type { Ways } from "./messages.ts";
+import type { ChangePin } from "./change_pin.ts";
 import type { People } from "./people.ts";
-import type { SigningOptions } from "./sign.ts";
+import type { TokenOf } from "./rows.ts";
 import { sameText, sha256 } from "./secrets.ts";
-import type { Store, TokenOf } from "./store.ts";
+import type { Store } from "./store.ts";
 
 /** A program that may call: the portal's server, an administrator's tool. */
 export interface Client {
@@ -23,6 +25,8 @@ export interface Client {
   readonly secretHash: string;
   /** Exact addresses to which a signatory is sent back. */
   readonly redirectUris: readonly string[];
+  /** May ask for anybody's credentials by name, and so learns who has one. */
+  readonly listsPersons: boolean;
   /** May enrol people, revoke and read the audit. */
   readonly admin: boolean;
 }
@@ -33,6 +37,7 @@ export interface Service {
   readonly authority: Authority;
   readonly ceremony: Ceremony;
   readonly people: People;
+  readonly changePin: ChangePin;
   readonly ways: Ways;
   readonly clients: readonly Client[];
   /** As browsers and portals see it: `https://sign.example`; no slash at its end. */
@@ -47,7 +52,7 @@ export interface Service {
   readonly tsa?: string;
   /** Who signs for those who have an eKYC, where the department has such a provider. */
   readonly esp?: Esp;
-  readonly validationData: SigningOptions["validationData"];
+  readonly validationData: LevelOptions["validationData"];
   /** Folder of the built pages, ending in a slash. */
   readonly web: URL;
 }
@@ -59,6 +64,8 @@ export const LIFETIME = {
   access: 3_600_000,
   refresh: 30 * 24 * 3_600_000,
   code: 60_000,
+  /** As long a code that was used is remembered. */
+  spent: 3_600_000,
   pushed: 90_000,
   document: 30 * 60_000,
 } as const;
@@ -155,15 +162,24 @@ export const personClient = (person: string) => `person:${person}`;
  * Whether a token's client may still call. One that was taken out of the configuration is a stranger from then on, whatever
  * it holds.
  */
-export function isKnown({ clients }: Service, { client, person }: Holder): boolean {
+export function isKnown(
+  { clients }: Service,
+  { client, holder }: Pick<TokenOf<"access">, "client" | "holder">,
+): boolean {
   return clients.some(({ id }) => id === client) ||
-    (person !== undefined && client === personClient(person));
+    (holder !== undefined && client === personClient(holder.person));
 }
 
-type Holder = { client: string; person?: string };
-
 /** What an access token stands for. */
-export type Access = TokenOf<"access"> & { token: string; admin: boolean };
+export interface Access {
+  token: string;
+  client: string;
+  /** For whom the client calls; absent: for itself. */
+  person?: string;
+  /** Where the token is a SAD. */
+  transaction?: string;
+  admin: boolean;
+}
 
 /**
  * The caller by the access token.
@@ -172,12 +188,17 @@ export type Access = TokenOf<"access"> & { token: string; admin: boolean };
  */
 export async function access(service: Service, request: Request): Promise<Access> {
   const token = bearer(request);
-  const found = await service.store.read((tx) => tx.read("access", token));
-  if (!found || !isKnown(service, found.data)) throw new CscError("invalid_token");
-  const { client, person } = found.data;
-  const admin = person === undefined &&
-    service.clients.some((each) => each.id === client && each.admin);
-  return { ...found.data, token, admin };
+  const { store, people, clients } = service;
+  const data = await store.read(async (tx) => {
+    const found = await tx.read("access", token);
+    const holder = found?.data.holder;
+    if (holder && !await people.usable(tx, holder)) return null;
+    return found?.data ?? null;
+  });
+  if (!data || !isKnown(service, data)) throw new CscError("invalid_token");
+  const { client, holder, transaction } = data;
+  const admin = !holder && clients.some((each) => each.id === client && each.admin);
+  return { token, client, person: holder?.person, transaction, admin };
 }
 
 /** A failure as the specification has it (§10.2); what nobody foresaw is told to the log alone. */
@@ -185,14 +206,18 @@ export function failure(context: Context, error: unknown): Response {
   if (error instanceof ParameterError) {
     return context.json({ error: "invalid_request", error_description: error.message }, 400);
   }
-  const known = toCscError(error);
+  const { error: code, message, status } = toCscError(error);
   // the parameter's name in 1.0.4
   const text = context.req.path.startsWith("/csc/v1/")
-    ? known.message.replace("hashAlgorithmOID", "hashAlgo")
-    : known.message;
+    ? message.replace("hashAlgorithmOID", "hashAlgo")
+    : message;
   return context.json(
-    { error: known.error, error_description: text },
-    known.status as 400,
-    known.status === 401 ? { "www-authenticate": "Bearer" } : {},
+    { error: code, error_description: text },
+    status as 400,
+    status === 401
+      ? { "www-authenticate": "Bearer" }
+      : status === 429 || status === 503
+      ? { "retry-after": "5" }
+      : {},
   );
 }

@@ -32,7 +32,7 @@ import { readCertificate } from "../formats/x509/certificate.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { moduleKeys, type ModuleSession } from "./keys.ts";
-import type { KeyType } from "./store.ts";
+import type { KeyType } from "./rows.ts";
 import { requestTimestamp } from "../online/timestamp.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");

@@ -1,6 +1,13 @@
 /** The store's database in PostgreSQL: for several instances of the service behind a balancer. */
 import postgres from "postgres";
-import { type Database, MIGRATIONS, type Query, type Row, type Value } from "./database.ts";
+import {
+  type Database,
+  DatabaseError,
+  MIGRATIONS,
+  type Query,
+  type Row,
+  type Value,
+} from "./database.ts";
 import { SetupError } from "./error.ts";
 
 /** Connections of one instance. */
@@ -10,6 +17,19 @@ const MIGRATION_LOCK = 7_791_2026;
 /** deadlock_detected, serialization_failure: PostgreSQL undid everything, and asks to try again. */
 const AGAIN = ["40P01", "40001"];
 const TRIES = 5;
+/** How long a statement may take, and wait for what others have locked, in milliseconds. */
+const STATEMENT = 8_000;
+const LOCK = 4_000;
+/** Longer than a transaction of ours takes, however long its statements may; a server that says nothing is out. */
+const SILENCE = 15_000;
+
+/**
+ * SQLSTATE classes (PostgreSQL, appendix A) of a server that is out: connection lost, not enough of something, stopped by
+ * somebody, trouble of its system; and statements that waited too long.
+ */
+const OUT = /^(08|53|57|58)|^55P03$|^25006$/;
+/** Codes of the client and the system for a server that is not there. */
+const GONE = /^(CONNECT|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_)/;
 
 const APPEND_ONLY = [
   `CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS
@@ -28,6 +48,12 @@ export async function openPostgres(url: string): Promise<Database> {
   const sql = postgres(url, {
     max: CONNECTIONS,
     connect_timeout: 10,
+    connection: {
+      application_name: "dsign otp-service",
+      statement_timeout: STATEMENT,
+      lock_timeout: LOCK,
+      idle_in_transaction_session_timeout: SILENCE,
+    },
     onnotice: () => {},
     // BIGINT: times in milliseconds and counters, far below 2^53
     types: { number: { to: 20, from: [20], parse: Number, serialize: String } },
@@ -35,9 +61,9 @@ export async function openPostgres(url: string): Promise<Database> {
   try {
     await migrate(sql);
   } catch (error) {
-    await sql.end();
+    await sql.end({ timeout: 1 });
     if (error instanceof SetupError) throw error;
-    throw new SetupError(`The database cannot be used: ${(error as Error).message}`);
+    throw new SetupError(`The database cannot be used: ${reasonOf(error)}`);
   }
   const through =
     (connection: Pick<postgres.Sql, "unsafe">): Query => async (statement, ...values) =>
@@ -46,19 +72,49 @@ export async function openPostgres(url: string): Promise<Database> {
       }) as unknown as Row[];
   return {
     lock: " FOR UPDATE",
-    read: (work) => work(through(sql)),
-    async transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
-      for (let attempt = 1;; attempt++) {
-        try {
-          return await sql.begin((connection) => work(through(connection))) as T;
-        } catch (error) {
-          const again = AGAIN.includes((error as { code?: string }).code ?? "");
-          if (!again || attempt === TRIES) throw error;
+    read: (work) => answered(() => work(through(sql))),
+    transaction: <T>(work: (query: Query) => Promise<T>): Promise<T> =>
+      answered(async () => {
+        for (let attempt = 1;; attempt++) {
+          try {
+            return await sql.begin((connection) => work(through(connection))) as T;
+          } catch (error) {
+            if (!AGAIN.includes(codeOf(error)) || attempt === TRIES) throw error;
+          }
         }
-      }
-    },
-    close: () => sql.end(),
+      }),
+    close: () => sql.end({ timeout: 5 }),
   };
+}
+
+const codeOf = (error: unknown) => String((error as { code?: unknown }).code ?? "");
+
+/** Runs `work`, and says so where the database is out or silent. */
+async function answered<T>(work: () => Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new DatabaseError("The database server gives no answer.")),
+      SILENCE,
+    );
+  });
+  try {
+    return await Promise.race([work(), silence]);
+  } catch (error) {
+    const code = codeOf(error);
+    if (OUT.test(code) || GONE.test(code)) throw new DatabaseError(reasonOf(error));
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Errors of the system come without a text where several addresses were tried. */
+function reasonOf(error: unknown): string {
+  const { message } = error as Error;
+  const text = message === "" ? codeOf(error) : message;
+  const disk = codeOf(error) === "53100" ? " Make room on its disk." : "";
+  return `The database server: ${text}.${disk}`;
 }
 
 /** PostgreSQL refuses NUL in a text: whoever asks for such a name is to find nothing, not an error. */

@@ -1,6 +1,6 @@
 /** The store's database in one file: SQLite, for one service or a few on the same machine. */
 import { DatabaseSync } from "node:sqlite";
-import { type Database, MIGRATIONS, type Query, type Value } from "./database.ts";
+import { type Database, DatabaseError, MIGRATIONS, type Query, type Value } from "./database.ts";
 import { SetupError } from "./error.ts";
 
 /** How long others may keep the file locked, and between two looks, in milliseconds. */
@@ -13,26 +13,49 @@ const APPEND_ONLY = ["UPDATE", "DELETE"].map((change) =>
    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END`
 );
 
+/** SQLite's messages (sqlite.org/rescode.html) that say that the file cannot be used now, and what to do. */
+const TROUBLE: readonly [RegExp, string][] = [
+  [/database or disk is full/, "the disk is full: make room"],
+  [/(database|table) is locked/, "another program keeps it locked"],
+  [/disk I\/O error/, "the disk cannot be read or written"],
+  [/readonly database/, "it cannot be written to"],
+  [/is malformed/, "it is damaged: bring back a copy"],
+  [/unable to open/, "it cannot be opened"],
+  [/file is not a database/, "it is not a SQLite database"],
+];
+
 /**
  * Opens the file, which is made where it is missing, and brings it up to date.
  *
  * @param path file, or `:memory:`
- * @throws {SetupError} where it was made by a later version
+ * @throws {SetupError} where it cannot be used, or was made by a later version
  */
 export function openSqlite(path: string): Database {
-  const file = new DatabaseSync(path);
-  // FULL: what was answered for is on the disk, even if the power fails now.
-  for (
-    const setting of [
-      "journal_mode = WAL",
-      "synchronous = FULL",
-      "foreign_keys = ON",
-      "busy_timeout = 5000", // of the migration; begin() waits by itself
-    ]
-  ) file.exec(`PRAGMA ${setting}`);
-  if (path !== ":memory:" && Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
-  migrate(file);
-  file.exec("PRAGMA busy_timeout = 0");
+  const outage = (error: unknown): unknown => {
+    if ((error as { code?: string }).code !== "ERR_SQLITE_ERROR") return error;
+    const { message } = error as Error;
+    const why = TROUBLE.find(([pattern]) => pattern.test(message))?.[1];
+    return why === undefined ? error : new DatabaseError(`The database ${path}: ${why}.`);
+  };
+  let file: DatabaseSync;
+  try {
+    file = new DatabaseSync(path);
+    // FULL: what was answered for is on the disk, even if the power fails now.
+    for (
+      const setting of [
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "busy_timeout = 5000", // of the migration; begin() waits by itself
+      ]
+    ) file.exec(`PRAGMA ${setting}`);
+    if (path !== ":memory:" && Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
+    migrate(file);
+    file.exec("PRAGMA busy_timeout = 0");
+  } catch (error) {
+    const known = outage(error);
+    throw known instanceof DatabaseError ? new SetupError(known.message) : error;
+  }
 
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   const query: Query = (statement, ...values) => {
@@ -45,7 +68,9 @@ export function openSqlite(path: string): Database {
   let last: Promise<unknown> = Promise.resolve();
   /** One after another: there is one connection, and nothing is read in the middle of a transaction. */
   const next = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work);
+    const result = last.then(work).catch((error) => {
+      throw outage(error);
+    });
     last = result.catch(() => {}); // told to its own caller
     return result;
   };
@@ -60,7 +85,8 @@ export function openSqlite(path: string): Database {
           file.exec("COMMIT");
           return value;
         } catch (error) {
-          file.exec("ROLLBACK");
+          // On a full disk SQLite has done that already, and would say so in place of what went wrong.
+          if (file.isTransaction) file.exec("ROLLBACK");
           throw error;
         }
       }),
@@ -100,7 +126,7 @@ function migrate(file: DatabaseSync): void {
     file.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
     file.exec("COMMIT");
   } catch (error) {
-    file.exec("ROLLBACK");
+    if (file.isTransaction) file.exec("ROLLBACK");
     throw error;
   }
 }

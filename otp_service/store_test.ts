@@ -3,16 +3,21 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { verifyAudit } from "./audit.ts";
-import { FRESH, open, RULES, step, type Transaction } from "./authorize.ts";
+import { FRESH, open, RULES, type Transaction } from "./authorize.ts";
+import type { Database } from "./database.ts";
 import { openPostgres } from "./store_postgres.ts";
 import { openSqlite } from "./store_sqlite.ts";
-import { type Person, Store } from "./store.ts";
+import type { Person } from "./rows.ts";
+import { Secrets } from "./secrets.ts";
+import { Store } from "./store.ts";
 
 const PERSON: Person = { id: "asen", name: "Anita Sen", language: "bn", otp: "mail", email: "a@x" };
 const BINDING = { hashes: ["aGFzaA=="], hashAlgorithm: "2.16.1", signatures: 1 };
 const FACTS = { purpose: "Sanction 7", labels: ["sanction.pdf"] };
+const { rows: SEAL } = new Secrets(new Uint8Array(32).fill(7));
 const USE = {
   type: "use",
+  bare: false,
   sad: "sad-hash",
   client: "portal",
   credential: "c1",
@@ -34,7 +39,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       assert.equal(await two.run((tx) => tx.addPerson(PERSON)), false);
       await two.run(async (tx) => {
         const row = (await tx.person("asen"))!;
-        assert.deepEqual(row, { person: PERSON, guard: FRESH, pin: null, locked: null });
+        assert.deepEqual(row, { person: PERSON, guard: FRESH, pin: null, locked: null, epoch: 1 });
         await tx.savePerson({ ...row, pin: "hash", locked: "left" });
         await tx.addCredential({
           id: "c1",
@@ -55,22 +60,20 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
     await t.step("1,000 parallel uses of one SAD: one succeeds", async () => {
       await one.run(async (tx) => {
         await tx.addTransaction(opened("t1", tx.now), "asen", FACTS);
-        const { transaction } = (await tx.transaction({ id: "t1" }))!;
-        const authorized = { ...transaction, phase: "authorized" as const, sad: "sad-hash" };
-        await tx.saveTransaction({ ...authorized, pending: BINDING.hashes, remaining: 1 });
+        const found = (await tx.transaction({ id: "t1" }))!;
+        const authorized = { ...found.transaction, phase: "authorized" as const, sad: "sad-hash" };
+        const transaction = { ...authorized, pending: BINDING.hashes, remaining: 1 };
+        await tx.saveTransaction({ ...found, transaction });
+        const person = (await tx.person("asen"))!;
+        await tx.savePerson({ ...person, locked: null });
       });
       const uses = await Promise.all(
         Array.from({ length: 1000 }, (_, i) =>
           (i % 2 ? one : two).run(async (tx) => {
-            const found = (await tx.transaction({ sad: "sad-hash" }))!;
-            const { outcome, ...state } = step(
-              { transaction: found.transaction, guard: FRESH },
-              USE,
-              tx.now,
-            );
-            await tx.saveState(state, null);
-            tx.audit({ event: outcome.ok ? "sad.used" : "sad.refused", transaction: "t1" });
-            return outcome.ok;
+            const { outcome } = (await tx.apply({ sad: "sad-hash" }, USE))!;
+            const ok = outcome!.ok;
+            tx.audit({ event: ok ? "sad.used" : "sad.refused", transaction: "t1" });
+            return ok;
           })),
       );
       assert.equal(uses.filter((ok) => ok).length, 1);
@@ -128,13 +131,27 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
 
     await t.step("documents are found by their digests and their sender", async () => {
       const bytes = crypto.getRandomValues(new Uint8Array(60_000));
-      const document = { name: "a.pdf", mediaType: "application/pdf", bytes };
-      await one.run((tx) => tx.addDocument("portal", ["d1", "d2"], document, 1000));
+      const document = { name: "a.pdf", bytes };
+      const quota = { documents: 2, bytes: 130_000 };
+      const add = (store: Store, digests: string[], bytes = document.bytes) =>
+        store.run((tx) =>
+          tx.addDocument("portal", digests, { ...document, bytes }, { lifetime: 1000, quota })
+        );
+      assert.equal(await add(one, ["d1", "d2"]), true);
       const found = (await two.run((tx) => tx.document("portal", "d2")))!;
       assert.deepEqual(new Uint8Array(found.bytes), bytes);
       assert.equal(found.name, "a.pdf");
       assert.equal(await two.run((tx) => tx.document("other", "d2")), null);
-      await one.run((tx) => tx.addDocument("portal", ["d1"], document, 1000));
+      assert.deepEqual(
+        await two.read((tx) => tx.documentsOf("portal", ["d3", "d2", "d1"])),
+        ["d2", "d1"],
+      );
+      assert.equal(await add(one, ["d1"]), true, "the same again takes no more room");
+      assert.equal(await add(two, ["d3"], new Uint8Array(80_000)), false, "too many bytes");
+      assert.equal(await add(two, ["d3"], new Uint8Array(10)), true);
+      assert.equal(await add(one, ["d4"], new Uint8Array(11)), false, "too many documents");
+      clock.now += 1000;
+      assert.equal(await add(one, ["d4"], new Uint8Array(11)), true, "in their time");
     });
 
     await t.step("certificates, keys, counters", async () => {
@@ -188,7 +205,7 @@ Deno.test("the store on SQLite", async (t) => {
   const clock = { now: 1_800_000_000_000 };
   try {
     const instance = () =>
-      Promise.resolve(new Store(openSqlite(join(folder, "otp.db")), () => clock.now));
+      Promise.resolve(new Store(openSqlite(join(folder, "otp.db")), () => clock.now, SEAL));
     await suite(t, instance, clock);
     await t.step("the audit cannot be changed", () => {
       const database = openSqlite(join(folder, "otp.db"));
@@ -209,7 +226,7 @@ Deno.test("the store on PostgreSQL", async (t) => {
     const url = await server.createDatabase();
     const clock = { now: 1_800_000_000_000 };
     // both at once: only one of them makes the schema
-    const instance = async () => new Store(await openPostgres(url), () => clock.now);
+    const instance = async () => new Store(await openPostgres(url), () => clock.now, SEAL);
     const [a, b] = await Promise.all([instance(), instance()]);
     await Promise.all([a.close(), b.close()]);
     await suite(t, instance, clock);

@@ -11,6 +11,7 @@ export const CSC_ERRORS = {
   not_found: [404, "invalid_request", "There is no such method."],
   method_not_allowed: [405, "invalid_request", "This method is called with POST."],
   too_large: [413, "invalid_request", "The request is too large."],
+  body_too_slow: [408, "invalid_request", "The request did not come in time."],
   too_many: unavailable(429, "Too many requests."),
   server_error: [500, "server_error", "The service has met an unexpected condition."],
   unavailable: unavailable(503, "The service cannot do this at present."),
@@ -73,6 +74,11 @@ export const CSC_ERRORS = {
   // ours, for what the specification leaves open
   otp_too_soon: unavailable(429, "An OTP was sent a moment ago"),
   otp_too_many: unavailable(429, "No further OTP is sent for now"),
+  answers_too_many: unavailable(429, "Too many wrong answers; try again later"),
+  documents_too_many: unavailable(
+    429,
+    "Too many documents are stored; send them when they are needed",
+  ),
   otp_not_delivered: unavailable(503, "The OTP could not be delivered"),
   document_malformed: bad("The document cannot be signed"),
   timestamp_failed: unavailable(503, "The timestamp authority gave no answer"),

@@ -218,23 +218,45 @@ export interface OtpDocument {
   hash: string;
   /** Beginning of it in groups of four, as the message with the OTP names it. */
   hashPrefix: string;
-  /** Where the service has the bytes, and they have that hash: what can be shown of them. */
+  /** What can be shown of it, by its bytes. Absent: the person signs a digest blind. */
   shown?: {
     name: string;
-    mediaType: string;
     size: number;
-    /** The text itself; `GET /otp/document?index=` gives the bytes of everything else. */
+    /** `GET /otp/document?index=` gives the bytes. */
+    as: "pdf" | "text" | "nothing";
+    /** Of a text: the text itself, or its beginning. */
     text?: string;
+    truncated?: boolean;
   };
+}
+
+/** Where an OTP goes, and when the next one may. */
+export interface OtpWay {
+  way: "mail" | "sms" | "totp";
+  /** How many digits one that is sent has. */
+  digits: number;
+  to?: string;
+  resendAt?: string;
+  sendsLeft: number;
+}
+
+/** What is common to views in which an OTP is typed. Times are RFC 3339, and the service's: a computer's clock may be wrong. */
+interface OtpAsked {
+  language: string;
+  service: string;
+  otp: OtpWay;
+  triesLeft: number;
+  deadline: string;
+  now: string;
 }
 
 /** What the page shows: by its address `/otp#TICKET`, which it sends as `Authorization: Bearer TICKET`. */
 export type OtpView =
-  | {
+  | OtpAsked & {
     kind: "sign";
-    language: string;
-    service: string;
     client: string;
+    /** Where "back to the portal" leads once it is over. */
+    portal: string;
     purpose: string;
     hashAlgorithm: string;
     documents: OtpDocument[];
@@ -242,20 +264,17 @@ export type OtpView =
     credential: { kind: "one-time" | "stored"; policy: string };
     /** What is consented to, by language. */
     consent: Record<"en" | "bn" | "hi", string>;
-    otp: {
-      way: "mail" | "sms" | "totp";
-      /** How many digits one that is sent has. */
-      digits: number;
-      to?: string;
-      resendAt?: string;
-      sendsLeft: number;
-    };
-    triesLeft: number;
-    /** RFC 3339, and the service's own time: the computer's clock may be wrong. */
-    deadline: string;
-    now: string;
   }
-  | { kind: "sign_in"; language: string; service: string; client: string }
+  | {
+    kind: "sign_in";
+    language: string;
+    service: string;
+    client: string;
+    portal: string;
+    /** Something is to be signed afterwards. */
+    sign: boolean;
+  }
+  | OtpAsked & { kind: "change" }
   | {
     kind: "enrol";
     language: string;
@@ -269,7 +288,14 @@ export type OtpSent =
   | { ok: true; resendAt: string; sendsLeft: number }
   | {
     ok: false;
-    code: "too_soon" | "too_many" | "not_delivered" | "locked" | "ended";
+    code:
+      | "too_soon"
+      | "too_many"
+      | "not_delivered"
+      | "wait"
+      | "wrong"
+      | "locked"
+      | "ended";
     resendAt?: string;
   };
 
@@ -285,14 +311,23 @@ export type OtpReply =
   }
   | { decision: "sign_in"; userID: string; pin: string }
   | { decision: "set_pin"; pin: string; otp?: string }
-  | { decision: "change_pin"; userID: string; pin: string; newPin: string };
+  /** To change the PIN: with the present one first; the answer holds the ticket for what follows. */
+  | { decision: "start_change"; userID: string; pin: string }
+  | { decision: "change_pin"; otp: string; newPin: string };
 
 export type OtpAnswered =
-  | { ok: true; redirect?: string }
+  | {
+    ok: true;
+    redirect?: string;
+    /** Of what the page shows next. */
+    ticket?: string;
+  }
   | {
     ok: false;
-    code: "wrong" | "locked" | "ended" | "weak_pin" | "unavailable";
+    code: "wrong" | "wait" | "locked" | "ended" | "weak_pin" | "too_soon" | "too_many";
     triesLeft?: number;
+    /** When the next answer is looked at: RFC 3339. */
+    waitUntil?: string;
     /** Where it is over: back to the portal. */
     redirect?: string;
   };

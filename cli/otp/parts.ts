@@ -51,7 +51,7 @@ export async function openParts(
     const database = /^postgres(ql)?:/.test(config.database)
       ? await openPostgres(config.database)
       : openSqlite(config.database);
-    const store = closing(new Store(database, Date.now));
+    const store = closing(new Store(database, Date.now, secrets.rows));
 
     const session = async (module: ModuleConfig, poolSize: number) => {
       const { module: modulePath, env } = module;

@@ -11,12 +11,25 @@ export const en = {
   enrol_subject: "Create your signing PIN",
   enrol:
     "{name}, please create the PIN with which you will sign: {link}\nThe link works once, for {hours} hours. Send it to nobody.",
-  locked_subject: "Your signing PIN is locked",
-  locked:
-    "Your signing PIN was typed wrong five times and is locked. If it was not you, tell your office at once. The administrator can unlock it after checking who you are.",
+  change_subject: "OTP {otp} to change your signing PIN",
+  change:
+    "Somebody who knows your PIN wants to change it. If it was not you, give this to nobody and tell your office at once. Valid for 10 minutes.",
+  wrong_subject: "Wrong answers in your name",
+  wrong_answers:
+    "{count} wrong answers in a row (PIN or OTP) were given for signatures in your name. Each further one has to wait longer; after {most} your PIN is locked. If it was not you, somebody may know your PIN: change it, and tell your office at once.",
+  wrong_sign_ins:
+    "{count} wrong PINs in a row were given at the sign-in with your user name. Each further one has to wait longer; after {most} this sign-in is closed. You can go on signing. If it was not you, tell your office.",
+  locked_answers_subject: "Your signing PIN is locked",
+  locked_answers:
+    "{count} wrong answers in a row were given in your name, so your signing PIN is locked. If it was not you, tell your office at once. The administrator can unlock it after checking who you are.",
+  locked_sign_ins_subject: "Your sign-in is closed",
+  locked_sign_ins:
+    "{count} wrong PINs in a row were given at the sign-in with your user name, so it is closed. It opens again as soon as you sign something with PIN and OTP. If it was not you, tell your office.",
 
   consent:
     "I, {name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: {count}) for the purpose “{purpose}” with a departmental PIN/OTP signature of {organization}.",
+  consent_blind:
+    "I, {name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: {count}, of which {blind} blind, by the hash alone) for the purpose “{purpose}” with a departmental PIN/OTP signature of {organization}.",
 
   esign_title: "Sign by eSign",
   esign_language: "Language",

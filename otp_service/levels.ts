@@ -1,0 +1,27 @@
+/** The levels of signatures above B-B: what they ask of the network, as the service is configured. */
+import type { ValidationData } from "../formats/pades/dss.ts";
+import type { Level, LevelServices } from "../online/pades.ts";
+import { requestTimestamp } from "../online/timestamp.ts";
+
+export interface LevelOptions {
+  /** Address of a timestamp authority (RFC 3161). */
+  tsa?: string;
+  /**
+   * Collects what a later validation of a signature and its timestamp needs, checked to suffice today.
+   *
+   * @throws {OnlineError} `validation_data_unavailable`, `certificate_revoked`
+   */
+  validationData(cms: Uint8Array): Promise<ValidationData>;
+}
+
+/** Whether the signature of a `conformance_level` holds a timestamp. */
+export const isTimestamped = (conformance: string): boolean => /B-L?T$/.test(conformance);
+
+/** `AdES-B-T` → `B-T` */
+export const levelOf = (conformance: string): Level => conformance.slice("AdES-".length) as Level;
+
+/** Who gives timestamps and validation data. */
+export const levelServices = ({ tsa, validationData }: LevelOptions): LevelServices => ({
+  timestamp: (hash, digest) => requestTimestamp(tsa!, hash, digest),
+  validationData,
+});

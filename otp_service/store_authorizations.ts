@@ -1,0 +1,182 @@
+/** Statements about authorizations. */
+import {
+  type Event,
+  FRESH,
+  type Outcome,
+  RULES,
+  type State,
+  step,
+  type Transaction,
+} from "./authorize.ts";
+import type { Row, Value } from "./database.ts";
+import type { AuthorizationRow, Facts, PersonRow } from "./rows.ts";
+import { PeopleTx } from "./store_people.ts";
+
+/** By its id, by the hash of its SAD (present or last used), or the open one of a client and a credential. */
+export type By = { id: string } | { sad: string } | { client: string; credential: string };
+
+/** An authorization and its person. */
+export interface Found extends AuthorizationRow {
+  readonly row: PersonRow;
+}
+
+/** What an event came to. `outcome` null: it was left alone. */
+export interface Applied extends Found {
+  readonly outcome: Outcome | null;
+}
+
+/** A day after its end an authorization is forgotten; the audit is not. */
+const KEEP = 24 * 60 * 60_000;
+
+export class AuthorizationsTx extends PeopleTx {
+  async addTransaction(transaction: Transaction, person: string, facts: Facts): Promise<void> {
+    const { id, createdAt } = transaction;
+    const row = rowOf(transaction, facts);
+    const { client, credential, phase, sad, used, state } = row;
+    const expires = createdAt + RULES.lifetime;
+    const { version, mac } = this.next("transactions", id, contentOf({ ...row, person, expires }));
+    await this.query(
+      `INSERT INTO transactions
+       (id, person, client, credential, phase, sad, used, state, facts, expires, version, mac)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+      id,
+      person,
+      ...[client, credential, phase, sad, used, state],
+      row.facts,
+      expires,
+      version,
+      mac,
+    );
+  }
+
+  async transaction(by: By): Promise<AuthorizationRow | null> {
+    const [where, ...values] = "id" in by
+      ? ["id = $1", by.id]
+      : "sad" in by
+      ? ["(sad = $1 OR used = $1)", by.sad]
+      : ["client = $1 AND credential = $2 AND phase = 'open'", by.client, by.credential];
+    const [row] = await this.query(
+      `SELECT * FROM transactions WHERE ${where} LIMIT 1${this.lock}`,
+      ...values,
+    );
+    return row ? this.#authorization(row) : null;
+  }
+
+  #authorization(row: Row): AuthorizationRow {
+    this.verify("transactions", row.id as string, row, contentOf(row));
+    return {
+      transaction: JSON.parse(row.state as string),
+      person: row.person as string,
+      facts: JSON.parse(row.facts as string),
+    };
+  }
+
+  /** Writes an authorization that was read in this transaction. */
+  async saveTransaction({ transaction, person, facts }: AuthorizationRow): Promise<void> {
+    const { id, createdAt } = transaction;
+    const row = rowOf(transaction, facts);
+    const expires = createdAt + RULES.lifetime;
+    const content = contentOf({ ...row, person, expires });
+    const { before, version, mac } = this.next("transactions", id, content);
+    await this.update(
+      `UPDATE transactions SET phase = $2, sad = $3, used = $4, state = $5, facts = $6, version = $7,
+       mac = $8 WHERE id = $1 AND version = $9`,
+      id,
+      ...[row.phase, row.sad, row.used, row.state, row.facts],
+      version,
+      mac,
+      before,
+    );
+  }
+
+  /**
+   * Finds an authorization and its person, runs one event on them, and writes what came of it. What an administrator has
+   * locked is ended, whatever the event.
+   *
+   * @param event what happens, or what says so by what was found; null: nothing
+   * @returns null where there is no such authorization
+   */
+  async apply(
+    by: By,
+    event: Event | ((found: Found) => Event | null),
+    facts: Partial<Facts> = {},
+  ): Promise<Applied | null> {
+    const found = await this.transaction(by);
+    const row = found && await this.person(found.person);
+    if (!found || !row) return null;
+    const happens = typeof event === "function" ? event({ ...found, row }) : event;
+    if (!happens) return { ...found, row, outcome: null };
+    const state: State = { transaction: found.transaction, guard: row.guard };
+    const isOver = ["signed", "failed", "end"].includes(happens.type);
+    const { outcome, transaction, guard } = row.locked === null || isOver
+      ? step(state, happens, this.now)
+      : {
+        ...step(state, { type: "end", why: "locked" }, this.now),
+        outcome: { ok: false, refusal: "locked" } as const,
+      };
+    const after: Found = {
+      ...found,
+      transaction,
+      facts: outcome.ok ? { ...found.facts, ...facts } : found.facts,
+      row: { ...row, guard },
+    };
+    await this.saveTransaction(after);
+    if (JSON.stringify(guard) !== JSON.stringify(row.guard)) await this.savePerson(after.row);
+    return { ...after, outcome };
+  }
+
+  /** Ends a person's authorizations that are not over. */
+  async endAll(person: string, why: "locked" | "revoked"): Promise<void> {
+    const rows = await this.query(
+      `SELECT * FROM transactions
+       WHERE person = $1 AND phase NOT IN ('done', 'ended') ORDER BY id${this.lock}`,
+      person,
+    );
+    for (const row of rows) {
+      const found = this.#authorization(row);
+      const { transaction } = step(
+        { transaction: found.transaction, guard: FRESH },
+        { type: "end", why },
+        this.now,
+      );
+      await this.saveTransaction({ ...found, transaction });
+      this.audit({
+        event: "authorization.ended",
+        transaction: transaction.id,
+        person,
+        reason: why,
+      });
+    }
+  }
+
+  /** Authorizations that are over by time and do not know it yet. */
+  async overdue(most: number): Promise<AuthorizationRow[]> {
+    const rows = await this.query(
+      `SELECT * FROM transactions
+       WHERE expires <= $1 AND phase NOT IN ('done', 'ended') ORDER BY id LIMIT $2${this.lock}`,
+      this.now,
+      most,
+    );
+    return rows.map((row) => this.#authorization(row));
+  }
+
+  /** Deletes what has had its time. */
+  async forgetAuthorizations(): Promise<void> {
+    const rows = await this.query(
+      `DELETE FROM transactions WHERE expires <= $1 AND phase IN ('done', 'ended')
+       RETURNING id, version`,
+      this.now - KEEP,
+    );
+    for (const { id, version } of rows) this.gone("transactions", id as string, version as number);
+  }
+}
+
+function rowOf(transaction: Transaction, facts: Facts) {
+  const { client, credential, phase, sad = null, used = null } = transaction;
+  const state = JSON.stringify(transaction);
+  return { client, credential, phase, sad, used, state, facts: JSON.stringify(facts) };
+}
+
+const contentOf = (row: Row): Value[] =>
+  ["person", "client", "credential", "phase", "sad", "used", "state", "facts", "expires"]
+    .map((name) => row[name]);

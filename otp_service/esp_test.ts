@@ -60,7 +60,9 @@ function desk(options: TestServiceOptions = {}, fake?: FakeEsp): Desk {
     () => clock.now,
     ESP_KEYS,
   );
-  const test = makeService({ ...options, clock, esp: espOptions(fake, portal!, ESP_URL) });
+  const esp = espOptions(fake, portal!, ESP_URL);
+  const secret = new Uint8Array(32).fill(9); // all instances have one
+  const test = makeService({ secret, ...options, clock, esp });
   return { test, fake };
 }
 

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { verifyAudit } from "./audit.ts";
 import { FRESH, open, RULES, type Transaction } from "./authorize.ts";
-import type { Database } from "./database.ts";
 import { openPostgres } from "./store_postgres.ts";
 import { openSqlite } from "./store_sqlite.ts";
 import type { Person } from "./rows.ts";

@@ -29,7 +29,9 @@ export function addAudit(service: Command, context: Context, action: Action): vo
       ),
     );
   serviceOptions(audit.command("verify [file]"), "print one JSON object")
-    .description("Check the chain of the database, or of an exported file.")
+    .description(
+      "Check the chain of an exported file, or of the database with the seals of its rows.",
+    )
     .addHelpText(
       "after",
       "\nFile the number and hash it prints: a later check against them shows if all was written anew.",
@@ -47,6 +49,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
       return await withService(context, options, async ({ service: { store } }) => {
         const head = await store.auditHead();
         const check = await verifyAudit(store.audit(), undefined);
+        if (check.ok) await store.check({ seals: true });
         // lines that came meanwhile are in order too; fewer than there were are not
         return tell(
           check.ok && check.lines < head.seq

@@ -6,6 +6,7 @@ import { type ServiceOptions, serviceOptions, withService } from "./service_comm
 import { addInit } from "./init.ts";
 import type { OtpParts } from "./parts.ts";
 import { addPeople } from "./people.ts";
+import { addSeal } from "./seal.ts";
 
 const CONFIGURATION = `\
 The configuration is one JSON file; \`init\` makes one. docs/otp-service.md describes its settings:
@@ -27,10 +28,12 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
   addInit(service, action);
   addPeople(service, context, action);
   addAudit(service, context, action);
+  addSeal(service, context, action);
 };
 
 async function serve({ config, service }: OtpParts, { signal }: Context, { json }: ServiceOptions) {
   const { startService } = await import("../../otp_service/server.ts");
+  await service.store.check();
   const at = config.listen.lastIndexOf(":");
   const hostname = config.listen.slice(0, at).replace(/^\[(.*)\]$/, "$1");
   const running = startService(service, { hostname, port: Number(config.listen.slice(at + 1)) });

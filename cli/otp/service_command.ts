@@ -42,7 +42,15 @@ export async function inWords<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const known = ["SetupError", "CscError", "DeliveryError", "Pkcs11Error", "SignerError"];
+    const known = [
+      "SetupError",
+      "CscError",
+      "DatabaseError",
+      "DeliveryError",
+      "Pkcs11Error",
+      "SignerError",
+      "TamperedError",
+    ];
     if (error instanceof Error && known.includes(error.name)) {
       // an administrator may know why, as the log does
       const { message, reason } = error as Error & { reason?: string };

@@ -149,7 +149,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
         const before = test.sent.length;
         const { redeem } = await desk.open(credentialID, [DOCUMENT]);
         assert.equal(await page.locator("pre").innerText(), new TextDecoder().decode(TEXT));
-        assert.equal(new URL(page.url()).hash, "", "the ticket is not in the address");
+        assert.equal(new URL(page.url()).hash, "#signing", "the ticket is not in the address");
         const otp = await sentOtp(test, before);
         const prefix = await page.locator(".prefix").innerText();
         assert.ok(
@@ -172,6 +172,84 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
         assert.match(given.consent, /^[0-9a-f]{64}$/);
       },
     );
+
+    await step(
+      "a reload goes on where it was; Back from the portal says that it is over",
+      async (desk) => {
+        const { test, page, origin } = desk;
+        const credentialID = await test.enrol({ userID: "asen" });
+        const before = test.sent.length;
+        await desk.open(credentialID, [DOCUMENT]);
+        const otp = await sentOtp(test, before);
+        await fill(page, "493818", otp);
+        await page.getByText("Tries left: 2").waitFor();
+        await page.reload();
+        await page.getByText("Tries left: 2").waitFor();
+        assert.equal(await page.locator("pre").innerText(), new TextDecoder().decode(TEXT));
+        assert.equal(test.sent.length, before + 1, "no further OTP is spent");
+        // a tab that the phone threw away comes back by its address
+        await page.goto("about:blank");
+        await page.goBack();
+        await fill(page, PIN, otp);
+        await page.waitForURL("https://portal.example/**");
+        await page.goto(`${origin}/otp#signing`);
+        await page.getByRole("heading", { name: en.over }).waitFor();
+        await screenshot(page, "otp-over");
+        assert.deepEqual(await axeFindings(page), []);
+        await page.getByRole("link", { name: en.back }).click();
+        await page.waitForURL("https://portal.example/");
+      },
+    );
+
+    await step("where a stranger may have asked, the person signs in first", async (desk) => {
+      const { test, page, origin } = desk;
+      const credentialID = await test.enrol({ userID: "asen" });
+      const before = test.sent.length;
+      const query = new URLSearchParams({
+        response_type: "code",
+        client_id: CLIENT.id,
+        redirect_uri: REDIRECT,
+        scope: "credential",
+        credentialID,
+        numSignatures: "1",
+        hashes: sha256(TEXT),
+        code_challenge: pkce().challenge,
+        code_challenge_method: "S256",
+      });
+      await page.goto(`${origin}/oauth2/authorize?${query}`);
+      await page.getByText("wants your signature").waitFor();
+      assert.equal(test.sent.length, before);
+      await page.getByLabel(en.user).fill("asen");
+      await page.getByLabel(en.pin, { exact: true }).fill(PIN);
+      await press(page, en.sign_in);
+      await page.getByText(en.not_shown).waitFor();
+      await screenshot(page, "otp-blind");
+      await fill(page, PIN, await sentOtp(test, before));
+      await page.waitForURL("https://portal.example/**code=**");
+    });
+
+    await step("too many wrong answers have to wait, and the page says how long", async (desk) => {
+      const { test, page } = desk;
+      const credentialID = await test.enrol({ userID: "asen" });
+      await test.service.store.run(async (tx) => {
+        const row = (await tx.person("asen"))!;
+        const answers = { paid: 4, right: 0, until: 0 };
+        await tx.savePerson({ ...row, guard: { ...row.guard, answers } });
+      });
+      const before = test.sent.length;
+      await desk.open(credentialID, [DOCUMENT]);
+      const otp = await sentOtp(test, before);
+      await fill(page, "493818", otp);
+      await page.getByText(en.wrong).waitFor();
+      await fill(page, PIN, otp);
+      await page.getByText(/The next one is looked at in 0:[0-5]\d/).waitFor();
+      await screenshot(page, "otp-wait");
+      assert.equal(
+        await page.getByRole("button", { name: en.sign, exact: true }).isDisabled(),
+        true,
+      );
+      assert.deepEqual(await axeFindings(page), []);
+    });
 
     await step("rejecting signs nothing", async (desk) => {
       const credentialID = await desk.test.enrol({ userID: "asen" });
@@ -276,9 +354,17 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       await page.getByRole("heading", { name: en.set_done }).waitFor();
       await page.goto(`${origin}/otp`);
       await page.getByLabel(en.user).fill("csen");
+      await page.getByLabel(en.old_pin).fill("628195");
+      await press(page, en.change_go);
+      await page.getByText(en.sign_in_wrong).waitFor();
       await page.getByLabel(en.old_pin).fill("628194");
+      await screenshot(page, "otp-change-start");
+      assert.deepEqual(await axeFindings(page), []);
+      await press(page, en.change_go);
+      test.clock.now += 30_000; // the step that set the PIN is used up
       await page.getByLabel(en.new_pin, { exact: true }).fill("719384");
       await page.getByLabel(en.again, { exact: true }).fill("719384");
+      await page.getByLabel(en.otp, { exact: true }).fill(totp(secret, test.clock.now));
       await screenshot(page, "otp-change");
       assert.deepEqual(await axeFindings(page), []);
       await press(page, en.change_do);
@@ -391,10 +477,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       assert.ok(wide <= 360, `it is ${wide} wide`);
       await screenshot(page, "otp-narrow");
       assert.deepEqual(await axeFindings(page), []);
-      await page.goto(`${origin}/otp#used`);
-      await page.reload();
-      await page.goto("about:blank");
-      await page.goto(`${origin}/otp#used`);
+      await page.goto(`${origin}/otp#used`); // in the open tab, as by a click in a mail program
       await page.getByRole("heading", { name: en.nothing }).waitFor();
       desk.errors.length = 0; // the 404 of the link
     });

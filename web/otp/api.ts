@@ -36,7 +36,7 @@ export function otpApi(ticket: string): OtpApi {
       if (response.status === 404) return null;
       if (!response.ok) throw new Error(String(response.status));
       const view: OtpView = await response.json();
-      if (view.kind !== "sign") return view;
+      if (view.kind !== "sign" && view.kind !== "change") return view;
       const { now, deadline, otp } = view;
       ahead = Date.now() - Date.parse(now);
       return {
@@ -49,7 +49,12 @@ export function otpApi(ticket: string): OtpApi {
       const sent: OtpSent = await post("/otp/send", {});
       return { ...sent, resendAt: here(sent.resendAt) } as OtpSent;
     },
-    answer: (reply) => post("/otp/answer", reply),
+    async answer(reply) {
+      const answered: OtpAnswered = await post("/otp/answer", reply);
+      return "waitUntil" in answered
+        ? { ...answered, waitUntil: here(answered.waitUntil) }
+        : answered;
+    },
     document: async (index) => await (await ask(address(index))).blob(),
     openPdf: (index) => openPdf(address(index), ticket, null),
   };

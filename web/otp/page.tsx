@@ -1,40 +1,64 @@
 /** Which of its views the page shows, in which language, and how it ends. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { OtpView } from "../../protocol/csc.ts";
-import { languageOf } from "../../words/agent.ts";
+import { type OtpWord, type Say, sayIn } from "../../words/otp.ts";
+import { languageOf } from "../../words/speech.ts";
 import { Foreign, Languages } from "../parts.tsx";
-import type { OtpApi } from "./api.ts";
+import { otpApi } from "./api.ts";
+import { ChangePin, SetPin, SignIn, StartChange } from "./pins.tsx";
 import type { End } from "./end.ts";
-import { ChangePin, SetPin, SignIn } from "./pins.tsx";
+import type { Session } from "./session.ts";
 import { Sign } from "./sign.tsx";
-import { type Say, sayIn } from "../../words/otp.ts";
 
-export function Page({ api, change }: { api: OtpApi; change: boolean }) {
+export function Page({ session }: { session: Session }) {
+  const { begin } = session;
+  const [ticket, setTicket] = useState(typeof begin === "string" ? "" : begin.ticket);
   const [view, setView] = useState<OtpView | null>(null);
   const [language, setLanguage] = useState(() => languageOf(navigator.language));
-  const [end, setEnd] = useState<End | null>(null);
+  const [end, setEnd] = useState<End | null>(
+    begin === "over"
+      ? { word: session.portal ? "over" : "nothing", good: false, redirect: session.portal }
+      : null,
+  );
+  const api = useMemo(() => otpApi(ticket), [ticket]);
   const say = sayIn(language);
 
   useEffect(() => {
-    if (change) return;
+    if (ticket === "") return;
     api.view().then((view) => {
-      if (!view) return setEnd({ word: "nothing", good: false });
+      if (!view) {
+        const { portal } = session;
+        session.end();
+        return setEnd({ word: portal ? "over" : "nothing", good: false, redirect: portal });
+      }
+      if ("portal" in view) session.enter(ticket, view.portal);
       setLanguage(languageOf(view.language));
       setView(view);
     }, () => setEnd({ word: "unavailable", good: false }));
-  }, []);
+  }, [api]);
   useEffect(() => {
     document.documentElement.lang = language;
-    document.title = change
+    document.title = view
+      ? `${view.service}: ${say(HEADINGS[view.kind])}`
+      : ticket === "" && !end
       ? say("change")
-      : view
-      ? `${view.service}: ${heading(view, say)}`
       : "PIN/OTP";
   }, [language, view]);
   useEffect(() => {
-    if (end?.go && end.redirect) location.href = end.redirect;
+    // not to come back to by the browser's Back
+    if (end?.go && end.redirect) location.replace(end.redirect);
   }, [end]);
 
+  const finish = (end: End) => {
+    session.end();
+    setEnd(end);
+  };
+  const goOn = (ticket: string) => {
+    session.enter(ticket);
+    setView(null);
+    setTicket(ticket);
+  };
+  const props = { api, say, finish, goOn };
   return (
     <>
       <header>
@@ -48,23 +72,28 @@ export function Page({ api, change }: { api: OtpApi; change: boolean }) {
       <main>
         {end
           ? <Ended end={end} say={say} />
-          : change
-          ? <ChangePin api={api} say={say} finish={setEnd} />
+          : ticket === ""
+          ? <StartChange {...props} />
           : view?.kind === "sign"
-          ? <Sign view={view} api={api} language={language} say={say} finish={setEnd} />
+          ? <Sign view={view} language={language} {...props} />
           : view?.kind === "sign_in"
-          ? <SignIn view={view} api={api} say={say} finish={setEnd} />
+          ? <SignIn view={view} {...props} />
+          : view?.kind === "change"
+          ? <ChangePin view={view} language={language} {...props} />
           : view?.kind === "enrol"
-          ? <SetPin view={view} api={api} say={say} finish={setEnd} />
+          ? <SetPin view={view} {...props} />
           : <p role="status">{say("loading")}</p>}
       </main>
     </>
   );
 }
 
-function heading(view: OtpView, say: Say): string {
-  return say(view.kind === "sign" ? "ask" : view.kind === "sign_in" ? "sign_in" : "enrol");
-}
+const HEADINGS: Record<OtpView["kind"], OtpWord> = {
+  sign: "ask",
+  sign_in: "sign_in",
+  change: "change",
+  enrol: "enrol",
+};
 
 function Ended({ end, say }: { end: End; say: Say }) {
   const element = useRef<HTMLHeadingElement>(null);

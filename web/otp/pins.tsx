@@ -2,8 +2,10 @@
 import type { ComponentChildren, RefObject } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { OtpReply, OtpView } from "../../protocol/csc.ts";
+import { type Language, speak } from "../../words/agent.ts";
 import type { OtpApi } from "./api.ts";
 import type { End } from "./end.ts";
+import { Delivery, TimeLeft, useSeconds } from "./otp_field.tsx";
 import type { OtpWord, Say } from "../../words/otp.ts";
 
 type View<K extends OtpView["kind"]> = Extract<OtpView, { kind: K }>;
@@ -12,6 +14,8 @@ interface Props {
   api: OtpApi;
   say: Say;
   finish: (end: End) => void;
+  /** The page goes on with another ticket. */
+  goOn: (ticket: string) => void;
 }
 
 /** A field for digits that are not shown. A script cannot wipe a string; so it is emptied at once. */
@@ -90,7 +94,8 @@ function PinForm(
 }
 
 /** Sends a reply; `wrong` is what is said when the service says so. */
-function useReply({ api, finish }: Props, wrong: OtpWord, done: OtpWord) {
+function useReply({ api, finish, goOn }: Props, wrong: OtpWord, done: OtpWord) {
+  const [waitUntil, setWaitUntil] = useState<string>();
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<OtpWord | null>(null);
   const send = async (reply: OtpReply) => {
@@ -99,17 +104,21 @@ function useReply({ api, finish }: Props, wrong: OtpWord, done: OtpWord) {
     try {
       const answered = await api.answer(reply);
       if (answered.ok) {
-        const { redirect } = answered;
+        const { redirect, ticket } = answered;
+        if (ticket !== undefined) return goOn(ticket);
         return finish({ word: done, good: true, redirect, go: redirect !== undefined });
       }
-      if (answered.code === "ended") return finish({ word: "nothing", good: false });
-      setProblem(answered.code === "weak_pin" ? "pin_weak" : wrong);
+      const { code, waitUntil } = answered;
+      if (code === "ended") return finish({ word: "nothing", good: false });
+      if (code === "locked") return finish({ word: "locked", good: false });
+      setWaitUntil(waitUntil);
+      setProblem(code === "wait" ? null : code === "weak_pin" ? "pin_weak" : wrong);
     } catch {
       setProblem("unavailable");
     }
     setBusy(false);
   };
-  return { busy, problem, setProblem, send };
+  return { busy, problem, setProblem, waitUntil, send };
 }
 
 export function SignIn({ view, ...props }: Props & { view: View<"sign_in"> }) {
@@ -120,7 +129,7 @@ export function SignIn({ view, ...props }: Props & { view: View<"sign_in"> }) {
   return (
     <PinForm
       title={say("sign_in")}
-      explain={say("sign_in_explain", { client: view.client })}
+      explain={say(view.sign ? "sign_in_first" : "sign_in_explain", { client: view.client })}
       button="sign_in"
       problem={problem}
       busy={busy}
@@ -211,30 +220,26 @@ export function SetPin({ view, ...props }: Props & { view: View<"enrol"> }) {
   );
 }
 
-export function ChangePin(props: Props) {
+/** The PIN is changed in two steps: the present one first, then an OTP and the new one. */
+export function StartChange(props: Props) {
   const { say } = props;
-  const { busy, problem, setProblem, send } = useReply(props, "sign_in_wrong", "change_done");
+  const { busy, problem, send } = useReply(props, "sign_in_wrong", "change_done");
   const user = useRef<HTMLInputElement>(null);
   const old = useRef<HTMLInputElement>(null);
-  const pin = useRef<HTMLInputElement>(null);
-  const again = useRef<HTMLInputElement>(null);
   return (
     <PinForm
       title={say("change")}
-      button="change_do"
+      explain={say("change_explain")}
+      button="change_go"
       problem={problem}
       busy={busy}
       say={say}
-      submit={() => {
-        const [present, first, second] = [takeValue(old), takeValue(pin), takeValue(again)];
-        if (first !== second) return setProblem("pin_differs");
-        return send({
-          decision: "change_pin",
+      submit={() =>
+        send({
+          decision: "start_change",
           userID: user.current!.value.trim(),
-          pin: present || "-",
-          newPin: first || "-",
-        });
-      }}
+          pin: takeValue(old) || "-",
+        })}
     >
       <UserField field={user} busy={busy} say={say} />
       <DigitsField
@@ -244,14 +249,58 @@ export function ChangePin(props: Props) {
         disabled={busy}
         describedBy="problem"
       />
+    </PinForm>
+  );
+}
+
+export function ChangePin(
+  { view, language, ...props }: Props & { view: View<"change">; language: Language },
+) {
+  const { say, api, finish } = props;
+  const speech = speak(language);
+  const { busy, problem, setProblem, waitUntil, send } = useReply(
+    props,
+    "otp_wrong",
+    "change_done",
+  );
+  const wait = useSeconds(waitUntil);
+  const pin = useRef<HTMLInputElement>(null);
+  const again = useRef<HTMLInputElement>(null);
+  const otp = useRef<HTMLInputElement>(null);
+  return (
+    <PinForm
+      title={say("change")}
+      button="change_do"
+      problem={problem}
+      busy={busy || wait > 0}
+      say={say}
+      submit={() => {
+        const [first, second] = [takeValue(pin), takeValue(again)];
+        if (first !== second) return setProblem("pin_differs");
+        return send({ decision: "change_pin", otp: takeValue(otp) || "-", newPin: first || "-" });
+      }}
+    >
+      {wait > 0 && <p class="warning">{say("wait", { time: speech.clock(wait) })}</p>}
       <DigitsField
         id="pin"
         label={say("new_pin")}
         hint={say("pin_rule")}
         field={pin}
         disabled={busy}
+        describedBy="problem"
       />
       <DigitsField id="again" label={say("again")} field={again} disabled={busy} />
+      <DigitsField
+        id="otp"
+        label={say("otp")}
+        hint={
+          <Delivery otp={view.otp} change api={api} say={say} speech={speech} finish={finish} />
+        }
+        field={otp}
+        disabled={busy}
+        otp
+      />
+      <TimeLeft deadline={view.deadline} say={say} speech={speech} />
     </PinForm>
   );
 }

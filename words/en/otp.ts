@@ -13,8 +13,9 @@ export const en = {
   hash: "Hash begins",
   hash_whole: "The whole hash ({algorithm})",
   not_shown:
-    "The portal has not sent this document here, only its hash. Sign only if you have read it in the portal.",
+    "You sign this blind: the portal sent only a hash, and nobody here can say what it stands for. Sign only if you trust the portal and have read the document there.",
   not_preview: "This kind of file cannot be shown here. You sign the whole file.",
+  truncated: "Only the beginning is shown. Save the file to read all of it.",
   save: "Save the file to look at it",
   pages_failed: "The pages cannot be shown here. Save the file to look at it.",
   signer: "Signer",
@@ -35,7 +36,9 @@ export const en = {
   send_failed: "The OTP could not be delivered. Try again in a moment, or tell your office.",
   send_many: "Too many OTPs were sent to you. Try again in an hour.",
   tries: "Tries left: {count}",
+  wait: "Too many wrong answers. The next one is looked at in {time}.",
   wrong: "PIN or OTP is not right.",
+  otp_wrong: "The OTP is not right.",
   missing: "Give your PIN and the digits of the OTP.",
   locked: "Your PIN is locked. Your administrator can unlock it after checking who you are.",
   unavailable: "The service cannot be reached. Try again.",
@@ -47,12 +50,16 @@ export const en = {
   rejected: "You did not sign. You are being sent back.",
   ended: "This signature can no longer be given. Start again in the portal.",
   nothing: "There is nothing to sign here. The link was used, or is too old.",
+  over: "This signing is over.",
   back: "Back to the portal",
 
   sign_in: "Log in",
   sign_in_explain: "{client} wants to see your signing credentials. Nothing is signed now.",
+  sign_in_first:
+    "{client} wants your signature. Give your user name and PIN first. Then you see what it is, and get an OTP.",
   user: "Your user name",
-  sign_in_wrong: "User name or PIN is not right.",
+  sign_in_wrong:
+    "User name or PIN is not right. After five wrong ones the next are not looked at for a while.",
 
   enrol: "Create your signing PIN",
   enrol_explain:
@@ -70,6 +77,10 @@ export const en = {
   set_done: "Your PIN has been created. You can close this page.",
 
   change: "Change your signing PIN",
+  change_explain: "Give your present PIN first. Then you get an OTP.",
+  change_go: "Go on",
+  change_otp_mail: "{digits} digits, sent by mail to {to}.",
+  change_otp_sms: "{digits} digits, sent by SMS to {to}.",
   old_pin: "Current PIN",
   change_do: "Change PIN",
   change_done: "Your PIN is changed. You can close this page.",

@@ -1,0 +1,38 @@
+/** `dsign otp-service seal` */
+import type { Command } from "commander";
+import type { Action, Context } from "../command.ts";
+import { printJson } from "../failure.ts";
+import { operator, type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
+
+export function addSeal(service: Command, context: Context, action: Action): void {
+  serviceOptions(service.command("seal"), "print one JSON object")
+    .description(
+      "Take over a database that was made before its rows were sealed, or that was restored from a backup.",
+    )
+    .requiredOption("--proof <text>", "how you checked that it is unchanged; kept in the audit")
+    .addHelpText(
+      "after",
+      "\nStop the service first. Rows whose seal is wrong are named, and nothing is changed.",
+    )
+    .action(
+      action((options: ServiceOptions & { proof: string }) =>
+        withService(context, options, async ({ service: { store } }) => {
+          const { verifyAudit } = await import("../../otp_service/audit.ts");
+          const { SetupError } = await import("../../otp_service/error.ts");
+          const { ok, problem } = await verifyAudit(store.audit());
+          if (!ok) {
+            throw new SetupError(`The audit is not whole, so nothing was sealed. ${problem}`);
+          }
+          const rows = await store.seal(operator(), options.proof);
+          if (options.json) printJson({ rows });
+          else {
+            console.log(
+              rows > 0
+                ? `Sealed ${rows} rows.`
+                : "All rows were sealed already; the service can go on.",
+            );
+          }
+        })
+      ),
+    );
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { run } from "../tests/fakes/pkcs11_tokens.ts";
+import { run } from "../tests/fixtures/openssl.ts";
 import {
   attributeLength,
   decodeInfo,
@@ -77,8 +77,9 @@ for (const { abi, golden, flags } of LAYOUTS) {
     try {
       const program = join(dir, "layout");
       const source = path("fakes/pkcs11_layout.c");
-      await run("gcc", ["gcc", "libc6-dev"], ["-std=c11", ...flags, "-o", program, source]);
-      assert.equal(await run(program, [], []), Deno.readTextFileSync(path(golden)));
+      await run("gcc", "gcc libc6-dev", ["-std=c11", ...flags, "-o", program, source]);
+      const layout = new TextDecoder().decode(await run(program, "", []));
+      assert.equal(layout, Deno.readTextFileSync(path(golden)));
     } finally {
       Deno.removeSync(dir, { recursive: true });
     }

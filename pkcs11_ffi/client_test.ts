@@ -8,11 +8,11 @@ import {
   HOST_COMMAND,
   makeKeys,
   PIN,
-  run,
   softhsm,
   type TestKey,
   type TestToken,
 } from "../tests/fakes/pkcs11_tokens.ts";
+import { openssl, run } from "../tests/fixtures/openssl.ts";
 import {
   type ClientOptions,
   Pkcs11Client,
@@ -369,11 +369,11 @@ test("finds keys by CKA_ID and by public part, and never a wrong one", async (cl
   await fails(session.key({ id: "ff", certificate: der(ec) }), "key_not_found");
   const file = join(dir, "p256.pub");
   const args = ["pkey", "-in", ec.keyPem, "-pubout", "-outform", "DER", "-out", file];
-  await run("openssl", ["openssl"], args);
-  await run("pkcs11-tool", ["opensc"], [
+  await openssl(args);
+  await run("pkcs11-tool", "opensc", [
     ...["--module", token.modulePath, "--token-label", token.label, "--login", "--pin", PIN],
     ...["--write-object", file, "--type", "pubkey", "--id", ec.id],
-  ], token.env);
+  ], { env: token.env });
   assert.equal((await session.key({ id: "ff", certificate: der(ec) })).info.label, ec.name);
 });
 

@@ -6,7 +6,7 @@ import { Policy, readPolicy } from "../settings/policy_file.ts";
 import { TICKETS } from "../cli/doctor/tickets.ts";
 import { environment } from "./fixtures/cli.ts";
 import { blocks, commandLines, readDoc, ROOT } from "./fixtures/docs.ts";
-import { inTempDir } from "./fixtures/openssl.ts";
+import { finish, inTempDir } from "./fixtures/openssl.ts";
 
 const guide = await readDoc("docs/administrators.md");
 
@@ -43,16 +43,13 @@ async function underPolicy(policy: string, dir: string, ...args: string[]) {
   await Deno.writeTextFile(join(dir, "policy.json"), policy);
   const script = `mount -t tmpfs tmpfs /mnt && cp -a /etc/. /mnt/ && mount --bind /mnt /etc &&
     mkdir -p /etc/dsign && install -m 644 "$0" /etc/dsign/policy.json && exec "$@"`;
-  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+  return await finish("unshare", {
     args: [
       ...["--mount", "sh", "-c", script, join(dir, "policy.json")],
       ...[Deno.execPath(), "run", "--no-prompt", "-A", join(ROOT, "main.ts"), ...args],
     ],
     env: environment(dir),
-    stdin: "null",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
+  });
 }
 
 const canMount = Deno.build.os === "linux" && Deno.uid() === 0 &&

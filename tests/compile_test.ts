@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Token } from "../protocol/methods.ts";
 import { type DemoTokens, makeTokens } from "../tasks/demo_tokens.ts";
 import { connectAs } from "../tasks/page.ts";
-import { inTempDir, openssl } from "./fixtures/openssl.ts";
+import { finish, type Finished, inTempDir, openssl } from "./fixtures/openssl.ts";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DSIGN = join(ROOT, "dist/dsign");
@@ -32,7 +32,7 @@ done
 interface Machine {
   home: string;
   tokens: DemoTokens;
-  run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
+  run(...args: string[]): Promise<Finished>;
   command(...args: string[]): Deno.Command;
 }
 
@@ -53,21 +53,16 @@ async function onMachine(test: (machine: Machine) => Promise<void>) {
     const tokens = await makeTokens(store);
     assert.ok(tokens.store.provider === "pkcs11:softhsm2", "install the packages softhsm2 opensc");
     const env = { PATH: bin, HOME: home, TMPDIR: dir, ...tokens.store.env };
+    const alone = { cwd: home, clearEnv: true, env };
     const command = (...args: string[]) =>
       new Deno.Command(DSIGN, {
+        ...alone,
         args,
-        cwd: home,
-        clearEnv: true,
-        env,
         stdin: "null",
         stdout: "piped",
         stderr: "piped",
       });
-    const run = async (...args: string[]) => {
-      const { code, stdout, stderr } = await command(...args).output();
-      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-      return { code, stdout: text(stdout), stderr: text(stderr) };
-    };
+    const run = (...args: string[]) => finish(DSIGN, { ...alone, args });
     await test({ home, tokens, run, command });
   });
 }

@@ -11,11 +11,11 @@ import { type Machine, thisMachine } from "../cli/doctor/machine.ts";
 import { type Ticket, TICKETS } from "../cli/doctor/tickets.ts";
 import type { Check } from "../cli/doctor/words.ts";
 import { buildFaultDriver, type FaultDriver } from "./fakes/pkcs11_fault.ts";
-import { HOST_COMMAND, run, softhsm } from "./fakes/pkcs11_tokens.ts";
+import { HOST_COMMAND, softhsm } from "./fakes/pkcs11_tokens.ts";
 import { dsign, environment } from "./fixtures/cli.ts";
 import { foreignLibrary } from "./fixtures/libraries.ts";
 import { officerTokens } from "./fixtures/officers.ts";
-import { inTempDir } from "./fixtures/openssl.ts";
+import { inTempDir, run } from "./fixtures/openssl.ts";
 import { makePki, type Officer } from "./fixtures/pki.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -229,7 +229,7 @@ Deno.test({
     assert.equal((await doctor()).trouble("token_not_initialised").status, "error");
     const init = ["--init-token", "--label", "fresh", "--so-pin", "87654321", "--slot-index", "0"];
     const real = env.PKCS11_FAULT_REAL;
-    await run("pkcs11-tool", ["opensc"], ["--module", real, ...init], driver.env);
+    await run("pkcs11-tool", "opensc", ["--module", real, ...init], { env: driver.env });
     const fresh = await doctor();
     assert.match(fresh.trouble("pin_not_set").seen, /fresh/);
     assert.match(fresh.trouble("certificate_missing").seen, /fresh/);
@@ -395,7 +395,7 @@ Deno.test({
     assert.ok(!action.includes("chown"), action);
     const line = /sudo (install .*?state\/dsign')/.exec(action)![1];
     env.XDG_STATE_HOME = path("state");
-    await run("sh", ["dash"], ["-c", line.replace('"$USER"', String(Deno.uid()))], {});
+    await run("sh", "dash", ["-c", line.replace('"$USER"', String(Deno.uid()))]);
     assert.ok((await Deno.stat(path("everybody's/home/state/dsign"))).isDirectory);
     const blocker = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     await configure({ ...driverAlone(driver), ports: [(blocker.addr as Deno.NetAddr).port] });

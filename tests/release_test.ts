@@ -53,7 +53,7 @@ Deno.test("the release workflow: five targets, pinned actions, sound scripts", u
     }
     const bytes = new TextEncoder().encode(`#!/bin/bash\nexport DENO\n${script}`);
     // SC2086: $DENO is a command with its arguments
-    await run("shellcheck", "shellcheck", ["--exclude=SC2086", "-"], bytes);
+    await run("shellcheck", "shellcheck", ["--exclude=SC2086", "-"], { input: bytes });
   }
 });
 

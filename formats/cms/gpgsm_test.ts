@@ -26,7 +26,7 @@ Deno.test({
           "gpgsm",
           "gpgsm",
           ["--homedir", dir, "--batch", "--disable-crl-checks", ...args],
-          input,
+          { input },
         );
       const [rsa, ec, ec384] = [goldenSigner("rsa"), goldenSigner("ec"), goldenSigner("ec384")];
       await Deno.writeTextFile(`${dir}/gpg-agent.conf`, "allow-loopback-pinentry\n");

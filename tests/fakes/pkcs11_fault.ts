@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { run } from "./pkcs11_tokens.ts";
+import { run } from "../fixtures/openssl.ts";
 
 const SOURCE = fileURLToPath(new URL("./pkcs11_fault.c", import.meta.url));
 
@@ -28,7 +28,7 @@ export async function buildFaultDriver(
   const control = join(dir, "faults");
   const log = join(dir, "logins");
   const flags = ["-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-O1"];
-  await run("gcc", ["gcc", "libc6-dev"], [...flags, "-o", modulePath, SOURCE, "-ldl"]);
+  await run("gcc", "gcc libc6-dev", [...flags, "-o", modulePath, SOURCE, "-ldl"]);
   Deno.writeTextFileSync(control, "");
   Deno.writeTextFileSync(log, "");
   return {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { basicConstraints } from "../fixtures/extensions.ts";
 import { issue, pem } from "../fixtures/issue.ts";
+import { openssl, run } from "../fixtures/openssl.ts";
 import type { TestKeyType } from "../fixtures/keys.ts";
 
 /** The user PIN of every test token. */
@@ -46,32 +47,6 @@ export interface TestToken {
 }
 
 /**
- * Runs a program to its end and gives its standard output.
- *
- * @param packages Debian packages that hold the program
- * @throws {Error} when it is missing, naming the packages, or fails
- */
-export async function run(
-  program: string,
-  packages: string[],
-  args: string[],
-  env: Record<string, string> = {},
-): Promise<string> {
-  let output: Deno.CommandOutput;
-  try {
-    output = await new Deno.Command(program, { args, env, stdin: "null" }).output();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Error(`${program} is missing: install the Debian package ${packages.join(", ")}`);
-  }
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  if (!output.success) {
-    throw new Error(`${program} ${args.join(" ")}: ${text(output.stderr)}${text(output.stdout)}`);
-  }
-  return text(output.stdout);
-}
-
-/**
  * Finds a module in the library directories of Debian.
  *
  * @throws {Error} naming the package
@@ -86,8 +61,6 @@ export function findModule(names: string[], debianPackage: string): string {
   }
   throw new Error(`${names[0]} is missing: install the Debian package ${debianPackage}`);
 }
-
-const openssl = (...args: string[]) => run("openssl", ["openssl"], args);
 
 /** Key pairs, as files that other programs read. One has a CKA_ID of 52 bytes: such tokens exist. */
 export async function makeKeys(dir: string, names: string[]): Promise<TestKey[]> {
@@ -107,7 +80,7 @@ export async function makeKeys(dir: string, names: string[]): Promise<TestKey[]>
     Deno.writeTextFileSync(file("pem"), pem("CERTIFICATE", certificate.der));
     Deno.writeFileSync(file("der"), certificate.der);
     const both = ["-inkey", file("key"), "-in", file("pem"), "-name", name];
-    await openssl("pkcs12", "-export", ...both, "-passout", "pass:test", "-out", file("p12"));
+    await openssl(["pkcs12", "-export", ...both, "-passout", "pass:test", "-out", file("p12")]);
     const number = (keys.length + 1).toString(16).padStart(2, "0");
     keys.push({
       name,
@@ -150,12 +123,12 @@ export async function softhsm(
   const env = { SOFTHSM2_CONF: conf };
   const pins = ["--so-pin", "87654321", "--pin", PIN];
   const init = ["--init-token", "--free", "--label", label, ...pins];
-  await run("softhsm2-util", ["softhsm2"], init, env);
+  await run("softhsm2-util", "softhsm2", init, { env });
   const tool = (args: string[]) =>
-    run("pkcs11-tool", ["opensc"], [
+    run("pkcs11-tool", "opensc", [
       ...["--module", modulePath, "--token-label", label],
       ...args,
-    ], env);
+    ], { env });
   await writeKeys(tool, keys);
   return { modulePath, env, command: HOST_COMMAND, label, keys, close: async () => {} };
 }
@@ -167,10 +140,10 @@ export async function nss(dir: string, keys: TestKey[]): Promise<TestToken> {
   const password = join(dir, "nss-password");
   Deno.mkdirSync(folder);
   Deno.writeTextFileSync(password, PIN);
-  await run("certutil", ["libnss3-tools"], ["-N", "-d", `sql:${folder}`, "-f", password]);
+  await run("certutil", "libnss3-tools", ["-N", "-d", `sql:${folder}`, "-f", password]);
   for (const { pkcs12 } of keys) {
     const source = ["-i", pkcs12, "-W", "test"];
-    await run("pk12util", ["libnss3-tools"], [
+    await run("pk12util", "libnss3-tools", [
       ...source,
       ...["-d", `sql:${folder}`, "-k", password],
     ]);
@@ -218,8 +191,7 @@ export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestTo
   }).spawn();
   // unshare and sh replace themselves, so this is the daemon's own number.
   const inside = ["--target", String(daemon.pid), "--mount", "--ipc", "--"];
-  const enter = (packages: string[], ...args: string[]) =>
-    run("nsenter", packages, [...inside, ...args]);
+  const enter = (debian: string, ...args: string[]) => run("nsenter", debian, [...inside, ...args]);
   const close = async () => {
     try {
       daemon.kill("SIGTERM");
@@ -234,7 +206,7 @@ export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestTo
     for (let tries = 0;; tries++) {
       const ready = "[ -e /run/dsign-test ] && [ -S /run/pkcsslotd.socket ]";
       try {
-        await enter(["util-linux"], "sh", "-c", ready);
+        await enter("util-linux", "sh", "-c", ready);
         break;
       } catch (error) {
         if (tries === 100) throw error;
@@ -243,7 +215,7 @@ export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestTo
     }
     const pkcsconf = (flag: string, ...lines: string[]) =>
       enter(
-        ["opencryptoki"],
+        "opencryptoki",
         ...["sh", "-c", `printf "$0" | pkcsconf ${flag} -c 0`],
         lines.map((line) => line + "\n").join(""),
       );
@@ -253,7 +225,7 @@ export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestTo
     await pkcsconf("-P", "87654321", soPin, soPin); // The first SO PIN must be changed.
     await pkcsconf("-u", soPin, PIN, PIN);
     await writeKeys(
-      (args) => enter(["opensc"], "pkcs11-tool", "--module", modulePath, ...args),
+      (args) => enter("opensc", "pkcs11-tool", "--module", modulePath, ...args),
       keys,
     );
     const command = ["nsenter", ...inside, ...HOST_COMMAND];

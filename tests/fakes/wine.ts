@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WINDOWS_DENO } from "../../tasks/windows.ts";
-import { run } from "./pkcs11_tokens.ts";
+import { type Finished, run } from "../fixtures/openssl.ts";
 
 const fake = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -15,18 +15,12 @@ export interface Windows {
   /** A program of Windows with its arguments; `deno.exe` stands for that Deno. */
   command(program: string, args: readonly string[], cwd?: string): Deno.Command;
   /** Runs one to its end; output as Windows writes it, but for the ends of lines. */
-  run(program: string, args: readonly string[], cwd?: string): Promise<Outcome>;
-}
-
-export interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
+  run(program: string, args: readonly string[], cwd?: string): Promise<Finished>;
 }
 
 /** Compiles for 64-bit Windows. */
 export async function compileForWindows(output: string, ...args: string[]): Promise<void> {
-  await run("x86_64-w64-mingw32-gcc", ["gcc-mingw-w64-x86-64"], [
+  await run("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64", [
     ...["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"],
     ...["-o", output],
     ...args,
@@ -83,6 +77,8 @@ export async function onWindows(
     );
     await work(windows);
   } finally {
-    for (const flag of ["-k", "-w"]) await run("wineserver", ["wine"], [flag], env).catch(() => {});
+    for (const flag of ["-k", "-w"]) {
+      await run("wineserver", "wine", [flag], { env }).catch(() => {});
+    }
   }
 }

@@ -102,7 +102,10 @@ export const signCommand: AddCommand = (
       "sign all PDFs of a folder, with one PIN; run again, it goes on where it was",
     )
     .option("--output <file>", "where the signature goes, for one file; a folder with --batch")
-    .option("--force", "replace a signature file that exists")
+    .option(
+      "--force",
+      "replace a signature file that exists; sign a PDF whose author does not permit it",
+    )
     .addOption(
       new Option("--consent <kind>", "how you are asked; else as configured, else here")
         .choices(["terminal", "pinentry"]),

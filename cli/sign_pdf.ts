@@ -6,6 +6,9 @@ import { FileSource } from "../signing/file_source.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Kept } from "../signing/spool.ts";
 import { hasher } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
+import { permitsSigning } from "../formats/pades/locks.ts";
+import { detectFormat } from "../formats/verify/verify.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type HashAlgorithm, PdfOptions } from "../protocol/methods.ts";
@@ -142,14 +145,13 @@ export async function firstLine(path: string): Promise<string> {
   }
 }
 
-/** Whether a file begins as a PDF does. @throws {FileError} */
+/** Whether a file is a PDF, and not another signed format that holds one. @throws {FileError} */
 export async function isPdfFile(path: string): Promise<boolean> {
   try {
     using file = await Deno.open(path);
-    const head = new Uint8Array(5);
-    const n = await file.read(head);
-    return n === 5 && new TextDecoder().decode(head) === "%PDF-";
+    return detectFormat(new FileSource(file, (await file.stat()).size)) === "pdf";
   } catch (error) {
+    if (error instanceof FormatError) return false;
     throw new FileError(path, error);
   }
 }
@@ -201,13 +203,19 @@ export async function signPdfFile(
   signing: Signing,
   { file, size }: { file: string; size: number },
   output: OutputFile,
-  flags: PdfFlags & { hash: HashAlgorithm; certificate?: string },
+  flags: PdfFlags & { hash: HashAlgorithm; certificate?: string; force?: boolean },
   caller: Caller,
 ): Promise<{ certificate: string; algorithm: string; field: string }> {
   const { hash, certificate } = flags;
   const options = await pdfOptions(flags);
   const document = await openDocument(file, size, hash, caller.signal);
   try {
+    if (!flags.force && !permitsSigning(document.kept!, options.password, options.field)) {
+      throw new DsignError(
+        "document_locked",
+        `${file}: its author does not permit changes, signatures included. Use --force to sign it nevertheless.`,
+      );
+    }
     const { appended, ...result } = await signing.signPdf(
       document,
       options,

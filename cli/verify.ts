@@ -8,6 +8,7 @@ import { configuredFetch, PkiHttp } from "../online/pki_http.ts";
 import { type DocumentReader, openLocalReader } from "../signing/reading.ts";
 import { verify, type VerifyOptions } from "../signing/verification.ts";
 import type { Source } from "../formats/source.ts";
+import type { Change } from "../formats/pades/changes.ts";
 import type { SignatureReport, VerificationReport } from "../formats/verify/report.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -17,6 +18,7 @@ import { createOutput } from "./output_file.ts";
 import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
+import { extractRevisions } from "./verify_extract.ts";
 import type { Language } from "../words/speech.ts";
 import { htmlReport, type ReportOf } from "./report/html.ts";
 
@@ -29,6 +31,7 @@ interface Options {
   passwordFile?: string;
   pan?: string;
   report?: string;
+  extract?: string;
   force?: boolean;
   json?: boolean;
   language?: Language;
@@ -60,7 +63,8 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     .option("--password-file <file>", "PDF: the password that opens it is the file's first line")
     .option("--pan <pan>", "the signature must be that of this PAN's holder")
     .option("--report <file>", "write a report for people (HTML, to read or print)")
-    .option("--force", "replace a report that exists")
+    .option("--extract <folder>", "PDF: write each signed revision into this folder")
+    .option("--force", "replace a report or revision that exists")
     .addOption(
       new Option("--language <language>", "of the report").choices(["en", "bn", "hi"]),
     )
@@ -76,7 +80,10 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     .action(action(async (files: string[], options: Options) => {
       // What this run does not need is given up before anything of a stranger's is read.
       if (!options.online) Deno.permissions.revokeSync({ name: "net" });
-      if (options.report === undefined) Deno.permissions.revokeSync({ name: "write" });
+      const { extract } = options;
+      if (options.report === undefined && extract === undefined) {
+        Deno.permissions.revokeSync({ name: "write" });
+      }
       const setting = await prepare(options, files, readerWorker, signal);
       const done: (ReportOf & { file: string })[] = [];
       const failed: { file: string; error: unknown }[] = [];
@@ -98,6 +105,10 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
           output.abandon();
         }
       }
+      const extracted: string[] = [];
+      for (const each of extract === undefined ? [] : done) {
+        extracted.push(...await extractRevisions(each, extract!, options.force ?? false));
+      }
       const ok = failed.length === 0 &&
         done.every(({ report }) => report.indication === "TOTAL-PASSED");
       if (options.json) {
@@ -109,6 +120,7 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
             ...report,
             problems,
           })),
+          ...extract !== undefined && { extracted },
           ...failed.length > 0 && {
             failed: failed.map(({ file, error }) => ({ file, message: messageOf(error) })),
           },
@@ -119,6 +131,7 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
           console.log(`${printable(file)}: CANNOT BE CHECKED`);
           tell(error, false);
         }
+        for (const path of extracted) console.log(`Wrote ${printable(path)}`);
       }
       return ok ? EXIT.ok : EXIT.failed;
     }));
@@ -306,10 +319,21 @@ function showSignature(signature: SignatureReport, indent: string): void {
   if (signature.claimedTime) tell("time", `${signature.claimedTime}, as the signer claims`);
   if (signature.role) tell("role", signature.role);
   if (level) tell("level", level);
+  const { revision } = signature.coverage;
+  if (revision) {
+    const later = signature.changes.map(changeText).join("; ");
+    tell("covers", `revision ${revision.number} of ${revision.of}${later && `; later: ${later}`}`);
+  }
   if (signature.panMatches !== null) {
     tell("PAN", signature.panMatches ? "matches" : "does not match");
   }
   signature.countersignatures.forEach((each) => showSignature(each, indent + "  "));
+}
+
+function changeText({ kind, name, allowed, unclear, places = [] }: Change): string {
+  const where = places.map(({ page }) => `, drawn on page ${page}`).join("");
+  const verdict = allowed ? "" : unclear ? " (nobody vouches for it)" : " (not allowed)";
+  return `${kind.replaceAll("_", " ")} ${name}${where}${verdict}`;
 }
 
 function showRoute({ steps, isComplete, content }: NonNullable<VerificationReport["route"]>): void {

@@ -32,6 +32,15 @@ export function prefixSource(source: Source, size: number): Source {
   };
 }
 
+/** A source without its first `start` bytes. */
+export function suffixSource(source: Source, start: number): Source {
+  if (start === 0) return source;
+  return {
+    size: source.size - start,
+    read: (offset, length) => source.read(offset + start, length),
+  };
+}
+
 /** A source followed by further bytes: a document and its next revision. */
 export function appendedSource(source: Source, appended: Uint8Array): Source {
   const size = source.size + appended.length;

@@ -52,6 +52,8 @@ export interface PdfFacts {
   password: string | null;
   /** It is damaged: what other programs show may differ. */
   damaged: boolean;
+  /** Its author permits it to be signed. */
+  permitted: boolean;
   signatures: EarlierSignature[];
 }
 
@@ -67,6 +69,8 @@ export interface EarlierSignature {
   reason: string | null;
   /** What it allows after it, where it certifies the document. */
   certifies: 1 | 2 | 3 | null;
+  /** Which revision it covers, the first being 1, of how many; null where that cannot be told. */
+  revision: { number: number; of: number } | null;
   /** Changes after it; null where they cannot be told. */
   changes: { name: string; kind: string; allowed: boolean; reason: string | null }[] | null;
 }

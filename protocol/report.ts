@@ -88,8 +88,8 @@ const signatureReport = z.object({
   coverage: z.object({
     extent: z.enum(["whole", "revision", "part"]),
     parts: z.array(z.string()),
-    revision: z.object({ number: z.int(), of: z.int() }).optional().describe(
-      "PDF: which revision, the first being 1, of how many; absent where that cannot be told",
+    revision: z.object({ number: z.int(), of: z.int(), size: z.int() }).optional().describe(
+      "PDF: which revision, the first being 1, of how many, and its size in bytes; absent where that cannot be told",
     ),
   }),
   claimedTime: time.nullable().describe("As the signer claims; proves nothing"),

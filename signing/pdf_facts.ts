@@ -1,4 +1,5 @@
 /** What a person is told of a PDF before it is signed: its earlier signatures, and what was changed after each. */
+import { permitsSigning } from "../formats/pades/locks.ts";
 import { readPdfDate } from "../formats/pades/inspect.ts";
 import { verifyPdf } from "../formats/pades/verify.ts";
 import type { EarlierSignature, PdfFacts } from "../protocol/consent.ts";
@@ -17,6 +18,7 @@ export function factsOf(source: Source, password?: string): PdfFacts {
   return {
     password: password ?? null,
     damaged: recovered || signatures.some(({ since }) => since?.ambiguities.length),
+    permitted: permitsSigning(source, password),
     signatures: signatures.map((each): EarlierSignature => {
       const { signature, status, certificate, timestamp, since } = each;
       return {
@@ -28,6 +30,7 @@ export function factsOf(source: Source, password?: string): PdfFacts {
         timestamped: timestamp !== undefined,
         reason: signature.reason ?? null,
         certifies: signature.docMdp ?? null,
+        revision: since?.revision ? { number: since.revision.number, of: since.revision.of } : null,
         changes: since?.changes.slice(0, MAX_CHANGES).map(({ name, kind, allowed, reason }) => ({
           name,
           kind,

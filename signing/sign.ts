@@ -4,6 +4,7 @@
  * here.
  */
 import { getLogger } from "@logtape/logtape";
+import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { digest, HASHES } from "../formats/digest.ts";
 import { readRoute } from "../formats/json/route.ts";
@@ -264,6 +265,7 @@ export class Signing {
         document.held(async () => {
           if (format === "pades") {
             const pdf = pdfOf(document);
+            refuseAmbiguous(pdf.source, options.password);
             const placed = await this.services.placement.place(pdf.source, options, caller.signal);
             const { appended, field } = await signPdf(pdf, placed, by);
             return { bytes: appended, field };

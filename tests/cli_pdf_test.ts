@@ -139,6 +139,19 @@ Deno.test(
       }],
     );
 
+    const extracted = await dsign([...args, "--extract", path("versions")], env);
+    assert.match(extracted.stdout, /covers +revision 2 of 3; later: signature Here/);
+    assert.match(extracted.stdout, /covers +revision 3 of 3\n/);
+    for (const [name, from] of [["2", "order-signed.pdf"], ["3", "both.pdf"]]) {
+      assert.deepEqual(
+        await Deno.readFile(path(`versions/both-revision-${name}.pdf`)),
+        await Deno.readFile(path(from)),
+      );
+    }
+    const again = await dsign([...args, "--extract", path("versions")], env);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /exists already/);
+
     const locked = await dsign(
       ["sign", "--json", "--output", path("x.pdf"), path("both.pdf")],
       env,
@@ -207,6 +220,19 @@ Deno.test(
     const rule = ["--revocation", "if-available", "--trust", path("root.pem")];
     const verified = await dsign(["verify", path("secret-signed.pdf"), ...password, ...rule], env);
     assert.equal(verified.code, 0, verified.stdout);
+
+    // The author permits no changes: that is told, and --force overrides it.
+    const permitted = ["--encrypt", "", "own", "256", "--modify=none", "--"];
+    await run("qpdf", ...permitted, path("order.pdf"), path("fixed.pdf"));
+    const unpermitted = await dsign(["sign", "--json", path("fixed.pdf")], env);
+    assert.equal(JSON.parse(unpermitted.stdout).error.code, "document_locked");
+    assert.match(unpermitted.stdout, /--force/);
+    const forced = await dsignAtTerminal(
+      ["sign", ...as(0), "--force", path("fixed.pdf")],
+      env,
+      [typePin],
+    );
+    assert.equal(forced.code, 0, forced.stderr);
 
     const there = await dsign(["sign", path("secret.pdf")], env);
     assert.equal(there.code, 1);

@@ -182,6 +182,159 @@ function withCatalog99(bytes: Uint8Array, change = (old: string) => old): Uint8A
 
 const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
 
+/** Changes that nothing forbids and nobody vouches for. */
+function unclear(bytes: Uint8Array, pattern: RegExp) {
+  const found = changes(bytes).filter((each) => each.unclear);
+  assert.ok(
+    found.some((each) => pattern.test(`${each.kind} ${each.name}: ${each.reason}`)),
+    JSON.stringify(changes(bytes)),
+  );
+}
+
+/** A form XObject as large as it is drawn, and a field that it is put into. */
+const picture = "<< /Subtype /Form /BBox [0 0 9 9] /Length 11 >>\nstream\n0 0 9 9 re f\nendstream";
+const widget = (rect: string, more: string) =>
+  `<< /Type /Annot /Subtype /Widget /FT /Sig /T (New) /Rect [${rect}] /AP << /N 98 0 R >> ${more} >>`;
+
+/** The document with one more field on its first page. */
+function withField(bytes: Uint8Array, field: string, more: Objects = { 98: picture }): Uint8Array {
+  const catalog = numberOf(bytes, "catalog"), page = numberOf(bytes, "page");
+  return classicUpdate(bytes, {
+    [catalog]: syntax(bytes, catalog).replace("/Fields [", "/Fields [99 0 R "),
+    [page]: syntax(bytes, page).replace("/Annots [", "/Annots [99 0 R "),
+    99: field,
+    ...more,
+  });
+}
+
+/** With a document timestamp in the field that waits, and an appearance for it. */
+function stampedVisibly(bytes: Uint8Array): Uint8Array {
+  const source = bytesSource(bytes);
+  const stamp = completeWith(source, prepareTimestamp(source, { field: "Waiting" }), asha);
+  const all = appendedSource(source, stamp);
+  return edit(all.read(0, all.size).slice(), "Waiting", "/AP << /N 98 0 R >>", { 98: picture });
+}
+
+Deno.test("changes: what nobody has signed is not drawn over a page", () => {
+  const waiting = { signatureFields: ["Waiting"] };
+  unclear(withField(signed(), widget("0 0 595 842", "")), /empty_signature_field New: .*nobody/);
+  unclear(withField(signed(), widget("0 0 9 9", "")), /empty_signature_field New: .*nobody/);
+  unclear(withField(signed(), widget("0 0 9 9", "/A << /S /URI >>")), /unknown parts/);
+  const drawn = (bytes: Uint8Array) =>
+    edit(bytes, "Waiting", "/AP << /N 98 0 R >>", { 98: picture });
+  unclear(drawn(signed(waiting)), /empty_signature_field Waiting: .*nobody/);
+  unclear(drawn(signed(waiting, { certify: 2 })), /Waiting/);
+  forbidden(drawn(signed(waiting, { certify: 1 })), /allows no changes/);
+  forbidden(drawn(signed(waiting, { lock: { action: "All" } })), /locks/);
+  unclear(stampedVisibly(signed(waiting)), /timestamp Waiting: .*no appearance/);
+  forbidden(stampedVisibly(signed(waiting, { certify: 1 })), /allows no changes/);
+  forbidden(stampedVisibly(signed(waiting, { lock: { action: "All" } })), /locks/);
+});
+
+Deno.test("changes: a later signature's appearance is told with its page and box, and must be small", () => {
+  const place = (rectangle: [number, number, number, number]): Appearance => ({
+    ...appearance,
+    place: { page: 1, rectangle },
+  });
+  const [small] = changes(signPdf(signed(), bikram, { appearance: place([10, 20, 110, 70]) }));
+  assert.deepEqual([small.allowed, small.signedBy], [true, "Signature2"]);
+  assert.deepEqual(small.places?.map(({ page, box }) => [page, box]), [[1, [10, 20, 110, 70]]]);
+  unclear(
+    signPdf(signed(), bikram, { appearance: place([0, 0, 500, 300]) }),
+    /a tenth of its page/,
+  );
+  // A field that was drawn before draws nothing new when it is signed without an appearance.
+  const base = signed({ signatureFields: ["Waiting"], fieldEntries: "/AP << /N 4 0 R >>" });
+  const [same] = changes(signPdf(base, bikram, { field: "Waiting" }));
+  assert.deepEqual([same.allowed, same.places], [true, undefined]);
+});
+
+Deno.test("changes: what other programs write beside a signature is harmless", () => {
+  const bytes = signed({ textFields: ["Amount"] });
+  const harmless: [string, Uint8Array, string][] = [
+    [
+      "/DR and /H in the widget of a new field",
+      withField(bytes, widget("0 0 0 0", "/H /P /DR << /XObject << >> >>")),
+      "empty_signature_field New",
+    ],
+    [
+      "a read-only field",
+      edit(bytes, "Amount", "/Ff 1"),
+      "read_only Amount",
+    ],
+    [
+      "a developer extension whose level rises",
+      edit(
+        signed({
+          catalogEntries: "/Extensions << /ESIC << /BaseVersion /1.7 /ExtensionLevel 2 >> >>",
+        }),
+        "catalog",
+        (old) => old.replace("ExtensionLevel 2", "ExtensionLevel 5"),
+      ),
+      "metadata developer extensions",
+    ],
+    ["a catalog under another number", withCatalog99(bytes), ""],
+    [
+      "resources of the form",
+      edit(
+        signed({ catalogEntries: "/AcroForm << /Fields [] /DR << /Font << >> >> >>" }),
+        "catalog",
+        (old) => old.replace("/DR <<", "/DR << /XObject << /FRM 98 0 R >>"),
+        { 98: picture },
+      ),
+      "",
+    ],
+    [
+      "an element of the structure tree",
+      (() => {
+        const tagged = signPdf(
+          classicPdf({
+            ...documentObjects({ catalogEntries: "/StructTreeRoot 60 0 R" }),
+            60: "<< /Type /StructTreeRoot /K 61 0 R /ParentTree 62 0 R /ParentTreeNextKey 1 >>",
+            61: "<< /S /Document /P 60 0 R /K [0] >>",
+            62: "<< /Nums [0 [61 0 R]] >>",
+          }),
+          asha,
+        );
+        return classicUpdate(tagged, {
+          60:
+            "<< /Type /StructTreeRoot /K [61 0 R 90 0 R] /ParentTree 62 0 R /ParentTreeNextKey 2 >>",
+          62: "<< /Nums [0 [61 0 R] 1 90 0 R] >>",
+          90: "<< /S /Form /P 60 0 R >>",
+        });
+      })(),
+      "metadata structure tree",
+    ],
+    ["another key of the trailer", classicUpdate(bytes, {}, "/Private (x)"), ""],
+  ];
+  for (const [what, changed, told] of harmless) {
+    assert.deepEqual(allowed(changed).join(), told, what);
+  }
+});
+
+Deno.test("changes: validation data may be written anew, under other numbers and with a type", () => {
+  const first = bytesSource(signed());
+  const once = appendedSource(first, appendDss(first, { crls: [latin1("crl")] }));
+  const bytes = once.read(0, once.size).slice();
+  const dss = /\/DSS (\d+) 0 R/.exec(fromLatin1(bytes))![1];
+  const stamped = appendedSource(
+    once,
+    completeWith(once, prepareTimestamp(once), asha),
+  );
+  const rewrite = (crl: string) =>
+    classicUpdate(stamped.read(0, stamped.size).slice(), {
+      [dss]: "<< /Type /DSS /CRLs 71 0 R >>",
+      71: "[70 0 R]",
+      70: stream(crl),
+    });
+  const after = (bytes: Uint8Array) => {
+    const source = bytesSource(bytes);
+    return changesAfter(source, inspectSignatures(source).signatures[1]);
+  };
+  assert.deepEqual(after(rewrite("crl")), []);
+  assert.ok(after(rewrite("crx")).some((each) => each.unclear && /removed/.test(each.reason!)));
+});
+
 const attacks: [what: string, bytes: () => Uint8Array, pattern: RegExp][] = [
   [
     "content of a page is replaced",

@@ -62,6 +62,8 @@ export interface FieldOptions {
   /** Locks fields of the form from this signature on. */
   lock?: FieldLock;
   appearance?: Appearance;
+  /** Not even an empty one, which validators take for a change that a certification forbids. */
+  withoutAppearance?: boolean;
 }
 
 /** The field that will be signed; new unless it exists. */
@@ -177,7 +179,7 @@ export function writeField(
   setSigFlags(update);
 
   const { bytes, offsets } = update.finish();
-  const { size } = document.source;
+  const { size } = document.file;
   const header = `${signature.ref.num} 0 obj\n`.length;
   const body = offsets.get(signature.ref.num)! + header;
   const contentsAt = body + signature.contentsAt;
@@ -238,13 +240,14 @@ function addField(
   }
   const page = target.page!;
   const spot = appearance && findSpot(document, page, appearance.place!);
-  const form = appearance
-    ? appearance.draw(update, spot!.box)
-    // PDF/A-1 wants an appearance of every field (ISO 19005-1 §6.9).
-    : update.addStream(
-      { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, 0, 0] },
-      new Uint8Array(),
-    );
+  const drawn = () =>
+    appearance
+      ? appearance.draw(update, spot!.box)
+      // PDF/A-1 wants an appearance of every field (ISO 19005-1 §6.9).
+      : update.addStream(
+        { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, 0, 0] },
+        new Uint8Array(),
+      );
   const field = update.add({
     Type: name("Annot"),
     Subtype: name("Widget"),
@@ -254,7 +257,7 @@ function addField(
     F: WIDGET_FLAGS,
     Rect: spot?.rectangle ?? [0, 0, 0, 0],
     P: page.ref,
-    AP: { N: form },
+    AP: options.withoutAppearance ? undefined : { N: drawn() },
     Lock: lock && update.add({ Type: name("SigFieldLock"), ...lockDraft(lock) }),
   });
   appendTo(update, page, "Annots", [field]);

@@ -11,8 +11,9 @@ const SIGNATURE_FIELD_KEYS = new Set(
   ("Type Subtype FT T TU TM V F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
     "StructParent").split(" "),
 );
-/** What a widget is drawn by. */
+/** What a widget is drawn by; and what shows or hides it. */
 const DRAWN_BY = ["AP", "MK", "BS", "Border"];
+const SHOWN_BY = new Set([...DRAWN_BY, "AS", "F", "Rect", "Subtype", "Kids"]);
 const READ_ONLY = 1;
 /** ISO 32000-2 Table 228. */
 const PUSH_BUTTON = 65536;
@@ -109,14 +110,17 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
     return isSignature &&
       (key === "F" || (a.get(key) === undefined && SIGNATURE_FIELD_KEYS.has(key)));
   };
-  let filled = false;
+  let filled = false, isShownAnew = false;
   c.dicts(a, b, path, (key) => {
     if (key === "Kids") return "fields";
     if (key === "Parent") return "field";
     if (key === "Ff") return (x, y, step) => flagsRule(c, x, y, step, name);
     if (!fills(key)) return "strict";
     return (x, y) => {
-      if (!c.equal(x, y)) filled = true;
+      if (!c.equal(x, y)) {
+        filled = true;
+        isShownAnew ||= SHOWN_BY.has(key);
+      }
       c.free(x, y);
     };
   });
@@ -125,7 +129,8 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
   if (!isSignature) {
     return c.report({ kind: "form_field", name, places: now && c.placesOf(now) });
   }
-  c.report({ kind: signatureKind(c, now), name, places: now && drawnPlaces(c, now) });
+  const places = now && isShownAnew ? drawnPlaces(c, now) : [];
+  c.report({ kind: signatureKind(c, now), name, places });
 }
 
 /** A signature may make a field read-only; nothing else of its nature changes. */

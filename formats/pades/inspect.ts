@@ -129,11 +129,11 @@ function readCoverage(
   value: PdfDict,
   range: readonly number[],
 ): Pick<PdfSignature, "coverage" | "ranges" | "revisionEnd"> {
-  const { source } = document;
+  const { file, headerAt } = document;
   const partial = { coverage: "partial", ranges: [], revisionEnd: 0 } as const;
   const [start, before, after, length] = range;
   const sound = range.length === 4 && range.every(Number.isSafeInteger) && start === 0 &&
-    before > 0 && after > before && length > 0 && after + length <= source.size;
+    before > 0 && after > before && length > 0 && after + length <= file.size;
   if (!sound) return { ...partial, ranges: [] };
   const revisionEnd = after + length;
   const ranges: PdfSignature["ranges"] = [[0, before], [after, length]];
@@ -141,10 +141,10 @@ function readCoverage(
   const contents = value.get("Contents");
   if (
     owner?.offset === undefined || !(contents instanceof PdfString) || value.hasDuplicates ||
-    owner.offset + contents.start !== before || owner.offset + contents.end !== after ||
-    source.read(before, 1)[0] !== 0x3c
+    headerAt + owner.offset + contents.start !== before ||
+    headerAt + owner.offset + contents.end !== after || file.read(before, 1)[0] !== 0x3c
   ) return { coverage: "partial", ranges, revisionEnd };
-  if (revisionEnd === source.size) return { coverage: "document", ranges, revisionEnd };
+  if (revisionEnd === file.size) return { coverage: "document", ranges, revisionEnd };
   const signed = isRevision(document, field, owner.offset, revisionEnd);
   return { coverage: signed ? "revision" : "partial", ranges, revisionEnd };
 }
@@ -163,7 +163,7 @@ function isRevision(
   end: number,
 ): boolean {
   try {
-    const earlier = PdfDocument.open(prefixSource(document.source, end), document.password);
+    const earlier = PdfDocument.open(prefixSource(document.file, end), document.password);
     if (earlier.recovered) return false;
     const same = formFields(earlier).find((other) => other.name === field.name);
     return same !== undefined && signatureObject(earlier, same)?.offset === offset;

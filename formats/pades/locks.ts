@@ -1,6 +1,7 @@
 import { FormatError } from "../error.ts";
-import type { PdfDocument } from "../pdf/document.ts";
-import { type FormField, signatureValue, texts } from "../pdf/form.ts";
+import { PdfDocument } from "../pdf/document.ts";
+import { type FormField, formFields, signatureValue, texts } from "../pdf/form.ts";
+import type { Source } from "../source.ts";
 import { name, PdfArray, PdfDict, type PdfDraft, textString } from "../pdf/value.ts";
 
 /**
@@ -126,4 +127,17 @@ export function lockDraft(lock: FieldLock): { [key: string]: PdfDraft } {
   return lock.action === "All"
     ? { Action: name("All") }
     : { Action: name(lock.action), Fields: lock.fields.map(textString) };
+}
+
+/**
+ * Whether the author of an encrypted document permits it to be signed (ISO 32000-2 Table 22). Nothing but the manners
+ * of programs enforces that.
+ *
+ * @param field the field to be signed; default: a new one
+ * @throws FormatError as `PdfDocument.open`
+ */
+export function permitsSigning(source: Source, password?: string, field?: string): boolean {
+  const document = PdfDocument.open(source, password);
+  const existing = field !== undefined && formFields(document).some(({ name }) => name === field);
+  return document.crypt?.permitsSigning(existing) ?? true;
 }

@@ -91,7 +91,7 @@ export function prepareTimestamp(
       Filter: name("Adobe.PPKLite"),
       SubFilter: name("ETSI.RFC3161"),
     });
-    return writeField(update, target, signature, {});
+    return writeField(update, target, signature, { withoutAppearance: true });
   });
 }
 

@@ -451,3 +451,14 @@ Deno.test("PAdES: bytes behind the last revision end its coverage of the documen
   const more = latin1(fromLatin1(signed) + "% more\n");
   assert.equal(inspect(more)[0].coverage, "revision");
 });
+
+Deno.test("PAdES: a document behind other bytes is signed from its first byte on", async () => {
+  for (const bytes of [classicPdf(base), streamPdf(base)]) {
+    await threeSignatories(latin1("HTTP/1.1 200 OK\r\n\r\n" + fromLatin1(bytes)));
+  }
+});
+
+Deno.test("PAdES: a new field of a document timestamp has no appearance", () => {
+  const { appended } = prepareTimestamp(bytesSource(classicPdf(base)));
+  assert.ok(!fromLatin1(appended).includes("/AP"));
+});

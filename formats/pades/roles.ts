@@ -2,15 +2,7 @@ import type { Compare, Comparison, EntryRule, Pair, Role } from "./compare.ts";
 import { type Path, pathName } from "./difference.ts";
 import { field, fields, form, grow } from "./form_roles.ts";
 import { dss, validationData } from "./validation_roles.ts";
-import {
-  PdfArray,
-  PdfDict,
-  PdfName,
-  PdfRef,
-  PdfStream,
-  type PdfValue,
-  sameScalar,
-} from "../pdf/value.ts";
+import { PdfArray, PdfDict, PdfName, PdfStream, type PdfValue, sameScalar } from "../pdf/value.ts";
 
 /** What may differ in each role, and how it is reported. */
 export const ROLES: Readonly<Record<Role, Compare>> = {
@@ -128,15 +120,18 @@ function growing(c: Comparison, added: (value: PdfValue) => void) {
     const old = list("before", a), young = list("after", b);
     let i = 0;
     for (const item of young) {
-      const isNext = i < old.length &&
-        (old[i] instanceof PdfRef && item instanceof PdfRef
-          ? old[i] === item || (old[i] as PdfRef).num === item.num
-          : c.equal(old[i], item));
+      const isNext = i < old.length && isLike(old[i], item);
       if (isNext) c.compare(old[i], item, "structure", { parent: path, step: i++ });
       else added(item);
     }
     if (i < old.length) c.refuse(path, "An entry was removed.");
   };
+}
+
+/** Whether an item of the structure may be what another one was: what is in it is compared by itself. */
+function isLike(a: PdfValue, b: PdfValue): boolean {
+  if (a instanceof PdfArray) return b instanceof PdfArray;
+  return a instanceof PdfDict ? b instanceof PdfDict : sameScalar(a, b);
 }
 
 /** The page tree: its shape stays, and of a page only the annotations may grow. */

@@ -10,8 +10,8 @@ import { prefixSource, type Source } from "../source.ts";
 
 /** What a signed document has become since. */
 export interface Aftermath {
-  /** Which revision was signed, the first being 1, of how many; absent where that cannot be told. */
-  revision?: { number: number; of: number };
+  /** Which revision was signed, the first being 1, of how many, and its size; absent where that cannot be told. */
+  revision?: { number: number; of: number; size: number };
   /** What later revisions changed. */
   changes: Change[];
   /** What readers may see differently, in what was signed or in the document as it is now. */
@@ -70,8 +70,8 @@ export class Versions {
     const starts = this.#now.sectionStarts();
     // A linearized file is one revision of two sections, of which the first stands behind (Annex F.3).
     const revisions = starts.filter((start, i) => !(start < (starts[i + 1] ?? 0)));
-    const number = revisions.filter((start) => start < end).length;
-    return number > 0 ? { number, of: revisions.length } : undefined;
+    const number = revisions.filter((start) => this.#now.headerAt + start < end).length;
+    return number > 0 ? { number, of: revisions.length, size: end } : undefined;
   }
 }
 

@@ -62,7 +62,17 @@ export class PdfCrypt {
     readonly strings: Method,
     readonly streams: Method,
     readonly encryptMetadata: boolean,
+    /** The P of ISO 32000-2 Table 22; undefined for the owner, to whom all is permitted. */
+    readonly permissions: number | undefined,
   ) {}
+
+  /** Whether the document's author permits a new signature field, or an existing one to be signed (Table 22). */
+  permitsSigning(existing: boolean): boolean {
+    const { permissions } = this;
+    if (permissions === undefined) return true;
+    const has = (bit: number) => (permissions & (1 << (bit - 1))) !== 0;
+    return existing ? has(6) || has(9) : has(4) && has(6);
+  }
 
   /**
    * @param id the first element of the trailer's ID
@@ -73,8 +83,13 @@ export class PdfCrypt {
   static open(dict: PdfDict, id: Uint8Array, password: string, resolve: Resolve): PdfCrypt {
     const params = readParameters(dict, id, resolve);
     for (const candidate of password === "" ? [""] : [password, ""]) {
-      const key = params.revision >= 5 ? fileKey6(params, candidate) : fileKey4(params, candidate);
-      if (key) return new PdfCrypt(key, params.strings, params.streams, params.encryptMetadata);
+      const opened = params.revision >= 5
+        ? fileKey6(params, candidate)
+        : fileKey4(params, candidate);
+      if (!opened) continue;
+      const { strings, streams, encryptMetadata, permissions } = params;
+      const granted = opened.isOwner ? undefined : permissions;
+      return new PdfCrypt(opened.key, strings, streams, encryptMetadata, granted);
     }
     throw new FormatError(
       "pdf_encrypted",
@@ -211,10 +226,19 @@ function cryptFilter(dict: PdfDict, use: string, resolve: Resolve): Method {
   return known;
 }
 
+/** The file's key, and whose password gave it. */
+interface Opened {
+  key: Uint8Array;
+  isOwner: boolean;
+}
+
 /** Algorithms 2, 6 and 7: RC4 and AES-128, revisions 2 to 4. */
-function fileKey4(params: Parameters, password: string): Uint8Array | undefined {
+function fileKey4(params: Parameters, password: string): Opened | undefined {
   const user = Uint8Array.from(password, (c) => c.charCodeAt(0) & 255);
-  return userKey4(params, user) ?? userKey4(params, ownerToUser4(params, user));
+  const key = userKey4(params, user);
+  if (key) return { key, isOwner: false };
+  const owner = userKey4(params, ownerToUser4(params, user));
+  return owner && { key: owner, isOwner: true };
 }
 
 function padded(password: Uint8Array): Uint8Array {
@@ -254,7 +278,7 @@ function ownerToUser4(params: Parameters, owner: Uint8Array): Uint8Array {
 }
 
 /** Algorithm 2.A: AES-256, revisions 5 and 6. */
-function fileKey6(params: Parameters, password: string): Uint8Array | undefined {
+function fileKey6(params: Parameters, password: string): Opened | undefined {
   const bytes = new TextEncoder().encode(password.normalize("NFKC")).subarray(0, 127);
   const none = new Uint8Array();
   for (
@@ -266,7 +290,7 @@ function fileKey6(params: Parameters, password: string): Uint8Array | undefined 
     const digest = hash6(params.revision, bytes, check.subarray(32, 40), extra);
     if (!digest.every((byte, i) => byte === check[i])) continue;
     const key = hash6(params.revision, bytes, check.subarray(40, 48), extra);
-    return aesCbc(key, new Uint8Array(16), wrapped, false);
+    return { key: aesCbc(key, new Uint8Array(16), wrapped, false), isOwner: extra !== none };
   }
   return undefined;
 }

@@ -102,3 +102,25 @@ Deno.test("crypt: other security handlers are refused", () => {
     (error) => error instanceof FormatError && error.code === "algorithm_unsupported",
   );
 });
+
+Deno.test("crypt: what the author permits counts for who opens it with the user's password", async () => {
+  const none = ["256", "--modify=none"], form = ["256", "--modify=form"];
+  for (
+    const [args, password, fresh, existing] of [
+      [none, "user", false, false],
+      [form, "user", false, true],
+      [["256"], "user", true, true],
+      [none, "owner", true, true],
+      [["128", "--use-aes=y", "--modify=none"], "owner", true, true],
+      [["128", "--use-aes=y", "--modify=none"], "user", false, false],
+    ] as const
+  ) {
+    const bytes = await encrypt(classicPdf(objects), "user", "owner", [...args]);
+    const { crypt } = PdfDocument.open(bytesSource(bytes), password);
+    assert.deepEqual(
+      [crypt?.permitsSigning(false), crypt?.permitsSigning(true)],
+      [fresh, existing],
+      `${args} ${password}`,
+    );
+  }
+});

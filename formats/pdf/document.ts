@@ -5,8 +5,9 @@ import { PdfLexer } from "./lexer.ts";
 import { unlessMalformed } from "./malformed.ts";
 import { misplaced, readable, type Recovered, recoverXref } from "./repair.ts";
 import { type Definition, type Scan, scan } from "./scan.ts";
-import type { Source } from "../source.ts";
+import { type Source, suffixSource } from "../source.ts";
 import {
+  fromLatin1,
   PdfArray,
   PdfDict,
   PdfName,
@@ -36,6 +37,9 @@ export interface PdfObject {
  */
 export type Packing = "usual" | "index" | "first" | "last";
 
+const HEADER = "%PDF-";
+/** Readers find the header behind as many other bytes. */
+const HEADER_WITHIN = 1024;
 const MAX_CACHED_OBJECTS = 4096;
 const MAX_CACHED_CONTAINER_BYTES = 32 << 20;
 
@@ -61,8 +65,20 @@ export class PdfDocument {
   /** Guards against an object stream whose own Length is said to be inside it. */
   readonly #opening = new Set<number>();
 
-  private constructor(readonly source: Source, readonly password: string) {
-    this.#window = new PdfWindow(source);
+  /** The document from its header on, in which all offsets count (ISO 32000-2 Annex I.3, as readers do it). */
+  readonly source: Source;
+
+  /**
+   * @param file all bytes, also those before the header
+   * @param headerAt offset of the header in them
+   */
+  private constructor(
+    readonly file: Source,
+    readonly headerAt: number,
+    readonly password: string,
+  ) {
+    this.source = suffixSource(file, headerAt);
+    this.#window = new PdfWindow(this.source);
   }
 
   /**
@@ -70,15 +86,13 @@ export class PdfDocument {
    * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `algorithm_unsupported`,
    *   `limit_exceeded`
    */
-  static open(source: Source, password = ""): PdfDocument {
-    const magic = source.read(0, 5);
-    if (String.fromCharCode(...magic) !== "%PDF-") {
-      throw new FormatError(
-        "pdf_malformed",
-        "The file does not begin with “%PDF-”: it is not a PDF, or something stands before it.",
-      );
+  static open(file: Source, password = ""): PdfDocument {
+    const head = fromLatin1(file.read(0, HEADER_WITHIN + HEADER.length));
+    const headerAt = head.indexOf(HEADER);
+    if (headerAt < 0) {
+      throw new FormatError("pdf_malformed", "The file has no “%PDF-” at its beginning.");
     }
-    const document = new PdfDocument(source, password);
+    const document = new PdfDocument(file, headerAt, password);
     try {
       document.#use(readXref(document.#window));
       document.catalog();
@@ -98,11 +112,27 @@ export class PdfDocument {
    * @throws FormatError `pdf_malformed`, `pdf_encrypted`, … where it opens nothing
    */
   reading(xref: Xref, packing: Packing = "usual"): PdfDocument {
-    const other = new PdfDocument(this.source, this.password);
+    const other = new PdfDocument(this.file, this.headerAt, this.password);
     other.#recovered = true;
     other.#packing = packing;
     other.#use(xref);
     return other;
+  }
+
+  /**
+   * The same file as a reader sees it that counts offsets from the file's first byte instead of the header.
+   *
+   * @returns undefined where both are the same, or nothing is where it says then
+   */
+  fromFirstByte(): PdfDocument | undefined {
+    if (this.headerAt === 0) return undefined;
+    const other = new PdfDocument(this.file, 0, this.password);
+    other.#recovered = true;
+    return unlessMalformed(() => {
+      other.#use(readXref(other.#window));
+      other.catalog();
+      return other;
+    });
   }
 
   /** The same file in another manner, or from another section of its cross-reference on. */
@@ -120,7 +150,7 @@ export class PdfDocument {
 
   /** A scan's cross-reference, with what stands in object streams. */
   scanned(found: Scan): Xref {
-    const other = new PdfDocument(this.source, this.password);
+    const other = new PdfDocument(this.file, this.headerAt, this.password);
     other.#recovered = true;
     const isNamed = ({ type }: Definition) => type !== "XRef";
     const xref = recoverXref(this.#window, {

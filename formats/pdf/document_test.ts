@@ -138,9 +138,19 @@ Deno.test("document: an object that is not there is null, and so is one of anoth
 Deno.test("document: what is no PDF is refused", () => {
   fails("");
   fails("%PDF-1.7\n");
-  fails("junk\n%PDF-1.7\n" + fromLatin1(classicPdf(objects)).slice(9));
+  fails("x".repeat(1025) + fromLatin1(classicPdf(objects)));
   fails("%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n");
   fails(damagedPdf({ 1: "<< /Type /Catalog /Pages 2 0 R >>", 2: "[]" }));
+});
+
+Deno.test("document: offsets count from the header, which may stand behind other bytes", () => {
+  const junk = "HTTP/1.1 200 OK\r\n\r\n";
+  for (const [kind, bytes] of structures) {
+    const document = open(latin1(junk + fromLatin1(bytes)));
+    assert.equal(document.recovered, false, kind);
+    assert.equal(document.headerAt, junk.length);
+    assert.ok(findPage(document, 1).ref, kind);
+  }
 });
 
 Deno.test("document: one whose encryption is unreadable is not taken for a plain one", () => {

@@ -66,6 +66,7 @@ function otherReadings(document: PdfDocument, found: Scan): PdfDocument[] {
     const reading = unlessMalformed(read);
     if (reading && unlessMalformed(() => reading.catalog())) out.push(reading);
   };
+  add(() => document.fromFirstByte());
   for (const read of xrefs) {
     add(() => {
       const xref = read();
@@ -216,13 +217,15 @@ class Walk {
 
   /** Whether another reading finds an object where ours does. */
   #isSamePlace(other: PdfDocument, num: number): boolean {
+    if (this.document.source.size !== other.source.size) return false;
     const a = this.document.xref.entries.get(num), b = other.xref.entries.get(num);
     return sameEntry(a, b) && !(a && "container" in a);
   }
 
   #same(a: Version, b: Version): boolean {
     const x = a.object, y = b.object;
-    if (x === y || (x && x.offset !== undefined && x.offset === y?.offset)) return true;
+    const isSameFile = a.reading.source.size === b.reading.source.size;
+    if (x === y || (x?.offset !== undefined && isSameFile && x.offset === y?.offset)) return true;
     // An object that is not there and null are the same (§7.3.10).
     if (!sameValue(x?.value ?? null, y?.value ?? null)) return false;
     if (!(x?.value instanceof PdfStream)) return true;

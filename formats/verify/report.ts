@@ -112,8 +112,8 @@ export interface CoverageReport {
    */
   extent: "whole" | "revision" | "part";
   parts: string[];
-  /** PDF: which revision, the first being 1, of how many; absent where that cannot be told. */
-  revision?: { number: number; of: number };
+  /** PDF: which revision, the first being 1, of how many, and its size in bytes; absent where that cannot be told. */
+  revision?: { number: number; of: number; size: number };
 }
 
 export interface SignatureReport {

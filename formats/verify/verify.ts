@@ -3,6 +3,7 @@
  * and further material are given; nothing is fetched or looked up.
  */
 import { FormatError } from "../error.ts";
+import { isPdf } from "../shown.ts";
 import { bytesSource, type Source } from "../source.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
 import type { VerifyContent } from "./content.ts";
@@ -238,6 +239,8 @@ export function detectFormat(source: Source): VerifiedFormat {
   if (text.startsWith("<") || /^(?:\xff\xfe<\0|\xfe\xff\0<|<\0|\0<)/.test(text)) return "xml";
   if (text.startsWith("{")) return isRoute(source) ? "route" : "jws";
   if (COMPACT.test(text)) return "jws";
+  // Behind other bytes; after all others, for each of them may hold a PDF.
+  if (isPdf(head)) return "pdf";
   throw new FormatError(
     "not_found",
     "The file is no signature that can be checked: a signed PDF, XML or JSON, CMS, or a signing route.",

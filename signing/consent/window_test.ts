@@ -378,6 +378,7 @@ Deno.test("a PDF is shown by the very bytes that are signed, with its earlier si
     timestamped: false,
     reason: null,
     certifies: null,
+    revision: { number: 2, of: 2 },
     changes: [],
   }]);
   for (

@@ -51,6 +51,7 @@ export function PdfView(
   if (state === "failed") return <p class="notice">{say("pdf_failed")}</p>;
   return (
     <>
+      {!state.facts.permitted && <p class="warning">{say("pdf_not_permitted")}</p>}
       {state.facts.damaged && <p class="warning">{say("pdf_damaged")}</p>}
       <Pages file={state.file} name={name} speech={speech} />
       <Earlier signatures={state.facts.signatures} speech={speech} />
@@ -234,6 +235,7 @@ function Earlier({ signatures, speech }: { signatures: EarlierSignature[]; speec
               </p>
             )}
             {each.certifies && <p class="aside">{say(`pdf_certifies_${each.certifies}`)}</p>}
+            {each.revision && <p class="aside">{say("pdf_covers_revision", each.revision)}</p>}
             {each.status !== "invalid" && <Changes signature={each} speech={speech} />}
           </li>
         ))}
@@ -273,6 +275,7 @@ const KINDS: Record<string, Word> = {
   timestamp: "pdf_change_timestamp",
   empty_signature_field: "pdf_change_field",
   form_field: "pdf_change_form",
+  read_only: "pdf_change_read_only",
   annotation: "pdf_change_annotation",
   validation_data: "pdf_change_validation",
   metadata: "pdf_change_metadata",

@@ -70,6 +70,7 @@ export const en = {
 
   pdf_loading: "The pages are being loaded.",
   pdf_failed: "The pages cannot be shown here. You sign the whole document.",
+  pdf_not_permitted: "The author of this file does not permit changes to it, signatures included.",
   pdf_damaged: "This file is damaged. What you see here may differ from what other programs show.",
   pdf_scripts: "It contains scripts. Other programs may run them and show something else.",
   pdf_attached: "Files are attached to it. You sign them too, and they are not shown here.",
@@ -97,6 +98,7 @@ export const en = {
   pdf_certifies_1: "Nothing may be changed after it.",
   pdf_certifies_2: "After it, forms may be filled in and signatures added.",
   pdf_certifies_3: "After it, forms may be filled in, comments made and signatures added.",
+  pdf_covers_revision: "Covers revision {number} of {of} of the document",
   pdf_unchanged: "Nothing was changed after this signature.",
   pdf_changes_unknown: "Whether and what was changed after this signature cannot be determined.",
   pdf_changes_allowed: "Changed after it, as it allows: {count}",
@@ -105,6 +107,7 @@ export const en = {
   pdf_change_timestamp: "Timestamp",
   pdf_change_field: "Empty field for a signature",
   pdf_change_form: "Form field filled in",
+  pdf_change_read_only: "Field made read-only",
   pdf_change_annotation: "Comment or mark",
   pdf_change_validation: "Data for checking signatures",
   pdf_change_metadata: "Description of the document",

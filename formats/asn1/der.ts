@@ -1,5 +1,5 @@
 /** Writing DER (X.690 §10–11). Every function returns one complete value, identifier included. */
-import { constructedTag, primitiveTag, Tag } from "./read.ts";
+import { type Asn1Node, constructedTag, octetStringPieces, primitiveTag, Tag } from "./read.ts";
 import { FormatError } from "../error.ts";
 
 const utf8 = new TextEncoder();
@@ -62,6 +62,16 @@ function compareEncodings(a: Uint8Array, b: Uint8Array): number {
 /** SET OF complete values, in DER order; `tag` for `[n] IMPLICIT SET OF`. */
 export function setOf(values: readonly Uint8Array[], tag: number = Tag.SET) {
   return tlv(tag, ...values.toSorted(compareEncodings));
+}
+
+/**
+ * A value in DER, from BER: definite lengths in their shortest form, strings in one piece. The order of a SET OF is kept,
+ * as nothing in the encoding tells it from a SET.
+ */
+export function derOf(node: Asn1Node): Uint8Array {
+  const { tag } = node;
+  if (tag === (Tag.OCTET_STRING | 0x20)) return tlv(Tag.OCTET_STRING, ...octetStringPieces(node));
+  return tag & 0x20 ? tlv(tag, ...node.children.map(derOf)) : tlv(tag, node.content);
 }
 
 /** `[n] EXPLICIT` around complete values. */

@@ -392,12 +392,12 @@ export function readText(node: Asn1Node): string | undefined {
   }
 }
 
-const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
-const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?Z$/;
+const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)()(Z|[+-]\d{4})$/;
+const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:[.,](\d{1,32}))?(Z|[+-]\d{4})$/;
 
 /**
  * UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5 (seconds and `Z` are there; years
- * 50–99 are 19xx), with the fraction that RFC 3161 §2.4.2 allows, to the millisecond.
+ * 50–99 are 19xx), with the fraction that RFC 3161 §2.4.2 allows, to the millisecond, and the offsets of X.680 §46.3.
  */
 export function readTime(node: Asn1Node): Date {
   const text = latin1.decode(node.content);
@@ -412,11 +412,15 @@ export function readTime(node: Asn1Node): Date {
   const year = form === UTC_TIME ? first + (first < 50 ? 2000 : 1900) : first;
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
-  date.setUTCHours(hour, minute, second, Math.floor(Number(`0.${match[7] ?? 0}`) * 1000));
+  date.setUTCHours(hour, minute, second, Math.floor(Number(`0.${match[7] || 0}`) * 1000));
   // Out-of-range parts would have carried over, as 31 April into May.
   if (
     date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || date.getUTCHours() !== hour ||
     date.getUTCMinutes() !== minute || date.getUTCSeconds() !== second
   ) throw malformed("A time does not exist in the calendar.");
-  return date;
+  const [, sign, hours, minutes] = /([+-])(\d\d)(\d\d)/.exec(match[8]) ?? [];
+  if (!sign) return date;
+  if (Number(hours) > 14 || Number(minutes) > 59) throw malformed("A time's offset is too large.");
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  return new Date(date.getTime() - (sign === "+" ? offset : -offset));
 }

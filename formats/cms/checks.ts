@@ -2,10 +2,10 @@
 import { type Asn1Node, Fields, readAsn1, readOctetString, readOid, Tag } from "../asn1/read.ts";
 import type { Findings } from "./findings.ts";
 import type { Attribute, SignerInfo } from "./read.ts";
-import { concat } from "../asn1/der.ts";
+import { concat, derOf, sequence } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
-import type { VerificationAlgorithm } from "../keys/algorithm.ts";
+import { readSignatureAlgorithm, type VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import { sameBytes } from "../x509/certificate.ts";
 
@@ -109,12 +109,24 @@ export function checkAttributes(
   }
 }
 
-/** AlgorithmIdentifiers are the same; absent parameters and NULL are too. */
+/** RFC 6211 §3: AlgorithmIdentifiers are compared by value; absent parameters and NULL are the same. */
 function sameAlgorithm(a: Asn1Node, b: Asn1Node): boolean {
   const [left, right] = [a, b].map(({ children }) =>
-    children.filter(({ tag }) => tag !== Tag.NULL).map(({ bytes }) => bytes)
+    children.filter(({ tag }) => tag !== Tag.NULL).map(derOf)
   );
-  return left.length === right.length && left.every((part, i) => sameBytes(part, right[i]));
+  if (left.length === right.length && left.every((part, i) => sameBytes(part, right[i]))) {
+    return true;
+  }
+  // Of PSS the parameters may be spelled out or left to their defaults (RFC 4055 §3.1).
+  const [stated, used] = [a, b].map(({ children }) => {
+    try {
+      return JSON.stringify(readSignatureAlgorithm(sequence(...children.map(derOf))));
+    } catch (error) {
+      if (error instanceof FormatError) return undefined;
+      throw error;
+    }
+  });
+  return stated !== undefined && stated === used;
 }
 
 /** A signature without signed attributes (RFC 5652 §5.3: allowed for id-data alone). */

@@ -1,6 +1,7 @@
 /**
  * Reading CMS SignedData (RFC 5652) as spans over the received bytes, DER or BER. What was signed
- * is never re-encoded, so that odd encodings made elsewhere stay what they are.
+ * is never re-encoded, so that odd encodings made elsewhere stay what they are; but for the signed
+ * attributes, which are signed in DER, however they are sent (§5.4).
  */
 import {
   type Asn1Node,
@@ -15,7 +16,7 @@ import {
   readOid,
   Tag,
 } from "../asn1/read.ts";
-import { tlv } from "../asn1/der.ts";
+import { derOf, setOf } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 
@@ -43,7 +44,7 @@ export interface SignerInfo {
   signature: Uint8Array;
   /** Absent if the signature is over the content itself. */
   signedAttributes?: {
-    /** What the signature is over: the received attributes under the tag SET OF (§5.4). */
+    /** What the signature is over: the DER of the attributes as SET OF, however they were sent (§5.4). */
     toBeSigned: Uint8Array;
     attributes: readonly Attribute[];
   };
@@ -204,7 +205,7 @@ export function readSignerInfo(node: Asn1Node): SignerInfo {
       signatureAlgorithm,
       signature,
       signedAttributes: signed && {
-        toBeSigned: tlv(Tag.SET, signed.content),
+        toBeSigned: setOf(signed.children.map(derOf)),
         attributes: readAttributes(signed),
       },
       unsignedAttributes: unsignedNode ? readAttributes(unsignedNode) : [],

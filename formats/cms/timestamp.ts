@@ -187,8 +187,12 @@ function readAccuracy(node: Asn1Node): number {
 
 /** What is wrong with a timestamp. */
 export type TimestampProblemCode =
-  /** The token's signature is wrong or cannot be checked; or it has not exactly one signer. */
+  /** The token's signature is wrong; or it has not exactly one signer. */
   | "signature_invalid"
+  /** The authority's certificate is neither in the token nor given, or cannot be read. */
+  | "certificate_missing"
+  /** Its signature cannot be checked. */
+  | "algorithm_unsupported"
   /** The authority did not sign which certificate it used (§2.4.2). */
   | "signing_certificate_absent"
   /** The certificate is not for timestamps alone, in a critical extension (§2.3). */
@@ -255,7 +259,10 @@ export function verifyTimestamp(
     problem("signature_invalid", "The timestamp must have exactly one signer.");
   } else {
     for (const { code, severity, message } of signer.findings) {
-      if (severity !== "policy") problem("signature_invalid", message);
+      if (code === "certificate_missing" || code === "certificate_malformed") {
+        problem("certificate_missing", message);
+      } else if (code === "algorithm_unsupported") problem(code, message);
+      else if (severity !== "policy") problem("signature_invalid", message);
       else if (code === "signing_certificate_absent" || code === "signed_attributes_absent") {
         problem("signing_certificate_absent", message);
       } else if (code === "weak_digest" || code === "weak_key") problem("algorithm_weak", message);

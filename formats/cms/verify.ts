@@ -66,7 +66,8 @@ const MAX_CANDIDATES = 3;
 /** What all signers of one SignedData share. */
 interface Verification {
   certificates: readonly Certificate[];
-  unreadable: number;
+  /** Why some cannot be read. */
+  unreadable: readonly string[];
   countersignaturesLeft: number;
 }
 
@@ -98,10 +99,10 @@ export function verifyCms(bytes: Uint8Array, options: CmsVerifyOptions = {}): Cm
     },
   };
   const all = [...cms.certificates, ...options.certificates ?? []].map(tryReadCertificate);
-  const certificates = all.filter((certificate) => certificate !== undefined);
+  const certificates = all.filter((each) => typeof each !== "string");
   const verification: Verification = {
     certificates,
-    unreadable: all.length - certificates.length,
+    unreadable: all.filter((each) => typeof each === "string"),
     countersignaturesLeft: MAX_COUNTERSIGNATURES,
   };
   const signers = cms.signers.map((signer) => verifySigner(verification, signer, signed, 0));
@@ -120,7 +121,8 @@ export function digestsNeeded({ signers }: SignedData): DigestName[] {
 const known = new Map<string, Certificate>();
 const MAX_KNOWN = 64;
 
-function tryReadCertificate(der: Uint8Array): Certificate | undefined {
+/** @returns a sentence where it cannot be read: it may be nobody's we need */
+function tryReadCertificate(der: Uint8Array): Certificate | string {
   const key = der.toBase64();
   let certificate = known.get(key);
   if (certificate) return certificate;
@@ -128,7 +130,7 @@ function tryReadCertificate(der: Uint8Array): Certificate | undefined {
     // Of its own bytes, lest it keeps all of a signature's.
     certificate = readCertificate(der.slice());
   } catch (error) {
-    if (error instanceof FormatError) return undefined; // it may be nobody's we need
+    if (error instanceof FormatError) return error.message;
     throw error;
   }
   if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
@@ -205,10 +207,15 @@ function findCertificate(
     );
   }
   if (candidates.length === 0) {
-    if (verification.unreadable > 0) {
-      findings.add("certificate_malformed", "A certificate in the signature cannot be read.");
+    const [why] = verification.unreadable;
+    if (why) {
+      findings.add("certificate_malformed", `A certificate in the signature is not usable: ${why}`);
+    } else {
+      findings.add(
+        "certificate_missing",
+        "The signer's certificate is neither in the signature nor given.",
+      );
     }
-    findings.add("certificate_missing", "The signer's certificate is not in the signature.");
     return undefined;
   }
   const meant = candidates.filter((certificate) =>

@@ -55,7 +55,8 @@ function forge(options: {
   const { certificate } = rsa;
   const signer = goldenSigner("rsa", { scheme: "RSASSA-PKCS1-v1_5", hash });
   const { issuer, serialNumber } = readCertificate(certificate);
-  const signed = attributes && tlv(Tag.SET, ...attributes);
+  // Signed in the order of DER, sent as they come (§5.4).
+  const signed = attributes && setOf(attributes);
   const signature = signer.signMessage(signed ?? content);
   const algorithm = options.digestAlgorithm ?? encodeHash(hash);
   const info = sequence(

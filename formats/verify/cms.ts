@@ -56,28 +56,31 @@ export function cmsFacts(
 ): SignatureFacts[] {
   const digests = contentDigests(content);
   // Content that stands in the signature is what was signed; any other at hand says nothing of it.
-  const isDetached = readSignedData(bytes).content === undefined;
+  const isDetached = readSignedData(bytes, { zeroPadded: true }).content === undefined;
   const { cms, certificates, signers } = verifyCms(bytes, {
+    zeroPadded: true,
     certificates: possible,
     ...isDetached && { detached: { digests } },
   });
   const { crls, ocspResponses } = cms;
   const material = { ...readMaterial({ crls, ocspResponses }), certificates };
   const coverage: CoverageReport = { extent: "whole", parts: [] };
-  return signers.map((signer, index) =>
-    signerFacts(signer, {
+  return signers.map((signer, index) => {
+    const facts = signerFacts(signer, {
       id: String(index + 1),
       cms,
       material,
       coverage,
       contentDigest: (hash) => cms.content ? digest(hash, ...cms.content) : digests[hash],
-    })
-  );
+    });
+    // EN 319 122-1 §6.3: the time is among what a baseline signature signs.
+    return { ...facts, isBaseline: facts.isBaseline && facts.claimedTime !== undefined };
+  });
 }
 
 /** What a signature holds: absent if it is detached. @throws {FormatError} `cms_malformed`, `limit_exceeded` */
 export function cmsContentDigest(bytes: Uint8Array): Uint8Array | undefined {
-  const { content } = readSignedData(bytes);
+  const { content } = readSignedData(bytes, { zeroPadded: true });
   return content && digest("SHA-256", ...content);
 }
 
@@ -199,7 +202,9 @@ export function timestampFact(
   digestOf: (hash: DigestName) => Uint8Array | undefined,
   material: Material,
 ): TimestampFacts {
-  return tokenFact(verifyTimestamp(bytes, { digestOf }), bytes, material);
+  // RFC 3161 §2.4.1: the authority's certificate need not be in the token.
+  const certificates = material.certificates.map(({ der }) => der);
+  return tokenFact(verifyTimestamp(bytes, { digestOf, certificates }), bytes, material);
 }
 
 /** The facts of a token that was verified. */

@@ -8,7 +8,7 @@ import { type PathFailure, type TrustResult, validateCertificate } from "../x509
 import type { RevocationStatus } from "../x509/revocation.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
-import type { TimestampResult } from "../cms/timestamp.ts";
+import type { TimestampProblemCode, TimestampResult } from "../cms/timestamp.ts";
 import { joinMaterial, type Material } from "./material.ts";
 import type { Change } from "../pades/changes.ts";
 import type {
@@ -145,6 +145,18 @@ const pathCodes: Readonly<Record<PathFailure["code"], FindingCode>> = {
   revocation_unknown: "revocation_unknown",
   certificate_on_hold: "certificate_revoked",
   certificate_revoked: "certificate_revoked",
+};
+
+const timestampCodes: Readonly<Record<TimestampProblemCode, FindingCode>> = {
+  signature_invalid: "signature_wrong",
+  certificate_missing: "certificate_missing",
+  algorithm_unsupported: "algorithm_unsupported",
+  signing_certificate_absent: "format_wrong",
+  not_a_timestamp_authority: "format_wrong",
+  imprint_mismatch: "content_changed",
+  nonce_mismatch: "format_wrong",
+  policy_mismatch: "format_wrong",
+  algorithm_weak: "algorithm_weak",
 };
 
 /** Judges signatures of one file: each timestamp once, however many signatures it covers. */
@@ -302,20 +314,12 @@ export class Judge {
     const { now, material } = this.options;
     const { info, certificate } = token;
     const findings: Finding[] = token.problems.map(({ code, message }) =>
-      code === "algorithm_weak"
-        ? finding("algorithm_weak", message)
-        : code === "imprint_mismatch"
-        ? finding("content_changed", message)
-        : code === "signature_invalid"
-        ? finding("signature_wrong", message)
-        : finding("format_wrong", message)
+      finding(timestampCodes[code], message)
     );
     const later = facts.coveredBy.flatMap((each) => this.#timestamp(each).time ?? []);
     const at = new Date(Math.min(now.getTime(), ...later.map(Number)));
     let trust: Trust | undefined;
-    if (!certificate) {
-      findings.push(finding("certificate_missing", "The authority's certificate is missing."));
-    } else {
+    if (certificate) {
       const all = material ? joinMaterial(facts.material, material) : facts.material;
       const result = this.#validate(certificate, all, at, keyPurposes.timeStamping);
       trust = this.#told(result, findings, undefined);

@@ -5,6 +5,7 @@
 import { FormatError } from "../error.ts";
 import { isPdf } from "../shown.ts";
 import { bytesSource, type Source } from "../source.ts";
+import { isArmoured, unarmour } from "./armour.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
 import type { VerifyContent } from "./content.ts";
 import { isContent, jwsContentDigest, jwsFacts, routeFacts } from "./json.ts";
@@ -53,6 +54,9 @@ export interface Verification {
 /** All but PDFs are read whole. */
 const MAX_SIZE = 512 * 1024 * 1024;
 const HEAD = 4096;
+/** How far a PEM block is looked for. */
+const ARMOUR_HEAD = 256 * 1024;
+const latin1 = new TextDecoder("latin1");
 
 /**
  * Verifies every signature of a file.
@@ -227,20 +231,20 @@ function certificatesOf(signatures: readonly SignatureFacts[]) {
  */
 export function detectFormat(source: Source): VerifiedFormat {
   const head = source.read(0, HEAD);
-  const text = new TextDecoder("latin1").decode(head).replace(
+  const text = latin1.decode(head).replace(
     /^(?:\xef\xbb\xbf)?\s+|^\xef\xbb\xbf/,
     "",
   );
   if (text.startsWith("%PDF-")) return "pdf";
-  if (head[0] === 0x30 || /^(?:-----BEGIN (?:CMS|PKCS7)-----|MI[A-Za-z0-9+/]{20})/.test(text)) {
-    return "cms";
-  }
+  if (head[0] === 0x30 || isArmoured(text)) return "cms";
   // Also UTF-16, with or without a byte order mark.
   if (text.startsWith("<") || /^(?:\xff\xfe<\0|\xfe\xff\0<|<\0|\0<)/.test(text)) return "xml";
   if (text.startsWith("{")) return isRoute(source) ? "route" : "jws";
   if (COMPACT.test(text)) return "jws";
   // Behind other bytes; after all others, for each of them may hold a PDF.
   if (isPdf(head)) return "pdf";
+  // Text may stand before a PEM block, as `openssl -text` writes it.
+  if (isArmoured(latin1.decode(source.read(0, ARMOUR_HEAD)))) return "cms";
   throw new FormatError(
     "not_found",
     "The file is no signature that can be checked: a signed PDF, XML or JSON, CMS, or a signing route.",
@@ -254,18 +258,6 @@ const COMPACT = /^e[w-z0-9_-][\w-]*(?:\.|$)/;
 function isRoute(source: Source): boolean {
   const head = new TextDecoder("latin1").decode(source.read(0, HEAD));
   return /^\s*\{\s*"(?:route|statements)"\s*:/.test(head.replace(/^\xef\xbb\xbf/, ""));
-}
-
-/** Takes PEM (RFC 7468 §8, §9) or bare Base64 off. */
-function unarmour(bytes: Uint8Array): Uint8Array {
-  if (bytes[0] === 0x30) return bytes;
-  const text = new TextDecoder("latin1").decode(bytes);
-  const base64 = /-----BEGIN (CMS|PKCS7)-----([^-]+)-----END \1-----/.exec(text)?.[2] ?? text;
-  try {
-    return Uint8Array.fromBase64(base64);
-  } catch (cause) {
-    throw new FormatError("cms_malformed", "The file is no signature of the CMS kind.", { cause });
-  }
 }
 
 function decode(bytes: Uint8Array): string {

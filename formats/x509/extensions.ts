@@ -184,7 +184,7 @@ export function readTrustExtensions(extensions: Extensions) {
     subjectAltNames: read(
       extensions,
       extensionIds.subjectAltName,
-      (node) => list(node, "alternative names").map(readGeneralName),
+      (node) => readGeneralNames(listOrNone(node, "alternative names")),
     ) ?? [],
     distributionPoints,
     crlUrls: (distributionPoints ?? []).flatMap((point) => point.names ?? []).flatMap((name) => {
@@ -212,13 +212,18 @@ export function readHelpfulExtensions(extensions: Extensions) {
 }
 
 /** Children of a SEQUENCE OF that must not be empty nor endless. */
-function list(node: Asn1Node, what: string, most = MAX_LIST): readonly Asn1Node[] {
-  const { children } = expect(node, Tag.SEQUENCE, `The list of ${what}`);
+function list(node: Asn1Node, what: string): readonly Asn1Node[] {
+  const { children } = listOrNone(node, what);
   if (children.length === 0) throw malformed(`The list of ${what} is empty.`);
-  if (children.length > most) {
+  return children;
+}
+
+/** A SEQUENCE OF that authorities have left empty, against RFC 5280, where nothing follows from it. */
+function listOrNone(node: Asn1Node, what: string, most = MAX_LIST): Asn1Node {
+  if (expect(node, Tag.SEQUENCE, `The list of ${what}`).children.length > most) {
     throw new FormatError("limit_exceeded", `There are more than ${most} ${what}.`);
   }
-  return children;
+  return node;
 }
 
 /** The set bits of a named bit list, bit 0 (the first) as 1. */
@@ -313,7 +318,7 @@ function readSubtrees(node: Asn1Node | undefined): GeneralName[] {
 
 /** Reads CRLDistributionPoints (RFC 5280 §4.2.1.13); FreshestCRL has the same form. */
 export function readDistributionPoints(node: Asn1Node): DistributionPoint[] {
-  return list(node, "distribution points", MAX_POINTS).map((each) => {
+  return listOrNone(node, "distribution points", MAX_POINTS).children.map((each) => {
     const fields = new Fields(each, "a distribution point");
     const name = fields.maybe(0xa0);
     const reasons = fields.maybe(0x81);

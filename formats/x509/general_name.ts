@@ -40,14 +40,29 @@ export function readGeneralName(node: Asn1Node): GeneralName {
   }
 }
 
+const isAscii = ({ content }: Asn1Node) => content.every((byte) => byte >= 0x20 && byte < 0x7f);
+
 /** IA5String: other bytes and NUL are refused, they have been used to pass for another name. */
 function ia5(node: Asn1Node): string {
-  if (!node.content.every((byte) => byte >= 0x20 && byte < 0x7f)) {
+  if (!isAscii(node)) {
     throw new FormatError("asn1_malformed", "A name has characters outside ASCII.");
   }
   return ascii.decode(node.content);
 }
 
-/** GeneralNames, also under an IMPLICIT tag. */
+/**
+ * GeneralNames, also under an IMPLICIT tag. A text that is not in ASCII (an e-mail address in UTF-8) is kept as a name
+ * that cannot be interpreted: it is no reason to refuse a certificate, and it equals nothing.
+ */
 export const readGeneralNames = (node: Asn1Node): GeneralName[] =>
-  node.children.map(readGeneralName);
+  node.children.map((each) =>
+    TEXTS.has(each.tag) && !isAscii(each)
+      ? { kind: "other", tag: each.tag, der: each.bytes }
+      : readGeneralName(each)
+  );
+
+const TEXTS: ReadonlySet<number> = new Set([0x81, 0x82, 0x86]);
+
+/** The form of a text that {@link readGeneralNames} could not interpret. */
+export const unreadableKind = (tag: number): GeneralNameKind | undefined =>
+  ({ 0x81: "rfc822", 0x82: "dns", 0x86: "uri" } as const)[tag];

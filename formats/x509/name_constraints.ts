@@ -2,7 +2,7 @@
  * Name constraints (RFC 5280 §4.2.1.10, §6.1.3 b–c). Instead of building unions and intersections,
  * the constraints of every certificate of the path are kept and each must be met.
  */
-import type { GeneralName, GeneralNameKind } from "./general_name.ts";
+import { type GeneralName, type GeneralNameKind, unreadableKind } from "./general_name.ts";
 import { attributeTypes } from "./name.ts";
 import type { Certificate } from "./certificate.ts";
 import type { NameConstraints } from "./extensions.ts";
@@ -42,6 +42,13 @@ export function nameConstraintsViolation(
   if (total * names.length > MAX_COMPARISONS) return "has too many names to be compared";
   for (const name of names) {
     for (const { permitted, excluded } of constraints) {
+      // Whether a name that cannot be read is permitted nobody can tell.
+      const unread = name.kind === "other" ? unreadableKind(name.tag) : undefined;
+      if (unread && [...permitted, ...excluded].some(({ kind }) => kind === unread)) {
+        return `has a name (${
+          formNames[unread]
+        }) that cannot be read, where such names are constrained`;
+      }
       const same = permitted.filter((base) => sameForm(base, name));
       if (same.length > 0 && !same.some((base) => isPermitted(name, base))) {
         return `has a name (${formNames[name.kind]}) outside the names permitted to its authority`;

@@ -1,16 +1,15 @@
 /**
- * Where the program starts. It picks the role, and the role gives up the permissions that it does not need before
- * anything else of it is loaded.
+ * Entry point. Picks the role and revokes the permissions that it does not need before loading anything else.
  */
 import { giveUpPermissions, roleOf } from "./cli/roles.ts";
 import configuration from "./deno.json" with { type: "json" };
 
 const role = roleOf(Deno.args);
 const web = new URL("dist/web/", import.meta.url);
-// Beside this file, also in the bundle (tasks/compile.ts).
+// Next to this file, also in the bundle (tasks/compile.ts).
 const kind = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const readerWorker = new URL(`cli/reader_worker.${kind}`, import.meta.url);
-// The kernel's table of sockets can be opened only before any permission is given up.
+// The kernel's table of sockets can only be opened before any permission is revoked.
 if (role === "agent") (await import("./agent/peer.ts")).openSocketTables();
 giveUpPermissions(role);
 

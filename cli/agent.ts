@@ -29,29 +29,32 @@ interface Options {
 /** `dsign agent` */
 export const agentCommand: AddCommand = (program, context, action) => {
   program.command("agent")
-    .description("Answer the web pages of this computer until it is stopped (Ctrl-C).")
+    .description("Run the agent, which answers web pages on this computer. Stop it with Ctrl-C.")
     .addOption(
-      new Option("--port <port>", "listen there (0: any free port), and for TLS anywhere")
+      new Option(
+        "--port <port>",
+        "port for ws:// (0: any free port); wss:// then uses any free port",
+      )
         .argParser((text) => {
           const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
           if (port <= 65535) return port;
-          throw new InvalidArgumentError("A port is a number up to 65535.");
+          throw new InvalidArgumentError("must be a number from 0 to 65535.");
         }),
     )
     .addOption(
-      new Option("--consent <kind>", "how the person is asked; else as configured")
+      new Option("--consent <kind>", "how to ask for consent (default: the configured way)")
         .choices(["window", "pinentry", "terminal"]),
     )
     .option("--verbose", "log more")
-    .option("--json", "print one JSON object when it listens")
+    .option("--json", "print one JSON object once it listens")
     .action(action(async (options: Options) => {
       const running = await serve(context, options, () => Promise.resolve());
       if (running === null) return;
-      throw new DsignError("busy", `D-Sign runs already, on port ${running}.`);
+      throw new DsignError("busy", `D-Sign is already running on port ${running}.`);
     }));
 };
 
-/** The certificate for wss://; where a new one takes the place of one that was trusted, that is trusted in its stead. */
+/** Loads the wss:// certificate. If it replaces a trusted one, trusts the new one instead. */
 async function readyTls(folder: string): Promise<TlsIdentity> {
   const { identity, replaced } = await ensureIdentity(folder, new Date());
   const home = env("HOME");
@@ -64,22 +67,24 @@ async function readyTls(folder: string): Promise<TlsIdentity> {
       authorityOf(identity.authority, path),
     );
     for (const { name } of left) {
-      console.error(`dsign: The certificate was renewed. Run "dsign trust install" for ${name}.`);
+      console.error(
+        `dsign: The wss:// certificate was renewed. Run "dsign trust install" for ${name}.`,
+      );
     }
   }
   return identity;
 }
 
-/** `dsign` alone: the agent with its console; where one runs already, that one's console. */
+/** Plain `dsign`: starts the agent and opens its console, or opens the console of the running agent. */
 export async function openConsole(context: Context, options: Options): Promise<void> {
   try {
     await openConsoleOrFail(context, options);
   } catch (error) {
-    // A double-click on Windows opens a terminal that is gone with the program.
+    // A double-click on Windows opens a terminal that closes with the program.
     const isSeen = options.json || Deno.build.os !== "windows" && Deno.stderr.isTerminal();
     if (error instanceof DsignError && !isSeen) {
       await showStartFailure(context, error.message, env).catch((failure) => {
-        // Without a browser the sentence on standard error has to do.
+        // If no browser opens, the message on stderr is all we can offer.
         if (!(failure instanceof DsignError)) throw failure;
       });
     }
@@ -94,7 +99,7 @@ async function openConsoleOrFail(context: Context, options: Options): Promise<vo
     await openBrowser(await browserCommand(url, config.browser, env));
   };
   const running = await serve(context, options, async (port) => {
-    // The agent is of use without its console.
+    // The agent works without a console, so this is not fatal.
     await open(port).catch((error) => {
       if (!(error instanceof DsignError)) throw error;
       console.error(`dsign: ${error.message}`);
@@ -102,14 +107,14 @@ async function openConsoleOrFail(context: Context, options: Options): Promise<vo
   });
   if (running === null) return;
   if (options.json) printJson({ port: running, running: true });
-  else console.log(`D-Sign runs already, on port ${running}.`);
+  else console.log(`D-Sign is already running on port ${running}.`);
   await open(running);
 }
 
 /**
  * Runs the agent until a signal comes.
  *
- * @returns null, or the port of an agent that runs already
+ * @returns null, or the port of an agent that is already running
  */
 async function serve(
   context: Context,
@@ -144,7 +149,7 @@ async function serve(
       spool: paths.spool,
       timestampAuthority: config.timestampAuthority,
       async pkiFetch(...request) {
-        const { configuredFetch } = await import("../online/pki_http.ts"); // not loaded while it waits
+        const { configuredFetch } = await import("../online/pki_http.ts"); // loaded on first use, to keep an idle agent small
         return await configuredFetch(config)(...request);
       },
       trust: trustFolders(paths, env),
@@ -166,12 +171,12 @@ async function serve(
       tls,
       () => readyTls(paths.tls),
       agent.renewTls,
-      (error) => console.error(`dsign: The certificate was not renewed: ${error}`),
+      (error) => console.error(`dsign: The wss:// certificate was not renewed: ${error}`),
     );
     try {
       await instance.announce(agent.port);
       if (options.json) printJson({ port: agent.port });
-      else console.log(`D-Sign listens on ${agent.origin}. Ctrl-C ends it.`);
+      else console.log(`Listening on ${agent.origin}. Press Ctrl-C to stop.`);
       if (context.unpacked) await removeOldVersions(context.unpacked);
       const ended = new Promise<void>((resolve) => {
         if (signal.aborted) resolve();

@@ -2,11 +2,11 @@ import { constructedTag, Fields, only, readAsn1, Tag } from "../formats/asn1/rea
 import { concat } from "../formats/asn1/der.ts";
 
 /**
- * Makes an attached signature of a detached one: the bytes of the ContentInfo before and after the content, which goes
- * between them as it is (RFC 5652 §5.1, §5.2: eContent is not part of what is signed but by its digest).
+ * Turns a detached signature into an attached one: returns the bytes that go before and after the content (RFC 5652
+ * §5.1, §5.2). The signature stays valid because it covers eContent only through its digest.
  *
  * @param cms a detached SignedData in DER
- * @param length of the content in bytes; need not fit into memory
+ * @param length length of the content in bytes; the content need not fit into memory
  */
 export function attachContent(cms: Uint8Array, length: number): [Uint8Array, Uint8Array] {
   const info = new Fields(readAsn1(cms), "ContentInfo");
@@ -30,7 +30,7 @@ export function attachContent(cms: Uint8Array, length: number): [Uint8Array, Uin
   return [head, tail];
 }
 
-/** Identifier and definite length, as short as can be (X.690 §10.1). */
+/** Identifier and definite length in its shortest form (X.690 §10.1). */
 function header(tag: number, length: number): Uint8Array {
   if (length < 0x80) return Uint8Array.of(tag, length);
   const bytes: number[] = [];

@@ -1,4 +1,4 @@
-/** `dsign autostart`: whether the agent starts when the person logs in. */
+/** `dsign autostart`: starting the agent at login. */
 import { dirname, isAbsolute, join } from "node:path";
 import { writeAtomically } from "../settings/files.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -17,11 +17,11 @@ export type AutostartKind = "xdg" | "systemd" | "run-key" | "launch-agent";
 
 export interface AutostartStatus {
   enabled: boolean;
-  /** null where nothing is set up. */
+  /** null if nothing is set up. */
   kind: AutostartKind | null;
-  /** File or registry value that says so. */
+  /** File or registry value of the entry. */
   place: string | null;
-  /** Whether it starts this program, here, and not an older one or one elsewhere. */
+  /** Whether the entry starts this program, not an older version or one in another place. */
   current: boolean;
 }
 
@@ -32,9 +32,9 @@ const RUN_KEY = "HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\Run";
 const RUN_VALUE = "D-Sign";
 
 /**
- * Starts of the agent at login, for one person.
+ * Starting the agent at login, for one person.
  *
- * @param command what is to be started: absolute program, and arguments
+ * @param command absolute path of the program, then its arguments
  */
 export class Autostart {
   constructor(
@@ -48,7 +48,7 @@ export class Autostart {
    * @throws {FileError | UsageError}
    */
   async enable(systemd = false): Promise<void> {
-    if (systemd && this.os !== "linux") throw new UsageError("Only Linux has systemd.");
+    if (systemd && this.os !== "linux") throw new UsageError("--systemd works on Linux only.");
     try {
       if (this.os === "windows") {
         const line = runKeyLine(this.command);
@@ -59,14 +59,16 @@ export class Autostart {
         const { unit, wanted } = this.#systemd();
         await write(unit, systemdUnit(this.command));
         await linkTo("../dsign.service", wanted);
-        // Two starts would be one too many.
+        // Remove the other entry, or the agent would start twice.
         await this.#disableXdg();
       } else {
         await write(this.#xdg(), desktopEntry(this.command));
         await this.#disableSystemd();
       }
     } catch (error) {
-      if (error instanceof RangeError) throw new UsageError(`This cannot be: ${error.message}.`);
+      if (error instanceof RangeError) {
+        throw new UsageError(`Cannot write the autostart entry: ${error.message}.`);
+      }
       throw error;
     }
   }
@@ -103,7 +105,7 @@ export class Autostart {
       const current = text === systemdUnit(this.command);
       return { enabled: true, kind: "systemd", place: unit, current };
     }
-    // The first entry of this name counts, and it may say no.
+    // The first entry of this name counts, even if it is disabled.
     for (const place of [this.#xdg(), ...this.#systemXdg()]) {
       const entry = await read(place);
       if (entry === null) continue;
@@ -117,11 +119,11 @@ export class Autostart {
 
   #home(): string {
     const home = this.env("HOME");
-    if (!home) throw new UsageError("There is no home folder: HOME is not set.");
+    if (!home) throw new UsageError("HOME is not set, so the home folder is unknown.");
     return home;
   }
 
-  /** XDG Base Directory: relative paths do not count. */
+  /** XDG Base Directory Specification: relative paths are ignored. */
   #config(): string {
     const set = this.env("XDG_CONFIG_HOME");
     return set && isAbsolute(set) ? set : join(this.#home(), ".config");
@@ -160,7 +162,7 @@ export class Autostart {
     await remove(unit);
   }
 
-  /** What the Run key starts; null where nothing. */
+  /** The Run key's command; null if there is none. */
   async #runKey(): Promise<string | null> {
     const { success, stdout } = await new Deno.Command("reg", {
       args: ["query", RUN_KEY, "/v", RUN_VALUE],
@@ -226,17 +228,17 @@ async function remove(path: string): Promise<void> {
 /** `dsign autostart` */
 export const autostartCommand: AddCommand = (program, { selfCommand }, action) => {
   const group = program.command("autostart")
-    .description("Whether the agent starts when you log in.");
+    .description("Start the agent at login (enable, disable, status).");
   const autostart = () => new Autostart([...selfCommand, "agent"], (name) => Deno.env.get(name));
   const tell = async (json: boolean | undefined) => {
     const status = await autostart().status();
     if (json) printJson(status);
-    else if (!status.enabled) console.log("D-Sign does not start when you log in.");
+    else if (!status.enabled) console.log("D-Sign does not start at login.");
     else {
-      console.log(`D-Sign starts when you log in (${status.kind}: ${status.place}).`);
+      console.log(`D-Sign starts at login (${status.kind}: ${status.place}).`);
       if (!status.current) {
         console.log(
-          "What is started is not this program: `dsign autostart enable` sets that right.",
+          "That entry starts another copy. To start this one: dsign autostart enable",
         );
       }
     }
@@ -245,7 +247,7 @@ export const autostartCommand: AddCommand = (program, { selfCommand }, action) =
     .description("Start the agent at each login.")
     .option(
       "--systemd",
-      "by a systemd user unit, which restarts it after a crash, instead of an XDG autostart entry",
+      "use a systemd user unit, which restarts the agent after a crash, not an XDG autostart entry",
     )
     .option("--json", "print the status as one JSON object")
     .action(action(async ({ systemd, json }: { systemd?: boolean; json?: boolean }) => {
@@ -260,7 +262,7 @@ export const autostartCommand: AddCommand = (program, { selfCommand }, action) =
       await tell(json);
     }));
   group.command("status", { isDefault: true })
-    .description("Say how it is.")
+    .description("Show whether the agent starts at login.")
     .option("--json", "print one JSON object: enabled, kind, place, current")
     .action(action(({ json }: { json?: boolean }) => tell(json)));
 };

@@ -2,18 +2,18 @@
 import { escapeText } from "../formats/xml/document.ts";
 import { desktopLines } from "../words/desktop.ts";
 
-/** Letters that no path or argument of ours has, and that would break a line of these formats. */
+/** A control character would break a line of these formats. */
 function refuseControls(command: readonly string[]): void {
-  // deno-lint-ignore no-control-regex -- they are what is refused
+  // deno-lint-ignore no-control-regex -- refused here
   if (command.some((part) => /[\u0000-\u001f\u007f]/.test(part))) {
-    throw new RangeError("a path with control characters cannot be started automatically");
+    throw new RangeError("a path or argument contains control characters");
   }
 }
 
 /**
  * An entry for `autostart/` of the XDG Desktop Application Autostart Specification.
  *
- * @param command absolute program, and arguments
+ * @param command absolute path of the program, then its arguments
  * @throws {RangeError} for control characters
  */
 export function desktopEntry(command: readonly string[]): string {
@@ -30,7 +30,7 @@ NoDisplay=true
 `;
 }
 
-/** An entry that says no, where one of the administrator's says yes. */
+/** An entry that disables the administrator's entry of the same name. */
 export const HIDDEN_ENTRY = `[Desktop Entry]
 Type=Application
 Name=D-Sign
@@ -47,18 +47,18 @@ function desktopQuote(part: string): string {
 const desktopString = (text: string) => text.replaceAll("\\", "\\\\");
 
 /**
- * A unit for `systemd/user/`, in the place of the XDG entry: it starts again what crashed.
+ * A unit for `systemd/user/`, as an alternative to the XDG entry: it restarts the program after a crash.
  *
- * @param command absolute program, and arguments
+ * @param command absolute path of the program, then its arguments
  * @throws {RangeError} for control characters; for quotes and backslashes in the program's path
  */
 export function systemdUnit(command: readonly string[]): string {
   refuseControls(command);
   const [program, ...args] = command;
   if (/["'\\]/.test(program)) {
-    throw new RangeError("systemd starts no program with a quote or a backslash in its path");
+    throw new RangeError("systemd cannot start a program with a quote or a backslash in its path");
   }
-  // systemd.service(5), "Command lines": variables are filled in in arguments, but not in the program's own path.
+  // systemd.service(5), "Command lines": variables are expanded in arguments, not in the program's path.
   const line = [
     systemdQuote(program),
     ...args.map((part) => systemdQuote(part).replaceAll("$", "$$$$")),
@@ -86,7 +86,7 @@ const systemdQuote = (part: string) =>
 /**
  * A property list for `Library/LaunchAgents/`.
  *
- * @param command absolute program, and arguments
+ * @param command absolute path of the program, then its arguments
  * @throws {RangeError} for control characters
  */
 export function launchAgent(label: string, command: readonly string[]): string {
@@ -112,25 +112,25 @@ ${command.map((part) => `    <string>${escapeText(part)}</string>`).join("\n")}
 `;
 }
 
-/** Windows does not start a command of the Run key that is longer. */
+/** Longest command that Windows starts from the Run key, in characters. */
 const RUN_KEY_LIMIT = 260;
 
 /**
- * A command line for the Run key, to be stored as REG_SZ: REG_EXPAND_SZ would fill in `%`.
+ * A command line for the Run key, to be stored as REG_SZ: REG_EXPAND_SZ would expand `%`.
  *
- * @param command absolute program, and arguments
- * @throws {RangeError} for control characters, and where the line is longer than Windows takes
+ * @param command absolute path of the program, then its arguments
+ * @throws {RangeError} for control characters, and for a line longer than Windows accepts
  */
 export function runKeyLine(command: readonly string[]): string {
   refuseControls(command);
   const line = command.map(windowsQuote).join(" ");
   if (line.length > RUN_KEY_LIMIT) {
-    throw new RangeError(`Windows starts no command of more than ${RUN_KEY_LIMIT} letters`);
+    throw new RangeError(`the command is longer than ${RUN_KEY_LIMIT} characters`);
   }
   return line;
 }
 
-/** As CommandLineToArgvW reads it: backslashes are doubled before a quote alone. */
+/** Quotes for CommandLineToArgvW, which reads doubled backslashes only before a quote. */
 function windowsQuote(part: string): string {
   if (/^[^\s"]+$/.test(part)) return part;
   return `"${part.replace(/(\\*)"/g, '$1$1\\"').replace(/\\+$/, "$&$&")}"`;

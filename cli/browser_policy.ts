@@ -1,5 +1,5 @@
 /**
- * Policies by which an administrator lets portals reach programs of this computer, so that no browser has to ask:
+ * Browser policies with which an administrator lets portals reach programs on this computer without a prompt:
  * `LoopbackNetworkAllowedForUrls` of Chrome, Edge and Chromium (146 on; `LocalNetworkAccessAllowedForUrls` before) and
  * `LocalNetworkAccess` of Firefox (ESR 140.11 on).
  */
@@ -34,12 +34,12 @@ const MAC_DOMAINS: Record<Browser, string> = {
 };
 
 /**
- * The policy file of a browser on Linux. Firefox has one file for all policies, so what is there already is kept.
+ * The policy file of a browser on Linux. Firefox keeps all policies in one file, so other entries are kept.
  *
- * @param origins as in `https://portal.example`; none: the policy is taken back
- * @param present text of the file that is there; null: none
- * @returns null: the file is to be removed
- * @throws {SyntaxError} where the present text is not JSON
+ * @param origins e.g. `https://portal.example`; empty to remove the policy
+ * @param present text of the existing file; null if there is none
+ * @returns `text`: null if the file must be removed
+ * @throws {SyntaxError} if the present text is not JSON
  */
 export function linuxPolicy(
   browser: Browser,
@@ -69,14 +69,14 @@ export function linuxPolicy(
   };
 }
 
-/** A file for regedit, or for a group policy's registry settings: CRLF, to be written with a byte order mark. */
+/** A file for regedit or a group policy's registry settings: CRLF, to be written with a byte order mark. */
 export function windowsPolicy(
   browsers: readonly Browser[],
   origins: readonly string[],
 ): string {
   const lines = ["Windows Registry Editor Version 5.00", ""];
   const list = (key: string, values: readonly string[]) => {
-    // Removed first, so that nothing of an earlier list is left.
+    // Removed first, so that no earlier entry stays.
     lines.push(`[-HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\${key}]`, "");
     if (values.length === 0) return;
     lines.push(`[HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\${key}]`);
@@ -135,7 +135,7 @@ ${payloads.join("\n")}
 const json = (value: unknown) => JSON.stringify(value, null, 2) + "\n";
 const hostsOf = (origins: readonly string[]) => origins.map((origin) => new URL(origin).hostname);
 
-/** RFC 9562 §5.8, of the name's SHA-256: the same profile installed again takes the place of the first. */
+/** RFC 9562 §5.8, from the name's SHA-256, so that a reinstalled profile replaces the first one. */
 function uuidOf(name: string): string {
   const hex = digest("SHA-256", new TextEncoder().encode(name)).toHex();
   const [a, b, c, d, e] = [[0, 8], [8, 12], [13, 16], [17, 20], [20, 32]].map(([from, to]) =>

@@ -1,4 +1,4 @@
-/** Changing the person's configuration file: all else in it stays as it is. */
+/** Changing one setting in the person's configuration file without touching the others. */
 import { dirname } from "node:path";
 import { type Config, readConfig } from "../settings/config.ts";
 import { writeAtomically } from "../settings/files.ts";
@@ -10,7 +10,7 @@ type Raw = Partial<Config> & Record<string, unknown>;
 /**
  * Reads the configuration, lets `change` change it, and replaces the file as a whole.
  *
- * @throws {DsignError} `invalid_params` where it is wrong already: nothing is written then; `storage_failed`
+ * @throws {DsignError} `invalid_params` if the file is already wrong (nothing is written); `storage_failed`
  */
 export async function changeConfig(path: string, change: (settings: Raw) => void): Promise<void> {
   await readConfig(path);

@@ -1,4 +1,4 @@
-/** `dsign doctor`: what is wrong, what it means, and what to do. */
+/** `dsign doctor`: finds problems and says what they mean and what to do. */
 import { Option } from "commander";
 import { languageOf } from "../settings/config.ts";
 import type { Ticket } from "./doctor/tickets.ts";
@@ -18,15 +18,17 @@ interface Options {
 /** `dsign doctor` */
 export const doctorCommand: AddCommand = (program, context, action) => {
   program.command("doctor")
-    .description("Find out what is wrong, and what to do. Asks for no PIN, changes nothing.")
-    .option("--fix", "mend what can be mended without doing harm")
+    .description(
+      "Find problems and say what to do. Never asks for a PIN, changes nothing without --fix.",
+    )
+    .option("--fix", "fix what can be fixed safely")
     .addOption(
-      new Option("--language <language>", "else as configured").choices(["en", "bn", "hi"]),
+      new Option("--language <language>", "default: as configured").choices(["en", "bn", "hi"]),
     )
     .option("--json", "print one JSON object: checks (id, status, seen, meaning, action)")
-    .addHelpText("after", "\nExit code 1: something keeps you from signing.")
+    .addHelpText("after", "\nExit code 1: a problem keeps you from signing.")
     .action(action(async (options: Options) => {
-      // Loaded here alone: the agent starts with this file too.
+      // Loaded on demand, because the agent loads this file too.
       const [{ diagnose }, { thisMachine }, { DOCTOR_WORDS }, { toChecks }] = await Promise.all([
         import("./doctor/diagnose.ts"),
         import("./doctor/machine.ts"),
@@ -44,7 +46,7 @@ export const doctorCommand: AddCommand = (program, context, action) => {
             await fix();
             fixed.push(id);
           } catch (error) {
-            // The finding stays, and is told again.
+            // The finding stays in the report.
             console.error(printable(`dsign: ${id}: ${(error as Error).message}`));
           }
         }
@@ -57,7 +59,7 @@ export const doctorCommand: AddCommand = (program, context, action) => {
     }));
 };
 
-/** English where the configuration is what is wrong. */
+/** The configured language; English if the configuration is the problem. */
 async function configuredLanguage(env: (name: string) => string | undefined): Promise<Language> {
   const config = await loadConfig().then(({ config }) => config, () => ({}));
   return languageOf(config, env) as Language;

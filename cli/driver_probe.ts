@@ -1,4 +1,4 @@
-/** Looks at one driver: whether it can be loaded, what it says, and what is inserted. Asks for no PIN. */
+/** Inspects one driver: whether it loads, what it reports, which tokens are inserted. Never asks for a PIN. */
 import {
   type CertificateObject,
   type ModuleInfo,
@@ -10,27 +10,27 @@ import {
 import { inspectLibrary, libraryBuild, readHead } from "../pkcs11_ffi/library.ts";
 import type { DriverModule } from "../signers/modules.ts";
 
-/** A token, and the certificates that it shows to everybody. */
+/** A token, with the certificates that it shows without a login. */
 export interface ProbedToken extends TokenInfo {
   certificates: CertificateObject[];
 }
 
 export interface DriverReport {
   module: DriverModule;
-  /** `ready`: it works and a token is there; `no_token`: it works; else what is wrong. */
+  /** `ready`: the driver works and a token is inserted; `no_token`: the driver works; otherwise the failure. */
   state: "ready" | "no_token" | Pkcs11ErrorCode;
-  /** What is wrong, as a sentence, with what the system or the driver says; empty where all is well. */
+  /** The failure as a sentence, with the reason given by the system or the driver; empty if there is none. */
   message: string;
-  /** e.g. `x86_64`, `x86 (32-bit)`; null where the file cannot be read or is no library. */
+  /** e.g. `x86_64`, `x86 (32-bit)`; null if the file cannot be read or is not a library. */
   builtFor: string | null;
   info: ModuleInfo | null;
   tokens: ProbedToken[];
 }
 
-/** A known driver takes seven seconds for its first answer. */
+/** Milliseconds. One known driver takes seven seconds for its first answer. */
 const TIMEOUT = 15_000;
 
-/** What can be said without loading the library. */
+/** Inspects the file without loading it. */
 export function inspectDriver(module: DriverModule): DriverReport {
   const report: DriverReport = {
     module,
@@ -50,10 +50,10 @@ export function inspectDriver(module: DriverModule): DriverReport {
 }
 
 /**
- * Loads the library in a process of its own and asks it for its tokens and their certificates.
+ * Loads the library in a separate process and asks it for its tokens and their certificates.
  *
  * @param hostCommand of `hostCommand` (host_command.ts)
- * @returns after at most some 15 seconds a question; never rejects for a bad driver
+ * @returns after at most about 15 seconds a request; never rejects because of a bad driver
  */
 export async function probeDriver(
   module: DriverModule,
@@ -71,7 +71,7 @@ export async function probeDriver(
   try {
     report.info = await client.info();
     for (const token of await client.tokens()) {
-      // A token that was never prepared has nothing to show, and some drivers fail when asked.
+      // An uninitialised token has no certificates, and some drivers fail when asked for them.
       const certificates = token.initialised ? await client.certificates(token.uri) : [];
       report.tokens.push({ ...token, certificates });
     }

@@ -1,30 +1,37 @@
-/** How a command ends: exit codes, and errors in words or JSON. */
+/**
+ * How a command ends. The rules of the command line:
+ *
+ * - Results go to standard output, everything else to standard error, as `dsign: ` and one sentence.
+ * - The sentence says what happened and, where a person can do something, what to do.
+ * - With `--json` a command prints exactly one JSON object to standard output, also when it fails.
+ * - The exit code alone tells a script what happened ({@linkcode EXIT_HELP}).
+ */
 import { CommanderError } from "commander";
 import { toDsignError } from "../signing/errors.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import { UpdateError } from "./update/manifest.ts";
 
-/** What the exit codes mean; they are part of the interface. */
+/** Exit codes; scripts rely on them. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, refused: 3, token: 4 } as const;
 
 export const EXIT_HELP = `
 Exit codes:
   0  done; everything verified is valid
   1  failed, or a signature is not valid
-  2  wrong use of the command
-  3  the person declined or did not answer
-  4  trouble with the token, its PIN, its certificate or its driver
-  130, 143  ended by Ctrl-C or by a signal; nothing half done is left`;
+  2  wrong usage
+  3  you declined or did not answer
+  4  problem with the token, its PIN, certificate or driver
+  130, 143  stopped by Ctrl-C or a signal; no partial output is left`;
 
 const REFUSED: readonly ErrorCode[] = ["user_cancelled", "consent_timeout", "consent_unavailable"];
 const TOKEN = /^(pin|token|key|certificate|driver)_|^mechanism_unsupported$/;
 
-/** Wrong use of a command: exit code 2. */
+/** Wrong usage: exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** A failed file operation, in words; exit code 1. */
+/** A failed file operation, as a sentence; exit code 1. */
 export class FileError extends Error {
   override readonly name = "FileError";
 
@@ -35,21 +42,21 @@ export class FileError extends Error {
 
 function sentence(error: unknown): string {
   const kinds: [new (message?: string) => Error, string][] = [
-    [Deno.errors.NotFound, "there is no such file."],
-    [Deno.errors.PermissionDenied, "you have no permission for it."],
-    [Deno.errors.AlreadyExists, "it exists already. Use --force to replace it."],
-    [Deno.errors.IsADirectory, "it is a folder, not a file."],
-    [Deno.errors.NotADirectory, "a part of the path is no folder."],
+    [Deno.errors.NotFound, "no such file."],
+    [Deno.errors.PermissionDenied, "permission denied."],
+    [Deno.errors.AlreadyExists, "already exists. Use --force to replace it."],
+    [Deno.errors.IsADirectory, "is a folder, not a file."],
+    [Deno.errors.NotADirectory, "part of the path is not a folder."],
   ];
   const known = kinds.find(([kind]) => error instanceof kind);
   if (known) return known[1];
-  if (error instanceof Error && "code" in error) return error.message; // of the system: disk full …
+  if (error instanceof Error && "code" in error) return error.message; // from the system, e.g. disk full
   throw error;
 }
 
 interface Failure {
   exitCode: number;
-  /** `code` and `message` at least. */
+  /** At least `code` and `message`. */
   error: { code: string; message: string };
 }
 
@@ -75,13 +82,13 @@ function failureOf(error: unknown): Failure {
 }
 
 /**
- * Tells of a failure: a sentence on standard error, or with `json` one object on standard output.
+ * Reports a failure: one sentence on standard error, or with `json` one object on standard output.
  *
- * @param more further members of that object
+ * @param more additional members of that object
  * @returns the exit code
  */
 export function report(error: unknown, json: boolean, more: Record<string, unknown> = {}): number {
-  // commander has told the person already
+  // commander has already printed it
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
     if (json) printJson({ error: { code: "usage", message: error.message } });
@@ -98,10 +105,10 @@ export function printJson(value: unknown): void {
   console.log(JSON.stringify(value));
 }
 
-/** Text from outside as it may go to a terminal: no control sequences, no direction marks. */
+/** Makes foreign text safe for a terminal: replaces control characters and direction marks. */
 export function printable(text: string): string {
   return text.replace(
-    // deno-lint-ignore no-control-regex -- they are what is replaced
+    // deno-lint-ignore no-control-regex -- replaced here
     /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
     "\ufffd",
   );

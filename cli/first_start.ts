@@ -1,4 +1,4 @@
-/** What the doctor and autostart do for the console of a running agent. */
+/** Doctor and autostart for the console of a running agent. */
 import type { FirstStart } from "../agent/first_start.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { Autostart } from "./autostart.ts";
@@ -6,14 +6,14 @@ import type { Language } from "../words/speech.ts";
 import { FileError, UsageError } from "./failure.ts";
 import type { Context } from "./command.ts";
 
-/** @param phrase file of the person's own words */
+/** @param phrase file with the person's chosen words */
 export function firstStart(context: Context, phrase: string): FirstStart {
   const autostart = () =>
     new Autostart([...context.selfCommand, "agent"], (name) => Deno.env.get(name));
   return {
     phrase,
     async nextStep(wanted) {
-      // Loaded when first asked for: an agent that starts at login may never need them.
+      // Loaded on first use: an agent that starts at login may never need them.
       const [{ diagnose }, { thisMachine }, { DOCTOR_WORDS }, { toChecks }] = await Promise.all([
         import("./doctor/diagnose.ts"),
         import("./doctor/machine.ts"),

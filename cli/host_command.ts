@@ -1,28 +1,27 @@
 import { fileURLToPath } from "node:url";
 
 /**
- * The program and arguments that start this product's `pkcs11-host` role, in which a driver runs.
+ * The program and arguments that start the `pkcs11-host` role, in which a driver runs.
  *
- * - `deno compile`: the executable itself; its permissions are those it was compiled with, and the role gives up what
- *   it does not need.
- * - a Deno runtime with a bundled main.mjs (the self-extracting form): that runtime and file, nothing from outside.
- * - `deno run main.ts`: the same with the sources' own configuration.
+ * - `deno compile`: the executable itself; the role gives up the compiled-in permissions that it does not need.
+ * - a Deno runtime with a bundled main.mjs (the self-extracting form): that runtime and file, nothing else.
+ * - `deno run main.ts`: the same with the configuration of the sources.
  *
- * In the latter two the child gets no more than it needs: `ffi` for the driver, `read` to look at the library before
- * it is loaded.
+ * In the last two the child gets only what it needs: `ffi` for the driver, `read` to inspect the library before
+ * loading it.
  *
- * @param mainModule URL of main.ts, or of what it was bundled into
+ * @param mainModule URL of main.ts or of its bundle
  */
 export function hostCommand(mainModule: string): string[] {
   return roleCommand(mainModule, "pkcs11-host", ["--allow-ffi", "--allow-read"]);
 }
 
-/** The same for the `pdf-text` role, in which a PDF's text is searched: `read` to load what does it. */
+/** The same for the `pdf-text` role, which searches a PDF's text: `read` to load its code. */
 export function textCommand(mainModule: string): string[] {
   return roleCommand(mainModule, "pdf-text", ["--allow-read"]);
 }
 
-/** The same for the `reader` role, in which strangers' documents are parsed: `read` to load what does it. */
+/** The same for the `reader` role, which parses untrusted documents: `read` to load its code. */
 export function readerCommand(mainModule: string): string[] {
   return roleCommand(mainModule, "reader", ["--allow-read"]);
 }

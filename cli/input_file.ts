@@ -18,7 +18,7 @@ export async function fileSize(path: string): Promise<number> {
 }
 
 /**
- * Gives a file's bytes in pieces, with a progress bar on a terminal. A piece is valid until the next is asked for.
+ * Yields a file's bytes in pieces, with a progress bar on a terminal. A piece is valid until the next one is requested.
  *
  * @throws {FileError}
  */

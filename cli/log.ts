@@ -15,13 +15,13 @@ const open = () => new Audit(findPaths((name) => Deno.env.get(name)).audit);
 /** `dsign log` */
 export const logCommand: AddCommand = (program, _, action) => {
   const command = program.command("log")
-    .description("Show or check the audit log: what was signed, for whom, and what was refused.");
+    .description("Show or verify the audit log: what was signed, for whom, and what was refused.");
   command.command("show", { isDefault: true })
-    .description("Show the newest entries, the last one below.")
+    .description("Show the latest entries, newest last.")
     .addOption(
-      new Option("--count <n>", "how many").default(20).argParser((text) => {
+      new Option("--count <n>", "number of entries").default(20).argParser((text) => {
         if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-        throw new UsageError("--count: a number from 1 on.");
+        throw new UsageError("--count must be 1 or more.");
       }),
     )
     .option("--json", "print one JSON object")
@@ -31,12 +31,12 @@ export const logCommand: AddCommand = (program, _, action) => {
       for (const entry of entries) console.log(lineOf(entry));
     }));
   command.command("verify")
-    .description("Check that no entry was changed, taken out or put in.")
+    .description("Verify that no entry was changed, removed or inserted.")
     .addHelpText(
       "after",
       `
-A log whose end was cut off looks like a shorter one. Note the printed hash of the last entry
-elsewhere to be able to tell.`,
+A log with its end cut off still verifies. Keep the printed hash of the last entry elsewhere, so that
+you can tell.`,
     )
     .option("--json", "print one JSON object")
     .action(action(async ({ json }: { json?: boolean }) => {
@@ -48,20 +48,22 @@ elsewhere to be able to tell.`,
       } else if (entries === 0) console.log("The audit log is empty.");
       else {
         console.log(
-          `Entries ${first} to ${first + entries - 1} are as they were written. Last hash: ${last}`,
+          `Entries ${first} to ${first + entries - 1} are unaltered. Last hash: ${last}`,
         );
       }
       if (torn && !json) {
-        console.log("The program was stopped while it wrote a further entry; nothing came of it.");
+        console.log(
+          "D-Sign was stopped while writing one more entry, which is incomplete and does not count.",
+        );
       }
       return fault ? EXIT.failed : EXIT.ok;
     }));
 };
 
 const WHY = {
-  unreadable: "is no entry",
+  unreadable: "is not an entry",
   changed: "was changed",
-  broken: "does not follow the one before it: entries were taken out, put in or moved",
+  broken: "does not follow the line before it: entries were removed, inserted or moved",
 };
 
 function lineOf(entry: AuditEntry): string {

@@ -1,4 +1,4 @@
-/** `dsign modules`: which drivers are used, and whether they work. */
+/** `dsign modules`: the token drivers in use, and whether they work. */
 import { resolve } from "node:path";
 import type { DriverModule } from "../signers/modules.ts";
 import { changeConfig } from "./config_file.ts";
@@ -10,10 +10,10 @@ import { findDrivers, loadConfig } from "./providers.ts";
 /** `dsign modules` */
 export const modulesCommand: AddCommand = (program, { hostCommand }, action) => {
   const group = program.command("modules")
-    .description("The PKCS#11 modules (drivers of tokens) that are used.");
+    .description("List, add, remove and test PKCS#11 modules (token drivers).");
 
   group.command("list", { isDefault: true })
-    .description("List the modules that are found, without loading them.")
+    .description("List the modules without loading them.")
     .option("--json", "print one JSON object: modules, duplicates, problems")
     .action(action(async ({ json }: { json?: boolean }) => {
       const { modules, duplicates, problems } = await findDrivers((await loadConfig()).config);
@@ -23,7 +23,7 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
           modules: reports.map(({ module: { initArgs: _, ...module }, ...report }) => ({
             ...module,
             builtFor: report.builtFor,
-            // Only a test can tell whether a token is there.
+            // Only `modules test` knows whether a token is inserted.
             fault: report.message ? report.state : null,
           })),
           duplicates,
@@ -31,7 +31,7 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
         });
         return;
       }
-      if (modules.length === 0) console.log("No module is found. Install the token's driver.");
+      if (modules.length === 0) console.log("No module found. Install the token's driver.");
       for (const report of reports) {
         console.log(printable(`${report.module.name} (${report.module.source})`));
         console.log(printable(`  ${report.module.path}`));
@@ -41,9 +41,9 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
     }));
 
   group.command("add <path>")
-    .description("Use this module too. It is looked at, but not loaded.")
-    .option("--name <name>", "how it is shown")
-    .option("--init-args <text>", "CK_C_INITIALIZE_ARGS.pReserved, as NSS softokn needs it")
+    .description("Add a module. The file is inspected but not loaded.")
+    .option("--name <name>", "display name")
+    .option("--init-args <text>", "CK_C_INITIALIZE_ARGS.pReserved (NSS softokn needs it)")
     .option("--json", "print one JSON object: added")
     .action(action(async (
       path: string,
@@ -58,11 +58,11 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
         settings.modules = [...others, module];
       });
       if (json) printJson({ added: module });
-      else console.log(`Added. \`dsign modules test ${printable(path)}\` tries it.`);
+      else console.log(`Added. To test it: dsign modules test ${printable(path)}`);
     }));
 
   group.command("remove <module>")
-    .description("Do not use this configured module any more. <module>: its name or path.")
+    .description("Remove a configured module, given by name or path.")
     .option("--json", "print one JSON object: removed")
     .action(action(async (wanted: string, { json }: { json?: boolean }) => {
       const { paths } = await changeable();
@@ -75,8 +75,8 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
       });
       if (removed.length === 0) {
         throw new UsageError(
-          `The configuration has no module "${wanted}". Modules that are found by themselves ` +
-            "(`dsign modules list` says so) go with their driver, or by p11-kit's configuration.",
+          `No module "${wanted}" is configured. Modules that D-Sign finds by itself (see ` +
+            "`dsign modules list`) disappear with their driver or in p11-kit's configuration.",
         );
       }
       if (json) printJson({ removed: removed.map(({ path }) => path) });
@@ -85,12 +85,12 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
 
   group.command("test [module...]")
     .description(
-      "Load modules, each in a process of its own, and say what they see. Asks for no PIN.",
+      "Load modules in separate processes and list their tokens. Never asks for a PIN.",
     )
     .option("--json", "print one JSON object: modules")
     .addHelpText(
       "after",
-      "\nExit code 4: a module cannot be used. That no token is inserted is no fault.",
+      "\nExit code 4: a module cannot be used. A missing token is not an error.",
     )
     .action(action(async (wanted: string[], { json }: { json?: boolean }) => {
       const { modules, problems } = await findDrivers((await loadConfig()).config);
@@ -105,14 +105,14 @@ export const modulesCommand: AddCommand = (program, { hostCommand }, action) => 
     }));
 };
 
-/** The configuration, where it is the person who decides on modules. */
+/** The configuration, unless the administrator decides about modules. */
 async function changeable() {
   const loaded = await loadConfig();
   if (!loaded.policy.modules) return loaded;
-  throw new UsageError("The administrator's policy says which modules are used.");
+  throw new UsageError("The administrator's policy decides which modules are used.");
 }
 
-/** A module by its name or path; one that is not found by itself may be tested too. */
+/** A module by name or path; any path may be tested. */
 function choose(wanted: string, modules: readonly DriverModule[]): DriverModule {
   return modules.find(({ name, path }) => name === wanted || path === resolve(wanted)) ??
     { name: wanted, path: resolve(wanted), source: "configuration" };
@@ -139,7 +139,9 @@ function toJson({ module, state, message, builtFor, info, tokens }: DriverReport
 function show({ module, state, message, info, tokens }: DriverReport): void {
   const line = (text: string) => console.log(printable(text));
   line(
-    `${module.name}: ${message || (state === "ready" ? "works" : "works; no token is inserted")}`,
+    `${module.name}: ${
+      message || (state === "ready" ? "works" : "works, but no token is inserted")
+    }`,
   );
   line(`  ${module.path}`);
   if (info) line(`  ${info.manufacturer} ${info.description} ${info.libraryVersion}`);

@@ -4,8 +4,8 @@ import type { AddCommand } from "./command.ts";
 /** `dsign openrpc` */
 export const openrpcCommand: AddCommand = (program, { version }, action) => {
   program.command("openrpc")
-    .description("Print the contract that web pages speak with the agent, as an OpenRPC document.")
-    .option("--json", "accepted for likeness: the document is JSON in any case")
+    .description("Print the agent's API for web pages as an OpenRPC document.")
+    .option("--json", "no effect; the output is always JSON")
     .action(action(() => {
       console.log(openrpcText(version).trimEnd());
       return Promise.resolve();

@@ -1,23 +1,23 @@
-/** Output files: there whole, or not there. */
+/** Output files appear complete or not at all. */
 import { dirname, join } from "node:path";
 import { FileError } from "./failure.ts";
 
-/** A file on its way: under another name until {@linkcode OutputFile.finish}. */
+/** A file being written: it has a temporary name until {@linkcode OutputFile.finish}. */
 export interface OutputFile {
   write(bytes: Uint8Array): Promise<void>;
-  /** Flushes to the disk and gives the file its name. */
+  /** Flushes to disk and renames the file to its final name. */
   finish(): Promise<void>;
-  /** Forgets the file; does nothing once it is finished. */
+  /** Removes the file, unless it is finished. */
   abandon(): void;
 }
 
-/** What is under way, to be removed when a signal ends the program. */
+/** Unfinished files, removed when a signal stops the program. */
 const unfinished = new Set<OutputFile>();
 
 /**
- * Starts an output file beside its place.
+ * Creates an output file under a temporary name in the same folder.
  *
- * @param force whether a file of that name may be replaced
+ * @param force whether to replace an existing file
  * @throws {FileError}
  */
 export async function createOutput(path: string, force: boolean): Promise<OutputFile> {
@@ -37,7 +37,7 @@ export async function createOutput(path: string, force: boolean): Promise<Output
     },
     async finish() {
       await failing(file.sync());
-      // link() refuses to replace what came to be meanwhile; rename() would not.
+      // link() refuses to replace a file that appeared meanwhile; rename() would replace it.
       if (force) await failing(Deno.rename(temporary, path));
       else {
         await failing(linkOrRename(temporary, path));
@@ -72,13 +72,13 @@ async function linkOrRename(from: string, to: string): Promise<void> {
     await Deno.link(from, to);
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) throw error;
-    // A file system without links, such as FAT.
+    // A file system without hard links, such as FAT.
     await mustBeFree(to);
     await Deno.rename(from, to);
   }
 }
 
-/** Removes what is not finished. */
+/** Removes all unfinished files. */
 export function abandonAll(): void {
   for (const output of unfinished) output.abandon();
 }

@@ -16,22 +16,22 @@ interface Options {
 /** `dsign policy` */
 export const policyCommand: AddCommand = (program, _, action) => {
   program.command("policy")
-    .description("Write the policies by which browsers let portals reach D-Sign without asking.")
-    .argument("[origins...]", "portals, as in https://portal.example; they replace earlier ones")
+    .description("Write browser policies that let portals reach D-Sign without a prompt.")
+    .argument("[origins...]", "portals, e.g. https://portal.example; they replace earlier ones")
     .option(
       "--browser <name>",
-      `one of ${BROWSERS.join(", ")}; may be given again; default: all`,
+      `one of ${BROWSERS.join(", ")}; repeatable (default: all)`,
       repeated,
     )
-    .option("--os <name>", "linux, windows or darwin; default: this one's")
-    .option("--output <folder>", "write there, not where the browsers of this computer look")
-    .option("--remove", "take the policies back")
+    .option("--os <name>", "linux, windows or darwin (default: this system)")
+    .option("--output <folder>", "write the files here instead of where browsers look")
+    .option("--remove", "remove the policies")
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
       `
-On Linux the files are written where the browsers look (run it as root). For Windows and macOS one
-file is written, for regedit or group policy (dsign.reg) and for profiles (dsign.mobileconfig).
+On Linux this writes the files where the browsers look (run it as root). For Windows it writes
+dsign.reg (for regedit or group policy), for macOS the profile dsign.mobileconfig.
 
 Examples:
   sudo dsign policy https://portal.example https://upms.example
@@ -57,14 +57,18 @@ function check(
   os: string,
   { remove }: Partial<Options>,
 ): void {
-  if (!["linux", "windows", "darwin"].includes(os)) throw new UsageError(`--os: not ${os}.`);
+  if (!["linux", "windows", "darwin"].includes(os)) {
+    throw new UsageError(`--os must be linux, windows or darwin; got ${os}.`);
+  }
   const unknown = browsers.find((name) => !(BROWSERS as readonly string[]).includes(name));
-  if (unknown) throw new UsageError(`--browser: ${unknown} is none of ${BROWSERS.join(", ")}.`);
+  if (unknown) {
+    throw new UsageError(`--browser must be one of ${BROWSERS.join(", ")}; got ${unknown}.`);
+  }
   if (remove && origins.length > 0) throw new UsageError("--remove takes no portals.");
-  if (!remove && origins.length === 0) throw new UsageError("Name the portals that are allowed.");
+  if (!remove && origins.length === 0) throw new UsageError("Name at least one portal.");
   for (const origin of origins) {
     if (!isWebOrigin(origin)) {
-      throw new UsageError(`${origin} is no origin as in https://portal.example.`);
+      throw new UsageError(`${origin} is not an origin (expected e.g. https://portal.example).`);
     }
   }
 }
@@ -95,7 +99,7 @@ async function writeLinux(
       written.push({ path, removed: text === null });
     } catch (error) {
       if (error instanceof SyntaxError) {
-        throw new UsageError(`${path} is not JSON, and is left as it is.`);
+        throw new UsageError(`${path} is not JSON. It was not changed.`);
       }
       throw new FileError(path, error);
     }
@@ -110,7 +114,7 @@ async function writeOne(
   output: string,
 ): Promise<Written> {
   const [name, text] = os === "windows"
-    // regedit reads UTF-8 only with a byte order mark
+    // regedit needs a byte order mark to read UTF-8
     ? ["dsign.reg", "\ufeff" + windowsPolicy(browsers, origins)]
     : ["dsign.mobileconfig", macPolicy(browsers, origins)];
   const path = join(output, name);
@@ -122,7 +126,7 @@ async function writeOne(
   return { path, removed: false };
 }
 
-/** Readable by everybody: browsers run as the person. */
+/** Readable by everyone, because browsers run as the person. */
 async function write(path: string, text: string): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
   await replaceFile(path, text, 0o644);

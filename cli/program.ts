@@ -1,4 +1,4 @@
-/** The command line: one file a command, gathered here. */
+/** The command line: one file a command, put together here. */
 import { Command } from "commander";
 import { configureLog } from "../settings/log.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -25,7 +25,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   "otp-service": async () => (await import("./otp/otp_service.ts")).otpServiceCommand,
 };
 
-/** The commands that a command line needs: an agent that waits for weeks does not keep the code of the others. */
+/** The commands that these arguments need: an agent that runs for weeks should not hold the code of the others. */
 function asked(args: string[]): (() => Promise<AddCommand>)[] {
   const name = args.find((arg) => !arg.startsWith("-"));
   if (name !== undefined && Object.hasOwn(COMMANDS, name)) return [COMMANDS[name]];
@@ -34,7 +34,7 @@ function asked(args: string[]): (() => Promise<AddCommand>)[] {
 
 const isHelp = (arg: string) => arg === "--help" || arg === "-h";
 
-/** Milliseconds for a command to end in good order after a signal. */
+/** Milliseconds that a command gets to clean up after a signal. */
 const GRACE = 900;
 
 /**
@@ -53,17 +53,17 @@ export async function run(
   /** Wraps a command's function, which returns an exit code or nothing for 0. */
   const action = <A extends unknown[]>(work: (...args: A) => Promise<number | void>) => {
     return async (...args: A) => {
-      // commander gives options and command last; --json before the command is the command's too
+      // commander passes options and command last; `dsign --json COMMAND` means the command's --json
       if (program.opts().json) Object.assign(args.at(-2) as object, { json: true });
       code = await work(...args) ?? EXIT.ok;
     };
   };
   const program = new Command("dsign")
-    .description("Signs documents and data with the keys on this computer's tokens.")
+    .description("Sign documents and data with the keys on your token.")
     .version(json ? JSON.stringify({ version: context.version }) : context.version, "-V, --version")
     .helpCommand(false)
     .enablePositionalOptions()
-    .showHelpAfterError("(dsign --help tells more)")
+    .showHelpAfterError("(see dsign --help)")
     .addHelpText("after", EXIT_HELP)
     .configureOutput({
       writeErr: (text) => json ? undefined : console.error(text.trimEnd()),
@@ -77,7 +77,7 @@ export async function run(
     await configureLog(args.includes("--verbose") ? "debug" : "warning");
     const first = commandOf(args);
     if (first && !first.startsWith("-") && !program.commands.some((c) => c.name() === first)) {
-      throw new UsageError(`There is no command "${first}". dsign --help lists them.`);
+      throw new UsageError(`Unknown command "${first}". See dsign --help.`);
     }
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
@@ -86,7 +86,7 @@ export async function run(
   return interrupted() ?? code;
 }
 
-/** A signal lets the command end in good order, or after a while, or at the next signal, without. */
+/** The first signal asks the command to stop; after {@linkcode GRACE}, or at the second signal, the program exits. */
 function endBySignal(): { signal: AbortSignal; interrupted(): number | undefined } {
   const codes: Partial<Record<Deno.Signal, number>> = Deno.build.os === "windows"
     ? { SIGINT: 130, SIGBREAK: 130 }

@@ -1,12 +1,12 @@
-/** A progress bar on standard error, where that is a terminal. */
+/** A progress bar on standard error, if that is a terminal. */
 
 const WIDTH = 30;
-/** Work that takes no longer shows no bar; and the least time between two drawings. In milliseconds. */
+/** Milliseconds before the bar appears, and between two updates. */
 const DELAY = 500;
 const INTERVAL = 100;
 
 export interface Progress {
-  /** @param done of `total` bytes */
+  /** @param done bytes done, of `total` */
   update(done: number): void;
   end(): void;
 }

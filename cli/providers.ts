@@ -1,4 +1,4 @@
-/** The tokens that the commands work with, by the configuration and the command line. */
+/** The tokens of a command, as configuration and command line name them. */
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
 import { type Config, findPaths, type Paths, readConfig } from "../settings/config.ts";
 import {
@@ -17,7 +17,7 @@ import { UsageError } from "./failure.ts";
 
 const env = (name: string) => Deno.env.get(name);
 
-/** The person's configuration under the administrator's policy. */
+/** The person's configuration, limited by the administrator's policy. */
 export async function loadConfig(): Promise<{ config: Settings; paths: Paths; policy: Policy }> {
   const paths = findPaths(env);
   const { policy } = await readPolicy(policyPath(env));
@@ -36,7 +36,7 @@ export function findDrivers(
  * Opens PKCS#11 modules, key files and remote signing services.
  *
  * @param hostCommand of {@linkcode hostCommand}
- * @param keyFiles named on the command line, beside the configured ones
+ * @param keyFiles key files from the command line, in addition to the configured ones
  */
 export async function openProviders(
   config: Config,
@@ -49,7 +49,7 @@ export async function openProviders(
     client: new Pkcs11Client({ modulePath: path, command: hostCommand, initArgs }),
   }));
   const providers: Provider[] = [new Pkcs11Provider(clients, { problems })];
-  // What is not configured is not loaded: an agent that waits stays small.
+  // Loaded only if configured, to keep an idle agent small.
   const files = [...config.pkcs12, ...keyFiles];
   if (files.length > 0) {
     const { Pkcs12Provider } = await import("../signers/pkcs12.ts");
@@ -63,15 +63,14 @@ export async function openProviders(
   return providers;
 }
 
-/** Commands go to the network only where they are told to. */
+/** Commands use the network only if asked to. */
 export const remoteIf = <C extends Config>(wanted: boolean | undefined, config: C): C =>
   wanted ? config : { ...config, remote: [] };
 
 /**
- * The same providers, as if only the tokens (and, where it has an `id` or `object`, the certificates) that a PKCS#11 URI
- * names were there.
+ * Limits providers to the tokens that a PKCS#11 URI names, and to its certificates if the URI has an `id` or `object`.
  *
- * @throws {UsageError} where it is no such URI (RFC 7512)
+ * @throws {UsageError} if `uri` is not a PKCS#11 URI (RFC 7512)
  */
 export function onlyToken(providers: readonly Provider[], uri: string): Provider[] {
   const wanted = readUri(uri);
@@ -90,7 +89,7 @@ export function onlyToken(providers: readonly Provider[], uri: string): Provider
   }));
 }
 
-/** Whether `uri` has every attribute that is wanted; those of `except` are not looked at. */
+/** Whether `uri` has every wanted attribute, apart from those in `except`. */
 function matches(wanted: Pkcs11Uri, uri: string, except: (keyof Pkcs11Uri)[]): boolean {
   const actual = parseUri(uri);
   return (Object.keys(wanted) as (keyof Pkcs11Uri)[]).every((name) =>
@@ -104,8 +103,8 @@ function readUri(text: string): Pkcs11Uri {
   } catch (error) {
     if (!(error instanceof Pkcs11Error)) throw error;
     throw new UsageError(
-      `--token: this is no PKCS#11 URI${error.reason ? ` (${error.reason})` : ""}. ` +
-        "`dsign tokens` shows those of the inserted tokens.",
+      `--token is not a PKCS#11 URI${error.reason ? ` (${error.reason})` : ""}. ` +
+        "`dsign tokens` lists the URIs of the inserted tokens.",
     );
   }
 }

@@ -1,17 +1,17 @@
-/** Taking out of texts what nobody else is to read: whose computer it is, whose token, what was signed. */
+/** Redaction: removes from a text whose computer and token it is, and what was signed. */
 
-/** Words that stand for a person or a thing, and what stands in their place. */
+/** Names of a person or thing, each with its replacement. */
 export type Secrets = ReadonlyMap<string, string>;
 
-/** Shorter words would take half of every text with them. */
+/** Shorter words would match everywhere. */
 const SHORTEST = 3;
 
-/** What documents and key files are called at the end. */
+/** File name extensions of documents and key files. */
 const ENDINGS = "pdf|docx?|xlsx?|od[tsp]|csv|p7[msb]|p12|pfx|pem|cer|crt|key|jpe?g|png";
-/** A digit of the three languages' scripts. */
+/** A digit in any of the three scripts. */
 const D = "[\\d\u0966-\u096f\u09e6-\u09ef]";
 
-/** Before, name, endings and after. Only in quotes a name may also be that of one of our own files. */
+/** Before, name, extension and after. Only quoted names may also have the extensions of our own files. */
 const DOCUMENTS = [
   ['(")', `[^"\\n]{0,300}`, `${ENDINGS}|xml|json|txt`, '(")'],
   ["(')", `[^'\\n]{0,300}`, `${ENDINGS}|xml|json|txt`, "(')"],
@@ -19,10 +19,10 @@ const DOCUMENTS = [
   ["()", `[^\\s"'/\\\\()[\\]]{1,300}`, ENDINGS, "(\\b)"],
 ];
 
-/** What gives itself away by its form. Each is looked for in what the ones before left. */
+/** Values recognised by their form, applied in this order. */
 const PATTERNS: readonly [RegExp, string][] = [
   [/-----BEGIN [A-Z0-9 ]+-----[\s\S]*?(?:-----END [A-Z0-9 ]+-----|$)/g, "[PEM]"],
-  // A word that names a secret, and what is set to it, or digits that follow it closely.
+  // A word that names a secret, with the value set to it or digits close behind it.
   [
     /\b((?:[\w.-]{0,64}[-_.])?(?:pin|puk|otp|password|passwd|passphrase|secret|token|sad|authorization|cookie)["']?\s*[=:]\s*)(?:(?:Bearer|Basic)\s+)?("[^"\n]*"|'[^'\n]*'|[^\s,;}\]]+)/gi,
     "$1[secret]",
@@ -38,17 +38,17 @@ const PATTERNS: readonly [RegExp, string][] = [
     ),
     "$1$2[secret]",
   ],
-  // RFC 7512: what tells one token or key from another.
+  // RFC 7512: attributes that identify one token or key.
   [/\b(serial|token|object|id|slot-description|pin-value|pin-source)=[^;?&\s"']+/g, "$1=[…]"],
   [/\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/@"']+@/gi, "$1[user]@"],
   [/(\bhttps?:\/\/[^\s?#"'<>]+)[?#][^\s"'<>]*/gi, "$1?[…]"],
   [/[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}/g, "[mail]"],
-  // PAN; and its hash, as the other hashes, in certificates' subjects.
+  // PAN, and hashes: a certificate's subject holds the PAN's hash.
   [/(?<![A-Za-z0-9])[A-Z]{5}[0-9]{4}[A-Z](?![A-Za-z0-9])/gi, "[PAN]"],
   [/(?<![0-9a-f])[0-9a-f]{2}(?::?[0-9a-f]{2}){15,}(?![0-9a-f])/gi, "[hash]"],
   [/(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{64,}={0,2}/g, "[data]"],
   [/(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{32,}/g, "[data]"],
-  // Aadhaar, telephone and account numbers, also in groups; dates are none.
+  // Aadhaar, telephone and account numbers, also in groups, but not dates.
   [
     new RegExp(
       `(?<![\\w.:-]|${D})(?:\\+?${D}{8,}|${D}{4}[ -]${D}{4}[ -]${D}{4}(?:[ -]${D}{4})?|` +
@@ -57,14 +57,14 @@ const PATTERNS: readonly [RegExp, string][] = [
     ),
     "[number]",
   ],
-  // Other persons of this computer.
+  // Other users of this computer.
   [/([\\/](?:home|Users)[\\/]+)(?!Public\b)[^\\/\n"'<>|:]{1,64}(?=[\\/])/g, "$1[user]"],
-  // Names of attributes in distinguished names (RFC 4514).
+  // Attributes of distinguished names (RFC 4514).
   [
     /\b(CN|OU?|SN|GN|L|ST|STREET|E|emailAddress|serialNumber|postalCode|title|pseudonym|UID|2\.5\.4\.\d+)=(?:"[^"]*"|(?:\\.|[^,+;\n"\\])+)/g,
     "$1=[…]",
   ],
-  // Documents' names: in quotes, or after the last slash, they may have spaces.
+  // Names of documents; in quotes or after a slash they may contain spaces.
   ...DOCUMENTS.map(([before, name, endings, after]): [RegExp, string] => [
     new RegExp(`${before}${name}\\.(${endings})${after}`, "gi"),
     "$1[file].$2$3",
@@ -72,17 +72,17 @@ const PATTERNS: readonly [RegExp, string][] = [
 ];
 
 /**
- * Takes out of a text what `secrets` lists, and whatever has the form of a PIN that is set, a PAN, an Aadhaar or
+ * Removes from a text everything that `secrets` lists, and whatever looks like an assigned PIN, a PAN, an Aadhaar or
  * telephone number, a mail address, a hash, a key, a distinguished name or a document's name.
  */
 export function redact(text: string, secrets: Secrets): string {
-  // The longest first, so that a part of a name does not spoil the whole.
+  // Longest first, or a part of a name would be replaced before the whole.
   const words = [...secrets].filter(([word]) => word.trim().length >= SHORTEST)
     .sort(([a], [b]) => b.length - a.length);
   let result = text;
   for (const [word, instead] of words) {
     const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\s+/g, "\\s+");
-    // Not in the middle of a longer word, where it stands for itself.
+    // Whole words only.
     const edge = (letter: string, look: string) => /\p{L}|\p{N}/u.test(letter) ? look : "";
     const pattern = edge(word[0], "(?<![\\p{L}\\p{N}])") + escaped +
       edge(word.at(-1)!, "(?![\\p{L}\\p{N}])");
@@ -92,7 +92,7 @@ export function redact(text: string, secrets: Secrets): string {
   return result;
 }
 
-/** {@linkcode redact} for every string in a value of JSON; names of members stay. */
+/** Applies {@linkcode redact} to every string in a JSON value, but not to member names. */
 export function redactJson(value: unknown, secrets: Secrets): unknown {
   if (typeof value === "string") return redact(value, secrets);
   if (Array.isArray(value)) return value.map((each) => redactJson(each, secrets));

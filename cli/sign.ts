@@ -46,7 +46,7 @@ interface Options extends PdfFlags, DataFlags {
   token?: string;
   keyFile?: string[];
   remote?: boolean;
-  /** Default: `pades` for PDFs, else `cades`. */
+  /** Default: `pades` for PDFs, otherwise `cades`. */
   format?: Format;
   batch?: boolean;
   output?: string;
@@ -72,34 +72,37 @@ export const signCommand: AddCommand = (
 ) => {
   addPdfFlags(program.command("sign"))
     .description(
-      "Sign files with the key on a token. You are shown each file and asked for the PIN.",
+      "Sign files with the key on a token. Shows each file and asks for the PIN.",
     )
     .argument("<file...>")
-    .option("--token <uri>", "only this token (PKCS#11 URI, RFC 7512; dsign tokens shows them)")
-    .option("--certificate <id>", "SHA-256 fingerprint, as dsign tokens shows it; else you choose")
+    .option("--token <uri>", "use only this token (PKCS#11 URI; see dsign tokens)")
+    .option("--certificate <id>", "SHA-256 fingerprint (see dsign tokens); default: you choose")
     .option(
       "--key-file <file>",
-      "a key file (.p12, .pfx) to use as a token too; may be given again",
+      "also use this key file (.p12, .pfx); repeatable",
       repeated,
     )
-    .option("--remote", "use the configured remote signing services too")
+    .option("--remote", "also use the configured remote signing services")
     .addOption(
       new Option(
         "--format <format>",
-        "pades: within the PDF, FILE-signed.pdf; cades: CMS signature FILE.p7s; xades, xmldsig: " +
-          "within the XML, FILE-signed.xml; jws: JSON signature FILE.jws; raw: bare value FILE.sig " +
-          "(default: pades for PDFs, else cades)",
+        "pades: in the PDF, FILE-signed.pdf; cades: CMS signature, FILE.p7s; xades, xmldsig: " +
+          "in the XML, FILE-signed.xml; jws: JSON signature, FILE.jws; raw: bare signature, FILE.sig " +
+          "(default: pades for PDFs, otherwise cades)",
       ).choices(["pades", "cades", "xades", "xmldsig", "jws", "raw"]),
     )
-    .option("--detached", "leave the file's content out of the signature")
-    .option("--cosign <signature>", "add to this signature (cades, jws) over the same FILE")
-    .option("--countersign <signature>", "sign the first signature in this file (cades) over FILE")
+    .option("--detached", "do not include the file in the signature")
+    .option("--cosign <signature>", "add a parallel signature to this one (cades, jws) over FILE")
+    .option(
+      "--countersign <signature>",
+      "countersign the first signature in this file (cades) over FILE",
+    )
     .addOption(
       new Option("--hash <hash>").choices(HashAlgorithm.options).default("SHA-256"),
     )
     .option(
       "--batch",
-      "sign all PDFs of a folder, with one PIN; run again, it goes on where it was",
+      "sign all PDFs of a folder with one PIN; run it again to resume",
     )
     .option("--output <file>", "where the signature goes, for one file; a folder with --batch")
     .option(
@@ -107,22 +110,25 @@ export const signCommand: AddCommand = (
       "replace a signature file that exists; sign a PDF whose author does not permit it",
     )
     .addOption(
-      new Option("--consent <kind>", "how you are asked; else as configured, else here")
+      new Option(
+        "--consent <kind>",
+        "how to ask for consent (default: the configured way, or this terminal)",
+      )
         .choices(["terminal", "pinentry"]),
     )
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
       `
-The signature is checked before it is written; FILE itself is never changed.
-The PIN is typed at the terminal or in pinentry; no option or variable can hold it.
+Every signature is verified before it is written. FILE itself is never changed.
+Type the PIN at the terminal or in pinentry; no option or variable can hold it.
 
 Examples:
-  dsign sign order.pdf                   makes order-signed.pdf
+  dsign sign order.pdf                   writes order-signed.pdf
   dsign sign --reason Sanctioned --visible 1 --level B-LT order.pdf
   dsign sign --anchor 'Executive Engineer' order.pdf
   dsign sign --batch --output signed/ november/
-  dsign sign --detached drawing.dwg      makes drawing.dwg.p7s
+  dsign sign --detached drawing.dwg      writes drawing.dwg.p7s
   dsign sign --token 'pkcs11:token=Anita' *.json
   dsign verify --trust root.crt order-signed.pdf`,
     )
@@ -180,7 +186,7 @@ Examples:
 const now = () => new Date();
 
 function checkBatch(files: string[], { format = "pades", detached, hash, certificate }: Options) {
-  if (files.length > 1) throw new UsageError("--batch is for one folder.");
+  if (files.length > 1) throw new UsageError("--batch takes exactly one folder.");
   if (format !== "pades" || detached) throw new UsageError("--batch signs within PDFs only.");
   if (hash !== "SHA-256") throw new UsageError("--batch signs with SHA-256 only.");
   checkCertificate(certificate);
@@ -188,7 +194,7 @@ function checkBatch(files: string[], { format = "pades", detached, hash, certifi
 
 function checkCertificate(certificate: string | undefined) {
   if (certificate !== undefined && !/^[0-9a-f]{64}$/.test(certificate)) {
-    throw new UsageError("--certificate: 64 hexadecimal digits, as `dsign tokens` shows them.");
+    throw new UsageError("--certificate must be 64 hexadecimal digits (see `dsign tokens`).");
   }
 }
 
@@ -199,14 +205,14 @@ interface Job {
   output: string;
 }
 
-/** Finds what cannot work before the person is asked for anything. */
+/** Refuses impossible requests before asking the person for anything. */
 async function plan(files: string[], options: Options): Promise<Job[]> {
   const { detached, output, certificate, force } = options;
   if (output !== undefined && files.length > 1) {
-    throw new UsageError("--output is for one file; leave it out to sign several.");
+    throw new UsageError("--output takes one file. Leave it out to sign several.");
   }
   if (detached && (options.format === "pades" || options.format === "raw")) {
-    throw new UsageError("--detached is for --format cades, xades, xmldsig and jws.");
+    throw new UsageError("--detached requires --format cades, xades, xmldsig or jws.");
   }
   const isAdded = checkAdded(files, options);
   checkCertificate(certificate);
@@ -221,7 +227,7 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
     }
     const job = { file, size, format, output: output ?? outputName(file, format) };
     if (jobs.some((other) => other.output === job.output)) {
-      throw new UsageError(`${file} is given twice.`);
+      throw new UsageError(`${file}: named more than once.`);
     }
     const there = await Deno.lstat(job.output).then(() => true, () => false);
     if (there && !force) throw new FileError(job.output, new Deno.errors.AlreadyExists());
@@ -254,7 +260,9 @@ function refusePdfFlags(options: Options, file: string): void {
   const given = flags.find((flag) => options[flag as keyof PdfFlags] !== undefined);
   if (!given) return;
   const name = given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  throw new UsageError(`--${name} is for signatures within PDFs, and ${file} is not signed so.`);
+  throw new UsageError(
+    `--${name} applies only to PDF signatures; ${file} would be signed in another format.`,
+  );
 }
 
 async function signFile(

@@ -1,4 +1,4 @@
-/** `dsign sign DIR --batch`: every PDF of a folder with one consent and one PIN; stopped, it goes on where it was. */
+/** `dsign sign --batch FOLDER`: signs every PDF of a folder with one consent and one PIN; can be resumed. */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { shownPdf } from "../signing/shown_pdf.ts";
@@ -12,11 +12,11 @@ import { createOutput } from "./output_file.ts";
 import { startProgress } from "./progress.ts";
 import { openDocument, type PdfFlags, pdfOptions, signedName, writeSigned } from "./sign_pdf.ts";
 
-/** Documents that are read, signed and written at a time. */
+/** Documents in progress at a time. */
 const PIPELINE = 4;
 const MAX_DOCUMENTS = 10_000;
 
-/** Failures of one document; any other ends the batch. */
+/** Failures of one document; any other failure stops the batch. */
 const OF_ONE_DOCUMENT: readonly ErrorCode[] = [
   "document_malformed",
   "document_encrypted",
@@ -39,7 +39,7 @@ interface Entry {
   file: string;
   output: string;
   item: BatchItem;
-  /** The output is there already: the document, and something behind it. */
+  /** The output already exists: the document with more bytes behind it. */
   done: boolean;
 }
 
@@ -60,7 +60,7 @@ export async function signFolder(
   const told = {
     signed: [] as { file: string; output: string; field: string }[],
     failed: [] as { file: string; error: { code: string; message: string } }[],
-    /** Signed by an earlier run. */
+    /** Signed in an earlier run. */
     before: entries.filter(({ done }) => done).length,
     left: entries.filter(({ done }) => !done).length,
   };
@@ -135,8 +135,8 @@ export async function signFolder(
   if (json) printJson(told);
   else {
     console.log(
-      `Signed: ${told.signed.length}. Signed before: ${told.before}. Failed: ${told.failed.length}.` +
-        (told.left > 0 ? ` Left: ${told.left}; the same command goes on with them.` : ""),
+      `Signed: ${told.signed.length}. Already signed: ${told.before}. Failed: ${told.failed.length}.` +
+        (told.left > 0 ? ` Not signed yet: ${told.left}. Run the same command to continue.` : ""),
     );
   }
   return told.failed.length + told.left === 0 ? EXIT.ok : EXIT.failed;
@@ -157,9 +157,9 @@ async function listFolder(
   } catch (error) {
     throw new FileError(folder, error);
   }
-  if (names.length === 0) throw new UsageError(`${folder} holds no PDF that is not signed yet.`);
+  if (names.length === 0) throw new UsageError(`${folder}: no unsigned PDF found.`);
   if (names.length > MAX_DOCUMENTS) {
-    throw new UsageError(`${folder} holds more than ${MAX_DOCUMENTS} PDFs. Divide it.`);
+    throw new UsageError(`${folder}: more than ${MAX_DOCUMENTS} PDFs. Split the folder.`);
   }
   const entries: Entry[] = [];
   for (const name of names.sort()) {
@@ -177,7 +177,7 @@ async function listFolder(
   return entries;
 }
 
-/** Whether a file is a document of this size and hash with something behind it; undefined: there is no such file. */
+/** Whether a file begins with a document of this size and hash and has more behind it; undefined if there is no file. */
 async function continues(
   path: string,
   size: number,
@@ -185,7 +185,7 @@ async function continues(
 ): Promise<boolean | undefined> {
   let file: Deno.FsFile;
   try {
-    // Opening a pipe or a device could wait for ever.
+    // Opening a pipe or a device could block forever.
     if (!(await Deno.stat(path)).isFile) return false;
     file = await Deno.open(path);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** `dsign sign FILE.pdf`: a signature within the PDF. */
+/** `dsign sign FILE.pdf`: a signature in the PDF. */
 import { basename } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { Document } from "../signing/documents.ts";
@@ -16,10 +16,10 @@ import { FileError, UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
 import type { OutputFile } from "./output_file.ts";
 
-/** Bytes; as Base64 it is within what PdfOptions accepts. */
+/** Bytes; its Base64 still fits the limit of PdfOptions. */
 const MAX_PICTURE = 1_000_000;
 
-/** The options that only PDFs have. */
+/** Options for PDFs only. */
 export interface PdfFlags {
   level?: PdfOptions["level"];
   subFilter?: PdfOptions["subFilter"];
@@ -41,41 +41,44 @@ export interface PdfFlags {
 export function addPdfFlags(command: Command): Command {
   return command
     .addOption(
-      new Option("--level <level>", "PDF: PAdES level; all but B-B need the network (default: B-B)")
+      new Option("--level <level>", "PDF: PAdES level; all but B-B use the network (default: B-B)")
         .choices(["B-B", "B-T", "B-LT", "B-LTA"]),
     )
     .addOption(
-      new Option("--sub-filter <name>", "PDF: adbe.pkcs7.detached for readers that need it")
+      new Option("--sub-filter <name>", "PDF: use adbe.pkcs7.detached for readers that need it")
         .choices(["ETSI.CAdES.detached", "adbe.pkcs7.detached"]),
     )
-    .option("--field <name>", "PDF: an empty signature field, or the name of a new one")
+    .option("--field <name>", "PDF: an empty signature field, or a name for a new one")
     .option("--reason <text>", "PDF: why you sign")
     .option("--location <text>", "PDF: where you sign")
     .addOption(
       new Option(
         "--visible <page[,x,y,w,h]>",
-        "PDF: show the signature there (in 1/72 inch from the lower left), or where the page has room",
+        "PDF: show the signature on this page, at x,y (1/72 inch from the lower left) or where there is room",
       ).argParser(parsePlace),
     )
     .option(
       "--anchor <text>",
-      "PDF: show the signature just below this text of it, the last one; with --visible PAGE only there",
+      "PDF: show the signature below the last occurrence of this text; with --visible PAGE on that page",
     )
-    .option("--role <text>", "PDF: shown below your name; with --visible or --anchor")
+    .option("--role <text>", "PDF: show this below your name; requires --visible or --anchor")
     .addOption(
-      new Option("--language <tag>", "PDF: of the words shown with your name (default: en)")
+      new Option("--language <tag>", "PDF: language of the visible signature (default: en)")
         .choices(["en", "bn", "hi"]),
     )
-    .option("--picture <file>", "PDF: a PNG or JPEG, shown at the left")
-    .option("--qr <text>", "PDF: shown as a QR code at the right")
+    .option("--picture <file>", "PDF: show this PNG or JPEG at the left")
+    .option("--qr <text>", "PDF: show this as a QR code at the right")
     .addOption(
       new Option(
         "--certify <level>",
-        "PDF: certify it; afterwards 1: nothing may change, 2: forms and signatures may, 3: comments too",
+        "PDF: certify; afterwards 1 allows no change, 2 forms and signatures, 3 also comments",
       ).choices(["1", "2", "3"]),
     )
-    .option("--lock [field...]", "PDF: form fields that may no longer change; without names, all")
-    .option("--password-file <file>", "PDF: the password that opens it is the file's first line");
+    .option("--lock [field...]", "PDF: lock these form fields; without names, all of them")
+    .option(
+      "--password-file <file>",
+      "PDF: read the PDF's password from the first line of this file",
+    );
 }
 
 function parsePlace(text: string): NonNullable<PdfOptions["visible"]> {
@@ -83,7 +86,7 @@ function parsePlace(text: string): NonNullable<PdfOptions["visible"]> {
   const [page, x, y, width, height] = numbers;
   const isGood = (numbers.length === 1 || numbers.length === 5) && !numbers.some(Number.isNaN) &&
     Number.isInteger(page) && page > 0;
-  if (!isGood) throw new InvalidArgumentError("PAGE, or PAGE,X,Y,WIDTH,HEIGHT.");
+  if (!isGood) throw new InvalidArgumentError("expected PAGE or PAGE,X,Y,WIDTH,HEIGHT.");
   const rectangle = numbers.length === 5 ? [x, y, x + width, y + height] : undefined;
   return { page, rectangle, language: "en" };
 }
@@ -95,9 +98,9 @@ export async function pdfOptions(flags: PdfFlags): Promise<PdfOptions> {
   const visible = flags.visible ?? (anchor === undefined ? undefined : { language: "en" as const });
   const shown = Object.entries({ role, language, picture, qr });
   const unseen = shown.find(([, value]) => value !== undefined && !visible);
-  if (unseen) throw new UsageError(`--${unseen[0]} is for --visible and --anchor.`);
+  if (unseen) throw new UsageError(`--${unseen[0]} requires --visible or --anchor.`);
   if (anchor !== undefined && visible?.rectangle) {
-    throw new UsageError("With --anchor, --visible takes the page alone.");
+    throw new UsageError("With --anchor, --visible takes only the page.");
   }
   const { success, data, error } = PdfOptions.safeParse({
     level,
@@ -126,9 +129,9 @@ export async function pdfOptions(flags: PdfFlags): Promise<PdfOptions> {
   throw new UsageError(`--${String(name)}: ${message}.`);
 }
 
-/** @returns Base64 @throws {FileError}; {UsageError} where it is too large */
+/** @returns Base64 @throws {FileError}; {UsageError} if it is too large */
 async function readPicture(path: string): Promise<string> {
-  if (await fileSize(path) > MAX_PICTURE) throw new UsageError("--picture: at most 1 MB.");
+  if (await fileSize(path) > MAX_PICTURE) throw new UsageError("--picture: larger than 1 MB.");
   try {
     return (await Deno.readFile(path)).toBase64();
   } catch (error) {
@@ -160,7 +163,7 @@ export async function isPdfFile(path: string): Promise<boolean> {
 export const signedName = (path: string): string => path.replace(/(\.pdf)?$/i, "-signed$&");
 
 /**
- * Reads a file for signing. It stays open: it is read where it stands, and never written.
+ * Opens a file for signing. It is read in place and never written.
  *
  * @throws {FileError}
  */
@@ -195,9 +198,9 @@ export async function openDocument(
 }
 
 /**
- * Signs a PDF into an output, which is then the original and what was appended.
+ * Signs a PDF into an output: the original followed by the appended revision.
  *
- * @throws {FileError}; what the signing throws; {DsignError} `document_incomplete` where the file was changed meanwhile
+ * @throws {FileError}; what the signing throws; {DsignError} `document_incomplete` if the file changed meanwhile
  */
 export async function signPdfFile(
   signing: Signing,
@@ -229,7 +232,7 @@ export async function signPdfFile(
   }
 }
 
-/** @throws {FileError}; {DsignError} `document_incomplete` where the file is not what was signed any more */
+/** @throws {FileError}; {DsignError} `document_incomplete` if the file is no longer the signed one */
 export async function writeSigned(
   document: Document,
   path: string,

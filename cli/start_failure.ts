@@ -1,4 +1,4 @@
-/** Saying why the program did not start to somebody who started it by a double-click, and so has no terminal. */
+/** Explains a failed start to people who double-clicked the program and have no terminal. */
 import { pathToFileURL } from "node:url";
 import { html } from "hono/html";
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
@@ -7,7 +7,7 @@ import type { Ticket } from "./doctor/tickets.ts";
 import type { Language } from "../words/speech.ts";
 import type { Context } from "./command.ts";
 
-/** What keeps the agent from starting. Other troubles, as with tokens, are not why it did not. */
+/** Problems that keep the agent from starting. Others, e.g. with tokens, do not. */
 const STOPPERS: readonly Ticket[] = [
   "policy_refused",
   "configuration_wrong",
@@ -19,10 +19,10 @@ const STOPPERS: readonly Ticket[] = [
 type Env = (name: string) => string | undefined;
 
 /**
- * Shows the first of the doctor's findings that can be why, or the sentence of the failure, as a page in a browser.
+ * Shows the doctor's first matching finding, or else the failure's own message, as a page in a browser.
  *
- * @param message the sentence of the failure
- * @throws {DsignError} `consent_unavailable` where no browser can be opened
+ * @param message the failure's own message
+ * @throws {DsignError} `consent_unavailable` if no browser can be opened
  */
 export async function showStartFailure(
   context: Context,
@@ -35,7 +35,7 @@ export async function showStartFailure(
     import("../words/doctor.ts"),
     import("./doctor/words.ts"),
   ]);
-  // The configuration may be what is wrong, so it is not asked for the language.
+  // The configuration may be the cause, so the language comes from the system.
   const language = languageOf({}, env) as Language;
   const checks = toChecks(await diagnose(thisMachine(context)), language);
   const cause = checks.find(({ id, status }) => status === "error" && STOPPERS.includes(id));
@@ -48,7 +48,7 @@ export async function showStartFailure(
   await openBrowser(await browserCommand(pathToFileURL(path).href, undefined, env));
 }
 
-/** A page without scripts and without anything from elsewhere. */
+/** A page without scripts or external resources. */
 function page(language: string, paragraphs: readonly string[]): string {
   return String(html`
     <!DOCTYPE html>

@@ -1,4 +1,4 @@
-/** `dsign support`: shown, then written, and sent nowhere. */
+/** `dsign support`: shows a support bundle, then writes it; sends nothing. */
 import { join } from "node:path";
 import { printable, printJson } from "./failure.ts";
 import { createOutput } from "./output_file.ts";
@@ -16,13 +16,13 @@ interface Options {
 export const supportCommand: AddCommand = (program, context, action) => {
   program.command("support")
     .description(
-      "Show, and then write, a ZIP file for a support desk: versions, findings, drivers, " +
-        "configuration, log; no PIN, key, name, number or document. It is sent nowhere.",
+      "Show and write a ZIP file for the help desk: versions, findings, drivers, configuration and " +
+        "log, without PINs, keys, names, numbers or documents. Nothing is sent.",
     )
-    .option("--output <file>", "default: dsign-support-DATE.zip in this folder")
-    .option("--yes", "write it without asking")
-    .option("--force", "replace a file that exists")
-    .option("--json", "print one JSON object: output (null: not written), files")
+    .option("--output <file>", "output file (default: dsign-support-DATE.zip)")
+    .option("--yes", "write without asking")
+    .option("--force", "replace an existing file")
+    .option("--json", "print one JSON object: output (null if not written), files")
     .action(action(async ({ output, yes, force, json }: Options) => {
       const [{ thisMachine }, { gather }] = await Promise.all([
         import("./doctor/machine.ts"),
@@ -34,11 +34,11 @@ export const supportCommand: AddCommand = (program, context, action) => {
       const path = output ?? join(Deno.cwd(), `dsign-support-${date}.zip`);
       if (!json) show(files);
       const write = yes || (!json && Deno.stdin.isTerminal() &&
-        confirm(`Write this to ${printable(path)}? It is sent nowhere.`));
+        confirm(`Write this to ${printable(path)}? Nothing is sent.`));
       if (write) await writeZip(path, files, machine.now(), force ?? false);
       if (json) printJson({ output: write ? path : null, files });
-      else if (write) console.log(`Written: ${printable(path)}`);
-      else console.log("Nothing was written. --yes writes it without asking.");
+      else if (write) console.log(`Wrote ${printable(path)}`);
+      else console.log("Nothing was written. Use --yes to write without asking.");
     }));
 };
 
@@ -48,7 +48,7 @@ function show(files: readonly SupportFile[]): void {
     console.log(text.split("\n").map(printable).join("\n"));
   }
   console.log("Contents:");
-  for (const { name, text } of files) console.log(`  ${name}, ${text.length} letters`);
+  for (const { name, text } of files) console.log(`  ${name}, ${text.length} characters`);
 }
 
 async function writeZip(

@@ -1,4 +1,4 @@
-/** What a support desk needs to see, without what it must not see. */
+/** The files of a support bundle, without anything the help desk must not see. */
 import { basename } from "node:path";
 import { release } from "node:os";
 import type { Settings } from "../settings/policy_file.ts";
@@ -13,21 +13,21 @@ import { type DriverReport, probeDriver } from "./driver_probe.ts";
 import { findDrivers } from "./providers.ts";
 import { redact, redactJson, type Secrets } from "./redact.ts";
 
-/** A file of the bundle, as it will be read. */
+/** A file of the bundle. */
 export interface SupportFile {
   name: string;
   text: string;
 }
 
-/** Of each log file, the end of so many bytes. */
+/** Bytes taken from the end of each log file. */
 const LOG_TAIL = 256 * 1024;
 
-/** Names of users and computers that say nothing, and would take half of a text with them. */
+/** Names of users and computers that identify nobody; redacting them would garble the text. */
 const NOBODY = ["root", "user", "admin", "administrator", "localhost", "home"];
 
 /**
- * Gathers the bundle. Every text in it went through {@linkcode redact}; no PIN is asked for, and no file of the
- * person's is read but D-Sign's own.
+ * Gathers the bundle. Every text in it has been redacted ({@linkcode redact}). Asks for no PIN and reads only
+ * D-Sign's own files.
  */
 export async function gather(machine: Machine): Promise<SupportFile[]> {
   const { situation } = await checkSettings(machine);
@@ -63,7 +63,7 @@ export async function gather(machine: Machine): Promise<SupportFile[]> {
   ];
 }
 
-/** What the person, the computer and the tokens are called. */
+/** Names of the person, the computer and the tokens, each with its replacement. */
 function secretsOf(machine: Machine, reports: readonly DriverReport[]): Secrets {
   const secrets = new Map<string, string>();
   const hide = (word: string | undefined, instead: string) => {
@@ -87,7 +87,7 @@ function secretsOf(machine: Machine, reports: readonly DriverReport[]): Secrets 
   return secrets;
 }
 
-/** Every value in the subject of an end entity's certificate. Issuers are public. */
+/** Every value in an end entity certificate's subject. Issuers are public. */
 function namesIn(der: Uint8Array): string[] {
   try {
     const { subject, basicConstraints } = readCertificate(der);
@@ -100,7 +100,7 @@ function namesIn(der: Uint8Array): string[] {
   }
 }
 
-/** A driver, and its tokens without what tells one from another. */
+/** A driver and its tokens, without anything that identifies a token. */
 function describe({ module, tokens, ...report }: DriverReport) {
   const { name, path, source } = module;
   return {
@@ -118,7 +118,7 @@ function describe({ module, tokens, ...report }: DriverReport) {
   };
 }
 
-/** Settings without what may hold more than it seems: arguments and names of files. */
+/** The configuration without arguments and file names, which may reveal more than intended. */
 function plain(settings: Settings) {
   const program = (command: readonly string[] | undefined) =>
     command && [basename(command[0]), ...command.slice(1).map(() => "[…]")];
@@ -139,7 +139,7 @@ function plain(settings: Settings) {
   };
 }
 
-/** The last whole lines of a file; empty where there is none. */
+/** The last complete lines of a file; empty if there is no file. */
 async function tail(path: string): Promise<string> {
   try {
     using file = await Deno.open(path);

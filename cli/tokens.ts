@@ -7,27 +7,27 @@ import { loadConfig, openProviders, remoteIf } from "./providers.ts";
 
 const STATES: Record<Token["state"], string> = {
   ready: "ready",
-  pin_low: "ready; the PIN was typed wrong lately",
-  pin_final_try: "one wrong PIN more will lock it",
-  pin_locked: "the PIN is locked; its issuer can unlock it",
-  pin_not_set: "has no PIN yet",
-  empty: "not initialised",
+  pin_low: "ready; a wrong PIN was typed recently",
+  pin_final_try: "one more wrong PIN will lock it",
+  pin_locked: "PIN locked; the token's issuer can unlock it",
+  pin_not_set: "no PIN set",
+  empty: "empty (not initialised)",
 };
 
 /** `dsign tokens` */
 export const tokensCommand: AddCommand = (program, { hostCommand }, action) => {
   program.command("tokens")
-    .description("List the inserted tokens and the certificates on them. Asks for no PIN.")
+    .description("List the inserted tokens and their certificates. Never asks for a PIN.")
     .option(
       "--key-file <file>",
-      "look at this key file (.p12, .pfx) too; may be given again",
+      "also list this key file (.p12, .pfx); repeatable",
       repeated,
     )
-    .option("--remote", "ask the configured remote signing services too")
+    .option("--remote", "also list the configured remote signing services")
     .option("--json", "print one JSON object: tokens, certificates, problems")
     .addHelpText(
       "after",
-      "\nExit code 4: no token was found and something is wrong with a driver.",
+      "\nExit code 4: no token was found, and a driver has a problem.",
     )
     .action(action(async (
       { keyFile, remote, json }: { keyFile?: string[]; remote?: boolean; json?: boolean },

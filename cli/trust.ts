@@ -20,11 +20,11 @@ interface Options {
   json?: boolean;
 }
 
-/** What became of one store. */
+/** The result for one trust store. */
 interface Outcome {
   store: string;
   trusted: boolean;
-  /** What has to be done by somebody else, or what went wrong. */
+  /** What somebody else has to do, or what failed. */
   note?: string;
 }
 
@@ -32,7 +32,7 @@ interface Outcome {
 export const trustCommand: AddCommand = (program, _, action) => {
   const command = program.command("trust")
     .description(
-      "Let browsers trust D-Sign's certificate, for sites that reach programs by wss:// alone.",
+      "Make browsers trust D-Sign's certificate, for sites that need wss://.",
     )
     .addHelpText(
       "after",
@@ -47,8 +47,8 @@ when it has been used once. Browsers have to be restarted afterwards.`,
   ) =>
     command.command(name)
       .description(description)
-      .option("--authority <file>", "another person's, as root for the whole computer")
-      .option("--personal", "in this person's browsers alone, not in the whole computer")
+      .option("--authority <file>", "as root: trust this authority on the whole computer")
+      .option("--personal", "only in this person's browsers, not on the whole computer")
       .option("--json", "print one JSON object")
       .action(action(async (options: Options) => {
         const authority = await findAuthority(options);
@@ -65,25 +65,25 @@ when it has been used once. Browsers have to be restarted afterwards.`,
         }
         if (!options.json && name === "install" && outcomes.some(({ trusted }) => !trusted)) {
           console.log(
-            `For the whole computer, as root: dsign trust install --authority ${authority.path}`,
+            `To trust it on the whole computer, run as root: dsign trust install --authority ${authority.path}`,
           );
         }
         return outcomes.some(({ note }) => note) ? EXIT.failed : EXIT.ok;
       }));
-  add("install", "Trust it wherever this user may.", async (store, authority) => {
+  add("install", "Trust the certificate everywhere this user may.", async (store, authority) => {
     if (!await store.has(authority)) await store.install(authority);
   });
-  add("uninstall", "Trust it nowhere any more.", async (store, authority) => {
+  add("uninstall", "Remove the certificate from every trust store.", async (store, authority) => {
     if (await store.has(authority)) await store.remove(authority);
   });
-  add("status", "Say where it is trusted.", () => Promise.resolve());
+  add("status", "Show where the certificate is trusted.", () => Promise.resolve());
 };
 
 const isRoot = () => Deno.build.os !== "windows" && Deno.uid() === 0;
 
 async function findAuthority({ authority }: Options): Promise<Authority> {
   if (authority !== undefined) {
-    if (!isRoot()) throw new UsageError("--authority is for root.");
+    if (!isRoot()) throw new UsageError("--authority requires root.");
     return await readAuthority(resolve(authority));
   }
   const { tls } = findPaths(env);
@@ -91,10 +91,12 @@ async function findAuthority({ authority }: Options): Promise<Authority> {
   return await readAuthority(authorityPath(tls));
 }
 
-/** With `--authority`, root acts for somebody else, whose own databases are not root's. */
+/** With `--authority` root acts for somebody else, so root's own databases are left out. */
 async function stores({ authority, personal }: Options): Promise<TrustStore[]> {
   const home = env("HOME") ?? env("USERPROFILE");
-  if (!home) throw new DsignError("storage_failed", "There is no home folder: HOME is not set.");
+  if (!home) {
+    throw new DsignError("storage_failed", "HOME is not set, so the home folder is unknown.");
+  }
   const all = await trustStores(home, run);
   if (authority !== undefined) return all.filter(({ administrator }) => administrator);
   return personal ? all.filter(({ administrator }) => !administrator) : all;

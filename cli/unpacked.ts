@@ -1,6 +1,6 @@
 /**
- * The versions that the self-extracting form (tasks/launcher.sh) has unpacked for this person. Each program that runs
- * holds a lock on its own, which the system drops with the process; the agent removes the others.
+ * Versions unpacked for this person by the self-extracting form (tasks/launcher.sh). Each running program holds a lock
+ * on its version, which the system releases with the process; the agent removes unlocked versions.
  */
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,28 +9,28 @@ import { getLogger } from "@logtape/logtape";
 const log = getLogger(["dsign", "update"]);
 
 const VERSION = /^[0-9a-f]{64}$/;
-/** What a start, or a removal, that was killed left behind. */
+/** Folders left behind by a killed start or removal. */
 const REMAINS = /^(?:new|old)\./;
-/** The launcher writes into it at each start. */
+/** The launcher writes this file at each start. */
 const MARK = "whole";
-/** Milliseconds within which a start has its lock for certain, and an unpacking is over. */
+/** Milliseconds after which a start surely holds its lock, and an unpacking is over. */
 const STARTING = 60 * 60_000;
 
-/** The folder that this program was unpacked into; null where it is of another form. */
+/** The folder into which this program was unpacked; null for other forms of the program. */
 export function unpackedFolder(mainModule: string): string | null {
   if (Deno.build.standalone) return null;
   const folder = dirname(fileURLToPath(mainModule));
   return VERSION.test(basename(folder)) ? folder : null;
 }
 
-/** Keeps the folder from being removed, for as long as the process lives. */
+/** Protects the folder from removal while the process lives. */
 export function holdUnpacked(folder: string): Deno.FsFile {
   const mark = Deno.openSync(join(folder, MARK));
   mark.tryLockSync(false);
   return mark;
 }
 
-/** Removes what other versions left beside `folder`, unless they run or have just been started. */
+/** Removes other versions beside `folder`, unless they are running or have just been started. */
 export async function removeOldVersions(folder: string, now = Date.now()): Promise<void> {
   const base = dirname(folder);
   const isOld = async (path: string) =>
@@ -43,7 +43,7 @@ export async function removeOldVersions(folder: string, now = Date.now()): Promi
       if (!VERSION.test(name) || !await isOld(join(path, MARK))) continue;
       using mark = await Deno.open(join(path, MARK), { read: true, write: true });
       if (!await mark.tryLock(true)) continue;
-      // Under another name it is started from no more, however far the removal gets.
+      // Renamed first, so that nothing starts from it even if the removal stops halfway.
       const away = join(base, `old.${crypto.randomUUID()}`);
       await Deno.rename(path, away);
       await Deno.remove(away, { recursive: true });

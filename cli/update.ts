@@ -1,4 +1,4 @@
-/** `dsign update check`: says whether there is a newer version. It installs nothing, and nothing calls it by itself. */
+/** `dsign update check`: looks for a newer version. Installs nothing, and never runs by itself. */
 import { join } from "node:path";
 import * as z from "zod";
 import { makeStateFolder } from "../settings/config.ts";
@@ -16,11 +16,11 @@ import {
   type Seen,
   UpdateError,
 } from "./update/manifest.ts";
-// Whoever publishes builds puts the address and the public key there (.github/workflows/release.yml).
+// The release workflow (.github/workflows/release.yml) fills in the address and the public key.
 import builtIn from "./update/release_source.json" with { type: "json" };
 import { readBounded, TooLongError } from "../online/http.ts";
 
-/** Milliseconds for the manifest to arrive. */
+/** Milliseconds to wait for the manifest. */
 const TIMEOUT = 20_000;
 
 const SeenFile = z.record(z.string(), z.object({ version: z.string(), issued: z.string() }));
@@ -28,16 +28,16 @@ const SeenFile = z.record(z.string(), z.object({ version: z.string(), issued: z.
 /** `dsign update` */
 export const updateCommand: AddCommand = (program, { version, signal }, action) => {
   program.command("update")
-    .description("Newer versions of this program.")
+    .description("Check for a newer version.")
     .command("check", { isDefault: true })
-    .description("Say whether there is a newer version, by a signed manifest. Installs nothing.")
+    .description("Check a signed manifest for a newer version. Installs nothing.")
     .option("--json", "print one JSON object: current, channel, newest, newer, notes, files")
     .action(action(async ({ json }: { json?: boolean }) => {
       const { config, paths, policy } = await loadConfig();
       const { updateChannel: channel } = config;
       if (channel === "none") {
         if (json) printJson({ current: version, channel, newest: null, newer: false, files: [] });
-        else console.log("Looking for updates is switched off (updateChannel).");
+        else console.log("The update check is switched off (updateChannel).");
         return;
       }
       await makeStateFolder(paths.state);
@@ -56,20 +56,20 @@ export const updateCommand: AddCommand = (program, { version, signal }, action) 
     }));
 };
 
-/** What {@linkcode checkForUpdate} is to look at. */
+/** Input of {@linkcode checkForUpdate}. */
 export interface UpdateQuestion {
   source: UpdateSource;
   channel: string;
-  /** The version that runs. */
+  /** The running version. */
   version: string;
-  /** File in which the newest manifest of each channel is remembered. */
+  /** File that stores the newest manifest seen in each channel. */
   memory: string;
   now: Date;
   signal: AbortSignal;
 }
 
 /**
- * Fetches a channel's manifest, checks it against the keys, the clock and what was seen before, and remembers it.
+ * Fetches a channel's manifest, checks it against the keys, the clock and earlier manifests, and stores it.
  *
  * @throws {UpdateError}
  */
@@ -97,7 +97,7 @@ function sourceOfBuild(): UpdateSource {
   if (data) return data;
   throw new UpdateError(
     "update_not_set_up",
-    "This build does not know where its updates are. The administrator's policy can say it (updateSource).",
+    "This build has no update address. The administrator's policy can set one (updateSource).",
   );
 }
 
@@ -133,7 +133,7 @@ async function readSeen(path: string): Promise<Record<string, Seen>> {
   try {
     return SeenFile.parse(JSON.parse(await Deno.readTextFile(path)));
   } catch (error) {
-    // Without a memory the manifest's own time still protects; a damaged one is written anew.
+    // Without the file, the manifest's own expiry still protects. A damaged file is written again.
     const isUnreadable = error instanceof Deno.errors.NotFound || error instanceof SyntaxError ||
       error instanceof z.ZodError;
     if (isUnreadable) return {};
@@ -148,13 +148,13 @@ function show(
   version: string,
 ): void {
   const line = (text: string) => console.log(printable(text));
-  if (!newer) return line(`dsign ${version} is the newest (channel ${manifest.channel}).`);
-  line(`dsign ${manifest.version} is there; this is ${version}.`);
-  if (manifest.notes) line(`  What is new: ${manifest.notes}`);
+  if (!newer) return line(`dsign ${version} is the newest version (channel ${manifest.channel}).`);
+  line(`dsign ${manifest.version} is available; this is ${version}.`);
+  if (manifest.notes) line(`  New: ${manifest.notes}`);
   for (const { url, sha256 } of files) {
     line(`  ${url}`);
     line(`    SHA-256 ${sha256}`);
   }
-  if (files.length === 0) line("  There is no file of it for this kind of computer.");
+  if (files.length === 0) line("  It has no file for this kind of computer.");
   line("Nothing was installed.");
 }

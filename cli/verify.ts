@@ -40,9 +40,12 @@ interface Options {
 /** `dsign verify` */
 export const verifyCommand: AddCommand = (program, { version, readerWorker, signal }, action) => {
   program.command("verify")
-    .description("Check the signatures of PDF, CMS (.p7s, .p7m), XML, JSON and route files.")
+    .description("Verify the signatures of PDF, CMS (.p7s, .p7m), XML, JSON and route files.")
     .argument("<file...>")
-    .option("--content <file>", "what a detached signature signs; without it FILE of FILE.p7s")
+    .option(
+      "--content <file>",
+      "the file that a detached signature signs (default: FILE for FILE.p7s)",
+    )
     .option(
       "--trust <path>",
       "trusted root certificates: a file or folder, PEM or DER; may be given again; else those of the trust folders",
@@ -66,7 +69,7 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     .option("--extract <folder>", "PDF: write each signed revision into this folder")
     .option("--force", "replace a report or revision that exists")
     .addOption(
-      new Option("--language <language>", "of the report").choices(["en", "bn", "hi"]),
+      new Option("--language <language>", "language of the report").choices(["en", "bn", "hi"]),
     )
     .option("--json", "print one JSON object")
     .addHelpText(
@@ -78,7 +81,7 @@ Put the root certificates that you trust into the folder "trust" beside the conf
 Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
     .action(action(async (files: string[], options: Options) => {
-      // What this run does not need is given up before anything of a stranger's is read.
+      // Permissions that this run does not need are revoked before reading untrusted files.
       if (!options.online) Deno.permissions.revokeSync({ name: "net" });
       const { extract } = options;
       if (options.report === undefined && extract === undefined) {
@@ -153,10 +156,10 @@ async function prepare(
 ): Promise<Setting> {
   const { content, pan, revocation, trust, certificate = [], online } = options;
   if (content !== undefined && files.length > 1) {
-    throw new UsageError("--content is for one file.");
+    throw new UsageError("--content takes exactly one file.");
   }
   if (pan !== undefined && !/^\s*[A-Za-z]{5}[0-9]{4}[A-Za-z]\s*$/.test(pan)) {
-    throw new UsageError("--pan: five letters, four digits, one letter.");
+    throw new UsageError("--pan must be five letters, four digits and one letter.");
   }
   const env = (name: string) => Deno.env.get(name);
   const { config, paths } = await loadConfig();
@@ -213,7 +216,7 @@ async function verifyOne(
   return { file: path, name: basename(path), size: source.size, sha256, report, problems };
 }
 
-/** Files that stay open until this is disposed of. */
+/** Files that stay open until disposed of. */
 class OpenFiles implements Disposable {
   readonly #open: Deno.FsFile[] = [];
 
@@ -237,8 +240,8 @@ class OpenFiles implements Disposable {
 }
 
 /**
- * What a detached signature signs: the file that was named, or that stands beside it (FILE of FILE.p7s; in XML and
- * routes, of the name in the signature).
+ * The content of a detached signature: the named file, or the one beside the signature (FILE for FILE.p7s; in XML and
+ * routes, the name in the signature).
  */
 function contentOf(
   files: OpenFiles,
@@ -248,7 +251,7 @@ function contentOf(
 ): Source | null {
   if (given !== undefined) return files.open(given);
   const beside = /^(.+)\.(?:p7[sm]|sig|jws|jose)$/i.exec(path)?.[1];
-  // A name from a stranger's file must not lead into other folders.
+  // A name from an untrusted file must not lead into other folders.
   const named = name !== null && /^[^/\\:]+$/.test(name) && !/^\.+$/.test(name)
     ? join(dirname(path), name)
     : undefined;

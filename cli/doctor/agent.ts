@@ -1,4 +1,4 @@
-/** The agent: whether it runs, which one, and whether it is to be reached. */
+/** The agent: whether it runs, in which version, and whether it can be reached. */
 import { createServer, request } from "node:http";
 import { join } from "node:path";
 import { readRunning } from "../../agent/instance.ts";
@@ -7,22 +7,22 @@ import { Autostart } from "../autostart.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, skipped } from "./tickets.ts";
 
-/** Milliseconds for an answer from this computer. */
+/** Milliseconds to wait for an answer from this computer. */
 const PATIENCE = 3000;
 
-/** Milliseconds for an agent to start. */
+/** Milliseconds to wait for an agent to start. */
 const START = 10_000;
 
-/** An answer of `GET` on the loopback address. */
+/** An answer to `GET` on the loopback address. */
 interface Answer {
   status: number;
   text: string;
 }
 
 /**
- * Asks a port of this computer, past any proxy (`fetch` would heed HTTP_PROXY).
+ * Asks a port of this computer without a proxy (`fetch` would use HTTP_PROXY).
  *
- * @throws {Error} of the system: refused, reset, timed out
+ * @throws {Error} from the system: refused, reset, timed out
  */
 function get(port: number, path: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ function get(port: number, path: string): Promise<Answer> {
   });
 }
 
-/** The version of the agent that listens on a port; null where none of ours does. */
+/** The version of the agent that listens on a port; null if none does. */
 async function versionOn(port: number): Promise<string | null> {
   try {
     const { name, version } = JSON.parse((await get(port, "/status")).text);
@@ -51,7 +51,7 @@ async function versionOn(port: number): Promise<string | null> {
   }
 }
 
-/** Whether the agent runs, is this version, and whether there is a port for it. */
+/** Whether the agent runs, in this version, and whether a port is free for it. */
 export async function checkAgent({ machine, paths, settings }: Situation): Promise<Finding[]> {
   const running = await readRunning(join(paths.state, "agent.json"));
   const version = running ? await versionOn(running.port) : null;
@@ -69,7 +69,7 @@ export async function checkAgent({ machine, paths, settings }: Situation): Promi
     {
       id: "agent_not_running",
       status: "error",
-      // Where it could not start anyway, it is not tried.
+      // Do not offer to start it if it could not start anyway.
       ...!isTaken && { fix: () => start(machine.selfCommand, paths.state) },
     },
     skipped("agent_outdated"),
@@ -89,7 +89,7 @@ function isFree(port: number): boolean {
   }
 }
 
-/** Starts the agent to live on its own, in a session of its own where the system has a way to say so. */
+/** Starts the agent detached, in its own session if the system has a command for that. */
 async function start(selfCommand: readonly string[], stateFolder: string): Promise<void> {
   const command = [...selfCommand, "agent"];
   if (Deno.build.os === "linux") command.unshift("setsid");
@@ -100,7 +100,7 @@ async function start(selfCommand: readonly string[], stateFolder: string): Promi
     stderr: "null",
   }).spawn();
   child.unref();
-  // Until it announces itself, or does not: the doctor looks again then.
+  // Wait until it announces itself or the time is over; the doctor then checks again.
   for (let waited = 0; waited < START; waited += 100) {
     const running = await readRunning(join(stateFolder, "agent.json"));
     if (running && await versionOn(running.port) !== null) return;
@@ -108,7 +108,7 @@ async function start(selfCommand: readonly string[], stateFolder: string): Promi
   }
 }
 
-/** Whether a program of this computer reaches another one, and hears what that said. */
+/** Whether a program on this computer can reach another one and get its answer. */
 export async function checkLoopback(
   reach: (port: number, path: string) => Promise<Answer> = get,
 ): Promise<Finding[]> {
@@ -133,7 +133,7 @@ export async function checkLoopback(
   }
 }
 
-/** Whether what starts at login is this program. */
+/** Whether this program is the one that starts at login. */
 export async function checkAutostart({ machine }: Situation): Promise<Finding[]> {
   const autostart = new Autostart([...machine.selfCommand, "agent"], machine.env, machine.os);
   const { enabled, current, kind, place } = await autostart.status();

@@ -1,13 +1,13 @@
-/** What browsers were told about programs of this computer: by the administrator, and by the person. */
+/** What administrator and person have told browsers about programs on this computer. */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Machine, Situation } from "./machine.ts";
 import { type Finding, orOk, skipped } from "./tickets.ts";
 
-/** A browser of the Chromium kind, and where it keeps what. */
+/** A Chromium browser, and where it keeps its profiles and policies. */
 interface Browser {
   name: string;
-  /** Folder of profiles, below the person's folder for such things. */
+  /** Folder of profiles, relative to the person's folder for application data. */
   data: Partial<Record<typeof Deno.build.os, string>>;
   /** Folder of the administrator's policies (Linux), or their registry key (Windows). */
   policies: Partial<Record<typeof Deno.build.os, string>>;
@@ -60,9 +60,9 @@ const BROWSERS: readonly Browser[] = [
   },
 ];
 
-/** Policies by which pages may reach this computer unasked: of Chromium 145, and of those before. */
+/** Policies that let pages reach this computer without a prompt: since Chromium 145, and before. */
 const ALLOWING = ["LoopbackNetworkAllowedForUrls", "LocalNetworkAccessAllowedForUrls"];
-/** Permissions for it, as profiles keep them: of Chromium 145, and of those before; the same for Firefox. */
+/** The permission's name in profiles: since Chromium 145, and before; the same in Firefox. */
 const PERMISSIONS = ["loopback_network", "local_network_access"];
 const FIREFOX_PERMISSIONS = ["loopback-network", "localhost"];
 /** Policies of Firefox on Linux. */
@@ -70,7 +70,7 @@ const FIREFOX_POLICY = "/etc/firefox/policies/policies.json";
 /** CONTENT_SETTING_BLOCK, and DENY_ACTION of Firefox. */
 const DENIED = 2;
 
-/** Preferences of a profile that are read at most, in bytes. */
+/** Longest preferences file that is read, in bytes. */
 const MAX_PREFERENCES = 64 * 1024 * 1024;
 
 interface Profile {
@@ -78,7 +78,7 @@ interface Profile {
   path: string;
 }
 
-/** Where the person's browsers keep their profiles. */
+/** The folder in which the person's browsers keep their profiles. */
 function dataFolder(machine: Machine): string | undefined {
   const home = machine.env("HOME");
   if (machine.os === "windows") return machine.env("LOCALAPPDATA");
@@ -86,7 +86,7 @@ function dataFolder(machine: Machine): string | undefined {
   return machine.env("XDG_CONFIG_HOME") ?? (home && join(home, ".config"));
 }
 
-/** Profiles of browsers of the Chromium kind. */
+/** Profiles of Chromium browsers. */
 async function chromiumProfiles(machine: Machine): Promise<Profile[]> {
   const folder = dataFolder(machine);
   if (!folder) return [];
@@ -125,7 +125,7 @@ export async function firefoxProfiles(machine: Machine): Promise<string[]> {
   return found.flat();
 }
 
-/** Sites that the person, asked by a browser, did not let reach this computer. */
+/** Sites that the person has blocked from reaching this computer. */
 export async function checkPermissions({ machine }: Situation): Promise<Finding[]> {
   const findings: Finding[] = [];
   const deny = (browser: string, origins: readonly string[]) => {
@@ -158,7 +158,7 @@ export function deniedByChromium(preferences: unknown): string[] {
   return [...new Set(denied)];
 }
 
-/** Origins denied in a Firefox profile; none where the file is not there or in use. */
+/** Origins denied in a Firefox profile; none if the file does not exist or is in use. */
 function deniedByFirefox(path: string): string[] {
   let database: DatabaseSync | undefined;
   try {
@@ -174,7 +174,7 @@ function deniedByFirefox(path: string): string[] {
   }
 }
 
-/** Whether the browsers that are used here let the administrator's portals in unasked. */
+/** Whether the browsers in use let the administrator's portals reach this computer without a prompt. */
 export async function checkPolicies({ machine, settings }: Situation): Promise<Finding[]> {
   const portals = settings.allowedOrigins.map(({ origin }) => origin);
   const used = new Set((await chromiumProfiles(machine)).map(({ browser }) => browser));
@@ -253,12 +253,12 @@ export function covers(pattern: string, origin: string): boolean {
   if (port && port !== "*" && port !== (url.port || (url.protocol === "https:" ? "443" : "80"))) {
     return false;
   }
-  // A leading dot is for that host alone.
+  // A leading dot means that host only.
   if (dot === ".") return url.hostname === host;
   return url.hostname === host || url.hostname.endsWith(`.${host}`);
 }
 
-/** A member of a member of … an object; undefined where there is none. */
+/** A nested member of an object; undefined if it does not exist. */
 function at(value: unknown, ...path: string[]): object | undefined {
   for (const name of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) {
@@ -274,7 +274,7 @@ async function readJson(path: string): Promise<unknown> {
     if ((await Deno.stat(path)).size > MAX_PREFERENCES) return null;
     return JSON.parse(await Deno.readTextFile(path));
   } catch {
-    return null; // not there, not ours to read, or just being written
+    return null; // missing, not readable, or being written right now
   }
 }
 

@@ -14,9 +14,9 @@ import { checkTokens } from "./tokens.ts";
 const log = getLogger(["dsign", "doctor"]);
 
 /**
- * Looks for every trouble. Nothing is changed, no PIN is tried, nobody is asked over the network.
+ * Looks for every known problem. Changes nothing, tries no PIN, and asks nobody over the network.
  *
- * @throws {DsignError} `storage_failed` where there is no home
+ * @throws {DsignError} `storage_failed` if there is no home folder
  */
 export async function diagnose(machine: Machine): Promise<Finding[]> {
   const { findings, situation } = await checkSettings(machine);
@@ -40,7 +40,7 @@ export async function diagnose(machine: Machine): Promise<Finding[]> {
   return [...all, ...TICKETS.filter((id) => !all.some((each) => each.id === id)).map(skipped)];
 }
 
-/** A check that fails itself finds nothing, and must not keep the others from telling. */
+/** A check that itself fails must not stop the others. */
 async function attempt(check: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await check();

@@ -1,4 +1,4 @@
-/** Drivers, and what they see. No PIN is asked for, and none is tried. */
+/** Drivers and their tokens. Never asks for a PIN or tries one. */
 import { type DriverReport, probeDriver } from "../driver_probe.ts";
 import { findDrivers } from "../providers.ts";
 import type { DriverModule } from "../../signers/modules.ts";
@@ -10,11 +10,11 @@ import type { InsertedToken } from "./tokens.ts";
 export interface Drivers {
   findings: Finding[];
   tokens: InsertedToken[];
-  /** Whether anything could have been seen at all. */
+  /** Whether any driver could have found a token. */
   works: boolean;
 }
 
-/** Loads every driver, each in a process of its own, all at the same time. */
+/** Loads all drivers at once, each in a separate process. */
 export async function checkDrivers({ machine, settings }: Situation): Promise<Drivers> {
   const { modules, problems } = await findDrivers(settings, machine.env);
   const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
@@ -22,8 +22,8 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
   const tokens = [...reports.flatMap(toTokens), ...files];
   const works = reports.some(({ message }) => message === "");
   const hasToken = tokens.some(({ initialised }) => initialised);
-  // Where another driver works, one that was merely found lying about is not the person's trouble; and where the
-  // person's token is there, none is.
+  // If another driver works, a broken one that nobody configured is not the person's problem; and once the token is
+  // found, no broken driver is.
   const statusOf = ({ source }: DriverModule) =>
     !hasToken && (source === "configuration" || !works) ? "error" : "warning";
   const missing = modules.length === 0 && problems.length === 0 && settings.pkcs12.length === 0;
@@ -63,7 +63,7 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
 }
 
 function toTokens({ module, tokens }: DriverReport): InsertedToken[] {
-  // SoftHSM and some readers always offer one more, empty, token beside those in use.
+  // SoftHSM and some readers always show one more, empty token.
   const used = tokens.filter(({ initialised }) => initialised);
   return (used.length > 0 ? used : tokens).map((token) => ({
     driver: module.name,
@@ -76,7 +76,7 @@ function toTokens({ module, tokens }: DriverReport): InsertedToken[] {
   }));
 }
 
-/** Key files as tokens. */
+/** Key files, seen as tokens. */
 async function keyFiles(paths: readonly string[]): Promise<InsertedToken[]> {
   if (paths.length === 0) return [];
   const provider = new Pkcs12Provider(paths);

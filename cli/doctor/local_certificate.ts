@@ -1,11 +1,11 @@
-/** Whether browsers trust the certificate by which the agent answers wss. */
+/** Whether browsers trust the agent's wss:// certificate. */
 import { join } from "node:path";
 import { authorityPath } from "../../agent/tls.ts";
 import { readAuthority, type Run, run, type TrustStore, trustStores } from "../../agent/trust.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, skipped } from "./tickets.ts";
 
-/** Looks into the stores of the browsers that are used here; there may be no certificate, which is no trouble. */
+/** Checks the trust stores of the browsers in use. A missing certificate is not a problem. */
 export async function checkLocalCertificate(
   { machine, paths }: Situation,
   command: Run = run,
@@ -13,7 +13,7 @@ export async function checkLocalCertificate(
   const path = authorityPath(paths.tls);
   const home = machine.env("HOME") ?? machine.env("USERPROFILE");
   const isMade = await Deno.stat(path).then(() => true, () => false);
-  // On Linux all that is asked is asked of NSS' certutil.
+  // On Linux the answers come from NSS' certutil.
   const canAsk = machine.os !== "linux" || (await command(["certutil", "-H"])).code !== null;
   if (!home || !isMade || !canAsk) return [skipped("local_certificate_untrusted")];
   const authority = await readAuthority(path);
@@ -27,13 +27,13 @@ export async function checkLocalCertificate(
   if (stores.length === 0) return [ok("local_certificate_untrusted")];
   return [{
     id: "local_certificate_untrusted",
-    // Pages that connect by ws, as most do, need no certificate.
+    // Most pages connect by ws:// and need no certificate.
     status: "warning",
     values: { stores: stores.join(", ") },
   }];
 }
 
-/** Browsers on Linux do not look into the system's store; a database that is not there is no browser's. */
+/** Browsers on Linux ignore the system's store; a missing database belongs to no browser in use. */
 async function isUsed({ name, administrator }: TrustStore): Promise<boolean> {
   if (administrator) return false;
   const folder = /\((\/.*)\)$/.exec(name)?.[1];

@@ -1,4 +1,4 @@
-/** What the doctor looks at, so that a test can give it another. */
+/** The machine that the doctor examines; tests pass another one. */
 import type { Paths } from "../../settings/config.ts";
 import type { Settings } from "../../settings/policy_file.ts";
 
@@ -12,13 +12,13 @@ export interface Machine {
   hostCommand: string[];
   /** Starts this program (self_command.ts). */
   selfCommand: string[];
-  /** Put before the system's absolute paths; empty but in tests. */
+  /** Prefix of the system's absolute paths; empty except in tests. */
   root: string;
   /** User id of the administrator. */
   administrator: number;
 }
 
-/** What holds on a machine, as far as it can be read. */
+/** Configuration and paths of a machine, as far as they can be read. */
 export interface Situation {
   machine: Machine;
   paths: Paths;

@@ -1,9 +1,9 @@
-/** Proxies that may come between a browser and this computer itself. */
+/** Proxies that may take requests for this computer away from it. */
 import { join } from "node:path";
 import type { Situation } from "./machine.ts";
 import { type Finding, orOk } from "./tickets.ts";
 
-/** A proxy setting that does not except the loopback address, e.g. `http_proxy=http://proxy:8080`; null: none. */
+/** A proxy setting without an exception for the loopback address, e.g. `http_proxy=http://proxy:8080`; null if none. */
 export function proxyOfEnvironment(env: (name: string) => string | undefined): string | null {
   const get = (name: string) => env(name) || env(name.toUpperCase());
   const name = ["http_proxy", "all_proxy"].find((each) => get(each));
@@ -13,7 +13,7 @@ export function proxyOfEnvironment(env: (name: string) => string | undefined): s
     : `${name}=${hidden(get(name)!)}`;
 }
 
-/** The same, from `reg query` of Windows' Internet Settings. `<local>` excepts names without dots alone. */
+/** The same, from `reg query` of Windows' Internet Settings. `<local>` only excepts names without dots. */
 export function proxyOfWindows(registry: string): string | null {
   const value = (name: string) =>
     new RegExp(`^\\s*${name}\\s+REG_\\w+\\s+(.*?)\\s*$`, "m").exec(registry)?.[1];
@@ -31,7 +31,7 @@ export function proxyOfMac(proxies: string): string | null {
   return exceptsLoopback(exceptions) ? null : `HTTPProxy=${hidden(server)}`;
 }
 
-/** The same, from a Firefox profile's `prefs.js`: it excepts the loopback address unless it is told not to. */
+/** The same, from a Firefox profile's `prefs.js`: Firefox excepts the loopback address by default. */
 export function proxyOfFirefox(prefs: string): string | null {
   const pref = (name: string) =>
     new RegExp(`^user_pref\\("${name.replaceAll(".", "\\.")}", (.*)\\);$`, "m").exec(prefs)?.[1];
@@ -48,10 +48,10 @@ function exceptsLoopback(exceptions: readonly string[]): boolean {
   );
 }
 
-/** Without the password that an address may hold. */
+/** Removes user name and password from an address. */
 const hidden = (address: string) => address.replace(/\/\/[^/@]*@/, "//");
 
-/** Looks at the environment, at the system's settings, and at Firefox's. */
+/** Checks the environment, the system's settings, and Firefox's. */
 export async function checkProxies(
   { machine }: Situation,
   firefoxProfiles: readonly string[],
@@ -75,7 +75,7 @@ export async function checkProxies(
   );
 }
 
-/** What a program of the system prints; nothing where it is not there or fails. */
+/** Output of a system program; empty if it does not exist or fails. */
 async function output(program: string, ...args: string[]): Promise<string> {
   try {
     const { stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "null" })

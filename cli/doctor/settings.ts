@@ -1,4 +1,4 @@
-/** Policy and configuration: without them right, nothing starts. */
+/** Policy and configuration: D-Sign does not start if one of them is wrong. */
 import { Config, findPaths, readConfig } from "../../settings/config.ts";
 import { type Policy, policyPath, readPolicy, underPolicy } from "../../settings/policy_file.ts";
 import { DsignError } from "../../protocol/errors.ts";
@@ -6,9 +6,9 @@ import type { Machine, Situation } from "./machine.ts";
 import { type Finding, ok } from "./tickets.ts";
 
 /**
- * Reads what holds. What cannot be read is a finding, and the defaults stand in for it.
+ * Reads policy and configuration. An unreadable one is a finding, and the defaults take its place.
  *
- * @throws {DsignError} `storage_failed` where there is no home
+ * @throws {DsignError} `storage_failed` if there is no home folder
  */
 export async function checkSettings(
   machine: Machine,

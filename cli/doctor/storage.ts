@@ -1,4 +1,4 @@
-/** Where D-Sign keeps its things: whether it can write there, whether there is room, and whether time goes on. */
+/** D-Sign's folders: whether it can write there, whether there is space, and whether the clock is right. */
 import { constants } from "node:fs";
 import { access, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -6,23 +6,23 @@ import { makeStateFolder } from "../../settings/config.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, orOk, skipped } from "./tickets.ts";
 
-/** Below this nothing is safe; below the other there is trouble soon. In MB. */
+/** MB: below the first it is an error, below the second a warning. */
 const ROOM = { least: 10, little: 200 };
 
-/** Bytes that are written to see whether they can be: statfs does not know of quotas. */
+/** Bytes to write as a test, because statfs ignores quotas. */
 const PROBE = 64 * 1024;
 
-/** A clock is behind when files are newer by more than this, in milliseconds. */
+/** The clock is slow if files are newer by more than this, in milliseconds. */
 const CLOCK_TOLERANCE = 10 * 60 * 1000;
 
 /**
- * What makes D-Sign's folder the person's: all that is in it, or, where it is not there, the folder alone. Never what
- * it would be made in, which may be everybody's.
+ * The command that gives D-Sign's folder back to the person: with all its files, or, if it does not exist, the folder
+ * alone. Never its parent, which may be shared.
  */
 const OWN_ALL = 'chown -R "$USER"';
 const MAKE = 'install -d -o "$USER" -m 700';
 
-/** Whether the folders, or what they would be made in, can be written, and the files in them. */
+/** Whether D-Sign can write to its folders and files, or create the folders. */
 export async function checkProfile({ paths }: Situation): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const folder of [paths.state, dirname(paths.config)]) {
@@ -43,7 +43,7 @@ export async function checkProfile({ paths }: Situation): Promise<Finding[]> {
   return orOk("profile_not_writable", findings);
 }
 
-/** Whether there is room where D-Sign writes. */
+/** Whether there is space where D-Sign writes. */
 export async function checkDisk({ paths }: Situation): Promise<Finding[]> {
   const findings: Finding[] = [];
   const seen = new Set<string>();
@@ -63,8 +63,8 @@ export async function checkDisk({ paths }: Situation): Promise<Finding[]> {
 }
 
 /**
- * Whether the clock is behind: behind this program's own file, or behind what the program wrote. Nobody is asked over
- * the network.
+ * Whether the clock is slow, compared with this program's own file and with files that the program wrote. Asks nobody
+ * over the network.
  */
 export async function checkClock({ machine, paths }: Situation): Promise<Finding[]> {
   const now = machine.now();
@@ -74,7 +74,7 @@ export async function checkClock({ machine, paths }: Situation): Promise<Finding
     if (!mtime || mtime.getTime() - now.getTime() <= CLOCK_TOLERANCE) continue;
     return [{
       id: "clock_wrong",
-      // A file of ours is also too new where the clock was ahead once.
+      // Our own files are also too new if the clock was fast at some time.
       status: path === Deno.execPath() ? "error" : "warning",
       values: { now: minute(now), evidence: path, then: minute(mtime) },
     }];
@@ -84,7 +84,7 @@ export async function checkClock({ machine, paths }: Situation): Promise<Finding
 
 const minute = (date: Date) => date.toISOString().slice(0, 16).replace("T", " ") + " UTC";
 
-/** The folder, or what there is of the path to it. */
+/** The folder, or its nearest existing parent. */
 async function nearest(folder: string): Promise<string> {
   for (let path = folder;; path = dirname(path)) {
     const found = await Deno.stat(path).then(() => true, () => false);
@@ -92,7 +92,7 @@ async function nearest(folder: string): Promise<string> {
   }
 }
 
-/** Files that D-Sign wrote into a folder; none where it cannot be read. */
+/** Files that D-Sign wrote into a folder; none if the folder cannot be read. */
 async function filesIn(folder: string): Promise<string[]> {
   try {
     const entries = await Array.fromAsync(Deno.readDir(folder));
@@ -102,7 +102,7 @@ async function filesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** What the system says against writing; null where it says nothing. */
+/** The system's reason against writing; null if there is none. */
 async function whyNotWritable(path: string): Promise<string | null> {
   try {
     const { isDirectory } = await Deno.stat(path);
@@ -110,7 +110,7 @@ async function whyNotWritable(path: string): Promise<string | null> {
     await access(path, constants.R_OK | constants.W_OK | search);
     return null;
   } catch (error) {
-    // A file that an agent just replaced or removed.
+    // An agent has just replaced or removed the file.
     if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ENOENT") {
       return null;
     }
@@ -123,7 +123,7 @@ async function isMine(folder: string): Promise<boolean> {
   return Deno.build.os !== "windows" && uid === Deno.uid();
 }
 
-/** Gives the owner the rights back, or makes the folder anew. */
+/** Restores the owner's permissions, or creates the folder. */
 async function makeWritable(folder: string, path: string): Promise<void> {
   const { isDirectory, mode } = await Deno.stat(path);
   await Deno.chmod(path, (mode! & 0o777) | (isDirectory ? 0o700 : 0o600));
@@ -134,7 +134,7 @@ async function isOutOfSpace(folder: string): Promise<boolean> {
   const path = join(folder, `.dsign-${crypto.randomUUID()}`);
   try {
     using file = Deno.openSync(path, { write: true, createNew: true });
-    // At once, so that nothing stays whatever ends this program.
+    // Removed at once, so that nothing stays if the program is killed.
     Deno.removeSync(path);
     const bytes = crypto.getRandomValues(new Uint8Array(PROBE));
     for (let n = 0; n < bytes.length;) n += await file.write(bytes.subarray(n));

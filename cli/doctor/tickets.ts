@@ -1,6 +1,6 @@
-/** What the doctor looks for: one ticket for each trouble known from the field. */
+/** The problems that the doctor looks for: one ticket for each problem known from the field. */
 
-/** In the order in which they are to be solved: nothing below helps before what is above. */
+/** In the order in which to solve them: each may be caused by one above it. */
 export const TICKETS = [
   "policy_refused",
   "configuration_wrong",
@@ -36,23 +36,23 @@ export const TICKETS = [
 
 export type Ticket = typeof TICKETS[number];
 
-/** `skipped`: it could not be looked at, or there was nothing to look at. */
+/** `skipped`: not checked, or nothing to check. */
 export type CheckStatus = "ok" | "warning" | "error" | "skipped";
 
-/** What looking for one trouble gave. There may be several for one ticket, one for each token, driver, … */
+/** The result of looking for one problem. A ticket may have several: one for each token, driver, … */
 export interface Finding {
   id: Ticket;
   status: CheckStatus;
-  /** Fill the places of the ticket's sentences. Technical text (paths, errors) is not translated. */
+  /** Values for the placeholders in the ticket's sentences. Technical text (paths, errors) is not translated. */
   values?: Record<string, string | number>;
-  /** Mends it; only what cannot do harm. */
+  /** Fixes the problem; only set if that is safe. */
   fix?: () => Promise<void>;
 }
 
 export const ok = (id: Ticket): Finding => ({ id, status: "ok" });
 export const skipped = (id: Ticket): Finding => ({ id, status: "skipped" });
 
-/** The findings of one ticket: those given, or `ok` where there are none. */
+/** The findings of one ticket, or `ok` if there are none. */
 export function orOk(id: Ticket, findings: readonly Finding[]): Finding[] {
   return findings.length > 0 ? [...findings] : [ok(id)];
 }

@@ -1,4 +1,4 @@
-/** Tokens, their PINs as the tokens themselves speak of them, and the certificates on them. */
+/** Tokens, the state of their PINs as they report it, and their certificates. */
 import type { TriesLeft } from "../../pkcs11_ffi/client.ts";
 import {
   type Certificate,
@@ -9,16 +9,16 @@ import {
 import { chainOf, find } from "../../signers/certificates.ts";
 import { type Finding, ok, skipped, type Ticket } from "./tickets.ts";
 
-/** A token as its driver describes it. */
+/** A token as described by its driver. */
 export interface InsertedToken {
   driver: string;
   label: string;
   initialised: boolean;
   pinSet: boolean;
-  /** CKF_USER_PIN_TO_BE_CHANGED: the PIN is the first one. */
+  /** CKF_USER_PIN_TO_BE_CHANGED: the token still has its initial PIN. */
   pinToBeChanged: boolean;
   triesLeft: TriesLeft;
-  /** DER; those that it shows without a login. */
+  /** DER; only those that the token shows without a login. */
   certificates: Uint8Array[];
 }
 
@@ -37,9 +37,9 @@ const TOKEN_TICKETS: readonly Ticket[] = [
 ];
 
 /**
- * What is to be said of the inserted tokens.
+ * Findings about the inserted tokens.
  *
- * @param works whether there is a driver that could have seen one
+ * @param works whether any driver could have found a token
  */
 export function checkTokens(
   tokens: readonly InsertedToken[],
@@ -57,11 +57,11 @@ export function checkTokens(
     token.initialised && token.pinSet && token.triesLeft !== "none" &&
     token.certificates.some((der) => isUsable(der, now))
   );
-  // Where one token can sign, what ails another is for notice.
+  // If one token can sign, a problem of another is only a warning.
   if (isReady) {
     for (const finding of findings) if (finding.status === "error") finding.status = "warning";
   }
-  // Nothing can be said of certificates where there are none to look at.
+  // Without certificates there is nothing to check.
   const hides = findings.some(({ id }) => id.startsWith("certificate_")) && !isReady;
   const isSeen = (id: Ticket) => !hides || !/^certificate_|^chain_/.test(id);
   const anyInitialised = tokens.some(({ initialised }) => initialised);
@@ -133,7 +133,7 @@ const isUsable = (der: Uint8Array, now: Date) => {
   return parsed !== null && signingUse(parsed, now).usable;
 };
 
-/** The one that ends last, of those that cannot be used for this reason. */
+/** Of the certificates that are unusable for this reason, the one that expires last. */
 function newest(
   certificates: readonly { parsed: Certificate; reason?: UnusableReason }[],
   reason: UnusableReason,
@@ -142,12 +142,12 @@ function newest(
     .sort((a, b) => b.notAfter.getTime() - a.notAfter.getTime())[0];
 }
 
-/** The issuer that is not at hand, unless that is a root: roots are the receiver's business. */
+/** The missing issuer, unless it is a root: recipients have their own roots. */
 function missingIssuer(chain: readonly Uint8Array[]): string | null {
   const last = find(chain.at(-1)!).parsed;
   if (!last || isSelfIssued(last)) return null;
   const issuer = last.issuer.commonName ?? last.issuer.toString();
-  // The root of India's PKI is named so by the Controller of Certifying Authorities.
+  // Name of India's root, as set by the Controller of Certifying Authorities.
   return /^CCA India\b/.test(issuer) ? null : issuer;
 }
 

@@ -3,7 +3,7 @@ import { DOCTOR_WORDS } from "../../words/doctor.ts";
 import type { Language } from "../../words/speech.ts";
 import { type CheckStatus, type Finding, type Ticket, TICKETS } from "./tickets.ts";
 
-/** A finding in words. `meaning` and `action` are empty where there is nothing to do. */
+/** A finding in words. `meaning` and `action` are empty if there is nothing to do. */
 export interface Check {
   id: Ticket;
   status: CheckStatus;
@@ -20,7 +20,7 @@ export function toChecks(findings: readonly Finding[], language: Language): Chec
     const ticket = words.tickets[id];
     if (status === "ok") return { id, status, seen: ticket.ok, meaning: "", action: "" };
     if (status === "skipped") return { id, status, seen: words.skipped, meaning: "", action: "" };
-    // Within quotes it is a word of a command that the person is to type.
+    // A placeholder in quotes is a word of a shell command.
     const fill = (text: string) =>
       text.replace(/'\{(\w+)\}'|\{(\w+)\}/g, (place, word, name) => {
         const value = `${values[word ?? name] ?? place}`;

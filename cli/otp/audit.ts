@@ -5,16 +5,18 @@ import { EXIT, printable, printJson, UsageError } from "../failure.ts";
 import { operator, type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
 
 export function addAudit(service: Command, context: Context, action: Action): void {
-  const audit = service.command("audit").description("What happened; kept for seven years.");
-  serviceOptions(audit.command("show"), "print the lines as they are kept")
-    .description("Show the last events.")
-    .option("--last <count>", "how many", "50")
+  const audit = service.command("audit").description(
+    "Show, verify or export the audit log (kept for seven years).",
+  );
+  serviceOptions(audit.command("show"), "print the lines as stored")
+    .description("Show the latest events.")
+    .option("--last <count>", "number of events", "50")
     .action(
       action((options: ServiceOptions & { last: string }) =>
         withService(context, options, async ({ service: { store } }) => {
           const count = Number(options.last);
           if (!Number.isInteger(count) || count < 1) {
-            throw new UsageError("--last: a number from 1.");
+            throw new UsageError("--last must be 1 or more.");
           }
           const { seq } = await store.auditHead();
           for await (const line of store.audit(Math.max(1, seq - count + 1))) {
@@ -34,14 +36,16 @@ export function addAudit(service: Command, context: Context, action: Action): vo
     )
     .addHelpText(
       "after",
-      "\nFile the number and hash it prints: a later check against them shows if all was written anew.",
+      "\nKeep the printed number and hash elsewhere: later they show whether the whole log was rewritten.",
     )
     .action(action(async (file: string | undefined, options: ServiceOptions) => {
       const { verifyAudit } = await import("../../otp_service/audit.ts");
       const tell = (check: Awaited<ReturnType<typeof verifyAudit>>) => {
         if (options.json) printJson(check);
         else if (check.ok) {
-          console.log(`${check.lines} lines are in order; the last is ${check.hash}.`);
+          console.log(
+            `All ${check.lines} lines are unaltered. Hash of the last line: ${check.hash}`,
+          );
         } else console.error(`dsign: ${check.problem}`);
         return check.ok ? EXIT.ok : EXIT.failed;
       };
@@ -58,14 +62,16 @@ export function addAudit(service: Command, context: Context, action: Action): vo
         );
       });
     }));
-  serviceOptions(audit.command("export"), "the same: one JSON object a line")
-    .description("Print all lines, to be kept elsewhere.")
-    .option("--from <number>", "only from this line on", "1")
+  serviceOptions(audit.command("export"), "no effect; the output is always one JSON object a line")
+    .description("Print all lines, to keep them elsewhere.")
+    .option("--from <number>", "first line to print", "1")
     .action(
       action((options: ServiceOptions & { from: string }) =>
         withService(context, options, async ({ service: { store } }) => {
           const from = Number(options.from);
-          if (!Number.isInteger(from) || from < 1) throw new UsageError("--from: a number from 1.");
+          if (!Number.isInteger(from) || from < 1) {
+            throw new UsageError("--from must be 1 or more.");
+          }
           for await (const line of store.audit(from)) console.log(line);
           await store.run((tx) => {
             tx.audit({ event: "audit.exported", by: operator(), from });

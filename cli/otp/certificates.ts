@@ -6,7 +6,7 @@ import { operator, type ServiceOptions, serviceOptions, withService } from "./se
 
 export function addCertificates(user: Command, context: Context, action: Action): void {
   serviceOptions(user.command("certificates <userID>"), "print one JSON object: certificates")
-    .description("List a person's certificates, the newest first.")
+    .description("List a person's certificates, newest first.")
     .action(
       action((userID: string, options: ServiceOptions) =>
         withService(context, options, async ({ service: { store } }) => {
@@ -38,10 +38,10 @@ export function addCertificates(user: Command, context: Context, action: Action)
           const { PORTAL_METHODS } = await import("../../protocol/csc.ts");
           const { params } = PORTAL_METHODS["POST /portal/v1/certificates/{serialNumber}/revoke"];
           const { data, error } = params.safeParse({ reason: options.reason });
-          if (error) throw new UsageError("--reason: one of those that --help names.");
+          if (error) throw new UsageError("--reason: see --help for the possible reasons.");
           const { reason } = data;
           if (!await authority.revoke(serial.toLowerCase(), reason, operator())) {
-            throw new UsageError("There is no such certificate, or it is revoked already.");
+            throw new UsageError("No such certificate, or it is already revoked.");
           }
           if (options.json) printJson({ serialNumber: serial, revoked: true });
           else console.log("Revoked.");

@@ -6,13 +6,13 @@ import { inWords } from "./service_command.ts";
 
 export function addInit(service: Command, action: Action): void {
   service.command("init <folder>")
-    .description("Make a service's files: secret, issuing authority, configuration.")
-    .requiredOption("--organization <name>", "stands in certificates")
-    .requiredOption("--policy <oid>", "the department's policy for its PIN/OTP signatures")
-    .option("--public-url <url>", "as browsers see the service", "http://127.0.0.1:7795")
+    .description("Create a service: secret, issuing authority, configuration.")
+    .requiredOption("--organization <name>", "organization in certificates")
+    .requiredOption("--policy <oid>", "OID of the department's policy for PIN/OTP signatures")
+    .option("--public-url <url>", "the service's address in browsers", "http://127.0.0.1:7795")
     .option(
       "--redirect-uri <url>",
-      "where the portal gets its signatories back; may be given again",
+      "where the portal receives returning signatories; repeatable",
       repeated,
       [],
     )
@@ -32,9 +32,10 @@ export function addInit(service: Command, action: Action): void {
       await inWords(async () => {
         const made = await initService(folder, { organization, policy, publicUrl, redirectUris });
         if (json) return printJson({ folder, ...made });
-        console.log(`Made ${folder}. The portal's client is "${made.clientId}", its secret`);
-        console.log(`\n    ${made.clientSecret}\n`);
-        console.log("stands nowhere else: give it to the portal now.");
+        console.log(`Created ${folder}.`);
+        console.log(`Client ID:      ${made.clientId}`);
+        console.log(`Client secret:  ${made.clientSecret}`);
+        console.log("The secret is not stored. Give it to the portal now.");
       });
     }));
 }

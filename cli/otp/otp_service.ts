@@ -1,4 +1,4 @@
-/** `dsign otp-service`: serves, and gathers its subcommands. The service's parts are loaded only when they are needed. */
+/** `dsign otp-service`: runs the service, and adds its subcommands. The service's parts are loaded when needed. */
 import type { AddCommand, Context } from "../command.ts";
 import { printJson } from "../failure.ts";
 import { addAudit } from "./audit.ts";
@@ -9,16 +9,16 @@ import { addPeople } from "./people.ts";
 import { addSeal } from "./seal.ts";
 
 const CONFIGURATION = `\
-The configuration is one JSON file; \`init\` makes one. docs/otp-service.md describes its settings:
+The configuration is a JSON file; \`init\` creates one. See docs/otp-service.md. Settings:
   publicUrl, listen, database, secretFile, name, organization, country, language, policy,
   authority, keys, keyType, otpDigits, clients, smtp, sms, tsa,
   esp  an eSign service provider: url, aspId, key, certificatesFile, anchorsFile, auth, origins`;
 
 export const otpServiceCommand: AddCommand = (program, context, action) => {
   const service = program.command("otp-service")
-    .description("Serve PIN/OTP signatures to the department's portal until it is stopped.")
+    .description("Run the PIN/OTP service for the department's portal. Stop it with Ctrl-C.")
     .enablePositionalOptions();
-  serviceOptions(service, "print one JSON object when it listens")
+  serviceOptions(service, "print one JSON object once it listens")
     .addHelpText("after", `\n${CONFIGURATION}`)
     .action(
       action((options: ServiceOptions) =>
@@ -44,8 +44,10 @@ async function serve({ config, service }: OtpParts, { signal }: Context, { json 
       ...esign && { esign: { url: esign.url, responseUrl: esign.responseUrl } },
     });
   } else {
-    console.log(`The PIN/OTP service listens on ${hostname}:${running.port}. Ctrl-C ends it.`);
-    if (esign) console.log(`eSign by ${esign.url}, which answers to ${esign.responseUrl}.`);
+    console.log(`PIN/OTP service listening on ${hostname}:${running.port}. Press Ctrl-C to stop.`);
+    if (esign) {
+      console.log(`eSign provider: ${esign.url}; it must send its answers to ${esign.responseUrl}`);
+    }
   }
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();

@@ -1,4 +1,4 @@
-/** The PIN/OTP service by its configuration: every part is made here and passed on. Loaded by `dsign otp-service` only. */
+/** Builds the PIN/OTP service from its configuration. Only `dsign otp-service` loads this file. */
 import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
 import type { ExternalIssuer } from "../../otp_service/authority.ts";
 import { composeService } from "../../otp_service/compose.ts";
@@ -32,7 +32,7 @@ export interface OtpParts {
 
 type ModuleConfig = Omit<NonNullable<OtpConfig["keys"]>, "processes">;
 
-/** Makes the parts. @throws {SetupError} */
+/** Builds the parts. @throws {SetupError} */
 export async function openParts(
   path: string,
   { hostCommand, web }: Pick<Context, "hostCommand" | "web">,
@@ -117,7 +117,7 @@ export async function openParts(
   }
 }
 
-/** @throws {SetupError} where there is none, or one cannot be read; {SignerError} */
+/** @throws {SetupError} if the file holds no certificate, or one cannot be read; {SignerError} */
 async function certificatesIn(path: string): Promise<Certificate[]> {
   let certificates: Certificate[];
   try {

@@ -6,20 +6,20 @@ import { addCertificates } from "./certificates.ts";
 import { operator, type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
 
 export function addPeople(service: Command, context: Context, action: Action): void {
-  const user = service.command("user").description("People who sign.");
+  const user = service.command("user").description("Manage the people who sign.");
   serviceOptions(user.command("add <userID>"), "print one JSON object")
-    .description("Enrol a person, who gets a link to set the PIN.")
-    .requiredOption("--name <name>", "as in certificates")
-    .option("--role <role>", "as Executive Engineer")
+    .description("Enrol a person and send a link for creating the PIN.")
+    .requiredOption("--name <name>", "name in certificates")
+    .option("--role <role>", "e.g. Executive Engineer")
     .option("--email <address>")
-    .option("--phone <number>", "as +919800000000")
+    .option("--phone <number>", "e.g. +919800000000")
     .addOption(new Option("--language <language>").choices(["en", "bn", "hi"]).default("en"))
     .addOption(
-      new Option("--otp <way>", "how the OTP comes").choices(["mail", "sms", "totp"])
+      new Option("--otp <way>", "how to deliver the OTP").choices(["mail", "sms", "totp"])
         .default("mail"),
     )
-    .option("--stored", "a key that stays, instead of one for each signature")
-    .option("--explicit", "the portal takes PIN and OTP, instead of the service's own page")
+    .option("--stored", "keep one key, instead of a new one for each signature")
+    .option("--explicit", "the portal asks for PIN and OTP, instead of the service's own page")
     .action(
       action((userID: string, options: ServiceOptions & Record<string, unknown>) =>
         withService(context, options, async ({ service: { people } }) => {
@@ -47,7 +47,7 @@ export function addPeople(service: Command, context: Context, action: Action): v
       ),
     );
   serviceOptions(user.command("list"), "print one JSON object: persons")
-    .description("List everyone who is enrolled.")
+    .description("List all enrolled people.")
     .action(
       action((options: ServiceOptions) =>
         withService(context, options, async ({ service: { people } }) => {
@@ -65,14 +65,14 @@ export function addPeople(service: Command, context: Context, action: Action): v
       ),
     );
   serviceOptions(user.command("role <userID> <role>"), "print one JSON object")
-    .description("Change a person's role, for the certificates to come.")
+    .description("Change a person's role in future certificates.")
     .action(
       action((userID: string, role: string, options: ServiceOptions) =>
         withService(context, options, async ({ service: { people } }) => {
           const { PORTAL_METHODS } = await import("../../protocol/csc.ts");
           const { params } = PORTAL_METHODS["POST /portal/v1/persons/{userID}/role"];
           if (!params.safeParse({ role }).success) {
-            throw new UsageError("The role is one line of up to 64 characters.");
+            throw new UsageError("The role must be one line of at most 64 characters.");
           }
           await people.setRole(userID, role, operator());
           if (options.json) printJson({ userID, role });
@@ -81,9 +81,9 @@ export function addPeople(service: Command, context: Context, action: Action): v
       ),
     );
   serviceOptions(user.command("add-credential <userID>"), "print one JSON object")
-    .description("Give a person one more credential, as after a stored one's certificate.")
-    .option("--stored", "a key that stays, instead of one for each signature")
-    .option("--explicit", "the portal takes PIN and OTP, instead of the service's own page")
+    .description("Add a credential, e.g. after a stored credential's certificate has expired.")
+    .option("--stored", "keep one key, instead of a new one for each signature")
+    .option("--explicit", "the portal asks for PIN and OTP, instead of the service's own page")
     .action(
       action((userID: string, options: ServiceOptions & { stored?: boolean; explicit?: boolean }) =>
         withService(context, options, async ({ service: { people } }) => {
@@ -94,8 +94,8 @@ export function addPeople(service: Command, context: Context, action: Action): v
       ),
     );
   serviceOptions(user.command("lock <userID>"), "print one JSON object")
-    .description("Lock a person: nothing is signed any more, whatever is under way.")
-    .requiredOption("--reason <text>", "kept in the audit")
+    .description("Lock a person. Signatures in progress are stopped.")
+    .requiredOption("--reason <text>", "reason for the audit log")
     .action(
       action((userID: string, options: ServiceOptions & { reason: string }) =>
         withService(context, options, async ({ service: { people } }) => {
@@ -109,10 +109,13 @@ export function addPeople(service: Command, context: Context, action: Action): v
     serviceOptions(user.command(`${name} <userID>`), "print one JSON object")
       .description(
         name === "unlock"
-          ? "Unlock a person, who sets a new PIN by a new link."
-          : "Send a person a new link to set the PIN.",
+          ? "Unlock a person and send a link for creating a new PIN."
+          : "Send a person a new link for creating the PIN.",
       )
-      .requiredOption("--proof <text>", "how you checked who the person is; kept in the audit")
+      .requiredOption(
+        "--proof <text>",
+        "how you verified the person's identity; stored in the audit log",
+      )
       .action(
         action((userID: string, options: ServiceOptions & { proof: string }) =>
           withService(context, options, async ({ service: { people } }) => {
@@ -134,9 +137,9 @@ function credentialOf({ stored, explicit }: { stored?: unknown; explicit?: unkno
 }
 
 function tellEnrolment(enrolment: { sent: string } | { link: string }): void {
-  if ("sent" in enrolment) console.log(`The link to set the PIN was sent by ${enrolment.sent}.`);
+  if ("sent" in enrolment) console.log(`Sent the link for creating the PIN by ${enrolment.sent}.`);
   else {
-    console.log("No message can be sent. Hand this link to the person, and to nobody else:");
+    console.log("No mail or SMS is configured. Give this link to the person, and to nobody else:");
     console.log(`\n    ${enrolment.link}\n`);
   }
 }

@@ -1,4 +1,4 @@
-/** What the subcommands of `dsign otp-service` share: options, the service's parts, failures in words. */
+/** Shared by the subcommands of `dsign otp-service`: options, the service's parts, failures in words. */
 import { type Command, Option } from "commander";
 import { DsignError } from "../../protocol/errors.ts";
 import type { Context } from "../command.ts";
@@ -9,18 +9,18 @@ export interface ServiceOptions {
   json?: boolean;
 }
 
-/** @param json what `--json` prints */
+/** @param json help for `--json` */
 export function serviceOptions(command: Command, json: string): Command {
   return command
     .addOption(
-      new Option("--config <file>", "the service's configuration")
+      new Option("--config <file>", "configuration of the service")
         .env("DSIGN_OTP_CONFIG").default("otp-service/config.json"),
     )
     .option("--verbose", "log more")
     .option("--json", json);
 }
 
-/** Runs `work` with the service's parts, which are loaded now, and closes them. */
+/** Loads the service's parts, runs `work` with them, and closes them. */
 export async function withService(
   context: Context,
   { config }: ServiceOptions,
@@ -37,7 +37,7 @@ export async function withService(
   });
 }
 
-/** Tells an administrator in words about failures to act on; any other error is a bug and is thrown on. */
+/** Turns failures that an administrator can act on into sentences. Any other error is a bug and is rethrown. */
 export async function inWords<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -52,7 +52,7 @@ export async function inWords<T>(work: () => Promise<T>): Promise<T> {
       "TamperedError",
     ];
     if (error instanceof Error && known.includes(error.name)) {
-      // an administrator may know why, as the log does
+      // unlike a portal, the administrator may see the reason
       const { message, reason } = error as Error & { reason?: string };
       throw new DsignError("invalid_params", reason ? `${message}: ${reason}` : message);
     }
@@ -60,7 +60,7 @@ export async function inWords<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whom the audit names for what is done on the command line. */
+/** The operator's name in the audit log. */
 export function operator(): string {
   return `command line: ${Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "unknown"}`;
 }

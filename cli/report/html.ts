@@ -1,6 +1,6 @@
 /**
- * The report for people: one HTML page that needs nothing else, can be printed, and in which nothing from the file can
- * pass for anything but text.
+ * The report for people: one self-contained, printable HTML page. Everything taken from the file is shown as plain text
+ * and cannot pass for part of the report.
  */
 import { html, raw } from "hono/html";
 import type {
@@ -13,13 +13,13 @@ import { REPORT_WORDS, type ReportWord } from "../../words/report.ts";
 import type { Language } from "../../words/speech.ts";
 
 export interface ReportOf {
-  /** As given. */
+  /** The file's name as given. */
   name: string;
   size: number;
   /** SHA-256, hexadecimal. */
   sha256: string;
   report: VerificationReport;
-  /** What could not be fetched, in sentences. */
+  /** Failed downloads, as sentences. */
   problems: readonly string[];
 }
 
@@ -33,7 +33,7 @@ const verdicts: Readonly<Record<Indication, Verdict>> = {
   INDETERMINATE: "unclear",
 };
 
-/** Seals that differ by shape, not by colour alone. */
+/** Seals differ in shape, not only in colour. */
 const SEALS: Readonly<Record<Verdict, string>> = {
   passed: '<circle cx="32" cy="32" r="30"/><path d="M18 33l10 10 19-21"/>',
   failed: '<path d="M20 2h24l18 18v24L44 62H20L2 44V20z"/><path d="M22 22l20 20M42 22L22 42"/>',
@@ -89,7 +89,7 @@ const seal = (verdict: Verdict, label: Html) =>
       aria-label="${label}">${raw(SEALS[verdict])}</svg>
   `;
 
-/** One page on one or more files. */
+/** One page for one or more files. */
 export function htmlReport(
   files: readonly ReportOf[],
   language: Language,
@@ -126,7 +126,7 @@ class Page {
   constructor(language: Language) {
     this.#words = REPORT_WORDS[language];
     const locale = `${language}-IN`;
-    // The zone is named: the report is read elsewhere too.
+    // Name the time zone, because people elsewhere read the report too.
     const zone = { timeZone: "Asia/Kolkata", timeZoneName: "short" } as const;
     this.#dates = new Intl.DateTimeFormat(locale, {
       ...zone,

@@ -1,13 +1,13 @@
 /**
- * The manifest of a release: what is newest in a channel, signed by whoever publishes it. A flattened JWS (RFC 7515
- * §7.2.2) by Ed25519 (RFC 8037), so that the signature is over the very bytes that are read.
+ * The release manifest names a channel's newest version and is signed by its publisher. It is a flattened JWS (RFC 7515
+ * §7.2.2) with Ed25519 (RFC 8037), so the signature covers exactly the bytes that are read.
  */
 import * as z from "zod";
 
-/** JOSE's `typ`: a signature of this key over anything else is not one over a manifest. */
+/** JOSE `typ`: keeps the key's signatures over other things from passing for a manifest. */
 export const MANIFEST_TYPE = "dsign-release+json";
 
-/** Larger ones are not read, in bytes. */
+/** Size limit in bytes. */
 export const MAX_MANIFEST = 64 * 1024;
 
 const Version = z.string().regex(/^(?:0|[1-9]\d{0,5})(?:\.(?:0|[1-9]\d{0,5})){2}$/);
@@ -17,14 +17,14 @@ export const Manifest = z.object({
   product: z.literal("dsign"),
   channel: z.string(),
   version: Version,
-  /** When it was signed. A later manifest of the channel never has an earlier time. */
+  /** Time of signing. Later manifests of the channel never have an earlier time. */
   issued: z.iso.datetime(),
-  /** From when on it must not be believed any more: a new one is signed in time, also without a new version. */
+  /** After this time the manifest is rejected. The publisher signs a new one in time, even without a new version. */
   expires: z.iso.datetime(),
-  /** What is new. */
+  /** Release notes. */
   notes: WebAddress.optional(),
   files: z.array(z.object({
-    /** As in `x86_64-unknown-linux-gnu`. */
+    /** e.g. `x86_64-unknown-linux-gnu` */
     target: z.string().regex(/^[\w.-]+$/),
     name: z.string().regex(/^[\w][\w.+~-]*$/),
     url: WebAddress,
@@ -43,7 +43,7 @@ export type UpdateErrorCode =
   | "update_expired"
   | "update_rolled_back";
 
-/** Why it cannot be said what is newest; the message is a sentence. */
+/** Why the newest version cannot be determined; the message is a sentence. */
 export class UpdateError extends Error {
   override readonly name = "UpdateError";
 
@@ -64,7 +64,7 @@ const Header = z.strictObject({
 
 const fromBase64url = (text: string) => Uint8Array.fromBase64(text, { alphabet: "base64url" });
 const malformed = (what: string) =>
-  new UpdateError("update_malformed", `The manifest of releases is damaged: ${what}.`);
+  new UpdateError("update_malformed", `The release manifest is damaged: ${what}.`);
 
 function parse<T>(schema: z.ZodType<T>, text: string, what: string): T {
   let value;
@@ -81,7 +81,7 @@ function parse<T>(schema: z.ZodType<T>, text: string, what: string): T {
 }
 
 /**
- * Checks the signature, then reads what was signed.
+ * Verifies the signature, then reads the signed content.
  *
  * @param keys Ed25519 public keys, Base64
  * @throws {UpdateError} `update_untrusted`, `update_malformed`
@@ -103,7 +103,7 @@ export async function readManifest(bytes: Uint8Array, keys: readonly string[]): 
   if (!trusted.includes(true)) {
     throw new UpdateError(
       "update_untrusted",
-      "The manifest of releases is not signed by the key that this program trusts. Do not install from there.",
+      "The release manifest is not signed by a key that D-Sign trusts. Do not install from there.",
     );
   }
   const text = (part: string) => new TextDecoder().decode(fromBase64url(part));
@@ -111,7 +111,7 @@ export async function readManifest(bytes: Uint8Array, keys: readonly string[]): 
   return parse(Manifest, text(envelope.payload), "its content");
 }
 
-/** Negative, zero or positive, as `a` is before, the same as or after `b`. */
+/** Negative, zero or positive if `a` is older than, equal to or newer than `b`. */
 export function compareVersions(a: string, b: string): number {
   const numbers = (version: string) => version.split(".").map(Number);
   const [left, right] = [numbers(a), numbers(b)];
@@ -119,11 +119,11 @@ export function compareVersions(a: string, b: string): number {
   return at < 0 ? 0 : left[at] - right[at];
 }
 
-/** The newest manifest of a channel that was believed. */
+/** The newest accepted manifest of a channel. */
 export type Seen = Pick<Manifest, "version" | "issued">;
 
 /**
- * Whether a manifest may be believed now: neither kept back (freeze) nor an old one brought again (rollback).
+ * Rejects a manifest that is withheld too long (freeze attack) or older than one seen before (rollback attack).
  *
  * @throws {UpdateError} `update_untrusted`, `update_expired`, `update_rolled_back`
  */
@@ -134,14 +134,14 @@ export function checkFresh(
   if (manifest.channel !== channel) {
     throw new UpdateError(
       "update_untrusted",
-      `The manifest is of another channel than ${channel}.`,
+      `The release manifest is not for the channel ${channel}.`,
     );
   }
   if (Date.parse(manifest.expires) <= now.getTime()) {
     throw new UpdateError(
       "update_expired",
-      `The manifest of releases has expired (${manifest.expires}): newer ones may be kept from this computer. ` +
-        "Look at the clock, and at the network's proxy.",
+      `The release manifest expired on ${manifest.expires}; somebody may be withholding newer ones. ` +
+        "Check the clock and the network's proxy.",
     );
   }
   if (seen === undefined) return;
@@ -149,7 +149,7 @@ export function checkFresh(
   if (isOlder || compareVersions(manifest.version, seen.version) < 0) {
     throw new UpdateError(
       "update_rolled_back",
-      `The manifest of releases is older (${manifest.version}) than one seen before (${seen.version}). ` +
+      `The release manifest (${manifest.version}) is older than one seen before (${seen.version}). ` +
         "Do not install from there.",
     );
   }

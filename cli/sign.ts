@@ -70,7 +70,7 @@ export const signCommand: AddCommand = (
   { hostCommand, readerWorker, textCommand, web, signal },
   action,
 ) => {
-  addPdfFlags(program.command("sign"))
+  const command = program.command("sign")
     .description(
       "Sign files with the key on a token. Shows each file and asks for the PIN.",
     )
@@ -98,7 +98,9 @@ export const signCommand: AddCommand = (
       "countersign the first signature in this file (cades) over FILE",
     )
     .addOption(
-      new Option("--hash <hash>").choices(HashAlgorithm.options).default("SHA-256"),
+      new Option("--hash <hash>", "hash algorithm").choices(HashAlgorithm.options).default(
+        "SHA-256",
+      ),
     )
     .option(
       "--batch",
@@ -116,7 +118,8 @@ export const signCommand: AddCommand = (
       )
         .choices(["terminal", "pinentry"]),
     )
-    .option("--json", "print one JSON object")
+    .option("--json", "print one JSON object");
+  addPdfFlags(command)
     .addHelpText(
       "after",
       `

@@ -40,44 +40,45 @@ export interface PdfFlags {
 /** Adds them to a command. */
 export function addPdfFlags(command: Command): Command {
   return command
+    .optionsGroup("For PDF signatures (pades):")
     .addOption(
-      new Option("--level <level>", "PDF: PAdES level; all but B-B use the network (default: B-B)")
+      new Option("--level <level>", "PAdES level; all but B-B use the network (default: B-B)")
         .choices(["B-B", "B-T", "B-LT", "B-LTA"]),
     )
     .addOption(
-      new Option("--sub-filter <name>", "PDF: use adbe.pkcs7.detached for readers that need it")
+      new Option("--sub-filter <name>", "use adbe.pkcs7.detached for readers that need it")
         .choices(["ETSI.CAdES.detached", "adbe.pkcs7.detached"]),
     )
-    .option("--field <name>", "PDF: an empty signature field, or a name for a new one")
-    .option("--reason <text>", "PDF: why you sign")
-    .option("--location <text>", "PDF: where you sign")
+    .option("--field <name>", "name of an empty signature field, or of a new one")
+    .option("--reason <text>", "why you sign")
+    .option("--location <text>", "where you sign")
     .addOption(
       new Option(
         "--visible <page[,x,y,w,h]>",
-        "PDF: show the signature on this page, at x,y (1/72 inch from the lower left) or where there is room",
+        "show the signature on this page, at x,y (1/72 inch from the lower left) or where there is room",
       ).argParser(parsePlace),
     )
     .option(
       "--anchor <text>",
-      "PDF: show the signature below the last occurrence of this text; with --visible PAGE on that page",
+      "show the signature below the last occurrence of this text; with --visible PAGE on that page",
     )
-    .option("--role <text>", "PDF: show this below your name; requires --visible or --anchor")
+    .option("--role <text>", "show this below your name; requires --visible or --anchor")
     .addOption(
-      new Option("--language <tag>", "PDF: language of the visible signature (default: en)")
+      new Option("--language <tag>", "language of the visible signature (default: en)")
         .choices(["en", "bn", "hi"]),
     )
-    .option("--picture <file>", "PDF: show this PNG or JPEG at the left")
-    .option("--qr <text>", "PDF: show this as a QR code at the right")
+    .option("--picture <file>", "show this PNG or JPEG at the left")
+    .option("--qr <text>", "show this as a QR code at the right")
     .addOption(
       new Option(
         "--certify <level>",
-        "PDF: certify; afterwards 1 allows no change, 2 forms and signatures, 3 also comments",
+        "certify; afterwards 1 allows no change, 2 forms and signatures, 3 also comments",
       ).choices(["1", "2", "3"]),
     )
-    .option("--lock [field...]", "PDF: lock these form fields; without names, all of them")
+    .option("--lock [field...]", "lock these form fields; without names, all of them")
     .option(
       "--password-file <file>",
-      "PDF: read the PDF's password from the first line of this file",
+      "read the PDF's password from the first line of this file",
     );
 }
 

@@ -37,8 +37,8 @@ export const trustCommand: AddCommand = (program, _, action) => {
     .addHelpText(
       "after",
       `
-The authority that is trusted can certify 127.0.0.1 and localhost alone, and its key is destroyed
-when it has been used once. Browsers have to be restarted afterwards.`,
+The trusted authority can certify only 127.0.0.1 and localhost, and its key was destroyed after one use.
+Restart browsers afterwards.`,
     );
   const add = (
     name: string,

@@ -279,7 +279,7 @@ Deno.test({
         const { newest, newer, files } = JSON.parse(await check("--json"));
         assert.deepEqual([newest, newer], ["99.0.0", true]);
         assert.ok(files.length > 0);
-        assert.match(await check(), /^dsign 99\.0\.0 is there.*Nothing was installed\.$/ms);
+        assert.match(await check(), /^dsign 99\.0\.0 is available.*Nothing was installed\.$/ms);
       })
     ),
 });

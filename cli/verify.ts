@@ -48,7 +48,7 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     )
     .option(
       "--trust <path>",
-      "trusted root certificates: a file or folder, PEM or DER; may be given again; else those of the trust folders",
+      "trusted root certificates, a file or folder, PEM or DER; repeatable (default: the trust folders)",
       repeated,
     )
     .option(
@@ -60,7 +60,7 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     .addOption(
       new Option(
         "--revocation <rule>",
-        "require: it must be known that nothing was revoked; if-available: nothing may be known to be",
+        "require: only valid if known not to be revoked; if-available: also valid if that is not known",
       ).choices(["require", "if-available"]).default("require"),
     )
     .option("--password-file <file>", "PDF: the password that opens it is the file's first line")
@@ -75,8 +75,8 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     .addHelpText(
       "after",
       `
-Put the root certificates that you trust into the folder "trust" beside the configuration file
-(Linux: ~/.config/dsign/trust); the administrator's stand in /etc/dsign/trust.
+The trust folders hold the root certificates that you trust: "trust" next to the configuration file
+(Linux: ~/.config/dsign/trust), and the administrator's /etc/dsign/trust.
 
 Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
@@ -277,7 +277,7 @@ const KINDS = {
   token_dsc: "token DSC",
   esign: "eSign",
   departmental: "departmental PIN/OTP",
-  unknown: "of no kind that is known here",
+  unknown: "unknown kind",
 } as const;
 
 function show({ file, report, problems }: ReportOf & { file: string }): void {
@@ -309,7 +309,7 @@ function showSignature(signature: SignatureReport, indent: string): void {
     tell("certificate", `${kind}; serial ${signer.serialNumber}`);
     tell("issuer", signer.issuer);
   }
-  if (signature.chain.length > 0) tell("trusted by", signature.chain.join(" < "));
+  if (signature.chain.length > 0) tell("chain", signature.chain.join(" < "));
   tell(
     "revocation",
     revocation.status === "good"
@@ -319,7 +319,7 @@ function showSignature(signature: SignatureReport, indent: string): void {
       : "not known",
   );
   if (signature.provenTime) tell("time", `${signature.provenTime}, proven by a timestamp`);
-  if (signature.claimedTime) tell("time", `${signature.claimedTime}, as the signer claims`);
+  if (signature.claimedTime) tell("time", `${signature.claimedTime}, claimed by the signer`);
   if (signature.role) tell("role", signature.role);
   if (level) tell("level", level);
   const { revision } = signature.coverage;

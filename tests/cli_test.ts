@@ -292,7 +292,7 @@ Deno.test("wrong use ends with 2 and says what to do", () =>
     const file = join(dir, "a.txt");
     await Deno.writeTextFile(file, "a");
     const wrong: [string[], RegExp][] = [
-      [["sing", file], /no command/],
+      [["sing", file], /Unknown command/],
       [["sign"], /missing required argument/],
       [["sign", "--pin", "1234", file], /unknown option '--pin'/],
       [["sign", "--format", "pgp", file], /Allowed choices/],
@@ -300,11 +300,11 @@ Deno.test("wrong use ends with 2 and says what to do", () =>
       [["sign", "--token", "Anita", file], /PKCS#11 URI/],
       [["sign", "--token", "pkcs11:token=A?pin-value=1", file], /PKCS#11 URI/],
       [["sign", "--certificate", "ab", file], /64 hexadecimal/],
-      [["sign", file, file], /twice/],
+      [["sign", file, file], /more than once/],
       [["agent", "--port", "x"], /port/i],
       [["verify", file, "--trust", file], /--trust: .* cannot be read/],
-      [["verify", file, "--pan", "AAAPA1234"], /--pan: five letters/],
-      [["verify", file, file, "--content", file], /one file/],
+      [["verify", file, "--pan", "AAAPA1234"], /--pan must be five letters/],
+      [["verify", file, file, "--content", file], /exactly one file/],
     ];
     for (const [args, message] of wrong) {
       const { code, stderr } = await dsign(args, env);
@@ -334,7 +334,7 @@ Deno.test("help tells the exit codes; version and contract are printed", () =>
     const env = environment(dir);
     const help = await dsign(["--help"], env);
     assert.equal(help.code, 0);
-    assert.match(help.stdout, /Exit codes:[\s\S]*3 {2}the person declined/);
+    assert.match(help.stdout, /Exit codes:[\s\S]*3 {2}you declined/);
     for (const command of ["agent", "tokens", "sign", "verify", "openrpc"]) {
       assert.ok(help.stdout.includes(command));
       assert.equal((await dsign([command, "--help"], env)).code, 0);

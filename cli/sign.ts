@@ -37,7 +37,7 @@ import {
   signPdfFile,
 } from "./sign_pdf.ts";
 
-/** One PIN serves all files of one command; each is shown and confirmed all the same. */
+/** Milliseconds. One PIN serves all files of a command; each file is still shown and confirmed. */
 const KEEP_LOGIN = 15 * 60_000;
 
 type Format = "pades" | DataFormat;
@@ -106,10 +106,13 @@ export const signCommand: AddCommand = (
       "--batch",
       "sign all PDFs of a folder with one PIN; run it again to resume",
     )
-    .option("--output <file>", "where the signature goes, for one file; a folder with --batch")
+    .option(
+      "--output <file>",
+      "output file, when signing one file; with --batch, the output folder",
+    )
     .option(
       "--force",
-      "replace a signature file that exists; sign a PDF whose author does not permit it",
+      "replace an existing output file; sign a PDF although its author forbids it",
     )
     .addOption(
       new Option(
@@ -145,7 +148,7 @@ Examples:
         const consent = consentOf(
           { ...config, consent: kind },
           (name) => Deno.env.get(name),
-        ) as Consent; // only the window needs an origin
+        ) as Consent; // only the window needs the origin
         const providers = await openProviders(
           remoteIf(options.remote, config),
           hostCommand,
@@ -190,8 +193,10 @@ const now = () => new Date();
 
 function checkBatch(files: string[], { format = "pades", detached, hash, certificate }: Options) {
   if (files.length > 1) throw new UsageError("--batch takes exactly one folder.");
-  if (format !== "pades" || detached) throw new UsageError("--batch signs within PDFs only.");
-  if (hash !== "SHA-256") throw new UsageError("--batch signs with SHA-256 only.");
+  if (format !== "pades" || detached) {
+    throw new UsageError("--batch works only for PDF signatures.");
+  }
+  if (hash !== "SHA-256") throw new UsageError("--batch works only with SHA-256.");
   checkCertificate(certificate);
 }
 
@@ -226,7 +231,7 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
       (!detached && !isAdded && await isPdfFile(file) ? "pades" : "cades");
     if (format !== "pades") refusePdfFlags(options, file);
     if (size > MAX_WHOLE && (isAdded || (format !== "cades" && format !== "pades"))) {
-      throw new UsageError(`${file} is too large for such a signature: use --format cades.`);
+      throw new UsageError(`${file} is too large for this format. Use --format cades.`);
     }
     const job = { file, size, format, output: output ?? outputName(file, format) };
     if (jobs.some((other) => other.output === job.output)) {

@@ -1,16 +1,16 @@
-/** `dsign sign` for signatures over a file as a whole, which is read into memory: CMS, XML, JSON and bare ones. */
+/** `dsign sign` for CMS, XML, JSON and bare signatures, which need the whole file in memory. */
 import type { DataHow } from "../signing/data.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
 import { UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
 
-/** Most that is read into memory, in bytes. */
+/** Largest file that is read into memory, in bytes. */
 export const MAX_WHOLE = 64 * 1024 * 1024;
 
 export type DataFormat = DataHow["format"];
 
-/** The options of such signatures. */
+/** Options of these signatures. */
 export interface DataFlags {
   detached?: boolean;
   hash: HashAlgorithm;
@@ -20,7 +20,7 @@ export interface DataFlags {
   countersign?: string;
 }
 
-/** How the agent's `sign.data` would be asked; {@linkcode checkAdded} has looked at what goes together. */
+/** The parameters of `sign.data`; {@linkcode checkAdded} has already checked the combination. */
 export async function dataHow(
   format: DataFormat,
   name: string,
@@ -60,10 +60,12 @@ export function checkAdded(
     throw new UsageError("Use either --cosign or --countersign.");
   }
   if (countersign !== undefined && format !== "cades") {
-    throw new UsageError("--countersign is for --format cades.");
+    throw new UsageError("--countersign requires --format cades.");
   }
   if (format !== "cades" && format !== "jws") {
-    throw new UsageError("--cosign is for --format cades and jws; XML is simply signed again.");
+    throw new UsageError(
+      "--cosign requires --format cades or jws. To add a signature to XML, sign it again.",
+    );
   }
   if (files.length > 1) throw new UsageError("--cosign and --countersign take exactly one file.");
   return true;
@@ -76,7 +78,7 @@ async function readSignature(file: string, signal: AbortSignal): Promise<string>
   return (await readWhole(file, size, signal)).toBase64();
 }
 
-/** @throws {DsignError} `too_large` where the file grows meanwhile */
+/** @throws {DsignError} `too_large` if the file grows meanwhile */
 export async function readWhole(
   file: string,
   size: number,

@@ -41,6 +41,7 @@ export interface PdfFlags {
 export function addPdfFlags(command: Command): Command {
   return command
     .optionsGroup("For PDF signatures (pades):")
+    .optionsGroup("For PDF signatures (pades):")
     .addOption(
       new Option("--level <level>", "PAdES level; all but B-B use the network (default: B-B)")
         .choices(["B-B", "B-T", "B-LT", "B-LTA"]),

@@ -53,21 +53,24 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     )
     .option(
       "--certificate <file>",
-      "certificates that a signature does not hold (the signer's, those up to the root); may be given again",
+      "certificates missing from the signature (signer, chain to the root); repeatable",
       repeated,
     )
-    .option("--online", "ask the authorities' services whether certificates were revoked")
+    .option("--online", "ask the authorities (OCSP, CRL) whether certificates are revoked")
     .addOption(
       new Option(
         "--revocation <rule>",
         "require: only valid if known not to be revoked; if-available: also valid if that is not known",
       ).choices(["require", "if-available"]).default("require"),
     )
-    .option("--password-file <file>", "PDF: the password that opens it is the file's first line")
-    .option("--pan <pan>", "the signature must be that of this PAN's holder")
-    .option("--report <file>", "write a report for people (HTML, to read or print)")
+    .option(
+      "--password-file <file>",
+      "PDF: read the PDF's password from the first line of this file",
+    )
+    .option("--pan <pan>", "require a signature by the holder of this PAN")
+    .option("--report <file>", "write a report for people to this HTML file")
     .option("--extract <folder>", "PDF: write each signed revision into this folder")
-    .option("--force", "replace a report or revision that exists")
+    .option("--force", "replace existing output files")
     .addOption(
       new Option("--language <language>", "language of the report").choices(["en", "bn", "hi"]),
     )
@@ -335,7 +338,7 @@ function showSignature(signature: SignatureReport, indent: string): void {
 
 function changeText({ kind, name, allowed, unclear, places = [] }: Change): string {
   const where = places.map(({ page }) => `, drawn on page ${page}`).join("");
-  const verdict = allowed ? "" : unclear ? " (nobody vouches for it)" : " (not allowed)";
+  const verdict = allowed ? "" : unclear ? " (not vouched for)" : " (not allowed)";
   return `${kind.replaceAll("_", " ")} ${name}${where}${verdict}`;
 }
 

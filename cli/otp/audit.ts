@@ -54,7 +54,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
         const head = await store.auditHead();
         const check = await verifyAudit(store.audit(), undefined);
         if (check.ok) await store.check({ seals: true });
-        // lines that came meanwhile are in order too; fewer than there were are not
+        // new lines may have been added meanwhile, but none may be missing
         return tell(
           check.ok && check.lines < head.seq
             ? { ...check, ok: false, problem: "Lines at the end are missing." }

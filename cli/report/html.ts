@@ -76,9 +76,9 @@ footer{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);font-si
 @media (max-width:36rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}.verdict{flex-direction:column;align-items:flex-start}}
 `;
 
-/** Text from outside: no markup, nothing invisible, no direction that goes on behind it. */
+/** Foreign text: no markup, no invisible characters, no text direction that leaks out. */
 function text(value: string): Html {
-  // The joiners U+200C and U+200D stay: Bengali and Hindi are written with them.
+  // Keep the joiners U+200C and U+200D: Bengali and Hindi need them.
   const visible = value.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, "\ufffd");
   return html`<bdi>${visible}</bdi>`;
 }

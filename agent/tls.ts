@@ -4,6 +4,7 @@
  * whoever trusts it trusts nothing else, ever.
  */
 import { join } from "node:path";
+import { pem } from "../formats/asn1/pem.ts";
 import {
   authorityKeyIdentifier,
   basicConstraints,
@@ -38,9 +39,6 @@ export interface TlsIdentity {
   certificate: string;
   authority: string;
 }
-
-const pem = (label: string, der: Uint8Array) =>
-  `-----BEGIN ${label}-----\n${der.toBase64().replace(/.{1,64}/g, "$&\n")}-----END ${label}-----\n`;
 
 /** The DER of the first block of a PEM text; null where there is none. */
 export function derOf(text: string): Uint8Array<ArrayBuffer> | null {

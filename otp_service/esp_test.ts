@@ -27,7 +27,8 @@ import {
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
-import { makeCrl, type Party, pem } from "../tests/fixtures/issue.ts";
+import { makeCrl, type Party } from "../tests/fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { signBytes } from "../tests/fixtures/keys.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";

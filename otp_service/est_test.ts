@@ -6,7 +6,8 @@ import { EST_AUTHORIZATION, startEst } from "../tests/fakes/est_server.ts";
 import { tlsFront } from "../tests/fakes/tls_front.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makeRoot, makeService, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
-import { issue, type Party, pem } from "../tests/fixtures/issue.ts";
+import { issue, type Party } from "../tests/fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { makeKey, signBytes } from "../tests/fixtures/keys.ts";
 import { rereadRequest } from "../tests/fixtures/second_reader.ts";
 import {

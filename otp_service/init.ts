@@ -1,6 +1,7 @@
 /** A service's first files: its secret, an issuing authority of its own, and a configuration to go on from. */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { pem } from "../formats/asn1/pem.ts";
 import {
   basicConstraints,
   keyUsage,
@@ -109,9 +110,5 @@ async function makeAuthority(organization: string, password: string) {
     friendlyName: "PIN/OTP authority",
   });
   key.fill(0);
-  const lines = der.toBase64().match(/.{1,64}/g)!.join("\n");
-  return {
-    pkcs12,
-    certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
-  };
+  return { pkcs12, certificate: pem("CERTIFICATE", der) };
 }

@@ -16,7 +16,7 @@ import {
   withService,
 } from "../tests/fixtures/otp_calls.ts";
 import { makeService, OTHER_CLIENT, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
-import { pem } from "../tests/fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { RULES } from "./authorize.ts";
 import { openSqlite } from "./store_sqlite.ts";
 

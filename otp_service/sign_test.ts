@@ -15,7 +15,7 @@ import {
 } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig } from "../tests/fixtures/pdf_tools.ts";
-import { pem } from "../tests/fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import {
   rereadCertificate,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pem } from "../formats/asn1/pem.ts";
 import { join } from "node:path";
 import { verifySignature } from "../formats/x509/signature.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
@@ -9,9 +10,6 @@ import type { AskPin } from "./provider.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const pin = (text: string): AskPin => () => Promise.resolve(utf8(text));
-const pem = (der: Uint8Array) =>
-  `-----BEGIN CERTIFICATE-----\n${der.toBase64()}\n-----END CERTIFICATE-----\n`;
-
 async function write(dir: string, officer: Officer): Promise<string> {
   const path = join(dir, `${officer.name}.p12`);
   const certificates = [officer.certificate.der, ...officer.chain];
@@ -95,7 +93,10 @@ Deno.test("certificates beside a file that hides its own, and what is told where
       `-----BEGIN PRIVATE KEY-----\n${officer.pkcs8.toBase64()}\n-----END PRIVATE KEY-----\n`,
     );
     const chain = [officer.certificate.der, ...officer.chain];
-    await Deno.writeTextFile(paths["a.pem"], `a comment\n${chain.map(pem).join("\n")}`);
+    await Deno.writeTextFile(
+      paths["a.pem"],
+      `a comment\n${chain.map((der) => pem("CERTIFICATE", der)).join("\n")}`,
+    );
     const both = ["-inkey", paths["key.pem"], "-in", paths["a.pem"], "-passout", "pass:geheim"];
     await openssl(["pkcs12", "-export", ...both, "-out", paths["a.p12"]]);
 

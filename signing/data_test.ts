@@ -5,7 +5,7 @@ import type { ConsentItem } from "../protocol/consent.ts";
 import type { Params } from "../protocol/methods.ts";
 import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
-import { pem } from "../tests/fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { rereadCms } from "../tests/fixtures/second_reader.ts";
 import { signCms } from "../tests/fixtures/signed_files.ts";
 import { publicFetch } from "../online/pki_http.ts";

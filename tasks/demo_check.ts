@@ -1,6 +1,6 @@
 /** What somebody who trusts only the root and the OpenSSL program finds out about a signature. */
 import { Buffer } from "node:buffer";
-import { pem } from "./demo_tokens.ts";
+import { pem } from "../formats/asn1/pem.ts";
 
 async function program(
   name: string,

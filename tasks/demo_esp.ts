@@ -6,7 +6,8 @@ import { join } from "node:path";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { espKeys, FakeEsp } from "../tests/fakes/esp.ts";
-import { issue, makeCrl, pem } from "../tests/fixtures/issue.ts";
+import { issue, makeCrl } from "../tests/fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { makeKey } from "../tests/fixtures/keys.ts";
 
 export interface DemoEsp {

@@ -5,7 +5,7 @@ import { makePki } from "../tests/fixtures/pki.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { check } from "./demo_check.ts";
-import { pem } from "./demo_tokens.ts";
+import { pem } from "../formats/asn1/pem.ts";
 
 async function once(env: Record<string, string> = {}) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

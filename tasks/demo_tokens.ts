@@ -4,6 +4,7 @@
  */
 import { makeKey } from "../tests/fixtures/keys.ts";
 import { makePki, type Officer, type Pki } from "../tests/fixtures/pki.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { hostCommand } from "../cli/host_command.ts";
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
@@ -63,12 +64,6 @@ const PEOPLE = [
   { name: "Bikram Sen", pin: "222222", key: "rsa-2048" },
   { name: "Charulata Roy", pin: "333333", key: "p-256" },
 ] as const;
-
-/** PEM (RFC 7468). */
-export function pem(label: string, der: Uint8Array): string {
-  const lines = der.toBase64().match(/.{1,64}/g)!.join("\n");
-  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
-}
 
 /**
  * Makes all of it anew in `folder`, which must exist and be private.

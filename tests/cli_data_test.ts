@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { dsign, dsignAtTerminal, environment } from "./fixtures/cli.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
-import { pem } from "./fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { makePki } from "./fixtures/pki.ts";
 
 const PASSWORD = "geheim";

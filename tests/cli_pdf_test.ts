@@ -9,7 +9,7 @@ import { officerTokens } from "./fixtures/officers.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig, run } from "./fixtures/pdf_tools.ts";
-import { pem } from "./fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { makePki } from "./fixtures/pki.ts";
 
 // The fonts of visible signatures, and pdf.js.

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { startCscV1, V1 } from "./fakes/csc_v1.ts";
 import { dsign, dsignAtTerminal, environment, type Step } from "./fixtures/cli.ts";
 import { inTempDir, openssl } from "./fixtures/openssl.ts";
-import { pem } from "./fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 
 Deno.test("dsign tokens --remote, dsign sign --remote", () =>
   inTempDir(async (dir) => {

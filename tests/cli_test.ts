@@ -1,15 +1,14 @@
 /** The real command against SoftHSM and key files; OpenSSL judges the results. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writePinentry } from "./fakes/pinentry.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { PIN, type TestToken } from "./fakes/pkcs11_tokens.ts";
 import { dsign, dsignAtTerminal, environment, startDsign, type Step } from "./fixtures/cli.ts";
 import { officerTokens } from "./fixtures/officers.ts";
 import { inTempDir, openssl } from "./fixtures/openssl.ts";
 import { makePki, type Officer, type Pki } from "./fixtures/pki.ts";
-
-const pem = (der: Uint8Array) =>
-  `-----BEGIN CERTIFICATE-----\n${der.toBase64()}\n-----END CERTIFICATE-----\n`;
 
 interface Desk {
   dir: string;
@@ -29,7 +28,7 @@ function atDesk(use: (desk: Desk) => Promise<void>, officer: { key?: "p-256" } =
       const hsm = await officerTokens(dir, pki.officers);
       const path = (name: string) => join(dir, name);
       await Deno.writeTextFile(path("bill.json"), '{"bill":7,"amount":"1200.00"}\n');
-      await Deno.writeTextFile(path("root.pem"), pem(pki.root.certificate.der));
+      await Deno.writeTextFile(path("root.pem"), pem("CERTIFICATE", pki.root.certificate.der));
       await Deno.mkdir(path("config/dsign"), { recursive: true });
       const configure = (config: Record<string, unknown>) =>
         Deno.writeTextFile(path("config/dsign/config.json"), JSON.stringify(config));
@@ -90,7 +89,7 @@ Deno.test(
     assert.equal((await verified("--trust", path("root.pem"))).indication, "TOTAL-PASSED");
     await Deno.writeTextFile(
       path("stranger.pem"),
-      pem(makePki({ officers: [] }).root.certificate.der),
+      pem("CERTIFICATE", makePki({ officers: [] }).root.certificate.der),
     );
     const stranger = await verified("--trust", path("stranger.pem"));
     assert.equal(stranger.indication, "INDETERMINATE");
@@ -187,7 +186,7 @@ Deno.test("sign: a key file as the token, and a token chosen by its URI", () =>
   inTempDir(async (dir) => {
     const { officers, root } = makePki({ officers: [{ name: "Anita" }, { name: "Bimal" }] });
     const path = (name: string) => join(dir, name);
-    await Deno.writeTextFile(path("root.pem"), pem(root.certificate.der));
+    await Deno.writeTextFile(path("root.pem"), pem("CERTIFICATE", root.certificate.der));
     const write = async ({ name, pkcs8, certificate, chain }: Officer) => {
       const bytes = await writePkcs12({
         key: pkcs8,
@@ -231,17 +230,7 @@ Deno.test(
   "sign: the PIN typed into the configured pinentry",
   atDesk(async ({ path, hsm, env, configure }) => {
     const program = path("pinentry");
-    const script = `#!/bin/sh
-echo OK
-while read -r command rest; do
-	case $command in
-	GETPIN) echo "D ${PIN}"; echo OK ;;
-	BYE) echo OK; exit ;;
-	*) echo OK ;;
-	esac
-done
-`;
-    await Deno.writeTextFile(program, script, { mode: 0o755 });
+    await writePinentry(program, PIN);
     const modules = [{ path: hsm.modulePath }];
     await configure({ searchModules: false, modules, pinentry: [program] });
     const file = path("bill.json");

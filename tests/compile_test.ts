@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { writePinentry } from "./fakes/pinentry.ts";
 import type { Token } from "../protocol/methods.ts";
 import { type DemoTokens, makeTokens } from "../tasks/demo_tokens.ts";
 import { connectAs } from "../tasks/page.ts";
@@ -15,19 +16,6 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DSIGN = join(ROOT, "dist/dsign");
 const TOOLS = ["id", "ls", "mkdir", "mktemp", "mv", "rm", "tail", "gzip", "tar", "sh"];
 const ORIGIN = "https://treasury.example";
-
-/** A pinentry program that says yes and types this PIN. */
-const pinentry = (pin: string) =>
-  `#!/bin/sh
-echo OK
-while read -r command rest; do
-	case $command in
-	GETPIN) printf 'D ${pin}\\nOK\\n' ;;
-	BYE) echo OK; exit ;;
-	*) echo OK ;;
-	esac
-done
-`;
 
 interface Machine {
   home: string;
@@ -70,7 +58,7 @@ async function onMachine(test: (machine: Machine) => Promise<void>) {
 async function configure({ home, tokens: { store, officers } }: Machine) {
   assert.ok(store.provider === "pkcs11:softhsm2");
   await Deno.mkdir(`${home}/.config/dsign`, { recursive: true });
-  await Deno.writeTextFile(`${home}/pinentry`, pinentry(officers[0]!.pin), { mode: 0o700 });
+  await writePinentry(`${home}/pinentry`, officers[0]!.pin);
   await Deno.writeTextFile(
     `${home}/.config/dsign/config.json`,
     JSON.stringify({

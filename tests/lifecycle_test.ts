@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { writePinentry } from "./fakes/pinentry.ts";
+import { freePort } from "./fixtures/free_port.ts";
 import { buildFaultDriver } from "./fakes/pkcs11_fault.ts";
 import { PIN } from "./fakes/pkcs11_tokens.ts";
 import { TestClient } from "./fixtures/agent.ts";
@@ -13,18 +15,6 @@ import { makePki } from "./fixtures/pki.ts";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const LINUX = Deno.build.os === "linux";
 const PORTAL = "https://portal.example";
-
-/** A pinentry program that says yes and types the PIN. */
-const PINENTRY = `#!/bin/sh
-echo OK
-while read -r command rest; do
-	case $command in
-	GETPIN) printf 'D ${PIN}\\nOK\\n' ;;
-	BYE) echo OK; exit ;;
-	*) echo OK ;;
-	esac
-done
-`;
 
 interface Agent {
   port: number;
@@ -47,14 +37,6 @@ async function listening(child: Deno.ChildProcess): Promise<Agent> {
   return { port, end, kill: (signal) => child.kill(signal) };
 }
 
-/** A free port of this computer, as far as can be known. */
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
-}
-
 Deno.test({
   name:
     "a token that is pulled out and put back is told to pages, and signs again; so does one after the lid was closed",
@@ -66,7 +48,7 @@ Deno.test({
       const env = environment(dir, { ...driver.env });
       const path = (name: string) => join(dir, name);
       await Deno.mkdir(path("config/dsign"), { recursive: true });
-      await Deno.writeTextFile(path("pinentry"), PINENTRY, { mode: 0o755 });
+      await writePinentry(path("pinentry"), PIN);
       await Deno.writeTextFile(
         path("config/dsign/config.json"),
         JSON.stringify({

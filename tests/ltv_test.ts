@@ -18,7 +18,8 @@ import { officerTokens } from "./fixtures/officers.ts";
 import { type Finished, inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig } from "./fixtures/pdf_tools.ts";
-import { makeCrl, pem } from "./fixtures/issue.ts";
+import { makeCrl } from "./fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { python } from "./fixtures/python.ts";
 
 const DAY = 24 * 3600 * 1000;

@@ -7,7 +7,7 @@ import { startPkiServices } from "./fakes/pki_services.ts";
 import { dsign, environment } from "./fixtures/cli.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
-import { pem } from "./fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { signPdf } from "./fixtures/sign_pdf.ts";
 import {
   cosignCms,

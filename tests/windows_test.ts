@@ -13,7 +13,7 @@ import { missingForWindows } from "../tasks/windows.ts";
 import { buildWindowsDriver } from "./fakes/pkcs11_win.ts";
 import { compileForWindows, onWindows, type Windows, windowsPath } from "./fakes/wine.ts";
 import { inTempDir, openssl } from "./fixtures/openssl.ts";
-import { pem } from "./fixtures/issue.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import { makePki } from "./fixtures/pki.ts";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));

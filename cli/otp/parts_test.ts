@@ -10,7 +10,8 @@ import { inTempDir } from "../../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { rereadCertificate } from "../../tests/fixtures/second_reader.ts";
 import { readCertificates } from "../../formats/x509/bundle.ts";
-import { issue, pem } from "../../tests/fixtures/issue.ts";
+import { issue } from "../../tests/fixtures/issue.ts";
+import { pem } from "../../formats/asn1/pem.ts";
 import { openParts } from "./parts.ts";
 
 const REDIRECT = "https://portal.example/signed";

@@ -7,7 +7,7 @@ import { encodeTimestampRequest, readTimestampResponse, verifyTimestamp } from "
 import { readCertificate } from "../x509/certificate.ts";
 import { keyPurposes } from "../x509/extensions.ts";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
-import { pem } from "../../tests/fixtures/issue.ts";
+import { pem } from "../asn1/pem.ts";
 import { makePki } from "../../tests/fixtures/pki.ts";
 import { answerTimestampRequest, type TimestampChoices } from "../../tests/fixtures/tsa.ts";
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
-import { issue, pem } from "../../tests/fixtures/issue.ts";
+import { issue } from "../../tests/fixtures/issue.ts";
+import { pem } from "../asn1/pem.ts";
 import { type Extension, extension } from "../../tests/fixtures/extensions.ts";
 import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { answerTimestampRequest } from "../../tests/fixtures/tsa.ts";

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
 import { startPkiServices } from "../../tests/fakes/pki_services.ts";
-import { makeCrl, pem } from "../../tests/fixtures/issue.ts";
+import { makeCrl } from "../../tests/fixtures/issue.ts";
+import { pem } from "../asn1/pem.ts";
 import { makePki } from "../../tests/fixtures/pki.ts";
 import {
   archiveCms,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { freePort } from "../../tests/fixtures/free_port.ts";
 import { readAsn1 } from "../asn1/read.ts";
 import { readCrl } from "./crl.ts";
 import { integer, octetString, sequence } from "../asn1/der.ts";
@@ -6,7 +7,8 @@ import { FormatError } from "../error.ts";
 import { encodeOcspRequest, readOcspResponse } from "./ocsp.ts";
 import { validateCertificate } from "./path.ts";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
-import { makeCrl, makeOcspResponse, type Party, pem } from "../../tests/fixtures/issue.ts";
+import { makeCrl, makeOcspResponse, type Party } from "../../tests/fixtures/issue.ts";
+import { pem } from "../asn1/pem.ts";
 import { makePki } from "../../tests/fixtures/pki.ts";
 
 const pki = makePki({
@@ -135,13 +137,6 @@ Deno.test("OpenSSL's OCSP server answers our request, and we judge its answer", 
     assert.ok(new TextDecoder().decode(text).includes(serial));
   });
 });
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}
 
 /** Posts a request to a server that may still be starting. */
 async function post(url: string, body: Uint8Array): Promise<Uint8Array> {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { validateCertificate } from "./path.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
 import { inTempDir, openssl } from "../../tests/fixtures/openssl.ts";
-import { pem } from "../../tests/fixtures/issue.ts";
+import { pem } from "../asn1/pem.ts";
 
 const kinds: [name: string, newKey: string[], signing: string[], outcome: string][] = [
   ["RSA-3072 with SHA-384", ["rsa:3072"], ["-sha384"], "trusted"],

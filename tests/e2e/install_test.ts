@@ -1,5 +1,6 @@
 /** The download page in a real browser: the file for this computer, waiting, and "Connection opened". */
 import assert from "node:assert/strict";
+import { freePort } from "../fixtures/free_port.ts";
 import { generateKeyPairSync } from "node:crypto";
 import { build } from "../../tasks/build.ts";
 import { signManifest } from "../../tasks/release_manifest.ts";
@@ -51,12 +52,6 @@ function servePortal() {
     url: `http://127.0.0.1:${server.addr.port}/install.html`,
     [Symbol.asyncDispose]: () => server.shutdown(),
   });
-}
-
-/** A port that is free now. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
 }
 
 Deno.test("the download page leads from the file to the open connection", async (t) => {

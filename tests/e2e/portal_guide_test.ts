@@ -6,7 +6,7 @@ import { testAgent } from "../fixtures/agent.ts";
 import { environment } from "../fixtures/cli.ts";
 import { blocks, commandLines, readDoc, ROOT } from "../fixtures/docs.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
-import { pem } from "../fixtures/issue.ts";
+import { pem } from "../../formats/asn1/pem.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { launch, watchConsole } from "./browser.ts";
 

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
-import { pem } from "../../tasks/demo_tokens.ts";
+import { pem } from "../../formats/asn1/pem.ts";
 import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { ERROR_WORDS } from "../../words/errors.ts";
 import { BILL } from "../../web/portal/bill.ts";

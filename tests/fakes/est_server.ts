@@ -1,7 +1,8 @@
 /** A small EST service (RFC 7030 §4.2) whose authority is the real `openssl ca`, as another department's would be. */
 import { join } from "node:path";
 import { openssl } from "../fixtures/openssl.ts";
-import { type Party, pem } from "../fixtures/issue.ts";
+import type { Party } from "../fixtures/issue.ts";
+import { pem } from "../../formats/asn1/pem.ts";
 
 export interface EstServer extends AsyncDisposable {
   /** For `authority.url`. */

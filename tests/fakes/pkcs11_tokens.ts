@@ -4,7 +4,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { basicConstraints } from "../fixtures/extensions.ts";
-import { issue, pem } from "../fixtures/issue.ts";
+import { issue } from "../fixtures/issue.ts";
+import { pem } from "../../formats/asn1/pem.ts";
 import { openssl, run } from "../fixtures/openssl.ts";
 import type { TestKeyType } from "../fixtures/keys.ts";
 

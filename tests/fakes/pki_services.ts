@@ -4,7 +4,8 @@
  */
 import { join } from "node:path";
 import { openssl } from "../fixtures/openssl.ts";
-import { type Party, pem } from "../fixtures/issue.ts";
+import type { Party } from "../fixtures/issue.ts";
+import { pem } from "../../formats/asn1/pem.ts";
 import { makePki, type OfficerOptions, type Pki } from "../fixtures/pki.ts";
 
 export interface PkiServices extends AsyncDisposable {

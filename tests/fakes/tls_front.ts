@@ -1,6 +1,7 @@
 /** TLS that demands a certificate of the other side (`openssl s_server`), before a service of ours that speaks plain HTTP. */
 import { join } from "node:path";
-import { type Party, pem } from "../fixtures/issue.ts";
+import type { Party } from "../fixtures/issue.ts";
+import { pem } from "../../formats/asn1/pem.ts";
 
 /**
  * Serves one connection after those that come to nothing.

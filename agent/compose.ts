@@ -52,10 +52,10 @@ export async function composeSigning(
 ): Promise<Signing> {
   const { now = clock, timestampAuthority, pkiFetch, keepLogin = 0, legacyOrigins } = options;
   const { Signing } = await import("../signing/sign.ts");
-  const { Online } = await import("../online/validation_data.ts");
+  const { Online } = await import("../online/services.ts");
   return new Signing(tokens ?? new Tokens(options.providers, now), consent, keepLogin, {
     appearances: new Appearances(options.web),
-    online: new Online({ timestampAuthority, pkiFetch, now }),
+    online: new Online({ reader, timestampAuthority, pkiFetch, now }),
     placement: new Placement(options.textCommand),
     audit,
     journals: new Journals(options.batches),

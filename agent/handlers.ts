@@ -270,9 +270,9 @@ export function createDispatch(services: Services): Dispatch {
         params,
         callerOf(call, params.purpose),
       ),
-    "route.status": async ({ route }) => {
-      const { routeStatus } = await import("../signing/data.ts");
-      return routeStatus(route);
+    "route.status": async ({ route }, { origin, signal }) => {
+      const { routeStatus } = await import("../signing/sign.ts");
+      return await routeStatus(reader, route, { origin, signal });
     },
     "signature.verify": async (
       { document, content, online, pan },

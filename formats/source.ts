@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+import { hasher } from "./digest.ts";
 import type { DigestName } from "./signer.ts";
 
 /**
@@ -12,8 +14,25 @@ export interface Source {
    * a view into memory that is used again, so whoever keeps it copies it.
    */
   read(offset: number, length: number): Uint8Array;
-  /** The digest of ranges, in order, where the bytes are elsewhere and it is made there. */
-  digest?(hash: DigestName, ranges: [offset: number, length: number][]): Uint8Array;
+  /** The digest of ranges, then of further bytes, where the bytes are elsewhere and it is made there. */
+  digest?(hash: DigestName, ranges: Ranges, then?: Uint8Array): Uint8Array;
+}
+
+/** Pieces of a source, in order. */
+export type Ranges = readonly (readonly [offset: number, length: number])[];
+
+const PIECE = 1 << 20;
+
+/** The digest of ranges of a source. */
+export function digestOf(source: Source, hash: DigestName, ranges: Ranges): Uint8Array {
+  if (source.digest) return source.digest(hash, ranges);
+  const state = hasher(hash);
+  for (const [offset, length] of ranges) {
+    for (let at = 0; at < length; at += PIECE) {
+      state.update(source.read(offset + at, Math.min(PIECE, length - at)));
+    }
+  }
+  return new Uint8Array(state.digest());
 }
 
 /** A source over bytes in memory; nothing is copied. */
@@ -44,8 +63,23 @@ export function suffixSource(source: Source, start: number): Source {
 /** A source followed by further bytes: a document and its next revision. */
 export function appendedSource(source: Source, appended: Uint8Array): Source {
   const size = source.size + appended.length;
+  const digest: Source["digest"] = source.digest && ((hash, ranges, then) => {
+    const own: [number, number][] = [];
+    const after: Uint8Array[] = [];
+    for (const [offset, length] of ranges) {
+      const inside = Math.max(0, Math.min(length, source.size - offset));
+      if (inside > 0) {
+        if (after.length > 0) throw new Error("The ranges are not in order.");
+        own.push([offset, inside]);
+      }
+      const start = Math.max(0, offset - source.size);
+      if (length > inside) after.push(appended.subarray(start, start + length - inside));
+    }
+    return source.digest!(hash, own, Buffer.concat([...after, ...then ? [then] : []]));
+  });
   return {
     size,
+    digest,
     read(offset, length) {
       const end = Math.min(size, offset + length);
       if (end <= source.size) return source.read(offset, length);

@@ -7,7 +7,7 @@ import { concat } from "../formats/asn1/der.ts";
 import { verifyCms } from "../formats/cms/verify.ts";
 import { verifyTimestamp } from "../formats/cms/timestamp.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
-import { digest, hasher } from "../formats/digest.ts";
+import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { appendDss, type ValidationData } from "../formats/pades/dss.ts";
 import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
@@ -18,41 +18,32 @@ import {
   type SignatureOptions,
 } from "../formats/pades/prepare.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
-import { appendedSource, bytesSource, type Source } from "../formats/source.ts";
+import { appendedSource, digestOf, type Ranges, type Source } from "../formats/source.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { OnlineError } from "./error.ts";
-import { timestampSignature } from "./timestamp.ts";
+import { timestampSignature } from "./signature_timestamp.ts";
 
 export type Level = "B-B" | "B-T" | "B-LT" | "B-LTA";
 
 /** A PDF as signing reads it. */
 export interface Pdf {
   source: Source;
-  /** For reading from beginning to end: a piece is good until the next one. */
-  sequential(): Source;
   /** Of the signature and of what is asked of the time-stamping service. */
   algorithm: HashName;
-  /** A hash of the whole document that can go on with what follows it. */
-  hashed(): Hash;
 }
 
-/** A PDF in memory. */
-export function pdfOfBytes(bytes: Uint8Array, algorithm: HashName): Pdf {
-  const source = bytesSource(bytes);
-  return {
-    source,
-    sequential: () => source,
-    algorithm,
-    hashed: () => hasher(algorithm).update(bytes),
-  };
-}
+/** What a later validation is prepared for. */
+export type ValidatedLater = Uint8Array | { ends: Uint8Array[]; known: Uint8Array[] };
 
 /** What the levels above B-B ask of the network. */
 export interface LevelServices {
   /** @returns a TimeStampToken (RFC 3161), checked against the request */
   timestamp(hash: HashName, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
-  /** @returns all that a later validation of the CMS and its timestamp needs */
-  validationData(cms: Uint8Array, signal: AbortSignal): Promise<ValidationData>;
+  /**
+   * @param of a CMS with its timestamp, or certificates of signers and timestamp authorities with others at hand, DER
+   * @returns all that a later validation of it needs
+   */
+  validationData(of: ValidatedLater, signal: AbortSignal): Promise<ValidationData>;
 }
 
 export interface PadesOptions extends Omit<SignatureOptions, "contentsSize"> {
@@ -65,6 +56,8 @@ export interface PreparedPades {
   readonly field: string;
   /** The bytes to append, with zeros for the signature: what can be shown before anything is signed. */
   readonly appended: Uint8Array;
+  /** What is signed of the document with these bytes. */
+  readonly ranges: Ranges;
   /** The CMS's signed attributes; the key signs their digest. */
   readonly toBeSigned: Uint8Array;
   /**
@@ -102,13 +95,14 @@ export function preparePades(
       chain.reduce((sum, each) => sum + each.length, 0) +
       (level === "B-B" ? 0 : TOKEN_SPACE),
   });
-  // EN 319 142-1 §6.3: in PAdES the time stands in the dictionary, not in the CMS.
-  const signingTime = options.subFilter === "adbe.pkcs7.detached" ? options.time : undefined;
-  const cms = prepareSignedData({ digest: digestOf(pdf, prepared) }, signer, { signingTime });
   const { field, appended } = prepared;
+  const ranges = rangesOf(prepared);
+  const digest = digestOf(appendedSource(pdf.source, appended), pdf.algorithm, ranges);
+  const cms = padesCms(digest, signer, options);
   return {
     field,
     appended,
+    ranges,
     toBeSigned: cms.toBeSigned,
     async complete(signature, services, signal) {
       let complete = cms.complete(signature);
@@ -128,6 +122,17 @@ export function preparePades(
       return concat(extended, await archive(pdf, extended, services, signal, options.password));
     },
   };
+}
+
+/** The CMS of a signature in a PDF, over the digest of what it covers. */
+export function padesCms(
+  digest: Uint8Array,
+  signer: Pick<Signer, "certificate" | "chain" | "algorithm">,
+  { subFilter, time }: Pick<PadesOptions, "subFilter" | "time">,
+): ReturnType<typeof prepareSignedData> {
+  // EN 319 142-1 §6.3: in PAdES the time stands in the dictionary, not in the CMS.
+  const signingTime = subFilter === "adbe.pkcs7.detached" ? time : undefined;
+  return prepareSignedData({ digest }, signer, { signingTime });
 }
 
 /**
@@ -163,7 +168,8 @@ async function archive(
     contentsSize: CMS_SPACE + TOKEN_SPACE,
     password,
   });
-  const imprint = digestOf({ hashed: () => pdf.hashed().update(appended) }, prepared);
+  const whole = appendedSource(pdf.source, concat(appended, prepared.appended));
+  const imprint = digestOf(whole, algorithm, rangesOf(prepared));
   const stamp = prepared.complete(await services.timestamp(algorithm, imprint, signal));
   const all = concat(appended, stamp);
   const made = last(appendedSource(pdf.source, all), password);
@@ -174,16 +180,28 @@ async function archive(
   return stamp;
 }
 
-/** The digest of what a prepared signature signs: the document, then what is appended without its own place. */
-function digestOf({ hashed }: Pick<Pdf, "hashed">, prepared: PreparedSignature): Uint8Array {
-  const { appended, byteRange: [, before, after, rest] } = prepared;
-  const start = after + rest - appended.length;
-  const hash = hashed().update(appended.subarray(0, before - start));
-  return new Uint8Array(hash.update(appended.subarray(after - start)).digest());
+/**
+ * The digest that a prepared signature signs, of a document that has been hashed already.
+ *
+ * @param hashed a hash of the whole document, which goes on with what is appended
+ * @param size the document's, in bytes
+ */
+export function preparedDigest(
+  hashed: Hash,
+  size: number,
+  { appended, ranges: [[, before], [after]] }: Pick<PreparedPades, "appended" | "ranges">,
+): Uint8Array {
+  hashed.update(appended.subarray(0, before - size)).update(appended.subarray(after - size));
+  return new Uint8Array(hashed.digest());
 }
 
+const rangesOf = ({ byteRange: [start, before, after, rest] }: PreparedSignature): Ranges => [
+  [start, before],
+  [after, rest],
+];
+
 /**
- * Looks at a signed document as a reader would: at the bytes that were kept, not those that were hashed as they came.
+ * Looks at a signed document as a reader would.
  *
  * @param certificate of the one whose signature must be the last one, DER
  * @throws {OnlineError} `signature_invalid`
@@ -220,26 +238,8 @@ function last(source: Source, password: string | undefined): PdfSignature {
   throw invalid();
 }
 
-/** The digest of what a signature covers, read from the document anew. */
-function readDigest({ sequential, algorithm }: Pdf, appended: Uint8Array, made: PdfSignature) {
-  const hash = hasher(algorithm);
-  const whole = appendedSource(sequential(), appended);
-  for (const piece of rangesOf(whole, made.ranges)) hash.update(piece);
-  return new Uint8Array(hash.digest());
-}
+/** The digest of what a signature covers. */
+const readDigest = ({ source, algorithm }: Pdf, appended: Uint8Array, { ranges }: PdfSignature) =>
+  digestOf(appendedSource(source, appended), algorithm, ranges);
 
 const invalid = () => new OnlineError("signature_invalid");
-
-const PIECE = 1024 * 1024;
-
-/** The signed ranges in pieces, each good until the next one. */
-function* rangesOf(
-  source: Source,
-  ranges: readonly (readonly [number, number])[],
-): Generator<Uint8Array, void, undefined> {
-  for (const [offset, length] of ranges) {
-    for (let at = 0; at < length; at += PIECE) {
-      yield source.read(offset + at, Math.min(PIECE, length - at));
-    }
-  }
-}

@@ -8,7 +8,7 @@ import { concat } from "../formats/asn1/der.ts";
 import { inspectSignatures } from "../formats/pades/inspect.ts";
 import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
-import { type Level, type LevelServices, pdfOfBytes, preparePades } from "./pades.ts";
+import { type Level, type LevelServices, preparePades } from "./pades.ts";
 
 const pki = makePki({ officers: [{ name: "Anita Das", key: "p-256" }] });
 const [officer] = pki.officers;
@@ -32,7 +32,7 @@ const services = (good = Infinity): LevelServices => ({
 
 const prepare = (level: Level) =>
   preparePades(
-    pdfOfBytes(PDF, "SHA-256"),
+    { source: bytesSource(PDF), algorithm: "SHA-256" },
     { certificate: officer.certificate.der, chain: [], algorithm: officer.key.algorithm },
     { level, time },
   );

@@ -1,18 +1,12 @@
 /** The client of time-stamping authorities (RFC 3161, over HTTP by its §3.4). */
 import { randomBytes } from "node:crypto";
-import {
-  encodeTimestampRequest,
-  readTimestampResponse,
-  verifyTimestamp,
-} from "../formats/cms/timestamp.ts";
-import { addUnsignedAttributes, encodeAttribute } from "../formats/cms/add.ts";
-import { readSignedData } from "../formats/cms/read.ts";
-import { Oid } from "../formats/asn1/oids.ts";
-import { digest as digestOf } from "../formats/digest.ts";
+import { encodeTimestampRequest } from "../formats/cms/timestamp.ts";
 import { FormatError } from "../formats/error.ts";
 import type { HashName } from "../formats/signer.ts";
 import { OnlineError } from "./error.ts";
+import type { Reader } from "../reader/client.ts";
 import { readBounded } from "./http.ts";
+import type { questions } from "./questions.ts";
 
 const TIMEOUT = 15_000;
 const MAX_ANSWER = 1024 * 1024;
@@ -20,12 +14,14 @@ const MAX_ANSWER = 1024 * 1024;
 /**
  * Has a digest timestamped.
  *
+ * @param reader reads the answer
  * @param url the authority that the configuration names; redirects are refused, as the administrator chose whom to ask
  * @param nonce at least 8 bytes; random unless given
  * @returns the TimeStampToken, DER, checked against the request
  * @throws {OnlineError} `timestamp_unavailable`; the reason of `signal` where it was aborted
  */
 export async function requestTimestamp(
+  reader: Reader<Pick<typeof questions, "timestampToken">>,
   url: string,
   hash: HashName,
   digest: Uint8Array,
@@ -44,15 +40,8 @@ export async function requestTimestamp(
     if (response.status !== 200) {
       throw unavailable(`${url} answered with status ${response.status}.`);
     }
-    const token = readTimestampResponse(body);
-    const { problems } = verifyTimestamp(token, {
-      nonce,
-      digestOf: (asked) => asked === hash ? digest : undefined,
-    });
-    if (problems.length > 0) {
-      throw unavailable(problems.map(({ message }) => message).join(" "));
-    }
-    return token;
+    const asked = { response: body, hash, digest, nonce: new Uint8Array(nonce) };
+    return await reader.ask("timestampToken", asked, { signal });
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof OnlineError) throw error;
@@ -64,19 +53,3 @@ export async function requestTimestamp(
 
 const unavailable = (why: string, detail?: string) =>
   new OnlineError("timestamp_unavailable", why, detail);
-
-/**
- * Has the first signature of a CMS timestamped (EN 319 122-1 §5.3): over the signature's value.
- *
- * @param stamp as {@linkcode requestTimestamp}, of a known service
- * @returns the CMS with the token among its unsigned attributes
- */
-export async function timestampSignature(
-  cms: Uint8Array,
-  hash: HashName,
-  stamp: (hash: HashName, digest: Uint8Array) => Promise<Uint8Array>,
-): Promise<Uint8Array> {
-  const [{ signature }] = readSignedData(cms).signers;
-  const token = await stamp(hash, digestOf(hash, signature));
-  return addUnsignedAttributes(cms, [0], [encodeAttribute(Oid.signatureTimestamp, token)]);
-}

@@ -19,7 +19,7 @@ export interface ServiceOptions
   /** Of new credentials. */
   keyType: KeyType;
   /** The provider of eSign, if there is one. */
-  esp?: Omit<EspOptions, "store" | "responseUrl" | "validationData" | "tsa">;
+  esp?: Omit<EspOptions, "reader" | "store" | "responseUrl" | "validationData" | "tsa">;
   /** Collects validation data, for which the service itself may be asked. */
   validationDataFor(service: () => Service): Service["validationData"];
 }
@@ -58,7 +58,7 @@ export function composeService(options: ServiceOptions): Service {
     people,
     ceremony,
     changePin: new ChangePin({ store, pins, people, ceremony }),
-    esp: esp && new Esp({ ...esp, store, tsa, validationData, responseUrl }),
+    esp: esp && new Esp({ ...esp, reader: parts.reader, store, tsa, validationData, responseUrl }),
     validationData,
   };
   return service;

@@ -4,8 +4,8 @@ import { FormatError } from "../formats/error.ts";
 import { fillContents } from "../formats/pades/prepare.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { OnlineError } from "../online/error.ts";
-import { checkSignature, dssFor, pdfOfBytes } from "../online/pades.ts";
-import { timestampSignature } from "../online/timestamp.ts";
+import { bytesSource } from "../formats/source.ts";
+import { timestampSignature } from "../online/signature_timestamp.ts";
 import { CscError, toCscError } from "./error.ts";
 import { isCurrent } from "./esp_answer.ts";
 import { type LevelOptions, levelServices } from "./levels.ts";
@@ -47,7 +47,11 @@ export async function addTimestamp(
     if (stamped.length > spaceIn(facts)) {
       throw new CscError("timestamp_failed", "it is too large");
     }
-    checkSignature(signedPdf(pdf, facts, stamped), nothing, certificateOf(facts));
+    await lasting.reader.ask(
+      "checkPdfSignature",
+      { algorithm: "SHA-256", certificate: certificateOf(facts) },
+      { documents: [signedPdf(pdf, facts, stamped)], origin: client },
+    );
     return await store.run(async (tx) => {
       const now = (await tx.esign(id))!;
       if (now.facts.timestamped) return now;
@@ -68,7 +72,7 @@ export async function addTimestamp(
 
 /** Adds what a later validation needs, where it can be had; as {@linkcode addTimestamp}. */
 export async function addValidationData(
-  { store, validationData }: Lasting,
+  { reader, store, validationData }: Lasting,
   row: EsignRow,
 ): Promise<void> {
   const { id, client, facts } = row;
@@ -76,7 +80,8 @@ export async function addValidationData(
   const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
   try {
     const data = await validationData(cms!);
-    const dss = dssFor(signedPdf(pdf, facts, cms!), nothing, data);
+    const asking = { documents: [signedPdf(pdf, facts, cms!)], origin: client };
+    const dss = await reader.ask("dss", { data }, asking);
     await store.run(async (tx) => {
       const row = await tx.esign(id);
       if (!row || row.facts.longTerm) return;
@@ -98,12 +103,9 @@ function reasonOf(error: unknown): string {
 }
 
 const signedPdf = (pdf: Uint8Array, { contents }: EsignFacts, cms: Uint8Array) =>
-  pdfOfBytes(fillContents(pdf, ...contents, cms), "SHA-256");
+  bytesSource(fillContents(pdf, ...contents, cms));
 
 const certificateOf = ({ certificate }: EsignFacts) => Uint8Array.fromBase64(certificate!);
-
-/** Nothing is appended yet: the document with the signature is whole. */
-const nothing = new Uint8Array();
 
 /** Whether it is signed, and the certificate is valid still. */
 function lives({ phase, facts }: EsignRow, now: number): boolean {

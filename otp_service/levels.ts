@@ -1,9 +1,12 @@
 /** The levels of signatures above B-B: what they ask of the network, as the service is configured. */
 import type { ValidationData } from "../formats/pades/dss.ts";
-import type { Level, LevelServices } from "../online/pades.ts";
+import type { Level, LevelServices, ValidatedLater } from "../online/pades.ts";
 import { requestTimestamp } from "../online/timestamp.ts";
+import type { ServiceReader } from "./reading.ts";
 
 export interface LevelOptions {
+  /** Reads PDFs, and what time-stamping services answer. */
+  reader: ServiceReader;
   /** Address of a timestamp authority (RFC 3161). */
   tsa?: string;
   /**
@@ -11,7 +14,7 @@ export interface LevelOptions {
    *
    * @throws {OnlineError} `validation_data_unavailable`, `certificate_revoked`
    */
-  validationData(cms: Uint8Array): Promise<ValidationData>;
+  validationData(of: ValidatedLater): Promise<ValidationData>;
 }
 
 /** Whether the signature of a `conformance_level` holds a timestamp. */
@@ -21,7 +24,7 @@ export const isTimestamped = (conformance: string): boolean => /B-L?T$/.test(con
 export const levelOf = (conformance: string): Level => conformance.slice("AdES-".length) as Level;
 
 /** Who gives timestamps and validation data. */
-export const levelServices = ({ tsa, validationData }: LevelOptions): LevelServices => ({
-  timestamp: (hash, digest) => requestTimestamp(tsa!, hash, digest),
+export const levelServices = ({ reader, tsa, validationData }: LevelOptions): LevelServices => ({
+  timestamp: (hash, digest) => requestTimestamp(reader, tsa!, hash, digest),
   validationData,
 });

@@ -76,8 +76,9 @@ const infoV1 = (info: CscResult<"info">) => ({
 });
 
 function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
-  const { store, ceremony, people, authority, keys, clients, tsa, validationData } = service;
-  const signing = { store, keys, authority, tsa, validationData };
+  const { reader, store, ceremony, people, authority, keys, clients, tsa, validationData } =
+    service;
+  const signing = { reader, store, keys, authority, tsa, validationData };
 
   /** The credential, if the caller may know of it. */
   const credentialFor = (id: string, caller: Access) =>
@@ -276,6 +277,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
       if (!tsa) throw new CscError("unavailable", "no timestamp authority is configured");
       checkHashes([hash], hashAlgo);
       const made = await requestTimestamp(
+        reader,
         tsa,
         hashByOid(hashAlgo),
         Uint8Array.fromBase64(hash),

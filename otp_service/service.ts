@@ -7,6 +7,7 @@ import type { Ceremony } from "./ceremony.ts";
 import { readBounded, TooLongError } from "../online/http.ts";
 import { CscError, toCscError } from "./error.ts";
 import type { Esp } from "./esp.ts";
+import type { ServiceReader } from "./reading.ts";
 import type { KeyStore } from "./keys.ts";
 import type { LevelOptions } from "./levels.ts";
 import type { Ways } from "./messages.ts";
@@ -32,6 +33,8 @@ export interface Client {
 }
 
 export interface Service {
+  /** Reads strangers' documents and answers. */
+  readonly reader: ServiceReader;
   readonly store: Store;
   readonly keys: KeyStore;
   readonly authority: Authority;

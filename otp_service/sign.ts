@@ -5,10 +5,13 @@
  */
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
-import { digest as digestOf, HASHES } from "../formats/digest.ts";
+import { digest as digestOf, hasher, HASHES } from "../formats/digest.ts";
+import { bytesSource } from "../formats/source.ts";
 import { type CscParams, type CscResult } from "../protocol/csc.ts";
-import { pdfOfBytes, preparePades } from "../online/pades.ts";
-import { timestampSignature } from "../online/timestamp.ts";
+import { padesCms, preparedDigest } from "../online/pades.ts";
+import { performFor } from "../online/services.ts";
+import { timestampSignature } from "../online/signature_timestamp.ts";
+import { askInSteps } from "../reader/steps.ts";
 import { algorithmOf, ALGORITHMS, checkHashes } from "./algorithms.ts";
 import { CscError } from "./error.ts";
 import { isTimestamped, levelOf, type LevelOptions, levelServices } from "./levels.ts";
@@ -147,15 +150,30 @@ async function signPdf(
   bytes: Uint8Array,
   how: Pick<Signed, "conformance_level" | "signed_envelope_property">,
 ): Promise<Uint8Array> {
-  const prepared = preparePades(pdfOfBytes(bytes, hash), key, {
-    level: levelOf(how.conformance_level),
-    time: new Date(options.store.now()),
-    signerName: person.name,
-    reason: facts.purpose,
-    ...how.signed_envelope_property === "Certification" && { certify: 2 },
-  });
-  const signature = await key.sign({ digest: digestOf(hash, prepared.toBeSigned) });
-  return concat(bytes, await prepared.complete(signature, levelServices(options), never));
+  const { reader, store } = options;
+  const time = new Date(store.now());
+  const { certificate, chain, algorithm } = key;
+  const input = {
+    options: {
+      level: levelOf(how.conformance_level),
+      time: time.toISOString(),
+      signerName: person.name,
+      reason: facts.purpose,
+      ...how.signed_envelope_property === "Certification" && { certify: 2 as const },
+    },
+    signer: { certificate, chain, algorithm },
+    algorithm: hash,
+  };
+  const asking = { documents: [bytesSource(bytes)], origin: person.id };
+  const prepared = await reader.ask("preparePdf", input, asking);
+  const digest = preparedDigest(hasher(hash).update(bytes), bytes.length, prepared);
+  const { toBeSigned } = padesCms(digest, key, { time });
+  const signature = await key.sign({ digest: digestOf(hash, toBeSigned) });
+  const appended = await askInSteps(
+    (done) => reader.ask("completePdf", { ...input, signature, done }, asking),
+    (step) => performFor(levelServices(options), step, never),
+  );
+  return concat(bytes, appended);
 }
 
 /** What has begun is finished, though the caller may have gone: the SAD is used up. Each step has a time limit. */

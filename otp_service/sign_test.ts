@@ -144,10 +144,11 @@ Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong o
   );
   const url = `http://127.0.0.1:${tsa.addr.port}/`;
   const digest = new Uint8Array(32);
-  await assert.rejects(requestTimestamp(`${url}elsewhere`, "SHA-256", digest), {
+  const test = makeService({ tsa: url });
+  const { reader } = test.service;
+  await assert.rejects(requestTimestamp(reader, `${url}elsewhere`, "SHA-256", digest), {
     code: "timestamp_unavailable",
   });
-  const test = makeService({ tsa: url });
   try {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const text = new TextEncoder().encode("order");

@@ -1,5 +1,5 @@
 /** What signatures of level B-LT need from the network, for the PIN/OTP service. */
-import { Online } from "../online/validation_data.ts";
+import { Online } from "../online/services.ts";
 import { publicFetch } from "../online/pki_http.ts";
 import { createHandler } from "./server.ts";
 import type { Service } from "./service.ts";
@@ -13,20 +13,23 @@ const TIMEOUT = 30_000;
 export function validationDataFor(service: () => Service): Service["validationData"] {
   const outside = publicFetch(() => true);
   let own: ReturnType<typeof createHandler> | undefined;
-  const online = new Online({
-    now: () => new Date(service().store.now()),
-    pkiFetch: (url, init) => {
-      const { publicUrl } = service();
-      if (!url.startsWith(`${publicUrl}/ca/`)) return outside(url, init);
-      own ??= createHandler(service());
-      const { body, ...rest } = init;
-      return own(
-        new Request(`http://localhost${url.slice(publicUrl.length)}`, {
-          ...rest,
-          ...body && { body: new Uint8Array(body) },
-        }),
-      );
-    },
-  });
-  return (cms) => online.validationData(cms, AbortSignal.timeout(TIMEOUT));
+  let online: Online | undefined;
+  const opened = () =>
+    new Online({
+      reader: service().reader,
+      now: () => new Date(service().store.now()),
+      pkiFetch: (url, init) => {
+        const { publicUrl } = service();
+        if (!url.startsWith(`${publicUrl}/ca/`)) return outside(url, init);
+        own ??= createHandler(service());
+        const { body, ...rest } = init;
+        return own(
+          new Request(`http://localhost${url.slice(publicUrl.length)}`, {
+            ...rest,
+            ...body && { body: new Uint8Array(body) },
+          }),
+        );
+      },
+    });
+  return (of) => (online ??= opened()).validationData(of, AbortSignal.timeout(TIMEOUT));
 }

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { DigestName } from "../formats/signer.ts";
+import type { Ranges } from "../formats/source.ts";
 
 /** Asks a question of the table that the reader's thread answers. */
 export interface Ask {
@@ -22,7 +23,8 @@ export type Need =
     need: "digest";
     document: number;
     hash: DigestName;
-    ranges: [offset: number, length: number][];
+    ranges: Ranges;
+    then?: Uint8Array;
   };
 
 /** The end of a question. */
@@ -34,7 +36,7 @@ export interface Failure {
   name: string;
   code?: string;
   message: string;
-  details?: unknown;
+  detail?: string;
 }
 
 /** Longest message, in bytes. XML of 64 MiB comes back signed as one. */

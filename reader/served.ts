@@ -1,7 +1,8 @@
 /** What a reader gets of the documents of a question: ranges of bytes, and digests, which are made where the bytes are. */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import type { DigestName } from "../formats/signer.ts";
-import type { Source } from "../formats/source.ts";
+import { hasher } from "../formats/digest.ts";
+import type { Ranges, Source } from "../formats/source.ts";
 import { MAX_PIECE, type Need } from "./messages.ts";
 
 /** Documents of no more bytes go along with the question. */
@@ -40,7 +41,7 @@ export class Served {
       }
       case "digest":
         for (const [offset, length] of need.ranges) checkRange(document, offset, length);
-        return await this.#digests[need.document].of(need.hash, need.ranges);
+        return await this.#digests[need.document].of(need.hash, need.ranges, need.then);
       default:
         throw new RangeError("The reader asks for what there is not.");
     }
@@ -65,7 +66,11 @@ class RangeDigests {
     this.#left = MAX_DIGESTED * document.size;
   }
 
-  async of(name: DigestName, ranges: readonly [number, number][]): Promise<Uint8Array> {
+  async of(
+    name: DigestName,
+    ranges: Ranges,
+    then: Uint8Array = new Uint8Array(),
+  ): Promise<Uint8Array> {
     const [[start, length] = [0, 0], ...rest] = ranges;
     let hash: Hash;
     if (start === 0) {
@@ -80,7 +85,7 @@ class RangeDigests {
       rest.unshift([start, length]);
     }
     for (const [offset, length] of rest) await this.#feed(hash, offset, length);
-    return new Uint8Array(hash.digest());
+    return new Uint8Array(hash.update(then).digest());
   }
 
   async #feed(hash: Hash, offset: number, length: number): Promise<void> {
@@ -92,5 +97,3 @@ class RangeDigests {
     }
   }
 }
-
-const hasher = (name: DigestName): Hash => createHash(name.replace("-", "").toLowerCase());

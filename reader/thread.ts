@@ -44,8 +44,10 @@ export class ReaderThread {
     this.#ready = ready.promise;
     this.#ready.catch(() => {}); // ask() tells
     this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
-      if ("ready" in data) ready.resolve();
-      else if ("answer" in data) this.#answered(data.answer);
+      if ("ready" in data) {
+        this.#worker.postMessage({ mailbox: this.#mailbox } satisfies StartThread);
+        ready.resolve();
+      } else if ("answer" in data) this.#answered(data.answer);
       else void this.#give(data.need);
     };
     this.#worker.onerror = (event) => {
@@ -54,7 +56,6 @@ export class ReaderThread {
       ready.reject(this.#broken);
       this.#end(this.#broken);
     };
-    this.#worker.postMessage({ mailbox: this.#mailbox } satisfies StartThread);
   }
 
   /** Whether it answers no more. */

@@ -1,6 +1,6 @@
 /** What a reader's thread and its keeper say to each other. */
 
-/** To the thread, first. */
+/** To the thread, first, when it is ready. */
 export interface StartThread {
   /** Answers to what the thread needs: state, length and bytes. The thread waits for them without turning to other work. */
   mailbox: SharedArrayBuffer;

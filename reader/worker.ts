@@ -1,5 +1,5 @@
 /** The thread in which strangers' bytes are parsed: answers questions, one after another. */
-import { hasher } from "../formats/digest.ts";
+import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { BlockSource, bytesSource, type Source } from "../formats/source.ts";
 import {
@@ -24,7 +24,7 @@ export type Question = (input: any, documents: ReadDocument[]) => unknown;
 /** Questions by name. */
 export type Questions = Readonly<Record<string, Question>>;
 
-/** Makes this thread answer questions. To be called once, before anything is awaited. */
+/** Makes this thread answer questions. */
 export function answerQuestions(questions: Questions): void {
   // What is printed would reach the person as if the program had said it.
   console.log =
@@ -51,8 +51,9 @@ export function answerQuestions(questions: Questions): void {
       const answer = encodeMessage(await answerTo(questions, ask, input, read(documents, fetch)));
       thread.postMessage({ answer }, [answer.buffer]);
     };
-    thread.postMessage({ ready: true });
   };
+  // What was sent before would be lost: other modules may have been waited for.
+  thread.postMessage({ ready: true });
 }
 
 async function answerTo(
@@ -65,7 +66,7 @@ async function answerTo(
     return { ok: await questions[name](input, documents) };
   } catch (error) {
     if (!(error instanceof Error)) return { failure: { name: "Error", message: String(error) } };
-    const { code, details } = error as { code?: unknown; details?: unknown };
+    const { code, detail } = error as { code?: unknown; detail?: unknown };
     // Parsers that recurse end so on what is nested too deeply, and nothing of ours is broken by it.
     if (error instanceof RangeError && /call stack/.test(error.message)) {
       const { name, code, message } = new FormatError("limit_exceeded", "It is nested too deeply.");
@@ -78,7 +79,7 @@ async function answerTo(
         message: error instanceof FormatError || code !== undefined
           ? error.message
           : error.stack ?? error.message,
-        details,
+        detail: typeof detail === "string" ? detail : undefined,
       },
     };
   }
@@ -92,12 +93,9 @@ function read(
     if (bytes) {
       return {
         ...bytesSource(bytes),
-        digest(hash, ranges) {
-          const state = hasher(hash);
-          for (const [offset, length] of ranges) {
-            state.update(bytes.subarray(offset, offset + length));
-          }
-          return new Uint8Array(state.digest());
+        digest(hash, ranges, then = new Uint8Array()) {
+          const pieces = ranges.map(([offset, length]) => bytes.subarray(offset, offset + length));
+          return new Uint8Array(digest(hash, ...pieces, then));
         },
       };
     }
@@ -112,7 +110,7 @@ function read(
     return {
       size,
       read: (offset, length) => source.read(offset, length),
-      digest: (hash, ranges) => fetch({ need: "digest", document, hash, ranges }),
+      digest: (hash, ranges, then) => fetch({ need: "digest", document, hash, ranges, then }),
     };
   });
 }

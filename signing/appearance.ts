@@ -1,6 +1,6 @@
 /** What a visible signature says, in the signer's language, and the fonts that it is written with. */
-import type { Appearance } from "../formats/pades/prepare.ts";
-import type { TrueTypeFont } from "../formats/pdf/font.ts";
+import { bytesSource, type Source } from "../formats/source.ts";
+import type { PadesInput } from "../online/questions.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
 
@@ -19,9 +19,15 @@ const WORDS = {
   hi: { reason: "कारण", location: "स्थान", time: "दिनांक" },
 } as const;
 
-/** Makes appearances; loads what that takes when the first is wanted. */
+/** What is to be drawn, and with which fonts. */
+export interface Appearance {
+  appearance?: NonNullable<PadesInput["appearance"]>;
+  fonts: readonly Source[];
+}
+
+/** Makes appearances; loads the fonts when the first is wanted. */
 export class Appearances {
-  #fonts: Promise<TrueTypeFont[]> | undefined;
+  #fonts: Promise<Source[]> | undefined;
 
   /** @param web folder of the built pages, ending in a slash */
   constructor(readonly web: URL) {}
@@ -33,11 +39,9 @@ export class Appearances {
   async make(
     { visible, reason, location }: PdfOptions,
     signer: { name: string; time: Date },
-  ): Promise<Appearance | undefined> {
-    if (!visible) return undefined;
+  ): Promise<Appearance> {
+    if (!visible) return { fonts: [] };
     const { page = 1, rectangle, size = SIZE, role, language, picture, qr } = visible;
-    // Brings HarfBuzz along, which most signatures do not need.
-    const { drawAppearance } = await import("../formats/pades/appearance.ts");
     const words = WORDS[language];
     const lines = [
       role,
@@ -46,25 +50,26 @@ export class Appearances {
       `${words.time}: ${writeTime(signer.time)}`,
     ].filter((line) => line !== undefined && line !== "") as string[];
     return {
-      place: rectangle
-        ? { page, rectangle: rectangle as [number, number, number, number] }
-        : { page, size: size as [number, number] },
-      draw: drawAppearance({
-        name: signer.name,
-        lines,
-        picture: picture === undefined ? undefined : Uint8Array.fromBase64(picture),
-        qr,
-        fonts: await (this.#fonts ??= this.#load()),
-      }),
+      appearance: {
+        place: rectangle
+          ? { page, rectangle: rectangle as [number, number, number, number] }
+          : { page, size: size as [number, number] },
+        content: {
+          name: signer.name,
+          lines,
+          picture: picture === undefined ? undefined : Uint8Array.fromBase64(picture),
+          qr,
+        },
+      },
+      fonts: await (this.#fonts ??= this.#load()),
     };
   }
 
-  async #load(): Promise<TrueTypeFont[]> {
-    const { readFont } = await import("../formats/pdf/font.ts");
+  async #load(): Promise<Source[]> {
     try {
       const folder = new URL("fonts/", this.web);
       return await Promise.all(
-        FILES.map(async (name) => readFont(await Deno.readFile(new URL(name, folder)))),
+        FILES.map(async (name) => bytesSource(await Deno.readFile(new URL(name, folder)))),
       );
     } catch (error) {
       this.#fonts = undefined;

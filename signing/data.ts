@@ -1,6 +1,6 @@
 /**
  * Signatures over data in all forms: CMS, XML, JSON; alone, beside others' or upon them; and statements on a signing
- * route. What comes out is verified as a stranger's would be before it is released.
+ * route. What comes out is verified as a stranger's would be before it is released. A reader runs it (questions.ts).
  */
 import {
   addUnsignedAttributes,
@@ -18,14 +18,7 @@ import { FormatError } from "../formats/error.ts";
 import { prepareJws } from "../formats/json/jws.ts";
 import { verifyJws } from "../formats/json/jws_verify.ts";
 import { Oid } from "../formats/asn1/oids.ts";
-import {
-  encodeRoute,
-  isTurnOf,
-  prepareStatement,
-  readRoute,
-  startRoute,
-  whoIsNext,
-} from "../formats/json/route.ts";
+import { encodeRoute, prepareStatement, startRoute } from "../formats/json/route.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { readFacts, type SignatureFacts, type VerifyContent } from "../formats/verify/verify.ts";
@@ -33,13 +26,15 @@ import { prepareXmlSignature, type XmlPackaging } from "../formats/xml/xades.ts"
 import { readCertificate, sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { ParsedParams } from "../protocol/methods.ts";
-import type { RouteReport } from "../protocol/report.ts";
 import type { Content } from "./content.ts";
-import { type Online, tokenCertificates } from "../online/validation_data.ts";
+import type { LevelServices } from "../online/pades.ts";
+import { tokenCertificates } from "../online/validation_data.ts";
 
 /** How data is signed: the parameters of `sign.data` but for the content itself. */
 export type DataHow = Without<ParsedParams<"sign.data">, "content">;
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+/** Of those, what makes a file; a raw signature is none. */
+export type SignedFileHow = Exclude<DataHow, { format: "raw" }>;
 type Of<F extends DataHow["format"]> = Extract<DataHow, { format: F }>;
 
 /** What a signature over data is made with. */
@@ -49,23 +44,11 @@ export interface DataSigner {
   /** Signs, and lets nothing out that the certificate does not verify. */
   sign(toBeSigned: Uint8Array): Promise<Uint8Array>;
   now(): Date;
-  online: Online;
+  online: LevelServices;
   signal: AbortSignal;
 }
 
 const utf8 = new TextEncoder();
-
-/** For the audit log. */
-export function nameOfFormat(how: DataHow): string {
-  const names = { cades: "CAdES", xades: "XAdES", xmldsig: "XMLDSIG", jws: "JAdES", raw: "raw" };
-  const level = how.format === "raw" || how.format === "xmldsig" ? "" : ` ${how.level}`;
-  const beside = "countersign" in how
-    ? ", countersignature"
-    : "cosign" in how && how.cosign
-    ? ", co-signature"
-    : "";
-  return names[how.format] + level + beside;
-}
 
 /**
  * Finds out whether data can be signed so, before anybody is asked.
@@ -137,7 +120,7 @@ const text = (bytes: Uint8Array) => new TextDecoder("utf-8").decode(bytes);
  * @throws {DsignError} `signature_invalid` where the result does not hold; {OnlineError}; {FormatError}
  */
 export async function signData(
-  how: Exclude<DataHow, Of<"raw">>,
+  how: SignedFileHow,
   content: Content,
   by: DataSigner,
 ): Promise<Uint8Array> {
@@ -241,10 +224,12 @@ async function signXml(
   if (level === "B-T") return prepared.complete(signature, { signatureTimestamp });
   const { ends, known } = tokenCertificates(signatureTimestamp);
   const [own, ...above] = [signer.certificate, ...signer.chain].map((der) => readCertificate(der));
-  const all = { ends: [own, ...ends], known: [...above, ...known] };
-  const { ocsps: ocspResponses, ...data } = await online.validationDataFor(all, signal);
+  const all = { ends: [own, ...ends].map(der), known: [...above, ...known].map(der) };
+  const { ocsps: ocspResponses, ...data } = await online.validationData(all, signal);
   return prepared.complete(signature, { signatureTimestamp, ...data, ocspResponses });
 }
+
+const der = ({ der }: { der: Uint8Array }) => der;
 
 const looksLikeXml = (bytes: Uint8Array) => /^(?:\ufeff)?\s*</.test(text(bytes.subarray(0, 64)));
 
@@ -306,18 +291,4 @@ export async function signStatement(
     signingTime: by.now(),
   });
   return { route: prepared.complete(await by.sign(prepared.toBeSigned)), role: prepared.role };
-}
-
-/** Why a certificate cannot sign on a route now; null: it is its turn. */
-export function turnProblem(file: string, certificate: Uint8Array): DsignError | null {
-  const status = readRoute(file);
-  return isTurnOf(status, readCertificate(certificate))
-    ? null
-    : new DsignError("out_of_turn", whoIsNext(status));
-}
-
-/** A route's state, as the contract tells it. */
-export function routeStatus(file: string): RouteReport {
-  const { route: { content }, isComplete, steps, next } = readRoute(file);
-  return { content, isComplete, steps, next };
 }

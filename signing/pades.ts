@@ -1,30 +1,29 @@
 /** Signatures in PDFs as a request asks for them: what it says, how that looks, and the key that was opened for it. */
 import { FormatError } from "../formats/error.ts";
-import { prepareSignature } from "../formats/pades/prepare.ts";
-import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import type { Signer } from "../formats/signer.ts";
-import { type PadesOptions, type Pdf, preparePades } from "../online/pades.ts";
-import type { Online } from "../online/validation_data.ts";
+import type { Source } from "../formats/source.ts";
+import { padesCms, preparedDigest } from "../online/pades.ts";
+import type { PadesInput } from "../online/questions.ts";
+import { type Online, performFor } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
+import { type AskOptions } from "../reader/client.ts";
+import { askInSteps } from "../reader/steps.ts";
 import type { Appearances } from "./appearance.ts";
 import { certificateOf } from "./certificates.ts";
 import type { Document } from "./documents.ts";
 import type { Placement } from "./placement.ts";
+import type { DocumentReader } from "./reading.ts";
 
-/** @throws {DsignError} `document_incomplete`, `document_malformed` where it is no PDF */
-export function pdfOf(document: Document): Pdf {
-  const { kept, algorithm } = document;
+/**
+ * The bytes of a PDF.
+ *
+ * @throws {DsignError} `document_incomplete`, `document_malformed` where it is no PDF
+ */
+export function sourceOf(document: Pick<Document, "digest"> & { kept?: Source }): Source {
   document.digest(); // it is complete
-  if (!kept) {
-    throw new DsignError("document_malformed", "The document is not a PDF.");
-  }
-  return {
-    source: kept,
-    sequential: () => kept.sequential(),
-    algorithm,
-    hashed: () => document.hashed(),
-  };
+  if (!document.kept) throw new DsignError("document_malformed", "The document is not a PDF.");
+  return document.kept;
 }
 
 /** What signatures in PDFs need besides a key. */
@@ -32,7 +31,11 @@ export interface PadesServices {
   appearances: Appearances;
   online: Online;
   placement: Placement;
+  reader: DocumentReader;
 }
+
+/** For whom a document is read, and until when. */
+export type Asking = Pick<AskOptions, "origin" | "signal">;
 
 /** What a signature in a PDF is made with. */
 export interface PadesSigner extends Omit<PadesServices, "placement"> {
@@ -40,8 +43,15 @@ export interface PadesSigner extends Omit<PadesServices, "placement"> {
   /** What it gives need not be right: {@linkcode signPdf} lets nothing out that the certificate does not verify. */
   sign(toBeSigned: Uint8Array): Promise<Uint8Array>;
   now(): Date;
+  /** For whom the document is read. */
+  origin?: string;
   signal: AbortSignal;
 }
+
+/** What signing needs of a document. */
+type SignedDocument =
+  & Pick<Document, "algorithm" | "size" | "digest" | "hashed">
+  & { kept?: Source };
 
 /** A signed PDF, as far as it is new. */
 export interface SignedPdf {
@@ -55,48 +65,63 @@ export interface SignedPdf {
  * @throws {DsignError} `invalid_params`; {FormatError} as `prepareSignature`, `refuseAmbiguous`
  */
 export async function checkPdf(
-  { source }: Pick<Pdf, "source">,
+  document: Document,
   options: PdfOptions,
-  appearances: Appearances,
+  { appearances, reader }: Pick<PadesServices, "appearances" | "reader">,
+  asking: Asking,
 ): Promise<void> {
-  const appearance = await appearances.make(options, { name: "", time: new Date(0) });
-  refusing(() => prepareSignature(source, { ...padesOptions(options), appearance }));
-  refuseAmbiguous(source, options.password);
+  const { appearance, fonts } = await appearances.make(options, { name: "", time: new Date(0) });
+  const input: PadesInput = { options: padesOptions(options), appearance };
+  const documents = [sourceOf(document), ...fonts];
+  await refusing(reader.ask("checkPdf", input, { documents, ...asking }));
 }
 
 /**
- * Signs a PDF.
+ * Signs a PDF. What the key signs is made here, over the digest of the very bytes that came and are appended; the PDF
+ * around it is read and written by the reader.
  *
  * @param options the place is found: {@linkcode Placement}
  *
  * @throws {DsignError} `invalid_params`; {FormatError} as `prepareSignature`; {OnlineError} all its codes
  */
 export async function signPdf(
-  pdf: Pdf,
+  document: SignedDocument,
   options: PdfOptions,
-  { signer, sign, appearances, online, now, signal }: PadesSigner,
+  { signer, sign, appearances, online, reader, now, origin, signal }: PadesSigner,
 ): Promise<SignedPdf> {
   const time = now();
   const { subject } = certificateOf(signer.certificate);
   const name = subject.commonName ?? subject.toString();
-  const appearance = await appearances.make(options, { name, time });
-  const prepared = refusing(() =>
-    preparePades(pdf, signer, { ...padesOptions(options), time, signerName: name, appearance })
+  const { appearance, fonts } = await appearances.make(options, { name, time });
+  const { algorithm, size } = document;
+  const { certificate, chain } = signer;
+  const input = {
+    options: { ...padesOptions(options), time: time.toISOString(), signerName: name },
+    appearance,
+    signer: { certificate, chain, algorithm: signer.algorithm },
+    algorithm,
+  };
+  const asking = { documents: [sourceOf(document), ...fonts], origin, signal };
+  const prepared = await refusing(reader.ask("preparePdf", input, asking));
+  const digest = preparedDigest(document.hashed(), size, prepared);
+  const cms = padesCms(digest, signer, { subFilter: options.subFilter, time });
+  const signature = await sign(cms.toBeSigned);
+  const appended = await askInSteps(
+    (done) => reader.ask("completePdf", { ...input, signature, done }, asking),
+    (step) => performFor(online, step, signal),
   );
-  const signature = await sign(prepared.toBeSigned);
-  const appended = await prepared.complete(signature, online, signal);
   return { appended, field: prepared.field };
 }
 
-function padesOptions(options: PdfOptions): PadesOptions {
+function padesOptions(options: PdfOptions): PadesInput["options"] {
   const { level, subFilter, field, reason, location, certify, lock, password } = options;
   return { level, subFilter, field, reason, location, certify, lock, password };
 }
 
 /** Where what the page asked for does not fit the document, the page is told so. */
-function refusing<T>(work: () => T): T {
+async function refusing<T>(work: Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work;
   } catch (error) {
     if (
       error instanceof FormatError &&

@@ -1,7 +1,7 @@
 /** The questions about strangers' documents that agent and command line ask; a reader answers them. */
 import { FormatError } from "../formats/error.ts";
 import { readCrl } from "../formats/x509/crl.ts";
-import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { readOcspResponse } from "../formats/x509/ocsp.ts";
 import {
   type VerificationReport,
@@ -9,10 +9,24 @@ import {
   verifyFile,
   type VerifyOptions,
 } from "../formats/verify/verify.ts";
-import { collectEvidence } from "../online/evidence.ts";
-import { PkiHttpError } from "../online/pki_http.ts";
+import { digest } from "../formats/digest.ts";
+import { readRoute } from "../formats/json/route.ts";
+import type { HashName } from "../formats/signer.ts";
+import { type LevelStep, questions as onlineQuestions, servicesOf } from "../online/questions.ts";
 import { type Done, inSteps } from "../reader/steps.ts";
 import type { ReadDocument } from "../reader/worker.ts";
+import { Content } from "./content.ts";
+import {
+  checkData,
+  checkRelease,
+  type DataHow,
+  type DataSigner,
+  routeDocument,
+  signData,
+  type SignedFileHow,
+  signRoute,
+  signStatement,
+} from "./data.ts";
 import { factsOf } from "./pdf_facts.ts";
 
 /** Detached content is read whole only where it is no larger, in bytes. */
@@ -54,16 +68,39 @@ class Wanted extends Error {
   }
 }
 
-/** A fetch for the evidence. */
-export type FetchStep =
-  | { get: string }
-  | { post: string; type: string; accept: string; body: Uint8Array };
-/** What it gave: bytes, or why there are none. */
-export type Fetched = Uint8Array | { problem: string };
-
 const der = ({ der }: { der: Uint8Array }) => der;
 
+/** Content that came with a request. */
+type Plain = Pick<Content, "bytes" | "mediaType">;
+
+/** Who signs data, and when. */
+export interface DataBy {
+  signer: DataSigner["signer"];
+  hash: HashName;
+  now: string;
+  done: Done;
+}
+
+/** What making a signature over data needs. */
+export type DataStep = { sign: Uint8Array } | LevelStep;
+
+const contentOf = ({ bytes, mediaType }: Plain) => new Content(bytes, mediaType);
+
+/** Makes a signature over data in steps. */
+const making = <T>({ signer, hash, now, done }: DataBy, make: (by: DataSigner) => Promise<T>) =>
+  inSteps<DataStep, T>(done, (take) =>
+    make({
+      signer,
+      hash,
+      sign: (bytes) => take(`sign ${digest("SHA-256", bytes).toHex()}`, { sign: bytes }),
+      now: () => new Date(now),
+      online: servicesOf(take),
+      signal: new AbortController().signal,
+    }));
+
 export const questions = {
+  ...onlineQuestions,
+
   /** Verifies every signature of the first document. */
   verify(
     { now, anchors, material, contents, ...rest }: VerifyInput,
@@ -106,34 +143,45 @@ export const questions = {
     }
   },
 
-  /** Collects what tells whether certificates are valid, in steps of one fetch each. */
-  evidence({ ends, known, anchors, done }: {
-    ends: Uint8Array[];
-    known: Uint8Array[];
-    anchors: Uint8Array[];
-    done: Done;
-  }) {
-    return inSteps<FetchStep, Material & { problems: string[] }>(done, async (take) => {
-      const fetched = async (step: FetchStep) => {
-        const answer: Fetched = await take(step);
-        if (answer instanceof Uint8Array) return answer;
-        throw new PkiHttpError(answer.problem);
-      };
-      const read = (list: Uint8Array[]): Certificate[] => list.map((each) => readCertificate(each));
-      const evidence = await collectEvidence(read(ends), read(known), read(anchors), {
-        get: (url) => fetched({ get: url }),
-        post: (url, type, accept, body) => fetched({ post: url, type, accept, body }),
-      });
-      return {
-        certificates: evidence.certificates.map(der),
-        crls: evidence.crls.map(der),
-        ocspResponses: evidence.ocspResponses.map(der),
-        problems: evidence.problems,
-      };
-    });
-  },
-
   /** What a person is told of a PDF's earlier signatures. */
   pdfFacts: ({ password }: { password?: string }, [source]: ReadDocument[]) =>
     factsOf(source, password),
+
+  /** Whether data can be signed so; names of those who have signed it already. */
+  checkData: ({ how, content }: { how: DataHow; content: Plain }): string[] =>
+    checkData(how, contentOf(content)),
+
+  /** A signature over data. */
+  signData: ({ how, content, ...by }: DataBy & { how: SignedFileHow; content: Plain }) =>
+    making(by, (by) => signData(how, contentOf(content), by)),
+
+  /** Checks a detached CMS before it is released. */
+  checkCades({ cms, hash, digest, certificate }: {
+    cms: Uint8Array;
+    hash: HashName;
+    digest: Uint8Array;
+    certificate: Uint8Array;
+  }): null {
+    checkRelease(cms, { digest: (asked) => asked === hash ? digest : undefined }, certificate);
+    return null;
+  },
+
+  /** A signing route that is bound to its content. */
+  routeDocument: (
+    { content, ...route }: Parameters<typeof routeDocument>[0] & { content: Plain },
+  ) => routeDocument(route, contentOf(content)),
+
+  /** Reads and checks a route. */
+  readRoute({ file }: { file: string }) {
+    const { route, isComplete, steps, next } = readRoute(file);
+    return { route, isComplete, steps, next };
+  },
+
+  /** The file of a new route. */
+  signRoute: ({ content, ...by }: DataBy & { content: Plain }) =>
+    making(by, (by) => signRoute(contentOf(content), by)),
+
+  /** A route's file with one more statement. */
+  signStatement: ({ file, content, ...by }: DataBy & { file: string; content: Plain }) =>
+    making(by, (by) => signStatement(file, contentOf(content), by)),
 };

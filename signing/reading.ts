@@ -1,6 +1,7 @@
 /** Strangers' documents, as agent and command line have them read: by a reader, whose errors come back as they were. */
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
 import { LocalReader, type Reader, ReaderPool } from "../reader/client.ts";
+import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
 import type { Failure } from "../reader/messages.ts";
 import type { questions } from "./questions.ts";
 
@@ -20,6 +21,9 @@ export const openReaders = (
 export const openLocalReader = (module: URL): DocumentReader =>
   new LocalReader<typeof questions>(module, { revive });
 
-function revive({ name, code, message }: Failure): Error | undefined {
-  return name === "DsignError" ? new DsignError(code as ErrorCode, message) : undefined;
+function revive({ name, code, message, detail }: Failure): Error | undefined {
+  if (name === "DsignError") return new DsignError(code as ErrorCode, message);
+  return name === "OnlineError"
+    ? new OnlineError(code as OnlineErrorCode, message, detail)
+    : undefined;
 }

@@ -4,10 +4,9 @@
  * here.
  */
 import { getLogger } from "@logtape/logtape";
-import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { digest, HASHES } from "../formats/digest.ts";
-import { readRoute } from "../formats/json/route.ts";
+import { isTurnOf, whoIsNext } from "../formats/json/route.ts";
 import {
   mayAuthenticate,
   webEidHash,
@@ -17,19 +16,32 @@ import {
 import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { DsignError } from "../protocol/errors.ts";
+import type { RouteReport } from "../protocol/report.ts";
+import { performFor } from "../online/services.ts";
+import { askInSteps, type Stepped } from "../reader/steps.ts";
+import { certificateOf } from "./certificates.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
 import type { Consent, ShowPdf } from "./consent/port.ts";
 import { Content } from "./content.ts";
-import type { DataHow, DataSigner } from "./data.ts";
+import type { DataHow } from "./data.ts";
 import type { Document } from "./documents.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Journals } from "./journal.ts";
 import { KeyAccess, type KeyServices, sign, signedWith } from "./key_access.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, showOnly } from "./shown_pdf.ts";
-import { checkPdf, type PadesServices, type PadesSigner, pdfOf, signPdf } from "./pades.ts";
+import {
+  type Asking,
+  checkPdf,
+  type PadesServices,
+  type PadesSigner,
+  signPdf,
+  sourceOf,
+} from "./pades.ts";
+import type { DataBy, DataStep } from "./questions.ts";
 import type { DocumentReader } from "./reading.ts";
+import { isJwsOver, isOver, isStatement } from "./to_be_signed.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
 
@@ -49,7 +61,7 @@ export class Signing {
     readonly tokens: Tokens,
     readonly consent: Consent,
     keepLogin: number,
-    readonly services: PadesServices & KeyServices & { journals: Journals; reader: DocumentReader },
+    readonly services: PadesServices & KeyServices & { journals: Journals },
   ) {
     this.#keys = new KeyAccess(tokens, consent, keepLogin, services);
   }
@@ -71,8 +83,11 @@ export class Signing {
 
   /** Signs data that came with the request. */
   async signData(content: Content, how: DataHow, caller: Caller): Promise<Result<"sign.data">> {
-    const { checkData, nameOfFormat, signData } = await loadData();
-    const signedBy = checkData(how, content);
+    const { reader } = this.services;
+    const data = { how, content: plain(content) };
+    const signedBy = how.format === "raw"
+      ? []
+      : await reader.ask("checkData", data, askingFor(caller));
     const item = content.item(how.name ?? "", how.hash);
     // A bare signature over a text may be one under another document, whose signed attributes, SignedInfo or JWS
     // signing input the text is. The person at the command line has named the file.
@@ -89,7 +104,10 @@ export class Signing {
       async (lease) => {
         const signature = how.format === "raw"
           ? await sign(lease, { digest: content.digest(how.hash) }, caller.signal)
-          : await signData(how, content, this.#dataSigner(lease, how.hash, caller.signal));
+          : await this.#make(
+            (by, asking) => reader.ask("signData", { ...data, how, ...by }, asking),
+            { lease, hash: how.hash, caller, isOurs: (bytes) => isOver(bytes, how, content) },
+          );
         return {
           signature: signature.toBase64(),
           content: content.bytes.toBase64(),
@@ -105,14 +123,24 @@ export class Signing {
     params: Omit<ParsedParams<"route.create">, "content">,
     caller: Caller,
   ): Promise<Result<"route.create">> {
-    const { routeDocument, signRoute } = await loadData();
-    const route = Content.json(routeDocument(params, content));
+    const { reader } = this.services;
+    const { name, steps } = params;
+    const route = Content.json(
+      await reader.ask(
+        "routeDocument",
+        { name, steps, content: plain(content) },
+        askingFor(caller),
+      ),
+    );
     const item = route.item(params.name, ROUTE_HASH);
     return await this.#keys.use(
       { ...params, hash: ROUTE_HASH, format: "signing route", items: [item], blind: false },
       caller,
       async (lease) => ({
-        route: await signRoute(route, this.#dataSigner(lease, ROUTE_HASH, caller.signal)),
+        route: await this.#make(
+          (by, asking) => reader.ask("signRoute", { content: plain(route), ...by }, asking),
+          { lease, hash: ROUTE_HASH, caller, isOurs: (bytes) => isJwsOver(bytes, route.bytes) },
+        ),
         ...signedWith(lease.signer),
       }),
     );
@@ -124,8 +152,10 @@ export class Signing {
     params: Omit<ParsedParams<"route.sign">, "content">,
     caller: Caller,
   ): Promise<Result<"route.sign">> {
-    const { routeStatus, signStatement, turnProblem } = await loadData();
-    const { route: { content: { name, sha256 } }, steps, next } = readRoute(params.route);
+    const { reader } = this.services;
+    const file = params.route;
+    const turn = await reader.ask("readRoute", { file }, askingFor(caller));
+    const { route: { content: { name, sha256 } }, steps, next } = turn;
     const item = content.item(name, ROUTE_HASH);
     if (sha256 !== item.hash.hex) {
       throw new DsignError("signature_mismatch", "The signing route belongs to another content.");
@@ -138,13 +168,20 @@ export class Signing {
         format: "signing route statement",
         items: [{ ...item, route: { steps, next } }],
         blind: false,
-        accepts: (certificate) => turnProblem(params.route, certificate),
+        accepts: (certificate) =>
+          isTurnOf(turn, certificateOf(certificate))
+            ? null
+            : new DsignError("out_of_turn", whoIsNext(turn)),
       },
       caller,
       async (lease) => {
-        const by = this.#dataSigner(lease, ROUTE_HASH, caller.signal);
-        const { route, role } = await signStatement(params.route, content, by);
-        return { route, role, status: routeStatus(route), ...signedWith(lease.signer) };
+        const { route, role } = await this.#make(
+          (by, asking) =>
+            reader.ask("signStatement", { file, content: plain(content), ...by }, asking),
+          { lease, hash: ROUTE_HASH, caller, isOurs: (bytes) => isStatement(bytes, sha256) },
+        );
+        const status = await routeStatus(reader, route, askingFor(caller));
+        return { route, role, status, ...signedWith(lease.signer) };
       },
     );
   }
@@ -153,15 +190,31 @@ export class Signing {
     return { reader: this.services.reader, origin: origin ?? undefined, password };
   }
 
-  #dataSigner(lease: Lease, hash: HashName, signal: AbortSignal): DataSigner {
-    return {
-      signer: lease.signer,
-      hash,
-      sign: (message) => sign(lease, { message }, signal),
-      now: this.tokens.now,
-      online: this.services.online,
-      signal,
-    };
+  /**
+   * Makes a signature over data: the reader puts the file together, the key signs here, and only what is over the
+   * content that the person was shown.
+   */
+  async #make<T>(
+    ask: (by: DataBy, asking: Asking) => Promise<Stepped<DataStep, T>>,
+    { lease, hash, caller, isOurs }: {
+      lease: Lease;
+      hash: HashName;
+      caller: Caller;
+      isOurs: (toBeSigned: Uint8Array) => boolean;
+    },
+  ): Promise<T> {
+    const { certificate, chain, algorithm } = lease.signer;
+    const now = this.tokens.now().toISOString();
+    const { signal } = caller;
+    return await askInSteps(
+      (done) =>
+        ask({ signer: { certificate, chain, algorithm }, hash, now, done }, askingFor(caller)),
+      async (step) => {
+        if (!("sign" in step)) return await performFor(this.services.online, step, signal);
+        if (!isOurs(step.sign)) throw new DsignError("signature_invalid");
+        return await sign(lease, { message: step.sign }, signal);
+      },
+    );
   }
 
   /** Detached CAdES over a document of any kind. */
@@ -183,7 +236,7 @@ export class Signing {
         },
         caller,
         async (lease) => ({
-          signature: (await this.#signCades(lease, digest, caller.signal)).toBase64(),
+          signature: (await this.#signCades(lease, digest, caller)).toBase64(),
           digest: digest.toBase64(),
           ...signedWith(lease.signer),
         }),
@@ -203,9 +256,9 @@ export class Signing {
     caller: Caller,
   ) {
     return await document.held(async () => {
-      const pdf = pdfOf(document);
-      const placed = await this.services.placement.place(pdf.source, options, caller.signal);
-      await checkPdf(pdf, placed, this.services.appearances);
+      const { placement } = this.services;
+      const placed = await placement.place(sourceOf(document), options, caller.signal);
+      await checkPdf(document, placed, this.services, askingFor(caller));
       return await this.#keys.use(
         {
           ...params,
@@ -218,7 +271,7 @@ export class Signing {
         caller,
         async (lease) => {
           caller.progress?.("signing");
-          const signed = await signPdf(pdf, placed, this.#padesSigner(lease, caller.signal));
+          const signed = await signPdf(document, placed, this.#padesSigner(lease, caller));
           return { ...signed, ...signedWith(lease.signer) };
         },
       );
@@ -260,18 +313,18 @@ export class Signing {
     const started = Promise.withResolvers<Batch>();
     const session = this.#keys.use(wanted, caller, async (lease) => {
       const journal = await journals.open(journalName(origin, params, lease.credential.id));
-      const by = this.#padesSigner(lease, caller.signal);
+      const by = this.#padesSigner(lease, caller);
       const make = (document: Document) =>
         document.held(async () => {
           if (format === "pades") {
-            const pdf = pdfOf(document);
-            refuseAmbiguous(pdf.source, options.password);
-            const placed = await this.services.placement.place(pdf.source, options, caller.signal);
-            const { appended, field } = await signPdf(pdf, placed, by);
+            const { placement } = this.services;
+            const placed = await placement.place(sourceOf(document), options, caller.signal);
+            await checkPdf(document, placed, this.services, askingFor(caller));
+            const { appended, field } = await signPdf(document, placed, by);
             return { bytes: appended, field };
           }
           const digest = document.digest();
-          return { bytes: await this.#signCades(lease, digest, caller.signal), field: "" };
+          return { bytes: await this.#signCades(lease, digest, caller), field: "" };
         });
       batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
@@ -284,7 +337,8 @@ export class Signing {
     return await started.promise;
   }
 
-  #padesSigner(lease: Lease, signal: AbortSignal): PadesSigner {
+  #padesSigner(lease: Lease, caller: Caller): PadesSigner {
+    const { signal } = caller;
     return {
       signer: lease.signer,
       sign(message) {
@@ -293,6 +347,7 @@ export class Signing {
       },
       now: this.tokens.now,
       ...this.services,
+      ...askingFor(caller),
       signal,
     };
   }
@@ -367,20 +422,45 @@ export class Signing {
     });
   }
 
-  async #signCades(lease: Lease, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    const { checkRelease } = await loadData();
-    const { signer } = lease;
-    const now = this.tokens.now();
-    const prepared = prepareSignedData({ digest }, signer, { signingTime: now });
-    const cms = prepared.complete(await sign(lease, { message: prepared.toBeSigned }, signal));
-    const digestOf = (hash: HashName) => hash === signer.algorithm.hash ? digest : undefined;
-    checkRelease(cms, { digest: digestOf }, signer.certificate);
+  async #signCades(lease: Lease, digest: Uint8Array, caller: Caller): Promise<Uint8Array> {
+    const { certificate, chain, algorithm } = lease.signer;
+    const signingTime = this.tokens.now();
+    const prepared = prepareSignedData({ digest }, { certificate, chain, algorithm }, {
+      signingTime,
+    });
+    const message = prepared.toBeSigned;
+    const cms = prepared.complete(await sign(lease, { message }, caller.signal));
+    const { hash } = algorithm;
+    await this.services.reader.ask(
+      "checkCades",
+      { cms, hash, digest, certificate },
+      askingFor(caller),
+    );
     return cms;
   }
 }
 
-/** With the verifier and all it reads; loaded for the first signature, so that an agent that waits stays small. */
-const loadData = () => import("./data.ts");
+/** A route's state, as the contract tells it. @throws {FormatError} `route_malformed` */
+export async function routeStatus(
+  reader: DocumentReader,
+  file: string,
+  asking: Asking,
+): Promise<RouteReport> {
+  const { route: { content }, isComplete, steps, next } = await reader.ask(
+    "readRoute",
+    { file },
+    asking,
+  );
+  return { content, isComplete, steps, next };
+}
+
+const plain = ({ bytes, mediaType }: Content) => ({ bytes, mediaType });
+
+/** For whom documents are read, and until when. */
+const askingFor = ({ asker: { origin }, signal }: Caller) => ({
+  origin: origin ?? undefined,
+  signal,
+});
 
 /** Routes are bound by SHA-256. */
 const ROUTE_HASH = "SHA-256";
@@ -405,6 +485,18 @@ async function inPipeline(count: number, work: (i: number) => Promise<void>): Pr
 }
 
 const CADES = "CAdES B-B";
+
+/** For the audit log. */
+function nameOfFormat(how: DataHow): string {
+  const names = { cades: "CAdES", xades: "XAdES", xmldsig: "XMLDSIG", jws: "JAdES", raw: "raw" };
+  const level = how.format === "raw" || how.format === "xmldsig" ? "" : ` ${how.level}`;
+  const beside = "countersign" in how
+    ? ", countersignature"
+    : "cosign" in how && how.cosign
+    ? ", co-signature"
+    : "";
+  return names[how.format] + level + beside;
+}
 
 /** For the audit log. */
 const nameOfPades = ({ subFilter, level }: PdfOptions): string =>

@@ -1,13 +1,14 @@
 /** Verifying with what the network can tell, where that is wanted. */
 import type { Source } from "../formats/source.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
-import { type PkiFetch, PkiHttp, PkiHttpError, publicFetch } from "../online/pki_http.ts";
+import { type PkiFetch, PkiHttp, publicFetch } from "../online/pki_http.ts";
+import { fetchFor } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { VerificationReport } from "../protocol/report.ts";
 import { askInSteps } from "../reader/steps.ts";
 import { loadTrusted } from "../settings/anchors.ts";
 import type { Document } from "./documents.ts";
-import type { Fetched, FetchStep, Material, VerifyInput } from "./questions.ts";
+import type { Material, VerifyInput } from "./questions.ts";
 import type { DocumentReader } from "./reading.ts";
 
 /** A file to verify. */
@@ -80,18 +81,6 @@ export async function verify(
     (step) => fetchFor(http, step),
   );
   return told((await judged(material)).report, problems);
-}
-
-/** Fetches what a reader needs; what cannot be had is told to it. */
-export async function fetchFor(http: PkiHttp, step: FetchStep): Promise<Fetched> {
-  try {
-    return "get" in step
-      ? await http.get(step.get)
-      : await http.post(step.post, step.type, step.accept, step.body);
-  } catch (error) {
-    if (error instanceof PkiHttpError) return { problem: error.message };
-    throw error;
-  }
 }
 
 export interface VerificationOptions {

@@ -4,13 +4,15 @@
  * memory. And a batch through the agent against the raw loop over the same token (needs SoftHSM),
  * and against pyHanko where it is there.
  */
+import { readerCommand } from "../cli/host_command.ts";
+import { openReaders } from "../signing/reading.ts";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Appearances } from "../signing/appearance.ts";
 import { FileSource } from "../signing/file_source.ts";
-import { Online } from "../online/validation_data.ts";
+import { Online } from "../online/services.ts";
 import { signPdf } from "../signing/pades.ts";
 import { parseUri } from "../pkcs11_ffi/uri.ts";
 import { PdfOptions } from "../protocol/methods.ts";
@@ -124,6 +126,7 @@ async function measure(path: string, rounds: number): Promise<Measured> {
     const { user, system } = process.cpuUsage(since);
     return (user + system) / 1000;
   };
+  const reader = openReaders(readerCommand(new URL("../main.ts", import.meta.url).href), () => {});
   for (let i = 0; i < rounds; i++) {
     const started = performance.now();
     const source = new FileSource(file, size);
@@ -134,13 +137,14 @@ async function measure(path: string, rounds: number): Promise<Measured> {
     const before = process.cpuUsage();
     let token = 0, tokenCpu = 0;
     const now = () => new Date();
-    const pdf = {
-      source,
-      sequential: () => source.sequential(),
+    const document = {
+      kept: source,
+      size,
       algorithm: "SHA-256",
+      digest: () => new Uint8Array(hash.copy().digest()),
       hashed: () => hash.copy(),
     } as const;
-    await signPdf(pdf, PdfOptions.parse({ reason: "Bench" }), {
+    await signPdf(document, PdfOptions.parse({ reason: "Bench" }), {
       signer: { certificate: certificate.der, chain, algorithm: key.algorithm },
       sign: (message) => {
         const begun = performance.now(), use = process.cpuUsage();
@@ -150,13 +154,15 @@ async function measure(path: string, rounds: number): Promise<Measured> {
         return Promise.resolve(signature);
       },
       now,
-      online: new Online({ now }),
+      online: new Online({ reader, now }),
+      reader,
       appearances: new Appearances(new URL("../dist/web/", import.meta.url)),
       signal: new AbortController().signal,
     });
     times.push(performance.now() - started - token - digesting.at(-1)!);
     cpu.push(used(before) - tokenCpu);
   }
+  await reader.close();
   const status = Deno.readTextFileSync("/proc/self/status");
   const kilobytes = Number(/VmHWM:\s+(\d+)/.exec(status)![1]);
   return {

@@ -11,10 +11,11 @@ import { parseArgs } from "node:util";
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
 import type { Consent } from "../signing/consent/port.ts";
 import { WindowConsent } from "../signing/consent/window.ts";
-import { Online } from "../online/validation_data.ts";
+import { Online } from "../online/services.ts";
 import { publicFetch } from "../online/pki_http.ts";
 import { type AgentOptions, startAgent } from "../agent/compose.ts";
 import type { Agent } from "../agent/server.ts";
+import { openReaders } from "../otp_service/reading.ts";
 import { readerCommand, textCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { canonicalJson } from "../formats/json/canonical.ts";
@@ -224,10 +225,15 @@ export async function withPortal(
       web: WEB,
     });
     closers.push(() => otp.close());
+    const reader = openReaders(
+      readerCommand(new URL("../main.ts", import.meta.url).href),
+      console.error,
+    );
+    closers.push(() => reader.close());
     const sanctions = new Sanctions({
       url: portal.url,
       otp,
-      online: new Online({ pkiFetch: fromHere, now: () => new Date() }),
+      online: new Online({ reader, pkiFetch: fromHere, now: () => new Date() }),
       fonts: await notoSans(),
       roots: [tokens.pki.root.certificate, ...esp ? [esp.root] : []],
       hasEsign,

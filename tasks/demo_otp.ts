@@ -3,12 +3,14 @@
  * PIN. Its keys are in SoftHSM where that is installed, otherwise in the embedded key store.
  */
 import { openParts } from "../cli/otp/parts.ts";
-import { hostCommand } from "../cli/host_command.ts";
+import { hostCommand, readerCommand } from "../cli/host_command.ts";
 import { initService } from "../otp_service/init.ts";
 import { createHandler } from "../otp_service/server.ts";
 import type { DemoEsp } from "./demo_esp.ts";
 import type { MailSink } from "./demo_mail.ts";
 import { initToken, softHsm, softHsmFolder } from "./demo_tokens.ts";
+
+const MAIN = new URL("../main.ts", import.meta.url).href;
 
 /** The engineer. The PIN is no secret: it is printed for whoever tries the demonstration. */
 export const ENGINEER = {
@@ -77,7 +79,8 @@ export async function startDemoOtp(
       }),
     );
     const parts = await openParts(file, {
-      hostCommand: hostCommand(new URL("../main.ts", import.meta.url).href),
+      hostCommand: hostCommand(MAIN),
+      readerCommand: readerCommand(MAIN),
       web,
     });
     handler = createHandler(parts.service);

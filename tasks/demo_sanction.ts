@@ -4,7 +4,7 @@
  * signature, have the digest authorized and signed by the service, and keep what comes back only after checking it.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { Online } from "../online/validation_data.ts";
+import { Online } from "../online/services.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { type PreparedSignature, prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
 import { drawAppearance } from "../formats/pades/appearance.ts";

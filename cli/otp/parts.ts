@@ -1,4 +1,5 @@
 /** Builds the PIN/OTP service from its configuration. Only `dsign otp-service` loads this file. */
+import { getLogger } from "@logtape/logtape";
 import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
 import type { ExternalIssuer } from "../../otp_service/authority.ts";
 import { composeService } from "../../otp_service/compose.ts";
@@ -9,6 +10,7 @@ import { SetupError } from "../../otp_service/error.ts";
 import { estClient } from "../../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
 import { Pins } from "../../otp_service/pin.ts";
+import { openReaders } from "../../otp_service/reading.ts";
 import { readSecrets } from "../../otp_service/secrets.ts";
 import type { Service } from "../../otp_service/service.ts";
 import { openPostgres } from "../../otp_service/store_postgres.ts";
@@ -24,6 +26,8 @@ import { SignerError } from "../../signers/provider.ts";
 import { validationDataFor } from "../../otp_service/validation_data.ts";
 import type { Context } from "../command.ts";
 
+const log = getLogger(["dsign", "otp-service"]);
+
 export interface OtpParts {
   config: OtpConfig;
   service: Service;
@@ -35,7 +39,7 @@ type ModuleConfig = Omit<NonNullable<OtpConfig["keys"]>, "processes">;
 /** Builds the parts. @throws {SetupError} */
 export async function openParts(
   path: string,
-  { hostCommand, web }: Pick<Context, "hostCommand" | "web">,
+  { hostCommand, readerCommand, web }: Pick<Context, "hostCommand" | "readerCommand" | "web">,
 ): Promise<OtpParts> {
   const config = await readOtpConfig(path);
   const closers: (() => unknown)[] = [];
@@ -79,11 +83,16 @@ export async function openParts(
       },
     });
     const ways = { mail: smtp, sms };
+    const reader = closing(openReaders(
+      readerCommand,
+      (text) => log.error("The reader process says: {text}", { text }),
+    ));
     const pins = new Pins(secrets.pepper);
     closers.push(() => pins[Symbol.dispose]());
     const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
       config;
     const service = composeService({
+      reader,
       store,
       secrets,
       pins,

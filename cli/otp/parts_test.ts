@@ -63,7 +63,8 @@ Deno.test("an ESP in the configuration: what is wrong is named, and what is righ
     const base = JSON.parse(await Deno.readTextFile(path));
     const write = (esp: Record<string, unknown>) =>
       Deno.writeTextFile(path, JSON.stringify({ ...base, esp }));
-    const open = () => openParts(path, { hostCommand: [], web: new URL("file:///none/") });
+    const open = () =>
+      openParts(path, { hostCommand: [], readerCommand: [], web: new URL("file:///none/") });
     const wrong: [Record<string, unknown>, RegExp][] = [
       [{ url: "http://esp.example/" }, /"esp\.url": must be https:/],
       [{ url: undefined }, /"esp\.url"/],

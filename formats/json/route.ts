@@ -207,9 +207,12 @@ function isSigner(
     : signer.person === certificate.subject.text("serialNumber");
 }
 
+/** What tells whose turn it is. */
+export type RouteTurn = Pick<RouteStatus, "route" | "next" | "steps">;
+
 /** The certificate's place in the step whose turn it is; undefined where it has none. */
 function takeTurn(
-  { route, next, steps }: RouteStatus,
+  { route, next, steps }: RouteTurn,
   certificate: Certificate,
 ): { role: string; name: string } | undefined {
   if (next === null) return undefined;
@@ -221,7 +224,7 @@ function takeTurn(
 }
 
 /** Whether it is the turn of this certificate's holder. */
-export const isTurnOf = (status: RouteStatus, certificate: Certificate): boolean =>
+export const isTurnOf = (status: RouteTurn, certificate: Certificate): boolean =>
   takeTurn(status, certificate) !== undefined;
 
 export interface PreparedStatement {
@@ -271,7 +274,7 @@ export function prepareStatement(
 }
 
 /** A sentence for the signer whose turn it is not. */
-export function whoIsNext({ steps, next }: RouteStatus): string {
+export function whoIsNext({ steps, next }: Pick<RouteStatus, "steps" | "next">): string {
   if (next === null) return "The signing route is complete; nobody has to sign any more.";
   const { role, open, quorum, signed } = steps[next];
   const missing = quorum - signed.length;

@@ -1,0 +1,197 @@
+/**
+ * What is read of strangers' answers (timestamps, OCSP answers, CRLs, certificates) and of PDFs that are signed: questions
+ * that a reader answers, so that nothing of it is parsed in a program that must go on answering.
+ */
+import { FormatError } from "../formats/error.ts";
+import { digest } from "../formats/digest.ts";
+import { readTimestampResponse, verifyTimestamp } from "../formats/cms/timestamp.ts";
+import { type AppearanceContent, drawAppearance } from "../formats/pades/appearance.ts";
+import type { ValidationData } from "../formats/pades/dss.ts";
+import type { Place } from "../formats/pades/place.ts";
+import { prepareSignature } from "../formats/pades/prepare.ts";
+import { refuseAmbiguous } from "../formats/pades/versions.ts";
+import { readFont, type TrueTypeFont } from "../formats/pdf/font.ts";
+import type { HashName, Signer } from "../formats/signer.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
+import type { Done } from "../reader/steps.ts";
+import { inSteps } from "../reader/steps.ts";
+import type { ReadDocument } from "../reader/worker.ts";
+import { collectEvidence } from "./evidence.ts";
+import {
+  checkSignature,
+  dssFor,
+  type LevelServices,
+  type PadesOptions,
+  preparePades,
+  type ValidatedLater,
+} from "./pades.ts";
+import { PkiHttpError } from "./pki_http.ts";
+import { certificatesOf, validationData } from "./validation_data.ts";
+
+/** A fetch, and what it gave: bytes, or why there are none. */
+export type FetchStep =
+  | { get: string }
+  | { post: string; type: string; accept: string; body: Uint8Array };
+export type Fetched = Uint8Array | { problem: string };
+
+type Take<S> = <R>(key: string, step: S) => Promise<R>;
+
+/** Fetches in steps. */
+function httpOf(take: Take<FetchStep>) {
+  const fetched = async (key: string, step: FetchStep) => {
+    const answer: Fetched = await take(key, step);
+    if (answer instanceof Uint8Array) return answer;
+    throw new PkiHttpError(answer.problem);
+  };
+  return {
+    get: (url: string) => fetched(url, { get: url }),
+    post: (url: string, type: string, accept: string, body: Uint8Array) =>
+      fetched(`${url} ${digest("SHA-256", body).toHex()}`, { post: url, type, accept, body }),
+  };
+}
+
+/** What a signature's level needs of the network. */
+export type LevelStep =
+  | { timestamp: Uint8Array; hash: HashName }
+  | { validationData: ValidatedLater };
+
+/** The services of a level in steps. */
+export const servicesOf = (take: Take<LevelStep>): LevelServices => ({
+  timestamp: (hash, timestamp) =>
+    take(`timestamp ${hash} ${timestamp.toHex()}`, { timestamp, hash }),
+  validationData(of) {
+    const pieces = of instanceof Uint8Array ? [of] : [...of.ends, ...of.known];
+    const key = `validation data ${digest("SHA-256", ...pieces).toHex()}`;
+    return take(key, { validationData: of });
+  },
+});
+
+/** A signature in a PDF: the first document; those after it are the fonts of its appearance. */
+export interface PadesInput {
+  options: Omit<PadesOptions, "time" | "appearance"> & { time?: string };
+  appearance?: { place: Place; content: Omit<AppearanceContent, "fonts"> };
+}
+
+/** They are the program's, and the same for every question. */
+let fonts: TrueTypeFont[] | undefined;
+
+function padesOptions(
+  { options: { time, ...options }, appearance }: PadesInput,
+  [, ...files]: ReadDocument[],
+): PadesOptions {
+  if (appearance) fonts ??= files.map((file) => readFont(file.read(0, file.size).slice()));
+  return {
+    ...options,
+    time: time === undefined ? undefined : new Date(time),
+    appearance: appearance && {
+      place: appearance.place,
+      draw: drawAppearance({ ...appearance.content, fonts: fonts! }),
+    },
+  };
+}
+
+interface PadesSignature extends PadesInput {
+  signer: Pick<Signer, "certificate" | "chain" | "algorithm">;
+  /** Of the timestamps and of what the signature covers. */
+  algorithm: HashName;
+}
+
+const prepared = (input: PadesSignature, documents: ReadDocument[]) =>
+  preparePades(
+    { source: documents[0], algorithm: input.algorithm },
+    input.signer,
+    padesOptions(input, documents),
+  );
+
+const der = ({ der }: { der: Uint8Array }) => der;
+const read = (list: readonly Uint8Array[]) => list.map((each) => readCertificate(each));
+
+export const questions = {
+  /** The token in a time-stamping service's answer, checked against what was asked. */
+  timestampToken({ response, hash, digest, nonce }: {
+    response: Uint8Array;
+    hash: HashName;
+    digest: Uint8Array;
+    nonce: Uint8Array;
+  }): Uint8Array {
+    const token = readTimestampResponse(response);
+    const { problems } = verifyTimestamp(token, {
+      nonce,
+      digestOf: (asked) => asked === hash ? digest : undefined,
+    });
+    if (problems.length === 0) return token;
+    const why = problems.map(({ message }) => message).join(" ");
+    throw new FormatError("timestamp_malformed", why);
+  },
+
+  /** Collects what tells whether certificates are valid. */
+  evidence: ({ ends, known, anchors, done }: {
+    ends: Uint8Array[];
+    known: Uint8Array[];
+    anchors: Uint8Array[];
+    done: Done;
+  }) =>
+    inSteps(done, async (take: Take<FetchStep>) => {
+      const evidence = await collectEvidence(read(ends), read(known), read(anchors), httpOf(take));
+      return {
+        certificates: evidence.certificates.map(der),
+        crls: evidence.crls.map(der),
+        ocspResponses: evidence.ocspResponses.map(der),
+        problems: evidence.problems,
+      };
+    }),
+
+  /** Collects what a later validation needs, of the signatures in a CMS or for certificates. */
+  validationData: ({ of, now, done }: {
+    of: ValidatedLater;
+    now: string;
+    done: Done;
+  }) =>
+    inSteps<FetchStep, ValidationData>(done, (take) =>
+      validationData(
+        of instanceof Uint8Array
+          ? certificatesOf(of)
+          : { ends: read(of.ends), known: read(of.known) },
+        new Date(now),
+        httpOf(take),
+      )),
+
+  /** Finds out whether a PDF can be signed so. */
+  checkPdf(input: PadesInput, documents: ReadDocument[]): null {
+    prepareSignature(documents[0], padesOptions(input, documents));
+    refuseAmbiguous(documents[0], input.options.password);
+    return null;
+  },
+
+  /** A revision that is finished but for the signature's value. */
+  preparePdf(input: PadesSignature, documents: ReadDocument[]) {
+    const { field, appended, ranges } = prepared(input, documents);
+    return { field, appended, ranges };
+  },
+
+  /** The same with the signature, at its level. */
+  completePdf(
+    { signature, done, ...input }: PadesSignature & { signature: Uint8Array; done: Done },
+    documents: ReadDocument[],
+  ) {
+    return inSteps(done, (take: Take<LevelStep>) =>
+      prepared(input, documents).complete(
+        signature,
+        servicesOf(take),
+        new AbortController().signal,
+      ));
+  },
+
+  /** Checks the last signature of a PDF before it is released. */
+  checkPdfSignature(
+    { certificate, algorithm }: { certificate: Uint8Array; algorithm: HashName },
+    [source]: ReadDocument[],
+  ): null {
+    checkSignature({ source, algorithm }, new Uint8Array(), certificate);
+    return null;
+  },
+
+  /** A revision with validation data for the last signature of the document. */
+  dss: ({ data }: { data: ValidationData }, [source]: ReadDocument[]) =>
+    dssFor({ source }, new Uint8Array(), data),
+};

@@ -1,0 +1,115 @@
+/** What signatures of the higher levels need from the network: timestamps and validation data. */
+import type { ValidationData } from "../formats/pades/dss.ts";
+import type { HashName } from "../formats/signer.ts";
+import type { Reader } from "../reader/client.ts";
+import { askInSteps, type Done } from "../reader/steps.ts";
+import { OnlineError } from "./error.ts";
+import type { LevelServices, ValidatedLater } from "./pades.ts";
+import { type PkiFetch, PkiHttp, PkiHttpError, publicFetch } from "./pki_http.ts";
+import type { Fetched, FetchStep, LevelStep, questions } from "./questions.ts";
+import { requestTimestamp } from "./timestamp.ts";
+
+export type OnlineReader = Reader<typeof questions>;
+
+/** How long an answer serves further signatures, in milliseconds; how many are kept, and of how many bytes. */
+const REMEMBERED = 10 * 60_000;
+const MAX_REMEMBERED = 64;
+const MAX_BYTES = 8 * 1024 * 1024;
+
+export interface OnlineOptions {
+  reader: OnlineReader;
+  /** RFC 3161 service, from the configuration and from nowhere else: a page cannot name one. */
+  timestampAuthority?: string;
+  /** How addresses that stand in certificates are fetched; by default, those of the public network. */
+  pkiFetch?: PkiFetch;
+  now: () => Date;
+}
+
+export class Online implements LevelServices {
+  /** What was fetched, by the step's key. */
+  readonly #fetched = new Map<string, { answer: Uint8Array; until: number }>();
+
+  constructor(readonly options: OnlineOptions) {}
+
+  /**
+   * Has a digest timestamped.
+   *
+   * @returns the TimeStampToken, checked against the request
+   * @throws {OnlineError} `timestamp_unavailable`
+   */
+  async timestamp(hash: HashName, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { reader, timestampAuthority: url } = this.options;
+    if (!url) {
+      throw new OnlineError(
+        "timestamp_unavailable",
+        'No time-stamping service is known. Set "timestampAuthority" in the configuration, or sign at level B-B.',
+      );
+    }
+    return await requestTimestamp(reader, url, hash, digest, { signal });
+  }
+
+  /**
+   * Collects what the validation of a signature and of its timestamp will need (EN 319 142-1 §5.4), and checks that it
+   * suffices today.
+   *
+   * @param of SignedData, or certificates of signers and timestamp authorities with others at hand, DER
+   * @throws {OnlineError} `validation_data_unavailable`, `certificate_revoked`
+   */
+  async validationData(
+    of: ValidatedLater,
+    signal: AbortSignal,
+  ): Promise<ValidationData> {
+    const { reader, pkiFetch = publicFetch(), now } = this.options;
+    const http = new PkiHttp(pkiFetch, signal);
+    const time = now();
+    return await askInSteps(
+      (done) => reader.ask("validationData", { of, now: time.toISOString(), done }, { signal }),
+      async (step, key) => {
+        const answer = await fetchFor(http, step);
+        signal.throwIfAborted();
+        if (answer instanceof Uint8Array) this.#remember(key, answer, time.getTime());
+        return answer;
+      },
+      this.#remembered(time.getTime()),
+    );
+  }
+
+  #remembered(now: number): Done {
+    for (const [key, { until }] of this.#fetched) if (now >= until) this.#fetched.delete(key);
+    return [...this.#fetched].map(([key, { answer }]) => [key, answer] as const);
+  }
+
+  #remember(key: string, answer: Uint8Array, now: number): void {
+    if (answer.length > MAX_BYTES / 4) return;
+    this.#fetched.set(key, { answer, until: now + REMEMBERED });
+    let bytes = 0;
+    for (const each of this.#fetched.values()) bytes += each.answer.length;
+    for (const [oldest, each] of this.#fetched) {
+      if (this.#fetched.size <= MAX_REMEMBERED && bytes <= MAX_BYTES) break;
+      this.#fetched.delete(oldest);
+      bytes -= each.answer.length;
+    }
+  }
+}
+
+/** Does what a signature's level needs. */
+export const performFor = (
+  services: LevelServices,
+  step: LevelStep,
+  signal: AbortSignal,
+): Promise<unknown> =>
+  "timestamp" in step
+    ? services.timestamp(step.hash, step.timestamp, signal)
+    : services.validationData(step.validationData, signal);
+
+/** Fetches what a reader needs; what cannot be had is told to it. */
+export async function fetchFor(http: PkiHttp, step: FetchStep): Promise<Fetched> {
+  try {
+    return "get" in step
+      ? await http.get(step.get)
+      : await http.post(step.post, step.type, step.accept, step.body);
+  } catch (error) {
+    if (error instanceof PkiHttpError) return { problem: error.message };
+    throw error;
+  }
+}

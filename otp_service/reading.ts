@@ -1,0 +1,20 @@
+/** Portals' documents and strangers' answers, as the service has them read: in a process that it can do without. */
+import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
+import type { questions } from "../online/questions.ts";
+import { type Reader, ReaderPool } from "../reader/client.ts";
+
+export type ServiceReader = Reader<typeof questions>;
+
+/** @param command starts the program's `reader` role */
+export const openReaders = (
+  command: readonly string[],
+  onLog: (text: string) => void,
+): ServiceReader =>
+  new ReaderPool<typeof questions>({
+    command,
+    onLog,
+    revive: ({ name, code, message, detail }) =>
+      name === "OnlineError"
+        ? new OnlineError(code as OnlineErrorCode, message, detail)
+        : undefined,
+  });

@@ -1,0 +1,53 @@
+/**
+ * What a key signs for a file that a reader puts together. It is looked at here before, as the reader has read what a
+ * stranger sent: it must be of the kind that was asked for, over the content that the person was shown.
+ */
+import { Buffer } from "node:buffer";
+import { sameBytes } from "../formats/x509/certificate.ts";
+import type { Content } from "./content.ts";
+import type { DataHow } from "./data.ts";
+
+const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
+
+/** Whether these are the signed attributes, the SignedInfo or the JWS signing input of a signature over data. */
+export function isOver(toBeSigned: Uint8Array, how: DataHow, content: Content): boolean {
+  switch (how.format) {
+    case "cades":
+      return isSignedAttributes(
+        toBeSigned,
+        // RFC 5652 §11.4: a countersignature is over a signature
+        "countersign" in how ? undefined : content.digest(how.hash),
+      );
+    case "jws":
+      return isJwsOver(toBeSigned, content.bytes);
+    default:
+      return /^<[\w.:-]*SignedInfo[\s>]/.test(text(toBeSigned.subarray(0, 256)));
+  }
+}
+
+/** RFC 5652 §5.4: a SET with the messageDigest in it. */
+function isSignedAttributes(toBeSigned: Uint8Array, digest: Uint8Array | undefined): boolean {
+  return toBeSigned[0] === 0x31 &&
+    (!digest || Buffer.from(toBeSigned).includes(Buffer.from(digest)));
+}
+
+/** RFC 7515 §5.1: header, a dot, the payload. */
+export function isJwsOver(toBeSigned: Uint8Array, payload: Uint8Array): boolean {
+  const { length } = payload.toBase64({ alphabet: "base64url", omitPadding: true });
+  const at = toBeSigned.length - length - 1;
+  return at > 0 && toBeSigned[at] === 0x2e && /^[\w-]+$/.test(text(toBeSigned.subarray(0, at))) &&
+    sameBytes(
+      Uint8Array.fromBase64(text(toBeSigned.subarray(at + 1)), { alphabet: "base64url" }),
+      payload,
+    );
+}
+
+/** A JWS signing input over a statement for the content that has this digest, in hex. */
+export function isStatement(toBeSigned: Uint8Array, sha256: string): boolean {
+  const [header, payload, ...more] = text(toBeSigned).split(".");
+  if (more.length > 0 || !/^[\w-]+$/.test(header) || !/^[\w-]+$/.test(payload ?? "")) return false;
+  const statement = JSON.parse(
+    text(Uint8Array.fromBase64(payload, { alphabet: "base64url" })),
+  );
+  return statement.content === sha256;
+}

@@ -7,7 +7,6 @@ import type { Caller, Signing } from "../signing/sign.ts";
 import type { Kept } from "../signing/spool.ts";
 import { hasher } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { permitsSigning } from "../formats/pades/locks.ts";
 import { detectFormat } from "../formats/verify/verify.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -215,7 +214,10 @@ export async function signPdfFile(
   const options = await pdfOptions(flags);
   const document = await openDocument(file, size, hash, caller.signal);
   try {
-    if (!flags.force && !permitsSigning(document.kept!, options.password, options.field)) {
+    const { password, field } = options;
+    const asking = { documents: [document.kept!], signal: caller.signal };
+    const { reader } = signing.services;
+    if (!flags.force && !await reader.ask("permitsSigning", { password, field }, asking)) {
       throw new DsignError(
         "document_locked",
         `${file}: its author does not permit changes, signatures included. Use --force to sign it nevertheless.`,

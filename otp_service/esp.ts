@@ -5,31 +5,21 @@
  *
  * Everything that waits stands in the store: any instance may take the answer, and after a restart nothing is lost.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
-import {
-  type EsignAnswer,
-  EsignAuth,
-  esignForm,
-  prepareEsign,
-  readEsignResponse,
-} from "../formats/xml/esign.ts";
-import { fillContents, prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
+import { hasher } from "../formats/digest.ts";
+import { EsignAuth, esignForm, prepareEsign } from "../formats/xml/esign.ts";
+import { fillContents } from "../formats/pades/prepare.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
+import { preparedDigest } from "../online/pades.ts";
 import { CscError } from "./error.ts";
-import {
-  EspRefusal,
-  type EspRefusalCode,
-  isCurrent,
-  judge,
-  type Outcome,
-  transactionOf,
-} from "./esp_answer.ts";
+import { EspRefusal, type EspRefusalCode, isCurrent, type Outcome } from "./esp_answer.ts";
 import { addTimestamp, addValidationData, type Lasting, spaceIn } from "./esp_lasting.ts";
 import { sha256 } from "./secrets.ts";
+import type { EsignOutcome } from "./questions.ts";
 import type { EsignFacts, EsignRow } from "./rows.ts";
 import type { Tx } from "./store.ts";
 
@@ -88,7 +78,7 @@ export class Esp {
     if (!isCurrent(readCertificate(asp.certificate), now)) {
       throw new CscError("unavailable", "the ASP's certificate for eSign is not valid now");
     }
-    const { prepared, digest, contents } = prepare(document, new Date(now));
+    const { prepared, digest, contents } = await this.#prepare(document, new Date(now));
     const id = `${aspId.replace(/[^A-Za-z0-9]/g, "").slice(0, 12)}-${
       randomBytes(16).toString("hex")
     }`;
@@ -179,7 +169,11 @@ export class Esp {
     if (text === undefined) throw new EspRefusal("malformed", "no field eSignResponse or msg");
     const response = new TextEncoder().encode(text);
     const hash = sha256(response);
-    const id = transactionOf(response);
+    const { reader } = this.options;
+    const asking = { origin: "eSign answers" };
+    const id = await reader.ask("esignTransaction", { response }, asking).catch((error) => {
+      throw error instanceof FormatError ? new EspRefusal("malformed", error.message) : error;
+    });
     const row = await store.read((tx) => tx.esign(id));
     // Not in the audit, which strangers could fill with it.
     if (!row) throw new EspRefusal("unknown", `answer ${hash}`);
@@ -198,30 +192,50 @@ export class Esp {
     if (row.phase !== "waiting") return await repeated(row);
     if (row.expires <= store.now()) return await refuse("over", "too late");
 
-    let answer: EsignAnswer;
+    let outcome: EsignOutcome;
     try {
-      answer = readEsignResponse(response, {
+      outcome = await reader.ask("esignOutcome", {
+        response,
         txn: id,
         digest: Uint8Array.fromHex(row.facts.digest),
         esp: certificates.filter((each) => isCurrent(each, store.now())).map(({ der }) => der),
-      });
+        anchors: this.options.anchors.map(({ der }) => der),
+        space: spaceIn(row.facts),
+        now: store.now(),
+      }, asking);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       // A forged answer must not end the true one's transaction.
       return await refuse("not_accepted", error.message);
     }
-    if (!answer.ok && !answer.isFinal) return row;
-    const outcome = answer.ok
-      ? judge(answer.certificate, answer.pkcs7, {
-        space: spaceIn(row.facts),
-        anchors: this.options.anchors,
-        now: store.now(),
-      })
-      : answer;
-    const ended = await store.run((tx) => end(tx, id, outcome, response));
+    if (!outcome) return row;
+    const over = "code" in outcome
+      ? outcome
+      : { ...outcome, certificate: readCertificate(outcome.certificate) };
+    const ended = await store.run((tx) => end(tx, id, over, response));
     if (ended.facts.answer !== hash) return await repeated(ended);
     await addTimestamp(this.options, ended);
     return ended;
+  }
+
+  /** @throws {CscError} `document_malformed` */
+  async #prepare({ client, pdf, reason, location }: EspDocument, time: Date) {
+    try {
+      const { appended, ranges } = await this.options.reader.ask(
+        "prepareEsign",
+        { contentsSize: CONTENTS, time: time.toISOString(), reason, location },
+        { documents: [bytesSource(pdf)], origin: client },
+      );
+      const digest = preparedDigest(hasher("SHA-256").update(pdf), pdf.length, {
+        appended,
+        ranges,
+      });
+      const [[, at], [end]] = ranges;
+      return { prepared: appended, digest, contents: [at, end] as const };
+    } catch (error) {
+      if (error instanceof FormatError) throw new CscError("document_malformed", error.message);
+      throw error;
+    }
   }
 
   async #note(id: string, code: EspRefusalCode | "repeated", reason: string, answer: string) {
@@ -320,29 +334,4 @@ async function end(
     certificate: sha256(certificate.der),
   });
   return signed;
-}
-
-/** @throws {CscError} `document_malformed` */
-function prepare({ pdf, reason, location }: EspDocument, time: Date) {
-  try {
-    const source = bytesSource(pdf);
-    const prepared = prepareSignature(source, {
-      subFilter: "adbe.pkcs7.detached", // what the ESP makes is no CAdES
-      contentsSize: CONTENTS,
-      time,
-      reason,
-      location,
-    });
-    const hash = createHash("sha256");
-    for (const piece of signedBytes(source, prepared)) hash.update(piece);
-    const [, at, end] = prepared.byteRange;
-    return {
-      prepared: prepared.appended,
-      digest: new Uint8Array(hash.digest()),
-      contents: [at, end] as const,
-    };
-  } catch (error) {
-    if (error instanceof FormatError) throw new CscError("document_malformed", error.message);
-    throw error;
-  }
 }

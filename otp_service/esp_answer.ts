@@ -1,7 +1,6 @@
 /** The answer of an eSign service provider: whose transaction it names, and whether what it brings is of use. */
 import { readSignedData } from "../formats/cms/read.ts";
 import { FormatError } from "../formats/error.ts";
-import { esignTransaction } from "../formats/xml/esign.ts";
 import { indiaFacts } from "../formats/x509/india.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
@@ -27,20 +26,6 @@ export type Outcome = { certificate: Certificate; cms: Uint8Array } | {
   code: string;
   message: string;
 };
-
-/**
- * The transaction that an answer names; nothing else in it was looked at.
- *
- * @throws {EspRefusal} `malformed`
- */
-export function transactionOf(response: Uint8Array): string {
-  try {
-    return esignTransaction(response);
-  } catch (error) {
-    if (error instanceof FormatError) throw new EspRefusal("malformed", error.message);
-    throw error;
-  }
-}
 
 /**
  * What the ESP has signed must also be of use: an eSign certificate of this time from a trusted authority.

@@ -1,7 +1,7 @@
 /** Portals' documents and strangers' answers, as the service has them read: in a process that it can do without. */
 import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
-import type { questions } from "../online/questions.ts";
 import { type Reader, ReaderPool } from "../reader/client.ts";
+import type { questions } from "./questions.ts";
 
 export type ServiceReader = Reader<typeof questions>;
 

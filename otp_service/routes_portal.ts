@@ -1,7 +1,5 @@
 /** The portal's and the administrator's REST calls, and what the issuing authority serves to everyone. */
-import { FormatError } from "../formats/error.ts";
 import { digest } from "../formats/digest.ts";
-import { inspectSignatures } from "../formats/pades/inspect.ts";
 import { isPdf } from "../formats/shown.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { CrlReason } from "../formats/x509/extensions.ts";
@@ -26,7 +24,7 @@ const CLIENT_QUOTA = { documents: 2000, bytes: 1024 ** 3 };
 const PERSON_QUOTA = { documents: 20, bytes: 64 * 1024 ** 2 };
 
 export function addPortalRoutes(app: App, service: Service): void {
-  const { store, people, authority } = service;
+  const { reader, store, people, authority } = service;
   const admin = async (request: Request): Promise<Access> => {
     const caller = await access(service, request);
     if (!caller.admin) throw new CscError("unauthorized_client");
@@ -122,7 +120,10 @@ export function addPortalRoutes(app: App, service: Service): void {
     if (bytes.length === 0) throw new CscError("body_malformed");
     const name = (context.req.query("name") ?? "document").slice(0, 200);
     const whole = new Uint8Array(digest("SHA-256", bytes)).toBase64();
-    const byteRange = isPdf(bytes) ? preparedDigest(bytes) : undefined;
+    const asking = { documents: [bytesSource(bytes)], origin: person ?? client };
+    const byteRange = isPdf(bytes)
+      ? (await reader.ask("preparedDigest", null, asking))?.toBase64()
+      : undefined;
     const kept = await store.run((tx) =>
       tx.addDocument(
         client,
@@ -155,20 +156,6 @@ export function addPortalRoutes(app: App, service: Service): void {
     }
     return binary(await authority.ocsp(request), "application/ocsp-response");
   });
-}
-
-/** Of a PDF that waits for its signature: the digest of what the last ByteRange covers, all of the file around it. */
-function preparedDigest(bytes: Uint8Array): string | undefined {
-  try {
-    const last = inspectSignatures(bytesSource(bytes)).signatures.at(-1);
-    if (last?.coverage !== "document" || last.contents.some((byte) => byte !== 0)) return undefined;
-    const pieces = last.ranges.map(([at, length]) => bytes.subarray(at, at + length));
-    return new Uint8Array(digest("SHA-256", ...pieces)).toBase64();
-  } catch (error) {
-    // no PDF of ours to judge: it is still known by the digest of its bytes
-    if (error instanceof FormatError) return undefined;
-    throw error;
-  }
 }
 
 async function* upTo(lines: AsyncIterable<string>, count: number): AsyncGenerator<string> {

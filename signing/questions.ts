@@ -10,6 +10,7 @@ import {
   type VerifyOptions,
 } from "../formats/verify/verify.ts";
 import { digest } from "../formats/digest.ts";
+import { permitsSigning } from "../formats/pades/locks.ts";
 import { readRoute } from "../formats/json/route.ts";
 import type { HashName } from "../formats/signer.ts";
 import { type LevelStep, questions as onlineQuestions, servicesOf } from "../online/questions.ts";
@@ -146,6 +147,12 @@ export const questions = {
   /** What a person is told of a PDF's earlier signatures. */
   pdfFacts: ({ password }: { password?: string }, [source]: ReadDocument[]) =>
     factsOf(source, password),
+
+  /** Whether a PDF's author lets it be signed. */
+  permitsSigning: (
+    { password, field }: { password?: string; field?: string },
+    [source]: ReadDocument[],
+  ): boolean => permitsSigning(source, password, field),
 
   /** Whether data can be signed so; names of those who have signed it already. */
   checkData: ({ how, content }: { how: DataHow; content: Plain }): string[] =>

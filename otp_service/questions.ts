@@ -1,0 +1,71 @@
+/** The questions about portals' documents and about eSign answers that the service asks; a reader answers them. */
+import { FormatError } from "../formats/error.ts";
+import { inspectSignatures } from "../formats/pades/inspect.ts";
+import { prepareSignature, type SignatureOptions } from "../formats/pades/prepare.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
+import { esignTransaction, readEsignResponse } from "../formats/xml/esign.ts";
+import { questions as onlineQuestions } from "../online/questions.ts";
+import type { ReadDocument } from "../reader/worker.ts";
+import { judge } from "./esp_answer.ts";
+
+/** How an eSign transaction ends; null where it is not over. */
+export type EsignOutcome =
+  | { certificate: Uint8Array; cms: Uint8Array }
+  | { code: string; message: string }
+  | null;
+
+export const questions = {
+  ...onlineQuestions,
+
+  /** Of a PDF that waits for its signature: the digest of all of the file around the last one's place. */
+  preparedDigest(_: null, [source]: ReadDocument[]): Uint8Array | null {
+    try {
+      const last = inspectSignatures(source).signatures.at(-1);
+      const waits = last?.coverage === "document" && last.contents.every((byte) => byte === 0);
+      return waits ? source.digest("SHA-256", last.ranges) : null;
+    } catch (error) {
+      // no PDF of ours to judge: it is still known by the digest of its bytes
+      if (error instanceof FormatError) return null;
+      throw error;
+    }
+  },
+
+  /** A PDF's revision with the place for what an eSign service provider will make. */
+  prepareEsign(
+    { time, ...options }: Pick<SignatureOptions, "contentsSize" | "reason" | "location"> & {
+      time: string;
+    },
+    [source]: ReadDocument[],
+  ) {
+    const { appended, byteRange: [start, before, after, rest] } = prepareSignature(source, {
+      ...options,
+      subFilter: "adbe.pkcs7.detached", // what the ESP makes is no CAdES
+      time: new Date(time),
+    });
+    return { appended, ranges: [[start, before], [after, rest]] as [number, number][] };
+  },
+
+  /** The transaction that an answer names; nothing else in it is looked at. */
+  esignTransaction: ({ response }: { response: Uint8Array }): string => esignTransaction(response),
+
+  /** What an answer says, and whether that is of use. */
+  esignOutcome({ response, txn, digest, esp, ...by }: {
+    response: Uint8Array;
+    txn: string;
+    digest: Uint8Array;
+    /** The ESP's certificates for its answers, and those whom the signatories' must come from, DER. */
+    esp: Uint8Array[];
+    anchors: Uint8Array[];
+    space: number;
+    now: number;
+  }): EsignOutcome {
+    const answer = readEsignResponse(response, { txn, digest, esp });
+    if (!answer.ok) {
+      const { code, message } = answer;
+      return answer.isFinal ? { code, message } : null;
+    }
+    const anchors = by.anchors.map((each) => readCertificate(each));
+    const outcome = judge(answer.certificate, answer.pkcs7, { ...by, anchors });
+    return "code" in outcome ? outcome : { certificate: outcome.certificate.der, cms: outcome.cms };
+  },
+};

@@ -27,6 +27,8 @@ export interface SigningOptions {
   textCommand: readonly string[];
   /** Folder of what has been signed of batches. */
   batches: string;
+  /** Folders of the root certificates that are trusted. */
+  trust?: readonly string[];
   /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
   keepLogin?: number;
   /** Sites for which the administrator lets SHA-1 be used. */
@@ -50,7 +52,8 @@ export async function composeSigning(
     tokens?: Tokens;
   },
 ): Promise<Signing> {
-  const { now = clock, timestampAuthority, pkiFetch, keepLogin = 0, legacyOrigins } = options;
+  const { now = clock, timestampAuthority, pkiFetch, keepLogin = 0, legacyOrigins, trust = [] } =
+    options;
   const { Signing } = await import("../signing/sign.ts");
   const { Online } = await import("../online/services.ts");
   return new Signing(tokens ?? new Tokens(options.providers, now), consent, keepLogin, {
@@ -61,6 +64,7 @@ export async function composeSigning(
     journals: new Journals(options.batches),
     legacyOrigins,
     reader,
+    trust,
   });
 }
 
@@ -79,8 +83,6 @@ export interface AgentOptions
   allowedOrigins?: readonly AllowedOrigin[];
   /** Whether other sites may ask the person for a grant. Default: `ask`. */
   otherOrigins?: "ask" | "refuse";
-  /** Folders of the root certificates that are trusted when signatures are verified. */
-  trust?: readonly string[];
 }
 
 /**

@@ -271,8 +271,8 @@ export function createDispatch(services: Services): Dispatch {
         callerOf(call, params.purpose),
       ),
     "route.status": async ({ route }, { origin, signal }) => {
-      const { routeStatus } = await import("../signing/sign.ts");
-      return await routeStatus(reader, route, { origin, signal });
+      const { routeStatus } = await import("../signing/verification.ts");
+      return await routeStatus(route, verification, { origin, signal });
     },
     "signature.verify": async (
       { document, content, online, pan },

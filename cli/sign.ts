@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { Option } from "commander";
+import { trustFolders } from "../settings/anchors.ts";
 import { composeSigning } from "../agent/compose.ts";
 import { Audit } from "../signing/audit.ts";
 import { Content } from "../signing/content.ts";
@@ -165,6 +166,7 @@ Examples:
           web,
           textCommand,
           batches: paths.batches,
+          trust: trustFolders(paths, (name) => Deno.env.get(name)),
           keepLogin: files.length > 1 ? KEEP_LOGIN : 0,
           pkiFetch: configuredFetch(config),
         }, { consent, audit, reader });

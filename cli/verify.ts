@@ -342,13 +342,15 @@ function changeText({ kind, name, allowed, unclear, places = [] }: Change): stri
   return `${kind.replaceAll("_", " ")} ${name}${where}${verdict}`;
 }
 
-function showRoute({ steps, isComplete, content }: NonNullable<VerificationReport["route"]>): void {
-  console.log(
-    printable(`Signing route of ${content.name}: ${isComplete ? "complete" : "not complete"}`),
-  );
-  for (const { role, quorum, signed, open, isDone } of steps) {
+function showRoute(
+  { steps, isComplete, next, content }: NonNullable<VerificationReport["route"]>,
+): void {
+  const state = isComplete ? "complete" : next === null ? "UNPROVEN, not complete" : "not complete";
+  console.log(printable(`Signing route of ${content.name}: ${state}`));
+  for (const { role, quorum, signed, unproven, open, isDone } of steps) {
+    const who = signed.map((name) => unproven.includes(name) ? `${name} (unproven)` : name);
     const waiting = isDone ? "" : `; still to sign: ${open.join(", ")}`;
-    line(role, `${signed.length} of ${quorum}: ${signed.join(", ") || "nobody yet"}${waiting}`);
+    line(role, `${signed.length} of ${quorum}: ${who.join(", ") || "nobody yet"}${waiting}`);
   }
 }
 

@@ -143,6 +143,8 @@ export interface SignRequest {
   choices: SignChoice[];
   /** `id` of the certificate that the person chose for this asker before, if it is among them. */
   preferred?: string;
+  /** Earlier signatures on the signing route are unproven: the answer must accept that. */
+  unproven?: true;
   /** Many documents that come after the consent, each checked against its item. */
   batch?: true;
   /**
@@ -200,6 +202,7 @@ export type ConsentReply =
     binding?: string;
     /** The person has confirmed that this may be the last try before the token locks. */
     finalTry?: true;
+    acceptsUnproven?: true;
   };
 
 /** `waiting` is a heartbeat; `ended` says that nothing is asked any more, and why (null: it was answered). */

@@ -92,6 +92,7 @@ export const ERRORS = {
 
   // Several signers
   out_of_turn: entry(en.out_of_turn),
+  route_unproven: entry(en.route_unproven),
   signature_mismatch: entry("The earlier signature is not valid, or it signs other content."),
 
   // Results

@@ -572,6 +572,7 @@ export const METHODS = {
         status: {
           content: { name: "bill.json", sha256: EXAMPLE_ID },
           isComplete: true,
+          isSetUpProven: true,
           steps: [],
           next: null,
         },
@@ -589,7 +590,15 @@ export const METHODS = {
       result: {
         content: { name: "bill.json", sha256: EXAMPLE_ID },
         isComplete: false,
-        steps: [{ role: "Maker", quorum: 1, signed: [], open: ["Anita Das"], isDone: false }],
+        isSetUpProven: true,
+        steps: [{
+          role: "Maker",
+          quorum: 1,
+          signed: [],
+          unproven: [],
+          open: ["Anita Das"],
+          isDone: false,
+        }],
         next: 0,
       },
     },

@@ -57,6 +57,7 @@ const finding = z.object({
     "pan_differs",
     "pan_absent",
     "route_incomplete",
+    "route_unproven",
     "route_wrong",
     "no_signature",
   ]),
@@ -150,15 +151,24 @@ const signatureReport = z.object({
 /** Where a signing route stands. */
 export const RouteReport = z.object({
   content: z.object({ name: z.string(), sha256: z.string() }),
-  isComplete: z.boolean(),
+  isComplete: z.boolean().describe(
+    "Every step is signed, and every signature on the route counts: none is unproven",
+  ),
+  isSetUpProven: z.boolean().describe(
+    "The certificate of the one who set the route up leads to a trusted root",
+  ),
   steps: z.array(z.object({
     role: z.string(),
     quorum: z.int(),
-    signed: z.array(z.string()),
+    signed: z.array(z.string()).describe("Names in the route of those who have signed"),
+    unproven: z.array(z.string()).describe(
+      "Those of them whose certificates do not lead to a trusted root of this computer: anybody " +
+        "can have made one with that name",
+    ),
     open: z.array(z.string()),
     isDone: z.boolean(),
   })),
-  next: z.int().nullable().describe("Position of the step whose turn it is; null: complete"),
+  next: z.int().nullable().describe("Position of the step whose turn it is; null: each is signed"),
 });
 export type RouteReport = z.output<typeof RouteReport>;
 

@@ -8,6 +8,10 @@ import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { rereadCms } from "../tests/fixtures/second_reader.ts";
 import { signCms } from "../tests/fixtures/signed_files.ts";
+import { digest } from "../formats/digest.ts";
+import { prepareStatement } from "../formats/json/route.ts";
+import { signBytes } from "../tests/fixtures/keys.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { publicFetch } from "../online/pki_http.ts";
 
 const bill = { content: { json: { bill: 7, amount: "1200.00" } } } as const;
@@ -235,4 +239,46 @@ Deno.test("only those whose turn it is are offered for choice", async () => {
   assert.ok(twice.status.isComplete);
   const options = { now: new Date(), anchors: [] };
   assert.equal(verifyBytes(new TextEncoder().encode(twice.route), options).format, "route");
+});
+
+Deno.test("a step counts only by a certificate that leads to a trusted root; after an unproven one the person must say so", async () => {
+  await using desk = await office();
+  const { client, ids, officers, agent, shown, verify } = desk;
+  const person = officers[0].certificate.subject.text("serialNumber")!;
+  // Anybody can read a person's serialNumber and put it into a certificate.
+  const [forger] = makePki({ officers: [{ name: "Maya", key: "p-256", pan: officers[0].pan }] })
+    .officers;
+  const content = new TextEncoder().encode('{"amount":"1200.00","bill":7}');
+  const { route: set } = await client.call("route.create", {
+    ...bill,
+    name: "bill.json",
+    steps: [
+      { role: "Maker", signers: [{ name: "Maya", person }], quorum: 1 },
+      { role: "Approver", signers: [{ name: "Chetan", certificate: ids[1] }], quorum: 1 },
+    ],
+    certificate: ids[0],
+  });
+  const prepared = prepareStatement(set, digest("SHA-256", content).toHex(), {
+    certificate: forger.certificate.der,
+    chain: [],
+    algorithm: forger.key.algorithm,
+    signingTime: new Date(),
+  });
+  const forged = prepared.complete(signBytes(forger.key, prepared.toBeSigned));
+  const { steps: [maker], next } = await client.call("route.status", { route: forged });
+  assert.deepEqual([maker.signed, maker.unproven, next], [["Maya"], ["Maya"], 1]);
+
+  const sign = { route: forged, content: bill.content, certificate: ids[1] };
+  await assert.rejects(client.call("route.sign", sign), { code: "route_unproven" });
+  assert.deepEqual(shown.at(-1)?.route?.steps[0].unproven, ["Maya"], "the person was told");
+  agent.person.sign = async (request, unlock) => {
+    assert.equal(request.unproven, true);
+    await unlock({ ...answerTo(request), acceptsUnproven: true });
+  };
+  const { route, status } = await client.call("route.sign", sign);
+  assert.deepEqual([status.isComplete, status.next], [false, null]);
+  const report = await verify(new TextEncoder().encode(route), content);
+  assert.equal(report.indication, "INDETERMINATE");
+  assert.equal(report.route?.isComplete, false);
+  assert.ok(report.findings.some(({ code }) => code === "route_unproven"));
 });

@@ -180,8 +180,8 @@ export const questions = {
 
   /** Reads and checks a route. */
   readRoute({ file }: { file: string }) {
-    const { route, isComplete, steps, next } = readRoute(file);
-    return { route, isComplete, steps, next };
+    const { route, steps, next, statements } = readRoute(file);
+    return { route, steps, next, statements: statements.map(({ name, who }) => ({ name, who })) };
   },
 
   /** The file of a new route. */

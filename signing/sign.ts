@@ -16,7 +16,6 @@ import {
 import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { RouteReport } from "../protocol/report.ts";
 import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
 import { certificateOf } from "./certificates.ts";
@@ -52,6 +51,14 @@ const log = getLogger(["dsign", "agent"]);
 /** How many digests of one request are at the token at a time. */
 const PIPELINE = 32;
 
+/** What else signing needs. */
+interface SigningServices {
+  journals: Journals;
+  reader: DocumentReader;
+  /** Folders of the root certificates that are trusted. */
+  trust: readonly string[];
+}
+
 /** Everything that ends in a signature, or asks the person something else. */
 export class Signing {
   readonly #keys: KeyAccess;
@@ -61,7 +68,7 @@ export class Signing {
     readonly tokens: Tokens,
     readonly consent: Consent,
     keepLogin: number,
-    readonly services: PadesServices & KeyServices & { journals: Journals },
+    readonly services: PadesServices & KeyServices & SigningServices,
   ) {
     this.#keys = new KeyAccess(tokens, consent, keepLogin, services);
   }
@@ -154,8 +161,12 @@ export class Signing {
   ): Promise<Result<"route.sign">> {
     const { reader } = this.services;
     const file = params.route;
-    const turn = await reader.ask("readRoute", { file }, askingFor(caller));
-    const { route: { content: { name, sha256 } }, steps, next } = turn;
+    const asking = askingFor(caller);
+    const { routeStatus } = await import("./verification.ts");
+    const statusOf = (file: string) =>
+      routeStatus(file, { ...this.services, now: this.tokens.now }, asking);
+    const turn = await reader.ask("readRoute", { file }, asking);
+    const { content: { name, sha256 }, steps, next } = await statusOf(file);
     const item = content.item(name, ROUTE_HASH);
     if (sha256 !== item.hash.hex) {
       throw new DsignError("signature_mismatch", "The signing route belongs to another content.");
@@ -180,7 +191,7 @@ export class Signing {
             reader.ask("signStatement", { file, content: plain(content), ...by }, asking),
           { lease, hash: ROUTE_HASH, caller, isOurs: (bytes) => isStatement(bytes, sha256) },
         );
-        const status = await routeStatus(reader, route, askingFor(caller));
+        const status = await statusOf(route);
         return { route, role, status, ...signedWith(lease.signer) };
       },
     );
@@ -438,20 +449,6 @@ export class Signing {
     );
     return cms;
   }
-}
-
-/** A route's state, as the contract tells it. @throws {FormatError} `route_malformed` */
-export async function routeStatus(
-  reader: DocumentReader,
-  file: string,
-  asking: Asking,
-): Promise<RouteReport> {
-  const { route: { content }, isComplete, steps, next } = await reader.ask(
-    "readRoute",
-    { file },
-    asking,
-  );
-  return { content, isComplete, steps, next };
 }
 
 const plain = ({ bytes, mediaType }: Content) => ({ bytes, mediaType });

@@ -49,7 +49,10 @@ export interface Wanted {
 }
 
 /** Refusals after which the person may type another PIN. */
-const TYPE_AGAIN: ReadonlySet<string> = new Set(["pin_incorrect", "pin_invalid", "pin_final_try"]);
+const TYPE_AGAIN: ReadonlySet<string> = new Set([
+  ...["pin_incorrect", "pin_invalid", "pin_final_try"],
+  "route_unproven",
+]);
 
 /** Opens keys, each after the person's consent; at most one attempt a PIN. */
 export class Unlocking {
@@ -82,6 +85,9 @@ export class Unlocking {
   /** Asks for consent until the key is open. */
   async unlock(wanted: Wanted, candidates: Credential[], caller: Caller): Promise<Lease> {
     const binding = wanted.batch?.manifest ?? bindingOf(wanted.items);
+    const unproven = wanted.items.some(({ route }) =>
+      route?.steps.some((step) => step.unproven.length > 0)
+    );
     const choices = candidates.map((candidate): SignChoice => {
       const unlocked = this.#logins.has(candidate, hashFor(wanted, candidate));
       return {
@@ -99,6 +105,7 @@ export class Unlocking {
         if (over || lease) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
         if (!credential) throw new DsignError("certificate_not_found");
+        if (unproven && !answer.acceptsUnproven) throw new DsignError("route_unproven");
         const askOtp = (prompt: OtpPrompt) => this.#askOtp(prompt, wanted, caller);
         const hash = hashFor(wanted, credential);
         const opened = await this.#open(credential, hash, answer, askOtp, caller.signal);
@@ -134,6 +141,7 @@ export class Unlocking {
           choices,
           preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
           ...wanted.batch && { batch: true },
+          ...unproven && { unproven: true },
           binding,
         },
         unlock,

@@ -1,10 +1,11 @@
 /** Verifying with what the network can tell, where that is wanted. */
-import type { Source } from "../formats/source.ts";
+import { FormatError } from "../formats/error.ts";
+import { bytesSource, type Source } from "../formats/source.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { type PkiFetch, PkiHttp, publicFetch } from "../online/pki_http.ts";
 import { fetchFor } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
-import { VerificationReport } from "../protocol/report.ts";
+import { type RouteReport, VerificationReport } from "../protocol/report.ts";
 import { askInSteps } from "../reader/steps.ts";
 import { loadTrusted } from "../settings/anchors.ts";
 import type { Document } from "./documents.ts";
@@ -89,6 +90,32 @@ export interface VerificationOptions {
   trust: readonly string[];
   pkiFetch?: PkiFetch;
   now: () => Date;
+}
+
+/**
+ * Where a signing route stands, without the network: a step counts only by certificates that lead to a trusted root of
+ * this computer.
+ *
+ * @param origin for whom it is read: see the reader's
+ * @throws {FormatError} `route_malformed`
+ */
+export async function routeStatus(
+  route: string,
+  { reader, trust, now }: Omit<VerificationOptions, "pkiFetch">,
+  { origin, signal }: { origin?: string; signal: AbortSignal },
+): Promise<RouteReport> {
+  const anchors = await loadTrusted(trust);
+  const source = bytesSource(new TextEncoder().encode(route));
+  const { report } = await verify(reader, { source, content: () => null }, {
+    now: now(),
+    anchors,
+    revocation: "if_available",
+    origin,
+    signal,
+  });
+  if (report.route) return report.route;
+  const wrong = report.findings.find(({ code }) => code === "route_wrong");
+  throw new FormatError("route_malformed", wrong?.message ?? "The file is not a signing route.");
 }
 
 /** Verifies documents that pages have opened. */

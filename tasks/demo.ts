@@ -175,6 +175,9 @@ export async function withParts(
     closers.push(() => pki.close());
     const tokens = await makeTokens(folder, pki.url);
     pki.serve(tokens.pki);
+    const trust = `${folder}/trust`;
+    await Deno.mkdir(trust);
+    await Deno.copyFile(tokens.root, `${trust}/root.pem`);
     const provider = openStore(tokens.store);
     closers.push(() => provider.close());
     const agent = await startAgent({
@@ -191,6 +194,7 @@ export async function withParts(
       ports,
       timestampAuthority: `${pki.url}/tsa`,
       pkiFetch: fromHere,
+      trust: [trust],
     });
     closers.push(() => agent.close());
     await work({ tokens, agent, folder });

@@ -70,6 +70,7 @@ ul{margin:.5rem 0;padding-left:1.25rem}small{color:var(--soft)}
 .route li{flex:1 1 12rem;border:2px solid var(--line);border-radius:.75rem;padding:.6rem .9rem}
 .route .done{border-color:var(--passed)}.route .next{border-color:var(--unclear);border-style:dashed}
 .route b{display:block}.route div::before{content:"✓ ";color:var(--passed)}.route .open::before{content:"○ ";color:var(--soft)}
+.route .unproven::before{content:"? ";color:var(--unclear)}
 code{font:.85em ui-monospace,monospace}
 footer{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);font-size:.9rem;color:var(--soft)}
 @media print{body{padding:0;font-size:12px;max-width:none}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
@@ -308,11 +309,15 @@ ${signature.countersignatures.map((each) => this.#signature(each))}</article>`;
 
   #route({ route }: VerificationReport): Html | null {
     if (!route) return null;
-    const steps = route.steps.map(({ role, quorum, signed, open, isDone }, index) => {
-      const state = isDone ? "done" : index === route.next ? "next" : "";
+    const steps = route.steps.map(({ role, quorum, signed, unproven, open, isDone }, index) => {
+      const state = isDone && unproven.length === 0 ? "done" : index === route.next ? "next" : "";
       const people = [
         ...signed.map((name) =>
-          html`<div>${text(name)} <small>${this.say("route_signed")}</small></div>`
+          unproven.includes(name)
+            ? html`<div class="unproven">${text(name)} <small>${
+              this.say("route_unproven_signer")
+            }</small></div>`
+            : html`<div>${text(name)} <small>${this.say("route_signed")}</small></div>`
         ),
         ...(isDone ? [] : open).map((name) =>
           html`<div class="open">${text(name)} <small>${this.say("route_waiting")}</small></div>`
@@ -326,8 +331,13 @@ ${signature.countersignatures.map((each) => this.#signature(each))}</article>`;
         this.say("route_step", { role, done: signed.length, quorum })
       }${next}</b>${people}</li>`;
     });
+    const state = route.isComplete
+      ? "route_complete"
+      : route.next === null
+      ? "route_unproven"
+      : "route_open";
     return html`<h2>${this.say("route")}: ${text(route.content.name)}</h2>
-<p>${this.say(route.isComplete ? "route_complete" : "route_open")}</p>
+<p>${this.say(state)}</p>
 <ol class="route">${steps}</ol>`;
   }
 }

@@ -16,10 +16,22 @@ import { type Certificate, readCertificate } from "../x509/certificate.ts";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 
+/**
+ * A name as a reader sees it: characters that nobody sees make no other name. Only for comparing; joiners that Indic
+ * scripts need stay in the name itself.
+ */
+export const seenName = (name: string): string =>
+  name.normalize("NFKC").replaceAll(UNSEEN, "").replaceAll(/\s+/gu, " ").trim();
+
+/** Control, format and other ignorable characters, and the blank of Braille. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu;
+
 /** Who may sign: named by certificate, or by person, whatever the certificate of the day. */
 const RouteSigner = z.strictObject({
   /** As shown to people; decides nothing. */
-  name: z.string().min(1).max(200),
+  name: z.string().max(200).refine((name) => seenName(name) !== "", {
+    error: "a name has characters that can be seen",
+  }),
   /** SHA-256 of the certificate. */
   certificate: hex.optional(),
   /** The subject's serialNumber, in India's certificates the SHA-256 of the PAN. */
@@ -27,6 +39,12 @@ const RouteSigner = z.strictObject({
 }).refine(({ certificate, person }) => (certificate === undefined) !== (person === undefined), {
   error: "a signer is named by certificate or by person",
 });
+type RouteSigner = z.infer<typeof RouteSigner>;
+
+const samePersonAs = (value: string) => seenName(value).toLowerCase();
+/** By what a signer's certificate is known. */
+const identityOf = ({ certificate, person }: RouteSigner) =>
+  certificate ?? samePersonAs(person ?? "");
 
 const RouteStep = z.strictObject({
   role: z.string().min(1).max(100),
@@ -36,8 +54,9 @@ const RouteStep = z.strictObject({
 }).refine(({ quorum, signers }) => quorum <= signers.length, {
   error: "a quorum is at most the number of signers",
 }).refine(({ signers }) => {
-  const keys = signers.flatMap(({ name, certificate, person }) => [name, certificate ?? person]);
-  return new Set(keys).size === keys.length;
+  const isDistinct = (keys: string[]) => new Set(keys).size === keys.length;
+  return isDistinct(signers.map(({ name }) => seenName(name))) &&
+    isDistinct(signers.map(identityOf));
 }, { error: "nobody may stand twice in one step" });
 
 const RouteSchema = z.strictObject({
@@ -45,7 +64,13 @@ const RouteSchema = z.strictObject({
   /** What is signed: SHA-256 of the content's bytes (JSON in canonical form). */
   content: z.strictObject({ name: z.string().min(1).max(255), sha256: hex }),
   steps: z.array(RouteStep).min(1).max(50),
-});
+}).refine(({ steps }) => {
+  const names = new Map<string, string>();
+  return steps.flatMap(({ signers }) => signers).every((signer) => {
+    const name = seenName(signer.name);
+    return names.getOrInsert(identityOf(signer), name) === name;
+  });
+}, { error: "nobody may stand under two names" });
 export type Route = z.infer<typeof RouteSchema>;
 export type RouteStep = z.infer<typeof RouteStep>;
 
@@ -109,6 +134,7 @@ export interface RouteStatement {
   /** The signer's entry in the route. */
   name: string;
   certificate: Certificate;
+  who: Who;
   /** The signer's claim. */
   signingTime: Date | null;
 }
@@ -117,13 +143,12 @@ export interface RouteStatus {
   route: Route;
   /** Who set the route up; whether that certificate may be trusted is not decided here. */
   issuer: Certificate;
-  /** Statements in order; each was checked and came in its turn. */
+  /** Statements in order; each holds and came in its turn. Whether its certificate may be trusted is decided elsewhere. */
   statements: RouteStatement[];
-  /** Steps with who has signed and who still may. */
+  /** Steps with the names of those who have signed and of those who still may. */
   steps: { role: string; quorum: number; signed: string[]; open: string[]; isDone: boolean }[];
   /** The step whose turn it is; null when the route is complete. */
   next: number | null;
-  isComplete: boolean;
 }
 
 function parseFile(file: string): z.infer<typeof FileSchema> {
@@ -165,6 +190,7 @@ export function readRoute(file: string): RouteStatus {
       role: turn.role,
       name: turn.name,
       certificate: opened.certificate,
+      who: whoIs(opened.certificate),
       signingTime: opened.signingTime,
     });
     Object.assign(status, withSteps(status));
@@ -194,25 +220,51 @@ function withSteps(
     statements,
     steps,
     next: next < 0 ? null : next,
-    isComplete: next < 0,
   };
 }
 
-function isSigner(
-  signer: Route["steps"][number]["signers"][number],
-  certificate: Certificate,
-): boolean {
-  return signer.certificate !== undefined
-    ? signer.certificate === certificate.fingerprint
-    : signer.person === certificate.subject.text("serialNumber");
+function isSigner(signer: RouteSigner, certificate: Certificate): boolean {
+  return identityOf(signer) ===
+    (signer.certificate ? certificate.fingerprint : personOf(certificate));
 }
 
-/** What tells whose turn it is. */
-export type RouteTurn = Pick<RouteStatus, "route" | "next" | "steps">;
+function personOf(certificate: Certificate): string | undefined {
+  const serialNumber = certificate.subject.text("serialNumber");
+  return serialNumber && samePersonAs(serialNumber);
+}
 
-/** The certificate's place in the step whose turn it is; undefined where it has none. */
+/** What tells whether two certificates are one person's. */
+interface Who {
+  /** SHA-256 of the public key. */
+  key: string;
+  person: string | undefined;
+  subject: string;
+}
+
+const whoIs = (certificate: Certificate): Who => ({
+  key: sha256(certificate.publicKey.bytes),
+  person: personOf(certificate),
+  subject: certificate.subject.toString(),
+});
+
+/** The same key, or the same person named in them. */
+const isOnePerson = (a: Who, b: Who): boolean =>
+  a.key === b.key ||
+  (a.person !== undefined && b.person !== undefined
+    ? a.person === b.person
+    : a.subject === b.subject);
+
+/** What tells whose turn it is; plain values. */
+export interface RouteTurn extends Pick<RouteStatus, "route" | "next" | "steps"> {
+  statements: Pick<RouteStatement, "name" | "who">[];
+}
+
+/**
+ * The certificate's place in the step whose turn it is; undefined where it has none. However many certificates a person
+ * has, they sign once in a step, and under one name on the whole route.
+ */
 function takeTurn(
-  { route, next, steps }: RouteTurn,
+  { route, next, steps, statements }: RouteTurn,
   certificate: Certificate,
 ): { role: string; name: string } | undefined {
   if (next === null) return undefined;
@@ -220,7 +272,13 @@ function takeTurn(
   const signer = signers.find((each) =>
     isSigner(each, certificate) && steps[next].open.includes(each.name)
   );
-  return signer && { role, name: signer.name };
+  if (!signer) return undefined;
+  const who = whoIs(certificate);
+  const before = statements.filter((each) => isOnePerson(each.who, who));
+  const inThisStep = statements.slice(statements.length - steps[next].signed.length);
+  const isNew = !before.some((each) => inThisStep.includes(each)) &&
+    before.every(({ name }) => seenName(name) === seenName(signer.name));
+  return isNew ? { role, name: signer.name } : undefined;
 }
 
 /** Whether it is the turn of this certificate's holder. */
@@ -282,7 +340,10 @@ export function whoIsNext({ steps, next }: Pick<RouteStatus, "steps" | "next">):
   return `It is not this certificate's turn. Next to sign, as ${role}: ${who}.`;
 }
 
-/** The payload and signer of a JWS with exactly one right signature. */
+/**
+ * The payload and signer of a JWS with exactly one right signature, spelled as we spell it: what the signature does not
+ * cover could be altered in the last statement, which no later one holds fast.
+ */
 function openJws(jws: string, what: string) {
   let result: ReturnType<typeof verifyJws>;
   try {
@@ -297,9 +358,23 @@ function openJws(jws: string, what: string) {
   if (signatures.length !== 1 || problems.length > 0 || !payload || !signature.certificate) {
     throw malformed(`The signature of the ${what} is not right: ${problems.join(", ")}.`);
   }
+  if (!isOurSpelling(jws)) throw malformed(`The signature of the ${what} has been altered.`);
   return {
     payload,
     certificate: readCertificate(signature.certificate),
     signingTime: signature.signingTime,
   };
+}
+
+/** Whether a JWS is written as `prepareJws` writes it. */
+function isOurSpelling(jws: string): boolean {
+  const Spelling = z.object({
+    payload: z.string(),
+    signatures: z.tuple([z.object({ protected: z.string(), signature: z.string() })]),
+  });
+  try {
+    return JSON.stringify(Spelling.parse(JSON.parse(jws))) === jws;
+  } catch {
+    return false; // a compact one
+  }
 }

@@ -57,11 +57,10 @@ Deno.test("maker, two of three checkers, approver", () => {
   let file = setUp();
   assert.equal(readRoute(file).next, 0);
   for (const officer of [maker, checkerC, checkerA, approver]) {
-    assert.equal(readRoute(file).isComplete, false);
+    assert.notEqual(readRoute(file).next, null);
     file = signNext(file, officer);
   }
   const status = readRoute(file);
-  assert.ok(status.isComplete);
   assert.equal(status.next, null);
   assert.deepEqual(status.steps.map(({ signed }) => signed), [
     ["Maker"],
@@ -135,4 +134,93 @@ Deno.test("a route that cannot be fulfilled is refused when it is set up", () =>
       [{ ...step, signers: [step.signers[0], step.signers[0]], quorum: 2 }],
     ]
   ) assert.throws(() => setUp({ ...route, steps }), isError("route_malformed"));
+});
+
+const named = (name: string, officer: Officer) => ({
+  name,
+  certificate: officer.certificate.fingerprint,
+});
+const steps = (...all: [role: string, quorum: number, signers: ReturnType<typeof named>[]][]) => ({
+  ...route,
+  steps: all.map(([role, quorum, signers]) => ({ role, quorum, signers })),
+});
+
+Deno.test("one person with two certificates is one of a quorum", () => {
+  const [again, newKey] = makePki({
+    officers: [
+      { name: "Maker again", key: "p-256", pan: maker.pan },
+      { name: "Another", key: "p-256" },
+    ],
+  }).officers;
+  assert.equal(
+    again.certificate.subject.text("serialNumber"),
+    maker.certificate.subject.text("serialNumber"),
+  );
+  const two = [named("Maker", maker), named("Maker again", again), named("Another", newKey)];
+  let file = signNext(setUp(steps(["board", 2, two])), maker);
+  assert.throws(() => signNext(file, again), isError("out_of_turn"));
+  file = signNext(file, newKey);
+  assert.equal(readRoute(file).next, null);
+});
+
+Deno.test("one person is not maker and checker under two names", () => {
+  const twice = steps(["maker", 1, [named("Anita", maker)]], ["checker", 1, [
+    named("Bimal", maker),
+  ]]);
+  assert.throws(() => setUp(twice), isError("route_malformed", "two names"));
+  // By certificate in one step and by person in the other, the route itself does not show it.
+  const hidden = {
+    ...twice,
+    steps: [twice.steps[0], {
+      ...twice.steps[1],
+      signers: [{ name: "Bimal", person: maker.certificate.subject.text("serialNumber")! }],
+    }],
+  };
+  const file = signNext(setUp(hidden), maker);
+  assert.throws(() => signNext(file, maker), isError("out_of_turn"));
+  const open = steps(["maker", 1, [named("Anita", maker)]], ["checker", 1, [
+    named("Anita", maker),
+  ]]);
+  assert.equal(readRoute(signNext(signNext(setUp(open), maker), maker)).next, null);
+});
+
+Deno.test("names that differ by what nobody sees are one name", () => {
+  for (
+    const name of [
+      "Ma\u200bker",
+      "Maker\u2800",
+      " Maker",
+      "Ma\u00adker",
+      "\u202eMaker",
+      "Maker\u3164",
+    ]
+  ) {
+    const both = [named("Maker", maker), named(name, stranger)];
+    assert.throws(() => setUp(steps(["board", 2, both])), isError("route_malformed", "twice"));
+  }
+  for (const name of ["", " ", "\u200b\u2060", "\u2800"]) {
+    const unseen = steps(["maker", 1, [named(name, maker)]]);
+    assert.throws(() => setUp(unseen), isError("route_malformed"));
+  }
+  const indic = "\u0995\u09cd\u200d\u09b7"; // a joiner that shapes the letters
+  assert.equal(
+    readRoute(setUp(steps(["maker", 1, [named(indic, maker)]]))).steps[0].open[0],
+    indic,
+  );
+});
+
+Deno.test("a last statement that was altered where its signature does not reach is no statement", () => {
+  const file = signNext(setUp(), maker);
+  const { route: jws, statements: [last] } = JSON.parse(file);
+  const value = JSON.parse(last);
+  const altered = [
+    JSON.stringify({ ...value, note: "approved" }),
+    JSON.stringify({ ...value, signatures: [{ ...value.signatures[0], header: { etsiU: [] } }] }),
+    ` ${last}`,
+    JSON.stringify(value, null, 1),
+  ];
+  for (const statement of altered) {
+    const forged = JSON.stringify({ route: jws, statements: [statement] });
+    assert.throws(() => readRoute(forged), isError("route_malformed", "altered"));
+  }
 });

@@ -7,7 +7,7 @@ import { readRoute, whoIsNext } from "../json/route.ts";
 import type { VerifyContent } from "./content.ts";
 import { ignoredFinding, stampsOf, tryRead, unreadFinding, unsupportedFinding } from "./facts.ts";
 import { readMaterial } from "./material.ts";
-import type { Finding, FindingCode, RouteReport } from "./report.ts";
+import type { Finding, FindingCode, RouteReport, SignatureReport } from "./report.ts";
 import { finding, type SignatureFacts } from "./signature.ts";
 
 const problems: Readonly<
@@ -90,6 +90,30 @@ function signatureFacts(
   };
 }
 
+/** Where a route stands by its signatures alone. */
+export interface RouteFacts extends Pick<RouteReport, "content" | "next"> {
+  steps: Omit<RouteReport["steps"][number], "unproven">[];
+}
+
+/**
+ * A route by what its signatures are worth: a step counts only by certificates that lead to a trusted root.
+ *
+ * @param signatures the one that set the route up, then the statements, in order
+ */
+export function judgeRoute(
+  { content, steps, next }: RouteFacts,
+  [setUp, ...signatures]: readonly SignatureReport[],
+): RouteReport {
+  const isProven = ({ indication }: SignatureReport) => indication === "TOTAL-PASSED";
+  const rest = [...signatures];
+  const judged = steps.map((step) => {
+    const own = rest.splice(0, step.signed.length);
+    return { ...step, unproven: step.signed.filter((_, i) => !isProven(own[i])) };
+  });
+  const isComplete = next === null && judged.every(({ unproven }) => unproven.length === 0);
+  return { content, isComplete, isSetUpProven: isProven(setUp), steps: judged, next };
+}
+
 /**
  * Facts of a signing route: of the signature that set it up, and of each on it.
  *
@@ -99,16 +123,16 @@ function signatureFacts(
 export function routeFacts(
   text: string,
   content: (name: string) => VerifyContent | null,
-): { signatures: SignatureFacts[]; findings: Finding[]; route: RouteReport } {
+): { signatures: SignatureFacts[]; findings: Finding[]; route: RouteFacts } {
   const status = readRoute(text);
-  const { route: { content: named }, steps, next, isComplete, statements } = status;
+  const { route: { content: named }, steps, next, statements } = status;
   const file: { route: string; statements: string[] } = JSON.parse(text);
   const [setUp, ...signed] = [file.route, ...file.statements].map((jws, index) => ({
     ...signatureFacts(verifyJws(jws).signatures[0], String(index)),
     coverage: { extent: "whole" as const, parts: [named.name] },
   }));
   const findings: Finding[] = [];
-  if (!isComplete) {
+  if (next !== null) {
     const message = whoIsNext(status).replace(/^.*?turn\. /, "");
     findings.push({ code: "route_incomplete", severity: "unclear", message });
   }
@@ -126,7 +150,7 @@ export function routeFacts(
       ...signed.map((each, index) => ({ ...each, role: statements[index].role })),
     ],
     findings,
-    route: { content: named, isComplete, steps, next },
+    route: { content: named, steps, next },
   };
 }
 

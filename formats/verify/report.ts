@@ -61,6 +61,7 @@ export type FindingCode =
   | "pan_absent"
   // Signing routes, and the file as a whole
   | "route_incomplete"
+  | "route_unproven"
   | "route_wrong"
   | "no_signature";
 
@@ -151,9 +152,21 @@ export interface SignatureReport {
 
 export interface RouteReport {
   content: { name: string; sha256: string };
+  /** Every step is signed, and every signature on the route counts: none is unproven. */
   isComplete: boolean;
-  steps: { role: string; quorum: number; signed: string[]; open: string[]; isDone: boolean }[];
-  /** The step whose turn it is; null: complete. */
+  /** The certificate of the one who set the route up leads to a trusted root. */
+  isSetUpProven: boolean;
+  steps: {
+    role: string;
+    quorum: number;
+    /** Names in the route of those who have signed. */
+    signed: string[];
+    /** Those of them whose certificates nobody vouches for: anybody can have made one with that name. */
+    unproven: string[];
+    open: string[];
+    isDone: boolean;
+  }[];
+  /** The step whose turn it is; null: each is signed. */
   next: number | null;
 }
 

@@ -8,7 +8,14 @@ import { bytesSource, type Source } from "../source.ts";
 import { isArmoured, unarmour } from "./armour.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
 import type { VerifyContent } from "./content.ts";
-import { isContent, jwsContentDigest, jwsFacts, routeFacts } from "./json.ts";
+import {
+  isContent,
+  judgeRoute,
+  jwsContentDigest,
+  jwsFacts,
+  type RouteFacts,
+  routeFacts,
+} from "./json.ts";
 import { joinMaterial, readMaterial } from "./material.ts";
 import { pdfFacts } from "./pdf.ts";
 import type {
@@ -71,7 +78,12 @@ export function verifyFile(file: VerifyFile, options: VerifyOptions): Verificati
   const material = options.material ? joinMaterial(given, options.material) : given;
   const judge = new Judge({ ...options, material });
   const signatures = judge.signatures(found.signatures);
-  const findings = [...found.findings ?? [], ...fileFindings(signatures, found, options)];
+  const route = found.route ? judgeRoute(found.route, signatures) : null;
+  const findings = [
+    ...found.findings ?? [],
+    ...route ? unproven(route) : [],
+    ...fileFindings(signatures, found, options),
+  ];
   return {
     report: {
       version: 1,
@@ -80,7 +92,7 @@ export function verifyFile(file: VerifyFile, options: VerifyOptions): Verificati
       indication: overall(signatures, findings),
       findings,
       signatures,
-      route: found.route ?? null,
+      route,
     },
     ...certificatesOf(found.signatures),
   };
@@ -90,7 +102,7 @@ interface Facts {
   format: VerifiedFormat;
   signatures: SignatureFacts[];
   findings?: Finding[];
-  route?: RouteReport;
+  route?: RouteFacts;
 }
 
 /**
@@ -158,6 +170,16 @@ function tryRoute(text: string, content: (name: string | null) => VerifyContent 
       findings: [{ code: "route_wrong", severity: "failed", message } as const],
     };
   }
+}
+
+function unproven({ steps }: RouteReport): Finding[] {
+  return steps.filter((step) => step.unproven.length > 0).map(({ role, unproven }) => ({
+    code: "route_unproven",
+    severity: "unclear",
+    message: `${role} does not count: nobody vouches for the certificate of ${
+      unproven.join(" and of ")
+    }.`,
+  }));
 }
 
 function fileFindings(

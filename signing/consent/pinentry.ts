@@ -18,6 +18,7 @@ import {
   describeKey,
   describeSign,
   describeTries,
+  UNPROVEN,
   whyImpossible,
 } from "./text.ts";
 import { toCancelled } from "../errors.ts";
@@ -73,6 +74,7 @@ export class PinentryConsent implements Consent {
         ? choices[0]
         : preferred ?? await choose(pinentry, about, choices);
       const key = describeKey(choice);
+      if (request.unproven) await confirm(pinentry, UNPROVEN, "Sign all the same");
       let state = choice.pin;
       for (;;) {
         const said = describeTries(state);
@@ -93,6 +95,7 @@ export class PinentryConsent implements Consent {
           pin,
           binding: request.binding,
           finalTry: state.confirm,
+          acceptsUnproven: request.unproven === true,
         });
         if (result.ok) return;
         if (!result.again) throw new DsignError(result.code, result.message);

@@ -23,6 +23,8 @@ export interface SignAnswer {
   binding: string;
   /** The person has confirmed that this may be the last try before the token locks. */
   finalTry: boolean;
+  /** The person has said that they sign although earlier signatures are unproven: {@linkcode SignRequest.unproven}. */
+  acceptsUnproven?: boolean;
 }
 
 /** A document of a request, to be shown: a PDF page by page, a text as it is. */

@@ -17,6 +17,7 @@ import {
   describeGrant,
   describeSign,
   describeTries,
+  UNPROVEN,
   whyImpossible,
 } from "./text.ts";
 import { toCancelled } from "../errors.ts";
@@ -83,6 +84,7 @@ export class TerminalConsent implements Consent {
       this.#write(`\n${describeSign(request, BOUNDS)}\n\n`);
       const choice = await this.#chooseUsable(ask, request);
       this.#write(`Certificate: ${describeChoice(choice)}\n`);
+      if (request.unproven) await confirmInWords(ask);
       let state = choice.pin;
       for (;;) {
         const said = describeTries(state);
@@ -105,6 +107,7 @@ export class TerminalConsent implements Consent {
           pin,
           binding: request.binding,
           finalTry: state.confirm,
+          acceptsUnproven: request.unproven === true,
         });
         if (result.ok) return;
         this.#write(`${result.message}\n`);
@@ -257,6 +260,12 @@ export class TerminalConsent implements Consent {
 type Ask = (prompt: string, echo: boolean) => Promise<Uint8Array>;
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** A quick "y" would be too little. */
+async function confirmInWords(ask: Ask): Promise<void> {
+  const typed = await ask(`${UNPROVEN} Type "unproven" to sign all the same: `, true);
+  if (new TextDecoder().decode(typed).trim() !== "unproven") throw new DsignError("user_cancelled");
+}
 
 async function confirm(ask: Ask, prompt: string): Promise<void> {
   if (!/^y(es)?$/i.test(text(await ask(prompt, true)).trim())) {

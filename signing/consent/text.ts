@@ -130,10 +130,17 @@ function describeItem(
   return [what, ...before, ...stepsOf(route), ...additionsTo(pdf?.adds)].join("\n    ");
 }
 
+/** Before the person signs after somebody who may be anybody. */
+export const UNPROVEN =
+  "An earlier signature on this route is unproven: anybody can have made a certificate with that name.";
+
 function stepsOf(route: ConsentItem["route"]): string[] {
   if (!route) return [];
-  return route.steps.map(({ role, quorum, signed, open, isDone }, i) => {
-    const done = signed.length > 0 ? `signed by ${signed.map(printable).join(", ")}` : "";
+  return route.steps.map(({ role, quorum, signed, unproven, open, isDone }, i) => {
+    const who = signed.map((name) =>
+      printable(name) + (unproven.includes(name) ? " (UNPROVEN: nobody vouches for it)" : "")
+    );
+    const done = who.length > 0 ? `signed by ${who.join(", ")}` : "";
     const waiting = isDone ? "" : `waits for ${open.map(printable).join(", ")}`;
     const now = i === route.next ? " (NOW)" : "";
     const count = `${signed.length} of ${quorum}`;

@@ -43,8 +43,8 @@ Deno.test("who has signed before, and whose turn it is on a route", () => {
         route: {
           next: 1,
           steps: [
-            { ...step, role: "Maker", signed: ["Maya"], isDone: true },
-            { ...step, role: "Checker", open: ["Chetan"] },
+            { ...step, role: "Maker", signed: ["Maya"], unproven: ["Maya"], isDone: true },
+            { ...step, role: "Checker", unproven: [], open: ["Chetan"] },
           ],
         },
       }],
@@ -52,6 +52,6 @@ Deno.test("who has signed before, and whose turn it is on a route", () => {
     { previewLines: 1, items: 2 },
   );
   assert.match(text, /already signed by Maya\\u\{1b\}/);
-  assert.match(text, /1\. Maker, 1 of 1: signed by Maya\n/);
+  assert.match(text, /1\. Maker, 1 of 1: signed by Maya \(UNPROVEN: nobody vouches for it\)\n/);
   assert.match(text, /2\. Checker \(NOW\), 0 of 1: waits for Chetan/);
 });

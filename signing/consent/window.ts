@@ -52,6 +52,7 @@ const Reply: z.ZodType<ConsentReply> = z.union([
     pin: z.string().max(255).optional(),
     binding: z.string().max(64).optional(),
     finalTry: z.literal(true).optional(),
+    acceptsUnproven: z.literal(true).optional(),
   }),
 ]);
 
@@ -111,12 +112,13 @@ export class WindowConsent implements PageConsent {
   ): Promise<void> {
     return this.#ask(
       request,
-      ({ certificate = "", pin, binding = "", finalTry = false }) =>
+      ({ certificate = "", pin, binding = "", finalTry = false, acceptsUnproven = false }) =>
         unlock({
           certificate,
           pin: pin === undefined ? null : new TextEncoder().encode(pin),
           binding,
           finalTry,
+          acceptsUnproven,
         }),
       signal,
       show,

@@ -14,6 +14,7 @@ import type { ConsentApi } from "./api.ts";
 import { Certificates, Documents, WhoAsks } from "./parts.tsx";
 import { OtpQuestion } from "./otp.tsx";
 import { Pin, type Refusal } from "./pin.tsx";
+import { Unproven } from "./signers.tsx";
 
 /** How it ended. */
 interface End {
@@ -269,6 +270,7 @@ function Question(
   const heading = useFocus<HTMLHeadingElement>();
   const pinField = useRef<HTMLInputElement>(null);
   const confirmation = useRef<HTMLInputElement>(null);
+  const accepted = useRef<HTMLInputElement>(null);
 
   const { roomy, armed } = useReadiness();
   useEffect(() => {
@@ -313,6 +315,11 @@ function Question(
       pinField.current?.focus();
       return;
     }
+    if (request.unproven && !accepted.current?.checked) {
+      setProblem("confirm_missing");
+      accepted.current?.focus();
+      return;
+    }
     if (pin?.confirm && !confirmation.current?.checked) {
       setProblem("confirm_missing");
       confirmation.current?.focus();
@@ -326,6 +333,7 @@ function Question(
       binding: request.binding,
       ...pin?.entry === "typed" && { pin: typed },
       ...pin?.confirm && { finalTry: true as const },
+      ...request.unproven && { acceptsUnproven: true as const },
     });
   }
 
@@ -383,6 +391,9 @@ function Question(
         {choice?.signed
           ? <p class="notice">{say("batch_signed", { count: choice.signed })}</p>
           : null}
+        {request.kind === "sign" && request.unproven && (
+          <Unproven accepted={accepted} disabled={busy} speech={speech} />
+        )}
         {pin && (
           <Pin
             // A new one each time: what was typed and ticked is gone, and the alert is read out again.

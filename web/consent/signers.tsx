@@ -1,6 +1,7 @@
 /** Who has signed the same content already, and where it is on its signing route. */
 import type { ConsentItem } from "../../protocol/consent.ts";
 import type { Speech } from "../../words/agent.ts";
+import type { RefObject } from "preact";
 import { Foreign } from "../parts.tsx";
 
 export function Signers({ item, speech }: { item: ConsentItem; speech: Speech }) {
@@ -24,7 +25,7 @@ export function Signers({ item, speech }: { item: ConsentItem; speech: Speech })
         <div class="signers">
           <p class="aside">{say("route_order")}</p>
           <ol>
-            {route.steps.map(({ role, quorum, signed, open, isDone }, i) => (
+            {route.steps.map(({ role, quorum, signed, unproven, open, isDone }, i) => (
               <li key={i} aria-current={i === route.next ? "step" : undefined}>
                 <strong>
                   <Foreign text={role} />
@@ -33,8 +34,12 @@ export function Signers({ item, speech }: { item: ConsentItem; speech: Speech })
                 {i === route.next && <em>{say("route_now")}</em>}
                 <ul>
                   {signed.map((name, j) => (
-                    <li key={j}>
-                      ✓ <Foreign text={name} />
+                    <li key={j} class={unproven.includes(name) ? "unproven" : undefined}>
+                      {unproven.includes(name) ? say("route_claims", { name }) : (
+                        <>
+                          ✓ <Foreign text={name} />
+                        </>
+                      )}
                     </li>
                   ))}
                   {!isDone && open.map((name, j) => (
@@ -49,5 +54,24 @@ export function Signers({ item, speech }: { item: ConsentItem; speech: Speech })
         </div>
       )}
     </>
+  );
+}
+
+/** What has to be ticked before the person signs after somebody who may be anybody. */
+export function Unproven(
+  { accepted, disabled, speech: { say } }: {
+    accepted: RefObject<HTMLInputElement | null>;
+    disabled: boolean;
+    speech: Speech;
+  },
+) {
+  return (
+    <div class="warning" data-see="">
+      <p>{say("route_unproven")}</p>
+      <label class="confirm">
+        <input type="checkbox" id="accept-unproven" ref={accepted} disabled={disabled} />
+        <span>{say("route_accept")}</span>
+      </label>
+    </div>
   );
 }

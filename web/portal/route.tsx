@@ -109,7 +109,11 @@ export function BillRoute({ client }: { client: Client }) {
               ))}
             </ol>
             <p role="status">
-              {status.isComplete ? "The route is complete." : "The route is not complete yet."}
+              {status.isComplete
+                ? "The route is complete."
+                : status.next === null
+                ? "All have signed, but not every signature is proven."
+                : "The route is not complete yet."}
             </p>
             <button type="button" class="secondary" disabled={busy} onClick={() => verify(route)}>
               Verify the route

@@ -83,6 +83,8 @@ export const bn: ReportWords = {
   route: "স্বাক্ষরের ক্রম",
   route_complete: "সকলে স্বাক্ষর করেছেন।",
   route_open: "সম্পূর্ণ হয়নি।",
+  route_unproven: "সকলে স্বাক্ষর করেছেন, কিন্তু সব স্বাক্ষর প্রমাণিত নয়।",
+  route_unproven_signer: "প্রমাণিত নয়: সার্টিফিকেটটির পক্ষে কেউ নেই",
   route_step: "{role}: {quorum}-এর মধ্যে {done}",
   route_next: "এবার",
   route_signed: "স্বাক্ষর করেছেন",
@@ -126,6 +128,7 @@ export const bn: ReportWords = {
   finding_pan_differs: "কোনো স্বাক্ষরই এই PAN-ধারকের নয়।",
   finding_pan_absent: "কার PAN, সার্টিফিকেটে তা লেখা নেই।",
   finding_route_incomplete: "এখনও সকলে স্বাক্ষর করেননি।",
+  finding_route_unproven: "ক্রমের একটি স্বাক্ষর গণ্য নয়: সার্টিফিকেটটির পক্ষে কেউ নেই।",
   finding_route_wrong: "স্বাক্ষরের ক্রম বদলানো হয়েছে বা ঠিক নয়।",
   finding_no_signature: "ফাইলে কোনো স্বাক্ষর নেই।",
 };

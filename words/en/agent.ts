@@ -66,6 +66,10 @@ export const en = {
   route_order: "Order of signing",
   route_count: "{done} of {quorum}",
   route_now: "now",
+  route_claims: "claims to be {name}; nobody vouches for the certificate",
+  route_unproven:
+    "An earlier signature on this route is unproven: anybody can make a certificate with any name. Ask the person before you sign.",
+  route_accept: "I know that it is unproven and sign all the same",
   items_unnamed: "Without a name",
 
   pdf_loading: "The pages are being loaded.",

@@ -31,6 +31,8 @@ export const en = {
   document_encrypted: "The document is encrypted. It cannot be signed without its password.",
   document_locked: "An earlier signature, or the document's author, forbids this change.",
   out_of_turn: "It is not this person's turn to sign.",
+  route_unproven:
+    "An earlier signature on the signing route is unproven. Confirm that you sign all the same.",
   timestamp_unavailable:
     "The timestamp could not be fetched. Try again, or tell the administrator.",
   validation_data_unavailable:

@@ -81,6 +81,8 @@ export const en = {
   route: "Signing route",
   route_complete: "Everyone has signed.",
   route_open: "Not complete.",
+  route_unproven: "Everyone has signed, but not every signature is proven.",
+  route_unproven_signer: "unproven: nobody vouches for the certificate",
   route_step: "{role}: {done} of {quorum}",
   route_next: "next",
   route_signed: "signed",
@@ -129,6 +131,8 @@ export const en = {
   finding_pan_differs: "No signature is that of the holder of this PAN.",
   finding_pan_absent: "The certificates do not say whose PAN it is.",
   finding_route_incomplete: "Not everyone has signed yet.",
+  finding_route_unproven:
+    "A signature on the route does not count: nobody vouches for its certificate.",
   finding_route_wrong: "The signing route was changed or is not right.",
   finding_no_signature: "There is no signature in the file.",
 };

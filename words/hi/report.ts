@@ -83,6 +83,8 @@ export const hi: ReportWords = {
   route: "हस्ताक्षर-क्रम",
   route_complete: "सबने हस्ताक्षर कर दिए हैं।",
   route_open: "अभी पूरा नहीं।",
+  route_unproven: "सबने हस्ताक्षर कर दिए हैं, पर हर हस्ताक्षर प्रमाणित नहीं है।",
+  route_unproven_signer: "प्रमाणित नहीं: प्रमाणपत्र की पुष्टि कोई नहीं करता",
   route_step: "{role}: {quorum} में से {done}",
   route_next: "अब बारी",
   route_signed: "हस्ताक्षर किए",
@@ -128,6 +130,7 @@ export const hi: ReportWords = {
   finding_pan_differs: "कोई भी हस्ताक्षर इस PAN के धारक का नहीं है।",
   finding_pan_absent: "किसका PAN है, यह प्रमाणपत्रों में नहीं लिखा है।",
   finding_route_incomplete: "अभी सबने हस्ताक्षर नहीं किए हैं।",
+  finding_route_unproven: "क्रम का एक हस्ताक्षर नहीं गिना जाता: उसके प्रमाणपत्र की पुष्टि कोई नहीं करता।",
   finding_route_wrong: "हस्ताक्षर-क्रम बदला गया है या सही नहीं है।",
   finding_no_signature: "फ़ाइल में कोई हस्ताक्षर नहीं है।",
 };

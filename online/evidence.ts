@@ -9,7 +9,10 @@ import { encodeOcspRequest, type OcspResponse, readOcspResponse } from "../forma
 import { isSignedWith } from "../formats/x509/signed.ts";
 import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
 import { keyPurposes } from "../formats/x509/extensions.ts";
-import { readCertificates } from "../formats/x509/bundle.ts";
+import { readCertificates, unwrapPem } from "../formats/x509/bundle.ts";
+import { ocspStatus } from "../formats/x509/ocsp_status.ts";
+import { readAsn1, Tag } from "../formats/asn1/read.ts";
+import { readSignedData } from "../formats/cms/read.ts";
 import { type PkiHttp, PkiHttpError } from "./pki_http.ts";
 
 export interface Evidence {
@@ -22,6 +25,8 @@ export interface Evidence {
 }
 
 const MAX_DEPTH = 8;
+/** Signatures that are checked to see whether one answer counts. */
+const MAX_CHECKS = 32;
 /** Addresses of one kind in one certificate that are tried. */
 const MAX_ADDRESSES = 3;
 
@@ -30,12 +35,14 @@ const MAX_ADDRESSES = 3;
  *
  * @param ends such as signers' and timestamp authorities' certificates
  * @param known certificates at hand that may be above them, not trusted
+ * @param now by which answers are fresh
  */
 export async function collectEvidence(
   ends: readonly Certificate[],
   known: readonly Certificate[],
   anchors: readonly Certificate[],
   http: Pick<PkiHttp, "get" | "post">,
+  now: Date,
 ): Promise<Evidence> {
   const evidence: Evidence = { certificates: [], crls: [], ocspResponses: [], problems: [] };
   const done = new Set<string>();
@@ -59,7 +66,7 @@ export async function collectEvidence(
 
   const fetchIssuer = async (certificate: Certificate) => {
     await attempt(certificate.caIssuerUrls, async (url) => {
-      const found = readCertificates(await http.get(url)).map((der) => readCertificate(der));
+      const found = certificatesIn(await http.get(url)).map((der) => readCertificate(der));
       evidence.certificates.push(...found.slice(0, MAX_DEPTH));
       return found.some((each) => issued(each, certificate));
     });
@@ -72,16 +79,27 @@ export async function collectEvidence(
       const body = encodeOcspRequest(certificate, issuer);
       const response = readOcspResponse(await http.post(url, type, accept, body));
       evidence.ocspResponses.push(response);
-      return response.answers.some(({ status, serialNumber }) =>
-        status !== "unknown" && sameBytes(serialNumber, certificate.serialNumber)
-      );
+      // An answer that will not count must not keep the list from being asked.
+      const status = ocspStatus(certificate, { certificate: issuer, key: issuer.publicKey }, [
+        response,
+      ], {
+        at: now,
+        now,
+        budget: { checks: MAX_CHECKS },
+        candidates: () => [...known, ...evidence.certificates],
+        trustedKey: () => undefined,
+        isUnrevoked: () => true,
+      });
+      if (status.status !== "unknown") return true;
+      evidence.problems.push(`${url}: ${nameOf(certificate)} ${status.message}.`);
+      return false;
     });
 
   const fetchCrl = (certificate: Certificate) =>
     attempt(certificate.crlUrls, async (url) => {
       if (crlUrls.has(url)) return true;
       crlUrls.add(url);
-      evidence.crls.push(readCrl(await http.get(url)));
+      evidence.crls.push(readCrl(unwrapPem(await http.get(url), "X509 CRL")));
       return true;
     });
 
@@ -106,6 +124,15 @@ export async function collectEvidence(
     if (responder.extKeyUsage?.includes(keyPurposes.ocspSigning)) await walk(responder, 0);
   }
   return evidence;
+}
+
+const nameOf = ({ subject }: Certificate) => subject.commonName ?? subject.toString();
+
+/** RFC 5280 §4.2.2.1: one certificate in DER, or a bundle without signers (`.p7c`); some services send PEM. */
+function certificatesIn(bytes: Uint8Array): Uint8Array[] {
+  const cms = unwrapPem(bytes, "PKCS7");
+  const isCms = cms[0] === 0x30 && readAsn1(cms, { ber: true }).children[0]?.tag === Tag.OID;
+  return isCms ? [...readSignedData(cms).certificates] : readCertificates(bytes);
 }
 
 function issued(issuer: Certificate, certificate: Certificate): boolean {

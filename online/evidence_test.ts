@@ -4,6 +4,13 @@ import { validateCertificate } from "../formats/x509/path.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { collectEvidence, type Evidence } from "./evidence.ts";
 import { PkiHttp, publicFetch } from "./pki_http.ts";
+import { explicit, integer, oid, sequence, setOf } from "../formats/asn1/der.ts";
+import { Oid } from "../formats/asn1/oids.ts";
+import { extKeyUsage, keyUsage } from "../tests/fixtures/extensions.ts";
+import { issue, makeCrl, makeOcspResponse } from "../tests/fixtures/issue.ts";
+import { keyPurposes } from "../formats/x509/extensions.ts";
+import { pem } from "../formats/asn1/pem.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 
 const never = new AbortController().signal;
 const local = () => new PkiHttp(publicFetch(() => true), never);
@@ -28,7 +35,7 @@ Deno.test("issuers, OCSP answers and CRLs of a chain are collected; a revocation
   const known = [pki.ca.certificate]; // the sub-CA is fetched
   const [good, revoked] = pki.officers.map(({ certificate }) => certificate);
 
-  const evidence = await collectEvidence([good, revoked], known, anchors, local());
+  const evidence = await collectEvidence([good, revoked], known, anchors, local(), new Date());
   assert.deepEqual(evidence.problems, []);
   assert.equal(evidence.certificates[0].fingerprint, pki.subCa.certificate.fingerprint);
   assert.equal(evidence.ocspResponses.length, 2);
@@ -54,7 +61,7 @@ Deno.test("without an OCSP answer the list decides; failures are told, and nothi
         : publicFetch(() => true)(url, init),
     never,
   );
-  const evidence = await collectEvidence([certificate], known, anchors, http);
+  const evidence = await collectEvidence([certificate], known, anchors, http, new Date());
   assert.match(evidence.problems.join(), /ocsp answered with status 500/);
   assert.equal(judge(certificate, anchors, known, evidence).trusted, true);
 
@@ -64,8 +71,67 @@ Deno.test("without an OCSP answer the list decides; failures are told, and nothi
     known,
     anchors,
     new PkiHttp(publicFetch(), never),
+    new Date(),
   );
   assert.ok(nothing.problems.every((each) => /private network/.test(each)));
   assert.equal(nothing.problems.length, 4);
   assert.equal(services.requests.length, before);
+});
+
+Deno.test("an OCSP answer that will not count is told, and the list is asked; issuers come as .p7c, lists as PEM", async () => {
+  const now = new Date();
+  const DAY = 24 * 3600 * 1000;
+  const pki = makePki({ now, officers: [{ name: "Anita", key: "p-256" }] });
+  const [{ certificate }] = pki.officers;
+  const past = (days: number) => new Date(now.getTime() - days * DAY);
+  const expired = issue({
+    subject: [["CN", "Responder (TEST)"]],
+    issuer: pki.subCa,
+    key: "p-256",
+    notBefore: past(300),
+    notAfter: past(1),
+    extensions: [keyUsage("digitalSignature"), extKeyUsage([keyPurposes.ocspSigning])],
+  });
+  const answer = (responder: typeof expired, at: Date) =>
+    makeOcspResponse(
+      { certificate, issuer: pki.subCa.certificate, responder },
+      { status: "good" },
+      { now: at },
+    );
+  const bundle = sequence(
+    oid(Oid.signedData),
+    explicit(
+      0,
+      sequence(
+        integer(1),
+        setOf([]),
+        sequence(oid(Oid.data)),
+        explicit(0, pki.subCa.certificate.der),
+        setOf([]),
+      ),
+    ),
+  );
+  const cases: [Uint8Array, RegExp][] = [
+    [answer(expired, now), /signature is not trusted/],
+    [answer(pki.ocspResponder, past(9)), /out of date/],
+    [answer(pki.ca, now), /signature is not trusted/],
+  ];
+  for (const [response, why] of cases) {
+    const http = new PkiHttp((url) => {
+      const name = new URL(url).pathname;
+      const authority =
+        { "/sub-ca.crl": pki.subCa, "/ca.crl": pki.ca, "/root.crl": pki.root }[name];
+      const body = name === "/ocsp"
+        ? response
+        : authority
+        ? pem("X509 CRL", makeCrl(authority, [], { now }))
+        : bundle;
+      return Promise.resolve(new Response(body as BodyInit));
+    }, never);
+    const anchors = [pki.root.certificate];
+    const known = [pki.ca.certificate];
+    const evidence = await collectEvidence([certificate], known, anchors, http, now);
+    assert.match(evidence.problems.join(), why);
+    assert.equal(judge(certificate, anchors, known, evidence).trusted, true, String(why));
+  }
 });

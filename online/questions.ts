@@ -125,14 +125,21 @@ export const questions = {
   },
 
   /** Collects what tells whether certificates are valid. */
-  evidence: ({ ends, known, anchors, done }: {
+  evidence: ({ ends, known, anchors, now, done }: {
     ends: Uint8Array[];
     known: Uint8Array[];
     anchors: Uint8Array[];
+    now: string;
     done: Done;
   }) =>
     inSteps(done, async (take: Take<FetchStep>) => {
-      const evidence = await collectEvidence(read(ends), read(known), read(anchors), httpOf(take));
+      const evidence = await collectEvidence(
+        read(ends),
+        read(known),
+        read(anchors),
+        httpOf(take),
+        new Date(now),
+      );
       return {
         certificates: evidence.certificates.map(der),
         crls: evidence.crls.map(der),

@@ -24,7 +24,7 @@ export async function validationData(
   now: Date,
   http: Parameters<typeof collectEvidence>[3],
 ): Promise<ValidationData> {
-  const evidence = await collectEvidence(ends, known, known.filter(isSelfSigned), http);
+  const evidence = await collectEvidence(ends, known, known.filter(isSelfSigned), http, now);
   const all = [...known, ...evidence.certificates];
   for (const end of ends) {
     const anchors = all.filter(isSelfSigned);

@@ -78,7 +78,11 @@ export async function verify(
   const { report, ends, known } = await judged();
   if (!http || ends.length === 0) return told(report, []);
   const { problems, ...material } = await askInSteps(
-    (done) => reader.ask("evidence", { ends, known, anchors: trusted, done }, { origin, signal }),
+    (done) =>
+      reader.ask("evidence", { ends, known, anchors: trusted, now: now.toISOString(), done }, {
+        origin,
+        signal,
+      }),
     (step) => fetchFor(http, step),
   );
   return told((await judged(material)).report, problems);

@@ -1,4 +1,5 @@
-/** Files of certificates: PEM (RFC 7468), or one certificate in DER. */
+/** Files of certificates and of revocation lists: PEM (RFC 7468) or DER. */
+import { readFirstAsn1 } from "../asn1/read.ts";
 import { FormatError } from "../error.ts";
 
 /**
@@ -22,4 +23,26 @@ export function readCertificates(bytes: Uint8Array): Uint8Array[] {
     }
   }
   return certificates.length > 0 || text.includes("-----BEGIN ") ? certificates : [bytes];
+}
+
+/**
+ * The bytes of a file that PEM may wrap, or that ends with a line end, as some services send their lists.
+ *
+ * @param label such as `X509 CRL`
+ * @throws {FormatError} `asn1_malformed`; `crl_malformed` where the Base64 is damaged
+ */
+export function unwrapPem(bytes: Uint8Array, label: string): Uint8Array {
+  if (bytes[0] === 0x30) {
+    const { end } = readFirstAsn1(bytes);
+    const isBlank = bytes.subarray(end).every((byte) => byte === 0x0a || byte === 0x0d);
+    return isBlank ? bytes.subarray(0, end) : bytes;
+  }
+  const text = new TextDecoder("latin1").decode(bytes);
+  const block = new RegExp(`-----BEGIN ${label}-----([^-]+)-----END ${label}-----`).exec(text);
+  if (!block) return bytes;
+  try {
+    return Uint8Array.fromBase64(block[1]);
+  } catch (cause) {
+    throw new FormatError("crl_malformed", "The PEM file is damaged.", { cause });
+  }
 }

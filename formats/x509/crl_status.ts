@@ -24,27 +24,31 @@ export function crlStatus(
   crls: readonly Crl[],
   context: RevocationContext,
 ): RevocationStatus {
-  const complete = crls.filter(({ baseNumber }) => baseNumber === undefined);
+  const complete = crls.filter(({ baseNumber }) => baseNumber === undefined)
+    .toSorted((a, b) => b.thisUpdate.getTime() - a.thisUpdate.getTime());
   const deltas = crls.filter(({ baseNumber }) => baseNumber !== undefined);
   const evidence: Uint8Array[] = [];
   let covered = 0;
   let thisUpdate: Date | undefined;
-  let message = "is not covered by any revocation list at hand";
+  let message: string | undefined;
+  let held: RevocationStatus | undefined;
   // §6.3.3, last paragraph: lists of the issuer that no distribution point names count too.
   const implied: DistributionPoint = { names: [{ kind: "directory", name: certificate.issuer }] };
   for (const point of [...(certificate.distributionPoints ?? []), implied]) {
     for (const crl of complete) {
       if (!isInScope(certificate, point, crl)) continue;
       const reasons = coveredReasons(point, crl);
-      if ((reasons & ~covered) === 0) continue;
+      // An older list counts only if it revokes: for good, it may be that the newer one forgot it.
+      const isNeeded = (reasons & ~covered) !== 0;
+      if (!isNeeded && !mayRevoke(certificate, crl)) continue;
       const problem = evidenceProblem(certificate, crl, context);
       if (problem) {
-        message = problem;
+        message ??= problem;
         continue;
       }
       const key = signingKey(crl, issuer, context);
       if (!key) {
-        message = "is covered by a revocation list whose signature is not trusted";
+        message ??= "is covered by a revocation list whose signature is not trusted";
         continue;
       }
       const delta = findDelta(crl, deltas, key, context);
@@ -52,22 +56,46 @@ export function crlStatus(
         const entry = lookUp(certificate, crl, delta);
         const used = delta ? [crl.der, delta.der] : [crl.der];
         if (entry && entry.revokedAt <= context.at) {
-          return { status: "revoked", source: "crl", evidence: used, ...entry };
+          const known = delta?.thisUpdate ?? crl.thisUpdate;
+          const status: RevocationStatus = {
+            status: "revoked",
+            source: "crl",
+            evidence: used,
+            thisUpdate: known,
+            ...entry,
+          };
+          if (entry.reason !== "certificateHold") return status;
+          // Lists come newest first: where a newer one is silent the hold was lifted.
+          if (isNeeded) held ??= status;
         }
+        if (!isNeeded) continue;
         evidence.push(...used);
       } catch (error) {
         if (!(error instanceof FormatError)) throw error;
-        message = "is covered by a revocation list that cannot be used";
+        message ??= "is covered by a revocation list that cannot be used";
         continue;
       }
       covered |= reasons;
       const known = delta?.thisUpdate ?? crl.thisUpdate;
       if (!thisUpdate || known < thisUpdate) thisUpdate = known;
-      if (covered === ALL_REASONS) return { status: "good", source: "crl", evidence, thisUpdate };
     }
   }
+  if (held) return held;
+  if (covered === ALL_REASONS) {
+    return { status: "good", source: "crl", evidence, thisUpdate: thisUpdate! };
+  }
   if (covered !== 0) message = "is covered by revocation lists for some reasons only";
-  return { status: "unknown", message };
+  return { status: "unknown", message: message ?? "is not covered by any revocation list at hand" };
+}
+
+/** Whether a list names the certificate; cheap, before its signature is checked. */
+function mayRevoke({ issuer, serialNumber }: Certificate, crl: Crl): boolean {
+  try {
+    return crl.find(issuer, serialNumber) !== undefined;
+  } catch (error) {
+    if (error instanceof FormatError) return false; // a list that cannot be used
+    throw error;
+  }
 }
 
 /** §6.3.3 (b): whether the list's issuer and scope are those of the distribution point. */

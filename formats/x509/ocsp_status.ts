@@ -4,6 +4,7 @@ import { ocspIds } from "./ocsp.ts";
 import { digest } from "../digest.ts";
 import { unknownCriticalExtension } from "./path_validate.ts";
 import {
+  decisive,
   isCurrent,
   type Issuer,
   isTrustedlySigned,
@@ -26,26 +27,34 @@ export function ocspStatus(
   responses: readonly OcspResponse[],
   context: RevocationContext,
 ): RevocationStatus {
-  let message = "is not covered by any OCSP answer at hand";
+  let message: string | undefined;
+  const found: Exclude<RevocationStatus, { status: "unknown" }>[] = [];
   for (const response of responses) {
-    const answer = response.answers.find((each) => isAbout(each, certificate, issuer));
-    if (!answer) continue;
-    if (!isFresh(answer, certificate, context)) {
-      message = "is covered by an OCSP answer that is out of date";
-    } else if (!isAuthorized(response, issuer, context)) {
-      message = "is covered by an OCSP answer whose signature is not trusted";
-    } else if (answer.status === "unknown") {
-      message = "is not known to its issuer's OCSP service";
-    } else {
-      const evidence = [response.der];
-      const { revokedAt, reason = "unspecified", thisUpdate } = answer;
-      if (answer.status === "revoked" && revokedAt! <= context.at) {
-        return { status: "revoked", source: "ocsp", evidence, revokedAt: revokedAt!, reason };
-      }
-      return { status: "good", source: "ocsp", evidence, thisUpdate };
-    }
+    // One response may hold several answers, and they may differ.
+    const about = response.answers.filter((each) => isAbout(each, certificate, issuer));
+    if (about.length === 0) continue;
+    const fresh = about.filter((each) => isFresh(each, certificate, context));
+    if (fresh.length === 0) message ??= "is covered by an OCSP answer that is out of date";
+    else if (!isAuthorized(response, issuer, context)) {
+      message ??= "is covered by an OCSP answer whose signature is not trusted";
+    } else if (fresh.some(({ status }) => status === "unknown")) {
+      message ??= "is not known to its issuer's OCSP service";
+    } else found.push(...fresh.map((answer) => statusOf(answer, response, context)));
   }
-  return { status: "unknown", message };
+  return decisive(found) ??
+    { status: "unknown", message: message ?? "is not covered by any OCSP answer at hand" };
+}
+
+function statusOf(
+  { status, revokedAt, reason = "unspecified", thisUpdate }: OcspAnswer,
+  { der }: OcspResponse,
+  { at }: RevocationContext,
+) {
+  const source = "ocsp";
+  const evidence = [der];
+  return status === "revoked" && revokedAt! <= at
+    ? { status, source, evidence, thisUpdate, revokedAt: revokedAt!, reason } as const
+    : { status: "good", source, evidence, thisUpdate } as const;
 }
 
 function isAbout(answer: OcspAnswer, certificate: Certificate, issuer: Issuer): boolean {

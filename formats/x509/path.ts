@@ -7,6 +7,7 @@ import type { Crl } from "./crl.ts";
 import { crlStatus } from "./crl_status.ts";
 import type { OcspResponse } from "./ocsp.ts";
 import { ocspStatus } from "./ocsp_status.ts";
+import { decisive } from "./revocation.ts";
 import { candidatePaths, CertificatePool } from "./path_build.ts";
 import {
   type PathFailure,
@@ -211,11 +212,15 @@ class Validation {
     this.#inProgress.add(certificate.fingerprint);
     try {
       const answer = ocspStatus(certificate, issuer, ocspResponses, context);
-      if (answer.status === "revoked") return answer;
-      // A list may know of a revocation that the answer does not.
       const listed = crlStatus(certificate, issuer, crls, context);
-      if (listed.status === "revoked" || answer.status === "unknown") return listed;
-      return answer;
+      if (answer.status === "unknown" && listed.status === "unknown") {
+        // Where no answer was at hand the list's sentence tells enough.
+        return ocspResponses.length > 0
+          ? { status: "unknown", message: `${answer.message}, and ${listed.message}` }
+          : listed;
+      }
+      if (answer.status === "unknown") return listed;
+      return listed.status === "unknown" ? answer : decisive([answer, listed])!;
     } finally {
       this.#inProgress.delete(certificate.fingerprint);
     }

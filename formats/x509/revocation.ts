@@ -19,11 +19,27 @@ export type RevocationStatus =
     readonly status: "revoked";
     readonly source: "crl" | "ocsp";
     readonly evidence: readonly Uint8Array[];
+    readonly thisUpdate: Date;
     readonly revokedAt: Date;
     readonly reason: CrlReason;
   }
   /** @property message the end of a sentence that begins with the certificate's name */
   | { readonly status: "unknown"; readonly message: string };
+
+type Known = Exclude<RevocationStatus, { status: "unknown" }>;
+
+/**
+ * What counts of several usable answers: a revocation, as only a certificateHold can be lifted (RFC 5280 §5.3.1); else the
+ * newest, of equals the one that revokes.
+ */
+export function decisive(answers: readonly Known[]): Known | undefined {
+  const isFinal = (each: Known) => each.status === "revoked" && each.reason !== "certificateHold";
+  return answers.find(isFinal) ??
+    answers.toSorted((a, b) =>
+      b.thisUpdate.getTime() - a.thisUpdate.getTime() ||
+      Number(b.status === "revoked") - Number(a.status === "revoked")
+    )[0];
+}
 
 /** Who issued a certificate, with the key that signed it. */
 export interface Issuer {

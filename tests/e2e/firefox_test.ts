@@ -12,7 +12,7 @@ import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
 import { asPublic, launchFirefox, loopbackPermission } from "./firefox.ts";
-import { serveSite } from "./sites.ts";
+import { connectOutcome, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
@@ -22,21 +22,6 @@ type Globals = {
   outcome?: string;
   prompted?: boolean;
 };
-
-/** What `connect()` says on this page: a code, or `connected` once a request was answered. */
-const outcome = (page: Page, options: ConnectOptions): Promise<string> =>
-  page.evaluate(async (options) => {
-    const path = "/client.js";
-    const { connect }: typeof import("../../web/client.ts") = await import(path);
-    try {
-      const client = await connect(options);
-      await client.call("agent.info", {});
-      client.close();
-      return "connected";
-    } catch (error) {
-      return (error as { code: string }).code;
-    }
-  }, options);
 
 Deno.test("the SDK in Firefox", (t) =>
   inTempDir(async (dir) => {
@@ -76,14 +61,14 @@ Deno.test("the SDK in Firefox", (t) =>
 
     await t.step("ws", () =>
       inFirefox("plain", {}, async (page) => {
-        assert.equal(await outcome(page, { ports: [port] }), "connected");
+        assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "connected");
       }));
 
     await t.step("ws, the page being one of the internet: as the permission has it", async () => {
       const publicly = asPublic([site.port]);
       const granted = { ...publicly, ...loopbackPermission("granted") };
       await inFirefox("granted", granted, async (page) => {
-        assert.equal(await outcome(page, { ports: [port] }), "connected");
+        assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "connected");
       });
       await inFirefox("pending", { ...publicly, ...loopbackPermission("ask") }, async (page) => {
         await page.evaluate(async (port) => {
@@ -107,7 +92,7 @@ Deno.test("the SDK in Firefox", (t) =>
       const denied = { ...asPublic([site.port]), ...loopbackPermission("denied") };
       await inFirefox("denied", denied, async (page, browser) => {
         // A denial by default is not what `navigator.permissions` tells, so it looks as if nothing were there.
-        assert.equal(await outcome(page, { ports: [port] }), "not_installed");
+        assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "not_installed");
         await page.evaluate(async (port) => {
           const path = "/client.js";
           const { connectByPopup }: typeof import("../../web/client.ts") = await import(path);
@@ -154,13 +139,13 @@ Deno.test("the SDK in Firefox", (t) =>
     await t.step("wss: only once the authority is trusted", async () => {
       const options = { ports: [], securePorts: [securePort!] };
       await inFirefox("secure", {}, async (page) => {
-        assert.equal(await outcome(page, options), "not_installed");
+        assert.equal(await page.evaluate(connectOutcome, options), "not_installed");
       });
       await Deno.writeTextFile(join(dir, "authority.pem"), tls.authority);
       const authority = await readAuthority(join(dir, "authority.pem"));
       await nssStore(run, join(dir, "secure"), "Firefox").install(authority);
       await inFirefox("secure", {}, async (page) => {
-        assert.equal(await outcome(page, options), "connected");
+        assert.equal(await page.evaluate(connectOutcome, options), "connected");
       });
     });
   }));

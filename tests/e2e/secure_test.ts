@@ -10,22 +10,7 @@ import type { ConnectOptions } from "../../web/client.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
 import { launch } from "./browser.ts";
-import { asPublic, serveSite } from "./sites.ts";
-
-/** What `connect()` says on this page: a code, or `connected` once a request was answered. */
-const outcome = (page: Page, options: ConnectOptions): Promise<string> =>
-  page.evaluate(async (options) => {
-    const path = "/client.js";
-    const { connect }: typeof import("../../web/client.ts") = await import(path);
-    try {
-      const client = await connect(options);
-      await client.call("agent.info", {});
-      client.close();
-      return "connected";
-    } catch (error) {
-      return (error as { code: string }).code;
-    }
-  }, options);
+import { asPublic, connectOutcome, serveSite } from "./sites.ts";
 
 Deno.test("wss in Chromium: once the authority is in its database", () =>
   inTempDir(async (dir) => {
@@ -50,7 +35,7 @@ Deno.test("wss in Chromium: once the authority is in its database", () =>
           });
         }
         await page.goto(site.origin);
-        return await outcome(page, options);
+        return await page.evaluate(connectOutcome, options);
       } finally {
         await browser.close();
       }
@@ -94,7 +79,7 @@ Deno.test({
       const on = async (origin: string) => {
         const page = await browser.newPage();
         await page.goto(origin);
-        return await outcome(page, { ports: [test.agent.port] });
+        return await page.evaluate(connectOutcome, { ports: [test.agent.port] });
       };
       assert.equal(await on(site.origin), "connected");
       assert.equal(await on(other.origin), "permission_denied");

@@ -1,5 +1,7 @@
 /** Web sites for tests: each at a port of its own, so an origin of its own. */
 
+import type { ConnectOptions } from "../../web/client.ts";
+
 const WEB = new URL("../../dist/web/", import.meta.url);
 
 export interface Site extends AsyncDisposable {
@@ -37,3 +39,17 @@ export function serveSite(body = "", headers: Record<string, string> = {}): Site
 /** Chromium's switch that makes these servers part of the internet: what they serve needs permission for loopback. */
 export const asPublic = (...sites: Site[]): string =>
   `--ip-address-space-overrides=${sites.map(({ port }) => `127.0.0.1:${port}=public`).join(",")}`;
+
+/** Runs in a page of such a site: `connected` once a request was answered, or the code of what `connect()` threw. */
+export async function connectOutcome(options: ConnectOptions): Promise<string> {
+  const path = "/client.js";
+  const { connect }: typeof import("../../web/client.ts") = await import(path);
+  try {
+    const client = await connect(options);
+    await client.call("agent.info", {});
+    client.close();
+    return "connected";
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}

@@ -7,7 +7,6 @@ import { issueIdentity } from "../../agent/tls.ts";
 import { nssStore, readAuthority, run } from "../../agent/trust.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
-import type { ConnectOptions } from "../../web/client.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { inTempDir } from "../fixtures/openssl.ts";

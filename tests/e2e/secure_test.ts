@@ -1,7 +1,6 @@
 /** wss in Chromium once the authority is trusted, and what a managed policy allows. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { Page } from "playwright-core";
 import { issueIdentity } from "../../agent/tls.ts";
 import { nssStore, readAuthority, run } from "../../agent/trust.ts";
 import { linuxPolicy } from "../../cli/browser_policy.ts";

@@ -68,7 +68,7 @@ export class Intake {
       return withBody(request, rest(pieces, reader, this.#timeout));
     } catch (error) {
       reader.cancel().catch(() => {}); // who sent it is gone, or will see that nobody listens
-      throw error;
+      throw error instanceof CscError ? error : new CscError("body_too_slow", String(error));
     } finally {
       clearTimeout(timer);
       this.#incoming.delete(incoming);

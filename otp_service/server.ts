@@ -61,19 +61,17 @@ export function createHandler(
     return failure(context, error);
   });
   const inFlight = { known: 0, stranger: 0 };
-  const refuse = (code: "too_many" | "body_too_slow") => {
-    const { status, error, message: error_description } = new CscError(code);
-    return Response.json({ error, error_description }, {
+  const refuse = ({ status, error, message: error_description }: CscError) =>
+    Response.json({ error, error_description }, {
       status,
       headers: { ...HEADERS, "retry-after": "1" },
     });
-  };
   return async (incoming) => {
     let request: Request;
     try {
       request = await intake.receive(incoming);
     } catch (error) {
-      if (error instanceof CscError) return refuse("body_too_slow");
+      if (error instanceof CscError) return refuse(error);
       throw error;
     }
     // A made-up token gets no further than one look into the database.
@@ -81,7 +79,7 @@ export function createHandler(
     const { known, stranger } = inFlight;
     if (known + stranger >= IN_FLIGHT || (who === "stranger" && stranger >= STRANGERS)) {
       await request.body?.cancel();
-      return refuse("too_many");
+      return refuse(new CscError("too_many"));
     }
     inFlight[who]++;
     try {

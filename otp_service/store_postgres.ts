@@ -48,6 +48,8 @@ export async function openPostgres(url: string): Promise<Database> {
   const sql = postgres(url, {
     max: CONNECTIONS,
     connect_timeout: 10,
+    // seconds: a server that is back is found at once
+    backoff: () => 0.25,
     connection: {
       application_name: "dsign otp-service",
       statement_timeout: STATEMENT,

@@ -28,9 +28,10 @@ const TROUBLE: readonly [RegExp, string][] = [
  * Opens the file, which is made where it is missing, and brings it up to date.
  *
  * @param path file, or `:memory:`
+ * @param most pages of 4 KiB that it may grow to
  * @throws {SetupError} where it cannot be used, or was made by a later version
  */
-export function openSqlite(path: string): Database {
+export function openSqlite(path: string, most?: number): Database {
   const outage = (error: unknown): unknown => {
     if ((error as { code?: string }).code !== "ERR_SQLITE_ERROR") return error;
     const { message } = error as Error;
@@ -52,6 +53,7 @@ export function openSqlite(path: string): Database {
     if (path !== ":memory:" && Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
     migrate(file);
     file.exec("PRAGMA busy_timeout = 0");
+    if (most !== undefined) file.exec(`PRAGMA max_page_count = ${most}`);
   } catch (error) {
     const known = outage(error);
     throw known instanceof DatabaseError ? new SetupError(known.message) : error;

@@ -12,8 +12,10 @@ import { rereadCertificate } from "../../tests/fixtures/second_reader.ts";
 import { readCertificates } from "../../formats/x509/bundle.ts";
 import { issue } from "../../tests/fixtures/issue.ts";
 import { pem } from "../../formats/asn1/pem.ts";
+import { readerCommand } from "../host_command.ts";
 import { openParts } from "./parts.ts";
 
+const READER = readerCommand(new URL("../../main.ts", import.meta.url).href);
 const REDIRECT = "https://portal.example/signed";
 const PUBLIC_URL = "http://127.0.0.1:7795";
 
@@ -64,7 +66,7 @@ Deno.test("an ESP in the configuration: what is wrong is named, and what is righ
     const write = (esp: Record<string, unknown>) =>
       Deno.writeTextFile(path, JSON.stringify({ ...base, esp }));
     const open = () =>
-      openParts(path, { hostCommand: [], readerCommand: [], web: new URL("file:///none/") });
+      openParts(path, { hostCommand: [], readerCommand: READER, web: new URL("file:///none/") });
     const wrong: [Record<string, unknown>, RegExp][] = [
       [{ url: "http://esp.example/" }, /"esp\.url": must be https:/],
       [{ url: undefined }, /"esp\.url"/],

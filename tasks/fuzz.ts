@@ -1,10 +1,12 @@
 /**
  * `deno task fuzz TARGET [--count N] [--seed S]`: tries mutated documents; TARGET is a module of
  * `tests/fuzz`. An error that is not of the room's own class, a crash, or a case of more than two
- * seconds is a failure; its input is written to a folder that is named at the end.
+ * seconds is a failure; its input is written to a folder that is named at the end. TARGET `agreement` is another matter,
+ * see `fuzz_agreement.ts`.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { fuzzAgreement } from "./fuzz_agreement.ts";
 import type { Job, Report } from "../tests/fuzz/worker.ts";
 
 const MAX_CASE_MS = 2000;
@@ -65,6 +67,10 @@ async function main(): Promise<void> {
   const count = Number(values.count ?? 100_000);
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
   console.log(`fuzz ${target}: ${count} mutations, seed ${seed}`);
+  if (target === "agreement") {
+    if (!await fuzzAgreement(count, seed)) Deno.exitCode = 1;
+    return;
+  }
   const failures: Failure[] = [];
   const fail = (failure: Failure) => failures.push(failure);
   const started = performance.now();

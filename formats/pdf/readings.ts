@@ -166,6 +166,8 @@ class Walk {
     if (!roots.every((root) => this.#same({ reading: this.document, object: catalog }, root))) {
       this.#tell(catalog.num);
     }
+    // Some readers stop there, and find no page or only new ones.
+    if (this.document.xref.oddities.has("prev")) this.#tell(catalog.num);
     return [...this.#out.values()];
   }
 

@@ -4,6 +4,7 @@ import {
   classicUpdate,
   documentObjects,
   hybridPdf,
+  linearizedPdf,
   streamPdf,
 } from "../../tests/fixtures/pdf.ts";
 import { bytesSource } from "../source.ts";
@@ -80,6 +81,10 @@ const forgeries: [what: string, bytes: Uint8Array][] = [
     "the older of two definitions",
     forged((_, prev) => `xref\n4 1\n${offsetOf(base, 4)} 00000 n \n${trailer(prev)}`),
   ],
+  [
+    "a Prev that is not written in digits",
+    forged((at, prev) => `xref\n4 1\n${at} 00000 n \n${trailer(`${prev}.0`)}`),
+  ],
   ["a hidden object of a page", hybridPdf(objects, [3])],
   [
     "a page that names its content twice",
@@ -131,28 +136,9 @@ Deno.test("readings: an object stream that names an object twice", () => {
 });
 
 Deno.test("readings: a linearized file counts by its first page as long as it has the length it states", () => {
-  const linearized = (length: number) => {
-    const first = "%PDF-1.7\n30 0 obj\n<< /Linearized 1 /L " + String(length).padStart(8, " ") +
-      " >>\nendobj\n";
-    const content = `31 0 obj\n${other}\nendobj\n`;
-    const page = `3 0 obj\n${objects[3].replace("4 0 R", "31 0 R")}\nendobj\n`;
-    const entries = [[3, first.length + 300], [31, first.length + 300 + page.length]];
-    let section = "xref\n";
-    for (const [num, at] of entries) {
-      section += `${num} 1\n${String(at).padStart(10, "0")} 00000 n \n`;
-    }
-    let rest = "";
-    const main = fromLatin1(base).slice("%PDF-1.7\n".length);
-    const before = first.length + 300 + page.length + content.length;
-    const moved = main.replace(
-      /^(\d{10}) 00000 n /gm,
-      (_, at) => `${String(Number(at) - 9 + before).padStart(10, "0")} 00000 n `,
-    );
-    const mainStart = moved.indexOf("xref\n0 1\n") + before;
-    section += `trailer\n<< /Size 32 /Root 1 0 R /Prev ${mainStart} >>\nstartxref\n0\n%%EOF\n`;
-    rest = moved.replace(/startxref\n\d+/, `startxref\n${mainStart}`);
-    return latin1(first + section.padEnd(299) + "\n" + page + content + rest);
-  };
-  const { length } = linearized(0);
-  assert.deepEqual(told(linearized(length)).map((each) => each.split(" ")[0]).includes("3"), true);
+  const first = [3, CONTENT];
+  assert.deepEqual(told(linearizedPdf(objects, first)), []);
+  const shadow = { [CONTENT]: other };
+  assert.deepEqual(told(linearizedPdf(objects, [3], { shadow, end: "main" })), ["4 on 1"]);
+  assert.deepEqual(told(linearizedPdf(objects, [3], { shadow, end: "main", length: 99 })), []);
 });

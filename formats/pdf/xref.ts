@@ -2,7 +2,15 @@ import { FormatError } from "../error.ts";
 import { decodeStream } from "./filter.ts";
 import { MAX_OBJECT_NUMBER, PdfLexer, WINDOW_EXHAUSTED } from "./lexer.ts";
 import type { Source } from "../source.ts";
-import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./value.ts";
+import {
+  fromLatin1,
+  PdfArray,
+  PdfDict,
+  PdfName,
+  PdfRef,
+  PdfStream,
+  type PdfValue,
+} from "./value.ts";
 import type { PdfWindow } from "./window.ts";
 
 /** An object that stands in the file itself. */
@@ -46,7 +54,10 @@ export interface Manner {
 /** Ours. */
 const USUAL: Manner = { duplicates: "last", hybrids: "fill", beyondSize: "keep" };
 
-export const NO_ODDITIES: ReadonlySet<keyof Manner> = new Set();
+/** What leads to other entries in another manner; or to none before, as for a Prev that is not written in digits. */
+export type Oddity = keyof Manner | "prev";
+
+export const NO_ODDITIES: ReadonlySet<Oddity> = new Set();
 
 /** The cross-reference of a document, all its sections merged, the newest first. */
 export interface Xref {
@@ -60,7 +71,7 @@ export interface Xref {
   /** Offset of the newest section; -1 when the file had to be scanned. */
   start: number;
   /** Where another manner may lead to other entries. */
-  oddities: ReadonlySet<keyof Manner>;
+  oddities: ReadonlySet<Oddity>;
 }
 
 /** One section as it stands in the file. */
@@ -104,8 +115,9 @@ export function readXref(
 ): Xref {
   const { duplicates, hybrids, beyondSize } = { ...USUAL, ...manner };
   const entries: XrefMap = new Map();
-  const oddities = new Set<keyof Manner>();
+  const oddities = new Set<Oddity>();
   const chain = readChain(window, start);
+  if (chain.some(hasOddPrev)) oddities.add("prev");
   for (const section of chain) {
     const own = mapOf(section, duplicates, oddities);
     const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
@@ -149,6 +161,13 @@ function readChain(window: PdfWindow, start: number): Section[] {
   }
 }
 
+function hasOddPrev({ trailer, trailerBytes }: Section): boolean {
+  const written = trailer.spans.filter(({ key }) => key === "Prev").map((
+    { valueStart, valueEnd },
+  ) => fromLatin1(trailerBytes.subarray(valueStart, valueEnd)));
+  return written.some((text) => !/^\d+$/.test(text));
+}
+
 /** Where each section of a document's cross-reference begins, the newest first; a hybrid's stream is part of its table. */
 export function sectionStarts(window: PdfWindow): number[] {
   return readChain(window, findStartXref(window.source)).map(({ start }) => start);
@@ -157,7 +176,7 @@ export function sectionStarts(window: PdfWindow): number[] {
 function mapOf(
   { rows }: Section,
   duplicates: Manner["duplicates"],
-  oddities: Set<keyof Manner>,
+  oddities: Set<Oddity>,
 ): XrefMap {
   const entries: XrefMap = new Map();
   for (const [num, entry] of rows) {

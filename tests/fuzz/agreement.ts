@@ -1,0 +1,469 @@
+/**
+ * Signed PDFs that are changed afterwards, by kinds; for those that are still called valid, other engines must show
+ * what was signed. Each kind has harmless variants too, so that refusing everything is no way out.
+ */
+import { join } from "node:path";
+import { digest } from "../../formats/digest.ts";
+import { appendDss } from "../../formats/pades/dss.ts";
+import { type Appearance, prepareTimestamp } from "../../formats/pades/prepare.ts";
+import { PdfDocument } from "../../formats/pdf/document.ts";
+import { appendedSource, bytesSource } from "../../formats/source.ts";
+import { fromLatin1, latin1, name, PdfDict } from "../../formats/pdf/value.ts";
+import type { SignatureReport } from "../../formats/verify/report.ts";
+import { verifyBytes } from "../../formats/verify/verify.ts";
+import {
+  classicPdf,
+  documentObjects,
+  hybridPdf,
+  linearizedPdf,
+  type Objects,
+  streamPdf,
+} from "../fixtures/pdf.ts";
+import { difference, type Engine, type Seen } from "../fixtures/pdf_engines.ts";
+import { makePki } from "../fixtures/pki.ts";
+import { completeWith, signPdf } from "../fixtures/sign_pdf.ts";
+import { generator, mutate } from "./mutate.ts";
+
+type Next = (below: number) => number;
+
+/** A signed document and what may be done to it. */
+interface Base {
+  bytes: Uint8Array;
+  /** Objects of the signed revision by number, as they stand there. */
+  objects: Objects;
+}
+
+const now = new Date();
+const pki = makePki({
+  officers: [{ name: "Asha", key: "p-256" }, { name: "Bimal", key: "p-256" }],
+});
+const [asha, bimal] = pki.officers;
+const [stranger] = makePki({ officers: [{ name: "Stranger", key: "p-256" }] }).officers;
+const anchors = [pki.root.certificate];
+
+const objects = documentObjects({ pages: 2, signatureFields: ["Waiting"] });
+/** The content of page 1, and page 1. */
+const CONTENT = 4, PAGE = 3;
+/** Where the field is that waits. */
+const WAITING = { page: 1, box: [50, 100, 200, 125] };
+const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
+const otherContent = stream("BT /F1 40 Tf 72 400 Td (Pay 9,000,000) Tj ET");
+
+const signed = (bytes: Uint8Array): Base => ({ bytes: signPdf(bytes, asha), objects });
+const bases = {
+  table: signed(classicPdf(objects)),
+  stream: signed(streamPdf(objects)),
+  hybrid: signed(hybridPdf(objects, [1])),
+  linearized: signed(linearizedPdf(objects, [PAGE, CONTENT])),
+};
+
+/** What one mutant is, and the signed document that it comes from. */
+export interface Mutant {
+  kind: string;
+  base: Uint8Array;
+  bytes: Uint8Array;
+}
+
+const pick = <T>(next: Next, all: readonly T[]): T => all[next(all.length)];
+const startOf = (bytes: Uint8Array) => /startxref\s+(\d+)\s+%%EOF\s*$/.exec(fromLatin1(bytes))![1];
+const highest = (bytes: Uint8Array) => {
+  const { entries, trailer } = PdfDocument.open(bytesSource(bytes)).xref;
+  const size = trailer.get("Size");
+  return Math.max(...entries.keys(), typeof size === "number" ? size - 1 : 0);
+};
+const offsetOf = (bytes: Uint8Array, num: number) => {
+  const entry = PdfDocument.open(bytesSource(bytes)).xref.entries.get(num);
+  return entry && "offset" in entry ? entry.offset : 17;
+};
+
+/** Objects of a revision: the same ones again, harmless ones, or others. */
+function someObjects(next: Next, base: Base): Objects {
+  return pick<Objects>(next, [
+    { [CONTENT]: base.objects[CONTENT] },
+    { [CONTENT]: base.objects[CONTENT] },
+    { [CONTENT]: otherContent },
+    { [PAGE]: base.objects[PAGE].replace(`${CONTENT} 0 R`, "90 0 R"), 90: otherContent },
+    { 90: otherContent },
+    {},
+  ]);
+}
+
+interface Place {
+  num: number;
+  offset: number;
+}
+
+function write(base: Base, added: Objects): { text: string; places: Place[] } {
+  let text = "";
+  const places: Place[] = [];
+  for (const [num, body] of Object.entries(added)) {
+    places.push({ num: Number(num), offset: base.bytes.length + text.length });
+    text += `${num} 0 obj\n${body}\nendobj\n`;
+  }
+  return { text, places };
+}
+
+const pad = (value: number, digits = 10) => String(Math.max(0, value)).padStart(digits, "0");
+
+/** One entry of a table, in one of the many ways in which programs write it. */
+function entry(next: Next, offset: number): string {
+  const exact = `${pad(offset)} 00000 n \n`;
+  return pick(next, [
+    ...[exact, exact, exact, exact, exact, exact],
+    `${pad(offset)} 00000 n\n`,
+    `${pad(offset)} 00000 n\r\n`,
+    `${offset} 0 n \n`,
+    `${pad(offset)}  00000 n \n`,
+    `${pad(offset)} 00000 n % c\n`,
+    `${pad(offset + 1)} 00000 n \n`,
+    `${pad(offset)} 00001 n \n`,
+    `${pad(0)} 00000 f \n`,
+  ]);
+}
+
+function trailerOf(next: Next, base: Base, places: readonly Place[], wild: boolean): string {
+  const size = Math.max(highest(base.bytes), ...places.map(({ num }) => num)) + 1;
+  const prev = startOf(base.bytes);
+  const mutated = (right: string, others: string[]) =>
+    wild && next(3) === 0 ? pick(next, others) : right;
+  return "<< " + [
+    `/Size ${mutated(String(size), ["0", "4", String(size + 5), String(size - 1)])}`,
+    mutated("/Root 1 0 R", ["/Root 91 0 R", "/Root 1 1 R", "/Root 2 0 R"]),
+    mutated(`/Prev ${prev}`, [
+      "",
+      "/Prev 0",
+      `/Prev ${offsetOf(base.bytes, PAGE)}`,
+      `/Prev ${prev}.0`,
+    ]),
+  ].join(" ") + " >>";
+}
+
+function finish(next: Next, start: number, wild: boolean): string {
+  const right = `startxref\n${start}\n%%EOF\n`;
+  if (!wild) return right;
+  return pick(next, [
+    ...[right, right, right],
+    `startxref\n${start + 1}\n%%EOF\n`,
+    `startxref ${start} %%EOF`,
+    `startxref\n${start}\n%%EOF\n${" \n".repeat(next(800))}`,
+    `startxref\n${start}\n%%EOF\n%${"x".repeat(next(3000))}\n`,
+    `startxref\n${start}\n%%EOF\n${CONTENT} 0 obj\n${otherContent}\nendobj\n`,
+    `startxref\n${start}\n%%EOF\ntrailer\n<< /Root 91 0 R >>\n`,
+    `startxref\n${start}\nstartxref\n0\n%%EOF\n`,
+    `startxref\n${start}\n`,
+  ]);
+}
+
+function tableRevision(next: Next, base: Base, wild: "entries" | "trailer"): Uint8Array {
+  const { text, places } = write(base, someObjects(next, base));
+  let section = pick(next, ["", "", "", "%c\n", " ", "\n"]);
+  const start = base.bytes.length + text.length + (next(3) === 0 ? section.length : 0);
+  section += pick(next, ["xref\n", "xref\n", "xref\n", "xref \n", "xref\r\n", "xref %c\n"]);
+  section += pick(next, ["0 1\n0000000000 65535 f \n", "0 1\n0000000000 65535 f \n", "0 0\n"]);
+  const isWild = wild === "entries";
+  for (const { num, offset } of places) {
+    const old = offsetOf(base.bytes, num);
+    const rows = pick(next, [
+      ...[[offset], [offset], [offset], [offset]],
+      ...isWild ? [[offset, old], [old, offset], [old], [offset, offset], []] : [],
+    ]);
+    for (const row of rows) {
+      section += `${num} 1\n${isWild ? entry(next, row) : `${pad(row)} 00000 n \n`}`;
+    }
+  }
+  section += `trailer\n${trailerOf(next, base, places, !isWild)}\n`;
+  return latin1(fromLatin1(base.bytes) + text + section + finish(next, start, !isWild));
+}
+
+function streamRevision(next: Next, base: Base): Uint8Array {
+  const added = someObjects(next, base);
+  const packed = Object.entries(added).filter(([, body]) => !body.includes("stream"));
+  const plain = Object.fromEntries(
+    Object.entries(added).filter(([, body]) => body.includes("stream")),
+  );
+  const container = highest(base.bytes) + 100;
+  let head = "", data = "", count = 0;
+  for (const [num, body] of packed) {
+    const twice = pick(next, [[body], [body], [body, base.objects[PAGE]], [
+      base.objects[PAGE],
+      body,
+    ]]);
+    for (const each of twice) {
+      head += `${pick(next, [num, num, num, "0"])} ${data.length} `;
+      data += `${each} `;
+      count++;
+    }
+  }
+  const stored = head + data;
+  const n = pick(next, [count, count, count, count + 1, Math.max(0, count - 1)]);
+  plain[container] =
+    `<< /Type /ObjStm /N ${n} /First ${head.length} /Length ${stored.length} >>\n` +
+    `stream\n${stored}\nendstream`;
+  const { text, places } = write(base, plain);
+  const start = base.bytes.length + text.length;
+  const rows: [number, number, number, number][] = [
+    ...places.map(({ num, offset }) => [num, 1, offset, 0] as [number, number, number, number]),
+    ...packed.map(([num], i) =>
+      [Number(num), 2, container, pick(next, [i, i, i, i + 1, 0])] as [
+        number,
+        number,
+        number,
+        number,
+      ]
+    ),
+    [container + 1, 1, start, 0],
+  ];
+  for (const row of [...rows]) {
+    if (next(8) === 0) rows.push([row[0], 1, offsetOf(base.bytes, row[0]), 0]);
+    if (next(8) === 0) rows.unshift([row[0], pick(next, [0, 1]), offsetOf(base.bytes, row[0]), 0]);
+  }
+  const bytes = rows.map(([, type, second, third]) =>
+    String.fromCharCode(
+      type,
+      second >> 24 & 255,
+      second >> 16 & 255,
+      second >> 8 & 255,
+      second & 255,
+      third >> 8,
+      third & 255,
+    )
+  ).join("");
+  const size = pick(next, [container + 2, container + 2, container + 2, 5, container + 9]);
+  const section = `${container + 1} 0 obj\n<< /Type /XRef /Size ${size} /W [1 4 2] ` +
+    `/Index [${rows.map(([num]) => `${num} 1`).join(" ")}] /Root 1 0 R ` +
+    `/Prev ${
+      startOf(base.bytes)
+    } /Length ${bytes.length} >>\nstream\n${bytes}\nendstream\nendobj\n`;
+  return latin1(fromLatin1(base.bytes) + text + section + finish(next, start, next(4) === 0));
+}
+
+function hybridRevision(next: Next, base: Base): Uint8Array {
+  const { text, places } = write(base, someObjects(next, base));
+  const self = highest(base.bytes) + 50;
+  const at = base.bytes.length + text.length;
+  let rows = "", index = "", section = "xref\n0 1\n0000000000 65535 f \n";
+  for (const { num, offset } of places) {
+    const old = offsetOf(base.bytes, num);
+    const way = next(5);
+    const [inTable, inStream] = [
+      [offset, undefined],
+      [offset, offset],
+      [offset, old],
+      [old, offset],
+      [undefined, offset],
+    ][way];
+    section += `${num} 1\n${
+      inTable === undefined ? "0000000000 00001 f \n" : `${pad(inTable)} 00000 n \n`
+    }`;
+    if (inStream === undefined) continue;
+    index += ` ${num} 1`;
+    rows += String.fromCharCode(1, 0, inStream >> 16, inStream >> 8 & 255, inStream & 255, 0, 0);
+  }
+  const xref = `${self} 0 obj\n<< /Type /XRef /Size ${self + 1} /W [1 4 2] /Index [${index}] ` +
+    `/Root 1 0 R /Length ${rows.length} >>\nstream\n${rows}\nendstream\nendobj\n`;
+  const start = at + xref.length;
+  return latin1(
+    fromLatin1(base.bytes) + text + xref + section +
+      `trailer\n<< /Size ${self + 1} /Root 1 0 R /Prev ${startOf(base.bytes)} /XRefStm ${at} >>\n` +
+      finish(next, start, false),
+  );
+}
+
+/** A linearized document, signed; what it says of its length, and what is behind it. */
+function linearized(next: Next): Mutant {
+  const kind = "linearization";
+  const shadow = pick<Objects>(next, [{}, {}, { [CONTENT]: otherContent }]);
+  const last = pick(next, ["first", "main"] as const);
+  const make = (length?: number) =>
+    linearizedPdf(objects, [PAGE, CONTENT], { length, shadow, end: last });
+  const once = signPdf(make(), asha);
+  const later = next(3) === 0 ? signPdf(once, bimal) : once;
+  const length = pick(next, [undefined, undefined, once.length, later.length, later.length + 40]);
+  const base = signPdf(make(length), asha);
+  let bytes = later === once ? base : signPdf(base, bimal);
+  if (length !== undefined && length > bytes.length && next(2) === 0) {
+    bytes = latin1(fromLatin1(bytes) + "\n".repeat(length - bytes.length));
+  }
+  return { kind, base: last === "main" && Object.keys(shadow).length > 0 ? once : base, bytes };
+}
+
+/** Revisions that are honest, then mutated behind the signature. */
+function mutatedRevision(next: Next, base: Base): Uint8Array {
+  const source = bytesSource(base.bytes);
+  const later = pick(next, [
+    () => signPdf(base.bytes, bimal),
+    () => signPdf(base.bytes, bimal, { field: "Waiting" }),
+    () => {
+      const all = appendedSource(source, appendDss(source, { crls: [latin1("crl")] }));
+      return all.read(0, all.size).slice();
+    },
+  ])();
+  if (next(8) === 0) return later;
+  const appended = later.slice(base.bytes.length);
+  const words = [
+    "xref\n",
+    "trailer\n",
+    "/Size 3",
+    "/Prev 0",
+    " 0 obj\n",
+    "endobj\n",
+    "%\n",
+    "/Root 2 0 R",
+    "/XRefStm 17",
+  ];
+  const changed = mutate([appended], words, next);
+  return latin1(fromLatin1(base.bytes) + fromLatin1(changed));
+}
+
+/** A later signature or timestamp, of a trusted person or a stranger, with something to see or without. */
+function laterSignature(next: Next, base: Base): Uint8Array {
+  const who = pick(next, [bimal, bimal, stranger]);
+  const side = pick(next, [20, 60, 150, 500]);
+  const shown: Appearance = {
+    place: { page: 1 + next(2), rectangle: [30, 30, 30 + side, 30 + side] },
+    draw: (update) =>
+      update.addStream(
+        { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, side, side] },
+        latin1(`0 0 ${side} ${side} re f`),
+      ),
+  };
+  const appearance = pick(next, [undefined, shown]);
+  const field = pick(next, [undefined, "Waiting"]);
+  let bytes: Uint8Array;
+  if (next(4) === 0) {
+    const source = bytesSource(base.bytes);
+    const stamp = completeWith(source, prepareTimestamp(source, { field }), who);
+    bytes = latin1(fromLatin1(base.bytes) + fromLatin1(stamp));
+  } else bytes = signPdf(base.bytes, who, { field, appearance });
+  if (next(3) > 0) return bytes;
+  // Afterwards something is drawn in the field that waits, or over the page.
+  const document = PdfDocument.open(bytesSource(bytes));
+  const at = Number(Object.keys(objects).find((num) => objects[Number(num)].includes("(Waiting)")));
+  const object = document.object(document.refOf(at))!;
+  if (!(object.value instanceof PdfDict)) throw new Error("the field is not there");
+  const old = fromLatin1(object.bytes.subarray(object.value.start, object.value.end));
+  const drawn = "<< /Subtype /Form /BBox [0 0 9 9] /Length 11 >>\nstream\n0 0 9 9 re f\nendstream";
+  const changed = { [at]: `${old.slice(0, -2)} /AP << /N 95 0 R >> >>`, 95: drawn };
+  const { text, places } = write({ bytes, objects }, changed);
+  const start = bytes.length + text.length;
+  return latin1(
+    fromLatin1(bytes) + text + "xref\n0 1\n0000000000 65535 f \n" +
+      places.map(({ num, offset }) => `${num} 1\n${pad(offset)} 00000 n \n`).join("") +
+      `trailer\n<< /Size ${highest(bytes) + 100} /Root 1 0 R /Prev ${startOf(bytes)} >>\n` +
+      `startxref\n${start}\n%%EOF\n`,
+  );
+}
+
+const anyBase = (next: Next) => pick(next, [bases.table, bases.linearized, bases.hybrid]);
+const on = (kind: string, base: Base, bytes: Uint8Array): Mutant => ({
+  kind,
+  base: base.bytes,
+  bytes,
+});
+
+const KINDS: Record<string, (next: Next) => Mutant> = {
+  table(next) {
+    const base = anyBase(next);
+    return on("table", base, tableRevision(next, base, "entries"));
+  },
+  trailer(next) {
+    const base = anyBase(next);
+    return on("trailer", base, tableRevision(next, base, "trailer"));
+  },
+  stream: (next) => on("stream", bases.stream, streamRevision(next, bases.stream)),
+  hybrid: (next) => on("hybrid", bases.table, hybridRevision(next, bases.table)),
+  linearization: linearized,
+  revision(next) {
+    const base = pick(next, Object.values(bases));
+    return on("revision", base, mutatedRevision(next, base));
+  },
+  signature(next) {
+    const base = pick(next, [bases.table, bases.stream]);
+    return on("signature", base, laterSignature(next, base));
+  },
+};
+
+export const kinds = Object.keys(KINDS);
+
+/** The mutant of one case; kinds take turns. */
+export function mutant(seed: number, index: number): Mutant {
+  const next = generator(Math.imul(seed, 0x9e3779b1) + index);
+  return KINDS[kinds[index % kinds.length]](next);
+}
+
+/** What is said of the first signature; undefined where the file cannot be read. */
+export function judge(bytes: Uint8Array): SignatureReport | undefined {
+  try {
+    return verifyBytes(bytes, { now, anchors, revocation: "if_available" }).signatures[0];
+  } catch (error) {
+    if (error instanceof Error && error.name === "FormatError") return undefined;
+    throw error;
+  }
+}
+
+/** Of each kind, at least so many of 100 are still valid: refusing everything would be no way out. */
+export const FLOOR = 5;
+
+/** What became of the mutants of a kind. */
+export interface Counts {
+  mutants: number;
+  passed: number;
+  /** Not called valid, because it is not clear what is shown, or forbidden, or unreadable. */
+  refused: number;
+}
+
+/** A mutant that is called valid although an engine shows something else than was signed. */
+export interface Disagreement {
+  index: number;
+  kind: string;
+  engine: string;
+  what: string;
+  bytes: Uint8Array;
+}
+
+/**
+ * Judges mutants, and asks the engines about those that pass.
+ *
+ * @param folder for files that the engines read
+ */
+export async function agree(
+  { seed, from, count, engines, folder }: {
+    seed: number;
+    from: number;
+    count: number;
+    engines: readonly Engine[];
+    folder: string;
+  },
+): Promise<{ counts: Map<string, Counts>; disagreements: Disagreement[] }> {
+  const counts = new Map(kinds.map((kind) => [kind, { mutants: 0, passed: 0, refused: 0 }]));
+  const disagreements: Disagreement[] = [];
+  const references = new Map<string, Promise<(Seen | undefined)[]>>();
+  const path = join(folder, "mutant.pdf");
+  const look = async (bytes: Uint8Array) => {
+    await Deno.writeFile(path, bytes as Uint8Array<ArrayBuffer>);
+    return await Promise.all(engines.map((engine) => engine.look(path)));
+  };
+  for (let index = from; index < from + count; index++) {
+    const { kind, base, bytes } = mutant(seed, index);
+    const told = counts.get(kind)!;
+    told.mutants++;
+    const report = judge(bytes);
+    if (report?.indication !== "TOTAL-PASSED") {
+      told.refused++;
+      continue;
+    }
+    told.passed++;
+    const key = digest("SHA-256", base).toHex();
+    if (!references.has(key)) references.set(key, look(base));
+    const before = await references.get(key)!;
+    const after = await look(bytes);
+    const boxes = report.changes.flatMap(({ places = [] }) => places);
+    for (const [i, { name: engine, drawsEmptyFields }] of engines.entries()) {
+      const was = before[i];
+      const unseen = drawsEmptyFields ? [...boxes, WAITING] : boxes;
+      const what = was && difference(was, after[i], unseen);
+      if (what) disagreements.push({ index, kind, engine, what, bytes });
+    }
+  }
+  return { counts, disagreements };
+}

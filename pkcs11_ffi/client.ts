@@ -1,7 +1,7 @@
 /**
  * A PKCS#11 driver behind a process boundary: the same verbs as `module.ts`, asynchronous.
  *
- * ```ts
+ * ```ts ignore
  * const client = new Pkcs11Client({ modulePath, command: [Deno.execPath(), ..., "pkcs11-host"] });
  * const [token] = await client.tokens();
  * const [certificate] = await client.certificates(token.uri);

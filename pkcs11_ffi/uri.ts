@@ -43,6 +43,15 @@ const MAX_LENGTH = 4096;
  * URI (`pin-value`, `pin-source`), and which library is loaded is not the URI's to say
  * (`module-path`, `module-name`).
  *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { formatUri, parseUri } from "./uri.ts";
+ *
+ * const uri = parseUri("pkcs11:token=Anita%20Das;id=%01%02");
+ * assert.deepEqual(uri, { token: "Anita Das", id: "0102" });
+ * assert.equal(formatUri(uri), "pkcs11:token=Anita%20Das;id=%01%02");
+ * ```
+ *
  * @throws {Pkcs11Error} `uri_invalid`; its message never repeats a value
  */
 export function parseUri(text: string): Pkcs11Uri {

@@ -2,7 +2,7 @@
  * Strangers' documents behind a border: questions about them are answered in a process that has no permissions, may be
  * ended at any time, and takes nothing else with it.
  *
- * ```ts
+ * ```ts ignore
  * const reader = new ReaderPool<typeof questions>({ command });
  * const facts = await reader.ask("pdfFacts", { password }, { documents: [source], origin });
  * await reader.close();

@@ -133,30 +133,30 @@ Open this page in a browser on this computer:
 
     ${portal.url}/?port=${port}
 
-It is a sample of a treasury's portal. Each of these officers has a token (${kind}) and signs with their own PIN:
+It is a sample treasury portal. Each of these officers has a token (${kind}) and a PIN:
 `);
   for (const [index, { name, pin }] of officers.entries()) {
     console.log(`    ${ROLES[index]!.title.padEnd(12)}${name.padEnd(18)}PIN ${pin}`);
   }
   console.log(`
-Try this: let all three sign one bill, one after another; type a wrong PIN; close D-Sign's window.
-The PIN is asked for by D-Sign's own window, and the page never sees it.
+Things to try: let all three sign one bill, one after another; type a wrong PIN; close D-Sign's window.
+D-Sign asks for the PIN in its own window, and the page never sees it.
 
-The other way to sign, without a token: a Technical Sanction, issued with PIN and OTP.
+To sign without a token, issue a Technical Sanction with a PIN and an OTP:
 
     ${portal.url}/sanction?port=${port}     draft, sign, verify
     ${portal.url}/mail     the mail, with the OTP
 
     ${ENGINEER.role.padEnd(20)}${ENGINEER.name.padEnd(18)}PIN ${ENGINEER.pin}
 
-What this makes is a departmental PIN/OTP signature. A token can sign the same order, before or after.
-Or issue it by eSign: a sample provider asks nothing and signs, and that is an ESP eSign.
+That makes a departmental PIN/OTP signature. A token can sign the same order, before or after.
+Or issue it by eSign, with a sample provider that signs without asking.
 
-The page from which officers get D-Sign (it offers what \`deno task package\` has made):
+The download page for officers (it offers the packages made by \`deno task package\`):
 
     ${portal.url}/web/install.html?port=${port}
 
-Ctrl-C ends the demonstration; nothing of it stays.`);
+Press Ctrl-C to stop. Nothing is left behind.`);
 }
 
 /** All that runs: whatever was started is ended, the last first, and the folder goes. */
@@ -286,7 +286,7 @@ async function showWindow(url: string): Promise<void> {
 
 async function interactive(): Promise<void> {
   await ensure("demo");
-  console.error("Building the pages and making the tokens …");
+  console.error("Building the pages and the tokens …");
   await build();
   const consent = () => (origin: string) =>
     new WindowConsent({ origin, language: "en", openWindow: showWindow });

@@ -1,8 +1,8 @@
 /**
  * `deno task test`: everything that is checked before a change lands, in one go.
  *
- * Installs what the tests use, builds the pages, checks format, lint and types (one check each), runs all tests, and
- * ends with the one line `N passed, N failed, N skipped`. Names of tests given as arguments are passed to `deno test`.
+ * Installs what the tests use, builds the pages, checks format, lint, types and the examples in comments (one check
+ * each), runs all tests, and ends with the one line `N passed, N failed, N skipped`. Names of tests given as arguments are passed to `deno test`.
  */
 import { ensure } from "./setup.ts";
 import { prepareWindows } from "./windows.ts";
@@ -33,6 +33,20 @@ export function readCounts(output: string): Counts | null {
 export function summary({ passed, failed, skipped }: Counts): string {
   const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : "";
   return `${passed} passed, ${failed} failed${tail}`;
+}
+
+/** Source files whose comments have examples to run. */
+export async function withExamples(folder = "."): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory && !/^\.|^(?:coverage|dist|node_modules)$/.test(name)) {
+      found.push(...await withExamples(path));
+    } else if (/\.tsx?$/.test(name)) {
+      if (/^ \* ```ts$/m.test(await Deno.readTextFile(path))) found.push(path);
+    }
+  }
+  return found.sort();
 }
 
 /** Runs `deno` with its output shown and kept. */
@@ -74,6 +88,7 @@ async function main(args: string[]): Promise<number> {
   await step("format", ["fmt", "--check"]);
   await step("lint", ["lint"]);
   await step("types", ["check", "--frozen"]);
+  await step("examples in comments", ["test", "--doc", "-A", ...await withExamples()]);
 
   const start = performance.now();
   const { success, output } = await deno(["test", "-A", "--no-check", "--parallel", ...args]);

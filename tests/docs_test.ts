@@ -8,7 +8,7 @@ import { COMMANDS } from "../cli/program.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import known from "../signers/modules.json" with { type: "json" };
 import type { Certificate, Token } from "../protocol/methods.ts";
-import type { ConnectionCode } from "../web/client.ts";
+import { type ConnectionCode, PROTOCOL } from "../web/client.ts";
 import { dsign, dsignAtTerminal, environment } from "./fixtures/cli.ts";
 import {
   blocks,
@@ -163,6 +163,7 @@ Deno.test("the commands of the PIN/OTP guide set a service up, with a person and
 const OTHERS: readonly [start: RegExp, shown: string][] = [
   [/^openssl genpkey /, "install_guide_test.ts runs it"],
   [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it, and `dsign verify`"],
+  [/^deno (task$|test -A --no-check )/, "of Deno itself"],
   [/^sed -i /, "install_guide_test.ts runs it"],
   [/^sha256sum /, "install_guide_test.ts runs it"],
   [/^install /, "administrators_test.ts runs it"],
@@ -196,6 +197,22 @@ Deno.test("CI runs the README's test command", async () => {
   const { text } = await readDoc("README.md");
   const command = text.match(/^ {4}(npx \S+ deno@\S+ task test)/m)![1]!;
   assert.ok((await Deno.readTextFile(join(ROOT, ".ci/run"))).includes(`exec ${command}\n`));
+});
+
+Deno.test("the README shows the signing page of the guide, and what the demonstration prints", async () => {
+  const readme = await readDoc("README.md");
+  assert.deepEqual(blocks(readme, "html"), blocks(await readDoc("docs/portals.md"), "html"));
+  const demo = await Deno.readTextFile(join(ROOT, "tasks/demo.ts"));
+  const [printed] = blocks(readme, "text");
+  // Lines with addresses and names are filled in when it runs.
+  for (const line of printed!.split("\n").filter((each) => /^\w/.test(each))) {
+    assert.ok(demo.includes(line.replace("(SoftHSM)", "(${kind})")), line);
+  }
+});
+
+Deno.test("the guide to versions names the protocol's number", async () => {
+  const { text } = await readDoc("docs/versions.md");
+  assert.ok(text.includes(`\`protocol\` is \`${PROTOCOL}\``));
 });
 
 /** What the examples for portals go on with. */

@@ -1,7 +1,7 @@
 /**
  * D-Sign for web pages: connects to the signer program on this computer and asks it for signatures.
  *
- * ```ts
+ * ```ts ignore
  * import { connect } from "./client.js";
  *
  * const dsign = await connect();

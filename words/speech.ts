@@ -25,7 +25,18 @@ export interface Speech<Word extends string> {
   clock(seconds: number): string;
 }
 
-/** @param tables the same table of words in each language */
+/**
+ * Speaks one language with the words of a table.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { speech } from "./speech.ts";
+ *
+ * const words = { en: { left: "{count} left" }, bn: { left: "বাকি {count}" }, hi: { left: "शेष {count}" } };
+ * assert.equal(speech(words, "bn").say("left", { count: 3 }), "বাকি ৩");
+ * ```
+ * @param tables the same table of words in each language
+ */
 export function speech<Word extends string>(
   tables: Readonly<Record<Language, Readonly<Record<Word, string>>>>,
   language: Language,

@@ -22,7 +22,7 @@ export type CmsContent = { content: Uint8Array } | { digest: Uint8Array };
  * Prepares a SignedData of version 1 with one SignerInfo (RFC 5652 §5).
  *
  * @example
- * ```ts
+ * ```ts ignore
  * const prepared = prepareSignedData({ digest }, signer, { signingTime: now });
  * const signature = await signer.sign({ message: prepared.toBeSigned });
  * const p7s = prepared.complete(signature);

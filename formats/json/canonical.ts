@@ -14,6 +14,15 @@ const malformed = (message: string, cause?: unknown) =>
   new FormatError("json_malformed", message, { cause });
 
 /**
+ * The canonical form of a JSON text.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { canonicalJson } from "./canonical.ts";
+ *
+ * const bytes = canonicalJson('{ "net": 1.0, "bill": "TR-0142" }');
+ * assert.equal(new TextDecoder().decode(bytes), '{"bill":"TR-0142","net":1}');
+ * ```
  * @param text one JSON value, as a string or as UTF-8 without byte order mark
  * @returns its canonical form in UTF-8 (RFC 8785 §3.2)
  * @throws {FormatError} `json_malformed`: no JSON (RFC 8259), a lone surrogate, or a number that

@@ -20,7 +20,7 @@ export type { Box, Place, Rectangle } from "./place.ts";
  * {@link signedBytes}.
  *
  * @example
- * ```ts
+ * ```ts ignore
  * const prepared = prepareSignature(source, { reason: "Approved", time: new Date() });
  * const digest = createHash("sha256");
  * for (const piece of signedBytes(source, prepared)) digest.update(piece);

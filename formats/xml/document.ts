@@ -37,7 +37,12 @@ export function parseXml(bytes: Uint8Array): XmlDocument {
  * @returns the new document, encoded as it was
  * @example
  * ```ts
- * insertLast(parseXml(new TextEncoder().encode("<a><b/></a>\n")), "<c/>"); // the bytes of "<a><b/><c/></a>\n"
+ * import assert from "node:assert/strict";
+ * import { insertLast, parseXml } from "./document.ts";
+ *
+ * const source = parseXml(new TextEncoder().encode("<a><b/></a>\n"));
+ * const changed = insertLast(source, "<c/>");
+ * assert.equal(new TextDecoder().decode(changed), "<a><b/><c/></a>\n");
  * ```
  */
 export function insertLast(source: XmlDocument, insertion: string): Uint8Array<ArrayBuffer> {

@@ -29,6 +29,8 @@ export interface SigningOptions {
   batches: string;
   /** Folders of the root certificates that are trusted. */
   trust?: readonly string[];
+  /** Policies of departments' own PIN/OTP services. */
+  departmentalPolicies?: string[];
   /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
   keepLogin?: number;
   /** Sites for which the administrator lets SHA-1 be used. */
@@ -107,7 +109,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let loading: Promise<Signing> | undefined;
   const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
   const spool = Spool.open(options.spool);
-  const verification = { reader, trust, pkiFetch, now };
+  const { departmentalPolicies } = options;
+  const verification = { reader, trust, departmentalPolicies, pkiFetch, now };
   const services = { version, tokens, signing, origins, spool, audit, reader, verification };
   const dispatch = createDispatch(services);
   const { web, settings, firstStart } = options;

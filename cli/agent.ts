@@ -153,6 +153,7 @@ async function serve(
         return await configuredFetch(config)(...request);
       },
       trust: trustFolders(paths, env),
+      departmentalPolicies: config.departmentalPolicies,
       version,
       web,
       readerCommand,

@@ -11,6 +11,7 @@ import {
 import { DsignError } from "../protocol/errors.ts";
 import { EXIT, printJson, UsageError } from "./failure.ts";
 import type { AddCommand } from "./command.ts";
+import { addRootsCommand } from "./trust_roots.ts";
 
 const env = (name: string) => Deno.env.get(name);
 
@@ -32,7 +33,7 @@ interface Outcome {
 export const trustCommand: AddCommand = (program, _, action) => {
   const command = program.command("trust")
     .description(
-      "Make browsers trust D-Sign's certificate, for sites that need wss://.",
+      "Make browsers trust D-Sign's certificate, for sites that need wss://; manage the roots by which signatures are verified.",
     )
     .addHelpText(
       "after",
@@ -76,6 +77,7 @@ Restart browsers afterwards.`,
   add("uninstall", "Remove the certificate from every trust store.", async (store, authority) => {
     if (await store.has(authority)) await store.remove(authority);
   });
+  addRootsCommand(command, action);
   add("status", "Show where the certificate is trusted.", () => Promise.resolve());
 };
 

@@ -174,6 +174,7 @@ async function prepare(
         : await loadTrusted(trustFolders(paths, env)),
       revocation: revocation === "require" ? "require" : "if_available",
       pan,
+      departmentalPolicies: config.departmentalPolicies,
       signal,
     },
     certificates: certificate.length > 0
@@ -279,6 +280,7 @@ const VERDICTS = {
 const KINDS = {
   token_dsc: "token DSC",
   esign: "eSign",
+  document_signer: "document signer certificate of an organisation",
   departmental: "departmental PIN/OTP",
   unknown: "unknown kind",
 } as const;

@@ -92,7 +92,7 @@ export interface Choice {
   certificate: Certificate;
   token: Token;
   /** What the certificate says about the kind of signature it gives, by India's policies; not whether it is true. */
-  kind: "token_dsc" | "esign" | "departmental" | "unknown";
+  kind: "token_dsc" | "esign" | "document_signer" | "departmental" | "unknown";
   /** Of a batch: how many documents were signed with it in an earlier attempt, and are not signed again. */
   signed?: number;
 }

@@ -81,7 +81,7 @@ const signatureReport = z.object({
     notBefore: time,
     notAfter: time,
     class: z.union([z.literal(1), z.literal(2), z.literal(3)]).nullable(),
-    kind: z.enum(["token_dsc", "esign", "departmental", "unknown"]),
+    kind: z.enum(["token_dsc", "esign", "document_signer", "departmental", "unknown"]),
   }).nullable(),
   chain: z.array(z.string()).describe("Names from the signer's issuer to the trusted root"),
   panMatches: z.boolean().nullable(),

@@ -22,15 +22,20 @@ export function trustFolders(
 export async function loadTrusted(folders: readonly string[]): Promise<Certificate[]> {
   const found: Certificate[] = [];
   for (const folder of folders) {
-    try {
-      if (!(await Deno.stat(folder)).isDirectory) continue;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) continue;
-      throw unreadable(folder, error);
-    }
-    found.push(...await loadAnchors(folder));
+    for (const path of await certificateFiles(folder)) found.push(...await loadAnchors(path));
   }
   return found;
+}
+
+/** The files of a folder whose names end in crt, cer, pem or der; none where there is no folder. */
+export async function certificateFiles(folder: string): Promise<string[]> {
+  try {
+    if (!(await Deno.stat(folder)).isDirectory) return [];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw unreadable(folder, error);
+  }
+  return await filesOf(folder);
 }
 
 /**

@@ -136,6 +136,12 @@ export const Config = z.strictObject({
   intranetServices: z.boolean().default(false).describe(
     "Whether authorities' services at private addresses are asked about revocation too",
   ),
+  departmentalPolicies: z.array(
+    z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, "must be an object identifier"),
+  )
+    .optional().describe(
+      "Policies of departments' own PIN/OTP services, to tell their signatures apart",
+    ),
   logLevel: z.enum(["error", "warning", "info", "debug"]).default("warning")
     .describe("The least that is logged"),
   updateChannel: z.enum(["stable", "testing", "none"]).default("stable")

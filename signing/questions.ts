@@ -43,7 +43,8 @@ export interface Material {
 }
 
 /** How a file is to be verified. */
-export interface VerifyInput extends Pick<VerifyOptions, "revocation" | "pan"> {
+export interface VerifyInput
+  extends Pick<VerifyOptions, "revocation" | "pan" | "departmentalPolicies"> {
   /** ISO 8601 */
   now: string;
   /** Trusted certificates, DER. */

@@ -27,7 +27,8 @@ export interface SignedFile {
   content(name: string | null): Source | null;
 }
 
-export interface VerifyOptions extends Pick<VerifyInput, "revocation" | "pan"> {
+export interface VerifyOptions
+  extends Pick<VerifyInput, "revocation" | "pan" | "departmentalPolicies"> {
   now: Date;
   /** Certificates that are trusted because the person or administrator says so. */
   anchors: readonly Certificate[];
@@ -47,7 +48,7 @@ export interface VerifyOptions extends Pick<VerifyInput, "revocation" | "pan"> {
 export async function verify(
   reader: DocumentReader,
   file: SignedFile,
-  { now, anchors, http, pan, revocation, origin, signal }: VerifyOptions,
+  { now, anchors, http, origin, signal, ...how }: VerifyOptions,
 ): Promise<{ report: VerificationReport; problems: string[]; isDetached: boolean }> {
   const trusted = anchors.map(({ der }) => der);
   const contents: VerifyInput["contents"] = [];
@@ -60,8 +61,7 @@ export async function verify(
         anchors: trusted,
         password: file.password,
         certificates: file.certificates,
-        pan,
-        revocation,
+        ...how,
         material,
         contents,
       }, asking);
@@ -92,6 +92,8 @@ export interface VerificationOptions {
   reader: DocumentReader;
   /** Folders of trusted root certificates; read each time, as they may be filled meanwhile. */
   trust: readonly string[];
+  /** Policies of departments' own PIN/OTP services, as configured. */
+  departmentalPolicies?: string[];
   pkiFetch?: PkiFetch;
   now: () => Date;
 }
@@ -140,13 +142,21 @@ export class Verification {
       signal: AbortSignal;
     },
   ): Promise<VerificationReport> {
-    const { reader, trust, pkiFetch = publicFetch(), now } = this.options;
+    const { reader, trust, departmentalPolicies, pkiFetch = publicFetch(), now } = this.options;
     const anchors = await loadTrusted(trust);
     const http = online ? new PkiHttp(pkiFetch, signal) : undefined;
     const verified = () => {
       const signed = content ? keptOf(content) : null;
       const file = { source: keptOf(document), content: () => signed };
-      return verify(reader, file, { now: now(), anchors, http, pan, origin, signal });
+      return verify(reader, file, {
+        now: now(),
+        anchors,
+        departmentalPolicies,
+        http,
+        pan,
+        origin,
+        signal,
+      });
     };
     const held = content ? () => content.held(verified) : verified;
     const { report, isDetached } = await document.held(held);

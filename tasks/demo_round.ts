@@ -72,6 +72,7 @@ const KINDS: Record<SanctionView["signatures"][number]["kind"], string> = {
   departmental: "departmental PIN/OTP signature",
   token_dsc: "token DSC",
   esign: "ESP eSign",
+  document_signer: "document signer certificate",
   unknown: "of an unknown kind",
 };
 

@@ -226,6 +226,7 @@ ${signature.countersignatures.map((each) => this.#signature(each))}</article>`;
     const kinds = {
       token_dsc: "token_dsc",
       esign: "esign",
+      document_signer: "document_signer",
       departmental: "departmental",
       unknown: "kind_unknown",
     } as const;

@@ -10,6 +10,7 @@ import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import type { TimestampProblemCode, TimestampResult } from "../cms/timestamp.ts";
 import { joinMaterial, type Material } from "./material.ts";
+import { missingIssuer } from "./missing_issuer.ts";
 import type { Change } from "../pades/changes.ts";
 import type {
   CertificateReport,
@@ -257,14 +258,20 @@ export class Judge {
     const all = material ? joinMaterial(facts.material, material) : facts.material;
     const result = this.#validate(certificate, all, at);
     const weak = weakness(facts.hashes, certificate.publicKey, at);
-    if (weak) findings.push(finding("algorithm_weak", `The signature relies on ${weak}.`));
+    if (weak) {
+      // Integrity and algorithm are two things: government documents are often signed with SHA-1 still.
+      const isIntact = !findings.some(({ severity }) => severity === "failed");
+      const intact = isIntact ? "The content is as it was signed, but the" : "The";
+      const message = `${intact} signature relies on ${weak}, which can be forged today.`;
+      findings.push(finding("algorithm_weak", message));
+    }
     const { reason } = signingUse(certificate, at);
     if (
       reason === "encryption_only" || reason === "not_for_documents" || reason === "ca_certificate"
     ) {
       findings.push(finding("not_for_signing", "The certificate is not for signing documents."));
     }
-    const trust = this.#told(result, findings, proven);
+    const trust = this.#told(result, findings, proven, all);
     // Only what stands in the file makes its level (EN 319 142-1 §6.3).
     const own = facts.material.crls.length + facts.material.ocspResponses.length > 0 &&
       (!result.trusted || all === facts.material ||
@@ -272,7 +279,12 @@ export class Judge {
     return { ...trust, isLongTerm: own };
   }
 
-  #told(result: TrustResult, findings: Finding[], proven: Date | undefined): Trust {
+  #told(
+    result: TrustResult,
+    findings: Finding[],
+    proven: Date | undefined,
+    { certificates }: Material,
+  ): Trust {
     if (result.trusted) {
       const [status] = result.revocation;
       return {
@@ -289,8 +301,8 @@ export class Judge {
     findings.push({
       code,
       severity: isProvenEarly ? "failed" : "unclear",
-      message: this.options.anchors.length === 0 && failure.code === "no_issuer"
-        ? "No trusted root certificates were given, so that nobody vouches for the signer's name."
+      message: failure.code === "no_issuer"
+        ? `${failure.message} ${missingIssuer(failure.certificate, certificates)}`
         : failure.message,
     });
     return { chain: [], revocation: revocationReport(revocation), failure: reason };
@@ -322,7 +334,7 @@ export class Judge {
     if (certificate) {
       const all = material ? joinMaterial(facts.material, material) : facts.material;
       const result = this.#validate(certificate, all, at, keyPurposes.timeStamping);
-      trust = this.#told(result, findings, undefined);
+      trust = this.#told(result, findings, undefined, all);
       if (info.time < certificate.notBefore || info.time > certificate.notAfter) {
         const message = "The authority's certificate was not valid at the time it states.";
         findings.push(finding("format_wrong", message));

@@ -7,6 +7,25 @@ import { digest } from "../digest.ts";
 import type { Certificate } from "./certificate.ts";
 
 const CCA = "2.16.356.100.2";
+/** Document signer certificates, issued to organisations. */
+const DOCUMENT_SIGNER = "2.16.356.100.10.1";
+/** What the guides and the demonstration use: an identifier for examples (ITU-T X.660). */
+const EXAMPLE_POLICIES = ["2.999.6.1"];
+
+/** Root certificates of India's PKI, by the SHA-256 of the certificate. */
+const ROOTS: Readonly<Record<string, string>> = {
+  "9a3fd3176798e842ddcb12c262f11cfacca70a8b84c6ea6fda30842a95a94cd8": "CCA India 2022",
+};
+
+/**
+ * Which known root a certificate is.
+ *
+ * @returns its name; knowing a root is no reason to trust it
+ */
+export const knownRoot = ({ fingerprint }: Certificate): string | undefined => ROOTS[fingerprint];
+
+/** Whether a name is that of a root of India's Controller of Certifying Authorities. */
+export const isOfCca = (name: string): boolean => /\bCCA India\b/.test(name);
 
 const classes: Readonly<Record<string, 1 | 2 | 3>> = {
   [`${CCA}.1`]: 1,
@@ -18,10 +37,16 @@ const classes: Readonly<Record<string, 1 | 2 | 3>> = {
  * Kind of signature a certificate gives.
  * - `token_dsc`: a certificate of class 1 to 3, whose key belongs to the person for its lifetime
  * - `esign`: made by an eSign service provider for one transaction after eKYC
+ * - `document_signer`: of an organisation, whose systems sign with it
  * - `departmental`: made by a department's own PIN/OTP service, outside the CCA's hierarchy
  * - `unknown`: the certificate says none of these
  */
-export type SignatureKind = "token_dsc" | "esign" | "departmental" | "unknown";
+export type SignatureKind =
+  | "token_dsc"
+  | "esign"
+  | "document_signer"
+  | "departmental"
+  | "unknown";
 
 export interface IndiaFacts {
   /** Highest class among the certificate's policies. */
@@ -41,7 +66,7 @@ export interface IndiaFacts {
  */
 export function indiaFacts(
   certificate: Certificate,
-  departmentalPolicies: readonly string[] = [],
+  departmentalPolicies: readonly string[] = EXAMPLE_POLICIES,
 ): IndiaFacts {
   const policies = certificate.policies ?? [];
   const found = policies.flatMap((policy) => classes[policy] ?? []);
@@ -52,6 +77,8 @@ export function indiaFacts(
       ? "departmental"
       : eKyc
       ? "esign"
+      : policies.includes(DOCUMENT_SIGNER)
+      ? "document_signer"
       : found.length > 0
       ? "token_dsc"
       : "unknown",

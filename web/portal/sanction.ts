@@ -29,7 +29,7 @@ export interface SanctionView extends SanctionDraft {
 export interface SanctionSignature {
   name: string;
   /** What it is in law: the product never claims more than it knows. */
-  kind: "departmental" | "token_dsc" | "esign" | "unknown";
+  kind: "departmental" | "token_dsc" | "esign" | "document_signer" | "unknown";
   level: string | null;
   indication: "TOTAL-PASSED" | "TOTAL-FAILED" | "INDETERMINATE";
   /** RFC 3339. */

@@ -7,6 +7,7 @@ export const KINDS: Record<SanctionSignature["kind"], string> = {
   departmental: "Departmental PIN/OTP signature",
   token_dsc: "Token DSC",
   esign: "ESP eSign",
+  document_signer: "Document signer certificate of an organisation",
   unknown: "Of a kind that is not known here",
 };
 

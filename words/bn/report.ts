@@ -33,6 +33,7 @@ export const bn: ReportWords = {
   class: "ক্লাস {class}",
   token_dsc: "টোকেনে রাখা ডিজিটাল স্বাক্ষর সার্টিফিকেট (ডিএসসি)",
   esign: "eSign, একবার ব্যবহারের সার্টিফিকেট",
+  document_signer: "প্রতিষ্ঠানের নথি-স্বাক্ষর (ডকুমেন্ট সাইনার) সার্টিফিকেট",
   departmental: "বিভাগীয় পিন/ওটিপি স্বাক্ষর",
   kind_unknown: "অজানা ধরনের",
   pan: "PAN",

@@ -146,6 +146,8 @@ export const en = {
     "The certificate says: digital signature certificate (DSC) of India's licensed authorities. The Information Technology Act, 2000 recognises signatures made with one that is genuine and valid. D-Sign does not decide whether it is.",
   law_esign:
     "The certificate says: eSign, made once for this signature after the person was identified. The Information Technology Act, 2000 recognises it where the certificate is genuine. D-Sign does not decide whether it is.",
+  law_document_signer:
+    "The certificate says: document signer certificate of an organisation, issued by India's licensed authorities for signing by its systems. It names no person. D-Sign does not decide whether it is genuine, or what the signature is worth in law.",
   law_departmental:
     "The certificate says: a department's own PIN/OTP signature, outside India's licensed authorities. The department's rules say what it is worth in law.",
   law_unknown:

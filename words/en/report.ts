@@ -31,6 +31,7 @@ export const en = {
   class: "class {class}",
   token_dsc: "Digital signature certificate (DSC) on a token",
   esign: "eSign, one-time certificate",
+  document_signer: "Document signer certificate of an organisation",
   departmental: "Departmental PIN/OTP signature",
   kind_unknown: "Of no kind that is known here",
   pan: "PAN",

@@ -33,6 +33,7 @@ export const hi: ReportWords = {
   class: "श्रेणी {class}",
   token_dsc: "टोकन पर डिजिटल हस्ताक्षर प्रमाणपत्र (डीएससी)",
   esign: "eSign, एक बार का प्रमाणपत्र",
+  document_signer: "संस्था का दस्तावेज़-हस्ताक्षर (डॉक्यूमेंट साइनर) प्रमाणपत्र",
   departmental: "विभागीय पिन/ओटीपी हस्ताक्षर",
   kind_unknown: "यहाँ ज्ञात किसी प्रकार का नहीं",
   pan: "PAN",

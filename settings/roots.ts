@@ -1,0 +1,86 @@
+/** The root certificates by which signatures are verified, as files of the trust folders. */
+import { join } from "node:path";
+import { pem } from "../formats/asn1/pem.ts";
+import { FormatError } from "../formats/error.ts";
+import type { Certificate } from "../formats/x509/certificate.ts";
+import { isSignedWith } from "../formats/x509/signed.ts";
+import { DsignError } from "../protocol/errors.ts";
+import { certificateFiles, loadAnchors } from "./anchors.ts";
+
+export interface TrustedRoot {
+  certificate: Certificate;
+  /** The file that holds it, perhaps with others. */
+  path: string;
+}
+
+/**
+ * Every certificate in the trust folders; a folder that is not there is an empty one.
+ *
+ * @throws {DsignError} as `loadAnchors`
+ */
+export async function listRoots(folders: readonly string[]): Promise<TrustedRoot[]> {
+  const found: TrustedRoot[] = [];
+  for (const folder of folders) {
+    for (const path of await certificateFiles(folder)) {
+      for (const certificate of await loadAnchors(path)) found.push({ certificate, path });
+    }
+  }
+  return found;
+}
+
+/** Why a certificate cannot be a root to be trusted, as the end of a sentence; undefined: it can. */
+export function notARoot(certificate: Certificate): string | undefined {
+  const { subject, issuer, basicConstraints, publicKey, version } = certificate;
+  if (!subject.equals(issuer)) {
+    return `was issued by "${issuer.commonName ?? issuer}": add that authority's root instead`;
+  }
+  if (version === 3 && !basicConstraints?.ca) return "is not that of an authority";
+  try {
+    if (isSignedWith(certificate, publicKey)) return undefined;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+  }
+  return "is not signed with its own key";
+}
+
+/**
+ * Puts a root into a trust folder, as a PEM file of its own.
+ *
+ * @returns the file
+ * @throws {DsignError} `storage_failed`
+ */
+export async function addRoot(folder: string, certificate: Certificate): Promise<string> {
+  const { fingerprint, subject, der } = certificate;
+  const words = (subject.commonName ?? "root").normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-");
+  const path = join(folder, `${words.slice(0, 40)}-${fingerprint.slice(0, 8)}.crt`);
+  const temporary = `${path}.${crypto.randomUUID()}`;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(temporary, pem("CERTIFICATE", der), { createNew: true, mode: 0o644 });
+    await Deno.rename(temporary, path);
+    return path;
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {}); // it may not be there
+    throw new DsignError("storage_failed", `${path} cannot be written.`, { cause: String(error) });
+  }
+}
+
+/**
+ * Takes a root out of its file, and the file away if it held nothing else.
+ *
+ * @throws {DsignError} `storage_failed`
+ */
+export async function removeRoot({ certificate, path }: TrustedRoot): Promise<void> {
+  const others = (await loadAnchors(path))
+    .filter(({ fingerprint }) => fingerprint !== certificate.fingerprint);
+  const temporary = `${path}.${crypto.randomUUID()}`;
+  try {
+    if (others.length === 0) return await Deno.remove(path);
+    const text = others.map(({ der }) => pem("CERTIFICATE", der)).join("");
+    await Deno.writeTextFile(temporary, text, { createNew: true, mode: 0o644 });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {}); // it may not be there
+    throw new DsignError("storage_failed", `${path} cannot be changed.`, { cause: String(error) });
+  }
+}

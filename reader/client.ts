@@ -45,7 +45,9 @@ export interface ReaderOptions {
   revive?: (failure: Failure) => Error | undefined;
 }
 
-const DEADLINE = 20_000;
+/** Of a process, which others wait for; and of a thread of a command, which the person can end at any time. */
+const DEADLINE = 30_000;
+const LOCAL_DEADLINE = 120_000;
 /** Processes at a time. */
 const MAX_PROCESSES = 2;
 /** Milliseconds after which a process that has nothing to do ends. */
@@ -173,7 +175,7 @@ export class LocalReader<Q extends Questions> implements Reader<Q> {
     input: Parameters<Q[N]>[0],
     { documents = [], signal }: AskOptions = {},
   ): Promise<Awaited<ReturnType<Q[N]>>> {
-    const { deadline = DEADLINE, revive } = this.options;
+    const { deadline = LOCAL_DEADLINE, revive } = this.options;
     const answer = this.#last.then(async () => {
       const thread = this.#thread ??= new ReaderThread(this.module);
       try {

@@ -1,0 +1,190 @@
+/** Documents and answers that are made to keep their reader busy: typed errors, and everybody else is answered. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openReaders } from "../otp_service/reading.ts";
+import { makeService } from "./fixtures/otp_service.ts";
+import { dsign, environment, startDsign } from "./fixtures/cli.ts";
+import { PORTAL, testAgent, type TestClient } from "./fixtures/agent.ts";
+import { HOSTILE, hostileBytes, writeHostile } from "./fixtures/hostile.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
+import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
+import { makePki } from "./fixtures/pki.ts";
+import { signJws } from "./fixtures/signed_files.ts";
+
+const OTHER = "https://other.example";
+const PDF = classicPdf(documentObjects());
+const endless = [
+  ...[Deno.execPath(), "run", "--quiet", "--no-prompt", "--cached-only", "--no-check"],
+  "--allow-read",
+  fileURLToPath(new URL("fakes/endless_reader.ts", import.meta.url)),
+];
+
+/** What may be said of such a document. */
+const REFUSED = ["document_malformed", "too_large"];
+
+Deno.test("dsign verify: every hostile document ends in an error that says what it is", () =>
+  inTempDir(async (dir) => {
+    const env = environment(dir);
+    for (const name of Object.keys(HOSTILE)) {
+      const path = await writeHostile(name, dir);
+      const { code, stdout, stderr } = await dsign(["verify", "--json", path], env);
+      assert.equal(code, 1, `${name}: ${stderr}`);
+      const { error, files } = JSON.parse(stdout);
+      if (error) assert.ok(REFUSED.includes(error.code), `${name}: ${JSON.stringify(error)}`);
+      else assert.notEqual(files[0].indication, "TOTAL-PASSED", name);
+      await Deno.remove(path);
+    }
+  }));
+
+async function open(client: TestClient, bytes: Uint8Array, name = "signed"): Promise<number> {
+  const { document } = await client.call("document.open", { name, size: bytes.length, keep: true });
+  for (let at = 0; at < bytes.length; at += 256 * 1024) {
+    client.sendChunk(document, bytes.subarray(at, at + 256 * 1024));
+  }
+  return document;
+}
+
+Deno.test("the agent refuses hostile documents, and reads the next one", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  for (
+    const name of ["damaged.pdf", "nested.pdf", "xref-loop.pdf", "inflating.pdf", "nested.p7s"]
+  ) {
+    const document = await open(client, hostileBytes(name), name);
+    const outcome = await client.call("signature.verify", { document, online: false }).then(
+      ({ indication }) => indication,
+      ({ code }) => code,
+    );
+    assert.ok([...REFUSED, "INDETERMINATE"].includes(outcome), `${name}: ${outcome}`);
+    await client.call("document.close", { document });
+  }
+  const document = await open(client, PDF);
+  const { findings } = await client.call("signature.verify", { document, online: false });
+  assert.deepEqual(findings.map(({ code }) => code), ["no_signature"]);
+});
+
+Deno.test("while a document never ends, the agent answers others, and reads others' documents", async () => {
+  await using test = await testAgent({
+    readerCommand: endless,
+    allowedOrigins: [PORTAL, OTHER].map((origin) => ({
+      origin,
+      scopes: ["certificates" as const, "sign" as const],
+    })),
+  });
+  const busy = await test.connect();
+  let ended = false;
+  const outcomes = [];
+  for (let i = 0; i < 3; i++) {
+    const document = await open(busy, PDF);
+    outcomes.push(
+      busy.call("signature.verify", { document, online: false }).catch(({ code }) => code)
+        .finally(() => ended = true),
+    );
+  }
+  const other = await test.connect(OTHER);
+  assert.equal((await other.call("agent.info", {})).name, "dsign");
+  const document = await open(other, PDF, "order.pdf");
+  const { format } = await other.call("sign.document", { document, format: "pades" });
+  assert.equal(format, "pades");
+  assert.equal((await busy.call("agent.info", {})).name, "dsign");
+  assert.equal(ended, false);
+  for (let id = busy.lastId; id > 0; id--) busy.notify("$/cancelRequest", { id });
+  assert.deepEqual(await Promise.all(outcomes), Array(3).fill("request_cancelled"));
+});
+
+Deno.test("while a document never ends, the PIN/OTP service answers others", async () => {
+  const reader = openReaders(endless, console.error);
+  const test = makeService({ reader });
+  try {
+    const token = await test.token();
+    let ended = false;
+    const upload = Promise.resolve(test.handler(
+      new Request("https://sign.works.example/portal/v1/documents?name=order.pdf", {
+        method: "POST",
+        body: new Uint8Array(PDF),
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/pdf" },
+      }),
+    )).finally(() => ended = true);
+    const { status } = await test.call("/csc/v2/info", {}, token);
+    assert.equal(status, 200);
+    assert.equal(ended, false);
+    await reader.close();
+    assert.equal((await upload).status, 500);
+  } finally {
+    await test.close();
+  }
+});
+
+Deno.test("an authority's revocation list without end is given up", async () => {
+  const pki = makePki({
+    officers: [{ name: "Asha", key: "p-256" }],
+    baseUrl: "http://ca.example",
+  });
+  const [officer] = pki.officers;
+  const signed = new TextEncoder().encode(
+    signJws({ ...officer, chain: [] }, { payload: new TextEncoder().encode("{}") }),
+  );
+  let sent = 0;
+  await using test = await testAgent({
+    pkiFetch: () =>
+      Promise.resolve(
+        new Response(
+          new ReadableStream({
+            pull(controller) {
+              sent++;
+              controller.enqueue(new Uint8Array(1 << 20));
+            },
+          }),
+        ),
+      ),
+  });
+  const client = await test.connect();
+  const document = await open(client, signed);
+  const report = await client.call("signature.verify", { document, online: true });
+  assert.equal(report.indication, "INDETERMINATE");
+  assert.ok(sent > 1 && sent < 200, `${sent} MiB`);
+});
+
+Deno.test({
+  name: "a signal ends a command that reads such a document",
+  ignore: Deno.build.os === "windows", // has no signals between processes
+  fn: () =>
+    inTempDir(async (dir) => {
+      const path = await writeHostile("namespaces.xml", dir);
+      for (const signal of ["SIGTERM", "SIGINT"] as const) {
+        const child = startDsign(["verify", path], environment(dir));
+        const output = new Response(child.stdout).text();
+        // long enough to be within the document, which takes seconds
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        child.kill(signal);
+        const { code } = await child.status;
+        assert.equal(code, signal === "SIGTERM" ? 143 : 130);
+        assert.equal(await output, "");
+      }
+    }),
+});
+
+Deno.test({
+  name: "a pipe in a folder, or in place of a file of certificates, is not waited for",
+  ignore: Deno.build.os === "windows", // has none in folders
+  fn: () =>
+    inTempDir(async (dir) => {
+      const pipe = async (path: string) => {
+        const { success } = await new Deno.Command("mkfifo", { args: [path] }).output();
+        assert.ok(success);
+        return path;
+      };
+      const env = environment(dir);
+      const file = join(dir, "order.pdf");
+      await Deno.writeFile(file, new Uint8Array(PDF));
+      const trust = await pipe(join(dir, "roots.pem"));
+      const verified = await dsign(["verify", "--trust", trust, file], env);
+      assert.equal(verified.code, 2);
+      assert.match(verified.stderr, /cannot be read/);
+      await pipe(join(dir, "order-signed.pdf"));
+      const signed = await dsign(["sign", "--batch", dir], env);
+      assert.notEqual(signed.code, 0);
+      assert.match(signed.stderr, /order-signed\.pdf.*exists/);
+    }),
+});

@@ -334,12 +334,10 @@ export class Authority {
     const prepared = prepareOcspResponse({
       answers,
       issuer: this.certificate,
-      responder: this.certificate,
       producedAt: new Date(now),
       nextUpdate: new Date(now + OCSP_VALIDITY),
       nonce: asked.nonce,
       algorithm: signer.algorithm,
-      certificates: [],
     });
     return prepared.complete(await signer.sign({ message: prepared.toBeSigned }));
   }

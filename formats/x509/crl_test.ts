@@ -200,6 +200,7 @@ Deno.test("a list of 20,000 entries is searched, damaged lists are refused", () 
   const prepared = prepareCrl({
     issuer: ca.certificate.subject.der,
     thisUpdate: now,
+    nextUpdate: days(7),
     revoked,
     algorithm: ca.key.algorithm,
     extensions: [],

@@ -88,14 +88,12 @@ export interface RevokedFields {
   readonly serialNumber: Uint8Array;
   readonly revokedAt: Date;
   readonly reason?: CrlReason;
-  /** Further entry extensions, such as certificateIssuer. */
-  readonly extensions?: readonly Uint8Array[];
 }
 
 export interface CrlFields {
   readonly issuer: Uint8Array;
   readonly thisUpdate: Date;
-  readonly nextUpdate?: Date;
+  readonly nextUpdate: Date;
   readonly revoked: readonly RevokedFields[];
   readonly algorithm: SignatureAlgorithm;
   /** CRL number, authority key identifier and whatever else belongs to the CRL. */
@@ -105,20 +103,19 @@ export interface CrlFields {
 /** Prepares a CRL of version 2 (RFC 5280 §5.1). */
 export function prepareCrl(fields: CrlFields): Prepared {
   const algorithm = encodeSignatureAlgorithm(fields.algorithm);
-  const entries = fields.revoked.map(({ serialNumber, revokedAt, reason, extensions = [] }) => {
-    const all = [...(reason ? [reasonCode(reason)] : []), ...extensions];
-    return sequence(
+  const entries = fields.revoked.map(({ serialNumber, revokedAt, reason }) =>
+    sequence(
       tlv(Tag.INTEGER, serialNumber),
       time(revokedAt),
-      ...(all.length > 0 ? [sequence(...all)] : []),
-    );
-  });
+      ...(reason ? [sequence(reasonCode(reason))] : []),
+    )
+  );
   const tbs = sequence(
     integer(1),
     algorithm,
     fields.issuer,
     time(fields.thisUpdate),
-    ...(fields.nextUpdate ? [time(fields.nextUpdate)] : []),
+    time(fields.nextUpdate),
     // Lists are longer than a call may have arguments.
     ...(entries.length > 0 ? [tlv(Tag.SEQUENCE, Buffer.concat(entries))] : []),
     ...optionalExtensions(0, fields.extensions),
@@ -148,8 +145,8 @@ export function keyUsage(...usages: readonly KeyUsage[]): Uint8Array {
   return extension(extensionIds.keyUsage, bitString(bytes, 7 - (last & 7)), true);
 }
 
-export function extKeyUsage(purposes: readonly string[], critical = false): Uint8Array {
-  return extension(extensionIds.extKeyUsage, sequence(...purposes.map(oid)), critical);
+export function extKeyUsage(purposes: readonly string[]): Uint8Array {
+  return extension(extensionIds.extKeyUsage, sequence(...purposes.map(oid)));
 }
 
 export function certificatePolicies(...policies: readonly string[]): Uint8Array {
@@ -158,7 +155,7 @@ export function certificatePolicies(...policies: readonly string[]): Uint8Array 
 }
 
 /** SHA-1 of the key's bits (RFC 5280 §4.2.1.2 (1)): an identifier, not a protection. */
-export function keyIdentifier(spki: Uint8Array): Uint8Array {
+function keyIdentifier(spki: Uint8Array): Uint8Array {
   return digest("SHA-1", readPublicKey(spki).bytes);
 }
 
@@ -235,17 +232,14 @@ export type OcspStatus =
   | { readonly status: "revoked"; readonly revokedAt: Date; readonly reason?: CrlReason };
 
 export interface OcspFields {
-  /** Certificates asked about, with their common issuer. */
+  /** Certificates asked about, with their common issuer, which answers itself. */
   readonly answers: readonly (OcspStatus & { readonly certificate: Certificate })[];
   readonly issuer: Certificate;
-  readonly responder: Certificate;
   readonly producedAt: Date;
-  readonly nextUpdate?: Date;
+  readonly nextUpdate: Date;
   /** Content of the request's nonce extension, to be repeated. */
   readonly nonce?: Uint8Array;
   readonly algorithm: SignatureAlgorithm;
-  /** Certificates to send along (DER); none where the issuer itself answers. */
-  readonly certificates: readonly Uint8Array[];
 }
 
 /** Prepares a successful OCSPResponse (RFC 6960 §4.2), with the responder named by its key. */
@@ -256,22 +250,19 @@ export function prepareOcspResponse(fields: OcspFields): Prepared {
       encodeCertId(answer.certificate, fields.issuer),
       encodeStatus(answer),
       generalizedTime(fields.producedAt),
-      ...(fields.nextUpdate ? [explicit(0, generalizedTime(fields.nextUpdate))] : []),
+      explicit(0, generalizedTime(fields.nextUpdate)),
     )
   );
   const tbs = sequence(
-    explicit(2, octetString(keyIdentifier(fields.responder.publicKey.spki))),
+    explicit(2, octetString(keyIdentifier(fields.issuer.publicKey.spki))),
     generalizedTime(fields.producedAt),
     sequence(...answers),
     ...optionalExtensions(1, fields.nonce ? [extension(ocspIds.nonce, fields.nonce)] : []),
   );
-  const certificates = fields.certificates.length > 0
-    ? [explicit(0, sequence(...fields.certificates))]
-    : [];
   return {
     toBeSigned: tbs,
     complete(signature) {
-      const basic = sequence(tbs, algorithm, bitString(signature), ...certificates);
+      const basic = sequence(tbs, algorithm, bitString(signature));
       return sequence(
         integer(0, 0x0a),
         explicit(0, sequence(oid(ocspIds.basicResponse), octetString(basic))),

@@ -1,6 +1,5 @@
 /** One page's WebSocket: frames in, replies and notifications out, and everything it holds freed at its end. */
 import { getLogger } from "@logtape/logtape";
-import { BRIDGE_CONSENT } from "../protocol/bridge.ts";
 import {
   formatChunk,
   formatError,
@@ -33,9 +32,6 @@ export const MESSAGES: MessageLimits = {
   binary: HANDLE_LENGTH + LIMITS.chunk,
 };
 
-/** How the origin reaches the agent: with a socket of its own, as a page of the agent, or through the popup bridge. */
-export type ConnectedBy = "site" | "own_page" | "bridge";
-
 export class Connection {
   readonly #documents = new Documents();
   readonly #batches = new Batches();
@@ -43,11 +39,14 @@ export class Connection {
   #bytesInFlight = 0;
   #open = true;
 
-  /** @param origin on whose behalf requests are made */
+  /**
+   * @param origin on whose behalf requests are made
+   * @param own the page is one of the agent's own, and speaks for itself
+   */
   constructor(
     readonly socket: ServerSocket,
     readonly origin: string,
-    readonly by: ConnectedBy,
+    readonly own: boolean,
     readonly dispatch: Dispatch,
     closed: () => void,
   ) {
@@ -66,11 +65,6 @@ export class Connection {
     });
   }
 
-  /** The page is one of the agent's own, and speaks for itself. */
-  get own(): boolean {
-    return this.by === "own_page";
-  }
-
   notify<N extends NotificationName>(name: N, params: NotificationParams<N>): void {
     this.#send(formatNotification(name, params));
   }
@@ -78,12 +72,6 @@ export class Connection {
   /** Ends the connection because the agent does. */
   close(): void {
     this.#close(CLOSE.goingAway, "D-Sign ends");
-  }
-
-  /** Has the bridge's window show a question of the consent page. */
-  #showInBridge(url: string): Promise<void> {
-    this.#send(formatNotification(BRIDGE_CONSENT, { ticket: new URL(url).hash.slice(1) }));
-    return Promise.resolve();
   }
 
   #receive(take: () => void): void {
@@ -133,7 +121,6 @@ export class Connection {
       const result = await this.dispatch(method, params, {
         origin: this.origin,
         own: this.own,
-        openWindow: this.by === "bridge" ? (url) => this.#showInBridge(url) : undefined,
         id,
         documents: this.#documents,
         batches: this.#batches,

@@ -12,7 +12,6 @@ import {
   type Result,
   type Scope,
 } from "../protocol/methods.ts";
-import type { OpenWindow } from "../signing/consent/port.ts";
 import type { Audit } from "../signing/audit.ts";
 import { Content } from "../signing/content.ts";
 import { toDsignError } from "../signing/errors.ts";
@@ -34,8 +33,6 @@ export interface Call {
   documents: Documents;
   batches: Batches;
   signal: AbortSignal;
-  /** Where the person is asked, if not in a window of its own (the popup bridge). */
-  openWindow?: OpenWindow;
   progress(params: Omit<NotificationParams<"request.progress">, "id">): void;
   /** Asks the page for a document of a batch, to be shown. */
   wantItem(item: number): void;
@@ -85,7 +82,6 @@ export function createDispatch(services: Services): Dispatch {
       },
       signal: call.signal,
       preferred: grant?.certificate,
-      openWindow: call.openWindow,
       chosen: (id) => origins.remember(call.origin, id),
       progress: (phase, done, total) => call.progress({ phase, done, total }),
     };
@@ -130,7 +126,6 @@ export function createDispatch(services: Services): Dispatch {
         await asking.consent.grant(
           { kind: "grant", asker: caller.asker, scopes: grant.scopes, expiresAt },
           call.signal,
-          call.openWindow,
         ).catch(async (error) => {
           await record(toDsignError(error).code).catch(() => {});
           throw error;

@@ -10,7 +10,7 @@ import type { Audit } from "../signing/audit.ts";
 import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 import type { Consent, PageConsent } from "../signing/consent/port.ts";
 import type { Bound } from "./bind.ts";
-import { type ConnectedBy, Connection, MESSAGES } from "./connection.ts";
+import { Connection, MESSAGES } from "./connection.ts";
 import { ConsolePages, type Settings } from "./console.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
 import type { Dispatch } from "./handlers.ts";
@@ -81,9 +81,9 @@ export function serve(parts: AgentParts): Agent {
     }
     if (request.headers.get("service-worker") === "script") return endOfWorkers();
     const { pathname } = url;
-    if (port === windowPort && !/^\/(consent|web)(\/|$)/.test(pathname)) {
-      return refuse(404, "Not found.");
-    }
+    const isWindow = port === windowPort;
+    if (isWindow && !/^\/(consent|web)(\/|$)/.test(pathname)) return refuse(404, "Not found.");
+    if (!isWindow && /^\/consent(\/|$)/.test(pathname)) return refuse(404, "Not found.");
     if (request.headers.has("upgrade")) return upgrade(request, url, accept);
     if (pathname === "/status") return status(request);
     if (pathname.startsWith("/consent/")) return await consentPage(request, url);
@@ -96,17 +96,17 @@ export function serve(parts: AgentParts): Agent {
   });
 
   /** Who connects, and how; null for strangers. Only an own page may speak for another origin. */
-  function callerOf(request: Request, url: URL): { caller: string; by: ConnectedBy } | null {
+  function callerOf(request: Request, url: URL): { caller: string; own: boolean } | null {
     const mayCall = (origin: string) =>
       isWebOrigin(origin) || allowedOrigins.some((entry) => entry.origin === origin);
     const caller = request.headers.get("origin");
     if (request.method !== "GET" || caller === null || !mayCall(caller)) return null;
     const own = ownOrigins.has(caller);
-    if (url.pathname === "/") return { caller, by: own ? "own_page" : "site" };
+    if (url.pathname === "/") return { caller, own };
     const behalf = url.searchParams.get("origin");
     const isBridge = own && url.pathname === "/bridge" && behalf !== null && mayCall(behalf) &&
       !ownOrigins.has(behalf);
-    return isBridge ? { caller: behalf, by: "bridge" } : null;
+    return isBridge ? { caller: behalf, own: false } : null;
   }
 
   function upgrade(request: Request, url: URL, accept: Caller["accept"]): Response | null {
@@ -116,7 +116,7 @@ export function serve(parts: AgentParts): Agent {
       log.warn("Refused a WebSocket from origin {origin}.", { origin });
       return refuse(403, "Only web pages of https sites, or of this computer, may connect.");
     }
-    const { caller, by } = found;
+    const { caller, own } = found;
     const count = (which: (origin: string) => boolean) =>
       [...connections].filter(({ origin }) => which(origin)).length;
     const isStranger = (origin: string) => !ownOrigins.has(origin) && !origins.get(origin);
@@ -130,7 +130,7 @@ export function serve(parts: AgentParts): Agent {
     const connection = new Connection(
       socket,
       caller,
-      by,
+      own,
       parts.dispatch,
       () => connections.delete(connection),
     );

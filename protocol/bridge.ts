@@ -10,7 +10,9 @@
  *   `MessagePort` to that origin with {@linkcode BridgeReply}.
  * - Through the port go the frames of the contract as they are: a string is a text frame, an ArrayBuffer (transferred) a
  *   binary one. What else the window has to tell is a {@linkcode BridgeNote}.
- * - The agent's {@linkcode BRIDGE_CONSENT} is for the window alone, and never passed on.
+ *
+ * The window only relays. Whoever opened it can move, resize and scroll it; the agent asks the person in a window that
+ * no page opened.
  */
 import type { Status } from "./methods.ts";
 
@@ -29,8 +31,5 @@ export interface BridgeReply {
   dsign: "connected" | "refused";
 }
 
-/** `closed`: the connection has ended. `attention`: the person is asked something in the window. */
-export type BridgeNote = { note: "closed" | "attention" };
-
-/** Method of the notification by which the agent has the window show a question; `params.ticket` opens it. */
-export const BRIDGE_CONSENT = "bridge.consent";
+/** The connection has ended. */
+export type BridgeNote = { note: "closed" };

@@ -66,7 +66,6 @@ export class KeyAccess {
           preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
         },
         caller.signal,
-        caller.openWindow,
       ));
     const chosen = candidates.find((candidate) => candidate.id === id);
     if (!chosen) throw new DsignError("certificate_not_found");

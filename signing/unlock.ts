@@ -4,7 +4,7 @@ import type { HashName } from "../formats/signer.ts";
 import type { Asker, ConsentItem, SignChoice, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS, type TriesLeft } from "../protocol/errors.ts";
 import { type OtpPrompt, SignerError } from "../signers/provider.ts";
-import type { Consent, OpenWindow, ShowPdf, SignAnswer } from "./consent/port.ts";
+import type { Consent, ShowPdf, SignAnswer } from "./consent/port.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
 import { pinStateOf } from "./pin.ts";
@@ -19,8 +19,6 @@ export interface Caller {
   preferred?: string;
   /** Takes note of the certificate that the person used. */
   chosen?(id: string): Promise<void>;
-  /** A window of the asker's in which the person is to be asked. */
-  openWindow?: OpenWindow;
   progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
 }
 
@@ -147,7 +145,6 @@ export class Unlocking {
         unlock,
         caller.signal,
         wanted.show ?? (() => Promise.reject(new DsignError("document_not_found"))),
-        caller.openWindow,
       );
       over = true;
       throwIfCancelled(caller.signal);
@@ -173,7 +170,7 @@ export class Unlocking {
   async #askOtp(
     { service, description, resend }: OtpPrompt,
     { items }: Wanted,
-    { asker, signal, openWindow, progress }: Caller,
+    { asker, signal, progress }: Caller,
   ): Promise<Uint8Array> {
     progress?.("waiting_for_person");
     return await this.consent.otp(
@@ -193,7 +190,6 @@ export class Unlocking {
         }
       },
       signal,
-      openWindow,
     );
   }
 

@@ -89,7 +89,6 @@ class BridgeChannel implements Channel {
     port.onmessage = ({ data }: MessageEvent<string | ArrayBuffer | BridgeNote>) => {
       if (typeof data === "string" || data instanceof ArrayBuffer) this.#deliver(data);
       else if (data.note === "closed") this.#end();
-      else popup.focus();
     };
     this.#watch = setInterval(() => popup.closed && this.#end(), WATCH);
     // The page goes elsewhere, or is closed: what it asked is taken back, as with a socket of its own.

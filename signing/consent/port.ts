@@ -41,20 +41,15 @@ export interface ShownPdf {
  */
 export type ShowPdf = (item: number) => Promise<ShownPdf>;
 
-/** Shows an address of the agent to the person; rejects with `consent_unavailable`. */
-export type OpenWindow = (url: string) => Promise<void>;
-
 /**
  * Asks the person. All methods reject with `DsignError`: `user_cancelled`, `consent_timeout`, `consent_unavailable`,
  * or `request_cancelled` when `signal` fires.
- *
- * `openWindow` is where the asker has a window already in which the question belongs; what needs no window ignores it.
  */
 export interface Consent {
   /** Resolves when the person allows it. */
-  grant(request: GrantRequest, signal: AbortSignal, openWindow?: OpenWindow): Promise<void>;
+  grant(request: GrantRequest, signal: AbortSignal): Promise<void>;
   /** Resolves to the `id` of the chosen certificate. */
-  choose(request: ChooseRequest, signal: AbortSignal, openWindow?: OpenWindow): Promise<string>;
+  choose(request: ChooseRequest, signal: AbortSignal): Promise<string>;
   /**
    * Resolves when the person has approved and `unlock` has succeeded. `unlock` is called once for each PIN the person
    * types, and by nothing else.
@@ -64,7 +59,6 @@ export interface Consent {
     unlock: (answer: SignAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
     show: ShowPdf,
-    openWindow?: OpenWindow,
   ): Promise<void>;
   /**
    * Resolves to the OTP that the person typed (UTF-8), owned and zeroed by the receiver.
@@ -75,7 +69,6 @@ export interface Consent {
     request: OtpRequest,
     resend: () => Promise<void>,
     signal: AbortSignal,
-    openWindow?: OpenWindow,
   ): Promise<Uint8Array>;
 }
 

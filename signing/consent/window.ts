@@ -16,13 +16,7 @@ import type {
 } from "../../protocol/consent.ts";
 import { DsignError, type ErrorCode } from "../../protocol/errors.ts";
 import * as z from "zod";
-import {
-  CONSENT_TIMEOUT,
-  type OpenWindow,
-  type PageConsent,
-  type ShowPdf,
-  type SignAnswer,
-} from "./port.ts";
+import { CONSENT_TIMEOUT, type PageConsent, type ShowPdf, type SignAnswer } from "./port.ts";
 import { documentResponse } from "./document_response.ts";
 import { SHOWN_LENGTH } from "../../formats/shown.ts";
 import { shownItem } from "../documents.ts";
@@ -32,7 +26,8 @@ import { SAFE_HEADERS } from "./headers.ts";
 export interface WindowOptions {
   /** The agent's own, as in `http://127.0.0.1:7791`. */
   origin: string;
-  openWindow: OpenWindow;
+  /** Shows an address of the agent to the person; rejects with `consent_unavailable`. */
+  openWindow: (url: string) => Promise<void>;
   /** BCP 47 */
   language: string;
   /** The person's own words; null where none were chosen. */
@@ -80,14 +75,13 @@ export class WindowConsent implements PageConsent {
 
   constructor(readonly options: WindowOptions) {}
 
-  grant(request: GrantRequest, signal: AbortSignal, openWindow?: OpenWindow): Promise<void> {
-    return this.#ask(request, () => Promise.resolve({ ok: true }), signal, undefined, openWindow);
+  grant(request: GrantRequest, signal: AbortSignal): Promise<void> {
+    return this.#ask(request, () => Promise.resolve({ ok: true }), signal);
   }
 
   async choose(
     request: ChooseRequest,
     signal: AbortSignal,
-    openWindow?: OpenWindow,
   ): Promise<string> {
     let chosen = "";
     await this.#ask(
@@ -97,8 +91,6 @@ export class WindowConsent implements PageConsent {
         return Promise.resolve({ ok: true });
       },
       signal,
-      undefined,
-      openWindow,
     );
     return chosen;
   }
@@ -108,7 +100,6 @@ export class WindowConsent implements PageConsent {
     unlock: (answer: SignAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
     show: ShowPdf = nothingToShow,
-    openWindow?: OpenWindow,
   ): Promise<void> {
     return this.#ask(
       request,
@@ -122,7 +113,6 @@ export class WindowConsent implements PageConsent {
         }),
       signal,
       show,
-      openWindow,
     );
   }
 
@@ -130,7 +120,6 @@ export class WindowConsent implements PageConsent {
     request: OtpRequest,
     resend: () => Promise<void>,
     signal: AbortSignal,
-    openWindow?: OpenWindow,
   ): Promise<Uint8Array> {
     let typed = "";
     await this.#ask(
@@ -141,7 +130,6 @@ export class WindowConsent implements PageConsent {
       },
       signal,
       undefined,
-      openWindow,
       request.canResend ? resend : undefined,
     );
     return new TextEncoder().encode(typed);
@@ -152,7 +140,6 @@ export class WindowConsent implements PageConsent {
     answer: Question["answer"],
     signal: AbortSignal,
     show: ShowPdf = nothingToShow,
-    openWindow: OpenWindow = this.options.openWindow,
     resend?: () => Promise<void>,
   ): Promise<void> {
     const { timeout = CONSENT_TIMEOUT, heartbeat = 1000 } = this.options;
@@ -194,7 +181,7 @@ export class WindowConsent implements PageConsent {
       const cancelled = () => question.end(toCancelled(signal));
       signal.addEventListener("abort", cancelled);
       const ticket = question.ticket.toBase64({ alphabet: "base64url", omitPadding: true });
-      openWindow(`${this.options.origin}/consent#${ticket}`)
+      this.options.openWindow(`${this.options.origin}/consent#${ticket}`)
         .catch((error) => question.end(toDsignError(error)));
     });
   }

@@ -6,14 +6,18 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { axeFindings, launch, screenshot } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, screenshot } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
 
 /** The page's own variables. */
-type Globals = { dsign: import("../../web/client.ts").Client; outcome: string };
+type Globals = {
+  dsign: import("../../web/client.ts").Client;
+  outcome: string;
+  popup: Window | null;
+};
 
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 
@@ -23,6 +27,8 @@ async function openBridge(context: BrowserContext, page: Page, port: number): Pr
     const path = "/client.js";
     const { connectByPopup }: typeof import("../../web/client.ts") = await import(path);
     const globals = globalThis as unknown as Globals;
+    const { open } = globalThis;
+    globalThis.open = (...about) => globals.popup = open(...about);
     document.onclick = () =>
       connectByPopup({ ports: [port] }).then(
         (client) => {
@@ -64,13 +70,21 @@ Deno.test("the popup bridge", async (t) => {
       new WindowConsent({
         origin,
         language: "en",
-        openWindow: () => Promise.reject(new Error("another window was opened")),
+        openWindow: async (url) => windows.resolve(await openWindow(context, url)),
       }),
   });
   const { port } = test.agent;
+  let windows = Promise.withResolvers<Page>();
+  /** The window in which the agent asks. */
+  const asked = async () => {
+    const opened = await windows.promise;
+    windows = Promise.withResolvers();
+    return opened;
+  };
   const browser = await launch([asPublic(site, framing)]);
+  const context = await browser.newContext({ viewport: { width: 560, height: 760 } });
+  context.setDefaultTimeout(10_000);
   try {
-    const context = await browser.newContext({ viewport: { width: 560, height: 760 } });
     const page = await context.newPage();
     await page.goto(site.origin);
 
@@ -95,28 +109,45 @@ Deno.test("the popup bridge", async (t) => {
       assert.deepEqual([status.origin, status.scopes], [site.origin, []]);
     });
 
-    await t.step("consent is asked in the same window", async () => {
+    await t.step("consent is asked in a window that no page opened", async () => {
       await page.evaluate(() => {
         const { dsign } = globalThis as unknown as Globals;
         const granting = dsign.call("origin.request", { scopes: ["certificates", "sign"] });
         Object.assign(globalThis, { granting });
       });
-      await press(popup, en.do_grant);
+      const grant = await asked();
+      assert.notEqual(new URL(grant.url()).origin, test.agent.origin, "a port of its own");
+      assert.equal(await grant.evaluate(() => globalThis.opener), null);
+      await press(grant, en.do_grant);
       const { scopes } = await page.evaluate(() =>
         (globalThis as unknown as { granting: Promise<{ scopes: string[] }> }).granting
       );
       assert.deepEqual(scopes, ["certificates", "sign"]);
-      await popup.getByText(en.bridge_leave_open).waitFor();
+      assert.ok(await popup.getByText(en.bridge_leave_open).isVisible());
 
       await begin(page);
-      await popup.getByLabel(en.pin).fill(PIN);
-      await popup.getByRole("button", { name: en.do_sign_one, exact: true }).click();
+      const sign = await asked();
+      await sign.getByLabel(en.pin).fill(PIN);
+      await press(sign, en.do_sign_one);
       const signed = await result(page) as { algorithm: string };
       assert.match(signed.algorithm, /^(RS|ES)256$/);
-      await popup.getByText(en.bridge_leave_open).waitFor();
 
       await begin(page);
-      await press(popup, en.do_not_sign);
+      await press(await asked(), en.do_not_sign);
+      assert.equal(await result(page), "user_cancelled");
+    });
+
+    await t.step("what the opener does to its window does nothing to the question", async () => {
+      await begin(page);
+      const sign = await asked();
+      await page.evaluate((agent) => {
+        const { popup } = globalThis as unknown as { popup: Window };
+        popup.location.href = `${agent}/bridge#pin`;
+      }, test.agent.origin);
+      await page.waitForTimeout(300);
+      assert.equal(await popup.locator("#pin").count(), 0, "nothing is asked there");
+      assert.equal(await sign.evaluate(() => scrollY + location.hash), "0");
+      await press(sign, en.do_not_sign);
       assert.equal(await result(page), "user_cancelled");
     });
 
@@ -128,30 +159,55 @@ Deno.test("the popup bridge", async (t) => {
           signing: dsign.signDocument(file).catch((error) => error.code),
         });
       });
-      await popup.getByText("order.bin").waitFor();
-      await popup.getByLabel(en.pin).fill(PIN);
-      await press(popup, en.do_sign_one);
+      const sign = await asked();
+      await sign.getByText("order.bin").waitFor();
+      await sign.getByLabel(en.pin).fill(PIN);
+      await press(sign, en.do_sign_one);
       const { digest } = await result(page) as { digest: string };
       const expected = await crypto.subtle.digest("SHA-256", new Uint8Array(3_000_000));
       assert.equal(digest, new Uint8Array(expected).toBase64());
     });
 
     await t.step("a window too small to read takes no answer", async () => {
-      await popup.setViewportSize({ width: 200, height: 120 });
       await begin(page);
-      await popup.getByText(en.window_small).waitFor();
-      assert.ok(await popup.locator("button[type=submit]").isDisabled());
-      await popup.setViewportSize({ width: 560, height: 760 });
-      await popup.locator("button[type=submit]:enabled").waitFor();
-      await press(popup, en.do_not_sign);
+      const sign = await asked();
+      await sign.locator("button[type=submit]:enabled").waitFor();
+      await sign.setViewportSize({ width: 200, height: 120 });
+      await sign.getByText(en.window_small).waitFor();
+      assert.ok(await sign.locator("button[type=submit]").isDisabled());
+      await sign.setViewportSize({ width: 560, height: 760 });
+      await lookAtAll(sign);
+      await press(sign, en.do_not_sign);
+      assert.equal(await result(page), "user_cancelled");
+    });
+
+    await t.step("a question that a page opens takes no answer", async () => {
+      await begin(page);
+      const sign = await asked();
+      await sign.locator("button[type=submit]:enabled").waitFor();
+      // A page of the agent's own is the only one that could: the others are cut off from what they open.
+      const other = context.waitForEvent("page");
+      await sign.evaluate(() => void open("/consent#x", "", "popup"));
+      const opened = await other;
+      assert.equal(await opened.evaluate(() => globalThis.opener !== null), true);
+      await opened.close();
+      await press(sign, en.do_not_sign);
       assert.equal(await result(page), "user_cancelled");
     });
 
     await t.step("closing the window declines, and ends the connection", async () => {
       await begin(page);
-      await popup.getByLabel(en.pin).waitFor();
+      const sign = await asked();
       await popup.close();
       assert.equal(await result(page), "connection_lost");
+      for (let i = 0; i < 10 && !sign.isClosed(); i++) {
+        await new Promise((r) => setTimeout(r, 500));
+        console.log(
+          sign.isClosed()
+            ? "closed"
+            : await sign.locator("main").innerText().catch((e) => String(e).slice(0, 80)),
+        );
+      }
     });
 
     await t.step(
@@ -161,7 +217,7 @@ Deno.test("the popup bridge", async (t) => {
         const popup = await openBridge(context, page, port);
         assert.equal(await outcome(page), "connected");
         await begin(page);
-        await popup.getByLabel(en.pin).waitFor();
+        await asked();
         const gone = popup.waitForEvent("close");
         await page.goto(framing.origin);
         await gone;

@@ -65,6 +65,16 @@ export async function openWindow(context: BrowserContext, url: string): Promise<
   return await opened;
 }
 
+/** Looks at all of a consent page, as its person must before the answer counts. @returns once an answer counts */
+export async function lookAtAll(page: Page): Promise<void> {
+  const approve = page.locator("button[type=submit]");
+  const more = page.locator(".see-next button");
+  while (await approve.isDisabled()) {
+    if (await more.count() > 0) await more.click({ timeout: 1000 }).catch(() => {}); // it has just gone
+    await page.waitForTimeout(50);
+  }
+}
+
 /** What axe-core finds wrong with the page as it is now (WCAG 2.2 A and AA, best practices), one line each. */
 export async function axeFindings(page: Page): Promise<string[]> {
   // Through the debugging protocol, since the pages' own policy lets no foreign script in.

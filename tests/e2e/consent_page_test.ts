@@ -16,7 +16,7 @@ import type { TriesLeft } from "../../protocol/errors.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { ERROR_WORDS } from "../../words/errors.ts";
-import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
@@ -44,6 +44,7 @@ async function atDesk(
 ): Promise<void> {
   const context = await browser.newContext({ viewport: { width: 720, height: 860 } });
   if (stays) await context.addInitScript(() => (globalThis.close = () => {}));
+  context.setDefaultTimeout(5_000);
   const errors = watchConsole(context);
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname, host } = new URL(request.url);
@@ -267,6 +268,7 @@ Deno.test("the consent page in a browser", async (t) => {
       await page.getByText(en.confirm_missing.replace("{button}", en.do_not_sign)).waitFor();
       assert.equal(attempts.length, 0);
       await screenshot(page, "consent-final-try");
+      await lookAtAll(page);
       await page.getByLabel(en.final_confirm).check();
       await press(page, en.do_sign_one);
       assert.equal(await answered, "ok");
@@ -514,7 +516,7 @@ Deno.test("the consent page in a browser", async (t) => {
           for (const first of (await page.getByRole("radio").all()).slice(0, 1)) {
             await first.check();
           }
-          await page.locator("button:disabled").waitFor({ state: "detached" });
+          await lookAtAll(page);
           await page.getByText(`${words.phrase_yours} green mango`).waitFor();
           await page.getByText(shown).waitFor();
           await screenshot(page, `consent-${name}-${language}`, { marks: marked(page) });

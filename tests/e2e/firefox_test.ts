@@ -36,10 +36,11 @@ Deno.test("the SDK in Firefox", (t) =>
         new WindowConsent({
           origin,
           language: "en",
-          openWindow: () => Promise.reject(new Error("another window was opened")),
+          openWindow: (url) => Promise.resolve(windows.resolve(url)),
         }),
     });
     const { port, securePort } = test.agent;
+    let windows = Promise.withResolvers<string>();
     /** Runs `work` on the site's page in a Firefox with these preferences. */
     const inFirefox = async (
       profile: string,
@@ -106,15 +107,17 @@ Deno.test("the SDK in Firefox", (t) =>
                 (error) => globals.outcome = error.code,
               );
         }, port);
-        const opened = new Promise<Page>((resolve) =>
-          browser.on("targetcreated", async (target) => {
-            const page = await target.page();
-            if (page) resolve(page);
-          })
-        );
+        /** The window in which the agent asks. */
+        const asked = async () => {
+          const url = await windows.promise;
+          windows = Promise.withResolvers();
+          const window = await browser.newPage();
+          await window.goto(url);
+          await window.bringToFront();
+          return window;
+        };
         await page.mouse.click(50, 50);
-        const popup = await opened;
-        await popup.locator(`::-p-text(${en.do_grant})`).click();
+        await (await asked()).locator(`::-p-text(${en.do_grant})`).click();
         await page.waitForFunction(() => (globalThis as unknown as Globals).outcome);
         assert.equal(
           await page.evaluate(() => (globalThis as unknown as Globals).outcome),
@@ -126,8 +129,9 @@ Deno.test("the SDK in Firefox", (t) =>
             signing: dsign.call("sign.data", { content: { text: "Bill 7" } }),
           });
         });
-        await popup.locator("#pin").fill(PIN);
-        await popup.locator("button[type=submit]").click();
+        const sign = await asked();
+        await sign.locator("#pin").fill(PIN);
+        await sign.locator("button[type=submit]").click();
         const { algorithm } = await page.evaluate(() =>
           (globalThis as unknown as { signing: Promise<{ algorithm: string }> }).signing
         );

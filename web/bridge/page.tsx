@@ -1,7 +1,5 @@
 /** The window that a site opens where the browser keeps it from reaching the agent by itself. */
 import { useEffect, useState } from "preact/hooks";
-import { consentApi } from "../consent/api.ts";
-import { Page } from "../consent/page.tsx";
 import { languageOf, speak, type Speech } from "../../words/agent.ts";
 import { Header } from "../parts.tsx";
 import { originParts } from "../text.ts";
@@ -14,7 +12,6 @@ type State =
 export function Bridge({ opener }: { opener: Window | null }) {
   const [language, setLanguage] = useState(() => languageOf(navigator.language));
   const [state, setState] = useState<State>({ is: opener ? "waiting" : "alone" });
-  const [ticket, setTicket] = useState<string | null>(null);
   const speech = speak(language);
 
   useEffect(() => {
@@ -24,7 +21,6 @@ export function Bridge({ opener }: { opener: Window | null }) {
       offerBridge(opener, location.host, await response.json(), {
         connected: (origin) => setState({ is: "connected", origin }),
         refused: (origin) => setState({ is: "refused", origin }),
-        consent: setTicket,
         lost: () => {
           setState({ is: "lost" });
           globalThis.close();
@@ -36,9 +32,6 @@ export function Bridge({ opener }: { opener: Window | null }) {
     document.documentElement.lang = language;
   }, [language]);
 
-  if (ticket !== null) {
-    return <Page key={ticket} api={consentApi(ticket)} close={() => setTicket(null)} />;
-  }
   return (
     <>
       <Header speech={speech} choose={setLanguage} />

@@ -7,8 +7,6 @@ export interface RelayEvents {
   /** A site is connected, under the origin that the browser attests. */
   connected(origin: string): void;
   refused(origin: string): void;
-  /** The agent asks the person something. */
-  consent(ticket: string): void;
   lost(): void;
 }
 
@@ -40,9 +38,9 @@ function relay(opener: Window, origin: string, host: string, events: RelayEvents
   const { port1: port, port2 } = new MessageChannel();
   const reply = (message: BridgeReply, ports: Transferable[] = []) =>
     opener.postMessage(message, origin, ports);
-  const note = (message: BridgeNote) => port.postMessage(message);
+  const closed: BridgeNote = { note: "closed" };
   const close = () => {
-    note({ note: "closed" });
+    port.postMessage(closed);
     socket.close();
   };
   let open = false;
@@ -56,11 +54,6 @@ function relay(opener: Window, origin: string, host: string, events: RelayEvents
     events.connected(origin);
   };
   socket.onmessage = ({ data }) => {
-    const ticket = typeof data === "string" ? ticketOf(data) : null;
-    if (ticket) {
-      note({ note: "attention" });
-      return events.consent(ticket);
-    }
     port.postMessage(data, typeof data === "string" ? [] : [data]);
   };
   socket.onclose = () => {
@@ -69,15 +62,8 @@ function relay(opener: Window, origin: string, host: string, events: RelayEvents
       if (origin !== "null") reply({ dsign: "refused" });
       return events.refused(origin);
     }
-    note({ note: "closed" });
+    port.postMessage(closed);
     events.lost();
   };
   addEventListener("pagehide", close);
-}
-
-/** Of the agent's notification that is for this window; null for every frame that is the site's. */
-function ticketOf(frame: string): string | null {
-  // The agent writes its notifications in one way. A site's own text stands behind an id or in params, never here.
-  if (!frame.startsWith('{"jsonrpc":"2.0","method":"bridge.consent"')) return null;
-  return JSON.parse(frame).params.ticket;
 }

@@ -11,6 +11,7 @@ import type {
 import { languageOf, speak, type Speech, type Word } from "../../words/agent.ts";
 import { Foreign, Header, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
+import { useArming } from "./arming.ts";
 import { Certificates, Documents, WhoAsks } from "./parts.tsx";
 import { OtpQuestion } from "./otp.tsx";
 import { Pin, type Refusal } from "./pin.tsx";
@@ -24,12 +25,6 @@ interface End {
   /** The person has decided or the question is void: the window closes itself. A failure stays to be read. */
   close: boolean;
 }
-
-/** Less than this (CSS pixels), and the person may see the button alone. A zoomed page of 1280 × 1024 still has it. */
-const ROOM = { width: 280, height: 240 };
-
-/** A click meant for what was under the pointer before this window came up, or came to the front, must not count. */
-const ARMING_DELAY = 600;
 
 /**
  * @param close called when nothing is left to be read or answered; default: the window closes itself, where the browser
@@ -154,37 +149,6 @@ function Ended(
   );
 }
 
-/**
- * Whether the window shows enough, since a site chooses how large the window is that it opens; and whether an answer
- * counts: a site may also bring a window to the front, or close what lies over it, between two clicks of a person.
- */
-function useReadiness(): { roomy: boolean; armed: boolean } {
-  const isRoomy = () => innerWidth >= ROOM.width && innerHeight >= ROOM.height;
-  const [roomy, setRoomy] = useState(isRoomy);
-  const [armed, setArmed] = useState(false);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let wasReady = false;
-    const look = () => {
-      setRoomy(isRoomy());
-      const ready = isRoomy() && document.hasFocus();
-      if (ready === wasReady) return;
-      wasReady = ready;
-      clearTimeout(timer);
-      if (ready) timer = setTimeout(() => setArmed(true), ARMING_DELAY);
-      else setArmed(false);
-    };
-    look();
-    const events = ["resize", "focus", "blur"];
-    for (const event of events) addEventListener(event, look);
-    return () => {
-      clearTimeout(timer);
-      for (const event of events) removeEventListener(event, look);
-    };
-  }, []);
-  return { roomy, armed };
-}
-
 /** Puts the focus on the main words when they appear, so that a screen reader starts there. */
 function useFocus<E extends HTMLElement>() {
   const element = useRef<E>(null);
@@ -272,7 +236,8 @@ function Question(
   const confirmation = useRef<HTMLInputElement>(null);
   const accepted = useRef<HTMLInputElement>(null);
 
-  const { roomy, armed } = useReadiness();
+  const form = useRef<HTMLFormElement>(null);
+  const { armed, roomy, opened, unseen, showUnseen } = useArming(form, true);
   useEffect(() => {
     if (attempts > 0) pinField.current?.focus();
   }, [attempts]);
@@ -339,6 +304,7 @@ function Question(
 
   return (
     <form
+      ref={form}
       class={blind ? "blind" : undefined}
       autocomplete="off"
       onSubmit={(event) => {
@@ -346,7 +312,7 @@ function Question(
         if (armed && !busy && !undecided) approve();
       }}
     >
-      <h1 ref={heading} tabIndex={-1}>{say(words.ask, { count: words.count })}</h1>
+      <h1 ref={heading} tabIndex={-1} data-see="">{say(words.ask, { count: words.count })}</h1>
       {blind && (
         <div class="warning">
           <p>{say("blind_explain")}</p>
@@ -411,6 +377,16 @@ function Question(
         )}
         {undecided && <p class="notice" role="status">{say("certificate_many")}</p>}
         {!roomy && <p class="notice" role="alert">{say("window_small")}</p>}
+        {opened
+          ? <p class="warning" role="alert">{say("window_opened")}</p>
+          : unseen && roomy && (
+            <p class="notice see-next" role="status">
+              {say("see_all")}{" "}
+              <button type="button" class="secondary" onClick={showUnseen}>
+                {say("see_next")}
+              </button>
+            </p>
+          )}
         <div class="actions">
           <Countdown deadline={deadline} speech={speech} />
           <button

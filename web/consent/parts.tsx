@@ -15,7 +15,7 @@ export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
   const parts = asker.origin === null ? null : originParts(asker.origin);
   return (
     <Section title={say("asked_by")}>
-      <p class="origin">
+      <p class="origin" data-see="">
         {parts ? <span class="scheme">{parts.scheme}</span> : null}
         {parts ? <strong>{parts.host}</strong> : <strong>{say("asked_by_program")}</strong>}
       </p>
@@ -29,7 +29,7 @@ export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
         </p>
       )}
       {asker.purpose !== null && (
-        <figure class="purpose">
+        <figure class="purpose" data-see="">
           <figcaption>{say("purpose")}</figcaption>
           <blockquote dir="auto">
             <Foreign text={asker.purpose} />
@@ -62,7 +62,7 @@ export function Documents(
       <Section
         title={many ? say("blind_items", { count: items.length }) : say("blind_items_one")}
       >
-        <ol class="digests" tabIndex={0}>
+        <ol class="digests" tabIndex={0} data-see="beginning">
           {items.map((item) => (
             <li>
               <span class="aside">
@@ -195,7 +195,7 @@ function Document(
   const { say } = speech;
   return (
     <article class="document">
-      <p class="name">
+      <p class="name" data-see="">
         {item.name !== "" && (
           <strong>
             <Foreign text={item.name} />
@@ -237,7 +237,7 @@ function Text(
   }, []);
   if (preview === "loading") return <p class="aside" role="status">{say("loading")}</p>;
   // A site that wants nobody to read it may have made it so.
-  if (preview === null) return <p class="notice">{say("not_shown")}</p>;
+  if (preview === null) return <p class="notice" data-see="">{say("not_shown")}</p>;
   const { text, truncated } = preview;
   const json = truncated ? null : readableJson(text);
   if (!json) {
@@ -265,6 +265,7 @@ function Preview({ text, label, speech }: { text: string; label: string; speech:
     <>
       <pre
         class="preview"
+        data-see="beginning"
         tabIndex={0}
         role="region"
         aria-label={label}
@@ -279,7 +280,7 @@ function Preview({ text, label, speech }: { text: string; label: string; speech:
 /** JSON for people: one row a member. */
 function Rows({ value, speech }: { value: { [name: string]: unknown }; speech: Speech }) {
   return (
-    <dl class="rows">
+    <dl class="rows" data-see="beginning">
       {Object.entries(value).map(([name, each]) => (
         <div>
           <dt>

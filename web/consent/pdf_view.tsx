@@ -48,7 +48,7 @@ export function PdfView(
   }, []);
 
   if (state === "loading") return <p class="aside" role="status">{say("pdf_loading")}</p>;
-  if (state === "failed") return <p class="notice">{say("pdf_failed")}</p>;
+  if (state === "failed") return <p class="notice" data-see="">{say("pdf_failed")}</p>;
   return (
     <>
       {!state.facts.permitted && <p class="warning">{say("pdf_not_permitted")}</p>}
@@ -119,7 +119,9 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
   const turn = (to: number) => setNumber(Math.max(1, Math.min(count, to)));
   return (
     <>
-      {file.caveats.map((caveat) => <p key={caveat} class="notice">{say(CAVEATS[caveat])}</p>)}
+      {file.caveats.map((caveat) => (
+        <p key={caveat} class="notice" data-see="">{say(CAVEATS[caveat])}</p>
+      ))}
       <div class="pdf">
         <div class="pdf-tools" role="toolbar" aria-label={say("pdf_pages")}>
           <button
@@ -182,6 +184,7 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
         </div>
         <div
           class="pdf-page"
+          data-see="beginning"
           ref={frame}
           onScroll={look}
           tabIndex={0}
@@ -301,8 +304,8 @@ export function Additions({ adds, speech }: { adds: PdfAdditions; speech: Speech
           : say("pdf_adds_hidden")}
         {adds.level !== "B-B" && ` ${say("pdf_adds_timestamp")}`}
       </p>
-      {adds.certify && <p class="notice">{say(`pdf_adds_certify_${adds.certify}`)}</p>}
-      {adds.locks && <p class="notice">{say("pdf_adds_lock")}</p>}
+      {adds.certify && <p class="notice" data-see="">{say(`pdf_adds_certify_${adds.certify}`)}</p>}
+      {adds.locks && <p class="notice" data-see="">{say("pdf_adds_lock")}</p>}
       {rows.length > 0 && (
         <dl class="rows">
           {rows.map(([word, text]) => (

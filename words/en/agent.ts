@@ -181,10 +181,13 @@ export const en = {
 
   bridge_connected: "This window connects a site with D-Sign",
   bridge_leave_open: "Leave this window open while you work on the site.",
-  bridge_asks_here: "Before anything is signed, D-Sign asks you here.",
+  bridge_asks_here: "Before anything is signed, D-Sign asks you in a window of its own.",
   bridge_refused: "D-Sign does not accept requests from the page that opened this window.",
   bridge_alone: "A site that needs D-Sign opens this page. There is nothing to do here.",
   window_small: "Make this window larger to answer.",
+  window_opened: "A web page opened this window, so it takes no answer. Close it.",
+  see_all: "Look at everything before you answer.",
+  see_next: "Show what I have not seen",
 
   loading: "One moment.",
   end_signed: "Signed.",

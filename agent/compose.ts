@@ -58,16 +58,21 @@ export async function composeSigning(
     options;
   const { Signing } = await import("../signing/sign.ts");
   const { Online } = await import("../online/services.ts");
-  return new Signing(tokens ?? new Tokens(options.providers, now), consent, keepLogin, {
-    appearances: new Appearances(options.web),
-    online: new Online({ reader, timestampAuthority, pkiFetch, now }),
-    placement: new Placement(options.textCommand),
-    audit,
-    journals: new Journals(options.batches),
-    legacyOrigins,
-    reader,
-    trust,
-  });
+  return new Signing(
+    tokens ?? new Tokens(options.providers, now, options.departmentalPolicies),
+    consent,
+    keepLogin,
+    {
+      appearances: new Appearances(options.web),
+      online: new Online({ reader, timestampAuthority, pkiFetch, now }),
+      placement: new Placement(options.textCommand),
+      audit,
+      journals: new Journals(options.batches),
+      legacyOrigins,
+      reader,
+      trust,
+    },
+  );
 }
 
 export interface AgentOptions
@@ -94,7 +99,8 @@ export interface AgentOptions
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = clock, providers, version, trust = [], pkiFetch } = options;
-  const tokens = new Tokens(providers, now);
+  const { departmentalPolicies } = options;
+  const tokens = new Tokens(providers, now, departmentalPolicies);
   const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
   const bound = await bind(options);
   const consent = typeof options.consent === "function"
@@ -109,7 +115,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let loading: Promise<Signing> | undefined;
   const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
   const spool = Spool.open(options.spool);
-  const { departmentalPolicies } = options;
   const verification = { reader, trust, departmentalPolicies, pkiFetch, now };
   const services = { version, tokens, signing, origins, spool, audit, reader, verification };
   const dispatch = createDispatch(services);

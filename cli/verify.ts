@@ -26,6 +26,7 @@ interface Options {
   content?: string;
   trust?: string[];
   certificate?: string[];
+  departmentalPolicy?: string[];
   online?: boolean;
   revocation: "require" | "if-available";
   passwordFile?: string;
@@ -54,6 +55,11 @@ export const verifyCommand: AddCommand = (program, { version, readerWorker, sign
     .option(
       "--certificate <file>",
       "certificates missing from the signature (signer, chain to the root); repeatable",
+      repeated,
+    )
+    .option(
+      "--departmental-policy <oid>",
+      "policy of a department's PIN/OTP signatures, beside the configured ones; repeatable",
       repeated,
     )
     .option("--online", "ask the authorities (OCSP, CRL) whether certificates are revoked")
@@ -158,6 +164,13 @@ async function prepare(
   signal: AbortSignal,
 ): Promise<Setting> {
   const { content, pan, revocation, trust, certificate = [], online } = options;
+  const { departmentalPolicy = [] } = options;
+  const wrong = departmentalPolicy.find((each) => !/^[0-2](\.(0|[1-9]\d*))+$/.test(each));
+  if (wrong !== undefined) {
+    throw new UsageError(
+      `--departmental-policy must be an object identifier as in 2.999.6.1; got ${wrong}.`,
+    );
+  }
   if (content !== undefined && files.length > 1) {
     throw new UsageError("--content takes exactly one file.");
   }
@@ -174,7 +187,9 @@ async function prepare(
         : await loadTrusted(trustFolders(paths, env)),
       revocation: revocation === "require" ? "require" : "if_available",
       pan,
-      departmentalPolicies: config.departmentalPolicies,
+      departmentalPolicies: departmentalPolicy.length > 0
+        ? [...config.departmentalPolicies ?? [], ...departmentalPolicy]
+        : config.departmentalPolicies,
       signal,
     },
     certificates: certificate.length > 0

@@ -10,11 +10,11 @@ import {
   authorityInfoAccess,
   authorityKeyIdentifier,
   basicConstraints,
-  certificatePolicies,
   crlDistributionPoints,
   crlNumber,
   keyUsage,
   type OcspStatus,
+  policyWithNotice,
   prepareCertificate,
   prepareCrl,
   prepareOcspResponse,
@@ -142,7 +142,10 @@ export class Authority {
       extensions: [
         basicConstraints(false),
         keyUsage("digitalSignature", "nonRepudiation"),
-        certificatePolicies(policy),
+        policyWithNotice(
+          policy,
+          `Departmental PIN/OTP signature of ${organization}. Not a DSC on a token, not an eSign.`,
+        ),
         ...person.email ? [subjectAltEmails(person.email)] : [],
       ],
     };

@@ -70,6 +70,7 @@ export async function initService(
   await write("authority.password", password + "\n");
   await write("authority.p12", pkcs12);
   await write("authority.pem", certificate);
+  await write("policy.json", JSON.stringify({ departmentalPolicies: [policy] }, null, 2) + "\n");
   // last: with it the folder is a service's
   await write("config.json", JSON.stringify(config, null, 2) + "\n");
   return { clientId: "portal", clientSecret };

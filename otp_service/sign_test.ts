@@ -268,6 +268,11 @@ Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and aft
         "https://sign.works.example/ca/crl",
       ]);
       const leaf = await file("leaf.pem", pem("CERTIFICATE", der));
+      const said = await openssl(["x509", "-in", leaf, "-noout", "-text"]);
+      assert.match(
+        new TextDecoder().decode(said),
+        /Policy: 2\.999\.6\.1\s+User Notice:\s+Explicit Text: Departmental PIN\/OTP signature of Works/,
+      );
       const ask = async (subject: string) => {
         const text = await openssl([
           ...["ocsp", "-issuer", root, "-cert", subject, "-CAfile", root],

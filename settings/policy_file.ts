@@ -40,6 +40,9 @@ export const Policy = z.strictObject({
   intranetServices: Config.shape.intranetServices.unwrap().optional().describe(
     "Whether authorities' services at private addresses are asked about revocation too",
   ),
+  departmentalPolicies: Config.shape.departmentalPolicies.unwrap().optional().describe(
+    "Policies by which departments' PIN/OTP signatures are told apart, instead of the person's own",
+  ),
   logLevel: logLevel.unwrap().optional().describe("The least that is logged"),
   updateChannel: Config.shape.updateChannel.unwrap().optional()
     .describe("Which versions `dsign update check` looks for"),

@@ -51,7 +51,12 @@ export class Tokens {
   #running: Promise<Inventory> | undefined;
   #next: Promise<Inventory> | undefined;
 
-  constructor(readonly providers: readonly Provider[], readonly now: () => Date) {}
+  /** @param departmentalPolicies by which departments' PIN/OTP signatures are told apart */
+  constructor(
+    readonly providers: readonly Provider[],
+    readonly now: () => Date,
+    readonly departmentalPolicies?: readonly string[],
+  ) {}
 
   /**
    * What is inserted now. However many ask, there is one look at a time, and one that follows it for all who asked
@@ -144,7 +149,8 @@ export class Tokens {
     return {
       certificate: this.describe(credential),
       token: describeToken(credential.key.token),
-      kind: indiaFacts(this.#parse(credential.key.certificate).x509).kind,
+      kind:
+        indiaFacts(this.#parse(credential.key.certificate).x509, this.departmentalPolicies).kind,
     };
   }
 

@@ -107,7 +107,7 @@ export interface VerificationOptions {
  */
 export async function routeStatus(
   route: string,
-  { reader, trust, now }: Omit<VerificationOptions, "pkiFetch">,
+  { reader, trust, now, departmentalPolicies }: Omit<VerificationOptions, "pkiFetch">,
   { origin, signal }: { origin?: string; signal: AbortSignal },
 ): Promise<RouteReport> {
   const anchors = await loadTrusted(trust);
@@ -116,6 +116,7 @@ export async function routeStatus(
     now: now(),
     anchors,
     revocation: "if_available",
+    departmentalPolicies,
     origin,
     signal,
   });

@@ -36,6 +36,9 @@ export function addInit(service: Command, action: Action): void {
         console.log(`Client ID:      ${made.clientId}`);
         console.log(`Client secret:  ${made.clientSecret}`);
         console.log("The secret is not stored. Give it to the portal now.");
+        console.log(
+          `Add the setting in ${folder}/policy.json to the policy of the officers' computers, so that D-Sign names these signatures.`,
+        );
       });
     }));
 }

@@ -18,6 +18,7 @@ import {
   time,
   tlv,
   unsignedInteger,
+  utf8String,
 } from "../asn1/der.ts";
 import { digest } from "../digest.ts";
 import { encodeCertId, ocspIds } from "./ocsp.ts";
@@ -151,6 +152,13 @@ export function extKeyUsage(purposes: readonly string[]): Uint8Array {
 
 export function certificatePolicies(...policies: readonly string[]): Uint8Array {
   const value = sequence(...policies.map((policy) => sequence(oid(policy))));
+  return extension(extensionIds.certificatePolicies, value);
+}
+
+/** One policy with a notice for people (RFC 5280 §4.2.1.4, UserNotice): no more than 200 characters. */
+export function policyWithNotice(policy: string, notice: string): Uint8Array {
+  const qualifier = sequence(oid("1.3.6.1.5.5.7.2.2"), sequence(utf8String(notice)));
+  const value = sequence(sequence(oid(policy), sequence(qualifier)));
   return extension(extensionIds.certificatePolicies, value);
 }
 

@@ -28,7 +28,6 @@ Deno.test("the policy comes from the command line, the configuration, or the fil
         const [{ signatures: [{ signer }] }] = JSON.parse(stdout).files;
         return signer.kind;
       };
-      assert.equal(await verify(), "unknown");
       assert.equal(await verify("--departmental-policy", "2.999.7"), "unknown");
       assert.equal(await verify("--departmental-policy", POLICY), "departmental");
       const wrong = await dsign(["verify", file, "--departmental-policy", "ours"], env);
@@ -38,8 +37,11 @@ Deno.test("the policy comes from the command line, the configuration, or the fil
       const made = await dsign([...init, "--organization", "Works (TEST)"], env);
       assert.equal(made.code, 0, made.stderr);
       const setting = await Deno.readTextFile(join(dir, "service", "policy.json"));
+      const config = join(dir, "config/dsign/config.json");
       await Deno.mkdir(join(dir, "config/dsign"), { recursive: true });
-      await Deno.writeTextFile(join(dir, "config/dsign/config.json"), setting);
+      await Deno.writeTextFile(config, '{ "departmentalPolicies": ["2.999.7"] }');
+      assert.equal(await verify(), "unknown");
+      await Deno.writeTextFile(config, setting);
       assert.equal(await verify(), "departmental");
     })
   ));

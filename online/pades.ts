@@ -12,6 +12,7 @@ import { FormatError } from "../formats/error.ts";
 import { appendDss, type ValidationData } from "../formats/pades/dss.ts";
 import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
 import {
+  fillContents,
   type PreparedSignature,
   prepareSignature,
   prepareTimestamp,
@@ -58,20 +59,6 @@ export interface PreparedPades {
   readonly appended: Uint8Array;
   /** What is signed of the document with these bytes. */
   readonly ranges: Ranges;
-  /** The CMS's signed attributes; the key signs their digest. */
-  readonly toBeSigned: Uint8Array;
-  /**
-   * Puts the signature in and climbs to the level. The signature need not be right: nothing is returned that does not
-   * verify with the certificate.
-   *
-   * @returns the bytes to append to the original
-   * @throws {OnlineError} all its codes; {FormatError} `space_too_small`
-   */
-  complete(
-    signature: Uint8Array,
-    services: LevelServices,
-    signal: AbortSignal,
-  ): Promise<Uint8Array>;
 }
 
 /** Bytes kept free for a CMS besides its certificates; and for a timestamp token with its chain. */
@@ -84,44 +71,61 @@ const TOKEN_SPACE = 14 * 1024;
  * @throws {FormatError} as `prepareSignature`
  */
 export function preparePades(
-  pdf: Pdf,
-  signer: Pick<Signer, "certificate" | "chain" | "algorithm">,
+  source: Source,
+  { certificate, chain }: Pick<Signer, "certificate" | "chain">,
   { level, ...options }: PadesOptions,
 ): PreparedPades {
-  const { certificate, chain } = signer;
-  const prepared = prepareSignature(pdf.source, {
+  const prepared = prepareSignature(source, {
     ...options,
     contentsSize: CMS_SPACE + certificate.length +
       chain.reduce((sum, each) => sum + each.length, 0) +
       (level === "B-B" ? 0 : TOKEN_SPACE),
   });
   const { field, appended } = prepared;
-  const ranges = rangesOf(prepared);
-  const digest = digestOf(appendedSource(pdf.source, appended), pdf.algorithm, ranges);
-  const cms = padesCms(digest, signer, options);
-  return {
-    field,
-    appended,
-    ranges,
-    toBeSigned: cms.toBeSigned,
-    async complete(signature, services, signal) {
-      let complete = cms.complete(signature);
-      if (level !== "B-B") {
-        complete = await timestampSignature(
-          complete,
-          pdf.algorithm,
-          (hash, digest) => services.timestamp(hash, digest, signal),
-        );
-      }
-      const signed = prepared.complete(complete);
-      checkSignature(pdf, signed, certificate, options.password);
-      if (level === "B-B" || level === "B-T") return signed;
-      const data = await services.validationData(complete, signal);
-      const extended = concat(signed, dssFor(pdf, signed, data, options.password));
-      if (level === "B-LT") return extended;
-      return concat(extended, await archive(pdf, extended, services, signal, options.password));
-    },
-  };
+  return { field, appended, ranges: rangesOf(prepared) };
+}
+
+/** How a prepared signature becomes a finished one. */
+export interface Completion {
+  level: Level;
+  /** Whose signature it must be, DER. */
+  certificate: Uint8Array;
+  /** Opens an encrypted document. */
+  password?: string;
+}
+
+/**
+ * Puts a signature into its place and climbs to the level. It need not be right: nothing is returned that does not verify
+ * with the certificate.
+ *
+ * @param cms of {@linkcode padesCms}
+ * @returns the bytes to append to the original
+ * @throws {OnlineError} all its codes; {FormatError} `space_too_small`
+ */
+export async function completePades(
+  pdf: Pdf,
+  { appended, ranges: [[, before], [after]] }: Pick<PreparedPades, "appended" | "ranges">,
+  cms: Uint8Array,
+  { level, certificate, password }: Completion,
+  services: LevelServices,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const { source, algorithm } = pdf;
+  let complete = cms;
+  if (level !== "B-B") {
+    complete = await timestampSignature(
+      cms,
+      algorithm,
+      (hash, digest) => services.timestamp(hash, digest, signal),
+    );
+  }
+  const signed = fillContents(appended, before - source.size, after - source.size, complete);
+  checkSignature(pdf, signed, certificate, password);
+  if (level === "B-B" || level === "B-T") return signed;
+  const data = await services.validationData(complete, signal);
+  const extended = concat(signed, dssFor(pdf, signed, data, password));
+  if (level === "B-LT") return extended;
+  return concat(extended, await archive(pdf, extended, services, signal, password));
 }
 
 /** The CMS of a signature in a PDF, over the digest of what it covers. */

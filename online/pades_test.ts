@@ -8,7 +8,15 @@ import { concat } from "../formats/asn1/der.ts";
 import { inspectSignatures } from "../formats/pades/inspect.ts";
 import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
-import { type Level, type LevelServices, preparePades } from "./pades.ts";
+import { hasher } from "../formats/digest.ts";
+import {
+  completePades,
+  type Level,
+  type LevelServices,
+  padesCms,
+  preparedDigest,
+  preparePades,
+} from "./pades.ts";
 
 const pki = makePki({ officers: [{ name: "Anita Das", key: "p-256" }] });
 const [officer] = pki.officers;
@@ -30,12 +38,28 @@ const services = (good = Infinity): LevelServices => ({
     Promise.resolve({ certificates: [pki.root.certificate.der], crls: [], ocsps: [] }),
 });
 
-const prepare = (level: Level) =>
-  preparePades(
-    { source: bytesSource(PDF), algorithm: "SHA-256" },
-    { certificate: officer.certificate.der, chain: [], algorithm: officer.key.algorithm },
-    { level, time },
-  );
+const pdf = { source: bytesSource(PDF), algorithm: "SHA-256" } as const;
+const { der: certificate } = officer.certificate;
+const signer = { certificate, chain: [], algorithm: officer.key.algorithm };
+
+const prepare = (level: Level) => {
+  const prepared = preparePades(pdf.source, signer, { level, time });
+  const digest = preparedDigest(hasher("SHA-256").update(PDF), PDF.length, prepared);
+  const cms = padesCms(digest, signer, { time });
+  return {
+    ...prepared,
+    toBeSigned: cms.toBeSigned,
+    complete: (signature: Uint8Array, services: LevelServices, signal: AbortSignal) =>
+      completePades(
+        pdf,
+        prepared,
+        cms.complete(signature),
+        { level, certificate },
+        services,
+        signal,
+      ),
+  };
+};
 
 Deno.test("each level is the one below with one more revision or token", async () => {
   const made: [Level, number, string[]][] = [];

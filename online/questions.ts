@@ -19,9 +19,12 @@ import type { ReadDocument } from "../reader/worker.ts";
 import { collectEvidence } from "./evidence.ts";
 import {
   checkSignature,
+  completePades,
+  type Completion,
   dssFor,
   type LevelServices,
   type PadesOptions,
+  type PreparedPades,
   preparePades,
   type ValidatedLater,
 } from "./pades.ts";
@@ -90,19 +93,6 @@ function padesOptions(
   };
 }
 
-interface PadesSignature extends PadesInput {
-  signer: Pick<Signer, "certificate" | "chain" | "algorithm">;
-  /** Of the timestamps and of what the signature covers. */
-  algorithm: HashName;
-}
-
-const prepared = (input: PadesSignature, documents: ReadDocument[]) =>
-  preparePades(
-    { source: documents[0], algorithm: input.algorithm },
-    input.signer,
-    padesOptions(input, documents),
-  );
-
 const der = ({ der }: { der: Uint8Array }) => der;
 const read = (list: readonly Uint8Array[]) => list.map((each) => readCertificate(each));
 
@@ -170,24 +160,40 @@ export const questions = {
     return null;
   },
 
-  /** A revision that is finished but for the signature's value. */
-  preparePdf(input: PadesSignature, documents: ReadDocument[]) {
-    const { field, appended, ranges } = prepared(input, documents);
-    return { field, appended, ranges };
+  /** A revision that is finished but for the signature's value; `strict` as `checkPdf`. */
+  preparePdf(
+    { signer, strict, ...input }: PadesInput & {
+      signer: Pick<Signer, "certificate" | "chain">;
+      strict?: boolean;
+    },
+    documents: ReadDocument[],
+  ): PreparedPades {
+    const [source] = documents;
+    if (strict) refuseAmbiguous(source, input.options.password);
+    return preparePades(source, signer, padesOptions(input, documents));
   },
 
   /** The same with the signature, at its level. */
-  completePdf(
-    { signature, done, ...input }: PadesSignature & { signature: Uint8Array; done: Done },
-    documents: ReadDocument[],
-  ) {
-    return inSteps(done, (take: Take<LevelStep>) =>
-      prepared(input, documents).complete(
-        signature,
+  completePdf: (
+    { prepared, cms, algorithm, completion, done }: {
+      prepared: Pick<PreparedPades, "appended" | "ranges">;
+      cms: Uint8Array;
+      /** Of the timestamps and of what the signature covers. */
+      algorithm: HashName;
+      completion: Completion;
+      done: Done;
+    },
+    [source]: ReadDocument[],
+  ) =>
+    inSteps(done, (take: Take<LevelStep>) =>
+      completePades(
+        { source, algorithm },
+        prepared,
+        cms,
+        completion,
         servicesOf(take),
         new AbortController().signal,
-      ));
-  },
+      )),
 
   /** Checks the last signature of a PDF before it is released. */
   checkPdfSignature(

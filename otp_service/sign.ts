@@ -152,25 +152,27 @@ async function signPdf(
 ): Promise<Uint8Array> {
   const { reader, store } = options;
   const time = new Date(store.now());
-  const { certificate, chain, algorithm } = key;
-  const input = {
+  const { certificate, chain } = key;
+  const level = levelOf(how.conformance_level);
+  const asking = { documents: [bytesSource(bytes)], origin: person.id };
+  const prepared = await reader.ask("preparePdf", {
     options: {
-      level: levelOf(how.conformance_level),
+      level,
       time: time.toISOString(),
       signerName: person.name,
       reason: facts.purpose,
       ...how.signed_envelope_property === "Certification" && { certify: 2 as const },
     },
-    signer: { certificate, chain, algorithm },
-    algorithm: hash,
-  };
-  const asking = { documents: [bytesSource(bytes)], origin: person.id };
-  const prepared = await reader.ask("preparePdf", input, asking);
+    signer: { certificate, chain },
+    strict: true,
+  }, asking);
   const digest = preparedDigest(hasher(hash).update(bytes), bytes.length, prepared);
-  const { toBeSigned } = padesCms(digest, key, { time });
-  const signature = await key.sign({ digest: digestOf(hash, toBeSigned) });
+  const made = padesCms(digest, key, { time });
+  const cms = made.complete(await key.sign({ digest: digestOf(hash, made.toBeSigned) }));
+  const completion = { level, certificate };
   const appended = await askInSteps(
-    (done) => reader.ask("completePdf", { ...input, signature, done }, asking),
+    (done) =>
+      reader.ask("completePdf", { prepared, cms, algorithm: hash, completion, done }, asking),
     (step) => performFor(levelServices(options), step, never),
   );
   return concat(bytes, appended);

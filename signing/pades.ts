@@ -81,13 +81,14 @@ export async function checkPdf(
  * around it is read and written by the reader.
  *
  * @param options the place is found: {@linkcode Placement}
- *
+ * @param strict whether {@linkcode checkPdf} has not looked at the document before
  * @throws {DsignError} `invalid_params`; {FormatError} as `prepareSignature`; {OnlineError} all its codes
  */
 export async function signPdf(
   document: SignedDocument,
   options: PdfOptions,
   { signer, sign, appearances, online, reader, now, origin, signal }: PadesSigner,
+  strict = false,
 ): Promise<SignedPdf> {
   const time = now();
   const { subject } = certificateOf(signer.certificate);
@@ -95,19 +96,20 @@ export async function signPdf(
   const { appearance, fonts } = await appearances.make(options, { name, time });
   const { algorithm, size } = document;
   const { certificate, chain } = signer;
-  const input = {
+  const { level, subFilter, password } = options;
+  const asking = { documents: [sourceOf(document), ...fonts], origin, signal };
+  const prepared = await refusing(reader.ask("preparePdf", {
     options: { ...padesOptions(options), time: time.toISOString(), signerName: name },
     appearance,
-    signer: { certificate, chain, algorithm: signer.algorithm },
-    algorithm,
-  };
-  const asking = { documents: [sourceOf(document), ...fonts], origin, signal };
-  const prepared = await refusing(reader.ask("preparePdf", input, asking));
+    signer: { certificate, chain },
+    strict,
+  }, asking));
   const digest = preparedDigest(document.hashed(), size, prepared);
-  const cms = padesCms(digest, signer, { subFilter: options.subFilter, time });
-  const signature = await sign(cms.toBeSigned);
+  const made = padesCms(digest, signer, { subFilter, time });
+  const cms = made.complete(await sign(made.toBeSigned));
+  const completion = { level, certificate, password };
   const appended = await askInSteps(
-    (done) => reader.ask("completePdf", { ...input, signature, done }, asking),
+    (done) => reader.ask("completePdf", { prepared, cms, algorithm, completion, done }, asking),
     (step) => performFor(online, step, signal),
   );
   return { appended, field: prepared.field };

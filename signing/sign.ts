@@ -330,8 +330,7 @@ export class Signing {
           if (format === "pades") {
             const { placement } = this.services;
             const placed = await placement.place(sourceOf(document), options, caller.signal);
-            await checkPdf(document, placed, this.services, askingFor(caller));
-            const { appended, field } = await signPdf(document, placed, by);
+            const { appended, field } = await signPdf(document, placed, by, true);
             return { bytes: appended, field };
           }
           const digest = document.digest();

@@ -3,6 +3,7 @@
  * of JSON ({@linkcode BenchAgentStart}); the agent ends with it. Standard output: one line, the port.
  */
 import { startAgent } from "../agent/compose.ts";
+import { readerCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { DemoConsent } from "./demo.ts";
 import { type DemoOfficer, openStore, type TokenStore } from "./demo_tokens.ts";
@@ -34,7 +35,7 @@ if (import.meta.main) {
     spool,
     version: configuration.version,
     web: new URL("../dist/web/", import.meta.url),
-    readerCommand: [],
+    readerCommand: readerCommand(new URL("../main.ts", import.meta.url).href),
     textCommand: [], // no document asks for a text's place
     ports: [0],
     keepLogin: 3_600_000,

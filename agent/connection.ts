@@ -106,7 +106,7 @@ export class Connection {
     if (this.#inFlight.has(id)) {
       return this.#send(formatError(
         id,
-        new DsignError("invalid_request", "This id is in use by an unanswered request.").toJSON(),
+        new DsignError("invalid_request", "An unanswered request already uses this id.").toJSON(),
       ));
     }
     if (

@@ -104,7 +104,10 @@ export function createDispatch(services: Services): Dispatch {
     }),
     "origin.request": async ({ scopes, purpose }, call) => {
       if (call.own) {
-        throw new DsignError("scope_not_granted", "This page needs no more than it has.");
+        throw new DsignError(
+          "scope_not_granted",
+          "This page already has the permissions that it needs.",
+        );
       }
       if (!origins.mayBeGranted(call.origin)) {
         throw new DsignError(
@@ -241,13 +244,13 @@ export function createDispatch(services: Services): Dispatch {
         if (!scopesOf(call).includes("sign_hash")) {
           throw new DsignError(
             "scope_not_granted",
-            "A bare signature may stand under any document. It needs the scope sign_hash; cades does not.",
+            "A bare signature can be used under any document. It needs the scope sign_hash; cades does not.",
           );
         }
         if (content.looksLikeLogin) {
           throw new DsignError(
             "invalid_params",
-            "A bare signature over bytes of this length could sign the person in elsewhere. Use cades.",
+            "A bare signature over this many bytes could log the person in elsewhere. Use cades.",
           );
         }
       }
@@ -282,7 +285,7 @@ export function createDispatch(services: Services): Dispatch {
     },
     "auth.authenticate": async (params, call) => {
       if (call.own) {
-        throw new DsignError("scope_not_granted", "There is nothing to sign in to here.");
+        throw new DsignError("scope_not_granted", "Only a site can ask for a login.");
       }
       return (await signing()).authenticate(params, callerOf(call), `urn:dsign:${version}`);
     },

@@ -39,7 +39,10 @@ export async function claimInstance(stateFolder: string): Promise<Instance | Run
     }
     if (Date.now() > giveUpAt) {
       lock.close();
-      throw new DsignError("busy", "Another D-Sign is starting and does not get ready. End it.");
+      throw new DsignError(
+        "busy",
+        "Another D-Sign is starting and does not become ready. Stop it.",
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

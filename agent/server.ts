@@ -77,7 +77,7 @@ export function serve(parts: AgentParts): Agent {
     const url = new URL(request.url);
     const host = request.headers.get("host") ?? "";
     if (!names.some((name) => host === `${name}:${port}`)) {
-      return refuse(421, "D-Sign does not answer by this name.");
+      return refuse(421, "D-Sign does not answer to this host name.");
     }
     if (request.headers.get("service-worker") === "script") return endOfWorkers();
     const { pathname } = url;
@@ -114,7 +114,7 @@ export function serve(parts: AgentParts): Agent {
     if (!found) {
       const origin = request.headers.get("origin");
       log.warn("Refused a WebSocket from origin {origin}.", { origin });
-      return refuse(403, "Only web pages of https sites, or of this computer, may connect.");
+      return refuse(403, "Only https pages and pages of this computer may connect.");
     }
     const { caller, own } = found;
     const count = (which: (origin: string) => boolean) =>

@@ -75,9 +75,11 @@ export class PkiHttp {
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const parsed = URL.parse(url);
       if (parsed?.protocol !== "http:" && parsed?.protocol !== "https:") {
-        throw new PkiHttpError(`${url} is no web address.`);
+        throw new PkiHttpError(`${url} is not a web address.`);
       }
-      if (++this.#requests > this.#limits.requests) throw new PkiHttpError("Too much to fetch.");
+      if (++this.#requests > this.#limits.requests) {
+        throw new PkiHttpError("Too many downloads are needed.");
+      }
       const signal = AbortSignal.any([
         this.#deadline,
         AbortSignal.timeout(this.#limits.requestTime),
@@ -112,7 +114,7 @@ export class PkiHttp {
     } catch (error) {
       if (!(error instanceof TooLongError)) throw error;
       this.#bytes = this.#limits.bytes; // nothing more is read for this question
-      throw new PkiHttpError(`${url} sends too much.`);
+      throw new PkiHttpError(`${url} sends too much data.`);
     }
   }
 }

@@ -42,7 +42,7 @@ export class Online implements LevelServices {
     if (!url) {
       throw new OnlineError(
         "timestamp_unavailable",
-        'No time-stamping service is known. Set "timestampAuthority" in the configuration, or sign at level B-B.',
+        'No time-stamping service is configured. Set "timestampAuthority" in the configuration, or sign at level B-B.',
       );
     }
     return await requestTimestamp(reader, url, hash, digest, { signal });

@@ -138,7 +138,7 @@ export async function readOtpConfig(path: string): Promise<OtpConfig> {
   if (error) {
     const [issue] = error.issues;
     const setting = issue.code === "unrecognized_keys"
-      ? `there is no setting "${[...issue.path, issue.keys[0]].join(".")}"`
+      ? `unknown setting "${[...issue.path, issue.keys[0]].join(".")}"`
       : `"${issue.path.join(".")}": ${issue.message}`;
     throw new SetupError(`The configuration ${path} is wrong: ${setting}.`);
   }

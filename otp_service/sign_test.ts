@@ -169,7 +169,7 @@ Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong o
     const bad = await signDoc(test, credentialID, [sha256(text)], request);
     assert.deepEqual([bad.status, bad.body.error_description], [
       503,
-      "The timestamp authority gave no answer",
+      "The time-stamping service did not answer",
     ]);
     wrong = false;
     const { body } = await test.call("/csc/v2/signatures/timestamp", {

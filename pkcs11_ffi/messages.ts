@@ -268,7 +268,7 @@ export class FrameReader {
         break;
       }
       if (marker.length > 0 && !startsWith(this.#buffer, head + length, marker)) {
-        throw new RangeError("frame was broken up by other output");
+        throw new RangeError("other output was mixed into the frame");
       }
       onFrame(this.#buffer.subarray(head, head + length));
       start = stop;

@@ -65,13 +65,13 @@ export function parseUri(text: string): Pkcs11Uri {
     const name = pair.slice(0, Math.max(at, 0));
     // RFC 7512 §2.3: a consumer refuses attributes that it does not understand.
     if (!ATTRIBUTES.includes(name as keyof Pkcs11Uri)) throw invalid("unknown attribute");
-    if (name in uri) throw invalid(`${name} is given twice`);
+    if (name in uri) throw invalid(`${name}: named more than once`);
     const value = pair.slice(at + 1);
     uri[name] = name === "id" ? percentDecode(value).toHex() : decodeText(value);
   }
   if (uri.type !== undefined && !TYPES.includes(uri.type)) throw invalid("unknown type");
   if (uri["slot-id"] !== undefined && !/^\d{1,20}$/.test(uri["slot-id"])) {
-    throw invalid("slot-id is no number");
+    throw invalid("slot-id is not a number");
   }
   return uri as Pkcs11Uri;
 }

@@ -8,13 +8,13 @@ const unavailable = (status: 429 | 503, text: string) =>
 export const CSC_ERRORS = {
   // §10.2
   access_denied: [403, "access_denied", "The user or Remote Service denied the request."],
-  not_found: [404, "invalid_request", "There is no such method."],
+  not_found: [404, "invalid_request", "Unknown method."],
   method_not_allowed: [405, "invalid_request", "This method is called with POST."],
   too_large: [413, "invalid_request", "The request is too large."],
-  body_too_slow: [408, "invalid_request", "The request did not come in time."],
+  body_too_slow: [408, "invalid_request", "The request did not arrive in time."],
   too_many: unavailable(429, "Too many requests."),
-  server_error: [500, "server_error", "The service has met an unexpected condition."],
-  unavailable: unavailable(503, "The service cannot do this at present."),
+  server_error: [500, "server_error", "Something went wrong in the service."],
+  unavailable: unavailable(503, "The service cannot do this now. Try again later."),
   body_malformed: bad("The request body is not a JSON object."),
   invalid_token: [401, "invalid_token", "The access token is not valid"],
   expired_token: [
@@ -81,15 +81,15 @@ export const CSC_ERRORS = {
   ),
   otp_not_delivered: unavailable(503, "The OTP could not be delivered"),
   document_malformed: bad("The document cannot be signed"),
-  timestamp_failed: unavailable(503, "The timestamp authority gave no answer"),
+  timestamp_failed: unavailable(503, "The time-stamping service did not answer"),
   link_not_delivered: unavailable(
     503,
-    "The link to set the PIN could not be delivered; reset-pin sends a new one",
+    "The link for creating the PIN could not be delivered; reset-pin sends a new one",
   ),
-  esign_unknown: [404, "invalid_request", "There is no such eSign transaction"],
+  esign_unknown: [404, "invalid_request", "Unknown eSign transaction"],
   esign_unsigned: [409, "invalid_request", "The document is not signed"],
-  person_unknown: [404, "invalid_request", "There is no such person"],
-  person_exists: [409, "invalid_request", "There is such a person already"],
+  person_unknown: [404, "invalid_request", "Unknown person"],
+  person_exists: [409, "invalid_request", "The person already exists"],
 } as const satisfies Record<string, readonly [number, string, string]>;
 
 export type CscErrorCode = keyof typeof CSC_ERRORS;

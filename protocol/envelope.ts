@@ -60,7 +60,7 @@ export function parseRequest(frame: string): Request {
   if (Array.isArray(value)) {
     throw new DsignError(
       "invalid_request",
-      "Batches are not used here: send the requests one by one.",
+      "JSON-RPC batches are not supported. Send the requests one by one.",
     );
   }
   if (typeof value !== "object" || value === null) throw new DsignError("invalid_request");

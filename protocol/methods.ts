@@ -27,7 +27,7 @@ export const Token = z.object({
   manufacturer: z.string(),
   model: z.string(),
   serialNumber: z.string(),
-  driver: z.string().describe("Which driver it was found through"),
+  driver: z.string().describe("The driver through which it was found"),
   state: z.enum(["ready", "pin_low", "pin_final_try", "pin_locked", "pin_not_set", "empty"]),
   protectedAuthenticationPath: z.boolean().describe("The PIN is typed on the token's own keypad"),
 });
@@ -54,7 +54,7 @@ export const Certificate = z.object({
     "certificate_not_for_signing",
     "key_not_found",
     "algorithm_forbidden",
-  ]).nullable().describe("Why not, where it may not"),
+  ]).nullable().describe("Why it may not be used; null if it may"),
 });
 export type Certificate = z.infer<typeof Certificate>;
 
@@ -65,7 +65,7 @@ export const PdfOptions = z.strictObject({
       "needs, B-LTA a timestamp over all of it",
   ),
   subFilter: z.enum(["ETSI.CAdES.detached", "adbe.pkcs7.detached"]).default("ETSI.CAdES.detached")
-    .describe("adbe.pkcs7.detached: only for readers that know nothing newer"),
+    .describe("adbe.pkcs7.detached: only for readers that need it"),
   field: z.string().min(1).max(255).optional().describe(
     "An empty signature field, or the name of a new one",
   ),
@@ -89,7 +89,7 @@ export const PdfOptions = z.strictObject({
     language: z.enum(["en", "bn", "hi"]).default("en"),
     picture: base64.max(1_400_000).optional().describe("PNG or JPEG, shown at the left"),
     qr: z.string().max(255).optional().describe("Shown as a QR code at the right"),
-  }).optional().describe("How the signature is seen; without it, it is not"),
+  }).optional().describe("Makes the signature visible"),
   reason: z.string().max(255).optional(),
   location: z.string().max(255).optional(),
   certify: z.union([z.literal(1), z.literal(2), z.literal(3)]).optional().describe(
@@ -102,7 +102,7 @@ export const PdfOptions = z.strictObject({
       action: z.enum(["Include", "Exclude"]),
       fields: z.array(z.string().max(255)).max(1000),
     }),
-  ]).optional().describe("Fields that may no longer change: these, or all but these"),
+  ]).optional().describe("Locks fields: these, or all but these"),
   password: z.string().max(127).optional().describe("Opens an encrypted document; never a PIN"),
 });
 export type PdfOptions = z.output<typeof PdfOptions>;
@@ -148,7 +148,7 @@ const content = z.union([
   z.object({ text: z.string() }).strict(),
   z.object({ json: z.json() }).strict(),
   z.object({ base64 }).strict(),
-]).describe("JSON counts in canonical form (RFC 8785)");
+]).describe("JSON is signed in canonical form (RFC 8785)");
 const contentName = z.string().min(1).max(255).optional().describe(
   "What the content is called, as shown to the person",
 );
@@ -179,7 +179,7 @@ const SignData = z.union([
       packaging: beside,
       level: level("B-B", "B-T", "B-LT", "B-LTA"),
       hash,
-      cosign: base64.optional().describe("A CMS over the same content, to which this is added"),
+      cosign: base64.optional().describe("Adds the signature to this CMS over the same content"),
     }),
     z.strictObject({
       format: z.literal("jws").describe("JSON (JAdES, TS 119 182-1)"),
@@ -187,17 +187,17 @@ const SignData = z.union([
       packaging: beside,
       level: level("B-B"),
       hash,
-      cosign: base64.optional().describe("A JWS over the same content, to which this is added"),
+      cosign: base64.optional().describe("Adds the signature to this JWS over the same content"),
     }),
     z.strictObject({
-      format: z.literal("xades").describe("XML (EN 319 132-1). It can be signed again as it is"),
+      format: z.literal("xades").describe("XML (EN 319 132-1). It can be signed again"),
       ...data,
       packaging: inXml,
       level: level("B-B", "B-T", "B-LT"),
       hash,
     }),
     z.strictObject({
-      format: z.literal("xmldsig").describe("XML-DSig, without a claim of time or certificate"),
+      format: z.literal("xmldsig").describe("XML-DSig, without signing time and certificate"),
       ...data,
       packaging: inXml,
       level: level("B-B"),
@@ -222,7 +222,7 @@ const SignData = z.union([
       signer: z.array(z.int().min(0)).min(1).max(8).default([0]).describe(
         "Whose signature is signed: the signer's position, and within it those of countersigners",
       ),
-    }).describe("Signs a signature"),
+    }).describe("Countersigns a signature"),
   }),
 ]);
 
@@ -258,7 +258,7 @@ const EXAMPLE_SIGNED = { certificate: "MIIB", algorithm: "RS256" };
 
 export const METHODS = {
   "agent.info": {
-    summary: "Who is answering: name, version, platform.",
+    summary: "Name, version and platform of the agent.",
     scope: null,
     params: z.object({}),
     result: z.object({
@@ -280,13 +280,13 @@ export const METHODS = {
     example: { params: {}, result: { openrpc: "1.3.2" } },
   },
   "origin.status": {
-    summary: "What the calling site has been allowed.",
+    summary: "The permissions of the calling site.",
     scope: null,
     params: z.object({}),
     result: z.object({
       origin: z.string(),
       scopes: z.array(Scope),
-      expiresAt: isoDate.nullable().describe("null: nothing is granted"),
+      expiresAt: isoDate.nullable().describe("null: no permission"),
     }),
     example: {
       params: {},
@@ -294,7 +294,7 @@ export const METHODS = {
     },
   },
   "origin.request": {
-    summary: "Asks the person to allow the calling site the given scopes.",
+    summary: "Asks the person to give the calling site these permissions.",
     scope: null,
     params: z.object({ scopes: z.array(Scope).min(1).max(3), purpose }),
     result: z.object({ origin: z.string(), scopes: z.array(Scope), expiresAt: isoDate }),
@@ -308,7 +308,7 @@ export const METHODS = {
     },
   },
   "token.list": {
-    summary: "The inserted tokens, and what is wrong with any driver.",
+    summary: "The inserted tokens, and drivers that have a problem.",
     scope: "certificates",
     params: z.object({}),
     result: z.object({ tokens: z.array(Token), problems: z.array(Problem) }),
@@ -337,7 +337,7 @@ export const METHODS = {
     example: { params: {}, result: { certificates: [EXAMPLE_CERTIFICATE], problems: [] } },
   },
   "certificate.choose": {
-    summary: "Lets the person choose one of the usable certificates.",
+    summary: "Asks the person to choose one of the usable certificates.",
     scope: "certificates",
     params: z.object({ purpose }),
     result: Certificate,
@@ -353,8 +353,10 @@ export const METHODS = {
       name: z.string().min(1).max(255).describe("File name, as shown to the person"),
       mediaType: z.string().max(127).default("application/octet-stream"),
       size: z.int().min(0).max(LIMITS.documentSize).describe("Bytes"),
-      hash: hash.describe("With which it will be signed: bytes are hashed as they arrive"),
-      keep: z.boolean().default(false).describe("Keep it, to be verified (at most 1 GiB)"),
+      hash: hash.describe("Hash of the later signature: bytes are hashed as they arrive"),
+      keep: z.boolean().default(false).describe(
+        "Keep the document, e.g. to verify it (at most 1 GiB)",
+      ),
     }),
     result: z.object({
       document: z.int().describe("Handle, valid in this connection"),
@@ -451,10 +453,10 @@ export const METHODS = {
   },
   "batch.show": {
     summary:
-      "Brings a document that batch.wanted asked for, opened with keep where it is no PDF; D-Sign closes it.",
+      "Sends a document that batch.wanted asked for, opened with keep unless it is a PDF. D-Sign closes it.",
     scope: "sign",
     params: z.object({
-      id: z.union([z.string(), z.int()]).describe("Of batch.wanted"),
+      id: z.union([z.string(), z.int()]).describe("id from batch.wanted"),
       item: z.int().min(0),
       document: z.int(),
     }),
@@ -475,14 +477,14 @@ export const METHODS = {
     result: z.union([
       z.object({
         format: z.literal("pades"),
-        appended: z.int().describe("How many bytes are to be appended to the document"),
+        appended: z.int().describe("Number of bytes to append to the document"),
         field: signedPdf.field,
         resumed: z.boolean(),
       }),
       z.object({
         format: z.literal("cades"),
         signature: base64.describe("CMS SignedData, DER"),
-        resumed: z.boolean().describe("It was signed in an earlier attempt"),
+        resumed: z.boolean().describe("It was already signed in an earlier attempt"),
       }),
     ]),
     example: {
@@ -505,14 +507,14 @@ export const METHODS = {
   "sign.data": {
     summary:
       "Signs text, JSON (canonicalised by RFC 8785) or bytes as CAdES, XAdES, JAdES, or raw. " +
-      "Several persons sign the same content by `cosign`, one another's signatures by `countersign`.",
+      "Several people sign the same content with `cosign`, and each other's signatures with `countersign`.",
     scope: "sign",
     params: SignData,
     result: z.object({
       signature: base64.describe(
         "CMS in DER, signed XML, JWS in JSON, or the bare signature value",
       ),
-      content: base64.describe("The very bytes that were signed"),
+      content: base64.describe("Exactly the signed bytes"),
       ...signed,
     }),
     example: {
@@ -521,7 +523,8 @@ export const METHODS = {
     },
   },
   "route.create": {
-    summary: "Sets up in which order who must sign a content; the person signs the route itself.",
+    summary:
+      "Creates a signing route: who must sign the content, and in which order. The person signs the route.",
     scope: "sign",
     params: z.object({
       content,
@@ -555,7 +558,8 @@ export const METHODS = {
     },
   },
   "route.sign": {
-    summary: "Signs on a route, in turn; refused with out_of_turn, and who is next, otherwise.",
+    summary:
+      "Signs on a route. Fails with out_of_turn, and who is next, if it is not the person's turn.",
     scope: "sign",
     params: z.object({ route: z.string().max(4 << 20), content, certificate, purpose }),
     result: z.object({
@@ -581,7 +585,7 @@ export const METHODS = {
     },
   },
   "route.status": {
-    summary: "Checks a route file as a whole, and tells who has signed and who is next.",
+    summary: "Verifies a whole route file, and tells who has signed and who is next.",
     scope: null,
     params: z.object({ route: z.string().max(4 << 20) }),
     result: RouteReport,
@@ -609,11 +613,13 @@ export const METHODS = {
     scope: "sign",
     params: z.object({
       document: z.int(),
-      content: z.int().optional().describe("What a detached signature signs, opened with `keep`"),
+      content: z.int().optional().describe(
+        "The content of a detached signature, opened with `keep`",
+      ),
       online: z.boolean().default(false).describe(
         "Whether the authorities' services are asked about revocation",
       ),
-      pan: z.string().max(20).optional().describe("Whose signature it has to be"),
+      pan: z.string().max(20).optional().describe("PAN of the required signer"),
     }),
     result: VerificationReport,
     example: {
@@ -659,7 +665,7 @@ export const METHODS = {
   },
   "sign.hash": {
     summary:
-      "Signs digests of things D-Sign never sees. Needs its own grant; consent says so plainly.",
+      "Signs digests of content that D-Sign cannot show. Needs its own permission; consent says so.",
     scope: "sign_hash",
     params: z.object({
       digests: z.array(base64).min(1).max(1000),
@@ -692,7 +698,7 @@ export const NOTIFICATIONS = {
     params: z.object({}),
   },
   "request.progress": {
-    summary: "Where a request stands.",
+    summary: "Progress of a request.",
     params: z.object({
       id: z.union([z.string(), z.int()]).describe("The request's id"),
       phase: z.enum(["waiting_for_person", "signing"]),
@@ -701,18 +707,18 @@ export const NOTIFICATIONS = {
     }),
   },
   "batch.wanted": {
-    summary: "The person wants to see a document of the batch that sign.batch asks about.",
+    summary: "The person wants to see a document of the batch in sign.batch.",
     params: z.object({
       id: z.union([z.string(), z.int()]).describe("The request's id"),
       item: z.int(),
     }),
   },
   "document.ack": {
-    summary: "Bytes of a document that have been taken so far.",
+    summary: "Bytes of a document received so far.",
     params: z.object({ document: z.int(), received: z.int() }),
   },
   "$/cancelRequest": {
-    summary: "From the client: give up the request with this id.",
+    summary: "From the client: cancel the request with this id.",
     params: z.object({ id: z.union([z.string(), z.int()]) }),
   },
 } as const;
@@ -726,7 +732,7 @@ export const Status = z.object({
   name: z.literal("dsign"),
   version: z.string(),
   protocol: z.int(),
-  port: z.int().describe("Where ws:// is answered"),
-  securePort: z.int().nullable().describe("Where wss:// is answered; null: nowhere"),
+  port: z.int().describe("Port for ws://"),
+  securePort: z.int().nullable().describe("Port for wss://; null: none"),
 });
 export type Status = z.infer<typeof Status>;

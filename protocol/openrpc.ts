@@ -74,7 +74,7 @@ export function openrpc(version: string): Json {
     openrpc: "1.3.2",
     info: {
       title: "D-Sign",
-      description: "Signing with the keys on this computer's tokens, asked for by web pages.",
+      description: "Signing for web pages with the keys on this computer's tokens.",
       version,
       license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
     },

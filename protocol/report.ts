@@ -62,7 +62,7 @@ const finding = z.object({
     "no_signature",
   ]),
   severity: z.enum(["failed", "unclear", "notice"]),
-  message: z.string().describe("One sentence, in English; it may quote what stands in the file"),
+  message: z.string().describe("One sentence in English; it may quote the file"),
 });
 
 const signatureReport = z.object({
@@ -93,8 +93,8 @@ const signatureReport = z.object({
       "PDF: which revision, the first being 1, of how many, and its size in bytes; absent where that cannot be told",
     ),
   }),
-  claimedTime: time.nullable().describe("As the signer claims; proves nothing"),
-  provenTime: time.nullable().describe("When the signature is proven to have existed"),
+  claimedTime: time.nullable().describe("Claimed by the signer; not proven"),
+  provenTime: time.nullable().describe("Time at which the signature provably existed"),
   role: z.string().nullable(),
   reason: z.string().nullable(),
   location: z.string().nullable(),
@@ -142,7 +142,7 @@ const signatureReport = z.object({
     })).optional().describe("Where something is drawn that was not there before"),
     signedBy: z.string().optional().describe("The later signature whose appearance it is"),
     reason: z.string().optional(),
-  })).describe("PDF: what was changed after the signature"),
+  })).describe("PDF: changes after the signature"),
   get countersignatures() {
     return z.array(signatureReport);
   },
@@ -176,7 +176,7 @@ export const VerificationReport = z.object({
   version: z.literal(1),
   format: z.enum(["pdf", "cms", "xml", "jws", "route"]),
   verifiedAt: time,
-  indication: indication.describe("As good as the worst signature"),
+  indication: indication.describe("That of the worst signature"),
   findings: z.array(finding),
   signatures: z.array(signatureReport),
   route: RouteReport.nullable(),

@@ -76,7 +76,7 @@ async function readFile(path: string): Promise<Uint8Array> {
   } catch (error) {
     throw unreadable(path, error);
   }
-  throw new FormatError("limit_exceeded", "It is too large for a file of certificates.");
+  throw new FormatError("limit_exceeded", "The file is too large to be a file of certificates.");
 }
 
 const unreadable = (path: string, error: unknown) =>

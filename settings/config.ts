@@ -38,7 +38,9 @@ export function findPaths(
     // XDG: "If an implementation encounters a relative path it should consider the path invalid and ignore it."
     if (set && isAbsolute(set)) return set;
     const home = env(os === "windows" ? "USERPROFILE" : "HOME");
-    if (!home) throw new DsignError("storage_failed", "There is no home folder: HOME is not set.");
+    if (!home) {
+      throw new DsignError("storage_failed", "HOME is not set, so the home folder is unknown.");
+    }
     return join(home, ...otherwise);
   };
   const [config, state] = os === "windows"
@@ -179,13 +181,13 @@ export function parseSettings<T>(schema: z.ZodType<T>, text: string, what: strin
   try {
     value = JSON.parse(text.replace(/^\ufeff/, "")); // Windows' editors begin with a byte order mark
   } catch (error) {
-    throw wrong(`it is not valid JSON (${(error as Error).message})`);
+    throw wrong(`it is not JSON (${(error as Error).message})`);
   }
   const { data, error } = schema.safeParse(value);
   if (!error) return data;
   const [issue] = error.issues;
   if (issue.code === "unrecognized_keys") {
-    throw wrong(`there is no setting "${[...issue.path, issue.keys[0]].join(".")}"`);
+    throw wrong(`unknown setting "${[...issue.path, issue.keys[0]].join(".")}"`);
   }
   throw wrong(`"${issue.path.join(".")}": ${issue.message}`);
 }

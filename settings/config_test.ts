@@ -61,8 +61,8 @@ Deno.test("a wrong configuration is refused with a sentence", () =>
       const [text, sentence] of [
         ["{", "it is not valid JSON"],
         ["[]", '""'],
-        ['{"brwoser":["x"]}', 'there is no setting "brwoser"'],
-        ['{"modules":[{"path":"/x","pin":"1"}]}', 'there is no setting "modules.0.pin"'],
+        ['{"brwoser":["x"]}', 'unknown setting "brwoser"'],
+        ['{"modules":[{"path":"/x","pin":"1"}]}', 'unknown setting "modules.0.pin"'],
         ['{"modules":[{"path":"lib.so"}]}', '"modules.0.path": must be an absolute path'],
         ['{"keepLogin":-1}', '"keepLogin"'],
         ['{"consent":"none"}', '"consent"'],

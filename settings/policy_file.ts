@@ -107,8 +107,8 @@ export async function readPolicy(path: string, administrator = 0): Promise<Found
   if (trust === "writable") {
     throw new DsignError(
       "invalid_params",
-      `The policy ${path} can be changed by others than the administrator. ` +
-        "Take their right to write to it, and to its folder, away.",
+      `Others than the administrator can change the policy ${path}. ` +
+        "Remove their write permission on the file and its folder.",
     );
   }
   return { policy: parseSettings(Policy, text, `The policy ${path}`), ignored: null };

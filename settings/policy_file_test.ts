@@ -87,7 +87,7 @@ Deno.test(
     const cases: [string, RegExp][] = [
       ["{", /not valid JSON/],
       ["[]", /expected object/],
-      ['{"port":1}', /there is no setting "port"/],
+      ['{"port":1}', /unknown setting "port"/],
       ['{"ports":["a"]}', /"ports\.0"/],
       ['{"allowedOrigins":[{"origin":"https://A.example/","scopes":["sign"]}]}', /origin/],
       ['{"modules":[{"path":"lib.so"}]}', /absolute/],

@@ -60,7 +60,7 @@ export function algorithmFor(certificate: Uint8Array, hash: HashName): Signature
     throw new SignerError("certificate_malformed", "The certificate on the token cannot be read.");
   }
   if (hash === "SHA-1" && parsed.publicKey.type !== "rsa") {
-    throw new SignerError("algorithm_forbidden", "This key is not used with SHA-1.");
+    throw new SignerError("algorithm_forbidden", "D-Sign does not use this key with SHA-1.");
   }
   switch (parsed.publicKey.type) {
     case "rsa":
@@ -72,7 +72,7 @@ export function algorithmFor(certificate: Uint8Array, hash: HashName): Signature
     default:
       throw new SignerError(
         "mechanism_unsupported",
-        `Keys of type ${parsed.publicKey.type} are not used for signing here.`,
+        `D-Sign does not sign with keys of type ${parsed.publicKey.type}.`,
       );
   }
 }

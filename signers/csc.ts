@@ -213,7 +213,7 @@ export class CscProvider implements Provider {
     if (!certificate) {
       throw new SignerError(
         "certificate_not_found",
-        `${name}: the key of ${id} is made anew for each signature. Sign with it at the portal.`,
+        `${name} makes a new key of ${id} for each signature. Sign with it at the portal.`,
       );
     }
     const remote = remoteOf(id, info);
@@ -253,7 +253,10 @@ const byBrowserOnly = (name: string) =>
 function remoteOf(id: string, info: z.output<typeof Credential>): Remote {
   const mode = info.auth?.mode ?? info.authMode ?? "explicit";
   if (mode !== "implicit" && mode !== "explicit" && mode !== "oauth2code") {
-    throw new SignerError("mechanism_unsupported", `${id} is authorized in a way not known here.`);
+    throw new SignerError(
+      "mechanism_unsupported",
+      `${id} needs a kind of authorization that D-Sign does not know.`,
+    );
   }
   const { key: { algo: algorithms }, multisign } = info;
   const remote: Remote = { id, mode, pin: null, otp: null, algorithms, multisign };
@@ -261,7 +264,10 @@ function remoteOf(id: string, info: z.output<typeof Credential>): Remote {
   if (info.auth) {
     for (const { type, id, generator, description = id } of info.auth.objects) {
       if (type !== "Password") {
-        throw new SignerError("mechanism_unsupported", `${id} is a factor not known here.`);
+        throw new SignerError(
+          "mechanism_unsupported",
+          `D-Sign does not know the authentication factor ${id}.`,
+        );
       }
       if (/otp/i.test(id)) remote.otp = { id, online: generator === undefined, description };
       else remote.pin = id;
@@ -322,7 +328,7 @@ class CscSigner implements Signer {
 
   sign(input: SigningInput, signal?: AbortSignal): Promise<Uint8Array> {
     if (this.#closed) {
-      return Promise.reject(new SignerError("key_not_found", "The key was closed already."));
+      return Promise.reject(new SignerError("key_not_found", "The key is already closed."));
     }
     const hashed = "digest" in input ? input.digest : digest(this.algorithm.hash, input.message);
     return new Promise((resolve, reject) => {
@@ -378,7 +384,7 @@ class CscSigner implements Signer {
       signal,
     );
     if (signatures.length !== hashes.length) {
-      throw new SignerError("driver_error", "The service returned another number of signatures.");
+      throw new SignerError("driver_error", "The service returned a wrong number of signatures.");
     }
     return signatures.map((each) => Uint8Array.fromBase64(each));
   }
@@ -430,7 +436,10 @@ async function spoken(asked: Promise<Uint8Array>): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new SignerError("pin_invalid", "The PIN has characters that cannot be sent.");
+    throw new SignerError(
+      "pin_invalid",
+      "The PIN has characters that cannot be sent to the service.",
+    );
   } finally {
     bytes.fill(0);
   }
@@ -451,7 +460,7 @@ function toSignerError(error: unknown, name: string): SignerError {
     return new SignerError("pin_incorrect", "The PIN or the OTP is wrong. Nothing was signed.");
   }
   if (status === 401 || code === "authentication_error") {
-    return new SignerError("token_not_present", `${name} does not accept the sign-in.`);
+    return new SignerError("token_not_present", `${name} does not accept the login.`);
   }
   return new SignerError("driver_error", `${name} says: ${description || code}`);
 }

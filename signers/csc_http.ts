@@ -29,7 +29,7 @@ export class CscHttp {
   constructor(readonly name: string, base: string) {
     this.#base = new URL(`${base}/`);
     if (!isSafe(this.#base)) {
-      throw new SignerError("driver_error", `The address of ${name} is not an https address.`);
+      throw new SignerError("driver_error", `The address of ${name} does not start with https.`);
     }
   }
 
@@ -37,7 +37,10 @@ export class CscHttp {
   at(path: string): URL {
     const url = new URL(path, this.#base);
     if (url.origin !== this.#base.origin) {
-      throw new SignerError("driver_error", `${this.name} sends D-Sign to another address.`);
+      throw new SignerError(
+        "driver_error",
+        `${this.name} redirects D-Sign to another address, which is not followed.`,
+      );
     }
     return url;
   }
@@ -95,7 +98,7 @@ export class CscHttp {
     if (!success) {
       throw new SignerError(
         "driver_error",
-        `${this.name} gives answers that D-Sign does not know.`,
+        `${this.name} sent a response that D-Sign does not understand.`,
       );
     }
     return data as T;

@@ -92,7 +92,7 @@ export class CscSession {
     signal?: AbortSignal,
   ): Promise<void> {
     if (!oauth2) {
-      throw new SignerError("driver_error", `${this.http.name} has no sign-in by browser.`);
+      throw new SignerError("driver_error", `${this.http.name} offers no login in a browser.`);
     }
     const refresh = this.#tokens?.refresh_token;
     if (refresh && !this.#signingIn) {
@@ -123,7 +123,7 @@ export class CscSession {
     throw new SignerError(
       "token_not_present",
       this.#failure === undefined
-        ? `Sign in to ${name} in the browser window that D-Sign has opened.`
+        ? `Log in to ${name} in the browser window that D-Sign has opened.`
         : `Signing in to ${name} failed: ${this.#failure} D-Sign will ask again in ten minutes.`,
     );
   }
@@ -173,7 +173,7 @@ export async function codeByBrowser(
   const back = Promise.withResolvers<URLSearchParams>();
   const limit = AbortSignal.timeout(BROWSER_TIMEOUT);
   const end = signal ? AbortSignal.any([signal, limit]) : limit;
-  const stop = () => back.reject(new SignerError("request_cancelled", "The request is over."));
+  const stop = () => back.reject(new SignerError("request_cancelled", "The request has ended."));
   end.addEventListener("abort", stop, { once: true });
   const server = Deno.serve(
     { hostname, port: Number(port), onListen() {} },
@@ -190,7 +190,10 @@ export async function codeByBrowser(
     await open(url.href);
     const code = (await back.promise).get("code");
     if (!code) {
-      throw new SignerError("user_cancelled", `At ${http.name} the request was declined.`);
+      throw new SignerError(
+        "user_cancelled",
+        `${http.name} reports that the request was declined.`,
+      );
     }
     return {
       grant_type: "authorization_code",
@@ -215,6 +218,6 @@ async function readSecret(path: string): Promise<string> {
     throw error instanceof Deno.errors.NotFound ? bad("is missing") : bad("cannot be read");
   }
   if (info.mode !== null && (info.mode & 0o077) !== 0) throw bad("can be read by others");
-  if (info.size > MAX_SECRET) throw bad("is no secret");
+  if (info.size > MAX_SECRET) throw bad("is too large for a secret");
   return (await Deno.readTextFile(path)).replace(/\r?\n$/, "");
 }

@@ -31,7 +31,10 @@ export async function openModuleSigner(
 }
 
 const notAsked = () => {
-  throw new SignerError("mechanism_unsupported", "This key wants its PIN for every signature.");
+  throw new SignerError(
+    "mechanism_unsupported",
+    "This key needs its PIN for every signature, which a service cannot type.",
+  );
 };
 
 /** A key on a token, logged in until it is closed. */

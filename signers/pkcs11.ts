@@ -62,7 +62,7 @@ export class Pkcs11Provider implements Provider {
       if (signal?.aborted) throw new SignerError("request_cancelled", "The request was cancelled.");
       const late = timeout.aborted && error instanceof Pkcs11Error && error.code === "cancelled";
       const { code, message } = late
-        ? new SignerError("driver_timeout", "The token's driver is slow. Look again in a moment.")
+        ? new SignerError("driver_timeout", "The token's driver is slow. Try again in a moment.")
         : toSignerError(error);
       listing.problems.push({ driver: name, code, message });
     };

@@ -61,7 +61,7 @@ export class Pkcs12Provider implements Provider {
     const algorithm = algorithmFor(key.certificate, hash);
     const file = this.#files.get(key.token.uri);
     if (file === undefined) {
-      throw new SignerError("token_not_present", "The key file is not there any more.");
+      throw new SignerError("token_not_present", "The key file no longer exists.");
     }
     const bytes = await readSmall(file).catch((error) => {
       throw new SignerError("token_removed", toProblem(file, error).message);
@@ -78,7 +78,7 @@ export class Pkcs12Provider implements Provider {
         if (signal?.aborted) {
           throw new SignerError("request_cancelled", "The request was cancelled.");
         }
-        if (!opened) throw new SignerError("key_not_found", "The key was closed already.");
+        if (!opened) throw new SignerError("key_not_found", "The key is already closed.");
         return opened.sign(algorithm, input);
       },
       // deno-lint-ignore require-await

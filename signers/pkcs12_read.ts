@@ -98,7 +98,7 @@ export async function publicCertificates(file: Uint8Array): Promise<Uint8Array[]
 
 function asSignerError(error: unknown): unknown {
   if (!(error instanceof FormatError)) return error;
-  return new SignerError("driver_error", "The key file is damaged or is no PKCS #12 file.", {
+  return new SignerError("driver_error", "The key file is damaged, or is not a PKCS #12 file.", {
     cause: error.message,
   });
 }
@@ -106,7 +106,7 @@ function asSignerError(error: unknown): unknown {
 const unsupported = (what: string) =>
   new SignerError(
     "mechanism_unsupported",
-    `The key file is protected by ${what}, which is not read here. ` +
+    `The key file uses ${what}, which D-Sign cannot read. ` +
       "Export the key again with AES-256 encryption.",
   );
 const wrongPassword = () =>
@@ -243,7 +243,7 @@ async function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unloc
     if (!unlock.checked) throw wrongPassword();
     throw new FormatError(
       "asn1_malformed",
-      "An encrypted part does not decrypt to what it must be.",
+      "An encrypted part decrypts to something unexpected.",
     );
   } finally {
     key.fill(0);

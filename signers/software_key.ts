@@ -48,7 +48,7 @@ export function softwareKey(key: Uint8Array): SoftwareKey {
     ? CURVES[readOid(expect(algorithm.take(), Tag.OID, "A curve"))]
     : undefined;
   if (curve) return ecKey(curve, inner);
-  throw new SignerError("mechanism_unsupported", "The key is of a type that is not used here.");
+  throw new SignerError("mechanism_unsupported", "D-Sign does not sign with this type of key.");
 }
 
 /** @param bytes ECPrivateKey (RFC 5915 §3) */

@@ -221,7 +221,7 @@ export class Audit {
     const last = lastEntry(bytes.subarray(0, whole));
     if (last) return { file, size: whole, number: last.number, hash: last.hash };
     // A file that was begun and never written to.
-    if (whole > 0) throw new Error(`the last line of ${path} cannot be read`);
+    if (whole > 0) throw new Error(`the last line of ${path} is damaged`);
     const before = numbers.at(-2);
     if (before === undefined) return { file, size: 0, number: 0, hash: BEGINNING };
     const ended = lastEntry(await Deno.readFile(join(this.folder, fileName(before))));

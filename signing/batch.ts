@@ -64,7 +64,7 @@ export function checkEntry(document: Document, { size, sha256 }: BatchItem): voi
   if (document.size !== size || !sameBytes(document.digest(), Uint8Array.fromHex(sha256))) {
     throw new DsignError(
       "consent_mismatch",
-      "This document is not the one that the list named. It was not signed.",
+      "This document differs from the one in the list. It was not signed.",
     );
   }
 }
@@ -103,9 +103,9 @@ export class Batch {
    *   throws
    */
   async sign(item: number, document: Document): Promise<Signed & { resumed: boolean }> {
-    if (this.#ended) throw new DsignError("request_cancelled", "This batch is over.");
+    if (this.#ended) throw new DsignError("request_cancelled", "This batch has ended.");
     const entry = this.items[item];
-    if (!entry) throw new DsignError("invalid_params", `item: there is no item ${item}.`);
+    if (!entry) throw new DsignError("invalid_params", `item: unknown item ${item}.`);
     checkEntry(document, entry);
     clearTimeout(this.#timer);
     let work = this.#underWay.get(item);
@@ -185,7 +185,7 @@ export class Showing {
    */
   bring(item: number, document: Document): void {
     const waiting = this.#waiting.get(item);
-    if (!waiting) throw new DsignError("invalid_params", "This document is not wanted.");
+    if (!waiting) throw new DsignError("invalid_params", "Nobody asked for this document.");
     checkEntry(document, this.items[item]);
     if (this.#shown.size >= MAX_SHOWN) {
       const [oldest, gone] = this.#shown.entries().next().value!;
@@ -224,7 +224,7 @@ export class Batches {
   /** @throws {DsignError} `invalid_params` where nothing is asked by this id */
   showing(id: string | number): Showing {
     const showing = this.#asking.get(id);
-    if (!showing) throw new DsignError("invalid_params", "This document is not wanted.");
+    if (!showing) throw new DsignError("invalid_params", "Nobody asked for this document.");
     return showing;
   }
 
@@ -243,7 +243,7 @@ export class Batches {
   /** @throws {DsignError} `request_cancelled` */
   get(handle: number): Batch {
     const batch = this.#open.get(handle);
-    if (!batch) throw new DsignError("request_cancelled", "This batch is over.");
+    if (!batch) throw new DsignError("request_cancelled", "This batch has ended.");
     return batch;
   }
 

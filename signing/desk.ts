@@ -53,7 +53,7 @@ export class Desk {
     ) {
       throw new DsignError(
         "busy",
-        "Several requests were declined or taken back. Ask again in a minute.",
+        "Several requests were declined or withdrawn. Try again in a minute.",
       );
     }
     if (this.#taken) await (known ? this.#known : this.#strangers).wait(name, signal);

@@ -50,7 +50,7 @@ export class Document {
   /** @throws {DsignError} `too_large` where more arrives than was announced */
   append(bytes: Uint8Array): void {
     if (this.#received + bytes.length > this.size) {
-      throw new DsignError("too_large", "More bytes arrived than the document was said to have.");
+      throw new DsignError("too_large", "More bytes arrived than were announced for the document.");
     }
     if (this.#received < this.#beginning.length) {
       const room = this.#beginning.length - this.#received;

@@ -56,7 +56,7 @@ export class Journals {
       const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
       if (!await file.tryLock(true)) {
         file.close();
-        throw new DsignError("busy", "This batch is being signed already.");
+        throw new DsignError("busy", "This batch is already being signed.");
       }
       return new Journal(file, path);
     } catch (error) {

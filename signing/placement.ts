@@ -35,7 +35,7 @@ export class Placement {
     if (rectangle) {
       throw new DsignError(
         "invalid_params",
-        "visible: an anchor and a rectangle exclude each other.",
+        "visible: give either an anchor or a rectangle.",
       );
     }
     const answer = await this.#ask(source, { text: anchor, page, password }, signal);
@@ -133,7 +133,7 @@ function refusal(
     case "too_many_pages":
       return new DsignError(
         "too_large",
-        "The PDF has too many pages to look for a text on all of them. Give the page too.",
+        "The PDF has too many pages to search for the text. Also give the page.",
       );
     case "encrypted":
       return new DsignError("document_encrypted");

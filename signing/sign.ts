@@ -169,7 +169,7 @@ export class Signing {
     const { content: { name, sha256 }, steps, next } = await statusOf(file);
     const item = content.item(name, ROUTE_HASH);
     if (sha256 !== item.hash.hex) {
-      throw new DsignError("signature_mismatch", "The signing route belongs to another content.");
+      throw new DsignError("signature_mismatch", "The signing route belongs to other content.");
     }
     return await this.#keys.use(
       {
@@ -369,7 +369,7 @@ export class Signing {
     const digests = params.digests.map((digest) => Uint8Array.fromBase64(digest));
     const length = HASHES[params.hash].length;
     if (digests.some((digest) => digest.length !== length)) {
-      throw new DsignError("invalid_params", `digests: one is not ${length} bytes long.`);
+      throw new DsignError("invalid_params", `digests: each must be ${length} bytes long.`);
     }
     const items = digests.map((digest) => ({
       name: "",
@@ -421,7 +421,7 @@ export class Signing {
       accepts: (der) =>
         mayAuthenticate(der, now) ? null : new DsignError(
           "certificate_not_for_signing",
-          "The certificate is not meant for signing in. Choose another.",
+          "The certificate is not meant for logging in. Choose another one.",
         ),
     };
     return await this.#keys.use(wanted, caller, async (lease) => {

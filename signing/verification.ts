@@ -164,7 +164,7 @@ export class Verification {
     if (content && !isDetached && report.signatures.length > 0) {
       throw new DsignError(
         "invalid_params",
-        "content: the document holds what its signatures sign, and this is not compared with it.",
+        "content: the document already holds the signed content, so it takes no other.",
       );
     }
     return report;

@@ -70,7 +70,7 @@ Deno.test("an ESP in the configuration: what is wrong is named, and what is righ
     const wrong: [Record<string, unknown>, RegExp][] = [
       [{ url: "http://esp.example/" }, /"esp\.url": must be https:/],
       [{ url: undefined }, /"esp\.url"/],
-      [{ aspid: "x" }, /there is no setting "esp\.aspid"/],
+      [{ aspid: "x" }, /unknown setting "esp\.aspid"/],
       [
         { key: { keyFile: "asp.p12" } },
         /"esp\.key": must hold keyFile and passwordFile, or module/,

@@ -309,7 +309,7 @@ export function prepareStatement(
   const status = readRoute(file);
   const { route } = status;
   if (route.content.sha256 !== content) {
-    throw new FormatError("signature_mismatch", "The signing route belongs to another content.");
+    throw new FormatError("signature_mismatch", "The signing route belongs to other content.");
   }
   const turn = takeTurn(status, readCertificate(signer.certificate));
   if (!turn) throw new FormatError("out_of_turn", whoIsNext(status));

@@ -32,7 +32,7 @@ export async function writePhrase(path: string, phrase: string): Promise<void> {
   if ([...trimmed].length > MAX_LETTERS || /[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/u.test(visible)) {
     throw new DsignError(
       "invalid_params",
-      `A phrase has up to ${MAX_LETTERS} letters, all of them visible.`,
+      `A phrase has at most ${MAX_LETTERS} characters, all of them visible.`,
     );
   }
   await writeAtomically(path, trimmed + "\n");

@@ -34,7 +34,7 @@ export interface Bound {
 /**
  * Takes the ports. On Linux this needs all permissions, unless peer.ts's `openSocketTables` was called before.
  *
- * @throws {DsignError} `busy` where no port is free
+ * @throws {DsignError} `busy` if no port is free
  */
 export async function bind(options: PortOptions): Promise<Bound> {
   openSocketTables();

@@ -84,7 +84,7 @@ export interface AgentOptions
   audit: string;
   /** Folder for documents while they are open; the agent's alone. */
   spool: string;
-  /** Starts the process in which strangers' documents are parsed (reader/host.ts). */
+  /** Starts the process in which untrusted documents are parsed (reader/host.ts). */
   readerCommand: readonly string[];
   /** Grants of the administrator. */
   allowedOrigins?: readonly AllowedOrigin[];
@@ -95,7 +95,7 @@ export interface AgentOptions
 /**
  * Starts the agent. Its closing ends connections and logins too; the providers stay open: they are the caller's.
  *
- * @throws {DsignError} `busy` where no port is free; `storage_failed` where the grants cannot be read
+ * @throws {DsignError} `busy` if no port is free; `storage_failed` if the grants cannot be read
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = clock, providers, version, trust = [], pkiFetch } = options;

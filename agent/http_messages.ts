@@ -7,7 +7,7 @@ import { type Duplex, Readable } from "node:stream";
 /**
  * The request, with its body as a stream.
  *
- * @returns null where it is none of a browser: its target is no path (RFC 9112 §3.2.1), or the Fetch API knows no such
+ * @returns null if it is none of a browser: its target is no path (RFC 9112 §3.2.1), or the Fetch API knows no such
  * method or header
  */
 export function requestOf(message: IncomingMessage, scheme: "http" | "https"): Request | null {

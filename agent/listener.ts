@@ -33,7 +33,7 @@ export interface Caller {
   accept(limits: MessageLimits): ServerSocket | null;
 }
 
-/** @returns null where the request was accepted as a WebSocket */
+/** @returns null if the request was accepted as a WebSocket */
 type Handle = (
   request: Request,
   caller: Caller,
@@ -87,7 +87,7 @@ export class Listener {
     );
   }
 
-  /** @throws {DsignError} `busy` where no port is free */
+  /** @throws {DsignError} `busy` if no port is free */
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     for (const port of options.ports) {

@@ -44,7 +44,7 @@ const BRIDGE = "/bridge";
 const FILE = /^\/web\/((?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)*[A-Za-z0-9_-][A-Za-z0-9._-]*)$/;
 
 /**
- * Answers a request for a page or one of its files; null where the path is none of theirs.
+ * Answers a request for a page or one of its files; null if the path is none of theirs.
  *
  * @param folder URL of the built pages, ending in a slash
  * @param host of the request, checked before

@@ -84,7 +84,7 @@ async function readTable(file: Deno.FsFile): Promise<string> {
 }
 
 /**
- * The user id that owns the socket from `peerPort` to `port`; null where there is none, or none that a program still
+ * The user id that owns the socket from `peerPort` to `port`; null if there is none, or none that a program still
  * holds (proc(5): such rows have inode 0 and say user 0).
  *
  * @param table text of `/proc/net/tcp` or `/proc/net/tcp6`

@@ -40,7 +40,7 @@ export interface TlsIdentity {
   authority: string;
 }
 
-/** The DER of the first block of a PEM text; null where there is none. */
+/** The DER of the first block of a PEM text; null if there is none. */
 export function derOf(text: string): Uint8Array<ArrayBuffer> | null {
   const match = /-----BEGIN [A-Z ]+-----([A-Za-z0-9+/=\s]+)-----END/.exec(text);
   try {
@@ -125,7 +125,7 @@ export async function issueIdentity(now: Date): Promise<TlsIdentity> {
 export const authorityPath = (folder: string): string => join(folder, "authority.pem");
 
 /**
- * The identity kept in a folder; a new one where there is none, or where the old one ends within two months.
+ * The identity kept in a folder; a new one if there is none, or where the old one ends within two months.
  *
  * @returns with `replaced`, the authority (PEM) that browsers may still trust
  * @throws {DsignError} `storage_failed`
@@ -190,7 +190,7 @@ async function readIdentity(path: string): Promise<TlsIdentity | null> {
       ? { key, certificate, authority }
       : null;
   } catch (error) {
-    // What cannot be used is made anew.
+    // What cannot be used is made again.
     if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return null;
     throw new DsignError("storage_failed", `The file ${path} cannot be read.`, {
       cause: String(error),

@@ -26,7 +26,7 @@ export interface TrustStore {
   remove(authority: Authority): Promise<void>;
 }
 
-/** Runs a command to its end; `code` is null where it is not there. */
+/** Runs a command to its end; `code` is null if it is not there. */
 export type Run = (command: string[]) => Promise<{ code: number | null; output: string }>;
 
 export const run: Run = async ([program, ...args]) => {
@@ -48,7 +48,7 @@ export const run: Run = async ([program, ...args]) => {
 /**
  * Reads the authority that is to be trusted.
  *
- * @throws {DsignError} `invalid_params` where it is another certificate than tls.ts makes; `storage_failed`
+ * @throws {DsignError} `invalid_params` if it is another certificate than tls.ts makes; `storage_failed`
  */
 export async function readAuthority(path: string): Promise<Authority> {
   let text;
@@ -179,7 +179,7 @@ const FIREFOX: Partial<Record<typeof Deno.build.os, string[]>> = {
   // Firefox takes the authorities of these systems' own stores from them.
 };
 
-/** Where browsers of the Chromium kind on Linux look for authorities; the last is made where there is none. */
+/** Where browsers of the Chromium kind on Linux look for authorities; the last is made if there is none. */
 const CHROMIUM = [".local/share/pki/nssdb", "snap/chromium/current/.pki/nssdb", ".pki/nssdb"];
 
 /** The stores of this computer and person. */

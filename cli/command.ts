@@ -6,7 +6,7 @@ export interface Context {
   version: string;
   /** Starts the process in which a driver runs (host_command.ts). */
   hostCommand: string[];
-  /** Starts the process in which strangers' documents are parsed (host_command.ts). */
+  /** Starts the process in which untrusted documents are parsed (host_command.ts). */
   readerCommand: string[];
   /** The script of the thread that parses them, for commands that do it in a thread of their own. */
   readerWorker: URL;

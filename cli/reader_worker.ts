@@ -1,4 +1,4 @@
-/** The thread in which strangers' documents are parsed: of a reader process, or of a command. */
+/** The thread in which untrusted documents are parsed: of a reader process, or of a command. */
 import { answerQuestions } from "../reader/worker.ts";
 import { questions as ofService } from "../otp_service/questions.ts";
 import { questions } from "../signing/questions.ts";

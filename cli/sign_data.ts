@@ -49,7 +49,7 @@ export async function dataHow(
 /**
  * Whether a signature is to be added to.
  *
- * @throws {UsageError} where it cannot be in that way
+ * @throws {UsageError} if it cannot be in that way
  */
 export function checkAdded(
   files: readonly string[],

@@ -14,7 +14,7 @@ export class OnlineError extends Error {
   override readonly name = "OnlineError";
 
   /**
-   * @param message a sentence for a person; empty where the code says it all
+   * @param message a sentence for a person; empty if the code says it all
    * @param detail for the log: what the network or a certificate said
    */
   constructor(readonly code: OnlineErrorCode, message = "", readonly detail?: string) {

@@ -161,7 +161,7 @@ export const configuredFetch = ({ intranetServices }: { intranetServices: boolea
 
 /**
  * A fetch that reaches the public network only. The name is looked up once, and the connection goes to
- * the very address that was judged (a second look-up could give another: DNS rebinding).
+ * exactly the address that was judged (a second look-up could give another: DNS rebinding).
  *
  * @param isAllowed judges an IP address
  */

@@ -1,5 +1,5 @@
 /**
- * What is read of strangers' answers (timestamps, OCSP answers, CRLs, certificates) and of PDFs that are signed: questions
+ * What is read of untrusted answers (timestamps, OCSP answers, CRLs, certificates) and of PDFs that are signed: questions
  * that a reader answers, so that nothing of it is parsed in a program that must go on answering.
  */
 import { FormatError } from "../formats/error.ts";

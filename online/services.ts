@@ -32,7 +32,7 @@ export class Online implements LevelServices {
   constructor(readonly options: OnlineOptions) {}
 
   /**
-   * Has a digest timestamped.
+   * Timestamps a digest.
    *
    * @returns the TimeStampToken, checked against the request
    * @throws {OnlineError} `timestamp_unavailable`

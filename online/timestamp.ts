@@ -12,13 +12,13 @@ const TIMEOUT = 15_000;
 const MAX_ANSWER = 1024 * 1024;
 
 /**
- * Has a digest timestamped.
+ * Timestamps a digest.
  *
  * @param reader reads the answer
  * @param url the authority that the configuration names; redirects are refused, as the administrator chose whom to ask
  * @param nonce at least 8 bytes; random unless given
  * @returns the TimeStampToken, DER, checked against the request
- * @throws {OnlineError} `timestamp_unavailable`; the reason of `signal` where it was aborted
+ * @throws {OnlineError} `timestamp_unavailable`; the reason of `signal` if it was aborted
  */
 export async function requestTimestamp(
   reader: Reader<Pick<typeof questions, "timestampToken">>,

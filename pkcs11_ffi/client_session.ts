@@ -205,7 +205,7 @@ export class Pkcs11Key {
    * Signs. Calls may overlap: they are pipelined and, with a pool, spread.
    *
    * @param options.pin for a key with `alwaysAuthenticate`: the PIN of this one signature, wiped
-   * before this returns, or `null` where it is typed on the reader
+   * before this returns, or `null` if it is typed on the reader
    * @returns RSA: as long as the modulus. ECDSA: DER `ECDSA-Sig-Value` (PKCS#11's own form is
    * r ‖ s)
    * @throws {Pkcs11Error} `mechanism_unsupported`, `input_invalid`, `context_login_required`,

@@ -38,7 +38,7 @@ const machine = (names: Record<number, string>, number: number) =>
  * `mach-o/loader.h` and `fat.h`, Microsoft PE format.
  *
  * @param head the file's first 4096 bytes, or all of a shorter one
- * @returns null where it is no library of any system that the product runs on
+ * @returns null if it is no library of any system that the product runs on
  */
 export function libraryBuild(head: Uint8Array): LibraryBuild | null {
   const view = new DataView(head.buffer, head.byteOffset, head.length);

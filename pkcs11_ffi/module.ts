@@ -274,7 +274,7 @@ export class Module {
   }
 
   /**
-   * An attribute's bytes, or null where the object has no such attribute or keeps it secret. Two
+   * An attribute's bytes, or null if the object has no such attribute or keeps it secret. Two
    * calls, as everyone does: NSS refuses a buffer that is simply large enough.
    */
   attribute(session: bigint, object: bigint, type: number): Uint8Array<ArrayBuffer> | null {

@@ -22,7 +22,7 @@ export interface ConsentItem {
   size: number | null;
   hash: { algorithm: string; hex: string };
   /**
-   * The beginning of exactly the bytes to be signed where they are text (JSON in canonical form); null where they
+   * The beginning of exactly the bytes to be signed where they are text (JSON in canonical form); null if they
    * are not text or only a digest is known.
    */
   preview: { text: string; truncated: boolean } | null;
@@ -69,9 +69,9 @@ export interface EarlierSignature {
   reason: string | null;
   /** What it allows after it, where it certifies the document. */
   certifies: 1 | 2 | 3 | null;
-  /** Which revision it covers, the first being 1, of how many; null where that cannot be told. */
+  /** Which revision it covers, the first being 1, of how many; null if that cannot be told. */
   revision: { number: number; of: number } | null;
-  /** Changes after it; null where they cannot be told. */
+  /** Changes after it; null if they cannot be told. */
   changes: { name: string; kind: string; allowed: boolean; reason: string | null }[] | null;
 }
 
@@ -166,7 +166,7 @@ export type Unlocked =
 export interface OtpRequest {
   kind: "otp";
   asker: Asker;
-  /** Names of what is signed; empty where a thing has none. */
+  /** Names of what is signed; empty if a thing has none. */
   names: string[];
   /** The service's name in the configuration. */
   service: string;

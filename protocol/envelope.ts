@@ -73,7 +73,7 @@ export function parseRequest(frame: string): Request {
   return { id: id as RequestId | undefined, method, params: params ?? {} };
 }
 
-/** A reply frame. `id` is null where the request's own could not be read (JSON-RPC 2.0 §5). */
+/** A reply frame. `id` is null if the request's own could not be read (JSON-RPC 2.0 §5). */
 export function formatResult(id: RequestId, result: unknown): string {
   return JSON.stringify({ jsonrpc: "2.0", id, result });
 }
@@ -92,7 +92,7 @@ export const HANDLE_LENGTH = 4;
 /**
  * Splits a binary frame: `handle` (4 bytes, big-endian) || document bytes.
  *
- * @throws {DsignError} `invalid_request` where it is shorter than a handle, `too_large`
+ * @throws {DsignError} `invalid_request` if it is shorter than a handle, `too_large`
  */
 export function parseChunk(frame: Uint8Array): { handle: number; bytes: Uint8Array } {
   if (frame.length < HANDLE_LENGTH) {

@@ -41,7 +41,7 @@ export async function certificateFiles(folder: string): Promise<string[]> {
 /**
  * Reads certificates from a file, or from the files of a folder whose names end in crt, cer, pem or der.
  *
- * @throws {DsignError} `certificate_malformed`, naming the file; `storage_failed` where it cannot be read
+ * @throws {DsignError} `certificate_malformed`, naming the file; `storage_failed` if it cannot be read
  */
 export async function loadAnchors(path: string): Promise<Certificate[]> {
   const anchors: Certificate[] = [];
@@ -70,7 +70,7 @@ async function filesOf(path: string): Promise<string[]> {
 async function readFile(path: string): Promise<Uint8Array> {
   try {
     const { isFile, size } = await Deno.stat(path);
-    // Reading a pipe or a device could wait for ever.
+    // Reading a pipe or a device could block forever.
     if (!isFile) throw new Error("It is not a file.");
     if (size <= MAX_FILE) return await Deno.readFile(path);
   } catch (error) {

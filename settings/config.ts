@@ -27,7 +27,7 @@ export interface Paths {
 /**
  * Paths by the convention of the system: XDG Base Directory on Linux, Application Support on macOS, AppData on Windows.
  *
- * @throws {DsignError} `storage_failed` where the environment names no home
+ * @throws {DsignError} `storage_failed` if the environment names no home
  */
 export function findPaths(
   env: (name: string) => string | undefined,

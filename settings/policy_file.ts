@@ -59,7 +59,7 @@ export interface Settings extends Config {
 
 /** What was found at the place of the policy. */
 export interface FoundPolicy {
-  /** Empty where there is none. */
+  /** Empty if there is none. */
   policy: Policy;
   /** Why a file that is there is not honoured: a sentence. */
   ignored: string | null;
@@ -84,7 +84,7 @@ export function policyPath(
  * not a policy, and stops nothing.
  *
  * @param administrator user id of the administrator; not used on Windows
- * @throws {DsignError} `invalid_params`, saying what is wrong with it; `storage_failed` where it cannot be read
+ * @throws {DsignError} `invalid_params`, saying what is wrong with it; `storage_failed` if it cannot be read
  */
 export async function readPolicy(path: string, administrator = 0): Promise<FoundPolicy> {
   let text: string;

@@ -1,6 +1,6 @@
 /** Who may write to a file of Windows, by its security descriptor as text (MS-DTYP §2.5.1). */
 
-/** Whose word a file is: `writable` where an administrator wrote it and others can change it. */
+/** Whose word a file is: `writable` if an administrator wrote it and others can change it. */
 export type Trust = "administrator" | "foreign" | "writable";
 
 /** Administrators, the system, the installer of Windows. */

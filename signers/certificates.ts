@@ -7,7 +7,7 @@ import { SignerError } from "./provider.ts";
 /** A longer path is no real one. */
 const MAX_CHAIN = 8;
 
-/** A certificate found on a token: parsed, or null where it cannot be read. */
+/** A certificate found on a token: parsed, or null if it cannot be read. */
 export interface Found {
   der: Uint8Array;
   parsed: Certificate | null;

@@ -148,7 +148,7 @@ export async function redeem<T>(
  * (RFC 8252 §7.3, RFC 7636).
  *
  * @returns the fields with which the code is redeemed
- * @throws {SignerError} `user_cancelled` where the service or the person said no
+ * @throws {SignerError} `user_cancelled` if the service or the person said no
  */
 export async function codeByBrowser(
   http: CscHttp,
@@ -208,7 +208,7 @@ export async function codeByBrowser(
   }
 }
 
-/** @throws {SignerError} `driver_error` where the file is missing, or others may read it */
+/** @throws {SignerError} `driver_error` if the file is missing, or others may read it */
 async function readSecret(path: string): Promise<string> {
   const bad = (why: string) => new SignerError("driver_error", `The file ${path} ${why}.`);
   let info;

@@ -104,7 +104,7 @@ export async function findModules(options: FindOptions): Promise<FoundModules> {
   return found;
 }
 
-/** The resolved path; null where there is nothing. */
+/** The resolved path; null if there is nothing. */
 async function realPath(path: string): Promise<string | null> {
   try {
     return await Deno.realPath(path);
@@ -174,7 +174,7 @@ async function expandStars(pattern: string): Promise<string[]> {
   return paths;
 }
 
-/** Names in a folder, sorted; none where it cannot be read. */
+/** Names in a folder, sorted; none if it cannot be read. */
 async function names(folder: string): Promise<string[]> {
   try {
     return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();

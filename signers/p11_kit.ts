@@ -133,7 +133,7 @@ async function readSettings(path: string): Promise<Map<string, string>> {
   }
 }
 
-/** Names of module files in a folder, sorted; none where it cannot be read. */
+/** Names of module files in a folder, sorted; none if it cannot be read. */
 async function moduleFiles(folder: string): Promise<string[]> {
   try {
     const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
@@ -143,7 +143,7 @@ async function moduleFiles(folder: string): Promise<string[]> {
   }
 }
 
-/** The first folder that has it, else the place where it ought to be; null where the name leads out of the folder. */
+/** The first folder that has it, else the place where it ought to be; null if the name leads out of the folder. */
 async function locate(module: string, folders: readonly string[]): Promise<string | null> {
   const paths = folders.map((folder) => join(folder, module));
   if (!paths[0].startsWith(`${folders[0]}/`)) return null;

@@ -29,10 +29,10 @@ export interface Pkcs11Options {
   problems?: readonly Problem[];
   /**
    * Milliseconds after which a listing goes on without a driver; it is not disturbed and may be there in the next one.
-   * 12,000 unless told: a known driver takes seven seconds for its first answer.
+   * 12,000 by default: a known driver takes seven seconds for its first answer.
    */
   listTimeout?: number;
-  /** How often {@linkcode Pkcs11Provider.watch} asks, in milliseconds; 2,000 unless told. */
+  /** How often {@linkcode Pkcs11Provider.watch} asks, in milliseconds; 2,000 by default. */
   watchInterval?: number;
 }
 
@@ -157,7 +157,7 @@ function toKeys(token: TokenInfo, objects: readonly CertificateObject[]): KeyInf
   }));
 }
 
-/** CKA_ID in hex from an RFC 7512 URI; undefined where it has none. */
+/** CKA_ID in hex from an RFC 7512 URI; undefined if it has none. */
 function idOf(uri: string): string | undefined {
   const value = /[:;]id=([^;?]*)/.exec(uri)?.[1];
   return value?.replace(

@@ -138,7 +138,7 @@ export class Pkcs12Provider implements Provider {
  * Opens the first key of a file, as services do that have its password.
  *
  * @param password UTF-8; wiped
- * @throws {SignerError} `certificate_not_found` where the file cannot be read or shows none; as `Pkcs12Provider.open`
+ * @throws {SignerError} `certificate_not_found` if the file cannot be read or shows none; as `Pkcs12Provider.open`
  */
 export async function openKeyFile(
   path: string,

@@ -57,8 +57,8 @@ export interface Pkcs12Contents {
  * Opens a file.
  *
  * @param password UTF-8; not changed
- * @throws {SignerError} `pin_incorrect` (the tries are not counted), `mechanism_unsupported` where it is encrypted in
- *   a way that is not read here, `driver_error` where it is damaged
+ * @throws {SignerError} `pin_incorrect` (the tries are not counted), `mechanism_unsupported` if it is encrypted in
+ *   a way that is not read here, `driver_error` if it is damaged
  */
 export async function readPkcs12(
   file: Uint8Array,
@@ -84,7 +84,7 @@ export async function readPkcs12(
  * The certificates that a file shows without its password; often none. They are as little proven as those of any
  * token: a signature is checked against its certificate before it is used.
  *
- * @throws {SignerError} `driver_error` where the file is damaged
+ * @throws {SignerError} `driver_error` if the file is damaged
  */
 export async function publicCertificates(file: Uint8Array): Promise<Uint8Array[]> {
   try {

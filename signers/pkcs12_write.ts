@@ -30,7 +30,7 @@ export interface Pkcs12Options {
   password: Uint8Array;
   /** Shown by programs that import the file. */
   friendlyName: string;
-  /** Of Id.pbkdf2 and the MAC; 100,000 unless told. */
+  /** Of Id.pbkdf2 and the MAC; 100,000 by default. */
   iterations?: number;
 }
 

@@ -15,7 +15,7 @@ export interface TokenInfo {
   serialNumber: string;
   /** Display name of the driver or file it was found through. */
   driver: string;
-  /** What the PIN-counter flags of PKCS#11 say; `ready` where they say nothing. */
+  /** What the PIN-counter flags of PKCS#11 say; `ready` if they say nothing. */
   state: "ready" | "pin_low" | "pin_final_try" | "pin_locked" | "pin_not_set" | "empty";
   /** CKF_PROTECTED_AUTHENTICATION_PATH: the PIN is typed on the token itself. */
   protectedAuthenticationPath: boolean;
@@ -54,7 +54,7 @@ export interface OtpPrompt {
   service: string;
   /** The service's own words on where it comes from; may be empty. */
   description: string;
-  /** Has it sent again; null where it comes from a device of the person's. */
+  /** Has it sent again; null if it comes from a device of the person's. */
   resend: (() => Promise<void>) | null;
 }
 

@@ -35,7 +35,7 @@ export interface SoftwareKey {
  *
  * @param key PKCS #8 (RFC 5208 §5), DER; not kept
  * @throws {SignerError} `mechanism_unsupported`
- * @throws {FormatError} where it is malformed
+ * @throws {FormatError} if it is malformed
  */
 export function softwareKey(key: Uint8Array): SoftwareKey {
   const info = new Fields(readAsn1(key), "a private key");

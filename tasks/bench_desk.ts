@@ -23,7 +23,7 @@ export async function benchTokens(folder: string): Promise<BenchTokens> {
   return { ...tokens, store };
 }
 
-/** An agent that says yes by itself, in a process of its own. */
+/** An agent that says yes by itself, in a separate process. */
 export async function startBenchAgent(
   tokens: BenchTokens,
   folder: string,

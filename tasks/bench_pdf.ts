@@ -1,6 +1,6 @@
 /**
  * `deno task bench pdf`: what signing a PDF takes besides the token: reading, preparing, digesting,
- * completing and checking, from a file; each document in a process of its own, for the peak of its
+ * completing and checking, from a file; each document in a separate process, for the peak of its
  * memory. And a batch through the agent against the raw loop over the same token (needs SoftHSM),
  * and against pyHanko where it is there.
  */
@@ -227,7 +227,7 @@ async function batch(figures: Figures, folder: string): Promise<void> {
   });
 }
 
-/** Milliseconds in which pyHanko signs with the same key; null where it, or its PKCS#11 part, is not there. */
+/** Milliseconds in which pyHanko signs with the same key; null if it, or its PKCS#11 part, is not there. */
 async function pyHanko(
   { store, officers: [officer] }: BenchTokens,
   uri: string,

@@ -46,7 +46,7 @@ export interface Checked {
  * the root, that it is over `content` and by `signer`.
  *
  * @returns `ok`, or why not
- * @throws {Error} where the program is missing
+ * @throws {Error} if the program is missing
  */
 export async function check(
   { signature, content, signer, root, folder }: Checked,
@@ -81,7 +81,7 @@ export async function check(
  *
  * @param signatures how many there must be
  * @returns `ok`, or why not
- * @throws {Error} where the program is missing
+ * @throws {Error} if the program is missing
  */
 export async function checkPdf(
   pdf: Uint8Array,

@@ -103,7 +103,7 @@ export async function startDemoOtp(
   }
 }
 
-/** A SoftHSM token of its own for the keys; null where there is no SoftHSM. */
+/** A SoftHSM token of its own for the keys; null if there is no SoftHSM. */
 async function moduleKeys(folder: string): Promise<Record<string, unknown> | null> {
   const module = await softHsm();
   if (module === null) return null;

@@ -6,7 +6,7 @@ import { answerOf, ENGINEER, post } from "./demo_otp.ts";
 import { connectAs } from "./page.ts";
 
 export interface SanctionOutcome {
-  /** PAdES level of both signatures; null where they differ or one is not valid. */
+  /** PAdES level of both signatures; null if they differ or one is not valid. */
   level: string | null;
   /** `ok`, or what pdfsig has against it. */
   pdfsig: string;

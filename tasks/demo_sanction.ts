@@ -219,7 +219,7 @@ export class Sanctions {
   /**
    * Fetches what became of it, with what a later validation needs.
    *
-   * @throws {SanctionError} where nobody signed, or somebody else
+   * @throws {SanctionError} if nobody signed, or somebody else
    */
   async finishEsign({ transaction, sanction, base }: PendingEsign): Promise<void> {
     const { otp } = this.options;
@@ -236,7 +236,7 @@ export class Sanctions {
     this.#keep(sanction, base, await response.bytes());
   }
 
-  /** The service shows the person what will be signed, from the very bytes. */
+  /** The service shows the person what will be signed, from exactly the bytes. */
   async #show(prepared: Uint8Array, name: string, token: string): Promise<void> {
     await answerOf(
       await fetch(`${this.options.otp.url}/portal/v1/documents?${new URLSearchParams({ name })}`, {
@@ -302,7 +302,7 @@ export class Sanctions {
   /**
    * Takes a document that an officer's token has signed.
    *
-   * @throws {SanctionError} where it is not the sanction with one more good signature at its end
+   * @throws {SanctionError} if it is not the sanction with one more good signature at its end
    */
   addToken(id: string, signed: Uint8Array): void {
     const sanction = this.find(id);

@@ -36,7 +36,7 @@ export interface DemoTokens {
   root: string;
   /** The authorities, to serve what they serve. */
   pki: Pki;
-  /** Where they are served; empty where they are not. */
+  /** Where they are served; empty if they are not. */
   pkiUrl: string;
 }
 
@@ -51,7 +51,7 @@ export function openStore(store: TokenStore): Provider {
   return new Pkcs11Provider([{ name: "SoftHSM", client }]);
 }
 
-/** SoftHSM's library; null where it, or the program that makes its tokens, is not there. */
+/** SoftHSM's library; null if it, or the program that makes its tokens, is not there. */
 export async function softHsm(): Promise<string | null> {
   return (await missing("demo")).includes("softhsm2")
     ? null

@@ -20,7 +20,7 @@ const ARCHITECTURES: Record<string, Release["arch"]> = {
   "aarch64-unknown-linux-gnu": "arm64",
 };
 
-/** Runs a program whose output is wanted; null where it fails or is not there. */
+/** Runs a program whose output is wanted; null if it fails or is not there. */
 async function outputOf(program: string, ...args: string[]): Promise<string | null> {
   try {
     const { success, stdout } = await new Deno.Command(program, { args, stderr: "null" }).output();

@@ -7,7 +7,7 @@ export type { BatchOutcome } from "../web/client.ts";
 /**
  * Connects to an agent on a loopback port as a page of `origin` would.
  *
- * @throws {Error} where nothing answers, or the agent refuses the origin
+ * @throws {Error} if nothing answers, or the agent refuses the origin
  */
 export async function connectAs(origin: string, port: number): Promise<Client> {
   const response = await fetch(`http://127.0.0.1:${port}/status`);

@@ -1,5 +1,5 @@
 /**
- * `deno task pictures`: brings the pictures that the guides show from `dist/screenshots`, where the browser tests leave
+ * `deno task pictures`: brings the pictures that the guides show from `dist/screenshots`, if the browser tests leave
  * them, to `docs/images`, with 256 colours each.
  */
 import { crc32, deflateSync, inflateSync } from "node:zlib";
@@ -27,7 +27,7 @@ export function pngChunk(name: string, data: Uint8Array): Uint8Array {
  * A PNG (ISO/IEC 15948) of 8 bits a colour without opacity, with its most frequent colours alone: another becomes the
  * nearest of them.
  *
- * @throws {Error} where it is another kind of PNG
+ * @throws {Error} if it is another kind of PNG
  */
 export function reduce(png: Uint8Array): Uint8Array<ArrayBuffer> {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);

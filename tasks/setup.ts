@@ -92,7 +92,7 @@ async function folders(): Promise<{ programs: string[]; libraries: string[] }> {
   return { programs: [...path, "/usr/sbin", "/sbin"].filter((each) => each !== ""), libraries };
 }
 
-/** Where a library lies, named relative to a library folder; null where it is not installed. */
+/** Where a library lies, named relative to a library folder; null if it is not installed. */
 export async function findLibrary(name: string): Promise<string | null> {
   for (const folder of (await folders()).libraries) {
     if (await exists(`${folder}/${name}`)) return `${folder}/${name}`;
@@ -131,7 +131,7 @@ async function run(command: string[]): Promise<{ success: boolean; output: strin
   }
 }
 
-/** How to run apt-get with the rights it needs; null where that cannot be had without a person. */
+/** How to run apt-get with the rights it needs; null if that cannot be had without a person. */
 async function aptGet(): Promise<string[] | null> {
   if (Deno.build.os !== "linux" || !(await run(["apt-get", "--version"])).success) return null;
   if (Deno.uid() === 0) return ["apt-get"];

@@ -17,7 +17,7 @@ export interface Counts {
 /**
  * Reads the counts from what `deno test` printed (without colours).
  *
- * @returns null where the runner ended without its closing line: it crashed, or a module could not be loaded
+ * @returns null if the runner ended without its closing line: it crashed, or a module could not be loaded
  */
 export function readCounts(output: string): Counts | null {
   const closing = [...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed.*$/gm)]

@@ -12,7 +12,7 @@ const FOLDER = new URL(`../.cache/windows-${VERSION}/`, import.meta.url);
 /** `deno.exe`, once {@linkcode prepareWindows} has put it there. */
 export const WINDOWS_DENO = new URL("deno.exe", FOLDER);
 
-/** Names of the packages, and `@deno/win32-x64` where that is, which are missing for programs of Windows to run here. */
+/** Names of the packages, and `@deno/win32-x64` if that is, which are missing for programs of Windows to run here. */
 export async function missingForWindows(): Promise<string[]> {
   const names = await missing("windows");
   const { isFile } = await Deno.stat(WINDOWS_DENO).catch(() => ({ isFile: false }));
@@ -46,7 +46,7 @@ export async function prepareWindows(): Promise<void> {
 
 /**
  * Wine 8 exports VirtualAlloc2, but does not honour all that V8 asks of it. V8 looks it up by its name, and does without
- * where there is none.
+ * if there is none.
  */
 function hideVirtualAlloc2(exe: Uint8Array<ArrayBuffer>): void {
   const name = "VirtualAlloc2";

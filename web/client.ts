@@ -70,7 +70,7 @@ export class DsignClientError extends Error {
     message: string,
     /** Whether the same call can succeed later without anything in it being changed. */
     readonly retryable: boolean = false,
-    /** With `pin_incorrect`, where the token says so. */
+    /** With `pin_incorrect`, if the token says so. */
     readonly triesLeft?: TriesLeft,
     /** With `not_installed`: where the portal says D-Sign can be had. */
     readonly download?: string,
@@ -201,7 +201,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
  * long as the connection, and what the person is asked appears there. Pages with `Cross-Origin-Opener-Policy:
  * same-origin` cannot use it: `same-origin-allow-popups` is for them.
  *
- * @throws {DsignClientError} as {@linkcode connect}, and `user_cancelled` where the person closed the window
+ * @throws {DsignClientError} as {@linkcode connect}, and `user_cancelled` if the person closed the window
  */
 export async function connectByPopup(options: ConnectOptions = {}): Promise<Client> {
   const { ports = PORTS, signal, download } = options;
@@ -488,7 +488,7 @@ export class Client extends EventTarget {
    * Stopped by `signal`, or by a failure that is not of one document, it can be called again with the same list: what is
    * signed is delivered again, not signed again.
    *
-   * @throws {DsignClientError} where the batch did not begin, or ended too early
+   * @throws {DsignClientError} if the batch did not begin, or ended too early
    */
   async signBatch(
     files: readonly BatchFile[],

@@ -13,7 +13,7 @@ const PERMISSIONS = ["loopback-network", "local-network-access"];
 /** Why the signer program cannot be reached. */
 export type Obstacle = "not_installed" | "permission_denied" | "insecure_page" | "frame";
 
-/** What the browser was told about loopback access; null where it has no such permission. */
+/** What the browser was told about loopback access; null if it has no such permission. */
 export async function loopbackPermission(): Promise<PermissionState | null> {
   for (const name of PERMISSIONS) {
     try {
@@ -40,7 +40,7 @@ export async function obstacle(): Promise<Obstacle> {
 }
 
 /**
- * `GET /status`; null where no signer program answers.
+ * `GET /status`; null if no signer program answers.
  *
  * @param base as in `http://127.0.0.1:7791`
  * @param prompted called when the browser seems to ask the person for permission
@@ -74,7 +74,7 @@ export async function probe(
   }
 }
 
-/** A WebSocket to the signer program; null where the browser refuses it. */
+/** A WebSocket to the signer program; null if the browser refuses it. */
 export function open(url: string, signal?: AbortSignal): Promise<WebSocket | null> {
   return new Promise((resolve) => {
     const socket = new WebSocket(url);

@@ -182,7 +182,7 @@ ${report.signatures.map((each) => this.#signature(each))}
 ${problems.length > 0 && html`<h2>${this.say("fetch_problems")}</h2>${list(problems.map(text))}`}`;
   }
 
-  /** Nothing where there is no value. */
+  /** Nothing if there is no value. */
   #row(word: ReportWord, value: unknown): unknown {
     return value && [html`<dt>${this.say(word)}</dt>`, html`<dd>${value}</dd>`];
   }

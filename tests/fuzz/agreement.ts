@@ -391,7 +391,7 @@ export function mutant(seed: number, index: number): Mutant {
   return KINDS[kinds[index % kinds.length]](next);
 }
 
-/** What is said of the first signature; undefined where the file cannot be read. */
+/** What is said of the first signature; undefined if the file cannot be read. */
 export function judge(bytes: Uint8Array): SignatureReport | undefined {
   try {
     return verifyBytes(bytes, { now, anchors, revocation: "if_available" }).signatures[0];

@@ -1,6 +1,6 @@
-/** The failures of this room that its callers tell apart. */
+/** Failures of this room that callers distinguish. */
 export type OnlineErrorCode =
-  /** The time-stamping service is not configured, did not answer, or answered with something that is no good timestamp. */
+  /** The time-stamping service is not configured, did not answer, or sent no valid timestamp. */
   | "timestamp_unavailable"
   /** Certificates or revocation data are missing for a level that needs them. */
   | "validation_data_unavailable"
@@ -15,7 +15,7 @@ export class OnlineError extends Error {
 
   /**
    * @param message a sentence for a person; empty if the code says it all
-   * @param detail for the log: what the network or a certificate said
+   * @param detail for the log: the fact from the network or a certificate
    */
   constructor(readonly code: OnlineErrorCode, message = "", readonly detail?: string) {
     super(message);

@@ -1,7 +1,7 @@
 /**
- * Collecting what tells whether certificates are valid: issuers' certificates (RFC 5280 §4.2.2.1), OCSP
- * answers and CRLs, from the addresses in the certificates. Nothing fetched is believed here: path
- * validation judges it.
+ * Collecting evidence for the validity of certificates: issuers' certificates (RFC 5280 §4.2.2.1), OCSP
+ * answers and CRLs, from the addresses in the certificates. Nothing is judged here; that
+ * is the job of path validation.
  */
 import { type Crl, readCrl } from "../formats/x509/crl.ts";
 import { FormatError } from "../formats/error.ts";
@@ -16,18 +16,18 @@ import { readSignedData } from "../formats/cms/read.ts";
 import { type PkiHttp, PkiHttpError } from "./pki_http.ts";
 
 export interface Evidence {
-  /** Certificates of issuers that were not at hand. */
+  /** Certificates of missing issuers. */
   certificates: Certificate[];
   crls: Crl[];
   ocspResponses: OcspResponse[];
-  /** What could not be had, in sentences. */
+  /** Failed downloads, as sentences. */
   problems: string[];
 }
 
 const MAX_DEPTH = 8;
-/** Signatures that are checked to see whether one answer counts. */
+/** Most signatures checked to see whether one answer counts. */
 const MAX_CHECKS = 32;
-/** Addresses of one kind in one certificate that are tried. */
+/** Most addresses of one kind tried for one certificate. */
 const MAX_ADDRESSES = 3;
 
 /**
@@ -79,7 +79,7 @@ export async function collectEvidence(
       const body = encodeOcspRequest(certificate, issuer);
       const response = readOcspResponse(await http.post(url, type, accept, body));
       evidence.ocspResponses.push(response);
-      // An answer that will not count must not keep the list from being asked.
+      // An answer that will not count must not prevent asking for the list.
       const status = ocspStatus(certificate, { certificate: issuer, key: issuer.publicKey }, [
         response,
       ], {
@@ -107,7 +107,7 @@ export async function collectEvidence(
     if (depth > MAX_DEPTH || done.has(certificate.fingerprint)) return;
     done.add(certificate.fingerprint);
     if (anchors.some(({ der }) => sameBytes(der, certificate.der))) return;
-    if (issued(certificate, certificate)) return; // a root that is not trusted
+    if (issued(certificate, certificate)) return; // an untrusted root
     const atHand = [...anchors, ...known, ...evidence.certificates];
     const issuer = issuerIn(atHand, certificate) ?? await fetchIssuer(certificate);
     // A responder must not vouch for itself.
@@ -118,7 +118,7 @@ export async function collectEvidence(
   };
 
   for (const end of ends) await walk(end, 0);
-  // Responders' own certificates may have to be checked too.
+  // Responders' certificates may need checking too.
   const responders = evidence.ocspResponses.flatMap(({ certificates }) => certificates);
   for (const responder of responders.slice(0, MAX_DEPTH)) {
     if (responder.extKeyUsage?.includes(keyPurposes.ocspSigning)) await walk(responder, 0);

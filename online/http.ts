@@ -1,10 +1,10 @@
-/** An answer that is longer than what was asked for can be. */
+/** A body longer than its limit. */
 export class TooLongError extends Error {
   override readonly name = "TooLongError";
 }
 
 /**
- * Reads the body of a request or an answer, up to a limit. The rest of a longer one is cancelled.
+ * Reads the body of a request or an answer, up to a limit. A longer one is cancelled.
  *
  * @param most bytes
  * @throws {TooLongError}

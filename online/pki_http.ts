@@ -1,7 +1,6 @@
 /**
- * Fetching from addresses that stand in certificates. Whoever made the certificate chose the address,
- * so that it must not lead into this computer or its network (SSRF), and what comes back is bounded in
- * size, time and number.
+ * Fetching from addresses in certificates. The maker of the certificate chose the address, so it must
+ * not lead to this computer or its network (SSRF), and answers are bounded in size, time and number.
  */
 import { lookup as lookUp } from "node:dns";
 import http from "node:http";
@@ -18,9 +17,9 @@ export type PkiFetch = (
 ) => Promise<Response>;
 
 export interface PkiLimits {
-  /** Requests in all, those after redirects included. */
+  /** Most requests, including those after redirects. */
   requests: number;
-  /** Bytes of all answers together. */
+  /** Most bytes of all answers together. */
   bytes: number;
   /** Milliseconds for one request, and for all of them. */
   requestTime: number;
@@ -34,14 +33,14 @@ export const PKI_LIMITS: PkiLimits = {
   time: 30_000,
 };
 
-/** Why something was not fetched; the message is a sentence. */
+/** A failed download; the message is a sentence. */
 export class PkiHttpError extends Error {
   override readonly name = "PkiHttpError";
 }
 
 const MAX_REDIRECTS = 3;
 
-/** Fetches for one question, within the limits. */
+/** Fetches for one question, within limits. */
 export class PkiHttp {
   readonly #fetch: PkiFetch;
   readonly #limits: PkiLimits;
@@ -113,13 +112,13 @@ export class PkiHttp {
       return body;
     } catch (error) {
       if (!(error instanceof TooLongError)) throw error;
-      this.#bytes = this.#limits.bytes; // nothing more is read for this question
+      this.#bytes = this.#limits.bytes; // stops further reading for this question
       throw new PkiHttpError(`${url} sends too much data.`);
     }
   }
 }
 
-/** Addresses that are not of the public network (IANA special-purpose registries). */
+/** Addresses outside the public network (IANA special-purpose registries). */
 const reserved = new BlockList();
 for (
   const [net, bits] of [
@@ -137,13 +136,13 @@ for (
 ) reserved.addSubnet(net, bits, "ipv4");
 const globalIpv6 = new BlockList();
 globalIpv6.addSubnet("2000::", 3, "ipv6");
-/** They carry IPv4 addresses inside (6to4, Teredo), or are for documentation. */
+/** Addresses that contain IPv4 addresses (6to4, Teredo), or are for documentation. */
 const reservedIpv6 = new BlockList();
 reservedIpv6.addSubnet("2001::", 23, "ipv6");
 reservedIpv6.addSubnet("2001:db8::", 32, "ipv6");
 reservedIpv6.addSubnet("2002::", 16, "ipv6");
 
-/** Whether an IP address belongs to the public network. */
+/** Whether an IP address is in the public network. */
 export function isPublicAddress(address: string): boolean {
   switch (isIP(address)) {
     case 4:
@@ -170,14 +169,14 @@ export function publicFetch(isAllowed: (address: string) => boolean = isPublicAd
     new Promise((resolve, reject) => {
       const { protocol, hostname } = new URL(url);
       const refused = () => new PkiHttpError(`${url} leads into a private network.`);
-      // Literal addresses are not looked up.
+      // Literal addresses need no lookup.
       const literal = hostname.replace(/^\[|\]$/g, "");
       if (isIP(literal) && !isAllowed(literal)) return reject(refused());
       const request = (protocol === "https:" ? https : http).request(url, {
         method,
         headers: { ...headers, ...(body ? { "content-length": body.length } : {}) },
         signal,
-        agent: false, // each connection is judged for itself
+        agent: false, // judge each connection separately
         lookup(host, options, done) {
           lookUp(host, { ...options, all: true }, (error, found) => {
             if (error) return done(error, []);

@@ -1,4 +1,4 @@
-/** What signatures of the higher levels need from the network: timestamps and validation data. */
+/** Timestamps and validation data, which signatures of the higher levels need from the network. */
 import type { ValidationData } from "../formats/pades/dss.ts";
 import type { HashName } from "../formats/signer.ts";
 import type { Reader } from "../reader/client.ts";
@@ -11,22 +11,22 @@ import { requestTimestamp } from "./timestamp.ts";
 
 export type OnlineReader = Reader<typeof questions>;
 
-/** How long an answer serves further signatures, in milliseconds; how many are kept, and of how many bytes. */
+/** Milliseconds for which an answer is reused; number of answers kept, and their bytes. */
 const REMEMBERED = 10 * 60_000;
 const MAX_REMEMBERED = 64;
 const MAX_BYTES = 8 * 1024 * 1024;
 
 export interface OnlineOptions {
   reader: OnlineReader;
-  /** RFC 3161 service, from the configuration and from nowhere else: a page cannot name one. */
+  /** RFC 3161 service, from the configuration only: a page cannot name one. */
   timestampAuthority?: string;
-  /** How addresses that stand in certificates are fetched; by default, those of the public network. */
+  /** Fetches addresses found in certificates; default: only from the public network. */
   pkiFetch?: PkiFetch;
   now: () => Date;
 }
 
 export class Online implements LevelServices {
-  /** What was fetched, by the step's key. */
+  /** Answers by the step's key. */
   readonly #fetched = new Map<string, { answer: Uint8Array; until: number }>();
 
   constructor(readonly options: OnlineOptions) {}
@@ -49,7 +49,7 @@ export class Online implements LevelServices {
   }
 
   /**
-   * Collects what the validation of a signature and of its timestamp will need (EN 319 142-1 §5.4), and checks that it
+   * Collects the data for a later validation of a signature and its timestamp (EN 319 142-1 §5.4), and checks that it
    * suffices today.
    *
    * @param of SignedData, or certificates of signers and timestamp authorities with others at hand, DER

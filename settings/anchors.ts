@@ -1,4 +1,4 @@
-/** The certificates that are trusted: what the person and the administrator have put into folders for it. */
+/** Trusted root certificates, from the folders of the person and of the administrator. */
 import { dirname, join } from "node:path";
 import { FormatError } from "../formats/error.ts";
 import { readCertificates } from "../formats/x509/bundle.ts";
@@ -18,7 +18,7 @@ export function trustFolders(
   return [config, policyPath(env)].map((path) => join(dirname(path), "trust"));
 }
 
-/** The certificates in those folders; a folder that is not there is an empty one. */
+/** The certificates in those folders; a missing folder counts as empty. */
 export async function loadTrusted(folders: readonly string[]): Promise<Certificate[]> {
   const found: Certificate[] = [];
   for (const folder of folders) {

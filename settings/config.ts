@@ -1,22 +1,22 @@
-/** Where the agent keeps its things, and what a person or an administrator can set. */
+/** The agent's folders, and the settings of a person or an administrator. */
 import { isAbsolute, join } from "node:path";
 import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";
 
 export interface Paths {
-  /** The configuration file; it may be absent. */
+  /** The configuration file, which need not exist. */
   config: string;
-  /** Folder of what the agent remembers. */
+  /** Folder of the agent's state. */
   state: string;
   grants: string;
   /** The agent's log. */
   log: string;
-  /** The person's own words (phrase.ts). */
+  /** The person's chosen words (phrase.ts). */
   phrase: string;
   /** Folder of the audit log. */
   audit: string;
-  /** Folder of what has been signed of batches. */
+  /** Folder of the journals of batches. */
   batches: string;
   /** Folder of the certificate for wss://. */
   tls: string;
@@ -68,16 +68,16 @@ const AS_BROWSERS_SEND_IT = "must be an origin as browsers send it, as in https:
 /** An origin as browsers send it, exactly (RFC 6454 §6.2); those of browser extensions too. */
 export const Origin = z.string()
   .regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s*A-Z]+$/, AS_BROWSERS_SEND_IT)
-  // Of a web origin there is one spelling: no port that is the default, no Unicode.
+  // A web origin has only one spelling: no default port, no Unicode.
   .refine(
     (value) => !/^https?:/.test(value) || URL.parse(value)?.origin === value,
     AS_BROWSERS_SEND_IT,
   );
 
-/** A file with one secret in it, readable by its owner alone. */
+/** A file that holds one secret and that only its owner can read. */
 const secretFile = z.string().refine(isAbsolute, "must be an absolute path");
 
-/** https, or http on this machine; no slash at its end. */
+/** https, or http on this machine; without a slash at the end. */
 const ServiceUrl = z.url().refine((text) => {
   const { protocol, hostname, search, hash } = new URL(text);
   const here = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
@@ -91,7 +91,7 @@ const LoopbackUrl = z.url().regex(
   "must be as http://127.0.0.1:7797/back",
 );
 
-/** Signing services that speak the Cloud Signature Consortium's API. */
+/** Signing services with the Cloud Signature Consortium's API. */
 const Remote = z.strictObject({
   name: z.string().min(1).max(60).describe("Shown to the person"),
   url: ServiceUrl,
@@ -152,7 +152,7 @@ export const Config = z.strictObject({
 export type Config = z.output<typeof Config>;
 
 /**
- * Reads the configuration; without a file everything is as by default.
+ * Reads the configuration; without a file, the defaults apply.
  *
  * @throws {DsignError} `invalid_params`, saying which setting of which file is wrong; `storage_failed`
  */
@@ -172,14 +172,14 @@ export async function readConfig(path: string): Promise<Config> {
 /**
  * Reads the text of a file of settings.
  *
- * @param what the file, as a sentence begins with it
+ * @param what names the file at the start of a sentence
  * @throws {DsignError} `invalid_params`, saying which setting is wrong
  */
 export function parseSettings<T>(schema: z.ZodType<T>, text: string, what: string): T {
   const wrong = (why: string) => new DsignError("invalid_params", `${what} is wrong: ${why}.`);
   let value;
   try {
-    value = JSON.parse(text.replace(/^\ufeff/, "")); // Windows' editors begin with a byte order mark
+    value = JSON.parse(text.replace(/^\ufeff/, "")); // editors on Windows write a byte order mark
   } catch (error) {
     throw wrong(`it is not JSON (${(error as Error).message})`);
   }
@@ -193,7 +193,7 @@ export function parseSettings<T>(schema: z.ZodType<T>, text: string, what: strin
 }
 
 /**
- * Makes the folder of the state, for this user alone.
+ * Creates the state folder, which only this user can read.
  *
  * @throws {DsignError} `storage_failed`
  */
@@ -208,7 +208,7 @@ export async function makeStateFolder(path: string): Promise<void> {
   }
 }
 
-/** The language to speak: the configured one, else the system's where we speak it, else English. */
+/** The configured language; else the system's, if D-Sign speaks it; else English. */
 export function languageOf(
   config: Pick<Config, "language">,
   env: (name: string) => string | undefined,

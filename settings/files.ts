@@ -1,8 +1,8 @@
-/** Files that are never half written. */
+/** Writing files completely or not at all. */
 import { DsignError } from "../protocol/errors.ts";
 
 /**
- * Replaces a file of the state folder as a whole: see {@linkcode replaceFile}; nobody else may read it.
+ * Replaces a file of the state folder ({@linkcode replaceFile}), which nobody else can read.
  *
  * @throws {DsignError} `storage_failed`
  */
@@ -14,7 +14,7 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   }
 }
 
-/** Replaces a file as a whole: written beside it, flushed to the disk, then renamed. Rejects as the system says. */
+/** Replaces a file atomically: writes a temporary file, flushes it, renames it. Rejects with the system's error. */
 export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {
@@ -32,14 +32,14 @@ export async function replaceFile(path: string, text: string, mode: number): Pro
   }
 }
 
-/** Writes all bytes, however many writes that takes. */
+/** Writes all bytes; the system may take only some of them at a time. */
 export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) {
     written += await file.write(bytes.subarray(written));
   }
 }
 
-/** {@linkcode writeAll} at once: for a few bytes, where going to another thread takes longer than writing. */
+/** {@linkcode writeAll} for a few bytes: synchronous, because a hop to another thread costs more than the write. */
 export function writeAllSync(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));

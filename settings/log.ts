@@ -1,4 +1,4 @@
-/** The log. What goes into it is written by us: never a PIN, a ticket, or the content of a document. */
+/** The log. It never holds a PIN, a ticket, or the content of a document. */
 import {
   configure,
   getTextFormatter,
@@ -7,14 +7,14 @@ import {
   type Sink,
 } from "@logtape/logtape";
 
-/** A log file of this many bytes is put aside, and the one put aside before is gone. */
+/** A log file of this many bytes is renamed to `FILE.1`, which replaces the one before. */
 const MAX_FILE = 1024 * 1024;
 
 /**
- * Sends the log, and the logging's own troubles, to standard error: standard output is for results. A later call
+ * Sends the log, and problems of logging itself, to standard error: standard output is for results. A later call
  * changes the level and the file.
  *
- * @param file where the log goes besides, for this user alone; the one before it is kept as `FILE.1`
+ * @param file also write the log to this file, which only this user can read; the one before it is kept as `FILE.1`
  */
 export async function configureLog(lowestLevel: LogLevel, file?: string): Promise<void> {
   const format = getTextFormatter();
@@ -32,7 +32,7 @@ export async function configureLog(lowestLevel: LogLevel, file?: string): Promis
   });
 }
 
-/** Appends to a file. A disk that is full costs the log, and nothing else. */
+/** Appends to a file. If the disk is full, only the log is lost. */
 function fileSink(path: string): Sink {
   const format = getTextFormatter();
   let told = false;

@@ -1,6 +1,6 @@
 /**
- * The administrator's policy: one file for the whole machine, whose settings win over each person's configuration.
- * `policy.schema.json` is made from here: `deno run -A settings/policy_file.ts`.
+ * The administrator's policy: one file for the whole machine, whose settings override each person's configuration.
+ * This file generates `policy.schema.json`: `deno run -A settings/policy_file.ts`.
  */
 import { dirname, win32 } from "node:path";
 import { getLogger } from "@logtape/logtape";
@@ -13,7 +13,7 @@ const log = getLogger(["dsign", "policy"]);
 const { allowedOrigins, modules, searchModules, ports, timestampAuthority, logLevel } =
   Config.shape;
 
-/** Where newer versions are announced, and who signs that. */
+/** Address of the release manifest, and the keys that sign it. */
 export const UpdateSource = z.strictObject({
   manifest: z.url({ protocol: /^https?$/ })
     .describe("Address of the signed manifest; {channel} in it stands for the channel"),
@@ -22,7 +22,7 @@ export const UpdateSource = z.strictObject({
 });
 export type UpdateSource = z.output<typeof UpdateSource>;
 
-/** The settings of a policy. What is absent is left to each person. */
+/** The settings of a policy. Absent ones are left to each person. */
 export const Policy = z.strictObject({
   $schema: z.string().optional(),
   allowedOrigins: allowedOrigins.unwrap().optional()
@@ -51,21 +51,21 @@ export const Policy = z.strictObject({
 });
 export type Policy = z.output<typeof Policy>;
 
-/** What holds for this person on this machine. */
+/** The effective settings of this person on this machine. */
 export interface Settings extends Config {
   otherOrigins: "ask" | "refuse";
   legacyOrigins: readonly string[];
 }
 
-/** What was found at the place of the policy. */
+/** The policy, as found. */
 export interface FoundPolicy {
   /** Empty if there is none. */
   policy: Policy;
-  /** Why a file that is there is not honoured: a sentence. */
+  /** Why an existing file is ignored, as a sentence. */
   ignored: string | null;
 }
 
-/** Where the policy stands. Only administrators can write there. */
+/** Path of the policy, in a folder to which only administrators can write. */
 export function policyPath(
   env: (name: string) => string | undefined,
   os: typeof Deno.build.os = Deno.build.os,
@@ -79,12 +79,12 @@ export function policyPath(
 }
 
 /**
- * Reads the policy. One that the administrator wrote and that cannot be understood, or that others could have changed,
- * stops the program: what it forbade must not become allowed by an accident. A file of anybody else's at this place is
- * not a policy, and stops nothing.
+ * Reads the policy. If the administrator's policy cannot be understood, or others could have changed it, the program does
+ * not start: an accident must not allow what the policy forbids. A file that belongs to anybody else is not a policy and
+ * is ignored.
  *
  * @param administrator user id of the administrator; not used on Windows
- * @throws {DsignError} `invalid_params`, saying what is wrong with it; `storage_failed` if it cannot be read
+ * @throws {DsignError} `invalid_params`, with the fault; `storage_failed` if it cannot be read
  */
 export async function readPolicy(path: string, administrator = 0): Promise<FoundPolicy> {
   let text: string;
@@ -114,7 +114,7 @@ export async function readPolicy(path: string, administrator = 0): Promise<Found
   return { policy: parseSettings(Policy, text, `The policy ${path}`), ignored: null };
 }
 
-/** What holds: the policy where it says something, else the person's configuration. */
+/** The effective settings: the policy's if it has one, else the person's. */
 export function underPolicy(config: Config, policy: Policy): Settings {
   const { $schema: _, ...said } = policy;
   return { otherOrigins: "ask", legacyOrigins: [], ...config, ...said };
@@ -131,13 +131,13 @@ async function trustIn(path: string, file: Deno.FsFile, administrator: number): 
   return isClosed(its) && isClosed(folder) ? "administrator" : "writable";
 }
 
-/** Owner and access list of a file as SDDL, by the system's own PowerShell. */
+/** Owner and access list of a file as SDDL, from PowerShell. */
 async function sddlOf(path: string): Promise<string> {
   const system = win32.join(Deno.env.get("SystemRoot") ?? "C:\\Windows", "System32");
   const { success, stdout } = await new Deno.Command(
     win32.join(system, "WindowsPowerShell", "v1.0", "powershell.exe"),
     {
-      // The path goes by the environment, so that it needs no quoting.
+      // Pass the path in the environment, so that it needs no quoting.
       args: [
         "-NoProfile",
         "-NonInteractive",

@@ -33,16 +33,16 @@ const MAX_SECRET = 4096;
 export class CscSession {
   #tokens: (Tokens & { until: number }) | undefined;
   #signingIn: Promise<void> | undefined;
-  /** After a sign-in that failed, no window opens by itself for a while. */
+  /** After a failed login, no window opens by itself for a while. */
   #notBefore = 0;
-  /** Why the last sign-in failed, for whoever looks next. */
+  /** Why the last login failed, for the next listing. */
   #failure: string | undefined;
 
   constructor(
     readonly http: CscHttp,
     readonly login: CscLogin,
     readonly open: OpenBrowser,
-    /** Called after the person has signed in. */
+    /** Called after the person has logged in. */
     readonly changed: () => void,
     readonly end: AbortSignal,
   ) {}
@@ -51,7 +51,7 @@ export class CscSession {
    * Value of the Authorization header.
    *
    * @param oauth2 where the service has its OAuth 2.0 endpoints
-   * @throws {SignerError} `token_not_present` while the person has to sign in first
+   * @throws {SignerError} `token_not_present` while the person has to log in first
    */
   async authorization(oauth2: string | undefined, signal?: AbortSignal): Promise<string> {
     const { login, http } = this;
@@ -85,7 +85,7 @@ export class CscSession {
     };
   }
 
-  /** A refresh token serves without a window; else one is opened, and whoever lists meanwhile is told so. */
+  /** Uses a refresh token if there is one; else opens a window, and listings say so meanwhile. */
   async #inBrowser(
     login: CscLogin & { type: "browser" },
     oauth2: string | undefined,
@@ -129,7 +129,7 @@ export class CscSession {
   }
 }
 
-/** Exchanges what a browser brought for tokens (RFC 6749 §4.1.3). */
+/** Exchanges the code from the browser for tokens (RFC 6749 §4.1.3). */
 export async function redeem<T>(
   http: CscHttp,
   { clientId, clientSecretFile }: CscLogin & { type: "browser" },
@@ -203,7 +203,7 @@ export async function codeByBrowser(
     };
   } finally {
     end.removeEventListener("abort", stop);
-    back.promise.catch(() => {}); // it may end when nobody waits any more
+    back.promise.catch(() => {}); // it may fail after nobody waits for it
     await server.shutdown();
   }
 }

@@ -1,4 +1,4 @@
-/** A key behind a PKCS#11 module as a `Signer`: of the person at the computer, or of a service that logs in by itself. */
+/** A key behind a PKCS#11 module as a `Signer`, for the person at the computer or for a service that logs in itself. */
 import {
   Pkcs11Error,
   type Pkcs11ErrorCode,
@@ -10,7 +10,7 @@ import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../form
 import { algorithmFor } from "./certificates.ts";
 import { SignerError, type SignerErrorCode } from "./provider.ts";
 
-/** Messages longer than this, in bytes, are hashed here and not on the way to the token. */
+/** Longer messages, in bytes, are hashed here before they go to the token. */
 const MAX_MESSAGE = 64 * 1024;
 
 /**
@@ -43,7 +43,7 @@ export class TokenSigner implements Signer {
   readonly chain: readonly Uint8Array[];
 
   /**
-   * @param pinForEach asked once a signature where the key demands it (CKA_ALWAYS_AUTHENTICATE); null: the token asks
+   * @param pinForEach asked once a signature if the key demands it (CKA_ALWAYS_AUTHENTICATE); null: the token asks
    *   on its keypad
    */
   constructor(
@@ -82,7 +82,7 @@ export class TokenSigner implements Signer {
   }
 }
 
-/** The same meaning under another name, or part of a wider kind here. */
+/** Codes with another name here, or that fall into a wider one. */
 const CODES: Record<Pkcs11ErrorCode, SignerErrorCode> = {
   pin_incorrect: "pin_incorrect",
   pin_locked: "pin_locked",
@@ -116,10 +116,10 @@ const CODES: Record<Pkcs11ErrorCode, SignerErrorCode> = {
   closed: "request_cancelled",
 };
 
-/** A driver's failure in the words of this room. */
+/** Translates a driver's failure into this room's. */
 export function toSignerError(error: unknown): SignerError {
   if (!(error instanceof Pkcs11Error)) throw error;
-  // The driver's own "cancelled" comes from its keypad, ours from the request's sender.
+  // With a function's name, "cancelled" comes from the token's keypad; otherwise from the request's sender.
   const byPerson = error.code === "cancelled" && error.functionName !== undefined;
   const code = byPerson ? "user_cancelled" : CODES[error.code];
   const { triesLeft, reason } = error;
@@ -129,7 +129,7 @@ export function toSignerError(error: unknown): SignerError {
   });
 }
 
-/** Waits for a driver; its failures come as {@linkcode SignerError}. */
+/** Waits for a driver; its failures become {@linkcode SignerError}. */
 export async function translated<T>(promise: Promise<T>): Promise<T> {
   try {
     return await promise;

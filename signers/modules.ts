@@ -1,19 +1,19 @@
 /**
- * Which PKCS#11 modules there are: those that the configuration names, those that p11-kit has registered (Linux), and
- * those of the known list (modules.json) that are installed. Nothing else is ever loaded.
+ * Finding PKCS#11 modules: those in the configuration, those registered with p11-kit (Linux), and the installed ones of
+ * the known list (modules.json). Nothing else is ever loaded.
  */
 import { basename, isAbsolute, join } from "node:path";
 import known from "./modules.json" with { type: "json" };
 import { p11KitFolders, registeredModules } from "./p11_kit.ts";
 import type { Problem } from "./provider.ts";
 
-/** A module as a configuration file names it. */
+/** A module in a configuration file. */
 export interface ModuleSetting {
   /** Absolute path of the library. */
   path: string;
-  /** For display; otherwise the known product's, or the file's, name. */
+  /** Display name; default: that of the known product, or of the file. */
   name?: string;
-  /** CK_C_INITIALIZE_ARGS.pReserved, as NSS softokn needs it. */
+  /** CK_C_INITIALIZE_ARGS.pReserved, which NSS softokn needs. */
   initArgs?: string;
 }
 
@@ -22,21 +22,21 @@ export interface DriverModule {
   name: string;
   path: string;
   initArgs?: string;
-  /** Who named it. */
+  /** Where it comes from. */
   source: "configuration" | "p11-kit" | "known";
 }
 
 export interface FoundModules {
   modules: DriverModule[];
-  /** Paths that lead to a module found under another path already. */
+  /** Further paths to a module that was already found. */
   duplicates: { path: string; of: string }[];
-  /** Modules that are not there although the configuration, or p11-kit as critical, names them. */
+  /** Missing modules that the configuration names, or that p11-kit calls critical. */
   problems: Problem[];
 }
 
 export interface FindOptions {
   configured: readonly ModuleSetting[];
-  /** Whether to look for known and registered modules too. */
+  /** Whether to include known and registered modules. */
   search: boolean;
   /** For the person's own p11-kit configuration: HOME and XDG_CONFIG_HOME. */
   env?: (name: string) => string | undefined;
@@ -44,7 +44,7 @@ export interface FindOptions {
 
 interface KnownProduct {
   name: string;
-  /** Useless without an argument that only a configuration can give. */
+  /** Useless without an argument from the configuration. */
   needsInitArgs?: boolean;
   windows?: string[];
   linux?: string[];
@@ -55,7 +55,7 @@ const PRODUCTS: readonly KnownProduct[] = known.products;
 
 /**
  * Finds the modules. A configured path that does not exist is a problem; a known one is merely not installed.
- * Configured modules come first, so that their settings win over the same module found otherwise.
+ * Configured modules come first, so that their settings win.
  */
 export async function findModules(options: FindOptions): Promise<FoundModules> {
   const found: FoundModules = { modules: [], duplicates: [], problems: [] };
@@ -109,7 +109,7 @@ async function realPath(path: string): Promise<string | null> {
   try {
     return await Deno.realPath(path);
   } catch (error) {
-    // What may not be looked at cannot be loaded either, but then the driver's child says why.
+    // A library that may not be read cannot be loaded either, but then the driver's child says why.
     if (error instanceof Deno.errors.PermissionDenied) return path;
     return null;
   }
@@ -121,7 +121,7 @@ function uniqueName(name: string, modules: readonly DriverModule[]): string {
   return unique;
 }
 
-/** The display name of a library: its product's where it is a known one. */
+/** The display name of a library: that of its product if it is known. */
 async function productName(real: string): Promise<string> {
   for (const product of PRODUCTS) {
     for (const path of await productPaths(product)) {
@@ -142,7 +142,7 @@ async function installedProducts(): Promise<{ name: string; path: string }[]> {
   return installed.flat();
 }
 
-/** The places of a product on this system, patterns filled in. */
+/** Paths of a product on this system, with patterns expanded. */
 async function productPaths(product: KnownProduct): Promise<string[]> {
   const { os, arch } = Deno.build;
   if (os === "windows") {
@@ -154,7 +154,7 @@ async function productPaths(product: KnownProduct): Promise<string[]> {
   return (await Promise.all(filled.map(expandStars))).flat();
 }
 
-/** Expands `*` in the components of an absolute path to what is there. */
+/** Expands `*` in the components of an absolute path. */
 async function expandStars(pattern: string): Promise<string[]> {
   const star = pattern.indexOf("*");
   if (star < 0) return [pattern];

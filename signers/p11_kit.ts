@@ -12,11 +12,11 @@ export interface RegisteredModule {
   path: string;
   /** `x-init-reserved`: CK_C_INITIALIZE_ARGS.pReserved. */
   initArgs?: string;
-  /** The administrator or the person says that nothing goes without it. */
+  /** `critical`: declared indispensable. */
   critical: boolean;
 }
 
-/** Where p11-kit keeps its things. */
+/** Files and folders of p11-kit. */
 export interface P11KitFolders {
   /** `pkcs11.conf` files. */
   system: string;
@@ -25,20 +25,20 @@ export interface P11KitFolders {
   packages: string;
   administrator: string;
   person: string | null;
-  /** Where relative module names are looked for, in this order. */
+  /** Folders for relative module names, in this order. */
   modules: string[];
 }
 
-/** What `enable-in` and `disable-in` call this program. */
+/** This program's name in `enable-in` and `disable-in`. */
 const PROGRAM = "dsign";
 
-/** Longer than this, in bytes, no configuration is. */
+/** Longest configuration file, in bytes. */
 const MAX_FILE = 64 * 1024;
 
 /**
  * The folders of this system; p11-kit is not used on Windows and macOS.
  *
- * @param env for HOME and XDG_CONFIG_HOME, which p11-kit puts in the place of `~/.config`
+ * @param env for HOME and XDG_CONFIG_HOME, which replaces `~/.config` for p11-kit
  */
 export function p11KitFolders(
   env: (name: string) => string | undefined,
@@ -59,8 +59,8 @@ export function p11KitFolders(
 
 /**
  * The modules that p11-kit would load into this program, by falling `priority`, then by name. Left out: sources of
- * trust (`trust-policy`), p11-kit's own proxy and client, and modules that run elsewhere (`remote`). What cannot be
- * read is not there, as for p11-kit.
+ * trust (`trust-policy`), p11-kit's own proxy and client, and modules that run elsewhere (`remote`). Unreadable
+ * files are skipped, as by p11-kit.
  */
 export async function registeredModules(folders: P11KitFolders): Promise<RegisteredModule[]> {
   const mode = await userMode(folders);
@@ -73,13 +73,13 @@ export async function registeredModules(folders: P11KitFolders): Promise<Registe
     for (const file of await moduleFiles(folder)) {
       const name = file.slice(0, -".module".length);
       const settings = await readSettings(join(folder, file));
-      // What came before is set after, so that it wins.
+      // Apply earlier files last, so that they win.
       merged.set(name, new Map([...settings, ...merged.get(name) ?? []]));
     }
   }
   const found: (RegisteredModule & { priority: number })[] = [];
   for (const [name, settings] of merged) {
-    // Blank: the person or the administrator switched it off.
+    // Blank: switched off.
     const module = settings.get("module");
     if (!module || settings.has("remote") || !isEnabled(settings)) continue;
     if (isYes(settings.get("trust-policy")) || basename(module).startsWith("p11-kit-")) continue;
@@ -100,7 +100,7 @@ export async function registeredModules(folders: P11KitFolders): Promise<Registe
 /**
  * Reads a file of settings: `name: value` lines; lines that begin with `#` are comments.
  *
- * @param text of the file; a line that is no setting is passed over
+ * @param text of the file; other lines are skipped
  */
 export function parseSettings(text: string): Map<string, string> {
   const settings = new Map<string, string>();
@@ -113,7 +113,7 @@ export function parseSettings(text: string): Map<string, string> {
 
 type UserMode = "none" | "merge" | "only";
 
-/** The system says whether the person's configuration counts; where it does, that may go further. */
+/** The system's file says whether the person's configuration counts; that one may then say more. */
 async function userMode({ system, user }: P11KitFolders): Promise<UserMode> {
   const mode = async (path: string, otherwise: UserMode): Promise<UserMode> => {
     const set = (await readSettings(path)).get("user-config");
@@ -143,7 +143,7 @@ async function moduleFiles(folder: string): Promise<string[]> {
   }
 }
 
-/** The first folder that has it, else the place where it ought to be; null if the name leads out of the folder. */
+/** Path in the first folder that has it, or in the first folder at all; null if the name leads out of the folder. */
 async function locate(module: string, folders: readonly string[]): Promise<string | null> {
   const paths = folders.map((folder) => join(folder, module));
   if (!paths[0].startsWith(`${folders[0]}/`)) return null;
@@ -155,7 +155,7 @@ async function locate(module: string, folders: readonly string[]): Promise<strin
 
 const isYes = (value: string | undefined) => value === "yes";
 
-/** With an `enable-in` nothing but what it lists is enabled, so that an empty one switches the module off. */
+/** `enable-in` enables only the listed programs; an empty one switches the module off. */
 function isEnabled(settings: ReadonlyMap<string, string>): boolean {
   const lists = (name: string) => settings.get(name)?.split(/[\s,]+/).includes(PROGRAM);
   return lists("enable-in") ?? !lists("disable-in");

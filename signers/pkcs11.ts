@@ -25,10 +25,10 @@ export interface NamedClient {
 }
 
 export interface Pkcs11Options {
-  /** Of {@linkcode findModules}: told in every listing. */
+  /** From {@linkcode findModules}; repeated in every listing. */
   problems?: readonly Problem[];
   /**
-   * Milliseconds after which a listing goes on without a driver; it is not disturbed and may be there in the next one.
+   * Milliseconds after which a listing goes on without a driver; it goes on loading and may be in the next one.
    * 12,000 by default: a known driver takes seven seconds for its first answer.
    */
   listTimeout?: number;
@@ -76,7 +76,7 @@ export class Pkcs11Provider implements Provider {
             ...toKeys(token, await client.certificates(each.uri, { signal: limit })),
           );
         } catch (error) {
-          problem(error); // this token's; the driver's others may be well
+          problem(error); // a problem of this token; the driver's other tokens may work
         }
       }
     } catch (error) {
@@ -92,16 +92,16 @@ export class Pkcs11Provider implements Provider {
     const { protectedAuthenticationPath } = key.token;
     const session = await translated(driver.client.openSession(key.token.uri, { signal }));
     try {
-      // The one login. A keypad is waited for; a PIN is asked for here and wiped by the session.
+      // The only login. Wait for a keypad, or ask for the PIN here; the session wipes it.
       const pin = protectedAuthenticationPath ? null : await askPin("login");
       await translated(session.login(pin, { signal }));
       const selector = { id: idOf(key.uri), certificate: key.certificate };
       const opened = await translated(session.key(selector, { signal }));
-      // CKA_ALWAYS_AUTHENTICATE: the person authorizes each signature, on the token's keypad or by its PIN.
+      // CKA_ALWAYS_AUTHENTICATE: the person authorizes each signature, on the token's keypad or with the PIN.
       const pinForEach = () => protectedAuthenticationPath ? null : askPin("signature");
       return new TokenSigner(key, algorithm, session, opened, pinForEach);
     } catch (error) {
-      await session.close().catch(() => {}); // the first error is the one to tell
+      await session.close().catch(() => {}); // report the first error
       throw error;
     }
   }
@@ -152,7 +152,7 @@ function toKeys(token: TokenInfo, objects: readonly CertificateObject[]): KeyInf
     token,
     certificate: certificate.der,
     chain: chainOf(certificate, certificates),
-    // Private keys are hidden before the login, so what is no CA's certificate is taken to have one.
+    // Private keys are hidden before the login, so assume one for every certificate that is not a CA's.
     hasKey: certificate.parsed?.basicConstraints?.ca !== true,
   }));
 }

@@ -2,9 +2,9 @@
  * The software token: a PKCS #12 file (`.p12`, `.pfx`), its password as the PIN. For the demo, for systems without a
  * PKCS#11 module and for keys that came as a file.
  *
- * What is on it must be seen before the password is known, but most files encrypt even their certificates. So a
- * token's certificates are those that the file shows in the clear, or else those in a PEM or DER file of the same
- * name ending in `.crt` or `.pem` beside it.
+ * Its certificates must be listed before the password is known, but most files encrypt even those. So a token's
+ * certificates are the unencrypted ones in the file, or else those in a PEM or DER file of the same name that ends in
+ * `.crt` or `.pem`.
  */
 import { createHash } from "node:crypto";
 import { basename, dirname, extname, join, resolve } from "node:path";
@@ -31,11 +31,11 @@ const POLL_MS = 2000;
 /** Tokens from files. */
 export class Pkcs12Provider implements Provider {
   readonly #paths: readonly string[];
-  /** Where the token with this URI was found. */
+  /** The file of the token with this URI. */
   #files = new Map<string, string>();
   #watches = new Set<ReturnType<typeof setInterval>>();
 
-  /** @param paths key files, and folders whose key files all count; a folder may be absent */
+  /** @param paths key files, and folders of key files; a folder may be missing */
   constructor(paths: readonly string[]) {
     this.#paths = paths.map((path) => resolve(path));
   }
@@ -135,7 +135,7 @@ export class Pkcs12Provider implements Provider {
 }
 
 /**
- * Opens the first key of a file, as services do that have its password.
+ * Opens the first key of a file, for services that have its password.
  *
  * @param password UTF-8; wiped
  * @throws {SignerError} `certificate_not_found` if the file cannot be read or shows none; as `Pkcs12Provider.open`
@@ -151,7 +151,7 @@ export async function openKeyFile(
   return await provider.open(key, { hash, askPin: () => Promise.resolve(password) });
 }
 
-/** The key of a certificate; all others are wiped. `keys` are PKCS #8 and wiped too. */
+/** The key of a certificate. All `keys` (PKCS #8) are wiped. */
 function takeKey(keys: readonly Uint8Array[], certificate: Uint8Array): SoftwareKey {
   const { publicKey } = readCertificate(certificate);
   let own: SoftwareKey | undefined;
@@ -172,7 +172,7 @@ function takeKey(keys: readonly Uint8Array[], certificate: Uint8Array): Software
   return own;
 }
 
-/** The token in a file, with what can be seen of it without its password. */
+/** The token in a file, as far as it is readable without the password. */
 async function readToken(file: string): Promise<{ token: TokenInfo; keys: KeyInfo[] }> {
   const shown = await publicCertificates(await readSmall(file));
   const certificates = (shown.length > 0 ? shown : await certificatesBeside(file)).map(find);
@@ -194,7 +194,7 @@ async function readToken(file: string): Promise<{ token: TokenInfo; keys: KeyInf
     token,
     certificate: certificate.der,
     chain: chainOf(certificate, certificates),
-    // A file carries one person's key, and the certificates of those who issued theirs.
+    // A file carries one person's key, and the certificates of its issuers.
     hasKey: certificate.parsed?.basicConstraints?.ca !== true,
   }));
   return { token, keys };

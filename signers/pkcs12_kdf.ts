@@ -1,4 +1,4 @@
-/** What reading and writing PKCS #12 (RFC 7292) share: identifiers, and the key derivation of its own. */
+/** Shared by reading and writing PKCS #12 (RFC 7292): identifiers, and its special key derivation. */
 import { createHash } from "node:crypto";
 import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
@@ -31,7 +31,7 @@ export const HASHES: Readonly<Record<string, { name: string; output: number; blo
   "2.16.840.1.101.3.4.2.3": { name: "sha512", output: 64, block: 128 },
 };
 
-/** More iterations than this (about 1 s) are an attack, not a protection. */
+/** More iterations than this (about 1 s) are an attack. */
 const MAX_ITERATIONS = 1_000_000;
 
 /**
@@ -68,7 +68,7 @@ export async function pkcs12Kdf(
     let a = createHash(hash.name).update(diversifier).update(input).digest();
     for (let i = 1; i < iterations; i++) {
       a = createHash(hash.name).update(a).digest();
-      // A hostile count must not keep the program from everything else.
+      // A hostile count must not block the program.
       if (i % 20_000 === 0) await new Promise((resolve) => setTimeout(resolve));
     }
     out.set(a, at);

@@ -40,7 +40,7 @@ const PRFS: Readonly<Record<string, string>> = {
   "1.2.840.113549.2.10": "sha384",
   "1.2.840.113549.2.11": "sha512",
 };
-/** Files are some kilobytes; more iterations than this (about 4 s) are an attack, not a protection. */
+/** More iterations than this (about 4 s) are an attack. */
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_PBKDF2_ITERATIONS = 10_000_000;
 const MAX_NESTING = 4;
@@ -81,8 +81,8 @@ export async function readPkcs12(
 }
 
 /**
- * The certificates that a file shows without its password; often none. They are as little proven as those of any
- * token: a signature is checked against its certificate before it is used.
+ * The unencrypted certificates of a file; often none. They are not proven, like those of any token: a signature is
+ * checked against its certificate before it is used.
  *
  * @throws {SignerError} `driver_error` if the file is damaged
  */
@@ -116,7 +116,7 @@ const wrongPassword = () =>
 
 const ber = (bytes: Uint8Array) => readAsn1(bytes, { ber: true });
 
-/** What unlocks encrypted parts; `checked`: the MAC already proved the password. */
+/** The password of encrypted parts; `checked`: the MAC already proved it. */
 interface Unlock {
   password: Uint8Array;
   checked: boolean;
@@ -185,7 +185,7 @@ async function readEncryptedSafe(node: Asn1Node, unlock: Unlock, contents: Pkcs1
   try {
     safe = await decrypt(algorithm, encrypted, unlock);
   } catch (error) {
-    // Old files have their certificates under RC2; the key may be readable all the same.
+    // Old files encrypt their certificates with RC2; the key may still be readable.
     if (error instanceof SignerError && error.code === "mechanism_unsupported") return;
     throw error;
   }

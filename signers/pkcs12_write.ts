@@ -20,7 +20,7 @@ import { HASHES, Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
 
 const derive = promisify(pbkdf2);
 
-/** What {@link writePkcs12} puts into the file. */
+/** Content of a file for {@link writePkcs12}. */
 export interface Pkcs12Options {
   /** PKCS #8 (RFC 5208), DER. */
   key: Uint8Array;

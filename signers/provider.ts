@@ -1,11 +1,11 @@
 /**
- * Where keys live, seen from the rest of the product: a {@linkcode Provider} lists tokens and keys and opens one of
+ * Where keys live, as the other rooms see it: a {@linkcode Provider} lists tokens and keys and opens one of
  * them as a `Signer` (formats/signer.ts). A PIN passes through here and is never kept.
  */
 import type { HashName, Signer } from "../formats/signer.ts";
 import type { TriesLeft } from "../protocol/errors.ts";
 
-/** A token, as its driver describes it. */
+/** A token as described by its driver. */
 export interface TokenInfo {
   /** RFC 7512 URI of the token. */
   uri: string;
@@ -15,7 +15,7 @@ export interface TokenInfo {
   serialNumber: string;
   /** Display name of the driver or file it was found through. */
   driver: string;
-  /** What the PIN-counter flags of PKCS#11 say; `ready` if they say nothing. */
+  /** From the PIN-counter flags of PKCS#11; `ready` if none is set. */
   state: "ready" | "pin_low" | "pin_final_try" | "pin_locked" | "pin_not_set" | "empty";
   /** CKF_PROTECTED_AUTHENTICATION_PATH: the PIN is typed on the token itself. */
   protectedAuthenticationPath: boolean;
@@ -31,11 +31,11 @@ export interface KeyInfo {
   /** Issuers' certificates found on the same token, nearest first; DER. */
   chain: readonly Uint8Array[];
   hasKey: boolean;
-  /** The person authorizes every signature: nothing is left open for the next request. */
+  /** The person authorizes every signature, so no login stays open for the next request. */
   eachSignature?: true;
 }
 
-/** A driver that could not be used: the others still are. */
+/** A driver that could not be used. The others still work. */
 export interface Problem {
   driver: string;
   code: string;
@@ -52,15 +52,15 @@ export interface Listing {
 export interface OtpPrompt {
   /** Name of the service that wants it. */
   service: string;
-  /** The service's own words on where it comes from; may be empty. */
+  /** How the service describes the way of the OTP; may be empty. */
   description: string;
-  /** Has it sent again; null if it comes from a device of the person's. */
+  /** Sends it again; null if the person's own device makes it. */
   resend: (() => Promise<void>) | null;
 }
 
 /**
- * Asks the person for the PIN: once to log in, and once a signature where the key demands it
- * (CKA_ALWAYS_AUTHENTICATE); or for an OTP, with its `prompt`. The callee owns and zeroes the returned bytes (UTF-8).
+ * Asks the person for the PIN, once to log in and, if the key demands it (CKA_ALWAYS_AUTHENTICATE), once a signature; or
+ * for an OTP, with its `prompt`. The callee owns and zeroes the returned bytes (UTF-8).
  */
 export type AskPin = (
   wanted: "login" | "signature" | "otp",
@@ -68,14 +68,14 @@ export type AskPin = (
 ) => Promise<Uint8Array>;
 
 export interface OpenOptions {
-  /** The hash the signatures will use; the scheme follows from the key and its certificate. */
+  /** Hash of the signatures; the scheme follows from the key and its certificate. */
   hash: HashName;
   askPin: AskPin;
   signal?: AbortSignal;
 }
 
 export interface Provider {
-  /** Tokens and certificates inserted now. Never asks for a PIN and never rejects for one bad driver. */
+  /** Tokens and certificates inserted now. Never asks for a PIN, and never rejects because of one bad driver. */
   list(signal?: AbortSignal): Promise<Listing>;
   /**
    * Logs in, at most once, and returns the key ready to sign. `signer.close()` logs out.
@@ -83,7 +83,7 @@ export interface Provider {
    * @throws {SignerError}
    */
   open(key: KeyInfo, options: OpenOptions): Promise<Signer>;
-  /** Calls back after a token came or went, until the returned function is called. */
+  /** Calls back after a token was inserted or removed, until the returned function is called. */
   watch(changed: () => void): () => void;
   close(): Promise<void>;
 }

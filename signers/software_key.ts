@@ -17,21 +17,21 @@ const CURVES: Readonly<Record<string, typeof p256>> = {
   "1.3.132.0.35": p521,
 };
 
-/** A key that is ready to sign. */
+/** A key ready to sign. */
 export interface SoftwareKey {
-  /** Whether this is its private key; `publicKey` is the content of a subjectPublicKey. */
+  /** Whether this is the private key of `publicKey` (the content of a subjectPublicKey). */
   fits(publicKey: Uint8Array): boolean;
   /**
    * @returns RSA: of the modulus' length; ECDSA: DER `ECDSA-Sig-Value` (RFC 3279 §2.2.3), nonce by RFC 6979
    * @throws {SignerError} `mechanism_unsupported` for RSASSA-PSS over a digest
    */
   sign(algorithm: SignatureAlgorithm, input: SigningInput): Uint8Array;
-  /** Clears an EC key; the memory of an RSA key belongs to the runtime, which frees it in its own time. */
+  /** Clears an EC key. The runtime owns the memory of an RSA key and frees it later. */
   wipe(): void;
 }
 
 /**
- * Takes a private key.
+ * Imports a private key.
  *
  * @param key PKCS #8 (RFC 5208 §5), DER; not kept
  * @throws {SignerError} `mechanism_unsupported`

@@ -23,6 +23,7 @@ Deno.test("class and kind come from the policies", () => {
   });
   const eSign = indiaFacts(certificate(undefined, "2.16.356.100.2.4.1"));
   assert.deepEqual([eSign.kind, eSign.eKyc, eSign.class], ["esign", "otp", undefined]);
+  assert.equal(indiaFacts(certificate(undefined, "2.16.356.100.10.1")).kind, "document_signer");
   assert.equal(indiaFacts(certificate(undefined)).kind, "unknown");
   assert.equal(indiaFacts(certificate(undefined, "1.2.3")).kind, "unknown");
   assert.equal(indiaFacts(certificate(undefined, "1.2.3"), ["1.2.3"]).kind, "departmental");

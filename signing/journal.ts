@@ -27,6 +27,18 @@ export interface Signed {
   bytes: Uint8Array;
 }
 
+/** A page that went away and came back: the item under way ends its first batch within this, in milliseconds. */
+const HANDOVER = 2_000;
+
+async function lock(file: Deno.FsFile): Promise<boolean> {
+  const end = Date.now() + HANDOVER;
+  while (!await file.tryLock(true)) {
+    if (Date.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return true;
+}
+
 /** The journals of a folder. */
 export class Journals {
   constructor(readonly folder: string) {}
@@ -54,7 +66,7 @@ export class Journals {
       await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
       const path = join(this.folder, name);
       const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
-      if (!await file.tryLock(true)) {
+      if (!await lock(file)) {
         file.close();
         throw new DsignError("busy", "This batch is already being signed.");
       }

@@ -150,7 +150,7 @@ Deno.test(
     }
     const again = await dsign([...args, "--extract", path("versions")], env);
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /exists already/);
+    assert.match(again.stderr, /already exists/);
 
     const locked = await dsign(
       ["sign", "--json", "--output", path("x.pdf"), path("both.pdf")],

@@ -12,7 +12,7 @@ const log = getLogger(["dsign", "agent"]);
 export interface PortOptions {
   /** Tried in turn; 0 takes any free one. Default: {@linkcode PORTS}. */
   ports?: readonly number[];
-  /** What wss:// is answered with; without it, it is not. */
+  /** Certificate for wss://; without it only ws:// is answered. */
   tls?: TlsIdentity;
   /** As {@linkcode ports}, for wss://. Where none is free, it is not answered. Default: {@linkcode SECURE_PORTS}. */
   securePorts?: readonly number[];
@@ -23,7 +23,7 @@ export interface Bound {
   readonly port: number;
   /** null: wss:// is not answered. */
   readonly securePort: number | null;
-  /** Of the agent's own windows: no other program can have had it in mind before, so no service worker waits there. */
+  /** Origin of the agent's windows. Its port is new, so no service worker of another program can wait there. */
   readonly windowPort: number;
   serve(handle: ListenerOptions["handle"]): void;
   /** Answers wss:// from now on with this; connections that are open stay. */
@@ -52,7 +52,7 @@ export async function bind(options: PortOptions): Promise<Bound> {
     });
   const listener = await listen(options.ports ?? PORTS);
   const { tls } = options;
-  // The agent is of use without TLS.
+  // The agent works without TLS.
   const secure = tls && await listen(options.securePorts ?? SECURE_PORTS, tls).catch((error) => {
     if (!(error instanceof DsignError)) throw error;
     log.warn("Without TLS: {error}", { error });
@@ -71,7 +71,7 @@ export async function bind(options: PortOptions): Promise<Bound> {
   };
 }
 
-/** D-Sign answers only to its own user. */
+/** D-Sign answers only its own user. */
 async function admits(peerPort: number, port: number): Promise<boolean> {
   const peer = await findPeer(peerPort, port);
   if (peer === "other") log.warn("Refused a connection of another user of this computer.");

@@ -18,18 +18,18 @@ import { type Agent, type AgentParts, serve } from "./server.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
-/** What signing is put together from, wherever the request comes from. */
+/** The parts of signing, for requests of any kind. */
 export interface SigningOptions {
   providers: readonly Provider[];
   /** Folder of the built pages, ending in a slash: fonts and pictures of signatures are there. */
   web: URL;
   /** Starts the process in which a PDF's text is searched (text_host.ts). */
   textCommand: readonly string[];
-  /** Folder of what has been signed of batches. */
+  /** Folder of the journals of batches. */
   batches: string;
   /** Folders of the root certificates that are trusted. */
   trust?: readonly string[];
-  /** Policies of departments' own PIN/OTP services. */
+  /** Policies of departmental PIN/OTP services. */
   departmentalPolicies?: string[];
   /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
   keepLogin?: number;
@@ -127,7 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...agent,
     async close() {
       await agent.close();
-      // Where it could not be loaded, the asker has been told.
+      // If it could not be loaded, the request has already failed.
       await loading?.then((signing) => signing.close(), () => {});
       await reader.close();
       audit.close();

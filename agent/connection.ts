@@ -40,8 +40,8 @@ export class Connection {
   #open = true;
 
   /**
-   * @param origin on whose behalf requests are made
-   * @param own the page is one of the agent's own, and speaks for itself
+   * @param origin the site that makes the requests
+   * @param own whether the page is one of the agent's
    */
   constructor(
     readonly socket: ServerSocket,
@@ -82,7 +82,7 @@ export class Connection {
     }
   }
 
-  /** Answers what had no readable id. */
+  /** Answers a message without a readable id. */
   #complain(error: unknown): void {
     this.#send(formatError(null, toDsignError(error).toJSON()));
   }
@@ -177,7 +177,7 @@ export class Connection {
     this.socket.close(code, reason);
   }
 
-  /** Requests of a page that is gone are given up. */
+  /** Cancels the requests of a page that is gone. */
   #end(): void {
     this.#open = false;
     for (const cancel of this.#inFlight.values()) {

@@ -1,4 +1,4 @@
-/** What the console asks of the agent: sites, history, settings. Only the agent's own pages get here (server.ts). */
+/** The console's requests: sites, history, settings. Only the agent's own pages reach this (server.ts). */
 import * as z from "zod";
 import type { ConsoleSettings, History, HistoryReport, Site } from "../protocol/console.ts";
 import type { Audit } from "../signing/audit.ts";
@@ -6,7 +6,7 @@ import { toDsignError } from "../signing/errors.ts";
 import { json, read } from "./first_start.ts";
 import type { Origins } from "./origins.ts";
 
-/** What the person can set, but for the phrase. */
+/** The person's settings, except for the phrase. */
 export interface Settings {
   language(): string;
   keepLanguage(language: string): Promise<void>;
@@ -28,7 +28,7 @@ export class ConsolePages {
     readonly ended: (origin: string) => void,
   ) {}
 
-  /** null: it is no request of these. */
+  /** null: not a request of the console. */
   async respond(request: Request, path: string): Promise<Response | null> {
     try {
       switch (`${request.method} ${path}`) {

@@ -1,6 +1,6 @@
 /**
- * What the console's part for the first start asks of the agent: what is to be done next, whether the agent starts at
- * login, and the phrase. Only the agent's own page gets here (server.ts).
+ * The console's requests about the first start: the next step, whether the agent starts at login, and the phrase. Only
+ * the agent's own page reaches this (server.ts).
  */
 import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
@@ -9,7 +9,7 @@ import { toDsignError } from "../signing/errors.ts";
 import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 import { readPhrase, writePhrase } from "../signing/consent/phrase.ts";
 
-/** What the agent itself does not know how to do. */
+/** Work that the command line does for the agent. */
 export interface FirstStart {
   /** The first trouble that keeps the person from signing; null: ready. */
   nextStep(language: string): Promise<NextStep | null>;
@@ -33,7 +33,7 @@ export class FirstStartPages {
 
   /** Ends once no examination is under way: it has files and drivers open. */
   async close(): Promise<void> {
-    await this.#examination?.next.catch(() => {}); // who asked has been told
+    await this.#examination?.next.catch(() => {}); // its own request has reported the failure
   }
 
   async respond(request: Request, url: URL): Promise<Response> {

@@ -27,7 +27,7 @@ import type { VerificationOptions } from "../signing/verification.ts";
 /** One request of one connection. */
 export interface Call {
   origin: string;
-  /** The agent's own pages: they see certificates, and can be granted nothing more. */
+  /** The agent's own pages see certificates, and can get no further permission. */
   own: boolean;
   id: RequestId;
   documents: Documents;
@@ -47,7 +47,7 @@ type Handlers = {
   ) => Result<M> | Promise<Result<M>>;
 };
 
-/** What the methods work with. */
+/** The parts that the methods use. */
 export interface Services {
   version: string;
   tokens: Tokens;
@@ -62,7 +62,7 @@ export interface Services {
 /**
  * Answers one request: the method is looked up, its scope checked, its parameters validated.
  *
- * @throws {DsignError} and what the rooms throw (see errors.ts)
+ * @throws {DsignError}, and errors of other rooms (see signing/errors.ts)
  */
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
@@ -304,7 +304,7 @@ export function createDispatch(services: Services): Dispatch {
   };
 }
 
-/** What is wrong with the parameters: of several alternatives, with the one that they come nearest to. */
+/** The fault in the parameters; of several alternatives, in the one that they match best. */
 function innermost([issue]: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   if (issue.code !== "invalid_union" || issue.errors.length === 0 || issue.path.length > 0) {
     return issue;
@@ -317,7 +317,7 @@ function parse(method: MethodName, params: unknown): unknown {
   try {
     parsed = METHODS[method].params.safeParse(params);
   } catch (error) {
-    // Checked by recursion, a value nested deeper than the stack is no value for us.
+    // The check is recursive, so it refuses values nested deeper than the stack.
     if (!(error instanceof RangeError)) throw error;
     throw new DsignError("invalid_params", "The parameters are nested too deeply.");
   }

@@ -7,7 +7,7 @@ import { type Duplex, Readable } from "node:stream";
 /**
  * The request, with its body as a stream.
  *
- * @returns null if it is none of a browser: its target is no path (RFC 9112 §3.2.1), or the Fetch API knows no such
+ * @returns null if no browser sends such a request: its target is not a path (RFC 9112 §3.2.1), or the Fetch API knows no such
  * method or header
  */
 export function requestOf(message: IncomingMessage, scheme: "http" | "https"): Request | null {
@@ -30,14 +30,14 @@ export function requestOf(message: IncomingMessage, scheme: "http" | "https"): R
   }
 }
 
-/** Sends the answer as fast as it is read; what makes its body is told where the reader goes before its end. */
+/** Sends the answer as fast as it is read, and cancels its body if the reader leaves early. */
 export async function sendResponse(response: Response, to: ServerResponse): Promise<void> {
   // Who is refused keeps nothing open.
   if (response.status >= 400) to.shouldKeepAlive = false;
   to.writeHead(response.status, [...response.headers].flat());
   if (!response.body) return void to.end();
   const reader = response.body.getReader();
-  // Who left while the answer was made is told of no more.
+  // The reader may have left meanwhile.
   if (to.destroyed) return await reader.cancel();
   to.once("close", () => void reader.cancel().catch(() => {}));
   try {

@@ -9,7 +9,7 @@ export type Running = z.infer<typeof Running>;
 
 /** The right to be the agent, until the process ends or gives it up. */
 export interface Instance {
-  /** Tells later starts where this one listens. */
+  /** Announces this agent's port to later starts. */
   announce(port: number): Promise<void>;
   release(): Promise<void>;
 }
@@ -21,7 +21,7 @@ const STARTING = 3000;
  * Claims the state folder, or finds who has it. The claim is a lock that the system drops with the process, so that a
  * crash leaves nothing to clean up.
  *
- * @throws {DsignError} `busy` where another agent holds the folder and does not say where it listens
+ * @throws {DsignError} `busy` if another agent holds the folder and announces no port
  */
 export async function claimInstance(stateFolder: string): Promise<Instance | Running> {
   const path = join(stateFolder, "agent.json");
@@ -46,7 +46,7 @@ export async function claimInstance(stateFolder: string): Promise<Instance | Run
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  // What a crashed agent announced is not true any more.
+  // A crashed agent's announcement no longer holds.
   await Deno.remove(path).catch(ignoreAbsent);
   return {
     announce: (port) => writeAtomically(path, JSON.stringify({ port, pid: Deno.pid }) + "\n"),
@@ -57,7 +57,7 @@ export async function claimInstance(stateFolder: string): Promise<Instance | Run
   };
 }
 
-/** What a running agent announced in `agent.json`, or a crashed one left there. */
+/** The announcement in `agent.json`, of a running or a crashed agent. */
 export async function readRunning(path: string): Promise<Running | undefined> {
   try {
     return Running.safeParse(JSON.parse(await Deno.readTextFile(path))).data;

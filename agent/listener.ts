@@ -17,7 +17,7 @@ const PATIENCE = 10_000;
 /** Connections that have asked for nothing yet: one more, and the oldest of them is dropped. */
 const SILENT = 256;
 
-/** Connections of all kinds: one more is dropped. Together with what else is open, fewer than 1024 descriptors. */
+/** Most connections of all kinds. With everything else that is open, fewer than 1024 descriptors. */
 const OPEN = 640;
 
 /** For how long connections that are open may go on after a shutdown, in milliseconds. */
@@ -29,7 +29,7 @@ const LOOPBACK = "127.0.0.1";
 export interface Caller {
   /** At which the request came in. */
   port: number;
-  /** null: the request is no handshake of a WebSocket, or its sender is gone. */
+  /** null: not a WebSocket handshake, or the sender is gone. */
   accept(limits: MessageLimits): ServerSocket | null;
 }
 
@@ -46,7 +46,7 @@ export interface ListenerOptions {
   /** Whether who connects from `peerPort` to `port` may: of others, nothing is read. */
   admits(peerPort: number, port: number): Promise<boolean>;
   handle: Handle;
-  /** The answer where `handle` throws. */
+  /** The answer if `handle` throws. */
   onError(error: unknown): Response;
 }
 
@@ -142,8 +142,8 @@ export class Listener {
 
   #connected(socket: Socket): void {
     const { remoteAddress, remotePort = 0 } = socket;
-    // Whoever binds another address of 127.0.0.0/8 may have a port that one of our own connections has: from there on
-    // the port alone says whose a connection is (peer.ts).
+    // A program bound to another address of 127.0.0.0/8 may use the same port as one of our own connections, and
+    // peer.ts tells connections apart by their port alone.
     if (this.#open.size >= OPEN || remoteAddress !== LOOPBACK) return void socket.destroy();
     socket.setNoDelay(); // an answer does not wait until the one before has been acknowledged
     this.#open.add(socket);
@@ -159,7 +159,7 @@ export class Listener {
     }
   }
 
-  /** What is read of a connection can fill the memory before the first request is looked at. */
+  /** Unread input of a connection could fill the memory before the first request is handled. */
   async #admit(socket: Socket): Promise<void> {
     socket.pause();
     try {

@@ -18,7 +18,7 @@ export type Grant = z.infer<typeof Grant>;
 
 /** A grant, or its like by the administrator. */
 export interface Standing extends Omit<Grant, "grantedAt"> {
-  /** When the person first allowed it anything; null where only the administrator did. */
+  /** When the person first gave it a permission; null if only the administrator did. */
   grantedAt: string | null;
 }
 
@@ -27,7 +27,7 @@ const Grants = z.record(z.string(), Grant);
 /** An administrator's grant does not expire. */
 const NEVER = "9999-12-31T23:59:59Z";
 
-/** A grant by the configuration, without anybody being asked. */
+/** A permission from the configuration, without asking anybody. */
 export interface AllowedOrigin {
   origin: string;
   scopes: Scope[];
@@ -73,12 +73,12 @@ export class Origins {
     }
   }
 
-  /** Whether the administrator leaves it to the person what this origin may do. */
+  /** Whether the administrator lets the person decide about this origin. */
   mayBeGranted(origin: string): boolean {
     return this.others === "ask" || this.allowed.some((entry) => entry.origin === origin);
   }
 
-  /** What an origin may do now. */
+  /** An origin's present permissions. */
   get(origin: string): Standing | undefined {
     if (!this.mayBeGranted(origin)) return undefined;
     const byPerson = this.#grants.get(origin);
@@ -93,7 +93,7 @@ export class Origins {
     };
   }
 
-  /** What a new grant would be: what there is and what is asked, for a year from now. */
+  /** The grant after consent: present and requested permissions, for a year from now. */
   proposal(origin: string, scopes: readonly Scope[]): Grant {
     const now = this.now();
     const expires = new Date(now);
@@ -145,7 +145,7 @@ export class Origins {
     });
   }
 
-  /** Takes back what the person granted; the administrator's grants stay. Rejects with `storage_failed`. */
+  /** Removes the person's grant; the administrator's stays. Rejects with `storage_failed`. */
   async revoke(origin: string): Promise<void> {
     const grant = this.#grants.get(origin);
     if (!grant) return;

@@ -1,4 +1,4 @@
-/** The agent's own pages: files of one folder, served with headers that let nothing foreign in. */
+/** The agent's own pages: files of one folder, with headers that keep foreign content out. */
 import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 
 const TYPES: Record<string, string> = {
@@ -37,10 +37,10 @@ const ROUTES: Record<string, string> = {
   "/consent": "consent.html",
 };
 
-/** The one page that keeps its ties to the page that opened it: they are what it is for. */
+/** The only page that keeps its link to its opener, which it exists to relay for. */
 const BRIDGE = "/bridge";
 
-/** A file name of ours: no hidden files, no way out of the folder. */
+/** Allowed file names: no hidden files, no way out of the folder. */
 const FILE = /^\/web\/((?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)*[A-Za-z0-9_-][A-Za-z0-9._-]*)$/;
 
 /**

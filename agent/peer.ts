@@ -24,7 +24,7 @@ export function openSocketTables(): void {
     try {
       tables.push(Deno.openSync(path));
     } catch (error) {
-      // A kernel without IPv6 has no second table; without the first, nobody is let in.
+      // A kernel without IPv6 has no second table. Without the first one, refuse everybody.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
@@ -34,11 +34,11 @@ export function openSocketTables(): void {
 let next: Promise<string[]> | undefined;
 let reading: Promise<unknown> = Promise.resolve();
 
-/** Root counts as ours. `unknown`: the connection has ended, or its owner was not found. */
+/** Root counts as the same user. `unknown`: the connection has ended, or its owner was not found. */
 export type Peer = "ours" | "other" | "unknown";
 
 /**
- * Whose the socket is that is bound to `peerPort` and connected to our `port`, both on 127.0.0.1.
+ * The owner of the socket that is bound to `peerPort` and connected to our `port`, both on 127.0.0.1.
  *
  * The tables are as long as there are connections on the computer, and a program can make many: they are read off the
  * main thread, one reading at a time for all who wait.
@@ -101,7 +101,7 @@ export function ownerOf(table: string, peerPort: number, port: number): number |
   return null;
 }
 
-/** More than the part of a row that is looked at. */
+/** Longer than the part of a row that is read. */
 const ROW = 200;
 
 const hexPort = (port: number) => ":" + port.toString(16).toUpperCase().padStart(4, "0");

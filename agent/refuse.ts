@@ -1,6 +1,6 @@
 import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 
-/** A plain answer to a request that is not served. */
+/** A plain text answer that refuses a request. */
 export const refuse = (code: number, why: string): Response =>
   new Response(why + "\n", {
     status: code,

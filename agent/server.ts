@@ -22,7 +22,7 @@ import type { TlsIdentity } from "./tls.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
-/** What the agent answers with. */
+/** The parts of the running agent. */
 export interface AgentParts {
   bound: Bound;
   /** Told when tokens come and go. */
@@ -36,9 +36,9 @@ export interface AgentParts {
   web: URL;
   /** Grants of the administrator. */
   allowedOrigins: readonly AllowedOrigin[];
-  /** What the person can set in the console. */
+  /** The person's settings in the console. */
   settings?: Settings;
-  /** For the console's part for the first start; without it the part is not shown. */
+  /** For the console's section about the first start; without it the section is hidden. */
   firstStart?: FirstStart;
 }
 
@@ -95,7 +95,7 @@ export function serve(parts: AgentParts): Agent {
     return await servePage(request, pathname, web, host) ?? refuse(404, "Not found.");
   });
 
-  /** Who connects, and how; null for strangers. Only an own page may speak for another origin. */
+  /** The connecting origin; null if it is refused. Only the agent's own page may speak for another origin. */
   function callerOf(request: Request, url: URL): { caller: string; own: boolean } | null {
     const mayCall = (origin: string) =>
       isWebOrigin(origin) || allowedOrigins.some((entry) => entry.origin === origin);
@@ -177,7 +177,7 @@ export function serve(parts: AgentParts): Agent {
   };
 }
 
-/** Browsers say where a request comes from, and pages cannot change it (Fetch Metadata; RFC 6454 §7). */
+/** Browsers state the origin of a request, and pages cannot change it (Fetch Metadata; RFC 6454 §7). */
 function isFromOwnPage(request: Request, own: string): boolean {
   const site = request.headers.get("sec-fetch-site");
   const origin = request.headers.get("origin");

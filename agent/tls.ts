@@ -1,5 +1,5 @@
 /**
- * What wss:// is answered with: a certificate for this computer's loopback names, issued by an authority of its own.
+ * The certificate for wss://: for this computer's loopback names, issued by an authority made for it alone.
  * The authority may certify nothing but these names, and its key is forgotten once it has signed the one certificate:
  * whoever trusts it trusts nothing else, ever.
  */
@@ -125,7 +125,7 @@ export async function issueIdentity(now: Date): Promise<TlsIdentity> {
 export const authorityPath = (folder: string): string => join(folder, "authority.pem");
 
 /**
- * The identity kept in a folder; a new one if there is none, or where the old one ends within two months.
+ * The identity kept in a folder; a new one if there is none, or if the old one ends within two months.
  *
  * @returns with `replaced`, the authority (PEM) that browsers may still trust
  * @throws {DsignError} `storage_failed`
@@ -152,9 +152,9 @@ export async function ensureIdentity(
 /**
  * Keeps an identity from ending while it is in use: looks again and again whether there is a new one.
  *
- * @param ready gives the one that is to be used now, as {@linkcode ensureIdentity} does
+ * @param ready returns the identity to use now, like {@linkcode ensureIdentity}
  * @param use called with a new one
- * @param failed called where `ready` fails; the next time comes all the same
+ * @param failed called if `ready` fails; the next attempt still follows
  * @param every milliseconds; a day leaves many tries before the end
  * @returns ends it
  */
@@ -190,7 +190,7 @@ async function readIdentity(path: string): Promise<TlsIdentity | null> {
       ? { key, certificate, authority }
       : null;
   } catch (error) {
-    // What cannot be used is made again.
+    // Make an unusable one again.
     if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return null;
     throw new DsignError("storage_failed", `The file ${path} cannot be read.`, {
       cause: String(error),

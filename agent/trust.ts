@@ -15,7 +15,7 @@ export interface Authority {
   thumbprint: string;
 }
 
-/** A place where an authority can be trusted. */
+/** A trust store. */
 export interface TrustStore {
   /** For people: `Firefox (…/abcd.default)`. */
   name: string;
@@ -46,7 +46,7 @@ export const run: Run = async ([program, ...args]) => {
 };
 
 /**
- * Reads the authority that is to be trusted.
+ * Reads the authority to trust.
  *
  * @throws {DsignError} `invalid_params` if it is another certificate than tls.ts makes; `storage_failed`
  */
@@ -176,7 +176,7 @@ const FIREFOX: Partial<Record<typeof Deno.build.os, string[]>> = {
     "snap/firefox/common/.mozilla/firefox",
     ".var/app/org.mozilla.firefox/.mozilla/firefox",
   ],
-  // Firefox takes the authorities of these systems' own stores from them.
+  // On these systems Firefox reads the system's trust store.
 };
 
 /** Where browsers of the Chromium kind on Linux look for authorities; the last is made if there is none. */

@@ -45,7 +45,7 @@ export interface MessageLimits {
   binary: number;
 }
 
-/** Who takes what arrives. */
+/** Receiver of messages. */
 export interface Taker {
   text(message: string): void;
   /** The taker may detach the message's buffer: nothing else uses it. */
@@ -61,7 +61,7 @@ export class ServerSocket {
   readonly #limits: MessageLimits;
   readonly #first: Uint8Array<ArrayBuffer>;
   #taker: Taker | undefined;
-  /** A close was sent: what arrives from now on is not looked at. */
+  /** A close was sent; everything that arrives later is ignored. */
   #ended = false;
   #heard = true;
   #timer: ReturnType<typeof setTimeout>;
@@ -90,9 +90,9 @@ export class ServerSocket {
   }
 
   /**
-   * Answers a handshake (RFC 6455 §4.2); null, and nothing was sent, where it is none or the connection is gone.
+   * Answers a handshake (RFC 6455 §4.2); null, with nothing sent, if it is not a handshake or the connection is gone.
    *
-   * @param read what was read of the stream behind the request
+   * @param read bytes already read behind the request
    */
   static accept(
     request: IncomingMessage,
@@ -148,7 +148,7 @@ export class ServerSocket {
   }
 
   /**
-   * Says why, and ends the connection: at once where the client does too, else soon.
+   * Sends a close and ends the connection: at once if the client closes too, otherwise soon.
    *
    * @param reason at most 123 bytes of UTF-8
    */
@@ -201,7 +201,7 @@ export class ServerSocket {
     for (let at = 0; at < chunk.length && !this.#ended;) {
       at += this.#left === null ? this.#readHead(chunk, at) : this.#readPayload(chunk, at);
     }
-    // Freed now, as the garbage collector lets a hundred megabytes pile up first. A part of something is not ours alone.
+    // Freed now, because the garbage collector lets a hundred megabytes pile up. A view of a shared buffer stays.
     if (chunk.length === chunk.buffer.byteLength) chunk.buffer.transfer(0);
   }
 
@@ -254,7 +254,7 @@ export class ServerSocket {
     }
   }
 
-  /** Grows the message by a frame. What is kept is in proportion to what was announced, and never above the limit. */
+  /** Appends a frame to the message. Memory grows with the announced length, never above the limit. */
   #makeRoom(length: number): boolean {
     const size = this.#length + length;
     const limit = this.#limits[this.#kind === OPCODE.text ? "text" : "binary"];

@@ -109,7 +109,7 @@ export function encodeAttribute(
   return encode(abi, CK_ATTRIBUTE, [type, value, length]);
 }
 
-/** `ulValueLen` of an encoded CK_ATTRIBUTE: what C_GetAttributeValue wrote there. */
+/** `ulValueLen` of an encoded CK_ATTRIBUTE, as written by C_GetAttributeValue. */
 export function attributeLength(abi: Abi, attribute: Uint8Array): bigint {
   return readUlong(abi, attribute, layout(abi, CK_ATTRIBUTE).offsets[2]);
 }

@@ -91,7 +91,7 @@ export class Pkcs11Client {
   }
 
   /**
-   * What the driver says about itself.
+   * The driver's description of itself.
    *
    * @throws {Pkcs11Error} `driver_*`
    */
@@ -172,7 +172,7 @@ export class Pkcs11Client {
     };
   }
 
-  /** Ends the children. What is under way fails with `closed`. */
+  /** Ends the children. Pending requests fail with `closed`. */
   async close(): Promise<void> {
     await Promise.all(this.#children.map((child) => child.close()));
   }

@@ -16,11 +16,11 @@ import type { Answer } from "./process.ts";
 export interface Timeouts {
   /** Load the library and C_Initialize. Some drivers take seven seconds. */
   startMs: number;
-  /** Everything that is not named here. */
+  /** Timeout of every other function. */
   requestMs: number;
   /** C_Login with a PIN. */
   loginMs: number;
-  /** C_Login where the person types the PIN on the reader. */
+  /** C_Login with the PIN typed on the reader. */
   pinPadMs: number;
 }
 
@@ -69,7 +69,7 @@ export class Pkcs11Session {
         this.#shares.push(share);
         await this.#login(share, pin, options);
       }
-      // A login that is under way cannot be called back, but it can be undone.
+      // A running login cannot be cancelled, but it can be undone.
       if (options.signal?.aborted) throw new Pkcs11Error("cancelled");
     } catch (error) {
       if (this.#shares.length > 1 || options.signal?.aborted) await this.close();
@@ -177,7 +177,7 @@ export class Pkcs11Session {
     const { child, session, incarnation } = share;
     return child.request({ op: "login", session, pin: pin !== null }, {
       timeoutMs: pin ? this.#timeouts.loginMs : this.#timeouts.pinPadMs,
-      // A typed PIN is in the driver at once: then wait, so that it is known what became of it.
+      // The driver already has a typed PIN, so wait for the result.
       signal: pin ? undefined : signal,
       killOnAbort: true,
       secret: pin !== null,
@@ -186,7 +186,7 @@ export class Pkcs11Session {
   }
 }
 
-/** A private key of a session that is logged in. */
+/** A private key of a logged-in session. */
 export class Pkcs11Key {
   readonly #places: { share: Share; key: number }[];
   readonly #timeouts: Timeouts;

@@ -39,8 +39,8 @@ export const PKCS11_ERROR_CODES = [
 export type Pkcs11ErrorCode = typeof PKCS11_ERROR_CODES[number];
 
 /**
- * What the token says about the PIN tries that are left (the CKF_USER_PIN_* flags).
- * `unknown` is no comfort: many tokens never set these flags, so treat it as dangerous.
+ * PIN tries left, as the token reports them (CKF_USER_PIN_* flags). Many tokens never set these flags, so
+ * treat `unknown` as dangerous.
  */
 export type TriesLeft = "low" | "final" | "none" | "unknown";
 
@@ -65,7 +65,7 @@ const SENTENCES: Record<Pkcs11ErrorCode, string> = {
   closed: "The connection to the driver is closed.",
 };
 
-/** What an error carries besides its code. */
+/** Details of an error besides its code. */
 export interface Pkcs11ErrorDetail {
   /** The PKCS#11 function that failed, e.g. `C_Login`. */
   functionName?: string;
@@ -73,7 +73,7 @@ export interface Pkcs11ErrorDetail {
   rv?: number;
   /** Set with `pin_incorrect` and `pin_locked`. */
   triesLeft?: TriesLeft;
-  /** More for the log, never a secret, e.g. what the system's loader said. */
+  /** Detail for the log, never a secret, e.g. the message of the system's loader. */
   reason?: string;
 }
 
@@ -147,7 +147,7 @@ const CODES: Partial<Record<CkrName, Pkcs11ErrorCode>> = {
 };
 
 /**
- * The one place where a return code becomes an error, so that none loses its function's name.
+ * The only place where a return code becomes an error, so that the function's name is never lost.
  *
  * @throws {Pkcs11Error} unless `rv` is CKR_OK
  */

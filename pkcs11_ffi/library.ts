@@ -1,10 +1,10 @@
 import { isAbsolute } from "node:path";
 import { Pkcs11Error } from "./error.ts";
 
-/** What kind of file a driver library is, for this process. */
+/** Whether this process can load a driver library. */
 export type LibraryKind = "fits" | "wrong_architecture" | "no_library";
 
-/** What a library was built for, as its header says. */
+/** System and processors of a library, from its header. */
 export interface LibraryBuild {
   format: "ELF" | "PE" | "Mach-O";
   /** e.g. `x86_64`, `aarch64`, `x86 (32-bit)`; several in a universal library of macOS. */
@@ -34,11 +34,11 @@ const machine = (names: Record<number, string>, number: number) =>
   names[number] ?? `machine 0x${number.toString(16)}`;
 
 /**
- * Reads from a library's first bytes what it was built for. Sources: ELF gABI ch. 4, Mach-O
+ * Reads system and processors from a library's first bytes. Sources: ELF gABI ch. 4, Mach-O
  * `mach-o/loader.h` and `fat.h`, Microsoft PE format.
  *
  * @param head the file's first 4096 bytes, or all of a shorter one
- * @returns null if it is no library of any system that the product runs on
+ * @returns null if it is not a library of a supported system
  */
 export function libraryBuild(head: Uint8Array): LibraryBuild | null {
   const view = new DataView(head.buffer, head.byteOffset, head.length);
@@ -109,7 +109,7 @@ export function readHead(path: string): Uint8Array {
 }
 
 /**
- * Refuses what is certainly no driver for this process. The path must be absolute: a bare name
+ * Refuses a file that is certainly not a driver for this process. The path must be absolute: a bare name
  * would be looked up in places that others may be able to write to.
  *
  * @throws {Pkcs11Error} `driver_not_found`, `driver_not_pkcs11`, `driver_wrong_architecture`,

@@ -1,7 +1,7 @@
 import * as C from "./constants.ts";
 import { Pkcs11Error } from "./error.ts";
 
-/** Hash by its WebCrypto name. SHA-1 is for old servers that know nothing else; whoever asks decides whether it may be. */
+/** Hash by its WebCrypto name. SHA-1 is for old servers; the caller decides whether it is allowed. */
 export type Hash = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
 /** Signature scheme by its name in RFC 8017. RSASSA-PSS: MGF1 with the same hash, salt as long as it. */
@@ -67,7 +67,7 @@ export interface MechanismChoice {
   mechanism: number;
   pss?: PssParams;
   /**
-   * What C_Sign gets: the message itself, or `prefix` and the digest cut to at most `maxDigest`
+   * Input of C_Sign: the message itself, or `prefix` and the digest cut to at most `maxDigest`
    * bytes (FIPS 186-5 §6.4.1: ECDSA uses the leftmost bits of the digest).
    */
   feed: "message" | { prefix: Uint8Array; maxDigest: number };

@@ -1,7 +1,7 @@
 import { Pkcs11Error, type Pkcs11ErrorCode, type TriesLeft } from "./error.ts";
 import type { Hash, Scheme } from "./mechanism.ts";
 
-/** What the driver says about itself (CK_INFO). */
+/** The driver's description of itself (CK_INFO). */
 export interface ModuleInfo {
   cryptokiVersion: string;
   manufacturer: string;
@@ -9,9 +9,9 @@ export interface ModuleInfo {
   libraryVersion: string;
 }
 
-/** A token that is plugged in (CK_TOKEN_INFO and its slot). */
+/** An inserted token (CK_TOKEN_INFO and its slot). */
 export interface TokenInfo {
-  /** RFC 7512 URI; exact, with `slot-id` only where two tokens are otherwise the same. */
+  /** RFC 7512 URI; exact, with `slot-id` only if two tokens are otherwise the same. */
   uri: string;
   /** Only for display: slot numbers change when tokens are plugged in and out. */
   slotId: number;
@@ -30,7 +30,7 @@ export interface TokenInfo {
   pinToBeChanged: boolean;
   removable: boolean;
   triesLeft: TriesLeft;
-  /** In bytes; 0 where the token does not say. */
+  /** In bytes; 0 if the token does not report it. */
   minPinLength: number;
   maxPinLength: number;
 }
@@ -54,7 +54,7 @@ export interface KeySelector {
   certificate?: Uint8Array;
 }
 
-/** A private key of a session that is logged in. */
+/** A private key of a logged-in session. */
 export interface KeyInfo {
   uri: string;
   id: string;
@@ -66,7 +66,7 @@ export interface KeyInfo {
   alwaysAuthenticate: boolean;
 }
 
-/** What key pair to make. */
+/** The key pair to generate. */
 export interface KeySpec {
   type: "rsa" | "ec";
   /** Modulus (2048, 3072, 4096) or curve size (256, 384) in bits. */
@@ -81,7 +81,7 @@ export type PublicPart =
   /** Uncompressed point (SEC 1 §2.3.3). */
   | { type: "ec"; point: string };
 
-/** What to sign and how. */
+/** Input and scheme of a signature. */
 export interface SignRequest {
   scheme: Scheme;
   hash: Hash;
@@ -119,7 +119,7 @@ export type Request =
     input: "message" | "digest";
     /** The blob's first `pinLength` bytes are the PIN of a context-specific login. */
     pinLength?: number;
-    /** Context-specific login on the reader's own keypad. */
+    /** Context-specific login on the reader's keypad. */
     pinPad?: true;
   }
   | { op: "logout"; session: number }
@@ -276,7 +276,7 @@ export class FrameReader {
     this.#drop(start);
   }
 
-  /** Moves what is left to the front and wipes the rest. */
+  /** Moves the remaining bytes to the front and wipes the rest. */
   #drop(start: number): number {
     if (start === 0) return 0;
     this.#buffer.copyWithin(0, start, this.#end);

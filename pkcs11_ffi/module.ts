@@ -28,7 +28,7 @@ const { CKR } = C;
 const MAX_SLOTS = 1024;
 const MAX_MECHANISMS = 4096;
 const MAX_OBJECTS = 10_000;
-/** Longest attribute that is read, in bytes. */
+/** Longest attribute, in bytes. */
 const MAX_ATTRIBUTE = 256 * 1024;
 
 /** The arena: CK_MECHANISM, its parameters, CK_ATTRIBUTE, and the attribute's value. */
@@ -37,7 +37,7 @@ const PARAMETER_AT = 64;
 const ATTRIBUTE_AT = 128;
 const VALUE_AT = 256;
 
-/** What a slot says when there is no usable token in it. */
+/** Return codes of a slot without a usable token. */
 const NO_TOKEN: readonly Pkcs11ErrorCode[] = [
   "token_not_present",
   "token_removed",
@@ -85,7 +85,7 @@ export class Module {
       reserved = this.#arena.address(VALUE_AT);
     }
     let rv = this.#raw.C_Initialize(encodeInitArgs(NATIVE, reserved));
-    // Drivers without locking of their own; one thread calls them, so they need none.
+    // Drivers without locking; only one thread calls them, so they need none.
     if ((rv === CKR.CKR_CANT_LOCK || rv === CKR.CKR_ARGUMENTS_BAD) && initArgs === undefined) {
       rv = this.#raw.C_Initialize(null);
     }
@@ -112,7 +112,7 @@ export class Module {
   slotTokens(): SlotToken[] {
     const found: SlotToken[] = [];
     let failure: unknown;
-    // The count has a call of its own, with NULL: that is when drivers look for new tokens.
+    // A separate call with NULL gets the count: that is when drivers look for new tokens.
     for (const slot of this.#ulongs("C_GetSlotList", MAX_SLOTS, this.#slotList)) {
       try {
         found.push({ slot, info: this.#tokenInfo(slot) });
@@ -121,7 +121,7 @@ export class Module {
       }
     }
     if (found.length === 0 && failure) throw failure;
-    // Clones and tokens without label and serial number: only the slot tells them apart.
+    // Only the slot tells apart clones, and tokens without label and serial number.
     const exact = (info: TokenInfo) => ({ ...parseUri(info.uri), "slot-id": `${info.slotId}` });
     const twins = Map.groupBy(found, ({ info }) => info.uri);
     for (const { info } of [...twins.values()].filter((same) => same.length > 1).flat()) {
@@ -143,7 +143,7 @@ export class Module {
     const { flags, ...token } = decodeTokenInfo(NATIVE, tokenBytes);
     const { label, serial, model } = token;
     const has = (flag: number) => (flags & flag) !== 0;
-    // CK_UNAVAILABLE_INFORMATION, and what else is no length.
+    // CK_UNAVAILABLE_INFORMATION, and other impossible lengths.
     const length = (n: number) => n < 0xffff ? n : 0;
     return {
       uri: formatUri({ token: label, manufacturer: token.manufacturer, serial, model }),
@@ -182,7 +182,7 @@ export class Module {
   }
 
   /**
-   * What the token says now about the PIN tries that are left.
+   * The PIN tries left, as the token reports them now.
    *
    * @throws {Pkcs11Error}
    */
@@ -198,7 +198,7 @@ export class Module {
    */
   tokenAt(uri: string): SlotToken {
     const wanted = parseUri(uri);
-    // Asked for only where needed: one call less on slow tokens.
+    // Read only if needed: one call fewer on slow tokens.
     const library = uri.includes("library-") ? this.info() : undefined;
     const matching = this.slotTokens().filter(({ info }) => matchesToken(wanted, info, library));
     if (matching.length === 0) throw new Pkcs11Error("token_not_found");
@@ -208,7 +208,7 @@ export class Module {
     return ready[0];
   }
 
-  // What follows is for session.ts: one PKCS#11 operation each, lengths checked.
+  // For session.ts: one PKCS#11 operation each, with lengths checked.
 
   /** C_GetMechanismList. */
   mechanisms(slot: bigint): Set<number> {
@@ -233,7 +233,7 @@ export class Module {
     check("C_CloseSession", this.#raw.C_CloseSession(session));
   }
 
-  /** The only place that calls C_Login. `null` is the reader's own keypad. */
+  /** The only place that calls C_Login. `null`: the reader's keypad. */
   login(session: bigint, userType: number, pin: Uint8Array<ArrayBuffer> | null): void {
     // To some drivers an empty PIN means the keypad, to others a try.
     if (pin?.length === 0) throw new Pkcs11Error("pin_length");

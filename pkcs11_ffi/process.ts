@@ -41,7 +41,7 @@ export interface RequestOptions {
   incarnation?: number;
 }
 
-/** What a request gave. */
+/** Result of a request. */
 export interface Answer {
   value: unknown;
   blob: Uint8Array<ArrayBuffer>;
@@ -59,7 +59,7 @@ export interface Pending {
   unlisten(): void;
 }
 
-/** Driver output that is kept for the log, per process, in bytes. */
+/** Most driver output kept for the log, in bytes a process. */
 const LOG_LIMIT = 64 * 1024;
 
 /** One run of the child process: frames out, frames in, and the clock. */
@@ -150,7 +150,7 @@ export class DriverProcess {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It ended by itself in this moment.
+      // It has just ended by itself.
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * The unsafe file: the only one that loads libraries and handles addresses. Functions take and
- * give what C takes and gives; nothing is judged here except that the library is one of PKCS#11.
+ * give what C takes and gives; the only check here is that the library is a PKCS#11 module.
  */
 import { type Abi, functionOffset, LLP64_PACKED, LP64, readUlong } from "./abi.ts";
 import { CKR } from "./constants.ts";

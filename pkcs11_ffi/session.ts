@@ -170,7 +170,7 @@ export class Session {
       [C.CKA_MODULUS_BITS, bits] as const,
       [C.CKA_PUBLIC_EXPONENT, Uint8Array.of(1, 0, 1)] as const,
     ];
-    // Objects of a session live as long as the session that made them: so that is this one.
+    // Session objects live as long as their session, so this session creates them.
     const handle = onToken ? this.#module.open(this.#token.slot, true) : this.#handle;
     try {
       const made = this.#module.generateKeyPair(
@@ -305,7 +305,7 @@ export class Session {
   }
 
   /**
-   * Logs out and closes. A token that is gone has done both.
+   * Logs out and closes. Removing the token has the same effect.
    *
    * @throws {Pkcs11Error}
    */
@@ -414,7 +414,7 @@ interface Prepared {
   mechanism: EncodedMechanism;
 }
 
-/** What C_Sign gets. */
+/** Input of C_Sign. */
 function feed(choice: MechanismChoice, request: SignRequest): Uint8Array<ArrayBuffer> {
   const { data, hash, input } = request;
   if (input === "digest" ? data.length !== digestLength(hash) : data.length > MAX_MESSAGE) {
@@ -431,7 +431,7 @@ function feed(choice: MechanismChoice, request: SignRequest): Uint8Array<ArrayBu
   return out;
 }
 
-/** A big-endian number without leading zeros; null for nothing, which is no number. */
+/** A big-endian number without leading zeros; null for empty input. */
 function stripZeros(bytes: Uint8Array | null): Uint8Array | null {
   const start = bytes?.findIndex((byte) => byte !== 0) ?? -1;
   return start < 0 ? null : bytes!.subarray(start);

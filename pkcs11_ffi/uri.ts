@@ -2,7 +2,7 @@
 import { Pkcs11Error } from "./error.ts";
 import type { ModuleInfo, TokenInfo } from "./messages.ts";
 
-/** The path attributes of a PKCS#11 URI, decoded. What is absent matches anything. */
+/** The path attributes of a PKCS#11 URI, decoded. Absent attributes match anything. */
 export interface Pkcs11Uri {
   token?: string;
   manufacturer?: string;

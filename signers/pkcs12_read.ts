@@ -44,6 +44,8 @@ const PRFS: Readonly<Record<string, string>> = {
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_PBKDF2_ITERATIONS = 10_000_000;
 const MAX_NESTING = 4;
+/** Encrypted parts of one file; each derives a key. */
+const MAX_ENCRYPTED = 8;
 
 const derive = promisify(pbkdf2);
 
@@ -69,7 +71,11 @@ export async function readPkcs12(
     if (mac) await checkMac(mac, authSafe, password);
     const contents: Pkcs12Contents = { keys: [], certificates: [] };
     try {
-      await readAuthenticatedSafe(authSafe, { password, checked: mac !== undefined }, contents);
+      await readAuthenticatedSafe(
+        authSafe,
+        { password, checked: mac !== undefined, parts: 0 },
+        contents,
+      );
     } catch (error) {
       for (const key of contents.keys) key.fill(0);
       throw error;
@@ -120,6 +126,8 @@ const ber = (bytes: Uint8Array) => readAsn1(bytes, { ber: true });
 interface Unlock {
   password: Uint8Array;
   checked: boolean;
+  /** Parts that were decrypted. */
+  parts: number;
 }
 
 /** PFX (RFC 7292 §4). */
@@ -224,6 +232,9 @@ async function readSafeContents(
 }
 
 async function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unlock) {
+  if (++unlock.parts > MAX_ENCRYPTED) {
+    throw new FormatError("limit_exceeded", "The file has too many encrypted parts.");
+  }
   const fields = new Fields(algorithm, "an encryption algorithm");
   const id = readOid(fields.take(Tag.OID));
   const parameters = fields.take(Tag.SEQUENCE);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { explicit, integer, octetString, sequence } from "../formats/asn1/der.ts";
+import { readAsn1, readOctetString } from "../formats/asn1/read.ts";
 import { publicCertificates, readPkcs12 } from "./pkcs12_read.ts";
 import { writePkcs12 } from "./pkcs12_write.ts";
 import { SignerError } from "./provider.ts";
@@ -134,4 +136,29 @@ Deno.test("readPkcs12: damaged files and absurd iteration counts end soon with o
     negative.set([0xff, 0xff], file.length - 2);
     await assert.rejects(readPkcs12(negative, password), { code: "driver_error" });
     await assert.rejects(readPkcs12(new Uint8Array(1 << 21), password), { code: "driver_error" });
+
+    const [version, authSafe, mac] = readAsn1(file).children;
+    const [digest, salt] = mac.children.map(({ bytes }) => bytes);
+    const endless = sequence(digest, salt, integer(1_000_000_000));
+    const forged = sequence(version.bytes, authSafe.bytes, endless);
+    await assert.rejects(readPkcs12(forged, password), { code: "driver_error" });
+    // without a MAC, and with so many keys that each costs little and all together much
+    const content = readOctetString(authSafe.children[1].children[0]);
+    const [certificates, keys] = readAsn1(content).children;
+    const bags = readAsn1(readOctetString(keys.children[1].children[0])).children[0].bytes;
+    const many = sequence(
+      certificates.bytes,
+      sequence(
+        keys.children[0].bytes,
+        explicit(0, octetString(sequence(...Array(9).fill(bags)))),
+      ),
+    );
+    const crowd = sequence(
+      version.bytes,
+      sequence(authSafe.children[0].bytes, explicit(0, octetString(many))),
+    );
+    await assert.rejects(readPkcs12(crowd, password), {
+      code: "driver_error",
+      details: { cause: "The file has too many encrypted parts." },
+    });
   }));

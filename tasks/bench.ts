@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { Figures } from "./bench_figures.ts";
 import { benchOtp } from "./bench_otp.ts";
 import { benchPdf } from "./bench_pdf.ts";
+import { benchReader } from "./bench_reader.ts";
 import { benchSign } from "./bench_sign.ts";
 import { benchVerify } from "./bench_verify.ts";
 
@@ -13,6 +14,7 @@ import { benchVerify } from "./bench_verify.ts";
 const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>> = {
   otp: benchOtp,
   pdf: benchPdf,
+  reader: benchReader,
   sign: benchSign,
   verify: benchVerify,
 };

@@ -187,9 +187,10 @@ function freePlace(
   });
   const [right, top] = display.size;
   let tries = 0;
-  for (let y = MARGIN; y + height <= top - MARGIN; y += height + GAP) {
+  // A page may say that it is larger than any number of steps.
+  search: for (let y = MARGIN; y + height <= top - MARGIN; y += height + GAP) {
     for (let x = MARGIN; x + width <= right - MARGIN; x += width + GAP) {
-      if ((tries += taken.length) > MAX_TRIES) break;
+      if ((tries += taken.length) > MAX_TRIES) break search;
       const free = taken.every(([x1, y1, x2, y2]) =>
         x2 <= x || x1 >= x + width || y2 <= y || y1 >= y + height
       );

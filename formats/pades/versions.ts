@@ -20,15 +20,22 @@ export interface Aftermath {
   looseness?: string;
 }
 
+/** What is compared of one document at most, in bytes: so many, and so many times its size. */
+const MAX_COMPARED = 256 * 1024 * 1024;
+const MAX_TIMES = 64;
+
 /** Compares the revisions of one document; what they have in common is read once. */
 export class Versions {
   readonly #now: PdfDocument;
   #scan: Scan | undefined;
   readonly #ambiguities = new Map<number, Ambiguity[]>();
+  /** Bytes of revisions that may still be compared. */
+  #left: number;
 
   /** @throws {FormatError} as `PdfDocument.open` */
   constructor(readonly source: Source, readonly password: string | undefined) {
     this.#now = PdfDocument.open(source, password);
+    this.#left = MAX_COMPARED + MAX_TIMES * source.size;
   }
 
   /**
@@ -38,6 +45,9 @@ export class Versions {
   since({ coverage, revisionEnd }: PdfSignature): Aftermath {
     const now = this.#now;
     const isLast = coverage === "document";
+    if (!isLast && (this.#left -= revisionEnd + this.source.size) < 0) {
+      throw new FormatError("limit_exceeded", "The PDF has too many revisions to compare all.");
+    }
     const signed = isLast
       ? now
       : PdfDocument.open(prefixSource(this.source, revisionEnd), this.password);

@@ -155,14 +155,15 @@ export async function programFiles(): Promise<File[]> {
     await must("bundle", "--platform", "deno", ...to, "main.ts", ...THREADS);
     const harfbuzz = createRequire(import.meta.url).resolve("harfbuzzjs");
     const npm = relative(".", harfbuzz.slice(0, harfbuzz.lastIndexOf("harfbuzzjs/")));
+    const wasm = await Deno.readFile(join(dirname(harfbuzz), "harfbuzz.wasm"));
     return [
       ...withoutPlaces(await load(code, ""), `${npm}/`),
-      // HarfBuzz looks for it beside the code
-      {
-        name: "harfbuzz.wasm",
+      // HarfBuzz looks for it beside the code, which in a thread is that of the thread
+      ...["", "cli/"].map((folder) => ({
+        name: `${folder}harfbuzz.wasm`,
         mode: 0o600,
-        bytes: await Deno.readFile(join(dirname(harfbuzz), "harfbuzz.wasm")),
-      },
+        bytes: wasm,
+      })),
       // no package.json of a folder further up is to say what kind of script they are
       { name: "package.json", mode: 0o600, bytes: encoder.encode('{"type":"module"}\n') },
       ...await load(PAGES, `${PAGES}/`),

@@ -103,7 +103,7 @@ Deno.test("size, number and time are bounded", async () => {
       const two = http({ requests: 2 });
       await two.get(url);
       await two.get(url);
-      await assert.rejects(two.get(url), /Too much/);
+      await assert.rejects(two.get(url), /Too many/);
       await assert.rejects(http({ requestTime: 20 }).get(`${url}/slow`), /in time/);
       await assert.rejects(http({ time: 20 }).get(`${url}/slow`), /in time/);
     } finally {

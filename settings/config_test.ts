@@ -59,7 +59,7 @@ Deno.test("a wrong configuration is refused with a sentence", () =>
     const path = join(dir, "config.json");
     for (
       const [text, sentence] of [
-        ["{", "it is not valid JSON"],
+        ["{", "it is not JSON"],
         ["[]", '""'],
         ['{"brwoser":["x"]}', 'unknown setting "brwoser"'],
         ['{"modules":[{"path":"/x","pin":"1"}]}', 'unknown setting "modules.0.pin"'],

@@ -109,7 +109,10 @@ Deno.test(
     withPolicy("{}", async (path, read) => {
       await read();
       await Deno.chmod(path, 0o646);
-      await assert.rejects(read(), { code: "invalid_params", message: /Others than the administrator can change/ });
+      await assert.rejects(read(), {
+        code: "invalid_params",
+        message: /Others than the administrator can change/,
+      });
       await Deno.chmod(path, 0o644);
       await Deno.chmod(join(path, ".."), 0o777);
       await assert.rejects(read(), { code: "invalid_params" });

@@ -15,6 +15,9 @@ const SIGNATURE_NAMESPACES: ReadonlySet<string> = new Set([
   Transform.exclusive,
 ]);
 
+/** XMLDSIG core 1.1 §4.2: the parts of a signature, in this order. */
+const PARTS = /^SignedInfo,SignatureValue(,KeyInfo)?(,Object)*$/;
+
 /** Elements that hold others only. */
 const CONTAINERS: ReadonlySet<string> = new Set(["Object", "KeyInfo", "KeyValue", "X509Data"]);
 
@@ -38,7 +41,11 @@ export function unsignedContent(
   signature: XmlElement,
   signed: ReadonlySet<XmlElement>,
 ): UnsignedContent {
-  const found: UnsignedContent = { isForeign: hasText(signature), texts: [] };
+  const parts = childElements(signature);
+  const found: UnsignedContent = {
+    isForeign: hasText(signature) || !PARTS.test(parts.map(({ local }) => local).join()),
+    texts: [],
+  };
   const visit = (element: XmlElement): void => {
     if (signed.has(element) || isSignature(element)) return; // others are checked themselves
     const children = childElements(element);
@@ -60,6 +67,6 @@ export function unsignedContent(
   };
   const isKnown = (each: XmlElement) =>
     signed.has(each) || isNamed(each, XADES, "QualifyingProperties");
-  childElements(signature).filter((each) => !isNamed(each, DS, "SignedInfo")).forEach(visit);
+  parts.filter((each) => !isNamed(each, DS, "SignedInfo")).forEach(visit);
   return found;
 }

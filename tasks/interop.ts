@@ -1,0 +1,48 @@
+/**
+ * `deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]`: what others sign is read here, what we sign is read
+ * by others, and changed XML is the same to all. Parts: `characters`, `mutants` (libxml2, xmlsec1), `theirs` (EU DSS
+ * signs), `ours` (OpenSSL, xmlsec1, Java, Bouncy Castle, DSS judge). What is missing on this machine is skipped, and named.
+ */
+import { parseArgs } from "node:util";
+import { characters } from "./interop/characters.ts";
+import { prepareDss } from "./interop/dss.ts";
+import { mutants } from "./interop/mutants.ts";
+import { ours } from "./interop/ours.ts";
+import { theirs } from "./interop/theirs.ts";
+
+const { values, positionals } = parseArgs({
+  args: Deno.args,
+  allowPositionals: true,
+  options: {
+    only: { type: "string" },
+    mutants: { type: "string", default: "100000" },
+    dss: { type: "string" },
+  },
+});
+if (positionals.join() !== "ades") {
+  console.error("Usage: deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]");
+  Deno.exit(2);
+}
+
+const folder = await Deno.makeTempDir({ prefix: "dsign_interop_" });
+let faults = 0;
+const tell = (line: string) => console.log(line);
+const fault = (line: string) => {
+  faults++;
+  console.log(`FAULT ${line}`);
+};
+
+try {
+  const wants = (part: string) => values.only === undefined || values.only === part;
+  if (wants("characters")) characters(tell, fault);
+  if (wants("mutants")) await mutants(Number(values.mutants), tell, fault);
+  const dss = wants("theirs") || wants("ours") ? await prepareDss(values.dss, folder) : undefined;
+  if (typeof dss === "string") tell(`skipped: EU DSS (${dss})`);
+  const judge = typeof dss === "string" ? undefined : dss;
+  if (wants("theirs") && judge) await theirs(judge, folder, tell, fault);
+  if (wants("ours")) await ours(judge, folder, tell, fault);
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}
+tell(faults === 0 ? "everything agrees" : `${faults} faults`);
+Deno.exit(faults === 0 ? 0 : 1);

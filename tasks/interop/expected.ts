@@ -1,0 +1,25 @@
+/** What is made of DSS's files that do not pass: only these, and each for its reason. */
+export interface Exception {
+  /** Of file names. */
+  pattern: RegExp;
+  verdict: "INDETERMINATE" | "not read";
+  reason: string;
+}
+
+export const exceptions: readonly Exception[] = [
+  {
+    pattern: /\.asic[se]$/,
+    verdict: "not read",
+    reason: "ASiC containers are not read yet",
+  },
+  {
+    pattern: /^xades-internally-detached-/,
+    verdict: "INDETERMINATE",
+    reason: "the signature covers one element of the document, which is named, not the document",
+  },
+  {
+    pattern: /^pades-timestamp-only/,
+    verdict: "INDETERMINATE",
+    reason: "a document timestamp is nobody's signature",
+  },
+];

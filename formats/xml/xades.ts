@@ -130,8 +130,9 @@ const signatureElement = (id: string, content: string) =>
 /** An Id that nothing in the document uses; its derived ones (`…-value`) are free with it. */
 function freeId(content: string | Uint8Array): string {
   const text = typeof content === "string" ? content : new TextDecoder().decode(content);
+  const used = new Set(Array.from(text.matchAll(/dsign-(\d{1,9})/g), ([, n]) => Number(n)));
   let n = 1;
-  while (text.includes(`dsign-${n}`)) n++;
+  while (used.has(n)) n++;
   return `dsign-${n}`;
 }
 

@@ -9,6 +9,7 @@ const web = new URL("dist/web/", import.meta.url);
 // Next to this file, also in the bundle (tasks/compile.ts).
 const kind = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const readerWorker = new URL(`cli/reader_worker.${kind}`, import.meta.url);
+const textWorker = new URL(`signing/text_worker.${kind}`, import.meta.url);
 // The kernel's table of sockets can only be opened before any permission is revoked.
 if (role === "agent") (await import("./agent/peer.ts")).openSocketTables();
 giveUpPermissions(role);
@@ -16,12 +17,9 @@ giveUpPermissions(role);
 if (role === "pkcs11-host") {
   const { runHost } = await import("./pkcs11_ffi/host.ts");
   runHost();
-} else if (role === "reader") {
+} else if (role === "reader" || role === "pdf-text") {
   const { runReaderHost } = await import("./reader/host.ts");
-  await runReaderHost(readerWorker);
-} else if (role === "pdf-text") {
-  const { runTextHost } = await import("./signing/text_host.ts");
-  await runTextHost(web);
+  await runReaderHost(role === "reader" ? readerWorker : textWorker);
 } else {
   const { run } = await import("./cli/program.ts");
   const { hostCommand, readerCommand, textCommand } = await import("./cli/host_command.ts");

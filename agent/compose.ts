@@ -23,7 +23,7 @@ export interface SigningOptions {
   providers: readonly Provider[];
   /** Folder of the built pages, ending in a slash: fonts and pictures of signatures are there. */
   web: URL;
-  /** Starts the process in which a PDF's text is searched (text_host.ts). */
+  /** Starts the process in which a PDF's text is searched (text_worker.ts). */
   textCommand: readonly string[];
   /** Folder of the journals of batches. */
   batches: string;

@@ -43,9 +43,13 @@ export class ReaderProcess {
     const kill = () => this.#kill();
     signal?.addEventListener("abort", kill);
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let isLate = false;
     const expect = () => {
       clearTimeout(timer);
-      timer = setTimeout(kill, deadline + GRACE);
+      timer = setTimeout(() => {
+        isLate = true;
+        kill();
+      }, deadline + GRACE);
     };
     try {
       await writeFrame(this.#writer, ask);
@@ -64,9 +68,7 @@ export class ReaderProcess {
       for (const breach of ["deadline", "memory"] as const) {
         if (code === EXIT_CODES[breach]) throw new ReaderBreach(breach);
       }
-      // Killed because it did not even end itself, or by the system for its memory.
-      if (code === null) throw new ReaderBreach("deadline");
-      throw error;
+      throw isLate ? new ReaderBreach("deadline") : error;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", kill);
@@ -82,14 +84,14 @@ export class ReaderProcess {
     clearTimeout(timer);
   }
 
-  /** Ends the process. @returns its exit code; null where it had to be killed */
-  async #end(): Promise<number | null> {
+  /** Ends the process. @returns its exit code */
+  async #end(): Promise<number> {
     this.alive = false;
     await this.#writer.abort().catch(() => {});
     const timer = setTimeout(() => this.#kill(), GRACE);
-    const { code, signal } = await this.#child.status;
+    const { code } = await this.#child.status;
     clearTimeout(timer);
-    return signal ? null : code;
+    return code;
   }
 
   #kill(): void {

@@ -7,13 +7,12 @@ import type { PadesInput } from "../online/questions.ts";
 import { type Online, performFor } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
-import { type AskOptions } from "../reader/client.ts";
 import { askInSteps } from "../reader/steps.ts";
 import type { Appearances } from "./appearance.ts";
 import { certificateOf } from "./certificates.ts";
 import type { Document } from "./documents.ts";
 import type { Placement } from "./placement.ts";
-import type { DocumentReader } from "./reading.ts";
+import type { Asking, DocumentReader } from "./reading.ts";
 
 /**
  * The bytes of a PDF.
@@ -33,9 +32,6 @@ export interface PadesServices {
   placement: Placement;
   reader: DocumentReader;
 }
-
-/** For whom a document is read, and until when. */
-export type Asking = Pick<AskOptions, "origin" | "signal">;
 
 /** What a signature in a PDF is made with. */
 export interface PadesSigner extends Omit<PadesServices, "placement"> {

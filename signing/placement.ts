@@ -1,23 +1,33 @@
 /** Places a visible signature at a text of the document. */
 import type { Source } from "../formats/source.ts";
+import { FormatError } from "../formats/error.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { PdfOptions } from "../protocol/methods.ts";
+import { ReaderPool } from "../reader/client.ts";
 import { SIZE } from "./appearance.ts";
 import { throwIfCancelled } from "./errors.ts";
-import type { TextAnswer, TextQuestion } from "./text_host.ts";
+import type { Asking } from "./reading.ts";
+import type { questions, TextAnswer, TextQuestion } from "./text_worker.ts";
 
 /** Larger documents are not searched: pdf.js holds them in memory. */
 const MAX_SIZE = 128 * 1024 * 1024;
 const MAX_TIME = 20_000;
-const MAX_ANSWER = 4096;
-const PIECE = 1024 * 1024;
 /** Points between the text and the signature. */
 const GAP = 2;
 
 /** Answers where a text stands in a PDF. */
 export class Placement {
+  readonly #reader: ReaderPool<typeof questions>;
+
   /** @param command starts the program's `pdf-text` role */
-  constructor(readonly command: readonly string[]) {}
+  constructor(command: readonly string[]) {
+    this.#reader = new ReaderPool({ command, deadline: MAX_TIME });
+  }
+
+  /** Ends the processes. */
+  close(): Promise<void> {
+    return this.#reader.close();
+  }
 
   /**
    * Where a signature is to go to a text, finds its page and rectangle; other options stay as they are.
@@ -28,7 +38,7 @@ export class Placement {
    * @throws {DsignError} `invalid_params` where the text is not there, `too_large`, `document_malformed`,
    *   `document_encrypted`, `request_cancelled`
    */
-  async place(source: Source, options: PdfOptions, signal: AbortSignal): Promise<PdfOptions> {
+  async place(source: Source, options: PdfOptions, asking: Asking): Promise<PdfOptions> {
     const { visible, password } = options;
     if (visible?.anchor === undefined) return options;
     const { anchor, page, rectangle, size = SIZE, ...rest } = visible;
@@ -38,7 +48,7 @@ export class Placement {
         "visible: give either an anchor or a rectangle.",
       );
     }
-    const answer = await this.#ask(source, { text: anchor, page, password }, signal);
+    const answer = await this.#ask(source, { text: anchor, page, password }, asking);
     if ("failure" in answer) throw refusal(answer.failure, anchor);
     return {
       ...options,
@@ -46,7 +56,7 @@ export class Placement {
     };
   }
 
-  async #ask(source: Source, question: TextQuestion, signal: AbortSignal): Promise<TextAnswer> {
+  async #ask(source: Source, question: TextQuestion, asking: Asking): Promise<TextAnswer> {
     if (source.size > MAX_SIZE) {
       throw new DsignError(
         "too_large",
@@ -55,59 +65,14 @@ export class Placement {
         } MiB. Give the place by page.`,
       );
     }
-    throwIfCancelled(signal);
-    const [program, ...args] = this.command;
-    const ending = AbortSignal.any([signal, AbortSignal.timeout(MAX_TIME)]);
-    await using child = new Deno.Command(program, {
-      args,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const kill = () => {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // it has ended by itself
-      }
-    };
-    ending.addEventListener("abort", kill);
-    let sent: Promise<void> | undefined;
     try {
-      // Where it ends before it has read everything, its answer tells, or the lack of one.
-      sent = send(child.stdin, source, question).catch(() => {});
-      return JSON.parse(await firstLine(child.stdout));
-    } catch {
-      throwIfCancelled(signal);
+      return await this.#reader.ask("findText", question, { documents: [source], ...asking });
+    } catch (error) {
+      if (asking.signal) throwIfCancelled(asking.signal);
+      if (error instanceof FormatError) throw error;
       throw new DsignError("document_malformed", "The PDF's text cannot be read.");
-    } finally {
-      ending.removeEventListener("abort", kill);
-      kill();
-      await sent;
     }
   }
-}
-
-async function send(
-  to: WritableStream<Uint8Array>,
-  source: Source,
-  question: TextQuestion,
-): Promise<void> {
-  const writer = to.getWriter();
-  await writer.write(new TextEncoder().encode(`${JSON.stringify(question)}\n`));
-  for (let at = 0; at < source.size; at += PIECE) {
-    await writer.write(source.read(at, Math.min(PIECE, source.size - at)));
-  }
-  await writer.close();
-}
-
-async function firstLine(from: ReadableStream<Uint8Array>): Promise<string> {
-  let line = "";
-  for await (const piece of from.pipeThrough(new TextDecoderStream() as never)) {
-    line += piece;
-    if (line.includes("\n") || line.length > MAX_ANSWER) break;
-  }
-  return line;
 }
 
 /** Left, bottom, right, top of a signature of a size. */

@@ -1,11 +1,14 @@
 /** Strangers' documents, as agent and command line have them read: by a reader, whose errors come back as they were. */
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
-import { LocalReader, type Reader, ReaderPool } from "../reader/client.ts";
+import { type AskOptions, LocalReader, type Reader, ReaderPool } from "../reader/client.ts";
 import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
 import type { Failure } from "../reader/messages.ts";
 import type { questions } from "./questions.ts";
 
 export type DocumentReader = Reader<typeof questions>;
+
+/** For whom a document is read, and until when. */
+export type Asking = Pick<AskOptions, "origin" | "signal">;
 
 /**
  * A reader for a program that goes on answering others.

@@ -30,16 +30,9 @@ import type { Journals } from "./journal.ts";
 import { KeyAccess, type KeyServices, sign, signedWith } from "./key_access.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, showOnly } from "./shown_pdf.ts";
-import {
-  type Asking,
-  checkPdf,
-  type PadesServices,
-  type PadesSigner,
-  signPdf,
-  sourceOf,
-} from "./pades.ts";
+import { checkPdf, type PadesServices, type PadesSigner, signPdf, sourceOf } from "./pades.ts";
 import type { DataBy, DataStep } from "./questions.ts";
-import type { DocumentReader } from "./reading.ts";
+import type { Asking, DocumentReader } from "./reading.ts";
 import { isJwsOver, isOver, isStatement } from "./to_be_signed.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
@@ -74,8 +67,9 @@ export class Signing {
   }
 
   /** Ends the logins, once what has been given up is over and written down. */
-  close(): Promise<void> {
-    return this.#keys.close();
+  async close(): Promise<void> {
+    await this.#keys.close();
+    await this.services.placement.close();
   }
 
   /** Asks something else than for a signature, in turn with the signatures. */
@@ -268,7 +262,7 @@ export class Signing {
   ) {
     return await document.held(async () => {
       const { placement } = this.services;
-      const placed = await placement.place(sourceOf(document), options, caller.signal);
+      const placed = await placement.place(sourceOf(document), options, askingFor(caller));
       await checkPdf(document, placed, this.services, askingFor(caller));
       return await this.#keys.use(
         {
@@ -329,7 +323,7 @@ export class Signing {
         document.held(async () => {
           if (format === "pades") {
             const { placement } = this.services;
-            const placed = await placement.place(sourceOf(document), options, caller.signal);
+            const placed = await placement.place(sourceOf(document), options, askingFor(caller));
             const { appended, field } = await signPdf(document, placed, by, true);
             return { bytes: appended, field };
           }

@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 const OUTPUT = "dist/dsign";
 const PAGES = "dist/web";
 /** The scripts that threads begin with: no other file says that they are needed. */
-const THREADS = ["cli/reader_worker.ts", "otp_service/pin_worker.ts"];
+const THREADS = ["cli/reader_worker.ts", "otp_service/pin_worker.ts", "signing/text_worker.ts"];
 
 /** Runs this Deno; its output is for people. */
 async function deno(...args: string[]): Promise<{ success: boolean; output: string }> {

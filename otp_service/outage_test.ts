@@ -1,11 +1,10 @@
 /** While the database is out: nothing hangs, nothing is answered with yes, and it goes on by itself afterwards. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import postgres from "postgres";
 import { authorize, EXPLICIT, HASH } from "../tests/fixtures/otp_calls.ts";
 import { makeService, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { asAdministrator, startPostgres } from "../tests/fixtures/postgres.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { openPostgres } from "./store_postgres.ts";
 import { openSqlite } from "./store_sqlite.ts";
@@ -56,7 +55,6 @@ Deno.test("PostgreSQL stopped, started, locked by somebody else, and crashed", a
   const server = await startPostgres();
   const url = await server.createDatabase();
   const test = makeService({ database: await openPostgres(url) });
-  const admin = () => postgres(url, { max: 1, onnotice: () => {} });
   try {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     let token = await test.token();
@@ -78,19 +76,16 @@ Deno.test("PostgreSQL stopped, started, locked by somebody else, and crashed", a
           200,
         );
         test.clock.now += 2 * 60_000;
-        const other = admin();
-        let release = () => {};
-        const held = new Promise<void>((resolve) => release = resolve);
-        const locking = other.begin(async (sql) => {
-          await sql`LOCK TABLE persons, tokens, transactions, counters, audit_head, audit, documents`;
+        const tables = "persons, tokens, transactions, counters, audit_head, audit, documents";
+        await asAdministrator(url, async (client) => {
+          await client.query("BEGIN");
+          await client.query(`LOCK TABLE ${tables}`);
           const crl = await test.handler(new Request("https://sign.works.example/ca/crl"));
           assert.equal(crl.status, 200);
           await crl.body?.cancel();
           await allSay(test, token, 503, ["OCSP"]);
-          release();
+          await client.query("ROLLBACK");
         });
-        await Promise.all([held, locking]);
-        await other.end();
         await signs();
       },
     );

@@ -1,5 +1,6 @@
 /** The store's database in PostgreSQL: for several instances of the service behind a balancer. */
-import postgres from "postgres";
+// @ts-types="@types/pg"
+import pg from "pg";
 import {
   type Database,
   DatabaseError,
@@ -17,19 +18,23 @@ const MIGRATION_LOCK = 7_791_2026;
 /** deadlock_detected, serialization_failure: PostgreSQL undid everything, and asks to try again. */
 const AGAIN = ["40P01", "40001"];
 const TRIES = 5;
-/** How long a statement may take, and wait for what others have locked, in milliseconds. */
+/** In milliseconds: how long making a connection may take, a statement, and its wait for what others have locked. */
+const CONNECT = 5_000;
 const STATEMENT = 8_000;
 const LOCK = 4_000;
-/** Longer than a transaction of ours takes, however long its statements may; a server that says nothing is out. */
-const SILENCE = 15_000;
+/** How long others may be waited for that have all the connections. */
+const QUEUE = 30_000;
+/** A server that says nothing for as long is out. */
+const SILENCE = 12_000;
 
 /**
  * SQLSTATE classes (PostgreSQL, appendix A) of a server that is out: connection lost, not enough of something, stopped by
- * somebody, trouble of its system; and statements that waited too long.
+ * somebody, trouble of its system; and statements that waited too long, or may only read.
  */
 const OUT = /^(08|53|57|58)|^55P03$|^25006$/;
-/** Codes of the client and the system for a server that is not there. */
-const GONE = /^(CONNECT|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_)/;
+/** Codes of the system, and texts of the client, for a server that is not there. */
+const GONE = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_)/;
+const LOST = /^(Connection terminated|timeout exceeded|Query read timeout|Client .*not queryable)/;
 
 const APPEND_ONLY = [
   `CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS
@@ -38,6 +43,8 @@ const APPEND_ONLY = [
    FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only()`,
 ];
 
+const INT8 = 20;
+
 /**
  * Connects and brings the schema up to date.
  *
@@ -45,70 +52,114 @@ const APPEND_ONLY = [
  * @throws {SetupError} where it cannot be reached, or was made by a later version
  */
 export async function openPostgres(url: string): Promise<Database> {
-  const sql = postgres(url, {
+  const types = new pg.TypeOverrides();
+  // BIGINT: times in milliseconds and counters, far below 2^53
+  types.setTypeParser(INT8, Number);
+  const pool = new pg.Pool({
+    connectionString: url,
     max: CONNECTIONS,
-    connect_timeout: 10,
-    // seconds: a server that is back is found at once
-    backoff: () => 0.25,
-    connection: {
-      application_name: "dsign otp-service",
-      statement_timeout: STATEMENT,
-      lock_timeout: LOCK,
-      idle_in_transaction_session_timeout: SILENCE,
-    },
-    onnotice: () => {},
-    // BIGINT: times in milliseconds and counters, far below 2^53
-    types: { number: { to: 20, from: [20], parse: Number, serialize: String } },
+    application_name: "dsign otp-service",
+    connectionTimeoutMillis: CONNECT,
+    statement_timeout: STATEMENT,
+    lock_timeout: LOCK,
+    idle_in_transaction_session_timeout: SILENCE,
+    query_timeout: SILENCE,
+    keepAlive: true,
+    // statements that do not wait for each other go out together
+    pipeline: true,
+    types,
   });
+  // A connection that is lost while nothing is asked of it: the next question opens another.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   try {
-    await migrate(sql);
+    await inTransaction(pool, migrate);
   } catch (error) {
-    await sql.end({ timeout: 1 });
+    await pool.end();
     if (error instanceof SetupError) throw error;
     throw new SetupError(`The database cannot be used: ${reasonOf(error)}`);
   }
-  const through =
-    (connection: Pick<postgres.Sql, "unsafe">): Query => async (statement, ...values) =>
-      await connection.unsafe(statement, values.map(storable), {
-        prepare: true,
-      }) as unknown as Row[];
+  const turns = inTurns(CONNECTIONS);
+  const names = new Map<string, string>();
+  const through = (client: pg.Pool | pg.PoolClient): Query => async (text, ...values) => {
+    let name = names.get(text);
+    if (name === undefined) names.set(text, name = `s${names.size}`);
+    const { rows } = await client.query({ name, text, values: values.map(storable) });
+    return rows as Row[];
+  };
   return {
     lock: " FOR UPDATE",
-    read: (work) => answered(() => work(through(sql))),
+    read: (work) => turns(() => work(through(pool))),
     transaction: <T>(work: (query: Query) => Promise<T>): Promise<T> =>
-      answered(async () => {
+      turns(async () => {
         for (let attempt = 1;; attempt++) {
           try {
-            return await sql.begin((connection) => work(through(connection))) as T;
+            return await inTransaction(pool, (client) => work(through(client)));
           } catch (error) {
             if (!AGAIN.includes(codeOf(error)) || attempt === TRIES) throw error;
           }
         }
       }),
-    close: () => sql.end({ timeout: 5 }),
+    close: () => pool.end(),
   };
+}
+
+async function inTransaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  try {
+    await client.query("BEGIN");
+    const value = await work(client);
+    await client.query("COMMIT");
+    client.release();
+    return value;
+  } catch (error) {
+    const undone = !isOut(error) &&
+      await client.query("ROLLBACK").then(() => true, () => false);
+    // else with its connection the server forgets the transaction
+    client.release(!undone);
+    throw error;
+  }
 }
 
 const codeOf = (error: unknown) => String((error as { code?: unknown }).code ?? "");
 
-/** Runs `work`, and says so where the database is out or silent. */
-async function answered<T>(work: () => Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new DatabaseError("The database server gives no answer.")),
-      SILENCE,
-    );
-  });
-  try {
-    return await Promise.race([work(), silence]);
-  } catch (error) {
-    const code = codeOf(error);
-    if (OUT.test(code) || GONE.test(code)) throw new DatabaseError(reasonOf(error));
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
+function isOut(error: unknown): boolean {
+  const code = codeOf(error);
+  return OUT.test(code) || GONE.test(code) || LOST.test((error as Error).message);
+}
+
+/** Runs so many at a time, in the order in which they came, and says so where the database is out. */
+function inTurns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  const turn = () =>
+    new Promise<void>((resolve, reject) => {
+      const go = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        waiting.splice(waiting.indexOf(go), 1);
+        reject(new DatabaseError("The database server is too slow for what is asked of it."));
+      }, QUEUE);
+      waiting.push(go);
+    });
+  return async (work) => {
+    if (running < most) running++;
+    else await turn();
+    try {
+      return await work();
+    } catch (error) {
+      throw isOut(error) ? new DatabaseError(reasonOf(error)) : error;
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
+    }
+  };
 }
 
 /** Errors of the system come without a text where several addresses were tried. */
@@ -123,22 +174,20 @@ function reasonOf(error: unknown): string {
 const storable = (value: Value) =>
   typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : value;
 
-async function migrate(sql: postgres.Sql): Promise<void> {
-  await sql.begin(async (connection) => {
-    await connection`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
-    await connection`CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)`;
-    const [row] = await connection`SELECT version FROM schema_version`;
-    const version = Number(row?.version ?? 0);
-    if (version > MIGRATIONS.length) {
-      throw new SetupError("The database was made by a later version of this program.");
+async function migrate(client: pg.PoolClient): Promise<void> {
+  await client.query("SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+  await client.query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)");
+  const { rows: [row] } = await client.query("SELECT version FROM schema_version");
+  const version = Number(row?.version ?? 0);
+  if (version > MIGRATIONS.length) {
+    throw new SetupError("The database was made by a later version of this program.");
+  }
+  for (const statements of MIGRATIONS.slice(version)) {
+    for (const statement of statements) {
+      await client.query(statement.replaceAll(" BLOB", " BYTEA"));
     }
-    for (const statements of MIGRATIONS.slice(version)) {
-      for (const statement of statements) {
-        await connection.unsafe(statement.replaceAll(" BLOB", " BYTEA"));
-      }
-    }
-    for (const statement of APPEND_ONLY) await connection.unsafe(statement);
-    await connection`DELETE FROM schema_version`;
-    await connection`INSERT INTO schema_version VALUES (${MIGRATIONS.length})`;
-  });
+  }
+  for (const statement of APPEND_ONLY) await client.query(statement);
+  await client.query("DELETE FROM schema_version");
+  await client.query("INSERT INTO schema_version VALUES ($1)", [MIGRATIONS.length]);
 }

@@ -1,0 +1,15 @@
+/** `dsign` with a clock that a test steps: the milliseconds in the file that DSIGN_TEST_CLOCK names are added to it. */
+const path = Deno.env.get("DSIGN_TEST_CLOCK")!;
+const real = Date.now;
+let ahead = 0;
+Date.now = () => real() + ahead;
+const read = () => {
+  try {
+    ahead = Number(Deno.readTextFileSync(path)) || 0;
+  } catch {
+    // it is being written
+  }
+};
+read();
+Deno.unrefTimer(setInterval(read, 100));
+await import("../../main.ts");

@@ -1,5 +1,4 @@
 /** The store's database in PostgreSQL: for several instances of the service behind a balancer. */
-// @ts-types="@types/pg"
 import pg from "pg";
 import {
   type Database,
@@ -36,6 +35,25 @@ const OUT = /^(08|53|57|58)|^55P03$|^25006$/;
 const GONE = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_)/;
 const LOST = /^(Connection terminated|timeout exceeded|Query read timeout|Client .*not queryable)/;
 
+/** What is used of `pg`, whose types would bring all of Node's. */
+interface Client {
+  query(
+    statement: string | { name: string; text: string; values: readonly Value[] },
+    values?: readonly Value[],
+  ): Promise<{ rows: Row[] }>;
+}
+interface PoolClient extends Client {
+  /** @param broken it is not used again */
+  release(broken?: boolean): void;
+  on(event: "error", listener: () => void): void;
+}
+interface Pool extends Client {
+  connect(): Promise<PoolClient>;
+  on(event: "error", listener: () => void): void;
+  on(event: "connect", listener: (client: PoolClient) => void): void;
+  end(): Promise<void>;
+}
+
 const APPEND_ONLY = [
   `CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS
    $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$`,
@@ -55,7 +73,7 @@ export async function openPostgres(url: string): Promise<Database> {
   const types = new pg.TypeOverrides();
   // BIGINT: times in milliseconds and counters, far below 2^53
   types.setTypeParser(INT8, Number);
-  const pool = new pg.Pool({
+  const pool: Pool = new pg.Pool({
     connectionString: url,
     max: CONNECTIONS,
     application_name: "dsign otp-service",
@@ -81,11 +99,11 @@ export async function openPostgres(url: string): Promise<Database> {
   }
   const turns = inTurns(CONNECTIONS);
   const names = new Map<string, string>();
-  const through = (client: pg.Pool | pg.PoolClient): Query => async (text, ...values) => {
+  const through = (client: Client): Query => async (text, ...values) => {
     let name = names.get(text);
     if (name === undefined) names.set(text, name = `s${names.size}`);
     const { rows } = await client.query({ name, text, values: values.map(storable) });
-    return rows as Row[];
+    return rows;
   };
   return {
     lock: " FOR UPDATE",
@@ -105,8 +123,8 @@ export async function openPostgres(url: string): Promise<Database> {
 }
 
 async function inTransaction<T>(
-  pool: pg.Pool,
-  work: (client: pg.PoolClient) => Promise<T>,
+  pool: Pool,
+  work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
   try {
@@ -174,7 +192,7 @@ function reasonOf(error: unknown): string {
 const storable = (value: Value) =>
   typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : value;
 
-async function migrate(client: pg.PoolClient): Promise<void> {
+async function migrate(client: PoolClient): Promise<void> {
   await client.query("SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
   await client.query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)");
   const { rows: [row] } = await client.query("SELECT version FROM schema_version");

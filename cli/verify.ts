@@ -20,7 +20,7 @@ import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { extractRevisions } from "./verify_extract.ts";
 import type { Language } from "../words/speech.ts";
-import { htmlReport, type ReportOf } from "./report/html.ts";
+import { htmlReport, limitsOf, type ReportOf } from "./report/html.ts";
 
 interface Options {
   content?: string;
@@ -143,6 +143,7 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
           console.log(`${printable(file)}: CANNOT BE CHECKED`);
           tell(error, false);
         }
+        if (done.length > 0) console.log(limitsOf(done, "en"));
         for (const path of extracted) console.log(`Wrote ${printable(path)}`);
       }
       return ok ? EXIT.ok : EXIT.failed;

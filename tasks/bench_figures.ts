@@ -19,6 +19,11 @@ export class Figures {
     this.all.push({ name, value, unit, ...bound, ok: value >= atLeast && value <= atMost });
   }
 
+  /** The figure of that name. */
+  value(name: string): number {
+    return this.all.find((each) => each.name === name)!.value;
+  }
+
   get ok(): boolean {
     return this.all.every(({ ok }) => ok);
   }

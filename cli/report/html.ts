@@ -90,6 +90,15 @@ const seal = (verdict: Verdict, label: Html) =>
       aria-label="${label}">${raw(SEALS[verdict])}</svg>
   `;
 
+/** What no verification here looks at, in a sentence or two. */
+export function limitsOf(files: readonly ReportOf[], language: Language): string {
+  const { limits, limits_revocation } = REPORT_WORDS[language];
+  const isRevocationUnknown = files.some(({ report }) =>
+    report.signatures.some(({ revocation }) => revocation.status === "unknown")
+  );
+  return isRevocationUnknown ? `${limits} ${limits_revocation}` : limits;
+}
+
 /** One page for one or more files. */
 export function htmlReport(
   files: readonly ReportOf[],
@@ -112,7 +121,10 @@ export function htmlReport(
       <body>
     <h1>${title}</h1>
     ${files.map((file) => html`<main>${page.file(file)}</main>`)}
-    <footer><p>${page.say("legal")}</p><p>${page.say("made_by", { version })}</p></footer>
+    <footer><p>${text(limitsOf(files, language))}</p><p>${page.say("legal")}</p><p>${page.say(
+      "made_by",
+      { version },
+    )}</p></footer>
       </body>
     </html>
   `);

@@ -62,7 +62,7 @@ function signatureOf(each: unknown): SerializedSignature {
       return { protected: protectedHeader, header, signature };
     }
   }
-  throw jwsMalformed("The JSON is neither a JWS nor a signing route.");
+  throw jwsMalformed("The JSON is neither a JWS with signatures nor a signing route.");
 }
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>

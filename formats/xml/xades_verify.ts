@@ -180,9 +180,10 @@ function problemOf(error: unknown): XmlProblem {
 }
 
 function keyInfoCertificates(signature: XmlElement): Uint8Array[] {
-  return childrenNamed(signature, DS, "KeyInfo").flatMap((keyInfo) => [...descendants(keyInfo)])
-    .filter((each) => isNamed(each, DS, "X509Certificate")).slice(0, MAX_CERTIFICATES)
-    .map((each) => fromBase64(textOf(each)));
+  return ["KeyInfo", "X509Data", "X509Certificate"].reduce(
+    (found, name) => found.flatMap((each) => childrenNamed(each, DS, name)),
+    [signature],
+  ).slice(0, MAX_CERTIFICATES).map((each) => fromBase64(textOf(each)));
 }
 
 /** Checks the signature value over the canonical SignedInfo. @returns the certificates whose key fits */

@@ -47,12 +47,21 @@ export async function run(
   return text.decode(stdout);
 }
 
-/** DSS's verdicts, by file. */
+/** DSS's verdict on a file. */
+export interface Validated {
+  file: string;
+  /** How long it took, in milliseconds. */
+  ms: number;
+  signatures?: { indication: string }[];
+  error?: string;
+}
+
+/** DSS's verdicts, in the order of the list. */
 export async function validate(
   { jar }: Dss,
   root: string,
   list: string,
-): Promise<{ file: string; signatures?: { indication: string }[]; error?: string }[]> {
+): Promise<Validated[]> {
   const out = await run(
     "java",
     ["-jar", jar, "validate", "--trust", root, "--list", list],

@@ -17,7 +17,9 @@ export function disagreement(seeds: Seeds, index: number): string | null {
   const text = mutant(seeds, index);
   const ours = digestOf(text);
   const theirs = libxml2WithoutSignatures(text, EXCLUSIVE);
-  if (ours === (theirs === undefined ? "not well-formed" : sha256(theirs))) return null;
+  if (theirs === null || ours === (theirs === undefined ? "not well-formed" : sha256(theirs))) {
+    return null;
+  }
   return `mutant ${index}: ours ${ours}, libxml2 ${theirs}\n${text}`;
 }
 

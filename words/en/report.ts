@@ -89,6 +89,9 @@ export const en = {
   route_signed: "signed",
   route_waiting: "still to sign",
 
+  limits:
+    "Not checked: signature policies, attribute certificates, what links and scripts in the document lead to, and whether this person may sign it.",
+  limits_revocation: "For some certificates it is not known whether they were revoked.",
   legal:
     "This report says what was checked. Whether a signature is valid in law is for others to decide.",
   made_by: "Made by D-Sign {version}",

@@ -238,7 +238,7 @@ Deno.test("the administrator's commands: people and audit", () =>
     const added = await json("user", "add", ...person);
     assert.match(added.enrolment.link, /\/otp#enrol-[\w-]{43}$/, "no mail: it is handed over");
     const twice = await on("user", "add", ...person);
-    assert.deepEqual([twice.code, twice.stderr], [2, "dsign: There is such a person already\n"]);
+    assert.deepEqual([twice.code, twice.stderr], [2, "dsign: The person already exists\n"]);
     const wrong = await on("user", "add", "bsen", "--name", "B", "--email", "nowhere");
     assert.equal(wrong.code, 2);
     assert.equal((await json("user", "list")).persons[0].state, "invited");

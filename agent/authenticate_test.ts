@@ -60,7 +60,7 @@ Deno.test("the origin is the connection's own, whatever the caller says", async 
   assert.ok(!isValid(token, PORTAL, NONCE));
 });
 
-Deno.test("who may not see certificates may not sign in, nor the agent's own pages", async () => {
+Deno.test("a login needs the permission to see certificates; the agent's own pages cannot log in", async () => {
   await using test = await testAgent();
   const stranger = await test.connect("https://new.example");
   await assert.rejects(stranger.call("auth.authenticate", { nonce: NONCE }), {
@@ -76,7 +76,7 @@ Deno.test("who may not see certificates may not sign in, nor the agent's own pag
   }
 });
 
-Deno.test("no bare signature is made over what may be a token's", async () => {
+Deno.test("no bare signature is made over bytes that could be a login token", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   for (const hash of ["SHA-256", "SHA-384", "SHA-512"] as const) {

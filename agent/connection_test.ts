@@ -11,7 +11,7 @@ async function complaint(client: TestClient): Promise<string | undefined> {
   return errorOf(await client.take((frame) => frame.id === null));
 }
 
-Deno.test("garbage is answered with an error, and the connection goes on", async () => {
+Deno.test("garbage is answered with an error, and the connection stays open", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   for (
@@ -125,7 +125,7 @@ Deno.test("requests are counted, and an id is used once at a time", async () => 
   other.socket.close();
 });
 
-Deno.test("$/cancelRequest gives up the request with this id alone", async () => {
+Deno.test("$/cancelRequest cancels only the request with this id", async () => {
   await using test = await testAgent();
   const asked = Promise.withResolvers<void>();
   test.person.choose = (request, signal) => {
@@ -148,7 +148,7 @@ Deno.test("$/cancelRequest gives up the request with this id alone", async () =>
   assert.equal((await second).commonName, "Anita Das (TEST)");
 });
 
-Deno.test("what a page waits for is given up when it goes", async () => {
+Deno.test("a page's requests are cancelled when it goes", async () => {
   await using test = await testAgent();
   const asked = Promise.withResolvers<void>();
   const gone = Promise.withResolvers<void>();
@@ -205,7 +205,7 @@ async function rawSocket(port: number) {
   return { write, readToEnd, [Symbol.dispose]: () => connection.close() };
 }
 
-Deno.test("what is no WebSocket frame ends its connection alone", async () => {
+Deno.test("an invalid WebSocket frame closes only its connection", async () => {
   await using test = await testAgent();
   const { port } = test.agent;
   const frames: Record<string, number[]> = {
@@ -292,7 +292,7 @@ Deno.test("documents: empty ones, incomplete ones, too many bytes, too many docu
   await assert.rejects(other.call("sign.document", { document }), { code: "document_not_found" });
 });
 
-Deno.test("token.changed reaches those who may see tokens", async () => {
+Deno.test("token.changed reaches only pages that may see tokens", async () => {
   await using test = await testAgent();
   const portal = await test.connect();
   const own = await test.connect(test.agent.origin);

@@ -25,7 +25,7 @@ async function atConsole() {
   };
 }
 
-Deno.test("sites are listed, and what the person granted can be taken back", async () => {
+Deno.test("sites are listed, and the person's grants can be withdrawn", async () => {
   await using test = await atConsole();
   const site = await test.connect("https://site.example");
   await site.call("origin.request", { scopes: ["certificates"] });

@@ -32,7 +32,7 @@ async function started(change: Partial<FirstStart> = {}) {
   };
 }
 
-Deno.test("the console sees what is next, and sets start at login and the phrase", async () => {
+Deno.test("the console shows the next step, and sets start at login and the phrase", async () => {
   await using test = await started();
   const view = async () => await (await test.get("/console/start?language=bn")).json();
   assert.deepEqual(await view(), { next: NEXT, autostart: false, phrase: null });

@@ -13,7 +13,7 @@ Deno.test("the second start finds the first, and takes its place after it", () =
     await second.release();
   }));
 
-Deno.test("what a crashed agent left does not count", () =>
+Deno.test("a crashed agent's announcement does not count", () =>
   inTempDir(async (dir) => {
     await Deno.writeTextFile(`${dir}/agent.json`, '{"port":7791,"pid":1}');
     await Deno.writeTextFile(`${dir}/agent.lock`, "");

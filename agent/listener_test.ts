@@ -4,7 +4,7 @@ import { Listener } from "./listener.ts";
 
 const PROGRAM = fileURLToPath(new URL("../tests/fakes/few_descriptors.ts", import.meta.url));
 
-Deno.test("a listener to which thousands connect who say nothing answers who does", {
+Deno.test("a listener with thousands of silent connections still answers requests", {
   ignore: Deno.build.os === "windows",
 }, async () => {
   const child = new Deno.Command("sh", {
@@ -25,7 +25,7 @@ Deno.test("a listener to which thousands connect who say nothing answers who doe
   assert.ok((await child.status).success);
 });
 
-Deno.test("an answer whose asker left while it was made is not sent to nobody", async () => {
+Deno.test("an answer is dropped if its reader has left", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<Response>();
   const listener = await Listener.open({

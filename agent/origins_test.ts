@@ -43,7 +43,7 @@ Deno.test("a site asks for a grant once, for what it needs, and gets no more", a
   );
 });
 
-Deno.test("a declined grant is none, and what the site asked meanwhile is declined with it", async () => {
+Deno.test("a declined grant gives nothing, and also declines the site's requests made meanwhile", async () => {
   await using test = await testAgent();
   const asked = Promise.withResolvers<() => void>();
   test.person.grant = () =>
@@ -106,7 +106,7 @@ Deno.test("grants outlive the agent, and lapse after a year", () =>
     assert.deepEqual(again.proposal(SITE, ["certificates"]).scopes, ["certificates"]);
   }));
 
-Deno.test("a file of grants that is no such file stops the start and is kept", () =>
+Deno.test("a damaged file of grants stops the start and is kept", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "origins.json");
     for (const text of ["", "{", "[]", '{"https://a.example":{"scopes":["all"]}}']) {
@@ -139,7 +139,7 @@ Deno.test("where the administrator refuses other sites, an earlier grant of the 
     assert.deepEqual(after.get("https://portal.example")?.scopes, ["certificates"]);
   }));
 
-Deno.test("a site that the administrator refuses is told so, and nobody is asked", async () => {
+Deno.test("a site refused by the administrator gets an error, and nobody is asked", async () => {
   await using test = await testAgent({ otherOrigins: "refuse" });
   const client = await test.connect(SITE);
   await assert.rejects(client.call("origin.request", { scopes: ["sign"] }), {

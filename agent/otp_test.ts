@@ -35,7 +35,7 @@ async function withRemote(
   }
 }
 
-Deno.test("a remote key signs with PIN and OTP, by the same method; each request asks anew", () =>
+Deno.test("a remote key signs with PIN and OTP, and every request asks again", () =>
   withRemote(async (fake, provider) => {
     await using test = await testAgent({ providers: [provider], keepLogin: 60_000 });
     const { person } = test;
@@ -69,7 +69,7 @@ Deno.test("a remote key signs with PIN and OTP, by the same method; each request
     await assert.rejects(client.call("sign.data", TEXT), { code: "pin_incorrect" });
   }));
 
-Deno.test("window: the OTP is typed in a question of its own, and can be sent again", async () => {
+Deno.test("window: the OTP is asked for separately, and can be sent again", async () => {
   let url = "";
   const consent = new WindowConsent({
     origin: "http://127.0.0.1:1",
@@ -107,7 +107,7 @@ Deno.test("window: the OTP is typed in a question of its own, and can be sent ag
   await assert.rejects(declined, { code: "user_cancelled" });
 });
 
-Deno.test("pinentry: an empty OTP has it sent again", async () => {
+Deno.test("pinentry: an empty OTP sends it again", async () => {
   await using terminal = await Terminal.start("sleep", "120");
   const ttyName = await terminal.ttyName();
   const consent = new PinentryConsent({

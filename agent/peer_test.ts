@@ -15,7 +15,7 @@ Deno.test("ownerOf finds the peer's row, not ours", () => {
   assert.equal(ownerOf(table, 0xd432, 0x1e6f), null);
 });
 
-Deno.test("ownerOf knows IPv4 addresses in IPv6 sockets, and refuses what is not loopback", () => {
+Deno.test("ownerOf knows IPv4 addresses in IPv6 sockets, and refuses non-loopback addresses", () => {
   const mapped = "0000000000000000FFFF00000100007F";
   assert.equal(ownerOf(HEAD + row(`${mapped}:D431`, `${mapped}:1E6F`, 7, 6), 0xd431, 0x1e6f), 7);
   assert.equal(

@@ -324,7 +324,7 @@ Deno.test("a second agent takes the next port; none free is said so", async () =
   assert.notEqual(second.agent.port, first.agent.port);
 });
 
-Deno.test("the agent listens on the loopback address alone", async () => {
+Deno.test("the agent listens only on the loopback address", async () => {
   await using test = await testAgent();
   const address = Deno.networkInterfaces().find(({ family, address }) =>
     family === "IPv4" && !address.startsWith("127.")

@@ -17,7 +17,7 @@ import {
 const NOW = new Date("2026-11-21T10:00:00Z");
 const DAY = 24 * 3600 * 1000;
 
-Deno.test("the certificate is for loopback names alone, and so is its authority", () =>
+Deno.test("the certificate and its authority are only for loopback names", () =>
   inTempDir(async (dir) => {
     const { key, certificate, authority } = await issueIdentity(new Date());
     const path = (name: string) => join(dir, name);

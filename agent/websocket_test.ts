@@ -136,7 +136,7 @@ Deno.test("a size that is announced is refused before a byte of it has come", as
   }
 });
 
-Deno.test("what breaks RFC 6455 ends the connection with the code it asks for", async () => {
+Deno.test("a breach of RFC 6455 closes the connection with the code it requires", async () => {
   const breaches: [string, number, ...Uint8Array[]][] = [
     ["reserved bits", 1002, frame(TEXT | FIN | 0x40, "a")],
     ["an opcode that is none", 1002, frame(0x3 | FIN, "a")],

@@ -22,7 +22,7 @@ async function golden(name: string, text: string): Promise<void> {
   assert.equal(text, await Deno.readTextFile(path), name);
 }
 
-Deno.test("what each system is told, for a plain path and for an odd one", async () => {
+Deno.test("each system's entry, for a plain path and for an odd one", async () => {
   for (const [name, program] of [["plain", PLAIN], ["odd", ODD]]) {
     await golden(`${name}.desktop`, desktopEntry([program, "agent"]));
     await golden(
@@ -39,7 +39,7 @@ Deno.test("what each system is told, for a plain path and for an odd one", async
   await golden("run_key.txt", windows.join("\n") + "\n");
 });
 
-Deno.test("what cannot be written is refused", () => {
+Deno.test("a command that an entry cannot hold is refused", () => {
   for (const render of [desktopEntry, systemdUnit, runKeyLine]) {
     assert.throws(() => render(["/opt/a\nExec=evil", "agent"]), RangeError);
   }

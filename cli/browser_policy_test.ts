@@ -22,7 +22,7 @@ Deno.test("Linux: Chrome and its kin have a file of ours each", () => {
   assert.equal(linuxPolicy("edge", [], text).text, null);
 });
 
-Deno.test("Linux: Firefox has one file for all, and what others wrote stays", () => {
+Deno.test("Linux: Firefox keeps all policies in one file, and other entries stay", () => {
   const present = JSON.stringify({
     policies: { DisableTelemetry: true, LocalNetworkAccess: { Locked: true, SkipDomains: ["x"] } },
   });
@@ -57,7 +57,7 @@ Deno.test("Windows: a registry file in which the lists replace earlier ones", ()
   assert.ok(!windowsPolicy(["edge"], []).includes('"1"'));
 });
 
-Deno.test("macOS: a profile, the same for the same browsers but for its portals", () => {
+Deno.test("macOS: the profile for the same browsers differs only in its portals", () => {
   const text = macPolicy(["chrome", "firefox"], [...PORTALS, "https://a.example/?x&<y"]);
   using document = XmlDocument.fromString(text);
   const strings = document.find("//string").map(({ content }) => content);

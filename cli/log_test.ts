@@ -4,7 +4,7 @@ import { Audit } from "../signing/audit.ts";
 import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 
-Deno.test("dsign log shows the newest entries, and finds what was changed", () =>
+Deno.test("dsign log shows the newest entries, and finds altered ones", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     assert.deepEqual(await dsign(["log", "verify"], env), {

@@ -68,7 +68,7 @@ Deno.test("a file that exists, or comes to be meanwhile, is replaced only by for
     assert.deepEqual(await namesIn(dir), ["out"]);
   }));
 
-Deno.test("a folder that is not there is told in words", () =>
+Deno.test("a missing folder is reported in words", () =>
   inTempDir(async (dir) => {
     await assert.rejects(createOutput(join(dir, "no", "out"), false), {
       name: "FileError",

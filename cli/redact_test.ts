@@ -3,7 +3,7 @@ import { redact, redactJson } from "./redact.ts";
 
 const NONE = new Map<string, string>();
 
-Deno.test("what has the form of a secret, a number or a name is taken out", () => {
+Deno.test("anything that looks like a secret, a number or a name is removed", () => {
   const hash = "ab".repeat(32);
   const cases: [string, RegExp][] = [
     ["pin=123456 next", /^pin=\[secret\] next$/],
@@ -39,7 +39,7 @@ Deno.test("what has the form of a secret, a number or a name is taken out", () =
   for (const [text, expected] of cases) assert.match(redact(text, NONE), expected, text);
 });
 
-Deno.test("what a support desk needs stays", () => {
+Deno.test("facts that the help desk needs stay", () => {
   for (
     const text of [
       "2026-11-21 21:40:33.123 +00:00 [INF] dsign·agent: listening on 127.0.0.1:7791",

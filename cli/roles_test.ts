@@ -33,7 +33,7 @@ async function left(role: string): Promise<{ granted: string[]; refused: string[
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-Deno.test("each role gives up what it does without", async () => {
+Deno.test("each role gives up the permissions that it does not need", async () => {
   const expected: Record<string, string[]> = {
     "pkcs11-host": ["net", "run", "write"],
     agent: ["ffi"],

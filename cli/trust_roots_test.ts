@@ -6,7 +6,7 @@ import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { signCms } from "../tests/fixtures/signed_files.ts";
 
-Deno.test("a root is added, listed and removed; what leads to none says which is missing", () =>
+Deno.test("a root is added, listed and removed; a chain without a root names the missing one", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     const run = async (...args: string[]) => {

@@ -48,7 +48,7 @@ Deno.test("issuers, OCSP answers and CRLs of a chain are collected; a revocation
   ]);
 });
 
-Deno.test("without an OCSP answer the list decides; failures are told, and nothing private is asked", async () => {
+Deno.test("without an OCSP answer the CRL decides; failures are reported, and private addresses are not asked", async () => {
   await using services = await startPkiServices({ officers: [{ name: "Anita", key: "p-256" }] });
   const { pki } = services;
   const anchors = [pki.root.certificate];
@@ -78,7 +78,7 @@ Deno.test("without an OCSP answer the list decides; failures are told, and nothi
   assert.equal(services.requests.length, before);
 });
 
-Deno.test("an OCSP answer that will not count is told, and the list is asked; issuers come as .p7c, lists as PEM", async () => {
+Deno.test("an OCSP answer that does not count is reported, and the CRL is fetched; issuers come as .p7c, CRLs as PEM", async () => {
   const now = new Date();
   const DAY = 24 * 3600 * 1000;
   const pki = makePki({ now, officers: [{ name: "Anita", key: "p-256" }] });

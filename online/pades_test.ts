@@ -104,7 +104,7 @@ Deno.test("a timestamp of something else is not released, at the signature or ov
   }
 });
 
-Deno.test("what is prepared twice is the same, byte for byte", () => {
+Deno.test("preparing twice gives the same bytes", () => {
   const [one, two] = [prepare("B-LTA"), prepare("B-LTA")];
   assert.deepEqual(one.appended, two.appended);
   assert.deepEqual(one.toBeSigned, two.toBeSigned);

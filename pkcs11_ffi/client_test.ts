@@ -474,7 +474,7 @@ test("closing ends the child, even one that hangs, and what it was asked", async
   await fails(client.tokens(), "closed");
 });
 
-Deno.test("what is no driver is called by its name", async () => {
+Deno.test("a file that is not a driver gets its own error", async () => {
   const own = Deno.makeTempDirSync({ dir });
   driver = await buildFaultDriver(own, token);
   const text = join(own, "text.so");

@@ -3,7 +3,7 @@ import { CKR } from "./constants.ts";
 import { check, PKCS11_ERROR_CODES, Pkcs11Error, rvName } from "./error.ts";
 import { fromFailure, toFailure } from "./messages.ts";
 
-Deno.test("CKR_OK is no error; every other code keeps the function's name and its own", () => {
+Deno.test("CKR_OK is not an error; every other code keeps its name and the function's", () => {
   check("C_Sign", 0);
   for (const [name, rv] of Object.entries(CKR).slice(1)) {
     assert.throws(() => check("C_Sign", rv), (error: unknown) => {

@@ -54,7 +54,7 @@ Deno.test("tells libraries for this computer from others", () => {
   }
 });
 
-Deno.test("names what a library was built for", () => {
+Deno.test("names the system and processor of a library", () => {
   const machines = (head: Uint8Array) => libraryBuild(head)?.machines;
   assert.deepEqual(libraryBuild(elf(1, 3)), { format: "ELF", machines: ["x86 (32-bit)"] });
   assert.deepEqual(machines(elf(1, 62)), ["x86_64 (32-bit)"]);
@@ -65,7 +65,7 @@ Deno.test("names what a library was built for", () => {
   assert.equal(libraryBuild(elf(2, 62).subarray(0, 18)), null);
 });
 
-Deno.test("refuses what cannot be a driver", () => {
+Deno.test("refuses files that cannot be drivers", () => {
   const dir = Deno.makeTempDirSync({ prefix: "dsign-library-" });
   try {
     const text = join(dir, "text.so");

@@ -33,7 +33,7 @@ Deno.test("parses RFC 7512's examples of paths", () => {
   assert.deepEqual(parseUri("pkcs11:token="), { token: "" });
 });
 
-Deno.test("what it formats it parses", () => {
+Deno.test("a formatted URI parses back to the same value", () => {
   const uri = {
     token: "টোকেন; a=b?%/#",
     serial: "00 1",
@@ -52,7 +52,7 @@ Deno.test("refuses a PIN in a URI, and never repeats it", () => {
   refused("pkcs11:token=a?module-path=/tmp/evil.so");
 });
 
-Deno.test("refuses what is no PKCS#11 URI", () => {
+Deno.test("refuses anything that is not a PKCS#11 URI", () => {
   for (
     const text of [
       "",

@@ -35,7 +35,7 @@ Deno.test("every example is valid by its own method's schema", () => {
   }
 });
 
-Deno.test("what is wrong is said in the specification's words", () => {
+Deno.test("errors use the specification's words", () => {
   const told = (schema: z.ZodType, value: unknown) =>
     schema.safeParse(value, { error: invalid }).error?.issues[0].message;
   const says = (method: CscMethod, value: unknown) => told(CSC_METHODS[method].params, value);

@@ -25,7 +25,7 @@ Deno.test("parseRequest reads requests and notifications", () => {
   });
 });
 
-Deno.test("parseRequest refuses what is no request", () => {
+Deno.test("parseRequest refuses anything that is not a request", () => {
   for (const frame of ["", "{", "\0", "nul", '{"a":']) {
     assert.throws(() => parseRequest(frame), withCode("parse_error"), frame);
   }

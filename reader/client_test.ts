@@ -94,7 +94,7 @@ Deno.test("a flood of buffers ends the process", () =>
     assert.deepEqual(await reader.ask("ends", null), []);
   }));
 
-Deno.test("a process that dies fails its question, and is started anew for the next", () =>
+Deno.test("a process that dies fails its question, and a new one serves the next", () =>
   closing(
     new ReaderPool<Questions>({ command: [Deno.execPath(), "eval", "Deno.exit(9)"] }),
     async (reader) => {

@@ -9,7 +9,7 @@ const question = (done: Done) =>
     return sum;
   });
 
-Deno.test("a question is asked again with what its steps gave, each done once", async () => {
+Deno.test("a question is repeated with the results of its steps, each done once", async () => {
   const performed: string[] = [];
   const perform = (step: string, key: string) => {
     performed.push(step + key);

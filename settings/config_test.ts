@@ -95,7 +95,7 @@ Deno.test("a wrong configuration is refused with a sentence", () =>
     }
   }));
 
-Deno.test("the folder of the state is for its user alone", {
+Deno.test("only its user can read the state folder", {
   ignore: Deno.build.os === "windows",
 }, () =>
   inTempDir(async (dir) => {

@@ -31,7 +31,7 @@ Deno.test("a file is on the disk before it takes its name", () =>
     assert.equal(await Deno.readTextFile(path), "new");
   }));
 
-Deno.test("a file that cannot be replaced stays as it was, alone", () =>
+Deno.test("a file that cannot be replaced stays unchanged, without temporary files", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "file");
     await Deno.writeTextFile(path, "old");

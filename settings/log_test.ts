@@ -4,7 +4,7 @@ import { getLogger, reset } from "@logtape/logtape";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { configureLog } from "./log.ts";
 
-Deno.test("the log file is this user's alone, is put aside when it is long, and a full disk costs nothing else", () =>
+Deno.test("only this user can read the log file; it rotates when it is long, and a full disk costs only the log", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "agent.log");
     const log = getLogger(["dsign", "test"]);

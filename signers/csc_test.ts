@@ -43,7 +43,7 @@ async function withV1(
   }
 }
 
-Deno.test("version 1: what is wanted at the same moment is authorized together, by PIN and OTP", () =>
+Deno.test("version 1: simultaneous signatures are authorized together, by PIN and OTP", () =>
   withV1(async (fake, service) => {
     const provider = new CscProvider(service, noBrowser);
     const { tokens, keys: [key], problems } = await provider.list();
@@ -80,7 +80,7 @@ Deno.test("version 1: what is wanted at the same moment is authorized together, 
     await provider.close();
   }));
 
-Deno.test("a wrong PIN or OTP ends the request; it is never sent again by itself", () =>
+Deno.test("a wrong PIN or OTP ends the request and is never sent again", () =>
   withV1(async (fake, service) => {
     const provider = new CscProvider(service, noBrowser);
     const { keys: [key] } = await provider.list();
@@ -170,7 +170,7 @@ Deno.test("a service that misbehaves is a problem, not a failure of all", () =>
     await provider.close();
   }));
 
-Deno.test("version 2: the real service in a process of its own", () =>
+Deno.test("version 2: the real service in a separate process", () =>
   inTempDir(async (dir) => {
     const mail = await mailServer();
     try {

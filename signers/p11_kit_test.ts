@@ -132,7 +132,7 @@ async function byP11Kit(config: string): Promise<string[] | null> {
 const before = Deno.build.os === "linux" ? await byP11Kit("/nowhere") : null;
 
 Deno.test({
-  name: "the person's word means to us what it means to p11-kit (optional: needs p11-kit)",
+  name: "the person's settings mean the same to D-Sign and p11-kit (optional: needs p11-kit)",
   ignore: before === null,
   fn: () =>
     inTempDir(async (config) => {

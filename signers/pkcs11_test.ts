@@ -175,7 +175,7 @@ Deno.test(
   }),
 );
 
-Deno.test("a hanging driver is reported, and the listing goes on without it", () =>
+Deno.test("a hanging driver is reported, and the listing continues without it", () =>
   inTempDir(async (dir) => {
     const hsm = await officerTokens(dir, makePki({ officers: [{ name: "Anita" }] }).officers);
     const driver = await buildFaultDriver(dir, hsm);

@@ -82,7 +82,7 @@ Deno.test("a certificate bound to RSASSA-PSS signs with PSS", () =>
     await signer.close();
   }));
 
-Deno.test("certificates beside a file that hides its own, and what is told where there are none", () =>
+Deno.test("certificates beside a file that encrypts its own are used; without any, the listing says so", () =>
   inTempDir(async (dir) => {
     const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
     const paths = Object.fromEntries(

@@ -28,7 +28,7 @@ async function isSigned(outcome: BatchOutcome, original: Uint8Array): Promise<vo
   assert.deepEqual(signatures.map(({ status }) => status), ["valid"]);
 }
 
-Deno.test("many documents, one consent bound to their list, one login; what cannot be signed is told", async () => {
+Deno.test("many documents need one consent, bound to their list, and one login; unsignable ones are reported", async () => {
   await using test = await testAgent();
   const page = await connectAs(PORTAL, test.agent.port);
   const files = filesOf(30);
@@ -68,7 +68,7 @@ Deno.test("many documents, one consent bound to their list, one login; what cann
   page.close();
 });
 
-Deno.test("a batch that was stopped goes on, and nothing is signed twice", async () => {
+Deno.test("an interrupted batch resumes, and nothing is signed twice", async () => {
   await using test = await testAgent();
   const files = filesOf(90);
   const signatures = () => test.provider.story.filter((each) => each.startsWith("sign")).length;
@@ -118,7 +118,7 @@ Deno.test("a batch that was stopped goes on, and nothing is signed twice", async
   page.close();
 });
 
-Deno.test("only what the list names is signed; the person sees it when it is opened", async () => {
+Deno.test("only listed documents are signed; the person sees each one opened", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   const bytes = [made(0), made(1)];

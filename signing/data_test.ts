@@ -136,7 +136,7 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
   assert.deepEqual(await names(named, canonical), ["Maya B-B"]);
 });
 
-Deno.test("nothing is added to what is not right, or is about something else", async () => {
+Deno.test("no signature is added to an invalid one, or to one over other content", async () => {
   await using desk = await office();
   const { sign, officers, agent } = desk;
   const refused = async (code: string, params: Params<"sign.data">) =>
@@ -174,7 +174,7 @@ Deno.test("nothing is added to what is not right, or is about something else", a
   assert.equal(agent.person.asked.length, before, "nobody was asked");
 });
 
-Deno.test("a bill goes its route: out of turn is refused, and each sees who has signed", async () => {
+Deno.test("a bill follows its route: signing out of turn is refused, and each signer sees the earlier ones", async () => {
   await using desk = await office();
   const { client, ids, officers, shown, verify } = desk;
   const steps = ["Maker", "Checker", "Approver"].map((role, i) => ({
@@ -219,7 +219,7 @@ Deno.test("a bill goes its route: out of turn is refused, and each sees who has 
   });
 });
 
-Deno.test("only those whose turn it is are offered for choice", async () => {
+Deno.test("only certificates of people whose turn it is are offered", async () => {
   await using desk = await office();
   const { client, ids, officers, agent } = desk;
   const offered: string[][] = [];

@@ -6,7 +6,7 @@ const { signal } = new AbortController();
 const known = (name: string) => ({ name, known: true });
 const stranger = (name: string) => ({ name, known: false });
 
-Deno.test("the desk serves askers in turn, and those who gave up not at all", async () => {
+Deno.test("sites are served in turn, and withdrawn requests are skipped", async () => {
   const desk = new Desk();
   const order: string[] = [];
   const cancel = new AbortController();
@@ -33,7 +33,7 @@ Deno.test("the desk serves askers in turn, and those who gave up not at all", as
   (await desk.enter(known("a"), signal))();
 });
 
-Deno.test("who was told no is sent away with all that waits; others stay", async () => {
+Deno.test("after a no, the site's other waiting requests are refused, and those of other sites stay", async () => {
   const desk = new Desk();
   const leave = await desk.enter(known("a"), signal);
   const waiting = [desk.enter(known("a"), signal), desk.enter(known("a"), signal)];
@@ -44,7 +44,7 @@ Deno.test("who was told no is sent away with all that waits; others stay", async
   (await other)();
 });
 
-Deno.test("the queue is bounded, and whoever fills it gives way to others", async () => {
+Deno.test("the queue is bounded, and a site that fills it makes room for others", async () => {
   const desk = new Desk();
   const leave = await desk.enter(known("a"), signal);
   const cancel = new AbortController();
@@ -79,7 +79,7 @@ Deno.test("strangers, however many, neither fill the queue nor come before those
   assert.equal(refused.length, 2000 - 256);
 });
 
-Deno.test("an asker that goes on asking after many noes is not heard for a while", async () => {
+Deno.test("a site that keeps asking after being declined is ignored for a while", async () => {
   let now = 0;
   const desk = new Desk(() => now);
   for (let i = 0; i < 5; i++) {
@@ -93,7 +93,7 @@ Deno.test("an asker that goes on asking after many noes is not heard for a while
   (await desk.enter(known("a"), signal))();
 });
 
-Deno.test("questions that are taken back count too, and those of strangers together", async () => {
+Deno.test("withdrawn requests count too, and those of unknown sites count together", async () => {
   const desk = new Desk(() => 0);
   const ask = async (asker: ReturnType<typeof known>) => {
     (await desk.enter(asker, signal))();

@@ -3,7 +3,7 @@ import { DsignError } from "../protocol/errors.ts";
 import { Document } from "./documents.ts";
 import { Spool } from "./spool.ts";
 
-Deno.test("what is shown goes by the bytes, whatever the page calls them", async () => {
+Deno.test("the bytes decide how a document is shown, not the page's name for them", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const spool = Spool.open(folder);

@@ -5,7 +5,7 @@ import { Journals } from "./journal.ts";
 
 const result = (n: number) => ({ field: `Signature${n}`, bytes: new Uint8Array(1000 + n).fill(n) });
 
-Deno.test("a journal comes back as it was; what is torn off at its end is forgotten", () =>
+Deno.test("a journal is read back unchanged; an incomplete last line is dropped", () =>
   inTempDir(async (dir) => {
     const journals = new Journals(join(dir, "batches"));
     assert.deepEqual(await journals.signed("ab"), []);

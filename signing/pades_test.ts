@@ -276,7 +276,7 @@ Deno.test("timestamps, validation data, and a timestamp over all of it", async (
   }
 });
 
-Deno.test("what cannot be signed is refused before anybody is asked", () =>
+Deno.test("an unsignable PDF is refused before anybody is asked", () =>
   atDesk({}, async ({ sign, path, person, dir }) => {
     const refused = async (code: string, pdf: Bytes, how = {}) => {
       await assert.rejects(sign(pdf, how), { code }, JSON.stringify(how));
@@ -315,7 +315,7 @@ Deno.test("what cannot be signed is refused before anybody is asked", () =>
     assert.deepEqual(person.asked, ["sign"]);
   }));
 
-Deno.test("a wrong signature, and a document that is no PDF or not all there, are not released", async () => {
+Deno.test("a wrong signature is not released, nor one over an incomplete document or a file that is not a PDF", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   const open = (mediaType: string, size = 5) =>

@@ -48,7 +48,7 @@ Deno.test("on cropped and turned pages a text's place is as the page is displaye
   await assert.rejects(at("/CropBox [0 0 595 400]"), { code: "invalid_params" }, "it is cut off");
 });
 
-Deno.test("Bengali and Hindi are found in what Chromium prints", async () => {
+Deno.test("Bengali and Hindi text is found in PDFs printed by Chromium", async () => {
   const pdf = await Deno.readFile(new URL("../tests/fixtures/anchors.pdf", import.meta.url));
   const found = async (anchor: string) => (await place(pdf, { anchor })).rectangle;
   // As pdftotext -bbox has them, but for a vowel sign before the first letter: left 51, bottom 622 and 493; 438 and 386, moved to the left by the page's edge.
@@ -58,7 +58,7 @@ Deno.test("Bengali and Hindi are found in what Chromium prints", async () => {
   assert.deepEqual(await found("Signature of the Executive"), [140, 713, 340, 773]);
 });
 
-Deno.test("what is not there, or cannot be read, is told", async () => {
+Deno.test("missing text and unreadable text give different errors", async () => {
   const pdf = classicPdf(documentObjects({ pages: 2 }));
   const refused = (wanted: unknown, code: string, bytes = pdf) =>
     assert.rejects(place(bytes, wanted), { code }, JSON.stringify(wanted));

@@ -45,7 +45,7 @@ Deno.test("sign.data: raw, with each hash, over the canonical form of JSON", asy
   assert.deepEqual(test.provider.story.slice(0, 3), ["login 0", "sign 0", "logout 0"]);
 });
 
-Deno.test("SHA-1: bare signatures, and for sites of the legacy profile alone", async () => {
+Deno.test("SHA-1 is used only for bare signatures for sites of the legacy profile", async () => {
   const legacyOrigins = ["https://old.example"];
   const allowedOrigins = [PORTAL, ...legacyOrigins].map((origin) => ({
     origin,
@@ -196,7 +196,7 @@ Deno.test("a PDF is shown page by page, though the site calls it a text", async 
   }
 });
 
-Deno.test("the person sees who asks, why, and the very bytes", async () => {
+Deno.test("the person sees the site, its purpose, and exactly the bytes to sign", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   let seen: SignRequest | undefined;
@@ -220,7 +220,7 @@ Deno.test("the person sees who asks, why, and the very bytes", async () => {
   assert.equal(seen!.items[0].preview, null);
 });
 
-Deno.test("a long text is shown as far as it goes, cut between characters", async () => {
+Deno.test("a long text is shown in part, cut between characters", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   let seen: SignRequest | undefined;
@@ -233,7 +233,7 @@ Deno.test("a long text is shown as far as it goes, cut between characters", asyn
   assert.match(seen!.items[0].preview!.text, /^é+$/);
 });
 
-Deno.test("what was not shown is not signed", async () => {
+Deno.test("content that was not shown is not signed", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   const seen: Unlocked[] = [];
@@ -492,7 +492,7 @@ Deno.test("a signature that does not verify is not released", async () => {
   await assert.rejects(client.call("sign.hash", { digests }), { code: "signature_invalid" });
 });
 
-Deno.test("an agent ends after what it gave up is over and written down", async () => {
+Deno.test("an agent ends only after its cancelled requests have ended and are logged", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   const asked = Promise.withResolvers<void>();
@@ -508,7 +508,7 @@ Deno.test("an agent ends after what it gave up is over and written down", async 
   assert.match(log, /"action":"sign".*"outcome":"request_cancelled"/);
 });
 
-Deno.test("a request given up while the token signs ends, and logs out", async () => {
+Deno.test("a request cancelled while the token signs ends, and logs out", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   const digests = Array.from({ length: 100 }, () => sha256(new Uint8Array()).toString("base64"));
@@ -535,7 +535,7 @@ Deno.test("a key opened after the consent was over is closed again", async () =>
   assert.deepEqual(test.provider.story, ["login 0", "logout 0"]);
 });
 
-Deno.test("what was asked and what came of it is in the audit log before the reply", async () => {
+Deno.test("a request and its result are in the audit log before the reply", async () => {
   await using test = await testAgent();
   const audit = new Audit(join(test.dir, "audit"));
   const client = await test.connect();

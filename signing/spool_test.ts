@@ -40,7 +40,7 @@ Deno.test("small and large documents read back the same, in any order, and leave
     if (Deno.build.os !== "windows") assert.equal(mode! & 0o777, 0o700);
   }));
 
-Deno.test("there is an end to what is kept", () =>
+Deno.test("stored documents are limited", () =>
   inTempDir((dir) => {
     const spool = Spool.open(join(dir, "spool"));
     const most = 1024 ** 3;

@@ -19,7 +19,7 @@ Deno.test("a text is found across pieces, whatever its blanks, case and signs", 
   assert.equal(findText([one, two], "Executive Engineers"), null);
 });
 
-Deno.test("the last of several counts, and of one on two lines what is on the last", () => {
+Deno.test("the last occurrence counts, and of one on two lines the part on the last", () => {
   const corners = [[100, 677.5], [125, 677.5], [100, 687.5], [125, 687.5]];
   assert.deepEqual(findText(lines("Clerk", "Clerk", "x"), "clerk")!.corners, corners);
   assert.deepEqual(findText(lines("Head", "Clerk"), "Head Clerk")!.corners, corners);

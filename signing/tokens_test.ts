@@ -7,7 +7,7 @@ const { officers } = makePki({
   officers: [{ name: "Anita Das (TEST)" }, { name: "Bimal (TEST)" }],
 });
 
-Deno.test("what is listed is never from before the question, and many questions are few looks", async () => {
+Deno.test("a listing is never older than its request, and many requests share one look at the tokens", async () => {
   const provider = new MemoryProvider(officers);
   const bimal = provider.tokens.pop()!;
   const look = provider.list.bind(provider);
@@ -28,7 +28,7 @@ Deno.test("what is listed is never from before the question, and many questions 
   assert.equal(provider.lists, 2);
 });
 
-Deno.test("a certificate that two drivers reach is listed once, through the one that has its key", async () => {
+Deno.test("a certificate found through two drivers is listed once, through the driver with its key", async () => {
   const [without, having, again] = [1, 2, 3].map(() => new MemoryProvider(officers));
   without.hasKey = false;
   const tokens = new Tokens([without, having, again], () => new Date());

@@ -58,7 +58,7 @@ Deno.test("the declarations say the same as the source", async () => {
   assert.equal(errors, "");
 });
 
-Deno.test("a portal's programmer is told of mistakes, without any other file", async () => {
+Deno.test("client.d.ts alone reports a portal programmer's mistakes", async () => {
   const errors = await check(
     `
     import { connect, type DsignClientError } from "${path("dist/web/client.d.ts")}";

@@ -7,7 +7,7 @@ import { runCorpus, SHARED } from "./corpus.ts";
 /** `README.md` there says how they were made. */
 const MADE = join(import.meta.dirname!, "..", "tests", "fixtures", "pdf");
 
-Deno.test("corpus: files are counted by their class and by what became of them", async () => {
+Deno.test("corpus: files are counted by class and result", async () => {
   const folder = await Deno.makeTempDir();
   const write = (name: string, bytes: Uint8Array) =>
     Deno.writeFile(join(folder, name), bytes as Uint8Array<ArrayBuffer>);

@@ -19,7 +19,7 @@ Deno.test("the runner's own counts are taken, steps left out", () => {
   assert.equal(summary(counts!), "1 passed, 2 failed, 1 skipped");
 });
 
-Deno.test("the last closing line counts, and none is no success", () => {
+Deno.test("the last closing line counts, and its absence is a failure", () => {
   assert.deepEqual(
     readCounts(
       "ok | 9 passed | 0 failed (1s)\n\nok | 3 passed | 0 failed | 2 filtered out (1m2s)\n",

@@ -275,7 +275,7 @@ Deno.test(
   }),
 );
 
-Deno.test("wrong use ends with 2 and says what to do", () =>
+Deno.test("wrong usage ends with exit code 2 and says what to do", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     const file = join(dir, "a.txt");
@@ -306,7 +306,7 @@ Deno.test("wrong use ends with 2 and says what to do", () =>
     assert.equal(json.stderr, "");
   }));
 
-Deno.test("verify: what is no signature, and what is not there, ends with 1", () =>
+Deno.test("verify: files without signatures and missing files end with exit code 1", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     const file = join(dir, "a.p7s");

@@ -147,7 +147,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       },
     );
 
-    await t.step("lists tokens through a driver's process of its own", async () => {
+    await t.step("lists tokens through a separate driver process", async () => {
       const { code, stdout, stderr } = await run("tokens", "--json");
       assert.equal(code, 0, stderr);
       const { tokens: found, certificates, problems } = JSON.parse(stdout);

@@ -147,7 +147,7 @@ Deno.test("a message in pieces, with a ping between them, is one message", async
   connection.close();
 });
 
-Deno.test("who asks and does not read gets no more than a bounded amount of answers", async () => {
+Deno.test("a client that does not read its answers gets only a bounded amount", async () => {
   await using test = await testAgent();
   const client = await test.connect();
   const { length } = JSON.stringify(await client.call("rpc.discover", {}));

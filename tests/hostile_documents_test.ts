@@ -116,7 +116,7 @@ Deno.test("while a document never ends, the PIN/OTP service answers others", asy
   }
 });
 
-Deno.test("an authority's revocation list without end is given up", async () => {
+Deno.test("an endless revocation list is abandoned", async () => {
   const pki = makePki({
     officers: [{ name: "Asha", key: "p-256" }],
     baseUrl: "http://ca.example",

@@ -134,7 +134,7 @@ Deno.test("Windows (optional: needs wine, gcc-mingw-w64-x86-64 and npm's @deno/w
         }
       });
 
-      await t.step("a page has it sign, and OpenSSL agrees", async () => {
+      await t.step("a page gets a signature, and OpenSSL agrees", async () => {
         await withAgent(windows, dir, async (port) => {
           const page = await connectAs(ORIGIN, port);
           try {

@@ -106,7 +106,7 @@ Deno.test("connect passes by a port where something else answers", async () => {
   });
 });
 
-Deno.test("connect says outdated in both directions, and whose fault it is", async () => {
+Deno.test("connect says whether the page or the program is outdated", async () => {
   for (const [protocol, words] of [[0, /newest version/], [2, /site/]] as const) {
     await withFake({ status: { name: "dsign", version: "9", protocol } }, async (fake) => {
       await assert.rejects(
@@ -119,7 +119,7 @@ Deno.test("connect says outdated in both directions, and whose fault it is", asy
   }
 });
 
-Deno.test("connect tells where D-Sign can be had", async () => {
+Deno.test("connect returns the portal's download address", async () => {
   const download = "https://portal.example/d-sign";
   await assert.rejects(
     connect({ ports: [await unusedPort()], securePorts: [], download }),
@@ -127,7 +127,7 @@ Deno.test("connect tells where D-Sign can be had", async () => {
   );
 });
 
-Deno.test("connect says whether the site may do what it is going to, or asks for it", async () => {
+Deno.test("connect fails if scopes are missing, or asks for them", async () => {
   let scopes: string[] = ["certificates"];
   const script: Script = ({ id, method }, socket) => {
     if (method === "origin.request") scopes = ["certificates", "sign"];
@@ -179,7 +179,7 @@ Deno.test("a connection that breaks is opened again, and nothing is sent twice",
   });
 });
 
-Deno.test("connect can be given up", async () => {
+Deno.test("connect can be cancelled", async () => {
   await withFake({}, async (fake) => {
     assert.equal(
       await code(connect({ ports: [fake.port], signal: AbortSignal.abort() })),
@@ -307,7 +307,7 @@ Deno.test("a document goes in pieces and never beyond the window", async () => {
   });
 });
 
-Deno.test("a document that waits for the window can be given up", async () => {
+Deno.test("a document waiting for the window can be cancelled", async () => {
   await withFake({
     script: ({ id, method }, socket) =>
       reply(socket, id, method === "document.open" ? { document: 1, chunk: 10, window: 20 } : {}),

@@ -18,7 +18,7 @@ Deno.test("characters that hide or reorder are shown as code points", () => {
   }
 });
 
-Deno.test("what is repeated until it hides something else is counted", () => {
+Deno.test("text repeated to hide something else is counted", () => {
   assert.deepEqual(pieces(`1\u200b${"\u200b".repeat(99_999)}2`), [
     "1",
     { unseen: "U+200B × 100000" },

@@ -31,7 +31,7 @@ Deno.test("covers: URL patterns of Chromium's policies", () => {
   ) assert.ok(!covers(pattern, origin), pattern);
 });
 
-Deno.test("deniedByChromium: denied sites alone, of either permission, and nonsense is none", () => {
+Deno.test("deniedByChromium: only denied sites, of either permission; nonsense gives none", () => {
   const exceptions = {
     loopback_network: {
       "https://denied.example:443,*": { setting: 2 },
@@ -56,7 +56,7 @@ Deno.test("urlsOfRegistry reads what reg query prints", () => {
   assert.deepEqual(urlsOfRegistry(text), ["https://a.example", "[*.]b.example"]);
 });
 
-Deno.test("proxies: set and not excepting 127.0.0.1, on each system; no password is told", () => {
+Deno.test("proxies without an exception for 127.0.0.1 are found on each system; passwords are hidden", () => {
   const env = (values: Record<string, string>) => proxyOfEnvironment((name) => values[name]);
   assert.equal(env({}), null);
   assert.equal(

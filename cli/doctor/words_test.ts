@@ -9,13 +9,13 @@ Deno.test("every ticket has its words, in the same order", () => {
   }
 });
 
-Deno.test("what a command is to be given is one word of the shell, whatever it is called", () => {
+Deno.test("a value in a command is one quoted shell word, whatever it contains", () => {
   const values = { driver: "a'; rm -rf ~ #" };
   const [{ action }] = toChecks([{ id: "driver_path_wrong", status: "error", values }], "en");
   assert.ok(action.endsWith(`dsign modules remove 'a'\\''; rm -rf ~ #'`), action);
 });
 
-Deno.test("findings become words in the order in which they are to be solved, with what was seen", () => {
+Deno.test("findings become sentences in the order in which to solve them, with values filled in", () => {
   const [first, second, third] = toChecks([
     { id: "pin_locked", status: "error", values: { token: "{driver} $& Anita" } },
     { id: "configuration_wrong", status: "ok" },

@@ -19,7 +19,7 @@ const READER = readerCommand(new URL("../../main.ts", import.meta.url).href);
 const REDIRECT = "https://portal.example/signed";
 const PUBLIC_URL = "http://127.0.0.1:7795";
 
-Deno.test("an ESP in the configuration: what is wrong is named, and what is right signs", () =>
+Deno.test("an ESP in the configuration: errors name the setting, and a right one signs", () =>
   inTempDir(async (dir) => {
     const folder = join(dir, "service");
     const { clientId, clientSecret } = await initService(folder, {

@@ -6,7 +6,7 @@ import { browserCommand, openBrowser } from "./browser.ts";
 const URL = "http://127.0.0.1:7791/consent#t";
 const env = (values: Record<string, string>) => (name: string) => values[name];
 
-Deno.test("the configuration wins, then BROWSER, then what is installed", () =>
+Deno.test("the configured browser is used first, then BROWSER, then an installed one", () =>
   inTempDir(async (dir) => {
     const chromium = join(dir, "chromium");
     await Deno.writeTextFile(chromium, "");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { inTempDir } from "../../tests/fixtures/openssl.ts";
 import { readPhrase, writePhrase } from "./phrase.ts";
 
-Deno.test("a phrase is kept for this user alone, replaced and forgotten", () =>
+Deno.test("a phrase is stored for this user only, replaced and removed", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "phrase.txt");
     assert.equal(await readPhrase(path), null);

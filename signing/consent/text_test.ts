@@ -10,7 +10,7 @@ Deno.test("printable shows control, direction and invisible characters by number
   );
 });
 
-Deno.test("what matters comes before what strangers chose to say", () => {
+Deno.test("important facts come before the site's own text", () => {
   const [item] = signRequest().items;
   const text = describeSign(
     signRequest({
@@ -32,7 +32,7 @@ Deno.test("what matters comes before what strangers chose to say", () => {
   assert.ok(places.every((place, i) => place > (places[i - 1] ?? -1)), places.join());
 });
 
-Deno.test("who has signed before, and whose turn it is on a route", () => {
+Deno.test("the text names earlier signers, and whose turn it is on a route", () => {
   const [item] = signRequest().items;
   const step = { quorum: 1, signed: [], open: [], isDone: false };
   const text = describeSign(

@@ -218,7 +218,7 @@ Deno.test("nobody answers: consent_timeout; the page is told, if there is one", 
   await assert.rejects(sign(client), { code: "consent_timeout" });
 });
 
-Deno.test("the asking page gives up: its window is told", async () => {
+Deno.test("when the page cancels, its window is told", async () => {
   await using asking = await windowAgent();
   const client = await asking.test.connect();
   const signed = sign(client);
@@ -261,7 +261,7 @@ Deno.test("a ticket opens one window, and only its own request", async () => {
   await assert.rejects(signed);
 });
 
-Deno.test("what is no answer is refused, and the request goes on", async () => {
+Deno.test("an invalid answer is refused, and the request stays open", async () => {
   await using asking = await windowAgent();
   const signed = sign(await asking.test.connect());
   const page = await asking.page();

@@ -137,7 +137,7 @@ Deno.test("the popup bridge", async (t) => {
       assert.equal(await result(page), "user_cancelled");
     });
 
-    await t.step("what the opener does to its window does nothing to the question", async () => {
+    await t.step("the opener cannot influence the question through its window", async () => {
       await begin(page);
       const sign = await asked();
       await page.evaluate((agent) => {
@@ -222,7 +222,7 @@ Deno.test("the popup bridge", async (t) => {
       },
     );
 
-    await t.step("what a page says about itself counts for nothing", async () => {
+    await t.step("a page's own statement about its origin is ignored", async () => {
       const liar = await context.newPage();
       await liar.goto(framing.origin);
       const opened = context.waitForEvent("page");
@@ -247,7 +247,7 @@ Deno.test("the popup bridge", async (t) => {
       await liar.close();
     });
 
-    await t.step("it is shown in nobody's frame, and speaks to its opener alone", async () => {
+    await t.step("it cannot be framed, and talks only to its opener", async () => {
       const framer = await context.newPage();
       await framer.goto(framing.origin);
       await framer.evaluate((agent) => {

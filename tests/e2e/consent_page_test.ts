@@ -378,7 +378,7 @@ Deno.test("the consent page in a browser", async (t) => {
       assert.deepEqual(typed, []);
     });
 
-    await step("what comes from outside is text, and what hides in it is shown", async (desk) => {
+    await step("foreign text is shown as text, with its hidden characters", async (desk) => {
       const { unlock } = token();
       const hostile = '<img src=x onerror="document.title=1">\u202E\u200Bfdp.exe';
       const request = signRequest({
@@ -402,7 +402,7 @@ Deno.test("the consent page in a browser", async (t) => {
       assert.equal(await answered, "user_cancelled");
     });
 
-    await step("what a text of a batch says is fetched when it is opened", async (desk) => {
+    await step("a text in a batch is fetched when it is opened", async (desk) => {
       const items = ["a", "b"].map((name) => ({ ...BILL, name, preview: null }));
       const contents = [Uint8Array.of(1, 2, 3), new TextEncoder().encode(BILL.preview!.text)];
       const sources = contents.map((bytes) => ({ size: bytes.length, read: () => bytes }));
@@ -429,7 +429,7 @@ Deno.test("the consent page in a browser", async (t) => {
       assert.equal(await answered, "user_cancelled");
     });
 
-    await step("a request that was taken back, or is too old, says so", async (desk) => {
+    await step("a withdrawn or expired request says so", async (desk) => {
       const cancel = new AbortController();
       const taken = outcome(desk.consent.sign(signRequest(), token().unlock, cancel.signal));
       const page = await desk.shown();

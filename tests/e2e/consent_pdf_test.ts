@@ -29,7 +29,7 @@ const ink = (page: Page) =>
     return dark;
   });
 
-Deno.test("the pages to be signed are seen, with those who signed before", async (t) => {
+Deno.test("the person sees the pages to sign and the earlier signatures", async (t) => {
   await build();
   const browser = await launch();
   const context = await browser.newContext({ viewport: { width: 760, height: 900 } });
@@ -95,7 +95,7 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       signed = await (await result).pdf.bytes();
     });
 
-    await step("who signed before, and what came after, in three languages", async () => {
+    await step("earlier signatures and later changes are shown in three languages", async () => {
       // A field that the first signature did not know of; then a byte that it covers is changed.
       const second = signing(signed, { field: "Second", certify: undefined });
       await approve(await shown());
@@ -156,7 +156,7 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       errors.length = 0; // the 404
     });
 
-    await step("what other programs may show otherwise is said", async () => {
+    await step("content that other programs may show differently is announced", async () => {
       const objects = documentObjects({
         catalogEntries: "/OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >> " +
           "/OCProperties << /OCGs [90 0 R] /D << /ON [90 0 R] /Order [90 0 R] >> >> " +
@@ -176,7 +176,7 @@ Deno.test("the pages to be signed are seen, with those who signed before", async
       await asked;
     });
 
-    await step("a batch is a list that can be searched; what is opened is fetched", async () => {
+    await step("a batch is a searchable list; documents are fetched when opened", async () => {
       const files = Array.from({ length: 400 }, (_, i) => ({
         name: i === 123 ? "order.pdf" : `bill-${String(i).padStart(3, "0")}.pdf`,
         content: new Blob([

@@ -64,7 +64,7 @@ Deno.test("the SDK in Firefox", (t) =>
         assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "connected");
       }));
 
-    await t.step("ws, the page being one of the internet: as the permission has it", async () => {
+    await t.step("ws from a public page works only with the browser's permission", async () => {
       const publicly = asPublic([site.port]);
       const granted = { ...publicly, ...loopbackPermission("granted") };
       await inFirefox("granted", granted, async (page) => {

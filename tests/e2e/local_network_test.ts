@@ -29,7 +29,7 @@ function said(page: Page | Frame, port: number): Promise<[string, string]> {
 const outcome = async (page: Page | Frame, port: number) => (await said(page, port))[0];
 const sentence = async (page: Page | Frame, port: number) => (await said(page, port))[1];
 
-Deno.test("a page of the internet reaches the agent as the browser's permission has it", async (t) => {
+Deno.test("a public page reaches the agent only with the browser's permission", async (t) => {
   await build();
   const agent = serveAgent();
   const { port } = agent.addr;

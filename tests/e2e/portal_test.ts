@@ -227,7 +227,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           },
         );
 
-        await t.step("an officer who has signed already is sent away", async () => {
+        await t.step("an officer who has already signed is refused", async () => {
           await closed(await sign("approver", ANITA));
           await portal.getByText("This officer has signed the bill already.").waitFor();
         });
@@ -356,7 +356,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await portal.goto("about:blank");
           await closed(page);
         });
-        await t.step("a token that is inserted appears in the console by itself", async () => {
+        await t.step("an inserted token appears in the console by itself", async () => {
           const page = await context.newPage();
           await page.goto(agent.origin);
           await page.getByText(ANITA, { exact: true }).first().waitFor();
@@ -455,7 +455,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
   }
 });
 
-Deno.test("the portal says what to do where D-Sign is not running", async () => {
+Deno.test("the portal says what to do if D-Sign is not running", async () => {
   await build();
   const browser = await launch();
   const portalServer = servePortal();

@@ -53,7 +53,7 @@ Deno.test("the manifest that the release tool makes is read", () => {
   assert.deepEqual(readRelease(manifest({}), BASE), { version: "0.2.0", files: FILES });
 });
 
-Deno.test("what is no manifest gives none, and no address but of the web", () => {
+Deno.test("an invalid manifest gives none, and only web addresses are accepted", () => {
   const files = [{ ...FILES[0], url: "javascript:alert(1)" }];
   for (const text of ["", "null", "{}", '{"payload":"x"}', manifest({ files })]) {
     assert.equal(readRelease(text, BASE), null, text);

@@ -2,12 +2,14 @@
  * `deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]`: what others sign is read here, what we sign is read
  * by others, and changed XML is the same to all. Parts: `characters`, `mutants` (libxml2, xmlsec1), `theirs` (EU DSS
  * signs), `ours` (OpenSSL, xmlsec1, Java, Bouncy Castle, DSS judge). What is missing on this machine is skipped, and named.
+ * `deno task interop pdf [--write]`: see `interop/pdf.ts`.
  */
 import { parseArgs } from "node:util";
 import { characters } from "./interop/characters.ts";
 import { prepareDss } from "./interop/dss.ts";
 import { mutants } from "./interop/mutants.ts";
 import { ours } from "./interop/ours.ts";
+import { interopPdf } from "./interop/pdf.ts";
 import { theirs } from "./interop/theirs.ts";
 
 const { values, positionals } = parseArgs({
@@ -17,10 +19,13 @@ const { values, positionals } = parseArgs({
     only: { type: "string" },
     mutants: { type: "string", default: "100000" },
     dss: { type: "string" },
+    write: { type: "boolean", default: false },
   },
 });
+if (positionals.join() === "pdf") Deno.exit(await interopPdf(values.write) === 0 ? 0 : 1);
 if (positionals.join() !== "ades") {
   console.error("Usage: deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]");
+  console.error("       deno task interop pdf [--write]");
   Deno.exit(2);
 }
 

@@ -192,7 +192,7 @@ function unclear(bytes: Uint8Array, pattern: RegExp) {
 }
 
 /** A form XObject as large as it is drawn, and a field that it is put into. */
-const picture = "<< /Subtype /Form /BBox [0 0 9 9] /Length 11 >>\nstream\n0 0 9 9 re f\nendstream";
+const picture = "<< /Subtype /Form /BBox [0 0 9 9] /Length 12 >>\nstream\n0 0 9 9 re f\nendstream";
 const widget = (rect: string, more: string) =>
   `<< /Type /Annot /Subtype /Widget /FT /Sig /T (New) /Rect [${rect}] /AP << /N 98 0 R >> ${more} >>`;
 
@@ -304,6 +304,11 @@ Deno.test("changes: what other programs write beside a signature is harmless", (
         });
       })(),
       "metadata structure tree",
+    ],
+    [
+      "the mark of iText 2 in the page tree",
+      classicUpdate(bytes, { 2: syntax(bytes, 2).replace("/Count", "/ITXT (2.1.7) /Count") }),
+      "",
     ],
     ["another key of the trailer", classicUpdate(bytes, {}, "/Private (x)"), ""],
   ];

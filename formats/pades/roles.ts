@@ -146,6 +146,8 @@ function pages(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
     if (key === "Annots") return "annots";
     // The order of tabbing; Acrobat sets it when it adds a field.
     if (key === "Tabs") return (_, y, step) => y instanceof PdfName ? undefined : c.refuse(step);
+    // iText leaves its name in the tree's root.
+    if (key === "ITXT" && a.get("Kids") !== undefined) return "free";
     // Its place in the structure tree.
     if (key === "StructParents" && a.get(key) === undefined) return "free";
     return "strict";

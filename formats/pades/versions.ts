@@ -28,7 +28,7 @@ const MAX_TIMES = 64;
 export class Versions {
   readonly #now: PdfDocument;
   #scan: Scan | undefined;
-  readonly #ambiguities = new Map<number, Ambiguity[]>();
+  readonly #ambiguities = new Map<string, Ambiguity[]>();
   /** Bytes of revisions that may still be compared. */
   #left: number;
 
@@ -51,27 +51,33 @@ export class Versions {
     const signed = isLast
       ? now
       : PdfDocument.open(prefixSource(this.source, revisionEnd), this.password);
-    const all = [signed, now].flatMap((document) => this.#ambiguitiesOf(document));
+    const clause = isLast ? undefined : looseness(signed, now);
+    // Nobody has to scan for objects where the cross-reference is right.
+    const all = [
+      ...this.#ambiguitiesOf(signed, false),
+      ...this.#ambiguitiesOf(now, clause !== undefined),
+    ];
     return {
       revision: this.#revision(revisionEnd),
       changes: isLast ? [] : changesBetween(signed, now),
       ambiguities: [...new Map(all.map((each) => [each.object, each])).values()],
-      looseness: isLast ? undefined : looseness(signed, now),
+      looseness: clause,
     };
   }
 
-  #ambiguitiesOf(document: PdfDocument): Ambiguity[] {
+  #ambiguitiesOf(document: PdfDocument, isLoose: boolean): Ambiguity[] {
     const { size } = document.source;
-    let known = this.#ambiguities.get(size);
+    const key = `${size} ${isLoose}`;
+    let known = this.#ambiguities.get(key);
     if (!known) {
       this.#scan ??= this.#now.scan();
       const within = <T extends { offset: number }>(all: T[]) =>
         all.filter(({ offset }) => offset < size);
       known = ambiguities(document, {
-        definitions: within(this.#scan.definitions),
+        definitions: within(this.#scan.definitions).filter(({ isGlued }) => !(isGlued && isLoose)),
         trailers: within(this.#scan.trailers),
       });
-      this.#ambiguities.set(size, known);
+      this.#ambiguities.set(key, known);
     }
     return known;
   }

@@ -135,6 +135,13 @@ Deno.test("readings: an object stream that names an object twice", () => {
   }
 });
 
+Deno.test("readings: an object right behind %%EOF, as some writers have it, is found", () => {
+  const whole = latin1(fromLatin1(base).trimEnd());
+  const bytes = classicUpdate(whole, { [CONTENT]: other });
+  assert.ok(fromLatin1(bytes).includes(`%%EOF${CONTENT} 0 obj`));
+  assert.deepEqual(told(bytes), []);
+});
+
 Deno.test("readings: a linearized file counts by its first page as long as it has the length it states", () => {
   const first = [3, CONTENT];
   assert.deepEqual(told(linearizedPdf(objects, first)), []);

@@ -17,6 +17,8 @@ export interface Definition {
   offset: number;
   /** The Type of a stream. */
   type?: string;
+  /** It begins right behind `%%EOF`, as some writers have it, where others see a comment. */
+  isGlued?: true;
 }
 
 /** A dictionary that names a catalog: of a trailer, or of a cross-reference stream. */
@@ -71,7 +73,8 @@ export function scan(
         }
         open = undefined;
       } else if (found.kind === "object") {
-        open = { num: found.num, gen: found.gen, offset: found.offset };
+        const { num, gen, offset, isGlued } = found;
+        open = isGlued ? { num, gen, offset, isGlued } : { num, gen, offset };
         definitions.push(open);
       }
     }
@@ -122,7 +125,10 @@ function afterData(
 
 type Found =
   & { offset: number; end: number }
-  & ({ kind: "object"; num: number; gen: number } | { kind: "trailer" | "endobj" | "stream" });
+  & (
+    | { kind: "object"; num: number; gen: number; isGlued?: true }
+    | { kind: "trailer" | "endobj" | "stream" }
+  );
 
 /** Looks for keywords a chunk at a time. */
 class Scanner {
@@ -161,7 +167,10 @@ class Scanner {
       if (isWord(chunk, i - 3, "end")) return { kind: "endobj", offset, end };
       const start = headerStart(chunk, i, floor);
       const ref = start < 0 ? undefined : new PdfLexer(chunk, start).objectHeader();
-      return ref && { kind: "object", offset: this.#base + start, end, num: ref.num, gen: ref.gen };
+      if (!ref) return undefined;
+      const { num, gen } = ref;
+      const found = { kind: "object" as const, offset: this.#base + start, end, num, gen };
+      return isWord(chunk, start - 5, "%%EOF") ? { ...found, isGlued: true } : found;
     }
     if (isWord(chunk, i, "trailer")) return { kind: "trailer", offset, end: offset + 7 };
     if (!isWord(chunk, i, "stream") || isWord(chunk, i - 3, "end")) return undefined;
@@ -195,7 +204,7 @@ function headerStart(chunk: Uint8Array, obj: number, floor: number): number {
   const digit = (c: number) => c >= 48 && c <= 57;
   back(isSpace);
   if (back(digit) > 0 && back(isSpace) > 0 && back(digit) > 0) {
-    if (i === 0 || !isRegular(chunk[i - 1])) return i;
+    if (i === 0 || !isRegular(chunk[i - 1]) || isWord(chunk, i - 5, "%%EOF")) return i;
   }
   // "endobj", as nearly always; else there may be a comment, or much white space.
   if (obj === 0 || isRegular(chunk[obj - 1])) return -1;

@@ -342,7 +342,7 @@ function laterSignature(next: Next, base: Base): Uint8Array {
   const object = document.object(document.refOf(at))!;
   if (!(object.value instanceof PdfDict)) throw new Error("the field is not there");
   const old = fromLatin1(object.bytes.subarray(object.value.start, object.value.end));
-  const drawn = "<< /Subtype /Form /BBox [0 0 9 9] /Length 11 >>\nstream\n0 0 9 9 re f\nendstream";
+  const drawn = "<< /Subtype /Form /BBox [0 0 9 9] /Length 12 >>\nstream\n0 0 9 9 re f\nendstream";
   const changed = { [at]: `${old.slice(0, -2)} /AP << /N 95 0 R >> >>`, 95: drawn };
   const { text, places } = write({ bytes, objects }, changed);
   const start = bytes.length + text.length;

@@ -8,7 +8,7 @@ import { unlessMalformed } from "./malformed.ts";
 import type { Source } from "../source.ts";
 import { PdfStream } from "./value.ts";
 import { PdfWindow } from "./window.ts";
-import { readSection, type Section } from "./xref.ts";
+import { findStartXref, readSection, type Section } from "./xref.ts";
 
 /** More is not looked at in one piece. */
 const MAX_APPENDED = 64 << 20;
@@ -99,8 +99,10 @@ class Appended {
   /** The appended revisions, the oldest first: their sections lead by Prev to that of the signed one. */
   #revisions(): Revision[] {
     const out: Revision[] = [];
-    let at = this.after.xref.start, end = this.#source.size;
-    while (at !== this.before.xref.start) {
+    // What the signed revision's end names; white space may stand before its section.
+    const signed = findStartXref(this.before.source);
+    let at = findStartXref(this.#source), end = this.#source.size;
+    while (at !== signed) {
       demand(at >= this.#start && at < end, "the cross-references do not follow one another");
       const section = readSection(this.#window, at);
       demand(section.start === at, "startxref does not lead to a cross-reference");

@@ -10,6 +10,7 @@ import { writePinentry } from "./fakes/pinentry.ts";
 import type { Token } from "../protocol/methods.ts";
 import { type DemoTokens, makeTokens } from "../tasks/demo_tokens.ts";
 import { connectAs } from "../tasks/page.ts";
+import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { finish, type Finished, inTempDir, openssl } from "./fixtures/openssl.ts";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -207,6 +208,14 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
           certificate: officer!.fingerprint,
         });
         assert.ok(signature.length > 0);
+        // the reader, the search for a text, and fonts
+        const pdf = new Blob([classicPdf(documentObjects()) as Uint8Array<ArrayBuffer>]);
+        const signed = await page.signPdf(pdf, {
+          visible: { anchor: "Page 1" },
+          certificate: officer!.fingerprint,
+        });
+        const { signatures } = await page.verify(signed.pdf);
+        assert.deepEqual(signatures.map(({ coverage }) => coverage.extent), ["whole"]);
         page.close();
         const console_ = await fetch(`http://127.0.0.1:${port}/`);
         assert.match(await console_.text(), /<title>D-Sign/, "the pages are in the file");

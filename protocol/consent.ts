@@ -1,5 +1,5 @@
 /**
- * What the agent tells its consent page, and what the page answers. Spoken between the agent and its own page only:
+ * Messages between the agent and its consent page, and nobody else:
  *
  * - `GET /consent#TICKET` is the page; the ticket stays in the fragment and travels as `Authorization: Bearer TICKET`.
  * - `GET /consent/view` → {@linkcode ConsentView}
@@ -34,7 +34,7 @@ export interface ConsentItem {
   route?: Pick<RouteReport, "steps" | "next">;
 }
 
-/** What a signature adds to a PDF, as far as a person sees it. */
+/** Visible additions of a signature to a PDF. */
 export type PdfAdditions =
   & Pick<PdfOptions, "level" | "field" | "reason" | "location" | "certify">
   & {
@@ -46,9 +46,9 @@ export type PdfAdditions =
     visible: { page: number | null; anchor: string | null; role: string | null } | null;
   };
 
-/** What is known of a PDF before it is signed. */
+/** Facts about a PDF before it is signed. */
 export interface PdfFacts {
-  /** What opens it, for the page that shows it. */
+  /** Password, for the page that shows it. */
   password: string | null;
   /** It is damaged: what other programs show may differ. */
   damaged: boolean;
@@ -75,7 +75,7 @@ export interface EarlierSignature {
   changes: { name: string; kind: string; allowed: boolean; reason: string | null }[] | null;
 }
 
-/** Who asks. */
+/** The asker. */
 export interface Asker {
   /** Web origin; null for the command line of this computer. */
   origin: string | null;
@@ -91,7 +91,7 @@ export interface Asker {
 export interface Choice {
   certificate: Certificate;
   token: Token;
-  /** What the certificate says about the kind of signature it gives, by India's policies; not whether it is true. */
+  /** The kind of signature by the certificate's policies (India); only what the certificate claims. */
   kind: "token_dsc" | "esign" | "document_signer" | "departmental" | "unknown";
   /** Of a batch: how many documents were signed with it in an earlier attempt, and are not signed again. */
   signed?: number;
@@ -103,7 +103,7 @@ export interface PinState {
   entry: "typed" | "keypad" | "unlocked" | "impossible";
   /** Why it is impossible; else null. */
   why: (ErrorCode & ("pin_locked" | "pin_not_set" | "token_not_initialised")) | null;
-  /** What is to be said about the tries that are left. */
+  /** Which warning about the tries left to show. */
   tries: "low" | "final" | "unknown" | null;
   /** The person must confirm that this may be the last try; the answer then has `finalTry`. */
   confirm: boolean;

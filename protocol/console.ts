@@ -1,5 +1,5 @@
 /**
- * What the agent and its console say to each other, over HTTP on the agent's own origin: `POST /console/…` with a JSON
+ * Messages between the agent and its console, over HTTP on the agent's origin: `POST /console/…` with a JSON
  * body. Browsers name the origin of every POST, so that no other page gets an answer.
  */
 import type { Scope } from "./methods.ts";

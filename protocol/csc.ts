@@ -3,7 +3,7 @@
  * it, and what is ours: the portal's REST calls and the talk between the service and its own page. Each method stands once,
  * with its parameters, its result and an example; `csc_openapi.ts` makes the OpenAPI document from this table.
  *
- * Where a schema has no text of its own for what is wrong, {@linkcode invalid} writes it in the specification's way.
+ * If a schema has no text for a fault, {@linkcode invalid} writes one in the specification's way.
  */
 import * as z from "zod";
 import { CSC_ERRORS } from "./csc_errors.ts";
@@ -26,7 +26,7 @@ export const OIDS = {
   ecdsaWithSha512: "1.2.840.10045.4.3.4",
 } as const;
 
-/** What one authorization may hold at most. */
+/** Limits of one authorization. */
 export const CSC_LIMITS = {
   /** Signatures of one authorization (`multisign`). */
   signatures: 10,
@@ -86,7 +86,7 @@ const hashes = digests();
 const hashAlgorithmOID = maybe().describe("Default: SHA-256");
 const numSignatures = z.int(missing)
   .min(1, "Invalid value for parameter numSignatures").max(CSC_LIMITS.signatures, TOO_MANY);
-/** What is told of a credential. */
+/** Information about a credential. */
 const shown = {
   certificates: z.enum(["none", "single", "chain"]).default("single"),
   certInfo: flag,

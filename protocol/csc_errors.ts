@@ -1,10 +1,10 @@
-/** What may go wrong with the PIN/OTP service's API, in the specification's texts (§8.4.4, §10.2, §11), letter by letter. */
+/** Errors of the PIN/OTP service's API, with exactly the specification's texts (§8.4.4, §10.2, §11). */
 
 const bad = (text: string) => [400, "invalid_request", text] as const;
 const unavailable = (status: 429 | 503, text: string) =>
   [status, "temporarily_unavailable", text] as const;
 
-/** What may go wrong: HTTP status, `error`, `error_description`. */
+/** HTTP status, `error`, `error_description`. */
 export const CSC_ERRORS = {
   // §10.2
   access_denied: [403, "access_denied", "The user or Remote Service denied the request."],

@@ -1,11 +1,11 @@
 /**
- * What is ours beside the Cloud Signature Consortium's API: the portal's and the administrator's REST calls, and the talk
+ * Our own additions to the Cloud Signature Consortium's API: the portal's and the administrator's REST calls, and the talk
  * between the service and its own page.
  */
 import * as z from "zod";
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, "Invalid parameter userID");
-/** What stands in certificates, mails and XML: nothing that breaks a line or turns the text around. */
+/** Text for certificates, mails and XML: no line breaks and no direction marks. */
 const line = (name: string, max = 64) =>
   z.string().max(max).regex(
     /^[^\p{Cc}\u2028-\u202e\u2066-\u2069\ufffe\uffff]*$/u,
@@ -13,7 +13,7 @@ const line = (name: string, max = 64) =>
   );
 const reason = z.string().min(3).max(500);
 
-/** What a person will sign with. */
+/** A person's credential. */
 export const NewCredential = z.strictObject({
   kind: z.enum(["one-time", "stored"]).default("one-time"),
   mode: z.enum(["oauth2code", "explicit"]).default("oauth2code")
@@ -230,7 +230,7 @@ export interface OtpDocument {
   };
 }
 
-/** Where an OTP goes, and when the next one may. */
+/** Destination of an OTP, and when the next one may be sent. */
 export interface OtpWay {
   way: "mail" | "sms" | "totp";
   /** How many digits one that is sent has. */
@@ -250,7 +250,7 @@ interface OtpAsked {
   now: string;
 }
 
-/** What the page shows: by its address `/otp#TICKET`, which it sends as `Authorization: Bearer TICKET`. */
+/** The page's view: by its address `/otp#TICKET`, which it sends as `Authorization: Bearer TICKET`. */
 export type OtpView =
   | OtpAsked & {
     kind: "sign";

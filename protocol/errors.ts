@@ -11,7 +11,7 @@ interface ErrorEntry {
   rpc: number;
   /** Whether the same request can succeed later without anything in it being changed. */
   retryable: boolean;
-  /** What happened and what to do. Used where the thrower knows nothing better. */
+  /** What happened and what to do; used unless the thrower has a better sentence. */
   message: string;
 }
 
@@ -106,7 +106,7 @@ export type ErrorCode = keyof typeof ERRORS;
 /** How many PIN tries the token says are left. `unknown` is to be treated as dangerous. */
 export type TriesLeft = "many" | "low" | "final" | "none" | "unknown";
 
-/** What an error carries beside its code and sentence. */
+/** Details of an error besides its code and sentence. */
 export interface ErrorDetails {
   /** The PKCS#11 or system fact behind it, for the log and the support desk; never a PIN. */
   cause?: string;

@@ -685,13 +685,13 @@ export const METHODS = {
 } as const satisfies Record<string, Method>;
 
 export type MethodName = keyof typeof METHODS;
-/** What a caller sends. */
+/** Parameters as a caller sends them. */
 export type Params<M extends MethodName> = z.input<typeof METHODS[M]["params"]>;
-/** What a handler receives: defaults filled in. */
+/** Parameters as a handler gets them, with defaults filled in. */
 export type ParsedParams<M extends MethodName> = z.output<typeof METHODS[M]["params"]>;
 export type Result<M extends MethodName> = z.output<typeof METHODS[M]["result"]>;
 
-/** What the agent says unasked, and the one thing a client does. */
+/** Notifications of the agent, and the only one of clients. */
 export const NOTIFICATIONS = {
   "token.changed": {
     summary: "A token was inserted or removed.",

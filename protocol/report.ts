@@ -1,4 +1,4 @@
-/** What `signature.verify` tells: the report on a signed file, by EN 319 102-1. */
+/** Result of `signature.verify`: the report on a signed file, by EN 319 102-1. */
 import * as z from "zod";
 
 const time = z.iso.datetime();
@@ -148,7 +148,7 @@ const signatureReport = z.object({
   },
 }).meta({ id: "SignatureReport" });
 
-/** Where a signing route stands. */
+/** Progress of a signing route. */
 export const RouteReport = z.object({
   content: z.object({ name: z.string(), sha256: z.string() }),
   isComplete: z.boolean().describe(

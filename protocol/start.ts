@@ -1,12 +1,12 @@
-/** What the agent and the console's part for the first start say to each other, over HTTP on the agent's own origin. */
+/** Messages between the agent and the console about the first start, over HTTP on the agent's origin. */
 
 /** The one thing to do next, in the person's language. */
 export interface NextStep {
-  /** What was seen. */
+  /** The finding. */
   seen: string;
-  /** What it means. */
+  /** Its meaning. */
   meaning: string;
-  /** What to do. */
+  /** The remedy. */
   action: string;
 }
 

@@ -1,4 +1,4 @@
-/** What benchmarks of the agent work with: a token of SoftHSM, the agent, a page, and beside them the raw loop. */
+/** Set-up of the agent's benchmarks: a SoftHSM token, the agent, a page, and the raw loop beside them. */
 import type { Client } from "../web/client.ts";
 import type { BenchAgentStart } from "./bench_agent.ts";
 import { Child } from "./bench_process.ts";
@@ -49,7 +49,7 @@ export async function grantedPage(port: number): Promise<Client> {
   return page;
 }
 
-/** What {@linkcode besideRaw} gives. */
+/** Result of {@linkcode besideRaw}. */
 export interface BesideRaw {
   agent: Child;
   page: Client;

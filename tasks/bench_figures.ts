@@ -1,4 +1,4 @@
-/** What a benchmark found out, and whether that is good enough. */
+/** Figures of a benchmark, each with its limit. */
 
 export interface Figure {
   name: string;

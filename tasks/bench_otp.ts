@@ -98,7 +98,7 @@ export async function benchOtp(figures: Figures): Promise<void> {
         credentialID: stored,
       }, access)).body.cert.certificates[0];
 
-      // What the token gives at most, in a loop without anything around it.
+      // The token's own limit: a bare loop.
       const raw = new Child("bench_raw.ts", token.env);
       const start: RawStart = {
         modulePath: token.modulePath,

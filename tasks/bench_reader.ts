@@ -66,7 +66,7 @@ async function readersOf(agent: number): Promise<number[]> {
   return children.filter((_, i) => commands[i]!.endsWith("\0reader\0"));
 }
 
-/** What another page notices, and memory. */
+/** Delay of another page, and memory. */
 async function beside(figures: Figures, folder: string): Promise<void> {
   const { child, port } = await startBenchAgent(await benchTokens(folder), folder);
   try {

@@ -37,7 +37,7 @@ const FILES = {
 };
 
 /**
- * What comes from packages as it is → folder in `dist/web`: pdf.js with the fonts and decoders that it loads when a
+ * Files copied from packages → folder in `dist/web`: pdf.js with the fonts and decoders that it loads when a
  * document needs them (those without WebAssembly, which the pages' policy forbids), and the fonts of signatures.
  */
 const PACKAGED: [folder: string, ...files: string[]][] = [
@@ -174,7 +174,7 @@ export async function build(): Promise<void> {
   if (!await isBuiltFrom(sources)) await buildAnew(sources);
 }
 
-/** What a page is made of is never half written. */
+/** Writes a file of a page completely or not at all. */
 async function buildAnew(sources: string): Promise<void> {
   await Deno.mkdir(OUTPUT, { recursive: true });
   const folder = await Deno.makeTempDir({ dir: fileURLToPath(new URL("dist/", ROOT)) });

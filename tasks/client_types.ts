@@ -24,7 +24,7 @@ interface Method {
   name: string;
   summary: string;
   params: { name: string; required: boolean; schema: Schema }[];
-  /** Where not every parameter goes with every other. */
+  /** For parameters that exclude each other. */
   "x-params"?: Schema;
   result: { schema: Schema };
 }

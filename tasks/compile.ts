@@ -117,7 +117,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * What `deno bundle` writes tells where this machine keeps npm's packages: in comments and names of modules, and by
+ * The output of `deno bundle` reveals where this machine keeps npm packages: in comments and names of modules, and by
  * hashes over them in the pieces' names. Without that it is the same wherever it is built.
  *
  * @param npm that place, as the bundle names it: relative to the repository, with a slash at its end

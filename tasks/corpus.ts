@@ -10,22 +10,22 @@ import { makePki, type Officer } from "../tests/fixtures/pki.ts";
 import { mutoolSign, pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 
-/** What `qpdf` thinks of a file before it is signed. */
+/** Verdict of `qpdf` on a file before it is signed. */
 export type Class = "clean" | "warnings" | "encrypted" | "damaged";
 
-/** How many files of a class there are, and what became of them. */
+/** Number of files of a class, and their results. */
 export interface Counts {
   files: number;
   /** With the first signature, and with all three, as they should be. */
   one: number;
   three: number;
-  /** Left as they were, with a reason. */
+  /** Refused with a reason, and left unchanged. */
   refused: number;
   /** Made worse, or a signature that does not hold. */
   broken: number;
 }
 
-/** Where the files lie that are shared by all who work on this. */
+/** Folder of the shared files. */
 export const SHARED = join(import.meta.dirname!, "..", "..", "shared", "corpus", "pdf");
 
 interface Outcome {
@@ -35,10 +35,10 @@ interface Outcome {
   fault?: string;
 }
 
-/** Who looks at the signatures. */
+/** Programs that check the signatures. */
 const JUDGES = { pdfsig, mutool: mutoolSign };
 
-/** What programs of others find in a file. */
+/** Findings of other programs in a file. */
 interface Look {
   check: number;
   pages: string;
@@ -64,7 +64,7 @@ async function classify(file: string, check: number): Promise<Class> {
 /** `qpdf`'s codes from good to bad. */
 const CHECKS = [0, 3, 2];
 
-/** What is not as it should be after so many signatures. */
+/** Faults after the given number of signatures. */
 function faultOf(before: Look, after: Look, signed: number): string | undefined {
   for (const [index, { name, valid, total }] of after.judged.entries()) {
     if (valid < before.judged[index].valid + signed) return `${name}: ${valid} are valid`;

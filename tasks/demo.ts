@@ -71,7 +71,7 @@ export class DemoConsent implements Consent {
   }
 }
 
-/** What `--json` prints. */
+/** Output of `--json`. */
 interface Outcome {
   ok: boolean;
   provider: "pkcs11:softhsm2" | "pkcs12" | null;
@@ -79,7 +79,7 @@ interface Outcome {
   sanction: SanctionOutcome | null;
   /** From the start to the end, setting up included. */
   ms: number;
-  /** Where something went wrong: what, and what to do. */
+  /** The failure, and what to do; absent if there is none. */
   error?: string;
 }
 
@@ -274,7 +274,7 @@ async function once(): Promise<Outcome> {
   return outcome;
 }
 
-/** Where no window can be opened, as over ssh or as root, the person opens it. */
+/** If no window can be opened (e.g. over ssh or as root), the person opens it. */
 async function showWindow(url: string): Promise<void> {
   try {
     await openBrowser(await browserCommand(url, undefined, (name) => Deno.env.get(name)));

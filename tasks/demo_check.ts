@@ -1,4 +1,4 @@
-/** What somebody who trusts only the root and the OpenSSL program finds out about a signature. */
+/** Checks a signature with nothing but the root and the OpenSSL program. */
 import { Buffer } from "node:buffer";
 import { pem } from "../formats/asn1/pem.ts";
 
@@ -31,9 +31,9 @@ const openssl = (...args: string[]) =>
 export interface Checked {
   /** CMS SignedData with the content in it, DER. */
   signature: Uint8Array;
-  /** What must have been signed. */
+  /** The expected content. */
   content: Uint8Array;
-  /** Who must have signed: a certificate, DER. */
+  /** The expected signer's certificate, DER. */
   signer: Uint8Array;
   /** PEM file of the one trusted root. */
   root: string;

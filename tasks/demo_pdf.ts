@@ -14,7 +14,7 @@ import {
   textString,
 } from "../formats/pdf/value.ts";
 
-/** What a sanction says. */
+/** Content of a sanction. */
 export interface SanctionFacts {
   /** As `TS/2026-27/0001`. */
   number: string;
@@ -23,7 +23,7 @@ export interface SanctionFacts {
   /** Rupees, as people write it: `12,50,000.00`. */
   amount: string;
   date: Date;
-  /** Where anyone can verify it. */
+  /** Address at which anybody can verify it. */
   verifyUrl: string;
 }
 

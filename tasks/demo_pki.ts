@@ -1,11 +1,11 @@
-/** What the demonstration's authorities serve: a timestamp authority, CRLs and issuers' certificates, on a loopback port. */
+/** The demonstration's timestamp authority, CRLs and issuers' certificates, on a loopback port. */
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { makeCrl, type Party } from "../tests/fixtures/issue.ts";
 import type { Pki } from "../tests/fixtures/pki.ts";
 
 export interface PkiServer {
   url: string;
-  /** What is served from now on. */
+  /** Content served from now on. */
   serve(pki: Pki): void;
   close(): Promise<void>;
 }

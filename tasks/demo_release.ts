@@ -1,4 +1,4 @@
-/** What the demonstration's download page offers: the packages that were built here. */
+/** The demonstration's download page offers the packages that were built here. */
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -12,7 +12,7 @@ export interface SanctionOutcome {
   pdfsig: string;
   /** In the order in which they signed. */
   signers: string[];
-  /** What the signature of each is. */
+  /** Kind of each signature. */
   kinds: string[];
 }
 
@@ -76,7 +76,7 @@ const KINDS: Record<SanctionView["signatures"][number]["kind"], string> = {
   unknown: "of an unknown kind",
 };
 
-/** What the person does on the service's page. @returns where the browser goes with the result */
+/** Acts as the person on the service's page. @returns where the browser goes with the result */
 async function authorize(location: string, mail: Pick<MailSink, "mails">): Promise<string> {
   const opened = await fetch(location, { redirect: "manual" });
   await opened.body?.cancel();

@@ -24,7 +24,7 @@ const MAX_SANCTIONS = 1000;
 /** Of ceremonies under way, in milliseconds; the service's own limit. */
 const LIFETIME = 10 * 60_000;
 
-/** What the engineer drafts. */
+/** The engineer's draft. */
 export interface Draft {
   project: string;
   scheme: string;
@@ -39,7 +39,7 @@ export interface Sanction extends Draft {
   pdf: Uint8Array;
 }
 
-/** What the person who asks can act on. */
+/** An error that the person can act on. */
 export class SanctionError extends Error {
   override readonly name = "SanctionError";
 }
@@ -309,7 +309,7 @@ export class Sanctions {
     this.#keep(sanction, sanction.pdf, signed);
   }
 
-  /** What was signed becomes the sanction, if it is nothing but the sanction with one more good signature. */
+  /** Accepts a signed file if it is the sanction with exactly one more valid signature. */
   #keep(sanction: Sanction, base: Uint8Array, signed: Uint8Array): void {
     if (sanction.pdf !== base) {
       throw new SanctionError("The sanction was signed by somebody else meanwhile. Sign it again.");
@@ -326,7 +326,7 @@ export class Sanctions {
     sanction.pdf = signed;
   }
 
-  /** What anyone finds out who trusts the department and the officers' root. */
+  /** Verification by anybody who trusts the department's and the officers' root. */
   verify({ pdf }: Pick<Sanction, "pdf">): VerificationReport {
     const { otp, roots } = this.options;
     return verifyBytes(pdf, {

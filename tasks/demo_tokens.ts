@@ -13,7 +13,7 @@ import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import type { Provider } from "../signers/provider.ts";
 import { findLibrary, missing } from "./setup.ts";
 
-/** Where the tokens are, as the agent's providers take them. */
+/** The tokens, for the agent's providers. */
 export type TokenStore =
   | { provider: "pkcs11:softhsm2"; library: string; env: { SOFTHSM2_CONF: string } }
   | { provider: "pkcs12"; folder: string };
@@ -40,7 +40,7 @@ export interface DemoTokens {
   pkiUrl: string;
 }
 
-/** What `close` ends: the provider and the driver's process, if it has one. */
+/** `close` ends the provider and its driver process, if any. */
 export function openStore(store: TokenStore): Provider {
   if (store.provider === "pkcs12") return new Pkcs12Provider([store.folder]);
   const client = new Pkcs11Client({

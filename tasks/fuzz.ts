@@ -1,7 +1,7 @@
 /**
  * `deno task fuzz TARGET [--count N] [--seed S]`: tries mutated documents; TARGET is a module of
  * `tests/fuzz`. An error that is not of the room's own class, a crash, or a case of more than two
- * seconds is a failure; its input is written to a folder that is named at the end. TARGET `agreement` is another matter,
+ * seconds is a failure; its input is written to a folder, which is printed at the end. TARGET `agreement` is another matter,
  * see `fuzz_agreement.ts`.
  */
 import { join } from "node:path";

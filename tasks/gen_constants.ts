@@ -9,7 +9,7 @@
  */
 import { fileURLToPath } from "node:url";
 
-/** Where Debian has the header. */
+/** Path of the header on Debian. */
 export const HEADER = "/usr/include/nss/pkcs11t.h";
 const OUTPUT = fileURLToPath(new URL("../pkcs11_ffi/constants.ts", import.meta.url));
 

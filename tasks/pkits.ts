@@ -10,7 +10,7 @@ import { FormatError } from "../formats/error.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 
-/** What {@link runPkits} found. */
+/** Result of {@link runPkits}. */
 export interface PkitsResult {
   total: number;
   right: number;

@@ -12,7 +12,7 @@ import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { type Manifest, MANIFEST_TYPE } from "../cli/update/manifest.ts";
 
-/** What the name of a package's file says of the machine that it is for. */
+/** Target machine of a package, from its file name. */
 const TARGETS: [RegExp, string][] = [
   [/_amd64\.deb$|\.x86_64\.rpm$|linux-x64\.tar\.gz$/, "x86_64-unknown-linux-gnu"],
   [/_arm64\.deb$|\.aarch64\.rpm$|linux-arm64\.tar\.gz$/, "aarch64-unknown-linux-gnu"],

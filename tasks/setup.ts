@@ -1,8 +1,8 @@
 /**
- * `deno task setup [demo|test|windows]`: makes sure that the system programs which the demo or the tests use are there.
+ * `deno task setup [demo|test|windows]`: makes sure that the system programs of the demo or the tests are installed.
  *
- * On Debian and Ubuntu what is missing is installed by apt, as root or through a sudo that asks for no password;
- * elsewhere it is only named. Looking is done by looking for files, so it costs nothing when all is present.
+ * On Debian and Ubuntu it installs missing packages with apt, as root or with a sudo that needs no password; elsewhere it
+ * only names them. It looks for files, so it takes no time if everything is installed.
  */
 
 /** A Debian package and what shows that it, or its like on another system, is installed: any one of the files. */
@@ -92,7 +92,7 @@ async function folders(): Promise<{ programs: string[]; libraries: string[] }> {
   return { programs: [...path, "/usr/sbin", "/sbin"].filter((each) => each !== ""), libraries };
 }
 
-/** Where a library lies, named relative to a library folder; null if it is not installed. */
+/** Path of a library, named relative to a library folder; null if it is not installed. */
 export async function findLibrary(name: string): Promise<string | null> {
   for (const folder of (await folders()).libraries) {
     if (await exists(`${folder}/${name}`)) return `${folder}/${name}`;

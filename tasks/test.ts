@@ -1,5 +1,5 @@
 /**
- * `deno task test`: everything that is checked before a change lands, in one go.
+ * `deno task test`: every check before a change lands.
  *
  * Installs what the tests use, builds the pages, checks format, lint, types and the examples in comments (one check
  * each), runs all tests, and ends with the one line `N passed, N failed, N skipped`. Names of tests given as arguments are passed to `deno test`.
@@ -7,7 +7,7 @@
 import { ensure } from "./setup.ts";
 import { prepareWindows } from "./windows.ts";
 
-/** What one run of `deno test` counted. */
+/** Counts of one run of `deno test`. */
 export interface Counts {
   passed: number;
   failed: number;
@@ -29,7 +29,7 @@ export function readCounts(output: string): Counts | null {
   return { passed: Number(closing[1]), failed: Number(closing[2]), skipped };
 }
 
-/** The closing line of the whole run. */
+/** The last line of the whole run. */
 export function summary({ passed, failed, skipped }: Counts): string {
   const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : "";
   return `${passed} passed, ${failed} failed${tail}`;
@@ -81,7 +81,7 @@ async function main(args: string[]): Promise<number> {
     else total.failed++;
   };
 
-  // what cannot be installed is named by the tests that need it
+  // tests name the programs that they miss
   await ensure("test");
   await prepareWindows();
   await step("build of the pages", ["run", "-A", "tasks/build.ts"]);

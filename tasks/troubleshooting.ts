@@ -8,7 +8,7 @@ import { type Language, LANGUAGES } from "../words/speech.ts";
 
 const DOCS = new URL("../docs/", import.meta.url);
 
-/** Where a language's page stands in `docs/`. */
+/** File name of a language's page in `docs/`. */
 export const pageName = (language: Language) =>
   language === "en" ? "troubleshooting.md" : `troubleshooting.${language}.md`;
 

@@ -1,4 +1,4 @@
-/** What the administrator's guide says is so. */
+/** The administrator's guide is true. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Config } from "../settings/config.ts";

@@ -39,7 +39,7 @@ function atDesk(use: (desk: Desk) => Promise<void>, officer: { key?: "p-256" } =
 
 const typePin: Step = [/PIN to sign[^:]*: /, `${PIN}\r`];
 
-/** What OpenSSL takes out of a signature, or finds it to be over. */
+/** Content that OpenSSL extracts from a signature, or verifies it against. */
 function opensslVerify(path: Desk["path"], signature: string, content?: string) {
   const detached = content === undefined ? [] : ["-content", path(content)];
   const trust = ["-CAfile", path("root.pem"), "-purpose", "any"];
@@ -96,7 +96,7 @@ Deno.test(
     const other = path("other.json");
     await Deno.writeTextFile(other, "{}");
     assert.equal((await verified("--content", other)).subIndication, "HASH_FAILURE");
-    // What is in the trust folder is trusted without being named.
+    // Roots in the trust folder are trusted without an option.
     const folder = `${env.XDG_CONFIG_HOME}/dsign/trust`;
     await Deno.mkdir(folder, { recursive: true });
     await Deno.copyFile(path("root.pem"), `${folder}/root.pem`);
@@ -139,7 +139,7 @@ Deno.test(
 Deno.test(
   "sign: a wrong PIN is asked for again, a decline and a signal leave nothing behind",
   atDesk(async ({ dir, path, env }) => {
-    // What was asked is in the log, of which no more is said here.
+    // Requests are in the log; other tests look at its content.
     const left = async () => (await namesIn(dir)).filter((name) => name !== "state");
     const before = await left();
     const file = path("bill.json");

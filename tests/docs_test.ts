@@ -1,4 +1,4 @@
-/** What README, SECURITY and docs/ say is so. What they say of one matter has tests of its own beside this. */
+/** README, SECURITY, CONTRIBUTING and docs/ are true. Some guides have separate tests beside this. */
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -78,7 +78,7 @@ async function parse(words: string[]): Promise<void> {
   await program.parseAsync(words, { from: "user" });
 }
 
-/** What may be left out where prose names a command. */
+/** Words that prose may leave out of a command. */
 const INCOMPLETE = [
   "commander.help", // a command that has commands, alone
   "commander.missingArgument",
@@ -159,7 +159,7 @@ Deno.test("the commands of the PIN/OTP guide set a service up, with a person and
     }
   }));
 
-/** What the documents' other commands begin with, and what shows that they are right. */
+/** Beginnings of the documents' other commands, and what shows that they are right. */
 const OTHERS: readonly [start: RegExp, shown: string][] = [
   [/^openssl genpkey /, "install_guide_test.ts runs it"],
   [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it, and `dsign verify`"],
@@ -215,7 +215,7 @@ Deno.test("the guide to versions names the protocol's number", async () => {
   assert.ok(text.includes(`\`protocol\` is \`${PROTOCOL}\``));
 });
 
-/** What the examples for portals go on with. */
+/** Code before the examples for portals. */
 const PREAMBLE = `
 import { type Client, connectByPopup } from ${
   JSON.stringify(pathToFileURL(join(ROOT, "web/client.ts")).href)

@@ -171,7 +171,7 @@ Deno.test("a client that does not read its answers gets only a bounded amount", 
     }
   }
   reader.close();
-  // What the agent holds back, and what the system does on both sides.
+  // Memory held by the agent, and by the system on both sides.
   assert.ok(received < LIMITS.unread + 32 * 1024 * 1024, `${received} bytes waited`);
   assert.equal((await client.call("agent.info", {})).name, "dsign");
 });

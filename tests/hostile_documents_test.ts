@@ -20,7 +20,7 @@ const endless = [
   fileURLToPath(new URL("fakes/endless_reader.ts", import.meta.url)),
 ];
 
-/** What may be said of such a document. */
+/** Allowed verdicts on such a document. */
 const REFUSED = ["document_malformed", "too_large"];
 
 Deno.test("dsign verify: every hostile document ends in an error that says what it is", () =>

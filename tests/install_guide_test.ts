@@ -1,4 +1,4 @@
-/** What the installation guide says is so. */
+/** The installation guide is true. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";

@@ -71,7 +71,7 @@ const isTest = (file: string) => /_test\.tsx?$/.test(file);
 /** The floor of {@linkcode FORMATS} on which a file of `formats/` lies, or -1. */
 const floorOf = (file: string) => FORMATS.findIndex((floor) => floor.includes(file.split("/")[1]));
 
-/** What is wrong with `each`, or null. */
+/** The rule that `each` breaks, or null. */
 function importBreach(each: Import, names: ReadonlySet<string>): string | null {
   const { from, specifier, to, typeOnly } = each;
   const wrong = (why: string) => `${from} imports ${specifier}: ${why}`;
@@ -134,7 +134,7 @@ function circles(imports: readonly Pick<Import, "from" | "to">[]): string[][] {
 /** Code without its comment lines. */
 const code = (text: string) => text.replaceAll(/^\s*(?:\/\/|\/\*|\*).*$/gm, "");
 
-/** What is wrong with a source file's text. */
+/** The rules that a source file's text breaks. */
 function textBreaches(file: string, text: string): string[] {
   const found: string[] = [];
   const forbid = (pattern: RegExp, why: string) => {

@@ -114,7 +114,7 @@ Deno.test({
       for (const secret of secrets) {
         assert.ok(!unpacked.toLowerCase().includes(secret.toLowerCase()), secret);
       }
-      // What the desk needs is there.
+      // The bundle has what the help desk needs.
       for (
         const fact of [hsm.modulePath, "portal.example", "SoftHSM", '"ready"', "proxy.example"]
       ) {

@@ -61,7 +61,7 @@ function assertNoticed(bytes: Uint8Array, spans: readonly Span[]): void {
   }
 }
 
-/** Where texts stand in a file. */
+/** Positions of texts in a file. */
 function spansOf(bytes: Uint8Array, pattern: RegExp): Span[] {
   const text = new TextDecoder("latin1").decode(bytes);
   const found = [...text.matchAll(pattern)].map((match) =>

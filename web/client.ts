@@ -93,7 +93,7 @@ const fromWire = ({ message, data }: ErrorObject) =>
 const cancelled = () =>
   new DsignClientError("request_cancelled", "The request was cancelled by this page.");
 
-/** Where a call stands. `sending` (bytes) is said by this file, the others by the signer program. */
+/** Progress of a call. `sending` (bytes) comes from this file, the others from the signer program. */
 export type Progress =
   | { phase: "sending"; done: number; total: number }
   | Omit<NotificationParams<"request.progress">, "id">;
@@ -104,10 +104,10 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
 }
 
-/** What {@linkcode Client.signDocument} gives: CAdES, beside the file. */
+/** Result of {@linkcode Client.signDocument}: a detached CAdES signature. */
 export type DetachedSignature = Extract<Result<"sign.document">, { signature: string }>;
 
-/** What {@linkcode Client.signPdf} gives. */
+/** Result of {@linkcode Client.signPdf}. */
 export interface SignedPdf {
   /** The PDF with one more signature. */
   pdf: Blob;
@@ -125,7 +125,7 @@ export interface BatchFile {
   content: Blob;
 }
 
-/** What became of one document of a batch: `item` is its position in the list. */
+/** Result of one document of a batch; `item` is its position in the list. */
 export type BatchOutcome =
   | { item: number; pdf: Blob; field: string }
   | { item: number; error: DsignClientError };
@@ -169,11 +169,11 @@ export interface ConnectOptions {
   ports?: readonly number[];
   /** Other ports than {@linkcode SECURE_PORTS}. */
   securePorts?: readonly number[];
-  /** What the page is going to need: without it the attempt fails with `no_grant`. */
+  /** Scopes that the page needs; without them the attempt fails with `no_grant`. */
   scopes?: Scope[];
   /** Asks the person for the scopes that are missing, with these words about what for. */
   request?: string;
-  /** Where the person can get D-Sign; it comes with `not_installed`. */
+  /** Download address for the person; returned with `not_installed`. */
   download?: string;
   /** Called while the browser asks the person whether this site may reach programs on this computer. */
   onPrompt?: () => void;

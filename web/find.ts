@@ -13,7 +13,7 @@ const PERMISSIONS = ["loopback-network", "local-network-access"];
 /** Why the signer program cannot be reached. */
 export type Obstacle = "not_installed" | "permission_denied" | "insecure_page" | "frame";
 
-/** What the browser was told about loopback access; null if it has no such permission. */
+/** The browser's permission for loopback access; null if it has no such permission. */
 export async function loopbackPermission(): Promise<PermissionState | null> {
   for (const name of PERMISSIONS) {
     try {
@@ -25,7 +25,7 @@ export async function loopbackPermission(): Promise<PermissionState | null> {
   return null;
 }
 
-/** What stands in the way where no port answered. */
+/** The obstacle, if no port answered. */
 export async function obstacle(): Promise<Obstacle> {
   // Local Network Access is for secure contexts, and for frames only where the embedding page allows it.
   if (globalThis.isSecureContext === false) return "insecure_page";

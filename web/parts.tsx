@@ -1,4 +1,4 @@
-/** What the pages have in common. */
+/** Shared parts of the pages. */
 import type { ComponentChildren } from "preact";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { type Language, LANGUAGES, type Speech } from "../words/agent.ts";

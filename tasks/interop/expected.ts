@@ -1,4 +1,4 @@
-/** What is made of DSS's files that do not pass: only these, and each for its reason. */
+/** Expected verdicts on files of DSS that do not pass, each with its reason. */
 export interface Exception {
   /** Of file names. */
   pattern: RegExp;

@@ -89,7 +89,7 @@ function of(officer: Officer, other: Officer, now: Date): Signed[] {
   ];
 }
 
-/** What we sign is valid to OpenSSL, xmlsec1, Java, Bouncy Castle and EU DSS. */
+/** Our signatures are valid for OpenSSL, xmlsec1, Java, Bouncy Castle and EU DSS. */
 export async function ours(
   dss: Dss | undefined,
   folder: string,

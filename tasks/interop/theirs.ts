@@ -7,7 +7,7 @@ import { verifyBytes, type VerifyContent } from "../../formats/verify/verify.ts"
 import { type Dss, run } from "./dss.ts";
 import { exceptions } from "./expected.ts";
 
-/** What EU DSS signs passes here, but for what `expected.ts` lists. */
+/** Files signed by EU DSS pass here, except for those listed in `expected.ts`. */
 export async function theirs(
   { jar }: Dss,
   folder: string,

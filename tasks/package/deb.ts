@@ -49,7 +49,7 @@ Description: signs for web pages with the tokens of this computer
   const stage = await Deno.makeTempDir({ prefix: "dsign-deb-" });
   try {
     await layOut(stage, tree, epoch);
-    // What is large in it is compressed already; without, no version of a compressor decides on the bytes.
+    // Large files are already compressed; without compression, the bytes do not depend on a compressor's version.
     const flags = ["--root-owner-group", "--uniform-compression", "-Znone"];
     await runTool("dpkg-deb", "dpkg", [...flags, "--build", stage, output], {
       SOURCE_DATE_EPOCH: `${epoch}`,

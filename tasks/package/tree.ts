@@ -1,4 +1,4 @@
-/** What every Linux package holds, as files with their places. */
+/** Files of every Linux package, with their paths. */
 import { desktopLines } from "../../words/desktop.ts";
 import { HIDDEN_ENTRY } from "../../cli/autostart_entries.ts";
 import { commandsOf, type Help, manPage } from "./man_page.ts";
@@ -13,7 +13,7 @@ export interface PackageFile {
   isConfig?: boolean;
 }
 
-/** What packages of one build have in common. */
+/** Common facts of the packages of one build. */
 export interface Release {
   version: string;
   /** Seconds since 1970 that all files bear (SOURCE_DATE_EPOCH). */

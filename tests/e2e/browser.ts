@@ -8,7 +8,7 @@ import {
   type Page,
 } from "playwright-core";
 
-/** Where screenshots of a test run are left to be looked at. */
+/** Folder for the screenshots of a test run. */
 const SCREENSHOTS = new URL("../../dist/screenshots/", import.meta.url);
 
 function findChromium(): string {
@@ -75,7 +75,7 @@ export async function lookAtAll(page: Page): Promise<void> {
   }
 }
 
-/** What axe-core finds wrong with the page as it is now (WCAG 2.2 A and AA, best practices), one line each. */
+/** Findings of axe-core on the page as it is now (WCAG 2.2 A and AA, best practices), one line each. */
 export async function axeFindings(page: Page): Promise<string[]> {
   // Through the debugging protocol, since the pages' own policy lets no foreign script in.
   await page.evaluate(axe.source);
@@ -88,7 +88,7 @@ export async function axeFindings(page: Page): Promise<string[]> {
   );
 }
 
-/** What a picture shows besides, or instead of, the whole page. */
+/** Additions to a picture, or a part to show instead of the whole page. */
 export interface Picture {
   /** Numbered from 1 at their upper left corners, for the text beside the picture. */
   marks?: Locator[];

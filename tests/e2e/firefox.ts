@@ -4,7 +4,7 @@ import puppeteer, { type Browser } from "puppeteer-core";
 
 const FIREFOX = "/usr/bin/firefox-esr";
 
-/** What the person has told Firefox about sites that want to reach programs of this computer. */
+/** The person's answer in Firefox to sites that want to reach programs on this computer. */
 export const loopbackPermission = (state: "ask" | "granted" | "denied") => ({
   "permissions.default.loopback-network": { ask: 0, granted: 1, denied: 2 }[state],
 });

@@ -68,7 +68,7 @@ Deno.test("hostile pages", async (t) => {
         }, origin + path);
         const frame = page.frames().find((each) => each !== page.mainFrame());
         const text = await frame?.locator("body").innerText().catch(() => "") ?? "";
-        // What `/status` says is for every page; nothing can be clicked there.
+        // `/status` is for every page; nothing on it can be clicked.
         if (path !== "/status") assert.doesNotMatch(text, /D-Sign/, path);
       }
     });

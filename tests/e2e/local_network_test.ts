@@ -15,7 +15,7 @@ function serveAgent(): Deno.HttpServer<Deno.NetAddr> {
   });
 }
 
-/** What `connect()` says on this page: a code, and a sentence. */
+/** Result of `connect()` on this page: a code and a sentence. */
 function said(page: Page | Frame, port: number): Promise<[string, string]> {
   return page.evaluate(async (port) => {
     const path = "/client.js";

@@ -1,4 +1,4 @@
-/** What docs/portals.md says, done: its page signs in Chromium, its commands check what came of it. */
+/** Follows docs/portals.md: its page signs in Chromium, its commands verify the result. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { build } from "../../tasks/build.ts";
@@ -134,7 +134,7 @@ Deno.test("the page and the examples of the guide for portals sign; its commands
     }
     assert.equal(lines.length, 6);
 
-    // What the other guides verify: with the root in the person's folder, as they say.
+    // The other guides' commands verify with the root in the person's folder, as they say.
     await Deno.mkdir(join(dir, "config/dsign/trust"), { recursive: true });
     await Deno.copyFile(join(dir, "root.pem"), join(dir, "config/dsign/trust/root.pem"));
     for (const name of ["order.pdf", "order-signed.pdf"]) {

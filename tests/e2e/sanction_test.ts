@@ -37,7 +37,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
         const context = await browser.newContext({ viewport: { width: 800, height: 900 } });
         const errors = watchConsole(context);
         const page = await context.newPage();
-        /** Where a page sent the engineer's PIN. */
+        /** Addresses to which a page sent the engineer's PIN. */
         const carriers = new Set<string>();
         context.on("request", (request) => {
           if ((request.url() + request.postData()).includes(ENGINEER.pin)) {

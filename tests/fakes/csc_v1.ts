@@ -6,7 +6,7 @@ export const V1 = { user: "anita", password: "password of the login", pin: "4711
 
 export interface FakeCsc {
   url: string;
-  /** What was called, with what was sent. */
+  /** Calls, with their bodies. */
   calls: { method: string; body: Record<string, unknown> }[];
   /** DER. */
   certificate: Uint8Array;

@@ -37,9 +37,9 @@ export interface EspChoices {
   withoutKeyInfo?: boolean;
   /** Of the person's signature; otherwise the key's. */
   hash?: HashName;
-  /** What becomes of the PKCS #7 (DER); otherwise {@linkcode indefinite}. */
+  /** Changes the PKCS #7 (DER); default: {@linkcode indefinite}. */
   pkcs7?: (made: Uint8Array) => Uint8Array;
-  /** What becomes of the answer before it is signed. */
+  /** Changes the answer before it is signed. */
   xml?: (answer: string) => string;
   /** Of the person's certificate, in place of OTP eKYC. */
   policies?: string[];
@@ -78,7 +78,7 @@ export class FakeEsp {
   readonly root: Party;
   /** Signs the answers. */
   readonly party: Party;
-  /** Where its list of revoked certificates is, if anywhere. */
+  /** Address of its CRL, if it has one. */
   crlUrl?: string;
   readonly #seen = new Set<string>();
 

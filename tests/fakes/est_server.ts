@@ -9,7 +9,7 @@ export interface EstServer extends AsyncDisposable {
   readonly url: string;
   /** Requests that were let in, PKCS #10 in DER. */
   readonly requests: Uint8Array[];
-  /** What it does wrong; `sign` as it should be. */
+  /** Its fault; `sign`: none. */
   behave: "sign" | "redirect" | "later" | "page" | "endless" | "another";
   /** Of the next certificates; `subject` replaces that of the request. */
   next: { minutes: number; policy: string; ca?: boolean; subject?: string };

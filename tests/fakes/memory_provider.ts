@@ -28,7 +28,7 @@ export class MemoryProvider implements Provider {
   problems: Problem[] = [];
   /** Awaited before each signature. */
   beforeSign: (() => Promise<void>) | undefined;
-  /** What happened, in order: `login 0`, `sign 0`, `logout 0`, with the token's number. */
+  /** Events in order: `login 0`, `sign 0`, `logout 0`, with the token's number. */
   readonly story: string[] = [];
   lists = 0;
   readonly #watchers = new Set<() => void>();

@@ -44,7 +44,7 @@ const anchors = [pki.root.certificate];
 const objects = documentObjects({ pages: 2, signatureFields: ["Waiting"] });
 /** The content of page 1, and page 1. */
 const CONTENT = 4, PAGE = 3;
-/** Where the field is that waits. */
+/** The empty field. */
 const WAITING = { page: 1, box: [50, 100, 200, 125] };
 const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
 const otherContent = stream("BT /F1 40 Tf 72 400 Td (Pay 9,000,000) Tj ET");
@@ -57,7 +57,7 @@ const bases = {
   linearized: signed(linearizedPdf(objects, [PAGE, CONTENT])),
 };
 
-/** What one mutant is, and the signed document that it comes from. */
+/** A mutant, and the signed document that it comes from. */
 export interface Mutant {
   kind: string;
   base: Uint8Array;
@@ -391,7 +391,7 @@ export function mutant(seed: number, index: number): Mutant {
   return KINDS[kinds[index % kinds.length]](next);
 }
 
-/** What is said of the first signature; undefined if the file cannot be read. */
+/** Verdict on the first signature; undefined if the file cannot be read. */
 export function judge(bytes: Uint8Array): SignatureReport | undefined {
   try {
     return verifyBytes(bytes, { now, anchors, revocation: "if_available" }).signatures[0];
@@ -404,7 +404,7 @@ export function judge(bytes: Uint8Array): SignatureReport | undefined {
 /** Of each kind, at least so many of 100 are still valid: refusing everything would be no way out. */
 export const FLOOR = 5;
 
-/** What became of the mutants of a kind. */
+/** Results of the mutants of a kind. */
 export interface Counts {
   mutants: number;
   passed: number;

@@ -1,4 +1,4 @@
-/** What is tried with mutated CMS signatures: verifying them, adding to them, and verifying the result. */
+/** Mutated CMS signatures: verify them, add to them, and verify the result. */
 import {
   addValidationData,
   prepareCosignature,

@@ -1,4 +1,4 @@
-/** What is tried with mutated DER: certificates, revocation lists, OCSP answers, timestamps. */
+/** Mutated DER: certificates, revocation lists, OCSP answers, timestamps. */
 import { readAsn1 } from "../../formats/asn1/read.ts";
 import { readCrl } from "../../formats/x509/crl.ts";
 import { digest } from "../../formats/digest.ts";

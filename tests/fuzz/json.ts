@@ -1,4 +1,4 @@
-/** What is tried with mutated JSON: canonical form, JWS, signing routes. */
+/** Mutated JSON: canonical form, JWS, signing routes. */
 import assert from "node:assert/strict";
 import { canonicalJson } from "../../formats/json/canonical.ts";
 import { verifyJws } from "../../formats/json/jws_verify.ts";

@@ -35,7 +35,7 @@ function splice(bytes: Uint8Array, at: number, remove: number, insert: Uint8Arra
   return out;
 }
 
-/** Where a run of digits is, from a random place on. */
+/** Position of a run of digits, from a random place on. */
 function findNumber(bytes: Uint8Array, from: number): [start: number, length: number] | undefined {
   const digit = (at: number) => bytes[at] >= 48 && bytes[at] <= 57;
   let start = from;

@@ -1,4 +1,4 @@
-/** What is tried with mutated PDFs: reading, judging, signing, and reading the result again. */
+/** Mutated PDFs: read, judge and sign them, and read the result again. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { FormatError } from "../../formats/error.ts";

@@ -1,7 +1,7 @@
 /** Runs the cases of one fuzz target; see tasks/fuzz.ts. */
 import { caseBytes } from "./mutate.ts";
 
-/** What a module of this folder offers. */
+/** Interface of the modules in this folder. */
 export interface Target {
   words: readonly string[];
   seeds(): Promise<Uint8Array[]>;
@@ -29,7 +29,7 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
   Atomics.store(progress, 1, 1);
   for (let index = data.from; index < data.count; index++) {
     Atomics.store(progress, 0, index + 1);
-    // What zlib and others free only between turns is freed.
+    // zlib and others free memory only between turns.
     if (index % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
     const bytes = caseBytes(seeds, target.words, data.seed, index);
     try {

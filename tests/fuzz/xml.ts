@@ -1,4 +1,4 @@
-/** What is tried with mutated XML: verifying it, signing it, and verifying the result. */
+/** Mutated XML: verify it, sign it, and verify the result. */
 import assert from "node:assert/strict";
 import { verifyBytes } from "../../formats/verify/verify.ts";
 import { prepareXmlSignature } from "../../formats/xml/xades.ts";
@@ -59,7 +59,7 @@ export function exercise(bytes: Uint8Array): void {
   if (!prepared) return;
   const signed = attempt(() => prepared.complete(signBytes(asha.key, prepared.toBeSigned)));
   if (!signed) return;
-  // What was signed is right, and covers the whole document.
+  // The signature is valid, and covers the whole document.
   const all = verifyXml(signed);
   const own = all[all.length - 1];
   assert.deepEqual([own.problems, own.covers[0]], [[], { kind: "document" }]);

@@ -1,4 +1,4 @@
-/** What was signed and what was refused: the audit log. */
+/** The audit log: signed and refused requests. */
 import { useEffect, useState } from "preact/hooks";
 import type { History as Page, HistoryEntry, HistoryReport } from "../../protocol/console.ts";
 import type { Speech, Word } from "../../words/agent.ts";

@@ -1,4 +1,4 @@
-/** What the signer program sees: tokens and certificates, live. */
+/** The console: tokens and certificates, live. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Certificate } from "../../protocol/methods.ts";
 import { type Client, connect, DsignClientError, type Result } from "../client.ts";

@@ -12,7 +12,7 @@ export interface ReleaseFile {
   sha256: string;
 }
 
-/** What the page shows of a release. */
+/** A release, as shown on the page. */
 export interface Release {
   version: string;
   files: ReleaseFile[];
@@ -43,7 +43,7 @@ export function readRelease(text: string, base: string): Release | null {
   }
 }
 
-/** What browsers say of the computer; `userAgentData` is Chromium's alone. */
+/** The browser's facts about the computer; only Chromium has `userAgentData`. */
 export interface Browser {
   userAgent: string;
   userAgentData?: {

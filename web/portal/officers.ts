@@ -1,7 +1,7 @@
-/** What the page tells officers, and how it knows them. */
+/** Messages to officers, and how the page knows them. */
 import { type Client, DsignClientError } from "../client.ts";
 
-/** What the officer reads when something did not work: what happened, and what to do. */
+/** Message to the officer about a failure: what happened, and what to do. */
 export function explain(
   error: unknown,
   declined = "You did not sign. Nothing has changed. You can sign later.",

@@ -1,4 +1,4 @@
-/** What the sample portal's Technical Sanction pages and their server say to each other. */
+/** Messages between the sample portal's Technical Sanction pages and their server. */
 
 /** `POST /api/sanctions` → {@linkcode SanctionView} */
 export interface SanctionDraft {

@@ -1,4 +1,4 @@
-/** What the page of the engineer and that of everyone have in common. */
+/** Shared parts of the engineer's page and the public one. */
 import type { SanctionSignature, SanctionView } from "./sanction.ts";
 import { fileOf } from "./sanction_api.ts";
 

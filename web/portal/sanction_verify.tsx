@@ -1,4 +1,4 @@
-/** What anyone sees who follows the QR code on an order. */
+/** The page behind the QR code on an order. */
 import { useEffect, useState } from "preact/hooks";
 import type { SanctionView } from "./sanction.ts";
 import { find } from "./sanction_api.ts";

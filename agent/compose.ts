@@ -116,7 +116,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
   const spool = Spool.open(options.spool);
   const verification = { reader, trust, departmentalPolicies, pkiFetch, now };
-  const services = { version, tokens, signing, origins, spool, audit, reader, verification };
+  const services = { version, tokens, signing, origins, spool, audit, verification };
   const dispatch = createDispatch(services);
   const { web, settings, firstStart } = options;
   const agent = serve({

@@ -18,7 +18,6 @@ import { toDsignError } from "../signing/errors.ts";
 import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
 import { Document, type Documents, isPdfType } from "../signing/documents.ts";
 import type { Origins } from "./origins.ts";
-import type { DocumentReader } from "../signing/reading.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Spool } from "../signing/spool.ts";
 import type { Tokens } from "../signing/tokens.ts";
@@ -55,7 +54,6 @@ export interface Services {
   origins: Origins;
   spool: Spool;
   audit: Pick<Audit, "record">;
-  reader: DocumentReader;
   verification: VerificationOptions;
 }
 
@@ -67,7 +65,7 @@ export interface Services {
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
 export function createDispatch(services: Services): Dispatch {
-  const { version, tokens, signing, origins, spool, audit, reader, verification } = services;
+  const { version, tokens, signing, origins, spool, audit, verification } = services;
   const scopesOf = (call: Call): readonly Scope[] =>
     call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
 
@@ -189,12 +187,8 @@ export function createDispatch(services: Services): Dispatch {
       return { format, appended: appended.length, ...result };
     },
     "sign.batch": async (params, call) => {
-      const { items, pdf, purpose } = params;
-      const showing = new Showing(
-        items,
-        { reader, origin: call.origin, password: pdf?.password },
-        (item) => call.wantItem(item),
-      );
+      const { items, purpose } = params;
+      const showing = new Showing(items, (item) => call.wantItem(item));
       const caller = callerOf(call, purpose);
       const batch = await call.batches.asking(
         call.id,

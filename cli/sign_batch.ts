@@ -1,7 +1,6 @@
 /** `dsign sign --batch FOLDER`: signs every PDF of a folder with one consent and one PIN; can be resumed. */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { shownPdf } from "../signing/shown_pdf.ts";
 import { toDsignError } from "../signing/errors.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
@@ -76,8 +75,7 @@ export async function signFolder(
         const { file, item: { size } } = entries[item];
         const document = await openDocument(file, size, "SHA-256", signal);
         shown.push(document);
-        const { reader } = signing.services;
-        return shownPdf(document.kept, { reader, password: pdf.password });
+        return document;
       },
     ).finally(() => shown.forEach((document) => document.close()));
     const progress = startProgress("Signing", entries.length);

@@ -55,6 +55,10 @@ export interface PadesOptions extends Omit<SignatureOptions, "contentsSize"> {
 export interface PreparedPades {
   /** Name of the signed field. */
   readonly field: string;
+  /** The field was not there before. */
+  readonly isNew: boolean;
+  /** Where the signature is seen. */
+  readonly places: PreparedSignature["places"];
   /** The bytes to append, with zeros for the signature: what can be shown before anything is signed. */
   readonly appended: Uint8Array;
   /** What is signed of the document with these bytes. */
@@ -81,8 +85,8 @@ export function preparePades(
       chain.reduce((sum, each) => sum + each.length, 0) +
       (level === "B-B" ? 0 : TOKEN_SPACE),
   });
-  const { field, appended } = prepared;
-  return { field, appended, ranges: rangesOf(prepared) };
+  const { field, isNew, places, appended } = prepared;
+  return { field, isNew, places, appended, ranges: rangesOf(prepared) };
 }
 
 /** How a prepared signature becomes a finished one. */

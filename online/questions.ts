@@ -8,7 +8,6 @@ import { readTimestampResponse, verifyTimestamp } from "../formats/cms/timestamp
 import { type AppearanceContent, drawAppearance } from "../formats/pades/appearance.ts";
 import type { ValidationData } from "../formats/pades/dss.ts";
 import type { Place } from "../formats/pades/place.ts";
-import { prepareSignature } from "../formats/pades/prepare.ts";
 import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import { readFont, type TrueTypeFont } from "../formats/pdf/font.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
@@ -153,14 +152,7 @@ export const questions = {
         httpOf(take),
       )),
 
-  /** Finds out whether a PDF can be signed so. */
-  checkPdf(input: PadesInput, documents: ReadDocument[]): null {
-    prepareSignature(documents[0], padesOptions(input, documents));
-    refuseAmbiguous(documents[0], input.options.password);
-    return null;
-  },
-
-  /** A revision that is finished but for the signature's value; `strict` as `checkPdf`. */
+  /** A revision that is finished but for the signature's value; `strict`: not where the PDF can be read in two ways. */
   preparePdf(
     { signer, strict, ...input }: PadesInput & {
       signer: Pick<Signer, "certificate" | "chain">;

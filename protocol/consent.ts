@@ -5,9 +5,11 @@
  * - `GET /consent/view` → {@linkcode ConsentView}
  * - `GET /consent/alive` → a stream of newline-delimited {@linkcode ConsentEvent}; the page holds it open for as long as
  *   it shows the request, and its end tells the agent that the window was closed.
- * - `GET /consent/document/N` → the bytes of item N, where it has {@linkcode ConsentItem.pdf}; with byte ranges
+ * - `GET /consent/revision/N?certificate=ID` → {@linkcode ShownRevision}, where the signature goes into the PDF
+ * - `GET /consent/document/N?certificate=ID&revision=DIGEST` → the bytes of that revision; without these, those of item
+ *   N, where it has {@linkcode ConsentItem.pdf}; with byte ranges
  * - `GET /consent/signatures/N` → {@linkcode PdfFacts} of it
- * - `GET /consent/text/N` → {@linkcode ConsentItem.preview} of item N of a batch, whose documents come when they are looked at
+ * - `GET /consent/look/N` → {@linkcode LookedAt}: item N of a batch, whose documents come when they are looked at
  * - `POST /consent/answer` {@linkcode ConsentReply} → {@linkcode Unlocked}
  */
 import type { Certificate, PdfOptions, Scope, Token } from "./methods.ts";
@@ -34,6 +36,9 @@ export interface ConsentItem {
   route?: Pick<RouteReport, "steps" | "next">;
 }
 
+/** How an item of a batch is shown, by its bytes. */
+export type LookedAt = Pick<ConsentItem, "mediaType" | "preview" | "pdf">;
+
 /** Visible additions of a signature to a PDF. */
 export type PdfAdditions =
   & Pick<PdfOptions, "level" | "field" | "reason" | "location" | "certify">
@@ -45,6 +50,25 @@ export type PdfAdditions =
      */
     visible: { page: number | null; anchor: string | null; role: string | null } | null;
   };
+
+/** Where a signature is seen on a page. */
+export interface PlacedBox {
+  /** From 1. */
+  page: number;
+  /** Left, bottom, right, top in points from the lower left corner of the page as it is displayed. */
+  box: [number, number, number, number];
+  /** It covers text; null where that cannot be told. */
+  overText: boolean | null;
+  /** It takes more than a tenth of the page. */
+  large: boolean;
+}
+
+/** The revision of a PDF that is signed with a certificate: what {@linkcode ConsentReply} approves. */
+export interface ShownRevision {
+  /** Of what is signed, in hex. */
+  digest: string;
+  boxes: PlacedBox[];
+}
 
 /** Facts about a PDF before it is signed. */
 export interface PdfFacts {
@@ -112,6 +136,8 @@ export interface PinState {
 /** A certificate offered for a signature. */
 export interface SignChoice extends Choice {
   pin: PinState;
+  /** Digest of the PDF's revision that was prepared for it already; those for others are prepared when they are shown. */
+  revision?: string;
 }
 
 export interface GrantRequest {
@@ -200,6 +226,8 @@ export type ConsentReply =
     pin?: string;
     /** {@linkcode SignRequest.binding} of what was shown; for `sign`. */
     binding?: string;
+    /** {@linkcode ShownRevision.digest} of what was shown, where the signature goes into a PDF. */
+    revision?: string;
     /** The person has confirmed that this may be the last try before the token locks. */
     finalTry?: true;
     acceptsUnproven?: true;

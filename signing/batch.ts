@@ -9,9 +9,8 @@ import type { ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { BatchItem, ParsedParams, PdfOptions } from "../protocol/methods.ts";
 import type { Document } from "./documents.ts";
-import type { ShownPdf } from "./consent/port.ts";
 import type { Journal, Signed } from "./journal.ts";
-import { additionsOf, type ReadFor, shownPdf } from "./shown_pdf.ts";
+import { additionsOf } from "./shown_pdf.ts";
 
 /** A batch of which nothing is asked for so long is given up, in milliseconds. */
 const PATIENCE = 120_000;
@@ -25,6 +24,9 @@ export type BatchParams = Pick<
   ParsedParams<"sign.batch">,
   "items" | "format" | "pdf" | "certificate"
 >;
+
+/** Gives the document of an item, while the person is being asked. @throws {DsignError} `document_not_found` */
+export type Bring = (item: number) => Promise<Document>;
 
 /** SHA-256 (hex) of the items in canonical JSON (RFC 8785): what the person's consent is bound to. */
 export const manifestHash = (items: readonly BatchItem[]): string =>
@@ -83,7 +85,7 @@ export class Batch {
     readonly format: BatchParams["format"],
     readonly signer: { certificate: string; algorithm: string },
     readonly journal: Journal,
-    readonly make: (document: Document) => Promise<Signed>,
+    readonly make: (document: Document, item: number) => Promise<Signed>,
   ) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.over = promise;
@@ -122,7 +124,7 @@ export class Batch {
   async #sign(item: number, document: Document): Promise<Signed & { resumed: boolean }> {
     const before = this.journal.find(item);
     if (before) return { ...before, resumed: true };
-    const signed = await this.make(document);
+    const signed = await this.make(document, item);
     this.journal.add(item, signed);
     return { ...signed, resumed: false };
   }
@@ -154,14 +156,13 @@ export class Showing {
 
   constructor(
     readonly items: readonly BatchItem[],
-    readonly by: ReadFor,
     readonly want: (item: number) => void,
   ) {}
 
   /** @throws {DsignError} `document_not_found` where the page does not bring it in time */
-  async show(item: number): Promise<ShownPdf> {
+  async show(item: number): Promise<Document> {
     const known = this.#shown.get(item);
-    if (known) return shownPdf(known.kept, this.by);
+    if (known) return known;
     if (!this.items[item]) throw new DsignError("document_not_found");
     let waiting = this.#waiting.get(item);
     if (!waiting) {
@@ -175,7 +176,7 @@ export class Showing {
       });
       this.want(item);
     }
-    return shownPdf((await waiting.promise).kept, this.by);
+    return await waiting.promise;
   }
 
   /**

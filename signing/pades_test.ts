@@ -3,18 +3,28 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { verifyCms } from "../formats/cms/verify.ts";
 import { changesAfter } from "../formats/pades/changes.ts";
+import { fromLatin1 } from "../formats/pdf/value.ts";
 import { inspectSignatures } from "../formats/pades/inspect.ts";
 import { verifyPdf } from "../formats/pades/verify.ts";
 import { bytesSource } from "../formats/source.ts";
 import { verifyTimestamp } from "../formats/cms/timestamp.ts";
 import { build } from "../tasks/build.ts";
 import { connectAs } from "../tasks/page.ts";
-import { answerTo, PORTAL, testAgent, type TestAgentOptions } from "../tests/fixtures/agent.ts";
+import type { PlacedBox } from "../protocol/consent.ts";
+import {
+  answerTo,
+  type Person,
+  PORTAL,
+  testAgent,
+  type TestAgentOptions,
+} from "../tests/fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
 import { makeCrl } from "../tests/fixtures/issue.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
+
+const WEB = new URL("../dist/web/", import.meta.url);
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const pdfOf = (options = {}) => classicPdf(documentObjects(options)) as Bytes;
@@ -53,13 +63,31 @@ async function atDesk(
 Deno.test("officers sign a PDF one after another; poppler and qpdf agree", () =>
   atDesk({}, async ({ sign, path, person, provider }) => {
     const first = await sign(pdfOf(), { reason: "Checked", location: "Kolkata" });
-    person.sign = async (request, unlock) => {
-      const { certificate } = request.choices[1];
-      const pin = new TextEncoder().encode("2468");
-      const { binding } = request;
-      await unlock({ certificate: certificate.id, pin, binding, finalTry: false });
+    person.sign = async (request, unlock, _signal, show) => {
+      const { binding, choices: [other, { certificate: { id }, revision: unseen }] } = request;
+      const approve = (revision?: string) => {
+        const pin = new TextEncoder().encode("2468");
+        return unlock({ certificate: id, pin, binding, revision, finalTry: false });
+      };
+      // What goes into the PDF is another thing with each certificate, and is approved once it was shown.
+      assert.equal(unseen, undefined);
+      for (const revision of [undefined, other.revision]) {
+        const unlocked = await approve(revision);
+        assert.ok(!unlocked.ok && unlocked.code === "consent_mismatch" && unlocked.again);
+      }
+      const shown = await show(0, id);
+      revisions.push(shown.source.read(0, shown.source.size).slice());
+      assert.ok((await approve(shown.revision!.digest)).ok);
     };
+    const revisions: Uint8Array[] = [];
     const both = await sign(first, { subFilter: "adbe.pkcs7.detached", field: "Approval" });
+    // What was shown is what came out, but for the signature's value.
+    const [shown] = revisions;
+    const hole = fromLatin1(shown).lastIndexOf("/Contents <") + "/Contents <".length;
+    const end = fromLatin1(shown).indexOf(">", hole);
+    assert.deepEqual(shown.subarray(0, hole), both.subarray(0, hole));
+    assert.match(fromLatin1(shown.subarray(hole, end)), /^0+$/);
+    assert.deepEqual(shown.subarray(end), both.subarray(end));
     const { signatures } = inspect(both);
     assert.deepEqual(
       signatures.map(({ field, subFilter, reason, location, signerName }) => ({
@@ -342,4 +370,85 @@ Deno.test("a wrong signature is not released, nor one over an incomplete documen
   const at = { document: good, offset: result.appended - 3, length: 100 };
   assert.deepEqual(await client.call("document.read", at), { length: 3 });
   assert.equal(client.chunks.at(-1)!.length, 4 + 3);
+});
+
+/** What a person is told of the places where a signature is seen. */
+const seenBoxes = (person: Person) => {
+  const boxes: PlacedBox[] = [];
+  person.sign = async (request, unlock, _signal, show) => {
+    const { certificate } = request.choices[0];
+    const { revision } = await show(0, certificate.id);
+    boxes.push(...revision!.boxes);
+    await unlock({ ...answerTo(request), revision: revision!.digest });
+  };
+  return boxes;
+};
+
+Deno.test("an existing field over the page is told, and drawn in no further than the page goes", async () => {
+  await build();
+  await atDesk({ web: WEB }, async ({ sign, person }) => {
+    const boxes = seenBoxes(person);
+    const over = (rect: string, pageEntries = "") => {
+      const objects = documentObjects({ signatureFields: ["Cover"], pageEntries });
+      for (const [number, body] of Object.entries(objects)) {
+        if (body.includes("(Cover)")) {
+          objects[Number(number)] = body.replace(/\/Rect \[[^\]]*\]/, `/Rect [${rect}]`);
+        }
+      }
+      return classicPdf(objects) as Bytes;
+    };
+    const visible = { page: 1 };
+    const signed = await sign(over("-600 0 1190 842"), { field: "Cover", visible });
+    assert.deepEqual(boxes, [{ page: 1, box: [0, 0, 595, 842], overText: true, large: true }]);
+    assert.match(fromLatin1(signed), /\/BBox \[\s?0 0 1790 842\s?\]/);
+    // The part of the page that is cut off, or a page that is turned, makes it no smaller.
+    boxes.length = 0;
+    await sign(over("0 0 900 900", "/CropBox [100 100 300 200] /Rotate 90"), {
+      field: "Cover",
+      visible,
+    });
+    assert.deepEqual(boxes.map(({ box, large }) => [box, large]), [[[0, 0, 100, 200], true]]);
+  });
+});
+
+Deno.test("a new box over text is refused before anybody is asked; a free place is found", async () => {
+  await build();
+  await atDesk({ web: WEB }, async ({ sign, person }) => {
+    const boxes = seenBoxes(person);
+    await assert.rejects(sign(pdfOf(), { visible: { page: 1, rectangle: [60, 700, 260, 760] } }), {
+      code: "invalid_params",
+      message: /over text/,
+    });
+    assert.equal(boxes.length, 0);
+    const large = [20, 20, 580, 300];
+    await sign(pdfOf(), { visible: { page: 1, rectangle: large } });
+    assert.deepEqual(boxes, [{ page: 1, box: large, overText: false, large: true }]);
+    // The lower left corner, where signatures go by themselves, is taken by a list.
+    boxes.length = 0;
+    const objects = documentObjects();
+    const list = "BT /F1 12 Tf 40 60 Td (Copy forwarded to the Treasury) Tj ET";
+    objects[4] = `<< /Length ${list.length} >>\nstream\n${list}\nendstream`;
+    await sign(classicPdf(objects) as Bytes, { visible: { page: 1 } });
+    assert.equal(boxes[0].overText, false);
+    assert.ok(boxes[0].box[1] > 72 || boxes[0].box[0] > 200, String(boxes[0].box));
+  });
+});
+
+Deno.test("what was prepared longer than five minutes ago is shown again", async () => {
+  let time = new Date("2026-11-30T10:00:00Z");
+  await atDesk({ now: () => time }, async ({ sign, person }) => {
+    const digests: string[] = [];
+    person.sign = async (request, unlock, _signal, show) => {
+      const { certificate: { id }, revision } = request.choices[0];
+      time = new Date(time.getTime() + 5 * 60_000 + 1);
+      const late = await unlock({ ...answerTo(request), revision });
+      assert.ok(!late.ok && late.code === "consent_mismatch" && late.again);
+      const shown = (await show(0, id)).revision!.digest;
+      digests.push(revision!, shown);
+      assert.ok((await unlock({ ...answerTo(request), revision: shown })).ok);
+    };
+    const [{ time: claimed }] = inspect(await sign(pdfOf())).signatures;
+    assert.notEqual(digests[0], digests[1]);
+    assert.equal(claimed, "D:20261130100500Z");
+  });
 });

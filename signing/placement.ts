@@ -1,4 +1,4 @@
-/** Places a visible signature at a text of the document. */
+/** Places for visible signatures: at a text of the document, and not over text. */
 import type { Source } from "../formats/source.ts";
 import { FormatError } from "../formats/error.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -7,7 +7,7 @@ import { ReaderPool } from "../reader/client.ts";
 import { SIZE } from "./appearance.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Asking } from "./reading.ts";
-import type { questions, TextAnswer, TextQuestion } from "./text_worker.ts";
+import type { FoundText, questions, TextBox, TextFailure } from "./text_worker.ts";
 
 /** Larger documents are not searched: pdf.js holds them in memory. */
 const MAX_SIZE = 128 * 1024 * 1024;
@@ -15,9 +15,11 @@ const MAX_TIME = 20_000;
 /** Points between the text and the signature. */
 const GAP = 2;
 
-/** Answers where a text stands in a PDF. */
+/** Finds places for visible signatures: beside a text, and not over one. */
 export class Placement {
   readonly #reader: ReaderPool<typeof questions>;
+  /** What is written on pages that were read, by document, page and password. */
+  readonly #written = new WeakMap<Source, Map<string, Promise<TextBox[] | null>>>();
 
   /** @param command starts the program's `pdf-text` role */
   constructor(command: readonly string[]) {
@@ -32,8 +34,8 @@ export class Placement {
   /**
    * Where a signature is to go to a text, finds its page and rectangle; other options stay as they are.
    *
-   * The signature begins below the text, at its left, or above it where the page ends before; it is moved to the left
-   * where the page is too narrow. Of several places with the text the last counts.
+   * The signature goes below the text, at its left; above or beside it where that is over other text or off the page. Of
+   * several places with the text the last counts.
    *
    * @throws {DsignError} `invalid_params` where the text is not there, `too_large`, `document_malformed`,
    *   `document_encrypted`, `request_cancelled`
@@ -48,15 +50,46 @@ export class Placement {
         "visible: give either an anchor or a rectangle.",
       );
     }
-    const answer = await this.#ask(source, { text: anchor, page, password }, asking);
+    const answer = await this.#ask("findText", source, { text: anchor, page, password }, asking);
     if ("failure" in answer) throw refusal(answer.failure, anchor);
+    const written = await this.written(source, answer.page, password, asking) ?? [];
     return {
       ...options,
-      visible: { ...rest, page: answer.page, rectangle: beside(answer, size as [number, number]) },
+      visible: {
+        ...rest,
+        page: answer.page,
+        rectangle: beside(answer, size as [number, number], written),
+      },
     };
   }
 
-  async #ask(source: Source, question: TextQuestion, asking: Asking): Promise<TextAnswer> {
+  /** Where text is written on a page; null where that cannot be told. */
+  written(
+    source: Source,
+    page: number,
+    password: string | undefined,
+    asking: Asking,
+  ): Promise<TextBox[] | null> {
+    const known = this.#written.get(source) ?? new Map<string, Promise<TextBox[] | null>>();
+    this.#written.set(source, known);
+    const key = `${page} ${password ?? ""}`;
+    let found = known.get(key);
+    if (!found) {
+      found = this.#ask("textBoxes", source, { page, password }, asking).then(
+        (answer) => Array.isArray(answer) ? answer : null,
+        () => null,
+      );
+      known.set(key, found);
+    }
+    return found;
+  }
+
+  async #ask<N extends keyof typeof questions>(
+    name: N,
+    source: Source,
+    question: Parameters<typeof questions[N]>[0],
+    asking: Asking,
+  ): Promise<Awaited<ReturnType<typeof questions[N]>>> {
     if (source.size > MAX_SIZE) {
       throw new DsignError(
         "too_large",
@@ -66,7 +99,7 @@ export class Placement {
       );
     }
     try {
-      return await this.#reader.ask("findText", question, { documents: [source], ...asking });
+      return await this.#reader.ask(name, question, { documents: [source], ...asking });
     } catch (error) {
       if (asking.signal) throwIfCancelled(asking.signal);
       if (error instanceof FormatError) throw error;
@@ -75,18 +108,37 @@ export class Placement {
   }
 }
 
-/** Left, bottom, right, top of a signature of a size. */
+/** Whether a box covers text: what touches it, or reaches a point into it, does not count. */
+export const isOverText = (box: TextBox, written: readonly TextBox[]): boolean =>
+  written.some(([left, bottom, right, top]) =>
+    Math.min(right, box[2]) - Math.max(left, box[0]) > 1 &&
+    Math.min(top, box[3]) - Math.max(bottom, box[1]) > 1
+  );
+
+/** The first place beside a text that is on the page and over no other text; else the one below it. */
 function beside(
-  { box: [x1, y1, , y2], size: [pageWidth] }: Extract<TextAnswer, { box: unknown }>,
+  { box: [x1, y1, x2, y2], size: [pageWidth, pageHeight] }: FoundText,
   [width, height]: [number, number],
-): [number, number, number, number] {
-  const left = Math.max(0, Math.min(x1, pageWidth - width));
-  const bottom = y1 - GAP - height >= 0 ? y1 - GAP - height : y2 + GAP;
-  return [left, bottom, left + width, bottom + height];
+  written: readonly TextBox[],
+): TextBox {
+  const along = Math.max(0, Math.min(x1, pageWidth - width));
+  const level = Math.max(0, (y1 + y2 - height) / 2);
+  const at = (left: number, bottom: number): TextBox => [
+    left,
+    bottom,
+    left + width,
+    bottom + height,
+  ];
+  const below = at(along, y1 - GAP - height);
+  const above = at(along, y2 + GAP);
+  const onPage = [below, above, at(x2 + GAP, level), at(x1 - GAP - width, level)].filter((
+    [left, bottom, right, top],
+  ) => left >= 0 && bottom >= 0 && right <= pageWidth && top <= pageHeight);
+  return onPage.find((box) => !isOverText(box, written)) ?? onPage[0] ?? above;
 }
 
 function refusal(
-  failure: Extract<TextAnswer, { failure: unknown }>["failure"],
+  failure: TextFailure["failure"],
   text: string,
 ): DsignError {
   switch (failure) {

@@ -3,8 +3,9 @@ import type { Source } from "../formats/source.ts";
 import type { PdfAdditions } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
-import type { ShownPdf, ShowPdf } from "./consent/port.ts";
+import type { ShownPdf } from "./consent/port.ts";
 import type { DocumentReader } from "./reading.ts";
+import type { Revision } from "./revision.ts";
 
 /** Who reads the documents of a request, and for whom. */
 export interface ReadFor {
@@ -19,10 +20,12 @@ export interface ReadFor {
 export function shownPdf(
   source: Source | undefined,
   { reader, origin, password }: ReadFor,
+  revision?: Revision,
 ): ShownPdf {
   if (!source) throw new DsignError("document_not_found");
   return {
-    source,
+    source: revision?.source ?? source,
+    ...revision && { revision: { digest: revision.digest, boxes: revision.boxes } },
     facts: () => reader.ask("pdfFacts", { password }, { documents: [source], origin }),
   };
 }
@@ -47,7 +50,8 @@ export function additionsOf(options: PdfOptions): PdfAdditions {
 }
 
 /** The one item of a request, where it is a PDF. */
-export const showOnly = (source: Source | undefined, by: ReadFor): ShowPdf => (item) =>
-  item === 0
-    ? Promise.resolve().then(() => shownPdf(source, by))
-    : Promise.reject(new DsignError("document_not_found"));
+export const showOnly =
+  (source: Source | undefined, by: ReadFor) => (item: number): Promise<ShownPdf> =>
+    item === 0
+      ? Promise.resolve().then(() => shownPdf(source, by))
+      : Promise.reject(new DsignError("document_not_found"));

@@ -20,17 +20,24 @@ import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
 import { certificateOf } from "./certificates.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
-import { Batch, batchItem, type BatchParams, journalName, manifestHash } from "./batch.ts";
-import type { Consent, ShowPdf } from "./consent/port.ts";
+import {
+  Batch,
+  batchItem,
+  type BatchParams,
+  type Bring,
+  journalName,
+  manifestHash,
+} from "./batch.ts";
+import type { Consent } from "./consent/port.ts";
 import { Content } from "./content.ts";
 import type { DataHow } from "./data.ts";
 import type { Document } from "./documents.ts";
-import { throwIfCancelled } from "./errors.ts";
 import type { Journals } from "./journal.ts";
 import { KeyAccess, type KeyServices, sign, signedWith } from "./key_access.ts";
 import type { Lease } from "./logins.ts";
-import { additionsOf, type ReadFor, showOnly } from "./shown_pdf.ts";
-import { checkPdf, type PadesServices, type PadesSigner, signPdf, sourceOf } from "./pades.ts";
+import { additionsOf, type ReadFor, shownPdf, showOnly } from "./shown_pdf.ts";
+import { type PadesServices, sourceOf } from "./pades.ts";
+import { Revisions } from "./revision.ts";
 import type { DataBy, DataStep } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
 import { isJwsOver, isOver, isStatement } from "./to_be_signed.ts";
@@ -263,7 +270,9 @@ export class Signing {
     return await document.held(async () => {
       const { placement } = this.services;
       const placed = await placement.place(sourceOf(document), options, askingFor(caller));
-      await checkPdf(document, placed, this.services, askingFor(caller));
+      const { now } = this.tokens;
+      const revisions = new Revisions(document, placed, this.services, askingFor(caller), now);
+      const by = this.#readFor(caller, options.password);
       return await this.#keys.use(
         {
           ...params,
@@ -271,13 +280,21 @@ export class Signing {
           format: nameOfPades(options),
           items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
           blind: false,
-          show: showOnly(document.kept, this.#readFor(caller, options.password)),
+          revisions,
+          show: async (item, credential) => {
+            if (item !== 0) throw new DsignError("document_not_found");
+            return shownPdf(
+              document.kept,
+              by,
+              credential && await revisions.prepare(credential),
+            );
+          },
         },
         caller,
-        async (lease) => {
+        async ({ credential, signer }) => {
           caller.progress?.("signing");
-          const signed = await signPdf(document, placed, this.#padesSigner(lease, caller));
-          return { ...signed, ...signedWith(lease.signer) };
+          const signed = await revisions.sign(credential, signer);
+          return { ...signed, ...signedWith(signer) };
         },
       );
     });
@@ -288,7 +305,7 @@ export class Signing {
    *
    * @throws {DsignError} `busy` where the same batch is being signed already
    */
-  async startBatch(params: BatchParams, caller: Caller, show: ShowPdf): Promise<Batch> {
+  async startBatch(params: BatchParams, caller: Caller, bring: Bring): Promise<Batch> {
     const { items, format, certificate } = params;
     const { journals } = this.services;
     const options = PdfOptions.parse(params.pdf ?? {});
@@ -301,13 +318,29 @@ export class Signing {
         return [id, signed.length] as const;
       })),
     );
+    // Rules, certificate and time are the same for what is shown and what is signed of an item.
+    const time = this.tokens.now();
+    const by = this.#readFor(caller, options.password);
+    const revisionsOf = async (document: Document) => {
+      const { placement } = this.services;
+      const placed = await placement.place(sourceOf(document), options, askingFor(caller));
+      return new Revisions(document, placed, this.services, askingFor(caller), () => time, time);
+    };
+    /** Digests of what was looked at, by item and certificate. */
+    const looked = new Map<string, string>();
     const wanted: Wanted = {
       certificate,
       hash: "SHA-256",
       format: format === "cades" ? CADES : nameOfPades(options),
       items: items.map((item) => batchItem(item, format, options)),
       blind: false,
-      show,
+      async show(item, credential) {
+        const document = await bring(item);
+        if (format === "cades" || !credential) return shownPdf(document.kept, by);
+        const revision = await (await revisionsOf(document)).prepare(credential);
+        looked.set(`${item} ${credential.id}`, revision.digest);
+        return shownPdf(document.kept, by, revision);
+      },
       batch: {
         manifest: manifestHash(items),
         signed: (id) => counts.get(id) ?? 0,
@@ -318,13 +351,15 @@ export class Signing {
     const started = Promise.withResolvers<Batch>();
     const session = this.#keys.use(wanted, caller, async (lease) => {
       const journal = await journals.open(journalName(origin, params, lease.credential.id));
-      const by = this.#padesSigner(lease, caller);
-      const make = (document: Document) =>
+      const { credential, signer } = lease;
+      const make = (document: Document, item: number) =>
         document.held(async () => {
           if (format === "pades") {
-            const { placement } = this.services;
-            const placed = await placement.place(sourceOf(document), options, askingFor(caller));
-            const { appended, field } = await signPdf(document, placed, by, true);
+            const revisions = await revisionsOf(document);
+            const { digest } = await revisions.prepare(credential);
+            const shown = looked.get(`${item} ${credential.id}`) ?? digest;
+            if (shown !== digest) throw new DsignError("consent_mismatch");
+            const { appended, field } = await revisions.sign(credential, signer);
             return { bytes: appended, field };
           }
           const digest = document.digest();
@@ -339,21 +374,6 @@ export class Signing {
       started.reject(error);
     });
     return await started.promise;
-  }
-
-  #padesSigner(lease: Lease, caller: Caller): PadesSigner {
-    const { signal } = caller;
-    return {
-      signer: lease.signer,
-      sign(message) {
-        throwIfCancelled(signal);
-        return lease.signer.sign({ message }, signal);
-      },
-      now: this.tokens.now,
-      ...this.services,
-      ...askingFor(caller),
-      signal,
-    };
   }
 
   async signHash(

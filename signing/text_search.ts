@@ -117,6 +117,12 @@ function nearest(
   return best;
 }
 
+/** The corners of each piece that has letters. */
+export const cornersOfAll = (pieces: readonly TextPiece[]): Corners[] =>
+  pieces.flatMap((piece) =>
+    piece.str.trim() === "" ? [] : [cornersOf([piece], [{ char: "", piece: 0, from: 0, to: 1 }])]
+  );
+
 /** The corners of the letters that stand on the last one's line. */
 function cornersOf(pieces: readonly TextPiece[], letters: readonly Letter[]): Corners {
   const [a, b, c, d, x, y] = pieces[letters.at(-1)!.piece].transform;

@@ -4,10 +4,11 @@ import type { HashName } from "../formats/signer.ts";
 import type { Asker, ConsentItem, SignChoice, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS, type TriesLeft } from "../protocol/errors.ts";
 import { type OtpPrompt, SignerError } from "../signers/provider.ts";
-import type { Consent, ShowPdf, SignAnswer } from "./consent/port.ts";
+import type { Consent, ShownPdf, SignAnswer } from "./consent/port.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
 import { pinStateOf } from "./pin.ts";
+import type { Revisions } from "./revision.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 
 /** Who asks for a signature, and how to tell them how it goes. */
@@ -36,8 +37,10 @@ export interface Wanted {
   login?: true;
   /** Why a certificate (DER) cannot make this signature; null: it can. */
   accepts?: (certificate: Uint8Array) => DsignError | null;
-  /** Shows the pages of items that are PDFs. */
-  show?: ShowPdf;
+  /** Shows the pages of items that are PDFs; with a certificate, as they are signed with it. */
+  show?: (item: number, credential?: Credential) => Promise<ShownPdf>;
+  /** What is signed of the PDF, for each certificate: the approval is of one of them. */
+  revisions?: Revisions;
   /** The hash of the list, how much of it is signed already with a certificate, and how much is now. */
   batch?: {
     manifest: string;
@@ -51,6 +54,8 @@ const TYPE_AGAIN: ReadonlySet<string> = new Set([
   ...["pin_incorrect", "pin_invalid", "pin_final_try"],
   "route_unproven",
 ]);
+
+const STALE = "What was shown is not what would be signed now. Look at it again.";
 
 /** Opens keys, each after the person's consent; at most one attempt a PIN. */
 export class Unlocking {
@@ -92,6 +97,7 @@ export class Unlocking {
         ...this.tokens.choice(candidate),
         ...wanted.batch && { signed: wanted.batch.signed(candidate.id) },
         pin: this.#pinState(candidate, unlocked),
+        revision: wanted.revisions?.digestFor(candidate),
       };
     });
     let lease: Lease | undefined;
@@ -103,6 +109,9 @@ export class Unlocking {
         if (over || lease) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
         if (!credential) throw new DsignError("certificate_not_found");
+        if (wanted.revisions && !wanted.revisions.approved(credential, answer.revision)) {
+          return { ok: false, code: "consent_mismatch", message: STALE, again: true };
+        }
         if (unproven && !answer.acceptsUnproven) throw new DsignError("route_unproven");
         const askOtp = (prompt: OtpPrompt) => this.#askOtp(prompt, wanted, caller);
         const hash = hashFor(wanted, credential);
@@ -144,7 +153,9 @@ export class Unlocking {
         },
         unlock,
         caller.signal,
-        wanted.show ?? (() => Promise.reject(new DsignError("document_not_found"))),
+        (item, certificate) =>
+          wanted.show?.(item, candidates.find(({ id }) => id === certificate)) ??
+            Promise.reject(new DsignError("document_not_found")),
       );
       over = true;
       throwIfCancelled(caller.signal);

@@ -13,7 +13,8 @@ import { fileURLToPath } from "node:url";
 import { Appearances } from "../signing/appearance.ts";
 import { FileSource } from "../signing/file_source.ts";
 import { Online } from "../online/services.ts";
-import { signPdf } from "../signing/pades.ts";
+import { Placement } from "../signing/placement.ts";
+import { Revisions } from "../signing/revision.ts";
 import { parseUri } from "../pkcs11_ffi/uri.ts";
 import { PdfOptions } from "../protocol/methods.ts";
 import { signBytes } from "../tests/fixtures/keys.ts";
@@ -144,20 +145,29 @@ async function measure(path: string, rounds: number): Promise<Measured> {
       digest: () => new Uint8Array(hash.copy().digest()),
       hashed: () => hash.copy(),
     } as const;
-    await signPdf(document, PdfOptions.parse({ reason: "Bench" }), {
-      signer: { certificate: certificate.der, chain, algorithm: key.algorithm },
-      sign: (message) => {
+    const { signal } = new AbortController();
+    const services = {
+      online: new Online({ reader, now }),
+      reader,
+      appearances: new Appearances(new URL("../dist/web/", import.meta.url)),
+      placement: new Placement([]),
+    };
+    const options = PdfOptions.parse({ reason: "Bench" });
+    const revisions = new Revisions(document, options, services, { signal }, now);
+    const credential = { id: "", key: { certificate: certificate.der, chain } };
+    await revisions.prepare(credential);
+    await revisions.sign(credential, {
+      certificate: certificate.der,
+      chain,
+      algorithm: key.algorithm,
+      sign(input) {
+        if (!("message" in input)) throw new Error("A message is signed.");
         const begun = performance.now(), use = process.cpuUsage();
-        const signature = signBytes(key, message);
+        const signature = signBytes(key, input.message);
         token += performance.now() - begun;
         tokenCpu += used(use);
         return Promise.resolve(signature);
       },
-      now,
-      online: new Online({ reader, now }),
-      reader,
-      appearances: new Appearances(new URL("../dist/web/", import.meta.url)),
-      signal: new AbortController().signal,
     });
     times.push(performance.now() - started - token - digesting.at(-1)!);
     cpu.push(used(before) - tokenCpu);

@@ -58,11 +58,11 @@ export class DemoConsent implements Consent {
     { choices, binding }: SignRequest,
     unlock: Parameters<Consent["sign"]>[1],
   ): Promise<void> {
-    const { id } = choices[0]!.certificate;
+    const { certificate: { id }, revision } = choices[0]!;
     const officer = this.officers.find(({ fingerprint }) => fingerprint === id);
     if (officer === undefined) throw new DsignError("certificate_not_found");
     const pin = new TextEncoder().encode(officer.pin);
-    const unlocked = await unlock({ certificate: id, pin, binding, finalTry: false });
+    const unlocked = await unlock({ certificate: id, pin, binding, revision, finalTry: false });
     if (!unlocked.ok) throw new DsignError(unlocked.code, unlocked.message);
   }
 

@@ -1,6 +1,16 @@
 import { FormatError } from "../error.ts";
 import { type FieldLock, lockDraft } from "./locks.ts";
-import { type Box, boxOf, findSpot, type Place, readRectangle } from "./place.ts";
+import { type DrawnPlace, DrawnPlaces } from "./drawn.ts";
+import {
+  type Box,
+  boxOf,
+  displayedPlace,
+  findSpot,
+  type Place,
+  readRectangle,
+  type Rectangle,
+  visiblePart,
+} from "./place.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { appendTo, entry, type Located, locatedCatalog } from "../pdf/edit.ts";
 import { findPage, type FormField, type Page } from "../pdf/form.ts";
@@ -34,6 +44,10 @@ export interface Appearance {
 export interface PreparedSignature {
   /** Name of the signed field. */
   readonly field: string;
+  /** The field was not there before. */
+  readonly isNew: boolean;
+  /** Where its appearance is drawn; of a field that is there already, each of its widgets. */
+  readonly places: readonly DrawnPlace[];
   /** The bytes to append, the signature still zeros. */
   readonly appended: Uint8Array;
   /** ISO 32000-2 §12.8.1: two pairs of offset and length in the whole file. */
@@ -171,11 +185,12 @@ export function writeField(
   options: FieldOptions,
 ): PreparedSignature {
   const { document } = update;
+  let places: readonly DrawnPlace[] = [];
   if (target.existing) {
     const { object, dict } = target.existing;
     update.edit(object).set(dict, "V", signature.ref);
-    if (options.appearance) drawExisting(update, target.existing, options.appearance);
-  } else addField(update, target, signature.ref, options);
+    if (options.appearance) places = drawExisting(update, target.existing, options.appearance);
+  } else places = addField(update, target, signature.ref, options);
   setSigFlags(update);
 
   const { bytes, offsets } = update.finish();
@@ -193,6 +208,8 @@ export function writeField(
   bytes.set(latin1(`[${byteRange.join(" ")}]`), body + signature.rangeAt);
   return {
     field: target.name,
+    isNew: !target.existing,
+    places,
     appended: bytes,
     byteRange,
     repaired: document.recovered,
@@ -232,7 +249,7 @@ function addField(
   target: Target,
   value: PdfRef,
   options: FieldOptions,
-): void {
+): DrawnPlace[] {
   const { document } = update;
   const { appearance, lock } = options;
   if (appearance && !appearance.place) {
@@ -268,6 +285,8 @@ function addField(
       Fields: [field],
       SigFlags: SIG_FLAGS,
     });}
+  if (!spot) return [];
+  return [{ page: appearance.place!.page, ...displayedPlace(document, page, spot.rectangle) }];
 }
 
 function setSigFlags(update: PdfUpdate): void {
@@ -282,19 +301,66 @@ function setSigFlags(update: PdfUpdate): void {
   }
 }
 
-function drawExisting(update: PdfUpdate, field: FormField, appearance: Appearance): void {
+/** Draws in each widget of a field, no further than its page goes. */
+function drawExisting(
+  update: PdfUpdate,
+  field: FormField,
+  appearance: Appearance,
+): DrawnPlace[] {
   const { document } = update;
-  let widget: Located = { object: field.object, dict: field.dict, ref: undefined };
-  const kid = document.array(field.dict, "Kids")?.items[0];
-  if (kid instanceof PdfRef) {
-    const object = document.object(kid);
-    if (object?.value instanceof PdfDict) widget = { object, dict: object.value, ref: kid };
-  }
-  const rectangle = readRectangle(document, widget.dict.get("Rect"));
-  // A field without extent is an invisible one.
-  if (!rectangle || rectangle[0] === rectangle[2] || rectangle[1] === rectangle[3]) return;
-  const box = boxOf(rectangle, widgetRotation(document, widget.dict));
-  update.edit(widget.object).set(widget.dict, "AP", { N: appearance.draw(update, box) });
+  const places = new DrawnPlaces(document);
+  return widgetsOf(document, field).flatMap(({ object, dict, ref }) => {
+    const rectangle = readRectangle(document, dict.get("Rect"));
+    const found = places.of(ref);
+    // A field without extent is an invisible one.
+    if (!rectangle || found.length === 0) return [];
+    if (found.length > 1) {
+      throw new FormatError("invalid_argument", `The field “${field.name}” is on several pages.`);
+    }
+    const page = findPage(document, found[0].page);
+    const seen = visiblePart(document, page, rectangle);
+    if (seen[0] === seen[2] || seen[1] === seen[3]) {
+      throw new FormatError("invalid_argument", `The field “${field.name}” is not on its page.`);
+    }
+    const form = appearance.draw(update, boxOf(seen, widgetRotation(document, dict)));
+    update.edit(object).set(dict, "AP", { N: within(update, form, seen, rectangle) });
+    return found;
+  });
+}
+
+/** A form for the whole of a rectangle that draws another one in the part that is seen. */
+function within(
+  update: PdfUpdate,
+  form: PdfRef,
+  seen: Rectangle,
+  [x1, y1, x2, y2]: Rectangle,
+): PdfRef {
+  const [x, y] = [seen[0] - x1, seen[1] - y1];
+  if (x === 0 && y === 0 && seen[2] === x2 && seen[3] === y2) return form;
+  return update.addStream(
+    {
+      Type: name("XObject"),
+      Subtype: name("Form"),
+      BBox: [0, 0, x2 - x1, y2 - y1],
+      Resources: { XObject: { Seen: form } },
+    },
+    latin1(`q 1 0 0 1 ${x.toFixed(4)} ${y.toFixed(4)} cm /Seen Do Q\n`),
+  );
+}
+
+/** The widgets of a field: its kids, or itself (ISO 32000-2 §12.7.4.1). */
+function widgetsOf(
+  document: PdfDocument,
+  { object, dict }: FormField,
+): (Located & { ref: PdfRef })[] {
+  const kids = document.array(dict, "Kids")?.items ?? [];
+  if (kids.length === 0) return [{ object, dict, ref: new PdfRef(object.num, object.gen) }];
+  return kids.flatMap((kid) => {
+    const object = kid instanceof PdfRef ? document.object(kid) : undefined;
+    return object?.value instanceof PdfDict
+      ? [{ object, dict: object.value, ref: kid as PdfRef }]
+      : [];
+  });
 }
 
 /** How the page turns that a widget says it is on. */

@@ -9,11 +9,14 @@ export type Rectangle = [x1: number, y1: number, x2: number, y2: number];
 
 /**
  * A place on a page as it is displayed, in points from its lower left corner: a rectangle, or
- * the first free one of a size, from the lower left upwards.
+ * the first free one of a size, from the lower left upwards; `avoid` is not free either.
  */
 export type Place =
   & { page: number }
-  & ({ rectangle: Rectangle } | { size: [width: number, height: number] });
+  & (
+    | { rectangle: Rectangle }
+    | { size: [width: number, height: number]; avoid?: readonly Rectangle[] }
+  );
 
 /** Distance from the page's edges and between signatures where the place is chosen. */
 const MARGIN = 36;
@@ -61,7 +64,7 @@ function inOrder([x1, y1, x2, y2]: Rectangle): Rectangle {
 
 /** What is visible of a page: its CropBox within its MediaBox, turned by Rotate. */
 class Display {
-  readonly #crop: Rectangle;
+  readonly crop: Rectangle;
   readonly rotation: number;
 
   constructor(document: PdfDocument, page: Page) {
@@ -73,18 +76,18 @@ class Display {
       Math.min(media[2], crop[2]),
       Math.min(media[3], crop[3]),
     ];
-    this.#crop = both[0] < both[2] && both[1] < both[3] ? both : media;
+    this.crop = both[0] < both[2] && both[1] < both[3] ? both : media;
     const rotate = page.inherited("Rotate");
     this.rotation = quarter(typeof rotate === "number" ? rotate : 0);
   }
 
   get size(): [width: number, height: number] {
-    const [x1, y1, x2, y2] = this.#crop;
+    const [x1, y1, x2, y2] = this.crop;
     return this.rotation % 180 === 0 ? [x2 - x1, y2 - y1] : [y2 - y1, x2 - x1];
   }
 
   toUser(x: number, y: number): [number, number] {
-    const [x1, y1, x2, y2] = this.#crop;
+    const [x1, y1, x2, y2] = this.crop;
     switch (this.rotation) {
       case 90:
         return [x2 - y, y1 + x];
@@ -98,7 +101,7 @@ class Display {
   }
 
   fromUser(x: number, y: number): [number, number] {
-    const [x1, y1, x2, y2] = this.#crop;
+    const [x1, y1, x2, y2] = this.crop;
     switch (this.rotation) {
       case 90:
         return [y - y1, x2 - x];
@@ -138,7 +141,7 @@ export function findSpot(document: PdfDocument, page: Page, place: Place): Spot 
   const [width, height] = display.size;
   const chosen = "rectangle" in place
     ? inOrder(place.rectangle)
-    : freePlace(document, page, display, place.size);
+    : freePlace(document, page, display, place.size, place.avoid ?? []);
   const [x1, y1, x2, y2] = chosen;
   if (!chosen.every(Number.isFinite) || x1 < 0 || y1 < 0 || x2 > width || y2 > height) {
     throw new FormatError(
@@ -154,7 +157,7 @@ export function findSpot(document: PdfDocument, page: Page, place: Place): Spot 
   return { rectangle, box: boxOf(rectangle, display.rotation) };
 }
 
-/** Where a rectangle of a page's own coordinates is as the page is displayed, and how much of the page it takes. */
+/** Where a rectangle of a page's own coordinates is seen as the page is displayed, and how much of the page it takes. */
 export function displayedPlace(
   document: PdfDocument,
   page: Page,
@@ -162,9 +165,20 @@ export function displayedPlace(
 ): { box: Rectangle; share: number } {
   const display = new Display(document, page);
   const [width, height] = display.size;
-  const box = inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)]);
+  const whole = inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)]);
+  const box = common(whole, [0, 0, width, height]);
   return { box, share: (box[2] - box[0]) * (box[3] - box[1]) / (width * height) };
 }
+
+/** What two rectangles have in common; without extent where that is nothing. */
+function common(a: Rectangle, b: Rectangle): Rectangle {
+  const [x, y] = [Math.max(a[0], b[0]), Math.max(a[1], b[1])];
+  return [x, y, Math.max(x, Math.min(a[2], b[2])), Math.max(y, Math.min(a[3], b[3]))];
+}
+
+/** The part of a rectangle of a page's own coordinates that can be seen; without extent where there is none. */
+export const visiblePart = (document: PdfDocument, page: Page, rectangle: Rectangle): Rectangle =>
+  common(rectangle, new Display(document, page).crop);
 
 /** The first place from the lower left that no annotation of the page takes. */
 function freePlace(
@@ -172,6 +186,7 @@ function freePlace(
   page: Page,
   display: Display,
   [width, height]: [number, number],
+  avoid: readonly Rectangle[],
 ): Rectangle {
   if (!(width >= MIN_SIDE && height >= MIN_SIDE)) {
     throw new FormatError("invalid_argument", `A signature is at least ${MIN_SIDE} points high.`);
@@ -185,6 +200,7 @@ function freePlace(
     if (x1 === x2 || y1 === y2) return [];
     return [inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)])];
   });
+  taken.push(...avoid);
   const [right, top] = display.size;
   let tries = 0;
   // A page may say that it is larger than any number of steps.

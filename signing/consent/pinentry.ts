@@ -9,15 +9,17 @@ import type {
   Unlocked,
 } from "../../protocol/consent.ts";
 import { AssuanBroken, AssuanClient, AssuanError } from "./assuan.ts";
-import { type Consent, CONSENT_TIMEOUT, type SignAnswer } from "./port.ts";
+import { type Consent, CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./port.ts";
 import { describeOtp } from "./otp_text.ts";
 import {
+  describeBoxes,
   describeChoice,
   describeChoose,
   describeGrant,
   describeKey,
   describeSign,
   describeTries,
+  revisionOf,
   UNPROVEN,
   whyImpossible,
 } from "./text.ts";
@@ -58,6 +60,7 @@ export class PinentryConsent implements Consent {
     request: SignRequest,
     unlock: (answer: SignAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
+    show: ShowPdf,
   ): Promise<void> {
     await this.#converse(signal, async (pinentry) => {
       const about = describeSign(request, BOUNDS);
@@ -75,11 +78,14 @@ export class PinentryConsent implements Consent {
         : preferred ?? await choose(pinentry, about, choices);
       const key = describeKey(choice);
       if (request.unproven) await confirm(pinentry, UNPROVEN, "Sign all the same");
+      const { id } = choice.certificate;
+      let revision = await revisionOf(request, id, show);
       let state = choice.pin;
       for (;;) {
         const said = describeTries(state);
         if (state.confirm) await confirm(pinentry, said, "Go on");
-        const description = [key, ...said ? [said] : [], about].join("\n\n");
+        const places = describeBoxes(revision);
+        const description = [key, said, places, about].filter(Boolean).join("\n\n");
         let pin: Uint8Array | null = null;
         if (state.entry === "typed") {
           await pinentry.call("SETDESC", description);
@@ -91,9 +97,10 @@ export class PinentryConsent implements Consent {
           await confirm(pinentry, description, elsewhere ? "Sign, asked elsewhere" : "Sign");
         }
         const result = await unlock({
-          certificate: choice.certificate.id,
+          certificate: id,
           pin,
           binding: request.binding,
+          revision: revision?.digest,
           finalTry: state.confirm,
           acceptsUnproven: request.unproven === true,
         });
@@ -101,6 +108,7 @@ export class PinentryConsent implements Consent {
         if (!result.again) throw new DsignError(result.code, result.message);
         await pinentry.call("SETERROR", result.message);
         state = result.pin ?? state;
+        if (result.code === "consent_mismatch") revision = await revisionOf(request, id, show);
       }
     });
   }

@@ -35,13 +35,16 @@ async function withPinentry(
   await body(new PinentryConsent(options), terminal, cancel.signal, cancel);
 }
 
+/** What is asked about has no pages. */
+const nothing = () => Promise.reject(new Error("Nothing is shown."));
+
 const unlockWith = (pins: string[]) => (answer: SignAnswer): Promise<Unlocked> =>
   tryPin(answer, pins);
 
 Deno.test("pinentry-curses: wrong PIN, last try confirmed, right PIN", () =>
   withPinentry("pinentry-curses", async (consent, terminal, signal) => {
     const pins: string[] = [];
-    const signed = consent.sign(signRequest(), unlockWith(pins), signal);
+    const signed = consent.sign(signRequest(), unlockWith(pins), signal, nothing);
     const screen = await terminal.shows("PIN:");
     assert.match(screen, /https:\/\/portal\.example asks for a signature/);
     assert.ok(screen.includes("Anita Das, class 3"), screen);
@@ -59,7 +62,7 @@ Deno.test("pinentry-curses: wrong PIN, last try confirmed, right PIN", () =>
 Deno.test("pinentry-tty: PINs with percent signs and other characters arrive as typed", () =>
   withPinentry("pinentry-tty", async (consent, terminal, signal) => {
     const pins: string[] = [];
-    const signed = consent.sign(signRequest(), unlockWith(pins), signal);
+    const signed = consent.sign(signRequest(), unlockWith(pins), signal, nothing);
     await terminal.shows("PIN:");
     await terminal.type("1%25+é\\", "Enter");
     await terminal.shows("This may be the last try");
@@ -72,7 +75,7 @@ Deno.test("pinentry-tty: PINs with percent signs and other characters arrive as 
 
 Deno.test("pinentry-curses: cancelled, and a grant", () =>
   withPinentry("pinentry-curses", async (consent, terminal, signal) => {
-    const signed = consent.sign(signRequest(), unlockWith([]), signal);
+    const signed = consent.sign(signRequest(), unlockWith([]), signal, nothing);
     signed.catch(() => {});
     await terminal.shows("PIN:");
     await terminal.type("", "Tab", "Tab", "Enter");
@@ -98,14 +101,19 @@ Deno.test("pinentry-curses: a locked token is said to be, and its PIN is not ask
   withPinentry("pinentry-curses", async (consent, terminal, signal) => {
     const pins: string[] = [];
     const locked = choice("Charulata Roy", "c", "pin_locked");
-    const refused = consent.sign(signRequest({ choices: [locked] }), unlockWith(pins), signal);
+    const refused = consent.sign(
+      signRequest({ choices: [locked] }),
+      unlockWith(pins),
+      signal,
+      nothing,
+    );
     refused.catch(() => {});
     await terminal.shows("The PIN is locked");
     await terminal.type("", "Enter");
     await assert.rejects(refused, { code: "pin_locked" });
     // Beside others it is not offered.
     const choices = [locked, CHOICES[0]];
-    const signed = consent.sign(signRequest({ choices }), unlockWith(pins), signal);
+    const signed = consent.sign(signRequest({ choices }), unlockWith(pins), signal, nothing);
     const screen = await terminal.shows("PIN:");
     assert.ok(screen.includes("Anita Das, class 3"), screen);
     await terminal.type(PIN, "Enter");

@@ -9,6 +9,7 @@ import type {
   GrantRequest,
   OtpRequest,
   PdfFacts,
+  ShownRevision,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
@@ -21,15 +22,19 @@ export interface SignAnswer {
   pin: Uint8Array | null;
   /** {@linkcode SignRequest.binding} of what was shown. */
   binding: string;
+  /** {@linkcode ShownRevision.digest} of what was shown, where there is one. */
+  revision?: string;
   /** The person has confirmed that this may be the last try before the token locks. */
   finalTry: boolean;
   /** The person has said that they sign although earlier signatures are unproven: {@linkcode SignRequest.unproven}. */
   acceptsUnproven?: boolean;
 }
 
-/** A document of a request, to be shown: a PDF page by page, a text as it is. */
+/** A document of a request, to be shown: a PDF page by page, as it will be signed; a text as it is. */
 export interface ShownPdf {
   source: Source;
+  /** What of it is signed, where the signature goes into it. */
+  revision?: ShownRevision;
   /** Its earlier signatures, and what was changed after each. */
   facts(): Promise<PdfFacts>;
 }
@@ -37,9 +42,10 @@ export interface ShownPdf {
 /**
  * Gives the document that an item of a request stands for, as long as the request is being asked.
  *
+ * @param certificate `id` of the chosen one: into a PDF goes a signature that depends on it
  * @throws {DsignError} `document_not_found` where there is none
  */
-export type ShowPdf = (item: number) => Promise<ShownPdf>;
+export type ShowPdf = (item: number, certificate?: string) => Promise<ShownPdf>;
 
 /**
  * Asks the person. All methods reject with `DsignError`: `user_cancelled`, `consent_timeout`, `consent_unavailable`,

@@ -9,14 +9,16 @@ import type {
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
-import { type Consent, CONSENT_TIMEOUT, type SignAnswer } from "./port.ts";
+import { type Consent, CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./port.ts";
 import { describeOtp } from "./otp_text.ts";
 import {
+  describeBoxes,
   describeChoice,
   describeChoose,
   describeGrant,
   describeSign,
   describeTries,
+  revisionOf,
   UNPROVEN,
   whyImpossible,
 } from "./text.ts";
@@ -79,12 +81,21 @@ export class TerminalConsent implements Consent {
     request: SignRequest,
     unlock: (answer: SignAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
+    show: ShowPdf,
   ): Promise<void> {
     await this.#converse(signal, async (ask) => {
       this.#write(`\n${describeSign(request, BOUNDS)}\n\n`);
       const choice = await this.#chooseUsable(ask, request);
       this.#write(`Certificate: ${describeChoice(choice)}\n`);
       if (request.unproven) await confirmInWords(ask);
+      const { id } = choice.certificate;
+      const look = async () => {
+        const revision = await revisionOf(request, id, show);
+        const boxes = describeBoxes(revision);
+        if (boxes) this.#write(`${boxes}\n`);
+        return revision?.digest;
+      };
+      let revision = await look();
       let state = choice.pin;
       for (;;) {
         const said = describeTries(state);
@@ -103,9 +114,10 @@ export class TerminalConsent implements Consent {
           );
         }
         const result = await unlock({
-          certificate: choice.certificate.id,
+          certificate: id,
           pin,
           binding: request.binding,
+          revision,
           finalTry: state.confirm,
           acceptsUnproven: request.unproven === true,
         });
@@ -113,6 +125,7 @@ export class TerminalConsent implements Consent {
         this.#write(`${result.message}\n`);
         if (!result.again) throw new DsignError(result.code, result.message);
         state = result.pin ?? state;
+        if (result.code === "consent_mismatch") revision = await look();
       }
     });
   }

@@ -122,7 +122,12 @@ Deno.test("terminal: without one, it says so", async () => {
   const none = { isTerminal: () => false } as typeof Deno.stdin & typeof Deno.stderr;
   const consent = new TerminalConsent(none, none);
   await assert.rejects(
-    consent.sign(signRequest(), () => Promise.reject(), new AbortController().signal),
+    consent.sign(
+      signRequest(),
+      () => Promise.reject(),
+      new AbortController().signal,
+      () => Promise.reject(),
+    ),
     { code: "consent_unavailable" },
   );
 });

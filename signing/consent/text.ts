@@ -7,9 +7,11 @@ import type {
   GrantRequest,
   PdfAdditions,
   PinState,
+  ShownRevision,
   SignRequest,
 } from "../../protocol/consent.ts";
 import { DsignError } from "../../protocol/errors.ts";
+import type { ShowPdf } from "./port.ts";
 import type { Scope } from "../../protocol/methods.ts";
 
 /** Bounds on what is shown of texts and lists; what is left out is said. */
@@ -90,6 +92,30 @@ export function describeChoice({ certificate, token }: Choice): string {
 export function describeKey(choice: Choice): string {
   return `${describeChoice(choice)}\nissued by ${printable(choice.certificate.issuer)}`;
 }
+
+/** Where the signature is seen in a PDF, and what is wrong with that place. */
+export function describeBoxes(revision: ShownRevision | undefined): string {
+  return (revision?.boxes ?? []).map(({ page, box: [left, bottom, right, top], ...told }) =>
+    [
+      `The signature is seen on page ${page}, ${Math.round(right - left)} by ` +
+      `${Math.round(top - bottom)} points, ${Math.round(left)} from the left and ` +
+      `${Math.round(bottom)} from the bottom.`,
+      ...told.overText ? ["WARNING: it covers text of that page."] : [],
+      ...told.overText === null ? ["WARNING: it could not be checked whether it covers text."] : [],
+      ...told.large ? ["WARNING: it takes more than a tenth of that page."] : [],
+    ].join("\n")
+  ).join("\n");
+}
+
+/** What of the one PDF of a request is signed with a certificate; undefined where the signature goes beside it. */
+export const revisionOf = async (
+  { items, batch }: SignRequest,
+  certificate: string,
+  show: ShowPdf,
+): Promise<ShownRevision | undefined> =>
+  !batch && items.length === 1 && items[0].pdf?.adds
+    ? (await show(0, certificate)).revision
+    : undefined;
 
 /** What is to be said of the tries that are left; empty: nothing. */
 export const describeTries = ({ tries }: PinState): string => tries ? TRIES[tries] : "";

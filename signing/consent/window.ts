@@ -46,6 +46,7 @@ const Reply: z.ZodType<ConsentReply> = z.union([
     certificate: z.string().max(64).optional(),
     pin: z.string().max(255).optional(),
     binding: z.string().max(64).optional(),
+    revision: z.string().max(128).optional(),
     finalTry: z.literal(true).optional(),
     acceptsUnproven: z.literal(true).optional(),
   }),
@@ -103,11 +104,19 @@ export class WindowConsent implements PageConsent {
   ): Promise<void> {
     return this.#ask(
       request,
-      ({ certificate = "", pin, binding = "", finalTry = false, acceptsUnproven = false }) =>
+      ({
+        certificate = "",
+        pin,
+        binding = "",
+        revision,
+        finalTry = false,
+        acceptsUnproven = false,
+      }) =>
         unlock({
           certificate,
           pin: pin === undefined ? null : new TextEncoder().encode(pin),
           binding,
+          revision,
           finalTry,
           acceptsUnproven,
         }),
@@ -190,9 +199,10 @@ export class WindowConsent implements PageConsent {
   async respond(request: Request, path: string): Promise<Response> {
     const question = this.#find(request.headers.get("authorization") ?? "");
     if (!question) return failure(404, "request_cancelled", "This request is over.");
-    const [, part, item] = /^\/consent\/(document|signatures|text)\/(\d{1,5})$/.exec(path) ?? [];
+    const [, part, item] = /^\/consent\/(document|signatures|look|revision)\/(\d{1,5})$/
+      .exec(path) ?? [];
     if (part && request.method === "GET") {
-      return await this.#pdf(question, Number(item), part, request.headers.get("range"));
+      return await this.#item(question, Number(item), part, request);
     }
     switch (`${request.method} ${path}`) {
       case "GET /consent/view":
@@ -240,25 +250,36 @@ export class WindowConsent implements PageConsent {
     });
   }
 
-  /** A document's bytes, its earlier signatures, or what it says where it is text. */
-  async #pdf(
+  /** A document's bytes, its earlier signatures, what it is, or what of it is signed. */
+  async #item(
     question: Question,
     item: number,
     part: string,
-    range: string | null,
+    request: Request,
   ): Promise<Response> {
+    const asked = new URL(request.url).searchParams;
     try {
-      const pdf = await question.show(item);
-      if (part === "text") {
-        const { source } = pdf;
-        const beginning = source.read(0, Math.min(source.size, SHOWN_LENGTH));
-        const { preview } = shownItem(beginning, source.size, "");
-        return Response.json(preview, { headers: SAFE_HEADERS });
+      const shown = await question.show(item, asked.get("certificate") ?? undefined);
+      switch (part) {
+        case "look": {
+          const { source } = shown;
+          const beginning = source.read(0, Math.min(source.size, SHOWN_LENGTH));
+          return Response.json(shownItem(beginning, source.size, ""), { headers: SAFE_HEADERS });
+        }
+        case "signatures":
+          return Response.json(await shown.facts(), { headers: SAFE_HEADERS });
+        case "revision":
+          return Response.json(shown.revision ?? null, { headers: SAFE_HEADERS });
       }
-      if (part === "signatures") {
-        return Response.json(await pdf.facts(), { headers: SAFE_HEADERS });
+      // While its pages are fetched, it may have been prepared anew.
+      if ((asked.get("revision") ?? undefined) !== shown.revision?.digest) {
+        throw new DsignError("document_not_found");
       }
-      return documentResponse(pdf, range, () => this.#questions.has(question));
+      return documentResponse(
+        shown,
+        request.headers.get("range"),
+        () => this.#questions.has(question),
+      );
     } catch (error) {
       const { code, message } = toDsignError(error);
       return failure(404, code, message);

@@ -5,6 +5,7 @@ import { PIN } from "../../tests/fakes/memory_provider.ts";
 import { PORTAL, testAgent, type TestClient } from "../../tests/fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { makePki } from "../../tests/fixtures/pki.ts";
+import { fromLatin1 } from "../../formats/pdf/value.ts";
 import { signPdf } from "../../tests/fixtures/sign_pdf.ts";
 import { WindowConsent, type WindowOptions } from "./window.ts";
 
@@ -79,6 +80,7 @@ class Page {
       decision: "approve",
       certificate: request.choices[0].certificate.id,
       binding: request.binding,
+      revision: request.choices[0].revision,
       pin,
       ...more,
     });
@@ -367,6 +369,20 @@ Deno.test("a PDF is shown by the very bytes that are signed, with its earlier si
     adds: { level: "B-B", reason: "Sanctioned", locks: true, visible: null },
   });
   assert.deepEqual(await (await page.ask("/consent/document/0")).bytes(), pdf);
+  // As it will be signed: the document, and what goes behind it but for the signature's value.
+  const [{ certificate: { id } }] = request.choices;
+  const { digest, boxes } = await (await page.ask(`/consent/revision/0?certificate=${id}`)).json();
+  assert.equal(digest, request.choices[0].revision);
+  assert.deepEqual(boxes, []);
+  const prepared = `/consent/document/0?certificate=${id}&revision=`;
+  const revision = await (await page.ask(prepared + digest)).bytes();
+  assert.deepEqual(revision.subarray(0, pdf.length), pdf);
+  assert.match(fromLatin1(revision.subarray(pdf.length)), /\/Reason \(Sanctioned\)/);
+  for (const other of ["", "00".repeat(32)]) {
+    const response = await page.ask(prepared + other);
+    assert.equal(response.status, 404, "another revision");
+    await response.body?.cancel();
+  }
   const { signatures, damaged } = await (await page.ask("/consent/signatures/0")).json();
   assert.equal(damaged, false);
   assert.deepEqual(signatures, [{
@@ -411,7 +427,7 @@ Deno.test("a text of a batch is brought when it is looked at, and no other than 
   asked.catch(() => {}); // looked at later
   const page = await asking.page();
   await page.open();
-  const shown = page.ask("/consent/text/0");
+  const shown = page.ask("/consent/look/0");
   const { params } = await client.take(({ method }) => method === "batch.wanted") as {
     params: { id: number; item: number };
   };
@@ -424,8 +440,8 @@ Deno.test("a text of a batch is brought when it is looked at, and no other than 
   client.sendChunk(document, text);
   await client.call("batch.show", { ...params, document });
   assert.deepEqual(await (await shown).json(), {
-    text: '{"net":"4,58,375.00"}',
-    truncated: false,
+    mediaType: "text/plain",
+    preview: { text: '{"net":"4,58,375.00"}', truncated: false },
   });
   await page.answer({ decision: "decline" });
   await assert.rejects(asked, { code: "user_cancelled" });

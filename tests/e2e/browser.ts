@@ -69,7 +69,8 @@ export async function openWindow(context: BrowserContext, url: string): Promise<
 export async function lookAtAll(page: Page): Promise<void> {
   const approve = page.locator("button[type=submit]");
   const more = page.locator(".see-next button");
-  while (await approve.isDisabled()) {
+  for (const end = Date.now() + 30_000; await approve.isDisabled();) {
+    if (Date.now() > end) throw new Error("No answer counts, though all was looked at.");
     if (await more.count() > 0) await more.click({ timeout: 1000 }).catch(() => {}); // it has just gone
     await page.waitForTimeout(50);
   }

@@ -8,7 +8,7 @@ import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { PORTAL, testAgent } from "../fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
-import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -50,7 +50,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
     const page = await opened.promise;
     opened = Promise.withResolvers();
     await page.getByRole("radio", { name: "Anita Das" }).check();
-    await page.locator("button[type=submit]:enabled").waitFor();
+    await lookAtAll(page);
     return page;
   };
   const approve = async (page: Page) => {

@@ -1,10 +1,11 @@
 /** The page's side of protocol/consent.ts. */
 import type {
   ConsentEvent,
-  ConsentItem,
   ConsentReply,
   ConsentView,
+  LookedAt,
   PdfFacts,
+  ShownRevision,
   Unlocked,
 } from "../../protocol/consent.ts";
 import { openPdf, type PdfFile } from "./pdf_file.ts";
@@ -15,10 +16,16 @@ export interface ConsentApi {
   answer(reply: ConsentReply): Promise<Unlocked>;
   /** What is known of a PDF among the items. */
   signatures(item: number): Promise<PdfFacts>;
-  /** What an item of a batch says; null where it is no text. */
-  text(item: number): Promise<ConsentItem["preview"]>;
-  /** The PDF itself, to be shown. */
-  openPdf(item: number, password: string | null): Promise<PdfFile>;
+  /** How an item of a batch is shown; null where it did not come. */
+  look(item: number): Promise<LookedAt | null>;
+  /** What of a PDF is signed with a certificate; null where the signature goes beside it. */
+  revision(item: number, certificate: string): Promise<ShownRevision | null>;
+  /** The PDF itself, to be shown; as it is signed with a certificate. */
+  openPdf(
+    item: number,
+    password: string | null,
+    signed?: { certificate: string; revision: string },
+  ): Promise<PdfFile>;
   /**
    * Stays open for as long as the request is shown, which tells the agent that the window is.
    *
@@ -54,11 +61,21 @@ export function consentApi(ticket: string): ConsentApi {
       if (!response.ok) throw new Error(`there is nothing to show, status ${response.status}`);
       return await response.json();
     },
-    async text(item) {
-      const response = await ask(`/consent/text/${item}`);
+    async look(item) {
+      const response = await ask(`/consent/look/${item}`);
       return response.ok ? await response.json() : null;
     },
-    openPdf: (item, password) => openPdf(`/consent/document/${item}`, ticket, password),
+    async revision(item, certificate) {
+      const response = await ask(`/consent/revision/${item}?certificate=${certificate}`);
+      if (!response.ok) throw new Error(`there is nothing to sign, status ${response.status}`);
+      return await response.json();
+    },
+    openPdf: (item, password, signed) =>
+      openPdf(
+        `/consent/document/${item}${signed ? `?${new URLSearchParams(signed)}` : ""}`,
+        ticket,
+        password,
+      ),
     async follow() {
       try {
         const response = await ask("/consent/alive");

@@ -236,8 +236,15 @@ function Question(
   const confirmation = useRef<HTMLInputElement>(null);
   const accepted = useRef<HTMLInputElement>(null);
 
+  /** The revision that has been drawn, and the certificate that it is for. */
+  const [drawn, setDrawn] = useState({ certificate: "", revision: "" });
+  const goesInto = request.kind === "sign" && !request.batch && request.items.length === 1 &&
+    Boolean(request.items[0]!.pdf?.adds);
+  const isDrawn = !goesInto || drawn.certificate === chosen && drawn.revision !== "";
   const form = useRef<HTMLFormElement>(null);
-  const { armed, roomy, opened, unseen, showUnseen } = useArming(form, true);
+  const { armed, roomy, opened, unseen, showUnseen } = useArming(form, isDrawn);
+  /** Counts up where what was shown has to be shown anew. */
+  const [looks, setLooks] = useState(0);
   useEffect(() => {
     if (attempts > 0) pinField.current?.focus();
   }, [attempts]);
@@ -267,6 +274,10 @@ function Question(
       return finish({ tell: ({ error }) => error(code, message), good: false, close: false });
     }
     setBusy(false);
+    if (unlocked.code === "consent_mismatch") {
+      setDrawn({ certificate: "", revision: "" });
+      setLooks(looks + 1);
+    }
     if (choice) setRefusals({ ...refusals, [choice.token.uri]: unlocked });
     setAttempts(attempts + 1);
   }
@@ -296,6 +307,7 @@ function Question(
       decision: "approve",
       certificate: chosen,
       binding: request.binding,
+      ...goesInto && { revision: drawn.revision },
       ...pin?.entry === "typed" && { pin: typed },
       ...pin?.confirm && { finalTry: true as const },
       ...request.unproven && { acceptsUnproven: true as const },
@@ -328,6 +340,11 @@ function Question(
       {request.kind === "grant" && <Scopes request={request} speech={speech} />}
       {request.kind === "sign" && !request.login && (
         <Documents
+          key={looks}
+          signed={{
+            certificate: chosen,
+            drawn: (revision) => setDrawn({ certificate: chosen, revision }),
+          }}
           items={request.items}
           blind={request.blind}
           batch={request.batch && request.binding}

@@ -1,11 +1,11 @@
 /** What the questions are put together from. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Asker, Choice, ConsentItem } from "../../protocol/consent.ts";
+import type { Asker, Choice, ConsentItem, LookedAt } from "../../protocol/consent.ts";
 import type { Speech } from "../../words/agent.ts";
 import { CertificateFacts, Foreign, Section } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
-import { Additions, PdfView } from "./pdf_view.tsx";
+import { Additions, PdfView, type Signed } from "./pdf_view.tsx";
 import { useScrollNotice } from "./scroll_notice.tsx";
 import { Signers } from "./signers.tsx";
 import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
@@ -46,8 +46,10 @@ function Digits({ hex }: { hex: string }) {
 }
 
 export function Documents(
-  { items, blind, batch, api, speech }: {
+  { items, blind, batch, signed, api, speech }: {
     items: ConsentItem[];
+    /** The certificate, and who hears that what is signed has been drawn. */
+    signed: Signed;
     blind: boolean;
     /** SHA-256 of the list (hex), where the documents come later. */
     batch?: string;
@@ -84,12 +86,21 @@ export function Documents(
         </p>
       )}
       {many
-        ? <DocumentList items={items} batched={batch !== undefined} api={api} speech={speech} />
+        ? (
+          <DocumentList
+            items={items}
+            batched={batch !== undefined}
+            signed={{ certificate: signed.certificate }}
+            api={api}
+            speech={speech}
+          />
+        )
         : (
           <Document
             item={items[0]!}
             index={0}
             batched={batch !== undefined}
+            signed={signed}
             api={api}
             speech={speech}
           />
@@ -103,9 +114,10 @@ const PAGE = 50;
 
 /** Many documents: their names, to be searched, each to be opened. */
 function DocumentList(
-  { items, batched, api, speech }: {
+  { items, batched, signed, api, speech }: {
     items: ConsentItem[];
     batched: boolean;
+    signed: Signed;
     api: ConsentApi;
     speech: Speech;
   },
@@ -148,7 +160,14 @@ function DocumentList(
             </>
           }
         >
-          <Document item={item} index={index} batched={batched} api={api} speech={speech} />
+          <Document
+            item={item}
+            index={index}
+            batched={batched}
+            signed={signed}
+            api={api}
+            speech={speech}
+          />
         </Opened>
       ))}
       {found.length > shown && (
@@ -184,10 +203,11 @@ function factsLine(item: ConsentItem, { say, number }: Speech): string {
 }
 
 function Document(
-  { item, index, batched, api, speech }: {
+  { item, index, batched, signed, api, speech }: {
     item: ConsentItem;
     index: number;
     batched: boolean;
+    signed: Signed;
     api: ConsentApi;
     speech: Speech;
   },
@@ -208,7 +228,17 @@ function Document(
       <Signers item={item} speech={speech} />
       {item.pdf?.adds && <Additions adds={item.pdf.adds} speech={speech} />}
       {item.pdf
-        ? <PdfView api={api} index={index} name={item.name} speech={speech} />
+        ? (
+          <PdfView
+            // Each certificate's signature is a revision of its own.
+            key={item.pdf.adds ? signed.certificate : ""}
+            api={api}
+            index={index}
+            name={item.name}
+            signed={item.pdf.adds ? signed : undefined}
+            speech={speech}
+          />
+        )
         : <Text item={item} index={index} api={batched ? api : null} speech={speech} />}
       <details>
         <summary>{say("details")}</summary>
@@ -231,11 +261,15 @@ function Text(
   },
 ) {
   const { say } = speech;
-  const [preview, setPreview] = useState(item.preview ?? (api ? "loading" as const : null));
+  const [looked, setLooked] = useState<LookedAt | "loading" | null>(api ? "loading" : item);
   useEffect(() => {
-    if (preview === "loading") api?.text(index).catch(() => null).then(setPreview);
+    if (api) api.look(index).catch(() => null).then(setLooked);
   }, []);
-  if (preview === "loading") return <p class="aside" role="status">{say("loading")}</p>;
+  if (looked === "loading") return <p class="aside" role="status">{say("loading")}</p>;
+  if (api && looked?.pdf) {
+    return <PdfView api={api} index={index} name={item.name} speech={speech} />;
+  }
+  const preview = looked?.preview ?? null;
   // A site that wants nobody to read it may have made it so.
   if (preview === null) return <p class="notice" data-see="">{say("not_shown")}</p>;
   const { text, truncated } = preview;

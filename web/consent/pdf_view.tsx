@@ -1,6 +1,12 @@
 /** The pages of a PDF that is to be signed, one at a time, with what was signed in it before. */
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { EarlierSignature, PdfAdditions, PdfFacts } from "../../protocol/consent.ts";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type {
+  EarlierSignature,
+  PdfAdditions,
+  PdfFacts,
+  PlacedBox,
+  ShownRevision,
+} from "../../protocol/consent.ts";
 import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
@@ -19,13 +25,33 @@ const CAVEATS: Record<Caveat, Word> = {
   unknown: "pdf_damaged",
 };
 
-type State = "loading" | "failed" | { file: PdfFile; facts: PdfFacts };
+type State = "loading" | "failed" | {
+  file: PdfFile;
+  facts: PdfFacts;
+  revision: ShownRevision | null;
+};
 
+/** The signature that goes into the PDF. */
+export interface Signed {
+  /** `id` of the certificate; empty while none is chosen. */
+  certificate: string;
+  /** The revision of this digest has been drawn, with every place where the signature is seen. */
+  drawn?(digest: string): void;
+}
+
+/** @param signed absent where the signature goes beside the PDF */
 export function PdfView(
-  { api, index, name, speech }: { api: ConsentApi; index: number; name: string; speech: Speech },
+  { api, index, name, signed, speech }: {
+    api: ConsentApi;
+    index: number;
+    name: string;
+    signed?: Signed;
+    speech: Speech;
+  },
 ) {
   const { say } = speech;
   const [state, setState] = useState<State>("loading");
+  const pages = useRef(new Set<number>());
 
   useEffect(() => {
     let file: PdfFile | undefined;
@@ -33,9 +59,15 @@ export function PdfView(
     (async () => {
       try {
         const facts = await api.signatures(index);
-        file = await api.openPdf(index, facts.password);
+        const certificate = signed?.certificate;
+        const revision = certificate ? await api.revision(index, certificate) : null;
+        file = await api.openPdf(
+          index,
+          facts.password,
+          certificate && revision ? { certificate, revision: revision.digest } : undefined,
+        );
         if (gone) return file.close();
-        setState({ file, facts });
+        setState({ file, facts, revision });
       } catch {
         // Not there any more, damaged beyond what pdf.js bears, or the agent went away: it says so elsewhere.
         if (!gone) setState("failed");
@@ -48,20 +80,53 @@ export function PdfView(
   }, []);
 
   if (state === "loading") return <p class="aside" role="status">{say("pdf_loading")}</p>;
-  if (state === "failed") return <p class="notice" data-see="">{say("pdf_failed")}</p>;
+  if (state === "failed") {
+    return signed
+      ? <p class="warning">{say("pdf_not_drawn")}</p>
+      : <p class="notice" data-see="">{say("pdf_failed")}</p>;
+  }
+  const { revision } = state;
+  const boxes = revision?.boxes ?? [];
   return (
     <>
+      {boxes.map(({ page, overText, large }, i) => (
+        <div key={i}>
+          {overText && <p class="warning">{say("pdf_box_over_text", { page })}</p>}
+          {overText === null && <p class="warning">{say("pdf_box_unknown", { page })}</p>}
+          {large && <p class="warning">{say("pdf_box_large", { page })}</p>}
+        </div>
+      ))}
       {!state.facts.permitted && <p class="warning">{say("pdf_not_permitted")}</p>}
       {state.facts.damaged && <p class="warning">{say("pdf_damaged")}</p>}
-      <Pages file={state.file} name={name} speech={speech} />
+      <Pages
+        file={state.file}
+        name={name}
+        boxes={boxes}
+        drawn={(page) => {
+          pages.current.add(page);
+          const isWhole = boxes.every((box) => pages.current.has(box.page));
+          if (revision && isWhole) signed?.drawn?.(revision.digest);
+        }}
+        speech={speech}
+      />
       <Earlier signatures={state.facts.signatures} speech={speech} />
     </>
   );
 }
 
-export function Pages({ file, name, speech }: { file: PdfFile; name: string; speech: Speech }) {
+export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
+  file: PdfFile;
+  name: string;
+  /** Where a signature is seen. */
+  boxes?: PlacedBox[];
+  /** A page has been drawn. */
+  drawn?(page: number): void;
+  speech: Speech;
+}) {
   const { say } = speech;
-  const [number, setNumber] = useState(1);
+  const [number, setNumber] = useState(boxes[0]?.page ?? 1);
+  /** Of the page that is seen: its height in points, and the pixels of a point. */
+  const [scale, setScale] = useState<{ page: number; height: number; point: number } | null>(null);
   const [zoom, setZoom] = useState(0);
   const [text, setText] = useState("");
   const [failed, setFailed] = useState(false);
@@ -105,7 +170,10 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
         setFailed(false);
         setOtherwise(inPrint);
         setDrawn(`${number} ${ZOOMS[zoom]}`);
+        const unit = page.userUnit || 1;
+        setScale({ page: number, height: whole.height / unit, point: shown * unit });
         look();
+        tell?.(number);
       } catch {
         if (!gone) setFailed(true);
       }
@@ -198,12 +266,46 @@ export function Pages({ file, name, speech }: { file: PdfFile; name: string; spe
         >
           {failed && <p class="warning">{say("pdf_page_failed")}</p>}
           <canvas ref={canvas} aria-hidden="true" hidden={failed} />
+          {scale && !failed &&
+            boxes.filter(({ page }) => page === scale.page).map((each, i) => (
+              <Box key={i} {...each} {...scale} speech={speech} />
+            ))}
           <p class="unseen-but-read" dir="auto">{text}</p>
         </div>
       </div>
       {notice}
       {otherwise && <p class="notice" role="status">{say("pdf_print")}</p>}
     </>
+  );
+}
+
+/** The outline of a place where the signature is seen; it must have been in sight. */
+function Box(
+  { box: [left, bottom, right, top], overText, large, height, point, speech }: PlacedBox & {
+    height: number;
+    point: number;
+    speech: Speech;
+  },
+) {
+  const element = useRef<HTMLDivElement>(null);
+  // By script: the page's policy has no styles in attributes.
+  useLayoutEffect(() => {
+    Object.assign(element.current!.style, {
+      left: `${left * point}px`,
+      top: `${(height - top) * point}px`,
+      width: `${(right - left) * point}px`,
+      height: `${(top - bottom) * point}px`,
+    });
+  });
+  return (
+    <div
+      ref={element}
+      class={overText || large ? "pdf-box bad" : "pdf-box"}
+      role="img"
+      aria-label={speech.say("pdf_box")}
+      title={speech.say("pdf_box")}
+      data-see="beginning"
+    />
   );
 }
 

@@ -1,0 +1,209 @@
+/**
+ * The revision of a PDF that a person is shown before they sign it. It is finished but for the signature's value: what
+ * they approve is its digest, and after the PIN only that value goes in.
+ */
+import { sameBytes } from "../formats/x509/certificate.ts";
+import type { Signer } from "../formats/signer.ts";
+import { appendedSource, type Ranges, type Source } from "../formats/source.ts";
+import { padesCms, preparedDigest } from "../online/pades.ts";
+import { performFor } from "../online/services.ts";
+import type { PlacedBox } from "../protocol/consent.ts";
+import { DsignError } from "../protocol/errors.ts";
+import type { PdfOptions } from "../protocol/methods.ts";
+import { askInSteps } from "../reader/steps.ts";
+import { certificateOf } from "./certificates.ts";
+import { throwIfCancelled } from "./errors.ts";
+import {
+  padesOptions,
+  type PadesServices,
+  refusing,
+  type SignedDocument,
+  sourceOf,
+} from "./pades.ts";
+import { isOverText } from "./placement.ts";
+import type { Asking } from "./reading.ts";
+import type { Credential } from "./tokens.ts";
+
+/** What was prepared longer ago (milliseconds) is prepared and shown again: its time is that of preparing. */
+const FRESH = 5 * 60_000;
+
+/** A box over more of its page than this is told in red. */
+const LARGE = 0.1;
+
+/** What a revision depends on. */
+type SignedWith = { id: string; key: Pick<Credential["key"], "certificate" | "chain"> };
+
+/** What is prepared with a certificate. */
+export interface Revision {
+  /** Of what is signed of the document with it, in hex: what the person approves. */
+  digest: string;
+  /** Name of the signed field. */
+  field: string;
+  /** Where the signature is seen. */
+  boxes: PlacedBox[];
+  /** The document with it. */
+  source: Source;
+}
+
+interface Prepared extends Revision {
+  time: Date;
+  appended: Uint8Array;
+  ranges: Ranges;
+  /** Of the signature's place within `appended`. */
+  hole: [from: number, to: number];
+}
+
+/** A signed PDF, as far as it is new. */
+export interface SignedPdf {
+  appended: Uint8Array;
+  field: string;
+}
+
+/** The revisions of one document, one for each certificate. */
+export class Revisions {
+  readonly #prepared = new Map<string, Prepared>();
+
+  /**
+   * @param options the place is found
+   * @param time of all revisions, where they belong to a batch; else each has that of its preparing
+   */
+  constructor(
+    readonly document: SignedDocument,
+    readonly options: PdfOptions,
+    readonly services: Pick<PadesServices, "appearances" | "online" | "reader" | "placement">,
+    readonly asking: Asking & { signal: AbortSignal },
+    readonly now: () => Date,
+    readonly time?: Date,
+  ) {}
+
+  /**
+   * The revision for a certificate: the one that is there, or a new one where that is too old.
+   *
+   * @throws {DsignError} `invalid_params`; {FormatError} as `prepareSignature`, `refuseAmbiguous`
+   */
+  async prepare(credential: SignedWith): Promise<Revision> {
+    const known = this.#prepared.get(credential.id);
+    if (known && this.#isFresh(known)) return known;
+    const prepared = await this.#prepare(credential);
+    this.#prepared.set(credential.id, prepared);
+    return prepared;
+  }
+
+  /** The digest of what has been prepared for a certificate, if anything has. */
+  digestFor({ id }: SignedWith): string | undefined {
+    return this.#prepared.get(id)?.digest;
+  }
+
+  /** What an approval is of; null where it is not of what was prepared last, or that is too old. */
+  approved({ id }: SignedWith, digest: string | undefined): Revision | null {
+    const prepared = this.#prepared.get(id);
+    return prepared && prepared.digest === digest && this.#isFresh(prepared) ? prepared : null;
+  }
+
+  /**
+   * Puts the signature's value into the revision for a certificate, and climbs to its level.
+   *
+   * @throws {DsignError} `signature_invalid`; {OnlineError} all its codes
+   */
+  async sign(
+    credential: SignedWith,
+    signer: Pick<Signer, "certificate" | "chain" | "algorithm" | "sign">,
+  ): Promise<SignedPdf> {
+    const { signal } = this.asking;
+    const prepared = this.#prepared.get(credential.id)!;
+    const { online, reader } = this.services;
+    const { algorithm } = this.document;
+    const { level, subFilter, password } = this.options;
+    const { time, ranges, hole: [from, to] } = prepared;
+    const made = padesCms(Uint8Array.fromHex(prepared.digest), signer, { subFilter, time });
+    throwIfCancelled(signal);
+    const cms = made.complete(await signer.sign({ message: made.toBeSigned }, signal));
+    const completion = { level, certificate: signer.certificate, password };
+    const completing = {
+      prepared: { appended: prepared.appended, ranges },
+      cms,
+      algorithm,
+      completion,
+    };
+    const appended = await askInSteps(
+      (done) =>
+        reader.ask("completePdf", { ...completing, done }, {
+          documents: [sourceOf(this.document)],
+          ...this.asking,
+        }),
+      (step) => performFor(online, step, signal),
+    );
+    // The reader has read a stranger's document: what it gives must be what was shown.
+    const isShown = sameBytes(appended.subarray(0, from), prepared.appended.subarray(0, from)) &&
+      sameBytes(
+        appended.subarray(to, prepared.appended.length),
+        prepared.appended.subarray(to),
+      );
+    if (!isShown) throw new DsignError("signature_invalid");
+    return { appended, field: prepared.field };
+  }
+
+  #isFresh({ time }: Prepared): boolean {
+    return this.time !== undefined || this.now().getTime() - time.getTime() <= FRESH;
+  }
+
+  async #prepare(credential: SignedWith): Promise<Prepared> {
+    const { document, services: { reader, placement } } = this;
+    const time = this.time ?? this.now();
+    const { documents, input } = await this.#input(credential, time);
+    const { field, isNew, appended, ranges, places } = await refusing(
+      reader.ask("preparePdf", { ...input, strict: true }, { documents, ...this.asking }),
+    );
+    const [original] = documents;
+    const boxes: PlacedBox[] = [];
+    for (const { page, box, share } of places) {
+      const { password } = this.options;
+      const written = await placement.written(original, page, password, this.asking);
+      const overText = written && isOverText(box, written);
+      if (overText && isNew) {
+        throw new DsignError(
+          "invalid_params",
+          `The signature's place on page ${page} is over text. Choose a free place.`,
+        );
+      }
+      boxes.push({ page, box, overText, large: share > LARGE });
+    }
+    const { size } = document;
+    const [[, before], [after]] = ranges;
+    return {
+      digest: preparedDigest(document.hashed(), size, { appended, ranges }).toHex(),
+      field,
+      boxes,
+      source: appendedSource(original, appended),
+      time,
+      appended,
+      ranges,
+      hole: [before - size, after - size],
+    };
+  }
+
+  /** What the reader prepares from: the same at both times. */
+  async #input({ key: { certificate, chain } }: SignedWith, time: Date) {
+    const { subject } = certificateOf(certificate);
+    const name = subject.commonName ?? subject.toString();
+    const source = sourceOf(this.document);
+    const { appearance, fonts } = await this.services.appearances.make(this.options, {
+      name,
+      time,
+    });
+    const { password } = this.options;
+    if (appearance && "size" in appearance.place) {
+      const { page } = appearance.place;
+      appearance.place.avoid =
+        await this.services.placement.written(source, page, password, this.asking) ?? [];
+    }
+    return {
+      documents: [source, ...fonts],
+      input: {
+        options: { ...padesOptions(this.options), time: time.toISOString(), signerName: name },
+        appearance,
+        signer: { certificate, chain: [...chain] },
+      },
+    };
+  }
+}

@@ -1,4 +1,7 @@
-/** Every byte that a signature covers, in every format: changed, the verifier must not pass the file. */
+/**
+ * Every byte that a signature covers, in every format: changed, the verifier must not pass the file. And every byte of a
+ * whole file: what still passes must say the same.
+ */
 import assert from "node:assert/strict";
 import { readSignedData } from "../formats/cms/read.ts";
 import { digest } from "../formats/digest.ts";
@@ -8,6 +11,9 @@ import { bytesSource } from "../formats/source.ts";
 import type { HashName } from "../formats/signer.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
 import { readMaterial } from "../formats/verify/material.ts";
+import { canonicalizeXml } from "../formats/xml/c14n.ts";
+import { parseXml } from "../formats/xml/document.ts";
+import { isSignature } from "../formats/xml/reference.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { makeCrl } from "./fixtures/issue.ts";
 import { makePki } from "./fixtures/pki.ts";
@@ -133,4 +139,80 @@ Deno.test("routes: every byte but the spaces that JSON allows", () => {
   const file = signRoute(asha, makeRoute([asha], content), content);
   const bytes = new TextEncoder().encode(file);
   assertNoticed(bytes, [[0, bytes.length]]);
+});
+
+/** What a person would take a file to say. */
+function said(bytes: Uint8Array, contentOf: (bytes: Uint8Array) => string) {
+  const options = { now, anchors: [pki.root.certificate], material, content: () => given };
+  const { signatures } = verifyBytes(bytes, options);
+  return {
+    signed: signatures.map(({ signer, claimedTime, role, coverage }) => [
+      contentOf(bytes),
+      signer?.id,
+      claimedTime,
+      role,
+      coverage.extent,
+    ]),
+    countersigners: signatures.flatMap(({ countersignatures }) =>
+      countersignatures.map(({ signer }) => signer?.id)
+    ).join(),
+    isIgnored: signatures.some(({ findings }) =>
+      findings.some(({ code }) => code === "unsigned_ignored")
+    ),
+  };
+}
+
+/** Flips a bit of every byte. @returns the offsets at which the file passes all the same */
+function assertSaysTheSame(
+  bytes: Uint8Array,
+  contentOf: (bytes: Uint8Array) => string,
+): number[] {
+  const before = said(bytes, contentOf);
+  const passed: number[] = [];
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = bytes.slice();
+    changed[at] ^= 1 << (at % 7);
+    if (!passes(changed)) continue;
+    passed.push(at);
+    const after = said(changed, contentOf);
+    assert.deepEqual(after.signed, before.signed, `byte ${at}`);
+    // A countersignature can be taken out by anybody; what is left of it is told.
+    assert.ok(after.countersigners === before.countersigners || after.isIgnored, `byte ${at}`);
+  }
+  return passed;
+}
+
+Deno.test("whatever byte of a whole file is changed, what passes says the same: CMS, XML, JSON", () => {
+  const cms = countersignCms(bimal, signCms(asha, { content }), 0);
+  assertSaysTheSame(cms, (bytes) => {
+    const pieces = readSignedData(bytes, { zeroPadded: true }).content!;
+    return digest("SHA-256", ...pieces).toHex();
+  });
+  const order = new TextEncoder().encode(
+    "<order><!-- c --><item>cement</item><amount>7</amount></order>",
+  );
+  const xml = signXml(asha, { kind: "enveloped", document: order });
+  const passed = assertSaysTheSame(xml, (bytes) =>
+    canonicalizeXml(parseXml(bytes).tree, {
+      kind: "exclusive",
+      withComments: false,
+      omit: isSignature,
+    }));
+  // What stands outside of the signed canonical form: comments, an Id, white space in tags, certificates of others.
+  const text = new TextDecoder().decode(xml);
+  const certificates = text.indexOf("<ds:KeyInfo>");
+  const outside = passed.filter((at) =>
+    !(at > certificates && at < text.indexOf("</ds:KeyInfo>")) && !/[ \s]/.test(text[at])
+  );
+  for (const at of outside) {
+    const around = text.slice(Math.max(0, at - 40), at + 40);
+    assert.match(around, /<!--|Id="|DataObjectFormat|SignatureValue/, `byte ${at}: ${around}`);
+  }
+  const json = new TextEncoder().encode(signJws(asha, { payload: content }));
+  // Without the member's name it is detached: over the content that is given.
+  const { payload } = JSON.parse(new TextDecoder().decode(json));
+  assertSaysTheSame(
+    json,
+    (bytes) => JSON.parse(new TextDecoder().decode(bytes)).payload ?? payload,
+  );
 });

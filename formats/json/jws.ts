@@ -87,7 +87,7 @@ export function prepareJws(options: JwsOptions): PreparedJws {
       return JSON.stringify({
         ...(isDetached ? {} : { payload }),
         signatures: [
-          ...(existing?.signatures ?? []).map(({ header, ...each }) =>
+          ...(existing?.signatures ?? []).map(({ header, others: _, ...each }) =>
             Object.keys(header).length > 0 ? { ...each, header } : each
           ),
           { protected: protectedHeader, signature: encode(value) },

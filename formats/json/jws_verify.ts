@@ -155,7 +155,7 @@ function verifyOne(
       covered,
     );
     Object.assign(report, unsigned);
-    report.ignored = [...Object.keys(others), ...ignored];
+    report.ignored = [...serialized.others ?? [], ...Object.keys(others), ...ignored];
     const unsignedCertificates = [...unsignedX5c(x5c, report), ...certificates];
     report.certificates = [...header.certificates, ...unsignedCertificates];
     if (level < MAX_LEVELS) {

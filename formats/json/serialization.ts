@@ -8,6 +8,8 @@ export interface SerializedSignature {
   /** The unprotected header. */
   header: Record<string, unknown>;
   signature: string;
+  /** Members beside these, which no reader takes for signed (RFC 7515 §7.2.1), but a person may. */
+  others?: string[];
 }
 
 export interface SerializedJws {
@@ -52,14 +54,16 @@ export function jwsOf(value: Record<string, unknown>): SerializedJws {
     throw new FormatError("limit_exceeded", "The JWS has more than 100 signatures.");
   }
   if (signatures.length === 0) throw jwsMalformed("The JWS has no signature.");
-  return { payload, signatures: signatures.map(signatureOf) };
+  const others = list === undefined ? [] : Object.keys(flattened);
+  return { payload, signatures: signatures.map((each) => signatureOf(each, others)) };
 }
 
-function signatureOf(each: unknown): SerializedSignature {
+function signatureOf(each: unknown, around: readonly string[]): SerializedSignature {
   if (isObject(each)) {
-    const { protected: protectedHeader = "", header = {}, signature } = each;
+    const { protected: protectedHeader = "", header = {}, signature, ...more } = each;
     if (typeof protectedHeader === "string" && isObject(header) && typeof signature === "string") {
-      return { protected: protectedHeader, header, signature };
+      const others = [...around, ...Object.keys(more)];
+      return { protected: protectedHeader, header, signature, others };
     }
   }
   throw jwsMalformed("The JSON is neither a JWS with signatures nor a signing route.");

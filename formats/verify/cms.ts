@@ -16,6 +16,7 @@ import {
   readMaterial,
   tokenMaterial,
 } from "./material.ts";
+import { ignoredFinding } from "./notices.ts";
 import type { CoverageReport, Finding, FindingCode } from "./report.ts";
 import { finding, type SignatureFacts, type TimestampFacts } from "./signature.ts";
 
@@ -111,6 +112,14 @@ interface SignerContext {
   contentDigest: (hash: DigestName) => Uint8Array | undefined;
 }
 
+/** Unsigned attributes that are read, or that only repeat by digest what is found anyway (EN 319 122-1 Annex A.1). */
+const KNOWN_UNSIGNED: ReadonlySet<string> = new Set([
+  Oid.countersignature,
+  Oid.signatureTimestamp,
+  Oid.archiveTimestampV3,
+  ...["2.21", "2.22", "2.23", "2.24"].map((arc) => `1.2.840.113549.1.9.16.${arc}`),
+]);
+
 /** Facts of one signer. */
 export function signerFacts(result: SignerResult, context: SignerContext): SignatureFacts {
   const { signer, certificate, hash, algorithm } = result;
@@ -129,6 +138,8 @@ export function signerFacts(result: SignerResult, context: SignerContext): Signa
     // MD5, at whatever time
     findings.push(finding("algorithm_weak", "The signature relies on MD5."));
   }
+  const unknown = signer.unsignedAttributes.filter(({ oid }) => !KNOWN_UNSIGNED.has(oid));
+  if (unknown.length > 0) findings.push(ignoredFinding(unknown.map(({ oid }) => oid)));
   return {
     id: context.id,
     kind: context.kind ?? "signature",

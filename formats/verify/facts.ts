@@ -1,4 +1,4 @@
-/** Findings and facts that signatures in XML and in JSON have in common. */
+/** Facts that signatures in XML and in JSON have in common. */
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { type Certificate, readCertificate } from "../x509/certificate.ts";
@@ -6,31 +6,6 @@ import { timestampFact } from "./cms.ts";
 import type { Material } from "./material.ts";
 import type { Finding } from "./report.ts";
 import { finding, type TimestampFacts } from "./signature.ts";
-
-/** Of the names that a stranger chose, enough to see what they are. */
-const MAX_NAMES = 10;
-const MAX_NAME = 120;
-
-function listed(names: readonly string[]): string {
-  return [...new Set(names)].slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME)).join(", ");
-}
-
-/** Nothing is known of what it would have said. */
-export function unsupportedFinding(what: readonly string[]): Finding {
-  const names = listed(what) || "the signature algorithm";
-  return finding("algorithm_unsupported", `Not checked, as it is not supported: ${names}.`);
-}
-
-/** Parts that anybody could have added. */
-export function ignoredFinding(names: readonly string[]): Finding {
-  const message = `Not covered by the signature, and left out of account: ${listed(names)}.`;
-  return finding("unsigned_ignored", message);
-}
-
-/** Signed statements on which no check depends. */
-export function unreadFinding(names: readonly string[]): Finding {
-  return finding("not_checked", `Signed, but not checked: ${listed(names)}.`);
-}
 
 /** The signer's certificate; a finding if it cannot be read. */
 export function tryRead(der: Uint8Array | null, findings: Finding[]): Certificate | undefined {

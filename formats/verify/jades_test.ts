@@ -90,6 +90,7 @@ Deno.test("JSON signatures are read pretty-printed, and with an unprotected head
   const jws: Flattened = flattened(asha, payload, named);
   assert.equal(told(JSON.stringify(jws, null, 4)), PASSED);
   assert.equal(told({ ...jws, header: { kid: "a" } }), `${PASSED} unsigned_ignored`);
+  assert.equal(told({ ...jws, note: "pay 9000" }), `${PASSED} unsigned_ignored`);
   // RFC 7515 §7.2.1: names stand in one header only.
   assert.equal(told({ ...jws, header: { iat } }), "TOTAL-FAILED null format_wrong");
   const { payload: _, ...signature } = jws;

@@ -1,6 +1,7 @@
 /** What the verification of XML signatures finds, in the terms of the report. */
 import type { VerifyContent } from "./content.ts";
-import { ignoredFinding, stampsOf, tryRead, unsupportedFinding } from "./facts.ts";
+import { stampsOf, tryRead } from "./facts.ts";
+import { ignoredFinding, unsupportedFinding } from "./notices.ts";
 import { readMaterial } from "./material.ts";
 import type { CoverageReport, FindingCode } from "./report.ts";
 import { finding, type SignatureFacts } from "./signature.ts";

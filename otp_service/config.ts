@@ -127,12 +127,12 @@ export type OtpConfig = z.output<typeof OtpConfig>;
 export async function readOtpConfig(path: string): Promise<OtpConfig> {
   let value: unknown;
   try {
-    value = JSON.parse(await Deno.readTextFile(path));
+    value = JSON.parse(await withFile(path, () => Deno.readTextFile(path)));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new SetupError(`${path} is missing: \`dsign otp-service init\` makes one.`);
+    if (error instanceof SetupError) {
+      throw new SetupError(`${error.message} \`dsign otp-service init\` makes a configuration.`);
     }
-    throw new SetupError(`${path} cannot be read: ${(error as Error).message}`);
+    throw new SetupError(`${path} is not JSON: ${(error as Error).message}`);
   }
   const { data, error } = OtpConfig.safeParse(value);
   if (error) {
@@ -160,19 +160,37 @@ export async function readOtpConfig(path: string): Promise<OtpConfig> {
 }
 
 /**
+ * Does something with a file that the configuration names.
+ *
+ * @throws {SetupError} saying which file, and what is wrong with it
+ */
+export async function withFile<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { NotFound, IsADirectory, PermissionDenied, NotADirectory } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) {
+      throw new SetupError(`${path} is missing.`);
+    }
+    if (error instanceof IsADirectory) throw new SetupError(`${path} is a folder, not a file.`);
+    if (error instanceof PermissionDenied) {
+      throw new SetupError(`${path}: this user has no permission to read it.`);
+    }
+    throw error;
+  }
+}
+
+/**
  * A secret that stands alone in a file, without the line's end.
  *
  * @throws {SetupError} where it is missing or others may read it
  */
-export async function readSecretFile(path: string): Promise<string> {
-  try {
+export const readSecretFile = (path: string): Promise<string> =>
+  withFile(path, async () => {
     const { mode } = await Deno.stat(path);
+    const text = await Deno.readTextFile(path);
     if (mode !== null && (mode & 0o077) !== 0) {
       throw new SetupError(`${path} can be read by others: chmod 600 ${path}`);
     }
-    return (await Deno.readTextFile(path)).replace(/\r?\n$/, "");
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new SetupError(`${path} is missing.`);
-  }
-}
+    return text.replace(/\r?\n$/, "");
+  });

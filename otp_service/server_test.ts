@@ -1,5 +1,6 @@
 /** The service against whatever comes. */
 import assert from "node:assert/strict";
+import { startService } from "./server.ts";
 import fc from "fast-check";
 import { CSC_METHODS, type CscMethod, OIDS } from "../protocol/csc.ts";
 import { EXPLICIT, HASH, withService } from "../tests/fixtures/otp_calls.ts";
@@ -76,4 +77,19 @@ Deno.test("whatever JSON comes, the answer is one of the contract's, in time (pr
       }),
       { numRuns: 400 },
     );
+  }));
+
+Deno.test("a port that another program has is said, with what to do", () =>
+  withService(async (test) => {
+    const at = { hostname: "127.0.0.1", port: 0 };
+    const first = startService(test.service, at);
+    try {
+      assert.throws(() => startService(test.service, { ...at, port: first.port }), {
+        name: "SetupError",
+        message: `Another program listens on 127.0.0.1:${first.port}. ` +
+          'Stop it, or change "listen" in the configuration.',
+      });
+    } finally {
+      await first.close();
+    }
   }));

@@ -3,7 +3,12 @@ import { getLogger } from "@logtape/logtape";
 import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
 import type { ExternalIssuer } from "../../otp_service/authority.ts";
 import { composeService } from "../../otp_service/compose.ts";
-import { type OtpConfig, readOtpConfig, readSecretFile } from "../../otp_service/config.ts";
+import {
+  type OtpConfig,
+  readOtpConfig,
+  readSecretFile,
+  withFile,
+} from "../../otp_service/config.ts";
 import { smsDelivery } from "../../otp_service/delivery_sms.ts";
 import { smtpDelivery } from "../../otp_service/delivery_smtp.ts";
 import { SetupError } from "../../otp_service/error.ts";
@@ -63,6 +68,9 @@ export async function openParts(
       return await openSession(closing(client), module);
     };
     const { keys: module } = config;
+    for (const each of [module, config.authority, config.esp?.key]) {
+      if (each && "module" in each) await withFile(each.module, () => Deno.stat(each.module));
+    }
     const keys = module
       ? moduleKeys(() => session(module, module.processes))
       : embeddedKeys(store, secrets);
@@ -79,7 +87,7 @@ export async function openParts(
       ...config.sms,
       headers: {
         ...config.sms.headers,
-        ...config.sms.headersFile && JSON.parse(await readSecretFile(config.sms.headersFile)),
+        ...config.sms.headersFile && await headersIn(config.sms.headersFile),
       },
     });
     const ways = { mail: smtp, sms };
@@ -130,9 +138,9 @@ export async function openParts(
 async function certificatesIn(path: string): Promise<Certificate[]> {
   let certificates: Certificate[];
   try {
-    certificates = readCertificates(await Deno.readFile(path)).map(readCertificate);
+    certificates = readCertificates(await withFile(path, () => Deno.readFile(path)))
+      .map(readCertificate);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new SetupError(`${path} is missing.`);
     if (!(error instanceof FormatError)) throw error;
     throw new SetupError(`${path} cannot be read: ${error.message}`);
   }
@@ -161,13 +169,29 @@ async function externalIssuer(
   const { enrol, close } = estClient({
     url,
     authorization,
-    tlsAnchors: tlsAnchorsFile && await Deno.readTextFile(tlsAnchorsFile),
+    tlsAnchors: tlsAnchorsFile && await pemIn(tlsAnchorsFile),
     tlsIdentity: tlsCertificateFile && tlsKeyFile
-      ? { cert: await Deno.readTextFile(tlsCertificateFile), key: await readSecretFile(tlsKeyFile) }
+      ? { cert: await pemIn(tlsCertificateFile), key: await readSecretFile(tlsKeyFile) }
       : undefined,
   });
   const validity = { "one-time": oneTimeMinutes * 60_000, stored: storedDays * 24 * 3_600_000 };
   return { certificates, enrol, close, validity };
+}
+
+/** The text of a file with certificates. @throws {SetupError} if it holds none */
+async function pemIn(path: string): Promise<string> {
+  await certificatesIn(path);
+  return await Deno.readTextFile(path);
+}
+
+/** @throws {SetupError} if it is not JSON; its contents are not told: they are secret */
+async function headersIn(path: string): Promise<Record<string, string>> {
+  try {
+    return JSON.parse(await readSecretFile(path));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new SetupError(`${path} is not a JSON object of headers.`);
+  }
 }
 
 const utf8 = (text: string) => new TextEncoder().encode(text);

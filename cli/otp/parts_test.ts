@@ -133,3 +133,39 @@ Deno.test("an ESP in the configuration: errors name the setting, and a right one
       await close();
     }
   }));
+
+Deno.test("a file that is missing, a folder or something else is named in one sentence", () =>
+  inTempDir(async (dir) => {
+    const folder = join(dir, "service");
+    const init = { organization: "Works (TEST)", publicUrl: "http://127.0.0.1:7795" };
+    await initService(folder, { ...init, policy: "2.999.6.1", redirectUris: [] });
+    const path = join(folder, "config.json");
+    const base = JSON.parse(await Deno.readTextFile(path));
+    const est = { url: "https://ca.example/est", certificateFile: "authority.pem" };
+    const module = { module: "/no/such.so", token: "pkcs11:token=x", pinFile: "secret" };
+    const wrong: [Record<string, unknown>, string][] = [
+      [{ database: folder }, `The database ${folder}: it cannot be opened.`],
+      [
+        { database: "authority.p12" },
+        `The database ${folder}/authority.p12: it is not a SQLite database.`,
+      ],
+      [{ secretFile: "none" }, `${folder}/none is missing.`],
+      [{ secretFile: "." }, `${folder} is a folder, not a file.`],
+      [{ keys: module }, "/no/such.so is missing."],
+      [{ authority: { ...module, certificateFile: "authority.pem" } }, "/no/such.so is missing."],
+      [{ authority: { ...est, tlsAnchorsFile: "none" } }, `${folder}/none is missing.`],
+      [
+        { sms: { url: "https://sms.example", headersFile: "secret" } },
+        `${folder}/secret is not a JSON object of headers.`,
+      ],
+    ];
+    for (const [setting, message] of wrong) {
+      await Deno.writeTextFile(path, JSON.stringify({ ...base, ...setting }));
+      const opening = openParts(path, {
+        hostCommand: [],
+        readerCommand: READER,
+        web: new URL("file:///none/"),
+      });
+      await assert.rejects(opening, { name: "SetupError", message });
+    }
+  }));

@@ -3,8 +3,8 @@ import { FormatError } from "../error.ts";
 import { type Change, changesBetween } from "./changes.ts";
 import type { PdfSignature } from "./inspect.ts";
 import { PdfDocument } from "../pdf/document.ts";
-import { ambiguities, type Ambiguity } from "../pdf/readings.ts";
-import type { Scan } from "../pdf/scan.ts";
+import { ambiguities } from "../pdf/readings.ts";
+import type { Ambiguity, Scan } from "../pdf/scan.ts";
 import { looseness } from "../pdf/strict.ts";
 import { prefixSource, type Source } from "../source.ts";
 

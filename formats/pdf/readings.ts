@@ -4,8 +4,9 @@
  */
 import type { PdfDocument, PdfObject } from "./document.ts";
 import { pageRefs } from "./form.ts";
+import { firstPageSection, otherPages } from "./linearized.ts";
 import { unlessMalformed } from "./malformed.ts";
-import type { Definition, Scan } from "./scan.ts";
+import type { Ambiguity, Definition, Scan } from "./scan.ts";
 import {
   PdfArray,
   PdfDict,
@@ -17,20 +18,11 @@ import {
 } from "./value.ts";
 import { type Manner, sameEntry, type Xref, type XrefEntry } from "./xref.ts";
 
-/** An object that readers may see differently. */
-export interface Ambiguity {
-  object: number;
-  /** The page that it belongs to, from 1; absent where it belongs to none. */
-  page?: number;
-}
-
 /** More are not worth telling. */
 const MAX_TOLD = 20;
 const MAX_VISITS = 2_000_000;
 /** Of the catalog: they neither draw nor act, and hybrids hide them from old readers. */
 const UNSEEN = new Set(["StructTreeRoot", "Metadata"]);
-/** The linearization dictionary is within this many bytes (ISO 32000-2 Annex F.3.3). */
-const LINEARIZED_WITHIN = 1024;
 
 const OTHER_MANNERS: Partial<Manner>[] = [
   { duplicates: "first" },
@@ -47,8 +39,12 @@ const OTHER_MANNERS: Partial<Manner>[] = [
  * @throws FormatError `limit_exceeded`, `pdf_malformed` where even our reading cannot be followed
  */
 export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
-  return new Walk(document, otherReadings(document, found), laterDefinitions(document, found))
-    .run();
+  const walk = new Walk(
+    document,
+    otherReadings(document, found),
+    laterDefinitions(document, found),
+  );
+  return [...walk.run(), ...otherPages(document, found)];
 }
 
 function otherReadings(document: PdfDocument, found: Scan): PdfDocument[] {
@@ -103,21 +99,6 @@ function isPackedOddly(document: PdfDocument, entries: Xref["entries"]): boolean
     if (packed[index]?.[0] !== num) return true;
   }
   return false;
-}
-
-/**
- * Where the cross-reference of a linearized file's first page begins. Readers begin there as long as the file has the
- * length that its first object states (Annex F.3.3).
- */
-function firstPageSection(document: PdfDocument, found: Scan): number | undefined {
-  const [first, second] = found.definitions;
-  const dict = first && first.offset < LINEARIZED_WITHIN && document.objectAt(first)?.value;
-  if (!(dict instanceof PdfDict) || dict.get("Linearized") === undefined) return undefined;
-  if (dict.get("L") !== document.source.size) return undefined;
-  const after = first.offset + dict.end;
-  const text = new TextDecoder("latin1").decode(document.source.read(after, LINEARIZED_WITHIN));
-  const table = /^\s*endobj\s*(?=xref)/.exec(text);
-  return table ? after + table[0].length : second?.type === "XRef" ? second.offset : undefined;
 }
 
 /** Objects that stand behind the one that counts, by number: a reader that scans may take any of them for newer. */

@@ -149,3 +149,10 @@ Deno.test("readings: a linearized file counts by its first page as long as it ha
   assert.deepEqual(told(linearizedPdf(objects, [3], { shadow, end: "main" })), ["4 on 1"]);
   assert.deepEqual(told(linearizedPdf(objects, [3], { shadow, end: "main", length: 99 })), []);
 });
+
+Deno.test("readings: a linearized file names its first page as the page tree does", () => {
+  const page = { ...objects, 90: objects[3].replace(`${CONTENT} 0 R`, "91 0 R"), 91: other };
+  assert.deepEqual(told(linearizedPdf(page, [3, CONTENT], { page: 3 })), []);
+  assert.deepEqual(told(linearizedPdf(page, [3, CONTENT], { page: 90 })), ["90 on 1"]);
+  assert.deepEqual(told(linearizedPdf(page, [3, CONTENT], { page: 90, length: 99 })), []);
+});

@@ -33,6 +33,13 @@ export interface Scan {
   trailers: Trailer[];
 }
 
+/** An object that readers may see differently. */
+export interface Ambiguity {
+  object: number;
+  /** The page that it belongs to, from 1; absent where it belongs to none. */
+  page?: number;
+}
+
 /**
  * Finds the objects of a file by their headers. Data of streams are passed over where their Length is right, and so is
  * what an object without an end holds.

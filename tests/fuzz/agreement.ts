@@ -272,10 +272,17 @@ function hybridRevision(next: Next, base: Base): Uint8Array {
 /** A linearized document, signed; what it says of its length, and what is behind it. */
 function linearized(next: Next): Mutant {
   const kind = "linearization";
+  // A second first page that is in no page tree.
+  const all = {
+    ...objects,
+    90: objects[PAGE].replace(`${CONTENT} 0 R`, "91 0 R"),
+    91: otherContent,
+  };
   const shadow = pick<Objects>(next, [{}, {}, { [CONTENT]: otherContent }]);
   const last = pick(next, ["first", "main"] as const);
+  const page = pick(next, [undefined, PAGE, 90]);
   const make = (length?: number) =>
-    linearizedPdf(objects, [PAGE, CONTENT], { length, shadow, end: last });
+    linearizedPdf(all, [PAGE, CONTENT], { length, shadow, page, end: last });
   const once = signPdf(make(), asha);
   const later = next(3) === 0 ? signPdf(once, bimal) : once;
   const length = pick(next, [undefined, undefined, once.length, later.length, later.length + 40]);
@@ -284,7 +291,7 @@ function linearized(next: Next): Mutant {
   if (length !== undefined && length > bytes.length && next(2) === 0) {
     bytes = latin1(fromLatin1(bytes) + "\n".repeat(length - bytes.length));
   }
-  return { kind, base: last === "main" && Object.keys(shadow).length > 0 ? once : base, bytes };
+  return { kind, base: once, bytes };
 }
 
 /** Revisions that are honest, then mutated behind the signature. */

@@ -136,7 +136,7 @@ export class Connection {
     } catch (error) {
       const failure = toDsignError(error);
       const { code, details: { cause } } = failure;
-      // Where a driver or the system is the cause, the support desk wants to know.
+      // If a driver or the system is the cause, the help desk needs it.
       log[cause ? "warn" : "debug"]("A request of {origin} failed: {code} {cause}", {
         origin: this.origin,
         code,

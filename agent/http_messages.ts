@@ -32,7 +32,7 @@ export function requestOf(message: IncomingMessage, scheme: "http" | "https"): R
 
 /** Sends the answer as fast as it is read, and cancels its body if the reader leaves early. */
 export async function sendResponse(response: Response, to: ServerResponse): Promise<void> {
-  // Who is refused keeps nothing open.
+  // Close refused connections.
   if (response.status >= 400) to.shouldKeepAlive = false;
   to.writeHead(response.status, [...response.headers].flat());
   if (!response.body) return void to.end();

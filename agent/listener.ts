@@ -25,7 +25,7 @@ const LINGER = 3_000;
 
 const LOOPBACK = "127.0.0.1";
 
-/** Who asks, and how a WebSocket is made of it. */
+/** A request, and how it becomes a WebSocket. */
 export interface Caller {
   /** At which the request came in. */
   port: number;

@@ -1,4 +1,4 @@
-/** Who may ask for what: grants that the person gave to web origins, kept in one file of the state folder. */
+/** Grants that the person gave to web origins, in one file of the state folder. */
 import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";

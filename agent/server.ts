@@ -44,7 +44,7 @@ export interface AgentParts {
 
 export interface Agent {
   port: number;
-  /** Where wss:// is answered; null: nowhere. */
+  /** Port of wss://; null if there is none. */
   securePort: number | null;
   /** `http://127.0.0.1:PORT` */
   origin: string;

@@ -1,4 +1,4 @@
-/** Where certificate authorities are trusted: the system's store, and the NSS databases of Firefox and Chromium. */
+/** Trust stores: the system's, and the NSS databases of Firefox and Chromium. */
 import { dirname, join } from "node:path";
 import { digest } from "../formats/digest.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";

@@ -79,7 +79,7 @@ export class ServerSocket {
   #kind: typeof OPCODE.text | typeof OPCODE.binary | null = null;
   #message = new Uint8Array(0);
   #length = 0;
-  /** Where the frame's payload begins in the message. */
+  /** Start of the frame's payload in the message. */
   #start = 0;
 
   private constructor(stream: Duplex, read: Uint8Array<ArrayBuffer>, limits: MessageLimits) {

@@ -1,4 +1,4 @@
-/** What went wrong while reading, building or checking a format. The closed union of this room. */
+/** Failures of reading, building or checking a format: the closed union of this room. */
 export type FormatErrorCode =
   /** Not well-formed ASN.1, or not the structure that the specification asks for. */
   | "asn1_malformed"

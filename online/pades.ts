@@ -36,7 +36,7 @@ export interface Pdf {
 /** What a later validation is prepared for. */
 export type ValidatedLater = Uint8Array | { ends: Uint8Array[]; known: Uint8Array[] };
 
-/** What the levels above B-B ask of the network. */
+/** Network requests of the levels above B-B. */
 export interface LevelServices {
   /** @returns a TimeStampToken (RFC 3161), checked against the request */
   timestamp(hash: HashName, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
@@ -61,7 +61,7 @@ export interface PreparedPades {
   readonly places: PreparedSignature["places"];
   /** The bytes to append, with zeros for the signature: what can be shown before anything is signed. */
   readonly appended: Uint8Array;
-  /** What is signed of the document with these bytes. */
+  /** Signed part of the document with these bytes. */
   readonly ranges: Ranges;
 }
 

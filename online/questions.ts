@@ -52,7 +52,7 @@ function httpOf(take: Take<FetchStep>) {
   };
 }
 
-/** What a signature's level needs of the network. */
+/** Network requests of a signature's level. */
 export type LevelStep =
   | { timestamp: Uint8Array; hash: HashName }
   | { validationData: ValidatedLater };

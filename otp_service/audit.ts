@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 
-/** What happened. The names are part of what is exported. */
+/** Events. Their names are part of the export. */
 export type AuditEvent =
   | "person.added"
   | "person.role_changed"
@@ -79,7 +79,7 @@ export function auditLine(
   return { seq, hash: createHash("sha256").update(line).digest("hex"), line };
 }
 
-/** What {@linkcode verifyAudit} found. */
+/** Result of {@linkcode verifyAudit}. */
 export interface AuditCheck {
   readonly ok: boolean;
   /** Lines that are in order. */

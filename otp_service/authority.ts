@@ -79,7 +79,7 @@ export interface AuthorityOptions {
   publicUrl: string;
 }
 
-/** What a certificate should say, whoever makes it. */
+/** Content of a certificate, for any issuer. */
 interface Wanted {
   subject: Uint8Array;
   publicKey: Uint8Array;

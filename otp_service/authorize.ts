@@ -53,7 +53,7 @@ export type End =
   | "deviation"
   | "failed";
 
-/** What is authorized: the digests in their order, and what the person was told of them. */
+/** The authorized digests in their order, and their description for the person. */
 export interface Binding {
   /** Base64, in the order of signing. */
   readonly hashes: readonly string[];
@@ -107,7 +107,7 @@ export interface Tries {
   readonly until: number;
 }
 
-/** What is counted over all authorizations of a person. */
+/** Counters over all authorizations of a person. */
 export interface Guard {
   /** Answers to authorizations, of either factor. */
   readonly answers: Tries;
@@ -147,7 +147,7 @@ export type Event =
   /** Somebody who may do so ends it, whatever it has come to. */
   | { readonly type: "end"; readonly why: "rejected" | "superseded" | "revoked" | "locked" };
 
-/** What comes with a SAD. */
+/** Content of a request with a SAD. */
 export interface Presented {
   /** SHA-256 of it. */
   readonly sad: string;

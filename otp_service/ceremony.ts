@@ -50,17 +50,17 @@ export type Answer =
   | { ok: true; sad: string; expiresIn: number; holder: Holder }
   | { ok: false; refusal: Refusal; triesLeft: number; waitUntil?: number };
 
-/** What sending an OTP came to. */
+/** Result of sending an OTP. */
 export type Sent = { ok: true } | { ok: false; refusal: Refusal | "not_delivered" };
 
-/** What is given to prove who the person is: PIN and OTP, or the OTP alone where the PIN was given before. */
+/** Proof of identity: PIN and OTP, or the OTP alone if the PIN was given before. */
 export interface Factors {
   pin: string | null;
   otp: string;
 }
 
 interface Paid extends Pick<Found, "transaction" | "row"> {
-  /** What the answer is counted as. */
+  /** How the answer is counted. */
   number: number;
 }
 

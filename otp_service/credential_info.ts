@@ -1,4 +1,4 @@
-/** What is told of a credential (CSC API v2.0 §11.5). */
+/** Information about a credential (CSC API v2.0 §11.5). */
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { type CredentialInfo, CSC_LIMITS } from "../protocol/csc.ts";
 import { algorithmsOf } from "./algorithms.ts";

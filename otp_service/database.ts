@@ -1,4 +1,4 @@
-/** What the store needs of a database: transactions over a few statements that SQLite and PostgreSQL both understand. */
+/** The store's database: transactions over a few statements that SQLite and PostgreSQL both understand. */
 
 export type Value = string | number | null | Uint8Array;
 export type Row = Record<string, Value>;

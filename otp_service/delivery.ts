@@ -3,7 +3,7 @@ import { serviceSpeech } from "../words/service.ts";
 import { RULES } from "./authorize.ts";
 import type { Person } from "./rows.ts";
 
-/** What is sent. Nothing in it but the OTP or the link is secret. */
+/** A message. Only its OTP or link is secret. */
 export interface Message {
   readonly subject: string;
   readonly text: string;
@@ -42,7 +42,7 @@ function oneLine(text: string): string {
   return clean.length > 120 ? `${clean.slice(0, 119)}…` : clean;
 }
 
-/** What an OTP is for. */
+/** Purpose of an OTP. */
 export type OtpPurpose =
   | {
     client: string;

@@ -9,7 +9,7 @@ export interface SmsOptions {
   headers: Record<string, string>;
   /** POST: `{to}`, `{text}` are encoded as the content type asks: JSON strings, or a form. */
   body?: string;
-  /** What the answer must hold besides a status of 2xx: gateways say "OK" to what they refuse. */
+  /** Text required in the answer besides a status of 2xx, because some gateways refuse with "OK". */
   success?: string;
 }
 

@@ -24,11 +24,11 @@ import type { EsignFacts, EsignRow } from "./rows.ts";
 import type { Tx } from "./store.ts";
 
 export interface EspOptions extends Lasting {
-  /** Where the browser POSTs the request. */
+  /** Address to which the browser POSTs the request. */
   url: string;
   /** The name under which the ESP knows this portal, an application service provider (ASP). */
   aspId: string;
-  /** Where the ESP sends the browser back. */
+  /** Address to which the ESP sends the browser back. */
   responseUrl: string;
   /** The ASP's key, whose certificate is registered with the ESP. */
   asp: Pick<Signer, "certificate" | "chain" | "algorithm" | "sign">;

@@ -1,4 +1,4 @@
-/** What lets the signature of an eSign service provider outlive its certificate of half an hour. */
+/** Timestamp and validation data, so that an eSign outlives its certificate of half an hour. */
 import { getLogger } from "@logtape/logtape";
 import { FormatError } from "../formats/error.ts";
 import { fillContents } from "../formats/pades/prepare.ts";

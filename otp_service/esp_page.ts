@@ -26,9 +26,9 @@ export interface EspPage {
   digest: string;
   /** Milliseconds since 1970. */
   until: number;
-  /** Where the document is to be had. */
+  /** Address of the document. */
   document: string;
-  /** Where its POST ends it. */
+  /** Address whose POST ends it. */
   reject: string;
   action: string;
   fields: Readonly<Record<string, string>>;

@@ -86,7 +86,7 @@ async function begin(
 
 const get = (test: TestService, url: string) => test.handler(new Request(url));
 
-/** What the browser would POST to the ESP, read from the page. */
+/** The form that the browser would POST to the ESP, read from the page. */
 async function formOf(test: TestService, location: string): Promise<Record<string, string>> {
   const html = await (await get(test, location)).text();
   assert.match(html, new RegExp(`<form method="post" action="${ESP_URL}" id="go">`));

@@ -22,7 +22,7 @@ export interface InitOptions {
   publicUrl: string;
   /** The department's policy, dotted. */
   policy: string;
-  /** Where the portal gets its signatories back. */
+  /** Addresses to which signatories return to the portal. */
   redirectUris: string[];
 }
 

@@ -23,7 +23,7 @@ export const isTimestamped = (conformance: string): boolean => /B-L?T$/.test(con
 /** `AdES-B-T` → `B-T` */
 export const levelOf = (conformance: string): Level => conformance.slice("AdES-".length) as Level;
 
-/** Who gives timestamps and validation data. */
+/** Source of timestamps and validation data. */
 export const levelServices = ({ reader, tsa, validationData }: LevelOptions): LevelServices => ({
   timestamp: (hash, digest) => requestTimestamp(reader, tsa!, hash, digest),
   validationData,

@@ -47,7 +47,7 @@ export function totpStep(secret: Uint8Array, otp: string, now: number): number |
   return found;
 }
 
-/** What an authenticator app reads (Key URI Format), and the same as a QR code in SVG. */
+/** Key URI for an authenticator app, and the same as a QR code in SVG. */
 export function totpEnrolment(
   secret: Uint8Array,
   service: string,

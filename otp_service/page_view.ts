@@ -1,4 +1,4 @@
-/** What the service's page shows of a ticket. */
+/** View of a ticket on the service's page. */
 import { shownAs } from "../formats/shown.ts";
 import type { OtpDocument, OtpView, OtpWay } from "../protocol/csc.ts";
 import { hashByOid } from "./algorithms.ts";
@@ -92,7 +92,7 @@ async function shownOf(
   return { name, size: bytes.length, ...shownAs(bytes, bytes.length) };
 }
 
-/** What the page says of OTP, tries and time. */
+/** OTP, tries and time on the page. */
 function asked(service: Service, person: Person, transaction: Transaction, now: number) {
   const { sends, sentAt, attempts, createdAt } = transaction;
   const otp: OtpWay = {
@@ -121,7 +121,7 @@ function reached({ ways }: Service, person: Person): string | undefined {
     : person.phone && `•••• ${person.phone.slice(-4)}`;
 }
 
-/** What the person consents to. */
+/** Declaration of consent. */
 export function consentFacts(
   { organization }: Pick<Service, "organization">,
   { name }: Person,

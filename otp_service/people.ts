@@ -161,7 +161,7 @@ export class People {
     return way ? { sent: way } : { link };
   }
 
-  /** What the page of an enrolment link shows; null where the link is not good. */
+  /** View of an enrolment link's page; null if the link is not valid. */
   async enrolment(code: string): Promise<
     { name: string; language: string; totp?: { uri: string; svg: string } } | null
   > {

@@ -154,7 +154,7 @@ const encode = (salt: Uint8Array, hash: Uint8Array) =>
     ".",
   );
 
-/** What a PIN must be; the pages say the same. */
+/** The rule for PINs; the pages say the same. */
 export const PIN_FORM = /^\d{6,12}$/;
 
 /**

@@ -8,7 +8,7 @@ import type { Credential, Facts, Person } from "./rows.ts";
 import { sha256 } from "./secrets.ts";
 import type { Store } from "./store.ts";
 
-/** Who calls, and with what. */
+/** The caller, and its token. */
 export interface Caller {
   client: string;
   /** Hash of the access token, where its scope is `credential`: it takes the SAD's place. */
@@ -25,7 +25,7 @@ export interface Authorized {
   hashes: readonly string[];
 }
 
-/** What is asked for with a SAD. */
+/** Request with a SAD. */
 export interface Wanted {
   /** Documents and digests of documents, or bare digests. */
   asked: "signDoc" | "signHash";

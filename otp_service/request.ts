@@ -1,4 +1,4 @@
-/** What a client wants authorized, as the rules and people see it. */
+/** A client's request for authorization, for the rules and for people. */
 import { OIDS } from "../protocol/csc.ts";
 import { checkHashes } from "./algorithms.ts";
 import { type Binding, RULES } from "./authorize.ts";

@@ -15,7 +15,7 @@ import { access, type App, ParameterError, parse, readBody, type Service } from 
 
 const log = getLogger(["dsign", "otp-service"]);
 
-/** Where the ESP's answers come in, below the public address. */
+/** Path for the ESP's answers, below the public address. */
 export const ESP_RESPONSE = "/esign/response";
 /** An answer with one PKCS #7, as a form has it. */
 const MAX_ANSWER = 512 * 1024;

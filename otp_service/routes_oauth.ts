@@ -110,7 +110,7 @@ export function checkRedirect(client: Client, uri: string): void {
   }
 }
 
-/** Where the browser goes with a result; only to an address that was configured. */
+/** Configured address to which the browser returns with a result. */
 export function redirectTo(
   redirect: string,
   result: Record<string, string | undefined>,

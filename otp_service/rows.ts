@@ -1,4 +1,4 @@
-/** What the service remembers: the rows of its database, as the rest of the service sees them. */
+/** Rows of the database, as the rest of the service sees them. */
 import type { Guard, Transaction } from "./authorize.ts";
 
 /** A signatory. */
@@ -28,7 +28,7 @@ export interface PersonRow {
   readonly epoch: number;
 }
 
-/** What a person signs with. */
+/** A person's credential. */
 export interface Credential {
   readonly id: string;
   readonly person: string;
@@ -43,7 +43,7 @@ export interface Credential {
 
 export type KeyType = "p-256" | "p-384" | "rsa-2048" | "rsa-3072";
 
-/** What an authorization is about, for people. */
+/** Description of an authorization, for people. */
 export interface Facts {
   readonly purpose: string;
   /** Names of the documents, in the order of the hashes. */
@@ -65,7 +65,7 @@ export interface Holder {
   epoch: number;
 }
 
-/** What an opaque value stands for; the value's hash is its key. */
+/** Meaning of an opaque value, stored under the value's hash. */
 export type TokenData =
   | { kind: "access"; client: string; holder?: Holder; transaction?: string }
   | { kind: "refresh"; client: string; holder?: Holder }
@@ -139,10 +139,10 @@ export interface EsignFacts {
   readonly name: string;
   readonly purpose: string;
   readonly language: "en" | "bn" | "hi";
-  /** Where the browser goes in the end, and what the portal knows it by there. */
+  /** Return address of the browser, with the portal's state. */
   readonly redirect: string;
   readonly state?: string;
-  /** What the person's browser POSTs to the provider. */
+  /** Form that the person's browser POSTs to the provider. */
   readonly request: string;
   /** SHA-256 of what the signature covers, hex. */
   readonly digest: string;

@@ -1,4 +1,4 @@
-/** What the routes share: the parts of the service, who calls, and how a request is read and answered. */
+/** Shared by the routes: the service's parts, the caller, and how requests are read and answered. */
 import type { Context, Hono } from "hono";
 import type * as z from "zod";
 import { invalid } from "../protocol/csc.ts";
@@ -173,7 +173,7 @@ export function isKnown(
     (holder !== undefined && client === personClient(holder.person));
 }
 
-/** What an access token stands for. */
+/** Rights of an access token. */
 export interface Access {
   token: string;
   client: string;

@@ -1,4 +1,4 @@
-/** What comes out, judged by others: OpenSSL, poppler; and keys in a real module. */
+/** Results judged by OpenSSL and poppler, and keys in a real module. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";

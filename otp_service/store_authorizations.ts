@@ -20,7 +20,7 @@ export interface Found extends AuthorizationRow {
   readonly row: PersonRow;
 }
 
-/** What an event came to. `outcome` null: it was left alone. */
+/** Result of an event; `outcome` null: unchanged. */
 export interface Applied extends Found {
   readonly outcome: Outcome | null;
 }

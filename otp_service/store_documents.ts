@@ -4,7 +4,7 @@ import type { ShownDocument } from "./rows.ts";
 import { sha256 } from "./secrets.ts";
 import { TokensTx } from "./store_tokens.ts";
 
-/** What one client may have stored at a time. */
+/** Storage limits of one client. */
 export interface Quota {
   documents: number;
   bytes: number;

@@ -35,7 +35,7 @@ const OUT = /^(08|53|57|58)|^55P03$|^25006$/;
 const GONE = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|ENOENT|EAI_)/;
 const LOST = /^(Connection terminated|timeout exceeded|Query read timeout|Client .*not queryable)/;
 
-/** What is used of `pg`, whose types would bring all of Node's. */
+/** The used part of `pg`, whose types would need all of Node's. */
 interface Client {
   query(
     statement: string | { name: string; text: string; values: readonly Value[] },

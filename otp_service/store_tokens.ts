@@ -30,7 +30,7 @@ export class TokensTx extends AuthorizationsTx {
     return value;
   }
 
-  /** What a value stands for; null where it stands for nothing, or no longer. */
+  /** Meaning of a value; null if it has none, or no longer. */
   async read<K extends TokenData["kind"]>(kind: K, value: string): Promise<TokenRow<K> | null> {
     const [row] = await this.query(
       "SELECT * FROM tokens WHERE hash = $1 AND kind = $2 AND expires > $3",

@@ -1,4 +1,4 @@
-/** What all statements of one transaction share: sealed rows, and the audit that goes with them. */
+/** Shared by all statements of one transaction: sealed rows, and their audit entries. */
 import { type AuditEntry, type AuditHead, auditLine, NO_LINE } from "./audit.ts";
 import type { Query, Row, Value } from "./database.ts";
 import { SetupError } from "./error.ts";
@@ -16,7 +16,7 @@ export interface Head extends AuditHead {
   readonly sum: string;
 }
 
-/** What a process has seen of the database, which must never go back. */
+/** Latest state of the database seen by a process; it must never go back. */
 export class Seen {
   /** Latest versions, by table and id. */
   readonly #versions = new Map<string, number>();
@@ -61,7 +61,7 @@ export class SealedTx {
   readonly #entries: AuditEntry[] = [];
   /** Versions of the rows that were read or written here, by table and id. */
   readonly #versions = new Map<string, number>();
-  /** What changes the sum of the versions. */
+  /** Change of the sum of the versions. */
   readonly #toggles: [Counted, string, number][] = [];
   readonly #changed = new Map<string, number>();
   #head: AuditHead | undefined;

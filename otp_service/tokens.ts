@@ -8,7 +8,7 @@ import { sameText, sha256, token } from "./secrets.ts";
 import { type Client, isKnown, LIFETIME, personClient, type Service } from "./service.ts";
 import type { Store, Tx } from "./store.ts";
 
-/** What came with a token: of a client for itself, or for a person. */
+/** Rights of a token: a client's own, or a person's. */
 interface Whose {
   client: string;
   holder?: Holder;
@@ -84,7 +84,7 @@ async function endSpent(
   tx.audit({ event: "token.used_again", client: spent.data.client, transaction: id });
 }
 
-/** What a code is given for. */
+/** Purpose of a code. */
 export type Ticket = Pick<TokenOf<"ticket">, "client" | "redirect" | "challenge">;
 
 /**
@@ -102,7 +102,7 @@ export async function giveCode(
   return await tx.issue({ kind: "code", client, redirect, challenge, ...given }, LIFETIME.code);
 }
 
-/** What a code gives. */
+/** Result of redeeming a code. */
 export interface Redeemed extends Tokens {
   /** Of a code for an authorization. */
   authorized?: AuthorizationRow;

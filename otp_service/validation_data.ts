@@ -1,4 +1,4 @@
-/** What signatures of level B-LT need from the network, for the PIN/OTP service. */
+/** Validation data for signatures of level B-LT, for the PIN/OTP service. */
 import { Online } from "../online/services.ts";
 import { publicFetch } from "../online/pki_http.ts";
 import { createHandler } from "./server.ts";

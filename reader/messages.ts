@@ -16,7 +16,7 @@ export interface Ask {
   deadline: number;
 }
 
-/** What the reader needs of a document of the question. */
+/** A document of a question, as the reader needs it. */
 export type Need =
   | { need: "bytes"; document: number; offset: number; length: number }
   | {

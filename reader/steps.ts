@@ -4,7 +4,7 @@
  * So nobody's slow server holds a reader.
  */
 
-/** What steps gave, by their keys. */
+/** Results of steps, by their keys. */
 export type Done = readonly (readonly [key: string, result: unknown])[];
 
 /** The answer to a question in steps. */

@@ -1,4 +1,4 @@
-/** What a reader's thread and its keeper say to each other. */
+/** Messages between a reader's thread and its keeper. */
 
 /** To the thread, first, when it is ready. */
 export interface StartThread {

@@ -26,7 +26,7 @@ export type Questions = Readonly<Record<string, Question>>;
 
 /** Makes this thread answer questions. */
 export function answerQuestions(questions: Questions): void {
-  // What is printed would reach the person as if the program had said it.
+  // Printed output would reach the person as if the program had written it.
   console.log =
     console.info =
     console.warn =

@@ -1,4 +1,4 @@
-/** What a provider has to know of the certificates it finds. */
+/** Certificates, as providers need them. */
 import { FormatError } from "../formats/error.ts";
 import type { HashName, SignatureAlgorithm } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";

@@ -30,7 +30,7 @@ export interface CscService {
   userID?: string;
 }
 
-/** What a service may list, and how much of it is looked at. */
+/** Limits on a service's lists. */
 const MAX_CREDENTIALS = 32;
 
 const text = z.string().max(255);
@@ -333,7 +333,7 @@ class CscSigner implements Signer {
     const hashed = "digest" in input ? input.digest : digest(this.algorithm.hash, input.message);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ digest: hashed, signal, resolve, reject });
-      // What is wanted at the same moment is gathered first.
+      // Gather simultaneous signatures first.
       this.#working ??= new Promise<void>((ready) => setTimeout(ready, 0)).then(() => this.#work());
     });
   }
@@ -430,7 +430,7 @@ class CscSigner implements Signer {
   }
 }
 
-/** What was typed, for JSON: a string cannot be wiped, its bytes are. */
+/** Typed bytes for JSON: the bytes are wiped, the string cannot be. */
 async function spoken(asked: Promise<Uint8Array>): Promise<string> {
   const bytes = await asked;
   try {

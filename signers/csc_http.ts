@@ -121,5 +121,5 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** What the service says, without what could act on a terminal. */
+/** The service's message, without control characters. */
 const inWords = (text: string) => text.replace(/[\p{C}\p{Z}]+/gu, " ").slice(0, MAX_WORDS);

@@ -49,7 +49,7 @@ const MAX_ENCRYPTED = 8;
 
 const derive = promisify(pbkdf2);
 
-/** What a file holds. `keys` are PKCS #8 (RFC 5208), to be wiped by the caller. */
+/** Content of a file. `keys` are PKCS #8 (RFC 5208), to be wiped by the caller. */
 export interface Pkcs12Contents {
   keys: Uint8Array[];
   certificates: Uint8Array[];

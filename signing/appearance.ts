@@ -1,4 +1,4 @@
-/** What a visible signature says, in the signer's language, and the fonts that it is written with. */
+/** Text of a visible signature in the signer's language, and its fonts. */
 import { bytesSource, type Source } from "../formats/source.ts";
 import type { PadesInput } from "../online/questions.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -19,7 +19,7 @@ const WORDS = {
   hi: { reason: "कारण", location: "स्थान", time: "दिनांक" },
 } as const;
 
-/** What is to be drawn, and with which fonts. */
+/** The content to draw, and its fonts. */
 export interface Appearance {
   appearance?: NonNullable<PadesInput["appearance"]>;
   fonts: readonly Source[];

@@ -20,7 +20,7 @@ const log = getLogger(["dsign", "audit"]);
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** What happened. */
+/** The event. */
 const Event = z.strictObject({
   /** `sign`: a signature was asked for; `grant`, `revoke`: what a site may do was changed. */
   action: z.enum(["sign", "authenticate", "grant", "revoke"]),
@@ -70,7 +70,7 @@ const FLUSH_INTERVAL = 100;
 const FILE = /^(\d{6})\.jsonl$/;
 const fileName = (number: number) => `${String(number).padStart(6, "0")}.jsonl`;
 
-/** Where the chain stands. */
+/** End of the chain. */
 interface Tip {
   file: number;
   size: number;
@@ -145,7 +145,7 @@ export class Audit {
 
   async #append(batch: readonly Waiting[]): Promise<void> {
     if (!this.#log) await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
-    // What can be done at once is: every trip to another thread would cost as much as the writing.
+    // Synchronous on purpose: a hop to another thread costs as much as the write.
     const options = { create: true, write: true, mode: 0o600 };
     const lock = Deno.openSync(join(this.folder, "lock"), options);
     try {

@@ -19,7 +19,7 @@ const SHOW_PATIENCE = 30_000;
 /** Documents that the person looked at and that are still there. */
 const MAX_SHOWN = 4;
 
-/** What a batch is about; the page and the command line both ask for it so. */
+/** A batch, as requested by page and command line. */
 export type BatchParams = Pick<
   ParsedParams<"sign.batch">,
   "items" | "format" | "pdf" | "certificate"
@@ -42,7 +42,7 @@ export function journalName(
   return createHash("sha256").update(canonicalJson(JSON.stringify(what))).digest("hex");
 }
 
-/** What the person is shown of a batch's item before its document is there. */
+/** View of a batch's item before its document has arrived. */
 export function batchItem(
   { name, mediaType, size, sha256 }: BatchItem,
   format: BatchParams["format"],

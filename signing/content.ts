@@ -32,7 +32,7 @@ export class Content {
     return this.#digests.getOrInsertComputed(hash, () => digest(hash, this.bytes));
   }
 
-  /** What the person is shown. */
+  /** Content shown to the person. */
   item(name: string, hash: HashName): ConsentItem {
     const size = this.bytes.length;
     return {

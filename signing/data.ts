@@ -37,7 +37,7 @@ type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 export type SignedFileHow = Exclude<DataHow, { format: "raw" }>;
 type Of<F extends DataHow["format"]> = Extract<DataHow, { format: F }>;
 
-/** What a signature over data is made with. */
+/** Input of a signature over data. */
 export interface DataSigner {
   signer: Pick<Signer, "certificate" | "chain" | "algorithm">;
   hash: HashName;

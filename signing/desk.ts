@@ -17,7 +17,7 @@ const STRANGERS = "*";
 const MAX_WAITING = 1024;
 const MAX_STRANGERS = 256;
 
-/** Who asks: a name, and whether the person has allowed it anything. */
+/** The asker: its name, and whether it has a grant. */
 export interface DeskAsker {
   name: string;
   known: boolean;

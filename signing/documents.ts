@@ -21,12 +21,12 @@ export class Document {
   #beginning: Uint8Array<ArrayBuffer>;
   #makeRoom: (() => Kept) | undefined;
   #problem: unknown;
-  /** Where its bytes stay; without it they are only hashed. */
+  /** Store of its bytes; without it they are only hashed. */
   kept: Kept | undefined;
   #digest: Uint8Array | undefined;
   #holds = 0;
   #closed = false;
-  /** What signing appends to it, once it is signed. */
+  /** Bytes appended by signing, once it is signed. */
   appended: Uint8Array | undefined;
 
   constructor(

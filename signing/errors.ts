@@ -31,7 +31,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
 };
 
 /**
- * What a page is told about a failure. What is not foreseen is a mistake of ours: it is logged whole, and the page
+ * Translates a failure for a page. Unexpected errors are bugs: they are logged in full, and the page
  * learns no more than that.
  */
 export function toDsignError(error: unknown): DsignError {

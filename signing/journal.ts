@@ -19,11 +19,11 @@ const KEPT = 30 * 24 * 3600_000;
 /** Written records are on the disk after at most this time, in milliseconds. */
 const SYNC_EVERY = 1000;
 
-/** What was made for one item. */
+/** Result of one item. */
 export interface Signed {
   /** Name of the signed field; empty where there is none. */
   field: string;
-  /** What is appended to the PDF, or the detached CMS. */
+  /** Bytes appended to the PDF, or the detached CMS. */
   bytes: Uint8Array;
 }
 
@@ -113,7 +113,7 @@ export class Journal {
     return [...this.#places.keys()];
   }
 
-  /** What was made for an item, where it is signed. */
+  /** Result of an item, if it is signed. */
   find(item: number): Signed | undefined {
     const place = this.#places.get(item);
     return place === undefined ? undefined : this.#read(place);

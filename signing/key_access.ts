@@ -123,7 +123,7 @@ export class KeyAccess {
         return await use(lease);
       });
     } catch (error) {
-      // What went wrong matters more than that it could not be written down.
+      // Report the original failure, not the failure to log it.
       await record(toDsignError(error).code).catch(() => {});
       throw error;
     }

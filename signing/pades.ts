@@ -21,7 +21,7 @@ export function sourceOf(document: Pick<Document, "digest"> & { kept?: Source })
   return document.kept;
 }
 
-/** What signatures in PDFs need besides a key. */
+/** Parts for signatures in PDFs besides a key. */
 export interface PadesServices {
   appearances: Appearances;
   online: Online;

@@ -1,4 +1,4 @@
-/** What a person is told of a PDF before it is signed: its earlier signatures, and what was changed after each. */
+/** Facts for the person before a PDF is signed: earlier signatures, and the changes after each. */
 import { permitsSigning } from "../formats/pades/locks.ts";
 import { readPdfDate } from "../formats/pades/inspect.ts";
 import { verifyPdf } from "../formats/pades/verify.ts";

@@ -3,11 +3,11 @@ import type { PinState } from "../protocol/consent.ts";
 import type { TriesLeft } from "../protocol/errors.ts";
 import type { Token } from "../protocol/methods.ts";
 
-/** What is known of a token beside its own flags. */
+/** Knowledge about a token besides its flags. */
 export interface PinHistory {
   /** A login of an earlier request still holds: no PIN is asked. */
   unlocked?: boolean;
-  /** What the token said after the last wrong PIN. */
+  /** State reported after the last wrong PIN. */
   triesLeft?: TriesLeft;
 }
 

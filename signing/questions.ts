@@ -75,7 +75,7 @@ const der = ({ der }: { der: Uint8Array }) => der;
 /** Content that came with a request. */
 type Plain = Pick<Content, "bytes" | "mediaType">;
 
-/** Who signs data, and when. */
+/** Signer and time of a signature over data. */
 export interface DataBy {
   signer: DataSigner["signer"];
   hash: HashName;
@@ -83,7 +83,7 @@ export interface DataBy {
   done: Done;
 }
 
-/** What making a signature over data needs. */
+/** Input of a signature over data. */
 export type DataStep = { sign: Uint8Array } | LevelStep;
 
 const contentOf = ({ bytes, mediaType }: Plain) => new Content(bytes, mediaType);
@@ -145,7 +145,7 @@ export const questions = {
     }
   },
 
-  /** What a person is told of a PDF's earlier signatures. */
+  /** Facts for the person about a PDF's earlier signatures. */
   pdfFacts: ({ password }: { password?: string }, [source]: ReadDocument[]) =>
     factsOf(source, password),
 

@@ -7,7 +7,7 @@ import type { ShownPdf } from "./consent/port.ts";
 import type { DocumentReader } from "./reading.ts";
 import type { Revision } from "./revision.ts";
 
-/** Who reads the documents of a request, and for whom. */
+/** The reader of a request's documents, and the origin. */
 export interface ReadFor {
   reader: DocumentReader;
   /** The asker: see the reader's. */

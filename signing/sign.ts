@@ -51,7 +51,7 @@ const log = getLogger(["dsign", "agent"]);
 /** How many digests of one request are at the token at a time. */
 const PIPELINE = 32;
 
-/** What else signing needs. */
+/** Further parts of signing. */
 interface SigningServices {
   journals: Journals;
   reader: DocumentReader;

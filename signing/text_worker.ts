@@ -3,7 +3,7 @@ import type * as PdfJs from "pdfjs-dist/legacy/build/pdf.mjs";
 import { answerQuestions, type ReadDocument } from "../reader/worker.ts";
 import { type Corners, cornersOfAll, findText, type TextPiece } from "./text_search.ts";
 
-/** What is looked for. */
+/** The search. */
 export interface TextQuestion {
   text: string;
   /** Counted from 1; without it, all are searched. */

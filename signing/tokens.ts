@@ -1,4 +1,4 @@
-/** What is inserted, as pages and people see it: the providers' listings in the words of the contract. */
+/** The inserted tokens, for pages and people: the providers' listings in terms of the contract. */
 import { FormatError } from "../formats/error.ts";
 import { indiaFacts } from "../formats/x509/india.ts";
 import {

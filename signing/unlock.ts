@@ -11,7 +11,7 @@ import { pinStateOf } from "./pin.ts";
 import type { Revisions } from "./revision.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 
-/** Who asks for a signature, and how to tell them how it goes. */
+/** The asker of a signature, and how to report progress to it. */
 export interface Caller {
   asker: Asker;
   /** Fires when the caller gives the request up. */
@@ -23,12 +23,12 @@ export interface Caller {
   progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
 }
 
-/** What is common to all requests for signatures. */
+/** Common part of all requests for signatures. */
 export interface Wanted {
   certificate?: string;
   /** The digest; where it depends on the key, that for a certificate (DER). */
   hash: HashName | ((certificate: Uint8Array) => HashName);
-  /** What is made, for the audit log: `CAdES B-B`. */
+  /** Kind of signature for the audit log, e.g. `CAdES B-B`. */
   format: string;
   items: ConsentItem[];
   /** Only digests are known of what is signed. */
@@ -62,7 +62,7 @@ export class Unlocking {
   readonly #logins: Logins;
   /** For keys whose every signature the person authorizes. */
   readonly #once = new Logins(0);
-  /** What tokens said after a wrong PIN, until a right one; by URI. */
+  /** PIN state reported after a wrong PIN, until a right one; by the token's URI. */
   readonly #triesLeft = new Map<string, TriesLeft>();
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */

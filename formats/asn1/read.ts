@@ -46,7 +46,7 @@ export interface ReadOptions {
   maxValues?: number;
 }
 
-/** What the nodes of one reading share. */
+/** Shared by the nodes of one reading. */
 interface Reading {
   readonly bytes: Uint8Array;
   readonly ber: boolean;

@@ -26,7 +26,7 @@ import { encodeHash, readHash } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import { sameBytes } from "../x509/certificate.ts";
 
-/** What goes into a structure: complete values before it, or at the end of its own content. */
+/** An insertion into a structure: complete values before it, or at the end of its content. */
 interface Addition {
   before?: readonly Uint8Array[];
   append?: readonly Uint8Array[];
@@ -263,7 +263,7 @@ export function addUnsignedAttributes(
   return rebuild(cms.root, additions);
 }
 
-/** What a later verification needs, all DER. */
+/** Data for a later verification, all DER. */
 export interface ValidationData {
   certificates?: readonly Uint8Array[];
   crls?: readonly Uint8Array[];

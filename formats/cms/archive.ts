@@ -14,7 +14,7 @@ import type { DigestName } from "../signer.ts";
 
 /** An archive timestamp in the making. */
 export interface PreparedArchiveTimestamp {
-  /** What the timestamp must be of: a digest by the algorithm that was asked for. */
+  /** The expected digest of the timestamp, by the requested algorithm. */
   readonly imprint: Uint8Array;
   /**
    * Puts the timestamp in, with the index of what it covers.

@@ -9,7 +9,7 @@ import { readSignatureAlgorithm, type VerificationAlgorithm } from "../keys/algo
 import type { DigestName } from "../signer.ts";
 import { sameBytes } from "../x509/certificate.ts";
 
-/** What one SignerInfo signs. */
+/** Content signed by one SignerInfo. */
 export interface SignedContent {
   /** Absent for countersignatures, where the attribute has no meaning. */
   contentType?: string;

@@ -1,7 +1,7 @@
-/** What the verification of one CMS signer can find. */
+/** Findings of the verification of one CMS signer. */
 import { FormatError } from "../error.ts";
 
-/** What a finding means for the signature. */
+/** Consequence of a finding for the signature. */
 export type Severity =
   /** The signature is wrong. */
   | "invalid"

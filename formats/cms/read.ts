@@ -44,7 +44,7 @@ export interface SignerInfo {
   signature: Uint8Array;
   /** Absent if the signature is over the content itself. */
   signedAttributes?: {
-    /** What the signature is over: the DER of the attributes as SET OF, however they were sent (§5.4). */
+    /** Input of the signature: the DER of the attributes as SET OF, however they were sent (§5.4). */
     toBeSigned: Uint8Array;
     attributes: readonly Attribute[];
   };

@@ -21,10 +21,10 @@ import { encodeHash, encodeSignatureAlgorithm } from "../keys/algorithm.ts";
 import type { HashName, Signer } from "../signer.ts";
 import { readKnownCertificate } from "../x509/certificate.ts";
 
-/** Who signs: a {@link Signer} fits, its key is not used here. */
+/** The signer; a {@link Signer} fits, but its key is not used here. */
 export type CmsSigner = Pick<Signer, "certificate" | "chain" | "algorithm">;
 
-/** What the signer states with the signature (EN 319 122-1 §5.2.3). */
+/** The signer's statements with the signature (EN 319 122-1 §5.2.3). */
 export type CommitmentType =
   | "proofOfOrigin"
   | "proofOfReceipt"
@@ -39,7 +39,7 @@ export interface SignaturePolicy {
   hash: HashName;
   /** Digest of the policy document. */
   digest: Uint8Array;
-  /** Where the document can be had. */
+  /** Address of the document. */
   uri?: string;
 }
 
@@ -57,7 +57,7 @@ export interface SignerStatements {
 
 /** A signature in the making. */
 export interface PreparedCms {
-  /** What the signer must sign: the signed attributes, DER `SET OF` (RFC 5652 §5.4). */
+  /** Input for the signer: the signed attributes, DER `SET OF` (RFC 5652 §5.4). */
   readonly toBeSigned: Uint8Array;
   /** No result of {@link complete} is longer, in bytes. */
   readonly maxLength: number;

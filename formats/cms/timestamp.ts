@@ -185,7 +185,7 @@ function readAccuracy(node: Asn1Node): number {
   return Math.ceil(1000 * value(seconds) + value(millis) + value(micros) / 1000);
 }
 
-/** What is wrong with a timestamp. */
+/** Faults of a timestamp. */
 export type TimestampProblemCode =
   /** The token's signature is wrong; or it has not exactly one signer. */
   | "signature_invalid"

@@ -63,7 +63,7 @@ const MAX_COUNTERSIGNATURE_LEVELS = 8;
 const MAX_COUNTERSIGNATURES = 64;
 const MAX_CANDIDATES = 3;
 
-/** What all signers of one SignedData share. */
+/** Shared by all signers of one SignedData. */
 interface Verification {
   certificates: readonly Certificate[];
   /** Why some cannot be read. */

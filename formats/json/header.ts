@@ -59,11 +59,11 @@ export interface Header {
   /** The payload is signed as it is, not in BASE64URL (RFC 7797). */
   isRaw: boolean;
   content?: ContentReference;
-  /** What cannot be checked, and would have to be. */
+  /** Members that would have to be checked but cannot be. */
   unsupported: string[];
   /** Because of that it is not known what was signed: nothing can be said of the signature value. */
   isUnclear: boolean;
-  /** What the signer signed beside, and is not looked at. */
+  /** Other signed members, which are not evaluated. */
   unread: string[];
 }
 

@@ -26,7 +26,7 @@ export const seenName = (name: string): string =>
 /** Control, format and other ignorable characters, and the blank of Braille. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
-/** Who may sign: named by certificate, or by person, whatever the certificate of the day. */
+/** A permitted signer, by certificate, or by person whatever the current certificate. */
 const RouteSigner = z.strictObject({
   /** As shown to people; decides nothing. */
   name: z.string().max(200).refine((name) => seenName(name) !== "", {
@@ -61,7 +61,7 @@ const RouteStep = z.strictObject({
 
 const RouteSchema = z.strictObject({
   type: z.literal("dsign-route-1"),
-  /** What is signed: SHA-256 of the content's bytes (JSON in canonical form). */
+  /** SHA-256 of the signed content's bytes (JSON in canonical form). */
   content: z.strictObject({ name: z.string().min(1).max(255), sha256: hex }),
   steps: z.array(RouteStep).min(1).max(50),
 }).refine(({ steps }) => {
@@ -233,7 +233,7 @@ function personOf(certificate: Certificate): string | undefined {
   return serialNumber && samePersonAs(serialNumber);
 }
 
-/** What tells whether two certificates are one person's. */
+/** Identifies a person across certificates. */
 interface Who {
   /** SHA-256 of the public key. */
   key: string;
@@ -254,7 +254,7 @@ const isOnePerson = (a: Who, b: Who): boolean =>
     ? a.person === b.person
     : a.subject === b.subject);
 
-/** What tells whose turn it is; plain values. */
+/** The facts that decide whose turn it is; plain values. */
 export interface RouteTurn extends Pick<RouteStatus, "route" | "next" | "steps"> {
   statements: Pick<RouteStatement, "name" | "who">[];
 }
@@ -286,7 +286,7 @@ export const isTurnOf = (status: RouteTurn, certificate: Certificate): boolean =
   takeTurn(status, certificate) !== undefined;
 
 export interface PreparedStatement {
-  /** What the key signs. */
+  /** Input of the signature. */
   readonly toBeSigned: Uint8Array;
   /** The role that is signed in. */
   readonly role: string;

@@ -21,7 +21,7 @@ export interface WebEidToken {
   readonly appVersion: string;
 }
 
-/** What is signed. */
+/** The signed content. */
 export function webEidMessage(origin: string, nonce: string, hash: HashName): Uint8Array {
   const utf8 = new TextEncoder();
   return concat(digest(hash, utf8.encode(origin)), digest(hash, utf8.encode(nonce)));

@@ -11,7 +11,7 @@ const LEAST_BITS = 1024;
 export const wereReliable = (provenTime: Date): boolean => provenTime < END;
 
 /**
- * What is too weak about a signature at a time.
+ * The weakness of a signature at a given time.
  *
  * @param hashes all digest algorithms that it relies on
  * @returns the end of a sentence; `undefined` if nothing is

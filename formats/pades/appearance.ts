@@ -1,4 +1,4 @@
-/** What a visible signature shows: text in any script that the fonts have, a picture, a QR code. */
+/** Content of a visible signature: text in any script of the fonts, a picture, a QR code. */
 import { deflateSync } from "node:zlib";
 import { encode } from "uqr";
 import type { Appearance } from "./field.ts";
@@ -9,7 +9,7 @@ import { decimal, TextSetter } from "../pdf/text.ts";
 import type { PdfUpdate } from "../pdf/update.ts";
 import { latin1, name, type PdfDraft, type PdfRef } from "../pdf/value.ts";
 
-/** What is to be seen. */
+/** The visible content. */
 export interface AppearanceContent {
   /** Shown first and larger: who signs. */
   name: string;
@@ -17,7 +17,7 @@ export interface AppearanceContent {
   lines?: readonly string[];
   /** PNG or JPEG, at the left. */
   picture?: Uint8Array;
-  /** What a QR code says, at the right. */
+  /** Text of the QR code, at the right. */
   qr?: string;
   /** The first that has a character is used for it; see `readFont`. */
   fonts: readonly TrueTypeFont[];
@@ -48,7 +48,7 @@ export function drawAppearance(content: AppearanceContent): Appearance["draw"] {
 class Pieces {
   #content = "";
   readonly #resources: { [key: string]: PdfDraft } = {};
-  /** What is left between the picture and the QR code. */
+  /** Space between the picture and the QR code. */
   #left = PADDING;
   #right: number;
 

@@ -19,7 +19,7 @@ export interface Change {
   allowed: boolean;
   /** Nothing forbids it, but it may draw, act or hide something that nobody vouches for; then it is not `allowed`. */
   unclear?: true;
-  /** Where something is drawn that was not there before. */
+  /** Areas with newly drawn content. */
   places?: DrawnPlace[];
   /** It is allowed as the appearance of this later signature, and counts only if that is trusted. */
   signedBy?: string;

@@ -71,7 +71,7 @@ export class Comparison {
   readonly newAnnotations: { ref: PdfRef; path: Path }[] = [];
   readonly drawn: DrawnPlaces;
   readonly #touched = new Set<number>();
-  /** What can be nothing else: pages, fields, the form, the catalog. */
+  /** Objects with only one role: pages, fields, the form, the catalog. */
   readonly #identities = new Map<number, Role>();
   readonly #pages = { before: new Map<number, number>(), after: new Map<number, number>() };
   readonly #fields = { before: new Map<number, FormField>(), after: new Map<number, FormField>() };
@@ -113,7 +113,7 @@ export class Comparison {
     else this.#out.set("", { kind: "other", name: "…", reason: "There are too many changes." });
   }
 
-  /** What was signed is different, or gone. */
+  /** Signed content is different or missing. */
   refuse(path: Path, reason?: string): void {
     this.report({ kind: "other", name: pathName(path), reason });
   }
@@ -128,7 +128,7 @@ export class Comparison {
     return ref && this.#fields[which].get(ref.num);
   }
 
-  /** Where the widgets of a field are drawn now. */
+  /** Present drawing areas of a field's widgets. */
   placesOf(field: FormField): Difference["places"] {
     const { object: { num, gen }, dict } = field;
     const kids = this.after.array(dict, "Kids")?.items ?? [];
@@ -142,9 +142,9 @@ export class Comparison {
     for (const [num, entry] of before) {
       if (entry && !sameEntry(entry, after.get(num))) this.#touched.add(num);
     }
-    // What did not exist may have been referred to.
+    // A reference may have existed to a missing object.
     for (const num of after.keys()) if (!before.get(num)) this.#touched.add(num);
-    // What stands in an object stream changes with the stream.
+    // An object in an object stream changes with the stream.
     for (const [num, entry] of before) {
       if (entry && "container" in entry && this.#touched.has(entry.container)) {
         this.#touched.add(num);

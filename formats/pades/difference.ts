@@ -1,7 +1,7 @@
 /** How differences between two revisions are named. */
 import type { DrawnPlace } from "./drawn.ts";
 
-/** What was changed, as far as it is known. */
+/** A change, as far as it is known. */
 export type ChangeKind =
   | "signature"
   | "timestamp"
@@ -19,7 +19,7 @@ export interface Difference {
   name: string;
   /** A field that was not there before. */
   isNew?: boolean;
-  /** Where something is drawn that was not there before. */
+  /** Areas with newly drawn content. */
   places?: DrawnPlace[];
   /** Why no signature ever allows it. */
   reason?: string;

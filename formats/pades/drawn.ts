@@ -1,4 +1,4 @@
-/** Where the annotations of a document are drawn. */
+/** Drawing areas of a document's annotations. */
 import { displayedPlace, readRectangle, type Rectangle } from "./place.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { findPage, pageRefs } from "../pdf/form.ts";

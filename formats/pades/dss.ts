@@ -13,7 +13,7 @@ export interface ValidationData {
   ocsps?: readonly Uint8Array[];
 }
 
-/** What one signature needs. */
+/** Data for one signature. */
 export interface SignatureValidationData extends ValidationData {
   /** The value of the signature's Contents, its padding included. */
   contents: Uint8Array;

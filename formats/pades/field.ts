@@ -26,9 +26,9 @@ import {
   toHex,
 } from "../pdf/value.ts";
 
-/** What a visible signature looks like. */
+/** Appearance of a visible signature. */
 export interface Appearance {
-  /** Where a new field goes; an existing field has its own place. Pages count from 1. */
+  /** Place of a new field; an existing field has its own. Pages count from 1. */
   place?: Place;
   /**
    * Adds what it needs to the revision and gives back a form XObject, its BBox of the size of
@@ -71,7 +71,7 @@ const WIDGET_FLAGS = 4 | 128;
 /** SignaturesExist and AppendOnly (ISO 32000-2 Table 225). */
 const SIG_FLAGS = 3;
 
-/** What a new field is made with. */
+/** Properties of a new field. */
 export interface FieldOptions {
   /** Locks fields of the form from this signature on. */
   lock?: FieldLock;

@@ -1,12 +1,12 @@
-/** What may differ in a form and its fields. */
+/** Allowed differences in a form and its fields. */
 import type { Comparison, Pair } from "./compare.ts";
 import { type Difference, type Path, pathName } from "./difference.ts";
 import type { FormField } from "../pdf/form.ts";
 import { PdfArray, PdfDict, PdfRef, type PdfValue } from "../pdf/value.ts";
 
-/** What filling in or signing a field changes in it. */
+/** Keys changed by filling in or signing a field. */
 const FILL_KEYS = new Set("V AP AS I M RV DA Q".split(" "));
-/** What a signature field may consist of; no actions among them. */
+/** Allowed keys of a signature field, without actions. */
 const SIGNATURE_FIELD_KEYS = new Set(
   ("Type Subtype FT T TU TM V F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
     "StructParent").split(" "),

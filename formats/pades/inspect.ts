@@ -22,7 +22,7 @@ export interface PdfSignature {
   coverage: "document" | "revision" | "partial";
   /** Offset and length of the signed ranges, in order; empty when they make no sense. */
   ranges: [offset: number, length: number][];
-  /** Where the signed revision ends. */
+  /** End of the signed revision. */
   revisionEnd: number;
   /** The value of Contents, its padding included. */
   contents: Uint8Array;
@@ -34,7 +34,7 @@ export interface PdfSignature {
   reason?: string;
   location?: string;
   contactInfo?: string;
-  /** What the signature allows after it. */
+  /** Changes allowed after the signature. */
   docMdp?: DocMdp;
   /** Fields that the signature locks. */
   fieldLocks: FieldLock[];

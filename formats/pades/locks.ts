@@ -15,7 +15,7 @@ export type FieldLock =
   | { action: "All" }
   | { action: "Include" | "Exclude"; fields: string[] };
 
-/** What earlier signatures allow. */
+/** Permissions left by earlier signatures. */
 export interface Locks {
   /** The strictest DocMDP level, and the field that set it. */
   docMdp?: { level: DocMdp; by: string };
@@ -41,7 +41,7 @@ export function readFieldLock(document: PdfDocument, dict: PdfDict): FieldLock |
   return { action: "All" };
 }
 
-/** What one signature demands: by its references, and by the lock of its field. */
+/** Restrictions of one signature: from its references, and from the lock of its field. */
 export function signatureLocks(
   document: PdfDocument,
   field: FormField,

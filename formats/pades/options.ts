@@ -1,7 +1,7 @@
 import type { FieldOptions } from "./field.ts";
 import type { DocMdp } from "./locks.ts";
 
-/** What kind of signature, where, and what it says of itself. */
+/** Kind, place and statements of a signature. */
 export interface SignatureOptions extends FieldOptions {
   /** `adbe.pkcs7.detached` only for portals that know nothing newer. */
   subFilter?: "ETSI.CAdES.detached" | "adbe.pkcs7.detached";

@@ -1,4 +1,4 @@
-/** Where a visible signature goes, on pages that are cropped and rotated too. */
+/** Placing a visible signature, also on cropped and rotated pages. */
 import { FormatError } from "../error.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import type { Page } from "../pdf/form.ts";
@@ -28,7 +28,7 @@ const MAX_TRIES = 5_000_000;
 /** US Letter, where a page does not say its size. */
 const DEFAULT_PAGE: Rectangle = [0, 0, 612, 792];
 
-/** Where an appearance is drawn, in points. */
+/** Drawing area of an appearance, in points. */
 export interface Box {
   /** As the page is displayed. */
   width: number;
@@ -62,7 +62,7 @@ function inOrder([x1, y1, x2, y2]: Rectangle): Rectangle {
   return [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)];
 }
 
-/** What is visible of a page: its CropBox within its MediaBox, turned by Rotate. */
+/** Visible area of a page: its CropBox within its MediaBox, turned by Rotate. */
 class Display {
   readonly crop: Rectangle;
   readonly rotation: number;

@@ -64,7 +64,7 @@ async function withFile<T>(bytes: Uint8Array, use: (file: string) => Promise<T>)
   }
 }
 
-/** What independent programs say after three officers signed. */
+/** Verdicts of independent programs after three officers signed. */
 async function threeSignatories(bytes: Uint8Array, repaired = false, password?: string) {
   const before = await withFile(bytes, (file) => qpdfCheck(file, password));
   let signed = bytes;

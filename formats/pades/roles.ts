@@ -4,7 +4,7 @@ import { field, fields, form, grow } from "./form_roles.ts";
 import { dss, validationData } from "./validation_roles.ts";
 import { PdfArray, PdfDict, PdfName, PdfStream, type PdfValue, sameScalar } from "../pdf/value.ts";
 
-/** What may differ in each role, and how it is reported. */
+/** Allowed differences in each role, and how they are reported. */
 export const ROLES: Readonly<Record<Role, Compare>> = {
   strict,
   trailer: inDicts(trailerRule),

@@ -1,4 +1,4 @@
-/** What may differ in validation data. */
+/** Allowed differences in validation data. */
 import type { Comparison } from "./compare.ts";
 import type { Path } from "./difference.ts";
 import { unlessMalformed } from "../pdf/malformed.ts";

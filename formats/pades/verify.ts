@@ -33,7 +33,7 @@ export interface VerifiedPdfSignature {
   /** Proven by a timestamp in the signature, or of a document timestamp. */
   timestamp?: Date;
   level: PadesLevel;
-  /** What became of the document since; `undefined` where it cannot be told. */
+  /** Later changes of the document; `undefined` if they cannot be determined. */
   since?: Aftermath;
   /** The CMS signer of a signature. */
   signer?: SignerResult;

@@ -8,19 +8,19 @@ import type { Ambiguity, Scan } from "../pdf/scan.ts";
 import { looseness } from "../pdf/strict.ts";
 import { prefixSource, type Source } from "../source.ts";
 
-/** What a signed document has become since. */
+/** Later versions of a signed document. */
 export interface Aftermath {
   /** Which revision was signed, the first being 1, of how many, and its size; absent where that cannot be told. */
   revision?: { number: number; of: number; size: number };
-  /** What later revisions changed. */
+  /** Changes by later revisions. */
   changes: Change[];
-  /** What readers may see differently, in what was signed or in the document as it is now. */
+  /** Differences that readers may show, in the signed or the present document. */
   ambiguities: Ambiguity[];
   /** A clause on what in later revisions is not written as the standard says, see {@linkcode looseness}. */
   looseness?: string;
 }
 
-/** What is compared of one document at most, in bytes: so many, and so many times its size. */
+/** Limit on comparing one document, in bytes: this many, and this many times its size. */
 const MAX_COMPARED = 256 * 1024 * 1024;
 const MAX_TIMES = 64;
 

@@ -140,7 +140,7 @@ export class PdfDocument {
     return readXref(this.#window, manner, start);
   }
 
-  /** What stands in the file, whether the cross-reference names it or not. */
+  /** Objects found in the file, named by the cross-reference or not. */
   scan(): Scan {
     return scan(this.#window, (ref) => {
       const length = this.resolve(ref);
@@ -162,7 +162,7 @@ export class PdfDocument {
     return xref;
   }
 
-  /** Where each section of the cross-reference begins, the newest first; none where it is broken. */
+  /** Start of each section of the cross-reference, newest first; none if it is broken. */
   sectionStarts(): number[] {
     return this.#recovered ? [] : sectionStarts(this.#window);
   }
@@ -262,7 +262,7 @@ export class PdfDocument {
     const id = ids instanceof PdfArray ? this.resolve(ids.items[0]) : null;
     const idBytes = id instanceof PdfString ? id.bytes : new Uint8Array();
     this.#crypt = PdfCrypt.open(encrypt, idBytes, this.password, (v) => this.resolve(v));
-    // What was read so far was not decrypted.
+    // Everything read so far was not decrypted.
     this.#objects.clear();
   }
 
@@ -348,7 +348,7 @@ export class PdfDocument {
   #fromFile(ref: PdfRef, offset: number): PdfObject | undefined {
     if (offset < this.source.size) {
       const read = () => this.#parse(ref, offset);
-      // What a scan found by its header may not be readable.
+      // An object found by its header may be unreadable.
       const object = this.#recovered ? unlessMalformed(read) : read();
       if (object) return object;
     }

@@ -6,7 +6,7 @@ import { PdfArray, PdfDict, type PdfDraft, PdfRef, type PdfValue } from "./value
 export interface Located {
   object: PdfObject;
   dict: PdfDict;
-  /** Where it can be referred to; undefined for a direct dictionary. */
+  /** Its reference; undefined for a direct dictionary. */
   ref: PdfRef | undefined;
 }
 

@@ -155,7 +155,7 @@ function glyphData(font: TrueTypeFont, glyph: number): Uint8Array {
   return glyf.subarray(read(glyph), read(glyph + 1));
 }
 
-/** Where a composite glyph names its components (glyf table, “Composite Glyph Description”). */
+/** Positions of a composite glyph's components (glyf table, “Composite Glyph Description”). */
 function componentPlaces(glyph: Uint8Array): number[] {
   if (glyph.length < 12) return [];
   const data = view(glyph);

@@ -150,7 +150,7 @@ export function pageRefs(document: PdfDocument): PdfRef[] {
   return out;
 }
 
-/** What a signature field's value says of itself (ISO 32000-2 §12.8.1). */
+/** Entries of a signature field's value (ISO 32000-2 §12.8.1). */
 export function signatureValue(document: PdfDocument, field: FormField): PdfDict | undefined {
   if (field.type !== "Sig") return undefined;
   const value = document.resolve(field.value);

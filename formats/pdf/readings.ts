@@ -179,7 +179,7 @@ class Walk {
     }
   }
 
-  /** What readers find under a reference. */
+  /** Objects that readers find under a reference. */
   #versions(ref: PdfRef, page: number | undefined): PdfValue[] {
     const ours = read(this.document, ref);
     const versions = [

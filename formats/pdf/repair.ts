@@ -10,7 +10,7 @@ const HEADER_CHUNK = 1 << 14;
 /** Longest `num gen obj` that is recognised, white space included. */
 const MAX_HEADER = 40;
 
-/** What a scan of a file with a broken cross-reference finds. */
+/** Result of scanning a file with a broken cross-reference. */
 export interface Recovered extends Xref {
   /** Object streams in the order of the file; what they hold can be decrypted only later. */
   containers: { num: number; offset: number }[];

@@ -112,7 +112,7 @@ function typeOf(dict: PdfDict): string | undefined {
   return type instanceof PdfName ? type.value : undefined;
 }
 
-/** Where to go on after the data of a stream: behind them when its Length is right. */
+/** Position after the data of a stream: behind them if its Length is right. */
 function afterData(
   window: PdfWindow,
   start: number,
@@ -199,7 +199,7 @@ function isWord(chunk: Uint8Array, at: number, word: string): boolean {
   return true;
 }
 
-/** Where the `num gen` before an `obj` begins; -1 when there is none after `floor`. */
+/** Start of the `num gen` before an `obj`; -1 if there is none after `floor`. */
 function headerStart(chunk: Uint8Array, obj: number, floor: number): number {
   let i = obj;
   const back = (test: (c: number) => boolean) => {

@@ -35,7 +35,7 @@ function demand(holds: unknown, otherwise: string): asserts holds {
 interface Revision {
   section: Section;
   hidden?: Section;
-  /** Where the section with all that belongs to it begins and ends. */
+  /** Start and end of the section with all its parts. */
   end: number;
 }
 

@@ -117,7 +117,7 @@ function forEachString(value: PdfValue, visit: (string: PdfString) => void): voi
 /** The bytes of a new revision. */
 export interface Revision {
   bytes: Uint8Array;
-  /** Where each written object's header begins in `bytes`. */
+  /** Start of each written object's header in `bytes`. */
   offsets: Map<number, number>;
 }
 

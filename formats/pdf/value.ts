@@ -21,7 +21,7 @@ export class PdfArray {
   constructor(readonly items: PdfValue[], readonly start: number, readonly end: number) {}
 }
 
-/** Where one entry of a dictionary stood. */
+/** Position of one entry of a dictionary. */
 export interface EntrySpan {
   key: string;
   keyStart: number;
@@ -105,7 +105,7 @@ export class PdfRaw {
   constructor(readonly bytes: Uint8Array) {}
 }
 
-/** What can be written: the same kinds, with plain arrays and objects for arrays and dictionaries. */
+/** Writable values: the same kinds, with plain arrays and objects for arrays and dictionaries. */
 export type PdfDraft =
   | null
   | boolean

@@ -25,7 +25,7 @@ export interface PackedEntry {
   readonly index: number;
 }
 
-/** Where an object that is in use stands. */
+/** Position of an object in use. */
 export type XrefEntry = PlainEntry | PackedEntry;
 
 /** Whether two cross-references have an object in the same place. */
@@ -79,7 +79,7 @@ export interface Section extends Pick<Xref, "trailer" | "trailerBytes" | "style"
   rows: [num: number, entry: XrefEntry | null][];
 }
 
-/** What an entry costs beside its reading, in bytes: mostly memory. */
+/** Cost of an entry besides reading it, in bytes: mostly memory. */
 const ENTRY_COST = 16;
 const MAX_SECTIONS = 4096;
 /** How far from the end `startxref` is looked for; other readers look at 1 to 2 KB. */

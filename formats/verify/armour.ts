@@ -1,4 +1,4 @@
-/** What CMS signatures are wrapped in: PEM (RFC 7468), Base64, S/MIME (RFC 8551). */
+/** Wrappers of CMS signatures: PEM (RFC 7468), Base64, S/MIME (RFC 8551). */
 import { FormatError } from "../error.ts";
 
 const PEM = /-----BEGIN (CMS|PKCS7)-----([^-]+)-----END \1-----/;

@@ -1,4 +1,4 @@
-/** What the verification of CMS signatures finds, in the terms of the report. */
+/** Verification of CMS signatures, in the terms of the report. */
 import { archiveCovers, archiveImprint } from "../cms/archive.ts";
 import type { CmsFindingCode } from "../cms/findings.ts";
 import { attributeValues, readSignedData, type SignedData } from "../cms/read.ts";
@@ -105,7 +105,7 @@ function contentDigests(content: VerifyContent | null) {
 interface SignerContext {
   id: string;
   kind?: SignatureFacts["kind"];
-  /** Where the signer stands; absent for countersignatures, which have no archive timestamps of their own. */
+  /** Position of the signer; absent for countersignatures, which have no archive timestamps. */
   cms?: SignedData;
   material: Material;
   coverage: CoverageReport;

@@ -21,7 +21,7 @@ export function tryRead(der: Uint8Array | null, findings: Finding[]): Certificat
 interface Stamp {
   kind: "signature" | "archive";
   token: Uint8Array;
-  /** What it covers, in pieces. */
+  /** The covered bytes, in pieces. */
   input: Uint8Array | readonly Uint8Array[];
 }
 

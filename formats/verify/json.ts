@@ -1,4 +1,4 @@
-/** What the verification of JSON signatures and signing routes finds, in the terms of the report. */
+/** Verification of JSON signatures and signing routes, in the terms of the report. */
 import { canonicalJson } from "../json/canonical.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
@@ -91,7 +91,7 @@ function signatureFacts(
   };
 }
 
-/** Where a route stands by its signatures alone. */
+/** Progress of a route by its signatures alone. */
 export interface RouteFacts extends Pick<RouteReport, "content" | "next"> {
   steps: Omit<RouteReport["steps"][number], "unproven">[];
 }

@@ -7,7 +7,7 @@ import { FormatError } from "../error.ts";
 import { ocspIds, type OcspResponse, readOcspResponse } from "../x509/ocsp.ts";
 import { type Certificate, readCertificate } from "../x509/certificate.ts";
 
-/** What helps to judge certificates; nothing in it is trusted for standing there. */
+/** Material for judging certificates; nothing in it is trusted by itself. */
 export interface Material {
   certificates: readonly Certificate[];
   crls: readonly Crl[];
@@ -69,7 +69,7 @@ export function joinMaterial(...parts: readonly Material[]): Material {
   };
 }
 
-/** What a timestamp token holds besides its statement. */
+/** Content of a timestamp token besides its statement. */
 export function tokenMaterial(token: Uint8Array): RawMaterial[] {
   return attempt(() => {
     const cms = readSignedData(token, { zeroPadded: true });

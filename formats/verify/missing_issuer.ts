@@ -1,4 +1,4 @@
-/** Where a chain that leads to no trusted root ends, and what to do about it. */
+/** The end of a chain that leads to no trusted root, and what to do about it. */
 import { isOfCca, knownRoot } from "../x509/india.ts";
 import { type Certificate, isSelfIssued } from "../x509/certificate.ts";
 

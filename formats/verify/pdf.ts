@@ -1,4 +1,4 @@
-/** What the verification of a PDF's signatures finds, in the terms of the report. */
+/** Verification of a PDF's signatures, in the terms of the report. */
 import { FormatError } from "../error.ts";
 import { readDss } from "../pades/dss_read.ts";
 import { readPdfDate } from "../pades/inspect.ts";

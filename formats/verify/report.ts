@@ -21,7 +21,7 @@ export type SubIndication =
   | "NO_SIGNING_CERTIFICATE_FOUND"
   | "SIGNED_DATA_NOT_FOUND";
 
-/** What can be found about a signature or a file; each has words in every language. */
+/** Findings about a signature or a file; each has words in every language. */
 export type FindingCode =
   // The signature itself
   | "content_changed"
@@ -104,7 +104,7 @@ export interface TimestampReport {
   findings: Finding[];
 }
 
-/** What a signature covers. */
+/** Coverage of a signature. */
 export interface CoverageReport {
   /**
    * - `whole`: the document but for signatures, the content of an enveloping or detached signature, the payload.
@@ -170,7 +170,7 @@ export interface RouteReport {
   next: number | null;
 }
 
-/** What kind of file was verified. */
+/** Kind of the verified file. */
 export type VerifiedFormat = "pdf" | "cms" | "xml" | "jws" | "route";
 
 export interface VerificationReport {

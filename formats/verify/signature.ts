@@ -26,13 +26,13 @@ import type {
 import { type Certificate, signingUse } from "../x509/certificate.ts";
 import { keyPurposes } from "../x509/extensions.ts";
 
-/** What a verification is asked. Nothing is looked up elsewhere: no file, network or clock. */
+/** Input of a verification, which uses no file, network or clock. */
 export interface VerifyOptions {
   /** The present. */
   now: Date;
   /** Certificates that are trusted because the person or administrator says so. */
   anchors: readonly Certificate[];
-  /** What is at hand besides what stands in the file: issuers, CRLs, OCSP answers. */
+  /** Material from outside the file: issuers, CRLs, OCSP answers. */
   material?: Material;
   /**
    * `require` (default, EN 319 102-1): the status of every certificate must be known; `if_available`: a certificate is
@@ -54,7 +54,7 @@ export interface TimestampFacts {
   coveredBy: readonly TimestampFacts[];
 }
 
-/** What a format's own checks found out about a signature. */
+/** Results of a format's own checks of a signature. */
 export interface SignatureFacts {
   id: string;
   kind: SignatureReport["kind"];
@@ -69,7 +69,7 @@ export interface SignatureFacts {
   isBaseline: boolean;
   /** Timestamps that cover the signature. */
   timestamps: readonly TimestampFacts[];
-  /** What stands in the file for the signature. */
+  /** Material in the file for the signature. */
   material: Material;
   role?: string;
   reason?: string;
@@ -217,7 +217,7 @@ export class Judge {
     };
   }
 
-  /** What a later signature shows counts only if that signature does. */
+  /** Evidence from a later signature counts only if that signature does. */
   #change(change: Change, findings: Finding[]): Change {
     const { signedBy, name } = change;
     if (signedBy === undefined || this.#accepted.has(signedBy)) return change;
@@ -388,7 +388,7 @@ interface Trust {
   revocation: RevocationReport;
   /** Absent: trusted. */
   failure?: Reason;
-  /** What stands in the file would do without anything from elsewhere. */
+  /** Whether the material in the file suffices alone. */
   isLongTerm?: boolean;
 }
 

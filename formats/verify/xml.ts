@@ -1,4 +1,4 @@
-/** What the verification of XML signatures finds, in the terms of the report. */
+/** Verification of XML signatures, in the terms of the report. */
 import type { VerifyContent } from "./content.ts";
 import { stampsOf, tryRead } from "./facts.ts";
 import { ignoredFinding, unsupportedFinding } from "./notices.ts";
@@ -58,7 +58,7 @@ function signatureFacts(each: XmlSignature, number: string, of?: XmlSignature): 
   if (isUnsupported) findings.push(unsupportedFinding(each.unsupported));
   const coverage = coverageOf(each, of !== undefined);
   const { parts } = coverage;
-  // Where a reference could not be followed, that is said instead.
+  // An unresolved reference has its own finding instead.
   const isKnown = !isUnsupported && !each.problems.includes("content_missing");
   if (coverage.extent === "part" && !each.holdsUnsigned && isKnown) {
     const message = parts.length > 0

@@ -55,7 +55,7 @@ export interface Certificate {
   readonly subjectKeyIdentifier?: Uint8Array;
   readonly authorityKeyIdentifier?: Uint8Array;
   readonly distributionPoints?: readonly DistributionPoint[];
-  /** Where to ask for delta CRLs (RFC 5280 §4.2.1.15). */
+  /** Addresses of delta CRLs (RFC 5280 §4.2.1.15). */
   readonly freshestCrl?: readonly DistributionPoint[];
   readonly ocspUrls: readonly string[];
   readonly caIssuerUrls: readonly string[];

@@ -9,7 +9,7 @@ import type { Certificate } from "./certificate.ts";
 const CCA = "2.16.356.100.2";
 /** Document signer certificates, issued to organisations. */
 const DOCUMENT_SIGNER = "2.16.356.100.10.1";
-/** What the guides and the demonstration use: an identifier for examples (ITU-T X.660). */
+/** Identifier for examples (ITU-T X.660), used by the guides and the demonstration. */
 const EXAMPLE_POLICIES = ["2.999.6.1"];
 
 /** Root certificates of India's PKI, by the SHA-256 of the certificate. */

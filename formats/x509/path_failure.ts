@@ -13,7 +13,7 @@ export type SubIndication =
   | "REVOKED_CA_NO_POE"
   | "TRY_LATER";
 
-/** What exactly failed. */
+/** The exact failure. */
 export type PathFailureCode =
   | "no_issuer"
   | "limit_exceeded"

@@ -9,7 +9,7 @@ import { isSignedWith } from "./signed.ts";
 import { type Certificate, isSelfIssued } from "./certificate.ts";
 import { extensionIds, keyPurposes, type NameConstraints } from "./extensions.ts";
 
-/** What the caller asks of a path (RFC 5280 §6.1.1). */
+/** The caller's demands on a path (RFC 5280 §6.1.1). */
 export interface PathInputs {
   /** Every certificate must be valid at this time. */
   readonly at: Date;

@@ -13,7 +13,7 @@ export interface RequestFields {
   readonly publicKey: Uint8Array;
   /** How the key of {@linkcode publicKey} signs the request. */
   readonly algorithm: SignatureAlgorithm;
-  /** What the certificate should hold (RFC 2985 §5.4.2), each a whole Extension; the authority decides. */
+  /** Requested extensions (RFC 2985 §5.4.2), each a whole Extension; the authority decides. */
   readonly extensions: readonly Uint8Array[];
 }
 

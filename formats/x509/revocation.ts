@@ -1,4 +1,4 @@
-/** What revocation information says of one certificate: shared by CRLs and OCSP. */
+/** Revocation status of one certificate, from CRLs or OCSP. */
 import { FormatError } from "../error.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { readSignatureAlgorithm } from "../keys/algorithm.ts";
@@ -41,13 +41,13 @@ export function decisive(answers: readonly Known[]): Known | undefined {
     )[0];
 }
 
-/** Who issued a certificate, with the key that signed it. */
+/** Issuer of a certificate, with the key that signed it. */
 export interface Issuer {
   readonly certificate: Certificate;
   readonly key: PublicKey;
 }
 
-/** What the checks of revocation need to know besides the certificate. */
+/** Input of the revocation checks besides the certificate. */
 export interface RevocationContext {
   /** The certificate must not have been revoked at this time. */
   readonly at: Date;

@@ -3,7 +3,7 @@ import type { PublicKey } from "../keys/public_key.ts";
 import { verifySignature } from "./signature.ts";
 import { readSignatureAlgorithm } from "../keys/algorithm.ts";
 
-/** What certificates, CRLs and OCSP answers have in common. */
+/** Common structure of certificates, CRLs and OCSP answers. */
 export interface Signed {
   /** The bytes under the signature. */
   readonly tbs: Uint8Array;

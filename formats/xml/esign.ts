@@ -29,12 +29,12 @@ export interface EsignRequest {
   txn: string;
   aspId: string;
   auth: (typeof EsignAuth)[keyof typeof EsignAuth];
-  /** Where the ESP sends the person's browser with its answer. */
+  /** Address to which the ESP sends the person's browser with its answer. */
   responseUrl: string;
   time: Date;
   /** SHA-256 of what the signature covers; of a PDF, its ByteRange. */
   digest: Uint8Array;
-  /** What the person is told that it is. */
+  /** Description of the document for the person. */
   info: string;
 }
 
@@ -84,7 +84,7 @@ export function prepareEsign(
   return prepareXmlSignature({ ...asp, packaging: { kind: "enveloped", document, single: true } });
 }
 
-/** What the person's browser POSTs to the ESP. */
+/** Form that the person's browser POSTs to the ESP. */
 export function esignForm(signed: string, txn: string): Record<string, string> {
   return {
     eSignRequest: signed,
@@ -93,7 +93,7 @@ export function esignForm(signed: string, txn: string): Record<string, string> {
   };
 }
 
-/** What an answer is checked against. */
+/** Expected values of an answer. */
 export interface EsignExpected {
   txn: string;
   /** As in the request. */
@@ -182,7 +182,7 @@ function refusal(element: XmlElement, isFinal: boolean): EsignAnswer {
 
 /**
  * Sentences for codes that the published lists of ESPs name; of others the ESP's own words are repeated.
- * What only the ASP can mend is said so.
+ * The sentence says so if only the ASP can fix it.
  */
 const SENTENCES: Readonly<Record<string, string>> = {
   "ESP-901": "The eSign service does not offer this way to identify the person.",
@@ -201,7 +201,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "ESP-999": "The eSign service has met an unexpected fault. Try again later.",
 };
 
-/** What to tell the person; the ESP's own message, made harmless, where the code has no sentence of ours. */
+/** Sentence for the person; for an unknown code the ESP's own message, made harmless. */
 export function sentenceFor(code: string, message: string): string {
   if (Object.hasOwn(SENTENCES, code)) return SENTENCES[code];
   const words = message.replace(/[\p{C}\p{Z}]+/gu, " ").trim().slice(0, 200);

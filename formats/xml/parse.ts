@@ -102,7 +102,7 @@ export function parseTree(text: string): XmlTree {
 
 const isSpace = (character: string) => /[ \t\r\n]/.test(character);
 
-/** Where data with normalized line ends begins, which ends at `end`. */
+/** Start of data with normalized line ends that ends at `end`. */
 function startOf(data: string, text: string, end: number): number {
   let at = end;
   for (let i = data.length; i > 0; i--) {

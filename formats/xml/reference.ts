@@ -21,7 +21,7 @@ import {
   type XmlTree,
 } from "./tree.ts";
 
-/** What a reference covers. */
+/** The part that a reference covers. */
 export type XmlCoverage =
   /** Everything but the signatures. */
   | { kind: "document" }
@@ -36,7 +36,7 @@ export type XmlCoverage =
   /** The value of the signature that this one countersigns. */
   | { kind: "countersigned" };
 
-/** Where references lead. */
+/** Targets of references. */
 export interface ReferenceContext {
   tree: XmlTree;
   /** Elements by Id; null where two have the same. */
@@ -117,7 +117,7 @@ export function referenceOctets(
   return value instanceof Uint8Array ? value : canonical(value, last);
 }
 
-/** What is in a node set: a document or an element with all below it, less what is left out. */
+/** A node set: a document, or an element with its descendants, minus the excluded ones. */
 interface Nodes {
   apex: XmlTree | XmlElement;
   omit?: Omit;
@@ -193,7 +193,7 @@ function decode(value: Nodes | Uint8Array): Uint8Array {
   return fromBase64(textOf(value.apex));
 }
 
-/** What a filter transform leaves out. */
+/** Nodes excluded by a filter transform. */
 function filter(transform: XmlElement, algorithm: string, signature: XmlElement): Omit {
   if (algorithm === Transform.enveloped) return (element) => element === signature;
   const namespace = algorithm === Transform.xpath

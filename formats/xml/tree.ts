@@ -14,7 +14,7 @@ export interface XmlAttribute {
   readonly value: string;
 }
 
-/** Where an element stands in the text, in UTF-16 code units. */
+/** Position of an element in the text, in UTF-16 code units. */
 export interface XmlSpan {
   /** The `<` of its start tag. */
   readonly start: number;

@@ -6,7 +6,7 @@ import { DS, Transform, XADES, XADES_141 } from "./algorithms.ts";
 import { isSignature } from "./reference.ts";
 import { childElements, hasText, isNamed, textOf, type XmlElement } from "./tree.ts";
 
-/** What signatures are made of (XMLDSIG core 1.1, EN 319 132-1). */
+/** Elements of signatures (XMLDSIG core 1.1, EN 319 132-1). */
 const SIGNATURE_NAMESPACES: ReadonlySet<string> = new Set([
   DS,
   "http://www.w3.org/2009/xmldsig11#",

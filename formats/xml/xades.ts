@@ -23,7 +23,7 @@ import { readCertificate } from "../x509/certificate.ts";
 import { isSignature } from "./reference.ts";
 import { descendantsNamed, type XmlElement, type XmlTree } from "./tree.ts";
 
-/** What is signed, and where the signature goes. */
+/** The content to sign, and the place of the signature. */
 export type XmlPackaging =
   /**
    * Into the document, covering all of it but the signatures. `single`: by XML Signature's own transform, which every
@@ -50,7 +50,7 @@ export interface XmlSignatureOptions {
   };
 }
 
-/** What is added after signing (EN 319 132-1 §5.3–5.4); XAdES only. All DER. */
+/** Additions after signing (EN 319 132-1 §5.3–5.4); XAdES only. All DER. */
 export interface XmlUnsignedProperties {
   /** RFC 3161 token over {@linkcode PreparedXml.timestampInput}. */
   signatureTimestamp?: Uint8Array;

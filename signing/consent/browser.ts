@@ -22,7 +22,7 @@ const CHROMIUM_KIND: Partial<Record<typeof Deno.build.os, string[]>> = {
   ],
 };
 
-/** What opens an address in the person's default browser. */
+/** Command that opens an address in the default browser. */
 const DEFAULT_BROWSER: Partial<Record<typeof Deno.build.os, string[]>> = {
   linux: ["xdg-open"],
   darwin: ["open"],

@@ -7,7 +7,7 @@ import { PinentryConsent } from "./pinentry.ts";
 import type { AskBy } from "./port.ts";
 import { TerminalConsent } from "./terminal.ts";
 
-/** What the window looks like to this person. */
+/** The person's settings of the window. */
 export interface Looks {
   /** File of the person's own words. */
   phrase: string;

@@ -1,4 +1,4 @@
-/** What every answer of the agent carries. */
+/** Headers of every answer of the agent. */
 export const SAFE_HEADERS = {
   "cache-control": "no-store",
   "cross-origin-opener-policy": "same-origin",

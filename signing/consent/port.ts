@@ -14,7 +14,7 @@ import type {
   Unlocked,
 } from "../../protocol/consent.ts";
 
-/** What the person decided about a {@linkcode SignRequest}. */
+/** The person's decision about a {@linkcode SignRequest}. */
 export interface SignAnswer {
   /** `id` of the chosen certificate. */
   certificate: string;

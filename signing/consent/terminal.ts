@@ -202,7 +202,7 @@ export class TerminalConsent implements Consent {
       end.addEventListener("abort", stop, { once: true });
     });
     ended.catch(() => {}); // it may come when nobody waits any more
-    // What was typed ahead answers nothing that was shown.
+    // Input typed ahead does not answer the question, which had not been shown.
     this.#bytes = new Uint8Array(0);
     this.input.setRaw(true);
     try {

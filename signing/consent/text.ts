@@ -1,4 +1,4 @@
-/** What is asked, in plain text: for the terminal and for pinentry. */
+/** Requests as plain text, for the terminal and for pinentry. */
 import type {
   Asker,
   Choice,

@@ -11,7 +11,7 @@ import { WindowConsent, type WindowOptions } from "./window.ts";
 
 const TEXT = { content: { text: "Pay 1200.00" } } as const;
 
-/** What the page in the window does, as far as the agent sees it. */
+/** The page in the window, as the agent sees it. */
 class Page {
   #alive: AbortController | undefined;
 

@@ -32,7 +32,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
 
 /**
  * Translates a failure for a page. Unexpected errors are bugs: they are logged in full, and the page
- * learns no more than that.
+ * sees only `internal_error`.
  */
 export function toDsignError(error: unknown): DsignError {
   if (error instanceof DsignError) return error;

@@ -29,7 +29,7 @@ export interface PadesServices {
   reader: DocumentReader;
 }
 
-/** What signing needs of a document. */
+/** A document, as signing needs it. */
 export type SignedDocument =
   & Pick<Document, "algorithm" | "size" | "digest" | "hashed">
   & { kept?: Source };
@@ -40,7 +40,7 @@ export function padesOptions(options: PdfOptions): PadesInput["options"] {
   return { level, subFilter, field, reason, location, certify, lock, password };
 }
 
-/** Where what the page asked for does not fit the document, the page is told so. */
+/** Reports to the page that its options do not fit the document. */
 export async function refusing<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -37,7 +37,7 @@ Object.assign(globalThis, { pdfjsWorker: await import(new URL("pdf.worker.min.mj
 const pdfjs: typeof PdfJs = await import(new URL("pdf.min.mjs", pdf).href);
 
 export const questions = {
-  /** Where a text stands in the document. */
+  /** Position of a text in the document. */
   findText: ({ text, page, password }: TextQuestion, [source]: ReadDocument[]) =>
     withDocument(source, password, (document) => search(document, text, page)),
 
@@ -104,7 +104,7 @@ async function searchPage(
   const found = findText(pieces, text);
   if (!found) return undefined;
   const box = boxOf(found.corners);
-  // What is cut off the page cannot be seen there.
+  // Text outside the visible page does not count.
   const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
   if (!box.every(Number.isFinite) || x < 0 || y < 0 || x > size[0] || y > size[1]) return undefined;
   return { answer: { page: page.pageNumber, box, size }, differ: found.differ };

@@ -117,7 +117,7 @@ export const revisionOf = async (
     ? (await show(0, certificate)).revision
     : undefined;
 
-/** What is to be said of the tries that are left; empty: nothing. */
+/** Warning about the tries left; empty if there is none. */
 export const describeTries = ({ tries }: PinState): string => tries ? TRIES[tries] : "";
 
 const TRIES = {

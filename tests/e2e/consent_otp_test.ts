@@ -5,7 +5,7 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { otpRequest } from "../fakes/consent_requests.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () => {
   await build();
@@ -37,6 +37,7 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
       return { typed, page };
     };
     const { typed, page } = await ask();
+    await lookAtAll(page);
     await page.getByRole("button", { name: AGENT_WORDS.en.do_sign_one, exact: true }).click();
     await page.getByText(AGENT_WORDS.en.otp_missing).waitFor();
     for (const language of ["bn", "hi", "en"] as const) {

@@ -55,6 +55,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
   };
   const approve = async (page: Page) => {
     await page.getByLabel(en.pin).fill(PIN);
+    await lookAtAll(page);
     await press(page, en.do_sign_one);
     await closed(page);
   };

@@ -18,7 +18,7 @@ import { makePki } from "../fixtures/pki.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { pdfsig, run } from "../fixtures/pdf_tools.ts";
 import { startAgentProcess } from "./agent_process.ts";
-import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
@@ -132,6 +132,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         const page = await consentWindow();
         await page.getByRole("radio", { name }).check();
         await page.getByLabel(en.pin).fill(pin);
+        await lookAtAll(page);
         await press(page, en.do_sign_one);
         return page;
       };
@@ -192,6 +193,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await page.getByRole("radio", { name: ANITA }).check();
           await screenshot(page, "consent-bill");
           await page.getByLabel(en.pin).fill(PIN);
+          await lookAtAll(page);
           await press(page, en.do_sign_one);
           await closed(page);
           await portal.getByText(`Signed by ${ANITA}`).waitFor();
@@ -204,6 +206,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           // SoftHSM says only that fewer tries are left, or nothing: tick where it is asked for.
           const confirm = page.getByRole("checkbox");
           if (await confirm.count() > 0) await confirm.check();
+          await lookAtAll(page);
           await press(page, en.do_sign_one);
           await closed(page);
           await portal.getByText(`Signed by ${BIKRAM}`).waitFor();
@@ -254,6 +257,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             // Only whose turn it is can be chosen.
             assert.equal(await page.getByRole("radio").count(), 0);
             await page.getByLabel(en.pin).fill(PIN);
+            await lookAtAll(page);
             await press(page, en.do_sign_one);
             await closed(page);
           };
@@ -270,6 +274,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
                 // This computer trusts no authority yet: the maker may be anybody.
                 await page.getByText(`claims to be ${ANITA}`).waitFor();
                 await page.getByLabel(en.pin).fill(PIN);
+                await lookAtAll(page);
                 await press(page, en.do_sign_one);
                 await page.getByText(/^Tick the box to continue/).waitFor();
                 await page.getByLabel(en.route_accept).check();
@@ -300,6 +305,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await page.getByText("order.bin", { exact: true }).waitFor();
           await page.getByRole("radio", { name: ANITA }).check();
           await page.getByLabel(en.pin).fill(PIN);
+          await lookAtAll(page);
           await press(page, en.do_sign_one);
           await closed(page);
           await verify(await save(portal, "order.bin.p7s"), bytes);
@@ -322,6 +328,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
               assert.deepEqual(await axeFindings(page), []);
             }
             await page.getByLabel(en.pin).fill(PIN);
+            await lookAtAll(page);
             await press(page, en.do_sign_one);
             await closed(page);
             await portal.getByText(`signed by ${name}`, { exact: false }).last().waitFor();

@@ -13,7 +13,7 @@ import { OTP_WORDS } from "../../words/otp.ts";
 import { pdfsig } from "../fixtures/pdf_tools.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { signPdf } from "../fixtures/sign_pdf.ts";
-import { axeFindings, launch, openWindow, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 const en = AGENT_WORDS.en;
 const otpWords = OTP_WORDS.en;
@@ -134,6 +134,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           const asked = await consentWindow();
           await asked.getByRole("radio", { name }).check();
           await asked.getByLabel(en.pin).fill(pin);
+          await lookAtAll(asked);
           await press(asked, en.do_sign_one);
           await page.getByRole("heading", { name: new RegExp(`^${name}`) }).waitFor();
           assert.equal(await page.getByText("PAdES B-LT").count(), 2);

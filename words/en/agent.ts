@@ -226,7 +226,7 @@ export const en = {
   sites_title: "Sites that may use D-Sign",
   sites_none: "No site has been allowed.",
   sites_revoke: "Withdraw permission",
-  sites_revoke_one: "Withdraw the permission of {site}",
+  sites_revoke_one: "Withdraw permission: {site}",
   sites_do_revoke: "Yes, withdraw",
   sites_keep: "Keep",
   sites_revoked: "{site} no longer has permission.",

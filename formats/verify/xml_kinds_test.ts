@@ -242,3 +242,12 @@ Deno.test("documents in UTF-16 and ISO-8859-1, with a comment behind the root, a
     assert.equal(await xmlsec1Verify(signed, pki.root.certificate.der), null);
   }
 });
+
+Deno.test("older XAdES is not supported, and nothing is called wrong for it", () => {
+  const older = own.replaceAll(
+    "http://uri.etsi.org/01903/v1.3.2#",
+    "http://uri.etsi.org/01903/v1.2.2#",
+  );
+  const findings = verify(older).signatures[0].findings.map(({ code }) => code);
+  assert.ok(findings.includes("algorithm_unsupported") && !findings.includes("format_wrong"));
+});

@@ -63,6 +63,8 @@ const utf8 = new TextEncoder();
 const DEFAULT: C14nMethod = { kind: "inclusive", withComments: false };
 /** Each may cost a reading of the document. */
 const MAX_TRANSFORMS = 8;
+/** Versions before 1.3.2. */
+const OTHER_XADES = /^http:\/\/uri\.etsi\.org\/01903\/v/;
 const MANIFEST_TYPE = `${DS}Manifest`;
 
 /** @throws {Problem} `content_missing`, `malformed`, `algorithm_unsupported` */
@@ -258,6 +260,9 @@ function coverage(
   const { parent } = target;
   const type = attribute(reference, "Type");
   if (type === SIGNED_PROPERTIES_TYPE) {
+    if (target.namespace !== XADES && OTHER_XADES.test(target.namespace)) {
+      throw new Unsupported(target.namespace);
+    }
     // Exactly where the properties are read, else others could be shown than those that are signed.
     const isTheSigned = isNamed(target, XADES, "SignedProperties") && parent &&
       isNamed(parent, XADES, "QualifyingProperties") && parent.parent?.parent === signature;

@@ -84,10 +84,9 @@ export class RowSeal {
     }
   }
 
-  /** The sum with a row's version put in, or taken out: both are the same (exclusive or). */
-  toggle(sum: string, table: Counted, id: string, version: number): string {
+  /** Puts a row's version into the sum, or takes it out: both are the same (exclusive or). */
+  toggle(sum: Uint8Array, table: Counted, id: string, version: number): void {
     const mark = this.#hmac(["mark", table, id, version]);
-    const bytes = Uint8Array.fromHex(sum);
-    return bytes.map((byte, i) => byte ^ mark[i]).toHex();
+    for (let i = 0; i < sum.length; i++) sum[i] ^= mark[i];
   }
 }

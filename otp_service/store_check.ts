@@ -57,15 +57,15 @@ async function* rowsOf(
 
 /** The sum of all versions, as the end of the audit should hold it. */
 export async function sumOf(query: Query, seal: RowSeal): Promise<string> {
-  let sum = NO_ROWS;
+  const sum = Uint8Array.fromHex(NO_ROWS);
   for (const table of COUNTED) {
     const { id } = TABLES[table];
     const where = `version > ${counts(table, 1) ? 0 : 1}`;
     for await (const row of rowsOf(query, table, `${id}, version`, where)) {
-      sum = seal.toggle(sum, table, row[id] as string, row.version as number);
+      seal.toggle(sum, table, row[id] as string, row.version as number);
     }
   }
-  return sum;
+  return sum.toHex();
 }
 
 /** @throws {TamperedError} at the first row whose seal is not good */

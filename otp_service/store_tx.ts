@@ -166,8 +166,10 @@ export class SealedTx {
   async finish(): Promise<void> {
     if (this.#entries.length + this.#toggles.length === 0) return;
     const { seal } = this.#options;
-    let head: AuditHead & { sum: string } = await this.head();
-    for (const toggle of this.#toggles) head = { ...head, sum: seal.toggle(head.sum, ...toggle) };
+    const { sum: before, ...end } = await this.head();
+    const sum = Uint8Array.fromHex(before);
+    for (const toggle of this.#toggles) seal.toggle(sum, ...toggle);
+    let head: AuditHead = end;
     const last = this.#entries.at(-1);
     if (last && this.#changed.size > 0) {
       this.#entries[this.#entries.length - 1] = {
@@ -177,10 +179,10 @@ export class SealedTx {
     }
     const writes = this.#entries.map((entry) => {
       const { line, ...next } = auditLine(head, entry, this.now);
-      head = { ...head, ...next };
+      head = next;
       return this.query("INSERT INTO audit VALUES ($1, $2)", next.seq, line);
     });
-    await this.setHead(head, writes);
+    await this.setHead({ ...head, sum: sum.toHex() }, writes);
   }
 
   /** Goes on from the end of the audit as it stands, whoever wrote it, with another sum. */

@@ -13,6 +13,7 @@ import { Spool } from "../signing/spool.ts";
 import { Tokens } from "../signing/tokens.ts";
 import { bind, type PortOptions } from "./bind.ts";
 import { createDispatch } from "./handlers.ts";
+import { AgentIdentity } from "./identity.ts";
 import { type AllowedOrigin, Origins } from "./origins.ts";
 import { type Agent, type AgentParts, serve } from "./server.ts";
 
@@ -78,6 +79,8 @@ export async function composeSigning(
 export interface AgentOptions
   extends SigningOptions, PortOptions, Pick<AgentParts, "version" | "settings" | "firstStart"> {
   consent: AskBy;
+  /** File of the agent's key; without it the key lives as long as the agent. */
+  identity?: string;
   /** File of the grants. */
   grants: string;
   /** Folder of the audit log. */
@@ -102,6 +105,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { departmentalPolicies } = options;
   const tokens = new Tokens(providers, now, departmentalPolicies);
   const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
+  const identity = await AgentIdentity.load(options.identity);
   const bound = await bind(options);
   const consent = typeof options.consent === "function"
     ? options.consent(`http://127.0.0.1:${bound.windowPort}`)
@@ -116,7 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
   const spool = Spool.open(options.spool);
   const verification = { reader, trust, departmentalPolicies, pkiFetch, now };
-  const services = { version, tokens, signing, origins, spool, audit, verification };
+  const services = { version, identity, tokens, signing, origins, spool, audit, verification };
   const dispatch = createDispatch(services);
   const { web, settings, firstStart } = options;
   const agent = serve({

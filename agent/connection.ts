@@ -46,6 +46,7 @@ export class Connection {
   constructor(
     readonly socket: ServerSocket,
     readonly origin: string,
+    readonly port: number,
     readonly own: boolean,
     readonly dispatch: Dispatch,
     closed: () => void,
@@ -120,6 +121,7 @@ export class Connection {
     try {
       const result = await this.dispatch(method, params, {
         origin: this.origin,
+        port: this.port,
         own: this.own,
         id,
         documents: this.#documents,

@@ -17,6 +17,7 @@ import { Content } from "../signing/content.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
 import { Document, type Documents, isPdfType } from "../signing/documents.ts";
+import type { AgentIdentity } from "./identity.ts";
 import type { Origins } from "./origins.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Spool } from "../signing/spool.ts";
@@ -26,6 +27,8 @@ import type { VerificationOptions } from "../signing/verification.ts";
 /** One request of one connection. */
 export interface Call {
   origin: string;
+  /** Of the agent, at which the connection came in. */
+  port: number;
   /** The agent's own pages see certificates, and can get no further permission. */
   own: boolean;
   id: RequestId;
@@ -49,6 +52,7 @@ type Handlers = {
 /** The parts that the methods use. */
 export interface Services {
   version: string;
+  identity: AgentIdentity;
   tokens: Tokens;
   signing: () => Promise<Signing>;
   origins: Origins;
@@ -65,7 +69,7 @@ export interface Services {
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
 export function createDispatch(services: Services): Dispatch {
-  const { version, tokens, signing, origins, spool, audit, verification } = services;
+  const { version, identity, tokens, signing, origins, spool, audit, verification } = services;
   const scopesOf = (call: Call): readonly Scope[] =>
     call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
 
@@ -94,6 +98,7 @@ export function createDispatch(services: Services): Dispatch {
       protocol: PROTOCOL_VERSION,
       platform: Deno.build.os,
     }),
+    "agent.prove": ({ nonce }, { origin, port }) => identity.prove(origin, port, nonce),
     "rpc.discover": () => contract ??= openrpc(version),
     "origin.status": (_, call) => ({
       origin: call.origin,

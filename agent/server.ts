@@ -84,7 +84,7 @@ export function serve(parts: AgentParts): Agent {
     const isWindow = port === windowPort;
     if (isWindow && !/^\/(consent|web)(\/|$)/.test(pathname)) return refuse(404, "Not found.");
     if (!isWindow && /^\/consent(\/|$)/.test(pathname)) return refuse(404, "Not found.");
-    if (request.headers.has("upgrade")) return upgrade(request, url, accept);
+    if (request.headers.has("upgrade")) return upgrade(request, url, { port, accept });
     if (pathname === "/status") return status(request);
     if (pathname.startsWith("/consent/")) return await consentPage(request, url);
     if (pathname.startsWith("/console/")) {
@@ -109,7 +109,7 @@ export function serve(parts: AgentParts): Agent {
     return isBridge ? { caller: behalf, own: false } : null;
   }
 
-  function upgrade(request: Request, url: URL, accept: Caller["accept"]): Response | null {
+  function upgrade(request: Request, url: URL, { port, accept }: Caller): Response | null {
     const found = callerOf(request, url);
     if (!found) {
       const origin = request.headers.get("origin");
@@ -130,6 +130,7 @@ export function serve(parts: AgentParts): Agent {
     const connection = new Connection(
       socket,
       caller,
+      port,
       own,
       parts.dispatch,
       () => connections.delete(connection),

@@ -196,7 +196,7 @@ Deno.test("GET /status is for every page, and says nothing secret", async () => 
   assert.deepEqual(await answer.json(), {
     name: "dsign",
     version: "1.2.3",
-    protocol: 1,
+    protocol: 2,
     port: test.agent.port,
     securePort: null,
   });

@@ -143,6 +143,7 @@ async function serve(
     const agent = await startAgent({
       providers,
       consent: consentOf(config, env, { ...settings, phrase: paths.phrase }),
+      identity: paths.identity,
       grants: paths.grants,
       audit: paths.audit,
       batches: paths.batches,

@@ -2,7 +2,7 @@
 import { DsignError, type ErrorObject } from "./errors.ts";
 
 /** The wire contract's version: a page refuses an agent that speaks an older one, and the other way round. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Ports the agent tries in turn, and the SDK probes: 7791 is the first choice. */
 export const PORTS = [7791, 17791, 27791] as const;

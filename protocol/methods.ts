@@ -269,7 +269,34 @@ export const METHODS = {
     }),
     example: {
       params: {},
-      result: { name: "dsign", version: "0.1.0", protocol: 1, platform: "linux" },
+      result: { name: "dsign", version: "0.1.0", protocol: 2, platform: "linux" },
+    },
+  },
+  "agent.prove": {
+    summary:
+      "Proves which agent this is: it signs the nonce, the calling site's origin and the port " +
+      "at which it was called, by a key of its own. The SDK asks it before anything else.",
+    scope: null,
+    params: z.object({
+      nonce: base64.length(44).describe("32 random bytes"),
+    }),
+    result: z.object({
+      key: base64.describe("P-256, the uncompressed point; another one for every site"),
+      signature: base64.describe(
+        "ECDSA with SHA-256 (r and s, 32 bytes each) over `dsign agent proof 1`, origin, port and " +
+          "nonce, with a line feed between each two",
+      ),
+      predecessors: z.array(z.object({
+        key: base64,
+        signature: base64.describe(
+          "Over `dsign agent successor 1`, a line feed, and the next key of the list (of the last: " +
+            "`key`), Base64",
+        ),
+      })).describe("Keys that this one has followed, the oldest first"),
+    }),
+    example: {
+      params: { nonce: "MTIzNDU2NzgxMjM0NTY3ODEyMzQ1Njc4MTIzNDU2Nzg=" },
+      result: { key: "MFkw", signature: "AAAA", predecessors: [] },
     },
   },
   "rpc.discover": {

@@ -9,6 +9,8 @@ export interface Paths {
   config: string;
   /** Folder of the agent's state. */
   state: string;
+  /** The agent's key. */
+  identity: string;
   grants: string;
   /** The agent's log. */
   log: string;
@@ -51,6 +53,7 @@ export function findPaths(
   return {
     config: join(config, "dsign", "config.json"),
     state: join(state, "dsign"),
+    identity: join(state, "dsign", "identity.json"),
     grants: join(state, "dsign", "origins.json"),
     log: join(state, "dsign", "agent.log"),
     phrase: join(state, "dsign", "phrase.txt"),

@@ -7,7 +7,7 @@ import { formatNotification, formatResult, LIMITS, parseChunk } from "../protoco
 if (import.meta.main) {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     if (!request.headers.has("upgrade")) {
-      return Response.json({ name: "dsign", version: "0", protocol: 1 });
+      return Response.json({ name: "dsign", version: "0", protocol: 2 });
     }
     const { socket, response } = Deno.upgradeWebSocket(request);
     socket.binaryType = "arraybuffer";

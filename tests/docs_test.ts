@@ -269,6 +269,7 @@ Deno.test("the guide on browsers has every reason why no connection could be mad
     permission_denied: true,
     certificate_untrusted: true,
     outdated: true,
+    agent_changed: true,
     no_grant: true,
     connection_lost: true,
   };

@@ -289,7 +289,7 @@ Deno.test({
     await Deno.mkdir(path("state/dsign"), { recursive: true });
     await using server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {} },
-      () => Response.json({ name: "dsign", version: "0.0.1", protocol: 1 }),
+      () => Response.json({ name: "dsign", version: "0.0.1", protocol: 2 }),
     );
     const running = JSON.stringify({ port: server.addr.port, pid: Deno.pid });
     await Deno.writeTextFile(path("state/dsign/agent.json"), running);

@@ -20,14 +20,15 @@ import type {
   Scope,
   Status,
 } from "../protocol/methods.ts";
-import type { Channel } from "./channel.ts";
+import { addPin, judge, type Judged, type KnownKeys, pins } from "./agent_key.ts";
+import type { Agent, Channel } from "./channel.ts";
 import { loopbackPermission, obstacle, open, probe } from "./find.ts";
 import { openBridge } from "./popup.ts";
 
-export type { ErrorCode, MethodName, Params, Result, Scope, Status, TriesLeft };
+export type { Agent, ErrorCode, MethodName, Params, Result, Scope, Status, TriesLeft };
 
 /** The contract's version that this file speaks. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** Loopback ports at which the signer program may be found, first choice first. */
 export const PORTS: readonly number[] = [7791, 17791, 27791];
@@ -46,10 +47,11 @@ export type ConnectionCode =
   | "permission_denied"
   | "certificate_untrusted"
   | "outdated"
+  | "agent_changed"
   | "no_grant"
   | "connection_lost";
 
-const CONNECTION_ERRORS: Record<ConnectionCode, string> = {
+const CONNECTION_ERRORS: Record<ConnectionCode | "agent_unproven", string> = {
   not_installed: "D-Sign does not answer on this computer. Start it, or install it first.",
   blocked_by_browser: "The browser keeps this page from reaching D-Sign.",
   permission_denied:
@@ -57,6 +59,10 @@ const CONNECTION_ERRORS: Record<ConnectionCode, string> = {
   certificate_untrusted:
     "The browser does not trust D-Sign's certificate. Run `dsign trust install` on this computer, then restart the browser.",
   outdated: "D-Sign on this computer is too old for this page. Install the newest version.",
+  agent_changed:
+    "The D-Sign on this computer is not the one that this site knows. If you use a new computer or installed D-Sign anew, confirm it; else ask your help desk.",
+  agent_unproven:
+    "A program on this computer answers in D-Sign's place and cannot prove to be D-Sign. Close it, or ask your help desk. `dsign doctor` names it.",
   no_grant: "You have not allowed this site to use D-Sign yet.",
   connection_lost: "The connection to D-Sign was lost. Check that it is running.",
 };
@@ -79,8 +85,11 @@ export class DsignClientError extends Error {
   }
 }
 
+/** Trying again changes nothing. */
+const FINAL: readonly ConnectionCode[] = ["outdated", "agent_changed"];
+
 const failed = (code: ConnectionCode, message = CONNECTION_ERRORS[code], download?: string) =>
-  new DsignClientError(code, message, code !== "outdated", undefined, download);
+  new DsignClientError(code, message, !FINAL.includes(code), undefined, download);
 
 const fromWire = ({ message, data }: ErrorObject) =>
   new DsignClientError(
@@ -173,6 +182,11 @@ export interface ConnectOptions {
   scopes?: Scope[];
   /** Asks the person for the scopes that are missing, with these words about what for. */
   request?: string;
+  /**
+   * Keys of the signer programs that this person uses ({@linkcode Client.agent}), as the portal's server knows them: then
+   * no other counts, and nothing is remembered in the browser.
+   */
+  agentKeys?: readonly string[];
   /** Download address for the person; returned with `not_installed`. */
   download?: string;
   /** Called while the browser asks the person whether this site may reach programs on this computer. */
@@ -183,32 +197,74 @@ export interface ConnectOptions {
  * Finds the signer program and opens a connection to it. Where the connection breaks, because the signer program was
  * restarted for example, it is opened again by itself (see {@linkcode Client}).
  *
+ * The signer program proves which one it is ({@linkcode Client.agent}). One that this site does not know is never taken
+ * in the place of one that it knows: that is `agent_changed`, and {@linkcode acceptNewAgent} is for the person to decide.
+ *
  * The browser may ask the person first whether this site may reach programs on this computer (Local Network Access). In
  * a frame of another site it does so only where that site has written `allow="loopback-network"` on the frame.
  *
  * @throws {DsignClientError} a {@linkcode ConnectionCode} other than `connection_lost`, `request_cancelled`, and with
  *   `request` what `origin.request` fails with
  */
-export async function connect(options: ConnectOptions = {}): Promise<Client> {
-  const { socket, status } = await reach(options);
+export const connect = (options: ConnectOptions = {}): Promise<Client> => connectTo(options, false);
+
+/**
+ * Takes another signer program than those that this site knows, after `agent_changed`: a new computer, or D-Sign
+ * installed anew. Call it in the person's click on a button that says so, and only where they expect it: a program that
+ * stands in D-Sign's place wants exactly this. It is remembered after the next grant.
+ *
+ * @throws {DsignClientError} as {@linkcode connect}; `agent_changed` where it is not called in a click
+ */
+export async function acceptNewAgent(options: ConnectOptions = {}): Promise<Client> {
+  const { userActivation } = globalThis.navigator ?? {};
+  if (userActivation && !userActivation.isActive) throw failed("agent_changed");
+  return await connectTo(options, true);
+}
+
+async function connectTo(options: ConnectOptions, acceptNew: boolean): Promise<Client> {
+  const known = await knownKeys(options, acceptNew);
+  const { socket, status, agent } = await reach(options, known);
   const again = { ...options, signal: undefined, onPrompt: undefined };
-  return await withGrant(new Client(socket, status, () => reach(again)), options);
+  // A connection goes on with the same signer program.
+  const same: KnownKeys = { keys: [agent.key], listed: true, acceptNew: false };
+  const client = new Client(socket, status, agent, () => reach(again, same));
+  return await withGrant(client, options);
+}
+
+async function knownKeys(
+  { agentKeys }: ConnectOptions,
+  acceptNew: boolean,
+): Promise<KnownKeys> {
+  return agentKeys
+    ? { keys: agentKeys, listed: true, acceptNew: false }
+    : { keys: await pins(), listed: false, acceptNew };
 }
 
 /**
  * Connects through a window of the signer program's own, where the browser keeps pages from reaching it. Call it in the
  * person's click, before anything is waited for; else the browser lets no window open. The window stays open for as
- * long as the connection, and what the person is asked appears there. Pages with `Cross-Origin-Opener-Policy:
- * same-origin` cannot use it: `same-origin-allow-popups` is for them.
+ * long as the connection, and only relays. Pages with `Cross-Origin-Opener-Policy: same-origin` cannot use it:
+ * `same-origin-allow-popups` is for them.
  *
  * @throws {DsignClientError} as {@linkcode connect}, and `user_cancelled` if the person closed the window
  */
 export async function connectByPopup(options: ConnectOptions = {}): Promise<Client> {
   const { ports = PORTS, signal, download } = options;
-  let unfit: DsignClientError | null = null;
+  let trouble: DsignClientError | null = null;
+  let agent: Agent | undefined;
   const bridge = await openBridge(
     ports,
-    (status) => (unfit = protocolProblem(status)) === null,
+    (status) => {
+      const problem = protocolProblem(status);
+      if (problem) trouble = problem;
+      return !problem;
+    },
+    async (channel, port) => {
+      const judged = await judge(channel, port, await knownKeys(options, false), signal);
+      if (typeof judged === "object") agent = judged;
+      else trouble = problemOf(judged);
+      return agent !== undefined;
+    },
     signal,
   );
   if (signal?.aborted) throw cancelled();
@@ -216,15 +272,13 @@ export async function connectByPopup(options: ConnectOptions = {}): Promise<Clie
     case "blocked":
       throw failed("blocked_by_browser", "The browser did not open the window. Allow it to.");
     case "silent":
-      throw failed("not_installed", undefined, download);
+      throw trouble ?? failed("not_installed", undefined, download);
     case "closed":
       throw new DsignClientError("user_cancelled", "The window was closed.");
     case "refused":
       throw failed("blocked_by_browser", "D-Sign does not talk to pages of this kind.");
-    case "unfit":
-      throw unfit!;
   }
-  return await withGrant(new Client(bridge.channel, bridge.status), options);
+  return await withGrant(new Client(bridge.channel, bridge.status, agent), options);
 }
 
 async function withGrant(
@@ -234,8 +288,10 @@ async function withGrant(
   try {
     if (scopes.length === 0) return client;
     const granted = await client.call("origin.status", {}, { signal });
-    if (scopes.every((scope) => granted.scopes.includes(scope))) return client;
-    if (request === undefined) throw failed("no_grant");
+    const isGranted = scopes.every((scope) => granted.scopes.includes(scope));
+    // Asked for again, a grant that holds asks nobody; and this site remembers the signer program by it.
+    if (isGranted && client.agent?.trust !== "first_use") return client;
+    if (!isGranted && request === undefined) throw failed("no_grant");
     await client.call("origin.request", { scopes, purpose: request }, { signal });
     return client;
   } catch (error) {
@@ -247,45 +303,76 @@ async function withGrant(
 interface Reached {
   socket: Channel;
   status: Status;
+  agent: Agent;
 }
 
+/** Every port is asked until a known signer program is found: any program can have the first one. */
 async function reach(
   { ports = PORTS, securePorts = SECURE_PORTS, signal, download, onPrompt }: ConnectOptions,
+  known: KnownKeys,
 ): Promise<Reached> {
-  const check = (status: Status): void => {
-    const problem = protocolProblem(status);
-    if (problem) throw problem;
+  let found: Reached | undefined;
+  let trouble: DsignClientError | undefined;
+  const isKnown = ({ agent: { trust } }: Reached) => trust !== "first_use";
+  /** Whether it is the one to be taken. */
+  const take = async (socket: Channel, port: number, status: Status): Promise<boolean> => {
+    const judged = await judge(socket, port, known, signal);
+    if (typeof judged !== "object") {
+      socket.close();
+      trouble ??= problemOf(judged);
+      return false;
+    }
+    const reached = { socket, status, agent: judged };
+    if (!found || isKnown(reached)) {
+      found?.socket.close();
+      found = reached;
+    } else socket.close();
+    return known.keys.length === 0 || isKnown(found);
   };
-  for (const port of ports) {
+  const dial = async (port: number): Promise<boolean> => {
     const status = await probe(`http://127.0.0.1:${port}`, signal, onPrompt);
     if (signal?.aborted) throw cancelled();
-    if (!status) continue;
-    check(status);
+    if (!status) return false;
+    const unfit = protocolProblem(status);
+    if (unfit) {
+      trouble ??= unfit;
+      return false;
+    }
     const socket = await open(`ws://127.0.0.1:${port}/`, signal);
     if (signal?.aborted) throw cancelled();
-    if (socket) return { socket: socket, status };
+    if (socket) return await take(socket, port, status);
     // The probe was answered just now, so it is the browser that refuses the socket. It may let one with TLS through.
     const { securePort } = status;
-    if (!securePort) throw failed("blocked_by_browser");
+    if (!securePort) {
+      trouble ??= failed("blocked_by_browser");
+      return false;
+    }
     const secure = await open(`wss://127.0.0.1:${securePort}/`, signal);
     if (signal?.aborted) throw cancelled();
-    if (secure) return { socket: secure, status };
+    if (secure) return await take(secure, securePort, status);
     const isTrusted = await probe(`https://127.0.0.1:${securePort}`, signal) !== null;
-    throw failed(isTrusted ? "blocked_by_browser" : "certificate_untrusted");
-  }
+    trouble ??= failed(isTrusted ? "blocked_by_browser" : "certificate_untrusted");
+    return false;
+  };
+  const dialSecure = async (port: number): Promise<boolean> => {
+    const status = await probe(`https://127.0.0.1:${port}`, signal, onPrompt);
+    if (signal?.aborted) throw cancelled();
+    if (!status) return false;
+    const unfit = protocolProblem(status);
+    const socket = unfit ? null : await open(`wss://127.0.0.1:${port}/`, signal);
+    if (signal?.aborted) throw cancelled();
+    if (socket) return await take(socket, port, status);
+    trouble ??= unfit ?? failed("blocked_by_browser");
+    return false;
+  };
+  for (const port of ports) if (await dial(port)) return found!;
   // Browsers without the permission may be of those that let https pages reach nothing without TLS.
-  if (ports.length === 0 || await loopbackPermission() === null) {
-    for (const port of securePorts) {
-      const status = await probe(`https://127.0.0.1:${port}`, signal, onPrompt);
-      if (signal?.aborted) throw cancelled();
-      if (!status) continue;
-      check(status);
-      const socket = await open(`wss://127.0.0.1:${port}/`, signal);
-      if (signal?.aborted) throw cancelled();
-      if (!socket) throw failed("blocked_by_browser");
-      return { socket: socket, status };
-    }
+  if (!found && !trouble && (ports.length === 0 || await loopbackPermission() === null)) {
+    for (const port of securePorts) if (await dialSecure(port)) return found!;
   }
+  if (signal?.aborted) throw cancelled();
+  if (found) return found;
+  if (trouble) throw trouble;
   switch (await obstacle()) {
     case "insecure_page":
       throw failed(
@@ -303,6 +390,12 @@ async function reach(
       throw failed("not_installed", undefined, download);
   }
 }
+
+const problemOf = (judged: Exclude<Judged, Agent>): DsignClientError =>
+  judged === "outdated" ? failed("outdated") : failed(
+    "agent_changed",
+    judged === "stranger" ? undefined : CONNECTION_ERRORS.agent_unproven,
+  );
 
 /** Whether this file and the signer program speak the same version of the contract. */
 function protocolProblem({ protocol }: Status): DsignClientError | null {
@@ -351,8 +444,10 @@ export class Client extends EventTarget {
     socket: Channel,
     /** Name, version and protocol of the signer program. */
     public status: Status,
+    /** Which signer program it is, as it has proven. A portal can keep the key for `agentKeys`. */
+    public agent?: Agent,
     /** Opens a new connection; without it, one that breaks has ended. */
-    readonly reach?: () => Promise<{ socket: Channel; status: Status }>,
+    readonly reach?: () => Promise<{ socket: Channel; status: Status; agent: Agent }>,
   ) {
     super();
     this.#socket = socket;
@@ -396,7 +491,21 @@ export class Client extends EventTarget {
       signal?.addEventListener("abort", abort, { once: true });
       this.#send({ id, method, params });
     });
-    return answer.finally(() => signal?.removeEventListener("abort", abort)) as Promise<Result<M>>;
+    const settled = answer.finally(() => signal?.removeEventListener("abort", abort));
+    return (method === "origin.request"
+      ? settled.then((granted) => this.#granted(granted))
+      : settled) as Promise<
+        Result<M>
+      >;
+  }
+
+  /** The person has said yes at this signer program: this site knows it from now on. */
+  async #granted(granted: unknown): Promise<unknown> {
+    if (this.agent?.trust === "first_use") {
+      await addPin(this.agent.key);
+      this.agent = { key: this.agent.key, trust: "pinned" };
+    }
+    return granted;
   }
 
   /**
@@ -731,6 +840,8 @@ export class Client extends EventTarget {
       if (!reached) return this.#retry(reach, Math.min(2 * wait, MAX_RETRY));
       this.#socket = reached.socket;
       this.status = reached.status;
+      // It may have a new key, for which the old one vouches.
+      if (this.agent) this.agent = { ...this.agent, key: reached.agent.key };
       this.#end = null;
       this.#listen(reached.socket);
       this.dispatchEvent(new Event("reconnect"));

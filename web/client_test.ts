@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { AgentIdentity } from "../agent/identity.ts";
 import { type Client, connect, DsignClientError } from "./client.ts";
+
+/** Of every fake. There is no page here, so no origin. */
+const identity = await AgentIdentity.load();
 
 type Message = { id?: number; method: string; params: Record<string, unknown> };
 
@@ -34,7 +38,7 @@ async function withFake(
   };
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     if (new URL(request.url).pathname === "/status") {
-      return Response.json(options.status ?? { name: "dsign", version: "0.1.0", protocol: 1 });
+      return Response.json(options.status ?? { name: "dsign", version: "0.1.0", protocol: 2 });
     }
     const { socket, response } = Deno.upgradeWebSocket(request);
     socket.binaryType = "arraybuffer";
@@ -46,6 +50,11 @@ async function withFake(
         return;
       }
       const message = JSON.parse(data) as Message;
+      if (message.method === "agent.prove") {
+        const { nonce } = message.params as { nonce: string };
+        return void identity.prove("undefined", fake.port, nonce)
+          .then((proof) => reply(socket, message.id, proof));
+      }
       fake.text.push(message);
       for (const each of waiting) if (each.method === message.method) each.resolve(message);
       options.script?.(message, socket);
@@ -107,7 +116,7 @@ Deno.test("connect passes by a port where something else answers", async () => {
 });
 
 Deno.test("connect says whether the page or the program is outdated", async () => {
-  for (const [protocol, words] of [[0, /newest version/], [2, /site/]] as const) {
+  for (const [protocol, words] of [[1, /newest version/], [3, /site/]] as const) {
     await withFake({ status: { name: "dsign", version: "9", protocol } }, async (fake) => {
       await assert.rejects(
         connect({ ports: [fake.port] }),
@@ -150,7 +159,7 @@ Deno.test("where only the socket is refused, its TLS form is tried, and its cert
   const refusing = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     ({ url }) => {
-      const status = { name: "dsign", version: "1", protocol: 1, securePort };
+      const status = { name: "dsign", version: "1", protocol: 2, securePort };
       return new URL(url).pathname === "/status"
         ? Response.json(status)
         : new Response(null, { status: 403 });

@@ -19,32 +19,38 @@ export interface Bridge {
 /**
  * Opens the bridge; to be called in the person's click, before anything is waited for.
  *
+ * @param isFit whether a hello is accepted
+ * @param isOurs whether the program at the other end is; else the next port is tried
  * @returns the bridge, or why there is none: `blocked` (no window was allowed), `silent` (nobody answers at these
- * ports), `closed` (by the person), `refused` (by the signer program), `unfit` (the hello was not accepted)
+ * ports, or none that was accepted), `closed` (by the person), `refused` (by the signer program)
  */
 export async function openBridge(
   ports: readonly number[],
   isFit: (status: Status) => boolean,
+  isOurs: (channel: Channel, port: number) => Promise<boolean>,
   signal?: AbortSignal,
-): Promise<Bridge | "blocked" | "silent" | "closed" | "refused" | "unfit"> {
-  const origins = ports.map((port) => `http://127.0.0.1:${port}`);
-  const popup = globalThis.open(`${origins[0]}/bridge`, "dsign-bridge", LOOK);
+): Promise<Bridge | "blocked" | "silent" | "closed" | "refused"> {
+  const popup = globalThis.open(`http://127.0.0.1:${ports[0]}/bridge`, "dsign-bridge", LOOK);
   if (!popup) return "blocked";
   const give = <T>(up: T): T => (popup.close(), up);
-  for (const [index, origin] of origins.entries()) {
+  for (const [index, port] of ports.entries()) {
+    const origin = `http://127.0.0.1:${port}`;
     if (index > 0) popup.location.href = `${origin}/bridge`;
     const hello = await heard<BridgeHello>(popup, origin, ["hello"], signal, HELLO_TIMEOUT);
     if (signal?.aborted) return give("closed");
     if (popup.closed) return "closed";
     if (!hello) continue;
     const { status } = hello.data;
-    if (!isFit(status)) return give("unfit");
+    if (!isFit(status)) continue;
     const answered = heard<BridgeReply>(popup, origin, ["connected", "refused"], signal);
     popup.postMessage({ dsign: "connect" } satisfies BridgeRequest, origin);
     const reply = await answered;
     if (!reply) return give("closed");
     if (reply.data.dsign === "refused" || !reply.ports[0]) return give("refused");
-    return { channel: new BridgeChannel(popup, reply.ports[0]), status };
+    const channel = new BridgeChannel(popup, reply.ports[0]);
+    if (await isOurs(channel, port)) return { channel, status };
+    if (signal?.aborted || popup.closed) return give("closed");
+    channel.leave();
   }
   return give("silent");
 }
@@ -105,6 +111,12 @@ class BridgeChannel implements Channel {
 
   #deliver(data: string | ArrayBuffer): void {
     (this.onmessage as ((event: { data: typeof data }) => void) | null)?.({ data });
+  }
+
+  /** Ends it without the window. */
+  leave(): void {
+    this.port.postMessage({ note: "closed" } satisfies BridgeNote);
+    this.#end();
   }
 
   close(): void {

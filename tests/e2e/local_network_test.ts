@@ -1,19 +1,32 @@
 /** The SDK on a page that the browser takes for one of the internet: Chromium's Local Network Access. */
 import assert from "node:assert/strict";
 import type { Frame, Page } from "playwright-core";
+import { AgentIdentity } from "../../agent/identity.ts";
 import { build } from "../../tasks/build.ts";
 import { launch } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
 /** As much of the agent as it takes to connect. */
 function serveAgent(): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-    if (request.headers.has("upgrade")) return Deno.upgradeWebSocket(request).response;
-    return Response.json({ name: "dsign", version: "0.1.0", protocol: 1 }, {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    if (request.headers.has("upgrade")) {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.onmessage = async ({ data }) => {
+        const { id, params: { nonce } } = JSON.parse(data);
+        const result = await identity.prove(request.headers.get("origin")!, port, nonce);
+        socket.send(JSON.stringify({ jsonrpc: "2.0", id, result }));
+      };
+      return response;
+    }
+    return Response.json({ name: "dsign", version: "0.1.0", protocol: 2 }, {
       headers: { "access-control-allow-origin": "*" },
     });
   });
+  const { port } = server.addr;
+  return server;
 }
+
+const identity = await AgentIdentity.load();
 
 /** Result of `connect()` on this page: a code and a sentence. */
 function said(page: Page | Frame, port: number): Promise<[string, string]> {

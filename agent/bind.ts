@@ -21,6 +21,8 @@ export interface PortOptions {
 /** The ports that an agent has. Until {@linkcode Bound.serve} every request is answered with 503. */
 export interface Bound {
   readonly port: number;
+  /** Ports that would have come before it, and that other programs have. */
+  readonly taken: readonly number[];
   /** null: wss:// is not answered. */
   readonly securePort: number | null;
   /** Origin of the agent's windows. Its port is new, so no service worker of another program can wait there. */
@@ -50,7 +52,8 @@ export async function bind(options: PortOptions): Promise<Bound> {
         return refuse(500, "Something went wrong in D-Sign. See its log for details.");
       },
     });
-  const listener = await listen(options.ports ?? PORTS);
+  const { ports = PORTS } = options;
+  const listener = await listen(ports);
   const { tls } = options;
   // The agent works without TLS.
   const secure = tls && await listen(options.securePorts ?? SECURE_PORTS, tls).catch((error) => {
@@ -61,6 +64,7 @@ export async function bind(options: PortOptions): Promise<Bound> {
   const windows = await listen([0]);
   return {
     port: listener.port,
+    taken: ports.slice(0, ports.findIndex((each) => each === listener.port || each === 0)),
     securePort: secure?.port ?? null,
     windowPort: windows.port,
     serve: (by) => void (handle = by),

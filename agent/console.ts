@@ -5,6 +5,7 @@ import type { Audit } from "../signing/audit.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { json, read } from "./first_start.ts";
 import type { Origins } from "./origins.ts";
+import { holderOf } from "./port_holder.ts";
 
 /** The person's settings, except for the phrase. */
 export interface Settings {
@@ -25,6 +26,7 @@ export class ConsolePages {
     readonly origins: Origins,
     readonly audit: Audit,
     readonly settings: Settings | undefined,
+    readonly takenPorts: readonly number[],
     readonly ended: (origin: string) => void,
   ) {}
 
@@ -34,6 +36,8 @@ export class ConsolePages {
       switch (`${request.method} ${path}`) {
         case "POST /console/sites":
           return json(this.origins.list() satisfies Site[]);
+        case "POST /console/ports":
+          return json(await Promise.all(this.takenPorts.map(holderOf)));
         case "POST /console/revoke":
           await this.#revoke((await read(request, RevokeRequest)).origin);
           return json({});

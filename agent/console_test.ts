@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { History, HistoryReport, Site } from "../protocol/console.ts";
+import { startSquatter } from "../tests/fakes/squatter.ts";
+import type { History, HistoryReport, PortHolder, Site } from "../protocol/console.ts";
 import { PORTAL, testAgent } from "../tests/fixtures/agent.ts";
 
 async function atConsole() {
@@ -94,4 +95,19 @@ Deno.test("no other page, and no site, gets to the console's requests", async ()
     assert.equal(got.status, 404);
     await got.body?.cancel();
   }
+});
+
+Deno.test("the console names the program at a port that comes before", async () => {
+  await using squatter = await startSquatter();
+  const test = await testAgent({ ports: [squatter.port, 0] });
+  await using _ = test;
+  const { origin } = test.agent;
+  const response = await fetch(`${origin}/console/ports`, {
+    method: "POST",
+    body: "{}",
+    headers: { origin },
+  });
+  const [holder, ...others] = await response.json() as PortHolder[];
+  assert.deepEqual([holder.port, others], [squatter.port, []]);
+  if (Deno.build.os === "linux") assert.match(holder.program!, /deno/i);
 });

@@ -48,6 +48,8 @@ export interface Agent {
   securePort: number | null;
   /** `http://127.0.0.1:PORT` */
   origin: string;
+  /** Ports that would have come before it, and that other programs have. */
+  taken: readonly number[];
   /** Answers wss:// from now on with this; connections that are open stay. */
   renewTls(tls: TlsIdentity): void;
   /** Ends the connections and gives up the ports. */
@@ -60,11 +62,17 @@ export function serve(parts: AgentParts): Agent {
   const { port, securePort, windowPort } = bound;
   const connections = new Set<Connection>();
 
-  const consolePages = new ConsolePages(origins, parts.audit, parts.settings, (origin) => {
-    for (const connection of connections) {
-      if (connection.origin === origin) connection.close();
-    }
-  });
+  const consolePages = new ConsolePages(
+    origins,
+    parts.audit,
+    parts.settings,
+    bound.taken,
+    (origin) => {
+      for (const connection of connections) {
+        if (connection.origin === origin) connection.close();
+      }
+    },
+  );
   const firstStart = parts.firstStart && new FirstStartPages(parts.firstStart);
 
   const names = ["127.0.0.1", "localhost"];
@@ -168,6 +176,7 @@ export function serve(parts: AgentParts): Agent {
     port,
     securePort,
     origin: `http://127.0.0.1:${port}`,
+    taken: bound.taken,
     renewTls: bound.renewTls,
     async close() {
       unwatch.forEach((stop) => stop());

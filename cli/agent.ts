@@ -3,6 +3,8 @@ import { trustFolders } from "../settings/anchors.ts";
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
 import { type Config, languageOf, makeStateFolder } from "../settings/config.ts";
 import { consentOf } from "../signing/consent/choose.ts";
+import type { PortHolder } from "../protocol/console.ts";
+import { holderOf } from "../agent/port_holder.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../settings/log.ts";
 import { startAgent } from "../agent/compose.ts";
@@ -177,6 +179,7 @@ async function serve(
     );
     try {
       await instance.announce(agent.port);
+      for (const port of agent.taken) console.error(`dsign: ${tellHolder(await holderOf(port))}`);
       if (options.json) printJson({ port: agent.port });
       else console.log(`Listening on ${agent.origin}. Press Ctrl-C to stop.`);
       if (context.unpacked) await removeOldVersions(context.unpacked);
@@ -195,3 +198,7 @@ async function serve(
   }
   return null;
 }
+
+const tellHolder = ({ port, user, program }: PortHolder): string =>
+  `Port ${port} is taken by ${program ?? "another program"}${user ? ` of ${user}` : ""}. ` +
+  "Sites that know this D-Sign find it all the same.";

@@ -21,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   policy: async () => (await import("./policy.ts")).policyCommand,
   modules: async () => (await import("./modules.ts")).modulesCommand,
   autostart: async () => (await import("./autostart.ts")).autostartCommand,
+  identity: async () => (await import("./identity.ts")).identityCommand,
   update: async () => (await import("./update.ts")).updateCommand,
   "otp-service": async () => (await import("./otp/otp_service.ts")).otpServiceCommand,
 };

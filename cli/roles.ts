@@ -24,6 +24,7 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   policy: ["ffi", "import", "net", "run"],
   autostart: ["ffi", "import", "net"],
   modules: ["ffi", "import", "net"],
+  identity: ["ffi", "import", "net", "run"],
   // net reaches the agent and the ports of this computer only
   doctor: ["ffi", "import"],
   support: ["ffi", "import"],

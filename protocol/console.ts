@@ -14,6 +14,14 @@ export interface Site {
   expiresAt: string | null;
 }
 
+/** A program that has a port which would have been D-Sign's; `POST /console/ports` gives a list of them. */
+export interface PortHolder {
+  port: number;
+  /** null where the system does not tell. */
+  user: string | null;
+  program: string | null;
+}
+
 /** Body of `POST /console/history`. */
 export interface HistoryRequest {
   /** Only what was before this entry. */

@@ -1,11 +1,12 @@
 /** The agent: whether it runs, in which version, and whether it can be reached. */
 import { createServer, request } from "node:http";
 import { join } from "node:path";
+import { holderOf } from "../../agent/port_holder.ts";
 import { readRunning } from "../../agent/instance.ts";
 import { PORTS } from "../../protocol/envelope.ts";
 import { Autostart } from "../autostart.ts";
 import type { Situation } from "./machine.ts";
-import { type Finding, ok, skipped } from "./tickets.ts";
+import { type Finding, ok, orOk, skipped } from "./tickets.ts";
 
 /** Milliseconds to wait for an answer from this computer. */
 const PATIENCE = 3000;
@@ -55,15 +56,28 @@ async function versionOn(port: number): Promise<string | null> {
 export async function checkAgent({ machine, paths, settings }: Situation): Promise<Finding[]> {
   const running = await readRunning(join(paths.state, "agent.json"));
   const version = running ? await versionOn(running.port) : null;
+  const ports = (settings.ports ?? PORTS).filter((port) => port !== 0);
   if (running && version !== null) {
     const outdated: Finding = version === machine.version ? ok("agent_outdated") : {
       id: "agent_outdated",
       status: "error",
       values: { running: version, installed: machine.version },
     };
-    return [ok("agent_not_running"), outdated, ok("port_taken")];
+    const earlier = ports.slice(0, Math.max(0, ports.indexOf(running.port)));
+    const squatted = await Promise.all(
+      earlier.filter((port) => !isFree(port)).map(async (port): Promise<Finding> => ({
+        id: "port_earlier_taken",
+        status: "warning",
+        values: await valuesOf(port),
+      })),
+    );
+    return [
+      ok("agent_not_running"),
+      outdated,
+      ok("port_taken"),
+      ...orOk("port_earlier_taken", squatted),
+    ];
   }
-  const ports = (settings.ports ?? PORTS).filter((port) => port !== 0);
   const isTaken = ports.length > 0 && !ports.some(isFree);
   return [
     {
@@ -76,7 +90,14 @@ export async function checkAgent({ machine, paths, settings }: Situation): Promi
     isTaken
       ? { id: "port_taken", status: "error", values: { ports: ports.join(", ") } }
       : ok("port_taken"),
+    skipped("port_earlier_taken"),
   ];
+}
+
+/** Who has a port, in words that are the same in each language. */
+async function valuesOf(port: number): Promise<Record<string, string | number>> {
+  const { user, program } = await holderOf(port);
+  return { port, program: program ?? "?", user: user ?? "?" };
 }
 
 function isFree(port: number): boolean {

@@ -24,6 +24,7 @@ export const TICKETS = [
   "certificate_expired",
   "chain_incomplete",
   "port_taken",
+  "port_earlier_taken",
   "loopback_blocked",
   "proxy_in_the_way",
   "agent_not_running",

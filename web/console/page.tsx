@@ -4,7 +4,7 @@ import type { Certificate } from "../../protocol/methods.ts";
 import { type Client, connect, DsignClientError, type Result } from "../client.ts";
 import { type Language, languageOf, speak, type Speech } from "../../words/agent.ts";
 import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
-import type { ConsoleSettings } from "../../protocol/console.ts";
+import type { ConsoleSettings, PortHolder } from "../../protocol/console.ts";
 import { ask } from "./api.ts";
 import { FirstStart } from "./first_start.tsx";
 import { History } from "./history.tsx";
@@ -108,6 +108,7 @@ export function Console({ port }: { port: number }) {
             ? say("console_running", { version: client.status.version })
             : say("console_stopped")}
         </p>
+        {client && <TakenPorts speech={speech} />}
         {client && <FirstStart speech={speech} change={inventory} />}
         <TestSocket port={port} speech={speech} />
         {inventory && <Tokens inventory={inventory} speech={speech} />}
@@ -116,6 +117,29 @@ export function Console({ port }: { port: number }) {
         {client && <Contract client={client} speech={speech} />}
       </main>
     </>
+  );
+}
+
+/** Programs at ports where sites look for the agent first. */
+function TakenPorts({ speech: { say } }: { speech: Speech }) {
+  const [holders, setHolders] = useState<PortHolder[]>([]);
+  useEffect(() => {
+    ask<PortHolder[]>("ports").then(setHolders, () => {});
+  }, []);
+  if (holders.length === 0) return null;
+  return (
+    <div class="warning" role="status">
+      {holders.map(({ port, user, program }) => (
+        <p key={port}>
+          {say("console_port_taken", {
+            port: String(port),
+            user: user ?? "?",
+            program: program ?? "?",
+          })}
+        </p>
+      ))}
+      <p>{say("console_port_explain")}</p>
+    </div>
   );
 }
 

@@ -255,6 +255,10 @@ export const bn: AgentWords = {
   console_title: "এই কম্পিউটারে D-Sign",
   console_running: "D-Sign {version} চলছে।",
   console_stopped: "D-Sign চলছে না। চালু করুন, এই পৃষ্ঠা নিজে থেকেই তা খুঁজে নেবে।",
+  console_port_taken:
+    "সাইট যেখানে আগে D-Sign খোঁজে, সেই পোর্ট {port} নিয়ে রেখেছে {user}-এর প্রোগ্রাম {program}।",
+  console_port_explain:
+    "যে সাইট এই D-Sign-কে চেনে, সে তবু খুঁজে পায়। প্রোগ্রামটি কেন চলছে জানা না থাকলে বন্ধ করুন।",
   console_test: "সংযোগ পরীক্ষা (Test Socket)",
   console_test_explain: "এই ব্রাউজারের ওয়েব পেজ D-Sign পর্যন্ত পৌঁছতে পারে কি না তা দেখায়।",
   console_opened: "সংযোগ হয়েছে (Connection opened)",

@@ -257,6 +257,10 @@ export const en = {
   console_title: "D-Sign on this computer",
   console_running: "D-Sign {version} is running.",
   console_stopped: "D-Sign is not running. Start it; this page then finds it by itself.",
+  console_port_taken:
+    "Port {port}, where sites look for D-Sign first, is taken by the program {program} of {user}.",
+  console_port_explain:
+    "Sites that know this D-Sign find it all the same. Close that program, unless you know why it is there.",
   console_test: "Test Socket",
   console_test_explain: "Shows whether web pages in this browser can reach D-Sign.",
   console_opened: "Connection opened",

@@ -160,6 +160,14 @@ export const en = {
       action:
         'Close the other program, or set other "ports" in the configuration and tell the portal\'s operators.',
     },
+    port_earlier_taken: {
+      ok: "No other program has a port that comes before D-Sign's.",
+      seen:
+        "Port {port}, which comes before D-Sign's, is taken by the program {program} of the user {user}.",
+      meaning:
+        "The program can pose as D-Sign to sites that this browser visits for the first time. Sites that know D-Sign are not fooled.",
+      action: "Close the program, unless you know why it is there. Then restart D-Sign.",
+    },
     loopback_blocked: {
       ok: "Programs on this computer can reach each other.",
       seen: "A connection from this computer to itself (127.0.0.1) failed: {error}",
@@ -233,6 +241,9 @@ export const en = {
     path: "file",
     place: "place",
     ports: "ports",
+    port: "port",
+    program: "program",
+    user: "user",
     running: "version",
     setting: "setting",
     stores: "browsers",

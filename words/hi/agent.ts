@@ -261,6 +261,10 @@ export const hi: AgentWords = {
   console_title: "इस कंप्यूटर पर D-Sign",
   console_running: "D-Sign {version} चल रहा है।",
   console_stopped: "D-Sign नहीं चल रहा है। इसे चालू करें, यह पेज उसे अपने आप ढूँढ लेगा।",
+  console_port_taken:
+    "जहाँ साइटें पहले D-Sign ढूँढती हैं, वह पोर्ट {port} {user} के प्रोग्राम {program} के पास है।",
+  console_port_explain:
+    "जो साइट इस D-Sign को जानती है, वह इसे फिर भी ढूँढ लेती है। प्रोग्राम क्यों चल रहा है, यह न जानते हों तो उसे बंद करें।",
   console_test: "संपर्क की जाँच (Test Socket)",
   console_test_explain: "दिखाता है कि इस ब्राउज़र के वेब पेज D-Sign तक पहुँच सकते हैं या नहीं।",
   console_opened: "संपर्क हो गया (Connection opened)",

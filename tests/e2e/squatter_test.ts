@@ -114,13 +114,11 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         await page.addInitScript((options) => {
           const sdk = import("/client.js" as string) as Promise<Sdk>;
           const tried = sdk.then(({ acceptNewAgent }) => acceptNewAgent(options));
-          Object.assign(globalThis, { tried: tried.then(() => "accepted", ({ code }) => code) });
+          tried.then(() => "accepted", ({ code }) => code).then((code) => console.log(code));
         }, at(impostor.port));
+        const logged = page.waitForEvent("console");
         await page.reload();
-        const unasked = await page.evaluate(() =>
-          (globalThis as unknown as { tried: string }).tried
-        );
-        assert.equal(unasked, "agent_changed");
+        assert.equal((await logged).text(), "agent_changed");
         await using other = await testAgent({ web: WEB });
         const changed = await use(page, "connect", at(other.agent.port));
         assert.equal(changed.code, "agent_changed");

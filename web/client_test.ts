@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
-import { AgentIdentity } from "../agent/identity.ts";
+import { prove } from "../tests/fakes/proof.ts";
 import { type Client, connect, DsignClientError } from "./client.ts";
-
-/** Of every fake. There is no page here, so no origin. */
-const identity = await AgentIdentity.load();
 
 type Message = { id?: number; method: string; params: Record<string, unknown> };
 
@@ -52,7 +49,8 @@ async function withFake(
       const message = JSON.parse(data) as Message;
       if (message.method === "agent.prove") {
         const { nonce } = message.params as { nonce: string };
-        return void identity.prove("undefined", fake.port, nonce)
+        // There is no page here, so no origin.
+        return void prove("undefined", fake.port, nonce)
           .then((proof) => reply(socket, message.id, proof));
       }
       fake.text.push(message);

@@ -1,7 +1,7 @@
 /** The SDK on a page that the browser takes for one of the internet: Chromium's Local Network Access. */
 import assert from "node:assert/strict";
 import type { Frame, Page } from "playwright-core";
-import { AgentIdentity } from "../../agent/identity.ts";
+import { prove } from "../fakes/proof.ts";
 import { build } from "../../tasks/build.ts";
 import { launch } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
@@ -13,7 +13,7 @@ function serveAgent(): Deno.HttpServer<Deno.NetAddr> {
       const { socket, response } = Deno.upgradeWebSocket(request);
       socket.onmessage = async ({ data }) => {
         const { id, params: { nonce } } = JSON.parse(data);
-        const result = await identity.prove(request.headers.get("origin")!, port, nonce);
+        const result = await prove(request.headers.get("origin")!, port, nonce);
         socket.send(JSON.stringify({ jsonrpc: "2.0", id, result }));
       };
       return response;
@@ -25,8 +25,6 @@ function serveAgent(): Deno.HttpServer<Deno.NetAddr> {
   const { port } = server.addr;
   return server;
 }
-
-const identity = await AgentIdentity.load();
 
 /** Result of `connect()` on this page: a code and a sentence. */
 function said(page: Page | Frame, port: number): Promise<[string, string]> {

@@ -71,7 +71,7 @@ Deno.test("a login needs the permission to see certificates; the agent's own pag
     code: "scope_not_granted",
   });
   const client = await test.connect();
-  for (const nonce of ["short", "x".repeat(129)]) {
+  for (const nonce of ["short", "x".repeat(129), " ".repeat(44), "\u202e".repeat(44)]) {
     await assert.rejects(client.call("auth.authenticate", { nonce }), { code: "invalid_params" });
   }
 });

@@ -162,8 +162,9 @@ export class Connection {
 
   #send(frame: string | Uint8Array<ArrayBuffer>): void {
     if (!this.#open) return;
+    // What waits already counts: one reply alone may be larger.
+    if (this.socket.unread > LIMITS.unread) return this.#close(CLOSE.policy, "not reading");
     this.socket.send(frame);
-    if (this.socket.unread > LIMITS.unread) this.#close(CLOSE.policy, "not reading");
   }
 
   /** Waits for a page that reads more slowly than results are made. */

@@ -311,3 +311,12 @@ Deno.test("rpc.discover answers with the contract", async () => {
   assert.equal(openrpc, "1.3.2");
   assert.equal((info as { version: string }).version, "1.2.3");
 });
+
+Deno.test("a reply that is larger than what may wait unread arrives", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  const text = "y".repeat(3_300_000);
+  const { signature, content } = await client.call("sign.data", { content: { text } });
+  assert.ok(signature.length + content.length > LIMITS.unread);
+  assert.equal((await client.call("agent.info", {})).name, "dsign");
+});

@@ -154,10 +154,10 @@ export function createDispatch(services: Services): Dispatch {
       if (!call.own) await origins.remember(call.origin, chosen.id);
       return tokens.describe(chosen);
     },
-    "document.open": ({ name, mediaType, size, hash, keep }, { documents }) => {
+    "document.open": ({ name, mediaType, size, hash, keep }, { documents, origin }) => {
       const fits = size <= LIMITS.keptSize;
       if (!fits && (keep || isPdfType(mediaType))) throw new DsignError("too_large");
-      const room = () => spool.keep(size);
+      const room = () => spool.keep(size, origin);
       const kept = keep ? room() : fits ? room : undefined;
       return {
         document: documents.open(new Document(name, mediaType, size, hash, kept)),

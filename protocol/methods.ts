@@ -667,9 +667,10 @@ export const METHODS = {
       "site's origin, as the browser attests it, and a nonce of its server.",
     scope: "certificates",
     params: z.object({
-      nonce: z.string().min(44).max(128).describe(
-        "Made by the server for this one time: at least 256 random bits, Base64",
-      ),
+      nonce: z.string().min(44).max(128).regex(/^[!-~]+$/, "must be printable ASCII, no blanks")
+        .describe(
+          "Made by the server for this one time: at least 256 random bits, Base64",
+        ),
       certificate,
     }),
     result: z.object({

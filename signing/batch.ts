@@ -73,8 +73,11 @@ export function checkEntry(document: Document, { size, sha256 }: BatchItem): voi
 
 /** A batch whose key is open. */
 export class Batch {
-  /** Resolves when the batch is over. */
+  /** Resolves when nothing more is signed: all is, or the batch is closed. The token is free for others then. */
   readonly over: Promise<void>;
+  /** Resolves when results cannot be had again either. */
+  readonly closed: Promise<void>;
+  #finish: () => void;
   #end: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
@@ -87,10 +90,14 @@ export class Batch {
     readonly journal: Journal,
     readonly make: (document: Document, item: number) => Promise<Signed>,
   ) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.over = promise;
-    this.#end = resolve;
+    const over = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    this.over = over.promise;
+    this.closed = closed.promise;
+    this.#finish = over.resolve;
+    this.#end = closed.resolve;
     this.#wait();
+    if (journal.items.length === items.length) this.#finish();
   }
 
   /** Items that were signed before. */
@@ -109,12 +116,17 @@ export class Batch {
     const entry = this.items[item];
     if (!entry) throw new DsignError("invalid_params", `item: unknown item ${item}.`);
     checkEntry(document, entry);
-    clearTimeout(this.#timer);
     let work = this.#underWay.get(item);
     if (!work) {
+      // What was signed before is no sign that more will be: asked for again and again, it would keep the token.
+      const before = this.journal.find(item);
+      if (before) return { ...before, resumed: true };
+      clearTimeout(this.#timer);
       work = this.#sign(item, document).finally(() => {
         this.#underWay.delete(item);
-        if (this.#underWay.size === 0) this.#wait();
+        if (this.#underWay.size > 0) return;
+        this.#wait();
+        if (this.journal.items.length === this.items.length) this.#finish();
       });
       this.#underWay.set(item, work);
     }
@@ -122,8 +134,6 @@ export class Batch {
   }
 
   async #sign(item: number, document: Document): Promise<Signed & { resumed: boolean }> {
-    const before = this.journal.find(item);
-    if (before) return { ...before, resumed: true };
     const signed = await this.make(document, item);
     this.journal.add(item, signed);
     return { ...signed, resumed: false };
@@ -140,6 +150,7 @@ export class Batch {
     clearTimeout(this.#timer);
     await Promise.allSettled(this.#underWay.values());
     this.journal.close(forget);
+    this.#finish();
     this.#end();
   }
 
@@ -237,7 +248,7 @@ export class Batches {
     }
     const handle = ++this.#last;
     this.#open.set(handle, batch);
-    batch.over.then(() => this.#open.delete(handle));
+    batch.closed.then(() => this.#open.delete(handle));
     return handle;
   }
 

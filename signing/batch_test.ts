@@ -196,3 +196,28 @@ Deno.test("a list of ten thousand is asked for in one frame; more, and declined 
   });
   await assert.rejects(client.call("sign.batch", { items: [] }), { code: "invalid_params" });
 });
+
+Deno.test("a batch that is signed lets others have their turn; asked for again, it gives what it has", async () => {
+  const origins = ["https://a.example", "https://b.example"];
+  await using test = await testAgent({
+    allowedOrigins: origins.map((origin) => ({ origin, scopes: ["certificates", "sign"] })),
+  });
+  const [a, b] = [await test.connect(origins[0]), await test.connect(origins[1])];
+  const text = new TextEncoder().encode("x");
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  const open = async () => {
+    const about = { name: "x.txt", mediaType: "text/plain", size: 1 };
+    const { document } = await a.call("document.open", about);
+    a.sendChunk(document, text);
+    return document;
+  };
+  const items = [{ name: "x.txt", mediaType: "text/plain", size: 1, sha256 }];
+  const { batch } = await a.call("sign.batch", { items, format: "cades" });
+  const sign = async () => await a.call("batch.sign", { batch, item: 0, document: await open() });
+  const first = await sign();
+  // The page does not close its batch.
+  await b.call("sign.data", { content: { text: "from B" } });
+  assert.deepEqual({ ...await sign(), resumed: false }, { ...first, resumed: false });
+  await a.call("batch.close", { batch, forget: true });
+  await assert.rejects(sign(), { code: "request_cancelled" });
+});

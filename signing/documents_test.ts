@@ -14,7 +14,7 @@ Deno.test("the bytes decide how a document is shown, not the page's name for the
         mediaType,
         bytes.length,
         "SHA-256",
-        spool.keep(bytes.length),
+        spool.keep(bytes.length, "a"),
       );
       document.append(bytes);
       const { preview, pdf } = document.item();
@@ -48,7 +48,7 @@ Deno.test("a PDF is known by its bytes as they arrive, and kept, whatever the pa
           "text/plain",
           length,
           "SHA-256",
-          () => spool.keep(length),
+          () => spool.keep(length, "a"),
         );
         for (let at = 0; at < length; at += piece) document.append(text.subarray(at, at + piece));
         assert.equal(document.kept !== undefined, isKept);

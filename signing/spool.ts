@@ -12,6 +12,9 @@ const SMALL = 256 * 1024;
 /** Bytes that all kept documents together may have, and how many of them may be files, which take descriptors. */
 const MAX_KEPT = 4 * 1024 * 1024 * 1024;
 const MAX_FILES = 128;
+/** The same for one asker, so that none keeps the others out: announced counts as sent. */
+const MAX_KEPT_EACH = MAX_KEPT / 2;
+const MAX_FILES_EACH = MAX_FILES / 2;
 
 /** A document that is being kept. Bytes are appended until it has its size; then it can be read. */
 export interface Kept extends Source {
@@ -23,8 +26,8 @@ export interface Kept extends Source {
 }
 
 export class Spool {
-  #kept = 0;
-  #files = 0;
+  readonly #all = { kept: 0, files: 0 };
+  readonly #byAsker = new Map<string, { kept: number; files: number }>();
 
   private constructor(readonly folder: string) {}
 
@@ -45,24 +48,36 @@ export class Spool {
   /**
    * Makes room for a document of `size` bytes.
    *
-   * @throws {DsignError} `busy` where too much is kept already; `storage_failed`
+   * @param asker whose document it is
+   * @throws {DsignError} `busy` where too much is kept already, of all or of the asker; `storage_failed`
    */
-  keep(size: number): Kept {
+  keep(size: number, asker: string): Kept {
     const files = size <= SMALL ? 0 : 1;
-    if (this.#kept + size > MAX_KEPT || this.#files + files > MAX_FILES) {
+    const all = this.#all;
+    const own = this.#byAsker.get(asker) ?? { kept: 0, files: 0 };
+    if (
+      all.kept + size > MAX_KEPT || all.files + files > MAX_FILES ||
+      own.kept + size > MAX_KEPT_EACH || own.files + files > MAX_FILES_EACH
+    ) {
       throw new DsignError("busy", "Too many large documents are open. Close some first.");
     }
     const kept = files === 0 ? keepInMemory(size) : keepInFile(this.folder, size);
-    this.#kept += size;
-    this.#files += files;
+    this.#byAsker.set(asker, own);
+    for (const each of [all, own]) {
+      each.kept += size;
+      each.files += files;
+    }
     let open = true;
     return {
       ...kept,
       close: () => {
         if (!open) return;
         open = false;
-        this.#kept -= size;
-        this.#files -= files;
+        for (const each of [all, own]) {
+          each.kept -= size;
+          each.files -= files;
+        }
+        if (own.kept === 0 && own.files === 0) this.#byAsker.delete(asker);
         kept.close();
       },
     };

@@ -10,7 +10,7 @@ Deno.test("small and large documents read back the same, in any order, and leave
     const spool = Spool.open(folder);
     for (const size of [0, 1, 1000, 256 * 1024, 256 * 1024 + 1, 3_000_001]) {
       const bytes = new Uint8Array(size).map((_, i) => (i * 7919) >> 5);
-      const kept = spool.keep(size);
+      const kept = spool.keep(size, "a");
       for (let at = 0; at < size; at += 100_000) kept.append(bytes.subarray(at, at + 100_000));
       assert.deepEqual([...Deno.readDirSync(folder)], [], "it has no name");
       assert.equal(kept.size, size);
@@ -44,18 +44,27 @@ Deno.test("stored documents are limited", () =>
   inTempDir((dir) => {
     const spool = Spool.open(join(dir, "spool"));
     const most = 1024 ** 3;
-    const kept = [1, 2, 3, 4].map(() => spool.keep(most));
-    assert.throws(() => spool.keep(1), { code: "busy" });
+    const kept = ["a", "a", "b", "b"].map((asker) => spool.keep(most, asker));
+    assert.throws(() => spool.keep(1, "c"), { code: "busy" });
     kept[0].close();
-    spool.keep(1).close();
+    spool.keep(1, "c").close();
     for (const each of kept) each.close();
     // Files take descriptors, of which there are few.
-    const files = Array.from({ length: 128 }, () => spool.keep(300_000));
-    assert.throws(() => spool.keep(300_000), { code: "busy" });
-    spool.keep(1000).close();
+    const files = Array.from({ length: 128 }, (_, i) => spool.keep(300_000, i % 2 ? "a" : "b"));
+    assert.throws(() => spool.keep(300_000, "c"), { code: "busy" });
+    spool.keep(1000, "c").close();
     files[0].close();
-    spool.keep(300_000).close();
+    spool.keep(300_000, "c").close();
     for (const each of files) each.close();
+    // One asker gets half of each, however little it has sent of what it announces.
+    const own = [spool.keep(most, "a"), spool.keep(most, "a")];
+    assert.throws(() => spool.keep(1, "a"), { code: "busy" });
+    spool.keep(most, "b").close();
+    for (const each of own) each.close();
+    const some = Array.from({ length: 64 }, () => spool.keep(300_000, "a"));
+    assert.throws(() => spool.keep(300_000, "a"), { code: "busy" });
+    spool.keep(300_000, "b").close();
+    for (const each of some) each.close();
     return Promise.resolve();
   }));
 

@@ -1,5 +1,7 @@
 /** The client's side of the Assuan protocol, as pinentry programs speak it over their standard input and output. */
 
+import { endGroup } from "./process.ts";
+
 /** Lines are at most this long, the line feed included (Assuan manual, "Client requests"). */
 const MAX_LINE = 1000;
 
@@ -60,11 +62,7 @@ export class AssuanClient {
   /** Ends the program. */
   async close(): Promise<void> {
     this.#buffer.fill(0);
-    try {
-      this.child.kill();
-    } catch {
-      // It has ended already.
-    }
+    endGroup(this.child);
     await this.#writer.abort().catch(() => {});
     await this.#reader.cancel().catch(() => {});
     await this.child.status;

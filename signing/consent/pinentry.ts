@@ -24,6 +24,7 @@ import {
   whyImpossible,
 } from "./text.ts";
 import { toCancelled } from "../errors.ts";
+import { endGroup, OWN_GROUP } from "./process.ts";
 
 /** libgpg-error's err-codes.h */
 const GPG_ERR = { TIMEOUT: 62, CANCELED: 99, NOT_CONFIRMED: 114, FULLY_CANCELED: 198 } as const;
@@ -147,14 +148,19 @@ export class PinentryConsent implements Consent {
     if (signal.aborted) throw toCancelled(signal);
     let child;
     try {
-      child = new Deno.Command(program, { args, stdin: "piped", stdout: "piped", stderr: "null" })
-        .spawn();
+      child = new Deno.Command(program, {
+        args,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "null",
+        ...OWN_GROUP,
+      }).spawn();
     } catch (error) {
       throw unavailable(program, error);
     }
     let pinentry: AssuanClient | undefined;
     let timedOut = false;
-    const kill = () => killQuietly(child);
+    const kill = () => endGroup(child);
     const timer = setTimeout(() => {
       timedOut = true;
       kill();
@@ -238,18 +244,10 @@ const unavailable = (program: string, cause: unknown) =>
   );
 
 async function end(child: Deno.ChildProcess): Promise<void> {
-  killQuietly(child);
+  endGroup(child);
   await Promise.all([
     child.stdin.abort().catch(() => {}),
     child.stdout.cancel().catch(() => {}),
     child.status,
   ]);
-}
-
-function killQuietly(child: Deno.ChildProcess): void {
-  try {
-    child.kill();
-  } catch {
-    // It has ended already.
-  }
 }

@@ -132,6 +132,19 @@ Deno.test("pinentry: nobody answers, or the page gives up: the program is ended"
     await assert.rejects(granted, { code: "request_cancelled" });
   }));
 
+Deno.test("pinentry: a wrapper is ended with the program that it started", async () => {
+  const command = ["/bin/sh", "-c", "sleep 61; true"];
+  const late = new PinentryConsent({ command, timeout: 300 });
+  await assert.rejects(late.grant(grantRequest(), new AbortController().signal), {
+    code: "consent_timeout",
+  });
+  const cancel = new AbortController();
+  const granted = new PinentryConsent({ command }).grant(grantRequest(), cancel.signal);
+  granted.catch(() => {});
+  setTimeout(() => cancel.abort(), 300);
+  await assert.rejects(granted, { code: "request_cancelled" });
+});
+
 Deno.test("pinentry: programs that are absent, silent or no pinentry are said so", async () => {
   const { signal } = new AbortController();
   for (

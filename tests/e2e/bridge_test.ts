@@ -6,7 +6,7 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { axeFindings, launch, lookAtAll, openWindow, screenshot } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, sayYes, screenshot } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -118,7 +118,7 @@ Deno.test("the popup bridge", async (t) => {
       const grant = await asked();
       assert.notEqual(new URL(grant.url()).origin, test.agent.origin, "a port of its own");
       assert.equal(await grant.evaluate(() => globalThis.opener), null);
-      await press(grant, en.do_grant);
+      await sayYes(grant, en.do_grant);
       const { scopes } = await page.evaluate(() =>
         (globalThis as unknown as { granting: Promise<{ scopes: string[] }> }).granting
       );
@@ -128,7 +128,7 @@ Deno.test("the popup bridge", async (t) => {
       await begin(page);
       const sign = await asked();
       await sign.getByLabel(en.pin).fill(PIN);
-      await press(sign, en.do_sign_one);
+      await sayYes(sign, en.do_sign_one);
       const signed = await result(page) as { algorithm: string };
       assert.match(signed.algorithm, /^(RS|ES)256$/);
 
@@ -162,7 +162,7 @@ Deno.test("the popup bridge", async (t) => {
       const sign = await asked();
       await sign.getByText("order.bin").waitFor();
       await sign.getByLabel(en.pin).fill(PIN);
-      await press(sign, en.do_sign_one);
+      await sayYes(sign, en.do_sign_one);
       const { digest } = await result(page) as { digest: string };
       const expected = await crypto.subtle.digest("SHA-256", new Uint8Array(3_000_000));
       assert.equal(digest, new Uint8Array(expected).toBase64());

@@ -76,6 +76,12 @@ export async function lookAtAll(page: Page): Promise<void> {
   }
 }
 
+/** Presses the button of a consent page that says yes, once all has been looked at. */
+export async function sayYes(page: Page, name: string): Promise<void> {
+  await lookAtAll(page);
+  await page.getByRole("button", { name, exact: true }).click();
+}
+
 /** Findings of axe-core on the page as it is now (WCAG 2.2 A and AA, best practices), one line each. */
 export async function axeFindings(page: Page): Promise<string[]> {
   // Through the debugging protocol, since the pages' own policy lets no foreign script in.

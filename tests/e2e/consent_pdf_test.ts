@@ -201,6 +201,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       assert.deepEqual(await axeFindings(page), []);
       await page.getByRole("radio", { name: "Anita Das" }).check();
       await page.getByLabel(en.pin).fill(PIN);
+      await lookAtAll(page);
       await press(page, "Sign 400 documents");
       await closed(page);
       const { signed, failed, left } = await asked;

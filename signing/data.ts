@@ -16,7 +16,7 @@ import { concat } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { prepareJws } from "../formats/json/jws.ts";
-import { verifyJws } from "../formats/json/jws_verify.ts";
+import { jwsPayload } from "../formats/json/jws_verify.ts";
 import { Oid } from "../formats/asn1/oids.ts";
 import { encodeRoute, prepareStatement, startRoute } from "../formats/json/route.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
@@ -80,7 +80,7 @@ function existingOf(how: DataHow): Uint8Array | undefined {
 function checkExisting(bytes: Uint8Array, format: DataHow["format"], content: Content): string[] {
   const held = format === "cades"
     ? readSignedData(bytes).content
-    : [verifyJws(text(bytes)).payload].filter((each) => each !== null);
+    : [jwsPayload(text(bytes))].filter((each) => each !== null);
   if (held && held.length > 0 && !sameBytes(concat(...held), content.bytes)) {
     throw new DsignError("signature_mismatch");
   }
@@ -189,7 +189,7 @@ async function signJws(
 ): Promise<Uint8Array> {
   const existing = existingOf(how);
   const jws = existing && text(existing);
-  const isDetached = jws ? verifyJws(jws).payload === null : how.packaging === "detached";
+  const isDetached = jws ? jwsPayload(jws) === null : how.packaging === "detached";
   const prepared = prepareJws({
     ...signer,
     content: jws ? { jws, ...isDetached && { payload } } : { payload, detached: isDetached },

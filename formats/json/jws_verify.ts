@@ -89,6 +89,16 @@ export function verifyJws(text: string, options: JwsVerifyOptions = {}): JwsResu
   return { payload: payloadOf(jws, options), signatures: verifyEach(jws, options, 0) };
 }
 
+/**
+ * What a JWS holds, without checking any signature.
+ *
+ * @returns null where it is detached
+ * @throws {FormatError} `jws_malformed`, `limit_exceeded`
+ */
+export function jwsPayload(text: string): Uint8Array | null {
+  return payloadOf(readJws(text), {});
+}
+
 function payloadOf({ payload, signatures }: SerializedJws, given: JwsVerifyOptions) {
   if (payload === undefined) return given.payload ?? null;
   return hasRawPayload(signatures) ? utf8.encode(payload) : decodeBase64url(payload);

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
-import { encodedJson, type Flattened, flattened } from "../../tests/fixtures/jades.ts";
+import {
+  encodedJson,
+  type Flattened,
+  flattened,
+  signedHeader,
+} from "../../tests/fixtures/jades.ts";
 import { makeCrl } from "../../tests/fixtures/issue.ts";
 import { makePki } from "../../tests/fixtures/pki.ts";
 import { authorities, timestamp } from "../../tests/fixtures/signed_files.ts";
 import { digest } from "../digest.ts";
+import { jwsPayload } from "../json/jws_verify.ts";
 import { encodeBase64url } from "../json/serialization.ts";
 import { verifyBytes } from "./verify.ts";
 
@@ -143,6 +149,14 @@ Deno.test("a payload that is not encoded (b64: false) is told from one that is",
   const raw = { ...named, b64: false, crit: ["b64"] };
   assert.equal(told(flattened(asha, "bill 7, paid", raw)), PASSED);
   assert.equal(told({ ...flattened(asha, payload, raw), payload: "bill 8" }), FAILED);
+  // The name in escapes is the same name.
+  const escaped = flattened(asha, "AAAA", raw);
+  const header = new TextDecoder().decode(
+    Uint8Array.fromBase64(escaped.protected, { alphabet: "base64url" }),
+  ).replaceAll('"b64"', '"\\u006264"');
+  const again = signedHeader(asha, header, "AAAA");
+  assert.equal(told(again), PASSED);
+  assert.deepEqual(jwsPayload(JSON.stringify(again)), utf8.encode("AAAA"));
   const detached = { ...flattened(asha, '{"bill":7}', raw), payload: undefined };
   assert.equal(told(detached, { "": BILL }), PASSED);
   assert.equal(told(detached), MISSING);

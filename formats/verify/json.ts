@@ -2,7 +2,7 @@
 import { canonicalJson } from "../json/canonical.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import { type JwsProblem, type JwsSignature, verifyJws } from "../json/jws_verify.ts";
+import { jwsPayload, type JwsProblem, type JwsSignature, verifyJws } from "../json/jws_verify.ts";
 import { readRoute, whoIsNext } from "../json/route.ts";
 import type { VerifyContent } from "./content.ts";
 import { stampsOf, tryRead } from "./facts.ts";
@@ -157,7 +157,7 @@ export function routeFacts(
 
 /** What a JWS holds: absent if it is detached. @throws {FormatError} as `verifyJws` */
 export function jwsContentDigest(text: string): Uint8Array | undefined {
-  const { payload } = verifyJws(text);
+  const payload = jwsPayload(text);
   return payload ? digest("SHA-256", payload) : undefined;
 }
 

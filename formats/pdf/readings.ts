@@ -182,20 +182,26 @@ class Walk {
   /** Objects that readers find under a reference. */
   #versions(ref: PdfRef, page: number | undefined): PdfValue[] {
     const ours = read(this.document, ref);
-    const versions = [
-      // Many readers do not look at generation numbers.
-      read(this.document, this.document.refOf(ref.num)),
-      ...this.others.flatMap((other) =>
-        this.#isSamePlace(other, ref.num) ? [] : [read(other, other.refOf(ref.num))]
-      ),
-      ...(this.later.get(ref.num) ?? []).map((definition) => ({
-        reading: this.document,
-        object: this.document.objectAt(definition),
-      })),
-    ].filter((version) => !this.#same(ours, version));
+    const versions = this.#others(ref).filter((version) => !this.#same(ours, version));
     const isTwice = ours.object && saysTwice(ours.object.value, ours.object.bytes);
     if (versions.length > 0 || isTwice) this.#tell(ref.num, page);
     return [ours, ...versions].map(({ object }) => object?.value ?? null);
+  }
+
+  /** What other readers may find there. */
+  #others({ num, gen }: PdfRef): Version[] {
+    const { document } = this;
+    const out: Version[] = [];
+    // Many readers do not look at generation numbers.
+    const inUse = document.refOf(num);
+    if (inUse.gen !== gen) out.push(read(document, inUse));
+    for (const other of this.others) {
+      if (!this.#isSamePlace(other, num)) out.push(read(other, other.refOf(num)));
+    }
+    for (const definition of this.later.get(num) ?? []) {
+      out.push({ reading: document, object: document.objectAt(definition) });
+    }
+    return out;
   }
 
   /** Whether another reading finds an object where ours does. */
@@ -231,5 +237,8 @@ function saysTwice(value: PdfValue, bytes: Uint8Array): boolean {
     if (!sameBytes(said.get(key) ?? text, text)) return true;
     said.set(key, text);
   }
-  return value.entries.values().some((item) => saysTwice(item, bytes));
+  for (const item of value.entries.values()) {
+    if (item !== null && typeof item === "object" && saysTwice(item, bytes)) return true;
+  }
+  return false;
 }

@@ -14,12 +14,18 @@ import { pem } from "../../formats/asn1/pem.ts";
 import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { signPdf } from "../../tests/fixtures/sign_pdf.ts";
 
-const HERE = new URL("../../tests/interop/", import.meta.url);
+const HERE = new URL("./pdf/", import.meta.url);
 const source = (file: string) => new URL(file, HERE).pathname;
 const PYTHON = Deno.env.get("DSIGN_TEST_PYTHON") ?? "python3";
 
 const BOUNCY_CASTLE = ["org.bouncycastle:bcpkix-jdk18on:1.78.1"];
 const DSS_VERSION = "6.4";
+
+/** Pairs that are not valid, and why that is not to be mended here. */
+const KNOWN: Record<string, string> = {
+  "D-Sign, then @signpdf 3.3.0":
+    "it writes a second /AcroForm into the catalog, of which some readers take the first and others the last",
+};
 
 type Pair = [from: string, to: string];
 /** Signs files with the keys in a folder; whichever file is there afterwards was signed. */
@@ -311,6 +317,7 @@ export async function interopPdf(write: boolean): Promise<number> {
     });
   const rows: string[] = [];
   const refused: string[] = [];
+  const known: string[] = [];
   const files = new Map<string, string>();
   for (const one of made) {
     const cells: string[] = [];
@@ -323,17 +330,16 @@ export async function interopPdf(write: boolean): Promise<number> {
       files.set(file, `${one}, then ${name}`);
       const { signatures } = ours(await Deno.readFile(file));
       const bad = signatures.filter(({ indication }) => indication !== "TOTAL-PASSED");
-      cells.push(bad.length === 0 && signatures.length === 2 ? "✓" : "✗");
-      for (const { id, indication, findings } of bad) {
-        refused.push(
-          `${one}, then ${name}: ${id} ${indication}: ${
-            findings.map(({ message }) => message).join(" ")
-          }`,
-        );
-      }
-      if (signatures.length !== 2) {
-        refused.push(`${one}, then ${name}: ${signatures.length} signatures`);
-      }
+      const isGood = bad.length === 0 && signatures.length === 2;
+      const pair = `${one}, then ${name}`;
+      cells.push(isGood ? "✓" : KNOWN[pair] ? "✗ (known)" : "✗");
+      if (isGood) continue;
+      const why = bad.flatMap((
+        { id, findings },
+      ) => [id, ...findings.map(({ message }) => message)]);
+      (KNOWN[pair] ? known : refused).push(
+        `${pair}: ${KNOWN[pair] ?? [`${signatures.length} signatures`, ...why].join(" ")}`,
+      );
     }
     rows.push(`| ${one} | ${cells.join(" | ")} |`);
   }
@@ -364,7 +370,9 @@ export async function interopPdf(write: boolean): Promise<number> {
   const table = `| first \\ second | ${signers.map(({ name }) => name).join(" | ")} |\n` +
     `|${"--|".repeat(signers.length + 1)}\n${rows.join("\n")}\n`;
   const text =
-    `${table}${list("Not valid here:", refused)}${list("Could not be signed:", failed)}` +
+    `${table}${list("Not valid here:", refused)}${list("Not valid here, and known:", known)}${
+      list("Could not be signed:", failed)
+    }` +
     `${list("Judges that differ:", differing)}${list("Missing:", missing)}`;
   console.log(text);
   if (write) await writeDocs(text);
@@ -378,4 +386,5 @@ async function writeDocs(text: string): Promise<void> {
   const path = new URL("../../docs/interop.md", import.meta.url);
   const old = await Deno.readTextFile(path);
   await Deno.writeTextFile(path, `${old.slice(0, old.indexOf(BEGIN) + BEGIN.length)}\n${text}`);
+  await run(Deno.execPath(), ["fmt", "--quiet", path.pathname]);
 }

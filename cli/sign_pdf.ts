@@ -7,7 +7,7 @@ import type { Caller, Signing } from "../signing/sign.ts";
 import type { Kept } from "../signing/spool.ts";
 import { hasher } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { detectFormat } from "../formats/verify/verify.ts";
+import { detectFormat } from "../formats/verify/format.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type HashAlgorithm, PdfOptions } from "../protocol/methods.ts";

@@ -2,17 +2,15 @@
  * The levels of a signature in a PDF, from B-B to B-LTA (EN 319 142-1 §6): one ladder for agent, command line and PIN/OTP
  * service. Every step is checked as a reader would check it before anything is released.
  */
-import type { Hash } from "node:crypto";
 import { concat } from "../formats/asn1/der.ts";
 import { verifyCms } from "../formats/cms/verify.ts";
 import { verifyTimestamp } from "../formats/cms/timestamp.ts";
-import { prepareSignedData } from "../formats/cms/write.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { appendDss, type ValidationData } from "../formats/pades/dss.ts";
+import { fillContents } from "../formats/pades/contents.ts";
 import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
 import {
-  fillContents,
   type PreparedSignature,
   prepareSignature,
   prepareTimestamp,
@@ -132,17 +130,6 @@ export async function completePades(
   return concat(extended, await archive(pdf, extended, services, signal, password));
 }
 
-/** The CMS of a signature in a PDF, over the digest of what it covers. */
-export function padesCms(
-  digest: Uint8Array,
-  signer: Pick<Signer, "certificate" | "chain" | "algorithm">,
-  { subFilter, time }: Pick<PadesOptions, "subFilter" | "time">,
-): ReturnType<typeof prepareSignedData> {
-  // EN 319 142-1 §6.3: in PAdES the time stands in the dictionary, not in the CMS.
-  const signingTime = subFilter === "adbe.pkcs7.detached" ? time : undefined;
-  return prepareSignedData({ digest }, signer, { signingTime });
-}
-
 /**
  * A revision with the validation data of the PDF's last signature (EN 319 142-1 §5.4).
  *
@@ -186,21 +173,6 @@ async function archive(
   });
   if (problems.length > 0) throw invalid();
   return stamp;
-}
-
-/**
- * The digest that a prepared signature signs, of a document that has been hashed already.
- *
- * @param hashed a hash of the whole document, which goes on with what is appended
- * @param size the document's, in bytes
- */
-export function preparedDigest(
-  hashed: Hash,
-  size: number,
-  { appended, ranges: [[, before], [after]] }: Pick<PreparedPades, "appended" | "ranges">,
-): Uint8Array {
-  hashed.update(appended.subarray(0, before - size)).update(appended.subarray(after - size));
-  return new Uint8Array(hashed.digest());
 }
 
 const rangesOf = ({ byteRange: [start, before, after, rest] }: PreparedSignature): Ranges => [

@@ -9,14 +9,8 @@ import { inspectSignatures } from "../formats/pades/inspect.ts";
 import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { hasher } from "../formats/digest.ts";
-import {
-  completePades,
-  type Level,
-  type LevelServices,
-  padesCms,
-  preparedDigest,
-  preparePades,
-} from "./pades.ts";
+import { padesCms, preparedDigest } from "./pades_cms.ts";
+import { completePades, type Level, type LevelServices, preparePades } from "./pades.ts";
 
 const pki = makePki({ officers: [{ name: "Anita Das", key: "p-256" }] });
 const [officer] = pki.officers;

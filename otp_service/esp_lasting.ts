@@ -1,7 +1,7 @@
 /** Timestamp and validation data, so that an eSign outlives its certificate of half an hour. */
 import { getLogger } from "@logtape/logtape";
 import { FormatError } from "../formats/error.ts";
-import { fillContents } from "../formats/pades/prepare.ts";
+import { fillContents } from "../formats/pades/contents.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { OnlineError } from "../online/error.ts";
 import { bytesSource } from "../formats/source.ts";

@@ -8,7 +8,7 @@ import { concat } from "../formats/asn1/der.ts";
 import { digest as digestOf, hasher, HASHES } from "../formats/digest.ts";
 import { bytesSource } from "../formats/source.ts";
 import { type CscParams, type CscResult } from "../protocol/csc.ts";
-import { padesCms, preparedDigest } from "../online/pades.ts";
+import { padesCms, preparedDigest } from "../online/pades_cms.ts";
 import { performFor } from "../online/services.ts";
 import { timestampSignature } from "../online/signature_timestamp.ts";
 import { askInSteps } from "../reader/steps.ts";

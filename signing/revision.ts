@@ -5,7 +5,7 @@
 import { sameBytes } from "../formats/x509/certificate.ts";
 import type { Signer } from "../formats/signer.ts";
 import { appendedSource, type Ranges, type Source } from "../formats/source.ts";
-import { padesCms, preparedDigest } from "../online/pades.ts";
+import { padesCms, preparedDigest } from "../online/pades_cms.ts";
 import { performFor } from "../online/services.ts";
 import type { PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";

@@ -274,6 +274,36 @@ Deno.test("no file imports itself by way of others, types included", async () =>
   assert.deepEqual(circles(found), []);
 });
 
+/** The way from a file to another one that it loads, at once or later; null where it does not. */
+function wayTo(found: readonly Import[], from: string, to: string): string[] | null {
+  const ways = new Map([[from, [from]]]);
+  for (const [file, way] of ways) {
+    if (file === to) return way;
+    for (const each of found) {
+      if (each.from === file && !each.typeOnly && !ways.has(each.to)) {
+        ways.set(each.to, [...way, each.to]);
+      }
+    }
+  }
+  return null;
+}
+
+/** What reads others' documents; the threads of readers load it (cli/reader_worker.ts). */
+const PARSERS = [
+  "formats/pdf/document.ts",
+  "formats/pades/inspect.ts",
+  "formats/verify/verify.ts",
+  "online/evidence.ts",
+];
+
+Deno.test("no program that answers others loads what parses documents, but for the reader's thread", async () => {
+  const found = await imports(await sources());
+  for (const parser of PARSERS) {
+    assert.equal(wayTo(found, "main.ts", parser), null);
+    assert.notEqual(wayTo(found, "cli/reader_worker.ts", parser), null);
+  }
+});
+
 Deno.test("unsafe calls stand in one file, and the pure rooms are pure", async () => {
   const breaches: string[] = [];
   for (const file of await sources()) {

@@ -1,4 +1,5 @@
 import { FormatError } from "../error.ts";
+import { fillContents } from "./contents.ts";
 import { type FieldLock, lockDraft } from "./locks.ts";
 import { type DrawnPlace, DrawnPlaces } from "./drawn.ts";
 import {
@@ -23,7 +24,6 @@ import {
   PdfRef,
   serialize,
   textString,
-  toHex,
 } from "../pdf/value.ts";
 
 /** Appearance of a visible signature. */
@@ -215,32 +215,6 @@ export function writeField(
     repaired: document.recovered,
     complete: (cms) => fillContents(bytes, contentsAt, contentsEnd, cms),
   };
-}
-
-/**
- * Puts a CMS or timestamp token into the place that a prepared signature keeps for it.
- *
- * @param bytes stay as they are
- * @param at offset in `bytes` at which the first range of ByteRange ends
- * @param end offset at which the second one begins
- * @throws FormatError `space_too_small`
- */
-export function fillContents(
-  bytes: Uint8Array,
-  at: number,
-  end: number,
-  cms: Uint8Array,
-): Uint8Array {
-  const space = (end - at) / 2 - 1;
-  if (cms.length > space) {
-    throw new FormatError(
-      "space_too_small",
-      `The signature has ${cms.length} bytes and the space kept for it ${space}.`,
-    );
-  }
-  const out = bytes.slice();
-  new TextEncoder().encodeInto(toHex(cms), out.subarray(at + 1));
-  return out;
 }
 
 /** Adds a field that is its own widget to the form and to its page. */

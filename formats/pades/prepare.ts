@@ -10,7 +10,7 @@ import type { Source } from "../source.ts";
 import { PdfUpdate, withDocument } from "../pdf/update.ts";
 import { latin1, name, type PdfDraft, PdfRef, PdfString, textString } from "../pdf/value.ts";
 
-export { type Appearance, fillContents, type PreparedSignature } from "./field.ts";
+export type { Appearance, PreparedSignature } from "./field.ts";
 export type { SignatureOptions, TimestampOptions } from "./options.ts";
 export type { Box, Place, Rectangle } from "./place.ts";
 

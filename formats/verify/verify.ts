@@ -3,11 +3,11 @@
  * and further material are given; nothing is fetched or looked up.
  */
 import { FormatError } from "../error.ts";
-import { isPdf } from "../shown.ts";
 import { bytesSource, type Source } from "../source.ts";
-import { isArmoured, unarmour } from "./armour.ts";
+import { unarmour } from "./armour.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
 import type { VerifyContent } from "./content.ts";
+import { detectFormat } from "./format.ts";
 import {
   isContent,
   judgeRoute,
@@ -60,10 +60,6 @@ export interface Verification {
 
 /** All but PDFs are read whole. */
 const MAX_SIZE = 512 * 1024 * 1024;
-const HEAD = 4096;
-/** How far a PEM block is looked for. */
-const ARMOUR_HEAD = 256 * 1024;
-const latin1 = new TextDecoder("latin1");
 
 /**
  * Verifies every signature of a file.
@@ -244,42 +240,6 @@ function certificatesOf(signatures: readonly SignatureFacts[]) {
   };
   signatures.forEach(visit);
   return { ends: [...ends.values()], known: [...known.values()] };
-}
-
-/**
- * Tells the format from the content; names of files prove nothing.
- *
- * @throws {FormatError} `not_found` if it is none that can be verified
- */
-export function detectFormat(source: Source): VerifiedFormat {
-  const head = source.read(0, HEAD);
-  const text = latin1.decode(head).replace(
-    /^(?:\xef\xbb\xbf)?\s+|^\xef\xbb\xbf/,
-    "",
-  );
-  if (text.startsWith("%PDF-")) return "pdf";
-  if (head[0] === 0x30 || isArmoured(text)) return "cms";
-  // Also UTF-16, with or without a byte order mark.
-  if (text.startsWith("<") || /^(?:\xff\xfe<\0|\xfe\xff\0<|<\0|\0<)/.test(text)) return "xml";
-  if (text.startsWith("{")) return isRoute(source) ? "route" : "jws";
-  if (COMPACT.test(text)) return "jws";
-  // Behind other bytes; after all others, for each of them may hold a PDF.
-  if (isPdf(head)) return "pdf";
-  // Text may stand before a PEM block, as `openssl -text` writes it.
-  if (isArmoured(latin1.decode(source.read(0, ARMOUR_HEAD)))) return "cms";
-  throw new FormatError(
-    "not_found",
-    "The file is no signature that can be checked: a signed PDF, XML or JSON, CMS, or a signing route.",
-  );
-}
-
-/** RFC 7515 §7.1: the header in BASE64URL begins with `{`; it may be longer than what is looked at. */
-const COMPACT = /^e[w-z0-9_-][\w-]*(?:\.|$)/;
-
-/** The members' names tell; whether it is well-formed is seen later. */
-function isRoute(source: Source): boolean {
-  const head = new TextDecoder("latin1").decode(source.read(0, HEAD));
-  return /^\s*\{\s*"(?:route|statements)"\s*:/.test(head.replace(/^\xef\xbb\xbf/, ""));
 }
 
 function decode(bytes: Uint8Array): string {

@@ -22,7 +22,8 @@ import { prepareSignedData } from "../cms/write.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { bytesSource } from "../source.ts";
-import { detectFormat, verifyBytes, type VerifyContent, verifyFile } from "./verify.ts";
+import { detectFormat } from "./format.ts";
+import { verifyBytes, type VerifyContent, verifyFile } from "./verify.ts";
 import { type Material, readMaterial } from "./material.ts";
 import type { FindingCode, VerificationReport } from "./report.ts";
 

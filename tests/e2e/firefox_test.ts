@@ -11,6 +11,7 @@ import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
 import { asPublic, launchFirefox, loopbackPermission } from "./firefox.ts";
+import { startSquatter } from "../fakes/squatter.ts";
 import { connectOutcome, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -67,7 +68,13 @@ Deno.test("the SDK in Firefox", (t) =>
     await t.step("ws from a public page works only with the browser's permission", async () => {
       const publicly = asPublic([site.port]);
       const granted = { ...publicly, ...loopbackPermission("granted") };
+      await using relay = await startSquatter({ relayTo: port });
       await inFirefox("granted", granted, async (page) => {
+        // A program on an earlier port that passes everything on cannot prove to be the agent there.
+        const squatted = { ports: [relay.port] };
+        assert.equal(await page.evaluate(connectOutcome, squatted), "agent_changed");
+        const both = { ports: [relay.port, port] };
+        assert.equal(await page.evaluate(connectOutcome, both), "connected");
         assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "connected");
       });
       await inFirefox("pending", { ...publicly, ...loopbackPermission("ask") }, async (page) => {

@@ -217,14 +217,14 @@ Deno.test("the guide to versions names the protocol's number", async () => {
 
 /** Code before the examples for portals. */
 const PREAMBLE = `
-import { type Client, connectByPopup } from ${
+import { acceptNewAgent, type Client, connect, connectByPopup, DsignClientError } from ${
   JSON.stringify(pathToFileURL(join(ROOT, "web/client.ts")).href)
 };
 declare const dsign: Client;
 declare const file: File;
 declare const files: File[];
 declare const button: HTMLButtonElement;
-void connectByPopup, dsign, file, files, button;
+void acceptNewAgent, connect, connectByPopup, DsignClientError, dsign, file, files, button;
 `;
 
 Deno.test("the examples for portals fit the SDK", () =>

@@ -80,7 +80,7 @@ export const bn: OtpWords = {
   change: "আপনার স্বাক্ষরের পিন বদলান",
   change_explain: "আগে আপনার বর্তমান পিন দিন। তারপর একটি ওটিপি পাবেন।",
   change_go: "এগিয়ে যান",
-  change_otp_mail: "{digits}টি অঙ্ক, {to} ঠিকানায় মেলে পাঠানো হয়েছে।",
+  change_otp_mail: "{digits}টি অঙ্ক, {to} ঠিকানায় ই-মেল করে পাঠানো হয়েছে।",
   change_otp_sms: "{digits}টি অঙ্ক, {to} নম্বরে এসএমএসে পাঠানো হয়েছে।",
   old_pin: "বর্তমান পিন",
   change_do: "পিন বদলান",

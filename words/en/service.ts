@@ -18,13 +18,13 @@ export const en = {
   wrong_answers:
     "{count} wrong answers in a row (PIN or OTP) were given for signatures in your name. Each further one has to wait longer; after {most} your PIN is locked. If it was not you, somebody may know your PIN: change it, and tell your office at once.",
   wrong_sign_ins:
-    "{count} wrong PINs in a row were given at the sign-in with your user name. Each further one has to wait longer; after {most} this sign-in is closed. You can go on signing. If it was not you, tell your office.",
+    "{count} wrong PINs in a row were typed at the login with your user name. Each further one has to wait longer; after {most} this login is closed. You can still sign. If it was not you, tell your office.",
   locked_answers_subject: "Your signing PIN is locked",
   locked_answers:
     "{count} wrong answers in a row were given in your name, so your signing PIN is locked. If it was not you, tell your office at once. The administrator can unlock it after checking who you are.",
-  locked_sign_ins_subject: "Your sign-in is closed",
+  locked_sign_ins_subject: "Your login is closed",
   locked_sign_ins:
-    "{count} wrong PINs in a row were given at the sign-in with your user name, so it is closed. It opens again as soon as you sign something with PIN and OTP. If it was not you, tell your office.",
+    "{count} wrong PINs in a row were typed at the login with your user name, so it is closed. It opens again as soon as you sign something with PIN and OTP. If it was not you, tell your office.",
 
   consent:
     "I, {name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: {count}) for the purpose “{purpose}” with a departmental PIN/OTP signature of {organization}.",

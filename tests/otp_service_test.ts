@@ -272,6 +272,9 @@ Deno.test("the administrator's commands: people and audit", () =>
     assert.ok(!stdout.includes("enrol-"), "no link in the audit");
     assert.match((await on("audit", "show", "--last", "1")).stdout, /audit\.exported/);
     assert.equal((await json("audit", "verify")).ok, true);
+    const proof = ["--proof", "compared with the backup"];
+    assert.deepEqual(await json("seal", ...proof), { rows: 0 }, "nothing to take over");
+    assert.equal((await on("seal")).code, 2, "not without proof");
     const missing = await dsign("user", "list", "--config", join(dir, "none.json"));
     assert.deepEqual([missing.code, /is missing/.test(missing.stderr)], [2, true]);
     await Deno.chmod(join(dir, "service", "secret"), 0o644);

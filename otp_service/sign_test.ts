@@ -382,7 +382,7 @@ Deno.test("a module's PIN that is refused is not tried again", async () => {
     return Promise.reject(Object.assign(new Error("The PIN is wrong."), { code: "pin_incorrect" }));
   });
   for (let i = 0; i < 3; i++) {
-    await assert.rejects(keys.oneTime("p-256"), /cannot do this at present/);
+    await assert.rejects(keys.oneTime("p-256"), /cannot do this now/);
   }
   assert.equal(logins, 1);
 });

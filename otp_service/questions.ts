@@ -2,6 +2,7 @@
 import { FormatError } from "../formats/error.ts";
 import { inspectSignatures } from "../formats/pades/inspect.ts";
 import { prepareSignature, type SignatureOptions } from "../formats/pades/prepare.ts";
+import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { esignTransaction, readEsignResponse } from "../formats/xml/esign.ts";
 import { questions as onlineQuestions } from "../online/questions.ts";
@@ -37,6 +38,7 @@ export const questions = {
     },
     [source]: ReadDocument[],
   ) {
+    refuseAmbiguous(source);
     const { appended, byteRange: [start, before, after, rest] } = prepareSignature(source, {
       ...options,
       subFilter: "adbe.pkcs7.detached", // what the ESP makes is no CAdES

@@ -3,6 +3,8 @@ import { makePki } from "../../tests/fixtures/pki.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { signPdf } from "../../tests/fixtures/sign_pdf.ts";
 import { verifyPdf } from "./verify.ts";
+import { refuseAmbiguous } from "./versions.ts";
+import { FormatError } from "../error.ts";
 import { bytesSource } from "../source.ts";
 
 const { officers: [asha, bimal] } = makePki({
@@ -73,4 +75,24 @@ Deno.test("forms that are not checked, and documents without signatures", () => 
   );
   const [{ status, findings }] = verify(Uint8Array.from(other, (c) => c.charCodeAt(0))).signatures;
   assert.deepEqual([status, findings[0].code], ["indeterminate", "form_unsupported"]);
+});
+
+Deno.test("a PDF of which readers show different pages is not signed, and its signature is ambiguous", () => {
+  const base = made();
+  const text = new TextDecoder("latin1").decode(base);
+  const forged = `4 0 obj\n<< /Length 2 >>\nstream\nBT\nendstream\nendobj\n`;
+  // Readers that find no cross-reference at its place look for objects, and take the last.
+  const bytes = new Uint8Array([
+    ...base,
+    ...new TextEncoder().encode(forged + text.slice(text.lastIndexOf("startxref"))),
+  ]);
+  assert.throws(
+    () => refuseAmbiguous(bytesSource(bytes)),
+    (error) =>
+      error instanceof FormatError && error.code === "pdf_ambiguous" &&
+      /page 1/.test(error.message),
+  );
+  refuseAmbiguous(bytesSource(base));
+  const [{ since }] = verify(signPdf(bytes, asha)).signatures;
+  assert.deepEqual(since?.ambiguities, [{ object: 4, page: 1 }]);
 });

@@ -96,7 +96,7 @@ export class Versions {
  *
  * @throws {FormatError} `pdf_ambiguous`; as `PdfDocument.open`
  */
-export function refuseAmbiguous(source: Source, password: string | undefined): void {
+export function refuseAmbiguous(source: Source, password?: string): void {
   const document = PdfDocument.open(source, password);
   const [first] = ambiguities(document, document.scan()).filter(({ page }) => page !== undefined);
   if (!first) return;

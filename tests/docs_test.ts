@@ -217,7 +217,7 @@ Deno.test("the guide to versions names the protocol's number", async () => {
 
 /** Code before the examples for portals. */
 const PREAMBLE = `
-import { acceptNewAgent, type Client, connect, connectByPopup, DsignClientError } from ${
+import { acceptNewAgent, type Client, connect, connectByPopup, type ConnectOptions, DsignClientError } from ${
   JSON.stringify(pathToFileURL(join(ROOT, "web/client.ts")).href)
 };
 declare const dsign: Client;

@@ -31,7 +31,7 @@ export interface ConsentItem {
   /** Of a PDF: that its pages can be shown, and what the signature will add; null: it goes beside the document. */
   pdf?: { adds: PdfAdditions | null };
   /** Names in the certificates of those who have signed the same content already; their signatures hold. */
-  signedBy?: string[];
+  signedBy?: SignedBefore[];
   /** The signing route that the content is on. */
   route?: Pick<RouteReport, "steps" | "next">;
 }
@@ -81,6 +81,14 @@ export interface PdfFacts {
   signatures: EarlierSignature[];
 }
 
+/** Signer of the same content. */
+export interface SignedBefore {
+  /** Name in the certificate. */
+  name: string;
+  /** The certificate leads to a root that this computer trusts; else anybody may have made it. */
+  proven: boolean;
+}
+
 export interface EarlierSignature {
   field: string;
   kind: "signature" | "timestamp";
@@ -90,6 +98,8 @@ export interface EarlierSignature {
   /** RFC 3339; claimed by the signer unless `timestamped`. */
   time: string | null;
   timestamped: boolean;
+  /** The certificate leads to a root that this computer trusts; else anybody may have made it. */
+  proven: boolean;
   reason: string | null;
   /** What it allows after it, where it certifies the document. */
   certifies: 1 | 2 | 3 | null;

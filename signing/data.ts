@@ -23,12 +23,14 @@ import type { HashName, Signer } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { readFacts, type SignatureFacts, type VerifyContent } from "../formats/verify/verify.ts";
 import { prepareXmlSignature, type XmlPackaging } from "../formats/xml/xades.ts";
-import { readCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import type { SignedBefore } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { ParsedParams } from "../protocol/methods.ts";
 import type { Content } from "./content.ts";
 import type { LevelServices } from "../online/pades.ts";
 import { tokenCertificates } from "../online/validation_data.ts";
+import { isProven, type Trust } from "./proven.ts";
 
 /** How data is signed: the parameters of `sign.data` but for the content itself. */
 export type DataHow = Without<ParsedParams<"sign.data">, "content">;
@@ -53,15 +55,15 @@ const utf8 = new TextEncoder();
 /**
  * Finds out whether data can be signed so, before anybody is asked.
  *
- * @returns names of those who have signed it already; their signatures hold
+ * @returns those who have signed it already; their signatures hold
  * @throws {DsignError} `signature_mismatch` where an earlier signature is not right, or over something else;
  *   {FormatError} for what cannot be read
  */
-export function checkData(how: DataHow, content: Content): string[] {
+export function checkData(how: DataHow, content: Content, trust: Trust): SignedBefore[] {
   const existing = existingOf(how);
-  if (existing) return checkExisting(existing, how.format, content);
+  if (existing) return checkExisting(existing, how.format, content, trust);
   if ((how.format === "xades" || how.format === "xmldsig") && how.packaging === "attached") {
-    return factsOf(content.bytes, given(content)).map((each) => nameOfRight(each));
+    return factsOf(content.bytes, given(content)).map((each) => rightOne(each, trust));
   }
   return [];
 }
@@ -77,7 +79,12 @@ function existingOf(how: DataHow): Uint8Array | undefined {
 }
 
 /** An earlier signature must be right, and over this very content. */
-function checkExisting(bytes: Uint8Array, format: DataHow["format"], content: Content): string[] {
+function checkExisting(
+  bytes: Uint8Array,
+  format: DataHow["format"],
+  content: Content,
+  trust: Trust,
+): SignedBefore[] {
   const held = format === "cades"
     ? readSignedData(bytes).content
     : [jwsPayload(text(bytes))].filter((each) => each !== null);
@@ -86,21 +93,30 @@ function checkExisting(bytes: Uint8Array, format: DataHow["format"], content: Co
   }
   const signatures = factsOf(bytes, given(content));
   if (signatures.length === 0) throw new DsignError("signature_mismatch");
-  const visit = (each: SignatureFacts): string[] => [
-    nameOfRight(each),
+  const visit = (each: SignatureFacts): SignedBefore[] => [
+    rightOne(each, trust),
     ...(each.countersignatures ?? []).flatMap(visit),
   ];
   return signatures.flatMap(visit);
 }
 
-/** The signer's name, if the signature holds; trust in the certificate is for others to decide. */
-function nameOfRight({ certificate, findings }: SignatureFacts): string {
+/** Who has signed, if the signature holds. */
+function rightOne(each: SignatureFacts, trust: Trust): SignedBefore {
+  const certificate = certificateOfRight(each);
+  return {
+    name: certificate.subject.commonName ?? certificate.subject.toString(),
+    proven: isProven(certificate, each.material.certificates, trust),
+  };
+}
+
+/** @throws {DsignError} `signature_mismatch` where the signature does not hold */
+function certificateOfRight({ certificate, findings }: SignatureFacts): Certificate {
   const broken = findings.find(({ code, severity }) =>
     severity === "failed" || code === "content_missing" || code === "certificate_missing" ||
     code === "certificate_not_as_signed" || code === "algorithm_unsupported"
   );
   if (broken || !certificate) throw new DsignError("signature_mismatch", broken?.message);
-  return certificate.subject.commonName ?? certificate.subject.toString();
+  return certificate;
 }
 
 const factsOf = (bytes: Uint8Array, content: VerifyContent) =>
@@ -247,7 +263,7 @@ export function checkRelease(
   try {
     let own = false;
     const visit = (each: SignatureFacts) => {
-      nameOfRight(each);
+      certificateOfRight(each);
       own ||= sameBytes(each.certificate!.der, certificate);
       each.countersignatures?.forEach(visit);
     };

@@ -11,6 +11,8 @@ import { signCms } from "../tests/fixtures/signed_files.ts";
 import { digest } from "../formats/digest.ts";
 import { prepareStatement } from "../formats/json/route.ts";
 import { signBytes } from "../tests/fixtures/keys.ts";
+import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
+import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { publicFetch } from "../online/pki_http.ts";
 
@@ -83,7 +85,7 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
   cms = await sign(1, { ...bill, cosign: cms, level: "B-T" });
   cms = await sign(2, { ...bill, countersign: { signature: cms, signer: [1] } });
   assert.deepEqual(await names(cms), ["Maya B-T", "Chetan B-T"]);
-  assert.deepEqual(shown.map(({ signedBy }) => signedBy), [
+  assert.deepEqual(shown.map(({ signedBy }) => signedBy?.map(({ name }) => name)), [
     ...[undefined, ["Maya"], ["Maya", "Chetan"]],
   ]);
   const [, second] = (await verify(bytesOf(cms))).signatures;
@@ -124,7 +126,7 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
   assert.deepEqual(await names(btoa(xml)), ["Maya B-B", "Chetan B-T", "Asha null"]);
   // Nothing in it is about another content: a page must not take the verdict for one on that.
   await assert.rejects(verify(bytesOf(btoa(xml)), canonical), { code: "invalid_params" });
-  assert.deepEqual(shown.at(-1)?.signedBy, ["Maya", "Chetan"]);
+  assert.deepEqual(shown.at(-1)?.signedBy?.map(({ name }) => name), ["Maya", "Chetan"]);
   const around = await sign(0, { ...order, format: "xades", packaging: "enveloping" });
   assert.deepEqual(await names(around), ["Maya B-B"]);
   const named = await sign(0, {
@@ -281,4 +283,39 @@ Deno.test("a step counts only by a certificate that leads to a trusted root; aft
   assert.equal(report.indication, "INDETERMINATE");
   assert.equal(report.route?.isComplete, false);
   assert.ok(report.findings.some(({ code }) => code === "route_unproven"));
+});
+
+Deno.test("a cosigner's name is vouched for only where the certificate leads to a trusted root", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { officers, root } = makePki({ officers: [{ name: "Asha" }, { name: "Bikram" }] });
+    const [stranger] = makePki({ officers: [{ name: "Chief Secretary" }] }).officers;
+    await Deno.writeTextFile(join(folder, "root.crt"), pem("CERTIFICATE", root.certificate.der));
+    await using test = await testAgent({ officers, trust: [folder] });
+    const client = await test.connect();
+    const seen: unknown[] = [];
+    test.person.sign = async (request, unlock, _signal, show) => {
+      const [{ signedBy, pdf }] = request.items;
+      seen.push(signedBy);
+      if (pdf) {
+        const { signatures } = await (await show(0)).facts();
+        seen.push(signatures.map(({ signer, proven, status }) => [signer, proven, status]));
+      }
+      await unlock(answerTo(request));
+    };
+    const content = new TextEncoder().encode("Approve file 7");
+    for (const [officer, proven] of [[officers[1], true], [stranger, false]] as const) {
+      const cosign = signCms(officer, { content }).toBase64();
+      await client.call("sign.data", { content: { text: "Approve file 7" }, cosign });
+      assert.deepEqual(seen.splice(0), [[{ name: officer.name, proven }]]);
+      const pdf = signPdf(classicPdf(documentObjects()), officer);
+      const about = { name: "a.pdf", mediaType: "application/pdf", size: pdf.length };
+      const { document } = await client.call("document.open", about);
+      client.sendChunk(document, pdf);
+      await client.call("sign.document", { document });
+      assert.deepEqual(seen.splice(0), [undefined, [[officer.name, proven, "valid"]]]);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -1,7 +1,12 @@
 /** Facts for the person before a PDF is signed: earlier signatures, and the changes after each. */
 import { permitsSigning } from "../formats/pades/locks.ts";
 import { readPdfDate } from "../formats/pades/inspect.ts";
-import { verifyPdf } from "../formats/pades/verify.ts";
+import { type VerifiedPdfSignature, verifyPdf } from "../formats/pades/verify.ts";
+import { verifyTimestamp } from "../formats/cms/timestamp.ts";
+import { digest } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
+import { isProven, type Trust } from "./proven.ts";
 import type { EarlierSignature, PdfFacts } from "../protocol/consent.ts";
 import type { Source } from "../formats/source.ts";
 
@@ -13,14 +18,18 @@ const MAX_CHANGES = 100;
  *
  * @throws {FormatError} as `inspectSignatures`
  */
-export function factsOf(source: Source, password?: string): PdfFacts {
+export function factsOf(source: Source, trust: Trust, password?: string): PdfFacts {
   const { signatures, recovered } = verifyPdf(source, { password });
   return {
     password: password ?? null,
     damaged: recovered || signatures.some(({ since }) => since?.ambiguities.length),
     permitted: permitsSigning(source, password),
     signatures: signatures.map((each): EarlierSignature => {
-      const { signature, status, certificate, timestamp, since } = each;
+      const { signature, status, certificate, certificates, since } = each;
+      const proven = certificate !== undefined &&
+        isProven(certificate, readable(certificates), trust);
+      // Anybody can make an authority that puts any time into a timestamp.
+      const timestamp = provenTime(each, trust);
       return {
         field: signature.field,
         kind: signature.kind,
@@ -28,6 +37,7 @@ export function factsOf(source: Source, password?: string): PdfFacts {
         status,
         time: (timestamp ?? readPdfDate(signature.time))?.toISOString() ?? null,
         timestamped: timestamp !== undefined,
+        proven,
         reason: signature.reason ?? null,
         certifies: signature.docMdp ?? null,
         revision: since?.revision ? { number: since.revision.number, of: since.revision.of } : null,
@@ -41,3 +51,30 @@ export function factsOf(source: Source, password?: string): PdfFacts {
     }),
   };
 }
+
+/** The time in a timestamp of an authority that is trusted. */
+function provenTime(
+  { timestamp, token, signer }: VerifiedPdfSignature,
+  trust: Trust,
+): Date | undefined {
+  if (!timestamp) return undefined;
+  const tokens = token
+    ? [token]
+    : signer?.timestampTokens.map((each) =>
+      verifyTimestamp(each, { digestOf: (hash) => digest(hash, signer.signer.signature) })
+    ) ?? [];
+  return tokens.find(({ problems, certificate, certificates }) =>
+    problems.length === 0 && certificate && isProven(certificate, readable(certificates), trust)
+  )?.info.time;
+}
+
+/** What cannot be read helps no path. */
+const readable = (certificates: readonly Uint8Array[]) =>
+  certificates.flatMap((der) => {
+    try {
+      return [readCertificate(der)];
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      return [];
+    }
+  });

@@ -29,6 +29,7 @@ import {
   signStatement,
 } from "./data.ts";
 import { factsOf } from "./pdf_facts.ts";
+import type { Trust } from "./proven.ts";
 
 /** Detached content is read whole only where it is no larger, in bytes. */
 const MAX_WHOLE = 64 * 1024 * 1024;
@@ -146,8 +147,10 @@ export const questions = {
   },
 
   /** Facts for the person about a PDF's earlier signatures. */
-  pdfFacts: ({ password }: { password?: string }, [source]: ReadDocument[]) =>
-    factsOf(source, password),
+  pdfFacts: (
+    { password, trust }: { password?: string; trust: Trust },
+    [source]: ReadDocument[],
+  ) => factsOf(source, trust, password),
 
   /** Whether a PDF's author lets it be signed. */
   permitsSigning: (
@@ -156,8 +159,8 @@ export const questions = {
   ): boolean => permitsSigning(source, password, field),
 
   /** Whether data can be signed so; names of those who have signed it already. */
-  checkData: ({ how, content }: { how: DataHow; content: Plain }): string[] =>
-    checkData(how, contentOf(content)),
+  checkData: ({ how, content, trust }: { how: DataHow; content: Plain; trust: Trust }) =>
+    checkData(how, contentOf(content), trust),
 
   /** A signature over data. */
   signData: ({ how, content, ...by }: DataBy & { how: SignedFileHow; content: Plain }) =>

@@ -4,6 +4,7 @@ import type { PdfAdditions } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
 import type { ShownPdf } from "./consent/port.ts";
+import type { Trust } from "./proven.ts";
 import type { DocumentReader } from "./reading.ts";
 import type { Revision } from "./revision.ts";
 
@@ -14,19 +15,24 @@ export interface ReadFor {
   origin?: string;
   /** Opens encrypted PDFs. */
   password?: string;
+  trust(): Promise<Trust>;
 }
 
 /** @throws {DsignError} `document_not_found` where the document is not being kept */
 export function shownPdf(
   source: Source | undefined,
-  { reader, origin, password }: ReadFor,
+  { reader, origin, password, trust }: ReadFor,
   revision?: Revision,
 ): ShownPdf {
   if (!source) throw new DsignError("document_not_found");
   return {
     source: revision?.source ?? source,
     ...revision && { revision: { digest: revision.digest, boxes: revision.boxes } },
-    facts: () => reader.ask("pdfFacts", { password }, { documents: [source], origin }),
+    facts: async () =>
+      await reader.ask("pdfFacts", { password, trust: await trust() }, {
+        documents: [source],
+        origin,
+      }),
   };
 }
 

@@ -18,6 +18,7 @@ import { bytesSource } from "../formats/source.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
+import { loadTrusted } from "../settings/anchors.ts";
 import { certificateOf } from "./certificates.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import {
@@ -38,6 +39,7 @@ import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, shownPdf, showOnly } from "./shown_pdf.ts";
 import { type PadesServices, sourceOf } from "./pades.ts";
 import { Revisions } from "./revision.ts";
+import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
 import { isJwsOver, isOver, isStatement } from "./to_be_signed.ts";
@@ -95,7 +97,7 @@ export class Signing {
     const data = { how, content: plain(content) };
     const signedBy = how.format === "raw"
       ? []
-      : await reader.ask("checkData", data, askingFor(caller));
+      : await reader.ask("checkData", { ...data, trust: await this.#trust() }, askingFor(caller));
     const item = content.item(how.name ?? "", how.hash);
     // A bare signature over a text may be one under another document, whose signed attributes, SignedInfo or JWS
     // signing input the text is. The person at the command line has named the file.
@@ -198,8 +200,19 @@ export class Signing {
     );
   }
 
+  /** Read each time, as the folders may be filled meanwhile. */
+  async #trust(): Promise<Trust> {
+    const anchors = await loadTrusted(this.services.trust);
+    return { anchors: anchors.map(({ der }) => der), now: this.tokens.now().toISOString() };
+  }
+
   #readFor({ asker: { origin } }: Caller, password?: string): ReadFor {
-    return { reader: this.services.reader, origin: origin ?? undefined, password };
+    return {
+      reader: this.services.reader,
+      origin: origin ?? undefined,
+      password,
+      trust: () => this.#trust(),
+    };
   }
 
   /**

@@ -152,7 +152,11 @@ function describeItem(
   const shown = printable(name.length > MAX_NAME ? name.slice(0, MAX_NAME) + "…" : name);
   const facts = [shown, printable(mediaType), size === null ? "" : `${size} bytes`];
   const what = `* ${[...facts, `${hash.algorithm} ${hash.hex}`].filter(Boolean).join(", ")}`;
-  const before = signedBy ? [`already signed by ${signedBy.map(printable).join(", ")}`] : [];
+  const before = (signedBy ?? []).map(({ name, proven }) =>
+    proven
+      ? `already signed by ${printable(name)}`
+      : `already signed by somebody who claims to be ${printable(name)}; the issuer is not known`
+  );
   return [what, ...before, ...stepsOf(route), ...additionsTo(pdf?.adds)].join("\n    ");
 }
 

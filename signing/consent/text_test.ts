@@ -39,7 +39,7 @@ Deno.test("the text names earlier signers, and whose turn it is on a route", () 
     signRequest({
       items: [{
         ...item,
-        signedBy: ["Maya\x1b"],
+        signedBy: [{ name: "Maya\x1b", proven: true }, { name: "Chetan", proven: false }],
         route: {
           next: 1,
           steps: [

@@ -392,6 +392,7 @@ Deno.test("a PDF is shown by the very bytes that are signed, with its earlier si
     status: "valid",
     time: "2026-11-20T10:00:00.000Z",
     timestamped: false,
+    proven: false,
     reason: null,
     certifies: null,
     revision: { number: 2, of: 2 },

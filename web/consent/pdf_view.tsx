@@ -321,6 +321,8 @@ function Earlier({ signatures, speech }: { signatures: EarlierSignature[]; speec
             <strong>
               {each.kind === "timestamp"
                 ? say("pdf_timestamp")
+                : each.signer !== null && !each.proven
+                ? say("route_claims", { name: each.signer })
                 : <Foreign text={each.signer ?? say("pdf_signer_unknown")} />}
             </strong>
             {each.time && (
@@ -331,9 +333,13 @@ function Earlier({ signatures, speech }: { signatures: EarlierSignature[]; speec
                 })}
               </span>
             )}
-            <p class={each.status === "valid" ? "good" : "warning"}>
-              {say(`pdf_status_${each.status}`)}
-            </p>
+            {each.status === "valid" && each.proven
+              ? <p class="good">{say("pdf_status_proven")}</p>
+              : (
+                <p class={each.status === "valid" ? "aside" : "warning"}>
+                  {say(`pdf_status_${each.status}`)}
+                </p>
+              )}
             {each.reason && (
               <p class="aside">
                 <Foreign text={each.reason} />

@@ -13,9 +13,15 @@ export function Signers({ item, speech }: { item: ConsentItem; speech: Speech })
         <div class="signers">
           <p class="aside">{say("signed_before")}</p>
           <ul>
-            {signedBy.map((name, i) => (
-              <li key={i}>
-                ✓ <Foreign text={name} />
+            {signedBy.map(({ name, proven }, i) => (
+              <li key={i} class={proven ? undefined : "unproven"}>
+                {proven
+                  ? (
+                    <>
+                      ✓ <Foreign text={name} />
+                    </>
+                  )
+                  : say("route_claims", { name })}
               </li>
             ))}
           </ul>

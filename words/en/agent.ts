@@ -96,7 +96,10 @@ export const en = {
   pdf_signer_unknown: "Unknown signer (the file lacks the certificate)",
   pdf_time_claimed: "on {date} by the signer's own clock (not proven)",
   pdf_time_proven: "on {date}, proven by a timestamp",
-  pdf_status_valid: "The signature fits the document. Who issued the certificate was not checked.",
+  pdf_status_proven:
+    "The signature fits the document. Its certificate leads to an authority that this computer trusts.",
+  pdf_status_valid:
+    "The signature fits the document. No authority that this computer trusts vouches for the certificate.",
   pdf_status_invalid: "This signature is NOT valid.",
   pdf_status_indeterminate: "This signature cannot be checked here.",
   pdf_certifies_1: "Nothing may be changed after it.",

@@ -14,6 +14,15 @@ export function isArmoured(text: string): boolean {
 
 const isMime = (text: string) => OPAQUE.test(HEADERS.exec(text)?.[0] ?? "");
 
+/** What stands around a wrapped signature, for people to read, and is not signed; undefined: nothing. */
+export function unsignedAround(bytes: Uint8Array): string | undefined {
+  if (bytes[0] === 0x30) return undefined;
+  const text = new TextDecoder("latin1").decode(bytes).replace(/^\xef\xbb\xbf/, "").trim();
+  const block = PEM.exec(text)?.[0];
+  if (block !== undefined) return block === text ? undefined : "the text around the PEM block";
+  return isMime(text) ? "the headers of the mail" : undefined;
+}
+
 /**
  * Takes what it is wrapped in off.
  *

@@ -65,6 +65,9 @@ Deno.test("CMS in PEM, Base64, S/MIME or with zeros behind is the same signature
   };
   for (const [name, bytes] of Object.entries(kinds)) {
     assert.equal(told(bytes), "TOTAL-PASSED B-B", name);
+    // What a person reads around it is not signed.
+    const isTold = verify(bytes).findings.some(({ code }) => code === "unsigned_ignored");
+    assert.equal(isTold, /text before|S\/MIME/.test(name), name);
   }
   assert.throws(() => verify(new Uint8Array([...signed, 1])), { code: "cms_malformed" });
   assert.throws(() => verify(`${smime("text/plain")}hello`), { code: "not_found" });

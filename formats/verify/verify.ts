@@ -4,7 +4,7 @@
  */
 import { FormatError } from "../error.ts";
 import { bytesSource, type Source } from "../source.ts";
-import { unarmour } from "./armour.ts";
+import { unarmour, unsignedAround } from "./armour.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
 import type { VerifyContent } from "./content.ts";
 import { detectFormat } from "./format.ts";
@@ -17,6 +17,7 @@ import {
   routeFacts,
 } from "./json.ts";
 import { joinMaterial, readMaterial } from "./material.ts";
+import { ignoredFinding } from "./notices.ts";
 import { pdfFacts } from "./pdf.ts";
 import type {
   Finding,
@@ -120,9 +121,14 @@ export function readFacts(file: VerifyFile): Facts {
     case "pdf":
       return { format, ...pdfFacts(source, file) };
     case "cms": {
-      const cms = unarmour(bytes());
+      const wrapped = bytes();
+      const cms = unarmour(wrapped);
       const given = content(null);
-      const findings = otherContent(given, () => cmsContentDigest(cms));
+      const around = unsignedAround(wrapped);
+      const findings = [
+        ...otherContent(given, () => cmsContentDigest(cms)),
+        ...around ? [ignoredFinding([around])] : [],
+      ];
       return { format, signatures: cmsFacts(cms, given, file.certificates), findings };
     }
     case "xml":

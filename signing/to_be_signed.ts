@@ -8,6 +8,7 @@ import type { Content } from "./content.ts";
 import type { DataHow } from "./data.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
+const utf8 = new TextDecoder();
 
 /** Whether these are the signed attributes, the SignedInfo or the JWS signing input of a signature over data. */
 export function isOver(toBeSigned: Uint8Array, how: DataHow, content: Content): boolean {
@@ -33,21 +34,26 @@ function isSignedAttributes(toBeSigned: Uint8Array, digest: Uint8Array | undefin
 
 /** RFC 7515 §5.1: header, a dot, the payload. */
 export function isJwsOver(toBeSigned: Uint8Array, payload: Uint8Array): boolean {
-  const { length } = payload.toBase64({ alphabet: "base64url", omitPadding: true });
-  const at = toBeSigned.length - length - 1;
-  return at > 0 && toBeSigned[at] === 0x2e && /^[\w-]+$/.test(text(toBeSigned.subarray(0, at))) &&
-    sameBytes(
-      Uint8Array.fromBase64(text(toBeSigned.subarray(at + 1)), { alphabet: "base64url" }),
-      payload,
-    );
+  const signed = payloadOf(toBeSigned);
+  return signed !== null && sameBytes(signed, payload);
 }
 
 /** A JWS signing input over a statement for the content that has this digest, in hex. */
 export function isStatement(toBeSigned: Uint8Array, sha256: string): boolean {
+  const signed = payloadOf(toBeSigned);
+  try {
+    return signed !== null && JSON.parse(utf8.decode(signed))?.content === sha256;
+  } catch {
+    return false; // no JSON
+  }
+}
+
+function payloadOf(toBeSigned: Uint8Array): Uint8Array | null {
   const [header, payload, ...more] = text(toBeSigned).split(".");
-  if (more.length > 0 || !/^[\w-]+$/.test(header) || !/^[\w-]+$/.test(payload ?? "")) return false;
-  const statement = JSON.parse(
-    text(Uint8Array.fromBase64(payload, { alphabet: "base64url" })),
-  );
-  return statement.content === sha256;
+  if (payload === undefined || more.length > 0 || !/^[\w-]+$/.test(header)) return null;
+  try {
+    return Uint8Array.fromBase64(payload, { alphabet: "base64url" });
+  } catch {
+    return null; // no Base64
+  }
 }

@@ -255,6 +255,8 @@ export function step(state: State, event: Event, now: number): Step {
   }
   if (event.type === "signed" || event.type === "failed") return finish(state, event.type);
   if (event.type === "end") return end(state, event.why, ok);
+  // What is being signed has its own end, whatever another instance's clock says.
+  if (phase === "signing") return { ...state, outcome: refuse("not_authorized") };
   if (now < transaction.seenAt - RULES.skew) return end(state, "clock", refuse("ended"));
   const at = Math.max(now, transaction.seenAt);
   const seen: State = { transaction: { ...transaction, seenAt: at }, guard };

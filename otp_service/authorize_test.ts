@@ -271,6 +271,20 @@ Deno.test("it lasts ten minutes, and a clock that is set back ends it", () => {
   assert.ok(skewed.transaction.seenAt >= 3000);
 });
 
+Deno.test("what is being signed is ended by nobody else's clock or second use", () => {
+  for (const wait of [-60_000, 0, RULES.lifetime]) {
+    const { refusals, transaction } = run([
+      ...AUTHORIZED,
+      { type: "use", ...SIGN },
+      wait,
+      { type: "use", ...SIGN },
+      { type: "signed" },
+    ]);
+    assert.deepEqual(refusals.slice(3), [null, "not_authorized", null], `${wait}`);
+    assert.equal(transaction.phase, "done");
+  }
+});
+
 Deno.test("the same time step of an authenticator is accepted once", () => {
   const first = run([SEND, { type: "attempt" }, { ...RIGHT, totpStep: 7 }]);
   const second = { transaction: open({ ...REQUEST, binding: BINDING }, 0), guard: first.guard };

@@ -32,11 +32,12 @@ export async function withKey<T>(
   let serial: string | undefined;
   const settle = (type: "signed" | "failed", more: Record<string, unknown>) =>
     store.run(async (tx) => {
-      const { outcome } = (await tx.apply({ id: transaction }, { type }))!;
-      if (!outcome!.ok) {
+      const found = (await tx.apply({ id: transaction }, { type }))!;
+      if (!found.outcome!.ok) {
+        if (type === "signed") throw new CscError("sad_expired", "it was ended meanwhile");
         // Given up by the sweep, or kept before the database's answer was lost: the audit has its end.
-        if (type === "failed") return;
-        throw new CscError("sad_expired", "it took too long");
+        const { phase, end } = found.transaction;
+        if (phase === "done" || end === "failed") return;
       }
       tx.audit({
         event: type === "signed" ? "signature.made" : "signature.failed",

@@ -66,12 +66,16 @@ Deno.test("the page and the examples of the guide for portals sign; its commands
       for (const example of blocks(guide, "ts")) {
         await page.evaluate(async ([example, port]) => {
           const sdk = "/client.js";
-          const { connect }: typeof import("../../web/client.ts") = await import(sdk);
-          const dsign = await connect({ ports: [Number(port)] });
+          const { connect, acceptNewAgent }: typeof import("../../web/client.ts") = await import(
+            sdk
+          );
+          const at: typeof connect = (options) => connect({ ...options, ports: [Number(port)] });
+          const dsign = await at();
           const pdf = await (await fetch("/order.pdf")).blob();
           const files = ["a.pdf", "b.pdf"].map((name) => new File([pdf], name));
           const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
-          await AsyncFunction("dsign", "file", "files", example!)(dsign, files[0], files);
+          const given = { dsign, file: files[0], files, connect: at, acceptNewAgent };
+          await AsyncFunction(...Object.keys(given), example!)(...Object.values(given));
           dsign.close();
         }, [example, String(test.agent.port)]);
       }

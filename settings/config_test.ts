@@ -18,6 +18,7 @@ Deno.test(
       tls: "/home/a/.local/state/dsign/tls",
       log: "/home/a/.local/state/dsign/agent.log",
       phrase: "/home/a/.local/state/dsign/phrase.txt",
+      identity: "/home/a/.local/state/dsign/identity.json",
       spool: "/home/a/.local/state/dsign/spool",
     });
     const xdg = { HOME: "/home/a", XDG_CONFIG_HOME: "/c", XDG_STATE_HOME: "relative" };

@@ -52,7 +52,7 @@ export function shownAs(beginning: Uint8Array, size: number): Shown {
 }
 
 /**
- * Whether readers open a document as a PDF. The header may stand behind other bytes: Acrobat, PDFium and poppler look
+ * Whether readers open a document as a PDF. Other bytes may come before the header: Acrobat, PDFium and poppler look
  * for it in the first 1024, MuPDF in the first 4096. Acrobat and MuPDF take the PostScript spelling too.
  *
  * @param beginning its first {@linkcode HEADER_LENGTH} bytes, or more

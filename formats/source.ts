@@ -114,7 +114,7 @@ export class BlockSource implements Source {
     if (first === last) {
       return this.#block(first).subarray(offset - first * BLOCK, end - first * BLOCK);
     }
-    // What is returned is never overwritten: a parser may look elsewhere while it holds it.
+    // Returned bytes are never overwritten: a parser may keep them while it reads elsewhere.
     const bytes = new Uint8Array(end - offset);
     this.fill(bytes, offset);
     return bytes;

@@ -96,7 +96,7 @@ export function archiveImprint(
 }
 
 /**
- * Whether an archive timestamp's index has an unsigned attribute of the signer, such as an earlier timestamp.
+ * Whether the index of an archive timestamp lists an unsigned attribute of the signer, e.g. an earlier timestamp.
  *
  * @param token as in {@link archiveImprint}
  * @param type the attribute's object identifier, dotted

@@ -62,7 +62,7 @@ function readIssuerSerial(node: Asn1Node) {
   return { issuer, serialNumber };
 }
 
-/** Whether the reference means this certificate. */
+/** Whether the reference points to this certificate. */
 export function refersTo(reference: CertificateReference, certificate: Certificate): boolean {
   const { hash, certHash, issuerSerial } = reference;
   if (!sameBytes(digest(hash, certificate.der), certHash)) return false;

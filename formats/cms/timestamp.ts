@@ -212,8 +212,8 @@ export interface TimestampProblem {
 }
 
 /**
- * What {@link verifyTimestamp} found. The time counts only if there are no problems, and only as far
- * as the certificate is trusted, which is for path validation at the time in question to say.
+ * The result of {@link verifyTimestamp}. The time counts only if there are no problems and the certificate is
+ * trusted; path validation at the time in question decides that.
  */
 export interface TimestampResult {
   readonly info: TimestampInfo;

@@ -311,7 +311,7 @@ for (const { file } of goldenCms) {
     const detached = file.includes("detached") ? { content: goldenContent } : undefined;
     const cms = readSignedData(bytes);
     const expected = allValid(verifyCms(bytes, { detached }).signers);
-    // What no signature covers (RFC 5652): versions, the list of digest algorithms, parameters that
+    // No signature covers these parts (RFC 5652): versions, the list of digest algorithms, parameters that
     // mean nothing, and the spelling of the issuer's name (the signed attribute has the certificate).
     const infos = cms.signers.flatMap(({ node, unsignedNode }) => [
       node,

@@ -13,8 +13,8 @@ import { encodeHash } from "../keys/algorithm.ts";
 import { sameBytes } from "../x509/certificate.ts";
 
 /**
- * What is signed: `content` goes into the signature (attached); of a `digest`, made with the
- * signer's digest algorithm, nothing more needs to be known (detached).
+ * The content to sign: `content` is embedded in the signature (attached); for a detached signature the `digest`,
+ * made with the signer's digest algorithm, is enough.
  */
 export type CmsContent = { content: Uint8Array } | { digest: Uint8Array };
 

@@ -112,7 +112,7 @@ function checkNumber(token: string): void {
   }
 }
 
-/** What the canonical form of a large whole number says: it has no more digits than tell the double. */
+/** The whole number that the canonical form prints: only as many digits as identify the double. */
 function printedWhole(value: number): bigint {
   const [, sign, first, rest = "", exponent] = /^(-?)(\d+)(?:\.(\d+))?(?:e\+(\d+))?$/.exec(
     String(value),

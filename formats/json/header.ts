@@ -123,7 +123,7 @@ export function readX5c(x5c: unknown): Uint8Array[] {
 
 const MAX_CERTIFICATES = 20;
 
-/** Whether a certificate is each of those that the header names. */
+/** Whether every reference to a certificate in the header points to this one. */
 export function isNamed({ named }: Header, certificate: Uint8Array): boolean {
   return named.every((each) => encodeBase64url(digest(each.hash, certificate)) === each.digest);
 }

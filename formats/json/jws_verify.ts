@@ -90,9 +90,9 @@ export function verifyJws(text: string, options: JwsVerifyOptions = {}): JwsResu
 }
 
 /**
- * What a JWS holds, without checking any signature.
+ * Reads the payload of a JWS without checking any signature.
  *
- * @returns null where it is detached
+ * @returns null if it is detached
  * @throws {FormatError} `jws_malformed`, `limit_exceeded`
  */
 export function jwsPayload(text: string): Uint8Array | null {

@@ -141,9 +141,9 @@ export interface RouteStatement {
 
 export interface RouteStatus {
   route: Route;
-  /** Who set the route up; whether that certificate may be trusted is not decided here. */
+  /** Certificate of the person who set up the route. The caller decides whether to trust it. */
   issuer: Certificate;
-  /** Statements in order; each holds and came in its turn. Whether its certificate may be trusted is decided elsewhere. */
+  /** Statements in order; each is valid and came in its turn. The caller decides whether to trust its certificate. */
   statements: RouteStatement[];
   /** Steps with the names of those who have signed and of those who still may. */
   steps: { role: string; quorum: number; signed: string[]; open: string[]; isDone: boolean }[];
@@ -198,7 +198,7 @@ export function readRoute(file: string): RouteStatus {
   return status;
 }
 
-/** Who is next follows from the statements. */
+/** Works out from the statements who is next. */
 function withSteps(
   { route, issuer, statements }: Pick<RouteStatus, "route" | "issuer" | "statements">,
 ): RouteStatus {
@@ -281,7 +281,7 @@ function takeTurn(
   return isNew ? { role, name: signer.name } : undefined;
 }
 
-/** Whether it is the turn of this certificate's holder. */
+/** Whether it is the certificate holder's turn. */
 export const isTurnOf = (status: RouteTurn, certificate: Certificate): boolean =>
   takeTurn(status, certificate) !== undefined;
 
@@ -366,7 +366,7 @@ function openJws(jws: string, what: string) {
   };
 }
 
-/** Whether a JWS is written as `prepareJws` writes it. */
+/** Whether a JWS is serialized exactly as `prepareJws` does it. */
 function isOurSpelling(jws: string): boolean {
   const Spelling = z.object({
     payload: z.string(),

@@ -89,7 +89,7 @@ export function readJsonObject(text: string | Uint8Array): Record<string, unknow
 }
 
 /**
- * Whether the payload is signed as it is, not in BASE64URL: the same for all its signatures (RFC 7797 §3).
+ * Whether the payload is signed unencoded (`b64: false`). All signatures must agree on this (RFC 7797 §3).
  *
  * @throws {FormatError} `jws_malformed`
  */

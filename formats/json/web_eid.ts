@@ -34,7 +34,7 @@ export function webEidHash(certificate: Uint8Array): "SHA-256" | "SHA-384" | "SH
   return curve === "P-384" ? "SHA-384" : curve === "P-521" ? "SHA-512" : "SHA-256";
 }
 
-/** Whether a certificate is one by which a person may sign in: its key may sign other things than documents. */
+/** Whether a person may sign in with this certificate: its key usage allows more than signing documents. */
 export function mayAuthenticate(certificate: Uint8Array, at: Date): boolean {
   const x509 = readCertificate(certificate);
   return signingUse(x509, at).usable && (x509.keyUsage?.has("digitalSignature") ?? true);

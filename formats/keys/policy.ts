@@ -7,7 +7,7 @@ const END = new Date("2014-01-01T00:00:00Z");
 /** RSA below 1024 bits was factored long before. */
 const LEAST_BITS = 1024;
 
-/** Whether weak algorithms were still reliable at a time at which the signature is proven to have existed. */
+/** Whether weak algorithms were still reliable at the time by which the signature provably existed. */
 export const wereReliable = (provenTime: Date): boolean => provenTime < END;
 
 /**

@@ -15,9 +15,9 @@ export interface Change {
   kind: ChangeKind;
   /** A field's name, or the way to what was changed. */
   name: string;
-  /** Whether it is of a kind that the signature, and those before it, allow. */
+  /** Whether this signature and the earlier ones allow this kind of change. */
   allowed: boolean;
-  /** Nothing forbids it, but it may draw, act or hide something that nobody vouches for; then it is not `allowed`. */
+  /** Not forbidden, but it may draw, run or hide something that nobody vouches for; then it is not `allowed`. */
   unclear?: true;
   /** Areas with newly drawn content. */
   places?: DrawnPlace[];
@@ -31,8 +31,8 @@ export interface Change {
 const MAX_SHARE = 0.1;
 
 /**
- * What was changed after a signature, judged by its DocMDP and FieldMDP and those before it. The
- * signed revision is compared with the last one by value, from the trailer on; what is not known
+ * Finds the changes after a signature and judges them by its DocMDP and FieldMDP and those before it.
+ * Compares the signed revision with the last one by value, starting from the trailer; a change not known
  * to be harmless is not allowed, so that nothing can be hidden, replaced or made to appear
  * (“shadow attacks”).
  *

@@ -16,8 +16,8 @@ import {
 import { sameEntry } from "../pdf/xref.ts";
 
 /**
- * What a value is used as. Of `strict` ones nothing may differ; the others know which of their
- * entries may. An object that is reached in several roles has to suit all of them.
+ * The role in which a value is used. `strict` values must be identical; the other roles know which of their
+ * entries may differ. An object reached in several roles must satisfy all of them.
  */
 export type Role =
   | "strict"
@@ -229,7 +229,7 @@ export class Comparison {
     if (a instanceof PdfRef && b instanceof PdfRef) {
       this.#queue.push({ before: a, after: b, role, path });
     } else if (a instanceof PdfRef || b instanceof PdfRef) {
-      // What stood by itself now stands here, or the other way round.
+      // An indirect object became a direct one, or the other way round.
       this.compare(this.resolve("before", a), this.resolve("after", b), role, path);
     } else this.roles[role](this, a, b, path);
   }
@@ -255,7 +255,7 @@ export class Comparison {
     return this[which].resolve(value);
   }
 
-  /** Whether two values are the same with all that they refer to, pages and fields aside. */
+  /** Whether two values and everything they refer to are equal, not following pages and fields. */
   equal(a: PdfValue, b: PdfValue, depth = 0, seen = new Set<string>()): boolean {
     if (depth > MAX_DEPTH) return false;
     if (a instanceof PdfRef && b instanceof PdfRef) {
@@ -320,7 +320,7 @@ export class Comparison {
   }
 }
 
-/** Whether it belongs to the file's structure; what it says was compared entry by entry. */
+/** Whether it is part of the file structure, whose entries were compared one by one. */
 function isSection(value: PdfValue | undefined): boolean {
   const type = value instanceof PdfStream ? value.dict.get("Type") : undefined;
   return type instanceof PdfName && (type.value === "XRef" || type.value === "ObjStm");

@@ -52,7 +52,7 @@ export interface PreparedSignature {
   readonly appended: Uint8Array;
   /** ISO 32000-2 §12.8.1: two pairs of offset and length in the whole file. */
   readonly byteRange: readonly [0, number, number, number];
-  /** Whether the file's cross-reference was broken and the revision brings a complete one. */
+  /** Whether the file's cross-reference was broken, so that the revision contains a complete one. */
   readonly repaired: boolean;
   /**
    * Puts a CMS (DER) or timestamp token into its place.

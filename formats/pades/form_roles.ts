@@ -11,7 +11,7 @@ const SIGNATURE_FIELD_KEYS = new Set(
   ("Type Subtype FT T TU TM V F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
     "StructParent").split(" "),
 );
-/** What a widget is drawn by; and what shows or hides it. */
+/** Entries that draw a widget, and entries that show or hide it. */
 const DRAWN_BY = ["AP", "MK", "BS", "Border"];
 const SHOWN_BY = new Set([...DRAWN_BY, "AS", "F", "Rect", "Subtype", "Kids"]);
 const READ_ONLY = 1;

@@ -155,7 +155,7 @@ function signatureObject(document: PdfDocument, field: FormField): PdfObject | u
   return field.dict.get("V") === field.value ? field.object : undefined;
 }
 
-/** Whether the file up to `end` is a document that has this signature in this field. */
+/** Whether the file up to `end` is a document with this signature in this field. */
 function isRevision(
   document: PdfDocument,
   field: FormField,

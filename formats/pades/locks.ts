@@ -5,8 +5,8 @@ import type { Source } from "../source.ts";
 import { name, PdfArray, PdfDict, type PdfDraft, textString } from "../pdf/value.ts";
 
 /**
- * What may follow a certification: 1 nothing but validation data and document timestamps,
- * 2 form filling and signatures too, 3 annotations too (ISO 32000-2 Table 257).
+ * Changes that a certification allows: 1 only validation data and document timestamps,
+ * 2 also form filling and signatures, 3 also annotations (ISO 32000-2 Table 257).
  */
 export type DocMdp = 1 | 2 | 3;
 
@@ -23,7 +23,7 @@ export interface Locks {
   signatures: number;
 }
 
-/** Whether a lock covers a field, or one of its ancestors. */
+/** Whether a lock covers a field or one of its ancestors. */
 export function isLocked(lock: FieldLock, name: string): boolean {
   if (lock.action === "All") return true;
   const named = lock.fields.some((field) => name === field || name.startsWith(`${field}.`));
@@ -130,8 +130,8 @@ export function lockDraft(lock: FieldLock): { [key: string]: PdfDraft } {
 }
 
 /**
- * Whether the author of an encrypted document permits it to be signed (ISO 32000-2 Table 22). Nothing but the manners
- * of programs enforces that.
+ * Whether the author of an encrypted document permits signing it (ISO 32000-2 Table 22). Only the good manners of
+ * programs enforce this.
  *
  * @param field the field to be signed; default: a new one
  * @throws FormatError as `PdfDocument.open`

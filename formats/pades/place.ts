@@ -170,7 +170,7 @@ export function displayedPlace(
   return { box, share: (box[2] - box[0]) * (box[3] - box[1]) / (width * height) };
 }
 
-/** What two rectangles have in common; without extent where that is nothing. */
+/** The intersection of two rectangles; empty if they do not overlap. */
 function common(a: Rectangle, b: Rectangle): Rectangle {
   const [x, y] = [Math.max(a[0], b[0]), Math.max(a[1], b[1])];
   return [x, y, Math.max(x, Math.min(a[2], b[2])), Math.max(y, Math.min(a[3], b[3]))];

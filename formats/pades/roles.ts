@@ -101,7 +101,7 @@ function structure(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
     return c.dicts(a, b, path, (key) => {
       if (key === "ParentTreeNextKey" || key === "Limits") return "free";
       if (key === "K" || key === "Nums" || key === "Kids") return growing(c, added);
-      // What an element says of itself stays.
+      // An element's own attributes must not change.
       return a.get("S") !== undefined && a.get(key) === undefined ? "strict" : "structure";
     });
   }
@@ -128,7 +128,7 @@ function growing(c: Comparison, added: (value: PdfValue) => void) {
   };
 }
 
-/** Whether an item of the structure may be what another one was: what is in it is compared by itself. */
+/** Whether a structure item may correspond to another one; their contents are compared separately. */
 function isLike(a: PdfValue, b: PdfValue): boolean {
   if (a instanceof PdfArray) return b instanceof PdfArray;
   return a instanceof PdfDict ? b instanceof PdfDict : sameScalar(a, b);

@@ -4,8 +4,8 @@ import type { PdfDocument } from "../pdf/document.ts";
 import { type PdfDict, PdfName, PdfString, serialize, textOf, textString } from "../pdf/value.ts";
 
 /**
- * What the author demands of a signature in this field (ISO 32000-2 Table 237). Demands that we
- * cannot meet or do not know are refused.
+ * The author's requirements for a signature in this field (ISO 32000-2 Table 237). Refuses requirements that we
+ * cannot meet or do not know.
  */
 export function checkSeedValue(
   document: PdfDocument,

@@ -1,7 +1,6 @@
 /**
- * What the signatures of a PDF are worth by themselves: each one's cryptography, what it covers, what was changed
- * after it, its level and its locks. Whom its certificate belongs to is told; whether that is to be trusted is for path
- * validation to say.
+ * Verifies the signatures of a PDF by themselves: cryptography, coverage, later changes, level and locks of each.
+ * Reports whose certificate it is; path validation decides whether to trust it.
  */
 import type { Hash } from "node:crypto";
 import { readSignedData } from "../cms/read.ts";

@@ -66,7 +66,7 @@ export class PdfCrypt {
     readonly permissions: number | undefined,
   ) {}
 
-  /** Whether the document's author permits a new signature field, or an existing one to be signed (Table 22). */
+  /** Whether the document's author permits adding a signature field, or signing an existing one (Table 22). */
   permitsSigning(existing: boolean): boolean {
     const { permissions } = this;
     if (permissions === undefined) return true;
@@ -317,7 +317,7 @@ function hash6(
   return k.subarray(0, 32);
 }
 
-/** Whether the dictionary is a signature's, whose Contents are never encrypted. */
+/** Whether the dictionary is a signature; its Contents are never encrypted. */
 export function isSignatureDict(dict: PdfDict): boolean {
   const type = dict.get("Type");
   return dict.get("ByteRange") instanceof PdfArray ||

@@ -171,7 +171,7 @@ export class PdfDocument {
     return this.#xref;
   }
 
-  /** Whether the cross-reference is the result of a scan. */
+  /** Whether the cross-reference was rebuilt by scanning the file. */
   get recovered(): boolean {
     return this.#recovered;
   }

@@ -84,7 +84,7 @@ export class PdfLexer {
     return String.fromCharCode(...data.subarray(start, pos));
   }
 
-  /** Whether the next word is this one; it is consumed only then. */
+  /** Consumes the next word if it is the expected one, and says whether it was. */
   keyword(expected: string): boolean {
     this.skipSpace();
     const start = this.pos;

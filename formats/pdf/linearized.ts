@@ -1,6 +1,6 @@
 /**
- * What a linearized file says besides its cross-reference (ISO 32000-2 Annex F). Readers believe it as long as the file
- * has the length that its first object states.
+ * The extra tables of a linearized file (ISO 32000-2 Annex F). Readers trust them as long as the file has the length
+ * stated in its first object.
  */
 import type { PdfDocument } from "./document.ts";
 import { pageRefs } from "./form.ts";

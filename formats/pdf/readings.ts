@@ -1,6 +1,6 @@
 /**
- * Whether all readers come to the same document. The standard knows one reading of a file; where a file is not written
- * as it says, each reader mends it in its own way, and one may show what another does not.
+ * Checks whether all readers see the same document. A file that follows the standard can be read in only one way;
+ * readers repair other files differently, and one may show what another does not.
  */
 import type { PdfDocument, PdfObject } from "./document.ts";
 import { pageRefs } from "./form.ts";
@@ -84,7 +84,7 @@ function sameXref(a: Xref, b: Xref): boolean {
     b.entries.entries().every(([num, entry]) => a.entries.has(num) || entry === null);
 }
 
-/** Whether an object stream names an object twice, or not where the cross-reference says (§7.5.7). */
+/** Whether an object stream lists an object twice, or at another index than the cross-reference says (§7.5.7). */
 function isPackedOddly(document: PdfDocument, entries: Xref["entries"]): boolean {
   const numbers = new Map<number, readonly (readonly [number, number])[]>();
   for (const [num, entry] of entries) {
@@ -158,7 +158,7 @@ class Walk {
     }
   }
 
-  /** Whatever a page refers to first belongs to it; other pages are followed by themselves. */
+  /** An object belongs to the first page that refers to it; other pages are followed separately. */
   #follow(from: PdfValue, page?: number): void {
     const stack: PdfValue[] = [from];
     while (stack.length > 0) {
@@ -188,7 +188,7 @@ class Walk {
     return [ours, ...versions].map(({ object }) => object?.value ?? null);
   }
 
-  /** What other readers may find there. */
+  /** The versions of the object that other readers may find. */
   #others({ num, gen }: PdfRef): Version[] {
     const { document } = this;
     const out: Version[] = [];
@@ -204,7 +204,7 @@ class Walk {
     return out;
   }
 
-  /** Whether another reading finds an object where ours does. */
+  /** Whether another reading finds an object in the same place as ours. */
   #isSamePlace(other: PdfDocument, num: number): boolean {
     if (this.document.source.size !== other.source.size) return false;
     const a = this.document.xref.entries.get(num), b = other.xref.entries.get(num);
@@ -226,7 +226,7 @@ function read(reading: PdfDocument, ref: PdfRef): Version {
   return { reading, object: unlessMalformed(() => reading.object(ref)) };
 }
 
-/** Whether a dictionary in it gives one entry two values. */
+/** Whether it contains a dictionary with two values for one key. */
 function saysTwice(value: PdfValue, bytes: Uint8Array): boolean {
   if (value instanceof PdfArray) return value.items.some((item) => saysTwice(item, bytes));
   if (value instanceof PdfStream) return saysTwice(value.dict, bytes);

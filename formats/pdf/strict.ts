@@ -1,6 +1,6 @@
 /**
- * Whether what was appended to a document is written exactly as ISO 32000-2 §7.5.4 to §7.5.8 says, so that no reader has
- * anything to mend or to choose.
+ * Checks that updates appended to a document follow ISO 32000-2 §7.5.4 to §7.5.8 exactly, so that no reader has
+ * anything to repair or to choose.
  */
 import type { PdfDocument } from "./document.ts";
 import { PdfLexer } from "./lexer.ts";
@@ -40,7 +40,7 @@ interface Revision {
 }
 
 /**
- * What is not written exactly in the revisions behind one of a document.
+ * Finds deviations from the standard in the revisions after a given one.
  *
  * @param before the document as it was at that revision
  * @param after the whole document
@@ -99,7 +99,7 @@ class Appended {
   /** The appended revisions, the oldest first: their sections lead by Prev to that of the signed one. */
   #revisions(): Revision[] {
     const out: Revision[] = [];
-    // What the signed revision's end names; white space may stand before its section.
+    // The cross-reference that the end of the signed revision names; white space may come before the section.
     const signed = findStartXref(this.before.source);
     let at = findStartXref(this.#source), end = this.#source.size;
     while (at !== signed) {

@@ -68,7 +68,7 @@ export class TextSetter {
 
   /** Operators that show a line with its baseline beginning at a point. */
   show(text: string, size: number, x: number, y: number): string {
-    // What is selected and read aloud is the text itself, whatever glyphs show it.
+    // Selection and screen readers use the text itself, whichever glyphs draw it.
     let out = `/Span ${serialize({ ActualText: textString(text) })} BDC\nBT\n`;
     let pen = x;
     for (const { face, glyphs } of this.#shape(text)) {

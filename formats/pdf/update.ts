@@ -135,8 +135,8 @@ export class PdfUpdate {
     const { entries, trailer } = document.xref;
     let next = 1;
     for (const num of entries.keys()) next = Math.max(next, num + 1);
-    // What is referred to without being there must not become one of our objects; numbers far
-    // beyond all others are nonsense, and out of our reach.
+    // A reference to a missing object must not suddenly point to one of ours. Numbers far beyond all others
+    // are nonsense and we never reach them.
     const size = trailer.get("Size");
     const beyond = [typeof size === "number" ? Math.trunc(size) : 0, document.highestReference + 1];
     this.#nextNumber = Math.max(next, ...beyond.filter((number) => number < next + 100_000));

@@ -67,7 +67,7 @@ export type PdfValue =
   | PdfDict
   | PdfStream;
 
-/** Whether a value is the same reference. */
+/** Whether a value is a reference to the same object. */
 export function sameRef(a: PdfRef, b: PdfValue): boolean {
   return b instanceof PdfRef && a.num === b.num && a.gen === b.gen;
 }
@@ -77,7 +77,7 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** Whether two values that hold no others are the same. */
+/** Whether two values without children are equal. */
 export function sameScalar(a: PdfValue, b: PdfValue): boolean {
   if (a instanceof PdfName && b instanceof PdfName) return a.value === b.value;
   if (a instanceof PdfString && b instanceof PdfString) return sameBytes(a.bytes, b.bytes);
@@ -85,7 +85,7 @@ export function sameScalar(a: PdfValue, b: PdfValue): boolean {
   return a === b && (a === null || typeof a !== "object");
 }
 
-/** Whether two values are written alike but for white space and the order of entries: references are not followed. */
+/** Whether two values are equal apart from white space and the order of entries. Does not follow references. */
 export function sameValue(a: PdfValue, b: PdfValue): boolean {
   if (a instanceof PdfStream && b instanceof PdfStream) return sameValue(a.dict, b.dict);
   if (a instanceof PdfArray && b instanceof PdfArray) {

@@ -28,7 +28,7 @@ export interface PackedEntry {
 /** Position of an object in use. */
 export type XrefEntry = PlainEntry | PackedEntry;
 
-/** Whether two cross-references have an object in the same place. */
+/** Whether two cross-references place an object at the same position. */
 export function sameEntry(
   a: XrefEntry | null | undefined,
   b: XrefEntry | null | undefined,
@@ -41,20 +41,20 @@ export function sameEntry(
 /** By object number; `null` stands for one that is free. */
 export type XrefMap = Map<number, XrefEntry | null>;
 
-/** What readers decide differently, as the standard allows no file in which there is anything to decide. */
+/** Choices that readers make differently. Files that follow the standard leave nothing to choose. */
 export interface Manner {
-  /** Which of two entries counts that one section has for one number. */
+  /** Which entry counts if a section has two for one number. */
   duplicates: "last" | "first";
-  /** Whether the stream of a hybrid fills what its table leaves free (§7.5.8.4), or replaces it, or is not read. */
+  /** Whether the stream of a hybrid file fills the free entries of its table (§7.5.8.4), replaces it, or is ignored. */
   hybrids: "fill" | "replace" | "skip";
-  /** Whether entries count whose number is not below Size. */
+  /** Whether entries numbered Size or above count. */
   beyondSize: "keep" | "drop";
 }
 
 /** Ours. */
 const USUAL: Manner = { duplicates: "last", hybrids: "fill", beyondSize: "keep" };
 
-/** What leads to other entries in another manner; or to none before, as for a Prev that is not written in digits. */
+/** Oddities that make readers find different entries, or lose older ones, as with a Prev that is not a number. */
 export type Oddity = keyof Manner | "prev";
 
 export const NO_ODDITIES: ReadonlySet<Oddity> = new Set();

@@ -14,7 +14,7 @@ export function isArmoured(text: string): boolean {
 
 const isMime = (text: string) => OPAQUE.test(HEADERS.exec(text)?.[0] ?? "");
 
-/** What stands around a wrapped signature, for people to read, and is not signed; undefined: nothing. */
+/** Unsigned text around a wrapped signature that people may read; undefined if there is none. */
 export function unsignedAround(bytes: Uint8Array): string | undefined {
   if (bytes[0] === 0x30) return undefined;
   const text = new TextDecoder("latin1").decode(bytes).replace(/^\xef\xbb\xbf/, "").trim();

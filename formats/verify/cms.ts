@@ -79,7 +79,11 @@ export function cmsFacts(
   });
 }
 
-/** What a signature holds: absent if it is detached. @throws {FormatError} `cms_malformed`, `limit_exceeded` */
+/**
+ * Digest of the content that a signature embeds; undefined if it is detached.
+ *
+ * @throws {FormatError} `cms_malformed`, `limit_exceeded`
+ */
 export function cmsContentDigest(bytes: Uint8Array): Uint8Array | undefined {
   const { content } = readSignedData(bytes, { zeroPadded: true });
   return content && digest("SHA-256", ...content);

@@ -65,7 +65,7 @@ Deno.test("CMS in PEM, Base64, S/MIME or with zeros behind is the same signature
   };
   for (const [name, bytes] of Object.entries(kinds)) {
     assert.equal(told(bytes), "TOTAL-PASSED B-B", name);
-    // What a person reads around it is not signed.
+    // The text around it looks signed to a person, but is not.
     const isTold = verify(bytes).findings.some(({ code }) => code === "unsigned_ignored");
     assert.equal(isTold, /text before|S\/MIME/.test(name), name);
   }

@@ -155,13 +155,13 @@ export function routeFacts(
   };
 }
 
-/** What a JWS holds: absent if it is detached. @throws {FormatError} as `verifyJws` */
+/** Digest of the payload that a JWS embeds; undefined if it is detached. @throws {FormatError} as `verifyJws` */
 export function jwsContentDigest(text: string): Uint8Array | undefined {
   const payload = jwsPayload(text);
   return payload ? digest("SHA-256", payload) : undefined;
 }
 
-/** JSON counts in canonical form too (RFC 8785): so the agent signs it. */
+/** Accepts JSON in canonical form too (RFC 8785), because that is what the agent signs. */
 export function isContent(content: VerifyContent, sha256: string): boolean {
   if (content.digest("SHA-256")?.toHex() === sha256) return true;
   try {

@@ -51,7 +51,7 @@ export function pdfFacts(
   };
 }
 
-/** Whether what a validation needs stands in the document up to a revision. */
+/** Whether the document, up to this revision, contains everything a validation needs. */
 function hasMaterial(source: Source, end: number, password: string | undefined): boolean {
   try {
     const { certificates, crls, ocsps } = readDss(prefixSource(source, end), password);

@@ -1,5 +1,5 @@
 /**
- * What the verification of a file tells: JSON as it stands, so that it can be kept and shown elsewhere. Indications
+ * The report on a verified file: plain JSON, so that it can be stored and shown elsewhere. Indications
  * are those of EN 319 102-1 §5.1.
  */
 import type { Change } from "../pades/changes.ts";
@@ -40,7 +40,7 @@ export type FindingCode =
   | "revocation_unknown"
   | "not_for_signing"
   | "algorithm_weak"
-  // What it covers
+  // Coverage
   | "coverage_partial"
   | "changed_after"
   | "changed_after_unclear"
@@ -130,7 +130,7 @@ export interface SignatureReport {
   signer: CertificateReport | null;
   /** Common names from the signer's issuer to the trusted root; empty where there is no trust. */
   chain: string[];
-  /** Whether the certificate is that of the PAN that was asked for; null: not asked, or it says nothing. */
+  /** Whether the certificate belongs to the PAN asked about; null if no PAN was given or the certificate has no PAN hash. */
   panMatches: boolean | null;
   /** `RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits`; null where it cannot be read. */
   algorithm: string | null;

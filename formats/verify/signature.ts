@@ -388,7 +388,7 @@ interface Trust {
   revocation: RevocationReport;
   /** Absent: trusted. */
   failure?: Reason;
-  /** Whether the material in the file suffices alone. */
+  /** Whether the file alone contains everything needed to validate it. */
   isLongTerm?: boolean;
 }
 

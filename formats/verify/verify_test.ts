@@ -245,7 +245,7 @@ Deno.test("detached: the content must be there, and the right one", () => {
   assert.deepEqual(verdicts(verify(jws)), ["INDETERMINATE/SIGNED_DATA_NOT_FOUND B-B"]);
   assert.deepEqual(verdicts(verify(jws, { content: () => given(content) })), ["TOTAL-PASSED B-B"]);
 
-  // Who gives a content asks about it, also where the signature holds its own.
+  // A caller that passes content asks about that content, even if the signature embeds its own.
   for (const attached of [signCms(asha, { content }), signJws(asha, { payload: content })]) {
     assert.equal(verify(attached, { content: () => given(content) }).indication, "TOTAL-PASSED");
     const report = verify(attached, other);

@@ -176,7 +176,7 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a === b || (a.length === b.length && Buffer.compare(a, b) === 0);
 }
 
-/** Whether the issuer's name is the subject's too: self-signed, or issued to itself for a new key. */
+/** Whether issuer and subject have the same name: self-signed, or reissued by an authority to itself for a new key. */
 export function isSelfIssued(certificate: Certificate): boolean {
   return certificate.issuer.equals(certificate.subject);
 }
@@ -207,8 +207,8 @@ const otherPurposes: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a certificate serves to sign documents at a time. What it says about itself is looked at,
- * not its issuers nor its revocation.
+ * Whether a certificate can sign documents at a given time. Looks only at the certificate itself, not at its issuers
+ * or its revocation.
  */
 export function signingUse(certificate: Certificate, at: Date): SigningUse {
   const reason = unusableReason(certificate, at);

@@ -1,7 +1,7 @@
 /**
- * What India's PKI says in a certificate (CCA, Interoperability Guidelines for Digital Signature
- * Certificates). Only what the certificate states is reported: whether a signature is valid in law
- * is for a court, and whether the certificate is genuine is for path validation.
+ * Reads the fields that India's PKI puts into certificates (CCA, Interoperability Guidelines for Digital Signature
+ * Certificates). It only reports what the certificate states: a court decides whether a signature is valid in law, and
+ * path validation whether the certificate is genuine.
  */
 import { digest } from "../digest.ts";
 import type { Certificate } from "./certificate.ts";
@@ -24,7 +24,7 @@ const ROOTS: Readonly<Record<string, string>> = {
  */
 export const knownRoot = ({ fingerprint }: Certificate): string | undefined => ROOTS[fingerprint];
 
-/** Whether a name is that of a root of India's Controller of Certifying Authorities. */
+/** Whether a name belongs to a root of India's Controller of Certifying Authorities. */
 export const isOfCca = (name: string): boolean => /\bCCA India\b/.test(name);
 
 const classes: Readonly<Record<string, 1 | 2 | 3>> = {
@@ -98,7 +98,7 @@ function panHash(certificate: Certificate): string | undefined {
 }
 
 /**
- * Whether the certificate is that of the holder of a PAN: the subject's serialNumber is the SHA-256
+ * Whether the certificate belongs to the holder of a PAN: the subject's serialNumber is the SHA-256
  * of the PAN in hex.
  *
  * @param pan ten characters; spaces around it and lower case are forgiven

@@ -90,7 +90,7 @@ export class Name {
     return this.key === other.key;
   }
 
-  /** Whether this name is `base` or stands below it (RFC 5280 §7.1, §4.2.1.10). */
+  /** Whether this name is `base` or lies below it (RFC 5280 §7.1, §4.2.1.10). */
   isWithin(base: Name): boolean {
     return base.rdns.length <= this.rdns.length &&
       base.rdns.every((rdn, level) => relativeKey(rdn) === relativeKey(this.rdns[level]));

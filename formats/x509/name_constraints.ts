@@ -26,7 +26,7 @@ function constrainedNames(certificate: Certificate): GeneralName[] {
 }
 
 /**
- * Whether all names of a certificate are within all the constraints of the authorities above it.
+ * Checks that all names of a certificate satisfy the constraints of the authorities above it.
  *
  * @returns the sentence part that says what is wrong, or `undefined`
  */
@@ -42,7 +42,7 @@ export function nameConstraintsViolation(
   if (total * names.length > MAX_COMPARISONS) return "has too many names to be compared";
   for (const name of names) {
     for (const { permitted, excluded } of constraints) {
-      // Whether a name that cannot be read is permitted nobody can tell.
+      // A name we cannot read cannot be compared with a constraint.
       const unread = name.kind === "other" ? unreadableKind(name.tag) : undefined;
       if (unread && [...permitted, ...excluded].some(({ kind }) => kind === unread)) {
         return `has a name (${
@@ -87,7 +87,7 @@ function isExcluded(name: GeneralName, base: GeneralName): boolean {
     isHostWithin(base.text, name.text.slice(2));
 }
 
-/** Whether the name is within the base; `undefined` if that cannot be told. */
+/** Whether the name is within the base; `undefined` if unknown. */
 function matches(name: GeneralName, base: GeneralName): boolean | undefined {
   if (name.kind === "directory" && base.kind === "directory") return name.name.isWithin(base.name);
   if (name.kind === "ip" && base.kind === "ip") return isAddressWithin(name.bytes, base.bytes);

@@ -1,7 +1,6 @@
 /**
- * Whether a certificate can be trusted: candidate paths are found, validated (RFC 5280 §6.1) and
- * each certificate's revocation is looked up (§6.3, RFC 6960). All information is given by the
- * caller; nothing is fetched here.
+ * Decides whether to trust a certificate: finds candidate paths, validates them (RFC 5280 §6.1) and checks the
+ * revocation of each certificate (§6.3, RFC 6960). The caller supplies all information; nothing is fetched here.
  */
 import type { Crl } from "./crl.ts";
 import { crlStatus } from "./crl_status.ts";
@@ -240,7 +239,7 @@ class Validation {
       key = result.publicKey;
       break;
     }
-    // What was found while others were in progress holds for this question only.
+    // A result found while other lookups are in progress is valid only for this one, so it is not cached.
     if (this.#inProgress.size <= 1) this.#signers.set(id, key);
     return key;
   }

@@ -149,7 +149,7 @@ export function unknownCriticalExtension(certificate: Certificate): string | und
   return undefined;
 }
 
-/** Whether a certificate is not valid at a time; the bounds belong to its validity (§4.1.2.5). */
+/** The failure if a certificate is not valid at a time. Both bounds belong to the validity (§4.1.2.5). */
 export function outsideValidity(certificate: Certificate, at: Date): PathFailure | undefined {
   const { notBefore, notAfter } = certificate;
   if (at < notBefore) {
@@ -188,7 +188,7 @@ function checkSignature(
   }
 }
 
-/** Whether a key is shorter than what is accepted today (SOG-IS, NIST SP 800-131A). */
+/** Whether a key is shorter than accepted today (SOG-IS, NIST SP 800-131A). */
 function isShort({ type, bits }: PublicKey): boolean {
   if (type === "unknown") return false; // it cannot be used at all
   return type === "ec" || type === "ed25519" ? bits > 0 && bits < 256 : bits < 2048;

@@ -23,7 +23,7 @@ const newNode = (policy: string, parents: Iterable<Node>): Node => ({
 export class PolicyGraph {
   #levels: Level[] = [new Map([[anyPolicy, newNode(anyPolicy, [])]])];
 
-  /** Whether no policy is valid any more; the `NULL` of the RFC. */
+  /** Whether no valid policy is left (`NULL` in the RFC). */
   get isEmpty(): boolean {
     return this.#levels.length === 0;
   }

@@ -29,8 +29,8 @@ export type RevocationStatus =
 type Known = Exclude<RevocationStatus, { status: "unknown" }>;
 
 /**
- * What counts of several usable answers: a revocation, as only a certificateHold can be lifted (RFC 5280 §5.3.1); else the
- * newest, of equals the one that revokes.
+ * Picks the answer that counts. A revocation wins, because only a certificateHold can be lifted (RFC 5280 §5.3.1);
+ * otherwise the newest, and of equally new ones the one that revokes.
  */
 export function decisive(answers: readonly Known[]): Known | undefined {
   const isFinal = (each: Known) => each.status === "revoked" && each.reason !== "certificateHold";
@@ -58,9 +58,9 @@ export interface RevocationContext {
   readonly budget: { checks: number };
   /** Certificates of this subject that may have signed a list or an answer. */
   candidates(subjectKey: string): Iterable<Certificate>;
-  /** The key of a certificate that is valid by a path of its own to the same trust anchor. */
+  /** The key of a certificate that has a valid path to the same trust anchor. */
   trustedKey(certificate: Certificate): PublicKey | undefined;
-  /** Whether an OCSP responder's own certificate stands as far as its revocation goes. */
+  /** Whether an OCSP responder's own certificate counts as not revoked. */
   isUnrevoked(certificate: Certificate, issuer: Issuer): boolean;
 }
 
@@ -68,8 +68,8 @@ export interface RevocationContext {
 const CLOCK_SKEW = 5 * 60 * 1000;
 
 /**
- * Whether information that was current from `thisUpdate` to `nextUpdate` tells about the time `at`.
- * Information from after `at` is even better, as long as it still lists the certificate.
+ * Whether information current from `thisUpdate` to `nextUpdate` applies to the time `at`.
+ * Newer information is even better, as long as it still lists the certificate.
  */
 export function isCurrent(
   { thisUpdate, nextUpdate }: { thisUpdate: Date; nextUpdate?: Date },
@@ -78,7 +78,7 @@ export function isCurrent(
   return thisUpdate.getTime() <= now.getTime() + CLOCK_SKEW && (nextUpdate ?? thisUpdate) >= at;
 }
 
-/** Whether a list or answer is signed with this key, in a way that is strong enough. */
+/** Whether this key signed the list or answer, with algorithms that are strong enough. */
 export function isTrustedlySigned(
   signed: Signed,
   key: PublicKey,

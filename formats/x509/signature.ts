@@ -95,8 +95,7 @@ function keyOf(holder: PublicKey | Uint8Array): CheckingKey {
 }
 
 /**
- * Whether a signature is right for a key. It says nothing of the certificate, nor of the strength of
- * the algorithm.
+ * Checks a signature with a public key. Judges neither the certificate nor the strength of the algorithm.
  *
  * @param holder the key, or a certificate (DER) that holds it
  * @param input DSA and Ed25519: the message

@@ -15,7 +15,7 @@ export interface Signed {
 const results = new WeakMap<Signed, WeakMap<PublicKey, boolean>>();
 
 /**
- * Whether a structure is signed with a key. The answer is kept for as long as both objects live.
+ * Whether a structure is signed with a key. The answer is cached as long as both objects live.
  *
  * @throws {FormatError} `algorithm_unsupported`, `key_malformed`, `asn1_malformed`
  */

@@ -86,9 +86,9 @@ export function readSignedProperties(properties: XmlElement): SignedProperties {
 }
 
 /**
- * Whether the signed properties name a certificate.
+ * Whether the signed properties name this certificate.
  *
- * @throws {Problem} `algorithm_unsupported` where that cannot be told
+ * @throws {Problem} `algorithm_unsupported` if its digest algorithm is not supported
  */
 export function namesCertificate({ certificates }: SignedProperties, der: Uint8Array): boolean {
   const known = certificates.flatMap((each) => {
@@ -101,7 +101,7 @@ export function namesCertificate({ certificates }: SignedProperties, der: Uint8A
   return false;
 }
 
-/** Reads what can be read; a property that cannot is told, as it may have been added by anybody. */
+/** Reads the properties it can and reports the others: anybody may have added them. */
 export function readUnsignedProperties(
   properties: XmlElement,
   signature: XmlElement,

@@ -92,7 +92,7 @@ export function followReference(
 }
 
 /**
- * What the transforms of a reference make of what it refers to.
+ * Applies the transforms of a reference to its target.
  *
  * @param last the canonicalization of a result that is still nodes
  * @throws {Problem} as {@linkcode followReference}
@@ -232,7 +232,7 @@ function normalize(expression: string, xpath: XmlElement): string {
   );
 }
 
-/** Whether an element is a signature, whose content no enveloped signature covers. */
+/** Whether an element is a signature. Enveloped signatures do not cover the content of signatures. */
 export function isSignature(element: XmlElement): boolean {
   return isNamed(element, DS, "Signature");
 }

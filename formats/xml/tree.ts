@@ -104,7 +104,7 @@ export function textOf(element: XmlElement): string {
   ).join("");
 }
 
-/** Whether character data other than white space stands directly in an element. */
+/** Whether an element directly contains text other than white space. */
 export function hasText(element: XmlElement): boolean {
   return element.children.some((node) => node.kind === "text" && /[^ \t\r\n]/.test(node.text));
 }

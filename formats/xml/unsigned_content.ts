@@ -50,7 +50,7 @@ export function unsignedContent(
     if (signed.has(element) || isSignature(element)) return; // others are checked themselves
     const children = childElements(element);
     if (isNamed(element, XADES, "UnsignedProperties")) {
-      // What stands here is told by name: those who read it know that it is not signed.
+      // The report names this content, so that people know it is not signed.
       if ([element, ...children].some(hasText)) found.isForeign = true;
       return;
     }

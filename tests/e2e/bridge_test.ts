@@ -6,7 +6,7 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { axeFindings, launch, lookAtAll, openWindow, sayYes, screenshot } from "./browser.ts";
+import { axeFindings, launch, openWindow, sayYes, screenshot } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -176,9 +176,9 @@ Deno.test("the popup bridge", async (t) => {
       await sign.getByText(en.window_small).waitFor();
       assert.ok(await sign.locator("button[type=submit]").isDisabled());
       await sign.setViewportSize({ width: 560, height: 760 });
-      await lookAtAll(sign);
-      await press(sign, en.do_not_sign);
-      assert.equal(await result(page), "user_cancelled");
+      await sign.getByLabel(en.pin).fill(PIN);
+      await sayYes(sign, en.do_sign_one);
+      await result(page);
     });
 
     await t.step("a question that a page opens takes no answer", async () => {
@@ -191,17 +191,16 @@ Deno.test("the popup bridge", async (t) => {
       const opened = await other;
       assert.equal(await opened.evaluate(() => globalThis.opener !== null), true);
       await opened.close();
-      await press(sign, en.do_not_sign);
-      assert.equal(await result(page), "user_cancelled");
+      await sign.getByLabel(en.pin).fill(PIN);
+      await sayYes(sign, en.do_sign_one);
+      await result(page);
     });
 
     await t.step("closing the window declines, and ends the connection", async () => {
       await begin(page);
       const sign = await asked();
-      const gone = Promise.any([
-        sign.waitForEvent("close"),
-        sign.getByText(en.end_withdrawn).waitFor(),
-      ]);
+      await sign.getByLabel(en.pin).waitFor();
+      const gone = sign.waitForEvent("close");
       await popup.close();
       assert.equal(await result(page), "connection_lost");
       await gone;
@@ -214,7 +213,7 @@ Deno.test("the popup bridge", async (t) => {
         const popup = await openBridge(context, page, port);
         assert.equal(await outcome(page), "connected");
         await begin(page);
-        await asked();
+        await (await asked()).getByLabel(en.pin).waitFor();
         const gone = popup.waitForEvent("close");
         await page.goto(framing.origin);
         await gone;

@@ -559,7 +559,7 @@ Deno.test("what the ESP itself signed is refused unless it is one detached signa
     const cms = (pkcs7: EspChoices["pkcs7"]) => again({ pkcs7 });
     const fieldsOf = (change: (fields: Uint8Array[], made: SignedData) => void) =>
       cms((made) => indefinite(made, (fields) => change(fields, readSignedData(made))));
-    const isNone = /no answer of an eSign/, isBad = /not over the document, or not valid/;
+    const isNone = /not a response of an eSign/, isBad = /is invalid or is for another document/;
     const hostile: [string, Record<string, string>, RegExp][] = [
       ["another hash", again({ digest: new Uint8Array(64), hash: "SHA-512" }), isBad],
       ["SHA-1", again({ digest: new Uint8Array(20), hash: "SHA-1" }), isBad],
@@ -581,7 +581,7 @@ Deno.test("what the ESP itself signed is refused unless it is one detached signa
             tlv(0x30, encapsulated.children[0]!.bytes, tlv(0xa0, tlv(0x04, PDF))),
           )
         ),
-        /holds its content already/,
+        /already contains its content/,
       ],
       ["bytes behind", cms((made) => Uint8Array.of(...made, 5, 0)), /cannot be read/],
       ["zeros behind", cms((made) => Uint8Array.of(...indefinite(made), 0, 0)), /cannot be read/],
@@ -601,7 +601,7 @@ Deno.test("what the ESP itself signed is refused unless it is one detached signa
       [
         "over document 2",
         again({ xml: (answer) => answer.replace('Signature id="1"', 'Signature id="2"') }),
-        /no signature over the document/,
+        /no signature of the document/,
       ],
       [
         "the answer's signature within the person's",

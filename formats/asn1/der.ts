@@ -113,11 +113,11 @@ export function oid(dotted: string): Uint8Array<ArrayBuffer> {
   const known = oids.get(dotted);
   if (known) return known;
   if (!/^[0-2](\.(0|[1-9]\d*))+$/.test(dotted)) {
-    throw new FormatError("invalid_argument", `"${dotted}" is no object identifier.`);
+    throw new FormatError("invalid_argument", `"${dotted}" is not an object identifier.`);
   }
   const [first, second, ...rest] = dotted.split(".").map(BigInt);
   if (first < 2n && second > 39n) {
-    throw new FormatError("invalid_argument", `"${dotted}" is no object identifier.`);
+    throw new FormatError("invalid_argument", `"${dotted}" is not an object identifier.`);
   }
   const content = [first * 40n + second, ...rest].flatMap((arc) => {
     const bytes = [Number(arc & 0x7fn)];

@@ -102,7 +102,7 @@ export class Asn1Node {
   /** The values inside, one after another and not kept: for lists too long for memory (CRLs). */
   *each(): Generator<Asn1Node, void, undefined> {
     if (!this.constructed) {
-      throw malformed("The data has a simple value where a structure belongs.");
+      throw malformed("The data has a simple value in place of a structure.");
     }
     for (let at = this.contentStart; at < this.contentEnd;) {
       const child = readNode(this.reading, at, this.contentEnd, this.depth + 1);
@@ -119,7 +119,7 @@ export class Asn1Node {
  */
 export function readAsn1(bytes: Uint8Array, options: ReadOptions = {}): Asn1Node {
   const node = readFirstAsn1(bytes, options);
-  if (node.end !== bytes.length) throw malformed("There are bytes behind the end of the data.");
+  if (node.end !== bytes.length) throw malformed("Extra bytes follow the data.");
   return node;
 }
 
@@ -160,10 +160,10 @@ function readHeader(reading: Reading, at: number, limit: number) {
     length = 0;
     for (let i = 0; i < count; i++) length = length * 256 + bytes[at++];
     if (!ber && (length < 0x80 || length < 256 ** (count - 1))) {
-      throw malformed("A length is not in its shortest form, as DER demands.");
+      throw malformed("A length is not in its shortest form, as DER requires.");
     }
   }
-  if (length > limit - at) throw malformed("A value is longer than the data that holds it.");
+  if (length > limit - at) throw malformed("A value is longer than the data that contains it.");
   return { tag, contentStart: at, length };
 }
 
@@ -172,10 +172,10 @@ function readNode(reading: Reading, start: number, limit: number, depth: number)
     throw new FormatError("limit_exceeded", `The data is nested deeper than ${MAX_DEPTH} levels.`);
   }
   if (--reading.left < 0) {
-    throw new FormatError("limit_exceeded", "The data consists of too many values.");
+    throw new FormatError("limit_exceeded", "The data contains too many values.");
   }
   const { tag, contentStart, length } = readHeader(reading, start, limit);
-  if (tag === 0) throw malformed("An end-of-contents mark stands where a value belongs.");
+  if (tag === 0) throw malformed("An end-of-contents mark appears in place of a value.");
   if (length >= 0) {
     const end = contentStart + length;
     return new Asn1Node(reading, tag, start, contentStart, end, end, depth);
@@ -388,7 +388,9 @@ export function readText(node: Asn1Node): string | undefined {
         return undefined;
     }
   } catch (cause) {
-    throw new FormatError("asn1_malformed", "A text is not in its own encoding.", { cause });
+    throw new FormatError("asn1_malformed", "A text string is not in its declared encoding.", {
+      cause,
+    });
   }
 }
 

@@ -73,7 +73,7 @@ function addCertificates(
   if (sealed) {
     throw new FormatError(
       "document_locked",
-      "The signature has an archive timestamp of the older kind, which adding certificates would break.",
+      "The signature has an archive timestamp of an older kind, which added certificates would break.",
     );
   }
   if (cms.certificatesNode) additions.set(cms.certificatesNode, { append: missing });
@@ -127,7 +127,7 @@ export function prepareCosignature(
     throw new FormatError(
       "invalid_argument",
       cms.content
-        ? "The signature holds its content already; no other may be given."
+        ? "The signature already contains its content; do not pass another."
         : "The signature does not hold its content; it must be given.",
     );
   }
@@ -167,7 +167,7 @@ function checkSameContent(
       if (!sameBytes(readOctetString(value), expected)) {
         throw new FormatError(
           "signature_mismatch",
-          "The earlier signature is not of this content.",
+          "The existing signature is for other content. Check that file and signature belong together.",
         );
       }
     }
@@ -231,7 +231,7 @@ function findSigner(cms: SignedData, target: readonly number[]): SignerInfo {
       found = node && readSignerInfo(node);
     }
   }
-  if (!found) throw new FormatError("not_found", "There is no such signer in the signature.");
+  if (!found) throw new FormatError("not_found", "The signature does not contain this signer.");
   return found;
 }
 

@@ -43,7 +43,7 @@ export function prepareArchiveTimestamp(
   const cms = readSignedData(bytes);
   const signer = cms.signers[target];
   if (!signer) {
-    throw new FormatError("not_found", "There is no such signer in the signature.");
+    throw new FormatError("not_found", "The signature does not contain this signer.");
   }
   const { certificates, revocation, attributes } = coveredHashes(cms, signer, hash);
   const index = sequence(
@@ -88,7 +88,7 @@ export function archiveImprint(
     if (!index[part].every((each) => known.has(each.toHex()))) {
       throw new FormatError(
         "signature_mismatch",
-        "Something that the archive timestamp covers was changed or removed.",
+        "Data covered by the archive timestamp was changed or removed.",
       );
     }
   }
@@ -119,7 +119,7 @@ function readIndex(token: Uint8Array) {
     if (!value || more.length > 0) {
       throw new FormatError(
         "timestamp_malformed",
-        "The archive timestamp does not say what it covers.",
+        "The archive timestamp does not state which data it covers.",
       );
     }
     const fields = new Fields(value, "The archive timestamp's index");
@@ -164,7 +164,7 @@ function imprintOf(
   if (content?.length !== HASHES[hash].length) {
     throw new FormatError(
       "invalid_argument",
-      `The ${hash} digest of the detached content must be given.`,
+      `The ${hash} digest of the detached content is required.`,
     );
   }
   const [contentType] = cms.encapsulated.children;

@@ -113,12 +113,12 @@ export function readSignedData(bytes: Uint8Array, options: SignedDataOptions = {
       ? readFirstAsn1(bytes, { ber: true })
       : readAsn1(bytes, { ber: true });
     if (bytes.subarray(root.end).some((byte) => byte !== 0)) {
-      throw new FormatError("cms_malformed", "There are bytes behind the end of the signature.");
+      throw new FormatError("cms_malformed", "Extra bytes follow the signature.");
     }
     const info = new Fields(root, "ContentInfo");
     const type = readOid(info.take(Tag.OID));
     if (type !== Oid.signedData) {
-      throw new FormatError("cms_malformed", `The data is no signature, but of type ${type}.`);
+      throw new FormatError("cms_malformed", `The data is not a signature; its type is ${type}.`);
     }
     const node = only(info.take(0xa0), "ContentInfo");
     info.end();
@@ -164,11 +164,11 @@ function readFields(node: Asn1Node): Omit<SignedData, "root"> {
 }
 
 const tooMany = (what: string) =>
-  new FormatError("limit_exceeded", `The signature holds too many ${what}.`);
+  new FormatError("limit_exceeded", `The signature contains too many ${what}.`);
 
 function readContent(node: Asn1Node): Uint8Array[] {
   if ((node.tag & ~0x20) !== Tag.OCTET_STRING) {
-    throw new FormatError("cms_malformed", "The signed content is no OCTET STRING.");
+    throw new FormatError("cms_malformed", "The signed content is not an OCTET STRING.");
   }
   return octetStringPieces(node);
 }

@@ -89,7 +89,7 @@ export function prepareSignerInfo(
   if (contentDigest.length !== HASHES[algorithm.hash].length) {
     throw new FormatError(
       "invalid_argument",
-      `The content's digest has not the length of ${algorithm.hash}.`,
+      `The content's digest has the wrong length for ${algorithm.hash}.`,
     );
   }
   const { issuer, serialNumber } = readKnownCertificate(certificate);
@@ -116,7 +116,7 @@ export function prepareSignerInfo(
       if (signature.length === 0 || signature.length > maximum) {
         throw new FormatError(
           "signature_mismatch",
-          "The signature has not the length that the certificate's key makes.",
+          "The signature has the wrong length for the certificate's key.",
         );
       }
       return sequence(...before, octetString(signature));

@@ -26,7 +26,10 @@ export function readSigningCertificates(attributes: readonly Attribute[]): Certi
     const present = attributes.filter((attribute) => attribute.oid === oid).length;
     const values = attributeValues(attributes, oid);
     if (present > 1 || values.length > present) {
-      throw new FormatError("asn1_malformed", "The signing certificate is named more than once.");
+      throw new FormatError(
+        "asn1_malformed",
+        "The signature names its signing certificate more than once.",
+      );
     }
     if (present && values.length === 0) {
       throw new FormatError("asn1_malformed", "The signing-certificate attribute is empty.");

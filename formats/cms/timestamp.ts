@@ -43,7 +43,7 @@ export interface TimestampRequest {
 export function encodeTimestampRequest(request: TimestampRequest): Uint8Array {
   const { hash, digest, nonce, policy } = request;
   if (digest.length !== HASHES[hash].length) {
-    throw new FormatError("invalid_argument", `The digest has not the length of ${hash}.`);
+    throw new FormatError("invalid_argument", `The digest has the wrong length for ${hash}.`);
   }
   const [id] = readAsn1(encodeHash(hash)).children;
   return sequence(
@@ -133,7 +133,7 @@ export function readTimestampInfo(der: Uint8Array): TimestampInfo {
   return reading(() => {
     const fields = new Fields(readAsn1(der, { ber: true }), "a timestamp");
     if (readInteger(fields.take(Tag.INTEGER)) !== 1) {
-      throw malformed("The timestamp is of an unknown version.");
+      throw malformed("The timestamp has an unknown version.");
     }
     const policy = readOid(fields.take(Tag.OID));
     const imprintFields = new Fields(fields.take(Tag.SEQUENCE), "a message imprint");
@@ -169,7 +169,7 @@ function refuseCritical({ children }: Asn1Node): void {
     if (fields.maybe(Tag.BOOLEAN)?.content[0]) {
       throw new FormatError(
         "extension_unsupported",
-        `The timestamp has a critical extension (${id}) that is not understood.`,
+        `The timestamp has a critical extension (${id}) that D-Sign does not support.`,
       );
     }
   }
@@ -251,7 +251,7 @@ export function verifyTimestamp(
     certificates: expected.certificates,
   });
   if (cms.contentType !== Oid.tstInfo || !cms.content) {
-    throw malformed("The data is no timestamp.");
+    throw malformed("The data is not a timestamp.");
   }
   const info = readTimestampInfo(concat(...cms.content));
   const [signer] = signers;

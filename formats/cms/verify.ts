@@ -83,7 +83,7 @@ export function verifyCms(bytes: Uint8Array, options: CmsVerifyOptions = {}): Cm
   if (cms.content && detached) {
     throw new FormatError(
       "invalid_argument",
-      "The signature holds its content already; no other may be given.",
+      "The signature already contains its content; do not pass another.",
     );
   }
   const pieces = cms.content ??

@@ -52,7 +52,9 @@ function checkText(source: string): void {
       case '"': {
         while (source[at] !== '"') at += source[at] === "\\" ? 2 : 1;
         const string: string = JSON.parse(source.slice(start, ++at));
-        if (!string.isWellFormed()) throw malformed("The JSON holds half of a character.");
+        if (!string.isWellFormed()) {
+          throw malformed("The JSON contains half of a character (a lone surrogate).");
+        }
         if (nameFollows) addName(open.at(-1)!, string);
         nameFollows = false;
         break;
@@ -91,7 +93,7 @@ function addName(names: Set<string>, name: string): void {
   if (names.has(name)) {
     throw new FormatError(
       "json_duplicate_key",
-      `The JSON names the member ${JSON.stringify(name)} twice in one object.`,
+      `The JSON contains the member ${JSON.stringify(name)} twice in one object.`,
     );
   }
   names.add(name);

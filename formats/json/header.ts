@@ -83,13 +83,13 @@ export function readHeader(parameters: Record<string, unknown>): Header {
   const unsupported: string[] = [];
   const critical = crit === undefined ? [] : strings(crit, "crit");
   if (critical.some((name) => !(name in parameters)) || (crit !== undefined && !critical.length)) {
-    throw jwsMalformed("The header calls a parameter critical that it does not have.");
+    throw jwsMalformed("The header marks a missing parameter as critical.");
   }
   const unknown = critical.filter((name) => !UNDERSTOOD.has(name) && !BESIDE.includes(name));
   unsupported.push(...unknown.map((name) => `the critical parameter ${name}`));
   // RFC 7797 §6: a reader that does not know `b64` must not take the payload for encoded.
   if (b64 !== undefined && (typeof b64 !== "boolean" || !critical.includes("b64"))) {
-    throw jwsMalformed("The header's b64 is not among its critical parameters.");
+    throw jwsMalformed("The header uses b64 without marking it as critical.");
   }
   const algorithm = typeof alg === "string" && Object.hasOwn(jwaAlgorithms, alg)
     ? jwaAlgorithms[alg]
@@ -136,7 +136,7 @@ function readNamed(parameters: Record<string, unknown>, unsupported: string[]): 
   for (const each of [other, Array.isArray(sigX5ts) ? sigX5ts[0] : undefined]) {
     if (each === undefined) continue;
     if (!isObject(each) || typeof each.digVal !== "string") {
-      throw jwsMalformed("The header names a certificate in no known way.");
+      throw jwsMalformed("The header refers to a certificate in an unknown way.");
     }
     const hash = digestNamed(each.digAlg);
     if (hash) named.push({ hash, digest: each.digVal });
@@ -169,7 +169,7 @@ function readContent(sigD: unknown, unsupported: string[]): ContentReference | u
   const digests = kind === "digests" ? strings(hashV, "hashV") : [];
   const hash = kind === "digests" ? digestNamed(hashM) : undefined;
   if (kind === "digests" && digests.length !== uris.length) {
-    throw jwsMalformed("The header has not one digest for each content.");
+    throw jwsMalformed("The header does not have one digest for each content.");
   }
   if (kind === "digests" && !hash) unsupported.push(`the digest ${hashM}`);
   return { kind, uris, hash, digests };
@@ -180,6 +180,6 @@ const MAX_STRINGS = 100;
 function strings(value: unknown, name: string): string[] {
   const isList = Array.isArray(value) && value.length <= MAX_STRINGS &&
     value.every((each) => typeof each === "string") && new Set(value).size === value.length;
-  if (!isList) throw jwsMalformed(`The header's ${name} is not a list of different strings.`);
+  if (!isList) throw jwsMalformed(`The header's ${name} is not a list of distinct strings.`);
   return value;
 }

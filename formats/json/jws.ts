@@ -26,7 +26,10 @@ export function jwaName(algorithm: SignatureAlgorithm, certificate: Uint8Array):
       (algorithm.saltLength === undefined || algorithm.saltLength === jwa.saltLength);
   });
   if (!name) {
-    throw new FormatError("algorithm_unsupported", "JWS has no name for this key and hash.");
+    throw new FormatError(
+      "algorithm_unsupported",
+      "JWS does not support this key and hash. Use another certificate or hash.",
+    );
   }
   return name;
 }
@@ -61,7 +64,10 @@ export function prepareJws(options: JwsOptions): PreparedJws {
   const existing = "jws" in content ? readJws(content.jws) : undefined;
   const payload = existing?.payload ?? (content.payload && encode(content.payload));
   if (payload === undefined || (existing?.payload !== undefined && content.payload)) {
-    throw new FormatError("invalid_argument", "A detached JWS needs its payload, another none.");
+    throw new FormatError(
+      "invalid_argument",
+      "Pass the payload for a detached JWS, and only then.",
+    );
   }
   if (existing && hasRawPayload(existing.signatures)) {
     const message =

@@ -84,7 +84,10 @@ const utf8 = new TextEncoder();
 export function verifyJws(text: string, options: JwsVerifyOptions = {}): JwsResult {
   const jws = readJws(text);
   if (jws.payload !== undefined && options.payload) {
-    throw new FormatError("invalid_argument", "The JWS holds its payload already.");
+    throw new FormatError(
+      "invalid_argument",
+      "The JWS already contains its payload; do not pass another.",
+    );
   }
   return { payload: payloadOf(jws, options), signatures: verifyEach(jws, options, 0) };
 }
@@ -139,7 +142,7 @@ function verifyOne(
     const parameters = readJsonObject(decodeBase64url(serialized.protected));
     // RFC 7515 §7.2.1: which of two would count is not said.
     if (Object.keys(serialized.header).some((name) => name in parameters)) {
-      throw jwsMalformed("A parameter stands in both headers.");
+      throw jwsMalformed("A parameter appears in both headers.");
     }
     const header = readHeader(parameters);
     const { etsiU, x5c, ...others } = serialized.header;
@@ -206,7 +209,9 @@ function signedPayload(
 ): string | Uint8Array | undefined {
   const encoded = (bytes: Uint8Array) => isRaw ? bytes : encodeBase64url(bytes);
   if (!content) return payload ?? (given.payload && encoded(given.payload));
-  if (payload !== undefined) throw jwsMalformed("The JWS has a payload and names another content.");
+  if (payload !== undefined) {
+    throw jwsMalformed("The JWS has a payload but also refers to other content.");
+  }
   report.files = content.uris;
   const found = content.uris.map((uri) => given.content?.(uri) ?? null);
   if (found.includes(null)) report.problems.push("content_missing");

@@ -179,7 +179,7 @@ export function readRoute(file: string): RouteStatus {
       statement.after.join() === before.join();
     if (!isBound) {
       throw malformed(
-        `Statement ${index + 1} was made for another route or at another place in it.`,
+        `Statement ${index + 1} was made for another route or another position in it.`,
       );
     }
     const turn = takeTurn(status, opened.certificate);

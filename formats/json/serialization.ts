@@ -44,7 +44,7 @@ export function jwsOf(value: Record<string, unknown>): SerializedJws {
   if (
     list !== undefined && ["protected", "header", "signature"].some((name) => name in flattened)
   ) {
-    throw jwsMalformed("The JWS is flattened and has a list of signatures too.");
+    throw jwsMalformed("The JWS is in flattened form but also has a list of signatures.");
   }
   const signatures = list ?? [flattened];
   if ((payload !== undefined && typeof payload !== "string") || !Array.isArray(signatures)) {

@@ -58,9 +58,11 @@ export function readUnsigned(
     let name = "etsiU";
     try {
       const component = typeof each === "string" ? readJsonObject(decodeBase64url(each)) : each;
-      if (!isObject(component)) throw jwsMalformed("A component is no object.");
+      if (!isObject(component)) throw jwsMalformed("An unsigned component is not an object.");
       const [member, ...more] = Object.entries(component);
-      if (!member || more.length > 0) throw jwsMalformed("A component is not one member.");
+      if (!member || more.length > 0) {
+        throw jwsMalformed("An unsigned component does not have exactly one member.");
+      }
       name = member[0];
       read(member[1], name, { found, signature, signed, before: etsiU.slice(0, index) });
     } catch (error) {
@@ -91,7 +93,7 @@ function read(value: unknown, name: string, { found, signature, signed, before }
     case "arcTst": {
       // §5.3.6.2: only where the components stand as strings is it clear which bytes are covered.
       if (!signed || !before.every((each) => typeof each === "string")) {
-        throw jwsMalformed("The archive timestamp covers what is not known.");
+        throw jwsMalformed("The archive timestamp covers data of an unknown kind.");
       }
       const covered = `${signed.payload}.${signed.protected}.${signature}.${before.join("")}`;
       found.timestamps.push(

@@ -86,14 +86,16 @@ export function readPss(parameters: Asn1Node | undefined): VerificationAlgorithm
     const maskField = fields.maybe(0xa1);
     if (maskField) {
       const generator = new Fields(only(maskField, "A mask generator"), "a mask generator");
-      if (readOid(generator.take(Tag.OID)) !== MGF1) throw unsupported("The mask is not MGF1.");
+      if (readOid(generator.take(Tag.OID)) !== MGF1) {
+        throw unsupported("The mask function of the PSS signature is not MGF1.");
+      }
       mask = readHash(generator.take(Tag.SEQUENCE));
     }
     const saltField = fields.maybe(0xa2);
     if (saltField) saltLength = readInteger(only(saltField, "A salt length"));
     const trailer = fields.maybe(0xa3);
     if (trailer && readInteger(only(trailer, "A trailer")) !== 1) {
-      throw unsupported("The signature has an unknown trailer.");
+      throw unsupported("The PSS signature has an unknown trailer.");
     }
     fields.end();
   }

@@ -48,7 +48,7 @@ export function changesAfter(
   if (signature.coverage === "partial") {
     throw new FormatError(
       "invalid_argument",
-      "The signature does not cover a revision of the document, so nothing can be compared.",
+      "The signature does not cover a whole revision of the document, so there is nothing to compare.",
     );
   }
   if (signature.coverage === "document") return [];

@@ -115,7 +115,7 @@ class Store {
         if (!(item instanceof PdfRef)) continue;
         const object = document.object(item);
         if (!(object?.value instanceof PdfStream)) {
-          throw new FormatError("pdf_malformed", "The PDF's validation data are damaged.");
+          throw new FormatError("pdf_malformed", "The PDF's validation data is damaged.");
         }
         this.#refs.set(identify(key, document.streamData(object)), item);
       }

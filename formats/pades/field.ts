@@ -114,7 +114,10 @@ export function chooseField(
   const existing = fields.find((field) => field.name === wanted);
   if (!existing) {
     if (fields.some((field) => field.name.startsWith(`${wanted}.`))) {
-      throw new FormatError("invalid_argument", `“${wanted}” is a group of fields.`);
+      throw new FormatError(
+        "invalid_argument",
+        `“${wanted}” is a group of fields. Name one field of it.`,
+      );
     }
     if (wanted === "" || wanted.includes(".")) {
       throw new FormatError("not_found", `The PDF has no field “${wanted}”.`);
@@ -122,7 +125,7 @@ export function chooseField(
     return fresh(wanted);
   }
   if (existing.type !== "Sig") {
-    throw new FormatError("invalid_argument", `The field “${wanted}” is not for signatures.`);
+    throw new FormatError("invalid_argument", `The field “${wanted}” is not a signature field.`);
   }
   if (document.resolve(existing.value) !== null) {
     throw new FormatError("invalid_argument", `The field “${wanted}” is already signed.`);
@@ -149,7 +152,10 @@ export function signatureObject(
   entries: { [key: string]: PdfDraft | undefined },
 ): SignatureObject {
   if (!Number.isInteger(size) || size < 1 || size > MAX_CONTENTS_SIZE) {
-    throw new FormatError("invalid_argument", "The space for a signature is 1 byte to 1 MiB.");
+    throw new FormatError(
+      "invalid_argument",
+      "The space reserved for a signature must be 1 byte to 1 MiB.",
+    );
   }
   const ref = update.reserve();
   const { crypt } = update.document;
@@ -227,7 +233,10 @@ function addField(
   const { document } = update;
   const { appearance, lock } = options;
   if (appearance && !appearance.place) {
-    throw new FormatError("invalid_argument", "A new visible signature needs a page and a place.");
+    throw new FormatError(
+      "invalid_argument",
+      "A new visible signature needs a page and a rectangle.",
+    );
   }
   const page = target.page!;
   const spot = appearance && findSpot(document, page, appearance.place!);
@@ -289,7 +298,10 @@ function drawExisting(
     // A field without extent is an invisible one.
     if (!rectangle || found.length === 0) return [];
     if (found.length > 1) {
-      throw new FormatError("invalid_argument", `The field “${field.name}” is on several pages.`);
+      throw new FormatError(
+        "invalid_argument",
+        `The field “${field.name}” appears on several pages.`,
+      );
     }
     const page = findPage(document, found[0].page);
     const seen = visiblePart(document, page, rectangle);

@@ -146,12 +146,15 @@ export function findSpot(document: PdfDocument, page: Page, place: Place): Spot 
   if (!chosen.every(Number.isFinite) || x1 < 0 || y1 < 0 || x2 > width || y2 > height) {
     throw new FormatError(
       "invalid_argument",
-      `The signature's place is not on page ${place.page}, which is ${Math.floor(width)} by ` +
+      `The signature's rectangle is not on page ${place.page}, which is ${Math.floor(width)} by ` +
         `${Math.floor(height)} points.`,
     );
   }
   if (x2 - x1 < 1 || y2 - y1 < 1) {
-    throw new FormatError("invalid_argument", "The signature's place is too small to be seen.");
+    throw new FormatError(
+      "invalid_argument",
+      "The signature's rectangle is too small to see. Make it larger.",
+    );
   }
   const rectangle = inOrder([...display.toUser(x1, y1), ...display.toUser(x2, y2)]);
   return { rectangle, box: boxOf(rectangle, display.rotation) };
@@ -189,7 +192,10 @@ function freePlace(
   avoid: readonly Rectangle[],
 ): Rectangle {
   if (!(width >= MIN_SIDE && height >= MIN_SIDE)) {
-    throw new FormatError("invalid_argument", `A signature is at least ${MIN_SIDE} points high.`);
+    throw new FormatError(
+      "invalid_argument",
+      `The signature must be at least ${MIN_SIDE} points high.`,
+    );
   }
   const taken = (document.array(page.dict, "Annots")?.items ?? []).flatMap((item) => {
     const annotation = document.resolve(item);
@@ -213,5 +219,8 @@ function freePlace(
       if (free) return [x, y, x + width, y + height];
     }
   }
-  throw new FormatError("not_found", "The page has no free place for a signature of this size.");
+  throw new FormatError(
+    "not_found",
+    "The page has no free space for a signature of this size. Choose another page or a smaller size.",
+  );
 }

@@ -49,7 +49,7 @@ export function prepareSignature(
     if (options.certify !== undefined && locks.signatures > 0) {
       throw new FormatError(
         "invalid_argument",
-        "A certification has to be the first signature of a document, and this one is signed.",
+        "A certification must be a document's first signature, and this document is already signed.",
       );
     }
     const seed = target.existing && document.dict(target.existing.dict, "SV");

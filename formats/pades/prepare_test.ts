@@ -211,7 +211,7 @@ Deno.test("PAdES: an existing empty field is signed by its name", () => {
   assert.deepEqual(signatures.map(({ field }) => field), ["Second"]);
   assert.deepEqual(emptyFields, ["First"]);
   refused(() => prepare(once, { field: "Second" }), "invalid_argument", /already signed/);
-  refused(() => prepare(once, { field: "Text" }), "invalid_argument", /not for signatures/);
+  refused(() => prepare(once, { field: "Text" }), "invalid_argument", /not a signature field/);
   refused(() => prepare(once, { field: "No.Such" }), "not_found");
   const twice = signPdf(once, bikram, { field: "New" });
   assert.deepEqual(inspect(twice).map(({ field }) => field), ["Second", "New"]);

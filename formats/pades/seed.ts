@@ -24,20 +24,20 @@ export function checkSeedValue(
         : undefined;
     });
   const refuse = (what: string) => {
-    throw new FormatError("document_locked", `The field's author demands ${what}.`);
+    throw new FormatError("document_locked", `The author of the field requires ${what}.`);
   };
   const filter = document.name(seed, "Filter");
   if (required & 1 && filter !== undefined && filter !== "Adobe.PPKLite") {
     refuse(`the signature handler ${filter}`);
   }
   if (required & 2 && !values("SubFilter").includes(subFilter)) {
-    refuse("another form of signature (SubFilter)");
+    refuse("another signature format (SubFilter)");
   }
   if (required & 8) {
     const reasons = values("Reasons").filter((value) => value instanceof PdfString);
     const given = reason === undefined ? undefined : serialize(textString(reason));
     if (!reasons.some((value) => serialize(value) === given)) {
-      refuse("one of the reasons that the field lists");
+      refuse("one of the reasons listed in the field");
     }
   }
   // The digest is chosen with the key; the one that all keys can use has to be welcome.
@@ -55,6 +55,6 @@ export function checkSeedValue(
   const version = document.number(seed, "V") ?? 1;
   // LegalAttestation, AddRevInfo, LockDocument, AppearanceFilter.
   if (required & (16 | 32 | 128 | 256) || (required & 4 && version > 3)) {
-    refuse("what this program does not know");
+    refuse("something that D-Sign does not support");
   }
 }

@@ -201,7 +201,7 @@ class Digests {
   /** @throws FormatError `limit_exceeded`, `pdf_malformed` where there are no ranges */
   of({ ranges }: PdfSignature, hash: DigestName): Uint8Array {
     if (ranges.length !== 2) {
-      throw new FormatError("pdf_malformed", "The signature does not say what it covers.");
+      throw new FormatError("pdf_malformed", "The signature does not state which bytes it covers.");
     }
     const [[, before], [after, length]] = ranges;
     if (this.source.digest) return this.source.digest(hash, ranges);

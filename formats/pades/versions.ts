@@ -46,7 +46,10 @@ export class Versions {
     const now = this.#now;
     const isLast = coverage === "document";
     if (!isLast && (this.#left -= revisionEnd + this.source.size) < 0) {
-      throw new FormatError("limit_exceeded", "The PDF has too many revisions to compare all.");
+      throw new FormatError(
+        "limit_exceeded",
+        "The PDF has too many revisions to compare them all.",
+      );
     }
     const signed = isLast
       ? now

@@ -90,7 +90,10 @@ export class PdfDocument {
     const head = fromLatin1(file.read(0, HEADER_WITHIN + HEADER.length));
     const headerAt = head.indexOf(HEADER);
     if (headerAt < 0) {
-      throw new FormatError("pdf_malformed", "The file has no “%PDF-” at its beginning.");
+      throw new FormatError(
+        "pdf_malformed",
+        "The file has no “%PDF-” near its beginning, so it is not a PDF.",
+      );
     }
     const document = new PdfDocument(file, headerAt, password);
     try {
@@ -386,7 +389,10 @@ export class PdfDocument {
     const known = this.#containers.get(num);
     if (known) return known;
     if (this.#opening.has(num)) {
-      throw new FormatError("pdf_malformed", "The PDF is damaged: an object stream holds itself.");
+      throw new FormatError(
+        "pdf_malformed",
+        "The PDF is damaged: an object stream contains itself.",
+      );
     }
     this.#opening.add(num);
     try {

@@ -159,7 +159,7 @@ function asciiHex(data: Uint8Array): Uint8Array {
     if (c === 0x3e) break;
     if (isSpace(c)) continue;
     const value = parseInt(String.fromCharCode(c), 16);
-    if (Number.isNaN(value)) throw malformed("a hexadecimal stream has other characters in it");
+    if (Number.isNaN(value)) throw malformed("a hexadecimal stream contains other characters");
     out[digits >> 1] |= digits & 1 ? value : value << 4;
     digits++;
   }
@@ -176,7 +176,7 @@ function ascii85(data: Uint8Array): Uint8Array {
       out.push(0, 0, 0, 0);
       continue;
     }
-    if (c < 0x21 || c > 0x75) throw malformed("an ASCII85 stream has other characters in it");
+    if (c < 0x21 || c > 0x75) throw malformed("an ASCII85 stream contains other characters");
     group = group * 85 + (c - 0x21);
     if (++count === 5) {
       out.push((group / 0x1000000) & 255, (group >> 16) & 255, (group >> 8) & 255, group & 255);

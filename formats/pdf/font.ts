@@ -34,7 +34,7 @@ export interface TrueTypeFont {
  *   that may not be embedded
  */
 export function readFont(bytes: Uint8Array): TrueTypeFont {
-  if (bytes.length > MAX_FONT || bytes.length < 12) throw malformed("its size is impossible");
+  if (bytes.length > MAX_FONT || bytes.length < 12) throw malformed("its size is invalid");
   const magic = view(bytes).getUint32(0);
   let tables: Map<string, Uint8Array>;
   try {
@@ -84,7 +84,7 @@ function readTables(bytes: Uint8Array, start: number, entry: number): Map<string
       ? [data.getUint32(at + 4), data.getUint32(at + 8), data.getUint32(at + 12)]
       : [data.getUint32(at + 8), data.getUint32(at + 12), data.getUint32(at + 12)];
     total += length;
-    if (offset + stored > bytes.length || total > MAX_FONT) throw malformed("it is cut off");
+    if (offset + stored > bytes.length || total > MAX_FONT) throw malformed("it is truncated");
     const raw = bytes.subarray(offset, offset + stored);
     const table = stored < length ? inflateSync(raw, { maxOutputLength: length }) : raw;
     tables.set(tag, new Uint8Array(table));

@@ -124,7 +124,7 @@ export class PdfLexer {
       if (this.pos + 1 >= data.length) this.#end();
       return data[this.pos + 1] === 0x3c ? this.dict() : this.#hex();
     }
-    if (CLASS[c] !== REGULAR) malformed("a delimiter stands where a value should be");
+    if (CLASS[c] !== REGULAR) malformed("a delimiter appears in place of a value");
     if (c >= 48 && c <= 57) {
       const number = this.integer();
       if (number !== undefined) return this.#reference(number) ?? number;
@@ -268,7 +268,7 @@ export class PdfLexer {
       const value = HEX_VALUE[data[pos]];
       if (value < 0) {
         if (CLASS[data[pos]] === SPACE) continue;
-        malformed("a hexadecimal string has other characters in it");
+        malformed("a hexadecimal string contains other characters");
       }
       out[digits >> 1] |= digits & 1 ? value : value << 4;
       digits++;

@@ -149,7 +149,7 @@ function readChain(window: PdfWindow, start: number): Section[] {
   const seen = new Set<number>();
   for (let offset = start;;) {
     if (seen.has(offset) || seen.size > MAX_SECTIONS) {
-      throw malformed("its cross-reference sections form a circle");
+      throw malformed("its cross-reference sections form a loop");
     }
     seen.add(offset);
     const section = readSection(window, offset);
@@ -191,7 +191,7 @@ function checkOffset(window: PdfWindow, value: PdfValue): number {
   if (
     typeof value !== "number" || !Number.isInteger(value) || value < 0 ||
     value >= window.source.size
-  ) throw malformed("a cross-reference section is said to be beyond its end");
+  ) throw malformed("a cross-reference section is stated to be beyond its end");
   return value;
 }
 
@@ -248,7 +248,7 @@ function readXrefStream(window: PdfWindow, start: number): Section {
     const header = lexer.objectHeader();
     const stream = header && lexer.objectBody();
     if (!(stream instanceof PdfStream)) {
-      throw malformed("its cross-reference is not where it should be");
+      throw malformed("it has no cross-reference at the stated position");
     }
     const { dict } = stream;
     const type = dict.get("Type");
@@ -258,7 +258,7 @@ function readXrefStream(window: PdfWindow, start: number): Section {
     }
     const from = start + stream.dataStart;
     if (length < 0 || from + length > window.source.size) {
-      throw malformed("its cross-reference stream is cut off");
+      throw malformed("its cross-reference stream is truncated");
     }
     // Everything in this dictionary is direct (ISO 32000-2 §7.5.8.2).
     const direct = (value: PdfValue | undefined) =>

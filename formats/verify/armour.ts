@@ -39,6 +39,6 @@ export function unarmour(bytes: Uint8Array): Uint8Array {
   try {
     return Uint8Array.fromBase64(base64);
   } catch (cause) {
-    throw new FormatError("cms_malformed", "The file is no signature of the CMS kind.", { cause });
+    throw new FormatError("cms_malformed", "The file is not a CMS signature.", { cause });
   }
 }

@@ -32,7 +32,7 @@ export function detectFormat(source: Source): VerifiedFormat {
   if (isArmoured(latin1.decode(source.read(0, ARMOUR_HEAD)))) return "cms";
   throw new FormatError(
     "not_found",
-    "The file is no signature that can be checked: a signed PDF, XML or JSON, CMS, or a signing route.",
+    "The file contains no signature that D-Sign can check. Choose a signed PDF, XML, JSON or CMS file, or a signing route.",
   );
 }
 

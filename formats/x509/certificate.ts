@@ -122,7 +122,7 @@ function readFields(der: Uint8Array): Certificate {
   const versionField = fields.maybe(0xa0);
   const version = versionField ? readInteger(only(versionField, "A version")) + 1 : 1;
   if (version !== 1 && version !== 2 && version !== 3) {
-    throw malformed("The certificate is of an unknown version.");
+    throw malformed("The certificate has an unknown version.");
   }
   const serialNumber = fields.take(Tag.INTEGER).content;
   if (serialNumber.length === 0) throw malformed("The certificate has no serial number.");
@@ -142,7 +142,7 @@ function readFields(der: Uint8Array): Certificate {
   const extensionField = fields.maybe(0xa3);
   fields.end();
   if (extensionField && version !== 3) {
-    throw malformed("A certificate with extensions must be of version 3.");
+    throw malformed("A certificate with extensions must have version 3.");
   }
   const extensions = extensionField
     ? readExtensions(only(extensionField, "The extensions"))

@@ -129,10 +129,12 @@ function readFields(der: Uint8Array): Crl {
 
   const fields = new Fields(tbs, "a revocation list");
   const version = fields.maybe(Tag.INTEGER);
-  if (version && readInteger(version) !== 1) throw malformed("The list is of an unknown version.");
+  if (version && readInteger(version) !== 1) {
+    throw malformed("The revocation list has an unknown version.");
+  }
   const innerAlgorithm = fields.take(Tag.SEQUENCE).bytes;
   if (innerAlgorithm.toHex() !== signatureAlgorithm.toHex()) {
-    throw malformed("The list names two different signature algorithms.");
+    throw malformed("The revocation list names two different signature algorithms.");
   }
   const issuer = readName(fields.take(Tag.SEQUENCE));
   const thisUpdate = readTime(fields.take());
@@ -140,7 +142,9 @@ function readFields(der: Uint8Array): Crl {
   const entries = fields.maybe(Tag.SEQUENCE);
   const extensionField = fields.maybe(0xa0);
   fields.end();
-  if (extensionField && !version) throw malformed("A list with extensions must be of version 2.");
+  if (extensionField && !version) {
+    throw malformed("A revocation list with extensions must have version 2.");
+  }
   const extensions = extensionField
     ? readExtensions(only(extensionField, "The extensions"))
     : new Map<string, Extension>();
@@ -190,7 +194,7 @@ function refuseUnknownCritical(
     if (critical && !known.has(id)) {
       throw new FormatError(
         "extension_unsupported",
-        `The revocation list has a critical extension (${id}) that is not understood.`,
+        `The revocation list has a critical extension (${id}) that D-Sign does not support.`,
       );
     }
   }
@@ -286,6 +290,6 @@ function readCertificateIssuer(extensions: ReadonlyMap<string, Extension>): Name
   if (!extension) return undefined;
   const node = expect(readAsn1(extension.value), Tag.SEQUENCE, "A certificate issuer");
   const name = readGeneralNames(node).find(({ kind }) => kind === "directory");
-  if (name?.kind !== "directory") throw malformed("An entry names an issuer that is no name.");
+  if (name?.kind !== "directory") throw malformed("An entry's issuer is not a directory name.");
   return name.name;
 }

@@ -338,12 +338,15 @@ export function readDistributionPoints(node: Asn1Node): DistributionPoint[] {
 export function readDistributionPointName(node: Asn1Node) {
   if (node.tag === 0xa0) {
     if (node.children.length > MAX_POINTS) {
-      throw new FormatError("limit_exceeded", `A point has more than ${MAX_POINTS} names.`);
+      throw new FormatError(
+        "limit_exceeded",
+        `A distribution point has more than ${MAX_POINTS} names.`,
+      );
     }
     return { names: readGeneralNames(node) };
   }
   if (node.tag === 0xa1) return { relativeName: readRelativeName(node) };
-  throw malformed("A distribution point is named in an unknown way.");
+  throw malformed("A distribution point has an unknown form of name.");
 }
 
 function readAuthorityAccess(node: Asn1Node) {

@@ -36,7 +36,7 @@ export function readGeneralName(node: Asn1Node): GeneralName {
     case 0xa5:
       return { kind: "other", tag: node.tag, der: node.bytes };
     default:
-      throw new FormatError("asn1_malformed", "A general name is of no known form.");
+      throw new FormatError("asn1_malformed", "A general name has an unknown form.");
   }
 }
 

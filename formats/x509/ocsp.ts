@@ -125,12 +125,14 @@ function readResponse(der: Uint8Array): OcspResponse {
   const outer = new Fields(readAsn1(der), "an OCSP answer");
   const status = readInteger(outer.take(0x0a));
   if (status !== 0) {
-    throw malformed(`The OCSP service gave no answer (${responseStatuses[status] ?? status}).`);
+    throw malformed(
+      `The OCSP service refused to answer (${responseStatuses[status] ?? status}).`,
+    );
   }
   const bytes = new Fields(only(outer.take(0xa0), "The OCSP answer"), "an OCSP answer");
   outer.end();
   if (readOid(bytes.take(Tag.OID)) !== ocspIds.basicResponse) {
-    throw malformed("The OCSP answer is of an unknown type.");
+    throw malformed("The OCSP answer has an unknown type.");
   }
   const basic = new Fields(readAsn1(bytes.take(Tag.OCTET_STRING).content), "an OCSP answer");
   const data = basic.take(Tag.SEQUENCE);
@@ -142,7 +144,7 @@ function readResponse(der: Uint8Array): OcspResponse {
   const fields = new Fields(data, "an OCSP answer");
   const version = fields.maybe(0xa0);
   if (version && readInteger(only(version, "A version")) !== 0) {
-    throw malformed("The OCSP answer is of an unknown version.");
+    throw malformed("The OCSP answer has an unknown version.");
   }
   const responder = readResponder(fields.take());
   const producedAt = readTime(fields.take(Tag.GENERALIZED_TIME));
@@ -177,7 +179,7 @@ function readResponder(node: Asn1Node): OcspResponse["responder"] {
   const inner = only(node, "A responder");
   if (node.tag === 0xa1) return { name: readName(inner) };
   if (node.tag === 0xa2 && inner.tag === Tag.OCTET_STRING) return { keyHash: inner.content };
-  throw malformed("The OCSP answer does not say who gave it.");
+  throw malformed("The OCSP answer does not name its responder.");
 }
 
 function readOptional(node: Asn1Node | undefined, known: readonly string[]) {
@@ -188,7 +190,7 @@ function readOptional(node: Asn1Node | undefined, known: readonly string[]) {
     if (critical && !known.includes(id)) {
       throw new FormatError(
         "extension_unsupported",
-        `The OCSP answer has a critical extension (${id}) that is not understood.`,
+        `The OCSP answer has a critical extension (${id}) that D-Sign does not support.`,
       );
     }
   }

@@ -29,7 +29,7 @@ const MAX_KEY_BITS = 8_192;
 const MAX_EXPONENT = 1n << 64n;
 
 function prepareKey(key: PublicKey): CheckingKey {
-  if (key.bits > MAX_KEY_BITS) throw unsupported("The key is too large to be checked.");
+  if (key.bits > MAX_KEY_BITS) throw unsupported("The key is too large to check.");
   switch (key.type) {
     case "rsa":
     case "rsa-pss":
@@ -46,7 +46,7 @@ function prepareKey(key: PublicKey): CheckingKey {
         throw unsupported("The public key cannot be used.", cause);
       }
     case "unknown":
-      throw unsupported("The key is of a type that is not supported.");
+      throw unsupported("The key's type is not supported.");
   }
 }
 
@@ -77,11 +77,11 @@ const curves: Readonly<Record<string, typeof p256>> = {
 /** Only named curves: with parameters of its own a key could pass for another (CVE-2020-0601). */
 function prepareEc(key: PublicKey): CheckingKey {
   const curve = curves[key.curve ?? ""];
-  if (!curve) throw unsupported("The key is on a curve that is not supported.");
+  if (!curve) throw unsupported("The key's curve is not supported.");
   try {
     return { type: "EC", point: curve.Point.fromBytes(key.bytes), bits: key.bits, uses: 0 };
   } catch (cause) {
-    throw new FormatError("key_malformed", "The key is no point of its curve.", { cause });
+    throw new FormatError("key_malformed", "The key is not a point on its curve.", { cause });
   }
 }
 
@@ -119,7 +119,7 @@ export function verifySignature(
   if (!hash) return false; // Ed25519, which is not this key's
   const hashed = "digest" in input ? input.digest : digest(hash, input.message);
   if (hashed.length !== HASHES[hash].length) {
-    throw new FormatError("invalid_argument", `The digest has not the length of ${hash}.`);
+    throw new FormatError("invalid_argument", `The digest has the wrong length for ${hash}.`);
   }
   if (key.type === "EC") return scheme === "ECDSA" && verifyEcdsa(key, hashed, signature);
   if (scheme === "RSASSA-PKCS1-v1_5") {
@@ -139,7 +139,10 @@ function verifyByRuntime(
   signature: Uint8Array,
 ): boolean {
   if (!("message" in input)) {
-    throw new FormatError("invalid_argument", "This signature is checked from the message only.");
+    throw new FormatError(
+      "invalid_argument",
+      "This kind of signature can only be checked with the whole message.",
+    );
   }
   const name = hash && HASHES[hash].node;
   try {
@@ -198,7 +201,9 @@ function readEcdsaSignature(signature: Uint8Array): [r: bigint, s: bigint] | und
 export function maxSignatureLength(certificate: Uint8Array): number {
   const key = keyOf(certificate);
   if (key.type === "RSA") return Math.ceil(key.rsa.bits / 8);
-  if (key.type !== "EC") throw unsupported(`Keys of type ${key.scheme} are not signed with.`);
+  if (key.type !== "EC") {
+    throw unsupported(`Keys of type ${key.scheme} are not supported for signing.`);
+  }
   // SEQUENCE of two INTEGERs, each with a leading zero where its first bit would be a sign.
   const integers = 2 * (2 + Math.floor(key.bits / 8) + 1);
   return integers + (integers < 0x80 ? 2 : 3);

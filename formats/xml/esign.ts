@@ -58,10 +58,10 @@ export function prepareEsign(
   const { txn, aspId, auth, responseUrl, time, digest, info } = request;
   const wrong = (why: string) => new FormatError("invalid_argument", `The eSign request ${why}.`);
   if (!/^[A-Za-z0-9:_-]+$/.test(txn) || txn.length > MAX_TXN) {
-    throw wrong("has a transaction identifier of another form");
+    throw wrong("has a malformed transaction identifier");
   }
   if (digest.length !== HASHES["SHA-256"].length) {
-    throw wrong("holds a digest that is not of SHA-256");
+    throw wrong("contains a digest that is not SHA-256");
   }
   const attributes = (values: Record<string, string>) =>
     Object.entries(values).map(([name, value]) => `${name}="${escapeAttribute(value)}"`).join(" ");
@@ -142,8 +142,8 @@ export function readEsignResponse(response: Uint8Array, expected: EsignExpected)
     signature.digests.every((hash) => hash !== "SHA-1") && signature.algorithm?.hash !== "SHA-1" &&
     signature.covers.some(({ kind }) => kind === "document") &&
     expected.esp.some((der) => sameBytes(der, signature.certificate!));
-  if (!isSigned) throw mismatch("The answer is not signed by the eSign service provider.");
-  if (txn !== expected.txn) throw mismatch("The answer belongs to another transaction.");
+  if (!isSigned) throw mismatch("The response is not signed by the eSign service provider.");
+  if (txn !== expected.txn) throw mismatch("The response belongs to another transaction.");
 
   const status = attribute(root, "status");
   if (status !== "1") return refusal(root, status === "0");
@@ -151,7 +151,7 @@ export function readEsignResponse(response: Uint8Array, expected: EsignExpected)
   const own = only(only(root, "Signatures"), "DocSignature");
   if (said(own, ERROR_CODE)) return refusal(own, true);
   if (attribute(own, "id") !== DOCUMENT) {
-    throw mismatch("The answer has no signature over the document.");
+    throw mismatch("The response contains no signature of the document.");
   }
   const pkcs7 = base64(own);
   const { signers } = verifyCms(pkcs7, { detached: { digests: { "SHA-256": expected.digest } } });
@@ -159,7 +159,7 @@ export function readEsignResponse(response: Uint8Array, expected: EsignExpected)
   const isGood = signers.length === 1 && signer.status === "valid" && signer.certificate &&
     sameBytes(signer.certificate.der, certificate.der);
   if (!isGood) {
-    throw mismatch("The signature in the answer is not over the document, or not valid.");
+    throw mismatch("The signature in the response is invalid or is for another document.");
   }
   return { ok: true, certificate, pkcs7 };
 }
@@ -218,7 +218,8 @@ function readRoot(response: Uint8Array): { root: XmlElement; txn: string } {
   return { root, txn };
 }
 
-const malformed = () => new FormatError("xml_malformed", "This is no answer of an eSign service.");
+const malformed = () =>
+  new FormatError("xml_malformed", "This is not a response of an eSign service.");
 
 function childrenOf(element: XmlElement): XmlElement[] {
   return childElements(element).filter(({ namespace }) => namespace !== DS);

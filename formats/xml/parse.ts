@@ -25,7 +25,7 @@ const malformed = (why: string, cause?: unknown) =>
  */
 export function parseTree(text: string): XmlTree {
   // saxes drops a mark here, and with it the positions would be wrong.
-  if (text.startsWith("\ufeff")) throw malformed("it begins with two byte order marks");
+  if (text.startsWith("\ufeff")) throw malformed("it starts with two byte order marks");
   const parser = new SaxesParser(
     { xmlns: false, defaultXMLVersion: "1.0", forceXMLVersion: true } as const,
   );
@@ -52,10 +52,12 @@ export function parseTree(text: string): XmlTree {
   parser.on("cdata", (data) => add({ kind: "text", text: data }));
   parser.on("comment", (data) => add({ kind: "comment", text: data }));
   parser.on("processinginstruction", ({ target, body }) => {
-    if (target.includes(":")) throw malformed("the target of an instruction holds a colon");
+    if (target.includes(":")) {
+      throw malformed("the target of a processing instruction contains a colon");
+    }
     // saxes lets "<?target?data?>" pass, without the white space of XML 1.0 §2.6.
     if (body.startsWith("?") && !isSpace(text[startOf(body, text, parser.position - 2) - 1])) {
-      throw malformed("an instruction has no white space after its target");
+      throw malformed("a processing instruction has no white space after its target");
     }
     add({ kind: "instruction", target, text: body });
   });
@@ -135,7 +137,7 @@ function resolve(name: string, written: Readonly<Record<string, string>>, inScop
     const { prefix, local } = split(name);
     const namespace = prefix ? find(prefix) : "";
     const expanded = `${namespace} ${local}`;
-    if (prefix && seen.has(expanded)) throw malformed(`the attribute "${name}" is given twice`);
+    if (prefix && seen.has(expanded)) throw malformed(`the attribute "${name}" appears twice`);
     seen.add(expanded);
     return { name, prefix, local, namespace, value };
   });
@@ -162,7 +164,7 @@ function split(name: string): { prefix: string; local: string } {
   if (colon < 0) return { prefix: "", local: name };
   const [prefix, local] = [name.slice(0, colon), name.slice(colon + 1)];
   if (!prefix || local.includes(":") || !NAME_START.test(local)) {
-    throw malformed(`"${name}" is no qualified name`);
+    throw malformed(`"${name}" is not a qualified name`);
   }
   return { prefix, local };
 }

@@ -83,7 +83,10 @@ export function prepareXmlSignature(options: XmlSignatureOptions): PreparedXml {
   const { hash } = algorithm;
   const method = signatureUri(algorithm);
   if (!method) {
-    throw new FormatError("algorithm_unsupported", "XML Signature has no name for this algorithm.");
+    throw new FormatError(
+      "algorithm_unsupported",
+      "XML signatures do not support this algorithm. Use another certificate.",
+    );
   }
   const publicKey = readCertificate(certificate).publicKey;
   const source = packaging.kind === "enveloped" ? parseXml(packaging.document) : undefined;
@@ -163,7 +166,7 @@ function contentReference(
   const at = `Id="${id}-content"`;
   if (packaging.kind === "detached") {
     if (packaging.digest.length !== HASHES[hash].length) {
-      throw new FormatError("invalid_argument", `The digest has not the length of ${hash}.`);
+      throw new FormatError("invalid_argument", `The digest has the wrong length for ${hash}.`);
     }
     const uri = escapeAttribute(packaging.uri);
     return { reference: reference(`${at} URI="${uri}"`, [], hash, packaging.digest), object: "" };

@@ -101,7 +101,10 @@ export function verifyXml(
   }
   const references = all.filter((each) => isNamed(each, DS, "Reference")).length;
   if (references * text.length > MAX_COVERED) {
-    throw new FormatError("limit_exceeded", "The signatures refer to the document too often.");
+    throw new FormatError(
+      "limit_exceeded",
+      "The signatures contain too many references to the document.",
+    );
   }
   const context = { tree, ids: indexIds(all), file, signers };
   const reports = new Map(found.map((element) => [element, verifyOne(element, context)]));

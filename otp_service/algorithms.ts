@@ -4,7 +4,7 @@ import type { HashName, SignatureAlgorithm } from "../formats/signer.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { CscError } from "./error.ts";
 
-/** What a `signAlgo` says: the scheme, and the hash where it says that too. */
+/** The scheme that a `signAlgo` names, and the hash if it includes one. */
 export const ALGORITHMS: Readonly<
   Record<string, { scheme: SignatureAlgorithm["scheme"]; hash?: HashName }>
 > = {
@@ -49,7 +49,7 @@ export function checkHashes(hashes: readonly string[], hashAlgorithm: string): v
 }
 
 /**
- * What the items of a request say of hash and scheme, where they do: the same for all, as there is one key and one list of
+ * Hash and scheme stated by the items of a request. All items must agree, because there is one key and one list of
  * digests.
  *
  * @throws {CscError} `sign_algorithm_invalid`, `hash_contradicts`, `hash_algorithm_invalid`

@@ -110,7 +110,7 @@ export class Authority {
     }
   }
 
-  /** Whether CRL and OCSP answers are made here. */
+  /** Whether this service makes its own CRL and OCSP answers. */
   get isOwn(): boolean {
     return this.#signer !== undefined;
   }

@@ -89,9 +89,9 @@ export interface Transaction {
   readonly shown?: readonly string[];
   /** SHA-256 of the SAD, once authorized, until it is used. */
   readonly sad?: string;
-  /** What the present SAD is for; a part of the binding, or what `extend` bound. */
+  /** Hashes that the current SAD authorizes: part of the binding, or those bound by `extend`. */
   readonly pending?: readonly string[];
-  /** The SAD that was used last: what `extend` may go on from. */
+  /** The SAD used last, from which `extend` may continue. */
   readonly used?: string;
   /** Signatures that may still be made, those of the present SAD included. */
   readonly remaining: number;
@@ -187,7 +187,7 @@ export const FRESH: Guard = { answers: NONE, signIns: NONE, generations: [], tot
 /** How many answers in a row were wrong. */
 export const wrongInARow = ({ paid, right }: Tries): number => paid - right;
 
-/** Whether the person has given as many wrong answers in a row as lock. */
+/** Whether the person has given enough wrong answers in a row to be locked. */
 export const isLocked = ({ answers }: Guard): boolean => wrongInARow(answers) >= RULES.lockAfter;
 
 /** Pays for one answer, or says why it is not to be looked at. */

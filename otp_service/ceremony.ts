@@ -45,7 +45,7 @@ export interface OpenRequest {
   shown?: readonly string[];
 }
 
-/** What an answer came to. `triesLeft`: 0 where the authorization is over; `waitUntil`: milliseconds since 1970. */
+/** Result of an answer. `triesLeft` is 0 if the authorization has ended; `waitUntil` is in milliseconds since 1970. */
 export type Answer =
   | { ok: true; sad: string; expiresIn: number; holder: Holder }
   | { ok: false; refusal: Refusal; triesLeft: number; waitUntil?: number };

@@ -1,6 +1,6 @@
 /**
- * What a person consents to by giving PIN and OTP. The page shows these words and no others; the hash that is kept as evidence
- * is of them, and not of what a browser says that it has shown.
+ * The text a person consents to by entering PIN and OTP. The page shows exactly these words; the hash kept as evidence
+ * is of them, not of what a browser claims to have shown.
  */
 import { createHash } from "node:crypto";
 import { serviceSpeech } from "../words/service.ts";

@@ -118,7 +118,7 @@ export class Esp {
     });
   }
 
-  /** What the page shows and POSTs; null where there is nothing to sign (any more). */
+  /** Data that the page shows and POSTs; null if there is nothing (left) to sign. */
   async page(
     ticket: string,
   ): Promise<{ row: EsignRow; action: string; fields: Record<string, string> } | null> {

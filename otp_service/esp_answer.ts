@@ -28,7 +28,7 @@ export type Outcome = { certificate: Certificate; cms: Uint8Array } | {
 };
 
 /**
- * What the ESP has signed must also be of use: an eSign certificate of this time from a trusted authority.
+ * Checks that the ESP signed with a currently valid eSign certificate from a trusted authority.
  *
  * @param now milliseconds since 1970
  */
@@ -63,7 +63,7 @@ export function judge(
     : { code: "certificate_untrusted", message: trust.failure.message };
 }
 
-/** Whether a certificate is valid now, give or take a tolerance in milliseconds. */
+/** Whether a certificate is valid now, within a tolerance in milliseconds. */
 export function isCurrent(
   { notBefore, notAfter }: Certificate,
   now: number,

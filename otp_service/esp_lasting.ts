@@ -107,7 +107,7 @@ const signedPdf = (pdf: Uint8Array, { contents }: EsignFacts, cms: Uint8Array) =
 
 const certificateOf = ({ certificate }: EsignFacts) => Uint8Array.fromBase64(certificate!);
 
-/** Whether it is signed, and the certificate is valid still. */
+/** Whether it is signed and the certificate is still valid. */
 function lives({ phase, facts }: EsignRow, now: number): boolean {
   if (phase !== "signed") return false;
   return isCurrent(readCertificate(certificateOf(facts)), now);

@@ -17,7 +17,7 @@ export interface LevelOptions {
   validationData(of: ValidatedLater): Promise<ValidationData>;
 }
 
-/** Whether the signature of a `conformance_level` holds a timestamp. */
+/** Whether signatures of a `conformance_level` contain a timestamp. */
 export const isTimestamped = (conformance: string): boolean => /B-L?T$/.test(conformance);
 
 /** `AdES-B-T` → `B-T` */

@@ -43,7 +43,7 @@ const TOLD: readonly number[] = [RULES.freeTries, RULES.lockAfter];
 
 const log = getLogger(["dsign", "otp-service"]);
 
-/** Whether a person may sign in and sign. */
+/** Whether a person may sign in and sign documents. */
 export const isUsable = ({ locked, guard }: PersonRow): boolean =>
   locked === null && !isLocked(guard);
 
@@ -237,9 +237,9 @@ export class People {
   }
 
   /**
-   * Whether a person is who knows the PIN, for signing in. Wrong ones are counted apart from the answers to authorizations:
-   * who knows a name can keep nobody from signing. Unknown, locked, too soon and wrong cost the same work and have the same
-   * answer.
+   * Checks a person's PIN at sign-in. Wrong PINs are counted separately from answers to authorizations, so that knowing
+   * a name is not enough to keep somebody from signing. Unknown, locked, too early and wrong take the same work and get
+   * the same answer.
    *
    * @throws {CscError} `too_many`, before anything is counted
    */

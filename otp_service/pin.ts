@@ -10,8 +10,8 @@ const HASH = 32;
 const SALT = 16;
 
 /**
- * Who asks, those first who are looked at first: who answers an authorization with a PIN and an OTP, who is known by a
- * token or by a portal that showed its secret, and strangers, who know no more than a name.
+ * Kinds of callers in order of priority: people who answer an authorization with PIN and OTP, people known by a token
+ * or by an authenticated portal, and strangers, who know only a name.
  */
 export type Lane = "answer" | "known" | "stranger";
 
@@ -102,9 +102,9 @@ export class Pins {
   }
 
   /**
-   * Whether a PIN is right.
+   * Whether a PIN is correct.
    *
-   * @param encoded of {@linkcode hash}; `null`: there is no such person, or no PIN was set. It takes as long.
+   * @param encoded of {@linkcode hash}; `null` if there is no such person or no PIN is set; checking takes as long.
    */
   async verify(person: string, pin: string, encoded: string | null): Promise<boolean> {
     const [version, salt, hash] = (encoded ?? this.#nobody).split(".");
@@ -158,7 +158,7 @@ const encode = (salt: Uint8Array, hash: Uint8Array) =>
 export const PIN_FORM = /^\d{6,12}$/;
 
 /**
- * Whether a PIN may be chosen: 6 to 12 digits, not all the same, not counting up or down, nor a short piece repeated.
+ * Whether a PIN may be chosen: 6 to 12 digits, not all equal, not a sequence up or down, no repeated short pattern.
  */
 export function isGoodPin(pin: string): boolean {
   if (!PIN_FORM.test(pin) || /^(\d{1,3})\1+$/.test(pin)) return false;

@@ -50,7 +50,7 @@ export const questions = {
   /** The transaction that an answer names; nothing else in it is looked at. */
   esignTransaction: ({ response }: { response: Uint8Array }): string => esignTransaction(response),
 
-  /** What an answer says, and whether that is of use. */
+  /** Reads an ESP's response and checks that its signature is usable. */
   esignOutcome({ response, txn, digest, esp, ...by }: {
     response: Uint8Array;
     txn: string;

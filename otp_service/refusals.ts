@@ -3,7 +3,7 @@ import type { CscErrorCode } from "../protocol/csc.ts";
 import type { OtpAnswered, OtpSent } from "../protocol/csc.ts";
 import type { Refusal } from "./authorize.ts";
 
-/** What was asked for. `use` of documents and of bare digests have their own texts in the specification. */
+/** The call that was refused. The specification has separate texts for signing documents and bare digests. */
 export type Asked = "send" | "answer" | "extend" | "signHash" | "signDoc";
 
 const always = { locked: "credential_locked", wait: "answers_too_many" } as const;

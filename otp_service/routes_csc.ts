@@ -52,7 +52,7 @@ export function addCscRoutes(app: App, service: Service): void {
     const add = (path: string, v1: boolean) =>
       app.post(path, async (context) => {
         const request = context.req.raw;
-        // Who calls comes first: strangers learn nothing of the parameters.
+        // Authenticate first, so that strangers learn nothing about the parameters.
         const caller = wanted === "anyone" ? null : await access(service, request);
         const body = await readJson(request, wanted === "anyone" ? SMALL : CSC_LIMITS.body);
         const parsed = parse(params, v1 ? fromV1(method, body) : body);

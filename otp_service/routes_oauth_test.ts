@@ -334,7 +334,7 @@ Deno.test("oauth2code: what a hostile page or portal may try", () =>
     const stolen = await test.form("/oauth2/token", exchange, OTHER_CLIENT);
     assert.equal(stolen.body.error, "invalid_grant");
     assert.equal((await test.form("/oauth2/token", exchange)).status, 400, "and the code is gone");
-    // Who asks with the challenge of nothing must still show something.
+    // A client that sends the challenge of an empty verifier must still present a verifier.
     test.clock.now += RULES.resendAfter;
     const unproven = await redeem(test, { ...base, code_challenge: NOTHING });
     assert.equal(unproven.body.error_description, "Authorization code is invalid or expired");

@@ -19,7 +19,7 @@ import {
 
 const MAX_BODY = 64 * 1024;
 const MAX_OCSP = 8 * 1024;
-/** What is stored of documents at a time: half an hour's. */
+/** Most documents stored at one time, about half an hour's worth. */
 const CLIENT_QUOTA = { documents: 2000, bytes: 1024 ** 3 };
 const PERSON_QUOTA = { documents: 20, bytes: 64 * 1024 ** 2 };
 

@@ -21,7 +21,7 @@ export type Counted = typeof COUNTED[number];
 /** Tables whose rows are sealed. */
 export type Sealed = Counted | "documents";
 
-/** Whether a row's version is in the sum: of certificates, which grow to millions, only the revoked ones are. */
+/** Whether a row's version counts in the sum. Certificates grow to millions, so only revoked ones count. */
 export const counts = (table: Counted, version: number): boolean =>
   version > (table === "certificates" ? 1 : 0);
 

@@ -73,10 +73,10 @@ export type TokenData =
   | {
     kind: "ticket";
     client: string;
-    /** Whether the client showed its secret when it asked: strangers know its name too. */
+    /** Whether the client authenticated with its secret; strangers may know its name too. */
     pushed: boolean;
     transaction?: string;
-    /** What is to be signed once the person has signed in, where a stranger may have asked. */
+    /** The request to sign after the person has signed in, if a stranger may have sent it. */
     request?: AuthorizationRequest;
     redirect: string;
     state?: string;
@@ -154,7 +154,7 @@ export interface EsignFacts {
   readonly refused?: number;
   readonly fetched?: true;
   readonly timestamped?: true;
-  /** What a later validation needs stands in the document. */
+  /** The document contains everything a later validation needs. */
   readonly longTerm?: true;
   readonly signer?: string;
   /** Of the signer, Base64. */

@@ -1,6 +1,6 @@
 /**
- * What the service must know and the database must not: one file of 32 random bytes, kept apart from the database, the same
- * for all instances. Everything keyed is derived from it (HKDF, RFC 5869), a key for each use.
+ * The service's secret, which the database must not contain: one file of 32 random bytes, stored separately and shared
+ * by all instances. Every key is derived from it (HKDF, RFC 5869), a different one for each use.
  */
 import {
   createCipheriv,

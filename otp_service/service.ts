@@ -53,7 +53,7 @@ export interface Service {
   /** Digits of an OTP that is sent. */
   readonly otpDigits: number;
   readonly tsa?: string;
-  /** Who signs for those who have an eKYC, where the department has such a provider. */
+  /** The eSign service provider, which signs for people with an eKYC, if the department has one. */
   readonly esp?: Esp;
   readonly validationData: LevelOptions["validationData"];
   /** Folder of the built pages, ending in a slash. */
@@ -162,8 +162,8 @@ export function clientBySecret({ clients }: Service, id: string, secret: string)
 export const personClient = (person: string) => `person:${person}`;
 
 /**
- * Whether a token's client may still call. One that was taken out of the configuration is a stranger from then on, whatever
- * it holds.
+ * Whether a token's client may still call. A client removed from the configuration is a stranger from then on, even
+ * with a valid token.
  */
 export function isKnown(
   { clients }: Service,

@@ -178,5 +178,5 @@ async function signPdf(
   return concat(bytes, appended);
 }
 
-/** What has begun is finished, though the caller may have gone: the SAD is used up. Each step has a time limit. */
+/** Signing finishes even if the caller is gone, because the SAD is already used. Each step has a time limit. */
 const never = new AbortController().signal;

@@ -361,7 +361,7 @@ Deno.test("keys in a PKCS#11 module: every kind, both lifetimes, and a module th
       assert.equal(logins, 1);
       const credentialID = await test.enrol({ userID: "after", credential: EXPLICIT });
       for (const pid of client.pids) Deno.kill(pid, "SIGKILL");
-      // What was under way is lost with its SAD, and told; the next one logs in anew.
+      // The signature in progress fails, its SAD is lost and the caller is told; the next one logs in again.
       const statuses = [
         await sign(credentialID),
         await sign(credentialID),

@@ -90,7 +90,7 @@ export async function sealRows(query: Query, seal: RowSeal): Promise<number> {
     await checkRows(query, seal);
     return 0;
   }
-  // What was under way, or held by callers, before rows were sealed is not carried on.
+  // Tokens and transactions from before rows were sealed end here.
   await query("DELETE FROM tokens");
   await query("DELETE FROM transactions");
   let count = 0;

@@ -9,15 +9,15 @@ const DAY = 24 * 60 * 60_000;
 /** As long a failed one is told of, and as long the portal has to fetch a signed document. */
 const KEEP = { failed: DAY, signed: 7 * DAY } as const;
 
-/** What belongs to an eSign and is too large for its row's seal; the seal holds the hashes. */
+/** Data of an eSign that is too large for its row's seal; the seal contains its hashes. */
 export interface EsignBytes {
   /** The prepared PDF. */
   readonly pdf: Uint8Array;
-  /** What belongs into it. */
+  /** The signature to embed in it. */
   readonly cms: Uint8Array | null;
   /** The revision that may follow. */
   readonly dss: Uint8Array | null;
-  /** What the provider said in the end. */
+  /** The provider's final response. */
   readonly answer: Uint8Array | null;
 }
 
@@ -136,6 +136,6 @@ const contentOf = ({ client, phase, facts, expires }: EsignRow, bytes: EsignByte
   hashesOf(bytes),
 ];
 
-/** What a row's seal holds of its bytes. */
+/** The hashes of its bytes that a row's seal contains. */
 export const hashesOf = ({ pdf, cms, dss, answer }: EsignBytes): string =>
   [pdf, cms, dss, answer].map((bytes) => bytes === null ? "-" : sha256(bytes)).join(" ");

@@ -86,7 +86,7 @@ export class SealedTx {
     const version = row.version as number;
     seal.check(table, id, version, content, row.mac);
     const key = `${table} ${id}`;
-    // What only reads may see a moment ago. What writes has locked the row.
+    // A read-only transaction may see a slightly older row. A writing one has locked the row.
     if (writes && version < seen.version(key)) {
       throw new TamperedError(`The row ${key} was put back to an earlier version.`);
     }

@@ -1,4 +1,4 @@
-/** What who can write to the database, or has the secret or a key alone, cannot do. On both databases. */
+/** Limits of an attacker who can write to the database, or has only the secret or a key. On both databases. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { issue } from "../tests/fixtures/issue.ts";
@@ -226,7 +226,7 @@ onBoth("a row that is put back, taken out or brought back is noticed", async (de
     ...["id", "person", "data", "version", "mac"].map((name) => credential[name]),
   );
   await test.service.store.check();
-  // What the audit says of the versions tells which row it is.
+  // The versions in the audit identify the row.
   const versions = (await test.audit()).findLast(({ rows }) => rows?.["persons broy"])!.rows;
   assert.equal(versions["persons broy"], locked.version);
 });

@@ -3,8 +3,8 @@
  * are only ever added to; each line carries the hash of the one before it, so that a line that is changed, taken out or
  * put in is found. It holds no PIN, no OTP and nothing of a document but its name and hash.
  *
- * What it cannot show is that its end was cut off by somebody who may write the files: for that, the last hash has to be
- * noted somewhere else.
+ * It cannot show that somebody with write access cut off its end: to detect that, record the last hash
+ * elsewhere.
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -123,7 +123,7 @@ export class Audit {
     this.#log = this.#tip = undefined;
   }
 
-  /** What has come together while a line was written is written at once. */
+  /** Writes in one go all lines queued while the previous write ran. */
   async #write(): Promise<void> {
     this.#writing = true;
     while (this.#waiting.length > 0) {

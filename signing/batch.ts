@@ -118,7 +118,7 @@ export class Batch {
     checkEntry(document, entry);
     let work = this.#underWay.get(item);
     if (!work) {
-      // What was signed before is no sign that more will be: asked for again and again, it would keep the token.
+      // A repeated item does not restart the timer: a page could hold the token forever by asking again and again.
       const before = this.journal.find(item);
       if (before) return { ...before, resumed: true };
       clearTimeout(this.#timer);

@@ -44,9 +44,9 @@ export class Content {
   }
 
   /**
-   * Whether the bytes may be hash(origin) || hash(nonce) of a Web eID token: with a bare signature over them, a site
-   * could sign in to another one as the person. A text of that length is none: half of the bytes would have to be the
-   * hash of an origin, and all of them printable.
+   * Whether the bytes could be hash(origin) || hash(nonce) of a Web eID token: with a bare signature over them, a site
+   * could sign in to another site as the person. Text of that length is safe: it would need an origin whose hash is
+   * printable.
    */
   get looksLikeLogin(): boolean {
     const { length } = this.bytes;

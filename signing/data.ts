@@ -100,7 +100,7 @@ function checkExisting(
   return signatures.flatMap(visit);
 }
 
-/** Who has signed, if the signature holds. */
+/** The signer, if the signature is valid. */
 function rightOne(each: SignatureFacts, trust: Trust): SignedBefore {
   const certificate = certificateOfRight(each);
   return {

@@ -74,7 +74,7 @@ export class Document {
     this.#makeRoom = undefined;
   }
 
-  /** Whether the sender is to be told now how much has been taken. */
+  /** Whether it is time to acknowledge the bytes received so far. */
   acknowledgementDue(): boolean {
     const due = this.#received === this.size ||
       this.#received - this.#acknowledged >= ACKNOWLEDGE_EVERY;
@@ -115,7 +115,7 @@ export class Document {
     }
   }
 
-  /** What the person is shown: by what the bytes are, since the page that names the kind may want them hidden. */
+  /** The item shown to the person, judged by the bytes: a page could name a wrong type to hide them. */
   item(): ConsentItem {
     const beginning = this.kept?.read(0, Math.min(this.size, SHOWN_LENGTH)) ?? this.#beginning;
     return {
@@ -172,7 +172,7 @@ export class Documents {
 }
 
 /**
- * What the person sees of a document, by its bytes. Of the asker's media type stays only what is no contradiction.
+ * How a document is shown to the person, judged by its bytes. The caller's media type is kept only if they agree.
  *
  * @param beginning its first {@linkcode SHOWN_LENGTH} bytes
  */
@@ -200,6 +200,6 @@ export function shownItem(
 
 const PDF = "application/pdf";
 
-/** Whether the asker calls a document a PDF. */
+/** Whether the caller declares a document to be a PDF. */
 export const isPdfType = (mediaType: string): boolean =>
   /^application\/pdf\s*(;|$)/i.test(mediaType);

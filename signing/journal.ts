@@ -1,6 +1,6 @@
 /**
- * What has been signed of a batch, so that a batch that was stopped, by whatever, goes on without signing anything
- * twice: results are written down before they are given out.
+ * Records which items of a batch are signed, so that an interrupted batch resumes without signing anything
+ * twice: each result is recorded before it is returned.
  *
  * The file is a row of records: item, length of the field's name, length of the result (4 bytes each, big-endian), the
  * name (UTF-8), the result, and the SHA-256 of all of these. A record that is not whole is the last, and is cut off.

@@ -94,7 +94,7 @@ export class KeyAccess {
       throw new DsignError("algorithm_forbidden");
     }
     const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
-    // What cannot be signed is refused before anybody is asked.
+    // Refuse content that cannot be signed before asking the person.
     const first = candidates.find(({ id }) => id === caller.preferred) ?? candidates[0];
     await wanted.revisions?.prepare(first);
     const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);

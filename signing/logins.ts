@@ -40,7 +40,7 @@ export class Logins {
     return undefined;
   }
 
-  /** Whether {@linkcode reuse} will give a lease. */
+  /** Whether {@linkcode reuse} would return a lease. */
   has(credential: Credential, hash: HashName): boolean {
     const login = this.#logins.get(credential.key.token.uri);
     return login?.credential.id === credential.id && login.signer.algorithm.hash === hash &&
@@ -84,7 +84,7 @@ export class Logins {
     await Promise.all([...this.#logins.values()].map((login) => this.#end(login)));
   }
 
-  /** Whether the time is over; it is also when the clock was set back. */
+  /** Whether the login has expired. A clock that was set back also expires it. */
   #isOver({ until }: Login): boolean {
     const left = until - this.now();
     return left <= 0 || left > this.duration;

@@ -34,7 +34,7 @@ export type SignedDocument =
   & Pick<Document, "algorithm" | "size" | "digest" | "hashed">
   & { kept?: Source };
 
-/** What a signature says of itself. */
+/** The properties of the signature as the request gives them. */
 export function padesOptions(options: PdfOptions): PadesInput["options"] {
   const { level, subFilter, field, reason, location, certify, lock, password } = options;
   return { level, subFilter, field, reason, location, certify, lock, password };

@@ -69,7 +69,7 @@ Deno.test("officers sign a PDF one after another; poppler and qpdf agree", () =>
         const pin = new TextEncoder().encode("2468");
         return unlock({ certificate: id, pin, binding, revision, finalTry: false });
       };
-      // What goes into the PDF is another thing with each certificate, and is approved once it was shown.
+      // The signed revision differs with each certificate, and can be approved only after it was shown.
       assert.equal(unseen, undefined);
       for (const revision of [undefined, other.revision]) {
         const unlocked = await approve(revision);
@@ -81,7 +81,7 @@ Deno.test("officers sign a PDF one after another; poppler and qpdf agree", () =>
     };
     const revisions: Uint8Array[] = [];
     const both = await sign(first, { subFilter: "adbe.pkcs7.detached", field: "Approval" });
-    // What was shown is what came out, but for the signature's value.
+    // The result equals the revision shown, apart from the signature's value.
     const [shown] = revisions;
     const hole = fromLatin1(shown).lastIndexOf("/Contents <") + "/Contents <".length;
     const end = fromLatin1(shown).indexOf(">", hole);
@@ -372,7 +372,7 @@ Deno.test("a wrong signature is not released, nor one over an incomplete documen
   assert.equal(client.chunks.at(-1)!.length, 4 + 3);
 });
 
-/** What a person is told of the places where a signature is seen. */
+/** The places of visible signatures as the person is told them. */
 const seenBoxes = (person: Person) => {
   const boxes: PlacedBox[] = [];
   person.sign = async (request, unlock, _signal, show) => {

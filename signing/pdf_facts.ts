@@ -68,7 +68,7 @@ function provenTime(
   )?.info.time;
 }
 
-/** What cannot be read helps no path. */
+/** Skips unreadable certificates: they cannot be part of a path. */
 const readable = (certificates: readonly Uint8Array[]) =>
   certificates.flatMap((der) => {
     try {

@@ -18,7 +18,7 @@ const GAP = 2;
 /** Finds places for visible signatures: beside a text, and not over one. */
 export class Placement {
   readonly #reader: ReaderPool<typeof questions>;
-  /** What is written on pages that were read, by document, page and password. */
+  /** Text boxes of the pages read so far, by document, page and password. */
   readonly #written = new WeakMap<Source, Map<string, Promise<TextBox[] | null>>>();
 
   /** @param command starts the program's `pdf-text` role */
@@ -108,7 +108,7 @@ export class Placement {
   }
 }
 
-/** Whether a box covers text: what touches it, or reaches a point into it, does not count. */
+/** Whether a box covers text. Touching, or overlapping by up to a point, does not count. */
 export const isOverText = (box: TextBox, written: readonly TextBox[]): boolean =>
   written.some(([left, bottom, right, top]) =>
     Math.min(right, box[2]) - Math.max(left, box[0]) > 1 &&

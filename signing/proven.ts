@@ -2,7 +2,7 @@
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 
-/** What this computer trusts. */
+/** The certificates this computer trusts. */
 export interface Trust {
   /** Root certificates, DER. */
   anchors: Uint8Array[];
@@ -10,7 +10,7 @@ export interface Trust {
   now: string;
 }
 
-/** Whether a certificate leads to a trusted root now; whether it was revoked is for `dsign verify` to find out. */
+/** Whether a certificate leads to a trusted root now. Does not check revocation; `dsign verify` does. */
 export function isProven(
   end: Certificate,
   intermediates: readonly Certificate[],

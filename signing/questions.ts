@@ -152,13 +152,13 @@ export const questions = {
     [source]: ReadDocument[],
   ) => factsOf(source, trust, password),
 
-  /** Whether a PDF's author lets it be signed. */
+  /** Whether the PDF's author permits signing it. */
   permitsSigning: (
     { password, field }: { password?: string; field?: string },
     [source]: ReadDocument[],
   ): boolean => permitsSigning(source, password, field),
 
-  /** Whether data can be signed so; names of those who have signed it already. */
+  /** Checks that data can be signed this way; returns the earlier signers. */
   checkData: ({ how, content, trust }: { how: DataHow; content: Plain; trust: Trust }) =>
     checkData(how, contentOf(content), trust),
 

@@ -24,18 +24,18 @@ import { isOverText } from "./placement.ts";
 import type { Asking } from "./reading.ts";
 import type { Credential } from "./tokens.ts";
 
-/** What was prepared longer ago (milliseconds) is prepared and shown again: its time is that of preparing. */
+/** Milliseconds after which a revision is prepared and shown again, because it contains the time of preparing. */
 const FRESH = 5 * 60_000;
 
 /** A box over more of its page than this is told in red. */
 const LARGE = 0.1;
 
-/** What a revision depends on. */
+/** The key and certificate that a revision depends on. */
 type SignedWith = { id: string; key: Pick<Credential["key"], "certificate" | "chain"> };
 
-/** What is prepared with a certificate. */
+/** A revision prepared with a certificate. */
 export interface Revision {
-  /** Of what is signed of the document with it, in hex: what the person approves. */
+  /** Digest (hex) of the bytes signed with this certificate, which the person approves. */
   digest: string;
   /** Name of the signed field. */
   field: string;
@@ -94,7 +94,7 @@ export class Revisions {
     return this.#prepared.get(id)?.digest;
   }
 
-  /** What an approval is of; null where it is not of what was prepared last, or that is too old. */
+  /** The approved revision; null if the approval is not for the latest one, or that is too old. */
   approved({ id }: SignedWith, digest: string | undefined): Revision | null {
     const prepared = this.#prepared.get(id);
     return prepared && prepared.digest === digest && this.#isFresh(prepared) ? prepared : null;
@@ -182,7 +182,7 @@ export class Revisions {
     };
   }
 
-  /** What the reader prepares from: the same at both times. */
+  /** Input from which the reader prepares the revision: the same for showing and for signing. */
   async #input({ key: { certificate, chain } }: SignedWith, time: Date) {
     const { subject } = certificateOf(certificate);
     const name = subject.commonName ?? subject.toString();

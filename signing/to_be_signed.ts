@@ -1,6 +1,6 @@
 /**
- * What a key signs for a file that a reader puts together. It is looked at here before, as the reader has read what a
- * stranger sent: it must be of the kind that was asked for, over the content that the person was shown.
+ * Checks the bytes to be signed for a file that a reader assembles. The reader has parsed a stranger's input, so before
+ * the key signs, the bytes must be of the requested kind and cover the content shown to the person.
  */
 import { Buffer } from "node:buffer";
 import { sameBytes } from "../formats/x509/certificate.ts";

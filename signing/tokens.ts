@@ -59,8 +59,8 @@ export class Tokens {
   ) {}
 
   /**
-   * What is inserted now. However many ask, there is one look at a time, and one that follows it for all who asked
-   * meanwhile: what they see is never from before they asked.
+   * Lists the tokens inserted now. Only one scan runs at a time; all callers that arrive meanwhile share the next
+   * scan, so nobody gets a result from before their call.
    */
   list(): Promise<Inventory> {
     if (!this.#running) return this.#start();

@@ -39,7 +39,7 @@ export interface Wanted {
   accepts?: (certificate: Uint8Array) => DsignError | null;
   /** Shows the pages of items that are PDFs; with a certificate, as they are signed with it. */
   show?: (item: number, credential?: Credential) => Promise<ShownPdf>;
-  /** What is signed of the PDF, for each certificate: the approval is of one of them. */
+  /** The revision of the PDF for each certificate; the person approves one of them. */
   revisions?: Revisions;
   /** The hash of the list, how much of it is signed already with a certificate, and how much is now. */
   batch?: {
@@ -70,7 +70,7 @@ export class Unlocking {
     this.#logins = new Logins(keepLogin);
   }
 
-  /** Whether logins outlive their requests. */
+  /** Whether a login stays open after its request. */
   get keepsLogins(): boolean {
     return this.#logins.duration > 0;
   }

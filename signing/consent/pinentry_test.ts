@@ -35,7 +35,7 @@ async function withPinentry(
   await body(new PinentryConsent(options), terminal, cancel.signal, cancel);
 }
 
-/** What is asked about has no pages. */
+/** The requests in these tests have no pages. */
 const nothing = () => Promise.reject(new Error("Nothing is shown."));
 
 const unlockWith = (pins: string[]) => (answer: SignAnswer): Promise<Unlocked> =>

@@ -33,7 +33,7 @@ export interface SignAnswer {
 /** A document of a request, to be shown: a PDF page by page, as it will be signed; a text as it is. */
 export interface ShownPdf {
   source: Source;
-  /** What of it is signed, where the signature goes into it. */
+  /** The revision that is signed, if the signature is embedded. */
   revision?: ShownRevision;
   /** Its earlier signatures, and what was changed after each. */
   facts(): Promise<PdfFacts>;

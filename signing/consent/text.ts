@@ -107,7 +107,7 @@ export function describeBoxes(revision: ShownRevision | undefined): string {
   ).join("\n");
 }
 
-/** What of the one PDF of a request is signed with a certificate; undefined where the signature goes beside it. */
+/** The revision of the request's only PDF for a certificate; undefined if the signature is a separate file. */
 export const revisionOf = async (
   { items, batch }: SignRequest,
   certificate: string,

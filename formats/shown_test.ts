@@ -4,7 +4,7 @@ import { isPdf, SHOWN_LENGTH, shownAs } from "./shown.ts";
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const how = (bytes: Uint8Array) => shownAs(bytes, bytes.length);
 
-Deno.test("a text is shown as it stands, and a long one from its beginning", () => {
+Deno.test("text is shown unchanged, and long text from its beginning", () => {
   const text = "প্রিয় মহাশয়,\n\tone day of leave.\r\n";
   assert.deepEqual(how(utf8(text)), { as: "text", text, truncated: false });
   assert.deepEqual(how(new Uint8Array(0)), { as: "text", text: "", truncated: false });
@@ -15,7 +15,7 @@ Deno.test("a text is shown as it stands, and a long one from its beginning", () 
   assert.match(shown.text, /^অ+$/);
 });
 
-Deno.test("bytes that are no text are not shown as one", () => {
+Deno.test("binary data is not shown as text", () => {
   for (const bytes of ["PK\x03\x04", "\x1b[2J", "\x00", "a\x7fb"]) {
     assert.deepEqual(how(utf8(bytes)), { as: "nothing" }, JSON.stringify(bytes));
   }
@@ -23,7 +23,7 @@ Deno.test("bytes that are no text are not shown as one", () => {
   assert.deepEqual(how(Uint8Array.of(0xe0, 0xa6)), { as: "nothing" }, "half a character");
 });
 
-Deno.test("whatever readers open as a PDF is shown page by page, not as the text in front of it", () => {
+Deno.test("a file that readers open as a PDF is shown as pages, not as the text before its header", () => {
   for (
     const text of [
       "%PDF-1.7\n%   Casual leave application\n",
@@ -39,7 +39,7 @@ Deno.test("whatever readers open as a PDF is shown page by page, not as the text
   assert.equal(how(utf8("A letter about %PDF, the format.")).as, "text");
 });
 
-Deno.test("a PDF without a header, which some readers repair, is not taken for a letter", () => {
+Deno.test("a PDF without a header, which some readers repair, is not shown as text", () => {
   assert.deepEqual(how(utf8("Dear Sir,\n1 0 obj\n<< /Type /Catalog >>\nendobj\n")), {
     as: "nothing",
   });

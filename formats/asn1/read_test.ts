@@ -58,7 +58,7 @@ Deno.test("DER: known encodings (X.690)", () => {
   }
 });
 
-Deno.test("what is written is read", () => {
+Deno.test("what the DER writer writes, the reader reads back", () => {
   fc.assert(fc.property(fc.bigInt({ min: -(1n << 600n), max: 1n << 600n }), (value) => {
     assert.equal(readBigInteger(readAsn1(der.integer(value))), value);
   }));
@@ -90,7 +90,7 @@ Deno.test("what is written is read", () => {
   }));
 });
 
-Deno.test("DER: what is not in its one form is refused; BER accepts it", () => {
+Deno.test("DER refuses every other form; BER accepts them", () => {
   for (const text of ["3080 020101 0000", "3081 03 020101", "2404 0402 0102", "0483 000001 00"]) {
     const bytes = hex(text);
     if (!text.startsWith("24")) refused("asn1_malformed", () => readAsn1(bytes));
@@ -98,7 +98,7 @@ Deno.test("DER: what is not in its one form is refused; BER accepts it", () => {
   }
 });
 
-Deno.test("malformed data is refused in both forms", () => {
+Deno.test("DER and BER refuse malformed data", () => {
   const cases = [
     "",
     "30",
@@ -134,12 +134,12 @@ Deno.test("constructed octet strings are joined, at any depth", () => {
   refused("asn1_malformed", () => readOctetString(readAsn1(hex("2403 020101"), { ber: true })));
 });
 
-Deno.test("only the first value, when asked", () => {
+Deno.test("reads only the first value on request", () => {
   assert.equal(readFirstAsn1(hex("020101 0000")).end, 3);
   refused("asn1_malformed", () => readAsn1(hex("020101 0000")));
 });
 
-Deno.test("fields come in their order", () => {
+Deno.test("fields are read in order", () => {
   const fields = new Fields(readAsn1(hex("3006 020101 810105")), "a test");
   assert.equal(fields.maybe(Tag.OID), undefined);
   assert.equal(readInteger(fields.take(Tag.INTEGER)), 1);
@@ -149,7 +149,7 @@ Deno.test("fields come in their order", () => {
   refused("asn1_malformed", () => fields.take());
 });
 
-Deno.test("values that do not exist are refused", () => {
+Deno.test("missing values are refused", () => {
   const time = (text: string, tag: number = Tag.UTC_TIME) =>
     readTime(readAsn1(der.tlv(tag, new TextEncoder().encode(text))));
   for (
@@ -174,7 +174,7 @@ Deno.test("values that do not exist are refused", () => {
   }
 });
 
-Deno.test("limits: depth and number of values, without long work", () => {
+Deno.test("deep nesting and too many values are refused quickly", () => {
   let nested: Uint8Array = der.nullValue();
   for (let i = 0; i < 100; i++) nested = der.sequence(nested);
   refused("limit_exceeded", () => walk(readAsn1(nested)));
@@ -184,7 +184,7 @@ Deno.test("limits: depth and number of values, without long work", () => {
   assert.equal([...readAsn1(many).each()].length, 1000);
 });
 
-Deno.test("garbage gives a typed error or a tree, nothing else", () => {
+Deno.test("garbage yields a typed error or a tree, nothing else", () => {
   const starts = fc.constantFrom("", "3080", "2480", "a080", "3082ffff", "30803080");
   fc.assert(
     fc.property(starts, fc.uint8Array({ maxLength: 200 }), fc.boolean(), (start, rest, ber) => {

@@ -38,7 +38,7 @@ function imprints(bytes: Uint8Array, contentDigest?: Uint8Array): Uint8Array[] {
   );
 }
 
-Deno.test("validation data goes in once, and OpenSSL still accepts the signature", () =>
+Deno.test("validation data is added only once, and OpenSSL still accepts the signature", () =>
   inTempDir(async (dir) => {
     const before = readGolden("rsa_attached.p7s");
     const data = { certificates: [ec.certificate, rsa.certificate], ocspResponses: [ocsp, ocsp] };
@@ -59,7 +59,7 @@ Deno.test("validation data goes in once, and OpenSSL still accepts the signature
     ]);
   }));
 
-Deno.test("the imprint is what EN 319 122-1 §5.5.3 says, piece by piece", () => {
+Deno.test("the imprint follows EN 319 122-1 §5.5.3, piece by piece", () => {
   const cms = readSignedData(readGolden("rsa_attached.p7s"));
   const [signer] = cms.signers;
   const hash = (...pieces: Uint8Array[]) => digest("SHA-256", ...pieces);

@@ -17,7 +17,7 @@ async function isInstalled(program: string): Promise<boolean> {
 const ignore = !await isInstalled("gpgsm");
 
 Deno.test({
-  name: "gpgsm accepts ours, we accept its and add to it (optional: needs gpgsm)",
+  name: "gpgsm accepts our signature, and we accept its and add to it (optional: needs gpgsm)",
   ignore,
   fn: () =>
     inTempDir(async (dir) => {

@@ -69,7 +69,7 @@ for (const [name, algorithm] of algorithms) {
   const signer = goldenSigner(name, algorithm);
   const label = `${algorithm.scheme} ${algorithm.hash} salt ${algorithm.saltLength ?? "default"}`;
 
-  Deno.test(`OpenSSL accepts ours, attached and detached: ${label}`, () =>
+  Deno.test(`OpenSSL accepts our signatures, attached and detached: ${label}`, () =>
     inTempDir(async (dir) => {
       const statements = {
         signingTime,
@@ -100,7 +100,7 @@ for (const [name, algorithm] of algorithms) {
       assertValid(verifyCms(detached, { detached: { content } }).signers, 1);
     }));
 
-  Deno.test(`we accept OpenSSL's, DER and BER: ${label}`, () =>
+  Deno.test(`we accept OpenSSL's signatures, DER and BER: ${label}`, () =>
     inTempDir(async (dir) => {
       await Deno.writeFile(`${dir}/content`, content);
       const padding = algorithm.scheme === "RSASSA-PSS"
@@ -138,7 +138,7 @@ for (const [name, algorithm] of algorithms) {
     }));
 }
 
-Deno.test("officers sign after one another, on ours and on OpenSSL's BER; all accept it", () =>
+Deno.test("officers sign one after another on our file and on OpenSSL's BER, and every verifier accepts it", () =>
   inTempDir(async (dir) => {
     const [first, second, third] = all;
     await Deno.writeFile(`${dir}/content`, content);
@@ -167,7 +167,7 @@ Deno.test("officers sign after one another, on ours and on OpenSSL's BER; all ac
     }
   }));
 
-Deno.test("detached co-signatures of two digest algorithms", () =>
+Deno.test("detached co-signatures may use two digest algorithms", () =>
   inTempDir(async (dir) => {
     const [first, , third] = all;
     const own = first.sign(prepareSignedData({ digest: digest("SHA-256", content) }, first));
@@ -203,7 +203,7 @@ Deno.test("countersignatures and unsigned attributes do not disturb OpenSSL", ()
     assert.equal(cms.certificates.length, 3);
   }));
 
-Deno.test("OpenSSL's co-signature on ours (it adds, we accept)", () =>
+Deno.test("we accept a co-signature that OpenSSL adds to ours", () =>
   inTempDir(async (dir) => {
     const [first, second] = all;
     await Deno.writeFile(`${dir}/in`, first.sign(prepareSignedData({ content }, first)));

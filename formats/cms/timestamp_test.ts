@@ -49,7 +49,7 @@ Deno.test("a timestamp of other data, for another request or by another signer i
   assert.deepEqual(found.map(({ code }) => code), ["policy_mismatch"]);
 });
 
-Deno.test("each altered byte of a token is found, or changes nothing that is stated", () => {
+Deno.test("each altered byte of a token is detected, or changes nothing the token states", () => {
   const token = readTimestampResponse(
     answerTimestampRequest(pki.timestampAuthority, request, { now: new Date("2026-06-01") }),
   );
@@ -66,7 +66,7 @@ Deno.test("each altered byte of a token is found, or changes nothing that is sta
   }
 });
 
-Deno.test("a refusal gives the authority's reason", () => {
+Deno.test("a refused timestamp reports the authority's reason", () => {
   const text = concat(Uint8Array.of(0x0c, 4), new TextEncoder().encode("busy"));
   const failInfo = Uint8Array.of(0x03, 5, 6, 0, 2, 0, 0); // bit 14
   const refusal = sequence(sequence(integer(2), sequence(text), failInfo));

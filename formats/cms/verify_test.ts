@@ -100,7 +100,7 @@ function assertFound(bytes: Uint8Array, status: SignerResult["status"], code?: C
   else assert.deepEqual(codes(signer), []);
 }
 
-Deno.test("attributes: what RFC 5652 §5.3 and §11 ask for", () => {
+Deno.test("attributes must follow RFC 5652 §5.3 and §11", () => {
   const check = (
     status: SignerResult["status"],
     code: CmsFindingCode | undefined,
@@ -209,7 +209,7 @@ Deno.test("algorithm protection (RFC 6211)", () => {
   );
 });
 
-Deno.test("without signed attributes: said so; never for other types, nor over attributes", () => {
+Deno.test("missing signed attributes are reported, and refused for other content types or content that looks like attributes", () => {
   assertFound(forge({}), "valid", "signed_attributes_absent");
   assertFound(forge({ contentType: Oid.tstInfo }), "invalid", "attribute_missing");
   // The signed attributes of a signature, passed off as content that was signed.
@@ -217,7 +217,7 @@ Deno.test("without signed attributes: said so; never for other types, nor over a
   assertFound(forge({ content }), "invalid", "signature_invalid");
 });
 
-Deno.test("weak and unknown algorithms are said, not hidden", () => {
+Deno.test("weak and unknown algorithms are reported", () => {
   const sha1 = encodeAttribute(Oid.messageDigest, octetString(digest("SHA-1", goldenContent)));
   assertFound(forge({ hash: "SHA-1", attributes: [type, sha1] }), "valid", "weak_digest");
   const md5 = sequence(oid(Oid.md5), nullValue());
@@ -234,7 +234,7 @@ Deno.test("weak and unknown algorithms are said, not hidden", () => {
   assertFound(differs, "valid", "digest_algorithms_differ");
 });
 
-Deno.test("the certificate: missing, of another key, unreadable, or two of one name", () => {
+Deno.test("a certificate may be missing, have another key, be unreadable, or share its name", () => {
   const attributes = [type, messageDigest, certificate];
   assertFound(forge({ attributes, certificates: [] }), "indeterminate", "certificate_missing");
   assertFound(
@@ -270,7 +270,7 @@ Deno.test("the certificate: missing, of another key, unreadable, or two of one n
   );
 });
 
-Deno.test("detached: without the content nothing can be told; too much content is refused", () => {
+Deno.test("a detached signature needs its content; content for an attached one is refused", () => {
   const bytes = readGolden("pss_detached.p7s");
   assert.deepEqual(codes(verifyCms(bytes).signers[0]), ["content_missing"]);
   assert.equal(verifyCms(bytes).signers[0].status, "indeterminate");
@@ -283,7 +283,7 @@ Deno.test("detached: without the content nothing can be told; too much content i
   );
 });
 
-Deno.test("zeros may follow in a PDF, other bytes never", () => {
+Deno.test("in a PDF only zeros may follow the signature", () => {
   const bytes = readGolden("rsa_attached.p7s");
   const padded = concat(bytes, new Uint8Array(100));
   refused("cms_malformed", () => verifyCms(padded));
@@ -342,7 +342,7 @@ for (const { file } of goldenCms) {
   });
 }
 
-Deno.test("truncated and random data: a typed error, never another", () => {
+Deno.test("truncated and random data yield a typed error", () => {
   const bytes = readGolden("countersigned.p7s");
   const survives = (data: Uint8Array) => {
     try {
@@ -364,7 +364,7 @@ Deno.test("truncated and random data: a typed error, never another", () => {
   );
 });
 
-Deno.test("adding: what cannot fit is refused", () => {
+Deno.test("a signature that does not fit is not added", () => {
   const attached = readGolden("rsa_attached.p7s");
   const detached = readGolden("pss_detached.p7s");
   refused(
@@ -396,7 +396,7 @@ Deno.test("adding: what cannot fit is refused", () => {
   rsa.sign(prepareCountersignature(sealed, [0], rsa)); // needs no further certificate
 });
 
-Deno.test("countersignatures are followed only so far", () => {
+Deno.test("nested countersignatures are followed only to a limit", () => {
   let bytes = readGolden("rsa_attached.p7s");
   const target = [0];
   for (let level = 0; level < 10; level++) {
@@ -410,7 +410,7 @@ Deno.test("countersignatures are followed only so far", () => {
   assert.deepEqual(codes(signer), ["countersignatures_unchecked"]);
 });
 
-Deno.test("timestamps and claims are handed on", () => {
+Deno.test("timestamps and claims are passed to the caller", () => {
   const token = sequence(oid(Oid.signedData));
   const bytes = addUnsignedAttributes(readGolden("ec384_detached.p7s"), [0], [
     encodeAttribute(Oid.signatureTimestamp, token),

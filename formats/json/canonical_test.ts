@@ -13,7 +13,7 @@ function refused(text: string | Uint8Array, code: FormatErrorCode) {
   );
 }
 
-Deno.test("RFC 8785 §3.2.2–3.2.4: the example, to the byte", () => {
+Deno.test("the example of RFC 8785 §3.2.2–3.2.4 comes out byte for byte", () => {
   const input = String.raw`{
     "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
     "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/",
@@ -25,7 +25,7 @@ Deno.test("RFC 8785 §3.2.2–3.2.4: the example, to the byte", () => {
   assert.equal(canonicalJson(input).toHex(), expected);
 });
 
-Deno.test("RFC 8785 §3.2.3: members in the order of their UTF-16 code units", () => {
+Deno.test("members are sorted by UTF-16 code units (RFC 8785 §3.2.3)", () => {
   const input = String.raw`{"\u20ac":"Euro Sign","\r":"Carriage Return","\ufb33":"Hebrew",` +
     String.raw`"1":"One","\ud83d\ude00":"Emoji","\u0080":"Control","\u00f6":"Latin"}`;
   assert.equal(
@@ -35,7 +35,7 @@ Deno.test("RFC 8785 §3.2.3: members in the order of their UTF-16 code units", (
   );
 });
 
-Deno.test("RFC 8785 Appendix B: numbers", () => {
+Deno.test("numbers are printed as in RFC 8785 Appendix B", () => {
   const samples: [bits: string, text: string][] = [
     ["0000000000000000", "0"],
     ["8000000000000000", "0"],
@@ -71,7 +71,7 @@ Deno.test("RFC 8785 Appendix B: numbers", () => {
   assert.equal(canonical(" [ 1.10 , 100000000000000000000 ]\n"), "[1.1,100000000000000000000]");
 });
 
-Deno.test("a text that can be read in two ways is refused", () => {
+Deno.test("text with two possible readings is refused", () => {
   refused('{"amount":1,"amount":2}', "json_duplicate_key");
   refused(String.raw`{"amount":1,"\u0061mount":2}`, "json_duplicate_key");
   refused('[{"a":{"b":1},"c":[{"b":1,"x":[],"b":2}]}]', "json_duplicate_key");
@@ -83,7 +83,7 @@ Deno.test("a text that can be read in two ways is refused", () => {
   refused("-1e400", "json_malformed");
 });
 
-Deno.test("what only looks like a repetition is accepted", () => {
+Deno.test("names that only look repeated are accepted", () => {
   assert.equal(canonical('{"a":"a","b":{"a":["a","a"]}}'), '{"a":"a","b":{"a":["a","a"]}}');
   assert.equal(
     canonical(String.raw`{"\"a\":1,":"{\"a\":1}"}`),
@@ -97,7 +97,7 @@ Deno.test("what only looks like a repetition is accepted", () => {
   assert.equal(canonical(String.raw`{"\u00e9":1,"e\u0301":2}`), '{"e\u0301":2,"\u00e9":1}');
 });
 
-Deno.test("no JSON, no UTF-8, a byte order mark: refused", () => {
+Deno.test("invalid JSON, invalid UTF-8 and a byte order mark are refused", () => {
   for (const text of ["", "{", "{a:1}", "[1,]", "01", "NaN", "'a'", '"\n"', "1 2", "\ufeff1"]) {
     refused(text, "json_malformed");
   }
@@ -105,18 +105,18 @@ Deno.test("no JSON, no UTF-8, a byte order mark: refused", () => {
   refused(Uint8Array.of(0xef, 0xbb, 0xbf, 0x31), "json_malformed");
 });
 
-Deno.test("deep nesting is refused, not a crash", () => {
+Deno.test("deep nesting is refused without a crash", () => {
   refused("[".repeat(100_000) + "]".repeat(100_000), "limit_exceeded");
   canonical("[".repeat(200) + "]".repeat(200));
 });
 
-Deno.test("long strings and numbers are neither slow nor a crash", () => {
+Deno.test("long strings and numbers cause neither delay nor crash", () => {
   const text = String.raw`"` + String.raw`\u0061\"`.repeat(500_000) + '"';
   assert.equal(canonicalJson(text).length, 2 + 3 * 500_000);
   refused("1".repeat(1_000_000), "json_malformed");
 });
 
-Deno.test("canonical form: stable, and the same value", () => {
+Deno.test("the canonical form is stable and has the same value", () => {
   fc.assert(fc.property(fc.json(), (text) => {
     let once: string;
     try {
@@ -130,7 +130,7 @@ Deno.test("canonical form: stable, and the same value", () => {
   }));
 });
 
-Deno.test("a whole number whose canonical form would say other digits is refused", () => {
+Deno.test("a whole number whose canonical form would have other digits is refused", () => {
   const text = (json: string) => new TextDecoder().decode(canonicalJson(json));
   for (const number of ["1795300454294967300", "295147905179352830000", "-9007199254740992"]) {
     assert.equal(text(number), number);

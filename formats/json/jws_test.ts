@@ -67,7 +67,7 @@ Deno.test("three officers sign one payload, and jose agrees", async () => {
   assert.equal(await checkByJose(jws), 3);
 });
 
-Deno.test("PSS, and a key whose curve does not fit the hash", async () => {
+Deno.test("PSS is supported; a key whose curve does not fit the hash is refused", async () => {
   const jws = signJws(anita, { payload }, { scheme: "RSASSA-PSS", hash: "SHA-256" });
   assert.deepEqual(verifyJws(jws).signatures[0].problems, []);
   assert.equal(await checkByJose(jws), 1);
@@ -77,7 +77,7 @@ Deno.test("PSS, and a key whose curve does not fit the hash", async () => {
   );
 });
 
-Deno.test("detached, and added to", () => {
+Deno.test("signatures can be added to a detached JWS", () => {
   const one = signJws(anita, { payload, detached: true });
   const two = signJws(bimal, { jws: one, payload });
   assert.equal("payload" in JSON.parse(two), false);
@@ -99,7 +99,7 @@ Deno.test("flattened and compact serialisations are read", () => {
   assert.deepEqual(verifyJws(compact).signatures[0].problems, []);
 });
 
-Deno.test("every changed character is noticed", () => {
+Deno.test("every changed character is detected", () => {
   const jws = signJws(bimal, { payload });
   const { protected: header, signature } = JSON.parse(jws).signatures[0];
   const parts = [JSON.parse(jws).payload, header, signature];
@@ -147,7 +147,7 @@ Deno.test("forged headers are refused", () => {
   assert.ok(problems({ x5c: other }).includes("certificate_not_as_signed"));
 });
 
-Deno.test("what is no JWS gets a typed error", () => {
+Deno.test("data that is not a JWS yields a typed error", () => {
   for (const text of ["", "{}", "[]", "1", "a.b.c", '{"payload":1}', '{"signatures":[]}', "{"]) {
     let problems: string[] = [];
     try {

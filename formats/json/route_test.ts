@@ -53,7 +53,7 @@ function signNext(file: string, officer: Officer, of = content): string {
 const isError = (code: string, words = "") => (error: unknown) =>
   error instanceof FormatError && error.code === code && error.message.includes(words);
 
-Deno.test("maker, two of three checkers, approver", () => {
+Deno.test("a maker, two of three checkers and an approver complete a route", () => {
   let file = setUp();
   assert.equal(readRoute(file).next, 0);
   for (const officer of [maker, checkerC, checkerA, approver]) {
@@ -76,7 +76,7 @@ Deno.test("maker, two of three checkers, approver", () => {
   assert.equal(status.issuer.fingerprint, maker.certificate.fingerprint);
 });
 
-Deno.test("out of turn is refused, and told who is next", () => {
+Deno.test("signing out of turn is refused with the names of those whose turn it is", () => {
   let file = setUp();
   assert.throws(() => signNext(file, approver), isError("out_of_turn", "as maker: Maker"));
   assert.throws(() => signNext(file, stranger), isError("out_of_turn"));
@@ -90,11 +90,11 @@ Deno.test("out of turn is refused, and told who is next", () => {
   assert.throws(() => signNext(file, approver), isError("out_of_turn", "complete"));
 });
 
-Deno.test("a route is for one content only", () => {
+Deno.test("a route applies to one content only", () => {
   assert.throws(() => signNext(setUp(), maker, "0".repeat(64)), isError("signature_mismatch"));
 });
 
-Deno.test("statements cannot be dropped, moved, doubled or brought from elsewhere", () => {
+Deno.test("statements cannot be dropped, moved, repeated or taken from another route", () => {
   let file = setUp();
   const other = signNext(setUp({ ...route, steps: route.steps.toReversed().slice(2) }), maker);
   for (const officer of [maker, checkerA, checkerB]) file = signNext(file, officer);
@@ -114,7 +114,7 @@ Deno.test("statements cannot be dropped, moved, doubled or brought from elsewher
   }
 });
 
-Deno.test("a changed route or statement is noticed", () => {
+Deno.test("a changed route or statement is detected", () => {
   const file = signNext(setUp(), maker);
   for (let index = 0; index < file.length; index += 7) {
     const changed = file.slice(0, index) + (file[index] === "A" ? "B" : "A") +
@@ -123,7 +123,7 @@ Deno.test("a changed route or statement is noticed", () => {
   }
 });
 
-Deno.test("a route that cannot be fulfilled is refused when it is set up", () => {
+Deno.test("a route that can never be completed is refused at set-up", () => {
   const [step] = route.steps;
   for (
     const steps of [
@@ -145,7 +145,7 @@ const steps = (...all: [role: string, quorum: number, signers: ReturnType<typeof
   steps: all.map(([role, quorum, signers]) => ({ role, quorum, signers })),
 });
 
-Deno.test("one person with two certificates is one of a quorum", () => {
+Deno.test("one person with two certificates counts once for a quorum", () => {
   const [again, newKey] = makePki({
     officers: [
       { name: "Maker again", key: "p-256", pan: maker.pan },
@@ -163,7 +163,7 @@ Deno.test("one person with two certificates is one of a quorum", () => {
   assert.equal(readRoute(file).next, null);
 });
 
-Deno.test("one person is not maker and checker under two names", () => {
+Deno.test("one person cannot be maker and checker under two spellings of a name", () => {
   const twice = steps(["maker", 1, [named("Anita", maker)]], ["checker", 1, [
     named("Bimal", maker),
   ]]);
@@ -184,7 +184,7 @@ Deno.test("one person is not maker and checker under two names", () => {
   assert.equal(readRoute(signNext(signNext(setUp(open), maker), maker)).next, null);
 });
 
-Deno.test("names that differ by what nobody sees are one name", () => {
+Deno.test("names that differ only invisibly are one name", () => {
   for (
     const name of [
       "Ma\u200bker",
@@ -209,7 +209,7 @@ Deno.test("names that differ by what nobody sees are one name", () => {
   );
 });
 
-Deno.test("a last statement that was altered where its signature does not reach is no statement", () => {
+Deno.test("a last statement altered outside its signature does not count", () => {
   const file = signNext(setUp(), maker);
   const { route: jws, statements: [last] } = JSON.parse(file);
   const value = JSON.parse(last);

@@ -34,7 +34,7 @@ function sign(content: Omit<AppearanceContent, "fonts">, pageEntries = ""): Uint
 }
 
 for (const [language, content] of Object.entries(CONTENTS)) {
-  Deno.test(`appearance: ${language} is read by others as it was given`, async () => {
+  Deno.test(`appearance: other programs read the ${language} text as given`, async () => {
     const folder = await Deno.makeTempDir();
     try {
       for (const rotation of [0, 90]) {
@@ -53,7 +53,7 @@ for (const [language, content] of Object.entries(CONTENTS)) {
   });
 }
 
-Deno.test("appearance: conjuncts are shaped", () => {
+Deno.test("appearance: conjunct letters are shaped", () => {
   const setter = new TextSetter(fonts);
   const glyphs = (text: string) => setter.show(text, 10, 0, 0).match(/ Tj/g)!.length;
   // Three characters that make one sign: consonant, virama, consonant.
@@ -62,13 +62,13 @@ Deno.test("appearance: conjuncts are shaped", () => {
   assert.equal(glyphs("abc"), 3);
 });
 
-Deno.test("appearance: characters that no font has become question marks", () => {
+Deno.test("appearance: characters missing from all fonts become question marks", () => {
   const setter = new TextSetter(fonts);
   assert.equal(setter.width("漢", 10), setter.width("?", 10));
   assert.equal(setter.width("", 10), 0);
 });
 
-Deno.test("appearance: text keeps within its box, however long it is", () => {
+Deno.test("appearance: text of any length stays within its box", () => {
   const long = { name: "A very long name ".repeat(20), lines: ["x"] };
   const bytes = sign(long);
   const document = PdfDocument.open(bytesSource(bytes));
@@ -124,7 +124,7 @@ function pixels(picture: Uint8Array): number[] {
   return [...document.streamData(document.object(ref)!)];
 }
 
-Deno.test("picture: PNG of every kind", () => {
+Deno.test("picture: every kind of PNG is accepted", () => {
   assert.deepEqual(pixels(png(0, 8, [1, 2])), [1, 2]);
   assert.deepEqual(pixels(png(2, 8, [1, 2, 3, 4, 5, 6])), [1, 2, 3, 4, 5, 6]);
   assert.deepEqual(pixels(png(3, 8, [1, 0], [["PLTE", [1, 2, 3, 4, 5, 6]]])), [1, 0]);
@@ -138,7 +138,7 @@ Deno.test("picture: PNG of every kind", () => {
   assert.deepEqual(pixels(png(2, 8, [1, 2, 3, 1, 2, 4], key)), [255, 255, 255, 1, 2, 4]);
 });
 
-Deno.test("picture: JPEG is taken as it is", () => {
+Deno.test("picture: JPEG is embedded unchanged", () => {
   const jpeg = (components: number) =>
     Uint8Array.of(
       ...[0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2],
@@ -150,7 +150,7 @@ Deno.test("picture: JPEG is taken as it is", () => {
   assert.throws(() => addImage(update, jpeg(4)), FormatError);
 });
 
-Deno.test("picture: others are refused", () => {
+Deno.test("picture: other formats are refused", () => {
   const update = new PdfUpdate(PdfDocument.open(bytesSource(classicPdf(documentObjects()))));
   const whole = png(6, 8, [1, 2, 3, 4, 5, 6, 7, 8]);
   const interlaced = whole.slice();

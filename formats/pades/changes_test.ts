@@ -81,7 +81,7 @@ function edit(
   return classicUpdate(bytes, { [num]: changed, ...more });
 }
 
-Deno.test("changes: none after a signature of the whole document", () => {
+Deno.test("changes: none is found after a signature of the whole document", () => {
   assert.deepEqual(changes(signed()), []);
 });
 
@@ -104,7 +104,7 @@ Deno.test("changes: more signatures are allowed on packed documents too", () => 
   assert.deepEqual(allowed(both), ["signature Waiting"]);
 });
 
-Deno.test("changes: validation data are allowed, also after a strict certification", () => {
+Deno.test("changes: validation data is allowed, even after a strict certification", () => {
   const first = signed({}, { certify: 1 });
   const source = bytesSource(first);
   const { contents } = inspectSignatures(source).signatures[0];
@@ -153,7 +153,7 @@ Deno.test("changes: forms may be filled in, unless a signature forbids it", () =
   forbidden(fill(signed(form, { lock: { action: "All" } })), /locks/);
 });
 
-Deno.test("changes: annotations are allowed by level 3 only", () => {
+Deno.test("changes: only level 3 allows annotations", () => {
   const annotate = (bytes: Uint8Array) => {
     const page = numberOf(bytes, "page");
     return classicUpdate(bytes, {
@@ -215,7 +215,7 @@ function stampedVisibly(bytes: Uint8Array): Uint8Array {
   return edit(all.read(0, all.size).slice(), "Waiting", "/AP << /N 98 0 R >>", { 98: picture });
 }
 
-Deno.test("changes: what nobody has signed is not drawn over a page", () => {
+Deno.test("changes: unsigned content may not be drawn over a page", () => {
   const waiting = { signatureFields: ["Waiting"] };
   unclear(withField(signed(), widget("0 0 595 842", "")), /empty_signature_field New: .*nobody/);
   unclear(withField(signed(), widget("0 0 9 9", "")), /empty_signature_field New: .*nobody/);
@@ -231,7 +231,7 @@ Deno.test("changes: what nobody has signed is not drawn over a page", () => {
   forbidden(stampedVisibly(signed(waiting, { lock: { action: "All" } })), /locks/);
 });
 
-Deno.test("changes: a later signature's appearance is told with its page and box, and must be small", () => {
+Deno.test("changes: a later signature's appearance is reported with page and box, and must be small", () => {
   const place = (rectangle: [number, number, number, number]): Appearance => ({
     ...appearance,
     place: { page: 1, rectangle },
@@ -249,7 +249,7 @@ Deno.test("changes: a later signature's appearance is told with its page and box
   assert.deepEqual([same.allowed, same.places], [true, undefined]);
 });
 
-Deno.test("changes: what other programs write beside a signature is harmless", () => {
+Deno.test("changes: the extra entries other programs write with a signature are harmless", () => {
   const bytes = signed({ textFields: ["Amount"] });
   const harmless: [string, Uint8Array, string][] = [
     [
@@ -317,7 +317,7 @@ Deno.test("changes: what other programs write beside a signature is harmless", (
   }
 });
 
-Deno.test("changes: validation data may be written anew, under other numbers and with a type", () => {
+Deno.test("changes: validation data may be rewritten, under other object numbers and with a type", () => {
   const first = bytesSource(signed());
   const once = appendedSource(first, appendDss(first, { crls: [latin1("crl")] }));
   const bytes = once.read(0, once.size).slice();
@@ -482,7 +482,7 @@ for (const [what, bytes, pattern] of attacks) {
   Deno.test(`changes: found when ${what}`, () => forbidden(bytes(), pattern));
 }
 
-Deno.test("changes: whatever object is replaced, it is noticed", () => {
+Deno.test("changes: replacing any object is detected", () => {
   const objects: Objects = {
     ...documentObjects({ pages: 2, signatureFields: ["A"] }),
     60: "[1 2]",
@@ -534,7 +534,7 @@ Deno.test("changes: a signature that was replaced does not cover a revision", ()
   );
 });
 
-Deno.test("validation data: what is there is not added again", () => {
+Deno.test("validation data: data already present is not added again", () => {
   const bytes = signed();
   const source = bytesSource(bytes);
   const data = { certificates: [asha.certificate.der, asha.certificate.der], crls: [latin1("c")] };

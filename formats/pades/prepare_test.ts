@@ -117,7 +117,7 @@ Deno.test("PAdES: three signatories on a packed document with a broken cross-ref
   return threeSignatories(latin1(text.replace(/startxref\n\d+/, "startxref\n9")), true);
 });
 
-Deno.test("PAdES: mending a hybrid document keeps what is in its object streams", async () => {
+Deno.test("PAdES: repairing a hybrid document keeps the contents of its object streams", async () => {
   const objects = documentObjects({ pages: 2, textFields: ["Remark"] });
   const text = fromLatin1(hybridPdf(objects, [5, 7]));
   const bytes = latin1(text.replace(/^(6 1\n)\d{10}/m, "$10000000020"));
@@ -144,7 +144,7 @@ function indirectLists(): Uint8Array {
 for (const method of [["128", "--use-aes=n"], ["128", "--use-aes=y"], ["256"]]) {
   for (const linearize of [[], ["--linearize", "--object-streams=generate"]]) {
     const kind = [...method, ...linearize].join(" ");
-    Deno.test(`PAdES: three signatories on what qpdf made with ${kind}`, async () => {
+    Deno.test(`PAdES: three signatories on a file that qpdf made with ${kind}`, async () => {
       const bytes = await withFile(make({ pages: 3 }), async (file) => {
         const made = `${file}.made`;
         const { code, text } = await run(
@@ -168,7 +168,7 @@ for (const method of [["128", "--use-aes=n"], ["128", "--use-aes=y"], ["256"]]) 
   }
 }
 
-Deno.test("PAdES: the CMS is over everything but its own place", () => {
+Deno.test("PAdES: the CMS covers everything except its own place", () => {
   const bytes = make();
   const source = bytesSource(bytes);
   const prepared = prepare(bytes);
@@ -185,7 +185,7 @@ Deno.test("PAdES: the CMS is over everything but its own place", () => {
   assert.ok(readSignedData(signature.cms));
 });
 
-Deno.test("PAdES: what the signer says of itself is in the signature", () => {
+Deno.test("PAdES: the signature contains the details the signer gave", () => {
   const signed = signPdf(make(), asha, {
     subFilter: "adbe.pkcs7.detached",
     time: new Date("2026-02-03T04:05:06.789Z"),
@@ -204,7 +204,7 @@ Deno.test("PAdES: what the signer says of itself is in the signature", () => {
   assert.equal(inspect(signPdf(make(), asha))[0].subFilter, "ETSI.CAdES.detached");
 });
 
-Deno.test("PAdES: an existing empty field is signed by its name", () => {
+Deno.test("PAdES: an existing empty field can be signed by name", () => {
   const bytes = make({ signatureFields: ["First", "Second"], textFields: ["Text"] });
   const once = signPdf(bytes, asha, { field: "Second" });
   const { signatures, emptyFields } = inspectSignatures(bytesSource(once));
@@ -217,7 +217,7 @@ Deno.test("PAdES: an existing empty field is signed by its name", () => {
   assert.deepEqual(inspect(twice).map(({ field }) => field), ["Second", "New"]);
 });
 
-Deno.test("PAdES: a name that is taken is not given to a new field", () => {
+Deno.test("PAdES: a new field never gets a name already in use", () => {
   const bytes = make({ signatureFields: ["Signature1"], textFields: ["Signature2"] });
   assert.equal(prepare(bytes).field, "Signature3");
 });
@@ -248,7 +248,7 @@ function widget(bytes: Uint8Array, page = 1): { rect: unknown[]; matrix: unknown
   };
 }
 
-Deno.test("PAdES: a visible signature has its place on its page", () => {
+Deno.test("PAdES: a visible signature appears at its place on its page", () => {
   const bytes = make({ pages: 3 });
   const signed = signPdf(bytes, asha, { appearance: rectangle(200, 80, 50, 20, 2) });
   assert.deepEqual(widget(signed, 2).rect, [50, 20, 200, 80]);
@@ -258,7 +258,7 @@ Deno.test("PAdES: a visible signature has its place on its page", () => {
   refused(() => prepare(bytes, { appearance: rectangle(5, 5, 5, 9) }), "invalid_argument");
 });
 
-Deno.test("PAdES: places count on the page as it is displayed", () => {
+Deno.test("PAdES: places refer to the page as displayed", () => {
   const cases: [entries: string, rect: number[], matrix: number[]][] = [
     ["/CropBox [100 200 400 600]", [110, 220, 150, 240], [1, 0, 0, 1, 0, 0]],
     ["/CropBox [100 200 400 600] /Rotate 90", [360, 210, 380, 250], [0, 1, -1, 0, 20, 0]],
@@ -271,7 +271,7 @@ Deno.test("PAdES: places count on the page as it is displayed", () => {
   }
 });
 
-Deno.test("PAdES: signatories do not cover one another where the place is free", () => {
+Deno.test("PAdES: automatically placed signatures do not cover one another", () => {
   const appearance: Appearance = { place: { page: 1, size: [200, 60] }, draw };
   let signed = make({ pageEntries: "/Rotate 90" });
   const rects: number[][] = [];
@@ -300,7 +300,7 @@ Deno.test("PAdES: signatories do not cover one another where the place is free",
   }
 });
 
-Deno.test("PAdES: an appearance fits the field that is there", () => {
+Deno.test("PAdES: an appearance fits the existing field", () => {
   const boxes: number[][] = [];
   const appearance: Appearance = {
     draw: (update, box) => {
@@ -320,7 +320,7 @@ Deno.test("PAdES: an appearance fits the field that is there", () => {
   assert.deepEqual(boxes, [[150, 25], [25, 150]]);
 });
 
-Deno.test("PAdES: a certification is honoured", () => {
+Deno.test("PAdES: certifications are respected", () => {
   const appearance = rectangle(0, 0, 9, 9);
   const bytes = make({ signatureFields: ["Waiting"] });
   for (const level of [1, 2, 3] as const) {
@@ -346,7 +346,7 @@ Deno.test("PAdES: a certification is honoured", () => {
   refused(() => prepare(signPdf(bytes, asha), { certify: 2 }), "invalid_argument", /first/);
 });
 
-Deno.test("PAdES: locks of fields are made and honoured", () => {
+Deno.test("PAdES: field locks are written and respected", () => {
   const bytes = make({ signatureFields: ["First", "Second"], textFields: ["Amount"] });
   const some = signPdf(bytes, asha, {
     field: "First",
@@ -364,7 +364,7 @@ Deno.test("PAdES: locks of fields are made and honoured", () => {
   refused(() => prepare(all), "document_locked");
 });
 
-Deno.test("PAdES: a lock that the author put on a field is carried out by its signature", () => {
+Deno.test("PAdES: signing a field applies the lock that its author set", () => {
   const bytes = make({
     signatureFields: ["First", "Second"],
     fieldEntries: "/Lock << /Type /SigFieldLock /Action /Include /Fields [(First) (Second)] >>",
@@ -376,7 +376,7 @@ Deno.test("PAdES: a lock that the author put on a field is carried out by its si
   refused(() => prepare(signPdf(final, asha, { field: "Final" })), "document_locked");
 });
 
-Deno.test("PAdES: demands of a field's author are met or refused", () => {
+Deno.test("PAdES: requirements of a field's author are met or refused", () => {
   const field = (seed: string) =>
     make({ signatureFields: ["F"], fieldEntries: `/SV << /Type /SV ${seed} >>` });
   const reasons = field("/Ff 8 /Reasons [(Approved) (Seen)]");
@@ -403,7 +403,7 @@ Deno.test("PAdES: the space for the signature is checked", () => {
   }
 });
 
-Deno.test("PAdES: what is not touched stays byte for byte", () => {
+Deno.test("PAdES: untouched parts stay byte for byte", () => {
   const objects = documentObjects({
     catalogEntries: "/Odd#20Key (\\101) % a comment >>\n/Names<<>>",
   });
@@ -419,7 +419,7 @@ Deno.test("PAdES: a document without pages is refused", () => {
   refused(() => prepare(classicPdf(empty)), "not_found");
 });
 
-Deno.test("PAdES: references of the trailer to nothing are not carried on", () => {
+Deno.test("PAdES: dangling references in the trailer are dropped", () => {
   const objects = documentObjects();
   // The next free number: it would become the signature's.
   const next = Math.max(...Object.keys(objects).map(Number)) + 1;
@@ -427,7 +427,7 @@ Deno.test("PAdES: references of the trailer to nothing are not carried on", () =
   assert.deepEqual(inspect(signed).map(({ coverage }) => coverage), ["document"]);
 });
 
-Deno.test("PAdES: an object with the number 0 is none", () => {
+Deno.test("PAdES: an object numbered 0 does not exist", () => {
   const text = fromLatin1(classicPdf(documentObjects()));
   const zero = "0 0 obj\n<< /Type /Catalog /Pages 9 0 R >>\nendobj\n";
   const damaged = text.replace("xref\n", zero + "xref\n");
@@ -436,7 +436,7 @@ Deno.test("PAdES: an object with the number 0 is none", () => {
   ]);
 });
 
-Deno.test("PAdES: a signature whose ByteRange leaves more out is partial", () => {
+Deno.test("PAdES: a signature whose ByteRange leaves out more than its place is partial", () => {
   const signed = signPdf(make(), asha);
   const [{ byteRange: [, before, after, length] }] = inspect(signed);
   const text = fromLatin1(signed);
@@ -451,19 +451,19 @@ Deno.test("PAdES: a signature whose ByteRange leaves more out is partial", () =>
   assert.equal(shift(before, after + 1), "partial");
 });
 
-Deno.test("PAdES: bytes behind the last revision end its coverage of the document", () => {
+Deno.test("PAdES: with bytes after the last revision, a signature no longer covers the whole document", () => {
   const signed = signPdf(make(), asha);
   const more = latin1(fromLatin1(signed) + "% more\n");
   assert.equal(inspect(more)[0].coverage, "revision");
 });
 
-Deno.test("PAdES: a document behind other bytes is signed from its first byte on", async () => {
+Deno.test("PAdES: a document preceded by other bytes is signed from its own first byte", async () => {
   for (const bytes of [classicPdf(base), streamPdf(base)]) {
     await threeSignatories(latin1("HTTP/1.1 200 OK\r\n\r\n" + fromLatin1(bytes)));
   }
 });
 
-Deno.test("PAdES: a new field of a document timestamp has no appearance", () => {
+Deno.test("PAdES: a document timestamp's new field has no appearance", () => {
   const { appended } = prepareTimestamp(bytesSource(classicPdf(base)));
   assert.ok(!fromLatin1(appended).includes("/AP"));
 });

@@ -13,7 +13,7 @@ const { officers: [asha, bimal] } = makePki({
 const verify = (bytes: Uint8Array) => verifyPdf(bytesSource(bytes));
 const made = () => classicPdf(documentObjects({ signatureFields: ["Waits"] }));
 
-Deno.test("each signature: who, whether it holds, what it covers, what came after", () => {
+Deno.test("each signature is reported with signer, validity, coverage and later changes", () => {
   const bytes = signPdf(signPdf(made(), asha, { certify: 2 }), bimal, {
     field: "Second",
     subFilter: "adbe.pkcs7.detached",
@@ -53,7 +53,7 @@ Deno.test("each signature: who, whether it holds, what it covers, what came afte
   assert.deepEqual(signatures[1].signature.fieldLocks, [{ action: "All" }, { action: "All" }]);
 });
 
-Deno.test("a changed byte makes the signatures over it invalid, and no other", () => {
+Deno.test("a changed byte invalidates the signatures covering it, and no others", () => {
   const first = signPdf(made(), asha);
   const both = signPdf(first, bimal);
   const change = (at: number) => {
@@ -66,7 +66,7 @@ Deno.test("a changed byte makes the signatures over it invalid, and no other", (
   assert.deepEqual(change(text.lastIndexOf("%%EOF") + 3), ["valid", "invalid"]);
 });
 
-Deno.test("forms that are not checked, and documents without signatures", () => {
+Deno.test("unsupported signature formats are named; documents without signatures have none", () => {
   assert.deepEqual(verify(made()).signatures, []);
   const signed = signPdf(made(), asha);
   const other = String.fromCharCode(...signed).replace(
@@ -77,7 +77,7 @@ Deno.test("forms that are not checked, and documents without signatures", () => 
   assert.deepEqual([status, findings[0].code], ["indeterminate", "form_unsupported"]);
 });
 
-Deno.test("a PDF of which readers show different pages is not signed, and its signature is ambiguous", () => {
+Deno.test("a PDF that readers show differently is not signed, and signatures in it are ambiguous", () => {
   const base = made();
   const text = new TextDecoder("latin1").decode(base);
   const forged = `4 0 obj\n<< /Length 2 >>\nstream\nBT\nendstream\nendobj\n`;

@@ -103,7 +103,7 @@ Deno.test("crypt: other security handlers are refused", () => {
   );
 });
 
-Deno.test("crypt: what the author permits counts for who opens it with the user's password", async () => {
+Deno.test("crypt: the author's permissions bind whoever opens the file with the user password", async () => {
   const none = ["256", "--modify=none"], form = ["256", "--modify=form"];
   for (
     const [args, password, fresh, existing] of [

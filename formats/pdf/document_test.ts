@@ -36,7 +36,7 @@ const structures: [string, Uint8Array][] = [
   ["updated stream", classicUpdate(streamPdf(objects), { 1: objects[1] })],
 ];
 
-Deno.test("document: a scan goes on from chunk to chunk, wherever an object stands between them", () => {
+Deno.test("document: a scan finds objects that cross chunk borders", () => {
   const MIB = 1 << 20;
   const head = "%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n%";
   const rest = "\n2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n" +
@@ -84,7 +84,7 @@ Deno.test("document: an older revision is the file up to its end", () => {
   assert.equal(lang(appendedSource(bytesSource(first), appended)), "bn-IN");
 });
 
-Deno.test("document: reads from a source that uses its memory again", () => {
+Deno.test("document: reads from a source that reuses its memory", () => {
   const bytes = streamPdf(objects);
   const buffer = new Uint8Array(bytes.length);
   const document = PdfDocument.open({
@@ -111,7 +111,7 @@ Deno.test("document: a wrong offset anywhere leads to a scan", () => {
   assert.equal(document.recovered, true);
 });
 
-Deno.test("document: a scan does not bring back what the cross-reference leaves out", () => {
+Deno.test("document: a scan does not revive objects that the cross-reference omits", () => {
   const replaced = objects[1].replace("en-IN", "xx-XX");
   const text = fromLatin1(classicPdf(objects));
   // A second catalog that no cross-reference knows, and one entry that points nowhere.
@@ -128,14 +128,14 @@ Deno.test("document: a scan does not bring back what the cross-reference leaves 
   assert.ok(entry && "offset" in entry && moved.startsWith("8 0 obj", entry.offset));
 });
 
-Deno.test("document: an object that is not there is null, and so is one of another generation", () => {
+Deno.test("document: a missing object is null, and so is one of another generation", () => {
   const document = open(classicPdf(objects));
   assert.equal(document.resolve(new PdfRef(999, 0)), null);
   assert.equal(document.resolve(new PdfRef(1, 1)), null);
   assert.ok(document.resolve(new PdfRef(1, 0)) instanceof PdfDict);
 });
 
-Deno.test("document: what is no PDF is refused", () => {
+Deno.test("document: a file that is not a PDF is refused", () => {
   fails("");
   fails("%PDF-1.7\n");
   fails("x".repeat(1025) + fromLatin1(classicPdf(objects)));
@@ -143,7 +143,7 @@ Deno.test("document: what is no PDF is refused", () => {
   fails(damagedPdf({ 1: "<< /Type /Catalog /Pages 2 0 R >>", 2: "[]" }));
 });
 
-Deno.test("document: offsets count from the header, which may stand behind other bytes", () => {
+Deno.test("document: offsets count from the header, even if other bytes precede it", () => {
   const junk = "HTTP/1.1 200 OK\r\n\r\n";
   for (const [kind, bytes] of structures) {
     const document = open(latin1(junk + fromLatin1(bytes)));
@@ -153,7 +153,7 @@ Deno.test("document: offsets count from the header, which may stand behind other
   }
 });
 
-Deno.test("document: one whose encryption is unreadable is not taken for a plain one", () => {
+Deno.test("document: a file with unreadable encryption is not treated as unencrypted", () => {
   const more = { ...objects, 50: "1022" };
   const text = fromLatin1(classicPdf(more, "/Encrypt 50 0 R"));
   fails(text);
@@ -161,7 +161,7 @@ Deno.test("document: one whose encryption is unreadable is not taken for a plain
   fails(text.replace(/(50 1\n)\d{10}/, "$10000000020"));
 });
 
-Deno.test("document: circles end", () => {
+Deno.test("document: circular references end", () => {
   const loop = fromLatin1(classicPdf(objects));
   const start = /startxref\n(\d+)/.exec(loop)![1];
   // A cross-reference that is its own predecessor is not believed.
@@ -175,7 +175,7 @@ Deno.test("document: circles end", () => {
   assert.equal(formFields(open(classicPdf(fields))).length, 0);
 });
 
-Deno.test("document: an object stream that holds its own length is read up to its end", () => {
+Deno.test("document: an object stream that contains its own length is read to its end", () => {
   const text = fromLatin1(streamPdf(objects));
   // Two spaces less and two characters more: all offsets stay.
   const own = text.replace(

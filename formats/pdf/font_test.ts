@@ -12,7 +12,7 @@ const outline = (sfnt: Uint8Array, glyph: number) =>
 const glyphOf = (font: TrueTypeFont, character: string) =>
   new hb.Font(new hb.Face(new hb.Blob(font.sfnt))).nominalGlyph(character.codePointAt(0)!)!;
 
-Deno.test("font: WOFF and the sfnt made of it read the same", () => {
+Deno.test("font: WOFF and the sfnt made from it read the same", () => {
   assert.equal(latin.unitsPerEm, 1000);
   assert.match(latin.postScriptName, /NotoSans/);
   const again = readFont(latin.sfnt);
@@ -21,7 +21,7 @@ Deno.test("font: WOFF and the sfnt made of it read the same", () => {
   assert.ok(latin.ascent > 0 && latin.descent < 0 && latin.capHeight > 0);
 });
 
-Deno.test("font: a subset has the outlines and widths of what it was made of", () => {
+Deno.test("font: a subset has the outlines and widths of its original", () => {
   for (const [font, characters] of [[latin, "Aé1"], [bengali, "কআঋ"]] as const) {
     const glyphs = [0, ...[...characters].map((character) => glyphOf(font, character))];
     const { bytes, glyphCount } = subsetFont(font, glyphs);
@@ -34,7 +34,7 @@ Deno.test("font: a subset has the outlines and widths of what it was made of", (
   }
 });
 
-Deno.test("font: others are refused", () => {
+Deno.test("font: other formats are refused", () => {
   const refused = (bytes: Uint8Array, message: RegExp) =>
     assert.throws(
       () => readFont(bytes),

@@ -53,7 +53,7 @@ Deno.test("lexer: reads every kind of value", () => {
   for (const [text, expected] of cases) assert.deepEqual(plain(read(text)), expected, text);
 });
 
-Deno.test("lexer: refuses what is no PDF with a typed error", () => {
+Deno.test("lexer: refuses input that is not PDF with a typed error", () => {
   for (
     const text of ["", "(", "<4", "[1", "<</A 1", "<</A>>", "<<1 2>>", "}", ")", "foo", "<4x>"]
   ) {
@@ -65,7 +65,7 @@ Deno.test("lexer: refuses what is no PDF with a typed error", () => {
   );
 });
 
-Deno.test("lexer: keeps where entries stood, repeated ones too", () => {
+Deno.test("lexer: records the positions of entries, including repeated ones", () => {
   const text = "  << /A (x) /B [1 2]/A 7>>";
   const dict = read(text) as PdfDict;
   assert.equal(dict.hasDuplicates, true);
@@ -76,7 +76,7 @@ Deno.test("lexer: keeps where entries stood, repeated ones too", () => {
   assert.equal(text.slice(dict.start, dict.end), text.trim());
 });
 
-Deno.test("window: a value that is cut off is read again from a larger window", () => {
+Deno.test("window: a truncated value is read again from a larger window", () => {
   const text = `<< /Long (${"x".repeat(5000)}) /Ref 12 0 R /Name /Value >>`;
   const window = new PdfWindow(bytesSource(latin1(text)));
   for (const size of [1, 2, 3, 16, 5011, 5030]) {
@@ -94,7 +94,7 @@ Deno.test("window: work is limited", () => {
   );
 });
 
-Deno.test("values: written and read back", () => {
+Deno.test("values: are read back as written", () => {
   const draft = {
     Name: name("A b#(é"),
     Number: -1.25,
@@ -113,7 +113,7 @@ Deno.test("values: written and read back", () => {
   assert.equal(value.get("Number"), -1.25);
 });
 
-Deno.test("lexer: long hexadecimal strings are read as short ones are", () => {
+Deno.test("lexer: long hexadecimal strings are read like short ones", () => {
   const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i * 7);
   const hex = bytes.toHex();
   const readBytes = (text: string) => (read(`<${text}>`) as PdfString).bytes;

@@ -40,7 +40,7 @@ const trailer = (prev: string, size = 8) =>
 const offsetOf = (bytes: Uint8Array, num: number) =>
   String(fromLatin1(bytes).indexOf(`\n${num} 0 obj`) + 1).padStart(10, "0");
 
-Deno.test("readings: documents written by the standard are read in one way", () => {
+Deno.test("readings: documents that follow the standard have one reading", () => {
   for (
     const bytes of [
       base,
@@ -114,7 +114,7 @@ for (const [what, bytes] of forgeries) {
   });
 }
 
-Deno.test("readings: an object stream that names an object twice", () => {
+Deno.test("readings: an object stream that lists an object twice is ambiguous", () => {
   const page = objects[3];
   const head = `3 0 3 ${page.length + 1} `;
   const data = `${page} ${page.replace("4 0 R", "6 0 R")} `;
@@ -135,14 +135,14 @@ Deno.test("readings: an object stream that names an object twice", () => {
   }
 });
 
-Deno.test("readings: an object right behind %%EOF, as some writers have it, is found", () => {
+Deno.test("readings: an object directly after %%EOF, as some programs write it, is found", () => {
   const whole = latin1(fromLatin1(base).trimEnd());
   const bytes = classicUpdate(whole, { [CONTENT]: other });
   assert.ok(fromLatin1(bytes).includes(`%%EOF${CONTENT} 0 obj`));
   assert.deepEqual(told(bytes), []);
 });
 
-Deno.test("readings: a linearized file counts by its first page as long as it has the length it states", () => {
+Deno.test("readings: a linearized file's first-page section counts as long as the stated length is right", () => {
   const first = [3, CONTENT];
   assert.deepEqual(told(linearizedPdf(objects, first)), []);
   const shadow = { [CONTENT]: other };

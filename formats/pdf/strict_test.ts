@@ -16,7 +16,7 @@ const check = (bytes: Uint8Array, size = base.length) => {
   return looseness(PdfDocument.open(prefixSource(source, size)), PdfDocument.open(source));
 };
 
-Deno.test("strict: revisions of ours are written as the standard says", () => {
+Deno.test("strict: our revisions follow the standard", () => {
   for (const document of [base, streamPdf(objects)]) {
     const twice = signPdf(signPdf(document, asha), asha);
     assert.equal(check(twice, document.length), undefined);

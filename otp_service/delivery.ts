@@ -25,7 +25,7 @@ export class DeliveryError extends Error {
 }
 
 /** Digits of a hash that a message names; the page shows the same. */
-export const HASH_PREFIX = 16;
+const HASH_PREFIX = 16;
 
 /** The beginning of a hash for people to compare: hex in groups of four. */
 export function hashPrefix(base64: string): string {

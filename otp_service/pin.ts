@@ -155,7 +155,7 @@ const encode = (salt: Uint8Array, hash: Uint8Array) =>
   );
 
 /** The rule for PINs; the pages say the same. */
-export const PIN_FORM = /^\d{6,12}$/;
+const PIN_FORM = /^\d{6,12}$/;
 
 /**
  * Whether a PIN may be chosen: 6 to 12 digits, not all equal, not a sequence up or down, no repeated short pattern.

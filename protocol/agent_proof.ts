@@ -3,9 +3,6 @@
  * the known ports first could take a page's documents.
  */
 
-/** So many bytes of randomness has a page's nonce. */
-export const NONCE_LENGTH = 32;
-
 /**
  * The text that the agent signs (ECDSA, SHA-256). The port is the one at which the agent was called: a program that
  * stands between page and agent was called at another one.

@@ -33,7 +33,7 @@ export async function replaceFile(path: string, text: string, mode: number): Pro
 }
 
 /** Writes all bytes; the system may take only some of them at a time. */
-export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) {
     written += await file.write(bytes.subarray(written));
   }

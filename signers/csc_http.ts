@@ -106,7 +106,7 @@ export class CscHttp {
 }
 
 /** Whether credentials may be sent there. */
-export function isSafe({ protocol, hostname }: URL): boolean {
+function isSafe({ protocol, hostname }: URL): boolean {
   return protocol === "https:" ||
     (protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(hostname));
 }

@@ -59,7 +59,7 @@ export function batchItem(
 }
 
 /** @throws {DsignError} `document_incomplete`; `consent_mismatch` where it is not what was agreed to */
-export function checkEntry(document: Document, { size, sha256 }: BatchItem): void {
+function checkEntry(document: Document, { size, sha256 }: BatchItem): void {
   if (document.algorithm !== "SHA-256") {
     throw new DsignError("invalid_params", "The documents of a batch are hashed with SHA-256.");
   }

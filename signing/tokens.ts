@@ -201,7 +201,7 @@ function classOf(x509: X509): Certificate["class"] {
 }
 
 /** A token in the words of the contract. */
-export function describeToken(token: TokenInfo): Token {
+function describeToken(token: TokenInfo): Token {
   const { uri, label, manufacturer, model, serialNumber, driver, state } = token;
   const { protectedAuthenticationPath } = token;
   return {

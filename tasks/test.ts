@@ -36,7 +36,7 @@ export function summary({ passed, failed, skipped }: Counts): string {
 }
 
 /** Source files whose comments have examples to run. */
-export async function withExamples(folder = "."): Promise<string[]> {
+async function withExamples(folder = "."): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
     const path = `${folder}/${name}`;

@@ -47,7 +47,7 @@ Deno.test("every file, heading and picture that the documents name is there", as
       assert.ok([...headings].some(([, each]) => anchor(each!) === heading), `${path}: ${target}`);
     }
     const named =
-      /`((?:agent|cli|formats|otp_service|pkcs11_ffi|protocol|signers|tasks|tests|web|\.github|\.ci)\/[\w./-]*)`/g;
+      /`((?:agent|cli|formats|online|otp_service|pkcs11_ffi|protocol|reader|settings|signers|signing|tasks|tests|web|words|\.github|\.ci)\/[\w./-]*)`/g;
     for (const [, file] of prose.matchAll(named)) await Deno.stat(join(ROOT, file!));
   }
 });

@@ -34,7 +34,7 @@ const digestNames: Readonly<Record<string, DigestName>> = {
   S512: "SHA-512",
 };
 
-export function digestNamed(name: unknown): DigestName | undefined {
+function digestNamed(name: unknown): DigestName | undefined {
   return typeof name === "string" && Object.hasOwn(digestNames, name)
     ? digestNames[name]
     : undefined;

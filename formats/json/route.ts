@@ -20,7 +20,7 @@ const hex = z.string().regex(/^[0-9a-f]{64}$/);
  * A name as a reader sees it: characters that nobody sees make no other name. Only for comparing; joiners that Indic
  * scripts need stay in the name itself.
  */
-export const seenName = (name: string): string =>
+const seenName = (name: string): string =>
   name.normalize("NFKC").replaceAll(UNSEEN, "").replaceAll(/\s+/gu, " ").trim();
 
 /** Control, format and other ignorable characters, and the blank of Braille. */

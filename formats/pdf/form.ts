@@ -20,7 +20,7 @@ export interface FormField {
 }
 
 /** The form of a document; undefined when it has none. */
-export function acroForm(document: PdfDocument): PdfDict | undefined {
+function acroForm(document: PdfDocument): PdfDict | undefined {
   return document.dict(document.catalog().value, "AcroForm");
 }
 

@@ -230,15 +230,3 @@ function unusableReason(certificate: Certificate, at: Date): UnusableReason | un
   if (at > certificate.notAfter) return "certificate_expired";
   return undefined;
 }
-
-/**
- * Sorts certificates for a person to choose from: usable ones first, those for nonRepudiation before
- * those for login alone, and of these the one that is valid longest.
- */
-export function sortForSigning(certificates: readonly Certificate[], at: Date): Certificate[] {
-  const rank = (certificate: Certificate) =>
-    !signingUse(certificate, at).usable ? 2 : certificate.keyUsage?.has("nonRepudiation") ? 0 : 1;
-  return certificates.toSorted((a, b) =>
-    rank(a) - rank(b) || b.notAfter.getTime() - a.notAfter.getTime()
-  );
-}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { prepareCertificate } from "./write.ts";
 import { octetString } from "../asn1/der.ts";
 import { encodeName, readName } from "./name.ts";
-import { readCertificate, signingUse, sortForSigning } from "./certificate.ts";
+import { readCertificate, signingUse } from "./certificate.ts";
 import { keyPurposes } from "./extensions.ts";
 import {
   type Extension,
@@ -60,14 +60,6 @@ Deno.test("what may sign documents", () => {
   assert.equal(reason(extKeyUsage([keyPurposes.timeStamping])), "not_for_documents");
   assert.equal(signingUse(make(), new Date(0)).reason, "certificate_not_yet_valid");
   assert.equal(signingUse(make(), new Date("2028-01-01")).reason, "certificate_expired");
-});
-
-Deno.test("signing certificates come first, those for nonRepudiation before all", () => {
-  const login = make(keyUsage("digitalSignature"));
-  const signing = make(keyUsage("digitalSignature", "nonRepudiation"));
-  const encryption = make(keyUsage("keyEncipherment"));
-  const sorted = sortForSigning([encryption, login, signing], middle);
-  assert.deepEqual(sorted, [signing, login, encryption]);
 });
 
 Deno.test("damaged certificates give a FormatError or another certificate, nothing else", () => {

@@ -16,7 +16,7 @@ interface Parts {
 }
 
 /** Takes a help text apart, as commander lays it out. */
-export function readHelp(text: string): Parts {
+function readHelp(text: string): Parts {
   const parts: Parts = { usage: "", description: "", lists: [], rest: [] };
   for (const block of text.trimEnd().split(/\n{2,}/)) {
     const [first, ...lines] = block.split("\n");

@@ -46,6 +46,7 @@ function sentence(error: unknown): string {
     [Deno.errors.PermissionDenied, "permission denied."],
     [Deno.errors.AlreadyExists, "already exists. Use --force to replace it."],
     [Deno.errors.IsADirectory, "is a folder, not a file."],
+    [Deno.errors.NotSupported, "is a pipe or a device, not a file."],
     [Deno.errors.NotADirectory, "part of the path is not a folder."],
   ];
   const known = kinds.find(([kind]) => error instanceof kind);

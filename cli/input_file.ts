@@ -10,7 +10,7 @@ export async function fileSize(path: string): Promise<number> {
   try {
     const { isDirectory, isFile, size } = await Deno.stat(path);
     if (isDirectory) throw new Deno.errors.IsADirectory();
-    if (!isFile) throw new Deno.errors.NotFound();
+    if (!isFile) throw new Deno.errors.NotSupported();
     return size;
   } catch (error) {
     throw new FileError(path, error);

@@ -140,10 +140,22 @@ async function readPicture(path: string): Promise<string> {
   }
 }
 
+/** The longest line that is read, in bytes. */
+const MAX_LINE = 4096;
+
 /** @throws {FileError} */
 export async function firstLine(path: string): Promise<string> {
   try {
-    return (await Deno.readTextFile(path)).split(/\r?\n/)[0];
+    using file = await Deno.open(path);
+    // It may be a pipe, or a device without end.
+    const bytes = new Uint8Array(MAX_LINE);
+    let length = 0;
+    while (length < bytes.length && !bytes.includes(10)) {
+      const n = await file.read(bytes.subarray(length));
+      if (n === null) break;
+      length += n;
+    }
+    return new TextDecoder().decode(bytes.subarray(0, length)).split(/\r?\n/)[0];
   } catch (error) {
     throw new FileError(path, error);
   }

@@ -245,7 +245,7 @@ class OpenFiles implements Disposable {
     try {
       const { isDirectory, isFile, size } = Deno.statSync(path);
       if (isDirectory) throw new Deno.errors.IsADirectory();
-      if (!isFile) throw new Deno.errors.NotFound();
+      if (!isFile) throw new Deno.errors.NotSupported();
       const file = Deno.openSync(path);
       this.#open.push(file);
       return new FileSource(file, size);

@@ -166,6 +166,8 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 export class LocalReader<Q extends Questions> implements Reader<Q> {
   #thread: ReaderThread | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  /** Deno does not stop a thread that is in a loop: where it fills the memory, the command has to end soon. */
+  #isFlooded = false;
 
   /** @param module URL of the script that calls `answerQuestions` */
   constructor(readonly module: URL, readonly options: ReaderOptions = {}) {}
@@ -177,6 +179,12 @@ export class LocalReader<Q extends Questions> implements Reader<Q> {
   ): Promise<Awaited<ReturnType<Q[N]>>> {
     const { deadline = LOCAL_DEADLINE, revive } = this.options;
     const answer = this.#last.then(async () => {
+      if (this.#isFlooded) {
+        throw new FormatError(
+          "too_costly",
+          "It was not read, because an earlier file took too much memory. Run the command again without that file.",
+        );
+      }
       const thread = this.#thread ??= new ReaderThread(this.module);
       try {
         const served = new Served(documents);
@@ -189,6 +197,7 @@ export class LocalReader<Q extends Questions> implements Reader<Q> {
         );
       } catch (error) {
         if (thread.ended) this.#thread = undefined;
+        this.#isFlooded = error instanceof ReaderBreach && error.breach === "memory";
         throw refusalOf(error);
       }
     });

@@ -18,6 +18,18 @@ const pool = (options: { deadline?: number; idle?: number } = {}) =>
 const local = (options: { deadline?: number } = {}) =>
   new LocalReader<Questions>(new URL("reader_worker.ts", fakes), options);
 
+/** A program that a stranger's document has taken over. */
+const ASKS_FOREVER = `
+  const json = new TextEncoder().encode('{"need":"bytes","document":0,"offset":0,"length":9}');
+  const frame = new Uint8Array(8 + json.length);
+  new DataView(frame.buffer).setUint32(0, 4 + json.length, true);
+  new DataView(frame.buffer).setUint32(4, json.length, true);
+  frame.set(json, 8);
+  void Deno.stdin.readable.pipeTo(new WritableStream());
+  const output = Deno.stdout.writable.getWriter();
+  for (;;) await output.write(frame);
+`;
+
 const isCostly = (words: RegExp) => (error: unknown) =>
   error instanceof FormatError && error.code === "too_costly" && words.test(error.message);
 
@@ -93,6 +105,18 @@ Deno.test("a flood of buffers ends the process", () =>
     await assert.rejects(() => reader.ask("flood", undefined as never), isCostly(/memory/));
     assert.deepEqual(await reader.ask("ends", null), []);
   }));
+
+Deno.test("a process that asks for bytes without end is ended", () =>
+  closing(
+    new ReaderPool<Questions>({
+      command: [Deno.execPath(), "eval", "--no-lock", ASKS_FOREVER],
+      deadline: 500,
+    }),
+    async (reader) => {
+      const documents = [bytesSource(new Uint8Array(300_000))];
+      await assert.rejects(() => reader.ask("ends", null, { documents }), isCostly(/too long/));
+    },
+  ));
 
 Deno.test("a process that dies fails its question, and a new one serves the next", () =>
   closing(

@@ -44,23 +44,27 @@ export class ReaderProcess {
     signal?.addEventListener("abort", kill);
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isLate = false;
-    const expect = () => {
-      clearTimeout(timer);
+    // All its turns count together: a process could ask for bytes without end, or never take them.
+    let left = deadline + GRACE;
+    const turn = async (message: Uint8Array) => {
+      const started = performance.now();
       timer = setTimeout(() => {
         isLate = true;
         kill();
-      }, deadline + GRACE);
+      }, Math.max(0, left));
+      await writeFrame(this.#writer, message);
+      const { value } = await this.#frames.next();
+      clearTimeout(timer);
+      left -= performance.now() - started;
+      return value;
     };
     try {
-      await writeFrame(this.#writer, ask);
-      for (;;) {
-        expect();
-        const { value: frame } = await this.#frames.next();
-        clearTimeout(timer);
+      for (let message = ask;;) {
+        const frame = await turn(message);
         if (!frame) throw new Error("The reader process ended.");
-        const message = decodeMessage<Answer | Need>(frame);
-        if (!("need" in message)) return message;
-        await writeFrame(this.#writer, await serve(message));
+        const answer = decodeMessage<Answer | Need>(frame);
+        if (!("need" in answer)) return answer;
+        message = await serve(answer);
       }
     } catch (error) {
       const code = await this.#end();

@@ -218,7 +218,12 @@ async function certificatesBeside(file: string): Promise<Uint8Array[]> {
 }
 
 async function readSmall(path: string): Promise<Uint8Array> {
-  if ((await Deno.stat(path)).size > MAX_FILE_BYTES) {
+  const { isFile, size } = await Deno.stat(path);
+  // Reading a pipe or a device could block forever.
+  if (!isFile) {
+    throw new SignerError("driver_error", "The key file is a pipe, a device or a folder.");
+  }
+  if (size > MAX_FILE_BYTES) {
     throw new SignerError("driver_error", "The key file is larger than 1 MiB.");
   }
   return await Deno.readFile(path);

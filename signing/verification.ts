@@ -12,6 +12,9 @@ import type { Document } from "./documents.ts";
 import type { Material, VerifyInput } from "./questions.ts";
 import type { DocumentReader } from "./reading.ts";
 
+/** Each costs another reading of the file. */
+const MAX_CONTENTS = 100;
+
 /** A file to verify. */
 export interface SignedFile {
   source: Source;
@@ -66,6 +69,9 @@ export async function verify(
         contents,
       }, asking);
       if (!("wanted" in answer)) return answer;
+      if (contents.length >= MAX_CONTENTS) {
+        throw new FormatError("limit_exceeded", "The signatures refer to too many other files.");
+      }
       const content = file.content(answer.wanted);
       contents.push([answer.wanted, content && documents.push(content) - 1]);
     }

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { MemoryProvider } from "../tests/fakes/memory_provider.ts";
+import { keyUsage } from "../tests/fixtures/extensions.ts";
+import { issue } from "../tests/fixtures/issue.ts";
+import { makeKey } from "../tests/fixtures/keys.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -48,4 +51,34 @@ Deno.test("a certificate that cannot be read is a problem, and hides no other", 
   const { credentials, problems } = await new Tokens([provider], () => new Date()).list();
   assert.equal(credentials.length, 1);
   assert.deepEqual(problems.map(({ code }) => code), ["certificate_malformed"]);
+});
+
+Deno.test("usable certificates come first, those for nonRepudiation before those for login", async () => {
+  const provider = new MemoryProvider(officers);
+  const key = makeKey("p-256");
+  const look = provider.list.bind(provider);
+  const issued = ([["keyEncipherment"], ["digitalSignature"], [
+    "digitalSignature",
+    "nonRepudiation",
+  ]] as const).map((uses) =>
+    issue({
+      subject: [["CN", uses.join()]],
+      notBefore: new Date("2026-01-01"),
+      notAfter: new Date("2028-01-01"),
+      key,
+      extensions: [keyUsage(...uses)],
+    }).certificate.der
+  );
+  provider.list = async () => {
+    const listing = await look();
+    const [first] = listing.keys;
+    return { ...listing, keys: issued.map((certificate) => ({ ...first, certificate })) };
+  };
+  const tokens = new Tokens([provider], () => new Date("2026-06-01"));
+  const { credentials } = await tokens.list();
+  assert.deepEqual(credentials.map((each) => tokens.describe(each).commonName), [
+    "digitalSignature,nonRepudiation",
+    "digitalSignature",
+    "keyEncipherment",
+  ]);
 });

@@ -18,7 +18,7 @@ export function requestOf(message: IncomingMessage, scheme: "http" | "https"): R
     const headers = new Headers();
     for (let i = 0; i < rawHeaders.length; i += 2) headers.append(rawHeaders[i], rawHeaders[i + 1]);
     const hasBody = method !== "GET" && method !== "HEAD";
-    // Whoever looks at the host looks at the header, which may be anything.
+    // Code that checks the host reads the header, which may contain anything.
     const authority = URL.canParse(`${scheme}://${host}`) ? host : "0.0.0.0";
     return new Request(`${scheme}://${authority}${target}`, {
       method,

@@ -22,7 +22,7 @@ function frame(first: number, payload: Uint8Array | string, mask = [7, 0, 255, 4
   return new Uint8Array([first, ...size, ...mask, ...bytes]);
 }
 
-/** What is sent in one turn of the event loop goes out at its end. */
+/** Messages sent in one turn of the event loop go out at its end. */
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 /** One end, with what it was told and what it sent. */

@@ -25,7 +25,7 @@ interface Options {
 interface Outcome {
   store: string;
   trusted: boolean;
-  /** What somebody else has to do, or what failed. */
+  /** A step left to somebody else, or a failure. */
   note?: string;
 }
 

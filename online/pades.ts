@@ -31,7 +31,7 @@ export interface Pdf {
   algorithm: HashName;
 }
 
-/** What a later validation is prepared for. */
+/** Signatures to prepare for long-term validation: a CMS, or certificates. */
 export type ValidatedLater = Uint8Array | { ends: Uint8Array[]; known: Uint8Array[] };
 
 /** Network requests of the levels above B-B. */

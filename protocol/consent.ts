@@ -101,7 +101,7 @@ export interface EarlierSignature {
   /** The certificate leads to a root that this computer trusts; else anybody may have made it. */
   proven: boolean;
   reason: string | null;
-  /** What it allows after it, where it certifies the document. */
+  /** Later changes that it allows, if it certifies the document. */
   certifies: 1 | 2 | 3 | null;
   /** Which revision it covers, the first being 1, of how many; null if that cannot be told. */
   revision: { number: number; of: number } | null;

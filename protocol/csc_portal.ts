@@ -218,7 +218,7 @@ export interface OtpDocument {
   hash: string;
   /** Beginning of it in groups of four, as the message with the OTP names it. */
   hashPrefix: string;
-  /** What can be shown of it, by its bytes. Absent: the person signs a digest blind. */
+  /** How the document is shown, judged by its bytes. Absent: the person signs a digest blind. */
   shown?: {
     name: string;
     size: number;
@@ -262,7 +262,7 @@ export type OtpView =
     documents: OtpDocument[];
     signer: { name: string; role?: string; organization: string };
     credential: { kind: "one-time" | "stored"; policy: string };
-    /** What is consented to, by language. */
+    /** The text consented to, by language. */
     consent: Record<"en" | "bn" | "hi", string>;
   }
   | {

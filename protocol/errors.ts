@@ -9,7 +9,7 @@ import { en } from "../words/en/errors.ts";
 interface ErrorEntry {
   /** JSON-RPC `error.code`. */
   rpc: number;
-  /** Whether the same request can succeed later without anything in it being changed. */
+  /** Whether the same request, unchanged, can succeed later. */
   retryable: boolean;
   /** What happened and what to do; used unless the thrower has a better sentence. */
   message: string;

@@ -12,7 +12,7 @@ const PATIENCE = 5000;
 /** Agents that a site remembers: a person may use several computers with one browser profile. */
 const MAX_PINS = 8;
 
-/** What a page makes of the program that answered. */
+/** A page's verdict on the program that answered. */
 export type Judged =
   | Agent
   /** It proves a key that is not known, though others are. */
@@ -27,7 +27,7 @@ export interface KnownKeys {
   keys: readonly string[];
   /** Whether the portal's server has named them. */
   listed: boolean;
-  /** Whether a new one may be taken: the person has said so. */
+  /** Whether the person has agreed to accept a new agent. */
   acceptNew: boolean;
 }
 

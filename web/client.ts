@@ -74,7 +74,7 @@ export class DsignClientError extends Error {
   constructor(
     readonly code: ErrorCode | ConnectionCode,
     message: string,
-    /** Whether the same call can succeed later without anything in it being changed. */
+    /** Whether the same call, unchanged, can succeed later. */
     readonly retryable: boolean = false,
     /** With `pin_incorrect`, if the token says so. */
     readonly triesLeft?: TriesLeft,
@@ -314,7 +314,7 @@ async function reach(
   let found: Reached | undefined;
   let trouble: DsignClientError | undefined;
   const isKnown = ({ agent: { trust } }: Reached) => trust !== "first_use";
-  /** Whether it is the one to be taken. */
+  /** Whether this is the agent to use. */
   const take = async (socket: Channel, port: number, status: Status): Promise<boolean> => {
     const judged = await judge(socket, port, known, signal);
     if (typeof judged !== "object") {

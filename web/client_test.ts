@@ -4,7 +4,7 @@ import { type Client, connect, DsignClientError } from "./client.ts";
 
 type Message = { id?: number; method: string; params: Record<string, unknown> };
 
-/** What the fake signer program does with one message. */
+/** How the fake signer program handles one message. */
 type Script = (message: Message, socket: WebSocket) => void;
 
 interface Fake {

@@ -94,7 +94,7 @@ export async function checkAgent({ machine, paths, settings }: Situation): Promi
   ];
 }
 
-/** Who has a port, in words that are the same in each language. */
+/** The program that holds a port, in words common to all languages. */
 async function valuesOf(port: number): Promise<Record<string, string | number>> {
   const { user, program } = await holderOf(port);
   return { port, program: program ?? "?", user: user ?? "?" };

@@ -90,7 +90,7 @@ const seal = (verdict: Verdict, label: Html) =>
       aria-label="${label}">${raw(SEALS[verdict])}</svg>
   `;
 
-/** What no verification here looks at, in a sentence or two. */
+/** States in a sentence or two what this verification does not check. */
 export function limitsOf(files: readonly ReportOf[], language: Language): string {
   const { limits, limits_revocation } = REPORT_WORDS[language];
   const isRevocationUnknown = files.some(({ report }) =>

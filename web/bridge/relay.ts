@@ -2,7 +2,7 @@
 import type { BridgeHello, BridgeNote, BridgeReply } from "../../protocol/bridge.ts";
 import type { Status } from "../../protocol/methods.ts";
 
-/** What the window shows of it. */
+/** Events that the window shows. */
 export interface RelayEvents {
   /** A site is connected, under the origin that the browser attests. */
   connected(origin: string): void;

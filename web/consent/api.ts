@@ -11,14 +11,14 @@ import type {
 import { openPdf, type PdfFile } from "./pdf_file.ts";
 
 export interface ConsentApi {
-  /** What is asked; null where the ticket stands for nothing any more. */
+  /** The request; null if the ticket is no longer valid. */
   view(): Promise<ConsentView | null>;
   answer(reply: ConsentReply): Promise<Unlocked>;
-  /** What is known of a PDF among the items. */
+  /** Facts about a PDF among the items. */
   signatures(item: number): Promise<PdfFacts>;
   /** How an item of a batch is shown; null where it did not come. */
   look(item: number): Promise<LookedAt | null>;
-  /** What of a PDF is signed with a certificate; null where the signature goes beside it. */
+  /** The revision of a PDF that a certificate signs; null if the signature is a separate file. */
   revision(item: number, certificate: string): Promise<ShownRevision | null>;
   /** The PDF itself, to be shown; as it is signed with a certificate. */
   openPdf(

@@ -17,10 +17,10 @@ const LOOK_EVERY = 100;
 /** After so long (milliseconds) without a key or the pointer, it is not the person who scrolls. */
 const OWN_SCROLL = 1000;
 
-/** What must have been visible: warnings, and what says that it is part of the question. */
+/** Elements that must have been visible: warnings, and those marked as part of the question. */
 const MUST_SEE = "[data-see], .warning";
 
-/** What is brought into view stays so far from the window's edge (CSS pixels). */
+/** Distance from the window's edge kept when scrolling an element into view (CSS pixels). */
 const MARGIN = 16;
 
 /** Distance of the points that are looked at, and how much of a long document counts as seen (CSS pixels). */
@@ -70,7 +70,7 @@ export function useArming(form: RefObject<HTMLElement | null>, ready: boolean): 
       quietSince = Date.now();
       setArmed(false);
     };
-    /** What was seen may be elsewhere now. */
+    /** Forgets what was seen, because elements may have moved. */
     const forget = () => {
       seen.current = new WeakMap();
       disarm();
@@ -147,7 +147,7 @@ function firstUnseen(form: HTMLElement | null, seen: WeakMap<Element, Seen>): HT
   return first;
 }
 
-/** Whether an element has been visible, row by row: nothing lay over it, and it was not cut off. */
+/** Whether every row of an element has been visible, neither covered nor clipped. */
 function look(element: HTMLElement, seen: WeakMap<Element, Seen>): boolean {
   const { left, top, width, height } = element.getBoundingClientRect();
   // Of what is folded together, its summary is seen.

@@ -19,7 +19,7 @@ import { Unproven } from "./signers.tsx";
 
 /** How it ended. */
 interface End {
-  /** What is shown where the window cannot close itself, or has something to tell. */
+  /** The message shown if the window cannot close itself or has something to say. */
   tell(speech: Speech): string;
   good: boolean;
   /** The person has decided or the question is void: the window closes itself. A failure stays to be read. */
@@ -156,7 +156,7 @@ function useFocus<E extends HTMLElement>() {
   return element;
 }
 
-/** What differs between the kinds of questions; `count` is how many documents are to be signed. */
+/** The words that differ between kinds of questions; `count` is the number of documents to sign. */
 function wordsOf(
   request: ConsentView["request"],
 ): Record<"ask" | "approve" | "decline" | "done", Word> & { count: number } {

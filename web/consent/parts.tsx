@@ -1,4 +1,4 @@
-/** What the questions are put together from. */
+/** Building blocks of the questions. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Asker, Choice, ConsentItem, LookedAt } from "../../protocol/consent.ts";
@@ -183,7 +183,7 @@ function DocumentList(
   );
 }
 
-/** What is looked at only when it is opened. */
+/** A section that renders its content only when opened. */
 function Opened({ title, children }: { title: ComponentChildren; children: ComponentChildren }) {
   const [open, setOpen] = useState(false);
   return (
@@ -251,7 +251,7 @@ function Document(
   );
 }
 
-/** What an item says. @param api where its text comes when it is looked at; null: it came with the item */
+/** The text of an item. @param api loads the text when the item is opened; null if it came with the item */
 function Text(
   { item, index, api, speech }: {
     item: ConsentItem;

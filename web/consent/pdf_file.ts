@@ -15,7 +15,7 @@ function load(): Promise<typeof PdfJs> {
   });
 }
 
-/** What makes other programs show something else, or is not among the pages. `unknown`: it is too damaged to tell. */
+/** Content that other programs show differently, or that is not on the pages. `unknown`: too damaged to tell. */
 export type Caveat = "scripts" | "attached" | "layers" | "xfa" | "unknown";
 
 export interface PdfFile {
@@ -76,7 +76,7 @@ async function caveatsOf(document: PDFDocumentProxy): Promise<Caveat[]> {
   }
 }
 
-/** Whether something beside the page's content is seen only here, or only in print (ISO 32000-2 §12.5.3). */
+/** Whether annotations appear only on screen or only in print (ISO 32000-2 §12.5.3). */
 export async function printsOtherwise(page: PDFPageProxy): Promise<boolean> {
   const idsFor = async (intent: string) =>
     (await page.getAnnotations({ intent }))

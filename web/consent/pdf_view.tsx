@@ -131,7 +131,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
   const [text, setText] = useState("");
   const [failed, setFailed] = useState(false);
   const [otherwise, setOtherwise] = useState(false);
-  /** What is seen: the page's number and how much larger it is. */
+  /** The view: page number and zoom. */
   const [drawn, setDrawn] = useState("");
   const { frame, notice, look } = useScrollNotice<HTMLDivElement>(speech);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -393,7 +393,7 @@ const KINDS: Record<string, Word> = {
 };
 const kindWord = (kind: string): Word => KINDS[kind] ?? "pdf_change_other";
 
-/** What the signature adds to the document, beside itself. */
+/** Other content that the signature adds to the document. */
 export function Additions({ adds, speech }: { adds: PdfAdditions; speech: Speech }) {
   const { say } = speech;
   const rows: [Word, string][] = [];

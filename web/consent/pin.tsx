@@ -21,7 +21,7 @@ export function Pin(
   }: {
     state: PinState;
     choice: Choice;
-    /** What the person forgot. */
+    /** The field that the person left empty, as a message. */
     problem: Word | null;
     /** Label of the refusing button. */
     decline: Word;

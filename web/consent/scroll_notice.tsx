@@ -1,4 +1,4 @@
-/** What says that a frame has more to see than it shows: not every system draws a bar for it. */
+/** Tells people to scroll when a frame has more content: not every system draws a scroll bar. */
 import type { RefObject, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Speech } from "../../words/agent.ts";

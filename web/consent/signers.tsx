@@ -1,4 +1,4 @@
-/** Who has signed the same content already, and where it is on its signing route. */
+/** The earlier signers of the same content, and its position on its signing route. */
 import type { ConsentItem } from "../../protocol/consent.ts";
 import type { Speech } from "../../words/agent.ts";
 import type { RefObject } from "preact";
@@ -63,7 +63,7 @@ export function Signers({ item, speech }: { item: ConsentItem; speech: Speech })
   );
 }
 
-/** What has to be ticked before the person signs after somebody who may be anybody. */
+/** The box to tick before signing after an earlier signer whose identity is not proven. */
 export function Unproven(
   { accepted, disabled, speech: { say } }: {
     accepted: RefObject<HTMLInputElement | null>;

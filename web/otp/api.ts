@@ -1,4 +1,4 @@
-/** What the page asks the service that serves it. The ticket says for which authorization. */
+/** The page's requests to the service that serves it. The ticket identifies the authorization. */
 import type { OtpAnswered, OtpReply, OtpSent, OtpView } from "../../protocol/csc.ts";
 import { openPdf, type PdfFile } from "../consent/pdf_file.ts";
 

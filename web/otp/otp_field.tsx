@@ -1,4 +1,4 @@
-/** What stands around an OTP: where it was sent, when it can be sent again, how much time is left. */
+/** The lines around an OTP field: where it was sent, when it can be sent again, how much time is left. */
 import { useEffect, useState } from "preact/hooks";
 import type { OtpSent, OtpWay } from "../../protocol/csc.ts";
 import type { Speech } from "../../words/agent.ts";

@@ -16,7 +16,7 @@ interface Remembered {
 }
 
 export interface Session {
-  /** What there is to do: with a ticket; nothing any more; or, where nobody gave one, to change the PIN. */
+  /** How the page starts: with a ticket, with one that is over, or, without a ticket, with changing the PIN. */
   readonly begin: { ticket: string } | "over" | "change";
   /** The front door of the portal, where it is known. */
   readonly portal: string | undefined;

@@ -145,7 +145,7 @@ function useSigner(ports: readonly number[], isLooking: boolean) {
   return { found, isAsked };
 }
 
-/** Whether version `a` comes before `b`; both are numbers with dots between. */
+/** Whether version `a` is older than `b`; both are numbers separated by dots. */
 function isOlder(a: string, b: string): boolean {
   return a.localeCompare(b, "en", { numeric: true }) < 0;
 }
@@ -225,7 +225,7 @@ function File(
   );
 }
 
-/** What the program of 2018 had a page of its own for: whether a WebSocket opens. */
+/** Tests whether a WebSocket opens, as the 2018 program's "Test Socket" page did. */
 function Test({ ports, say }: { ports: readonly number[]; say: Say }) {
   const [isBusy, setBusy] = useState(false);
   const [isOpened, setOpened] = useState(false);

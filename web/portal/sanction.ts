@@ -20,7 +20,7 @@ export interface SanctionView extends SanctionDraft {
   /** Bytes. */
   size: number;
   verifyUrl: string;
-  /** Whether it can be signed by an eSign service provider. */
+  /** Whether an eSign service provider can sign it. */
   hasEsign: boolean;
   signatures: SanctionSignature[];
 }
@@ -28,7 +28,7 @@ export interface SanctionView extends SanctionDraft {
 /** One signature, as the portal's server has verified it just now. */
 export interface SanctionSignature {
   name: string;
-  /** What it is in law: the product never claims more than it knows. */
+  /** Its legal kind; `unknown` unless the certificate proves it. */
   kind: "departmental" | "token_dsc" | "esign" | "document_signer" | "unknown";
   level: string | null;
   indication: "TOTAL-PASSED" | "TOTAL-FAILED" | "INDETERMINATE";

@@ -2,7 +2,7 @@
 import type { SanctionSignature, SanctionView } from "./sanction.ts";
 import { fileOf } from "./sanction_api.ts";
 
-/** What a signature is: the words stand wherever one is named. */
+/** Names of the kinds of signatures, used wherever one is mentioned. */
 export const KINDS: Record<SanctionSignature["kind"], string> = {
   departmental: "Departmental PIN/OTP signature",
   token_dsc: "Token DSC",

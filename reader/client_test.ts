@@ -84,6 +84,15 @@ for (const [kind, open] of kinds) {
       }
     }));
 
+  Deno.test(`${kind}: an answer that would keep its asker busy is refused`, () =>
+    closing(open(), async (reader) => {
+      await assert.rejects(
+        () => reader.ask("tell", undefined as never),
+        (error) => error instanceof FormatError && error.code === "limit_exceeded",
+      );
+      assert.deepEqual(await reader.ask("ends", null), []);
+    }));
+
   Deno.test(`${kind}: an endless loop is ended, and the next question is answered`, () =>
     closing(open({ deadline: 1000 }), async (reader) => {
       await assert.rejects(() => reader.ask("loop", undefined as never), isCostly(/too long/));

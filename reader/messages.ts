@@ -3,6 +3,7 @@
  * reader process and to a reader thread.
  */
 import { Buffer } from "node:buffer";
+import { FormatError } from "../formats/error.ts";
 import type { DigestName } from "../formats/signer.ts";
 import type { Ranges } from "../formats/source.ts";
 
@@ -41,6 +42,8 @@ export interface Failure {
 
 /** Longest message, in bytes. XML of 64 MiB comes back signed as one. */
 export const MAX_MESSAGE = 256 * 1024 * 1024;
+/** Longest JSON in one, in bytes: a program stands still while it parses that. Routes of 4 MiB cross as JSON. */
+const MAX_JSON = 8 * 1024 * 1024;
 /** Most bytes that one {@linkcode Need} asks for. */
 export const MAX_PIECE = 1024 * 1024;
 
@@ -52,6 +55,8 @@ const BYTES = "\u0000bytes";
 /**
  * Encodes a value: u32 length of the JSON, little-endian, the JSON, then the bytes of every Uint8Array in it, in order.
  * Members that are undefined are left out.
+ *
+ * @throws {FormatError} `limit_exceeded` where there is too much besides the bytes
  */
 export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
@@ -62,6 +67,9 @@ export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
     parts.push(bytes);
     return { [BYTES]: bytes.length };
   }));
+  if (json.length > MAX_JSON) {
+    throw new FormatError("limit_exceeded", "There is more in the document than can be told.");
+  }
   const head = new Uint8Array(4);
   new DataView(head.buffer).setUint32(0, json.length, true);
   return new Uint8Array(Buffer.concat([head, json, ...parts]));
@@ -75,6 +83,7 @@ export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
 export function decodeMessage<T>(message: Uint8Array): T {
   let at = 4 + new DataView(message.buffer, message.byteOffset, 4).getUint32(0, true);
   if (at > message.length) throw new RangeError("The message is cut off.");
+  if (at > 4 + MAX_JSON) throw new RangeError("The message is too long.");
   const value = JSON.parse(decoder.decode(message.subarray(4, at)), (_, member) => {
     const length = member?.[BYTES];
     if (typeof length !== "number") return member;

@@ -48,7 +48,7 @@ export function answerQuestions(questions: Questions): void {
     };
     thread.onmessage = async ({ data }) => {
       const { ask, input, documents } = decodeMessage<Ask>(data as Uint8Array);
-      const answer = encodeMessage(await answerTo(questions, ask, input, read(documents, fetch)));
+      const answer = await answerTo(questions, ask, input, read(documents, fetch));
       thread.postMessage({ answer }, [answer.buffer]);
     };
   };
@@ -61,28 +61,32 @@ async function answerTo(
   name: string,
   input: unknown,
   documents: ReadDocument[],
-): Promise<Answer> {
+): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return { ok: await questions[name](input, documents) };
+    return encodeMessage({ ok: await questions[name](input, documents) });
   } catch (error) {
-    if (!(error instanceof Error)) return { failure: { name: "Error", message: String(error) } };
-    const { code, detail } = error as { code?: unknown; detail?: unknown };
-    // Parsers that recurse end so on what is nested too deeply, and nothing of ours is broken by it.
-    if (error instanceof RangeError && /call stack/.test(error.message)) {
-      const { name, code, message } = new FormatError("limit_exceeded", "It is nested too deeply.");
-      return { failure: { name, code, message } };
-    }
-    return {
-      failure: {
-        name: error.name,
-        code: typeof code === "string" ? code : undefined,
-        message: error instanceof FormatError || code !== undefined
-          ? error.message
-          : error.stack ?? error.message,
-        detail: typeof detail === "string" ? detail : undefined,
-      },
-    };
+    return encodeMessage(failureOf(error));
   }
+}
+
+function failureOf(error: unknown): Answer {
+  if (!(error instanceof Error)) return { failure: { name: "Error", message: String(error) } };
+  const { code, detail } = error as { code?: unknown; detail?: unknown };
+  // Parsers that recurse end so on what is nested too deeply, and nothing of ours is broken by it.
+  if (error instanceof RangeError && /call stack/.test(error.message)) {
+    const { name, code, message } = new FormatError("limit_exceeded", "It is nested too deeply.");
+    return { failure: { name, code, message } };
+  }
+  return {
+    failure: {
+      name: error.name,
+      code: typeof code === "string" ? code : undefined,
+      message: error instanceof FormatError || code !== undefined
+        ? error.message
+        : error.stack ?? error.message,
+      detail: typeof detail === "string" ? detail : undefined,
+    },
+  };
 }
 
 function read(

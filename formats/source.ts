@@ -14,6 +14,8 @@ export interface Source {
    * a view into memory that is used again, so whoever keeps it copies it.
    */
   read(offset: number, length: number): Uint8Array;
+  /** The same bytes for reading from beginning to end: a piece is good until the next one only. */
+  sequential?(): Source;
   /** The digest of ranges, then of further bytes, where the bytes are elsewhere and it is made there. */
   digest?(hash: DigestName, ranges: Ranges, then?: Uint8Array): Uint8Array;
 }
@@ -116,7 +118,12 @@ export class BlockSource implements Source {
     }
     // Returned bytes are never overwritten: a parser may keep them while it reads elsewhere.
     const bytes = new Uint8Array(end - offset);
-    this.fill(bytes, offset);
+    if (last === first + 1) {
+      // Parsers read on from there: the second block is wanted next.
+      const middle = last * BLOCK;
+      bytes.set(this.#block(first).subarray(offset - first * BLOCK));
+      bytes.set(this.#block(last).subarray(0, end - middle), middle - offset);
+    } else this.fill(bytes, offset);
     return bytes;
   }
 

@@ -91,8 +91,9 @@ class RangeDigests {
   async #feed(hash: Hash, offset: number, length: number): Promise<void> {
     this.#left -= length;
     if (this.#left < 0) throw new RangeError("The reader asks for too many digests.");
+    const pieces = this.document.sequential?.() ?? this.document;
     for (let at = 0; at < length; at += PIECE) {
-      hash.update(this.document.read(offset + at, Math.min(PIECE, length - at)));
+      hash.update(pieces.read(offset + at, Math.min(PIECE, length - at)));
       if (at + PIECE < length) await new Promise((resolve) => setTimeout(resolve));
     }
   }

@@ -13,7 +13,7 @@ import {
 import { type FromThread, HEAD, LENGTH, type StartThread, STATE } from "./thread_messages.ts";
 
 /** A document of a question, as the reader has it. */
-export type ReadDocument = Required<Source>;
+export type ReadDocument = Source & Required<Pick<Source, "digest">>;
 
 /**
  * A question: a function of plain values and documents to a plain value. Numbers, strings, booleans, null, arrays,

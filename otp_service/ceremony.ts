@@ -88,12 +88,7 @@ export class Ceremony {
     const { id: credential, mode, person } = request.credential;
     const id = token().slice(0, 22);
     if (mode === "explicit") {
-      const before = await tx.apply({ client, credential }, { type: "end", why: "superseded" });
-      if (before) {
-        const { transaction } = before;
-        const reason = "superseded";
-        tx.audit({ event: "authorization.ended", transaction: transaction.id, reason });
-      }
+      await tx.apply({ client, credential }, { type: "end", why: "superseded" });
     }
     await tx.addTransaction(
       open({ id, client, credential, mode, binding, shown }, tx.now),
@@ -282,10 +277,7 @@ export class Ceremony {
 
   /** As {@linkcode end}, within a transaction of the store. */
   async endIn(tx: Tx, by: By, why: "rejected" | "revoked"): Promise<void> {
-    const found = await tx.apply(by, { type: "end", why });
-    if (!found?.outcome?.ok) return;
-    const { transaction: { id }, person } = found;
-    tx.audit({ event: "authorization.ended", transaction: id, person, reason: why });
+    await tx.apply(by, { type: "end", why });
   }
 
   /**

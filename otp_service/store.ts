@@ -125,13 +125,9 @@ export class Store {
         // Between use and signature the process died: what was authorized is spent, and that is said.
         const broken = phase === "signing";
         if (broken && tx.now < createdAt + RULES.lifetime + SIGNING) continue;
-        const ended = await tx.apply({ id }, { type: broken ? "failed" : "send" });
-        tx.audit({
-          event: broken ? "signature.failed" : "authorization.ended",
-          transaction: id,
-          person,
-          reason: broken ? "interrupted" : ended?.transaction.end,
-        });
+        await tx.apply({ id }, { type: broken ? "failed" : "send" });
+        if (!broken) continue;
+        tx.audit({ event: "signature.failed", transaction: id, person, reason: "interrupted" });
       }
       for (const row of await tx.overdueEsigns(SWEEP)) {
         const { id, client, phase, facts } = row;

@@ -91,7 +91,7 @@ export class AuthorizationsTx extends PeopleTx {
 
   /**
    * Finds an authorization and its person, runs one event on them, and writes what came of it. What an administrator has
-   * locked is ended, whatever the event.
+   * locked is ended, whatever the event. Whatever ends it, the audit says so here; of a failed signature its own line does.
    *
    * @param event what happens, or what says so by what was found; null: nothing
    * @returns null where there is no such authorization
@@ -121,6 +121,7 @@ export class AuthorizationsTx extends PeopleTx {
       row: { ...row, guard },
     };
     await this.saveTransaction(after);
+    if (found.transaction.phase !== "ended") this.#auditEnd(after);
     if (JSON.stringify(guard) !== JSON.stringify(row.guard)) await this.savePerson(after.row);
     return { ...after, outcome };
   }
@@ -140,13 +141,13 @@ export class AuthorizationsTx extends PeopleTx {
         this.now,
       );
       await this.saveTransaction({ ...found, transaction });
-      this.audit({
-        event: "authorization.ended",
-        transaction: transaction.id,
-        person,
-        reason: why,
-      });
+      this.#auditEnd({ ...found, transaction });
     }
+  }
+
+  #auditEnd({ transaction: { id, end }, person }: AuthorizationRow): void {
+    if (end === undefined || end === "failed") return;
+    this.audit({ event: "authorization.ended", transaction: id, person, reason: end });
   }
 
   /** Authorizations that are over by time and do not know it yet. */

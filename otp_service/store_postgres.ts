@@ -17,14 +17,18 @@ const MIGRATION_LOCK = 7_791_2026;
 /** deadlock_detected, serialization_failure: PostgreSQL undid everything, and asks to try again. */
 const AGAIN = ["40P01", "40001"];
 const TRIES = 5;
-/** In milliseconds: how long making a connection may take, a statement, and its wait for what others have locked. */
-const CONNECT = 5_000;
-const STATEMENT = 8_000;
-const LOCK = 4_000;
-/** How long others may be waited for that have all the connections. */
-const QUEUE = 30_000;
-/** A server that says nothing for as long is out. */
-const SILENCE = 12_000;
+/** How long something may take, in milliseconds. */
+const LIMITS = {
+  /** Making a connection. */
+  connect: 5_000,
+  statement: 8_000,
+  /** A statement's wait for what others have locked. */
+  lock: 4_000,
+  /** The wait for others that have all the connections. */
+  queue: 30_000,
+  /** A server that says nothing for as long is out. */
+  silence: 12_000,
+};
 
 /**
  * SQLSTATE classes (PostgreSQL, appendix A) of a server that is out: connection lost, not enough of something, stopped by
@@ -67,9 +71,10 @@ const INT8 = 20;
  * Connects and brings the schema up to date.
  *
  * @param url as `postgres://user@host:5432/database`
+ * @param limits milliseconds; longer ones where a slow machine is no outage
  * @throws {SetupError} where it cannot be reached, or was made by a later version
  */
-export async function openPostgres(url: string): Promise<Database> {
+export async function openPostgres(url: string, limits = LIMITS): Promise<Database> {
   const types = new pg.TypeOverrides();
   // BIGINT: times in milliseconds and counters, far below 2^53
   types.setTypeParser(INT8, Number);
@@ -77,11 +82,11 @@ export async function openPostgres(url: string): Promise<Database> {
     connectionString: url,
     max: CONNECTIONS,
     application_name: "dsign otp-service",
-    connectionTimeoutMillis: CONNECT,
-    statement_timeout: STATEMENT,
-    lock_timeout: LOCK,
-    idle_in_transaction_session_timeout: SILENCE,
-    query_timeout: SILENCE,
+    connectionTimeoutMillis: limits.connect,
+    statement_timeout: limits.statement,
+    lock_timeout: limits.lock,
+    idle_in_transaction_session_timeout: limits.silence,
+    query_timeout: limits.silence,
     keepAlive: true,
     // statements that do not wait for each other go out together
     pipeline: true,
@@ -97,7 +102,7 @@ export async function openPostgres(url: string): Promise<Database> {
     if (error instanceof SetupError) throw error;
     throw new SetupError(`The database cannot be used: ${reasonOf(error)}`);
   }
-  const turns = inTurns(CONNECTIONS);
+  const turns = inTurns(CONNECTIONS, limits.queue);
   const names = new Map<string, string>();
   const through = (client: Client): Query => async (text, ...values) => {
     let name = names.get(text);
@@ -150,7 +155,7 @@ function isOut(error: unknown): boolean {
 }
 
 /** Runs so many at a time, in the order in which they came, and says so where the database is out. */
-function inTurns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+function inTurns(most: number, patience: number): <T>(work: () => Promise<T>) => Promise<T> {
   let running = 0;
   const waiting: (() => void)[] = [];
   const turn = () =>
@@ -162,7 +167,7 @@ function inTurns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
       const timer = setTimeout(() => {
         waiting.splice(waiting.indexOf(go), 1);
         reject(new DatabaseError("The database server is too slow for what is asked of it."));
-      }, QUEUE);
+      }, patience);
       waiting.push(go);
     });
   return async (work) => {

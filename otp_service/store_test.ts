@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { verifyAudit } from "./audit.ts";
-import { FRESH, open, RULES, type Transaction } from "./authorize.ts";
+import { type End, type Event, FRESH, open, RULES, type Transaction } from "./authorize.ts";
 import { openPostgres } from "./store_postgres.ts";
 import { openSqlite } from "./store_sqlite.ts";
 import type { Person } from "./rows.ts";
@@ -12,6 +12,14 @@ import { Store } from "./store.ts";
 
 const PERSON: Person = { id: "asen", name: "Anita Sen", language: "bn", otp: "mail", email: "a@x" };
 const BINDING = { hashes: ["aGFzaA=="], hashAlgorithm: "2.16.1", signatures: 1 };
+/** What is shown here is no matter of speed: a busy machine has ten minutes for anything. */
+const PATIENT = {
+  connect: 600_000,
+  statement: 600_000,
+  lock: 600_000,
+  queue: 600_000,
+  silence: 600_000,
+};
 const FACTS = { purpose: "Sanction 7", labels: ["sanction.pdf"] };
 const { rows: SEAL } = new Secrets(new Uint8Array(32).fill(7));
 const USE = {
@@ -193,6 +201,50 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       assert.equal(await one.run((tx) => tx.document("portal", "d1")), null);
       assert.ok(await one.run((tx) => tx.certificate("0a")));
     });
+
+    await t.step("whatever ends an authorization, the audit says so once", async () => {
+      const answer = { type: "settle", pin: false, otp: false, number: 1, sad: "x" } as const;
+      const ends: [End, Event, Partial<Transaction>?][] = [
+        // a second answer, at an instance whose clock is behind
+        ["clock", { type: "attempt" }, { seenAt: clock.now + 60_000 }],
+        ["clock", { ...USE, type: "extend", next: "x" }, { seenAt: clock.now + 60_000 }],
+        ["expired", { type: "attempt" }, { createdAt: clock.now - RULES.lifetime }],
+        ["expired", { type: "send" }, { createdAt: clock.now - RULES.lifetime }],
+        ["deviation", { ...USE, sad: "end4", hashes: ["other"] }],
+        ["tries", answer, { phase: "open", settled: RULES.tries - 1 }],
+        ["rejected", { type: "end", why: "rejected" }],
+        ["superseded", { type: "end", why: "superseded" }, { phase: "open" }],
+        ["revoked", { type: "end", why: "revoked" }, { phase: "signing" }],
+      ];
+      for (const [number, [end, event, more]] of ends.entries()) {
+        const id = `end${number}`;
+        const given = { phase: "authorized", sad: id, pending: BINDING.hashes } as const;
+        await one.run((tx) =>
+          tx.addTransaction({ ...opened(id, tx.now), ...given, ...more }, "asen", FACTS)
+        );
+        for (const store of [one, two]) {
+          const { transaction } = (await store.run((tx) => tx.apply({ id }, event)))!;
+          assert.equal(transaction.end, end);
+        }
+      }
+      await one.run(async (tx) => {
+        await tx.addTransaction(opened("end-locked", tx.now), "asen", FACTS);
+        await tx.savePerson({ ...(await tx.person("asen"))!, locked: "left" });
+      });
+      for (const store of [one, two]) {
+        await store.run((tx) => tx.apply({ id: "end-locked" }, { type: "send" }));
+      }
+      const lines = (await Array.fromAsync(one.audit())).map((line) => JSON.parse(line));
+      assert.deepEqual(
+        lines.filter(({ event, transaction }) =>
+          event === "authorization.ended" && /^end/.test(transaction)
+        ).map(({ person, transaction, reason }) => [person, transaction, reason]),
+        [
+          ...ends.map(([end], number) => ["asen", `end${number}`, end]),
+          ["asen", "end-locked", "locked"],
+        ],
+      );
+    });
   } finally {
     await one.close();
     await two.close();
@@ -225,12 +277,12 @@ Deno.test("the store on PostgreSQL", async (t) => {
     const url = await server.createDatabase();
     const clock = { now: 1_800_000_000_000 };
     // both at once: only one of them makes the schema
-    const instance = async () => new Store(await openPostgres(url), () => clock.now, SEAL);
+    const instance = async () => new Store(await openPostgres(url, PATIENT), () => clock.now, SEAL);
     const [a, b] = await Promise.all([instance(), instance()]);
     await Promise.all([a.close(), b.close()]);
     await suite(t, instance, clock);
     await t.step("the audit cannot be changed", async () => {
-      const database = await openPostgres(url);
+      const database = await openPostgres(url, PATIENT);
       for (
         const change of ["UPDATE audit SET line = '{}'", "DELETE FROM audit", "TRUNCATE audit"]
       ) {

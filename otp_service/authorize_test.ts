@@ -238,7 +238,7 @@ Deno.test("the change of a PIN gives nothing that could be signed with", () => {
   ]);
 });
 
-Deno.test("no answer is looked at before an OTP was asked for", () => {
+Deno.test("no answer is checked before an OTP was requested", () => {
   const { refusals, transaction, guard } = run([{ type: "attempt" }, SEND, { type: "attempt" }]);
   assert.deepEqual(refusals, ["wrong", null, null]);
   assert.deepEqual([transaction.attempts, guard.answers.paid], [1, 1]);
@@ -258,7 +258,7 @@ Deno.test("OTPs: 30 s apart, three an authorization, ten an hour", () => {
   assert.deepEqual(run([send], later).refusals, [null]);
 });
 
-Deno.test("it lasts ten minutes, and a clock that is set back ends it", () => {
+Deno.test("an authorization lasts ten minutes, and ends if the clock is set back", () => {
   assert.deepEqual(
     run([...AUTHORIZED, RULES.lifetime, { type: "use", ...SIGN }]).refusals.at(-1),
     "expired",

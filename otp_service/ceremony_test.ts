@@ -231,7 +231,7 @@ Deno.test("the right answer sent several times at once gives one SAD, and locks 
     assert.equal(wrongInARow(row!.guard.answers), 0);
   }));
 
-Deno.test("a crowd turns people away, and costs them no try", () =>
+Deno.test("people turned away by a crowd lose no try", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const running = [await test.pins.turn("stranger"), await test.pins.turn("stranger")];
@@ -249,7 +249,7 @@ Deno.test("a crowd turns people away, and costs them no try", () =>
     assert.ok(await signIn());
   }));
 
-Deno.test("an administrator's lock stops what is under way", () =>
+Deno.test("an administrator's lock stops signatures in progress", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const login = await test.handler(

@@ -701,7 +701,7 @@ Deno.test("what the ESP signed is of no use unless it is an eSign certificate of
     );
   }));
 
-Deno.test("the ESP's no is told in a sentence, and ends the transaction", () =>
+Deno.test("a refusal by the ESP is explained in a sentence and ends the transaction", () =>
   withDesk(async (at) => {
     const { fake, test: { clock } } = at;
     const told = async (fields: Record<string, string>, answer: Record<string, string>) => {

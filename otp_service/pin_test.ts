@@ -61,7 +61,7 @@ Deno.test("a flood of strangers is turned away, and takes no place from the othe
   for (const each of waiting) (await each)[Symbol.dispose]();
 });
 
-Deno.test("who waits too long is told, and takes nobody's turn", async () => {
+Deno.test("a caller who waits too long is told so and takes nobody's turn", async () => {
   const soon = { most: 1, wait: 1 };
   using pins = new Pins(new Uint8Array(32), { answer: soon, known: soon, stranger: soon });
   const running = [await pins.turn("answer"), await pins.turn("answer")];
@@ -78,7 +78,7 @@ Deno.test("a hash of before rows were sealed is of the PIN alone", async () => {
   assert.equal(await pins.verify("asen", "493818", old), false);
 });
 
-Deno.test("while a PIN is looked at, other work goes on", async () => {
+Deno.test("other work continues while a PIN is checked", async () => {
   using pins = new Pins(new Uint8Array(32));
   await pins.hash("asen", "493817"); // the thread is there
   let turns = 0;

@@ -20,7 +20,7 @@ import { pem } from "../formats/asn1/pem.ts";
 import { RULES } from "./authorize.ts";
 import { openSqlite } from "./store_sqlite.ts";
 
-Deno.test("info says what is there", () =>
+Deno.test("info lists the supported methods", () =>
   withService(async (test) => {
     const { status, body } = await test.call("/csc/v2/info");
     assert.equal(status, 200);

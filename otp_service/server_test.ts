@@ -79,7 +79,7 @@ Deno.test("whatever JSON comes, the answer is one of the contract's, in time (pr
     );
   }));
 
-Deno.test("a port that another program has is said, with what to do", () =>
+Deno.test("a port held by another program is reported with what to do", () =>
   withService(async (test) => {
     const at = { hostname: "127.0.0.1", port: 0 };
     const first = startService(test.service, at);

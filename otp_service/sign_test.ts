@@ -375,7 +375,7 @@ Deno.test("keys in a PKCS#11 module: every kind, both lifetimes, and a module th
     }
   }));
 
-Deno.test("a module's PIN that is refused is not tried again", async () => {
+Deno.test("a refused PIN of a module is not tried again", async () => {
   let logins = 0;
   const keys = moduleKeys(() => {
     logins++;

@@ -86,7 +86,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       assert.equal(uses.filter((ok) => ok).length, 1);
     });
 
-    await t.step("what fails leaves nothing behind", async () => {
+    await t.step("a failed transaction leaves nothing behind", async () => {
       const before = await one.auditHead();
       await assert.rejects(
         one.run(async (tx) => {

@@ -395,7 +395,7 @@ onBoth(
   },
 );
 
-Deno.test("who can write to SQLite's file", async (t) => {
+Deno.test("an attacker who can write to SQLite's file is detected", async (t) => {
   for (const [name, body] of cases) {
     await t.step(
       name,
@@ -405,7 +405,7 @@ Deno.test("who can write to SQLite's file", async (t) => {
   }
 });
 
-Deno.test("who can write to PostgreSQL", async (t) => {
+Deno.test("an attacker who can write to PostgreSQL is detected", async (t) => {
   const server = await startPostgres();
   try {
     for (const [name, body] of cases) {

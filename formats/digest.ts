@@ -11,9 +11,12 @@ export const HASHES: Readonly<Record<DigestName, { node: string; oid: string; le
   "SHA-512": { node: "sha512", oid: "2.16.840.1.101.3.4.2.3", length: 64 },
 };
 
+/** All of them. */
+export const HASH_NAMES = Object.keys(HASHES) as readonly DigestName[];
+
 /** The hash with an object identifier; undefined where it is none that we know. */
 export const hashByOid = (oid: string): DigestName | undefined =>
-  (Object.keys(HASHES) as DigestName[]).find((name) => HASHES[name].oid === oid);
+  HASH_NAMES.find((name) => HASHES[name].oid === oid);
 
 /** A running digest, for content that comes in pieces. */
 export const hasher = (hash: DigestName): Hash => createHash(HASHES[hash].node);

@@ -1,7 +1,8 @@
 /** Shared by reading and writing PKCS #12 (RFC 7292): identifiers, and its special key derivation. */
-import { createHash } from "node:crypto";
 import { concat } from "../formats/asn1/der.ts";
+import { hasher, HASHES } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
+import type { DigestName } from "../formats/signer.ts";
 
 /** Object identifiers. */
 export const Id = {
@@ -18,18 +19,8 @@ export const Id = {
   pbes2: "1.2.840.113549.1.5.13",
   pbkdf2: "1.2.840.113549.1.5.12",
   hmacWithSha256: "1.2.840.113549.2.9",
-  sha256: "2.16.840.1.101.3.4.2.1",
   aes256Cbc: "2.16.840.1.101.3.4.1.42",
-  sha1: "1.3.14.3.2.26",
 } as const;
-
-/** Hashes of the derivation and the MAC: name, output and block length in bytes (RFC 7292 §B.2: u and v). */
-export const HASHES: Readonly<Record<string, { name: string; output: number; block: number }>> = {
-  [Id.sha1]: { name: "sha1", output: 20, block: 64 },
-  [Id.sha256]: { name: "sha256", output: 32, block: 64 },
-  "2.16.840.1.101.3.4.2.2": { name: "sha384", output: 48, block: 128 },
-  "2.16.840.1.101.3.4.2.3": { name: "sha512", output: 64, block: 128 },
-};
 
 /** More iterations than this (about 1 s) are an attack. */
 const MAX_ITERATIONS = 1_000_000;
@@ -42,7 +33,7 @@ const MAX_ITERATIONS = 1_000_000;
  */
 export async function pkcs12Kdf(
   id: 1 | 2 | 3,
-  hash: { name: string; output: number; block: number },
+  hash: DigestName,
   password: Uint8Array,
   salt: Uint8Array,
   iterations: number,
@@ -51,7 +42,8 @@ export async function pkcs12Kdf(
   if (iterations < 1 || iterations > MAX_ITERATIONS) {
     throw new FormatError("limit_exceeded", "The number of iterations is out of range.");
   }
-  const { block } = hash;
+  const output = HASHES[hash].length;
+  const block = output > 32 ? 128 : 64; // §B.2: v
   const fill = (bytes: Uint8Array) => {
     const filled = new Uint8Array(Math.ceil(bytes.length / block) * block);
     for (let i = 0; i < filled.length; i++) filled[i] = bytes[i % bytes.length];
@@ -63,11 +55,11 @@ export async function pkcs12Kdf(
   const input = concat(filledSalt, filledPassword);
   wide.fill(0);
   filledPassword.fill(0);
-  const out = new Uint8Array(Math.ceil(length / hash.output) * hash.output);
-  for (let at = 0; at < out.length; at += hash.output) {
-    let a = createHash(hash.name).update(diversifier).update(input).digest();
+  const out = new Uint8Array(Math.ceil(length / output) * output);
+  for (let at = 0; at < out.length; at += output) {
+    let a = hasher(hash).update(diversifier).update(input).digest();
     for (let i = 1; i < iterations; i++) {
-      a = createHash(hash.name).update(a).digest();
+      a = hasher(hash).update(a).digest();
       // A hostile count must not block the program.
       if (i % 20_000 === 0) await new Promise((resolve) => setTimeout(resolve));
     }

@@ -24,8 +24,9 @@ import {
   Tag,
 } from "../formats/asn1/read.ts";
 import { concat } from "../formats/asn1/der.ts";
+import { hashByOid, HASHES } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { HASHES, Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
+import { Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
 import { SignerError } from "./provider.ts";
 
 /** By object identifier: node:crypto's name, key and IV length in bytes. */
@@ -150,14 +151,14 @@ async function checkMac(node: Asn1Node, authSafe: Uint8Array, password: Uint8Arr
   const mac = new Fields(node, "the MAC");
   const info = new Fields(mac.take(Tag.SEQUENCE), "the MAC's digest");
   const algorithm = readOid(new Fields(info.take(Tag.SEQUENCE), "the MAC's hash").take(Tag.OID));
-  const hash = HASHES[algorithm];
+  const hash = hashByOid(algorithm);
   if (!hash) throw unsupported(`a MAC of algorithm ${algorithm}`);
   const expected = readOctetString(info.take());
   const salt = readOctetString(mac.take());
   const iterationField = mac.maybe(Tag.INTEGER);
   const iterations = iterationField ? readInteger(iterationField) : 1;
-  const key = await pkcs12Kdf(3, hash, password, salt, iterations, hash.output);
-  const actual = createHmac(hash.name, key).update(authSafe).digest();
+  const key = await pkcs12Kdf(3, hash, password, salt, iterations, HASHES[hash].length);
+  const actual = createHmac(HASHES[hash].node, key).update(authSafe).digest();
   key.fill(0);
   if (expected.length !== actual.length || !timingSafeEqual(expected, actual)) {
     throw wrongPassword();
@@ -292,10 +293,9 @@ async function pbe3Des(parameters: Asn1Node, password: Uint8Array) {
   const fields = new Fields(parameters, "an encryption algorithm");
   const salt = readOctetString(fields.take());
   const iterations = readInteger(fields.take(Tag.INTEGER));
-  const sha1 = HASHES[Id.sha1];
   return {
     cipher: "des-ede3-cbc",
-    key: await pkcs12Kdf(1, sha1, password, salt, iterations, 24),
-    iv: await pkcs12Kdf(2, sha1, password, salt, iterations, 8),
+    key: await pkcs12Kdf(1, "SHA-1", password, salt, iterations, 24),
+    iv: await pkcs12Kdf(2, "SHA-1", password, salt, iterations, 8),
   };
 }

@@ -16,7 +16,8 @@ import {
   setOf,
   tlv,
 } from "../formats/asn1/der.ts";
-import { HASHES, Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
+import { HASHES } from "../formats/digest.ts";
+import { Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
 
 const derive = promisify(pbkdf2);
 
@@ -63,14 +64,14 @@ export async function writePkcs12(options: Pkcs12Options): Promise<Uint8Array<Ar
   const data = (content: Uint8Array) => sequence(oid(Id.data), explicit(0, octetString(content)));
   const authSafe = sequence(data(sequence(...certificateBags)), data(sequence(keyBag)));
   const salt = randomBytes(16);
-  const macKey = await pkcs12Kdf(3, HASHES[Id.sha256], password, salt, iterations, 32);
+  const macKey = await pkcs12Kdf(3, "SHA-256", password, salt, iterations, 32);
   const mac = createHmac("sha256", macKey).update(authSafe).digest();
   macKey.fill(0);
   return sequence(
     integer(3),
     data(authSafe),
     sequence(
-      sequence(sequence(oid(Id.sha256), nullValue()), octetString(mac)),
+      sequence(sequence(oid(HASHES["SHA-256"].oid), nullValue()), octetString(mac)),
       octetString(salt),
       integer(iterations),
     ),

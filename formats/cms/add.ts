@@ -19,7 +19,7 @@ import {
 } from "./signer_info.ts";
 import type { CmsContent } from "./write.ts";
 import { integer, oid, sequence, setOf, tlv } from "../asn1/der.ts";
-import { digest } from "../digest.ts";
+import { digest, HASH_NAMES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import { encodeHash, readHash } from "../keys/algorithm.ts";
@@ -159,8 +159,7 @@ function checkSameContent(
   digestOf: (hash: DigestName) => Uint8Array | undefined,
 ): void {
   for (const { digestAlgorithm, signedAttributes } of cms.signers) {
-    const hash = (["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"] as const)
-      .find((name) => names(digestAlgorithm, name));
+    const hash = HASH_NAMES.find((name) => names(digestAlgorithm, name));
     const expected = hash && digestOf(hash);
     if (!expected) continue;
     for (const value of attributeValues(signedAttributes?.attributes ?? [], Oid.messageDigest)) {

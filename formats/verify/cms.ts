@@ -3,7 +3,7 @@ import { archiveCovers, archiveImprint } from "../cms/archive.ts";
 import type { CmsFindingCode } from "../cms/findings.ts";
 import { attributeValues, readSignedData, type SignedData } from "../cms/read.ts";
 import { type SignerResult, verifyCms } from "../cms/verify.ts";
-import { digest } from "../digest.ts";
+import { digest, HASH_NAMES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import type { DigestName } from "../signer.ts";
@@ -92,7 +92,7 @@ export function cmsContentDigest(bytes: Uint8Array): Uint8Array | undefined {
 /** Digests of the content, each made when it is asked for. */
 function contentDigests(content: VerifyContent | null) {
   const digests: Partial<Record<DigestName, Uint8Array>> = {};
-  for (const hash of ["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"] as const) {
+  for (const hash of HASH_NAMES) {
     Object.defineProperty(digests, hash, {
       enumerable: true,
       configurable: true,

@@ -96,9 +96,9 @@ export function appendedSource(source: Source, appended: Uint8Array): Source {
 }
 
 const BLOCK = 64 * 1024;
-const MAX_BLOCKS = 64;
+const MAX_BLOCKS = 128;
 
-/** Random access to bytes that are costly to get: blocks of 64 KiB are read once and 4 MiB of them kept. */
+/** Random access to bytes that are costly to get: blocks of 64 KiB are read once and 8 MiB of them kept. */
 export class BlockSource implements Source {
   readonly #blocks = new Map<number, Uint8Array>();
 

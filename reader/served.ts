@@ -14,11 +14,14 @@ const MAX_DIGESTED = 8;
 /** The documents of one question, served to a reader that is not trusted to ask rightly. */
 export class Served {
   readonly #documents: readonly Source[];
+  /** For what goes to the reader, which keeps what it has got: each piece is good until the next one. */
+  readonly #pieces: readonly Source[];
   readonly #digests: RangeDigests[];
 
   constructor(documents: readonly Source[]) {
     this.#documents = documents;
-    this.#digests = documents.map((document) => new RangeDigests(document));
+    this.#pieces = documents.map((document) => document.sequential?.() ?? document);
+    this.#digests = this.#pieces.map((pieces) => new RangeDigests(pieces));
   }
 
   /** The question's own part: small documents whole, of others their size. */
@@ -29,9 +32,12 @@ export class Served {
     });
   }
 
-  /** @throws {RangeError} where the reader asks for what there is not */
+  /**
+   * @returns bytes that are good until the next call
+   * @throws {RangeError} where the reader asks for what there is not
+   */
   async serve(need: Need): Promise<Uint8Array> {
-    const document = this.#documents[need.document];
+    const document = this.#pieces[need.document];
     if (!document) throw new RangeError("The reader asks for a document that there is not.");
     switch (need.need) {
       case "bytes": {
@@ -91,9 +97,8 @@ class RangeDigests {
   async #feed(hash: Hash, offset: number, length: number): Promise<void> {
     this.#left -= length;
     if (this.#left < 0) throw new RangeError("The reader asks for too many digests.");
-    const pieces = this.document.sequential?.() ?? this.document;
     for (let at = 0; at < length; at += PIECE) {
-      hash.update(pieces.read(offset + at, Math.min(PIECE, length - at)));
+      hash.update(this.document.read(offset + at, Math.min(PIECE, length - at)));
       if (at + PIECE < length) await new Promise((resolve) => setTimeout(resolve));
     }
   }

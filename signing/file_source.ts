@@ -3,8 +3,6 @@ import { BlockSource, type Source } from "../formats/source.ts";
 
 /** A file's bytes as a {@linkcode Source}. The file must not change; who opened it closes it. */
 export class FileSource extends BlockSource {
-  #piece: Uint8Array | undefined;
-
   /** @param size in bytes; the file has at least as many */
   constructor(file: Deno.FsFile, size: number) {
     super(size, (into, offset) => {
@@ -22,15 +20,14 @@ export class FileSource extends BlockSource {
    * document does not pass through memory as a whole.
    */
   sequential(): Source {
+    let piece = new Uint8Array();
     return {
       size: this.size,
       read: (offset, length) => {
         const end = Math.min(this.size, offset + length);
         if (end <= offset) return new Uint8Array();
-        if (!this.#piece || this.#piece.length < end - offset) {
-          this.#piece = new Uint8Array(end - offset);
-        }
-        const bytes = this.#piece.subarray(0, end - offset);
+        if (piece.length < end - offset) piece = new Uint8Array(end - offset);
+        const bytes = piece.subarray(0, end - offset);
         this.fill(bytes, offset);
         return bytes;
       },

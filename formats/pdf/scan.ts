@@ -3,7 +3,8 @@ import { unlessMalformed } from "./malformed.ts";
 import { fromLatin1, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./value.ts";
 import type { PdfWindow } from "./window.ts";
 
-/** Small, for after each stream's data it is read anew. */
+/** Small at first behind each stream's data, where often little stands before the next stream. */
+const FIRST_CHUNK = 1 << 13;
 const CHUNK = 1 << 16;
 /** Longest `num gen obj` that is recognised, white space and comments included. */
 const MAX_HEADER = 1024;
@@ -185,8 +186,9 @@ class Scanner {
   }
 
   #load(at: number): void {
+    const goesOn = at >= this.#base && at < this.#base + this.#chunk.length;
     this.#base = Math.max(0, at - MAX_HEADER);
-    this.#chunk = this.window.source.read(this.#base, CHUNK).slice();
+    this.#chunk = this.window.source.read(this.#base, goesOn ? CHUNK : FIRST_CHUNK).slice();
     this.window.spend(this.#chunk.length);
   }
 }

@@ -81,7 +81,7 @@ export class PdfLexer {
     if (pos >= data.length) this.#end();
     if (pos - start > 127) malformed("a keyword has no end");
     this.pos = pos;
-    return String.fromCharCode(...data.subarray(start, pos));
+    return latin1Of(data, start, pos);
   }
 
   /** Consumes the next word if it is the expected one, and says whether it was. */
@@ -178,7 +178,7 @@ export class PdfLexer {
     if (pos >= data.length) this.#end();
     this.pos = pos;
     if (pos - start > 4096) malformed("a name is too long");
-    const raw = String.fromCharCode(...data.subarray(start, pos));
+    const raw = latin1Of(data, start, pos);
     return escaped
       ? raw.replace(/#([0-9a-fA-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)))
       : raw;
@@ -360,6 +360,13 @@ export class PdfLexer {
     if (data[this.pos] === 10) this.pos++;
     return new PdfStream(value, this.pos);
   }
+}
+
+/** The text of bytes that are few: a view of them would cost more than they do. */
+function latin1Of(data: Uint8Array, start: number, end: number): string {
+  let out = "";
+  for (let i = start; i < end; i++) out += String.fromCharCode(data[i]);
+  return out;
 }
 
 /** Reads hexadecimal digits and nothing else; `undefined` where there is anything else, or an odd number. */

@@ -231,11 +231,13 @@ function saysTwice(value: PdfValue, bytes: Uint8Array): boolean {
   if (value instanceof PdfArray) return value.items.some((item) => saysTwice(item, bytes));
   if (value instanceof PdfStream) return saysTwice(value.dict, bytes);
   if (!(value instanceof PdfDict)) return false;
-  const said = new Map<string, Uint8Array>();
-  for (const { key, valueStart, valueEnd } of value.hasDuplicates ? value.spans : []) {
-    const text = bytes.subarray(valueStart, valueEnd);
-    if (!sameBytes(said.get(key) ?? text, text)) return true;
-    said.set(key, text);
+  if (value.hasDuplicates) {
+    const said = new Map<string, Uint8Array>();
+    for (const { key, valueStart, valueEnd } of value.spans) {
+      const text = bytes.subarray(valueStart, valueEnd);
+      if (!sameBytes(said.get(key) ?? text, text)) return true;
+      said.set(key, text);
+    }
   }
   for (const item of value.entries.values()) {
     if (item !== null && typeof item === "object" && saysTwice(item, bytes)) return true;

@@ -34,15 +34,22 @@ export interface Pdf {
 /** Signatures to prepare for long-term validation: a CMS, or certificates. */
 export type ValidatedLater = Uint8Array | { ends: Uint8Array[]; known: Uint8Array[] };
 
+/** For whom something is asked of the network and of the reader, and until when. */
+export interface Asking {
+  signal: AbortSignal;
+  /** One asker's questions are answered one after another. */
+  origin?: string;
+}
+
 /** Network requests of the levels above B-B. */
 export interface LevelServices {
   /** @returns a TimeStampToken (RFC 3161), checked against the request */
-  timestamp(hash: HashName, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+  timestamp(hash: HashName, digest: Uint8Array, asking: Asking): Promise<Uint8Array>;
   /**
    * @param of a CMS with its timestamp, or certificates of signers and timestamp authorities with others at hand, DER
    * @returns all that a later validation of it needs
    */
-  validationData(of: ValidatedLater, signal: AbortSignal): Promise<ValidationData>;
+  validationData(of: ValidatedLater, asking: Asking): Promise<ValidationData>;
 }
 
 export interface PadesOptions extends Omit<SignatureOptions, "contentsSize"> {
@@ -118,13 +125,13 @@ export async function completePades(
     complete = await timestampSignature(
       cms,
       algorithm,
-      (hash, digest) => services.timestamp(hash, digest, signal),
+      (hash, digest) => services.timestamp(hash, digest, { signal }),
     );
   }
   const signed = fillContents(appended, before - source.size, after - source.size, complete);
   checkSignature(pdf, signed, certificate, password);
   if (level === "B-B" || level === "B-T") return signed;
-  const data = await services.validationData(complete, signal);
+  const data = await services.validationData(complete, { signal });
   const extended = concat(signed, dssFor(pdf, signed, data, password));
   if (level === "B-LT") return extended;
   return concat(extended, await archive(pdf, extended, services, signal, password));
@@ -165,7 +172,7 @@ async function archive(
   });
   const whole = appendedSource(pdf.source, concat(appended, prepared.appended));
   const imprint = digestOf(whole, algorithm, rangesOf(prepared));
-  const stamp = prepared.complete(await services.timestamp(algorithm, imprint, signal));
+  const stamp = prepared.complete(await services.timestamp(algorithm, imprint, { signal }));
   const all = concat(appended, stamp);
   const made = last(appendedSource(pdf.source, all), password);
   const { problems } = verifyTimestamp(made.cms, {

@@ -4,7 +4,7 @@ import type { HashName } from "../formats/signer.ts";
 import type { Reader } from "../reader/client.ts";
 import { askInSteps, type Done } from "../reader/steps.ts";
 import { OnlineError } from "./error.ts";
-import type { LevelServices, ValidatedLater } from "./pades.ts";
+import type { Asking, LevelServices, ValidatedLater } from "./pades.ts";
 import { type PkiFetch, PkiHttp, PkiHttpError, publicFetch } from "./pki_http.ts";
 import type { Fetched, FetchStep, LevelStep, questions } from "./questions.ts";
 import { requestTimestamp } from "./timestamp.ts";
@@ -37,7 +37,7 @@ export class Online implements LevelServices {
    * @returns the TimeStampToken, checked against the request
    * @throws {OnlineError} `timestamp_unavailable`
    */
-  async timestamp(hash: HashName, digest: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  async timestamp(hash: HashName, digest: Uint8Array, asking: Asking): Promise<Uint8Array> {
     const { reader, timestampAuthority: url } = this.options;
     if (!url) {
       throw new OnlineError(
@@ -45,7 +45,7 @@ export class Online implements LevelServices {
         'No time-stamping service is configured. Set "timestampAuthority" in the configuration, or sign at level B-B.',
       );
     }
-    return await requestTimestamp(reader, url, hash, digest, { signal });
+    return await requestTimestamp(reader, url, hash, digest, asking);
   }
 
   /**
@@ -57,13 +57,14 @@ export class Online implements LevelServices {
    */
   async validationData(
     of: ValidatedLater,
-    signal: AbortSignal,
+    asking: Asking,
   ): Promise<ValidationData> {
+    const { signal } = asking;
     const { reader, pkiFetch = publicFetch(), now } = this.options;
     const http = new PkiHttp(pkiFetch, signal);
     const time = now();
     return await askInSteps(
-      (done) => reader.ask("validationData", { of, now: time.toISOString(), done }, { signal }),
+      (done) => reader.ask("validationData", { of, now: time.toISOString(), done }, asking),
       async (step, key) => {
         const answer = await fetchFor(http, step);
         signal.throwIfAborted();
@@ -96,11 +97,11 @@ export class Online implements LevelServices {
 export const performFor = (
   services: LevelServices,
   step: LevelStep,
-  signal: AbortSignal,
+  asking: Asking,
 ): Promise<unknown> =>
   "timestamp" in step
-    ? services.timestamp(step.hash, step.timestamp, signal)
-    : services.validationData(step.validationData, signal);
+    ? services.timestamp(step.hash, step.timestamp, asking)
+    : services.validationData(step.validationData, asking);
 
 /** Fetches what a reader needs; what cannot be had is told to it. */
 export async function fetchFor(http: PkiHttp, step: FetchStep): Promise<Fetched> {

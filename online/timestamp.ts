@@ -6,6 +6,7 @@ import type { HashName } from "../formats/signer.ts";
 import { OnlineError } from "./error.ts";
 import type { Reader } from "../reader/client.ts";
 import { readBounded } from "./http.ts";
+import type { Asking } from "./pades.ts";
 import type { questions } from "./questions.ts";
 
 const TIMEOUT = 15_000;
@@ -25,7 +26,7 @@ export async function requestTimestamp(
   url: string,
   hash: HashName,
   digest: Uint8Array,
-  { nonce = randomBytes(16), signal }: { nonce?: Uint8Array; signal?: AbortSignal } = {},
+  { nonce = randomBytes(16), signal, origin }: { nonce?: Uint8Array } & Partial<Asking> = {},
 ): Promise<Uint8Array> {
   const limit = AbortSignal.timeout(TIMEOUT);
   try {
@@ -41,7 +42,7 @@ export async function requestTimestamp(
       throw unavailable(`${url} answered with status ${response.status}.`);
     }
     const asked = { response: body, hash, digest, nonce: new Uint8Array(nonce) };
-    return await reader.ask("timestampToken", asked, { signal });
+    return await reader.ask("timestampToken", asked, { signal, origin });
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof OnlineError) throw error;

@@ -42,7 +42,8 @@ export async function addTimestamp(
     const stamped = await timestampSignature(
       cms!,
       "SHA-256",
-      (...imprint) => timestamp(...imprint, new AbortController().signal),
+      (...imprint) =>
+        timestamp(...imprint, { signal: new AbortController().signal, origin: client }),
     );
     if (stamped.length > spaceIn(facts)) {
       throw new CscError("timestamp_failed", "it is too large");
@@ -79,7 +80,7 @@ export async function addValidationData(
   if (!facts.timestamped || facts.longTerm || !lives(row, store.now())) return;
   const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
   try {
-    const data = await validationData(cms!);
+    const data = await validationData(cms!, { origin: client });
     const asking = { documents: [signedPdf(pdf, facts, cms!)], origin: client };
     const dss = await reader.ask("dss", { data }, asking);
     await store.run(async (tx) => {

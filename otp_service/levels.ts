@@ -1,6 +1,6 @@
 /** The levels of signatures above B-B: what they ask of the network, as the service is configured. */
 import type { ValidationData } from "../formats/pades/dss.ts";
-import type { Level, LevelServices, ValidatedLater } from "../online/pades.ts";
+import type { Asking, Level, LevelServices, ValidatedLater } from "../online/pades.ts";
 import { requestTimestamp } from "../online/timestamp.ts";
 import type { ServiceReader } from "./reading.ts";
 
@@ -14,7 +14,7 @@ export interface LevelOptions {
    *
    * @throws {OnlineError} `validation_data_unavailable`, `certificate_revoked`
    */
-  validationData(of: ValidatedLater): Promise<ValidationData>;
+  validationData(of: ValidatedLater, asking: Pick<Asking, "origin">): Promise<ValidationData>;
 }
 
 /** Whether signatures of a `conformance_level` contain a timestamp. */
@@ -25,6 +25,6 @@ export const levelOf = (conformance: string): Level => conformance.slice("AdES-"
 
 /** Source of timestamps and validation data. */
 export const levelServices = ({ reader, tsa, validationData }: LevelOptions): LevelServices => ({
-  timestamp: (hash, digest) => requestTimestamp(reader, tsa!, hash, digest),
+  timestamp: (hash, digest, { origin }) => requestTimestamp(reader, tsa!, hash, digest, { origin }),
   validationData,
 });

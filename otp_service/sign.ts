@@ -97,13 +97,20 @@ export async function signDoc(
             digest: digestOf(authorized.hash, bytes),
           },
           how,
+          authorized.person.id,
         );
       result[whole && how.signature_format === "P" ? "DocumentWithSignature" : "SignatureObject"]
         .push(signed.toBase64());
     }
     for (const { hashes, ...how } of digests) {
       for (const hash of hashes) {
-        const cms = await signCms(options, key, { digest: Uint8Array.fromBase64(hash) }, how);
+        const cms = await signCms(
+          options,
+          key,
+          { digest: Uint8Array.fromBase64(hash) },
+          how,
+          authorized.person.id,
+        );
         result.SignatureObject.push(cms.toBase64());
       }
     }
@@ -132,6 +139,7 @@ async function signCms(
   key: Ready,
   content: { content: Uint8Array } | { digest: Uint8Array },
   { signature_format, conformance_level }: Pick<Signed, "signature_format" | "conformance_level">,
+  origin: string,
 ): Promise<Uint8Array> {
   const prepared = prepareSignedData(content, key, {
     ...signature_format === "C" && { signingTime: new Date(options.store.now()) },
@@ -140,7 +148,11 @@ async function signCms(
   const cms = prepared.complete(await key.sign({ digest: digestOf(hash, prepared.toBeSigned) }));
   if (!isTimestamped(conformance_level)) return cms;
   const { timestamp } = levelServices(options);
-  return await timestampSignature(cms, hash, (hash, digest) => timestamp(hash, digest, never));
+  return await timestampSignature(
+    cms,
+    hash,
+    (hash, digest) => timestamp(hash, digest, { signal: never, origin }),
+  );
 }
 
 async function signPdf(
@@ -173,7 +185,7 @@ async function signPdf(
   const appended = await askInSteps(
     (done) =>
       reader.ask("completePdf", { prepared, cms, algorithm: hash, completion, done }, asking),
-    (step) => performFor(levelServices(options), step, never),
+    (step) => performFor(levelServices(options), step, { signal: never, origin: person.id }),
   );
   return concat(bytes, appended);
 }

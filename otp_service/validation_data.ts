@@ -31,5 +31,6 @@ export function validationDataFor(service: () => Service): Service["validationDa
         );
       },
     });
-  return (of) => (online ??= opened()).validationData(of, AbortSignal.timeout(TIMEOUT));
+  return (of, { origin }) =>
+    (online ??= opened()).validationData(of, { signal: AbortSignal.timeout(TIMEOUT), origin });
 }

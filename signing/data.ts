@@ -161,12 +161,12 @@ async function signCms(
   if (level === "B-B") return complete;
   const target = readSignedData(complete).signers
     .findIndex((each) => sameBytes(each.signature, signature));
-  const token = await online.timestamp(hash, digest(hash, signature), signal);
+  const token = await online.timestamp(hash, digest(hash, signature), { signal });
   const stamped = addUnsignedAttributes(complete, [target], [
     encodeAttribute(Oid.signatureTimestamp, token),
   ]);
   if (level === "B-T") return stamped;
-  const { certificates, crls, ocsps } = await online.validationData(stamped, signal);
+  const { certificates, crls, ocsps } = await online.validationData(stamped, { signal });
   const extended = addValidationData(stamped, { certificates, crls, ocspResponses: ocsps });
   if (level === "B-LT") return extended;
   const isDetached = !readSignedData(extended).content;
@@ -176,7 +176,7 @@ async function signCms(
     hash,
     isDetached ? content.digest(hash) : undefined,
   );
-  return archive.complete(await online.timestamp(hash, archive.imprint, signal));
+  return archive.complete(await online.timestamp(hash, archive.imprint, { signal }));
 }
 
 function prepareCms(
@@ -236,12 +236,12 @@ async function signXml(
   const signature = await sign(prepared.toBeSigned);
   if (level === "B-B") return prepared.complete(signature);
   const imprint = digest(hash, prepared.timestampInput(signature));
-  const signatureTimestamp = await online.timestamp(hash, imprint, signal);
+  const signatureTimestamp = await online.timestamp(hash, imprint, { signal });
   if (level === "B-T") return prepared.complete(signature, { signatureTimestamp });
   const { ends, known } = tokenCertificates(signatureTimestamp);
   const [own, ...above] = [signer.certificate, ...signer.chain].map((der) => readCertificate(der));
   const all = { ends: [own, ...ends].map(der), known: [...above, ...known].map(der) };
-  const { ocsps: ocspResponses, ...data } = await online.validationData(all, signal);
+  const { ocsps: ocspResponses, ...data } = await online.validationData(all, { signal });
   return prepared.complete(signature, { signatureTimestamp, ...data, ocspResponses });
 }
 

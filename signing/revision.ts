@@ -131,7 +131,7 @@ export class Revisions {
           documents: [sourceOf(this.document)],
           ...this.asking,
         }),
-      (step) => performFor(online, step, signal),
+      (step) => performFor(online, step, this.asking),
     );
     // The reader has read a stranger's document: what it gives must be what was shown.
     const isShown = sameBytes(appended.subarray(0, from), prepared.appended.subarray(0, from)) &&

@@ -235,7 +235,9 @@ export class Signing {
       (done) =>
         ask({ signer: { certificate, chain, algorithm }, hash, now, done }, askingFor(caller)),
       async (step) => {
-        if (!("sign" in step)) return await performFor(this.services.online, step, signal);
+        if (!("sign" in step)) {
+          return await performFor(this.services.online, step, askingFor(caller));
+        }
         if (!isOurs(step.sign)) throw new DsignError("signature_invalid");
         return await sign(lease, { message: step.sign }, signal);
       },

@@ -294,7 +294,9 @@ export class Sanctions {
     const signed = concat(base, prepared.complete(cms));
     const source = bytesSource(signed);
     const { contents } = inspectSignatures(source).signatures.at(-1)!;
-    const data = await this.options.online.validationData(cms, AbortSignal.timeout(30_000));
+    const data = await this.options.online.validationData(cms, {
+      signal: AbortSignal.timeout(30_000),
+    });
     const dss = appendDss(source, { signatures: [{ contents, ...data }] });
     this.#keep(sanction, base, concat(signed, dss));
   }

@@ -26,7 +26,7 @@ Deno.test("a detached signature with its content put in is the attached signatur
   }
 });
 
-Deno.test("contents beyond 4 GiB get proper lengths", () => {
+Deno.test("content over 4 GiB gets correct DER lengths", () => {
   const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
   const signer = {
     certificate: officer.certificate.der,

@@ -22,7 +22,7 @@ async function golden(name: string, text: string): Promise<void> {
   assert.equal(text, await Deno.readTextFile(path), name);
 }
 
-Deno.test("each system's entry, for a plain path and for an odd one", async () => {
+Deno.test("each system's autostart entry is correct for plain and for odd paths", async () => {
   for (const [name, program] of [["plain", PLAIN], ["odd", ODD]]) {
     await golden(`${name}.desktop`, desktopEntry([program, "agent"]));
     await golden(
@@ -74,7 +74,7 @@ function splitWindows(line: string): string[] {
   return any ? [...args, current] : args;
 }
 
-Deno.test("Windows reads back the arguments that were meant", () => {
+Deno.test("Windows parses the command line back into the same arguments", () => {
   for (
     const args of [["C:\\a b\\", "x"], ['a"b', 'c\\"d e', "f\\\\"], [
       "100% $x",
@@ -97,7 +97,7 @@ const environment = (home: string, more: Record<string, string> = {}) => (name: 
   ({ HOME: home, XDG_CONFIG_DIRS: join(home, "xdg"), ...more })[name];
 
 Deno.test(
-  "enable, twice, and disable, twice: an XDG entry, then a systemd unit in its place",
+  "enable and disable can be repeated, and a systemd unit replaces the XDG entry",
   LINUX,
   atHome(async (program, home) => {
     const autostart = new Autostart([program, "agent"], environment(home), "linux");
@@ -136,7 +136,7 @@ Deno.test(
 );
 
 Deno.test(
-  "an entry of another program is told apart and set right; the administrator's is hidden by one's own",
+  "an entry that starts another program is reported and corrected; the user's entry hides the administrator's",
   LINUX,
   atHome(async (program, home) => {
     const env = environment(home);
@@ -159,7 +159,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a folder that cannot be written is an error with its path",
+  "an unwritable folder is reported with its path",
   LINUX,
   atHome(async (program, home) => {
     await Deno.mkdir(home);
@@ -172,7 +172,7 @@ Deno.test(
 );
 
 Deno.test(
-  "macOS: a LaunchAgent comes and goes",
+  "on macOS a LaunchAgent is added and removed",
   LINUX,
   atHome(async (program, home) => {
     const autostart = new Autostart([program, "agent"], environment(home), "darwin");
@@ -198,7 +198,7 @@ Deno.test(
 );
 
 Deno.test(
-  "systemd finds the program of the unit at its odd path, and would not find another",
+  "systemd finds the unit's program at an odd path, and reports one that is missing",
   LINUX,
   atHome(async (program, home) => {
     const autostart = new Autostart([program, "agent"], environment(home), "linux");
@@ -221,7 +221,7 @@ Deno.test(
 
 const GENERATOR = "/usr/lib/systemd/user-generators/systemd-xdg-autostart-generator";
 Deno.test({
-  name: "systemd reads the same command out of the XDG entry (optional: needs systemd 247)",
+  name: "systemd reads the same command from the XDG entry (optional: needs systemd 247)",
   ignore: !await has(GENERATOR),
   fn: atHome(async (program, home, dir) => {
     await new Autostart([program, "agent"], environment(home), "linux").enable();

@@ -4,7 +4,7 @@ import { linuxPolicy, macPolicy, windowsPolicy } from "./browser_policy.ts";
 
 const PORTALS = ["https://portal.example", "https://upms.example:8443"];
 
-Deno.test("Linux: Chrome and its kin have a file of ours each", () => {
+Deno.test("on Linux, Chrome and its relatives each get a separate policy file", () => {
   const { path, text } = linuxPolicy("chrome", PORTALS, null);
   assert.equal(path, "/etc/opt/chrome/policies/managed/dsign.json");
   assert.deepEqual(JSON.parse(text!), {
@@ -22,7 +22,7 @@ Deno.test("Linux: Chrome and its kin have a file of ours each", () => {
   assert.equal(linuxPolicy("edge", [], text).text, null);
 });
 
-Deno.test("Linux: Firefox keeps all policies in one file, and other entries stay", () => {
+Deno.test("on Linux, Firefox keeps all policies in one file, and other entries stay", () => {
   const present = JSON.stringify({
     policies: { DisableTelemetry: true, LocalNetworkAccess: { Locked: true, SkipDomains: ["x"] } },
   });
@@ -44,7 +44,7 @@ Deno.test("Linux: Firefox keeps all policies in one file, and other entries stay
   assert.throws(() => linuxPolicy("firefox", PORTALS, "{"), SyntaxError);
 });
 
-Deno.test("Windows: a registry file in which the lists replace earlier ones", () => {
+Deno.test("on Windows, the registry file's lists replace earlier ones", () => {
   const text = windowsPolicy(["edge", "firefox"], PORTALS);
   assert.ok(text.startsWith("Windows Registry Editor Version 5.00\r\n\r\n"));
   const edge = "HKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\Microsoft\\Edge";
@@ -57,7 +57,7 @@ Deno.test("Windows: a registry file in which the lists replace earlier ones", ()
   assert.ok(!windowsPolicy(["edge"], []).includes('"1"'));
 });
 
-Deno.test("macOS: the profile for the same browsers differs only in its portals", () => {
+Deno.test("on macOS, profiles for the same browsers differ only in their portals", () => {
   const text = macPolicy(["chrome", "firefox"], [...PORTALS, "https://a.example/?x&<y"]);
   using document = XmlDocument.fromString(text);
   const strings = document.find("//string").map(({ content }) => content);

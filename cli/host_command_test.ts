@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hostCommand, readerCommand, textCommand } from "./host_command.ts";
 
-Deno.test("the child gets ffi and read, and a bundled program loads nothing from outside", () => {
+Deno.test("the child process gets only ffi and read, and a bundled program loads nothing from outside", () => {
   for (
     const [main, ...flags] of [
       ["file:///opt/d%20sign/main.ts", "--cached-only"],

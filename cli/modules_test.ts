@@ -10,7 +10,7 @@ import { inTempDir } from "../tests/fixtures/openssl.ts";
 const LINUX = { ignore: Deno.build.os !== "linux" };
 
 Deno.test(
-  "modules: added, listed, tested and removed; the rest of the configuration stays",
+  "modules are added, listed, tested and removed, and the rest of the configuration stays",
   LINUX,
   () =>
     inTempDir(async (dir) => {
@@ -66,7 +66,7 @@ Deno.test(
 );
 
 Deno.test(
-  "modules test: wrong architecture, not found, no module, no token and a crash are told apart",
+  "`modules test` distinguishes a wrong architecture, a missing file, a non-module, no token and a crash",
   LINUX,
   () =>
     inTempDir(async (dir) => {

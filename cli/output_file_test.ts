@@ -8,7 +8,7 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 const namesIn = async (dir: string) =>
   (await Array.fromAsync(Deno.readDir(dir), ({ name }) => name)).sort();
 
-Deno.test("an output is there whole, or not at all", () =>
+Deno.test("an output file is written whole or not at all", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "out");
     const output = await createOutput(path, false);
@@ -26,7 +26,7 @@ Deno.test("an output is there whole, or not at all", () =>
     assert.deepEqual(await namesIn(dir), ["out"]);
   }));
 
-Deno.test("an output is on the disk before it takes its name", () =>
+Deno.test("an output file is flushed to disk before it is renamed into place", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "out");
     const sync = Deno.FsFile.prototype.sync;
@@ -47,7 +47,7 @@ Deno.test("an output is on the disk before it takes its name", () =>
     assert.deepEqual(named, [false, false]);
   }));
 
-Deno.test("a file that exists, or comes to be meanwhile, is replaced only by force", () =>
+Deno.test("a file that exists, or appears meanwhile, is replaced only with --force", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "out");
     const late = await createOutput(path, false);
@@ -68,7 +68,7 @@ Deno.test("a file that exists, or comes to be meanwhile, is replaced only by for
     assert.deepEqual(await namesIn(dir), ["out"]);
   }));
 
-Deno.test("a missing folder is reported in words", () =>
+Deno.test("a missing folder is reported in plain words", () =>
   inTempDir(async (dir) => {
     await assert.rejects(createOutput(join(dir, "no", "out"), false), {
       name: "FileError",

@@ -59,7 +59,7 @@ Deno.test("each role gives up the permissions that it does not need", async () =
   assert.deepEqual((await left("reader")).granted, ["read"]);
 });
 
-Deno.test("roleOf: the command, the agent without one, the least for anything else", () => {
+Deno.test("roleOf gives the command's role, the agent's without a command, and the least role otherwise", () => {
   assert.equal(roleOf([]), "agent");
   assert.equal(roleOf(["--json"]), "agent");
   assert.equal(roleOf(["--json", "agent"]), "agent");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { selfCommand } from "./self_command.ts";
 
-Deno.test("the program starts itself again by the file that unpacked itself, or by its sources", () => {
+Deno.test("the program restarts from the self-extracting file, or from its sources", () => {
   const env = (self: string | undefined) => (name: string) =>
     name === "DSIGN_SELF" ? self : undefined;
   const bundled = "file:///home/a/.cache/dsign/x/main.js";

@@ -5,7 +5,7 @@ import { inTempDir } from "../tests/fixtures/openssl.ts";
 
 Deno.test(
   {
-    name: "dsign policy writes what it says, for each system",
+    name: "dsign policy writes the file it announces, for each system",
     ignore: Deno.build.os === "windows",
   },
   () =>
@@ -47,7 +47,7 @@ Deno.test(
 
 Deno.test(
   {
-    name: "dsign trust: into this user's databases and out again",
+    name: "dsign trust adds the certificate to this user's databases and removes it again",
     ignore: Deno.build.os !== "linux",
   },
   () =>

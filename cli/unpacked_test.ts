@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { holdUnpacked, removeOldVersions, unpackedFolder } from "./unpacked.ts";
 
-Deno.test("versions that neither run nor were just started go; all else stays", () =>
+Deno.test("unpacked versions that neither run nor have just started are removed; everything else stays", () =>
   inTempDir(async (dir) => {
     const base = join(dir, "dsign");
     const version = (digit: string) => join(base, digit.repeat(64));
@@ -36,7 +36,7 @@ Deno.test("versions that neither run nor were just started go; all else stays", 
     assert.deepEqual((await names()).sort(), kept.filter((name) => !running.endsWith(name)));
   }));
 
-Deno.test("unpackedFolder: only where the launcher unpacks", () => {
+Deno.test("unpackedFolder accepts only folders where the launcher unpacks", () => {
   const folder = `/home/a/.cache/dsign/${"0".repeat(64)}`;
   assert.equal(
     unpackedFolder(`file://${folder}/main.js`),

@@ -184,13 +184,13 @@ test("a damaged memory is written anew", async (office) => {
   assert.equal(JSON.parse(await Deno.readTextFile(office.memory)).stable.version, "0.2.0");
 });
 
-Deno.test("versions are compared by their numbers", () => {
+Deno.test("versions are compared number by number", () => {
   const sorted = ["0.1.0", "0.2.0", "0.10.0", "1.0.0", "1.0.1"];
   assert.deepEqual(sorted.toReversed().sort(compareVersions), sorted);
   assert.equal(compareVersions("1.2.3", "1.2.3"), 0);
 });
 
-Deno.test("dsign update check: a build without an address says so; a channel can be none", () =>
+Deno.test("dsign update check says when the build has no update address or the channel is none", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     const unset = await dsign(["update", "check", "--json"], env);

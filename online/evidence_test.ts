@@ -25,7 +25,7 @@ const judge = (end: Certificate, anchors: Certificate[], known: Certificate[], g
     revocation: "require",
   });
 
-Deno.test("issuers, OCSP answers and CRLs of a chain are collected; a revocation is learnt", async () => {
+Deno.test("issuers, OCSP answers and CRLs of a chain are collected, and a revocation is found", async () => {
   await using services = await startPkiServices({
     officers: [{ name: "Good", key: "p-256" }, { name: "Revoked", key: "p-256" }],
   });
@@ -48,7 +48,7 @@ Deno.test("issuers, OCSP answers and CRLs of a chain are collected; a revocation
   ]);
 });
 
-Deno.test("without an OCSP answer the CRL decides; failures are reported, and private addresses are not asked", async () => {
+Deno.test("without an OCSP answer the CRL decides, failures are reported, and private addresses are not contacted", async () => {
   await using services = await startPkiServices({ officers: [{ name: "Anita", key: "p-256" }] });
   const { pki } = services;
   const anchors = [pki.root.certificate];
@@ -78,7 +78,7 @@ Deno.test("without an OCSP answer the CRL decides; failures are reported, and pr
   assert.equal(services.requests.length, before);
 });
 
-Deno.test("an OCSP answer that does not count is reported, and the CRL is fetched; issuers come as .p7c, CRLs as PEM", async () => {
+Deno.test("an unusable OCSP answer is reported and the CRL is fetched; .p7c issuers and PEM CRLs are read", async () => {
   const now = new Date();
   const DAY = 24 * 3600 * 1000;
   const pki = makePki({ now, officers: [{ name: "Anita", key: "p-256" }] });

@@ -55,7 +55,7 @@ const prepare = (level: Level) => {
   };
 };
 
-Deno.test("each level is the one below with one more revision or token", async () => {
+Deno.test("each PAdES level adds one revision or token to the level below", async () => {
   const made: [Level, number, string[]][] = [];
   for (const level of ["B-B", "B-T", "B-LT", "B-LTA"] as const) {
     const prepared = prepare(level);
@@ -73,7 +73,7 @@ Deno.test("each level is the one below with one more revision or token", async (
   ]);
 });
 
-Deno.test("a signature of another key, or over other bytes, is not released", async () => {
+Deno.test("a signature by another key or over other bytes is not released", async () => {
   const prepared = prepare("B-B");
   const stranger = makePki({ officers: [{ name: "Anita Das", key: "p-256" }] }).officers[0];
   for (
@@ -88,7 +88,7 @@ Deno.test("a signature of another key, or over other bytes, is not released", as
   }
 });
 
-Deno.test("a timestamp of something else is not released, at the signature or over the document", async () => {
+Deno.test("a timestamp of something else is not released, whether at the signature or over the document", async () => {
   for (const [level, good] of [["B-T", 0], ["B-LTA", 1]] as const) {
     const prepared = prepare(level);
     const signature = signBytes(officer.key, prepared.toBeSigned);

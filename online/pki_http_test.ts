@@ -16,7 +16,7 @@ async function withServer(
   }
 }
 
-Deno.test("only public addresses count as such", () => {
+Deno.test("only public addresses count as public", () => {
   for (const address of ["8.8.8.8", "164.100.0.1", "172.15.0.1", "172.32.0.1", "2606:4700::1"]) {
     assert.ok(isPublicAddress(address), address);
   }
@@ -29,7 +29,7 @@ Deno.test("only public addresses count as such", () => {
   for (const address of refused) assert.equal(isPublicAddress(address), false, address);
 });
 
-Deno.test("nothing of this computer or its network is reached, by whatever name", async () => {
+Deno.test("no address of this computer or its network is reached, under any name", async () => {
   let reached = 0;
   await withServer(() => (reached++, new Response("secret")), async (url) => {
     const { port } = new URL(url);
@@ -48,7 +48,7 @@ Deno.test("nothing of this computer or its network is reached, by whatever name"
   assert.equal(reached, 0);
 });
 
-Deno.test("bytes come as they are; other answers than 200 are failures", async () => {
+Deno.test("bytes arrive unchanged, and any status other than 200 is a failure", async () => {
   await withServer(async (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/echo") return new Response(await request.bytes());
@@ -67,7 +67,7 @@ Deno.test("bytes come as they are; other answers than 200 are failures", async (
   });
 });
 
-Deno.test("a redirect is judged as the first address was, and leads on three times at most", async () => {
+Deno.test("every redirect is checked like the first address, and at most three are followed", async () => {
   await withServer((request) => {
     const n = Number(new URL(request.url).pathname.slice(1));
     return n === 0
@@ -91,7 +91,7 @@ Deno.test("a redirect is judged as the first address was, and leads on three tim
   );
 });
 
-Deno.test("size, number and time are bounded", async () => {
+Deno.test("the size, number and duration of requests are bounded", async () => {
   const { promise: silence, resolve: end } = Promise.withResolvers<Response>();
   await withServer((request) => {
     return new URL(request.url).pathname === "/slow" ? silence : new Response(new Uint8Array(1000));

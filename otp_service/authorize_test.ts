@@ -56,7 +56,7 @@ function run(
 const SEND: Event = { type: "send", otp: "h" };
 const AUTHORIZED: Event[] = [SEND, { type: "attempt" }, RIGHT];
 
-Deno.test("PIN and OTP, one use, done", () => {
+Deno.test("the right PIN and OTP authorize one use", () => {
   const { transaction, refusals, guard } = run([
     ...AUTHORIZED,
     { type: "use", ...SIGN },
@@ -68,7 +68,7 @@ Deno.test("PIN and OTP, one use, done", () => {
   assert.equal(wrongInARow(guard.answers), 0);
 });
 
-Deno.test("any other list, order, count, algorithm, credential or client ends it", () => {
+Deno.test("another list, order, count, algorithm, credential or client ends an authorization", () => {
   for (
     const other of [
       { hashes: [HASHES[1], HASHES[0]] },
@@ -91,7 +91,7 @@ Deno.test("any other list, order, count, algorithm, credential or client ends it
   }
 });
 
-Deno.test("three answers, then it is over, whichever factor was wrong", () => {
+Deno.test("an authorization ends after three wrong answers, whichever factor was wrong", () => {
   for (const wrong of [WRONG_PIN, WRONG_OTP]) {
     const { transaction, refusals } = run([
       { type: "send", otp: "h" },
@@ -104,7 +104,7 @@ Deno.test("three answers, then it is over, whichever factor was wrong", () => {
   }
 });
 
-Deno.test("answers that are under way at the same time are all paid for before one is looked at", () => {
+Deno.test("simultaneous answers are all counted before any is checked", () => {
   const { refusals } = run([
     { type: "send", otp: "h" },
     ...Array<Event>(5).fill({ type: "attempt" }),
@@ -132,7 +132,7 @@ function wrongAnswers(count: number, guard = FRESH, from = 0) {
   return { guard, looked, now };
 }
 
-Deno.test("wrong answers of either factor count over authorizations: five are free, then each waits longer, 50 lock", () => {
+Deno.test("wrong answers of either factor add up across authorizations: five are free, then each waits longer, and 50 lock", () => {
   const five = wrongAnswers(5);
   assert.ok(five.now < 60_000, "five at once");
   const at = (now: number) => ({
@@ -168,7 +168,7 @@ Deno.test("waits double from one minute to an hour", () => {
   assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]);
 });
 
-Deno.test("a right answer forgives those before it, a right PIN alone forgives nothing", () => {
+Deno.test("a right answer resets the count of wrong ones, and a right PIN alone does not", () => {
   const { guard } = wrongAnswers(4);
   const start = { transaction: open({ ...REQUEST, binding: BINDING }, 0), guard };
   const half = run([SEND, { type: "attempt" }, { ...WRONG_OTP, number: 5 }], start);
@@ -183,7 +183,7 @@ Deno.test("a right answer forgives those before it, a right PIN alone forgives n
   assert.equal(wrongInARow(opened.guard.signIns), 0, "and opens the sign-in again");
 });
 
-Deno.test("a right answer does not forgive one that began after it", () => {
+Deno.test("a right answer does not reset a wrong one that began after it", () => {
   const { guard } = run([
     SEND,
     { type: "attempt" },
@@ -195,7 +195,7 @@ Deno.test("a right answer does not forgive one that began after it", () => {
   assert.equal(forgive(forgive({ paid: 3, right: 0, until: 0 }, 2), 1).right, 2, "in any order");
 });
 
-Deno.test("the right answer sent several times at once gives one authorization and counts against nobody", () => {
+Deno.test("the right answer sent several times at once gives one authorization and counts no wrong answer", () => {
   for (const totpStep of [undefined, 7]) {
     const right = (number: number): Event => ({ ...RIGHT, number, totpStep });
     const { guard, refusals, transaction } = run([
@@ -225,7 +225,7 @@ Deno.test("a hash whose document was shown is signed with the document, never ba
   assert.deepEqual([refusals.at(-1), transaction.end], ["deviation", "deviation"]);
 });
 
-Deno.test("the change of a PIN gives nothing that could be signed with", () => {
+Deno.test("changing a PIN gives no authorization to sign", () => {
   const { refusals, transaction } = run([...AUTHORIZED, { type: "use", ...SIGN, hashes: [] }], {
     transaction: open({ ...REQUEST, mode: "pin" }, 0),
     guard: FRESH,
@@ -244,7 +244,7 @@ Deno.test("no answer is checked before an OTP was requested", () => {
   assert.deepEqual([transaction.attempts, guard.answers.paid], [1, 1]);
 });
 
-Deno.test("OTPs: 30 s apart, three an authorization, ten an hour", () => {
+Deno.test("OTPs are sent 30 s apart, three per authorization and ten an hour at most", () => {
   const send: Event = { type: "send", otp: "h" };
   const { refusals } = run([send, send, 30_000, send, 30_000, send, 30_000, send]);
   assert.deepEqual(refusals, [null, "too_soon", null, null, "too_many"]);
@@ -271,7 +271,7 @@ Deno.test("an authorization lasts ten minutes, and ends if the clock is set back
   assert.ok(skewed.transaction.seenAt >= 3000);
 });
 
-Deno.test("what is being signed is ended by nobody else's clock or second use", () => {
+Deno.test("a signature in progress is not ended by another instance's clock or by a second use", () => {
   for (const wait of [-60_000, 0, RULES.lifetime]) {
     const { refusals, transaction } = run([
       ...AUTHORIZED,
@@ -285,7 +285,7 @@ Deno.test("what is being signed is ended by nobody else's clock or second use", 
   }
 });
 
-Deno.test("the same time step of an authenticator is accepted once", () => {
+Deno.test("each time step of an authenticator is accepted once", () => {
   const first = run([SEND, { type: "attempt" }, { ...RIGHT, totpStep: 7 }]);
   const second = { transaction: open({ ...REQUEST, binding: BINDING }, 0), guard: first.guard };
   assert.deepEqual(run([SEND, { type: "attempt" }, { ...RIGHT, totpStep: 7 }], second).refusals, [
@@ -295,7 +295,7 @@ Deno.test("the same time step of an authenticator is accepted once", () => {
   ]);
 });
 
-Deno.test("explicit mode: the first answer binds, another binding ends it", () => {
+Deno.test("in explicit mode the first answer binds the documents, and another binding ends the authorization", () => {
   const explicit = () => ({
     transaction: open({ ...REQUEST, mode: "explicit" as const }, 0),
     guard: FRESH,
@@ -313,7 +313,7 @@ Deno.test("explicit mode: the first answer binds, another binding ends it", () =
   );
 });
 
-Deno.test("explicit mode: later documents are bound one after another, and never more than authorized", () => {
+Deno.test("in explicit mode later documents are bound one by one, and never more than authorized", () => {
   const binding = { hashes: [HASHES[0]], hashAlgorithm: "2.16.1", signatures: 2 };
   const start = {
     transaction: open({ ...REQUEST, mode: "explicit" as const, binding }, 0),
@@ -335,7 +335,7 @@ Deno.test("explicit mode: later documents are bound one after another, and never
   assert.equal(run(events.slice(0, 6), start).transaction.end, "deviation");
 });
 
-Deno.test("a fresh SAD takes the old one's place, for the same documents only", () => {
+Deno.test("a fresh SAD replaces the old one, for the same documents only", () => {
   const renew: Event = { type: "extend", ...SIGN, hashes: undefined, next: "sad2" };
   assert.deepEqual(
     run([...AUTHORIZED, renew, { type: "use", ...SIGN }, { type: "use", ...SIGN, sad: "sad2" }])
@@ -346,7 +346,7 @@ Deno.test("a fresh SAD takes the old one's place, for the same documents only", 
   assert.equal(run([...AUTHORIZED, other]).transaction.end, "deviation");
 });
 
-Deno.test("a binding of a wrong count cannot be opened", () => {
+Deno.test("a binding with a wrong count cannot be opened", () => {
   for (
     const [mode, hashes, signatures] of [
       ["oauth2code", 0, 0],
@@ -361,7 +361,7 @@ Deno.test("a binding of a wrong count cannot be opened", () => {
   }
 });
 
-Deno.test("whatever happens in whatever order, the rules hold (property)", () => {
+Deno.test("the rules hold for every order of events (property)", () => {
   const sads = fc.constantFrom("sad", "sad2", "sad3", "never");
   const lists = fc.constantFrom(HASHES, [HASHES[1], HASHES[0]], [HASHES[0]], []);
   const presented = fc.record({

@@ -13,7 +13,7 @@ import { CLIENT, OTHER_CLIENT, PIN, type TestService } from "../tests/fixtures/o
 import { type Guard, RULES, wrongInARow } from "./authorize.ts";
 import type { Client } from "./service.ts";
 
-Deno.test("wrong PIN, wrong OTP, both, unknown credential, no OTP asked for: one text, one amount of work", () =>
+Deno.test("a wrong PIN, a wrong OTP, both, an unknown credential and a missing OTP request get the same text for the same work", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const seen = new Map<string, unknown>();
@@ -64,7 +64,7 @@ Deno.test("wrong PIN, wrong OTP, both, unknown credential, no OTP asked for: one
     }
   }));
 
-Deno.test("five wrong answers of either factor have to wait and are told, fifty lock, and unlocking needs proof and a new PIN", () =>
+Deno.test("five wrong answers mean a wait and a notice, fifty lock, and unlocking needs proof and a new PIN", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const attempt = (number: number, factors: { pin?: string; otp?: string } = {}) =>
@@ -123,7 +123,7 @@ function setTries(test: TestService, tries: Partial<Guard>): Promise<void> {
   });
 }
 
-Deno.test("changing the PIN takes the old one and an OTP, and ends what was given before", () =>
+Deno.test("changing the PIN takes the old one and an OTP, and ends earlier authorizations", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const answer = (ticket: string, reply: unknown) => onPage(test, "answer", ticket, reply);
@@ -173,7 +173,7 @@ Deno.test("changing the PIN takes the old one and an OTP, and ends what was give
     assert.ok((await start("719384")).ok);
   }));
 
-Deno.test("a PIN that an administrator has reset is not overwritten by a change that was under way", () =>
+Deno.test("a change under way does not overwrite a PIN that an administrator has reset", () =>
   withService(async (test) => {
     await test.enrol({ userID: "asen" });
     const { people, changePin } = test.service;
@@ -187,7 +187,7 @@ Deno.test("a PIN that an administrator has reset is not overwritten by a change 
     assert.equal(changed.ok, false);
   }));
 
-Deno.test("strangers who know a name keep nobody from signing, and nobody from being told", () =>
+Deno.test("strangers who know a name can neither stop its owner from signing nor keep notices away", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const signIn = (pin: string) => test.service.people.checkPin("asen", pin, "stranger");
@@ -210,7 +210,7 @@ Deno.test("strangers who know a name keep nobody from signing, and nobody from b
     assert.ok(await signIn(PIN), "and opens again");
   }));
 
-Deno.test("the right answer sent several times at once gives one SAD, and locks nobody", () =>
+Deno.test("the right answer sent several times at once gives one SAD and locks nobody", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     for (const count of [2, 3, 4, 8, 8, 8]) {
@@ -231,7 +231,7 @@ Deno.test("the right answer sent several times at once gives one SAD, and locks 
     assert.equal(wrongInARow(row!.guard.answers), 0);
   }));
 
-Deno.test("people turned away by a crowd lose no try", () =>
+Deno.test("people turned away when the service is busy lose no try", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const running = [await test.pins.turn("stranger"), await test.pins.turn("stranger")];
@@ -289,7 +289,7 @@ Deno.test("an administrator's lock stops signatures in progress", () =>
     assert.equal(ended.reason, "locked");
   }));
 
-Deno.test("a client that was taken out of the configuration is a stranger, and one without admin is none", () =>
+Deno.test("a client removed from the configuration is a stranger, and one without admin rights is no administrator", () =>
   withService(async (test) => {
     const login = await test.handler(
       new Request("https://sign.works.example/csc/v2/auth/login", {
@@ -321,7 +321,7 @@ Deno.test("a client that was taken out of the configuration is a stranger, and o
     assert.equal((await test.form("/oauth2/token", again)).status, 200);
   }));
 
-Deno.test("an enrolment's link that cannot be delivered is told; the person is there", () =>
+Deno.test("an undelivered enrolment link is reported, and the person is still created", () =>
   withService(async (test) => {
     const token = await test.token();
     test.failDelivery = "mailbox full";
@@ -335,7 +335,7 @@ Deno.test("an enrolment's link that cannot be delivered is told; the person is t
     assert.deepEqual(again.body, { enrolment: { sent: "mail" } });
   }));
 
-Deno.test("a delivery that fails is told, and a later one goes on with the same authorization", () =>
+Deno.test("a failed delivery is reported, and a later one continues the same authorization", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const token = await test.token();

@@ -57,7 +57,7 @@ Deno.test("the message names OTP, purpose, document and the hash's beginning, in
   assert.equal(hashPrefix(HASH), "ABAB ABAB ABAB ABAB");
 });
 
-Deno.test("by mail", async () => {
+Deno.test("an OTP is delivered by mail, and refusals are reported", async () => {
   const mails: string[] = [];
   let refuse = false;
   let spam = false;
@@ -115,7 +115,7 @@ Deno.test("by mail", async () => {
   );
 });
 
-Deno.test("by an SMS gateway", async () => {
+Deno.test("an OTP is delivered by an SMS gateway, and refusals are reported", async () => {
   const requests: { url: string; body: string }[] = [];
   let answer = () => new Response("OK 17");
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {

@@ -238,10 +238,10 @@ async function wholeWay(open: () => Promise<Database>): Promise<void> {
   }
 }
 
-Deno.test("a PDF signed by the ESP, by way of two instances on SQLite, one restarted", () =>
+Deno.test("a PDF is signed by the ESP through two instances on SQLite, one of them restarted", () =>
   inTempDir((dir) => wholeWay(() => Promise.resolve(openSqlite(join(dir, "otp.db"))))));
 
-Deno.test("a PDF signed by the ESP, by way of two instances on PostgreSQL, one restarted", async () => {
+Deno.test("a PDF is signed by the ESP through two instances on PostgreSQL, one of them restarted", async () => {
   const server = await startPostgres();
   try {
     const url = await server.createDatabase();
@@ -251,7 +251,7 @@ Deno.test("a PDF signed by the ESP, by way of two instances on PostgreSQL, one r
   }
 });
 
-Deno.test("timestamp and validation data outlive the certificate; who cannot give them costs nothing else", async () => {
+Deno.test("timestamp and validation data outlive the certificate, and a source that fails costs nothing else", async () => {
   await using services = await startPkiServices({ officers: [] });
   const { timestampAuthority, subCa, ca, root } = services.pki;
   const isUp = { tsa: false, crl: false };
@@ -385,7 +385,7 @@ Deno.test("a PKCS #7 streamed by OpenSSL is embedded", () =>
     });
   }));
 
-Deno.test("an answer counts once, within its time, in the form of other ESPs too", () =>
+Deno.test("an ESP's answer counts once and within its time, in other ESPs' form too", () =>
   withDesk(async (at) => {
     const { fake, test: { clock } } = at;
     const { id, fields } = await start(at);
@@ -461,7 +461,7 @@ function enveloping({ certificate, key }: Party): string {
   return new TextDecoder().decode(file).replace(/^<\?xml[^>]*>/, "");
 }
 
-Deno.test("what is not the ESP's, or not of this document, is refused, and the true answer still counts", () =>
+Deno.test("an answer that is not the ESP's or not for this document is refused, and the true one still counts", () =>
   withDesk(async (at) => {
     const { fake } = at;
     const { id, fields } = await start(at);
@@ -548,7 +548,7 @@ Deno.test("what is not the ESP's, or not of this document, is refused, and the t
     assert.equal((await stateOf(at, id)).state, "signed");
   }));
 
-Deno.test("what the ESP itself signed is refused unless it is one detached signature over the document", () =>
+Deno.test("the ESP's own answer is refused unless it is one detached signature over the document", () =>
   withDesk(async (at) => {
     const { fake } = at;
     const { id, fields } = await start(at);
@@ -628,7 +628,7 @@ Deno.test("what the ESP itself signed is refused unless it is one detached signa
     assert.equal((await bring(at, good)).status, 303);
   }));
 
-Deno.test("whatever a browser brings gets an answer, and signs nothing that the ESP did not (property)", () =>
+Deno.test("anything a browser sends gets an answer, and signs nothing that the ESP did not sign (property)", () =>
   withDesk(async (at) => {
     const { fake } = at;
     let { id, fields } = await start(at);
@@ -661,7 +661,7 @@ Deno.test("whatever a browser brings gets an answer, and signs nothing that the 
     );
   }));
 
-Deno.test("what the ESP signed is of no use unless it is an eSign certificate of its authority and of this time", () =>
+Deno.test("the ESP's signature counts only with a current eSign certificate of its authority", () =>
   withDesk(async (at) => {
     const { fake, test: { clock } } = at;
     const failure = async (answer: (fields: Record<string, string>) => Record<string, string>) => {
@@ -769,7 +769,7 @@ Deno.test("a refusal by the ESP is explained in a sentence and ends the transact
     assert.equal(sentenceFor("<b>", ""), "The eSign service did not sign.");
   }));
 
-Deno.test("portals: their own transactions, their own addresses, PDFs, and a valid certificate", () =>
+Deno.test("portals are limited to their own transactions and addresses, to PDFs and to a valid certificate", () =>
   withDesk(async (at) => {
     const { test } = at;
     const { id, location } = await start(at);
@@ -808,7 +808,7 @@ Deno.test("portals: their own transactions, their own addresses, PDFs, and a val
     assert.equal((await get(test, location.slice(0, -1))).status, 404);
   }));
 
-Deno.test("the page says what it is, in three languages, without script, and shows others' words as text", () =>
+Deno.test("the page explains itself in three languages without script, and shows foreign words as text", () =>
   withDesk(async (at) => {
     const { body: { location, transaction } } = await begin(at, {
       purpose: 'Sanction <script>"7"</script>\u200b',

@@ -26,7 +26,7 @@ const TEXT = new TextEncoder().encode("order");
 const HASH = createHash("sha256").update(TEXT).digest("base64");
 const validity = { "one-time": 30 * 60_000, stored: 24 * 3_600_000 };
 
-Deno.test("an authority elsewhere issues by EST; OpenSSL checks request and signature", () =>
+Deno.test("a remote authority issues by EST, and OpenSSL accepts the request and the signature", () =>
   inTempDir(async (dir) => {
     const root = makeRoot();
     await using est = await startEst(root);
@@ -142,7 +142,7 @@ Deno.test("an authority elsewhere issues by EST; OpenSSL checks request and sign
     }
   }));
 
-Deno.test("an authority elsewhere that is not the configured one, or does not know us, gives nothing", async () => {
+Deno.test("a remote authority that is not the configured one, or does not know us, issues nothing", async () => {
   const root = makeRoot();
   await using est = await startEst(makeRoot());
   est.next = { minutes: 29, policy: POLICY };
@@ -169,7 +169,7 @@ Deno.test("an authority elsewhere that is not the configured one, or does not kn
   }
 });
 
-Deno.test("an authority elsewhere that knows us by our TLS certificate, and whose own has an anchor of the department", () =>
+Deno.test("a remote authority can identify us by our TLS certificate and use the department's anchor for its own", () =>
   inTempDir(async (dir) => {
     const now = Date.now();
     const validity = { notBefore: new Date(now - 60_000), notAfter: new Date(now + 3_600_000) };

@@ -170,7 +170,7 @@ onBoth("a PIN is changed once, whatever else changes it at the same time", async
   assert.ok(await two.service.people.checkPin("asen", next, "stranger"));
 });
 
-Deno.test("floods and races, two instances on SQLite", async (t) => {
+Deno.test("two instances on SQLite withstand floods and races", async (t) => {
   for (const [name, body] of cases) {
     await t.step(
       name,
@@ -180,7 +180,7 @@ Deno.test("floods and races, two instances on SQLite", async (t) => {
   }
 });
 
-Deno.test("floods and races, two instances on PostgreSQL", async (t) => {
+Deno.test("two instances on PostgreSQL withstand floods and races", async (t) => {
   const server = await startPostgres();
   try {
     for (const [name, body] of cases) {
@@ -192,7 +192,7 @@ Deno.test("floods and races, two instances on PostgreSQL", async (t) => {
   }
 });
 
-Deno.test("who sends no body keeps nobody out, and is given up", async () => {
+Deno.test("a request without its body blocks nobody and is abandoned", async () => {
   const test = makeService();
   const running = startService(test.service, { hostname: "127.0.0.1", port: 0 });
   const slow: Deno.Conn[] = [];
@@ -220,7 +220,7 @@ Deno.test("who sends no body keeps nobody out, and is given up", async () => {
   }
 });
 
-Deno.test("a body that does not end is given up in time; one that does is read whole", async () => {
+Deno.test("an endless body is abandoned in time, and a slow one that ends is read whole", async () => {
   const intake = new Intake({ timeout: 1 });
   const request = (body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>) =>
     new Request("http://x/", { method: "POST", body });

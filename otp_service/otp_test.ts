@@ -4,7 +4,7 @@ import { Secrets } from "./secrets.ts";
 
 const SECRET = new TextEncoder().encode("12345678901234567890");
 
-Deno.test("RFC 6238 appendix B (its last six digits), one step off either way and no more", () => {
+Deno.test("TOTP matches RFC 6238 appendix B (its last six digits), one step off either way and no more", () => {
   for (
     const [seconds, otp] of [
       [59, "287082"],
@@ -23,14 +23,14 @@ Deno.test("RFC 6238 appendix B (its last six digits), one step off either way an
   }
 });
 
-Deno.test("RFC 4648 §10", () => {
+Deno.test("Base32 matches the test vectors of RFC 4648 §10", () => {
   const encoded = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map((text) =>
     base32(new TextEncoder().encode(text))
   );
   assert.deepEqual(encoded, ["", "MY", "MZXQ", "MZXW6", "MZXW6YQ", "MZXW6YTB", "MZXW6YTBOI"]);
 });
 
-Deno.test("an authenticator's QR code is SVG of the address", () => {
+Deno.test("an authenticator's QR code is an SVG of its address", () => {
   const { uri, svg } = totpEnrolment(SECRET, "Works & Roads", "asen");
   assert.equal(
     uri,
@@ -40,7 +40,7 @@ Deno.test("an authenticator's QR code is SVG of the address", () => {
   assert.match(svg, /^<svg [^>]+>/);
 });
 
-Deno.test("OTPs are digits, their hashes belong to one authorization", () => {
+Deno.test("OTPs are digits, and each hash belongs to one authorization", () => {
   for (const digits of [6, 7, 8]) {
     for (let i = 0; i < 100; i++) assert.match(newOtp(digits), new RegExp(`^\\d{${digits}}$`));
   }
@@ -51,7 +51,7 @@ Deno.test("OTPs are digits, their hashes belong to one authorization", () => {
   assert.notEqual(hash, b.otpHash("t1", "123456"));
 });
 
-Deno.test("what is sealed opens under its own name and secret only", () => {
+Deno.test("a sealed value opens only under its own name and secret", () => {
   const [a, b] = [new Secrets(new Uint8Array(32)), new Secrets(new Uint8Array(32).fill(1))];
   const sealed = a.seal("key 1", SECRET);
   assert.deepEqual(a.open("key 1", sealed), SECRET);

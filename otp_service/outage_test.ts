@@ -51,7 +51,7 @@ async function allSay(test: TestService, token: string, status: number, but: str
   }
 }
 
-Deno.test("PostgreSQL stopped, started, locked by somebody else, and crashed", async (t) => {
+Deno.test("the service survives PostgreSQL being stopped, started, locked by somebody else and crashed", async (t) => {
   const server = await startPostgres();
   const url = await server.createDatabase();
   const test = makeService({ database: await openPostgres(url) });
@@ -68,7 +68,7 @@ Deno.test("PostgreSQL stopped, started, locked by somebody else, and crashed", a
     await signs();
 
     await t.step(
-      "locked by somebody else: all say so, and the last CRL is good still",
+      "while somebody else locks it, every answer says so, and the last CRL is still served",
       async () => {
         token = await test.token();
         assert.equal(
@@ -91,18 +91,21 @@ Deno.test("PostgreSQL stopped, started, locked by somebody else, and crashed", a
     );
 
     for (const mode of ["fast", "immediate"] as const) {
-      await t.step(`stopped (${mode}), and there again`, async () => {
-        token = await test.token();
-        await server.stop(mode);
-        await allSay(test, token, 503, ["OCSP"]);
-        await server.start();
-        // the connections of before are found broken once each
-        for (let i = 0; i < 30 && !await test.token(); i++) {
-          await new Promise((resolve) => setTimeout(resolve, 200));
-        }
-        await signs();
-        await test.service.store.check({ seals: true });
-      });
+      await t.step(
+        `the service reports that PostgreSQL is stopped (${mode}), and works once it is back`,
+        async () => {
+          token = await test.token();
+          await server.stop(mode);
+          await allSay(test, token, 503, ["OCSP"]);
+          await server.start();
+          // the connections of before are found broken once each
+          for (let i = 0; i < 30 && !await test.token(); i++) {
+            await new Promise((resolve) => setTimeout(resolve, 200));
+          }
+          await signs();
+          await test.service.store.check({ seals: true });
+        },
+      );
     }
   } finally {
     await test.close();
@@ -110,7 +113,7 @@ Deno.test("PostgreSQL stopped, started, locked by somebody else, and crashed", a
   }
 });
 
-Deno.test("SQLite on a full disk: it is said, nothing is half kept, and with room it goes on", () =>
+Deno.test("a full disk under SQLite is reported, leaves nothing half stored, and work goes on when there is room", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "otp.db");
     const root = makeService({ database: openSqlite(path), secret: new Uint8Array(32) });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isGoodPin, type Lane, Pins } from "./pin.ts";
 
-Deno.test("a PIN is right with its own pepper and salt only, and nobody costs as much as somebody", async () => {
+Deno.test("a PIN matches only with its own pepper and salt, and an unknown person takes the same work", async () => {
   using pins = new Pins(new Uint8Array(32).fill(1));
   const hash = await pins.hash("asen", "493817");
   assert.match(hash, /^v2\.[\w-]{22}\.[\w-]{43}$/);
@@ -16,7 +16,7 @@ Deno.test("a PIN is right with its own pepper and salt only, and nobody costs as
   assert.equal(await other.verify("asen", "493817", hash), false);
 });
 
-Deno.test("PINs that are guessed first cannot be chosen", () => {
+Deno.test("the most easily guessed PINs cannot be chosen", () => {
   for (
     const pin of ["12345", "abcdef", "111111", "123456", "987654", "901234", "121212", "123123"]
   ) {
@@ -27,7 +27,7 @@ Deno.test("PINs that are guessed first cannot be chosen", () => {
   }
 });
 
-Deno.test("who answers with PIN and OTP comes before who is known, and these before strangers", async () => {
+Deno.test("answers with PIN and OTP go before known people, and these before strangers", async () => {
   using pins = new Pins(new Uint8Array(32));
   const order: string[] = [];
   const wait = (lane: Lane) =>
@@ -48,7 +48,7 @@ Deno.test("who answers with PIN and OTP comes before who is known, and these bef
   assert.deepEqual(order, ["answer", "answer", "known", "stranger", "stranger"]);
 });
 
-Deno.test("a flood of strangers is turned away, and takes no place from the others", async () => {
+Deno.test("a flood of strangers is turned away and takes no place from others", async () => {
   using pins = new Pins(new Uint8Array(32));
   const running = [await pins.turn("stranger"), await pins.turn("stranger")];
   const waiting = Array.from({ length: 16 }, () => pins.turn("stranger"));
@@ -70,7 +70,7 @@ Deno.test("a caller who waits too long is told so and takes nobody's turn", asyn
   (await pins.turn("stranger"))[Symbol.dispose]();
 });
 
-Deno.test("a hash of before rows were sealed is of the PIN alone", async () => {
+Deno.test("a hash from before rows were sealed covers the PIN alone", async () => {
   using pins = new Pins(new Uint8Array(32).fill(1));
   // made by the version before: pepper 0x01 × 32, PIN 493817
   const old = "v1.MQPPknaL7SF6IVC4jgIQAw.zTiTSoIaIzUVPEYwXnTzKVvx7i9JdoAtV4MwD2o3p_Q";

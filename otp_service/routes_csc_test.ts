@@ -32,7 +32,7 @@ Deno.test("info lists the supported methods", () =>
     assert.ok(v1.methods.includes("credentials/sendOTP"));
   }));
 
-Deno.test("OTPs of eight digits, where that is configured", async () => {
+Deno.test("OTPs have eight digits if so configured", async () => {
   const test = makeService({ otpDigits: 8 });
   try {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
@@ -44,7 +44,7 @@ Deno.test("OTPs of eight digits, where that is configured", async () => {
   }
 });
 
-Deno.test("explicit mode, one-time credential: signHash gives signature and certificate", () =>
+Deno.test("in explicit mode, signHash with a one-time credential gives a signature and a certificate", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const { token, body: { SAD, expiresIn } } = await authorize(test, credentialID);
@@ -76,7 +76,7 @@ Deno.test("explicit mode, one-time credential: signHash gives signature and cert
     }
   }));
 
-Deno.test("signDoc: CAdES verifies in openssl, of stored and of one-time credentials", () =>
+Deno.test("OpenSSL accepts signDoc's CAdES of stored and of one-time credentials", () =>
   withService((test) =>
     inTempDir(async (dir) => {
       const root = join(dir, "root.pem");
@@ -114,7 +114,7 @@ Deno.test("signDoc: CAdES verifies in openssl, of stored and of one-time credent
     })
   ));
 
-Deno.test("stored credentials tell their certificate, one-time ones their kind of key", () =>
+Deno.test("stored credentials list their certificate, and one-time ones their kind of key", () =>
   withService(async (test) => {
     const token = await test.token();
     const stored = await test.enrol({ userID: "bsen", credential: STORED });
@@ -141,7 +141,7 @@ Deno.test("stored credentials tell their certificate, one-time ones their kind o
     assert.equal(list.body.credentialInfos[0].credentialID, stored);
   }));
 
-Deno.test("a further credential takes the place of one whose certificate was revoked", () =>
+Deno.test("a new credential replaces one whose certificate was revoked", () =>
   withService(async (test) => {
     const first = await test.enrol({ userID: "asen", credential: STORED });
     const token = await test.token();
@@ -179,7 +179,7 @@ Deno.test("a further credential takes the place of one whose certificate was rev
     assert.equal((await authorize(test, credentialID, [HASH], { token })).status, 200);
   }));
 
-Deno.test("version 1.0.4: sendOTP, PIN and OTP as strings, hash and hashAlgo", () =>
+Deno.test("version 1.0.4 works: sendOTP, PIN and OTP as strings, hash and hashAlgo", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "bsen", credential: STORED });
     const token = await test.token();
@@ -211,7 +211,7 @@ Deno.test("version 1.0.4: sendOTP, PIN and OTP as strings, hash and hashAlgo", (
     );
   }));
 
-Deno.test("the specification's error texts", () =>
+Deno.test("errors have the specification's texts", () =>
   withService(async (test) => {
     const explicit = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const page = await test.enrol({ userID: "bsen" });
@@ -387,7 +387,7 @@ Deno.test("the specification's error texts", () =>
     assert.equal((await test.call("/csc/v2/nothing")).status, 404);
   }));
 
-Deno.test("changed lists, order and count end the SAD; expired ones say so", () =>
+Deno.test("a changed list, order or count ends the SAD, and an expired SAD says so", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const [a, b] = ["a", "b"].map((text) => hashOf(new TextEncoder().encode(text)));
@@ -412,7 +412,7 @@ Deno.test("changed lists, order and count end the SAD; expired ones say so", () 
     assert.ok(!(await test.audit()).some(({ event }) => event === "signature.made"));
   }));
 
-Deno.test("several signHash calls of one authorization, by extendTransaction", () =>
+Deno.test("extendTransaction allows several signHash calls in one authorization", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const [a, b] = ["a", "b"].map((text) => hashOf(new TextEncoder().encode(text)));
@@ -440,7 +440,7 @@ Deno.test("several signHash calls of one authorization, by extendTransaction", (
     assert.equal(more.body.error_description, "Invalid parameter SAD");
   }));
 
-Deno.test("1,000 parallel uses of one SAD over two instances: one signs", async () => {
+Deno.test("only one of 1,000 parallel uses of a SAD over two instances signs", async () => {
   const folder = await Deno.makeTempDir({ prefix: "dsign_test_" });
   const clock = { now: Date.now() };
   const shared = { clock, secret: new Uint8Array(32).fill(7) };

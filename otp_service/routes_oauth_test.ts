@@ -16,7 +16,7 @@ import { makeService, OTHER_CLIENT, PIN, REDIRECT } from "../tests/fixtures/otp_
 import { RULES } from "./authorize.ts";
 import { openSqlite } from "./store_sqlite.ts";
 
-Deno.test("the specification's error texts of OAuth 2.0 and of auth/login", () =>
+Deno.test("errors of OAuth 2.0 and auth/login have the specification's texts", () =>
   withService(async (test) => {
     const login = async (authorization?: string, body = {}) => {
       const response = await test.handler(
@@ -90,7 +90,7 @@ Deno.test("the specification's error texts of OAuth 2.0 and of auth/login", () =
 /** The PKCE challenge of an empty verifier. */
 const NOTHING = createHash("sha256").update("").digest("base64url");
 
-Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the token is the SAD", () =>
+Deno.test("with oauth2code, the page shows the document, takes PIN and OTP, and the token is the SAD", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen" });
     const token = await test.token();
@@ -154,7 +154,7 @@ Deno.test("oauth2code: the page sees the document, takes PIN and OTP, and the to
     assert.equal((await onPage(test, "view", page.ticket)).status, 404, "the ticket is used up");
   }));
 
-Deno.test("oauth2code: rejecting goes back with access_denied, and nothing can be signed", () =>
+Deno.test("with oauth2code, rejecting returns access_denied, and nothing can be signed", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen" });
     const details = JSON.stringify([{
@@ -176,7 +176,7 @@ Deno.test("oauth2code: rejecting goes back with access_denied, and nothing can b
     assert.equal(again.body.code, "ended");
   }));
 
-Deno.test("oauth2code: where a stranger may have asked, the person signs in before an OTP is sent", () =>
+Deno.test("with oauth2code, if a stranger may have asked, the person signs in before an OTP is sent", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen" });
     await test.enrol({ userID: "broy", email: "b@works.example" });
@@ -214,7 +214,7 @@ Deno.test("oauth2code: where a stranger may have asked, the person signs in befo
     assert.equal(granted.status, 200);
   }));
 
-Deno.test("oauth2code: what is shown as a document is not signed as a bare digest", () =>
+Deno.test("with oauth2code, a digest shown as a document is not signed as a bare digest", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen" });
     const token = await test.token();
@@ -266,7 +266,7 @@ Deno.test("oauth2code: what is shown as a document is not signed as a bare diges
 const blindConsent = (name: string) =>
   `I, ${name}, have read what is shown above. By giving my PIN and the OTP I sign what is named above (documents: 1, of which 1 blind, by the hash alone) for the purpose “—” with a departmental PIN/OTP signature of Works Department (TEST).`;
 
-Deno.test("oauth2code: what a hostile page or portal may try", () =>
+Deno.test("with oauth2code, a hostile page or portal gets nothing", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen" });
     const explicit = await test.enrol({ userID: "bsen", credential: EXPLICIT });
@@ -360,7 +360,7 @@ Deno.test("oauth2code: what a hostile page or portal may try", () =>
     assert.equal(twice.status, 400);
   }));
 
-Deno.test("scope service: a person signs in, and sees the own credentials only", () =>
+Deno.test("in scope service, a signed-in person sees only their own credentials", () =>
   withService(async (test) => {
     await test.enrol({ userID: "asen" });
     const page = await openPage(test, { scope: "service" }, false);
@@ -381,7 +381,7 @@ Deno.test("scope service: a person signs in, and sees the own credentials only",
     assert.equal((await test.call("/portal/v1/persons", {}, granted.access_token)).status, 403);
   }));
 
-Deno.test("signing in: unknown, wrong and locked are the same in answers, hashes and writes", async () => {
+Deno.test("signing in as unknown, wrong or locked costs the same answers, hashes and writes", async () => {
   const inner = openSqlite(":memory:");
   let writes = 0;
   const test = makeService({

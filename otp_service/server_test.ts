@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { CSC_METHODS, type CscMethod, OIDS } from "../protocol/csc.ts";
 import { EXPLICIT, HASH, withService } from "../tests/fixtures/otp_calls.ts";
 
-Deno.test("bad input gets an answer: sizes, JSON, methods", () =>
+Deno.test("input of a wrong size, JSON or method gets an error answer", () =>
   withService(async (test) => {
     const post = (body: BodyInit, headers: Record<string, string> = {}) =>
       test.handler(
@@ -29,7 +29,7 @@ Deno.test("bad input gets an answer: sizes, JSON, methods", () =>
     assert.equal(headers.get("cache-control"), "no-store");
   }));
 
-Deno.test("whatever JSON comes, the answer is one of the contract's, in time (property)", () =>
+Deno.test("any JSON gets one of the contract's answers in time (property)", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
     const token = await test.token();

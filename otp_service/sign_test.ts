@@ -63,7 +63,7 @@ async function signDoc(
   }, token);
 }
 
-Deno.test("PAdES: whole documents, and prepared ones by their digest, are valid for pdfsig", () =>
+Deno.test("pdfsig accepts PAdES signatures of whole documents and of prepared ones", () =>
   inTempDir(async (dir) => {
     const test = makeService();
     try {
@@ -118,7 +118,7 @@ Deno.test("PAdES: whole documents, and prepared ones by their digest, are valid 
     }
   }));
 
-Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong one is refused", async () => {
+Deno.test("AdES-B-T contains the configured authority's timestamp, and a wrong one is refused", async () => {
   const { timestampAuthority, subCa, ca, root } = makePki({ officers: [] });
   let wrong = false;
   const tsa = Deno.serve(
@@ -184,7 +184,7 @@ Deno.test("AdES-B-T: the timestamp of a configured authority is in it; a wrong o
   }
 });
 
-Deno.test("PAdES B-LT: what a later validation needs stands in the document; without it nothing goes out", async () => {
+Deno.test("PAdES B-LT documents hold their validation data, and none is released without it", async () => {
   await using services = await startPkiServices({ officers: [] });
   const { timestampAuthority, subCa, ca, root } = services.pki;
   let chain = [subCa, ca, root].map(({ certificate }) => certificate.der);
@@ -316,7 +316,7 @@ Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and aft
     }
   }));
 
-Deno.test("keys in a PKCS#11 module: every kind, both lifetimes, and a module that crashes", () =>
+Deno.test("keys of every kind and lifetime sign in a PKCS#11 module, and a crash is survived", () =>
   inTempDir(async (dir) => {
     const token = await softhsm(dir, [], "otp keys");
     const client = moduleClient(token);
@@ -375,7 +375,7 @@ Deno.test("keys in a PKCS#11 module: every kind, both lifetimes, and a module th
     }
   }));
 
-Deno.test("a refused PIN of a module is not tried again", async () => {
+Deno.test("a PIN that a module refused is not tried again", async () => {
   let logins = 0;
   const keys = moduleKeys(() => {
     logins++;

@@ -40,7 +40,7 @@ const opened = (id: string, now: number): Transaction =>
 async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock: { now: number }) {
   const [one, two] = [await instance(), await instance()];
   try {
-    await t.step("people and credentials", async () => {
+    await t.step("people and credentials are stored once and read back", async () => {
       assert.equal(await one.read((tx) => tx.person("a\0sen")), null);
       assert.equal(await one.run((tx) => tx.addPerson(PERSON)), true);
       assert.equal(await two.run((tx) => tx.addPerson(PERSON)), false);
@@ -64,7 +64,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       });
     });
 
-    await t.step("1,000 parallel uses of one SAD: one succeeds", async () => {
+    await t.step("only one of 1,000 parallel uses of a SAD succeeds", async () => {
       await one.run(async (tx) => {
         await tx.addTransaction(opened("t1", tx.now), "asen", FACTS);
         const found = (await tx.transaction({ id: "t1" }))!;
@@ -100,7 +100,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       assert.deepEqual(await one.auditHead(), before);
     });
 
-    await t.step("the audit is one chain, whoever writes it", async () => {
+    await t.step("entries from every writer form one audit chain", async () => {
       const before = (await one.auditHead()).seq;
       await Promise.all(
         Array.from({ length: 40 }, (_, i) =>
@@ -116,7 +116,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       });
     });
 
-    await t.step("opaque values: once, in time, and by families", async () => {
+    await t.step("opaque values work once and in time, and are revoked by family", async () => {
       const data = { kind: "refresh", client: "portal" } as const;
       const value = await one.run((tx) => tx.issue(data, 1000, "family"));
       assert.equal(await one.run((tx) => tx.read("code", value)), null);
@@ -136,7 +136,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       assert.equal(await one.run((tx) => tx.read("access", b)), null);
     });
 
-    await t.step("documents are found by their digests and their sender", async () => {
+    await t.step("documents are found by digest and sender", async () => {
       const bytes = crypto.getRandomValues(new Uint8Array(60_000));
       const document = { name: "a.pdf", bytes };
       const quota = { documents: 2, bytes: 130_000 };
@@ -161,7 +161,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       assert.equal(await add(one, ["d4"], new Uint8Array(11)), true, "in their time");
     });
 
-    await t.step("certificates, keys, counters", async () => {
+    await t.step("certificates, keys and counters are stored and read back", async () => {
       const der = Uint8Array.of(1, 2, 3);
       await one.run((tx) =>
         tx.addCertificate({ serial: "0a", person: "asen", transaction: "t1", der, notAfter: 9e12 })
@@ -183,75 +183,81 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       assert.deepEqual(counts.sort(), [1, 2, 3, 4, 5]);
     });
 
-    await t.step("what is over is ended with a trace, and forgotten later", async () => {
-      await one.run((tx) => tx.addTransaction(opened("t2", tx.now), "asen", FACTS));
-      clock.now += RULES.lifetime + 120_000;
-      await Promise.all([one.sweep(), two.sweep()]);
-      const lines = (await Array.fromAsync(one.audit())).map((line) => JSON.parse(line));
-      assert.deepEqual(
-        lines.filter(({ event }) => /ended|failed/.test(event)).map(({ transaction, reason }) => [
-          transaction,
-          reason,
-        ]).sort(),
-        [["t1", "interrupted"], ["t2", "expired"]],
-      );
-      clock.now += 25 * 3_600_000;
-      await two.sweep();
-      assert.equal(await one.run((tx) => tx.transaction({ id: "t2" })), null);
-      assert.equal(await one.run((tx) => tx.document("portal", "d1")), null);
-      assert.ok(await one.run((tx) => tx.certificate("0a")));
-    });
-
-    await t.step("whatever ends an authorization, the audit says so once", async () => {
-      const answer = { type: "settle", pin: false, otp: false, number: 1, sad: "x" } as const;
-      const ends: [End, Event, Partial<Transaction>?][] = [
-        // a second answer, at an instance whose clock is behind
-        ["clock", { type: "attempt" }, { seenAt: clock.now + 60_000 }],
-        ["clock", { ...USE, type: "extend", next: "x" }, { seenAt: clock.now + 60_000 }],
-        ["expired", { type: "attempt" }, { createdAt: clock.now - RULES.lifetime }],
-        ["expired", { type: "send" }, { createdAt: clock.now - RULES.lifetime }],
-        ["deviation", { ...USE, sad: "end4", hashes: ["other"] }],
-        ["tries", answer, { phase: "open", settled: RULES.tries - 1 }],
-        ["rejected", { type: "end", why: "rejected" }],
-        ["superseded", { type: "end", why: "superseded" }, { phase: "open" }],
-        ["revoked", { type: "end", why: "revoked" }, { phase: "signing" }],
-      ];
-      for (const [number, [end, event, more]] of ends.entries()) {
-        const id = `end${number}`;
-        const given = { phase: "authorized", sad: id, pending: BINDING.hashes } as const;
-        await one.run((tx) =>
-          tx.addTransaction({ ...opened(id, tx.now), ...given, ...more }, "asen", FACTS)
+    await t.step(
+      "expired authorizations are ended with an audit entry and deleted later",
+      async () => {
+        await one.run((tx) => tx.addTransaction(opened("t2", tx.now), "asen", FACTS));
+        clock.now += RULES.lifetime + 120_000;
+        await Promise.all([one.sweep(), two.sweep()]);
+        const lines = (await Array.fromAsync(one.audit())).map((line) => JSON.parse(line));
+        assert.deepEqual(
+          lines.filter(({ event }) => /ended|failed/.test(event)).map(({ transaction, reason }) => [
+            transaction,
+            reason,
+          ]).sort(),
+          [["t1", "interrupted"], ["t2", "expired"]],
         );
-        for (const store of [one, two]) {
-          const { transaction } = (await store.run((tx) => tx.apply({ id }, event)))!;
-          assert.equal(transaction.end, end);
+        clock.now += 25 * 3_600_000;
+        await two.sweep();
+        assert.equal(await one.run((tx) => tx.transaction({ id: "t2" })), null);
+        assert.equal(await one.run((tx) => tx.document("portal", "d1")), null);
+        assert.ok(await one.run((tx) => tx.certificate("0a")));
+      },
+    );
+
+    await t.step(
+      "the audit records the end of an authorization once, whatever its cause",
+      async () => {
+        const answer = { type: "settle", pin: false, otp: false, number: 1, sad: "x" } as const;
+        const ends: [End, Event, Partial<Transaction>?][] = [
+          // a second answer, at an instance whose clock is behind
+          ["clock", { type: "attempt" }, { seenAt: clock.now + 60_000 }],
+          ["clock", { ...USE, type: "extend", next: "x" }, { seenAt: clock.now + 60_000 }],
+          ["expired", { type: "attempt" }, { createdAt: clock.now - RULES.lifetime }],
+          ["expired", { type: "send" }, { createdAt: clock.now - RULES.lifetime }],
+          ["deviation", { ...USE, sad: "end4", hashes: ["other"] }],
+          ["tries", answer, { phase: "open", settled: RULES.tries - 1 }],
+          ["rejected", { type: "end", why: "rejected" }],
+          ["superseded", { type: "end", why: "superseded" }, { phase: "open" }],
+          ["revoked", { type: "end", why: "revoked" }, { phase: "signing" }],
+        ];
+        for (const [number, [end, event, more]] of ends.entries()) {
+          const id = `end${number}`;
+          const given = { phase: "authorized", sad: id, pending: BINDING.hashes } as const;
+          await one.run((tx) =>
+            tx.addTransaction({ ...opened(id, tx.now), ...given, ...more }, "asen", FACTS)
+          );
+          for (const store of [one, two]) {
+            const { transaction } = (await store.run((tx) => tx.apply({ id }, event)))!;
+            assert.equal(transaction.end, end);
+          }
         }
-      }
-      await one.run(async (tx) => {
-        await tx.addTransaction(opened("end-locked", tx.now), "asen", FACTS);
-        await tx.savePerson({ ...(await tx.person("asen"))!, locked: "left" });
-      });
-      for (const store of [one, two]) {
-        await store.run((tx) => tx.apply({ id: "end-locked" }, { type: "send" }));
-      }
-      const lines = (await Array.fromAsync(one.audit())).map((line) => JSON.parse(line));
-      assert.deepEqual(
-        lines.filter(({ event, transaction }) =>
-          event === "authorization.ended" && /^end/.test(transaction)
-        ).map(({ person, transaction, reason }) => [person, transaction, reason]),
-        [
-          ...ends.map(([end], number) => ["asen", `end${number}`, end]),
-          ["asen", "end-locked", "locked"],
-        ],
-      );
-    });
+        await one.run(async (tx) => {
+          await tx.addTransaction(opened("end-locked", tx.now), "asen", FACTS);
+          await tx.savePerson({ ...(await tx.person("asen"))!, locked: "left" });
+        });
+        for (const store of [one, two]) {
+          await store.run((tx) => tx.apply({ id: "end-locked" }, { type: "send" }));
+        }
+        const lines = (await Array.fromAsync(one.audit())).map((line) => JSON.parse(line));
+        assert.deepEqual(
+          lines.filter(({ event, transaction }) =>
+            event === "authorization.ended" && /^end/.test(transaction)
+          ).map(({ person, transaction, reason }) => [person, transaction, reason]),
+          [
+            ...ends.map(([end], number) => ["asen", `end${number}`, end]),
+            ["asen", "end-locked", "locked"],
+          ],
+        );
+      },
+    );
   } finally {
     await one.close();
     await two.close();
   }
 }
 
-Deno.test("the store on SQLite", async (t) => {
+Deno.test("the store works on SQLite", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "dsign_test_" });
   const clock = { now: 1_800_000_000_000 };
   try {
@@ -271,7 +277,7 @@ Deno.test("the store on SQLite", async (t) => {
   }
 });
 
-Deno.test("the store on PostgreSQL", async (t) => {
+Deno.test("the store works on PostgreSQL", async (t) => {
   const server = await startPostgres();
   try {
     const url = await server.createDatabase();

@@ -298,7 +298,7 @@ onBoth(
   },
 );
 
-Deno.test("the secret alone, or a key alone, signs nothing that the service would stand for", async () => {
+Deno.test("the secret alone or a key alone signs nothing that the service accepts", async () => {
   const test = makeService({ secret: SECRET, root: ROOT });
   const other = makeService({ secret: SECRET, root: ROOT });
   try {
@@ -327,7 +327,7 @@ Deno.test("the secret alone, or a key alone, signs nothing that the service woul
   }
 });
 
-Deno.test("the database alone: its thief holds nothing that signs, signs in, or tells a PIN", async () => {
+Deno.test("a thief of the database alone cannot sign, sign in or learn a PIN", async () => {
   const database = openSqlite(":memory:");
   const test = makeService({ database, secret: SECRET, root: ROOT });
   try {

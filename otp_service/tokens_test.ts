@@ -26,7 +26,7 @@ async function login(test: TestService, credentials: string | null, body = {}) {
 const portal = `${CLIENT.id}:${CLIENT.secret}`;
 const other = `${OTHER_CLIENT.id}:${OTHER_CLIENT.secret}`;
 
-Deno.test("a client's refresh token is of no use without the client's secret", () =>
+Deno.test("a client's refresh token is useless without the client's secret", () =>
   withService(async (test) => {
     const { body } = await login(test, portal, { rememberMe: true });
     const refresh = { refresh_token: body.refresh_token };
@@ -41,7 +41,7 @@ Deno.test("a client's refresh token is of no use without the client's secret", (
     assert.equal((await login(test, portal, refresh)).status, 200);
   }));
 
-Deno.test("a refresh token is good once; whoever brings it again ends what came of it", () =>
+Deno.test("a refresh token works once, and using it again ends everything issued from it", () =>
   withService(async (test) => {
     await test.enrol({ userID: "asen" });
     const first = await login(test, `asen:${PIN}`, { rememberMe: true });
@@ -68,7 +68,7 @@ Deno.test("a refresh token is good once; whoever brings it again ends what came 
     assert.equal(at.filter(({ status }) => status === 200).length, 1);
   }));
 
-Deno.test("what a person's tokens give ends with the PIN, a lock, and wrong answers that lock", () =>
+Deno.test("a person's tokens end with a PIN change, a lock, or wrong answers that lock", () =>
   withService(async (test) => {
     await test.enrol({ userID: "asen" });
     const { people, store } = test.service;
@@ -110,7 +110,7 @@ Deno.test("what a person's tokens give ends with the PIN, a lock, and wrong answ
     assert.equal((await login(test, `asen:${PIN}`)).status, 200);
   }));
 
-Deno.test("a code that is used twice ends the authorization that it gave", () =>
+Deno.test("using a code twice ends the authorization it gave", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen" });
     const request = { scope: "credential", credentialID, numSignatures: "1", hashes: HASH };
@@ -143,7 +143,7 @@ Deno.test("a code that is used twice ends the authorization that it gave", () =>
     assert.equal(used.length, 0);
   }));
 
-Deno.test("several sign-ins by one ticket give one code", () =>
+Deno.test("several sign-ins with one ticket give one code", () =>
   withService(async (test) => {
     await test.enrol({ userID: "asen" });
     const { ticket } = await openPage(test, { scope: "service" });
@@ -154,7 +154,7 @@ Deno.test("several sign-ins by one ticket give one code", () =>
     assert.equal(answers.filter(({ body }) => body.redirect).length, 1);
   }));
 
-Deno.test("a client that may not list persons learns of nobody whether there is one", () =>
+Deno.test("a client that may not list persons cannot learn whether someone exists", () =>
   withService(async (test) => {
     await test.enrol({ userID: "asen" });
     const clients = test.service.clients as Client[];

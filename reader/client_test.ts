@@ -46,7 +46,7 @@ const kinds: [string, (options?: { deadline?: number }) => Reader<Questions>][] 
   ["a thread", local],
 ];
 for (const [kind, open] of kinds) {
-  Deno.test(`${kind}: values and errors cross as they are`, () =>
+  Deno.test(`${kind}: values and errors cross unchanged`, () =>
     closing(open(), async (reader) => {
       const value = { bytes: new Uint8Array([1, 2]), text: "ক\u0000", more: [new Uint8Array()] };
       assert.deepEqual(await reader.ask("echo", value), value);
@@ -62,7 +62,7 @@ for (const [kind, open] of kinds) {
       );
     }));
 
-  Deno.test(`${kind}: documents are read in ranges, and digests made of them`, () =>
+  Deno.test(`${kind}: documents are read in ranges and digested`, () =>
     closing(open(), async (reader) => {
       for (const size of [5, 300_000, 5_000_000]) {
         const bytes = new Uint8Array(size).map((_, i) => i * i >> 3);
@@ -84,7 +84,7 @@ for (const [kind, open] of kinds) {
       }
     }));
 
-  Deno.test(`${kind}: an answer that would keep its asker busy is refused`, () =>
+  Deno.test(`${kind}: an answer that would keep the caller busy is refused`, () =>
     closing(open(), async (reader) => {
       await assert.rejects(
         () => reader.ask("tell", undefined as never),
@@ -115,7 +115,7 @@ Deno.test("a flood of buffers ends the process", () =>
     assert.deepEqual(await reader.ask("ends", null), []);
   }));
 
-Deno.test("a process that asks for bytes without end is ended", () =>
+Deno.test("a process that requests bytes endlessly is ended", () =>
   closing(
     new ReaderPool<Questions>({
       command: [Deno.execPath(), "eval", "--no-lock", ASKS_FOREVER],
@@ -127,7 +127,7 @@ Deno.test("a process that asks for bytes without end is ended", () =>
     },
   ));
 
-Deno.test("a process that dies fails its question, and a new one serves the next", () =>
+Deno.test("a process that dies fails its question, and a new process serves the next", () =>
   closing(
     new ReaderPool<Questions>({ command: [Deno.execPath(), "eval", "Deno.exit(9)"] }),
     async (reader) => {
@@ -138,12 +138,12 @@ Deno.test("a process that dies fails its question, and a new one serves the next
     },
   ));
 
-Deno.test("the process may do nothing", () =>
+Deno.test("the process has no permissions", () =>
   closing(pool(), async (reader) => {
     assert.deepEqual(await reader.ask("attempts", undefined as never), []);
   }));
 
-Deno.test("a site that keeps its reader busy takes no other site's turn, and two processes at most run", () =>
+Deno.test("a site that keeps its reader busy delays no other site, and at most two processes run", () =>
   closing(pool(), async (reader) => {
     const stop = new AbortController();
     const busy = Array.from(
@@ -163,7 +163,7 @@ Deno.test("a site that keeps its reader busy takes no other site's turn, and two
     await Promise.all(busy);
   }));
 
-Deno.test("a process that has nothing to do ends", () =>
+Deno.test("an idle process ends", () =>
   closing(pool({ idle: 50 }), async (reader) => {
     assert.equal(reader.processes, 0);
     await reader.ask("ends", null);
@@ -172,7 +172,7 @@ Deno.test("a process that has nothing to do ends", () =>
     assert.equal(reader.processes, 1);
   }));
 
-Deno.test("after the end, nothing is asked any more", async () => {
+Deno.test("a closed reader accepts no more questions", async () => {
   const reader = pool();
   const asked = assert.rejects(() => reader.ask("loop", undefined as never));
   await reader.close();

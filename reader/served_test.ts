@@ -4,7 +4,7 @@ import { Served } from "./served.ts";
 
 const bytes = new Uint8Array(2_000_000);
 
-Deno.test("a reader gets nothing but the bytes of its documents", async () => {
+Deno.test("a reader gets only the bytes of its documents", async () => {
   const served = new Served([bytesSource(bytes)]);
   for (
     const [document, offset, length] of [
@@ -32,7 +32,7 @@ Deno.test("a reader gets nothing but the bytes of its documents", async () => {
   );
 });
 
-Deno.test("digests without end are refused", async () => {
+Deno.test("endless requests for digests are refused", async () => {
   const served = new Served([bytesSource(bytes)]);
   const need = { need: "digest", document: 0, hash: "SHA-256" } as const;
   await assert.rejects(async () => {

@@ -9,7 +9,7 @@ const question = (done: Done) =>
     return sum;
   });
 
-Deno.test("a question is repeated with the results of its steps, each done once", async () => {
+Deno.test("a question is repeated with the results of its steps, and each step runs once", async () => {
   const performed: string[] = [];
   const perform = (step: string, key: string) => {
     performed.push(step + key);
@@ -22,7 +22,7 @@ Deno.test("a question is repeated with the results of its steps, each done once"
   assert.deepEqual(performed, ["Bb"]);
 });
 
-Deno.test("a step that fails ends the question; so do steps without end", async () => {
+Deno.test("a failing step or an endless number of steps ends the question", async () => {
   await assert.rejects(
     askInSteps(question, () => Promise.reject(new Error("no network"))),
     /no network/,

@@ -43,7 +43,7 @@ async function withV1(
   }
 }
 
-Deno.test("version 1: simultaneous signatures are authorized together, by PIN and OTP", () =>
+Deno.test("in version 1, simultaneous signatures are authorized together, by PIN and OTP", () =>
   withV1(async (fake, service) => {
     const provider = new CscProvider(service, noBrowser);
     const { tokens, keys: [key], problems } = await provider.list();
@@ -121,7 +121,7 @@ Deno.test("an OTP can be sent again", () =>
     await provider.close();
   }));
 
-Deno.test("a service that misbehaves is a problem, not a failure of all", () =>
+Deno.test("a misbehaving service is a problem, and the others still work", () =>
   withV1(async (fake, service) => {
     const problemOf = async (service: CscService) => {
       const provider = new CscProvider(service, noBrowser);
@@ -170,7 +170,7 @@ Deno.test("a service that misbehaves is a problem, not a failure of all", () =>
     await provider.close();
   }));
 
-Deno.test("version 2: the real service in a separate process", () =>
+Deno.test("version 2 works with the real service in a separate process", () =>
   inTempDir(async (dir) => {
     const mail = await mailServer();
     try {
@@ -209,7 +209,7 @@ Deno.test("version 2: the real service in a separate process", () =>
     }
   }));
 
-Deno.test("version 2, in a browser: signing in, then PIN and OTP at the service's own page", async () => {
+Deno.test("version 2 in a browser signs in, then takes PIN and OTP on the service's page", async () => {
   let handler = (_: Request): Promise<Response> => Promise.resolve(new Response());
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },

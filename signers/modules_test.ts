@@ -6,7 +6,7 @@ import { findModule } from "../tests/fakes/pkcs11_tokens.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { findModules } from "./modules.ts";
 
-Deno.test("a configured module that is not there is a problem, a known one is not", async () => {
+Deno.test("a missing configured module is a problem, and a missing known one is not", async () => {
   const path = "/nowhere/libtoken.so";
   const found = await findModules({ configured: [{ path }], search: true });
   assert.deepEqual(found.problems.map(({ driver, code }) => [driver, code]), [
@@ -29,7 +29,7 @@ Deno.test("one library under several paths is used once, with the configured set
     assert.equal(all.modules.filter(({ name }) => name.startsWith("SoftHSM2")).length, 1);
   }));
 
-Deno.test("names are unique", () =>
+Deno.test("module names are unique", () =>
   inTempDir(async (dir) => {
     const configured = ["a.so", "b.so"].map((name) => ({ path: join(dir, name), name: "Token" }));
     for (const { path } of configured) await Deno.writeTextFile(path, "");
@@ -57,7 +57,7 @@ Deno.test("a registered module is found by its settings; a critical one that is 
     assert.deepEqual(problems.map(({ driver }) => driver), ["/nowhere/liby.so"]);
   }));
 
-Deno.test("the list of known products is as its schema says, and has each product of the survey", async () => {
+Deno.test("the list of known products matches its schema and has each product of the survey", async () => {
   const schema = JSON.parse(
     await Deno.readTextFile(new URL("modules.schema.json", import.meta.url)),
   );

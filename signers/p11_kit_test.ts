@@ -27,7 +27,7 @@ const found = (files: Record<string, string>) => {
   }).then(() => paths);
 };
 
-Deno.test("settings of the person win over the administrator's, and those over the packages'", () =>
+Deno.test("a person's settings override the administrator's, and those override the packages'", () =>
   inTempDir(async (dir) => {
     const modules = await registeredModules(
       await folders(dir, {
@@ -45,7 +45,7 @@ Deno.test("settings of the person win over the administrator's, and those over t
     ]);
   }));
 
-Deno.test("user-config: none, merge, only; the system can forbid, the person can go further", async () => {
+Deno.test("user-config may be none, merge or only, and a person cannot override the system's none", async () => {
   const files = { "etc/a.module": "module: /a.so\n", "home/b.module": "module: /b.so\n" };
   assert.deepEqual(await found(files), ["/a.so", "/b.so"]);
   const set = (system: string, user: string) => ({
@@ -59,7 +59,7 @@ Deno.test("user-config: none, merge, only; the system can forbid, the person can
   assert.deepEqual(await found(set("user-config: merge", "user-config: none")), ["/a.so"]);
 });
 
-Deno.test("programs are enabled and disabled by name; an empty enable-in is for none", async () => {
+Deno.test("programs are enabled and disabled by name, and an empty enable-in enables none", async () => {
   const with_ = (line: string) => found({ "etc/a.module": `module: /a.so\n${line}\n` });
   for (const line of ["enable-in: dsign", "enable-in: x, dsign", "disable-in: x dsignx", ""]) {
     assert.deepEqual(await with_(line), ["/a.so"], line);
@@ -69,7 +69,7 @@ Deno.test("programs are enabled and disabled by name; an empty enable-in is for 
   ) assert.deepEqual(await with_(line), [], line);
 });
 
-Deno.test("trust, the proxy, remote modules and names that are none are left out", async () => {
+Deno.test("trust modules, the proxy, remote modules and invalid names are left out", async () => {
   assert.deepEqual(
     await found({
       "etc/trust.module": "module: /a.so\ntrust-policy: yes\n",
@@ -83,7 +83,7 @@ Deno.test("trust, the proxy, remote modules and names that are none are left out
   );
 });
 
-Deno.test("relative names lie in p11-kit's folder and lead nowhere else", async () => {
+Deno.test("relative names resolve inside p11-kit's folder and nowhere else", async () => {
   const files = {
     "etc/a.module": "module: a.so\n",
     "etc/b.module": "module: b.so\n",
@@ -96,7 +96,7 @@ Deno.test("relative names lie in p11-kit's folder and lead nowhere else", async 
   );
 });
 
-Deno.test("XDG_CONFIG_HOME stands for ~/.config; a relative one does not count", () => {
+Deno.test("XDG_CONFIG_HOME replaces ~/.config, and a relative one is ignored", () => {
   const person = (env: Record<string, string>) => p11KitFolders((name) => env[name]).person;
   assert.equal(person({ HOME: "/h" }), "/h/.config/pkcs11/modules");
   assert.equal(person({ HOME: "/h", XDG_CONFIG_HOME: "/x" }), "/x/pkcs11/modules");
@@ -104,7 +104,7 @@ Deno.test("XDG_CONFIG_HOME stands for ~/.config; a relative one does not count",
   assert.equal(person({}), null);
 });
 
-Deno.test("parseSettings: comments, spaces and nonsense", () => {
+Deno.test("parseSettings handles comments, spaces and malformed lines", () => {
   assert.deepEqual(
     [...parseSettings("# a: b\n module :  /x y.so # no comment\n\nnonsense\nx-init-reserved:\r\n")],
     [["module", "/x y.so # no comment"], ["x-init-reserved", ""]],

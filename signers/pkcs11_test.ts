@@ -46,7 +46,7 @@ function inRoom(
 }
 
 Deno.test(
-  "lists tokens, certificates and their chains, and one broken driver beside the good ones",
+  "tokens, certificates and chains are listed, and a broken driver beside the good ones",
   inRoom(async ({ pki, provider }) => {
     const { tokens, keys, problems } = await provider.list();
     const officers = tokens.filter(({ state }) => state === "ready");
@@ -76,7 +76,7 @@ Deno.test(
 );
 
 Deno.test(
-  "signs messages and digests with RSA and EC after one login, and logs out",
+  "messages and digests are signed with RSA and EC after one login, followed by a logout",
   inRoom(async ({ provider, driver, key }) => {
     for (const name of ["Anita", "Bimal"]) {
       const info = await key(name);
@@ -106,7 +106,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a wrong PIN is tried once; what the token says of its tries is passed on",
+  "a wrong PIN is tried once, and the token's count of tries is passed on",
   inRoom(async ({ provider, driver, key }) => {
     const info = await key("Anita");
     await assert.rejects(provider.open(info, { hash: "SHA-256", askPin: pin("00000000") }), {
@@ -156,7 +156,7 @@ Deno.test(
 );
 
 Deno.test(
-  "CKA_ALWAYS_AUTHENTICATE: the PIN is asked for at every signature",
+  "CKA_ALWAYS_AUTHENTICATE asks for the PIN at every signature",
   inRoom(async ({ provider, driver, key }) => {
     driver.set("always");
     const asked: string[] = [];

@@ -45,7 +45,7 @@ async function makeIdentity(folder: string) {
   };
 }
 
-Deno.test("writePkcs12: OpenSSL reads key and certificate, and a wrong password fails", () =>
+Deno.test("OpenSSL reads writePkcs12's key and certificate, and a wrong password fails", () =>
   inFolder(async (folder) => {
     const { key, certificate } = await makeIdentity(folder);
     const file = await writePkcs12({
@@ -88,7 +88,7 @@ const forms: Record<string, { args: string[]; certificates: number; shown?: numb
 };
 
 for (const [name, { args, certificates, shown = 0 }] of Object.entries(forms)) {
-  Deno.test(`readPkcs12: what OpenSSL writes with ${name}`, () =>
+  Deno.test(`readPkcs12 reads files that OpenSSL wrote with ${name}`, () =>
     inFolder(async (folder) => {
       const { key } = await makeIdentity(folder);
       const write = "pkcs12 -export -inkey key.pem -in cert.pem -out b.p12 -passout pass:1234";
@@ -107,7 +107,7 @@ for (const [name, { args, certificates, shown = 0 }] of Object.entries(forms)) {
     }));
 }
 
-Deno.test("readPkcs12: damaged files and absurd iteration counts end soon with one error", () =>
+Deno.test("readPkcs12 soon ends with one error on damaged files and absurd iteration counts", () =>
   inFolder(async (folder) => {
     const { key, certificate } = await makeIdentity(folder);
     const password = utf8("1234");

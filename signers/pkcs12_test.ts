@@ -20,7 +20,7 @@ async function write(dir: string, officer: Officer): Promise<string> {
   return path;
 }
 
-Deno.test("key files in a folder are tokens; RSA and EC keys sign after the right password", () =>
+Deno.test("key files in a folder are tokens, and RSA and EC keys sign after the right password", () =>
   inTempDir(async (dir) => {
     const { officers } = makePki({
       officers: [
@@ -82,7 +82,7 @@ Deno.test("a certificate bound to RSASSA-PSS signs with PSS", () =>
     await signer.close();
   }));
 
-Deno.test("certificates beside a file that encrypts its own are used; without any, the listing says so", () =>
+Deno.test("certificates beside a file whose own are encrypted are used, and the listing says if there are none", () =>
   inTempDir(async (dir) => {
     const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
     const paths = Object.fromEntries(
@@ -113,7 +113,7 @@ Deno.test("certificates beside a file that encrypts its own are used; without an
     assert.deepEqual(alone.problems.map(({ code }) => code), ["certificate_not_found"]);
   }));
 
-Deno.test("absent, damaged and huge files are problems; an absent folder is none", () =>
+Deno.test("missing, damaged and huge files are problems, and a missing folder is not", () =>
   inTempDir(async (dir) => {
     const path = (name: string) => join(dir, name);
     await Deno.writeTextFile(path("text.p12"), "no key");

@@ -10,7 +10,7 @@ import { finish, inTempDir } from "./fixtures/openssl.ts";
 
 const guide = await readDoc("docs/administrators.md");
 
-Deno.test("the guide's policy and configuration are right ones, and its tables have every setting", () => {
+Deno.test("the guide's policy and configuration are valid, and its tables list every setting", () => {
   const sections: [string, { shape: object; parse(value: unknown): unknown }][] = [
     ["Policy", Policy],
     ["Configuration of a person", Config],
@@ -25,7 +25,7 @@ Deno.test("the guide's policy and configuration are right ones, and its tables h
   }
 });
 
-Deno.test("the commands that put the policy in its place make one that is honoured", {
+Deno.test("the commands that install the policy make one that is honoured", {
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
 }, () =>
   inTempDir(async (dir) => {
@@ -58,7 +58,7 @@ const canMount = Deno.build.os === "linux" && Deno.uid() === 0 &&
 
 Deno.test({
   name:
-    "the real program under a policy: it wins; one with a mistake stops the agent (optional: needs root and unshare)",
+    "the policy overrides the real program's settings, and one with a mistake stops the agent (optional: needs root and unshare)",
   ignore: !canMount,
   fn: () =>
     inTempDir(async (dir) => {

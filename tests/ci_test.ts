@@ -42,7 +42,7 @@ Deno.test(
     }),
 );
 
-Deno.test("every action is pinned by its commit, and no job may write unless it says so", async () => {
+Deno.test("every action is pinned by its commit, and no job may write without declaring it", async () => {
   for (const { name } of Deno.readDirSync(WORKFLOWS)) {
     const text = await Deno.readTextFile(join(WORKFLOWS, name));
     for (const [, action] of text.matchAll(/uses: (.*)/g)) {
@@ -52,6 +52,6 @@ Deno.test("every action is pinned by its commit, and no job may write unless it 
   }
 });
 
-Deno.test("the tests that CI leaves out on other systems exist", async () => {
+Deno.test("the tests that CI skips on other systems exist", async () => {
   for (const file of NEED_PROGRAMS) await Deno.stat(join(ROOT, file));
 });

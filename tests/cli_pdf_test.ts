@@ -49,7 +49,7 @@ const atDesk = (use: (desk: Desk) => Promise<void>) => () =>
   });
 
 Deno.test(
-  "a signature goes to a text; a text that is not there is told before a PIN is asked for",
+  "a signature is placed at an anchor text, and a missing text is reported before the PIN is asked for",
   atDesk(async ({ path, env, as }) => {
     const shown = ["--language", "bn", "--reason", "Checked", "--qr", "https://treasury.example/7"];
     const picture = fileURLToPath(new URL("../docs/images/portal.png", import.meta.url));
@@ -76,7 +76,7 @@ Deno.test(
 );
 
 Deno.test(
-  "sign and verify a PDF: two officers, fields, reasons, a certification and a lock",
+  "a PDF is signed and verified with two officers, fields, reasons, a certification and a lock",
   atDesk(async ({ path, env, as }) => {
     const first = await dsignAtTerminal(
       [
@@ -167,7 +167,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a PDF beside: CAdES on request; wrong use; encrypted ones; nothing is replaced",
+  "a PDF gets CAdES beside it on request, wrong use and encrypted PDFs are refused, and nothing is replaced",
   atDesk(async ({ path, env, as }) => {
     const beside = await dsignAtTerminal(
       ["sign", ...as(0), "--detached", path("order.pdf")],
@@ -246,7 +246,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a folder: one PIN, what fails is told, a second run goes on and signs nothing twice",
+  "a folder is signed with one PIN, failures are reported, and a second run signs only the rest",
   atDesk(async ({ path, env, as }) => {
     await Deno.mkdir(path("in"));
     for (let i = 0; i < 12; i++) {

@@ -6,7 +6,7 @@ import { dsign, dsignAtTerminal, environment, type Step } from "./fixtures/cli.t
 import { inTempDir, openssl } from "./fixtures/openssl.ts";
 import { pem } from "../formats/asn1/pem.ts";
 
-Deno.test("dsign tokens --remote, dsign sign --remote", () =>
+Deno.test("dsign tokens and dsign sign work with --remote", () =>
   inTempDir(async (dir) => {
     const fake = startCscV1();
     try {

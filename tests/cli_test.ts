@@ -56,7 +56,7 @@ async function namesIn(dir: string): Promise<string[]> {
 }
 
 Deno.test(
-  "sign and verify: attached, detached and raw, with the PIN typed at the terminal",
+  "attached, detached and raw signatures are made and verified, with the PIN typed at the terminal",
   atDesk(async ({ path, pki, env }) => {
     const file = path("bill.json");
     const detached = await dsignAtTerminal(["sign", "--detached", "--json", file], env, [typePin]);
@@ -122,7 +122,7 @@ Deno.test(
 );
 
 Deno.test(
-  "sign: several files with one PIN, each confirmed; an EC key",
+  "sign takes several files with one PIN, each confirmed, and an EC key",
   atDesk(async ({ path, env }) => {
     await Deno.writeTextFile(path("two.txt"), "two");
     const files = [path("bill.json"), path("two.txt")];
@@ -137,7 +137,7 @@ Deno.test(
 );
 
 Deno.test(
-  "sign: a wrong PIN is asked for again, a decline and a signal leave nothing behind",
+  "sign asks again after a wrong PIN; a decline or a signal leaves nothing behind",
   atDesk(async ({ dir, path, env }) => {
     // Requests are in the log; other tests look at its content.
     const left = async () => (await namesIn(dir)).filter((name) => name !== "state");
@@ -168,7 +168,7 @@ Deno.test(
 );
 
 Deno.test(
-  "sign: an existing signature is kept unless --force is given",
+  "sign keeps an existing signature unless --force is given",
   atDesk(async ({ path, env }) => {
     const file = path("bill.json");
     await Deno.writeTextFile(`${file}.p7s`, "mine");
@@ -182,7 +182,7 @@ Deno.test(
   }),
 );
 
-Deno.test("sign: a key file as the token, and a token chosen by its URI", () =>
+Deno.test("sign takes a key file as the token, and a token chosen by its URI", () =>
   inTempDir(async (dir) => {
     const { officers, root } = makePki({ officers: [{ name: "Anita" }, { name: "Bimal" }] });
     const path = (name: string) => join(dir, name);
@@ -227,7 +227,7 @@ Deno.test("sign: a key file as the token, and a token chosen by its URI", () =>
   }));
 
 Deno.test(
-  "sign: the PIN typed into the configured pinentry",
+  "sign takes the PIN typed into the configured pinentry",
   atDesk(async ({ path, hsm, env, configure }) => {
     const program = path("pinentry");
     await writePinentry(program, PIN);
@@ -242,7 +242,7 @@ Deno.test(
 );
 
 Deno.test(
-  "tokens: what is inserted, and what is wrong with drivers",
+  "tokens lists inserted tokens and driver problems",
   atDesk(async ({ path, pki, hsm, env, configure }) => {
     const good = await dsign(["tokens", "--json"], env);
     assert.equal(good.code, 0, good.stderr);
@@ -306,7 +306,7 @@ Deno.test("wrong usage ends with exit code 2 and says what to do", () =>
     assert.equal(json.stderr, "");
   }));
 
-Deno.test("verify: files without signatures and missing files end with exit code 1", () =>
+Deno.test("verify exits with code 1 for missing files and files without signatures", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     const file = join(dir, "a.p7s");
@@ -318,7 +318,7 @@ Deno.test("verify: files without signatures and missing files end with exit code
     }
   }));
 
-Deno.test("help tells the exit codes; version and contract are printed", () =>
+Deno.test("help lists the exit codes, and version and contract are printed", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     const help = await dsign(["--help"], env);
@@ -338,7 +338,7 @@ Deno.test("help tells the exit codes; version and contract are printed", () =>
   }));
 
 Deno.test(
-  "agent: answers, is found by a second start, and ends at a signal",
+  "the agent answers, is found by a second start, and ends at a signal",
   atDesk(async ({ dir, env }) => {
     const agent = startDsign(["agent", "--port", "0", "--json", "--consent", "terminal"], env);
     const lines = agent.stdout.pipeThrough(new TextDecoderStream()).getReader();
@@ -362,7 +362,7 @@ Deno.test(
 );
 
 Deno.test(
-  "dsign alone: an agent and its console; a second one opens the console of the first",
+  "plain dsign starts the agent with its console, and a second one opens the first's console",
   atDesk(async ({ path, env, configure }) => {
     const browser = path("browser");
     const opened = path("opened");
@@ -391,7 +391,7 @@ Deno.test(
 );
 
 Deno.test(
-  "one bundled file, run without configuration or network, starts its driver process too",
+  "a single bundled file, run without configuration or network, also starts its driver process",
   atDesk(async ({ path, env }) => {
     const main = path("main.mjs");
     const bundle = await new Deno.Command(Deno.execPath(), {

@@ -72,7 +72,7 @@ async function configure({ home, tokens: { store, officers } }: Machine) {
   );
 }
 
-Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t) => {
+Deno.test("the one-file program works", { ignore: Deno.build.os === "windows" }, async (t) => {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "compile"],
     cwd: ROOT,
@@ -80,7 +80,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
   const said = new TextDecoder().decode(stderr);
   assert.ok(success, said);
   await t.step({
-    name: "the same source, built again elsewhere, makes the same file",
+    name: "building the same source elsewhere makes the same file",
     ignore: !said.includes("self-extracting"), // deno compile does as it does
     fn: () =>
       inTempDir(async (dir) => {
@@ -104,38 +104,41 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
     const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
     const [officer] = tokens.officers;
 
-    await t.step("tells its version from an empty home", async () => {
+    await t.step("it prints its version from an empty home folder", async () => {
       const { code, stdout, stderr } = await run("--version");
       assert.equal(stdout, `${version}\n`, stderr);
       assert.equal(code, 0);
     });
 
-    await t.step("the PIN/OTP service finds the thread in which it looks at PINs", async () => {
-      const folder = `${home}/otp-service`;
-      const { code, stderr } = await run(
-        ...["otp-service", "init", folder, "--organization", "Works", "--policy", "2.999.6.1"],
-      );
-      assert.equal(code, 0, stderr);
-      const config = `${folder}/config.json`;
-      const settings = JSON.parse(await Deno.readTextFile(config));
-      await Deno.writeTextFile(config, JSON.stringify({ ...settings, listen: "127.0.0.1:0" }));
-      const service = command("otp-service", "--config", config, "--json").spawn();
-      const reader = service.stdout.pipeThrough(new TextDecoderStream()).getReader();
-      const { port } = JSON.parse((await reader.read()).value!);
-      const answer = await fetch(`http://127.0.0.1:${port}/csc/v2/auth/login`, {
-        method: "POST",
-        headers: { authorization: `Basic ${btoa("nobody:493817")}` },
-      });
-      assert.equal((await answer.json()).error, "authentication_error");
-      service.kill("SIGTERM");
-      await Promise.all([reader.cancel(), service.stderr.cancel(), service.status]);
-      await Deno.remove(folder, { recursive: true });
-    });
+    await t.step(
+      "the PIN/OTP service finds the script of the thread that checks PINs",
+      async () => {
+        const folder = `${home}/otp-service`;
+        const { code, stderr } = await run(
+          ...["otp-service", "init", folder, "--organization", "Works", "--policy", "2.999.6.1"],
+        );
+        assert.equal(code, 0, stderr);
+        const config = `${folder}/config.json`;
+        const settings = JSON.parse(await Deno.readTextFile(config));
+        await Deno.writeTextFile(config, JSON.stringify({ ...settings, listen: "127.0.0.1:0" }));
+        const service = command("otp-service", "--config", config, "--json").spawn();
+        const reader = service.stdout.pipeThrough(new TextDecoderStream()).getReader();
+        const { port } = JSON.parse((await reader.read()).value!);
+        const answer = await fetch(`http://127.0.0.1:${port}/csc/v2/auth/login`, {
+          method: "POST",
+          headers: { authorization: `Basic ${btoa("nobody:493817")}` },
+        });
+        assert.equal((await answer.json()).error, "authentication_error");
+        service.kill("SIGTERM");
+        await Promise.all([reader.cancel(), service.stderr.cancel(), service.status]);
+        await Deno.remove(folder, { recursive: true });
+      },
+    );
 
     // from here on no driver is loaded but SoftHSM: what others write into a home is not the program's
     await configure(machine);
     await t.step(
-      "starts at login by the file itself, and its doctor is content with that",
+      "its login entry starts the file itself, and the doctor accepts that",
       async () => {
         const { code, stderr } = await run("autostart", "enable");
         assert.equal(code, 0, stderr);
@@ -148,7 +151,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       },
     );
 
-    await t.step("lists tokens through a separate driver process", async () => {
+    await t.step("it lists tokens through a separate driver process", async () => {
       const { code, stdout, stderr } = await run("tokens", "--json");
       assert.equal(code, 0, stderr);
       const { tokens: found, certificates, problems } = JSON.parse(stdout);
@@ -161,7 +164,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       assert.ok(certificates.some(({ id }: { id: string }) => id === officer!.fingerprint));
     });
 
-    await t.step("signs a file, and OpenSSL agrees", async () => {
+    await t.step("it signs a file, and OpenSSL agrees", async () => {
       await Deno.writeTextFile(`${home}/order.txt`, "Sanctioned.\n");
       const { code, stderr } = await run(
         ...["sign", "order.txt", "--detached", "--certificate", officer!.fingerprint],
@@ -183,7 +186,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       assert.equal(new TextDecoder().decode(verified), "Sanctioned.\n");
     });
 
-    await t.step("answers a page, and ends on a signal", async () => {
+    await t.step("it answers a page and ends on a signal", async () => {
       const older = `${home}/.cache/dsign/${"0".repeat(64)}`;
       await Deno.mkdir(older);
       await Deno.writeTextFile(`${older}/whole`, "");
@@ -228,7 +231,7 @@ Deno.test("the one-file form", { ignore: Deno.build.os === "windows" }, async (t
       await assert.rejects(Deno.stat(older), Deno.errors.NotFound, "an old version is removed");
     });
 
-    await t.step("keeps to its own folders", async () => {
+    await t.step("it writes only to its own folders", async () => {
       const names = (await Array.fromAsync(Deno.readDir(home))).map(({ name }) => name).sort();
       const state = Deno.build.os === "darwin" ? "Library" : ".local";
       assert.deepEqual(

@@ -33,7 +33,7 @@ const MAX_PICTURE = 150_000;
 const anchor = (heading: string) =>
   heading.toLowerCase().replaceAll(/[^\p{L}\p{N}\p{M} _-]/gu, "").replaceAll(" ", "-");
 
-Deno.test("every file, heading and picture that the documents name is there", async () => {
+Deno.test("every file, heading and picture that the documents name exists", async () => {
   for (const { path, folder, text } of docs) {
     const prose = text.replaceAll(/^```.*?^```/gms, "");
     for (const [, target] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -123,7 +123,7 @@ Deno.test("every dsign command that the documents name is understood by the prog
 /** Those that ask nobody, stay in folders of their own, and need no file: they are run as they stand. */
 const ALONE = /^(autostart|doctor$|log|modules|policy|tokens$|trust status|update check)/;
 
-Deno.test("the dsign commands that need nothing are right as they stand", () =>
+Deno.test("the dsign commands that need no set-up work as written", () =>
   inTempDir(async (dir) => {
     const env = environment(dir);
     await Deno.mkdir(join(dir, "config/dsign"), { recursive: true });
@@ -146,7 +146,7 @@ Deno.test("the dsign commands that need nothing are right as they stand", () =>
     }
   }));
 
-Deno.test("the commands of the PIN/OTP guide set a service up, with a person and an audit", () =>
+Deno.test("the PIN/OTP guide's commands set up a service with a person and an audit", () =>
   inTempDir(async (dir) => {
     const lines = commandLines(await readDoc("docs/otp-service.md"))
       .filter((line) => !line.startsWith("dsign otp-service --config ")); // it would not end
@@ -175,7 +175,7 @@ const OTHERS: readonly [start: RegExp, shown: string][] = [
   [/^(installer|mkdir|icacls|copy) |\.exe \/VERYSILENT/, "of systems that cannot be had here"],
 ];
 
-Deno.test("every other command of the documents is a task, or run by a test", async () => {
+Deno.test("every other command in the documents is a task or is run by a test", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const isTask = (text: string) => {
     const task = /^(?:npx -y )?deno(?:@[\d.]+)? task ([\w:]+)/.exec(text)?.[1];
@@ -199,7 +199,7 @@ Deno.test("CI runs the README's test command", async () => {
   assert.ok((await Deno.readTextFile(join(ROOT, ".ci/run"))).includes(`exec ${command}\n`));
 });
 
-Deno.test("the README shows the signing page of the guide, and what the demonstration prints", async () => {
+Deno.test("the README shows the guide's signing page and the demonstration's output", async () => {
   const readme = await readDoc("README.md");
   assert.deepEqual(blocks(readme, "html"), blocks(await readDoc("docs/portals.md"), "html"));
   const demo = await Deno.readTextFile(join(ROOT, "tasks/demo.ts"));
@@ -210,7 +210,7 @@ Deno.test("the README shows the signing page of the guide, and what the demonstr
   }
 });
 
-Deno.test("the guide to versions names the protocol's number", async () => {
+Deno.test("the guide to versions names the current protocol version", async () => {
   const { text } = await readDoc("docs/versions.md");
   assert.ok(text.includes(`\`protocol\` is \`${PROTOCOL}\``));
 });
@@ -291,7 +291,7 @@ Deno.test("the notes on tokens have every known driver", async () => {
   );
 });
 
-Deno.test("the commands that make a token for trials make one that can sign", () =>
+Deno.test("the commands for a test token make one that can sign", () =>
   inTempDir(async (dir) => {
     const doc = await readDoc("docs/tokens.md");
     await Deno.mkdir(join(dir, "tokens"));

@@ -131,7 +131,7 @@ async function emptySoftHsm(dir: string) {
 const good = () => [officer("good")];
 
 Deno.test({
-  name: "doctor: a healthy desk; then the agent starts, is found, and everything is well",
+  name: "doctor finds nothing wrong on a healthy computer, before and after the agent starts",
   ignore: !LINUX,
   fn: atDesk(good, async ({ doctor, path }) => {
     const before = await doctor();
@@ -164,7 +164,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "doctor: no driver, one that is not there, for another computer, broken, crashing",
+  name: "doctor reports no driver, and a missing, foreign, broken or crashing one",
   ignore: !LINUX,
   fn: atDesk(good, async ({ dir, path, driver, configure, doctor }) => {
     await configure({ searchModules: false });
@@ -202,7 +202,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "doctor: no token; the PIN locked, at its last try, few tries, the factory's",
+  name:
+    "doctor reports no token, and a PIN that is locked, at its last or few tries, or the factory's",
   ignore: !LINUX,
   fn: atDesk(good, async ({ driver, doctor }) => {
     driver.set("removed");
@@ -223,7 +224,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "doctor: an empty token; one without a PIN and without a certificate",
+  name: "doctor reports an empty token, and one without a PIN or certificate",
   ignore: !LINUX,
   fn: atDesk(() => [], async ({ driver, env, doctor }) => {
     assert.equal((await doctor()).trouble("token_not_initialised").status, "error");
@@ -256,7 +257,7 @@ for (
 }
 
 Deno.test({
-  name: "doctor: an issuer's certificate is missing",
+  name: "doctor reports a missing issuer's certificate",
   ignore: !LINUX,
   fn: atDesk(
     () => [{ ...officer("good"), chain: officer("good").chain.slice(1) }],
@@ -270,7 +271,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "doctor: configuration wrong; clock behind; port taken; another version runs; autostart elsewhere",
+    "doctor reports a wrong configuration, a slow clock, a taken port, another running version and an outdated autostart entry",
   ignore: !LINUX,
   fn: atDesk(good, async ({ path, driver, configure, doctor }) => {
     await Deno.writeTextFile(path("config/dsign/config.json"), '{"prots":[1]}');
@@ -318,7 +319,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "doctor: a proxy, a browser without the policy, sites that were denied",
+  name: "doctor reports a proxy, a browser without the policy, and denied sites",
   ignore: !LINUX,
   fn: atDesk(good, async ({ path, env, driver, configure, doctor }) => {
     env.http_proxy = "http://user:hunter2@proxy.example:3128";
@@ -357,7 +358,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "doctor: a browser does not trust the certificate for wss",
+  name: "doctor reports a browser that does not trust the certificate for wss",
   ignore: !LINUX,
   fn: atDesk(good, async ({ env, doctor }) => {
     const trust = async (verb: string) => {
@@ -379,7 +380,7 @@ const AS_ANYBODY = Deno.uid() === 0
   : [];
 
 Deno.test({
-  name: "doctor: a profile that cannot be written, and --fix",
+  name: "doctor reports a profile that cannot be written, and --fix corrects it",
   ignore: !LINUX,
   fn: atDesk(good, async ({ path, driver, env, configure, doctor }) => {
     await Deno.mkdir(path("state/dsign"), { recursive: true });
@@ -422,7 +423,7 @@ async function canUnshare(...flags: string[]): Promise<boolean> {
 const AS_USER = Deno.uid() === 0 ? [] : ["--map-root-user"];
 
 Deno.test({
-  name: "doctor: a full disk (optional: needs unshare --mount)",
+  name: "doctor reports a full disk (optional: needs unshare --mount)",
   ignore: !LINUX || !await canUnshare("--mount"),
   fn: atDesk(good, async ({ path, doctor }) => {
     await Deno.mkdir(path("state/dsign"), { recursive: true });
@@ -437,7 +438,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "doctor: the loopback address cannot be reached (optional: needs unshare --net)",
+  name: "doctor reports an unreachable loopback address (optional: needs unshare --net)",
   ignore: !LINUX || !await canUnshare("--net"),
   fn: atDesk(good, async ({ doctor }) => {
     // A new network namespace has a loopback device that is down.
@@ -446,7 +447,7 @@ Deno.test({
   }),
 });
 
-Deno.test("doctor: another program answers in our place", async () => {
+Deno.test("doctor reports another program that answers in the agent's place", async () => {
   const [check] = await checkLoopback(() => Promise.resolve({ status: 403, text: "blocked" }));
   assert.equal(check.status, "error");
   assert.match(`${check.values!.error}`, /403/);
@@ -454,7 +455,7 @@ Deno.test("doctor: another program answers in our place", async () => {
 
 Deno.test({
   name:
-    "doctor: the administrator's policy: malformed, writable by others, a stranger's, and what it demands of browsers",
+    "doctor reports a policy that is malformed, writable by others or a stranger's, and browsers that do not follow it",
   ignore: !LINUX,
   fn: () =>
     inTempDir(async (dir) => {

@@ -20,7 +20,8 @@ import { startPostgres } from "./fixtures/postgres.ts";
 const PDF = classicPdf(documentObjects());
 const REDIRECT = "https://portal.example/signed";
 
-const NAME = "eSign, killed at any moment: an answer counts once, and is never lost";
+const NAME =
+  "an eSign answer counts once and is never lost, even if the service is killed at any moment";
 
 Deno.test(`${NAME}, on SQLite`, () =>
   inTempDir((dir) => {

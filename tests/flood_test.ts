@@ -8,7 +8,7 @@ import { inTempDir } from "./fixtures/openssl.ts";
 
 const FLOOD = fileURLToPath(new URL("fakes/flood.ts", import.meta.url));
 
-Deno.test("the agent answers its sites while 10,000 connections are made to it", () =>
+Deno.test("the agent answers its sites while 10,000 connections are opened", () =>
   inTempDir(async (dir) => {
     await using agent = await startAgentProcess(dir, { searchModules: false }, {});
     const client = await TestClient.connect(agent.port, PORTAL);
@@ -94,7 +94,7 @@ async function send(connection: Deno.TcpConn, ...frames: Uint8Array[]): Promise<
   }
 }
 
-Deno.test("frames that break the rules end their connection, and no other", async () => {
+Deno.test("a frame that breaks the rules ends its connection and no other", async () => {
   await using test = await testAgent();
   const { port } = test.agent;
   const client = await test.connect();

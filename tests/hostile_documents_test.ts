@@ -147,7 +147,7 @@ Deno.test("an endless revocation list is abandoned", async () => {
 });
 
 Deno.test({
-  name: "a signal ends a command that reads such a document",
+  name: "a signal ends a command that is reading an endless document",
   ignore: Deno.build.os === "windows", // has no signals between processes
   fn: () =>
     inTempDir(async (dir) => {
@@ -166,7 +166,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a pipe in a folder, or in place of a file of certificates, is not waited for",
+  name: "a pipe in a folder or in place of a certificate file does not block",
   ignore: Deno.build.os === "windows", // has none in folders
   fn: () =>
     inTempDir(async (dir) => {

@@ -9,14 +9,14 @@ import { inTempDir } from "./fixtures/openssl.ts";
 
 const guide = await readDoc("docs/install.md");
 
-Deno.test("the files that it names are of this version", async () => {
+Deno.test("the guide names files of this version", async () => {
   const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const named = [...guide.text.matchAll(/dsign[-_](\d+\.\d+\.\d+)/g)].map(([, each]) => each);
   assert.ok(named.length >= 4);
   assert.deepEqual([...new Set(named)], [version]);
 });
 
-Deno.test("the publisher's commands make a manifest that the program believes", {
+Deno.test("the publisher's commands make a manifest that the program accepts", {
   ignore: Deno.build.os === "windows",
 }, () =>
   inTempDir(async (dir) => {
@@ -44,7 +44,7 @@ Deno.test("the publisher's commands make a manifest that the program believes", 
     }]);
   }));
 
-Deno.test("the line that starts the agent for all leaves an entry that says so", {
+Deno.test("the command that starts the agent for all users leaves such an entry", {
   ignore: Deno.build.os === "windows",
 }, () =>
   inTempDir(async (dir) => {
@@ -60,7 +60,7 @@ Deno.test("the line that starts the agent for all leaves an entry that says so",
     assert.match(entry, /^Exec=\/usr\/bin\/dsign agent$/m);
   }));
 
-Deno.test("the line that checks the files finds one that was changed", {
+Deno.test("the command that checks the files finds a changed one", {
   ignore: Deno.build.os !== "linux",
 }, () =>
   inTempDir(async (dir) => {

@@ -39,7 +39,7 @@ async function listening(child: Deno.ChildProcess): Promise<Agent> {
 
 Deno.test({
   name:
-    "a token that is pulled out and put back is told to pages, and signs again; so does one after the lid was closed",
+    "pages are told when a token is removed and reinserted, and it signs again, also after the lid was closed",
   ignore: !LINUX,
   fn: () =>
     inTempDir(async (dir) => {
@@ -104,7 +104,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "two users of one computer: each has an agent, a port and a folder of his own (optional: needs root and setpriv)",
+    "two users of one computer each have their own agent, port and folder (optional: needs root and setpriv)",
   ignore: !LINUX || Deno.uid() !== 0,
   fn: () =>
     inTempDir(async (dir) => {

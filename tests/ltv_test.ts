@@ -98,7 +98,7 @@ const atDesk = (use: (desk: Desk, t: Deno.TestContext) => Promise<void>) => (t: 
   });
 
 Deno.test(
-  "three officers, one document, each level; valid without network, and after the certificates expired",
+  "three officers' signatures at each level are valid without network and after the certificates expired",
   atDesk(async ({ services: { pki, requests }, env, path, sign }, t) => {
     const steps = [[0, "B-B"], [1, "B-T"], [2, "B-LT"], [0, "B-LTA"]] as const;
     const files = ["order.pdf", "1.pdf", "2.pdf", "3.pdf", "4.pdf"];
@@ -163,7 +163,7 @@ Deno.test(
 );
 
 Deno.test(
-  "revoked, no timestamp, private services not allowed: each is told, and nothing is written",
+  "a revoked certificate, a missing timestamp or a forbidden private service is reported, and nothing is written",
   atDesk(async ({ services, path, sign, configure }) => {
     const refused = async (officer: number, level: string, code: string) => {
       const { stdout, stderr } = await sign(officer, level, "order.pdf", "no.pdf");

@@ -26,7 +26,7 @@ import { startPostgres } from "./fixtures/postgres.ts";
 
 const HASH = createHash("sha256").update("order").digest("base64");
 
-Deno.test("two instances on PostgreSQL: three guesses in all, one signature a SAD, one audit", () =>
+Deno.test("two instances on PostgreSQL share three guesses, one signature per SAD and one audit", () =>
   inTempDir(async (dir) => {
     const [server, mail] = [await startPostgres(), await mailServer()];
     try {
@@ -229,7 +229,7 @@ async function forgetGenerations(dir: string, database: Database): Promise<void>
   await store.close();
 }
 
-Deno.test("the administrator's commands: people and audit", () =>
+Deno.test("the administrator's commands manage people and show the audit", () =>
   inTempDir(async (dir) => {
     const { config } = await initialise(dir, 1, { smtp: undefined });
     const on = (...args: string[]) => dsign(...args, "--config", config);

@@ -41,109 +41,113 @@ async function dsign(dir: string, program: string, env: Record<string, string>, 
   return decoder.decode(stdout);
 }
 
-Deno.test("the Linux packages", { ignore: Deno.build.os !== "linux" }, async (t) => {
-  const isMade = await Deno.stat(DSIGN).then(() => true, () => false);
-  if (!isMade) {
-    await runTool(Deno.execPath(), "deno", ["run", "-A", join(ROOT, "tasks/compile.ts")]);
-  }
-  await inTempDir(async (dir) => {
-    const [first, second, later] = ["first", "second", "later"].map((name) => join(dir, name));
-    const binary = join(dir, "dsign");
-    await Deno.copyFile(DSIGN, binary);
-    await Deno.mkdir(join(dir, "home"));
-    const names = await packageAll(binary, release("0.1.0"), first);
+Deno.test(
+  "the Linux packages install and run",
+  { ignore: Deno.build.os !== "linux" },
+  async (t) => {
+    const isMade = await Deno.stat(DSIGN).then(() => true, () => false);
+    if (!isMade) {
+      await runTool(Deno.execPath(), "deno", ["run", "-A", join(ROOT, "tasks/compile.ts")]);
+    }
+    await inTempDir(async (dir) => {
+      const [first, second, later] = ["first", "second", "later"].map((name) => join(dir, name));
+      const binary = join(dir, "dsign");
+      await Deno.copyFile(DSIGN, binary);
+      await Deno.mkdir(join(dir, "home"));
+      const names = await packageAll(binary, release("0.1.0"), first);
 
-    await t.step("the same input makes the same bytes", async () => {
-      await new Promise((done) => setTimeout(done, 1100 - Date.now() % 1000)); // another second
-      assert.deepEqual(await packageAll(binary, release("0.1.0"), second), names);
-      const [before, after] = [await contents(first, names), await contents(second, names)];
-      names.forEach((name, i) => assert.ok(before[i].every((b, at) => b === after[i][at]), name));
-      await Deno.remove(second, { recursive: true });
-    });
+      await t.step("the same input makes the same bytes", async () => {
+        await new Promise((done) => setTimeout(done, 1100 - Date.now() % 1000)); // another second
+        assert.deepEqual(await packageAll(binary, release("0.1.0"), second), names);
+        const [before, after] = [await contents(first, names), await contents(second, names)];
+        names.forEach((name, i) => assert.ok(before[i].every((b, at) => b === after[i][at]), name));
+        await Deno.remove(second, { recursive: true });
+      });
 
-    await t.step("the checksums are right, and there is one for each file", async () => {
-      const sums = await Deno.readTextFile(join(first, "SHA256SUMS"));
-      assert.deepEqual(
-        sums.trim().split("\n").map((line) => line.slice(66)).concat("SHA256SUMS").sort(),
-        names.toSorted(),
+      await t.step("every file has a correct checksum", async () => {
+        const sums = await Deno.readTextFile(join(first, "SHA256SUMS"));
+        assert.deepEqual(
+          sums.trim().split("\n").map((line) => line.slice(66)).concat("SHA256SUMS").sort(),
+          names.toSorted(),
+        );
+        await run("sh", "dash", "-c", `cd '${first}' && sha256sum --check --strict SHA256SUMS`);
+      });
+
+      await t.step(
+        "the bill of materials matches its schema and names every bundled package",
+        async () => {
+          const bom = JSON.parse(await Deno.readTextFile(join(first, "dsign-0.1.0.cdx.json")));
+          await validateBom(bom);
+          const scopes = new Map<string, string>(
+            bom.components.map((
+              each: Record<string, string>,
+            ) => [each.purl ?? each.name, each.scope]),
+          );
+          assert.equal(
+            [...scopes].find(([name]) => name.startsWith("pkg:npm/zod@"))?.[1],
+            "required",
+          );
+          assert.equal(
+            [...scopes].find(([name]) => name.startsWith("pkg:npm/playwright-core@"))?.[1],
+            "excluded",
+          );
+          const { npm } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.lock")));
+          for (const id of Object.keys(npm)) {
+            const purl = `pkg:npm/${id.replace(/^@/, "%40").replace(/_.*/, "")}`;
+            assert.ok(scopes.has(purl), purl);
+          }
+        },
       );
-      await run("sh", "dash", "-c", `cd '${first}' && sha256sum --check --strict SHA256SUMS`);
-    });
 
-    await t.step(
-      "the bill of materials is one by its schema, and names what is built in",
-      async () => {
-        const bom = JSON.parse(await Deno.readTextFile(join(first, "dsign-0.1.0.cdx.json")));
-        await validateBom(bom);
-        const scopes = new Map<string, string>(
-          bom.components.map((
-            each: Record<string, string>,
-          ) => [each.purl ?? each.name, each.scope]),
-        );
-        assert.equal(
-          [...scopes].find(([name]) => name.startsWith("pkg:npm/zod@"))?.[1],
-          "required",
-        );
-        assert.equal(
-          [...scopes].find(([name]) => name.startsWith("pkg:npm/playwright-core@"))?.[1],
-          "excluded",
-        );
-        const { npm } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.lock")));
-        for (const id of Object.keys(npm)) {
-          const purl = `pkg:npm/${id.replace(/^@/, "%40").replace(/_.*/, "")}`;
-          assert.ok(scopes.has(purl), purl);
+      const deb = join(first, debName(release("0.1.0")));
+      const unpacked = join(dir, "unpacked");
+      await t.step("the desktop entries and the manual page are valid", async () => {
+        await run("dpkg-deb", "dpkg", "--extract", deb, unpacked);
+        for (const entry of ["usr/share/applications", "etc/xdg/autostart"]) {
+          await run(
+            "desktop-file-validate",
+            "desktop-file-utils",
+            join(unpacked, entry, "dsign.desktop"),
+          );
         }
-      },
-    );
+        const page = join(unpacked, "usr/share/man/man1/dsign.1.gz");
+        const { stdout, stderr } = await new Deno.Command("man", {
+          args: ["--warnings", "-l", page],
+          env: { LC_ALL: "C.UTF-8", MANWIDTH: "100" },
+        }).output();
+        assert.equal(decoder.decode(stderr), "");
+        for (const part of ["dsign sign", "--detached", "dsign modules add", "EXIT CODES"]) {
+          assert.ok(decoder.decode(stdout).includes(part), part);
+        }
+        const notices = await Deno.readTextFile(join(unpacked, "usr/share/doc/dsign/copyright"));
+        for (const name of ["hono", "pdfjs-dist", "Apache License", "SIL OPEN FONT LICENSE"]) {
+          assert.ok(notices.includes(name), name);
+        }
+        await Deno.remove(unpacked, { recursive: true });
+      });
 
-    const deb = join(first, debName(release("0.1.0")));
-    const unpacked = join(dir, "unpacked");
-    await t.step("the desktop's entries and the manual page are right", async () => {
-      await run("dpkg-deb", "dpkg", "--extract", deb, unpacked);
-      for (const entry of ["usr/share/applications", "etc/xdg/autostart"]) {
-        await run(
-          "desktop-file-validate",
-          "desktop-file-utils",
-          join(unpacked, entry, "dsign.desktop"),
-        );
-      }
-      const page = join(unpacked, "usr/share/man/man1/dsign.1.gz");
-      const { stdout, stderr } = await new Deno.Command("man", {
-        args: ["--warnings", "-l", page],
-        env: { LC_ALL: "C.UTF-8", MANWIDTH: "100" },
-      }).output();
-      assert.equal(decoder.decode(stderr), "");
-      for (const part of ["dsign sign", "--detached", "dsign modules add", "EXIT CODES"]) {
-        assert.ok(decoder.decode(stdout).includes(part), part);
-      }
-      const notices = await Deno.readTextFile(join(unpacked, "usr/share/doc/dsign/copyright"));
-      for (const name of ["hono", "pdfjs-dist", "Apache License", "SIL OPEN FONT LICENSE"]) {
-        assert.ok(notices.includes(name), name);
-      }
-      await Deno.remove(unpacked, { recursive: true });
-    });
+      await packageAll(binary, release("0.1.1"), later);
+      const needsRoot = isRoot ? "" : " (optional: needs root)";
+      await t.step({
+        name: `dpkg installs, upgrades and removes it${needsRoot}`,
+        ignore: !isRoot,
+        fn: () => throughDpkg(dir, deb, join(later, debName(release("0.1.1")))),
+      });
+      await t.step({
+        name: `rpm installs, upgrades and removes it${needsRoot}`,
+        ignore: !isRoot,
+        fn: () => throughRpm(dir, first, later),
+      });
 
-    await packageAll(binary, release("0.1.1"), later);
-    const needsRoot = isRoot ? "" : " (optional: needs root)";
-    await t.step({
-      name: `dpkg installs, upgrades and removes it${needsRoot}`,
-      ignore: !isRoot,
-      fn: () => throughDpkg(dir, deb, join(later, debName(release("0.1.1")))),
+      await t.step("the portable form runs where it is unpacked", async () => {
+        const name = names.find((each) => each.endsWith(".tar.gz"))!;
+        await run("tar", "tar", "-xzf", join(first, name), "-C", dir);
+        const program = join(dir, name.replace(".tar.gz", ""), "dsign");
+        assert.match(await dsign(dir, program, {}, "--version"), /^\d+\.\d+\.\d+\n$/);
+      });
     });
-    await t.step({
-      name: `rpm installs, upgrades and removes it${needsRoot}`,
-      ignore: !isRoot,
-      fn: () => throughRpm(dir, first, later),
-    });
-
-    await t.step("the portable form runs where it is unpacked", async () => {
-      const name = names.find((each) => each.endsWith(".tar.gz"))!;
-      await run("tar", "tar", "-xzf", join(first, name), "-C", dir);
-      const program = join(dir, name.replace(".tar.gz", ""), "dsign");
-      assert.match(await dsign(dir, program, {}, "--version"), /^\d+\.\d+\.\d+\n$/);
-    });
-  });
-});
+  },
+);
 
 /** Against CycloneDX's own schema. */
 async function validateBom(bom: unknown): Promise<void> {

@@ -30,34 +30,41 @@ interface Job {
 
 const unix = { ignore: Deno.build.os === "windows" };
 
-Deno.test("the release workflow: five targets, pinned actions, sound scripts", unix, async () => {
-  const { jobs, permissions, env } = parse(await read(".github/workflows/release.yml")) as {
-    jobs: Record<string, Job>;
-    permissions: unknown;
-    env: Record<string, string>;
-  };
-  assert.deepEqual(permissions, { contents: "read" });
-  assert.ok((await read(".ci/run")).includes(`exec ${env.DENO} task test`), "one version of Deno");
-  assert.deepEqual(
-    jobs.build.strategy!.matrix.include.map(({ target }) => target).sort(),
-    TARGETS,
-  );
-  const { tasks } = JSON.parse(await read("deno.json"));
-  for (const { uses, run: script } of Object.values(jobs).flatMap(({ steps }) => steps)) {
-    if (uses) assert.match(uses, /^actions\/[\w-]+@[0-9a-f]{40}$/);
-    if (!script) continue;
-    // what comes from outside goes through the environment, never into a script's text
-    assert.ok(!script.includes("${{"), script);
-    for (const [, task] of script.matchAll(/\$DENO task (\S+)/g)) {
-      assert.ok(Object.hasOwn(tasks, task), task);
+Deno.test(
+  "the release workflow has five targets, pinned actions and sound scripts",
+  unix,
+  async () => {
+    const { jobs, permissions, env } = parse(await read(".github/workflows/release.yml")) as {
+      jobs: Record<string, Job>;
+      permissions: unknown;
+      env: Record<string, string>;
+    };
+    assert.deepEqual(permissions, { contents: "read" });
+    assert.ok(
+      (await read(".ci/run")).includes(`exec ${env.DENO} task test`),
+      "one version of Deno",
+    );
+    assert.deepEqual(
+      jobs.build.strategy!.matrix.include.map(({ target }) => target).sort(),
+      TARGETS,
+    );
+    const { tasks } = JSON.parse(await read("deno.json"));
+    for (const { uses, run: script } of Object.values(jobs).flatMap(({ steps }) => steps)) {
+      if (uses) assert.match(uses, /^actions\/[\w-]+@[0-9a-f]{40}$/);
+      if (!script) continue;
+      // what comes from outside goes through the environment, never into a script's text
+      assert.ok(!script.includes("${{"), script);
+      for (const [, task] of script.matchAll(/\$DENO task (\S+)/g)) {
+        assert.ok(Object.hasOwn(tasks, task), task);
+      }
+      const bytes = new TextEncoder().encode(`#!/bin/bash\nexport DENO\n${script}`);
+      // SC2086: $DENO is a command with its arguments
+      await run("shellcheck", "shellcheck", ["--exclude=SC2086", "-"], { input: bytes });
     }
-    const bytes = new TextEncoder().encode(`#!/bin/bash\nexport DENO\n${script}`);
-    // SC2086: $DENO is a command with its arguments
-    await run("shellcheck", "shellcheck", ["--exclude=SC2086", "-"], { input: bytes });
-  }
-});
+  },
+);
 
-Deno.test("each package's name tells the manifest for which computer it is", () =>
+Deno.test("each package's name tells the manifest its platform", () =>
   inTempDir(async (dir) => {
     const names = [
       `dsign_${version}_amd64.deb`,

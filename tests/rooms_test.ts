@@ -272,7 +272,7 @@ Deno.test("planted unused pins are found", () => {
   assert.deepEqual(find("./zod", 'const listed = ["zod", "@x/font"];'), ["zod", "@x/font"]);
 });
 
-Deno.test("no file imports itself by way of others, types included", async () => {
+Deno.test("no file imports itself through others, types included", async () => {
   const found = await imports(await sources());
   assert.deepEqual(circles(found), []);
 });
@@ -299,7 +299,7 @@ const PARSERS = [
   "online/evidence.ts",
 ];
 
-Deno.test("no program that answers others loads what parses documents, but for the reader's thread", async () => {
+Deno.test("no long-running program loads document parsers, except in the reader's thread", async () => {
   const found = await imports(await sources());
   for (const parser of PARSERS) {
     assert.equal(wayTo(found, "main.ts", parser), null);
@@ -307,7 +307,7 @@ Deno.test("no program that answers others loads what parses documents, but for t
   }
 });
 
-Deno.test("unsafe calls stand in one file, and the pure rooms are pure", async () => {
+Deno.test("unsafe calls are in one file, and the pure rooms are pure", async () => {
   const breaches: string[] = [];
   for (const file of await sources()) {
     breaches.push(...textBreaches(file, await Deno.readTextFile(join(ROOT, file))));

@@ -12,7 +12,7 @@ import { makePki } from "./fixtures/pki.ts";
 const LINUX = Deno.build.os === "linux";
 Deno.test({
   name:
-    "support: no secret gets into the bundle; what is shown is what is written; nothing is written unasked",
+    "the support bundle holds no secret, is shown exactly as written, and is written only when asked",
   ignore: !LINUX,
   fn: () =>
     inTempDir(async (dir) => {

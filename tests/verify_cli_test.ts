@@ -21,7 +21,7 @@ import {
 
 const HOSTILE = '</style><script>alert(1)</script>"\u202egnp.exe';
 
-Deno.test("every format against the authorities' services; a report in each language", () =>
+Deno.test("every format is verified against the authorities' services, with a report in each language", () =>
   inTempDir(async (dir) => {
     await using services = await startPkiServices({
       officers: [{ name: "Asha", key: "p-256" }, { name: HOSTILE, key: "p-256" }],
@@ -111,7 +111,7 @@ Deno.test("every format against the authorities' services; a report in each lang
     assert.match(revoked.stdout, /REVOKED_NO_POE[\s\S]*REVOKED since/);
   }));
 
-Deno.test("the name of a detached file does not lead out of the folder", () =>
+Deno.test("the name of a detached file cannot lead out of the folder", () =>
   inTempDir(async (dir) => {
     await using services = await startPkiServices({ officers: [{ name: "Asha", key: "p-256" }] });
     const [asha] = services.pki.officers;

@@ -77,7 +77,7 @@ function spansOf(bytes: Uint8Array, pattern: RegExp): Span[] {
   return found;
 }
 
-Deno.test("CMS: content, signed attributes and signature, of signer and countersigner", () => {
+Deno.test("CMS: changes to content, signed attributes or signature fail, of signer and countersigner", () => {
   const bytes = countersignCms(bimal, signCms(asha, { content }), 0);
   const [signer] = readSignedData(bytes).signers;
   const fields = (node: typeof signer.node) =>
@@ -89,7 +89,7 @@ Deno.test("CMS: content, signed attributes and signature, of signer and counters
   assertNoticed(bytes, [body, ...fields(signer.node), ...fields(values.children[0])]);
 });
 
-Deno.test("CMS: what an archive timestamp covers, when the signature depends on it", () => {
+Deno.test("CMS: changes to anything an archive timestamp covers fail when the signature depends on it", () => {
   const extended = extendCms(pki, timestampCms(pki, signCms(asha, { content }), now), now);
   const bytes = archiveCms(pki, extended, now);
   // After the authority's end only the archive timestamp holds the signature up: it covers lists and timestamps.
@@ -111,13 +111,13 @@ Deno.test("CMS: what an archive timestamp covers, when the signature depends on 
   }
 });
 
-Deno.test("PDF: every byte outside of the signature's own space", () => {
+Deno.test("PDF: a change to any byte outside the signature's space fails", () => {
   const bytes = signPdf(classicPdf(documentObjects()), asha, { contentsSize: 8192 });
   const [{ ranges }] = inspectSignatures(bytesSource(bytes)).signatures;
   assertNoticed(bytes, ranges.map(([offset, length]) => [offset, offset + length]));
 });
 
-Deno.test("XML: content, signed information, properties and value", () => {
+Deno.test("XML: changes to content, signed information, properties or value fail", () => {
   const order = new TextEncoder().encode("<order><item>cement</item><amount>7</amount></order>");
   const bytes = signXml(asha, { kind: "enveloped", document: order });
   const parts = [
@@ -129,13 +129,13 @@ Deno.test("XML: content, signed information, properties and value", () => {
   assertNoticed(bytes, [...spansOf(bytes, /<order><item>.*?<\/amount>/g), ...parts]);
 });
 
-Deno.test("JSON: payload, header and value, also of another's signature", () => {
+Deno.test("JSON: changes to payload, header or value fail, also of another's signature", () => {
   const both = signJws(bimal, { jws: signJws(asha, { payload: content }) });
   const bytes = new TextEncoder().encode(both);
   assertNoticed(bytes, spansOf(bytes, /(?<="(?:payload|protected|signature)":")[\w-]+/g));
 });
 
-Deno.test("routes: every byte but the spaces that JSON allows", () => {
+Deno.test("routes: a change to any byte but the spaces that JSON allows fails", () => {
   const file = signRoute(asha, makeRoute([asha], content), content);
   const bytes = new TextEncoder().encode(file);
   assertNoticed(bytes, [[0, bytes.length]]);
@@ -182,7 +182,7 @@ function assertSaysTheSame(
   return passed;
 }
 
-Deno.test("whatever byte of a whole file is changed, what passes says the same: CMS, XML, JSON", () => {
+Deno.test("a CMS, XML or JSON file with any byte changed says the same if it still passes", () => {
   const cms = countersignCms(bimal, signCms(asha, { content }), 0);
   assertSaysTheSame(cms, (bytes) => {
     const pieces = readSignedData(bytes, { zeroPadded: true }).content!;

@@ -38,129 +38,133 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
 
 const ignore = (await missingForWindows()).length > 0;
 
-Deno.test("Windows (optional: needs wine, gcc-mingw-w64-x86-64 and npm's @deno/win32-x64)", {
-  ignore,
-}, async (t) => {
-  await inTempDir((dir) =>
-    onWindows(dir, async (windows) => {
-      const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
+Deno.test(
+  "the program works on Windows (optional: needs wine, gcc-mingw-w64-x86-64 and npm's @deno/win32-x64)",
+  {
+    ignore,
+  },
+  async (t) => {
+    await inTempDir((dir) =>
+      onWindows(dir, async (windows) => {
+        const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
 
-      await t.step("structures are laid out as the golden says", async () => {
-        const program = join(dir, "layout.exe");
-        const source = join(ROOT, "tests/fakes/pkcs11_layout.c");
-        await compileForWindows(program, "-DPACKED", source);
-        const { stdout } = await windows.run(program, []);
-        const golden = join(ROOT, "tests/golden/pkcs11_layout_llp64_packed.txt");
-        assert.equal(stdout, await Deno.readTextFile(golden));
-      });
+        await t.step("structures have the layout of the golden file", async () => {
+          const program = join(dir, "layout.exe");
+          const source = join(ROOT, "tests/fakes/pkcs11_layout.c");
+          await compileForWindows(program, "-DPACKED", source);
+          const { stdout } = await windows.run(program, []);
+          const golden = join(ROOT, "tests/golden/pkcs11_layout_llp64_packed.txt");
+          assert.equal(stdout, await Deno.readTextFile(golden));
+        });
 
-      await t.step("the driver boundary's unit tests pass", async () => {
-        await bundleUnitTests(dir);
-        const { code, stdout, stderr } = await windows.run(
-          "deno.exe",
-          ["test", "-A", "--no-check", ...SEALED, "pkcs11_ffi"],
-        );
-        assert.equal(code, 0, stdout + stderr);
-        const passed = Number(/^ok \| (\d+) passed .*\| 0 failed/m.exec(stdout)?.[1]);
-        assert.ok(passed >= 25, stdout);
-      });
+        await t.step("the driver boundary's unit tests pass", async () => {
+          await bundleUnitTests(dir);
+          const { code, stdout, stderr } = await windows.run(
+            "deno.exe",
+            ["test", "-A", "--no-check", ...SEALED, "pkcs11_ffi"],
+          );
+          assert.equal(code, 0, stdout + stderr);
+          const passed = Number(/^ok \| (\d+) passed .*\| 0 failed/m.exec(stdout)?.[1]);
+          assert.ok(passed >= 25, stdout);
+        });
 
-      await build();
-      for (const { name, bytes } of await programFiles()) {
-        const path = join(dir, "dsign", name);
-        await Deno.mkdir(dirname(path), { recursive: true });
-        await Deno.writeFile(path, bytes);
-      }
-      await Deno.writeTextFile(join(dir, "pinentry.js"), PINENTRY);
-      const driver = join(dir, "driver.dll");
-      await buildWindowsDriver(driver, officer);
-
-      await t.step("the program finds token and certificate", async () => {
-        await configure(windows, dir, driver);
-        const { code, stdout, stderr } = await dsign(windows, dir, "tokens", "--json");
-        assert.equal(code, 0, stderr);
-        const { tokens, certificates, problems } = JSON.parse(stdout) as {
-          tokens: Token[];
-          certificates: Certificate[];
-          problems: unknown[];
-        };
-        assert.deepEqual(problems, []);
-        assert.deepEqual(
-          tokens.map(({ label, model, serialNumber, state }) => ({
-            label,
-            model,
-            serialNumber,
-            state,
-          })),
-          [{
-            label: "Windows token",
-            model: "LLP64 packed",
-            serialNumber: "0123456789ABCDEF",
-            state: "ready",
-          }],
-        );
-        assert.deepEqual(certificates.map(({ certificate }) => certificate), [
-          officer.certificate.der.toBase64(),
-        ]);
-      });
-
-      await t.step("the doctor finds driver and token", async () => {
-        const { stdout, stderr } = await dsign(windows, dir, "doctor", "--json");
-        const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string }[] };
-        const status = (id: string) => checks.find((each) => each.id === id)?.status;
-        for (
-          const id of [
-            "profile_not_writable",
-            "driver_missing",
-            "driver_wrong_architecture",
-            "driver_broken",
-            "token_missing",
-            "pin_locked",
-            "certificate_missing",
-            "port_taken",
-            "loopback_blocked",
-          ]
-        ) assert.equal(status(id), "ok", `${id} ${stdout} ${stderr}`);
-      });
-
-      await t.step("the Run key starts it at login, until it does not", async () => {
-        const status = async () =>
-          JSON.parse((await dsign(windows, dir, "autostart", "status", "--json")).stdout);
-        for (const [command, enabled] of [["enable", true], ["disable", false]] as const) {
-          const { code, stderr } = await dsign(windows, dir, "autostart", command);
-          assert.equal(code, 0, stderr);
-          const { enabled: is, kind } = await status();
-          assert.deepEqual([is, kind], [enabled, enabled ? "run-key" : null]);
+        await build();
+        for (const { name, bytes } of await programFiles()) {
+          const path = join(dir, "dsign", name);
+          await Deno.mkdir(dirname(path), { recursive: true });
+          await Deno.writeFile(path, bytes);
         }
-      });
+        await Deno.writeTextFile(join(dir, "pinentry.js"), PINENTRY);
+        const driver = join(dir, "driver.dll");
+        await buildWindowsDriver(driver, officer);
 
-      await t.step("a page gets a signature, and OpenSSL agrees", async () => {
-        await withAgent(windows, dir, async (port) => {
-          const page = await connectAs(ORIGIN, port);
-          try {
-            const { certificates: [{ id }] } = await page.call("certificate.list", {});
-            const { signature } = await page.call("sign.data", {
-              content: { text: "Sanctioned." },
-              certificate: id,
-            });
-            await verifies(dir, signature, officer.chain);
-          } finally {
-            page.close();
+        await t.step("the program finds the token and its certificate", async () => {
+          await configure(windows, dir, driver);
+          const { code, stdout, stderr } = await dsign(windows, dir, "tokens", "--json");
+          assert.equal(code, 0, stderr);
+          const { tokens, certificates, problems } = JSON.parse(stdout) as {
+            tokens: Token[];
+            certificates: Certificate[];
+            problems: unknown[];
+          };
+          assert.deepEqual(problems, []);
+          assert.deepEqual(
+            tokens.map(({ label, model, serialNumber, state }) => ({
+              label,
+              model,
+              serialNumber,
+              state,
+            })),
+            [{
+              label: "Windows token",
+              model: "LLP64 packed",
+              serialNumber: "0123456789ABCDEF",
+              state: "ready",
+            }],
+          );
+          assert.deepEqual(certificates.map(({ certificate }) => certificate), [
+            officer.certificate.der.toBase64(),
+          ]);
+        });
+
+        await t.step("the doctor finds the driver and the token", async () => {
+          const { stdout, stderr } = await dsign(windows, dir, "doctor", "--json");
+          const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string }[] };
+          const status = (id: string) => checks.find((each) => each.id === id)?.status;
+          for (
+            const id of [
+              "profile_not_writable",
+              "driver_missing",
+              "driver_wrong_architecture",
+              "driver_broken",
+              "token_missing",
+              "pin_locked",
+              "certificate_missing",
+              "port_taken",
+              "loopback_blocked",
+            ]
+          ) assert.equal(status(id), "ok", `${id} ${stdout} ${stderr}`);
+        });
+
+        await t.step("the Run key starts it at login until it is disabled", async () => {
+          const status = async () =>
+            JSON.parse((await dsign(windows, dir, "autostart", "status", "--json")).stdout);
+          for (const [command, enabled] of [["enable", true], ["disable", false]] as const) {
+            const { code, stderr } = await dsign(windows, dir, "autostart", command);
+            assert.equal(code, 0, stderr);
+            const { enabled: is, kind } = await status();
+            assert.deepEqual([is, kind], [enabled, enabled ? "run-key" : null]);
           }
         });
-      });
 
-      await t.step("a driver that is not packed is not understood", async () => {
-        const unpacked = join(dir, "unpacked.dll");
-        await buildWindowsDriver(unpacked, officer, "unpacked");
-        await configure(windows, dir, unpacked);
-        const { code, stdout } = await dsign(windows, dir, "tokens", "--json");
-        assert.equal(code, 4, stdout);
-        assert.deepEqual(JSON.parse(stdout).tokens, []);
-      });
-    })
-  );
-});
+        await t.step("a page gets a signature, and OpenSSL agrees", async () => {
+          await withAgent(windows, dir, async (port) => {
+            const page = await connectAs(ORIGIN, port);
+            try {
+              const { certificates: [{ id }] } = await page.call("certificate.list", {});
+              const { signature } = await page.call("sign.data", {
+                content: { text: "Sanctioned." },
+                certificate: id,
+              });
+              await verifies(dir, signature, officer.chain);
+            } finally {
+              page.close();
+            }
+          });
+        });
+
+        await t.step("a driver with unpacked structures is not understood", async () => {
+          const unpacked = join(dir, "unpacked.dll");
+          await buildWindowsDriver(unpacked, officer, "unpacked");
+          await configure(windows, dir, unpacked);
+          const { code, stdout } = await dsign(windows, dir, "tokens", "--json");
+          assert.equal(code, 4, stdout);
+          assert.deepEqual(JSON.parse(stdout).tokens, []);
+        });
+      })
+    );
+  },
+);
 
 /** With what they read, where they look for it. */
 async function bundleUnitTests(dir: string): Promise<void> {

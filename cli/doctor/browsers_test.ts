@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { covers, deniedByChromium, urlsOfRegistry } from "./browsers.ts";
 import { proxyOfEnvironment, proxyOfFirefox, proxyOfMac, proxyOfWindows } from "./proxies.ts";
 
-Deno.test("covers: URL patterns of Chromium's policies", () => {
+Deno.test("covers matches origins as Chromium's URL patterns do", () => {
   const origin = "https://portal.example";
   for (
     const pattern of [
@@ -31,7 +31,7 @@ Deno.test("covers: URL patterns of Chromium's policies", () => {
   ) assert.ok(!covers(pattern, origin), pattern);
 });
 
-Deno.test("deniedByChromium: only denied sites, of either permission; nonsense gives none", () => {
+Deno.test("deniedByChromium lists only sites denied either permission, and none for malformed input", () => {
   const exceptions = {
     loopback_network: {
       "https://denied.example:443,*": { setting: 2 },

@@ -3,7 +3,7 @@ import { TICKETS } from "./tickets.ts";
 import { DOCTOR_WORDS } from "../../words/doctor.ts";
 import { toChecks } from "./words.ts";
 
-Deno.test("every ticket has its words, in the same order", () => {
+Deno.test("every ticket has its texts, in the same order", () => {
   for (const { tickets } of Object.values(DOCTOR_WORDS)) {
     assert.deepEqual(Object.keys(tickets), [...TICKETS]);
   }

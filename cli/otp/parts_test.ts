@@ -19,7 +19,7 @@ const READER = readerCommand(new URL("../../main.ts", import.meta.url).href);
 const REDIRECT = "https://portal.example/signed";
 const PUBLIC_URL = "http://127.0.0.1:7795";
 
-Deno.test("an ESP in the configuration: errors name the setting, and a right one signs", () =>
+Deno.test("an error in the ESP's configuration names the setting, and a correct configuration signs", () =>
   inTempDir(async (dir) => {
     const folder = join(dir, "service");
     const { clientId, clientSecret } = await initService(folder, {
@@ -134,7 +134,7 @@ Deno.test("an ESP in the configuration: errors name the setting, and a right one
     }
   }));
 
-Deno.test("a file that is missing, a folder or something else is named in one sentence", () =>
+Deno.test("a missing file, a folder or another wrong file is named in one sentence", () =>
   inTempDir(async (dir) => {
     const folder = join(dir, "service");
     const init = { organization: "Works (TEST)", publicUrl: "http://127.0.0.1:7795" };

@@ -41,7 +41,7 @@ const told = (...given: Parameters<typeof verify>) => {
 
 const signed = signCms(asha, { content }, now);
 
-Deno.test("CMS in PEM, Base64, S/MIME or with zeros behind is the same signature", () => {
+Deno.test("CMS in PEM, Base64, S/MIME or followed by zeros is the same signature", () => {
   const base64 = signed.toBase64();
   const lines = base64.replace(/.{64}/g, "$&\r\n");
   const block = `-----BEGIN CMS-----\n${lines}\n-----END CMS-----\n`;
@@ -73,7 +73,7 @@ Deno.test("CMS in PEM, Base64, S/MIME or with zeros behind is the same signature
   assert.throws(() => verify(`${smime("text/plain")}hello`), { code: "not_found" });
 });
 
-Deno.test("S/MIME of OpenSSL is read", () =>
+Deno.test("S/MIME made by OpenSSL is read", () =>
   inTempDir(async (dir) => {
     const path = (name: string) => join(dir, name);
     await Deno.writeTextFile(path("crt"), pem("CERTIFICATE", asha.certificate.der));
@@ -90,13 +90,13 @@ Deno.test("S/MIME of OpenSSL is read", () =>
     assert.equal(told(made), "TOTAL-PASSED B-B");
   }));
 
-Deno.test("without a signing time a signature is none of the baseline (EN 319 122-1 §6.3)", () => {
+Deno.test("a signature without a signing time has no baseline level (EN 319 122-1 §6.3)", () => {
   const prepared = prepareSignedData({ content }, cmsSigner(asha), {});
   const untimed = prepared.complete(signBytes(asha.key, prepared.toBeSigned));
   assert.equal(told(untimed), "TOTAL-PASSED null");
 });
 
-Deno.test("a signer's certificate that is not in the signature may be given", () => {
+Deno.test("a signer's certificate that is missing from the signature can be supplied", () => {
   const { certificate, chain, ...signer } = cmsSigner(asha);
   const prepared = prepareSignedData({ content }, { ...signer, certificate, chain: [] }, {
     signingTime: now,
@@ -120,7 +120,7 @@ function without(cms: Uint8Array, part: Uint8Array): Uint8Array {
 
 const same = (a: Uint8Array, b: Uint8Array) => a.toBase64() === b.toBase64();
 
-Deno.test("a timestamp's certificate may stand in the signature; where it is missing nothing failed", () => {
+Deno.test("a timestamp's certificate may be in the signature; a missing one is not a failure", () => {
   const [{ signature }] = readSignedData(signed).signers;
   const request = encodeTimestampRequest({
     hash: "SHA-256",
@@ -158,7 +158,7 @@ Deno.test("a timestamp's certificate may stand in the signature; where it is mis
   assert.equal(told(both), "TOTAL-PASSED B-T");
 });
 
-Deno.test("odd names and empty lists make no certificate unreadable", () => {
+Deno.test("certificates with odd names and empty lists are still readable", () => {
   const mail = tlv(0x81, utf8.encode("আশা@example.org"));
   const odd: Record<string, Extension> = {
     "e-mail in UTF-8": extension(extensionIds.subjectAltName, sequence(mail)),
@@ -179,7 +179,7 @@ Deno.test("odd names and empty lists make no certificate unreadable", () => {
   }
 });
 
-Deno.test("what is wrong with a certificate that cannot be read is told", () => {
+Deno.test("the report says why a certificate cannot be read", () => {
   const der = asha.certificate.der.toHex();
   // The subject's key identifier as a second one of the authority.
   const twice = der.replace("0603551d0e", "0603551d23");

@@ -25,7 +25,7 @@ import { readMaterial } from "./material.ts";
 const content = new TextEncoder().encode("Pay 1200.00 to the treasury\r\n");
 const given = () => ({ digest: (hash: Parameters<typeof digest>[0]) => digest(hash, content) });
 
-Deno.test("CMS of OpenSSL: attached, detached, BER, PSS, without attributes, several signers", () =>
+Deno.test("every kind of OpenSSL's CMS passes: attached, detached, BER, PSS, without attributes, several signers", () =>
   inTempDir(async (dir) => {
     const path = (name: string) => join(dir, name);
     const pki = makePki({ officers: [{ name: "Asha" }, { name: "Bimal", key: "p-256" }] });
@@ -66,7 +66,7 @@ Deno.test("CMS of OpenSSL: attached, detached, BER, PSS, without attributes, sev
     }
   }));
 
-Deno.test("timestamps of `openssl ts`; OpenSSL accepts ours at every level", () =>
+Deno.test("timestamps of `openssl ts` pass, and OpenSSL accepts ours at every level", () =>
   inTempDir(async (dir) => {
     await using services = await startPkiServices({
       officers: [{ name: "Asha" }, { name: "Bimal" }],

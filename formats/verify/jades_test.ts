@@ -57,7 +57,7 @@ const MISSING = "INDETERMINATE B-B content_missing";
 const UNSUPPORTED = "INDETERMINATE B-B algorithm_unsupported";
 const ANOTHER = "INDETERMINATE B-B certificate_not_as_signed";
 
-Deno.test("JAdES: each way of naming the signer's certificate counts, and each must be right", () => {
+Deno.test("every JAdES reference to the signer's certificate counts, and each must match", () => {
   const x5t = encodeBase64url(digest("SHA-256", asha.certificate.der));
   const right: Record<string, unknown>[] = [
     { "x5t#o": thumb(asha.certificate.der) },
@@ -83,7 +83,7 @@ Deno.test("JAdES: each way of naming the signer's certificate counts, and each m
   );
 });
 
-Deno.test("a compact JWS is known by its first characters, however long its header is", () => {
+Deno.test("a compact JWS is recognised by its first characters, however long its header is", () => {
   const { protected: header, signature } = flattened(asha, payload, {
     ...named,
     note: "x".repeat(20_000),
@@ -92,7 +92,7 @@ Deno.test("a compact JWS is known by its first characters, however long its head
   assert.equal(told(` \n${header}.${payload}.${signature}\n`), PASSED);
 });
 
-Deno.test("JSON signatures are read pretty-printed, and with an unprotected header", () => {
+Deno.test("pretty-printed JSON signatures and ones with an unprotected header are read", () => {
   const jws: Flattened = flattened(asha, payload, named);
   assert.equal(told(JSON.stringify(jws, null, 4)), PASSED);
   assert.equal(told({ ...jws, header: { kid: "a" } }), `${PASSED} unsigned_ignored`);
@@ -103,7 +103,7 @@ Deno.test("JSON signatures are read pretty-printed, and with an unprotected head
   assert.throws(() => verify({ ...jws, signatures: [signature] }), { code: "jws_malformed" });
 });
 
-Deno.test("examples of RFC 7515: what is not supported is never called wrong", () => {
+Deno.test("unsupported features in RFC 7515's examples are never called wrong", () => {
   const A1 = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkz" +
     "ODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ." +
     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -124,7 +124,7 @@ Deno.test("examples of RFC 7515: what is not supported is never called wrong", (
   );
 });
 
-Deno.test("critical parameters: those of JAdES are understood, others are not passed over", () => {
+Deno.test("JAdES' critical parameters are understood, and others are not ignored", () => {
   const sigT = "2026-05-31T00:00:00Z";
   const { iat: _, ...name } = named;
   assert.equal(told(flattened(asha, payload, { ...name, sigT, crit: ["sigT"] })), PASSED);
@@ -145,7 +145,7 @@ Deno.test("critical parameters: those of JAdES are understood, others are not pa
   }
 });
 
-Deno.test("a payload that is not encoded (b64: false) is told from one that is", () => {
+Deno.test("an unencoded payload (b64: false) is distinguished from an encoded one", () => {
   const raw = { ...named, b64: false, crit: ["b64"] };
   assert.equal(told(flattened(asha, "bill 7, paid", raw)), PASSED);
   assert.equal(told({ ...flattened(asha, payload, raw), payload: "bill 8" }), FAILED);
@@ -166,7 +166,7 @@ Deno.test("a payload that is not encoded (b64: false) is told from one that is",
 const FAILED = "TOTAL-FAILED null signature_wrong";
 const MALFORMED = "TOTAL-FAILED null format_wrong";
 
-Deno.test("content that the header names (sigD): joined, or by its digests", () => {
+Deno.test("content named in the header (sigD) is checked joined or by its digests", () => {
   const [one, two] = ["first ", "second"].map((text) => utf8.encode(text));
   const pars = ["one.txt", "two.txt"];
   const joined = {
@@ -202,7 +202,7 @@ Deno.test("content that the header names (sigD): joined, or by its digests", () 
 
 const val = (der: Uint8Array) => ({ val: der.toBase64() });
 
-Deno.test("etsiU: timestamps and values make the level, what is broken in it is only told", () => {
+Deno.test("timestamps and values in etsiU make the level, and broken ones are only reported", () => {
   const jws = flattened(asha, payload, named);
   const stamp = (input: string) => ({
     tstTokens: [val(timestamp(pki, utf8.encode(input), now))],
@@ -228,7 +228,7 @@ Deno.test("etsiU: timestamps and values make the level, what is broken in it is 
   assert.equal(told({ ...jws, header: { etsiU: 1 } }), `${PASSED} unsigned_ignored`);
 });
 
-Deno.test("a countersignature in etsiU is checked, and the file is as good as it", () => {
+Deno.test("a countersignature in etsiU is checked and counts towards the file's verdict", () => {
   const jws = flattened(asha, payload, named);
   const of = (signature: string) =>
     flattened(bimal, signature, { "x5t#o": thumb(bimal.certificate.der), iat });

@@ -78,7 +78,7 @@ const verdicts = ({ signatures }: VerificationReport) =>
 const codes = ({ findings }: { findings: { code: FindingCode }[] }) =>
   findings.map(({ code }) => code);
 
-Deno.test("what is told of a good signature", () => {
+Deno.test("a good signature's report has its signer, chain, level, times and revocation status", () => {
   const signed = signCms(asha, { content }, now);
   const report = verify(signed, { pan: asha.pan.toLowerCase() });
   assert.equal(report.indication, "TOTAL-PASSED");
@@ -114,7 +114,7 @@ Deno.test("what is told of a good signature", () => {
   assert.deepEqual(JSON.parse(JSON.stringify(report)), report);
 });
 
-Deno.test("who vouches, and whether it was revoked, must be known", () => {
+Deno.test("a signature passes only if its trust anchor and revocation status are known", () => {
   const signed = signCms(asha, { content });
   assert.deepEqual(verdicts(verify(signed, { anchors: [] })), [
     "INDETERMINATE/NO_CERTIFICATE_CHAIN_FOUND B-B",
@@ -137,7 +137,7 @@ Deno.test("who vouches, and whether it was revoked, must be known", () => {
   assert.equal(unfit.subIndication, "CHAIN_CONSTRAINTS_FAILURE");
 });
 
-Deno.test("validity counts at the time that a timestamp proves", () => {
+Deno.test("validity is judged at the time that a timestamp proves", () => {
   const stamped = timestampCms(pki, signCms(asha, { content }), now);
   const [signature] = verify(stamped, { now: later(1) }).signatures;
   assert.deepEqual([signature.level, signature.provenTime], ["B-T", now.toISOString()]);
@@ -208,7 +208,7 @@ Deno.test("weak algorithms count only where a timestamp proves that they were re
   assert.deepEqual(codes(signature), ["algorithm_weak"]);
 });
 
-Deno.test("several signers and countersignatures are told one by one", () => {
+Deno.test("several signers and countersignatures are reported one by one", () => {
   const both = countersignCms(chitra, cosignCms(bimal, signCms(asha, { content })), 1);
   const report = verify(both);
   assert.deepEqual(verdicts(report), ["TOTAL-PASSED B-B", "TOTAL-PASSED B-B"]);
@@ -222,7 +222,7 @@ Deno.test("several signers and countersignatures are told one by one", () => {
   assert.deepEqual(codes(verify(both, { pan: "AAAPA0000A" })), ["pan_differs"]);
 });
 
-Deno.test("detached: the content must be there, and the right one", () => {
+Deno.test("a detached signature needs its content, and other content fails", () => {
   const signed = signCms(asha, { digest: digest("SHA-256", content) });
   assert.deepEqual(verdicts(verify(signed)), ["INDETERMINATE/SIGNED_DATA_NOT_FOUND B-B"]);
   assert.deepEqual(verdicts(verify(signed, { content: () => given(content) })), [
@@ -266,7 +266,7 @@ Deno.test("detached: the content must be there, and the right one", () => {
 
 const order = utf8.encode("<order><item>cement</item><amount>7</amount></order>");
 
-Deno.test("XML: levels, packagings, and content that was wrapped", () => {
+Deno.test("XML signatures pass at each level and packaging, and wrapped content fails", () => {
   const enveloped = { kind: "enveloped", document: order } as const;
   assert.deepEqual(verdicts(verify(signXml(asha, enveloped))), ["TOTAL-PASSED B-B"]);
   assert.deepEqual(verdicts(verify(signXml(asha, enveloped, { plain: true }))), [
@@ -305,7 +305,7 @@ Deno.test("XML: levels, packagings, and content that was wrapped", () => {
   }
 });
 
-Deno.test("PDF: what was changed after a signature", () => {
+Deno.test("changes to a PDF after a signature are reported", () => {
   const once = signPdf(classicPdf(documentObjects()), asha, { reason: "Approved", time: now });
   const twice = signPdf(once, bimal);
   const report = verify(twice);
@@ -333,7 +333,7 @@ Deno.test("PDF: what was changed after a signature", () => {
   assert.equal(verify(blank).indication, "TOTAL-PASSED");
 });
 
-Deno.test("routes: complete or not, for this content, right as a whole", () => {
+Deno.test("a signing route is judged as a whole, complete or not, for its content", () => {
   const officers = [asha, bimal, chitra];
   let file = makeRoute(officers, content);
   const check = (bytes = content) => verify(file, { content: () => given(bytes) });
@@ -360,7 +360,7 @@ Deno.test("routes: complete or not, for this content, right as a whole", () => {
   }
 });
 
-Deno.test("formats are told by content; what is none gets a typed error", () => {
+Deno.test("formats are recognised by content, and anything else gets a typed error", () => {
   const tell = (bytes: Uint8Array | string) =>
     detectFormat(bytesSource(typeof bytes === "string" ? utf8.encode(bytes) : bytes));
   const cms = signCms(asha, { content });
@@ -378,7 +378,7 @@ Deno.test("formats are told by content; what is none gets a typed error", () => 
   assert.deepEqual([report.indication, ...codes(report)], ["INDETERMINATE", "no_signature"]);
 });
 
-Deno.test("what would help is named: signers, authorities, and what stands beside them", () => {
+Deno.test("the signers, the authorities and the certificates found with them are listed", () => {
   const stamped = timestampCms(pki, signCms(asha, { content }), now);
   const { ends, known } = verifyFile({ source: bytesSource(stamped) }, { now, anchors });
   assert.deepEqual(ends.map(({ subject }) => subject.commonName), [

@@ -107,7 +107,7 @@ Deno.test("comments count where an XPointer keeps them, and nowhere else", async
   assert.equal(told(change(decode(await sign(KNOWN["with comments"])))), PASSED);
 });
 
-Deno.test("what is not supported is told by name, and nothing untrue beside it", async () => {
+Deno.test("unsupported algorithms and transforms are named, and nothing untrue is added", async () => {
   const xslt = "http://www.w3.org/TR/1999/REC-xslt-19991116";
   const cases: [string, string, RegExp][] = [
     [KNOWN.enveloped, "xslt", /REC-xslt-19991116/],
@@ -134,7 +134,7 @@ Deno.test("what is not supported is told by name, and nothing untrue beside it",
   }
 });
 
-Deno.test("what covers a part is named and INDETERMINATE: by Id, ds:Manifest, nothing at all", async () => {
+Deno.test("a signature over a part, a ds:Manifest or nothing says so and is INDETERMINATE", async () => {
   const part = await sign(
     template("", { uri: "#part", before: '<amount Id="part">8</amount>' })
       .replace("<ds:Transforms></ds:Transforms>", ""),
@@ -166,7 +166,7 @@ const unsigned = (content: string) =>
       "</xades:UnsignedSignatureProperties></xades:UnsignedProperties>",
   );
 
-Deno.test("unsigned properties that are unknown or broken are told, and change no verdict", () => {
+Deno.test("unknown or broken unsigned properties are reported without changing the verdict", () => {
   const stamp = "<xades:SignatureTimeStamp><xades:EncapsulatedTimeStamp>";
   const notices = [
     '<x:note xmlns:x="urn:x">approved</x:note>',
@@ -182,7 +182,7 @@ Deno.test("unsigned properties that are unknown or broken are told, and change n
   assert.equal(told(unsigned(broken)), "TOTAL-PASSED timestamp_not_accepted");
 });
 
-Deno.test("text that a signature does not cover never passes in silence", () => {
+Deno.test("text that a signature does not cover is always reported", () => {
   const named = own.replace("<ds:KeyInfo>", "$&<ds:KeyName>pay 9000</ds:KeyName>");
   assert.equal(told(named), "TOTAL-PASSED unsigned_ignored");
   for (
@@ -196,7 +196,7 @@ Deno.test("text that a signature does not cover never passes in silence", () => 
   ) assert.equal(told(within), "INDETERMINATE coverage_partial", within.slice(0, 80));
 });
 
-Deno.test("a countersignature stands with what it countersigns", async () => {
+Deno.test("a countersignature is reported with the signature it countersigns", async () => {
   const id = /<ds:SignatureValue Id="([^"]*)"/.exec(own)![1];
   const counter = (uri: string) =>
     `<xades:CounterSignature>${
@@ -227,7 +227,7 @@ Deno.test("a countersignature stands with what it countersigns", async () => {
   assert.equal(verify(empty).indication, "TOTAL-FAILED");
 });
 
-Deno.test("documents in UTF-16 and ISO-8859-1, with a comment behind the root, are signed as they are", async () => {
+Deno.test("documents in UTF-16 and ISO-8859-1, with a comment after the root, are signed unchanged", async () => {
   const latin = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
   const wide = (text: string) =>
     new Uint8Array(Uint16Array.from(text, (c) => c.charCodeAt(0)).buffer);
@@ -243,7 +243,7 @@ Deno.test("documents in UTF-16 and ISO-8859-1, with a comment behind the root, a
   }
 });
 
-Deno.test("older XAdES is not supported, and nothing is called wrong for it", () => {
+Deno.test("older XAdES is reported as unsupported, not as wrong", () => {
   const older = own.replaceAll(
     "http://uri.etsi.org/01903/v1.3.2#",
     "http://uri.etsi.org/01903/v1.2.2#",

@@ -51,7 +51,7 @@ Deno.test("names compare without case, spacing and string type (RFC 5280 §7.1)"
   assert.equal(name(" a+b\u202e").toString(), "O=\\ a\\+b\\e2\\80\\ae,C=IN");
 });
 
-Deno.test("what may sign documents", () => {
+Deno.test("certificates may sign documents only by key usage, purpose and validity", () => {
   const reason = (...extensions: Extension[]) => signingUse(make(...extensions), middle).reason;
   assert.equal(reason(), undefined);
   assert.equal(reason(keyUsage("digitalSignature")), undefined);
@@ -67,7 +67,7 @@ Deno.test("damaged certificates give a FormatError or another certificate, nothi
   assertDamageIsTold(der, readCertificate);
 });
 
-Deno.test("an extension that occurs twice is refused, a malformed helpful one counts as absent", () => {
+Deno.test("a repeated extension is refused, and a malformed optional one counts as absent", () => {
   const usage = keyUsage("digitalSignature");
   assert.throws(() => make(usage, usage), { code: "certificate_malformed" });
   assert.throws(

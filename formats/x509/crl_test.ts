@@ -85,7 +85,7 @@ function outcome(certificate: Certificate, ...lists: Uint8Array[]): string {
   return result.trusted ? "good" : result.failure.code;
 }
 
-Deno.test("a list counts for its scope alone (RFC 5280 §5.2.5)", () => {
+Deno.test("a list counts only for its scope (RFC 5280 §5.2.5)", () => {
   const list = (...fields: Uint8Array[]) =>
     makeCrl(ca, [], { now, extensions: [scope(...fields)] });
   assert.equal(outcome(end(), list(implicit(1, TRUE))), "good"); // user certificates
@@ -97,7 +97,7 @@ Deno.test("a list counts for its scope alone (RFC 5280 §5.2.5)", () => {
   assert.equal(outcome(end(), list(pointName("http://a.example/1"))), "revocation_unknown");
 });
 
-Deno.test("lists for some reasons count together", () => {
+Deno.test("lists that each cover some reasons count together", () => {
   const list = (revoked: Revoked[], ...bits: number[]) =>
     makeCrl(ca, revoked, { now, extensions: [scope(reasons(3, ...bits))] });
   const certificate = end();
@@ -171,7 +171,7 @@ Deno.test("lists with unknown critical extensions are not used", () => {
   assert.equal(outcome(certificate, list), "revocation_unknown");
 });
 
-Deno.test("a list from after the certificate expired proves nothing", () => {
+Deno.test("a list issued after the certificate expired proves nothing", () => {
   const certificate = end();
   const judge = (...extensions: Extension[]) => {
     const result = validateCertificate(certificate, {
@@ -191,7 +191,7 @@ Deno.test("a list from after the certificate expired proves nothing", () => {
   assert.equal(judge(extension(extensionIds.expiredCertsOnCRL, kept)), "good");
 });
 
-Deno.test("a list of 20,000 entries is searched, damaged lists are refused", () => {
+Deno.test("a list of 20,000 entries is searched, and damaged lists are refused", () => {
   const revoked = Array.from({ length: 20_000 }, (_, index) => ({
     serialNumber: Uint8Array.of(1, index >> 16, index >> 8, index),
     revokedAt: now,

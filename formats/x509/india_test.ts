@@ -14,7 +14,7 @@ const certificate = (serialNumber: string | undefined, ...policies: string[]) =>
     extensions: policies.length > 0 ? [certificatePolicies(...policies)] : [],
   }).certificate;
 
-Deno.test("class and kind come from the policies", () => {
+Deno.test("a certificate's class and kind come from its policies", () => {
   assert.deepEqual(indiaFacts(certificate(undefined, "2.16.356.100.2.2", "2.16.356.100.2.3")), {
     class: 3,
     kind: "token_dsc",

@@ -15,7 +15,7 @@ const pki = makePki({
   officers: [{ name: "Good", key: "p-256" }, { name: "Revoked", key: "p-256" }],
 });
 
-Deno.test("an answer says what it was made to say", () => {
+Deno.test("an OCSP answer reads back as it was made", () => {
   const [{ certificate }] = pki.officers;
   const producedAt = new Date("2026-06-01T00:00:00Z");
   const revokedAt = new Date("2026-05-01T00:00:00Z");
@@ -35,12 +35,12 @@ Deno.test("an answer says what it was made to say", () => {
   assert.deepEqual(readAsn1(response.nonce!).content, Uint8Array.of(1, 2, 3));
 });
 
-Deno.test("an error of the service is said as such", () => {
+Deno.test("an OCSP server's error is reported as an error", () => {
   const tryLater = sequence(integer(3, 0x0a));
   assert.throws(() => readOcspResponse(tryLater), { code: "ocsp_malformed", message: /tryLater/ });
 });
 
-Deno.test("an answer that is altered in any signed byte counts for nothing", () => {
+Deno.test("an OCSP answer with any signed byte altered is not trusted", () => {
   const [{ certificate }] = pki.officers;
   const crls = [pki.root, pki.ca].map((each) => readCrl(makeCrl(each, [])));
   const judge = (response: Uint8Array) => {

@@ -54,7 +54,7 @@ const kinds: [name: string, newKey: string[], signing: string[], outcome: string
   ],
 ];
 
-Deno.test("certificates of all algorithms that OpenSSL makes", async (test) => {
+Deno.test("certificates of every algorithm that OpenSSL makes are judged correctly", async (test) => {
   for (const [name, newKey, signing, outcome] of kinds) {
     await test.step(name, () =>
       inTempDir(async (dir) => {

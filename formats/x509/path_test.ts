@@ -69,7 +69,7 @@ function outcome(...args: Parameters<typeof judge>): string {
   return result.trusted ? "trusted" : `${result.failure.code} ${result.failure.subIndication}`;
 }
 
-Deno.test("a path is found and trusted, the anchor itself too", () => {
+Deno.test("a path is found and trusted, and so is the anchor itself", () => {
   const end = person(ca).certificate;
   const result = judge(end, [ca]);
   assert.ok(result.trusted);
@@ -78,7 +78,7 @@ Deno.test("a path is found and trusted, the anchor itself too", () => {
   assert.equal(outcome(root.certificate, []), "trusted");
 });
 
-Deno.test("no path, no trust", () => {
+Deno.test("a certificate without a path to an anchor is not trusted", () => {
   const stranger = authority("Root"); // the same name, another key
   assert.equal(outcome(person(ca).certificate, []), "no_issuer NO_CERTIFICATE_CHAIN_FOUND");
   assert.equal(
@@ -138,14 +138,14 @@ Deno.test("only authorities issue certificates", () => {
   );
 });
 
-Deno.test("what is critical must be understood", () => {
+Deno.test("an unknown critical extension is refused", () => {
   const odd = (critical: boolean) =>
     person(ca, extension("1.2.3.4", nullValue(), critical)).certificate;
   assert.equal(outcome(odd(false), [ca]), "trusted");
   assert.equal(outcome(odd(true), [ca]), "critical_extension CHAIN_CONSTRAINTS_FAILURE");
 });
 
-Deno.test("the purpose asked for must be allowed", () => {
+Deno.test("a certificate must allow the purpose asked for", () => {
   const end = person(ca, extKeyUsage([keyPurposes.clientAuth])).certificate;
   const refused = "key_purpose CHAIN_CONSTRAINTS_FAILURE";
   assert.equal(outcome(end, [ca], { purpose: keyPurposes.clientAuth }), "trusted");
@@ -174,7 +174,7 @@ const constrain = (permitted: Uint8Array[], excluded: Uint8Array[]) =>
 const altNames = (...names: Uint8Array[]) =>
   extension(extensionIds.subjectAltName, sequence(...names));
 
-Deno.test("name constraints hold for all forms of names", () => {
+Deno.test("name constraints apply to all forms of names", () => {
   const directory = (unit: string) => explicit(4, encodeName([["O", "Tests"], ["OU", unit]]));
   const ip = (...bytes: number[]) => implicit(7, Uint8Array.from(bytes));
   const judgeNames = (permitted: Uint8Array[], excluded: Uint8Array[], ...names: Uint8Array[]) => {
@@ -227,7 +227,7 @@ Deno.test("name constraints hold for all forms of names", () => {
   assert.equal(outcome(good.certificate, [limited]), "trusted");
 });
 
-Deno.test("policies: required, mapped, inhibited", () => {
+Deno.test("policies can be required, mapped and inhibited", () => {
   const policy = (...policies: string[]) => certificatePolicies(...policies);
   const mapping = (from: string, to: string) =>
     extension(extensionIds.policyMappings, sequence(sequence(oid(from), oid(to))), true);
@@ -289,7 +289,7 @@ Deno.test("loops and namesakes end in bounded time", () => {
   assert.ok(!judge(nobody.certificate, namesakes).trusted);
 });
 
-Deno.test("hostile certificates and lists in hundreds end in a typed refusal", () => {
+Deno.test("hundreds of hostile certificates and lists end in a typed refusal", () => {
   // Ten namesakes that all certify each other and the anchor's namesake, with lists by all of them.
   const keys = Array.from({ length: 10 }, () => makeKey("p-256"));
   const namesake = (key: TestKey, issuer?: Party) =>
@@ -316,7 +316,7 @@ Deno.test("hostile certificates and lists in hundreds end in a typed refusal", (
 
 const revocation = "require";
 
-Deno.test("revocation by CRL decides", () => {
+Deno.test("a CRL decides whether a certificate is revoked", () => {
   const end = person(ca).certificate;
   const good = {
     revocation,
@@ -357,7 +357,7 @@ Deno.test("revocation by CRL decides", () => {
   assert.equal(outcome(end, [ca], { ...revoking(ca, end), at: days(-2), now }), "trusted");
 });
 
-Deno.test("a CRL out of date, from the future or signed by another is no evidence", () => {
+Deno.test("a CRL that is out of date, from the future or signed by another is not evidence", () => {
   const end = person(ca).certificate;
   const withCrl = (crl: Uint8Array) => ({
     revocation,
@@ -414,7 +414,7 @@ Deno.test("OCSP answers count only from the issuer or its delegate", () => {
   assert.equal(judgeAnswer(readOcspResponse(other)), unknown);
 });
 
-Deno.test("a responder that can be checked must be, and not by itself", () => {
+Deno.test("a responder's revocation is checked where possible, and never by its own answer", () => {
   const pki = makePki({ now, officers: [{ name: "A", key: "p-256" }] });
   const [{ certificate }] = pki.officers;
   const about = (subject: Certificate) =>
@@ -449,7 +449,7 @@ Deno.test("a responder that can be checked must be, and not by itself", () => {
   assert.equal(judgeWith([pki.root, pki.ca, pki.subCa], [certificate]), "certificate_revoked");
 });
 
-Deno.test("a serial number of the wrong sign is another number", () => {
+Deno.test("a serial number with the wrong sign is a different number", () => {
   const negative = integer(-5).subarray(2);
   const positive = integer(5).subarray(2);
   const crl = readCrl(makeCrl(ca, [{ serialNumber: negative, revokedAt: days(-1) }], { now }));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { anyPolicy, PolicyGraph } from "./policy_tree.ts";
 
-Deno.test("policies in common are valid, in the authority's own terms", () => {
+Deno.test("policies common to the whole path are valid, in the authority's terms", () => {
   const graph = new PolicyGraph();
   graph.add(["1.1", "1.2"], true);
   graph.map([{ issuer: "1.1", subject: "2.1" }], true);
@@ -11,7 +11,7 @@ Deno.test("policies in common are valid, in the authority's own terms", () => {
   assert.deepEqual(graph.validPolicies(["2.1"]), []);
 });
 
-Deno.test("anyPolicy counts only where it may", () => {
+Deno.test("anyPolicy counts only where it is allowed", () => {
   const allowed = new PolicyGraph();
   allowed.add([anyPolicy], true);
   allowed.add(["1.1"], true);
@@ -22,13 +22,13 @@ Deno.test("anyPolicy counts only where it may", () => {
   assert.deepEqual(forbidden.validPolicies([anyPolicy]), []);
 });
 
-Deno.test("a certificate without policies ends them all", () => {
+Deno.test("a certificate without policies leaves the path with none", () => {
   const graph = new PolicyGraph();
   graph.add(undefined, true);
   assert.ok(graph.isEmpty);
 });
 
-Deno.test("mappings that are inhibited take their policies away", () => {
+Deno.test("an inhibited mapping removes its policies", () => {
   const graph = new PolicyGraph();
   graph.add(["1.1", "1.2"], true);
   graph.map([{ issuer: "1.1", subject: "2.1" }], false);

@@ -47,7 +47,7 @@ function verdict(
   return result.trusted ? "trusted" : result.failure.code;
 }
 
-Deno.test("a revocation stands, whatever else the same or another answer says", () => {
+Deno.test("a revocation stands, whatever other answers say", () => {
   const final = revoked("keyCompromise");
   for (const said of [[good, final], [final, good]]) {
     assert.equal(verdict([ocsp(said)], []), "certificate_revoked");
@@ -59,7 +59,7 @@ Deno.test("a revocation stands, whatever else the same or another answer says", 
   assert.equal(verdict([ocsp(final, before(0.5))], [crl(null)]), "certificate_revoked");
 });
 
-Deno.test("a hold is lifted by what is newer, and by nothing else", () => {
+Deno.test("a hold is lifted only by newer evidence", () => {
   const hold = revoked("certificateHold");
   assert.equal(verdict([ocsp(hold)], []), "certificate_on_hold");
   assert.equal(verdict([ocsp([good, hold])], []), "certificate_on_hold");
@@ -71,7 +71,7 @@ Deno.test("a hold is lifted by what is newer, and by nothing else", () => {
   assert.equal(verdict([ocsp(hold, before(0.5))], [crl(null)]), "trusted");
 });
 
-Deno.test("where nothing can be used, each reason is told", () => {
+Deno.test("if no evidence is usable, every reason is given", () => {
   const result = validateCertificate(certificate, {
     anchors: [pki.root.certificate],
     intermediates: [pki.ca.certificate, pki.subCa.certificate],

@@ -60,7 +60,7 @@ function assertOnly(certificate: Uint8Array, algorithm: SignatureAlgorithm, sign
 
 // 1025: a modulus whose encoded message is a byte shorter for PSS (RFC 8017 §8.1.2).
 for (const [bits, publicExponent] of [[2048, 65537], [1025, 3], [1032, 17]]) {
-  Deno.test(`RSA ${bits} bits, exponent ${publicExponent}: what the runtime signs`, () => {
+  Deno.test(`signatures made by the runtime verify: RSA ${bits} bits, exponent ${publicExponent}`, () => {
     const keys = generateKeyPairSync("rsa", { modulusLength: bits, publicExponent });
     const certificate = certify(keys.publicKey);
     for (const hash of hashes) {
@@ -86,7 +86,7 @@ for (const [bits, publicExponent] of [[2048, 65537], [1025, 3], [1032, 17]]) {
 }
 
 for (const namedCurve of ["P-256", "P-384", "P-521"]) {
-  Deno.test(`ECDSA ${namedCurve}: what the runtime signs, with every digest it knows`, () => {
+  Deno.test(`signatures made by the runtime verify with every digest: ECDSA ${namedCurve}`, () => {
     const keys = generateKeyPairSync("ec", { namedCurve });
     const certificate = certify(keys.publicKey);
     for (const hash of hashes) {
@@ -101,7 +101,7 @@ for (const namedCurve of ["P-256", "P-384", "P-521"]) {
   });
 }
 
-Deno.test("ECDSA: both halves of s are right; zero, large and negative numbers never", () => {
+Deno.test("ECDSA accepts s and its complement, and never zero, too large or negative numbers", () => {
   const { certificate, algorithm, signMessage } = goldenSigner("ec");
   const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
   const signature = signMessage(message);
@@ -117,7 +117,7 @@ Deno.test("ECDSA: both halves of s are right; zero, large and negative numbers n
   }
 });
 
-Deno.test("ECDSA: a key used often is checked by table, with the same answers", () => {
+Deno.test("an ECDSA key used often is checked by table, with the same results", () => {
   const { certificate, algorithm, signMessage } = goldenSigner("ec384");
   const signature = signMessage(message);
   for (let i = 0; i < 110; i++) {
@@ -127,7 +127,7 @@ Deno.test("ECDSA: a key used often is checked by table, with the same answers", 
   assertOnly(certificate, algorithm, signMessage(message));
 });
 
-Deno.test("ECDSA: no encoding but DER", () => {
+Deno.test("ECDSA signatures are accepted only in DER", () => {
   const { certificate, algorithm, signMessage } = goldenSigner("ec");
   const [r, s] = [...readAsn1(signMessage(message)).children].map((node) => node.bytes);
   const long = (number: Uint8Array) => tlv(0x02, new Uint8Array(1), readAsn1(number).content);
@@ -139,7 +139,7 @@ Deno.test("ECDSA: no encoding but DER", () => {
   }
 });
 
-Deno.test("RSA PKCS #1: no encoding but the one (forgeries for lenient readers)", () => {
+Deno.test("RSA PKCS #1 accepts only the one correct encoding, not forgeries for lenient readers", () => {
   const keys = generateKeyPairSync("rsa", { modulusLength: 2048, publicExponent: 3 });
   const certificate = certify(keys.publicKey);
   const algorithm = { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-256" } as const;
@@ -177,7 +177,7 @@ function modularPower(privateKey: KeyObject, encoded: Uint8Array): Uint8Array {
   return Uint8Array.fromHex(result.toString(16).padStart(encoded.length * 2, "0"));
 }
 
-Deno.test("algorithm and key must belong together; a digest must have its length", () => {
+Deno.test("the algorithm must match the key, and a digest must have the right length", () => {
   const [rsa, ec] = [goldenSigner("rsa"), goldenSigner("ec")];
   const check = (certificate: Uint8Array, algorithm: SignatureAlgorithm, signature: Uint8Array) =>
     verifySignature(certificate, algorithm, { message }, signature);
@@ -190,7 +190,7 @@ Deno.test("algorithm and key must belong together; a digest must have its length
   refused("certificate_malformed", () => maxSignatureLength(new Uint8Array(5)));
 });
 
-Deno.test("keys we cannot or will not check are refused by name", () => {
+Deno.test("malformed and unsupported keys are refused by name", () => {
   const { publicKey } = generateKeyPairSync("ed25519");
   refused("algorithm_unsupported", () => maxSignatureLength(certify(publicKey)));
   const rsaKey = (modulus: bigint, exponent: bigint) => {

@@ -48,7 +48,7 @@ for (const [name, text] of Object.entries(DOCUMENTS)) {
   });
 }
 
-Deno.test("inclusive c14n of an element takes over what its ancestors declare", () => {
+Deno.test("inclusive c14n of an element inherits its ancestors' declarations", () => {
   const { root } = parseXml(
     new TextEncoder().encode(`<a xmlns:p="urn:p" xml:lang="bn" id="1"><b><c/></b></a>`),
   );
@@ -74,7 +74,7 @@ Deno.test("attributes and namespaces are ordered by code point, not by UTF-16 un
   );
 });
 
-Deno.test("a filter leaves elements out", () => {
+Deno.test("a filter excludes elements", () => {
   const { tree } = parseXml(new TextEncoder().encode(`<a>1<b><c/></b>2</a>`));
   const canonical = canonicalizeXml(tree, {
     kind: "exclusive",

@@ -44,7 +44,7 @@ const REFUSED: [string, string, string][] = [
 ];
 
 for (const [name, text, code] of REFUSED) {
-  Deno.test(`refused: ${name}`, () => {
+  Deno.test(`the parser refuses ${name}`, () => {
     assert.throws(
       () => parse(text),
       (error) => error instanceof FormatError && error.code === code,
@@ -52,7 +52,7 @@ for (const [name, text, code] of REFUSED) {
   });
 }
 
-Deno.test("refused: not UTF-8", () => {
+Deno.test("the parser refuses bytes that are not UTF-8", () => {
   assert.throws(() => parseXml(Uint8Array.of(0x3c, 0x61, 0xff, 0x2f, 0x3e)), FormatError);
 });
 
@@ -73,7 +73,7 @@ Deno.test("a signature is inserted before the root's end and nothing else change
   }
 });
 
-Deno.test("byte order mark and encoding are kept", () => {
+Deno.test("the byte order mark and the encoding are kept", () => {
   const source = parse("\ufeff<a/>");
   assert.equal(source.text, "<a/>");
   assert.deepEqual(insertLast(source, "é"), new TextEncoder().encode("\ufeff<a>é</a>"));

@@ -91,14 +91,14 @@ const NOT_WELL_FORMED = [
   ...["<a>\u0000</a>", "<a>\u000c</a>", "<a>\ufffe</a>", "<a\u00a0b='1'/>", "<a\u0085b='1'/>"],
 ];
 
-Deno.test("libxml2 agrees: documents as the conformance suites have them", () => {
+Deno.test("libxml2 agrees on documents like those of the conformance suites", () => {
   for (const document of WELL_FORMED) assert.ok(agreed(document), JSON.stringify(document));
   for (const document of NOT_WELL_FORMED) {
     assert.equal(agreed(document), undefined, JSON.stringify(document));
   }
 });
 
-Deno.test("a document of another version than 1.0 is refused, though libxml2 reads it", () => {
+Deno.test("a document of a version other than 1.0 is refused, though libxml2 reads it", () => {
   const document = `<?xml version="1.1"?><a>\u0085</a>`;
   assert.equal(ourCanonical(document, METHODS), undefined);
   assert.ok(libxml2Canonical(document, ...METHODS));

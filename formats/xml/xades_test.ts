@@ -85,7 +85,7 @@ Deno.test("three officers sign one order; the rest of the file stays byte for by
   await xmlsec1(signed, 4);
 });
 
-Deno.test("plain XML Signature on a document without a separate end tag", async () => {
+Deno.test("a document without a separate end tag can be signed with plain XML Signature", async () => {
   const signed = makeSignature(bimal, enveloped(encode("<order number='7' />")), { xades: false });
   const [signature] = verifyXml(signed);
   assert.deepEqual(signature.problems, []);
@@ -93,13 +93,13 @@ Deno.test("plain XML Signature on a document without a separate end tag", async 
   await xmlsec1(signed, 1);
 });
 
-Deno.test("RSASSA-PSS (xmlsec1 1.2 does not know it)", () => {
+Deno.test("RSASSA-PSS signatures verify (xmlsec1 1.2 does not know them)", () => {
   const algorithm = { scheme: "RSASSA-PSS", hash: "SHA-256" } as const;
   const [signature] = verifyXml(makeSignature(anita, enveloped(encode(ORDER)), { algorithm }));
   assert.deepEqual(signature.problems, []);
 });
 
-Deno.test("enveloping: XML as it is, anything else in Base64", async () => {
+Deno.test("enveloping signatures hold XML as it is and anything else in Base64", async () => {
   for (
     const [content, mediaType] of [[ORDER, "application/xml"], ["a bill\n", "text/plain"]] as const
   ) {
@@ -117,7 +117,7 @@ Deno.test("enveloping: XML as it is, anything else in Base64", async () => {
   }
 });
 
-Deno.test("detached: the file's own digest", async () => {
+Deno.test("a detached signature holds the digest of the file", async () => {
   const value = createHash("sha256").update("a bill\n").digest();
   const uri = "bill%207.txt";
   const signed = makeSignature(bimal, {
@@ -135,7 +135,7 @@ Deno.test("detached: the file's own digest", async () => {
   await xmlsec1(signed, 1, { "bill 7.txt": encode("a bill\n") });
 });
 
-Deno.test("unsigned properties are kept and do not disturb", async () => {
+Deno.test("unsigned properties are kept and do not affect the signature", async () => {
   const unsigned = {
     signatureTimestamp: Uint8Array.of(0x30, 0),
     certificates: [pki.root.certificate.der],
@@ -151,7 +151,7 @@ Deno.test("unsigned properties are kept and do not disturb", async () => {
   await xmlsec1(signed, 1);
 });
 
-Deno.test("signatures of xmlsec1 are read: enveloped, inclusive c14n", async () => {
+Deno.test("enveloped signatures of xmlsec1 with inclusive c14n are read", async () => {
   const DS = "http://www.w3.org/2000/09/xmldsig#";
   const template = `<order><amount>1</amount><Signature xmlns="${DS}"><SignedInfo>
 <CanonicalizationMethod Algorithm="http://www.w3.org/TR/2001/REC-xml-c14n-20010315"/>
@@ -167,7 +167,7 @@ Deno.test("signatures of xmlsec1 are read: enveloped, inclusive c14n", async () 
   assert.deepEqual(verifyXml(changed)[0].problems, ["content_changed"]);
 });
 
-Deno.test("every changed byte of the signed parts is noticed", () => {
+Deno.test("a change to any byte of the signed parts is detected", () => {
   const signed = makeSignature(bimal, enveloped(encode(ORDER)));
   const text = decode(signed);
   const unsignedParts = [
@@ -257,7 +257,7 @@ Deno.test("transforms that could hide content are refused", () => {
   assert.deepEqual(nothing.covers.map(({ kind }) => kind), ["properties"]);
 });
 
-Deno.test("many references to a long document are refused before anything is canonicalized", () => {
+Deno.test("many references to a long document are refused before any canonicalization", () => {
   const references = (count: number) =>
     new TextEncoder().encode(
       `<a>${"x".repeat(1024 * 1024)}<Signature xmlns="http://www.w3.org/2000/09/xmldsig#">` +

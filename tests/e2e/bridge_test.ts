@@ -58,7 +58,7 @@ const begin = (page: Page) =>
 const result = (page: Page) =>
   page.evaluate(() => (globalThis as unknown as { signing: Promise<unknown> }).signing);
 
-Deno.test("the popup bridge", async (t) => {
+Deno.test("the popup bridge connects a page that may not connect directly", async (t) => {
   await build();
   await using site = serveSite();
   await using framing = serveSite();
@@ -151,7 +151,7 @@ Deno.test("the popup bridge", async (t) => {
       assert.equal(await result(page), "user_cancelled");
     });
 
-    await t.step("documents travel through it", async () => {
+    await t.step("documents pass through it", async () => {
       await page.evaluate(() => {
         const { dsign } = globalThis as unknown as Globals;
         const file = new File([new Uint8Array(3_000_000)], "order.bin");
@@ -168,7 +168,7 @@ Deno.test("the popup bridge", async (t) => {
       assert.equal(digest, new Uint8Array(expected).toBase64());
     });
 
-    await t.step("a window too small to read takes no answer", async () => {
+    await t.step("a window too small to read accepts no answer", async () => {
       await begin(page);
       const sign = await asked();
       await sign.locator("button[type=submit]:enabled").waitFor();
@@ -181,7 +181,7 @@ Deno.test("the popup bridge", async (t) => {
       await result(page);
     });
 
-    await t.step("a question that a page opens takes no answer", async () => {
+    await t.step("a question that a page opens accepts no answer", async () => {
       await begin(page);
       const sign = await asked();
       await sign.locator("button[type=submit]:enabled").waitFor();
@@ -272,7 +272,7 @@ Deno.test("the popup bridge", async (t) => {
       await alone.close();
     });
 
-    await t.step("where nobody listens, it says so", async () => {
+    await t.step("it says so if no agent is listening", async () => {
       const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const { port } = nobody.addr;
       nobody.close();

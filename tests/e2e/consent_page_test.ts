@@ -202,7 +202,7 @@ function outcome(asked: Promise<unknown>): Promise<string> {
 
 await build();
 
-Deno.test("the consent page in a browser", async (t) => {
+Deno.test("the consent page works in a browser", async (t) => {
   const browser = await launch();
   const step = (
     name: string,
@@ -210,23 +210,26 @@ Deno.test("the consent page in a browser", async (t) => {
     options: DeskOptions = {},
   ) => t.step(name, () => atDesk(browser, options, test));
   try {
-    await step("a wrong PIN is said, the right one signs, the window closes", async (desk) => {
-      const { unlock, attempts, typed } = token(wrong("many"));
-      const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
-      const page = await desk.shown();
-      assert.equal(new URL(page.url()).hash, "", "the ticket stays in the address");
-      await pinField(page).fill("1111");
-      await press(page, en.do_sign_one);
-      await page.getByText(ERROR_WORDS.en.pin_incorrect).waitFor();
-      assert.equal(await pinField(page).inputValue(), "");
-      await pinField(page).fill("পিন-1234");
-      await pinField(page).press("Enter");
-      await closed(page);
-      assert.equal(await answered, "ok");
-      assert.deepEqual(typed, ["1111", "পিন-1234"]);
-      assert.equal(attempts[1]!.binding, signRequest().binding);
-      assert.equal(attempts[1]!.finalTry, false);
-    });
+    await step(
+      "a wrong PIN is reported, the right one signs, and the window closes",
+      async (desk) => {
+        const { unlock, attempts, typed } = token(wrong("many"));
+        const answered = outcome(desk.consent.sign(signRequest(), unlock, never));
+        const page = await desk.shown();
+        assert.equal(new URL(page.url()).hash, "", "the ticket stays in the address");
+        await pinField(page).fill("1111");
+        await press(page, en.do_sign_one);
+        await page.getByText(ERROR_WORDS.en.pin_incorrect).waitFor();
+        assert.equal(await pinField(page).inputValue(), "");
+        await pinField(page).fill("পিন-1234");
+        await pinField(page).press("Enter");
+        await closed(page);
+        assert.equal(await answered, "ok");
+        assert.deepEqual(typed, ["1111", "পিন-1234"]);
+        assert.equal(attempts[1]!.binding, signRequest().binding);
+        assert.equal(attempts[1]!.finalTry, false);
+      },
+    );
 
     await step(
       "the focus starts at the question and walks to the PIN and both buttons",
@@ -276,7 +279,7 @@ Deno.test("the consent page in a browser", async (t) => {
     });
 
     await step(
-      "a count that turns dangerous, or is not known, must be confirmed too",
+      "a count that becomes dangerous or is unknown must be confirmed too",
       async (desk) => {
         const { unlock, attempts } = token(
           wrong("unknown"),
@@ -314,7 +317,7 @@ Deno.test("the consent page in a browser", async (t) => {
     });
 
     await step(
-      "no PIN is asked of a token with a keypad, an unlocked or a locked one",
+      "no PIN is asked for a token with a keypad, an unlocked or a locked one",
       async (desk) => {
         const keypad = choice("Anita Das", { protectedAuthenticationPath: true }, "a1");
         const unlocked = choice("Bikram Sen", {}, "b2", { unlocked: true });
@@ -442,7 +445,7 @@ Deno.test("the consent page in a browser", async (t) => {
       desk.errors.length = 0; // the 404 of the second look
     }, { stays: true });
 
-    await step("the time that is left is shown, and its end", async (desk) => {
+    await step("the time left is shown, and so is its end", async (desk) => {
       const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
       const page = await desk.shown();
       assert.match(await page.getByRole("timer").innerText(), /0:0\d/);

@@ -67,7 +67,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
     if (!await t.step(name, work)) throw new Error("What follows builds upon it.");
   };
   try {
-    await step("pages are turned by buttons, number and keys, and made larger", async () => {
+    await step("pages are turned by buttons, number and keys, and can be enlarged", async () => {
       const result = signing(signed, {
         reason: "Sanctioned",
         visible: { role: "Executive Engineer" },
@@ -125,7 +125,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       assert.equal(await third, "user_cancelled");
     });
 
-    await step("a broken signature is said loudly", async () => {
+    await step("a broken signature is shown prominently", async () => {
       const broken = signed.slice();
       const at = new TextDecoder("latin1").decode(broken).indexOf("(Page 1)") + 5;
       broken[at] = "9".charCodeAt(0);
@@ -138,26 +138,29 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       assert.equal(await asked, "user_cancelled");
     });
 
-    await step("a PDF signed beside, and one that pdf.js cannot show", async () => {
-      const beside = portal.signDocument(
-        new File([signed], "order.pdf", { type: "application/pdf" }),
-      ).catch(({ code }) => code);
-      const page = await shown();
-      await drawn(page, 1).waitFor();
-      await press(page, en.do_not_sign);
-      assert.equal(await beside, "user_cancelled");
-      assert.deepEqual(errors, []);
-      const nonsense = portal.signDocument(
-        new File(["%PDF-1.7 nonsense"], "order.pdf", { type: "application/pdf" }),
-      ).catch(({ code }) => code);
-      const failing = await shown();
-      await failing.getByText(en.pdf_failed).waitFor();
-      await press(failing, en.do_not_sign);
-      assert.equal(await nonsense, "user_cancelled");
-      errors.length = 0; // the 404
-    });
+    await step(
+      "a PDF with a separate signature, and one that pdf.js cannot show, are explained",
+      async () => {
+        const beside = portal.signDocument(
+          new File([signed], "order.pdf", { type: "application/pdf" }),
+        ).catch(({ code }) => code);
+        const page = await shown();
+        await drawn(page, 1).waitFor();
+        await press(page, en.do_not_sign);
+        assert.equal(await beside, "user_cancelled");
+        assert.deepEqual(errors, []);
+        const nonsense = portal.signDocument(
+          new File(["%PDF-1.7 nonsense"], "order.pdf", { type: "application/pdf" }),
+        ).catch(({ code }) => code);
+        const failing = await shown();
+        await failing.getByText(en.pdf_failed).waitFor();
+        await press(failing, en.do_not_sign);
+        assert.equal(await nonsense, "user_cancelled");
+        errors.length = 0; // the 404
+      },
+    );
 
-    await step("content that other programs may show differently is announced", async () => {
+    await step("a notice says that other programs may show content differently", async () => {
       const objects = documentObjects({
         catalogEntries: "/OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >> " +
           "/OCProperties << /OCGs [90 0 R] /D << /ON [90 0 R] /Order [90 0 R] >> >> " +
@@ -177,7 +180,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       await asked;
     });
 
-    await step("a batch is a searchable list; documents are fetched when opened", async () => {
+    await step("a batch is a searchable list whose documents are fetched when opened", async () => {
       const files = Array.from({ length: 400 }, (_, i) => ({
         name: i === 123 ? "order.pdf" : `bill-${String(i).padStart(3, "0")}.pdf`,
         content: new Blob([

@@ -23,7 +23,7 @@ type Globals = {
   prompted?: boolean;
 };
 
-Deno.test("the SDK in Firefox", (t) =>
+Deno.test("the SDK works in Firefox", (t) =>
   inTempDir(async (dir) => {
     await build();
     const tls = await issueIdentity(new Date());
@@ -60,7 +60,7 @@ Deno.test("the SDK in Firefox", (t) =>
       }
     };
 
-    await t.step("ws", () =>
+    await t.step("a page connects by ws", () =>
       inFirefox("plain", {}, async (page) => {
         assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "connected");
       }));
@@ -95,7 +95,7 @@ Deno.test("the SDK in Firefox", (t) =>
       });
     });
 
-    await t.step("the popup bridge, the permission being denied", async () => {
+    await t.step("the popup bridge connects though the permission is denied", async () => {
       const denied = { ...asPublic([site.port]), ...loopbackPermission("denied") };
       await inFirefox("denied", denied, async (page, browser) => {
         // A denial by default is not what `navigator.permissions` tells, so it looks as if nothing were there.
@@ -146,7 +146,7 @@ Deno.test("the SDK in Firefox", (t) =>
       });
     });
 
-    await t.step("wss: only once the authority is trusted", async () => {
+    await t.step("wss connects only once the authority is trusted", async () => {
       const options = { ports: [], securePorts: [securePort!] };
       await inFirefox("secure", {}, async (page) => {
         assert.equal(await page.evaluate(connectOutcome, options), "not_installed");

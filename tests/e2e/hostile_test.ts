@@ -15,7 +15,7 @@ const opens = (url: string) =>
     socket.onerror = () => resolve(false);
   });
 
-Deno.test("hostile pages", async (t) => {
+Deno.test("hostile pages get nothing", async (t) => {
   await build();
   await using site = serveSite();
   await using test = await testAgent({ web: WEB });
@@ -57,7 +57,7 @@ Deno.test("hostile pages", async (t) => {
       assert.equal(await page.evaluate(opens, behalf), false);
     });
 
-    await t.step("no page of the agent's is shown in a frame", async () => {
+    await t.step("no page of the agent is shown in a frame", async () => {
       for (const path of ["/", "/consent", "/bridge", "/status"]) {
         await page.evaluate((src) => {
           document.body.replaceChildren();

@@ -80,7 +80,7 @@ Deno.test("the download page leads from the file to the open connection", async 
       await page.getByText("certutil -hashfile dsign-1.2.3-windows-x64.exe SHA256").waitFor();
     });
 
-    await t.step("without D-Sign it waits, and the test says why", async () => {
+    await t.step("without D-Sign it waits, and its connection test says why", async () => {
       // Chromium would ask the person first, so nothing looks before a click.
       await page.getByRole("button", { name: en.look }).click();
       await page.getByText(en.looking).waitFor();
@@ -102,7 +102,7 @@ Deno.test("the download page leads from the file to the open connection", async 
       await screenshot(page, "install-bn");
     });
 
-    await t.step("a portal without files says whom to ask", async () => {
+    await t.step("a portal without installers says whom to ask", async () => {
       portal.hasRelease = false;
       await page.goto(`${portal.url}?port=${port}`);
       await page.getByText(en.no_release).waitFor();

@@ -59,33 +59,33 @@ Deno.test("a public page reaches the agent only with the browser's permission", 
   };
   const frameOf = (page: Page) => page.frames().find((each) => each.url().startsWith(site.origin))!;
   try {
-    await t.step("granted: connected", async () => {
+    await t.step("with the permission granted it connects", async () => {
       const page = await withPermissions(["local-network-access"], site.origin);
       assert.equal(await outcome(page, port), "connected");
     });
-    await t.step("granted, and nothing listens: not_installed", async () => {
+    await t.step("with the permission granted and no agent it reports not_installed", async () => {
       const page = await withPermissions(["local-network-access"], site.origin);
       const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       nobody.close();
       assert.equal(await outcome(page, nobody.addr.port), "not_installed");
     });
-    await t.step("denied: permission_denied", async () => {
+    await t.step("with the permission denied it reports permission_denied", async () => {
       const page = await withPermissions([], site.origin);
       assert.equal(await outcome(page, port), "permission_denied");
     });
-    await t.step("in a frame that was not given the permission: blocked_by_browser", async () => {
+    await t.step("in a frame without the permission it reports blocked_by_browser", async () => {
       // A permission that is granted by automation would override what the embedding page allows.
       const page = await withPermissions([], withholding.origin);
       assert.equal(await outcome(frameOf(page), port), "blocked_by_browser");
       assert.match(await sentence(frameOf(page), port), /allow="loopback-network"/);
     });
-    await t.step("in a frame that was given it, the permission decides", async () => {
+    await t.step("in a frame that may use it, the permission decides", async () => {
       const denied = await withPermissions([], allowing.origin);
       assert.equal(await outcome(frameOf(denied), port), "permission_denied");
       const granted = await withPermissions(["local-network-access"], allowing.origin);
       assert.equal(await outcome(frameOf(granted), port), "connected");
     });
-    await t.step("pending: it waits for the person, and says that it does", async () => {
+    await t.step("with the permission pending it waits for the person, and says so", async () => {
       const page = await withPermissions([], site.origin);
       // A headless browser asks nobody: the question is put in its place.
       await page.addInitScript(() => {
@@ -140,7 +140,7 @@ const hasXvfb = () => {
 };
 
 Deno.test({
-  name: "pending, in a browser that shows its question to somebody (optional: needs xvfb)",
+  name: "a pending permission is asked in a visible browser (optional: needs xvfb)",
   ignore: !hasXvfb(),
 }, async () => {
   await build();

@@ -135,14 +135,14 @@ async function sentOtp(test: TestService, after: number): Promise<string> {
   return test.lastOtp();
 }
 
-Deno.test("the page for PIN and OTP in Chromium", async (t) => {
+Deno.test("the page for PIN and OTP works in Chromium", async (t) => {
   await build();
   const browser = await launch();
   const step = (name: string, body: (desk: Desk) => Promise<void>) =>
     t.step(name, () => atDesk(browser, body));
   try {
     await step(
-      "what is signed is shown; a wrong answer costs a try; the right one goes back",
+      "the document is shown, a wrong answer costs a try, and the right one returns to the portal",
       async (desk) => {
         const { test, page } = desk;
         const credentialID = await test.enrol({ userID: "asen", role: "Executive Engineer" });
@@ -174,7 +174,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
     );
 
     await step(
-      "a reload goes on where it was; Back from the portal says that it is over",
+      "a reload continues where it was, and Back from the portal says that it is over",
       async (desk) => {
         const { test, page, origin } = desk;
         const credentialID = await test.enrol({ userID: "asen" });
@@ -201,7 +201,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       },
     );
 
-    await step("where a stranger may have asked, the person signs in first", async (desk) => {
+    await step("if a stranger may have asked, the person signs in first", async (desk) => {
       const { test, page, origin } = desk;
       const credentialID = await test.enrol({ userID: "asen" });
       const before = test.sent.length;
@@ -228,7 +228,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       await page.waitForURL("https://portal.example/**code=**");
     });
 
-    await step("too many wrong answers have to wait, and the page says how long", async (desk) => {
+    await step("after too many wrong answers the page says how long to wait", async (desk) => {
       const { test, page } = desk;
       const credentialID = await test.enrol({ userID: "asen" });
       await test.service.store.run(async (tx) => {
@@ -258,7 +258,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       await desk.page.waitForURL("https://portal.example/**error=access_denied**");
     });
 
-    await step("three wrong answers, and it is over", async (desk) => {
+    await step("three wrong answers end the request", async (desk) => {
       const credentialID = await desk.test.enrol({ userID: "asen" });
       const before = desk.test.sent.length;
       await desk.open(credentialID, [DOCUMENT]);
@@ -291,7 +291,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       await sentOtp(test, before + 1);
     });
 
-    await step("a delivery that fails is said", async (desk) => {
+    await step("a failed delivery is reported", async (desk) => {
       const credentialID = await desk.test.enrol({ userID: "asen" });
       desk.test.failDelivery = "mailbox full";
       await desk.open(credentialID, [DOCUMENT]);
@@ -299,7 +299,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
     });
 
     await step(
-      "a PDF is shown page by page; what was not sent is said; nothing foreign is markup",
+      "a PDF is shown page by page, missing documents are reported, and foreign text is never markup",
       async (desk) => {
         const { test, page } = desk;
         const hostile = "<img src=x onerror=alert(1)>\u202Efdp.exe";
@@ -321,7 +321,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       },
     );
 
-    await step("setting and changing the PIN, with an authenticator", async (desk) => {
+    await step("the PIN is set and changed with an authenticator", async (desk) => {
       const { test, page, origin } = desk;
       const { people } = test.service;
       await people.add({
@@ -372,7 +372,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
     });
 
     await t.step(
-      "eSign: the browser carries the request to the ESP and its answer back",
+      "with eSign, the browser carries the request to the ESP and its answer back",
       async () => {
         const asp = issue({
           subject: [["CN", "Portal (TEST)"]],
@@ -431,7 +431,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       },
     );
 
-    await step("signing in", async (desk) => {
+    await step("a person signs in", async (desk) => {
       const { test, page, origin } = desk;
       await test.enrol({ userID: "asen" });
       const query = new URLSearchParams({
@@ -453,7 +453,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
     });
 
     for (const language of ["bn", "hi"] as const) {
-      await step(`every word and no barrier in ${language}`, async (desk) => {
+      await step(`the page is translated and accessible in ${language}`, async (desk) => {
         const { test, page } = desk;
         const credentialID = await test.enrol({ userID: "asen", language, name: "অনিতা সেন" });
         await desk.open(credentialID, [DOCUMENT]);
@@ -467,7 +467,7 @@ Deno.test("the page for PIN and OTP in Chromium", async (t) => {
       });
     }
 
-    await step("in English too, on a narrow screen; an old link says so", async (desk) => {
+    await step("the page fits a narrow screen, and an expired link says so", async (desk) => {
       const { test, page, origin } = desk;
       const credentialID = await test.enrol({ userID: "asen" });
       await page.setViewportSize({ width: 360, height: 740 });

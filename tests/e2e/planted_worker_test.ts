@@ -22,7 +22,7 @@ navigator.serviceWorker.register("/worker.js").then(() => navigator.serviceWorke
   .then(() => document.title = "planted");
 </script>`;
 
-Deno.test("a service worker that was planted at the agent's address never sees a question, and is gone after its first page", async () => {
+Deno.test("a service worker planted at the agent's address never sees a question, and is gone after its first page", async () => {
   await build();
   const browser = await launch();
   try {

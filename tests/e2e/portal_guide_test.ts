@@ -12,7 +12,7 @@ import { launch, watchConsole } from "./browser.ts";
 
 const guide = await readDoc("docs/portals.md");
 
-Deno.test("the page and the examples of the guide for portals sign; its commands check that", () =>
+Deno.test("the portal guide's page and examples sign, and its commands verify the signatures", () =>
   inTempDir(async (dir) => {
     await build();
     const html = blocks(guide, "html")[0]!;

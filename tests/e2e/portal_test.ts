@@ -296,7 +296,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           assert.deepEqual(await axeFindings(portal), []);
         });
 
-        await t.step("a file of the officer's own is streamed and signed", async () => {
+        await t.step("a file that the officer chooses is streamed and signed", async () => {
           const bytes = new Uint8Array(5_000_000).map((_, index) => index % 251);
           await Deno.writeFile(join(dir, "order.bin"), bytes);
           await portal.getByLabel("File").setInputFiles(join(dir, "order.bin"));
@@ -357,7 +357,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           );
         });
 
-        await t.step("leaving the page takes the question back", async () => {
+        await t.step("leaving the page withdraws the question", async () => {
           await press(portal, "Sign the file");
           const page = await consentWindow();
           await portal.goto("about:blank");
@@ -399,7 +399,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         });
 
         await t.step(
-          "the language that is chosen in the console is that of the windows",
+          "the language chosen in the console applies to the windows",
           async () => {
             const page = await context.newPage();
             await page.goto(agent.origin);

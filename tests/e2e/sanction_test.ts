@@ -91,7 +91,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           await page.getByText("Nobody has signed the order yet.").waitFor();
         });
 
-        await t.step("another order is issued by eSign, and said to be", async () => {
+        await t.step("another order is issued by eSign, and the page says so", async () => {
           const other = await context.newPage();
           await other.goto(`${portal.url}/sanction?port=${agent.port}`);
           await press(other, "Make the order");
@@ -110,7 +110,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           await other.close();
         });
 
-        await t.step("PIN and OTP issue it", async () => {
+        await t.step("the order is issued with PIN and OTP", async () => {
           const before = mail.mails.length;
           await page.goto(`${portal.url}/sanction?id=${id}&port=${agent.port}`);
           await press(page, "Sign with PIN and OTP");
@@ -183,7 +183,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           },
         );
 
-        await t.step("the mail is there to be read", async () => {
+        await t.step("the mail can be read", async () => {
           await page.goto(`${portal.url}/mail`);
           await screenshot(page, "sanction-mail");
           assert.deepEqual(await axeFindings(page), []);

@@ -11,7 +11,7 @@ import { inTempDir } from "../fixtures/openssl.ts";
 import { launch } from "./browser.ts";
 import { asPublic, connectOutcome, serveSite } from "./sites.ts";
 
-Deno.test("wss in Chromium: once the authority is in its database", () =>
+Deno.test("wss connects in Chromium once the authority is in its database", () =>
   inTempDir(async (dir) => {
     await build();
     const tls = await issueIdentity(new Date());
@@ -62,7 +62,7 @@ const mayWritePolicy = () => {
 };
 
 Deno.test({
-  name: "a managed policy lets a portal in without a question (optional: needs root on Linux)",
+  name: "a managed policy lets a portal connect without a prompt (optional: needs root on Linux)",
   ignore: !mayWritePolicy(),
 }, async () => {
   await build();

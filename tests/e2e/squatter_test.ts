@@ -74,7 +74,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
       let key: unknown;
 
       await t.step(
-        "one that passes everything on cannot prove to be the agent at its port",
+        "one that relays everything cannot prove that it is the agent at its port",
         async () => {
           const refused = await use(page, "connect", at(relay.port));
           assert.equal(refused.code, "agent_changed");
@@ -83,7 +83,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         },
       );
 
-      await t.step("the agent behind it is found, and remembered by the grant", async () => {
+      await t.step("the agent behind it is found and remembered by the grant", async () => {
         const first = await use(page, "connect", at(relay.port, port));
         assert.equal(first.trust, "pinned", JSON.stringify(first));
         assert.ok(first.signature);
@@ -91,7 +91,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         assert.deepEqual(new Set(relay.seen), new Set(["agent.prove"]), "no more left the page");
       });
 
-      await t.step("from then on no other is taken, whichever port it has", async () => {
+      await t.step("from then on no other agent is accepted on any port", async () => {
         const known = await use(page, "connect", at(impostor.port, relay.port, port));
         assert.deepEqual([known.trust, known.key], ["pinned", key]);
         const alone = await use(page, "connect", at(impostor.port));
@@ -99,7 +99,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         assert.deepEqual(new Set(impostor.seen), new Set(["agent.prove"]));
       });
 
-      await t.step("its own bridge page gets no further, and the agent's is used", async () => {
+      await t.step("its bridge page fails, and the agent's is used", async () => {
         for (const squatter of [relay, impostor]) {
           const refused = await use(page, "connectByPopup", at(squatter.port), true);
           assert.equal(refused.code, "agent_changed", JSON.stringify(refused));
@@ -109,7 +109,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         }
       });
 
-      await t.step("a new agent is taken only in the person's click", async () => {
+      await t.step("a new agent is accepted only on the person's click", async () => {
         // What a test evaluates counts as a click; what a page does by itself does not.
         await page.addInitScript((options) => {
           const sdk = import("/client.js" as string) as Promise<Sdk>;
@@ -129,7 +129,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         assert.equal(both.key, key, "the first one is still known");
       });
 
-      await t.step("the portal's own list counts alone", async () => {
+      await t.step("only the portal's own list counts", async () => {
         const listed = { ...at(impostor.port, port), agentKeys: [String(key)] };
         assert.equal((await use(page, "connect", listed)).trust, "listed");
         const none = await use(page, "connect", { ...at(port), agentKeys: [] });
@@ -146,7 +146,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         assert.equal(old.code, "agent_changed", JSON.stringify(old));
       });
 
-      await t.step("another profile is a first use, and so are other sites", async () => {
+      await t.step("another profile or another site is a first use", async () => {
         const fresh = await (await browser.newContext()).newPage();
         await fresh.goto(site.origin);
         const { trust } = await use(fresh, "connect", { ports: [port] });

@@ -3,7 +3,7 @@ import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { difference, type Engine, openEngines } from "../fixtures/pdf_engines.ts";
 import { agree, FLOOR } from "./agreement.ts";
 
-Deno.test("fuzz: every engine tells a forged page from the signed one", async () => {
+Deno.test("fuzz: every engine distinguishes a forged page from the signed one", async () => {
   const { engines } = await openEngines();
   const path = await Deno.makeTempFile({ suffix: ".pdf" });
   try {
@@ -28,7 +28,7 @@ async function look(engine: Engine, path: string, bytes: Uint8Array) {
   return await engine.look(path);
 }
 
-Deno.test("fuzz: what is called valid is shown by every engine as it was signed", async (t) => {
+Deno.test("fuzz: every engine shows a document called valid as it was signed", async (t) => {
   const { engines, missing } = await openEngines();
   const folder = await Deno.makeTempDir();
   try {

@@ -497,7 +497,10 @@ Deno.test({
       await Deno.chmod(policy, 0o666);
       const writable = await status("policy_refused");
       assert.equal(writable.status, "error");
-      assert.match(`${writable.values!.error}`, /can be changed by others/);
+      assert.match(
+        `${writable.values!.error}`,
+        /Others than the administrator can change the policy/,
+      );
 
       // The clock is behind this very program.
       const clock = await status("clock_wrong", { now: () => new Date(0) });

@@ -11,7 +11,7 @@ const ODD_UNIT = ODD.replaceAll(/["\\]/g, "");
 const PLAIN = "/usr/bin/dsign";
 const LINUX = { ignore: Deno.build.os !== "linux" };
 
-/** Whether an optional program is there. */
+/** Whether an optional program is installed. */
 async function has(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }

@@ -8,7 +8,7 @@ export interface Context {
   hostCommand: string[];
   /** Starts the process in which untrusted documents are parsed (host_command.ts). */
   readerCommand: string[];
-  /** The script of the thread that parses them, for commands that do it in a thread of their own. */
+  /** The script of the thread that parses them, for commands that parse in a separate thread. */
   readerWorker: URL;
   /** Starts the process in which a PDF's text is searched (host_command.ts). */
   textCommand: string[];

@@ -3,7 +3,7 @@ import { roleOf } from "./roles.ts";
 
 const NAMES = ["ffi", "import", "net", "run", "write", "env", "sys", "read"] as const;
 
-/** What a program with all permissions has left in a role: as Deno says it, and as attempts show. */
+/** The permissions left to a program in a role, as Deno reports them and as attempts show. */
 async function left(role: string): Promise<{ granted: string[]; refused: string[] }> {
   const script = `
     import { giveUpPermissions } from ${JSON.stringify(new URL("roles.ts", import.meta.url).href)};

@@ -27,7 +27,7 @@ Deno.test({
       assert.ok(page.includes(DOCTOR_WORDS.bn.tickets.configuration_wrong.meaning));
       assert.ok(page.includes(join(dir, "config/dsign/config.json")));
 
-      // Not what else is wrong, such as that there is no driver.
+      // Other problems, such as a missing driver, are left out.
       await Deno.remove(join(dir, "opened"));
       using blocker = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const { port } = blocker.addr as Deno.NetAddr;
@@ -40,7 +40,7 @@ Deno.test({
       );
       await Deno.writeTextFile(join(dir, "config/dsign/config.json"), "{");
 
-      // Whoever reads standard error or JSON needs no page.
+      // Readers of standard error or JSON need no page.
       await Deno.remove(join(dir, "opened"));
       const json = await dsign(["--json"], env);
       assert.equal(JSON.parse(json.stdout).error.code, "invalid_params");

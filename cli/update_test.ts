@@ -38,7 +38,7 @@ const made = (change: Change = {}, key: KeyObject = KEY) =>
   signManifest({ ...MANIFEST, ...change } as Manifest, key);
 
 interface Office {
-  /** What the server answers from now on: text, a status, or silence. */
+  /** The server's answer from now on: text, a status, or silence. */
   answer: string | number | ReadableStream<Uint8Array>;
   asked: string[];
   memory: string;
@@ -47,7 +47,7 @@ interface Office {
   ): ReturnType<typeof checkForUpdate>;
 }
 
-/** A loopback server of manifests, and a memory of its own. */
+/** A loopback server of manifests, and a separate state folder. */
 function test(name: string, body: (office: Office) => Promise<void>): void {
   Deno.test(name, () =>
     inTempDir(async (dir) => {

@@ -110,7 +110,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     }
   }
 
-  /** Ends the processes; what they are doing fails. */
+  /** Ends the processes; questions in progress fail. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("The reader has been closed."));
     await Promise.all(

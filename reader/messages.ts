@@ -78,7 +78,7 @@ export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
 /**
  * Decodes {@linkcode encodeMessage}'s bytes. The Uint8Arrays are views of `message`.
  *
- * @throws {SyntaxError | TypeError | RangeError} when it is no message
+ * @throws {SyntaxError | TypeError | RangeError} if it is not a message
  */
 export function decodeMessage<T>(message: Uint8Array): T {
   let at = 4 + new DataView(message.buffer, message.byteOffset, 4).getUint32(0, true);

@@ -1,4 +1,4 @@
-/** What a reader gets of the documents of a question: ranges of bytes, and digests, which are made where the bytes are. */
+/** Serves a reader the documents of its question: ranges of bytes, and digests, which are computed where the bytes are. */
 import type { Hash } from "node:crypto";
 import type { DigestName } from "../formats/signer.ts";
 import { hasher } from "../formats/digest.ts";
@@ -8,13 +8,13 @@ import { MAX_PIECE, type Need } from "./messages.ts";
 /** Documents of no more bytes go along with the question. */
 const SMALL = 256 * 1024;
 const PIECE = 1024 * 1024;
-/** What all digests of one question may read of a document, in its sizes; each range may cost a piece besides. */
+/** How often all digests of one question may read a document in full; each range may cost a piece besides. */
 const MAX_DIGESTED = 8;
 
 /** The documents of one question, served to a reader that is not trusted to ask rightly. */
 export class Served {
   readonly #documents: readonly Source[];
-  /** For what goes to the reader, which keeps what it has got: each piece is good until the next one. */
+  /** Read for the reader, which keeps the bytes it receives: each piece is valid until the next one. */
   readonly #pieces: readonly Source[];
   readonly #digests: RangeDigests[];
 
@@ -24,7 +24,7 @@ export class Served {
     this.#digests = this.#pieces.map((pieces) => new RangeDigests(pieces));
   }
 
-  /** The question's own part: small documents whole, of others their size. */
+  /** Sent along with the question: small documents whole, and the size of others. */
   announced(): { size: number; bytes?: Uint8Array }[] {
     return this.#documents.map((document) => {
       const { size } = document;
@@ -34,7 +34,7 @@ export class Served {
 
   /**
    * @returns bytes that are good until the next call
-   * @throws {RangeError} where the reader asks for what there is not
+   * @throws {RangeError} if the reader asks for bytes that do not exist
    */
   async serve(need: Need): Promise<Uint8Array> {
     const document = this.#pieces[need.document];

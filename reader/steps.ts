@@ -1,7 +1,7 @@
 /**
  * Questions that need something done on the way, such as a fetch or a timestamp. A reader does nothing but read: its
  * answer is the step that it needs, and the question is asked again with what that gave, until there is an answer.
- * So nobody's slow server holds a reader.
+ * So a slow server never holds up a reader.
  */
 
 /** Results of steps, by their keys. */
@@ -45,9 +45,9 @@ const MAX_STEPS = 100;
 /**
  * Asks a question in steps.
  *
- * @param ask asks it with what was done so far
- * @param perform does a step; what it throws ends the question
- * @param known what need not be done again
+ * @param ask asks it with the results so far
+ * @param perform does a step; its error ends the question
+ * @param known results of steps that need not be done again
  */
 export async function askInSteps<S, T>(
   ask: (done: Done) => Promise<Stepped<S, T>>,

@@ -58,7 +58,7 @@ export class ReaderThread {
     };
   }
 
-  /** Whether it answers no more. */
+  /** Whether it has stopped answering. */
   get ended(): boolean {
     return this.#broken !== undefined;
   }

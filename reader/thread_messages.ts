@@ -9,7 +9,7 @@ export interface StartThread {
 /** From the thread. Messages are encoded ones (messages.ts). */
 export type FromThread = { ready: true } | { need: Uint8Array } | { answer: Uint8Array };
 
-/** Int32 words at the mailbox's beginning: whether an answer is there, and its length in bytes, or -1 for a refusal. */
+/** Int32 words at the mailbox's beginning: whether an answer has arrived, and its length in bytes, or -1 for a refusal. */
 export const STATE = 0;
 export const LENGTH = 1;
 export const HEAD = 8;

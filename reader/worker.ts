@@ -52,7 +52,7 @@ export function answerQuestions(questions: Questions): void {
       thread.postMessage({ answer }, [answer.buffer]);
     };
   };
-  // What was sent before would be lost: other modules may have been waited for.
+  // The asker waits for this: messages sent while modules were loading would be lost.
   thread.postMessage({ ready: true });
 }
 
@@ -72,7 +72,7 @@ async function answerTo(
 function failureOf(error: unknown): Answer {
   if (!(error instanceof Error)) return { failure: { name: "Error", message: String(error) } };
   const { code, detail } = error as { code?: unknown; detail?: unknown };
-  // Parsers that recurse end so on what is nested too deeply, and nothing of ours is broken by it.
+  // Recursive parsers end this way on input that is nested too deeply; our own state stays intact.
   if (error instanceof RangeError && /call stack/.test(error.message)) {
     const { name, code, message } = new FormatError("limit_exceeded", "It is nested too deeply.");
     return { failure: { name, code, message } };

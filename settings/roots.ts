@@ -44,7 +44,7 @@ export function notARoot(certificate: Certificate): string | undefined {
 }
 
 /**
- * Puts a root into a trust folder, as a PEM file of its own.
+ * Puts a root into a trust folder, as a separate PEM file.
  *
  * @returns the file
  * @throws {DsignError} `storage_failed`

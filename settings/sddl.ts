@@ -1,6 +1,6 @@
-/** Who may write to a file of Windows, by its security descriptor as text (MS-DTYP §2.5.1). */
+/** Finds who may write to a file on Windows from its security descriptor as text (MS-DTYP §2.5.1). */
 
-/** Who is responsible for a file; `writable`: an administrator wrote it, but others can change it. */
+/** How far a file can be trusted; `writable`: an administrator owns it, but others can change it. */
 export type Trust = "administrator" | "foreign" | "writable";
 
 /** Administrators, the system, the installer of Windows. */
@@ -18,7 +18,7 @@ const WRITING_NAMES = ["FA", "FW", "GA", "GW", "SD", "WD", "WO", "DC", "LC", "DT
 const WRITING_BITS = 0x2 | 0x4 | 0x40 | 0x10000 | 0x40000 | 0x80000 | 0x10000000 | 0x40000000;
 
 /**
- * Who is responsible for a file.
+ * Judges whether only administrators can have written a file.
  *
  * @param sddl e.g. `O:BAG:SYD:PAI(A;;FA;;;BA)(A;;0x1200a9;;;BU)`; anything not understood counts as unsafe
  */

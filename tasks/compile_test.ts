@@ -20,7 +20,7 @@ interface Outcome {
   stderr: string;
 }
 
-/** Gives the test an executable of its own, a folder, and a way to start it with nothing but `env`. */
+/** Gives the test a separate executable, a folder, and a way to start it with nothing but `env`. */
 async function withExecutable(
   test: (
     folder: string,

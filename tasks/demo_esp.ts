@@ -1,5 +1,5 @@
 /**
- * The demonstration's eSign service provider (ESP): a page with two buttons stands in the place of the person's eKYC. The
+ * The demonstration's eSign service provider (ESP): a page with two buttons replaces the person's eKYC. The
  * service is told of it by its own configuration, as of a real one.
  */
 import { join } from "node:path";

@@ -16,7 +16,7 @@ export interface MailSink {
   close(): Promise<void>;
 }
 
-/** Mails and bytes that are kept: it is open to whoever is on this machine. */
+/** Limits of the mails and bytes that are kept: every user of this machine can reach it. */
 const MAX_MAILS = 100;
 const MAX_SIZE = 64 * 1024;
 

@@ -1,5 +1,5 @@
 /**
- * The demonstration's PIN/OTP service: the product's own, with a configuration of its own, and one engineer who has set a
+ * The demonstration's PIN/OTP service: the product's own, with a separate configuration, and one engineer who has set a
  * PIN. Its keys are in SoftHSM where that is installed, otherwise in the embedded key store.
  */
 import { openParts } from "../cli/otp/parts.ts";
@@ -12,7 +12,7 @@ import { initToken, softHsm, softHsmFolder } from "./demo_tokens.ts";
 
 const MAIN = new URL("../main.ts", import.meta.url).href;
 
-/** The engineer. The PIN is no secret: it is printed for whoever tries the demonstration. */
+/** The engineer. The PIN is not secret: it is printed for anyone who tries the demonstration. */
 export const ENGINEER = {
   userID: "dghosh",
   name: "Dipankar Ghosh",
@@ -27,7 +27,7 @@ const POLICY = "2.999.6.1";
 export interface DemoOtp {
   url: string;
   client: { id: string; secret: string };
-  /** By which its signatures are told apart. */
+  /** Distinguishes its signatures. */
   policy: string;
   /** The issuing authority, DER. */
   authority: Uint8Array;
@@ -103,7 +103,7 @@ export async function startDemoOtp(
   }
 }
 
-/** A SoftHSM token of its own for the keys; null if there is no SoftHSM. */
+/** A separate SoftHSM token for the keys; null if SoftHSM is missing. */
 async function moduleKeys(folder: string): Promise<Record<string, unknown> | null> {
   const module = await softHsm();
   if (module === null) return null;
@@ -149,7 +149,7 @@ export async function clientToken(
   return String(access_token);
 }
 
-/** POSTs JSON with a bearer token. @throws {Error} with what the service says */
+/** POSTs JSON with a bearer token. @throws {Error} with the service's message */
 export async function post(
   url: string,
   body: unknown,
@@ -164,7 +164,7 @@ export async function post(
   );
 }
 
-/** @throws {Error} with what the service says */
+/** @throws {Error} with the service's message */
 export async function answerOf(response: Response): Promise<Record<string, unknown>> {
   const body = await response.json();
   if (!response.ok) {

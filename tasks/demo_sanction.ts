@@ -230,7 +230,7 @@ export class Sanctions {
       error?: { message: string };
     };
     if (error) throw new SanctionError(error.message);
-    // The provider signs for whoever identifies himself there.
+    // The provider signs for anyone who identifies themselves there.
     if (signer !== ENGINEER.name) throw new SanctionError(`${signer} is not the engineer.`);
     const response = await fetch(`${url}/document`, { headers });
     this.#keep(sanction, base, await response.bytes());
@@ -320,7 +320,7 @@ export class Sanctions {
       throw new SanctionError("This is not the sanction that was to be signed.");
     }
     const before = inspectSignatures(bytesSource(base)).signatures.length;
-    // As the public page judges it: whoever has an order has its address too, and must not be able to spoil it.
+    // As the public page judges it: everyone with an order has its address too, and must not be able to spoil it.
     const { signatures } = this.verify({ pdf: signed });
     const isGood = signatures.length === before + 1 &&
       signatures.every(({ indication }) => indication === "TOTAL-PASSED");

@@ -1,5 +1,5 @@
 /**
- * The demonstration's tokens: a PKI in the profile of India's, three officers, each with a token of their own. Three
+ * The demonstration's tokens: a PKI in the profile of India's, three officers, each with their own token. Three
  * SoftHSM tokens where SoftHSM and pkcs11-tool are installed, otherwise three PKCS #12 files.
  */
 import { makeKey } from "../tests/fixtures/keys.ts";
@@ -21,7 +21,7 @@ export type TokenStore =
 export interface DemoOfficer {
   /** Common name in the certificate, and the token's label. */
   name: string;
-  /** No secret: it is printed for whoever tries the demonstration. */
+  /** Not secret: it is printed for anyone who tries the demonstration. */
   pin: string;
   /** DER. */
   certificate: Uint8Array;
@@ -36,7 +36,7 @@ export interface DemoTokens {
   root: string;
   /** The authorities, to serve what they serve. */
   pki: Pki;
-  /** Where they are served; empty if they are not. */
+  /** The address that serves them; empty if none does. */
   pkiUrl: string;
 }
 

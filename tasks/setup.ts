@@ -52,7 +52,7 @@ const TEST: Package[] = [
   { name: "postgresql", provides: ["pg_ctlcluster"] },
 ];
 
-/** To run what is made for Windows. */
+/** To run programs made for Windows. */
 const WINDOWS: Package[] = [
   { name: "wine", provides: ["wine"] },
   { name: "wine64", provides: ["/usr/lib/wine/wine64"] },
@@ -131,7 +131,7 @@ async function run(command: string[]): Promise<{ success: boolean; output: strin
   }
 }
 
-/** How to run apt-get with the rights it needs; null if that cannot be had without a person. */
+/** How to run apt-get with the rights it needs; null if that needs a person. */
 async function aptGet(): Promise<string[] | null> {
   if (Deno.build.os !== "linux" || !(await run(["apt-get", "--version"])).success) return null;
   if (Deno.uid() === 0) return ["apt-get"];

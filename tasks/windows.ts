@@ -19,7 +19,7 @@ export async function missingForWindows(): Promise<string[]> {
   return isFile ? names : [...names, "@deno/win32-x64 (npm)"];
 }
 
-/** Gets what is missing, as far as that goes without asking anybody; says why where it does not. */
+/** Installs missing programs as far as possible without a prompt; says why if it cannot. */
 export async function prepareWindows(): Promise<void> {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return;
   if ((await missingForWindows()).length === 0) return;

@@ -221,7 +221,7 @@ Deno.test(
     const verified = await dsign(["verify", path("secret-signed.pdf"), ...password, ...rule], env);
     assert.equal(verified.code, 0, verified.stdout);
 
-    // The author permits no changes: that is told, and --force overrides it.
+    // The author permits no changes: dsign says so, and --force overrides it.
     const permitted = ["--encrypt", "", "own", "256", "--modify=none", "--"];
     await run("qpdf", ...permitted, path("order.pdf"), path("fixed.pdf"));
     const unpermitted = await dsign(["sign", "--json", path("fixed.pdf")], env);

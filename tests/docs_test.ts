@@ -120,7 +120,7 @@ Deno.test("every dsign command that the documents name is understood by the prog
   }
 });
 
-/** Those that ask nobody, stay in folders of their own, and need no file: they are run as they stand. */
+/** Commands that prompt nobody, stay in their own folders and need no file: they are run as written. */
 const ALONE = /^(autostart|doctor$|log|modules|policy|tokens$|trust status|update check)/;
 
 Deno.test("the dsign commands that need no set-up work as written", () =>
@@ -128,14 +128,14 @@ Deno.test("the dsign commands that need no set-up work as written", () =>
     const env = environment(dir);
     await Deno.mkdir(join(dir, "config/dsign"), { recursive: true });
     await Deno.writeTextFile(join(dir, "config/dsign/config.json"), '{"searchModules":false}');
-    // A library for this kind of computer: it is looked at, not loaded.
+    // A library for this kind of computer: it is inspected, not loaded.
     const module = join(dir, "libtoken-pkcs11.so");
     await Deno.copyFile(Deno.execPath(), module);
     const typed = docs.flatMap(commandLines).map((line) => line.replace(/^sudo /, ""))
       .flatMap((line) => /^dsign (.*)$/.exec(line)?.[1] ?? []);
     const lines = [...new Set(typed)].filter((line) => ALONE.test(line));
     assert.ok(lines.length >= 12, `${lines.length}`);
-    for (const line of lines.sort()) { // what adds comes before what removes
+    for (const line of lines.sort()) { // sorted, commands that add come before those that remove
       const words = wordsOf(line).map((word) =>
         basename(word) === basename(module) ? module : word
       );
@@ -159,7 +159,7 @@ Deno.test("the PIN/OTP guide's commands set up a service with a person and an au
     }
   }));
 
-/** Beginnings of the documents' other commands, and what shows that they are right. */
+/** Beginnings of the documents' other commands, and the task or test that checks each. */
 const OTHERS: readonly [start: RegExp, shown: string][] = [
   [/^openssl genpkey /, "install_guide_test.ts runs it"],
   [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it, and `dsign verify`"],

@@ -98,7 +98,7 @@ const driverAlone = ({ modulePath }: { modulePath: string }) => ({
 });
 
 function report(code: number, { checks, fixed }: { checks: Check[]; fixed?: Ticket[] }): Report {
-  // Each ticket is spoken of, and what is wrong is spoken of whole.
+  // Every ticket is mentioned, and every problem is described in full.
   assert.deepEqual([...new Set(checks.map(({ id }) => id))], [...TICKETS]);
   for (const { id, status, seen, meaning, action } of checks) {
     assert.ok(seen.length > 0, id);
@@ -408,7 +408,7 @@ Deno.test({
   }),
 });
 
-/** Whether new namespaces can be made: as root, or where users may make their own. */
+/** Whether new namespaces can be made: as root, or if users may make their own. */
 async function canUnshare(...flags: string[]): Promise<boolean> {
   try {
     const { success } = await new Deno.Command("unshare", {

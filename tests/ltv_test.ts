@@ -28,7 +28,7 @@ interface Desk {
   services: PkiServices;
   env: Record<string, string>;
   path(name: string): string;
-  /** Signs `order.pdf` or what became of it. */
+  /** Signs `order.pdf` or a later state of it. */
   sign(officer: number, level: string, from: string, to: string): Promise<Finished>;
   configure(settings: Record<string, unknown>): Promise<void>;
 }

@@ -192,7 +192,7 @@ async function killAgainAndAgain(
     } finally {
       await instance.end("SIGKILL");
     }
-    // Ten minutes later, whatever hangs is ended, and told.
+    // Ten minutes later, everything that hangs is ended and reported.
     const { rows } = await readSecrets(join(dir, "service", "secret"));
     const store = new Store(await open(), () => Date.now() + 13 * 60_000, rows);
     try {

@@ -1,6 +1,6 @@
 /**
- * The Linux packages: made twice, judged by the tools of their systems, installed, upgraded and removed in a root folder
- * of their own; nothing is installed on this machine.
+ * The Linux packages: made twice, judged by the tools of their systems, installed, upgraded and removed in a separate
+ * root folder; nothing is installed on this machine.
  */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -29,7 +29,7 @@ const release = (version: string): Release => ({
 const contents = async (folder: string, names: string[]) =>
   await Promise.all(names.map((name) => Deno.readFile(join(folder, name))));
 
-/** Runs an installed `dsign` in a home of its own. */
+/** Runs an installed `dsign` in a separate home folder. */
 async function dsign(dir: string, program: string, env: Record<string, string>, ...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,

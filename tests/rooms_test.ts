@@ -75,7 +75,7 @@ const floorOf = (file: string) => FORMATS.findIndex((floor) => floor.includes(fi
 function importBreach(each: Import, names: ReadonlySet<string>): string | null {
   const { from, specifier, to, typeOnly } = each;
   const wrong = (why: string) => `${from} imports ${specifier}: ${why}`;
-  // the version stands in deno.json
+  // deno.json holds the version
   if (/^node:/.test(to) || to === "deno.json") return null;
   if (/^npm:/.test(to)) {
     const known = [...names].some((name) => specifier === name || specifier.startsWith(`${name}/`));
@@ -291,7 +291,7 @@ function wayTo(found: readonly Import[], from: string, to: string): string[] | n
   return null;
 }
 
-/** What reads others' documents; the threads of readers load it (cli/reader_worker.ts). */
+/** The code that reads others' documents; the threads of readers load it (cli/reader_worker.ts). */
 const PARSERS = [
   "formats/pdf/document.ts",
   "formats/pades/inspect.ts",

@@ -141,7 +141,7 @@ Deno.test("routes: a change to any byte but the spaces that JSON allows fails", 
   assertNoticed(bytes, [[0, bytes.length]]);
 });
 
-/** What a person would take a file to say. */
+/** The content and signers that a person would read from a file. */
 function said(bytes: Uint8Array, contentOf: (bytes: Uint8Array) => string) {
   const options = { now, anchors: [pki.root.certificate], material, content: () => given };
   const { signatures } = verifyBytes(bytes, options);
@@ -176,7 +176,7 @@ function assertSaysTheSame(
     passed.push(at);
     const after = said(changed, contentOf);
     assert.deepEqual(after.signed, before.signed, `byte ${at}`);
-    // A countersignature can be taken out by anybody; what is left of it is told.
+    // Anybody can remove a countersignature; its remains are reported.
     assert.ok(after.countersigners === before.countersigners || after.isIgnored, `byte ${at}`);
   }
   return passed;

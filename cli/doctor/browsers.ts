@@ -1,4 +1,4 @@
-/** What administrator and person have told browsers about programs on this computer. */
+/** Reads the browsers' settings, from administrator and person, for access to programs on this computer. */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Machine, Situation } from "./machine.ts";

@@ -1,7 +1,7 @@
 /** EU DSS as a judge and a signer: a small program around it, built with Maven. */
 import { join } from "node:path";
 
-/** Where the program lies that is shared by all who work on this. */
+/** Path of the shared copy of the program. */
 const SHARED = join(import.meta.dirname!, "..", "..", "..", "shared", "judges", "dss");
 
 export interface Dss {
@@ -10,7 +10,7 @@ export interface Dss {
   libraries: string;
 }
 
-/** @returns why there is none, in words */
+/** @returns the reason in words if it is not available */
 export async function prepareDss(given: string | undefined, folder: string): Promise<Dss | string> {
   const source = given ?? SHARED;
   const has = (path: string) => Deno.stat(path).then(() => true, () => false);
@@ -31,7 +31,7 @@ export async function prepareDss(given: string | undefined, folder: string): Pro
   return built(copy);
 }
 
-/** @returns standard output @throws {Error} with what it said, where it fails */
+/** @returns standard output @throws {Error} with its output if it fails */
 export async function run(
   program: string,
   args: readonly string[],

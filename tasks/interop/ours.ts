@@ -20,7 +20,7 @@ import { type Dss, run, validate } from "./dss.ts";
 interface Signed {
   file: string;
   bytes: Uint8Array;
-  /** A detached signature's content stands in `order.txt`. */
+  /** A detached signature's content is in `order.txt`. */
   isDetached?: true;
 }
 
@@ -156,7 +156,7 @@ export async function ours(
   const named = cms.map(({ file, isDetached }) => isDetached ? `${file}=order.txt` : file);
   await judged("Bouncy Castle", () => java("BouncyCastle.java", named, dss.libraries));
   await judged("EU DSS", async () => {
-    // DSS calls XML Signature without XAdES properties INDETERMINATE, whoever made it.
+    // DSS calls every XML Signature without XAdES properties INDETERMINATE.
     const advanced = files.filter(({ file }) => !file.endsWith("single.xml"));
     const list = advanced.map(({ file, isDetached }) => isDetached ? `${file}\torder.txt` : file);
     await Deno.writeTextFile(join(out, "list.tsv"), list.join("\n") + "\n");

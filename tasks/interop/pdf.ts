@@ -1,7 +1,7 @@
 /**
  * `deno task interop pdf [--write]`: programs of others sign a PDF one after the other, every pair of them, and so do we;
- * D-Sign must call every signature valid. poppler, pyHanko and EU DSS are asked too, and where they differ is told.
- * Needs Java and Maven, Python's pyHanko (DSIGN_TEST_PYTHON) and Node; what is missing is named, and left out.
+ * D-Sign must call every signature valid. poppler, pyHanko and EU DSS are asked too, and differences are reported.
+ * Needs Java and Maven, Python's pyHanko (DSIGN_TEST_PYTHON) and Node; missing programs are named and left out.
  * `--write` puts the result into docs/interop.md.
  */
 import { join } from "node:path";
@@ -21,17 +21,17 @@ const PYTHON = Deno.env.get("DSIGN_TEST_PYTHON") ?? "python3";
 const BOUNCY_CASTLE = ["org.bouncycastle:bcpkix-jdk18on:1.78.1"];
 const DSS_VERSION = "6.4";
 
-/** Pairs that are not valid, and why that is not to be mended here. */
+/** Pairs that are not valid, and why that cannot be fixed here. */
 const KNOWN: Record<string, string> = {
   "D-Sign, then @signpdf 3.3.0":
     "it writes a second /AcroForm into the catalog, of which some readers take the first and others the last",
 };
 
 type Pair = [from: string, to: string];
-/** Signs files with the keys in a folder; whichever file is there afterwards was signed. */
+/** Signs files with the keys in a folder; a file that exists afterwards was signed. */
 type Sign = (keys: string, pairs: readonly Pair[]) => Promise<string>;
 
-/** A program that signs; `open` gives what is missing instead. */
+/** A program that signs; `open` names a missing requirement instead. */
 interface Producer {
   name: string;
   open(scratch: string): Promise<Sign | { missing: string }>;
@@ -236,7 +236,7 @@ async function writeKeys(folder: string, { pkcs8, certificate, chain }: Officer)
 
 const exists = (path: string) => Deno.stat(path).then(({ size }) => size > 0, () => false);
 
-/** What a judge says of each file; a file that it calls valid in all its signatures is not there. */
+/** A judge's complaint about each file; files whose signatures it all calls valid are absent. */
 type Objections = Map<string, string>;
 
 async function pyhankoObjections(

@@ -34,7 +34,7 @@ Categories=Office;Security;
 Keywords=signature;token;DSC;smartcard;PKCS11;
 `;
 
-/** For all persons of the computer; whoever takes `Hidden=true` out starts the agent at everybody's login. */
+/** For all persons of the computer; removing `Hidden=true` starts the agent at everybody's login. */
 export const AUTOSTART_ENTRY = HIDDEN_ENTRY.replace(
   "Hidden=true\n",
   `# Without the next line the agent starts whenever somebody logs in.

@@ -1,4 +1,4 @@
-/** The real program as a process of its own, with folders of its own, and the windows it opens. */
+/** The real program in a separate process with separate folders, and the windows it opens. */
 import { join } from "node:path";
 
 export interface AgentProcess extends AsyncDisposable {

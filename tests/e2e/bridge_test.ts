@@ -185,7 +185,7 @@ Deno.test("the popup bridge connects a page that may not connect directly", asyn
       await begin(page);
       const sign = await asked();
       await sign.locator("button[type=submit]:enabled").waitFor();
-      // A page of the agent's own is the only one that could: the others are cut off from what they open.
+      // Only one of the agent's own pages could: the others are cut off from the windows they open.
       const other = context.waitForEvent("page");
       await sign.evaluate(() => void open("/consent#x", "", "popup"));
       const opened = await other;

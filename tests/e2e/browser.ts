@@ -147,7 +147,7 @@ export async function screenshot(
   await page.setViewportSize(before);
 }
 
-/** Collects what the pages' consoles call errors: a script that threw, a policy that was broken. */
+/** Collects the errors in the pages' consoles: a script that threw, a policy that was broken. */
 export function watchConsole(context: BrowserContext): string[] {
   const errors: string[] = [];
   context.on("weberror", (error) => errors.push(String(error.error())));

@@ -36,7 +36,7 @@ export async function launchFirefox(
     userDataDir: profile,
     headless: true,
     extraPrefsFirefox: preferences,
-    // Without a home of its own, Firefox would look into the person's.
+    // Without a separate home, Firefox would use the person's.
     env: { ...Deno.env.toObject(), HOME: join(profile, "home"), MOZ_HEADLESS: "1" },
   });
 }

@@ -1,4 +1,4 @@
-/** pyHanko's strict difference analysis of what we sign: an independent implementation's word. */
+/** Checks our signed PDFs with pyHanko's strict difference analysis, an independent implementation. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { appendDss } from "../../formats/pades/dss.ts";

@@ -1,4 +1,4 @@
-/** A program that had the agent's port before may have left a service worker in the person's browser. */
+/** A program that used the agent's port earlier may have left a service worker in the person's browser. */
 import assert from "node:assert/strict";
 import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
@@ -7,7 +7,7 @@ import { launch, openWindow } from "./browser.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 
-/** Shows a page of its own in place of every page. */
+/** Replaces every page with its own. */
 const WORKER = `
 oninstall = () => skipWaiting();
 onactivate = (event) => event.waitUntil(clients.claim());

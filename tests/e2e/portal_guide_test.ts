@@ -33,7 +33,7 @@ Deno.test("the portal guide's page and examples sign, and its commands verify th
       if (request.method !== "GET") sent.set(pathname, await request.bytes());
       switch (pathname) {
         case "/":
-          // The agent of a test has a port of its own; a person's has one that the SDK knows.
+          // A test's agent has an arbitrary port; a person's has one that the SDK knows.
           return new Response(html.replace("connect({", `connect({ ports: [${test.agent.port}],`), {
             headers: { "content-type": "text/html" },
           });

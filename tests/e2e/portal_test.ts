@@ -290,7 +290,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           }
           await portal.getByText("The route is complete.").waitFor();
           await press(portal, "Verify the route");
-          // Whether a certificate was revoked cannot be known here.
+          // Revocation cannot be checked here.
           await portal.getByText(/^INDETERMINATE: 4 signatures/).waitFor();
           await screenshot(portal, "portal-route");
           assert.deepEqual(await axeFindings(portal), []);

@@ -1,4 +1,4 @@
-/** Web sites for tests: each at a port of its own, so an origin of its own. */
+/** Web sites for tests, each at a separate port and so with a separate origin. */
 
 import type { ConnectOptions } from "../../web/client.ts";
 

@@ -110,7 +110,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
       });
 
       await t.step("a new agent is accepted only on the person's click", async () => {
-        // What a test evaluates counts as a click; what a page does by itself does not.
+        // Code that a test evaluates counts as a click; code that a page runs by itself does not.
         await page.addInitScript((options) => {
           const sdk = import("/client.js" as string) as Promise<Sdk>;
           const tried = sdk.then(({ acceptNewAgent }) => acceptNewAgent(options));

@@ -1,4 +1,4 @@
-/** Asks at its terminal, as the agent would, and writes what came of it to the file named first. */
+/** Asks at its terminal, as the agent would, and writes the outcome to the file named first. */
 import type { Consent, SignAnswer } from "../../signing/consent/port.ts";
 import { TerminalConsent } from "../../signing/consent/terminal.ts";
 import type { Unlocked } from "../../protocol/consent.ts";

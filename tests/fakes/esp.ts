@@ -1,5 +1,5 @@
 /**
- * An eSign service provider (ESP) of our own, which behaves by the published samples of the eSign API 2.1: it checks the
+ * A fake eSign service provider (ESP), which behaves by the published samples of the eSign API 2.1: it checks the
  * request, makes a key and a certificate of thirty minutes, signs the digest as PKCS #7 in BER of indefinite length, and
  * signs its answer. It can also misbehave.
  */
@@ -26,7 +26,7 @@ const MINUTE = 60_000;
 const OTP_EKYC = "2.16.356.100.2.4.1";
 
 export interface EspChoices {
-  /** Instead of what was asked to be signed. */
+  /** Signed instead of the digest in the request. */
   digest?: Uint8Array;
   txn?: string;
   /** Whose certificate is put into the answer. */

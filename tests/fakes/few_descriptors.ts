@@ -1,4 +1,4 @@
-/** A listener as a program of its own: prints its port, and ends cleanly when standard input does. */
+/** A listener in a separate program: prints its port, and ends cleanly when standard input does. */
 import { Listener } from "../../agent/listener.ts";
 
 const listener = await Listener.open({

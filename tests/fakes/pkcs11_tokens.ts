@@ -162,7 +162,7 @@ export async function nss(dir: string, keys: TestKey[]): Promise<TestToken> {
 
 /**
  * The software token of openCryptoki. Its paths are fixed and its daemon is one for a machine, so
- * it lives in a mount and IPC namespace of its own, which needs root and leaves nothing behind.
+ * it runs in a separate mount and IPC namespace, which needs root and leaves nothing behind.
  */
 export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestToken> {
   const modulePath = findModule(

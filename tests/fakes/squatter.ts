@@ -26,7 +26,7 @@ const status = { name: "dsign", version: "9.9.9", protocol: 2, port: Number(loca
 opener.postMessage({ dsign: "hello", status }, "*");
 </script>`;
 
-/** Starts one. It has a key of its own, as any program can. */
+/** Starts one. It has its own key, as any program can. */
 export async function startSquatter({ relayTo }: SquatterOptions = {}): Promise<Squatter> {
   const identity = await AgentIdentity.load();
   const seen: string[] = [];

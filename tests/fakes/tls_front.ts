@@ -1,4 +1,4 @@
-/** TLS that demands a certificate of the other side (`openssl s_server`), before a service of ours that speaks plain HTTP. */
+/** TLS that demands a certificate of the other side (`openssl s_server`), in front of our service, which speaks plain HTTP. */
 import { join } from "node:path";
 import type { Party } from "../fixtures/issue.ts";
 import { pem } from "../../formats/asn1/pem.ts";

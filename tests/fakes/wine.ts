@@ -1,4 +1,4 @@
-/** A Windows of its own for a test: Wine with an empty folder for a disk, and Windows' own Deno on it. */
+/** A separate Windows for a test: Wine with an empty folder for a disk, and Deno for Windows on it. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WINDOWS_DENO } from "../../tasks/windows.ts";

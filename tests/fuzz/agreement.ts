@@ -1,6 +1,6 @@
 /**
  * Signed PDFs that are changed afterwards, by kinds; for those that are still called valid, other engines must show
- * what was signed. Each kind has harmless variants too, so that refusing everything is no way out.
+ * what was signed. Each kind has harmless variants too, so that refusing everything does not pass.
  */
 import { join } from "node:path";
 import { digest } from "../../formats/digest.ts";
@@ -26,7 +26,7 @@ import { generator, mutate } from "./mutate.ts";
 
 type Next = (below: number) => number;
 
-/** A signed document and what may be done to it. */
+/** A signed document and the changes made to it. */
 interface Base {
   bytes: Uint8Array;
   /** Objects of the signed revision by number, as they stand there. */

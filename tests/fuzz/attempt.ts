@@ -1,6 +1,6 @@
 import { FormatError } from "../../formats/error.ts";
 
-/** Refusals are what mutated bytes deserve; all else passes through. */
+/** Mutated bytes may be refused; every other error passes through. */
 export function attempt<T>(run: () => T): T | undefined {
   try {
     return run();

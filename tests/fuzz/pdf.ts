@@ -117,7 +117,7 @@ async function corpus(): Promise<Uint8Array[]> {
   return out;
 }
 
-/** Refusals are what a mutated document deserves; all else passes through. */
+/** A mutated document may be refused; every other error passes through. */
 function attempt<T>(run: () => T): T | undefined {
   try {
     return run();
@@ -142,7 +142,7 @@ export function exercise(bytes: Uint8Array): void {
     assert.equal(after.recovered, false, "the signed document is damaged");
     const own = after.signatures.filter(({ field }) => field === prepared.field);
     assert.deepEqual(own.map(({ coverage }) => coverage), ["document"]);
-    // Nothing of the document gets lost, also where its cross-reference was mended.
+    // Nothing of the document gets lost, even if its cross-reference was repaired.
     const [old, young] = [PdfDocument.open(source), PdfDocument.open(signed)];
     old.verify();
     const names = new Set(formFields(young).map(({ name }) => name));

@@ -5,7 +5,7 @@ import { caseBytes } from "./mutate.ts";
 export interface Target {
   words: readonly string[];
   seeds(): Promise<Uint8Array[]>;
-  /** Throws what must not happen. */
+  /** Throws if something happened that must not. */
   exercise(bytes: Uint8Array): void;
 }
 

@@ -186,7 +186,7 @@ async function reg(...args: string[]): Promise<void> {
   throw new DsignError("storage_failed", `The registry cannot be changed: ${cause}`);
 }
 
-/** Whole or not at all; nothing is done where it says so already. */
+/** Writes the file whole or not at all; does nothing if it already holds this text. */
 async function write(path: string, text: string): Promise<void> {
   if (await read(path) === text) return;
   try {

@@ -25,7 +25,7 @@ interface Options {
 interface Outcome {
   store: string;
   trusted: boolean;
-  /** A step left to somebody else, or a failure. */
+  /** A step that somebody else must take, or a failure. */
   note?: string;
 }
 

@@ -27,7 +27,7 @@ export interface AskOptions {
 /** Answers questions about strangers' bytes. */
 export interface Reader<Q extends Questions> {
   /**
-   * @throws {FormatError} `too_costly` where the answer takes too much time or memory, and what the question
+   * @throws {FormatError} `too_costly` if the answer takes too much time or memory, and what the question
    *   throws; the signal's reason
    */
   ask<N extends keyof Q & string>(
@@ -166,7 +166,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 export class LocalReader<Q extends Questions> implements Reader<Q> {
   #thread: ReaderThread | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  /** Deno does not stop a thread that is in a loop: where it fills the memory, the command has to end soon. */
+  /** Deno does not stop a thread in a loop: if it fills the memory, the command has to end soon. */
   #isFlooded = false;
 
   /** @param module URL of the script that calls `answerQuestions` */

@@ -12,7 +12,7 @@ import {
 } from "./messages.ts";
 import { type Breach, ReaderBreach, ReaderThread } from "./thread.ts";
 
-/** How the process ends where a question took too much. */
+/** Exit codes of a process whose question took too long or too much memory. */
 export const EXIT_CODES: Readonly<Record<Breach, number>> = { deadline: 3, memory: 4 };
 
 /**

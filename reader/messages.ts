@@ -11,7 +11,7 @@ import type { Ranges } from "../formats/source.ts";
 export interface Ask {
   ask: string;
   input: unknown;
-  /** Small documents come whole; of others, ranges are asked for. */
+  /** Small documents come whole; larger ones are read in ranges. */
   documents: { size: number; bytes?: Uint8Array }[];
   /** Milliseconds of work that the answer may take; waiting for bytes does not count. */
   deadline: number;
@@ -56,12 +56,12 @@ const BYTES = "\u0000bytes";
  * Encodes a value: u32 length of the JSON, little-endian, the JSON, then the bytes of every Uint8Array in it, in order.
  * Members that are undefined are left out.
  *
- * @throws {FormatError} `limit_exceeded` where there is too much besides the bytes
+ * @throws {FormatError} `limit_exceeded` if there is too much besides the bytes
  */
 export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const json = encoder.encode(JSON.stringify(value, function (this: unknown, key, member) {
-    // Buffers turn themselves into something else before they come here.
+    // JSON.stringify calls toJSON first, which would convert a Buffer.
     const bytes = (this as Record<string, unknown>)[key];
     if (!(bytes instanceof Uint8Array)) return member;
     parts.push(bytes);
@@ -107,7 +107,7 @@ export async function writeFrame(
 /**
  * Takes messages out of a pipe.
  *
- * @throws {RangeError} where one is longer than {@linkcode MAX_MESSAGE}, or the pipe ends within one
+ * @throws {RangeError} if one is longer than {@linkcode MAX_MESSAGE}, or the pipe ends within one
  */
 export async function* readFrames(
   pipe: ReadableStream<Uint8Array>,

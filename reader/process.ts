@@ -31,7 +31,7 @@ export class ReaderProcess {
    * Asks a question; one at a time.
    *
    * @param deadline milliseconds of the process's own work
-   * @throws {ReaderBreach}; the signal's reason; Error where the process ended otherwise. It has ended then.
+   * @throws {ReaderBreach}; the signal's reason; Error if the process ended otherwise. In each case it has ended.
    */
   async ask(
     ask: Uint8Array,

@@ -8,7 +8,7 @@ import { MAX_PIECE, type Need } from "./messages.ts";
 /** Documents of no more bytes go along with the question. */
 const SMALL = 256 * 1024;
 const PIECE = 1024 * 1024;
-/** How often all digests of one question may read a document in full; each range may cost a piece besides. */
+/** How often all digests of one question may read a document in full; each range may cost one piece more. */
 const MAX_DIGESTED = 8;
 
 /** The documents of one question, served to a reader that is not trusted to ask rightly. */
@@ -33,7 +33,7 @@ export class Served {
   }
 
   /**
-   * @returns bytes that are good until the next call
+   * @returns bytes that are valid until the next call
    * @throws {RangeError} if the reader asks for bytes that do not exist
    */
   async serve(need: Need): Promise<Uint8Array> {

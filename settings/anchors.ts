@@ -27,7 +27,7 @@ export async function loadTrusted(folders: readonly string[]): Promise<Certifica
   return found;
 }
 
-/** The files of a folder whose names end in crt, cer, pem or der; none where there is no folder. */
+/** The files of a folder whose names end in crt, cer, pem or der; none if the folder is missing. */
 export async function certificateFiles(folder: string): Promise<string[]> {
   try {
     if (!(await Deno.stat(folder)).isDirectory) return [];

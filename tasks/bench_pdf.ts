@@ -2,7 +2,7 @@
  * `deno task bench pdf`: what signing a PDF takes besides the token: reading, preparing, digesting,
  * completing and checking, from a file; each document in a separate process, for the peak of its
  * memory. And a batch through the agent against the raw loop over the same token (needs SoftHSM),
- * and against pyHanko where it is there.
+ * and against pyHanko if installed.
  */
 import { readerCommand } from "../cli/host_command.ts";
 import { openReaders } from "../signing/reading.ts";

@@ -168,7 +168,7 @@ async function isBuiltFrom(sources: string): Promise<boolean> {
   }
 }
 
-/** Builds all pages, in about a second; at once where they were built from these very sources. */
+/** Builds all pages, in about a second; at once if they were already built from the same sources. */
 export async function build(): Promise<void> {
   const sources = await hashSources();
   if (!await isBuiltFrom(sources)) await buildAnew(sources);

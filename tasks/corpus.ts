@@ -122,7 +122,7 @@ async function* pdfFiles(folder: string): AsyncGenerator<string> {
 /**
  * Signs all PDFs of a folder and those below it.
  *
- * @param say is told of every file that was not signed three times
+ * @param say receives every file that was not signed three times
  */
 export async function runCorpus(
   folder: string,

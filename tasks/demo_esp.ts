@@ -13,7 +13,7 @@ import { makeKey } from "../tests/fixtures/keys.ts";
 export interface DemoEsp {
   /** `esp` of the service's configuration. */
   settings: Record<string, unknown>;
-  /** Whom the signatories' certificates come from. */
+  /** Root of the signatories' certificates. */
   root: Certificate;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
  * The demonstration's PIN/OTP service: the product's own, with a separate configuration, and one engineer who has set a
- * PIN. Its keys are in SoftHSM where that is installed, otherwise in the embedded key store.
+ * PIN. Its keys are in SoftHSM if installed, otherwise in the embedded key store.
  */
 import { openParts } from "../cli/otp/parts.ts";
 import { hostCommand, readerCommand } from "../cli/host_command.ts";
@@ -38,7 +38,7 @@ export interface DemoOtp {
  * Starts the service on a free loopback port.
  *
  * @param folder an empty or missing one
- * @param redirectUri where the portal gets its signatories back
+ * @param redirectUri address at which signatories return to the portal
  * @param web folder of the built pages, ending in a slash
  */
 export async function startDemoOtp(

@@ -23,7 +23,7 @@ export interface SanctionFacts {
   /** Rupees, as people write it: `12,50,000.00`. */
   amount: string;
   date: Date;
-  /** Address at which anybody can verify it. */
+  /** Address at which anyone can verify it. */
   verifyUrl: string;
 }
 

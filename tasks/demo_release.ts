@@ -18,7 +18,7 @@ export interface DemoRelease {
 /**
  * @param dist folder of the build, ending in a slash
  * @param base address that the files' names follow
- * @returns null where `deno task package` was not run
+ * @returns null if `deno task package` was not run
  */
 export async function demoRelease(dist: URL, base: string): Promise<DemoRelease | null> {
   const folder = fileURLToPath(new URL("packages/", dist));

@@ -72,7 +72,7 @@ export interface SanctionOptions {
   otp: DemoOtp;
   online: Online;
   fonts: readonly TrueTypeFont[];
-  /** Whom a verification trusts besides the department: the roots of the officers' tokens and of eSign. */
+  /** Roots that a verification trusts besides the department's: those of the officers' tokens and of eSign. */
   roots: readonly Certificate[];
   /** Whether the service has an eSign service provider. */
   hasEsign: boolean;
@@ -328,7 +328,7 @@ export class Sanctions {
     sanction.pdf = signed;
   }
 
-  /** Verification by anybody who trusts the department's and the officers' root. */
+  /** Verifies as anyone would who trusts the department's and the officers' root. */
   verify({ pdf }: Pick<Sanction, "pdf">): VerificationReport {
     const { otp, roots } = this.options;
     return verifyBytes(pdf, {

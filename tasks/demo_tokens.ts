@@ -68,7 +68,7 @@ const PEOPLE = [
 /**
  * Makes all of it anew in `folder`, which must exist and be private.
  *
- * @param pkiUrl where the authorities' CRLs will be served, where they will be
+ * @param pkiUrl address that will serve the authorities' CRLs, if any
  */
 export async function makeTokens(folder: string, pkiUrl = ""): Promise<DemoTokens> {
   const pki = makePki({ officers: PEOPLE, baseUrl: pkiUrl || undefined, newKey: makeKey });

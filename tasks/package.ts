@@ -31,7 +31,7 @@ async function outputOf(program: string, ...args: string[]): Promise<string | nu
   }
 }
 
-/** Seconds since 1970 (reproducible-builds.org, SOURCE_DATE_EPOCH); 0 where neither it nor git says. */
+/** Seconds since 1970 (reproducible-builds.org, SOURCE_DATE_EPOCH); 0 if neither it nor git tells. */
 async function sourceDateEpoch(): Promise<number> {
   const said = Deno.env.get("SOURCE_DATE_EPOCH") ??
     await outputOf("git", "log", "-1", "--format=%ct");

@@ -141,7 +141,7 @@ async function aptGet(): Promise<string[] | null> {
 }
 
 /**
- * Installs what `level` needs as far as that goes without asking anybody.
+ * Installs the packages that `level` needs, as far as possible without a prompt.
  *
  * @returns the names of the packages that are still missing
  */

@@ -1,6 +1,6 @@
 /**
  * `deno task soak otp [--minutes N] [--seed S] [--people N]`: the PIN/OTP service under load while everything around it
- * fails. Exit code 1 where anything was signed that was not authorized, or lost without trace, or memory grew.
+ * fails. Exit code 1 if anything was signed that was not authorized, or lost without trace, or memory grew.
  */
 import { parseArgs } from "node:util";
 import { inTempDir } from "../tests/fixtures/openssl.ts";

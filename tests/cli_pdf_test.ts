@@ -275,7 +275,7 @@ Deno.test(
     const again = await dsign([...args, "--output", path("out"), path("in")], env);
     assert.deepEqual([again.code, JSON.parse(again.stdout).before], [0, 12]);
 
-    // Ended in the middle, it goes on. What was signed and not written comes out of the journal.
+    // After an interruption it continues. Signatures that were not yet written come from the journal.
     const begun = await dsignAtTerminal([...args, path("in")], env, [
       [/PIN to sign[^:]*: /, `${PIN}\r`],
       [/./, (pid) => setTimeout(() => Deno.kill(pid, "SIGKILL"), 60)],

@@ -1,4 +1,4 @@
-/** A remote key at the command line: only where it is asked for, with PIN and OTP at the terminal. */
+/** A remote key at the command line: only on request, with PIN and OTP at the terminal. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { startCscV1, V1 } from "./fakes/csc_v1.ts";

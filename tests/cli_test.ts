@@ -375,7 +375,7 @@ Deno.test(
       const second = await dsign(["--json"], env);
       assert.equal(second.code, 0, second.stderr);
       assert.deepEqual(JSON.parse(second.stdout), { port, running: true });
-      // The first one's browser starts after it has said that it listens.
+      // The first one starts its browser after announcing that it listens.
       let addresses: string[] = [];
       for (let tries = 0; addresses.length < 2 && tries < 200; tries++) {
         await new Promise((resolve) => setTimeout(resolve, 50));

@@ -42,7 +42,7 @@ Deno.test("the agent answers its sites while 10,000 connections are opened", () 
     await client.closed;
   }));
 
-/** A WebSocket made by hand: it sends frames as they are given. */
+/** A WebSocket made by hand: it sends frames unchanged. */
 async function rawSocket(port: number): Promise<Deno.TcpConn> {
   const connection = await Deno.connect({ port, hostname: "127.0.0.1" });
   const lines = [

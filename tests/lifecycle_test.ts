@@ -79,7 +79,7 @@ Deno.test({
         assert.deepEqual(await tokens(), ["Anita"]);
         assert.ok((await sign()).signature.length > 0);
 
-        // A computer that sleeps stops its programs where they are, in the middle of anything.
+        // A computer that goes to sleep stops its programs in the middle of any work.
         const listing = tokens();
         agent.kill("SIGSTOP");
         await new Promise((resolve) => setTimeout(resolve, 1500));

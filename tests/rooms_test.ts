@@ -277,7 +277,7 @@ Deno.test("no file imports itself through others, types included", async () => {
   assert.deepEqual(circles(found), []);
 });
 
-/** The way from a file to another one that it loads, at once or later; null where it does not. */
+/** The path of imports from a file to another, static or dynamic; null if there is none. */
 function wayTo(found: readonly Import[], from: string, to: string): string[] | null {
   const ways = new Map([[from, [from]]]);
   for (const [file, way] of ways) {

@@ -184,7 +184,7 @@ async function pemIn(path: string): Promise<string> {
   return await Deno.readTextFile(path);
 }
 
-/** @throws {SetupError} if it is not JSON; its contents are not told: they are secret */
+/** @throws {SetupError} if it is not JSON; its contents are secret and not shown */
 async function headersIn(path: string): Promise<Record<string, string>> {
   try {
     return JSON.parse(await readSecretFile(path));

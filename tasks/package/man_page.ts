@@ -57,7 +57,7 @@ function roff(text: string): string {
   return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^(['.])/gm, "\\&$1");
 }
 
-/** Lines as they are. */
+/** Lines shown verbatim. */
 const literal = (text: string) => `.nf\n${roff(text)}\n.fi\n`;
 
 const list = (items: [string, string][]) =>

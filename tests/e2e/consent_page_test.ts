@@ -1,4 +1,4 @@
-/** The consent page in a real browser, against the agent's real side of it and a token that answers as told. */
+/** The consent page in a real browser, against the agent's real side of it and a token that answers as scripted. */
 import assert from "node:assert/strict";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import type { SignAnswer } from "../../signing/consent/port.ts";

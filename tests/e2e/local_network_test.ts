@@ -149,7 +149,7 @@ Deno.test({
   const args = ["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"];
   const xvfb = new Deno.Command(XVFB, { args, stdout: "piped", stderr: "null" }).spawn();
   try {
-    // Its number and the end of the line are written one by one: it dies where nobody reads the second.
+    // Its number and the end of the line are written one by one: it dies if nobody reads the second.
     let display = ":";
     for await (const text of xvfb.stdout.pipeThrough(new TextDecoderStream())) {
       display += text;

@@ -40,7 +40,7 @@ export function serveSite(body = "", headers: Record<string, string> = {}): Site
 export const asPublic = (...sites: Site[]): string =>
   `--ip-address-space-overrides=${sites.map(({ port }) => `127.0.0.1:${port}=public`).join(",")}`;
 
-/** Runs in a page of such a site: `connected` once a request was answered, or the code of what `connect()` threw. */
+/** Runs in a page of such a site: `connected` once a request was answered, or the code of the error that `connect()` threw. */
 export async function connectOutcome(options: ConnectOptions): Promise<string> {
   const path = "/client.js";
   const { connect }: typeof import("../../web/client.ts") = await import(path);

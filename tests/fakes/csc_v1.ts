@@ -74,7 +74,7 @@ export function startCscV1(): FakeCsc {
       });
     },
   };
-  /** PKCS #1 v1.5 over a digest that is there already (RFC 8017 §9.2). */
+  /** PKCS #1 v1.5 over an existing digest (RFC 8017 §9.2). */
   const signDigest = (base64: string) => {
     const prefix = Uint8Array.fromHex("3031300d060960864801650304020105000420");
     const data = new Uint8Array([...prefix, ...Uint8Array.fromBase64(base64)]);

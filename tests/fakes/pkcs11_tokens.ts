@@ -197,7 +197,7 @@ export async function opencryptoki(dir: string, keys: TestKey[]): Promise<TestTo
     try {
       daemon.kill("SIGTERM");
     } catch {
-      // It has ended by itself; what it said is on standard error.
+      // It has ended by itself; its message is on standard error.
     }
     await daemon.status;
   };

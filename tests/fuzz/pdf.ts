@@ -71,7 +71,7 @@ export const words = [
   "/Count ",
 ];
 
-/** Documents of every structure, signed ones, and what of the corpus is there. */
+/** Documents of every structure, signed ones, and the corpus as far as present. */
 export async function seeds(): Promise<Uint8Array[]> {
   const objects = documentObjects({
     pages: 2,

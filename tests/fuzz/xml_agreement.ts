@@ -1,4 +1,4 @@
-/** Whether we and libxml2, and where it is asked xmlsec1, make the same of changed signed XML. */
+/** Compares our reading of changed signed XML with libxml2's and, if asked for, xmlsec1's. */
 import { createHash } from "node:crypto";
 import { FormatError } from "../../formats/error.ts";
 import { canonicalizeXml } from "../../formats/xml/c14n.ts";
@@ -12,7 +12,7 @@ import { mutant, type Seeds } from "./xml_mutants.ts";
 const EXCLUSIVE = { kind: "exclusive", withComments: false } as const;
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-/** @returns what they do not agree on; null: nothing */
+/** @returns the disagreement; null if there is none */
 export function disagreement(seeds: Seeds, index: number): string | null {
   const text = mutant(seeds, index);
   const ours = digestOf(text);

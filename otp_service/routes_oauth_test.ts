@@ -381,7 +381,7 @@ Deno.test("in scope service, a signed-in person sees only their own credentials"
     assert.equal((await test.call("/portal/v1/persons", {}, granted.access_token)).status, 403);
   }));
 
-Deno.test("signing in as unknown, wrong or locked costs the same answers, hashes and writes", async () => {
+Deno.test("an unknown person, a wrong PIN and a lock give the same answers, hashes and writes at sign-in", async () => {
   const inner = openSqlite(":memory:");
   let writes = 0;
   const test = makeService({

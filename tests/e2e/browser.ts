@@ -65,12 +65,17 @@ export async function openWindow(context: BrowserContext, url: string): Promise<
   return await opened;
 }
 
-/** Looks at all of a consent page, as its person must before the answer counts. @returns once an answer counts */
+/**
+ * Looks at all of a consent page, as its person must before the answer counts. What comes late, such as the verdicts on
+ * earlier signatures, is looked at too. @returns once an answer counts and goes on counting
+ */
 export async function lookAtAll(page: Page): Promise<void> {
   const approve = page.locator("button[type=submit]");
   const more = page.locator(".see-next button");
-  for (const end = Date.now() + 30_000; await approve.isDisabled();) {
+  let counted = 0;
+  for (const end = Date.now() + 30_000; counted < 10;) {
     if (Date.now() > end) throw new Error("No answer counts, though all was looked at.");
+    counted = await approve.isDisabled() ? 0 : counted + 1;
     if (await more.count() > 0) await more.click({ timeout: 1000 }).catch(() => {}); // it has just gone
     await page.waitForTimeout(50);
   }

@@ -322,7 +322,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await page.locator(".pdf-page[data-drawn^='1 ']").waitFor();
             const before = ["maker", "checker", "approver"].indexOf(role!);
             // The verdicts on earlier signatures may come after the page is drawn.
-            const valid = page.getByText(en.pdf_status_valid);
+            const valid = page.getByText(en.pdf_status_proven);
             if (before > 0) await valid.nth(before - 1).waitFor();
             assert.equal(await valid.count(), before);
             await page.getByRole("radio", { name: name! }).check();

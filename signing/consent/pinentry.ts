@@ -10,16 +10,15 @@ import type {
 } from "../../protocol/consent.ts";
 import { AssuanBroken, AssuanClient, AssuanError } from "./assuan.ts";
 import { type Consent, CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./port.ts";
+import { askUntilOpen, type Dialog } from "./dialog.ts";
 import { describeOtp } from "./otp_text.ts";
 import {
-  describeBoxes,
   describeChoice,
   describeChoose,
   describeGrant,
   describeKey,
   describeSign,
   describeTries,
-  revisionOf,
   UNPROVEN,
   whyImpossible,
 } from "./text.ts";
@@ -79,38 +78,24 @@ export class PinentryConsent implements Consent {
         : preferred ?? await choose(pinentry, about, choices);
       const key = describeKey(choice);
       if (request.unproven) await confirm(pinentry, UNPROVEN, "Sign all the same");
-      const { id } = choice.certificate;
-      let revision = await revisionOf(request, id, show);
-      let state = choice.pin;
-      for (;;) {
-        const said = describeTries(state);
-        if (state.confirm) await confirm(pinentry, said, "Go on");
-        const places = describeBoxes(revision);
-        const description = [key, said, places, about].filter(Boolean).join("\n\n");
-        let pin: Uint8Array | null = null;
-        if (state.entry === "typed") {
+      const dialog: Dialog = {
+        async ask(state, places) {
+          const said = describeTries(state);
+          if (state.confirm) await confirm(pinentry, said, "Go on");
+          const description = [key, said, places, about].filter(Boolean).join("\n\n");
+          if (state.entry !== "typed") {
+            const elsewhere = state.entry === "keypad";
+            await confirm(pinentry, description, elsewhere ? "Sign, asked elsewhere" : "Sign");
+            return null;
+          }
           await pinentry.call("SETDESC", description);
           await pinentry.call("SETPROMPT", "PIN:");
           await pinentry.call("SETOK", "Sign");
-          pin = await pinentry.call("GETPIN");
-        } else {
-          const elsewhere = state.entry === "keypad";
-          await confirm(pinentry, description, elsewhere ? "Sign, asked elsewhere" : "Sign");
-        }
-        const result = await unlock({
-          certificate: id,
-          pin,
-          binding: request.binding,
-          revision: revision?.digest,
-          finalTry: state.confirm,
-          acceptsUnproven: request.unproven === true,
-        });
-        if (result.ok) return;
-        if (!result.again) throw new DsignError(result.code, result.message);
-        await pinentry.call("SETERROR", result.message);
-        state = result.pin ?? state;
-        if (result.code === "consent_mismatch") revision = await revisionOf(request, id, show);
-      }
+          return await pinentry.call("GETPIN");
+        },
+        say: (message) => pinentry.call("SETERROR", message),
+      };
+      await askUntilOpen(dialog, request, choice, unlock, show);
     });
   }
 

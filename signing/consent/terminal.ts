@@ -10,15 +10,14 @@ import type {
   Unlocked,
 } from "../../protocol/consent.ts";
 import { type Consent, CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./port.ts";
+import { askUntilOpen, type Dialog } from "./dialog.ts";
 import { describeOtp } from "./otp_text.ts";
 import {
-  describeBoxes,
   describeChoice,
   describeChoose,
   describeGrant,
   describeSign,
   describeTries,
-  revisionOf,
   UNPROVEN,
   whyImpossible,
 } from "./text.ts";
@@ -88,45 +87,28 @@ export class TerminalConsent implements Consent {
       const choice = await this.#chooseUsable(ask, request);
       this.#write(`Certificate: ${describeChoice(choice)}\n`);
       if (request.unproven) await confirmInWords(ask);
-      const { id } = choice.certificate;
-      const look = async () => {
-        const revision = await revisionOf(request, id, show);
-        const boxes = describeBoxes(revision);
-        if (boxes) this.#write(`${boxes}\n`);
-        return revision?.digest;
-      };
-      let revision = await look();
-      let state = choice.pin;
-      for (;;) {
-        const said = describeTries(state);
-        if (state.confirm) await confirm(ask, `${said} Go on? [y/N] `);
-        else if (said) this.#write(`${said}\n`);
-        let pin: Uint8Array | null = null;
-        if (state.entry === "typed") {
-          pin = await ask("PIN to sign, empty to decline: ", false);
+      const dialog: Dialog = {
+        ask: async (state, places) => {
+          if (places) this.#write(`${places}\n`);
+          const said = describeTries(state);
+          if (state.confirm) await confirm(ask, `${said} Go on? [y/N] `);
+          else if (said) this.#write(`${said}\n`);
+          if (state.entry !== "typed") {
+            await confirm(
+              ask,
+              state.entry === "unlocked"
+                ? "Sign? [y/N] "
+                : "Sign? You are asked on the token's keypad or the service's page. [y/N] ",
+            );
+            return null;
+          }
+          const pin = await ask("PIN to sign, empty to decline: ", false);
           if (pin.length === 0) throw new DsignError("user_cancelled");
-        } else {
-          await confirm(
-            ask,
-            state.entry === "unlocked"
-              ? "Sign? [y/N] "
-              : "Sign? You are asked on the token's keypad or the service's page. [y/N] ",
-          );
-        }
-        const result = await unlock({
-          certificate: id,
-          pin,
-          binding: request.binding,
-          revision,
-          finalTry: state.confirm,
-          acceptsUnproven: request.unproven === true,
-        });
-        if (result.ok) return;
-        this.#write(`${result.message}\n`);
-        if (!result.again) throw new DsignError(result.code, result.message);
-        state = result.pin ?? state;
-        if (result.code === "consent_mismatch") revision = await look();
-      }
+          return pin;
+        },
+        say: (message) => this.#write(`${message}\n`),
+      };
+      await askUntilOpen(dialog, request, choice, unlock, show);
     });
   }
 

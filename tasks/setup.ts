@@ -41,6 +41,8 @@ const TEST: Package[] = [
   { name: "mupdf-tools", provides: ["mutool"] },
   { name: "chromium", provides: ["chromium", "chromium-browser", "google-chrome"] },
   { name: "firefox-esr", provides: ["firefox-esr", "firefox"] },
+  // a browser that is seen asks for a permission
+  { name: "xvfb", provides: ["Xvfb"] },
   { name: "pinentry-tty", provides: ["pinentry-tty"] },
   { name: "pinentry-curses", provides: ["pinentry-curses"] },
   { name: "tmux", provides: ["tmux"] },

@@ -7,13 +7,19 @@ import { readSignedData } from "../cms/read.ts";
 import { digestsNeeded, type SignerResult, verifyCms } from "../cms/verify.ts";
 import { concat } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
+import { readDss } from "./dss_read.ts";
 import { inspectSignatures, type PdfSignature } from "./inspect.ts";
 import { type Aftermath, Versions } from "./versions.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { prefixSource, type Source } from "../source.ts";
 import { digest, hasher } from "../digest.ts";
 import type { DigestName } from "../signer.ts";
-import { readTimestampInfo, type TimestampResult, verifyTimestamp } from "../cms/timestamp.ts";
+import {
+  readTimestampInfo,
+  type TimestampProblemCode,
+  type TimestampResult,
+  verifyTimestamp,
+} from "../cms/timestamp.ts";
 import type { Certificate } from "../x509/certificate.ts";
 
 /** EN 319 142-1 §6; `null` for other kinds of signatures. */
@@ -62,7 +68,9 @@ export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): Verif
   const { password } = options;
   const { signatures, emptyFields, recovered } = inspectSignatures(source, password);
   const digests = new Digests(source, signatures);
-  const verified = signatures.map((signature) => verifyOne(signature, digests));
+  // The certificate of a timestamp authority may stand in the DSS alone (RFC 3161 §2.4.1, certReq).
+  const { certificates } = readDss(source, password);
+  const verified = signatures.map((signature) => verifyOne(signature, digests, certificates));
   const versions = new Versions(source, password);
   for (const each of verified) {
     if (each.signature.coverage === "partial") continue;
@@ -77,7 +85,11 @@ export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): Verif
   return { signatures: verified, emptyFields, recovered };
 }
 
-function verifyOne(signature: PdfSignature, digests: Digests): VerifiedPdfSignature {
+function verifyOne(
+  signature: PdfSignature,
+  digests: Digests,
+  possible: readonly Uint8Array[],
+): VerifiedPdfSignature {
   const out: VerifiedPdfSignature = {
     signature,
     status: "indeterminate",
@@ -92,8 +104,8 @@ function verifyOne(signature: PdfSignature, digests: Digests): VerifiedPdfSignat
     return out;
   }
   try {
-    if (signature.kind === "timestamp") verifyDocumentTimestamp(signature, digests, out);
-    else verifyDetached(signature, digests, out);
+    if (signature.kind === "timestamp") verifyDocumentTimestamp(signature, digests, possible, out);
+    else verifyDetached(signature, digests, possible, out);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     out.status = "invalid";
@@ -109,6 +121,7 @@ function verifyOne(signature: PdfSignature, digests: Digests): VerifiedPdfSignat
 function verifyDetached(
   signature: PdfSignature,
   digests: Digests,
+  possible: readonly Uint8Array[],
   out: VerifiedPdfSignature,
 ): void {
   const needed = digestsNeeded(readSignedData(signature.cms));
@@ -130,24 +143,33 @@ function verifyDetached(
   out.certificate = signer.certificate;
   for (const token of signer.timestampTokens) {
     const digestOf = (hash: DigestName) => digest(hash, signer.signer.signature);
-    const { info, problems } = verifyTimestamp(token, { digestOf });
+    const { info, problems } = verifyTimestamp(token, { digestOf, certificates: possible });
     if (problems.length === 0) out.timestamp ??= info.time;
     for (const { message } of problems) out.findings.push({ code: "timestamp", message });
   }
 }
 
+/** Problems that leave open whether the timestamp is right. */
+const UNDECIDED: ReadonlySet<TimestampProblemCode> = new Set([
+  "certificate_missing",
+  "algorithm_unsupported",
+]);
+
 function verifyDocumentTimestamp(
   signature: PdfSignature,
   digests: Digests,
+  possible: readonly Uint8Array[],
   out: VerifiedPdfSignature,
 ): void {
   const { content } = readSignedData(signature.cms);
   const { hash } = readTimestampInfo(concat(...content ?? []));
   const result = verifyTimestamp(signature.cms, {
+    certificates: possible,
     digestOf: (wanted) => wanted === hash ? digests.of(signature, hash) : undefined,
   });
   out.token = result;
-  out.status = result.problems.length === 0 ? "valid" : "invalid";
+  const isWrong = result.problems.some(({ code }) => !UNDECIDED.has(code));
+  out.status = isWrong ? "invalid" : result.problems.length === 0 ? "valid" : "indeterminate";
   out.findings.push(...result.problems.map(({ code, message }) => ({ code, message })));
   out.certificate = result.certificate;
   out.certificates = result.certificates;

@@ -2,14 +2,19 @@ import assert from "node:assert/strict";
 import { makePki } from "../../tests/fixtures/pki.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { signPdf } from "../../tests/fixtures/sign_pdf.ts";
+import { timestamp } from "../../tests/fixtures/signed_files.ts";
+import { concat, explicit, sequence } from "../asn1/der.ts";
+import { constructedTag, readAsn1 } from "../asn1/read.ts";
+import { verifyBytes } from "../verify/verify.ts";
+import { appendDss } from "./dss.ts";
+import { prepareTimestamp, signedBytes } from "./prepare.ts";
 import { verifyPdf } from "./verify.ts";
 import { refuseAmbiguous } from "./versions.ts";
 import { FormatError } from "../error.ts";
 import { bytesSource } from "../source.ts";
 
-const { officers: [asha, bimal] } = makePki({
-  officers: [{ name: "Asha" }, { name: "Bimal", key: "p-256" }],
-});
+const pki = makePki({ officers: [{ name: "Asha" }, { name: "Bimal", key: "p-256" }] });
+const { officers: [asha, bimal] } = pki;
 const verify = (bytes: Uint8Array) => verifyPdf(bytesSource(bytes));
 const made = () => classicPdf(documentObjects({ signatureFields: ["Waits"] }));
 
@@ -96,3 +101,40 @@ Deno.test("a PDF that readers show differently is not signed, and signatures in 
   const [{ since }] = verify(signPdf(bytes, asha)).signatures;
   assert.deepEqual(since?.ambiguities, [{ object: 4, page: 1 }]);
 });
+
+Deno.test("a document timestamp's certificate may stand in the DSS alone; a missing one is not a failure", () => {
+  const signed = signPdf(made(), asha);
+  const authority = [pki.timestampAuthority, pki.subCa, pki.ca];
+  const certificates = authority.map(({ certificate }) => certificate.der);
+  const dss = appendDss(bytesSource(signed), { certificates });
+  for (const bytes of [signed, concat(signed, dss)]) {
+    const stamped = stampWithoutCertificate(bytes);
+    const [, { status, findings, certificate }] = verify(stamped).signatures;
+    const anchors = [pki.root.certificate];
+    const report = verifyBytes(stamped, { now: new Date(), anchors, revocation: "if_available" });
+    const [, { indication, subIndication }] = report.signatures;
+    if (bytes === signed) {
+      assert.deepEqual([status, findings[0].code], ["indeterminate", "certificate_missing"]);
+      assert.deepEqual([indication, subIndication], [
+        "INDETERMINATE",
+        "NO_SIGNING_CERTIFICATE_FOUND",
+      ]);
+    } else {
+      assert.deepEqual([status, findings, indication], ["valid", [], "TOTAL-PASSED"]);
+      assert.equal(certificate?.fingerprint, pki.timestampAuthority.certificate.fingerprint);
+    }
+  }
+});
+
+/** A document timestamp as services give it that were asked for no certificate (RFC 3161 §2.4.1). */
+function stampWithoutCertificate(bytes: Uint8Array): Uint8Array {
+  const source = bytesSource(bytes);
+  const prepared = prepareTimestamp(source);
+  const covered = concat(...signedBytes(source, prepared));
+  const token = timestamp(pki, covered, new Date());
+  const [type, outer] = readAsn1(token).children;
+  const [signedData] = outer.children;
+  const rest = signedData.children.filter(({ tag }) => tag !== constructedTag(0));
+  const bare = sequence(type.bytes, explicit(0, sequence(...rest.map(({ bytes }) => bytes))));
+  return concat(bytes, prepared.complete(bare));
+}

@@ -9,6 +9,8 @@ export type FormatErrorCode =
   | "timestamp_malformed"
   | "pdf_malformed"
   | "xml_malformed"
+  /** XML 1.1, or an encoding that is not read. */
+  | "xml_unsupported"
   | "json_malformed"
   | "jws_malformed"
   | "route_malformed"

@@ -19,6 +19,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
   pdf_encrypted: "document_encrypted",
   document_locked: "document_locked",
   xml_malformed: "document_malformed",
+  xml_unsupported: "document_malformed",
   xml_forbidden: "document_malformed",
   limit_exceeded: "too_large",
   too_costly: "document_malformed",

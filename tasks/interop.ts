@@ -1,11 +1,13 @@
 /**
  * `deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]`: what others sign is read here, what we sign is read
- * by others, and changed XML is the same to all. Parts: `characters`, `mutants` (libxml2, xmlsec1), `theirs` (EU DSS
+ * by others, and changed XML is the same to all. Parts: `characters`, `conformance` (the W3C's
+ * suite), `mutants` (libxml2, xmlsec1), `theirs` (EU DSS
  * signs), `ours` (OpenSSL, xmlsec1, Java, Bouncy Castle, DSS judge). What is missing on this machine is skipped, and named.
  * `deno task interop pdf [--write]`: see `interop/pdf.ts`.
  */
 import { parseArgs } from "node:util";
 import { characters } from "./interop/characters.ts";
+import { conformance } from "./interop/conformance.ts";
 import { prepareDss } from "./interop/dss.ts";
 import { mutants } from "./interop/mutants.ts";
 import { ours } from "./interop/ours.ts";
@@ -40,6 +42,7 @@ const fault = (line: string) => {
 try {
   const wants = (part: string) => values.only === undefined || values.only === part;
   if (wants("characters")) characters(tell, fault);
+  if (wants("conformance")) await conformance(folder, tell, fault);
   if (wants("mutants")) await mutants(Number(values.mutants), tell, fault);
   const dss = wants("theirs") || wants("ours") ? await prepareDss(values.dss, folder) : undefined;
   if (typeof dss === "string") tell(`skipped: EU DSS (${dss})`);

@@ -132,7 +132,7 @@ export function readFacts(file: VerifyFile): Facts {
       return { format, signatures: cmsFacts(cms, given, file.certificates), findings };
     }
     case "xml":
-      return { format, signatures: xmlFacts(bytes(), content, file.certificates) };
+      return { format, ...tryXml(() => xmlFacts(bytes(), content, file.certificates)) };
     case "jws": {
       const jws = decode(bytes());
       const given = content(null);
@@ -158,6 +158,18 @@ function otherContent(given: VerifyContent | null, held: () => Uint8Array | unde
   if (!given || sha256 === undefined || isContent(given, sha256)) return [];
   const message = "The content beside the signature is not the one that was signed.";
   return [finding("content_changed", message)];
+}
+
+/** XML that is not supported is not thereby wrong. */
+function tryXml(
+  read: () => SignatureFacts[],
+): { signatures: SignatureFacts[]; findings: Finding[] } {
+  try {
+    return { signatures: read(), findings: [] };
+  } catch (error) {
+    if (!(error instanceof FormatError) || error.code !== "xml_unsupported") throw error;
+    return { signatures: [], findings: [finding("algorithm_unsupported", error.message)] };
+  }
 }
 
 /** A route is right as a whole or not at all. */

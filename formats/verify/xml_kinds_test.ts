@@ -251,3 +251,45 @@ Deno.test("older XAdES is reported as unsupported, not as wrong", () => {
   const findings = verify(older).signatures[0].findings.map(({ code }) => code);
   assert.ok(findings.includes("algorithm_unsupported") && !findings.includes("format_wrong"));
 });
+
+Deno.test("XML of a version or encoding that is not read is INDETERMINATE, with the reason", () => {
+  for (
+    const [declaration, reason] of [
+      [`<?xml version="1.1"?>`, "The XML document is in XML 1.1. Save it as XML 1.0."],
+      [
+        `<?xml version="1.0" encoding="Shift_JIS"?>`,
+        "The XML document is in the encoding shift_jis, which is not supported. Save it as UTF-8.",
+      ],
+    ]
+  ) {
+    const { indication, findings, signatures } = verify(`${declaration}<order/>`);
+    assert.deepEqual([indication, findings, signatures], [
+      "INDETERMINATE",
+      [{ code: "algorithm_unsupported", severity: "unclear", message: reason }],
+      [],
+    ]);
+  }
+});
+
+Deno.test("of a document signed with rsa-sha1, integrity and algorithm are told apart", async () => {
+  const sha1 = template(ENVELOPED, { digest: `${DS}sha1` })
+    .replace(`${MORE}rsa-sha256`, `${DS}rsa-sha1`);
+  const signed = decode(await sign(sha1));
+  const of = (text: string) => {
+    const [{ indication, subIndication, findings }] = verify(text).signatures;
+    const messages = findings.filter(({ severity }) => severity !== "notice")
+      .map(({ message }) => message);
+    return [indication, subIndication, ...messages];
+  };
+  assert.deepEqual(of(signed), [
+    "INDETERMINATE",
+    "CRYPTO_CONSTRAINTS_FAILURE_NO_POE",
+    "The content is as it was signed, but the signature relies on SHA-1, which can be forged today.",
+  ]);
+  assert.deepEqual(of(signed.replace("<amount>7", "<amount>8")), [
+    "TOTAL-FAILED",
+    "HASH_FAILURE",
+    "The content was changed after it was signed.",
+    "The signature relies on SHA-1, which can be forged today.",
+  ]);
+});

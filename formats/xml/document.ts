@@ -19,8 +19,8 @@ export interface XmlDocument {
 /**
  * Parses a document.
  *
- * @throws {FormatError} `xml_malformed` where it is not well-formed XML 1.0 or in an encoding that is not supported,
- *   `xml_forbidden` where it has a DTD (with it, entities and default attributes), `limit_exceeded`
+ * @throws {FormatError} `xml_malformed` where it is not well-formed XML 1.0, `xml_unsupported` where it is XML 1.1 or in an
+ *   encoding that is not read, `xml_forbidden` where it has a DTD (with it, entities and default attributes), `limit_exceeded`
  */
 export function parseXml(bytes: Uint8Array): XmlDocument {
   if (bytes.length > XML_LIMITS.size) {

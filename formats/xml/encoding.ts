@@ -23,7 +23,7 @@ const malformed = (message: string, cause?: unknown) =>
  * Decodes a document, by its byte order mark, first bytes and declaration, which must agree.
  *
  * @returns the text without a byte order mark
- * @throws {FormatError} `xml_malformed` where the bytes are not in the encoding, or the encoding is not supported
+ * @throws {FormatError} `xml_malformed` where the bytes are not in the encoding; `xml_unsupported`
  */
 export function decodeXml(bytes: Uint8Array): { text: string; encoding: XmlEncoding } {
   const startsWith = (wanted: readonly number[]) => wanted.every((byte, i) => bytes[i] === byte);
@@ -47,11 +47,12 @@ export function decodeXml(bytes: Uint8Array): { text: string; encoding: XmlEncod
     const hasByteOrderMark = marked !== undefined;
     return { text: decode("utf-8", body), encoding: { name: "utf-8", hasByteOrderMark } };
   }
+  if (declared.startsWith("utf-16")) throw contradiction(declared, "bytes");
   const characters = table(declared);
   if (!characters) {
-    throw malformed(
-      `The XML document is in the encoding ${declared}, which is not supported. Save it as UTF-8.`,
-    );
+    const message =
+      `The XML document is in the encoding ${declared}, which is not supported. Save it as UTF-8.`;
+    throw new FormatError("xml_unsupported", message);
   }
   const pieces: string[] = [];
   for (const byte of body) {

@@ -20,8 +20,8 @@ const malformed = (why: string, cause?: unknown) =>
 
 /**
  * @param text without a byte order mark
- * @throws {FormatError} `xml_malformed`; `xml_forbidden` where it has a DTD or an entity that is not built in;
- *   `limit_exceeded` where it is nested too deeply
+ * @throws {FormatError} `xml_malformed`; `xml_unsupported`: XML 1.1; `xml_forbidden` where it has a DTD or an entity
+ *   that is not built in; `limit_exceeded` where it is nested too deeply
  */
 export function parseTree(text: string): XmlTree {
   // saxes drops a mark here, and with it the positions would be wrong.
@@ -38,7 +38,10 @@ export function parseTree(text: string): XmlTree {
 
   parser.on("xmldecl", ({ version }) => {
     // XML 1.1 has other line ends and characters: one file, two readings.
-    if (version !== "1.0") throw malformed("only XML 1.0 is accepted");
+    if (version !== undefined && /^1\.(?!0$)[0-9]+$/.test(version)) {
+      const message = `The XML document is in XML ${version}. Save it as XML 1.0.`;
+      throw new FormatError("xml_unsupported", message);
+    }
   });
   parser.on("doctype", () => {
     throw new FormatError(

@@ -103,7 +103,7 @@ export const bn: ReportWords = {
   finding_signature_wrong: "স্বাক্ষরটি এই সার্টিফিকেটের চাবি দিয়ে করা নয়।",
   finding_format_wrong: "স্বাক্ষরটি ক্ষতিগ্রস্ত, অথবা মান অনুযায়ী নয়।",
   finding_content_missing: "স্বাক্ষরিত বিষয়বস্তু দেওয়া হয়নি, তাই মিলিয়ে দেখা যায়নি।",
-  finding_algorithm_unsupported: "এমন অ্যালগরিদম ব্যবহৃত হয়েছে যা গ্রহণ করা হয় না।",
+  finding_algorithm_unsupported: "এতে এমন কিছু আছে যা এখানে সমর্থিত নয়, তাই যাচাই করা যায়নি।",
   finding_certificate_missing: "স্বাক্ষরকারীর সার্টিফিকেট নেই বা পড়া যায় না।",
   finding_certificate_not_as_signed: "সার্টিফিকেটটি স্বাক্ষরকারীর নির্দিষ্ট করা সার্টিফিকেট নয়।",
   finding_issuer_unknown: "সার্টিফিকেটের পিছনে কোনো বিশ্বস্ত কর্তৃপক্ষ নেই।",

@@ -102,7 +102,8 @@ export const en = {
   finding_signature_wrong: "The signature was not made with the key of this certificate.",
   finding_format_wrong: "The signature is damaged or not as the standard says.",
   finding_content_missing: "The signed content was not given, so it could not be compared.",
-  finding_algorithm_unsupported: "An algorithm is used that is not accepted.",
+  finding_algorithm_unsupported:
+    "Something in it is not supported here, so it could not be checked.",
   finding_certificate_missing: "The signer's certificate is missing or cannot be read.",
   finding_certificate_not_as_signed: "The certificate is not the one that the signer meant.",
   finding_issuer_unknown: "No trusted authority stands behind the certificate.",

@@ -103,7 +103,7 @@ export const hi: ReportWords = {
   finding_signature_wrong: "हस्ताक्षर इस प्रमाणपत्र की कुंजी से नहीं किया गया।",
   finding_format_wrong: "हस्ताक्षर क्षतिग्रस्त है, या मानक के अनुसार नहीं है।",
   finding_content_missing: "हस्ताक्षरित सामग्री नहीं दी गई, इसलिए मिलान नहीं हो सका।",
-  finding_algorithm_unsupported: "ऐसा एल्गोरिद्म प्रयोग हुआ है जो स्वीकार नहीं किया जाता।",
+  finding_algorithm_unsupported: "इसमें कुछ ऐसा है जो यहाँ समर्थित नहीं है, इसलिए जाँच नहीं हो सकी।",
   finding_certificate_missing: "हस्ताक्षरकर्ता का प्रमाणपत्र नहीं है या पढ़ा नहीं जा सकता।",
   finding_certificate_not_as_signed: "यह वह प्रमाणपत्र नहीं जो हस्ताक्षरकर्ता ने बताया था।",
   finding_issuer_unknown: "प्रमाणपत्र के पीछे कोई विश्वसनीय प्राधिकारी नहीं है।",

@@ -1,22 +1,66 @@
 import { join } from "node:path";
+import { pem } from "../../formats/asn1/pem.ts";
 import { digest } from "../../formats/digest.ts";
 import { FormatError } from "../../formats/error.ts";
 import { readCertificates } from "../../formats/x509/bundle.ts";
 import { readCertificate } from "../../formats/x509/certificate.ts";
 import { verifyBytes, type VerifyContent } from "../../formats/verify/verify.ts";
+import { makeCrl } from "../../tests/fixtures/issue.ts";
+import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
+import { makePki } from "../../tests/fixtures/pki.ts";
 import { type Dss, run } from "./dss.ts";
 import { exceptions } from "./expected.ts";
 
+type Tell = (line: string) => void;
+
 /** Files signed by EU DSS pass here, except for those listed in `expected.ts`. */
-export async function theirs(
-  { jar }: Dss,
-  folder: string,
-  tell: (line: string) => void,
-  fault: (line: string) => void,
-): Promise<void> {
-  const out = join(folder, "theirs");
+export async function theirs(dss: Dss, folder: string, tell: Tell, fault: Tell): Promise<void> {
+  const special = join(folder, "special");
+  await Deno.mkdir(special);
+  await run("java", ["-jar", dss.jar, "make", special]);
+  await judge(special, "with their own PKI, in special forms too", tell, fault);
+  await judge(await signAll(dss, folder), "each format, level, packaging and key", tell, fault);
+}
+
+/** DSS signs with our test PKI, by `DssSigns.java`. @returns the folder */
+export async function signAll({ jar, libraries }: Dss, folder: string): Promise<string> {
+  const out = join(folder, "all");
   await Deno.mkdir(out);
-  await run("java", ["-jar", jar, "make", out]);
+  const write = (name: string, data: string | Uint8Array) =>
+    typeof data === "string"
+      ? Deno.writeTextFile(join(out, name), data)
+      : Deno.writeFile(join(out, name), data);
+  const pki = makePki({
+    officers: [
+      { name: "rsa", key: "rsa-3072" },
+      { name: "p256", key: "p-256" },
+      { name: "p384", key: "p-384" },
+    ],
+  });
+  const pems = (ders: readonly Uint8Array[]) => ders.map((der) => pem("CERTIFICATE", der)).join("");
+  const authorities = [pki.subCa, pki.ca, pki.root];
+  const chain = authorities.map(({ certificate }) => certificate.der);
+  await write("authorities.pem", pems(chain));
+  await write("root.pem", pems([pki.root.certificate.der]));
+  for (const [index, each] of authorities.entries()) {
+    await write(`${index}.crl`, makeCrl(each, []));
+  }
+  for (const party of [{ ...pki.timestampAuthority, name: "tsa" }, ...pki.officers]) {
+    const { name, key, certificate } = party;
+    await write(`${name}.pk8`, key.privateKey.export({ type: "pkcs8", format: "der" }));
+    await write(`${name}.pem`, pems([certificate.der, ...chain]));
+  }
+  await write("order.txt", "Sanctioned: Rs 12,00,000\r\nfor the road.\n");
+  await write("order.xml", `<order xmlns="urn:x" Id="order"><for>সেতু &amp; রাস্তা</for></order>\n`);
+  await write("order.json", `{"amount":1200000,"for":"road"}`);
+  await write("order.pdf", classicPdf(documentObjects()));
+  const program = join(import.meta.dirname!, "DssSigns.java");
+  await run("java", ["-cp", `${jar}:${libraries}/*`, program, out]);
+  return out;
+}
+
+/** @param out holds `root.pem`, and `list.tsv` with a file and its content a line */
+async function judge(out: string, what: string, tell: Tell, fault: Tell): Promise<void> {
   const anchors = readCertificates(await Deno.readFile(join(out, "root.pem")))
     .map((der) => readCertificate(der));
   const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n");
@@ -38,6 +82,11 @@ export async function theirs(
       });
       verdict = report.indication;
       why = report.signatures.flatMap(({ findings }) => findings).map(({ code }) => code).join();
+      const made = /-(b|t|lt|lta)\.\w+$/.exec(file)?.[1].toUpperCase();
+      const levels = report.signatures.map(({ level }) => level);
+      if (made && verdict === "TOTAL-PASSED" && !levels.some((level) => level === `B-${made}`)) {
+        fault(`${file}: ${levels}, not B-${made}`);
+      }
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       verdict = "not read";
@@ -49,7 +98,7 @@ export async function theirs(
     if (verdict !== expected) fault(`${file}: ${verdict}, not ${expected} (${why})`);
   }
   const told = [...counts].map(([verdict, count]) => `${count} ${verdict}`).join(", ");
-  tell(`theirs: of ${list.length} files that EU DSS signed, ${told}`);
+  tell(`theirs: of ${list.length} files that EU DSS signed (${what}), ${told}`);
   for (const { pattern, verdict, reason } of exceptions) {
     const count = list.filter((line) => pattern.test(line.split("\t")[0])).length;
     if (count > 0) tell(`  ${count} ${verdict}: ${reason}`);

@@ -16,8 +16,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   "tokens online": ["ffi", "import", "write"],
   // the same; timestamps, OCSP and CRLs
   "sign online": ["ffi", "import"],
-  // also gives up net and write unless its options need them
-  verify: ["ffi", "import", "run"],
+  // also gives up net and write unless its options need them, and run unless there are several files
+  verify: ["ffi", "import"],
   log: ["ffi", "import", "net", "run", "write"],
   // run starts certutil and the like
   trust: ["ffi", "import", "net"],

@@ -40,7 +40,7 @@ Deno.test("each role gives up the permissions that it does not need", async () =
     tokens: ["ffi", "net", "write"],
     sign: ["ffi", "net"],
     "tokens online": ["ffi", "write"],
-    verify: ["ffi", "run"],
+    verify: ["ffi"],
     openrpc: ["ffi", "net", "run", "write"],
     autostart: ["ffi", "net"],
     modules: ["ffi", "net"],

@@ -8,7 +8,7 @@ import { Content } from "../signing/content.ts";
 import type { Consent } from "../signing/consent/port.ts";
 import { consentOf } from "../signing/consent/choose.ts";
 import { configuredFetch } from "../online/pki_http.ts";
-import { openLocalReader } from "../signing/reading.ts";
+import { openCommandReader } from "../signing/reading.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import { hasher } from "../formats/digest.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
@@ -68,7 +68,7 @@ interface Signed {
 /** `dsign sign` */
 export const signCommand: AddCommand = (
   program,
-  { hostCommand, readerWorker, textCommand, web, signal },
+  { hostCommand, readerCommand, readerWorker, textCommand, web, signal },
   action,
 ) => {
   const command = program.command("sign")
@@ -158,7 +158,10 @@ Examples:
         const wanted = options.token === undefined
           ? providers
           : onlyToken(providers, options.token);
-        const reader = openLocalReader(readerWorker);
+        const reader = openCommandReader(options.batch ? Infinity : files.length, {
+          module: readerWorker,
+          command: readerCommand,
+        });
         const audit = new Audit(paths.audit, now);
         const signing = await composeSigning({
           ...config,

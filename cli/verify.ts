@@ -5,7 +5,7 @@ import { loadAnchors, loadTrusted, trustFolders } from "../settings/anchors.ts";
 import { languageOf } from "../settings/config.ts";
 import { FileSource } from "../signing/file_source.ts";
 import { configuredFetch, PkiHttp } from "../online/pki_http.ts";
-import { type DocumentReader, openLocalReader } from "../signing/reading.ts";
+import { type DocumentReader, openCommandReader } from "../signing/reading.ts";
 import { verify, type VerifyOptions } from "../signing/verification.ts";
 import type { Source } from "../formats/source.ts";
 import type { Change } from "../formats/pades/changes.ts";
@@ -15,7 +15,7 @@ import { DsignError } from "../protocol/errors.ts";
 import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
 import { hashFile } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
-import { type AddCommand, repeated } from "./command.ts";
+import { type AddCommand, type Context, repeated } from "./command.ts";
 import { loadConfig } from "./providers.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { extractRevisions } from "./verify_extract.ts";
@@ -39,7 +39,7 @@ interface Options {
 }
 
 /** `dsign verify` */
-export const verifyCommand: AddCommand = (program, { version, readerWorker, signal }, action) => {
+export const verifyCommand: AddCommand = (program, context, action) => {
   program.command("verify")
     .description("Verify the signatures of PDF, CMS (.p7s, .p7m), XML, JSON and route files.")
     .argument("<file...>")
@@ -91,21 +91,27 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
     .action(action(async (files: string[], options: Options) => {
       // Permissions that this run does not need are revoked before reading untrusted files.
+      const { version, signal } = context;
       if (!options.online) Deno.permissions.revokeSync({ name: "net" });
+      if (files.length === 1) Deno.permissions.revokeSync({ name: "run" });
       const { extract } = options;
       if (options.report === undefined && extract === undefined) {
         Deno.permissions.revokeSync({ name: "write" });
       }
-      const setting = await prepare(options, files, readerWorker, signal);
+      const setting = await prepare(options, files, context);
       const done: (ReportOf & { file: string })[] = [];
       const failed: { file: string; error: unknown }[] = [];
-      for (const file of files) {
-        try {
-          done.push(await verifyOne(file, options, setting));
-        } catch (error) {
-          if (files.length === 1 || signal.aborted) throw error;
-          failed.push({ file, error });
+      try {
+        for (const file of files) {
+          try {
+            done.push(await verifyOne(file, options, setting));
+          } catch (error) {
+            if (files.length === 1 || signal.aborted) throw error;
+            failed.push({ file, error });
+          }
         }
+      } finally {
+        await setting.reader.close();
       }
       if (options.report !== undefined) {
         const output = await createOutput(options.report, options.force ?? false);
@@ -161,8 +167,7 @@ interface Setting {
 async function prepare(
   options: Options,
   files: string[],
-  readerWorker: URL,
-  signal: AbortSignal,
+  { readerWorker: module, readerCommand: command, signal }: Context,
 ): Promise<Setting> {
   const { content, pan, revocation, trust, certificate = [], online } = options;
   const { departmentalPolicy = [] } = options;
@@ -181,7 +186,7 @@ async function prepare(
   const env = (name: string) => Deno.env.get(name);
   const { config, paths } = await loadConfig();
   return {
-    reader: openLocalReader(readerWorker),
+    reader: openCommandReader(files.length, { module, command }),
     verify: {
       anchors: trust
         ? await readCertificates("--trust", trust)

@@ -1,13 +1,16 @@
 /** Failures of this room that callers distinguish. */
-export type OnlineErrorCode =
+export const ONLINE_ERROR_CODES = [
   /** The time-stamping service is not configured, did not answer, or sent no valid timestamp. */
-  | "timestamp_unavailable"
+  "timestamp_unavailable",
   /** Certificates or revocation data are missing for a level that needs them. */
-  | "validation_data_unavailable"
+  "validation_data_unavailable",
   /** An authority says that the certificate is revoked or on hold. */
-  | "certificate_revoked"
+  "certificate_revoked",
   /** The finished signature does not verify; it must not be released. */
-  | "signature_invalid";
+  "signature_invalid",
+] as const;
+
+export type OnlineErrorCode = (typeof ONLINE_ERROR_CODES)[number];
 
 /** Thrown by this room; each caller turns it into an error of its own contract. */
 export class OnlineError extends Error {
@@ -20,4 +23,17 @@ export class OnlineError extends Error {
   constructor(readonly code: OnlineErrorCode, message = "", readonly detail?: string) {
     super(message);
   }
+}
+
+/** The error of a reader, which may be under a stranger's control: undefined where it is no OnlineError with a known code. */
+export function revived(
+  { name, code, message, detail }: {
+    name: string;
+    code?: unknown;
+    message: string;
+    detail?: string;
+  },
+): OnlineError | undefined {
+  const known = ONLINE_ERROR_CODES.find((each) => each === code);
+  return name === "OnlineError" && known ? new OnlineError(known, message, detail) : undefined;
 }

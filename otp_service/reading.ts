@@ -1,5 +1,5 @@
 /** Portals' documents and strangers' answers, as the service has them read: in a process that it can do without. */
-import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
+import { revived } from "../online/error.ts";
 import { type Reader, ReaderPool } from "../reader/client.ts";
 import type { questions } from "./questions.ts";
 
@@ -13,8 +13,5 @@ export const openReaders = (
   new ReaderPool<typeof questions>({
     command,
     onLog,
-    revive: ({ name, code, message, detail }) =>
-      name === "OnlineError"
-        ? new OnlineError(code as OnlineErrorCode, message, detail)
-        : undefined,
+    revive: revived,
   });

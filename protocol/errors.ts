@@ -103,6 +103,10 @@ export const ERRORS = {
 /** The stable name of an error: `error.data.code` on the wire. */
 export type ErrorCode = keyof typeof ERRORS;
 
+/** Whether this is one of them. */
+export const isErrorCode = (code: unknown): code is ErrorCode =>
+  typeof code === "string" && Object.hasOwn(ERRORS, code);
+
 /** How many PIN tries the token says are left. `unknown` is to be treated as dangerous. */
 export type TriesLeft = "many" | "low" | "final" | "none" | "unknown";
 

@@ -8,7 +8,7 @@
  * await reader.close();
  * ```
  */
-import { FormatError } from "../formats/error.ts";
+import { FormatError, isFormatErrorCode } from "../formats/error.ts";
 import type { Source } from "../formats/source.ts";
 import { type Answer, decodeMessage, encodeMessage, type Failure } from "./messages.ts";
 import { ReaderProcess } from "./process.ts";
@@ -19,7 +19,10 @@ import type { Questions } from "./worker.ts";
 /** How one question is asked. */
 export interface AskOptions {
   documents?: readonly Source[];
-  /** For whom: one asker's questions are answered one after another, and all askers in turn. */
+  /**
+   * For whom: one asker's questions are answered one after another, and all askers in turn; with `apart`, never by a
+   * process that has read for another.
+   */
   origin?: string;
   signal?: AbortSignal;
 }
@@ -45,13 +48,21 @@ export interface ReaderOptions {
   revive?: (failure: Failure) => Error | undefined;
 }
 
-/** Of a process, which others wait for; and of a thread of a command, which the person can end at any time. */
+/** Of a process, which others wait for; and of a command, which the person can end at any time. */
 const DEADLINE = 30_000;
-const LOCAL_DEADLINE = 120_000;
+export const COMMAND_DEADLINE = 120_000;
 /** Processes at a time. */
 const MAX_PROCESSES = 2;
 /** Milliseconds after which a process that has nothing to do ends. */
 const IDLE = 60_000;
+
+/** A process that waits for its next question. */
+interface Idle {
+  process: ReaderProcess;
+  /** For whom it has read. */
+  origin: string;
+  timer: ReturnType<typeof setTimeout>;
+}
 
 /** A question that waits for a process. */
 interface Waiting {
@@ -61,16 +72,20 @@ interface Waiting {
 
 /** Answers questions in processes: started when they are needed, two at most, ended when they are not. */
 export class ReaderPool<Q extends Questions> implements Reader<Q> {
-  readonly #idle: { process: ReaderProcess; timer: ReturnType<typeof setTimeout> }[] = [];
+  readonly #idle: Idle[] = [];
   readonly #busy = new Set<string>();
   #running = 0;
   #waiting: Waiting[] = [];
   readonly #closing = new AbortController();
 
-  /** @param options `command` starts the program in its `reader` role */
+  /**
+   * @param options `command` starts the program in its `reader` role; `apart`: a process that has read for one origin
+   *   ends before another's document is read, so that what a document does to its reader concerns its bringer only
+   */
   constructor(
     readonly options: ReaderOptions & {
       command: readonly string[];
+      apart?: boolean;
       idle?: number;
       onLog?: (text: string) => void;
     },
@@ -91,9 +106,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     await this.#turn(origin, ending);
     let process: ReaderProcess | undefined;
     try {
-      const idle = this.#idle.pop();
-      clearTimeout(idle?.timer);
-      process = idle?.process ?? new ReaderProcess(command, onLog);
+      process = await this.#take(origin) ?? new ReaderProcess(command, onLog);
       const served = new Served(documents);
       const asked = { ask: question, input, documents: served.announced(), deadline };
       return valueOf(
@@ -105,7 +118,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     } finally {
       this.#busy.delete(origin);
       this.#running--;
-      if (process?.alive) this.#keep(process);
+      if (process?.alive) this.#keep(process, origin);
       this.#next();
     }
   }
@@ -113,12 +126,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   /** Ends the processes; questions in progress fail. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("The reader has been closed."));
-    await Promise.all(
-      this.#idle.splice(0).map(({ process, timer }) => {
-        clearTimeout(timer);
-        return process.close();
-      }),
-    );
+    await Promise.all(this.#idle.splice(0).map(end));
   }
 
   /** Waits until a process is free and the asker has none. */
@@ -150,7 +158,22 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     }
   }
 
-  #keep(process: ReaderProcess): void {
+  /** An idle process that may read for this origin, if there is one. */
+  async #take(origin: string): Promise<ReaderProcess | undefined> {
+    const at = this.#idle.findLastIndex((each) => !this.options.apart || each.origin === origin);
+    const [idle] = this.#idle.splice(at < 0 ? 0 : at, 1);
+    if (!idle) return undefined;
+    if (at < 0) {
+      // Another's: it makes room.
+      if (this.#idle.length + this.#running >= MAX_PROCESSES) await end(idle);
+      else this.#idle.unshift(idle);
+      return undefined;
+    }
+    clearTimeout(idle.timer);
+    return idle.process;
+  }
+
+  #keep(process: ReaderProcess, origin: string): void {
     if (this.#closing.signal.aborted) return void process.close();
     const timer = setTimeout(() => {
       const at = this.#idle.findIndex((each) => each.process === process);
@@ -158,16 +181,24 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
       void process.close();
     }, this.options.idle ?? IDLE);
     Deno.unrefTimer(timer);
-    this.#idle.push({ process, timer });
+    this.#idle.push({ process, origin, timer });
   }
 }
 
-/** Answers questions in a thread of this process, for commands that do one thing and end. */
+function end({ process, timer }: Idle): Promise<void> {
+  clearTimeout(timer);
+  return process.close();
+}
+
+/**
+ * Answers questions in a thread of this process, for commands that read one document and end: Deno does not stop a thread
+ * that loops, so after a question that took too much, nothing more is read.
+ */
 export class LocalReader<Q extends Questions> implements Reader<Q> {
   #thread: ReaderThread | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  /** Deno does not stop a thread in a loop: if it fills the memory, the command has to end soon. */
-  #isFlooded = false;
+  /** The refusal of the question that took too much. */
+  #refusal: unknown;
 
   /** @param module URL of the script that calls `answerQuestions` */
   constructor(readonly module: URL, readonly options: ReaderOptions = {}) {}
@@ -177,14 +208,9 @@ export class LocalReader<Q extends Questions> implements Reader<Q> {
     input: Parameters<Q[N]>[0],
     { documents = [], signal }: AskOptions = {},
   ): Promise<Awaited<ReturnType<Q[N]>>> {
-    const { deadline = LOCAL_DEADLINE, revive } = this.options;
+    const { deadline = COMMAND_DEADLINE, revive } = this.options;
     const answer = this.#last.then(async () => {
-      if (this.#isFlooded) {
-        throw new FormatError(
-          "too_costly",
-          "It was not read, because an earlier file took too much memory. Run the command again without that file.",
-        );
-      }
+      if (this.#refusal) throw this.#refusal;
       const thread = this.#thread ??= new ReaderThread(this.module);
       try {
         const served = new Served(documents);
@@ -197,8 +223,9 @@ export class LocalReader<Q extends Questions> implements Reader<Q> {
         );
       } catch (error) {
         if (thread.ended) this.#thread = undefined;
-        this.#isFlooded = error instanceof ReaderBreach && error.breach === "memory";
-        throw refusalOf(error);
+        const refusal = refusalOf(error);
+        if (error instanceof ReaderBreach) this.#refusal = refusal;
+        throw refusal;
       }
     });
     this.#last = answer.catch(() => {});
@@ -212,14 +239,18 @@ export class LocalReader<Q extends Questions> implements Reader<Q> {
   }
 }
 
+/** Longest sentence that is taken over from a reader, in UTF-16 units. */
+const MAX_WORDS = 2000;
+
+/** A reader that a document has taken over may answer anything: only known codes and short sentences are taken over. */
 // deno-lint-ignore no-explicit-any -- the table of questions says what it is
 function valueOf(answer: Answer, revive: ReaderOptions["revive"]): any {
   if ("ok" in answer) return answer.ok;
-  const { failure } = answer;
-  if (failure.name === "FormatError") {
-    throw new FormatError(failure.code as FormatError["code"], failure.message);
-  }
-  throw revive?.(failure) ?? new Error(`The reader failed: ${failure.message}`);
+  const words = (text: unknown) => typeof text === "string" ? text.slice(0, MAX_WORDS) : undefined;
+  const { name, code } = answer.failure;
+  const [message = "", detail] = [answer.failure.message, answer.failure.detail].map(words);
+  if (name === "FormatError" && isFormatErrorCode(code)) throw new FormatError(code, message);
+  throw revive?.({ name, code, message, detail }) ?? new Error(`The reader failed: ${message}`);
 }
 
 function refusalOf(error: unknown): unknown {

@@ -13,22 +13,24 @@ const command = [
   new URL("reader_main.ts", fakes).pathname,
 ];
 type Questions = typeof questions;
-const pool = (options: { deadline?: number; idle?: number } = {}) =>
+const pool = (options: { deadline?: number; idle?: number; apart?: boolean } = {}) =>
   new ReaderPool<Questions>({ command, ...options });
 const local = (options: { deadline?: number } = {}) =>
   new LocalReader<Questions>(new URL("reader_worker.ts", fakes), options);
 
-/** A program that a stranger's document has taken over. */
-const ASKS_FOREVER = `
-  const json = new TextEncoder().encode('{"need":"bytes","document":0,"offset":0,"length":9}');
+/** A program that a stranger's document has taken over: it says the same for ever. */
+const taken = (says: unknown, more = "") => `
+  const json = new TextEncoder().encode(${JSON.stringify(JSON.stringify(says))});
   const frame = new Uint8Array(8 + json.length);
   new DataView(frame.buffer).setUint32(0, 4 + json.length, true);
   new DataView(frame.buffer).setUint32(4, json.length, true);
   frame.set(json, 8);
   void Deno.stdin.readable.pipeTo(new WritableStream());
+  ${more}
   const output = Deno.stdout.writable.getWriter();
   for (;;) await output.write(frame);
 `;
+const run = (script: string) => [Deno.execPath(), "eval", "--no-lock", script];
 
 const isCostly = (words: RegExp) => (error: unknown) =>
   error instanceof FormatError && error.code === "too_costly" && words.test(error.message);
@@ -92,22 +94,60 @@ for (const [kind, open] of kinds) {
       );
       assert.deepEqual(await reader.ask("ends", null), []);
     }));
-
-  Deno.test(`${kind}: an endless loop is ended, and the next question is answered`, () =>
-    closing(open({ deadline: 1000 }), async (reader) => {
-      await assert.rejects(() => reader.ask("loop", undefined as never), isCostly(/too long/));
-      assert.deepEqual(await reader.ask("ends", null), []);
-    }));
-
-  Deno.test(`${kind}: a cancelled question ends at once`, () =>
-    closing(open(), async (reader) => {
-      const reason = new Error("enough");
-      const cancel = new AbortController();
-      const asked = reader.ask("loop", undefined as never, { signal: cancel.signal });
-      setTimeout(() => cancel.abort(reason), 300);
-      await assert.rejects(asked, (error) => error === reason);
-    }));
 }
+
+Deno.test("an endless loop ends the process, and the next question is answered", () =>
+  closing(pool({ deadline: 1000 }), async (reader) => {
+    await assert.rejects(() => reader.ask("loop", undefined as never), isCostly(/too long/));
+    assert.deepEqual(await reader.ask("ends", null), []);
+  }));
+
+Deno.test("a cancelled question ends at once", () =>
+  closing(pool(), async (reader) => {
+    const reason = new Error("enough");
+    const cancel = new AbortController();
+    const asked = reader.ask("loop", undefined as never, { signal: cancel.signal });
+    setTimeout(() => cancel.abort(reason), 300);
+    await assert.rejects(asked, (error) => error === reason);
+  }));
+
+/** What a command's thread makes of questions; in a process, since a thread that loops would go on in this one. */
+async function inCommand(script: string): Promise<string> {
+  const modules = ["client.ts", "../tests/fakes/reader_worker.ts"].map((path) =>
+    JSON.stringify(new URL(path, import.meta.url).href)
+  );
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--no-lock",
+      "--no-check",
+      `import { LocalReader } from ${modules[0]};
+       const reader = new LocalReader(new URL(${modules[1]}), { deadline: 1000 });
+       const told = (asked) => asked.then(JSON.stringify, ({ code, message }) => code ?? message);
+       ${script}
+       Deno.exit();`,
+    ],
+  }).output();
+  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+}
+
+Deno.test("a thread in an endless loop fails its question, and every later one", async () => {
+  assert.equal(
+    await inCommand(
+      `console.log(await told(reader.ask("loop")), await told(reader.ask("ends", null)));`,
+    ),
+    "too_costly too_costly\n",
+  );
+});
+
+Deno.test("a command that is cancelled does not wait for its thread", async () => {
+  assert.equal(
+    await inCommand(`
+      const signal = AbortSignal.timeout(300);
+      console.log(await told(reader.ask("loop", undefined, { signal }).catch(() => "cancelled")));`),
+    '"cancelled"\n',
+  );
+});
 
 Deno.test("a flood of buffers ends the process", () =>
   closing(pool(), async (reader) => {
@@ -118,7 +158,7 @@ Deno.test("a flood of buffers ends the process", () =>
 Deno.test("a process that requests bytes endlessly is ended", () =>
   closing(
     new ReaderPool<Questions>({
-      command: [Deno.execPath(), "eval", "--no-lock", ASKS_FOREVER],
+      command: run(taken({ need: "bytes", document: 0, offset: 0, length: 9 })),
       deadline: 500,
     }),
     async (reader) => {
@@ -126,6 +166,39 @@ Deno.test("a process that requests bytes endlessly is ended", () =>
       await assert.rejects(() => reader.ask("ends", null, { documents }), isCostly(/too long/));
     },
   ));
+
+Deno.test("errors with unknown codes are not taken over, and long sentences are cut", async () => {
+  const failing = async (failure: unknown) => {
+    const reader = new ReaderPool<Questions>({ command: run(taken({ failure })) });
+    const error = await reader.ask("ends", null).then(() => null, (error) => error);
+    await reader.close();
+    return error;
+  };
+  const message = "x".repeat(100_000);
+  const [known, ...forged] = await Promise.all([
+    failing({ name: "FormatError", code: "pdf_malformed", message }),
+    failing({ name: "FormatError", code: "toString", message }),
+    failing({ name: "FormatError", code: {}, message: { length: 3 } }),
+    failing(null),
+  ]);
+  assert.ok(known instanceof FormatError);
+  assert.ok(known.message.length < 3000);
+  for (const error of forged) {
+    assert.ok(error instanceof Error && !(error instanceof FormatError), String(error));
+    assert.ok(error.message.length < 3000);
+  }
+});
+
+Deno.test("a process cannot fill the log", async () => {
+  let logged = 0;
+  const reader = new ReaderPool<Questions>({
+    command: run(taken({ ok: [] }, 'console.error("x".repeat(1 << 20));')),
+    onLog: (text) => logged += text.length,
+  });
+  assert.deepEqual(await reader.ask("ends", null), []);
+  await reader.close();
+  assert.ok(logged > 0 && logged <= 8 * 1024, `${logged}`);
+});
 
 Deno.test("a process that dies fails its question, and a new process serves the next", () =>
   closing(
@@ -161,6 +234,19 @@ Deno.test("a site that keeps its reader busy delays no other site, and at most t
     }
     stop.abort();
     await Promise.all(busy);
+  }));
+
+Deno.test("a process that has read for one site reads for no other", () =>
+  closing(pool({ apart: true }), async (reader) => {
+    const first = await reader.ask("count", null, { origin: "https://a.example" });
+    assert.equal(first, 1);
+    for (
+      const [site, count] of [["a", 2], ["b", 1], ["a", 3], ["c", 1], ["d", 1], ["c", 2]] as const
+    ) {
+      const origin = `https://${site}.example`;
+      assert.equal(await reader.ask("count", null, { origin }), count, site);
+      assert.ok(reader.processes <= 2);
+    }
   }));
 
 Deno.test("an idle process ends", () =>

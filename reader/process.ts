@@ -5,6 +5,9 @@ import { ReaderBreach } from "./thread.ts";
 /** Milliseconds after which a process that should have ended itself is killed. */
 const GRACE = 2000;
 
+/** Bytes of one process that reach the log. */
+const MAX_LOG = 8 * 1024;
+
 /** One run of the reader process. */
 export class ReaderProcess {
   readonly #child: Deno.ChildProcess;
@@ -106,7 +109,12 @@ export class ReaderProcess {
     }
   }
 
+  /** A document may have taken the process over: it must not fill the log. */
   async #log(onLog?: (text: string) => void): Promise<void> {
-    for await (const chunk of this.#child.stderr) onLog?.(new TextDecoder().decode(chunk));
+    let left = MAX_LOG;
+    for await (const chunk of this.#child.stderr) {
+      if (left > 0) onLog?.(new TextDecoder().decode(chunk.subarray(0, left)));
+      left -= chunk.length;
+    }
   }
 }

@@ -113,7 +113,7 @@ export class ReaderThread {
     }
   }
 
-  /** Ends the thread, whatever it does. */
+  /** Takes no more answers from the thread. Deno ends it where it waits, but a loop in it goes on until the process ends. */
   close(): void {
     this.#broken ??= new Error("The reader has been closed.");
     this.#worker.terminate();

@@ -1,7 +1,13 @@
 /** Strangers' documents, as agent and command line have them read: by a reader, whose errors come back as they were. */
-import { DsignError, type ErrorCode } from "../protocol/errors.ts";
-import { type AskOptions, LocalReader, type Reader, ReaderPool } from "../reader/client.ts";
-import { OnlineError, type OnlineErrorCode } from "../online/error.ts";
+import { DsignError, isErrorCode } from "../protocol/errors.ts";
+import {
+  type AskOptions,
+  COMMAND_DEADLINE,
+  LocalReader,
+  type Reader,
+  ReaderPool,
+} from "../reader/client.ts";
+import { revived } from "../online/error.ts";
 import type { Failure } from "../reader/messages.ts";
 import type { questions } from "./questions.ts";
 
@@ -11,22 +17,33 @@ export type DocumentReader = Reader<typeof questions>;
 export type Asking = Pick<AskOptions, "origin" | "signal">;
 
 /**
- * A reader for a program that goes on answering others.
+ * A reader for a program that goes on answering others. What one site's document does to its reader concerns no other
+ * site.
  *
  * @param command starts the program's `reader` role
  */
 export const openReaders = (
   command: readonly string[],
   onLog: (text: string) => void,
-): DocumentReader => new ReaderPool<typeof questions>({ command, onLog, revive });
+): DocumentReader => new ReaderPool<typeof questions>({ command, onLog, revive, apart: true });
 
-/** A reader for a command that does one thing; `module` is its thread's script. */
-export const openLocalReader = (module: URL): DocumentReader =>
-  new LocalReader<typeof questions>(module, { revive });
+/**
+ * A reader for a command.
+ *
+ * @param module script of the thread that reads where the command has one file
+ * @param command starts the `reader` role, which reads several: a thread that does not come to an end could not be stopped
+ */
+export const openCommandReader = (
+  files: number,
+  { module, command }: { module: URL; command: readonly string[] },
+): DocumentReader =>
+  files === 1
+    ? new LocalReader<typeof questions>(module, { revive })
+    : new ReaderPool<typeof questions>({ command, revive, deadline: COMMAND_DEADLINE });
 
-function revive({ name, code, message, detail }: Failure): Error | undefined {
-  if (name === "DsignError") return new DsignError(code as ErrorCode, message);
-  return name === "OnlineError"
-    ? new OnlineError(code as OnlineErrorCode, message, detail)
-    : undefined;
+function revive(failure: Failure): Error | undefined {
+  const { name, code, message } = failure;
+  return name === "DsignError" && isErrorCode(code)
+    ? new DsignError(code, message)
+    : revived(failure);
 }

@@ -28,6 +28,7 @@ import type {
   VerifiedFormat,
 } from "./report.ts";
 import { finding, Judge, type SignatureFacts, type VerifyOptions } from "./signature.ts";
+import { checkXmlSize } from "../xml/document.ts";
 import { xmlFacts } from "./xml.ts";
 import type { Certificate } from "../x509/certificate.ts";
 
@@ -132,6 +133,7 @@ export function readFacts(file: VerifyFile): Facts {
       return { format, signatures: cmsFacts(cms, given, file.certificates), findings };
     }
     case "xml":
+      checkXmlSize(source.size);
       return { format, ...tryXml(() => xmlFacts(bytes(), content, file.certificates)) };
     case "jws": {
       const jws = decode(bytes());

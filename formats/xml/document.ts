@@ -16,6 +16,13 @@ export interface XmlDocument {
   readonly root: XmlElement;
 }
 
+/** Refuses a document of so many bytes, before they are read. @throws {FormatError} `limit_exceeded` */
+export function checkXmlSize(size: number): void {
+  if (size > XML_LIMITS.size) {
+    throw new FormatError("limit_exceeded", "The XML document is larger than 64 MiB.");
+  }
+}
+
 /**
  * Parses a document.
  *
@@ -23,9 +30,7 @@ export interface XmlDocument {
  *   encoding that is not read, `xml_forbidden` where it has a DTD (with it, entities and default attributes), `limit_exceeded`
  */
 export function parseXml(bytes: Uint8Array): XmlDocument {
-  if (bytes.length > XML_LIMITS.size) {
-    throw new FormatError("limit_exceeded", "The XML document is larger than 64 MiB.");
-  }
+  checkXmlSize(bytes.length);
   const { text, encoding } = decodeXml(bytes);
   const tree = parseTree(text);
   return { text, encoding, tree, root: tree.root };

@@ -2,7 +2,11 @@
 import { FormatError } from "../../formats/error.ts";
 import { answerQuestions, type ReadDocument } from "../../reader/worker.ts";
 
+let asked = 0;
+
 export const questions = {
+  /** How often this thread was asked for it. */
+  count: (_: null) => ++asked,
   echo: (input: { bytes: Uint8Array; text: string; more?: Uint8Array[] }) => input,
   ends: (_: null, documents: ReadDocument[]) =>
     documents.map(({ size, read }) => ({

@@ -372,6 +372,16 @@ Deno.test("a wrong signature is not released, nor one over an incomplete documen
   assert.equal(client.chunks.at(-1)!.length, 4 + 3);
 });
 
+/** A PDF whose empty signature field has this rectangle. */
+function covered(rect: string, options: { pageEntries?: string } = {}): Bytes {
+  const objects = documentObjects({ signatureFields: ["Cover"], ...options });
+  for (const [number, body] of Object.entries(objects)) {
+    if (!body.includes("(Cover)")) continue;
+    objects[Number(number)] = body.replace(/\/Rect \[[^\]]*\]/, `/Rect [${rect}]`);
+  }
+  return classicPdf(objects) as Bytes;
+}
+
 /** The places of visible signatures as the person is told them. */
 const seenBoxes = (person: Person) => {
   const boxes: PlacedBox[] = [];
@@ -388,15 +398,7 @@ Deno.test("an existing field over the page is told, and drawn in no further than
   await build();
   await atDesk({ web: WEB }, async ({ sign, person }) => {
     const boxes = seenBoxes(person);
-    const over = (rect: string, pageEntries = "") => {
-      const objects = documentObjects({ signatureFields: ["Cover"], pageEntries });
-      for (const [number, body] of Object.entries(objects)) {
-        if (body.includes("(Cover)")) {
-          objects[Number(number)] = body.replace(/\/Rect \[[^\]]*\]/, `/Rect [${rect}]`);
-        }
-      }
-      return classicPdf(objects) as Bytes;
-    };
+    const over = (rect: string, pageEntries = "") => covered(rect, { pageEntries });
     const visible = { page: 1 };
     const signed = await sign(over("-600 0 1190 842"), { field: "Cover", visible });
     assert.deepEqual(boxes, [{ page: 1, box: [0, 0, 595, 842], overText: true, large: true }]);
@@ -408,6 +410,45 @@ Deno.test("an existing field over the page is told, and drawn in no further than
       visible,
     });
     assert.deepEqual(boxes.map(({ box, large }) => [box, large]), [[[0, 0, 100, 200], true]]);
+  });
+});
+
+Deno.test("a batch signs exactly the revisions that were looked at, and covers no page unseen", async () => {
+  await build();
+  let time = new Date("2026-11-30T10:00:00Z");
+  await atDesk({ web: WEB, now: () => time }, async ({ person, agent }) => {
+    const pdfs = [pdfOf(), covered("0 0 595 842"), covered("0 0 595 842"), pdfOf({ pages: 2 })];
+    const files = pdfs.map((pdf, i) => ({ name: `${i}.pdf`, content: new Blob([pdf]) }));
+    const shown = new Map<number, Uint8Array>();
+    person.sign = async (request, unlock, _signal, show) => {
+      const { certificate: { id } } = request.choices[0];
+      for (const item of [0, 1, 0]) {
+        const { source } = await show(item, id);
+        const bytes = source.read(0, source.size).slice();
+        if (shown.has(item)) assert.deepEqual(bytes, shown.get(item), "prepared again, the same");
+        shown.set(item, bytes);
+        time = new Date(time.getTime() + 60_000);
+      }
+      await unlock(answerTo(request));
+    };
+    const page = await connectAs(PORTAL, agent.port);
+    const signed: Uint8Array[] = [];
+    const failed: [number, string][] = [];
+    try {
+      await page.signBatch(files, { field: "Cover", visible: { page: 1 } }, {
+        onItem: async (outcome) => {
+          if ("error" in outcome) failed.push([outcome.item, outcome.error.code]);
+          else if ("pdf" in outcome) signed[outcome.item] = await outcome.pdf.bytes();
+        },
+      });
+    } finally {
+      page.close();
+    }
+    assert.deepEqual(failed, [[2, "consent_mismatch"]]);
+    const zeros = (bytes: Uint8Array) =>
+      fromLatin1(bytes).replace(/\/Contents <[0-9a-f]+>/i, (all) => all.replace(/[0-9a-f]/gi, "0"));
+    for (const [item, bytes] of shown) assert.equal(zeros(signed[item]), zeros(bytes));
+    assert.equal(inspect(signed[3] as Bytes).signatures.length, 1);
   });
 });
 

@@ -15,6 +15,7 @@ import {
 } from "../formats/json/web_eid.ts";
 import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
+import type { PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
@@ -371,9 +372,10 @@ export class Signing {
         document.held(async () => {
           if (format === "pades") {
             const revisions = await revisionsOf(document);
-            const { digest } = await revisions.prepare(credential);
-            const shown = looked.get(`${item} ${credential.id}`) ?? digest;
-            if (shown !== digest) throw new DsignError("consent_mismatch");
+            const { digest, boxes } = await revisions.prepare(credential);
+            const shown = looked.get(`${item} ${credential.id}`);
+            if (shown === undefined) refuseCovering(boxes);
+            else if (shown !== digest) throw new DsignError("consent_mismatch");
             const { appended, field } = await revisions.sign(credential, signer);
             return { bytes: appended, field };
           }
@@ -477,6 +479,20 @@ export class Signing {
     );
     return cms;
   }
+}
+
+/**
+ * What the person must see in red is not drawn in a document of a batch that they have not opened.
+ *
+ * @throws {DsignError} `consent_mismatch`
+ */
+function refuseCovering(boxes: readonly PlacedBox[]): void {
+  const bad = boxes.find(({ overText, large }) => overText !== false || large);
+  if (!bad) return;
+  throw new DsignError(
+    "consent_mismatch",
+    `The signature would cover much of page ${bad.page}, or text on it. In a list, open this document before you sign, or sign it alone.`,
+  );
 }
 
 const plain = ({ bytes, mediaType }: Content) => ({ bytes, mediaType });

@@ -1,6 +1,7 @@
 /** Showing an address of the agent to the person: in a browser window of its own where that can be had. */
 import { join } from "node:path";
 import { DsignError } from "../../protocol/errors.ts";
+import { endGroup, OWN_GROUP } from "./process.ts";
 
 /** Browsers with windows that show one page alone and may close themselves (`--app=URL`). */
 const CHROMIUM_KIND: Partial<Record<typeof Deno.build.os, string[]>> = {
@@ -65,27 +66,37 @@ export async function browserCommand(
 }
 
 /**
- * Starts a command of {@linkcode browserCommand} and lets it live on its own. Other users can read the address in the
- * list of processes; the agent does not answer them (peer.ts).
+ * Starts a command of {@linkcode browserCommand} and lets it live on its own: what ends the agent, as Ctrl-C at its
+ * terminal, is not meant for the person's browser. Other users can read the address in the list of processes; the agent
+ * does not answer them (peer.ts).
  *
+ * @param unseen fires when the window is wanted no more and has not come: ends the command and all that it started
  * @returns resolves when the command ends well, which may be only when the browser is closed
  * @throws {DsignError} `consent_unavailable` where it cannot be started or says that it failed
  */
-export async function openBrowser([program, ...args]: readonly string[]): Promise<void> {
-  let status;
+export async function openBrowser(
+  [program, ...args]: readonly string[],
+  unseen?: AbortSignal,
+): Promise<void> {
+  if (unseen?.aborted) return;
+  let child;
   try {
-    const child = new Deno.Command(program, {
+    child = new Deno.Command(program, {
       args,
       stdin: "null",
       stdout: "null",
       stderr: "null",
+      ...OWN_GROUP,
     }).spawn();
-    child.unref();
-    status = await child.status;
   } catch (error) {
     throw new DsignError("consent_unavailable", undefined, { cause: `${program}: ${error}` });
   }
-  if (!status.success) {
+  child.unref();
+  const end = () => endGroup(child);
+  unseen?.addEventListener("abort", end);
+  const status = await child.status;
+  unseen?.removeEventListener("abort", end);
+  if (!status.success && !unseen?.aborted) {
     throw new DsignError("consent_unavailable", undefined, {
       cause: `${program} ended with ${status.signal ?? status.code}`,
     });

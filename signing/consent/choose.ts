@@ -28,7 +28,8 @@ export function consentOf(
             return looks?.language() ?? languageOf(config, env);
           },
           ...looks && { phrase: () => readPhrase(looks.phrase) },
-          openWindow: async (url) => openBrowser(await browserCommand(url, config.browser, env)),
+          openWindow: async (url, unseen) =>
+            openBrowser(await browserCommand(url, config.browser, env), unseen),
         });
     case "pinentry":
       // GPG_TTY is what people who use pinentry on a terminal have set already.

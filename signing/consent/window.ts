@@ -26,8 +26,11 @@ import { SAFE_HEADERS } from "./headers.ts";
 export interface WindowOptions {
   /** The agent's own, as in `http://127.0.0.1:7791`. */
   origin: string;
-  /** Shows an address of the agent to the person; rejects with `consent_unavailable`. */
-  openWindow: (url: string) => Promise<void>;
+  /**
+   * Shows an address of the agent to the person; rejects with `consent_unavailable`. `unseen` fires if the question ends
+   * before a window has come.
+   */
+  openWindow: (url: string, unseen: AbortSignal) => Promise<void>;
   /** BCP 47 */
   language: string;
   /** The person's own words; null where none were chosen. */
@@ -154,6 +157,7 @@ export class WindowConsent implements PageConsent {
     const { timeout = CONSENT_TIMEOUT, heartbeat = 1000 } = this.options;
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(toCancelled(signal));
+      const unseen = new AbortController();
       const question: Question = {
         ticket: crypto.getRandomValues(new Uint8Array(32)),
         view: {
@@ -171,6 +175,7 @@ export class WindowConsent implements PageConsent {
           clearTimeout(deadline);
           clearInterval(pulse);
           signal.removeEventListener("abort", cancelled);
+          if (!question.window) unseen.abort();
           tell(question, { event: "ended", code: error?.code ?? null });
           try {
             question.window?.close();
@@ -190,7 +195,7 @@ export class WindowConsent implements PageConsent {
       const cancelled = () => question.end(toCancelled(signal));
       signal.addEventListener("abort", cancelled);
       const ticket = question.ticket.toBase64({ alphabet: "base64url", omitPadding: true });
-      this.options.openWindow(`${this.options.origin}/consent#${ticket}`)
+      this.options.openWindow(`${this.options.origin}/consent#${ticket}`, unseen.signal)
         .catch((error) => question.end(toDsignError(error)));
     });
   }

@@ -106,7 +106,16 @@ export interface EarlierSignature {
   /** Which revision it covers, the first being 1, of how many; null if that cannot be told. */
   revision: { number: number; of: number } | null;
   /** Changes after it; null if they cannot be told. */
-  changes: { name: string; kind: string; allowed: boolean; reason: string | null }[] | null;
+  changes: LaterChange[] | null;
+}
+
+/** A change after a signature. */
+export interface LaterChange {
+  name: string;
+  kind: string;
+  /** `unclear`: the signature neither forbids it nor vouches for what it shows. */
+  verdict: "allowed" | "unclear" | "forbidden";
+  reason: string | null;
 }
 
 /** The asker. */

@@ -1,4 +1,5 @@
 /** Facts for the person before a PDF is signed: earlier signatures, and the changes after each. */
+import type { Change } from "../formats/pades/changes.ts";
 import { permitsSigning } from "../formats/pades/locks.ts";
 import { readPdfDate } from "../formats/pades/inspect.ts";
 import { type VerifiedPdfSignature, verifyPdf } from "../formats/pades/verify.ts";
@@ -7,7 +8,7 @@ import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { isProven, type Trust } from "./proven.ts";
-import type { EarlierSignature, PdfFacts } from "../protocol/consent.ts";
+import type { EarlierSignature, LaterChange, PdfFacts } from "../protocol/consent.ts";
 import type { Source } from "../formats/source.ts";
 
 /** More of one list are counted, not told. */
@@ -20,14 +21,21 @@ const MAX_CHANGES = 100;
  */
 export function factsOf(source: Source, trust: Trust, password?: string): PdfFacts {
   const { signatures, recovered } = verifyPdf(source, { password });
+  const certified = (each: VerifiedPdfSignature) =>
+    each.certificate !== undefined &&
+    isProven(each.certificate, readable(each.certificates), trust);
+  const vouched = new Set(
+    signatures.flatMap((each) =>
+      each.status === "valid" && certified(each) ? [each.signature.field] : []
+    ),
+  );
   return {
     password: password ?? null,
     damaged: recovered || signatures.some(({ since }) => since?.ambiguities.length),
     permitted: permitsSigning(source, password),
     signatures: signatures.map((each): EarlierSignature => {
-      const { signature, status, certificate, certificates, since } = each;
-      const proven = certificate !== undefined &&
-        isProven(certificate, readable(certificates), trust);
+      const { signature, status, certificate, since } = each;
+      const proven = certified(each);
       // Anybody can make an authority that puts any time into a timestamp.
       const timestamp = provenTime(each, trust);
       return {
@@ -41,15 +49,24 @@ export function factsOf(source: Source, trust: Trust, password?: string): PdfFac
         reason: signature.reason ?? null,
         certifies: signature.docMdp ?? null,
         revision: since?.revision ? { number: since.revision.number, of: since.revision.of } : null,
-        changes: since?.changes.slice(0, MAX_CHANGES).map(({ name, kind, allowed, reason }) => ({
+        changes: since?.changes.slice(0, MAX_CHANGES).map(({ name, kind, reason, ...judged }) => ({
           name,
           kind,
-          allowed,
+          verdict: verdictOn(judged, vouched),
           reason: reason ?? null,
         })) ?? null,
       };
     }),
   };
+}
+
+/** What a later signature draws counts only if that signature does: `vouched` has the fields of those. */
+function verdictOn(
+  { allowed, unclear, signedBy }: Pick<Change, "allowed" | "unclear" | "signedBy">,
+  vouched: ReadonlySet<string>,
+): LaterChange["verdict"] {
+  if (!allowed) return unclear ? "unclear" : "forbidden";
+  return signedBy === undefined || vouched.has(signedBy) ? "allowed" : "unclear";
 }
 
 /** The time in a timestamp of an authority that is trusted. */

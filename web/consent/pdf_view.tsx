@@ -362,23 +362,21 @@ function Changes({ signature: { changes }, speech }: {
   const { say } = speech;
   if (changes === null) return <p class="warning">{say("pdf_changes_unknown")}</p>;
   if (changes.length === 0) return <p class="aside">{say("pdf_unchanged")}</p>;
-  const forbidden = changes.filter(({ allowed }) => !allowed);
-  return (
-    <details open={forbidden.length > 0}>
-      <summary>
-        {forbidden.length > 0
-          ? say("pdf_changes_forbidden", { count: forbidden.length })
-          : say("pdf_changes_allowed", { count: changes.length })}
-      </summary>
-      <ul>
-        {changes.map(({ kind, name, allowed }) => (
-          <li class={allowed ? undefined : "bad"}>
-            {say(kindWord(kind))}: <Foreign text={name} />
-          </li>
-        ))}
-      </ul>
-    </details>
-  );
+  return (["forbidden", "unclear", "allowed"] as const).map((verdict) => {
+    const judged = changes.filter((change) => change.verdict === verdict);
+    return judged.length > 0 && (
+      <details key={verdict} open={verdict !== "allowed"}>
+        <summary>{say(`pdf_changes_${verdict}`, { count: judged.length })}</summary>
+        <ul>
+          {judged.map(({ kind, name }) => (
+            <li class={verdict === "forbidden" ? "bad" : undefined}>
+              {say(kindWord(kind))}: <Foreign text={name} />
+            </li>
+          ))}
+        </ul>
+      </details>
+    );
+  });
 }
 
 const KINDS: Record<string, Word> = {

@@ -111,6 +111,7 @@ export const bn: AgentWords = {
   pdf_changes_unknown: "এই স্বাক্ষরের পরে কিছু বদলেছে কি না এবং কী বদলেছে, তা জানা যাচ্ছে না।",
   pdf_changes_allowed: "এর পরে অনুমতি অনুযায়ী বদলেছে: {count}",
   pdf_changes_forbidden: "এর পরে এমন বদল হয়েছে যা এই স্বাক্ষর অনুমোদন করে না: {count}টি",
+  pdf_changes_unclear: "এর পরে যোগ হয়েছে, কিন্তু কেউ এর দায় নেয়নি: {count}টি",
   pdf_change_signature: "স্বাক্ষর",
   pdf_change_timestamp: "টাইমস্ট্যাম্প",
   pdf_change_field: "স্বাক্ষরের খালি ঘর",

@@ -110,6 +110,7 @@ export const en = {
   pdf_changes_unknown: "Whether and what was changed after this signature cannot be determined.",
   pdf_changes_allowed: "Changed after it, as it allows: {count}",
   pdf_changes_forbidden: "Changed after it, although it does not allow that: {count}",
+  pdf_changes_unclear: "Added after it, and nobody vouches for what it shows: {count}",
   pdf_change_signature: "Signature",
   pdf_change_timestamp: "Timestamp",
   pdf_change_field: "Empty field for a signature",

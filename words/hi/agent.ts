@@ -114,6 +114,7 @@ export const hi: AgentWords = {
   pdf_changes_unknown: "इस हस्ताक्षर के बाद कुछ बदला या नहीं और क्या बदला, यह नहीं बताया जा सकता।",
   pdf_changes_allowed: "इसके बाद अनुमति के अनुसार बदला: {count}",
   pdf_changes_forbidden: "इसके बाद ऐसे बदलाव हुए जिनकी यह हस्ताक्षर अनुमति नहीं देता: {count}",
+  pdf_changes_unclear: "इसके बाद जोड़ा गया, पर इसकी ज़िम्मेदारी किसी ने नहीं ली: {count}",
   pdf_change_signature: "हस्ताक्षर",
   pdf_change_timestamp: "टाइमस्टैम्प",
   pdf_change_field: "हस्ताक्षर का ख़ाली फ़ील्ड",

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import type { Appearance } from "../formats/pades/prepare.ts";
+import { bytesSource } from "../formats/source.ts";
+import { fromLatin1, latin1, name } from "../formats/pdf/value.ts";
+import { classicPdf, classicUpdate, documentObjects } from "../tests/fixtures/pdf.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
+import { signPdf } from "../tests/fixtures/sign_pdf.ts";
+import { factsOf } from "./pdf_facts.ts";
+
+const ours = makePki({ officers: [{ name: "Asha Roy" }, { name: "Bimal Roy" }] });
+const stranger = makePki({ officers: [{ name: "Chief Secretary" }] }).officers[0];
+const trust = { anchors: [ours.root.certificate.der], now: new Date().toISOString() };
+
+const appearance: Appearance = {
+  place: { page: 1, size: [200, 60] },
+  draw: (update) =>
+    update.addStream(
+      { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, 200, 60] },
+      latin1("0 0 200 60 re f"),
+    ),
+};
+
+Deno.test("changes after a signature are allowed, forbidden, or vouched for by nobody", () => {
+  const first = signPdf(classicPdf(documentObjects()), ours.officers[0]);
+  const changesIn = (bytes: Uint8Array) =>
+    factsOf(bytesSource(bytes), trust).signatures[0].changes!.map(({ kind, verdict }) => [
+      kind,
+      verdict,
+    ]);
+  assert.deepEqual(changesIn(first), []);
+  // What a later signature draws counts if its signer is known.
+  assert.deepEqual(changesIn(signPdf(first, ours.officers[1], { appearance })), [
+    ["signature", "allowed"],
+  ]);
+  assert.deepEqual(changesIn(signPdf(first, stranger, { appearance })), [
+    ["signature", "unclear"],
+  ]);
+  // Page 1 is object 3, and the first signature changed it last.
+  const text = fromLatin1(first);
+  const page = text.slice(text.lastIndexOf("3 0 obj")).match(/3 0 obj\s+(<<[^]*?>>)\s+endobj/)![1];
+  const note = "<< /Type /Annot /Subtype /Text /Rect [9 9 29 29] /Contents (No) >>";
+  const commented = page.replace(/\/Annots\s*\[/, (all) => `${all}98 0 R `);
+  assert.notEqual(commented, page);
+  assert.deepEqual(changesIn(classicUpdate(first, { 3: commented, 98: note })), [[
+    "annotation",
+    "unclear",
+  ]]);
+  const cropped = page.replace("595 842", "300 842");
+  assert.deepEqual(changesIn(classicUpdate(first, { 3: cropped })).map(([, verdict]) => verdict), [
+    "forbidden",
+  ]);
+});

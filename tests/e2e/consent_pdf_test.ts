@@ -8,6 +8,7 @@ import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { PORTAL, testAgent } from "../fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
+import { blackPng } from "../fixtures/png.ts";
 import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -179,6 +180,51 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       await approve(page);
       await asked;
     });
+
+    await step(
+      "a picture over the page by way of a field of it is seen, and told in red",
+      async () => {
+        const objects = documentObjects({ signatureFields: ["Cover"] });
+        const cover = Object.keys(objects).map(Number).find((num) =>
+          objects[num].includes("(Cover)")
+        )!;
+        objects[cover] = objects[cover].replace(/\/Rect \[[^\]]*\]/, "/Rect [-600 0 1190 842]");
+        const visible = { picture: blackPng(70, 296).toBase64() };
+        const asked = signing(classicPdf(objects) as Bytes, { field: "Cover", visible })
+          .catch(({ code }) => code);
+        const page = await opened.promise;
+        opened = Promise.withResolvers();
+        await page.getByRole("radio", { name: "Anita Das" }).check();
+        await drawn(page, 1).waitFor();
+        const warnings = [en.pdf_box_over_text, en.pdf_box_large].map((text) =>
+          text.replace("{page}", "1")
+        );
+        assert.deepEqual(await page.locator(".document .warning").allInnerTexts(), warnings);
+        const approve = page.locator("button[type=submit]");
+        assert.ok(await approve.isDisabled(), "not all has been in sight");
+        const dark = await page.locator(".pdf-page canvas").evaluate(
+          (canvas: HTMLCanvasElement) => {
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d")!.getImageData(0, 0, width, height);
+            let count = 0;
+            for (let i = 0; i < data.length; i += 4) if (data[i]! < 128) count++;
+            return count / (width * height);
+          },
+        );
+        assert.ok(dark > 0.25, `the picture covers ${dark} of what is shown`);
+        // The outline ends where the page ends, and is red.
+        const box = page.locator(".pdf-box.bad");
+        const [outline, canvas] = await Promise.all([
+          box.boundingBox(),
+          page.locator(".pdf-page canvas").boundingBox(),
+        ]);
+        assert.ok(Math.abs(outline!.width - canvas!.width) < 3, JSON.stringify([outline, canvas]));
+        await lookAtAll(page);
+        await screenshot(page, "consent-pdf-covered");
+        await press(page, en.do_not_sign);
+        assert.equal(await asked, "user_cancelled");
+      },
+    );
 
     await step("a batch is a searchable list whose documents are fetched when opened", async () => {
       const files = Array.from({ length: 400 }, (_, i) => ({

@@ -32,7 +32,12 @@ export async function pageFile(web: URL, name: string): Promise<Response> {
   if (!type || /(^|\/)\.|\/\//.test(name)) return new Response(null, { status: 404 });
   try {
     return new Response(await Deno.readFile(new URL(name, web)), {
-      headers: { "content-type": type, "content-security-policy": POLICY },
+      headers: {
+        "content-type": type,
+        "content-security-policy": POLICY,
+        // A portal that opened this window cannot reach it: neither move, scroll nor cover it by another address.
+        "cross-origin-opener-policy": "same-origin",
+      },
     });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return new Response(null, { status: 404 });

@@ -1,13 +1,28 @@
 /** The questions about portals' documents and about eSign answers that the service asks; a reader answers them. */
 import { FormatError } from "../formats/error.ts";
-import { inspectSignatures } from "../formats/pades/inspect.ts";
+import { type DrawnPlace, placesOfSignature } from "../formats/pades/drawn.ts";
+import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
 import { prepareSignature, type SignatureOptions } from "../formats/pades/prepare.ts";
 import { refuseAmbiguous } from "../formats/pades/versions.ts";
+import type { Source } from "../formats/source.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { esignTransaction, readEsignResponse } from "../formats/xml/esign.ts";
 import { questions as onlineQuestions } from "../online/questions.ts";
 import type { ReadDocument } from "../reader/worker.ts";
 import { judge } from "./esp_answer.ts";
+
+/** Of a PDF's last signature, where that is still zeros and covers all of the file. */
+function ofWaiting<T>(source: Source, about: (signature: PdfSignature) => T): T | undefined {
+  try {
+    const last = inspectSignatures(source).signatures.at(-1);
+    const waits = last?.coverage === "document" && last.contents.every((byte) => byte === 0);
+    return waits ? about(last) : undefined;
+  } catch (error) {
+    // no PDF of ours to judge: it is still known by the digest of its bytes
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
 
 /** How an eSign transaction ends; null where it is not over. */
 export type EsignOutcome =
@@ -19,17 +34,12 @@ export const questions = {
   ...onlineQuestions,
 
   /** Of a PDF that waits for its signature: the digest of all of the file around the last one's place. */
-  preparedDigest(_: null, [source]: ReadDocument[]): Uint8Array | null {
-    try {
-      const last = inspectSignatures(source).signatures.at(-1);
-      const waits = last?.coverage === "document" && last.contents.every((byte) => byte === 0);
-      return waits ? source.digest("SHA-256", last.ranges) : null;
-    } catch (error) {
-      // no PDF of ours to judge: it is still known by the digest of its bytes
-      if (error instanceof FormatError) return null;
-      throw error;
-    }
-  },
+  preparedDigest: (_: null, [source]: ReadDocument[]): Uint8Array | null =>
+    ofWaiting(source, ({ ranges }) => source.digest("SHA-256", ranges)) ?? null,
+
+  /** Of such a PDF: where the signature will be seen. */
+  preparedPlaces: (_: null, [source]: ReadDocument[]): DrawnPlace[] =>
+    ofWaiting(source, ({ field }) => placesOfSignature(source, field)) ?? [],
 
   /** A PDF's revision with the place for what an eSign service provider will make. */
   prepareEsign(

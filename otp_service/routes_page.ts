@@ -1,6 +1,8 @@
 /** The service's own page, where PIN and OTP are typed: nothing of them passes through the portal. */
+import type { HonoRequest } from "hono";
 import * as z from "zod";
-import { type OtpAnswered, type OtpReply, type OtpSent } from "../protocol/csc.ts";
+import { bytesSource } from "../formats/source.ts";
+import type { OtpAnswered, OtpPlace, OtpReply, OtpSent } from "../protocol/csc.ts";
 import { RULES } from "./authorize.ts";
 import { consentHash, consentText } from "./consent.ts";
 import { CscError } from "./error.ts";
@@ -13,6 +15,8 @@ import { type App, bearer, parse, readJson, type Service } from "./service.ts";
 import { giveCode } from "./tokens.ts";
 
 const MAX_REPLY = 64 * 1024;
+/** A signature over more of its page than this is told in red. */
+const LARGE = 0.1;
 
 const pin = z.string().min(1).max(64);
 const otp = z.string().min(1).max(16);
@@ -43,17 +47,17 @@ export function addPageRoutes(app: App, service: Service): void {
     const view = await viewOf(service, bearer(context.req.raw));
     return view ? context.json(view) : context.json({}, 404);
   });
+  app.get("/otp/places", async (context) => {
+    const document = await shownDocument(service, context.req);
+    if (!document) return context.body(null, 404);
+    const asking = { documents: [bytesSource(document.bytes)], origin: document.client };
+    const places = await service.reader.ask("preparedPlaces", null, asking);
+    return context.json(
+      places.map(({ page, box, share }): OtpPlace => ({ page, box, large: share > LARGE })),
+    );
+  });
   app.get("/otp/document", async (context) => {
-    const value = bearer(context.req.raw);
-    const index = Number(context.req.query("index") ?? 0);
-    const document = await service.store.read(async (tx) => {
-      const ticket = (await tx.read("ticket", value))?.data;
-      if (ticket?.transaction === undefined) return null;
-      const found = await tx.transaction({ id: ticket.transaction });
-      const hash = found?.transaction.binding?.hashes[index];
-      const isShown = hash !== undefined && found?.transaction.shown?.includes(hash);
-      return isShown ? await tx.document(ticket.client, hash) : null;
-    });
+    const document = await shownDocument(service, context.req);
     if (!document) return context.body(null, 404);
     return new Response(new Uint8Array(document.bytes), {
       headers: {
@@ -72,6 +76,21 @@ export function addPageRoutes(app: App, service: Service): void {
     sameOrigin(service, request);
     const reply = parse(Reply, await readJson(request, MAX_REPLY));
     return context.json(await answer(service, request, reply));
+  });
+}
+
+/** The document of a ticket that a request of the page names, if it is shown. */
+async function shownDocument({ store }: Service, request: HonoRequest) {
+  const value = bearer(request.raw);
+  const index = Number(request.query("index") ?? 0);
+  return await store.read(async (tx) => {
+    const ticket = (await tx.read("ticket", value))?.data;
+    if (ticket?.transaction === undefined) return null;
+    const found = await tx.transaction({ id: ticket.transaction });
+    const hash = found?.transaction.binding?.hashes[index];
+    if (hash === undefined || !found?.transaction.shown?.includes(hash)) return null;
+    const document = await tx.document(ticket.client, hash);
+    return document && { ...document, client: ticket.client };
   });
 }
 

@@ -230,6 +230,16 @@ export interface OtpDocument {
   };
 }
 
+/** Where the signature will be seen on a page of a document: `GET /otp/places?index=`. */
+export interface OtpPlace {
+  /** From 1. */
+  page: number;
+  /** Left, bottom, right, top in points from the lower left corner of the page as it is displayed. */
+  box: [number, number, number, number];
+  /** It takes more than a tenth of the page. */
+  large: boolean;
+}
+
 /** Destination of an OTP, and when the next one may be sent. */
 export interface OtpWay {
   way: "mail" | "sms" | "totp";

@@ -1,7 +1,9 @@
 /** Drawing areas of a document's annotations. */
 import { displayedPlace, readRectangle, type Rectangle } from "./place.ts";
-import type { PdfDocument } from "../pdf/document.ts";
-import { findPage, pageRefs } from "../pdf/form.ts";
+import { PdfDocument } from "../pdf/document.ts";
+import type { Located } from "../pdf/edit.ts";
+import { findPage, type FormField, formFields, pageRefs } from "../pdf/form.ts";
+import type { Source } from "../source.ts";
 import { PdfDict, PdfRef } from "../pdf/value.ts";
 
 /** A place that something is drawn in. */
@@ -32,6 +34,33 @@ export class DrawnPlaces {
       ...displayedPlace(document, findPage(document, page), rectangle),
     }));
   }
+}
+
+/** The widgets of a field: its kids, or itself (ISO 32000-2 §12.7.4.1). */
+export function widgetsOf(
+  document: PdfDocument,
+  { object, dict }: FormField,
+): (Located & { ref: PdfRef })[] {
+  const kids = document.array(dict, "Kids")?.items ?? [];
+  if (kids.length === 0) return [{ object, dict, ref: new PdfRef(object.num, object.gen) }];
+  return kids.flatMap((kid) => {
+    const object = kid instanceof PdfRef ? document.object(kid) : undefined;
+    return object?.value instanceof PdfDict
+      ? [{ object, dict: object.value, ref: kid as PdfRef }]
+      : [];
+  });
+}
+
+/**
+ * Where the signature of a field is seen.
+ *
+ * @throws {FormatError} as `PdfDocument.open`
+ */
+export function placesOfSignature(source: Source, name: string): DrawnPlace[] {
+  const document = PdfDocument.open(source);
+  const field = formFields(document).find((each) => each.name === name);
+  const places = new DrawnPlaces(document);
+  return field ? widgetsOf(document, field).flatMap(({ ref }) => places.of(ref)) : [];
 }
 
 function pagesOfAnnotations(document: PdfDocument): Map<number, number[]> {

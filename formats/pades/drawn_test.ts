@@ -7,6 +7,7 @@ import { makePki } from "../../tests/fixtures/pki.ts";
 import { completeWith } from "../../tests/fixtures/sign_pdf.ts";
 import { bytesSource } from "../source.ts";
 import { latin1, name } from "../pdf/value.ts";
+import { placesOfSignature } from "./drawn.ts";
 import { type Appearance, prepareSignature } from "./prepare.ts";
 
 const { officers: [asha] } = makePki({ officers: [{ name: "Asha Roy" }] });
@@ -67,8 +68,9 @@ Deno.test("where the widgets of a field are told to be, poppler draws them, on c
     assert.equal(prepared.isNew, false);
     assert.deepEqual(prepared.places.map(({ page }) => page), pages.map((_, i) => i + 1));
     const file = join(dir, "signed.pdf");
-    const appended = completeWith(source, prepared, asha);
-    await Deno.writeFile(file, Uint8Array.from([...bytes, ...appended]));
+    const signed = Uint8Array.from([...bytes, ...completeWith(source, prepared, asha)]);
+    await Deno.writeFile(file, signed);
+    assert.deepEqual(placesOfSignature(bytesSource(signed), "Cover"), prepared.places);
     const drawn = await run("pdftoppm", "-r", "72", "-cropbox", "-gray", file, join(dir, "page"));
     assert.equal(drawn.code, 0, drawn.text);
     for (const { page, box, share } of prepared.places) {

@@ -1,7 +1,7 @@
 import { FormatError } from "../error.ts";
 import { fillContents } from "./contents.ts";
 import { type FieldLock, lockDraft } from "./locks.ts";
-import { type DrawnPlace, DrawnPlaces } from "./drawn.ts";
+import { type DrawnPlace, DrawnPlaces, widgetsOf } from "./drawn.ts";
 import {
   type Box,
   boxOf,
@@ -13,7 +13,7 @@ import {
   visiblePart,
 } from "./place.ts";
 import type { PdfDocument } from "../pdf/document.ts";
-import { appendTo, entry, type Located, locatedCatalog } from "../pdf/edit.ts";
+import { appendTo, entry, locatedCatalog } from "../pdf/edit.ts";
 import { findPage, type FormField, type Page } from "../pdf/form.ts";
 import type { PdfUpdate } from "../pdf/update.ts";
 import {
@@ -332,21 +332,6 @@ function within(
     },
     latin1(`q 1 0 0 1 ${x.toFixed(4)} ${y.toFixed(4)} cm /Seen Do Q\n`),
   );
-}
-
-/** The widgets of a field: its kids, or itself (ISO 32000-2 §12.7.4.1). */
-function widgetsOf(
-  document: PdfDocument,
-  { object, dict }: FormField,
-): (Located & { ref: PdfRef })[] {
-  const kids = document.array(dict, "Kids")?.items ?? [];
-  if (kids.length === 0) return [{ object, dict, ref: new PdfRef(object.num, object.gen) }];
-  return kids.flatMap((kid) => {
-    const object = kid instanceof PdfRef ? document.object(kid) : undefined;
-    return object?.value instanceof PdfDict
-      ? [{ object, dict: object.value, ref: kid as PdfRef }]
-      : [];
-  });
 }
 
 /** How the page turns that a widget says it is on. */

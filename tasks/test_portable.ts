@@ -15,9 +15,9 @@ export const NEED_PROGRAMS = [
   "formats/pdf/crypt_test.ts",
   "formats/verify/cms_kinds_test.ts",
   "formats/verify/foreign_test.ts",
+  "formats/verify/xml_kinds_test.ts",
   "formats/x509/ocsp_test.ts",
   "formats/x509/path_openssl_test.ts",
-  "formats/xml/c14n_test.ts",
   "formats/xml/xades_test.ts",
   "pkcs11_ffi/abi_test.ts",
   "pkcs11_ffi/client_test.ts",
@@ -25,9 +25,20 @@ export const NEED_PROGRAMS = [
   "pkcs11_ffi/modules_test.ts",
 ];
 
+/** The portable tests' files. Named one by one: `deno test` forgets `--ignore` for some lists of folders. */
+export function portableTests(): string[] {
+  const root = new URL("..", import.meta.url);
+  const files = (folder: string): string[] =>
+    [...Deno.readDirSync(new URL(folder, root))].flatMap(({ name, isDirectory }) =>
+      isDirectory ? files(`${folder}/${name}`) : [`${folder}/${name}`]
+    );
+  return ROOMS.flatMap(files)
+    .filter((file) => /_test\.tsx?$/.test(file) && !NEED_PROGRAMS.includes(file)).sort();
+}
+
 if (import.meta.main) {
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", `--ignore=${NEED_PROGRAMS.join(",")}`, ...ROOMS],
+    args: ["test", "-A", "--no-check", ...portableTests()],
     cwd: new URL("..", import.meta.url),
     stdin: "null",
     stdout: "inherit",

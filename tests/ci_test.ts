@@ -1,7 +1,7 @@
 /** The workflows of CI. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { NEED_PROGRAMS } from "../tasks/test_portable.ts";
+import { dirname, join } from "node:path";
+import { NEED_PROGRAMS, portableTests } from "../tasks/test_portable.ts";
 import { ROOT } from "./fixtures/docs.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 
@@ -52,6 +52,26 @@ Deno.test("every action is pinned by its commit, and no job may write without de
   }
 });
 
-Deno.test("the tests that CI skips on other systems exist", async () => {
-  for (const file of NEED_PROGRAMS) await Deno.stat(join(ROOT, file));
+/** Files of this repository that `file` imports, itself and by way of others. */
+function reached(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const text = Deno.readTextFileSync(join(ROOT, file));
+  for (const [, path] of text.matchAll(/(?:from|import) "(\.{1,2}\/[^"]+\.tsx?)";/g)) {
+    reached(join(dirname(file), path!), seen);
+  }
+  return seen;
+}
+
+Deno.test("CI runs no test on other systems that starts a program of Linux", () => {
+  const starts = (file: string) =>
+    /^tests\/(?:fixtures|fakes)\//.test(file) &&
+    Deno.readTextFileSync(join(ROOT, file)).includes("new Deno.Command(");
+  const starting = (test: string) => [...reached(test)].some(starts);
+  assert.deepEqual(portableTests().filter(starting), []);
+  const loading = ["pkcs11_ffi/modules_test.ts", "pkcs11_ffi/generate_test.ts"];
+  assert.deepEqual(
+    NEED_PROGRAMS.filter((test) => !starting(test) && !loading.includes(test)),
+    [],
+  );
 });

@@ -19,7 +19,7 @@ if (role === "pkcs11-host") {
   runHost();
 } else if (role === "reader" || role === "pdf-text") {
   const { runReaderHost } = await import("./reader/host.ts");
-  await runReaderHost(role === "reader" ? readerWorker : textWorker);
+  runReaderHost(role === "reader" ? readerWorker : textWorker);
 } else {
   const { run } = await import("./cli/program.ts");
   const { hostCommand, readerCommand, textCommand } = await import("./cli/host_command.ts");

@@ -1,16 +1,9 @@
 /**
  * The reader process: it has no permissions, answers one question after another and gets every byte over its pipe. The
- * thread in it parses; this one passes messages on and ends the process when a question takes too much.
+ * thread in it parses, and has the pipe; this one ends the process when a question takes too much.
  */
-import {
-  type Ask,
-  decodeMessage,
-  encodeMessage,
-  type Need,
-  readFrames,
-  writeFrame,
-} from "./messages.ts";
-import { type Breach, ReaderBreach, ReaderThread } from "./thread.ts";
+import { type Breach, MAX_RESIDENT, WATCH } from "./thread.ts";
+import { CLOCK, DEADLINE, type FromThread, QUESTION, WORKING } from "./thread_messages.ts";
 
 /** Exit codes of a process whose question took too long or too much memory. */
 export const EXIT_CODES: Readonly<Record<Breach, number>> = { deadline: 3, memory: 4 };
@@ -20,35 +13,30 @@ export const EXIT_CODES: Readonly<Record<Breach, number>> = { deadline: 3, memor
  *
  * @param module URL of the thread's script
  */
-export async function runReaderHost(module: URL): Promise<void> {
-  const thread = new ReaderThread(module);
-  await thread.ready;
-  // The thread's are the same.
-  await Deno.permissions.revoke({ name: "read" });
-  const output = Deno.stdout.writable.getWriter();
-  let given: ((bytes: Uint8Array) => void) | undefined;
-  const serve = async (need: Need): Promise<Uint8Array> => {
-    const bytes = new Promise<Uint8Array>((resolve) => given = resolve);
-    await writeFrame(output, encodeMessage(need));
-    return await bytes;
+export function runReaderHost(module: URL): void {
+  const clock = new Int32Array(new SharedArrayBuffer(CLOCK));
+  const thread = new Worker(module, { type: "module" });
+  thread.onmessage = async ({ data }: MessageEvent<FromThread>) => {
+    if ("ended" in data) Deno.exit(0);
+    // Everything is loaded. The thread's permissions are the same.
+    await Deno.permissions.revoke({ name: "read" });
+    thread.postMessage({ clock: clock.buffer });
   };
-  for await (const frame of readFrames(Deno.stdin.readable)) {
-    if (given) {
-      const give = given;
-      given = undefined;
-      give(frame);
-    } else void answer(frame);
-  }
-  Deno.exit(0);
-
-  async function answer(frame: Uint8Array<ArrayBuffer>): Promise<void> {
-    try {
-      const { deadline } = decodeMessage<Ask>(frame);
-      await writeFrame(output, await thread.ask(frame, deadline, serve));
-    } catch (error) {
-      if (error instanceof ReaderBreach) Deno.exit(EXIT_CODES[error.breach]);
-      console.error(error);
-      Deno.exit(1);
-    }
-  }
+  thread.onerror = (event) => {
+    event.preventDefault();
+    console.error(event.message);
+    Deno.exit(1);
+  };
+  let question = 0, worked = 0, last = performance.now();
+  setInterval(() => {
+    const now = performance.now();
+    const passed = now - last;
+    last = now;
+    if (Atomics.load(clock, WORKING) === 0) return;
+    const current = Atomics.load(clock, QUESTION);
+    worked = current === question ? worked + passed : 0;
+    question = current;
+    if (worked > Atomics.load(clock, DEADLINE)) Deno.exit(EXIT_CODES.deadline);
+    if (Deno.memoryUsage().rss > MAX_RESIDENT) Deno.exit(EXIT_CODES.memory);
+  }, WATCH);
 }

@@ -2,7 +2,6 @@
  * Messages between a program and its reader: plain values with bytes in them. The same bytes go through the pipe of a
  * reader process and to a reader thread.
  */
-import { Buffer } from "node:buffer";
 import { FormatError } from "../formats/error.ts";
 import type { DigestName } from "../formats/signer.ts";
 import type { Ranges } from "../formats/source.ts";
@@ -44,6 +43,10 @@ export interface Failure {
 export const MAX_MESSAGE = 256 * 1024 * 1024;
 /** Longest JSON in one, in bytes: a program stands still while it parses that. Routes of 4 MiB cross as JSON. */
 const MAX_JSON = 8 * 1024 * 1024;
+/** Bytes of each length in a message's head, and of the head. */
+const LENGTH = 4, HEAD = 2 * LENGTH;
+/** Bytes before a piece that answers a {@linkcode Need}. */
+export const PIECE_HEAD = LENGTH;
 /** Most bytes that one {@linkcode Need} asks for. */
 export const MAX_PIECE = 1024 * 1024;
 
@@ -53,8 +56,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 const BYTES = "\u0000bytes";
 
 /**
- * Encodes a value: u32 length of the JSON, little-endian, the JSON, then the bytes of every Uint8Array in it, in order.
- * Members that are undefined are left out.
+ * Encodes a value: u32 length of all that follows, u32 length of the JSON, both little-endian, the JSON, then the bytes
+ * of every Uint8Array in it, in order. Members that are undefined are left out.
  *
  * @throws {FormatError} `limit_exceeded` if there is too much besides the bytes
  */
@@ -70,9 +73,19 @@ export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
   if (json.length > MAX_JSON) {
     throw new FormatError("limit_exceeded", "There is more in the document than can be told.");
   }
-  const head = new Uint8Array(4);
-  new DataView(head.buffer).setUint32(0, json.length, true);
-  return new Uint8Array(Buffer.concat([head, json, ...parts]));
+  const message = new Uint8Array(
+    parts.reduce((sum, { length }) => sum + length, HEAD + json.length),
+  );
+  const head = new DataView(message.buffer);
+  head.setUint32(0, message.length - LENGTH, true);
+  head.setUint32(LENGTH, json.length, true);
+  message.set(json, HEAD);
+  let at = HEAD + json.length;
+  for (const part of parts) {
+    message.set(part, at);
+    at += part.length;
+  }
+  return message;
 }
 
 /**
@@ -81,10 +94,11 @@ export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
  * @throws {SyntaxError | TypeError | RangeError} if it is not a message
  */
 export function decodeMessage<T>(message: Uint8Array): T {
-  let at = 4 + new DataView(message.buffer, message.byteOffset, 4).getUint32(0, true);
+  const head = new DataView(message.buffer, message.byteOffset, HEAD);
+  let at = HEAD + head.getUint32(LENGTH, true);
   if (at > message.length) throw new RangeError("The message is cut off.");
-  if (at > 4 + MAX_JSON) throw new RangeError("The message is too long.");
-  const value = JSON.parse(decoder.decode(message.subarray(4, at)), (_, member) => {
+  if (at > HEAD + MAX_JSON) throw new RangeError("The message is too long.");
+  const value = JSON.parse(decoder.decode(message.subarray(HEAD, at)), (_, member) => {
     const length = member?.[BYTES];
     if (typeof length !== "number") return member;
     if (!(length >= 0) || at + length > message.length) throw new RangeError("Bytes are missing.");
@@ -93,46 +107,84 @@ export function decodeMessage<T>(message: Uint8Array): T {
   return value;
 }
 
-/** Puts a message's length, u32 little-endian, before it, as pipes have it. */
-export async function writeFrame(
+/** Answers a {@linkcode Need}: the bytes behind their length. They are given away when this resolves. */
+export async function writePiece(
   writer: WritableStreamDefaultWriter<Uint8Array>,
-  message: Uint8Array,
+  bytes: Uint8Array,
 ): Promise<void> {
-  const head = new Uint8Array(4);
-  new DataView(head.buffer).setUint32(0, message.length, true);
+  const head = new Uint8Array(LENGTH);
+  new DataView(head.buffer).setUint32(0, bytes.length, true);
   const written = writer.write(head);
-  await Promise.all([written, writer.write(message)]);
+  await Promise.all([written, writer.write(bytes)]);
 }
 
 /**
- * Takes messages out of a pipe.
+ * Takes messages, their heads included, out of a pipe.
  *
  * @throws {RangeError} if one is longer than {@linkcode MAX_MESSAGE}, or the pipe ends within one
  */
 export async function* readFrames(
   pipe: ReadableStream<Uint8Array>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let frame = new Uint8Array(4);
+  const head = new Uint8Array(LENGTH);
+  let message = head;
   let filled = 0;
-  let isHead = true;
   for await (const chunk of pipe) {
-    for (let at = 0; at < chunk.length || filled === frame.length;) {
-      const piece = chunk.subarray(at, at + frame.length - filled);
-      frame.set(piece, filled);
+    for (let at = 0; at < chunk.length;) {
+      const piece = chunk.subarray(at, at + message.length - filled);
+      message.set(piece, filled);
       at += piece.length;
       filled += piece.length;
-      if (filled < frame.length) break;
-      filled = 0;
-      if (isHead) {
-        const length = new DataView(frame.buffer).getUint32(0, true);
-        if (length > MAX_MESSAGE) throw new RangeError(`A message of ${length} bytes.`);
-        frame = new Uint8Array(length);
-      } else {
-        yield frame;
-        frame = new Uint8Array(4);
+      if (filled < message.length) break;
+      if (message === head) {
+        message = messageWith(head);
+        if (filled < message.length) continue;
       }
-      isHead = !isHead;
+      yield message;
+      message = head;
+      filled = 0;
     }
   }
-  if (!isHead || filled > 0) throw new RangeError("The pipe ended within a message.");
+  if (filled > 0) throw new RangeError("The pipe ended within a message.");
+}
+
+/** Room for a message, with its head. @throws {RangeError} if it is longer than {@linkcode MAX_MESSAGE} */
+function messageWith(head: Uint8Array): Uint8Array<ArrayBuffer> {
+  const length = new DataView(head.buffer).getUint32(0, true);
+  if (length > MAX_MESSAGE) throw new RangeError(`A message of ${length} bytes.`);
+  const message = new Uint8Array(LENGTH + length);
+  message.set(head);
+  return message;
+}
+
+/**
+ * The next message of a pipe, its head included, for a thread that has nothing else to do; null at the pipe's end.
+ *
+ * @throws {RangeError} as {@linkcode readFrames}
+ */
+export function readMessageSync(
+  pipe: { readSync(into: Uint8Array): number | null },
+): Uint8Array<ArrayBuffer> | null {
+  const fill = (bytes: Uint8Array, from: number): boolean => {
+    for (let at = from; at < bytes.length;) {
+      const read = pipe.readSync(bytes.subarray(at));
+      if (read !== null) at += read;
+      else if (at === 0) return false;
+      else throw new RangeError("The pipe ended within a message.");
+    }
+    return true;
+  };
+  const head = new Uint8Array(LENGTH);
+  if (!fill(head, 0)) return null;
+  const message = messageWith(head);
+  fill(message, LENGTH);
+  return message;
+}
+
+/** Writes a message in one piece where the pipe takes it. */
+export function writeMessageSync(
+  pipe: { writeSync(bytes: Uint8Array): number },
+  message: Uint8Array,
+): void {
+  for (let at = 0; at < message.length;) at += pipe.writeSync(message.subarray(at));
 }

@@ -1,5 +1,5 @@
 import { EXIT_CODES } from "./host.ts";
-import { type Answer, decodeMessage, type Need, readFrames, writeFrame } from "./messages.ts";
+import { type Answer, decodeMessage, type Need, readFrames, writePiece } from "./messages.ts";
 import { ReaderBreach } from "./thread.ts";
 
 /** Milliseconds after which a process that should have ended itself is killed. */
@@ -49,25 +49,26 @@ export class ReaderProcess {
     let isLate = false;
     // All its turns count together: a process could ask for bytes without end, or never take them.
     let left = deadline + GRACE;
-    const turn = async (message: Uint8Array) => {
+    const turn = async (write: () => Promise<void>) => {
       const started = performance.now();
       timer = setTimeout(() => {
         isLate = true;
         kill();
       }, Math.max(0, left));
-      await writeFrame(this.#writer, message);
+      await write();
       const { value } = await this.#frames.next();
       clearTimeout(timer);
       left -= performance.now() - started;
       return value;
     };
     try {
-      for (let message = ask;;) {
-        const frame = await turn(message);
+      for (let write = () => this.#writer.write(ask);;) {
+        const frame = await turn(write);
         if (!frame) throw new Error("The reader process ended.");
         const answer = decodeMessage<Answer | Need>(frame);
         if (!("need" in answer)) return answer;
-        message = await serve(answer);
+        const piece = await serve(answer);
+        write = () => writePiece(this.#writer, piece);
       }
     } catch (error) {
       const code = await this.#end();

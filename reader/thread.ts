@@ -21,9 +21,9 @@ export class ReaderBreach extends Error {
  * Resident memory at which a thread is ended, in bytes; all of the process counts. A file of 512 MiB, which is the
  * largest that is read whole, fits.
  */
-const MAX_RESIDENT = 1024 * 1024 * 1024;
+export const MAX_RESIDENT = 1024 * 1024 * 1024;
 /** Milliseconds between two looks. A flood of buffers fills about 2 MB in one. */
-const WATCH = 20;
+export const WATCH = 20;
 
 export class ReaderThread {
   readonly #worker: Worker;
@@ -48,7 +48,7 @@ export class ReaderThread {
         this.#worker.postMessage({ mailbox: this.#mailbox } satisfies StartThread);
         ready.resolve();
       } else if ("answer" in data) this.#answered(data.answer);
-      else void this.#give(data.need);
+      else if ("need" in data) void this.#give(data.need);
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();

@@ -9,8 +9,20 @@ import {
   encodeMessage,
   MAX_PIECE,
   type Need,
+  PIECE_HEAD,
+  readMessageSync,
+  writeMessageSync,
 } from "./messages.ts";
-import { type FromThread, HEAD, LENGTH, type StartThread, STATE } from "./thread_messages.ts";
+import {
+  DEADLINE,
+  type FromThread,
+  HEAD,
+  LENGTH,
+  QUESTION,
+  type StartThread,
+  STATE,
+  WORKING,
+} from "./thread_messages.ts";
 
 /** A document of a question, as the reader has it. */
 export type ReadDocument = Source & Required<Pick<Source, "digest">>;
@@ -24,7 +36,12 @@ export type Question = (input: any, documents: ReadDocument[]) => unknown;
 /** Questions by name. */
 export type Questions = Readonly<Record<string, Question>>;
 
-/** Makes this thread answer questions. */
+interface Thread {
+  postMessage(message: FromThread, transfer?: Transferable[]): void;
+  onmessage: (event: MessageEvent<StartThread | Uint8Array>) => void;
+}
+
+/** Makes this thread answer questions: those of its keeper, or those that come over the process's pipe. */
 export function answerQuestions(questions: Questions): void {
   // Printed output would reach the person as if the program had written it.
   console.log =
@@ -32,38 +49,65 @@ export function answerQuestions(questions: Questions): void {
     console.warn =
     console.error =
       () => {};
-  const thread = self as unknown as {
-    postMessage(message: FromThread, transfer?: Transferable[]): void;
-    onmessage: (event: MessageEvent<StartThread | Uint8Array>) => void;
-  };
-  thread.onmessage = ({ data }) => {
-    const { mailbox } = data as StartThread;
-    const fetch = (need: Need): Uint8Array => {
-      const state = new Int32Array(mailbox, 0, 2);
-      Atomics.store(state, STATE, 0);
-      thread.postMessage({ need: encodeMessage(need) });
-      Atomics.wait(state, STATE, 0);
-      if (state[LENGTH] < 0) throw new Error("The document can no longer be read.");
-      return new Uint8Array(mailbox, HEAD, state[LENGTH]).slice();
-    };
-    thread.onmessage = async ({ data }) => {
-      const { ask, input, documents } = decodeMessage<Ask>(data as Uint8Array);
-      const answer = await answerTo(questions, ask, input, read(documents, fetch));
-      thread.postMessage({ answer }, [answer.buffer]);
-    };
+  const thread = self as unknown as Thread;
+  thread.onmessage = async ({ data }) => {
+    const start = data as StartThread;
+    if ("mailbox" in start) return answerKeeper(questions, thread, start.mailbox);
+    await answerPipe(questions, new Int32Array(start.clock));
+    thread.postMessage({ ended: true });
   };
   // The asker waits for this: messages sent while modules were loading would be lost.
   thread.postMessage({ ready: true });
 }
 
+/** Answers what its keeper asks, who goes on with other work. */
+function answerKeeper(questions: Questions, thread: Thread, mailbox: SharedArrayBuffer): void {
+  const fetch = (need: Need): Uint8Array => {
+    const state = new Int32Array(mailbox, 0, 2);
+    Atomics.store(state, STATE, 0);
+    thread.postMessage({ need: encodeMessage(need) });
+    Atomics.wait(state, STATE, 0);
+    if (state[LENGTH] < 0) throw new Error("The document can no longer be read.");
+    return new Uint8Array(mailbox, HEAD, state[LENGTH]).slice();
+  };
+  thread.onmessage = async ({ data }) => {
+    const asked = decodeMessage<Ask>(data as Uint8Array);
+    const answer = await answerTo(questions, asked, fetch);
+    thread.postMessage({ answer }, [answer.buffer]);
+  };
+}
+
+/**
+ * Answers what comes over standard input until that ends. It waits for the pipe without turning to other work: each
+ * question costs two system calls, and no other thread has to wake up for it.
+ */
+async function answerPipe(questions: Questions, clock: Int32Array): Promise<void> {
+  const fetch = (need: Need): Uint8Array => {
+    Atomics.store(clock, WORKING, 0);
+    writeMessageSync(Deno.stdout, encodeMessage(need));
+    const piece = readMessageSync(Deno.stdin);
+    if (!piece) throw new Error("The document can no longer be read.");
+    Atomics.store(clock, WORKING, 1);
+    return piece.subarray(PIECE_HEAD);
+  };
+  for (let message; (message = readMessageSync(Deno.stdin));) {
+    const asked = decodeMessage<Ask>(message);
+    Atomics.store(clock, DEADLINE, asked.deadline);
+    Atomics.add(clock, QUESTION, 1);
+    Atomics.store(clock, WORKING, 1);
+    const answer = await answerTo(questions, asked, fetch);
+    Atomics.store(clock, WORKING, 0);
+    writeMessageSync(Deno.stdout, answer);
+  }
+}
+
 async function answerTo(
   questions: Questions,
-  name: string,
-  input: unknown,
-  documents: ReadDocument[],
+  { ask, input, documents }: Ask,
+  fetch: (need: Need) => Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return encodeMessage({ ok: await questions[name](input, documents) });
+    return encodeMessage({ ok: await questions[ask](input, read(documents, fetch)) });
   } catch (error) {
     return encodeMessage(failureOf(error));
   }

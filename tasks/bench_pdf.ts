@@ -22,7 +22,7 @@ import { makePki } from "../tests/fixtures/pki.ts";
 import { python } from "../tests/fixtures/python.ts";
 import { type BenchTokens, benchTokens, besideRaw } from "./bench_desk.ts";
 import { type Figures, median, timed } from "./bench_figures.ts";
-import { memory } from "./bench_process.ts";
+import { childrenOf, memory } from "./bench_process.ts";
 import { ensure } from "./setup.ts";
 
 interface Sample {
@@ -185,7 +185,8 @@ async function measure(path: string, rounds: number): Promise<Measured> {
 
 /** Processor time of a process so far, in milliseconds: clock ticks of 10 ms (proc(5)). */
 async function cpuOf(pid: number): Promise<number> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+  if (stat === "") return 0; // a child has ended
   const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13);
   return (Number(user) + Number(system)) * 10;
 }
@@ -201,7 +202,18 @@ async function batch(figures: Figures, folder: string): Promise<void> {
   const digits = new TextDecoder("latin1").decode(bytes).indexOf("100 100 l");
   const tokens = await benchTokens(folder);
   await besideRaw(tokens, folder, async ({ agent, page, certificate, loop }) => {
-    const ratios: number[] = [], rates: number[] = [], shares: number[] = [];
+    const ratios: number[] = [], rates: number[] = [];
+    const shares = new Map<string, number[]>();
+    const cpu = async () => {
+      const children = await childrenOf(agent.pid);
+      const named = await Promise.all(children.map(async (pid) => {
+        const command = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+        return [/\0reader\0$/.test(command) ? "reader" : "token", await cpuOf(pid)] as const;
+      }));
+      const out = new Map([["agent", await cpuOf(agent.pid)], ["page", await cpuOf(Deno.pid)]]);
+      for (const [name, used] of named) out.set(name, (out.get(name) ?? 0) + used);
+      return out;
+    };
     for (let round = 0; round <= BATCH_ROUNDS; round++) {
       // Other documents every time: nothing is signed twice.
       const files = Array.from({ length: BATCH }, (_, i) => {
@@ -210,19 +222,25 @@ async function batch(figures: Figures, folder: string): Promise<void> {
         return { name: `bill-${i}.pdf`, content: new Blob([content]) };
       });
       const alone = await loop(BATCH);
-      const before = await cpuOf(agent.pid);
+      const before = await cpu();
       const together = await timed(async () => {
         const { left, failed } = await page.signBatch(files, { certificate });
         if (left + failed > 0) throw new Error("The batch did not end well.");
       });
       if (round === 0) continue; // caches and compilers warm up
       ratios.push(alone / together);
-      shares.push((await cpuOf(agent.pid) - before) / BATCH);
+      for (const [name, used] of await cpu()) {
+        const list = shares.get(name) ?? [];
+        shares.set(name, list);
+        list.push((used - (before.get(name) ?? 0)) / BATCH);
+      }
       rates.push(BATCH / together * 1000);
     }
     figures.add(`batch of ${BATCH}, 50 KB each`, median(rates), "documents/s");
     figures.add("batch: ratio to the raw loop", median(ratios), "", { atLeast: 0.6 });
-    figures.add("batch: the agent's processor time for one", median(shares), "ms");
+    for (const [name, used] of shares) {
+      figures.add(`batch: processor time for one, ${name}`, median(used), "ms");
+    }
     figures.add(
       "batch: peak memory of the agent",
       await memory(agent.pid, "status", "VmHWM"),

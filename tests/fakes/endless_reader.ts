@@ -1,4 +1,4 @@
 /** A reader process with the thread of endless_reader_worker.ts. */
 import { runReaderHost } from "../../reader/host.ts";
 
-await runReaderHost(new URL("endless_reader_worker.ts", import.meta.url));
+runReaderHost(new URL("endless_reader_worker.ts", import.meta.url));

@@ -1,4 +1,4 @@
 /** A reader process with the questions of reader_worker.ts. */
 import { runReaderHost } from "../../reader/host.ts";
 
-await runReaderHost(new URL("reader_worker.ts", import.meta.url));
+runReaderHost(new URL("reader_worker.ts", import.meta.url));

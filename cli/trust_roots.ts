@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { loadAnchors, trustFolders } from "../settings/anchors.ts";
 import { findPaths } from "../settings/config.ts";
 import { addRoot, listRoots, notARoot, removeRoot, type TrustedRoot } from "../settings/roots.ts";
+import { withMlDsa } from "../formats/keys/ml_dsa.ts";
 import { isOfCca, knownRoot } from "../formats/x509/india.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import type { Action } from "./command.ts";
@@ -41,7 +42,7 @@ export function addRootsCommand(trust: Command, action: Action): void {
       const certificates = await loadAnchors(file);
       if (certificates.length === 0) throw new UsageError(`${file}: no certificate found.`);
       for (const certificate of certificates) {
-        const why = notARoot(certificate);
+        const why = await withMlDsa(() => notARoot(certificate));
         if (why) {
           throw new UsageError(`${file}: the certificate of "${nameOf(certificate)}" ${why}.`);
         }

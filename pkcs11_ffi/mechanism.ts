@@ -4,8 +4,14 @@ import { Pkcs11Error } from "./error.ts";
 /** Hash by its WebCrypto name. SHA-1 is for old servers; the caller decides whether it is allowed. */
 export type Hash = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
-/** Signature scheme by its name in RFC 8017. RSASSA-PSS: MGF1 with the same hash, salt as long as it. */
-export type Scheme = "RSASSA-PKCS1-v1_5" | "RSASSA-PSS" | "ECDSA";
+/** A parameter set of ML-DSA (FIPS 204 §4). */
+export type MlDsa = "ML-DSA-44" | "ML-DSA-65" | "ML-DSA-87";
+
+/**
+ * Signature scheme by its name in RFC 8017 or FIPS 204. RSASSA-PSS: MGF1 with the same hash, salt as long as it; ML-DSA:
+ * pure, with an empty context.
+ */
+export type Scheme = "RSASSA-PKCS1-v1_5" | "RSASSA-PSS" | "ECDSA" | MlDsa;
 
 interface HashRow {
   /** Length of the digest in bytes. */

@@ -1,6 +1,7 @@
 /** The thread in which strangers' bytes are parsed: answers questions, one after another. */
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
+import { withMlDsa } from "../formats/keys/ml_dsa.ts";
 import { BlockSource, bytesSource, type Source } from "../formats/source.ts";
 import {
   type Answer,
@@ -107,7 +108,8 @@ async function answerTo(
   fetch: (need: Need) => Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return encodeMessage({ ok: await questions[ask](input, read(documents, fetch)) });
+    const given = read(documents, fetch);
+    return encodeMessage({ ok: await withMlDsa(() => questions[ask](input, given)) });
   } catch (error) {
     return encodeMessage(failureOf(error));
   }

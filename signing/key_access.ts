@@ -2,8 +2,10 @@
  * The way to a key and back, the same for all that is signed: a usable certificate, the desk, the person's consent and
  * PIN, the open key, its end, and the audit log.
  */
+import { jwaNameOf } from "../formats/json/header.ts";
+import { withMlDsa } from "../formats/keys/ml_dsa.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
-import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
+import type { Signer, SigningInput } from "../formats/signer.ts";
 import type { Asker } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
@@ -212,7 +214,8 @@ export async function sign(
   const { signer, credential } = lease;
   const signature = await signer.sign(input, signal);
   const { publicKey } = certificateOf(credential.key.certificate);
-  if (!verifySignature(publicKey, signer.algorithm, input, signature)) {
+  const { algorithm } = signer;
+  if (!await withMlDsa(() => verifySignature(publicKey, algorithm, input, signature))) {
     throw new DsignError("signature_invalid");
   }
   return signature;
@@ -226,11 +229,5 @@ const deskAsker = ({ origin, trustedSince, allowedByAdministrator }: Asker): Des
 /** The certificate and the algorithm of a signature, as answers name them. */
 export const signedWith = ({ certificate, algorithm }: Signer) => ({
   certificate: certificate.toBase64(),
-  algorithm: jwaName(algorithm),
+  algorithm: jwaNameOf(algorithm),
 });
-
-/** RFC 7518 §3.1; RS1: RFC 8812 §2. */
-function jwaName({ scheme, hash }: SignatureAlgorithm): string {
-  const prefix = { "RSASSA-PKCS1-v1_5": "RS", "RSASSA-PSS": "PS", ECDSA: "ES" }[scheme];
-  return prefix + hash.slice("SHA-".length);
-}

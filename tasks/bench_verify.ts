@@ -1,6 +1,8 @@
 /** `deno task bench verify`: signatures verified a second, against other programs and the bare RSA operation. */
 import { join } from "node:path";
 import { digest } from "../formats/digest.ts";
+import { withMlDsa } from "../formats/keys/ml_dsa.ts";
+import { readPublicKey } from "../formats/keys/public_key.ts";
 import { bytesSource } from "../formats/source.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
 import { verifyFile, type VerifyOptions } from "../formats/verify/verify.ts";
@@ -8,7 +10,7 @@ import { readMaterial } from "../formats/verify/material.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { makeCrl } from "../tests/fixtures/issue.ts";
 import { pem } from "../formats/asn1/pem.ts";
-import { signBytes } from "../tests/fixtures/keys.ts";
+import { makeKey, signBytes } from "../tests/fixtures/keys.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import {
@@ -49,7 +51,7 @@ async function rateOf(program: string, args: string[]): Promise<number> {
   return 1000 / median(times.slice(1));
 }
 
-/** Measures; all keys are RSA-2048, chains have three certificates, revocation is looked up in given CRLs. */
+/** Measures; keys are RSA-2048 unless named otherwise, chains have three certificates, revocation is looked up in given CRLs. */
 export async function benchVerify(figures: Figures): Promise<void> {
   const now = new Date();
   const pki = makePki({ now, officers: [{ name: "Bench" }] });
@@ -88,6 +90,15 @@ export async function benchVerify(figures: Figures): Promise<void> {
     rate(() => verifySignature(publicKey, algorithm, input, signature)),
     "/s",
   );
+
+  for (const type of ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as const) {
+    const { publicKey, algorithm, sign } = makeKey(type);
+    const key = readPublicKey(publicKey);
+    const signature = sign!(content);
+    const verify = () => verifySignature(key, algorithm, input, signature);
+    if (!await withMlDsa(verify)) throw new Error(`${type}: the signature is refused.`);
+    figures.add(`one ${algorithm.scheme} verification, ours`, rate(verify), "/s");
+  }
 
   const dir = await Deno.makeTempDir({ prefix: "dsign_bench_" });
   try {

@@ -3,9 +3,11 @@ import { type Asn1Node, Fields, readAsn1, readOctetString, readOid, Tag } from "
 import type { Findings } from "./findings.ts";
 import type { Attribute, SignerInfo } from "./read.ts";
 import { concat, derOf, sequence } from "../asn1/der.ts";
+import { HASHES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import { readSignatureAlgorithm, type VerificationAlgorithm } from "../keys/algorithm.ts";
+import { isMlDsa, ML_DSA } from "../keys/ml_dsa.ts";
 import type { DigestName } from "../signer.ts";
 import { sameBytes } from "../x509/certificate.ts";
 
@@ -41,6 +43,13 @@ export function checkStrength(
     findings.add(
       "digest_algorithms_differ",
       `The content was digested with ${hash}, the attributes with ${algorithm.hash}.`,
+    );
+  }
+  const scheme = algorithm?.scheme;
+  if (hash && scheme && isMlDsa(scheme) && HASHES[hash].length < ML_DSA[scheme].digest) {
+    findings.add(
+      "digest_algorithms_differ",
+      `The content was digested with ${hash}, which is weaker than ${scheme}.`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /** Building one SignerInfo with CAdES attributes: prepare, sign elsewhere, complete. */
-import { constructedTag } from "../asn1/read.ts";
+import { constructedTag, readAsn1 } from "../asn1/read.ts";
 import {
   directoryString,
   explicit,
@@ -18,7 +18,8 @@ import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import { maxSignatureLength } from "../x509/signature.ts";
 import { encodeHash, encodeSignatureAlgorithm } from "../keys/algorithm.ts";
-import type { HashName, Signer } from "../signer.ts";
+import { isMlDsa } from "../keys/ml_dsa.ts";
+import type { HashName, SignatureAlgorithm, Signer } from "../signer.ts";
 import { readKnownCertificate } from "../x509/certificate.ts";
 
 /** The signer; a {@link Signer} fits, but its key is not used here. */
@@ -99,6 +100,10 @@ export function prepareSignerInfo(
     ...encodeStatements(statements),
   ];
   if (contentType) attributes.push(attribute(Oid.contentType, oid(contentType)));
+  // RFC 9882 §4: an attacker must not replace the algorithms.
+  if (isMlDsa(algorithm.scheme)) {
+    attributes.push(attribute(Oid.cmsAlgorithmProtection, encodeProtection(algorithm)));
+  }
   const toBeSigned = setOf(attributes);
   const maximum = maxSignatureLength(certificate);
 
@@ -122,6 +127,12 @@ export function prepareSignerInfo(
       return sequence(...before, octetString(signature));
     },
   };
+}
+
+/** CMSAlgorithmProtection (RFC 6211 §2): `signatureAlgorithm` stands under `[1] IMPLICIT`. */
+function encodeProtection(algorithm: SignatureAlgorithm): Uint8Array {
+  const signature = readAsn1(encodeSignatureAlgorithm(algorithm)).content;
+  return sequence(encodeHash(algorithm.hash), tlv(constructedTag(1), signature));
 }
 
 /** `[0] IMPLICIT SignedAttributes`: the same bytes but for the identifier. */

@@ -15,12 +15,14 @@ import { type CmsFinding, Findings, type SignatureStatus } from "./findings.ts";
 import { attributeValues, readSignedData, readSignerInfo } from "./read.ts";
 import type { SignedData, SignedDataOptions, SignerInfo } from "./read.ts";
 import { readSigningCertificates, refersTo } from "./signing_certificate.ts";
+import { concat } from "../asn1/der.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { readName } from "../x509/name.ts";
 import { Oid } from "../asn1/oids.ts";
 import { verifySignature } from "../x509/signature.ts";
 import { readHash, readSignatureAlgorithm } from "../keys/algorithm.ts";
+import { isMlDsa } from "../keys/ml_dsa.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import { type Certificate, readCertificate, sameBytes } from "../x509/certificate.ts";
@@ -155,11 +157,14 @@ function verifySigner(
 ): SignerResult {
   const findings = new Findings();
   const attributes = signer.signedAttributes?.attributes;
-  const hash = findings.attempt("algorithm_unsupported", () => readHash(signer.digestAlgorithm));
   const algorithm = findings.attempt(
     "algorithm_unsupported",
-    () => readSignatureAlgorithm(signer.signatureAlgorithm, hash),
+    () => readSignatureAlgorithm(signer.signatureAlgorithm, tryReadHash(signer.digestAlgorithm)),
   );
+  // RFC 9882 §3.3: without signed attributes ML-DSA has no use for a digest.
+  const hash = !attributes && algorithm && isMlDsa(algorithm.scheme)
+    ? undefined
+    : findings.attempt("algorithm_unsupported", () => readHash(signer.digestAlgorithm));
   checkStrength(findings, signer, hash, algorithm);
   if (attributes) checkAttributes(findings, attributes, signer, signed, hash);
   else checkBareContent(findings, signed);
@@ -237,7 +242,15 @@ function findCertificate(
     if (check && !right) {
       findings.add("signature_invalid", "The signature was not made with the certificate's key.");
     }
-    if (algorithm && !check) findings.add("content_missing", "The signed content was not given.");
+    if (algorithm && !check) {
+      if (algorithm.hash) findings.add("content_missing", "The signed content was not given.");
+      else {
+        findings.add(
+          "algorithm_unsupported",
+          `A detached ${algorithm.scheme} signature is only checked where it has signed attributes.`,
+        );
+      }
+    }
     return right;
   }) ?? tried[0];
 }
@@ -259,8 +272,9 @@ function signatureCheck(
   { signature, signedAttributes }: SignerInfo,
   signed: SignedContent,
 ): ((certificate: Certificate) => boolean) | undefined {
+  const { pieces } = signed;
   const message = signedAttributes?.toBeSigned ??
-    (signed.pieces?.length === 1 ? signed.pieces[0] : undefined);
+    (pieces?.length === 1 ? pieces[0] : pieces && !algorithm.hash ? concat(...pieces) : undefined);
   const hashed = message || !algorithm.hash ? undefined : signed.digestOf(algorithm.hash);
   const input = message ? { message } : hashed && { digest: hashed };
   return input &&

@@ -7,7 +7,7 @@ import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
 import type { SignatureAlgorithm } from "../signer.ts";
 import { readCertificate } from "../x509/certificate.ts";
-import { jwaAlgorithms, orderBytes } from "./header.ts";
+import { jwaAlgorithms, jwaNameOf, orderBytes } from "./header.ts";
 import { encodeBase64url as encode, hasRawPayload, readJws } from "./serialization.ts";
 
 const utf8 = new TextEncoder();
@@ -19,13 +19,11 @@ const utf8 = new TextEncoder();
  */
 export function jwaName(algorithm: SignatureAlgorithm, certificate: Uint8Array): string {
   const { curve } = readCertificate(certificate).publicKey;
-  const name = Object.keys(jwaAlgorithms).find((each) => {
-    const jwa = jwaAlgorithms[each];
-    return jwa.scheme === algorithm.scheme && jwa.hash === algorithm.hash &&
-      (jwa.curve === undefined || jwa.curve === curve) &&
-      (algorithm.saltLength === undefined || algorithm.saltLength === jwa.saltLength);
-  });
-  if (!name) {
+  const name = jwaNameOf(algorithm);
+  const jwa = Object.hasOwn(jwaAlgorithms, name) ? jwaAlgorithms[name] : undefined;
+  const fits = jwa && (jwa.curve === undefined || jwa.curve === curve) &&
+    (algorithm.saltLength === undefined || algorithm.saltLength === jwa.saltLength);
+  if (!fits) {
     throw new FormatError(
       "algorithm_unsupported",
       "JWS does not support this key and hash. Use another certificate or hash.",

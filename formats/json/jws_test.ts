@@ -1,21 +1,27 @@
 import assert from "node:assert/strict";
 import { constants, sign } from "node:crypto";
+import { ml_dsa44 } from "@noble/post-quantum/ml-dsa.js";
 import { type GeneralJWSInput, generalVerify, importX509 } from "jose";
 import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
+import { bitString, oid, sequence } from "../asn1/der.ts";
 import { canonicalJson } from "./canonical.ts";
 import { FormatError } from "../error.ts";
 import { type JwsOptions, prepareJws } from "./jws.ts";
 import { verifyJws } from "./jws_verify.ts";
+import { withMlDsa } from "../keys/ml_dsa.ts";
 import type { SignatureAlgorithm } from "../signer.ts";
+import { encodeName } from "../x509/name.ts";
+import { prepareCertificate } from "../x509/write.ts";
 
 const pki = makePki({
   officers: [
     { name: "Anita Das", key: "rsa-2048" },
     { name: "Bimal Roy", key: "p-256" },
     { name: "Chitra Sen", key: "p-384" },
+    { name: "Deepa Nag", key: "ml-dsa-65" },
   ],
 });
-const [anita, bimal] = pki.officers;
+const [anita, bimal, chitra, deepa] = pki.officers;
 const payload = canonicalJson('{"bill": 7, "amount": "1200.00"}');
 
 function signJws(
@@ -35,6 +41,7 @@ function signJws(
     ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
     : {};
   const hash = algorithm.hash.replace("-", "").toLowerCase();
+  if (officer.key.sign) return prepared.complete(officer.key.sign(prepared.toBeSigned));
   return prepared.complete(
     sign(hash, prepared.toBeSigned, { key: officer.key.privateKey, ...padding }),
   );
@@ -57,7 +64,7 @@ async function checkByJose(jws: string): Promise<number> {
 Deno.test("three officers sign one payload, and jose agrees", async () => {
   let jws = signJws(anita, { payload });
   const first = JSON.parse(jws).signatures[0];
-  for (const officer of pki.officers.slice(1)) jws = signJws(officer, { jws });
+  for (const officer of [bimal, chitra]) jws = signJws(officer, { jws });
   assert.deepEqual(JSON.parse(jws).signatures[0], first);
   const result = verifyJws(jws);
   assert.deepEqual(result.payload, payload);
@@ -147,6 +154,37 @@ Deno.test("forged headers are refused", () => {
   assert.ok(problems({ x5c: other }).includes("certificate_not_as_signed"));
 });
 
+Deno.test("RFC 9964's ML-DSA-44 example holds, and does not where a character was changed", async () => {
+  // Appendix A.1: the key's seed is 32 zeros, and the signature is the deterministic one
+  const { publicKey, secretKey } = ml_dsa44.keygen(new Uint8Array(32));
+  const header = '{"alg":"ML-DSA-44","kid":"T4xl70S7MT6Zeq6r9V9fPJGVn76wfnXJ21-gyo0Gu6o"}';
+  const text = "It\u2019s a dangerous business, Frodo, going out your door.";
+  const signingInput = [header, text].map((each) => base64url(encode(each))).join(".");
+  const signature = ml_dsa44.sign(encode(signingInput), secretKey, { extraEntropy: false });
+  const compact = `${signingInput}.${base64url(signature)}`;
+  assert.match(compact, /\.knI1Q_9CIzLH5Xy94Kkc7WVKqZcAgtJ3mNf0GUj1uLA6YXAWFJfXkh-zQxUtEl3UIC7z/);
+  const spki = sequence(sequence(oid("2.16.840.1.101.3.4.3.17")), bitString(publicKey));
+  const certificates = [certify(spki)];
+  const problems = (jws: string) =>
+    withMlDsa((): string[] => verifyJws(jws, { certificates }).signatures[0].problems);
+  assert.deepEqual(await problems(compact), []);
+  const start = compact.indexOf(".") + 1;
+  for (let at = start; at < compact.length; at += at < signingInput.length ? 1 : 53) {
+    const other = compact[at] === "A" ? "B" : "A";
+    const changed = compact.slice(0, at) + other + compact.slice(at + 1);
+    const found = await problems(changed).catch(({ code }) => [code]);
+    assert.notDeepEqual(found, [], `character ${at}`);
+  }
+});
+
+Deno.test("an ML-DSA signature stands beside an RSA one, and jose agrees", async () => {
+  const jws = signJws(deepa, { jws: signJws(anita, { payload }) });
+  const { signatures } = await withMlDsa(() => verifyJws(jws));
+  assert.deepEqual(signatures.map(({ problems }) => problems), [[], []]);
+  assert.deepEqual(signatures[1].algorithm, { scheme: "ML-DSA-65" });
+  assert.equal(await checkByJose(jws), 2);
+});
+
 Deno.test("data that is not a JWS yields a typed error", () => {
   for (const text of ["", "{}", "[]", "1", "a.b.c", '{"payload":1}', '{"signatures":[]}', "{"]) {
     let problems: string[] = [];
@@ -161,3 +199,20 @@ Deno.test("data that is not a JWS yields a typed error", () => {
 });
 
 const encode = (text: string) => new TextEncoder().encode(text);
+const base64url = (bytes: Uint8Array) =>
+  bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+
+/** A certificate with the key in it; who issued it does not matter here. */
+function certify(publicKey: Uint8Array): Uint8Array {
+  const name = encodeName([["CN", "TEST"]]);
+  return prepareCertificate({
+    serialNumber: Uint8Array.of(1),
+    issuer: name,
+    subject: name,
+    notBefore: new Date("2020-01-01"),
+    notAfter: new Date("2120-01-01"),
+    publicKey,
+    algorithm: { scheme: "ECDSA", hash: "SHA-256" },
+    extensions: [],
+  }).complete(new Uint8Array(8));
+}

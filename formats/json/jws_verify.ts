@@ -5,8 +5,8 @@
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { concat } from "../asn1/der.ts";
+import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import { ecdsaFromRaw } from "../keys/ecdsa.ts";
-import type { SignatureAlgorithm } from "../signer.ts";
 import { readCertificate } from "../x509/certificate.ts";
 import { verifySignature } from "../x509/signature.ts";
 import { type Header, isNamed, orderBytes, readHeader, readX5c } from "./header.ts";
@@ -41,7 +41,7 @@ export interface JwsSignature {
   unsupported: string[];
   certificate: Uint8Array | null;
   certificates: Uint8Array[];
-  algorithm: SignatureAlgorithm | null;
+  algorithm: VerificationAlgorithm | null;
   /** The signer's claim. */
   signingTime: Date | null;
   /** The header says which certificate is meant, as JAdES asks. */

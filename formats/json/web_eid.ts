@@ -6,6 +6,7 @@
 import { concat } from "../asn1/der.ts";
 import { digest } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
+import { jwaNameOf } from "./header.ts";
 import type { HashName, SignatureAlgorithm } from "../signer.ts";
 import { readCertificate, signingUse } from "../x509/certificate.ts";
 
@@ -47,17 +48,17 @@ export function mayAuthenticate(certificate: Uint8Array, at: Date): boolean {
  */
 export function webEidToken(
   certificate: Uint8Array,
-  { scheme, hash }: SignatureAlgorithm,
+  algorithm: SignatureAlgorithm,
   signature: Uint8Array,
   appVersion: string,
 ): WebEidToken {
-  const size = { "SHA-256": 32, "SHA-384": 48, "SHA-512": 66, "SHA-1": 0 }[hash];
-  const prefix = { "RSASSA-PKCS1-v1_5": "RS", "RSASSA-PSS": "PS", ECDSA: "ES" }[scheme];
+  const size = { "SHA-256": 32, "SHA-384": 48, "SHA-512": 66, "SHA-1": 0 }[algorithm.hash];
+  const isEcdsa = algorithm.scheme === "ECDSA";
   return {
     format: "web-eid:1.0",
     unverifiedCertificate: certificate.toBase64(),
-    algorithm: prefix + hash.slice("SHA-".length),
-    signature: (scheme === "ECDSA" ? ecdsaToRaw(signature, size) : signature).toBase64(),
+    algorithm: jwaNameOf(algorithm),
+    signature: (isEcdsa ? ecdsaToRaw(signature, size) : signature).toBase64(),
     appVersion,
   };
 }

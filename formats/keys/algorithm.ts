@@ -1,14 +1,15 @@
-/** AlgorithmIdentifiers of digests and signatures (RFC 3370, 4055, 5754, 5758, 8410). */
+/** AlgorithmIdentifiers of digests and signatures (RFC 3370, 4055, 5754, 5758, 8410, 9881). */
 import { hashByOid, HASHES } from "../digest.ts";
 import { type Asn1Node, Fields, only, readAsn1, readInteger, readOid, Tag } from "../asn1/read.ts";
 import { explicit, integer, nullValue, oid, sequence } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
-import type { DigestName, SignatureAlgorithm } from "../signer.ts";
+import type { DigestName, MlDsa, SignatureAlgorithm } from "../signer.ts";
+import { isMlDsa, ML_DSA, mlDsaByOid } from "./ml_dsa.ts";
 
 /** How a signature was made, as its AlgorithmIdentifier says. */
 export interface VerificationAlgorithm {
-  readonly scheme: "RSASSA-PKCS1-v1_5" | "RSASSA-PSS" | "ECDSA" | "DSA" | "Ed25519";
-  /** Absent for Ed25519, which hashes by itself. */
+  readonly scheme: "RSASSA-PKCS1-v1_5" | "RSASSA-PSS" | "ECDSA" | "DSA" | "Ed25519" | MlDsa;
+  /** Absent for Ed25519 and ML-DSA, which hash by themselves. */
   readonly hash?: DigestName;
   /** RSASSA-PSS only, in bytes. */
   readonly saltLength?: number;
@@ -61,6 +62,14 @@ export function readSignatureAlgorithm(
   const parameters = fields.done ? undefined : fields.take();
   fields.end();
   if (id === RSA_PSS) return readPss(parameters);
+  const mlDsa = mlDsaByOid(id);
+  if (mlDsa) {
+    // RFC 9881 §2: not even NULL.
+    if (parameters) {
+      throw unsupported("The signature algorithm has parameters that it must not have.");
+    }
+    return { scheme: mlDsa };
+  }
   const bare = digest && bareScheme(id);
   const algorithm = bare ? { scheme: bare, hash: digest } : signatures[id];
   if (!algorithm) throw unsupported(`Signatures of algorithm ${id} cannot be checked.`);
@@ -126,11 +135,12 @@ export function encodeHash(hash: DigestName): Uint8Array {
 /**
  * Encodes the AlgorithmIdentifier of a signature.
  *
- * @returns DER: with NULL for RSA (RFC 4055 §5), no parameters for ECDSA (RFC 5758 §3.2), MGF1 over
- *   the same digest for PSS (RFC 4055 §3.1)
+ * @returns DER: with NULL for RSA (RFC 4055 §5), no parameters for ECDSA (RFC 5758 §3.2) and ML-DSA (RFC 9881 §2),
+ *   MGF1 over the same digest for PSS (RFC 4055 §3.1)
  */
 export function encodeSignatureAlgorithm(algorithm: SignatureAlgorithm): Uint8Array {
   const { scheme, hash } = algorithm;
+  if (isMlDsa(scheme)) return sequence(oid(ML_DSA[scheme].oid));
   if (scheme === "RSASSA-PSS") {
     const digest = sequence(hashOid(hash), nullValue());
     return sequence(

@@ -1,11 +1,13 @@
-/** Reading public keys (RFC 3279, 4055, 5480, 8410). */
+/** Reading public keys (RFC 3279, 4055, 5480, 8410, 9881). */
 import { type Asn1Node, Fields, readAsn1, readBitString, readOid, Tag } from "../asn1/read.ts";
 import { bitString, oid, sequence } from "../asn1/der.ts";
+import type { MlDsa } from "../signer.ts";
 import { keyAlgorithms } from "./algorithm.ts";
+import { mlDsaByOid } from "./ml_dsa.ts";
 
 const { RSA, RSA_PSS, EC, DSA, ED25519 } = keyAlgorithms;
 
-export type KeyType = "rsa" | "rsa-pss" | "ec" | "dsa" | "ed25519" | "unknown";
+export type KeyType = "rsa" | "rsa-pss" | "ec" | "dsa" | "ed25519" | "ml-dsa" | "unknown";
 
 export interface PublicKey {
   /** SubjectPublicKeyInfo, DER as received. */
@@ -21,6 +23,8 @@ export interface PublicKey {
   readonly bits: number;
   /** `P-256`, `P-384` or `P-521`, else the curve's object identifier; EC keys only. */
   readonly curve?: string;
+  /** ML-DSA keys only. */
+  readonly parameterSet?: MlDsa;
 }
 
 const curves: Readonly<Record<string, { name: string; bits: number }>> = {
@@ -71,8 +75,12 @@ function describe(algorithm: string, parameters: Asn1Node | undefined, bytes: Ui
     }
     case ED25519:
       return { type: "ed25519", bits: 256 } as const;
-    default:
-      return { type: "unknown", bits: 0 } as const;
+    default: {
+      const parameterSet = mlDsaByOid(algorithm);
+      return parameterSet
+        ? { type: "ml-dsa", bits: 0, parameterSet } as const
+        : { type: "unknown", bits: 0 } as const;
+    }
   }
 }
 

@@ -79,7 +79,7 @@ function signatureFacts(
     findings,
     certificate: tryRead(signature.certificate, findings),
     algorithm: algorithm ?? undefined,
-    hashes: algorithm ? [algorithm.hash] : [],
+    hashes: algorithm?.hash ? [algorithm.hash] : [],
     coverage: { extent: "whole", parts: files },
     claimedTime: signature.signingTime ?? undefined,
     isBaseline: signature.namesCertificate && signature.signingTime !== null,

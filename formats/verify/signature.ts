@@ -440,10 +440,12 @@ function levelOf(
   return counts("archive") ? "B-LTA" : "B-LT";
 }
 
-function describeAlgorithm({ algorithm, certificate }: SignatureFacts): string | null {
+function describeAlgorithm({ algorithm, hashes, certificate }: SignatureFacts): string | null {
   if (!algorithm) return null;
   const { scheme, hash } = algorithm;
   const key = certificate?.publicKey;
   const size = !key ? "" : key.curve ? `, ${key.curve}` : key.bits ? `, ${key.bits} bits` : "";
-  return `${scheme}${hash ? ` with ${hash}` : ""}${size}`;
+  // ML-DSA signs the message, which in CMS is no more than the digest of the content.
+  const digest = hash ?? hashes[0];
+  return `${scheme}${digest ? ` with ${digest}` : ""}${size}`;
 }

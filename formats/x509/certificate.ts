@@ -223,7 +223,7 @@ function unusableReason(certificate: Certificate, at: Date): UnusableReason | un
   }
   if (extKeyUsage?.every((purpose) => otherPurposes.has(purpose))) return "not_for_documents";
   const { type, curve } = publicKey;
-  if (!type.startsWith("rsa") && !(type === "ec" && curve?.startsWith("P-"))) {
+  if (!type.startsWith("rsa") && !(type === "ec" && curve?.startsWith("P-")) && type !== "ml-dsa") {
     return "algorithm_unsupported";
   }
   if (at < certificate.notBefore) return "certificate_not_yet_valid";

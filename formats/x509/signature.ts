@@ -8,17 +8,19 @@ import { FormatError } from "../error.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type RsaPublicKey, verifyPkcs1, verifyPss } from "../keys/rsa.ts";
 import { readPss, type VerificationAlgorithm } from "../keys/algorithm.ts";
-import type { SigningInput } from "../signer.ts";
+import { ML_DSA, verifyMlDsa } from "../keys/ml_dsa.ts";
+import type { MlDsa, SigningInput } from "../signer.ts";
 import { readKnownCertificate, sameBytes } from "./certificate.ts";
 
 /**
  * A key made ready to check signatures. RSA is computed here (five times as fast as by the runtime),
  * ECDSA too (the runtime refuses digests that are short for their curve), DSA and Ed25519 by the
- * runtime.
+ * runtime, ML-DSA by a library that is loaded when needed (keys/ml_dsa.ts).
  */
 type CheckingKey =
   | { type: "RSA"; rsa: RsaPublicKey; pssOnly: boolean; pss?: VerificationAlgorithm }
   | { type: "EC"; point: typeof p256.Point.BASE; bits: number; uses: number }
+  | { type: "ML-DSA"; scheme: MlDsa; bytes: Uint8Array }
   | { type: "other"; scheme: "DSA" | "Ed25519"; object: KeyObject };
 
 const unsupported = (message: string, cause?: unknown) =>
@@ -36,6 +38,8 @@ function prepareKey(key: PublicKey): CheckingKey {
       return prepareRsa(key);
     case "ec":
       return prepareEc(key);
+    case "ml-dsa":
+      return prepareMlDsa(key);
     case "dsa":
     case "ed25519":
       try {
@@ -85,6 +89,15 @@ function prepareEc(key: PublicKey): CheckingKey {
   }
 }
 
+function prepareMlDsa({ bytes, parameters, parameterSet }: PublicKey): CheckingKey {
+  const scheme = parameterSet!;
+  // RFC 9881 §2, §4: no parameters, and the key's one length.
+  if (parameters || bytes.length !== ML_DSA[scheme].publicKey) {
+    throw new FormatError("key_malformed", `The ${scheme} key is malformed.`);
+  }
+  return { type: "ML-DSA", scheme, bytes };
+}
+
 const checkingKeys = new WeakMap<PublicKey, CheckingKey>();
 
 function keyOf(holder: PublicKey | Uint8Array): CheckingKey {
@@ -98,7 +111,9 @@ function keyOf(holder: PublicKey | Uint8Array): CheckingKey {
  * Checks a signature with a public key. Judges neither the certificate nor the strength of the algorithm.
  *
  * @param holder the key, or a certificate (DER) that holds it
- * @param input DSA and Ed25519: the message
+ * ML-DSA: within `withMlDsa` (keys/ml_dsa.ts).
+ *
+ * @param input DSA, Ed25519 and ML-DSA: the message
  * @param signature RSA: of the modulus' length; ECDSA and DSA: DER `SEQUENCE { r, s }`
  * @returns false also if the algorithm is not one that this key may be used with
  * @throws {FormatError} `certificate_malformed`, `key_malformed`, `asn1_malformed`,
@@ -114,9 +129,12 @@ export function verifySignature(
   const { scheme, hash } = algorithm;
   const key = keyOf(holder);
   if (key.type === "other") {
-    return scheme === key.scheme && verifyByRuntime(key.object, hash, input, signature);
+    return scheme === key.scheme && verifyByRuntime(key.object, hash, messageOf(input), signature);
   }
-  if (!hash) return false; // Ed25519, which is not this key's
+  if (key.type === "ML-DSA") {
+    return scheme === key.scheme && verifyMlDsa(scheme, key.bytes, messageOf(input), signature);
+  }
+  if (!hash) return false; // Ed25519 or ML-DSA, which is not this key's
   const hashed = "digest" in input ? input.digest : digest(hash, input.message);
   if (hashed.length !== HASHES[hash].length) {
     throw new FormatError("invalid_argument", `The digest has the wrong length for ${hash}.`);
@@ -132,21 +150,23 @@ export function verifySignature(
   return verifyPss(key.rsa, hash, hashed, saltLength, signature);
 }
 
+function messageOf(input: SigningInput): Uint8Array {
+  if ("message" in input) return input.message;
+  throw new FormatError(
+    "invalid_argument",
+    "This kind of signature can only be checked with the whole message.",
+  );
+}
+
 function verifyByRuntime(
   key: KeyObject,
   hash: VerificationAlgorithm["hash"],
-  input: SigningInput,
+  message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  if (!("message" in input)) {
-    throw new FormatError(
-      "invalid_argument",
-      "This kind of signature can only be checked with the whole message.",
-    );
-  }
   const name = hash && HASHES[hash].node;
   try {
-    return verify(name, input.message, { key, dsaEncoding: "der" }, signature);
+    return verify(name, message, { key, dsaEncoding: "der" }, signature);
   } catch {
     return false; // a signature that cannot even be decoded is not this key's
   }
@@ -201,6 +221,7 @@ function readEcdsaSignature(signature: Uint8Array): [r: bigint, s: bigint] | und
 export function maxSignatureLength(certificate: Uint8Array): number {
   const key = keyOf(certificate);
   if (key.type === "RSA") return Math.ceil(key.rsa.bits / 8);
+  if (key.type === "ML-DSA") return ML_DSA[key.scheme].signature;
   if (key.type !== "EC") {
     throw unsupported(`Keys of type ${key.scheme} are not supported for signing.`);
   }

@@ -1,6 +1,7 @@
 /**
- * `deno task fuzz TARGET [--count N] [--seed S]`: tries mutated documents; TARGET is a module of
- * `tests/fuzz`. An error that is not of the room's own class, a crash, or a case of more than two
+ * `deno task fuzz TARGET [--count N] [--seed S] [--from I]`: tries mutated documents; TARGET is a module of
+ * `tests/fuzz`. A case depends on the seed and its number alone, so that a long run can be done in parts: `--from` says
+ * with which case to begin. An error that is not of the room's own class, a crash, or a case of more than two
  * seconds is a failure; its input is written to a folder, which is printed at the end. TARGET `agreement` is another matter,
  * see `fuzz_agreement.ts`.
  */
@@ -61,22 +62,26 @@ async function main(): Promise<void> {
   const { values, positionals: [target] } = parseArgs({
     args: Deno.args,
     allowPositionals: true,
-    options: { count: { type: "string" }, seed: { type: "string" } },
+    options: { count: { type: "string" }, seed: { type: "string" }, from: { type: "string" } },
   });
-  if (!/^[a-z]+$/.test(target ?? "")) throw new Error("usage: fuzz TARGET [--count N] [--seed S]");
+  if (!/^[a-z]+$/.test(target ?? "")) {
+    throw new Error("usage: fuzz TARGET [--count N] [--seed S] [--from I]");
+  }
   const count = Number(values.count ?? 100_000);
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
-  console.log(`fuzz ${target}: ${count} mutations, seed ${seed}`);
+  const first = Number(values.from ?? 0);
+  const end = first + count;
+  console.log(`fuzz ${target}: ${count} mutations from ${first} on, seed ${seed}`);
   if (target === "agreement") {
-    if (!await fuzzAgreement(count, seed)) Deno.exitCode = 1;
+    if (!await fuzzAgreement(first, end, seed)) Deno.exitCode = 1;
     return;
   }
   const failures: Failure[] = [];
   const fail = (failure: Failure) => failures.push(failure);
   const started = performance.now();
   const progress = new SharedArrayBuffer(8);
-  for (let from = 0; from < count && failures.length < MAX_FAILURES;) {
-    from = await runFrom({ target, seed, from, count, progress }, fail);
+  for (let from = first; from < end && failures.length < MAX_FAILURES;) {
+    from = await runFrom({ target, seed, from, count: end, progress }, fail);
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   console.log(`${count} mutations in ${seconds} s: ${failures.length} failures`);

@@ -8,13 +8,17 @@ import { agree, type Counts, type Disagreement, FLOOR } from "../tests/fuzz/agre
 
 const PROGRESS = 1000;
 
-/** @returns whether all is as it should be */
-export async function fuzzAgreement(count: number, seed: number): Promise<boolean> {
+/**
+ * Tries the cases of a seed from `first` to before `end`.
+ *
+ * @returns whether all is as it should be
+ */
+export async function fuzzAgreement(first: number, end: number, seed: number): Promise<boolean> {
   const totals = new Map<string, Counts>();
   const disagreements: Disagreement[] = [];
   const parts = Math.max(1, navigator.hardwareConcurrency);
   const scratch = await Deno.makeTempDir({ prefix: "fuzz-agreement-" });
-  let next = 0;
+  let next = first;
   await Promise.all(Array.from({ length: parts }, async (_, part) => {
     const { engines, missing } = await openEngines();
     if (part === 0) {
@@ -24,11 +28,11 @@ export async function fuzzAgreement(count: number, seed: number): Promise<boolea
     const folder = join(scratch, String(part));
     await Deno.mkdir(folder);
     try {
-      while (next < count) {
+      while (next < end) {
         const from = next;
         next += PROGRESS;
         const found = await agree({
-          ...{ seed, from, count: Math.min(PROGRESS, count - from), engines, folder },
+          ...{ seed, from, count: Math.min(PROGRESS, end - from), engines, folder },
         });
         disagreements.push(...found.disagreements);
         for (const [kind, counts] of found.counts) {
@@ -36,6 +40,8 @@ export async function fuzzAgreement(count: number, seed: number): Promise<boolea
           for (const key of ["mutants", "passed", "refused"] as const) sum[key] += counts[key];
           totals.set(kind, sum);
         }
+        const passed = totals.values().reduce((sum, counts) => sum + counts.passed, 0);
+        console.log(`cases before ${next}: ${passed} valid, ${disagreements.length} disagreements`);
       }
     } finally {
       for (const engine of engines) engine[Symbol.dispose]();

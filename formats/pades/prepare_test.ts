@@ -467,3 +467,16 @@ Deno.test("PAdES: a document timestamp's new field has no appearance", () => {
   const { appended } = prepareTimestamp(bytesSource(classicPdf(base)));
   assert.ok(!fromLatin1(appended).includes("/AP"));
 });
+
+Deno.test("a mended document with an unreadable field can be read once it is signed", () => {
+  const objects = documentObjects({ signatureFields: ["One"], textFields: ["Two"] });
+  const broken = Object.keys(objects).map(Number).find((num) => objects[num].includes("(Two)"))!;
+  objects[broken] = objects[broken].replace("(before)", "<no hex>");
+  const text = fromLatin1(classicPdf(objects));
+  // Another object's offset is wrong, so that the file is mended.
+  const page = text.lastIndexOf(`${String(text.indexOf("3 0 obj")).padStart(10, "0")} 00000 n`);
+  const damaged = latin1(text.slice(0, page) + "0000000017" + text.slice(page + 10));
+  const signed = signPdf(damaged, asha);
+  assert.deepEqual(inspect(signed).map(({ coverage }) => coverage), ["document"]);
+  assert.equal(PdfDocument.open(bytesSource(signed)).recovered, false);
+});

@@ -3,7 +3,7 @@ import { isSignatureDict, PdfCrypt } from "./crypt.ts";
 import { decodeStream } from "./filter.ts";
 import { PdfLexer } from "./lexer.ts";
 import { unlessMalformed } from "./malformed.ts";
-import { misplaced, readable, type Recovered, recoverXref } from "./repair.ts";
+import { isReadable, misplaced, type Recovered, recoverXref } from "./repair.ts";
 import { type Definition, type Scan, scan } from "./scan.ts";
 import { type Source, suffixSource } from "../source.ts";
 import {
@@ -202,7 +202,8 @@ export class PdfDocument {
     this.#opening.clear();
     const known: Xref | undefined = this.#xref;
     const all = scan(this.#window);
-    const definitions = readable(this.#window, all.definitions);
+    // What was cut off does not replace what is whole.
+    const definitions = all.definitions.filter((each) => isReadable(this.#window, each));
     const found = recoverXref(this.#window, { ...all, definitions });
     this.#use(found);
     this.#unpack(found);
@@ -214,7 +215,9 @@ export class PdfDocument {
     const wrong = misplaced(this.#window, known.entries);
     for (const [num, entry] of known.entries) {
       if (wrong.has(num)) continue;
-      if (entry === null) entries.delete(num);
+      // What cannot be read is not there: once it is named in a cross-reference that is right, nobody could open the file.
+      const isThere = entry && (!("offset" in entry) || isReadable(this.#window, entry));
+      if (!isThere) entries.delete(num);
       else if ("offset" in entry || !wrong.has(entry.container)) entries.set(num, entry);
     }
     // A table has no place for what stands in object streams, as a hybrid file's may.

@@ -42,12 +42,12 @@ export function recoverXref(window: PdfWindow, { definitions, trailers }: Scan):
   };
 }
 
-/** Those that can be read: what was cut off does not replace what is whole. */
-export function readable(window: PdfWindow, definitions: readonly Definition[]): Definition[] {
-  return definitions.filter((each) => valueOf(window, each) !== undefined);
+/** Whether the object at an offset can be read. */
+export function isReadable(window: PdfWindow, place: { offset: number }): boolean {
+  return valueOf(window, place) !== undefined;
 }
 
-function valueOf(window: PdfWindow, { offset }: Definition): PdfValue | undefined {
+function valueOf(window: PdfWindow, { offset }: { offset: number }): PdfValue | undefined {
   return unlessMalformed(() =>
     window.parse(offset, (lexer) => {
       lexer.objectHeader();

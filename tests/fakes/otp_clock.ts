@@ -1,4 +1,7 @@
-/** `dsign` with a clock that a test steps: the milliseconds in the file that DSIGN_TEST_CLOCK names are added to it. */
+/**
+ * `dsign` with a clock that a test steps: the milliseconds in the file that DSIGN_TEST_CLOCK names are added to it. Beside
+ * that file, with the process's number at its end, stands what the process holds.
+ */
 const path = Deno.env.get("DSIGN_TEST_CLOCK")!;
 const real = Date.now;
 let ahead = 0;
@@ -12,4 +15,8 @@ const read = () => {
 };
 read();
 Deno.unrefTimer(setInterval(read, 100));
+Deno.unrefTimer(setInterval(() => {
+  Deno.writeTextFileSync(`${path}.new`, JSON.stringify(Deno.memoryUsage()));
+  Deno.renameSync(`${path}.new`, `${path}.${Deno.pid}`);
+}, 2000));
 await import("../../main.ts");

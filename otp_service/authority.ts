@@ -48,6 +48,8 @@ const CRL_AGE = 60_000;
 const OCSP_VALIDITY = 3_600_000;
 const MAX_OCSP_REQUEST = 8 * 1024;
 const MAX_OCSP_ITEMS = 20;
+/** OCSP requests that are answered at the same time: anybody may ask, and the same key signs certificates. */
+const OCSP_AT_ONCE = 8;
 
 /** An authority elsewhere. */
 export interface ExternalIssuer {
@@ -95,6 +97,7 @@ export class Authority {
   /** The authority's certificate and those above it, DER, nearest first. */
   readonly chain: readonly Uint8Array[];
   #crl: { der: Uint8Array; madeAt: number } | undefined;
+  #ocspUnderWay = 0;
 
   /** @throws {SetupError} where the certificate is not an authority's or the key may not sign */
   constructor(options: AuthorityOptions, store: Store) {
@@ -304,7 +307,8 @@ export class Authority {
 
   /**
    * Answers an OCSP request (RFC 6960), signed by the authority itself. What cannot be answered gets one of the unsigned answers:
-   * `malformedRequest`, or `unauthorized` for certificates that are not this authority's (RFC 5019 §2.2.3).
+   * `malformedRequest`, `tryLater` where too many ask, or `unauthorized` for certificates that are not this authority's
+   * (RFC 5019 §2.2.3).
    *
    * @throws {CscError} `not_found` where the authority is elsewhere
    */
@@ -316,8 +320,18 @@ export class Authority {
     } catch {
       return ocspError(1);
     }
+    if (this.#ocspUnderWay >= OCSP_AT_ONCE) return ocspError(3);
+    this.#ocspUnderWay++;
+    try {
+      return await this.#answer(asked, signer);
+    } finally {
+      this.#ocspUnderWay--;
+    }
+  }
+
+  async #answer({ items, nonce }: OcspRequest, signer: Signer): Promise<Uint8Array> {
     const answers: (OcspStatus & { certificate: Certificate })[] = [];
-    for (const { certId, serial } of asked.items) {
+    for (const { certId, serial } of items) {
       const row = await this.#store.read((tx) => tx.certificate(serial));
       const certificate = row && readCertificate(row.der);
       // the same bytes: it is asked about this issuer, in the one way of naming it that is answered
@@ -339,7 +353,7 @@ export class Authority {
       issuer: this.certificate,
       producedAt: new Date(now),
       nextUpdate: new Date(now + OCSP_VALIDITY),
-      nonce: asked.nonce,
+      nonce,
       algorithm: signer.algorithm,
     });
     return prepared.complete(await signer.sign({ message: prepared.toBeSigned }));
@@ -355,10 +369,12 @@ const equal = (a: Uint8Array, b: Uint8Array) => a.toHex() === b.toHex();
 const ocspError = (status: number) => sequence(integer(status, 0x0a));
 
 /** OCSPRequest (RFC 6960 §4.1.1): the certificates asked about and the nonce. */
-function readOcspRequest(der: Uint8Array): {
+interface OcspRequest {
   items: { certId: Uint8Array; serial: string }[];
   nonce?: Uint8Array;
-} {
+}
+
+function readOcspRequest(der: Uint8Array): OcspRequest {
   if (der.length > MAX_OCSP_REQUEST) throw new RangeError("a long request");
   const tbs = new Fields(new Fields(readAsn1(der), "a request").take(Tag.SEQUENCE), "a request");
   tbs.maybe(0xa0); // version

@@ -159,6 +159,7 @@ export class Ceremony {
    * Looks at PIN and OTP together: what is wrong is not told, and whatever is wrong takes one Argon2id and one keyed hash.
    *
    * @param id `null`: there is no such authorization; it takes as long
+   * @param client who asks, where there is none
    * @param binding explicit mode: what the client wants authorized
    * @param then what happens with a right answer, in the same transaction of the store
    * @throws {CscError} `too_many`, before anything is counted
@@ -166,17 +167,18 @@ export class Ceremony {
   async answer(
     id: string | null,
     { pin, otp }: Factors,
-    { binding, consent, then }: {
+    { binding, client = "", consent, then }: {
       binding?: Binding;
+      client?: string;
       consent?: string;
       then?: (tx: Tx, found: Found) => Promise<void>;
     } = {},
   ): Promise<Answer> {
-    const { store, pins } = this.#options;
+    const { store, pins, people } = this.#options;
     let paid: Paid | Answer;
     let right: boolean;
     {
-      using _turn = await pins.turn(id === null ? "known" : "answer");
+      using _turn = id === null ? await pins.turn("known", client) : await pins.turn("answer", id);
       paid = id === null ? NOTHING : await this.#pay(id, binding);
       const { person, pin: hash } = "row" in paid
         ? { person: paid.row.person.id, pin: paid.row.pin }
@@ -192,12 +194,14 @@ export class Ceremony {
       });
       return paid;
     }
-    return await this.#settle(id!, paid, {
+    const answer = await this.#settle(id!, paid, {
       right,
       match: this.#matchOtp(id!, otp, paid.transaction.otp, paid.row.person),
       consent,
       then,
     });
+    if (answer.ok && pin !== null) await people.rebind(paid.row, pin);
+    return answer;
   }
 
   async #pay(id: string, binding: Binding | undefined): Promise<Paid | Answer> {

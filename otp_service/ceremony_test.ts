@@ -1,5 +1,7 @@
 /** PIN and OTP: what is wrong tells nothing, what locks, who is locked, and deliveries that fail. */
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { argon2id } from "hash-wasm";
 import { OIDS } from "../protocol/csc.ts";
 import {
   authorize,
@@ -9,8 +11,15 @@ import {
   onPage,
   withService,
 } from "../tests/fixtures/otp_calls.ts";
-import { CLIENT, OTHER_CLIENT, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
+import {
+  CLIENT,
+  makeService,
+  OTHER_CLIENT,
+  PIN,
+  type TestService,
+} from "../tests/fixtures/otp_service.ts";
 import { type Guard, RULES, wrongInARow } from "./authorize.ts";
+import { Secrets } from "./secrets.ts";
 import type { Client } from "./service.ts";
 
 Deno.test("a wrong PIN, a wrong OTP, both, an unknown credential and a missing OTP request get the same text for the same work", () =>
@@ -234,10 +243,10 @@ Deno.test("the right answer sent several times at once gives one SAD and locks n
 Deno.test("people turned away when the service is busy lose no try", () =>
   withService(async (test) => {
     const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
-    const running = [await test.pins.turn("stranger"), await test.pins.turn("stranger")];
+    const running = [await test.pins.turn("stranger", "x"), await test.pins.turn("stranger", "x")];
     const crowd = Array.from(
       { length: 16 },
-      () => test.pins.turn("stranger").then((turn) => turn[Symbol.dispose](), () => {}),
+      () => test.pins.turn("stranger", "x").then((turn) => turn[Symbol.dispose](), () => {}),
     );
     const signIn = () => test.service.people.checkPin("asen", PIN, "stranger");
     for (let i = 0; i < 6; i++) await assert.rejects(signIn(), { code: "too_many" });
@@ -365,3 +374,37 @@ Deno.test("a failed delivery is reported, and a later one continues the same aut
     const events = (await test.audit()).map(({ event, reason }) => `${event} ${reason ?? ""}`);
     assert.ok(events.includes("otp.delivery_failed mailbox full"));
   }));
+
+Deno.test("a PIN hash from before rows were sealed is bound to its person at the next right PIN", async () => {
+  const secret = new Uint8Array(32).fill(8);
+  const test = makeService({ secret });
+  try {
+    const credentialID = await test.enrol({ userID: "asen", credential: EXPLICIT });
+    const salt = new Uint8Array(16).fill(3);
+    const password = createHmac("sha256", new Secrets(secret).pepper).update(PIN).digest();
+    const hash = await argon2id({
+      ...{ password: new Uint8Array(password), salt, hashLength: 32, outputType: "binary" },
+      ...{ parallelism: 1, iterations: 2, memorySize: 19 * 1024 },
+    });
+    const text = (bytes: Uint8Array) =>
+      bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+    const old = `v1.${text(salt)}.${text(hash)}`;
+    const store = test.service.store;
+    const set = () =>
+      store.run(async (tx) => tx.savePerson({ ...(await tx.person("asen"))!, pin: old }));
+    const bound = async () => (await store.read((tx) => tx.person("asen")))!.pin!;
+    await set();
+    assert.equal(await test.service.people.checkPin("asen", "628194", "stranger"), null);
+    assert.equal((await authorize(test, credentialID, [HASH], { pin: "628194" })).status, 400);
+    assert.equal(await bound(), old, "not by a wrong PIN");
+    test.clock.now += RULES.window;
+    assert.ok(await test.service.people.checkPin("asen", PIN, "stranger"));
+    assert.match(await bound(), /^v2\./);
+    await set();
+    assert.equal((await authorize(test, credentialID)).status, 200);
+    assert.match(await bound(), /^v2\./);
+    assert.ok(await test.service.people.checkPin("asen", PIN, "stranger"));
+  } finally {
+    await test.close();
+  }
+});

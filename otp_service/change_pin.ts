@@ -69,7 +69,7 @@ export class ChangePin {
     const { id, person, old } = found;
     let hash: string;
     {
-      using _turn = await pins.turn("known");
+      using _turn = await pins.turn("known", person);
       if (await pins.verify(person, pin, old)) return { ok: false, code: "weak_pin" };
       hash = await pins.hash(person, pin);
     }

@@ -71,14 +71,20 @@ export const OtpConfig = z.strictObject({
   }).optional().describe("Default: the embedded key store"),
   keyType: KeyType.default("p-256"),
   otpDigits: z.int().min(6).max(8).default(6).describe("Of an OTP that is sent"),
-  clients: z.array(z.strictObject({
-    id,
-    name: z.string().min(1).max(100),
-    secretHash: z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex"),
-    redirectUris: z.array(z.url()).default([]),
-    listsPersons: z.boolean().default(true),
-    admin: z.boolean().default(false),
-  })).default([]),
+  clients: z.array(
+    z.strictObject({
+      id,
+      name: z.string().min(1).max(100),
+      secretHash: z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex"),
+      redirectUris: z.array(z.url()).default([]),
+      listsPersons: z.boolean().optional()
+        .describe("Looks up credentials by a person's name; default: as admin, who sees everyone"),
+      admin: z.boolean().default(false),
+    }).transform(({ listsPersons, ...rest }) => ({
+      ...rest,
+      listsPersons: listsPersons ?? rest.admin,
+    })),
+  ).default([]),
   smtp: z.strictObject({
     host: z.string().min(1),
     port: z.int().min(1).max(65535).default(587),

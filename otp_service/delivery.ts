@@ -1,6 +1,7 @@
 /** How a message reaches a person. */
 import { serviceSpeech } from "../words/service.ts";
 import { RULES } from "./authorize.ts";
+import { plainLine } from "./request.ts";
 import type { Person } from "./rows.ts";
 
 /** A message. Only its OTP or link is secret. */
@@ -33,12 +34,9 @@ export function hashPrefix(base64: string): string {
   return hex.match(/.{4}/g)!.join(" ");
 }
 
-/**
- * One line of what others wrote: no line breaks, nothing that cannot be seen but the joiners that Indian scripts need, not
- * endlessly long.
- */
+/** One line of what others wrote, not endlessly long. */
 function oneLine(text: string): string {
-  const clean = text.replace(/(?:(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029])+/gu, " ").trim();
+  const clean = plainLine(text);
   return clean.length > 120 ? `${clean.slice(0, 119)}…` : clean;
 }
 

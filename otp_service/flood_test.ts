@@ -239,8 +239,8 @@ Deno.test("an endless body is abandoned in time, and a slow one that ends is rea
 
 Deno.test("strangers' requests leave room for those with a token", async () => {
   const test = makeService();
-  const hold = await test.pins.turn("stranger");
-  const hold2 = await test.pins.turn("stranger");
+  const hold = await test.pins.turn("stranger", "x");
+  const hold2 = await test.pins.turn("stranger", "x");
   const handler = createHandler(test.service);
   try {
     const token = await test.token();

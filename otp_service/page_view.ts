@@ -7,11 +7,8 @@ import { type ConsentFacts, consentText } from "./consent.ts";
 import { hashPrefix } from "./delivery.ts";
 import { wayTo } from "./messages.ts";
 import type { AuthorizationRow, Person, TokenOf } from "./rows.ts";
-import type { Service } from "./service.ts";
+import { ENROL, type Service } from "./service.ts";
 import type { Tx } from "./store.ts";
-
-/** The ticket of an enrolment begins with it. */
-export const ENROL = "enrol-";
 
 /** Null where there is nothing to do with it (any more). */
 export async function viewOf(service: Service, value: string): Promise<OtpView | null> {

@@ -195,7 +195,7 @@ export class People {
     if (!found) return "nothing";
     let hash: string;
     {
-      using _turn = await pins.turn("known");
+      using _turn = await pins.turn("known", found.data.holder.person);
       hash = await pins.hash(found.data.holder.person, pin);
     }
     return await store.run(async (tx) => {
@@ -241,14 +241,15 @@ export class People {
    * a name is not enough to keep somebody from signing. Unknown, locked, too early and wrong take the same work and get
    * the same answer.
    *
+   * @param owner whose turn is taken in the lane
    * @throws {CscError} `too_many`, before anything is counted
    */
-  async checkPin(id: string, pin: string, lane: Lane): Promise<Holder | null> {
+  async checkPin(id: string, pin: string, lane: Lane, owner = id): Promise<Holder | null> {
     const { store, pins } = this.#options;
     let paid: PersonRow | null;
     let right: boolean;
     {
-      using _turn = await pins.turn(lane);
+      using _turn = await pins.turn(lane, owner);
       // paid for first, so that many at once are no more than the rules allow
       paid = await store.run(async (tx) => {
         const row = await tx.person(id);
@@ -282,7 +283,22 @@ export class People {
       return false;
     });
     if (TOLD.includes(wrong)) this.tellWrong(person, wrong, "sign_ins");
+    if (known) await this.rebind(paid, pin);
     return known ? { person: id, epoch } : null;
+  }
+
+  /**
+   * After a right PIN: a hash that was made before rows were sealed binds nobody's name, and is made anew with the name in it.
+   * Until then the seal of the row alone keeps it at its person.
+   */
+  async rebind({ person: { id }, pin: old }: Pick<PersonRow, "person" | "pin">, pin: string) {
+    const { store, pins } = this.#options;
+    if (old === null || pins.isBound(old)) return;
+    const bound = await pins.hash(id, pin);
+    await store.run(async (tx) => {
+      const row = await tx.person(id);
+      if (row?.pin === old) await tx.savePerson({ ...row, pin: bound });
+    });
   }
 
   /** Notes that a number of wrong answers was reached of which the person is told. */

@@ -8,6 +8,8 @@ import type { HashRequest } from "./pin_worker.ts";
 
 const HASH = 32;
 const SALT = 16;
+/** The version of hashes that were made of the PIN alone. */
+const UNBOUND = "v1";
 
 /**
  * Kinds of callers in order of priority: people who answer an authorization with PIN and OTP, people known by a token
@@ -15,17 +17,21 @@ const SALT = 16;
  */
 export type Lane = "answer" | "known" | "stranger";
 
-/** How many of a lane may wait for their turn, and how long, in milliseconds; from no honest crowd come more. */
-const LANES: Readonly<Record<Lane, { most: number; wait: number }>> = {
-  answer: { most: 128, wait: 20_000 },
-  known: { most: 32, wait: 10_000 },
-  stranger: { most: 16, wait: 3_000 },
+/**
+ * How many of a lane may wait for their turn, how many of these for the same owner, and how long, in milliseconds; from no
+ * honest crowd come more.
+ */
+const LANES: Readonly<Record<Lane, { most: number; each: number; wait: number }>> = {
+  answer: { most: 128, each: 8, wait: 20_000 },
+  known: { most: 64, each: 32, wait: 10_000 },
+  stranger: { most: 16, each: 16, wait: 3_000 },
 };
 
 /** Turns at a time: while one waits for the database, another one's PIN is hashed. */
 const TURNS = 2;
 
 interface Waiting {
+  owner: string;
   go(): void;
   timer: ReturnType<typeof setTimeout>;
 }
@@ -58,20 +64,23 @@ export class Pins {
    * lost no try, or a crowd could lock people out. However many strangers come, the other lanes wait for two of them at
    * most.
    *
+   * @param owner whose turn it is: an authorization, a client, a person; one of them does not fill a lane
    * @throws {CscError} `too_many` where too many wait in the lane, or for too long
    */
-  async turn(lane: Lane): Promise<Disposable> {
+  async turn(lane: Lane, owner: string): Promise<Disposable> {
     if (this.#turns < TURNS) this.#turns++;
-    else await this.#wait(lane);
+    else await this.#wait(lane, owner);
     return { [Symbol.dispose]: () => this.#release() };
   }
 
-  #wait(lane: Lane): Promise<void> {
-    const { most, wait } = this.#lanes[lane];
+  #wait(lane: Lane, owner: string): Promise<void> {
+    const { most, each, wait } = this.#lanes[lane];
     const queue = this.#waiting[lane];
-    if (queue.length >= most) throw new CscError("too_many", `lane ${lane}`);
+    const own = queue.filter((waiting) => waiting.owner === owner).length;
+    if (queue.length >= most || own >= each) throw new CscError("too_many", `lane ${lane}`);
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
+        owner,
         go: resolve,
         timer: setTimeout(() => {
           queue.splice(queue.indexOf(waiting), 1);
@@ -111,9 +120,14 @@ export class Pins {
     const expected = fromBase64(hash);
     const normal = pin.normalize("NFC");
     // hashes of before rows were sealed are of the PIN alone
-    const text = version === "v1" ? normal : `${person}\0${normal}`;
+    const text = version === UNBOUND ? normal : `${person}\0${normal}`;
     const right = timingSafeEqual(await this.#derive(text, fromBase64(salt)), expected);
     return right && encoded !== null;
+  }
+
+  /** Whether a hash is good for one person only. */
+  isBound(encoded: string): boolean {
+    return !encoded.startsWith(`${UNBOUND}.`);
   }
 
   /** Ends the thread; what is under way gets no answer. */

@@ -31,11 +31,11 @@ Deno.test("answers with PIN and OTP go before known people, and these before str
   using pins = new Pins(new Uint8Array(32));
   const order: string[] = [];
   const wait = (lane: Lane) =>
-    pins.turn(lane).then((turn) => {
+    pins.turn(lane, lane).then((turn) => {
       order.push(lane);
       turn[Symbol.dispose]();
     });
-  const running = [await pins.turn("stranger"), await pins.turn("stranger")];
+  const running = [await pins.turn("stranger", "x"), await pins.turn("stranger", "x")];
   const waiting = [
     wait("stranger"),
     wait("known"),
@@ -50,10 +50,10 @@ Deno.test("answers with PIN and OTP go before known people, and these before str
 
 Deno.test("a flood of strangers is turned away and takes no place from others", async () => {
   using pins = new Pins(new Uint8Array(32));
-  const running = [await pins.turn("stranger"), await pins.turn("stranger")];
-  const waiting = Array.from({ length: 16 }, () => pins.turn("stranger"));
-  await assert.rejects(pins.turn("stranger"), { code: "too_many" });
-  const answer = pins.turn("answer");
+  const running = [await pins.turn("stranger", "x"), await pins.turn("stranger", "x")];
+  const waiting = Array.from({ length: 16 }, () => pins.turn("stranger", "x"));
+  await assert.rejects(pins.turn("stranger", "x"), { code: "too_many" });
+  const answer = pins.turn("answer", "x");
   running[0][Symbol.dispose]();
   (await answer)[Symbol.dispose]();
   (await waiting[0])[Symbol.dispose]();
@@ -61,13 +61,23 @@ Deno.test("a flood of strangers is turned away and takes no place from others", 
   for (const each of waiting) (await each)[Symbol.dispose]();
 });
 
-Deno.test("a caller who waits too long is told so and takes nobody's turn", async () => {
-  const soon = { most: 1, wait: 1 };
-  using pins = new Pins(new Uint8Array(32), { answer: soon, known: soon, stranger: soon });
-  const running = [await pins.turn("answer"), await pins.turn("answer")];
-  await assert.rejects(pins.turn("stranger"), { code: "too_many" });
+Deno.test("one authorization's answers do not fill the lane of all others", async () => {
+  using pins = new Pins(new Uint8Array(32));
+  const running = [await pins.turn("answer", "a"), await pins.turn("answer", "a")];
+  const waiting = Array.from({ length: 8 }, () => pins.turn("answer", "a"));
+  await assert.rejects(pins.turn("answer", "a"), { code: "too_many" });
+  waiting.push(pins.turn("answer", "b"));
   for (const each of running) each[Symbol.dispose]();
-  (await pins.turn("stranger"))[Symbol.dispose]();
+  for (const each of waiting) (await each)[Symbol.dispose]();
+});
+
+Deno.test("a caller who waits too long is told so and takes nobody's turn", async () => {
+  const soon = { most: 1, each: 1, wait: 1 };
+  using pins = new Pins(new Uint8Array(32), { answer: soon, known: soon, stranger: soon });
+  const running = [await pins.turn("answer", "x"), await pins.turn("answer", "x")];
+  await assert.rejects(pins.turn("stranger", "x"), { code: "too_many" });
+  for (const each of running) each[Symbol.dispose]();
+  (await pins.turn("stranger", "x"))[Symbol.dispose]();
 });
 
 Deno.test("a hash from before rows were sealed covers the PIN alone", async () => {

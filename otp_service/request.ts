@@ -18,15 +18,24 @@ export function bind({ hashes, hashAlgorithmOID = OIDS.sha256, numSignatures }: 
   return { hashes, hashAlgorithm: hashAlgorithmOID, signatures: numSignatures };
 }
 
-/** The description is what people are shown as the purpose. */
+/**
+ * One line of what others wrote: no line breaks, and nothing that cannot be seen, as what turns a text around, but the joiners
+ * that Indian scripts need.
+ */
+export function plainLine(text: string): string {
+  return text.replace(/(?:(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029])+/gu, " ").trim();
+}
+
+/** The description is what people are shown as the purpose, and consent to. */
 export function facts(
   description: string | undefined,
   documents: number,
   labels?: string[],
 ): Facts {
+  const purpose = plainLine(description ?? "") || "—";
   return {
-    purpose: description ?? "—",
-    labels: labels ??
-      Array.from({ length: documents }, (_, i) => `${description ?? "—"} (${i + 1})`),
+    purpose,
+    labels: labels?.map(plainLine) ??
+      Array.from({ length: documents }, (_, i) => `${purpose} (${i + 1})`),
   };
 }

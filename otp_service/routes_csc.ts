@@ -250,7 +250,7 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
         });
         await ceremony.send(open);
       }
-      const answer = await ceremony.answer(open, factors, { binding });
+      const answer = await ceremony.answer(open, factors, { binding, client: caller.client });
       if (!answer.ok) throw new CscError(cscCode("answer", answer.refusal), answer.refusal);
       return { SAD: answer.sad, expiresIn: answer.expiresIn };
     },

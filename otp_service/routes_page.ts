@@ -7,11 +7,11 @@ import { RULES } from "./authorize.ts";
 import { consentHash, consentText } from "./consent.ts";
 import { CscError } from "./error.ts";
 import { pageFile } from "./page_files.ts";
-import { consentFacts, ENROL, viewOf } from "./page_view.ts";
+import { consentFacts, viewOf } from "./page_view.ts";
 import { pageCode } from "./refusals.ts";
 import { openAuthorization, redirectTo } from "./routes_oauth.ts";
 import type { Holder, TokenOf } from "./rows.ts";
-import { type App, bearer, parse, readJson, type Service } from "./service.ts";
+import { type App, bearer, ENROL, parse, readJson, type Service } from "./service.ts";
 import { giveCode } from "./tokens.ts";
 
 const MAX_REPLY = 64 * 1024;
@@ -182,7 +182,9 @@ async function signIn(
 ): Promise<OtpAnswered> {
   const { store, people } = service;
   if (ticket.transaction !== undefined) return { ok: false, code: "ended" };
-  const holder = await people.checkPin(userID, pin, ticket.pushed ? "known" : "stranger");
+  const holder = ticket.pushed
+    ? await people.checkPin(userID, pin, "known", ticket.client)
+    : await people.checkPin(userID, pin, "stranger");
   if (!holder) return { ok: false, code: "wrong" };
   const { request, client } = ticket;
   return await store.run(async (tx): Promise<OtpAnswered> => {

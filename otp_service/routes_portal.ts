@@ -6,6 +6,7 @@ import type { CrlReason } from "../formats/x509/extensions.ts";
 import { CSC_LIMITS, NewCredential, NewPerson, OIDS, PORTAL_METHODS } from "../protocol/csc.ts";
 import { verifyAudit } from "./audit.ts";
 import { CscError } from "./error.ts";
+import { plainLine } from "./request.ts";
 import {
   type Access,
   access,
@@ -118,7 +119,7 @@ export function addPortalRoutes(app: App, service: Service): void {
     const { client, person } = await access(service, context.req.raw);
     const bytes = await readBody(context.req.raw, CSC_LIMITS.document);
     if (bytes.length === 0) throw new CscError("body_malformed");
-    const name = (context.req.query("name") ?? "document").slice(0, 200);
+    const name = plainLine(context.req.query("name") ?? "").slice(0, 200) || "document";
     const whole = new Uint8Array(digest("SHA-256", bytes)).toBase64();
     const asking = { documents: [bytesSource(bytes)], origin: person ?? client };
     const byteRange = isPdf(bytes)

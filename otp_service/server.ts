@@ -10,14 +10,16 @@ import { addOAuthRoutes } from "./routes_oauth.ts";
 import { addPageRoutes } from "./routes_page.ts";
 import { addPortalRoutes } from "./routes_portal.ts";
 import { TamperedError } from "./row_seal.ts";
-import { failure, ParameterError, type Service } from "./service.ts";
+import { failure, isFromKnown, ParameterError, type Service } from "./service.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 
 /** Requests that are worked on at the same time; more are told to come again. */
 const IN_FLIGHT = 256;
-/** Of these so many may be strangers', who come without a token. */
+/** Of these so many may be strangers', who bring nothing that this service gave them. */
 const STRANGERS = 128;
+/** Requests whose tokens are looked up at the same time, to tell which they are. */
+const LOOKED_UP = 128;
 /** Between two looks for what is over, and for rows that were put back, in milliseconds. */
 const SWEEP = 30_000;
 const CHECK = 10 * 60_000;
@@ -60,7 +62,7 @@ export function createHandler(
     }
     return failure(context, error);
   });
-  const inFlight = { known: 0, stranger: 0 };
+  const inFlight = { known: 0, stranger: 0, lookedUp: 0 };
   const refuse = ({ status, error, message: error_description }: CscError) =>
     Response.json({ error, error_description }, {
       status,
@@ -74,12 +76,17 @@ export function createHandler(
       if (error instanceof CscError) return refuse(error);
       throw error;
     }
-    // A made-up token gets no further than one look into the database.
-    const who = /^Bearer /i.test(request.headers.get("authorization") ?? "") ? "known" : "stranger";
-    const { known, stranger } = inFlight;
-    if (known + stranger >= IN_FLIGHT || (who === "stranger" && stranger >= STRANGERS)) {
+    const tooMany = async () => {
       await request.body?.cancel();
       return refuse(new CscError("too_many"));
+    };
+    if (inFlight.lookedUp >= LOOKED_UP) return await tooMany();
+    inFlight.lookedUp++;
+    const isKnown = await isFromKnown(service, request).finally(() => inFlight.lookedUp--);
+    const who = isKnown ? "known" : "stranger";
+    const { known, stranger } = inFlight;
+    if (known + stranger >= IN_FLIGHT || (!isKnown && stranger >= STRANGERS)) {
+      return await tooMany();
     }
     inFlight[who]++;
     try {

@@ -1,9 +1,10 @@
 /** The service against whatever comes. */
 import assert from "node:assert/strict";
 import { startService } from "./server.ts";
+import { isFromKnown } from "./service.ts";
 import fc from "fast-check";
 import { CSC_METHODS, type CscMethod, OIDS } from "../protocol/csc.ts";
-import { EXPLICIT, HASH, withService } from "../tests/fixtures/otp_calls.ts";
+import { EXPLICIT, HASH, openPage, withService } from "../tests/fixtures/otp_calls.ts";
 
 Deno.test("input of a wrong size, JSON or method gets an error answer", () =>
   withService(async (test) => {
@@ -27,6 +28,40 @@ Deno.test("input of a wrong size, JSON or method gets an error answer", () =>
     assert.equal((await post(stranger)).status, 413, "strangers get little memory");
     const headers = (await post("{}")).headers;
     assert.equal(headers.get("cache-control"), "no-store");
+  }));
+
+Deno.test("only who brings what the service gave to somebody it knows counts as known", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const invitation = await test.service.people.unlock("asen", "seen", "test");
+    assert.deepEqual(invitation, { sent: "mail" });
+    const enrolment = /#(enrol-\S+)/.exec(test.sent.at(-1)!.message.text)![1];
+    const isKnown = (path: string, token?: string) =>
+      isFromKnown(
+        test.service,
+        new Request(`https://sign.works.example${path}`, {
+          headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        }),
+      );
+    const made = "x".repeat(43);
+    const request = { scope: "credential", credentialID, numSignatures: "1", hashes: HASH };
+    const [pushed, asked] = [await openPage(test, request), await openPage(test, request, false)];
+    const token = await test.token();
+    const cases: [string, string | undefined, boolean][] = [
+      ["/csc/v2/credentials/list", token, true],
+      ["/csc/v2/credentials/list", made, false],
+      ["/csc/v2/credentials/list", undefined, false],
+      ["/csc/v2/credentials/list", pushed.ticket, false],
+      ["/otp/answer", pushed.ticket, true],
+      ["/otp/answer", asked.ticket, false],
+      ["/otp/answer", enrolment, true],
+      ["/otp/answer", `enrol-${made}`, false],
+      ["/otp/answer", made, false],
+      ["/otp/answer", token, false],
+    ];
+    for (const [path, value, right] of cases) {
+      assert.equal(await isKnown(path, value), right, `${path} ${value}`);
+    }
   }));
 
 Deno.test("any JSON gets one of the contract's answers in time (property)", () =>

@@ -173,6 +173,9 @@ export function isKnown(
     (holder !== undefined && client === personClient(holder.person));
 }
 
+/** The ticket of an enrolment begins with it. */
+export const ENROL = "enrol-";
+
 /** Rights of an access token. */
 export interface Access {
   token: string;
@@ -184,12 +187,19 @@ export interface Access {
   admin: boolean;
 }
 
+/** Of each request, so that its token is looked up once. */
+const found = new WeakMap<Request, Promise<Access>>();
+
 /**
  * The caller by the access token.
  *
  * @throws {CscError} `authorization_header`, `invalid_token`
  */
-export async function access(service: Service, request: Request): Promise<Access> {
+export function access(service: Service, request: Request): Promise<Access> {
+  return found.getOrInsertComputed(request, () => lookUp(service, request));
+}
+
+async function lookUp(service: Service, request: Request): Promise<Access> {
   const token = bearer(request);
   const { store, people, clients } = service;
   const data = await store.read(async (tx) => {
@@ -202,6 +212,29 @@ export async function access(service: Service, request: Request): Promise<Access
   const { client, holder, transaction } = data;
   const admin = !holder && clients.some((each) => each.id === client && each.admin);
   return { token, client, person: holder?.person, transaction, admin };
+}
+
+/**
+ * Whether a request brings what this service gave to somebody that it knows: a client that showed its secret, a person who
+ * gave a PIN or was sent a link. A ticket for which anybody may have asked is a stranger's.
+ */
+export async function isFromKnown(service: Service, request: Request): Promise<boolean> {
+  if (!/^Bearer /i.test(request.headers.get("authorization") ?? "")) return false;
+  try {
+    if (!new URL(request.url).pathname.startsWith("/otp/")) {
+      await access(service, request);
+      return true;
+    }
+    const value = bearer(request);
+    return await service.store.read(async (tx) =>
+      value.startsWith(ENROL)
+        ? await tx.read("enrolment", value.slice(ENROL.length)) !== null
+        : await tx.read("change", value) !== null ||
+          ((await tx.read("ticket", value))?.data.pushed ?? false)
+    );
+  } catch {
+    return false; // the route says why
+  }
 }
 
 /** A failure as the specification has it (§10.2); what nobody foresaw is told to the log alone. */

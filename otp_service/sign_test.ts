@@ -304,6 +304,16 @@ Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and aft
       const answer = await post(encodeOcspRequest(readCertificate(der), ca));
       const { tbsResponseData } = rereadOcsp(await answer.bytes(), ca.der);
       assert.ok(tbsResponseData.responses[0]!.certStatus.revoked);
+      // the same key issues certificates, so strangers do not keep it busy
+      const request = encodeOcspRequest(readCertificate(der), ca);
+      const many = await Promise.all(
+        Array.from(
+          { length: 40 },
+          async () => [...await test.service.authority.ocsp(request)].join(),
+        ),
+      );
+      const later = [0x30, 3, 0x0a, 1, 3].join();
+      assert.ok(many.includes(later) && many.some((each) => each !== later), "tryLater");
       const others = await post(encodeOcspRequest(ca, ca));
       assert.deepEqual([...await others.bytes()], [0x30, 3, 0x0a, 1, 6], "unauthorized");
       for (const path of ["ca/ocsp/%%%", "ca/ocsp/AAAA"]) {

@@ -7,10 +7,18 @@ import { People } from "./people.ts";
 import type { Pins } from "./pin.ts";
 import { ESP_RESPONSE } from "./routes_esign.ts";
 import type { Secrets } from "./secrets.ts";
+import { Tickets } from "./tickets.ts";
 import type { Service } from "./service.ts";
 import type { KeyType } from "./rows.ts";
 
-type Made = "authority" | "people" | "ceremony" | "changePin" | "esp" | "validationData";
+type Made =
+  | "authority"
+  | "people"
+  | "ceremony"
+  | "changePin"
+  | "tickets"
+  | "esp"
+  | "validationData";
 
 export interface ServiceOptions
   extends Omit<Service, Made>, Pick<AuthorityOptions, "issuer" | "policy"> {
@@ -57,6 +65,7 @@ export function composeService(options: ServiceOptions): Service {
     authority,
     people,
     ceremony,
+    tickets: new Tickets(store, secrets),
     changePin: new ChangePin({ store, pins, people, ceremony }),
     esp: esp && new Esp({ ...esp, reader: parts.reader, store, tsa, validationData, responseUrl }),
     validationData,

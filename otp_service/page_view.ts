@@ -12,14 +12,14 @@ import type { Tx } from "./store.ts";
 
 /** Null where there is nothing to do with it (any more). */
 export async function viewOf(service: Service, value: string): Promise<OtpView | null> {
-  const { store, people, name } = service;
+  const { store, people, tickets, name } = service;
   if (value.startsWith(ENROL)) {
     const found = await people.enrolment(value.slice(ENROL.length));
     return found && { kind: "enrol", service: name, ...found };
   }
   return await store.read(async (tx) => {
-    const ticket = await tx.read("ticket", value);
-    if (ticket) return await signView(service, tx, ticket.data);
+    const ticket = await tickets.read(tx, value);
+    if (ticket) return await signView(service, tx, ticket);
     const change = await tx.read("change", value);
     const found = change && await tx.transaction({ id: change.data.transaction });
     const row = found && await tx.person(found.person);

@@ -166,7 +166,7 @@ async function openTicket(
   request: OAuthAuthorize,
   pushed: boolean,
 ): Promise<string> {
-  const { store } = service;
+  const { store, tickets } = service;
   const ticket = {
     kind: "ticket" as const,
     client: client.id,
@@ -177,6 +177,7 @@ async function openTicket(
   };
   const details = request.authorization_details;
   if (request.scope === "service" && details === undefined) {
+    if (!pushed) return short(tickets.ask(ticket));
     return await store.run((tx) => tx.issue(ticket, RULES.lifetime));
   }
   const { credentialID, binding, labels } = details === undefined
@@ -187,14 +188,18 @@ async function openTicket(
     binding,
     facts: facts(request.description, binding.hashes.length, labels),
   };
+  const credential = await store.read((tx) => tx.credential(credentialID));
+  if (credential?.mode !== "oauth2code") throw new CscError("credential_invalid");
+  if (!pushed) return short(tickets.ask({ ...ticket, request: asked }));
   return await store.run(async (tx) => {
-    const credential = await tx.credential(credentialID);
-    if (credential?.mode !== "oauth2code") throw new CscError("credential_invalid");
-    const more = pushed
-      ? { transaction: await openAuthorization(service, tx, client.id, asked) }
-      : { request: asked };
-    return await tx.issue({ ...ticket, ...more }, RULES.lifetime);
+    const transaction = await openAuthorization(service, tx, client.id, asked);
+    return await tx.issue({ ...ticket, transaction }, RULES.lifetime);
   });
+}
+
+function short(ticket: string | null): string {
+  if (ticket === null) throw new ParameterError("The request is too long: push it (RFC 9126)");
+  return ticket;
 }
 
 /** Opens what was asked for. What is shown of it is settled here: the documents that are there now. */

@@ -138,7 +138,7 @@ async function answer(service: Service, request: Request, reply: OtpReply): Prom
     }
   }
   const value = bearer(request);
-  const ticket = (await service.store.read((tx) => tx.read("ticket", value)))?.data;
+  const ticket = await service.store.read((tx) => service.tickets.read(tx, value));
   if (!ticket) return { ok: false, code: "ended" };
   switch (reply.decision) {
     case "reject":
@@ -165,11 +165,13 @@ async function reject(
   value: string,
   ticket: TokenOf<"ticket">,
 ): Promise<OtpAnswered> {
-  await store.run(async (tx) => {
-    if (!await tx.take("ticket", value)) return;
-    const { transaction: id } = ticket;
-    if (id !== undefined) await ceremony.endIn(tx, { id }, "rejected");
-  });
+  const { transaction: id } = ticket;
+  // of what nobody has signed in for, nothing has begun
+  if (id !== undefined) {
+    await store.run(async (tx) => {
+      if (await tx.take("ticket", value)) await ceremony.endIn(tx, { id }, "rejected");
+    });
+  }
   return { ok: true, redirect: denied(ticket) };
 }
 
@@ -180,7 +182,7 @@ async function signIn(
   ticket: TokenOf<"ticket">,
   { userID, pin }: Reply<"sign_in">,
 ): Promise<OtpAnswered> {
-  const { store, people } = service;
+  const { store, people, tickets } = service;
   if (ticket.transaction !== undefined) return { ok: false, code: "ended" };
   const holder = ticket.pushed
     ? await people.checkPin(userID, pin, "known", ticket.client)
@@ -189,10 +191,10 @@ async function signIn(
   const { request, client } = ticket;
   return await store.run(async (tx): Promise<OtpAnswered> => {
     if (!await people.usable(tx, holder)) return { ok: false, code: "wrong" };
-    if (!request) return granted(ticket, await giveCode(tx, value, ticket, { holder }));
+    if (!request) return granted(ticket, await giveCode(tx, tickets, value, ticket, { holder }));
     const credential = await tx.credential(request.credential);
     if (credential?.person !== holder.person) return { ok: false, code: "wrong" };
-    if (!await tx.take("ticket", value)) return { ok: false, code: "ended" };
+    if (!await tickets.take(tx, value)) return { ok: false, code: "ended" };
     const transaction = await openAuthorization(service, tx, client, request);
     const next = { ...ticket, pushed: true, request: undefined, transaction };
     return { ok: true, ticket: await tx.issue(next, RULES.lifetime) };
@@ -205,7 +207,7 @@ async function approve(
   ticket: TokenOf<"ticket">,
   { language, pin, otp }: Reply<"approve">,
 ): Promise<OtpAnswered> {
-  const { store, ceremony } = service;
+  const { store, ceremony, tickets } = service;
   const id = ticket.transaction;
   if (id === undefined) return { ok: false, code: "ended" };
   const consent = await store.read(async (tx) => {
@@ -221,7 +223,7 @@ async function approve(
     then: async (tx, { transaction, row }) => {
       const holder: Holder = { person: row.person.id, epoch: row.epoch };
       const given = { holder, transaction: id, sad: transaction.sad };
-      code = await giveCode(tx, value, ticket, given);
+      code = await giveCode(tx, tickets, value, ticket, given);
     },
   });
   if (answered.ok) return granted(ticket, code);

@@ -95,6 +95,8 @@ export type TokenData =
   }
   /** A code that was used, and what it gave: whoever brings it again ends that. */
   | { kind: "spent"; client: string; family: string; transaction?: string }
+  /** A ticket for which anybody may have asked, after somebody has answered it. */
+  | { kind: "answered" }
   | { kind: "enrolment"; holder: Holder; totp?: string }
   | { kind: "esign"; transaction: string };
 

@@ -62,11 +62,11 @@ export class Secrets {
 
   /** @throws {SetupError} where the database does not fit the secret */
   open(name: string, sealed: string): Uint8Array {
-    const bytes = Uint8Array.fromHex(sealed);
-    const decipher = createDecipheriv("aes-256-gcm", this.#box, bytes.subarray(0, NONCE));
-    decipher.setAAD(new TextEncoder().encode(name));
-    decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
     try {
+      const bytes = Uint8Array.fromHex(sealed);
+      const decipher = createDecipheriv("aes-256-gcm", this.#box, bytes.subarray(0, NONCE));
+      decipher.setAAD(new TextEncoder().encode(name));
+      decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
       const head = decipher.update(bytes.subarray(NONCE, bytes.length - TAG));
       return new Uint8Array([...head, ...decipher.final()]);
     } catch {

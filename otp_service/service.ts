@@ -16,6 +16,7 @@ import type { People } from "./people.ts";
 import type { TokenOf } from "./rows.ts";
 import { sameText, sha256 } from "./secrets.ts";
 import type { Store } from "./store.ts";
+import type { Tickets } from "./tickets.ts";
 
 /** A program that may call: the portal's server, an administrator's tool. */
 export interface Client {
@@ -41,6 +42,7 @@ export interface Service {
   readonly ceremony: Ceremony;
   readonly people: People;
   readonly changePin: ChangePin;
+  readonly tickets: Tickets;
   readonly ways: Ways;
   readonly clients: readonly Client[];
   /** As browsers and portals see it: `https://sign.example`; no slash at its end. */
@@ -127,7 +129,7 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<
 
 /** `Authorization: Bearer …`; §11: what is no such header is a malformed one. */
 export function bearer(request: Request): string {
-  const match = /^Bearer ([A-Za-z0-9._~+/=-]{1,512})$/i.exec(
+  const match = /^Bearer ([A-Za-z0-9._~+/=-]{1,6000})$/i.exec(
     request.headers.get("authorization") ?? "",
   );
   if (!match) throw new CscError("authorization_header");

@@ -7,6 +7,7 @@ import type { AuthorizationRow, Holder, TokenOf } from "./rows.ts";
 import { sameText, sha256, token } from "./secrets.ts";
 import { type Client, isKnown, LIFETIME, personClient, type Service } from "./service.ts";
 import type { Store, Tx } from "./store.ts";
+import type { Tickets } from "./tickets.ts";
 
 /** Rights of a token: a client's own, or a person's. */
 interface Whose {
@@ -94,11 +95,12 @@ export type Ticket = Pick<TokenOf<"ticket">, "client" | "redirect" | "challenge"
  */
 export async function giveCode(
   tx: Tx,
+  tickets: Tickets,
   value: string,
   { client, redirect, challenge }: Ticket,
   given: { holder: Holder; transaction?: string; sad?: string },
 ): Promise<string | null> {
-  if (!await tx.take("ticket", value)) return null;
+  if (!await tickets.take(tx, value)) return null;
   return await tx.issue({ kind: "code", client, redirect, challenge, ...given }, LIFETIME.code);
 }
 

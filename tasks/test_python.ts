@@ -1,0 +1,36 @@
+/**
+ * `deno task test:python`: the tests that need packages of Python, which `deno task test` leaves out by name where they are
+ * not installed. They are put into a virtual environment in the user's cache, once.
+ */
+import { join } from "node:path";
+
+/** From PyPI, as tested. */
+const PACKAGES = ["aiohttp==3.14.5", "pyhanko==0.38.0"];
+
+/** Tests with a part in Python. */
+const TESTS = [
+  "tests/e2e/pdf_pyhanko_test.ts",
+  "tests/ltv_test.ts",
+  "tests/otp_pyhanko_test.ts",
+];
+
+async function run(program: string, args: string[], env: Record<string, string> = {}) {
+  const { code } = await new Deno.Command(program, {
+    args,
+    env,
+    cwd: new URL("..", import.meta.url),
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  if (code !== 0) Deno.exit(code);
+}
+
+if (import.meta.main) {
+  const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME")!, ".cache");
+  const folder = join(cache, "dsign-test-python");
+  const python = join(folder, "bin", "python");
+  await run("python3", ["-m", "venv", folder]);
+  await run(python, ["-m", "pip", "install", "--quiet", ...PACKAGES]);
+  await run(Deno.execPath(), ["test", "-A", "--no-check", ...TESTS], { DSIGN_TEST_PYTHON: python });
+}

@@ -125,7 +125,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { web, settings, firstStart } = options;
   const agent = serve({
     ...{ bound, providers, origins, audit, consent, dispatch },
-    ...{ version, web, allowedOrigins, settings, firstStart },
+    ...{ version, web, allowedOrigins, trust, settings, firstStart },
   });
   return {
     ...agent,

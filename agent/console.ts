@@ -6,6 +6,7 @@ import { toDsignError } from "../signing/errors.ts";
 import { json, read } from "./first_start.ts";
 import type { Origins } from "./origins.ts";
 import { holderOf } from "./port_holder.ts";
+import type { Roots } from "./roots.ts";
 
 /** The person's settings, except for the phrase. */
 export interface Settings {
@@ -27,12 +28,16 @@ export class ConsolePages {
     readonly audit: Audit,
     readonly settings: Settings | undefined,
     readonly takenPorts: readonly number[],
+    readonly roots: Roots,
     readonly ended: (origin: string) => void,
   ) {}
 
   /** null: not a request of the console. */
   async respond(request: Request, path: string): Promise<Response | null> {
     try {
+      if (request.method === "POST" && /^\/console\/roots(\/|$)/.test(path)) {
+        return await this.roots.respond(request, path);
+      }
       switch (`${request.method} ${path}`) {
         case "POST /console/sites":
           return json(this.origins.list() satisfies Site[]);

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { startSquatter } from "../tests/fakes/squatter.ts";
-import type { History, HistoryReport, PortHolder, Site } from "../protocol/console.ts";
+import { join } from "node:path";
+import type { History, HistoryReport, PortHolder, Root, Site } from "../protocol/console.ts";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { PORTAL, testAgent } from "../tests/fixtures/agent.ts";
 
-async function atConsole() {
+async function atConsole(trust: string[] = []) {
   let language = "en";
   const test = await testAgent({
+    trust,
     settings: {
       language: () => language,
       keepLanguage: (chosen) => (language = chosen, Promise.resolve()),
@@ -63,6 +67,46 @@ Deno.test("the history is shown page by page, and checked", async () => {
   assert.deepEqual(await test.ask<HistoryReport>("verify"), { entries: 60, fault: null });
 });
 
+Deno.test("roots are added as they were shown, listed and removed; the administrator's stay", () =>
+  inTempDir(async (dir) => {
+    const [own, administrators] = ["own", "administrators"].map((name) => join(dir, name));
+    await using test = await atConsole([own, administrators]);
+    const pki = makePki({ officers: [] });
+    const { der, fingerprint } = pki.root.certificate;
+    const file = der.toBase64();
+    assert.deepEqual(await test.ask<Root[]>("roots"), []);
+    const [root] = await test.ask<Root[]>("roots/read", { file });
+    assert.deepEqual(
+      [root.subject, root.sha256, root.known, root.isOfCca, root.refused],
+      [pki.root.certificate.subject.toString(), fingerprint, null, true, null],
+    );
+    const below = pki.ca.certificate.der.toBase64();
+    const [refused] = await test.ask<Root[]>("roots/read", { file: below });
+    assert.equal(refused.refused, "issued_by_another");
+
+    const status = async (name: string, body: unknown) => {
+      const response = await test.post(name, body);
+      await response.body?.cancel();
+      return response.status;
+    };
+    assert.equal(await status("roots/read", { file: btoa("no certificate") }), 500);
+    assert.equal(await status("roots/add", { file, shown: ["0".repeat(64)] }), 400);
+    const shown = [refused.sha256];
+    assert.equal(await status("roots/add", { file: below, shown }), 400);
+    assert.deepEqual(await test.ask<Root[]>("roots"), []);
+
+    await test.ask("roots/add", { file, shown: [fingerprint] });
+    await Deno.mkdir(administrators);
+    await Deno.writeFile(join(administrators, "root.der"), der);
+    const listed = (await test.ask<Root[]>("roots")).map(({ isAdministrators }) =>
+      isAdministrators
+    );
+    assert.deepEqual(listed, [false, true]);
+    await test.ask("roots/remove", { sha256: fingerprint });
+    const left = await test.ask<Root[]>("roots");
+    assert.deepEqual(left.map(({ isAdministrators }) => isAdministrators), [true]);
+  }));
+
 Deno.test("the language is kept, where it is one of ours", async () => {
   await using test = await atConsole();
   await test.ask("language", { language: "bn" });
@@ -75,7 +119,8 @@ Deno.test("the language is kept, where it is one of ours", async () => {
 Deno.test("no other page, and no site, gets to the console's requests", async () => {
   await using test = await atConsole();
   const { origin } = test.agent;
-  for (const name of ["sites", "revoke", "history", "verify", "settings", "language"]) {
+  const names = ["sites", "revoke", "history", "verify", "settings", "language"];
+  for (const name of [...names, "roots", "roots/read", "roots/add", "roots/remove"]) {
     for (
       const headers of [
         {},

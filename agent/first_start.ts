@@ -79,9 +79,16 @@ export class FirstStartPages {
   }
 }
 
-/** @throws {DsignError} `invalid_params`, `too_large` */
-export async function read<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
-  if (Number(request.headers.get("content-length") ?? Infinity) > MAX_REQUEST) {
+/**
+ * @param most bytes
+ * @throws {DsignError} `invalid_params`, `too_large`
+ */
+export async function read<T>(
+  request: Request,
+  schema: z.ZodType<T>,
+  most = MAX_REQUEST,
+): Promise<T> {
+  if (Number(request.headers.get("content-length") ?? Infinity) > most) {
     throw new DsignError("too_large");
   }
   let value;

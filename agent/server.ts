@@ -18,6 +18,7 @@ import type { Caller } from "./listener.ts";
 import { type AllowedOrigin, isWebOrigin, type Origins } from "./origins.ts";
 import { servePage } from "./pages.ts";
 import { refuse } from "./refuse.ts";
+import { Roots } from "./roots.ts";
 import type { TlsIdentity } from "./tls.ts";
 
 const log = getLogger(["dsign", "agent"]);
@@ -36,6 +37,8 @@ export interface AgentParts {
   web: URL;
   /** Grants of the administrator. */
   allowedOrigins: readonly AllowedOrigin[];
+  /** Folders of the trusted root certificates, the person's first. */
+  trust: readonly string[];
   /** The person's settings in the console. */
   settings?: Settings;
   /** For the console's section about the first start; without it the section is hidden. */
@@ -67,6 +70,7 @@ export function serve(parts: AgentParts): Agent {
     parts.audit,
     parts.settings,
     bound.taken,
+    new Roots(parts.trust),
     (origin) => {
       for (const connection of connections) {
         if (connection.origin === origin) connection.close();

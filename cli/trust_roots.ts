@@ -1,8 +1,14 @@
 import type { Command } from "commander";
 import { loadAnchors, trustFolders } from "../settings/anchors.ts";
 import { findPaths } from "../settings/config.ts";
-import { addRoot, listRoots, notARoot, removeRoot, type TrustedRoot } from "../settings/roots.ts";
-import { withMlDsa } from "../formats/keys/ml_dsa.ts";
+import {
+  addRoot,
+  listRoots,
+  type NotARoot,
+  notARoot,
+  removeRoot,
+  type TrustedRoot,
+} from "../settings/roots.ts";
 import { isOfCca, knownRoot } from "../formats/x509/india.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import type { Action } from "./command.ts";
@@ -42,9 +48,10 @@ export function addRootsCommand(trust: Command, action: Action): void {
       const certificates = await loadAnchors(file);
       if (certificates.length === 0) throw new UsageError(`${file}: no certificate found.`);
       for (const certificate of certificates) {
-        const why = await withMlDsa(() => notARoot(certificate));
+        const why = await notARoot(certificate);
         if (why) {
-          throw new UsageError(`${file}: the certificate of "${nameOf(certificate)}" ${why}.`);
+          const sentence = refusals[why](certificate);
+          throw new UsageError(`${file}: the certificate of "${nameOf(certificate)}" ${sentence}.`);
         }
       }
       if (!json) certificates.forEach((each) => show(each));
@@ -93,6 +100,13 @@ export function addRootsCommand(trust: Command, action: Action): void {
 const folders = () => trustFolders(findPaths(env), env);
 
 const nameOf = ({ subject }: Certificate) => subject.commonName ?? subject.toString();
+
+const refusals: Record<NotARoot, (certificate: Certificate) => string> = {
+  issued_by_another: ({ issuer }) =>
+    `was issued by "${issuer.commonName ?? issuer}": add that authority's root instead`,
+  not_an_authority: () => "is not that of an authority",
+  not_self_signed: () => "is not signed with its own key",
+};
 
 const toJson = ({ certificate, path }: TrustedRoot) => ({
   subject: certificate.subject.toString(),

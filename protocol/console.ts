@@ -63,6 +63,35 @@ export interface HistoryReport {
   fault: { file: string; line: number } | null;
 }
 
+/** A root certificate; `POST /console/roots` gives a list of the trusted ones. */
+export interface Root {
+  subject: string;
+  issuer: string;
+  /** RFC 3339. */
+  notBefore: string;
+  notAfter: string;
+  /** Fingerprint, hexadecimal. */
+  sha256: string;
+  /** Name of a root that D-Sign knows; that is no reason to trust it. */
+  known: string | null;
+  /** A root of India's CCA, by its name: its fingerprint is published on cca.gov.in. */
+  isOfCca: boolean;
+  /** It is trusted because of the administrator, and only there can it be removed. */
+  isAdministrators: boolean;
+  /** Why it cannot be trusted as a root; null: it can. */
+  refused: "issued_by_another" | "not_an_authority" | "not_self_signed" | null;
+}
+
+/**
+ * Body of `POST /console/roots/read`, which answers with the certificates in a file, and of `/console/roots/add`, which
+ * trusts them: those whose fingerprints were shown, and no others.
+ */
+export interface RootFile {
+  /** PEM or DER, in Base64. */
+  file: string;
+  shown?: string[];
+}
+
 /** Answer of `POST /console/settings`, and body of `POST /console/language`. */
 export interface ConsoleSettings {
   language: string;

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
 import { FormatError } from "../formats/error.ts";
+import { withMlDsa } from "../formats/keys/ml_dsa.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { isSignedWith } from "../formats/x509/signed.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -28,19 +29,20 @@ export async function listRoots(folders: readonly string[]): Promise<TrustedRoot
   return found;
 }
 
-/** Why a certificate cannot be a root to be trusted, as the end of a sentence; undefined: it can. */
-export function notARoot(certificate: Certificate): string | undefined {
+/** Why a certificate cannot be a root to be trusted. */
+export type NotARoot = "issued_by_another" | "not_an_authority" | "not_self_signed";
+
+/** Undefined: it can be trusted as a root. */
+export async function notARoot(certificate: Certificate): Promise<NotARoot | undefined> {
   const { subject, issuer, basicConstraints, publicKey, version } = certificate;
-  if (!subject.equals(issuer)) {
-    return `was issued by "${issuer.commonName ?? issuer}": add that authority's root instead`;
-  }
-  if (version === 3 && !basicConstraints?.ca) return "is not that of an authority";
+  if (!subject.equals(issuer)) return "issued_by_another";
+  if (version === 3 && !basicConstraints?.ca) return "not_an_authority";
   try {
-    if (isSignedWith(certificate, publicKey)) return undefined;
+    if (await withMlDsa(() => isSignedWith(certificate, publicKey))) return undefined;
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
   }
-  return "is not signed with its own key";
+  return "not_self_signed";
 }
 
 /**

@@ -1,9 +1,12 @@
 /** The first start in a real browser: from no driver to "ready", start at login, and the person's own words. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { DOCTOR_WORDS as DOCTOR } from "../../words/doctor.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
+import { pem } from "../../formats/asn1/pem.ts";
+import { listRoots } from "../../settings/roots.ts";
 import { buildFaultDriver } from "../fakes/pkcs11_fault.ts";
 import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
@@ -16,7 +19,8 @@ const en = AGENT_WORDS.en;
 Deno.test("the console leads from the first start to ready", () =>
   inTempDir(async (dir) => {
     await build();
-    const { officers } = makePki({ officers: [{ name: "Anita", key: "p-256" }] });
+    const pki = makePki({ officers: [{ name: "Anita", key: "p-256" }] });
+    const { officers } = pki;
     const driver = await buildFaultDriver(dir, await officerTokens(dir, officers));
     driver.set("removed");
     await using agent = await startAgentProcess(
@@ -77,6 +81,27 @@ Deno.test("the console leads from the first start to ready", () =>
         const part = page.locator("section", { hasText: words.start_title });
         await screenshot(page, `first_start-${words === en ? "en" : "bn"}`, { part });
       }
+      const roots = page.locator("section", { hasText: en.roots_title });
+      await roots.getByText(en.roots_none).waitFor();
+      const { der, fingerprint } = pki.root.certificate;
+      const buffer = Buffer.from(pem("CERTIFICATE", der));
+      await roots.locator("input").setInputFiles({
+        name: "root.crt",
+        mimeType: "application/x-x509-ca-cert",
+        buffer,
+      });
+      await roots.getByText(en.roots_compare_cca).waitFor();
+      await roots.getByText(fingerprint.toUpperCase().replace(/..(?=.)/g, "$& ")).waitFor();
+      assert.deepEqual(await axeFindings(page), []);
+      await screenshot(page, "console_roots", { part: roots });
+      await roots.getByRole("button", { name: en.roots_add }).click();
+      await roots.getByText(/is trusted now/).waitFor();
+      const [trusted] = await listRoots([join(dir, "config/dsign/trust")]);
+      assert.equal(trusted.certificate.fingerprint, fingerprint);
+      await roots.getByRole("button", { name: /^Remove: / }).click();
+      await roots.getByRole("button", { name: en.roots_do_remove }).click();
+      await roots.getByText(en.roots_none).waitFor();
+
       assert.deepEqual(errors, []);
       assert.deepEqual(driver.logins(), []);
     } finally {

@@ -8,6 +8,7 @@ import type { ConsoleSettings, PortHolder } from "../../protocol/console.ts";
 import { ask } from "./api.ts";
 import { FirstStart } from "./first_start.tsx";
 import { History } from "./history.tsx";
+import { Roots } from "./roots.tsx";
 import { Sites } from "./sites.tsx";
 
 /** Milliseconds between attempts to find a signer program that has gone. */
@@ -113,6 +114,7 @@ export function Console({ port }: { port: number }) {
         <TestSocket port={port} speech={speech} />
         {inventory && <Tokens inventory={inventory} speech={speech} />}
         {client && <Sites speech={speech} />}
+        {client && <Roots speech={speech} />}
         {client && <History speech={speech} change={inventory} />}
         {client && <Contract client={client} speech={speech} />}
       </main>

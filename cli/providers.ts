@@ -46,6 +46,7 @@ export async function openProviders(
   const { modules, problems } = await findDrivers(config);
   const clients = modules.map(({ name, path, initArgs }) => ({
     name,
+    path,
     client: new Pkcs11Client({ modulePath: path, command: hostCommand, initArgs }),
   }));
   const providers: Provider[] = [new Pkcs11Provider(clients, { problems })];

@@ -64,6 +64,11 @@ export class DriverChild {
     });
   }
 
+  /** Ends the process of this number by force; the next request starts another. */
+  stop(incarnation: number, reason: string): void {
+    if (incarnation === this.incarnation) this.#process?.stop("driver_crashed", reason);
+  }
+
   /** Ends the process: politely, and after two seconds by force. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -86,11 +86,17 @@ export class Pkcs11Session {
    * @throws {Pkcs11Error} `key_not_found`, `user_not_logged_in`, `driver_*`
    */
   async key(selector: KeySelector, { signal }: CallOptions = {}): Promise<Pkcs11Key> {
-    const { id, certificate } = selector;
+    const { id, certificate, publicKey } = selector;
     const found = await Promise.all(
       this.#live().map(async (share) => {
         const { value } = await share.child.request(
-          { op: "key", session: share.session, id, certificate: certificate !== undefined },
+          {
+            op: "key",
+            session: share.session,
+            id,
+            certificate: certificate !== undefined,
+            publicKey,
+          },
           { timeoutMs: this.#timeouts.requestMs, signal, incarnation: share.incarnation },
           certificate,
         );
@@ -155,7 +161,8 @@ export class Pkcs11Session {
     this.#shares = [];
     await Promise.all(live.map(async (share) => {
       try {
-        await this.#send("close", share);
+        const { value: ended } = await this.#send("close", share);
+        if (!ended) share.child.stop(share.incarnation, "it could not log out");
       } catch (error) {
         // A process that ended meanwhile has closed the session thoroughly.
         if (isLive(share)) throw error;

@@ -161,7 +161,7 @@ test("a wrong PIN is one C_Login, says what is left, and is wiped", async (clien
 
 test("whatever C_Login returns, it is called once", async (client) => {
   const session = await client.openSession(TOKEN);
-  for (const rv of ["5", "6", "13", "30", "54", "a3", "b3", "e0", "100", "101", "102"]) {
+  for (const rv of ["5", "6", "13", "30", "a3", "b3", "e0", "100", "101", "102"]) {
     const before = driver.logins().length;
     driver.set(`rv C_Login ${rv}`);
     await assert.rejects(session.login(pin()));

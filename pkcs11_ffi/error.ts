@@ -56,8 +56,9 @@ const SENTENCES: Record<Pkcs11ErrorCode, string> = {
   key_not_usable: "The token does not let this key sign.",
   input_invalid: "The input does not fit the key or the hash.",
   device_memory:
-    "The token or its reader is out of memory. Take the token out and insert it again.",
-  device_error: "The token reported an error. Take it out and insert it again.",
+    "The token or its reader is out of memory. If it is a USB token or a card, insert it again.",
+  device_error:
+    "The token reported an error. Try again. If it is a USB token or a card, insert it again first.",
   driver_load_failed: "The token's driver could not be loaded. Install it again.",
   driver_nonsense: "The token's driver returned an impossible answer.",
   uri_invalid: "Not a valid PKCS#11 URI.",

@@ -96,13 +96,7 @@ class Host {
 
   /** The end of the process ends a login only on some tokens, so it is ended here. */
   closeSessions(): void {
-    for (const { session } of this.#sessions.values()) {
-      try {
-        session.close();
-      } catch (error) {
-        console.error(String(error)); // For the log; there is nobody left to tell.
-      }
-    }
+    for (const { session } of this.#sessions.values()) session.close();
   }
 
   #open(uri: string): Session {
@@ -148,7 +142,7 @@ class Host {
       case "key": {
         const { session, keys } = this.#session(request.session);
         const certificate = request.certificate ? blob : undefined;
-        const key = session.key({ id: request.id, certificate });
+        const key = session.key({ id: request.id, certificate, publicKey: request.publicKey });
         keys.set(this.#nextKey, key);
         return { value: { key: this.#nextKey++, info: key.info } };
       }
@@ -179,8 +173,7 @@ class Host {
       case "close": {
         const { session } = this.#session(request.session);
         this.#sessions.delete(request.session);
-        session.close();
-        return {};
+        return { value: session.close() };
       }
     }
   }

@@ -42,7 +42,7 @@ export interface CertificateObject {
   /** CKA_ID in lower-case hex; may be empty, may be long. */
   id: string;
   label: string;
-  /** CKA_VALUE, DER. */
+  /** CKA_VALUE, DER; empty where the token cannot read it out. */
   der: Uint8Array<ArrayBuffer>;
 }
 
@@ -52,6 +52,8 @@ export interface KeySelector {
   id?: string;
   /** DER certificate. A key whose public part is not in it never matches. */
   certificate?: Uint8Array;
+  /** Of the certificate: some tokens tell the size of a private key on the public key only, or not at all. */
+  publicKey?: { type: "rsa" | "ec"; bits: number };
 }
 
 /** A private key of a logged-in session. */
@@ -107,7 +109,14 @@ export type Request =
   | { op: "certificates"; session: number }
   | { op: "open"; token: string }
   | { op: "login"; session: number; pin: boolean }
-  | { op: "key"; session: number; id?: string; certificate: boolean }
+  | {
+    op: "key";
+    session: number;
+    id?: string;
+    /** The blob is the certificate. */
+    certificate: boolean;
+    publicKey?: KeySelector["publicKey"];
+  }
   | { op: "generate"; session: number; spec: KeySpec }
   | { op: "destroy"; session: number; key: number }
   | {

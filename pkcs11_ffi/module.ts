@@ -241,6 +241,14 @@ export class Module {
     check("C_Login", this.#raw.C_Login(session, BigInt(userType), pin, length));
   }
 
+  /** C_GetSessionInfo: whether the user is logged in, by this session or another of the process. */
+  userIsLoggedIn(session: bigint): boolean {
+    const info = new Uint8Array(4 * NATIVE.ulong); // slotID, state, flags, ulDeviceError
+    check("C_GetSessionInfo", this.#raw.C_GetSessionInfo(session, info));
+    const state = Number(readUlong(NATIVE, info, NATIVE.ulong));
+    return state === C.CKS_RO_USER_FUNCTIONS || state === C.CKS_RW_USER_FUNCTIONS;
+  }
+
   /** C_Logout. */
   logout(session: bigint): void {
     check("C_Logout", this.#raw.C_Logout(session));
@@ -405,12 +413,13 @@ export class Module {
       if (n > max) throw nonsense(name, `${n} entries`);
       return Number(n);
     };
+    check(name, call(null, count));
     for (let attempt = 0; attempt < 3; attempt++) {
-      check(name, call(null, count));
       const room = read();
       if (room === 0) return [];
       const list = new Uint8Array(room * NATIVE.ulong);
       const rv = call(list, count);
+      // By now `count` says how many there are.
       if (rv === CKR.CKR_BUFFER_TOO_SMALL) continue;
       check(name, rv);
       const got = read();

@@ -62,6 +62,9 @@ export interface Pending {
 /** Most driver output kept for the log, in bytes a process. */
 const LOG_LIMIT = 64 * 1024;
 
+/** Milliseconds in which the last words of a process that has ended are read. */
+const LAST_WORDS_MS = 200;
+
 /** One run of the child process: frames out, frames in, and the clock. */
 export class DriverProcess {
   readonly #options: ChildOptions;
@@ -70,6 +73,8 @@ export class DriverProcess {
   readonly #marker = crypto.getRandomValues(new Uint8Array(16));
   readonly #inFlight = new Map<number, Pending>();
   readonly #on: { onReplies(): void; onEnd(): void };
+  readonly #stdout: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #stderr: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #finished: Promise<void>;
   #nextId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -92,7 +97,9 @@ export class DriverProcess {
       stderr: "piped",
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
-    this.#finished = Promise.all([this.#readReplies(), this.#readErrors()]).then(() => {});
+    this.#stdout = this.#child.stdout.getReader();
+    this.#stderr = this.#child.stderr.getReader();
+    this.#finished = this.#run();
     const start: StartMessage = {
       modulePath: options.modulePath,
       initArgs: options.initArgs,
@@ -174,10 +181,27 @@ export class DriverProcess {
     this.#on.onEnd();
   }
 
+  /**
+   * Until the process ends. Its pipes may stay open for longer: some drivers leave a daemon behind, which holds them.
+   */
+  async #run(): Promise<void> {
+    const read = Promise.all([this.#readReplies(), this.#readErrors()]);
+    const status = await this.#child.status;
+    const timer = setTimeout(() => {
+      this.#stdout.cancel().catch(() => {});
+      this.#stderr.cancel().catch(() => {});
+    }, LAST_WORDS_MS);
+    await read;
+    clearTimeout(timer);
+    const reason = status.signal ?? `exit code ${status.code}`;
+    if (!this.#ended) this.#options.onLog?.(`driver process ended: ${reason}`);
+    this.#end(new Pkcs11Error("driver_crashed", { reason }));
+  }
+
   async #readReplies(): Promise<void> {
     const frames = new FrameReader(this.#marker, (bytes) => this.#log("stdout", bytes));
     try {
-      for await (const chunk of this.#child.stdout) {
+      for await (const chunk of chunks(this.#stdout)) {
         frames.push(chunk, (body) => this.#reply(body));
         if (this.#ended) continue;
         this.#arm();
@@ -186,10 +210,6 @@ export class DriverProcess {
     } catch (error) {
       this.stop("driver_nonsense", String(error));
     }
-    const status = await this.#child.status;
-    const reason = status.signal ?? `exit code ${status.code}`;
-    if (!this.#ended) this.#options.onLog?.(`driver process ended: ${reason}`);
-    this.#end(new Pkcs11Error("driver_crashed", { reason }));
   }
 
   #reply(body: Uint8Array<ArrayBuffer>): void {
@@ -205,7 +225,7 @@ export class DriverProcess {
   }
 
   async #readErrors(): Promise<void> {
-    for await (const chunk of this.#child.stderr) this.#log("stderr", chunk);
+    for await (const chunk of chunks(this.#stderr)) this.#log("stderr", chunk);
   }
 
   #log(stream: string, bytes: Uint8Array): void {
@@ -217,6 +237,15 @@ export class DriverProcess {
       if (line.trim() !== "") this.#options.onLog(`driver ${stream}: ${line}`);
     }
     if (bytes.length >= room) this.#options.onLog("driver prints too much, the rest is dropped");
+  }
+}
+
+/** What comes until the end, or until the reader is cancelled. */
+async function* chunks(reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>) {
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
   }
 }
 

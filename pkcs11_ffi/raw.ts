@@ -21,6 +21,7 @@ const FUNCTIONS = {
   C_GetMechanismList: [7, [ULONG, "buffer", "buffer"]],
   C_OpenSession: [12, [ULONG, ULONG, "pointer", "pointer", "buffer"]],
   C_CloseSession: [13, [ULONG]],
+  C_GetSessionInfo: [15, [ULONG, "buffer"]],
   C_Login: [18, [ULONG, ULONG, "buffer", ULONG]],
   C_Logout: [19, [ULONG]],
   C_DestroyObject: [22, [ULONG, ULONG]],
@@ -37,8 +38,11 @@ const FUNCTIONS = {
   ]],
 } as const;
 
-/** Drivers of tokens that only sign may leave these out. */
-const OPTIONAL: ReadonlySet<string> = new Set(["C_DestroyObject", "C_GenerateKeyPair"]);
+/** Drivers of tokens that only sign, or that know no PIN, may leave these out. */
+const OPTIONAL: ReadonlySet<string> = new Set([
+  ...["C_Login", "C_Logout", "C_GetSessionInfo"],
+  ...["C_DestroyObject", "C_GenerateKeyPair"],
+]);
 
 /** A function that the safe layer may call. */
 export type FunctionName = keyof typeof FUNCTIONS;

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { encodeMechanism, encodePssParams } from "./abi.ts";
 import * as C from "./constants.ts";
-import { Pkcs11Error, type TriesLeft } from "./error.ts";
+import { Pkcs11Error, type Pkcs11ErrorCode, type TriesLeft } from "./error.ts";
 import {
   chooseMechanism,
   digestLength,
@@ -30,6 +30,9 @@ const CURVES = new Map([
   ["06052b81040022", 384],
   ["06052b81040023", 521],
 ]);
+
+/** After these failures a session, or its token, has no more answers. */
+const GONE: readonly Pkcs11ErrorCode[] = ["token_removed", "token_not_present"];
 
 /** Those in which keys are made, by size: DER of the OID. */
 const NEW_CURVES: Record<number, string> = { 256: "06082a8648ce3d030107", 384: "06052b81040022" };
@@ -81,15 +84,26 @@ export class Session {
     if (pin === null && !this.#token.info.protectedAuthenticationPath) {
       throw new Pkcs11Error("pin_length", { reason: "no PIN, and the reader has no keypad" });
     }
+    // Asked before, since it tells whose login a driver means that calls the user logged in already.
+    const own = this.#loggedIn || !this.#userIsLoggedIn(handle);
     try {
       this.#module.login(handle, userType, pin);
     } catch (error) {
       if (!(error instanceof Pkcs11Error)) throw error;
       const { code, functionName, rv } = error;
+      // The driver knows no login: its keys need none.
+      if (rv === C.CKR.CKR_FUNCTION_NOT_SUPPORTED) return;
+      const already = rv === C.CKR.CKR_USER_ALREADY_LOGGED_IN;
+      if (already && own && this.#userIsLoggedIn(handle)) return;
       if (code !== "pin_incorrect" && code !== "pin_locked") throw error;
       const triesLeft = code === "pin_locked" ? "none" : this.#triesLeft();
       throw new Pkcs11Error(code, { functionName, rv, triesLeft });
     }
+  }
+
+  /** Whether the driver counts the user as logged in; false where it does not say. */
+  #userIsLoggedIn(handle: bigint): boolean {
+    return this.#optional(() => this.#module.userIsLoggedIn(handle)) ?? false;
   }
 
   #triesLeft(): TriesLeft {
@@ -103,40 +117,48 @@ export class Session {
   }
 
   /**
-   * The X.509 certificates that this session sees.
+   * The X.509 certificates that this session sees. One that cannot be read hides no other: it has an empty `der`. Only
+   * when none can be read is the failure thrown.
    *
    * @throws {Pkcs11Error}
    */
   certificates(): CertificateObject[] {
-    return this.#find(C.CKO_CERTIFICATE).flatMap((object) => {
+    const { found, failure } = this.#readEach(C.CKO_CERTIFICATE, (object) => {
       const type = this.#module.ulongAttribute(this.#handle, object, C.CKA_CERTIFICATE_TYPE);
-      if (type !== null && type !== C.CKC_X_509) return [];
+      if (type !== null && type !== C.CKC_X_509) return null;
       const der = this.#module.attribute(this.#handle, object, C.CKA_VALUE);
-      if (!der || der.length === 0) return []; // Stored elsewhere, by URL.
+      return der?.length ? withoutPadding(der) : null; // Without a value it is stored elsewhere, by URL.
+    });
+    if (failure && found.every(({ value }) => value === undefined)) throw failure;
+    return found.map(({ object, value = new Uint8Array(0) }) => {
       const names = this.#names(object);
-      return { uri: this.#uri(names, "cert"), ...names, der };
+      return { uri: this.#uri(names, "cert"), ...names, der: value };
     });
   }
 
   /**
    * Finds a private key that can sign: by CKA_ID, unless its public part contradicts the
    * certificate; else by its public part. A public part is in a certificate when its bytes are:
-   * an RSA modulus or an EC point do not get there by chance.
+   * an RSA modulus or an EC point do not get there by chance. A key that has neither is meant
+   * when no other key can be.
    *
    * @throws {Pkcs11Error} `user_not_logged_in`, `key_not_found`, `key_not_usable`
    */
-  key(selector: KeySelector): PrivateKey {
+  key({ id, certificate: der, publicKey }: KeySelector): PrivateKey {
     if (this.#token.info.loginRequired && !this.#loggedIn) {
       throw new Pkcs11Error("user_not_logged_in");
     }
-    const certificate = selector.certificate && Buffer.from(selector.certificate);
+    const certificate = der && Buffer.from(der);
     const byId: PrivateKey[] = [];
     const byPublicPart: PrivateKey[] = [];
-    for (const object of this.#find(C.CKO_PRIVATE_KEY)) {
-      const key = this.#describe(object);
+    const nameless: PrivateKey[] = [];
+    const { found: keys, failure } = this.#readEach(
+      C.CKO_PRIVATE_KEY,
+      (object) => this.#describe(object, publicKey),
+    );
+    for (const { value: key } of keys) {
       if (!key) continue;
-      const sameId = selector.id !== undefined && selector.id !== "" &&
-        key.info.id === selector.id.toLowerCase();
+      const sameId = id !== undefined && id !== "" && key.info.id === id.toLowerCase();
       if (!certificate) {
         if (sameId) byId.push(key);
         continue;
@@ -144,9 +166,12 @@ export class Session {
       const publicPart = this.#publicPart(key);
       if (publicPart && certificate.includes(publicPart)) byPublicPart.push(key);
       if (sameId && (!publicPart || certificate.includes(publicPart))) byId.push(key);
+      if (!publicPart && key.info.id === "" && key.info.type === publicKey?.type) {
+        nameless.push(key);
+      }
     }
-    const found = byId.length > 0 ? byId : byPublicPart;
-    if (found.length === 0) throw new Pkcs11Error("key_not_found");
+    const found = [byId, byPublicPart].find(({ length }) => length > 0) ?? nameless;
+    if (found === nameless && found.length !== 1) throw failure ?? new Pkcs11Error("key_not_found");
     const usable = found.find((key) => key.canSign);
     if (!usable) throw new Pkcs11Error("key_not_usable");
     return usable;
@@ -203,7 +228,7 @@ export class Session {
       };
       return { key, publicPart };
     } finally {
-      if (onToken) this.#module.close(handle);
+      if (onToken) this.#isOver(() => this.#module.close(handle));
     }
   }
 
@@ -290,7 +315,7 @@ export class Session {
       this.#login(handle, C.CKU_CONTEXT_SPECIFIC, pin);
       return this.#module.sign(handle, data, key.signatureLength);
     } finally {
-      this.#module.close(handle);
+      this.#isOver(() => this.#module.close(handle));
     }
   }
 
@@ -305,22 +330,61 @@ export class Session {
   }
 
   /**
-   * Logs out and closes. Removing the token has the same effect.
+   * Logs out and closes. Removing the token has the same effect. A driver that fails here takes nothing back of what
+   * it gave before: standard error has its complaint.
    *
-   * @throws {Pkcs11Error}
+   * @returns false if the login may have survived: only the end of the process is sure to end it
    */
-  close(): void {
+  close(): boolean {
+    const loggedOut = !this.#loggedIn || this.#isOver(() => this.logout());
+    const closed = this.#isOver(() => this.#module.close(this.#handle));
+    return loggedOut || closed;
+  }
+
+  /** Ends something. That it had ended before is no failure. */
+  #isOver(end: () => void): boolean {
     try {
-      try {
-        if (this.#loggedIn) this.logout();
-      } finally {
-        this.#module.close(this.#handle);
-      }
+      end();
+      return true;
     } catch (error) {
-      const gone = error instanceof Pkcs11Error &&
-        ["token_removed", "token_not_present", "user_not_logged_in"].includes(error.code);
-      if (!gone) throw error;
+      if (!(error instanceof Pkcs11Error)) throw error;
+      if (isGone(error) || error.code === "user_not_logged_in") return true;
+      console.error(error.message);
+      return false;
     }
+  }
+
+  /** Something that a driver need not have; null also where it fails instead of saying so. */
+  #optional<T>(read: () => T): T | null {
+    try {
+      return read();
+    } catch (error) {
+      if (isGone(error)) throw error;
+      return null;
+    }
+  }
+
+  /**
+   * Reads every object of a class: `value` is undefined for those that cannot be read, of which `failure` is the
+   * first's. Leaves out those for which `read` gives null.
+   */
+  #readEach<T>(
+    objectClass: number,
+    read: (object: bigint) => T | null,
+  ): { found: { object: bigint; value?: T }[]; failure?: unknown } {
+    let failure: unknown;
+    const found: { object: bigint; value?: T }[] = [];
+    for (const object of this.#find(objectClass)) {
+      try {
+        const value = read(object);
+        if (value !== null) found.push({ object, value });
+      } catch (error) {
+        if (isGone(error)) throw error;
+        failure ??= error;
+        found.push({ object });
+      }
+    }
+    return { found, failure };
   }
 
   /** Some drivers find nothing the first time after the token was plugged in: look twice. */
@@ -330,8 +394,8 @@ export class Session {
   }
 
   #names(object: bigint): { id: string; label: string } {
-    const id = this.#module.attribute(this.#handle, object, C.CKA_ID);
-    const label = this.#module.attribute(this.#handle, object, C.CKA_LABEL);
+    const id = this.#attribute(object, C.CKA_ID);
+    const label = this.#attribute(object, C.CKA_LABEL);
     return { id: id?.toHex() ?? "", label: new TextDecoder().decode(label ?? new Uint8Array()) };
   }
 
@@ -344,55 +408,60 @@ export class Session {
     });
   }
 
-  /** Null for keys of other kinds. */
-  #describe(object: bigint): PrivateKey | null {
-    const module = this.#module;
-    const read = (type: number) => module.attribute(this.#handle, object, type);
-    const keyType = module.ulongAttribute(this.#handle, object, C.CKA_KEY_TYPE);
-    let bits: number;
-    if (keyType === C.CKK_RSA) {
-      const modulus = stripZeros(read(C.CKA_MODULUS));
-      if (!modulus) return null;
-      bits = modulus.length * 8 - Math.clz32(modulus[0]) + 24;
-    } else if (keyType === C.CKK_EC) {
-      const size = CURVES.get(read(C.CKA_EC_PARAMS)?.toHex() ?? "");
-      if (!size) return null;
-      bits = size;
-    } else return null;
+  /** An attribute without which an object can be used. */
+  #attribute(object: bigint, type: number): Uint8Array<ArrayBuffer> | null {
+    return this.#optional(() => this.#module.attribute(this.#handle, object, type));
+  }
+
+  /**
+   * Null for keys of other kinds.
+   *
+   * @param certified type and size that the certificate has, for keys that do not tell their size
+   */
+  #describe(object: bigint, certified: KeySelector["publicKey"]): PrivateKey | null {
+    const keyType = this.#module.ulongAttribute(this.#handle, object, C.CKA_KEY_TYPE);
+    if (keyType !== C.CKK_RSA && keyType !== C.CKK_EC) return null;
     const type = keyType === C.CKK_RSA ? "rsa" : "ec";
+    const told = type === "rsa"
+      ? modulusBits(this.#attribute(object, C.CKA_MODULUS))
+      : CURVES.get(this.#attribute(object, C.CKA_EC_PARAMS)?.toHex() ?? "");
+    const bits = told ?? (certified?.type === type ? certified.bits : undefined);
+    if (!bits) return null;
     const names = this.#names(object);
+    const alwaysAuthenticate = this.#attribute(object, C.CKA_ALWAYS_AUTHENTICATE);
     return {
       info: {
         uri: this.#uri(names, "private"),
         ...names,
         type,
         bits,
-        alwaysAuthenticate: read(C.CKA_ALWAYS_AUTHENTICATE)?.[0] === C.CK_TRUE,
+        alwaysAuthenticate: alwaysAuthenticate?.[0] === C.CK_TRUE,
       },
       handle: object,
-      canSign: read(C.CKA_SIGN)?.[0] !== 0,
+      canSign: this.#attribute(object, C.CKA_SIGN)?.[0] !== 0,
       signatureLength: Math.ceil(bits / 8) * (type === "ec" ? 2 : 1),
     };
   }
 
-  /** RSA: the modulus. EC: x ‖ y, from the public key with the same CKA_ID. Null if unknown. */
+  /**
+   * RSA: the modulus. EC: x ‖ y. Of the private key, or else of the public key with the same CKA_ID. Null if neither
+   * tells.
+   */
   #publicPart({ info, handle }: PrivateKey): Buffer | null {
-    const module = this.#module;
-    if (info.type === "rsa") {
-      const modulus = stripZeros(module.attribute(this.#handle, handle, C.CKA_MODULUS));
-      return modulus && Buffer.from(modulus);
-    }
     const size = 2 * Math.ceil(info.bits / 8);
-    const own = module.attribute(this.#handle, handle, C.CKA_EC_POINT);
-    // Wrapped in an OCTET STRING or not, the point ends with x and y.
-    if (own && own.length > size) return Buffer.from(own.subarray(-size));
-    if (info.id === "") return null;
-    for (const object of this.#find(C.CKO_PUBLIC_KEY)) {
-      if (module.attribute(this.#handle, object, C.CKA_ID)?.toHex() !== info.id) continue;
-      const point = module.attribute(this.#handle, object, C.CKA_EC_POINT);
-      if (point && point.length > size) return Buffer.from(point.subarray(-size));
+    const read = (object: bigint) => {
+      if (info.type === "rsa") return stripZeros(this.#attribute(object, C.CKA_MODULUS));
+      const point = this.#attribute(object, C.CKA_EC_POINT);
+      // Wrapped in an OCTET STRING or not, the point ends with x and y.
+      return point && point.length > size ? point.subarray(-size) : null;
+    };
+    let found = read(handle);
+    if (!found && info.id !== "") {
+      for (const object of this.#find(C.CKO_PUBLIC_KEY)) {
+        if (this.#attribute(object, C.CKA_ID)?.toHex() === info.id) found ??= read(object);
+      }
     }
-    return null;
+    return found && Buffer.from(found);
   }
 
   /** Chosen and encoded once for a key and a way to sign. */
@@ -429,6 +498,21 @@ function feed(choice: MechanismChoice, request: SignRequest): Uint8Array<ArrayBu
   out.set(prefix);
   out.set(digest.subarray(0, maxDigest), prefix.length);
   return out;
+}
+
+const isGone = (error: unknown) => error instanceof Pkcs11Error && GONE.includes(error.code);
+
+/** A certificate without what stands behind it: some cards pad it to the size of its file. */
+function withoutPadding(der: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const lengthBytes = der[1] > 0x80 ? der[1] - 0x80 : 0;
+  if (der[0] !== 0x30 || lengthBytes > 3) return der;
+  const content = lengthBytes === 0 ? der[1] : Buffer.from(der).readUIntBE(2, lengthBytes);
+  return der.subarray(0, 2 + lengthBytes + content);
+}
+
+function modulusBits(bytes: Uint8Array | null): number | undefined {
+  const modulus = stripZeros(bytes);
+  return modulus ? modulus.length * 8 - Math.clz32(modulus[0]) + 24 : undefined;
 }
 
 /** A big-endian number without leading zeros; null for empty input. */

@@ -1,4 +1,5 @@
 /** Certificates, as providers need them. */
+import type { KeySelector } from "../pkcs11_ffi/client.ts";
 import { FormatError } from "../formats/error.ts";
 import type { HashName, SignatureAlgorithm } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
@@ -46,6 +47,16 @@ export function chainOf(certificate: Found, others: readonly Found[]): Uint8Arra
     last = issuer.parsed;
   }
   return chain;
+}
+
+/** What is known of a certificate's private key: enough to find it on a token. */
+export function selectorOf(certificate: Uint8Array, id?: string): KeySelector {
+  const { type, bits } = find(certificate).parsed?.publicKey ?? {};
+  const family = type === "rsa-pss" ? "rsa" : type;
+  const publicKey = bits && (family === "rsa" || family === "ec")
+    ? { type: family, bits } as const
+    : undefined;
+  return { id, certificate, publicKey };
 }
 
 /**

@@ -7,7 +7,7 @@ import {
 } from "../pkcs11_ffi/client.ts";
 import { digest } from "../formats/digest.ts";
 import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
-import { algorithmFor } from "./certificates.ts";
+import { algorithmFor, selectorOf } from "./certificates.ts";
 import { SignerError, type SignerErrorCode } from "./provider.ts";
 
 /** Longer messages, in bytes, are hashed here before they go to the token. */
@@ -26,7 +26,7 @@ export async function openModuleSigner(
   hash: HashName,
 ): Promise<Signer> {
   const algorithm = algorithmFor(certificate, hash);
-  const key = await translated(session.key({ certificate }));
+  const key = await translated(session.key(selectorOf(certificate)));
   return new TokenSigner({ certificate, chain }, algorithm, session, key, notAsked);
 }
 

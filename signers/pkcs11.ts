@@ -6,7 +6,8 @@ import {
   type TokenInfo as DriverToken,
 } from "../pkcs11_ffi/client.ts";
 import type { Signer } from "../formats/signer.ts";
-import { algorithmFor, chainOf, find } from "./certificates.ts";
+import { algorithmFor, chainOf, find, selectorOf } from "./certificates.ts";
+import { stoppedService } from "./driver_service.ts";
 import { TokenSigner, toSignerError, translated } from "./module_signer.ts";
 import {
   type KeyInfo,
@@ -22,6 +23,8 @@ import {
 export interface NamedClient {
   name: string;
   client: Pkcs11Client;
+  /** Its library; with it, a service that the driver needs and that does not run is named. */
+  path?: string;
 }
 
 export interface Pkcs11Options {
@@ -47,6 +50,14 @@ export class Pkcs11Provider implements Provider {
 
   async list(signal?: AbortSignal): Promise<Listing> {
     const listings = await Promise.all(this.#clients.map((each) => this.#listOne(each, signal)));
+    const none = listings.every(({ tokens }) => tokens.length === 0);
+    await Promise.all(listings.map(async (listing, i) => {
+      // Of a driver that works and finds nothing this matters only while no other finds a token.
+      if (listing.tokens.length > 0 || !none && listing.problems.length === 0) return;
+      const { name, path } = this.#clients[i];
+      const service = path ? await stoppedService(path) : null;
+      if (service) listing.problems = [serviceProblem(name, service.name)];
+    }));
     return {
       tokens: listings.flatMap(({ tokens }) => tokens),
       keys: listings.flatMap(({ keys }) => keys),
@@ -72,9 +83,10 @@ export class Pkcs11Provider implements Provider {
         listing.tokens.push(token);
         if (token.state === "empty") continue;
         try {
-          listing.keys.push(
-            ...toKeys(token, await client.certificates(each.uri, { signal: limit })),
-          );
+          const keys = toKeys(token, await client.certificates(each.uri, { signal: limit }));
+          listing.keys.push(...keys);
+          const own = keys.filter(({ hasKey }) => hasKey);
+          if (!each.loginRequired && await seesKey(client, own, limit)) token.loginRequired = false;
         } catch (error) {
           problem(error); // a problem of this token; the driver's other tokens may work
         }
@@ -92,10 +104,12 @@ export class Pkcs11Provider implements Provider {
     const { protectedAuthenticationPath } = key.token;
     const session = await translated(driver.client.openSession(key.token.uri, { signal }));
     try {
-      // The only login. Wait for a keypad, or ask for the PIN here; the session wipes it.
-      const pin = protectedAuthenticationPath ? null : await askPin("login");
-      await translated(session.login(pin, { signal }));
-      const selector = { id: idOf(key.uri), certificate: key.certificate };
+      if (key.token.loginRequired !== false) {
+        // The only login. Wait for a keypad, or ask for the PIN here; the session wipes it.
+        const pin = protectedAuthenticationPath ? null : await askPin("login");
+        await translated(session.login(pin, { signal }));
+      }
+      const selector = selectorOf(key.certificate, idOf(key.uri));
       const opened = await translated(session.key(selector, { signal }));
       // CKA_ALWAYS_AUTHENTICATE: the person authorizes each signature, on the token's keypad or with the PIN.
       const pinForEach = () => protectedAuthenticationPath ? null : askPin("signature");
@@ -122,6 +136,13 @@ export class Pkcs11Provider implements Provider {
     await Promise.all(this.#clients.map(({ client }) => client.close()));
   }
 }
+
+const serviceProblem = (driver: string, service: string): Problem => ({
+  driver,
+  code: "driver_service_missing",
+  message: `The service ${service}, which the token's driver needs, is not running. ` +
+    "Restart the computer, or ask the administrator.",
+});
 
 function describe(token: DriverToken, driver: string): TokenInfo {
   const { uri, label, manufacturer, model, serial, protectedAuthenticationPath } = token;
@@ -155,6 +176,20 @@ function toKeys(token: TokenInfo, objects: readonly CertificateObject[]): KeyInf
     // Private keys are hidden before the login, so assume one for every certificate that is not a CA's.
     hasKey: certificate.parsed?.basicConstraints?.ca !== true,
   }));
+}
+
+/** Whether a session without a login sees the key of any of these certificates of one token. */
+async function seesKey(client: Pkcs11Client, keys: KeyInfo[], signal: AbortSignal) {
+  if (keys.length === 0) return false;
+  const session = await client.openSession(keys[0].token.uri, { signal });
+  try {
+    const found = keys.map(({ certificate, uri }) =>
+      session.key(selectorOf(certificate, idOf(uri)), { signal })
+    );
+    return (await Promise.allSettled(found)).some(({ status }) => status === "fulfilled");
+  } finally {
+    await session.close();
+  }
 }
 
 /** CKA_ID in hex from an RFC 7512 URI; undefined if it has none. */

@@ -19,6 +19,8 @@ export interface TokenInfo {
   state: "ready" | "pin_low" | "pin_final_try" | "pin_locked" | "pin_not_set" | "empty";
   /** CKF_PROTECTED_AUTHENTICATION_PATH: the PIN is typed on the token itself. */
   protectedAuthenticationPath: boolean;
+  /** Absent, unless its keys are seen to work without a PIN. */
+  loginRequired?: false;
 }
 
 /** A certificate on a token, with or without its private key. */
@@ -106,6 +108,7 @@ export type SignerErrorCode =
   | "driver_not_found"
   | "driver_wrong_architecture"
   | "driver_not_pkcs11"
+  | "driver_service_missing"
   | "driver_crashed"
   | "driver_timeout"
   | "driver_error"

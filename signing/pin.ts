@@ -5,7 +5,7 @@ import type { Token } from "../protocol/methods.ts";
 
 /** Knowledge about a token besides its flags. */
 export interface PinHistory {
-  /** A login of an earlier request still holds: no PIN is asked. */
+  /** A login of an earlier request still holds, or the token knows none: no PIN is asked. */
   unlocked?: boolean;
   /** State reported after the last wrong PIN. */
   triesLeft?: TriesLeft;

@@ -174,7 +174,10 @@ export class Unlocking {
   }
 
   #pinState({ key: { token } }: Credential, unlocked = false) {
-    return pinStateOf(token, { unlocked, triesLeft: this.#triesLeft.get(token.uri) });
+    return pinStateOf(token, {
+      unlocked: unlocked || token.loginRequired === false,
+      triesLeft: this.#triesLeft.get(token.uri),
+    });
   }
 
   /** An OTP, after the consent: the signature that it is for has been shown. */

@@ -166,7 +166,7 @@ Deno.test({
 Deno.test({
   name: "doctor reports no driver, and a missing, foreign, broken or crashing one",
   ignore: !LINUX,
-  fn: atDesk(good, async ({ dir, path, driver, configure, doctor }) => {
+  fn: atDesk(good, async ({ dir, env, path, driver, configure, doctor }) => {
     await configure({ searchModules: false });
     const none = await doctor();
     assert.equal(none.trouble("driver_missing").status, "error");
@@ -189,6 +189,32 @@ Deno.test({
     await configure(driverAlone(driver));
     driver.set("crash C_GetSlotList");
     assert.match((await doctor()).trouble("driver_broken").seen, /crashed/);
+
+    // A driver that leaves a daemon behind, which holds its pipes.
+    driver.set("fork");
+    assert.deepEqual((await doctor()).of("driver_broken"), ["ok"]);
+    assert.equal((await dsign(["tokens"], env)).code, 0);
+
+    // One that reaches tokens through a service that does not run: `dsign tokens` says the same.
+    const card = path("card.so");
+    const library = await Deno.readFile(driver.modulePath);
+    await Deno.writeFile(
+      card,
+      new Uint8Array([...library, ...new TextEncoder().encode("libpcsclite.so.1")]),
+    );
+    env.PCSCLITE_CSOCK_NAME = path("pcscd.comm");
+    await configure({ searchModules: false, modules: [{ path: card }] });
+    driver.set("removed");
+    const service = await doctor();
+    assert.match(service.trouble("driver_service_missing").seen, /The service pcscd/);
+    assert.equal(service.trouble("driver_service_missing").status, "error");
+    const told = await dsign(["tokens"], env);
+    assert.equal(told.code, 4);
+    assert.match(told.stderr, /The service pcscd, .*, is not running/);
+    driver.set("rv C_GetSlotList 5");
+    assert.deepEqual((await doctor()).of("driver_broken"), ["ok"]);
+    await Deno.writeTextFile(env.PCSCLITE_CSOCK_NAME, "");
+    assert.deepEqual((await doctor()).of("driver_service_missing"), ["ok"]);
 
     // Beside a token that works the same troubles are for notice.
     driver.set();

@@ -1,4 +1,5 @@
 /** Drivers and their tokens. Never asks for a PIN or tries one. */
+import { stoppedService } from "../../signers/driver_service.ts";
 import { type DriverReport, probeDriver } from "../driver_probe.ts";
 import { findDrivers } from "../providers.ts";
 import type { DriverModule } from "../../signers/modules.ts";
@@ -20,8 +21,16 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
   const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
   const files = await keyFiles(settings.pkcs12);
   const tokens = [...reports.flatMap(toTokens), ...files];
-  const works = reports.some(({ message }) => message === "");
   const hasToken = tokens.some(({ initialised }) => initialised);
+  // Of a driver that works and finds nothing it matters only while no other finds a token.
+  const services = await Promise.all(
+    reports.map(({ module, message, tokens }) =>
+      message !== "" || (tokens.length === 0 && !hasToken)
+        ? stoppedService(module.path, machine.env)
+        : null
+    ),
+  );
+  const works = reports.some(({ message }, i) => message === "" && !services[i]);
   // If another driver works, a broken one that nobody configured is not the person's problem; and once the token is
   // found, no broken driver is.
   const statusOf = ({ source }: DriverModule) =>
@@ -29,10 +38,15 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
   const missing = modules.length === 0 && problems.length === 0 && settings.pkcs12.length === 0;
   const wrong: Finding[] = [];
   const broken: Finding[] = [];
-  for (const { module, state, message, builtFor } of reports) {
-    if (message === "") continue;
+  const stopped: Finding[] = [];
+  for (const [i, { module, state, message, builtFor }] of reports.entries()) {
     const status = statusOf(module);
-    if (state === "driver_wrong_architecture") {
+    const service = services[i];
+    if (service) {
+      const values = { driver: module.path, service: service.name, unit: service.unit };
+      stopped.push({ id: "driver_service_missing", status, values });
+    } else if (message === "") continue;
+    else if (state === "driver_wrong_architecture") {
       const values = { driver: module.path, built: builtFor!, needed: Deno.build.arch };
       wrong.push({ id: "driver_wrong_architecture", status, values });
     } else {
@@ -55,6 +69,7 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
         })),
       ),
       ...orOk("driver_wrong_architecture", wrong),
+      ...orOk("driver_service_missing", stopped),
       ...orOk("driver_broken", broken),
     ],
     tokens,

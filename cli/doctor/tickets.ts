@@ -10,6 +10,7 @@ export const TICKETS = [
   "driver_missing",
   "driver_path_wrong",
   "driver_wrong_architecture",
+  "driver_service_missing",
   "driver_broken",
   "token_missing",
   "token_not_initialised",

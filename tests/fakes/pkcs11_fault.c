@@ -9,25 +9,39 @@
  *
  *   crash F         write to address 0             hang F          never return
  *   exit F          end the process                rv F N          return N
+ *   after F N       do it, then return N           once F N        return N from the second call on
  *   delay F N       wait N milliseconds first      noise F         print to standard output first
  *   wrong F         succeed with impossible lengths, counts or sizes
  *   null F          NULL in the function list (the list itself for C_GetFunctionList)
  *   removed         the token is pulled out        blank           no label, serial, PIN flags
  *   slots           slot numbers far apart         twin            every token is there twice
  *   flags N         set these flags of the token   without N       the mechanism N is missing
+ *   noflags N       clear these flags              label HEX       the token's label, in bytes
+ *   growing         more slots than were counted   renumber        a slot has a new number each time
+ *   gone N          no slots after N lists         one-session     a second session is too many
+ *   version N       of Cryptoki, in the list       fork            C_Initialize leaves a daemon behind
+ *   upset HOW       C_Initialize meddles with the process: signals, close, stdout, null, stdin, nonblock, umask, flood
+ *   attribute C:T N     reading the attribute T of an object of class C returns N
+ *   value C:T HEX       … gives these bytes, - for none
+ *   zeros C:T WHERE     … gives 32 zero bytes more, before or after
+ *   only HEX            the three above hold for objects with this CKA_ID only
  *   empty-first     the first search of a process finds nothing
  *   no-always       CKA_ALWAYS_AUTHENTICATE is an unknown attribute
  *   always          every key asks for a context-specific login (PIN 12345678)
  *   keypad          C_Login takes NULL and then knows the PIN 12345678 by itself
+ *   no-login        there is no C_Login: sessions see the keys at once
  *   no-locking      C_Initialize takes no arguments
  *
  * Only C_GetFunctionList is exported.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,18 +70,19 @@ typedef struct {
 
 /* Offsets in CK_TOKEN_INFO. */
 enum { LABEL = 0, SERIAL = 80, TOKEN_FLAGS = 96, TOKEN_INFO_SIZE = 208 };
-enum { PIN_FLAGS = 0x10000 | 0x20000 | 0x40000 };
+enum { LOGIN_REQUIRED = 4, PIN_FLAGS = 0x10000 | 0x20000 | 0x40000 };
 enum {
-  OK = 0, DEVICE_REMOVED = 0x32, ATTRIBUTE_TYPE_INVALID = 0x12, CANT_LOCK = 0x0a,
+  OK = 0, FUNCTION_NOT_SUPPORTED = 0x54, SESSION_COUNT = 0xb1, DEVICE_REMOVED = 0x32, ATTRIBUTE_TYPE_INVALID = 0x12, CANT_LOCK = 0x0a,
   MECHANISM_INVALID = 0x70, PIN_INCORRECT = 0xa0, NOT_LOGGED_IN = 0x101, NOT_PRESENT = 0xe0,
   BUFFER_TOO_SMALL = 0x150, CONTEXT_SPECIFIC = 2, ALWAYS_AUTHENTICATE = 0x202
 };
 
 static list_t *real;
 static list_t fake;
-static int searches, authenticated;
+static int searches, authenticated, lists, sessions;
+static char word[64];
 
-/* Finds a line that starts with these words; gives what follows, as a number, through `n`. */
+/* Finds a line that starts with these words; gives what follows, as a number, through `n`, and as it is in `word`. */
 static int told(const char *kind, const char *name, ulong_t *n) {
   static char text[4096];
   const char *path = getenv("PKCS11_FAULT_CONTROL");
@@ -82,6 +97,7 @@ static int told(const char *kind, const char *name, ulong_t *n) {
     const char *value = name ? third : second;
     if (n && name == NULL && *n && strtoul(value, NULL, 16) != *n) continue;
     if (n) *n = strtoul(value, NULL, 16);
+    strcpy(word, value);
     found = 1;
   }
   fclose(file);
@@ -89,6 +105,14 @@ static int told(const char *kind, const char *name, ulong_t *n) {
 }
 
 static int is(const char *kind) { return told(kind, NULL, NULL); }
+
+/* The bytes of `word`, from hex. */
+static ulong_t bytes(byte_t *out) {
+  ulong_t n = 0;
+  unsigned byte;
+  while (sscanf(word + 2 * n, "%2x", &byte) == 1) out[n++] = byte;
+  return n;
+}
 
 /* What every function does first; not 0: return `*rv`. */
 static int fault(const char *name, ulong_t *rv) {
@@ -104,7 +128,31 @@ static int fault(const char *name, ulong_t *rv) {
   if (told("crash", name, NULL)) *(volatile int *) 0 = 1;
   if (told("hang", name, NULL)) for (;;) pause();
   if (told("exit", name, NULL)) _exit(7);
+  if (told("once", name, rv)) {
+    static int calls;
+    return calls++ > 0;
+  }
   return told("rv", name, rv);
+}
+
+/* What a function returns that has done its work. */
+static ulong_t after(const char *name, ulong_t rv) {
+  told("after", name, &rv);
+  return rv;
+}
+
+static void upset(void) {
+  int null = open("/dev/null", O_RDWR);
+  if (!told("upset", NULL, NULL)) return;
+  if (!strcmp(word, "signals")) for (int i = 1; i < 32; i++) if (i != SIGSEGV) signal(i, SIG_IGN);
+  if (!strcmp(word, "close")) close(0), close(1), close(2);
+  if (!strcmp(word, "stdout")) close(1);
+  if (!strcmp(word, "null")) dup2(null, 1);
+  if (!strcmp(word, "stdin")) if (read(0, &null, 1) < 0) return;
+  if (!strcmp(word, "nonblock")) fcntl(0, F_SETFL, O_NONBLOCK), fcntl(1, F_SETFL, O_NONBLOCK);
+  if (!strcmp(word, "umask")) umask(0777);
+  if (!strcmp(word, "flood")) for (int i = 0; i < 20000; i++) fputs("debug: a line that is long\n", i % 2 ? stdout : stderr);
+  fflush(stdout);
 }
 
 #define CALL(index, ...) ((ulong_t (*)()) real->fn[index])(__VA_ARGS__)
@@ -116,11 +164,23 @@ static int fault(const char *name, ulong_t *rv) {
   if (is("removed")) return DEVICE_REMOVED
 
 /* 8 slot numbers to each real one, so that there is room for twins. */
-static ulong_t shown(ulong_t slot) { return is("slots") || is("twin") ? slot * 8 + 5 : slot; }
-static ulong_t hidden(ulong_t slot) { return is("slots") || is("twin") ? slot / 8 : slot; }
+static ulong_t shown(ulong_t slot) {
+  if (is("renumber")) return slot | (ulong_t) (lists / 2) << 40;
+  return is("slots") || is("twin") ? slot * 8 + 5 : slot;
+}
+static ulong_t hidden(ulong_t slot) {
+  if (is("renumber")) return slot & 0xffffffffff;
+  return is("slots") || is("twin") ? slot / 8 : slot;
+}
 
 static ulong_t initialize(void *args) {
+  /* The daemon holds the pipes of its parent until it is told otherwise. */
+  if (is("fork") && fork() == 0) {
+    while (is("fork")) nanosleep(&(struct timespec) { 0, 20000000 }, NULL);
+    _exit(0);
+  }
   BEGIN("C_Initialize");
+  upset();
   if (args && is("no-locking")) return CANT_LOCK;
   return CALL(0, args);
 }
@@ -133,11 +193,13 @@ static ulong_t get_info(void *info) {
 static ulong_t get_slot_list(byte_t present, ulong_t *slots, ulong_t *count) {
   BEGIN("C_GetSlotList");
   if (told("wrong", "C_GetSlotList", NULL)) return *count = ~0UL >> 1, OK;
-  if (is("removed")) return *count = 0, OK;
+  lists++;
+  if (is("removed") || (told("gone", NULL, NULL) && lists > atoi(word))) return *count = 0, OK;
   ulong_t list[64], n = 64;
   rv = CALL(4, present, list, &n);
   if (rv != OK) return rv;
   ulong_t copies = is("twin") ? 2 : 1;
+  if (!slots && is("growing")) return *count = n - 1, OK;
   if (slots && *count < n * copies) return *count = n * copies, BUFFER_TOO_SMALL;
   for (ulong_t i = 0; slots && i < n * copies; i++) slots[i] = shown(list[i / copies]) + i % copies;
   *count = n * copies;
@@ -163,6 +225,13 @@ static ulong_t get_token_info(ulong_t slot, byte_t *info) {
   }
   if (is("keypad")) flags |= 0x100;
   if (told("flags", NULL, &more)) flags |= more;
+  more = 0;
+  if (told("noflags", NULL, &more)) flags &= ~more;
+  if (is("no-login")) flags &= ~(ulong_t) LOGIN_REQUIRED;
+  if (told("label", NULL, NULL)) {
+    memset(info + LABEL, ' ', 32);
+    bytes(info + LABEL);
+  }
   memcpy(info + TOKEN_FLAGS, &flags, sizeof flags);
   return rv;
 }
@@ -183,13 +252,19 @@ static ulong_t get_mechanism_list(ulong_t slot, ulong_t *list, ulong_t *count) {
 
 static ulong_t open_session(ulong_t slot, ulong_t flags, void *app, void *notify, void *session) {
   SESSION_CALL("C_OpenSession");
-  return CALL(12, hidden(slot), flags, app, notify, session);
+  if (is("one-session") && sessions > 0) return SESSION_COUNT;
+  rv = CALL(12, hidden(slot), flags, app, notify, session);
+  if (rv != OK) return rv;
+  sessions++;
+  if (is("no-login")) CALL(18, *(ulong_t *) session, 1UL, PIN, PIN_LENGTH);
+  return OK;
 }
 
 static ulong_t close_session(ulong_t session) {
   BEGIN("C_CloseSession");
   rv = CALL(13, session);
-  return is("removed") ? DEVICE_REMOVED : rv;
+  if (rv == OK) sessions--;
+  return is("removed") ? DEVICE_REMOVED : after("C_CloseSession", rv);
 }
 
 static ulong_t login(ulong_t session, ulong_t user, void *pin, ulong_t length) {
@@ -200,20 +275,54 @@ static ulong_t login(ulong_t session, ulong_t user, void *pin, ulong_t length) {
     fclose(log);
   }
   SESSION_CALL("C_Login");
+  if (is("no-login")) return FUNCTION_NOT_SUPPORTED;
   if (is("keypad") && !pin) return CALL(18, session, user, PIN, PIN_LENGTH);
-  if (user != CONTEXT_SPECIFIC) return CALL(18, session, user, pin, length);
+  if (user != CONTEXT_SPECIFIC) return after("C_Login", CALL(18, session, user, pin, length));
   authenticated = length == PIN_LENGTH && !memcmp(pin, PIN, PIN_LENGTH);
   return authenticated ? OK : PIN_INCORRECT;
 }
 
 static ulong_t logout(ulong_t session) {
   SESSION_CALL("C_Logout");
-  return CALL(19, session);
+  return after("C_Logout", CALL(19, session));
+}
+
+/* An attribute of one object as the control file has it; 0: as it is. */
+static int changed(ulong_t session, ulong_t object, attribute_t *a, ulong_t *rv) {
+  ulong_t class = 0;
+  byte_t id[64], wanted[64], value[64];
+  char name[64];
+  attribute_t is_class = { 0, &class, sizeof class }, is_id = { 0x102, id, sizeof id };
+  if (CALL(24, session, object, &is_class, 1) != OK) return 0;
+  if (told("only", NULL, NULL)) {
+    ulong_t n = bytes(wanted);
+    if (CALL(24, session, object, &is_id, 1) != OK || is_id.length != n || memcmp(id, wanted, n)) return 0;
+  }
+  snprintf(name, sizeof name, "%lx:%lx", class, a->type);
+  if (told("attribute", name, rv)) return a->length = ~0UL, 1;
+  if (told("value", name, NULL)) {
+    a->length = bytes(value);
+    if (a->value) memcpy(a->value, value, a->length);
+    return *rv = OK, 1;
+  }
+  if (told("zeros", name, NULL)) {
+    enum { ZEROS = 32 };
+    static byte_t longer[65536];
+    int before = !strcmp(word, "before");
+    attribute_t own = { a->type, longer + (before ? ZEROS : 0), sizeof longer - 2 * ZEROS };
+    memset(longer, 0, sizeof longer);
+    *rv = CALL(24, session, object, &own, 1);
+    a->length = own.length + ZEROS;
+    if (a->value) memcpy(a->value, longer, a->length);
+    return 1;
+  }
+  return 0;
 }
 
 static ulong_t get_attribute_value(ulong_t session, ulong_t object, attribute_t *a, ulong_t n) {
   SESSION_CALL("C_GetAttributeValue");
   if (told("wrong", "C_GetAttributeValue", NULL)) return a->length = 1UL << 40, OK;
+  if (n == 1 && changed(session, object, a, &rv)) return rv;
   if (n == 1 && a->type == ALWAYS_AUTHENTICATE) {
     if (is("no-always")) return a->length = ~0UL, ATTRIBUTE_TYPE_INVALID;
     if (is("always")) {
@@ -284,6 +393,8 @@ __attribute__((visibility("default"))) ulong_t C_GetFunctionList(list_t **out) {
   ulong_t (*get)(list_t **) = library ? dlsym(library, "C_GetFunctionList") : NULL;
   if (!get || get(&real) != OK) return 6;
   fake = *real;
+  ulong_t version = 0;
+  if (told("version", NULL, &version)) fake.version[0] = version;
   for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++) {
     int null = told("null", overrides[i].name, NULL);
     fake.fn[overrides[i].index] = null ? NULL : overrides[i].fn;

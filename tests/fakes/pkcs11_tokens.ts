@@ -74,7 +74,7 @@ export async function makeKeys(dir: string, names: string[]): Promise<TestKey[]>
       key: `${kind}-${size}` as TestKeyType,
       notBefore: new Date(),
       notAfter: new Date(Date.now() + 3650 * 24 * 3_600_000),
-      extensions: [basicConstraints(true)],
+      extensions: [basicConstraints(false)],
     });
     Deno.writeTextFileSync(file("key"), pem("PRIVATE KEY", pkcs8));
     Deno.writeFileSync(file("key.der"), pkcs8);

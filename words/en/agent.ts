@@ -166,7 +166,7 @@ export const en = {
   pin_hint: "Type the token's PIN only here, never into a web page.",
   pin_keypad:
     "After you press the button you are asked elsewhere: on the keypad of the token, or on the page of the signing service.",
-  pin_not_needed: "Your token is still unlocked. No PIN is needed.",
+  pin_not_needed: "Your token is unlocked. No PIN is needed.",
   pin_missing: "Type your PIN first.",
   caps_lock: "Caps Lock is on.",
   tries_low: "The PIN was typed wrongly before. Only a few tries are left.",

@@ -70,7 +70,15 @@ export const en = {
       meaning:
         "The driver cannot be used, so its tokens are not found. Other drivers are not affected.",
       action:
-        "Take the token out, insert it, and check again. If that does not help, install the manufacturer's newest driver. For details: dsign modules test '{driver}'",
+        "If its token is a USB token or a card, insert it again. If that does not help, install the manufacturer's newest driver. For details: dsign modules test '{driver}'",
+    },
+    driver_service_missing: {
+      ok: "The services that the drivers need are running.",
+      seen: "The service {service}, which the driver {driver} needs, is not running.",
+      meaning:
+        "The driver works, but it reaches cards and tokens only through this service, so it finds none.",
+      action:
+        "Ask the administrator to install and start it. With systemd: sudo systemctl enable --now {unit}",
     },
     token_missing: {
       ok: "A token is inserted.",
@@ -245,10 +253,12 @@ export const en = {
     program: "program",
     user: "user",
     running: "version",
+    service: "service",
     setting: "setting",
     stores: "browsers",
     then: "time",
     token: "token",
+    unit: "unit",
   },
   guide: {
     title: "When something does not work",

@@ -6,7 +6,7 @@ export const en = {
   pin_not_set: "The token has no PIN yet. Set one with the program that came with the token.",
   pin_invalid: "The PIN is too short, too long, or has characters that the token does not accept.",
   token_not_present: "The token is not inserted. Insert it and try again.",
-  token_removed: "The token was taken out. Insert it and try again.",
+  token_removed: "The token is no longer there. If you took it out, insert it and try again.",
   token_not_initialised: "The token is empty. Its issuer has to put a certificate on it.",
   key_not_found: "The private key of this certificate is not on the token.",
   certificate_not_found: "The token with this certificate is not inserted.",
@@ -22,9 +22,12 @@ export const en = {
   driver_wrong_architecture:
     "The token's driver was built for another kind of computer. Install the one for this computer.",
   driver_not_pkcs11: "The file configured as the token's driver is not a driver (PKCS#11 module).",
-  driver_crashed: "The token's driver crashed. Take the token out, insert it and try again.",
+  driver_service_missing:
+    "The service that the token's driver needs is not running. Restart the computer, or ask the administrator.",
+  driver_crashed:
+    "The token's driver crashed. Try again. If the token is a USB token or a card, insert it again first.",
   driver_timeout:
-    "The token's driver does not answer. Take the token out, insert it and try again.",
+    "The token's driver does not answer. Try again. If the token is a USB token or a card, insert it again first.",
   driver_error: "The token's driver reported an error.",
   signature_invalid: "The token made a signature that does not verify. It was not released.",
   document_malformed: "The document is damaged, or is not the kind of file it claims to be.",

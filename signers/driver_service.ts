@@ -1,0 +1,67 @@
+/** Services of the system through which drivers reach tokens. Without one, a driver fails or finds nothing. */
+import { basename } from "node:path";
+
+interface Service {
+  /** Its program. */
+  name: string;
+  /** The unit of systemd that starts it. */
+  unit: string;
+  /** Where drivers reach it. */
+  socket(env: (name: string) => string | undefined): string;
+  /** A driver that needs it has this text in its library… */
+  marker: string;
+  /** … or in one that it loads, and then is known by its file name. */
+  drivers?: RegExp;
+}
+
+const SERVICES: readonly Service[] = [
+  {
+    name: "pcscd",
+    unit: "pcscd.socket",
+    socket: (env) => env("PCSCLITE_CSOCK_NAME") ?? "/run/pcscd/pcscd.comm",
+    marker: "libpcsclite.so",
+    drivers: /^(onepin-)?opensc-pkcs11\.so|^libykcs11\.so/,
+  },
+  {
+    name: "pkcsslotd",
+    unit: "pkcsslotd",
+    socket: () => "/run/pkcsslotd.socket",
+    marker: "pkcsslotd.socket",
+  },
+];
+
+/** Larger libraries are not searched. */
+const MAX_LIBRARY = 64 * 1024 * 1024;
+
+/**
+ * The service that a driver needs and that does not run. Known for Linux only: elsewhere the system itself has it.
+ *
+ * @param library path of the driver
+ * @returns null also if that cannot be told
+ */
+export async function stoppedService(
+  library: string,
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): Promise<Pick<Service, "name" | "unit"> | null> {
+  if (Deno.build.os !== "linux") return null;
+  try {
+    const path = await Deno.realPath(library);
+    if ((await Deno.stat(path)).size > MAX_LIBRARY) return null;
+    const text = new TextDecoder("latin1").decode(await Deno.readFile(path));
+    const needed = SERVICES.find(({ marker, drivers }) =>
+      drivers?.test(basename(path)) || text.includes(marker)
+    );
+    return needed && !await exists(needed.socket(env)) ? needed : null;
+  } catch {
+    return null; // The driver's failure is told all the same.
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}

@@ -2,8 +2,10 @@
  * `deno task setup [demo|test|windows]`: makes sure that the system programs of the demo or the tests are installed.
  *
  * On Debian and Ubuntu it installs missing packages with apt, as root or with a sudo that needs no password; elsewhere it
- * only names them. It looks for files, so it takes no time if everything is installed.
+ * only names them. It looks for files, so it takes no time if everything is installed. It also checks that the runtime is
+ * the one that D-Sign was tested with.
  */
+import { runtime, runtimeProblem } from "./runtime.ts";
 
 /** A Debian package and what shows that it, or its like on another system, is installed: any one of the files. */
 interface Package {
@@ -196,5 +198,7 @@ if (import.meta.main) {
     say("Usage: deno task setup [demo|test|windows]");
     Deno.exit(2);
   }
-  if ((await ensure(level)).length > 0) Deno.exit(1);
+  const problem = runtimeProblem(await runtime());
+  if (problem !== null) say(problem);
+  if ((await ensure(level)).length > 0 || problem !== null) Deno.exit(1);
 }

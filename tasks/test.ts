@@ -1,9 +1,11 @@
 /**
  * `deno task test`: every check before a change lands.
  *
- * Installs what the tests use, builds the pages, checks format, lint, types and the examples in comments (one check
- * each), runs all tests, and ends with the one line `N passed, N failed, N skipped`. Names of tests given as arguments are passed to `deno test`.
+ * Refuses a runtime that is not the published one, installs what the tests use, builds the pages, checks format, lint,
+ * types and the examples in comments (one check each), runs all tests, and ends with the one line `N passed, N failed, N
+ * skipped`. Arguments are passed to `deno test`.
  */
+import { runtime, runtimeProblem } from "./runtime.ts";
 import { ensure } from "./setup.ts";
 import { prepareWindows } from "./windows.ts";
 
@@ -71,6 +73,12 @@ async function deno(args: string[]): Promise<{ success: boolean; output: string 
 }
 
 async function main(args: string[]): Promise<number> {
+  const problem = runtimeProblem(await runtime());
+  if (problem !== null) {
+    console.log(problem);
+    console.log(summary({ passed: 0, failed: 1, skipped: [] }));
+    return 1;
+  }
   const total: Counts = { passed: 0, failed: 0, skipped: [] };
   const step = async (name: string, command: string[]) => {
     const start = performance.now();

@@ -2,10 +2,9 @@
  * Windows' own Deno, to be run under Wine: it comes from npm, and two things in it are made to suit Wine 8.
  */
 import { createHash } from "node:crypto";
+import { runtimeProblem, VERSION } from "./runtime.ts";
 import { ensure, missing } from "./setup.ts";
 
-const VERSION = "2.9.5";
-const ARCHIVE_SHA256 = "d3d8fb0c9b4b18322a68fbee5c5386a4be0445a315210c905a548e6f91629379";
 /** Kept between runs: the archive has 42 MB. */
 const FOLDER = new URL(`../.cache/windows-${VERSION}/`, import.meta.url);
 
@@ -28,10 +27,12 @@ export async function prepareWindows(): Promise<void> {
   try {
     await run("npm", "pack", `@deno/win32-x64@${VERSION}`, "--pack-destination", folder);
     const archive = `${folder}/deno-win32-x64-${VERSION}.tgz`;
-    const sha256 = createHash("sha256").update(await Deno.readFile(archive)).digest("hex");
-    if (sha256 !== ARCHIVE_SHA256) throw new Error(`${archive} is not the expected one: ${sha256}`);
     await run("tar", "-xzf", archive, "-C", folder, "package/deno.exe");
     const exe = await Deno.readFile(`${folder}/package/deno.exe`);
+    const sha256 = createHash("sha256").update(exe).digest("hex");
+    const target = "x86_64-pc-windows-msvc";
+    const problem = runtimeProblem({ version: VERSION, target, sha256 });
+    if (problem !== null) throw new Error(problem);
     hideVirtualAlloc2(exe);
     await Deno.mkdir(FOLDER, { recursive: true });
     const unfinished = new URL("deno.exe.new", FOLDER);

@@ -475,6 +475,20 @@ Deno.test("a new box over text is refused before anybody is asked; a free place 
   });
 });
 
+Deno.test("what is prepared after the approval, while the key opens, is not signed in its place", async () => {
+  let time = new Date("2026-11-30T10:00:00Z");
+  await atDesk({ now: () => time }, async ({ sign, person }) => {
+    person.sign = async (request, unlock, _signal, show) => {
+      const opening = unlock(answerTo(request));
+      time = new Date(time.getTime() + 6 * 60_000);
+      await show(0, request.choices[0].certificate.id);
+      assert.ok((await opening).ok);
+    };
+    const [{ time: claimed }] = inspect(await sign(pdfOf())).signatures;
+    assert.equal(claimed, "D:20261130100000Z");
+  });
+});
+
 Deno.test("what was prepared longer than five minutes ago is shown again", async () => {
   let time = new Date("2026-11-30T10:00:00Z");
   await atDesk({ now: () => time }, async ({ sign, person }) => {

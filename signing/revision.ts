@@ -62,6 +62,7 @@ export interface SignedPdf {
 /** The revisions of one document, one for each certificate. */
 export class Revisions {
   readonly #prepared = new Map<string, Prepared>();
+  readonly #approved = new Map<string, Prepared>();
 
   /**
    * @param options the place is found
@@ -94,14 +95,20 @@ export class Revisions {
     return this.#prepared.get(id)?.digest;
   }
 
-  /** The approved revision; null if the approval is not for the latest one, or that is too old. */
-  approved({ id }: SignedWith, digest: string | undefined): Revision | null {
+  /**
+   * Takes the approval of the revision for a certificate. What is prepared for it later changes nothing in what is signed.
+   *
+   * @returns false if it is not for the latest one, or that is too old
+   */
+  approve({ id }: SignedWith, digest: string | undefined): boolean {
     const prepared = this.#prepared.get(id);
-    return prepared && prepared.digest === digest && this.#isFresh(prepared) ? prepared : null;
+    if (!prepared || prepared.digest !== digest || !this.#isFresh(prepared)) return false;
+    this.#approved.set(id, prepared);
+    return true;
   }
 
   /**
-   * Puts the signature's value into the revision for a certificate, and climbs to its level.
+   * Puts the signature's value into the approved revision for a certificate, and climbs to its level.
    *
    * @throws {DsignError} `signature_invalid`; {OnlineError} all its codes
    */
@@ -110,7 +117,7 @@ export class Revisions {
     signer: Pick<Signer, "certificate" | "chain" | "algorithm" | "sign">,
   ): Promise<SignedPdf> {
     const { signal } = this.asking;
-    const prepared = this.#prepared.get(credential.id)!;
+    const prepared = this.#approved.get(credential.id)!;
     const { online, reader } = this.services;
     const { algorithm } = this.document;
     const { level, subFilter, password } = this.options;

@@ -375,7 +375,9 @@ export class Signing {
             const { digest, boxes } = await revisions.prepare(credential);
             const shown = looked.get(`${item} ${credential.id}`);
             if (shown === undefined) refuseCovering(boxes);
-            else if (shown !== digest) throw new DsignError("consent_mismatch");
+            if (!revisions.approve(credential, shown ?? digest)) {
+              throw new DsignError("consent_mismatch");
+            }
             const { appended, field } = await revisions.sign(credential, signer);
             return { bytes: appended, field };
           }

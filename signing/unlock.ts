@@ -109,7 +109,7 @@ export class Unlocking {
         if (over || lease) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
         if (!credential) throw new DsignError("certificate_not_found");
-        if (wanted.revisions && !wanted.revisions.approved(credential, answer.revision)) {
+        if (wanted.revisions && !wanted.revisions.approve(credential, answer.revision)) {
           return { ok: false, code: "consent_mismatch", message: STALE, again: true };
         }
         if (unproven && !answer.acceptsUnproven) throw new DsignError("route_unproven");

@@ -7,7 +7,7 @@
  * white space that pushes away what comes after it, and marks that pile up until they cover other lines.
  */
 const UNSEEN =
-  /\s{80,}|(?:[^\S\n]*\n){6,}|((?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])\1*|((?<=\p{M}{6})\p{M})\2*/gu;
+  /\s{80,}|(?:[^\S\n]*\n){6,}|((?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])\1*|((?<=\p{M}{4})\p{M})\2*/gu;
 
 /** A stretch of text as it is, or what stands for characters that would not be seen: code point and number. */
 export type Piece = string | { unseen: string };

@@ -45,10 +45,17 @@ export type PdfAdditions =
   & {
     locks: boolean;
     /**
-     * Where it is seen: the page, counted from 1, and the role shown with it. In a batch, the place may be a text of
+     * Where it is seen: the page, counted from 1, and what is shown with it. In a batch, the place may be a text of
      * each document instead.
      */
-    visible: { page: number | null; anchor: string | null; role: string | null } | null;
+    visible: {
+      page: number | null;
+      anchor: string | null;
+      role: string | null;
+      picture: boolean;
+      /** The text of the QR code. */
+      qr: string | null;
+    } | null;
   };
 
 /** Where a signature is seen on a page. */

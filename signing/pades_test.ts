@@ -144,7 +144,7 @@ Deno.test("officers sign below their titles, in Bengali and Hindi too, alone and
       pages.push(request.items[0].pdf?.adds?.visible);
       await unlock(answerTo(request));
     };
-    const role = null;
+    const shown = { role: null, picture: false, qr: null };
     const page = await connectAs(PORTAL, agent.port);
     const files = [anchors, pdfOf()].map((bytes, i) => ({
       name: `${i}.pdf`,
@@ -158,7 +158,7 @@ Deno.test("officers sign below their titles, in Bengali and Hindi too, alone and
     });
     page.close();
     assert.deepEqual(outcomes, ["signed", "invalid_params"]);
-    assert.deepEqual(pages.pop(), { page: null, ...visible, role });
+    assert.deepEqual(pages.pop(), { page: null, ...visible, ...shown });
 
     let pdf = anchors;
     for (
@@ -168,7 +168,7 @@ Deno.test("officers sign below their titles, in Bengali and Hindi too, alone and
         { anchor: "Executive Engineer", size: [150, 50] },
       ]
     ) pdf = await sign(pdf, { visible, reason: "Sanctioned" });
-    assert.deepEqual(pages, Array(3).fill({ page: 1, anchor: null, role }));
+    assert.deepEqual(pages, Array(3).fill({ page: 1, anchor: null, ...shown }));
     const file = await path(pdf);
     const tops = [...(await run("pdftotext", "-bbox", file, "-")).text
       .matchAll(/yMin="([\d.]+)"[^>]*>Anita Das/g)].map(([, y]) => Number(y));

@@ -50,6 +50,8 @@ export function additionsOf(options: PdfOptions): PdfAdditions {
         page: visible.page ?? (visible.anchor === undefined ? 1 : null),
         anchor: visible.anchor ?? null,
         role: visible.role ?? null,
+        picture: visible.picture !== undefined,
+        qr: visible.qr ?? null,
       }
       : null,
   };

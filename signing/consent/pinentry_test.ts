@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { Unlocked } from "../../protocol/consent.ts";
 import {
   choice,
   CHOICES,
   chooseRequest,
+  COVERING,
   grantRequest,
+  pdfRequest,
+  SEEN_IN_PDF,
+  showCovering,
   signRequest,
   tryPin,
+  unprovenRequest,
 } from "../../tests/fakes/consent_requests.ts";
 import { PIN } from "../../tests/fakes/memory_provider.ts";
+import { writePinentry } from "../../tests/fakes/pinentry.ts";
 import { Terminal } from "../../tests/fixtures/terminal.ts";
 import type { SignAnswer } from "./port.ts";
 import { PinentryConsent } from "./pinentry.ts";
@@ -120,6 +127,46 @@ Deno.test("pinentry-curses: a locked token is said to be, and its PIN is not ask
     await signed;
     assert.deepEqual(pins, [PIN]);
   }));
+
+Deno.test("pinentry: page, box and texts of a PDF's signature are told, and an unproven signature is confirmed", async () => {
+  const { signal } = new AbortController();
+  const dir = await Deno.makeTempDir();
+  try {
+    const command = [join(dir, "pinentry")];
+    const heard = join(dir, "heard");
+    await writePinentry(command[0], PIN, heard);
+    const answers: SignAnswer[] = [];
+    const unlock = (answer: SignAnswer) => {
+      answers.push(answer);
+      return tryPin(answer, []);
+    };
+    const said = async () => decodeURIComponent(await Deno.readTextFile(heard));
+    await new PinentryConsent({ command }).sign(pdfRequest(), unlock, signal, showCovering);
+    for (const text of SEEN_IN_PDF) assert.ok((await said()).includes(text), await said());
+    assert.equal(answers[0].revision, COVERING.digest);
+    await Deno.remove(heard);
+    await new PinentryConsent({ command }).sign(unprovenRequest(), unlock, signal, nothing);
+    assert.match(
+      await said(),
+      /SETDESC An earlier signature on this route is unproven[^]*CONFIRM[^]*GETPIN/,
+    );
+    assert.match(await said(), /Maya Sen \(UNPROVEN/);
+    assert.equal(answers[1].acceptsUnproven, true);
+    // Who does not confirm is not asked for the PIN.
+    await writePinentry(command[0], PIN, heard, "ERR 83886179 cancelled");
+    await Deno.remove(heard);
+    const refused = new PinentryConsent({ command }).sign(
+      unprovenRequest(),
+      unlock,
+      signal,
+      nothing,
+    );
+    await assert.rejects(refused, { code: "user_cancelled" });
+    assert.doesNotMatch(await said(), /GETPIN/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
 
 Deno.test("pinentry: nobody answers, or the page gives up: the program is ended", () =>
   withPinentry("pinentry-curses", async (consent, terminal, signal, cancel) => {

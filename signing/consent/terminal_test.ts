@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { signRequest } from "../../tests/fakes/consent_requests.ts";
+import { COVERING, SEEN_IN_PDF, signRequest } from "../../tests/fakes/consent_requests.ts";
 import { PIN } from "../../tests/fakes/memory_provider.ts";
 import { inTempDir } from "../../tests/fixtures/openssl.ts";
 import { Terminal } from "../../tests/fixtures/terminal.ts";
+import type { SignAnswer } from "./port.ts";
 import { TerminalConsent } from "./terminal.ts";
 
-interface Result {
+interface Result extends Pick<SignAnswer, "revision" | "acceptsUnproven"> {
   outcome: string;
   pins: string[];
 }
@@ -100,7 +101,7 @@ Deno.test("terminal: a locked token is said to be, and its PIN is not asked for"
     assert.ok(!screen.includes("PIN to sign"), screen);
   });
   assert.deepEqual(locked, { outcome: "pin_locked", pins: [] });
-  const other = await ask("sign locked or not", async (terminal) => {
+  const { outcome, pins } = await ask("sign locked or not", async (terminal) => {
     await terminal.shows("1) Charulata Roy");
     await terminal.type("1", "Enter");
     await terminal.shows("The PIN is locked");
@@ -108,7 +109,34 @@ Deno.test("terminal: a locked token is said to be, and its PIN is not asked for"
     await terminal.shows("PIN to sign");
     await terminal.type(PIN, "Enter");
   });
-  assert.deepEqual(other, { outcome: "approved", pins: [PIN] });
+  assert.deepEqual({ outcome, pins }, { outcome: "approved", pins: [PIN] });
+});
+
+Deno.test("terminal: page, box and texts of a PDF's signature are told, and the approval is for that revision", async () => {
+  const { revision, outcome } = await ask("sign pdf", async (terminal) => {
+    const screen = await terminal.shows("PIN to sign");
+    for (const text of SEEN_IN_PDF) assert.ok(screen.includes(text), `${text} in ${screen}`);
+    await terminal.type(PIN, "Enter");
+  });
+  assert.deepEqual({ revision, outcome }, { revision: COVERING.digest, outcome: "approved" });
+});
+
+Deno.test("terminal: after an unproven signature only the word itself signs", async () => {
+  for (const typed of ["y", "yes", "unproven?"]) {
+    const refused = await ask("sign unproven", async (terminal) => {
+      const screen = await terminal.shows("to sign all the same");
+      assert.ok(screen.includes("Maya Sen (UNPROVEN"), screen);
+      await terminal.type(typed, "Enter");
+    });
+    assert.deepEqual(refused, { outcome: "user_cancelled", pins: [] });
+  }
+  const { outcome, acceptsUnproven } = await ask("sign unproven", async (terminal) => {
+    await terminal.shows("to sign all the same");
+    await terminal.type("unproven", "Enter");
+    await terminal.shows("PIN to sign");
+    await terminal.type(PIN, "Enter");
+  });
+  assert.deepEqual({ outcome, acceptsUnproven }, { outcome: "approved", acceptsUnproven: true });
 });
 
 Deno.test("terminal: nobody answers", async () => {

@@ -186,6 +186,8 @@ function additionsTo(adds: PdfAdditions | null | undefined): string[] {
     visible?.page ? `seen on page ${visible.page}` : "",
     visible?.anchor ? `seen at the text "${printable(visible.anchor)}"` : "",
     visible?.role ? `as "${printable(visible.role)}"` : "",
+    visible?.picture ? "WITH A PICTURE, which cannot be shown here" : "",
+    visible?.qr ? `with a QR code of "${printable(visible.qr)}"` : "",
     reason ? `reason: "${printable(reason)}"` : "",
     location ? `place: "${printable(location)}"` : "",
     certify ? `CERTIFIES the document: afterwards ${CERTIFIES[certify]}` : "",

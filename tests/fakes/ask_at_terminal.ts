@@ -9,15 +9,23 @@ import {
   chooseRequest,
   grantRequest,
   otpRequest,
+  pdfRequest,
+  showCovering,
   signRequest,
   tryPin,
+  unprovenRequest,
 } from "./consent_requests.ts";
 
 const [result, kind, timeout] = Deno.args;
 const consent: Consent = new TerminalConsent(Deno.stdin, Deno.stderr, Number(timeout ?? 60_000));
 const { signal } = new AbortController();
 const pins: string[] = [];
-const unlock = (answer: SignAnswer): Promise<Unlocked> => tryPin(answer, pins);
+let answered: Partial<SignAnswer> = {};
+const unlock = (answer: SignAnswer): Promise<Unlocked> => {
+  const { acceptsUnproven, revision } = answer;
+  answered = { acceptsUnproven, revision };
+  return tryPin(answer, pins);
+};
 
 let outcome: unknown;
 try {
@@ -26,6 +34,9 @@ try {
   else if (kind === "otp") {
     const resend = () => Promise.reject(new DsignError("busy"));
     outcome = new TextDecoder().decode(await consent.otp(otpRequest(), resend, signal));
+  } else if (kind === "sign pdf" || kind === "sign unproven") {
+    const request = kind === "sign pdf" ? pdfRequest() : unprovenRequest();
+    await consent.sign(request, unlock, signal, showCovering);
   } else {
     const locked = choice("Charulata Roy", "c", "pin_locked");
     const choices = kind === "sign"
@@ -40,6 +51,6 @@ try {
   outcome = (error as { code: string }).code;
 }
 console.log("over");
-await Deno.writeTextFile(`${result}.part`, JSON.stringify({ outcome, pins }));
+await Deno.writeTextFile(`${result}.part`, JSON.stringify({ outcome, pins, ...answered }));
 await Deno.rename(`${result}.part`, result);
 Deno.exit();

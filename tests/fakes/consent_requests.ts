@@ -1,9 +1,10 @@
 /** Requests for tests of the ways to ask a person, and a token that knows one PIN. */
-import type { SignAnswer } from "../../signing/consent/port.ts";
+import type { ShownPdf, ShowPdf, SignAnswer } from "../../signing/consent/port.ts";
 import type {
   ChooseRequest,
   GrantRequest,
   OtpRequest,
+  ShownRevision,
   SignChoice,
   SignRequest,
   Unlocked,
@@ -61,6 +62,54 @@ export const signRequest = (changes: Partial<SignRequest> = {}): SignRequest => 
   binding: "d".repeat(64),
   ...changes,
 });
+
+/** The place of a signature over much of a page and its text. */
+export const COVERING: ShownRevision = {
+  digest: "f".repeat(64),
+  boxes: [{ page: 3, box: [0, 0, 595.3, 842], overText: true, large: true }],
+};
+
+/** What a terminal, or pinentry, tells of {@linkcode pdfRequest} and {@linkcode COVERING}. */
+export const SEEN_IN_PDF = [
+  "seen on page 3, 595 by 842 points, 0 from the left and 0 from the bottom",
+  "WARNING: it covers text of that page",
+  "WARNING: it takes more than a tenth of that page",
+  String.raw`as "Executive\u{1b} Engineer"`,
+  "WITH A PICTURE",
+  'QR code of "https://evil.example/pay"',
+  'reason: "Sanctioned"',
+];
+
+/** Shows the revision with {@linkcode COVERING}. */
+export const showCovering: ShowPdf = (item, certificate) =>
+  item === 0 && certificate === CHOICES[0].certificate.id
+    ? Promise.resolve({ revision: COVERING } as ShownPdf)
+    : Promise.reject(new Error("Another document or certificate was to be shown."));
+
+/** A PDF that gets a visible signature. */
+export function pdfRequest(): SignRequest {
+  const [item] = signRequest().items;
+  const visible = {
+    page: 3,
+    anchor: null,
+    role: "Executive\x1b Engineer",
+    picture: true,
+    qr: "https://evil.example/pay",
+  };
+  const adds = { level: "B-B" as const, reason: "Sanctioned", locks: false, visible };
+  return signRequest({ items: [{ ...item, name: "order.pdf", preview: null, pdf: { adds } }] });
+}
+
+/** A route on which an earlier signature is unproven. */
+export function unprovenRequest(): SignRequest {
+  const [item] = signRequest().items;
+  const step = { quorum: 1, isDone: false, signed: [], open: [], unproven: [] };
+  const steps = [
+    { ...step, role: "Maker", isDone: true, signed: ["Maya Sen"], unproven: ["Maya Sen"] },
+    { ...step, role: "Checker", open: ["Anita Das"] },
+  ];
+  return signRequest({ unproven: true, items: [{ ...item, route: { next: 1, steps } }] });
+}
 
 /** Knows {@linkcode PIN}; warns of the last try after the first wrong one. Remembers the PINs. */
 export function tryPin(answer: SignAnswer, pins: string[]): Promise<Unlocked> {

@@ -400,6 +400,7 @@ export function Additions({ adds, speech }: { adds: PdfAdditions; speech: Speech
   if (adds.field) rows.push(["pdf_adds_field", adds.field]);
   if (adds.visible?.anchor) rows.push(["pdf_adds_anchor", adds.visible.anchor]);
   if (adds.visible?.role) rows.push(["pdf_adds_role", adds.visible.role]);
+  if (adds.visible?.qr) rows.push(["pdf_adds_qr", adds.visible.qr]);
   return (
     <>
       <p class="aside">

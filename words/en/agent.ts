@@ -134,6 +134,7 @@ export const en = {
   pdf_adds_field: "Signature field",
   pdf_adds_anchor: "Beside the text",
   pdf_adds_role: "Signed as",
+  pdf_adds_qr: "Text of the QR code",
   pdf_adds_lock: "Form fields can no longer be changed after your signature.",
   pdf_adds_certify_1: "Your signature makes the document final: nothing may be added after it.",
   pdf_adds_certify_2:

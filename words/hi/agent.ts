@@ -139,6 +139,7 @@ export const hi: AgentWords = {
   pdf_adds_field: "हस्ताक्षर-फ़ील्ड",
   pdf_adds_anchor: "जिस टेक्स्ट के पास",
   pdf_adds_role: "किस पदनाम से",
+  pdf_adds_qr: "QR कोड में लिखा है",
   pdf_adds_lock: "आपके हस्ताक्षर के बाद फ़ॉर्म के फ़ील्ड नहीं बदले जा सकेंगे।",
   pdf_adds_certify_1: "आपका हस्ताक्षर दस्तावेज़ को अंतिम कर देता है: इसके बाद कुछ नहीं जोड़ा जा सकता।",
   pdf_adds_certify_2:

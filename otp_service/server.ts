@@ -10,7 +10,7 @@ import { addOAuthRoutes } from "./routes_oauth.ts";
 import { addPageRoutes } from "./routes_page.ts";
 import { addPortalRoutes } from "./routes_portal.ts";
 import { TamperedError } from "./row_seal.ts";
-import { failure, isFromKnown, ParameterError, type Service } from "./service.ts";
+import { bringsToken, failure, isFromKnown, ParameterError, type Service } from "./service.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 
@@ -80,9 +80,12 @@ export function createHandler(
       await request.body?.cancel();
       return refuse(new CscError("too_many"));
     };
-    if (inFlight.lookedUp >= LOOKED_UP) return await tooMany();
-    inFlight.lookedUp++;
-    const isKnown = await isFromKnown(service, request).finally(() => inFlight.lookedUp--);
+    let isKnown = false;
+    if (bringsToken(request)) {
+      if (inFlight.lookedUp >= LOOKED_UP) return await tooMany();
+      inFlight.lookedUp++;
+      isKnown = await isFromKnown(service, request).finally(() => inFlight.lookedUp--);
+    }
     const who = isKnown ? "known" : "stranger";
     const { known, stranger } = inFlight;
     if (known + stranger >= IN_FLIGHT || (!isKnown && stranger >= STRANGERS)) {

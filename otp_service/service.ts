@@ -216,12 +216,15 @@ async function lookUp(service: Service, request: Request): Promise<Access> {
   return { token, client, person: holder?.person, transaction, admin };
 }
 
+export const bringsToken = (request: Request): boolean =>
+  /^Bearer /i.test(request.headers.get("authorization") ?? "");
+
 /**
  * Whether a request brings what this service gave to somebody that it knows: a client that showed its secret, a person who
  * gave a PIN or was sent a link. A ticket for which anybody may have asked is a stranger's.
  */
 export async function isFromKnown(service: Service, request: Request): Promise<boolean> {
-  if (!/^Bearer /i.test(request.headers.get("authorization") ?? "")) return false;
+  if (!bringsToken(request)) return false;
   try {
     if (!new URL(request.url).pathname.startsWith("/otp/")) {
       await access(service, request);

@@ -8,7 +8,6 @@ import { verifyTimestamp } from "../formats/cms/timestamp.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { appendDss, type ValidationData } from "../formats/pades/dss.ts";
-import { fillContents } from "../formats/pades/contents.ts";
 import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
 import {
   type PreparedSignature,
@@ -20,7 +19,6 @@ import type { HashName, Signer } from "../formats/signer.ts";
 import { appendedSource, digestOf, type Ranges, type Source } from "../formats/source.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
 import { OnlineError } from "./error.ts";
-import { timestampSignature } from "./signature_timestamp.ts";
 
 export type Level = "B-B" | "B-T" | "B-LT" | "B-LTA";
 
@@ -104,37 +102,27 @@ export interface Completion {
 }
 
 /**
- * Puts a signature into its place and climbs to the level. It need not be right: nothing is returned that does not verify
- * with the certificate.
+ * Checks a signature that is in its place, and climbs to the level above B-T that it is to have.
  *
- * @param cms of {@linkcode padesCms}
- * @returns the bytes to append to the original
- * @throws {OnlineError} all its codes; {FormatError} `space_too_small`
+ * @param signed the bytes appended to the PDF, with the signature in them
+ * @param cms that signature
+ * @returns further bytes to append; none for B-B and B-T
+ * @throws {OnlineError} all its codes
  */
-export async function completePades(
+export async function finishPades(
   pdf: Pdf,
-  { appended, ranges: [[, before], [after]] }: Pick<PreparedPades, "appended" | "ranges">,
+  signed: Uint8Array,
   cms: Uint8Array,
   { level, certificate, password }: Completion,
   services: LevelServices,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const { source, algorithm } = pdf;
-  let complete = cms;
-  if (level !== "B-B") {
-    complete = await timestampSignature(
-      cms,
-      algorithm,
-      (hash, digest) => services.timestamp(hash, digest, { signal }),
-    );
-  }
-  const signed = fillContents(appended, before - source.size, after - source.size, complete);
   checkSignature(pdf, signed, certificate, password);
-  if (level === "B-B" || level === "B-T") return signed;
-  const data = await services.validationData(complete, { signal });
-  const extended = concat(signed, dssFor(pdf, signed, data, password));
-  if (level === "B-LT") return extended;
-  return concat(extended, await archive(pdf, extended, services, signal, password));
+  if (level === "B-B" || level === "B-T") return new Uint8Array();
+  const data = await services.validationData(cms, { signal });
+  const dss = dssFor(pdf, signed, data, password);
+  if (level === "B-LT") return dss;
+  return concat(dss, await archive(pdf, concat(signed, dss), services, signal, password));
 }
 
 /**

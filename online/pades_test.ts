@@ -9,8 +9,9 @@ import { inspectSignatures } from "../formats/pades/inspect.ts";
 import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { hasher } from "../formats/digest.ts";
-import { padesCms, preparedDigest } from "./pades_cms.ts";
-import { completePades, type Level, type LevelServices, preparePades } from "./pades.ts";
+import { fillContents } from "../formats/pades/contents.ts";
+import { completeCms, holeIn, padesCms, preparedDigest } from "./pades_cms.ts";
+import { finishPades, type Level, type LevelServices, preparePades } from "./pades.ts";
 
 const pki = makePki({ officers: [{ name: "Anita Das", key: "p-256" }] });
 const [officer] = pki.officers;
@@ -39,19 +40,18 @@ const signer = { certificate, chain: [], algorithm: officer.key.algorithm };
 const prepare = (level: Level) => {
   const prepared = preparePades(pdf.source, signer, { level, time });
   const digest = preparedDigest(hasher("SHA-256").update(PDF), PDF.length, prepared);
-  const cms = padesCms(digest, signer, { time });
+  const made = padesCms(digest, signer, { time });
   return {
     ...prepared,
-    toBeSigned: cms.toBeSigned,
-    complete: (signature: Uint8Array, services: LevelServices, signal: AbortSignal) =>
-      completePades(
-        pdf,
-        prepared,
-        cms.complete(signature),
-        { level, certificate },
-        services,
-        signal,
-      ),
+    toBeSigned: made.toBeSigned,
+    async complete(signature: Uint8Array, { timestamp, ...rest }: LevelServices) {
+      const stamp = (hash: HashName, digest: Uint8Array) => timestamp(hash, digest, { signal });
+      const cms = await completeCms(made, signature, "SHA-256", level === "B-B" ? null : stamp);
+      const signed = fillContents(prepared.appended, ...holeIn(prepared, PDF.length), cms);
+      const services = { timestamp, ...rest };
+      const how = { level, certificate };
+      return concat(signed, await finishPades(pdf, signed, cms, how, services, signal));
+    },
   };
 };
 
@@ -60,7 +60,7 @@ Deno.test("each PAdES level adds one revision or token to the level below", asyn
   for (const level of ["B-B", "B-T", "B-LT", "B-LTA"] as const) {
     const prepared = prepare(level);
     const signature = signBytes(officer.key, prepared.toBeSigned);
-    const signed = concat(PDF, await prepared.complete(signature, services(), signal));
+    const signed = concat(PDF, await prepared.complete(signature, services()));
     const { signatures } = inspectSignatures(bytesSource(signed));
     const revisions = new TextDecoder("latin1").decode(signed).match(/%%EOF/g)!.length;
     made.push([level, revisions, signatures.map(({ kind }) => kind)]);
@@ -82,7 +82,7 @@ Deno.test("a signature by another key or over other bytes is not released", asyn
       signBytes(officer.key, prepared.toBeSigned.subarray(1)),
     ]
   ) {
-    await assert.rejects(prepared.complete(signature, services(), signal), {
+    await assert.rejects(prepared.complete(signature, services()), {
       code: "signature_invalid",
     });
   }
@@ -92,7 +92,7 @@ Deno.test("a timestamp of something else is not released, whether at the signatu
   for (const [level, good] of [["B-T", 0], ["B-LTA", 1]] as const) {
     const prepared = prepare(level);
     const signature = signBytes(officer.key, prepared.toBeSigned);
-    await assert.rejects(prepared.complete(signature, services(good), signal), {
+    await assert.rejects(prepared.complete(signature, services(good)), {
       code: "signature_invalid",
     }, level);
   }
@@ -102,4 +102,22 @@ Deno.test("preparing twice gives the same bytes", () => {
   const [one, two] = [prepare("B-LTA"), prepare("B-LTA")];
   assert.deepEqual(one.appended, two.appended);
   assert.deepEqual(one.toBeSigned, two.toBeSigned);
+});
+
+Deno.test("a prepared revision whose unsigned part is more than the signature's place is refused", () => {
+  const { appended, ranges: [[, before], [after, rest]] } = prepare("B-B");
+  const filled = appended.slice();
+  filled[before - PDF.length + 5] = 0x31;
+  const forged: [Uint8Array, [number, number][]][] = [
+    [appended, [[0, before - 40], [after, rest]]],
+    [appended, [[0, before], [after + 40, rest - 40]]],
+    [appended, [[0, PDF.length - 8], [after, rest]]],
+    [appended, [[1, before], [after, rest]]],
+    [appended, [[0, before], [after, rest - 1]]],
+    [appended, [[0, before], [after, rest], [0, 1]]],
+    [filled, [[0, before], [after, rest]]],
+  ];
+  for (const [appended, ranges] of forged) {
+    assert.throws(() => holeIn({ appended, ranges }, PDF.length), { code: "signature_invalid" });
+  }
 });

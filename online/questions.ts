@@ -18,9 +18,9 @@ import type { ReadDocument } from "../reader/worker.ts";
 import { collectEvidence } from "./evidence.ts";
 import {
   checkSignature,
-  completePades,
   type Completion,
   dssFor,
+  finishPades,
   type LevelServices,
   type PadesOptions,
   type PreparedPades,
@@ -165,10 +165,10 @@ export const questions = {
     return preparePades(source, signer, padesOptions(input, documents));
   },
 
-  /** The same with the signature, at its level. */
-  completePdf: (
-    { prepared, cms, algorithm, completion, done }: {
-      prepared: Pick<PreparedPades, "appended" | "ranges">;
+  /** What follows a signature in a PDF at its level, once it is checked. */
+  finishPdf: (
+    { signed, cms, algorithm, completion, done }: {
+      signed: Uint8Array;
       cms: Uint8Array;
       /** Of the timestamps and of what the signature covers. */
       algorithm: HashName;
@@ -178,9 +178,9 @@ export const questions = {
     [source]: ReadDocument[],
   ) =>
     inSteps(done, (take: Take<LevelStep>) =>
-      completePades(
+      finishPades(
         { source, algorithm },
-        prepared,
+        signed,
         cms,
         completion,
         servicesOf(take),

@@ -9,14 +9,20 @@ import { randomBytes } from "node:crypto";
 import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
 import { hasher } from "../formats/digest.ts";
-import { EsignAuth, esignForm, prepareEsign } from "../formats/xml/esign.ts";
+import { EsignAuth, esignForm, prepareEsign } from "../formats/xml/esign_request.ts";
 import { fillContents } from "../formats/pades/contents.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { preparedDigest } from "../online/pades_cms.ts";
 import { CscError } from "./error.ts";
-import { EspRefusal, type EspRefusalCode, isCurrent, type Outcome } from "./esp_answer.ts";
+import {
+  EspRefusal,
+  type EspRefusalCode,
+  isCurrent,
+  type Outcome,
+  transactionIn,
+} from "./esp_answer.ts";
 import { addTimestamp, addValidationData, type Lasting, spaceIn } from "./esp_lasting.ts";
 import { sha256 } from "./secrets.ts";
 import type { EsignOutcome } from "./questions.ts";
@@ -170,10 +176,7 @@ export class Esp {
     const response = new TextEncoder().encode(text);
     const hash = sha256(response);
     const { reader } = this.options;
-    const asking = { origin: "eSign answers" };
-    const id = await reader.ask("esignTransaction", { response }, asking).catch((error) => {
-      throw error instanceof FormatError ? new EspRefusal("malformed", error.message) : error;
-    });
+    const id = transactionIn(text);
     const row = await store.read((tx) => tx.esign(id));
     // Not in the audit, which strangers could fill with it.
     if (!row) throw new EspRefusal("unknown", `answer ${hash}`);
@@ -202,7 +205,7 @@ export class Esp {
         anchors: this.options.anchors.map(({ der }) => der),
         space: spaceIn(row.facts),
         now: store.now(),
-      }, asking);
+      }, { origin: row.client });
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       // A forged answer must not end the true one's transaction.

@@ -1,12 +1,5 @@
-/** The answer of an eSign service provider: whose transaction it names, and whether what it brings is of use. */
-import { readSignedData } from "../formats/cms/read.ts";
-import { FormatError } from "../formats/error.ts";
-import { indiaFacts } from "../formats/x509/india.ts";
-import { validateCertificate } from "../formats/x509/path.ts";
-import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
-
-/** Clocks differ, in milliseconds. */
-const TOLERANCE = 5 * 60_000;
+/** How the answer of an eSign service provider ends a transaction, or why it does not. */
+import type { Certificate } from "../formats/x509/certificate.ts";
 
 /** Why an answer does not count. */
 export type EspRefusalCode = "malformed" | "unknown" | "origin" | "over" | "not_accepted";
@@ -27,42 +20,6 @@ export type Outcome = { certificate: Certificate; cms: Uint8Array } | {
   message: string;
 };
 
-/**
- * Checks that the ESP signed with a currently valid eSign certificate from a trusted authority.
- *
- * @param now milliseconds since 1970
- */
-export function judge(
-  certificate: Certificate,
-  cms: Uint8Array,
-  { space, anchors, now }: { space: number; anchors: readonly Certificate[]; now: number },
-): Outcome {
-  if (cms.length > space) {
-    return { code: "too_large", message: "The eSign service's signature is too large." };
-  }
-  if (!isCurrent(certificate, now, TOLERANCE)) {
-    return {
-      code: "certificate_time",
-      message: "The eSign certificate is not of this time. Is this server's clock right?",
-    };
-  }
-  if (indiaFacts(certificate).kind !== "esign") {
-    return { code: "certificate_kind", message: "The certificate is not one of eSign." };
-  }
-  const { notBefore, notAfter } = certificate;
-  const within = Math.min(Math.max(now, notBefore.getTime()), notAfter.getTime());
-  const trust = validateCertificate(certificate, {
-    anchors,
-    intermediates: readSignedData(cms).certificates.flatMap(readable),
-    at: new Date(within),
-    // It lives half an hour. Those who verify the document look at the authorities' lists.
-    revocation: "none",
-  });
-  return trust.trusted
-    ? { certificate, cms }
-    : { code: "certificate_untrusted", message: trust.failure.message };
-}
-
 /** Whether a certificate is valid now, within a tolerance in milliseconds. */
 export function isCurrent(
   { notBefore, notAfter }: Certificate,
@@ -72,12 +29,16 @@ export function isCurrent(
   return notBefore.getTime() <= now + tolerance && now - tolerance <= notAfter.getTime();
 }
 
-/** An odd certificate beside the others helps nobody, and hurts nobody. */
-function readable(der: Uint8Array): Certificate[] {
-  try {
-    return [readCertificate(der)];
-  } catch (error) {
-    if (error instanceof FormatError) return [];
-    throw error;
-  }
+/**
+ * The transaction that an answer says it belongs to; nothing else about it is known yet. A reader, which is not bothered
+ * with answers to nothing, looks whether it is so.
+ *
+ * @throws {EspRefusal} `malformed`
+ */
+export function transactionIn(response: string): string {
+  const found = /<(?:[\w.-]+:)?EsignResp\s[^<>]*?\btxn\s*=\s*["']([A-Za-z0-9:_-]{1,50})["']/.exec(
+    response,
+  );
+  if (!found) throw new EspRefusal("malformed", "no answer that names its transaction");
+  return found[1];
 }

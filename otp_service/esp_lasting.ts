@@ -5,7 +5,8 @@ import { fillContents } from "../formats/pades/contents.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { OnlineError } from "../online/error.ts";
 import { bytesSource } from "../formats/source.ts";
-import { timestampSignature } from "../online/signature_timestamp.ts";
+import { performFor } from "../online/services.ts";
+import { askInSteps } from "../reader/steps.ts";
 import { CscError, toCscError } from "./error.ts";
 import { isCurrent } from "./esp_answer.ts";
 import { type LevelOptions, levelServices } from "./levels.ts";
@@ -38,12 +39,10 @@ export async function addTimestamp(
   const { pdf, cms } = (await store.read((tx) => tx.esignBytes(id)))!;
   const about = { transaction: id, client };
   try {
-    const { timestamp } = levelServices(lasting);
-    const stamped = await timestampSignature(
-      cms!,
-      "SHA-256",
-      (...imprint) =>
-        timestamp(...imprint, { signal: new AbortController().signal, origin: client }),
+    const asking = { signal: new AbortController().signal, origin: client };
+    const stamped = await askInSteps(
+      (done) => lasting.reader.ask("timestampedCms", { cms: cms!, done }, asking),
+      (step) => performFor(levelServices(lasting), step, asking),
     );
     if (stamped.length > spaceIn(facts)) {
       throw new CscError("timestamp_failed", "it is too large");

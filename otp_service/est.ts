@@ -1,12 +1,14 @@
 /** An issuing authority elsewhere, asked by Enrollment over Secure Transport (RFC 7030 §4.2, `/simpleenroll`). */
-import { readSignedData } from "../formats/cms/read.ts";
 import { CscError } from "./error.ts";
 import { readBounded } from "../online/http.ts";
+import type { ServiceReader } from "./reading.ts";
 
 const TIMEOUT = 15_000;
 const MAX_ANSWER = 256 * 1024;
 
 export interface EstOptions {
+  /** Reads the answers. */
+  reader: ServiceReader;
   /** As `https://ca.example/.well-known/est`, with the authority's label where it has one; no slash at its end. */
   url: string;
   /** Value of the header `Authorization`, where the service is known by that. */
@@ -29,7 +31,9 @@ export interface EstClient {
 }
 
 /** Makes a client; nothing is sent yet. */
-export function estClient({ url, authorization, tlsAnchors, tlsIdentity }: EstOptions): EstClient {
+export function estClient(
+  { reader, url, authorization, tlsAnchors, tlsIdentity }: EstOptions,
+): EstClient {
   const client = Deno.createHttpClient({
     ...tlsAnchors !== undefined && { caCerts: [tlsAnchors] },
     ...tlsIdentity,
@@ -55,8 +59,8 @@ export function estClient({ url, authorization, tlsAnchors, tlsIdentity }: EstOp
         if (response.status !== 200) throw new Error(`status ${response.status}`);
         const type = response.headers.get("content-type") ?? "";
         if (!/^application\/pkcs7-mime\s*(;|$)/i.test(type)) throw new Error(`type "${type}"`);
-        const der = Uint8Array.fromBase64(new TextDecoder().decode(body));
-        return readSignedData(der).certificates;
+        const cms = Uint8Array.fromBase64(new TextDecoder().decode(body));
+        return await reader.ask("certificatesIn", { cms }, { origin: "issuing authority" });
       } catch (error) {
         throw new CscError("unavailable", `issuing authority: ${(error as Error).message}`);
       }

@@ -20,7 +20,14 @@ import {
 import { prepareRequest } from "../formats/x509/request.ts";
 import { readSignedData } from "../formats/cms/read.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
+import { readerCommand } from "../cli/host_command.ts";
 import { estClient } from "./est.ts";
+import { openReaders } from "./reading.ts";
+
+const reader = openReaders(
+  readerCommand(new URL("../main.ts", import.meta.url).href),
+  console.error,
+);
 
 const TEXT = new TextEncoder().encode("order");
 const HASH = createHash("sha256").update(TEXT).digest("base64");
@@ -31,7 +38,7 @@ Deno.test("a remote authority issues by EST, and OpenSSL accepts the request and
     const root = makeRoot();
     await using est = await startEst(root);
     est.next = { minutes: 29, policy: POLICY };
-    const client = estClient({ url: est.url, authorization: EST_AUTHORIZATION });
+    const client = estClient({ reader, url: est.url, authorization: EST_AUTHORIZATION });
     const certificates = [root.certificate.der];
     const test = makeService({
       root,
@@ -152,7 +159,7 @@ Deno.test("a remote authority that is not the configured one, or does not know u
       ["Bearer wrong", /status 401/],
     ] as const
   ) {
-    const client = estClient({ url: est.url, authorization });
+    const client = estClient({ reader, url: est.url, authorization });
     const test = makeService({
       issuer: { certificates: [root.certificate.der], enrol: client.enrol, validity },
     });
@@ -204,6 +211,7 @@ Deno.test("a remote authority can identify us by our TLS certificate and use the
     const enrol = async (identity?: { cert: string; key: string }, anchor?: Party) => {
       await using front = await tlsFront(dir, Number(target), host, department);
       const { enrol, close } = estClient({
+        reader,
         url: `https://127.0.0.1:${front.port}${pathname}`,
         authorization: EST_AUTHORIZATION,
         tlsAnchors: anchor && pem("CERTIFICATE", anchor.certificate.der),
@@ -229,3 +237,5 @@ Deno.test("a remote authority can identify us by our TLS certificate and use the
     }
     assert.equal(est.requests.length, 1);
   }));
+
+Deno.test.afterAll(() => reader.close());

@@ -1,4 +1,5 @@
 /** The questions about portals' documents and about eSign answers that the service asks; a reader answers them. */
+import { readSignedData } from "../formats/cms/read.ts";
 import { FormatError } from "../formats/error.ts";
 import { type DrawnPlace, placesOfSignature } from "../formats/pades/drawn.ts";
 import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
@@ -6,10 +7,12 @@ import { prepareSignature, type SignatureOptions } from "../formats/pades/prepar
 import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import type { Source } from "../formats/source.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
-import { esignTransaction, readEsignResponse } from "../formats/xml/esign.ts";
-import { questions as onlineQuestions } from "../online/questions.ts";
+import { readEsignResponse } from "../formats/xml/esign.ts";
+import { type LevelStep, questions as onlineQuestions, servicesOf } from "../online/questions.ts";
+import { timestampSignature } from "../online/signature_timestamp.ts";
+import { type Done, inSteps } from "../reader/steps.ts";
 import type { ReadDocument } from "../reader/worker.ts";
-import { judge } from "./esp_answer.ts";
+import { judge } from "./esp_judge.ts";
 
 /** Of a PDF's last signature, where that is still zeros and covers all of the file. */
 function ofWaiting<T>(source: Source, about: (signature: PdfSignature) => T): T | undefined {
@@ -57,8 +60,18 @@ export const questions = {
     return { appended, ranges: [[start, before], [after, rest]] as [number, number][] };
   },
 
-  /** The transaction that an answer names; nothing else in it is looked at. */
-  esignTransaction: ({ response }: { response: Uint8Array }): string => esignTransaction(response),
+  /** An ESP's PKCS #7 with a timestamp. */
+  timestampedCms: ({ cms, done }: { cms: Uint8Array; done: Done }) =>
+    inSteps<LevelStep, Uint8Array>(done, (take) => {
+      const { timestamp } = servicesOf(take);
+      const asking = { signal: new AbortController().signal };
+      return timestampSignature(cms, "SHA-256", (...imprint) => timestamp(...imprint, asking));
+    }),
+
+  /** The certificates in an issuing authority's answer. */
+  certificatesIn: ({ cms }: { cms: Uint8Array }): Uint8Array[] => [
+    ...readSignedData(cms).certificates,
+  ],
 
   /** Reads an ESP's response and checks that its signature is usable. */
   esignOutcome({ response, txn, digest, esp, ...by }: {

@@ -6,11 +6,12 @@
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { digest as digestOf, hasher, HASHES } from "../formats/digest.ts";
+import { fillContents } from "../formats/pades/contents.ts";
+import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { type CscParams, type CscResult } from "../protocol/csc.ts";
-import { padesCms, preparedDigest } from "../online/pades_cms.ts";
+import { completeCms, holeIn, padesCms, preparedDigest } from "../online/pades_cms.ts";
 import { performFor } from "../online/services.ts";
-import { timestampSignature } from "../online/signature_timestamp.ts";
 import { askInSteps } from "../reader/steps.ts";
 import { algorithmOf, ALGORITHMS, checkHashes } from "./algorithms.ts";
 import { CscError } from "./error.ts";
@@ -145,14 +146,9 @@ async function signCms(
     ...signature_format === "C" && { signingTime: new Date(options.store.now()) },
   });
   const { hash } = key.algorithm;
-  const cms = prepared.complete(await key.sign({ digest: digestOf(hash, prepared.toBeSigned) }));
-  if (!isTimestamped(conformance_level)) return cms;
-  const { timestamp } = levelServices(options);
-  return await timestampSignature(
-    cms,
-    hash,
-    (hash, digest) => timestamp(hash, digest, { signal: never, origin }),
-  );
+  const signature = await key.sign({ digest: digestOf(hash, prepared.toBeSigned) });
+  const stamp = isTimestamped(conformance_level) ? stampFor(options, origin) : null;
+  return await completeCms(prepared, signature, hash, stamp);
 }
 
 async function signPdf(
@@ -180,15 +176,21 @@ async function signPdf(
   }, asking);
   const digest = preparedDigest(hasher(hash).update(bytes), bytes.length, prepared);
   const made = padesCms(digest, key, { time });
-  const cms = made.complete(await key.sign({ digest: digestOf(hash, made.toBeSigned) }));
+  const signature = await key.sign({ digest: digestOf(hash, made.toBeSigned) });
+  const stamp = level === "B-B" ? null : stampFor(options, person.id);
+  const cms = await completeCms(made, signature, hash, stamp);
+  // Put in here: the reader has read a portal's document, and adds only what follows.
+  const signed = fillContents(prepared.appended, ...holeIn(prepared, bytes.length), cms);
   const completion = { level, certificate };
-  const appended = await askInSteps(
-    (done) =>
-      reader.ask("completePdf", { prepared, cms, algorithm: hash, completion, done }, asking),
+  const rest = await askInSteps(
+    (done) => reader.ask("finishPdf", { signed, cms, algorithm: hash, completion, done }, asking),
     (step) => performFor(levelServices(options), step, { signal: never, origin: person.id }),
   );
-  return concat(bytes, appended);
+  return concat(bytes, signed, rest);
 }
+
+const stampFor = (options: LevelOptions, origin: string) => (hash: HashName, digest: Uint8Array) =>
+  levelServices(options).timestamp(hash, digest, { signal: never, origin });
 
 /** Signing finishes even if the caller is gone, because the SAD is already used. Each step has a time limit. */
 const never = new AbortController().signal;

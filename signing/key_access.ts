@@ -206,12 +206,14 @@ function acceptable(candidates: Credential[], { accepts }: Wanted): Credential[]
 
 /** Signs, and lets nothing out that the shown certificate does not verify. */
 export async function sign(
-  lease: Lease,
+  { signer, credential }: {
+    signer: Pick<Signer, "algorithm" | "sign">;
+    credential: { key: Pick<Credential["key"], "certificate"> };
+  },
   input: SigningInput,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   throwIfCancelled(signal);
-  const { signer, credential } = lease;
   const signature = await signer.sign(input, signal);
   const { publicKey } = certificateOf(credential.key.certificate);
   const { algorithm } = signer;

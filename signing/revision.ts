@@ -2,17 +2,18 @@
  * The revision of a PDF that a person is shown before they sign it. It is finished but for the signature's value: what
  * they approve is its digest, and after the PIN only that value goes in.
  */
-import { sameBytes } from "../formats/x509/certificate.ts";
-import type { Signer } from "../formats/signer.ts";
-import { appendedSource, type Ranges, type Source } from "../formats/source.ts";
-import { padesCms, preparedDigest } from "../online/pades_cms.ts";
+import { concat } from "../formats/asn1/der.ts";
+import { fillContents } from "../formats/pades/contents.ts";
+import type { HashName, Signer } from "../formats/signer.ts";
+import { appendedSource, type Source } from "../formats/source.ts";
+import { completeCms, holeIn, padesCms, preparedDigest } from "../online/pades_cms.ts";
 import { performFor } from "../online/services.ts";
 import type { PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
 import { askInSteps } from "../reader/steps.ts";
 import { certificateOf } from "./certificates.ts";
-import { throwIfCancelled } from "./errors.ts";
+import { sign } from "./key_access.ts";
 import {
   padesOptions,
   type PadesServices,
@@ -48,7 +49,6 @@ export interface Revision {
 interface Prepared extends Revision {
   time: Date;
   appended: Uint8Array;
-  ranges: Ranges;
   /** Of the signature's place within `appended`. */
   hole: [from: number, to: number];
 }
@@ -121,33 +121,27 @@ export class Revisions {
     const { online, reader } = this.services;
     const { algorithm } = this.document;
     const { level, subFilter, password } = this.options;
-    const { time, ranges, hole: [from, to] } = prepared;
-    const made = padesCms(Uint8Array.fromHex(prepared.digest), signer, { subFilter, time });
-    throwIfCancelled(signal);
-    const cms = made.complete(await signer.sign({ message: made.toBeSigned }, signal));
-    const completion = { level, certificate: signer.certificate, password };
-    const completing = {
-      prepared: { appended: prepared.appended, ranges },
-      cms,
-      algorithm,
-      completion,
-    };
-    const appended = await askInSteps(
+    const { certificate } = signer;
+    const made = padesCms(Uint8Array.fromHex(prepared.digest), signer, {
+      subFilter,
+      time: prepared.time,
+    });
+    const signature = await sign({ signer, credential }, { message: made.toBeSigned }, signal);
+    const stamp = (hash: HashName, digest: Uint8Array) =>
+      online.timestamp(hash, digest, this.asking);
+    const cms = await completeCms(made, signature, algorithm, level === "B-B" ? null : stamp);
+    // Put in here: the reader has read a stranger's document, and adds only what follows.
+    const signed = fillContents(prepared.appended, ...prepared.hole, cms);
+    const completion = { level, certificate, password };
+    const rest = await askInSteps(
       (done) =>
-        reader.ask("completePdf", { ...completing, done }, {
+        reader.ask("finishPdf", { signed, cms, algorithm, completion, done }, {
           documents: [sourceOf(this.document)],
           ...this.asking,
         }),
       (step) => performFor(online, step, this.asking),
     );
-    // The reader has read a stranger's document: what it gives must be what was shown.
-    const isShown = sameBytes(appended.subarray(0, from), prepared.appended.subarray(0, from)) &&
-      sameBytes(
-        appended.subarray(to, prepared.appended.length),
-        prepared.appended.subarray(to),
-      );
-    if (!isShown) throw new DsignError("signature_invalid");
-    return { appended, field: prepared.field };
+    return { appended: concat(signed, rest), field: prepared.field };
   }
 
   #isFresh({ time }: Prepared): boolean {
@@ -176,7 +170,6 @@ export class Revisions {
       boxes.push({ page, box, overText, large: share > LARGE });
     }
     const { size } = document;
-    const [[, before], [after]] = ranges;
     return {
       digest: preparedDigest(document.hashed(), size, { appended, ranges }).toHex(),
       field,
@@ -184,8 +177,7 @@ export class Revisions {
       source: appendedSource(original, appended),
       time,
       appended,
-      ranges,
-      hole: [before - size, after - size],
+      hole: holeIn({ appended, ranges }, size),
     };
   }
 

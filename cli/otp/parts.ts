@@ -15,7 +15,7 @@ import { SetupError } from "../../otp_service/error.ts";
 import { estClient } from "../../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
 import { Pins } from "../../otp_service/pin.ts";
-import { openReaders } from "../../otp_service/reading.ts";
+import { openReaders, type ServiceReader } from "../../otp_service/reading.ts";
 import { readSecrets } from "../../otp_service/secrets.ts";
 import type { Service } from "../../otp_service/service.ts";
 import { openPostgres } from "../../otp_service/store_postgres.ts";
@@ -74,9 +74,13 @@ export async function openParts(
     const keys = module
       ? moduleKeys(() => session(module, module.processes))
       : embeddedKeys(store, secrets);
+    const reader = closing(openReaders(
+      readerCommand,
+      (text) => log.error("The reader process says: {text}", { text }),
+    ));
     const issuer = closing(
       "url" in config.authority
-        ? await externalIssuer(config.authority)
+        ? await externalIssuer(config.authority, reader)
         : await openSigner(config.authority, session),
     );
     const smtp = config.smtp && closing(smtpDelivery({
@@ -91,10 +95,6 @@ export async function openParts(
       },
     });
     const ways = { mail: smtp, sms };
-    const reader = closing(openReaders(
-      readerCommand,
-      (text) => log.error("The reader process says: {text}", { text }),
-    ));
     const pins = new Pins(secrets.pepper);
     closers.push(() => pins[Symbol.dispose]());
     const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
@@ -158,6 +158,7 @@ type EstConfig = Extract<OtpConfig["authority"], { url: string }>;
 
 async function externalIssuer(
   config: EstConfig,
+  reader: ServiceReader,
 ): Promise<ExternalIssuer & { close(): void }> {
   const { url, certificateFile, user, passwordFile, tokenFile, oneTimeMinutes, storedDays } =
     config;
@@ -167,6 +168,7 @@ async function externalIssuer(
     : tokenFile && `Bearer ${await readSecretFile(tokenFile)}`;
   const { tlsAnchorsFile, tlsCertificateFile, tlsKeyFile } = config;
   const { enrol, close } = estClient({
+    reader,
     url,
     authorization,
     tlsAnchors: tlsAnchorsFile && await pemIn(tlsAnchorsFile),

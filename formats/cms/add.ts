@@ -210,8 +210,8 @@ function prepared(
   signerInfo: ReturnType<typeof prepareSignerInfo>,
   additionsFor: (completed: Uint8Array) => Additions,
 ): PreparedCms {
-  const complete = (signature: Uint8Array) =>
-    rebuild(cms.root, additionsFor(signerInfo.complete(signature)));
+  const complete = (signature: Uint8Array, timestamp?: Uint8Array) =>
+    rebuild(cms.root, additionsFor(signerInfo.complete(signature, timestamp)));
   return {
     toBeSigned: signerInfo.toBeSigned,
     get maxLength() {

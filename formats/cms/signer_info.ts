@@ -66,10 +66,11 @@ export interface PreparedCms {
    * Puts the signature in.
    *
    * @param signature as {@link Signer.sign} returns it; checking it is up to the caller
+   * @param timestamp over the signature's value (EN 319 122-1 §5.3), a TimeStampToken
    * @returns the complete ContentInfo
    * @throws {FormatError} `signature_mismatch` if it is longer than the key can make
    */
-  complete(signature: Uint8Array): Uint8Array;
+  complete(signature: Uint8Array, timestamp?: Uint8Array): Uint8Array;
 }
 
 const attribute = (type: string, value: Uint8Array) => sequence(oid(type), setOf([value]));
@@ -117,14 +118,17 @@ export function prepareSignerInfo(
   return {
     toBeSigned,
     maxSignatureLength: maximum,
-    complete(signature: Uint8Array): Uint8Array {
+    complete(signature: Uint8Array, timestamp?: Uint8Array): Uint8Array {
       if (signature.length === 0 || signature.length > maximum) {
         throw new FormatError(
           "signature_mismatch",
           "The signature has the wrong length for the certificate's key.",
         );
       }
-      return sequence(...before, octetString(signature));
+      const unsigned = timestamp
+        ? [setOf([attribute(Oid.signatureTimestamp, timestamp)], constructedTag(1))]
+        : [];
+      return sequence(...before, octetString(signature), ...unsigned);
     },
   };
 }

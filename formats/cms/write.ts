@@ -48,10 +48,10 @@ export function prepareSignedData(
     ),
     setOf(distinct([signer.certificate, ...signer.chain]), constructedTag(0)),
   ];
-  const complete = (signature: Uint8Array) =>
+  const complete = (signature: Uint8Array, timestamp?: Uint8Array) =>
     sequence(
       oid(Oid.signedData),
-      explicit(0, sequence(...before, setOf([signerInfo.complete(signature)]))),
+      explicit(0, sequence(...before, setOf([signerInfo.complete(signature, timestamp)]))),
     );
   return {
     toBeSigned: signerInfo.toBeSigned,

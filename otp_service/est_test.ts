@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { EST_AUTHORIZATION, startEst } from "../tests/fakes/est_server.ts";
 import { tlsFront } from "../tests/fakes/tls_front.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
-import { makeRoot, makeService, PIN, POLICY } from "../tests/fixtures/otp_service.ts";
+import { makeRoot, makeService, PIN, POLICY, testReader } from "../tests/fixtures/otp_service.ts";
 import { issue, type Party } from "../tests/fixtures/issue.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { makeKey, signBytes } from "../tests/fixtures/keys.ts";
@@ -20,14 +20,9 @@ import {
 import { prepareRequest } from "../formats/x509/request.ts";
 import { readSignedData } from "../formats/cms/read.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
-import { readerCommand } from "../cli/host_command.ts";
 import { estClient } from "./est.ts";
-import { openReaders } from "./reading.ts";
 
-const reader = openReaders(
-  readerCommand(new URL("../main.ts", import.meta.url).href),
-  console.error,
-);
+const reader = testReader();
 
 const TEXT = new TextEncoder().encode("order");
 const HASH = createHash("sha256").update(TEXT).digest("base64");

@@ -3,13 +3,10 @@
  * PIN, the open key, its end, and the audit log.
  */
 import { jwaNameOf } from "../formats/json/header.ts";
-import { withMlDsa } from "../formats/keys/ml_dsa.ts";
-import { verifySignature } from "../formats/x509/signature.ts";
-import type { Signer, SigningInput } from "../formats/signer.ts";
+import type { Signer } from "../formats/signer.ts";
 import type { Asker } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
-import { certificateOf } from "./certificates.ts";
 import type { Consent } from "./consent/port.ts";
 import { Desk, type DeskAsker } from "./desk.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
@@ -202,25 +199,6 @@ function acceptable(candidates: Credential[], { accepts }: Wanted): Credential[]
   const found = candidates.filter((_, i) => problems[i] === null);
   if (found.length === 0) throw problems[0]!;
   return found;
-}
-
-/** Signs, and lets nothing out that the shown certificate does not verify. */
-export async function sign(
-  { signer, credential }: {
-    signer: Pick<Signer, "algorithm" | "sign">;
-    credential: { key: Pick<Credential["key"], "certificate"> };
-  },
-  input: SigningInput,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  throwIfCancelled(signal);
-  const signature = await signer.sign(input, signal);
-  const { publicKey } = certificateOf(credential.key.certificate);
-  const { algorithm } = signer;
-  if (!await withMlDsa(() => verifySignature(publicKey, algorithm, input, signature))) {
-    throw new DsignError("signature_invalid");
-  }
-  return signature;
 }
 
 const deskAsker = ({ origin, trustedSince, allowedByAdministrator }: Asker): DeskAsker => ({

@@ -13,7 +13,7 @@ import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
 import { askInSteps } from "../reader/steps.ts";
 import { certificateOf } from "./certificates.ts";
-import { sign } from "./key_access.ts";
+import { sign } from "./signature.ts";
 import {
   padesOptions,
   type PadesServices,

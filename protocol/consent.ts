@@ -139,6 +139,8 @@ export interface Asker {
 
 /** A certificate offered for choice, with its token's state. */
 export interface Choice {
+  /** What an answer calls it: the certificate's `id`, or its `uri` where several tokens have the certificate. */
+  id: string;
   certificate: Certificate;
   token: Token;
   /** The kind of signature by the certificate's policies (India); only what the certificate claims. */
@@ -179,7 +181,7 @@ export interface ChooseRequest {
   asker: Asker;
   /** Non-empty, usable ones only. */
   choices: Choice[];
-  /** `id` of the certificate that the person chose for this asker before, if it is among them. */
+  /** `id` of the choice that the person made for this asker before, if it is among them. */
   preferred?: string;
 }
 
@@ -193,7 +195,7 @@ export interface SignRequest {
   login?: true;
   /** Non-empty; one only where the page named the certificate. */
   choices: SignChoice[];
-  /** `id` of the certificate that the person chose for this asker before, if it is among them. */
+  /** `id` of the choice that the person made for this asker before, if it is among them. */
   preferred?: string;
   /** Earlier signatures on the signing route are unproven: the answer must accept that. */
   unproven?: true;
@@ -246,7 +248,7 @@ export type ConsentReply =
   | { decision: "resend" }
   | {
     decision: "approve";
-    /** `id` of the chosen certificate; for `choose` and `sign`. */
+    /** {@linkcode Choice.id}; for `choose` and `sign`. */
     certificate?: string;
     /** For `sign`, unless the token has its own keypad; for `otp`, the OTP. */
     pin?: string;

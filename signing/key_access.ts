@@ -62,11 +62,11 @@ export class KeyAccess {
           kind: "choose",
           asker: caller.asker,
           choices: candidates.map((candidate) => this.tokens.choice(candidate)),
-          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+          preferred: candidates.find(({ choice }) => choice === caller.preferred)?.choice,
         },
         caller.signal,
       ));
-    const chosen = candidates.find((candidate) => candidate.id === id);
+    const chosen = candidates.find(({ choice }) => choice === id);
     if (!chosen) throw new DsignError("certificate_not_found");
     return chosen;
   }
@@ -94,7 +94,7 @@ export class KeyAccess {
     }
     const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
     // Refuse content that cannot be signed before asking the person.
-    const first = candidates.find(({ id }) => id === caller.preferred) ?? candidates[0];
+    const first = candidates.find(({ choice }) => choice === caller.preferred) ?? candidates[0];
     await wanted.revisions?.prepare(first);
     const leave = await this.#desk.enter(deskAsker(caller.asker), caller.signal);
     let credential: Credential | undefined;
@@ -128,7 +128,7 @@ export class KeyAccess {
     }
     // Not given out unless it is written down.
     await record("done");
-    if (credential) await caller.chosen?.(credential.id);
+    if (credential) await caller.chosen?.(credential.choice);
     return result;
   }
 

@@ -7,7 +7,7 @@ import type { Credential } from "./tokens.ts";
 Deno.test("a kept login ends by the clock, also where timers stood still or the clock was set back", async () => {
   const provider = new MemoryProvider(makePki({ officers: [{ name: "Anita" }] }).officers);
   const { keys: [key] } = await provider.list();
-  const credential: Credential = { id: "a", key, provider };
+  const credential: Credential = { id: "a", choice: "a", key, provider };
   let now = 1_000_000;
   const logins = new Logins(60_000, () => now);
   const open = async () => {

@@ -13,7 +13,10 @@ import type { KeyInfo, Problem, Provider, TokenInfo } from "../signers/provider.
 
 /** A certificate on a token, and the way to its key. */
 export interface Credential {
+  /** Of the certificate. */
   id: string;
+  /** {@linkcode Choice.id} */
+  choice: string;
   key: KeyInfo;
   provider: Provider;
 }
@@ -82,20 +85,17 @@ export class Tokens {
     const listings = await Promise.all(this.providers.map((provider) => provider.list()));
     const problems = listings.flatMap((listing) => listing.problems);
     const credentials: Credential[] = [];
-    const seen = new Set<string>();
     listings.forEach(({ keys }, i) => {
       for (const key of keys) {
         try {
           const { id } = this.#parse(key.certificate).described;
-          // One certificate may be reached through two drivers; the first that has its key is as good as any.
-          if (seen.has(id) && !key.hasKey) continue;
-          if (seen.has(id)) {
-            const known = credentials.findIndex((credential) => credential.id === id);
-            if (credentials[known].key.hasKey) continue;
-            credentials.splice(known, 1);
-          }
-          seen.add(id);
-          credentials.push({ id, key, provider: this.providers[i] });
+          // One token may be reached through two drivers; the first that has the key is as good as any.
+          const known = credentials.findIndex((each) =>
+            each.id === id && isSameToken(each.key.token, key.token)
+          );
+          if (known >= 0 && (credentials[known].key.hasKey || !key.hasKey)) continue;
+          if (known >= 0) credentials.splice(known, 1);
+          credentials.push({ id, choice: id, key, provider: this.providers[i] });
         } catch (error) {
           if (!(error instanceof FormatError)) throw error;
           problems.push({
@@ -106,6 +106,9 @@ export class Tokens {
         }
       }
     });
+    for (const same of Map.groupBy(credentials, ({ id }) => id).values()) {
+      if (same.length > 1) { for (const each of same) each.choice = each.key.uri; }
+    }
     const rank = new Map(credentials.map((credential) => [credential, this.#rank(credential)]));
     credentials.sort((a, b) => rank.get(b)! - rank.get(a)!);
     return {
@@ -147,6 +150,7 @@ export class Tokens {
   /** For the person to choose from, or to see. */
   choice(credential: Credential): Choice {
     return {
+      id: credential.choice,
       certificate: this.describe(credential),
       token: describeToken(credential.key.token),
       kind:
@@ -193,6 +197,15 @@ export class Tokens {
     this.#parsed.set(key, parsed);
     return parsed;
   }
+}
+
+/** Whether two drivers may mean the same token: they agree on its serial number, or one does not tell it. */
+function isSameToken(a: TokenInfo, b: TokenInfo): boolean {
+  if (a.driver === b.driver) return a.uri === b.uri;
+  const [one, other] = [a, b].map(({ serialNumber }) =>
+    serialNumber.toLowerCase().replaceAll(/[^0-9a-z]/g, "").replace(/^0+(?=.)/, "")
+  );
+  return one === other || one === "" || other === "";
 }
 
 function classOf(x509: X509): Certificate["class"] {

@@ -40,6 +40,19 @@ Deno.test("a certificate found through two drivers is listed once, through the d
   assert.ok(tokens.describe(credentials[0]).usable);
 });
 
+Deno.test("a certificate on two tokens is listed under both, and each can be chosen", async () => {
+  const [one, other] = [1, 2].map(() => new MemoryProvider(officers.slice(0, 1)));
+  Object.assign(other.tokens[0], { uri: "pkcs11:token=Copy", serialNumber: "9", driver: "other" });
+  const tokens = new Tokens([one, other], () => new Date());
+  const { credentials } = await tokens.list();
+  assert.deepEqual(credentials.map(({ key }) => key.token.driver), ["memory", "other"]);
+  assert.equal(new Set(credentials.map(({ id }) => id)).size, 1);
+  assert.equal(new Set(credentials.map((each) => tokens.choice(each).id)).size, 2);
+  // The same token by another driver, which writes its serial number in its own way.
+  Object.assign(other.tokens[0], { serialNumber: "00-0", driver: "other" });
+  assert.equal((await tokens.list()).credentials.length, 1);
+});
+
 Deno.test("a certificate that cannot be read is a problem, and hides no other", async () => {
   const provider = new MemoryProvider(officers);
   const look = provider.list.bind(provider);

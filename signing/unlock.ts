@@ -16,10 +16,10 @@ export interface Caller {
   asker: Asker;
   /** Fires when the caller gives the request up. */
   signal: AbortSignal;
-  /** `id` of the certificate that the person chose for this asker before. */
+  /** The choice that the person made for this asker before. */
   preferred?: string;
-  /** Takes note of the certificate that the person used. */
-  chosen?(id: string): Promise<void>;
+  /** Takes note of the choice. */
+  chosen?(choice: string): Promise<void>;
   progress?(phase: "waiting_for_person" | "signing", done?: number, total?: number): void;
 }
 
@@ -104,7 +104,7 @@ export class Unlocking {
     let refusal: DsignError | undefined;
     let over = false;
     const attempt = async (answer: SignAnswer): Promise<Unlocked> => {
-      const credential = candidates.find(({ id }) => id === answer.certificate);
+      const credential = candidates.find(({ choice }) => choice === answer.certificate);
       try {
         if (over || lease) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
@@ -146,7 +146,7 @@ export class Unlocking {
           blind: wanted.blind,
           login: wanted.login,
           choices,
-          preferred: candidates.find(({ id }) => id === caller.preferred)?.id,
+          preferred: candidates.find(({ choice }) => choice === caller.preferred)?.choice,
           ...wanted.batch && { batch: true },
           ...unproven && { unproven: true },
           binding,
@@ -154,7 +154,7 @@ export class Unlocking {
         unlock,
         caller.signal,
         (item, certificate) =>
-          wanted.show?.(item, candidates.find(({ id }) => id === certificate)) ??
+          wanted.show?.(item, candidates.find(({ choice }) => choice === certificate)) ??
             Promise.reject(new DsignError("document_not_found")),
       );
       over = true;

@@ -26,7 +26,7 @@ export interface Dialog {
 export async function askUntilOpen(
   { ask, say }: Dialog,
   request: SignRequest,
-  { certificate: { id }, pin: first }: SignChoice,
+  { id, pin: first }: SignChoice,
   unlock: (answer: SignAnswer) => Promise<Unlocked>,
   show: ShowPdf,
 ): Promise<void> {

@@ -52,7 +52,7 @@ export class PinentryConsent implements Consent {
     return await this.#converse(signal, async (pinentry) => {
       const about = describeChoose(request);
       const choices = preferredFirst(request.choices, request.preferred);
-      return (await choose(pinentry, about, choices)).certificate.id;
+      return (await choose(pinentry, about, choices)).id;
     });
   }
 
@@ -72,7 +72,7 @@ export class PinentryConsent implements Consent {
         await pinentry.call("MESSAGE");
         throw impossible;
       }
-      const preferred = choices.find((each) => each.certificate.id === request.preferred);
+      const preferred = choices.find(({ id }) => id === request.preferred);
       const choice = choices.length === 1
         ? choices[0]
         : preferred ?? await choose(pinentry, about, choices);
@@ -201,9 +201,7 @@ async function choose<C extends Choice>(
 }
 
 const preferredFirst = (choices: readonly Choice[], preferred: string | undefined): Choice[] =>
-  choices.toSorted((a, b) =>
-    Number(b.certificate.id === preferred) - Number(a.certificate.id === preferred)
-  );
+  choices.toSorted((a, b) => Number(b.id === preferred) - Number(a.id === preferred));
 
 function toDsign(program: string, error: unknown): unknown {
   if (error instanceof AssuanError) {

@@ -16,7 +16,7 @@ import type {
 
 /** The person's decision about a {@linkcode SignRequest}. */
 export interface SignAnswer {
-  /** `id` of the chosen certificate. */
+  /** `id` of the choice. */
   certificate: string;
   /** UTF-8, owned and zeroed by the receiver; null where the token has its own keypad. */
   pin: Uint8Array | null;
@@ -42,7 +42,7 @@ export interface ShownPdf {
 /**
  * Gives the document that an item of a request stands for, as long as the request is being asked.
  *
- * @param certificate `id` of the chosen one: into a PDF goes a signature that depends on it
+ * @param certificate `id` of the choice: into a PDF goes a signature that depends on it
  * @throws {DsignError} `document_not_found` where there is none
  */
 export type ShowPdf = (item: number, certificate?: string) => Promise<ShownPdf>;
@@ -54,7 +54,7 @@ export type ShowPdf = (item: number, certificate?: string) => Promise<ShownPdf>;
 export interface Consent {
   /** Resolves when the person allows it. */
   grant(request: GrantRequest, signal: AbortSignal): Promise<void>;
-  /** Resolves to the `id` of the chosen certificate. */
+  /** Resolves to the `id` of the choice. */
   choose(request: ChooseRequest, signal: AbortSignal): Promise<string>;
   /**
    * Resolves when the person has approved and `unlock` has succeeded. `unlock` is called once for each PIN the person

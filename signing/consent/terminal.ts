@@ -72,7 +72,7 @@ export class TerminalConsent implements Consent {
       this.#write(`\n${describeChoose(request)}\n`);
       const choice = await this.#choose(ask, request.choices, request.preferred);
       await confirm(ask, `Use ${describeChoice(choice)}? [y/N] `);
-      return choice.certificate.id;
+      return choice.id;
     });
   }
 
@@ -152,7 +152,7 @@ export class TerminalConsent implements Consent {
     preferred: string | undefined,
   ): Promise<C> {
     if (choices.length === 1) return choices[0];
-    const standard = choices.findIndex(({ certificate }) => certificate.id === preferred) + 1;
+    const standard = choices.findIndex(({ id }) => id === preferred) + 1;
     choices.forEach((choice, i) => this.#write(`  ${i + 1}) ${describeChoice(choice)}\n`));
     const hint = standard ? ` [${standard}]` : "";
     for (;;) {

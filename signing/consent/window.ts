@@ -46,7 +46,7 @@ const Reply: z.ZodType<ConsentReply> = z.union([
   z.strictObject({ decision: z.literal("resend") }),
   z.strictObject({
     decision: z.literal("approve"),
-    certificate: z.string().max(64).optional(),
+    certificate: z.string().max(1000).optional(),
     pin: z.string().max(255).optional(),
     binding: z.string().max(64).optional(),
     revision: z.string().max(128).optional(),

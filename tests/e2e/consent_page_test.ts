@@ -97,6 +97,7 @@ function choice(
     ...more,
   };
   return {
+    id: id.repeat(32),
     kind: "token_dsc",
     certificate: {
       id: id.repeat(32),

@@ -29,6 +29,7 @@ export function choice(
   const [example] = METHODS["token.list"].example.result.tokens;
   const token = { ...example, state } as Token;
   return {
+    id: id.repeat(64),
     certificate: { ...certificate, commonName, id: id.repeat(64) } as SignChoice["certificate"],
     token,
     kind: "token_dsc",

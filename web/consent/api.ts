@@ -66,7 +66,9 @@ export function consentApi(ticket: string): ConsentApi {
       return response.ok ? await response.json() : null;
     },
     async revision(item, certificate) {
-      const response = await ask(`/consent/revision/${item}?certificate=${certificate}`);
+      const response = await ask(
+        `/consent/revision/${item}?certificate=${encodeURIComponent(certificate)}`,
+      );
       if (!response.ok) throw new Error(`there is nothing to sign, status ${response.status}`);
       return await response.json();
     },

@@ -224,7 +224,7 @@ function Question(
     request.kind === "grant"
       ? ""
       // Among several, the person chooses, or has chosen for this site before.
-      : request.preferred ?? (choices.length === 1 ? choices[0]!.certificate.id : ""),
+      : request.preferred ?? (choices.length === 1 ? choices[0]!.id : ""),
   );
   /** The last refusal of each token, by its URI. */
   const [refusals, setRefusals] = useState<Record<string, Refusal>>({});
@@ -249,7 +249,7 @@ function Question(
     if (attempts > 0) pinField.current?.focus();
   }, [attempts]);
 
-  const choice = choices.find(({ certificate }) => certificate.id === chosen);
+  const choice = choices.find(({ id }) => id === chosen);
   const refusal = choice && refusals[choice.token.uri] || null;
   const undecided = choices.length > 0 && !choice;
   const pin = request.kind === "sign"

@@ -378,8 +378,8 @@ export function Certificates(
           <input
             type="radio"
             name="certificate"
-            checked={choice.certificate.id === chosen}
-            onChange={() => choose(choice.certificate.id)}
+            checked={choice.id === chosen}
+            onChange={() => choose(choice.id)}
           />
           <CertificateFacts {...choice} speech={speech} />
         </label>

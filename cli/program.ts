@@ -75,7 +75,9 @@ export async function run(
     .action(action(async () => (await import("./agent.ts")).openConsole(context, { json })));
   for (const load of asked(args)) (await load())(program, context, action);
   try {
-    await configureLog(args.includes("--verbose") ? "debug" : "warning");
+    const json = args.includes("--log-json");
+    const level = args.includes("--verbose") ? "debug" : json ? "info" : "warning";
+    await configureLog(level, { json });
     const first = commandOf(args);
     if (first && !first.startsWith("-") && !program.commands.some((c) => c.name() === first)) {
       throw new UsageError(`Unknown command "${first}". See dsign --help.`);

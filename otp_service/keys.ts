@@ -31,6 +31,8 @@ export interface KeyStore {
   create(type: KeyType): Promise<{ id: string; publicKey: Uint8Array }>;
   /** @throws {CscError} `unavailable` where the key is not there */
   open(id: string): Promise<OpenKey>;
+  /** @throws {CscError} `unavailable` where keys cannot be used now */
+  check(): Promise<void>;
 }
 
 interface KeySpec {
@@ -93,6 +95,7 @@ export function embeddedKeys(store: Store, secrets: Secrets): KeyStore {
       if (sealed === null) throw new CscError("unavailable", `key ${id} is missing`);
       return openPkcs8(secrets.open(`key ${id}`, sealed));
     },
+    check: () => Promise.resolve(), // the database has them
   };
 }
 
@@ -128,6 +131,7 @@ export interface ModuleSession {
     publicPart: { type: "rsa"; modulus: string; exponent: string } | { type: "ec"; point: string };
   }>;
   key(selector: { id: string }): Promise<ModuleKey>;
+  certificates(): Promise<unknown>;
 }
 
 /**
@@ -188,6 +192,10 @@ export function moduleKeys(open: () => Promise<ModuleSession>): KeyStore {
           known.delete(id);
           throw error;
         }
+      }),
+    check: () =>
+      within(async (session) => {
+        await session.certificates();
       }),
   };
 }

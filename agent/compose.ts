@@ -32,6 +32,8 @@ export interface SigningOptions {
   trust?: readonly string[];
   /** Policies of departmental PIN/OTP services. */
   departmentalPolicies?: string[];
+  /** Whether ML-DSA keys may sign. Default: false. */
+  postQuantum?: boolean;
   /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
   keepLogin?: number;
   /** Sites for which the administrator lets SHA-1 be used. */
@@ -60,7 +62,8 @@ export async function composeSigning(
   const { Signing } = await import("../signing/sign.ts");
   const { Online } = await import("../online/services.ts");
   return new Signing(
-    tokens ?? new Tokens(options.providers, now, options.departmentalPolicies),
+    tokens ??
+      new Tokens(options.providers, now, options.departmentalPolicies, options.postQuantum),
     consent,
     keepLogin,
     {
@@ -103,7 +106,7 @@ export interface AgentOptions
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = clock, providers, version, trust = [], pkiFetch } = options;
   const { departmentalPolicies } = options;
-  const tokens = new Tokens(providers, now, departmentalPolicies);
+  const tokens = new Tokens(providers, now, departmentalPolicies, options.postQuantum);
   const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
   const identity = await AgentIdentity.load(options.identity);
   const bound = await bind(options);

@@ -160,7 +160,9 @@ export function createDispatch(services: Services): Dispatch {
       const room = () => spool.keep(size, origin);
       const kept = keep ? room() : fits ? room : undefined;
       return {
-        document: documents.open(new Document(name, mediaType, size, hash, kept)),
+        document: documents.open(
+          new Document(name, mediaType, size, hash, kept, tokens.otherHashes),
+        ),
         chunk: LIMITS.chunk,
         window: LIMITS.window,
       };

@@ -157,6 +157,7 @@ async function serve(
       },
       trust: trustFolders(paths, env),
       departmentalPolicies: config.departmentalPolicies,
+      postQuantum: config.postQuantum,
       version,
       web,
       readerCommand,

@@ -301,7 +301,8 @@ async function signFile(
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;
     } else {
-      const document = await openDocument(file, size, hash, signal);
+      const hashes = { hash, also: signing.tokens.otherHashes };
+      const document = await openDocument(file, size, hashes, signal);
       const signed = await signing.signDocument(document, { certificate }, caller)
         .finally(() => document.close());
       const cms = Uint8Array.fromBase64(signed.signature);

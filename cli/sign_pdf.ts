@@ -6,6 +6,7 @@ import { FileSource } from "../signing/file_source.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Kept } from "../signing/spool.ts";
 import { hasher } from "../formats/digest.ts";
+import type { HashName } from "../formats/signer.ts";
 import { FormatError } from "../formats/error.ts";
 import { detectFormat } from "../formats/verify/format.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
@@ -183,7 +184,7 @@ export const signedName = (path: string): string => path.replace(/(\.pdf)?$/i, "
 export async function openDocument(
   path: string,
   size: number,
-  hash: HashAlgorithm,
+  { hash, also }: { hash: HashAlgorithm; also: readonly HashName[] },
   signal: AbortSignal,
 ): Promise<Document> {
   let file: Deno.FsFile;
@@ -200,7 +201,8 @@ export async function openDocument(
     sequential: () => source.sequential(),
     close: () => file.close(),
   };
-  const document = new Document(basename(path), "application/octet-stream", size, hash, kept);
+  const name = basename(path);
+  const document = new Document(name, "application/octet-stream", size, hash, kept, also);
   try {
     for await (const piece of readPieces(path, size, "Reading", signal)) document.append(piece);
   } catch (error) {
@@ -224,7 +226,8 @@ export async function signPdfFile(
 ): Promise<{ certificate: string; algorithm: string; field: string }> {
   const { hash, certificate } = flags;
   const options = await pdfOptions(flags);
-  const document = await openDocument(file, size, hash, caller.signal);
+  const hashes = { hash, also: signing.tokens.otherHashes };
+  const document = await openDocument(file, size, hashes, caller.signal);
   try {
     const { password, field } = options;
     const asking = { documents: [document.kept!], signal: caller.signal };

@@ -35,7 +35,8 @@ export const tokensCommand: AddCommand = (program, { hostCommand }, action) => {
       const { config } = await loadConfig();
       const providers = await openProviders(remoteIf(remote, config), hostCommand, keyFile);
       try {
-        const tokens = new Tokens(providers, () => new Date());
+        const { departmentalPolicies, postQuantum } = config;
+        const tokens = new Tokens(providers, () => new Date(), departmentalPolicies, postQuantum);
         const { tokens: found, credentials, problems } = await tokens.list();
         const described = credentials.map((credential) => tokens.describe(credential));
         if (json) printJson({ tokens: found, certificates: described, problems });

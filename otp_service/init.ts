@@ -101,7 +101,7 @@ async function makeAuthority(organization: string, password: string) {
       subjectKeyIdentifier(spki),
     ],
   });
-  const signer = softwareKey(key);
+  const signer = await softwareKey(key);
   const der = prepared.complete(signer.sign(algorithm, { message: prepared.toBeSigned }));
   signer.wipe();
   const pkcs12 = await writePkcs12({

@@ -1,5 +1,5 @@
 import { Pkcs11Error, type Pkcs11ErrorCode, type TriesLeft } from "./error.ts";
-import type { Hash, Scheme } from "./mechanism.ts";
+import type { Hash, MlDsa, Scheme } from "./mechanism.ts";
 
 /** The driver's description of itself (CK_INFO). */
 export interface ModuleInfo {
@@ -61,9 +61,11 @@ export interface KeyInfo {
   uri: string;
   id: string;
   label: string;
-  type: "rsa" | "ec";
-  /** Modulus or curve size in bits. */
+  type: "rsa" | "ec" | "ml-dsa";
+  /** Modulus or curve size in bits; 0 for ML-DSA. */
   bits: number;
+  /** ML-DSA only. */
+  parameterSet?: MlDsa;
   /** Every signature needs its own PIN (CKA_ALWAYS_AUTHENTICATE). */
   alwaysAuthenticate: boolean;
 }

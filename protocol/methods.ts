@@ -44,8 +44,8 @@ export const Certificate = z.object({
   serialNumber: z.string().describe("Hexadecimal"),
   notBefore: isoDate,
   notAfter: isoDate,
-  keyType: z.enum(["RSA", "EC"]),
-  keySize: z.int().describe("Bits of the RSA modulus or of the curve"),
+  keyType: z.enum(["RSA", "EC", "ML-DSA"]),
+  keySize: z.int().describe("Bits of the RSA modulus or of the curve; ML-DSA: 44, 65 or 87"),
   class: z.enum(["1", "2", "3", "otp_ekyc"]).nullable().describe("Class by India's policy OIDs"),
   usable: z.boolean().describe("May be used for a signature now"),
   reason: z.enum([
@@ -53,7 +53,9 @@ export const Certificate = z.object({
     "certificate_not_yet_valid",
     "certificate_not_for_signing",
     "key_not_found",
+    "mechanism_unsupported",
     "algorithm_forbidden",
+    "post_quantum_disabled",
   ]).nullable().describe("Why it may not be used; null if it may"),
 });
 export type Certificate = z.infer<typeof Certificate>;
@@ -125,7 +127,9 @@ const Problem = z.object({
 const purpose = z.string().max(200).optional().describe(
   "What the signature is for, in the person's language; shown in the consent window as the site's own words",
 );
-const hash = HashAlgorithm.default("SHA-256");
+const hash = HashAlgorithm.default("SHA-256").describe(
+  "Of the signature; a post-quantum key (ML-DSA) always takes SHA-512",
+);
 const certificate = fingerprint.optional().describe(
   "Which certificate; without it the person chooses",
 );
@@ -134,7 +138,7 @@ const legacyHash = z.enum([...HashAlgorithm.options, "SHA-1"]).default("SHA-256"
 );
 const signed = {
   certificate: base64.describe("The signer's certificate, DER, Base64"),
-  algorithm: z.string().describe("JWA name: RS256, PS256, ES256, …"),
+  algorithm: z.string().describe("JWA name: RS256, PS256, ES256, ML-DSA-65, …"),
 };
 
 const signedPdf = {

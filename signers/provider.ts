@@ -33,6 +33,8 @@ export interface KeyInfo {
   /** Issuers' certificates found on the same token, nearest first; DER. */
   chain: readonly Uint8Array[];
   hasKey: boolean;
+  /** It signs digests alone, as keys of remote services do. */
+  digestsOnly?: true;
   /** The person authorizes every signature, so no login stays open for the next request. */
   eachSignature?: true;
 }
@@ -129,3 +131,13 @@ export class SignerError extends Error {
     super(message);
   }
 }
+
+/** Most bytes that an ML-DSA key signs: it signs the whole message, which a token gets in one piece. */
+export const MAX_ML_DSA_MESSAGE = 1024 * 1024;
+
+/** ML-DSA signs neither digests nor messages beyond {@linkcode MAX_ML_DSA_MESSAGE}. */
+export const notInPureMode = () =>
+  new SignerError(
+    "mechanism_unsupported",
+    "An ML-DSA key signs whole messages of at most 1 MiB, and no digests.",
+  );

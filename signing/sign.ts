@@ -13,14 +13,13 @@ import {
   webEidMessage,
   webEidToken,
 } from "../formats/json/web_eid.ts";
-import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
 import { loadTrusted } from "../settings/anchors.ts";
-import { certificateOf } from "./certificates.ts";
+import { certificateOf, isPostQuantum } from "./certificates.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import {
   Batch,
@@ -40,6 +39,7 @@ import { sign } from "./signature.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, shownPdf, showOnly } from "./shown_pdf.ts";
 import { type PadesServices, sourceOf } from "./pades.ts";
+import { acceptsFor, noDigests, noLogin } from "./post_quantum.ts";
 import { Revisions } from "./revision.ts";
 import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep } from "./questions.ts";
@@ -110,15 +110,27 @@ export class Signing {
         format: nameOfFormat(how),
         items: [signedBy.length > 0 ? { ...item, signedBy } : item],
         blind,
+        accepts: acceptsFor(how, content.bytes.length),
         ...item.pdf && { show: showOnly(bytesSource(content.bytes), this.#readFor(caller)) },
       },
       caller,
       async (lease) => {
+        const { hash } = lease.signer.algorithm;
         const signature = how.format === "raw"
-          ? await sign(lease, { digest: content.digest(how.hash) }, caller.signal)
+          ? await sign(
+            lease,
+            isPostQuantum(lease.signer.certificate)
+              ? { message: content.bytes }
+              : { digest: content.digest(hash) },
+            caller.signal,
+          )
           : await this.#make(
             (by, asking) => reader.ask("signData", { ...data, how, ...by }, asking),
-            { lease, hash: how.hash, caller, isOurs: (bytes) => isOver(bytes, how, content) },
+            {
+              lease,
+              caller,
+              isOurs: (bytes) => isOver(bytes, { ...how, hash } as DataHow, content),
+            },
           );
         return {
           signature: signature.toBase64(),
@@ -151,7 +163,7 @@ export class Signing {
       async (lease) => ({
         route: await this.#make(
           (by, asking) => reader.ask("signRoute", { content: plain(route), ...by }, asking),
-          { lease, hash: ROUTE_HASH, caller, isOurs: (bytes) => isJwsOver(bytes, route.bytes) },
+          { lease, caller, isOurs: (bytes) => isJwsOver(bytes, route.bytes) },
         ),
         ...signedWith(lease.signer),
       }),
@@ -194,7 +206,7 @@ export class Signing {
         const { route, role } = await this.#make(
           (by, asking) =>
             reader.ask("signStatement", { file, content: plain(content), ...by }, asking),
-          { lease, hash: ROUTE_HASH, caller, isOurs: (bytes) => isStatement(bytes, sha256) },
+          { lease, caller, isOurs: (bytes) => isStatement(bytes, sha256) },
         );
         const status = await statusOf(route);
         return { route, role, status, ...signedWith(lease.signer) };
@@ -223,9 +235,8 @@ export class Signing {
    */
   async #make<T>(
     ask: (by: DataBy, asking: Asking) => Promise<Stepped<DataStep, T>>,
-    { lease, hash, caller, isOurs }: {
+    { lease, caller, isOurs }: {
       lease: Lease;
-      hash: HashName;
       caller: Caller;
       isOurs: (toBeSigned: Uint8Array) => boolean;
     },
@@ -235,7 +246,10 @@ export class Signing {
     const { signal } = caller;
     return await askInSteps(
       (done) =>
-        ask({ signer: { certificate, chain, algorithm }, hash, now, done }, askingFor(caller)),
+        ask(
+          { signer: { certificate, chain, algorithm }, hash: algorithm.hash, now, done },
+          askingFor(caller),
+        ),
       async (step) => {
         if (!("sign" in step)) {
           return await performFor(this.services.online, step, askingFor(caller));
@@ -265,7 +279,7 @@ export class Signing {
         },
         caller,
         async (lease) => ({
-          signature: (await this.#signCades(lease, digest, caller)).toBase64(),
+          signature: (await this.#signCades(lease, document, caller)).toBase64(),
           digest: digest.toBase64(),
           ...signedWith(lease.signer),
         }),
@@ -382,8 +396,7 @@ export class Signing {
             const { appended, field } = await revisions.sign(credential, signer);
             return { bytes: appended, field };
           }
-          const digest = document.digest();
-          return { bytes: await this.#signCades(lease, digest, caller), field: "" };
+          return { bytes: await this.#signCades(lease, document, caller), field: "" };
         });
       batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
@@ -412,7 +425,7 @@ export class Signing {
       hash: { algorithm: params.hash, hex: digest.toHex() },
       preview: null,
     }));
-    const wanted = { ...params, format: "digest", items, blind: true };
+    const wanted = { ...params, format: "digest", items, blind: true, accepts: noDigests };
     return await this.#keys.use(wanted, caller, async (lease) => {
       const signatures = new Array<string>(digests.length);
       let done = 0;
@@ -453,7 +466,7 @@ export class Signing {
       blind: false,
       login: true,
       accepts: (der) =>
-        mayAuthenticate(der, now) ? null : new DsignError(
+        mayAuthenticate(der, now) ? noLogin(der) : new DsignError(
           "certificate_not_for_signing",
           "The certificate is not meant for logging in. Choose another one.",
         ),
@@ -466,8 +479,9 @@ export class Signing {
     });
   }
 
-  async #signCades(lease: Lease, digest: Uint8Array, caller: Caller): Promise<Uint8Array> {
+  async #signCades(lease: Lease, document: Document, caller: Caller): Promise<Uint8Array> {
     const { certificate, chain, algorithm } = lease.signer;
+    const digest = document.digest(algorithm.hash);
     const signingTime = this.tokens.now();
     const prepared = prepareSignedData({ digest }, { certificate, chain, algorithm }, {
       signingTime,

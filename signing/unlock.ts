@@ -4,6 +4,7 @@ import type { HashName } from "../formats/signer.ts";
 import type { Asker, ConsentItem, SignChoice, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS, type TriesLeft } from "../protocol/errors.ts";
 import { type OtpPrompt, SignerError } from "../signers/provider.ts";
+import { hashWith } from "./certificates.ts";
 import type { Consent, ShownPdf, SignAnswer } from "./consent/port.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
@@ -253,7 +254,8 @@ export class Unlocking {
 }
 
 function hashFor({ hash }: Wanted, { key }: Credential): HashName {
-  return typeof hash === "function" ? hash(key.certificate) : hash;
+  const { certificate } = key;
+  return hashWith(certificate, typeof hash === "function" ? hash(certificate) : hash);
 }
 
 /** A PIN for as long as its request lasts. */

@@ -1,4 +1,5 @@
 /** Tokens in memory that misbehave on demand. */
+import { isMlDsa } from "../../formats/keys/ml_dsa.ts";
 import type { HashName, SignatureAlgorithm, Signer } from "../../formats/signer.ts";
 import {
   type KeyInfo,
@@ -77,10 +78,8 @@ export class MemoryProvider implements Provider {
         if (this.failSign) throw new SignerError(this.failSign, "As the test wanted.");
         if (this.alwaysAuthenticate) await this.#checkPin(askPin("signature"));
         this.story.push(`sign ${i}`);
-        const signature = softwareKey(this.officers[i].pkcs8).sign(
-          this.#algorithm(i, hash),
-          input,
-        );
+        const software = await softwareKey(this.officers[i].pkcs8);
+        const signature = software.sign(this.#algorithm(i, hash), input);
         if (this.wrongSignature) signature[7] ^= 1;
         return signature;
       },
@@ -121,7 +120,7 @@ export class MemoryProvider implements Provider {
   }
 
   #algorithm(i: number, hash: HashName): SignatureAlgorithm {
-    const isEc = this.officers[i].key.privateKey.asymmetricKeyType === "ec";
-    return { scheme: isEc ? "ECDSA" : "RSASSA-PKCS1-v1_5", hash };
+    const { algorithm } = this.officers[i].key;
+    return isMlDsa(algorithm.scheme) ? algorithm : { ...algorithm, hash };
   }
 }

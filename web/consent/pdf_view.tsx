@@ -274,7 +274,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
         </div>
       </div>
       {notice}
-      {otherwise && <p class="notice" role="status">{say("pdf_print")}</p>}
+      {otherwise && <p class="notice" role="status" data-see="">{say("pdf_print")}</p>}
     </>
   );
 }

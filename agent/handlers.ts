@@ -314,14 +314,7 @@ function innermost([issue]: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
 }
 
 function parse(method: MethodName, params: unknown): unknown {
-  let parsed;
-  try {
-    parsed = METHODS[method].params.safeParse(params);
-  } catch (error) {
-    // The check is recursive, so it refuses values nested deeper than the stack.
-    if (!(error instanceof RangeError)) throw error;
-    throw new DsignError("invalid_params", "The parameters are nested too deeply.");
-  }
+  const parsed = METHODS[method].params.safeParse(params);
   if (parsed.success) return parsed.data;
   const { path, message } = innermost(parsed.error.issues);
   throw new DsignError("invalid_params", `${path.join(".") || "params"}: ${message}.`);

@@ -148,9 +148,12 @@ const signedPdf = {
   field: z.string().describe("Name of the signed field"),
 };
 
+/** Taken as it is: `z.json()` makes a copy, in which a member called `__proto__` is lost. */
+const json = z.unknown() as z.ZodType<z.core.util.JSONType>;
+
 const content = z.union([
   z.object({ text: z.string() }).strict(),
-  z.object({ json: z.json() }).strict(),
+  z.object({ json }).strict(),
   z.object({ base64 }).strict(),
 ]).describe("JSON is signed in canonical form (RFC 8785)");
 const contentName = z.string().min(1).max(255).optional().describe(

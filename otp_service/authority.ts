@@ -25,7 +25,7 @@ import { integer, sequence } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { encodeName, readName } from "../formats/x509/name.ts";
-import { encodeCertId, ocspIds } from "../formats/x509/ocsp.ts";
+import { encodeCertId, ocspIds } from "../formats/x509/ocsp_ids.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";

@@ -2,7 +2,7 @@
  * The way to a key and back, the same for all that is signed: a usable certificate, the desk, the person's consent and
  * PIN, the open key, its end, and the audit log.
  */
-import { jwaNameOf } from "../formats/json/header.ts";
+import { jwaNameOf } from "../formats/json/jws_header.ts";
 import type { Signer } from "../formats/signer.ts";
 import type { Asker } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";

@@ -6,7 +6,7 @@
 import { getLogger } from "@logtape/logtape";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { digest, HASHES } from "../formats/digest.ts";
-import { isTurnOf, whoIsNext } from "../formats/json/route.ts";
+import { isTurnOf, whoIsNext } from "../formats/json/turn.ts";
 import {
   mayAuthenticate,
   webEidHash,
@@ -44,7 +44,7 @@ import { Revisions } from "./revision.ts";
 import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
-import { isJwsOver, isOver, isStatement } from "./to_be_signed.ts";
+import { isJwsOver, isOver, isStatement, type SignedBy } from "./to_be_signed.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
 
@@ -129,7 +129,7 @@ export class Signing {
             {
               lease,
               caller,
-              isOurs: (bytes) => isOver(bytes, { ...how, hash } as DataHow, content),
+              isOurs: (bytes, by) => isOver(bytes, how, content, by),
             },
           );
         return {
@@ -163,7 +163,11 @@ export class Signing {
       async (lease) => ({
         route: await this.#make(
           (by, asking) => reader.ask("signRoute", { content: plain(route), ...by }, asking),
-          { lease, caller, isOurs: (bytes) => isJwsOver(bytes, route.bytes) },
+          {
+            lease,
+            caller,
+            isOurs: (bytes, by) => isJwsOver(bytes, route.bytes, by, "json"),
+          },
         ),
         ...signedWith(lease.signer),
       }),
@@ -206,7 +210,7 @@ export class Signing {
         const { route, role } = await this.#make(
           (by, asking) =>
             reader.ask("signStatement", { file, content: plain(content), ...by }, asking),
-          { lease, caller, isOurs: (bytes) => isStatement(bytes, sha256) },
+          { lease, caller, isOurs: (bytes, by) => isStatement(bytes, sha256, by) },
         );
         const status = await statusOf(route);
         return { route, role, status, ...signedWith(lease.signer) };
@@ -238,23 +242,23 @@ export class Signing {
     { lease, caller, isOurs }: {
       lease: Lease;
       caller: Caller;
-      isOurs: (toBeSigned: Uint8Array) => boolean;
+      isOurs: (toBeSigned: Uint8Array, by: SignedBy) => boolean;
     },
   ): Promise<T> {
     const { certificate, chain, algorithm } = lease.signer;
-    const now = this.tokens.now().toISOString();
+    const signer = { certificate, chain, algorithm };
+    const signingTime = this.tokens.now();
+    const now = signingTime.toISOString();
     const { signal } = caller;
     return await askInSteps(
-      (done) =>
-        ask(
-          { signer: { certificate, chain, algorithm }, hash: algorithm.hash, now, done },
-          askingFor(caller),
-        ),
+      (done) => ask({ signer, hash: algorithm.hash, now, done }, askingFor(caller)),
       async (step) => {
         if (!("sign" in step)) {
           return await performFor(this.services.online, step, askingFor(caller));
         }
-        if (!isOurs(step.sign)) throw new DsignError("signature_invalid");
+        if (!isOurs(step.sign, { ...signer, signingTime })) {
+          throw new DsignError("signature_invalid");
+        }
         return await sign(lease, { message: step.sign }, signal);
       },
     );

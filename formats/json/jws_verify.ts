@@ -9,10 +9,10 @@ import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import { ecdsaFromRaw } from "../keys/ecdsa.ts";
 import { readCertificate } from "../x509/certificate.ts";
 import { verifySignature } from "../x509/signature.ts";
-import { type Header, isNamed, orderBytes, readHeader, readX5c } from "./header.ts";
+import { type Header, isNamed, readHeader, readX5c } from "./header.ts";
+import { encodeBase64url, orderBytes } from "./jws_header.ts";
 import {
   decodeBase64url,
-  encodeBase64url,
   hasRawPayload,
   jwsMalformed,
   readJsonObject,

@@ -58,15 +58,3 @@ export function insertLast(source: XmlDocument, insertion: string): Uint8Array<A
     : text.slice(0, span.contentEnd) + insertion + text.slice(span.contentEnd);
   return encodeXml(encoding, changed);
 }
-
-/** Escapes text content. */
-export function escapeText(value: string): string {
-  return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
-    .replaceAll("\r", "&#xD;");
-}
-
-/** Escapes an attribute value that stands in double quotes. */
-export function escapeAttribute(value: string): string {
-  return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;")
-    .replaceAll("\t", "&#x9;").replaceAll("\n", "&#xA;").replaceAll("\r", "&#xD;");
-}

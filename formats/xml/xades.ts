@@ -9,7 +9,8 @@ import { digest, HASHES } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
 import type { HashName, SignatureAlgorithm } from "../signer.ts";
-import { escapeAttribute, escapeText, insertLast, parseXml } from "./document.ts";
+import { insertLast, parseXml } from "./document.ts";
+import { escapeAttribute, escapeText } from "./escape.ts";
 import {
   digestUris,
   DS,

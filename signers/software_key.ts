@@ -2,11 +2,20 @@
 import { constants, createPrivateKey, privateEncrypt, sign } from "node:crypto";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { expect, Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1/read.ts";
-import { concat, nullValue, octetString, oid, sequence } from "../formats/asn1/der.ts";
+import {
+  bitString,
+  concat,
+  integer,
+  nullValue,
+  octetString,
+  oid,
+  sequence,
+  tlv,
+} from "../formats/asn1/der.ts";
 import { digest, HASHES } from "../formats/digest.ts";
 import type { MlDsa, SignatureAlgorithm, SigningInput } from "../formats/signer.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
-import { mlDsaByOid } from "../formats/keys/ml_dsa.ts";
+import { ML_DSA, mlDsaByOid } from "../formats/keys/ml_dsa.ts";
 import { MAX_ML_DSA_MESSAGE, notInPureMode, SignerError } from "./provider.ts";
 
 const RSA = "1.2.840.113549.1.1.1";
@@ -130,8 +139,7 @@ const SEED = 0x80;
  * @throws {SignerError} `driver_error` if the key has the wrong length, or seed and expanded key do not belong together
  */
 async function mlDsaKey(parameterSet: MlDsa, bytes: Uint8Array): Promise<SoftwareKey> {
-  const { ml_dsa44, ml_dsa65, ml_dsa87 } = await import("@noble/post-quantum/ml-dsa.js");
-  const by = { "ML-DSA-44": ml_dsa44, "ML-DSA-65": ml_dsa65, "ML-DSA-87": ml_dsa87 }[parameterSet];
+  const by = await mlDsaLibrary(parameterSet);
   const { seed, expanded } = readForms(bytes);
   if (
     (seed && seed.length !== by.lengths.seed) ||
@@ -147,6 +155,25 @@ async function mlDsaKey(parameterSet: MlDsa, bytes: Uint8Array): Promise<Softwar
     },
     wipe: () => secretKey.fill(0),
   };
+}
+
+/** Makes a key: PKCS #8 with the seed alone, and its SubjectPublicKeyInfo, DER. The caller wipes `pkcs8`. */
+export async function newMlDsaKey(
+  parameterSet: MlDsa,
+): Promise<{ pkcs8: Uint8Array; publicKey: Uint8Array }> {
+  const by = await mlDsaLibrary(parameterSet);
+  const seed = crypto.getRandomValues(new Uint8Array(by.lengths.seed!));
+  const { publicKey, secretKey } = by.keygen(seed);
+  secretKey.fill(0);
+  const algorithm = sequence(oid(ML_DSA[parameterSet].oid));
+  const pkcs8 = sequence(integer(0), algorithm, octetString(tlv(SEED, seed)));
+  seed.fill(0);
+  return { pkcs8, publicKey: sequence(algorithm, bitString(publicKey)) };
+}
+
+async function mlDsaLibrary(parameterSet: MlDsa) {
+  const { ml_dsa44, ml_dsa65, ml_dsa87 } = await import("@noble/post-quantum/ml-dsa.js");
+  return { "ML-DSA-44": ml_dsa44, "ML-DSA-65": ml_dsa65, "ML-DSA-87": ml_dsa87 }[parameterSet];
 }
 
 const damaged = () => new SignerError("driver_error", "The private key in the file is damaged.");

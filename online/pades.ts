@@ -79,6 +79,10 @@ const CMS_SPACE = 1792;
 const tokenSpace = (certificate: Uint8Array) =>
   (readKnownCertificate(certificate).publicKey.type === "ml-dsa" ? 32 : 14) * 1024;
 
+/** Bytes to keep free for a document timestamp beside a signature with this certificate. */
+export const timestampSpace = (certificate: Uint8Array): number =>
+  CMS_SPACE + tokenSpace(certificate);
+
 /**
  * Prepares a signature in a PDF. The same input gives the same bytes.
  *
@@ -129,7 +133,7 @@ export async function finishPades(
   const data = await services.validationData(cms, { signal });
   const dss = dssFor(pdf, signed, data, password);
   if (level === "B-LT") return dss;
-  const space = CMS_SPACE + tokenSpace(certificate);
+  const space = timestampSpace(certificate);
   return concat(dss, await archive(pdf, concat(signed, dss), space, services, signal, password));
 }
 
@@ -179,7 +183,9 @@ async function archive(
   return stamp;
 }
 
-const rangesOf = ({ byteRange: [start, before, after, rest] }: PreparedSignature): Ranges => [
+export const rangesOf = (
+  { byteRange: [start, before, after, rest] }: PreparedSignature,
+): Ranges => [
   [start, before],
   [after, rest],
 ];

@@ -192,7 +192,7 @@ const SignData = z.union([
       format: z.literal("jws").describe("JSON (JAdES, TS 119 182-1)"),
       ...data,
       packaging: beside,
-      level: level("B-B"),
+      level: level("B-B", "B-T", "B-LT", "B-LTA"),
       hash,
       cosign: base64.optional().describe("Adds the signature to this JWS over the same content"),
     }),
@@ -200,7 +200,7 @@ const SignData = z.union([
       format: z.literal("xades").describe("XML (EN 319 132-1). It can be signed again"),
       ...data,
       packaging: inXml,
-      level: level("B-B", "B-T", "B-LT"),
+      level: level("B-B", "B-T", "B-LT", "B-LTA"),
       hash,
     }),
     z.strictObject({

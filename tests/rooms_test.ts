@@ -40,7 +40,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 
 /** The folders of `formats/` from the ground up: each may import those of the floors below it. */
 const FORMATS = [
-  ["error.ts", "source.ts", "signer.ts", "digest.ts", "shown.ts"],
+  ["error.ts", "source.ts", "signer.ts", "digest.ts", "content.ts", "augment.ts", "shown.ts"],
   ["asn1"],
   ["keys", "pdf"],
   ["x509"],

@@ -93,6 +93,27 @@ export function verifyJws(text: string, options: JwsVerifyOptions = {}): JwsResu
 }
 
 /**
+ * The parts of a signature's signing input, where an archive timestamp can cover them.
+ *
+ * @param payload of a detached JWS
+ * @returns undefined where the payload is missing, not in BASE64URL, or not a payload but files
+ * @throws {FormatError} `jws_malformed`, `limit_exceeded`
+ */
+export function signedParts(
+  text: string,
+  index: number,
+  payload?: Uint8Array,
+): { protected: string; payload: string } | undefined {
+  const jws = readJws(text);
+  const { protected: header } = jws.signatures[index];
+  const { content, isRaw } = readHeader(readJsonObject(decodeBase64url(header)));
+  const signed = jws.payload ?? (payload && encodeBase64url(payload));
+  return content || isRaw || signed === undefined
+    ? undefined
+    : { protected: header, payload: signed };
+}
+
+/**
  * Reads the payload of a JWS without checking any signature.
  *
  * @returns null if it is detached

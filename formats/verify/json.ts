@@ -5,7 +5,7 @@ import { FormatError } from "../error.ts";
 import { jwsPayload, type JwsProblem, type JwsSignature, verifyJws } from "../json/jws_verify.ts";
 import { readRoute } from "../json/route.ts";
 import { whoIsNext } from "../json/turn.ts";
-import type { VerifyContent } from "./content.ts";
+import type { VerifyContent } from "../content.ts";
 import { stampsOf, tryRead } from "./facts.ts";
 import { ignoredFinding, unreadFinding, unsupportedFinding } from "./notices.ts";
 import { readMaterial } from "./material.ts";

@@ -50,8 +50,15 @@ export function parseXml(bytes: Uint8Array): XmlDocument {
  * assert.equal(new TextDecoder().decode(changed), "<a><b/><c/></a>\n");
  * ```
  */
-export function insertLast(source: XmlDocument, insertion: string): Uint8Array<ArrayBuffer> {
-  const { text, root: { span, name }, encoding } = source;
+export const insertLast = (source: XmlDocument, insertion: string): Uint8Array<ArrayBuffer> =>
+  insertAt(source, source.root, insertion);
+
+/** Inserts text as the last child of an element; every other byte stays. */
+export function insertAt(
+  { text, encoding }: XmlDocument,
+  { span, name }: XmlElement,
+  insertion: string,
+): Uint8Array<ArrayBuffer> {
   const isEmptyTag = span.contentEnd === span.end;
   const changed = isEmptyTag
     ? `${text.slice(0, span.end - 2)}>${insertion}</${name}>${text.slice(span.end)}`

@@ -103,6 +103,13 @@ export const signCommand: AddCommand = (
         "SHA-256",
       ),
     )
+    .addOption(
+      new Option(
+        "--level <level>",
+        "B-T: with a timestamp; B-LT: with all that a later verification needs; B-LTA: a timestamp " +
+          "over all of it. All but B-B use the network (default: B-B)",
+      ).choices(["B-B", "B-T", "B-LT", "B-LTA"]),
+    )
     .option(
       "--batch",
       "sign all PDFs of a folder with one PIN; run it again to resume",
@@ -227,6 +234,10 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
   if (detached && (options.format === "pades" || options.format === "raw")) {
     throw new UsageError("--detached requires --format cades, xades, xmldsig or jws.");
   }
+  const isPlain = options.format === "raw" || options.format === "xmldsig";
+  if (options.level !== undefined && (isPlain || options.countersign !== undefined)) {
+    throw new UsageError("--level works with --format pades, cades, xades and jws.");
+  }
   const isAdded = checkAdded(files, options);
   checkCertificate(certificate);
   const jobs: Job[] = [];
@@ -267,7 +278,7 @@ function outputName(file: string, format: Format): string {
 
 function refusePdfFlags(options: Options, file: string): void {
   const flags = [
-    ...["level", "subFilter", "field", "reason", "location", "visible", "role", "certify", "lock"],
+    ...["subFilter", "field", "reason", "location", "visible", "role", "certify", "lock"],
     ...["anchor", "language", "picture", "qr", "passwordFile"],
   ] as const;
   const given = flags.find((flag) => options[flag as keyof PdfFlags] !== undefined);
@@ -284,7 +295,7 @@ async function signFile(
   options: Options,
   signal: AbortSignal,
 ): Promise<Signed> {
-  const { detached = false, hash, certificate, force = false } = options;
+  const { detached = false, hash, level = "B-B", certificate, force = false } = options;
   const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
   const output = await createOutput(path, force);
   try {
@@ -303,7 +314,7 @@ async function signFile(
     } else {
       const hashes = { hash, also: signing.tokens.otherHashes };
       const document = await openDocument(file, size, hashes, signal);
-      const signed = await signing.signDocument(document, { certificate }, caller)
+      const signed = await signing.signDocument(document, { certificate, level }, caller)
         .finally(() => document.close());
       const cms = Uint8Array.fromBase64(signed.signature);
       if (detached) await output.write(cms);

@@ -69,7 +69,7 @@ export async function signFolder(
     const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
     const shown: { close(): void }[] = [];
     const batch = await signing.startBatch(
-      { items, format: "pades", pdf, certificate: flags.certificate },
+      { items, format: "pades", level: "B-B", pdf, certificate: flags.certificate },
       caller,
       async (item) => {
         if (!entries[item]) throw new DsignError("document_not_found");

@@ -43,10 +43,6 @@ export function addPdfFlags(command: Command): Command {
     .optionsGroup("For PDF signatures (pades):")
     .optionsGroup("For PDF signatures (pades):")
     .addOption(
-      new Option("--level <level>", "PAdES level; all but B-B use the network (default: B-B)")
-        .choices(["B-B", "B-T", "B-LT", "B-LTA"]),
-    )
-    .addOption(
       new Option("--sub-filter <name>", "use adbe.pkcs7.detached for readers that need it")
         .choices(["ETSI.CAdES.detached", "adbe.pkcs7.detached"]),
     )

@@ -166,6 +166,8 @@ const level = <L extends string>(...levels: readonly [L, ...L[]]) =>
     "B-T adds a timestamp of the configured authority, B-LT what a later validation needs, B-LTA a " +
       "timestamp over all of it",
   );
+const ALL_LEVELS = ["B-B", "B-T", "B-LT", "B-LTA"] as const;
+const cadesLevel = level(...ALL_LEVELS).describe("Of cades; that of pades stands in `pdf`");
 const beside = z.enum(["attached", "detached"]).default("attached").describe(
   "Whether the content stands in the signature",
 );
@@ -184,7 +186,7 @@ const SignData = z.union([
       format: cades.describe("CMS (EN 319 122-1)"),
       ...data,
       packaging: beside,
-      level: level("B-B", "B-T", "B-LT", "B-LTA"),
+      level: level(...ALL_LEVELS),
       hash,
       cosign: base64.optional().describe("Adds the signature to this CMS over the same content"),
     }),
@@ -192,7 +194,7 @@ const SignData = z.union([
       format: z.literal("jws").describe("JSON (JAdES, TS 119 182-1)"),
       ...data,
       packaging: beside,
-      level: level("B-B", "B-T", "B-LT", "B-LTA"),
+      level: level(...ALL_LEVELS),
       hash,
       cosign: base64.optional().describe("Adds the signature to this JWS over the same content"),
     }),
@@ -200,7 +202,7 @@ const SignData = z.union([
       format: z.literal("xades").describe("XML (EN 319 132-1). It can be signed again"),
       ...data,
       packaging: inXml,
-      level: level("B-B", "B-T", "B-LT", "B-LTA"),
+      level: level(...ALL_LEVELS),
       hash,
     }),
     z.strictObject({
@@ -426,11 +428,12 @@ export const METHODS = {
   },
   "sign.document": {
     summary: "Signs an open document: a PDF as PAdES (EN 319 142-1) or, whatever its kind, as " +
-      "detached CAdES (EN 319 122-1, B-B). Of a PDF the result is what is to be appended to it.",
+      "detached CAdES (EN 319 122-1). Of a PDF the result is what is to be appended to it.",
     scope: "sign",
     params: z.object({
       document: z.int(),
       format: z.enum(["cades", "pades"]).default("cades"),
+      level: cadesLevel,
       pdf: PdfOptions.optional().describe("For pades"),
       certificate,
       purpose,
@@ -463,6 +466,7 @@ export const METHODS = {
     params: z.object({
       items: z.array(BatchItem).min(1).max(10_000),
       format: z.enum(["pades", "cades"]).default("pades"),
+      level: cadesLevel,
       pdf: PdfOptions.optional().describe("For pades"),
       certificate,
       purpose,

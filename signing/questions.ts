@@ -11,7 +11,8 @@ import {
 import { digest } from "../formats/digest.ts";
 import { permitsSigning } from "../formats/pades/locks.ts";
 import { readRoute } from "../formats/json/route.ts";
-import type { HashName } from "../formats/signer.ts";
+import type { DigestName, HashName } from "../formats/signer.ts";
+import type { Level } from "../online/pades.ts";
 import { type LevelStep, questions as onlineQuestions, servicesOf } from "../online/questions.ts";
 import { type Done, inSteps } from "../reader/steps.ts";
 import type { ReadDocument } from "../reader/worker.ts";
@@ -21,6 +22,7 @@ import {
   checkRelease,
   type DataHow,
   type DataSigner,
+  raiseLast,
   routeDocument,
   signData,
   type SignedFileHow,
@@ -160,16 +162,22 @@ export const questions = {
   signData: ({ how, content, ...by }: DataBy & { how: SignedFileHow; content: Plain }) =>
     making(by, (by) => signData(how, contentOf(content), by)),
 
-  /** Checks a detached CMS before it is released. */
-  checkCades({ cms, hash, digest, certificate }: {
+  /** A detached CMS over a document of this digest, raised to its level and checked before it is released. */
+  completeCades: ({ cms, level, hash, digest, certificate, done }: {
     cms: Uint8Array;
+    level: Level;
     hash: HashName;
     digest: Uint8Array;
     certificate: Uint8Array;
-  }): null {
-    checkRelease(cms, { digest: (asked) => asked === hash ? digest : undefined }, certificate);
-    return null;
-  },
+    done: Done;
+  }) =>
+    inSteps<LevelStep, Uint8Array>(done, async (take) => {
+      const content = { digest: (asked: DigestName) => asked === hash ? digest : undefined };
+      const by = { online: servicesOf(take), signal: new AbortController().signal };
+      const made = level === "B-B" ? cms : await raiseLast(cms, level, content, by);
+      checkRelease(made, content, certificate);
+      return made;
+    }),
 
   /** A signing route that is bound to its content. */
   routeDocument: (

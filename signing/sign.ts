@@ -16,6 +16,7 @@ import {
 import { bytesSource } from "../formats/source.ts";
 import type { PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
+import type { Level } from "../online/pades.ts";
 import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
 import { loadTrusted } from "../settings/anchors.ts";
@@ -267,7 +268,7 @@ export class Signing {
   /** Detached CAdES over a document of any kind. */
   async signDocument(
     document: Document,
-    params: Pick<ParsedParams<"sign.document">, "certificate">,
+    params: Pick<ParsedParams<"sign.document">, "certificate" | "level">,
     caller: Caller,
   ) {
     const digest = document.digest();
@@ -276,14 +277,14 @@ export class Signing {
         {
           ...params,
           hash: document.algorithm,
-          format: CADES,
+          format: `CAdES ${params.level}`,
           items: [document.item()],
           blind: false,
           show: showOnly(document.kept, this.#readFor(caller)),
         },
         caller,
         async (lease) => ({
-          signature: (await this.#signCades(lease, document, caller)).toBase64(),
+          signature: (await this.#signCades(lease, document, params.level, caller)).toBase64(),
           digest: digest.toBase64(),
           ...signedWith(lease.signer),
         }),
@@ -341,7 +342,7 @@ export class Signing {
    * @throws {DsignError} `busy` where the same batch is being signed already
    */
   async startBatch(params: BatchParams, caller: Caller, bring: Bring): Promise<Batch> {
-    const { items, format, certificate } = params;
+    const { items, format, level, certificate } = params;
     const { journals } = this.services;
     const options = PdfOptions.parse(params.pdf ?? {});
     const { origin } = caller.asker;
@@ -366,7 +367,7 @@ export class Signing {
     const wanted: Wanted = {
       certificate,
       hash: "SHA-256",
-      format: format === "cades" ? CADES : nameOfPades(options),
+      format: format === "cades" ? `CAdES ${level}` : nameOfPades(options),
       items: items.map((item) => batchItem(item, format, options)),
       blind: false,
       async show(item, credential) {
@@ -400,7 +401,7 @@ export class Signing {
             const { appended, field } = await revisions.sign(credential, signer);
             return { bytes: appended, field };
           }
-          return { bytes: await this.#signCades(lease, document, caller), field: "" };
+          return { bytes: await this.#signCades(lease, document, level, caller), field: "" };
         });
       batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
@@ -483,7 +484,12 @@ export class Signing {
     });
   }
 
-  async #signCades(lease: Lease, document: Document, caller: Caller): Promise<Uint8Array> {
+  async #signCades(
+    lease: Lease,
+    document: Document,
+    level: Level,
+    caller: Caller,
+  ): Promise<Uint8Array> {
     const { certificate, chain, algorithm } = lease.signer;
     const digest = document.digest(algorithm.hash);
     const signingTime = this.tokens.now();
@@ -493,12 +499,13 @@ export class Signing {
     const message = prepared.toBeSigned;
     const cms = prepared.complete(await sign(lease, { message }, caller.signal));
     const { hash } = algorithm;
-    await this.services.reader.ask(
-      "checkCades",
-      { cms, hash, digest, certificate },
-      askingFor(caller),
+    const { reader, online } = this.services;
+    const asking = askingFor(caller);
+    return await askInSteps(
+      (done) =>
+        reader.ask("completeCades", { cms, level, hash, digest, certificate, done }, asking),
+      (step) => performFor(online, step, asking),
     );
-    return cms;
   }
 }
 
@@ -545,8 +552,6 @@ async function inPipeline(count: number, work: (i: number) => Promise<void>): Pr
   const failure = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
   if (failure) throw (failure as PromiseRejectedResult).reason;
 }
-
-const CADES = "CAdES B-B";
 
 /** For the audit log. */
 function nameOfFormat(how: DataHow): string {

@@ -2,13 +2,8 @@
 import type { AddedData, Augmenter, Target } from "../augment.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import {
-  encodeBase64url,
-  isObject,
-  jwsMalformed,
-  readJsonObject,
-  readJws,
-} from "./serialization.ts";
+import { encodeBase64url } from "./jws_header.ts";
+import { isObject, jwsMalformed, readJsonObject, readJws } from "./serialization.ts";
 import { archiveInput, hasValues } from "./unsigned.ts";
 import { signedParts } from "./jws_verify.ts";
 

@@ -1,5 +1,5 @@
 /** JAdES (ETSI TS 119 182-1 §5.3): components of `etsiU`, as strings, so that it is clear what an archive timestamp covers. */
-import type { AddedData, Augmenter, Target } from "../augment.ts";
+import type { Augmenter, Target } from "../augment.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { encodeBase64url } from "./jws_header.ts";

@@ -258,6 +258,11 @@ Deno.test("changes: the extra entries other programs write with a signature are 
       "empty_signature_field New",
     ],
     [
+      "/DV beside /V, by LibreOffice",
+      withField(bytes, widget("0 0 0 0", "/DV 98 0 R /DR << >>")),
+      "empty_signature_field New",
+    ],
+    [
       "a read-only field",
       edit(bytes, "Amount", "/Ff 1"),
       "read_only Amount",

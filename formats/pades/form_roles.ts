@@ -9,7 +9,7 @@ import { fromLatin1, PdfArray, PdfDict, PdfRef, PdfString, type PdfValue } from 
 const FILL_KEYS = new Set("V AP AS I M RV DA Q".split(" "));
 /** Allowed keys of a signature field, without actions. */
 const SIGNATURE_FIELD_KEYS = new Set(
-  ("Type Subtype FT T TU TM V F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
+  ("Type Subtype FT T TU TM V DV F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
     "StructParent").split(" "),
 );
 /** Entries that draw a widget, and entries that show or hide it. */

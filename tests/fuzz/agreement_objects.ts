@@ -292,6 +292,8 @@ const KINDS: Record<string, (next: Next, bodies: Objects) => Objects> = {
   },
   entries(next, bodies) {
     const num = pick(next, Object.keys(bodies).map(Number).filter((each) => !SPARE.includes(each)));
+    // As it was, and what nobody sees.
+    if (next(10) === 0) return { [num]: bodies[num] };
     const entry = pick(next, ENTRIES);
     const key = /^\/\w+/.exec(entry)![0];
     const body = bodies[num];

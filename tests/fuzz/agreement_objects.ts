@@ -269,18 +269,21 @@ function newField(next: Next, bodies: Objects): Objects {
   const subtype = () =>
     pick(next, ["/Widget", "/Widget", "/Widget", "/FreeText", "/Square", "/Stamp", "/Text"]);
   const name = pick(next, ["New", "New", "Amount", "Group"]);
+  const added = (field: string, onPage: string): Objects => ({
+    3: bodies[3].replace("/Annots [", `/Annots [${onPage} `),
+    10: bodies[10].replace("/Fields [", "/Fields [90 0 R "),
+    90: field,
+  });
+  if (next(6) === 0) {
+    const plain = `/Subtype /Widget /F 4 /Rect [${pick(next, ["0 0 0 0", "20 20 80 50"])}]`;
+    return added(`<< ${plain} /FT /Sig /T (${name}) >>`, "90 0 R");
+  }
   const base = `/Type /Annot /Subtype ${subtype()} /F 4 /P 3 0 R /Rect [${rect}]`;
   if (next(3) > 0) {
-    return {
-      3: bodies[3].replace("/Annots [", "/Annots [90 0 R "),
-      10: bodies[10].replace("/Fields [", "/Fields [90 0 R "),
-      90: `<< ${base} ${type()} /T (${name}) ${some(parts)} >>`,
-    };
+    return added(`<< ${base} ${type()} /T (${name}) ${some(parts)} >>`, "90 0 R");
   }
   return {
-    3: bodies[3].replace("/Annots [", "/Annots [91 0 R "),
-    10: bodies[10].replace("/Fields [", "/Fields [90 0 R "),
-    90: `<< ${type()} /T (${name}) /Kids [91 0 R] ${some(parts)} >>`,
+    ...added(`<< ${type()} /T (${name}) /Kids [91 0 R] ${some(parts)} >>`, "91 0 R"),
     91: `<< ${base} /Parent 90 0 R ${next(2) ? type() : ""} ${some(parts)} >>`,
   };
 }

@@ -12,6 +12,7 @@ import type { Signing } from "../signing/sign.ts";
 import { Spool } from "../signing/spool.ts";
 import { Tokens } from "../signing/tokens.ts";
 import { bind, type PortOptions } from "./bind.ts";
+import { ConsolePins } from "./console_pins.ts";
 import { createDispatch } from "./handlers.ts";
 import { AgentIdentity } from "./identity.ts";
 import { type AllowedOrigin, Origins } from "./origins.ts";
@@ -129,6 +130,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const agent = serve({
     ...{ bound, providers, origins, audit, consent, dispatch },
     ...{ version, web, allowedOrigins, trust, settings, firstStart },
+    pins: new ConsolePins(tokens, signing),
   });
   return {
     ...agent,

@@ -5,8 +5,6 @@ import { trustFolders } from "../settings/anchors.ts";
 import { composeSigning } from "../agent/compose.ts";
 import { Audit } from "../signing/audit.ts";
 import { Content } from "../signing/content.ts";
-import type { Consent } from "../signing/consent/port.ts";
-import { consentOf } from "../signing/consent/choose.ts";
 import { configuredFetch } from "../online/pki_http.ts";
 import { openCommandReader } from "../signing/reading.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
@@ -15,6 +13,7 @@ import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { HashAlgorithm } from "../protocol/methods.ts";
 import { attachContent } from "./attach.ts";
+import { consentFor, type ConsentKind, consentOption } from "./consent.ts";
 import { EXIT, FileError, printJson, report, UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
@@ -52,7 +51,7 @@ interface Options extends PdfFlags, DataFlags {
   batch?: boolean;
   output?: string;
   force?: boolean;
-  consent?: "terminal" | "pinentry";
+  consent?: ConsentKind;
   json?: boolean;
 }
 
@@ -122,13 +121,7 @@ export const signCommand: AddCommand = (
       "--force",
       "replace an existing output file; sign a PDF although its author forbids it",
     )
-    .addOption(
-      new Option(
-        "--consent <kind>",
-        "how to ask for consent (default: the configured way, or this terminal)",
-      )
-        .choices(["terminal", "pinentry"]),
-    )
+    .addOption(consentOption())
     .option("--json", "print one JSON object");
   addPdfFlags(command)
     .addHelpText(
@@ -152,11 +145,7 @@ Examples:
         const jobs = options.batch ? [] : await plan(files, options);
         if (options.batch) checkBatch(files, options);
         const { config, paths } = await loadConfig();
-        const kind = options.consent ?? (config.consent === "window" ? "terminal" : config.consent);
-        const consent = consentOf(
-          { ...config, consent: kind },
-          (name) => Deno.env.get(name),
-        ) as Consent; // only the window needs the origin
+        const consent = consentFor(config, options.consent);
         const providers = await openProviders(
           remoteIf(options.remote, config),
           hostCommand,

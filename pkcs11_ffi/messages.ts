@@ -111,6 +111,8 @@ export type Request =
   | { op: "certificates"; session: number }
   | { op: "open"; token: string }
   | { op: "login"; session: number; pin: boolean }
+  /** The blob is the old PIN, of `oldLength` bytes, and the new one; without it, the reader has a keypad. */
+  | { op: "setPin"; session: number; oldLength?: number }
   | {
     op: "key";
     session: number;

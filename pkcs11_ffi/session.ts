@@ -21,7 +21,7 @@ import {
   type PublicPart,
   type SignRequest,
 } from "./messages.ts";
-import type { EncodedMechanism, Module, SlotToken } from "./module.ts";
+import type { EncodedMechanism, Module, Pin, SlotToken } from "./module.ts";
 import { NATIVE } from "./raw.ts";
 import { formatUri, parseUri } from "./uri.ts";
 
@@ -34,6 +34,13 @@ const CURVES = new Map([
 
 /** After these failures a session, or its token, has no more answers. */
 const GONE: readonly Pkcs11ErrorCode[] = ["token_removed", "token_not_present"];
+
+/** What C_SetPIN returns where the token does not take the new PIN. */
+const NEW_PIN_REFUSED: readonly number[] = [
+  C.CKR.CKR_PIN_INVALID,
+  C.CKR.CKR_PIN_LEN_RANGE,
+  C.CKR.CKR_PIN_TOO_WEAK,
+];
 
 /** Those in which keys are made, by size: DER of the OID. */
 const NEW_CURVES: Record<number, string> = { 256: "06082a8648ce3d030107", 384: "06052b81040022" };
@@ -101,17 +108,53 @@ export class Session {
     // Asked before, since it tells whose login a driver means that calls the user logged in already.
     const own = this.#loggedIn || !this.#userIsLoggedIn(handle);
     try {
-      this.#module.login(handle, userType, pin);
+      this.#checked(() => this.#module.login(handle, userType, pin));
+    } catch (error) {
+      if (!(error instanceof Pkcs11Error)) throw error;
+      // The driver knows no login: its keys need none.
+      if (error.rv === C.CKR.CKR_FUNCTION_NOT_SUPPORTED) return;
+      const already = error.rv === C.CKR.CKR_USER_ALREADY_LOGGED_IN;
+      if (!(already && own && this.#userIsLoggedIn(handle))) throw error;
+    }
+  }
+
+  /** Adds the tries left to the failure of a call that checks a PIN. */
+  #checked(call: () => void): void {
+    try {
+      call();
     } catch (error) {
       if (!(error instanceof Pkcs11Error)) throw error;
       const { code, functionName, rv } = error;
-      // The driver knows no login: its keys need none.
-      if (rv === C.CKR.CKR_FUNCTION_NOT_SUPPORTED) return;
-      const already = rv === C.CKR.CKR_USER_ALREADY_LOGGED_IN;
-      if (already && own && this.#userIsLoggedIn(handle)) return;
       if (code !== "pin_incorrect" && code !== "pin_locked") throw error;
       const triesLeft = code === "pin_locked" ? "none" : this.#triesLeft();
       throw new Pkcs11Error(code, { functionName, rv, triesLeft });
+    }
+  }
+
+  /**
+   * Changes the user's PIN: one C_SetPIN, in which the token checks the old one. Some drivers want the user to be logged
+   * in for that, and get one C_Login with the old PIN before a second C_SetPIN.
+   *
+   * @param pins UTF-8; the caller wipes them. `null`: they are typed on the reader
+   * @throws {Pkcs11Error} `pin_incorrect` and `pin_locked` with `triesLeft`: the old PIN; `pin_length`: the new one
+   */
+  setPin(pins: [old: Pin, next: Pin] | null): void {
+    const handle = this.#module.open(this.#token.slot, true);
+    const set = () => this.#checked(() => this.#module.setPin(handle, pins));
+    try {
+      try {
+        set();
+      } catch (error) {
+        if (!(error instanceof Pkcs11Error)) throw error;
+        const newIsRefused = error.rv !== undefined && NEW_PIN_REFUSED.includes(error.rv);
+        if (newIsRefused) throw new Pkcs11Error("pin_length", error);
+        if (error.code !== "user_not_logged_in") throw error;
+        this.#login(handle, C.CKU_USER, pins && pins[0]);
+        this.#loggedIn = true;
+        set();
+      }
+    } finally {
+      this.#isOver(() => this.#module.close(handle));
     }
   }
 

@@ -21,6 +21,12 @@ export interface TokenInfo {
   protectedAuthenticationPath: boolean;
   /** Absent, unless its keys are seen to work without a PIN. */
   loginRequired?: false;
+  /** It shows no certificate before its PIN (or password) was typed; {@linkcode Provider.reveal} can tell whether it has one. */
+  hidesCertificates?: true;
+  /** Its PIN is the password of a file. */
+  password?: true;
+  /** Of a new PIN, in bytes; 0: the token does not tell. Absent where its PIN cannot be changed here. */
+  newPin?: { min: number; max: number };
 }
 
 /** A certificate on a token, with or without its private key. */
@@ -87,6 +93,24 @@ export interface Provider {
    * @throws {SignerError}
    */
   open(key: KeyInfo, options: OpenOptions): Promise<Signer>;
+  /**
+   * Logs in, once, reads the certificates that the token shows only then, and logs out. Listings have them until the
+   * token is taken out. For tokens that hide certificates.
+   *
+   * @throws {SignerError}
+   */
+  reveal?(token: TokenInfo, askPin: AskPin, signal?: AbortSignal): Promise<void>;
+  /**
+   * Changes the PIN, with one attempt at the old one. For tokens with `newPin`.
+   *
+   * @param pins UTF-8, wiped; null: they are typed on the token's keypad
+   * @throws {SignerError} `pin_incorrect`, `pin_locked`: the old one; `pin_invalid`: the new one
+   */
+  changePin?(
+    token: TokenInfo,
+    pins: [old: Uint8Array, next: Uint8Array] | null,
+    signal?: AbortSignal,
+  ): Promise<void>;
   /** Calls back after a token was inserted or removed, until the returned function is called. */
   watch(changed: () => void): () => void;
   close(): Promise<void>;

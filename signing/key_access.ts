@@ -4,7 +4,7 @@
  */
 import { jwaNameOf } from "../formats/json/jws_header.ts";
 import type { Signer } from "../formats/signer.ts";
-import type { Asker } from "../protocol/consent.ts";
+import type { Asker, PinRequest } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
 import type { Consent } from "./consent/port.ts";
@@ -12,6 +12,7 @@ import { Desk, type DeskAsker } from "./desk.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Lease } from "./logins.ts";
 import type { Credential, Tokens } from "./tokens.ts";
+import { askTokenPin, type Place } from "./token_pin.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
 
 export interface KeyServices {
@@ -19,6 +20,9 @@ export interface KeyServices {
   /** Sites for which the administrator lets SHA-1 be used. */
   legacyOrigins?: readonly string[];
 }
+
+const SEVERAL_HIDE =
+  "Several tokens show their certificates only after the PIN. Unlock one of them in D-Sign first.";
 
 /** Opens keys for requests, one person's answer at a time, and writes down what came of each. */
 export class KeyAccess {
@@ -51,6 +55,12 @@ export class KeyAccess {
     } finally {
       leave();
     }
+  }
+
+  /** Asks for a token's PIN for something else than a signature, in turn with the signatures. */
+  async tokenPin(place: Place, purpose: PinRequest["purpose"], caller: Caller): Promise<void> {
+    const { triesLeft } = this.#unlocking;
+    await this.ask(caller, () => askTokenPin(place, purpose, triesLeft, this.consent, caller));
   }
 
   /** Lets the person choose a usable certificate. */
@@ -160,17 +170,30 @@ export class KeyAccess {
     }
   }
 
-  /** The certificates among which the person may choose: usable ones, or the one that was asked for. */
-  async #candidates(wanted: string | undefined, caller: Caller): Promise<Credential[]> {
+  /**
+   * The certificates among which the person may choose: usable ones, or the one that was asked for. Where there is none,
+   * a token that hides its certificates is opened first.
+   */
+  async #candidates(
+    wanted: string | undefined,
+    caller: Caller,
+    mayReveal = true,
+  ): Promise<Credential[]> {
     const open = wanted && this.#unlocking.find(wanted);
-    const { credentials, tokens } = open
-      ? { credentials: [open], tokens: [] }
+    const { credentials, tokens, places } = open
+      ? { credentials: [open], tokens: [], places: [] }
       : await this.tokens.list();
     throwIfCancelled(caller.signal);
     const named = wanted ? credentials.filter(({ id }) => id === wanted) : credentials;
     const usable = named.filter((credential) => this.tokens.whyNot(credential) === null);
     if (usable.length > 0) return usable;
+    const hiding = places.filter(({ token }) => token.hidesCertificates);
+    if (mayReveal && hiding.length === 1 && (!wanted || named.length === 0)) {
+      await this.tokenPin(hiding[0], "certificates", caller);
+      return await this.#candidates(wanted, caller, false);
+    }
     if (named.length > 0) throw new DsignError(this.tokens.whyNot(named[0])!);
+    if (hiding.length > 1) throw new DsignError("certificate_not_found", SEVERAL_HIDE);
     if (wanted) throw new DsignError("certificate_not_found");
     if (tokens.length === 0) throw new DsignError("token_not_present");
     throw new DsignError("token_not_initialised");

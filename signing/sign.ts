@@ -14,7 +14,7 @@ import {
   webEidToken,
 } from "../formats/json/web_eid.ts";
 import { bytesSource } from "../formats/source.ts";
-import type { PlacedBox } from "../protocol/consent.ts";
+import type { PinRequest, PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Level } from "../online/pades.ts";
 import { performFor } from "../online/services.ts";
@@ -46,6 +46,7 @@ import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
 import { isJwsOver, isOver, isStatement, type SignedBy } from "./to_be_signed.ts";
+import type { Place } from "./token_pin.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
 
@@ -87,6 +88,11 @@ export class Signing {
   /** Asks something else than for a signature, in turn with the signatures. */
   ask<T>(caller: Caller, question: () => Promise<T>): Promise<T> {
     return this.#keys.ask(caller, question);
+  }
+
+  /** Asks for a token's PIN for something else than a signature. */
+  tokenPin(place: Place, purpose: PinRequest["purpose"], caller: Caller): Promise<void> {
+    return this.#keys.tokenPin(place, purpose, caller);
   }
 
   /** Lets the person choose a usable certificate. */

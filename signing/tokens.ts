@@ -27,6 +27,8 @@ export interface Inventory {
   tokens: Token[];
   /** Those usable for signing first. */
   credentials: Credential[];
+  /** The tokens with their providers, for what is done to them. */
+  places: { token: TokenInfo; provider: Provider }[];
   problems: Problem[];
 }
 
@@ -125,6 +127,9 @@ export class Tokens {
     return {
       tokens: listings.flatMap((listing) => listing.tokens).map(describeToken),
       credentials,
+      places: listings.flatMap(({ tokens }, i) =>
+        tokens.map((token) => ({ token, provider: this.providers[i] }))
+      ),
       problems,
     };
   }
@@ -232,7 +237,7 @@ function classOf(x509: X509): Certificate["class"] {
 }
 
 /** A token in the words of the contract. */
-function describeToken(token: TokenInfo): Token {
+export function describeToken(token: TokenInfo): Token {
   const { uri, label, manufacturer, model, serialNumber, driver, state } = token;
   const { protectedAuthenticationPath } = token;
   return {

@@ -51,7 +51,7 @@ export interface Wanted {
 }
 
 /** Refusals after which the person may type another PIN. */
-const TYPE_AGAIN: ReadonlySet<string> = new Set([
+export const TYPE_AGAIN: ReadonlySet<string> = new Set([
   ...["pin_incorrect", "pin_invalid", "pin_final_try"],
   "route_unproven",
 ]);
@@ -64,7 +64,7 @@ export class Unlocking {
   /** For keys whose every signature the person authorizes. */
   readonly #once = new Logins(0);
   /** PIN state reported after a wrong PIN, until a right one; by the token's URI. */
-  readonly #triesLeft = new Map<string, TriesLeft>();
+  readonly triesLeft = new Map<string, TriesLeft>();
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
   constructor(readonly tokens: Tokens, readonly consent: Consent, keepLogin: number) {
@@ -177,7 +177,7 @@ export class Unlocking {
   #pinState({ key: { token } }: Credential, unlocked = false) {
     return pinStateOf(token, {
       unlocked: unlocked || token.loginRequired === false,
-      triesLeft: this.#triesLeft.get(token.uri),
+      triesLeft: this.triesLeft.get(token.uri),
     });
   }
 
@@ -231,7 +231,7 @@ export class Unlocking {
         askPin: (_wanted, prompt) => prompt ? askOtp(prompt) : pin.copy(),
         signal,
       });
-      this.#triesLeft.delete(token.uri);
+      this.triesLeft.delete(token.uri);
       const logins = credential.key.eachSignature ? this.#once : this.#logins;
       const lease = logins.add(credential, signer);
       return {
@@ -246,7 +246,7 @@ export class Unlocking {
     } catch (error) {
       pin.forget();
       if (error instanceof SignerError && error.code === "pin_incorrect") {
-        this.#triesLeft.set(token.uri, error.details.triesLeft ?? "unknown");
+        this.triesLeft.set(token.uri, error.details.triesLeft ?? "unknown");
       }
       throw error;
     }

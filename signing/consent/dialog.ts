@@ -1,8 +1,14 @@
 /** Asking for the signature where there is no window: one question after another, at a terminal or through pinentry. */
-import type { PinState, SignChoice, SignRequest, Unlocked } from "../../protocol/consent.ts";
+import type {
+  PinRequest,
+  PinState,
+  SignChoice,
+  SignRequest,
+  Unlocked,
+} from "../../protocol/consent.ts";
 import { DsignError } from "../../protocol/errors.ts";
-import type { ShowPdf, SignAnswer } from "./port.ts";
-import { describeBoxes, revisionOf } from "./text.ts";
+import type { PinAnswer, ShowPdf, SignAnswer } from "./port.ts";
+import { describeBoxes, describeTries, revisionOf, whyImpossible } from "./text.ts";
 
 /** How a program without a window puts the question. */
 export interface Dialog {
@@ -46,5 +52,57 @@ export async function askUntilOpen(
     if (!result.again) throw new DsignError(result.code, result.message);
     state = result.pin ?? state;
     if (result.code === "consent_mismatch") revision = await revisionOf(request, id, show);
+  }
+}
+
+/** How a program without a window asks for PINs that sign nothing. */
+export interface PinDialog {
+  /** Gives what the person typed, UTF-8. */
+  type(what: "PIN" | "password" | "new PIN" | "new PIN again"): Promise<Uint8Array>;
+  /** Resolves where the person goes on. */
+  confirm(said: string): Promise<void>;
+  say(message: string): unknown;
+}
+
+/**
+ * Asks for a token's PIN until it was right: one attempt for each that the person types.
+ *
+ * @throws {DsignError} the refusal after which no other PIN helps
+ */
+export async function askForPin(
+  { type, confirm, say }: PinDialog,
+  { purpose, password, pin: first }: PinRequest,
+  attempt: (answer: PinAnswer) => Promise<Unlocked>,
+): Promise<void> {
+  let state = first;
+  for (;;) {
+    const impossible = whyImpossible(state);
+    if (impossible) throw impossible;
+    const said = describeTries(state);
+    if (state.confirm) await confirm(said);
+    else if (said) await say(said);
+    const typed = state.entry === "typed";
+    if (!typed) await confirm("The token asks for the PIN on its keypad.");
+    const result = await attempt({
+      pin: typed ? await type(password ? "password" : "PIN") : null,
+      newPin: typed && purpose === "change" ? await typeTwice(type, say) : null,
+      finalTry: state.confirm,
+    });
+    if (result.ok) return;
+    await say(result.message);
+    if (!result.again) throw new DsignError(result.code, result.message);
+    state = result.pin ?? state;
+  }
+}
+
+/** The new PIN, which the person types until it is twice the same. */
+async function typeTwice(type: PinDialog["type"], say: PinDialog["say"]): Promise<Uint8Array> {
+  for (;;) {
+    const [one, other] = [await type("new PIN"), await type("new PIN again")];
+    const same = one.length === other.length && one.every((byte, i) => byte === other[i]);
+    other.fill(0);
+    if (same) return one;
+    one.fill(0);
+    await say("The two new PINs differ.");
   }
 }

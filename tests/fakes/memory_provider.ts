@@ -2,6 +2,7 @@
 import { isMlDsa } from "../../formats/keys/ml_dsa.ts";
 import type { HashName, SignatureAlgorithm, Signer } from "../../formats/signer.ts";
 import {
+  type AskPin,
   type KeyInfo,
   type Listing,
   type OpenOptions,
@@ -23,6 +24,8 @@ export class MemoryProvider implements Provider {
   /** CKA_ALWAYS_AUTHENTICATE */
   alwaysAuthenticate = false;
   hasKey = true;
+  /** Certificates are seen only after the PIN was typed for that. */
+  hides = false;
   wrongSignature = false;
   failOpen: SignerErrorCode | undefined;
   failSign: SignerErrorCode | undefined;
@@ -49,6 +52,15 @@ export class MemoryProvider implements Provider {
 
   list(): Promise<Listing> {
     this.lists++;
+    if (this.hides) {
+      const newPin = { min: 4, max: 8 };
+      const tokens = this.tokens.map((each) => ({
+        ...each,
+        hidesCertificates: true as const,
+        newPin,
+      }));
+      return Promise.resolve({ tokens, keys: [], problems: this.problems });
+    }
     const keys = this.tokens.map((token, i) => ({
       uri: `${token.uri};id=%0${i}`,
       token: { ...token },
@@ -90,6 +102,17 @@ export class MemoryProvider implements Provider {
         return Promise.resolve();
       },
     };
+  }
+
+  async reveal(_token: TokenInfo, askPin: AskPin): Promise<void> {
+    await this.#checkPin(askPin("login"));
+    this.story.push("reveal");
+    this.hides = false;
+  }
+
+  async changePin(_token: TokenInfo, pins: [Uint8Array, Uint8Array] | null): Promise<void> {
+    await this.#checkPin(Promise.resolve(pins![0]));
+    this.story.push(`PIN ${new TextDecoder().decode(pins![1])}`);
   }
 
   watch(changed: () => void): () => void {

@@ -5,6 +5,7 @@ import type {
   ConsentView,
   GrantRequest,
   OtpRequest,
+  PinRequest,
   SignChoice,
   Unlocked,
 } from "../../protocol/consent.ts";
@@ -16,6 +17,7 @@ import { Certificates, Documents, WhoAsks } from "./parts.tsx";
 import { OtpQuestion } from "./otp.tsx";
 import { Pin, type Refusal } from "./pin.tsx";
 import { Unproven } from "./signers.tsx";
+import { TokenPin } from "./token_pin.tsx";
 
 /** How it ended. */
 interface End {
@@ -89,6 +91,28 @@ function Asked(
   },
 ) {
   const { request, deadline } = view;
+  if (request.kind === "pin") {
+    const ended: Record<"done" | "declined" | "lost", End> = {
+      done: { tell: ({ say }) => say(wordsOf(request).done), good: true, close: true },
+      declined: { tell: ({ say }) => say("end_declined"), good: false, close: true },
+      lost: { tell: ({ say }) => say("error_unreachable"), good: false, close: false },
+    };
+    return (
+      <TokenPin
+        request={request}
+        api={api}
+        speech={speech}
+        finish={(how) =>
+          finish(
+            typeof how === "string"
+              ? ended[how]
+              : { tell: ({ error }) => error(how.code, how.message), good: false, close: false },
+          )}
+      >
+        <Countdown deadline={deadline} speech={speech} />
+      </TokenPin>
+    );
+  }
   if (request.kind !== "otp") {
     return (
       <Question request={request} deadline={deadline} api={api} speech={speech} finish={finish} />
@@ -185,6 +209,14 @@ function wordsOf(
         done: "end_signed",
         count: 1,
       };
+    case "pin":
+      return {
+        ask: "ask_pin_certificates",
+        approve: "do_unlock",
+        decline: "do_cancel",
+        done: request.purpose === "change" ? "end_pin_changed" : "end_unlocked",
+        count: 1,
+      };
     case "sign": {
       if (request.login) {
         return {
@@ -209,7 +241,7 @@ function wordsOf(
 
 function Question(
   { request, deadline, api, speech, finish }: {
-    request: Exclude<ConsentView["request"], OtpRequest>;
+    request: Exclude<ConsentView["request"], OtpRequest | PinRequest>;
     deadline: string;
     api: ConsentApi;
     speech: Speech;

@@ -316,6 +316,25 @@ export const en = {
   otp_resend: "Send it again",
   otp_resend_in: "It can be sent again in {seconds} seconds.",
   otp_resent: "It was sent again.",
+
+  // The PIN of a token, apart from a signature
+  ask_pin_certificates: "Unlock the token to see its certificates?",
+  ask_pin_change: "Change the PIN of this token?",
+  pin_certificates_explain:
+    "It shows no certificate yet. Some tokens and key files show theirs only after the PIN or password. D-Sign reads them and locks it again. Nothing is signed.",
+  pin_change_explain: "The token checks the current PIN, and counts it if it is wrong.",
+  pin_old: "Current PIN",
+  pin_new: "New PIN",
+  pin_again: "New PIN again",
+  pin_length: "The new PIN has {min} to {max} characters.",
+  pin_differs: "The two new PINs differ.",
+  password: "Password of the key file",
+  do_unlock: "Unlock",
+  do_change_pin: "Change the PIN",
+  do_cancel: "Cancel",
+  end_unlocked: "Unlocked. Its certificates are listed now.",
+  end_pin_changed: "The PIN has been changed.",
+  console_hides: "Locked: it may show its certificates after the PIN or password.",
 };
 
 export type AgentWords = Record<keyof typeof en, string>;

@@ -143,6 +143,7 @@ export class PinentryConsent implements Consent {
       const describe = () => pinentry.call("SETDESC", [said, about].filter(Boolean).join("\n\n"));
       const type = async (what: string) => {
         await describe();
+        said = "";
         await pinentry.call("SETPROMPT", `${what[0].toUpperCase()}${what.slice(1)}:`);
         await pinentry.call("SETOK", request.purpose === "change" ? "Change" : "Unlock");
         return await pinentry.call("GETPIN");

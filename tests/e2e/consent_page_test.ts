@@ -8,6 +8,7 @@ import { servePage } from "../../agent/pages.ts";
 import type {
   ConsentItem,
   GrantRequest,
+  PinRequest,
   SignChoice,
   SignRequest,
   Unlocked,
@@ -78,6 +79,12 @@ async function atDesk(
     await server.shutdown();
   }
 }
+
+const pinRequest = (purpose: PinRequest["purpose"]): PinRequest => {
+  const { token, pin } = choice("Anita Das");
+  const asker = { origin: null, trustedSince: null, purpose: null };
+  return { kind: "pin", asker, token, purpose, password: false, pin, length: { min: 4, max: 8 } };
+};
 
 function choice(
   commonName: string,
@@ -229,6 +236,36 @@ Deno.test("the consent page works in a browser", async (t) => {
         assert.deepEqual(typed, ["1111", "পিন-1234"]);
         assert.equal(attempts[1]!.binding, signRequest().binding);
         assert.equal(attempts[1]!.finalTry, false);
+      },
+    );
+
+    await step(
+      "a token's PIN is changed: empty and different fields are told, a wrong PIN too",
+      async (desk) => {
+        const typed: (string | null)[][] = [];
+        const answered = outcome(desk.consent.pin(pinRequest("change"), ({ pin, newPin }) => {
+          typed.push([pin, newPin].map((bytes) => bytes && new TextDecoder().decode(bytes)));
+          return Promise.resolve(typed.length === 1 ? wrong("many") : { ok: true });
+        }, never));
+        const page = await desk.shown();
+        const fill = async (old: string, next: string, again: string) => {
+          await page.getByLabel(en.pin_old).fill(old);
+          await page.getByLabel(en.pin_new, { exact: true }).fill(next);
+          await page.getByLabel(en.pin_again).fill(again);
+          await press(page, en.do_change_pin);
+        };
+        await fill("1111", "", "");
+        await page.getByText(en.pin_missing).waitFor();
+        await fill("1111", "2222", "2223");
+        await page.getByText(en.pin_differs).waitFor();
+        await fill("1111", "2222", "2222");
+        await page.getByText(ERROR_WORDS.en.pin_incorrect).waitFor();
+        assert.equal(await page.getByLabel(en.pin_old).inputValue(), "");
+        await screenshot(page, "consent-pin-wrong-en");
+        await fill("3333", "2222", "2222");
+        await closed(page);
+        assert.equal(await answered, "ok");
+        assert.deepEqual(typed, [["1111", "2222"], ["3333", "2222"]]);
       },
     );
 
@@ -560,6 +597,11 @@ Deno.test("the consent page works in a browser", async (t) => {
               ),
             ],
           },
+        );
+        await look(
+          "pin",
+          desk.consent.pin(pinRequest("change"), () => Promise.reject(), never),
+          words.do_cancel,
         );
         await look(
           "login",

@@ -128,10 +128,11 @@ export const en = {
     },
     certificate_missing: {
       ok: "There is a certificate on the token.",
-      seen: "There is no certificate on the token {token}.",
+      seen: "No certificate can be seen on the token {token}.",
       meaning:
-        "It has not been downloaded to the token yet, or the token shows it only to its own program.",
-      action: "Download your certificate to the token as your Certifying Authority describes.",
+        "It has not been downloaded to the token yet, or the token shows it only after its PIN.",
+      action:
+        "Press “Unlock” beside the token in D-Sign's console, or run: dsign tokens unlock. If no certificate appears, download yours to the token as your Certifying Authority describes.",
     },
     certificate_encryption_only: {
       ok: "There is a certificate for signing.",

@@ -34,7 +34,8 @@ export function addPinCommands(
     const all = await openProviders({ ...config, remote: [] }, hostCommand, options.keyFile);
     try {
       const providers = uri === undefined ? all : onlyToken(all, uri);
-      const inserted = new Tokens(providers, () => new Date());
+      const { departmentalPolicies, postQuantum } = config;
+      const inserted = new Tokens(providers, () => new Date(), departmentalPolicies, postQuantum);
       const { places } = await inserted.list();
       const fitting = places.filter(({ token }) =>
         purpose === "change" ? token.newPin : token.hidesCertificates

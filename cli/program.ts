@@ -13,6 +13,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   tokens: async () => (await import("./tokens.ts")).tokensCommand,
   sign: async () => (await import("./sign.ts")).signCommand,
   verify: async () => (await import("./verify.ts")).verifyCommand,
+  extend: async () => (await import("./extend.ts")).extendCommand,
   openrpc: async () => (await import("./openrpc.ts")).openrpcCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,
   support: async () => (await import("./support.ts")).supportCommand,

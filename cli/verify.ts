@@ -1,13 +1,11 @@
 import { createHash } from "node:crypto";
-import { basename, dirname, join } from "node:path";
+import { basename } from "node:path";
 import { Option } from "commander";
 import { loadAnchors, loadTrusted, trustFolders } from "../settings/anchors.ts";
 import { languageOf } from "../settings/config.ts";
-import { FileSource } from "../signing/file_source.ts";
 import { configuredFetch, PkiHttp } from "../online/pki_http.ts";
 import { type DocumentReader, openCommandReader } from "../signing/reading.ts";
 import { verify, type VerifyOptions } from "../signing/verification.ts";
-import type { Source } from "../formats/source.ts";
 import type { Change } from "../formats/pades/changes.ts";
 import type { SignatureReport, VerificationReport } from "../formats/verify/report.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
@@ -17,6 +15,7 @@ import { hashFile } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import { type AddCommand, type Context, repeated } from "./command.ts";
 import { loadConfig } from "./providers.ts";
+import { contentOf, OpenFiles, readCertificates } from "./signed_file.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { extractRevisions } from "./verify_extract.ts";
 import type { Language } from "../words/speech.ts";
@@ -206,17 +205,6 @@ async function prepare(
   };
 }
 
-async function readCertificates(option: string, paths: readonly string[]): Promise<Certificate[]> {
-  try {
-    const anchors = (await Promise.all(paths.map(loadAnchors))).flat();
-    if (anchors.length > 0) return anchors;
-  } catch (error) {
-    if (error instanceof DsignError) throw new UsageError(`${option}: ${error.message}`);
-    throw error;
-  }
-  throw new UsageError(`${option}: there is no certificate in it.`);
-}
-
 async function verifyOne(
   path: string,
   { content, passwordFile }: Options,
@@ -239,55 +227,6 @@ async function verifyOne(
   await hashFile(path, [state], how.signal!);
   const sha256 = state.digest("hex");
   return { file: path, name: basename(path), size: source.size, sha256, report, problems };
-}
-
-/** Files that stay open until disposed of. */
-class OpenFiles implements Disposable {
-  readonly #open: Deno.FsFile[] = [];
-
-  /** @throws {FileError} */
-  open(path: string): Source {
-    try {
-      const { isDirectory, isFile, size } = Deno.statSync(path);
-      if (isDirectory) throw new Deno.errors.IsADirectory();
-      if (!isFile) throw new Deno.errors.NotSupported();
-      const file = Deno.openSync(path);
-      this.#open.push(file);
-      return new FileSource(file, size);
-    } catch (error) {
-      throw new FileError(path, error);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    for (const file of this.#open) file.close();
-  }
-}
-
-/**
- * The content of a detached signature: the named file, or the one beside the signature (FILE for FILE.p7s; in XML and
- * routes, the name in the signature).
- */
-function contentOf(
-  files: OpenFiles,
-  path: string,
-  given: string | undefined,
-  name: string | null,
-): Source | null {
-  if (given !== undefined) return files.open(given);
-  const beside = /^(.+)\.(?:p7[sm]|sig|jws|jose)$/i.exec(path)?.[1];
-  // A name from an untrusted file must not lead into other folders.
-  const named = name !== null && /^[^/\\:]+$/.test(name) && !/^\.+$/.test(name)
-    ? join(dirname(path), name)
-    : undefined;
-  const found = name === null ? beside : named;
-  if (found === undefined) return null;
-  try {
-    if (!Deno.statSync(found).isFile) return null;
-  } catch {
-    return null;
-  }
-  return files.open(found);
 }
 
 const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);

@@ -276,7 +276,7 @@ function refuseBroken({ findings, id }: SignatureFacts): void {
   }
 }
 
-/** @throws {OnlineError} `signature_invalid` where a signature says less, or has more against it, than before */
+/** @throws {FormatError} `document_locked` where a signature says less, or has more against it, than before */
 function refuseWorse(before: SignatureFacts, after: SignatureFacts | undefined): void {
   const against = ({ findings }: SignatureFacts) =>
     findings.filter(({ severity }) => severity !== "notice").map(({ code }) => code);
@@ -291,9 +291,9 @@ function refuseWorse(before: SignatureFacts, after: SignatureFacts | undefined):
     (after.countersignatures?.length ?? 0) === (before.countersignatures?.length ?? 0) &&
     against(after).every((code) => known.has(code));
   if (!isSame) {
-    throw new OnlineError(
-      "signature_invalid",
-      "Another signature in the file covers this one and would be broken. The file is left as it is.",
+    throw new FormatError(
+      "document_locked",
+      `Signature ${before.id} covers what would have to be added, and would be broken. The file is left as it is.`,
     );
   }
 }

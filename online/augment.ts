@@ -4,13 +4,13 @@
  * would check it, and nothing is returned that is worse than before.
  */
 import { concat } from "../formats/asn1/der.ts";
-import type { Augmenter, PreparedTimestamp } from "../formats/augment.ts";
+import type { AddedData, Augmenter, PreparedTimestamp } from "../formats/augment.ts";
 import { cmsAugmenter } from "../formats/cms/augment.ts";
 import type { VerifyContent } from "../formats/content.ts";
 import { HASHES } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { jsonAugmenter } from "../formats/json/augment.ts";
-import { appendDss } from "../formats/pades/dss.ts";
+import { appendDss, type ValidationData } from "../formats/pades/dss.ts";
 import { prepareTimestamp } from "../formats/pades/prepare.ts";
 import type { HashName } from "../formats/signer.ts";
 import { appendedSource, bytesSource, digestOf, type Source } from "../formats/source.ts";
@@ -86,7 +86,7 @@ interface Ladder {
   /** Of the one signature, or of all in a PDF. */
   facts(): readonly SignatureFacts[];
   signatureTimestamp(hash: HashName): PreparedTimestamp;
-  addValidationData: (data: ReturnType<typeof missing>) => void;
+  addValidationData(data: ValidationData): void;
   archiveTimestamp(hash: HashName): PreparedTimestamp;
   /** Goes on with this. */
   take(made: Uint8Array): void;
@@ -120,7 +120,7 @@ async function raise(
     { ends: ends.map(der), known: known.map(der) },
     { signal },
   );
-  ladder.addValidationData(missing(facts, data));
+  ladder.addValidationData(data);
   if (level === "B-LTA") await stamp((hash) => ladder.archiveTimestamp(hash));
   return ladder.made;
 }
@@ -146,8 +146,10 @@ class FileLadder implements Ladder {
   signatureTimestamp = (hash: HashName) => this.by.signatureTimestamp(this.#target, hash);
   archiveTimestamp = (hash: HashName) => this.by.archiveTimestamp(this.#target, hash);
 
-  addValidationData({ isEmpty, ...data }: ReturnType<typeof missing>) {
-    if (!isEmpty) this.take(this.by.addValidationData(this.#target, data));
+  addValidationData(data: ValidationData) {
+    const absent = missing(this.facts(), data);
+    const isEmpty = Object.values(absent).every((list) => list.length === 0);
+    if (!isEmpty) this.take(this.by.addValidationData(this.#target, absent));
   }
 
   take(made: Uint8Array) {
@@ -186,12 +188,11 @@ class PdfLadder implements Ladder {
     };
   }
 
-  addValidationData(
-    { isEmpty, certificates, crls, ocspResponses: ocsps }: ReturnType<typeof missing>,
-  ) {
-    if (isEmpty) return;
+  /** Those that stand in a CMS too: many readers look in the DSS alone. */
+  addValidationData(data: ValidationData) {
     const { password } = this.signed;
-    this.take(appendDss(this.#source, { certificates, crls, ocsps, password }));
+    const dss = appendDss(this.#source, { ...data, password });
+    if (dss.length > 0) this.take(dss);
   }
 
   take(appended: Uint8Array) {
@@ -258,12 +259,11 @@ function missing(
     const present = facts.map((each) => new Set(of(each).map(({ der }) => der.toBase64())));
     return all.filter((each) => !present.every((known) => known.has(each.toBase64())));
   };
-  const found = {
+  return {
     certificates: absent(certificates, ({ material }) => material.certificates),
     crls: absent(crls, ({ material }) => material.crls),
     ocspResponses: absent(ocsps, ({ material }) => material.ocspResponses),
   };
-  return { ...found, isEmpty: Object.values(found).every((list) => list.length === 0) };
 }
 
 /** A signature that does not hold is not made to last. */

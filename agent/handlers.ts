@@ -284,6 +284,20 @@ export function createDispatch(services: Services): Dispatch {
         { online, pan, origin, signal },
       );
     },
+    "signature.extend": async ({ document: handle, content, level }, call) => {
+      const { extendDocument } = await import("../signing/extension.ts");
+      const document = call.documents.get(handle);
+      const made = await extendDocument(
+        document,
+        content === undefined ? undefined : call.documents.get(content),
+        level,
+        (await signing()).services,
+        { origin: call.origin, signal: call.signal },
+      );
+      const isPart = "appended" in made;
+      document.appended = isPart ? made.appended : made.file;
+      return { part: isPart ? "appended" : "whole", length: document.appended.length };
+    },
     "auth.authenticate": async (params, call) => {
       if (call.own) {
         throw new DsignError("scope_not_granted", "Only a site can ask for a login.");

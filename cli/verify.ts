@@ -1,16 +1,14 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { Option } from "commander";
-import { loadAnchors, loadTrusted, trustFolders } from "../settings/anchors.ts";
+import { loadTrusted, trustFolders } from "../settings/anchors.ts";
 import { languageOf } from "../settings/config.ts";
 import { configuredFetch, PkiHttp } from "../online/pki_http.ts";
 import { type DocumentReader, openCommandReader } from "../signing/reading.ts";
 import { verify, type VerifyOptions } from "../signing/verification.ts";
 import type { Change } from "../formats/pades/changes.ts";
 import type { SignatureReport, VerificationReport } from "../formats/verify/report.ts";
-import type { Certificate } from "../formats/x509/certificate.ts";
-import { DsignError } from "../protocol/errors.ts";
-import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
+import { EXIT, printable, printJson, report as tell, UsageError } from "./failure.ts";
 import { hashFile } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import { type AddCommand, type Context, repeated } from "./command.ts";

@@ -248,10 +248,8 @@ const unique = (list: readonly Certificate[]) => [
 /** Of the data, what stands not yet in the file for each of the signatures. */
 function missing(
   facts: readonly SignatureFacts[],
-  { certificates = [], crls = [], ocsps = [] }: Awaited<
-    ReturnType<LevelServices["validationData"]>
-  >,
-) {
+  { certificates = [], crls = [], ocsps = [] }: ValidationData,
+): AddedData {
   const absent = (
     all: readonly Uint8Array[],
     of: (facts: SignatureFacts) => readonly { der: Uint8Array }[],

@@ -673,6 +673,30 @@ export const METHODS = {
       },
     },
   },
+  "signature.extend": {
+    summary:
+      "Raises the signatures of an open document (`keep`; PDF, CMS, XML, JSON) to a level, or adds " +
+      "another archive timestamp (B-LTA). Asks nobody and needs no key; signed bytes never change. " +
+      "The result is read by document.read.",
+    scope: "sign",
+    params: z.object({
+      document: z.int(),
+      content: z.int().optional().describe(
+        "The content of a detached signature, opened with `keep`",
+      ),
+      level: z.enum(["B-T", "B-LT", "B-LTA"]),
+    }),
+    result: z.object({
+      part: z.enum(["appended", "whole"]).describe(
+        "appended: to be appended to the PDF; whole: the new file",
+      ),
+      length: z.int().describe("Bytes; 0 if a PDF has the level already"),
+    }),
+    example: {
+      params: { document: 1, level: "B-LTA" },
+      result: { part: "appended", length: 30412 },
+    },
+  },
   "auth.authenticate": {
     summary: "Signs the person in to the calling site: a Web eID authentication token over the " +
       "site's origin, as the browser attests it, and a nonce of its server.",

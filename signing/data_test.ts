@@ -176,6 +176,22 @@ Deno.test("every format is signed at every level, and stays so when others sign 
   }
 });
 
+Deno.test("a page has signatures extended, without a question to the person", async () => {
+  await using desk = await office();
+  const { sign, verify, client, shown } = desk;
+  const signed = bytesOf(await sign(0, { ...order, format: "xades" }));
+  const asked = shown.length;
+  const size = signed.length;
+  const { document } = await client.call("document.open", { name: "a.xml", size, keep: true });
+  client.sendChunk(document, signed);
+  const { part, length } = await client.call("signature.extend", { document, level: "B-LTA" });
+  assert.equal(part, "whole");
+  await client.call("document.read", { document, offset: 0, length });
+  const extended = client.chunks.at(-1)!.slice(4);
+  const { indication, signatures: [{ level }] } = await verify(extended);
+  assert.deepEqual([indication, level, shown.length], ["TOTAL-PASSED", "B-LTA", asked]);
+});
+
 Deno.test("no signature is added to an invalid one, or to one over other content", async () => {
   await using desk = await office();
   const { sign, officers, agent } = desk;

@@ -6,7 +6,8 @@ import { performFor } from "../online/services.ts";
 import type { LevelServices } from "../online/pades.ts";
 import { askInSteps } from "../reader/steps.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
-import type { SignedFile } from "./verification.ts";
+import type { Document } from "./documents.ts";
+import { keptOf, type SignedFile } from "./verification.ts";
 
 /** Each costs another reading of the file. */
 const MAX_CONTENTS = 100;
@@ -45,4 +46,23 @@ export async function extend(
     const content = file.content(answer.wanted);
     contents.push([answer.wanted, content && documents.push(content) - 1]);
   }
+}
+
+/**
+ * The same for a document that a page has opened.
+ *
+ * @param content of a detached signature
+ * @throws {DsignError} `document_incomplete`; `invalid_params` where a document was not kept; and as {@linkcode extend}
+ */
+export async function extendDocument(
+  document: Document,
+  content: Document | undefined,
+  level: RaisedLevel,
+  { reader, online }: { reader: DocumentReader; online: LevelServices },
+  asking: Asking & { signal: AbortSignal },
+): Promise<{ appended: Uint8Array } | { file: Uint8Array }> {
+  const beside = content ? keptOf(content) : null;
+  const file = { source: keptOf(document), content: () => beside };
+  const extended = () => extend(reader, file, level, online, asking);
+  return await document.held(content ? () => content.held(extended) : extended);
 }

@@ -86,7 +86,10 @@ export function describeSign(
 export function describeChoice({ certificate, token }: Choice): string {
   const level = certificate.class ? `, class ${certificate.class}` : "";
   return `${printable(certificate.commonName)}${level}, valid until ` +
-    `${certificate.notAfter.slice(0, 10)}, on "${printable(token.label)}"`;
+    `${certificate.notAfter.slice(0, 10)}, ${
+      token.model === "PKCS#12" ? "in the key file" : "on"
+    } ` +
+    `"${printable(token.label)}"`;
 }
 
 export function describeKey(choice: Choice): string {

@@ -217,9 +217,14 @@ export async function signPdfFile(
   signing: Signing,
   { file, size }: { file: string; size: number },
   output: OutputFile,
-  flags: PdfFlags & { hash: HashAlgorithm; certificate?: string; force?: boolean },
+  flags: PdfFlags & {
+    hash: HashAlgorithm;
+    certificate?: string;
+    also?: string;
+    force?: boolean;
+  },
   caller: Caller,
-): Promise<{ certificate: string; algorithm: string; field: string }> {
+): Promise<{ certificate: string; algorithm: string; field: string; beside?: string }> {
   const { hash, certificate } = flags;
   const options = await pdfOptions(flags);
   const hashes = { hash, also: signing.tokens.otherHashes };
@@ -237,7 +242,14 @@ export async function signPdfFile(
     const { appended, ...result } = await signing.signPdf(
       document,
       options,
-      { certificate },
+      {
+        certificate,
+        also: flags.also === undefined ? undefined : {
+          certificate: flags.also,
+          digest: (appended) =>
+            Promise.resolve(document.hashed("SHA-512").update(appended).digest()),
+        },
+      },
       caller,
     );
     await writeSigned(document, file, appended, output, caller.signal);

@@ -87,6 +87,7 @@ The trust folders hold the root certificates that you trust: "trust" next to the
 Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
     .action(action(async (files: string[], options: Options) => {
+      if (options.content === undefined) files = await withSignaturesBeside(files);
       // Permissions that this run does not need are revoked before reading untrusted files.
       const { version, signal } = context;
       if (!options.online) Deno.permissions.revokeSync({ name: "net" });
@@ -141,7 +142,8 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
           },
         });
       } else {
-        done.forEach(show);
+        const restsOn = done.some(({ report }) => report.signatures.some(isPostQuantum));
+        done.forEach((each) => show(each, restsOn));
         for (const { file, error } of failed) {
           console.log(`${printable(file)}: CANNOT BE CHECKED`);
           tell(error, false);
@@ -152,6 +154,18 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
       return ok ? EXIT.ok : EXIT.failed;
     }));
 };
+
+/** A file may have a second signature beside it, as `dsign sign --also` writes it: FILE.p7s. */
+async function withSignaturesBeside(files: readonly string[]): Promise<string[]> {
+  const all: string[] = [];
+  for (const file of files) {
+    if (!all.includes(file)) all.push(file);
+    const beside = `${file}.p7s`;
+    const there = await Deno.stat(beside).then(({ isFile }) => isFile, () => false);
+    if (there && !files.includes(beside)) all.push(beside);
+  }
+  return all;
+}
 
 interface Setting {
   reader: DocumentReader;
@@ -243,15 +257,24 @@ const KINDS = {
   unknown: "unknown kind",
 } as const;
 
-function show({ file, report, problems }: ReportOf & { file: string }): void {
+const isPostQuantum = ({ algorithm }: SignatureReport) => /^ML-DSA/.test(algorithm ?? "");
+
+/** What a signature rests on, where there are some of both kinds to choose from. */
+const RESTS_ON = {
+  classical: "a large quantum computer could forge it",
+  postQuantum: "post-quantum: no way is known to forge it with a quantum computer",
+};
+
+/** @param restsOn whether to say what each signature rests on */
+function show({ file, report, problems }: ReportOf & { file: string }, restsOn: boolean): void {
   console.log(`${printable(file)}: ${VERDICTS[report.indication]}`);
   for (const { message } of report.findings) line("finding", message);
-  report.signatures.forEach((each) => showSignature(each, ""));
+  report.signatures.forEach((each) => showSignature(each, "", restsOn));
   if (report.route) showRoute(report.route);
   for (const problem of problems) line("not fetched", problem);
 }
 
-function showSignature(signature: SignatureReport, indent: string): void {
+function showSignature(signature: SignatureReport, indent: string, restsOn: boolean): void {
   const { indication, subIndication, signer, kind, id, level, revocation } = signature;
   const words = `${VERDICTS[indication]} (${
     [indication, subIndication].filter(Boolean).join(", ")
@@ -271,6 +294,10 @@ function showSignature(signature: SignatureReport, indent: string): void {
     const kind = KINDS[signer.kind] + (signer.class ? `, class ${signer.class}` : "");
     tell("certificate", `${kind}; serial ${signer.serialNumber}`);
     tell("issuer", signer.issuer);
+  }
+  if (restsOn && signature.algorithm) {
+    const kind = isPostQuantum(signature) ? "postQuantum" : "classical";
+    tell("rests on", `${signature.algorithm} (${RESTS_ON[kind]})`);
   }
   if (signature.chain.length > 0) tell("chain", signature.chain.join(" < "));
   tell(
@@ -293,7 +320,7 @@ function showSignature(signature: SignatureReport, indent: string): void {
   if (signature.panMatches !== null) {
     tell("PAN", signature.panMatches ? "matches" : "does not match");
   }
-  signature.countersignatures.forEach((each) => showSignature(each, indent + "  "));
+  signature.countersignatures.forEach((each) => showSignature(each, indent + "  ", restsOn));
 }
 
 function changeText({ kind, name, allowed, unclear, places = [] }: Change): string {

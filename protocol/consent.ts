@@ -197,6 +197,11 @@ export interface SignRequest {
   choices: SignChoice[];
   /** `id` of the choice that the person made for this asker before, if it is among them. */
   preferred?: string;
+  /**
+   * A second key, which then signs all of the signed file, in a file beside it. It is opened after the first, with its
+   * own PIN. Only commands ask for it.
+   */
+  also?: SignChoice;
   /** Earlier signatures on the signing route are unproven: the answer must accept that. */
   unproven?: true;
   /** Many documents that come after the consent, each checked against its item. */

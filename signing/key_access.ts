@@ -7,6 +7,7 @@ import type { Signer } from "../formats/signer.ts";
 import type { Asker, PinRequest } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
+import { isPostQuantum } from "./certificates.ts";
 import type { Consent } from "./consent/port.ts";
 import { Desk, type DeskAsker } from "./desk.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
@@ -102,7 +103,10 @@ export class KeyAccess {
     if (wanted.hash === "SHA-1" && (origin === null || !legacyOrigins.includes(origin))) {
       throw new DsignError("algorithm_forbidden");
     }
-    const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
+    const candidates = acceptable(
+      apartFrom(wanted.also, await this.#candidates(wanted.certificate, caller)),
+      wanted,
+    );
     // Refuse content that cannot be signed before asking the person.
     const first = candidates.find(({ choice }) => choice === caller.preferred) ?? candidates[0];
     await wanted.revisions?.prepare(first);
@@ -120,7 +124,8 @@ export class KeyAccess {
         })),
         manifest: wanted.batch?.manifest,
         signed: wanted.batch?.signedNow(),
-        certificate: credential && { id: credential.id, name: this.tokens.nameOf(credential) },
+        certificate: credential && this.#named(credential),
+        also: credential && wanted.also && this.#named(wanted.also),
         outcome,
       });
     let result: T;
@@ -140,6 +145,21 @@ export class KeyAccess {
     await record("done");
     if (credential) await caller.chosen?.(credential.choice);
     return result;
+  }
+
+  #named(credential: Credential) {
+    return { id: credential.id, name: this.tokens.nameOf(credential) };
+  }
+
+  /**
+   * The certificate of a second key, {@linkcode Wanted.also}.
+   *
+   * @throws {DsignError} `invalid_params` where it is not post-quantum; why it is not usable
+   */
+  async second(certificate: string, caller: Caller): Promise<Credential> {
+    const [found] = await this.#candidates(certificate, caller);
+    if (isPostQuantum(found.key.certificate)) return found;
+    throw new DsignError("invalid_params", "The second certificate is not post-quantum (ML-DSA).");
   }
 
   async #atDesk<T>(
@@ -213,6 +233,17 @@ export class KeyAccess {
       throw error;
     }
   }
+}
+
+/** A second login to the token of the other key would end the first one's. */
+function apartFrom(also: Credential | undefined, candidates: Credential[]): Credential[] {
+  if (!also) return candidates;
+  const found = candidates.filter(({ key }) => key.token.uri !== also.key.token.uri);
+  if (found.length > 0) return found;
+  throw new DsignError(
+    "invalid_params",
+    "Both certificates are on one token. The second one must be on another token or in a key file.",
+  );
 }
 
 /** Those that the request accepts; where it accepts none, the first one's reason. */

@@ -32,6 +32,20 @@ const noXml = refuse(
 /** Room for the header of a JWS, with its certificates. */
 const JWS_HEADER = 64 * 1024;
 
+/** The first of two keys: what is made for the second one is of no use beside another of its kind. */
+export const notBoth = refuse(
+  "invalid_params",
+  "The first certificate is post-quantum (ML-DSA) already, and needs no second one.",
+);
+
+/** A second key, which signs all of the signed file. */
+export interface Also<T> {
+  /** `id` of the certificate. */
+  certificate: string;
+  /** SHA-512 of the signed file. */
+  digest(made: T): Promise<Uint8Array>;
+}
+
 /** For data of a size in bytes. CMS signs a digest of the content, so its size does not matter. */
 export function acceptsFor({ format }: DataHow, size: number): Accepts | undefined {
   if (format === "xades" || format === "xmldsig") return noXml;

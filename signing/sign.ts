@@ -40,7 +40,7 @@ import { sign } from "./signature.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, shownPdf, showOnly } from "./shown_pdf.ts";
 import { type PadesServices, sourceOf } from "./pades.ts";
-import { acceptsFor, noDigests, noLogin } from "./post_quantum.ts";
+import { acceptsFor, type Also, noDigests, noLogin, notBoth } from "./post_quantum.ts";
 import { Revisions } from "./revision.ts";
 import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep } from "./questions.ts";
@@ -274,28 +274,48 @@ export class Signing {
   /** Detached CAdES over a document of any kind. */
   async signDocument(
     document: Document,
-    params: Pick<ParsedParams<"sign.document">, "certificate" | "level">,
+    { level, also, ...params }: Pick<ParsedParams<"sign.document">, "certificate" | "level"> & {
+      also?: Also<Uint8Array>;
+    },
     caller: Caller,
   ) {
     const digest = document.digest();
+    const second = also && await this.#keys.second(also.certificate, caller);
     return await document.held(() =>
       this.#keys.use(
         {
           ...params,
+          ...second && { also: second, accepts: notBoth },
           hash: document.algorithm,
-          format: `CAdES ${params.level}`,
+          format: `CAdES ${level}`,
           items: [document.item()],
           blind: false,
           show: showOnly(document.kept, this.#readFor(caller)),
         },
         caller,
-        async (lease) => ({
-          signature: (await this.#signCades(lease, document, params.level, caller)).toBase64(),
-          digest: digest.toBase64(),
-          ...signedWith(lease.signer),
-        }),
+        async (lease) => {
+          const content = document.digest(lease.signer.algorithm.hash);
+          const signature = await this.#signCades(lease, content, level, caller);
+          return {
+            signature: signature.toBase64(),
+            digest: digest.toBase64(),
+            ...signedWith(lease.signer),
+            ...also && { beside: await this.#signBeside(lease, also, signature, level, caller) },
+          };
+        },
       )
     );
+  }
+
+  /** The second signature, over all of the signed file; Base64. */
+  async #signBeside<T>(
+    { also }: Lease,
+    { digest }: Also<T>,
+    made: T,
+    level: Level,
+    caller: Caller,
+  ): Promise<string> {
+    return (await this.#signCades(also!, await digest(made), level, caller)).toBase64();
   }
 
   /**
@@ -306,9 +326,12 @@ export class Signing {
   async signPdf(
     document: Document,
     options: PdfOptions,
-    params: Pick<ParsedParams<"sign.document">, "certificate">,
+    { also, ...params }: Pick<ParsedParams<"sign.document">, "certificate"> & {
+      also?: Also<Uint8Array>;
+    },
     caller: Caller,
   ) {
+    const second = also && await this.#keys.second(also.certificate, caller);
     return await document.held(async () => {
       const { placement } = this.services;
       const placed = await placement.place(sourceOf(document), options, askingFor(caller));
@@ -318,6 +341,7 @@ export class Signing {
       return await this.#keys.use(
         {
           ...params,
+          ...second && { also: second, accepts: notBoth },
           hash: document.algorithm,
           format: nameOfPades(options),
           items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
@@ -333,10 +357,18 @@ export class Signing {
           },
         },
         caller,
-        async ({ credential, signer }) => {
+        async (lease) => {
+          const { credential, signer } = lease;
           caller.progress?.("signing");
           const signed = await revisions.sign(credential, signer);
-          return { ...signed, ...signedWith(signer) };
+          const { level } = options;
+          return {
+            ...signed,
+            ...signedWith(signer),
+            ...also && {
+              beside: await this.#signBeside(lease, also, signed.appended, level, caller),
+            },
+          };
         },
       );
     });
@@ -407,7 +439,8 @@ export class Signing {
             const { appended, field } = await revisions.sign(credential, signer);
             return { bytes: appended, field };
           }
-          return { bytes: await this.#signCades(lease, document, level, caller), field: "" };
+          const content = document.digest(lease.signer.algorithm.hash);
+          return { bytes: await this.#signCades(lease, content, level, caller), field: "" };
         });
       batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
@@ -492,12 +525,11 @@ export class Signing {
 
   async #signCades(
     lease: Lease,
-    document: Document,
+    digest: Uint8Array,
     level: Level,
     caller: Caller,
   ): Promise<Uint8Array> {
     const { certificate, chain, algorithm } = lease.signer;
-    const digest = document.digest(algorithm.hash);
     const signingTime = this.tokens.now();
     const prepared = prepareSignedData({ digest }, { certificate, chain, algorithm }, {
       signingTime,

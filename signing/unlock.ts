@@ -38,6 +38,8 @@ export interface Wanted {
   login?: true;
   /** Why a certificate (DER) cannot make this signature; null: it can. */
   accepts?: (certificate: Uint8Array) => DsignError | null;
+  /** A second, post-quantum key that signs all of the signed file; on another token than the first. */
+  also?: Credential;
   /** Shows the pages of items that are PDFs; with a certificate, as they are signed with it. */
   show?: (item: number, credential?: Credential) => Promise<ShownPdf>;
   /** The revision of the PDF for each certificate; the person approves one of them. */
@@ -102,15 +104,18 @@ export class Unlocking {
       };
     });
     let lease: Lease | undefined;
+    let also: Lease | undefined;
     let refusal: DsignError | undefined;
     let over = false;
     const attempt = async (answer: SignAnswer): Promise<Unlocked> => {
-      const credential = candidates.find(({ choice }) => choice === answer.certificate);
+      const isAlso = wanted.also !== undefined && lease !== undefined;
+      const credential = (isAlso ? [wanted.also!] : candidates)
+        .find(({ choice }) => choice === answer.certificate);
       try {
-        if (over || lease) throw new DsignError("request_cancelled");
+        if (over || (isAlso ? also : lease)) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
         if (!credential) throw new DsignError("certificate_not_found");
-        if (wanted.revisions && !wanted.revisions.approve(credential, answer.revision)) {
+        if (!isAlso && wanted.revisions && !wanted.revisions.approve(credential, answer.revision)) {
           return { ok: false, code: "consent_mismatch", message: STALE, again: true };
         }
         if (unproven && !answer.acceptsUnproven) throw new DsignError("route_unproven");
@@ -118,7 +123,8 @@ export class Unlocking {
         const hash = hashFor(wanted, credential);
         const opened = await this.#open(credential, hash, answer, askOtp, caller.signal);
         if (!over) {
-          lease = opened;
+          if (isAlso) also = opened;
+          else lease = opened;
           return { ok: true };
         }
         await opened.release(false);
@@ -148,6 +154,15 @@ export class Unlocking {
           login: wanted.login,
           choices,
           preferred: candidates.find(({ choice }) => choice === caller.preferred)?.choice,
+          ...wanted.also && {
+            also: {
+              ...this.tokens.choice(wanted.also),
+              pin: this.#pinState(
+                wanted.also,
+                this.#logins.has(wanted.also, hashFor(wanted, wanted.also)),
+              ),
+            },
+          },
           ...wanted.batch && { batch: true },
           ...unproven && { unproven: true },
           binding,
@@ -160,13 +175,16 @@ export class Unlocking {
       );
       over = true;
       throwIfCancelled(caller.signal);
-      if (!lease) throw refusal ?? new Error("Consent was given without a key being opened.");
-      return lease;
+      if (!lease || (wanted.also && !also)) {
+        throw refusal ?? new Error("Consent was given without a key being opened.");
+      }
+      return also ? withAlso(lease, also) : lease;
     } catch (error) {
       over = true;
       // A login under way is waited for: the next request must not meet it at the token.
       await attempts;
       await lease?.release(false);
+      await also?.release(false);
       // Where the token said no for good, that is what the page learns, not how the window ended after it.
       throw refusal && !TYPE_AGAIN.has(refusal.code) && refusal.code !== "request_cancelled"
         ? refusal
@@ -252,6 +270,19 @@ export class Unlocking {
     }
   }
 }
+
+/** Two keys that end together. */
+const withAlso = (lease: Lease, also: Lease): Lease => ({
+  ...lease,
+  also,
+  async release(reusable) {
+    try {
+      await lease.release(reusable);
+    } finally {
+      await also.release(reusable);
+    }
+  },
+});
 
 function hashFor({ hash }: Wanted, { key }: Credential): HashName {
   const { certificate } = key;

@@ -2,6 +2,7 @@
 import type {
   PinRequest,
   PinState,
+  ShownRevision,
   SignChoice,
   SignRequest,
   Unlocked,
@@ -13,35 +14,49 @@ import { describeBoxes, describeTries, revisionOf, whyImpossible } from "./text.
 /** How a program without a window puts the question. */
 export interface Dialog {
   /**
-   * Confirms the last try where `state` says so, and asks for the PIN.
+   * Confirms the last try where `state` says so, and asks for the PIN of a key.
    *
    * @param places where a PDF's signature is seen; empty if nowhere
    * @returns UTF-8; null if it is typed elsewhere or none is needed
    */
-  ask(state: PinState, places: string): Promise<Uint8Array | null>;
+  ask(key: SignChoice, state: PinState, places: string): Promise<Uint8Array | null>;
   /** Says why it did not work. */
   say(message: string): unknown;
 }
 
+/** Asks until the key is open, and then the second one, where the request needs two. */
+export async function askUntilOpen(
+  dialog: Dialog,
+  request: SignRequest,
+  choice: SignChoice,
+  unlock: (answer: SignAnswer) => Promise<Unlocked>,
+  show: ShowPdf,
+): Promise<void> {
+  await openKey(dialog, request, choice, unlock, (id) => revisionOf(request, id, show));
+  const { also } = request;
+  if (also) await openKey(dialog, request, also, unlock, () => Promise.resolve(undefined));
+}
+
 /**
- * Asks until the key is open: once for each PIN that the person types, by the rules of pin.ts. A revision that has become
+ * Asks until one key is open: once for each PIN that the person types, by the rules of pin.ts. A revision that has become
  * too old is shown again.
  *
  * @throws {DsignError} the refusal after which no other PIN helps
  */
-export async function askUntilOpen(
+async function openKey(
   { ask, say }: Dialog,
   request: SignRequest,
-  { id, pin: first }: SignChoice,
+  key: SignChoice,
   unlock: (answer: SignAnswer) => Promise<Unlocked>,
-  show: ShowPdf,
+  revisionFor: (id: string) => Promise<ShownRevision | undefined>,
 ): Promise<void> {
-  let revision = await revisionOf(request, id, show);
-  let state = first;
+  const { id } = key;
+  let revision = await revisionFor(id);
+  let state = key.pin;
   for (;;) {
     const result = await unlock({
       certificate: id,
-      pin: await ask(state, describeBoxes(revision)),
+      pin: await ask(key, state, describeBoxes(revision)),
       binding: request.binding,
       revision: revision?.digest,
       finalTry: state.confirm,
@@ -51,7 +66,7 @@ export async function askUntilOpen(
     await say(result.message);
     if (!result.again) throw new DsignError(result.code, result.message);
     state = result.pin ?? state;
-    if (result.code === "consent_mismatch") revision = await revisionOf(request, id, show);
+    if (result.code === "consent_mismatch") revision = await revisionFor(id);
   }
 }
 

@@ -84,13 +84,12 @@ export class PinentryConsent implements Consent {
       const choice = choices.length === 1
         ? choices[0]
         : preferred ?? await choose(pinentry, about, choices);
-      const key = describeKey(choice);
       if (request.unproven) await confirm(pinentry, UNPROVEN, "Sign all the same");
       const dialog: Dialog = {
-        async ask(state, places) {
+        async ask(key, state, places) {
           const said = describeTries(state);
           if (state.confirm) await confirm(pinentry, said, "Go on");
-          const description = [key, said, places, about].filter(Boolean).join("\n\n");
+          const description = [describeKey(key), said, places, about].filter(Boolean).join("\n\n");
           if (state.entry !== "typed") {
             const elsewhere = state.entry === "keypad";
             await confirm(pinentry, description, elsewhere ? "Sign, asked elsewhere" : "Sign");

@@ -96,7 +96,8 @@ export class TerminalConsent implements Consent {
       this.#write(`Certificate: ${describeChoice(choice)}\n`);
       if (request.unproven) await confirmInWords(ask);
       const dialog: Dialog = {
-        ask: async (state, places) => {
+        ask: async (key, state, places) => {
+          if (key === request.also) this.#write(`Second certificate: ${describeChoice(key)}\n`);
           if (places) this.#write(`${places}\n`);
           const said = describeTries(state);
           if (state.confirm) await confirm(ask, `${said} Go on? [y/N] `);

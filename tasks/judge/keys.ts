@@ -6,17 +6,17 @@ import { verifyBytes } from "../../formats/verify/verify.ts";
 import { readCertificate } from "../../formats/x509/certificate.ts";
 import { softwareKey } from "../../signers/software_key.ts";
 import { dsignAtTerminal, environment } from "../../tests/fixtures/cli.ts";
-import { type Judges, run } from "./build.ts";
+import { type Judges, runOpenssl } from "./build.ts";
 
 const FORMS = ["seed-only", "priv-only", "seed-priv", "bare-seed", "bare-priv"];
 
 export async function judgeKeys(
-  { openssl }: Judges,
+  judges: Judges,
   folder: string,
   claim: (holds: boolean, text: string) => void,
 ): Promise<void> {
   const path = (name: string) => join(folder, name);
-  const tool = (...args: string[]) => run(openssl, args);
+  const tool = (...args: string[]) => runOpenssl(judges, args);
   for (const scheme of ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"]) {
     const [key, crt, p12] = ["key.pem", "crt.pem", "keys.p12"].map((name) =>
       path(`${scheme}.${name}`)

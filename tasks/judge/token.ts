@@ -12,7 +12,7 @@ import { makeKey, type MlDsaKeyType, type TestKey } from "../../tests/fixtures/k
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { makePki } from "../../tests/fixtures/pki.ts";
 import { generalVerify, importSPKI } from "jose";
-import { type Judges, run } from "./build.ts";
+import { type Judges, run, runOpenssl } from "./build.ts";
 
 const PIN = "12345678";
 const SCRIPT = join(import.meta.dirname!, "python.py");
@@ -30,11 +30,12 @@ export async function judgeToken(
 }
 
 async function judgeOne(
-  { kryoptic, openssl, python }: Judges,
+  judges: Judges,
   folder: string,
   type: MlDsaKeyType,
   claim: (holds: boolean, text: string) => void,
 ): Promise<void> {
+  const { kryoptic, python } = judges;
   const path = (name: string) => join(folder, name);
   const write = (name: string, bytes: Uint8Array) => Deno.writeFile(path(name), bytes);
   const conf = `[[slots]]\nslot = 0\ndbtype = "sqlite"\ndbargs = "${path("token.sql")}"\n`;
@@ -110,7 +111,7 @@ async function judgeOne(
   }
 
   const byOpenssl = (file: string, content = "bill.txt") =>
-    succeeds(run(openssl, [
+    succeeds(runOpenssl(judges, [
       ...["cms", "-verify", "-binary", "-inform", "DER", "-in", path(file)],
       ...["-content", path(content), "-CAfile", path("root.pem"), "-purpose", "any"],
       ...["-out", path("out")],

@@ -1,13 +1,9 @@
 /** The service over HTTP. It listens on a loopback address; TLS and the outer world are the proxy's before it. */
-import { getLogger, withContext } from "@logtape/logtape";
+import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
-import { routePath } from "hono/route";
 import { DatabaseError } from "./database.ts";
-import { CscError } from "./error.ts";
-import { clockProblem } from "./readiness.ts";
-import { type Address, listen } from "./listen.ts";
+import { CscError, SetupError } from "./error.ts";
 import { Intake } from "./intake.ts";
-import type { Metrics } from "./metrics.ts";
 import { addCscRoutes } from "./routes_csc.ts";
 import { addEsignRoutes } from "./routes_esign.ts";
 import { addOAuthRoutes } from "./routes_oauth.ts";
@@ -37,39 +33,12 @@ const HEADERS = {
   "x-frame-options": "DENY",
 } as const;
 
-/** A proxy's name for a request, if it is one that a log can hold. */
-const REQUEST_ID = /^[\w.:-]{8,64}$/;
-
-export interface HandlerOptions {
-  intake?: Intake;
-  metrics?: Metrics;
-  /** Counts the requests that are worked on, by who asks. */
-  inFlight?: { known: number; stranger: number };
-}
-
 /** The service's answer to one request. */
 export function createHandler(
   service: Service,
-  { intake = new Intake(), metrics, inFlight = { known: 0, stranger: 0 } }: HandlerOptions = {},
+  intake = new Intake(),
 ): (request: Request) => Promise<Response> {
   const app = new Hono();
-  app.use(async (context, next) => {
-    const start = performance.now();
-    const given = context.req.header("x-request-id") ?? "";
-    const request = REQUEST_ID.test(given) ? given : crypto.randomUUID();
-    await withContext({ request }, async () => {
-      await next();
-      const { method } = context.req;
-      const { status } = context.res;
-      const ms = performance.now() - start;
-      // the address as the service knows it: what callers write in it may name a person
-      const route = routePath(context, -1);
-      metrics?.answered(route, status, ms / 1000);
-      const text = "{method} {route}: {status} in {ms} ms";
-      log.info(text, { method, route, status, ms: Math.round(ms) });
-    });
-    context.header("x-request-id", request);
-  });
   addCscRoutes(app, service);
   addOAuthRoutes(app, service);
   addPageRoutes(app, service);
@@ -93,14 +62,12 @@ export function createHandler(
     }
     return failure(context, error);
   });
-  let lookedUp = 0;
-  const refuse = ({ status, error, message: error_description }: CscError) => {
-    metrics?.answered("(refused)", status, 0);
-    return Response.json({ error, error_description }, {
+  const inFlight = { known: 0, stranger: 0, lookedUp: 0 };
+  const refuse = ({ status, error, message: error_description }: CscError) =>
+    Response.json({ error, error_description }, {
       status,
       headers: { ...HEADERS, "retry-after": "1" },
     });
-  };
   return async (incoming) => {
     let request: Request;
     try {
@@ -115,9 +82,9 @@ export function createHandler(
     };
     let isKnown = false;
     if (bringsToken(request)) {
-      if (lookedUp >= LOOKED_UP) return await tooMany();
-      lookedUp++;
-      isKnown = await isFromKnown(service, request).finally(() => lookedUp--);
+      if (inFlight.lookedUp >= LOOKED_UP) return await tooMany();
+      inFlight.lookedUp++;
+      isKnown = await isFromKnown(service, request).finally(() => inFlight.lookedUp--);
     }
     const who = isKnown ? "known" : "stranger";
     const { known, stranger } = inFlight;
@@ -137,12 +104,6 @@ export function createHandler(
   };
 }
 
-/** Says so in the log where this clock and the database's disagree. */
-async function checkClock({ store }: Service): Promise<void> {
-  const problem = clockProblem(await store.clockDifference());
-  if (problem !== null) log.error(problem);
-}
-
 export interface RunningService {
   readonly port: number;
   /** Ends what is under way in good order. */
@@ -156,10 +117,20 @@ export interface RunningService {
  */
 export function startService(
   service: Service,
-  address: Address,
-  options: HandlerOptions = {},
+  { hostname, port }: { hostname: string; port: number },
 ): RunningService {
-  const server = listen(address, "listen", createHandler(service, options));
+  const handler = createHandler(service);
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = Deno.serve({ hostname, port, onListen() {} }, handler);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new SetupError(
+      error instanceof Deno.errors.AddrInUse
+        ? `Another program listens on ${hostname}:${port}. Stop it, or change "listen" in the configuration.`
+        : `Cannot listen on ${hostname}:${port}: ${message}. Change "listen" in the configuration.`,
+    );
+  }
   let last: Promise<void> = Promise.resolve();
   const regularly = (work: () => Promise<void>, every: number) =>
     setInterval(() => {
@@ -168,7 +139,6 @@ export function startService(
   const timers = [
     regularly(() => service.store.sweep(), SWEEP),
     regularly(() => service.store.check(), CHECK),
-    regularly(() => checkClock(service), SWEEP),
   ];
   return {
     port: server.addr.port,

@@ -4,7 +4,6 @@
  */
 import type { Hash } from "node:crypto";
 import { hasher } from "../formats/digest.ts";
-import type { HashName } from "../formats/signer.ts";
 import { HEADER_LENGTH, isPdf, SHOWN_LENGTH, shownAs } from "../formats/shown.ts";
 import { LIMITS } from "../protocol/envelope.ts";
 import type { ConsentItem } from "../protocol/consent.ts";
@@ -16,7 +15,7 @@ import type { Kept } from "./spool.ts";
 const ACKNOWLEDGE_EVERY = 1024 * 1024;
 
 export class Document {
-  readonly #hashes: Map<HashName, Hash>;
+  #hash: Hash;
   #received = 0;
   #acknowledged = 0;
   #beginning: Uint8Array<ArrayBuffer>;
@@ -24,7 +23,7 @@ export class Document {
   #problem: unknown;
   /** Store of its bytes; without it they are only hashed. */
   kept: Kept | undefined;
-  readonly #digests = new Map<HashName, Uint8Array>();
+  #digest: Uint8Array | undefined;
   #holds = 0;
   #closed = false;
   /** Bytes appended by signing, once it is signed. */
@@ -37,10 +36,8 @@ export class Document {
     readonly algorithm: HashAlgorithm,
     /** Where its bytes stay, or how room for them is made if it turns out to be a PDF. */
     kept?: Kept | (() => Kept),
-    /** Other algorithms, one of which the certificate that is chosen later may need. */
-    also: readonly HashName[] = [],
   ) {
-    this.#hashes = new Map([algorithm, ...also].map((each) => [each, hasher(each)]));
+    this.#hash = hasher(algorithm);
     if (typeof kept === "function") this.#makeRoom = kept;
     else this.kept = kept;
     this.#beginning = new Uint8Array(this.kept ? 0 : Math.min(size, SHOWN_LENGTH));
@@ -59,7 +56,7 @@ export class Document {
       const room = this.#beginning.length - this.#received;
       this.#beginning.set(bytes.subarray(0, room), this.#received);
     }
-    for (const hash of this.#hashes.values()) hash.update(bytes);
+    this.#hash.update(bytes);
     this.#received += bytes.length;
     if (this.kept) return this.kept.append(bytes);
     if (!this.#makeRoom || this.#received < Math.min(this.size, HEADER_LENGTH)) return;
@@ -86,11 +83,8 @@ export class Document {
   }
 
   /** @throws {DsignError} `document_incomplete`; `busy`, `storage_failed` where there was no room for it */
-  digest(algorithm: HashName = this.algorithm): Uint8Array {
-    return this.#digests.getOrInsertComputed(
-      algorithm,
-      () => new Uint8Array(this.hashed(algorithm).digest()),
-    );
+  digest(): Uint8Array {
+    return this.#digest ??= new Uint8Array(this.hashed().digest());
   }
 
   /**
@@ -98,12 +92,10 @@ export class Document {
    *
    * @throws {DsignError} as {@linkcode digest}
    */
-  hashed(algorithm: HashName = this.algorithm): Hash {
+  hashed(): Hash {
     if (this.#problem) throw this.#problem;
     if (this.#received < this.size) throw new DsignError("document_incomplete");
-    const hash = this.#hashes.get(algorithm);
-    if (!hash) throw new Error(`The document was not hashed with ${algorithm}.`);
-    return hash.copy();
+    return this.#hash.copy();
   }
 
   /** Forgets the document, at once or when nobody holds it any more. */

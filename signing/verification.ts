@@ -177,8 +177,7 @@ export class Verification {
   }
 }
 
-/** @throws {DsignError} `document_incomplete`; `invalid_params` where it was not kept */
-export function keptOf(document: Document): Source {
+function keptOf(document: Document) {
   document.digest(); // it is complete
   if (!document.kept) {
     throw new DsignError("invalid_params", "The document was not opened with `keep`.");

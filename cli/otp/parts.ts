@@ -14,7 +14,6 @@ import { smtpDelivery } from "../../otp_service/delivery_smtp.ts";
 import { SetupError } from "../../otp_service/error.ts";
 import { estClient } from "../../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
-import { Metrics } from "../../otp_service/metrics.ts";
 import { Pins } from "../../otp_service/pin.ts";
 import { openReaders, type ServiceReader } from "../../otp_service/reading.ts";
 import { readSecrets } from "../../otp_service/secrets.ts";
@@ -37,8 +36,6 @@ const log = getLogger(["dsign", "otp-service"]);
 export interface OtpParts {
   config: OtpConfig;
   service: Service;
-  pins: Pins;
-  metrics: Metrics;
   close(): Promise<void>;
 }
 
@@ -63,9 +60,7 @@ export async function openParts(
     const database = /^postgres(ql)?:/.test(config.database)
       ? await openPostgres(config.database)
       : openSqlite(config.database);
-    const metrics = new Metrics();
-    const kept = metrics.kept.bind(metrics);
-    const store = closing(new Store(metrics.database(database), Date.now, secrets.rows, kept));
+    const store = closing(new Store(database, Date.now, secrets.rows));
 
     const session = async (module: ModuleConfig, poolSize: number) => {
       const { module: modulePath, env } = module;
@@ -76,9 +71,9 @@ export async function openParts(
     for (const each of [module, config.authority, config.esp?.key]) {
       if (each && "module" in each) await withFile(each.module, () => Deno.stat(each.module));
     }
-    const keys = metrics.keys(
-      module ? moduleKeys(() => session(module, module.processes)) : embeddedKeys(store, secrets),
-    );
+    const keys = module
+      ? moduleKeys(() => session(module, module.processes))
+      : embeddedKeys(store, secrets);
     const reader = closing(openReaders(
       readerCommand,
       (text) => log.error("The reader process says: {text}", { text }),
@@ -99,7 +94,7 @@ export async function openParts(
         ...config.sms.headersFile && await headersIn(config.sms.headersFile),
       },
     });
-    const ways = metrics.ways({ mail: smtp, sms });
+    const ways = { mail: smtp, sms };
     const pins = new Pins(secrets.pepper);
     closers.push(() => pins[Symbol.dispose]());
     const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
@@ -132,7 +127,7 @@ export async function openParts(
       tsa,
       web,
     });
-    return { config, service, pins, metrics, close };
+    return { config, service, close };
   } catch (error) {
     await close();
     throw error;

@@ -93,32 +93,7 @@ export function verifyXml(
   file: ReferenceContext["file"] = () => null,
   signers: readonly Uint8Array[] = [],
 ): XmlSignature[] {
-  const { context, found } = find(bytes, file);
-  const reports = new Map(
-    found.map((element) => [element, verifyOne(element, { ...context, signers })]),
-  );
-  return found.flatMap((element) => {
-    const report = reports.get(element)!;
-    const countersigned = countersignedBy(element);
-    if (!countersigned) return [report];
-    reports.get(countersigned)!.countersignatures.push(report);
-    return [];
-  });
-}
-
-/**
- * The signatures of a document, in the order of {@linkcode verifyXml}, with what their references need.
- *
- * @throws {FormatError} as there
- */
-export function openSignatures(bytes: Uint8Array, file: ReferenceContext["file"]) {
-  const { document, context, found } = find(bytes, file);
-  return { document, context, signatures: found.filter((each) => !countersignedBy(each)) };
-}
-
-function find(bytes: Uint8Array, file: ReferenceContext["file"]) {
-  const document = parseXml(bytes);
-  const { tree, root, text } = document;
+  const { tree, root, text } = parseXml(bytes);
   const all = [root, ...descendants(root)];
   const found = all.filter(isSignature);
   if (found.length > MAX_SIGNATURES) {
@@ -131,7 +106,15 @@ function find(bytes: Uint8Array, file: ReferenceContext["file"]) {
       "The signatures contain too many references to the document.",
     );
   }
-  return { document, context: { tree, ids: indexIds(all), file }, found };
+  const context = { tree, ids: indexIds(all), file, signers };
+  const reports = new Map(found.map((element) => [element, verifyOne(element, context)]));
+  return found.flatMap((element) => {
+    const report = reports.get(element)!;
+    const countersigned = countersignedBy(element);
+    if (!countersigned) return [report];
+    reports.get(countersigned)!.countersignatures.push(report);
+    return [];
+  });
 }
 
 interface Context extends ReferenceContext {

@@ -2,19 +2,15 @@ import * as cms from "./cms.ts";
 import * as der from "./der.ts";
 import * as json from "./json.ts";
 import { caseBytes } from "./mutate.ts";
-import * as pictures from "./pictures.ts";
-import * as pkcs12 from "./pkcs12.ts";
-import type { Target } from "./worker.ts";
 import * as xml from "./xml.ts";
 
-const targets: Record<string, Target> = { der, cms, xml, json, pictures, pkcs12 };
-for (const [name, { seeds, words, exercise }] of Object.entries(targets)) {
+for (const [name, { seeds, words, exercise }] of Object.entries({ der, cms, xml, json })) {
   Deno.test(`fuzz: a few hundred mutations of ${name} are read, or refused`, async () => {
     const documents = await seeds();
     for (let index = 0; index < 300; index++) {
       const bytes = caseBytes(documents, words, 1, index);
       try {
-        await exercise(bytes);
+        exercise(bytes);
       } catch (cause) {
         throw new Error(`case ${index} of seed 1`, { cause });
       }

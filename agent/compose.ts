@@ -12,6 +12,7 @@ import type { Signing } from "../signing/sign.ts";
 import { Spool } from "../signing/spool.ts";
 import { Tokens } from "../signing/tokens.ts";
 import { bind, type PortOptions } from "./bind.ts";
+import { ConsolePins } from "./console_pins.ts";
 import { createDispatch } from "./handlers.ts";
 import { AgentIdentity } from "./identity.ts";
 import { type AllowedOrigin, Origins } from "./origins.ts";
@@ -32,6 +33,8 @@ export interface SigningOptions {
   trust?: readonly string[];
   /** Policies of departmental PIN/OTP services. */
   departmentalPolicies?: string[];
+  /** Whether ML-DSA keys may sign. Default: false. */
+  postQuantum?: boolean;
   /** Milliseconds for which a token stays unlocked after a PIN. Default 0: only for the request. */
   keepLogin?: number;
   /** Sites for which the administrator lets SHA-1 be used. */
@@ -60,7 +63,8 @@ export async function composeSigning(
   const { Signing } = await import("../signing/sign.ts");
   const { Online } = await import("../online/services.ts");
   return new Signing(
-    tokens ?? new Tokens(options.providers, now, options.departmentalPolicies),
+    tokens ??
+      new Tokens(options.providers, now, options.departmentalPolicies, options.postQuantum),
     consent,
     keepLogin,
     {
@@ -103,7 +107,7 @@ export interface AgentOptions
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = clock, providers, version, trust = [], pkiFetch } = options;
   const { departmentalPolicies } = options;
-  const tokens = new Tokens(providers, now, departmentalPolicies);
+  const tokens = new Tokens(providers, now, departmentalPolicies, options.postQuantum);
   const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
   const identity = await AgentIdentity.load(options.identity);
   const bound = await bind(options);
@@ -126,6 +130,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const agent = serve({
     ...{ bound, providers, origins, audit, consent, dispatch },
     ...{ version, web, allowedOrigins, trust, settings, firstStart },
+    pins: new ConsolePins(tokens, signing),
   });
   return {
     ...agent,

@@ -5,6 +5,7 @@ import type { Audit } from "../signing/audit.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { json, read } from "./first_start.ts";
 import type { Origins } from "./origins.ts";
+import { type ConsolePins, PinTaskRequest } from "./console_pins.ts";
 import { holderOf } from "./port_holder.ts";
 import type { Roots } from "./roots.ts";
 
@@ -29,6 +30,7 @@ export class ConsolePages {
     readonly settings: Settings | undefined,
     readonly takenPorts: readonly number[],
     readonly roots: Roots,
+    readonly pins: ConsolePins,
     readonly ended: (origin: string) => void,
   ) {}
 
@@ -43,6 +45,11 @@ export class ConsolePages {
           return json(this.origins.list() satisfies Site[]);
         case "POST /console/ports":
           return json(await Promise.all(this.takenPorts.map(holderOf)));
+        case "POST /console/pins":
+          return json(await this.pins.list());
+        case "POST /console/pin":
+          await this.pins.ask(await read(request, PinTaskRequest), request.signal);
+          return json({});
         case "POST /console/revoke":
           await this.#revoke((await read(request, RevokeRequest)).origin);
           return json({});

@@ -160,7 +160,9 @@ export function createDispatch(services: Services): Dispatch {
       const room = () => spool.keep(size, origin);
       const kept = keep ? room() : fits ? room : undefined;
       return {
-        document: documents.open(new Document(name, mediaType, size, hash, kept)),
+        document: documents.open(
+          new Document(name, mediaType, size, hash, kept, tokens.otherHashes),
+        ),
         chunk: LIMITS.chunk,
         window: LIMITS.window,
       };
@@ -282,6 +284,20 @@ export function createDispatch(services: Services): Dispatch {
         { online, pan, origin, signal },
       );
     },
+    "signature.extend": async ({ document: handle, content, level }, call) => {
+      const { extendDocument } = await import("../signing/extension.ts");
+      const document = call.documents.get(handle);
+      const made = await extendDocument(
+        document,
+        content === undefined ? undefined : call.documents.get(content),
+        level,
+        (await signing()).services,
+        { origin: call.origin, signal: call.signal },
+      );
+      const isPart = "appended" in made;
+      document.appended = isPart ? made.appended : made.file;
+      return { part: isPart ? "appended" : "whole", length: document.appended.length };
+    },
     "auth.authenticate": async (params, call) => {
       if (call.own) {
         throw new DsignError("scope_not_granted", "Only a site can ask for a login.");
@@ -312,14 +328,7 @@ function innermost([issue]: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
 }
 
 function parse(method: MethodName, params: unknown): unknown {
-  let parsed;
-  try {
-    parsed = METHODS[method].params.safeParse(params);
-  } catch (error) {
-    // The check is recursive, so it refuses values nested deeper than the stack.
-    if (!(error instanceof RangeError)) throw error;
-    throw new DsignError("invalid_params", "The parameters are nested too deeply.");
-  }
+  const parsed = METHODS[method].params.safeParse(params);
   if (parsed.success) return parsed.data;
   const { path, message } = innermost(parsed.error.issues);
   throw new DsignError("invalid_params", `${path.join(".") || "params"}: ${message}.`);

@@ -10,6 +10,7 @@ import type { Audit } from "../signing/audit.ts";
 import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 import type { Consent, PageConsent } from "../signing/consent/port.ts";
 import type { Bound } from "./bind.ts";
+import type { ConsolePins } from "./console_pins.ts";
 import { Connection, MESSAGES } from "./connection.ts";
 import { ConsolePages, type Settings } from "./console.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
@@ -39,6 +40,7 @@ export interface AgentParts {
   allowedOrigins: readonly AllowedOrigin[];
   /** Folders of the trusted root certificates, the person's first. */
   trust: readonly string[];
+  pins: ConsolePins;
   /** The person's settings in the console. */
   settings?: Settings;
   /** For the console's section about the first start; without it the section is hidden. */
@@ -71,6 +73,7 @@ export function serve(parts: AgentParts): Agent {
     parts.settings,
     bound.taken,
     new Roots(parts.trust),
+    parts.pins,
     (origin) => {
       for (const connection of connections) {
         if (connection.origin === origin) connection.close();

@@ -80,6 +80,8 @@ Deno.test("only web origins may open a WebSocket, exactly as browsers write them
       "https://Portal.example",
       "HTTPS://portal.example",
       "https://user@portal.example",
+      "https://port\u0430l.example", // not Latin; browsers write it as xn--
+      "https://portal\u3002example",
       "https://portal.example?x",
       "https://portal.example#x",
       "https://a.example, https://b.example",

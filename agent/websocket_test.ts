@@ -168,6 +168,28 @@ Deno.test("a breach of RFC 6455 closes the connection with the code it requires"
   }
 });
 
+Deno.test("of all 1024 beginnings of a frame only those of RFC 6455 §5.2 are taken", async () => {
+  for (let first = 0; first < 256; first++) {
+    for (const masked of [true, false]) {
+      for (const within of [true, false]) {
+        await using end = open();
+        if (within) end.receive(frame(TEXT, "a"));
+        const [opcode, isFinal, reserved] = [first & 0x0f, (first & FIN) !== 0, first & 0x70];
+        const payload = opcode === CLOSE ? Uint8Array.of(3, 232) : utf8("a");
+        end.receive(
+          masked ? frame(first, payload) : new Uint8Array([first, payload.length, ...payload]),
+        );
+        const isControl = [CLOSE, PING, 0xa].includes(opcode) && isFinal;
+        const isData = within ? opcode === CONTINUATION : opcode === TEXT || opcode === BINARY;
+        const isTaken = masked && reserved === 0 && (isControl || isData);
+        const code = !isTaken ? 1002 : opcode === CLOSE ? 1000 : null;
+        assert.equal(end.code(), code, `${first.toString(16)} ${masked} ${within}`);
+        assert.equal(end.seen.length, isTaken && isData && isFinal ? 1 : 0);
+      }
+    }
+  }
+});
+
 Deno.test("a close is answered with its own code, and nothing is sent after it", async () => {
   for (
     const [payload, code] of [[[], 1000], [[3, 233], 1001], [[15, 160, 98], 4000]] as const

@@ -130,7 +130,7 @@ async function serve(
   await makeStateFolder(paths.state);
   const instance = await claimInstance(paths.state);
   if ("port" in instance) return instance.port;
-  await configureLog(options.verbose ? "debug" : config.logLevel, paths.log);
+  await configureLog(options.verbose ? "debug" : config.logLevel, { file: paths.log });
   const tls = await readyTls(paths.tls);
   const providers = await openProviders(config, hostCommand);
   let language = languageOf(config, env);
@@ -157,6 +157,7 @@ async function serve(
       },
       trust: trustFolders(paths, env),
       departmentalPolicies: config.departmentalPolicies,
+      postQuantum: config.postQuantum,
       version,
       web,
       readerCommand,

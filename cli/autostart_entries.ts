@@ -1,5 +1,5 @@
 /** The entries that make each system start a program at login. Pure: text from a command. */
-import { escapeText } from "../formats/xml/document.ts";
+import { escapeText } from "../formats/xml/escape.ts";
 import { desktopLines } from "../words/desktop.ts";
 
 /** A control character would break a line of these formats. */

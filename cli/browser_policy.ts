@@ -5,7 +5,7 @@
  */
 
 import { digest } from "../formats/digest.ts";
-import { escapeText } from "../formats/xml/document.ts";
+import { escapeText } from "../formats/xml/escape.ts";
 
 export const BROWSERS = ["chrome", "edge", "chromium", "firefox"] as const;
 export type Browser = typeof BROWSERS[number];

@@ -13,6 +13,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   tokens: async () => (await import("./tokens.ts")).tokensCommand,
   sign: async () => (await import("./sign.ts")).signCommand,
   verify: async () => (await import("./verify.ts")).verifyCommand,
+  extend: async () => (await import("./extend.ts")).extendCommand,
   openrpc: async () => (await import("./openrpc.ts")).openrpcCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,
   support: async () => (await import("./support.ts")).supportCommand,
@@ -75,7 +76,9 @@ export async function run(
     .action(action(async () => (await import("./agent.ts")).openConsole(context, { json })));
   for (const load of asked(args)) (await load())(program, context, action);
   try {
-    await configureLog(args.includes("--verbose") ? "debug" : "warning");
+    const json = args.includes("--log-json");
+    const level = args.includes("--verbose") ? "debug" : json ? "info" : "warning";
+    await configureLog(level, { json });
     const first = commandOf(args);
     if (first && !first.startsWith("-") && !program.commands.some((c) => c.name() === first)) {
       throw new UsageError(`Unknown command "${first}". See dsign --help.`);

@@ -85,6 +85,8 @@ export function onlyToken(providers: readonly Provider[], uri: string): Provider
       };
     },
     open: (key, options) => provider.open(key, options),
+    reveal: provider.reveal?.bind(provider),
+    changePin: provider.changePin?.bind(provider),
     watch: (changed) => provider.watch(changed),
     close: () => provider.close(),
   }));

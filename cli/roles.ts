@@ -18,6 +18,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   "sign online": ["ffi", "import"],
   // also gives up net and write unless its options need them, and run unless there are several files
   verify: ["ffi", "import"],
+  // run starts the readers
+  extend: ["ffi", "import"],
   log: ["ffi", "import", "net", "run", "write"],
   // run starts certutil and the like
   trust: ["ffi", "import", "net"],

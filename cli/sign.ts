@@ -5,8 +5,6 @@ import { trustFolders } from "../settings/anchors.ts";
 import { composeSigning } from "../agent/compose.ts";
 import { Audit } from "../signing/audit.ts";
 import { Content } from "../signing/content.ts";
-import type { Consent } from "../signing/consent/port.ts";
-import { consentOf } from "../signing/consent/choose.ts";
 import { configuredFetch } from "../online/pki_http.ts";
 import { openCommandReader } from "../signing/reading.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
@@ -15,6 +13,7 @@ import { sameBytes } from "../formats/x509/certificate.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { HashAlgorithm } from "../protocol/methods.ts";
 import { attachContent } from "./attach.ts";
+import { consentFor, type ConsentKind, consentOption } from "./consent.ts";
 import { EXIT, FileError, printJson, report, UsageError } from "./failure.ts";
 import { fileSize, readPieces } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
@@ -45,6 +44,7 @@ type Format = "pades" | DataFormat;
 
 interface Options extends PdfFlags, DataFlags {
   token?: string;
+  also?: string;
   keyFile?: string[];
   remote?: boolean;
   /** Default: `pades` for PDFs, otherwise `cades`. */
@@ -52,7 +52,7 @@ interface Options extends PdfFlags, DataFlags {
   batch?: boolean;
   output?: string;
   force?: boolean;
-  consent?: "terminal" | "pinentry";
+  consent?: ConsentKind;
   json?: boolean;
 }
 
@@ -60,6 +60,8 @@ interface Options extends PdfFlags, DataFlags {
 interface Signed {
   file: string;
   output: string;
+  /** The second key's signature over the output. */
+  beside?: string;
   algorithm: string;
   /** SHA-256 fingerprint of the certificate. */
   certificate: string;
@@ -98,10 +100,21 @@ export const signCommand: AddCommand = (
       "--countersign <signature>",
       "countersign the first signature in this file (cades) over FILE",
     )
+    .option(
+      "--also <id>",
+      "post-quantum certificate of a second signature, over all of the signed file: SIGNED.p7s",
+    )
     .addOption(
       new Option("--hash <hash>", "hash algorithm").choices(HashAlgorithm.options).default(
         "SHA-256",
       ),
+    )
+    .addOption(
+      new Option(
+        "--level <level>",
+        "B-T: with a timestamp; B-LT: with all that a later verification needs; B-LTA: a timestamp " +
+          "over all of it. All but B-B use the network (default: B-B)",
+      ).choices(["B-B", "B-T", "B-LT", "B-LTA"]),
     )
     .option(
       "--batch",
@@ -115,13 +128,7 @@ export const signCommand: AddCommand = (
       "--force",
       "replace an existing output file; sign a PDF although its author forbids it",
     )
-    .addOption(
-      new Option(
-        "--consent <kind>",
-        "how to ask for consent (default: the configured way, or this terminal)",
-      )
-        .choices(["terminal", "pinentry"]),
-    )
+    .addOption(consentOption())
     .option("--json", "print one JSON object");
   addPdfFlags(command)
     .addHelpText(
@@ -145,11 +152,7 @@ Examples:
         const jobs = options.batch ? [] : await plan(files, options);
         if (options.batch) checkBatch(files, options);
         const { config, paths } = await loadConfig();
-        const kind = options.consent ?? (config.consent === "window" ? "terminal" : config.consent);
-        const consent = consentOf(
-          { ...config, consent: kind },
-          (name) => Deno.env.get(name),
-        ) as Consent; // only the window needs the origin
+        const consent = consentFor(config, options.consent);
         const providers = await openProviders(
           remoteIf(options.remote, config),
           hostCommand,
@@ -178,7 +181,8 @@ Examples:
           for (const job of jobs) {
             const done = await signFile(signing, job, options, signal);
             signed.push(done);
-            if (!options.json) console.log(`Signed ${done.file}: ${done.output}`);
+            const written = [done.output, ...done.beside ? [done.beside] : []].join(", ");
+            if (!options.json) console.log(`Signed ${done.file}: ${written}`);
           }
         } finally {
           await signing.close();
@@ -196,7 +200,11 @@ Examples:
 
 const now = () => new Date();
 
-function checkBatch(files: string[], { format = "pades", detached, hash, certificate }: Options) {
+function checkBatch(
+  files: string[],
+  { format = "pades", detached, hash, certificate, also }: Options,
+) {
+  if (also !== undefined) throw new UsageError("--also does not work with --batch.");
   if (files.length > 1) throw new UsageError("--batch takes exactly one folder.");
   if (format !== "pades" || detached) {
     throw new UsageError("--batch works only for PDF signatures.");
@@ -205,9 +213,9 @@ function checkBatch(files: string[], { format = "pades", detached, hash, certifi
   checkCertificate(certificate);
 }
 
-function checkCertificate(certificate: string | undefined) {
+function checkCertificate(certificate: string | undefined, option = "--certificate") {
   if (certificate !== undefined && !/^[0-9a-f]{64}$/.test(certificate)) {
-    throw new UsageError("--certificate must be 64 hexadecimal digits (see `dsign tokens`).");
+    throw new UsageError(`${option} must be 64 hexadecimal digits (see \`dsign tokens\`).`);
   }
 }
 
@@ -220,15 +228,20 @@ interface Job {
 
 /** Refuses impossible requests before asking the person for anything. */
 async function plan(files: string[], options: Options): Promise<Job[]> {
-  const { detached, output, certificate, force } = options;
+  const { detached, output, certificate, also, force } = options;
   if (output !== undefined && files.length > 1) {
     throw new UsageError("--output takes one file. Leave it out to sign several.");
   }
   if (detached && (options.format === "pades" || options.format === "raw")) {
     throw new UsageError("--detached requires --format cades, xades, xmldsig or jws.");
   }
+  const isPlain = options.format === "raw" || options.format === "xmldsig";
+  if (options.level !== undefined && (isPlain || options.countersign !== undefined)) {
+    throw new UsageError("--level works with --format pades, cades, xades and jws.");
+  }
   const isAdded = checkAdded(files, options);
   checkCertificate(certificate);
+  checkCertificate(also, "--also");
   const jobs: Job[] = [];
   for (const file of files) {
     const size = await fileSize(file);
@@ -238,16 +251,24 @@ async function plan(files: string[], options: Options): Promise<Job[]> {
     if (size > MAX_WHOLE && (isAdded || (format !== "cades" && format !== "pades"))) {
       throw new UsageError(`${file} is too large for this format. Use --format cades.`);
     }
+    if (also !== undefined && (isAdded || (format !== "pades" && format !== "cades"))) {
+      throw new UsageError("--also works only with new PDF and CMS signatures.");
+    }
     const job = { file, size, format, output: output ?? outputName(file, format) };
     if (jobs.some((other) => other.output === job.output)) {
       throw new UsageError(`${file}: named more than once.`);
     }
-    const there = await Deno.lstat(job.output).then(() => true, () => false);
-    if (there && !force) throw new FileError(job.output, new Deno.errors.AlreadyExists());
+    for (const path of [job.output, ...also === undefined ? [] : [besideName(job.output)]]) {
+      const there = await Deno.lstat(path).then(() => true, () => false);
+      if (there && !force) throw new FileError(path, new Deno.errors.AlreadyExists());
+    }
     jobs.push(job);
   }
   return jobs;
 }
+
+/** The second key's signature over a signed file. */
+const besideName = (output: string) => `${output}.p7s`;
 
 function outputName(file: string, format: Format): string {
   switch (format) {
@@ -267,7 +288,7 @@ function outputName(file: string, format: Format): string {
 
 function refusePdfFlags(options: Options, file: string): void {
   const flags = [
-    ...["level", "subFilter", "field", "reason", "location", "visible", "role", "certify", "lock"],
+    ...["subFilter", "field", "reason", "location", "visible", "role", "certify", "lock"],
     ...["anchor", "language", "picture", "qr", "passwordFile"],
   ] as const;
   const given = flags.find((flag) => options[flag as keyof PdfFlags] !== undefined);
@@ -284,11 +305,18 @@ async function signFile(
   options: Options,
   signal: AbortSignal,
 ): Promise<Signed> {
-  const { detached = false, hash, certificate, force = false } = options;
+  const { detached = false, hash, level = "B-B", certificate, force = false } = options;
   const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
   const output = await createOutput(path, force);
+  const beside = options.also === undefined ? undefined : {
+    path: besideName(path),
+    output: await createOutput(besideName(path), force).catch((error) => {
+      output.abandon();
+      throw error;
+    }),
+  };
   try {
-    let result: { certificate: string; algorithm: string };
+    let result: { certificate: string; algorithm: string; beside?: string };
     if (format === "pades") {
       result = await signPdfFile(signing, { file, size }, output, options, caller);
     } else if (format !== "cades" || options.cosign || options.countersign) {
@@ -301,8 +329,13 @@ async function signFile(
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;
     } else {
-      const document = await openDocument(file, size, hash, signal);
-      const signed = await signing.signDocument(document, { certificate }, caller)
+      const hashes = { hash, also: signing.tokens.otherHashes };
+      const document = await openDocument(file, size, hashes, signal);
+      const also = options.also === undefined ? undefined : {
+        certificate: options.also,
+        digest: (cms: Uint8Array) => digestOfSigned(cms, { file, size, detached }, signal),
+      };
+      const signed = await signing.signDocument(document, { certificate, level, also }, caller)
         .finally(() => document.close());
       const cms = Uint8Array.fromBase64(signed.signature);
       if (detached) await output.write(cms);
@@ -324,10 +357,33 @@ async function signFile(
       }
       result = signed;
     }
+    await beside?.output.write(Uint8Array.fromBase64(result.beside!));
     await output.finish();
+    await beside?.output.finish();
     const id = createHash("sha256").update(result.certificate, "base64").digest("hex");
-    return { file, output: path, algorithm: result.algorithm, certificate: id };
+    return {
+      file,
+      output: path,
+      ...beside && { beside: beside.path },
+      algorithm: result.algorithm,
+      certificate: id,
+    };
   } finally {
     output.abandon();
+    beside?.output.abandon();
   }
+}
+
+/** SHA-512 of a CMS as it is written: with the file in it, unless it is detached. */
+async function digestOfSigned(
+  cms: Uint8Array,
+  { file, size, detached }: { file: string; size: number; detached: boolean },
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const state = hasher("SHA-512");
+  if (detached) return state.update(cms).digest();
+  const [head, tail] = attachContent(cms, size);
+  state.update(head);
+  for await (const piece of readPieces(file, size, "Reading", signal)) state.update(piece);
+  return state.update(tail).digest();
 }

@@ -65,15 +65,16 @@ export async function signFolder(
   };
   if (told.left > 0) {
     const items = entries.map(({ item }) => item);
+    const hashes = { hash: "SHA-256", also: signing.tokens.otherHashes } as const;
     const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
     const shown: { close(): void }[] = [];
     const batch = await signing.startBatch(
-      { items, format: "pades", pdf, certificate: flags.certificate },
+      { items, format: "pades", level: "B-B", pdf, certificate: flags.certificate },
       caller,
       async (item) => {
         if (!entries[item]) throw new DsignError("document_not_found");
         const { file, item: { size } } = entries[item];
-        const document = await openDocument(file, size, "SHA-256", signal);
+        const document = await openDocument(file, size, hashes, signal);
         shown.push(document);
         return document;
       },
@@ -104,7 +105,7 @@ export async function signFolder(
     };
     const signOne = async (index: number): Promise<string> => {
       const { file, output: path, item: { size } } = entries[index];
-      const document = await openDocument(file, size, "SHA-256", signal);
+      const document = await openDocument(file, size, hashes, signal);
       try {
         const { bytes, field } = await batch.sign(index, document);
         const output = await createOutput(path, flags.force ?? false);

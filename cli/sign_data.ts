@@ -1,4 +1,5 @@
 /** `dsign sign` for CMS, XML, JSON and bare signatures, which need the whole file in memory. */
+import type { Level } from "../online/pades.ts";
 import type { DataHow } from "../signing/data.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
@@ -14,6 +15,7 @@ export type DataFormat = DataHow["format"];
 export interface DataFlags {
   detached?: boolean;
   hash: HashAlgorithm;
+  level?: Level;
   certificate?: string;
   /** File of an existing signature. */
   cosign?: string;
@@ -24,7 +26,7 @@ export interface DataFlags {
 export async function dataHow(
   format: DataFormat,
   name: string,
-  { detached, hash, certificate, cosign, countersign }: DataFlags,
+  { detached, hash, level = "B-B", certificate, cosign, countersign }: DataFlags,
   signal: AbortSignal,
 ): Promise<DataHow> {
   const packaging = detached ? "detached" : "attached";
@@ -36,9 +38,11 @@ export async function dataHow(
   const added = cosign === undefined ? undefined : await readSignature(cosign, signal);
   switch (format) {
     case "cades":
+      return { ...made, format, packaging, level, cosign: added };
     case "jws":
-      return { ...made, format, packaging, level: "B-B", cosign: added };
+      return { ...made, format, packaging, level, cosign: added };
     case "xades":
+      return { ...made, format, packaging, level };
     case "xmldsig":
       return { ...made, format, packaging, level: "B-B" };
     case "raw":

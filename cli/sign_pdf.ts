@@ -6,6 +6,7 @@ import { FileSource } from "../signing/file_source.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Kept } from "../signing/spool.ts";
 import { hasher } from "../formats/digest.ts";
+import type { HashName } from "../formats/signer.ts";
 import { FormatError } from "../formats/error.ts";
 import { detectFormat } from "../formats/verify/format.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
@@ -41,10 +42,6 @@ export function addPdfFlags(command: Command): Command {
   return command
     .optionsGroup("For PDF signatures (pades):")
     .optionsGroup("For PDF signatures (pades):")
-    .addOption(
-      new Option("--level <level>", "PAdES level; all but B-B use the network (default: B-B)")
-        .choices(["B-B", "B-T", "B-LT", "B-LTA"]),
-    )
     .addOption(
       new Option("--sub-filter <name>", "use adbe.pkcs7.detached for readers that need it")
         .choices(["ETSI.CAdES.detached", "adbe.pkcs7.detached"]),
@@ -183,7 +180,7 @@ export const signedName = (path: string): string => path.replace(/(\.pdf)?$/i, "
 export async function openDocument(
   path: string,
   size: number,
-  hash: HashAlgorithm,
+  { hash, also }: { hash: HashAlgorithm; also: readonly HashName[] },
   signal: AbortSignal,
 ): Promise<Document> {
   let file: Deno.FsFile;
@@ -200,7 +197,8 @@ export async function openDocument(
     sequential: () => source.sequential(),
     close: () => file.close(),
   };
-  const document = new Document(basename(path), "application/octet-stream", size, hash, kept);
+  const name = basename(path);
+  const document = new Document(name, "application/octet-stream", size, hash, kept, also);
   try {
     for await (const piece of readPieces(path, size, "Reading", signal)) document.append(piece);
   } catch (error) {
@@ -219,12 +217,18 @@ export async function signPdfFile(
   signing: Signing,
   { file, size }: { file: string; size: number },
   output: OutputFile,
-  flags: PdfFlags & { hash: HashAlgorithm; certificate?: string; force?: boolean },
+  flags: PdfFlags & {
+    hash: HashAlgorithm;
+    certificate?: string;
+    also?: string;
+    force?: boolean;
+  },
   caller: Caller,
-): Promise<{ certificate: string; algorithm: string; field: string }> {
+): Promise<{ certificate: string; algorithm: string; field: string; beside?: string }> {
   const { hash, certificate } = flags;
   const options = await pdfOptions(flags);
-  const document = await openDocument(file, size, hash, caller.signal);
+  const hashes = { hash, also: signing.tokens.otherHashes };
+  const document = await openDocument(file, size, hashes, caller.signal);
   try {
     const { password, field } = options;
     const asking = { documents: [document.kept!], signal: caller.signal };
@@ -238,7 +242,14 @@ export async function signPdfFile(
     const { appended, ...result } = await signing.signPdf(
       document,
       options,
-      { certificate },
+      {
+        certificate,
+        also: flags.also === undefined ? undefined : {
+          certificate: flags.also,
+          digest: (appended) =>
+            Promise.resolve(document.hashed("SHA-512").update(appended).digest()),
+        },
+      },
       caller,
     );
     await writeSigned(document, file, appended, output, caller.signal);

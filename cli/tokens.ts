@@ -1,9 +1,10 @@
-import { type Credential, Tokens } from "../signing/tokens.ts";
+import { type Credential, type Inventory, Tokens } from "../signing/tokens.ts";
 import { ERRORS } from "../protocol/errors.ts";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
 import { type AddCommand, repeated } from "./command.ts";
 import { loadConfig, openProviders, remoteIf } from "./providers.ts";
+import { addPinCommands } from "./token_pin.ts";
 
 const STATES: Record<Token["state"], string> = {
   ready: "ready",
@@ -15,8 +16,10 @@ const STATES: Record<Token["state"], string> = {
 };
 
 /** `dsign tokens` */
-export const tokensCommand: AddCommand = (program, { hostCommand }, action) => {
-  program.command("tokens")
+export const tokensCommand: AddCommand = (program, context, action) => {
+  const { hostCommand } = context;
+  const command = program.command("tokens")
+    .enablePositionalOptions()
     .description("List the inserted tokens and their certificates. Never asks for a PIN.")
     .option(
       "--key-file <file>",
@@ -35,23 +38,38 @@ export const tokensCommand: AddCommand = (program, { hostCommand }, action) => {
       const { config } = await loadConfig();
       const providers = await openProviders(remoteIf(remote, config), hostCommand, keyFile);
       try {
-        const tokens = new Tokens(providers, () => new Date());
-        const { tokens: found, credentials, problems } = await tokens.list();
-        const described = credentials.map((credential) => tokens.describe(credential));
-        if (json) printJson({ tokens: found, certificates: described, problems });
-        else {
-          if (found.length === 0) console.log("No token is inserted.");
-          found.forEach((token) => show(token, credentials, described));
-          for (const { driver, message } of problems) {
-            console.error(`dsign: ${printable(driver)}: ${printable(message)}`);
-          }
-        }
+        const { departmentalPolicies, postQuantum } = config;
+        const tokens = new Tokens(providers, () => new Date(), departmentalPolicies, postQuantum);
+        const inventory = await tokens.list();
+        const { tokens: found, problems } = inventory;
+        list(tokens, inventory, json ?? false);
         return found.length === 0 && problems.length > 0 ? EXIT.token : EXIT.ok;
       } finally {
         await Promise.all(providers.map((provider) => provider.close()));
       }
     }));
+  addPinCommands(command, context, action, list);
 };
+
+function list(tokens: Tokens, inventory: Inventory, json: boolean): void {
+  const { tokens: found, credentials, places, problems } = inventory;
+  const described = credentials.map((credential) => tokens.describe(credential));
+  const hides = (i: number) => places[i].token.hidesCertificates === true;
+  if (json) {
+    const marked = found.map((token, i) => ({ ...token, ...hides(i) && { hidden: true } }));
+    return printJson({ tokens: marked, certificates: described, problems });
+  }
+  if (found.length === 0) console.log("No token is inserted.");
+  found.forEach((token, i) => {
+    show(token, credentials, described);
+    if (!hides(i)) return;
+    console.log(printable(`  locked: it may show certificates after its PIN or password`));
+    console.log(printable(`      dsign tokens unlock '${token.uri}'`));
+  });
+  for (const { driver, message } of problems) {
+    console.error(`dsign: ${printable(driver)}: ${printable(message)}`);
+  }
+}
 
 function show(token: Token, credentials: Credential[], described: Certificate[]): void {
   const line = (text: string) => console.log(printable(text));

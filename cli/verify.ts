@@ -1,22 +1,19 @@
 import { createHash } from "node:crypto";
-import { basename, dirname, join } from "node:path";
+import { basename } from "node:path";
 import { Option } from "commander";
-import { loadAnchors, loadTrusted, trustFolders } from "../settings/anchors.ts";
+import { loadTrusted, trustFolders } from "../settings/anchors.ts";
 import { languageOf } from "../settings/config.ts";
-import { FileSource } from "../signing/file_source.ts";
 import { configuredFetch, PkiHttp } from "../online/pki_http.ts";
 import { type DocumentReader, openCommandReader } from "../signing/reading.ts";
 import { verify, type VerifyOptions } from "../signing/verification.ts";
-import type { Source } from "../formats/source.ts";
 import type { Change } from "../formats/pades/changes.ts";
 import type { SignatureReport, VerificationReport } from "../formats/verify/report.ts";
-import type { Certificate } from "../formats/x509/certificate.ts";
-import { DsignError } from "../protocol/errors.ts";
-import { EXIT, FileError, printable, printJson, report as tell, UsageError } from "./failure.ts";
+import { EXIT, printable, printJson, report as tell, UsageError } from "./failure.ts";
 import { hashFile } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import { type AddCommand, type Context, repeated } from "./command.ts";
 import { loadConfig } from "./providers.ts";
+import { contentOf, OpenFiles, readCertificates } from "./signed_file.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { extractRevisions } from "./verify_extract.ts";
 import type { Language } from "../words/speech.ts";
@@ -90,6 +87,7 @@ The trust folders hold the root certificates that you trust: "trust" next to the
 Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
     .action(action(async (files: string[], options: Options) => {
+      if (options.content === undefined) files = await withSignaturesBeside(files);
       // Permissions that this run does not need are revoked before reading untrusted files.
       const { version, signal } = context;
       if (!options.online) Deno.permissions.revokeSync({ name: "net" });
@@ -144,7 +142,8 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
           },
         });
       } else {
-        done.forEach(show);
+        const restsOn = done.some(({ report }) => report.signatures.some(isPostQuantum));
+        done.forEach((each) => show(each, restsOn));
         for (const { file, error } of failed) {
           console.log(`${printable(file)}: CANNOT BE CHECKED`);
           tell(error, false);
@@ -155,6 +154,18 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
       return ok ? EXIT.ok : EXIT.failed;
     }));
 };
+
+/** A file may have a second signature beside it, as `dsign sign --also` writes it: FILE.p7s. */
+async function withSignaturesBeside(files: readonly string[]): Promise<string[]> {
+  const all: string[] = [];
+  for (const file of files) {
+    if (!all.includes(file)) all.push(file);
+    const beside = `${file}.p7s`;
+    const there = await Deno.stat(beside).then(({ isFile }) => isFile, () => false);
+    if (there && !files.includes(beside)) all.push(beside);
+  }
+  return all;
+}
 
 interface Setting {
   reader: DocumentReader;
@@ -206,17 +217,6 @@ async function prepare(
   };
 }
 
-async function readCertificates(option: string, paths: readonly string[]): Promise<Certificate[]> {
-  try {
-    const anchors = (await Promise.all(paths.map(loadAnchors))).flat();
-    if (anchors.length > 0) return anchors;
-  } catch (error) {
-    if (error instanceof DsignError) throw new UsageError(`${option}: ${error.message}`);
-    throw error;
-  }
-  throw new UsageError(`${option}: there is no certificate in it.`);
-}
-
 async function verifyOne(
   path: string,
   { content, passwordFile }: Options,
@@ -241,55 +241,6 @@ async function verifyOne(
   return { file: path, name: basename(path), size: source.size, sha256, report, problems };
 }
 
-/** Files that stay open until disposed of. */
-class OpenFiles implements Disposable {
-  readonly #open: Deno.FsFile[] = [];
-
-  /** @throws {FileError} */
-  open(path: string): Source {
-    try {
-      const { isDirectory, isFile, size } = Deno.statSync(path);
-      if (isDirectory) throw new Deno.errors.IsADirectory();
-      if (!isFile) throw new Deno.errors.NotSupported();
-      const file = Deno.openSync(path);
-      this.#open.push(file);
-      return new FileSource(file, size);
-    } catch (error) {
-      throw new FileError(path, error);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    for (const file of this.#open) file.close();
-  }
-}
-
-/**
- * The content of a detached signature: the named file, or the one beside the signature (FILE for FILE.p7s; in XML and
- * routes, the name in the signature).
- */
-function contentOf(
-  files: OpenFiles,
-  path: string,
-  given: string | undefined,
-  name: string | null,
-): Source | null {
-  if (given !== undefined) return files.open(given);
-  const beside = /^(.+)\.(?:p7[sm]|sig|jws|jose)$/i.exec(path)?.[1];
-  // A name from an untrusted file must not lead into other folders.
-  const named = name !== null && /^[^/\\:]+$/.test(name) && !/^\.+$/.test(name)
-    ? join(dirname(path), name)
-    : undefined;
-  const found = name === null ? beside : named;
-  if (found === undefined) return null;
-  try {
-    if (!Deno.statSync(found).isFile) return null;
-  } catch {
-    return null;
-  }
-  return files.open(found);
-}
-
 const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error);
 
 const VERDICTS = {
@@ -306,15 +257,24 @@ const KINDS = {
   unknown: "unknown kind",
 } as const;
 
-function show({ file, report, problems }: ReportOf & { file: string }): void {
+const isPostQuantum = ({ algorithm }: SignatureReport) => /^ML-DSA/.test(algorithm ?? "");
+
+/** What a signature rests on, where there are some of both kinds to choose from. */
+const RESTS_ON = {
+  classical: "a large quantum computer could forge it",
+  postQuantum: "post-quantum: no way is known to forge it with a quantum computer",
+};
+
+/** @param restsOn whether to say what each signature rests on */
+function show({ file, report, problems }: ReportOf & { file: string }, restsOn: boolean): void {
   console.log(`${printable(file)}: ${VERDICTS[report.indication]}`);
   for (const { message } of report.findings) line("finding", message);
-  report.signatures.forEach((each) => showSignature(each, ""));
+  report.signatures.forEach((each) => showSignature(each, "", restsOn));
   if (report.route) showRoute(report.route);
   for (const problem of problems) line("not fetched", problem);
 }
 
-function showSignature(signature: SignatureReport, indent: string): void {
+function showSignature(signature: SignatureReport, indent: string, restsOn: boolean): void {
   const { indication, subIndication, signer, kind, id, level, revocation } = signature;
   const words = `${VERDICTS[indication]} (${
     [indication, subIndication].filter(Boolean).join(", ")
@@ -334,6 +294,10 @@ function showSignature(signature: SignatureReport, indent: string): void {
     const kind = KINDS[signer.kind] + (signer.class ? `, class ${signer.class}` : "");
     tell("certificate", `${kind}; serial ${signer.serialNumber}`);
     tell("issuer", signer.issuer);
+  }
+  if (restsOn && signature.algorithm) {
+    const kind = isPostQuantum(signature) ? "postQuantum" : "classical";
+    tell("rests on", `${signature.algorithm} (${RESTS_ON[kind]})`);
   }
   if (signature.chain.length > 0) tell("chain", signature.chain.join(" < "));
   tell(
@@ -356,7 +320,7 @@ function showSignature(signature: SignatureReport, indent: string): void {
   if (signature.panMatches !== null) {
     tell("PAN", signature.panMatches ? "matches" : "does not match");
   }
-  signature.countersignatures.forEach((each) => showSignature(each, indent + "  "));
+  signature.countersignatures.forEach((each) => showSignature(each, indent + "  ", restsOn));
 }
 
 function changeText({ kind, name, allowed, unclear, places = [] }: Change): string {

@@ -17,7 +17,8 @@ import {
 } from "../formats/pades/prepare.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { appendedSource, digestOf, type Ranges, type Source } from "../formats/source.ts";
-import { sameBytes } from "../formats/x509/certificate.ts";
+import { readKnownCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import { maxSignatureLength } from "../formats/x509/signature.ts";
 import { OnlineError } from "./error.ts";
 
 export type Level = "B-B" | "B-T" | "B-LT" | "B-LTA";
@@ -68,9 +69,19 @@ export interface PreparedPades {
   readonly ranges: Ranges;
 }
 
-/** Bytes kept free for a CMS besides its certificates; and for a timestamp token with its chain. */
-const CMS_SPACE = 2048;
-const TOKEN_SPACE = 14 * 1024;
+/** Bytes kept free for a CMS besides its certificates and the signature's value. */
+const CMS_SPACE = 1792;
+
+/**
+ * Bytes kept free for a timestamp token with its chain. An authority may have ML-DSA keys where the signer has one:
+ * with ML-DSA-87 and three certificates a token takes 28 KB.
+ */
+const tokenSpace = (certificate: Uint8Array) =>
+  (readKnownCertificate(certificate).publicKey.type === "ml-dsa" ? 32 : 14) * 1024;
+
+/** Bytes to keep free for a document timestamp beside a signature with this certificate. */
+export const timestampSpace = (certificate: Uint8Array): number =>
+  CMS_SPACE + tokenSpace(certificate);
 
 /**
  * Prepares a signature in a PDF. The same input gives the same bytes.
@@ -84,9 +95,9 @@ export function preparePades(
 ): PreparedPades {
   const prepared = prepareSignature(source, {
     ...options,
-    contentsSize: CMS_SPACE + certificate.length +
+    contentsSize: CMS_SPACE + maxSignatureLength(certificate) + certificate.length +
       chain.reduce((sum, each) => sum + each.length, 0) +
-      (level === "B-B" ? 0 : TOKEN_SPACE),
+      (level === "B-B" ? 0 : tokenSpace(certificate)),
   });
   const { field, isNew, places, appended } = prepared;
   return { field, isNew, places, appended, ranges: rangesOf(prepared) };
@@ -122,7 +133,8 @@ export async function finishPades(
   const data = await services.validationData(cms, { signal });
   const dss = dssFor(pdf, signed, data, password);
   if (level === "B-LT") return dss;
-  return concat(dss, await archive(pdf, concat(signed, dss), services, signal, password));
+  const space = timestampSpace(certificate);
+  return concat(dss, await archive(pdf, concat(signed, dss), space, services, signal, password));
 }
 
 /**
@@ -149,13 +161,14 @@ export function dssFor(
 async function archive(
   pdf: Pdf,
   appended: Uint8Array,
+  space: number,
   services: LevelServices,
   signal: AbortSignal,
   password: string | undefined,
 ): Promise<Uint8Array> {
   const { algorithm } = pdf;
   const prepared = prepareTimestamp(appendedSource(pdf.source, appended), {
-    contentsSize: CMS_SPACE + TOKEN_SPACE,
+    contentsSize: space,
     password,
   });
   const whole = appendedSource(pdf.source, concat(appended, prepared.appended));
@@ -170,7 +183,9 @@ async function archive(
   return stamp;
 }
 
-const rangesOf = ({ byteRange: [start, before, after, rest] }: PreparedSignature): Ranges => [
+export const rangesOf = (
+  { byteRange: [start, before, after, rest] }: PreparedSignature,
+): Ranges => [
   [start, before],
   [after, rest],
 ];

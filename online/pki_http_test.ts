@@ -48,6 +48,58 @@ Deno.test("no address of this computer or its network is reached, under any name
   assert.equal(reached, 0);
 });
 
+/** The ways in which URLs can name an IPv4 address (WHATWG URL §3.5, RFC 4291 §2.2). */
+function spellings(address: string): string[] {
+  const parts = address.split(".").map(Number);
+  const last = (from: number) => parts.slice(from).reduce((sum, part) => sum * 256 + part, 0);
+  const bases = [
+    (part: number) => String(part),
+    (part: number) => `0x${part.toString(16)}`,
+    (part: number) => `0${part.toString(8)}`,
+    (part: number) => `0000${part.toString(8)}`,
+    (part: number) => `0X${part.toString(16).toUpperCase().padStart(8, "0")}`,
+  ];
+  const v4 = [1, 2, 3, 4].flatMap((count) =>
+    bases.map((write, i) => {
+      const numbers = [...parts.slice(0, count - 1), last(count - 1)];
+      // Each part may have a base of its own.
+      return numbers.map((part, at) => at === 0 ? write(part) : bases[(i + at) % 5](part)).join(
+        ".",
+      );
+    })
+  );
+  const written = v4.flatMap((host) => [
+    host,
+    `${host}.`,
+    host.replaceAll(/[0-9]/g, (digit) => `%3${digit}`),
+    host.replaceAll(/[0-9]/g, (digit) => String.fromCharCode(0xff10 + Number(digit))),
+    host.replaceAll(".", "\u3002"),
+  ]);
+  const [high, low] = [last(0) >>> 16, last(0) & 0xffff].map((half) => half.toString(16));
+  const v6 = ["::ffff:", "::", "64:ff9b::", "::ffff:0:", "0:0:0:0:0:ffff:"].flatMap((prefix) => [
+    `[${prefix}${high}:${low}]`,
+    `[${prefix}${address}]`,
+  ]);
+  return [...new Set([...written, ...v6])];
+}
+
+Deno.test("every spelling of an address within is refused before anything is sent", async () => {
+  let count = 0;
+  for (const address of ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.254"]) {
+    for (const host of spellings(address)) {
+      count++;
+      const http = new PkiHttp(publicFetch(), never);
+      // Nobody listens at this port: what is not refused says "could not be reached".
+      await assert.rejects(
+        http.get(`http://${host}:9/`),
+        /private network|not a web address/,
+        host,
+      );
+    }
+  }
+  assert.ok(count > 400, String(count));
+});
+
 Deno.test("bytes arrive unchanged, and any status other than 200 is a failure", async () => {
   await withServer(async (request) => {
     const { pathname } = new URL(request.url);

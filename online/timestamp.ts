@@ -1,6 +1,6 @@
 /** The client of time-stamping authorities (RFC 3161, over HTTP by its §3.4). */
 import { randomBytes } from "node:crypto";
-import { encodeTimestampRequest } from "../formats/cms/timestamp.ts";
+import { encodeTimestampRequest } from "../formats/cms/timestamp_request.ts";
 import { FormatError } from "../formats/error.ts";
 import type { HashName } from "../formats/signer.ts";
 import { OnlineError } from "./error.ts";

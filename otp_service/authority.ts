@@ -24,8 +24,9 @@ import {
 import { integer, sequence } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
+import { withMlDsa } from "../formats/keys/ml_dsa.ts";
 import { encodeName, readName } from "../formats/x509/name.ts";
-import { encodeCertId, ocspIds } from "../formats/x509/ocsp.ts";
+import { encodeCertId, ocspIds } from "../formats/x509/ocsp_ids.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
@@ -224,11 +225,11 @@ export class Authority {
     if (!issued) throw wrong("is for another key");
     const now = this.#store.now();
     // its clock may be ahead of ours by what ours is backdated by
-    const result = validateCertificate(issued, {
-      anchors: [this.certificate],
-      revocation: "none",
-      at: new Date(Math.max(now, Math.min(issued.notBefore.getTime(), now + BACKDATED))),
-    });
+    const at = new Date(Math.max(now, Math.min(issued.notBefore.getTime(), now + BACKDATED)));
+    const anchors = [this.certificate];
+    const result = await withMlDsa(() =>
+      validateCertificate(issued, { anchors, revocation: "none", at })
+    );
     if (!result.trusted) throw wrong(`is not good: ${result.failure.message}`);
     if (issued.notAfter.getTime() > now + validity[kind] + BACKDATED) throw wrong("lives too long");
     if (issued.basicConstraints?.ca) throw wrong("is an authority's");

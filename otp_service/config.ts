@@ -33,6 +33,8 @@ const Module = z.strictObject({
 export const OtpConfig = z.strictObject({
   publicUrl: url.describe("As browsers and portals see the service"),
   listen: z.string().regex(/^(.+):(\d{1,5})$/, "must be HOST:PORT").default("127.0.0.1:7795"),
+  monitor: z.string().regex(/^(.+):(\d{1,5})$/, "must be HOST:PORT").optional()
+    .describe("Where the load balancer and Prometheus ask; not for the outer world"),
   database: z.string().min(1).default("otp.db")
     .describe("A file (SQLite), or postgres://… for several instances"),
   secretFile: file.default("secret"),

@@ -26,6 +26,8 @@ export interface Database {
   read<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** Put behind a SELECT it keeps the rows from all others until the end of the transaction. */
   readonly lock: "" | " FOR UPDATE";
+  /** Reads the server's clock as `now`, milliseconds since 1970; absent where the database has none but this machine's. */
+  readonly clock?: string;
   close(): Promise<void>;
 }
 

@@ -9,8 +9,9 @@ import {
   subjectKeyIdentifier,
 } from "../formats/x509/write.ts";
 import { encodeName } from "../formats/x509/name.ts";
+import type { MlDsa } from "../formats/signer.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
-import { softwareKey } from "../signers/software_key.ts";
+import { newMlDsaKey, softwareKey } from "../signers/software_key.ts";
 import { OtpConfig } from "./config.ts";
 import { SetupError } from "./error.ts";
 import { sha256, token } from "./secrets.ts";
@@ -24,7 +25,12 @@ export interface InitOptions {
   policy: string;
   /** Addresses to which signatories return to the portal. */
   redirectUris: string[];
+  /** Of the issuing authority; the signatories' keys are another matter. Default: `p-256`. */
+  authorityKey?: AuthorityKey;
 }
+
+/** Keys that an issuing authority can have. */
+export type AuthorityKey = "p-256" | "ml-dsa-44" | "ml-dsa-65" | "ml-dsa-87";
 
 /**
  * Fills an empty or missing folder.
@@ -34,7 +40,7 @@ export interface InitOptions {
  */
 export async function initService(
   folder: string,
-  { organization, publicUrl, policy, redirectUris }: InitOptions,
+  { organization, publicUrl, policy, redirectUris, authorityKey = "p-256" }: InitOptions,
 ): Promise<{ clientId: string; clientSecret: string }> {
   const clientSecret = token();
   const config: Record<string, unknown> = {
@@ -65,7 +71,7 @@ export async function initService(
       { createNew: true, mode: 0o600 },
     );
   const password = token();
-  const { pkcs12, certificate } = await makeAuthority(organization, password);
+  const { pkcs12, certificate } = await makeAuthority(organization, password, authorityKey);
   await write("secret", randomBytes(32).toString("hex") + "\n");
   await write("authority.password", password + "\n");
   await write("authority.p12", pkcs12);
@@ -76,17 +82,28 @@ export async function initService(
   return { clientId: "portal", clientSecret };
 }
 
-async function makeAuthority(organization: string, password: string) {
+async function makeKey(type: AuthorityKey) {
+  if (type !== "p-256") {
+    const scheme = type.toUpperCase() as MlDsa;
+    const { pkcs8, publicKey } = await newMlDsaKey(scheme);
+    return { key: pkcs8, spki: publicKey, algorithm: { scheme, hash: "SHA-512" } as const };
+  }
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const spki = new Uint8Array(publicKey.export({ type: "spki", format: "der" }));
-  const key = new Uint8Array(privateKey.export({ type: "pkcs8", format: "der" }));
+  return {
+    key: new Uint8Array(privateKey.export({ type: "pkcs8", format: "der" })),
+    spki: new Uint8Array(publicKey.export({ type: "spki", format: "der" })),
+    algorithm: { scheme: "ECDSA", hash: "SHA-256" } as const,
+  };
+}
+
+async function makeAuthority(organization: string, password: string, type: AuthorityKey) {
+  const { key, spki, algorithm } = await makeKey(type);
   const subject = encodeName([
     ["C", "IN"],
     ["O", organization],
     ["CN", `${organization} PIN/OTP`.slice(0, 64)],
   ]);
   const now = Date.now();
-  const algorithm = { scheme: "ECDSA", hash: "SHA-256" } as const;
   const prepared = prepareCertificate({
     serialNumber: Uint8Array.of(0x40, ...randomBytes(15)),
     issuer: subject,
@@ -101,7 +118,7 @@ async function makeAuthority(organization: string, password: string) {
       subjectKeyIdentifier(spki),
     ],
   });
-  const signer = softwareKey(key);
+  const signer = await softwareKey(key);
   const der = prepared.complete(signer.sign(algorithm, { message: prepared.toBeSigned }));
   signer.wipe();
   const pkcs12 = await writePkcs12({

@@ -31,6 +31,8 @@ export interface KeyStore {
   create(type: KeyType): Promise<{ id: string; publicKey: Uint8Array }>;
   /** @throws {CscError} `unavailable` where the key is not there */
   open(id: string): Promise<OpenKey>;
+  /** @throws {CscError} `unavailable` where keys cannot be used now */
+  check(): Promise<void>;
 }
 
 interface KeySpec {
@@ -65,8 +67,8 @@ export function embeddedKeys(store: Store, secrets: Secrets): KeyStore {
       : await promisify(generate)("ec", { namedCurve: type.toUpperCase() });
     return { pkcs8: der(pair.privateKey, "pkcs8"), publicKey: der(pair.publicKey, "spki") };
   };
-  const openPkcs8 = (pkcs8: Uint8Array): OpenKey => {
-    const key = softwareKey(pkcs8);
+  const openPkcs8 = async (pkcs8: Uint8Array): Promise<OpenKey> => {
+    const key = await softwareKey(pkcs8);
     pkcs8.fill(0);
     return {
       // deno-lint-ignore require-await -- a failure is a rejection
@@ -78,7 +80,7 @@ export function embeddedKeys(store: Store, secrets: Secrets): KeyStore {
   return {
     async oneTime(type) {
       const { pkcs8, publicKey } = await make(type);
-      return { key: openPkcs8(pkcs8), publicKey };
+      return { key: await openPkcs8(pkcs8), publicKey };
     },
     async create(type) {
       const { pkcs8, publicKey } = await make(type);
@@ -91,8 +93,9 @@ export function embeddedKeys(store: Store, secrets: Secrets): KeyStore {
     async open(id) {
       const sealed = await store.read((tx) => tx.key(id));
       if (sealed === null) throw new CscError("unavailable", `key ${id} is missing`);
-      return openPkcs8(secrets.open(`key ${id}`, sealed));
+      return await openPkcs8(secrets.open(`key ${id}`, sealed));
     },
+    check: () => Promise.resolve(), // the database has them
   };
 }
 
@@ -128,6 +131,7 @@ export interface ModuleSession {
     publicPart: { type: "rsa"; modulus: string; exponent: string } | { type: "ec"; point: string };
   }>;
   key(selector: { id: string }): Promise<ModuleKey>;
+  certificates(): Promise<unknown>;
 }
 
 /**
@@ -188,6 +192,10 @@ export function moduleKeys(open: () => Promise<ModuleSession>): KeyStore {
           known.delete(id);
           throw error;
         }
+      }),
+    check: () =>
+      within(async (session) => {
+        await session.certificates();
       }),
   };
 }

@@ -73,6 +73,12 @@ export class Pins {
     return { [Symbol.dispose]: () => this.#release() };
   }
 
+  /** How many wait in each lane. */
+  waiting(): Record<Lane, number> {
+    const { answer, known, stranger } = this.#waiting;
+    return { answer: answer.length, known: known.length, stranger: stranger.length };
+  }
+
   #wait(lane: Lane, owner: string): Promise<void> {
     const { most, each, wait } = this.#lanes[lane];
     const queue = this.#waiting[lane];

@@ -1,9 +1,13 @@
 /** The service over HTTP. It listens on a loopback address; TLS and the outer world are the proxy's before it. */
-import { getLogger } from "@logtape/logtape";
+import { getLogger, withContext } from "@logtape/logtape";
 import { Hono } from "hono";
+import { routePath } from "hono/route";
 import { DatabaseError } from "./database.ts";
-import { CscError, SetupError } from "./error.ts";
+import { CscError } from "./error.ts";
+import { clockProblem } from "./readiness.ts";
+import { type Address, listen } from "./listen.ts";
 import { Intake } from "./intake.ts";
+import type { Metrics } from "./metrics.ts";
 import { addCscRoutes } from "./routes_csc.ts";
 import { addEsignRoutes } from "./routes_esign.ts";
 import { addOAuthRoutes } from "./routes_oauth.ts";
@@ -33,12 +37,39 @@ const HEADERS = {
   "x-frame-options": "DENY",
 } as const;
 
+/** A proxy's name for a request, if it is one that a log can hold. */
+const REQUEST_ID = /^[\w.:-]{8,64}$/;
+
+export interface HandlerOptions {
+  intake?: Intake;
+  metrics?: Metrics;
+  /** Counts the requests that are worked on, by who asks. */
+  inFlight?: { known: number; stranger: number };
+}
+
 /** The service's answer to one request. */
 export function createHandler(
   service: Service,
-  intake = new Intake(),
+  { intake = new Intake(), metrics, inFlight = { known: 0, stranger: 0 } }: HandlerOptions = {},
 ): (request: Request) => Promise<Response> {
   const app = new Hono();
+  app.use(async (context, next) => {
+    const start = performance.now();
+    const given = context.req.header("x-request-id") ?? "";
+    const request = REQUEST_ID.test(given) ? given : crypto.randomUUID();
+    await withContext({ request }, async () => {
+      await next();
+      const { method } = context.req;
+      const { status } = context.res;
+      const ms = performance.now() - start;
+      // the address as the service knows it: what callers write in it may name a person
+      const route = routePath(context, -1);
+      metrics?.answered(route, status, ms / 1000);
+      const text = "{method} {route}: {status} in {ms} ms";
+      log.info(text, { method, route, status, ms: Math.round(ms) });
+    });
+    context.header("x-request-id", request);
+  });
   addCscRoutes(app, service);
   addOAuthRoutes(app, service);
   addPageRoutes(app, service);
@@ -62,12 +93,14 @@ export function createHandler(
     }
     return failure(context, error);
   });
-  const inFlight = { known: 0, stranger: 0, lookedUp: 0 };
-  const refuse = ({ status, error, message: error_description }: CscError) =>
-    Response.json({ error, error_description }, {
+  let lookedUp = 0;
+  const refuse = ({ status, error, message: error_description }: CscError) => {
+    metrics?.answered("(refused)", status, 0);
+    return Response.json({ error, error_description }, {
       status,
       headers: { ...HEADERS, "retry-after": "1" },
     });
+  };
   return async (incoming) => {
     let request: Request;
     try {
@@ -82,9 +115,9 @@ export function createHandler(
     };
     let isKnown = false;
     if (bringsToken(request)) {
-      if (inFlight.lookedUp >= LOOKED_UP) return await tooMany();
-      inFlight.lookedUp++;
-      isKnown = await isFromKnown(service, request).finally(() => inFlight.lookedUp--);
+      if (lookedUp >= LOOKED_UP) return await tooMany();
+      lookedUp++;
+      isKnown = await isFromKnown(service, request).finally(() => lookedUp--);
     }
     const who = isKnown ? "known" : "stranger";
     const { known, stranger } = inFlight;
@@ -104,6 +137,12 @@ export function createHandler(
   };
 }
 
+/** Says so in the log where this clock and the database's disagree. */
+async function checkClock({ store }: Service): Promise<void> {
+  const problem = clockProblem(await store.clockDifference());
+  if (problem !== null) log.error(problem);
+}
+
 export interface RunningService {
   readonly port: number;
   /** Ends what is under way in good order. */
@@ -117,20 +156,10 @@ export interface RunningService {
  */
 export function startService(
   service: Service,
-  { hostname, port }: { hostname: string; port: number },
+  address: Address,
+  options: HandlerOptions = {},
 ): RunningService {
-  const handler = createHandler(service);
-  let server: Deno.HttpServer<Deno.NetAddr>;
-  try {
-    server = Deno.serve({ hostname, port, onListen() {} }, handler);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new SetupError(
-      error instanceof Deno.errors.AddrInUse
-        ? `Another program listens on ${hostname}:${port}. Stop it, or change "listen" in the configuration.`
-        : `Cannot listen on ${hostname}:${port}: ${message}. Change "listen" in the configuration.`,
-    );
-  }
+  const server = listen(address, "listen", createHandler(service, options));
   let last: Promise<void> = Promise.resolve();
   const regularly = (work: () => Promise<void>, every: number) =>
     setInterval(() => {
@@ -139,6 +168,7 @@ export function startService(
   const timers = [
     regularly(() => service.store.sweep(), SWEEP),
     regularly(() => service.store.check(), CHECK),
+    regularly(() => checkClock(service), SWEEP),
   ];
   return {
     port: server.addr.port,

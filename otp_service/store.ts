@@ -2,7 +2,7 @@
  * Everything that the service remembers, over a {@linkcode Database}. One {@linkcode Store.run} is one transaction: what it
  * changed and the audit lines about it are kept together, or not at all.
  */
-import type { AuditHead } from "./audit.ts";
+import type { AuditEntry, AuditHead } from "./audit.ts";
 import { RULES } from "./authorize.ts";
 import type { Database, Query } from "./database.ts";
 import { checkRows, sealRows, sumOf } from "./store_check.ts";
@@ -24,10 +24,21 @@ export class Store {
   readonly #seen = new Seen();
   #broken: TamperedError | undefined;
 
-  /** @param now milliseconds since 1970; the one clock of the service */
-  constructor(database: Database, readonly now: () => number, seal: RowSeal) {
+  readonly #kept: (entries: readonly AuditEntry[]) => void;
+
+  /**
+   * @param now milliseconds since 1970; the one clock of the service
+   * @param kept is told the audit's entries of each transaction that was kept
+   */
+  constructor(
+    database: Database,
+    readonly now: () => number,
+    seal: RowSeal,
+    kept: (entries: readonly AuditEntry[]) => void = () => {},
+  ) {
     this.#database = database;
     this.#seal = seal;
+    this.#kept = kept;
   }
 
   #tx(query: Query, lock: string, writes: boolean): Tx {
@@ -44,7 +55,10 @@ export class Store {
       await tx.finish();
       return value;
     });
-    last?.noteSeen();
+    if (last) {
+      last.noteSeen();
+      this.#kept(last.entries);
+    }
     return value;
   }
 
@@ -73,6 +87,32 @@ export class Store {
   async auditHead(): Promise<AuditHead> {
     const { seq, hash } = await this.read((tx) => tx.head());
     return { seq, hash };
+  }
+
+  /**
+   * Milliseconds by which this clock is ahead of the database's.
+   *
+   * @throws {DatabaseError}
+   */
+  async clockDifference(): Promise<number> {
+    const { clock } = this.#database;
+    if (clock === undefined) return 0;
+    const asked = this.now();
+    const [{ now }] = await this.#database.read((query) => query(clock));
+    // the answer was true at some moment between question and answer
+    const early = asked - (now as number), late = this.now() - (now as number);
+    return early > 0 ? early : late < 0 ? late : 0;
+  }
+
+  /**
+   * Whether transactions can be kept now.
+   *
+   * @throws {DatabaseError}
+   * @throws {TamperedError} where rows were found changed
+   */
+  async ready(): Promise<void> {
+    if (this.#broken) throw this.#broken;
+    await this.auditHead();
   }
 
   /**

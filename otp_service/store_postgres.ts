@@ -112,6 +112,7 @@ export async function openPostgres(url: string, limits = LIMITS): Promise<Databa
   };
   return {
     lock: " FOR UPDATE",
+    clock: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now",
     read: (work) => turns(() => work(through(pool))),
     transaction: <T>(work: (query: Query) => Promise<T>): Promise<T> =>
       turns(async () => {

@@ -287,6 +287,15 @@ Deno.test("the store works on PostgreSQL", async (t) => {
     const [a, b] = await Promise.all([instance(), instance()]);
     await Promise.all([a.close(), b.close()]);
     await suite(t, instance, clock);
+    await t.step("a clock that differs from the database server's is noticed", async () => {
+      const store = await instance();
+      for (const ahead of [0, 120_000, -120_000]) {
+        clock.now = Date.now() + ahead;
+        const difference = await store.clockDifference();
+        assert.ok(Math.abs(difference - ahead) < 60_000, `${difference} for ${ahead}`);
+      }
+      await store.close();
+    });
     await t.step("the audit cannot be changed", async () => {
       const database = await openPostgres(url, PATIENT);
       for (

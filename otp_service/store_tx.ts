@@ -58,7 +58,8 @@ export class SealedTx {
   protected readonly lock: string;
   readonly now: number;
   readonly #options: TxOptions;
-  readonly #entries: AuditEntry[] = [];
+  /** Lines for the audit. */
+  readonly entries: AuditEntry[] = [];
   /** Versions of the rows that were read or written here, by table and id. */
   readonly #versions = new Map<string, number>();
   /** Change of the sum of the versions. */
@@ -77,7 +78,7 @@ export class SealedTx {
 
   /** Adds a line to the audit when the transaction is kept. */
   audit(entry: AuditEntry): void {
-    this.#entries.push(entry);
+    this.entries.push(entry);
   }
 
   /** Checks the seal of a row that was read, and that it is no older than this process has seen it. */
@@ -164,20 +165,20 @@ export class SealedTx {
 
   /** Writes the audit's lines and the sum. The end of the audit is locked last and for the shortest time. */
   async finish(): Promise<void> {
-    if (this.#entries.length + this.#toggles.length === 0) return;
+    if (this.entries.length + this.#toggles.length === 0) return;
     const { seal } = this.#options;
     const { sum: before, ...end } = await this.head();
     const sum = Uint8Array.fromHex(before);
     for (const toggle of this.#toggles) seal.toggle(sum, ...toggle);
     let head: AuditHead = end;
-    const last = this.#entries.at(-1);
+    const last = this.entries.at(-1);
     if (last && this.#changed.size > 0) {
-      this.#entries[this.#entries.length - 1] = {
+      this.entries[this.entries.length - 1] = {
         ...last,
         rows: Object.fromEntries(this.#changed),
       };
     }
-    const writes = this.#entries.map((entry) => {
+    const writes = this.entries.map((entry) => {
       const { line, ...next } = auditLine(head, entry, this.now);
       head = next;
       return this.query("INSERT INTO audit VALUES ($1, $2)", next.seq, line);

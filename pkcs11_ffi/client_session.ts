@@ -80,6 +80,32 @@ export class Pkcs11Session {
   }
 
   /**
+   * Changes the PIN; the session need not be logged in. Never repeated.
+   *
+   * @param pins the old and the new one, UTF-8; wiped before this returns. `null`: they are typed on the reader
+   * @throws {Pkcs11Error} `pin_incorrect` and `pin_locked` (with `triesLeft`): the old PIN; `pin_length`: the token does
+   * not take the new one; `cancelled`, `driver_*`
+   */
+  async setPin(
+    pins: [old: Uint8Array, next: Uint8Array] | null,
+    { signal }: CallOptions = {},
+  ): Promise<void> {
+    const blob = pins && new Uint8Array([...pins[0], ...pins[1]]);
+    try {
+      const { child, session, incarnation } = this.#live()[0];
+      await child.request({ op: "setPin", session, oldLength: pins?.[0].length }, {
+        timeoutMs: pins ? this.#timeouts.loginMs : this.#timeouts.pinPadMs,
+        signal: pins ? undefined : signal,
+        killOnAbort: true,
+        secret: pins !== null,
+        incarnation,
+      }, blob ?? undefined);
+    } finally {
+      for (const bytes of [blob, ...pins ?? []]) bytes?.fill(0);
+    }
+  }
+
+  /**
    * Finds a private key: by CKA_ID, and by its public part in the certificate where the token
    * gave the two different identifiers.
    *

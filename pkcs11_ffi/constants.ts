@@ -62,6 +62,16 @@ export const CKM_ECDSA_SHA256 = 0x1044;
 export const CKM_ECDSA_SHA384 = 0x1045;
 export const CKM_ECDSA_SHA512 = 0x1046;
 
+// PKCS#11 v3.2
+export const CKK_ML_DSA = 0x4a;
+export const CKA_PUBLIC_KEY_INFO = 0x129;
+export const CKA_PARAMETER_SET = 0x61d;
+export const CKP_ML_DSA_44 = 0x1;
+export const CKP_ML_DSA_65 = 0x2;
+export const CKP_ML_DSA_87 = 0x3;
+export const CKM_ML_DSA_KEY_PAIR_GEN = 0x1c;
+export const CKM_ML_DSA = 0x1d;
+
 /** Every return code of PKCS#11 v3.0 by its name. */
 export const CKR = {
   CKR_OK: 0x0,

@@ -15,7 +15,7 @@ import {
   type StartMessage,
   toFailure,
 } from "./messages.ts";
-import { Module } from "./module.ts";
+import { Module, type Pin } from "./module.ts";
 import { type PrivateKey, Session } from "./session.ts";
 
 /** Replies are gathered for at most so long, in milliseconds, before they are written. */
@@ -139,6 +139,14 @@ class Host {
       case "login":
         this.#session(request.session).session.login(request.pin ? blob : null);
         return {};
+      case "setPin": {
+        const { oldLength } = request;
+        const pins = oldLength === undefined
+          ? null
+          : [blob.subarray(0, oldLength), blob.subarray(oldLength)] satisfies [Pin, Pin];
+        this.#session(request.session).session.setPin(pins);
+        return {};
+      }
       case "key": {
         const { session, keys } = this.#session(request.session);
         const certificate = request.certificate ? blob : undefined;

@@ -92,12 +92,12 @@ export function digestLength(hash: Hash): number {
  * Chooses the mechanism. A digest needs a raw mechanism; a message takes the combined one where
  * the token has it and else a raw one over its digest. SHA-1: RSASSA-PKCS1-v1_5 alone, by the raw mechanism.
  *
- * @param key type and size of the key
+ * @param key type and size, or parameter set, of the key
  * @param offered the token's C_GetMechanismList
  * @throws {Pkcs11Error} `mechanism_unsupported`
  */
 export function chooseMechanism(
-  key: { type: "rsa" | "ec"; bits: number },
+  key: { type: "rsa" | "ec" | "ml-dsa"; bits: number; parameterSet?: MlDsa },
   scheme: Scheme,
   hash: Hash,
   input: "message" | "digest",
@@ -107,6 +107,16 @@ export function chooseMechanism(
     if (!offered.has(C.CKM_RSA_PKCS)) throw unsupported(`${scheme} with ${hash}`);
     const feed = { prefix: SHA1_DIGEST_INFO, maxDigest: SHA1_LENGTH };
     return { mechanism: C.CKM_RSA_PKCS, feed };
+  }
+  if (key.type === "ml-dsa") {
+    if (key.parameterSet !== scheme) {
+      throw unsupported(`${scheme} with a key of ${key.parameterSet}`);
+    }
+    // FIPS 204 §5.2: pure ML-DSA is over the message. Without a parameter the context is empty.
+    if (input === "digest" || !offered.has(C.CKM_ML_DSA)) {
+      throw unsupported(`${scheme} over a ${input}`);
+    }
+    return { mechanism: C.CKM_ML_DSA, feed: "message" };
   }
   const row = HASHES[hash as Exclude<Hash, "SHA-1">];
   if (!row) throw unsupported(`hash ${hash}`);

@@ -3,6 +3,7 @@ import {
   CKG_MGF1_SHA384,
   CKM_ECDSA,
   CKM_ECDSA_SHA512,
+  CKM_ML_DSA,
   CKM_RSA_PKCS,
   CKM_RSA_PKCS_PSS,
   CKM_SHA256_RSA_PKCS,
@@ -90,4 +91,29 @@ Deno.test("ECDSA-Sig-Value has minimal, positive integers", () => {
   for (const length of [0, 63, 1000]) {
     assert.throws(() => ecdsaToDer(new Uint8Array(length)), code("driver_nonsense"));
   }
+});
+
+Deno.test("an ML-DSA key signs messages in its own parameter set, and no digests", () => {
+  const key = { type: "ml-dsa", bits: 0, parameterSet: "ML-DSA-65" } as const;
+  const offered = new Set([CKM_ML_DSA, CKM_ECDSA]);
+  assert.deepEqual(
+    chooseMechanism(key, "ML-DSA-65", "SHA-512", "message", offered),
+    { mechanism: CKM_ML_DSA, feed: "message" },
+  );
+  const refused: [Scheme, "message" | "digest", Set<number>][] = [
+    ["ML-DSA-65", "digest", offered],
+    ["ML-DSA-65", "message", new Set([CKM_ECDSA])],
+    ["ML-DSA-87", "message", offered],
+    ["ECDSA", "message", offered],
+  ];
+  for (const [scheme, input, mechanisms] of refused) {
+    assert.throws(
+      () => chooseMechanism(key, scheme, "SHA-512", input, mechanisms),
+      code("mechanism_unsupported"),
+    );
+  }
+  assert.throws(
+    () => chooseMechanism(P256, "ML-DSA-65", "SHA-512", "message", offered),
+    code("mechanism_unsupported"),
+  );
 });

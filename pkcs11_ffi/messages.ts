@@ -1,5 +1,5 @@
 import { Pkcs11Error, type Pkcs11ErrorCode, type TriesLeft } from "./error.ts";
-import type { Hash, Scheme } from "./mechanism.ts";
+import type { Hash, MlDsa, Scheme } from "./mechanism.ts";
 
 /** The driver's description of itself (CK_INFO). */
 export interface ModuleInfo {
@@ -61,9 +61,11 @@ export interface KeyInfo {
   uri: string;
   id: string;
   label: string;
-  type: "rsa" | "ec";
-  /** Modulus or curve size in bits. */
+  type: "rsa" | "ec" | "ml-dsa";
+  /** Modulus or curve size in bits; 0 for ML-DSA. */
   bits: number;
+  /** ML-DSA only. */
+  parameterSet?: MlDsa;
   /** Every signature needs its own PIN (CKA_ALWAYS_AUTHENTICATE). */
   alwaysAuthenticate: boolean;
 }
@@ -109,6 +111,8 @@ export type Request =
   | { op: "certificates"; session: number }
   | { op: "open"; token: string }
   | { op: "login"; session: number; pin: boolean }
+  /** The blob is the old PIN, of `oldLength` bytes, and the new one; without it, the reader has a keypad. */
+  | { op: "setPin"; session: number; oldLength?: number }
   | {
     op: "key";
     session: number;

@@ -44,6 +44,9 @@ const NO_TOKEN: readonly Pkcs11ErrorCode[] = [
   "token_not_initialised",
 ];
 
+/** A PIN, UTF-8. */
+export type Pin = Uint8Array<ArrayBuffer>;
+
 /** A token and the slot it is in. */
 export interface SlotToken {
   slot: bigint;
@@ -239,6 +242,13 @@ export class Module {
     if (pin?.length === 0) throw new Pkcs11Error("pin_length");
     const length = BigInt(pin?.length ?? 0);
     check("C_Login", this.#raw.C_Login(session, BigInt(userType), pin, length));
+  }
+
+  /** C_SetPIN. `null`: both are typed on the reader's keypad. */
+  setPin(session: bigint, pins: [old: Pin, next: Pin] | null): void {
+    const [old, next] = pins ?? [null, null];
+    const lengths = [old, next].map((pin) => BigInt(pin?.length ?? 0));
+    check("C_SetPIN", this.#raw.C_SetPIN(session, old, lengths[0], next, lengths[1]));
   }
 
   /** C_GetSessionInfo: whether the user is logged in, by this session or another of the process. */

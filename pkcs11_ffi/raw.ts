@@ -19,6 +19,7 @@ const FUNCTIONS = {
   C_GetSlotInfo: [5, [ULONG, "buffer"]],
   C_GetTokenInfo: [6, [ULONG, "buffer"]],
   C_GetMechanismList: [7, [ULONG, "buffer", "buffer"]],
+  C_SetPIN: [11, [ULONG, "buffer", ULONG, "buffer", ULONG]],
   C_OpenSession: [12, [ULONG, ULONG, "pointer", "pointer", "buffer"]],
   C_CloseSession: [13, [ULONG]],
   C_GetSessionInfo: [15, [ULONG, "buffer"]],
@@ -40,7 +41,7 @@ const FUNCTIONS = {
 
 /** Drivers of tokens that only sign, or that know no PIN, may leave these out. */
 const OPTIONAL: ReadonlySet<string> = new Set([
-  ...["C_Login", "C_Logout", "C_GetSessionInfo"],
+  ...["C_Login", "C_Logout", "C_SetPIN", "C_GetSessionInfo"],
   ...["C_DestroyObject", "C_GenerateKeyPair"],
 ]);
 

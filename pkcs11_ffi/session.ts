@@ -9,6 +9,7 @@ import {
   ecdsaToDer,
   type Hash,
   type MechanismChoice,
+  type MlDsa,
   type Scheme,
 } from "./mechanism.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type PublicPart,
   type SignRequest,
 } from "./messages.ts";
-import type { EncodedMechanism, Module, SlotToken } from "./module.ts";
+import type { EncodedMechanism, Module, Pin, SlotToken } from "./module.ts";
 import { NATIVE } from "./raw.ts";
 import { formatUri, parseUri } from "./uri.ts";
 
@@ -34,8 +35,28 @@ const CURVES = new Map([
 /** After these failures a session, or its token, has no more answers. */
 const GONE: readonly Pkcs11ErrorCode[] = ["token_removed", "token_not_present"];
 
+/** What C_SetPIN returns where the token does not take the new PIN. */
+const NEW_PIN_REFUSED: readonly number[] = [
+  C.CKR.CKR_PIN_INVALID,
+  C.CKR.CKR_PIN_LEN_RANGE,
+  C.CKR.CKR_PIN_TOO_WEAK,
+];
+
 /** Those in which keys are made, by size: DER of the OID. */
 const NEW_CURVES: Record<number, string> = { 256: "06082a8648ce3d030107", 384: "06052b81040022" };
+
+/** Parameter sets by CKA_PARAMETER_SET. */
+const ML_DSA_SETS = new Map<number, MlDsa>([
+  [C.CKP_ML_DSA_44, "ML-DSA-44"],
+  [C.CKP_ML_DSA_65, "ML-DSA-65"],
+  [C.CKP_ML_DSA_87, "ML-DSA-87"],
+]);
+/** Lengths in bytes (FIPS 204 Table 2). */
+const ML_DSA = {
+  "ML-DSA-44": { publicKey: 1312, signature: 2420 },
+  "ML-DSA-65": { publicKey: 1952, signature: 3309 },
+  "ML-DSA-87": { publicKey: 2592, signature: 4627 },
+};
 
 /** A private key of a session. */
 export interface PrivateKey {
@@ -87,17 +108,53 @@ export class Session {
     // Asked before, since it tells whose login a driver means that calls the user logged in already.
     const own = this.#loggedIn || !this.#userIsLoggedIn(handle);
     try {
-      this.#module.login(handle, userType, pin);
+      this.#checked(() => this.#module.login(handle, userType, pin));
+    } catch (error) {
+      if (!(error instanceof Pkcs11Error)) throw error;
+      // The driver knows no login: its keys need none.
+      if (error.rv === C.CKR.CKR_FUNCTION_NOT_SUPPORTED) return;
+      const already = error.rv === C.CKR.CKR_USER_ALREADY_LOGGED_IN;
+      if (!(already && own && this.#userIsLoggedIn(handle))) throw error;
+    }
+  }
+
+  /** Adds the tries left to the failure of a call that checks a PIN. */
+  #checked(call: () => void): void {
+    try {
+      call();
     } catch (error) {
       if (!(error instanceof Pkcs11Error)) throw error;
       const { code, functionName, rv } = error;
-      // The driver knows no login: its keys need none.
-      if (rv === C.CKR.CKR_FUNCTION_NOT_SUPPORTED) return;
-      const already = rv === C.CKR.CKR_USER_ALREADY_LOGGED_IN;
-      if (already && own && this.#userIsLoggedIn(handle)) return;
       if (code !== "pin_incorrect" && code !== "pin_locked") throw error;
       const triesLeft = code === "pin_locked" ? "none" : this.#triesLeft();
       throw new Pkcs11Error(code, { functionName, rv, triesLeft });
+    }
+  }
+
+  /**
+   * Changes the user's PIN: one C_SetPIN, in which the token checks the old one. Some drivers want the user to be logged
+   * in for that, and get one C_Login with the old PIN before a second C_SetPIN.
+   *
+   * @param pins UTF-8; the caller wipes them. `null`: they are typed on the reader
+   * @throws {Pkcs11Error} `pin_incorrect` and `pin_locked` with `triesLeft`: the old PIN; `pin_length`: the new one
+   */
+  setPin(pins: [old: Pin, next: Pin] | null): void {
+    const handle = this.#module.open(this.#token.slot, true);
+    const set = () => this.#checked(() => this.#module.setPin(handle, pins));
+    try {
+      try {
+        set();
+      } catch (error) {
+        if (!(error instanceof Pkcs11Error)) throw error;
+        const newIsRefused = error.rv !== undefined && NEW_PIN_REFUSED.includes(error.rv);
+        if (newIsRefused) throw new Pkcs11Error("pin_length", error);
+        if (error.code !== "user_not_logged_in") throw error;
+        this.#login(handle, C.CKU_USER, pins && pins[0]);
+        this.#loggedIn = true;
+        set();
+      }
+    } finally {
+      this.#isOver(() => this.#module.close(handle));
     }
   }
 
@@ -420,6 +477,7 @@ export class Session {
    */
   #describe(object: bigint, certified: KeySelector["publicKey"]): PrivateKey | null {
     const keyType = this.#module.ulongAttribute(this.#handle, object, C.CKA_KEY_TYPE);
+    if (keyType === C.CKK_ML_DSA) return this.#describeMlDsa(object);
     if (keyType !== C.CKK_RSA && keyType !== C.CKK_EC) return null;
     const type = keyType === C.CKK_RSA ? "rsa" : "ec";
     const told = type === "rsa"
@@ -427,30 +485,53 @@ export class Session {
       : CURVES.get(this.#attribute(object, C.CKA_EC_PARAMS)?.toHex() ?? "");
     const bits = told ?? (certified?.type === type ? certified.bits : undefined);
     if (!bits) return null;
+    const length = Math.ceil(bits / 8) * (type === "ec" ? 2 : 1);
+    return this.#privateKey(object, { type, bits }, length);
+  }
+
+  #describeMlDsa(object: bigint): PrivateKey | null {
+    const set = this.#module.ulongAttribute(this.#handle, object, C.CKA_PARAMETER_SET);
+    const parameterSet = ML_DSA_SETS.get(set ?? 0);
+    if (!parameterSet) return null;
+    const { signature } = ML_DSA[parameterSet];
+    return this.#privateKey(object, { type: "ml-dsa", bits: 0, parameterSet }, signature);
+  }
+
+  #privateKey(
+    object: bigint,
+    kind: Pick<KeyInfo, "type" | "bits" | "parameterSet">,
+    signatureLength: number,
+  ): PrivateKey {
     const names = this.#names(object);
     const alwaysAuthenticate = this.#attribute(object, C.CKA_ALWAYS_AUTHENTICATE);
     return {
       info: {
         uri: this.#uri(names, "private"),
         ...names,
-        type,
-        bits,
+        ...kind,
         alwaysAuthenticate: alwaysAuthenticate?.[0] === C.CK_TRUE,
       },
       handle: object,
       canSign: this.#attribute(object, C.CKA_SIGN)?.[0] !== 0,
-      signatureLength: Math.ceil(bits / 8) * (type === "ec" ? 2 : 1),
+      signatureLength,
     };
   }
 
   /**
-   * RSA: the modulus. EC: x ‖ y. Of the private key, or else of the public key with the same CKA_ID. Null if neither
-   * tells.
+   * RSA: the modulus. EC: x ‖ y. ML-DSA: the encoded key. Of the private key, or else of the public key with the same
+   * CKA_ID. Null if neither tells.
    */
   #publicPart({ info, handle }: PrivateKey): Buffer | null {
     const size = 2 * Math.ceil(info.bits / 8);
     const read = (object: bigint) => {
       if (info.type === "rsa") return stripZeros(this.#attribute(object, C.CKA_MODULUS));
+      if (info.parameterSet) {
+        // A private key's CKA_VALUE is its secret; its SubjectPublicKeyInfo ends with the public key.
+        const type = object === handle ? C.CKA_PUBLIC_KEY_INFO : C.CKA_VALUE;
+        const length = ML_DSA[info.parameterSet].publicKey;
+        const key = this.#attribute(object, type);
+        return key && key.length >= length ? key.subarray(-length) : null;
+      }
       const point = this.#attribute(object, C.CKA_EC_POINT);
       // Wrapped in an OCTET STRING or not, the point ends with x and y.
       return point && point.length > size ? point.subarray(-size) : null;

@@ -197,6 +197,11 @@ export interface SignRequest {
   choices: SignChoice[];
   /** `id` of the choice that the person made for this asker before, if it is among them. */
   preferred?: string;
+  /**
+   * A second key, which then signs all of the signed file, in a file beside it. It is opened after the first, with its
+   * own PIN. Only commands ask for it.
+   */
+  also?: SignChoice;
   /** Earlier signatures on the signing route are unproven: the answer must accept that. */
   unproven?: true;
   /** Many documents that come after the consent, each checked against its item. */
@@ -230,7 +235,21 @@ export interface OtpRequest {
   canResend: boolean;
 }
 
-export type ConsentRequest = GrantRequest | ChooseRequest | SignRequest | OtpRequest;
+/** The PIN of a token, for something else than a signature. */
+export interface PinRequest {
+  kind: "pin";
+  asker: Asker;
+  token: Token;
+  /** `certificates`: to read those that the token shows only then; `change`: a new PIN is typed too. */
+  purpose: "certificates" | "change";
+  /** It is the password of a key file. */
+  password: boolean;
+  pin: PinState;
+  /** Length of a new PIN in bytes; 0: the token does not tell. */
+  length: { min: number; max: number };
+}
+
+export type ConsentRequest = GrantRequest | ChooseRequest | SignRequest | OtpRequest | PinRequest;
 
 export interface ConsentView {
   request: ConsentRequest;
@@ -252,6 +271,8 @@ export type ConsentReply =
     certificate?: string;
     /** For `sign`, unless the token has its own keypad; for `otp`, the OTP. */
     pin?: string;
+    /** For `pin`, where the PIN is changed. */
+    newPin?: string;
     /** {@linkcode SignRequest.binding} of what was shown; for `sign`. */
     binding?: string;
     /** {@linkcode ShownRevision.digest} of what was shown, where the signature goes into a PDF. */

@@ -92,6 +92,21 @@ export interface RootFile {
   shown?: string[];
 }
 
+/** What the console can do about a token's PIN; `POST /console/pins` gives a list, one for each token. */
+export interface TokenPin {
+  uri: string;
+  driver: string;
+  /** The token may show certificates after its PIN. */
+  hides: boolean;
+  /** Its PIN can be changed. */
+  changes: boolean;
+}
+
+/** Body of `POST /console/pin`: asks in the agent's own window, and answers when that is over. */
+export interface PinTask extends Pick<TokenPin, "uri" | "driver"> {
+  purpose: "certificates" | "change";
+}
+
 /** Answer of `POST /console/settings`, and body of `POST /console/language`. */
 export interface ConsoleSettings {
   language: string;

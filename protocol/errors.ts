@@ -67,6 +67,7 @@ export const ERRORS = {
   certificate_malformed: entry(en.certificate_malformed),
   mechanism_unsupported: entry(en.mechanism_unsupported),
   algorithm_forbidden: entry(en.algorithm_forbidden),
+  post_quantum_disabled: entry(en.post_quantum_disabled),
 
   // Drivers
   driver_not_found: entry(en.driver_not_found),

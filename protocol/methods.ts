@@ -44,8 +44,8 @@ export const Certificate = z.object({
   serialNumber: z.string().describe("Hexadecimal"),
   notBefore: isoDate,
   notAfter: isoDate,
-  keyType: z.enum(["RSA", "EC"]),
-  keySize: z.int().describe("Bits of the RSA modulus or of the curve"),
+  keyType: z.enum(["RSA", "EC", "ML-DSA"]),
+  keySize: z.int().describe("Bits of the RSA modulus or of the curve; ML-DSA: 44, 65 or 87"),
   class: z.enum(["1", "2", "3", "otp_ekyc"]).nullable().describe("Class by India's policy OIDs"),
   usable: z.boolean().describe("May be used for a signature now"),
   reason: z.enum([
@@ -53,7 +53,9 @@ export const Certificate = z.object({
     "certificate_not_yet_valid",
     "certificate_not_for_signing",
     "key_not_found",
+    "mechanism_unsupported",
     "algorithm_forbidden",
+    "post_quantum_disabled",
   ]).nullable().describe("Why it may not be used; null if it may"),
 });
 export type Certificate = z.infer<typeof Certificate>;
@@ -125,7 +127,9 @@ const Problem = z.object({
 const purpose = z.string().max(200).optional().describe(
   "What the signature is for, in the person's language; shown in the consent window as the site's own words",
 );
-const hash = HashAlgorithm.default("SHA-256");
+const hash = HashAlgorithm.default("SHA-256").describe(
+  "Of the signature; a post-quantum key (ML-DSA) always takes SHA-512",
+);
 const certificate = fingerprint.optional().describe(
   "Which certificate; without it the person chooses",
 );
@@ -134,7 +138,7 @@ const legacyHash = z.enum([...HashAlgorithm.options, "SHA-1"]).default("SHA-256"
 );
 const signed = {
   certificate: base64.describe("The signer's certificate, DER, Base64"),
-  algorithm: z.string().describe("JWA name: RS256, PS256, ES256, …"),
+  algorithm: z.string().describe("JWA name: RS256, PS256, ES256, ML-DSA-65, …"),
 };
 
 const signedPdf = {
@@ -144,9 +148,12 @@ const signedPdf = {
   field: z.string().describe("Name of the signed field"),
 };
 
+/** Taken as it is: `z.json()` makes a copy, in which a member called `__proto__` is lost. */
+const json = z.unknown() as z.ZodType<z.core.util.JSONType>;
+
 const content = z.union([
   z.object({ text: z.string() }).strict(),
-  z.object({ json: z.json() }).strict(),
+  z.object({ json }).strict(),
   z.object({ base64 }).strict(),
 ]).describe("JSON is signed in canonical form (RFC 8785)");
 const contentName = z.string().min(1).max(255).optional().describe(
@@ -159,6 +166,8 @@ const level = <L extends string>(...levels: readonly [L, ...L[]]) =>
     "B-T adds a timestamp of the configured authority, B-LT what a later validation needs, B-LTA a " +
       "timestamp over all of it",
   );
+const ALL_LEVELS = ["B-B", "B-T", "B-LT", "B-LTA"] as const;
+const cadesLevel = level(...ALL_LEVELS).describe("Of cades; that of pades stands in `pdf`");
 const beside = z.enum(["attached", "detached"]).default("attached").describe(
   "Whether the content stands in the signature",
 );
@@ -177,7 +186,7 @@ const SignData = z.union([
       format: cades.describe("CMS (EN 319 122-1)"),
       ...data,
       packaging: beside,
-      level: level("B-B", "B-T", "B-LT", "B-LTA"),
+      level: level(...ALL_LEVELS),
       hash,
       cosign: base64.optional().describe("Adds the signature to this CMS over the same content"),
     }),
@@ -185,7 +194,7 @@ const SignData = z.union([
       format: z.literal("jws").describe("JSON (JAdES, TS 119 182-1)"),
       ...data,
       packaging: beside,
-      level: level("B-B"),
+      level: level(...ALL_LEVELS),
       hash,
       cosign: base64.optional().describe("Adds the signature to this JWS over the same content"),
     }),
@@ -193,7 +202,7 @@ const SignData = z.union([
       format: z.literal("xades").describe("XML (EN 319 132-1). It can be signed again"),
       ...data,
       packaging: inXml,
-      level: level("B-B", "B-T", "B-LT"),
+      level: level(...ALL_LEVELS),
       hash,
     }),
     z.strictObject({
@@ -419,11 +428,12 @@ export const METHODS = {
   },
   "sign.document": {
     summary: "Signs an open document: a PDF as PAdES (EN 319 142-1) or, whatever its kind, as " +
-      "detached CAdES (EN 319 122-1, B-B). Of a PDF the result is what is to be appended to it.",
+      "detached CAdES (EN 319 122-1). Of a PDF the result is what is to be appended to it.",
     scope: "sign",
     params: z.object({
       document: z.int(),
       format: z.enum(["cades", "pades"]).default("cades"),
+      level: cadesLevel,
       pdf: PdfOptions.optional().describe("For pades"),
       certificate,
       purpose,
@@ -456,6 +466,7 @@ export const METHODS = {
     params: z.object({
       items: z.array(BatchItem).min(1).max(10_000),
       format: z.enum(["pades", "cades"]).default("pades"),
+      level: cadesLevel,
       pdf: PdfOptions.optional().describe("For pades"),
       certificate,
       purpose,
@@ -660,6 +671,30 @@ export const METHODS = {
         signatures: [],
         route: null,
       },
+    },
+  },
+  "signature.extend": {
+    summary:
+      "Raises the signatures of an open document (`keep`; PDF, CMS, XML, JSON) to a level, or adds " +
+      "another archive timestamp (B-LTA). Asks nobody and needs no key; signed bytes never change. " +
+      "The result is read by document.read.",
+    scope: "sign",
+    params: z.object({
+      document: z.int(),
+      content: z.int().optional().describe(
+        "The content of a detached signature, opened with `keep`",
+      ),
+      level: z.enum(["B-T", "B-LT", "B-LTA"]),
+    }),
+    result: z.object({
+      part: z.enum(["appended", "whole"]).describe(
+        "appended: to be appended to the PDF; whole: the new file",
+      ),
+      length: z.int().describe("Bytes; 0 if a PDF has the level already"),
+    }),
+    example: {
+      params: { document: 1, level: "B-LTA" },
+      result: { part: "appended", length: 30412 },
     },
   },
   "auth.authenticate": {

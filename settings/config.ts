@@ -147,6 +147,9 @@ export const Config = z.strictObject({
     .optional().describe(
       "Policies of departments' own PIN/OTP services, to tell their signatures apart",
     ),
+  postQuantum: z.boolean().default(false).describe(
+    "Whether post-quantum keys (ML-DSA) may sign; their signatures are always verified",
+  ),
   logLevel: z.enum(["error", "warning", "info", "debug"]).default("warning")
     .describe("The least that is logged"),
   updateChannel: z.enum(["stable", "testing", "none"]).default("stable")

@@ -1,6 +1,8 @@
 /** The log. It never holds a PIN, a ticket, or the content of a document. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   configure,
+  getJsonLinesFormatter,
   getTextFormatter,
   type LogLevel,
   type LogRecord,
@@ -15,15 +17,20 @@ const MAX_FILE = 1024 * 1024;
  * changes the level and the file.
  *
  * @param file also write the log to this file, which only this user can read; the one before it is kept as `FILE.1`
+ * @param json write to standard error one JSON object a line, with the properties of what is under way, as `request`
  */
-export async function configureLog(lowestLevel: LogLevel, file?: string): Promise<void> {
-  const format = getTextFormatter();
+export async function configureLog(
+  lowestLevel: LogLevel,
+  { file, json = false }: { file?: string; json?: boolean } = {},
+): Promise<void> {
+  const format = json ? getJsonLinesFormatter() : getTextFormatter();
   const stderr = (record: LogRecord) => {
     Deno.stderr.writeSync(new TextEncoder().encode(format(record)));
   };
   const sinks: Record<string, Sink> = { stderr, ...file && { file: fileSink(file) } };
   await configure({
     reset: true,
+    contextLocalStorage: new AsyncLocalStorage(),
     sinks,
     loggers: [
       { category: ["dsign"], sinks: Object.keys(sinks), lowestLevel },

@@ -14,7 +14,7 @@ Deno.test("only this user can read the log file; it rotates when it is long, and
     const complain = console.error;
     console.error = (text) => told.push(text);
     try {
-      await configureLog("info", path);
+      await configureLog("info", { file: path });
       log.debug("not this");
       log.info("first");
       assert.match(await Deno.readTextFile(path), /^(?!.*not this).*first\n$/s);
@@ -25,7 +25,7 @@ Deno.test("only this user can read the log file; it rotates when it is long, and
       assert.ok((await Deno.stat(path)).size < 1000);
       assert.match(await Deno.readTextFile(`${path}.1`), /first/);
 
-      await configureLog("info", join(dir, "absent", "agent.log"));
+      await configureLog("info", { file: join(dir, "absent", "agent.log") });
       log.info("lost");
       log.info("lost too");
       assert.equal(told.length, 1, "it is said once");

@@ -43,6 +43,8 @@ export const Policy = z.strictObject({
   departmentalPolicies: Config.shape.departmentalPolicies.unwrap().optional().describe(
     "Policies by which departments' PIN/OTP signatures are told apart, instead of the person's own",
   ),
+  postQuantum: Config.shape.postQuantum.unwrap().optional()
+    .describe("Whether post-quantum keys (ML-DSA) may sign, instead of the person's own choice"),
   logLevel: logLevel.unwrap().optional().describe("The least that is logged"),
   updateChannel: Config.shape.updateChannel.unwrap().optional()
     .describe("Which versions `dsign update check` looks for"),

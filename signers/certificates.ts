@@ -61,7 +61,7 @@ export function selectorOf(certificate: Uint8Array, id?: string): KeySelector {
 
 /**
  * How a certificate's key signs: RSASSA-PKCS1-v1_5, unless its SubjectPublicKeyInfo binds it to RSASSA-PSS
- * (RFC 4055 §1.2); ECDSA for EC. Whoever asks for SHA-1 has looked whether it may be; only RSA has it.
+ * (RFC 4055 §1.2); ECDSA for EC; ML-DSA with SHA-512, whatever `hash` is. Whoever asks for SHA-1 has looked whether it may be; only RSA has it.
  *
  * @throws {SignerError} `algorithm_forbidden` (SHA-1), `certificate_malformed`, `mechanism_unsupported`
  */
@@ -80,6 +80,8 @@ export function algorithmFor(certificate: Uint8Array, hash: HashName): Signature
       return { scheme: "RSASSA-PSS", hash };
     case "ec":
       return { scheme: "ECDSA", hash };
+    case "ml-dsa":
+      return { scheme: parsed.publicKey.parameterSet!, hash: "SHA-512" }; // RFC 9882 §3.3
     default:
       throw new SignerError(
         "mechanism_unsupported",

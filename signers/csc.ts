@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { digest, HASHES } from "../formats/digest.ts";
 import type { SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
+import { isMlDsa } from "../formats/keys/ml_dsa.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { algorithmFor, chainOf, find } from "./certificates.ts";
 import { CscHttp, CscRefusal } from "./csc_http.ts";
@@ -239,6 +240,7 @@ export class CscProvider implements Provider {
       chain: chainOf(certificate, others),
       hasKey: true,
       eachSignature: true,
+      digestsOnly: true,
     };
   }
 }
@@ -293,7 +295,7 @@ function signAlgorithm(
     ? [OIDS[`ecdsaWithSha${size}`], OIDS.ecPublicKey]
     : [OIDS[`sha${size}WithRsa`], OIDS.rsaEncryption];
   const signAlgo = [own, key].find((oid) => algorithms.includes(oid));
-  if (!signAlgo || hash === "SHA-1" || scheme === "RSASSA-PSS") {
+  if (!signAlgo || hash === "SHA-1" || scheme === "RSASSA-PSS" || isMlDsa(scheme)) {
     throw new SignerError("mechanism_unsupported", "The service cannot make this signature.");
   }
   return { signAlgo, hashAlgorithm };

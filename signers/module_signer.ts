@@ -6,9 +6,15 @@ import {
   type Pkcs11Session,
 } from "../pkcs11_ffi/client.ts";
 import { digest } from "../formats/digest.ts";
+import { isMlDsa } from "../formats/keys/ml_dsa.ts";
 import type { HashName, SignatureAlgorithm, Signer, SigningInput } from "../formats/signer.ts";
 import { algorithmFor, selectorOf } from "./certificates.ts";
-import { SignerError, type SignerErrorCode } from "./provider.ts";
+import {
+  MAX_ML_DSA_MESSAGE,
+  notInPureMode,
+  SignerError,
+  type SignerErrorCode,
+} from "./provider.ts";
 
 /** Longer messages, in bytes, are hashed here before they go to the token. */
 const MAX_MESSAGE = 64 * 1024;
@@ -59,9 +65,12 @@ export class TokenSigner implements Signer {
 
   async sign(input: SigningInput, signal?: AbortSignal): Promise<Uint8Array> {
     const { scheme, hash } = this.algorithm;
+    if (isMlDsa(scheme) && ("digest" in input || input.message.length > MAX_ML_DSA_MESSAGE)) {
+      throw notInPureMode();
+    }
     const hashed = "digest" in input
       ? input.digest
-      : input.message.length > MAX_MESSAGE
+      : input.message.length > MAX_MESSAGE && !isMlDsa(scheme)
       ? digest(hash, input.message)
       : undefined;
     const request = {

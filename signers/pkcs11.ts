@@ -3,6 +3,7 @@ import {
   type CertificateObject,
   type Pkcs11Client,
   Pkcs11Error,
+  type Pkcs11Session,
   type TokenInfo as DriverToken,
 } from "../pkcs11_ffi/client.ts";
 import type { Signer } from "../formats/signer.ts";
@@ -10,6 +11,7 @@ import { algorithmFor, chainOf, find, selectorOf } from "./certificates.ts";
 import { stoppedService } from "./driver_service.ts";
 import { TokenSigner, toSignerError, translated } from "./module_signer.ts";
 import {
+  type AskPin,
   type KeyInfo,
   type Listing,
   type OpenOptions,
@@ -42,6 +44,8 @@ export interface Pkcs11Options {
 export class Pkcs11Provider implements Provider {
   readonly #clients: readonly NamedClient[];
   readonly #options: Pkcs11Options;
+  /** Certificates that tokens have shown after a login, by driver and token. */
+  readonly #revealed = new Map<string, CertificateObject[]>();
 
   constructor(clients: readonly NamedClient[], options: Pkcs11Options = {}) {
     this.#clients = clients;
@@ -83,9 +87,12 @@ export class Pkcs11Provider implements Provider {
         listing.tokens.push(token);
         if (token.state === "empty") continue;
         try {
-          const keys = toKeys(token, await client.certificates(each.uri, { signal: limit }));
+          const shown = await client.certificates(each.uri, { signal: limit });
+          const revealed = this.#revealed.get(placeOf(token));
+          const keys = toKeys(token, revealed ?? shown);
           listing.keys.push(...keys);
           const own = keys.filter(({ hasKey }) => hasKey);
+          if (own.length === 0 && !revealed && each.loginRequired) token.hidesCertificates = true;
           if (!each.loginRequired && await seesKey(client, own, limit)) token.loginRequired = false;
         } catch (error) {
           problem(error); // a problem of this token; the driver's other tokens may work
@@ -94,15 +101,47 @@ export class Pkcs11Provider implements Provider {
     } catch (error) {
       problem(error);
     }
+    const present = new Set(listing.tokens.map(placeOf));
+    for (const place of this.#revealed.keys()) {
+      if (place.startsWith(`${name}\n`) && !present.has(place)) this.#revealed.delete(place);
+    }
     return listing;
+  }
+
+  async reveal(token: TokenInfo, askPin: AskPin, signal?: AbortSignal): Promise<void> {
+    const session = await this.#session(token, signal);
+    try {
+      const pin = token.protectedAuthenticationPath ? null : await askPin("login");
+      await translated(session.login(pin, { signal }));
+      this.#revealed.set(placeOf(token), await translated(session.certificates({ signal })));
+    } finally {
+      await session.close();
+    }
+  }
+
+  async changePin(
+    token: TokenInfo,
+    pins: [old: Uint8Array, next: Uint8Array] | null,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const session = await this.#session(token, signal);
+    try {
+      await translated(session.setPin(pins, { signal }));
+    } finally {
+      await session.close();
+    }
+  }
+
+  async #session({ driver, uri }: TokenInfo, signal?: AbortSignal): Promise<Pkcs11Session> {
+    const found = this.#clients.find(({ name }) => name === driver);
+    if (!found) throw new SignerError("token_not_present", "The token's driver is not in use.");
+    return await translated(found.client.openSession(uri, { signal }));
   }
 
   async open(key: KeyInfo, { hash, askPin, signal }: OpenOptions): Promise<Signer> {
     const algorithm = algorithmFor(key.certificate, hash);
-    const driver = this.#clients.find(({ name }) => name === key.token.driver);
-    if (!driver) throw new SignerError("token_not_present", "The token's driver is not in use.");
     const { protectedAuthenticationPath } = key.token;
-    const session = await translated(driver.client.openSession(key.token.uri, { signal }));
+    const session = await this.#session(key.token, signal);
     try {
       if (key.token.loginRequired !== false) {
         // The only login. Wait for a keypad, or ask for the PIN here; the session wipes it.
@@ -155,8 +194,12 @@ function describe(token: DriverToken, driver: string): TokenInfo {
     driver,
     state: stateOf(token),
     protectedAuthenticationPath,
+    ...token.loginRequired && token.pinInitialised &&
+      { newPin: { min: token.minPinLength, max: token.maxPinLength } },
   };
 }
+
+const placeOf = ({ driver, uri }: TokenInfo) => `${driver}\n${uri}`;
 
 function stateOf(token: DriverToken): TokenInfo["state"] {
   if (!token.initialised) return "empty";

@@ -175,6 +175,53 @@ Deno.test(
   }),
 );
 
+Deno.test(
+  "certificates that a token hides are read after one login, which ends; then its keys sign",
+  inRoom(async ({ provider, driver, key }) => {
+    driver.set("hide");
+    const token = async () =>
+      (await provider.list()).tokens.find(({ label }) => label === "Anita")!;
+    const { keys } = await provider.list();
+    assert.deepEqual([keys.length, (await token()).hidesCertificates], [0, true]);
+    await assert.rejects(provider.reveal(await token(), pin("00000000")), {
+      code: "pin_incorrect",
+    });
+    await provider.reveal(await token(), pin(PIN));
+    assert.equal((await token()).hidesCertificates, undefined);
+    const signer = await provider.open(await key("Anita"), { hash: "SHA-256", askPin: pin(PIN) });
+    assert.equal((await signer.sign({ message: new Uint8Array(3) })).length, 256);
+    await signer.close();
+    assert.deepEqual(driver.logins(), ["1", "1", "1"]);
+    driver.set("hide", "removed");
+    await provider.list();
+    driver.set("hide");
+    assert.equal((await provider.list()).keys.length, 0, "the token was taken out");
+  }),
+);
+
+Deno.test(
+  "a PIN is changed by one C_SetPIN, with a login only where the driver wants one",
+  inRoom(async ({ provider, driver, key }) => {
+    const { token } = await key("Anita");
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const change = (old: string, next: string) =>
+      provider.changePin(token, [bytes(old), bytes(next)]);
+    assert.deepEqual(token.newPin, { min: 4, max: 255 });
+    await assert.rejects(change("00000000", "1357"), {
+      code: "pin_incorrect",
+      details: { triesLeft: "low" },
+    });
+    await assert.rejects(change(PIN, "1"), { code: "pin_invalid" });
+    await change(PIN, "1357");
+    assert.deepEqual(driver.logins(), ["C_SetPIN", "C_SetPIN", "C_SetPIN"]);
+    driver.set("login-first");
+    await change("1357", PIN);
+    assert.deepEqual(driver.logins().slice(3), ["C_SetPIN", "1", "C_SetPIN"]);
+    const signer = await provider.open(await key("Anita"), { hash: "SHA-256", askPin: pin(PIN) });
+    await signer.close();
+  }),
+);
+
 Deno.test("a hanging driver is reported, and the listing continues without it", () =>
   inTempDir(async (dir) => {
     const hsm = await officerTokens(dir, makePki({ officers: [{ name: "Anita" }] }).officers);

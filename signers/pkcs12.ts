@@ -68,7 +68,7 @@ export class Pkcs12Provider implements Provider {
     });
     const pin = await askPin("login");
     const { keys } = await readPkcs12(bytes, pin).finally(() => pin.fill(0));
-    let opened: SoftwareKey | undefined = takeKey(keys, key.certificate);
+    let opened: SoftwareKey | undefined = await takeKey(keys, key.certificate);
     return {
       certificate: key.certificate,
       chain: key.chain,
@@ -152,13 +152,16 @@ export async function openKeyFile(
 }
 
 /** The key of a certificate. All `keys` (PKCS #8) are wiped. */
-function takeKey(keys: readonly Uint8Array[], certificate: Uint8Array): SoftwareKey {
+async function takeKey(
+  keys: readonly Uint8Array[],
+  certificate: Uint8Array,
+): Promise<SoftwareKey> {
   const { publicKey } = readCertificate(certificate);
   let own: SoftwareKey | undefined;
   let failure = new SignerError("key_not_found", "The file holds no key for this certificate.");
   for (const bytes of keys) {
     try {
-      const key = softwareKey(bytes);
+      const key = await softwareKey(bytes);
       if (!own && key.fits(publicKey.bytes)) own = key;
       else key.wipe();
     } catch (error) {

@@ -41,8 +41,8 @@ const PRFS: Readonly<Record<string, string>> = {
   "1.2.840.113549.2.10": "sha384",
   "1.2.840.113549.2.11": "sha512",
 };
-/** More iterations than this (about 4 s) are an attack. */
 export const MAX_FILE_BYTES = 1024 * 1024;
+/** More iterations than this in one file (about 4 s) are an attack. */
 const MAX_PBKDF2_ITERATIONS = 10_000_000;
 const MAX_NESTING = 4;
 /** Encrypted parts of one file; each derives a key. */
@@ -74,7 +74,7 @@ export async function readPkcs12(
     try {
       await readAuthenticatedSafe(
         authSafe,
-        { password, checked: mac !== undefined, parts: 0 },
+        { password, checked: mac !== undefined, parts: 0, iterations: 0 },
         contents,
       );
     } catch (error) {
@@ -129,6 +129,8 @@ interface Unlock {
   checked: boolean;
   /** Parts that were decrypted. */
   parts: number;
+  /** Iterations of PBKDF2 that they took. */
+  iterations: number;
 }
 
 /** PFX (RFC 7292 §4). */
@@ -240,7 +242,7 @@ async function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unloc
   const id = readOid(fields.take(Tag.OID));
   const parameters = fields.take(Tag.SEQUENCE);
   const { cipher, key, iv } = id === Id.pbes2
-    ? await pbes2(parameters, unlock.password)
+    ? await pbes2(parameters, unlock)
     : id === Id.pbeWithSha1And3Des
     ? await pbe3Des(parameters, unlock.password)
     : (() => {
@@ -263,7 +265,7 @@ async function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unloc
 }
 
 /** Id.pbes2-params (RFC 8018 §A.4). */
-async function pbes2(parameters: Asn1Node, password: Uint8Array) {
+async function pbes2(parameters: Asn1Node, unlock: Unlock) {
   const fields = new Fields(parameters, "Id.pbes2");
   const derivation = new Fields(fields.take(Tag.SEQUENCE), "a key derivation");
   const id = readOid(derivation.take(Tag.OID));
@@ -281,10 +283,12 @@ async function pbes2(parameters: Asn1Node, password: Uint8Array) {
   const cipher = CIPHERS[cipherId];
   if (!cipher) throw unsupported(`the cipher ${cipherId}`);
   const iv = readOctetString(scheme.take());
-  if (iv.length !== cipher.iv || iterations < 1 || iterations > MAX_PBKDF2_ITERATIONS) {
+  unlock.iterations += iterations;
+  const isCostly = unlock.iterations > MAX_PBKDF2_ITERATIONS;
+  if (iv.length !== cipher.iv || iterations < 1 || isCostly) {
     throw new FormatError("limit_exceeded", "The encryption's parameters are out of range.");
   }
-  const key = await derive(password, salt, iterations, cipher.key, prf);
+  const key = await derive(unlock.password, salt, iterations, cipher.key, prf);
   return { cipher: cipher.name, key, iv };
 }
 

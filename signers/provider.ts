@@ -21,6 +21,12 @@ export interface TokenInfo {
   protectedAuthenticationPath: boolean;
   /** Absent, unless its keys are seen to work without a PIN. */
   loginRequired?: false;
+  /** It shows no certificate before its PIN (or password) was typed; {@linkcode Provider.reveal} can tell whether it has one. */
+  hidesCertificates?: true;
+  /** Its PIN is the password of a file. */
+  password?: true;
+  /** Of a new PIN, in bytes; 0: the token does not tell. Absent where its PIN cannot be changed here. */
+  newPin?: { min: number; max: number };
 }
 
 /** A certificate on a token, with or without its private key. */
@@ -33,6 +39,8 @@ export interface KeyInfo {
   /** Issuers' certificates found on the same token, nearest first; DER. */
   chain: readonly Uint8Array[];
   hasKey: boolean;
+  /** It signs digests alone, as keys of remote services do. */
+  digestsOnly?: true;
   /** The person authorizes every signature, so no login stays open for the next request. */
   eachSignature?: true;
 }
@@ -85,6 +93,24 @@ export interface Provider {
    * @throws {SignerError}
    */
   open(key: KeyInfo, options: OpenOptions): Promise<Signer>;
+  /**
+   * Logs in, once, reads the certificates that the token shows only then, and logs out. Listings have them until the
+   * token is taken out. For tokens that hide certificates.
+   *
+   * @throws {SignerError}
+   */
+  reveal?(token: TokenInfo, askPin: AskPin, signal?: AbortSignal): Promise<void>;
+  /**
+   * Changes the PIN, with one attempt at the old one. For tokens with `newPin`.
+   *
+   * @param pins UTF-8, wiped; null: they are typed on the token's keypad
+   * @throws {SignerError} `pin_incorrect`, `pin_locked`: the old one; `pin_invalid`: the new one
+   */
+  changePin?(
+    token: TokenInfo,
+    pins: [old: Uint8Array, next: Uint8Array] | null,
+    signal?: AbortSignal,
+  ): Promise<void>;
   /** Calls back after a token was inserted or removed, until the returned function is called. */
   watch(changed: () => void): () => void;
   close(): Promise<void>;
@@ -129,3 +155,13 @@ export class SignerError extends Error {
     super(message);
   }
 }
+
+/** Most bytes that an ML-DSA key signs: it signs the whole message, which a token gets in one piece. */
+export const MAX_ML_DSA_MESSAGE = 1024 * 1024;
+
+/** ML-DSA signs neither digests nor messages beyond {@linkcode MAX_ML_DSA_MESSAGE}. */
+export const notInPureMode = () =>
+  new SignerError(
+    "mechanism_unsupported",
+    "An ML-DSA key signs whole messages of at most 1 MiB, and no digests.",
+  );

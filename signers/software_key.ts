@@ -1,12 +1,22 @@
-/** Signing with a private key in this process's memory: RSA by node:crypto, ECDSA by @noble/curves. */
+/** Signing with a private key in this process's memory: RSA by node:crypto, ECDSA and ML-DSA by @noble. */
 import { constants, createPrivateKey, privateEncrypt, sign } from "node:crypto";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { expect, Fields, readAsn1, readOctetString, readOid, Tag } from "../formats/asn1/read.ts";
-import { concat, nullValue, octetString, oid, sequence } from "../formats/asn1/der.ts";
+import {
+  bitString,
+  concat,
+  integer,
+  nullValue,
+  octetString,
+  oid,
+  sequence,
+  tlv,
+} from "../formats/asn1/der.ts";
 import { digest, HASHES } from "../formats/digest.ts";
-import type { SignatureAlgorithm, SigningInput } from "../formats/signer.ts";
+import type { MlDsa, SignatureAlgorithm, SigningInput } from "../formats/signer.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
-import { SignerError } from "./provider.ts";
+import { ML_DSA, mlDsaByOid } from "../formats/keys/ml_dsa.ts";
+import { MAX_ML_DSA_MESSAGE, notInPureMode, SignerError } from "./provider.ts";
 
 const RSA = "1.2.840.113549.1.1.1";
 const RSA_PSS = "1.2.840.113549.1.1.10";
@@ -23,10 +33,10 @@ export interface SoftwareKey {
   fits(publicKey: Uint8Array): boolean;
   /**
    * @returns RSA: of the modulus' length; ECDSA: DER `ECDSA-Sig-Value` (RFC 3279 §2.2.3), nonce by RFC 6979
-   * @throws {SignerError} `mechanism_unsupported` for RSASSA-PSS over a digest
+   * @throws {SignerError} `mechanism_unsupported` for RSASSA-PSS and ML-DSA over a digest
    */
   sign(algorithm: SignatureAlgorithm, input: SigningInput): Uint8Array;
-  /** Clears an EC key. The runtime owns the memory of an RSA key and frees it later. */
+  /** Clears an EC or ML-DSA key. The runtime owns the memory of an RSA key and frees it later. */
   wipe(): void;
 }
 
@@ -37,7 +47,7 @@ export interface SoftwareKey {
  * @throws {SignerError} `mechanism_unsupported`
  * @throws {FormatError} if it is malformed
  */
-export function softwareKey(key: Uint8Array): SoftwareKey {
+export async function softwareKey(key: Uint8Array): Promise<SoftwareKey> {
   const info = new Fields(readAsn1(key), "a private key");
   info.take(Tag.INTEGER);
   const algorithm = new Fields(info.take(Tag.SEQUENCE), "a key's algorithm");
@@ -48,6 +58,8 @@ export function softwareKey(key: Uint8Array): SoftwareKey {
     ? CURVES[readOid(expect(algorithm.take(), Tag.OID, "A curve"))]
     : undefined;
   if (curve) return ecKey(curve, inner);
+  const mlDsa = mlDsaByOid(id);
+  if (mlDsa) return await mlDsaKey(mlDsa, inner);
   throw new SignerError("mechanism_unsupported", "D-Sign does not sign with this type of key.");
 }
 
@@ -115,4 +127,64 @@ function privateKeyObject(pkcs1: Uint8Array) {
   } finally {
     key.fill(0);
   }
+}
+
+/** Tag of the seed alone: `[0] IMPLICIT OCTET STRING`. */
+const SEED = 0x80;
+
+/**
+ * Its code is loaded for the first key. Signatures take fresh randomness too (FIPS 204 §3.4, "hedged").
+ *
+ * @param bytes ML-DSA-PrivateKey (RFC 9881 §6): a seed, an expanded key, or both
+ * @throws {SignerError} `driver_error` if the key has the wrong length, or seed and expanded key do not belong together
+ */
+async function mlDsaKey(parameterSet: MlDsa, bytes: Uint8Array): Promise<SoftwareKey> {
+  const by = await mlDsaLibrary(parameterSet);
+  const { seed, expanded } = readForms(bytes);
+  if (
+    (seed && seed.length !== by.lengths.seed) ||
+    (expanded && expanded.length !== by.lengths.secretKey)
+  ) throw damaged();
+  const secretKey = seed ? by.keygen(seed).secretKey : expanded!.slice();
+  if (expanded && !sameBytes(secretKey, expanded)) throw damaged();
+  return {
+    fits: (publicKey) => sameBytes(by.getPublicKey(secretKey), publicKey),
+    sign(_, input) {
+      if ("digest" in input || input.message.length > MAX_ML_DSA_MESSAGE) throw notInPureMode();
+      return by.sign(input.message, secretKey);
+    },
+    wipe: () => secretKey.fill(0),
+  };
+}
+
+/** Makes a key: PKCS #8 with the seed alone, and its SubjectPublicKeyInfo, DER. The caller wipes `pkcs8`. */
+export async function newMlDsaKey(
+  parameterSet: MlDsa,
+): Promise<{ pkcs8: Uint8Array; publicKey: Uint8Array }> {
+  const by = await mlDsaLibrary(parameterSet);
+  const seed = crypto.getRandomValues(new Uint8Array(by.lengths.seed!));
+  const { publicKey, secretKey } = by.keygen(seed);
+  secretKey.fill(0);
+  const algorithm = sequence(oid(ML_DSA[parameterSet].oid));
+  const pkcs8 = sequence(integer(0), algorithm, octetString(tlv(SEED, seed)));
+  seed.fill(0);
+  return { pkcs8, publicKey: sequence(algorithm, bitString(publicKey)) };
+}
+
+async function mlDsaLibrary(parameterSet: MlDsa) {
+  const { ml_dsa44, ml_dsa65, ml_dsa87 } = await import("@noble/post-quantum/ml-dsa.js");
+  return { "ML-DSA-44": ml_dsa44, "ML-DSA-65": ml_dsa65, "ML-DSA-87": ml_dsa87 }[parameterSet];
+}
+
+const damaged = () => new SignerError("driver_error", "The private key in the file is damaged.");
+
+function readForms(bytes: Uint8Array): { seed?: Uint8Array; expanded?: Uint8Array } {
+  const node = readAsn1(bytes);
+  if (node.tag === SEED) return { seed: readOctetString(node, SEED) };
+  if (node.tag === Tag.OCTET_STRING) return { expanded: readOctetString(node) };
+  const both = new Fields(node, "an ML-DSA private key");
+  const seed = readOctetString(both.take());
+  const expanded = readOctetString(both.take());
+  both.end();
+  return { seed, expanded };
 }

@@ -40,6 +40,8 @@ const Event = z.strictObject({
   manifest: hex.optional(),
   signed: z.int().optional(),
   certificate: z.strictObject({ id: hex, name: z.string() }).optional(),
+  /** Of the second key, which signed the whole signed file. */
+  also: z.strictObject({ id: hex, name: z.string() }).optional(),
   scopes: z.array(Scope).optional(),
   /** `done`; `begun`: signatures of a batch go out from here on; or the error code. */
   outcome: z.string(),

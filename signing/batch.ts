@@ -22,7 +22,7 @@ const MAX_SHOWN = 4;
 /** A batch, as requested by page and command line. */
 export type BatchParams = Pick<
   ParsedParams<"sign.batch">,
-  "items" | "format" | "pdf" | "certificate"
+  "items" | "format" | "level" | "pdf" | "certificate"
 >;
 
 /** Gives the document of an item, while the person is being asked. @throws {DsignError} `document_not_found` */
@@ -35,10 +35,11 @@ export const manifestHash = (items: readonly BatchItem[]): string =>
 /** Name of the journal: the same asker, list, way of signing and certificate go on with the same journal. */
 export function journalName(
   origin: string | null,
-  { items, format, pdf }: BatchParams,
+  { items, format, level, pdf }: BatchParams,
   certificate: string,
 ): string {
-  const what = { origin, manifest: manifestHash(items), format, pdf: pdf ?? {}, certificate };
+  const how = format === "cades" ? { format, level } : { format, pdf: pdf ?? {} };
+  const what = { origin, manifest: manifestHash(items), ...how, certificate };
   return createHash("sha256").update(canonicalJson(JSON.stringify(what))).digest("hex");
 }
 

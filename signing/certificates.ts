@@ -1,4 +1,5 @@
 /** Certificates of open keys, read once: reading one takes longer than asking a token for a signature may. */
+import type { HashName } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 
 const read = new WeakMap<Uint8Array, Certificate>();
@@ -12,3 +13,11 @@ export function certificateOf(der: Uint8Array): Certificate {
   if (!certificate) read.set(der, certificate = readCertificate(der));
   return certificate;
 }
+
+/** Whether a certificate (DER) is that of an ML-DSA key. */
+export const isPostQuantum = (der: Uint8Array): boolean =>
+  certificateOf(der).publicKey.type === "ml-dsa";
+
+/** The digest that goes with a certificate: the one that was asked for, but with ML-DSA always SHA-512 (RFC 9882 §3.3). */
+export const hashWith = (certificate: Uint8Array, asked: HashName): HashName =>
+  isPostQuantum(certificate) ? "SHA-512" : asked;

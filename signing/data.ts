@@ -2,34 +2,25 @@
  * Signatures over data in all forms: CMS, XML, JSON; alone, beside others' or upon them; and statements on a signing
  * route. What comes out is verified as a stranger's would be before it is released. A reader runs it (questions.ts).
  */
-import {
-  addUnsignedAttributes,
-  addValidationData,
-  encodeAttribute,
-  prepareCosignature,
-  prepareCountersignature,
-} from "../formats/cms/add.ts";
-import { prepareArchiveTimestamp } from "../formats/cms/archive.ts";
+import { prepareCosignature, prepareCountersignature } from "../formats/cms/add.ts";
 import { readSignedData } from "../formats/cms/read.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
-import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { prepareJws } from "../formats/json/jws.ts";
 import { jwsPayload } from "../formats/json/jws_verify.ts";
-import { Oid } from "../formats/asn1/oids.ts";
 import { encodeRoute, prepareStatement, startRoute } from "../formats/json/route.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { readFacts, type SignatureFacts, type VerifyContent } from "../formats/verify/verify.ts";
 import { prepareXmlSignature, type XmlPackaging } from "../formats/xml/xades.ts";
-import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import { type Certificate, sameBytes } from "../formats/x509/certificate.ts";
 import type { SignedBefore } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { ParsedParams } from "../protocol/methods.ts";
 import type { Content } from "./content.ts";
 import type { LevelServices } from "../online/pades.ts";
-import { tokenCertificates } from "../online/validation_data.ts";
+import { augment, type RaisedLevel } from "../online/augment.ts";
 import { isProven, type Trust } from "./proven.ts";
 
 /** How data is signed: the parameters of `sign.data` but for the content itself. */
@@ -140,43 +131,37 @@ export async function signData(
   content: Content,
   by: DataSigner,
 ): Promise<Uint8Array> {
-  const result = how.format === "cades"
+  const made = how.format === "cades"
     ? await signCms(how, content, by)
     : how.format === "jws"
     ? await signJws(how, content, by)
     : await signXml(how, content, by);
+  const { level } = how;
+  const result = level === "B-B" ? made : await raiseLast(made, level, given(content), by);
   checkRelease(result, given(content), by.signer.certificate);
   return result;
+}
+
+/** The signature that was just made, at its level. */
+export async function raiseLast(
+  signature: Uint8Array,
+  level: RaisedLevel,
+  content: VerifyContent,
+  { online, signal }: Pick<DataSigner, "online" | "signal">,
+): Promise<Uint8Array> {
+  const signed = { source: bytesSource(signature), content: () => content };
+  const raised = await augment(signed, { level, which: "last" }, online, signal);
+  if (!("file" in raised)) throw new DsignError("signature_invalid");
+  return raised.file;
 }
 
 async function signCms(
   how: Of<"cades">,
   content: Content,
-  { signer, hash, sign, now, online, signal }: DataSigner,
+  { signer, sign, now }: DataSigner,
 ): Promise<Uint8Array> {
   const prepared = prepareCms(how, content, signer, now());
-  const signature = await sign(prepared.toBeSigned);
-  const complete = prepared.complete(signature);
-  const { level } = how;
-  if (level === "B-B") return complete;
-  const target = readSignedData(complete).signers
-    .findIndex((each) => sameBytes(each.signature, signature));
-  const token = await online.timestamp(hash, digest(hash, signature), { signal });
-  const stamped = addUnsignedAttributes(complete, [target], [
-    encodeAttribute(Oid.signatureTimestamp, token),
-  ]);
-  if (level === "B-T") return stamped;
-  const { certificates, crls, ocsps } = await online.validationData(stamped, { signal });
-  const extended = addValidationData(stamped, { certificates, crls, ocspResponses: ocsps });
-  if (level === "B-LT") return extended;
-  const isDetached = !readSignedData(extended).content;
-  const archive = prepareArchiveTimestamp(
-    extended,
-    target,
-    hash,
-    isDetached ? content.digest(hash) : undefined,
-  );
-  return archive.complete(await online.timestamp(hash, archive.imprint, { signal }));
+  return prepared.complete(await sign(prepared.toBeSigned));
 }
 
 function prepareCms(
@@ -218,9 +203,9 @@ async function signJws(
 async function signXml(
   how: Of<"xades" | "xmldsig">,
   content: Content,
-  { signer, hash, sign, now, online, signal }: DataSigner,
+  { signer, hash, sign, now }: DataSigner,
 ): Promise<Uint8Array> {
-  const { format, packaging, level, name = "content" } = how;
+  const { format, packaging, name = "content" } = how;
   const { bytes } = content;
   const mediaType = looksLikeXml(bytes) ? "application/xml" : content.mediaType;
   const put: XmlPackaging = packaging === "attached"
@@ -233,19 +218,8 @@ async function signXml(
     packaging: put,
     ...format === "xades" && { xades: { signingTime: now() } },
   });
-  const signature = await sign(prepared.toBeSigned);
-  if (level === "B-B") return prepared.complete(signature);
-  const imprint = digest(hash, prepared.timestampInput(signature));
-  const signatureTimestamp = await online.timestamp(hash, imprint, { signal });
-  if (level === "B-T") return prepared.complete(signature, { signatureTimestamp });
-  const { ends, known } = tokenCertificates(signatureTimestamp);
-  const [own, ...above] = [signer.certificate, ...signer.chain].map((der) => readCertificate(der));
-  const all = { ends: [own, ...ends].map(der), known: [...above, ...known].map(der) };
-  const { ocsps: ocspResponses, ...data } = await online.validationData(all, { signal });
-  return prepared.complete(signature, { signatureTimestamp, ...data, ocspResponses });
+  return prepared.complete(await sign(prepared.toBeSigned));
 }
-
-const der = ({ der }: { der: Uint8Array }) => der;
 
 const looksLikeXml = (bytes: Uint8Array) => /^(?:\ufeff)?\s*</.test(text(bytes.subarray(0, 64)));
 

@@ -138,6 +138,60 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
   assert.deepEqual(await names(named, canonical), ["Maya B-B"]);
 });
 
+Deno.test("every format is signed at every level, and stays so when others sign after", async () => {
+  await using desk = await office();
+  const { sign, verify } = desk;
+  const canonical = new TextEncoder().encode('{"amount":"1200.00","bill":7}');
+  const xml = new TextEncoder().encode(order.content.text);
+  const apart = { packaging: "detached" } as const;
+  for (const level of ["B-T", "B-LT", "B-LTA"] as const) {
+    const forms: [name: string, params: Params<"sign.data">, content?: Uint8Array][] = [
+      ["cades", { ...bill, level }],
+      ["cades detached", { ...bill, ...apart, level }, canonical],
+      ["jws", { ...bill, format: "jws", level }],
+      ["jws detached", { ...bill, ...apart, format: "jws", level }, canonical],
+      ["xades", { ...order, format: "xades", level }],
+      ["xades enveloping", { ...order, format: "xades", packaging: "enveloping", level }],
+      ["xades detached", { ...order, ...apart, format: "xades", name: "order.xml", level }, xml],
+    ];
+    for (const [name, params, content] of forms) {
+      const signed = bytesOf(await sign(0, params));
+      const { indication, signatures: [{ level: found, findings }] } = await verify(
+        signed,
+        content,
+      );
+      assert.deepEqual([name, indication, found], [name, "TOTAL-PASSED", level], findings.join());
+    }
+  }
+  let jws = await sign(0, { ...bill, format: "jws", level: "B-LTA" });
+  jws = await sign(1, { ...bill, format: "jws", level: "B-LTA", cosign: jws });
+  let order2 = await sign(0, { ...order, format: "xades", level: "B-LTA" });
+  const content = { text: new TextDecoder().decode(bytesOf(order2)) };
+  order2 = await sign(1, { content, format: "xades", level: "B-LTA" });
+  for (const both of [jws, order2]) {
+    const { indication, signatures } = await verify(bytesOf(both));
+    assert.deepEqual([indication, ...signatures.map(({ level }) => level)], [
+      ...["TOTAL-PASSED", "B-LTA", "B-LTA"],
+    ]);
+  }
+});
+
+Deno.test("a page has signatures extended, without a question to the person", async () => {
+  await using desk = await office();
+  const { sign, verify, client, shown } = desk;
+  const signed = bytesOf(await sign(0, { ...order, format: "xades" }));
+  const asked = shown.length;
+  const size = signed.length;
+  const { document } = await client.call("document.open", { name: "a.xml", size, keep: true });
+  client.sendChunk(document, signed);
+  const { part, length } = await client.call("signature.extend", { document, level: "B-LTA" });
+  assert.equal(part, "whole");
+  await client.call("document.read", { document, offset: 0, length });
+  const extended = client.chunks.at(-1)!.slice(4);
+  const { indication, signatures: [{ level }] } = await verify(extended);
+  assert.deepEqual([indication, level, shown.length], ["TOTAL-PASSED", "B-LTA", asked]);
+});
+
 Deno.test("no signature is added to an invalid one, or to one over other content", async () => {
   await using desk = await office();
   const { sign, officers, agent } = desk;
@@ -159,9 +213,7 @@ Deno.test("no signature is added to an invalid one, or to one over other content
   // @ts-expect-error a bare signature stands alone
   await refused("invalid_params", { ...bill, format: "raw", cosign: cms });
   await refused("invalid_params", { ...bill, cosign: cms, countersign: { signature: cms } });
-  // @ts-expect-error JSON signatures have no timestamps yet
-  await refused("invalid_params", { ...bill, format: "jws", level: "B-T" });
-  // @ts-expect-error nor have countersignatures
+  // @ts-expect-error a countersignature has no level of its own
   await refused("invalid_params", { ...bill, countersign: { signature: cms }, level: "B-T" });
   // @ts-expect-error only XML can be within a signature
   await refused("invalid_params", { ...bill, packaging: "enveloping" });

@@ -4,6 +4,7 @@
  */
 import type { Hash } from "node:crypto";
 import { hasher } from "../formats/digest.ts";
+import type { HashName } from "../formats/signer.ts";
 import { HEADER_LENGTH, isPdf, SHOWN_LENGTH, shownAs } from "../formats/shown.ts";
 import { LIMITS } from "../protocol/envelope.ts";
 import type { ConsentItem } from "../protocol/consent.ts";
@@ -15,7 +16,7 @@ import type { Kept } from "./spool.ts";
 const ACKNOWLEDGE_EVERY = 1024 * 1024;
 
 export class Document {
-  #hash: Hash;
+  readonly #hashes: Map<HashName, Hash>;
   #received = 0;
   #acknowledged = 0;
   #beginning: Uint8Array<ArrayBuffer>;
@@ -23,7 +24,7 @@ export class Document {
   #problem: unknown;
   /** Store of its bytes; without it they are only hashed. */
   kept: Kept | undefined;
-  #digest: Uint8Array | undefined;
+  readonly #digests = new Map<HashName, Uint8Array>();
   #holds = 0;
   #closed = false;
   /** Bytes appended by signing, once it is signed. */
@@ -36,8 +37,10 @@ export class Document {
     readonly algorithm: HashAlgorithm,
     /** Where its bytes stay, or how room for them is made if it turns out to be a PDF. */
     kept?: Kept | (() => Kept),
+    /** Other algorithms, one of which the certificate that is chosen later may need. */
+    also: readonly HashName[] = [],
   ) {
-    this.#hash = hasher(algorithm);
+    this.#hashes = new Map([algorithm, ...also].map((each) => [each, hasher(each)]));
     if (typeof kept === "function") this.#makeRoom = kept;
     else this.kept = kept;
     this.#beginning = new Uint8Array(this.kept ? 0 : Math.min(size, SHOWN_LENGTH));
@@ -56,7 +59,7 @@ export class Document {
       const room = this.#beginning.length - this.#received;
       this.#beginning.set(bytes.subarray(0, room), this.#received);
     }
-    this.#hash.update(bytes);
+    for (const hash of this.#hashes.values()) hash.update(bytes);
     this.#received += bytes.length;
     if (this.kept) return this.kept.append(bytes);
     if (!this.#makeRoom || this.#received < Math.min(this.size, HEADER_LENGTH)) return;
@@ -83,8 +86,11 @@ export class Document {
   }
 
   /** @throws {DsignError} `document_incomplete`; `busy`, `storage_failed` where there was no room for it */
-  digest(): Uint8Array {
-    return this.#digest ??= new Uint8Array(this.hashed().digest());
+  digest(algorithm: HashName = this.algorithm): Uint8Array {
+    return this.#digests.getOrInsertComputed(
+      algorithm,
+      () => new Uint8Array(this.hashed(algorithm).digest()),
+    );
   }
 
   /**
@@ -92,10 +98,12 @@ export class Document {
    *
    * @throws {DsignError} as {@linkcode digest}
    */
-  hashed(): Hash {
+  hashed(algorithm: HashName = this.algorithm): Hash {
     if (this.#problem) throw this.#problem;
     if (this.#received < this.size) throw new DsignError("document_incomplete");
-    return this.#hash.copy();
+    const hash = this.#hashes.get(algorithm);
+    if (!hash) throw new Error(`The document was not hashed with ${algorithm}.`);
+    return hash.copy();
   }
 
   /** Forgets the document, at once or when nobody holds it any more. */

@@ -2,16 +2,18 @@
  * The way to a key and back, the same for all that is signed: a usable certificate, the desk, the person's consent and
  * PIN, the open key, its end, and the audit log.
  */
-import { jwaNameOf } from "../formats/json/header.ts";
+import { jwaNameOf } from "../formats/json/jws_header.ts";
 import type { Signer } from "../formats/signer.ts";
-import type { Asker } from "../protocol/consent.ts";
+import type { Asker, PinRequest } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
+import { isPostQuantum } from "./certificates.ts";
 import type { Consent } from "./consent/port.ts";
 import { Desk, type DeskAsker } from "./desk.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Lease } from "./logins.ts";
 import type { Credential, Tokens } from "./tokens.ts";
+import { askTokenPin, type Place } from "./token_pin.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
 
 export interface KeyServices {
@@ -19,6 +21,9 @@ export interface KeyServices {
   /** Sites for which the administrator lets SHA-1 be used. */
   legacyOrigins?: readonly string[];
 }
+
+const SEVERAL_HIDE =
+  "Several tokens show their certificates only after the PIN. Unlock one of them in D-Sign first.";
 
 /** Opens keys for requests, one person's answer at a time, and writes down what came of each. */
 export class KeyAccess {
@@ -51,6 +56,12 @@ export class KeyAccess {
     } finally {
       leave();
     }
+  }
+
+  /** Asks for a token's PIN for something else than a signature, in turn with the signatures. */
+  async tokenPin(place: Place, purpose: PinRequest["purpose"], caller: Caller): Promise<void> {
+    const { triesLeft } = this.#unlocking;
+    await this.ask(caller, () => askTokenPin(place, purpose, triesLeft, this.consent, caller));
   }
 
   /** Lets the person choose a usable certificate. */
@@ -92,7 +103,10 @@ export class KeyAccess {
     if (wanted.hash === "SHA-1" && (origin === null || !legacyOrigins.includes(origin))) {
       throw new DsignError("algorithm_forbidden");
     }
-    const candidates = acceptable(await this.#candidates(wanted.certificate, caller), wanted);
+    const candidates = acceptable(
+      apartFrom(wanted.also, await this.#candidates(wanted.certificate, caller)),
+      wanted,
+    );
     // Refuse content that cannot be signed before asking the person.
     const first = candidates.find(({ choice }) => choice === caller.preferred) ?? candidates[0];
     await wanted.revisions?.prepare(first);
@@ -110,7 +124,8 @@ export class KeyAccess {
         })),
         manifest: wanted.batch?.manifest,
         signed: wanted.batch?.signedNow(),
-        certificate: credential && { id: credential.id, name: this.tokens.nameOf(credential) },
+        certificate: credential && this.#named(credential),
+        also: credential && wanted.also && this.#named(wanted.also),
         outcome,
       });
     let result: T;
@@ -130,6 +145,21 @@ export class KeyAccess {
     await record("done");
     if (credential) await caller.chosen?.(credential.choice);
     return result;
+  }
+
+  #named(credential: Credential) {
+    return { id: credential.id, name: this.tokens.nameOf(credential) };
+  }
+
+  /**
+   * The certificate of a second key, {@linkcode Wanted.also}.
+   *
+   * @throws {DsignError} `invalid_params` where it is not post-quantum; why it is not usable
+   */
+  async second(certificate: string, caller: Caller): Promise<Credential> {
+    const [found] = await this.#candidates(certificate, caller);
+    if (isPostQuantum(found.key.certificate)) return found;
+    throw new DsignError("invalid_params", "The second certificate is not post-quantum (ML-DSA).");
   }
 
   async #atDesk<T>(
@@ -160,17 +190,30 @@ export class KeyAccess {
     }
   }
 
-  /** The certificates among which the person may choose: usable ones, or the one that was asked for. */
-  async #candidates(wanted: string | undefined, caller: Caller): Promise<Credential[]> {
+  /**
+   * The certificates among which the person may choose: usable ones, or the one that was asked for. Where there is none,
+   * a token that hides its certificates is opened first.
+   */
+  async #candidates(
+    wanted: string | undefined,
+    caller: Caller,
+    mayReveal = true,
+  ): Promise<Credential[]> {
     const open = wanted && this.#unlocking.find(wanted);
-    const { credentials, tokens } = open
-      ? { credentials: [open], tokens: [] }
+    const { credentials, tokens, places } = open
+      ? { credentials: [open], tokens: [], places: [] }
       : await this.tokens.list();
     throwIfCancelled(caller.signal);
     const named = wanted ? credentials.filter(({ id }) => id === wanted) : credentials;
     const usable = named.filter((credential) => this.tokens.whyNot(credential) === null);
     if (usable.length > 0) return usable;
+    const hiding = places.filter(({ token }) => token.hidesCertificates);
+    if (mayReveal && hiding.length === 1 && (!wanted || named.length === 0)) {
+      await this.tokenPin(hiding[0], "certificates", caller);
+      return await this.#candidates(wanted, caller, false);
+    }
     if (named.length > 0) throw new DsignError(this.tokens.whyNot(named[0])!);
+    if (hiding.length > 1) throw new DsignError("certificate_not_found", SEVERAL_HIDE);
     if (wanted) throw new DsignError("certificate_not_found");
     if (tokens.length === 0) throw new DsignError("token_not_present");
     throw new DsignError("token_not_initialised");
@@ -190,6 +233,17 @@ export class KeyAccess {
       throw error;
     }
   }
+}
+
+/** A second login to the token of the other key would end the first one's. */
+function apartFrom(also: Credential | undefined, candidates: Credential[]): Credential[] {
+  if (!also) return candidates;
+  const found = candidates.filter(({ key }) => key.token.uri !== also.key.token.uri);
+  if (found.length > 0) return found;
+  throw new DsignError(
+    "invalid_params",
+    "Both certificates are on one token. The second one must be on another token or in a key file.",
+  );
 }
 
 /** Those that the request accepts; where it accepts none, the first one's reason. */

@@ -9,6 +9,8 @@ import type { Credential } from "./tokens.ts";
 export interface Lease {
   credential: Credential;
   signer: Signer;
+  /** The second key of a request that needs two; ends with this one. */
+  also?: Lease;
   /** Ends the use. Not `reusable` after a failure, and for keys that want the PIN for every signature. */
   release(reusable: boolean): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { readCrl } from "../formats/x509/crl.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { readOcspResponse } from "../formats/x509/ocsp.ts";
 import {
+  readFacts,
   type VerificationReport,
   type VerifyContent,
   verifyFile,
@@ -11,7 +12,10 @@ import {
 import { digest } from "../formats/digest.ts";
 import { permitsSigning } from "../formats/pades/locks.ts";
 import { readRoute } from "../formats/json/route.ts";
-import type { HashName } from "../formats/signer.ts";
+import type { DigestName, HashName } from "../formats/signer.ts";
+import { augment, type RaisedLevel } from "../online/augment.ts";
+import type { Level } from "../online/pades.ts";
+import { lastsUntil } from "../formats/verify/lasting.ts";
 import { type LevelStep, questions as onlineQuestions, servicesOf } from "../online/questions.ts";
 import { type Done, inSteps } from "../reader/steps.ts";
 import type { ReadDocument } from "../reader/worker.ts";
@@ -21,6 +25,7 @@ import {
   checkRelease,
   type DataHow,
   type DataSigner,
+  raiseLast,
   routeDocument,
   signData,
   type SignedFileHow,
@@ -98,6 +103,27 @@ const making = <T>({ signer, hash, now, done }: DataBy, make: (by: DataSigner) =
       signal: new AbortController().signal,
     }));
 
+/** Content that stands elsewhere. */
+type Contents = VerifyInput["contents"];
+
+/** @throws {Wanted} by its result, for content that has not been looked for yet */
+const contentsOf = (contents: Contents, documents: ReadDocument[]) =>
+(
+  name: string | null,
+): VerifyContent | null => {
+  const found = contents.find(([known]) => known === name);
+  if (!found) throw new Wanted(name);
+  const document = found[1] === null ? undefined : documents[found[1]];
+  return document
+    ? {
+      digest: (hash) => document.digest(hash, [[0, document.size]]),
+      ...document.size <= MAX_WHOLE && {
+        bytes: () => document.read(0, document.size).slice(),
+      },
+    }
+    : null;
+};
+
 export const questions = {
   ...onlineQuestions,
 
@@ -106,19 +132,7 @@ export const questions = {
     { now, anchors, material, contents, ...rest }: VerifyInput,
     documents: ReadDocument[],
   ): Verified {
-    const content = (name: string | null): VerifyContent | null => {
-      const found = contents.find(([known]) => known === name);
-      if (!found) throw new Wanted(name);
-      const document = found[1] === null ? undefined : documents[found[1]];
-      return document
-        ? {
-          digest: (hash) => document.digest(hash, [[0, document.size]]),
-          ...document.size <= MAX_WHOLE && {
-            bytes: () => document.read(0, document.size).slice(),
-          },
-        }
-        : null;
-    };
+    const content = contentsOf(contents, documents);
     try {
       const { report, ends, known } = verifyFile(
         { source: documents[0], content, password: rest.password, certificates: rest.certificates },
@@ -138,6 +152,40 @@ export const questions = {
       if (error instanceof Wanted) return { wanted: error.content };
       throw error;
     }
+  },
+
+  /** Raises the signatures of the first document. */
+  augment: ({ level, contents, done, ...how }: {
+    level: RaisedLevel;
+    password?: string;
+    certificates?: Uint8Array[];
+    contents: Contents;
+    done: Done;
+  }, documents: ReadDocument[]) =>
+    inSteps<LevelStep, { wanted: string | null } | Awaited<ReturnType<typeof augment>>>(
+      done,
+      async (take) => {
+        const content = contentsOf(contents, documents);
+        const signed = { ...how, source: documents[0], content };
+        const { signal } = new AbortController();
+        try {
+          return await augment(signed, { level, which: "all" }, servicesOf(take), signal);
+        } catch (error) {
+          if (error instanceof Wanted) return { wanted: error.content };
+          throw error;
+        }
+      },
+    ),
+
+  /** Until when the proofs of each signature of a file last by themselves. */
+  lasting({ password }: { password?: string }, [source]: ReadDocument[]) {
+    return readFacts({ source, password }).signatures
+      .filter(({ kind }) => kind !== "timestamp")
+      .map((facts) => ({
+        id: facts.id,
+        signer: facts.certificate?.subject.commonName ?? "",
+        until: lastsUntil(facts)?.toISOString() ?? null,
+      }));
   },
 
   /** Facts for the person about a PDF's earlier signatures. */
@@ -160,16 +208,22 @@ export const questions = {
   signData: ({ how, content, ...by }: DataBy & { how: SignedFileHow; content: Plain }) =>
     making(by, (by) => signData(how, contentOf(content), by)),
 
-  /** Checks a detached CMS before it is released. */
-  checkCades({ cms, hash, digest, certificate }: {
+  /** A detached CMS over a document of this digest, raised to its level and checked before it is released. */
+  completeCades: ({ cms, level, hash, digest, certificate, done }: {
     cms: Uint8Array;
+    level: Level;
     hash: HashName;
     digest: Uint8Array;
     certificate: Uint8Array;
-  }): null {
-    checkRelease(cms, { digest: (asked) => asked === hash ? digest : undefined }, certificate);
-    return null;
-  },
+    done: Done;
+  }) =>
+    inSteps<LevelStep, Uint8Array>(done, async (take) => {
+      const content = { digest: (asked: DigestName) => asked === hash ? digest : undefined };
+      const by = { online: servicesOf(take), signal: new AbortController().signal };
+      const made = level === "B-B" ? cms : await raiseLast(cms, level, content, by);
+      checkRelease(made, content, certificate);
+      return made;
+    }),
 
   /** A signing route that is bound to its content. */
   routeDocument: (

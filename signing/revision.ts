@@ -12,7 +12,7 @@ import type { PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
 import { askInSteps } from "../reader/steps.ts";
-import { certificateOf } from "./certificates.ts";
+import { certificateOf, hashWith } from "./certificates.ts";
 import { sign } from "./signature.ts";
 import {
   padesOptions,
@@ -119,7 +119,7 @@ export class Revisions {
     const { signal } = this.asking;
     const prepared = this.#approved.get(credential.id)!;
     const { online, reader } = this.services;
-    const { algorithm } = this.document;
+    const { hash: algorithm } = signer.algorithm;
     const { level, subFilter, password } = this.options;
     const { certificate } = signer;
     const made = padesCms(Uint8Array.fromHex(prepared.digest), signer, {
@@ -170,8 +170,9 @@ export class Revisions {
       boxes.push({ page, box, overText, large: share > LARGE });
     }
     const { size } = document;
+    const hashed = document.hashed(hashWith(credential.key.certificate, document.algorithm));
     return {
-      digest: preparedDigest(document.hashed(), size, { appended, ranges }).toHex(),
+      digest: preparedDigest(hashed, size, { appended, ranges }).toHex(),
       field,
       boxes,
       source: appendedSource(original, appended),

@@ -6,21 +6,21 @@
 import { getLogger } from "@logtape/logtape";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { digest, HASHES } from "../formats/digest.ts";
-import { isTurnOf, whoIsNext } from "../formats/json/route.ts";
+import { isTurnOf, whoIsNext } from "../formats/json/turn.ts";
 import {
   mayAuthenticate,
   webEidHash,
   webEidMessage,
   webEidToken,
 } from "../formats/json/web_eid.ts";
-import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
-import type { PlacedBox } from "../protocol/consent.ts";
+import type { PinRequest, PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
+import type { Level } from "../online/pades.ts";
 import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
 import { loadTrusted } from "../settings/anchors.ts";
-import { certificateOf } from "./certificates.ts";
+import { certificateOf, isPostQuantum } from "./certificates.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import {
   Batch,
@@ -40,11 +40,13 @@ import { sign } from "./signature.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, shownPdf, showOnly } from "./shown_pdf.ts";
 import { type PadesServices, sourceOf } from "./pades.ts";
+import { acceptsFor, type Also, noDigests, noLogin, notBoth } from "./post_quantum.ts";
 import { Revisions } from "./revision.ts";
 import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
-import { isJwsOver, isOver, isStatement } from "./to_be_signed.ts";
+import { isJwsOver, isOver, isStatement, type SignedBy } from "./to_be_signed.ts";
+import type { Place } from "./token_pin.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
 
@@ -88,6 +90,11 @@ export class Signing {
     return this.#keys.ask(caller, question);
   }
 
+  /** Asks for a token's PIN for something else than a signature. */
+  tokenPin(place: Place, purpose: PinRequest["purpose"], caller: Caller): Promise<void> {
+    return this.#keys.tokenPin(place, purpose, caller);
+  }
+
   /** Lets the person choose a usable certificate. */
   choose(caller: Caller): Promise<Credential> {
     return this.#keys.choose(caller);
@@ -110,15 +117,27 @@ export class Signing {
         format: nameOfFormat(how),
         items: [signedBy.length > 0 ? { ...item, signedBy } : item],
         blind,
+        accepts: acceptsFor(how, content.bytes.length),
         ...item.pdf && { show: showOnly(bytesSource(content.bytes), this.#readFor(caller)) },
       },
       caller,
       async (lease) => {
+        const { hash } = lease.signer.algorithm;
         const signature = how.format === "raw"
-          ? await sign(lease, { digest: content.digest(how.hash) }, caller.signal)
+          ? await sign(
+            lease,
+            isPostQuantum(lease.signer.certificate)
+              ? { message: content.bytes }
+              : { digest: content.digest(hash) },
+            caller.signal,
+          )
           : await this.#make(
             (by, asking) => reader.ask("signData", { ...data, how, ...by }, asking),
-            { lease, hash: how.hash, caller, isOurs: (bytes) => isOver(bytes, how, content) },
+            {
+              lease,
+              caller,
+              isOurs: (bytes, by) => isOver(bytes, how, content, by),
+            },
           );
         return {
           signature: signature.toBase64(),
@@ -151,7 +170,11 @@ export class Signing {
       async (lease) => ({
         route: await this.#make(
           (by, asking) => reader.ask("signRoute", { content: plain(route), ...by }, asking),
-          { lease, hash: ROUTE_HASH, caller, isOurs: (bytes) => isJwsOver(bytes, route.bytes) },
+          {
+            lease,
+            caller,
+            isOurs: (bytes, by) => isJwsOver(bytes, route.bytes, by, "json"),
+          },
         ),
         ...signedWith(lease.signer),
       }),
@@ -194,7 +217,7 @@ export class Signing {
         const { route, role } = await this.#make(
           (by, asking) =>
             reader.ask("signStatement", { file, content: plain(content), ...by }, asking),
-          { lease, hash: ROUTE_HASH, caller, isOurs: (bytes) => isStatement(bytes, sha256) },
+          { lease, caller, isOurs: (bytes, by) => isStatement(bytes, sha256, by) },
         );
         const status = await statusOf(route);
         return { route, role, status, ...signedWith(lease.signer) };
@@ -223,24 +246,26 @@ export class Signing {
    */
   async #make<T>(
     ask: (by: DataBy, asking: Asking) => Promise<Stepped<DataStep, T>>,
-    { lease, hash, caller, isOurs }: {
+    { lease, caller, isOurs }: {
       lease: Lease;
-      hash: HashName;
       caller: Caller;
-      isOurs: (toBeSigned: Uint8Array) => boolean;
+      isOurs: (toBeSigned: Uint8Array, by: SignedBy) => boolean;
     },
   ): Promise<T> {
     const { certificate, chain, algorithm } = lease.signer;
-    const now = this.tokens.now().toISOString();
+    const signer = { certificate, chain, algorithm };
+    const signingTime = this.tokens.now();
+    const now = signingTime.toISOString();
     const { signal } = caller;
     return await askInSteps(
-      (done) =>
-        ask({ signer: { certificate, chain, algorithm }, hash, now, done }, askingFor(caller)),
+      (done) => ask({ signer, hash: algorithm.hash, now, done }, askingFor(caller)),
       async (step) => {
         if (!("sign" in step)) {
           return await performFor(this.services.online, step, askingFor(caller));
         }
-        if (!isOurs(step.sign)) throw new DsignError("signature_invalid");
+        if (!isOurs(step.sign, { ...signer, signingTime })) {
+          throw new DsignError("signature_invalid");
+        }
         return await sign(lease, { message: step.sign }, signal);
       },
     );
@@ -249,28 +274,48 @@ export class Signing {
   /** Detached CAdES over a document of any kind. */
   async signDocument(
     document: Document,
-    params: Pick<ParsedParams<"sign.document">, "certificate">,
+    { level, also, ...params }: Pick<ParsedParams<"sign.document">, "certificate" | "level"> & {
+      also?: Also<Uint8Array>;
+    },
     caller: Caller,
   ) {
     const digest = document.digest();
+    const second = also && await this.#keys.second(also.certificate, caller);
     return await document.held(() =>
       this.#keys.use(
         {
           ...params,
+          ...second && { also: second, accepts: notBoth },
           hash: document.algorithm,
-          format: CADES,
+          format: `CAdES ${level}`,
           items: [document.item()],
           blind: false,
           show: showOnly(document.kept, this.#readFor(caller)),
         },
         caller,
-        async (lease) => ({
-          signature: (await this.#signCades(lease, digest, caller)).toBase64(),
-          digest: digest.toBase64(),
-          ...signedWith(lease.signer),
-        }),
+        async (lease) => {
+          const content = document.digest(lease.signer.algorithm.hash);
+          const signature = await this.#signCades(lease, content, level, caller);
+          return {
+            signature: signature.toBase64(),
+            digest: digest.toBase64(),
+            ...signedWith(lease.signer),
+            ...also && { beside: await this.#signBeside(lease, also, signature, level, caller) },
+          };
+        },
       )
     );
+  }
+
+  /** The second signature, over all of the signed file; Base64. */
+  async #signBeside<T>(
+    { also }: Lease,
+    { digest }: Also<T>,
+    made: T,
+    level: Level,
+    caller: Caller,
+  ): Promise<string> {
+    return (await this.#signCades(also!, await digest(made), level, caller)).toBase64();
   }
 
   /**
@@ -281,9 +326,12 @@ export class Signing {
   async signPdf(
     document: Document,
     options: PdfOptions,
-    params: Pick<ParsedParams<"sign.document">, "certificate">,
+    { also, ...params }: Pick<ParsedParams<"sign.document">, "certificate"> & {
+      also?: Also<Uint8Array>;
+    },
     caller: Caller,
   ) {
+    const second = also && await this.#keys.second(also.certificate, caller);
     return await document.held(async () => {
       const { placement } = this.services;
       const placed = await placement.place(sourceOf(document), options, askingFor(caller));
@@ -293,6 +341,7 @@ export class Signing {
       return await this.#keys.use(
         {
           ...params,
+          ...second && { also: second, accepts: notBoth },
           hash: document.algorithm,
           format: nameOfPades(options),
           items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
@@ -308,10 +357,18 @@ export class Signing {
           },
         },
         caller,
-        async ({ credential, signer }) => {
+        async (lease) => {
+          const { credential, signer } = lease;
           caller.progress?.("signing");
           const signed = await revisions.sign(credential, signer);
-          return { ...signed, ...signedWith(signer) };
+          const { level } = options;
+          return {
+            ...signed,
+            ...signedWith(signer),
+            ...also && {
+              beside: await this.#signBeside(lease, also, signed.appended, level, caller),
+            },
+          };
         },
       );
     });
@@ -323,7 +380,7 @@ export class Signing {
    * @throws {DsignError} `busy` where the same batch is being signed already
    */
   async startBatch(params: BatchParams, caller: Caller, bring: Bring): Promise<Batch> {
-    const { items, format, certificate } = params;
+    const { items, format, level, certificate } = params;
     const { journals } = this.services;
     const options = PdfOptions.parse(params.pdf ?? {});
     const { origin } = caller.asker;
@@ -348,7 +405,7 @@ export class Signing {
     const wanted: Wanted = {
       certificate,
       hash: "SHA-256",
-      format: format === "cades" ? CADES : nameOfPades(options),
+      format: format === "cades" ? `CAdES ${level}` : nameOfPades(options),
       items: items.map((item) => batchItem(item, format, options)),
       blind: false,
       async show(item, credential) {
@@ -382,8 +439,8 @@ export class Signing {
             const { appended, field } = await revisions.sign(credential, signer);
             return { bytes: appended, field };
           }
-          const digest = document.digest();
-          return { bytes: await this.#signCades(lease, digest, caller), field: "" };
+          const content = document.digest(lease.signer.algorithm.hash);
+          return { bytes: await this.#signCades(lease, content, level, caller), field: "" };
         });
       batch = new Batch(items, format, signedWith(lease.signer), journal, make);
       started.resolve(batch);
@@ -412,7 +469,7 @@ export class Signing {
       hash: { algorithm: params.hash, hex: digest.toHex() },
       preview: null,
     }));
-    const wanted = { ...params, format: "digest", items, blind: true };
+    const wanted = { ...params, format: "digest", items, blind: true, accepts: noDigests };
     return await this.#keys.use(wanted, caller, async (lease) => {
       const signatures = new Array<string>(digests.length);
       let done = 0;
@@ -453,7 +510,7 @@ export class Signing {
       blind: false,
       login: true,
       accepts: (der) =>
-        mayAuthenticate(der, now) ? null : new DsignError(
+        mayAuthenticate(der, now) ? noLogin(der) : new DsignError(
           "certificate_not_for_signing",
           "The certificate is not meant for logging in. Choose another one.",
         ),
@@ -466,7 +523,12 @@ export class Signing {
     });
   }
 
-  async #signCades(lease: Lease, digest: Uint8Array, caller: Caller): Promise<Uint8Array> {
+  async #signCades(
+    lease: Lease,
+    digest: Uint8Array,
+    level: Level,
+    caller: Caller,
+  ): Promise<Uint8Array> {
     const { certificate, chain, algorithm } = lease.signer;
     const signingTime = this.tokens.now();
     const prepared = prepareSignedData({ digest }, { certificate, chain, algorithm }, {
@@ -475,12 +537,13 @@ export class Signing {
     const message = prepared.toBeSigned;
     const cms = prepared.complete(await sign(lease, { message }, caller.signal));
     const { hash } = algorithm;
-    await this.services.reader.ask(
-      "checkCades",
-      { cms, hash, digest, certificate },
-      askingFor(caller),
+    const { reader, online } = this.services;
+    const asking = askingFor(caller);
+    return await askInSteps(
+      (done) =>
+        reader.ask("completeCades", { cms, level, hash, digest, certificate, done }, asking),
+      (step) => performFor(online, step, asking),
     );
-    return cms;
   }
 }
 
@@ -527,8 +590,6 @@ async function inPipeline(count: number, work: (i: number) => Promise<void>): Pr
   const failure = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
   if (failure) throw (failure as PromiseRejectedResult).reason;
 }
-
-const CADES = "CAdES B-B";
 
 /** For the audit log. */
 function nameOfFormat(how: DataHow): string {

@@ -45,6 +45,20 @@ Deno.test("sign.data: raw, with each hash, over the canonical form of JSON", asy
   assert.deepEqual(test.provider.story.slice(0, 3), ["login 0", "sign 0", "logout 0"]);
 });
 
+Deno.test("names in JSON that mean something to JavaScript are shown and signed as any others", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  let preview: string | undefined;
+  test.person.sign = async (request, unlock) => {
+    preview = request.items[0].preview?.text;
+    await unlock(answerTo(request));
+  };
+  const text = '{"__proto__":{"amount":9},"constructor":1,"toJSON":2,"toString":"x"}';
+  const { content } = await client.call("sign.data", { content: { json: JSON.parse(text) } });
+  assert.equal(new TextDecoder().decode(bytesOf(content)), text);
+  assert.equal(preview, text);
+});
+
 Deno.test("SHA-1 is used only for bare signatures for sites of the legacy profile", async () => {
   const legacyOrigins = ["https://old.example"];
   const allowedOrigins = [PORTAL, ...legacyOrigins].map((origin) => ({

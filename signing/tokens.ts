@@ -1,5 +1,6 @@
 /** The inserted tokens, for pages and people: the providers' listings in terms of the contract. */
 import { FormatError } from "../formats/error.ts";
+import type { PublicKey } from "../formats/keys/public_key.ts";
 import { indiaFacts } from "../formats/x509/india.ts";
 import {
   type Certificate as X509,
@@ -7,6 +8,7 @@ import {
   signingUse,
   type UnusableReason,
 } from "../formats/x509/certificate.ts";
+import type { HashName } from "../formats/signer.ts";
 import type { Choice } from "../protocol/consent.ts";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import type { KeyInfo, Problem, Provider, TokenInfo } from "../signers/provider.ts";
@@ -25,6 +27,8 @@ export interface Inventory {
   tokens: Token[];
   /** Those usable for signing first. */
   credentials: Credential[];
+  /** The tokens with their providers, for what is done to them. */
+  places: { token: TokenInfo; provider: Provider }[];
   problems: Problem[];
 }
 
@@ -54,12 +58,21 @@ export class Tokens {
   #running: Promise<Inventory> | undefined;
   #next: Promise<Inventory> | undefined;
 
-  /** @param departmentalPolicies by which departments' PIN/OTP signatures are told apart */
+  /**
+   * @param departmentalPolicies by which departments' PIN/OTP signatures are told apart
+   * @param postQuantum whether ML-DSA keys may sign
+   */
   constructor(
     readonly providers: readonly Provider[],
     readonly now: () => Date,
     readonly departmentalPolicies?: readonly string[],
+    readonly postQuantum = false,
   ) {}
+
+  /** Digests that a certificate may need whatever hash was asked for. */
+  get otherHashes(): readonly HashName[] {
+    return this.postQuantum ? ["SHA-512"] : [];
+  }
 
   /**
    * Lists the tokens inserted now. Only one scan runs at a time; all callers that arrive meanwhile share the next
@@ -114,6 +127,9 @@ export class Tokens {
     return {
       tokens: listings.flatMap((listing) => listing.tokens).map(describeToken),
       credentials,
+      places: listings.flatMap(({ tokens }, i) =>
+        tokens.map((token) => ({ token, provider: this.providers[i] }))
+      ),
       problems,
     };
   }
@@ -132,7 +148,7 @@ export class Tokens {
   /** A certificate in the words of the contract, judged by the clock of now. */
   describe({ key }: Credential): Certificate {
     const { x509, described } = this.#parse(key.certificate);
-    const reason = this.#whyNot(x509, key.hasKey);
+    const reason = this.#whyNot(x509, key);
     return {
       ...described,
       uri: key.uri,
@@ -160,14 +176,17 @@ export class Tokens {
 
   /** Why the certificate cannot be used for a signature now; null where it can. */
   whyNot({ key }: Credential): Certificate["reason"] {
-    return this.#whyNot(this.#parse(key.certificate).x509, key.hasKey);
+    return this.#whyNot(this.#parse(key.certificate).x509, key);
   }
 
-  #whyNot(x509: X509, hasKey: boolean): Certificate["reason"] {
+  #whyNot(x509: X509, { hasKey, digestsOnly }: KeyInfo): Certificate["reason"] {
     const { reason } = signingUse(x509, this.now());
     if (reason) return REASONS[reason];
     const { type, bits } = x509.publicKey;
-    if (type !== "ec" && bits < MIN_RSA_BITS) return "algorithm_forbidden";
+    if (type === "ml-dsa") {
+      if (!this.postQuantum) return "post_quantum_disabled";
+      if (digestsOnly) return "mechanism_unsupported";
+    } else if (type !== "ec" && bits < MIN_RSA_BITS) return "algorithm_forbidden";
     return hasKey ? null : "key_not_found";
   }
 
@@ -188,8 +207,7 @@ export class Tokens {
         serialNumber: x509.serialNumber.toHex(),
         notBefore: x509.notBefore.toISOString(),
         notAfter: x509.notAfter.toISOString(),
-        keyType: publicKey.type === "ec" ? "EC" : "RSA",
-        keySize: publicKey.bits,
+        ...describeKey(publicKey),
         class: classOf(x509),
       },
     };
@@ -208,13 +226,18 @@ function isSameToken(a: TokenInfo, b: TokenInfo): boolean {
   return one === other || one === "" || other === "";
 }
 
+function describeKey({ type, bits, parameterSet }: PublicKey) {
+  if (parameterSet) return { keyType: "ML-DSA", keySize: Number(parameterSet.slice(-2)) } as const;
+  return { keyType: type === "ec" ? "EC" : "RSA", keySize: bits } as const;
+}
+
 function classOf(x509: X509): Certificate["class"] {
   const facts = indiaFacts(x509);
   return facts.class ? `${facts.class}` : facts.eKyc === "otp" ? "otp_ekyc" : null;
 }
 
 /** A token in the words of the contract. */
-function describeToken(token: TokenInfo): Token {
+export function describeToken(token: TokenInfo): Token {
   const { uri, label, manufacturer, model, serialNumber, driver, state } = token;
   const { protectedAuthenticationPath } = token;
   return {

@@ -4,6 +4,7 @@ import type { HashName } from "../formats/signer.ts";
 import type { Asker, ConsentItem, SignChoice, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS, type TriesLeft } from "../protocol/errors.ts";
 import { type OtpPrompt, SignerError } from "../signers/provider.ts";
+import { hashWith } from "./certificates.ts";
 import type { Consent, ShownPdf, SignAnswer } from "./consent/port.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
@@ -37,6 +38,8 @@ export interface Wanted {
   login?: true;
   /** Why a certificate (DER) cannot make this signature; null: it can. */
   accepts?: (certificate: Uint8Array) => DsignError | null;
+  /** A second, post-quantum key that signs all of the signed file; on another token than the first. */
+  also?: Credential;
   /** Shows the pages of items that are PDFs; with a certificate, as they are signed with it. */
   show?: (item: number, credential?: Credential) => Promise<ShownPdf>;
   /** The revision of the PDF for each certificate; the person approves one of them. */
@@ -50,7 +53,7 @@ export interface Wanted {
 }
 
 /** Refusals after which the person may type another PIN. */
-const TYPE_AGAIN: ReadonlySet<string> = new Set([
+export const TYPE_AGAIN: ReadonlySet<string> = new Set([
   ...["pin_incorrect", "pin_invalid", "pin_final_try"],
   "route_unproven",
 ]);
@@ -63,7 +66,7 @@ export class Unlocking {
   /** For keys whose every signature the person authorizes. */
   readonly #once = new Logins(0);
   /** PIN state reported after a wrong PIN, until a right one; by the token's URI. */
-  readonly #triesLeft = new Map<string, TriesLeft>();
+  readonly triesLeft = new Map<string, TriesLeft>();
 
   /** @param keepLogin milliseconds for which a token stays unlocked after a PIN; 0: only for the request */
   constructor(readonly tokens: Tokens, readonly consent: Consent, keepLogin: number) {
@@ -101,15 +104,18 @@ export class Unlocking {
       };
     });
     let lease: Lease | undefined;
+    let also: Lease | undefined;
     let refusal: DsignError | undefined;
     let over = false;
     const attempt = async (answer: SignAnswer): Promise<Unlocked> => {
-      const credential = candidates.find(({ choice }) => choice === answer.certificate);
+      const isAlso = wanted.also !== undefined && lease !== undefined;
+      const credential = (isAlso ? [wanted.also!] : candidates)
+        .find(({ choice }) => choice === answer.certificate);
       try {
-        if (over || lease) throw new DsignError("request_cancelled");
+        if (over || (isAlso ? also : lease)) throw new DsignError("request_cancelled");
         if (answer.binding !== binding) throw new DsignError("consent_mismatch");
         if (!credential) throw new DsignError("certificate_not_found");
-        if (wanted.revisions && !wanted.revisions.approve(credential, answer.revision)) {
+        if (!isAlso && wanted.revisions && !wanted.revisions.approve(credential, answer.revision)) {
           return { ok: false, code: "consent_mismatch", message: STALE, again: true };
         }
         if (unproven && !answer.acceptsUnproven) throw new DsignError("route_unproven");
@@ -117,7 +123,8 @@ export class Unlocking {
         const hash = hashFor(wanted, credential);
         const opened = await this.#open(credential, hash, answer, askOtp, caller.signal);
         if (!over) {
-          lease = opened;
+          if (isAlso) also = opened;
+          else lease = opened;
           return { ok: true };
         }
         await opened.release(false);
@@ -147,6 +154,15 @@ export class Unlocking {
           login: wanted.login,
           choices,
           preferred: candidates.find(({ choice }) => choice === caller.preferred)?.choice,
+          ...wanted.also && {
+            also: {
+              ...this.tokens.choice(wanted.also),
+              pin: this.#pinState(
+                wanted.also,
+                this.#logins.has(wanted.also, hashFor(wanted, wanted.also)),
+              ),
+            },
+          },
           ...wanted.batch && { batch: true },
           ...unproven && { unproven: true },
           binding,
@@ -159,13 +175,16 @@ export class Unlocking {
       );
       over = true;
       throwIfCancelled(caller.signal);
-      if (!lease) throw refusal ?? new Error("Consent was given without a key being opened.");
-      return lease;
+      if (!lease || (wanted.also && !also)) {
+        throw refusal ?? new Error("Consent was given without a key being opened.");
+      }
+      return also ? withAlso(lease, also) : lease;
     } catch (error) {
       over = true;
       // A login under way is waited for: the next request must not meet it at the token.
       await attempts;
       await lease?.release(false);
+      await also?.release(false);
       // Where the token said no for good, that is what the page learns, not how the window ended after it.
       throw refusal && !TYPE_AGAIN.has(refusal.code) && refusal.code !== "request_cancelled"
         ? refusal
@@ -176,7 +195,7 @@ export class Unlocking {
   #pinState({ key: { token } }: Credential, unlocked = false) {
     return pinStateOf(token, {
       unlocked: unlocked || token.loginRequired === false,
-      triesLeft: this.#triesLeft.get(token.uri),
+      triesLeft: this.triesLeft.get(token.uri),
     });
   }
 
@@ -230,7 +249,7 @@ export class Unlocking {
         askPin: (_wanted, prompt) => prompt ? askOtp(prompt) : pin.copy(),
         signal,
       });
-      this.#triesLeft.delete(token.uri);
+      this.triesLeft.delete(token.uri);
       const logins = credential.key.eachSignature ? this.#once : this.#logins;
       const lease = logins.add(credential, signer);
       return {
@@ -245,15 +264,29 @@ export class Unlocking {
     } catch (error) {
       pin.forget();
       if (error instanceof SignerError && error.code === "pin_incorrect") {
-        this.#triesLeft.set(token.uri, error.details.triesLeft ?? "unknown");
+        this.triesLeft.set(token.uri, error.details.triesLeft ?? "unknown");
       }
       throw error;
     }
   }
 }
 
+/** Two keys that end together. */
+const withAlso = (lease: Lease, also: Lease): Lease => ({
+  ...lease,
+  also,
+  async release(reusable) {
+    try {
+      await lease.release(reusable);
+    } finally {
+      await also.release(reusable);
+    }
+  },
+});
+
 function hashFor({ hash }: Wanted, { key }: Credential): HashName {
-  return typeof hash === "function" ? hash(key.certificate) : hash;
+  const { certificate } = key;
+  return hashWith(certificate, typeof hash === "function" ? hash(certificate) : hash);
 }
 
 /** A PIN for as long as its request lasts. */

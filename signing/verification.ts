@@ -177,7 +177,8 @@ export class Verification {
   }
 }
 
-function keptOf(document: Document) {
+/** @throws {DsignError} `document_incomplete`; `invalid_params` where it was not kept */
+export function keptOf(document: Document): Source {
   document.digest(); // it is complete
   if (!document.kept) {
     throw new DsignError("invalid_params", "The document was not opened with `keep`.");

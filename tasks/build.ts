@@ -33,7 +33,6 @@ const FILES = {
   "web/portal/sanction.css": "sanction.css",
   "web/portal/sanction.html": "sanction.html",
   "web/icon.svg": "icon.svg",
-  "web/screen.css": "screen.css",
   "web/style.css": "style.css",
 };
 

@@ -33,8 +33,8 @@ const comment = (text: string | undefined) =>
   text ? `/** ${text.replaceAll("*/", "* /")} */\n` : "";
 
 function typeOf(schema: Schema): string {
-  // The one recursive type without a name is that of any JSON value.
-  if (schema.$ref) return /\/__\w+$/.test(schema.$ref) ? "Json" : schema.$ref.split("/").at(-1)!;
+  if (schema.$ref) return schema.$ref.split("/").at(-1)!;
+  if (Object.keys(schema).every((key) => key === "description")) return "Json";
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   const alternatives = schema.anyOf ?? schema.oneOf;
@@ -89,7 +89,6 @@ function contract(): string {
   const named = document.methods.flatMap(({ result }) =>
     Object.entries(result.schema.definitions ?? {})
   )
-    .filter(([name]) => !name.startsWith("__"))
     .map(([name, schema]) => `export type ${name} = ${typeOf(schema)};`);
   const notifications = document["x-notifications"].map(({ name, params }) =>
     `"${name}": ${typeOf(params)};`

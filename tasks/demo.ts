@@ -51,15 +51,15 @@ export class DemoConsent implements Consent {
   }
 
   choose(request: ChooseRequest): Promise<string> {
-    return Promise.resolve(request.choices[0]!.certificate.id);
+    return Promise.resolve(request.choices[0]!.id);
   }
 
   async sign(
     { choices, binding }: SignRequest,
     unlock: Parameters<Consent["sign"]>[1],
   ): Promise<void> {
-    const { certificate: { id }, revision } = choices[0]!;
-    const officer = this.officers.find(({ fingerprint }) => fingerprint === id);
+    const { id, certificate, revision } = choices[0]!;
+    const officer = this.officers.find(({ fingerprint }) => fingerprint === certificate.id);
     if (officer === undefined) throw new DsignError("certificate_not_found");
     const pin = new TextEncoder().encode(officer.pin);
     const unlocked = await unlock({ certificate: id, pin, binding, revision, finalTry: false });
@@ -67,6 +67,10 @@ export class DemoConsent implements Consent {
   }
 
   otp(): Promise<Uint8Array> {
+    return Promise.reject(new DsignError("consent_unavailable"));
+  }
+
+  pin(): Promise<void> {
     return Promise.reject(new DsignError("consent_unavailable"));
   }
 }

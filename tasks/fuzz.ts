@@ -64,7 +64,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: { count: { type: "string" }, seed: { type: "string" }, from: { type: "string" } },
   });
-  if (!/^[a-z]+$/.test(target ?? "")) {
+  if (!/^[a-z0-9]+$/.test(target ?? "")) {
     throw new Error("usage: fuzz TARGET [--count N] [--seed S] [--from I]");
   }
   const count = Number(values.count ?? 100_000);

@@ -54,6 +54,7 @@ const TEST: Package[] = [
   { name: "man-db", provides: ["man"] },
   { name: "shellcheck", provides: ["shellcheck"] },
   { name: "postgresql", provides: ["pg_ctlcluster"] },
+  { name: "nginx-light", provides: ["nginx"] },
 ];
 
 /** To run programs made for Windows. */

@@ -9,7 +9,7 @@ import { ERRORS } from "../protocol/errors.ts";
 import known from "../signers/modules.json" with { type: "json" };
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { type ConnectionCode, PROTOCOL } from "../web/client.ts";
-import { dsign, dsignAtTerminal, environment } from "./fixtures/cli.ts";
+import { dsign, dsignAtTerminal, environment, type Step } from "./fixtures/cli.ts";
 import {
   blocks,
   commandLine,
@@ -334,7 +334,13 @@ Deno.test("the commands for a test token make one that can sign", () =>
       const { code, stderr } = await dsignAtTerminal(
         words,
         environment(dir, { SOFTHSM2_CONF }),
-        [[/(PIN|password)[^:]*: /i, "1234\r"]],
+        [
+          // the token and the key file have the same certificate
+          ...words.includes("--key-file")
+            ? [[/in the key file "trial"[^]*Which certificate[^?]*\? /, "1\r"] satisfies Step]
+            : [],
+          [/(PIN|password)[^:]*: /i, "1234\r"],
+        ],
       );
       assert.equal(code, 0, `${line}: ${stderr}`);
       const [signature] = await pdfsig(join(dir, "order-signed.pdf"));

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openReaders } from "../otp_service/reading.ts";
 import { makeService } from "./fixtures/otp_service.ts";
-import { dsign, environment, startDsign } from "./fixtures/cli.ts";
+import { dsign, dsignAtTerminal, environment, startDsign } from "./fixtures/cli.ts";
 import { PORTAL, testAgent, type TestClient } from "./fixtures/agent.ts";
-import { HOSTILE, hostileBytes, writeHostile } from "./fixtures/hostile.ts";
+import { endlessKeyFile, HOSTILE, hostileBytes, writeHostile } from "./fixtures/hostile.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
+import { Pkcs12Provider } from "../signers/pkcs12.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { makePki } from "./fixtures/pki.ts";
 import { signJws } from "./fixtures/signed_files.ts";
@@ -133,6 +134,27 @@ Deno.test("while a document never ends, the PIN/OTP service answers others", asy
   }
 });
 
+Deno.test("a key file of 10⁹ iterations ends in a sentence, in the agent and at the terminal", () =>
+  inTempDir(async (dir) => {
+    const keyFile = join(dir, "officer.p12");
+    await Deno.writeFile(keyFile, await endlessKeyFile());
+    const order = join(dir, "order.pdf");
+    await Deno.writeFile(order, new Uint8Array(PDF));
+    {
+      await using test = await testAgent({ providers: [new Pkcs12Provider([keyFile])] });
+      const client = await test.connect();
+      const document = await open(client, PDF, "order.pdf");
+      const signed = client.call("sign.document", { document, format: "pades" });
+      assert.equal((await client.call("agent.info", {})).name, "dsign");
+      await assert.rejects(signed, { code: "driver_error" });
+    }
+    const sign = ["sign", "--key-file", keyFile, order];
+    const typed: [RegExp, string][] = [[/(PIN|password)[^:]*: /i, "1234\r"]];
+    const { code, stderr } = await dsignAtTerminal(sign, environment(dir), typed);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /key file is damaged/);
+  }));
+
 Deno.test("an endless revocation list is abandoned", async () => {
   const pki = makePki({
     officers: [{ name: "Asha", key: "p-256" }],
@@ -199,6 +221,34 @@ Deno.test({
       const verified = await dsign(["verify", "--trust", trust, file], env);
       assert.equal(verified.code, 2);
       assert.match(verified.stderr, /cannot be read/);
+      const keys = await pipe(join(dir, "officer.p12"));
+      const beside = join(dir, "asha.p12");
+      await Deno.writeFile(beside, new Uint8Array(10));
+      await pipe(join(dir, "asha.crt"));
+      for (const keyFile of [keys, beside, "/dev/zero", dir]) {
+        const { code } = await dsign(["tokens", "--key-file", keyFile], env);
+        assert.ok(code < 128, `${keyFile}: ${code}`);
+      }
+      for (
+        const options of [
+          ["--picture", trust, "--visible", "1"],
+          ["--cosign", trust],
+          ["--password-file", "/dev/zero"],
+        ]
+      ) {
+        const { code } = await dsign(["sign", ...options, file], env);
+        assert.ok(code > 0 && code < 128, `${options}: ${code}`);
+      }
+      for (
+        const options of [
+          ["--content", trust],
+          ["--certificate", trust],
+          ["--password-file", "/dev/zero"],
+        ]
+      ) {
+        const { code } = await dsign(["verify", ...options, file], env);
+        assert.ok(code > 0 && code < 128, `${options}: ${code}`);
+      }
       await pipe(join(dir, "order-signed.pdf"));
       const signed = await dsign(["sign", "--batch", dir], env);
       assert.notEqual(signed.code, 0);

@@ -40,7 +40,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 
 /** The folders of `formats/` from the ground up: each may import those of the floors below it. */
 const FORMATS = [
-  ["error.ts", "source.ts", "signer.ts", "digest.ts", "shown.ts"],
+  ["error.ts", "source.ts", "signer.ts", "digest.ts", "content.ts", "augment.ts", "shown.ts"],
   ["asn1"],
   ["keys", "pdf"],
   ["x509"],
@@ -277,33 +277,112 @@ Deno.test("no file imports itself through others, types included", async () => {
   assert.deepEqual(circles(found), []);
 });
 
-/** The path of imports from a file to another, static or dynamic; null if there is none. */
-function wayTo(found: readonly Import[], from: string, to: string): string[] | null {
-  const ways = new Map([[from, [from]]]);
-  for (const [file, way] of ways) {
-    if (file === to) return way;
-    for (const each of found) {
-      if (each.from === file && !each.typeOnly && !ways.has(each.to)) {
-        ways.set(each.to, [...way, each.to]);
-      }
-    }
-  }
-  return null;
-}
-
-/** The code that reads others' documents; the threads of readers load it (cli/reader_worker.ts). */
+/** Files, and folders ending in `/`, whose code may read strangers' bytes, unless {@linkcode HARMLESS} names them. */
 const PARSERS = [
-  "formats/pdf/document.ts",
-  "formats/pades/inspect.ts",
-  "formats/verify/verify.ts",
-  "online/evidence.ts",
+  "formats/",
+  "online/",
+  "signers/pkcs12_read.ts",
+  "npm:saxes",
+  "npm:pdfjs-dist",
 ];
 
-Deno.test("no long-running program loads document parsers, except in the reader's thread", async () => {
+const filesOf = (folder: string, names: string) =>
+  names.split(" ").map((name) => `${folder}/${name}.ts`);
+
+/** Of those: what only writes, carries bytes, or reads one value: a number, a key, a name, a certificate. */
+const HARMLESS = [
+  ...filesOf("formats", "error source signer digest shown"),
+  ...filesOf("formats/asn1", "der oids pem"),
+  "formats/keys/",
+  ...filesOf("formats/x509", "certificate extensions general_name name india signature signed"),
+  ...filesOf("formats/x509", "write request ocsp_ids"),
+  ...filesOf("formats/cms", "write signer_info timestamp_request"),
+  ...filesOf("formats/json", "jws_header turn web_eid"),
+  ...filesOf("formats/pades", "contents"),
+  ...filesOf("formats/xml", "escape"),
+  ...filesOf("online", "error http pki_http services timestamp pades_cms"),
+];
+
+/** What the other processes parse nevertheless, and why. */
+const PARSED_OUTSIDE: Record<string, [from: string, to: string][]> = {
+  "what a person or an administrator trusts, from their own folders": [
+    ["settings/anchors.ts", "formats/x509/bundle.ts"],
+    ["agent/roots.ts", "formats/x509/bundle.ts"],
+    ["cli/otp/parts.ts", "formats/x509/bundle.ts"],
+    ["signers/pkcs12.ts", "formats/x509/bundle.ts"],
+  ],
+  "key files that a person or an administrator names, as keys stay out of readers; 1 MiB at most": [
+    ["signers/pkcs12.ts", "signers/pkcs12_read.ts"],
+    ["signers/software_key.ts", "formats/asn1/read.ts"],
+  ],
+  "our own output": [
+    ["otp_service/esp.ts", "formats/xml/esign_request.ts"],
+    ["cli/attach.ts", "formats/asn1/read.ts"],
+    ["signers/pkcs12_write.ts", "formats/asn1/read.ts"],
+    ["signing/audit.ts", "formats/json/canonical.ts"],
+  ],
+  "the JSON of a request, which its frame bounds": [
+    ["signing/content.ts", "formats/json/canonical.ts"],
+    ["signing/batch.ts", "formats/json/canonical.ts"],
+  ],
+  "a decision about keys: a certificate's path, signed attributes of 64 KiB, an OCSP request of 8 KiB":
+    [
+      ["otp_service/authority.ts", "formats/x509/path.ts"],
+      ["otp_service/authority.ts", "formats/asn1/read.ts"],
+      ["signing/to_be_signed.ts", "formats/asn1/read.ts"],
+    ],
+  "the first bytes of a file that a person names": [
+    ["cli/sign_pdf.ts", "formats/verify/format.ts"],
+  ],
+};
+
+const isAmong = (file: string, names: readonly string[]) =>
+  names.some((name) => name.endsWith("/") ? file.startsWith(name) : file === name);
+const isParser = (file: string) =>
+  isAmong(file.replace(/@[^@]*$/, ""), PARSERS) && !isAmong(file, HARMLESS);
+
+/** Imports by which a program other than the reader's threads would parse; and exceptions that nothing needs. */
+function parsedOutside(found: readonly Import[]): string[] {
+  const allowed = new Set(Object.values(PARSED_OUTSIDE).flat().map((pair) => pair.join(" → ")));
+  const used = new Set<string>();
+  const breaches: string[] = [];
+  const importsOf = Map.groupBy(found, ({ from }) => from);
+  const loaded = new Set(["main.ts"]);
+  for (const from of loaded) {
+    for (const { to, typeOnly } of importsOf.get(from) ?? []) {
+      if (typeOnly) continue;
+      loaded.add(to);
+      // Of parsers, what they are made of.
+      if (!isParser(to) || isParser(from) || from.startsWith("formats/")) continue;
+      const pair = `${from} → ${to}`;
+      if (allowed.has(pair)) used.add(pair);
+      else breaches.push(pair);
+    }
+  }
+  return [...breaches, ...[...allowed].filter((pair) => !used.has(pair))];
+}
+
+Deno.test("no program parses strangers' bytes but in the reader's threads", async () => {
   const found = await imports(await sources());
-  for (const parser of PARSERS) {
-    assert.equal(wayTo(found, "main.ts", parser), null);
-    assert.notEqual(wayTo(found, "cli/reader_worker.ts", parser), null);
+  assert.deepEqual(parsedOutside(found), []);
+  // Each import of a parser into a program is found, whichever it is.
+  const read = [...new Set(found.map(({ to }) => to))].filter(isParser);
+  assert.ok(read.length > 60, `${read.length} parsers`);
+  for (const to of read) {
+    for (const from of ["agent/server.ts", "otp_service/service.ts", "cli/verify.ts"]) {
+      const planted = { from, specifier: to, to, typeOnly: false };
+      assert.deepEqual(parsedOutside([...found, planted]), [`${from} → ${to}`]);
+    }
+  }
+  // What is harmless stays so: none of it loads a parser.
+  for (
+    const from of new Set(found.map(({ from }) => from).filter((from) => isAmong(from, HARMLESS)))
+  ) {
+    const loads = found.filter((each) =>
+      each.from === from && !each.typeOnly && isParser(each.to) &&
+      each.to !== "formats/asn1/read.ts"
+    );
+    assert.deepEqual(loads.map(({ to }) => to), [], from);
   }
 });
 

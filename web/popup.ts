@@ -11,6 +11,9 @@ const WATCH = 500;
 
 const LOOK = "popup,width=560,height=760";
 
+/** One window for this page. A frame within it cannot guess the name, and so not open the window first as its own. */
+const NAME = `dsign-bridge-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+
 export interface Bridge {
   channel: Channel;
   status: Status;
@@ -30,7 +33,7 @@ export async function openBridge(
   isOurs: (channel: Channel, port: number) => Promise<boolean>,
   signal?: AbortSignal,
 ): Promise<Bridge | "blocked" | "silent" | "closed" | "refused"> {
-  const popup = globalThis.open(`http://127.0.0.1:${ports[0]}/bridge`, "dsign-bridge", LOOK);
+  const popup = globalThis.open(`http://127.0.0.1:${ports[0]}/bridge`, NAME, LOOK);
   if (!popup) return "blocked";
   const give = <T>(up: T): T => (popup.close(), up);
   for (const [index, port] of ports.entries()) {

@@ -1,5 +1,6 @@
 /** `dsign otp-service init` */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { AuthorityKey } from "../../otp_service/init.ts";
 import { type Action, repeated } from "../command.ts";
 import { printJson } from "../failure.ts";
 import { inWords } from "./service_command.ts";
@@ -16,6 +17,10 @@ export function addInit(service: Command, action: Action): void {
       repeated,
       [],
     )
+    .addOption(
+      new Option("--authority-key <type>", "key of the issuing authority; ml-dsa: post-quantum")
+        .choices(["p-256", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"]).default("p-256"),
+    )
     .option("--json", "print one JSON object")
     .action(action(async (
       folder: string,
@@ -24,13 +29,14 @@ export function addInit(service: Command, action: Action): void {
         policy: string;
         publicUrl: string;
         redirectUri: string[];
+        authorityKey: AuthorityKey;
         json?: boolean;
       },
     ) => {
       const { initService } = await import("../../otp_service/init.ts");
-      const { organization, policy, publicUrl, redirectUri: redirectUris, json } = options;
+      const { redirectUri: redirectUris, json, ...named } = options;
       await inWords(async () => {
-        const made = await initService(folder, { organization, policy, publicUrl, redirectUris });
+        const made = await initService(folder, { ...named, redirectUris });
         if (json) return printJson({ folder, ...made });
         console.log(`Created ${folder}.`);
         console.log(`Client ID:      ${made.clientId}`);

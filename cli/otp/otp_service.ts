@@ -10,7 +10,7 @@ import { addSeal } from "./seal.ts";
 
 const CONFIGURATION = `\
 The configuration is a JSON file; \`init\` creates one. See docs/otp-service.md. Settings:
-  publicUrl, listen, database, secretFile, name, organization, country, language, policy,
+  publicUrl, listen, monitor, database, secretFile, name, organization, country, language, policy,
   authority, keys, keyType, otpDigits, clients, smtp, sms, tsa,
   esp  an eSign service provider: url, aspId, key, certificatesFile, anchorsFile, auth, origins`;
 
@@ -19,6 +19,7 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
     .description("Run the PIN/OTP service for the department's portal. Stop it with Ctrl-C.")
     .enablePositionalOptions();
   serviceOptions(service, "print one JSON object once it listens")
+    .option("--log-json", "write the log as JSON lines, one for each request")
     .addHelpText("after", `\n${CONFIGURATION}`)
     .action(
       action((options: ServiceOptions) =>
@@ -31,19 +32,32 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
   addSeal(service, context, action);
 };
 
-async function serve({ config, service }: OtpParts, { signal }: Context, { json }: ServiceOptions) {
+async function serve(
+  { config, service, metrics, pins }: OtpParts,
+  { signal }: Context,
+  { json }: ServiceOptions,
+) {
   const { startService } = await import("../../otp_service/server.ts");
+  const { startMonitor } = await import("../../otp_service/monitor.ts");
   await service.store.check();
-  const at = config.listen.lastIndexOf(":");
-  const hostname = config.listen.slice(0, at).replace(/^\[(.*)\]$/, "$1");
-  const running = startService(service, { hostname, port: Number(config.listen.slice(at + 1)) });
+  const address = addressOf(config.listen);
+  const inFlight = { known: 0, stranger: 0 };
+  metrics.watch({
+    pins,
+    inFlight: () => inFlight,
+    clockDifference: () => service.store.clockDifference(),
+  });
+  const running = startService(service, address, { metrics, inFlight });
+  const monitor = config.monitor && startMonitor(service, addressOf(config.monitor), metrics);
   const esign = service.esp?.options;
   if (json) {
     printJson({
       port: running.port,
+      ...monitor && { monitor: monitor.addr.port },
       ...esign && { esign: { url: esign.url, responseUrl: esign.responseUrl } },
     });
   } else {
+    const { hostname } = address;
     console.log(`PIN/OTP service listening on ${hostname}:${running.port}. Press Ctrl-C to stop.`);
     if (esign) {
       console.log(`eSign provider: ${esign.url}; it must send its answers to ${esign.responseUrl}`);
@@ -54,4 +68,12 @@ async function serve({ config, service }: OtpParts, { signal }: Context, { json 
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   await running.close();
+  if (monitor) await monitor.shutdown();
+}
+
+/** @param setting HOST:PORT; an IPv6 address stands in brackets */
+function addressOf(setting: string): { hostname: string; port: number } {
+  const at = setting.lastIndexOf(":");
+  const hostname = setting.slice(0, at).replace(/^\[(.*)\]$/, "$1");
+  return { hostname, port: Number(setting.slice(at + 1)) };
 }

@@ -14,6 +14,7 @@ import { smtpDelivery } from "../../otp_service/delivery_smtp.ts";
 import { SetupError } from "../../otp_service/error.ts";
 import { estClient } from "../../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
+import { Metrics } from "../../otp_service/metrics.ts";
 import { Pins } from "../../otp_service/pin.ts";
 import { openReaders, type ServiceReader } from "../../otp_service/reading.ts";
 import { readSecrets } from "../../otp_service/secrets.ts";
@@ -36,6 +37,8 @@ const log = getLogger(["dsign", "otp-service"]);
 export interface OtpParts {
   config: OtpConfig;
   service: Service;
+  pins: Pins;
+  metrics: Metrics;
   close(): Promise<void>;
 }
 
@@ -60,7 +63,9 @@ export async function openParts(
     const database = /^postgres(ql)?:/.test(config.database)
       ? await openPostgres(config.database)
       : openSqlite(config.database);
-    const store = closing(new Store(database, Date.now, secrets.rows));
+    const metrics = new Metrics();
+    const kept = metrics.kept.bind(metrics);
+    const store = closing(new Store(metrics.database(database), Date.now, secrets.rows, kept));
 
     const session = async (module: ModuleConfig, poolSize: number) => {
       const { module: modulePath, env } = module;
@@ -71,9 +76,9 @@ export async function openParts(
     for (const each of [module, config.authority, config.esp?.key]) {
       if (each && "module" in each) await withFile(each.module, () => Deno.stat(each.module));
     }
-    const keys = module
-      ? moduleKeys(() => session(module, module.processes))
-      : embeddedKeys(store, secrets);
+    const keys = metrics.keys(
+      module ? moduleKeys(() => session(module, module.processes)) : embeddedKeys(store, secrets),
+    );
     const reader = closing(openReaders(
       readerCommand,
       (text) => log.error("The reader process says: {text}", { text }),
@@ -94,7 +99,7 @@ export async function openParts(
         ...config.sms.headersFile && await headersIn(config.sms.headersFile),
       },
     });
-    const ways = { mail: smtp, sms };
+    const ways = metrics.ways({ mail: smtp, sms });
     const pins = new Pins(secrets.pepper);
     closers.push(() => pins[Symbol.dispose]());
     const { publicUrl, organization, country, policy, name, language, clients, tsa, otpDigits } =
@@ -127,7 +132,7 @@ export async function openParts(
       tsa,
       web,
     });
-    return { config, service, close };
+    return { config, service, pins, metrics, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,5 +1,4 @@
 /** Timestamps (RFC 3161, RFC 5816): requests, answers, and what a token proves. */
-import { HASHES } from "../digest.ts";
 import {
   type Asn1Node,
   Fields,
@@ -12,48 +11,13 @@ import {
   Tag,
 } from "../asn1/read.ts";
 import { verifyCms } from "./verify.ts";
-import {
-  boolean,
-  concat,
-  integer,
-  nullValue,
-  octetString,
-  oid,
-  sequence,
-  unsignedInteger,
-} from "../asn1/der.ts";
+import { concat, unsignedInteger } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
-import { encodeHash, readHash } from "../keys/algorithm.ts";
+import { readHash } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import { type Certificate, sameBytes } from "../x509/certificate.ts";
 import { extensionIds, keyPurposes } from "../x509/extensions.ts";
-
-export interface TimestampRequest {
-  readonly hash: DigestName;
-  /** Digest of what is to be timestamped. */
-  readonly digest: Uint8Array;
-  /** Random bytes, at least 8, to be compared with the token's. */
-  readonly nonce?: Uint8Array;
-  /** Policy (dotted) under which the timestamp is wanted. */
-  readonly policy?: string;
-}
-
-/** Encodes a TimeStampReq that asks for the authority's certificate too (§2.4.1). */
-export function encodeTimestampRequest(request: TimestampRequest): Uint8Array {
-  const { hash, digest, nonce, policy } = request;
-  if (digest.length !== HASHES[hash].length) {
-    throw new FormatError("invalid_argument", `The digest has the wrong length for ${hash}.`);
-  }
-  const [id] = readAsn1(encodeHash(hash)).children;
-  return sequence(
-    integer(1),
-    sequence(sequence(id.bytes, nullValue()), octetString(digest)),
-    ...(policy ? [oid(policy)] : []),
-    ...(nonce ? [unsignedInteger(nonce)] : []),
-    boolean(true),
-  );
-}
 
 const failures: readonly [bit: number, name: string][] = [
   [0, "badAlg"],

@@ -1,40 +1,8 @@
 /** The protected header of a JWS (RFC 7515 §4, RFC 7797) and of JAdES (ETSI TS 119 182-1 §5.1, §5.2). */
 import { digest } from "../digest.ts";
-import type { VerificationAlgorithm } from "../keys/algorithm.ts";
-import { isMlDsa, ML_DSA_NAMES } from "../keys/ml_dsa.ts";
-import type { DigestName, SignatureAlgorithm } from "../signer.ts";
-import { encodeBase64url, isObject, jwsMalformed } from "./serialization.ts";
-
-/** A JWA name's algorithm; ECDSA goes with one curve each (RFC 7518 §3.4). */
-export type JwaAlgorithm = VerificationAlgorithm & { curve?: string };
-
-/** JWA names (RFC 7518 §3.1, RFC 9964 §4). */
-export const jwaAlgorithms: Readonly<Record<string, JwaAlgorithm>> = {
-  RS256: { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
-  RS384: { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
-  RS512: { scheme: "RSASSA-PKCS1-v1_5", hash: "SHA-512" },
-  PS256: { scheme: "RSASSA-PSS", hash: "SHA-256", saltLength: 32 },
-  PS384: { scheme: "RSASSA-PSS", hash: "SHA-384", saltLength: 48 },
-  PS512: { scheme: "RSASSA-PSS", hash: "SHA-512", saltLength: 64 },
-  ES256: { scheme: "ECDSA", hash: "SHA-256", curve: "P-256" },
-  ES384: { scheme: "ECDSA", hash: "SHA-384", curve: "P-384" },
-  ES512: { scheme: "ECDSA", hash: "SHA-512", curve: "P-521" },
-  ...Object.fromEntries(ML_DSA_NAMES.map((scheme) => [scheme, { scheme }])),
-};
-
-/** The JWA name of an algorithm, whether or not JWS allows it with the key; RS1: RFC 8812 §2. */
-export function jwaNameOf({ scheme, hash }: SignatureAlgorithm): string {
-  if (isMlDsa(scheme)) return scheme;
-  const prefix = { "RSASSA-PKCS1-v1_5": "RS", "RSASSA-PSS": "PS", ECDSA: "ES" }[scheme];
-  return prefix + hash.slice("SHA-".length);
-}
-
-/** Bytes of the order of each curve. */
-export const orderBytes: Readonly<Record<string, number>> = {
-  "P-256": 32,
-  "P-384": 48,
-  "P-521": 66,
-};
+import type { DigestName } from "../signer.ts";
+import { encodeBase64url, type JwaAlgorithm, jwaAlgorithms } from "./jws_header.ts";
+import { isObject, jwsMalformed } from "./serialization.ts";
 
 /** Digests as JAdES names them (TS 119 182-1 §5.2.2). */
 const digestNames: Readonly<Record<string, DigestName>> = {

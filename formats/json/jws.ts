@@ -2,46 +2,23 @@
  * Making JSON signatures: JWS in general JSON serialisation (RFC 7515 §7.2.1) with the header of JAdES baseline B-B
  * (ETSI TS 119 182-1): several signers on one payload, each with its own certificate.
  */
-import { digest } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
-import type { SignatureAlgorithm } from "../signer.ts";
-import { readCertificate } from "../x509/certificate.ts";
-import { jwaAlgorithms, jwaNameOf, orderBytes } from "./header.ts";
-import { encodeBase64url as encode, hasRawPayload, readJws } from "./serialization.ts";
+import {
+  encodeBase64url as encode,
+  encodeHeader,
+  type HeaderOptions,
+  jwaAlgorithms,
+  jwaName,
+  orderBytes,
+} from "./jws_header.ts";
+import { hasRawPayload, readJws } from "./serialization.ts";
 
 const utf8 = new TextEncoder();
 
-/**
- * The JWA name of an algorithm with a certificate's key.
- *
- * @throws {FormatError} `algorithm_unsupported`: JWA ties each curve to one hash
- */
-export function jwaName(algorithm: SignatureAlgorithm, certificate: Uint8Array): string {
-  const { curve } = readCertificate(certificate).publicKey;
-  const name = jwaNameOf(algorithm);
-  const jwa = Object.hasOwn(jwaAlgorithms, name) ? jwaAlgorithms[name] : undefined;
-  const fits = jwa && (jwa.curve === undefined || jwa.curve === curve) &&
-    (algorithm.saltLength === undefined || algorithm.saltLength === jwa.saltLength);
-  if (!fits) {
-    throw new FormatError(
-      "algorithm_unsupported",
-      "JWS does not support this key and hash. Use another certificate or hash.",
-    );
-  }
-  return name;
-}
-
-export interface JwsOptions {
-  certificate: Uint8Array;
-  chain: readonly Uint8Array[];
-  algorithm: SignatureAlgorithm;
+export interface JwsOptions extends HeaderOptions {
   /** The payload, or a JWS in JSON serialisation to which this signature is added. */
   content: { payload: Uint8Array; detached?: boolean } | { jws: string; payload?: Uint8Array };
-  /** JAdES `iat`: the claimed signing time. */
-  signingTime: Date;
-  /** `cty` (RFC 7515 §4.1.10), as `json`. */
-  contentType?: string;
 }
 
 export interface PreparedJws {
@@ -58,7 +35,7 @@ export interface PreparedJws {
  *   payload of a detached JWS is missing or is given beside another
  */
 export function prepareJws(options: JwsOptions): PreparedJws {
-  const { certificate, chain, algorithm, content, signingTime, contentType } = options;
+  const { certificate, algorithm, content } = options;
   const existing = "jws" in content ? readJws(content.jws) : undefined;
   const payload = existing?.payload ?? (content.payload && encode(content.payload));
   if (payload === undefined || (existing?.payload !== undefined && content.payload)) {
@@ -75,18 +52,11 @@ export function prepareJws(options: JwsOptions): PreparedJws {
   const isDetached = existing
     ? existing.payload === undefined
     : "detached" in content && content.detached;
-  const header = {
-    alg: jwaName(algorithm, certificate),
-    ...(contentType ? { cty: contentType } : {}),
-    iat: Math.floor(signingTime.getTime() / 1000),
-    "x5t#S256": encode(digest("SHA-256", certificate)),
-    x5c: [certificate, ...chain].map((der) => der.toBase64()),
-  };
-  const protectedHeader = encode(utf8.encode(JSON.stringify(header)));
+  const protectedHeader = encodeHeader(options);
   return {
     toBeSigned: utf8.encode(`${protectedHeader}.${payload}`),
     complete(signature) {
-      const curve = jwaAlgorithms[header.alg].curve;
+      const curve = jwaAlgorithms[jwaName(algorithm, certificate)].curve;
       const value = curve ? ecdsaToRaw(signature, orderBytes[curve]) : signature;
       return JSON.stringify({
         ...(isDetached ? {} : { payload }),

@@ -9,10 +9,10 @@ import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import { ecdsaFromRaw } from "../keys/ecdsa.ts";
 import { readCertificate } from "../x509/certificate.ts";
 import { verifySignature } from "../x509/signature.ts";
-import { type Header, isNamed, orderBytes, readHeader, readX5c } from "./header.ts";
+import { type Header, isNamed, readHeader, readX5c } from "./header.ts";
+import { encodeBase64url, orderBytes } from "./jws_header.ts";
 import {
   decodeBase64url,
-  encodeBase64url,
   hasRawPayload,
   jwsMalformed,
   readJsonObject,
@@ -90,6 +90,27 @@ export function verifyJws(text: string, options: JwsVerifyOptions = {}): JwsResu
     );
   }
   return { payload: payloadOf(jws, options), signatures: verifyEach(jws, options, 0) };
+}
+
+/**
+ * The parts of a signature's signing input, where an archive timestamp can cover them.
+ *
+ * @param payload of a detached JWS
+ * @returns undefined where the payload is missing, not in BASE64URL, or not a payload but files
+ * @throws {FormatError} `jws_malformed`, `limit_exceeded`
+ */
+export function signedParts(
+  text: string,
+  index: number,
+  payload?: Uint8Array,
+): { protected: string; payload: string } | undefined {
+  const jws = readJws(text);
+  const { protected: header } = jws.signatures[index];
+  const { content, isRaw } = readHeader(readJsonObject(decodeBase64url(header)));
+  const signed = jws.payload ?? (payload && encodeBase64url(payload));
+  return content || isRaw || signed === undefined
+    ? undefined
+    : { protected: header, payload: signed };
 }
 
 /**

@@ -12,67 +12,18 @@ import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { type JwsOptions, prepareJws } from "./jws.ts";
 import { type JwsProblem, verifyJws } from "./jws_verify.ts";
+import {
+  hex,
+  isSigner,
+  type Route,
+  RouteSchema,
+  type RouteTurn,
+  takeTurn,
+  type Who,
+  whoIs,
+  whoIsNext,
+} from "./turn.ts";
 import { type Certificate, readCertificate } from "../x509/certificate.ts";
-
-const hex = z.string().regex(/^[0-9a-f]{64}$/);
-
-/**
- * A name as a reader sees it: characters that nobody sees make no other name. Only for comparing; joiners that Indic
- * scripts need stay in the name itself.
- */
-const seenName = (name: string): string =>
-  name.normalize("NFKC").replaceAll(UNSEEN, "").replaceAll(/\s+/gu, " ").trim();
-
-/** Control, format and other ignorable characters, and the blank of Braille. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu;
-
-/** A permitted signer, by certificate, or by person whatever the current certificate. */
-const RouteSigner = z.strictObject({
-  /** As shown to people; decides nothing. */
-  name: z.string().max(200).refine((name) => seenName(name) !== "", {
-    error: "a name has characters that can be seen",
-  }),
-  /** SHA-256 of the certificate. */
-  certificate: hex.optional(),
-  /** The subject's serialNumber, in India's certificates the SHA-256 of the PAN. */
-  person: z.string().min(1).max(200).optional(),
-}).refine(({ certificate, person }) => (certificate === undefined) !== (person === undefined), {
-  error: "a signer is named by certificate or by person",
-});
-type RouteSigner = z.infer<typeof RouteSigner>;
-
-const samePersonAs = (value: string) => seenName(value).toLowerCase();
-/** By what a signer's certificate is known. */
-const identityOf = ({ certificate, person }: RouteSigner) =>
-  certificate ?? samePersonAs(person ?? "");
-
-const RouteStep = z.strictObject({
-  role: z.string().min(1).max(100),
-  signers: z.array(RouteSigner).min(1).max(50),
-  /** How many of them must sign. */
-  quorum: z.int().min(1),
-}).refine(({ quorum, signers }) => quorum <= signers.length, {
-  error: "a quorum is at most the number of signers",
-}).refine(({ signers }) => {
-  const isDistinct = (keys: string[]) => new Set(keys).size === keys.length;
-  return isDistinct(signers.map(({ name }) => seenName(name))) &&
-    isDistinct(signers.map(identityOf));
-}, { error: "nobody may stand twice in one step" });
-
-const RouteSchema = z.strictObject({
-  type: z.literal("dsign-route-1"),
-  /** SHA-256 of the signed content's bytes (JSON in canonical form). */
-  content: z.strictObject({ name: z.string().min(1).max(255), sha256: hex }),
-  steps: z.array(RouteStep).min(1).max(50),
-}).refine(({ steps }) => {
-  const names = new Map<string, string>();
-  return steps.flatMap(({ signers }) => signers).every((signer) => {
-    const name = seenName(signer.name);
-    return names.getOrInsert(identityOf(signer), name) === name;
-  });
-}, { error: "nobody may stand under two names" });
-export type Route = z.infer<typeof RouteSchema>;
-export type RouteStep = z.infer<typeof RouteStep>;
 
 const StatementSchema = z.strictObject({
   type: z.literal("dsign-route-statement-1"),
@@ -139,16 +90,11 @@ export interface RouteStatement {
   signingTime: Date | null;
 }
 
-export interface RouteStatus {
-  route: Route;
+export interface RouteStatus extends RouteTurn {
   /** Certificate of the person who set up the route. The caller decides whether to trust it. */
   issuer: Certificate;
   /** Statements in order; each is valid and came in its turn. The caller decides whether to trust its certificate. */
   statements: RouteStatement[];
-  /** Steps with the names of those who have signed and of those who still may. */
-  steps: { role: string; quorum: number; signed: string[]; open: string[]; isDone: boolean }[];
-  /** The step whose turn it is; null when the route is complete. */
-  next: number | null;
 }
 
 function parseFile(file: string): z.infer<typeof FileSchema> {
@@ -223,68 +169,6 @@ function withSteps(
   };
 }
 
-function isSigner(signer: RouteSigner, certificate: Certificate): boolean {
-  return identityOf(signer) ===
-    (signer.certificate ? certificate.fingerprint : personOf(certificate));
-}
-
-function personOf(certificate: Certificate): string | undefined {
-  const serialNumber = certificate.subject.text("serialNumber");
-  return serialNumber && samePersonAs(serialNumber);
-}
-
-/** Identifies a person across certificates. */
-interface Who {
-  /** SHA-256 of the public key. */
-  key: string;
-  person: string | undefined;
-  subject: string;
-}
-
-const whoIs = (certificate: Certificate): Who => ({
-  key: sha256(certificate.publicKey.bytes),
-  person: personOf(certificate),
-  subject: certificate.subject.toString(),
-});
-
-/** The same key, or the same person named in them. */
-const isOnePerson = (a: Who, b: Who): boolean =>
-  a.key === b.key ||
-  (a.person !== undefined && b.person !== undefined
-    ? a.person === b.person
-    : a.subject === b.subject);
-
-/** The facts that decide whose turn it is; plain values. */
-export interface RouteTurn extends Pick<RouteStatus, "route" | "next" | "steps"> {
-  statements: Pick<RouteStatement, "name" | "who">[];
-}
-
-/**
- * The certificate's place in the step whose turn it is; undefined where it has none. However many certificates a person
- * has, they sign once in a step, and under one name on the whole route.
- */
-function takeTurn(
-  { route, next, steps, statements }: RouteTurn,
-  certificate: Certificate,
-): { role: string; name: string } | undefined {
-  if (next === null) return undefined;
-  const { role, signers } = route.steps[next];
-  const signer = signers.find((each) =>
-    isSigner(each, certificate) && steps[next].open.includes(each.name)
-  );
-  if (!signer) return undefined;
-  const who = whoIs(certificate);
-  const before = statements.filter((each) => isOnePerson(each.who, who));
-  const inThisStep = statements.slice(statements.length - steps[next].signed.length);
-  const isNew = !before.some((each) => inThisStep.includes(each)) &&
-    before.every(({ name }) => seenName(name) === seenName(signer.name));
-  return isNew ? { role, name: signer.name } : undefined;
-}
-
-/** Whether it is the certificate holder's turn. */
-export const isTurnOf = (status: RouteTurn, certificate: Certificate): boolean =>
-  takeTurn(status, certificate) !== undefined;
-
 export interface PreparedStatement {
   /** Input of the signature. */
   readonly toBeSigned: Uint8Array;
@@ -329,15 +213,6 @@ export function prepareStatement(
     complete: (signature) =>
       JSON.stringify({ route: routeJws, statements: [...statements, jws.complete(signature)] }),
   };
-}
-
-/** A sentence for the signer whose turn it is not. */
-export function whoIsNext({ steps, next }: Pick<RouteStatus, "steps" | "next">): string {
-  if (next === null) return "The signing route is complete; nobody has to sign any more.";
-  const { role, open, quorum, signed } = steps[next];
-  const missing = quorum - signed.length;
-  const who = open.length === missing ? open.join(" and ") : `${missing} of ${open.join(", ")}`;
-  return `It is not this certificate's turn. Next to sign, as ${role}: ${who}.`;
 }
 
 /**

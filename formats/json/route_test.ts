@@ -4,7 +4,8 @@ import { signBytes } from "../../tests/fixtures/keys.ts";
 import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { FormatError } from "../error.ts";
 import { prepareJws } from "./jws.ts";
-import { encodeRoute, prepareStatement, readRoute, type Route, startRoute } from "./route.ts";
+import { encodeRoute, prepareStatement, readRoute, startRoute } from "./route.ts";
+import type { Route } from "./turn.ts";
 
 const names = ["Maker", "Checker A", "Checker B", "Checker C", "Approver", "Stranger"];
 const pki = makePki({ officers: names.map((name) => ({ name, key: "p-256" as const })) });

@@ -1,6 +1,7 @@
 /** The three serialisations of JWS (RFC 7515 §7): compact, flattened and general JSON. */
 import { FormatError } from "../error.ts";
 import { canonicalJson } from "./canonical.ts";
+import { encodeBase64url } from "./jws_header.ts";
 
 export interface SerializedSignature {
   /** BASE64URL of the protected header; empty where there is none. */
@@ -109,9 +110,6 @@ export function hasRawPayload(signatures: readonly SerializedSignature[]): boole
   }
   return raw[0];
 }
-
-export const encodeBase64url = (bytes: Uint8Array): string =>
-  bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 
 /** @throws {FormatError} `jws_malformed` where it is not base64url without padding (RFC 7515 §2) */
 export function decodeBase64url(text: string): Uint8Array {

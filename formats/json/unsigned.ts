@@ -73,6 +73,25 @@ export function readUnsigned(
   return found;
 }
 
+/**
+ * What an archive timestamp covers (§5.3.6.2).
+ *
+ * @param before the components before it, in BASE64URL
+ */
+export const archiveInput = (
+  signed: { protected: string; payload: string },
+  signature: string,
+  before: readonly unknown[],
+): string => `${signed.payload}.${signed.protected}.${signature}.${before.join("")}`;
+
+/** Whether `etsiU` has the values of certificates or of revocation information. */
+export function hasValues(etsiU: readonly unknown[]): boolean {
+  return etsiU.some((each) => {
+    const component = readJsonObject(decodeBase64url(String(each)));
+    return "xVals" in component || "rVals" in component;
+  });
+}
+
 interface Place {
   found: UnsignedComponents;
   signature: string;
@@ -95,7 +114,7 @@ function read(value: unknown, name: string, { found, signature, signed, before }
       if (!signed || !before.every((each) => typeof each === "string")) {
         throw jwsMalformed("The archive timestamp covers data of an unknown kind.");
       }
-      const covered = `${signed.payload}.${signed.protected}.${signature}.${before.join("")}`;
+      const covered = archiveInput(signed, signature, before);
       found.timestamps.push(
         ...tokens(value).map((token) =>
           ({ kind: "archive", token, input: utf8.encode(covered) }) as const

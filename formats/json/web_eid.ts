@@ -6,7 +6,7 @@
 import { concat } from "../asn1/der.ts";
 import { digest } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
-import { jwaNameOf } from "./header.ts";
+import { jwaNameOf } from "./jws_header.ts";
 import type { HashName, SignatureAlgorithm } from "../signer.ts";
 import { readCertificate, signingUse } from "../x509/certificate.ts";
 

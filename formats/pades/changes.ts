@@ -89,9 +89,9 @@ function judge(difference: Difference, locks: Locks): Change {
 }
 
 /** Why a change must not be, by what was signed. */
-function forbid({ kind, name, isNew, places = [], reason }: Difference, locks: Locks) {
+function forbid({ kind, name, isNew, places = [], isBare, reason }: Difference, locks: Locks) {
   const { docMdp, fields } = locks;
-  const isDrawn = places.length > 0;
+  const isDrawn = places.length > 0 && !isBare;
   const lock = fields.find(({ lock }) => isLocked(lock, name));
   switch (kind) {
     case "validation_data":
@@ -118,13 +118,18 @@ function forbid({ kind, name, isNew, places = [], reason }: Difference, locks: L
 }
 
 /** Why a change that nothing forbids may not be harmless. */
-function doubt({ kind, places = [] }: Difference, locks: Locks): string | undefined {
+function doubt({ kind, places = [], isBare }: Difference, locks: Locks): string | undefined {
   if (kind === "annotation" && locks.docMdp?.level !== 3) {
     return "No signature says that comments and other annotations may be added.";
   }
+  if (kind === "form_field" && !locks.docMdp) {
+    return "No signature says that fields may be filled in.";
+  }
   if (places.length === 0) return undefined;
   if (kind === "timestamp") return "A timestamp has no appearance, and this one is drawn.";
-  if (kind === "empty_signature_field") return "A field that nobody has signed is drawn.";
+  if (kind === "empty_signature_field" && !isBare) {
+    return "A field that nobody has signed is drawn.";
+  }
   if (new Set(places.map(({ page }) => page)).size > 1) return "It is drawn on several pages.";
   const isLarge = places.reduce((sum, { share }) => sum + share, 0) >= MAX_SHARE;
   return isLarge ? "It takes a tenth of its page or more." : undefined;

@@ -1,8 +1,9 @@
 import { type Difference, type Path, pathName } from "./difference.ts";
 import { DrawnPlaces } from "./drawn.ts";
 import type { PdfDocument, PdfObject } from "../pdf/document.ts";
-import { type FormField, formFields, pageRefs } from "../pdf/form.ts";
+import { ancestorsOf, type FormField, formFields, pageRefs } from "../pdf/form.ts";
 import {
+  becameReal,
   PdfArray,
   PdfDict,
   PdfName,
@@ -70,11 +71,13 @@ export class Comparison {
   /** Annotations that are new on a page; judged when all new fields are known. */
   readonly newAnnotations: { ref: PdfRef; path: Path }[] = [];
   readonly drawn: DrawnPlaces;
+  readonly drawnBefore: DrawnPlaces;
   readonly #touched = new Set<number>();
   /** Objects with only one role: pages, fields, the form, the catalog. */
   readonly #identities = new Map<number, Role>();
   readonly #pages = { before: new Map<number, number>(), after: new Map<number, number>() };
   readonly #fields = { before: new Map<number, FormField>(), after: new Map<number, FormField>() };
+  #heirs: Map<number, FormField[]> | undefined;
   readonly #queue: (Pair & { role: Role; path: Path })[] = [];
   readonly #seen = new Set<string>();
   readonly #free = new Set<PdfValue>();
@@ -88,6 +91,7 @@ export class Comparison {
     readonly roles: Readonly<Record<Role, Compare>>,
   ) {
     this.drawn = new DrawnPlaces(after);
+    this.drawnBefore = new DrawnPlaces(before);
   }
 
   run(): Difference[] {
@@ -102,7 +106,15 @@ export class Comparison {
       this.report({ kind: "annotation", name: pathName(path), places: this.drawn.of(ref) });
       this.free(ref);
     }
-    for (const num of this.#touched) if (!this.#explained.has(num)) this.#unreached(num);
+    for (const num of this.#touched) {
+      if (!this.#explained.has(num)) this.#unreached(num);
+      else if (this.after.object(this.after.refOf(num))?.isOdd) {
+        this.doubt(
+          { step: `object ${num}` },
+          "It is written so that programs read it differently.",
+        );
+      }
+    }
     return [...this.#out.values()];
   }
 
@@ -126,6 +138,26 @@ export class Comparison {
   /** The field that an object is, or is a widget of. */
   fieldOf(which: "before" | "after", ref: PdfRef | undefined): FormField | undefined {
     return ref && this.#fields[which].get(ref.num);
+  }
+
+  /** The fields of the signed revision. */
+  signedFields(): Iterable<FormField> {
+    return new Set(this.#fields.before.values());
+  }
+
+  /** Those of them that inherit from an object. */
+  heirsOf({ num }: PdfRef): readonly FormField[] {
+    if (!this.#heirs) {
+      this.#heirs = new Map();
+      for (const field of this.signedFields()) {
+        for (const ancestor of ancestorsOf(this.before, field.dict)) {
+          const known = this.#heirs.get(ancestor.num);
+          if (known) known.push(field);
+          else this.#heirs.set(ancestor.num, [field]);
+        }
+      }
+    }
+    return this.#heirs.get(num) ?? [];
   }
 
   /** Present drawing areas of a field's widgets. */
@@ -240,8 +272,7 @@ export class Comparison {
     for (const key of new Set([...a.entries.keys(), ...b.entries.keys()])) {
       const step = { parent: path, step: key };
       const x = a.get(key) ?? null, y = b.get(key) ?? null;
-      // A Type that was left out says nothing new.
-      if (key === "Type" && x === null && y instanceof PdfName) continue;
+      if (b.reals?.has(key) && !a.reals?.has(key) && x === y) this.doubt(step, REAL);
       const role = rule(key);
       if (typeof role === "function") role(x, y, step);
       else if (role === "free") this.free(x, y);
@@ -279,10 +310,11 @@ export class Comparison {
     if (b instanceof PdfRef) return next(a, this.after.resolve(b));
     if (a instanceof PdfStream && b instanceof PdfStream) return next(a.dict, b.dict);
     if (a instanceof PdfArray && b instanceof PdfArray) {
-      return a.items.length === b.items.length && a.items.every((x, i) => next(x, b.items[i]));
+      return a.items.length === b.items.length && !becameReal(a, b) &&
+        a.items.every((x, i) => next(x, b.items[i]));
     }
     if (a instanceof PdfDict && b instanceof PdfDict) {
-      return a.entries.size === b.entries.size &&
+      return a.entries.size === b.entries.size && !becameReal(a, b) &&
         [...a.entries].every(([key, x]) => {
           const y = b.get(key);
           return y !== undefined && next(x, y);
@@ -319,6 +351,9 @@ export class Comparison {
     this.doubt({ step: `object ${num}` }, "An object that nothing refers to was replaced.");
   }
 }
+
+/** Programs that want an integer overlook `90.0`, or take it for 0. */
+export const REAL = "A whole number is written as a real.";
 
 /** Whether it is part of the file structure, whose entries were compared one by one. */
 function isSection(value: PdfValue | undefined): boolean {

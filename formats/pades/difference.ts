@@ -21,6 +21,8 @@ export interface Difference {
   isNew?: boolean;
   /** Areas with newly drawn content. */
   places?: DrawnPlace[];
+  /** A field without an appearance: at most, a reader marks its place. */
+  isBare?: boolean;
   /** Why no signature ever allows it. */
   reason?: string;
   /** Nothing that was signed is gone or different: something was added, of which it is not known what it does. */

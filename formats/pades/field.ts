@@ -68,6 +68,8 @@ const CONTENTS_SIZE = 16 * 1024;
 const MAX_CONTENTS_SIZE = 1 << 20;
 /** Print and Locked (ISO 32000-2 Table 167); PDF/A demands Print. */
 const WIDGET_FLAGS = 4 | 128;
+/** Invisible, Hidden, NoView and ToggleNoView: drawn in print alone, or at times. */
+const UNSEEN_FLAGS = 1 | 2 | 32 | 256;
 /** SignaturesExist and AppendOnly (ISO 32000-2 Table 225). */
 const SIG_FLAGS = 3;
 
@@ -301,6 +303,13 @@ function drawExisting(
       throw new FormatError(
         "invalid_argument",
         `The field “${field.name}” appears on several pages.`,
+      );
+    }
+    const flags = document.number(dict, "F") ?? 0;
+    if ((flags & UNSEEN_FLAGS) !== 0 || dict.get("OC") !== undefined) {
+      throw new FormatError(
+        "invalid_argument",
+        `The field “${field.name}” is not shown on every screen and in every print.`,
       );
     }
     const page = findPage(document, found[0].page);

@@ -1,14 +1,15 @@
 /** Allowed differences in a form and its fields. */
 import type { Comparison, Pair } from "./compare.ts";
 import { type Difference, type Path, pathName } from "./difference.ts";
-import type { FormField } from "../pdf/form.ts";
-import { PdfArray, PdfDict, PdfRef, type PdfValue } from "../pdf/value.ts";
+import { readRectangle } from "./place.ts";
+import { ancestorsOf, type FormField } from "../pdf/form.ts";
+import { fromLatin1, PdfArray, PdfDict, PdfRef, PdfString, type PdfValue } from "../pdf/value.ts";
 
 /** Keys changed by filling in or signing a field. */
 const FILL_KEYS = new Set("V AP AS I M RV DA Q".split(" "));
 /** Allowed keys of a signature field, without actions. */
 const SIGNATURE_FIELD_KEYS = new Set(
-  ("Type Subtype FT T TU TM V F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
+  ("Type Subtype FT T TU TM V DV F Ff Rect P AP AS MK BS Border H DR Lock SV DA Q NM M Kids Parent " +
     "StructParent").split(" "),
 );
 /** Entries that draw a widget, and entries that show or hide it. */
@@ -78,18 +79,31 @@ export function form(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void 
       case "Fields":
         return "fields";
       case "DR":
-        return "resources";
+        return (x, y, step) => {
+          if (changesFonts(c, before, x, y)) {
+            c.doubt(step, "Fields without an appearance get another font.");
+          }
+          c.compare(x, y, "resources", step);
+        };
       case "SigFlags":
         return (x, y, step) => {
           const kept = (typeof x === "number" ? x : 0) & 3;
           if (typeof y !== "number" || (y & kept) !== kept) c.refuse(step);
         };
       case "NeedAppearances":
-        return (x, y, step) => y === x || y === false || y === null ? undefined : c.doubt(step);
+        return (x, y, step) => {
+          const isOff = (value: PdfValue) => value === false || value === null;
+          // It decides whether a reader shows the stored appearances or its own.
+          const isSame = y === x || (isOff(y) && (isOff(x) || !hasFilledFields(c)));
+          if (!isSame) c.doubt(step);
+        };
       case "DA":
-      case "Q":
+      case "Q": {
         // Defaults that a form gets with its first field.
-        return before.get(key) === undefined ? "free" : "strict";
+        const isHarmless = before.get(key) === undefined &&
+          drawnByReader(c, before).every((field) => inherited(c, field, key) !== undefined);
+        return isHarmless ? "free" : "strict";
+      }
       default:
         return "strict";
     }
@@ -110,27 +124,71 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
     return isSignature &&
       (key === "F" || (a.get(key) === undefined && SIGNATURE_FIELD_KEYS.has(key)));
   };
-  let filled = false, isShownAnew = false;
+  const changed = new Set<string>();
   c.dicts(a, b, path, (key) => {
     if (key === "Kids") return "fields";
     if (key === "Parent") return "field";
     if (key === "Ff") return (x, y, step) => flagsRule(c, x, y, step, name);
     if (!fills(key)) return "strict";
     return (x, y) => {
-      if (!c.equal(x, y)) {
-        filled = true;
-        isShownAnew ||= SHOWN_BY.has(key);
-      }
+      if (!c.equal(x, y)) changed.add(key);
       c.free(x, y);
     };
   });
-  if (!filled) return;
+  if (changed.size === 0) return;
+  if (!known) return inheritedFill(c, path, self);
   const now = c.fieldOf("after", self?.after);
   if (!isSignature) {
     return c.report({ kind: "form_field", name, places: now && c.placesOf(now) });
   }
-  const places = now && isShownAnew ? drawnPlaces(c, now) : [];
-  c.report({ kind: signatureKind(c, now), name, places });
+  if (!now) return c.refuse(path);
+  const isPlaced = ["Subtype", "FT", "Rect"].some((key) => changed.has(key));
+  if (isPlaced && !widgetsOf(c, now).every((widget) => isPlain(c, widget))) {
+    return c.doubt(path, UNKNOWN_PARTS);
+  }
+  report(c, now, { isShownAnew: changed.keys().some((key) => SHOWN_BY.has(key)) });
+}
+
+/** What fields inherit was changed: each of them was filled in. */
+function inheritedFill(c: Comparison, path: Path, self: Pair | undefined): void {
+  const heirs = self ? c.heirsOf(self.before) : [];
+  if (heirs.length === 0 || heirs.some(({ type }) => type === "Sig")) return c.refuse(path);
+  for (const heir of heirs) {
+    c.report({ kind: "form_field", name: heir.name, places: c.placesOf(heir) });
+  }
+}
+
+const inherited = (c: Comparison, { dict }: FormField, key: string): PdfValue | undefined =>
+  [dict, ...ancestorsOf(c.before, dict).map(({ value }) => value as PdfDict)]
+    .find((each) => each.get(key) !== undefined)?.get(key);
+
+const hasFilledFields = (c: Comparison) => [...c.signedFields()].some(({ type }) => type !== "Sig");
+
+/** Fields that each reader draws by itself, because they have no appearance or the form asks for it. */
+function drawnByReader(c: Comparison, form: PdfDict): FormField[] {
+  const { before } = c;
+  const isAsked = before.get(form, "NeedAppearances") === true;
+  return [...c.signedFields()].filter(({ type, dict }) => {
+    const kids = before.array(dict, "Kids")?.items.map((kid) => before.resolve(kid)) ?? [dict];
+    return type !== "Sig" &&
+      (isAsked || kids.some((kid) => kid instanceof PdfDict && !before.dict(kid, "AP")));
+  });
+}
+
+/** Whether fonts were added under names that fields drawn by the reader have used without having them. */
+function changesFonts(c: Comparison, form: PdfDict, a: PdfValue, b: PdfValue): boolean {
+  const namesIn = (which: "before" | "after", value: PdfValue) => {
+    const resources = c.resolve(which, value);
+    const fonts = resources instanceof PdfDict ? c[which].dict(resources, "Font") : undefined;
+    return new Set(fonts?.entries.keys());
+  };
+  const added = namesIn("after", b).difference(namesIn("before", a));
+  if (added.size === 0) return false;
+  return drawnByReader(c, form).some((field) => {
+    const text = c.before.resolve(inherited(c, field, "DA") ?? form.get("DA"));
+    const words = text instanceof PdfString ? fromLatin1(text.bytes).split(/[\s/]+/) : [];
+    return words.some((word) => added.has(word));
+  });
 }
 
 /** A signature may make a field read-only; nothing else of its nature changes. */
@@ -150,14 +208,39 @@ function signatureKind(c: Comparison, field: FormField | undefined): Difference[
   return isTimestamp ? "timestamp" : "signature";
 }
 
-/** The places of a signature field, if there is something to draw in them. */
-function drawnPlaces(c: Comparison, field: FormField): Difference["places"] {
-  const kids = c.after.array(field.dict, "Kids")?.items.map((kid) => c.after.resolve(kid)) ?? [];
-  const isDrawn = [field.dict, ...kids].some((widget) =>
-    widget instanceof PdfDict && DRAWN_BY.some((key) => widget.get(key) !== undefined)
+const widgetsOf = (c: Comparison, { dict }: FormField): PdfDict[] => [
+  dict,
+  ...(c.after.array(dict, "Kids")?.items ?? []).map((kid) => c.after.resolve(kid))
+    .filter((kid) => kid instanceof PdfDict),
+];
+
+/** Reports a signature field, with the places where something is drawn in it, or where a reader may mark that it is empty. */
+function report(
+  c: Comparison,
+  field: FormField,
+  { isNew, isShownAnew }: { isNew?: boolean; isShownAnew: boolean },
+): void {
+  const kind = signatureKind(c, field);
+  const isBare = !widgetsOf(c, field).some((widget) =>
+    DRAWN_BY.some((key) => widget.get(key) !== undefined)
   );
-  return isDrawn ? c.placesOf(field) : [];
+  const isSeen = isShownAnew && (!isBare || kind === "empty_signature_field");
+  const places = isSeen ? c.placesOf(field) : [];
+  c.report({ kind, name: field.name, isNew, places, isBare });
 }
+
+/** Whether every reader sees nothing but a widget of a signature field in it, in the same place. */
+function isPlain(c: Comparison, widget: PdfDict): boolean {
+  const { after } = c;
+  const rectangle = widget.get("Rect");
+  const subtype = after.name(widget, "Subtype");
+  const type = after.name(widget, "FT");
+  return (subtype === "Widget" || (subtype === undefined && rectangle === undefined)) &&
+    (type === undefined || type === "Sig") &&
+    (rectangle === undefined || readRectangle(after, rectangle) !== undefined);
+}
+
+const UNKNOWN_PARTS = "A signature field with unknown parts was added.";
 
 /** A new field has to be one for signatures, with nothing in it that acts. */
 function newField(c: Comparison, ref: PdfRef, path: Path): void {
@@ -170,19 +253,17 @@ function newField(c: Comparison, ref: PdfRef, path: Path): void {
   c.newFields.add(ref.num);
   for (const kid of c.after.array(dict, "Kids")?.items ?? []) {
     const widget = c.after.resolve(kid);
-    if (!(kid instanceof PdfRef) || !(widget instanceof PdfDict) || c.before.object(kid)) {
-      return c.doubt(path, "A signature field with unknown parts was added.");
-    }
+    const isWidget = kid instanceof PdfRef && widget instanceof PdfDict && !c.before.object(kid) &&
+      widget.get("Kids") === undefined;
+    if (!isWidget) return c.doubt(path, UNKNOWN_PARTS);
     c.newFields.add(kid.num);
     widgets.push(widget);
   }
   const isKnown = widgets.every((widget) =>
-    !widget.hasDuplicates && widget.entries.keys().every((key) => SIGNATURE_FIELD_KEYS.has(key))
+    !widget.hasDuplicates && isPlain(c, widget) &&
+    widget.entries.keys().every((key) => SIGNATURE_FIELD_KEYS.has(key))
   );
-  if (!isKnown || c.before.object(ref)) {
-    return c.doubt(path, "A signature field with unknown parts was added.");
-  }
+  if (!isKnown || c.before.object(ref)) return c.doubt(path, UNKNOWN_PARTS);
   c.free(dict);
-  const places = drawnPlaces(c, field);
-  c.report({ kind: signatureKind(c, field), name: field.name, isNew: true, places });
+  report(c, field, { isNew: true, isShownAnew: true });
 }

@@ -320,6 +320,26 @@ Deno.test("PAdES: an appearance fits the existing field", () => {
   assert.deepEqual(boxes, [[150, 25], [25, 150]]);
 });
 
+Deno.test("PAdES: no appearance is drawn in a field that a screen may not show", () => {
+  const rectangle = { draw };
+  const hidden = ["/F 6", "/F 36", "/F 5", "/F 260", "/OC << /Type /OCG /Name (Print) >>"];
+  for (const fieldEntries of hidden) {
+    const objects = documentObjects({ signatureFields: ["A"], fieldEntries });
+    for (const [number, body] of Object.entries(objects)) {
+      if (body.includes("(A)") && fieldEntries.startsWith("/F")) {
+        objects[Number(number)] = body.replace("/F 4 ", "");
+      }
+    }
+    const bytes = classicPdf(objects);
+    refused(
+      () => prepare(bytes, { field: "A", appearance: rectangle }),
+      "invalid_argument",
+      /screen/,
+    );
+    assert.equal(prepare(bytes, { field: "A" }).field, "A", "without one it is signed");
+  }
+});
+
 Deno.test("PAdES: certifications are respected", () => {
   const appearance = rectangle(0, 0, 9, 9);
   const bytes = make({ signatureFields: ["Waiting"] });

@@ -1,8 +1,24 @@
-import type { Compare, Comparison, EntryRule, Pair, Role } from "./compare.ts";
+import {
+  type Compare,
+  type Comparison,
+  type EntryRule,
+  type Pair,
+  REAL,
+  type Role,
+} from "./compare.ts";
 import { type Path, pathName } from "./difference.ts";
 import { field, fields, form, grow } from "./form_roles.ts";
+import { structure } from "./structure_roles.ts";
 import { dss, validationData } from "./validation_roles.ts";
-import { PdfArray, PdfDict, PdfName, PdfStream, type PdfValue, sameScalar } from "../pdf/value.ts";
+import {
+  becameReal,
+  PdfArray,
+  PdfDict,
+  PdfName,
+  PdfStream,
+  type PdfValue,
+  sameScalar,
+} from "../pdf/value.ts";
 
 /** Allowed differences in each role, and how they are reported. */
 export const ROLES: Readonly<Record<Role, Compare>> = {
@@ -32,6 +48,7 @@ function strict(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
     c.dicts(a.dict, b.dict, path, () => "strict");
   } else if (a instanceof PdfArray && b instanceof PdfArray) {
     if (a.items.length !== b.items.length) return c.refuse(path);
+    if (becameReal(a, b)) c.doubt(path, REAL);
     a.items.forEach((item, i) => c.compare(item, b.items[i], "strict", { parent: path, step: i }));
   } else if (a === null && b !== null) c.doubt(path);
   else if (!sameScalar(a, b)) c.refuse(path);
@@ -88,52 +105,6 @@ function extensions(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
   if (a !== null && b === null) c.refuse(path);
 }
 
-/**
- * The logical structure (§14.7): a new field gets an element of it. What was there stays as it was, with more after it;
- * it is not drawn.
- */
-function structure(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
-  const added = (value: PdfValue) => {
-    c.report({ kind: "metadata", name: "structure tree" });
-    c.free(value);
-  };
-  if (a instanceof PdfDict && b instanceof PdfDict) {
-    return c.dicts(a, b, path, (key) => {
-      if (key === "ParentTreeNextKey" || key === "Limits") return "free";
-      if (key === "K" || key === "Nums" || key === "Kids") return growing(c, added);
-      // An element's own attributes must not change.
-      return a.get("S") !== undefined && a.get(key) === undefined ? "strict" : "structure";
-    });
-  }
-  if (a === null) return added(b);
-  if (!(a instanceof PdfArray) || !(b instanceof PdfArray)) return strict(c, a, b, path);
-  growing(c, added)(a, b, path);
-}
-
-/** An array whose items stay in their order, with others between them; a single value counts as such an array. */
-function growing(c: Comparison, added: (value: PdfValue) => void) {
-  return (a: PdfValue, b: PdfValue, path: Path): void => {
-    const list = (which: "before" | "after", value: PdfValue) => {
-      const target = c.resolve(which, value);
-      return target instanceof PdfArray ? target.items : target === null ? [] : [value];
-    };
-    const old = list("before", a), young = list("after", b);
-    let i = 0;
-    for (const item of young) {
-      const isNext = i < old.length && isLike(old[i], item);
-      if (isNext) c.compare(old[i], item, "structure", { parent: path, step: i++ });
-      else added(item);
-    }
-    if (i < old.length) c.refuse(path, "An entry was removed.");
-  };
-}
-
-/** Whether a structure item may correspond to another one; their contents are compared separately. */
-function isLike(a: PdfValue, b: PdfValue): boolean {
-  if (a instanceof PdfArray) return b instanceof PdfArray;
-  return a instanceof PdfDict ? b instanceof PdfDict : sameScalar(a, b);
-}
-
 /** The page tree: its shape stays, and of a page only the annotations may grow. */
 function pages(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
   if (a instanceof PdfArray && b instanceof PdfArray && a.items.length === b.items.length) {
@@ -160,7 +131,7 @@ function annots(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
     added: (ref, step) => c.newAnnotations.push({ ref, path: step }),
     removed: (ref, step) => {
       if (c.fieldOf("before", ref)) c.refuse(step, "A form field was taken from the page.");
-      else c.report({ kind: "annotation", name: pathName(step) });
+      else c.report({ kind: "annotation", name: pathName(step), places: c.drawnBefore.of(ref) });
     },
   });
 }
@@ -169,7 +140,9 @@ function annotation(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: 
   // Unchanged ones are walked, for what they refer to may have been changed.
   if (a === b) return strict(c, a, b, path);
   if (c.equal(a, b)) return;
-  const places = self && c.drawn.of(self.after);
+  // Where it was, something may be seen now that it covered.
+  const all = self ? [...c.drawnBefore.of(self.before), ...c.drawn.of(self.after)] : [];
+  const places = [...new Map(all.map((place) => [JSON.stringify(place), place])).values()];
   c.report({ kind: "annotation", name: pathName(path), places });
   c.free(a, b);
 }

@@ -29,6 +29,8 @@ export interface PdfObject {
   bytes: Uint8Array;
   /** Offset of `bytes` in the file; undefined for an object out of an object stream. */
   offset?: number;
+  /** It has a number or name that programs read in different ways. */
+  isOdd: boolean;
 }
 
 /**
@@ -345,7 +347,7 @@ export class PdfDocument {
       const value = lexer.keyword("endobj") ? null : lexer.objectBody();
       // A copy, because a source may use its memory again.
       const bytes = lexer.data.slice(0, lexer.pos);
-      return { num: ref.num, gen: ref.gen, value, bytes, offset };
+      return { num: ref.num, gen: ref.gen, value, bytes, offset, isOdd: lexer.isOdd };
     });
     if (object && this.#crypt) decryptStrings(this.#crypt, object.value, ref.num, ref.gen);
     return object;
@@ -380,7 +382,7 @@ export class PdfDocument {
     const lexer = new PdfLexer(container.data, place[1]);
     const value = lexer.value();
     this.#window.account(lexer, lexer.pos - place[1]);
-    return { num, gen: 0, value, bytes: container.data };
+    return { num, gen: 0, value, bytes: container.data, isOdd: lexer.isOdd };
   }
 
   /** Numbers and offsets of the objects in an object stream, in its own order. */

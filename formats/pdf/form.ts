@@ -66,6 +66,19 @@ export function formFields(document: PdfDocument): FormField[] {
   return out;
 }
 
+/** The objects from which a field inherits, the nearest first. */
+export function ancestorsOf(document: PdfDocument, field: PdfDict): PdfObject[] {
+  const out: PdfObject[] = [];
+  for (let at = field; out.length <= MAX_FIELD_DEPTH;) {
+    const parent = at.get("Parent");
+    const object = parent instanceof PdfRef ? document.object(parent) : undefined;
+    if (!object || !(object.value instanceof PdfDict)) break;
+    out.push(object);
+    at = object.value;
+  }
+  return out;
+}
+
 /** A page together with what it inherits. */
 export interface Page extends Located {
   /** Rotate, MediaBox, CropBox and Resources, inherited (ISO 32000-2 §7.7.3.4). */

@@ -75,9 +75,11 @@ function addJpeg(update: Pick<PdfUpdate, "addStream">, bytes: Uint8Array): Image
       checkSize(width, height);
       const space = ({ 1: "DeviceGray", 3: "DeviceRGB" } as Record<number, string>)[bytes[at + 9]];
       if (!space) throw unusable("its colours are neither grey nor RGB");
+      // ISO 32000-2 §7.4.8
+      if (bytes[at + 4] !== 8) throw unusable("it has other than 8 bits a colour");
       return add(update, width, height, {
         ColorSpace: name(space),
-        BitsPerComponent: bytes[at + 4],
+        BitsPerComponent: 8,
         Filter: name("DCTDecode"),
       }, bytes);
     }
@@ -85,6 +87,15 @@ function addJpeg(update: Pick<PdfUpdate, "addStream">, bytes: Uint8Array): Image
   }
   throw unusable("it is damaged");
 }
+
+/** Colours and bits of each by PNG's colour type (ISO/IEC 15948 §11.2.1); a palette's are indices. */
+const PNG_TYPES: Readonly<Record<number, { colors: number; depths: readonly number[] }>> = {
+  0: { colors: 1, depths: [1, 2, 4, 8, 16] },
+  2: { colors: 3, depths: [8, 16] },
+  3: { colors: 1, depths: [1, 2, 4, 8] },
+  4: { colors: 2, depths: [8, 16] },
+  6: { colors: 4, depths: [8, 16] },
+};
 
 /** ISO/IEC 15948. */
 function addPng(update: Pick<PdfUpdate, "addStream">, bytes: Uint8Array): Image {
@@ -108,13 +119,20 @@ function addPng(update: Pick<PdfUpdate, "addStream">, bytes: Uint8Array): Image 
   if (interlace !== 0) throw unusable("it is interlaced");
   const idat = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   parts.reduce((at, part) => (idat.set(part, at), at + part.length), 0);
-  const colors = ({ 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } as Record<number, number>)[type];
-  if (!colors) throw unusable("it is damaged");
+  const { colors, depths } = PNG_TYPES[type] ?? {};
+  if (!colors || !depths.includes(bits)) throw unusable("it is damaged");
+  const row = Math.ceil(width * colors * bits / 8);
+  if (row * height > MAX_PIXELS) throw unusable("it is too large");
+  const whole = (row + 1) * height;
+  const rows = inflateSync(idat, { maxOutputLength: whole });
+  if (rows.length !== whole) throw unusable("it is damaged");
+  const palette = chunks.get("PLTE") ?? new Uint8Array();
+  const entries = palette.length / 3;
+  if (type === 3 && (!Number.isInteger(entries) || entries < 1 || entries > 2 ** bits)) {
+    throw unusable("it is damaged");
+  }
   if (type === 4 || type === 6 || chunks.has("tRNS")) {
     if (bits !== 8) throw unusable("it is transparent with other than 8 bits a colour");
-    const row = width * colors;
-    if (row * height > MAX_PIXELS) throw unusable("it is too large");
-    const rows = inflateSync(idat, { maxOutputLength: (row + 1) * height });
     const pixels = unfilterPng(new Uint8Array(rows), row, colors);
     const rgb = onWhite(pixels, type, chunks);
     return add(update, width, height, {
@@ -123,12 +141,11 @@ function addPng(update: Pick<PdfUpdate, "addStream">, bytes: Uint8Array): Image 
       Filter: name("FlateDecode"),
     }, deflateSync(rgb));
   }
-  const palette = chunks.get("PLTE");
   const space: PdfDraft = type !== 3 ? name(type === 0 ? "DeviceGray" : "DeviceRGB") : [
     name("Indexed"),
     name("DeviceRGB"),
-    (palette?.length ?? 3) / 3 - 1,
-    new PdfString(palette ?? new Uint8Array(3)),
+    entries - 1,
+    new PdfString(palette),
   ];
   return add(update, width, height, {
     ColorSpace: space,
@@ -146,7 +163,7 @@ function onWhite(
 ): Uint8Array {
   const palette = chunks.get("PLTE") ?? new Uint8Array();
   const clear = chunks.get("tRNS") ?? new Uint8Array();
-  const colors = ({ 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } as Record<number, number>)[type];
+  const { colors } = PNG_TYPES[type];
   const count = Math.floor(pixels.length / colors);
   const out = new Uint8Array(3 * count);
   for (let i = 0; i < count; i++) {

@@ -30,6 +30,9 @@ for (let i = 0; i < 16; i++) {
   HEX_VALUE["0123456789ABCDEF".charCodeAt(i)] = i;
 }
 
+/** Programs count larger integers in different ways. */
+const MAX_INTEGER = 0x7fff_ffff;
+
 /** White space (ISO 32000-2 Table 1). */
 export const isSpace = (c: number): boolean => CLASS[c] === SPACE;
 /** Neither white space nor a delimiter. */
@@ -46,6 +49,10 @@ function malformed(what: string): never {
 export class PdfLexer {
   #depth = 0;
   #highestReference = 0;
+  /** A number or name was read that programs read in different ways: `5-3`, `99999999999`, `/A#`. */
+  isOdd = false;
+  /** Whether the last number was a whole one written as a real. */
+  #isReal = false;
 
   /** `last`: the window ends where the file ends, so that its end also ends a token. */
   constructor(readonly data: Uint8Array, public pos = 0, readonly last = true) {}
@@ -106,6 +113,7 @@ export class PdfLexer {
     }
     if (pos >= data.length) this.#end();
     if (pos === this.pos || pos - this.pos > 15) return undefined;
+    if (value > MAX_INTEGER) this.isOdd = true;
     if (pos < data.length && CLASS[data[pos]] === REGULAR) return undefined;
     this.pos = pos;
     return value;
@@ -159,7 +167,9 @@ export class PdfLexer {
     if (word === "false") return false;
     if (word === "null") return null;
     if (/^[+-]*[0-9]*\.?[0-9-]*$/.test(word) && /[0-9]/.test(word)) {
+      if (!/^[+-]?(?:[0-9]{1,10}\.?[0-9]{0,15}|\.[0-9]{1,15})$/.test(word)) this.isOdd = true;
       const number = parseFloat(word.replace(/^[+-]*-/, "-").replace(/^\++/, ""));
+      this.#isReal = word.includes(".") && Number.isInteger(number);
       return Number.isFinite(number) ? number : 0;
     }
     malformed(`“${word.replace(/[^\x21-\x7e]/g, "?")}” is not a value`);
@@ -179,9 +189,9 @@ export class PdfLexer {
     this.pos = pos;
     if (pos - start > 4096) malformed("a name is too long");
     const raw = latin1Of(data, start, pos);
-    return escaped
-      ? raw.replace(/#([0-9a-fA-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)))
-      : raw;
+    if (!escaped) return raw;
+    if (/#(?![0-9a-fA-F]{2})|#00/.test(raw)) this.isOdd = true;
+    return raw.replace(/#([0-9a-fA-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
   }
 
   #literal(): PdfString {
@@ -281,14 +291,18 @@ export class PdfLexer {
     this.#enter();
     const start = this.pos++;
     const items: PdfValue[] = [];
+    let reals: Set<number> | undefined;
     for (;;) {
       this.skipSpace();
       if (this.data[this.pos] === 0x5d) break;
-      items.push(this.value());
+      this.#isReal = false;
+      const value = this.value();
+      if (this.#isReal && typeof value === "number") (reals ??= new Set()).add(items.length);
+      items.push(value);
     }
     this.pos++;
     this.#depth--;
-    return new PdfArray(items, start, this.pos);
+    return new PdfArray(items, start, this.pos, reals);
   }
 
   /** Reads a dictionary; the position is at its `<<`. */
@@ -299,6 +313,7 @@ export class PdfLexer {
     this.pos += 2;
     const entries = new Map<string, PdfValue>();
     const spans: EntrySpan[] = [];
+    let reals: Set<string> | undefined;
     for (;;) {
       this.skipSpace();
       if (this.pos + 1 >= data.length) this.#end();
@@ -309,13 +324,15 @@ export class PdfLexer {
       const key = this.name();
       this.skipSpace();
       const valueStart = this.pos;
+      this.#isReal = false;
       const value = this.value();
+      if (this.#isReal && typeof value === "number") (reals ??= new Set()).add(key);
       spans.push({ key, keyStart, valueStart, valueEnd: this.pos });
       entries.set(key, value);
     }
     this.pos += 2;
     this.#depth--;
-    return new PdfDict(entries, spans, start, this.pos);
+    return new PdfDict(entries, spans, start, this.pos, reals);
   }
 
   #enter(): void {

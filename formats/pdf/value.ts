@@ -18,7 +18,13 @@ export class PdfString {
 
 /** `start` and `end`: where it stood, brackets included. */
 export class PdfArray {
-  constructor(readonly items: PdfValue[], readonly start: number, readonly end: number) {}
+  constructor(
+    readonly items: PdfValue[],
+    readonly start: number,
+    readonly end: number,
+    /** Items that are whole numbers written as reals, as `5.0`: some programs take them for no integers. */
+    readonly reals?: ReadonlySet<number>,
+  ) {}
 }
 
 /** Position of one entry of a dictionary. */
@@ -37,6 +43,8 @@ export class PdfDict {
     readonly spans: EntrySpan[],
     readonly start: number,
     readonly end: number,
+    /** Entries that are whole numbers written as reals; see {@linkcode PdfArray}. */
+    readonly reals?: ReadonlySet<string>,
   ) {}
 
   get(key: string): PdfValue | undefined {
@@ -85,17 +93,25 @@ export function sameScalar(a: PdfValue, b: PdfValue): boolean {
   return a === b && (a === null || typeof a !== "object");
 }
 
+/** Whether `b` has a whole number that is written as a real and not so in `a`. */
+export function becameReal(a: PdfArray | PdfDict, b: PdfArray | PdfDict): boolean {
+  const before = a.reals as ReadonlySet<string | number> | undefined;
+  return b.reals !== undefined && [...b.reals].some((each) => !before?.has(each));
+}
+
 /** Whether two values are equal apart from white space and the order of entries. Does not follow references. */
 export function sameValue(a: PdfValue, b: PdfValue): boolean {
   if (a instanceof PdfStream && b instanceof PdfStream) return sameValue(a.dict, b.dict);
   if (a instanceof PdfArray && b instanceof PdfArray) {
-    return a.items.length === b.items.length && a.items.every((x, i) => sameValue(x, b.items[i]));
+    return a.items.length === b.items.length && !becameReal(a, b) && !becameReal(b, a) &&
+      a.items.every((x, i) => sameValue(x, b.items[i]));
   }
   if (a instanceof PdfDict && b instanceof PdfDict) {
-    return a.entries.size === b.entries.size && [...a.entries].every(([key, x]) => {
-      const y = b.get(key);
-      return y !== undefined && sameValue(x, y);
-    });
+    return a.entries.size === b.entries.size && !becameReal(a, b) && !becameReal(b, a) &&
+      [...a.entries].every(([key, x]) => {
+        const y = b.get(key);
+        return y !== undefined && sameValue(x, y);
+      });
   }
   return sameScalar(a, b);
 }

@@ -8,7 +8,7 @@ import { FormatError } from "../error.ts";
 import { Oid } from "../asn1/oids.ts";
 import type { DigestName } from "../signer.ts";
 import { type TimestampResult, verifyTimestamp } from "../cms/timestamp.ts";
-import type { VerifyContent } from "./content.ts";
+import type { VerifyContent } from "../content.ts";
 import {
   attributeMaterial,
   joinMaterial,

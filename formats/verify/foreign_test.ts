@@ -18,7 +18,8 @@ import { addUnsignedAttributes, encodeAttribute } from "../cms/add.ts";
 import { readSignedData } from "../cms/read.ts";
 import { digest } from "../digest.ts";
 import { Oid } from "../asn1/oids.ts";
-import { encodeTimestampRequest, readTimestampResponse } from "../cms/timestamp.ts";
+import { readTimestampResponse } from "../cms/timestamp.ts";
+import { encodeTimestampRequest } from "../cms/timestamp_request.ts";
 import { verifyBytes } from "./verify.ts";
 import { readMaterial } from "./material.ts";
 

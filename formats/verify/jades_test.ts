@@ -10,7 +10,7 @@ import { makePki } from "../../tests/fixtures/pki.ts";
 import { authorities, timestamp } from "../../tests/fixtures/signed_files.ts";
 import { digest } from "../digest.ts";
 import { jwsPayload } from "../json/jws_verify.ts";
-import { encodeBase64url } from "../json/serialization.ts";
+import { encodeBase64url } from "../json/jws_header.ts";
 import { verifyBytes } from "./verify.ts";
 
 const now = new Date("2026-06-01T00:00:00Z");

@@ -4,7 +4,8 @@ import { type Attribute, attributeValues, readSignedData } from "../cms/read.ts"
 import { type Crl, readCrl } from "../x509/crl.ts";
 import { explicit, octetString, oid, sequence, tlv } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
-import { ocspIds, type OcspResponse, readOcspResponse } from "../x509/ocsp.ts";
+import { type OcspResponse, readOcspResponse } from "../x509/ocsp.ts";
+import { ocspIds } from "../x509/ocsp_ids.ts";
 import { type Certificate, readCertificate } from "../x509/certificate.ts";
 
 /** Material for judging certificates; nothing in it is trusted by itself. */

@@ -6,7 +6,7 @@ import { FormatError } from "../error.ts";
 import { bytesSource, type Source } from "../source.ts";
 import { unarmour, unsignedAround } from "./armour.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
-import type { VerifyContent } from "./content.ts";
+import type { VerifyContent } from "../content.ts";
 import { detectFormat } from "./format.ts";
 import {
   isContent,
@@ -32,7 +32,7 @@ import { checkXmlSize } from "../xml/document.ts";
 import { xmlFacts } from "./xml.ts";
 import type { Certificate } from "../x509/certificate.ts";
 
-export type { VerifyContent } from "./content.ts";
+export type { VerifyContent } from "../content.ts";
 export type { SignatureFacts, VerifyOptions } from "./signature.ts";
 export type { VerificationReport } from "./report.ts";
 

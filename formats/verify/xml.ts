@@ -1,5 +1,5 @@
 /** Verification of XML signatures, in the terms of the report. */
-import type { VerifyContent } from "./content.ts";
+import type { VerifyContent } from "../content.ts";
 import { stampsOf, tryRead } from "./facts.ts";
 import { ignoredFinding, unsupportedFinding } from "./notices.ts";
 import { readMaterial } from "./material.ts";

@@ -10,22 +10,14 @@ import {
   readTime,
   Tag,
 } from "../asn1/read.ts";
-import { explicit, nullValue, octetString, oid, sequence, tlv } from "../asn1/der.ts";
-import { digest } from "../digest.ts";
+import { explicit, octetString, oid, sequence } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { type Name, readName } from "./name.ts";
 import { readHash } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import { type Certificate, readCertificate } from "./certificate.ts";
+import { encodeCertId, ocspIds } from "./ocsp_ids.ts";
 import { type CrlReason, crlReasonName, type Extension, readExtensions } from "./extensions.ts";
-
-/** Object identifiers of RFC 6960 §4.2, §4.4. */
-export const ocspIds = {
-  basicResponse: "1.3.6.1.5.5.7.48.1.1",
-  nonce: "1.3.6.1.5.5.7.48.1.2",
-  noCheck: "1.3.6.1.5.5.7.48.1.5",
-  archiveCutoff: "1.3.6.1.5.5.7.48.1.6",
-} as const;
 
 /** One SingleResponse. */
 export interface OcspAnswer {
@@ -81,16 +73,6 @@ export function encodeOcspRequest(
     ? [explicit(2, sequence(sequence(oid(ocspIds.nonce), octetString(octetString(nonce)))))]
     : [];
   return sequence(sequence(request, ...extensions));
-}
-
-/** CertID (§4.1.1) with SHA-1, which every responder knows; it protects nothing. */
-export function encodeCertId(certificate: Certificate, issuer: Certificate): Uint8Array {
-  return sequence(
-    sequence(oid("1.3.14.3.2.26"), nullValue()),
-    octetString(digest("SHA-1", issuer.subject.der)),
-    octetString(digest("SHA-1", issuer.publicKey.bytes)),
-    tlv(Tag.INTEGER, certificate.serialNumber),
-  );
 }
 
 const responseStatuses: Readonly<Record<number, string>> = {

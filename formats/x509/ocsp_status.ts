@@ -1,6 +1,6 @@
 /** Revocation status from OCSP answers (RFC 6960 §3.2, §4.2.2). */
 import type { OcspAnswer, OcspResponse } from "./ocsp.ts";
-import { ocspIds } from "./ocsp.ts";
+import { ocspIds } from "./ocsp_ids.ts";
 import { digest } from "../digest.ts";
 import { unknownCriticalExtension } from "./path_validate.ts";
 import {

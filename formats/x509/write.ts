@@ -21,7 +21,7 @@ import {
   utf8String,
 } from "../asn1/der.ts";
 import { digest } from "../digest.ts";
-import { encodeCertId, ocspIds } from "./ocsp.ts";
+import { encodeCertId, ocspIds } from "./ocsp_ids.ts";
 import { readPublicKey } from "../keys/public_key.ts";
 import { encodeSignatureAlgorithm } from "../keys/algorithm.ts";
 import type { SignatureAlgorithm } from "../signer.ts";

@@ -4,7 +4,7 @@
  * elements that a filter leaves out whole.
  */
 import { FormatError } from "../error.ts";
-import { escapeAttribute, escapeText } from "./document.ts";
+import { escapeAttribute, escapeText } from "./escape.ts";
 import {
   ancestors,
   Namespaces,

@@ -50,23 +50,18 @@ export function parseXml(bytes: Uint8Array): XmlDocument {
  * assert.equal(new TextDecoder().decode(changed), "<a><b/><c/></a>\n");
  * ```
  */
-export function insertLast(source: XmlDocument, insertion: string): Uint8Array<ArrayBuffer> {
-  const { text, root: { span, name }, encoding } = source;
+export const insertLast = (source: XmlDocument, insertion: string): Uint8Array<ArrayBuffer> =>
+  insertAt(source, source.root, insertion);
+
+/** Inserts text as the last child of an element; every other byte stays. */
+export function insertAt(
+  { text, encoding }: XmlDocument,
+  { span, name }: XmlElement,
+  insertion: string,
+): Uint8Array<ArrayBuffer> {
   const isEmptyTag = span.contentEnd === span.end;
   const changed = isEmptyTag
     ? `${text.slice(0, span.end - 2)}>${insertion}</${name}>${text.slice(span.end)}`
     : text.slice(0, span.contentEnd) + insertion + text.slice(span.contentEnd);
   return encodeXml(encoding, changed);
-}
-
-/** Escapes text content. */
-export function escapeText(value: string): string {
-  return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
-    .replaceAll("\r", "&#xD;");
-}
-
-/** Escapes an attribute value that stands in double quotes. */
-export function escapeAttribute(value: string): string {
-  return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;")
-    .replaceAll("\t", "&#x9;").replaceAll("\n", "&#xA;").replaceAll("\r", "&#xD;");
 }

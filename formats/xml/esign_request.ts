@@ -6,7 +6,7 @@
 import { HASHES } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import type { SignatureAlgorithm } from "../signer.ts";
-import { escapeAttribute } from "./document.ts";
+import { escapeAttribute } from "./escape.ts";
 import { type PreparedXml, prepareXmlSignature } from "./xades.ts";
 
 /** How the person proves who they are to the ESP. */

@@ -152,8 +152,8 @@ function readUnsigned(
     const [given] = childrenNamed(property, DS, "CanonicalizationMethod");
     const method = given ? canonicalization(given) : DEFAULT;
     const input = kind === "signature"
-      ? [canonical(only(signature, DS, "SignatureValue"), method)]
-      : archiveInput(property, signature, context, method);
+      ? [canonicalForm(only(signature, DS, "SignatureValue"), method)]
+      : archiveInput(signature, propertiesBefore(property), context, method);
     const tokens = childrenNamed(property, XADES, "EncapsulatedTimeStamp");
     if (tokens.length === 0) throw new Unsupported("a timestamp in XML");
     const read = tokens.map((each) => ({ kind, token: fromBase64(textOf(each)), input } as const));
@@ -167,31 +167,41 @@ const isPlain = ({ namespace, local }: XmlElement) =>
   /^(CompleteCertificateRefs|CompleteRevocationRefs|AttributeCertificateRefs|AttributeRevocationRefs)(V2)?$/
     .test(local);
 
-const canonical = (element: XmlElement, method: C14nMethod) =>
+/** The canonical form of an element, in UTF-8. */
+export const canonicalForm = (element: XmlElement, method: C14nMethod): Uint8Array =>
   utf8.encode(canonicalizeXml(element, method));
 
-/** EN 319 132-1 §5.5.2.2: what is signed, the signature, and the unsigned properties before the timestamp. */
-function archiveInput(
-  timestamp: XmlElement,
+function propertiesBefore(property: XmlElement): XmlElement[] {
+  const all = childElements(property.parent!);
+  return all.slice(0, all.indexOf(property));
+}
+
+/**
+ * What an archive timestamp covers (EN 319 132-1 §5.5.2.2): what is signed, the signature, and unsigned properties.
+ *
+ * @param before the unsigned properties before the timestamp
+ * @throws {Problem}
+ */
+export function archiveInput(
   signature: XmlElement,
+  before: readonly XmlElement[],
   context: ReferenceContext,
   method: C14nMethod,
 ): Uint8Array[] {
   const signedInfo = only(signature, DS, "SignedInfo");
   const references = childrenNamed(signedInfo, DS, "Reference");
-  const properties = childElements(timestamp.parent!);
   const covered = [
     signedInfo,
     only(signature, DS, "SignatureValue"),
     ...childrenNamed(signature, DS, "KeyInfo"),
-    ...properties.slice(0, properties.indexOf(timestamp)),
+    ...before,
     ...childrenNamed(signature, DS, "Object").filter((object) =>
       childrenNamed(object, XADES, "QualifyingProperties").length === 0
     ),
   ];
   return [
     ...references.map((each) => referenceOctets(each, signature, context, method)),
-    ...covered.map((each) => canonical(each, method)),
+    ...covered.map((each) => canonicalForm(each, method)),
   ];
 }
 

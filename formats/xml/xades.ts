@@ -9,7 +9,8 @@ import { digest, HASHES } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
 import type { HashName, SignatureAlgorithm } from "../signer.ts";
-import { escapeAttribute, escapeText, insertLast, parseXml } from "./document.ts";
+import { insertLast, parseXml } from "./document.ts";
+import { escapeAttribute, escapeText } from "./escape.ts";
 import {
   digestUris,
   DS,
@@ -50,22 +51,11 @@ export interface XmlSignatureOptions {
   };
 }
 
-/** Additions after signing (EN 319 132-1 §5.3–5.4); XAdES only. All DER. */
-export interface XmlUnsignedProperties {
-  /** RFC 3161 token over {@linkcode PreparedXml.timestampInput}. */
-  signatureTimestamp?: Uint8Array;
-  certificates?: readonly Uint8Array[];
-  crls?: readonly Uint8Array[];
-  ocspResponses?: readonly Uint8Array[];
-}
-
 export interface PreparedXml {
   /** Canonical `ds:SignedInfo`: what the key signs. */
   readonly toBeSigned: Uint8Array;
-  /** Canonical `ds:SignatureValue` with the given signature: what a signature timestamp covers. */
-  timestampInput(signature: Uint8Array): Uint8Array;
   /** The whole file. `signature` is as a `Signer` gives it: ECDSA in DER. */
-  complete(signature: Uint8Array, unsigned?: XmlUnsignedProperties): Uint8Array;
+  complete(signature: Uint8Array): Uint8Array;
 }
 
 const utf8 = new TextEncoder();
@@ -93,7 +83,7 @@ export function prepareXmlSignature(options: XmlSignatureOptions): PreparedXml {
   const id = freeId(source?.text ?? (packaging.kind === "enveloping" ? packaging.content : ""));
 
   const content = contentReference(packaging, id, hash, source?.tree);
-  const objects = content.object + (xades ? qualifyingProperties(options, id, "") : "");
+  const objects = content.object + (xades ? qualifyingProperties(options, id) : "");
   const references = content.reference + (xades ? propertiesReference(id, hash, objects) : "");
   const signedInfo = `<ds:SignedInfo>` +
     `<ds:CanonicalizationMethod Algorithm="${Transform.exclusive}"/>` +
@@ -108,16 +98,10 @@ export function prepareXmlSignature(options: XmlSignatureOptions): PreparedXml {
       : signature;
     return `<ds:SignatureValue Id="${id}-value">${raw.toBase64()}</ds:SignatureValue>`;
   };
-  const canonical = (text: string, name: string) =>
-    utf8.encode(canonicalizeXml(firstElement(signatureElement(id, text), DS, name), exclusive));
-
   return {
-    toBeSigned: canonical(signedInfo, "SignedInfo"),
-    timestampInput: (signature) => canonical(value(signature), "SignatureValue"),
-    complete(signature, unsigned = {}) {
-      const object = content.object +
-        (xades ? qualifyingProperties(options, id, unsignedProperties(unsigned)) : "");
-      const text = signatureElement(id, signedInfo + value(signature) + keyInfo + object);
+    toBeSigned: canonicalIn(signedInfo, DS, "SignedInfo"),
+    complete(signature) {
+      const text = signatureElement(id, signedInfo + value(signature) + keyInfo + objects);
       return source
         ? insertLast(source, text)
         : utf8.encode(`<?xml version="1.0" encoding="UTF-8"?>\n${text}\n`);
@@ -213,7 +197,7 @@ function propertiesReference(id: string, hash: HashName, objects: string): strin
 }
 
 /** EN 319 132-1 §5.2: signing time, signing certificate, role, and the content's media type. */
-function qualifyingProperties(options: XmlSignatureOptions, id: string, unsigned: string): string {
+function qualifyingProperties(options: XmlSignatureOptions, id: string): string {
   const { xades, certificate, algorithm: { hash }, packaging } = options;
   const { signingTime, role } = xades!;
   const signatureProperties =
@@ -234,28 +218,8 @@ function qualifyingProperties(options: XmlSignatureOptions, id: string, unsigned
     `<xades:DataObjectFormat ObjectReference="#${id}-content">` +
     element("xades:MimeType", escapeText(mediaType)) +
     `</xades:DataObjectFormat></xades:SignedDataObjectProperties></xades:SignedProperties>` +
-    unsigned + `</xades:QualifyingProperties></ds:Object>`;
+    `</xades:QualifyingProperties></ds:Object>`;
 }
-
-function unsignedProperties(unsigned: XmlUnsignedProperties): string {
-  const list = (name: string, values: readonly Uint8Array[] | undefined) =>
-    (values ?? []).map((der) => element(`xades:${name}`, der.toBase64())).join("");
-  const wrap = (name: string, content: string) => content && element(`xades:${name}`, content);
-  const token = unsigned.signatureTimestamp;
-  const properties = (token
-    ? `<xades:SignatureTimeStamp>${CANONICALIZATION}` +
-      list("EncapsulatedTimeStamp", [token]) + `</xades:SignatureTimeStamp>`
-    : "") +
-    wrap("CertificateValues", list("EncapsulatedX509Certificate", unsigned.certificates)) +
-    wrap(
-      "RevocationValues",
-      wrap("CRLValues", list("EncapsulatedCRLValue", unsigned.crls)) +
-        wrap("OCSPValues", list("EncapsulatedOCSPValue", unsigned.ocspResponses)),
-    );
-  return wrap("UnsignedProperties", wrap("UnsignedSignatureProperties", properties));
-}
-
-const CANONICALIZATION = `<ds:CanonicalizationMethod Algorithm="${Transform.exclusive}"/>`;
 
 /** Canonical form of the first element of that name in a piece of a signature. */
 function canonicalIn(piece: string, namespace: string, name: string): Uint8Array {

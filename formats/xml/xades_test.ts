@@ -4,7 +4,8 @@ import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { xmlsec1Sign, xmlsec1Verify } from "../../tests/fixtures/xmlsec1.ts";
 import { FormatError } from "../error.ts";
 import type { SignatureAlgorithm } from "../signer.ts";
-import { prepareXmlSignature, type XmlPackaging, type XmlUnsignedProperties } from "./xades.ts";
+import { xmlAugmenter } from "./augment.ts";
+import { prepareXmlSignature, type XmlPackaging } from "./xades.ts";
 import { verifyXml } from "./xades_verify.ts";
 
 const pki = makePki({
@@ -29,9 +30,8 @@ const ORDER = `<?xml version="1.0" encoding="UTF-8"?>\r
 function makeSignature(
   officer: Officer,
   packaging: XmlPackaging,
-  { xades = true, unsigned, algorithm = officer.key.algorithm }: {
+  { xades = true, algorithm = officer.key.algorithm }: {
     xades?: boolean;
-    unsigned?: XmlUnsignedProperties;
     algorithm?: SignatureAlgorithm;
   } = {},
 ): Uint8Array {
@@ -49,7 +49,7 @@ function makeSignature(
     : {};
   const hash = algorithm.hash.replace("-", "").toLowerCase();
   const key = { key: officer.key.privateKey, ...padding };
-  return prepared.complete(sign(hash, prepared.toBeSigned, key), unsigned);
+  return prepared.complete(sign(hash, prepared.toBeSigned, key));
 }
 
 const enveloped = (document: Uint8Array): XmlPackaging => ({ kind: "enveloped", document });
@@ -135,20 +135,34 @@ Deno.test("a detached signature holds the digest of the file", async () => {
   await xmlsec1(signed, 1, { "bill 7.txt": encode("a bill\n") });
 });
 
-Deno.test("unsigned properties are kept and do not affect the signature", async () => {
-  const unsigned = {
-    signatureTimestamp: Uint8Array.of(0x30, 0),
+Deno.test("unsigned properties are added, and do not affect the signature", async () => {
+  const signed = makeSignature(anita, enveloped(encode(ORDER)));
+  const at = (file: Uint8Array) => ({ file, index: 0, content: () => null });
+  const token = Uint8Array.of(0x30, 0);
+  const stamping = xmlAugmenter.signatureTimestamp(at(signed), "SHA-256");
+  const data = {
     certificates: [pki.root.certificate.der],
     crls: [Uint8Array.of(0x30, 0)],
     ocspResponses: [Uint8Array.of(0x30, 0)],
   };
-  const signed = makeSignature(anita, enveloped(encode(ORDER)), { unsigned });
-  const [signature] = verifyXml(signed);
-  assert.deepEqual(signature.problems, []);
-  assert.equal(signature.timestamps.length, 1);
-  assert.match(decode(signature.timestamps[0].input[0]), /^<ds:SignatureValue xmlns:ds=/);
-  assert.equal(signature.crls.length + signature.ocspResponses.length, 2);
-  await xmlsec1(signed, 1);
+  const lasting = xmlAugmenter.addValidationData(at(stamping.complete(token)), data);
+  const again = xmlAugmenter.addValidationData(at(lasting), { ...data, crls: [] });
+  const sealed = xmlAugmenter.archiveTimestamp(at(again), "SHA-256").complete(token);
+  const [{ problems, ignored, timestamps, ...signature }] = verifyXml(sealed);
+  assert.deepEqual([problems, ignored, timestamps.map(({ kind }) => kind)], [[], [], [
+    "signature",
+    "archive",
+  ]]);
+  assert.match(decode(timestamps[0].input[0]), /^<ds:SignatureValue xmlns:ds=/);
+  assert.deepEqual([signature.crls.length, signature.ocspResponses.length], [1, 2]);
+  // CertificateValues and RevocationValues each once (EN 319 132-1 §5.4.2, §5.4.3).
+  assert.equal(decode(sealed).split("<a:TimeStampValidationData").length, 2);
+  const outside = decode(sealed).replace(
+    /<xades:UnsignedProperties.*<\/xades:UnsignedProperties>/s,
+    "",
+  );
+  assert.equal(outside, decode(signed));
+  await xmlsec1(sealed, 1);
 });
 
 Deno.test("enveloped signatures of xmlsec1 with inclusive c14n are read", async () => {

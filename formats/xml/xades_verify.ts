@@ -93,7 +93,32 @@ export function verifyXml(
   file: ReferenceContext["file"] = () => null,
   signers: readonly Uint8Array[] = [],
 ): XmlSignature[] {
-  const { tree, root, text } = parseXml(bytes);
+  const { context, found } = find(bytes, file);
+  const reports = new Map(
+    found.map((element) => [element, verifyOne(element, { ...context, signers })]),
+  );
+  return found.flatMap((element) => {
+    const report = reports.get(element)!;
+    const countersigned = countersignedBy(element);
+    if (!countersigned) return [report];
+    reports.get(countersigned)!.countersignatures.push(report);
+    return [];
+  });
+}
+
+/**
+ * The signatures of a document, in the order of {@linkcode verifyXml}, with what their references need.
+ *
+ * @throws {FormatError} as there
+ */
+export function openSignatures(bytes: Uint8Array, file: ReferenceContext["file"]) {
+  const { document, context, found } = find(bytes, file);
+  return { document, context, signatures: found.filter((each) => !countersignedBy(each)) };
+}
+
+function find(bytes: Uint8Array, file: ReferenceContext["file"]) {
+  const document = parseXml(bytes);
+  const { tree, root, text } = document;
   const all = [root, ...descendants(root)];
   const found = all.filter(isSignature);
   if (found.length > MAX_SIGNATURES) {
@@ -106,15 +131,7 @@ export function verifyXml(
       "The signatures contain too many references to the document.",
     );
   }
-  const context = { tree, ids: indexIds(all), file, signers };
-  const reports = new Map(found.map((element) => [element, verifyOne(element, context)]));
-  return found.flatMap((element) => {
-    const report = reports.get(element)!;
-    const countersigned = countersignedBy(element);
-    if (!countersigned) return [report];
-    reports.get(countersigned)!.countersignatures.push(report);
-    return [];
-  });
+  return { document, context: { tree, ids: indexIds(all), file }, found };
 }
 
 interface Context extends ReferenceContext {

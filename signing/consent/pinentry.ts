@@ -5,13 +5,21 @@ import type {
   ChooseRequest,
   GrantRequest,
   OtpRequest,
+  PinRequest,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
 import { AssuanBroken, AssuanClient, AssuanError } from "./assuan.ts";
-import { type Consent, CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./port.ts";
-import { askUntilOpen, type Dialog } from "./dialog.ts";
+import {
+  type Consent,
+  CONSENT_TIMEOUT,
+  type PinAnswer,
+  type ShowPdf,
+  type SignAnswer,
+} from "./port.ts";
+import { askForPin, askUntilOpen, type Dialog } from "./dialog.ts";
 import { describeOtp } from "./otp_text.ts";
+import { describePin } from "./pin_text.ts";
 import {
   describeChoice,
   describeChoose,
@@ -76,13 +84,12 @@ export class PinentryConsent implements Consent {
       const choice = choices.length === 1
         ? choices[0]
         : preferred ?? await choose(pinentry, about, choices);
-      const key = describeKey(choice);
       if (request.unproven) await confirm(pinentry, UNPROVEN, "Sign all the same");
       const dialog: Dialog = {
-        async ask(state, places) {
+        async ask(key, state, places) {
           const said = describeTries(state);
           if (state.confirm) await confirm(pinentry, said, "Go on");
-          const description = [key, said, places, about].filter(Boolean).join("\n\n");
+          const description = [describeKey(key), said, places, about].filter(Boolean).join("\n\n");
           if (state.entry !== "typed") {
             const elsewhere = state.entry === "keypad";
             await confirm(pinentry, description, elsewhere ? "Sign, asked elsewhere" : "Sign");
@@ -120,6 +127,29 @@ export class PinentryConsent implements Consent {
           await pinentry.call("SETERROR", error.message);
         }
       }
+    });
+  }
+
+  async pin(
+    request: PinRequest,
+    attempt: (answer: PinAnswer) => Promise<Unlocked>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#converse(signal, async (pinentry) => {
+      const about = describePin(request);
+      // Said with the next question, or with its error.
+      let said = "";
+      const describe = () => pinentry.call("SETDESC", [said, about].filter(Boolean).join("\n\n"));
+      const type = async (what: string) => {
+        await describe();
+        said = "";
+        await pinentry.call("SETPROMPT", `${what[0].toUpperCase()}${what.slice(1)}:`);
+        await pinentry.call("SETOK", request.purpose === "change" ? "Change" : "Unlock");
+        return await pinentry.call("GETPIN");
+      };
+      const go = (what: string) => confirm(pinentry, `${what}\n\n${about}`, "Go on");
+      const say = (message: string) => said = message;
+      await askForPin({ type, confirm: go, say }, request, attempt);
     });
   }
 

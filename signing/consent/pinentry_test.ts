@@ -93,6 +93,39 @@ Deno.test("pinentry-curses: cancelled, and a grant", () =>
     await granted;
   }));
 
+Deno.test("pinentry-curses: a PIN is changed, after a wrong one and two that differ", () =>
+  withPinentry("pinentry-curses", async (consent, terminal, signal) => {
+    const pins: string[] = [];
+    const { token, pin } = CHOICES[0];
+    const request = {
+      ...{ kind: "pin", purpose: "change", password: false, length: { min: 4, max: 8 } } as const,
+      ...{ asker: signRequest().asker, token, pin },
+    };
+    const text = (bytes: Uint8Array | null) => new TextDecoder().decode(bytes ?? undefined);
+    const changed = consent.pin(request, ({ pin, newPin }) => {
+      pins.push(text(pin), text(newPin));
+      return Promise.resolve(
+        pins.length > 2
+          ? { ok: true }
+          : { ok: false, code: "pin_incorrect", message: "The PIN is wrong.", again: true },
+      );
+    }, signal);
+    const type = async (shown: string | RegExp, ...keys: [string, ...string[]]) => {
+      await terminal.shows(shown);
+      await terminal.type(...keys, "Enter");
+    };
+    await type(/4 to 8 characters[^]*PIN:/, "wrong");
+    await type("New PIN:", "1111");
+    await type("New PIN again:", "1112");
+    await type(/differ[^]*New PIN:/, "1111");
+    await type("New PIN again:", "1111");
+    await type(/The PIN is wrong[^]*PIN:/, PIN);
+    await type("New PIN:", "1111");
+    await type("New PIN again:", "1111");
+    await changed;
+    assert.deepEqual(pins, ["wrong", "1111", PIN, "1111"]);
+  }));
+
 Deno.test("pinentry-curses: one certificate after the other is offered", () =>
   withPinentry("pinentry-curses", async (consent, terminal, signal) => {
     const chosen = consent.choose(chooseRequest(), signal);

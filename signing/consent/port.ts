@@ -9,6 +9,7 @@ import type {
   GrantRequest,
   OtpRequest,
   PdfFacts,
+  PinRequest,
   ShownRevision,
   SignRequest,
   Unlocked,
@@ -28,6 +29,15 @@ export interface SignAnswer {
   finalTry: boolean;
   /** The person has said that they sign although earlier signatures are unproven: {@linkcode SignRequest.unproven}. */
   acceptsUnproven?: boolean;
+}
+
+/** What the person typed for a {@linkcode PinRequest}: UTF-8, owned and zeroed by the receiver; null: on the token's keypad. */
+export interface PinAnswer {
+  pin: Uint8Array | null;
+  /** Where the PIN is changed. */
+  newPin: Uint8Array | null;
+  /** As {@linkcode SignAnswer.finalTry}. */
+  finalTry: boolean;
 }
 
 /** A document of a request, to be shown: a PDF page by page, as it will be signed; a text as it is. */
@@ -76,6 +86,12 @@ export interface Consent {
     resend: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<Uint8Array>;
+  /** Resolves when `attempt` has succeeded, which is called once for each PIN that the person types. */
+  pin(
+    request: PinRequest,
+    attempt: (answer: PinAnswer) => Promise<Unlocked>,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** How long a person has to answer, in milliseconds. */

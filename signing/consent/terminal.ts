@@ -5,13 +5,21 @@ import type {
   ChooseRequest,
   GrantRequest,
   OtpRequest,
+  PinRequest,
   SignChoice,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
-import { type Consent, CONSENT_TIMEOUT, type ShowPdf, type SignAnswer } from "./port.ts";
-import { askUntilOpen, type Dialog } from "./dialog.ts";
+import {
+  type Consent,
+  CONSENT_TIMEOUT,
+  type PinAnswer,
+  type ShowPdf,
+  type SignAnswer,
+} from "./port.ts";
+import { askForPin, askUntilOpen, type Dialog } from "./dialog.ts";
 import { describeOtp } from "./otp_text.ts";
+import { describePin } from "./pin_text.ts";
 import {
   describeChoice,
   describeChoose,
@@ -88,7 +96,8 @@ export class TerminalConsent implements Consent {
       this.#write(`Certificate: ${describeChoice(choice)}\n`);
       if (request.unproven) await confirmInWords(ask);
       const dialog: Dialog = {
-        ask: async (state, places) => {
+        ask: async (key, state, places) => {
+          if (key === request.also) this.#write(`Second certificate: ${describeChoice(key)}\n`);
           if (places) this.#write(`${places}\n`);
           const said = describeTries(state);
           if (state.confirm) await confirm(ask, `${said} Go on? [y/N] `);
@@ -132,6 +141,24 @@ export class TerminalConsent implements Consent {
           this.#write(`${error.message}\n`);
         }
       }
+    });
+  }
+
+  async pin(
+    request: PinRequest,
+    attempt: (answer: PinAnswer) => Promise<Unlocked>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#converse(signal, async (ask) => {
+      this.#write(`\n${describePin(request)}\n\n`);
+      const say = (message: string) => this.#write(`${message}\n`);
+      const type = async (what: string) => {
+        const pin = await ask(`${what[0].toUpperCase()}${what.slice(1)}, empty to cancel: `, false);
+        if (pin.length === 0) throw new DsignError("user_cancelled");
+        return pin;
+      };
+      const go = (said: string) => confirm(ask, `${said} Go on? [y/N] `);
+      await askForPin({ type, confirm: go, say }, request, attempt);
     });
   }
 

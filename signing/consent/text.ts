@@ -52,7 +52,7 @@ export function describeChoose({ asker }: ChooseRequest): string {
 
 /** Where the room is small, the end is lost: what matters comes first, and what strangers chose to say last. */
 export function describeSign(
-  { asker, items, blind, login, batch, binding }: SignRequest,
+  { asker, items, blind, login, batch, binding, also }: SignRequest,
   bounds: Bounds,
 ): string {
   if (login) {
@@ -75,6 +75,12 @@ export function describeSign(
     ...(isWeak(items)
       ? ["WARNING: the signature uses SHA-1, and can be forged. The administrator allows it here."]
       : []),
+    ...(also
+      ? [
+        `Two keys sign. The second one is post-quantum, of ${describeChoice(also)}: ` +
+        "it signs all of the signed file, in a file beside it.",
+      ]
+      : []),
     ...(batch ? [`The list of ${items.length} documents has the SHA-256 ${binding}.`] : []),
     ...shown.map(describeItem),
     ...(items.length > shown.length ? [`… and ${items.length - shown.length} more`] : []),
@@ -86,7 +92,10 @@ export function describeSign(
 export function describeChoice({ certificate, token }: Choice): string {
   const level = certificate.class ? `, class ${certificate.class}` : "";
   return `${printable(certificate.commonName)}${level}, valid until ` +
-    `${certificate.notAfter.slice(0, 10)}, on "${printable(token.label)}"`;
+    `${certificate.notAfter.slice(0, 10)}, ${
+      token.model === "PKCS#12" ? "in the key file" : "on"
+    } ` +
+    `"${printable(token.label)}"`;
 }
 
 export function describeKey(choice: Choice): string {

@@ -11,12 +11,19 @@ import type {
   ConsentView,
   GrantRequest,
   OtpRequest,
+  PinRequest,
   SignRequest,
   Unlocked,
 } from "../../protocol/consent.ts";
 import { DsignError, type ErrorCode } from "../../protocol/errors.ts";
 import * as z from "zod";
-import { CONSENT_TIMEOUT, type PageConsent, type ShowPdf, type SignAnswer } from "./port.ts";
+import {
+  CONSENT_TIMEOUT,
+  type PageConsent,
+  type PinAnswer,
+  type ShowPdf,
+  type SignAnswer,
+} from "./port.ts";
 import { documentResponse } from "./document_response.ts";
 import { SHOWN_LENGTH } from "../../formats/shown.ts";
 import { shownItem } from "../documents.ts";
@@ -48,6 +55,7 @@ const Reply: z.ZodType<ConsentReply> = z.union([
     decision: z.literal("approve"),
     certificate: z.string().max(1000).optional(),
     pin: z.string().max(255).optional(),
+    newPin: z.string().max(255).optional(),
     binding: z.string().max(64).optional(),
     revision: z.string().max(128).optional(),
     finalTry: z.literal(true).optional(),
@@ -117,7 +125,7 @@ export class WindowConsent implements PageConsent {
       }) =>
         unlock({
           certificate,
-          pin: pin === undefined ? null : new TextEncoder().encode(pin),
+          pin: bytesOf(pin),
           binding,
           revision,
           finalTry,
@@ -145,6 +153,19 @@ export class WindowConsent implements PageConsent {
       request.canResend ? resend : undefined,
     );
     return new TextEncoder().encode(typed);
+  }
+
+  pin(
+    request: PinRequest,
+    attempt: (answer: PinAnswer) => Promise<Unlocked>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return this.#ask(
+      request,
+      ({ pin, newPin, finalTry = false }) =>
+        attempt({ pin: bytesOf(pin), newPin: bytesOf(newPin), finalTry }),
+      signal,
+    );
   }
 
   #ask(
@@ -353,6 +374,9 @@ function tell(question: Question, event: ConsentEvent): void {
     // The stream is closed: its cancel has said so already.
   }
 }
+
+const bytesOf = (typed: string | undefined) =>
+  typed === undefined ? null : new TextEncoder().encode(typed);
 
 const nothingToShow: ShowPdf = () => Promise.reject(new DsignError("document_not_found"));
 

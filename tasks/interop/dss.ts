@@ -52,7 +52,7 @@ export interface Validated {
   file: string;
   /** How long it took, in milliseconds. */
   ms: number;
-  signatures?: { indication: string }[];
+  signatures?: { indication: string; format: string; countersignature?: boolean }[];
   error?: string;
 }
 

@@ -113,6 +113,11 @@ const DSS_ARTIFACTS = [
   ...["dss-utils-apache-commons", "dss-crl-parser-x509crl"],
 ].map((id) => `eu.europa.ec.joinup.sd-dss:${id}:${DSS_VERSION}`);
 
+/** It has Debian's python3-uno. */
+const SYSTEM_PYTHON = "/usr/bin/python3";
+const LIBREOFFICE =
+  "LibreOffice: Debian's libreoffice-draw-nogui, libreoffice-writer-nogui, python3-uno and libnss3-tools";
+
 const SIGNPDF = [
   "@signpdf/signpdf@3.3.0",
   "@signpdf/signer-p12@3.3.0",
@@ -206,14 +211,26 @@ const producers = (officers: Record<string, Officer>): Producer[] => [
   {
     name: "JSignPdf",
     open: () =>
-      Promise.resolve({ missing: "JSignPdf: Maven has no jar of it (it signs with OpenPDF)" }),
+      Promise.resolve({
+        missing:
+          "JSignPdf: Maven has no com.github.kwart.jsign:jsignpdf, nor Debian a package (it signs with OpenPDF)",
+      }),
   },
   {
     name: "LibreOffice",
-    open: () =>
-      Promise.resolve({
-        missing: "LibreOffice: signs only from a profile's certificate store, by hand",
-      }),
+    async open() {
+      for (const command of ["soffice", "certutil", "pk12util"]) {
+        if ((await run("which", [command])).code !== 0) return { missing: LIBREOFFICE };
+      }
+      if ((await run(SYSTEM_PYTHON, ["-c", "import uno"])).code !== 0) {
+        return { missing: LIBREOFFICE };
+      }
+      return async (keys, pairs) => {
+        const script = source("libreoffice.py");
+        const { stdout, stderr } = await run(SYSTEM_PYTHON, [script, keys, ...pairs.flat()]);
+        return stdout + stderr;
+      };
+    },
   },
 ];
 

@@ -7,8 +7,9 @@ import { readCertificate } from "../../formats/x509/certificate.ts";
 import { verifyBytes, type VerifyContent } from "../../formats/verify/verify.ts";
 import { makeCrl } from "../../tests/fixtures/issue.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
-import { makePki } from "../../tests/fixtures/pki.ts";
-import { type Dss, run } from "./dss.ts";
+import { makePki, type Pki } from "../../tests/fixtures/pki.ts";
+import { raiseFile } from "../../tests/fixtures/signed_files.ts";
+import { type Dss, run, validate } from "./dss.ts";
 import { exceptions } from "./expected.ts";
 
 type Tell = (line: string) => void;
@@ -19,11 +20,16 @@ export async function theirs(dss: Dss, folder: string, tell: Tell, fault: Tell):
   await Deno.mkdir(special);
   await run("java", ["-jar", dss.jar, "make", special]);
   await judge(special, "with their own PKI, in special forms too", tell, fault);
-  await judge(await signAll(dss, folder), "each format, level, packaging and key", tell, fault);
+  const { out, pki } = await signAll(dss, folder);
+  await judge(out, "each format, level, packaging and key", tell, fault);
+  await raiseAll(dss, out, pki, tell, fault);
 }
 
-/** DSS signs with our test PKI, by `DssSigns.java`. @returns the folder */
-export async function signAll({ jar, libraries }: Dss, folder: string): Promise<string> {
+/** DSS signs with our test PKI, by `DssSigns.java`. */
+export async function signAll(
+  { jar, libraries }: Dss,
+  folder: string,
+): Promise<{ out: string; pki: Pki }> {
   const out = join(folder, "all");
   await Deno.mkdir(out);
   const write = (name: string, data: string | Uint8Array) =>
@@ -56,7 +62,36 @@ export async function signAll({ jar, libraries }: Dss, folder: string): Promise<
   await write("order.pdf", classicPdf(documentObjects()));
   const program = join(import.meta.dirname!, "DssSigns.java");
   await run("java", ["-cp", `${jar}:${libraries}/*`, program, out]);
-  return out;
+  return { out, pki };
+}
+
+/** What DSS signed at any level is raised here to B-LTA, and passes in DSS as such. */
+async function raiseAll(dss: Dss, out: string, pki: Pki, tell: Tell, fault: Tell): Promise<void> {
+  const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n")
+    .filter((line) => !/\.asic[se]\t/.test(line));
+  const raised: string[] = [];
+  for (const line of list) {
+    const [file, named] = line.split("\t");
+    const content = named ? await Deno.readFile(join(out, named)) : undefined;
+    try {
+      const bytes = await Deno.readFile(join(out, file));
+      const made = await raiseFile(pki, bytes, "B-LTA", new Date(), content);
+      await Deno.writeFile(join(out, `raised-${file}`), made);
+      raised.push(`raised-${file}\t${named}`);
+    } catch (error) {
+      fault(`${file} cannot be raised: ${(error as Error).message}`);
+    }
+  }
+  await Deno.writeTextFile(join(out, "raised.tsv"), raised.join("\n") + "\n");
+  const found = await validate(dss, join(out, "root.pem"), join(out, "raised.tsv"));
+  for (const { file, signatures = [], error } of found) {
+    const isGood = signatures.length > 0 &&
+      signatures.every(({ indication, format }) =>
+        indication === "TOTAL_PASSED" && format.endsWith("BASELINE-LTA")
+      );
+    if (!isGood) fault(`${file}: ${error ?? JSON.stringify(signatures).slice(0, 300)}`);
+  }
+  tell(`theirs: ${raised.length} files of ${list.length} raised here to B-LTA, judged by EU DSS`);
 }
 
 /** @param out holds `root.pem`, and `list.tsv` with a file and its content a line */

@@ -1,6 +1,8 @@
 /** Tokens in memory that misbehave on demand. */
+import { isMlDsa } from "../../formats/keys/ml_dsa.ts";
 import type { HashName, SignatureAlgorithm, Signer } from "../../formats/signer.ts";
 import {
+  type AskPin,
   type KeyInfo,
   type Listing,
   type OpenOptions,
@@ -22,6 +24,8 @@ export class MemoryProvider implements Provider {
   /** CKA_ALWAYS_AUTHENTICATE */
   alwaysAuthenticate = false;
   hasKey = true;
+  /** Certificates are seen only after the PIN was typed for that. */
+  hides = false;
   wrongSignature = false;
   failOpen: SignerErrorCode | undefined;
   failSign: SignerErrorCode | undefined;
@@ -48,6 +52,15 @@ export class MemoryProvider implements Provider {
 
   list(): Promise<Listing> {
     this.lists++;
+    if (this.hides) {
+      const newPin = { min: 4, max: 8 };
+      const tokens = this.tokens.map((each) => ({
+        ...each,
+        hidesCertificates: true as const,
+        newPin,
+      }));
+      return Promise.resolve({ tokens, keys: [], problems: this.problems });
+    }
     const keys = this.tokens.map((token, i) => ({
       uri: `${token.uri};id=%0${i}`,
       token: { ...token },
@@ -77,10 +90,8 @@ export class MemoryProvider implements Provider {
         if (this.failSign) throw new SignerError(this.failSign, "As the test wanted.");
         if (this.alwaysAuthenticate) await this.#checkPin(askPin("signature"));
         this.story.push(`sign ${i}`);
-        const signature = softwareKey(this.officers[i].pkcs8).sign(
-          this.#algorithm(i, hash),
-          input,
-        );
+        const software = await softwareKey(this.officers[i].pkcs8);
+        const signature = software.sign(this.#algorithm(i, hash), input);
         if (this.wrongSignature) signature[7] ^= 1;
         return signature;
       },
@@ -91,6 +102,17 @@ export class MemoryProvider implements Provider {
         return Promise.resolve();
       },
     };
+  }
+
+  async reveal(_token: TokenInfo, askPin: AskPin): Promise<void> {
+    await this.#checkPin(askPin("login"));
+    this.story.push("reveal");
+    this.hides = false;
+  }
+
+  async changePin(_token: TokenInfo, pins: [Uint8Array, Uint8Array] | null): Promise<void> {
+    await this.#checkPin(Promise.resolve(pins![0]));
+    this.story.push(`PIN ${new TextDecoder().decode(pins![1])}`);
   }
 
   watch(changed: () => void): () => void {
@@ -121,7 +143,7 @@ export class MemoryProvider implements Provider {
   }
 
   #algorithm(i: number, hash: HashName): SignatureAlgorithm {
-    const isEc = this.officers[i].key.privateKey.asymmetricKeyType === "ec";
-    return { scheme: isEc ? "ECDSA" : "RSASSA-PKCS1-v1_5", hash };
+    const { algorithm } = this.officers[i].key;
+    return isMlDsa(algorithm.scheme) ? algorithm : { ...algorithm, hash };
   }
 }

@@ -3,7 +3,7 @@
  *
  *   PKCS11_FAULT_REAL     path of the real module
  *   PKCS11_FAULT_CONTROL  file that says what to do; read anew at every call
- *   PKCS11_FAULT_LOG      file that gets a line for every C_Login, with its user type
+ *   PKCS11_FAULT_LOG      file that gets a line for every C_Login, with its user type, and every C_SetPIN
  *
  * One fault a line. F is a function's name, C_GetFunctionList too; numbers are hexadecimal.
  *
@@ -29,6 +29,8 @@
  *   no-always       CKA_ALWAYS_AUTHENTICATE is an unknown attribute
  *   always          every key asks for a context-specific login (PIN 12345678)
  *   keypad          C_Login takes NULL and then knows the PIN 12345678 by itself
+ *   hide            certificates are seen only after a login
+ *   login-first     C_SetPIN wants a login
  *   no-login        there is no C_Login: sessions see the keys at once
  *   no-locking      C_Initialize takes no arguments
  *
@@ -72,14 +74,14 @@ typedef struct {
 enum { LABEL = 0, SERIAL = 80, TOKEN_FLAGS = 96, TOKEN_INFO_SIZE = 208 };
 enum { LOGIN_REQUIRED = 4, PIN_FLAGS = 0x10000 | 0x20000 | 0x40000 };
 enum {
-  OK = 0, FUNCTION_NOT_SUPPORTED = 0x54, SESSION_COUNT = 0xb1, DEVICE_REMOVED = 0x32, ATTRIBUTE_TYPE_INVALID = 0x12, CANT_LOCK = 0x0a,
+  OK = 0, CERTIFICATE = 1, FUNCTION_NOT_SUPPORTED = 0x54, SESSION_COUNT = 0xb1, DEVICE_REMOVED = 0x32, ATTRIBUTE_TYPE_INVALID = 0x12, CANT_LOCK = 0x0a,
   MECHANISM_INVALID = 0x70, PIN_INCORRECT = 0xa0, NOT_LOGGED_IN = 0x101, NOT_PRESENT = 0xe0,
   BUFFER_TOO_SMALL = 0x150, CONTEXT_SPECIFIC = 2, ALWAYS_AUTHENTICATE = 0x202
 };
 
 static list_t *real;
 static list_t fake;
-static int searches, authenticated, lists, sessions;
+static int searches, authenticated, lists, sessions, logged_in, hidden_search;
 static char word[64];
 
 /* Finds a line that starts with these words; gives what follows, as a number, through `n`, and as it is in `word`. */
@@ -267,23 +269,38 @@ static ulong_t close_session(ulong_t session) {
   return is("removed") ? DEVICE_REMOVED : after("C_CloseSession", rv);
 }
 
-static ulong_t login(ulong_t session, ulong_t user, void *pin, ulong_t length) {
+static void note(const char *what) {
   const char *path = getenv("PKCS11_FAULT_LOG");
   FILE *log = path ? fopen(path, "a") : NULL;
-  if (log) {
-    fprintf(log, "%lu\n", user);
-    fclose(log);
-  }
+  if (!log) return;
+  fprintf(log, "%s\n", what);
+  fclose(log);
+}
+
+static ulong_t set_pin(ulong_t session, void *old, ulong_t n, void *new, ulong_t m) {
+  note("C_SetPIN");
+  SESSION_CALL("C_SetPIN");
+  if (is("login-first") && !logged_in) return NOT_LOGGED_IN;
+  return CALL(11, session, old, n, new, m);
+}
+
+static ulong_t login(ulong_t session, ulong_t user, void *pin, ulong_t length) {
+  note(user == CONTEXT_SPECIFIC ? "2" : "1");
   SESSION_CALL("C_Login");
   if (is("no-login")) return FUNCTION_NOT_SUPPORTED;
   if (is("keypad") && !pin) return CALL(18, session, user, PIN, PIN_LENGTH);
-  if (user != CONTEXT_SPECIFIC) return after("C_Login", CALL(18, session, user, pin, length));
+  if (user != CONTEXT_SPECIFIC) {
+    rv = CALL(18, session, user, pin, length);
+    if (rv == OK) logged_in = 1;
+    return after("C_Login", rv);
+  }
   authenticated = length == PIN_LENGTH && !memcmp(pin, PIN, PIN_LENGTH);
   return authenticated ? OK : PIN_INCORRECT;
 }
 
 static ulong_t logout(ulong_t session) {
   SESSION_CALL("C_Logout");
+  logged_in = 0;
   return after("C_Logout", CALL(19, session));
 }
 
@@ -334,15 +351,17 @@ static ulong_t get_attribute_value(ulong_t session, ulong_t object, attribute_t 
   return CALL(24, session, object, a, n);
 }
 
-static ulong_t find_objects_init(ulong_t session, void *attributes, ulong_t n) {
+static ulong_t find_objects_init(ulong_t session, attribute_t *attributes, ulong_t n) {
   SESSION_CALL("C_FindObjectsInit");
   searches++;
+  hidden_search = is("hide") && !logged_in && n == 1 && *(ulong_t *) attributes->value == CERTIFICATE;
   return CALL(26, session, attributes, n);
 }
 
 static ulong_t find_objects(ulong_t session, ulong_t *objects, ulong_t max, ulong_t *count) {
   SESSION_CALL("C_FindObjects");
   if (told("wrong", "C_FindObjects", NULL)) return *count = max * 1000, OK;
+  if (hidden_search) return *count = 0, OK;
   if (is("empty-first") && searches == 1) return *count = 0, OK;
   return CALL(27, session, objects, max, count);
 }
@@ -374,6 +393,7 @@ static const struct {
   { 5, "C_GetSlotInfo", get_slot_info },
   { 6, "C_GetTokenInfo", get_token_info },
   { 7, "C_GetMechanismList", get_mechanism_list },
+  { 11, "C_SetPIN", set_pin },
   { 12, "C_OpenSession", open_session },
   { 13, "C_CloseSession", close_session },
   { 18, "C_Login", login },

@@ -11,7 +11,7 @@ export interface FaultDriver {
   env: Record<string, string>;
   /** Replaces what is to go wrong from now on; none: behaves like the real module. */
   set(...faults: string[]): void;
-  /** User types of all C_Login calls so far. */
+  /** User types of all C_Login calls so far, and `C_SetPIN`. */
   logins(): string[];
 }
 

@@ -22,6 +22,7 @@ import {
 import { difference, type Engine, type Seen } from "../fixtures/pdf_engines.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { completeWith, signPdf } from "../fixtures/sign_pdf.ts";
+import { everythingPdf, objectKinds, objectsRevision } from "./agreement_objects.ts";
 import { generator, mutate } from "./mutate.ts";
 
 type Next = (below: number) => number;
@@ -361,6 +362,33 @@ function laterSignature(next: Next, base: Base): Uint8Array {
   );
 }
 
+/** A later signature whose appearance has bounds of every make: nothing may reach over its place. */
+function bounds(next: Next, base: Base): Uint8Array {
+  const pieces = ["0 0 20 20", "0 0 0 0", "0 0 500 500", "20 20 0 0", "-500 -500 20 20", "0 0 20"];
+  const box = pick(next, pieces).split(" ").map(Number);
+  const matrix = pick(next, [
+    ...[undefined, undefined, [1, 0, 0, 1, 0, 0], [25, 0, 0, 25, 0, 0], [0, 1, -1, 0, 0, 0]],
+    ...[[0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0], [1, 0, 0, 1, 300, 300], [1, 0]],
+  ]);
+  const content = pick(next, [
+    "0 0 500 500 re f",
+    "q 30 0 0 30 -100 -100 cm 0 0 20 20 re f Q",
+    "50 w 0 0 m 500 500 l S",
+  ]);
+  const appearance: Appearance = {
+    place: { page: 1, rectangle: [30, 30, 50, 50] },
+    draw: (update) =>
+      update.addStream(
+        {
+          ...{ Type: name("XObject"), Subtype: name("Form"), Matrix: matrix },
+          BBox: next(8) === 0 ? undefined : box,
+        },
+        latin1(content),
+      ),
+  };
+  return signPdf(base.bytes, bimal, { appearance });
+}
+
 const anyBase = (next: Next) => pick(next, [bases.table, bases.linearized, bases.hybrid]);
 const on = (kind: string, base: Base, bytes: Uint8Array): Mutant => ({
   kind,
@@ -384,11 +412,21 @@ const KINDS: Record<string, (next: Next) => Mutant> = {
     const base = pick(next, Object.values(bases));
     return on("revision", base, mutatedRevision(next, base));
   },
+  bounds: (next) => on("bounds", bases.table, bounds(next, bases.table)),
   signature(next) {
     const base = pick(next, [bases.table, bases.stream]);
     return on("signature", base, laterSignature(next, base));
   },
 };
+
+const everything = signPdf(everythingPdf(), asha);
+for (const kind of objectKinds) {
+  KINDS[kind] = (next) => ({
+    kind,
+    base: everything,
+    bytes: objectsRevision(kind, next, everything),
+  });
+}
 
 export const kinds = Object.keys(KINDS);
 

@@ -6,7 +6,7 @@ export interface Target {
   words: readonly string[];
   seeds(): Promise<Uint8Array[]>;
   /** Throws if something happened that must not. */
-  exercise(bytes: Uint8Array): void;
+  exercise(bytes: Uint8Array): void | Promise<void>;
 }
 
 export interface Job {
@@ -33,7 +33,7 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
     if (index % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
     const bytes = caseBytes(seeds, target.words, data.seed, index);
     try {
-      target.exercise(bytes);
+      await target.exercise(bytes);
     } catch (error) {
       const text = error instanceof Error ? error.stack ?? error.message : String(error);
       self.postMessage({ kind: "failure", index, error: text, bytes } satisfies Report);

@@ -10,6 +10,7 @@ import type {
 import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
+import { useScrollNotice } from "./scroll_notice.tsx";
 import { type Caveat, type PdfFile, printsOtherwise } from "./pdf_file.ts";
 
 const ZOOMS = [1, 1.5, 2, 3, 4];
@@ -132,7 +133,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
   const [otherwise, setOtherwise] = useState(false);
   /** The view: page number and zoom. */
   const [drawn, setDrawn] = useState("");
-  const frame = useRef<HTMLDivElement>(null);
+  const { frame, notice, look } = useScrollNotice<HTMLDivElement>(speech);
   const canvas = useRef<HTMLCanvasElement>(null);
   const count = file.document.numPages;
 
@@ -171,6 +172,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
         setDrawn(`${number} ${ZOOMS[zoom]}`);
         const unit = page.userUnit || 1;
         setScale({ page: number, height: whole.height / unit, point: shown * unit });
+        look();
         tell?.(number);
       } catch {
         if (!gone) setFailed(true);
@@ -252,6 +254,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
           class="pdf-page"
           data-see="beginning"
           ref={frame}
+          onScroll={look}
           tabIndex={0}
           role="region"
           aria-label={say("pdf_page_of", { page: number, name })}
@@ -270,7 +273,8 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
           <p class="unseen-but-read" dir="auto">{text}</p>
         </div>
       </div>
-      {otherwise && <p class="notice" role="status">{say("pdf_print")}</p>}
+      {notice}
+      {otherwise && <p class="notice" role="status" data-see="">{say("pdf_print")}</p>}
     </>
   );
 }

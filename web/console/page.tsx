@@ -4,12 +4,13 @@ import type { Certificate } from "../../protocol/methods.ts";
 import { type Client, connect, DsignClientError, type Result } from "../client.ts";
 import { type Language, languageOf, speak, type Speech } from "../../words/agent.ts";
 import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
-import type { ConsoleSettings, PortHolder } from "../../protocol/console.ts";
+import type { ConsoleSettings, PortHolder, TokenPin } from "../../protocol/console.ts";
 import { ask } from "./api.ts";
 import { FirstStart } from "./first_start.tsx";
 import { History } from "./history.tsx";
 import { Roots } from "./roots.tsx";
 import { Sites } from "./sites.tsx";
+import { TokenPinActions } from "./token_pin.tsx";
 
 /** Milliseconds between attempts to find a signer program that has gone. */
 const RETRY = 2000;
@@ -27,20 +28,24 @@ interface Inventory {
   tokens: Result<"token.list">["tokens"];
   certificates: Certificate[];
   problems: Result<"token.list">["problems"];
+  pins: TokenPin[];
 }
 
 async function inventoryOf(client: Client): Promise<Inventory> {
-  const [{ tokens, problems }, { certificates }] = await Promise.all([
+  const [{ tokens, problems }, { certificates }, pins] = await Promise.all([
     client.call("token.list", {}),
     client.call("certificate.list", {}),
+    ask<TokenPin[]>("pins"),
   ]);
-  return { tokens, certificates, problems };
+  return { tokens, certificates, problems, pins };
 }
 
 /** Stays connected to the signer program that served the page, for as long as the page is shown. */
-function useAgent(port: number): { client: Client | null; inventory: Inventory | null } {
+function useAgent(port: number) {
   const [client, setClient] = useState<Client | null>(null);
   const [inventory, setInventory] = useState<Inventory | null>(null);
+  // A token that comes or goes meanwhile announces itself again: a listing that failed is not lost for long.
+  const look = (client: Client) => inventoryOf(client).then(setInventory, () => {});
   useEffect(() => {
     const leaving = new AbortController();
     let timer: ReturnType<typeof setTimeout>;
@@ -49,8 +54,7 @@ function useAgent(port: number): { client: Client | null; inventory: Inventory |
         const client = await connect({ ports: [port], signal: leaving.signal });
         const show = () => {
           setClient(client);
-          // A token that comes or goes meanwhile announces itself again: a listing that failed is not lost for long.
-          return inventoryOf(client).then(setInventory, () => {});
+          return look(client);
         };
         client.addEventListener("tokenchanged", show);
         client.addEventListener("reconnect", show);
@@ -69,7 +73,7 @@ function useAgent(port: number): { client: Client | null; inventory: Inventory |
       leaving.abort();
     };
   }, [port]);
-  return { client, inventory };
+  return { client, inventory, lookAgain: () => client && look(client) };
 }
 
 /** The person's language: of the agent's settings, once they are known; a choice is kept there. */
@@ -95,7 +99,7 @@ function useLanguage(known: boolean): [Language, (language: Language) => void] {
 }
 
 export function Console({ port }: { port: number }) {
-  const { client, inventory } = useAgent(port);
+  const { client, inventory, lookAgain } = useAgent(port);
   const [language, setLanguage] = useLanguage(client !== null);
   const speech = speak(language);
   const { say } = speech;
@@ -112,7 +116,7 @@ export function Console({ port }: { port: number }) {
         {client && <TakenPorts speech={speech} />}
         {client && <FirstStart speech={speech} change={inventory} />}
         <TestSocket port={port} speech={speech} />
-        {inventory && <Tokens inventory={inventory} speech={speech} />}
+        {inventory && <Tokens inventory={inventory} lookAgain={lookAgain} speech={speech} />}
         {client && <Sites speech={speech} />}
         {client && <Roots speech={speech} />}
         {client && <History speech={speech} change={inventory} />}
@@ -174,8 +178,9 @@ function TestSocket({ port, speech: { say } }: { port: number; speech: Speech })
 }
 
 function Tokens(
-  { inventory: { tokens, certificates, problems }, speech }: {
+  { inventory: { tokens, certificates, problems, pins }, lookAgain, speech }: {
     inventory: Inventory;
+    lookAgain: () => void;
     speech: Speech;
   },
 ) {
@@ -201,6 +206,11 @@ function Tokens(
                     .filter((each) => each !== "").join(", ")}
                 />
               </span>
+              {pins.filter(({ uri, driver }) => uri === token.uri && driver === token.driver).map(
+                (pin) => (
+                  <TokenPinActions key={pin.uri} pin={pin} done={lookAgain} speech={speech} />
+                ),
+              )}
             </li>
           ))}
         </ul>

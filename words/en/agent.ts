@@ -151,13 +151,7 @@ export const en = {
   valid_until: "Valid until {date}",
   on_token: "On token: {token}",
 
-  law: "Kind of signature",
-  law_more: "What this means in law",
-  signature_token_dsc: "Digital signature with a DSC",
-  signature_esign: "eSign",
-  signature_document_signer: "Signature of an organisation, not of a person",
-  signature_departmental: "Departmental PIN/OTP signature",
-  signature_unknown: "Digital signature; the certificate names no licensed Indian authority",
+  law: "What this signature is",
   law_token_dsc:
     "The certificate says: digital signature certificate (DSC) of India's licensed authorities. The Information Technology Act, 2000 recognises signatures made with one that is genuine and valid. D-Sign does not decide whether it is.",
   law_esign:
@@ -322,6 +316,25 @@ export const en = {
   otp_resend: "Send it again",
   otp_resend_in: "It can be sent again in {seconds} seconds.",
   otp_resent: "It was sent again.",
+
+  // The PIN of a token, apart from a signature
+  ask_pin_certificates: "Unlock the token to see its certificates?",
+  ask_pin_change: "Change the PIN of this token?",
+  pin_certificates_explain:
+    "It shows no certificate yet. Some tokens and key files show theirs only after the PIN or password. D-Sign reads them and locks it again. Nothing is signed.",
+  pin_change_explain: "The token checks the current PIN, and counts it if it is wrong.",
+  pin_old: "Current PIN",
+  pin_new: "New PIN",
+  pin_again: "New PIN again",
+  pin_length: "The new PIN has {min} to {max} characters.",
+  pin_differs: "The two new PINs differ.",
+  password: "Password of the key file",
+  do_unlock: "Unlock",
+  do_change_pin: "Change the PIN",
+  do_cancel: "Cancel",
+  end_unlocked: "Unlocked. Its certificates are listed now.",
+  end_pin_changed: "The PIN has been changed.",
+  console_hides: "Locked: it may show its certificates after the PIN or password.",
 };
 
 export type AgentWords = Record<keyof typeof en, string>;

@@ -64,14 +64,6 @@ export const en = {
         "The driver cannot be loaded because it is for another kind of processor, often an old 32-bit one.",
       action: "Install the {needed} (64-bit) driver from the token's manufacturer.",
     },
-    driver_broken: {
-      ok: "Every driver works.",
-      seen: "{driver}: {error}",
-      meaning:
-        "The driver cannot be used, so its tokens are not found. Other drivers are not affected.",
-      action:
-        "If its token is a USB token or a card, insert it again. If that does not help, install the manufacturer's newest driver. For details: dsign modules test '{driver}'",
-    },
     driver_service_missing: {
       ok: "The services that the drivers need are running.",
       seen: "The service {service}, which the driver {driver} needs, is not running.",
@@ -79,6 +71,14 @@ export const en = {
         "The driver works, but it reaches cards and tokens only through this service, so it finds none.",
       action:
         "Ask the administrator to install and start it. With systemd: sudo systemctl enable --now {unit}",
+    },
+    driver_broken: {
+      ok: "Every driver works.",
+      seen: "{driver}: {error}",
+      meaning:
+        "The driver cannot be used, so its tokens are not found. Other drivers are not affected.",
+      action:
+        "If its token is a USB token or a card, insert it again. If that does not help, install the manufacturer's newest driver. For details: dsign modules test '{driver}'",
     },
     token_missing: {
       ok: "A token is inserted.",
@@ -128,10 +128,11 @@ export const en = {
     },
     certificate_missing: {
       ok: "There is a certificate on the token.",
-      seen: "There is no certificate on the token {token}.",
+      seen: "No certificate can be seen on the token {token}.",
       meaning:
-        "It has not been downloaded to the token yet, or the token shows it only to its own program.",
-      action: "Download your certificate to the token as your Certifying Authority describes.",
+        "It has not been downloaded to the token yet, or the token shows it only after its PIN.",
+      action:
+        "Press “Unlock” beside the token in D-Sign's console, or run: dsign tokens unlock. If no certificate appears, download yours to the token as your Certifying Authority describes.",
     },
     certificate_encryption_only: {
       ok: "There is a certificate for signing.",

@@ -18,6 +18,8 @@ export const en = {
   certificate_revoked: "The certificate has been revoked. Nothing was signed with it.",
   mechanism_unsupported: "The token cannot make this kind of signature.",
   algorithm_forbidden: "This kind of signature is too weak. D-Sign does not make it.",
+  post_quantum_disabled:
+    "Post-quantum keys (ML-DSA) are switched off in D-Sign's settings. Choose another certificate.",
   driver_not_found: "The token's driver is not installed. Install it and try again.",
   driver_wrong_architecture:
     "The token's driver was built for another kind of computer. Install the one for this computer.",

@@ -1,4 +1,4 @@
-import type { DigestName } from "../signer.ts";
+import type { DigestName } from "./signer.ts";
 
 /** Signed content that is not in the signed file. */
 export interface VerifyContent {

@@ -1,0 +1,75 @@
+/** `dsign tokens unlock` and `dsign tokens pin`: a token's PIN for something else than a signature. */
+import type { Command } from "commander";
+import type { PinRequest } from "../protocol/consent.ts";
+import { askTokenPin } from "../signing/token_pin.ts";
+import { type Inventory, Tokens } from "../signing/tokens.ts";
+import { type Action, type Context, repeated } from "./command.ts";
+import { consentFor, type ConsentKind, consentOption } from "./consent.ts";
+import { EXIT, printJson, UsageError } from "./failure.ts";
+import { loadConfig, onlyToken, openProviders } from "./providers.ts";
+
+interface Options {
+  keyFile?: string[];
+  consent?: ConsentKind;
+  json?: boolean;
+}
+
+type Purpose = PinRequest["purpose"];
+
+const NONE: Record<Purpose, string> = {
+  certificates: "No inserted token hides its certificates.",
+  change:
+    "No inserted token lets D-Sign change its PIN. Key files have a password, which is not changed here.",
+};
+
+/** @param list prints what is listed after an unlocking */
+export function addPinCommands(
+  tokens: Command,
+  { hostCommand, signal }: Context,
+  action: Action,
+  list: (tokens: Tokens, inventory: Inventory, json: boolean) => void,
+): void {
+  const ask = async (purpose: Purpose, uri: string | undefined, options: Options) => {
+    const { config } = await loadConfig();
+    const all = await openProviders({ ...config, remote: [] }, hostCommand, options.keyFile);
+    try {
+      const providers = uri === undefined ? all : onlyToken(all, uri);
+      const { departmentalPolicies, postQuantum } = config;
+      const inserted = new Tokens(providers, () => new Date(), departmentalPolicies, postQuantum);
+      const { places } = await inserted.list();
+      const fitting = places.filter(({ token }) =>
+        purpose === "change" ? token.newPin : token.hidesCertificates
+      );
+      if (fitting.length === 0) throw new UsageError(NONE[purpose]);
+      if (fitting.length > 1) {
+        const uris = fitting.map(({ token }) => `  '${token.uri}'`).join("\n");
+        throw new UsageError(`Several tokens are inserted. Name one of them:\n${uris}`);
+      }
+      const asker = { origin: null, trustedSince: null, purpose: null };
+      const consent = consentFor(config, options.consent);
+      await askTokenPin(fitting[0], purpose, new Map(), consent, { asker, signal });
+      const json = options.json ?? false;
+      if (purpose === "certificates") list(inserted, await inserted.list(), json);
+      else if (json) printJson({ changed: fitting[0].token.uri });
+      else console.log("The PIN has been changed.");
+      return EXIT.ok;
+    } finally {
+      await Promise.all(all.map((provider) => provider.close()));
+    }
+  };
+  tokens.command("unlock [uri]")
+    .description(
+      "List the certificates that a token or key file shows only after its PIN or password.",
+    )
+    .option("--key-file <file>", "look at this key file (.p12, .pfx) too; repeatable", repeated)
+    .addOption(consentOption())
+    .option("--json", "print one JSON object: tokens, certificates, problems")
+    .action(
+      action((uri: string | undefined, options: Options) => ask("certificates", uri, options)),
+    );
+  tokens.command("pin [uri]")
+    .description("Change a token's PIN. The token checks the current one, and counts a wrong one.")
+    .addOption(consentOption())
+    .option("--json", "print one JSON object: changed")
+    .action(action((uri: string | undefined, options: Options) => ask("change", uri, options)));
+}

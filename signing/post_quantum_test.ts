@@ -131,6 +131,27 @@ Deno.test("an ML-DSA key signs documents that were announced with SHA-256: detac
     }
   }));
 
+Deno.test("an ML-DSA key signs a batch with one PIN", () =>
+  atDesk(async (test) => {
+    const page = await connectAs(PORTAL, test.agent.port);
+    try {
+      const pdf = classicPdf(documentObjects()) as Bytes;
+      const files = [1, 2, 3].map((n) => ({ name: `${n}.pdf`, content: new Blob([pdf]) }));
+      const verdicts: unknown[] = [];
+      const { signed, failed } = await page.signBatch(files, {}, {
+        async onItem(outcome) {
+          assert.ok("pdf" in outcome);
+          verdicts.push(await verdict(await outcome.pdf.bytes()));
+        },
+      });
+      assert.deepEqual([signed, failed], [3, 0]);
+      assert.deepEqual(verdicts, Array(3).fill(["TOTAL-PASSED", "B-B", "ML-DSA-65 with SHA-512"]));
+      assert.equal(test.provider.story.filter((each) => each.startsWith("login")).length, 1);
+    } finally {
+      page.close();
+    }
+  }));
+
 Deno.test("what ML-DSA cannot sign is refused before the PIN, and says why", () =>
   atDesk(async (test) => {
     const client = await test.connect();

@@ -95,3 +95,21 @@ Deno.test("usable certificates come first, those for nonRepudiation before those
     "keyEncipherment",
   ]);
 });
+
+Deno.test("an ML-DSA key of a service that signs digests only is listed, and not usable", async () => {
+  const provider = new MemoryProvider(
+    makePki({ officers: [{ name: "Chitra (TEST)", key: "ml-dsa-44" }] }).officers,
+  );
+  const reason = async () => {
+    const tokens = new Tokens([provider], () => new Date(), [], true);
+    const { credentials: [credential] } = await tokens.list();
+    return tokens.whyNot(credential);
+  };
+  assert.equal(await reason(), null);
+  const look = provider.list.bind(provider);
+  provider.list = async () => {
+    const { keys, ...listing } = await look();
+    return { ...listing, keys: keys.map((key) => ({ ...key, digestsOnly: true })) };
+  };
+  assert.equal(await reason(), "mechanism_unsupported");
+});

@@ -69,20 +69,9 @@ async function judgeOne(
     newKey: (wanted) => wanted === type ? onToken : makeKey("ml-dsa-87"),
   });
   const chain = [officer.certificate.der, ...officer.chain];
-  for (const [i, der] of chain.entries()) {
-    await write(`${i}.der`, der);
-    const as = ["--type", "cert", "--id", i === 0 ? "01" : `a${i}`, "--label", `c${i}`];
-    await tool(
-      "--token-label",
-      "PQ",
-      "--login",
-      "--pin",
-      PIN,
-      "--write-object",
-      path(`${i}.der`),
-      ...as,
-    );
-  }
+  for (const [i, der] of chain.entries()) await write(`${i}.der`, der);
+  const files = chain.map((_, i) => path(`${i}.der`));
+  await run(python, [SCRIPT, "store", kryoptic, "PQ", PIN, ...files], { env });
   for (let i = 0; i + 1 < chain.length; i++) {
     const checked = run(python, [SCRIPT, "certificate", path(`${i}.der`), path(`${i + 1}.der`)]);
     claim(await succeeds(checked), `${scheme}: cryptography accepts certificate ${i} of the chain`);
@@ -154,7 +143,7 @@ async function judgeOne(
   kept = tried = 0;
   for (const [at, length] of inspectSignatures(bytesSource(pdf)).signatures[0].ranges) {
     const signed = pdf.subarray(at, at + length);
-    await change(signed, pdf, 997, () => byPyHanko("mutant.pdf"), "mutant.pdf");
+    await change(signed, pdf, 149, () => byPyHanko("mutant.pdf"), "mutant.pdf");
   }
   claim(kept === 0, `${scheme}: pyHanko refuses each of ${tried} changed PDFs`);
 }

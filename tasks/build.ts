@@ -33,6 +33,7 @@ const FILES = {
   "web/portal/sanction.css": "sanction.css",
   "web/portal/sanction.html": "sanction.html",
   "web/icon.svg": "icon.svg",
+  "web/screen.css": "screen.css",
   "web/style.css": "style.css",
 };
 

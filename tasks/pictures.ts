@@ -1,10 +1,12 @@
 /**
  * `deno task pictures`: brings the pictures that the guides show from `dist/screenshots`, if the browser tests leave
- * them, to `docs/images`, with 256 colours each.
+ * them, to `docs/images`, with 256 colours each. `deno task pictures gallery [STATE…]`: shows every question in every
+ * state, in all languages, sizes and themes, in one page: `dist/gallery/index.html`.
  */
 import { crc32, deflateSync, inflateSync } from "node:zlib";
 import { unfilterPng } from "../formats/pdf/filter.ts";
 import { concat } from "../formats/asn1/der.ts";
+import { drawGallery } from "../tests/e2e/gallery.ts";
 
 const IMAGES = new URL("../docs/images/", import.meta.url);
 const SCREENSHOTS = new URL("../dist/screenshots/", import.meta.url);
@@ -67,7 +69,9 @@ export function reduce(png: Uint8Array): Uint8Array<ArrayBuffer> {
   );
 }
 
-if (import.meta.main) {
+if (import.meta.main && Deno.args[0] === "gallery") {
+  await drawGallery(Deno.args.slice(1));
+} else if (import.meta.main) {
   const docs = new URL("../docs/", import.meta.url);
   for await (const { name } of Deno.readDir(docs)) {
     if (!name.endsWith(".md")) continue;

@@ -31,13 +31,18 @@ export function Languages(
 
 /** The product's name and the choice of language. */
 export function Header(
-  { speech: { language, say }, choose }: { speech: Speech; choose: (language: Language) => void },
+  { speech: { language, say }, choose, children }: {
+    speech: Speech;
+    choose: (language: Language) => void;
+    children?: ComponentChildren;
+  },
 ) {
   return (
     <header>
       <p class="brand">
         <strong>D-Sign</strong> <span>{say("brand_line")}</span>
       </p>
+      {children}
       <Languages chosen={language} label={say("language")} choose={choose} />
     </header>
   );

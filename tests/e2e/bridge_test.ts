@@ -6,7 +6,7 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { axeFindings, launch, openWindow, sayYes, screenshot } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, openWindow, sayYes, screenshot } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -171,7 +171,7 @@ Deno.test("the popup bridge connects a page that may not connect directly", asyn
     await t.step("a window too small to read accepts no answer", async () => {
       await begin(page);
       const sign = await asked();
-      await sign.locator("button[type=submit]:enabled").waitFor();
+      await lookAtAll(sign);
       await sign.setViewportSize({ width: 200, height: 120 });
       await sign.getByText(en.window_small).waitFor();
       assert.ok(await sign.locator("button[type=submit]").isDisabled());
@@ -184,7 +184,7 @@ Deno.test("the popup bridge connects a page that may not connect directly", asyn
     await t.step("a question that a page opens accepts no answer", async () => {
       await begin(page);
       const sign = await asked();
-      await sign.locator("button[type=submit]:enabled").waitFor();
+      await lookAtAll(sign);
       // Only one of the agent's own pages could: the others are cut off from the windows they open.
       const other = context.waitForEvent("page");
       await sign.evaluate(() => void open("/consent#x", "", "popup"));

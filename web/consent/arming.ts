@@ -20,7 +20,7 @@ const OWN_SCROLL = 1000;
 /** Elements that must have been visible: warnings, and those marked as part of the question. */
 const MUST_SEE = "[data-see], .warning";
 
-/** Distance from the window's edge kept when scrolling an element into view (CSS pixels). */
+/** Distance from the pane's edge kept when scrolling an element into view (CSS pixels). */
 const MARGIN = 16;
 
 /** Distance of the points that are looked at, and how much of a long document counts as seen (CSS pixels). */
@@ -114,14 +114,22 @@ export function useArming(form: RefObject<HTMLElement | null>, ready: boolean): 
     showUnseen() {
       const element = missing.current;
       if (!element) return;
-      // At the top: what is at the bottom lies under the buttons.
       element.scrollIntoView({ block: "start" });
-      scrollBy(0, firstHidden(element, seen.current) - MARGIN);
+      scrollerOf(element).scrollBy(0, firstHidden(element, seen.current) - MARGIN);
       // A screen reader goes on reading there.
       element.tabIndex = element.tabIndex < 0 ? -1 : element.tabIndex;
       element.focus({ preventScroll: true });
     },
   };
+}
+
+/** The pane that scrolls an element up and down. */
+function scrollerOf(element: Element): Element {
+  for (let each = element.parentElement; each; each = each.parentElement) {
+    const isScroller = /auto|scroll/.test(getComputedStyle(each).overflowY);
+    if (isScroller && each.scrollHeight > each.clientHeight) return each;
+  }
+  return document.documentElement;
 }
 
 /** Pixels from an element's top to the first of its rows that has not been visible. */

@@ -1,23 +1,23 @@
 /** The question for an OTP that a remote signing service wants, after the consent to the signature. */
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConsentReply, OtpRequest } from "../../protocol/consent.ts";
 import type { Speech } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
+import { Screen } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
+import { Countdown } from "./countdown.tsx";
 import { WhoAsks } from "./parts.tsx";
 
 /** Seconds between two messages; the services ask for as much. */
 const RESEND_AFTER = 30;
 
 export function OtpQuestion(
-  { request, api, speech, finish, children }: {
+  { request, deadline, api, speech, finish }: {
     request: OtpRequest;
+    deadline: string;
     api: ConsentApi;
     speech: Speech;
     finish: (how: "sent" | "declined" | "lost") => void;
-    /** The time that is left. */
-    children: ComponentChildren;
   },
 ) {
   const { say } = speech;
@@ -64,35 +64,38 @@ export function OtpQuestion(
 
   const shown = names.filter((name) => name !== "");
   return (
-    <form
-      autocomplete="off"
-      onSubmit={(event) => {
-        event.preventDefault();
+    <Screen
+      title={say("otp_title")}
+      about={say("otp_documents")}
+      speech={speech}
+      submit={() => {
         if (!busy) sign();
       }}
-    >
-      <h1>{say("otp_title")}</h1>
-      <p>{say("otp_explain", { service })}</p>
-      <WhoAsks asker={request.asker} speech={speech} />
-      {shown.length > 0 && (
-        <Section title={say("otp_documents")}>
-          <ul>
-            {shown.map((name) => (
-              <li key={name}>
-                <Foreign text={name} />
-              </li>
-            ))}
-          </ul>
-        </Section>
-      )}
-      {description && (
-        <Section title={say("otp_says")}>
-          <p>
-            <Foreign text={description} />
-          </p>
-        </Section>
-      )}
-      <footer>
+      pane={
+        <>
+          <p>{say("otp_explain", { service })}</p>
+          {shown.length > 0 && (
+            <Section title={say("otp_documents")}>
+              <ul>
+                {shown.map((name) => (
+                  <li key={name}>
+                    <Foreign text={name} />
+                  </li>
+                ))}
+              </ul>
+            </Section>
+          )}
+          {description && (
+            <Section title={say("otp_says")}>
+              <p>
+                <Foreign text={description} />
+              </p>
+            </Section>
+          )}
+        </>
+      }
+      facts={<WhoAsks asker={request.asker} speech={speech} />}
+      answer={
         <section class="pin">
           <div role="alert" id="otp-problem">{told && <p class="notice">{told}</p>}</div>
           <label for="otp">{say("otp_label")}</label>
@@ -119,8 +122,10 @@ export function OtpQuestion(
               </button>
             ))}
         </section>
-        <div class="actions">
-          {children}
+      }
+      actions={
+        <>
+          <Countdown deadline={deadline} speech={speech} />
           <button
             type="button"
             class="secondary"
@@ -132,8 +137,8 @@ export function OtpQuestion(
             {say("do_not_sign")}
           </button>
           <button type="submit" disabled={busy}>{say("do_sign_one")}</button>
-        </div>
-      </footer>
-    </form>
+        </>
+      }
+    />
   );
 }

@@ -1,354 +1,69 @@
-/** Building blocks of the questions. */
-import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import type { Asker, Choice, ConsentItem, LookedAt } from "../../protocol/consent.ts";
+/** The facts beside a question: who asks, the kind of signature, the certificates. */
+import type { Asker, Choice } from "../../protocol/consent.ts";
 import type { Speech } from "../../words/agent.ts";
-import { CertificateFacts, Foreign, Section } from "../parts.tsx";
-import type { ConsentApi } from "./api.ts";
-import { Additions, PdfView, type Signed } from "./pdf_view.tsx";
-import { useScrollNotice } from "./scroll_notice.tsx";
-import { Signers } from "./signers.tsx";
-import { isObject, kindOf, originParts, readableJson, sizeOf } from "../text.ts";
+import { CertificateFacts, Foreign } from "../parts.tsx";
+import { originParts } from "../text.ts";
 
-export function WhoAsks({ asker, speech }: { asker: Asker; speech: Speech }) {
+export function WhoAsks(
+  { asker, kind, speech }: {
+    asker: Asker;
+    /** Of signature, where something is signed. */
+    kind?: Choice["kind"] | null;
+    speech: Speech;
+  },
+) {
   const { say, date } = speech;
   const parts = asker.origin === null ? null : originParts(asker.origin);
   return (
-    <Section title={say("asked_by")}>
-      <p class="origin" data-see="">
-        {parts ? <span class="scheme">{parts.scheme}</span> : null}
-        {parts ? <strong>{parts.host}</strong> : <strong>{say("asked_by_program")}</strong>}
-      </p>
-      {parts && (
-        <p class="aside">
-          {asker.trustedSince
-            ? say("trusted_since", { date: date(asker.trustedSince) })
-            : say(asker.allowedByAdministrator ? "trusted_by_administrator" : "not_trusted_yet")}
-          {" "}
-          {say("check_address")}
+    <>
+      <section id="asker">
+        <h2>{say("asked_by")}</h2>
+        <p class="origin" data-see="">
+          {parts ? <span class="scheme">{parts.scheme}</span> : null}
+          {parts ? <strong>{parts.host}</strong> : <strong>{say("asked_by_program")}</strong>}
         </p>
-      )}
-      {asker.purpose !== null && (
-        <figure class="purpose" data-see="">
-          <figcaption>{say("purpose")}</figcaption>
-          <blockquote dir="auto">
-            <Foreign text={asker.purpose} />
-          </blockquote>
-        </figure>
-      )}
-    </Section>
-  );
-}
-
-/** A code of many digits, in groups of four so that two can be compared by eye. */
-function Digits({ hex }: { hex: string }) {
-  return <code class="digits">{hex.match(/.{1,4}/g)?.join(" ")}</code>;
-}
-
-export function Documents(
-  { items, blind, batch, signed, api, speech }: {
-    items: ConsentItem[];
-    /** The certificate, and who hears that what is signed has been drawn. */
-    signed: Signed;
-    blind: boolean;
-    /** SHA-256 of the list (hex), where the documents come later. */
-    batch?: string;
-    api: ConsentApi;
-    speech: Speech;
-  },
-) {
-  const { say } = speech;
-  const many = items.length > 1;
-  if (blind) {
-    return (
-      <Section
-        title={many ? say("blind_items", { count: items.length }) : say("blind_items_one")}
-      >
-        <ol class="digests" tabIndex={0} data-see="beginning">
-          {items.map((item) => (
-            <li>
-              <span class="aside">
-                {say("fingerprint", { algorithm: item.hash.algorithm })}
-              </span>
-              <Digits hex={item.hash.hex} />
-            </li>
-          ))}
-        </ol>
-      </Section>
-    );
-  }
-  return (
-    <Section title={many ? say("items_many", { count: items.length }) : say("items_one")}>
-      {batch && (
-        <p class="aside">
-          {say("batch_explain")} {say("fingerprint", { algorithm: "SHA-256" })}
-          <Digits hex={batch} />
-        </p>
-      )}
-      {many
-        ? (
-          <DocumentList
-            items={items}
-            batched={batch !== undefined}
-            signed={{ certificate: signed.certificate }}
-            api={api}
-            speech={speech}
-          />
-        )
-        : (
-          <Document
-            item={items[0]!}
-            index={0}
-            batched={batch !== undefined}
-            signed={signed}
-            api={api}
-            speech={speech}
-          />
+        {parts && (
+          <p class="aside">
+            {asker.trustedSince
+              ? say("trusted_since", { date: date(asker.trustedSince) })
+              : say(asker.allowedByAdministrator ? "trusted_by_administrator" : "not_trusted_yet")}
+            {" "}
+            {say("check_address")}
+          </p>
         )}
-    </Section>
-  );
-}
-
-/** So many are shown at a time. */
-const PAGE = 50;
-
-/** Many documents: their names, to be searched, each to be opened. */
-function DocumentList(
-  { items, batched, signed, api, speech }: {
-    items: ConsentItem[];
-    batched: boolean;
-    signed: Signed;
-    api: ConsentApi;
-    speech: Speech;
-  },
-) {
-  const { say } = speech;
-  const [wanted, setWanted] = useState("");
-  const [shown, setShown] = useState(PAGE);
-  const needle = wanted.trim().toLocaleLowerCase();
-  const found = items
-    .map((item, index) => ({ item, index }))
-    .filter(({ item }) => item.name.toLocaleLowerCase().includes(needle));
-  return (
-    <>
-      {items.length > 5 && (
-        <p class="search">
-          <label for="search">{say("items_search")}</label>
-          <input
-            id="search"
-            type="search"
-            value={wanted}
-            onInput={({ currentTarget }) => {
-              setWanted(currentTarget.value);
-              setShown(PAGE);
-            }}
-            onKeyDown={(event) => {
-              // The form is for signing.
-              if (event.key === "Enter") event.preventDefault();
-            }}
-          />
-          <span class="aside" role="status">{say("items_found", { count: found.length })}</span>
-        </p>
-      )}
-      {found.slice(0, shown).map(({ item, index }) => (
-        <Opened
-          key={index}
-          title={
-            <>
-              <Foreign text={item.name === "" ? say("items_unnamed") : item.name} />{" "}
-              <span class="aside">{factsLine(item, speech)}</span>
-            </>
-          }
-        >
-          <Document
-            item={item}
-            index={index}
-            batched={batched}
-            signed={signed}
-            api={api}
-            speech={speech}
-          />
-        </Opened>
-      ))}
-      {found.length > shown && (
-        <button
-          type="button"
-          class="secondary"
-          onClick={() => setShown(shown + PAGE)}
-        >
-          {say("items_more", { count: found.length - shown })}
-        </button>
-      )}
+      </section>
+      {kind && <Kind kind={kind} speech={speech} />}
+      {asker.purpose !== null && <Purpose title={say("purpose")} text={asker.purpose} />}
     </>
   );
 }
 
-/** A section that renders its content only when opened. */
-function Opened({ title, children }: { title: ComponentChildren; children: ComponentChildren }) {
-  const [open, setOpen] = useState(false);
+/** The asker's own words. */
+export function Purpose({ title, text }: { title: string; text: string }) {
   return (
-    <details class="listed" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
-      <summary>{title}</summary>
-      {open && children}
-    </details>
+    <figure class="purpose" data-see="">
+      <figcaption>{title}</figcaption>
+      <blockquote dir="auto" tabIndex={-1}>
+        <Foreign text={text} />
+      </blockquote>
+    </figure>
   );
 }
 
-function factsLine(item: ConsentItem, { say, number }: Speech): string {
-  const kind = kindOf(item.mediaType);
-  return [
-    kind ? say(`kind_${kind}`) : item.mediaType,
-    item.size === null ? "" : sizeOf(item.size, number),
-  ].filter(Boolean).join(", ");
-}
-
-function Document(
-  { item, index, batched, signed, api, speech }: {
-    item: ConsentItem;
-    index: number;
-    batched: boolean;
-    signed: Signed;
-    api: ConsentApi;
-    speech: Speech;
-  },
-) {
-  const { say } = speech;
+/** The kind of signature that a certificate makes, in a few words; what that means in law can be opened. */
+function Kind({ kind, speech: { say } }: { kind: Choice["kind"]; speech: Speech }) {
   return (
-    <article class="document">
-      <p class="name" data-see="">
-        {item.name !== "" && (
-          <strong>
-            <Foreign text={item.name} />
-          </strong>
-        )}
-        <span class="aside">
-          <Foreign text={factsLine(item, speech)} />
-        </span>
+    <section class="kind">
+      <h2>{say("law")}</h2>
+      <p data-see="">
+        <strong>{say(`signature_${kind}`)}</strong>
       </p>
-      <Signers item={item} speech={speech} />
-      {item.pdf?.adds && <Additions adds={item.pdf.adds} speech={speech} />}
-      {item.pdf
-        ? (
-          <PdfView
-            // Each certificate's signature is a revision of its own.
-            key={item.pdf.adds ? signed.certificate : ""}
-            api={api}
-            index={index}
-            name={item.name}
-            signed={item.pdf.adds ? signed : undefined}
-            speech={speech}
-          />
-        )
-        : <Text item={item} index={index} api={batched ? api : null} speech={speech} />}
       <details>
-        <summary>{say("details")}</summary>
-        <p class="aside">
-          {say("fingerprint", { algorithm: item.hash.algorithm })}
-          <Digits hex={item.hash.hex} />
-        </p>
+        <summary>{say("law_more")}</summary>
+        <p class="aside">{say(`law_${kind}`)}</p>
       </details>
-    </article>
+    </section>
   );
-}
-
-/** The text of an item. @param api loads the text when the item is opened; null if it came with the item */
-function Text(
-  { item, index, api, speech }: {
-    item: ConsentItem;
-    index: number;
-    api: ConsentApi | null;
-    speech: Speech;
-  },
-) {
-  const { say } = speech;
-  const [looked, setLooked] = useState<LookedAt | "loading" | null>(api ? "loading" : item);
-  useEffect(() => {
-    if (api) api.look(index).catch(() => null).then(setLooked);
-  }, []);
-  if (looked === "loading") return <p class="aside" role="status">{say("loading")}</p>;
-  if (api && looked?.pdf) {
-    return <PdfView api={api} index={index} name={item.name} speech={speech} />;
-  }
-  const preview = looked?.preview ?? null;
-  // A site that wants nobody to read it may have made it so.
-  if (preview === null) return <p class="notice" data-see="">{say("not_shown")}</p>;
-  const { text, truncated } = preview;
-  const json = truncated ? null : readableJson(text);
-  if (!json) {
-    return (
-      <>
-        <Preview text={text} label={say("items_one")} speech={speech} />
-        {truncated && <p class="notice">{say("truncated")}</p>}
-      </>
-    );
-  }
-  return (
-    <>
-      <Rows value={json} speech={speech} />
-      <details>
-        <summary>{say("exact_text")}</summary>
-        <Preview text={text} label={say("exact_text")} speech={speech} />
-      </details>
-    </>
-  );
-}
-
-function Preview({ text, label, speech }: { text: string; label: string; speech: Speech }) {
-  const { frame, notice, look } = useScrollNotice<HTMLPreElement>(speech);
-  return (
-    <>
-      <pre
-        class="preview"
-        data-see="beginning"
-        tabIndex={0}
-        role="region"
-        aria-label={label}
-        ref={frame}
-        onScroll={look}
-      ><Foreign text={text} /></pre>
-      {notice}
-    </>
-  );
-}
-
-/** JSON for people: one row a member. */
-function Rows({ value, speech }: { value: { [name: string]: unknown }; speech: Speech }) {
-  return (
-    <dl class="rows" data-see="beginning">
-      {Object.entries(value).map(([name, each]) => (
-        <div>
-          <dt>
-            <Foreign text={name} />
-          </dt>
-          <dd>
-            <Value value={each} speech={speech} />
-          </dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
-
-function Value({ value, speech }: { value: unknown; speech: Speech }) {
-  const { say } = speech;
-  if (Array.isArray(value) && value.length > 0) {
-    return (
-      <ol>
-        {value.map((each) => (
-          <li>
-            <Value value={each} speech={speech} />
-          </li>
-        ))}
-      </ol>
-    );
-  }
-  if (isObject(value) && Object.keys(value).length > 0) {
-    return <Rows value={value} speech={speech} />;
-  }
-  if (typeof value === "boolean") return <>{say(value ? "yes" : "no")}</>;
-  if (typeof value === "string" && value !== "") return <Foreign text={value} />;
-  if (typeof value === "number") return <>{String(value)}</>;
-  return <span class="aside">{say("none")}</span>;
 }
 
 export function Certificates(
@@ -363,15 +78,16 @@ export function Certificates(
   const { say } = speech;
   if (choices.length === 1) {
     return (
-      <Section title={say("certificate_one")}>
+      <section class="certificates">
+        <h2>{say("certificate_one")}</h2>
         <div class="certificate">
           <CertificateFacts {...choices[0]!} speech={speech} />
         </div>
-      </Section>
+      </section>
     );
   }
   return (
-    <fieldset disabled={disabled}>
+    <fieldset class="certificates" disabled={disabled}>
       <legend>{say("certificate_many")}</legend>
       {choices.map((choice) => (
         <label class="certificate">

@@ -10,7 +10,6 @@ import type {
 import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
 import type { ConsentApi } from "./api.ts";
-import { useScrollNotice } from "./scroll_notice.tsx";
 import { type Caveat, type PdfFile, printsOtherwise } from "./pdf_file.ts";
 
 const ZOOMS = [1, 1.5, 2, 3, 4];
@@ -133,7 +132,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
   const [otherwise, setOtherwise] = useState(false);
   /** The view: page number and zoom. */
   const [drawn, setDrawn] = useState("");
-  const { frame, notice, look } = useScrollNotice<HTMLDivElement>(speech);
+  const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const count = file.document.numPages;
 
@@ -172,7 +171,6 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
         setDrawn(`${number} ${ZOOMS[zoom]}`);
         const unit = page.userUnit || 1;
         setScale({ page: number, height: whole.height / unit, point: shown * unit });
-        look();
         tell?.(number);
       } catch {
         if (!gone) setFailed(true);
@@ -254,7 +252,6 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
           class="pdf-page"
           data-see="beginning"
           ref={frame}
-          onScroll={look}
           tabIndex={0}
           role="region"
           aria-label={say("pdf_page_of", { page: number, name })}
@@ -273,7 +270,6 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
           <p class="unseen-but-read" dir="auto">{text}</p>
         </div>
       </div>
-      {notice}
       {otherwise && <p class="notice" role="status" data-see="">{say("pdf_print")}</p>}
     </>
   );

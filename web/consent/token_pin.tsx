@@ -1,23 +1,23 @@
 /** The question for a token's PIN that signs nothing: to see the certificates that it hides, or to change it. */
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConsentReply, PinRequest, Unlocked } from "../../protocol/consent.ts";
 import type { Speech, Word } from "../../words/agent.ts";
 import { Foreign } from "../parts.tsx";
+import { Screen } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
 import { useArming } from "./arming.ts";
+import { Countdown } from "./countdown.tsx";
 import { WhoAsks } from "./parts.tsx";
 
 type Refusal = Exclude<Unlocked, { ok: true }>;
 
 export function TokenPin(
-  { request, api, speech, finish, children }: {
+  { request, deadline, api, speech, finish }: {
     request: PinRequest;
+    deadline: string;
     api: ConsentApi;
     speech: Speech;
     finish: (how: "done" | "declined" | "lost" | Refusal) => void;
-    /** The time that is left. */
-    children: ComponentChildren;
   },
 ) {
   const { say, error } = speech;
@@ -74,23 +74,27 @@ export function TokenPin(
   // `pin_final_try` is no failure: nothing was tried, and the notice about the last try says it all.
   const failure = !busy && refusal && refusal.code !== "pin_final_try" ? refusal : null;
   return (
-    <form
-      ref={form}
-      autocomplete="off"
-      onSubmit={(event) => {
-        event.preventDefault();
+    <Screen
+      form={form}
+      title={say(changes ? "ask_pin_change" : "ask_pin_certificates")}
+      about={say("console_tokens")}
+      speech={speech}
+      submit={() => {
         if (armed && !busy) approve();
       }}
-    >
-      <h1 tabIndex={-1}>{say(changes ? "ask_pin_change" : "ask_pin_certificates")}</h1>
-      <p>
-        <strong>
-          <Foreign text={token.label || token.model} />
-        </strong>
-      </p>
-      <p>{say(changes ? "pin_change_explain" : "pin_certificates_explain")}</p>
-      {asker.origin !== null && <WhoAsks asker={asker} speech={speech} />}
-      <footer>
+      pane={
+        <>
+          <p data-see="">
+            <strong>
+              <Foreign text={token.label || token.model} />
+            </strong>
+          </p>
+          <p>{say(changes ? "pin_change_explain" : "pin_certificates_explain")}</p>
+        </>
+      }
+      notice={!roomy && <p class="notice" role="alert">{say("window_small")}</p>}
+      facts={<WhoAsks asker={asker} speech={speech} />}
+      answer={
         <section class="pin">
           <div role="alert" id="pin-problem">
             {failure && <p class="warning">{error(failure.code, failure.message)}</p>}
@@ -125,9 +129,10 @@ export function TokenPin(
             </label>
           )}
         </section>
-        {!roomy && <p class="notice" role="alert">{say("window_small")}</p>}
-        <div class="actions">
-          {children}
+      }
+      actions={
+        <>
+          <Countdown deadline={deadline} speech={speech} />
           <button
             type="button"
             class="secondary"
@@ -139,8 +144,8 @@ export function TokenPin(
           <button type="submit" disabled={!armed || busy || entry === "impossible"}>
             {say(changes ? "do_change_pin" : "do_unlock")}
           </button>
-        </div>
-      </footer>
-    </form>
+        </>
+      }
+    />
   );
 }

@@ -33,15 +33,10 @@ export function Document({ document, index, api, algorithm, say, speech }: {
       <p>
         {say("hash")} <code class="prefix">{document.hashPrefix}</code>
       </p>
-      {!shown ? <p class="warning">{say("not_shown")}</p> : shown.as === "text"
-        ? (
-          <pre
-            class="preview"
-            tabIndex={0}
-            role="region"
-            aria-label={document.label}
-          ><Foreign text={shown.text ?? ""} /></pre>
-        )
+      {!shown
+        ? <p class="warning">{say("not_shown")}</p>
+        : shown.as === "text"
+        ? <pre class="preview"><Foreign text={shown.text ?? ""} /></pre>
         : shown.as === "pdf"
         ? <Pdf api={api} index={index} label={document.label} say={say} speech={speech} />
         : <p class="aside">{say("not_preview")}</p>}

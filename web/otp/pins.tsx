@@ -74,6 +74,7 @@ function PinForm(
 ) {
   return (
     <form
+      class="pin-form"
       autocomplete="off"
       onSubmit={(event) => {
         event.preventDefault();
@@ -192,17 +193,19 @@ export function SetPin({ view, ...props }: Props & { view: View<"enrol"> }) {
         });
       }}
     >
-      <DigitsField
-        id="pin"
-        label={say("new_pin")}
-        hint={say("pin_rule")}
-        field={pin}
-        disabled={busy}
-        describedBy="problem"
-      />
-      <DigitsField id="again" label={say("again")} field={again} disabled={busy} />
+      <div>
+        <DigitsField
+          id="pin"
+          label={say("new_pin")}
+          hint={say("pin_rule")}
+          field={pin}
+          disabled={busy}
+          describedBy="problem"
+        />
+        <DigitsField id="again" label={say("again")} field={again} disabled={busy} />
+      </div>
       {totp && (
-        <>
+        <div class="totp">
           <p>{say("totp_explain")}</p>
           <img
             class="qr"
@@ -214,7 +217,7 @@ export function SetPin({ view, ...props }: Props & { view: View<"enrol"> }) {
             <code class="digits">{totp.uri}</code>
           </details>
           <DigitsField id="otp" label={say("otp")} field={otp} disabled={busy} otp />
-        </>
+        </div>
       )}
     </PinForm>
   );

@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OtpView } from "../../protocol/csc.ts";
 import { type Language, speak } from "../../words/agent.ts";
+import { Purpose } from "../consent/parts.tsx";
 import { Foreign, Section } from "../parts.tsx";
+import { Screen } from "../screen.tsx";
 import type { OtpApi } from "./api.ts";
 import { Document } from "./document.tsx";
 import type { End } from "./end.ts";
@@ -32,8 +34,6 @@ export function Sign(
   const wait = useSeconds(waitUntil);
   const pin = useRef<HTMLInputElement>(null);
   const otp = useRef<HTMLInputElement>(null);
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
   useEffect(() => {
     const left = Date.parse(view.deadline) - Date.now();
     const timer = setTimeout(
@@ -85,93 +85,108 @@ export function Sign(
   }
 
   return (
-    <form
-      autocomplete="off"
-      onSubmit={(event) => {
-        event.preventDefault();
+    <Screen
+      title={say("ask")}
+      about={say("document_one")}
+      speech={speech}
+      submit={() => {
         if (!busy) approve();
       }}
-    >
-      <h1 ref={heading} tabIndex={-1}>{say("ask")}</h1>
-      <p class="notice">
-        <strong>{say("kind")}:</strong> {say("kind_explain", { organization })}
-      </p>
-      <Section title={say("asked_by")}>
-        <p class="origin">
-          <strong>
-            <Foreign text={view.client} />
-          </strong>
-        </p>
-        <figure class="purpose">
-          <figcaption>{say("purpose")}</figcaption>
-          <blockquote dir="auto">
-            <Foreign text={purpose} />
-          </blockquote>
-        </figure>
-      </Section>
-      <Section
-        title={documents.length === 1
-          ? say("document_one")
-          : say("document_many", { count: documents.length })}
-      >
-        {documents.map((document, index) => (
-          <Document
-            key={index}
-            document={document}
-            index={index}
-            api={api}
-            algorithm={view.hashAlgorithm}
-            say={say}
-            speech={speech}
-          />
-        ))}
-      </Section>
-      <Section title={say("signer")}>
-        <span class="facts">
-          <strong>
-            <Foreign text={signer.name} />
-          </strong>
-          <span>
-            {signer.role && <Foreign text={`${signer.role}, `} />}
-            <Foreign text={organization} />
-          </span>
-          <span class="aside">
-            {credential.kind === "one-time"
-              ? say("certificate_once")
-              : say("certificate_stored", { organization })}
-          </span>
-          <span class="aside">{say("policy", { policy: credential.policy })}</span>
-        </span>
-      </Section>
-      <section class="factors">
-        <p class="consent-text">
-          <Foreign text={consent} />
-        </p>
-        <div role="alert" id="problem">
-          {problem && <p class="warning">{say(problem)}</p>}
-          {wait > 0 && <p class="warning">{say("wait", { time: speech.clock(wait) })}</p>}
-          {(problem === "wrong" || triesLeft < 3) && (
-            <p class="notice">{say("tries", { count: triesLeft })}</p>
-          )}
-        </div>
-        <DigitsField
-          id="pin"
-          label={say("pin")}
-          field={pin}
-          invalid={problem === "wrong" || problem === "missing"}
-          disabled={busy}
-          describedBy="problem"
-        />
-        <DigitsField
-          id="otp"
-          label={say("otp")}
-          hint={<Delivery otp={view.otp} api={api} say={say} speech={speech} finish={finish} />}
-          field={otp}
-          invalid={problem === "wrong" || problem === "missing"}
-          disabled={busy}
-          otp
-        />
-        <div class="actions">
+      pane={
+        <Section
+          title={documents.length === 1
+            ? say("document_one")
+            : say("document_many", { count: documents.length })}
+        >
+          {documents.map((document, index) => (
+            <Document
+              key={index}
+              document={document}
+              index={index}
+              api={api}
+              algorithm={view.hashAlgorithm}
+              say={say}
+              speech={speech}
+            />
+          ))}
+        </Section>
+      }
+      facts={
+        <>
+          <section id="asker">
+            <h2>{say("asked_by")}</h2>
+            <p class="origin">
+              <strong>
+                <Foreign text={view.client} />
+              </strong>
+            </p>
+          </section>
+          <section class="kind">
+            <h2>{speech.say("law")}</h2>
+            <p>
+              <strong>{say("kind")}</strong>
+            </p>
+            <p class="aside">{say("kind_explain", { organization })}</p>
+          </section>
+          <Purpose title={say("purpose")} text={purpose} />
+          <section class="certificates">
+            <h2>{say("signer")}</h2>
+            <span class="facts">
+              <strong>
+                <Foreign text={signer.name} />
+              </strong>
+              <span>
+                {signer.role && <Foreign text={`${signer.role}, `} />}
+                <Foreign text={organization} />
+              </span>
+              <span class="aside">
+                {credential.kind === "one-time"
+                  ? say("certificate_once")
+                  : say("certificate_stored", { organization })}
+              </span>
+              <span class="aside">{say("policy", { policy: credential.policy })}</span>
+            </span>
+          </section>
+        </>
+      }
+      answer={
+        <>
+          <p class="consent-text">
+            <Foreign text={consent} />
+          </p>
+          <div role="alert" id="problem">
+            {problem && <p class="warning">{say(problem)}</p>}
+            {wait > 0 && <p class="warning">{say("wait", { time: speech.clock(wait) })}</p>}
+            {(problem === "wrong" || triesLeft < 3) && (
+              <p class="notice">{say("tries", { count: triesLeft })}</p>
+            )}
+          </div>
+          <div class="factors">
+            <DigitsField
+              id="pin"
+              label={say("pin")}
+              field={pin}
+              invalid={problem === "wrong" || problem === "missing"}
+              disabled={busy}
+              describedBy="problem"
+            />
+            <DigitsField
+              id="otp"
+              label={say("otp")}
+              field={otp}
+              invalid={problem === "wrong" || problem === "missing"}
+              disabled={busy}
+              describedBy="otp-hint"
+              otp
+            />
+          </div>
+          <div class="aside" id="otp-hint">
+            <Delivery otp={view.otp} api={api} say={say} speech={speech} finish={finish} />
+          </div>
+        </>
+      }
+      actions={
+        <>
           <TimeLeft deadline={view.deadline} say={say} speech={speech} />
           <button type="button" class="secondary" disabled={busy} onClick={reject}>
             {say("reject")}
@@ -179,8 +194,8 @@ export function Sign(
           <button type="submit" disabled={busy || wait > 0}>
             {say(busy ? "working" : "sign")}
           </button>
-        </div>
-      </section>
-    </form>
+        </>
+      }
+    />
   );
 }

@@ -151,7 +151,13 @@ export const en = {
   valid_until: "Valid until {date}",
   on_token: "On token: {token}",
 
-  law: "What this signature is",
+  law: "Kind of signature",
+  law_more: "What this means in law",
+  signature_token_dsc: "Digital signature with a DSC",
+  signature_esign: "eSign",
+  signature_document_signer: "Signature of an organisation, not of a person",
+  signature_departmental: "Departmental PIN/OTP signature",
+  signature_unknown: "Digital signature; the certificate names no licensed Indian authority",
   law_token_dsc:
     "The certificate says: digital signature certificate (DSC) of India's licensed authorities. The Information Technology Act, 2000 recognises signatures made with one that is genuine and valid. D-Sign does not decide whether it is.",
   law_esign:

@@ -14,6 +14,8 @@ export const FORMAT_ERROR_CODES = [
   "json_malformed",
   "jws_malformed",
   "route_malformed",
+  /** A container that is no ZIP, or can be read in two ways. */
+  "container_malformed",
   "key_malformed",
   /** A JSON object names the same member twice: what is shown could differ from what is signed. */
   "json_duplicate_key",

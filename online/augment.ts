@@ -4,6 +4,7 @@
  * would check it, and nothing is returned that is worse than before.
  */
 import { concat } from "../formats/asn1/der.ts";
+import { contentUnder, readContainer, withFile } from "../formats/asic/container.ts";
 import type { AddedData, Augmenter, PreparedTimestamp } from "../formats/augment.ts";
 import { cmsAugmenter } from "../formats/cms/augment.ts";
 import type { VerifyContent } from "../formats/content.ts";
@@ -66,6 +67,12 @@ export async function augment(
       "The signatures on a signing route have no levels.",
     );
   }
+  if (format === "asic") {
+    const file = await raiseContainer(signed, { level, which }, services, signal);
+    const after = readFacts({ ...signed, source: bytesSource(file) }).signatures;
+    signatures.forEach((each, index) => refuseWorse(each, after[index]));
+    return { file };
+  }
   const indices = which === "all" ? signatures.keys() : [signatures.length - 1];
   let file = signed.source.read(0, signed.source.size);
   for (const index of indices) {
@@ -79,6 +86,27 @@ export async function augment(
   const after = readFacts({ ...signed, source: bytesSource(file) }).signatures;
   signatures.forEach((each, index) => refuseWorse(each, after[index]));
   return { file };
+}
+
+/** Each signature file of a container by itself. */
+async function raiseContainer(
+  { source, certificates }: Signed,
+  { level, which }: Raise,
+  services: LevelServices,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  let file = source.read(0, source.size);
+  const { cades, xades } = readContainer(file);
+  const names = [...cades.keys(), ...xades.keys()];
+  for (const name of which === "all" ? names : names.slice(-1)) {
+    const container = readContainer(file);
+    const inner = container.cades.get(name) ?? container.xades.get(name)!;
+    const content = contentUnder(container, name);
+    const signature = { source: bytesSource(inner), content, certificates };
+    const raised = await augment(signature, { level, which }, services, signal);
+    if ("file" in raised) file = withFile(container, name, raised.file);
+  }
+  return file;
 }
 
 /** What a ladder stands on: a file that grows, and what is known of the signature that is raised. */

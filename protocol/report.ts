@@ -174,7 +174,7 @@ export type RouteReport = z.output<typeof RouteReport>;
 
 export const VerificationReport = z.object({
   version: z.literal(1),
-  format: z.enum(["pdf", "cms", "xml", "jws", "route"]),
+  format: z.enum(["pdf", "cms", "xml", "jws", "asic", "route"]),
   verifiedAt: time,
   indication: indication.describe("That of the worst signature"),
   findings: z.array(finding),

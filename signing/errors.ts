@@ -26,6 +26,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
   algorithm_unsupported: "mechanism_unsupported",
   signature_mismatch: "signature_mismatch",
   jws_malformed: "document_malformed",
+  container_malformed: "document_malformed",
   route_malformed: "document_malformed",
   not_found: "document_malformed",
   out_of_turn: "out_of_turn",

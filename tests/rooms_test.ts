@@ -46,6 +46,7 @@ const FORMATS = [
   ["x509"],
   ["cms", "json"],
   ["pades", "xml"],
+  ["asic"],
   ["verify"],
 ];
 

@@ -1,4 +1,5 @@
 import { FormatError } from "../error.ts";
+import { isZip } from "../asic/zip.ts";
 import { isPdf } from "../shown.ts";
 import type { Source } from "../source.ts";
 import { isArmoured } from "./armour.ts";
@@ -21,6 +22,7 @@ export function detectFormat(source: Source): VerifiedFormat {
     "",
   );
   if (text.startsWith("%PDF-")) return "pdf";
+  if (isZip(head)) return "asic";
   if (head[0] === 0x30 || isArmoured(text)) return "cms";
   // Also UTF-16, with or without a byte order mark.
   if (text.startsWith("<") || /^(?:\xff\xfe<\0|\xfe\xff\0<|<\0|\0<)/.test(text)) return "xml";
@@ -32,7 +34,7 @@ export function detectFormat(source: Source): VerifiedFormat {
   if (isArmoured(latin1.decode(source.read(0, ARMOUR_HEAD)))) return "cms";
   throw new FormatError(
     "not_found",
-    "The file contains no signature that D-Sign can check. Choose a signed PDF, XML, JSON or CMS file, or a signing route.",
+    "The file contains no signature that D-Sign can check. Choose a signed PDF, XML, JSON or CMS file, a container (ASiC), or a signing route.",
   );
 }
 

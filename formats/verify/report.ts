@@ -171,7 +171,7 @@ export interface RouteReport {
 }
 
 /** Kind of the verified file. */
-export type VerifiedFormat = "pdf" | "cms" | "xml" | "jws" | "route";
+export type VerifiedFormat = "pdf" | "cms" | "xml" | "jws" | "asic" | "route";
 
 export interface VerificationReport {
   version: 1;

@@ -5,6 +5,7 @@
 import { FormatError } from "../error.ts";
 import { bytesSource, type Source } from "../source.ts";
 import { unarmour, unsignedAround } from "./armour.ts";
+import { asicFacts } from "./asic.ts";
 import { cmsContentDigest, cmsFacts } from "./cms.ts";
 import type { VerifyContent } from "../content.ts";
 import { detectFormat } from "./format.ts";
@@ -135,6 +136,8 @@ export function readFacts(file: VerifyFile): Facts {
     case "xml":
       checkXmlSize(source.size);
       return { format, ...tryXml(() => xmlFacts(bytes(), content, file.certificates)) };
+    case "asic":
+      return { format, signatures: asicFacts(bytes(), file.certificates) };
     case "jws": {
       const jws = decode(bytes());
       const given = content(null);

@@ -6,6 +6,9 @@ import type { C14nMethod } from "./c14n.ts";
 export const DS = "http://www.w3.org/2000/09/xmldsig#";
 export const XADES = "http://uri.etsi.org/01903/v1.3.2#";
 export const XADES_141 = "http://uri.etsi.org/01903/v1.4.1#";
+/** Containers (EN 319 162-1), and signatures in OpenDocument (ODF 1.2 part 3 §5). */
+export const ASIC = "http://uri.etsi.org/02918/v1.2.1#";
+export const ODF_SIGNATURES = "urn:oasis:names:tc:opendocument:xmlns:digitalsignature:1.0";
 export const SIGNED_PROPERTIES_TYPE = "http://uri.etsi.org/01903#SignedProperties";
 
 export const Transform = {

@@ -77,8 +77,10 @@ export function followReference(
   const uri = attribute(reference, "URI");
   if (uri === null) throw new Unsupported("a reference without a URI");
   if (uri !== "" && !uri.startsWith("#")) {
-    refuseTransforms(reference);
-    const actual = context.file(uri)?.digest(hash);
+    const isPlain = transformsOf(reference).length === 0;
+    const actual = isPlain
+      ? context.file(uri)?.digest(hash)
+      : digest(hash, fileOctets(reference, uri, signature, context));
     if (!actual) throw new Problem("content_missing");
     return { covers: { kind: "file", uri }, digest: actual };
   }
@@ -105,10 +107,7 @@ export function referenceOctets(
 ): Uint8Array {
   const uri = attribute(reference, "URI") ?? "";
   if (uri !== "" && !uri.startsWith("#")) {
-    refuseTransforms(reference);
-    const bytes = context.file(uri)?.bytes?.();
-    if (!bytes) throw new Problem("content_missing");
-    return bytes;
+    return fileOctets(reference, uri, signature, context);
   }
   const { target, withComments } = locate(uri, context);
   const nodes: Nodes = { apex: target, withComments };
@@ -156,10 +155,21 @@ function transformsOf(reference: XmlElement): XmlElement[] {
   return transforms;
 }
 
-/** Files are signed as they are. */
-function refuseTransforms(reference: XmlElement): void {
-  const [transform] = transformsOf(reference);
-  if (transform) throw new Unsupported(algorithmOf(transform));
+/** Files are signed as they are, or in canonical form. */
+function fileOctets(
+  reference: XmlElement,
+  uri: string,
+  signature: XmlElement,
+  context: ReferenceContext,
+): Uint8Array {
+  const bytes = context.file(uri)?.bytes?.();
+  if (!bytes) throw new Problem("content_missing");
+  return transformsOf(reference).reduce((value: Uint8Array, transform) => {
+    const algorithm = algorithmOf(transform);
+    const made = Object.hasOwn(canonicalizations, algorithm) && apply(transform, value, signature);
+    if (!(made instanceof Uint8Array)) throw new Unsupported(algorithm);
+    return made;
+  }, bytes);
 }
 
 const algorithmOf = (element: XmlElement) => attribute(element, "Algorithm") ?? "";

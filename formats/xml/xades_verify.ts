@@ -9,7 +9,7 @@ import { verifySignature } from "../x509/signature.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
 import { parseXml, XML_LIMITS } from "./document.ts";
-import { digestAlgorithm, DS, signatureAlgorithm } from "./algorithms.ts";
+import { ASIC, digestAlgorithm, DS, ODF_SIGNATURES, signatureAlgorithm } from "./algorithms.ts";
 import { Problem, Unsupported, type XmlProblem } from "./problem.ts";
 import {
   namesCertificate,
@@ -33,6 +33,7 @@ import {
   childElements,
   childrenNamed,
   descendants,
+  hasText,
   isNamed,
   textOf,
   type XmlElement,
@@ -162,7 +163,7 @@ function verifyOne(element: XmlElement, context: Context): XmlSignature {
     signingTime: null,
     role: null,
     isXades: false,
-    isDocument: element === context.tree.root,
+    isDocument: element === context.tree.root || isListed(element),
     holdsUnsigned: false,
     ignored: [],
     timestamps: [],
@@ -191,6 +192,14 @@ function verifyOne(element: XmlElement, context: Context): XmlSignature {
   report.ignored.push(...unsigned.texts);
   attempt(() => readProperties(element, report, context, signers));
   return report;
+}
+
+/** In the list of a container, which holds nothing but signatures. */
+function isListed({ parent: list }: XmlElement): boolean {
+  return list !== undefined && list.parent === undefined &&
+    (isNamed(list, ASIC, "XAdESSignatures") ||
+      isNamed(list, ODF_SIGNATURES, "document-signatures")) &&
+    !hasText(list) && childElements(list).every(isSignature);
 }
 
 function problemOf(error: unknown): XmlProblem {

@@ -68,7 +68,7 @@ export async function signAll(
 /** What DSS signed at any level is raised here to B-LTA, and passes in DSS as such. */
 async function raiseAll(dss: Dss, out: string, pki: Pki, tell: Tell, fault: Tell): Promise<void> {
   const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n")
-    .filter((line) => !/\.asic[se]\t/.test(line));
+    .filter((line) => !/\.asic[se](\t|$)/.test(line));
   const raised: string[] = [];
   for (const line of list) {
     const [file, named] = line.split("\t");

@@ -1,0 +1,159 @@
+/** Verification of containers (EN 319 162-1; OpenDocument), in the terms of the report. */
+import {
+  type Container,
+  contentUnder,
+  fileOf,
+  type Manifest,
+  manifestOf,
+  problemsOf,
+  readContainer,
+} from "../asic/container.ts";
+import { digest } from "../digest.ts";
+import { FormatError } from "../error.ts";
+import { cmsFacts, timestampFact } from "./cms.ts";
+import type { Finding } from "./report.ts";
+import { finding, type SignatureFacts, type TimestampFacts } from "./signature.ts";
+import { xmlFacts } from "./xml.ts";
+
+/**
+ * Facts of every signature in a container. A signature counts for the container if it covers every file in it.
+ *
+ * @param certificates of possible signers, DER, besides those in the signatures
+ * @throws {FormatError} `container_malformed`, `limit_exceeded`; as `cmsFacts` and `xmlFacts`
+ */
+export function asicFacts(
+  bytes: Uint8Array,
+  certificates: readonly Uint8Array[] = [],
+): SignatureFacts[] {
+  const container = readContainer(bytes);
+  return numbered([
+    ...[...container.cades].flatMap(([name, cms]) =>
+      cadesFacts(container, name, cms, certificates)
+    ),
+    ...[...container.xades].flatMap(([name, xml]) =>
+      xadesFacts(container, name, xml, certificates)
+    ),
+  ]);
+}
+
+/** Names repeat among the files of a container. */
+const numbered = (all: SignatureFacts[]): SignatureFacts[] =>
+  all.map((facts, index) => ({ ...facts, id: String(index + 1) }));
+
+/** §4.4: in ASiC-S over the one file; in ASiC-E over a manifest. */
+function cadesFacts(
+  container: Container,
+  name: string,
+  cms: Uint8Array,
+  certificates: readonly Uint8Array[],
+): SignatureFacts[] {
+  const manifest = manifestOf(container, name);
+  const content = contentUnder(container, name)(null);
+  const files = manifest
+    ? manifest.references.map(({ name }) => name)
+    : content
+    ? [...container.data.keys()]
+    : undefined;
+  const findings: Finding[] = manifest ? manifestFindings(manifest, container) : [];
+  const archives = archiveFacts(container, name);
+  return cmsFacts(cms, content, certificates).map((facts) => ({
+    ...covering(container, facts, files ?? []),
+    findings: [
+      ...facts.findings,
+      ...findings,
+      ...archives.findings,
+      ...uncovered(container, files),
+    ],
+    timestamps: [
+      ...facts.timestamps.map((each) => ({
+        ...each,
+        coveredBy: [...each.coveredBy, ...archives.facts],
+      })),
+      ...archives.facts,
+    ],
+  }));
+}
+
+function xadesFacts(
+  container: Container,
+  name: string,
+  xml: Uint8Array,
+  certificates: readonly Uint8Array[],
+): SignatureFacts[] {
+  return xmlFacts(xml, contentUnder(container, name), certificates).map((facts) => {
+    const files = facts.coverage.parts.map((part) => fileOf(part) ?? part);
+    return {
+      ...covering(container, facts, files),
+      findings: [...facts.findings, ...uncovered(container, files)],
+    };
+  });
+}
+
+/** It covers the container if it covers what its format covers, and that is all files. */
+function covering(
+  container: Container,
+  { coverage, ...facts }: SignatureFacts,
+  files: readonly string[],
+): SignatureFacts {
+  const isWhole = coverage.extent === "whole" && missing(container, files).length === 0;
+  return { ...facts, coverage: { extent: isWhole ? "whole" : "part", parts: [...files] } };
+}
+
+const missing = ({ data }: Container, files: readonly string[]) =>
+  [...data.keys()].filter((name) => !files.includes(name));
+
+function uncovered(container: Container, files: readonly string[] | undefined): Finding[] {
+  const left = files ? missing(container, files) : [];
+  if (left.length === 0) return [];
+  const message = `The signature does not cover ${left.slice(0, MAX_NAMED).join(", ")}.`;
+  return [finding("coverage_partial", message)];
+}
+
+/** More are not told in a sentence. */
+const MAX_NAMED = 5;
+
+function manifestFindings(manifest: Manifest, container: Container): Finding[] {
+  return problemsOf(manifest, container).slice(0, MAX_NAMED).map(({ name, problem }) =>
+    problem === "changed"
+      ? finding("content_changed", `${name} was changed after it was signed.`)
+      : problem === "missing"
+      ? finding("content_missing", `${name}, which was signed, is not in the container.`)
+      : finding(
+        "algorithm_unsupported",
+        `Not checked, as it is not supported: the digest of ${name}.`,
+      )
+  );
+}
+
+/** §4.4.3.2: timestamps over a manifest that has the signature's own file among the others. */
+function archiveFacts(
+  container: Container,
+  signature: string,
+): { facts: TimestampFacts[]; findings: Finding[] } {
+  const findings: Finding[] = [];
+  const facts = [...container.timestamps].flatMap(([name, token]) => {
+    const manifest = manifestOf(container, name);
+    if (!manifest?.references.some((each) => each.name === signature)) return [];
+    if (problemsOf(manifest, container).length > 0) {
+      const message = "A timestamp does not count. What it covers was changed or removed.";
+      findings.push(finding("timestamp_not_accepted", message));
+      return [];
+    }
+    try {
+      const none = { certificates: [], crls: [], ocspResponses: [] };
+      const fact = timestampFact(token, (hash) => digest(hash, manifest.bytes), none);
+      return [{ ...fact, kind: "archive" as const, name, manifest }];
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      findings.push(finding("timestamp_not_accepted", error.message));
+      return [];
+    }
+  }).toSorted((a, b) => Number(a.token.info.time) - Number(b.token.info.time));
+  facts.forEach((each, index) => {
+    // Only a later one can cover another, so that nothing goes round.
+    each.coveredBy = facts.slice(index + 1).filter(({ manifest }) =>
+      manifest.references.some(({ name }) => name === each.name)
+    );
+  });
+  return { facts, findings };
+}

@@ -8,11 +8,6 @@ export interface Exception {
 
 export const exceptions: readonly Exception[] = [
   {
-    pattern: /\.asic[se]$/,
-    verdict: "not read",
-    reason: "ASiC containers are not read yet",
-  },
-  {
     pattern: /^xades-internally-detached-/,
     verdict: "INDETERMINATE",
     reason: "the signature covers one element of the document, which is named, not the document",

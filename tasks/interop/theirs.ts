@@ -65,10 +65,13 @@ export async function signAll(
   return { out, pki };
 }
 
+/** Their archive timestamp covers the signature's file as a whole: nothing can be added to it. */
+const SEALED = /^asic-cades-.*-lta\.asice/;
+
 /** What DSS signed at any level is raised here to B-LTA, and passes in DSS as such. */
 async function raiseAll(dss: Dss, out: string, pki: Pki, tell: Tell, fault: Tell): Promise<void> {
   const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n")
-    .filter((line) => !/\.asic[se](\t|$)/.test(line));
+    .filter((line) => !SEALED.test(line));
   const raised: string[] = [];
   for (const line of list) {
     const [file, named] = line.split("\t");

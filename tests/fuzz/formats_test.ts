@@ -1,3 +1,4 @@
+import * as asic from "./asic.ts";
 import * as cms from "./cms.ts";
 import * as der from "./der.ts";
 import * as json from "./json.ts";
@@ -7,7 +8,7 @@ import * as pkcs12 from "./pkcs12.ts";
 import type { Target } from "./worker.ts";
 import * as xml from "./xml.ts";
 
-const targets: Record<string, Target> = { der, cms, xml, json, pictures, pkcs12 };
+const targets: Record<string, Target> = { asic, der, cms, xml, json, pictures, pkcs12 };
 for (const [name, { seeds, words, exercise }] of Object.entries(targets)) {
   Deno.test(`fuzz: a few hundred mutations of ${name} are read, or refused`, async () => {
     const documents = await seeds();

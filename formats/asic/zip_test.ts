@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { strFromU8, strToU8, unzipSync, zipSync } from "fflate";
+import { FormatError } from "../error.ts";
+import { concat } from "../asn1/der.ts";
+import { dosTime, readZip, writeZip } from "./zip.ts";
+
+const time = dosTime(new Date("2026-11-30T12:00:00Z"));
+const entry = (name: string, text: string) => ({ name, bytes: strToU8(text), time });
+const two = () => writeZip([entry("mimetype", "text/plain"), entry("a/b.txt", "Pay 7\n")]);
+const refused = (bytes: Uint8Array, why: RegExp, name = "") =>
+  assert.throws(
+    () => readZip(bytes),
+    (error) =>
+      error instanceof FormatError && /^(container_malformed|limit_exceeded)$/.test(error.code) &&
+      why.test(error.message),
+    name,
+  );
+
+Deno.test("what is written is read again, here and by another reader", () => {
+  const bytes = two();
+  const files = readZip(bytes).map(({ name, bytes }) => [name, strFromU8(bytes)]);
+  assert.deepEqual(files, [["mimetype", "text/plain"], ["a/b.txt", "Pay 7\n"]]);
+  const theirs = Object.entries(unzipSync(bytes)).map(([name, bytes]) => [name, strFromU8(bytes)]);
+  assert.deepEqual(theirs, files);
+  assert.deepEqual(writeZip(readZip(bytes)), bytes);
+});
+
+Deno.test("compressed files of others are read, and written again as they were", () => {
+  const theirs = zipSync({ "a.txt": strToU8("7".repeat(5000)), "নথি.txt": strToU8("x") });
+  const read = readZip(theirs);
+  assert.deepEqual(read.map(({ name, bytes }) => [name, bytes.length]), [["a.txt", 5000], [
+    "নথি.txt",
+    1,
+  ]]);
+  assert.ok(writeZip(read).length < 400);
+});
+
+Deno.test("the order of names is kept, whatever they look like", () => {
+  const names = ["mimetype", "7", "1", "__proto__", "constructor"];
+  const bytes = writeZip(names.map((name) => entry(name, name)));
+  assert.deepEqual(readZip(bytes).map(({ name }) => name), names);
+});
+
+Deno.test("a container that two readers would read in two ways is refused", () => {
+  const bytes = two();
+  const patched = (at: number, ...values: number[]) => {
+    const copy = bytes.slice();
+    copy.set(values, at);
+    return copy;
+  };
+  const text = new TextDecoder("latin1").decode(bytes);
+  const central = text.indexOf("PK\x01\x02");
+  refused(concat(Uint8Array.of(0), bytes), /directory is not where|between/, "bytes before");
+  refused(concat(bytes, Uint8Array.of(0)), /end is missing|not where/, "bytes behind");
+  refused(concat(bytes, bytes), /ambiguous|not where|between/, "two ends");
+  refused(patched(30, 0x4d), /contradict/, "other names in header and directory");
+  refused(patched(22, 9), /contradict/, "another size");
+  refused(patched(central + 42, 1), /between/, "another offset");
+  refused(patched(8, 1), /contradict/, "encrypted in the header alone");
+  refused(patched(central + 8, 1), /encrypted/, "encrypted");
+  refused(patched(text.indexOf("Pay 7"), 0x51), /damaged/, "changed content");
+  // A second local file that the directory does not name.
+  const hidden = writeZip([entry("hidden.txt", "Pay 9000\n")]);
+  const first = hidden.subarray(0, hidden.length - 22 - 46 - "hidden.txt".length);
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint32(0, central + first.length, true);
+  const moved = bytes.slice(central);
+  moved.set(new Uint8Array(view.buffer), moved.length - 22 + 16);
+  refused(concat(bytes.subarray(0, central), first, moved), /between/, "hidden file");
+});
+
+Deno.test("names that lead elsewhere, links and doubled names are refused", () => {
+  const named = (name: string) => {
+    const bytes = zipSync({ [name]: strToU8("x") });
+    return bytes;
+  };
+  for (
+    const name of [
+      "../a",
+      "/a",
+      "a/../b",
+      "a\\b",
+      "C:a",
+      "a//b",
+      "./a",
+      "a\u0000b",
+      "x".repeat(600),
+    ]
+  ) refused(named(name), /name of a file/, name);
+  const doubled = writeZip([entry("a.txt", "1"), entry("b.txt", "2")]);
+  const text = new TextDecoder("latin1").decode(doubled);
+  const same = doubled.slice();
+  for (const { index } of text.matchAll(/b\.txt/g)) same[index] = 0x41; // A.txt
+  refused(same, /twice/);
+  const link = zipSync({ "a": [strToU8("/etc/passwd"), { os: 3, attrs: 0o120777 << 16 }] });
+  refused(link, /link/);
+  assert.throws(() => writeZip([entry("../a", "x")]), { code: "invalid_argument" });
+});
+
+Deno.test("a bomb ends where its size says, and before that where it says too much", () => {
+  const bomb = zipSync({ "a": new Uint8Array(1 << 20) });
+  const text = new TextDecoder("latin1").decode(bomb);
+  const small = bomb.slice();
+  for (const [pattern, at] of [["PK\x03\x04", 22], ["PK\x01\x02", 24]] as const) {
+    small.set([16, 0, 0, 0], text.indexOf(pattern) + at);
+  }
+  refused(small, /damaged, or larger/);
+  const large = bomb.slice();
+  for (const [pattern, at] of [["PK\x03\x04", 22], ["PK\x01\x02", 24]] as const) {
+    large.set([0, 0, 0, 0x20], text.indexOf(pattern) + at);
+  }
+  refused(large, /holds more than is read/);
+  const many = writeZip(Array.from({ length: 1000 }, (_, i) => entry(`f${i}`, "")));
+  assert.equal(readZip(many).length, 1000);
+});

@@ -15,6 +15,7 @@ import {
   prepareTimestamp,
   type SignatureOptions,
 } from "../formats/pades/prepare.ts";
+import type { PdfDocument } from "../formats/pdf/document.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { appendedSource, digestOf, type Ranges, type Source } from "../formats/source.ts";
 import { readKnownCertificate, sameBytes } from "../formats/x509/certificate.ts";
@@ -86,21 +87,27 @@ export const timestampSpace = (certificate: Uint8Array): number =>
 /**
  * Prepares a signature in a PDF. The same input gives the same bytes.
  *
- * @throws {FormatError} as `prepareSignature`
+ * @param opened the same source, where it is open already
+ * @throws {FormatError} as `prepareSignature`; {OnlineError} `signature_invalid` where a reader would not find it
  */
 export function preparePades(
   source: Source,
   { certificate, chain }: Pick<Signer, "certificate" | "chain">,
   { level, ...options }: PadesOptions,
+  opened?: PdfDocument,
 ): PreparedPades {
   const prepared = prepareSignature(source, {
     ...options,
     contentsSize: CMS_SPACE + maxSignatureLength(certificate) + certificate.length +
       chain.reduce((sum, each) => sum + each.length, 0) +
       (level === "B-B" ? 0 : tokenSpace(certificate)),
-  });
+  }, opened);
   const { field, isNew, places, appended } = prepared;
-  return { field, isNew, places, appended, ranges: rangesOf(prepared) };
+  const ranges = rangesOf(prepared);
+  // A reader must find it in what will be signed: nothing but the signature's value comes in later.
+  const found = last(appendedSource(source, appended), options.password);
+  if (found.field !== field || String(found.ranges) !== String(ranges)) throw invalid();
+  return { field, isNew, places, appended, ranges };
 }
 
 /** How a prepared signature becomes a finished one. */
@@ -203,8 +210,21 @@ export function checkSignature(
   password?: string,
 ): void {
   const made = last(appendedSource(pdf.source, appended), password);
-  const digests = { [pdf.algorithm]: readDigest(pdf, appended, made) };
-  const [signer] = verifyCms(made.cms, { detached: { digests } }).signers;
+  checkCms(made.cms, { [pdf.algorithm]: readDigest(pdf, appended, made) }, certificate);
+}
+
+/**
+ * Looks at a signature as a reader would, by itself.
+ *
+ * @param digests of what it signs
+ * @throws {OnlineError} `signature_invalid`
+ */
+export function checkCms(
+  cms: Uint8Array,
+  digests: Partial<Record<HashName, Uint8Array>>,
+  certificate: Uint8Array,
+): void {
+  const [signer] = verifyCms(cms, { detached: { digests } }).signers;
   const isGood = signer?.status === "valid" && signer.certificate &&
     sameBytes(signer.certificate.der, certificate);
   if (!isGood) throw invalid();

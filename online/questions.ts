@@ -9,6 +9,7 @@ import { type AppearanceContent, drawAppearance } from "../formats/pades/appeara
 import type { ValidationData } from "../formats/pades/dss.ts";
 import type { Place } from "../formats/pades/place.ts";
 import { refuseAmbiguous } from "../formats/pades/versions.ts";
+import { PdfDocument } from "../formats/pdf/document.ts";
 import { readFont, type TrueTypeFont } from "../formats/pdf/font.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
@@ -17,6 +18,7 @@ import { inSteps } from "../reader/steps.ts";
 import type { ReadDocument } from "../reader/worker.ts";
 import { collectEvidence } from "./evidence.ts";
 import {
+  checkCms,
   checkSignature,
   type Completion,
   dssFor,
@@ -161,8 +163,21 @@ export const questions = {
     documents: ReadDocument[],
   ): PreparedPades {
     const [source] = documents;
-    if (strict) refuseAmbiguous(source, input.options.password);
-    return preparePades(source, signer, padesOptions(input, documents));
+    const document = PdfDocument.open(source, input.options.password);
+    if (strict) refuseAmbiguous(document);
+    return preparePades(source, signer, padesOptions(input, documents), document);
+  },
+
+  /** Checks a signature that goes into a prepared revision, of which {@linkcode preparePades} has checked the place. */
+  checkCms({ cms, hash, digest, certificate }: {
+    cms: Uint8Array;
+    hash: HashName;
+    /** Of what is signed. */
+    digest: Uint8Array;
+    certificate: Uint8Array;
+  }): null {
+    checkCms(cms, { [hash]: digest }, certificate);
+    return null;
   },
 
   /** What follows a signature in a PDF at its level, once it is checked. */

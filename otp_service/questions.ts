@@ -5,6 +5,7 @@ import { type DrawnPlace, placesOfSignature } from "../formats/pades/drawn.ts";
 import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
 import { prepareSignature, type SignatureOptions } from "../formats/pades/prepare.ts";
 import { refuseAmbiguous } from "../formats/pades/versions.ts";
+import { PdfDocument } from "../formats/pdf/document.ts";
 import type { Source } from "../formats/source.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { readEsignResponse } from "../formats/xml/esign.ts";
@@ -51,12 +52,13 @@ export const questions = {
     },
     [source]: ReadDocument[],
   ) {
-    refuseAmbiguous(source);
+    const document = PdfDocument.open(source);
+    refuseAmbiguous(document);
     const { appended, byteRange: [start, before, after, rest] } = prepareSignature(source, {
       ...options,
       subFilter: "adbe.pkcs7.detached", // what the ESP makes is no CAdES
       time: new Date(time),
-    });
+    }, document);
     return { appended, ranges: [[start, before], [after, rest]] as [number, number][] };
   },
 

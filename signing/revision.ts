@@ -132,6 +132,13 @@ export class Revisions {
     const cms = await completeCms(made, signature, algorithm, level === "B-B" ? null : stamp);
     // Put in here: the reader has read a stranger's document, and adds only what follows.
     const signed = fillContents(prepared.appended, ...prepared.hole, cms);
+    if (level === "B-B") {
+      // Where it stands was checked when the revision was prepared.
+      const { digest } = prepared;
+      const checked = { cms, hash: algorithm, digest: Uint8Array.fromHex(digest), certificate };
+      await reader.ask("checkCms", checked, this.asking);
+      return { appended: signed, field: prepared.field };
+    }
     const completion = { level, certificate, password };
     const rest = await askInSteps(
       (done) =>

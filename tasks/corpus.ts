@@ -2,6 +2,7 @@
  * `deno task corpus [--dir D] [--json]`: three officers sign every PDF of a folder, one after
  * another, and independent programs look at the result: `pdfsig` and `mutool` at each signature,
  * `qpdf` at the structure and the pages. Needs Debian's `poppler-utils`, `mupdf-tools` and `qpdf`.
+ * `deno task corpus signed`: see `corpus_signed.ts`.
  */
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
@@ -9,6 +10,8 @@ import { FormatError } from "../formats/error.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
 import { mutoolSign, pdfsig, qpdfCheck, run } from "../tests/fixtures/pdf_tools.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
+import { pdfFiles } from "./corpus_files.ts";
+import { corpusSigned } from "./corpus_signed.ts";
 
 /** Verdict of `qpdf` on a file before it is signed. */
 export type Class = "clean" | "warnings" | "encrypted" | "damaged";
@@ -109,16 +112,6 @@ async function tryFile(path: string, officers: readonly Officer[], copy: string)
   return outcome;
 }
 
-async function* pdfFiles(folder: string): AsyncGenerator<string> {
-  const entries = await Array.fromAsync(Deno.readDir(folder));
-  entries.sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory) yield* pdfFiles(path);
-    else if (entry.name.toLowerCase().endsWith(".pdf")) yield path;
-  }
-}
-
 /**
  * Signs all PDFs of a folder and those below it.
  *
@@ -156,10 +149,18 @@ export async function runCorpus(
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values, positionals: [what] } = parseArgs({
     args: Deno.args,
-    options: { dir: { type: "string" }, json: { type: "boolean" } },
+    allowPositionals: true,
+    options: {
+      dir: { type: "string" },
+      json: { type: "boolean" },
+      all: { type: "boolean", default: false },
+    },
   });
+  if (what === "signed") {
+    Deno.exit(await corpusSigned(values.dir, values.all));
+  }
   const table = await runCorpus(values.dir ?? SHARED, (line) => console.error(line));
   if (values.json) console.log(JSON.stringify(table));
   else {

@@ -258,6 +258,18 @@ Deno.test("changes: the extra entries other programs write with a signature are 
       "empty_signature_field New",
     ],
     [
+      "/DR whose XObject another signature has left there, by iText",
+      edit(
+        signed({
+          catalogEntries: "/AcroForm << /Fields [] /DR << /XObject << /FRM 4 0 R >> >> >>",
+        }),
+        "catalog",
+        (old) => old.replace("/FRM 4 0 R", "/FRM 97 0 R"),
+        { 97: picture },
+      ),
+      "",
+    ],
+    [
       "/DV beside /V, by LibreOffice",
       withField(bytes, widget("0 0 0 0", "/DV 98 0 R /DR << >>")),
       "empty_signature_field New",

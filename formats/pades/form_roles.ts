@@ -3,7 +3,15 @@ import type { Comparison, Pair } from "./compare.ts";
 import { type Difference, type Path, pathName } from "./difference.ts";
 import { readRectangle } from "./place.ts";
 import { ancestorsOf, type FormField } from "../pdf/form.ts";
-import { fromLatin1, PdfArray, PdfDict, PdfRef, PdfString, type PdfValue } from "../pdf/value.ts";
+import {
+  fromLatin1,
+  PdfArray,
+  PdfDict,
+  PdfName,
+  PdfRef,
+  PdfString,
+  type PdfValue,
+} from "../pdf/value.ts";
 
 /** Keys changed by filling in or signing a field. */
 const FILL_KEYS = new Set("V AP AS I M RV DA Q".split(" "));
@@ -128,6 +136,7 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
   c.dicts(a, b, path, (key) => {
     if (key === "Kids") return "fields";
     if (key === "Parent") return "field";
+    if (key === "Type" && a.get(key) === undefined && isName(b.get(key), "Annot")) return "free";
     if (key === "Ff") return (x, y, step) => flagsRule(c, x, y, step, name);
     if (!fills(key)) return "strict";
     return (x, y) => {
@@ -148,6 +157,9 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
   }
   report(c, now, { isShownAnew: changed.keys().some((key) => SHOWN_BY.has(key)) });
 }
+
+const isName = (value: PdfValue | undefined, name: string) =>
+  value instanceof PdfName && value.value === name;
 
 /** What fields inherit was changed: each of them was filled in. */
 function inheritedFill(c: Comparison, path: Path, self: Pair | undefined): void {

@@ -28,12 +28,14 @@ export type { Box, Place, Rectangle } from "./place.ts";
  * const signature = await signer.sign({ message: cms.toBeSigned });
  * const appended = prepared.complete(cms.complete(signature));
  * ```
+ * @param opened the same source, where it is open already
  * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `document_locked`, `not_found` (page or
  *   field), `invalid_argument`, `algorithm_unsupported`, `limit_exceeded`
  */
 export function prepareSignature(
   source: Source,
   options: SignatureOptions = {},
+  opened?: PdfDocument,
 ): PreparedSignature {
   return withDocument(source, options.password, (document) => {
     const fields = formFields(document);
@@ -70,7 +72,7 @@ export function prepareSignature(
     });
     if (options.certify !== undefined) setCertification(update, signature.ref);
     return writeField(update, target, signature, options);
-  });
+  }, opened);
 }
 
 /**

@@ -33,10 +33,10 @@ export const ROLES: Readonly<Record<Role, Compare>> = {
   form,
   fields,
   field,
-  resources: additive("dictionary"),
+  resources,
   dictionary: additive("strict"),
   dss,
-  vri: additive("vriEntry"),
+  vri: additive("vriEntry", "Type"),
   vriEntry: validationData,
 };
 
@@ -147,16 +147,21 @@ function annotation(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: 
   c.free(a, b);
 }
 
-/** A dictionary that may get more entries. */
-function additive(role: "strict" | "dictionary" | "vriEntry"): Compare {
+/** The form's resources, which fields use in what they say about themselves (DA): its XObjects nobody does. */
+function resources(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
+  additive("dictionary", "XObject")(c, a, b, path);
+}
+
+/** A dictionary that may get more entries, and in which one is of no account. */
+function additive(role: "strict" | "dictionary" | "vriEntry", idle = "ProcSet"): Compare {
   return (c, a, b, path) => {
     const before = c.resolve("before", a) ?? EMPTY, after = c.resolve("after", b);
     if (!(before instanceof PdfDict) || !(after instanceof PdfDict)) {
       return strict(c, before === EMPTY ? null : before, after, path);
     }
     c.dicts(before, after, path, (key) => {
-      // Nobody reads it any more (§14.2).
-      if (key === "ProcSet") return "free";
+      // Nobody reads ProcSet any more (§14.2).
+      if (key === "ProcSet" || key === idle) return "free";
       if (before.get(key) !== undefined) return role;
       if (role === "vriEntry") c.report({ kind: "validation_data", name: "DSS" });
       return "free";

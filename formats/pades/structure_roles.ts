@@ -35,9 +35,13 @@ export function structure(c: Comparison, a: PdfValue, b: PdfValue, path: Path): 
     if (key === "ParentTreeNextKey" || key === "Limits") return "free";
     if (GROWING.has(key)) return (x, y, step) => grow(c, x, y, step, PAIRED.has(key));
     if (key === "Obj") return "annotation";
+    // Some software writes an empty RoleMap.
+    if (a.get(key) === undefined && isEmptyDict(c.after.get(b, key))) return "free";
     return WITHIN.has(key) ? "structure" : key === "Pg" ? "pages" : "strict";
   });
 }
+
+const isEmptyDict = (value: PdfValue) => value instanceof PdfDict && value.entries.size === 0;
 
 /** Compares an array whose items stay in their order, with others between them; a single value counts as such an array. */
 function grow(c: Comparison, a: PdfValue, b: PdfValue, path: Path, isPaired: boolean): void {

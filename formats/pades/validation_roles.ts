@@ -21,7 +21,7 @@ export function validationData(c: Comparison, a: PdfValue, b: PdfValue, path: Pa
     if (key === "VRI") return "vri";
     // When a VRI was made.
     if (key === "TU" || key === "TS") return "free";
-    if (key === "Type" && before.get(key) === undefined) return "free";
+    if (key === "Type") return "free";
     if (!/^(Certs?|CRLs?|OCSPs?)$/.test(key)) return "strict";
     return (x, y, step) => {
       const old = valuesOf(c.before, x), young = valuesOf(c.after, y);

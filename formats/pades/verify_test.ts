@@ -10,6 +10,7 @@ import { appendDss } from "./dss.ts";
 import { prepareTimestamp, signedBytes } from "./prepare.ts";
 import { verifyPdf } from "./verify.ts";
 import { refuseAmbiguous } from "./versions.ts";
+import { PdfDocument } from "../pdf/document.ts";
 import { FormatError } from "../error.ts";
 import { bytesSource } from "../source.ts";
 
@@ -92,12 +93,12 @@ Deno.test("a PDF that readers show differently is not signed, and signatures in 
     ...new TextEncoder().encode(forged + text.slice(text.lastIndexOf("startxref"))),
   ]);
   assert.throws(
-    () => refuseAmbiguous(bytesSource(bytes)),
+    () => refuseAmbiguous(PdfDocument.open(bytesSource(bytes))),
     (error) =>
       error instanceof FormatError && error.code === "pdf_ambiguous" &&
       /page 1/.test(error.message),
   );
-  refuseAmbiguous(bytesSource(base));
+  refuseAmbiguous(PdfDocument.open(bytesSource(base)));
   const [{ since }] = verify(signPdf(bytes, asha)).signatures;
   assert.deepEqual(since?.ambiguities, [{ object: 4, page: 1 }]);
 });

@@ -97,10 +97,9 @@ export class Versions {
 /**
  * Refuses a document of which readers may show different pages: it is not known what would be signed.
  *
- * @throws {FormatError} `pdf_ambiguous`; as `PdfDocument.open`
+ * @throws {FormatError} `pdf_ambiguous`
  */
-export function refuseAmbiguous(source: Source, password?: string): void {
-  const document = PdfDocument.open(source, password);
+export function refuseAmbiguous(document: PdfDocument): void {
   const [first] = ambiguities(document, document.scan()).filter(({ page }) => page !== undefined);
   if (!first) return;
   throw new FormatError(

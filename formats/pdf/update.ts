@@ -321,8 +321,8 @@ export function withDocument<T>(
   source: Source,
   password: string | undefined,
   build: (document: PdfDocument) => T,
+  document = PdfDocument.open(source, password),
 ): T {
-  const document = PdfDocument.open(source, password);
   document.verify();
   const before = document.recovered;
   try {

@@ -25,6 +25,10 @@ const DSS_VERSION = "6.4";
 const KNOWN: Record<string, string> = {
   "D-Sign, then @signpdf 3.3.0":
     "it writes a second /AcroForm into the catalog, of which some readers take the first and others the last",
+  "pyHanko, then LibreOffice":
+    "LibreOffice 7.4 gives one number, which is in use already, to three of its objects",
+  "@signpdf 3.3.0, then LibreOffice":
+    "LibreOffice 7.4 gives its objects numbers that are in use already, and the form is gone",
 };
 
 type Pair = [from: string, to: string];

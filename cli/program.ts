@@ -24,6 +24,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   autostart: async () => (await import("./autostart.ts")).autostartCommand,
   identity: async () => (await import("./identity.ts")).identityCommand,
   update: async () => (await import("./update.ts")).updateCommand,
+  "verify-service": async () => (await import("./verify_service.ts")).verifyServiceCommand,
   "otp-service": async () => (await import("./otp/otp_service.ts")).otpServiceCommand,
 };
 

@@ -2,5 +2,6 @@
 import { answerQuestions } from "../reader/worker.ts";
 import { questions as ofService } from "../otp_service/questions.ts";
 import { questions } from "../signing/questions.ts";
+import { questions as ofVerification } from "../verify_service/questions.ts";
 
-answerQuestions({ ...ofService, ...questions });
+answerQuestions({ ...ofService, ...questions, ...ofVerification });

@@ -34,6 +34,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   update: ["ffi", "import", "run"],
   // run starts the drivers' processes
   "otp-service": ["ffi", "import"],
+  // run starts its readers
+  "verify-service": ["ffi", "import"],
   openrpc: ["ffi", "import", "net", "run", "write"],
 };
 

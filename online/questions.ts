@@ -38,10 +38,10 @@ export type FetchStep =
   | { post: string; type: string; accept: string; body: Uint8Array };
 export type Fetched = Uint8Array | { problem: string };
 
-type Take<S> = <R>(key: string, step: S) => Promise<R>;
+export type Take<S> = <R>(key: string, step: S) => Promise<R>;
 
 /** Fetches in steps. */
-function httpOf(take: Take<FetchStep>) {
+export function httpOf(take: Take<FetchStep>) {
   const fetched = async (key: string, step: FetchStep) => {
     const answer: Fetched = await take(key, step);
     if (answer instanceof Uint8Array) return answer;

@@ -51,8 +51,8 @@ export interface ReaderOptions {
 /** Of a process, which others wait for; and of a command, which the person can end at any time. */
 const DEADLINE = 30_000;
 export const COMMAND_DEADLINE = 120_000;
-/** Processes at a time. */
-const MAX_PROCESSES = 2;
+/** Processes at a time, unless said otherwise. */
+const PROCESSES = 2;
 /** Milliseconds after which a process that has nothing to do ends. */
 const IDLE = 60_000;
 
@@ -70,7 +70,7 @@ interface Waiting {
   start(): void;
 }
 
-/** Answers questions in processes: started when they are needed, two at most, ended when they are not. */
+/** Answers questions in processes: started when they are needed, a few at most, ended when they are not. */
 export class ReaderPool<Q extends Questions> implements Reader<Q> {
   readonly #idle: Idle[] = [];
   readonly #busy = new Set<string>();
@@ -86,10 +86,15 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     readonly options: ReaderOptions & {
       command: readonly string[];
       apart?: boolean;
+      processes?: number;
       idle?: number;
       onLog?: (text: string) => void;
     },
   ) {}
+
+  get #most(): number {
+    return this.options.processes ?? PROCESSES;
+  }
 
   /** Processes that run now, for diagnosis. */
   get processes(): number {
@@ -148,7 +153,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 
   /** Begins with the first question whose asker has no process: an asker with many waits for its own only. */
   #next(): void {
-    while (this.#running < MAX_PROCESSES) {
+    while (this.#running < this.#most) {
       const at = this.#waiting.findIndex(({ origin }) => !this.#busy.has(origin));
       if (at < 0) return;
       const [{ origin, start }] = this.#waiting.splice(at, 1);
@@ -165,7 +170,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     if (!idle) return undefined;
     if (at < 0) {
       // Another's: it makes room.
-      if (this.#idle.length + this.#running >= MAX_PROCESSES) await end(idle);
+      if (this.#idle.length + this.#running >= this.#most) await end(idle);
       else this.#idle.unshift(idle);
       return undefined;
     }

@@ -8,6 +8,15 @@ const GRACE = 2000;
 /** Bytes of one process that reach the log. */
 const MAX_LOG = 8 * 1024;
 
+/** The process ended, or was ended, without an answer: by somebody else, or because it asked for what it may not have. */
+export class ReaderEnded extends Error {
+  override readonly name = "ReaderEnded";
+
+  constructor(cause: unknown) {
+    super("The reader process ended without an answer.", { cause });
+  }
+}
+
 /** One run of the reader process. */
 export class ReaderProcess {
   readonly #child: Deno.ChildProcess;
@@ -34,7 +43,7 @@ export class ReaderProcess {
    * Asks a question; one at a time.
    *
    * @param deadline milliseconds of the process's own work
-   * @throws {ReaderBreach}; the signal's reason; Error if the process ended otherwise. In each case it has ended.
+   * @throws {ReaderBreach}; {ReaderEnded}; the signal's reason. In each case it has ended.
    */
   async ask(
     ask: Uint8Array,
@@ -76,7 +85,7 @@ export class ReaderProcess {
       for (const breach of ["deadline", "memory"] as const) {
         if (code === EXIT_CODES[breach]) throw new ReaderBreach(breach);
       }
-      throw isLate ? new ReaderBreach("deadline") : error;
+      throw isLate ? new ReaderBreach("deadline") : new ReaderEnded(error);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", kill);

@@ -164,6 +164,7 @@ const OTHERS: readonly [start: RegExp, shown: string][] = [
   [/^openssl genpkey /, "install_guide_test.ts runs it"],
   [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it, and `dsign verify`"],
   [/^deno (task$|test -A --no-check )/, "of Deno itself"],
+  [/^curl -F file=/, "verify_service/service_test.ts asks so, over a socket file"],
   [/^sed -i /, "install_guide_test.ts runs it"],
   [/^sha256sum /, "install_guide_test.ts runs it"],
   [/^install /, "administrators_test.ts runs it"],

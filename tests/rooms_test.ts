@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   signing: ["protocol/", "formats/", "online/", "reader/", "signers/", "settings/"],
   agent: ["protocol/", "formats/", "online/", "signers/", "settings/", "signing/"],
   otp_service: ["words/", "protocol/", "formats/", "online/", "reader/", "signers/"],
+  verify_service: ["protocol/", "formats/", "online/", "reader/", "settings/", "signing/"],
   web: ["protocol/", "words/"],
   cli: [
     "words/",
@@ -34,6 +35,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     "signing/",
     "agent/",
     "otp_service/",
+    "verify_service/",
   ],
   "main.ts": ["agent/", "signing/", "cli/", "pkcs11_ffi/host.ts", "reader/host.ts"],
 };

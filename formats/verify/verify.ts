@@ -71,8 +71,23 @@ const MAX_SIZE = 512 * 1024 * 1024;
  *   signature stands in the report
  */
 export function verifyFile(file: VerifyFile, options: VerifyOptions): Verification {
-  const { format, ...found } = readFacts(file);
-  const { certificates = [] } = file;
+  const facts = readFacts(file);
+  return {
+    report: judgeFacts(facts, options, file.certificates),
+    ...certificatesOf(facts.signatures),
+  };
+}
+
+/**
+ * The part of {@linkcode verifyFile} that decides what the facts are worth.
+ *
+ * @param certificates (DER) that signatures may not hold
+ */
+export function judgeFacts(
+  { format, ...found }: Facts,
+  options: VerifyOptions,
+  certificates: readonly Uint8Array[] = [],
+): VerificationReport {
   const given = readMaterial({ certificates });
   const material = options.material ? joinMaterial(given, options.material) : given;
   const judge = new Judge({ ...options, material });
@@ -84,20 +99,18 @@ export function verifyFile(file: VerifyFile, options: VerifyOptions): Verificati
     ...fileFindings(signatures, found, options),
   ];
   return {
-    report: {
-      version: 1,
-      format,
-      verifiedAt: options.now.toISOString(),
-      indication: overall(signatures, findings),
-      findings,
-      signatures,
-      route,
-    },
-    ...certificatesOf(found.signatures),
+    version: 1,
+    format,
+    verifiedAt: options.now.toISOString(),
+    indication: overall(signatures, findings),
+    findings,
+    signatures,
+    route,
   };
 }
 
-interface Facts {
+/** What a file says, without trust. */
+export interface Facts {
   format: VerifiedFormat;
   signatures: SignatureFacts[];
   findings?: Finding[];
@@ -247,7 +260,10 @@ const flatten = (report: SignatureReport): SignatureReport[] => [
   ...report.countersignatures.flatMap(flatten),
 ];
 
-function certificatesOf(signatures: readonly SignatureFacts[]) {
+/** The certificates of signers and timestamp authorities, and others in the file. */
+export function certificatesOf(
+  signatures: readonly SignatureFacts[],
+): Pick<Verification, "ends" | "known"> {
   const ends = new Map<string, Certificate>();
   const known = new Map<string, Certificate>();
   const add = (into: Map<string, Certificate>, each?: Certificate) =>

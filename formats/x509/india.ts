@@ -101,12 +101,15 @@ function panHash(certificate: Certificate): string | undefined {
  * Whether the certificate belongs to the holder of a PAN: the subject's serialNumber is the SHA-256
  * of the PAN in hex.
  *
- * @param pan ten characters; spaces around it and lower case are forgiven
+ * @param pan ten characters, or their SHA-256 in hex; spaces around it and lower case are forgiven
  * @returns `undefined` if the certificate has nothing to compare with
  */
 export function panMatches(certificate: Certificate, pan: string): boolean | undefined {
   const expected = panHash(certificate);
   if (expected === undefined) return undefined;
   const normal = pan.trim().toUpperCase();
-  return digest("SHA-256", new TextEncoder().encode(normal)).toHex() === expected;
+  const hash = normal.length === 64
+    ? normal.toLowerCase()
+    : digest("SHA-256", new TextEncoder().encode(normal)).toHex();
+  return hash === expected;
 }

@@ -1,0 +1,132 @@
+/**
+ * What authorities answered about revocation, for all requests: one fetch at a time of each address, kept only where an
+ * authority has signed it, and no longer than an hour.
+ */
+import type { PkiFetch } from "../online/pki_http.ts";
+import { PkiHttp } from "../online/pki_http.ts";
+import type { Fetched, FetchStep } from "../online/questions.ts";
+import { fetchFor } from "../online/services.ts";
+import type { Done } from "../reader/steps.ts";
+
+/** Milliseconds for which an answer is kept at most, and a failure. */
+const MAX_AGE = 3_600_000;
+const FAILURE_AGE = 60_000;
+/** Answers kept, and their bytes. */
+const MAX_ENTRIES = 2000;
+const MAX_BYTES = 256 * 1024 * 1024;
+/** Bytes of the answers used last that go along with each question, which spares it a round. */
+const AT_HAND = 512 * 1024;
+
+interface Entry {
+  answer: Fetched;
+  until: number;
+}
+
+export interface FetchCounts {
+  hits: number;
+  fetches: number;
+  failures: number;
+}
+
+export class FetchedAnswers {
+  /** By the step's key: an address, or address and request; the one used last stands last. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #running = new Map<string, Promise<Fetched>>();
+  readonly #closing = new AbortController();
+  #bytes = 0;
+  readonly counts: FetchCounts = { hits: 0, fetches: 0, failures: 0 };
+
+  /** @param now milliseconds since 1970 */
+  constructor(readonly fetch: PkiFetch, readonly now: () => number) {}
+
+  get entries(): number {
+    return this.#entries.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Ends what is being fetched. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** Those that a question probably needs. */
+  atHand(): Done {
+    const found: [string, Fetched][] = [];
+    let bytes = 0;
+    for (const [key, { answer, until }] of [...this.#entries].reverse()) {
+      if (until <= this.now() || !(answer instanceof Uint8Array)) continue;
+      if ((bytes += answer.length) > AT_HAND) break;
+      found.push([key, answer]);
+    }
+    return found;
+  }
+
+  /**
+   * An answer that is kept, or a new one; what cannot be had is told in a sentence.
+   *
+   * @returns `isNew`: this caller made the fetch, and {@linkcode settle}s it; until then others get the same
+   */
+  async get(key: string, step: FetchStep): Promise<{ answer: Fetched; isNew: boolean }> {
+    const entry = this.#entries.get(key);
+    if (entry && entry.until > this.now()) {
+      this.counts.hits++;
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+      return { answer: entry.answer, isNew: false };
+    }
+    const running = this.#running.get(key);
+    if (running) return { answer: await running, isNew: false };
+    this.counts.fetches++;
+    const fetching = fetchFor(new PkiHttp(this.fetch, this.#closing.signal), step);
+    this.#running.set(key, fetching);
+    const answer = await fetching;
+    if (answer instanceof Uint8Array) return { answer, isNew: true };
+    this.#running.delete(key);
+    this.#fail(key, answer.problem);
+    return { answer, isNew: false };
+  }
+
+  /**
+   * Says what became of a new answer.
+   *
+   * @param until milliseconds since 1970, where an authority has signed it; null where none has; undefined where
+   *   nobody has looked
+   */
+  async settle(key: string, until: number | null | undefined): Promise<void> {
+    const answer = await this.#running.get(key);
+    this.#running.delete(key);
+    if (until === undefined || !(answer instanceof Uint8Array)) return;
+    if (until === null) {
+      this.#fail(key, `${key.split(" ")[0]} answers what no authority has signed.`);
+    } else this.#put(key, { answer, until: Math.min(until, this.now() + MAX_AGE) });
+  }
+
+  /** Remembers that nothing of use is to be had there. */
+  #fail(key: string, problem: string): void {
+    this.counts.failures++;
+    this.#put(key, { answer: { problem }, until: this.now() + FAILURE_AGE });
+  }
+
+  #put(key: string, entry: Entry): void {
+    this.#drop(key);
+    if (entry.until <= this.now()) return;
+    this.#entries.set(key, entry);
+    this.#bytes += sizeOf(entry);
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= MAX_ENTRIES && this.#bytes <= MAX_BYTES) break;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(key: string): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    this.#entries.delete(key);
+    this.#bytes -= sizeOf(entry);
+  }
+}
+
+const sizeOf = ({ answer }: Entry) => answer instanceof Uint8Array ? answer.length : 0;

@@ -1,0 +1,171 @@
+/** The service's answers over HTTP: for portals' servers on this computer or behind a proxy, never for browsers. */
+import { getLogger } from "@logtape/logtape";
+import {
+  type VerifyAnswer,
+  type VerifyErrorCode,
+  VerifyFields,
+  verifyOpenapi,
+} from "../protocol/verify_service.ts";
+import { toDsignError } from "../signing/errors.ts";
+import { ServiceError } from "./error.ts";
+import { Metrics } from "./metrics.ts";
+import type { TrustSets } from "./trust_sets.ts";
+import { Parts } from "./upload.ts";
+import { type VerifierOptions, verifyUpload } from "./verifier.ts";
+
+const log = getLogger(["dsign", "verify-service"]);
+
+const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+/** Seconds after which one that was refused may come again. */
+const RETRY_AFTER = "1";
+
+export interface ServiceOptions extends VerifierOptions {
+  version: string;
+  sets: TrustSets;
+  /** Folder for uploads. */
+  spool: string;
+  /** Requests at a time; bytes of one and of all; milliseconds that one may take to arrive. */
+  requests: number;
+  uploadBytes: number;
+  diskBytes: number;
+  uploadTime: number;
+  processes: () => number;
+}
+
+/** The answer to one request. */
+export function createHandler(options: ServiceOptions): (request: Request) => Promise<Response> {
+  let running = 0;
+  let disk = 0;
+  const { fetched, sets, version } = options;
+  const gauge = (help: string, value: () => number) => ({ help, value });
+  const metrics = new Metrics({
+    requests_in_flight: gauge("Verifications that are under way.", () => running),
+    upload_bytes: gauge("Disk that uploads may take now.", () => disk),
+    reader_processes: gauge("Reader processes.", options.processes),
+    trust_sets_stale: gauge(
+      "Trust sets whose folder cannot be used as it is.",
+      () => Object.values(sets.problems).filter((problem) => problem !== null).length,
+    ),
+    resident_memory_bytes: gauge("Memory of this process.", () => Deno.memoryUsage().rss),
+    ...fetched && {
+      fetched_answers: gauge("Answers of authorities that are kept.", () => fetched.entries),
+      fetched_bytes: gauge("Their bytes.", () => fetched.bytes),
+      fetches: gauge("Answers fetched so far.", () => fetched.counts.fetches),
+      fetch_failures: gauge("Of these, failed or not signed.", () => fetched.counts.failures),
+      fetch_hits: gauge("Answers that were there already.", () => fetched.counts.hits),
+    },
+  });
+
+  async function verify(request: Request): Promise<VerifyAnswer> {
+    const size = sizeOf(request, options.uploadBytes);
+    if (running >= options.requests || disk + size > options.diskBytes) {
+      throw new ServiceError("busy", "All readers are busy. Come again in a moment.");
+    }
+    running++;
+    disk += size;
+    try {
+      using parts = new Parts(options.spool);
+      await parts.receive(request, AbortSignal.timeout(options.uploadTime));
+      const { file, content } = parts.files;
+      const { success, data, error } = VerifyFields.safeParse(parts.fields);
+      if (!success) {
+        const [{ path, message }] = error.issues;
+        throw new ServiceError("request_wrong", `${path.join(".") || "The form"}: ${message}.`);
+      }
+      if (!file) throw new ServiceError("request_wrong", "There is no file in the request.");
+      const anchors = sets.get(data.trust);
+      if (!anchors) {
+        throw new ServiceError("trust_unknown", `There is no trust set ${data.trust}.`);
+      }
+      const documents = [file, content].filter((each) => each !== undefined).map(({ source }) =>
+        source
+      );
+      const { ok, ...report } = await verifyUpload(options, documents, anchors, data);
+      return { ok, file: file.name, sha256: file.sha256, ...report };
+    } finally {
+      running--;
+      disk -= size;
+    }
+  }
+
+  return async (request) => {
+    const { pathname } = new URL(request.url);
+    const json = (value: unknown, status = 200, more: Record<string, string> = {}) =>
+      Response.json(value, { status, headers: { ...HEADERS, ...more } });
+    const started = performance.now();
+    const seconds = () => (performance.now() - started) / 1000;
+    try {
+      // A page in somebody's browser must not use what only servers may ask.
+      if (request.headers.has("origin") || request.headers.has("sec-fetch-site")) {
+        throw new ServiceError("browser_refused", "This service answers servers, not browsers.");
+      }
+      if (pathname === "/v1/verify") {
+        if (request.method !== "POST") throw new ServiceError("method_wrong", "Send a POST.");
+        const answer = await verify(request);
+        metrics.answered(200, answer.indication, seconds());
+        return json(answer);
+      }
+      if (!["GET", "HEAD"].includes(request.method)) {
+        throw new ServiceError("method_wrong", "Send a GET.");
+      }
+      switch (pathname) {
+        case "/v1/openapi.json":
+          return json(verifyOpenapi(version));
+        case "/healthz":
+          return new Response("ok\n", { headers: HEADERS });
+        case "/readyz": {
+          const isFree = running < options.requests;
+          const checks = { readers: isFree ? "ok" : "All are busy.", trust: sets.problems };
+          // a set that is as it was can still be used
+          return json({ ready: isFree, checks }, isFree ? 200 : 503);
+        }
+        case "/metrics": {
+          const { type, text } = await metrics.text();
+          return new Response(text, { headers: { ...HEADERS, "content-type": type } });
+        }
+      }
+      throw new ServiceError("not_found", "There is nothing at this address.");
+    } catch (error) {
+      const { code, status, message } = failureOf(error);
+      if (pathname === "/v1/verify") metrics.answered(status, "", seconds());
+      await request.body?.cancel().catch(() => {}); // what is left of it
+      return json(
+        { error: code, message },
+        status,
+        code === "busy" ? { "retry-after": RETRY_AFTER } : {},
+      );
+    }
+  };
+}
+
+/** The bytes that a body may take. @throws {ServiceError} */
+function sizeOf({ headers }: Request, most: number): number {
+  if (!/^multipart\/form-data\s*;/i.test(headers.get("content-type") ?? "")) {
+    throw new ServiceError("type_wrong", "Send multipart/form-data with a file.");
+  }
+  const length = headers.get("content-length") ?? "";
+  if (!/^\d{1,15}$/.test(length)) {
+    throw new ServiceError("length_missing", "Send the length of the body, Content-Length.");
+  }
+  if (Number(length) > most) {
+    throw new ServiceError("too_large", `The request is larger than ${most} bytes.`);
+  }
+  return Number(length);
+}
+
+function failureOf(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    return new ServiceError("request_wrong", "The file did not arrive in time.");
+  }
+  const { code, message } = toDsignError(error);
+  const known: Partial<Record<string, VerifyErrorCode>> = {
+    document_malformed: "document_malformed",
+    document_encrypted: "document_encrypted",
+    mechanism_unsupported: "document_malformed",
+    too_large: "document_malformed",
+  };
+  if (known[code]) return new ServiceError(known[code], message);
+  log.error("{error}", { error: `${error}` });
+  return new ServiceError("internal_error", "The file could not be verified. Send it again.");
+}

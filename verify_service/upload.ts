@@ -1,0 +1,124 @@
+/** Receiving a request's files: they go to disk as they arrive, and are gone from its folders before anything is read. */
+import { Busboy, type BusboyHeaders } from "@fastify/busboy";
+import { createHash, type Hash } from "node:crypto";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { FileSource } from "../signing/file_source.ts";
+import { ServiceError } from "./error.ts";
+
+const MAX_FIELD = 1024;
+const MAX_FIELDS = 16;
+const FILES = ["file", "content"];
+
+/** A file of a request. */
+export interface Upload {
+  name: string | null;
+  source: FileSource;
+  sha256: string;
+}
+
+/** The parts of a request. */
+export class Parts implements Disposable {
+  readonly fields: Record<string, string> = {};
+  readonly files: Record<string, Upload> = {};
+  readonly #open: Deno.FsFile[] = [];
+
+  /** @param folder for files; only this user's */
+  constructor(readonly folder: string) {}
+
+  [Symbol.dispose](): void {
+    for (const file of this.#open.splice(0)) file.close();
+  }
+
+  /**
+   * Reads a `multipart/form-data` body.
+   *
+   * @throws {ServiceError} `request_wrong`; the signal's reason
+   */
+  async receive(request: Request, signal: AbortSignal): Promise<void> {
+    const { body, headers } = request;
+    const wrong = (why: string) => new ServiceError("request_wrong", why);
+    if (!body) throw wrong("The request has no body.");
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const work: Promise<unknown>[] = [];
+    const streams: Readable[] = [];
+    let parser: InstanceType<typeof Busboy>;
+    try {
+      parser = new Busboy({
+        headers: { "content-type": headers.get("content-type") } as BusboyHeaders,
+        limits: { fieldSize: MAX_FIELD, fields: MAX_FIELDS, files: FILES.length, headerPairs: 16 },
+      });
+    } catch (error) {
+      throw wrong(`The body is not multipart/form-data: ${(error as Error).message}.`);
+    }
+    parser.on("field", (name, value, _, isCut) => {
+      if (isCut) return reject(wrong(`The field ${name} is too long.`));
+      if (Object.hasOwn(this.fields, name)) {
+        return reject(wrong(`The field ${name} is there twice.`));
+      }
+      this.fields[name] = value;
+    });
+    parser.on("file", (field, stream, name) => {
+      if (!FILES.includes(field) || Object.hasOwn(this.files, field)) {
+        stream.resume();
+        return reject(wrong(`The file ${field} is not expected, or is there twice.`));
+      }
+      streams.push(stream);
+      const file = this.#create();
+      const hash = createHash("sha256");
+      this.files[field] = { name: name || null, source: new FileSource(file, 0), sha256: "" };
+      work.push(this.#write(field, file, hash, stream).catch(reject));
+    });
+    for (const limit of ["filesLimit", "fieldsLimit", "partsLimit"] as const) {
+      parser.on(limit, () => reject(wrong("There are too many parts.")));
+    }
+    parser.on("error", (error) => reject(wrong(`The body cannot be read: ${String(error)}.`)));
+    parser.on("finish", () => resolve());
+    const input = Readable.fromWeb(body as never);
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    input.on("error", () => reject(wrong("The body ended too early.")));
+    try {
+      input.pipe(parser);
+      await promise;
+      await Promise.all(work);
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      input.unpipe(parser);
+      input.destroy();
+      for (const stream of streams) stream.destroy();
+      await Promise.all(work);
+    }
+  }
+
+  /** A file that no folder names any more: it is gone when it is closed, whatever ends this process. */
+  #create(): Deno.FsFile {
+    const path = join(this.folder, crypto.randomUUID());
+    const file = Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
+    this.#open.push(file);
+    Deno.removeSync(path);
+    return file;
+  }
+
+  async #write(
+    field: string,
+    file: Deno.FsFile,
+    hash: Hash,
+    stream: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    let size = 0;
+    const pieces = stream[Symbol.asyncIterator]();
+    for (;;) {
+      const { value: piece, done } = await pieces.next().catch(() => {
+        throw new ServiceError("request_wrong", "The body ended within a file.");
+      });
+      if (done) break;
+      hash.update(piece);
+      for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at));
+      size += piece.length;
+    }
+    this.files[field].source = new FileSource(file, size);
+    this.files[field].sha256 = hash.digest("hex");
+  }
+}

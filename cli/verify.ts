@@ -17,7 +17,7 @@ import { contentOf, OpenFiles, readCertificates } from "./signed_file.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { extractRevisions } from "./verify_extract.ts";
 import type { Language } from "../words/speech.ts";
-import { htmlReport, limitsOf, type ReportOf } from "./report/html.ts";
+import { htmlReport, isPostQuantum, limitsOf, type ReportOf } from "./report/html.ts";
 
 interface Options {
   content?: string;
@@ -256,8 +256,6 @@ const KINDS = {
   departmental: "departmental PIN/OTP",
   unknown: "unknown kind",
 } as const;
-
-const isPostQuantum = ({ algorithm }: SignatureReport) => /^ML-DSA/.test(algorithm ?? "");
 
 /** What a signature rests on, where there are some of both kinds to choose from. */
 const RESTS_ON = {

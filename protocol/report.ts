@@ -49,6 +49,7 @@ const finding = z.object({
     "signing_certificate_absent",
     "signed_attributes_absent",
     "digest_algorithms_differ",
+    "digest_weaker",
     "countersignatures_unchecked",
     "timestamp_not_accepted",
     "unsigned_ignored",

@@ -1,6 +1,6 @@
 /**
  * `deno task judge pqc [--only PART]`: what D-Sign signs with ML-DSA keys is read by others, and theirs by us. Parts:
- * `token` (a kryoptic token signs; OpenSSL 3.5, cryptography and pyHanko judge), `keys` (OpenSSL's key files and CMS).
+ * `token` (a kryoptic token signs; OpenSSL 3.5, Bouncy Castle, cryptography, pyHanko and jose judge), `keys` (OpenSSL's key files and CMS).
  * The first run builds kryoptic and OpenSSL 3.5 from crates.io, which takes about 15 minutes; they stay in the cache.
  */
 import { parseArgs } from "node:util";

@@ -8,6 +8,8 @@ import { inTempDir, openssl } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig } from "./fixtures/pdf_tools.ts";
 import { makePki, type Officer } from "./fixtures/pki.ts";
+import { REPORT_WORDS } from "../words/report.ts";
+import type { Language } from "../words/speech.ts";
 
 const { root, officers: [anita, postQuantum] } = makePki({
   officers: [{ name: "Anita", key: "p-256" }, { name: "Anita (post-quantum)", key: "ml-dsa-65" }],
@@ -98,6 +100,13 @@ Deno.test(
       ),
       ["ECDSA with SHA-256, P-256", "ML-DSA-65 with SHA-512"],
     );
+
+    for (const language of ["en", "bn", "hi"]) {
+      const report = ["--report", path(`${language}.html`), "--language", language];
+      assert.equal((await verify(...report, signed)).code, 0);
+      const page = await Deno.readTextFile(path(`${language}.html`));
+      assert.equal(page.split(REPORT_WORDS[language as Language].post_quantum).length, 2, language);
+    }
 
     // Whoever forges the first signature does not get past the second.
     const bytes = await Deno.readFile(signed);

@@ -90,6 +90,10 @@ const seal = (verdict: Verdict, label: Html) =>
       aria-label="${label}">${raw(SEALS[verdict])}</svg>
   `;
 
+/** Whether a signature is ML-DSA's. */
+export const isPostQuantum = ({ algorithm }: Pick<SignatureReport, "algorithm">): boolean =>
+  algorithm?.startsWith("ML-DSA-") ?? false;
+
 /** States in a sentence or two what this verification does not check. */
 export function limitsOf(files: readonly ReportOf[], language: Language): string {
   const { limits, limits_revocation } = REPORT_WORDS[language];
@@ -228,7 +232,15 @@ ${
     }
 ${this.#row("level", level && html`<code>${level}</code>`)}
 ${
-      this.#row("algorithm", signature.algorithm && html`<code>${text(signature.algorithm)}</code>`)
+      this.#row(
+        "algorithm",
+        signature.algorithm && [
+          html`<code>${text(signature.algorithm)}</code>`,
+          isPostQuantum(signature) && html`
+            <small>${this.say("post_quantum")}</small>
+          `,
+        ],
+      )
     }</dl>
 ${signature.countersignatures.map((each) => this.#signature(each))}</article>`;
   }

@@ -48,7 +48,7 @@ export function checkStrength(
   const scheme = algorithm?.scheme;
   if (hash && scheme && isMlDsa(scheme) && HASHES[hash].length < ML_DSA[scheme].digest) {
     findings.add(
-      "digest_algorithms_differ",
+      "digest_weaker",
       `The content was digested with ${hash}, which is weaker than ${scheme}.`,
     );
   }

@@ -41,6 +41,8 @@ const severities = {
   weak_key: "policy",
   /** The attributes were digested by another algorithm than the content. */
   digest_algorithms_differ: "policy",
+  /** The content's digest is weaker than the key (RFC 9882 §3.3). */
+  digest_weaker: "policy",
   /** The signature is over the bare content: no time, type or certificate is bound to it. */
   signed_attributes_absent: "policy",
   /** Nothing signed says which certificate was meant; CAdES and PAdES ask for it. */

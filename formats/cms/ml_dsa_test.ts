@@ -102,7 +102,7 @@ Deno.test("a digest that is weaker than the ML-DSA key is told", async () => {
     const prepared = prepareSignedData({ content }, { ...cmsSigner(officer), algorithm });
     codes.push(await judge(prepared.complete(signBytes(officer.key, prepared.toBeSigned))));
   }
-  const told = ["valid", "digest_algorithms_differ"];
+  const told = ["valid", "digest_weaker"];
   assert.deepEqual(codes, [["valid"], told, told]);
 });
 

@@ -39,6 +39,7 @@ const codes: Readonly<Record<CmsFindingCode, FindingCode | undefined>> = {
   weak_digest: undefined,
   weak_key: undefined,
   digest_algorithms_differ: "digest_algorithms_differ",
+  digest_weaker: "digest_weaker",
   signed_attributes_absent: "signed_attributes_absent",
   signing_certificate_absent: "signing_certificate_absent",
 };

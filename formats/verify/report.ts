@@ -51,6 +51,7 @@ export type FindingCode =
   | "signing_certificate_absent"
   | "signed_attributes_absent"
   | "digest_algorithms_differ"
+  | "digest_weaker"
   | "countersignatures_unchecked"
   | "timestamp_not_accepted"
   | "unsigned_ignored"

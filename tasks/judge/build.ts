@@ -1,4 +1,4 @@
-/** What the judges of ML-DSA are built from: crates.io and PyPI. The results stay in the user's cache. */
+/** What the judges of ML-DSA are built from: crates.io, PyPI and Maven Central. The results stay in the user's cache. */
 import { dirname, join } from "node:path";
 
 const HERE = import.meta.dirname!;
@@ -6,12 +6,14 @@ const PYTHON = ["cryptography==50.0.2", "libclang==18.1.1", "PyKCS11==1.5.20", "
 /** Changes with what is built, so that an older cache is not taken for it. */
 const VERSION = "kryoptic-1.5.4-openssl-3.5.5-1";
 
-/** Programs and libraries; a reason in words where one could not be had. */
+/** Programs and libraries. */
 export interface Judges {
   /** A PKCS#11 module. */
   kryoptic: string;
   openssl: string;
   python: string;
+  /** Folder of Bouncy Castle's libraries; null where Java or Maven is missing. */
+  bouncyCastle: string | null;
 }
 
 /** @returns standard output @throws {Error} with the end of its output if it fails */
@@ -35,10 +37,11 @@ export const runOpenssl = ({ openssl }: Judges, args: string[]): Promise<string>
 export async function prepareJudges(tell: (line: string) => void): Promise<Judges> {
   const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME")!, ".cache");
   const folder = join(cache, "dsign-judges", VERSION);
-  const judges = {
+  const judges: Judges = {
     kryoptic: join(folder, "libkryoptic.so"),
     openssl: join(folder, "openssl"),
     python: join(folder, "venv", "bin", "python"),
+    bouncyCastle: join(folder, "bouncycastle"),
   };
   const missing = async (path: string) => !await Deno.stat(path).then(() => true, () => false);
   await Deno.mkdir(folder, { recursive: true });
@@ -51,6 +54,18 @@ export async function prepareJudges(tell: (line: string) => void): Promise<Judge
   if (await missing(judges.openssl) || await missing(judges.kryoptic)) {
     tell("building OpenSSL and kryoptic: about 15 minutes");
     await build(folder, judges);
+  }
+  if (await missing(judges.bouncyCastle!)) {
+    tell("fetching Bouncy Castle");
+    const to = `-DoutputDirectory=${judges.bouncyCastle}`;
+    const pom = ["-q", "-B", "-f", join(HERE, "pom.xml"), "dependency:copy-dependencies", to];
+    try {
+      await run("java", ["-version"]);
+      await run("mvn", pom);
+    } catch (error) {
+      tell(`skipped: Bouncy Castle (${(error as Error).message.split("\n")[0]})`);
+      judges.bouncyCastle = null;
+    }
   }
   await Deno.writeTextFile(`${judges.openssl}.cnf`, "[req]\ndistinguished_name = dn\n[dn]\n");
   return judges;

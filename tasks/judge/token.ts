@@ -35,7 +35,7 @@ async function judgeOne(
   type: MlDsaKeyType,
   claim: (holds: boolean, text: string) => void,
 ): Promise<void> {
-  const { kryoptic, python } = judges;
+  const { kryoptic, python, bouncyCastle } = judges;
   const path = (name: string) => join(folder, name);
   const write = (name: string, bytes: Uint8Array) => Deno.writeFile(path(name), bytes);
   const conf = `[[slots]]\nslot = 0\ndbtype = "sqlite"\ndbargs = "${path("token.sql")}"\n`;
@@ -115,37 +115,61 @@ async function judgeOne(
 
   // Every byte that is signed: the content, and the signed attributes with the algorithms about them.
   const cms = await Deno.readFile(path("bill.txt.p7s"));
-  const [{ children }] = readSignedData(cms).signerInfos.children;
-  let kept = 0;
-  let tried = 0;
-  const change = async (
-    bytes: Uint8Array,
-    whole: Uint8Array,
-    step: number,
-    accepted: () => Promise<boolean>,
-    file: string,
-  ) => {
-    for (let at = 0; at < bytes.length; at += step) {
-      bytes[at] ^= 1;
-      await write(file, whole);
-      bytes[at] ^= 1;
-      tried++;
-      if (await accepted()) kept++;
-    }
-  };
-  const [, , , attributes, , signature] = children;
-  await change(attributes.bytes, cms, 1, () => byOpenssl("mutant"), "mutant");
-  await change(signature.content, cms, 97, () => byOpenssl("mutant"), "mutant");
   const content = await Deno.readFile(path("bill.txt"));
-  await change(content, content, 1, () => byOpenssl("bill.txt.p7s", "mutant"), "mutant");
-  claim(kept === 0, `${scheme}: OpenSSL 3.5 refuses each of ${tried} changed CMS`);
+  const [{ children }] = readSignedData(cms).signerInfos.children;
+  const [, , , attributes, , signature] = children;
+  const mutants: [cms: string, content: string][] = [];
+  for (
+    const [part, whole, step] of [
+      [attributes.bytes, cms, 1],
+      [signature.content, cms, 97],
+      [content, content, 1],
+    ] as const
+  ) {
+    for (const mutant of changed(part, whole, step)) {
+      const name = `mutant-${mutants.length}`;
+      await write(name, mutant);
+      mutants.push(whole === cms ? [name, "bill.txt"] : ["bill.txt.p7s", name]);
+    }
+  }
+  let kept = 0;
+  for (const mutant of mutants) if (await byOpenssl(...mutant)) kept++;
+  claim(kept === 0, `${scheme}: OpenSSL 3.5 refuses each of ${mutants.length} changed CMS`);
+  if (bouncyCastle) {
+    const program = join(import.meta.dirname!, "..", "interop", "BouncyCastle.java");
+    const files = [["bill.txt.p7s", "bill.txt"], ...mutants].map((each) => each.join("="));
+    const java = ["-cp", `${bouncyCastle}/*`, program, ...files];
+    const verdicts = (await run("java", java, { cwd: folder })).trim().split("\n");
+    const valid = verdicts.flatMap((line, i) => line.startsWith("valid") ? [i] : []);
+    claim(
+      verdicts.length === files.length && valid[0] === 0,
+      `${scheme}: Bouncy Castle accepts the CMS`,
+    );
+    claim(
+      valid.length === 1,
+      `${scheme}: Bouncy Castle refuses each of ${mutants.length} changed CMS`,
+    );
+  } else console.log(`skipped: Bouncy Castle on ${scheme}`);
+
   const pdf = await Deno.readFile(path("order-signed.pdf"));
-  kept = tried = 0;
+  let tried = 0;
   for (const [at, length] of inspectSignatures(bytesSource(pdf)).signatures[0].ranges) {
-    const signed = pdf.subarray(at, at + length);
-    await change(signed, pdf, 149, () => byPyHanko("mutant.pdf"), "mutant.pdf");
+    for (const mutant of changed(pdf.subarray(at, at + length), pdf, 149)) {
+      await write("mutant.pdf", mutant);
+      tried++;
+      if (await byPyHanko("mutant.pdf")) kept++;
+    }
   }
   claim(kept === 0, `${scheme}: pyHanko refuses each of ${tried} changed PDFs`);
+}
+
+/** `whole` with one bit of every `step`th byte of `part`, which is a view of it, changed: valid until the next. */
+function* changed(part: Uint8Array, whole: Uint8Array, step: number): Generator<Uint8Array> {
+  for (let at = 0; at < part.length; at += step) {
+    part[at] ^= 1;
+    yield whole;
+    part[at] ^= 1;
+  }
 }
 
 const succeeds = (promise: Promise<unknown>) => promise.then(() => true, () => false);

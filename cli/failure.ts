@@ -24,7 +24,7 @@ Exit codes:
   130, 143  stopped by Ctrl-C or a signal; no partial output is left`;
 
 const REFUSED: readonly ErrorCode[] = ["user_cancelled", "consent_timeout", "consent_unavailable"];
-const TOKEN = /^(pin|token|key|certificate|driver)_|^mechanism_unsupported$/;
+const TOKEN = /^(pin|password|token|key|certificate|driver)_|^mechanism_unsupported$/;
 
 /** Wrong usage: exit code 2. */
 export class UsageError extends Error {

@@ -55,6 +55,11 @@ export const ERRORS = {
   pin_not_set: entry(en.pin_not_set),
   pin_invalid: entry(en.pin_invalid),
 
+  // Key files
+  password_incorrect: entry(en.password_incorrect),
+  key_file_unreadable: entry(en.key_file_unreadable),
+  key_file_unsupported: entry(en.key_file_unsupported),
+
   // Tokens, keys, certificates
   token_not_present: entry(en.token_not_present, true),
   token_removed: entry(en.token_removed, true),

@@ -2,9 +2,9 @@
  * The software token: a PKCS #12 file (`.p12`, `.pfx`), its password as the PIN. For the demo, for systems without a
  * PKCS#11 module and for keys that came as a file.
  *
- * Its certificates must be listed before the password is known, but most files encrypt even those. So a token's
- * certificates are the unencrypted ones in the file, or else those in a PEM or DER file of the same name that ends in
- * `.crt` or `.pem`.
+ * Most files encrypt even their certificates. Those that are listed before the password is known are the unencrypted
+ * ones in the file, or else those in a PEM or DER file of the same name that ends in `.crt` or `.pem`; without any, the
+ * token hides its certificates until {@linkcode Pkcs12Provider.reveal}.
  */
 import { createHash } from "node:crypto";
 import { basename, dirname, extname, join, resolve } from "node:path";
@@ -15,6 +15,7 @@ import { readCertificates } from "../formats/x509/bundle.ts";
 import { algorithmFor, chainOf, find } from "./certificates.ts";
 import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_read.ts";
 import {
+  type AskPin,
   type KeyInfo,
   type Listing,
   type OpenOptions,
@@ -33,6 +34,8 @@ export class Pkcs12Provider implements Provider {
   readonly #paths: readonly string[];
   /** The file of the token with this URI. */
   #files = new Map<string, string>();
+  /** Certificates that files have shown with their password, by URI; good for one state of the file. */
+  readonly #revealed = new Map<string, { state: string; certificates: Uint8Array[] }>();
   #watches = new Set<ReturnType<typeof setInterval>>();
 
   /** @param paths key files, and folders of key files; a folder may be missing */
@@ -45,11 +48,16 @@ export class Pkcs12Provider implements Provider {
     for (const file of await this.#keyFiles(listing.problems)) {
       signal?.throwIfAborted();
       try {
-        const { token, keys } = await readToken(file);
+        const token = tokenOf(file);
+        let certificates = await shownCertificates(file);
+        if (certificates.length === 0) {
+          const revealed = this.#revealed.get(token.uri);
+          if (revealed?.state === await stateOf(file)) ({ certificates } = revealed);
+          else token.hidesCertificates = true;
+        }
         this.#files.set(token.uri, file);
         listing.tokens.push(token);
-        listing.keys.push(...keys);
-        if (keys.length === 0) listing.problems.push(noCertificate(file));
+        listing.keys.push(...toKeys(token, certificates));
       } catch (error) {
         listing.problems.push(toProblem(file, error));
       }
@@ -57,15 +65,32 @@ export class Pkcs12Provider implements Provider {
     return listing;
   }
 
-  async open(key: KeyInfo, { hash, askPin }: OpenOptions): Promise<Signer> {
-    const algorithm = algorithmFor(key.certificate, hash);
-    const file = this.#files.get(key.token.uri);
+  async reveal(token: TokenInfo, askPin: AskPin): Promise<void> {
+    const { file, bytes } = await this.#read(token);
+    const state = await stateOf(file);
+    const password = await askPin("login");
+    const { keys, certificates } = await readPkcs12(bytes, password)
+      .finally(() => password.fill(0));
+    for (const key of keys) key.fill(0);
+    if (certificates.length === 0) throw noCertificate(file);
+    this.#revealed.set(token.uri, { state, certificates });
+  }
+
+  /** The file of a token that was listed. */
+  async #read({ uri }: TokenInfo): Promise<{ file: string; bytes: Uint8Array }> {
+    const file = this.#files.get(uri);
     if (file === undefined) {
       throw new SignerError("token_not_present", "The key file no longer exists.");
     }
     const bytes = await readSmall(file).catch((error) => {
       throw new SignerError("token_removed", toProblem(file, error).message);
     });
+    return { file, bytes };
+  }
+
+  async open(key: KeyInfo, { hash, askPin }: OpenOptions): Promise<Signer> {
+    const algorithm = algorithmFor(key.certificate, hash);
+    const { bytes } = await this.#read(key.token);
     const pin = await askPin("login");
     const { keys } = await readPkcs12(bytes, pin).finally(() => pin.fill(0));
     let opened: SoftwareKey | undefined = await takeKey(keys, key.certificate);
@@ -138,7 +163,7 @@ export class Pkcs12Provider implements Provider {
  * Opens the first key of a file, for services that have its password.
  *
  * @param password UTF-8; wiped
- * @throws {SignerError} `certificate_not_found` if the file cannot be read or shows none; as `Pkcs12Provider.open`
+ * @throws {SignerError} `certificate_not_found` if the file cannot be read; as `Pkcs12Provider.open`
  */
 export async function openKeyFile(
   path: string,
@@ -146,9 +171,16 @@ export async function openKeyFile(
   hash: HashName,
 ): Promise<Signer> {
   const provider = new Pkcs12Provider([path]);
-  const { keys: [key], problems: [problem] } = await provider.list();
-  if (!key) throw new SignerError("certificate_not_found", problem.message);
-  return await provider.open(key, { hash, askPin: () => Promise.resolve(password) });
+  const { tokens: [token], problems: [problem] } = await provider.list();
+  if (!token) throw new SignerError("certificate_not_found", problem.message);
+  const askPin = () => Promise.resolve(password.slice());
+  try {
+    if (token.hidesCertificates) await provider.reveal(token, askPin);
+    const { keys: [key] } = await provider.list();
+    return await provider.open(key, { hash, askPin });
+  } finally {
+    password.fill(0);
+  }
 }
 
 /** The key of a certificate. All `keys` (PKCS #8) are wiped. */
@@ -175,13 +207,22 @@ async function takeKey(
   return own;
 }
 
-/** The token in a file, as far as it is readable without the password. */
-async function readToken(file: string): Promise<{ token: TokenInfo; keys: KeyInfo[] }> {
+/** The certificates that are readable without the password. */
+async function shownCertificates(file: string): Promise<Uint8Array[]> {
   const shown = await publicCertificates(await readSmall(file));
-  const certificates = (shown.length > 0 ? shown : await certificatesBeside(file)).map(find);
+  return shown.length > 0 ? shown : await certificatesBeside(file);
+}
+
+/** Changes when the file does. */
+async function stateOf(file: string): Promise<string> {
+  const { mtime, size } = await Deno.stat(file);
+  return `${mtime?.getTime()} ${size}`;
+}
+
+function tokenOf(file: string): TokenInfo {
   const serialNumber = createHash("sha256").update(file).digest("hex").slice(0, 16);
   const label = basename(file, extname(file));
-  const token: TokenInfo = {
+  return {
     uri: `pkcs11:token=${encodeURIComponent(label)};manufacturer=D-Sign;model=PKCS%2312;` +
       `serial=${serialNumber}`,
     label,
@@ -191,16 +232,20 @@ async function readToken(file: string): Promise<{ token: TokenInfo; keys: KeyInf
     driver: file,
     state: "ready",
     protectedAuthenticationPath: false,
+    password: true,
   };
-  const keys = certificates.map((certificate): KeyInfo => ({
+}
+
+function toKeys(token: TokenInfo, certificates: readonly Uint8Array[]): KeyInfo[] {
+  const found = certificates.map(find);
+  return found.map((certificate) => ({
     uri: `${token.uri};id=${percentEncode(sha1(certificate.der))};type=cert`,
     token,
     certificate: certificate.der,
-    chain: chainOf(certificate, certificates),
+    chain: chainOf(certificate, found),
     // A file carries one person's key, and the certificates of its issuers.
     hasKey: certificate.parsed?.basicConstraints?.ca !== true,
   }));
-  return { token, keys };
 }
 
 const sha1 = (bytes: Uint8Array) => createHash("sha1").update(bytes).digest();
@@ -224,23 +269,20 @@ async function readSmall(path: string): Promise<Uint8Array> {
   const { isFile, size } = await Deno.stat(path);
   // Reading a pipe or a device could block forever.
   if (!isFile) {
-    throw new SignerError("driver_error", "The key file is a pipe, a device or a folder.");
+    throw new SignerError("key_file_unreadable", "The key file is a pipe, a device or a folder.");
   }
   if (size > MAX_FILE_BYTES) {
-    throw new SignerError("driver_error", "The key file is larger than 1 MiB.");
+    throw new SignerError("key_file_unreadable", "The key file is larger than 1 MiB.");
   }
   return await Deno.readFile(path);
 }
 
-function noCertificate(file: string): Problem {
-  return {
-    driver: file,
-    code: "certificate_not_found",
-    message:
-      "The key file does not show its certificates without its password. Put them beside it, " +
-      `in ${basename(file, extname(file))}.crt (PEM).`,
-  };
-}
+const noCertificate = (file: string) =>
+  new SignerError(
+    "key_file_unsupported",
+    "The key file has no certificate that D-Sign can read. Put the certificates beside it, in " +
+      `${basename(file, extname(file))}.crt (PEM).`,
+  );
 
 function toProblem(driver: string, error: unknown): Problem {
   if (error instanceof SignerError) return { driver, code: error.code, message: error.message };
@@ -248,11 +290,15 @@ function toProblem(driver: string, error: unknown): Problem {
     return { driver, code: error.code, message: error.message };
   }
   if (error instanceof Deno.errors.NotFound) {
-    return { driver, code: "driver_not_found", message: "The configured key file is not there." };
+    return { driver, code: "token_not_present", message: "The key file is not there." };
   }
   if (error instanceof Deno.errors.PermissionDenied) {
-    return { driver, code: "driver_error", message: "The key file may not be read by this user." };
+    return {
+      driver,
+      code: "key_file_unreadable",
+      message: "The key file may not be read by this user.",
+    };
   }
   const reason = error instanceof Error ? error.message : String(error);
-  return { driver, code: "driver_error", message: `The key file cannot be read: ${reason}` };
+  return { driver, code: "key_file_unreadable", message: `The key file cannot be read: ${reason}` };
 }

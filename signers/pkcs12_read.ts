@@ -60,8 +60,8 @@ export interface Pkcs12Contents {
  * Opens a file.
  *
  * @param password UTF-8; not changed
- * @throws {SignerError} `pin_incorrect` (the tries are not counted), `mechanism_unsupported` if it is encrypted in
- *   a way that is not read here, `driver_error` if it is damaged
+ * @throws {SignerError} `password_incorrect`, `key_file_unsupported` if it is encrypted in a way that is not read here,
+ *   `key_file_unreadable` if it is damaged
  */
 export async function readPkcs12(
   file: Uint8Array,
@@ -91,7 +91,7 @@ export async function readPkcs12(
  * The unencrypted certificates of a file; often none. They are not proven, like those of any token: a signature is
  * checked against its certificate before it is used.
  *
- * @throws {SignerError} `driver_error` if the file is damaged
+ * @throws {SignerError} `key_file_unreadable` if the file is damaged
  */
 export async function publicCertificates(file: Uint8Array): Promise<Uint8Array[]> {
   try {
@@ -105,21 +105,24 @@ export async function publicCertificates(file: Uint8Array): Promise<Uint8Array[]
 
 function asSignerError(error: unknown): unknown {
   if (!(error instanceof FormatError)) return error;
-  return new SignerError("driver_error", "The key file is damaged, or is not a PKCS #12 file.", {
-    cause: error.message,
-  });
+  return new SignerError(
+    "key_file_unreadable",
+    "The key file is damaged, or it is no key file (.p12, .pfx).",
+    { cause: error.message },
+  );
 }
 
 const unsupported = (what: string) =>
   new SignerError(
-    "mechanism_unsupported",
+    "key_file_unsupported",
     `The key file uses ${what}, which D-Sign cannot read. ` +
       "Export the key again with AES-256 encryption.",
   );
 const wrongPassword = () =>
-  new SignerError("pin_incorrect", "The password of the key file is wrong.", {
-    triesLeft: "unknown",
-  });
+  new SignerError(
+    "password_incorrect",
+    "The password of the key file is wrong. Check it and try again.",
+  );
 
 const ber = (bytes: Uint8Array) => readAsn1(bytes, { ber: true });
 
@@ -136,7 +139,7 @@ interface Unlock {
 /** PFX (RFC 7292 §4). */
 function readPfx(file: Uint8Array): { authSafe: Uint8Array; mac?: Asn1Node } {
   if (file.length > MAX_FILE_BYTES) {
-    throw new SignerError("driver_error", "The key file is larger than 1 MiB.");
+    throw new SignerError("key_file_unreadable", "The key file is larger than 1 MiB.");
   }
   const pfx = new Fields(ber(file), "a PKCS #12 file");
   if (readInteger(pfx.take(Tag.INTEGER)) !== 3) throw unsupported("another version of PKCS #12");
@@ -197,7 +200,7 @@ async function readEncryptedSafe(node: Asn1Node, unlock: Unlock, contents: Pkcs1
     safe = await decrypt(algorithm, encrypted, unlock);
   } catch (error) {
     // Old files encrypt their certificates with RC2; the key may still be readable.
-    if (error instanceof SignerError && error.code === "mechanism_unsupported") return;
+    if (error instanceof SignerError && error.code === "key_file_unsupported") return;
     throw error;
   }
   await readSafeContents(safe, unlock, contents, 0);

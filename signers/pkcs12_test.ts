@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { verifySignature } from "../formats/x509/signature.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
-import { Pkcs12Provider } from "./pkcs12.ts";
+import { openKeyFile, Pkcs12Provider } from "./pkcs12.ts";
 import { writePkcs12 } from "./pkcs12_write.ts";
 import type { AskPin } from "./provider.ts";
 
@@ -54,7 +54,7 @@ Deno.test("key files in a folder are tokens, and RSA and EC keys sign after the 
         await assert.rejects(signer.sign({ message }), { name: "SignerError" });
       }
       await assert.rejects(provider.open(own, { hash: "SHA-256", askPin: pin("falsch") }), {
-        code: "pin_incorrect",
+        code: "password_incorrect",
       });
     }
     await provider.close();
@@ -82,7 +82,7 @@ Deno.test("a certificate bound to RSASSA-PSS signs with PSS", () =>
     await signer.close();
   }));
 
-Deno.test("certificates beside a file whose own are encrypted are used, and the listing says if there are none", () =>
+Deno.test("certificates beside a file whose own are encrypted are used; without them the password shows its own", () =>
   inTempDir(async (dir) => {
     const { officers: [officer] } = makePki({ officers: [{ name: "Anita" }] });
     const paths = Object.fromEntries(
@@ -109,8 +109,30 @@ Deno.test("certificates beside a file whose own are encrypted are used, and the 
 
     await Deno.remove(paths["a.pem"]);
     const alone = await provider.list();
-    assert.equal(alone.tokens.length, 1);
-    assert.deepEqual(alone.problems.map(({ code }) => code), ["certificate_not_found"]);
+    const [token] = alone.tokens;
+    assert.deepEqual([token.hidesCertificates, alone.keys, alone.problems], [true, [], []]);
+    await assert.rejects(provider.reveal(token, pin("falsch")), { code: "password_incorrect" });
+    await provider.reveal(token, pin("geheim"));
+    const revealed = await provider.list();
+    assert.equal(revealed.tokens[0].hidesCertificates, undefined);
+    const [own] = revealed.keys.filter(({ hasKey }) => hasKey);
+    assert.deepEqual([own.chain.length, own.certificate], [3, officer.certificate.der]);
+    await (await provider.open(own, { hash: "SHA-256", askPin: pin("geheim") })).close();
+    // A service has the password.
+    const opened = await openKeyFile(paths["a.p12"], utf8("geheim"), "SHA-256");
+    assert.deepEqual(opened.certificate, officer.certificate.der);
+    await opened.close();
+    // Another file of the same name hides its own.
+    await Deno.writeTextFile(paths["a.pem"], pem("CERTIFICATE", officer.certificate.der));
+    await openssl(["pkcs12", "-export", ...both, "-out", paths["a.p12"]]);
+    await Deno.remove(paths["a.pem"]);
+    assert.equal((await provider.list()).tokens[0].hidesCertificates, true);
+    await Deno.writeTextFile(paths["a.pem"], pem("CERTIFICATE", officer.certificate.der));
+    const ciphers = ["-keypbe", "aria-256-cbc", "-certpbe", "aria-256-cbc"];
+    await openssl(["pkcs12", "-export", ...both, ...ciphers, "-out", paths["a.p12"]]);
+    await Deno.remove(paths["a.pem"]);
+    await provider.list();
+    await assert.rejects(provider.reveal(token, pin("geheim")), { code: "key_file_unsupported" });
   }));
 
 Deno.test("missing, damaged and huge files are problems, and a missing folder is not", () =>
@@ -123,9 +145,15 @@ Deno.test("missing, damaged and huge files are problems, and a missing folder is
     const { tokens, problems } = await new Pkcs12Provider(files).list();
     assert.deepEqual(tokens, []);
     assert.deepEqual(problems.map(({ driver, code }) => [driver, code]).sort(), [
-      [path("absent.p12"), "driver_not_found"],
-      [path("huge.p12"), "driver_error"],
-      [path("text.p12"), "driver_error"],
+      [path("absent.p12"), "token_not_present"],
+      [path("huge.p12"), "key_file_unreadable"],
+      [path("text.p12"), "key_file_unreadable"],
     ]);
     assert.equal((await new Pkcs12Provider([dir]).list()).problems.length, 3);
+    await new Deno.Command("mkfifo", { args: [path("pipe.p12")] }).output();
+    const [pipe] = (await new Pkcs12Provider([path("pipe.p12")]).list()).problems;
+    assert.deepEqual([pipe.code, pipe.message], [
+      "key_file_unreadable",
+      "The key file is a pipe, a device or a folder.",
+    ]);
   }));

@@ -54,7 +54,7 @@ export interface Wanted {
 
 /** Refusals after which the person may type another PIN. */
 export const TYPE_AGAIN: ReadonlySet<string> = new Set([
-  ...["pin_incorrect", "pin_invalid", "pin_final_try"],
+  ...["pin_incorrect", "pin_invalid", "pin_final_try", "password_incorrect"],
   "route_unproven",
 ]);
 

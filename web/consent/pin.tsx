@@ -48,7 +48,7 @@ export function Pin(
       {entry === "typed" && (
         <>
           <label for="pin">
-            {say("pin")}:{" "}
+            {say(token.model === "PKCS#12" ? "password" : "pin")}:{" "}
             <Foreign text={`${token.label || token.model}, ${certificate.commonName}`} />
           </label>
           <input

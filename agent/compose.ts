@@ -81,7 +81,10 @@ export async function composeSigning(
 }
 
 export interface AgentOptions
-  extends SigningOptions, PortOptions, Pick<AgentParts, "version" | "settings" | "firstStart"> {
+  extends
+    SigningOptions,
+    PortOptions,
+    Pick<AgentParts, "version" | "settings" | "firstStart" | "keyFiles"> {
   consent: AskBy;
   /** File of the agent's key; without it the key lives as long as the agent. */
   identity?: string;
@@ -131,6 +134,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...{ bound, providers, origins, audit, consent, dispatch },
     ...{ version, web, allowedOrigins, trust, settings, firstStart },
     pins: new ConsolePins(tokens, signing),
+    keyFiles: options.keyFiles,
   });
   return {
     ...agent,

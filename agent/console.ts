@@ -6,6 +6,7 @@ import { toDsignError } from "../signing/errors.ts";
 import { json, read } from "./first_start.ts";
 import type { Origins } from "./origins.ts";
 import { type ConsolePins, PinTaskRequest } from "./console_pins.ts";
+import type { KeyFiles } from "./key_files.ts";
 import { holderOf } from "./port_holder.ts";
 import type { Roots } from "./roots.ts";
 
@@ -31,6 +32,7 @@ export class ConsolePages {
     readonly takenPorts: readonly number[],
     readonly roots: Roots,
     readonly pins: ConsolePins,
+    readonly keyFiles: KeyFiles | undefined,
     readonly ended: (origin: string) => void,
   ) {}
 
@@ -39,6 +41,9 @@ export class ConsolePages {
     try {
       if (request.method === "POST" && /^\/console\/roots(\/|$)/.test(path)) {
         return await this.roots.respond(request, path);
+      }
+      if (request.method === "POST" && /^\/console\/key-files(\/|$)/.test(path)) {
+        return await this.keyFiles?.respond(request, path) ?? json({}, 404);
       }
       switch (`${request.method} ${path}`) {
         case "POST /console/sites":

@@ -147,6 +147,7 @@ async function serve(
       consent: consentOf(config, env, { ...settings, phrase: paths.phrase }),
       identity: paths.identity,
       grants: paths.grants,
+      keyFiles: paths.keyFiles,
       audit: paths.audit,
       batches: paths.batches,
       spool: paths.spool,

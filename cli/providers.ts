@@ -11,6 +11,7 @@ import {
 import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
 import { findModules, type FoundModules } from "../signers/modules.ts";
+import { KeyFolder } from "../signers/key_folder.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
 import type { Provider } from "../signers/provider.ts";
 import { UsageError } from "./failure.ts";
@@ -56,6 +57,7 @@ export async function openProviders(
     const { Pkcs12Provider } = await import("../signers/pkcs12.ts");
     providers.push(new Pkcs12Provider(files));
   }
+  providers.push(new KeyFolder(findPaths(env).keyFiles));
   if (config.remote.length > 0) {
     const { CscProvider } = await import("../signers/csc.ts");
     const show = async (url: string) => openBrowser(await browserCommand(url, config.browser, env));

@@ -36,6 +36,7 @@ import {
   signedName,
   signPdfFile,
 } from "./sign_pdf.ts";
+import { openNamedFiles } from "./token_pin.ts";
 
 /** Milliseconds. One PIN serves all files of a command; each file is still shown and confirmed. */
 const KEEP_LOGIN = 15 * 60_000;
@@ -177,6 +178,7 @@ Examples:
           pkiFetch: configuredFetch(config),
         }, { consent, audit, reader });
         try {
+          await openNamedFiles(signing, options.keyFile ?? [], signal);
           if (options.batch) return await signFolder(signing, files[0], options, signal);
           for (const job of jobs) {
             const done = await signFile(signing, job, options, signal);

@@ -1,6 +1,8 @@
 /** `dsign tokens unlock` and `dsign tokens pin`: a token's PIN for something else than a signature. */
 import type { Command } from "commander";
+import { resolve } from "node:path";
 import type { PinRequest } from "../protocol/consent.ts";
+import type { Signing } from "../signing/sign.ts";
 import { askTokenPin } from "../signing/token_pin.ts";
 import { type Inventory, Tokens } from "../signing/tokens.ts";
 import { type Action, type Context, repeated } from "./command.ts";
@@ -21,6 +23,23 @@ const NONE: Record<Purpose, string> = {
   change:
     "No inserted token lets D-Sign change its PIN. Key files have a password, which is not changed here.",
 };
+
+/** Asks for the passwords of key files that the person named, where they hide their certificates. */
+export async function openNamedFiles(
+  signing: Pick<Signing, "tokens" | "tokenPin">,
+  keyFiles: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (keyFiles.length === 0) return;
+  const named = keyFiles.map((file) => resolve(file));
+  for (const place of (await signing.tokens.list()).places) {
+    const { hidesCertificates, driver } = place.token;
+    if (!hidesCertificates || !named.includes(driver)) continue;
+    await signing.tokenPin(place, "certificates", { asker: OWN, signal });
+  }
+}
+
+const OWN = { origin: null, trustedSince: null, purpose: null };
 
 /** @param list prints what is listed after an unlocking */
 export function addPinCommands(
@@ -45,9 +64,8 @@ export function addPinCommands(
         const uris = fitting.map(({ token }) => `  '${token.uri}'`).join("\n");
         throw new UsageError(`Several tokens are inserted. Name one of them:\n${uris}`);
       }
-      const asker = { origin: null, trustedSince: null, purpose: null };
       const consent = consentFor(config, options.consent);
-      await askTokenPin(fitting[0], purpose, new Map(), consent, { asker, signal });
+      await askTokenPin(fitting[0], purpose, new Map(), consent, { asker: OWN, signal });
       const json = options.json ?? false;
       if (purpose === "certificates") list(inserted, await inserted.list(), json);
       else if (json) printJson({ changed: fitting[0].token.uri });

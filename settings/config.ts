@@ -16,6 +16,8 @@ export interface Paths {
   log: string;
   /** The person's chosen words (phrase.ts). */
   phrase: string;
+  /** Folder of the key files that the person added in the console. */
+  keyFiles: string;
   /** Folder of the audit log. */
   audit: string;
   /** Folder of the journals of batches. */
@@ -57,6 +59,7 @@ export function findPaths(
     grants: join(state, "dsign", "origins.json"),
     log: join(state, "dsign", "agent.log"),
     phrase: join(state, "dsign", "phrase.txt"),
+    keyFiles: join(config, "dsign", "keys"),
     audit: join(state, "dsign", "audit"),
     batches: join(state, "dsign", "batches"),
     tls: join(state, "dsign", "tls"),

@@ -15,12 +15,17 @@ export async function writeAtomically(path: string, text: string): Promise<void>
 }
 
 /** Replaces a file atomically: writes a temporary file, flushes it, renames it. Rejects with the system's error. */
-export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {
     const file = await Deno.open(temporary, { write: true, createNew: true, mode });
     try {
-      await writeAll(file, new TextEncoder().encode(text));
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      await writeAll(file, bytes);
       await file.sync();
     } finally {
       file.close();

@@ -16,10 +16,10 @@ export interface Drivers {
 }
 
 /** Loads all drivers at once, each in a separate process. */
-export async function checkDrivers({ machine, settings }: Situation): Promise<Drivers> {
+export async function checkDrivers({ machine, settings, paths }: Situation): Promise<Drivers> {
   const { modules, problems } = await findDrivers(settings, machine.env);
   const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
-  const files = await keyFiles(settings.pkcs12);
+  const files = await keyFiles([...settings.pkcs12, paths.keyFiles]);
   const tokens = [...reports.flatMap(toTokens), ...files];
   const hasToken = tokens.some(({ initialised }) => initialised);
   // Of a driver that works and finds nothing it matters only while no other finds a token.
@@ -35,7 +35,8 @@ export async function checkDrivers({ machine, settings }: Situation): Promise<Dr
   // found, no broken driver is.
   const statusOf = ({ source }: DriverModule) =>
     !hasToken && (source === "configuration" || !works) ? "error" : "warning";
-  const missing = modules.length === 0 && problems.length === 0 && settings.pkcs12.length === 0;
+  const missing = modules.length === 0 && problems.length === 0 && settings.pkcs12.length === 0 &&
+    files.length === 0;
   const wrong: Finding[] = [];
   const broken: Finding[] = [];
   const stopped: Finding[] = [];
@@ -93,7 +94,6 @@ function toTokens({ module, tokens }: DriverReport): InsertedToken[] {
 
 /** Key files, seen as tokens. */
 async function keyFiles(paths: readonly string[]): Promise<InsertedToken[]> {
-  if (paths.length === 0) return [];
   const provider = new Pkcs12Provider(paths);
   try {
     const { tokens, keys } = await provider.list();

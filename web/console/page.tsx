@@ -9,6 +9,7 @@ import { ask } from "./api.ts";
 import { FirstStart } from "./first_start.tsx";
 import { History } from "./history.tsx";
 import { Roots } from "./roots.tsx";
+import { KeyFiles } from "./key_files.tsx";
 import { Sites } from "./sites.tsx";
 import { TokenPinActions } from "./token_pin.tsx";
 
@@ -117,6 +118,7 @@ export function Console({ port }: { port: number }) {
         {client && <FirstStart speech={speech} change={inventory} />}
         <TestSocket port={port} speech={speech} />
         {inventory && <Tokens inventory={inventory} lookAgain={lookAgain} speech={speech} />}
+        {client && <KeyFiles changed={lookAgain} speech={speech} />}
         {client && <Sites speech={speech} />}
         {client && <Roots speech={speech} />}
         {client && <History speech={speech} change={inventory} />}

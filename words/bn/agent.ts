@@ -339,4 +339,17 @@ export const bn: AgentWords = {
   end_unlocked: "আনলক হয়েছে। সার্টিফিকেট এখন তালিকায় আছে।",
   end_pin_changed: "পিন বদলানো হয়েছে।",
   console_hides: "লক আছে: পিন বা পাসওয়ার্ড দিলে সার্টিফিকেট দেখা যেতে পারে।",
+
+  // Key files in the console
+  keys_title: "কী-ফাইল",
+  keys_explain:
+    "ফাইল হিসেবে পাওয়া চাবি ও সার্টিফিকেট (.p12, .pfx)। D-Sign একটি কপি রাখে যা শুধু আপনি পড়তে পারেন; সেটি পাসওয়ার্ড দিয়ে এনক্রিপ্ট করাই থাকে।",
+  keys_choose: "কী-ফাইল যোগ করুন:",
+  keys_refused: "“{file}” নেওয়া হয়নি: এটি কী-ফাইল (.p12, .pfx) নয়, অথবা নামটি আগেই আছে বা চলে না।",
+  keys_rename: "নাম বদলান",
+  keys_rename_one: "{file}-এর নাম বদলান",
+  keys_remove_one: "{file} সরান",
+  keys_new_name: "নতুন নাম",
+  keys_remove_ask: "D-Sign-এর কপিটি মুছে যাবে। আর কোনো কপি না থাকলে চাবিটি হারিয়ে যাবে।",
+  keys_do_remove: "মুছে ফেলুন",
 };

@@ -341,6 +341,20 @@ export const en = {
   end_unlocked: "Unlocked. Its certificates are listed now.",
   end_pin_changed: "The PIN has been changed.",
   console_hides: "Locked: it may show its certificates after the PIN or password.",
+
+  // Key files in the console
+  keys_title: "Key files",
+  keys_explain:
+    "A key and certificate that came as a file (.p12, .pfx). D-Sign keeps a copy that only you can read; it stays encrypted with its password.",
+  keys_choose: "Add a key file:",
+  keys_refused:
+    "“{file}” was not accepted: it is no key file (.p12, .pfx), or the name is taken or not allowed.",
+  keys_rename: "Rename",
+  keys_rename_one: "Rename {file}",
+  keys_remove_one: "Remove {file}",
+  keys_new_name: "New name",
+  keys_remove_ask: "D-Sign's copy is deleted. Without another copy, the key is lost.",
+  keys_do_remove: "Delete it",
 };
 
 export type AgentWords = Record<keyof typeof en, string>;

@@ -347,4 +347,17 @@ export const hi: AgentWords = {
   end_unlocked: "अनलॉक हो गया। प्रमाणपत्र अब सूची में हैं।",
   end_pin_changed: "पिन बदल दिया गया है।",
   console_hides: "लॉक है: पिन या पासवर्ड के बाद प्रमाणपत्र दिख सकते हैं।",
+
+  // Key files in the console
+  keys_title: "की-फ़ाइलें",
+  keys_explain:
+    "फ़ाइल के रूप में मिली कुंजी और प्रमाणपत्र (.p12, .pfx)। D-Sign एक प्रति रखता है जिसे केवल आप पढ़ सकते हैं; वह पासवर्ड से एन्क्रिप्ट ही रहती है।",
+  keys_choose: "की-फ़ाइल जोड़ें:",
+  keys_refused: "“{file}” नहीं ली गई: वह की-फ़ाइल (.p12, .pfx) नहीं है, या यह नाम पहले से है या नहीं चलता।",
+  keys_rename: "नाम बदलें",
+  keys_rename_one: "{file} का नाम बदलें",
+  keys_remove_one: "{file} हटाएँ",
+  keys_new_name: "नया नाम",
+  keys_remove_ask: "D-Sign की प्रति मिटा दी जाएगी। कोई और प्रति न हो तो कुंजी खो जाएगी।",
+  keys_do_remove: "मिटाएँ",
 };

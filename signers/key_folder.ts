@@ -1,0 +1,65 @@
+/** The key files that the person added to D-Sign. An agent without any does not load what reads them, and stays small. */
+import type { KeyInfo, Listing, OpenOptions, Provider, TokenInfo } from "./provider.ts";
+import type { Pkcs12Provider } from "./pkcs12.ts";
+import type { Signer } from "../formats/signer.ts";
+
+const POLL_MS = 2000;
+
+/** The names of the key files in a folder, sorted; none if it does not exist. */
+export async function namesOfKeyFiles(folder: string): Promise<string[]> {
+  try {
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    return names.filter((name) => /\.(p12|pfx)$/i.test(name)).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+export class KeyFolder implements Provider {
+  #loaded: Promise<Pkcs12Provider> | undefined;
+  readonly #watches = new Set<ReturnType<typeof setInterval>>();
+
+  constructor(readonly folder: string) {}
+
+  async list(signal?: AbortSignal): Promise<Listing> {
+    if (!this.#loaded && (await namesOfKeyFiles(this.folder)).length === 0) {
+      return { tokens: [], keys: [], problems: [] };
+    }
+    return await (await this.#load()).list(signal);
+  }
+
+  async open(key: KeyInfo, options: OpenOptions): Promise<Signer> {
+    return await (await this.#load()).open(key, options);
+  }
+
+  async reveal(token: TokenInfo, askPin: OpenOptions["askPin"]): Promise<void> {
+    await (await this.#load()).reveal(token, askPin);
+  }
+
+  watch(changed: () => void): () => void {
+    let last: string | undefined;
+    const timer = setInterval(async () => {
+      const now = (await namesOfKeyFiles(this.folder).catch(() => [])).join("\n");
+      if (last !== undefined && last !== now && this.#watches.has(timer)) changed();
+      last = now;
+    }, POLL_MS);
+    this.#watches.add(timer);
+    return () => {
+      clearInterval(timer);
+      this.#watches.delete(timer);
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#watches) clearInterval(timer);
+    this.#watches.clear();
+    await (await this.#loaded)?.close();
+  }
+
+  #load(): Promise<Pkcs12Provider> {
+    return this.#loaded ??= import("./pkcs12.ts").then(({ Pkcs12Provider }) =>
+      new Pkcs12Provider([this.folder])
+    );
+  }
+}

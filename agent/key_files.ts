@@ -31,8 +31,8 @@ export class KeyFiles {
         const { name, file } = await read(request, AddRequest, MAX_FILE);
         const bytes = Uint8Array.fromBase64(file);
         // Loaded on demand, to keep an idle agent small.
-        const { publicCertificates } = await import("../signers/pkcs12_read.ts");
-        await publicCertificates(bytes).catch((error) => {
+        const { checkKeyFile } = await import("../signers/pkcs12.ts");
+        await checkKeyFile(bytes).catch((error) => {
           throw toDsignError(error);
         });
         await this.#refuseTaken(name);

@@ -160,6 +160,15 @@ export class Pkcs12Provider implements Provider {
 }
 
 /**
+ * Looks whether bytes are a key file, as far as that is seen without its password.
+ *
+ * @throws {SignerError} `key_file_unreadable`, `key_file_unsupported`
+ */
+export async function checkKeyFile(bytes: Uint8Array): Promise<void> {
+  await publicCertificates(bytes);
+}
+
+/**
  * Opens the first key of a file, for services that have its password.
  *
  * @param password UTF-8; wiped

@@ -73,7 +73,10 @@ export function createDispatch(services: Services): Dispatch {
   const scopesOf = (call: Call): readonly Scope[] =>
     call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
 
-  const callerOf = (call: Call, purpose?: string): Caller => {
+  const callerOf = (
+    call: Call,
+    { purpose, answerWithin }: { purpose?: string; answerWithin?: number } = {},
+  ): Caller => {
     const grant = origins.get(call.origin);
     return {
       asker: {
@@ -81,6 +84,7 @@ export function createDispatch(services: Services): Dispatch {
         trustedSince: grant?.grantedAt ?? null,
         allowedByAdministrator: grant?.grantedAt === null,
         purpose: purpose ?? null,
+        ...answerWithin && { answerWithin },
       },
       signal: call.signal,
       preferred: grant?.certificate,
@@ -105,7 +109,7 @@ export function createDispatch(services: Services): Dispatch {
       scopes: [...scopesOf(call)],
       expiresAt: origins.get(call.origin)?.expiresAt ?? null,
     }),
-    "origin.request": async ({ scopes, purpose }, call) => {
+    "origin.request": async ({ scopes, ...asked }, call) => {
       if (call.own) {
         throw new DsignError(
           "scope_not_granted",
@@ -122,7 +126,7 @@ export function createDispatch(services: Services): Dispatch {
       if (granted && scopes.every((scope) => granted.scopes.includes(scope))) {
         return { origin: call.origin, scopes: granted.scopes, expiresAt: granted.expiresAt };
       }
-      const caller = callerOf(call, purpose);
+      const caller = callerOf(call, asked);
       const asking = await signing();
       return await asking.ask(caller, async () => {
         const grant = origins.proposal(call.origin, scopes);
@@ -149,8 +153,8 @@ export function createDispatch(services: Services): Dispatch {
       const { credentials, problems } = await tokens.list();
       return { certificates: credentials.map((each) => tokens.describe(each)), problems };
     },
-    "certificate.choose": async ({ purpose }, call) => {
-      const chosen = await (await signing()).choose(callerOf(call, purpose));
+    "certificate.choose": async (params, call) => {
+      const chosen = await (await signing()).choose(callerOf(call, params));
       if (!call.own) await origins.remember(call.origin, chosen.id);
       return tokens.describe(chosen);
     },
@@ -180,7 +184,7 @@ export function createDispatch(services: Services): Dispatch {
     },
     "sign.document": async ({ document: handle, format, pdf, ...params }, call) => {
       const document = call.documents.get(handle);
-      const caller = callerOf(call, params.purpose);
+      const caller = callerOf(call, params);
       if (format === "cades") {
         return { format, ...await (await signing()).signDocument(document, params, caller) };
       }
@@ -194,9 +198,9 @@ export function createDispatch(services: Services): Dispatch {
       return { format, appended: appended.length, ...result };
     },
     "sign.batch": async (params, call) => {
-      const { items, purpose } = params;
+      const { items } = params;
       const showing = new Showing(items, (item) => call.wantItem(item));
-      const caller = callerOf(call, purpose);
+      const caller = callerOf(call, params);
       const batch = await call.batches.asking(
         call.id,
         showing,
@@ -255,19 +259,19 @@ export function createDispatch(services: Services): Dispatch {
           );
         }
       }
-      return (await signing()).signData(content, params, callerOf(call, params.purpose));
+      return (await signing()).signData(content, params, callerOf(call, params));
     },
     "route.create": async (params, call) =>
       (await signing()).createRoute(
         Content.of(params.content),
         params,
-        callerOf(call, params.purpose),
+        callerOf(call, params),
       ),
     "route.sign": async (params, call) =>
       (await signing()).signRoute(
         Content.of(params.content),
         params,
-        callerOf(call, params.purpose),
+        callerOf(call, params),
       ),
     "route.status": async ({ route }, { origin, signal }) => {
       const { routeStatus } = await import("../signing/verification.ts");
@@ -304,8 +308,7 @@ export function createDispatch(services: Services): Dispatch {
       }
       return (await signing()).authenticate(params, callerOf(call), `urn:dsign:${version}`);
     },
-    "sign.hash": async (params, call) =>
-      (await signing()).signHash(params, callerOf(call, params.purpose)),
+    "sign.hash": async (params, call) => (await signing()).signHash(params, callerOf(call, params)),
   };
 
   return async (method, params, call) => {

@@ -135,6 +135,8 @@ export interface Asker {
   allowedByAdministrator?: boolean;
   /** The asker's own words. */
   purpose: string | null;
+  /** Seconds that the asker wishes the person to have. */
+  answerWithin?: number;
 }
 
 /** A certificate offered for choice, with its token's state. */
@@ -159,6 +161,8 @@ export interface PinState {
   tries: "low" | "final" | "unknown" | null;
   /** The person must confirm that this may be the last try; the answer then has `finalTry`. */
   confirm: boolean;
+  /** It is the password of a key file. */
+  password?: true;
 }
 
 /** A certificate offered for a signature. */
@@ -257,12 +261,16 @@ export interface ConsentView {
   language: string;
   /** RFC 3339: when the question lapses. */
   deadline: string;
+  /** RFC 3339: until when more time can be had. */
+  latest: string;
   /** The person's own words, which no web page knows; where some were chosen. */
   phrase?: string;
 }
 
 export type ConsentReply =
   | { decision: "decline" }
+  /** Nothing is answered by it; {@linkcode ConsentEvent} `extended` tells the new deadline. */
+  | { decision: "more_time" }
   /** For `otp`: it is to be sent again. Nothing is answered by it. */
   | { decision: "resend" }
   | {
@@ -283,4 +291,7 @@ export type ConsentReply =
   };
 
 /** `waiting` is a heartbeat; `ended` says that nothing is asked any more, and why (null: it was answered). */
-export type ConsentEvent = { event: "waiting" } | { event: "ended"; code: ErrorCode | null };
+export type ConsentEvent =
+  | { event: "waiting" }
+  | { event: "extended"; deadline: string }
+  | { event: "ended"; code: ErrorCode | null };

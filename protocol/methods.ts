@@ -127,6 +127,14 @@ const Problem = z.object({
 const purpose = z.string().max(200).optional().describe(
   "What the signature is for, in the person's language; shown in the consent window as the site's own words",
 );
+/** How the person is asked. */
+const asking = {
+  purpose,
+  answerWithin: z.int().min(120).max(1800).optional().describe(
+    "Seconds that the person is to have. D-Sign gives them up to the administrator's limit; without it " +
+      "two minutes, and more for long documents and batches",
+  ),
+};
 const hash = HashAlgorithm.default("SHA-256").describe(
   "Of the signature; a post-quantum key (ML-DSA) always takes SHA-512",
 );
@@ -160,7 +168,7 @@ const contentName = z.string().min(1).max(255).optional().describe(
   "What the content is called, as shown to the person",
 );
 
-const data = { content, name: contentName, certificate, purpose };
+const data = { content, name: contentName, certificate, ...asking };
 const level = <L extends string>(...levels: readonly [L, ...L[]]) =>
   z.enum(levels).default(levels[0]).describe(
     "B-T adds a timestamp of the configured authority, B-LT what a later validation needs, B-LTA a " +
@@ -332,7 +340,7 @@ export const METHODS = {
   "origin.request": {
     summary: "Asks the person to give the calling site these permissions.",
     scope: null,
-    params: z.object({ scopes: z.array(Scope).min(1).max(3), purpose }),
+    params: z.object({ scopes: z.array(Scope).min(1).max(3), ...asking }),
     result: z.object({ origin: z.string(), scopes: z.array(Scope), expiresAt: isoDate }),
     example: {
       params: { scopes: ["certificates", "sign"], purpose: "Sign treasury bills" },
@@ -375,7 +383,7 @@ export const METHODS = {
   "certificate.choose": {
     summary: "Asks the person to choose one of the usable certificates.",
     scope: "certificates",
-    params: z.object({ purpose }),
+    params: z.object(asking),
     result: Certificate,
     example: { params: {}, result: EXAMPLE_CERTIFICATE },
   },
@@ -436,7 +444,7 @@ export const METHODS = {
       level: cadesLevel,
       pdf: PdfOptions.optional().describe("For pades"),
       certificate,
-      purpose,
+      ...asking,
     }),
     result: z.union([
       z.object({
@@ -469,7 +477,7 @@ export const METHODS = {
       level: cadesLevel,
       pdf: PdfOptions.optional().describe("For pades"),
       certificate,
-      purpose,
+      ...asking,
     }),
     result: z.object({
       batch: z.int().describe("Handle, valid in this connection"),
@@ -579,7 +587,7 @@ export const METHODS = {
         quorum: z.int().min(1).describe("How many of them must sign"),
       })).min(1).max(50),
       certificate,
-      purpose,
+      ...asking,
     }),
     result: z.object({ route: z.string().describe("The route file, JSON"), ...signed }),
     example: {
@@ -599,7 +607,7 @@ export const METHODS = {
     summary:
       "Signs on a route. Fails with out_of_turn, and who is next, if it is not the person's turn.",
     scope: "sign",
-    params: z.object({ route: z.string().max(4 << 20), content, certificate, purpose }),
+    params: z.object({ route: z.string().max(4 << 20), content, certificate, ...asking }),
     result: z.object({
       route: z.string().describe("The route file with this signature"),
       role: z.string(),
@@ -734,7 +742,7 @@ export const METHODS = {
       digests: z.array(base64).min(1).max(1000),
       certificate,
       hash: legacyHash,
-      purpose,
+      ...asking,
     }),
     result: z.object({
       signatures: z.array(base64).describe("Bare signature values, in the digests' order"),

@@ -135,6 +135,10 @@ export const Config = z.strictObject({
   ports: z.array(z.int().min(0).max(65535)).min(1).optional().describe("Tried in turn"),
   securePorts: z.array(z.int().min(0).max(65535)).min(1).optional()
     .describe("Tried in turn, for pages that need TLS"),
+  answerLimit: z.int().min(120).max(7200).default(1800).describe(
+    "Seconds after which a question lapses at the latest: the usual two minutes grow with the " +
+      "documents, the page's wish and the person's “More time” up to it",
+  ),
   keepLogin: z.int().min(0).max(24 * 3600 * 1000).default(0)
     .describe("Milliseconds for which a token stays unlocked after a PIN"),
   allowedOrigins: z.array(z.strictObject({ origin: Origin, scopes: z.array(Scope).min(1) }))

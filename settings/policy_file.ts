@@ -45,6 +45,8 @@ export const Policy = z.strictObject({
   ),
   postQuantum: Config.shape.postQuantum.unwrap().optional()
     .describe("Whether post-quantum keys (ML-DSA) may sign, instead of the person's own choice"),
+  answerLimit: Config.shape.answerLimit.unwrap().optional()
+    .describe("Seconds after which a question lapses at the latest, instead of the person's own"),
   logLevel: logLevel.unwrap().optional().describe("The least that is logged"),
   updateChannel: Config.shape.updateChannel.unwrap().optional()
     .describe("Which versions `dsign update check` looks for"),

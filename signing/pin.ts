@@ -18,7 +18,9 @@ export interface PinHistory {
  * confirmed; so is one more after a wrong PIN where the token does not count aloud, as it may be counting all the same.
  */
 export function pinStateOf(
-  { state, protectedAuthenticationPath }: Pick<Token, "state" | "protectedAuthenticationPath">,
+  { state, protectedAuthenticationPath, password }:
+    & Pick<Token, "state" | "protectedAuthenticationPath">
+    & { password?: true },
   { unlocked, triesLeft }: PinHistory = {},
 ): PinState {
   if (unlocked) return { entry: "unlocked", why: null, tries: null, confirm: false };
@@ -36,6 +38,7 @@ export function pinStateOf(
     why: null,
     tries,
     confirm: tries === "final" || tries === "unknown",
+    ...password && { password },
   };
 }
 

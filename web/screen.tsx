@@ -8,7 +8,20 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Speech } from "../words/agent.ts";
 
 export function Screen(
-  { title, about, pane, notice, facts, answer, actions, danger = false, form, submit, speech }: {
+  {
+    title,
+    about,
+    pane,
+    notice,
+    facts,
+    answer,
+    actions,
+    danger = false,
+    form,
+    submit,
+    decline,
+    speech,
+  }: {
     title: string;
     /** Name of the pane for screen readers. */
     about: string;
@@ -25,10 +38,24 @@ export function Screen(
     danger?: boolean;
     form?: RefObject<HTMLFormElement | null>;
     submit: () => void;
+    /** What the Escape key does. */
+    decline: () => void;
     speech: Speech;
   },
 ) {
   const heading = useFocus<HTMLHeadingElement>();
+  const onEscape = useRef(decline);
+  onEscape.current = decline;
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      // It also ends an input method's composition, and empties a field for searching.
+      const isForField = event.isComposing ||
+        event.target instanceof HTMLInputElement && event.target.type === "search";
+      if (event.key === "Escape" && !event.defaultPrevented && !isForField) onEscape.current();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, []);
   return (
     <form
       ref={form}

@@ -86,7 +86,7 @@ Deno.test("every text of the pages is used", async () => {
     return Object.keys(words).filter((word) => !text.includes(`"${word}"`) && !computed.test(word));
   };
   const agent =
-    /^(law|scope|kind|state|tries|pdf_status|pdf_changes|pdf_certifies|pdf_adds_certify)_/;
+    /^(law|signature|scope|kind|state|tries|pdf_status|pdf_changes|pdf_certifies|pdf_adds_certify)_/;
   const pages = code("./", "bridge/", "consent/", "console/");
   assert.deepEqual(await unused(AGENT_WORDS.en, pages, agent), []);
   assert.deepEqual(await unused(OTP_WORDS.en, code("otp/"), /^(change_)?otp_/), []);

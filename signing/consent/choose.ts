@@ -27,6 +27,7 @@ export function consentOf(
           get language() {
             return looks?.language() ?? languageOf(config, env);
           },
+          limit: config.answerLimit * 1000,
           ...looks && { phrase: () => readPhrase(looks.phrase) },
           openWindow: async (url, unseen) =>
             openBrowser(await browserCommand(url, config.browser, env), unseen),

@@ -6,6 +6,7 @@
 import type { Source } from "../../formats/source.ts";
 import type {
   ChooseRequest,
+  ConsentRequest,
   GrantRequest,
   OtpRequest,
   PdfFacts,
@@ -94,8 +95,34 @@ export interface Consent {
   ): Promise<void>;
 }
 
-/** How long a person has to answer, in milliseconds. */
+/** How long a person has to answer, in milliseconds; see {@linkcode timeToAnswer}. */
 export const CONSENT_TIMEOUT = 120_000;
+
+/** A question lapses after so long (milliseconds) at the latest, however much more time was asked for. */
+export const CONSENT_LIMIT = 30 * 60_000;
+
+/** There is more to read: so much longer (milliseconds) for each further document, and for each 100 KB. */
+const PER_DOCUMENT = 5_000;
+const PER_100_KB = 10_000;
+
+/**
+ * How long the person has to answer a request, in milliseconds: longer where there is more to read, and at least as
+ * long as the asker wishes.
+ *
+ * @param limit at most
+ */
+export function timeToAnswer(
+  request: ConsentRequest,
+  usual = CONSENT_TIMEOUT,
+  limit = CONSENT_LIMIT,
+): number {
+  const items = request.kind === "sign" ? request.items : [];
+  const bytes = items.reduce((sum, { size }) => sum + (size ?? 0), 0);
+  const toRead = Math.max(0, items.length - 1) * PER_DOCUMENT +
+    Math.floor(bytes / 100_000) * PER_100_KB;
+  const wished = (request.asker.answerWithin ?? 0) * 1000;
+  return Math.min(limit, Math.max(usual + toRead, wished));
+}
 
 /** A {@linkcode Consent} that also answers requests under `/consent/` of its own page. */
 export interface PageConsent extends Consent {

@@ -18,11 +18,13 @@ import type {
 import { DsignError, type ErrorCode } from "../../protocol/errors.ts";
 import * as z from "zod";
 import {
+  CONSENT_LIMIT,
   CONSENT_TIMEOUT,
   type PageConsent,
   type PinAnswer,
   type ShowPdf,
   type SignAnswer,
+  timeToAnswer,
 } from "./port.ts";
 import { documentResponse } from "./document_response.ts";
 import { SHOWN_LENGTH } from "../../formats/shown.ts";
@@ -42,14 +44,16 @@ export interface WindowOptions {
   language: string;
   /** The person's own words; null where none were chosen. */
   phrase?: () => Promise<string | null>;
-  /** Milliseconds. */
+  /** How long the person has at least, and at most with more time; in milliseconds. */
   timeout?: number;
+  limit?: number;
   /** Milliseconds between signs of life, which is how a closed window is noticed. */
   heartbeat?: number;
 }
 
 const Reply: z.ZodType<ConsentReply> = z.union([
   z.strictObject({ decision: z.literal("decline") }),
+  z.strictObject({ decision: z.literal("more_time") }),
   z.strictObject({ decision: z.literal("resend") }),
   z.strictObject({
     decision: z.literal("approve"),
@@ -78,6 +82,8 @@ interface Question {
   /** For an OTP: has it sent again. */
   resend?: () => Promise<void>;
   answer(reply: ConsentReply & { decision: "approve" }): Promise<Unlocked>;
+  /** Gives more time. */
+  extend(): void;
   /** Ends the question; null: answered. */
   end(error: DsignError | null): void;
 }
@@ -175,25 +181,35 @@ export class WindowConsent implements PageConsent {
     show: ShowPdf = nothingToShow,
     resend?: () => Promise<void>,
   ): Promise<void> {
-    const { timeout = CONSENT_TIMEOUT, heartbeat = 1000 } = this.options;
+    const { timeout = CONSENT_TIMEOUT, limit = CONSENT_LIMIT, heartbeat = 1000 } = this.options;
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(toCancelled(signal));
+      const latest = Date.now() + limit;
+      let until = Date.now() + timeToAnswer(request, timeout, limit);
       const unseen = new AbortController();
       const question: Question = {
         ticket: crypto.getRandomValues(new Uint8Array(32)),
         view: {
           request,
           language: this.options.language,
-          deadline: new Date(Date.now() + timeout).toISOString(),
+          deadline: new Date(until).toISOString(),
+          latest: new Date(latest).toISOString(),
         },
         window: undefined,
         busy: false,
         show,
         resend,
         answer,
+        extend: () => {
+          until = Math.min(latest, until + timeout);
+          clearTimeout(lapse);
+          lapse = lapseInTime();
+          question.view.deadline = new Date(until).toISOString();
+          tell(question, { event: "extended", deadline: question.view.deadline });
+        },
         end: (error) => {
           if (!this.#questions.delete(question)) return;
-          clearTimeout(deadline);
+          clearTimeout(lapse);
           clearInterval(pulse);
           signal.removeEventListener("abort", cancelled);
           if (!question.window) unseen.abort();
@@ -208,10 +224,9 @@ export class WindowConsent implements PageConsent {
         },
       };
       this.#questions.add(question);
-      const deadline = setTimeout(
-        () => question.end(new DsignError("consent_timeout")),
-        timeout,
-      );
+      const lapseInTime = () =>
+        setTimeout(() => question.end(new DsignError("consent_timeout")), until - Date.now());
+      let lapse = lapseInTime();
       const pulse = setInterval(() => tell(question, { event: "waiting" }), heartbeat);
       const cancelled = () => question.end(toCancelled(signal));
       signal.addEventListener("abort", cancelled);
@@ -321,6 +336,8 @@ export class WindowConsent implements PageConsent {
       let unlocked: Unlocked = { ok: true };
       if (reply.decision === "decline") {
         question.end(new DsignError("user_cancelled"));
+      } else if (reply.decision === "more_time") {
+        question.extend();
       } else if (reply.decision === "resend") {
         unlocked = await resend(question);
       } else {

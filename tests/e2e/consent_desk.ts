@@ -32,6 +32,7 @@ export interface Desk {
 export interface DeskOptions {
   language?: string;
   timeout?: number;
+  limit?: number;
   /** Keeps the window from closing itself, as Firefox does. */
   stays?: boolean;
 }
@@ -39,7 +40,7 @@ export interface DeskOptions {
 /** Runs `test` with a consent desk whose windows are opened in the browser. */
 export async function atDesk(
   browser: Browser,
-  { language = "en", timeout, stays = false }: DeskOptions,
+  { language = "en", timeout, limit, stays = false }: DeskOptions,
   test: (desk: Desk) => Promise<void>,
 ): Promise<void> {
   const context = await browser.newContext({ viewport: OFFICE });
@@ -56,6 +57,7 @@ export async function atDesk(
     origin: `http://127.0.0.1:${server.addr.port}`,
     language,
     timeout,
+    limit,
     heartbeat: 100,
     phrase: () => Promise.resolve("green mango"),
     openWindow: async (url) => opened.resolve(await openWindow(context, url)),

@@ -103,7 +103,7 @@ Deno.test("the consent page works in a browser", async (t) => {
         const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
         assert.equal(await focused(), en.ask_sign_one);
         const seen: string[] = [];
-        for (let i = 0; i < 7; i++) {
+        for (let i = 0; i < 8; i++) {
           await page.keyboard.press("Tab");
           seen.push(
             await page.evaluate(() =>
@@ -113,7 +113,7 @@ Deno.test("the consent page works in a browser", async (t) => {
         }
         assert.deepEqual(seen.slice(1), [
           ...[en.exact_text, en.details, en.law_more],
-          ...["pin", en.do_not_sign, en.do_sign_one],
+          ...["pin", en.time_more, en.do_not_sign, en.do_sign_one],
         ]);
         await page.keyboard.press("Enter");
         await page.getByText(en.pin_missing).waitFor();
@@ -192,6 +192,8 @@ Deno.test("the consent page works in a browser", async (t) => {
         const request = signRequest({ choices, preferred: unlocked.certificate.id });
         const answered = outcome(desk.consent.sign(request, unlock, never));
         const page = await desk.shown();
+        assert.equal(await page.getByRole("radio", { checked: true }).count(), 0);
+        await page.getByRole("radio", { name: "Bikram Sen" }).check();
         await page.getByText(en.pin_not_needed).waitFor();
         await page.getByRole("radio", { name: "Charulata Roy" }).check();
         await page.getByText(ERROR_WORDS.en.pin_locked).waitFor();
@@ -309,6 +311,41 @@ Deno.test("the consent page works in a browser", async (t) => {
       await page.getByText(en.end_nothing).waitFor();
       desk.errors.length = 0; // the 404 of the second look
     }, { stays: true });
+
+    await step("more time can be had, and Escape does not sign", async (desk) => {
+      const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
+      const page = await desk.shown();
+      const left = async () => {
+        const [, minutes, seconds] = /(\d+):(\d\d)/.exec(
+          await page.getByRole("timer").innerText(),
+        )!;
+        return 60 * Number(minutes) + Number(seconds);
+      };
+      const before = await left();
+      assert.ok(before <= 60);
+      await press(page, en.time_more);
+      await page.getByRole("timer").filter({ hasText: /1:\d\d/ }).waitFor();
+      assert.ok(await left() > before);
+      // The limit is reached.
+      await press(page, en.time_more);
+      await page.getByRole("button", { name: en.time_more }).waitFor({ state: "detached" });
+      await page.keyboard.press("Escape").catch(() => {}); // the window may be closed before the key is up
+      await closed(page);
+      assert.equal(await answered, "user_cancelled");
+    }, { timeout: 60_000, limit: 130_000 });
+
+    await step("the password of a key file is called that", async (desk) => {
+      const file = choice("Anita Das");
+      const { unlock } = token(wrong("many", { pin: { ...file.pin, password: true } }));
+      const request = signRequest({ choices: [{ ...file, pin: { ...file.pin, password: true } }] });
+      const answered = outcome(desk.consent.sign(request, unlock, never));
+      const page = await desk.shown();
+      await page.getByLabel(en.password).fill("1");
+      await press(page, en.do_sign_one);
+      await page.getByText(en.password_wrong).waitFor();
+      await page.keyboard.press("Escape").catch(() => {}); // the window may be closed before the key is up
+      assert.equal(await answered, "user_cancelled");
+    });
 
     await step("the time left is shown, and so is its end", async (desk) => {
       const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));

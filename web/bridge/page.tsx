@@ -1,6 +1,7 @@
 /** The window that a site opens where the browser keeps it from reaching the agent by itself. */
 import { useEffect, useState } from "preact/hooks";
-import { languageOf, speak, type Speech } from "../../words/agent.ts";
+import { speak, type Speech } from "../../words/agent.ts";
+import { keepLanguage, keptLanguage } from "../language.ts";
 import { Header } from "../parts.tsx";
 import { originParts } from "../text.ts";
 import { offerBridge } from "./relay.ts";
@@ -10,7 +11,7 @@ type State =
   | { is: "connected" | "refused"; origin: string };
 
 export function Bridge({ opener }: { opener: Window | null }) {
-  const [language, setLanguage] = useState(() => languageOf(navigator.language));
+  const [language, setLanguage] = useState(() => keptLanguage(navigator.language));
   const [state, setState] = useState<State>({ is: opener ? "waiting" : "alone" });
   const speech = speak(language);
 
@@ -34,7 +35,13 @@ export function Bridge({ opener }: { opener: Window | null }) {
 
   return (
     <>
-      <Header speech={speech} choose={setLanguage} />
+      <Header
+        speech={speech}
+        choose={(language) => {
+          setLanguage(language);
+          keepLanguage(language);
+        }}
+      />
       <main>
         <Told state={state} speech={speech} />
       </main>

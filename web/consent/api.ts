@@ -31,7 +31,9 @@ export interface ConsentApi {
    *
    * @returns why it ended (null: it was answered), or `lost` where the agent went away
    */
-  follow(): Promise<Extract<ConsentEvent, { event: "ended" }>["code"] | "lost">;
+  follow(
+    extended: (deadline: string) => void,
+  ): Promise<Extract<ConsentEvent, { event: "ended" }>["code"] | "lost">;
 }
 
 export function consentApi(ticket: string): ConsentApi {
@@ -78,13 +80,14 @@ export function consentApi(ticket: string): ConsentApi {
         ticket,
         password,
       ),
-    async follow() {
+    async follow(extended) {
       try {
         const response = await ask("/consent/alive");
         // It may have ended between the view and this.
         if (response.status === 404) return "request_cancelled";
         for await (const event of eventsOf(response)) {
           if (event.event === "ended") return event.code;
+          if (event.event === "extended") extended(event.deadline);
         }
       } catch {
         // The connection broke: the agent is gone.

@@ -5,16 +5,16 @@ import type { Speech } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
 import { Screen } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
-import { Countdown } from "./countdown.tsx";
+import { Countdown, type TimeLeft } from "./countdown.tsx";
 import { WhoAsks } from "./parts.tsx";
 
 /** Seconds between two messages; the services ask for as much. */
 const RESEND_AFTER = 30;
 
 export function OtpQuestion(
-  { request, deadline, api, speech, finish }: {
+  { request, time, api, speech, finish }: {
     request: OtpRequest;
-    deadline: string;
+    time: TimeLeft;
     api: ConsentApi;
     speech: Speech;
     finish: (how: "sent" | "declined" | "lost") => void;
@@ -55,6 +55,10 @@ export function OtpQuestion(
     if (await send({ decision: "approve", pin })) finish("sent");
   }
 
+  async function decline() {
+    if (!busy && await send({ decision: "decline" })) finish("declined");
+  }
+
   async function resend() {
     setWait(RESEND_AFTER);
     const answer = await send({ decision: "resend" });
@@ -71,6 +75,7 @@ export function OtpQuestion(
       submit={() => {
         if (!busy) sign();
       }}
+      decline={decline}
       pane={
         <>
           <p>{say("otp_explain", { service })}</p>
@@ -125,14 +130,12 @@ export function OtpQuestion(
       }
       actions={
         <>
-          <Countdown deadline={deadline} speech={speech} />
+          <Countdown time={time} api={api} busy={busy} speech={speech} />
           <button
             type="button"
             class="secondary"
             disabled={busy}
-            onClick={async () => {
-              if (await send({ decision: "decline" })) finish("declined");
-            }}
+            onClick={decline}
           >
             {say("do_not_sign")}
           </button>

@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { ConsentView } from "../../protocol/consent.ts";
 import { languageOf, speak, type Speech } from "../../words/agent.ts";
 import { Foreign, Header } from "../parts.tsx";
+import { ask } from "../console/api.ts";
 import { useFocus } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
 import type { End } from "./end.ts";
@@ -30,7 +31,7 @@ export function Page(
       }
       setLanguage(languageOf(view.language));
       setView(view);
-      const ended = await api.follow();
+      const ended = await api.follow((deadline) => setView({ ...view, deadline }));
       setEnd((end) => end ?? endOf(ended, view));
     })();
   }, []);
@@ -44,7 +45,14 @@ export function Page(
 
   return (
     <>
-      <Header speech={speech} choose={setLanguage}>
+      <Header
+        speech={speech}
+        choose={(language) => {
+          setLanguage(language);
+          // Kept for all of D-Sign; an agent without settings keeps nothing.
+          ask("language", { language }).catch(() => {});
+        }}
+      >
         {view?.phrase && (
           <p class="phrase">
             {speech.say("phrase_yours")}{" "}
@@ -73,7 +81,7 @@ function Asked(
     finish: (end: End) => void;
   },
 ) {
-  const { request, deadline } = view;
+  const { request } = view;
   if (request.kind === "pin") {
     const ended: Record<"done" | "declined" | "lost", End> = {
       done: { tell: ({ say }) => say(wordsOf(request).done), good: true, close: true },
@@ -83,7 +91,7 @@ function Asked(
     return (
       <TokenPin
         request={request}
-        deadline={deadline}
+        time={view}
         api={api}
         speech={speech}
         finish={(how) =>
@@ -96,9 +104,7 @@ function Asked(
     );
   }
   if (request.kind !== "otp") {
-    return (
-      <Question request={request} deadline={deadline} api={api} speech={speech} finish={finish} />
-    );
+    return <Question request={request} time={view} api={api} speech={speech} finish={finish} />;
   }
   const ended: Record<"sent" | "declined" | "lost", End> = {
     sent: { tell: ({ say }) => say("end_signed"), good: true, close: true },
@@ -108,7 +114,7 @@ function Asked(
   return (
     <OtpQuestion
       request={request}
-      deadline={deadline}
+      time={view}
       api={api}
       speech={speech}
       finish={(how) => finish(ended[how])}

@@ -9,7 +9,7 @@ export type Refusal = Exclude<Unlocked, { ok: true }>;
 
 export function Pin(
   {
-    state: { entry, why, tries, confirm },
+    state: { entry, why, tries, confirm, password },
     choice,
     problem,
     decline,
@@ -40,7 +40,13 @@ export function Pin(
   return (
     <section class="pin">
       <div role="alert" id="pin-problem">
-        {failure && <p class="warning">{error(failure.code, failure.message)}</p>}
+        {failure && (
+          <p class="warning">
+            {password && failure.code === "pin_incorrect"
+              ? say("password_wrong")
+              : error(failure.code, failure.message)}
+          </p>
+        )}
         {tries && <p class={tries === "low" ? "notice" : "warning"}>{say(`tries_${tries}`)}</p>}
         {why && <p class="warning">{error(why)}</p>}
         {problem && <p class="warning">{say(problem, { button: say(decline) })}</p>}
@@ -48,7 +54,7 @@ export function Pin(
       {entry === "typed" && (
         <>
           <label for="pin">
-            {say(token.model === "PKCS#12" ? "password" : "pin")}:{" "}
+            {say(password ? "password" : "pin")}:{" "}
             <Foreign text={`${token.label || token.model}, ${certificate.commonName}`} />
           </label>
           <input
@@ -61,11 +67,12 @@ export function Pin(
             maxLength={255}
             disabled={busy}
             aria-describedby="pin-hint pin-problem"
-            aria-invalid={failure !== null || problem === "pin_missing"}
+            aria-invalid={failure !== null ||
+              (problem === "pin_missing" || problem === "password_missing")}
             onKeyUp={(event) => setCapsLock(event.getModifierState("CapsLock"))}
           />
           <p class="aside" id="pin-hint">
-            {say("pin_hint")}
+            {say(password ? "password_hint" : "pin_hint")}
             {capsLock && <strong class="caps-lock">{say("caps_lock")}</strong>}
           </p>
         </>

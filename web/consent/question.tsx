@@ -13,7 +13,7 @@ import type { Speech, Word } from "../../words/agent.ts";
 import { Screen } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
 import { useArming } from "./arming.ts";
-import { Countdown } from "./countdown.tsx";
+import { Countdown, type TimeLeft } from "./countdown.tsx";
 import { Documents } from "./documents.tsx";
 import type { End } from "./end.ts";
 import { Certificates, WhoAsks } from "./parts.tsx";
@@ -80,9 +80,9 @@ export function wordsOf(
 }
 
 export function Question(
-  { request, deadline, api, speech, finish }: {
+  { request, time, api, speech, finish }: {
     request: Exclude<ConsentView["request"], OtpRequest | PinRequest>;
-    deadline: string;
+    time: TimeLeft;
     api: ConsentApi;
     speech: Speech;
     finish: (end: End) => void;
@@ -92,12 +92,12 @@ export function Question(
   const words = wordsOf(request);
   const blind = request.kind === "sign" && request.blind;
   const choices = request.kind === "grant" ? [] : request.choices;
-  const [chosen, setChosen] = useState(
-    request.kind === "grant"
-      ? ""
-      // Among several, the person chooses, or has chosen for this site before.
-      : request.preferred ?? (choices.length === 1 ? choices[0]!.id : ""),
-  );
+  const persons = new Set(choices.map(({ certificate }) => certificate.commonName));
+  const [chosen, setChosen] = useState(() => {
+    // Among certificates of several persons, nobody is taken for another.
+    if (request.kind === "grant" || persons.size > 1) return "";
+    return request.preferred ?? (choices.length === 1 ? choices[0]!.id : "");
+  });
   /** The last refusal of each token, by its URI. */
   const [refusals, setRefusals] = useState<Record<string, Refusal>>({});
   const [attempts, setAttempts] = useState(0);
@@ -158,7 +158,7 @@ export function Question(
     if (request.kind === "choose") return send({ decision: "approve", certificate: chosen });
     const typed = pinField.current?.value ?? "";
     if (pin?.entry === "typed" && typed === "") {
-      setProblem("pin_missing");
+      setProblem(pin.password ? "password_missing" : "pin_missing");
       pinField.current?.focus();
       return;
     }
@@ -209,6 +209,9 @@ export function Question(
       speech={speech}
       submit={() => {
         if (armed && !busy && !undecided) approve();
+      }}
+      decline={() => {
+        if (!busy) send({ decision: "decline" });
       }}
       pane={
         <>
@@ -287,7 +290,7 @@ export function Question(
         )}
       actions={
         <>
-          <Countdown deadline={deadline} speech={speech} />
+          <Countdown time={time} api={api} busy={busy} speech={speech} />
           <button
             type="button"
             class={blind ? undefined : "secondary"}

@@ -6,15 +6,15 @@ import { Foreign } from "../parts.tsx";
 import { Screen } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
 import { useArming } from "./arming.ts";
-import { Countdown } from "./countdown.tsx";
+import { Countdown, type TimeLeft } from "./countdown.tsx";
 import { WhoAsks } from "./parts.tsx";
 
 type Refusal = Exclude<Unlocked, { ok: true }>;
 
 export function TokenPin(
-  { request, deadline, api, speech, finish }: {
+  { request, time, api, speech, finish }: {
     request: PinRequest;
-    deadline: string;
+    time: TimeLeft;
     api: ConsentApi;
     speech: Speech;
     finish: (how: "done" | "declined" | "lost" | Refusal) => void;
@@ -82,6 +82,9 @@ export function TokenPin(
       submit={() => {
         if (armed && !busy) approve();
       }}
+      decline={() => {
+        if (!busy) send({ decision: "decline" });
+      }}
       pane={
         <>
           <p data-see="">
@@ -132,7 +135,7 @@ export function TokenPin(
       }
       actions={
         <>
-          <Countdown deadline={deadline} speech={speech} />
+          <Countdown time={time} api={api} busy={busy} speech={speech} />
           <button
             type="button"
             class="secondary"

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { OtpView } from "../../protocol/csc.ts";
 import { type OtpWord, type Say, sayIn } from "../../words/otp.ts";
-import { languageOf } from "../../words/speech.ts";
+import { keepLanguage, keptLanguage } from "../language.ts";
 import { Foreign, Languages } from "../parts.tsx";
 import { otpApi } from "./api.ts";
 import { ChangePin, SetPin, SignIn, StartChange } from "./pins.tsx";
@@ -14,7 +14,7 @@ export function Page({ session }: { session: Session }) {
   const { begin } = session;
   const [ticket, setTicket] = useState(typeof begin === "string" ? "" : begin.ticket);
   const [view, setView] = useState<OtpView | null>(null);
-  const [language, setLanguage] = useState(() => languageOf(navigator.language));
+  const [language, setLanguage] = useState(() => keptLanguage(navigator.language));
   const [end, setEnd] = useState<End | null>(
     begin === "over"
       ? { word: session.portal ? "over" : "nothing", good: false, redirect: session.portal }
@@ -32,7 +32,7 @@ export function Page({ session }: { session: Session }) {
         return setEnd({ word: portal ? "over" : "nothing", good: false, redirect: portal });
       }
       if ("portal" in view) session.enter(ticket, view.portal);
-      setLanguage(languageOf(view.language));
+      setLanguage(keptLanguage(view.language));
       setView(view);
     }, () => setEnd({ word: "unavailable", good: false }));
   }, [api]);
@@ -67,7 +67,14 @@ export function Page({ session }: { session: Session }) {
             <Foreign text={view?.service ?? "PIN/OTP"} />
           </strong>
         </p>
-        <Languages chosen={language} label={say("language")} choose={setLanguage} />
+        <Languages
+          chosen={language}
+          label={say("language")}
+          choose={(language) => {
+            setLanguage(language);
+            keepLanguage(language);
+          }}
+        />
       </header>
       <main>
         {end

@@ -92,6 +92,9 @@ export function Sign(
       submit={() => {
         if (!busy) approve();
       }}
+      decline={() => {
+        if (!busy) reject();
+      }}
       pane={
         <Section
           title={documents.length === 1

@@ -2,7 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { connect, connectByPopup, DsignClientError, PORTS, type Status } from "../client.ts";
 import { loopbackPermission, probe } from "../find.ts";
-import { type Language, languageOf, speak } from "../../words/agent.ts";
+import { type Language, speak } from "../../words/agent.ts";
+import { keepLanguage, keptLanguage } from "../language.ts";
 import { Languages } from "../parts.tsx";
 import { sizeOf } from "../text.ts";
 import {
@@ -46,7 +47,7 @@ export interface InstallOptions {
 }
 
 export function InstallPage({ manifest, ports = PORTS }: InstallOptions) {
-  const [language, setLanguage] = useState(() => languageOf(navigator.language));
+  const [language, setLanguage] = useState(() => keptLanguage(navigator.language));
   const [computer, setComputer] = useState<Computer | null>(null);
   const [release, setRelease] = useState<Release | null>(null);
   const [isLoading, setLoading] = useState(true);
@@ -76,7 +77,14 @@ export function InstallPage({ manifest, ports = PORTS }: InstallOptions) {
         <p>
           <strong>Sample Treasury</strong>
         </p>
-        <Languages chosen={language} label={say("language")} choose={setLanguage} />
+        <Languages
+          chosen={language}
+          label={say("language")}
+          choose={(language) => {
+            setLanguage(language);
+            keepLanguage(language);
+          }}
+        />
       </header>
       <main>
         <h1>{say("title")}</h1>

@@ -190,6 +190,7 @@ export const bn: AgentWords = {
   do_choose: "এই সার্টিফিকেট ব্যবহার করুন",
   do_not_choose: "বাতিল করুন",
   working: "স্বাক্ষর করা হচ্ছে। অপেক্ষা করুন।",
+  time_more: "আরও সময় চাই",
   time_left: "বাকি সময় {time} মিনিট। তারপর এই উইন্ডো বন্ধ হবে।",
   time_soon: "উত্তর দেওয়ার জন্য আধ মিনিট বাকি আছে।",
 
@@ -333,6 +334,9 @@ export const bn: AgentWords = {
   pin_length: "নতুন পিন {min} থেকে {max} অক্ষরের হতে হবে।",
   pin_differs: "নতুন পিন দুবার একই লেখা হয়নি।",
   password: "কী-ফাইলের পাসওয়ার্ড",
+  password_hint: "পাসওয়ার্ড শুধু এখানে লিখুন। কোনো ওয়েব পৃষ্ঠায় কখনও লিখবেন না।",
+  password_missing: "আগে পাসওয়ার্ড লিখুন।",
+  password_wrong: "পাসওয়ার্ড ভুল।",
   do_unlock: "আনলক করুন",
   do_change_pin: "পিন বদলান",
   do_cancel: "বাতিল করুন",

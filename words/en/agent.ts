@@ -192,6 +192,7 @@ export const en = {
   do_choose: "Use this certificate",
   do_not_choose: "Cancel",
   working: "Signing. Please wait.",
+  time_more: "More time",
   time_left: "This window closes in {time}.",
   time_soon: "Half a minute is left to answer.",
 
@@ -335,6 +336,9 @@ export const en = {
   pin_length: "The new PIN has {min} to {max} characters.",
   pin_differs: "The two new PINs differ.",
   password: "Password of the key file",
+  password_hint: "Type the password only here, never into a web page.",
+  password_missing: "Type the password first.",
+  password_wrong: "The password is wrong.",
   do_unlock: "Unlock",
   do_change_pin: "Change the PIN",
   do_cancel: "Cancel",

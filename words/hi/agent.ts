@@ -198,6 +198,7 @@ export const hi: AgentWords = {
   do_choose: "यह प्रमाणपत्र इस्तेमाल करें",
   do_not_choose: "रद्द करें",
   working: "हस्ताक्षर हो रहा है। कृपया प्रतीक्षा करें।",
+  time_more: "और समय चाहिए",
   time_left: "शेष समय {time} मिनट। उसके बाद यह विंडो बंद हो जाएगी।",
   time_soon: "जवाब देने के लिए आधा मिनट बचा है।",
 
@@ -341,6 +342,9 @@ export const hi: AgentWords = {
   pin_length: "नया पिन {min} से {max} अक्षरों का होना चाहिए।",
   pin_differs: "नया पिन दोनों बार एक जैसा नहीं है।",
   password: "की-फ़ाइल का पासवर्ड",
+  password_hint: "पासवर्ड केवल यहीं डालें। उसे किसी वेब पेज में कभी न डालें।",
+  password_missing: "पहले पासवर्ड डालें।",
+  password_wrong: "पासवर्ड ग़लत है।",
   do_unlock: "अनलॉक करें",
   do_change_pin: "पिन बदलें",
   do_cancel: "रद्द करें",

@@ -191,7 +191,7 @@ export const bn: AgentWords = {
   do_not_choose: "বাতিল করুন",
   working: "স্বাক্ষর করা হচ্ছে। অপেক্ষা করুন।",
   time_more: "আরও সময় চাই",
-  time_left: "বাকি সময় {time} মিনিট। তারপর এই উইন্ডো বন্ধ হবে।",
+  time_left: "বাকি সময়: {time} মিনিট",
   time_soon: "উত্তর দেওয়ার জন্য আধ মিনিট বাকি আছে।",
 
   bridge_connected: "এই উইন্ডো একটি সাইটকে D-Sign-এর সঙ্গে যুক্ত করে",

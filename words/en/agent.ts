@@ -193,7 +193,7 @@ export const en = {
   do_not_choose: "Cancel",
   working: "Signing. Please wait.",
   time_more: "More time",
-  time_left: "This window closes in {time}.",
+  time_left: "Time left: {time}",
   time_soon: "Half a minute is left to answer.",
 
   bridge_connected: "This window connects a site with D-Sign",

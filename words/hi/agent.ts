@@ -199,7 +199,7 @@ export const hi: AgentWords = {
   do_not_choose: "रद्द करें",
   working: "हस्ताक्षर हो रहा है। कृपया प्रतीक्षा करें।",
   time_more: "और समय चाहिए",
-  time_left: "शेष समय {time} मिनट। उसके बाद यह विंडो बंद हो जाएगी।",
+  time_left: "शेष समय: {time} मिनट",
   time_soon: "जवाब देने के लिए आधा मिनट बचा है।",
 
   bridge_connected: "यह विंडो एक साइट को D-Sign से जोड़ती है",

@@ -41,6 +41,8 @@ export const FORMAT_ERROR_CODES = [
   "extension_unsupported",
   /** The named signer, attribute, revision or certificate is not there. */
   "not_found",
+  /** No free place for a visible signature. */
+  "no_room",
   /** The signature does not fit the key, the content or the document it is to be added to. */
   "signature_mismatch",
   /** An argument of the caller contradicts itself or the specification. */

@@ -73,17 +73,24 @@ export const servicesOf = (take: Take<LevelStep>): LevelServices => ({
 /** A signature in a PDF: the first document; those after it are the fonts of its appearance. */
 export interface PadesInput {
   options: Omit<PadesOptions, "time" | "appearance"> & { time?: string };
-  appearance?: { place: Place; content: Omit<AppearanceContent, "fonts"> };
+  appearance?: {
+    place: Place;
+    content: Omit<AppearanceContent, "fonts">;
+    /** Names of the fonts. */
+    fonts: readonly string[];
+  };
 }
 
-/** They are the program's, and the same for every question. */
-let fonts: TrueTypeFont[] | undefined;
+/** They are the program's own, read once. */
+const known = new Map<string, TrueTypeFont>();
 
 function padesOptions(
   { options: { time, ...options }, appearance }: PadesInput,
   [, ...files]: ReadDocument[],
 ): PadesOptions {
-  if (appearance) fonts ??= files.map((file) => readFont(file.read(0, file.size).slice()));
+  const fonts = appearance?.fonts.map((name, i) =>
+    known.getOrInsertComputed(name, () => readFont(files[i].read(0, files[i].size).slice()))
+  );
   return {
     ...options,
     time: time === undefined ? undefined : new Date(time),

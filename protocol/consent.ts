@@ -45,8 +45,8 @@ export type PdfAdditions =
   & {
     locks: boolean;
     /**
-     * Where it is seen: the page, counted from 1, and what is shown with it. In a batch, the place may be a text of
-     * each document instead.
+     * Where it is seen: the page, counted from 1, or null where the revision tells it; and what is shown with it. In a
+     * batch, the place may be a text of each document.
      */
     visible: {
       page: number | null;

@@ -73,19 +73,22 @@ export const PdfOptions = z.strictObject({
   ),
   visible: z.strictObject({
     page: z.int().min(1).optional().describe(
-      "Counted from 1. Default: 1; with `anchor`, the page on which the text is found",
+      "Counted from 1. Default: 1; with `anchor`, the page on which the text is found. Without a " +
+        "rectangle it is the first page that is tried: if it has no room, the next one that has",
     ),
     rectangle: z.array(z.number()).length(4).optional().describe(
       "Left, bottom, right, top in points (1/72 inch) from the lower left corner of the page as " +
         "it is displayed",
     ),
     size: z.array(z.number().positive()).length(2).optional().describe(
-      "Width and height in points, to go where the page has nothing signed or filled in yet. " +
-        "Default: 200 × 60. An existing field has its own place",
+      "Width and height in points, to go where the page has neither text nor pictures nor fields. " +
+        "Default: 200 × 60. An existing field has its own place. Text is not set below 6 points: a " +
+        "box too small for it is refused",
     ),
     anchor: z.string().min(1).max(200).optional().describe(
-      "A text of the document: the signature, of that size, goes just below it, or above where " +
-        "the page ends. Of several places the last counts; case and blanks do not. Not with `rectangle`",
+      "A text of the document: the signature, of that size, goes just below it; if that is not " +
+        "free, above it, beside it or further down. Of several places the last counts; case and " +
+        "blanks do not. Not with `rectangle`",
     ),
     role: z.string().max(100).optional().describe("Shown below the signer's name"),
     language: z.enum(["en", "bn", "hi"]).default("en"),

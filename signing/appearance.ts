@@ -1,22 +1,26 @@
 /** Text of a visible signature in the signer's language, and its fonts. */
-import { bytesSource, type Source } from "../formats/source.ts";
+import type { Source } from "../formats/source.ts";
 import type { PadesInput } from "../online/questions.ts";
-import { DsignError } from "../protocol/errors.ts";
 import type { PdfOptions } from "../protocol/methods.ts";
+import { Fonts, fontsFor } from "./fonts.ts";
 
-/** Latin, Bengali, Devanagari of Noto Sans (OFL 1.1); `tasks/build.ts` puts them there. */
-const FILES = [
-  "bengali/noto-sans-bengali-latin-400-normal.woff",
-  "bengali/noto-sans-bengali-bengali-400-normal.woff",
-  "devanagari/noto-sans-devanagari-devanagari-400-normal.woff",
-];
 /** Points, where the size is not said. */
 export const SIZE: [width: number, height: number] = [200, 60];
 
+type Rectangle = [number, number, number, number];
+
+/** Options of a signature whose place was looked for. */
+export type PlacedOptions = Omit<PdfOptions, "visible"> & {
+  visible?: NonNullable<PdfOptions["visible"]> & {
+    /** Places beside the text that was named, the best first. */
+    near?: Rectangle[];
+  };
+};
+
 const WORDS = {
-  en: { reason: "Reason", location: "Place", time: "Date" },
-  bn: { reason: "কারণ", location: "স্থান", time: "তারিখ" },
-  hi: { reason: "कारण", location: "स्थान", time: "दिनांक" },
+  en: { signer: "Digitally signed by {name}", reason: "Reason", location: "Place", time: "Date" },
+  bn: { signer: "ডিজিটাল স্বাক্ষর: {name}", reason: "কারণ", location: "স্থান", time: "তারিখ" },
+  hi: { signer: "डिजिटल हस्ताक्षर: {name}", reason: "कारण", location: "स्थान", time: "दिनांक" },
 } as const;
 
 /** The content to draw, and its fonts. */
@@ -25,58 +29,51 @@ export interface Appearance {
   fonts: readonly Source[];
 }
 
-/** Makes appearances; loads the fonts when the first is wanted. */
+/** Makes appearances. */
 export class Appearances {
-  #fonts: Promise<Source[]> | undefined;
+  readonly #fonts: Fonts;
 
   /** @param web folder of the built pages, ending in a slash */
-  constructor(readonly web: URL) {}
+  constructor(web: URL) {
+    this.#fonts = new Fonts(web);
+  }
 
   /**
-   * @param signer name and time; while nobody has signed yet, only the place counts
+   * @param page where a page is looked for: the one to try
    * @throws {DsignError} `storage_failed` where the fonts are not there
    */
   async make(
-    { visible, reason, location }: PdfOptions,
+    { visible, reason, location }: PlacedOptions,
     signer: { name: string; time: Date },
+    page = visible?.page ?? 1,
   ): Promise<Appearance> {
     if (!visible) return { fonts: [] };
-    const { page = 1, rectangle, size = SIZE, role, language, picture, qr } = visible;
+    const { rectangle, near, size = SIZE, role, language, picture, qr } = visible;
     const words = WORDS[language];
     const lines = [
+      words.signer.replace("{name}", () => signer.name),
       role,
       reason && `${words.reason}: ${reason}`,
       location && `${words.location}: ${location}`,
       `${words.time}: ${writeTime(signer.time)}`,
     ].filter((line) => line !== undefined && line !== "") as string[];
+    const fonts = fontsFor(lines.join("\n"));
     return {
       appearance: {
         place: rectangle
-          ? { page, rectangle: rectangle as [number, number, number, number] }
+          ? { page, rectangle: rectangle as Rectangle }
+          : near
+          ? { page, near }
           : { page, size: size as [number, number] },
         content: {
-          name: signer.name,
           lines,
           picture: picture === undefined ? undefined : Uint8Array.fromBase64(picture),
           qr,
         },
+        fonts,
       },
-      fonts: await (this.#fonts ??= this.#load()),
+      fonts: await this.#fonts.load(fonts),
     };
-  }
-
-  async #load(): Promise<Source[]> {
-    try {
-      const folder = new URL("fonts/", this.web);
-      return await Promise.all(
-        FILES.map(async (name) => bytesSource(await Deno.readFile(new URL(name, folder)))),
-      );
-    } catch (error) {
-      this.#fonts = undefined;
-      throw new DsignError("storage_failed", "The fonts of visible signatures are missing.", {
-        cause: String(error),
-      });
-    }
   }
 }
 

@@ -29,6 +29,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
   container_malformed: "document_malformed",
   route_malformed: "document_malformed",
   not_found: "document_malformed",
+  no_room: "invalid_params",
   out_of_turn: "out_of_turn",
 };
 

@@ -4,8 +4,7 @@ import type { Source } from "../formats/source.ts";
 import type { PadesInput } from "../online/questions.ts";
 import type { Online } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { PdfOptions } from "../protocol/methods.ts";
-import type { Appearances } from "./appearance.ts";
+import type { Appearances, PlacedOptions } from "./appearance.ts";
 import type { Document } from "./documents.ts";
 import type { Placement } from "./placement.ts";
 import type { DocumentReader } from "./reading.ts";
@@ -35,7 +34,7 @@ export type SignedDocument =
   & { kept?: Source };
 
 /** The properties of the signature as the request gives them. */
-export function padesOptions(options: PdfOptions): PadesInput["options"] {
+export function padesOptions(options: PlacedOptions): PadesInput["options"] {
   const { level, subFilter, field, reason, location, certify, lock, password } = options;
   return { level, subFilter, field, reason, location, certify, lock, password };
 }
@@ -47,7 +46,7 @@ export async function refusing<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     if (
       error instanceof FormatError &&
-      (error.code === "invalid_argument" || error.code === "not_found")
+      ["invalid_argument", "not_found", "no_room"].includes(error.code)
     ) throw new DsignError("invalid_params", error.message);
     throw error;
   }

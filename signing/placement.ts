@@ -4,7 +4,7 @@ import { FormatError } from "../formats/error.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { PdfOptions } from "../protocol/methods.ts";
 import { ReaderPool } from "../reader/client.ts";
-import { SIZE } from "./appearance.ts";
+import { type PlacedOptions, SIZE } from "./appearance.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Asking } from "./reading.ts";
 import type { FoundText, questions, TextBox, TextFailure } from "./text_worker.ts";
@@ -14,6 +14,9 @@ const MAX_SIZE = 128 * 1024 * 1024;
 const MAX_TIME = 20_000;
 /** Points between the text and the signature. */
 const GAP = 2;
+/** Places further down that are tried, and the points between them. */
+const FURTHER = 20;
+const STEP = 6;
 
 /** Finds places for visible signatures: beside a text, and not over one. */
 export class Placement {
@@ -32,15 +35,15 @@ export class Placement {
   }
 
   /**
-   * Where a signature is to go to a text, finds its page and rectangle; other options stay as they are.
+   * Where a signature is to go to a text, finds its page and the places beside that; other options stay as they are.
    *
-   * The signature goes below the text, at its left; above or beside it where that is over other text or off the page. Of
-   * several places with the text the last counts.
+   * The signature goes just below the text, at its left; where that is not free, above it, beside it, or further down.
+   * Of several places with the text the last counts.
    *
    * @throws {DsignError} `invalid_params` where the text is not there, `too_large`, `document_malformed`,
    *   `document_encrypted`, `request_cancelled`
    */
-  async place(source: Source, options: PdfOptions, asking: Asking): Promise<PdfOptions> {
+  async place(source: Source, options: PdfOptions, asking: Asking): Promise<PlacedOptions> {
     const { visible, password } = options;
     if (visible?.anchor === undefined) return options;
     const { anchor, page, rectangle, size = SIZE, ...rest } = visible;
@@ -52,15 +55,8 @@ export class Placement {
     }
     const answer = await this.#ask("findText", source, { text: anchor, page, password }, asking);
     if ("failure" in answer) throw refusal(answer.failure, anchor);
-    const written = await this.written(source, answer.page, password, asking) ?? [];
-    return {
-      ...options,
-      visible: {
-        ...rest,
-        page: answer.page,
-        rectangle: beside(answer, size as [number, number], written),
-      },
-    };
+    const near = beside(answer, size as [number, number]);
+    return { ...options, visible: { ...rest, page: answer.page, near } };
   }
 
   /** Where text is written on a page; null where that cannot be told. */
@@ -115,12 +111,11 @@ export const isOverText = (box: TextBox, written: readonly TextBox[]): boolean =
     Math.min(top, box[3]) - Math.max(bottom, box[1]) > 1
   );
 
-/** The first place beside a text that is on the page and over no other text; else the one below it. */
+/** Places beside a text, the best first. */
 function beside(
-  { box: [x1, y1, x2, y2], size: [pageWidth, pageHeight] }: FoundText,
+  { box: [x1, y1, x2, y2], size: [pageWidth] }: FoundText,
   [width, height]: [number, number],
-  written: readonly TextBox[],
-): TextBox {
+): TextBox[] {
   const along = Math.max(0, Math.min(x1, pageWidth - width));
   const level = Math.max(0, (y1 + y2 - height) / 2);
   const at = (left: number, bottom: number): TextBox => [
@@ -129,12 +124,14 @@ function beside(
     left + width,
     bottom + height,
   ];
-  const below = at(along, y1 - GAP - height);
-  const above = at(along, y2 + GAP);
-  const onPage = [below, above, at(x2 + GAP, level), at(x1 - GAP - width, level)].filter((
-    [left, bottom, right, top],
-  ) => left >= 0 && bottom >= 0 && right <= pageWidth && top <= pageHeight);
-  return onPage.find((box) => !isOverText(box, written)) ?? onPage[0] ?? above;
+  const below = y1 - GAP - height;
+  return [
+    at(along, below),
+    at(along, y2 + GAP),
+    at(x2 + GAP, level),
+    at(x1 - GAP - width, level),
+    ...Array.from({ length: FURTHER }, (_, i) => at(along, below - (i + 1) * STEP)),
+  ];
 }
 
 function refusal(

@@ -10,14 +10,18 @@ await build();
 // Its process, which stays for a minute, is not of one test.
 const placement = new Placement(TEXT_COMMAND);
 
-async function place(pdf: Uint8Array, visible: unknown, options = {}) {
-  const parsed = PdfOptions.parse({ visible, ...options });
+/** The page, and the best place that is on it. */
+async function place(pdf: Uint8Array, visible: unknown, [width, height] = [595, 842]) {
+  const parsed = PdfOptions.parse({ visible });
   const { visible: placed } = await placement.place(bytesSource(pdf), parsed, {});
   assert.equal(placed!.anchor, undefined);
-  return { page: placed!.page, rectangle: placed!.rectangle!.map(Math.round) };
+  const [rectangle] = placed!.near!.filter(([left, bottom, right, top]) =>
+    left >= 0 && bottom >= 0 && right <= width && top <= height
+  );
+  return { page: placed!.page, rectangle: rectangle?.map(Math.round) };
 }
 
-Deno.test("a signature goes just below the last place of a text, or above at the page's end", async () => {
+Deno.test("a signature goes just below the last place of a text, else above, beside or further down", async () => {
   const pdf = classicPdf(documentObjects({ pages: 3 }));
   const size = [100, 40];
   // 12-point text at 72, 720
@@ -28,16 +32,34 @@ Deno.test("a signature goes just below the last place of a text, or above at the
     page: 1,
     rectangle: below,
   });
-  assert.deepEqual(await place(pdf, { anchor: "Page", size: [560, 716] }), {
-    page: 3,
-    rectangle: [35, 731, 595, 1447], // no such page: refused where the signature is prepared
-  });
+  const { rectangle } = await place(pdf, { anchor: "Page", size: [560, 716] });
+  assert.equal(rectangle, undefined, "refused where the signature is prepared");
+  const options = PdfOptions.parse({ visible: { anchor: "Page 1", size } });
+  const { near } = (await placement.place(bytesSource(pdf), options, {})).visible!;
+  assert.deepEqual(near!.slice(0, 6).map((box) => box.map(Math.round)), [
+    below,
+    [72, 731, 172, 771],
+    [112, 703, 212, 743],
+    [-30, 703, 70, 743],
+    [72, 669, 172, 709],
+    [72, 663, 172, 703],
+  ]);
 });
 
 Deno.test("on cropped and turned pages a text's place is as the page is displayed", async () => {
   const size = [100, 40];
+  const display = (entries: string): [number, number] =>
+    !entries.includes("Crop")
+      ? [595, 842]
+      : /Rotate (90|270)/.test(entries)
+      ? [442, 500]
+      : [500, 442];
   const at = (pageEntries: string) =>
-    place(classicPdf(documentObjects({ pageEntries })), { anchor: "Page 1", size });
+    place(
+      classicPdf(documentObjects({ pageEntries })),
+      { anchor: "Page 1", size },
+      display(pageEntries),
+    );
   // The visible part is 500 by 442; the text begins at 62, 320 in it, and is 38 long.
   const crop = "/CropBox [10 400 510 842]";
   assert.deepEqual((await at(crop)).rectangle, [62, 275, 162, 315]);

@@ -3,6 +3,7 @@
  * they approve is its digest, and after the PIN only that value goes in.
  */
 import { concat } from "../formats/asn1/der.ts";
+import { FormatError } from "../formats/error.ts";
 import { fillContents } from "../formats/pades/contents.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { appendedSource, type Source } from "../formats/source.ts";
@@ -10,8 +11,8 @@ import { completeCms, holeIn, padesCms, preparedDigest } from "../online/pades_c
 import { performFor } from "../online/services.ts";
 import type { PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { PdfOptions } from "../protocol/methods.ts";
 import { askInSteps } from "../reader/steps.ts";
+import type { PlacedOptions } from "./appearance.ts";
 import { certificateOf, hashWith } from "./certificates.ts";
 import { sign } from "./signature.ts";
 import {
@@ -27,6 +28,9 @@ import type { Credential } from "./tokens.ts";
 
 /** Milliseconds after which a revision is prepared and shown again, because it contains the time of preparing. */
 const FRESH = 5 * 60_000;
+
+/** Pages that are tried for a place. */
+const MAX_PAGES = 50;
 
 /** A box over more of its page than this is told in red. */
 const LARGE = 0.1;
@@ -70,7 +74,7 @@ export class Revisions {
    */
   constructor(
     readonly document: SignedDocument,
-    readonly options: PdfOptions,
+    readonly options: PlacedOptions,
     readonly services: Pick<PadesServices, "appearances" | "online" | "reader" | "placement">,
     readonly asking: Asking & { signal: AbortSignal },
     readonly now: () => Date,
@@ -156,13 +160,12 @@ export class Revisions {
   }
 
   async #prepare(credential: SignedWith): Promise<Prepared> {
-    const { document, services: { reader, placement } } = this;
+    const { document, services: { placement } } = this;
     const time = this.time ?? this.now();
-    const { documents, input } = await this.#input(credential, time);
+    const original = sourceOf(document);
     const { field, isNew, appended, ranges, places } = await refusing(
-      reader.ask("preparePdf", { ...input, strict: true }, { documents, ...this.asking }),
+      this.#firstFree(credential, time, original),
     );
-    const [original] = documents;
     const boxes: PlacedBox[] = [];
     for (const { page, box, share } of places) {
       const { password } = this.options;
@@ -189,28 +192,49 @@ export class Revisions {
     };
   }
 
-  /** Input from which the reader prepares the revision: the same for showing and for signing. */
-  async #input({ key: { certificate, chain } }: SignedWith, time: Date) {
+  /** Prepares it on the first page with room for it, from the one that was named. */
+  async #firstFree(credential: SignedWith, time: Date, source: Source) {
+    const { visible } = this.options;
+    const isLookedFor = visible && !visible.rectangle && !visible.near;
+    const first = visible?.page ?? 1;
+    let full: FormatError | undefined;
+    for (let page = first; page < first + MAX_PAGES; page++) {
+      try {
+        return await this.#preparedOn(page, credential, time, source);
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error;
+        // Behind the last page, what counts is that the others are full.
+        if (full && error.code === "not_found") break;
+        if (!isLookedFor || error.code !== "no_room") throw error;
+        full ??= error;
+      }
+    }
+    throw full!;
+  }
+
+  /** Asked in the same way for showing and for signing. */
+  async #preparedOn(
+    page: number,
+    { key: { certificate, chain } }: SignedWith,
+    time: Date,
+    source: Source,
+  ) {
+    const { appearances, placement, reader } = this.services;
     const { subject } = certificateOf(certificate);
     const name = subject.commonName ?? subject.toString();
-    const source = sourceOf(this.document);
-    const { appearance, fonts } = await this.services.appearances.make(this.options, {
-      name,
-      time,
-    });
-    const { password } = this.options;
-    if (appearance && "size" in appearance.place) {
-      const { page } = appearance.place;
-      appearance.place.avoid =
-        await this.services.placement.written(source, page, password, this.asking) ?? [];
+    const signer = { name, time };
+    const { appearance, fonts } = await appearances.make(this.options, signer, page);
+    if (appearance && !("rectangle" in appearance.place)) {
+      const { password } = this.options;
+      appearance.place.avoid = await placement.written(source, page, password, this.asking) ?? [];
     }
-    return {
-      documents: [source, ...fonts],
-      input: {
-        options: { ...padesOptions(this.options), time: time.toISOString(), signerName: name },
-        appearance,
-        signer: { certificate, chain: [...chain] },
-      },
+    const input = {
+      options: { ...padesOptions(this.options), time: time.toISOString(), signerName: name },
+      appearance,
+      signer: { certificate, chain: [...chain] },
+      strict: true,
     };
+    const documents = [source, ...fonts];
+    return await reader.ask("preparePdf", input, { documents, ...this.asking });
   }
 }

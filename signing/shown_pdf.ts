@@ -2,7 +2,7 @@
 import type { Source } from "../formats/source.ts";
 import type { PdfAdditions } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
-import type { PdfOptions } from "../protocol/methods.ts";
+import type { PlacedOptions } from "./appearance.ts";
 import type { ShownPdf } from "./consent/port.ts";
 import type { Trust } from "./proven.ts";
 import type { DocumentReader } from "./reading.ts";
@@ -36,7 +36,7 @@ export function shownPdf(
   };
 }
 
-export function additionsOf(options: PdfOptions): PdfAdditions {
+export function additionsOf(options: PlacedOptions): PdfAdditions {
   const { level, field, reason, location, certify, lock, visible } = options;
   return {
     level,
@@ -47,7 +47,7 @@ export function additionsOf(options: PdfOptions): PdfAdditions {
     locks: lock !== undefined,
     visible: visible
       ? {
-        page: visible.page ?? (visible.anchor === undefined ? 1 : null),
+        page: visible.rectangle || visible.near ? visible.page ?? 1 : null,
         anchor: visible.anchor ?? null,
         role: visible.role ?? null,
         picture: visible.picture !== undefined,

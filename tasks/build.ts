@@ -38,6 +38,18 @@ const FILES = {
 };
 
 /**
+ * A font of signatures, with its licence.
+ *
+ * @param folder in `dist/web/fonts`; without further names, that of the part that is taken
+ * @param files beginning of their names
+ */
+const font = (folder: string, files: string, ...parts: string[]): [string, ...string[]] => [
+  `fonts/${folder}`,
+  files.replace(/files\/.*/, "LICENSE"),
+  ...(parts.length > 0 ? parts : [folder]).map((part) => `${files}-${part}-400-normal.woff`),
+];
+
+/**
  * Files copied from packages → folder in `dist/web`: pdf.js with the fonts and decoders that it loads when a
  * document needs them (those without WebAssembly, which the pages' policy forbids), and the fonts of signatures.
  */
@@ -45,17 +57,19 @@ const PACKAGED: [folder: string, ...files: string[]][] = [
   ["pdf", "pdfjs-dist/legacy/build/pdf.min.mjs", "pdfjs-dist/legacy/build/pdf.worker.min.mjs"],
   ["pdf/decoders", "pdfjs-dist/wasm/"],
   ["pdf/fonts", "pdfjs-dist/standard_fonts/"],
-  [
-    "fonts/bengali",
-    "@fontsource/noto-sans-bengali/LICENSE",
-    "@fontsource/noto-sans-bengali/files/noto-sans-bengali-latin-400-normal.woff",
-    "@fontsource/noto-sans-bengali/files/noto-sans-bengali-bengali-400-normal.woff",
-  ],
-  [
-    "fonts/devanagari",
-    "@fontsource/noto-sans-devanagari/LICENSE",
-    "@fontsource/noto-sans-devanagari/files/noto-sans-devanagari-devanagari-400-normal.woff",
-  ],
+  font("latin", "@fontsource/noto-sans-bengali/files/noto-sans-bengali", "latin", "latin-ext"),
+  font("arabic", "@fontsource/noto-naskh-arabic/files/noto-naskh-arabic"),
+  font("bengali", "@fontsource/noto-sans-bengali/files/noto-sans-bengali"),
+  font("devanagari", "@fontsource/noto-sans-devanagari/files/noto-sans-devanagari"),
+  font("gujarati", "@fontsource/noto-sans-gujarati/files/noto-sans-gujarati"),
+  font("gurmukhi", "@fontsource/noto-sans-gurmukhi/files/noto-sans-gurmukhi"),
+  font("kannada", "@fontsource/noto-sans-kannada/files/noto-sans-kannada"),
+  font("malayalam", "@fontsource/noto-sans-malayalam/files/noto-sans-malayalam"),
+  font("meetei-mayek", "@fontsource/noto-sans-meetei-mayek/files/noto-sans-meetei-mayek"),
+  font("ol-chiki", "@fontsource/noto-sans-ol-chiki/files/noto-sans-ol-chiki"),
+  font("oriya", "@fontsource/noto-sans-oriya/files/noto-sans-oriya"),
+  font("tamil", "@fontsource/noto-sans-tamil/files/noto-sans-tamil"),
+  font("telugu", "@fontsource/noto-sans-telugu/files/noto-sans-telugu"),
 ];
 const NOT_PACKAGED = /\.wasm$|quickjs/i;
 

@@ -128,8 +128,8 @@ export class Sanctions {
       appearance: {
         place: { page: 1, rectangle: [56, 200, 286, 256] },
         draw: drawAppearance({
-          name: ENGINEER.name,
           lines: [
+            `Digitally signed by ${ENGINEER.name}`,
             ENGINEER.role,
             "Departmental PIN/OTP signature",
             `${time.toISOString().slice(0, 16).replace("T", " ")} UTC`,

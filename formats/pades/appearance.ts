@@ -5,16 +5,15 @@ import type { Appearance } from "./field.ts";
 import type { Box } from "./place.ts";
 import type { TrueTypeFont } from "../pdf/font.ts";
 import { addImage } from "../pdf/image.ts";
+import { layOut } from "./layout.ts";
 import { decimal, TextSetter } from "../pdf/text.ts";
 import type { PdfUpdate } from "../pdf/update.ts";
 import { latin1, name, type PdfDraft, type PdfRef } from "../pdf/value.ts";
 
 /** The visible content. */
 export interface AppearanceContent {
-  /** Shown first and larger: who signs. */
-  name: string;
-  /** Role, reason, place, time, in words of the signer's language. */
-  lines?: readonly string[];
+  /** Who signs, which is a little larger; then role, reason, place, time. In words of the signer's language. */
+  lines: readonly string[];
   /** PNG or JPEG, at the left. */
   picture?: Uint8Array;
   /** Text of the QR code, at the right. */
@@ -24,16 +23,13 @@ export interface AppearanceContent {
 }
 
 const PADDING = 3;
-const MAX_SIZE = 12;
-/** Of the name, relative to the other lines; and the height of a line, relative to its size. */
-const NAME_SCALE = 1.25;
-const LEADING = 1.35;
 
 /**
  * Draws an appearance for `prepareSignature`. Text is made as large as it fits, in grey scale
  * colours, which every PDF/A output intent allows.
  *
- * @throws FormatError (when drawn) `invalid_argument` for a picture that cannot be used
+ * @throws FormatError (when drawn) `invalid_argument` for a picture that cannot be used, a box that is too small for
+ *   its text, or a character that no font has
  */
 export function drawAppearance(content: AppearanceContent): Appearance["draw"] {
   return (update, box) => {
@@ -96,24 +92,12 @@ class Pieces {
     this.#right -= side + PADDING;
   }
 
-  text({ name: signer, lines = [], fonts }: AppearanceContent): void {
+  text({ lines, fonts }: AppearanceContent): void {
     const setter = new TextSetter(fonts);
-    const all = [{ text: signer, scale: NAME_SCALE }, ...lines.map((text) => ({ text, scale: 1 }))];
-    const available = Math.max(1, this.#right - this.#left);
-    const height = all.reduce((sum, { scale }) => sum + scale * LEADING, 0);
-    const width = Math.max(...all.map(({ text, scale }) => setter.width(text, 1) * scale));
-    const size = Math.min(MAX_SIZE, this.#inner / height, available / Math.max(width, 0.001));
-    let y = (this.box.height + height * size) / 2;
+    const width = Math.max(1, this.#right - this.#left);
     this.#content += "0 g\n";
-    for (const { text, scale } of all) {
-      y -= scale * LEADING * size;
-      // Three tenths of the leading are below the baseline: vowel signs of Bengali and Hindi.
-      this.#content += setter.show(
-        text,
-        scale * size,
-        this.#left,
-        y + 0.3 * scale * LEADING * size,
-      );
+    for (const { text, size, x, y } of layOut(setter, lines, [width, this.#inner])) {
+      this.#content += setter.show(text, size, this.#left + x, PADDING + y);
     }
     this.#resources.Font = setter.resources(this.update);
   }

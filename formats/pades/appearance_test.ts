@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
-import { notoSans } from "../../tests/fixtures/fonts.ts";
+import { notoFor, notoSans } from "../../tests/fixtures/fonts.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { pdfsig, run } from "../../tests/fixtures/pdf_tools.ts";
 import { makePki } from "../../tests/fixtures/pki.ts";
@@ -11,40 +11,65 @@ import { type AppearanceContent, drawAppearance } from "./appearance.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { addImage } from "../pdf/image.ts";
 import { appendedSource, bytesSource } from "../source.ts";
-import { TextSetter } from "../pdf/text.ts";
+import { isRightToLeft, TextSetter } from "../pdf/text.ts";
 import { PdfUpdate } from "../pdf/update.ts";
 import { fromLatin1, PdfName, PdfStream } from "../pdf/value.ts";
 
-const fonts = await notoSans();
 const { officers: [asha] } = makePki({ officers: [{ name: "Asha Roy" }] });
 
-const CONTENTS = {
-  English: { name: "Asha Roy", lines: ["Executive Engineer", "Kolkata, 2026-02-03 10:15 IST"] },
-  Bengali: { name: "আশা রায়", lines: ["নির্বাহী প্রকৌশলী, কৃষ্ণনগর", "কারণ: অনুমোদন ক্ষেত্র শ্রী"] },
-  Hindi: { name: "आशा रॉय", lines: ["कार्यकारी अभियंता (सिंचाई)", "कारण: स्वीकृति क्षेत्र श्रीमान"] },
+/** Names and titles in every script of India's scheduled languages. */
+const TEXTS = {
+  English: [
+    "Digitally signed by Asha Roy",
+    "Executive Engineer",
+    "Date: 2026-02-03 10:15:00 +05:30",
+  ],
+  Assamese: ["আশা ৰায়", "কাৰ্যবাহী অভিযন্তা"],
+  Bengali: ["ডিজিটাল স্বাক্ষর: আশা রায়", "নির্বাহী প্রকৌশলী, কৃষ্ণনগর", "কারণ: অনুমোদন ক্ষেত্র শ্রী"],
+  Gujarati: ["આશા રૉય", "કાર્યપાલક ઇજનેર"],
+  Hindi: ["डिजिटल हस्ताक्षर: आशा रॉय", "कार्यकारी अभियंता (सिंचाई)", "कारण: स्वीकृति क्षेत्र श्रीमान ₹"],
+  Kannada: ["ಆಶಾ ರಾಯ್", "ಕಾರ್ಯನಿರ್ವಾಹಕ ಎಂಜಿನಿಯರ್"],
+  Malayalam: ["ആശ റോയ്", "എക്സിക്യൂട്ടീവ് എഞ്ചിനീയർ"],
+  Manipuri: ["ꯑꯥꯁꯥ ꯔꯣꯌ", "ꯏꯟꯖꯤꯅꯤꯌꯔ"],
+  Odia: ["ଆଶା ରାୟ", "ନିର୍ବାହୀ ଯନ୍ତ୍ରୀ"],
+  Punjabi: ["ਆਸ਼ਾ ਰਾਏ", "ਕਾਰਜਕਾਰੀ ਇੰਜੀਨੀਅਰ"],
+  Sanskrit: ["आशा रायः", "कार्यपालकाभियन्ता ॥"],
+  Santali: ["ᱟᱥᱟ ᱨᱚᱭ", "ᱤᱸᱡᱤᱱᱤᱭᱟᱨ"],
+  Tamil: ["ஆஷா ராய்", "செயற்பொறியாளர்"],
+  Telugu: ["ఆశా రాయ్", "కార్యనిర్వాహక ఇంజనీర్"],
+  Urdu: ["آشا رائے", "ایگزیکٹو انجینئر"],
+  Kashmiri: ["آشا رٲے", "اؠگزیکٹو اِنجینیر"],
+  Sindhi: ["آشا راءِ", "ايگزيڪيوٽو انجنيئر"],
 };
 
-function sign(content: Omit<AppearanceContent, "fonts">, pageEntries = ""): Uint8Array {
+async function sign(
+  content: Omit<AppearanceContent, "fonts">,
+  pageEntries = "",
+  size: [number, number] = [220, 60],
+): Promise<Uint8Array> {
+  const fonts = await notoFor(content.lines.join());
   return signPdf(classicPdf(documentObjects({ pageEntries })), asha, {
-    appearance: {
-      place: { page: 1, size: [220, 60] },
-      draw: drawAppearance({ ...content, fonts }),
-    },
+    appearance: { place: { page: 1, size }, draw: drawAppearance({ ...content, fonts }) },
   });
 }
 
-for (const [language, content] of Object.entries(CONTENTS)) {
+for (const [language, lines] of Object.entries(TEXTS)) {
   Deno.test(`appearance: other programs read the ${language} text as given`, async () => {
     const folder = await Deno.makeTempDir();
     try {
-      for (const rotation of [0, 90]) {
+      for (const rotation of language === "English" || language === "Bengali" ? [0, 90] : [0]) {
         const file = join(folder, "signed.pdf");
-        const bytes = sign(content, `/Rotate ${rotation}`);
+        const bytes = await sign({ lines }, `/Rotate ${rotation}`);
         await Deno.writeFile(file, bytes as Uint8Array<ArrayBuffer>);
         assert.deepEqual(await pdfsig(file), [{ valid: true, total: true }]);
         const { text } = await run("pdftotext", file, "-");
-        for (const line of [content.name, ...content.lines]) {
-          assert.ok(text.normalize("NFC").includes(line.normalize("NFC")), `${line} in ${text}`);
+        // Of what runs from right to left poppler turns vowel marks to before their letters, and marks the direction.
+        const plain = (text: string) =>
+          isRightToLeft(lines[0])
+            ? text.normalize("NFC").replace(/[\u064b-\u0655\u202a-\u202e\u2066-\u2069]/g, "")
+            : text.normalize("NFC");
+        for (const line of lines) {
+          assert.ok(plain(text).includes(plain(line)), `${line} in ${text}`);
         }
       }
     } finally {
@@ -53,8 +78,8 @@ for (const [language, content] of Object.entries(CONTENTS)) {
   });
 }
 
-Deno.test("appearance: conjunct letters are shaped", () => {
-  const setter = new TextSetter(fonts);
+Deno.test("appearance: conjunct letters are shaped", async () => {
+  const setter = new TextSetter(await notoSans());
   const glyphs = (text: string) => setter.show(text, 10, 0, 0).match(/ Tj/g)!.length;
   // Three characters that make one sign: consonant, virama, consonant.
   assert.equal(glyphs("ক্ষ"), 1);
@@ -62,15 +87,46 @@ Deno.test("appearance: conjunct letters are shaped", () => {
   assert.equal(glyphs("abc"), 3);
 });
 
-Deno.test("appearance: characters missing from all fonts become question marks", () => {
-  const setter = new TextSetter(fonts);
-  assert.equal(setter.width("漢", 10), setter.width("?", 10));
-  assert.equal(setter.width("", 10), 0);
+/** The places of a line's glyphs from left to right, and which glyph stands there. */
+function glyphsOf(setter: TextSetter, text: string): string[] {
+  const shown = [...setter.show(text, 10, 0, 0).matchAll(/1 0 0 1 (\S+) \S+ Tm <(\w+)>/g)];
+  return shown.map(([, x, glyph]) => ({ x: Number(x), glyph })).sort((a, b) => a.x - b.x)
+    .map(({ glyph }) => glyph);
+}
+
+Deno.test("appearance: Urdu runs from right to left, numbers and Latin within it from left to right", async () => {
+  const setter = new TextSetter(await notoFor("بل"));
+  assert.equal(isRightToLeft("بل 12, PWD"), true);
+  assert.equal(isRightToLeft("PWD, بل"), false);
+  const [one, two, latin] = [
+    glyphsOf(setter, "1")[0],
+    glyphsOf(setter, "2")[0],
+    glyphsOf(setter, "P")[0],
+  ];
+  const line = glyphsOf(setter, "بل 12 P");
+  // As seen from the left: P, a blank, 12, a blank, and the word, whose first letter is at the right.
+  assert.deepEqual([line.indexOf(latin), line.indexOf(one), line.indexOf(two)], [0, 2, 3]);
+  const word = glyphsOf(setter, "بل");
+  assert.deepEqual(line.slice(5), word);
+  assert.equal(glyphsOf(setter, "ل").length, 1);
+  assert.notDeepEqual(word, glyphsOf(setter, "لب"), "letters are joined in their order");
 });
 
-Deno.test("appearance: text of any length stays within its box", () => {
-  const long = { name: "A very long name ".repeat(20), lines: ["x"] };
-  const bytes = sign(long);
+Deno.test("appearance: a character that no font has is refused by its name", async () => {
+  const refused = (text: string, what: RegExp) =>
+    assert.rejects(
+      sign({ lines: [text] }),
+      (error: FormatError) => error.code === "invalid_argument" && what.test(error.message),
+    );
+  await refused("Asha 漢", /no font for “漢” \(U\+6F22\) in “Asha 漢”/);
+  await refused("Asha 😀", /U\+1F600/);
+  await refused("ཨ", /U\+0F68/);
+  // What is not drawn needs no font.
+  await sign({ lines: ["Asha\u200b\u2060 Roy\u200e\tand\nothers"] });
+});
+
+/** Lines of the only form, with their sizes and places. */
+function linesIn(bytes: Uint8Array): { size: number; x: number; y: number }[] {
   const document = PdfDocument.open(bytesSource(bytes));
   for (const num of document.xref.entries.keys()) {
     const object = document.object(document.refOf(num));
@@ -78,14 +134,32 @@ Deno.test("appearance: text of any length stays within its box", () => {
     const subtype = object.value.dict.get("Subtype");
     if (!(subtype instanceof PdfName) || subtype.value !== "Form") continue;
     const content = fromLatin1(document.streamData(object));
-    const places = [...content.matchAll(/1 0 0 1 (\S+) (\S+) Tm/g)];
-    assert.ok(places.length > 300);
-    for (const [, x, y] of places) {
-      assert.ok(Number(x) >= 0 && Number(x) <= 220 && Number(y) >= 0 && Number(y) <= 60);
-    }
-    return;
+    let size = 0;
+    return [...content.matchAll(/\/F\d+ (\S+) Tf|1 0 0 1 (\S+) (\S+) Tm/g)].flatMap(
+      ([, font, x, y]) => {
+        if (font === undefined) return [{ size, x: Number(x), y: Number(y) }];
+        size = Number(font);
+        return [];
+      },
+    );
   }
-  assert.fail("no appearance");
+  throw new Error("no appearance");
+}
+
+Deno.test("appearance: text wraps within its box, at 6 points or more; a box that is too small is refused", async () => {
+  const lines = ["Digitally signed by a name that is long ".repeat(3), "x".repeat(90)];
+  for (const size of [[220, 60], [120, 120], [60, 300]] as [number, number][]) {
+    for (const { size: points, x, y } of linesIn(await sign({ lines }, "", size))) {
+      assert.ok(points >= 6 && x >= 3 && x < size[0] - 3 && y >= 3 && y < size[1] - 3);
+    }
+  }
+  const short = linesIn(await sign({ lines: ["Asha", "Roy"] }));
+  assert.ok(short.every(({ size }) => size >= 12), "as large as it may be");
+  await assert.rejects(sign({ lines }, "", [80, 40]), (error: FormatError) => {
+    const [, needed] = /needs (\d+) points of height, and has 34/.exec(error.message)!;
+    assert.equal(error.code, "invalid_argument");
+    return Number(needed) > 34;
+  });
 });
 
 /** A PNG with a few pixels. */

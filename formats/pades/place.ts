@@ -2,20 +2,25 @@
 import { FormatError } from "../error.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import type { Page } from "../pdf/form.ts";
+import { drawingsOf } from "../pdf/pictures.ts";
 import { PdfArray, PdfDict, type PdfValue } from "../pdf/value.ts";
 
 /** Lower left and upper right corner. */
 export type Rectangle = [x1: number, y1: number, x2: number, y2: number];
 
 /**
- * A place on a page as it is displayed, in points from its lower left corner: a rectangle, or
- * the first free one of a size, from the lower left upwards; `avoid` is not free either.
+ * A place on a page as it is displayed, in points from its lower left corner: a rectangle; or the first free one of a
+ * size, from the lower left upwards; or the first free one of several. Free is what neither drawings nor annotations
+ * take, nor `avoid`, which is where the text stands.
  */
 export type Place =
   & { page: number }
   & (
     | { rectangle: Rectangle }
-    | { size: [width: number, height: number]; avoid?: readonly Rectangle[] }
+    | (
+      & { avoid?: readonly Rectangle[] }
+      & ({ size: [width: number, height: number] } | { near: readonly Rectangle[] })
+    )
   );
 
 /** Distance from the page's edges and between signatures where the place is chosen. */
@@ -23,8 +28,10 @@ const MARGIN = 36;
 const GAP = 6;
 /** Smallest side of a signature whose place is chosen. */
 const MIN_SIDE = 10;
-/** Comparisons with other annotations before a page counts as full. */
+/** Comparisons with what is on a page before it counts as full. */
 const MAX_TRIES = 5_000_000;
+/** Lines or areas over more of the page are its background or its frame. */
+const BACKGROUND = 0.5;
 /** US Letter, where a page does not say its size. */
 const DEFAULT_PAGE: Rectangle = [0, 0, 612, 792];
 
@@ -133,15 +140,14 @@ export function boxOf([x1, y1, x2, y2]: Rectangle, rotation: number): Box {
 /**
  * Finds the rectangle of a place.
  *
- * @throws FormatError `invalid_argument` for a place outside the page; `not_found` when no place
- *   of the size is free
+ * @throws FormatError `invalid_argument` for a place outside the page; `no_room` when no place is free
  */
 export function findSpot(document: PdfDocument, page: Page, place: Place): Spot {
   const display = new Display(document, page);
   const [width, height] = display.size;
   const chosen = "rectangle" in place
     ? inOrder(place.rectangle)
-    : freePlace(document, page, display, place.size, place.avoid ?? []);
+    : freePlace(place, display.size, [...taken(document, page, display), ...place.avoid ?? []]);
   const [x1, y1, x2, y2] = chosen;
   if (!chosen.every(Number.isFinite) || x1 < 0 || y1 < 0 || x2 > width || y2 > height) {
     throw new FormatError(
@@ -183,44 +189,63 @@ function common(a: Rectangle, b: Rectangle): Rectangle {
 export const visiblePart = (document: PdfDocument, page: Page, rectangle: Rectangle): Rectangle =>
   common(rectangle, new Display(document, page).crop);
 
-/** The first place from the lower left that no annotation of the page takes. */
+/** Where annotations and drawings are on the page as it is displayed. */
+function taken(document: PdfDocument, page: Page, display: Display): Rectangle[] {
+  const annotations = (document.array(page.dict, "Annots")?.items ?? []).flatMap((item) => {
+    const annotation = document.resolve(item);
+    const rect = annotation instanceof PdfDict && readRectangle(document, annotation.get("Rect"));
+    return rect && rect[0] !== rect[2] && rect[1] !== rect[3] ? [rect] : [];
+  });
+  const [width, height] = display.size;
+  const drawings = drawingsOf(document, page).filter(({ box, isImage }) => {
+    const [x1, y1, x2, y2] = common(box, display.crop);
+    return isImage || (x2 - x1) * (y2 - y1) <= BACKGROUND * width * height;
+  });
+  return [...annotations, ...drawings.map(({ box }) => box)].map(([x1, y1, x2, y2]) =>
+    inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)])
+  );
+}
+
 function freePlace(
-  document: PdfDocument,
-  page: Page,
-  display: Display,
-  [width, height]: [number, number],
-  avoid: readonly Rectangle[],
+  place: Exclude<Place, { rectangle: Rectangle }>,
+  [right, top]: [number, number],
+  taken: readonly Rectangle[],
 ): Rectangle {
+  if ("near" in place) {
+    const free = place.near.find((box) =>
+      box[0] >= 0 && box[1] >= 0 && box[2] <= right && box[3] <= top && !blockOf(box, taken)
+    );
+    if (free) return free;
+    throw new FormatError(
+      "no_room",
+      `There is no free space beside that text on page ${place.page} for a signature of this size. Choose another ` +
+        "text, a smaller size, or a rectangle.",
+    );
+  }
+  const [width, height] = place.size;
   if (!(width >= MIN_SIDE && height >= MIN_SIDE)) {
     throw new FormatError(
       "invalid_argument",
       `The signature must be at least ${MIN_SIDE} points high.`,
     );
   }
-  const taken = (document.array(page.dict, "Annots")?.items ?? []).flatMap((item) => {
-    const annotation = document.resolve(item);
-    if (!(annotation instanceof PdfDict)) return [];
-    const rect = readRectangle(document, annotation.get("Rect"));
-    if (!rect) return [];
-    const [x1, y1, x2, y2] = rect;
-    if (x1 === x2 || y1 === y2) return [];
-    return [inOrder([...display.fromUser(x1, y1), ...display.fromUser(x2, y2)])];
-  });
-  taken.push(...avoid);
-  const [right, top] = display.size;
   let tries = 0;
   // A page may say that it is larger than any number of steps.
-  search: for (let y = MARGIN; y + height <= top - MARGIN; y += height + GAP) {
-    for (let x = MARGIN; x + width <= right - MARGIN; x += width + GAP) {
-      if ((tries += taken.length) > MAX_TRIES) break search;
-      const free = taken.every(([x1, y1, x2, y2]) =>
-        x2 <= x || x1 >= x + width || y2 <= y || y1 >= y + height
-      );
-      if (free) return [x, y, x + width, y + height];
+  search: for (let y = MARGIN; y + height <= top - MARGIN; y += GAP) {
+    for (let x = MARGIN; x + width <= right - MARGIN;) {
+      if ((tries += taken.length + 1) > MAX_TRIES) break search;
+      const block = blockOf([x, y, x + width, y + height], taken);
+      if (!block) return [x, y, x + width, y + height];
+      x = Math.max(x + 1, block[2] + GAP);
     }
   }
   throw new FormatError(
-    "not_found",
-    "The page has no free space for a signature of this size. Choose another page or a smaller size.",
+    "no_room",
+    `Page ${place.page} has no free space of ${width} by ${height} points for the signature. Choose another page, a ` +
+      "smaller size, or a rectangle.",
   );
 }
+
+/** The first of some boxes that covers a part of one. */
+const blockOf = ([x1, y1, x2, y2]: Rectangle, taken: readonly Rectangle[]) =>
+  taken.find((other) => other[2] > x1 && other[0] < x2 && other[3] > y1 && other[1] < y2);

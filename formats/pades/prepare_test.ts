@@ -286,12 +286,12 @@ Deno.test("PAdES: automatically placed signatures do not cover one another", () 
     }
   }
   const huge: Appearance = { place: { page: 1, size: [2000, 60] }, draw };
-  refused(() => prepare(signed, { appearance: huge }), "not_found");
+  refused(() => prepare(signed, { appearance: huge }), "no_room");
   // All of a page is taken that is too large to be searched.
   const side = "9".repeat(15);
   const taken = `/Annots [<< /Subtype /Square /Rect [0 0 ${side} ${side}] >>]`;
   const endless = fromLatin1(make({ pageEntries: taken })).replaceAll("595 842", `${side} ${side}`);
-  refused(() => prepare(latin1(endless), { appearance }), "not_found");
+  refused(() => prepare(latin1(endless), { appearance }), "no_room");
   for (const size of [[-6, 60], [9, 60], [NaN, 60]] as [number, number][]) {
     refused(
       () => prepare(signed, { appearance: { place: { page: 1, size }, draw } }),

@@ -1,7 +1,9 @@
-/** Text of any script for content streams: shaped by HarfBuzz, with embedded subsets of fonts. */
+/** Text of any script for content streams: ordered and shaped as Unicode wants, with embedded subsets of fonts. */
 import { createHash } from "node:crypto";
 import { deflateSync } from "node:zlib";
+import bidiFactory from "bidi-js";
 import * as hb from "harfbuzzjs";
+import { FormatError } from "../error.ts";
 import { advanceWidth, subsetFont, type TrueTypeFont } from "./font.ts";
 import type { PdfUpdate } from "./update.ts";
 import {
@@ -27,6 +29,8 @@ interface Face {
 }
 
 interface Glyph {
+  /** Where its cluster begins in the line. */
+  at: number;
   /** In the font. */
   id: number;
   xAdvance: number;
@@ -38,6 +42,47 @@ interface Glyph {
 interface Run {
   face: Face;
   glyphs: Glyph[];
+}
+
+/** The Unicode Bidirectional Algorithm (UAX #9). */
+const bidi = bidiFactory() as {
+  getEmbeddingLevels(text: string): { levels: Uint8Array; paragraphs: { level: number }[] };
+};
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/** Joiners: they belong to what comes before them, and no font needs a sign for them. */
+const JOINERS = /[\u200c\u200d]/;
+/** Characters that draw nothing, save for the joiners. */
+const INVISIBLE = /(?!\u200c|\u200d)[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
+
+/** Height of a line relative to its size, where the fonts want no more. */
+const LEADING = 1.35;
+
+/** Whether a line is read from right to left: its first letter decides (UAX #9 P2). */
+export const isRightToLeft = (text: string): boolean =>
+  RIGHT_TO_LEFT.test(text) && (bidi.getEmbeddingLevels(text).paragraphs[0].level & 1) === 1;
+
+/** Pieces of a line from left to right, each of one direction. */
+function inVisualOrder(text: string): { text: string; at: number; level: number }[] {
+  if (!RIGHT_TO_LEFT.test(text)) return [{ text, at: 0, level: 0 }];
+  const { levels } = bidi.getEmbeddingLevels(text);
+  const runs: { text: string; at: number; level: number }[] = [];
+  for (let i = 0; i < text.length; i++) {
+    const last = runs.at(-1);
+    if (last?.level === levels[i]) last.text += text[i];
+    else runs.push({ text: text[i], at: i, level: levels[i] });
+  }
+  // UAX #9 L2: from the highest level down, what is at least as high is turned round.
+  for (let level = Math.max(...levels); level > 0; level--) {
+    for (let i = 0; i < runs.length; i++) {
+      let end = i;
+      while (end < runs.length && runs[end].level >= level) end++;
+      if (end - i > 1) runs.splice(i, end - i, ...runs.slice(i, end).reverse());
+      i = Math.max(i, end);
+    }
+  }
+  return runs;
 }
 
 /** Sets lines of text in the first of several fonts that has their characters. */
@@ -57,7 +102,36 @@ export class TextSetter {
     });
   }
 
-  /** Width of a line in the unit of `size`. */
+  /**
+   * Text as it will be set.
+   *
+   * @throws FormatError `invalid_argument` for a character that none of the fonts has
+   */
+  clean(text: string): string {
+    const set = text.normalize("NFC").replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
+    for (const character of set) {
+      if (JOINERS.test(character) || this.#faceOf(character)) continue;
+      const number = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
+      throw new FormatError(
+        "invalid_argument",
+        `D-Sign has no font for “${character}” (U+${number}) in “${set}”, so the signature cannot be drawn with it.`,
+      );
+    }
+    return set;
+  }
+
+  /** Height of a line and of its part above the baseline, relative to its size. */
+  heights(text: string): { line: number; above: number } {
+    let [above, below] = [0, 0];
+    for (const { face: { font } } of this.#split(text)) {
+      above = Math.max(above, font.ascent / font.unitsPerEm);
+      below = Math.max(below, -font.descent / font.unitsPerEm);
+    }
+    const rest = Math.max(0, LEADING - above - below);
+    return { line: above + below + rest, above: above + rest / 2 };
+  }
+
+  /** Width of a line in the unit of `size`; it is {@linkcode clean}. */
   width(text: string, size: number): number {
     let width = 0;
     for (const { face, glyphs } of this.#shape(text)) {
@@ -68,20 +142,46 @@ export class TextSetter {
 
   /** Operators that show a line with its baseline beginning at a point. */
   show(text: string, size: number, x: number, y: number): string {
-    // Selection and screen readers use the text itself, whichever glyphs draw it.
-    let out = `/Span ${serialize({ ActualText: textString(text) })} BDC\nBT\n`;
     let pen = x;
-    for (const { face, glyphs } of this.#shape(text)) {
+    const drawn = this.#shape(text).flatMap(({ face, glyphs }) => {
       const scale = size / face.font.unitsPerEm;
-      out += `/F${this.#faces.indexOf(face)} ${decimal(size)} Tf\n`;
-      for (const glyph of glyphs) {
-        const id = this.#use(face, glyph);
-        out += `1 0 0 1 ${decimal(pen + glyph.xOffset * scale)} ` +
-          `${decimal(y + glyph.yOffset * scale)} Tm <${id.toString(16).padStart(4, "0")}> Tj\n`;
+      const selected = `/F${this.#faces.indexOf(face)} ${decimal(size)} Tf\n`;
+      return glyphs.map((glyph) => {
+        const id = this.#use(face, glyph).toString(16).padStart(4, "0");
+        const place = `${decimal(pen + glyph.xOffset * scale)} ${
+          decimal(y + glyph.yOffset * scale)
+        }`;
         pen += glyph.xAdvance * scale;
-      }
-    }
-    return `${out}ET\nEMC\n`;
+        return { ...glyph, selected, shown: `1 0 0 1 ${place} Tm <${id}> Tj\n` };
+      });
+    });
+    const operators = (glyphs: typeof drawn) => {
+      let font = "";
+      return glyphs.map(({ selected, shown }) => {
+        if (selected === font) return shown;
+        font = selected;
+        return selected + shown;
+      }).join("");
+    };
+    // Selection and screen readers use the text itself, whichever glyphs draw it.
+    const span = (text: string, glyphs: typeof drawn) =>
+      `/Span ${serialize({ ActualText: textString(text) })} BDC\nBT\n${operators(glyphs)}ET\nEMC\n`;
+    if (!RIGHT_TO_LEFT.test(text)) return span(text, drawn);
+    // In the order in which it is read, cluster by cluster: programs differ over whether the text of several that run
+    // from right to left is turned round.
+    const clusters = Map.groupBy(drawn, ({ at }) => at);
+    return [...clusters.keys()].sort((a, b) => a - b).map((at) => {
+      const glyphs = clusters.get(at)!;
+      const text = glyphs.map(({ text }) => text).join("");
+      const { signs = [], marks = [] } = Object.groupBy(
+        glyphs,
+        ({ xAdvance }) => xAdvance === 0 ? "marks" : "signs",
+      );
+      // The text has the place of its signs; marks before or after them would look like a gap.
+      return signs.length > 0 && marks.length > 0
+        ? span("", marks) + span(text, signs)
+        : span(text, glyphs);
+    }).join("");
   }
 
   #use(face: Face, glyph: Glyph): number {
@@ -94,10 +194,23 @@ export class TextSetter {
     return id;
   }
 
+  /** Glyphs from left to right. */
   #shape(text: string): Run[] {
+    return inVisualOrder(text).flatMap(({ text, at, level }) => {
+      const isBackward = (level & 1) === 1;
+      const runs = this.#shapeRun(text, at, isBackward);
+      return isBackward ? runs.reverse() : runs;
+    });
+  }
+
+  #shapeRun(text: string, start: number, isBackward: boolean): Run[] {
+    let next = start;
     return this.#split(text).map(({ face, text }) => {
+      const begin = next;
+      next += text.length;
       const buffer = new hb.Buffer();
       buffer.addText(text);
+      buffer.setDirection(isBackward ? hb.Direction.RTL : hb.Direction.LTR);
       buffer.guessSegmentProperties();
       hb.shape(face.shaper, buffer);
       const positions = buffer.getGlyphPositions();
@@ -110,7 +223,7 @@ export class TextSetter {
         const own = seen.has(cluster) ? "" : text.slice(cluster, end);
         seen.add(cluster);
         const { xAdvance, xOffset, yOffset } = positions[i];
-        return { id: codepoint, xAdvance, xOffset, yOffset, text: own };
+        return { id: codepoint, at: begin + cluster, xAdvance, xOffset, yOffset, text: own };
       });
       return { face, glyphs };
     });
@@ -119,26 +232,24 @@ export class TextSetter {
   /** Cuts a line where the font has to change; marks stay with what they follow. */
   #split(text: string): { face: Face; text: string }[] {
     const out: { face: Face; text: string }[] = [];
-    for (let character of text.normalize("NFC")) {
-      const code = character.codePointAt(0)!;
+    for (const character of text) {
       const last = out[out.length - 1];
-      if (last && /[\p{M}\u200c\u200d]/u.test(character)) {
+      if (last && (/\p{M}/u.test(character) || JOINERS.test(character))) {
         last.text += character;
         continue;
       }
-      let face = last?.face.covered.has(code)
-        ? last.face
-        : this.#faces.find(({ covered }) => covered.has(code));
-      if (!face) {
-        // PDF/A has no place for .notdef (ISO 19005-2 §6.2.11.8).
-        character = /\s/.test(character) ? " " : "?";
-        face = this.#faces.find(({ covered }) => covered.has(character.codePointAt(0)!));
-        if (!face) continue;
-      }
+      const face = this.#faceOf(character, last?.face);
+      if (!face) continue; // `clean` lets only a joiner through
       if (last?.face === face) last.text += character;
       else out.push({ face, text: character });
     }
     return out;
+  }
+
+  #faceOf(character: string, preferred?: Face): Face | undefined {
+    const code = character.codePointAt(0)!;
+    if (preferred?.covered.has(code)) return preferred;
+    return this.#faces.find(({ covered }) => covered.has(code));
   }
 
   /** Embeds what was used, for the Font entry of the resources. */

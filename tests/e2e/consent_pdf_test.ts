@@ -77,7 +77,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       await drawn(page, 1).waitFor();
       assert.ok(await ink(page) > 30, "something is drawn");
       await page.getByText(en.pdf_unsigned).waitFor();
-      await page.getByText("Your signature will be seen on page 1.").waitFor();
+      await page.getByText(en.pdf_adds_visible_shown).waitFor();
       await press(page, en.pdf_next);
       await drawn(page, 2).getByText("Page 2").waitFor({ state: "attached" });
       await page.getByLabel(en.pdf_page, { exact: true }).fill("3");

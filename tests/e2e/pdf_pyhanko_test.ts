@@ -69,7 +69,7 @@ Deno.test({
         paths.push(join(folder, `${name}.pdf`));
         await Deno.writeFile(paths.at(-1)!, bytes as Uint8Array<ArrayBuffer>);
       }
-      const draw = drawAppearance({ name: "আশা রায়", lines: ["Kolkata"], fonts });
+      const draw = drawAppearance({ lines: ["আশা রায়", "Kolkata"], fonts });
       let visible = documents.stream;
       for (const officer of officers) {
         const appearance = { place: { page: 1, size: [200, 60] as [number, number] }, draw };

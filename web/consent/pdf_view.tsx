@@ -402,7 +402,9 @@ export function Additions({ adds, speech }: { adds: PdfAdditions; speech: Speech
       <p class="aside">
         {adds.visible
           ? adds.visible.page === null
-            ? say("pdf_adds_visible_anchor")
+            ? say(
+              adds.visible.anchor === null ? "pdf_adds_visible_shown" : "pdf_adds_visible_anchor",
+            )
             : say("pdf_adds_visible", { page: adds.visible.page })
           : say("pdf_adds_hidden")}
         {adds.level !== "B-B" && ` ${say("pdf_adds_timestamp")}`}

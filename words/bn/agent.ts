@@ -122,6 +122,7 @@ export const bn: AgentWords = {
   pdf_change_metadata: "নথির বিবরণ",
   pdf_change_other: "অন্য কিছু",
   pdf_adds_visible: "আপনার স্বাক্ষর {page} নম্বর পৃষ্ঠায় দেখা যাবে।",
+  pdf_adds_visible_shown: "আপনার স্বাক্ষর নথিতে দেখা যাবে, যেখানে এখানে দেখানো হয়েছে।",
   pdf_adds_visible_anchor: "প্রতিটি নথির একটি লেখার পাশে আপনার স্বাক্ষর দেখা যাবে।",
   pdf_box: "আপনার স্বাক্ষর",
   pdf_box_over_text: "আপনার স্বাক্ষর {page} নম্বর পৃষ্ঠার লেখা ঢেকে দেয়।",

@@ -121,6 +121,7 @@ export const en = {
   pdf_change_metadata: "Description of the document",
   pdf_change_other: "Something else",
   pdf_adds_visible: "Your signature will be seen on page {page}.",
+  pdf_adds_visible_shown: "Your signature will be seen in the document, where it is shown.",
   pdf_adds_visible_anchor: "Your signature will be seen beside a text of each document.",
   pdf_box: "Your signature",
   pdf_box_over_text: "Your signature covers text on page {page}.",

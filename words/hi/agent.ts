@@ -125,6 +125,7 @@ export const hi: AgentWords = {
   pdf_change_metadata: "दस्तावेज़ का विवरण",
   pdf_change_other: "कुछ और",
   pdf_adds_visible: "आपका हस्ताक्षर पृष्ठ {page} पर दिखेगा।",
+  pdf_adds_visible_shown: "आपके हस्ताक्षर दस्तावेज़ में वहीं दिखेंगे, जहाँ यहाँ दिखाए गए हैं।",
   pdf_adds_visible_anchor: "आपका हस्ताक्षर हर दस्तावेज़ के एक टेक्स्ट के पास दिखेगा।",
   pdf_box: "आपका हस्ताक्षर",
   pdf_box_over_text: "आपका हस्ताक्षर पृष्ठ {page} पर पाठ को ढकता है।",

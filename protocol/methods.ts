@@ -160,7 +160,7 @@ const signedPdf = {
 };
 
 /** Taken as it is: `z.json()` makes a copy, in which a member called `__proto__` is lost. */
-const json = z.unknown() as z.ZodType<z.core.util.JSONType>;
+const json = z.unknown() as z.ZodType<z.core.util.JSONType, z.core.util.JSONType>;
 
 const content = z.union([
   z.object({ text: z.string() }).strict(),

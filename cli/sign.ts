@@ -29,6 +29,12 @@ import {
   readWhole,
 } from "./sign_data.ts";
 import {
+  checkContainerFlags,
+  type ContainerFlags,
+  CONTAINERS,
+  signContainerFiles,
+} from "./sign_container.ts";
+import {
   addPdfFlags,
   isPdfFile,
   openDocument,
@@ -43,7 +49,7 @@ const KEEP_LOGIN = 15 * 60_000;
 
 type Format = "pades" | DataFormat;
 
-interface Options extends PdfFlags, DataFlags {
+interface Options extends PdfFlags, DataFlags, Pick<ContainerFlags, "container"> {
   token?: string;
   also?: string;
   keyFile?: string[];
@@ -117,6 +123,13 @@ export const signCommand: AddCommand = (
           "over all of it. All but B-B use the network (default: B-B)",
       ).choices(["B-B", "B-T", "B-LT", "B-LTA"]),
     )
+    .addOption(
+      new Option(
+        "--container <kind>",
+        "put the files and the signature (cades, xades) into an ASiC container: asic-e for several " +
+          "files, asic-s for one; given such a container, add a signature",
+      ).choices(CONTAINERS),
+    )
     .option(
       "--batch",
       "sign all PDFs of a folder with one PIN; run it again to resume",
@@ -144,13 +157,17 @@ Examples:
   dsign sign --anchor 'Executive Engineer' order.pdf
   dsign sign --batch --output signed/ november/
   dsign sign --detached drawing.dwg      writes drawing.dwg.p7s
+  dsign sign --container asic-e order.pdf plan.dwg      writes order.pdf.asice
   dsign sign --token 'pkcs11:token=Anita' *.json
   dsign verify --trust root.crt order-signed.pdf`,
     )
     .action(action(async (files: string[], options: Options) => {
       const signed: Signed[] = [];
       try {
-        const jobs = options.batch ? [] : await plan(files, options);
+        const inContainer = options.container === undefined
+          ? undefined
+          : checkContainerFlags(options, { ...options });
+        const jobs = options.batch || inContainer ? [] : await plan(files, options);
         if (options.batch) checkBatch(files, options);
         const { config, paths } = await loadConfig();
         const consent = consentFor(config, options.consent);
@@ -180,6 +197,11 @@ Examples:
         try {
           await openNamedFiles(signing, options.keyFile ?? [], signal);
           if (options.batch) return await signFolder(signing, files[0], options, signal);
+          if (inContainer) {
+            const done = await signContainerFiles(signing, files, options, inContainer, signal);
+            signed.push(done);
+            if (!options.json) console.log(`Signed ${done.file}: ${done.output}`);
+          }
           for (const job of jobs) {
             const done = await signFile(signing, job, options, signal);
             signed.push(done);

@@ -4,7 +4,7 @@
  * would check it, and nothing is returned that is worse than before.
  */
 import { concat } from "../formats/asn1/der.ts";
-import { contentUnder, readContainer, withFile } from "../formats/asic/container.ts";
+import { contentUnder, readContainer, withFiles } from "../formats/asic/container.ts";
 import type { AddedData, Augmenter, PreparedTimestamp } from "../formats/augment.ts";
 import { cmsAugmenter } from "../formats/cms/augment.ts";
 import type { VerifyContent } from "../formats/content.ts";
@@ -104,7 +104,7 @@ async function raiseContainer(
     const content = contentUnder(container, name);
     const signature = { source: bytesSource(inner), content, certificates };
     const raised = await augment(signature, { level, which }, services, signal);
-    if ("file" in raised) file = withFile(container, name, raised.file);
+    if ("file" in raised) file = withFiles(container, [{ name, bytes: raised.file }]);
   }
   return file;
 }

@@ -92,7 +92,7 @@ function checkExisting(
 }
 
 /** The signer, if the signature is valid. */
-function rightOne(each: SignatureFacts, trust: Trust): SignedBefore {
+export function rightOne(each: SignatureFacts, trust: Trust): SignedBefore {
   const certificate = certificateOfRight(each);
   return {
     name: certificate.subject.commonName ?? certificate.subject.toString(),
@@ -101,7 +101,7 @@ function rightOne(each: SignatureFacts, trust: Trust): SignedBefore {
 }
 
 /** @throws {DsignError} `signature_mismatch` where the signature does not hold */
-function certificateOfRight({ certificate, findings }: SignatureFacts): Certificate {
+export function certificateOfRight({ certificate, findings }: SignatureFacts): Certificate {
   const broken = findings.find(({ code, severity }) =>
     severity === "failed" || code === "content_missing" || code === "certificate_missing" ||
     code === "certificate_not_as_signed" || code === "algorithm_unsupported"
@@ -212,7 +212,7 @@ async function signXml(
     ? { kind: "enveloped", document: bytes }
     : packaging === "enveloping"
     ? { kind: "enveloping", content: bytes, mediaType }
-    : { kind: "detached", uri: name, digest: content.digest(hash), mediaType };
+    : { kind: "detached", files: [{ uri: name, digest: content.digest(hash), mediaType }] };
   const prepared = prepareXmlSignature({
     ...signer,
     packaging: put,

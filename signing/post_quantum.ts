@@ -47,7 +47,7 @@ export interface Also<T> {
 }
 
 /** For data of a size in bytes. CMS signs a digest of the content, so its size does not matter. */
-export function acceptsFor({ format }: DataHow, size: number): Accepts | undefined {
+export function acceptsFor({ format }: Pick<DataHow, "format">, size: number): Accepts | undefined {
   if (format === "xades" || format === "xmldsig") return noXml;
   const signed = format === "raw" ? size : format === "jws" ? JWS_HEADER + 4 / 3 * size : 0;
   if (signed <= MAX_ML_DSA_MESSAGE) return undefined;

@@ -32,6 +32,12 @@ import {
   signRoute,
   signStatement,
 } from "./data.ts";
+import {
+  checkContainer,
+  type ContainerHow,
+  type ContainerInput,
+  signContainer,
+} from "./container.ts";
 import { factsOf } from "./pdf_facts.ts";
 import type { Trust } from "./proven.ts";
 
@@ -199,6 +205,21 @@ export const questions = {
     { password, field }: { password?: string; field?: string },
     [source]: ReadDocument[],
   ): boolean => permitsSigning(source, password, field),
+
+  /** Checks that a container can be signed this way. */
+  checkContainer: ({ how, input, trust, now }: {
+    how: ContainerHow;
+    input: ContainerInput;
+    trust: Trust;
+    now: string;
+  }) => checkContainer(how, input, trust, new Date(now)),
+
+  /** A signature in a container, new or not. */
+  signContainer: ({ how, input, mediaTypes, ...by }: DataBy & {
+    how: ContainerHow;
+    input: ContainerInput;
+    mediaTypes: [name: string, mediaType: string][];
+  }) => making(by, (by) => signContainer(how, input, new Map(mediaTypes), by)),
 
   /** Checks that data can be signed this way; returns the earlier signers. */
   checkData: ({ how, content, trust }: { how: DataHow; content: Plain; trust: Trust }) =>

@@ -13,6 +13,7 @@ import {
   webEidMessage,
   webEidToken,
 } from "../formats/json/web_eid.ts";
+import type { HashName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { PinRequest, PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -32,6 +33,7 @@ import {
 } from "./batch.ts";
 import type { Consent } from "./consent/port.ts";
 import { Content } from "./content.ts";
+import type { ContainerHow, ContainerInput } from "./container.ts";
 import type { DataHow } from "./data.ts";
 import type { Document } from "./documents.ts";
 import type { Journals } from "./journal.ts";
@@ -45,7 +47,7 @@ import { Revisions } from "./revision.ts";
 import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
-import { isJwsOver, isOver, isStatement, type SignedBy } from "./to_be_signed.ts";
+import { isJwsOver, isOver, isOverFiles, isStatement, type SignedBy } from "./to_be_signed.ts";
 import type { Place } from "./token_pin.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 import type { Caller, Wanted } from "./unlock.ts";
@@ -144,6 +146,58 @@ export class Signing {
           content: content.bytes.toBase64(),
           ...signedWith(lease.signer),
         };
+      },
+    );
+  }
+
+  /**
+   * Signs all files of a container (ASiC), new or with signatures of others.
+   *
+   * @param mediaTypes of the files, by name
+   * @returns the container
+   */
+  async signContainer(
+    input: ContainerInput,
+    { certificate, ...how }: ContainerHow & { certificate?: string; hash: HashName },
+    mediaTypes: ReadonlyMap<string, string>,
+    caller: Caller,
+  ): Promise<{ container: Uint8Array; certificate: string; algorithm: string }> {
+    const { reader } = this.services;
+    const asking = askingFor(caller);
+    const { files, signature, signedBy } = await reader.ask("checkContainer", {
+      how,
+      input,
+      trust: await this.#trust(),
+      now: this.tokens.now().toISOString(),
+    }, asking);
+    const contents = files.map(({ name, bytes }) => {
+      const mediaType = mediaTypes.get(name) ?? "application/octet-stream";
+      return { name, content: new Content(bytes, mediaType) };
+    });
+    const items = contents.map(({ name, content }) => content.item(name, how.hash));
+    const by = this.#readFor(caller);
+    return await this.#keys.use(
+      {
+        certificate,
+        hash: how.hash,
+        format: `${how.kind === "asic-s" ? "ASiC-S" : "ASiC-E"} ${how.format} ${how.level}`,
+        items: signedBy.length > 0 ? items.map((item) => ({ ...item, signedBy })) : items,
+        blind: false,
+        accepts: acceptsFor(how, 0),
+        show: (item) => Promise.resolve(shownPdf(bytesSource(contents[item].content.bytes), by)),
+      },
+      caller,
+      async (lease) => {
+        const container = await this.#make(
+          (by, asking) =>
+            reader.ask("signContainer", { how, input, mediaTypes: [...mediaTypes], ...by }, asking),
+          {
+            lease,
+            caller,
+            isOurs: (bytes, by) => isOverFiles(bytes, how, contents, signature, by),
+          },
+        );
+        return { container, ...signedWith(lease.signer) };
       },
     );
   }

@@ -16,6 +16,11 @@ import { Oid } from "../formats/asn1/oids.ts";
 import { prepareSignerInfo } from "../formats/cms/signer_info.ts";
 import { encodeBase64url, encodeHeader, type HeaderOptions } from "../formats/json/jws_header.ts";
 import { sameBytes } from "../formats/x509/certificate.ts";
+import { manifestFor, uriOf } from "../formats/asic/manifest.ts";
+import { escapeAttribute } from "../formats/xml/escape.ts";
+import { digest } from "../formats/digest.ts";
+import type { HashName } from "../formats/signer.ts";
+import type { ContainerHow } from "./container.ts";
 import type { Content } from "./content.ts";
 import type { DataHow } from "./data.ts";
 
@@ -58,6 +63,40 @@ export function isOver(
       return /^<[\w.:-]*SignedInfo[\s>]/.test(info) && isBound;
     }
   }
+}
+
+/**
+ * Whether these are the signed attributes, or the SignedInfo, of a signature over all these files of a container.
+ *
+ * @param signature name of the signature's file
+ */
+export function isOverFiles(
+  toBeSigned: Uint8Array,
+  { kind, format }: Pick<ContainerHow, "kind" | "format">,
+  files: readonly { name: string; content: Content }[],
+  signature: string,
+  by: SignedBy,
+): boolean {
+  const { hash } = by.algorithm;
+  if (format === "xades") {
+    const info = text(toBeSigned);
+    return /^<[\w.:-]*SignedInfo[\s>]/.test(info) && files.every(({ name, content }) => {
+      // As canonical XML writes it: the file's URI in the start tag, its digest in the same reference.
+      const uri = escapeAttribute(uriOf(name));
+      const [, reference] = info.split(` URI="${uri}">`);
+      return reference !== undefined &&
+        reference.split("</ds:Reference>")[0].includes(`>${content.digest(hash).toBase64()}<`);
+    });
+  }
+  const entries = files.map(({ name, content }) => ({
+    name,
+    mediaType: content.mediaType,
+    digest: (hash: HashName) => content.digest(hash),
+  }));
+  const signed = kind === "asic-e"
+    ? digest(hash, manifestFor(signature, entries, hash))
+    : files[0].content.digest(hash);
+  return isSignedAttributes(toBeSigned, signed, by);
 }
 
 /** RFC 5652 §5.4: the attributes that we sign, in DER, and no others. */

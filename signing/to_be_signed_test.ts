@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { octetString, setOf } from "../formats/asn1/der.ts";
 import { Oid } from "../formats/asn1/oids.ts";
 import { readAsn1 } from "../formats/asn1/read.ts";
+import { manifestFor } from "../formats/asic/manifest.ts";
 import { encodeAttribute } from "../formats/cms/add.ts";
 import { prepareSignerInfo } from "../formats/cms/signer_info.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
@@ -11,7 +12,7 @@ import { prepareXmlSignature } from "../formats/xml/xades.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { Content } from "./content.ts";
 import type { DataHow } from "./data.ts";
-import { isJwsOver, isOver, isStatement } from "./to_be_signed.ts";
+import { isJwsOver, isOver, isOverFiles, isStatement } from "./to_be_signed.ts";
 
 const [officer, stranger] = makePki({
   officers: [{ name: "Asha", key: "p-256" }, { name: "Bela", key: "p-256" }],
@@ -119,13 +120,54 @@ Deno.test("an XML signature beside its content holds its digest", () => {
     ...signer,
     packaging: {
       kind: "detached",
-      uri: "a",
-      digest: content.digest("SHA-256"),
-      mediaType: "application/json",
+      files: [{
+        uri: "a",
+        digest: content.digest("SHA-256"),
+        mediaType: "application/json",
+      }],
     },
   });
   assert.ok(isOver(toBeSigned, detached, content, by));
   assert.ok(!isOver(toBeSigned, detached, other, by));
+});
+
+Deno.test("a container's signature is over all files that were shown, by their names", () => {
+  const files = ["a b.txt", "b.xml"].map((name) => ({
+    name,
+    content: new Content(utf8(name), "text/plain"),
+  }));
+  const xades = { kind: "asic-e", format: "xades" } as const;
+  const { toBeSigned } = prepareXmlSignature({
+    ...signer,
+    packaging: {
+      kind: "detached",
+      files: files.map(({ name, content }) => ({
+        uri: encodeURIComponent(name),
+        digest: content.digest("SHA-256"),
+        mediaType: "text/plain",
+      })),
+    },
+  });
+  const isOver = (shown: typeof files) => isOverFiles(toBeSigned, xades, shown, "", by);
+  assert.ok(isOver(files));
+  const [first, second] = files;
+  assert.ok(!isOver([first, { ...second, name: "c.xml" }]));
+  assert.ok(!isOver([first, { ...second, content: first.content }]));
+
+  const cades = { kind: "asic-e", format: "cades" } as const;
+  const name = "META-INF/signature001.p7s";
+  const entries = files.map(({ name, content }) => ({
+    name,
+    mediaType: content.mediaType,
+    digest: () => content.digest("SHA-256"),
+  }));
+  const manifest = manifestFor(name, entries, "SHA-256");
+  const attributes = prepareSignedData({ content: manifest }, signer, {
+    signingTime: by.signingTime,
+  }).toBeSigned;
+  assert.ok(isOverFiles(attributes, cades, files, name, by));
+  assert.ok(!isOverFiles(attributes, cades, [first], name, by));
+  assert.ok(!isOverFiles(attributes, cades, files, "META-INF/signature002.p7s", by));
 });
 
 Deno.test("on a route, only a statement for its content is signed", () => {

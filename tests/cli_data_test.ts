@@ -70,6 +70,16 @@ Deno.test("two officers sign the same file in each form, one after the other", (
     await sign("Bimal", "--format", "xmldsig", ...twice);
     assert.deepEqual(names(await signers("twice.xml")), ["Anita", "Bimal"]);
 
+    const container = path("orders.asice");
+    const into = ["--container", "asic-e", "--format", "xades"];
+    await sign("Anita", ...into, "--output", container, bill, path("order.xml"));
+    const asked = await sign("Bimal", ...into, container);
+    assert.match(asked, /already signed by Anita/);
+    const both = await signers("orders-signed.asice");
+    assert.deepEqual(names(both), ["Anita", "Bimal"]);
+    const parts = both.map(({ coverage }: { coverage: { parts: string[] } }) => coverage.parts);
+    assert.deepEqual(parts, Array(2).fill(["bill.json", "order.xml"]));
+
     await Deno.writeTextFile(path("other.json"), '{"bill":8}');
     const other = ["--cosign", `${bill}.p7s`, "--output", path("x"), path("other.json")];
     const refused = await dsign(["sign", "--json", "--token", "pkcs11:token=Bimal", ...other], env);

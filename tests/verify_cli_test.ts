@@ -122,9 +122,7 @@ Deno.test("the name of a detached file cannot lead out of the folder", () =>
     for (const uri of uris) {
       const packaging = {
         kind: "detached",
-        uri,
-        digest: digest("SHA-256", secret),
-        mediaType: "text/plain",
+        files: [{ uri, digest: digest("SHA-256", secret), mediaType: "text/plain" }],
       } as const;
       const file = join(dir, "inner", "a.xml");
       await Deno.writeFile(file, signXml(asha, packaging));

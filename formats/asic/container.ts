@@ -148,9 +148,25 @@ export function contentUnder(
   };
 }
 
-/** A container with another content of one file; all others stay as they are. */
-export const withFile = ({ entries }: Container, name: string, bytes: Uint8Array): Uint8Array =>
-  writeZip(entries.map((each) => each.name === name ? { name, bytes, time: each.time } : each));
+/**
+ * The container with these files; those that are there already are replaced, all others stay as they are.
+ *
+ * @param time of the files (MS-DOS); default: that of the container's first
+ */
+export function withFiles(
+  { entries }: Pick<Container, "entries">,
+  files: readonly Pick<ZipEntry, "name" | "bytes">[],
+  time: number = entries[0].time,
+): Uint8Array {
+  const changed = new Map(files.map(({ name, bytes }) => [name, bytes]));
+  const kept = entries.map((entry) => {
+    const bytes = changed.get(entry.name);
+    changed.delete(entry.name);
+    return bytes ? { name: entry.name, bytes, time } : entry;
+  });
+  const added = [...changed].map(([name, bytes]) => ({ name, bytes, time }));
+  return writeZip([...kept, ...added]);
+}
 
 /** How a manifest's file compares with the container's. */
 export type ManifestProblem = "missing" | "changed" | "unsupported";

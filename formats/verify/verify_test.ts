@@ -254,9 +254,11 @@ Deno.test("a detached signature needs its content, and other content fails", () 
 
   const packaging = {
     kind: "detached",
-    uri: "bill.json",
-    digest: digest("SHA-256", content),
-    mediaType: "application/json",
+    files: [{
+      uri: "bill.json",
+      digest: digest("SHA-256", content),
+      mediaType: "application/json",
+    }],
   } as const;
   const xml = signXml(asha, packaging);
   assert.deepEqual(verdicts(verify(xml)), ["INDETERMINATE/SIGNED_DATA_NOT_FOUND B-B"]);

@@ -33,8 +33,15 @@ export type XmlPackaging =
   | { kind: "enveloped"; document: Uint8Array; single?: true }
   /** A new document with the content in a `ds:Object`: XML as it is, anything else in Base64. */
   | { kind: "enveloping"; content: Uint8Array; mediaType: string }
-  /** A new document that names a file. */
-  | { kind: "detached"; uri: string; digest: Uint8Array; mediaType: string };
+  /** A new document that names files; `beside`: the document in which it will stand, whose Ids are taken. */
+  | { kind: "detached"; files: readonly DetachedFile[]; beside?: Uint8Array };
+
+/** A file that a signature names. */
+export interface DetachedFile {
+  uri: string;
+  digest: Uint8Array;
+  mediaType: string;
+}
 
 export interface XmlSignatureOptions {
   /** The signer's certificate, DER. */
@@ -80,7 +87,12 @@ export function prepareXmlSignature(options: XmlSignatureOptions): PreparedXml {
   }
   const publicKey = readCertificate(certificate).publicKey;
   const source = packaging.kind === "enveloped" ? parseXml(packaging.document) : undefined;
-  const id = freeId(source?.text ?? (packaging.kind === "enveloping" ? packaging.content : ""));
+  const around = packaging.kind === "enveloping"
+    ? packaging.content
+    : packaging.kind === "detached"
+    ? packaging.beside
+    : undefined;
+  const id = freeId(source?.text ?? around ?? "");
 
   const content = contentReference(packaging, id, hash, source?.tree);
   const objects = content.object + (xades ? qualifyingProperties(options, id) : "");
@@ -141,19 +153,26 @@ function reference(
 const EXCLUSIVE_TRANSFORM = `<ds:Transform Algorithm="${Transform.exclusive}"/>`;
 
 /** The reference to the signed content, and the `ds:Object` that holds it in an enveloping signature. */
+/** The Id of the reference to the content, or to one of several files. */
+const contentId = (id: string, index: number) =>
+  index === 0 ? `${id}-content` : `${id}-content-${index + 1}`;
+
 function contentReference(
   packaging: XmlPackaging,
   id: string,
   hash: HashName,
   document: XmlTree | undefined,
 ): { reference: string; object: string } {
-  const at = `Id="${id}-content"`;
+  const at = `Id="${contentId(id, 0)}"`;
   if (packaging.kind === "detached") {
-    if (packaging.digest.length !== HASHES[hash].length) {
-      throw new FormatError("invalid_argument", `The digest has the wrong length for ${hash}.`);
-    }
-    const uri = escapeAttribute(packaging.uri);
-    return { reference: reference(`${at} URI="${uri}"`, [], hash, packaging.digest), object: "" };
+    const references = packaging.files.map(({ uri, digest }, index) => {
+      if (digest.length !== HASHES[hash].length) {
+        throw new FormatError("invalid_argument", `The digest has the wrong length for ${hash}.`);
+      }
+      const attributes = `Id="${contentId(id, index)}" URI="${escapeAttribute(uri)}"`;
+      return reference(attributes, [], hash, digest);
+    });
+    return { reference: references.join(""), object: "" };
   }
   if (packaging.kind === "enveloped") {
     const covered = canonicalizeXml(document!, { ...exclusive, omit: isSignature });
@@ -210,14 +229,20 @@ function qualifyingProperties(options: XmlSignatureOptions, id: string): string 
         element("xades:ClaimedRole", escapeText(role)) +
         `</xades:ClaimedRoles></xades:SignerRoleV2>`
       : "");
-  const mediaType = packaging.kind === "enveloped" ? "text/xml" : packaging.mediaType;
+  const mediaTypes = packaging.kind === "enveloped"
+    ? ["text/xml"]
+    : packaging.kind === "enveloping"
+    ? [packaging.mediaType]
+    : packaging.files.map(({ mediaType }) => mediaType);
+  const formats = mediaTypes.map((mediaType, index) =>
+    `<xades:DataObjectFormat ObjectReference="#${contentId(id, index)}">` +
+    element("xades:MimeType", escapeText(mediaType)) + `</xades:DataObjectFormat>`
+  );
   return `<ds:Object><xades:QualifyingProperties xmlns:xades="${XADES}" Target="#${id}">` +
     `<xades:SignedProperties Id="${id}-properties">` +
     element("xades:SignedSignatureProperties", signatureProperties) +
-    `<xades:SignedDataObjectProperties>` +
-    `<xades:DataObjectFormat ObjectReference="#${id}-content">` +
-    element("xades:MimeType", escapeText(mediaType)) +
-    `</xades:DataObjectFormat></xades:SignedDataObjectProperties></xades:SignedProperties>` +
+    `<xades:SignedDataObjectProperties>${formats.join("")}` +
+    `</xades:SignedDataObjectProperties></xades:SignedProperties>` +
     `</xades:QualifyingProperties></ds:Object>`;
 }
 

@@ -122,9 +122,7 @@ Deno.test("a detached signature holds the digest of the file", async () => {
   const uri = "bill%207.txt";
   const signed = makeSignature(bimal, {
     kind: "detached",
-    uri,
-    digest: value,
-    mediaType: "text/plain",
+    files: [{ uri, digest: value, mediaType: "text/plain" }],
   });
   assert.deepEqual(verifyXml(signed)[0].problems, ["content_missing"]);
   const file = (digest: Uint8Array) => ({ digest: () => digest });

@@ -8,6 +8,7 @@ import {
   cosignCms,
   countersignCms,
   raiseFile,
+  signAsic,
   signCms,
   signJws,
   signXml,
@@ -59,7 +60,30 @@ async function sign(now: Date): Promise<{ root: Uint8Array; files: Signed[] }> {
       });
     }
   }
-  return { root: pki.root.certificate.der, files: [...files, ...raised] };
+  const containers: Signed[] = [];
+  for (const [index, officer] of pki.officers.entries()) {
+    const other = pki.officers[(index + 1) % pki.officers.length];
+    for (const kind of ["asic-s", "asic-e"] as const) {
+      for (const format of ["cades", "xades"] as const) {
+        for (const level of ["B-B", "B-T", "B-LT", "B-LTA"] as const) {
+          const how = { kind, format, level };
+          const files = [
+            { name: "order 7.txt", bytes: content, mediaType: "text/plain" },
+            { name: "plans/আদেশ.xml", bytes: order, mediaType: "text/xml" },
+          ].slice(0, kind === "asic-s" ? 1 : 2);
+          const once = await signAsic(pki, officer, { files }, how, now);
+          const twice = await signAsic(pki, other, { container: once }, how, now);
+          const name = `${officer.name.toLowerCase()}-${format}-${level.slice(2).toLowerCase()}`;
+          const made = level === "B-B" ? undefined : level;
+          containers.push(
+            { file: `${name}.${kind.replace("-", "")}`, level: made, bytes: once },
+            { file: `${name}-twice.${kind.replace("-", "")}`, level: made, bytes: twice },
+          );
+        }
+      }
+    }
+  }
+  return { root: pki.root.certificate.der, files: [...files, ...raised, ...containers] };
 }
 
 function of(officer: Officer, other: Officer, now: Date): Signed[] {

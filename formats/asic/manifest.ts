@@ -1,0 +1,34 @@
+/** The manifest of an ASiC-E: which files are under a signature (EN 319 162-1 §A.4). Writes only. */
+import type { HashName } from "../signer.ts";
+import { ASIC, digestUris, DS } from "../xml/algorithms.ts";
+import { escapeAttribute } from "../xml/escape.ts";
+
+/** A file of a container that is to be signed. */
+export interface SignedEntry {
+  name: string;
+  mediaType: string;
+  digest(hash: HashName): Uint8Array;
+}
+
+/** The URI (RFC 3986) of a file in a container. */
+export const uriOf = (name: string): string => name.split("/").map(encodeURIComponent).join("/");
+
+/** @param signature name of the signature's file */
+export function manifestFor(
+  signature: string,
+  files: readonly SignedEntry[],
+  hash: HashName,
+): Uint8Array {
+  const references = files.map((file) =>
+    `<asic:DataObjectReference URI="${escapeAttribute(uriOf(file.name))}" ` +
+    `MimeType="${escapeAttribute(file.mediaType)}">` +
+    `<ds:DigestMethod Algorithm="${digestUris[hash]}"/>` +
+    `<ds:DigestValue>${file.digest(hash).toBase64()}</ds:DigestValue></asic:DataObjectReference>`
+  );
+  return new TextEncoder().encode(
+    `<?xml version="1.0" encoding="UTF-8"?>\n` +
+      `<asic:ASiCManifest xmlns:asic="${ASIC}" xmlns:ds="${DS}">` +
+      `<asic:SigReference URI="${uriOf(signature)}" MimeType="application/pkcs7-signature"/>` +
+      `${references.join("")}</asic:ASiCManifest>\n`,
+  );
+}

@@ -79,12 +79,11 @@ export function readZip(bytes: Uint8Array): ZipEntry[] {
     if (header.size > ZIP_LIMITS.file || total > ZIP_LIMITS.total) {
       throw new FormatError("limit_exceeded", "The container holds more than is read.");
     }
-    if (name.endsWith("/")) {
-      if (header.size > 0) throw malformed("a folder has content");
-      continue;
-    }
+    const content = inflate(data, header);
     const { method, time } = header;
-    entries.push({ name, bytes: inflate(data, header), time, packed: { method, data } });
+    if (!name.endsWith("/")) {
+      entries.push({ name, bytes: content, time, packed: { method, data } });
+    } else if (content.length > 0) throw malformed("a folder has content");
   }
   if (at !== end || local !== start) throw malformed("something stands between its parts");
   return entries;
@@ -195,13 +194,20 @@ function readLocal(
 }
 
 function inflate(data: Uint8Array, { method, size, crc }: Header): Uint8Array {
-  let out: Uint8Array;
-  try {
-    out = method === 0
-      ? data
-      : new Uint8Array(inflateRawSync(data, { maxOutputLength: Math.max(1, size) }));
-  } catch {
-    throw malformed("a file is damaged, or larger than it says");
+  let out = data;
+  if (method === 8) {
+    try {
+      const options = { maxOutputLength: Math.max(1, size), info: true };
+      // With `info` it tells how much of the data it took, which its type does not say.
+      const { buffer, engine } = inflateRawSync(data, options) as unknown as {
+        buffer: Uint8Array;
+        engine: { bytesWritten: number };
+      };
+      if (engine.bytesWritten !== data.length) throw new RangeError("Bytes are left.");
+      out = new Uint8Array(buffer);
+    } catch {
+      throw malformed("a file is damaged, or larger than it says");
+    }
   }
   if (out.length !== size || crc32(out) !== crc) throw malformed("a file is damaged");
   return out;

@@ -113,3 +113,17 @@ Deno.test("a bomb ends where its size says, and before that where it says too mu
   const many = writeZip(Array.from({ length: 1000 }, (_, i) => entry(`f${i}`, "")));
   assert.equal(readZip(many).length, 1000);
 });
+
+Deno.test("nothing can be hidden behind compressed data, or in a folder's", () => {
+  const theirs = zipSync({ "a/": new Uint8Array(), "a/b": strToU8("7".repeat(100)) });
+  const text = new TextDecoder("latin1").decode(theirs);
+  // The folder's data is an empty final block: another block type is no end.
+  const folder = theirs.slice();
+  folder[text.indexOf("a/") + 2] ^= 0x06;
+  refused(folder, /damaged/);
+  const [, file] = readZip(
+    zipSync({ "x": strToU8("7".repeat(100)), "y": strToU8("7".repeat(99)) }),
+  );
+  const data = concat(file.packed!.data, strToU8("hidden"));
+  refused(writeZip([{ ...file, packed: { method: 8, data } }]), /damaged/);
+});

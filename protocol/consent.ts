@@ -28,6 +28,11 @@ export interface ConsentItem {
    * are not text or only a digest is known.
    */
   preview: { text: string; truncated: boolean } | null;
+  /**
+   * Of JSON, how the page wrote it: `json` is the same value with its members in the page's order, and `labels` what the
+   * page calls them. Nothing of it is signed, so it may only lay out what `preview` says.
+   */
+  written?: { json: string; labels?: Record<string, string> };
   /** Of a PDF: that its pages can be shown, and what the signature will add; null: it goes beside the document. */
   pdf?: { adds: PdfAdditions | null };
   /** Names in the certificates of those who have signed the same content already; their signatures hold. */

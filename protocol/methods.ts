@@ -164,7 +164,12 @@ const json = z.unknown() as z.ZodType<z.core.util.JSONType, z.core.util.JSONType
 
 const content = z.union([
   z.object({ text: z.string() }).strict(),
-  z.object({ json }).strict(),
+  z.object({
+    json,
+    labels: z.record(z.string().max(100), z.string().max(200)).optional().describe(
+      "Words in the person's language for names of members, shown beside the names; they are not signed",
+    ),
+  }).strict(),
   z.object({ base64 }).strict(),
 ]).describe("JSON is signed in canonical form (RFC 8785)");
 const contentName = z.string().min(1).max(255).optional().describe(

@@ -14,18 +14,23 @@ export class Content {
     /** The very bytes that are signed. */
     readonly bytes: Uint8Array,
     readonly mediaType: string,
+    /** Of JSON, how the page wrote it. */
+    readonly written?: ConsentItem["written"],
   ) {}
 
   /** Text as UTF-8, JSON in canonical form (RFC 8785). @throws {FormatError} `json_malformed` */
   static of(given: ParsedParams<"sign.data">["content"]): Content {
     if ("text" in given) return new Content(new TextEncoder().encode(given.text), "text/plain");
-    if ("json" in given) return Content.json(canonicalJson(JSON.stringify(given.json)));
+    if ("json" in given) {
+      const json = JSON.stringify(given.json);
+      return Content.json(canonicalJson(json), { json, labels: given.labels });
+    }
     return new Content(Uint8Array.fromBase64(given.base64), "application/octet-stream");
   }
 
   /** @param bytes in canonical form */
-  static json(bytes: Uint8Array): Content {
-    return new Content(bytes, "application/json");
+  static json(bytes: Uint8Array, written?: ConsentItem["written"]): Content {
+    return new Content(bytes, "application/json", written);
   }
 
   digest(hash: DigestName): Uint8Array {
@@ -35,11 +40,13 @@ export class Content {
   /** Content shown to the person. */
   item(name: string, hash: HashName): ConsentItem {
     const size = this.bytes.length;
+    const shown = shownItem(this.bytes, size, this.mediaType);
     return {
       name,
       size,
       hash: { algorithm: hash, hex: this.digest(hash).toHex() },
-      ...shownItem(this.bytes, size, this.mediaType),
+      ...shown,
+      ...shown.preview?.truncated === false && this.written && { written: this.written },
     };
   }
 

@@ -79,15 +79,18 @@ const DEPTH = 4;
 /**
  * A JSON object to be laid out for reading; null where that would not help or not show all that is signed: only text
  * in canonical form (RFC 8785) is sure to have lost nothing in parsing, a name that stands twice above all.
+ *
+ * @param written the same with its members in another order, which the result has then
  */
-export function readableJson(text: string): { [name: string]: unknown } | null {
+export function readableJson(text: string, written = text): { [name: string]: unknown } | null {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(written);
   } catch {
     return null;
   }
-  return isObject(value) && depthWithin(value, DEPTH) && canonical(value) === text ? value : null;
+  if (isObject(value) && depthWithin(value, DEPTH) && canonical(value) === text) return value;
+  return written === text ? null : readableJson(text);
 }
 
 export function isObject(value: unknown): value is { [name: string]: unknown } {

@@ -69,6 +69,10 @@ Deno.test("an origin is split before its host", () => {
 
 Deno.test("only canonical JSON is laid out, so that nothing can hide in the layout", () => {
   assert.deepEqual(readableJson('{"amount":"1.00","bill":7}'), { amount: "1.00", bill: 7 });
+  const order = (written: string) => Object.keys(readableJson('{"a":1,"b":{"c":2}}', written)!);
+  assert.deepEqual(order('{"b":{"c":2},"a":1}'), ["b", "a"], "the page's order");
+  assert.deepEqual(order('{"b":{"c":3},"a":1}'), ["a", "b"], "not with another value");
+  assert.deepEqual(order('{"b":{"c":2},"a":1,"a":1}'), ["b", "a"], "a name twice changes nothing");
   for (
     const text of [
       '{"bill":7,"bill":8}',

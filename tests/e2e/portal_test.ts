@@ -191,6 +191,11 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           const page = await consentWindow();
           await page.getByText(BILL.payee, { exact: true }).waitFor();
           await page.getByRole("radio", { name: ANITA }).check();
+          const names = await page.locator(".rows dt").allInnerTexts();
+          assert.deepEqual(names.map((each) => each.split("\n")).slice(0, 2), [
+            ["bill", "Bill number"],
+            ["office", "Office"],
+          ], "the page's order, its labels beside the signed names");
           await screenshot(page, "consent-bill");
           await page.getByLabel(en.pin).fill(PIN);
           await lookAtAll(page);
@@ -238,7 +243,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         await t.step("the approver signs with an elliptic curve key", async () => {
           await closed(await sign("approver", CHARULATA));
           await portal.getByText("The bill is signed by all three officers.").waitFor();
-          await screenshot(portal, "portal-signed");
+          await screenshot(portal, "portal");
           assert.deepEqual(await axeFindings(portal), []);
         });
 

@@ -242,7 +242,7 @@ function Text(
   // A site that wants nobody to read it may have made it so.
   if (preview === null) return <p class="notice" data-see="">{say("not_shown")}</p>;
   const { text, truncated } = preview;
-  const json = truncated ? null : readableJson(text);
+  const json = truncated ? null : readableJson(text, item.written?.json);
   if (!json) {
     return (
       <>
@@ -253,7 +253,7 @@ function Text(
   }
   return (
     <>
-      <Rows value={json} speech={speech} />
+      <Rows value={json} labels={item.written?.labels ?? {}} speech={speech} />
       <details>
         <summary>{say("exact_text")}</summary>
         <Preview text={text} />
@@ -267,16 +267,26 @@ function Preview({ text }: { text: string }) {
 }
 
 /** JSON for people: one row a member. */
-function Rows({ value, speech }: { value: { [name: string]: unknown }; speech: Speech }) {
+function Rows({ value, labels, speech }: {
+  value: { [name: string]: unknown };
+  /** The page's words for names: beside what is signed, never instead of it. */
+  labels: Readonly<Record<string, string>>;
+  speech: Speech;
+}) {
   return (
     <dl class="rows" data-see="beginning">
       {Object.entries(value).map(([name, each]) => (
         <div>
           <dt>
             <Foreign text={name} />
+            {Object.hasOwn(labels, name) && (
+              <span class="label">
+                <Foreign text={labels[name]!} />
+              </span>
+            )}
           </dt>
           <dd>
-            <Value value={each} speech={speech} />
+            <Value value={each} labels={labels} speech={speech} />
           </dd>
         </div>
       ))}
@@ -284,21 +294,25 @@ function Rows({ value, speech }: { value: { [name: string]: unknown }; speech: S
   );
 }
 
-function Value({ value, speech }: { value: unknown; speech: Speech }) {
+function Value({ value, labels, speech }: {
+  value: unknown;
+  labels: Readonly<Record<string, string>>;
+  speech: Speech;
+}) {
   const { say } = speech;
   if (Array.isArray(value) && value.length > 0) {
     return (
       <ol>
         {value.map((each) => (
           <li>
-            <Value value={each} speech={speech} />
+            <Value value={each} labels={labels} speech={speech} />
           </li>
         ))}
       </ol>
     );
   }
   if (isObject(value) && Object.keys(value).length > 0) {
-    return <Rows value={value} speech={speech} />;
+    return <Rows value={value} labels={labels} speech={speech} />;
   }
   if (typeof value === "boolean") return <>{say(value ? "yes" : "no")}</>;
   if (typeof value === "string" && value !== "") return <Foreign text={value} />;

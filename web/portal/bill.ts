@@ -13,16 +13,28 @@ export const BILL = {
   currency: "INR",
 };
 
+/** What the signer is to read beside the names of the bill's members. */
+export const LABELS = {
+  bill: "Bill number",
+  office: "Office",
+  payee: "Payee",
+  account: "Head of account",
+  work: "Work",
+  gross: "Gross amount",
+  deductions: "Deductions",
+  net: "Net amount",
+};
+
 /** How the page writes the bill. */
 export const ROWS: [label: string, value: string][] = [
-  ["Bill number", BILL.bill],
-  ["Office", BILL.office],
-  ["Payee", BILL.payee],
-  ["Head of account", BILL.account],
-  ["Work", BILL.work],
-  ["Gross amount", `₹ ${BILL.gross}`],
-  ["Deductions", `₹ ${BILL.deductions}`],
-  ["Net amount", `₹ ${BILL.net}`],
+  [LABELS.bill, BILL.bill],
+  [LABELS.office, BILL.office],
+  [LABELS.payee, BILL.payee],
+  [LABELS.account, BILL.account],
+  [LABELS.work, BILL.work],
+  [LABELS.gross, `₹ ${BILL.gross}`],
+  [LABELS.deductions, `₹ ${BILL.deductions}`],
+  [LABELS.net, `₹ ${BILL.net}`],
 ];
 
 /** The officers, in the order in which they sign; each must be another person. */

@@ -7,7 +7,7 @@ import {
   DsignClientError,
   type Progress,
 } from "../client.ts";
-import { BILL, type Role, ROLES, ROWS } from "./bill.ts";
+import { BILL, LABELS, type Role, ROLES, ROWS } from "./bill.ts";
 import { explain, nameOf } from "./officers.ts";
 import { Order } from "./order.tsx";
 import { BillRoute } from "./route.tsx";
@@ -163,7 +163,7 @@ function Step(
     setProblem(null);
     try {
       const { signature, certificate, algorithm } = await client.call("sign.data", {
-        content: { json: BILL },
+        content: { json: BILL, labels: LABELS },
         purpose: `Bill ${BILL.bill}: you sign as ${role.title.toLowerCase()}, who ${role.does}`,
       });
       if (others.some((each) => each.certificate === certificate)) {

@@ -173,6 +173,14 @@ Deno.test("changes: metadata may change", () => {
   assert.deepEqual(allowed(bytes), ["metadata XMP metadata"]);
 });
 
+Deno.test("changes: another title is told by itself", () => {
+  const bytes = classicUpdate(signed(), { 97: "<< /Title (Sanction 7) >>" }, "/Info 97 0 R");
+  assert.deepEqual(allowed(bytes), [
+    "metadata document information",
+    "metadata title “Sanction 7”",
+  ]);
+});
+
 /** The same document under a catalog with another number. */
 function withCatalog99(bytes: Uint8Array, change = (old: string) => old): Uint8Array {
   const text = fromLatin1(classicUpdate(bytes, { 99: change(syntax(bytes, 1)) }));

@@ -110,6 +110,7 @@ function readSignature(
 }
 
 function withoutPadding(contents: Uint8Array): Uint8Array {
+  if (!(contents[0] > 0)) return new Uint8Array(); // not signed yet
   try {
     return readFirstAsn1(contents, { ber: true }).bytes;
   } catch (error) {

@@ -16,8 +16,10 @@ import {
   PdfDict,
   PdfName,
   PdfStream,
+  PdfString,
   type PdfValue,
   sameScalar,
+  textOf,
 } from "../pdf/value.ts";
 
 /** Allowed differences in each role, and how they are reported. */
@@ -39,6 +41,9 @@ export const ROLES: Readonly<Record<Role, Compare>> = {
   vri: additive("vriEntry", "Type"),
   vriEntry: validationData,
 };
+
+/** Longest title that is told, in UTF-16 units. */
+const MAX_TITLE = 100;
 
 const EMPTY = new PdfDict(new Map(), [], 0, 0);
 
@@ -65,7 +70,7 @@ function inDicts(rule: (c: Comparison, key: string) => EntryRule): Compare {
 function trailerRule(c: Comparison, key: string): EntryRule {
   if (key === "Root") return "catalog";
   if (key === "Encrypt") return "strict";
-  return key === "Info" ? metadata(c, "document information") : () => {};
+  return key === "Info" ? information(c) : () => {};
 }
 
 function catalogRule(c: Comparison, key: string): EntryRule {
@@ -91,10 +96,24 @@ function catalogRule(c: Comparison, key: string): EntryRule {
   }
 }
 
-function metadata(c: Comparison, name: string): EntryRule {
-  return (a, b) => {
+function metadata(c: Comparison, name: string) {
+  return (a: PdfValue, b: PdfValue) => {
     if (!c.equal(a, b)) c.report({ kind: "metadata", name });
     c.free(a, b);
+  };
+}
+
+/** The title is told by itself: many readers show it in their window's title bar. */
+function information(c: Comparison): EntryRule {
+  const titleOf = (which: "before" | "after", value: PdfValue): string => {
+    const info = c.resolve(which, value);
+    const title = info instanceof PdfDict ? c[which].get(info, "Title") : null;
+    return title instanceof PdfString ? textOf(title).slice(0, MAX_TITLE) : "";
+  };
+  return (a, b) => {
+    const title = titleOf("after", b);
+    if (title !== titleOf("before", a)) c.report({ kind: "metadata", name: `title “${title}”` });
+    metadata(c, "document information")(a, b);
   };
 }
 

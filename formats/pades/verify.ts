@@ -124,7 +124,14 @@ function verifyDetached(
   possible: readonly Uint8Array[],
   out: VerifiedPdfSignature,
 ): void {
-  const needed = digestsNeeded(readSignedData(signature.cms));
+  const signed = readSignedData(signature.cms);
+  if (signed.content) {
+    out.status = "invalid";
+    const message = "The signature contains content, which one in a PDF must not.";
+    out.findings.push({ code: "cms_malformed", message }); // ISO 32000-2 §12.8.3.3.1
+    return;
+  }
+  const needed = digestsNeeded(signed);
   const detached = {
     digests: Object.fromEntries(needed.map((h) => [h, digests.of(signature, h)])),
   };

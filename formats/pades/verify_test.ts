@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { makePki } from "../../tests/fixtures/pki.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
+import { signBytes } from "../../tests/fixtures/keys.ts";
 import { signPdf } from "../../tests/fixtures/sign_pdf.ts";
 import { timestamp } from "../../tests/fixtures/signed_files.ts";
+import { prepareSignedData } from "../cms/write.ts";
 import { concat, explicit, sequence } from "../asn1/der.ts";
 import { constructedTag, readAsn1 } from "../asn1/read.ts";
 import { verifyBytes } from "../verify/verify.ts";
 import { appendDss } from "./dss.ts";
-import { prepareTimestamp, signedBytes } from "./prepare.ts";
+import { prepareSignature, prepareTimestamp, signedBytes } from "./prepare.ts";
 import { verifyPdf } from "./verify.ts";
 import { refuseAmbiguous } from "./versions.ts";
 import { PdfDocument } from "../pdf/document.ts";
@@ -81,6 +83,22 @@ Deno.test("unsupported signature formats are named; documents without signatures
   );
   const [{ status, findings }] = verify(Uint8Array.from(other, (c) => c.charCodeAt(0))).signatures;
   assert.deepEqual([status, findings[0].code], ["indeterminate", "form_unsupported"]);
+});
+
+Deno.test("a signature that contains its content is malformed in a PDF, and the report says so", () => {
+  const source = bytesSource(made());
+  const prepared = prepareSignature(source, { contentsSize: 20_000 });
+  const { certificate, chain, key } = asha;
+  const content = concat(...[...signedBytes(source, prepared)].map((piece) => piece.slice()));
+  const cms = prepareSignedData({ content }, {
+    certificate: certificate.der,
+    chain,
+    algorithm: key.algorithm,
+  });
+  const appended = prepared.complete(cms.complete(signBytes(key, cms.toBeSigned)));
+  const [{ status, findings }] = verify(concat(made(), appended)).signatures;
+  assert.deepEqual([status, findings[0].code], ["invalid", "cms_malformed"]);
+  assert.match(findings[0].message, /contains content/);
 });
 
 Deno.test("a PDF that readers show differently is not signed, and signatures in it are ambiguous", () => {

@@ -1,4 +1,5 @@
 /** The objects of a PDF (ISO 32000-2 §7.3), as read from a file, with where each stood. */
+import { Buffer } from "node:buffer";
 
 /** A name, its #xx escapes decoded, one character a byte. */
 export class PdfName {
@@ -148,12 +149,8 @@ export function latin1(text: string): Uint8Array {
 }
 
 /** The inverse of {@link latin1}. */
-export function fromLatin1(bytes: Uint8Array): string {
-  let out = "";
-  for (let i = 0; i < bytes.length; i += 8192) {
-    out += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  }
-  return out;
+export function fromLatin1({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("latin1");
 }
 
 /**

@@ -92,7 +92,7 @@ function malformed(what: string): FormatError {
 /** The number after the last `startxref`. */
 export function findStartXref(source: Source): number {
   const from = Math.max(0, source.size - TAIL);
-  const tail = new TextDecoder("latin1").decode(source.read(from, TAIL));
+  const tail = fromLatin1(source.read(from, TAIL));
   const at = tail.lastIndexOf("startxref");
   const match = at < 0 ? null : /^startxref\s+(\d{1,15})\s/.exec(tail.slice(at));
   if (!match) throw malformed("it does not say where its cross-reference is");

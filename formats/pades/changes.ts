@@ -118,13 +118,17 @@ function forbid({ kind, name, isNew, places = [], isBare, reason }: Difference, 
 }
 
 /** Why a change that nothing forbids may not be harmless. */
-function doubt({ kind, places = [], isBare }: Difference, locks: Locks): string | undefined {
+function doubt(
+  { kind, places = [], isBare, doubt }: Difference,
+  locks: Locks,
+): string | undefined {
   if (kind === "annotation" && locks.docMdp?.level !== 3) {
     return "No signature says that comments and other annotations may be added.";
   }
   if (kind === "form_field" && !locks.docMdp) {
     return "No signature says that fields may be filled in.";
   }
+  if (doubt !== undefined) return doubt;
   if (places.length === 0) return undefined;
   if (kind === "timestamp") return "A timestamp has no appearance, and this one is drawn.";
   if (kind === "empty_signature_field" && !isBare) {

@@ -154,14 +154,20 @@ Deno.test("changes: forms may be filled in, unless a signature forbids it", () =
 });
 
 Deno.test("changes: only level 3 allows annotations", () => {
-  const annotate = (bytes: Uint8Array) => {
+  const drawn = "/AP << /N 97 0 R >>";
+  const annotate = (bytes: Uint8Array, subtype = "Text", more = drawn) => {
     const page = numberOf(bytes, "page");
     return classicUpdate(bytes, {
       [page]: syntax(bytes, page).replace(/\/Annots \[/, "/Annots [98 0 R "),
-      98: "<< /Type /Annot /Subtype /Text /Rect [0 0 9 9] /Contents (note) >>",
+      98: `<< /Type /Annot /Subtype /${subtype} /Rect [0 0 9 9] /Contents (note) ${more} >>`,
+      97: picture,
     });
   };
-  assert.deepEqual(allowed(annotate(signed({}, { certify: 3 }))).length, 1);
+  const certified = signed({}, { certify: 3 });
+  assert.deepEqual(allowed(annotate(certified)).length, 1);
+  unclear(annotate(certified, "Link"), /no comment/);
+  unclear(annotate(certified, "Text", `${drawn} /A << /S /JavaScript >>`), /may act/);
+  unclear(annotate(certified, "Ink", "/InkList [[0 0 500 500]]"), /different ways/);
   forbidden(annotate(signed({}, { certify: 2 })), /annotation/);
   forbidden(annotate(signed()), /annotation/);
 });

@@ -1,3 +1,4 @@
+import { commentDoubt } from "./comments.ts";
 import { type Difference, type Path, pathName } from "./difference.ts";
 import { DrawnPlaces } from "./drawn.ts";
 import type { PdfDocument, PdfObject } from "../pdf/document.ts";
@@ -103,7 +104,8 @@ export class Comparison {
     for (let task; (task = this.#queue.pop());) this.#visit(task, task.role, task.path);
     for (const { ref, path } of this.newAnnotations) {
       if (this.newFields.has(ref.num)) continue;
-      this.report({ kind: "annotation", name: pathName(path), places: this.drawn.of(ref) });
+      const doubt = commentDoubt(this.after, ref);
+      this.report({ kind: "annotation", name: pathName(path), places: this.drawn.of(ref), doubt });
       this.free(ref);
     }
     for (const num of this.#touched) {

@@ -23,6 +23,8 @@ export interface Difference {
   places?: DrawnPlace[];
   /** A field without an appearance: at most, a reader marks its place. */
   isBare?: boolean;
+  /** Why it may do or show more than is known, whatever allows changes of its kind. */
+  doubt?: string;
   /** Why no signature ever allows it. */
   reason?: string;
   /** Nothing that was signed is gone or different: something was added, of which it is not known what it does. */

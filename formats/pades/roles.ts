@@ -6,6 +6,7 @@ import {
   REAL,
   type Role,
 } from "./compare.ts";
+import { commentDoubt } from "./comments.ts";
 import { type Path, pathName } from "./difference.ts";
 import { field, fields, form, grow } from "./form_roles.ts";
 import { structure } from "./structure_roles.ts";
@@ -162,7 +163,8 @@ function annotation(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: 
   // Where it was, something may be seen now that it covered.
   const all = self ? [...c.drawnBefore.of(self.before), ...c.drawn.of(self.after)] : [];
   const places = [...new Map(all.map((place) => [JSON.stringify(place), place])).values()];
-  c.report({ kind: "annotation", name: pathName(path), places });
+  const doubt = self && commentDoubt(c.after, self.after);
+  c.report({ kind: "annotation", name: pathName(path), places, doubt });
   c.free(a, b);
 }
 

@@ -419,13 +419,13 @@ const KINDS: Record<string, (next: Next) => Mutant> = {
   },
 };
 
-const everything = signPdf(everythingPdf(), asha);
+const everything = {
+  approved: signPdf(everythingPdf(), asha),
+  certified: signPdf(everythingPdf(), asha, { certify: 3 }),
+};
 for (const kind of objectKinds) {
-  KINDS[kind] = (next) => ({
-    kind,
-    base: everything,
-    bytes: objectsRevision(kind, next, everything),
-  });
+  const base = everything[kind === "comments" ? "certified" : "approved"];
+  KINDS[kind] = (next) => ({ kind, base, bytes: objectsRevision(kind, next, base) });
 }
 
 export const kinds = Object.keys(KINDS);

@@ -288,6 +288,39 @@ function newField(next: Next, bodies: Objects): Objects {
   };
 }
 
+/** A comment of any kind, which a certification of level 3 allows. */
+function comment(next: Next, bodies: Objects): Objects {
+  const some = (all: readonly string[]) => all.filter(() => next(3) === 0).join(" ");
+  const subtype = pick(next, [
+    ...["Text", "FreeText", "Line", "Square", "Circle", "Polygon", "Highlight", "StrikeOut", "Ink"],
+    ...["Stamp", "Caret", "Popup", "Link", "FileAttachment", "Widget", "Redact", "Watermark"],
+  ]);
+  const rect = pick(next, [
+    "40 40 80 60",
+    "40 40 80 60",
+    "0 0 0 0",
+    "0 0 500 500",
+    "0 0 500 500 9",
+  ]);
+  const parts = [
+    ...["/L [0 0 500 500]", "/InkList [[0 0 300 500 500 0]]", "/Vertices [0 0 500 0 500 500]"],
+    ...["/QuadPoints [0 800 500 800 0 0 500 0]", "/C [1 0 0]", "/IC [0 0 0]", "/Border [0 0 30]"],
+    ...["/DA (/Helv 40 Tf 0 g)", "/Contents (Pay 9000)", "/BS << /W 30 >>", "/CA 0.5", "/F 2"],
+    ...[
+      "/RD [0 0 0 0]",
+      "/LE [/Square /Square]",
+      "/CL [0 0 500 500]",
+      "/Name /Draft",
+      "/OC 31 0 R",
+    ],
+  ];
+  const drawn = next(3) > 0 ? "/AP << /N 58 0 R >>" : "";
+  return {
+    3: bodies[3].replace("/Annots [", "/Annots [90 0 R "),
+    90: `<< /Type /Annot /Subtype /${subtype} /Rect [${rect}] /F 4 ${drawn} ${some(parts)} >>`,
+  };
+}
+
 const KINDS: Record<string, (next: Next, bodies: Objects) => Objects> = {
   spelling(next, bodies) {
     const num = pick(next, Object.keys(bodies).map(Number));
@@ -303,6 +336,7 @@ const KINDS: Record<string, (next: Next, bodies: Objects) => Objects> = {
     return { [num]: body.includes(key) && next(2) ? replaced(body, entry) : added(body, entry) };
   },
   fields: newField,
+  comments: comment,
 };
 
 export const objectKinds = Object.keys(KINDS);

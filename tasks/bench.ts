@@ -9,6 +9,7 @@ import { benchPdf } from "./bench_pdf.ts";
 import { benchReader } from "./bench_reader.ts";
 import { benchSign } from "./bench_sign.ts";
 import { benchVerify } from "./bench_verify.ts";
+import { benchVerifyService } from "./bench_verify_service.ts";
 
 /** By the name on the command line. */
 const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>> = {
@@ -17,6 +18,7 @@ const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>
   reader: benchReader,
   sign: benchSign,
   verify: benchVerify,
+  "verify-service": benchVerifyService,
 };
 
 if (import.meta.main) {

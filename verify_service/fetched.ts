@@ -57,8 +57,8 @@ export class FetchedAnswers {
     const found: [string, Fetched][] = [];
     let bytes = 0;
     for (const [key, { answer, until }] of [...this.#entries].reverse()) {
-      if (until <= this.now() || !(answer instanceof Uint8Array)) continue;
-      if ((bytes += answer.length) > AT_HAND) break;
+      if (until <= this.now()) continue;
+      if ((bytes += sizeOf(answer) + 1000) > AT_HAND) break;
       found.push([key, answer]);
     }
     return found;
@@ -114,7 +114,7 @@ export class FetchedAnswers {
     this.#drop(key);
     if (entry.until <= this.now()) return;
     this.#entries.set(key, entry);
-    this.#bytes += sizeOf(entry);
+    this.#bytes += sizeOf(entry.answer);
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= MAX_ENTRIES && this.#bytes <= MAX_BYTES) break;
       this.#drop(oldest);
@@ -125,8 +125,8 @@ export class FetchedAnswers {
     const entry = this.#entries.get(key);
     if (!entry) return;
     this.#entries.delete(key);
-    this.#bytes -= sizeOf(entry);
+    this.#bytes -= sizeOf(entry.answer);
   }
 }
 
-const sizeOf = ({ answer }: Entry) => answer instanceof Uint8Array ? answer.length : 0;
+const sizeOf = (answer: Fetched) => answer instanceof Uint8Array ? answer.length : 0;

@@ -42,7 +42,7 @@ Deno.test("what no authority has signed, and what cannot be had, is not asked fo
     const { answer, isNew } = await fetched.get(KEY, step);
     assert.ok(!isNew && "problem" in answer);
     assert.equal(asked(), 1);
-    assert.deepEqual(fetched.atHand(), []);
+    assert.deepEqual(fetched.atHand(), [[KEY, answer]]);
     clock.now += 1;
     await fetched.get(KEY, step);
     assert.equal(asked(), 2);

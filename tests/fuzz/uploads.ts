@@ -1,0 +1,88 @@
+/** Mutated requests to the verification service: each gets an answer of its closed list, and leaves nothing behind. */
+import assert from "node:assert/strict";
+import { FormatError } from "../../formats/error.ts";
+import { VERIFY_ERRORS, VerifyError } from "../../protocol/verify_service.ts";
+import { createHandler } from "../../verify_service/service.ts";
+import { TrustSets } from "../../verify_service/trust_sets.ts";
+
+/** HTTP's and multipart's own words, and the names of the service's fields. */
+export const words = [
+  ...["\r\n", "\r\n\r\n", "--x", "--x--", "\n", ": ", '"', "; ", "=", "content-disposition"],
+  ...["form-data", "name", "filename*=UTF-8''%00", "content-type", "multipart/mixed; boundary=y"],
+  ...["content-transfer-encoding: base64", "content-length: 5", "__proto__", "trust", "file"],
+  ...["POST /v1/verify", "GET /readyz", "origin: null", "boundary=", "transfer-encoding: chunked"],
+];
+
+const part = (head: string, body: string) =>
+  `--x\r\ncontent-disposition: form-data; ${head}\r\n\r\n${body}\r\n`;
+
+export function seeds(): Promise<Uint8Array[]> {
+  const head = "POST /v1/verify\r\ncontent-type: multipart/form-data; boundary=x\r\n\r\n";
+  const file = part('name="file"; filename="order.pdf"', "%PDF-1.7 …");
+  const trust = part('name="trust"', "india");
+  const content = part('name="content"; filename="a"', "y".repeat(3000));
+  const more = ["pan", "certificate"].map((name) => part(`name="${name}"`, "ab".repeat(32)));
+  return Promise.resolve(
+    [
+      `${head}${file}${trust}--x--\r\n`,
+      `${head}${trust}${file}${content}${more.join("")}--x--\r\n`,
+      `${head}${part('name="level"', "B-LT")}${trust}${file}--x--`,
+      "GET /v1/openapi.json\r\n\r\n",
+      "GET /metrics\r\norigin: https://portal.example\r\n\r\n",
+    ].map((text) => new TextEncoder().encode(text)),
+  );
+}
+
+const spool = await Deno.makeTempDir({ prefix: "fuzz-uploads-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(spool, { recursive: true }));
+let asked = 0;
+const handle = createHandler({
+  version: "1.2.3",
+  sets: Object.assign(await TrustSets.load({}), {
+    get: (name: string) => name === "india" ? [] : undefined,
+  }),
+  reader: {
+    // what reads files is tried by the other targets
+    ask: () => (asked++, Promise.reject(new FormatError("pdf_malformed", "It is not whole."))),
+    close: () => Promise.resolve(),
+  },
+  now: () => new Date(),
+  spool,
+  requests: 2,
+  uploadBytes: 1 << 16,
+  diskBytes: 1 << 20,
+  uploadTime: 10_000,
+  processes: () => 0,
+});
+
+/** @throws whatever no answer may be */
+export async function exercise(bytes: Uint8Array): Promise<void> {
+  const text = new TextDecoder("latin1").decode(bytes);
+  const at = text.indexOf("\r\n\r\n");
+  const [line, ...lines] = text.slice(0, Math.max(0, at)).split("\r\n");
+  const [method, path] = line.split(" ");
+  const body = bytes.slice(at + 4);
+  let request: Request;
+  try {
+    const headers = new Headers({ "content-length": `${body.length}` });
+    for (const each of lines) {
+      const [name, ...value] = each.split(":");
+      headers.set(name.trim(), value.join(":").trim());
+    }
+    const isRead = method === "GET" || method === "HEAD";
+    request = new Request(new URL(path || "/", "http://127.0.0.1"), {
+      method,
+      headers,
+      body: isRead ? undefined : body,
+    });
+  } catch {
+    return; // no request of HTTP: it would not arrive
+  }
+  const response = await handle(request);
+  if (response.status !== 200) {
+    const { error } = VerifyError.parse(await response.json());
+    assert.equal(VERIFY_ERRORS[error], response.status);
+    assert.ok(!["internal_error", "busy"].includes(error), `${error} after ${asked}`);
+  } else await response.body?.cancel();
+  assert.deepEqual([...Deno.readDirSync(spool)], []);
+}

@@ -12,6 +12,7 @@ import {
   type TestKey,
   type TestToken,
 } from "../tests/fakes/pkcs11_tokens.ts";
+import { p11KitServer, tpm2 } from "../tests/fakes/pkcs11_modules.ts";
 import { type Hash, Pkcs11Client, type Pkcs11Session, type Scheme } from "./client.ts";
 
 const HASHES: Hash[] = ["SHA-256", "SHA-384", "SHA-512"];
@@ -33,6 +34,8 @@ const MODULES: {
     ignore: Deno.uid() !== 0,
     make: opencryptoki,
   },
+  { name: "tpm2-pkcs11 on swtpm", keys: [], make: tpm2 },
+  { name: "p11-kit server", keys: ["rsa2048", "p256"], make: p11KitServer },
 ];
 
 for (const { name, keys: names, ignore, make } of MODULES) {

@@ -29,6 +29,12 @@ const TEST: Package[] = [
   { name: "libnss3-tools", provides: ["certutil"] },
   { name: "libnss3-dev", provides: ["/usr/include/nss/pkcs11t.h"] },
   { name: "opencryptoki", provides: ["pkcsslotd"] },
+  // a TPM in software, and its module
+  { name: "swtpm", provides: ["swtpm"] },
+  { name: "libtpm2-pkcs11-1", provides: ["pkcs11/libtpm2_pkcs11.so"] },
+  // a reader of cards in software, with its service
+  { name: "pcscd", provides: ["pcscd"] },
+  { name: "vsmartcard-vpcd", provides: ["/usr/lib/pcsc/drivers/serial/libifdvpcd.so"] },
   // OpenSC's own module does not start without it
   { name: "libpcsclite1", provides: ["libpcsclite.so.1"] },
   { name: "p11-kit", provides: ["p11-kit"] },

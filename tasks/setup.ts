@@ -32,7 +32,8 @@ const TEST: Package[] = [
   // a TPM in software, and its module
   { name: "swtpm", provides: ["swtpm"] },
   { name: "libtpm2-pkcs11-1", provides: ["pkcs11/libtpm2_pkcs11.so"] },
-  // a reader of cards in software, with its service
+  // readers of cards in software, with their service
+  { name: "iproute2", provides: ["ip"] },
   { name: "pcscd", provides: ["pcscd"] },
   { name: "vsmartcard-vpcd", provides: ["/usr/lib/pcsc/drivers/serial/libifdvpcd.so"] },
   // OpenSC's own module does not start without it

@@ -22,6 +22,7 @@ export const NEED_PROGRAMS = [
   "formats/xml/c14n_test.ts",
   "formats/xml/xades_test.ts",
   "pkcs11_ffi/abi_test.ts",
+  "pkcs11_ffi/card_test.ts",
   "pkcs11_ffi/client_test.ts",
   "pkcs11_ffi/generate_test.ts",
   "pkcs11_ffi/modules_test.ts",

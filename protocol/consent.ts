@@ -213,6 +213,12 @@ export interface SignRequest {
   also?: SignChoice;
   /** Earlier signatures on the signing route are unproven: the answer must accept that. */
   unproven?: true;
+  /** Above level B-B: what is asked on the network after the key has signed. Without an answer nothing is given out. */
+  network?: {
+    level: "B-T" | "B-LT" | "B-LTA";
+    /** Host of the time-stamping service; null: none is configured, and it will fail. */
+    timestampAuthority: string | null;
+  };
   /** Many documents that come after the consent, each checked against its item. */
   batch?: true;
   /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { verifyBytes } from "../formats/verify/verify.ts";
-import type { ConsentItem } from "../protocol/consent.ts";
+import type { ConsentItem, SignRequest } from "../protocol/consent.ts";
 import type { Params } from "../protocol/methods.ts";
 import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
@@ -36,8 +36,10 @@ async function office() {
   });
   const client = await agent.connect();
   const shown: ConsentItem[] = [];
+  const networks: SignRequest["network"][] = [];
   agent.person.sign = async (request, unlock) => {
     shown.push(...request.items);
+    networks.push(request.network);
     await unlock(answerTo(request));
   };
   const ids = officers.map(({ certificate }) => certificate.fingerprint);
@@ -45,6 +47,8 @@ async function office() {
     agent,
     client,
     shown,
+    networks,
+    services,
     officers,
     ids,
     sign: async (by: number, params: Params<"sign.data">) =>
@@ -163,6 +167,8 @@ Deno.test("every format is signed at every level, and stays so when others sign 
       assert.deepEqual([name, indication, found], [name, "TOTAL-PASSED", level], findings.join());
     }
   }
+  const { host } = new URL(desk.services.url);
+  assert.deepEqual(desk.networks.at(-1), { level: "B-LTA", timestampAuthority: host });
   let jws = await sign(0, { ...bill, format: "jws", level: "B-LTA" });
   jws = await sign(1, { ...bill, format: "jws", level: "B-LTA", cosign: jws });
   let order2 = await sign(0, { ...order, format: "xades", level: "B-LTA" });

@@ -117,6 +117,7 @@ export class Signing {
       {
         ...how,
         format: nameOfFormat(how),
+        ...how.format !== "raw" && this.#network(how.level),
         items: [signedBy.length > 0 ? { ...item, signedBy } : item],
         blind,
         accepts: acceptsFor(how, content.bytes.length),
@@ -182,6 +183,7 @@ export class Signing {
         hash: how.hash,
         format: `${how.kind === "asic-s" ? "ASiC-S" : "ASiC-E"} ${how.format} ${how.level}`,
         items: signedBy.length > 0 ? items.map((item) => ({ ...item, signedBy })) : items,
+        ...this.#network(how.level),
         blind: false,
         accepts: acceptsFor(how, 0),
         show: (item) => Promise.resolve(shownPdf(bytesSource(contents[item].content.bytes), by)),
@@ -279,6 +281,14 @@ export class Signing {
     );
   }
 
+  /** For the person: who is asked for the level. */
+  #network(level: Level): Pick<Wanted, "network"> {
+    if (level === "B-B") return {};
+    const { timestampAuthority } = this.services.online.options;
+    const host = timestampAuthority ? new URL(timestampAuthority).host : null;
+    return { network: { level, timestampAuthority: host } };
+  }
+
   /** Read each time, as the folders may be filled meanwhile. */
   async #trust(): Promise<Trust> {
     const anchors = await loadTrusted(this.services.trust);
@@ -342,6 +352,7 @@ export class Signing {
           ...second && { also: second, accepts: notBoth },
           hash: document.algorithm,
           format: `CAdES ${level}`,
+          ...this.#network(level),
           items: [document.item()],
           blind: false,
           show: showOnly(document.kept, this.#readFor(caller)),
@@ -398,6 +409,7 @@ export class Signing {
           ...second && { also: second, accepts: notBoth },
           hash: document.algorithm,
           format: nameOfPades(options),
+          ...this.#network(options.level),
           items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
           blind: false,
           revisions,
@@ -460,6 +472,7 @@ export class Signing {
       certificate,
       hash: "SHA-256",
       format: format === "cades" ? `CAdES ${level}` : nameOfPades(options),
+      ...this.#network(format === "cades" ? level : options.level),
       items: items.map((item) => batchItem(item, format, options)),
       blind: false,
       async show(item, credential) {

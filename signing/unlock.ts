@@ -1,7 +1,7 @@
 /** The way to an open key: the person's consent, and the PIN. */
 import { createHash } from "node:crypto";
 import type { HashName } from "../formats/signer.ts";
-import type { Asker, ConsentItem, SignChoice, Unlocked } from "../protocol/consent.ts";
+import type { Asker, ConsentItem, SignChoice, SignRequest, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS, type TriesLeft } from "../protocol/errors.ts";
 import { type OtpPrompt, SignerError } from "../signers/provider.ts";
 import { hashWith } from "./certificates.ts";
@@ -32,6 +32,8 @@ export interface Wanted {
   /** Kind of signature for the audit log, e.g. `CAdES B-B`. */
   format: string;
   items: ConsentItem[];
+  /** What is asked on the network for the level of the signature. */
+  network?: SignRequest["network"];
   /** Only digests are known of what is signed. */
   blind: boolean;
   /** The signature is for signing in to the asker's site, and for nothing else. */
@@ -163,6 +165,7 @@ export class Unlocking {
               ),
             },
           },
+          network: wanted.network,
           ...wanted.batch && { batch: true },
           ...unproven && { unproven: true },
           binding,

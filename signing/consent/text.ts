@@ -52,7 +52,7 @@ export function describeChoose({ asker }: ChooseRequest): string {
 
 /** Where the room is small, the end is lost: what matters comes first, and what strangers chose to say last. */
 export function describeSign(
-  { asker, items, blind, login, batch, binding, also }: SignRequest,
+  { asker, items, blind, login, batch, binding, also, network }: SignRequest,
   bounds: Bounds,
 ): string {
   if (login) {
@@ -81,12 +81,23 @@ export function describeSign(
         "it signs all of the signed file, in a file beside it.",
       ]
       : []),
+    ...(network ? [describeNetwork(network)] : []),
     ...(batch ? [`The list of ${items.length} documents has the SHA-256 ${binding}.`] : []),
     ...shown.map(describeItem),
     ...(items.length > shown.length ? [`… and ${items.length - shown.length} more`] : []),
     ...purposeOf(asker),
     ...shown.flatMap((item) => describePreview(item, bounds.previewLines)),
   ].join("\n");
+}
+
+function describeNetwork(
+  { level, timestampAuthority }: NonNullable<SignRequest["network"]>,
+): string {
+  const asked = timestampAuthority === null
+    ? "a time-stamping service, of which none is configured"
+    : printable(timestampAuthority);
+  const more = level === "B-T" ? "" : ", and the certificate's authorities whether it is valid";
+  return `Level ${level}: D-Sign asks ${asked} for the time${more}. Without an answer nothing is signed.`;
 }
 
 export function describeChoice({ certificate, token }: Choice): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { signRequest } from "../../tests/fakes/consent_requests.ts";
+import type { SignRequest } from "../../protocol/consent.ts";
 import { describeSign, printable } from "./text.ts";
 
 Deno.test("printable shows control, direction and invisible characters by number", () => {
@@ -30,6 +31,17 @@ Deno.test("important facts come before the site's own text", () => {
   ];
   const places = order.map((each) => text.indexOf(each));
   assert.ok(places.every((place, i) => place > (places[i - 1] ?? -1)), places.join());
+});
+
+Deno.test("the text says the level, who is asked for it, and what follows without an answer", () => {
+  const said = (network: SignRequest["network"]) =>
+    describeSign(signRequest({ network }), { previewLines: 1, items: 1 });
+  assert.match(
+    said({ level: "B-LT", timestampAuthority: "tsa.example" }),
+    /Level B-LT: D-Sign asks tsa\.example for the time, and .* valid\. Without an answer nothing is signed\./,
+  );
+  assert.match(said({ level: "B-T", timestampAuthority: null }), /none is configured/);
+  assert.doesNotMatch(said(undefined), /Level/);
 });
 
 Deno.test("the text names earlier signers, and whose turn it is on a route", () => {

@@ -226,6 +226,14 @@ export function Question(
           {request.kind === "sign" &&
             request.items.some(({ hash }) => hash.algorithm === "SHA-1") &&
             <p class="warning">{say("weak_explain")}</p>}
+          {request.kind === "sign" && request.network && (
+            <p class="aside">
+              {say(request.network.level === "B-T" ? "network_time" : "network_lasting", {
+                level: request.network.level,
+                service: request.network.timestampAuthority ?? say("network_none"),
+              })}
+            </p>
+          )}
           {request.kind === "grant" && <Scopes request={request} speech={speech} />}
           {request.kind === "choose" && certificates}
           {isLogin && <p data-see="">{say("login_explain")}</p>}

@@ -39,6 +39,11 @@ export const en = {
   blind_advice: "Sign only if you trust this site fully and are expecting this.",
   weak_explain:
     "The signature uses SHA-1, which is old and weak: it could be moved to another text. The administrator of this computer allows it for this site.",
+  network_time:
+    "Level {level}: {service} is asked for the time. Without an answer nothing is signed.",
+  network_lasting:
+    "Level {level}: {service} is asked for the time, and the certificate's authorities whether it is valid. Without an answer nothing is signed.",
+  network_none: "a time-stamping service (none is configured)",
   blind_items: "{count} documents that cannot be shown",
   blind_items_one: "One document that cannot be shown",
   not_shown: "This kind of file cannot be shown here. You sign the whole file.",

@@ -126,7 +126,7 @@ function trailerOf(next: Next, base: Base, places: readonly Place[], wild: boole
   const size = Math.max(highest(base.bytes), ...places.map(({ num }) => num)) + 1;
   const prev = startOf(base.bytes);
   const mutated = (right: string, others: string[]) =>
-    wild && next(3) === 0 ? pick(next, others) : right;
+    wild && next(5) === 0 ? pick(next, others) : right;
   return "<< " + [
     `/Size ${mutated(String(size), ["0", "4", String(size + 5), String(size - 1)])}`,
     mutated("/Root 1 0 R", ["/Root 91 0 R", "/Root 1 1 R", "/Root 2 0 R"]),

@@ -266,6 +266,7 @@ Deno.test("the guide for portals has every error, and says when the same call ca
 Deno.test("the guide on browsers has every reason why no connection could be made", async () => {
   const codes: Record<ConnectionCode, true> = {
     not_installed: true,
+    cannot_tell: true,
     blocked_by_browser: true,
     permission_denied: true,
     certificate_untrusted: true,

@@ -43,6 +43,7 @@ const MAX_RETRY = 30_000;
 /** Why no connection could be made, or that it broke. */
 export type ConnectionCode =
   | "not_installed"
+  | "cannot_tell"
   | "blocked_by_browser"
   | "permission_denied"
   | "certificate_untrusted"
@@ -53,6 +54,8 @@ export type ConnectionCode =
 
 const CONNECTION_ERRORS: Record<ConnectionCode | "agent_unproven", string> = {
   not_installed: "D-Sign does not answer on this computer. Start it, or install it first.",
+  cannot_tell:
+    "This browser does not say whether D-Sign is missing or its certificate is not trusted. Start D-Sign, or install it first. If it runs, type `dsign trust install` in a terminal and restart the browser, or use another browser.",
   blocked_by_browser: "The browser keeps this page from reaching D-Sign.",
   permission_denied:
     "The browser was told not to let this site reach programs on this computer. Allow it in the site's settings, next to the address.",
@@ -78,7 +81,7 @@ export class DsignClientError extends Error {
     readonly retryable: boolean = false,
     /** With `pin_incorrect`, if the token says so. */
     readonly triesLeft?: TriesLeft,
-    /** With `not_installed`: where the portal says D-Sign can be had. */
+    /** With `not_installed` and `cannot_tell`: where the portal says D-Sign can be had. */
     readonly download?: string,
   ) {
     super(message);
@@ -386,6 +389,8 @@ async function reach(
       );
     case "permission_denied":
       throw failed("permission_denied");
+    case "cannot_tell":
+      throw failed("cannot_tell", undefined, download);
     case "not_installed":
       throw failed("not_installed", undefined, download);
   }

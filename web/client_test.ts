@@ -98,6 +98,16 @@ async function unusedPort(): Promise<number> {
   return await Promise.resolve(port);
 }
 
+Deno.test("in WebKit, connect says that it cannot tell why nothing answers", async () => {
+  Object.defineProperty(navigator, "vendor", { value: "Apple Computer, Inc.", configurable: true });
+  try {
+    const ports = { ports: [await unusedPort()], securePorts: [await unusedPort()] };
+    assert.equal(await code(connect(ports)), "cannot_tell");
+  } finally {
+    Reflect.deleteProperty(navigator, "vendor");
+  }
+});
+
 Deno.test("connect says not_installed where nothing listens", async () => {
   assert.equal(await code(connect({ ports: [await unusedPort()] })), "not_installed");
 });

@@ -11,7 +11,12 @@ const PROMPT_NOTICE = 400;
 const PERMISSIONS = ["loopback-network", "local-network-access"];
 
 /** Why the signer program cannot be reached. */
-export type Obstacle = "not_installed" | "permission_denied" | "insecure_page" | "frame";
+export type Obstacle =
+  | "not_installed"
+  | "cannot_tell"
+  | "permission_denied"
+  | "insecure_page"
+  | "frame";
 
 /** The browser's permission for loopback access; null if it has no such permission. */
 export async function loopbackPermission(): Promise<PermissionState | null> {
@@ -36,7 +41,15 @@ export async function obstacle(): Promise<Obstacle> {
     featurePolicy?.features().includes(name) && !featurePolicy.allowsFeature(name)
   );
   if (isWithheld) return "frame";
-  return await loopbackPermission() === "denied" ? "permission_denied" : "not_installed";
+  switch (await loopbackPermission()) {
+    case "denied":
+      return "permission_denied";
+    case null:
+      // WebKit lets https pages reach only what has TLS, and hides whether nothing answers or the certificate is not trusted.
+      return globalThis.navigator?.vendor?.startsWith("Apple") ? "cannot_tell" : "not_installed";
+    default:
+      return "not_installed";
+  }
 }
 
 /**

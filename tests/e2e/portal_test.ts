@@ -481,7 +481,10 @@ Deno.test("the portal says what to do if D-Sign is not running", async () => {
     nobody.close();
     await page.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${port}`);
     await press(page, "Connect to D-Sign");
-    await page.getByText("D-Sign is not running on this computer.").waitFor();
+    await page.getByText("D-Sign does not answer on this computer.").waitFor();
+    await page.getByRole("link", { name: "Install D-Sign" }).click();
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    assert.equal(new URL(page.url()).pathname, "/web/install.html");
   } finally {
     await browser.close();
     await portalServer.shutdown();

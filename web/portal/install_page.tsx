@@ -27,6 +27,7 @@ const BY_WINDOW: DsignClientError["code"][] = [
   "blocked_by_browser",
   "permission_denied",
   "certificate_untrusted",
+  "cannot_tell",
 ];
 
 const INSTALL_HOW: Record<System, InstallWord> = {

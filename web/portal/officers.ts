@@ -13,7 +13,7 @@ export function explain(
     case "consent_timeout":
       return "The D-Sign window was not answered in time. Press the button again when you are ready.";
     case "not_installed":
-      return "D-Sign is not running on this computer. Start it and press the button again.";
+      return "D-Sign does not answer on this computer. Start it and press the button again, or install it.";
     case "connection_lost":
       return "D-Sign has stopped. Start it again, then connect again.";
     case "busy":

@@ -33,10 +33,15 @@ function portsAsked(): number[] | undefined {
   return port ? [port] : undefined;
 }
 
+/** The portal's page that helps to install D-Sign. */
+const INSTALL = "/web/install.html";
+
 export function Portal() {
   const [client, setClient] = useState<Client | null>(null);
   const [connecting, setConnecting] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
+  /** Where D-Sign can be had, if it does not answer. */
+  const [download, setDownload] = useState<string | null>(null);
   /** The browser keeps this page from D-Sign: a window of D-Sign's own may help. */
   const [blocked, setBlocked] = useState(false);
   const [signatures, setSignatures] = useState<Partial<Record<Role["id"], Signature>>>({});
@@ -44,9 +49,10 @@ export function Portal() {
   async function start(way: typeof connect) {
     setConnecting(true);
     setProblem(null);
+    setDownload(null);
     let client: Client | undefined;
     try {
-      client = await way({ ports: portsAsked(), download: "https://example.org/dsign" });
+      client = await way({ ports: portsAsked(), download: INSTALL });
       await client.call("origin.request", {
         scopes: ["certificates", "sign"],
         purpose: "To sign treasury bills and orders",
@@ -59,8 +65,9 @@ export function Portal() {
       client?.close();
       setBlocked(
         error instanceof DsignClientError &&
-          ["blocked_by_browser", "permission_denied"].includes(error.code),
+          ["blocked_by_browser", "permission_denied", "cannot_tell"].includes(error.code),
       );
+      if (error instanceof DsignClientError) setDownload(error.download ?? null);
       setProblem(explain(error, "You did not allow it, so nothing can be signed here."));
     } finally {
       setConnecting(false);
@@ -107,7 +114,16 @@ export function Portal() {
                 </button>
               </>
             )}
-          {problem && <p class="warning" role="alert">{problem}</p>}
+          {problem && (
+            <div class="warning" role="alert">
+              <p>{problem}</p>
+              {download && (
+                <p>
+                  <a href={download}>Install D-Sign</a>
+                </p>
+              )}
+            </div>
+          )}
           {blocked && !client && (
             <button
               type="button"

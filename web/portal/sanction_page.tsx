@@ -217,7 +217,7 @@ function explain(error: unknown): string {
     case "user_cancelled":
       return "You did not sign. Nothing has changed.";
     case "not_installed":
-      return "D-Sign is not running on this computer. Start it and press the button again.";
+      return "D-Sign does not answer on this computer. Start it and press the button again, or install it.";
   }
   return error.message;
 }

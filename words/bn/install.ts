@@ -35,6 +35,8 @@ export const bn: InstallWords = {
   opened_next: "সব প্রস্তুত। এই পৃষ্ঠা বন্ধ করে আপনার পোর্টাল খুলতে পারেন।",
   test_window: "D-Sign-এর উইন্ডো দিয়ে পরীক্ষা করুন",
   failed_not_installed: "D-Sign উত্তর দিচ্ছে না। চালু করে আবার চেষ্টা করুন।",
+  failed_cannot_tell:
+    "D-Sign চালু নেই, না তার সার্টিফিকেটে আস্থা নেই, এই ব্রাউজার তা জানায় না। D-Sign চালু করুন। চালু থাকলে টার্মিনালে “dsign trust install” লিখে ব্রাউজার আবার চালু করুন।",
   failed_blocked_by_browser:
     "ব্রাউজার এই পৃষ্ঠাকে D-Sign-এ পৌঁছতে দিচ্ছে না। D-Sign-এর নিজের উইন্ডোতে কাজ হতে পারে।",
   failed_permission_denied:

@@ -34,6 +34,8 @@ export const en = {
   opened_next: "Everything is ready. You can close this page and open your portal.",
   test_window: "Test through a D-Sign window",
   failed_not_installed: "D-Sign does not answer. Start it, and try again.",
+  failed_cannot_tell:
+    "This browser does not say whether D-Sign is missing or its certificate is not trusted. Start D-Sign. If it runs already, type “dsign trust install” in a terminal and restart the browser.",
   failed_blocked_by_browser:
     "The browser keeps this page from reaching D-Sign. A window of D-Sign's own may help.",
   failed_permission_denied:

@@ -36,6 +36,8 @@ export const hi: InstallWords = {
   opened_next: "सब तैयार है। यह पृष्ठ बंद करके अपना पोर्टल खोल सकते हैं।",
   test_window: "D-Sign की विंडो से जाँचें",
   failed_not_installed: "D-Sign उत्तर नहीं दे रहा। उसे चालू करें और फिर कोशिश करें।",
+  failed_cannot_tell:
+    "यह ब्राउज़र नहीं बताता कि D-Sign चालू नहीं है या उसके प्रमाणपत्र पर भरोसा नहीं है। D-Sign चालू करें। यदि वह चालू है, तो टर्मिनल में “dsign trust install” लिखें और ब्राउज़र फिर से खोलें।",
   failed_blocked_by_browser:
     "ब्राउज़र इस पृष्ठ को D-Sign तक पहुँचने नहीं देता। D-Sign की अपनी विंडो से काम हो सकता है।",
   failed_permission_denied:

@@ -12,6 +12,7 @@ export interface Looks {
   /** File of the person's own words. */
   phrase: string;
   language(): string;
+  keepLanguage(language: string): Promise<void>;
 }
 
 export function consentOf(
@@ -28,7 +29,10 @@ export function consentOf(
             return looks?.language() ?? languageOf(config, env);
           },
           limit: config.answerLimit * 1000,
-          ...looks && { phrase: () => readPhrase(looks.phrase) },
+          ...looks && {
+            phrase: () => readPhrase(looks.phrase),
+            keepLanguage: (language) => looks.keepLanguage(language),
+          },
           openWindow: async (url, unseen) =>
             openBrowser(await browserCommand(url, config.browser, env), unseen),
         });

@@ -42,6 +42,8 @@ export interface WindowOptions {
   openWindow: (url: string, unseen: AbortSignal) => Promise<void>;
   /** BCP 47 */
   language: string;
+  /** Keeps the language that the person chose, for all of D-Sign. */
+  keepLanguage?: (language: string) => Promise<void>;
   /** The person's own words; null where none were chosen. */
   phrase?: () => Promise<string | null>;
   /** How long the person has at least, and at most with more time; in milliseconds. */
@@ -66,6 +68,8 @@ const Reply: z.ZodType<ConsentReply> = z.union([
     acceptsUnproven: z.literal(true).optional(),
   }),
 ]);
+
+const LanguageChoice = z.strictObject({ language: z.enum(["en", "bn", "hi"]) });
 
 /** A reply is small. */
 const MAX_REPLY = 4096;
@@ -252,6 +256,8 @@ export class WindowConsent implements PageConsent {
         return this.#alive(question);
       case "POST /consent/answer":
         return await this.#answer(question, request);
+      case "POST /consent/language":
+        return await this.#language(request);
       default:
         return failure(404, "invalid_request", "Not found.");
     }
@@ -327,11 +333,18 @@ export class WindowConsent implements PageConsent {
     }
   }
 
+  async #language(request: Request): Promise<Response> {
+    const choice = await readBody(request, LanguageChoice);
+    if (!choice) return failure(400, "invalid_params", "This language is not known.");
+    await this.options.keepLanguage?.(choice.language);
+    return Response.json({}, { headers: SAFE_HEADERS });
+  }
+
   async #answer(question: Question, request: Request): Promise<Response> {
     if (question.busy) return failure(409, "busy", "The last answer is still being tried.");
     question.busy = true;
     try {
-      const reply = await readReply(request);
+      const reply = await readBody(request, Reply);
       if (!reply) return failure(400, "invalid_params", "This is no answer to the request.");
       let unlocked: Unlocked = { ok: true };
       if (reply.decision === "decline") {
@@ -364,7 +377,8 @@ async function resend({ resend }: Question): Promise<Unlocked> {
   }
 }
 
-async function readReply(request: Request): Promise<ConsentReply | null> {
+/** A small JSON body of the page; null if it is not as `schema` has it. */
+async function readBody<T>(request: Request, schema: z.ZodType<T>): Promise<T | null> {
   if (request.headers.get("content-type") !== "application/json") return null;
   const bytes = new Uint8Array(MAX_REPLY);
   let length = 0;
@@ -376,7 +390,7 @@ async function readReply(request: Request): Promise<ConsentReply | null> {
       chunk.fill(0);
     }
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length));
-    return Reply.safeParse(JSON.parse(text)).data ?? null;
+    return schema.safeParse(JSON.parse(text)).data ?? null;
   } catch {
     return null; // not JSON, not UTF-8, or the window went while sending
   } finally {

@@ -152,6 +152,29 @@ Deno.test("approved: the page gets the view, types the PIN, and is told the end"
   }
 });
 
+Deno.test("a language chosen in the window is kept, and another one is refused", async () => {
+  const kept: string[] = [];
+  await using asking = await windowAgent({
+    keepLanguage: (language) => Promise.resolve(void kept.push(language)),
+  });
+  const signed = sign(await asking.test.connect());
+  const page = await asking.page();
+  const choose = async (language: string) => {
+    const answer = await page.ask("/consent/language", {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: page.origin },
+      body: JSON.stringify({ language }),
+    });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  assert.equal(await choose("hi"), 200);
+  assert.equal(await choose("tlh"), 400);
+  assert.deepEqual(kept, ["hi"]);
+  assert.equal((await page.answer({ decision: "decline" })).status, 200);
+  await assert.rejects(signed, { code: "user_cancelled" });
+});
+
 Deno.test("the windows' port is another one, and nothing else is answered there", async () => {
   await using asking = await windowAgent();
   const signed = sign(await asking.test.connect());

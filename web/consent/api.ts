@@ -14,6 +14,8 @@ export interface ConsentApi {
   /** The request; null if the ticket is no longer valid. */
   view(): Promise<ConsentView | null>;
   answer(reply: ConsentReply): Promise<Unlocked>;
+  /** Keeps a language for all of D-Sign; an agent without settings keeps nothing. */
+  keepLanguage(language: string): Promise<void>;
   /** Facts about a PDF among the items. */
   signatures(item: number): Promise<PdfFacts>;
   /** How an item of a batch is shown; null where it did not come. */
@@ -37,7 +39,7 @@ export interface ConsentApi {
 }
 
 export function consentApi(ticket: string): ConsentApi {
-  const ask = (path: string, body?: ConsentReply) =>
+  const ask = (path: string, body?: ConsentReply | { language: string }) =>
     fetch(path, {
       method: body ? "POST" : "GET",
       headers: {
@@ -57,6 +59,10 @@ export function consentApi(ticket: string): ConsentApi {
       const response = await ask("/consent/answer", reply);
       if (!response.ok) throw new Error(`the answer was refused with status ${response.status}`);
       return await response.json();
+    },
+    async keepLanguage(language) {
+      const response = await ask("/consent/language", { language });
+      await response.body?.cancel();
     },
     async signatures(item) {
       const response = await ask(`/consent/signatures/${item}`);

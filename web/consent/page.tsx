@@ -3,7 +3,6 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { ConsentView } from "../../protocol/consent.ts";
 import { languageOf, speak, type Speech } from "../../words/agent.ts";
 import { Foreign, Header } from "../parts.tsx";
-import { ask } from "../console/api.ts";
 import { useFocus } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
 import type { End } from "./end.ts";
@@ -49,8 +48,7 @@ export function Page(
         speech={speech}
         choose={(language) => {
           setLanguage(language);
-          // Kept for all of D-Sign; an agent without settings keeps nothing.
-          ask("language", { language }).catch(() => {});
+          api.keepLanguage(language).catch(() => {}); // the window is told by its stream if the agent is gone
         }}
       >
         {view?.phrase && (

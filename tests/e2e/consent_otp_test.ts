@@ -15,6 +15,7 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
     let consent: WindowConsent | undefined;
     await using _test = await testAgent({
       web: new URL("../../dist/web/", import.meta.url),
+      settings: { language: () => "en", keepLanguage: () => Promise.resolve() },
       consent: (origin) =>
         consent = new WindowConsent({
           origin,
@@ -47,6 +48,7 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
       await screenshot(page, `consent-otp-${language}`);
     }
     await page.getByLabel(AGENT_WORDS.en.otp_label, { exact: true }).fill("246810");
+    await lookAtAll(page);
     const closed = page.waitForEvent("close");
     await page.keyboard.press("Enter");
     await closed;

@@ -4,7 +4,12 @@ import { createHash, createHmac } from "node:crypto";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { OIDS } from "../../protocol/csc.ts";
 import { base32 } from "../../otp_service/otp.ts";
+import { concat } from "../../formats/asn1/der.ts";
+import { prepareSignature, signedBytes } from "../../formats/pades/prepare.ts";
+import { latin1, name } from "../../formats/pdf/value.ts";
+import { bytesSource } from "../../formats/source.ts";
 import { build } from "../../tasks/build.ts";
+import { AGENT_WORDS } from "../../words/agent.ts";
 import { OTP_WORDS } from "../../words/otp.ts";
 import {
   CLIENT,
@@ -18,7 +23,7 @@ import {
 import { espOptions, FakeEsp } from "../fakes/esp.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { issue } from "../fixtures/issue.ts";
-import { axeFindings, launch, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, screenshot, watchConsole } from "./browser.ts";
 
 const en = OTP_WORDS.en;
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
@@ -36,7 +41,14 @@ interface Desk {
   /** Opens the page for these documents; gives what finishes it. */
   open(
     credentialID: string,
-    documents: { bytes: Uint8Array; name: string; type: string; shown?: boolean }[],
+    documents: {
+      bytes: Uint8Array;
+      name: string;
+      type: string;
+      shown?: boolean;
+      /** Of what is signed, where that is not the bytes. */
+      digest?: string;
+    }[],
   ): Promise<{ redeem(url: string): Promise<{ status: number; body: Record<string, unknown> }> }>;
 }
 
@@ -89,8 +101,8 @@ async function atDesk(
           authorization_details: JSON.stringify([{
             type: "credential",
             credentialID,
-            documentDigests: documents.map(({ bytes, name }) => ({
-              hash: sha256(bytes),
+            documentDigests: documents.map(({ bytes, name, digest }) => ({
+              hash: digest ?? sha256(bytes),
               label: name,
             })),
             hashAlgorithmOID: OIDS.sha256,
@@ -124,6 +136,7 @@ const DOCUMENT = { bytes: TEXT, name: "sanction-7.txt", type: "text/plain; chars
 async function fill(page: Page, pin: string, otp: string): Promise<void> {
   await page.getByLabel(en.pin, { exact: true }).fill(pin);
   await page.getByLabel(en.otp, { exact: true }).fill(otp);
+  await lookAtAll(page);
   await press(page, en.sign);
 }
 
@@ -320,6 +333,66 @@ Deno.test("the page for PIN and OTP works in Chromium", async (t) => {
         assert.deepEqual(await axeFindings(page), []);
       },
     );
+
+    await step(
+      "a signature that covers a page is told in red, and seen, before an answer counts",
+      async (desk) => {
+        const { test, page } = desk;
+        const credentialID = await test.enrol({ userID: "asen" });
+        const objects = documentObjects({ signatureFields: ["Cover"] });
+        const cover = Object.keys(objects).map(Number).find((num) =>
+          objects[num].includes("(Cover)")
+        )!;
+        objects[cover] = objects[cover].replace(/\/Rect \[[^\]]*\]/, "/Rect [-600 0 1190 842]");
+        const source = bytesSource(classicPdf(objects));
+        const prepared = prepareSignature(source, {
+          field: "Cover",
+          appearance: {
+            draw: (update, { width, height, matrix }) =>
+              update.addStream({
+                Type: name("XObject"),
+                Subtype: name("Form"),
+                BBox: [0, 0, width, height],
+                Matrix: [...matrix],
+              }, latin1(`0.5 g 0 0 ${width} ${height} re f`)),
+          },
+        });
+        const bytes = concat(source.read(0, source.size), prepared.appended);
+        const digest = createHash("sha256");
+        for (const piece of signedBytes(source, prepared)) digest.update(piece);
+        await desk.open(credentialID, [
+          { bytes, name: "order.pdf", type: "application/pdf", digest: digest.digest("base64") },
+        ]);
+        await page.locator(".pdf-box.bad").waitFor();
+        const texts = [AGENT_WORDS.en.pdf_box_over_text, AGENT_WORDS.en.pdf_box_large];
+        assert.deepEqual(
+          await page.locator(".document .warning").allInnerTexts(),
+          texts.map((text) => text.replace("{page}", "1")),
+        );
+        assert.ok(await page.locator("button[type=submit]").isDisabled());
+        await lookAtAll(page);
+        await screenshot(page, "otp-covered");
+      },
+    );
+
+    await step("a page that opens this window has no hold on it", async (desk) => {
+      const { test, page, context, origin } = desk;
+      const credentialID = await test.enrol({ userID: "asen" });
+      await desk.open(credentialID, [DOCUMENT]);
+      const address = page.url();
+      await page.goto("https://portal.example/");
+      const opened = context.waitForEvent("page");
+      await page.evaluate((url) => {
+        Object.assign(globalThis, { popup: open(url, "", "popup,width=900,height=700") });
+      }, address);
+      const popup = await opened;
+      await popup.waitForLoadState();
+      assert.equal(new URL(popup.url()).origin, origin);
+      assert.equal(await popup.evaluate(() => globalThis.opener), null);
+      assert.ok(
+        await page.evaluate(() => (globalThis as unknown as { popup: Window }).popup.closed),
+      );
+    });
 
     await step("the PIN is set and changed with an authenticator", async (desk) => {
       const { test, page, origin } = desk;

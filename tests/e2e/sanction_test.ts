@@ -118,6 +118,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           await screenshot(page, "sanction-otp");
           await page.getByLabel(otpWords.pin, { exact: true }).fill(ENGINEER.pin);
           await page.getByLabel(otpWords.otp, { exact: true }).fill(otp);
+          await lookAtAll(page);
           await press(page, otpWords.sign);
           await page.getByRole("status").getByText("Issued.").waitFor();
           await page.getByText("Departmental PIN/OTP signature").first().waitFor();

@@ -5,8 +5,10 @@ import type { Speech } from "../../words/agent.ts";
 import { Foreign, Section } from "../parts.tsx";
 import { Screen } from "../screen.tsx";
 import type { ConsentApi } from "./api.ts";
+import { useArming } from "./arming.ts";
 import { Countdown, type TimeLeft } from "./countdown.tsx";
 import { WhoAsks } from "./parts.tsx";
+import { isUnarmed, Unarmed } from "./unarmed.tsx";
 
 /** Seconds between two messages; the services ask for as much. */
 const RESEND_AFTER = 30;
@@ -26,6 +28,8 @@ export function OtpQuestion(
   const [told, setTold] = useState<string | null>(null);
   const [wait, setWait] = useState(RESEND_AFTER);
   const field = useRef<HTMLInputElement>(null);
+  const form = useRef<HTMLFormElement>(null);
+  const arming = useArming(form, true);
   useEffect(() => field.current?.focus(), []);
   useEffect(() => {
     const timer = setInterval(() => setWait((seconds) => Math.max(0, seconds - 1)), 1000);
@@ -72,16 +76,18 @@ export function OtpQuestion(
       title={say("otp_title")}
       about={say("otp_documents")}
       speech={speech}
+      form={form}
       submit={() => {
-        if (!busy) sign();
+        if (arming.armed && !busy) sign();
       }}
+      notice={isUnarmed(arming) && <Unarmed arming={arming} speech={speech} />}
       decline={decline}
       pane={
         <>
           <p>{say("otp_explain", { service })}</p>
           {shown.length > 0 && (
             <Section title={say("otp_documents")}>
-              <ul>
+              <ul data-see="beginning">
                 {shown.map((name) => (
                   <li key={name}>
                     <Foreign text={name} />
@@ -92,7 +98,7 @@ export function OtpQuestion(
           )}
           {description && (
             <Section title={say("otp_says")}>
-              <p>
+              <p data-see="">
                 <Foreign text={description} />
               </p>
             </Section>
@@ -139,7 +145,7 @@ export function OtpQuestion(
           >
             {say("do_not_sign")}
           </button>
-          <button type="submit" disabled={busy}>{say("do_sign_one")}</button>
+          <button type="submit" disabled={busy || !arming.armed}>{say("do_sign_one")}</button>
         </>
       }
     />

@@ -1,5 +1,6 @@
 /** A PDF of the question, opened with pdf.js from the agent alone: code, fonts and bytes. */
 import type * as PdfJs from "pdfjs-dist/legacy/build/pdf.mjs";
+import type { PlacedBox } from "../../protocol/consent.ts";
 import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/legacy/build/pdf.mjs";
 
 const FOLDER = "/web/pdf/";
@@ -83,4 +84,27 @@ export async function printsOtherwise(page: PDFPageProxy): Promise<boolean> {
       .filter(({ subtype }) => subtype !== "Link" && subtype !== "Popup")
       .map(({ id }) => id as string).join(" ");
   return await idsFor("display") !== await idsFor("print");
+}
+
+/** Whether a box, in points of the page as it is displayed, covers text; touching does not count. */
+export async function isOverText(
+  { document }: PdfFile,
+  { page: number, box: [left, bottom, right, top] }: Pick<PlacedBox, "page" | "box">,
+): Promise<boolean> {
+  const page = await document.getPage(number);
+  const viewport = page.getViewport({ scale: 1 / (page.userUnit || 1) });
+  const { items } = await page.getTextContent();
+  return items.some((item) => {
+    if (!("str" in item) || item.str.trim() === "") return false;
+    const { transform: [a, b, c, d, x, y], width } = item;
+    const along = Math.hypot(a, b) || 1;
+    const [dx, dy] = [a / along * width, b / along * width];
+    // A quarter of a line's height stands below its base.
+    const corners = [[0, -0.25], [1, -0.25], [0, 0.75], [1, 0.75]].map(([far, high]) =>
+      viewport.convertToViewportPoint(x + far! * dx + high! * c, y + far! * dy + high! * d)
+    );
+    const xs = corners.map(([x]) => x!), ys = corners.map(([, y]) => viewport.height - y!);
+    return Math.min(Math.max(...xs), right) - Math.max(Math.min(...xs), left) > 1 &&
+      Math.min(Math.max(...ys), top) - Math.max(Math.min(...ys), bottom) > 1;
+  });
 }

@@ -88,13 +88,7 @@ export function PdfView(
   const boxes = revision?.boxes ?? [];
   return (
     <>
-      {boxes.map(({ page, overText, large }, i) => (
-        <div key={i}>
-          {overText && <p class="warning">{say("pdf_box_over_text", { page })}</p>}
-          {overText === null && <p class="warning">{say("pdf_box_unknown", { page })}</p>}
-          {large && <p class="warning">{say("pdf_box_large", { page })}</p>}
-        </div>
-      ))}
+      <BoxWarnings boxes={boxes} speech={speech} />
       {!state.facts.permitted && <p class="warning">{say("pdf_not_permitted")}</p>}
       {state.facts.damaged && <p class="warning">{say("pdf_damaged")}</p>}
       <Pages
@@ -111,6 +105,17 @@ export function PdfView(
       <Earlier signatures={state.facts.signatures} speech={speech} />
     </>
   );
+}
+
+/** What is wrong with the places where a signature is seen. */
+export function BoxWarnings({ boxes, speech: { say } }: { boxes: PlacedBox[]; speech: Speech }) {
+  return boxes.map(({ page, overText, large }, i) => (
+    <div key={i}>
+      {overText && <p class="warning">{say("pdf_box_over_text", { page })}</p>}
+      {overText === null && <p class="warning">{say("pdf_box_unknown", { page })}</p>}
+      {large && <p class="warning">{say("pdf_box_large", { page })}</p>}
+    </div>
+  ));
 }
 
 export function Pages({ file, name, boxes = [], drawn: tell, speech }: {

@@ -19,6 +19,7 @@ import type { End } from "./end.ts";
 import { Certificates, WhoAsks } from "./parts.tsx";
 import { Pin, type Refusal } from "./pin.tsx";
 import { Unproven } from "./signers.tsx";
+import { isUnarmed, Unarmed } from "./unarmed.tsx";
 
 /** The words that differ between kinds of questions; `count` is the number of documents to sign. */
 export function wordsOf(
@@ -113,7 +114,8 @@ export function Question(
     Boolean(request.items[0]!.pdf?.adds);
   const isDrawn = !goesInto || drawn.certificate === chosen && drawn.revision !== "";
   const form = useRef<HTMLFormElement>(null);
-  const { armed, roomy, opened, unseen, showUnseen } = useArming(form, isDrawn);
+  const arming = useArming(form, isDrawn);
+  const { armed } = arming;
   /** Counts up where what was shown has to be shown anew. */
   const [looks, setLooks] = useState(0);
   useEffect(() => {
@@ -256,16 +258,7 @@ export function Question(
           )}
         </>
       }
-      notice={opened
-        ? <p class="warning" role="alert">{say("window_opened")}</p>
-        : !roomy
-        ? <p class="notice" role="alert">{say("window_small")}</p>
-        : unseen && (
-          <p class="pane-more see-next" role="status">
-            {say("see_all")}{" "}
-            <button type="button" class="secondary" onClick={showUnseen}>{say("see_next")}</button>
-          </p>
-        )}
+      notice={isUnarmed(arming) && <Unarmed arming={arming} speech={speech} />}
       facts={
         <>
           <WhoAsks

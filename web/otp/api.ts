@@ -1,5 +1,5 @@
 /** The page's requests to the service that serves it. The ticket identifies the authorization. */
-import type { OtpAnswered, OtpReply, OtpSent, OtpView } from "../../protocol/csc.ts";
+import type { OtpAnswered, OtpPlace, OtpReply, OtpSent, OtpView } from "../../protocol/csc.ts";
 import { openPdf, type PdfFile } from "../consent/pdf_file.ts";
 
 export interface OtpApi {
@@ -10,6 +10,8 @@ export interface OtpApi {
   /** The bytes of a document. */
   document(index: number): Promise<Blob>;
   openPdf(index: number): Promise<PdfFile>;
+  /** Where the signature will be seen in a PDF that is prepared for it. */
+  places(index: number): Promise<OtpPlace[]>;
 }
 
 export function otpApi(ticket: string): OtpApi {
@@ -57,5 +59,10 @@ export function otpApi(ticket: string): OtpApi {
     },
     document: async (index) => await (await ask(address(index))).blob(),
     openPdf: (index) => openPdf(address(index), ticket, null),
+    async places(index) {
+      const response = await ask(`/otp/places?index=${index}`);
+      if (!response.ok) throw new Error(String(response.status));
+      return await response.json();
+    },
   };
 }

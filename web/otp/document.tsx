@@ -1,26 +1,32 @@
 /** One document that is signed: its pages, its text, or that it is signed blind. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { PlacedBox } from "../../protocol/consent.ts";
 import type { OtpDocument } from "../../protocol/csc.ts";
 import type { Speech } from "../../words/agent.ts";
 import type { Say } from "../../words/otp.ts";
-import type { PdfFile } from "../consent/pdf_file.ts";
-import { Pages } from "../consent/pdf_view.tsx";
+import { isOverText, type PdfFile } from "../consent/pdf_file.ts";
+import { BoxWarnings, Pages } from "../consent/pdf_view.tsx";
 import { Foreign } from "../parts.tsx";
 import { sizeOf } from "../text.ts";
 import type { OtpApi } from "./api.ts";
 
-export function Document({ document, index, api, algorithm, say, speech }: {
+/** @param drawn called once all of it is there that will be shown */
+export function Document({ document, index, api, algorithm, drawn, say, speech }: {
   document: OtpDocument;
   index: number;
   api: OtpApi;
   algorithm: string;
+  drawn(): void;
   say: Say;
   speech: Speech;
 }) {
   const { shown } = document;
+  useEffect(() => {
+    if (shown?.as !== "pdf") drawn();
+  }, []);
   return (
     <article class="document">
-      <p class="name">
+      <p class="name" data-see="">
         <strong>
           <Foreign text={document.label} />
         </strong>
@@ -36,11 +42,20 @@ export function Document({ document, index, api, algorithm, say, speech }: {
       {!shown
         ? <p class="warning">{say("not_shown")}</p>
         : shown.as === "text"
-        ? <pre class="preview"><Foreign text={shown.text ?? ""} /></pre>
+        ? <pre class="preview" data-see="beginning"><Foreign text={shown.text ?? ""} /></pre>
         : shown.as === "pdf"
-        ? <Pdf api={api} index={index} label={document.label} say={say} speech={speech} />
-        : <p class="aside">{say("not_preview")}</p>}
-      {shown?.truncated && <p class="notice">{say("truncated")}</p>}
+        ? (
+          <Pdf
+            api={api}
+            index={index}
+            label={document.label}
+            drawn={drawn}
+            say={say}
+            speech={speech}
+          />
+        )
+        : <p class="aside" data-see="">{say("not_preview")}</p>}
+      {shown?.truncated && <p class="notice" data-see="">{say("truncated")}</p>}
       {shown && <Save api={api} index={index} name={shown.name} say={say} />}
       <details>
         <summary>{say("hash_whole", { algorithm })}</summary>
@@ -50,29 +65,57 @@ export function Document({ document, index, api, algorithm, say, speech }: {
   );
 }
 
-function Pdf({ api, index, label, say, speech }: {
+function Pdf({ api, index, label, drawn, say, speech }: {
   api: OtpApi;
   index: number;
   label: string;
+  drawn(): void;
   say: Say;
   speech: Speech;
 }) {
-  const [file, setFile] = useState<PdfFile | "loading" | "failed">("loading");
+  const [state, setState] = useState<
+    { file: PdfFile; boxes: PlacedBox[] } | "loading" | "failed"
+  >("loading");
+  const pages = useRef(new Set<number>());
   useEffect(() => {
     let opened: PdfFile | undefined;
     let gone = false;
-    api.openPdf(index).then((file) => {
-      if (gone) return file.close();
-      setFile(opened = file);
-    }, () => gone || setFile("failed"));
+    (async () => {
+      const file = opened = await api.openPdf(index);
+      const places = await api.places(index);
+      const boxes = await Promise.all(places.map(async (place): Promise<PlacedBox> => ({
+        ...place,
+        overText: await isOverText(file, place).catch(() => null),
+      })));
+      if (!gone) setState({ file, boxes });
+    })().catch(() => {
+      if (gone) return;
+      setState("failed");
+      drawn();
+    });
     return () => {
       gone = true;
       opened?.close();
     };
   }, []);
-  if (file === "loading") return <p class="aside" role="status">{say("loading")}</p>;
-  if (file === "failed") return <p class="notice">{say("pages_failed")}</p>;
-  return <Pages file={file} name={label} speech={speech} />;
+  if (state === "loading") return <p class="aside" role="status">{say("loading")}</p>;
+  if (state === "failed") return <p class="warning">{say("pages_failed")}</p>;
+  const { file, boxes } = state;
+  return (
+    <>
+      <BoxWarnings boxes={boxes} speech={speech} />
+      <Pages
+        file={file}
+        name={label}
+        boxes={boxes}
+        drawn={(page) => {
+          pages.current.add(page);
+          if (boxes.every((box) => pages.current.has(box.page))) drawn();
+        }}
+        speech={speech}
+      />
+    </>
+  );
 }
 
 /** Only to look at: what is saved is what is signed. */

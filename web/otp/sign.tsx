@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OtpView } from "../../protocol/csc.ts";
 import { type Language, speak } from "../../words/agent.ts";
+import { useArming } from "../consent/arming.ts";
 import { Purpose } from "../consent/parts.tsx";
+import { isUnarmed, Unarmed } from "../consent/unarmed.tsx";
 import { Foreign, Section } from "../parts.tsx";
 import { Screen } from "../screen.tsx";
 import type { OtpApi } from "./api.ts";
@@ -34,6 +36,10 @@ export function Sign(
   const wait = useSeconds(waitUntil);
   const pin = useRef<HTMLInputElement>(null);
   const otp = useRef<HTMLInputElement>(null);
+  /** Documents of which all is there that will be shown. */
+  const [drawn, setDrawn] = useState<ReadonlySet<number>>(new Set());
+  const form = useRef<HTMLFormElement>(null);
+  const arming = useArming(form, drawn.size === documents.length);
   useEffect(() => {
     const left = Date.parse(view.deadline) - Date.now();
     const timer = setTimeout(
@@ -89,9 +95,11 @@ export function Sign(
       title={say("ask")}
       about={say("document_one")}
       speech={speech}
+      form={form}
       submit={() => {
-        if (!busy) approve();
+        if (arming.armed && !busy && wait === 0) approve();
       }}
+      notice={isUnarmed(arming) && <Unarmed arming={arming} speech={speech} />}
       decline={() => {
         if (!busy) reject();
       }}
@@ -108,6 +116,7 @@ export function Sign(
               index={index}
               api={api}
               algorithm={view.hashAlgorithm}
+              drawn={() => setDrawn((before) => new Set([...before, index]))}
               say={say}
               speech={speech}
             />
@@ -118,7 +127,7 @@ export function Sign(
         <>
           <section id="asker">
             <h2>{say("asked_by")}</h2>
-            <p class="origin">
+            <p class="origin" data-see="">
               <strong>
                 <Foreign text={view.client} />
               </strong>
@@ -194,7 +203,7 @@ export function Sign(
           <button type="button" class="secondary" disabled={busy} onClick={reject}>
             {say("reject")}
           </button>
-          <button type="submit" disabled={busy || wait > 0}>
+          <button type="submit" disabled={busy || wait > 0 || !arming.armed}>
             {say(busy ? "working" : "sign")}
           </button>
         </>

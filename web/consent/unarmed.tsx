@@ -6,7 +6,7 @@ import type { Arming } from "./arming.ts";
 export const isUnarmed = ({ opened, roomy, unseen }: Arming): boolean => opened || !roomy || unseen;
 
 export function Unarmed(
-  { arming: { opened, roomy, unseen, showUnseen }, speech: { say } }: {
+  { arming: { opened, roomy, showUnseen }, speech: { say } }: {
     arming: Arming;
     speech: Speech;
   },

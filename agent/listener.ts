@@ -50,6 +50,10 @@ export interface ListenerOptions {
   onError(error: unknown): Response;
 }
 
+const NO_LOOPBACK =
+  "This computer has no address 127.0.0.1 (IPv4 loopback), at which browsers look for D-Sign. " +
+  "The administrator can add it: sudo ip address add 127.0.0.1/8 dev lo";
+
 /**
  * Listens on the first port that is free. Any program of this computer can connect as often as it likes: those that
  * say nothing make room for newer ones, so that file descriptors never run out (the runtime's server, Deno 2.9.6,
@@ -87,7 +91,7 @@ export class Listener {
     );
   }
 
-  /** @throws {DsignError} `busy` if no port is free */
+  /** @throws {DsignError} `busy` if no port is free, or there is no loopback address */
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     for (const port of options.ports) {
@@ -95,7 +99,12 @@ export class Listener {
         await listener.#listen(port);
         return listener;
       } catch (error) {
-        if ((error as { code?: string }).code !== "EADDRINUSE") throw error;
+        const { code } = error as { code?: string };
+        // Deno says EINVAL of an address that no interface has.
+        if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
+          throw new DsignError("busy", NO_LOOPBACK);
+        }
+        if (code !== "EADDRINUSE") throw error;
       }
     }
     throw new DsignError(

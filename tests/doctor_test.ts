@@ -15,7 +15,7 @@ import { HOST_COMMAND, softhsm } from "./fakes/pkcs11_tokens.ts";
 import { dsign, environment } from "./fixtures/cli.ts";
 import { foreignLibrary } from "./fixtures/libraries.ts";
 import { officerTokens } from "./fixtures/officers.ts";
-import { inTempDir, run } from "./fixtures/openssl.ts";
+import { finish, inTempDir, run } from "./fixtures/openssl.ts";
 import { makePki, type Officer } from "./fixtures/pki.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -464,12 +464,24 @@ Deno.test({
 });
 
 Deno.test({
-  name: "doctor reports an unreachable loopback address (optional: needs unshare --net)",
+  name:
+    "doctor reports an unreachable loopback address, and the agent too that it has none but IPv6 (optional: needs unshare --net)",
   ignore: !LINUX || !await canUnshare("--net"),
-  fn: atDesk(good, async ({ doctor }) => {
+  fn: atDesk(good, async ({ env, doctor }) => {
     // A new network namespace has a loopback device that is down.
-    const check = (await doctor([], ["unshare", ...AS_USER, "--net"])).trouble("loopback_blocked");
+    const alone = ["unshare", ...AS_USER, "--net"];
+    const down = (await doctor([], alone)).trouble("loopback_blocked");
+    assert.equal(down.status, "error");
+    const ipv6 = 'ip link set lo up && ip address del 127.0.0.1/8 dev lo && exec "$@"';
+    alone.push("sh", "-c", ipv6, "sh");
+    const check = (await doctor([], alone)).trouble("loopback_missing");
     assert.equal(check.status, "error");
+    const { code, stderr } = await finish(alone[0], {
+      args: [...alone.slice(1), Deno.execPath(), "run", "-A", MAIN, "agent"],
+      env,
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /This computer has no address 127\.0\.0\.1/);
   }),
 });
 

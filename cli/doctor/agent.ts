@@ -106,6 +106,7 @@ function isFree(port: number): boolean {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) return false;
+    if (error instanceof Deno.errors.AddrNotAvailable) return true; // loopback_missing tells it
     throw error;
   }
 }
@@ -142,9 +143,13 @@ export async function checkLoopback(
     { id: "loopback_blocked", status: "error", values: { error } },
   ];
   try {
-    await listening;
+    try {
+      await listening;
+    } catch {
+      return [{ id: "loopback_missing", status: "error" }];
+    }
     const { status, text } = await reach((server.address() as { port: number }).port, "/");
-    if (status === 200 && text === word) return [ok("loopback_blocked")];
+    if (status === 200 && text === word) return [ok("loopback_missing"), ok("loopback_blocked")];
     return blocked(`another program answered (HTTP ${status})`);
   } catch (error) {
     return blocked((error as Error).message);

@@ -60,6 +60,17 @@ const BROWSERS: readonly Browser[] = [
   },
 ];
 
+/** Where browsers in a sandbox (snap, Flatpak) keep their profiles, in the home folder. */
+const SANDBOXED: Record<string, string[]> = {
+  Chrome: [".var/app/com.google.Chrome/config/google-chrome"],
+  Edge: [".var/app/com.microsoft.Edge/config/microsoft-edge"],
+  Chromium: ["snap/chromium/common/chromium", ".var/app/org.chromium.Chromium/config/chromium"],
+  Brave: [
+    "snap/brave/current/.config/BraveSoftware/Brave-Browser",
+    ".var/app/com.brave.Browser/config/BraveSoftware/Brave-Browser",
+  ],
+};
+
 /** Policies that let pages reach this computer without a prompt: since Chromium 145, and before. */
 const ALLOWING = ["LoopbackNetworkAllowedForUrls", "LocalNetworkAccessAllowedForUrls"];
 /** The permission's name in profiles: since Chromium 145, and before; the same in Firefox. */
@@ -94,9 +105,13 @@ async function chromiumProfiles(machine: Machine): Promise<Profile[]> {
   for (const browser of BROWSERS) {
     const data = browser.data[machine.os];
     if (!data) continue;
-    for (const name of await names(join(folder, data))) {
-      if (name === "Default" || name.startsWith("Profile ")) {
-        profiles.push({ browser, path: join(folder, data, name) });
+    const home = machine.env("HOME");
+    const sandboxed = machine.os === "linux" && home ? SANDBOXED[browser.name] ?? [] : [];
+    for (const place of [join(folder, data), ...sandboxed.map((each) => join(home!, each))]) {
+      for (const name of await names(place)) {
+        if (name === "Default" || name.startsWith("Profile ")) {
+          profiles.push({ browser, path: join(place, name) });
+        }
       }
     }
   }
@@ -113,6 +128,7 @@ export async function firefoxProfiles(machine: Machine): Promise<string[]> {
     : [
       join(home, ".mozilla", "firefox"),
       join(home, "snap", "firefox", "common", ".mozilla", "firefox"),
+      join(home, ".var", "app", "org.mozilla.firefox", ".mozilla", "firefox"),
       join(machine.env("XDG_CONFIG_HOME") ?? join(home, ".config"), "mozilla", "firefox"),
     ];
   const found = await Promise.all(folders.map(async (folder) => {

@@ -26,6 +26,7 @@ export const TICKETS = [
   "chain_incomplete",
   "port_taken",
   "port_earlier_taken",
+  "loopback_missing",
   "loopback_blocked",
   "proxy_in_the_way",
   "agent_not_running",

@@ -177,6 +177,13 @@ export const en = {
         "The program can pose as D-Sign to sites that this browser visits for the first time. Sites that know D-Sign are not fooled.",
       action: "Close the program, unless you know why it is there. Then restart D-Sign.",
     },
+    loopback_missing: {
+      ok: "This computer has the address 127.0.0.1.",
+      seen: "This computer has no address 127.0.0.1 (IPv4 loopback).",
+      meaning: "Browsers look for D-Sign at this address. D-Sign cannot start without it.",
+      action:
+        "Ask the administrator to add it: sudo ip link set lo up; sudo ip address add 127.0.0.1/8 dev lo",
+    },
     loopback_blocked: {
       ok: "Programs on this computer can reach each other.",
       seen: "A connection from this computer to itself (127.0.0.1) failed: {error}",

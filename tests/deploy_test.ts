@@ -103,7 +103,8 @@ async function startNginx(dir: string, upstreams: number[]) {
   await run("openssl", "openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
     ...["-keyout", file("tls.key"), "-out", file("tls.crt"), "-days", "2"],
-    ...["-subj", "/CN=sign.pwd.example", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+    ...["-subj", "/CN=sign.pwd.example", "-addext", "subjectAltName=IP:127.0.0.1"],
+    ...["-addext", "basicConstraints=critical,CA:FALSE"],
   ]);
   const site = (await Deno.readTextFile(join(FILES, "nginx.conf")))
     .replace("127.0.0.1:7795", `127.0.0.1:${upstreams[0]}`)
@@ -129,11 +130,14 @@ async function startNginx(dir: string, upstreams: number[]) {
   const client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(file("tls.crt"))] });
   const ask = (path: string, init: RequestInit = {}) =>
     fetch(`https://127.0.0.1:${https}${path}`, { ...init, client });
-  for (;;) {
-    const up = await ask("/csc/v2/info", { method: "POST", body: "{}" }).catch(() => null);
-    await up?.body?.cancel();
-    if (up) break;
-    await new Promise((done) => setTimeout(done, 50));
+  for (let tries = 200;; tries--) {
+    try {
+      await (await ask("/")).body?.cancel();
+      break;
+    } catch (error) {
+      if (tries === 0) throw error;
+      await new Promise((done) => setTimeout(done, 50)); // it is starting
+    }
   }
   return {
     http,

@@ -26,7 +26,8 @@ const { officers: [asha, bikram] } = makePki({
 
 const appearance: Appearance = {
   place: { page: 1, rectangle: [0, 0, 100, 50] },
-  draw: (update) => update.addStream({ Subtype: name("Form") }, latin1("0 0 1 1 re f")),
+  draw: (update) =>
+    update.addStream({ Subtype: name("Form"), BBox: [0, 0, 9, 9] }, latin1("0 0 1 1 re f")),
 };
 
 /** Changes after the first signature. */

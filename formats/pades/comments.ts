@@ -1,4 +1,5 @@
 /** Comments that are added to a page: annotations that show the same to everybody and do nothing. */
+import { isBounded } from "./drawn.ts";
 import { readRectangle } from "./place.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { PdfDict, type PdfRef, PdfStream } from "../pdf/value.ts";
@@ -23,6 +24,6 @@ export function commentDoubt(document: PdfDocument, ref: PdfRef): string | undef
   const appearance = document.dict(dict, "AP");
   // Without one each reader draws it in its own way, and not always within its rectangle.
   const isDrawn = subtype === "Popup" ||
-    (appearance && document.get(appearance, "N") instanceof PdfStream);
+    (appearance && isBounded(document, dict) && document.get(appearance, "N") instanceof PdfStream);
   return isPlaced && isDrawn ? undefined : "Readers show it in different ways.";
 }

@@ -4,7 +4,8 @@ import { PdfDocument } from "../pdf/document.ts";
 import type { Located } from "../pdf/edit.ts";
 import { findPage, type FormField, formFields, pageRefs } from "../pdf/form.ts";
 import type { Source } from "../source.ts";
-import { PdfDict, PdfRef } from "../pdf/value.ts";
+import { unlessMalformed } from "../pdf/malformed.ts";
+import { PdfDict, PdfRef, PdfStream } from "../pdf/value.ts";
 
 /** A place that something is drawn in. */
 export interface DrawnPlace {
@@ -61,6 +62,24 @@ export function placesOfSignature(source: Source, name: string): DrawnPlace[] {
   const field = formFields(document).find((each) => each.name === name);
   const places = new DrawnPlaces(document);
   return field ? widgetsOf(document, field).flatMap(({ ref }) => places.of(ref)) : [];
+}
+
+/**
+ * Whether the appearances of an annotation stay within its rectangle for every reader: PDFium draws over the whole page where
+ * a BBox is empty.
+ */
+export function isBounded(document: PdfDocument, annotation: PdfDict): boolean {
+  const states = [...(document.dict(annotation, "AP")?.entries.values() ?? [])].flatMap((state) => {
+    const target = document.resolve(state);
+    return target instanceof PdfDict ? [...target.entries.values()] : [state];
+  });
+  return states.every((state) => {
+    const object = state instanceof PdfRef ? document.object(state) : undefined;
+    if (!(object?.value instanceof PdfStream)) return document.resolve(state) === null;
+    const box = readRectangle(document, object.value.dict.get("BBox"));
+    if (box && box[0] < box[2] && box[1] < box[3]) return true;
+    return unlessMalformed(() => document.streamData(object).length) === 0;
+  });
 }
 
 function pagesOfAnnotations(document: PdfDocument): Map<number, number[]> {

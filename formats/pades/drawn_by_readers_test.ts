@@ -55,6 +55,18 @@ Deno.test("changes: a new signature field is nothing but a widget, where every r
   some(withField(parent, { 91: kid("/Kids [11 0 R]") }, 91), /^unclear .*unknown parts/);
 });
 
+Deno.test("changes: an appearance without bounds, which one reader draws over the page, is not harmless", () => {
+  const field = (box: string, data: string) =>
+    withField("<< /Subtype /Widget /FT /Sig /T (New) /F 4 /Rect [0 0 0 0] /AP << /N 92 0 R >> >>", {
+      92: `<< /Subtype /Form ${box} /Length ${data.length} >>\nstream\n${data}\nendstream`,
+    });
+  for (const box of ["/BBox [0 0 0 0]", "", "/BBox [0 0 9]"]) {
+    some(field(box, "0 0 500 500 re f"), /^unclear .*no bounds/);
+  }
+  // As LibreOffice and iText sign without a picture.
+  assert.deepEqual(field("/BBox [0 0 0 0]", ""), ["allowed empty_signature_field New"]);
+});
+
 Deno.test("changes: a field that waits for a signature is reported with its place, and must be small", () => {
   const field = (rect: string) =>
     `<< /Type /Annot /Subtype /Widget /FT /Sig /T (New) /F 4 /Rect [${rect}] >>`;

@@ -1,6 +1,7 @@
 /** Allowed differences in a form and its fields. */
 import type { Comparison, Pair } from "./compare.ts";
 import { type Difference, type Path, pathName } from "./difference.ts";
+import { isBounded } from "./drawn.ts";
 import { readRectangle } from "./place.ts";
 import { ancestorsOf, type FormField } from "../pdf/form.ts";
 import {
@@ -147,6 +148,10 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
   if (changed.size === 0) return;
   if (!known) return inheritedFill(c, path, self);
   const now = c.fieldOf("after", self?.after);
+  const isShownAnew = changed.keys().some((key) => SHOWN_BY.has(key));
+  if (now && isShownAnew && !widgetsOf(c, now).every((each) => isBounded(c.after, each))) {
+    return c.doubt(path, UNBOUNDED);
+  }
   if (!isSignature) {
     return c.report({ kind: "form_field", name, places: now && c.placesOf(now) });
   }
@@ -155,7 +160,7 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
   if (isPlaced && !widgetsOf(c, now).every((widget) => isPlain(c, widget))) {
     return c.doubt(path, UNKNOWN_PARTS);
   }
-  report(c, now, { isShownAnew: changed.keys().some((key) => SHOWN_BY.has(key)) });
+  report(c, now, { isShownAnew });
 }
 
 const isName = (value: PdfValue | undefined, name: string) =>
@@ -252,6 +257,7 @@ function isPlain(c: Comparison, widget: PdfDict): boolean {
     (rectangle === undefined || readRectangle(after, rectangle) !== undefined);
 }
 
+const UNBOUNDED = "Its appearance has no bounds, and readers draw it anywhere.";
 const UNKNOWN_PARTS = "A signature field with unknown parts was added.";
 
 /** A new field has to be one for signatures, with nothing in it that acts. */
@@ -277,5 +283,6 @@ function newField(c: Comparison, ref: PdfRef, path: Path): void {
   );
   if (!isKnown || c.before.object(ref)) return c.doubt(path, UNKNOWN_PARTS);
   c.free(dict);
+  if (!widgets.every((widget) => isBounded(c.after, widget))) return c.doubt(path, UNBOUNDED);
   report(c, field, { isNew: true, isShownAnew: true });
 }

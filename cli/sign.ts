@@ -112,9 +112,10 @@ export const signCommand: AddCommand = (
       "post-quantum certificate of a second signature, over all of the signed file: SIGNED.p7s",
     )
     .addOption(
-      new Option("--hash <hash>", "hash algorithm").choices(HashAlgorithm.options).default(
-        "SHA-256",
-      ),
+      new Option(
+        "--hash <hash>",
+        "hash algorithm (default: by the key, SHA-256 or as strong as its curve)",
+      ).choices(HashAlgorithm.options),
     )
     .addOption(
       new Option(
@@ -233,7 +234,9 @@ function checkBatch(
   if (format !== "pades" || detached) {
     throw new UsageError("--batch works only for PDF signatures.");
   }
-  if (hash !== "SHA-256") throw new UsageError("--batch works only with SHA-256.");
+  if (hash !== undefined && hash !== "SHA-256") {
+    throw new UsageError("--batch works only with SHA-256.");
+  }
   checkCertificate(certificate);
 }
 
@@ -329,7 +332,7 @@ async function signFile(
   options: Options,
   signal: AbortSignal,
 ): Promise<Signed> {
-  const { detached = false, hash, level = "B-B", certificate, force = false } = options;
+  const { detached = false, level = "B-B", certificate, force = false } = options;
   const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
   const output = await createOutput(path, force);
   const beside = options.also === undefined ? undefined : {
@@ -353,6 +356,7 @@ async function signFile(
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;
     } else {
+      const hash = options.hash ?? await signing.tokens.usualHash(certificate);
       const hashes = { hash, also: signing.tokens.otherHashes };
       const document = await openDocument(file, size, hashes, signal);
       const also = options.also === undefined ? undefined : {

@@ -16,7 +16,7 @@ export const CONTAINERS = ["asic-e", "asic-s"] as const;
 export interface ContainerFlags {
   container?: typeof CONTAINERS[number];
   format?: string;
-  hash: HashAlgorithm;
+  hash?: HashAlgorithm;
   level?: Level;
   certificate?: string;
   output?: string;

@@ -14,7 +14,7 @@ export type DataFormat = DataHow["format"];
 /** Options of these signatures. */
 export interface DataFlags {
   detached?: boolean;
-  hash: HashAlgorithm;
+  hash?: HashAlgorithm;
   level?: Level;
   certificate?: string;
   /** File of an existing signature. */
@@ -46,7 +46,7 @@ export async function dataHow(
     case "xmldsig":
       return { ...made, format, packaging, level: "B-B" };
     case "raw":
-      return { ...made, format };
+      return { ...made, format, hash: hash ?? "SHA-256" };
   }
 }
 

@@ -218,14 +218,15 @@ export async function signPdfFile(
   { file, size }: { file: string; size: number },
   output: OutputFile,
   flags: PdfFlags & {
-    hash: HashAlgorithm;
+    hash?: HashAlgorithm;
     certificate?: string;
     also?: string;
     force?: boolean;
   },
   caller: Caller,
 ): Promise<{ certificate: string; algorithm: string; field: string; beside?: string }> {
-  const { hash, certificate } = flags;
+  const { certificate } = flags;
+  const hash = flags.hash ?? await signing.tokens.usualHash(certificate);
   const options = await pdfOptions(flags);
   const hashes = { hash, also: signing.tokens.otherHashes };
   const document = await openDocument(file, size, hashes, caller.signal);

@@ -138,6 +138,9 @@ const asking = {
       "two minutes, and more for long documents and batches",
   ),
 };
+const dataHash = HashAlgorithm.optional().describe(
+  "Of the signature; default: by the key, SHA-384 with P-384, SHA-512 with P-521 and ML-DSA, otherwise SHA-256",
+);
 const hash = HashAlgorithm.default("SHA-256").describe(
   "Of the signature; a post-quantum key (ML-DSA) always takes SHA-512",
 );
@@ -203,7 +206,7 @@ const SignData = z.union([
       ...data,
       packaging: beside,
       level: level(...ALL_LEVELS),
-      hash,
+      hash: dataHash,
       cosign: base64.optional().describe("Adds the signature to this CMS over the same content"),
     }),
     z.strictObject({
@@ -211,7 +214,7 @@ const SignData = z.union([
       ...data,
       packaging: beside,
       level: level(...ALL_LEVELS),
-      hash,
+      hash: dataHash,
       cosign: base64.optional().describe("Adds the signature to this JWS over the same content"),
     }),
     z.strictObject({
@@ -219,14 +222,14 @@ const SignData = z.union([
       ...data,
       packaging: inXml,
       level: level(...ALL_LEVELS),
-      hash,
+      hash: dataHash,
     }),
     z.strictObject({
       format: z.literal("xmldsig").describe("XML-DSig, without signing time and certificate"),
       ...data,
       packaging: inXml,
       level: level("B-B"),
-      hash,
+      hash: dataHash,
     }),
     z.strictObject({
       format: z.literal("raw").describe(
@@ -241,7 +244,7 @@ const SignData = z.union([
     format: cades.describe("CMS (EN 319 122-1)"),
     ...data,
     level: level("B-B"),
-    hash,
+    hash: dataHash,
     countersign: z.strictObject({
       signature: base64.describe("CMS over the same content"),
       signer: z.array(z.int().min(0)).min(1).max(8).default([0]).describe(

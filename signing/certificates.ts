@@ -18,6 +18,12 @@ export function certificateOf(der: Uint8Array): Certificate {
 export const isPostQuantum = (der: Uint8Array): boolean =>
   certificateOf(der).publicKey.type === "ml-dsa";
 
-/** The digest that goes with a certificate: the one that was asked for, but with ML-DSA always SHA-512 (RFC 9882 §3.3). */
-export const hashWith = (certificate: Uint8Array, asked: HashName): HashName =>
-  isPostQuantum(certificate) ? "SHA-512" : asked;
+/**
+ * The digest that goes with a certificate: the one that was asked for, but with ML-DSA always SHA-512 (RFC 9882 §3.3).
+ * Where none was asked for, one as strong as the key's curve (FIPS 186-5 §6.1.1).
+ */
+export function hashWith(certificate: Uint8Array, asked: HashName | undefined): HashName {
+  const { type, curve } = certificateOf(certificate).publicKey;
+  if (type === "ml-dsa") return "SHA-512";
+  return asked ?? (curve === "P-384" ? "SHA-384" : curve === "P-521" ? "SHA-512" : "SHA-256");
+}

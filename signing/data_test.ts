@@ -377,3 +377,25 @@ Deno.test("a cosigner's name is vouched for only where the certificate leads to 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("where no hash is asked for, it is as strong as the key", async () => {
+  const { officers } = makePki({
+    officers: [{ name: "Maya", key: "p-384" }, { name: "Asha", key: "p-256" }, { name: "Rina" }],
+  });
+  await using test = await testAgent({ officers });
+  test.person.sign = async (request, unlock) => void await unlock(answerTo(request));
+  const client = await test.connect();
+  const made: string[] = [];
+  for (const { certificate: { fingerprint: certificate } } of officers) {
+    for (
+      const params of [bill, { ...bill, format: "jws" }, { ...order, format: "xades" }] as const
+    ) {
+      made.push((await client.call("sign.data", { ...params, certificate })).algorithm);
+    }
+  }
+  const thrice = (name: string) => Array(3).fill(name);
+  assert.deepEqual(made, [...thrice("ES384"), ...thrice("ES256"), ...thrice("RS256")]);
+  const [maya] = officers;
+  const asked = { ...bill, hash: "SHA-512", certificate: maya.certificate.fingerprint } as const;
+  assert.match((await client.call("sign.data", asked)).algorithm, /512/);
+});

@@ -109,7 +109,7 @@ export class Signing {
     const signedBy = how.format === "raw"
       ? []
       : await reader.ask("checkData", { ...data, trust: await this.#trust() }, askingFor(caller));
-    const item = content.item(how.name ?? "", how.hash);
+    const item = content.item(how.name ?? "", how.hash ?? "SHA-256");
     // A bare signature over a text may be one under another document, whose signed attributes, SignedInfo or JWS
     // signing input the text is. The person at the command line has named the file.
     const blind = caller.asker.origin !== null && how.format === "raw";
@@ -159,7 +159,7 @@ export class Signing {
    */
   async signContainer(
     input: ContainerInput,
-    { certificate, ...how }: ContainerHow & { certificate?: string; hash: HashName },
+    { certificate, ...how }: ContainerHow & { certificate?: string; hash?: HashName },
     mediaTypes: ReadonlyMap<string, string>,
     caller: Caller,
   ): Promise<{ container: Uint8Array; certificate: string; algorithm: string }> {
@@ -175,7 +175,7 @@ export class Signing {
       const mediaType = mediaTypes.get(name) ?? "application/octet-stream";
       return { name, content: new Content(bytes, mediaType) };
     });
-    const items = contents.map(({ name, content }) => content.item(name, how.hash));
+    const items = contents.map(({ name, content }) => content.item(name, how.hash ?? "SHA-256"));
     const by = this.#readFor(caller);
     return await this.#keys.use(
       {

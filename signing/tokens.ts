@@ -10,7 +10,8 @@ import {
 } from "../formats/x509/certificate.ts";
 import type { HashName } from "../formats/signer.ts";
 import type { Choice } from "../protocol/consent.ts";
-import type { Certificate, Token } from "../protocol/methods.ts";
+import { type Certificate, HashAlgorithm, type Token } from "../protocol/methods.ts";
+import { hashWith } from "./certificates.ts";
 import type { KeyInfo, Problem, Provider, TokenInfo } from "../signers/provider.ts";
 
 /** A certificate on a token, and the way to its key. */
@@ -72,6 +73,22 @@ export class Tokens {
   /** Digests that a certificate may need whatever hash was asked for. */
   get otherHashes(): readonly HashName[] {
     return this.postQuantum ? ["SHA-512"] : [];
+  }
+
+  /**
+   * The digest for a document that is hashed before the certificate is chosen: the one that all certificates that may be
+   * chosen take by default, or SHA-256.
+   *
+   * @param certificate `id` of the only one that may be
+   */
+  async usualHash(certificate?: string): Promise<HashAlgorithm> {
+    const { credentials } = await this.list();
+    const hashes = credentials
+      .filter((each) => each.id === certificate || this.describe(each).usable)
+      .filter(({ id }) => certificate === undefined || id === certificate)
+      .map(({ key }) => hashWith(key.certificate, undefined));
+    const [hash] = new Set(hashes).size === 1 ? hashes : [];
+    return HashAlgorithm.options.find((each) => each === hash) ?? "SHA-256";
   }
 
   /**

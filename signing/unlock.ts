@@ -27,8 +27,8 @@ export interface Caller {
 /** Common part of all requests for signatures. */
 export interface Wanted {
   certificate?: string;
-  /** The digest; where it depends on the key, that for a certificate (DER). */
-  hash: HashName | ((certificate: Uint8Array) => HashName);
+  /** The digest; where it depends on the key, that for a certificate (DER); undefined: as strong as the key. */
+  hash?: HashName | ((certificate: Uint8Array) => HashName);
   /** Kind of signature for the audit log, e.g. `CAdES B-B`. */
   format: string;
   items: ConsentItem[];

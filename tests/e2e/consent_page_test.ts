@@ -462,6 +462,16 @@ Deno.test("the consent page works in a browser", async (t) => {
             ],
           },
         );
+        const network = { level: "B-LT", timestampAuthority: "tsa.example" } as const;
+        await look(
+          "lasting",
+          desk.consent.sign(signRequest({ network }), token().unlock, never),
+          words.do_not_sign,
+          {
+            shown: words.network_lasting.replace("{level}", "B-LT")
+              .replace("{service}", "tsa.example"),
+          },
+        );
         await look(
           "pin",
           desk.consent.pin(pinRequest("change"), () => Promise.reject(), never),

@@ -26,8 +26,8 @@ export const verifyServiceCommand: AddCommand = (
       `
 The configuration is a JSON file. See docs/verify-service.md. Settings:
   trust  folders of root certificates, by name; the only one that must be there
-  listen, online, intranetServices, departmentalPolicies, readers, requests, uploadBytes,
-  diskBytes, uploadSeconds, seconds, spool`,
+  listen, online, intranetServices, timestampAuthority, departmentalPolicies, readers, requests,
+  uploadBytes, diskBytes, uploadSeconds, seconds, spool`,
     )
     .action(action(async ({ config, json }: Options) => {
       const { readVerifyConfig } = await import("../verify_service/config.ts");

@@ -14,6 +14,8 @@ export const VERIFY_ERRORS = {
   type_wrong: 415,
   document_malformed: 422,
   document_encrypted: 422,
+  not_trusted: 422,
+  not_extended: 422,
   internal_error: 500,
   busy: 503,
 } as const;
@@ -42,6 +44,13 @@ export const VerifyFields = z.strictObject({
   password: z.string().max(127).optional().describe("Opens an encrypted PDF"),
 });
 export type VerifyFields = z.output<typeof VerifyFields>;
+
+/** The fields of an extension beside the files. */
+export const ExtendFields = z.strictObject({
+  trust: VerifyFields.shape.trust,
+  level: z.enum(["B-T", "B-LT", "B-LTA"]).describe("To which every signature is raised"),
+  password: VerifyFields.shape.password,
+});
 
 export const VerifyAnswer = VerificationReport.extend({
   ok: z.boolean().describe(
@@ -80,7 +89,32 @@ export function verifyOpenapi(version: string): Json {
   };
   const json = (schema: Json) => ({ "application/json": { schema } });
   const failed = { description: "Failed", content: json(put(VerifyError)) };
-  const fields = schemaOf(VerifyFields, "input") as { properties: Json; required: string[] };
+  const form = (type: z.ZodType) => {
+    const fields = schemaOf(type, "input") as { properties: Json; required: string[] };
+    return {
+      required: true,
+      content: {
+        "multipart/form-data": {
+          schema: {
+            ...fields,
+            properties: {
+              ...fields.properties,
+              file: binary("PDF, CMS, XML, JSON or signing route"),
+              content: binary("What a detached signature signs"),
+            },
+            required: [...fields.required, "file"],
+          },
+        },
+      },
+    };
+  };
+  const failures = {
+    "503": {
+      ...failed,
+      headers: { "Retry-After": { description: "Seconds", schema: { type: "integer" } } },
+    },
+    default: failed,
+  };
   const binary = (description: string) => ({
     type: "string",
     contentMediaType: "application/octet-stream",
@@ -105,29 +139,30 @@ export function verifyOpenapi(version: string): Json {
         post: {
           operationId: "verify",
           summary: "Verifies every signature of a file",
-          requestBody: {
-            required: true,
-            content: {
-              "multipart/form-data": {
-                schema: {
-                  ...fields,
-                  properties: {
-                    ...fields.properties,
-                    file: binary("PDF, CMS, XML, JSON or signing route"),
-                    content: binary("What a detached signature signs"),
-                  },
-                  required: [...fields.required, "file"],
-                },
-              },
-            },
-          },
+          requestBody: form(VerifyFields),
           responses: {
             "200": { description: "The report; see `ok`", content: json(put(VerifyAnswer)) },
-            "503": {
-              ...failed,
-              headers: { "Retry-After": { description: "Seconds", schema: { type: "integer" } } },
+            ...failures,
+          },
+        },
+      },
+      "/v1/extend": {
+        post: {
+          operationId: "extend",
+          summary: "Raises every signature of a file to a level",
+          requestBody: form(ExtendFields),
+          responses: {
+            "200": {
+              description: "The new file, or what is to be appended to the one that was sent",
+              headers: {
+                "Dsign-Result": {
+                  description: "Which of them",
+                  schema: { type: "string", enum: ["file", "appended"] },
+                },
+              },
+              content: { "application/octet-stream": { schema: binary("The bytes") } },
             },
-            default: failed,
+            ...failures,
           },
         },
       },

@@ -18,6 +18,7 @@ export const VerifyConfig = z.strictObject({
   online: z.boolean().default(true).describe("Ask authorities about revocation"),
   intranetServices: z.boolean().default(false)
     .describe("Also those in this computer's own network"),
+  timestampAuthority: z.url().optional().describe("RFC 3161, for extending"),
   departmentalPolicies: z.array(z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/)).default([]),
   readers: z.int().min(1).max(256).optional().describe("Processes; default: one a core"),
   requests: z.int().min(1).max(10_000).optional().describe("At a time; default: 8 a reader"),

@@ -36,6 +36,8 @@ export interface JudgeInput
 export interface Judged {
   report: VerificationReport;
   problems: string[];
+  /** There are signatures, and the certificates of all signers and timestamp authorities lead to an anchor. */
+  allLead: boolean;
   /** Of `fresh`, what an authority has signed, and until when it holds (milliseconds since 1970). */
   kept: [key: string, until: number][];
 }
@@ -58,9 +60,10 @@ export const questions = {
       const { ends, known } = certificatesOf(facts.signatures);
       const options = { ...how, now, anchors };
       // A file by anybody must not make this server call an address of their choice.
-      const leading = online ? ends.filter((end) => leadsTo(anchors, end, known, now)) : [];
-      if (leading.length === 0) {
-        return { report: judgeFacts(facts, options), problems: [], kept: [] };
+      const leading = ends.filter((end) => leadsTo(anchors, end, known, now));
+      const allLead = leading.length > 0 && leading.length === ends.length;
+      if (!online || leading.length === 0) {
+        return { report: judgeFacts(facts, options), problems: [], allLead, kept: [] };
       }
       const http = httpOf(take);
       const { problems, ...material } = await collectEvidence(leading, known, anchors, http, now);
@@ -68,6 +71,7 @@ export const questions = {
       return {
         report: judgeFacts(facts, { ...options, material }),
         problems,
+        allLead,
         kept: done.flatMap(([key, answer]) => {
           if (!fresh.includes(key) || !(answer instanceof Uint8Array)) return [];
           const until = signedUntil(answer, issuers, now);

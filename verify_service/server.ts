@@ -1,8 +1,11 @@
 /** Runs the service from its configuration until it is closed. */
 import { getLogger } from "@logtape/logtape";
+import { revived } from "../online/error.ts";
 import { configuredFetch, type PkiFetch } from "../online/pki_http.ts";
+import { Online } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { ReaderPool } from "../reader/client.ts";
+import type { questions as ofDocuments } from "../signing/questions.ts";
 import type { VerifyConfig } from "./config.ts";
 import { FetchedAnswers } from "./fetched.ts";
 import type { questions } from "./questions.ts";
@@ -37,20 +40,23 @@ export async function startVerifyService(
 ): Promise<RunningService> {
   const sets = await TrustSets.load(config.trust);
   const processes = config.readers ?? navigator.hardwareConcurrency;
-  const reader = new ReaderPool<typeof questions>({
+  const reader = new ReaderPool<typeof questions & typeof ofDocuments>({
     command: readerCommand,
     processes,
     deadline: config.seconds * 1000,
+    revive: revived,
     onLog: (text) => log.error("A reader says: {text}", { text }),
   });
-  const fetched = config.online
-    ? new FetchedAnswers(pkiFetch ?? configuredFetch(config), () => now().getTime())
-    : undefined;
+  const fetch = pkiFetch ?? configuredFetch(config);
+  const fetched = config.online ? new FetchedAnswers(fetch, () => now().getTime()) : undefined;
+  const { timestampAuthority } = config;
+  const online = new Online({ reader, timestampAuthority, pkiFetch: fetch, now });
   const spool = await Deno.makeTempDir({ dir: config.spool, prefix: "dsign-verify-" });
   const handler = createHandler({
     version,
     sets,
     reader,
+    online,
     fetched,
     departmentalPolicies: config.departmentalPolicies,
     now,

@@ -1,6 +1,10 @@
 /** The service's answers over HTTP: for portals' servers on this computer or behind a proxy, never for browsers. */
 import { getLogger } from "@logtape/logtape";
+import type * as z from "zod";
+import type { Source } from "../formats/source.ts";
+import { OnlineError } from "../online/error.ts";
 import {
+  ExtendFields,
   type VerifyAnswer,
   type VerifyErrorCode,
   VerifyFields,
@@ -8,18 +12,21 @@ import {
 } from "../protocol/verify_service.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { ServiceError } from "./error.ts";
+import { type ExtenderOptions, extendUpload } from "./extender.ts";
 import { Metrics } from "./metrics.ts";
 import type { TrustSets } from "./trust_sets.ts";
-import { Parts } from "./upload.ts";
+import { Parts, type Upload } from "./upload.ts";
 import { type VerifierOptions, verifyUpload } from "./verifier.ts";
 
 const log = getLogger(["dsign", "verify-service"]);
 
 const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+const BYTES = "application/octet-stream";
 /** Seconds after which one that was refused may come again. */
 const RETRY_AFTER = "1";
 
-export interface ServiceOptions extends VerifierOptions {
+export interface ServiceOptions extends VerifierOptions, ExtenderOptions {
+  reader: ExtenderOptions["reader"];
   version: string;
   sets: TrustSets;
   /** Folder for uploads. */
@@ -56,7 +63,13 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
     },
   });
 
-  async function verify(request: Request): Promise<VerifyAnswer> {
+  /** Receives a request's files and fields, and does something with them. */
+  async function withUpload<F extends { trust: string }, T>(
+    request: Request,
+    fields: z.ZodType<F>,
+    work: (file: Upload, documents: Source[], anchors: Uint8Array[], fields: F) => Promise<T>,
+  ): Promise<T> {
+    if (request.method !== "POST") throw new ServiceError("method_wrong", "Send a POST.");
     const size = sizeOf(request, options.uploadBytes);
     if (running >= options.requests || disk + size > options.diskBytes) {
       throw new ServiceError("busy", "All readers are busy. Come again in a moment.");
@@ -67,7 +80,7 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
       using parts = new Parts(options.spool);
       await parts.receive(request, AbortSignal.timeout(options.uploadTime));
       const { file, content } = parts.files;
-      const { success, data, error } = VerifyFields.safeParse(parts.fields);
+      const { success, data, error } = fields.safeParse(parts.fields);
       if (!success) {
         const [{ path, message }] = error.issues;
         throw new ServiceError("request_wrong", `${path.join(".") || "The form"}: ${message}.`);
@@ -77,16 +90,26 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
       if (!anchors) {
         throw new ServiceError("trust_unknown", `There is no trust set ${data.trust}.`);
       }
-      const documents = [file, content].filter((each) => each !== undefined).map(({ source }) =>
-        source
-      );
-      const { ok, ...report } = await verifyUpload(options, documents, anchors, data);
-      return { ok, file: file.name, sha256: file.sha256, ...report };
+      const documents = content ? [file.source, content.source] : [file.source];
+      return await work(file, documents, anchors, data);
     } finally {
       running--;
       disk -= size;
     }
   }
+
+  const verify = (request: Request) =>
+    withUpload(request, VerifyFields, async (file, documents, anchors, fields) => {
+      const { ok, ...report } = await verifyUpload(options, documents, anchors, fields);
+      return { ok, file: file.name, sha256: file.sha256, ...report } satisfies VerifyAnswer;
+    });
+
+  const extend = (request: Request) =>
+    withUpload(
+      request,
+      ExtendFields,
+      (_, documents, anchors, fields) => extendUpload(options, documents, anchors, fields),
+    );
 
   return async (request) => {
     const { pathname } = new URL(request.url);
@@ -100,10 +123,18 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
         throw new ServiceError("browser_refused", "This service answers servers, not browsers.");
       }
       if (pathname === "/v1/verify") {
-        if (request.method !== "POST") throw new ServiceError("method_wrong", "Send a POST.");
         const answer = await verify(request);
         metrics.answered(200, answer.indication, seconds());
         return json(answer);
+      }
+      if (pathname === "/v1/extend") {
+        const result = await extend(request);
+        const [kind, bytes] = "file" in result
+          ? ["file", result.file]
+          : ["appended", result.appended];
+        return new Response(new Uint8Array(bytes as Uint8Array), {
+          headers: { ...HEADERS, "dsign-result": kind as string, "content-type": BYTES },
+        });
       }
       if (!["GET", "HEAD"].includes(request.method)) {
         throw new ServiceError("method_wrong", "Send a GET.");
@@ -158,12 +189,17 @@ function failureOf(error: unknown): ServiceError {
   if (error instanceof DOMException && error.name === "TimeoutError") {
     return new ServiceError("request_wrong", "The file did not arrive in time.");
   }
+  if (error instanceof OnlineError) {
+    return new ServiceError("not_extended", toDsignError(error).message);
+  }
   const { code, message } = toDsignError(error);
   const known: Partial<Record<string, VerifyErrorCode>> = {
     document_malformed: "document_malformed",
     document_encrypted: "document_encrypted",
     mechanism_unsupported: "document_malformed",
     too_large: "document_malformed",
+    signature_mismatch: "not_extended",
+    document_locked: "not_extended",
   };
   if (known[code]) return new ServiceError(known[code], message);
   log.error("{error}", { error: `${error}` });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Validator } from "@seriousme/openapi-schema-validator";
+import { concat } from "../formats/asn1/der.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { VerifyAnswer, verifyOpenapi } from "../protocol/verify_service.ts";
 import { type PkiServices, startPkiServices } from "../tests/fakes/pki_services.ts";
@@ -138,6 +139,39 @@ Deno.test("for a file that leads to no root of the named set, nobody is called",
     const { body } = await post({ file: signed, trust: "other" });
     assert.deepEqual([body.ok, body.indication], [false, "INDETERMINATE"]);
     assert.deepEqual(pki.requests, []);
+  }));
+
+Deno.test("a PDF is extended to B-LT if all its certificates lead to the set", () =>
+  withService({}, async ({ pki, url, dir, signed }) => {
+    const trust = join(dir, "india");
+    const config = VerifyConfig.parse({
+      ...{ listen: "127.0.0.1:0", trust: { india: trust, other: join(dir, "other") }, readers: 1 },
+      intranetServices: true,
+      timestampAuthority: `${pki.url}/tsa`,
+    });
+    const options = { version: "1.2.3", readerCommand: READER_COMMAND };
+    const service = await startVerifyService(config, options);
+    const extend = (parts: Record<string, string | Uint8Array>, at = service.address) =>
+      fetch(`${at}/v1/extend`, { method: "POST", body: formOf(parts) });
+    try {
+      const foreign = await extend({ file: signed, trust: "other", level: "B-LT" });
+      assert.equal((await foreign.json()).error, "not_trusted");
+      assert.deepEqual(pki.requests, []);
+      const without = await extend({ file: signed, trust: "india", level: "B-T" }, url);
+      const { error, message } = await without.json();
+      assert.equal(error, "not_extended");
+      assert.match(message, /No time-stamping service is configured/);
+      const response = await extend({ file: signed, trust: "india", level: "B-LT" });
+      assert.equal(response.headers.get("dsign-result"), "appended");
+      const appended = new Uint8Array(await response.arrayBuffer());
+      assert.equal(response.status, 200, new TextDecoder().decode(appended));
+      const form = formOf({ file: concat(signed, appended), trust: "india" });
+      const verified = await fetch(`${service.address}/v1/verify`, { method: "POST", body: form });
+      const body = await verified.json();
+      assert.deepEqual([body.ok, body.signatures[0].level], [true, "B-LT"], JSON.stringify(body));
+    } finally {
+      await service.close();
+    }
   }));
 
 Deno.test("content beside a detached signature is read, and must be the signed one", () =>

@@ -27,6 +27,7 @@ export function seeds(): Promise<Uint8Array[]> {
       `${head}${file}${trust}--x--\r\n`,
       `${head}${trust}${file}${content}${more.join("")}--x--\r\n`,
       `${head}${part('name="level"', "B-LT")}${trust}${file}--x--`,
+      `${head.replace("verify", "extend")}${part('name="level"', "B-LT")}${trust}${file}--x--`,
       "GET /v1/openapi.json\r\n\r\n",
       "GET /metrics\r\norigin: https://portal.example\r\n\r\n",
     ].map((text) => new TextEncoder().encode(text)),
@@ -45,6 +46,10 @@ const handle = createHandler({
     // what reads files is tried by the other targets
     ask: () => (asked++, Promise.reject(new FormatError("pdf_malformed", "It is not whole."))),
     close: () => Promise.resolve(),
+  },
+  online: {
+    timestamp: () => Promise.reject(new Error("not asked")),
+    validationData: () => Promise.reject(new Error("not asked")),
   },
   now: () => new Date(),
   spool,

@@ -12,6 +12,7 @@ import {
   type Rectangle,
   visiblePart,
 } from "./place.ts";
+import { type Tagging, taggingOf } from "./tagged.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { appendTo, entry, locatedCatalog } from "../pdf/edit.ts";
 import { findPage, type FormField, type Page } from "../pdf/form.ts";
@@ -78,6 +79,8 @@ export interface FieldOptions {
   /** Locks fields of the form from this signature on. */
   lock?: FieldLock;
   appearance?: Appearance;
+  /** For screen readers, in place of the field's name. */
+  description?: string;
   /** Not even an empty one, which validators take for a change that a certification forbids. */
   withoutAppearance?: boolean;
 }
@@ -88,6 +91,8 @@ export interface Target {
   existing?: FormField;
   /** Of a new field. */
   page?: Page;
+  /** Of a new field in a tagged document. */
+  tagging?: Tagging;
 }
 
 /**
@@ -105,7 +110,7 @@ export function chooseField(
     const found = findPage(document, page);
     // Read now, see PdfUpdate.
     document.get(found.dict, "Annots");
-    return { name, page: found };
+    return { name, page: found, tagging: taggingOf(document) };
   };
   if (wanted === undefined) {
     const taken = new Set(fields.map((field) => field.name));
@@ -259,10 +264,13 @@ function addField(
     F: WIDGET_FLAGS,
     Rect: spot?.rectangle ?? [0, 0, 0, 0],
     P: page.ref,
+    TU: options.description === undefined ? undefined : textString(options.description),
+    StructParent: target.tagging?.key,
     AP: options.withoutAppearance ? undefined : { N: drawn() },
     Lock: lock && update.add({ Type: name("SigFieldLock"), ...lockDraft(lock) }),
   });
   appendTo(update, page, "Annots", [field]);
+  target.tagging?.add(update, page, field);
   const catalog = locatedCatalog(document);
   const acro = entry(document, catalog, "AcroForm");
   if (acro) appendTo(update, acro, "Fields", [field]);

@@ -71,7 +71,9 @@ export function prepareSignature(
       Reference: references(document, target.existing, options),
     });
     if (options.certify !== undefined) setCertification(update, signature.ref);
-    return writeField(update, target, signature, options);
+    const { signerName } = options;
+    const description = signerName === undefined ? undefined : `Signature of ${signerName}`;
+    return writeField(update, target, signature, { ...options, description });
   }, opened);
 }
 
@@ -93,7 +95,10 @@ export function prepareTimestamp(
       Filter: name("Adobe.PPKLite"),
       SubFilter: name("ETSI.RFC3161"),
     });
-    return writeField(update, target, signature, { withoutAppearance: true });
+    return writeField(update, target, signature, {
+      withoutAppearance: true,
+      description: "Timestamp of the document",
+    });
   });
 }
 

@@ -13,6 +13,7 @@ Deno.test(
       config: "/home/a/.config/dsign/config.json",
       state: "/home/a/.local/state/dsign",
       grants: "/home/a/.local/state/dsign/origins.json",
+      keyFiles: "/home/a/.config/dsign/keys",
       audit: "/home/a/.local/state/dsign/audit",
       batches: "/home/a/.local/state/dsign/batches",
       tls: "/home/a/.local/state/dsign/tls",

@@ -108,7 +108,7 @@ function coverageOf(
   { covers, isDocument, holdsUnsigned }: XmlSignature,
   isCountersignature: boolean,
 ): CoverageReport {
-  const content = covers.filter(({ kind }) => kind !== "properties");
+  const content = covers.filter(({ kind }) => kind !== "properties" && kind !== "property");
   const isWhole = isCountersignature
     ? content.some(({ kind }) => kind === "countersigned")
     : content.some(({ kind }) => kind === "document") ||
@@ -132,6 +132,7 @@ function nameOf(covers: XmlCoverage): string {
     case "file":
       return covers.uri;
     case "properties":
+    case "property":
       return "properties";
   }
 }

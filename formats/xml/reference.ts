@@ -33,6 +33,8 @@ export type XmlCoverage =
   | { kind: "manifest" }
   | { kind: "file"; uri: string }
   | { kind: "properties" }
+  /** A statement in the signature about itself (`ds:SignatureProperty`, XMLDSIG core 1.1 §5.2). */
+  | { kind: "property" }
   /** The value of the signature that this one countersigns. */
   | { kind: "countersigned" };
 
@@ -278,6 +280,9 @@ function coverage(
       isNamed(parent, XADES, "QualifyingProperties") && parent.parent?.parent === signature;
     if (!isTheSigned) throw new Problem("malformed");
     return { kind: "properties" };
+  }
+  if (isNamed(target, DS, "SignatureProperty") && contains(signature, target)) {
+    return { kind: "property" };
   }
   const isManifest = (element: XmlElement) => isNamed(element, DS, "Manifest");
   if (type === MANIFEST_TYPE || isManifest(target)) return { kind: "manifest" };

@@ -66,7 +66,9 @@ export function unsignedContent(
     children.forEach(visit);
   };
   const isKnown = (each: XmlElement) =>
-    signed.has(each) || isNamed(each, XADES, "QualifyingProperties");
+    signed.has(each) || isNamed(each, XADES, "QualifyingProperties") ||
+    // A list; what is in it is looked at in turn (XMLDSIG core 1.1 §5.2).
+    isNamed(each, DS, "SignatureProperties");
   parts.filter((each) => !isNamed(each, DS, "SignedInfo")).forEach(visit);
   return found;
 }

@@ -101,9 +101,7 @@ export function serve(parts: AgentParts): Agent {
     if (request.headers.get("service-worker") === "script") return endOfWorkers();
     const { pathname } = url;
     const isWindow = port === windowPort;
-    // The language that is chosen in a window is kept as if it were chosen in the console.
-    const isOfWindow = /^\/(consent|web)(\/|$)|^\/console\/language$/.test(pathname);
-    if (isWindow && !isOfWindow) return refuse(404, "Not found.");
+    if (isWindow && !/^\/(consent|web)(\/|$)/.test(pathname)) return refuse(404, "Not found.");
     if (!isWindow && /^\/consent(\/|$)/.test(pathname)) return refuse(404, "Not found.");
     if (request.headers.has("upgrade")) return upgrade(request, url, { port, accept });
     if (pathname === "/status") return status(request);

@@ -168,6 +168,8 @@ Deno.test("changes: only level 3 allows annotations", () => {
   assert.deepEqual(allowed(annotate(certified)).length, 1);
   unclear(annotate(certified, "Link"), /no comment/);
   unclear(annotate(certified, "Text", `${drawn} /A << /S /JavaScript >>`), /may act/);
+  const quads = "/QuadPoints [0 500 500 500 0 0 500 0]";
+  unclear(annotate(certified, "Highlight", `${drawn} ${quads}`), /different ways/);
   unclear(annotate(certified, "Ink", "/InkList [[0 0 500 500]]"), /different ways/);
   forbidden(annotate(signed({}, { certify: 2 })), /annotation/);
   forbidden(annotate(signed()), /annotation/);

@@ -314,10 +314,13 @@ function comment(next: Next, bodies: Objects): Objects {
       "/OC 31 0 R",
     ],
   ];
-  const drawn = next(3) > 0 ? "/AP << /N 58 0 R >>" : "";
+  const isPlain = next(4) === 0;
+  const drawn = isPlain || next(3) > 0 ? "/AP << /N 58 0 R >>" : "";
+  const kind = isPlain ? "Stamp" : subtype;
+  const more = isPlain ? "/Rect [40 40 80 60]" : `/Rect [${rect}] ${some(parts)}`;
   return {
     3: bodies[3].replace("/Annots [", "/Annots [90 0 R "),
-    90: `<< /Type /Annot /Subtype /${subtype} /Rect [${rect}] /F 4 ${drawn} ${some(parts)} >>`,
+    90: `<< /Type /Annot /Subtype /${kind} /F 4 ${drawn} ${more} >>`,
   };
 }
 

@@ -4,6 +4,7 @@ import { Option } from "commander";
 import { loadTrusted, trustFolders } from "../settings/anchors.ts";
 import { languageOf } from "../settings/config.ts";
 import { configuredFetch, PkiHttp } from "../online/pki_http.ts";
+import { DsignError } from "../protocol/errors.ts";
 import { type DocumentReader, openCommandReader } from "../signing/reading.ts";
 import { verify, type VerifyOptions } from "../signing/verification.ts";
 import type { Change } from "../formats/pades/changes.ts";
@@ -87,7 +88,11 @@ The trust folders hold the root certificates that you trust: "trust" next to the
 Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
     .action(action(async (files: string[], options: Options) => {
-      if (options.content === undefined) files = await withSignaturesBeside(files);
+      if (options.content !== undefined && files.length > 1) {
+        throw new UsageError("--content takes exactly one file.");
+      }
+      const [first] = files;
+      files = await withSignaturesBeside(files);
       // Permissions that this run does not need are revoked before reading untrusted files.
       const { version, signal } = context;
       if (!options.online) Deno.permissions.revokeSync({ name: "net" });
@@ -102,7 +107,9 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
       try {
         for (const file of files) {
           try {
-            done.push(await verifyOne(file, options, setting));
+            // One that was found beside the file is over that file, whatever the file's own content is.
+            const content = file === first ? options.content : undefined;
+            done.push(await verifyOne(file, { ...options, content }, setting));
           } catch (error) {
             if (files.length === 1 || signal.aborted) throw error;
             failed.push({ file, error });
@@ -161,11 +168,19 @@ async function withSignaturesBeside(files: readonly string[]): Promise<string[]>
   for (const file of files) {
     if (!all.includes(file)) all.push(file);
     const beside = `${file}.p7s`;
-    const there = await Deno.stat(beside).then(({ isFile }) => isFile, () => false);
-    if (there && !files.includes(beside)) all.push(beside);
+    if (!files.includes(beside) && await isFile(beside)) all.push(beside);
   }
   return all;
 }
+
+/** Whether a file's name says that it signs another one, which stands beside it. */
+async function isBeside(path: string): Promise<boolean> {
+  const signed = /^(.+)\.p7s$/.exec(path)?.[1];
+  return signed !== undefined && await isFile(signed);
+}
+
+const isFile = (path: string): Promise<boolean> =>
+  Deno.stat(path).then(({ isFile }) => isFile, () => false);
 
 interface Setting {
   reader: DocumentReader;
@@ -180,16 +195,13 @@ async function prepare(
   files: string[],
   { readerWorker: module, readerCommand: command, signal }: Context,
 ): Promise<Setting> {
-  const { content, pan, revocation, trust, certificate = [], online } = options;
+  const { pan, revocation, trust, certificate = [], online } = options;
   const { departmentalPolicy = [] } = options;
   const wrong = departmentalPolicy.find((each) => !/^[0-2](\.(0|[1-9]\d*))+$/.test(each));
   if (wrong !== undefined) {
     throw new UsageError(
       `--departmental-policy must be an object identifier as in 2.999.6.1; got ${wrong}.`,
     );
-  }
-  if (content !== undefined && files.length > 1) {
-    throw new UsageError("--content takes exactly one file.");
   }
   if (pan !== undefined && !/^\s*[A-Za-z]{5}[0-9]{4}[A-Za-z]\s*$/.test(pan)) {
     throw new UsageError("--pan must be five letters, four digits and one letter.");
@@ -233,6 +245,13 @@ async function verifyOne(
   if (content !== undefined && !isDetached && report.signatures.length > 0) {
     throw new UsageError(
       `${path} holds what its signatures sign: leave --content out, which is not compared with it.`,
+    );
+  }
+  // Of CMS alone the content is compared with the file beside it.
+  if (report.format !== "cms" && await isBeside(path)) {
+    throw new DsignError(
+      "signature_invalid",
+      `${path} does not sign the file beside it: it holds no CMS. Rename it to verify it for itself.`,
     );
   }
   const state = createHash("sha256");

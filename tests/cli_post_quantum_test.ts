@@ -138,6 +138,43 @@ Deno.test(
 );
 
 Deno.test(
+  "what stands beside a file as its second signature is a CMS over it, not another file that is valid",
+  atDesk(async ({ path, sign, verify }) => {
+    assert.equal((await sign([...also, path("order.pdf")])).code, 0);
+    const by = ["--certificate", postQuantum.certificate.fingerprint];
+    const signAlone = async (...args: string[]) => {
+      const { code, stderr } = await sign([...by, ...args], [typed(pins.postQuantum)]);
+      assert.equal(code, 0, stderr);
+    };
+    await Deno.writeFile(path("other.pdf"), classicPdf(documentObjects()));
+    const beside = path("order-signed.pdf.p7s");
+    for (const args of [[path("other.pdf")], ["--format", "jws", path("bill.txt")]]) {
+      await signAlone("--force", "--output", beside, ...args);
+      const { code, stdout, stderr } = await verify(path("order-signed.pdf"));
+      assert.equal(code, 1, stdout);
+      assert.match(stdout, /order-signed\.pdf\.p7s: CANNOT BE CHECKED/);
+      assert.match(stderr, /does not sign the file beside it/);
+      assert.doesNotMatch(stdout, /rests on/);
+    }
+    await signAlone("--force", "--output", beside, "--format", "cades", path("bill.txt"));
+    const { code, stdout } = await verify(path("order-signed.pdf"));
+    assert.equal(code, 1);
+    assert.match(stdout, /order-signed\.pdf\.p7s: NOT VALID/);
+  }),
+);
+
+Deno.test(
+  "the second signature of a detached CMS is found also where its content has another name",
+  atDesk(async ({ path, sign, verify }) => {
+    const args = ["--detached", "--output", path("a.p7s"), path("bill.txt")];
+    assert.equal((await sign([...also, ...args])).code, 0);
+    const said = await verify("--content", path("bill.txt"), path("a.p7s"));
+    assert.equal(said.code, 0, said.stdout);
+    assert.match(said.stdout, /a\.p7s\.p7s: VALID[^]*rests on +ML-DSA-65/);
+  }),
+);
+
+Deno.test(
   "a second certificate that is not post-quantum, a declined one, or a wrong second PIN leaves no file",
   atDesk(async ({ path, sign }) => {
     const names = async () =>

@@ -109,10 +109,9 @@ function keyOf(holder: PublicKey | Uint8Array): CheckingKey {
 
 /**
  * Checks a signature with a public key. Judges neither the certificate nor the strength of the algorithm.
- *
- * @param holder the key, or a certificate (DER) that holds it
  * ML-DSA: within `withMlDsa` (keys/ml_dsa.ts).
  *
+ * @param holder the key, or a certificate (DER) that holds it
  * @param input DSA, Ed25519 and ML-DSA: the message
  * @param signature RSA: of the modulus' length; ECDSA and DSA: DER `SEQUENCE { r, s }`
  * @returns false also if the algorithm is not one that this key may be used with

@@ -14,6 +14,8 @@ import type { Roots } from "./roots.ts";
 export interface Settings {
   language(): string;
   keepLanguage(language: string): Promise<void>;
+  /** Ends the agent once what it is asked for now is answered. */
+  quit(): void;
 }
 
 /** Entries of the history that are shown at a time. */
@@ -72,6 +74,10 @@ export class ConsolePages {
           if (!this.settings) return json({}, 404);
           return json({ language: this.settings.language() } satisfies ConsoleSettings);
         }
+        case "POST /console/quit":
+          if (!this.settings) return json({}, 404);
+          this.settings.quit();
+          return json({});
         case "POST /console/language":
           if (!this.settings) return json({}, 404);
           await this.settings.keepLanguage((await read(request, LanguageRequest)).language);

@@ -13,6 +13,7 @@ async function atConsole(trust: string[] = []) {
     settings: {
       language: () => language,
       keepLanguage: (chosen) => (language = chosen, Promise.resolve()),
+      quit: () => {},
     },
   });
   const { origin } = test.agent;

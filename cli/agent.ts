@@ -134,12 +134,14 @@ async function serve(
   const tls = await readyTls(paths.tls);
   const providers = await openProviders(config, hostCommand);
   let language = languageOf(config, env);
+  const quitting = Promise.withResolvers<void>();
   const settings = {
     language: () => language,
     async keepLanguage(chosen: string) {
       await changeConfig(paths.config, (file) => file.language = chosen as Config["language"]);
       language = chosen;
     },
+    quit: () => quitting.resolve(),
   };
   try {
     const agent = await startAgent({
@@ -188,6 +190,7 @@ async function serve(
       const ended = new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
         signal.addEventListener("abort", () => resolve(), { once: true });
+        quitting.promise.then(resolve);
       });
       await Promise.race([ended, ready(agent.port).then(() => ended)]);
     } finally {

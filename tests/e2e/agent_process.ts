@@ -52,11 +52,13 @@ export async function startAgentProcess(
   const port = await portOf(child);
   const addresses = addressesOf(opened);
   let stopped = false;
+  let ended = false;
+  child.status.then(() => ended = true);
   const stop = async () => {
     if (stopped) return;
     stopped = true;
     opened.close();
-    child.kill("SIGINT");
+    if (!ended) child.kill("SIGINT");
     await child.status;
   };
   return {

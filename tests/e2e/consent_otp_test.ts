@@ -15,7 +15,7 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
     let consent: WindowConsent | undefined;
     await using _test = await testAgent({
       web: new URL("../../dist/web/", import.meta.url),
-      settings: { language: () => "en", keepLanguage: () => Promise.resolve() },
+      settings: { language: () => "en", keepLanguage: () => Promise.resolve(), quit() {} },
       consent: (origin) =>
         consent = new WindowConsent({
           origin,

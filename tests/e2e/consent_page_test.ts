@@ -513,11 +513,14 @@ Deno.test("the consent page works in a browser", async (t) => {
     await step("the language can be switched in the window", async (desk) => {
       const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));
       const page = await desk.shown();
+      const kept: string[] = [];
+      desk.consent.options.keepLanguage = (chosen) => (kept.push(chosen), Promise.resolve());
       await press(page, "বাংলা");
       await page.getByRole("heading", { name: AGENT_WORDS.bn.ask_sign_one }).waitFor();
       assert.equal(await page.locator("html").getAttribute("lang"), "bn");
       await press(page, AGENT_WORDS.bn.do_not_sign);
       assert.equal(await answered, "user_cancelled");
+      assert.deepEqual(kept, ["bn"], "for all of D-Sign");
     });
   } finally {
     await browser.close();

@@ -62,6 +62,7 @@ Deno.test("the console leads from the first start to ready", () =>
       assert.equal(await keep.isDisabled(), true);
       await words.fill("green mango");
       await keep.click();
+      await page.getByText(en.start_phrase_kept).waitFor();
       await page.waitForFunction(() =>
         document.querySelector<HTMLButtonElement>("form button")?.disabled
       );
@@ -102,7 +103,15 @@ Deno.test("the console leads from the first start to ready", () =>
       await roots.getByRole("button", { name: en.roots_do_remove }).click();
       await roots.getByText(en.roots_none).waitFor();
 
+      await page.getByRole("button", { name: en.console_test }).click();
+      await page.getByText(en.console_opened).waitFor();
       assert.deepEqual(errors, []);
+      await page.getByRole("button", { name: en.console_quit }).click();
+      await page.getByText(en.console_quit_explain).waitFor();
+      assert.deepEqual(await axeFindings(page), []);
+      await page.getByRole("button", { name: en.console_do_quit }).click();
+      await page.getByText(en.console_stopped).waitFor();
+      assert.equal(await page.getByText(en.console_opened).count(), 0, "which is true no longer");
       assert.deepEqual(driver.logins(), []);
     } finally {
       await browser.close();

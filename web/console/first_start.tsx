@@ -66,7 +66,7 @@ export function FirstStart({ speech, change }: { speech: Speech; change: unknown
           {say(autostart ? "start_login_do_off" : "start_login_do_on")}
         </button>
       </p>
-      <PhraseForm key={phrase} phrase={phrase} speech={speech} saved={lookAgain} />
+      <PhraseForm phrase={phrase} speech={speech} saved={lookAgain} />
     </Section>
   );
 }
@@ -77,10 +77,12 @@ function PhraseForm(
 ) {
   const [text, setText] = useState(phrase ?? "");
   const [refused, setRefused] = useState(false);
+  const [done, setDone] = useState(false);
   async function keep(event: Event) {
     event.preventDefault();
     const kept = await post("/console/phrase", { phrase: text });
     setRefused(!kept);
+    setDone(kept);
     if (kept) saved();
   }
   return (
@@ -95,11 +97,15 @@ function PhraseForm(
         value={text}
         aria-describedby="phrase-hint"
         aria-invalid={refused}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setDone(false);
+        }}
       />
       <button type="submit" disabled={text.trim() === (phrase ?? "")}>
         {say("start_phrase_keep")}
       </button>
+      <p role="status" class="good">{done && say("start_phrase_kept")}</p>
       {refused && <p class="bad" role="alert">{say("start_phrase_refused")}</p>}
     </form>
   );

@@ -116,13 +116,14 @@ export function Console({ port }: { port: number }) {
         </p>
         {client && <TakenPorts speech={speech} />}
         {client && <FirstStart speech={speech} change={inventory} />}
-        <TestSocket port={port} speech={speech} />
+        <TestSocket port={port} client={client} speech={speech} />
         {inventory && <Tokens inventory={inventory} lookAgain={lookAgain} speech={speech} />}
         {client && <KeyFiles changed={lookAgain} speech={speech} />}
         {client && <Sites speech={speech} />}
         {client && <Roots speech={speech} />}
         {client && <History speech={speech} change={inventory} />}
         {client && <Contract client={client} speech={speech} />}
+        {client && <Quit speech={speech} />}
       </main>
     </>
   );
@@ -151,8 +152,12 @@ function TakenPorts({ speech: { say } }: { speech: Speech }) {
   );
 }
 
-function TestSocket({ port, speech: { say } }: { port: number; speech: Speech }) {
+function TestSocket(
+  { port, client, speech: { say } }: { port: number; client: Client | null; speech: Speech },
+) {
   const [outcome, setOutcome] = useState<"opened" | DsignClientError | null>(null);
+  // What was tested is true no longer where the agent came or went since.
+  useEffect(() => setOutcome(null), [client]);
   async function test() {
     setOutcome(null);
     try {
@@ -263,6 +268,41 @@ function CertificateList(
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Ends the agent, after a second click. */
+function Quit({ speech: { say } }: { speech: Speech }) {
+  const [asked, setAsked] = useState(false);
+  const [failed, setFailed] = useState(false);
+  return (
+    <section>
+      {asked && <p role="status">{say("console_quit_explain")}</p>}
+      {failed && <p class="bad" role="alert">{say("error_unreachable")}</p>}
+      <p class="actions">
+        {asked
+          ? (
+            <>
+              <button type="button" class="secondary" onClick={() => setAsked(false)}>
+                {say("console_go_on")}
+              </button>
+              <button
+                type="button"
+                class="danger"
+                // The page finds by itself that the agent is gone.
+                onClick={() => ask("quit").catch(() => setFailed(true))}
+              >
+                {say("console_do_quit")}
+              </button>
+            </>
+          )
+          : (
+            <button type="button" class="secondary" onClick={() => setAsked(true)}>
+              {say("console_quit")}
+            </button>
+          )}
+      </p>
+    </section>
   );
 }
 

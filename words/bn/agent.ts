@@ -236,6 +236,7 @@ export const bn: AgentWords = {
   start_phrase_hint:
     "পিন চাওয়ার সময় D-Sign প্রতিবার নিজের উইন্ডোতে এই শব্দগুলি দেখায়। এমন শব্দ বাছুন যা কেউ আন্দাজ করতে পারে না, কিন্তু আপনার পিন নয়। যে উইন্ডোতে এগুলি নেই তা D-Sign-এর নয়।",
   start_phrase_keep: "শব্দগুলি সংরক্ষণ করুন",
+  start_phrase_kept: "সংরক্ষিত হয়েছে। এখন থেকে D-Sign এই শব্দগুলি দেখাবে।",
   start_phrase_refused: "এই শব্দগুলি সংরক্ষণ করা যায় না। সর্বাধিক ৮০টি অক্ষর লিখুন।",
 
   sites_title: "যে সাইটগুলি D-Sign ব্যবহার করতে পারে",
@@ -301,6 +302,10 @@ export const bn: AgentWords = {
   console_test_explain: "এই ব্রাউজারের ওয়েব পেজ D-Sign পর্যন্ত পৌঁছতে পারে কি না তা দেখায়।",
   console_opened: "সংযোগ হয়েছে (Connection opened)",
   console_failed: "সংযোগ হয়নি",
+  console_quit: "D-Sign বন্ধ করুন",
+  console_quit_explain: "D-Sign আবার চালু না করা পর্যন্ত কোনো সাইট আপনার স্বাক্ষর চাইতে পারবে না।",
+  console_do_quit: "হ্যাঁ, বন্ধ করুন",
+  console_go_on: "চালু থাকুক",
   console_tokens: "টোকেন",
   console_no_tokens: "কম্পিউটারে কোনো টোকেন লাগানো নেই। আপনার টোকেন লাগান, এখানে নিজেই দেখা যাবে।",
   console_certificates: "সার্টিফিকেট",

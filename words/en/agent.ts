@@ -239,6 +239,7 @@ export const en = {
   start_phrase_hint:
     "D-Sign shows them in its window each time it asks for your PIN. Choose words that nobody guesses, but not your PIN. A window that does not show them is not from D-Sign.",
   start_phrase_keep: "Save these words",
+  start_phrase_kept: "Saved. D-Sign shows these words from now on.",
   start_phrase_refused: "These words cannot be saved. Use at most 80 characters.",
 
   sites_title: "Sites that may use D-Sign",
@@ -304,6 +305,10 @@ export const en = {
   console_test_explain: "Shows whether web pages in this browser can reach D-Sign.",
   console_opened: "Connection opened",
   console_failed: "No connection",
+  console_quit: "Quit D-Sign",
+  console_quit_explain: "Until D-Sign is started again, no site can ask you for a signature.",
+  console_do_quit: "Yes, quit",
+  console_go_on: "Keep it running",
   console_tokens: "Tokens",
   console_no_tokens: "No token is in the computer. Insert yours: it appears here by itself.",
   console_certificates: "Certificates",

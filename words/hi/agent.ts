@@ -245,6 +245,7 @@ export const hi: AgentWords = {
   start_phrase_hint:
     "पिन माँगते समय D-Sign हर बार अपनी विंडो में ये शब्द दिखाता है। ऐसे शब्द चुनें जिनका कोई अनुमान न लगा सके, पर अपना पिन नहीं। जिस विंडो में ये शब्द न हों, वह D-Sign की नहीं है।",
   start_phrase_keep: "ये शब्द सहेजें",
+  start_phrase_kept: "सहेज लिया गया। अब से D-Sign ये शब्द दिखाएगा।",
   start_phrase_refused: "ये शब्द नहीं सहेजे जा सकते। अधिकतम 80 अक्षर लिखें।",
 
   sites_title: "साइटें जो D-Sign का उपयोग कर सकती हैं",
@@ -310,6 +311,10 @@ export const hi: AgentWords = {
   console_test_explain: "दिखाता है कि इस ब्राउज़र के वेब पेज D-Sign तक पहुँच सकते हैं या नहीं।",
   console_opened: "संपर्क हो गया (Connection opened)",
   console_failed: "संपर्क नहीं हुआ",
+  console_quit: "D-Sign बंद करें",
+  console_quit_explain: "D-Sign को फिर से चालू किए जाने तक कोई साइट आपसे हस्ताक्षर नहीं माँग सकेगी।",
+  console_do_quit: "हाँ, बंद करें",
+  console_go_on: "चालू रहने दें",
   console_tokens: "टोकन",
   console_no_tokens: "कंप्यूटर में कोई टोकन नहीं लगा है। अपना टोकन लगाएँ, वह यहाँ अपने आप दिखेगा।",
   console_certificates: "प्रमाणपत्र",

@@ -74,7 +74,7 @@ async function raiseAll(dss: Dss, out: string, pki: Pki, tell: Tell, fault: Tell
     .filter((line) => !SEALED.test(line));
   const raised: string[] = [];
   for (const line of list) {
-    const [file, named] = line.split("\t");
+    const [file, named = ""] = line.split("\t");
     const content = named ? await Deno.readFile(join(out, named)) : undefined;
     try {
       const bytes = await Deno.readFile(join(out, file));
@@ -104,7 +104,7 @@ async function judge(out: string, what: string, tell: Tell, fault: Tell): Promis
   const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n");
   const counts = new Map<string, number>();
   for (const line of list) {
-    const [file, named] = line.split("\t");
+    const [file, named = ""] = line.split("\t");
     const content = named ? await Deno.readFile(join(out, named)) : undefined;
     const given: VerifyContent | null = content
       ? { digest: (hash) => digest(hash, content), bytes: () => content }

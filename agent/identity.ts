@@ -31,6 +31,14 @@ export class AgentIdentity {
     readonly secrets: readonly Uint8Array[],
   ) {}
 
+  /** A secret of 32 bytes for one use, from the present secret. */
+  secretFor(use: string): Uint8Array {
+    const secret = this.secrets.at(-1)!;
+    return new Uint8Array(
+      hkdfSync("sha256", secret, new Uint8Array(), `dsign ${use}`, SECRET_LENGTH),
+    );
+  }
+
   /**
    * Reads the secret, or makes one at the first start.
    *

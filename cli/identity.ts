@@ -18,7 +18,7 @@ export const identityCommand: AddCommand = (program, _context, action) => {
       if (!isWebOrigin(origin)) {
         throw new UsageError(`${origin} is not an origin (expected e.g. https://portal.example).`);
       }
-      const { key } = await (await load()).prove(origin, 0, "");
+      const { key } = await (await loadIdentity()).prove(origin, 0, "");
       if (json) printJson({ origin, key });
       else console.log(key);
     }));
@@ -26,13 +26,14 @@ export const identityCommand: AddCommand = (program, _context, action) => {
     .description("Make new keys. The old ones vouch for them, so sites follow.")
     .option("--json", "print one JSON object")
     .action(action(async ({ json }: { json?: boolean }) => {
-      await (await load()).rotate();
+      await (await loadIdentity()).rotate();
       if (json) printJson({ rotated: true });
       else console.log("Made new keys. They count when D-Sign starts again.");
     }));
 };
 
-async function load(): Promise<AgentIdentity> {
+/** The identity of this user on this computer, made where there is none. */
+export async function loadIdentity(): Promise<AgentIdentity> {
   const { paths } = await loadConfig();
   await makeStateFolder(paths.state);
   return await AgentIdentity.load(paths.identity);

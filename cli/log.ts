@@ -2,7 +2,9 @@ import { Option } from "commander";
 import { Audit, type AuditEntry } from "../signing/audit.ts";
 import { findPaths } from "../settings/config.ts";
 import { printable } from "../signing/consent/text.ts";
+import { DsignError } from "../protocol/errors.ts";
 import { EXIT, printJson, UsageError } from "./failure.ts";
+import { loadIdentity } from "./identity.ts";
 import type { AddCommand } from "./command.ts";
 
 interface ShowOptions {
@@ -29,6 +31,29 @@ export const logCommand: AddCommand = (program, _, action) => {
       const entries = (await open().newest(count)).reverse();
       if (json) return printJson({ entries });
       for (const entry of entries) console.log(lineOf(entry));
+    }));
+  command.command("checkpoint")
+    .description("Print number and hash of the last entry as a signed note, to file it elsewhere.")
+    .addHelpText(
+      "after",
+      `
+The note (c2sp.org/signed-note) is signed by a key of yours on this computer, which is printed on standard
+error. Compare a filed note's hash with \`dsign log verify\`.`,
+    )
+    .option("--json", "print one JSON object")
+    .action(action(async ({ json }: { json?: boolean }) => {
+      const { fault, entries, first, last } = await open().verify();
+      if (fault) {
+        throw new DsignError(
+          "storage_failed",
+          `The audit log is not whole: line ${fault.line} of ${fault.file} ${WHY[fault.why]}.`,
+        );
+      }
+      if (entries === 0) throw new UsageError("The audit log is empty.");
+      const { note, key } = await signedHead(first + entries - 1, last);
+      if (json) return printJson({ checkpoint: note, key });
+      console.error(`Key: ${key}`);
+      await Deno.stdout.write(new TextEncoder().encode(note));
     }));
   command.command("verify")
     .description("Verify that no entry was changed, removed or inserted.")
@@ -59,6 +84,19 @@ you can tell.`,
       return fault ? EXIT.failed : EXIT.ok;
     }));
 };
+
+/** Not a tree's: nobody is to take one for a log's checkpoint of RFC 6962. */
+const CHAIN = "dsign audit chain v1";
+
+/** The end of the chain, signed by a key of this user on this computer. */
+async function signedHead(entries: number, hash: string): Promise<{ note: string; key: string }> {
+  const { noteSigner, formatNoteKey } = await import("../formats/log/note.ts");
+  const signer = noteSigner("dsign/audit", (await loadIdentity()).secretFor("audit chain"));
+  return {
+    note: signer.sign(`${CHAIN}\n${entries}\n${Uint8Array.fromHex(hash).toBase64()}\n`),
+    key: formatNoteKey(signer.key),
+  };
+}
 
 const WHY = {
   unreadable: "is not an entry",

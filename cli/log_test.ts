@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { openNote, readNoteKey } from "../formats/log/note.ts";
 import { Audit } from "../signing/audit.ts";
 import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
@@ -40,6 +41,18 @@ Deno.test("dsign log shows the newest entries, and finds altered ones", () =>
     assert.deepEqual(all.entries.map(({ number }: { number: number }) => number), [1, 2]);
     assert.match((await dsign(["log", "verify"], env)).stdout, /^Entries 1 to 2 are unaltered/);
 
+    const { checkpoint, key } = JSON.parse(
+      (await dsign(["log", "checkpoint", "--json"], env)).stdout,
+    );
+    const { last } = await audit.verify();
+    const hash = Uint8Array.fromHex(last).toBase64();
+    assert.equal(
+      openNote(checkpoint, [readNoteKey(key)]).text,
+      `dsign audit chain v1\n2\n${hash}\n`,
+    );
+    const again = await dsign(["log", "checkpoint"], env);
+    assert.deepEqual(again, { code: 0, stdout: checkpoint, stderr: `Key: ${key}\n` });
+
     const file = join(folder, "000001.jsonl");
     const text = await Deno.readTextFile(file);
     await Deno.writeTextFile(file, text.replace("Anita", "Bikram"));
@@ -48,5 +61,6 @@ Deno.test("dsign log shows the newest entries, and finds altered ones", () =>
       1,
       "dsign: line 2 of 000001.jsonl was changed.\n",
     ]);
+    assert.match((await dsign(["log", "checkpoint"], env)).stderr, /not whole: line 2/);
     assert.equal((await dsign(["log", "show", "--count", "x"], env)).code, 2);
   }));

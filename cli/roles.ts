@@ -21,6 +21,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   // run starts the readers
   extend: ["ffi", "import"],
   log: ["ffi", "import", "net", "run", "write"],
+  // makes the user's key where there is none yet
+  "log checkpoint": ["ffi", "import", "net", "run"],
   // run starts certutil and the like
   trust: ["ffi", "import", "net"],
   policy: ["ffi", "import", "net", "run"],
@@ -50,6 +52,7 @@ export function roleOf(args: readonly string[]): string {
   const first = commandOf(args) ?? "agent";
   const isOnline = args.some((arg) => /^--(level(=|$)|remote$)/.test(arg));
   if (isOnline && (first === "sign" || first === "tokens")) return `${first} online`;
+  if (first === "log" && args.includes("checkpoint")) return "log checkpoint";
   return Object.hasOwn(DOES_WITHOUT, first) ? first : "openrpc";
 }
 

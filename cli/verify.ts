@@ -17,6 +17,7 @@ import { loadConfig } from "./providers.ts";
 import { contentOf, OpenFiles, readCertificates } from "./signed_file.ts";
 import { firstLine } from "./sign_pdf.ts";
 import { extractRevisions } from "./verify_extract.ts";
+import { checkReceipt, type ReceiptReport } from "./verify_receipt.ts";
 import type { Language } from "../words/speech.ts";
 import { htmlReport, isPostQuantum, limitsOf, type ReportOf } from "./report/html.ts";
 
@@ -29,6 +30,8 @@ interface Options {
   revocation: "require" | "if-available";
   passwordFile?: string;
   pan?: string;
+  receipt?: string;
+  logKey?: string;
   report?: string;
   extract?: string;
   force?: boolean;
@@ -72,6 +75,11 @@ export const verifyCommand: AddCommand = (program, context, action) => {
       "PDF: read the PDF's password from the first line of this file",
     )
     .option("--pan <pan>", "require a signature by the holder of this PAN")
+    .option(
+      "--receipt <file>",
+      "the signature's receipt: check that it stands in the department's log (PDF and CMS)",
+    )
+    .option("--log-key <key>", "with --receipt: the log's key, or a file with it")
     .option("--report <file>", "write a report for people to this HTML file")
     .option("--extract <folder>", "PDF: write each signed revision into this folder")
     .option("--force", "replace existing output files")
@@ -132,7 +140,10 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
       for (const each of extract === undefined ? [] : done) {
         extracted.push(...await extractRevisions(each, extract!, options.force ?? false));
       }
-      const ok = failed.length === 0 &&
+      const receipt = options.receipt === undefined
+        ? undefined
+        : await checkReceipt(options.receipt, options.logKey, done[0].report);
+      const ok = failed.length === 0 && receipt?.signatures.length !== 0 &&
         done.every(({ report }) => report.indication === "TOTAL-PASSED");
       if (options.json) {
         printJson({
@@ -144,6 +155,7 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
             problems,
           })),
           ...extract !== undefined && { extracted },
+          ...receipt && { receipt },
           ...failed.length > 0 && {
             failed: failed.map(({ file, error }) => ({ file, message: messageOf(error) })),
           },
@@ -151,6 +163,7 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
       } else {
         const restsOn = done.some(({ report }) => report.signatures.some(isPostQuantum));
         done.forEach((each) => show(each, restsOn));
+        if (receipt) showReceipt(receipt);
         for (const { file, error } of failed) {
           console.log(`${printable(file)}: CANNOT BE CHECKED`);
           tell(error, false);
@@ -161,6 +174,16 @@ Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
       return ok ? EXIT.ok : EXIT.failed;
     }));
 };
+
+function showReceipt({ log, number, of, time, signatures }: ReceiptReport): void {
+  const names = signatures.map((id) => `Signature ${printable(id)}`).join(", ");
+  const where = `the log ${printable(log)} as number ${number} of ${of} (${printable(time)})`;
+  console.log(
+    signatures.length > 0
+      ? `${names}: stands in ${where}`
+      : `None of the signatures: the receipt is for another one, which stands in ${where}`,
+  );
+}
 
 /** A file may have a second signature beside it, as `dsign sign --also` writes it: FILE.p7s. */
 async function withSignaturesBeside(files: readonly string[]): Promise<string[]> {
@@ -197,6 +220,9 @@ async function prepare(
 ): Promise<Setting> {
   const { pan, revocation, trust, certificate = [], online } = options;
   const { departmentalPolicy = [] } = options;
+  if (options.receipt !== undefined && files.length > 1) {
+    throw new UsageError("--receipt takes exactly one file.");
+  }
   const wrong = departmentalPolicy.find((each) => !/^[0-2](\.(0|[1-9]\d*))+$/.test(each));
   if (wrong !== undefined) {
     throw new UsageError(

@@ -16,6 +16,8 @@ export const FORMAT_ERROR_CODES = [
   "route_malformed",
   /** A container that is no ZIP, or can be read in two ways. */
   "container_malformed",
+  /** No checkpoint, receipt or key of a log, or one that does not hold. */
+  "log_malformed",
   "key_malformed",
   /** A JSON object names the same member twice: what is shown could differ from what is signed. */
   "json_duplicate_key",

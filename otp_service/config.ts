@@ -104,6 +104,20 @@ export const OtpConfig = z.strictObject({
     success: z.string().optional(),
   }).optional(),
   tsa: z.url().optional().describe("Timestamp authority (RFC 3161)"),
+  log: z.strictObject({
+    checkpointFile: file.optional()
+      .describe(
+        "Files the log's checkpoint; the service does not start where the log does not go on from it",
+      ),
+    mail: z.string().min(3).optional().describe("Address that gets checkpoints; needs smtp"),
+    url: serviceUrl.optional().describe("Takes checkpoints by POST"),
+    timestamp: z.boolean().default(false).describe("By tsa, beside checkpointFile"),
+    witness: z.strictObject({
+      url: serviceUrl.describe("Where add-checkpoint is (c2sp.org/tlog-witness)"),
+      key: z.string().min(1),
+    }).optional(),
+    minutes: z.int().min(1).max(24 * 60).default(60),
+  }).optional().describe("Where checkpoints of the audit's log are filed"),
   esp: z.strictObject({
     url: serviceUrl.describe("Where browsers bring requests (eSign API 2.1), as the provider says"),
     aspId: z.string().min(1).max(100).describe("The portal's name at the provider"),
@@ -161,11 +175,16 @@ export async function readOtpConfig(path: string): Promise<OtpConfig> {
     database: /^postgres(ql)?:/.test(data.database) ? data.database : at(data.database),
     authority: absolute(data.authority),
     ...data.keys && { keys: absolute(data.keys) },
+    ...data.log && { log: absolute(data.log) },
     ...data.smtp && { smtp: absolute(data.smtp) },
     ...data.sms && { sms: absolute(data.sms) },
     ...data.esp && { esp: { ...absolute(data.esp), key: absolute(data.esp.key) } },
   };
 }
+
+/** The name of the service's log: `sign.example/log`. */
+export const logOrigin = (publicUrl: string): string =>
+  `${publicUrl.replace(/^https?:\/\//, "")}/log`;
 
 /**
  * Does something with a file that the configuration names.

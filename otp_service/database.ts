@@ -24,6 +24,10 @@ export interface Database {
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** Runs `work`, which only reads: cheaper, and each of its queries sees what is kept at its moment. */
   read<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** Runs `work`, which only reads, and all of whose queries see what is kept at the same moment. */
+  snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** Within a transaction: waits until no other seals the audit, and is the one that does so until the transaction ends. */
+  becomeSealer(query: Query): Promise<void>;
   /** Put behind a SELECT it keeps the rows from all others until the end of the transaction. */
   readonly lock: "" | " FOR UPDATE";
   /** Reads the server's clock as `now`, milliseconds since 1970; absent where the database has none but this machine's. */
@@ -90,5 +94,18 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     `CREATE INDEX documents_expires ON documents (expires)`,
     `ALTER TABLE audit_head ADD COLUMN row_sum TEXT`,
     `ALTER TABLE audit_head ADD COLUMN mac TEXT`,
+  ],
+  [
+    // The audit's chain becomes a Merkle log, by the first sealing.
+    // their numbers follow what was committed before what: who saw one has a larger one
+    `CREATE TABLE pending (
+      number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, lines TEXT NOT NULL,
+      delta TEXT NOT NULL, mac TEXT NOT NULL)`,
+    `CREATE TABLE tiles (
+      level BIGINT NOT NULL, number BIGINT NOT NULL, hashes BLOB NOT NULL,
+      PRIMARY KEY (level, number))`,
+    `ALTER TABLE audit ADD COLUMN entry TEXT`,
+    `CREATE UNIQUE INDEX audit_entry ON audit (entry)`,
+    `ALTER TABLE audit_head ADD COLUMN note TEXT`,
   ],
 ];

@@ -36,7 +36,9 @@ export function toCscError(error: unknown): CscError {
     return new CscError(ONLINE_CODES[code], reason);
   }
   // nothing was done, and it may be tried again
-  if (error instanceof DatabaseError || error instanceof TamperedError) {
+  if (
+    error instanceof DatabaseError || error instanceof TamperedError || error instanceof SetupError
+  ) {
     return new CscError("unavailable", error.message);
   }
   return new CscError("server_error", String(error));

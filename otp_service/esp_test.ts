@@ -33,7 +33,6 @@ import { signBytes } from "../tests/fixtures/keys.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
-import { verifyAudit } from "./audit.ts";
 import type { Database } from "./database.ts";
 import { createHandler } from "./server.ts";
 import { openPostgres } from "./store_postgres.ts";
@@ -152,7 +151,7 @@ async function withDesk(body: (at: Desk) => Promise<void>): Promise<void> {
   const at = desk();
   try {
     await body(at);
-    assert.ok((await verifyAudit(at.test.service.store.audit())).ok);
+    assert.equal((await at.test.service.store.verifyAudit()).problem, undefined);
   } finally {
     await at.test.close();
   }
@@ -232,7 +231,7 @@ async function wholeWay(open: () => Promise<Database>): Promise<void> {
     await three.test.service.store.sweep();
     for (const each of [id, left.id]) assert.equal((await ask(three, each)).status, 404);
     assert.equal((await eventsOf(three, id)).at(-1), "esign.deleted");
-    assert.ok((await verifyAudit(three.test.service.store.audit())).ok);
+    assert.equal((await three.test.service.store.verifyAudit()).problem, undefined);
   } finally {
     await three.test.close();
   }

@@ -28,6 +28,8 @@ export interface Sources {
   inFlight(): Readonly<Record<string, number>>;
   /** Milliseconds by which this clock is ahead of the database's. */
   clockDifference(): Promise<number>;
+  /** Lines of the audit that wait longer than promised to be sealed. */
+  overdue(): number;
 }
 
 export class Metrics {
@@ -69,7 +71,7 @@ export class Metrics {
   }
 
   /** Adds what is looked at only when it is asked for. */
-  watch({ pins, inFlight, clockDifference }: Sources): void {
+  watch({ pins, inFlight, clockDifference, overdue }: Sources): void {
     const registers = [this.#registry];
     const each = (
       gauge: Gauge<string>,
@@ -104,6 +106,14 @@ export class Metrics {
         // without an answer there is no figure: an old one would be untrue
         this.reset();
         this.set(await clockDifference().then((ms) => ms / 1000, () => NaN));
+      },
+    });
+    new Gauge({
+      name: "dsign_otp_audit_lines_overdue",
+      help: "Lines of the audit that wait longer than promised to be sealed.",
+      registers,
+      collect() {
+        this.set(overdue());
       },
     });
     new Gauge({

@@ -26,6 +26,7 @@ async function watched(
   metrics.watch({
     pins: test.pins,
     inFlight: () => ({ known: 1, stranger: 2 }),
+    overdue: () => 0,
     clockDifference: () => test.service.store.clockDifference(),
   });
   await using monitor = startMonitor(test.service, { hostname: "127.0.0.1", port: 0 }, metrics);

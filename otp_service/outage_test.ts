@@ -76,7 +76,8 @@ Deno.test("the service survives PostgreSQL being stopped, started, locked by som
           200,
         );
         test.clock.now += 2 * 60_000;
-        const tables = "persons, tokens, transactions, counters, audit_head, audit, documents";
+        const tables =
+          "persons, tokens, transactions, counters, audit_head, audit, pending, documents";
         await asAdministrator(url, async (client) => {
           await client.query("BEGIN");
           await client.query(`LOCK TABLE ${tables}`);

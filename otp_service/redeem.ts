@@ -18,6 +18,7 @@ export interface Caller {
 /** A SAD that was used up: what it may sign, and with what. */
 export interface Authorized {
   transaction: string;
+  client: string;
   credential: Credential;
   person: Person;
   facts: Facts;
@@ -83,7 +84,7 @@ export async function redeem(
       hashes,
       hashAlgorithm: binding!.hashAlgorithm,
     });
-    return { transaction: id, credential, person, facts, hash, hashes };
+    return { transaction: id, client, credential, person, facts, hash, hashes };
   });
   if (result instanceof CscError) throw result;
   return result;

@@ -1,10 +1,11 @@
 /** The portal's and the administrator's REST calls, and what the issuing authority serves to everyone. */
 import { digest } from "../formats/digest.ts";
+import { formatNoteKey } from "../formats/log/note.ts";
+import { readTilePath } from "../formats/log/tiles.ts";
 import { isPdf } from "../formats/shown.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { CrlReason } from "../formats/x509/extensions.ts";
 import { CSC_LIMITS, NewCredential, NewPerson, OIDS, PORTAL_METHODS } from "../protocol/csc.ts";
-import { verifyAudit } from "./audit.ts";
 import { CscError } from "./error.ts";
 import { plainLine } from "./request.ts";
 import {
@@ -112,8 +113,31 @@ export function addPortalRoutes(app: App, service: Service): void {
   });
   app.get("/portal/v1/audit/check", async (context) => {
     await admin(context.req.raw);
-    const head = await store.auditHead();
-    return context.json(await verifyAudit(upTo(store.audit(), head.seq), head));
+    return context.json(await store.verifyAudit());
+  });
+  app.get("/portal/v1/receipts/:entry{[0-9a-f]{64}}", async (context) => {
+    const caller = await access(service, context.req.raw);
+    const found = await store.log.find(context.req.param("entry"));
+    const isTheirs = found && (caller.admin || found.client === caller.client);
+    if (!isTheirs) throw new CscError("not_found");
+    return context.text(found.receipt);
+  });
+
+  // The log's own: nothing of it tells what its lines hold.
+  app.get("/log/checkpoint", async (context) => {
+    const note = await store.log.checkpoint();
+    if (note === null) throw new CscError("not_found");
+    return context.text(note);
+  });
+  app.get("/log/key", (context) => context.text(`${formatNoteKey(store.log.signer.key)}\n`));
+  app.get("/log/tile/:path{.+}", async (context) => {
+    const tile = readTilePath(`tile/${context.req.param("path")}`);
+    const hashes = tile && await store.log.tile(tile.level, tile.number);
+    const size = (tile?.width ?? 0) * 32;
+    if (!hashes || hashes.length < size) throw new CscError("not_found");
+    return new Response(new Uint8Array(hashes.subarray(0, size)), {
+      headers: { "content-type": "application/octet-stream" },
+    });
   });
   app.post("/portal/v1/documents", async (context) => {
     const { client, person } = await access(service, context.req.raw);
@@ -157,13 +181,4 @@ export function addPortalRoutes(app: App, service: Service): void {
     }
     return binary(await authority.ocsp(request), "application/ocsp-response");
   });
-}
-
-async function* upTo(lines: AsyncIterable<string>, count: number): AsyncGenerator<string> {
-  if (count === 0) return;
-  let left = count;
-  for await (const line of lines) {
-    yield line;
-    if (--left === 0) return;
-  }
 }

@@ -3,7 +3,8 @@
  * make a row nor change one, nor put a row's contents under another's name.
  *
  * A row put back to what it was once has a good seal. So the end of the audit holds the sum of all rows' versions, sealed
- * too: a row that was put back, taken out or brought back does not fit it.
+ * too, and each entry that is still to be added by how much it changes the sum: a row that was put back, taken out or brought
+ * back does not fit it.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Value } from "./database.ts";
@@ -20,6 +21,9 @@ export const COUNTED = [
 export type Counted = typeof COUNTED[number];
 /** Tables whose rows are sealed. */
 export type Sealed = Counted | "documents";
+
+/** Rows of the log itself. */
+type Kept = "audit_head" | "pending";
 
 /** Whether a row's version counts in the sum. Certificates grow to millions, so only revoked ones count. */
 export const counts = (table: Counted, version: number): boolean =>
@@ -51,7 +55,7 @@ export class RowSeal {
 
   /** The seal of a row in a version. */
   seal(
-    table: Sealed | "audit_head",
+    table: Sealed | Kept,
     id: string,
     version: number,
     content: readonly Value[],
@@ -63,7 +67,7 @@ export class RowSeal {
 
   /** @throws {TamperedError} */
   check(
-    table: Sealed | "audit_head",
+    table: Sealed | Kept,
     id: string,
     version: number,
     content: readonly Value[],
@@ -86,7 +90,11 @@ export class RowSeal {
 
   /** Puts a row's version into the sum, or takes it out: both are the same (exclusive or). */
   toggle(sum: Uint8Array, table: Counted, id: string, version: number): void {
-    const mark = this.#hmac(["mark", table, id, version]);
-    for (let i = 0; i < sum.length; i++) sum[i] ^= mark[i];
+    addTo(sum, this.#hmac(["mark", table, id, version]));
   }
+}
+
+/** Adds to a sum. */
+export function addTo(sum: Uint8Array, other: Uint8Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i] ^= other[i];
 }

@@ -11,6 +11,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from "node:crypto";
+import { type NoteSigner, noteSigner } from "../formats/log/note.ts";
 import { readSecretFile } from "./config.ts";
 import { SetupError } from "./error.ts";
 import { RowSeal } from "./row_seal.ts";
@@ -26,6 +27,7 @@ export class Secrets {
   readonly rows: RowSeal;
   readonly #otp: Uint8Array;
   readonly #box: Uint8Array;
+  readonly #log: Uint8Array;
 
   /** @throws {SetupError} unless there are 32 bytes */
   constructor(master: Uint8Array) {
@@ -40,6 +42,12 @@ export class Secrets {
     this.rows = new RowSeal(derive("row seal"));
     this.#otp = derive("OTP");
     this.#box = derive("box");
+    this.#log = derive("log signature");
+  }
+
+  /** Signs the audit's checkpoints (Ed25519). */
+  logSigner(origin: string): NoteSigner {
+    return noteSigner(origin, this.#log);
   }
 
   /** Keyed hash of an OTP, bound to one authorization. */

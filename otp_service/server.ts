@@ -3,7 +3,7 @@ import { getLogger, withContext } from "@logtape/logtape";
 import { Hono } from "hono";
 import { routePath } from "hono/route";
 import { DatabaseError } from "./database.ts";
-import { CscError } from "./error.ts";
+import { CscError, SetupError } from "./error.ts";
 import { clockProblem } from "./readiness.ts";
 import { type Address, listen } from "./listen.ts";
 import { Intake } from "./intake.ts";
@@ -27,6 +27,8 @@ const LOOKED_UP = 128;
 /** Between two looks for what is over, and for rows that were put back, in milliseconds. */
 const SWEEP = 30_000;
 const CHECK = 10 * 60_000;
+/** Between two looks for lines of the audit that an instance that died has not sealed. */
+const SEAL = 2_000;
 
 const HEADERS = {
   "cache-control": "no-store",
@@ -79,7 +81,10 @@ export function createHandler(
   app.onError((error, context) => {
     const { method, path } = context.req;
     // A CscError's reason and the path say no secret; anything else is a fault of ours.
-    if (error instanceof DatabaseError || error instanceof TamperedError) {
+    if (
+      error instanceof DatabaseError || error instanceof TamperedError ||
+      error instanceof SetupError
+    ) {
       log.error("{method} {path}: {message}", { method, path, message: error.message });
     } else if (error instanceof CscError) {
       log.debug("{method} {path}: {message} ({reason})", {
@@ -169,6 +174,7 @@ export function startService(
     regularly(() => service.store.sweep(), SWEEP),
     regularly(() => service.store.check(), CHECK),
     regularly(() => checkClock(service), SWEEP),
+    regularly(() => service.store.log.sealAll(), SEAL),
   ];
   return {
     port: server.addr.port,

@@ -1,4 +1,5 @@
 /** The key of an authorization: made or opened for it, every signature checked, closed before anything goes out. */
+import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import type { SignatureAlgorithm } from "../formats/signer.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
@@ -6,6 +7,7 @@ import type { Authority } from "./authority.ts";
 import { CscError, toCscError } from "./error.ts";
 import { type KeyStore, type OpenKey, schemeOf } from "./keys.ts";
 import type { Authorized } from "./redeem.ts";
+import type { Receipted } from "./log.ts";
 import type { Store } from "./store.ts";
 
 export interface KeyOptions {
@@ -22,16 +24,21 @@ export interface Ready {
   sign(input: { digest: Uint8Array }): Promise<Uint8Array>;
 }
 
-export async function withKey<T>(
+/**
+ * Does something with the key of an authorization.
+ *
+ * @returns what came of it, with the receipt of its line in the audit
+ */
+export async function withKey<T extends object>(
   options: KeyOptions,
   authorized: Authorized,
   work: (key: Ready) => Promise<T>,
-): Promise<T> {
+): Promise<T & Receipted> {
   const { store, authority } = options;
-  const { transaction, credential, person, hash, hashes, facts } = authorized;
+  const { transaction, client, credential, person, hash, hashes, facts } = authorized;
   let serial: string | undefined;
   const settle = (type: "signed" | "failed", more: Record<string, unknown>) =>
-    store.run(async (tx) => {
+    store.runWithLines(async (tx) => {
       const found = (await tx.apply({ id: transaction }, { type }))!;
       if (!found.outcome!.ok) {
         if (type === "signed") throw new CscError("sad_expired", "it was ended meanwhile");
@@ -42,35 +49,40 @@ export async function withKey<T>(
       tx.audit({
         event: type === "signed" ? "signature.made" : "signature.failed",
         transaction,
+        client,
         person: person.id,
         credential: credential.id,
         serial,
         ...more,
       });
     });
+  let result: T;
+  let line: string;
+  const signatures: string[] = [];
   try {
     const { key, certificate, ...opened } = await openKey(options, authorized);
     serial = opened.serial;
     const algorithm = { scheme: schemeOf(credential.keyType), hash };
-    let result: T;
     try {
       result = await work({
         certificate,
         chain: authority.chain,
         algorithm,
-        sign: async ({ digest }) => {
-          const signature = await key.sign(algorithm, digest);
-          if (!verifySignature(certificate, algorithm, { digest }, signature)) {
+        sign: async (input) => {
+          const signature = await key.sign(algorithm, input.digest);
+          if (!verifySignature(certificate, algorithm, input, signature)) {
             throw new CscError("server_error", "the key made a signature that is not valid");
           }
+          signatures.push(new Uint8Array(digest("SHA-256", signature)).toHex());
           return signature;
         },
       });
     } finally {
       await key.close();
     }
-    await settle("signed", { hashes, consent: facts.consent, kind: "departmental PIN/OTP" });
-    return result;
+    const kind = "departmental PIN/OTP";
+    const settled = await settle("signed", { hashes, signatures, consent: facts.consent, kind });
+    line = settled.lines.at(-1)!;
   } catch (error) {
     const known = error instanceof FormatError
       ? new CscError("document_malformed", error.message)
@@ -78,6 +90,7 @@ export async function withKey<T>(
     await settle("failed", { reason: known.reason ?? known.message });
     throw known;
   }
+  return { ...result, ...await store.log.receiptFor(line) };
 }
 
 async function openKey(

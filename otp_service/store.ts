@@ -2,11 +2,14 @@
  * Everything that the service remembers, over a {@linkcode Database}. One {@linkcode Store.run} is one transaction: what it
  * changed and the audit lines about it are kept together, or not at all.
  */
-import type { AuditEntry, AuditHead } from "./audit.ts";
+import { type AuditCheck, type AuditEntry, verifyAudit } from "./audit.ts";
 import { RULES } from "./authorize.ts";
 import type { Database, Query } from "./database.ts";
 import { checkRows, sealRows, sumOf } from "./store_check.ts";
-import { type RowSeal, TamperedError } from "./row_seal.ts";
+import { Log } from "./log.ts";
+import type { Head } from "./log_rows.ts";
+import { addTo, type RowSeal, TamperedError } from "./row_seal.ts";
+import type { Secrets } from "./secrets.ts";
 import { CertificatesTx } from "./store_certificates.ts";
 import { Seen } from "./store_tx.ts";
 
@@ -22,32 +25,54 @@ export class Store {
   readonly #database: Database;
   readonly #seal: RowSeal;
   readonly #seen = new Seen();
+  readonly log: Log;
+  #isReady = false;
   #broken: TamperedError | undefined;
 
   readonly #kept: (entries: readonly AuditEntry[]) => void;
 
   /**
    * @param now milliseconds since 1970; the one clock of the service
+   * @param origin the log's name, as `sign.example/log`
    * @param kept is told the audit's entries of each transaction that was kept
    */
   constructor(
     database: Database,
     readonly now: () => number,
-    seal: RowSeal,
+    secrets: Secrets,
+    origin: string,
     kept: (entries: readonly AuditEntry[]) => void = () => {},
   ) {
     this.#database = database;
-    this.#seal = seal;
+    this.#seal = secrets.rows;
     this.#kept = kept;
+    this.log = new Log(database, secrets.rows, secrets.logSigner(origin));
   }
 
   #tx(query: Query, lock: string, writes: boolean): Tx {
-    return new Tx({ query, lock, writes, seal: this.#seal, seen: this.#seen, now: this.now() });
+    const [seal, seen, log, now] = [this.#seal, this.#seen, this.log, this.now()];
+    return new Tx({ query, lock, writes, seal, seen, log, now });
+  }
+
+  /** Nothing is added to a database that has not been taken over. */
+  async #ready(): Promise<void> {
+    if (this.#broken) throw this.#broken;
+    await this.log.checkSealing();
+    if (this.#isReady) return;
+    await this.#database.read((query) => this.log.head(query));
+    this.#isReady = true;
   }
 
   /** Runs `work` as one transaction; it may run again, and waits for nothing but this store. */
   async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    if (this.#broken) throw this.#broken;
+    return (await this.runWithLines(work)).value;
+  }
+
+  /** As {@linkcode run}, with the lines that it added to the audit. */
+  async runWithLines<T>(
+    work: (tx: Tx) => Promise<T>,
+  ): Promise<{ value: T; lines: readonly string[] }> {
+    await this.#ready();
     let last: Tx | undefined;
     const value = await this.#database.transaction(async (query) => {
       const tx = last = this.#tx(query, this.#database.lock, true);
@@ -59,7 +84,7 @@ export class Store {
       last.noteSeen();
       this.#kept(last.entries);
     }
-    return value;
+    return { value, lines: last?.lines ?? [] };
   }
 
   /** Runs `work`, which only reads. */
@@ -69,13 +94,18 @@ export class Store {
 
   /** The audit's lines from a number on, in pieces. */
   async *audit(from = 1): AsyncGenerator<string> {
+    await this.log.sealAll();
+    yield* this.#lines(from, Infinity);
+  }
+
+  async *#lines(from: number, to: number): AsyncGenerator<string> {
     const PIECE = 500;
-    for (let at = from;; at += PIECE) {
+    for (let at = from; at <= to; at += PIECE) {
       const lines = await this.#database.read((query) =>
         query(
-          "SELECT line FROM audit WHERE seq >= $1 AND seq < $2 ORDER BY seq",
+          "SELECT line FROM audit WHERE seq >= $1 AND seq <= $2 ORDER BY seq",
           at,
-          at + PIECE,
+          Math.min(at + PIECE - 1, to),
         )
       );
       for (const { line } of lines) yield line as string;
@@ -83,10 +113,10 @@ export class Store {
     }
   }
 
-  /** The end of the audit's chain. */
-  async auditHead(): Promise<AuditHead> {
-    const { seq, hash } = await this.read((tx) => tx.head());
-    return { seq, hash };
+  /** The end of the audit, after all was sealed that is pending. */
+  async auditHead(): Promise<Head> {
+    await this.log.sealAll();
+    return await this.#database.read((query) => this.log.head(query));
   }
 
   /**
@@ -112,12 +142,26 @@ export class Store {
    */
   async ready(): Promise<void> {
     if (this.#broken) throw this.#broken;
-    await this.auditHead();
+    await this.#database.read((query) => this.log.head(query));
   }
 
   /**
-   * Looks whether a row was put back, taken out or brought back. Until it is settled nothing more is done with a database
-   * of which that is so.
+   * Checks every line and tile of the audit against its signed checkpoint.
+   *
+   * @param expect checkpoints that were filed elsewhere: the audit must go on from each
+   */
+  async verifyAudit(expect: readonly string[] = []): Promise<AuditCheck> {
+    const { seq, note } = await this.auditHead();
+    return await verifyAudit(this.#lines(1, seq), {
+      checkpoints: [note!, ...expect],
+      key: this.log.signer.key,
+      tiles: (level, number) => this.log.tile(level, number),
+    });
+  }
+
+  /**
+   * Looks whether a row was put back, taken out or brought back, or a line of the audit taken out. Until it is settled nothing
+   * more is done with a database of which that is so.
    *
    * @param seals look at every row's seal too, and not only when it is read
    * @throws {TamperedError} saying which row, or that the sum does not fit
@@ -125,10 +169,12 @@ export class Store {
   async check({ seals = false } = {}): Promise<void> {
     if (seals) await this.#database.read((query) => checkRows(query, this.#seal));
     try {
-      await this.#database.transaction(async (query) => {
-        const tx = this.#tx(query, this.#database.lock, true);
-        const { sum } = await tx.head();
-        if (await sumOf(query, this.#seal) === sum) return;
+      await this.log.checkOwn();
+      await this.#database.snapshot(async (query) => {
+        const { sum } = await this.log.head(query);
+        const rows = Uint8Array.fromHex(await sumOf(query, this.#seal));
+        addTo(rows, await this.log.pendingSum(query));
+        if (rows.toHex() === sum) return;
         throw new TamperedError(
           "A row of the database was put back, taken out or brought back. What should be there the audit says " +
             "(`rows`); `dsign otp-service seal` goes on from what is there.",
@@ -151,7 +197,9 @@ export class Store {
     return this.#database.transaction(async (query) => {
       const tx = this.#tx(query, this.#database.lock, true);
       const rows = await sealRows(query, this.#seal);
-      await tx.startAnew(await sumOf(query, this.#seal));
+      const sum = Uint8Array.fromHex(await sumOf(query, this.#seal));
+      addTo(sum, await this.log.pendingSum(query));
+      await this.log.startAnew(query, sum.toHex());
       tx.audit({ event: "rows.sealed", by, proof, count: rows });
       await tx.finish();
       return rows;
@@ -189,7 +237,8 @@ export class Store {
     });
   }
 
-  close(): Promise<void> {
-    return this.#database.close();
+  async close(): Promise<void> {
+    await this.log.settle();
+    await this.#database.close();
   }
 }

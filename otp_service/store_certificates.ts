@@ -91,7 +91,7 @@ export class CertificatesTx extends EsignsTx {
   /** As much writing as for a person's row, for somebody who does not exist. */
   async writeNobody(): Promise<void> {
     await this.count("nobody");
-    this.touchHead();
+    this.touchNobody();
   }
 }
 

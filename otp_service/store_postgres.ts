@@ -14,6 +14,9 @@ import { SetupError } from "./error.ts";
 const CONNECTIONS = 10;
 /** Any number that no other program uses: only one instance brings the schema up to date. */
 const MIGRATION_LOCK = 7_791_2026;
+/** And only one at a time seals the audit. */
+const SEALING_LOCK = 7_791_2027;
+const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /** deadlock_detected, serialization_failure: PostgreSQL undid everything, and asks to try again. */
 const AGAIN = ["40P01", "40001"];
 const TRIES = 5;
@@ -114,6 +117,11 @@ export async function openPostgres(url: string, limits = LIMITS): Promise<Databa
     lock: " FOR UPDATE",
     clock: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now",
     read: (work) => turns(() => work(through(pool))),
+    snapshot: (work) =>
+      turns(() => inTransaction(pool, (client) => work(through(client)), SNAPSHOT)),
+    becomeSealer: async (query) => {
+      await query(`SELECT pg_advisory_xact_lock(${SEALING_LOCK})`);
+    },
     transaction: <T>(work: (query: Query) => Promise<T>): Promise<T> =>
       turns(async () => {
         for (let attempt = 1;; attempt++) {
@@ -131,10 +139,11 @@ export async function openPostgres(url: string, limits = LIMITS): Promise<Databa
 async function inTransaction<T>(
   pool: Pool,
   work: (client: PoolClient) => Promise<T>,
+  begin = "BEGIN",
 ): Promise<T> {
   const client = await pool.connect();
   try {
-    await client.query("BEGIN");
+    await client.query(begin);
     const value = await work(client);
     await client.query("COMMIT");
     client.release();
@@ -208,7 +217,12 @@ async function migrate(client: PoolClient): Promise<void> {
   }
   for (const statements of MIGRATIONS.slice(version)) {
     for (const statement of statements) {
-      await client.query(statement.replaceAll(" BLOB", " BYTEA"));
+      const dialect = statement.replaceAll(" BLOB", " BYTEA")
+        .replace(
+          "INTEGER PRIMARY KEY AUTOINCREMENT",
+          "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        );
+      await client.query(dialect);
     }
   }
   for (const statement of APPEND_ONLY) await client.query(statement);

@@ -76,22 +76,25 @@ export function openSqlite(path: string, most?: number): Database {
     last = result.catch(() => {}); // told to its own caller
     return result;
   };
+  const transaction = <T>(work: (query: Query) => Promise<T>): Promise<T> =>
+    next(async () => {
+      await begin(file);
+      try {
+        const value = await work(query);
+        file.exec("COMMIT");
+        return value;
+      } catch (error) {
+        // On a full disk SQLite has done that already, and would say so in place of what went wrong.
+        if (file.isTransaction) file.exec("ROLLBACK");
+        throw error;
+      }
+    });
   return {
     lock: "", // BEGIN IMMEDIATE has locked everything
     read: (work) => next(() => work(query)),
-    transaction: (work) =>
-      next(async () => {
-        await begin(file);
-        try {
-          const value = await work(query);
-          file.exec("COMMIT");
-          return value;
-        } catch (error) {
-          // On a full disk SQLite has done that already, and would say so in place of what went wrong.
-          if (file.isTransaction) file.exec("ROLLBACK");
-          throw error;
-        }
-      }),
+    transaction,
+    snapshot: transaction,
+    becomeSealer: () => Promise.resolve(),
     async close() {
       await last;
       file.close();

@@ -1,7 +1,7 @@
 /** Shared by all statements of one transaction: sealed rows, and their audit entries. */
-import { type AuditEntry, type AuditHead, auditLine, NO_LINE } from "./audit.ts";
+import { type AuditEntry, auditLine } from "./audit.ts";
 import type { Query, Row, Value } from "./database.ts";
-import { SetupError } from "./error.ts";
+import type { Log } from "./log.ts";
 import {
   type Counted,
   counts,
@@ -11,22 +11,15 @@ import {
   TamperedError,
 } from "./row_seal.ts";
 
-/** The end of the audit, with the sum of all rows' versions. */
-export interface Head extends AuditHead {
-  readonly sum: string;
-}
-
-/** Latest state of the database seen by a process; it must never go back. */
+/** Latest versions of rows that a process has seen, by table and id; they must never go back. */
 export class Seen {
-  /** Latest versions, by table and id. */
   readonly #versions = new Map<string, number>();
-  head: AuditHead = NO_LINE;
 
   version(key: string): number {
     return this.#versions.get(key) ?? 0;
   }
 
-  note(versions: ReadonlyMap<string, number>, head: AuditHead | undefined): void {
+  note(versions: ReadonlyMap<string, number>): void {
     for (const [key, version] of versions) {
       this.#versions.delete(key); // to the end: the oldest are forgotten first
       this.#versions.set(key, version);
@@ -35,7 +28,6 @@ export class Seen {
       if (this.#versions.size <= MOST_SEEN) break;
       this.#versions.delete(key);
     }
-    if (head && head.seq > this.head.seq) this.head = head;
   }
 }
 
@@ -48,6 +40,7 @@ export interface TxOptions {
   writes: boolean;
   seal: RowSeal;
   seen: Seen;
+  log: Log;
   /** Milliseconds since 1970. */
   now: number;
 }
@@ -65,7 +58,7 @@ export class SealedTx {
   /** Change of the sum of the versions. */
   readonly #toggles: [Counted, string, number][] = [];
   readonly #changed = new Map<string, number>();
-  #head: AuditHead | undefined;
+  #lines: readonly string[] = [];
 
   /** Made by `Store.run` and `Store.read`. */
   constructor(options: TxOptions) {
@@ -133,85 +126,34 @@ export class SealedTx {
     this.#versions.delete(`${table} ${id}`);
   }
 
-  /** As much work at the end of the audit as a row that was changed, for somebody who does not exist. */
-  protected touchHead(): void {
+  /** As much work as for a row that was changed, for somebody who does not exist. */
+  protected touchNobody(): void {
     this.#toggles.push(["persons", "", 0], ["persons", "", 0]);
   }
 
-  /** The end of the audit, locked until the transaction ends. */
-  async head(): Promise<Head> {
-    const { seal, seen, writes } = this.#options;
-    const [row] = await this.query(
-      `SELECT seq, hash, row_sum, mac FROM audit_head WHERE one = 1${this.lock}`,
-    );
-    if (row === undefined) throw new TamperedError("The end of the audit is missing.");
-    const { seq, hash, row_sum: sum } = row as { seq: number; hash: string; row_sum: string };
-    if (row.mac === null) {
-      const [old] = await this.query("SELECT id FROM persons WHERE mac IS NULL LIMIT 1");
-      if (old || seq > 0) {
-        throw new SetupError(
-          "The database was made before its rows were sealed. Make sure that it is yours and unchanged, " +
-            "then take it over: dsign otp-service seal",
-        );
-      }
-      return { ...NO_LINE, sum: NO_ROWS };
-    }
-    seal.check("audit_head", "1", seq, [hash, sum], row.mac);
-    if (writes && (seq < seen.head.seq || seq === seen.head.seq && hash !== seen.head.hash)) {
-      throw new TamperedError(`The audit was cut back to line ${seq}.`);
-    }
-    return { seq, hash, sum };
-  }
-
-  /** Writes the audit's lines and the sum. The end of the audit is locked last and for the shortest time. */
+  /** Leaves the audit's lines, and the change of the sum of versions, to be sealed. Nobody is waited for. */
   async finish(): Promise<void> {
     if (this.entries.length + this.#toggles.length === 0) return;
-    const { seal } = this.#options;
-    const { sum: before, ...end } = await this.head();
-    const sum = Uint8Array.fromHex(before);
-    for (const toggle of this.#toggles) seal.toggle(sum, ...toggle);
-    let head: AuditHead = end;
-    const last = this.entries.at(-1);
-    if (last && this.#changed.size > 0) {
-      this.entries[this.entries.length - 1] = {
-        ...last,
-        rows: Object.fromEntries(this.#changed),
-      };
-    }
-    const writes = this.entries.map((entry) => {
-      const { line, ...next } = auditLine(head, entry, this.now);
-      head = next;
-      return this.query("INSERT INTO audit VALUES ($1, $2)", next.seq, line);
-    });
-    await this.setHead({ ...head, sum: sum.toHex() }, writes);
-  }
-
-  /** Goes on from the end of the audit as it stands, whoever wrote it, with another sum. */
-  async startAnew(sum: string): Promise<void> {
-    const [{ seq, hash }] = await this.query(
-      `SELECT seq, hash FROM audit_head WHERE one = 1${this.lock}`,
+    const { seal, log } = this.#options;
+    const delta = Uint8Array.fromHex(NO_ROWS);
+    for (const toggle of this.#toggles) seal.toggle(delta, ...toggle);
+    const last = this.entries.length - 1;
+    const rows = this.#changed.size > 0 && { rows: Object.fromEntries(this.#changed) };
+    this.#lines = this.entries.map((entry, i) =>
+      auditLine(i === last ? { ...entry, ...rows } : entry, this.now)
     );
-    await this.setHead({ seq: seq as number, hash: hash as string, sum });
+    await log.add(this.query, { lines: this.#lines, delta: delta.toHex() });
   }
 
-  /** Writes the end of the audit; with other statements in one go, as all other instances wait. */
-  protected async setHead({ seq, hash, sum }: Head, others: Promise<unknown>[] = []) {
-    const mac = this.#options.seal.seal("audit_head", "1", seq, [hash, sum]);
-    await Promise.all([
-      ...others,
-      this.query(
-        "UPDATE audit_head SET seq = $1, hash = $2, row_sum = $3, mac = $4",
-        seq,
-        hash,
-        sum,
-        mac,
-      ),
-    ]);
-    this.#head = { seq, hash };
+  /** The audit's lines of a transaction that is finished, in the order in which they were added. */
+  get lines(): readonly string[] {
+    return this.#lines;
   }
 
   /** For `Store`: what this process has seen now that the transaction is kept. */
   noteSeen(): void {
-    if (this.#options.writes) this.#options.seen.note(this.#versions, this.#head);
+    if (!this.#options.writes) return;
+    this.#options.seen.note(this.#versions);
+    this.#options.log.committed(this.#lines);
   }
 }

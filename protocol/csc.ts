@@ -171,6 +171,17 @@ const CREDENTIAL = "GX0112348";
 const DOCUMENTS = "Invalid Base64 documents string parameter";
 const REFRESH_TOKEN = "Invalid string parameter: refresh_token";
 
+/** Ours: what shows that the signature stands in the department's log. One of both comes with each signature. */
+const receipted = {
+  receipt: z.string().optional()
+    .describe("The audit's line with its proof and the log's checkpoint (c2sp.org/tlog-proof)"),
+  receiptPromise: z.object({
+    promise: z.string().describe("Signed by the log's key: the line's SHA-256, and until when"),
+    path: z.string().describe("Where the receipt will be"),
+    due: z.string(),
+  }).optional().describe("Where the receipt takes longer than 200 ms"),
+};
+
 /** The methods of the API. `access`: whose token is asked for. */
 export const CSC_METHODS = {
   "info": {
@@ -322,6 +333,7 @@ export const CSC_METHODS = {
       signatures: z.array(base64),
       certificates: z.array(base64).optional()
         .describe("Ours, for a one-time credential: the certificate made for these signatures"),
+      ...receipted,
     }),
     example: {
       credentialID: CREDENTIAL,
@@ -365,6 +377,7 @@ export const CSC_METHODS = {
         crl: z.array(base64),
         certificates: z.array(base64),
       }).optional(),
+      ...receipted,
     }),
     example: {
       credentialID: CREDENTIAL,

@@ -136,6 +136,8 @@ export function openapi(version: string): Json {
       ? ["Lines", "application/x-ndjson"]
       : path.endsWith("/document")
       ? ["The PDF", "application/pdf"]
+      : path.endsWith("/{entry}")
+      ? ["The receipt", "text/plain"]
       : null;
     add(path, verb.toLowerCase(), {
       summary: method.summary,

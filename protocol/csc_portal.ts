@@ -150,14 +150,20 @@ export const PORTAL_METHODS = {
     result: z.string(),
   },
   "GET /portal/v1/audit/check": {
-    summary: "Whether the audit's chain is whole",
+    summary: "Whether every line of the audit stands in its signed log",
     params: null,
     result: z.object({
       ok: z.boolean(),
       lines: z.int(),
-      hash: z.string(),
+      root: z.string().describe("Hex: of the tree of all lines (RFC 6962)"),
       problem: z.string().optional(),
     }),
+  },
+  "GET /portal/v1/receipts/{entry}": {
+    summary:
+      "The receipt of a signature that was promised; for its client, and for administrators' of any line",
+    params: null,
+    result: z.string(),
   },
   "POST /portal/v1/documents": {
     summary:

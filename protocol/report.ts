@@ -87,6 +87,9 @@ const signatureReport = z.object({
   chain: z.array(z.string()).describe("Names from the signer's issuer to the trusted root"),
   panMatches: z.boolean().nullable(),
   algorithm: z.string().nullable(),
+  signatureSha256: z.string().nullable().describe(
+    "CMS and PDF: hex, of the signature value; a receipt of the department's log names it",
+  ),
   coverage: z.object({
     extent: z.enum(["whole", "revision", "part"]),
     parts: z.array(z.string()),

@@ -28,6 +28,7 @@ const FORMAT_CODES: Partial<Record<FormatErrorCode, ErrorCode>> = {
   jws_malformed: "document_malformed",
   container_malformed: "document_malformed",
   route_malformed: "document_malformed",
+  log_malformed: "document_malformed",
   not_found: "document_malformed",
   no_room: "invalid_params",
   out_of_turn: "out_of_turn",

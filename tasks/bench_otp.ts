@@ -21,7 +21,7 @@ import {
 } from "../tests/fixtures/otp_process.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { type Figures, timed } from "./bench_figures.ts";
-import { Child } from "./bench_process.ts";
+import { Child, childrenOf, cpuOf, sum } from "./bench_process.ts";
 import type { RawStart } from "./bench_raw.ts";
 import { ensure } from "./setup.ts";
 
@@ -81,7 +81,8 @@ export async function benchOtp(figures: Figures): Promise<void> {
     const store = new Store(
       await openPostgres(database),
       Date.now,
-      (await readSecrets(join(dirname(config), "secret"))).rows,
+      await readSecrets(join(dirname(config), "secret")),
+      "bench/log",
     );
     const instances = await Promise.all([Instance.start(config), Instance.start(config)]);
     try {
@@ -112,9 +113,20 @@ export async function benchOtp(figures: Figures): Promise<void> {
         return RAW / Number(await raw.read()) * 1000;
       };
       await loop();
+      const rawBefore = await cpuOf(raw.pid);
       const rawRate = await loop();
+      const rawTime = (await cpuOf(raw.pid) - rawBefore) / RAW;
       await raw.close();
       figures.add("raw loop (RSA-2048)", rawRate, "signatures/s");
+      figures.add("raw loop: processor time", rawTime, "ms");
+      const databasePid = await server.pid();
+      const cpu = async () => {
+        const all = [Deno.pid];
+        for (const pid of [databasePid, ...instances.map(({ process }) => process.pid)]) {
+          all.push(pid, ...await childrenOf(pid));
+        }
+        return await sum(all, cpuOf);
+      };
 
       for (const count of [1, 2]) {
         const used = instances.slice(0, count);
@@ -134,12 +146,19 @@ export async function benchOtp(figures: Figures): Promise<void> {
           });
           await pipelined(tasks.splice(0, 20), IN_FLIGHT); // connections, caches, logins
           let all: number[] = [];
+          const before = await cpu();
           const elapsed = await timed(async () => {
             all = await pipelined(tasks, IN_FLIGHT);
           });
+          const time = (await cpu() - before) / (all.length * each);
           const name = `${label}: signHash, ${each} a request`;
           addRate(figures, name, all, elapsed, each);
           figures.add(`${name}: ratio to raw`, all.length * each / elapsed * 1000 / rawRate, "");
+          // of services, token, database and this client; no machine can do better than its cores allow
+          figures.add(`${name}: processor time of a signature`, time, "ms");
+          const most = navigator.hardwareConcurrency * 1000 / time;
+          figures.add(`${name}: the processors' bound, ratio to raw`, most * rawTime / 1000, "");
+          figures.add(`${name}: part of that bound`, all.length * each / elapsed * 1000 / most, "");
         }
       }
     } finally {

@@ -22,7 +22,7 @@ import { makePki } from "../tests/fixtures/pki.ts";
 import { python } from "../tests/fixtures/python.ts";
 import { type BenchTokens, benchTokens, besideRaw } from "./bench_desk.ts";
 import { type Figures, median, timed } from "./bench_figures.ts";
-import { childrenOf, memory } from "./bench_process.ts";
+import { childrenOf, cpuOf, memory } from "./bench_process.ts";
 import { ensure } from "./setup.ts";
 
 interface Sample {
@@ -189,14 +189,6 @@ async function measure(path: string, rounds: number): Promise<Measured> {
     digesting: median(digesting),
     megabytes: kilobytes / 1024,
   };
-}
-
-/** Processor time of a process so far, in milliseconds: clock ticks of 10 ms (proc(5)). */
-async function cpuOf(pid: number): Promise<number> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
-  if (stat === "") return 0; // a child has ended
-  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13);
-  return (Number(user) + Number(system)) * 10;
 }
 
 const BATCH = 1000;

@@ -68,6 +68,14 @@ export async function childrenOf(pid: number): Promise<number[]> {
   return found;
 }
 
+/** Processor time of a process so far, in milliseconds: clock ticks of 10 ms (proc(5)). */
+export async function cpuOf(pid: number): Promise<number> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+  if (stat === "") return 0; // it has ended
+  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13);
+  return (Number(user) + Number(system)) * 10;
+}
+
 /** Adds up a quantity of several processes. */
 export async function sum(pids: number[], each: (pid: number) => Promise<number>): Promise<number> {
   return (await Promise.all(pids.map(each))).reduce((total, value) => total + value, 0);

@@ -1,15 +1,16 @@
 /**
  * `deno task test:python`: the tests that need packages of Python, which `deno task test` leaves out by name where they are
- * not installed. They are put into a virtual environment in the user's cache, once.
+ * not installed. They are put into a virtual environment in the user's cache. PYTHON names another Python than python3.
  */
 import { join } from "node:path";
 
 /** From PyPI, as tested. */
-const PACKAGES = ["aiohttp==3.14.5", "pyhanko==0.38.0"];
+const PACKAGES = ["aics-tlog==0.2.1", "aiohttp==3.14.5", "pyhanko==0.38.0"];
 
 /** Tests with a part in Python. */
 const TESTS = [
   "tests/e2e/pdf_pyhanko_test.ts",
+  "tests/log_judges_test.ts",
   "tests/ltv_test.ts",
   "tests/otp_pyhanko_test.ts",
 ];
@@ -30,7 +31,8 @@ if (import.meta.main) {
   const cache = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME")!, ".cache");
   const folder = join(cache, "dsign-test-python");
   const python = join(folder, "bin", "python");
-  await run("python3", ["-m", "venv", folder]);
+  // aics-tlog asks for Python 3.12
+  await run(Deno.env.get("PYTHON") ?? "python3", ["-m", "venv", "--clear", folder]);
   await run(python, ["-m", "pip", "install", "--quiet", ...PACKAGES]);
   await run(Deno.execPath(), ["test", "-A", "--no-check", ...TESTS], { DSIGN_TEST_PYTHON: python });
 }

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
-import { verifyAudit } from "../otp_service/audit.ts";
 import type { Database } from "../otp_service/database.ts";
 import { readSecrets } from "../otp_service/secrets.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
@@ -12,7 +11,7 @@ import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import { FakeEsp } from "./fakes/esp.ts";
 import { issue } from "./fixtures/issue.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
-import { initialise, Instance } from "./fixtures/otp_process.ts";
+import { initialise, Instance, LOG } from "./fixtures/otp_process.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { pdfsig } from "./fixtures/pdf_tools.ts";
 import { startPostgres } from "./fixtures/postgres.ts";
@@ -160,12 +159,12 @@ async function killBetweenSteps(dir: string, database: string, open: () => Promi
   } finally {
     await instance.end("SIGKILL");
   }
-  const { rows } = await readSecrets(join(folder, "secret"));
-  const store = new Store(await open(), () => Date.now() + 40 * 60_000, rows);
+  const secrets = await readSecrets(join(folder, "secret"));
+  const store = new Store(await open(), () => Date.now() + 40 * 60_000, secrets, LOG);
   try {
     await store.sweep();
     await store.check({ seals: true });
-    assert.ok((await verifyAudit(store.audit(), await store.auditHead())).ok);
+    assert.equal((await store.verifyAudit()).problem, undefined);
     const lines = (await Array.fromAsync(store.audit())).map((line) => JSON.parse(line));
     const of = (event: string) =>
       lines.filter((line) => line.event === event).map(({ transaction }) => transaction);

@@ -44,7 +44,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const FORMATS = [
   ["error.ts", "source.ts", "signer.ts", "digest.ts", "content.ts", "augment.ts", "shown.ts"],
   ["asn1"],
-  ["keys", "pdf"],
+  ["keys", "log", "pdf"],
   ["x509"],
   ["cms", "json"],
   ["pades", "xml"],

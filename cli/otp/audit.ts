@@ -1,8 +1,13 @@
 /** `dsign otp-service audit` */
 import type { Command } from "commander";
-import type { Action, Context } from "../command.ts";
+import { type Action, type Context, repeated } from "../command.ts";
 import { EXIT, printable, printJson, UsageError } from "../failure.ts";
 import { operator, type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
+
+interface VerifyOptions extends ServiceOptions {
+  expect?: string[];
+  logKey?: string;
+}
 
 export function addAudit(service: Command, context: Context, action: Action): void {
   const audit = service.command("audit").description(
@@ -19,49 +24,84 @@ export function addAudit(service: Command, context: Context, action: Action): vo
             throw new UsageError("--last must be 1 or more.");
           }
           const { seq } = await store.auditHead();
-          for await (const line of store.audit(Math.max(1, seq - count + 1))) {
+          let number = Math.max(1, seq - count + 1);
+          for await (const line of store.audit(number)) {
             if (options.json) {
               console.log(line);
               continue;
             }
-            const { seq, time, event, previous: _, ...facts } = JSON.parse(line);
-            console.log(printable(`${seq}  ${time}  ${event}  ${JSON.stringify(facts)}`));
+            const { seq: _, time, event, previous: _previous, salt: _salt, ...facts } = JSON.parse(
+              line,
+            );
+            console.log(printable(`${number++}  ${time}  ${event}  ${JSON.stringify(facts)}`));
           }
         })
       ),
     );
   serviceOptions(audit.command("verify [file]"), "print one JSON object")
     .description(
-      "Check the chain of an exported file, or of the database with the seals of its rows.",
+      "Check that every line stands in the signed log: of the database, with the seals of its rows, or of an exported file.",
     )
-    .addHelpText(
-      "after",
-      "\nKeep the printed number and hash elsewhere: later they show whether the whole log was rewritten.",
+    .option(
+      "--expect <file>",
+      "a checkpoint that was filed before: the audit must go on from it; repeatable",
+      repeated,
     )
-    .action(action(async (file: string | undefined, options: ServiceOptions) => {
+    .option("--log-key <key>", "for an exported file: the log's key, or a file with it")
+    .action(action(async (file: string | undefined, options: VerifyOptions) => {
       const { verifyAudit } = await import("../../otp_service/audit.ts");
+      const { readLogKey } = await import("../verify_receipt.ts");
       const tell = (check: Awaited<ReturnType<typeof verifyAudit>>) => {
         if (options.json) printJson(check);
         else if (check.ok) {
-          console.log(
-            `All ${check.lines} lines are unaltered. Hash of the last line: ${check.hash}`,
-          );
+          console.log(`All ${check.lines} lines are unaltered. Root of their tree: ${check.root}`);
         } else console.error(`dsign: ${check.problem}`);
         return check.ok ? EXIT.ok : EXIT.failed;
       };
-      if (file !== undefined) return tell(await verifyAudit(linesOf(file)));
+      const expect = await Promise.all(
+        (options.expect ?? []).map((path) => Deno.readTextFile(path)),
+      );
+      if (file !== undefined) {
+        if (!options.logKey || expect.length === 0) {
+          throw new UsageError("An exported file is checked with --log-key and --expect.");
+        }
+        const key = await readLogKey(options.logKey);
+        return tell(await verifyAudit(linesOf(file), { checkpoints: expect, key }));
+      }
       return await withService(context, options, async ({ service: { store } }) => {
-        const head = await store.auditHead();
-        const check = await verifyAudit(store.audit(), undefined);
+        const check = await store.verifyAudit(expect);
         if (check.ok) await store.check({ seals: true });
-        // new lines may have been added meanwhile, but none may be missing
-        return tell(
-          check.ok && check.lines < head.seq
-            ? { ...check, ok: false, problem: "Lines at the end are missing." }
-            : check,
-        );
+        return tell(check);
       });
     }));
+  serviceOptions(audit.command("checkpoint"), "print one JSON object")
+    .description("Print the log's signed checkpoint, to file it elsewhere.")
+    .addHelpText(
+      "after",
+      "\nKeep it where who can write to the database cannot: `audit verify --expect` and `otp-service --expect` " +
+        "then notice a cut, changed or restored audit.",
+    )
+    .action(
+      action((options: ServiceOptions) =>
+        withService(context, options, async ({ service: { store } }) => {
+          const { note } = await store.auditHead();
+          if (options.json) printJson({ checkpoint: note });
+          else await Deno.stdout.write(new TextEncoder().encode(note!));
+        })
+      ),
+    );
+  serviceOptions(audit.command("key"), "print one JSON object")
+    .description("Print the log's key, with which others check receipts and checkpoints.")
+    .action(
+      action((options: ServiceOptions) =>
+        withService(context, options, async ({ service: { store } }) => {
+          const { formatNoteKey } = await import("../../formats/log/note.ts");
+          const key = formatNoteKey(store.log.signer.key);
+          if (options.json) printJson({ key });
+          else console.log(key);
+        })
+      ),
+    );
   serviceOptions(audit.command("export"), "no effect; the output is always one JSON object a line")
     .description("Print all lines, to keep them elsewhere.")
     .option("--from <number>", "first line to print", "1")

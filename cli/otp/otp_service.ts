@@ -1,17 +1,23 @@
 /** `dsign otp-service`: runs the service, and adds its subcommands. The service's parts are loaded when needed. */
-import type { AddCommand, Context } from "../command.ts";
+import { type AddCommand, type Context, repeated } from "../command.ts";
 import { printJson } from "../failure.ts";
 import { addAudit } from "./audit.ts";
 import { type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
 import { addInit } from "./init.ts";
+import { openFiling } from "./filing.ts";
 import type { OtpParts } from "./parts.ts";
 import { addPeople } from "./people.ts";
 import { addSeal } from "./seal.ts";
+
+interface ServeOptions extends ServiceOptions {
+  expect?: string[];
+}
 
 const CONFIGURATION = `\
 The configuration is a JSON file; \`init\` creates one. See docs/otp-service.md. Settings:
   publicUrl, listen, monitor, database, secretFile, name, organization, country, language, policy,
   authority, keys, keyType, otpDigits, clients, smtp, sms, tsa,
+  log  where checkpoints are filed: checkpointFile, mail, url, timestamp, witness, minutes
   esp  an eSign service provider: url, aspId, key, certificatesFile, anchorsFile, auth, origins`;
 
 export const otpServiceCommand: AddCommand = (program, context, action) => {
@@ -20,9 +26,14 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
     .enablePositionalOptions();
   serviceOptions(service, "print one JSON object once it listens")
     .option("--log-json", "write the log as JSON lines, one for each request")
+    .option(
+      "--expect <file>",
+      "a filed checkpoint: start only if the audit goes on from it; repeatable",
+      repeated,
+    )
     .addHelpText("after", `\n${CONFIGURATION}`)
     .action(
-      action((options: ServiceOptions) =>
+      action((options: ServeOptions) =>
         withService(context, options, (parts) => serve(parts, context, options))
       ),
     );
@@ -35,17 +46,21 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
 async function serve(
   { config, service, metrics, pins }: OtpParts,
   { signal }: Context,
-  { json }: ServiceOptions,
+  { json, expect }: ServeOptions,
 ) {
   const { startService } = await import("../../otp_service/server.ts");
   const { startMonitor } = await import("../../otp_service/monitor.ts");
   await service.store.check();
+  for (const path of expect ?? []) await service.store.log.checkFiled(await readText(path));
+  const filing = await openFiling(config, service);
+  await filing?.start(config.log!.minutes * 60_000);
   const address = addressOf(config.listen);
   const inFlight = { known: 0, stranger: 0 };
   metrics.watch({
     pins,
     inFlight: () => inFlight,
     clockDifference: () => service.store.clockDifference(),
+    overdue: () => service.store.log.overdue(),
   });
   const running = startService(service, address, { metrics, inFlight });
   const monitor = config.monitor && startMonitor(service, addressOf(config.monitor), metrics);
@@ -67,6 +82,7 @@ async function serve(
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
+  await filing?.close();
   await running.close();
   if (monitor) await monitor.shutdown();
 }
@@ -77,3 +93,8 @@ function addressOf(setting: string): { hostname: string; port: number } {
   const hostname = setting.slice(0, at).replace(/^\[(.*)\]$/, "$1");
   return { hostname, port: Number(setting.slice(at + 1)) };
 }
+
+const readText = async (path: string) => {
+  const { withFile } = await import("../../otp_service/config.ts");
+  return await withFile(path, () => Deno.readTextFile(path));
+};

@@ -4,6 +4,7 @@ import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
 import type { ExternalIssuer } from "../../otp_service/authority.ts";
 import { composeService } from "../../otp_service/compose.ts";
 import {
+  logOrigin,
   type OtpConfig,
   readOtpConfig,
   readSecretFile,
@@ -65,7 +66,10 @@ export async function openParts(
       : openSqlite(config.database);
     const metrics = new Metrics();
     const kept = metrics.kept.bind(metrics);
-    const store = closing(new Store(metrics.database(database), Date.now, secrets.rows, kept));
+    const origin = logOrigin(config.publicUrl);
+    const store = closing(
+      new Store(metrics.database(database), Date.now, secrets, origin, kept),
+    );
 
     const session = async (module: ModuleConfig, poolSize: number) => {
       const { module: modulePath, env } = module;

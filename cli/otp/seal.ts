@@ -17,13 +17,12 @@ export function addSeal(service: Command, context: Context, action: Action): voi
     .action(
       action((options: ServiceOptions & { proof: string }) =>
         withService(context, options, async ({ service: { store } }) => {
-          const { verifyAudit } = await import("../../otp_service/audit.ts");
           const { SetupError } = await import("../../otp_service/error.ts");
-          const { ok, problem } = await verifyAudit(store.audit());
-          if (!ok) {
-            throw new SetupError(`The audit is not whole, so nothing was sealed. ${problem}`);
-          }
           const rows = await store.seal(operator(), options.proof);
+          const { problem } = await store.verifyAudit();
+          if (problem) {
+            throw new SetupError(`The rows are sealed, but the audit is not whole. ${problem}`);
+          }
           if (options.json) printJson({ rows });
           else {
             console.log(

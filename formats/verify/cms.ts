@@ -152,6 +152,7 @@ export function signerFacts(result: SignerResult, context: SignerContext): Signa
     certificate,
     algorithm,
     hashes,
+    value: signer.signature,
     coverage: context.coverage,
     claimedTime: result.signingTime,
     isBaseline: signed !== undefined && !has("signing_certificate_absent"),

@@ -3,6 +3,7 @@
  * prove when it existed (§5.4, §5.5), then the signer's certificate at that time (§5.2.6, §5.6).
  */
 import { weakness, wereReliable } from "../keys/policy.ts";
+import { digest } from "../digest.ts";
 import { indiaFacts, panMatches } from "../x509/india.ts";
 import { type PathFailure, type TrustResult, validateCertificate } from "../x509/path.ts";
 import type { RevocationStatus } from "../x509/revocation.ts";
@@ -63,6 +64,8 @@ export interface SignatureFacts {
   algorithm?: VerificationAlgorithm;
   /** All digest algorithms that it relies on. */
   hashes: readonly DigestName[];
+  /** The signature value of a CMS. */
+  value?: Uint8Array;
   coverage: CoverageReport;
   claimedTime?: Date;
   /** It has the signed properties of a baseline signature. */
@@ -204,6 +207,7 @@ export class Judge {
       chain: trust?.chain ?? [],
       panMatches: this.#panMatches(certificate),
       algorithm: describeAlgorithm(facts),
+      signatureSha256: facts.value ? new Uint8Array(digest("SHA-256", facts.value)).toHex() : null,
       coverage: facts.coverage,
       claimedTime: facts.claimedTime?.toISOString() ?? null,
       provenTime: proven?.toISOString() ?? null,

@@ -18,6 +18,7 @@ import {
   signXml,
   timestampCms,
 } from "../../tests/fixtures/signed_files.ts";
+import { readSignedData } from "../cms/read.ts";
 import { prepareSignedData } from "../cms/write.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
@@ -98,6 +99,7 @@ Deno.test("a good signature's report has its signer, chain, level, times and rev
     ],
     panMatches: true,
     algorithm: "ECDSA with SHA-256, P-256",
+    signatureSha256: digest("SHA-256", readSignedData(signed).signers[0].signature).toHex(),
     coverage: { extent: "whole", parts: [] },
     claimedTime: now.toISOString(),
     provenTime: null,

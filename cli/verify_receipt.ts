@@ -1,0 +1,60 @@
+/** `dsign verify --receipt`: whether a signature stands in the log of the department's PIN/OTP service. */
+import { verifyReceipt } from "../formats/log/checkpoint.ts";
+import { readNoteKey } from "../formats/log/note.ts";
+import type { VerificationReport } from "../formats/verify/report.ts";
+import { entryOf } from "../otp_service/audit.ts";
+import { FileError, UsageError } from "./failure.ts";
+
+export interface ReceiptReport {
+  /** The log's name. */
+  log: string;
+  /** The line's number in the log, from 1, and how many lines the log had. */
+  number: number;
+  of: number;
+  /** As the line says. */
+  time: string;
+  /** Ids of the file's signatures that the line names. */
+  signatures: string[];
+}
+
+/** A key of a log as it is, or in a file. */
+export async function readLogKey(text: string) {
+  const isKey = /^[^\s+]+\+[0-9a-f]{8}\+/.test(text);
+  return readNoteKey(isKey ? text : await read(text));
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw new FileError(path, error);
+  }
+}
+
+/**
+ * Checks a receipt against what was found in a file.
+ *
+ * @throws {FormatError} `log_malformed` where it proves nothing
+ */
+export async function checkReceipt(
+  path: string,
+  logKey: string | undefined,
+  { signatures }: VerificationReport,
+): Promise<ReceiptReport> {
+  if (logKey === undefined) {
+    throw new UsageError("--receipt needs --log-key: the department publishes the key of its log.");
+  }
+  const key = await readLogKey(logKey);
+  const { line, index, size } = verifyReceipt(await read(path), key, entryOf);
+  const { event, time, signatures: named = [] } = JSON.parse(line);
+  const hashes: unknown[] = event === "signature.made" && Array.isArray(named) ? named : [];
+  return {
+    log: key.name,
+    number: index + 1,
+    of: size,
+    time: String(time),
+    signatures: signatures
+      .filter(({ signatureSha256 }) => hashes.includes(signatureSha256))
+      .map(({ id }) => id),
+  };
+}

@@ -1,0 +1,169 @@
+/**
+ * The log's signed checkpoints are filed where who can write to the database cannot: in a file, by mail, at an address, with a
+ * timestamp, and with a witness's cosignature (c2sp.org/tlog-witness). A log that does not go on from one is noticed.
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { readCheckpoint } from "../formats/log/checkpoint.ts";
+import { type NoteKey, readNoteKey } from "../formats/log/note.ts";
+import { readBounded } from "../online/http.ts";
+import type { Log } from "./log.ts";
+
+const logger = getLogger(["dsign", "otp-service"]);
+
+const TIMEOUT = 15_000;
+const MAX_ANSWER = 64 * 1024;
+
+export interface FilingOptions {
+  log: Log;
+  /** File of the newest checkpoint. */
+  file?: string;
+  /** Sends it by mail. */
+  mail?(subject: string, text: string): Promise<void>;
+  /** Takes it by POST. */
+  url?: string;
+  /** Gives a timestamp (RFC 3161) over a SHA-256; it stands beside the file, with `.tst` at its end. */
+  timestamp?(digest: Uint8Array): Promise<Uint8Array>;
+  /** Where the witness's calls are, and its key as text. */
+  witness?: { url: string; key: string };
+}
+
+export class Filing {
+  readonly #options: FilingOptions;
+  readonly #witness: NoteKey | undefined;
+  /** The size of the tree that the witness has seen. */
+  #witnessed = 0;
+  #filed: string | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** @throws {FormatError} `log_malformed` where the witness's key is none */
+  constructor(options: FilingOptions) {
+    this.#options = options;
+    this.#witness = options.witness && readNoteKey(options.witness.key);
+  }
+
+  /**
+   * Checks the log against the filed checkpoint, then files from time to time.
+   *
+   * @param every milliseconds
+   * @throws {TamperedError} where the log does not go on from the filed one
+   */
+  async start(every: number): Promise<void> {
+    const { file, log } = this.#options;
+    const filed = file === undefined ? null : await readFiled(file);
+    if (filed !== null) await log.checkFiled(filed);
+    await this.file();
+    this.#timer = setInterval(() => void (this.#last = this.file()), every);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#last;
+  }
+
+  /**
+   * Files the present checkpoint, if it is another one than before.
+   *
+   * @returns the ways that failed; the others got it
+   */
+  async file(): Promise<string[]> {
+    const { log, file, mail, url, timestamp } = this.#options;
+    const failed: string[] = [];
+    const by = async (way: string, work: () => Promise<void>) => {
+      try {
+        await work();
+      } catch (error) {
+        failed.push(way);
+        const { message } = error as Error;
+        logger.error("The audit's checkpoint could not be filed ({way}): {message}", {
+          way,
+          message,
+        });
+      }
+    };
+    await by("log", async () => {
+      let note = await log.checkpoint();
+      if (note === null || note === this.#filed) return;
+      const plain = note;
+      await by("witness", async () => void (note = await this.#cosigned(plain)));
+      if (file !== undefined) {
+        await by("file", () => replace(file, new TextEncoder().encode(note!)));
+      }
+      if (file !== undefined && timestamp) {
+        await by("timestamp", async () => {
+          const token = await timestamp(createHash("sha256").update(note!).digest());
+          await replace(`${file}.tst`, token);
+        });
+      }
+      const { size, origin } = readCheckpoint(note, log.signer.key);
+      await by("mail", async () => await mail?.(`${origin}: ${size}`, note!));
+      if (url !== undefined) {
+        await by("url", async () => {
+          const { status } = await post(url, note!);
+          if (status < 200 || status > 299) {
+            throw new Error(`${url} answered with status ${status}.`);
+          }
+        });
+      }
+      if (failed.length === 0) this.#filed = plain;
+    });
+    return failed;
+  }
+
+  /** With the witness's signature below. */
+  async #cosigned(note: string): Promise<string> {
+    const { log, witness } = this.#options;
+    if (!witness) return note;
+    const { size } = readCheckpoint(note, log.signer.key);
+    for (let tries = 0; tries < 2; tries++) {
+      const proof = await log.consistency(this.#witnessed, size);
+      const hashes = proof.map((each) => `${each.toBase64()}\n`).join("");
+      const body = `old ${this.#witnessed}\n${hashes}\n${note}`;
+      const { status, text } = await post(`${witness.url}/add-checkpoint`, body);
+      if (status === 409 && /^\d{1,15}\n?$/.test(text) && Number(text) <= size) {
+        this.#witnessed = Number(text); // it has seen more than this process knows of
+        continue;
+      }
+      if (status !== 200) throw new Error(`${witness.url} answered with status ${status}.`);
+      const cosigned = note + text;
+      const { witnesses } = readCheckpoint(cosigned, log.signer.key, [this.#witness!]);
+      if (witnesses.length === 0) throw new Error("The witness's signature is missing.");
+      this.#witnessed = size;
+      return cosigned;
+    }
+    throw new Error("The witness has seen another log.");
+  }
+}
+
+async function post(url: string, body: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(url, {
+    method: "POST",
+    body,
+    headers: { "content-type": "text/plain; charset=utf-8" },
+    redirect: "error",
+    signal: AbortSignal.timeout(TIMEOUT),
+  });
+  const text = new TextDecoder().decode(await readBounded(response, MAX_ANSWER));
+  return { status: response.status, text };
+}
+
+async function readFiled(path: string): Promise<string | null> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+/** Never half written. */
+async function replace(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.new`;
+  {
+    using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await file.sync();
+  }
+  await Deno.rename(temporary, path);
+}

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { createPrivateKey, sign } from "node:crypto";
+import { join } from "node:path";
+import { readCheckpoint } from "../formats/log/checkpoint.ts";
+import { formatNoteKey, noteKey, noteSigner } from "../formats/log/note.ts";
+import { verifyConsistency } from "../formats/log/tree.ts";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { Filing } from "./filing.ts";
+import { Secrets } from "./secrets.ts";
+import { openSqlite } from "./store_sqlite.ts";
+import { Store } from "./store.ts";
+
+const SECRETS = new Secrets(new Uint8Array(32).fill(9));
+const NAME = "sign.example/log";
+const { key } = SECRETS.logSigner(NAME);
+const newStore = (path: string) => new Store(openSqlite(path), Date.now, SECRETS, NAME);
+const add = (store: Store, count: number) =>
+  store.run((tx) => {
+    for (let i = 0; i < count; i++) tx.audit({ event: "otp.sent", i });
+    return Promise.resolve();
+  });
+
+/** A witness (c2sp.org/tlog-witness) that has seen a tree of no leaves. */
+function witness() {
+  const seed = new Uint8Array(32).fill(3);
+  const pkcs8 = new Uint8Array([
+    ...Uint8Array.fromHex("302e020100300506032b657004220420"),
+    ...seed,
+  ]);
+  const privateKey = createPrivateKey({ key: pkcs8 as never, format: "der", type: "pkcs8" });
+  const { publicKey } = noteSigner("w", seed).key;
+  const own = noteKey("witness.example/w", publicKey, 4);
+  let seen: { size: number; root: Uint8Array } = { size: 0, root: new Uint8Array() };
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const body = await request.text();
+    const [head, ...rest] = body.split("\n\n");
+    const [old, ...proof] = head.split("\n");
+    const note = rest.join("\n\n");
+    const { size, root } = readCheckpoint(note, key);
+    const oldSize = Number(/^old (\d+)$/.exec(old)![1]);
+    if (oldSize !== seen.size) return new Response(`${seen.size}\n`, { status: 409 });
+    const hashes = proof.map((each) => Uint8Array.fromBase64(each));
+    const claim = { old: oldSize, size, oldRoot: seen.root, root, proof: hashes };
+    if (oldSize > 0 && !verifyConsistency(claim)) return new Response(null, { status: 422 });
+    seen = { size, root };
+    const text = note.slice(0, note.indexOf("\n\n") + 1);
+    const message = new TextEncoder().encode(`cosignature/v1\ntime 1796000000\n${text}`);
+    const time = new Uint8Array(8);
+    new DataView(time.buffer).setBigUint64(0, 1_796_000_000n);
+    const bytes = [...Uint8Array.fromHex(own.id), ...time, ...sign(null, message, privateKey)];
+    return new Response(`— ${own.name} ${new Uint8Array(bytes).toBase64()}\n`);
+  });
+  return {
+    own,
+    server,
+    url: `http://127.0.0.1:${server.addr.port}`,
+    get seen() {
+      return seen;
+    },
+  };
+}
+
+Deno.test("a checkpoint is filed by every way, cosigned by the witness, and once for each state of the log", () =>
+  inTempDir(async (dir) => {
+    const store = newStore(join(dir, "otp.db"));
+    const watcher = witness();
+    const got: string[] = [];
+    const other = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      async (request) => (got.push(await request.text()), new Response(null, { status: 204 })),
+    );
+    const mails: string[][] = [];
+    const file = join(dir, "checkpoint");
+    const options = {
+      log: store.log,
+      file,
+      mail: (subject: string, text: string) => Promise.resolve(void mails.push([subject, text])),
+      url: `http://127.0.0.1:${other.addr.port}/checkpoints`,
+      timestamp: (digest: Uint8Array) => Promise.resolve(digest),
+      witness: { url: watcher.url, key: formatNoteKey(watcher.own) },
+    };
+    try {
+      const filing = new Filing(options);
+      await add(store, 3);
+      await store.auditHead();
+      assert.deepEqual(await filing.file(), []);
+      await add(store, 4);
+      await store.auditHead();
+      assert.deepEqual(await filing.file(), []);
+      assert.deepEqual(await filing.file(), []);
+      const note = await Deno.readTextFile(file);
+      const { size, witnesses } = readCheckpoint(note, key, [watcher.own]);
+      assert.deepEqual([size, witnesses.length, watcher.seen.size], [7, 1, 7]);
+      assert.deepEqual(mails.map(([subject]) => subject), [`${NAME}: 3`, `${NAME}: 7`]);
+      assert.deepEqual(got.at(-1), note);
+      assert.equal((await Deno.readFile(`${file}.tst`)).length, 32);
+      // another process does not know what the witness has seen
+      await add(store, 1);
+      await store.auditHead();
+      assert.deepEqual(await new Filing(options).file(), []);
+      assert.equal(watcher.seen.size, 8);
+      // what fails does not keep the others from getting it
+      await add(store, 1);
+      await store.auditHead();
+      const gone = new Filing({ ...options, url: "http://127.0.0.1:1/" });
+      assert.deepEqual(await gone.file(), ["url"]);
+      assert.equal(readCheckpoint(await Deno.readTextFile(file), key).size, 9);
+    } finally {
+      await watcher.server.shutdown();
+      await other.shutdown();
+      await store.close();
+    }
+  }));
+
+Deno.test("a service does not start against a filed checkpoint that its log does not go on from", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "otp.db");
+    const file = join(dir, "checkpoint");
+    const store = newStore(path);
+    await add(store, 5);
+    await store.auditHead();
+    await store.close();
+    await Deno.copyFile(path, join(dir, "backup.db"));
+    const later = newStore(path);
+    await add(later, 5);
+    await later.auditHead();
+    const filing = new Filing({ log: later.log, file });
+    await filing.start(3_600_000);
+    await filing.close();
+    await later.close();
+    const restored = newStore(join(dir, "backup.db"));
+    const start = () => new Filing({ log: restored.log, file }).start(3_600_000);
+    await assert.rejects(start(), { name: "TamperedError", message: /10 lines.*has 5.*backup/ });
+    await add(restored, 6);
+    await assert.rejects(start(), { name: "TamperedError", message: /written anew/ });
+    await restored.close();
+  }));

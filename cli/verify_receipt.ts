@@ -23,11 +23,15 @@ export async function readLogKey(text: string) {
   return readNoteKey(isKey ? text : await read(text));
 }
 
+/** Far above what a receipt of any log may have. */
+const MOST = 64 * 1024;
+
 async function read(path: string): Promise<string> {
   try {
+    if ((await Deno.stat(path)).size > MOST) throw new UsageError(`${path} is no receipt or key.`);
     return await Deno.readTextFile(path);
   } catch (error) {
-    throw new FileError(path, error);
+    throw error instanceof UsageError ? error : new FileError(path, error);
   }
 }
 

@@ -15,6 +15,8 @@ interface Schema {
   type?: string | string[];
   items?: Schema | Schema[];
   properties?: Record<string, Schema>;
+  /** Of a record: what each of its members is. */
+  additionalProperties?: Schema | boolean;
   required?: string[];
   description?: string;
   definitions?: Record<string, Schema>;
@@ -31,6 +33,9 @@ interface Method {
 
 const comment = (text: string | undefined) =>
   text ? `/** ${text.replaceAll("*/", "* /")} */\n` : "";
+
+const members = (schema: Schema | boolean | undefined) =>
+  typeof schema === "object" && Object.keys(schema).length > 0 ? typeOf(schema) : "unknown";
 
 function typeOf(schema: Schema): string {
   if (schema.$ref) return schema.$ref.split("/").at(-1)!;
@@ -53,7 +58,7 @@ function typeOf(schema: Schema): string {
           Object.entries(schema.properties).map(([name, schema]) => ({ name, schema })),
           schema.required ?? [],
         )
-        : "Record<string, unknown>";
+        : `Record<string, ${members(schema.additionalProperties)}>`;
     case "integer":
       return "number";
     case "string":

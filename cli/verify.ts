@@ -93,6 +93,8 @@ export const verifyCommand: AddCommand = (program, context, action) => {
 The trust folders hold the root certificates that you trust: "trust" next to the configuration file
 (Linux: ~/.config/dsign/trust), and the administrator's /etc/dsign/trust.
 
+Where FILE.p7s stands beside FILE (see "dsign sign --also"), it is verified too, as a CMS over FILE.
+
 Exit code 0: every signature of every file is TOTAL-PASSED (EN 319 102-1).`,
     )
     .action(action(async (files: string[], options: Options) => {

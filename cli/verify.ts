@@ -307,7 +307,8 @@ const KINDS = {
 /** What a signature rests on, where there are some of both kinds to choose from. */
 const RESTS_ON = {
   classical: "a large quantum computer could forge it",
-  postQuantum: "post-quantum: no way is known to forge it with a quantum computer",
+  postQuantum:
+    "post-quantum: a quantum computer could forge it only through RSA or ECDSA in its certificates",
 };
 
 /** @param restsOn whether to say what each signature rests on */

@@ -77,7 +77,7 @@ export const bn: ReportWords = {
   timestamp_counts: "{time}, প্রদানকারী {authority}",
   timestamp_ignored: "{time}, প্রদানকারী {authority}: গ্রাহ্য নয়",
   algorithm: "অ্যালগরিদম",
-  post_quantum: "পোস্ট-কোয়ান্টাম: কোয়ান্টাম কম্পিউটারে জাল করার কোনো উপায় জানা নেই",
+  post_quantum: "পোস্ট-কোয়ান্টাম: কোয়ান্টাম কম্পিউটার একে জাল করতে পারে শুধু এর সার্টিফিকেটে RSA বা ECDSA থাকলে",
   level: "স্তর",
   conclusion: "সিদ্ধান্ত (EN 319 102-1)",
   findings: "যা পাওয়া গেছে",

@@ -75,7 +75,8 @@ export const en = {
   timestamp_counts: "{time} by {authority}",
   timestamp_ignored: "{time} by {authority}: does not count",
   algorithm: "Algorithm",
-  post_quantum: "post-quantum: no way is known to forge it with a quantum computer",
+  post_quantum:
+    "post-quantum: a quantum computer could forge it only through RSA or ECDSA in its certificates",
   level: "Level",
   conclusion: "Conclusion (EN 319 102-1)",
   findings: "What was found",

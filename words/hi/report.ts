@@ -77,7 +77,7 @@ export const hi: ReportWords = {
   timestamp_counts: "{time}, {authority} द्वारा",
   timestamp_ignored: "{time}, {authority} द्वारा: मान्य नहीं",
   algorithm: "एल्गोरिद्म",
-  post_quantum: "पोस्ट-क्वांटम: क्वांटम कंप्यूटर से जालसाज़ी का कोई तरीका ज्ञात नहीं",
+  post_quantum: "पोस्ट-क्वांटम: क्वांटम कंप्यूटर से जालसाज़ी केवल इसके प्रमाणपत्र में RSA या ECDSA होने पर संभव",
   level: "स्तर",
   conclusion: "निष्कर्ष (EN 319 102-1)",
   findings: "जाँच के परिणाम",

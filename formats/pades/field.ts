@@ -91,7 +91,7 @@ export interface Target {
   existing?: FormField;
   /** Of a new field. */
   page?: Page;
-  /** Of a new field in a tagged document. */
+  /** Of a new field in a tagged document without signatures. */
   tagging?: Tagging;
 }
 
@@ -110,7 +110,9 @@ export function chooseField(
     const found = findPage(document, page);
     // Read now, see PdfUpdate.
     document.get(found.dict, "Annots");
-    return { name, page: found, tagging: taggingOf(document) };
+    // Validators may call a change of the structure a change of what was signed before.
+    const isSigned = fields.some(({ type, value }) => type === "Sig" && value !== null);
+    return { name, page: found, tagging: isSigned ? undefined : taggingOf(document) };
   };
   if (wanted === undefined) {
     const taken = new Set(fields.map((field) => field.name));

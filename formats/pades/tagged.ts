@@ -43,9 +43,10 @@ export function taggingOf(document: PdfDocument): Tagging | undefined {
         appendTo(update, parent, "K", [element]);
       } else update.edit(parent.object).set(parent.dict, "K", [kids as PdfDraft, element]);
       if (numbered) appendTo(update, tree, "Nums", [key, element]);
-      else {appendTo(update, tree, "Kids", [
-          update.add({ Nums: [key, element], Limits: [key, key] }),
-        ]);}
+      else {
+        const leaf = update.add({ Nums: [key, element], Limits: [key, key] });
+        appendTo(update, tree, "Kids", [leaf]);
+      }
       update.edit(root.object).set(root.dict, "ParentTreeNextKey", key + 1);
       if (page.dict.get("Tabs") === undefined) {
         update.edit(page.object).set(page.dict, "Tabs", name("S"));

@@ -149,8 +149,8 @@ Deno.test("the portal guide's page and examples sign, and its commands verify th
       join(dir, "bill.json"),
       '{"bill":"2026-27/TR-0142","net":"4,58,375.00"}',
     );
-    for (const path of ["docs/officers.md", "docs/officers.bn.md", "docs/verification.md"]) {
-      for (const line of commandLines(await readDoc(path))) {
+    for (const name of ["officers", "officers.bn", "officers.hi", "verification"]) {
+      for (const line of commandLines(await readDoc(`docs/${name}.md`))) {
         if (!line.startsWith("dsign verify")) continue;
         const isRoute = line.includes("bill.route"); // the checker has not signed yet
         await run(line.replace("--report", "--force --report"), isRoute ? 1 : 0);

@@ -239,8 +239,8 @@ export const hi: AgentWords = {
   start_next: "क्या करें:",
   start_login_on: "कंप्यूटर में लॉग-इन करने पर D-Sign अपने आप शुरू होता है।",
   start_login_off: "कंप्यूटर में लॉग-इन करने पर D-Sign अपने आप शुरू नहीं होता।",
-  start_login_do_on: "लॉग इन पर शुरू करें",
-  start_login_do_off: "लॉग इन पर शुरू न करें",
+  start_login_do_on: "लॉग-इन पर शुरू करें",
+  start_login_do_off: "लॉग-इन पर शुरू न करें",
   start_phrase: "आपके चुने हुए शब्द",
   start_phrase_hint:
     "पिन माँगते समय D-Sign हर बार अपनी विंडो में ये शब्द दिखाता है। ऐसे शब्द चुनें जिनका कोई अनुमान न लगा सके, पर अपना पिन नहीं। जिस विंडो में ये शब्द न हों, वह D-Sign की नहीं है।",
@@ -307,7 +307,7 @@ export const hi: AgentWords = {
     "जहाँ साइटें पहले D-Sign ढूँढती हैं, वह पोर्ट {port} {user} के प्रोग्राम {program} के पास है।",
   console_port_explain:
     "जो साइट इस D-Sign को जानती है, वह इसे फिर भी ढूँढ लेती है। प्रोग्राम क्यों चल रहा है, यह न जानते हों तो उसे बंद करें।",
-  console_test: "संपर्क की जाँच (Test Socket)",
+  console_test: "कनेक्शन जाँच (Test Socket)",
   console_test_explain: "दिखाता है कि इस ब्राउज़र के वेब पेज D-Sign तक पहुँच सकते हैं या नहीं।",
   console_opened: "संपर्क हो गया (Connection opened)",
   console_failed: "संपर्क नहीं हुआ",

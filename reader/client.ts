@@ -24,6 +24,8 @@ export interface AskOptions {
    * process that has read for another.
    */
   origin?: string;
+  /** Of a pool: by a process that has read nothing yet. */
+  fresh?: boolean;
   signal?: AbortSignal;
 }
 
@@ -104,14 +106,14 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   async ask<N extends keyof Q & string>(
     question: N,
     input: Parameters<Q[N]>[0],
-    { documents = [], origin = "", signal }: AskOptions = {},
+    { documents = [], origin = "", fresh = false, signal }: AskOptions = {},
   ): Promise<Awaited<ReturnType<Q[N]>>> {
     const { deadline = DEADLINE, command, onLog, revive } = this.options;
     const ending = AbortSignal.any([this.#closing.signal, ...signal ? [signal] : []]);
     await this.#turn(origin, ending);
     let process: ReaderProcess | undefined;
     try {
-      process = await this.#take(origin) ?? new ReaderProcess(command, onLog);
+      process = await this.#take(origin, fresh) ?? new ReaderProcess(command, onLog);
       const served = new Served(documents);
       const asked = { ask: question, input, documents: served.announced(), deadline };
       return valueOf(
@@ -164,12 +166,14 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   }
 
   /** An idle process that may read for this origin, if there is one. */
-  async #take(origin: string): Promise<ReaderProcess | undefined> {
-    const at = this.#idle.findLastIndex((each) => !this.options.apart || each.origin === origin);
+  async #take(origin: string, fresh: boolean): Promise<ReaderProcess | undefined> {
+    const at = fresh
+      ? -1
+      : this.#idle.findLastIndex((each) => !this.options.apart || each.origin === origin);
     const [idle] = this.#idle.splice(at < 0 ? 0 : at, 1);
     if (!idle) return undefined;
     if (at < 0) {
-      // Another's: it makes room.
+      // Not for this question: it makes room.
       if (this.#idle.length + this.#running >= this.#most) await end(idle);
       else this.#idle.unshift(idle);
       return undefined;
@@ -180,13 +184,19 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 
   #keep(process: ReaderProcess, origin: string): void {
     if (this.#closing.signal.aborted) return void process.close();
-    const timer = setTimeout(() => {
+    const drop = () => {
+      clearTimeout(timer);
       const at = this.#idle.findIndex((each) => each.process === process);
       if (at >= 0) this.#idle.splice(at, 1);
+    };
+    const timer = setTimeout(() => {
+      drop();
       void process.close();
     }, this.options.idle ?? IDLE);
     Deno.unrefTimer(timer);
     this.#idle.push({ process, origin, timer });
+    // Others may end it, such as a system short of memory.
+    void process.ended.then(drop);
   }
 }
 

@@ -211,6 +211,17 @@ Deno.test("a process that dies fails its question, and a new process serves the 
     },
   ));
 
+Deno.test("a process that was killed while it was idle is not asked", () =>
+  closing(pool(), async (reader) => {
+    await reader.ask("ends", null);
+    const args = ["-o", "pid=,args=", "--ppid", `${Deno.pid}`];
+    const { stdout } = await new Deno.Command("ps", { args }).output();
+    const [, pid] = /^\s*(\d+) .*reader_main\.ts/m.exec(new TextDecoder().decode(stdout))!;
+    Deno.kill(Number(pid), "SIGKILL");
+    while (reader.processes > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.deepEqual(await reader.ask("ends", null), []);
+  }));
+
 Deno.test("the process has no permissions", () =>
   closing(pool(), async (reader) => {
     assert.deepEqual(await reader.ask("attempts", undefined as never), []);

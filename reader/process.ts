@@ -24,6 +24,8 @@ export class ReaderProcess {
   readonly #frames: AsyncGenerator<Uint8Array<ArrayBuffer>>;
   /** Whether it can be asked again. */
   alive = true;
+  /** Resolves when it has ended, by whatever. */
+  readonly ended: Promise<void>;
 
   /** @param command starts the program in its `reader` role */
   constructor(command: readonly string[], onLog?: (text: string) => void) {
@@ -37,6 +39,7 @@ export class ReaderProcess {
     this.#writer = this.#child.stdin.getWriter();
     this.#frames = readFrames(this.#child.stdout);
     void this.#log(onLog);
+    this.ended = this.#child.status.then(() => void (this.alive = false));
   }
 
   /**

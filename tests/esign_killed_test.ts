@@ -81,10 +81,9 @@ async function killBetweenSteps(dir: string, database: string, open: () => Promi
     fetch(`http://127.0.0.1:${instance.port}${path}`, { redirect: "manual", ...init });
   /** An answer that a kill came before is null. */
   const killing = async (delay: number, call: () => Promise<Response>) => {
-    const calling = call().then(
-      async (response) => ({ status: response.status, body: await response.bytes() }),
-      () => null,
-    );
+    const calling = call()
+      .then(async (response) => ({ status: response.status, body: await response.bytes() }))
+      .catch(() => null);
     setTimeout(() => instance.end("SIGKILL"), delay);
     const answer = await calling;
     await instance.process.status;

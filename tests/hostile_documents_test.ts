@@ -146,7 +146,7 @@ Deno.test("a key file of 10⁹ iterations ends in a sentence, in the agent and a
       const document = await open(client, PDF, "order.pdf");
       const signed = client.call("sign.document", { document, format: "pades" });
       assert.equal((await client.call("agent.info", {})).name, "dsign");
-      await assert.rejects(signed, { code: "driver_error" });
+      await assert.rejects(signed, { code: "key_file_unreadable" });
     }
     const sign = ["sign", "--key-file", keyFile, order];
     const typed: [RegExp, string][] = [[/(PIN|password)[^:]*: /i, "1234\r"]];

@@ -289,10 +289,11 @@ Deno.test("hostile files and killed readers give no wrong verdict, and others ar
     });
     await Promise.all([...bad, ...good]);
     for (let i = 0; i < 5; i++) {
-      const answer = post({ file: signed, trust: "india" });
-      // once while it is read, as it may happen; a second time would be an error of its own
-      setTimeout(() => void killReaders(), 20 * i);
-      const { status, body } = await answer;
+      // once for each file, as it may happen; a second time would be an error of its own
+      const [{ status, body }] = await Promise.all([
+        post({ file: signed, trust: "india" }),
+        new Promise((done) => setTimeout(done, 20 * i)).then(killReaders),
+      ]);
       assert.deepEqual([status, body.ok], [200, true], JSON.stringify(body));
     }
     const metrics = await (await fetch(`${url}/metrics`)).text();
@@ -303,14 +304,19 @@ Deno.test("hostile files and killed readers give no wrong verdict, and others ar
     assert.doesNotMatch(metrics, /Asha/);
   }));
 
-/** Ends this process's readers as a system short of memory would. */
+/** Ends this process's readers as a system short of memory would (on Linux). */
 async function killReaders(): Promise<void> {
   const { stdout } = await new Deno.Command("ps", {
     args: ["-o", "pid=,args=", "--ppid", `${Deno.pid}`],
   }).output();
   for (const line of new TextDecoder().decode(stdout).split("\n")) {
     const [, pid] = /^\s*(\d+) .* reader$/.exec(line) ?? [];
-    if (pid) Deno.kill(Number(pid), "SIGKILL");
+    if (!pid) continue;
+    Deno.kill(Number(pid), "SIGKILL");
+    // until that is known here
+    while (await Deno.stat(`/proc/${pid}`).then(() => true, () => false)) {
+      await new Promise((done) => setTimeout(done, 5));
+    }
   }
 }
 

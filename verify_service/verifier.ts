@@ -34,7 +34,7 @@ export async function verifyUpload(
 ): Promise<Omit<VerifyAnswer, "file" | "sha256">> {
   const time = now();
   const fresh = new Set<string>();
-  const askOnce = (done: Done) =>
+  const askOnce = (done: Done, again = false) =>
     reader.ask("judge", {
       now: time.toISOString(),
       anchors,
@@ -45,11 +45,11 @@ export async function verifyUpload(
       online: fetched !== undefined,
       done,
       fresh: [...fresh],
-    }, { documents, origin: crypto.randomUUID() });
-  // Somebody else may have killed it, such as a system that is short of memory.
+    }, { documents, origin: crypto.randomUUID(), fresh: again });
+  // A system that is short of memory may have killed it, and others that wait for questions with it.
   const ask = (done: Done) =>
     askOnce(done).catch((error) => {
-      if (error instanceof ReaderEnded) return askOnce(done);
+      if (error instanceof ReaderEnded) return askOnce(done, true);
       throw error;
     });
   let fetches = 0;

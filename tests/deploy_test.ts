@@ -4,9 +4,10 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { OIDS } from "../protocol/csc.ts";
 import { Metrics } from "../otp_service/metrics.ts";
+import { checkUnit, startNginx } from "./fixtures/deploy.ts";
 import { ROOT } from "./fixtures/docs.ts";
 import { freePort } from "./fixtures/free_port.ts";
-import { finish, inTempDir, run } from "./fixtures/openssl.ts";
+import { finish, inTempDir } from "./fixtures/openssl.ts";
 import {
   authorization,
   challenge,
@@ -33,21 +34,7 @@ async function has(program: string): Promise<boolean> {
 }
 
 Deno.test("systemd understands the unit, and finds little exposed", () =>
-  inTempDir(async (dir) => {
-    const text = await Deno.readTextFile(join(FILES, "dsign-otp@.service"));
-    const unit = join(dir, "dsign-otp@1.service");
-    // the program and its manual are not installed here
-    await Deno.writeTextFile(
-      unit,
-      text.replace("/usr/bin/dsign ", "/bin/true ").replace(/^Documentation=.*$/m, ""),
-    );
-    const verified = await finish("systemd-analyze", { args: ["verify", unit] });
-    assert.deepEqual([verified.code, verified.stderr], [0, ""]);
-    // 10 is a program without any protection
-    const args = ["security", "--offline=true", "--threshold=20", "--no-pager", unit];
-    const { code, stdout, stderr } = await finish("systemd-analyze", { args });
-    assert.equal(code, 0, stdout + stderr);
-  }));
+  inTempDir((dir) => checkUnit(dir, join(FILES, "dsign-otp@.service"), "dsign-otp@1.service")));
 
 Deno.test("every figure that the dashboard shows exists", async () => {
   const metrics = new Metrics();
@@ -97,61 +84,6 @@ Deno.test({
     }),
 });
 
-/** nginx with the file as it stands, but for addresses, folders and a certificate made for the test. */
-async function startNginx(dir: string, upstreams: number[]) {
-  const [http, https] = [freePort(), freePort()];
-  const file = (name: string) => join(dir, name);
-  await run("openssl", "openssl", [
-    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
-    ...["-keyout", file("tls.key"), "-out", file("tls.crt"), "-days", "2"],
-    ...["-subj", "/CN=sign.pwd.example", "-addext", "subjectAltName=IP:127.0.0.1"],
-    ...["-addext", "basicConstraints=critical,CA:FALSE"],
-  ]);
-  const site = (await Deno.readTextFile(join(FILES, "nginx.conf")))
-    .replace("127.0.0.1:7795", `127.0.0.1:${upstreams[0]}`)
-    .replace("127.0.0.1:7805", `127.0.0.1:${upstreams[1]}`)
-    .replace(/^ *listen \[::\].*\n/gm, "")
-    .replace("listen 80;", `listen 127.0.0.1:${http};`)
-    .replace("listen 443 ssl", `listen 127.0.0.1:${https} ssl`)
-    .replaceAll("/etc/dsign-otp/", `${dir}/`)
-    .replaceAll("/var/log/nginx/", `${dir}/`)
-    .replace(/^ *127\.0\.0\.1 +0;\n/m, ""); // this computer is limited like any other
-  await Deno.writeTextFile(file("site.conf"), site);
-  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    .map((name) => `${name}_temp_path ${file(name)};`).join("\n");
-  await Deno.writeTextFile(
-    file("nginx.conf"),
-    `daemon off; pid ${file("nginx.pid")}; error_log ${file("error.log")};
-     ${Deno.uid() === 0 ? "user root;" : ""} worker_processes 1;
-     events {} http { ${temp} include ${file("site.conf")}; }`,
-  );
-  const args = ["-c", file("nginx.conf"), "-e", file("error.log")];
-  await run("nginx", "nginx-light", ["-t", ...args]);
-  const process = new Deno.Command("nginx", { args, stdout: "null", stderr: "null" }).spawn();
-  const client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(file("tls.crt"))] });
-  const ask = (path: string, init: RequestInit = {}) =>
-    fetch(`https://127.0.0.1:${https}${path}`, { ...init, client });
-  for (let tries = 200;; tries--) {
-    try {
-      await (await ask("/")).body?.cancel();
-      break;
-    } catch (error) {
-      if (tries === 0) throw error;
-      await new Promise((done) => setTimeout(done, 50)); // it is starting
-    }
-  }
-  return {
-    http,
-    ask,
-    accessLog: () => Deno.readTextFile(file("dsign-otp.log")),
-    async close() {
-      client.close();
-      process.kill("SIGQUIT");
-      await process.status;
-    },
-  };
-}
-
 Deno.test("nginx in front of two instances: signs, goes on when one dies, holds strangers off, logs no names", () =>
   inTempDir(async (dir) => {
     const [server, mail] = [await startPostgres(), await mailServer()];
@@ -164,7 +96,13 @@ Deno.test("nginx in front of two instances: signs, goes on when one dies, holds 
         monitor: "127.0.0.1:0",
       });
       const [one, two] = await Promise.all([Instance.start(config), Instance.start(config)]);
-      const nginx = await startNginx(front, [one.port, two.port]);
+      const http = freePort();
+      const nginx = await startNginx(front, join(FILES, "nginx.conf"), [
+        ["127.0.0.1:7795", `127.0.0.1:${one.port}`],
+        ["127.0.0.1:7805", `127.0.0.1:${two.port}`],
+        ["listen 80;", `listen 127.0.0.1:${http};`],
+        [/^ *127\.0\.0\.1 +0;\n/m, ""], // this computer is limited like any other
+      ]);
       try {
         const post = async (path: string, body: unknown, token?: string) => {
           const response = await nginx.ask(path, {
@@ -176,7 +114,7 @@ Deno.test("nginx in front of two instances: signs, goes on when one dies, holds 
           const { status, headers } = response;
           return { status, headers, body: text.startsWith("{") ? JSON.parse(text) : text };
         };
-        const redirected = await fetch(`http://127.0.0.1:${nginx.http}/otp`, {
+        const redirected = await fetch(`http://127.0.0.1:${http}/otp`, {
           redirect: "manual",
         });
         await redirected.body?.cancel();
@@ -218,7 +156,7 @@ Deno.test("nginx in front of two instances: signs, goes on when one dies, holds 
         const statuses = new Set(crowd.map(({ status }) => status));
         assert.deepEqual([...statuses].sort(), [200, 429]);
         await post("/otp/enrol?name=Anita", {});
-        const log = await nginx.accessLog();
+        const log = await Deno.readTextFile(join(front, "dsign-otp.log"));
         assert.match(log, new RegExp(` ${sent.headers.get("x-request-id")} POST 204 `));
         assert.doesNotMatch(log, /Anita|asen|otp\//);
       } finally {

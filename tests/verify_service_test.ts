@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
 import { dsign, environment, startDsign } from "./fixtures/cli.ts";
+import { checkUnit, startNginx } from "./fixtures/deploy.ts";
 import { ROOT } from "./fixtures/docs.ts";
 import { freePort } from "./fixtures/free_port.ts";
-import { finish, inTempDir, run } from "./fixtures/openssl.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { makePki } from "./fixtures/pki.ts";
 import { signPdf } from "./fixtures/sign_pdf.ts";
@@ -13,20 +14,9 @@ import { signPdf } from "./fixtures/sign_pdf.ts";
 const FILES = join(ROOT, "deploy/verify-service");
 
 Deno.test("verify-service: systemd understands the unit, and finds little exposed", () =>
-  inTempDir(async (dir) => {
-    const text = await Deno.readTextFile(join(FILES, "dsign-verify@.service"));
-    const unit = join(dir, "dsign-verify@1.service");
-    // the program and its manual are not installed here
-    await Deno.writeTextFile(
-      unit,
-      text.replace("/usr/bin/dsign ", "/bin/true ").replace(/^Documentation=.*$/m, ""),
-    );
-    const verified = await finish("systemd-analyze", { args: ["verify", unit] });
-    assert.deepEqual([verified.code, verified.stderr], [0, ""]);
-    const args = ["security", "--offline=true", "--threshold=20", "--no-pager", unit];
-    const { code, stdout, stderr } = await finish("systemd-analyze", { args });
-    assert.equal(code, 0, stdout + stderr);
-  }));
+  inTempDir((dir) =>
+    checkUnit(dir, join(FILES, "dsign-verify@.service"), "dsign-verify@1.service")
+  ));
 
 Deno.test("verify-service: a wrong configuration is told in a sentence", () =>
   inTempDir(async (dir) => {
@@ -75,7 +65,10 @@ Deno.test("verify-service: behind nginx no request stays without an answer when 
       output.releaseLock();
       return child;
     }));
-    const nginx = await startNginx(dir, ports);
+    const nginx = await startNginx(dir, join(FILES, "nginx.conf"), [
+      ["127.0.0.1:7797", `127.0.0.1:${ports[0]}`],
+      ["127.0.0.1:7807", `127.0.0.1:${ports[1]}`],
+    ]);
     try {
       const file = signPdf(classicPdf(documentObjects()), pki.officers[0]);
       const ask = async () => {
@@ -107,50 +100,3 @@ Deno.test("verify-service: behind nginx no request stays without an answer when 
       }
     }
   }));
-
-/** nginx with the file as it stands, but for addresses, folders and a certificate made for the test. */
-async function startNginx(dir: string, upstreams: number[]) {
-  const https = freePort();
-  const file = (name: string) => join(dir, name);
-  await run("openssl", "openssl", [
-    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
-    ...["-keyout", file("tls.key"), "-out", file("tls.crt"), "-days", "2"],
-    ...["-subj", "/CN=verify.pwd.example", "-addext", "subjectAltName=IP:127.0.0.1"],
-    ...["-addext", "basicConstraints=critical,CA:FALSE"],
-  ]);
-  const site = (await Deno.readTextFile(join(FILES, "nginx.conf")))
-    .replace("127.0.0.1:7797", `127.0.0.1:${upstreams[0]}`)
-    .replace("127.0.0.1:7807", `127.0.0.1:${upstreams[1]}`)
-    .replace(/^ *listen \[::\].*\n/m, "")
-    .replace("listen 443 ssl", `listen 127.0.0.1:${https} ssl`)
-    .replaceAll("/etc/dsign-verify/", `${dir}/`);
-  await Deno.writeTextFile(file("site.conf"), site);
-  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    .map((name) => `${name}_temp_path ${file(name)};`).join("\n");
-  await Deno.writeTextFile(
-    file("nginx.conf"),
-    `daemon off; pid ${file("nginx.pid")}; error_log ${file("error.log")};
-     ${Deno.uid() === 0 ? "user root;" : ""} worker_processes 1;
-     events {} http { access_log off; ${temp} include ${file("site.conf")}; }`,
-  );
-  const args = ["-c", file("nginx.conf"), "-e", file("error.log")];
-  await run("nginx", "nginx-light", ["-t", ...args]);
-  const process = new Deno.Command("nginx", { args, stdout: "null", stderr: "null" }).spawn();
-  const client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(file("tls.crt"))] });
-  const ask = (path: string, init: RequestInit = {}) =>
-    fetch(`https://127.0.0.1:${https}${path}`, { ...init, client });
-  for (;;) {
-    const up = await ask("/v1/openapi.json").catch(() => null);
-    await up?.body?.cancel();
-    if (up) break;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  return {
-    ask,
-    async close() {
-      client.close();
-      process.kill("SIGQUIT");
-      await process.status;
-    },
-  };
-}

@@ -6,7 +6,15 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { axeFindings, launch, lookAtAll, openWindow, sayYes, screenshot } from "./browser.ts";
+import {
+  axeFindings,
+  launch,
+  lookAtAll,
+  openWindow,
+  press,
+  sayYes,
+  screenshot,
+} from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -18,8 +26,6 @@ type Globals = {
   outcome: string;
   popup: Window | null;
 };
-
-const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 
 /** Clicks on the page, which opens the bridge in it, and returns the window. */
 async function openBridge(context: BrowserContext, page: Page, port: number): Promise<Page> {

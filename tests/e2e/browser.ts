@@ -81,10 +81,33 @@ export async function lookAtAll(page: Page): Promise<void> {
   }
 }
 
+/** Waits until a window is closed. */
+export async function closed(page: Page): Promise<void> {
+  if (!page.isClosed()) await page.waitForEvent("close");
+}
+
+/** A press may close its window before the window has told the driver that the button or key is up again. */
+async function orClosed(page: Page, pressed: Promise<void>): Promise<void> {
+  await pressed.catch(async (error: Error) => {
+    if (!error.message.includes("has been closed")) throw error;
+    await closed(page);
+  });
+}
+
+/** Presses the button of this name. */
+export async function press(page: Page, name: string): Promise<void> {
+  await orClosed(page, page.getByRole("button", { name, exact: true }).click());
+}
+
+/** Presses a key, as Playwright names it. */
+export async function pressKey(page: Page, key: string): Promise<void> {
+  await orClosed(page, page.keyboard.press(key));
+}
+
 /** Presses the button of a consent page that says yes, once all has been looked at. */
 export async function sayYes(page: Page, name: string): Promise<void> {
   await lookAtAll(page);
-  await page.getByRole("button", { name, exact: true }).click();
+  await press(page, name);
 }
 
 /** Findings of axe-core on the page as it is now (WCAG 2.2 A and AA, best practices), one line each. */

@@ -5,7 +5,7 @@ import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { launch, lookAtAll, openWindow } from "./browser.ts";
+import { launch, lookAtAll, openWindow, press, pressKey } from "./browser.ts";
 import { serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -17,8 +17,6 @@ type Globals = {
   cancel: AbortController;
   heard: unknown[];
 };
-
-const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 
 /** Asks for a permission without waiting. */
 const request = (page: Page, scope: "certificates" | "sign_hash") =>
@@ -78,7 +76,7 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
       const grant = await asked();
       const hammer = async () => {
         for (let i = 0; i < 12; i++) {
-          await grant.keyboard.press(i % 2 ? "Enter" : "Space");
+          await pressKey(grant, i % 2 ? "Enter" : "Space");
           await grant.waitForTimeout(50);
         }
       };

@@ -5,7 +5,15 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { otpRequest } from "../fakes/consent_requests.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
+import {
+  axeFindings,
+  launch,
+  lookAtAll,
+  openWindow,
+  pressKey,
+  screenshot,
+  watchConsole,
+} from "./browser.ts";
 
 Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () => {
   await build();
@@ -50,7 +58,7 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
     await page.getByLabel(AGENT_WORDS.en.otp_label, { exact: true }).fill("246810");
     await lookAtAll(page);
     const closed = page.waitForEvent("close");
-    await page.keyboard.press("Enter");
+    await pressKey(page, "Enter");
     await closed;
     assert.equal(new TextDecoder().decode(await typed), "246810");
 

@@ -4,7 +4,7 @@ import type { Locator, Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { ERROR_WORDS } from "../../words/errors.ts";
-import { axeFindings, launch, lookAtAll, screenshot } from "./browser.ts";
+import { axeFindings, closed, launch, lookAtAll, press, pressKey, screenshot } from "./browser.ts";
 import {
   atDesk,
   BILL,
@@ -24,8 +24,6 @@ const en = AGENT_WORDS.en;
 
 const never = new AbortController().signal;
 const pinField = (page: Page) => page.getByLabel(en.pin);
-const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
-const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
 
 /** Rejections are looked at later; until then nobody handles them. */
 function outcome(asked: Promise<unknown>): Promise<string> {
@@ -104,7 +102,7 @@ Deno.test("the consent page works in a browser", async (t) => {
         assert.equal(await focused(), en.ask_sign_one);
         const seen: string[] = [];
         for (let i = 0; i < 8; i++) {
-          await page.keyboard.press("Tab");
+          await pressKey(page, "Tab");
           seen.push(
             await page.evaluate(() =>
               document.activeElement?.id || document.activeElement?.textContent || ""
@@ -115,11 +113,11 @@ Deno.test("the consent page works in a browser", async (t) => {
           ...[en.exact_text, en.details, en.law_more],
           ...["pin", en.time_more, en.do_not_sign, en.do_sign_one],
         ]);
-        await page.keyboard.press("Enter");
+        await pressKey(page, "Enter");
         await page.getByText(en.pin_missing).waitFor();
         assert.equal(await page.evaluate(() => document.activeElement?.id), "pin");
         await page.keyboard.type("1234");
-        await page.keyboard.press("Enter");
+        await pressKey(page, "Enter");
         assert.equal(await answered, "ok");
         assert.deepEqual(typed, ["1234"]);
       },
@@ -329,7 +327,7 @@ Deno.test("the consent page works in a browser", async (t) => {
       // The limit is reached.
       await press(page, en.time_more);
       await page.getByRole("button", { name: en.time_more }).waitFor({ state: "detached" });
-      await page.keyboard.press("Escape").catch(() => {}); // the window may be closed before the key is up
+      await pressKey(page, "Escape");
       await closed(page);
       assert.equal(await answered, "user_cancelled");
     }, { timeout: 60_000, limit: 130_000 });
@@ -343,7 +341,7 @@ Deno.test("the consent page works in a browser", async (t) => {
       await page.getByLabel(en.password).fill("1");
       await press(page, en.do_sign_one);
       await page.getByText(en.password_wrong).waitFor();
-      await page.keyboard.press("Escape").catch(() => {}); // the window may be closed before the key is up
+      await pressKey(page, "Escape");
       assert.equal(await answered, "user_cancelled");
     });
 

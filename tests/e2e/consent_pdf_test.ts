@@ -9,13 +9,20 @@ import { PIN } from "../fakes/memory_provider.ts";
 import { PORTAL, testAgent } from "../fixtures/agent.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { blackPng } from "../fixtures/png.ts";
-import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
+import {
+  axeFindings,
+  closed,
+  launch,
+  lookAtAll,
+  openWindow,
+  press,
+  screenshot,
+  watchConsole,
+} from "./browser.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
-const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
-const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
 const drawn = (page: Page, number: number, zoom = 1) =>
   page.getByRole("region", { name: `Page ${number} of order.pdf` }).and(
     page.locator(`[data-drawn="${number} ${zoom}"]`),

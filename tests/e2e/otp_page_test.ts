@@ -23,7 +23,7 @@ import {
 import { espOptions, FakeEsp } from "../fakes/esp.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { issue } from "../fixtures/issue.ts";
-import { axeFindings, launch, lookAtAll, screenshot, watchConsole } from "./browser.ts";
+import { axeFindings, launch, lookAtAll, press, screenshot, watchConsole } from "./browser.ts";
 
 const en = OTP_WORDS.en;
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("base64");
@@ -130,7 +130,6 @@ async function atDesk(
   }
 }
 
-const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 const DOCUMENT = { bytes: TEXT, name: "sanction-7.txt", type: "text/plain; charset=utf-8" };
 
 async function fill(page: Page, pin: string, otp: string): Promise<void> {

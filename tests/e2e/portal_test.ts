@@ -18,7 +18,16 @@ import { makePki } from "../fixtures/pki.ts";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { pdfsig, run } from "../fixtures/pdf_tools.ts";
 import { startAgentProcess } from "./agent_process.ts";
-import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
+import {
+  axeFindings,
+  closed,
+  launch,
+  lookAtAll,
+  openWindow,
+  press,
+  screenshot,
+  watchConsole,
+} from "./browser.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
@@ -48,10 +57,8 @@ function servePortal(): Deno.HttpServer<Deno.NetAddr> {
   });
 }
 
-const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 const fill = (text: string, values: Record<string, string>) =>
   text.replace(/\{(\w+)\}/g, (_, name) => values[name]!);
-const closed = (page: Page) => page.isClosed() ? undefined : page.waitForEvent("close");
 
 async function save(page: Page, name: string): Promise<Uint8Array> {
   const downloaded = page.waitForEvent("download");

@@ -3,7 +3,6 @@
  * mail over SMTP, the agent with its consent window, and pdfsig as the judge.
  */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
 import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { withParts, withPortal } from "../../tasks/demo.ts";
@@ -13,12 +12,18 @@ import { OTP_WORDS } from "../../words/otp.ts";
 import { pdfsig } from "../fixtures/pdf_tools.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { signPdf } from "../fixtures/sign_pdf.ts";
-import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
+import {
+  axeFindings,
+  launch,
+  lookAtAll,
+  openWindow,
+  press,
+  screenshot,
+  watchConsole,
+} from "./browser.ts";
 
 const en = AGENT_WORDS.en;
 const otpWords = OTP_WORDS.en;
-
-const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 
 Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a token, and verified", async (t) => {
   await build();

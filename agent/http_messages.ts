@@ -1,8 +1,8 @@
 /** HTTP messages of `node:http` as the Fetch API's, which the rest of the agent speaks. */
 import { Buffer } from "node:buffer";
-import { once } from "node:events";
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { type Duplex, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 
 /**
  * The request, with its body as a stream.
@@ -36,20 +36,10 @@ export async function sendResponse(response: Response, to: ServerResponse): Prom
   if (response.status >= 400) to.shouldKeepAlive = false;
   to.writeHead(response.status, [...response.headers].flat());
   if (!response.body) return void to.end();
-  const reader = response.body.getReader();
   // The reader may have left meanwhile.
-  if (to.destroyed) return await reader.cancel();
-  to.once("close", () => void reader.cancel().catch(() => {}));
-  try {
-    for (let read; !(read = await reader.read()).done;) {
-      if (!to.write(read.value) && !to.destroyed) {
-        await Promise.race([once(to, "drain"), once(to, "close")]);
-      }
-    }
-    to.end();
-  } catch {
-    to.destroy(); // its maker failed: a cut answer is not taken for a whole one
-  }
+  if (to.destroyed) return await response.body.cancel();
+  // If its maker fails, the connection is ended: a cut answer is not taken for a whole one.
+  await pipeline(Readable.fromWeb(response.body), to).catch(() => {});
 }
 
 /** Answers a request that wanted another protocol, and ends its connection. */

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { HASH, hashOf, onPage, openPage } from "../tests/fixtures/otp_calls.ts";
 import {
+  CLIENT,
   makeRoot,
   makeService,
   PIN,
+  PUBLIC_URL,
   REDIRECT,
   type TestService,
 } from "../tests/fixtures/otp_service.ts";
@@ -270,6 +272,61 @@ Deno.test("strangers' requests leave room for those with a token", async () => {
       }),
     );
     assert.ok(statuses.includes(429) && statuses.every((status) => [400, 429].includes(status)));
+  } finally {
+    await test.close();
+  }
+});
+
+Deno.test("who shows a client's secret, or brings its pushed request, is no stranger", async () => {
+  const test = makeService();
+  const inFlight = { known: 0, stranger: 0 };
+  const handler = createHandler(test.service, { inFlight });
+  const ask = async (path: string, init?: RequestInit) => {
+    const response = await handler(new Request(PUBLIC_URL + path, { redirect: "manual", ...init }));
+    const { status, headers } = response;
+    return { status, location: headers.get("location"), body: await response.text() };
+  };
+  const post = (path: string, fields: Record<string, string>, headers = {}) => {
+    const body = new URLSearchParams(fields).toString();
+    const length = { "content-length": String(body.length) };
+    const type = { "content-type": "application/x-www-form-urlencoded" };
+    return ask(path, { method: "POST", body, headers: { ...length, ...type, ...headers } });
+  };
+  const grant = { grant_type: "client_credentials" };
+  const shown = { client_id: CLIENT.id, client_secret: CLIENT.secret };
+  const pushed = {
+    response_type: "code",
+    scope: "service",
+    redirect_uri: REDIRECT,
+    code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    code_challenge_method: "S256",
+  };
+  try {
+    inFlight.stranger = 128;
+    const { status, body } = await post("/oauth2/pushed_authorize", { ...pushed, ...shown });
+    assert.equal(status, 201, body);
+    const header = { authorization: `Basic ${btoa(`${CLIENT.id}:${CLIENT.secret}`)}` };
+    assert.equal((await post("/oauth2/token", { ...grant, ...shown })).status, 200);
+    assert.equal((await post("/csc/v2/oauth2/token", grant, header)).status, 200);
+    assert.equal(
+      (await ask("/csc/v2/auth/login", { method: "POST", headers: header })).status,
+      200,
+    );
+    const { request_uri } = JSON.parse(body);
+    const query = (uri: string) =>
+      new URLSearchParams({ client_id: CLIENT.id, request_uri: uri }).toString();
+    const page = await ask(`/oauth2/authorize?${query(request_uri)}`);
+    assert.equal(page.status, 302);
+    assert.match(page.location!, /\/otp#/);
+    const others = await Promise.all([
+      post("/oauth2/token", { ...grant, ...shown, client_secret: "x" }),
+      post("/csc/v2/info", shown),
+      post("/oauth2/token", { ...grant, ...shown, more: "x".repeat(64 * 1024) }),
+      ask(`/oauth2/authorize?${query(request_uri)}`), // it was used
+      ask(`/oauth2/authorize?${query("urn:ietf:params:oauth:request_uri:none")}`),
+    ]);
+    assert.deepEqual(others.map(({ status }) => status), [429, 429, 429, 429, 429]);
+    assert.deepEqual(inFlight, { known: 0, stranger: 128 });
   } finally {
     await test.close();
   }

@@ -146,7 +146,7 @@ export class Pins {
     const result = this.#last.then(() => {
       this.work++;
       const password = createHmac("sha256", this.#pepper).update(text).digest();
-      return this.#argon2id({ password: new Uint8Array(password), salt, hashLength: HASH });
+      return this.#argon2id({ password: new Uint8Array(password), salt, tagLength: HASH });
     });
     this.#last = result.catch(() => {}); // told to its own caller
     return result;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { finish } from "../tests/fixtures/openssl.ts";
 import { isGoodPin, type Lane, Pins } from "./pin.ts";
 
 Deno.test("a PIN matches only with its own pepper and salt, and an unknown person takes the same work", async () => {
@@ -14,6 +15,20 @@ Deno.test("a PIN matches only with its own pepper and salt, and an unknown perso
   assert.equal(await pins.verify("broy", "493817", hash), false, "another person's");
   using other = new Pins(new Uint8Array(32).fill(2));
   assert.equal(await other.verify("asen", "493817", hash), false);
+});
+
+Deno.test("PINs are hashed in the same memory, one after the other", async () => {
+  const { href } = new URL("./pin.ts", import.meta.url);
+  const program = `import { Pins } from ${JSON.stringify(href)};
+    using pins = new Pins(new Uint8Array(32));
+    const hash = () => pins.hash("asen", "493817");
+    await hash();
+    const before = Deno.memoryUsage().rss;
+    for (let i = 0; i < 10; i++) await hash();
+    console.log((Deno.memoryUsage().rss - before) / 2 ** 20);`;
+  const { stdout, code, stderr } = await finish(Deno.execPath(), { args: ["eval", program] });
+  assert.equal(code, 0, stderr);
+  assert.ok(Number(stdout) < 4 * 19, `${stdout} MiB more for ten PINs`);
 });
 
 Deno.test("the most easily guessed PINs cannot be chosen", () => {

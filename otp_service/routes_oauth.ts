@@ -19,14 +19,15 @@ import {
   LIFETIME,
   ParameterError,
   parse,
+  pushedIn,
   readBody,
+  REQUEST_URI,
   type Service,
 } from "./service.ts";
 import type { Tx } from "./store.ts";
 import { giveTokens, redeemCode, refresh, revoke } from "./tokens.ts";
 
 const MAX_FORM = 64 * 1024;
-const REQUEST_URI = "urn:ietf:params:oauth:request_uri:";
 
 /** Adds `/oauth2/…`, and the same under the API's own address, where some clients look. */
 export function addOAuthRoutes(app: App, service: Service): void {
@@ -128,9 +129,7 @@ async function authorize(service: Service, query: URLSearchParams): Promise<Resp
   const client = service.clients.find(({ id }) => id === form.client_id);
   if (!client) throw new CscError("client_id_invalid");
   if (form.request_uri !== undefined) {
-    const value = form.request_uri.startsWith(REQUEST_URI)
-      ? form.request_uri.slice(REQUEST_URI.length)
-      : "";
+    const value = pushedIn(form.request_uri);
     const pushed = await service.store.run((tx) => tx.take("pushed", value));
     if (pushed?.data.client !== client.id) {
       throw new ParameterError("Invalid parameter request_uri");

@@ -118,12 +118,11 @@ export function createHandler(
       await request.body?.cancel();
       return refuse(new CscError("too_many"));
     };
-    let isKnown = false;
-    if (bringsToken(request)) {
-      if (lookedUp >= LOOKED_UP) return await tooMany();
-      lookedUp++;
-      isKnown = await isFromKnown(service, request).finally(() => lookedUp--);
-    }
+    const takesLook = bringsToken(request);
+    if (takesLook && lookedUp >= LOOKED_UP) return await tooMany();
+    if (takesLook) lookedUp++;
+    const isKnown = await isFromKnown(service, request);
+    if (takesLook) lookedUp--;
     const who = isKnown ? "known" : "stranger";
     const { known, stranger } = inFlight;
     if (known + stranger >= IN_FLIGHT || (!isKnown && stranger >= STRANGERS)) {

@@ -216,27 +216,54 @@ async function lookUp(service: Service, request: Request): Promise<Access> {
   return { token, client, person: holder?.person, transaction, admin };
 }
 
+/** Address of a pushed request, before its value (RFC 9126 §2.2). */
+export const REQUEST_URI = "urn:ietf:params:oauth:request_uri:";
+
+/** The value of a pushed request's address; of any other text none that was ever given. */
+export const pushedIn = (address: string): string =>
+  address.startsWith(REQUEST_URI) ? address.slice(REQUEST_URI.length) : "";
+
+/** Where a client may show its secret in a form, and how long that may be. */
+const FORM = { path: /\/oauth2\/(pushed_authorize|token|revoke)$/, most: 64 * 1024 };
+
+/** Whether a client shows its secret: in a header, or in a form (RFC 6749 §2.3.1). */
+async function showsSecret(service: Service, request: Request, path: string): Promise<boolean> {
+  const header = basic(request);
+  if (header) return clientBySecret(service, header.user, header.password) !== null;
+  const length = Number(request.headers.get("content-length") ?? Infinity);
+  if (request.method !== "POST" || !FORM.path.test(path) || length > FORM.most) return false;
+  const form = new URLSearchParams(await request.clone().text());
+  const [id, secret] = ["client_id", "client_secret"].map((name) => form.get(name));
+  return id !== null && secret !== null && clientBySecret(service, id, secret) !== null;
+}
+
+/** Whether it takes a look into the database to tell from whom a request is. */
 export const bringsToken = (request: Request): boolean =>
-  /^Bearer /i.test(request.headers.get("authorization") ?? "");
+  /^Bearer /i.test(request.headers.get("authorization") ?? "") ||
+  new URL(request.url).searchParams.has("request_uri");
 
 /**
- * Whether a request brings what this service gave to somebody that it knows: a client that showed its secret, a person who
- * gave a PIN or was sent a link. A ticket for which anybody may have asked is a stranger's.
+ * Whether a request brings what this service gave to somebody that it knows: a client that shows its secret, or a browser
+ * with that client's pushed request, a person who gave a PIN or was sent a link. A ticket for which anybody may have asked
+ * is a stranger's.
  */
 export async function isFromKnown(service: Service, request: Request): Promise<boolean> {
-  if (!bringsToken(request)) return false;
+  const { pathname: path, searchParams } = new URL(request.url);
+  const pushed = searchParams.get("request_uri");
   try {
-    if (!new URL(request.url).pathname.startsWith("/otp/")) {
+    if (!bringsToken(request)) return await showsSecret(service, request, path);
+    if (pushed === null && !path.startsWith("/otp/")) {
       await access(service, request);
       return true;
     }
-    const value = bearer(request);
-    return await service.store.read(async (tx) =>
-      value.startsWith(ENROL)
+    return await service.store.read(async (tx) => {
+      if (pushed !== null) return await tx.read("pushed", pushedIn(pushed)) !== null;
+      const value = bearer(request);
+      return value.startsWith(ENROL)
         ? await tx.read("enrolment", value.slice(ENROL.length)) !== null
         : await tx.read("change", value) !== null ||
-          ((await tx.read("ticket", value))?.data.pushed ?? false)
-    );
+          ((await tx.read("ticket", value))?.data.pushed ?? false);
+    });
   } catch {
     return false; // the route says why
   }

@@ -1,6 +1,6 @@
 /**
- * `deno task soak otp [--minutes N] [--seed S] [--people N]`: the PIN/OTP service under load while everything around it
- * fails. Exit code 1 if anything was signed that was not authorized, or lost without trace, or memory grew.
+ * `deno task soak otp [--minutes N] [--seed S] [--people N] [--steady]`: the PIN/OTP service under load while
+ * everything around it fails, or, steady, nothing. Exit code 1 if anything was signed that was not authorized, or lost without trace, or memory grew.
  */
 import { parseArgs } from "node:util";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
@@ -13,11 +13,12 @@ const { values, positionals: [target] } = parseArgs({
     minutes: { type: "string", default: "2" },
     seed: { type: "string", default: String(Date.now() % 100_000) },
     people: { type: "string", default: "4" },
+    steady: { type: "boolean", default: false },
   },
 });
 const [minutes, seed, people] = [values.minutes, values.seed, values.people].map(Number);
 if (target !== "otp" || !(minutes > 0) || !Number.isInteger(seed) || !(people > 0)) {
-  console.error("Usage: deno task soak otp [--minutes N] [--seed S] [--people N]");
+  console.error("Usage: deno task soak otp [--minutes N] [--seed S] [--people N] [--steady]");
   Deno.exit(2);
 }
 console.log(`${minutes} minutes, seed ${seed}, ${people} people`);
@@ -26,7 +27,7 @@ const outage = minutes >= 10 ? 60_000 : 5_000;
 const log = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 let report: SoakReport | undefined;
 await inTempDir(async (dir) => {
-  report = await soak(dir, { minutes, seed, people, outage, log });
+  report = await soak(dir, { minutes, seed, people, outage, steady: values.steady, log });
 });
 const { violations, memory } = report!;
 console.log(JSON.stringify(report, null, 2));

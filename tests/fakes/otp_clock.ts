@@ -1,6 +1,7 @@
 /**
  * `dsign` with a clock that a test steps: the milliseconds in the file that DSIGN_TEST_CLOCK names are added to it. Beside
- * that file, with the process's number at its end, stands what the process holds.
+ * that file, with the process's number at its end, stands what the process holds after a collection
+ * (`--v8-flags=--expose-gc`).
  */
 const path = Deno.env.get("DSIGN_TEST_CLOCK")!;
 const real = Date.now;
@@ -16,7 +17,8 @@ const read = () => {
 read();
 Deno.unrefTimer(setInterval(read, 100));
 Deno.unrefTimer(setInterval(() => {
+  (globalThis as { gc?(): void }).gc?.();
   Deno.writeTextFileSync(`${path}.new`, JSON.stringify(Deno.memoryUsage()));
   Deno.renameSync(`${path}.new`, `${path}.${Deno.pid}`);
-}, 2000));
+}, 5000));
 await import("../../main.ts");

@@ -1,10 +1,10 @@
 /**
- * Signatures over data in all forms: CMS, XML, JSON; alone, beside others' or upon them; and statements on a signing
- * route. What comes out is verified as a stranger's would be before it is released. A reader runs it (questions.ts).
+ * Signatures for which something has to be parsed: over XML, beside others' or upon them, at a level above B-B; and
+ * statements on a signing route. What comes out is verified as a stranger's would be before it is released. A reader
+ * runs it (questions.ts); new_signature.ts has those that need none.
  */
 import { prepareCosignature, prepareCountersignature } from "../formats/cms/add.ts";
 import { readSignedData } from "../formats/cms/read.ts";
-import { prepareSignedData } from "../formats/cms/write.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
 import { prepareJws } from "../formats/json/jws.ts";
@@ -19,8 +19,8 @@ import type { SignedBefore } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { ParsedParams } from "../protocol/methods.ts";
 import type { Content } from "./content.ts";
-import type { LevelServices } from "../online/pades.ts";
-import { augment, type RaisedLevel } from "../online/augment.ts";
+import type { Level, LevelServices } from "../online/pades.ts";
+import { augment } from "../online/augment.ts";
 import { isProven, type Trust } from "./proven.ts";
 
 /** How data is signed: the parameters of `sign.data` but for the content itself. */
@@ -28,7 +28,7 @@ export type DataHow = Without<ParsedParams<"sign.data">, "content">;
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 /** Of those, what makes a file; a raw signature is none. */
 export type SignedFileHow = Exclude<DataHow, { format: "raw" }>;
-type Of<F extends DataHow["format"]> = Extract<DataHow, { format: F }>;
+export type Of<F extends DataHow["format"]> = Extract<DataHow, { format: F }>;
 
 /** Input of a signature over data. */
 export interface DataSigner {
@@ -113,7 +113,7 @@ export function certificateOfRight({ certificate, findings }: SignatureFacts): C
 const factsOf = (bytes: Uint8Array, content: VerifyContent) =>
   readFacts({ source: bytesSource(bytes), content: () => content }).signatures;
 
-const given = (content: Content): VerifyContent => ({
+export const given = (content: Content): VerifyContent => ({
   digest: (hash) => content.digest(hash),
   bytes: () => content.bytes,
 });
@@ -121,7 +121,7 @@ const given = (content: Content): VerifyContent => ({
 const text = (bytes: Uint8Array) => new TextDecoder("utf-8").decode(bytes);
 
 /**
- * Makes a signature over data, but for raw ones.
+ * Makes a signature over XML, or beside another or upon it.
  *
  * @returns the file: CMS, XML or JSON
  * @throws {DsignError} `signature_invalid` where the result does not hold; {OnlineError}; {FormatError}
@@ -136,23 +136,32 @@ export async function signData(
     : how.format === "jws"
     ? await signJws(how, content, by)
     : await signXml(how, content, by);
-  const { level } = how;
-  const result = level === "B-B" ? made : await raiseLast(made, level, given(content), by);
-  checkRelease(result, given(content), by.signer.certificate);
-  return result;
+  return await raiseLast(made, how.level, given(content), { ...by, ...by.signer });
 }
 
-/** The signature that was just made, at its level. */
+/**
+ * Brings the signature that was just made to its level.
+ *
+ * @param certificate whose signature it is, DER
+ * @throws {DsignError} `signature_invalid` where the result does not hold; {OnlineError}
+ */
 export async function raiseLast(
   signature: Uint8Array,
-  level: RaisedLevel,
+  level: Level,
   content: VerifyContent,
-  { online, signal }: Pick<DataSigner, "online" | "signal">,
+  { online, signal, certificate }: Pick<DataSigner, "online" | "signal"> & {
+    certificate: Uint8Array;
+  },
 ): Promise<Uint8Array> {
-  const signed = { source: bytesSource(signature), content: () => content };
-  const raised = await augment(signed, { level, which: "last" }, online, signal);
-  if (!("file" in raised)) throw new DsignError("signature_invalid");
-  return raised.file;
+  let result = signature;
+  if (level !== "B-B") {
+    const signed = { source: bytesSource(signature), content: () => content };
+    const raised = await augment(signed, { level, which: "last" }, online, signal);
+    if (!("file" in raised)) throw new DsignError("signature_invalid");
+    result = raised.file;
+  }
+  checkRelease(result, content, certificate);
+  return result;
 }
 
 async function signCms(
@@ -170,15 +179,11 @@ function prepareCms(
   signer: DataSigner["signer"],
   signingTime: Date,
 ) {
-  const existing = existingOf(how);
-  const detached = { digest: content.digest(signer.algorithm.hash) };
+  const existing = existingOf(how)!;
   if ("countersign" in how) {
-    return prepareCountersignature(existing!, how.countersign.signer, signer, { signingTime });
+    return prepareCountersignature(existing, how.countersign.signer, signer, { signingTime });
   }
-  if (!existing) {
-    const signed = how.packaging === "attached" ? { content: content.bytes } : detached;
-    return prepareSignedData(signed, signer, { signingTime });
-  }
+  const detached = { digest: content.digest(signer.algorithm.hash) };
   const held = readSignedData(existing).content;
   return prepareCosignature(existing, signer, { signingTime }, held ? undefined : detached);
 }
@@ -188,12 +193,10 @@ async function signJws(
   { bytes: payload, mediaType }: Content,
   { signer, sign, now }: DataSigner,
 ): Promise<Uint8Array> {
-  const existing = existingOf(how);
-  const jws = existing && text(existing);
-  const isDetached = jws ? jwsPayload(jws) === null : how.packaging === "detached";
+  const jws = text(existingOf(how)!);
   const prepared = prepareJws({
     ...signer,
-    content: jws ? { jws, ...isDetached && { payload } } : { payload, detached: isDetached },
+    content: { jws, ...jwsPayload(jws) === null && { payload } },
     signingTime: now(),
     contentType: mediaType === "application/json" ? "json" : undefined,
   });
@@ -229,7 +232,7 @@ const looksLikeXml = (bytes: Uint8Array) => /^(?:\ufeff)?\s*</.test(text(bytes.s
  * @param certificate whose signature there must be, DER
  * @throws {DsignError} `signature_invalid`
  */
-export function checkRelease(
+function checkRelease(
   result: Uint8Array,
   content: VerifyContent,
   certificate: Uint8Array,

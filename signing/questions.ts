@@ -22,9 +22,9 @@ import type { ReadDocument } from "../reader/worker.ts";
 import { Content } from "./content.ts";
 import {
   checkData,
-  checkRelease,
   type DataHow,
   type DataSigner,
+  given,
   raiseLast,
   routeDocument,
   signData,
@@ -225,26 +225,27 @@ export const questions = {
   checkData: ({ how, content, trust }: { how: DataHow; content: Plain; trust: Trust }) =>
     checkData(how, contentOf(content), trust),
 
-  /** A signature over data. */
+  /** A signature over data, for which something has to be parsed. */
   signData: ({ how, content, ...by }: DataBy & { how: SignedFileHow; content: Plain }) =>
     making(by, (by) => signData(how, contentOf(content), by)),
 
-  /** A detached CMS over a document of this digest, raised to its level and checked before it is released. */
-  completeCades: ({ cms, level, hash, digest, certificate, done }: {
-    cms: Uint8Array;
+  /** Brings a signature that was just made to its level. */
+  raiseLast: ({ signature, level, content, certificate, done }: {
+    signature: Uint8Array;
     level: Level;
-    hash: HashName;
-    digest: Uint8Array;
+    content: Plain | { hash: HashName; digest: Uint8Array };
     certificate: Uint8Array;
     done: Done;
-  }) =>
-    inSteps<LevelStep, Uint8Array>(done, async (take) => {
-      const content = { digest: (asked: DigestName) => asked === hash ? digest : undefined };
-      const by = { online: servicesOf(take), signal: new AbortController().signal };
-      const made = level === "B-B" ? cms : await raiseLast(cms, level, content, by);
-      checkRelease(made, content, certificate);
-      return made;
-    }),
+  }) => {
+    const under: VerifyContent = "bytes" in content
+      ? given(contentOf(content))
+      : { digest: (asked: DigestName) => asked === content.hash ? content.digest : undefined };
+    return inSteps<LevelStep, Uint8Array>(done, (take) => {
+      const online = servicesOf(take);
+      const { signal } = new AbortController();
+      return raiseLast(signature, level, under, { online, signal, certificate });
+    });
+  },
 
   /** A signing route that is bound to its content. */
   routeDocument: (

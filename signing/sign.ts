@@ -38,6 +38,7 @@ import type { DataHow } from "./data.ts";
 import type { Document } from "./documents.ts";
 import type { Journals } from "./journal.ts";
 import { KeyAccess, type KeyServices, signedWith } from "./key_access.ts";
+import { isNew, type NewHow, type Prepared, prepareNew } from "./new_signature.ts";
 import { sign } from "./signature.ts";
 import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, shownPdf, showOnly } from "./shown_pdf.ts";
@@ -45,7 +46,7 @@ import { type PadesServices, sourceOf } from "./pades.ts";
 import { acceptsFor, type Also, noDigests, noLogin, notBoth } from "./post_quantum.ts";
 import { Revisions } from "./revision.ts";
 import type { Trust } from "./proven.ts";
-import type { DataBy, DataStep } from "./questions.ts";
+import type { DataBy, DataStep, questions } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
 import { isJwsOver, isOver, isOverFiles, isStatement, type SignedBy } from "./to_be_signed.ts";
 import type { Place } from "./token_pin.ts";
@@ -106,7 +107,7 @@ export class Signing {
   async signData(content: Content, how: DataHow, caller: Caller): Promise<Result<"sign.data">> {
     const { reader } = this.services;
     const data = { how, content: plain(content) };
-    const signedBy = how.format === "raw"
+    const signedBy = how.format === "raw" || isNew(how)
       ? []
       : await reader.ask("checkData", { ...data, trust: await this.#trust() }, askingFor(caller));
     const item = content.item(how.name ?? "", how.hash ?? "SHA-256");
@@ -134,6 +135,8 @@ export class Signing {
               : { digest: content.digest(hash) },
             caller.signal,
           )
+          : isNew(how)
+          ? await this.#signNew(how, content, lease, caller)
           : await this.#make(
             (by, asking) => reader.ask("signData", { ...data, how, ...by }, asking),
             {
@@ -590,25 +593,35 @@ export class Signing {
     });
   }
 
-  async #signCades(
-    lease: Lease,
-    digest: Uint8Array,
+  async #signNew(how: NewHow, content: Content, lease: Lease, caller: Caller) {
+    const prepared = prepareNew(how, content, lease.signer, this.tokens.now());
+    return await this.#complete(prepared, how.level, plain(content), lease, caller);
+  }
+
+  /** @param digest by the signature's own hash */
+  async #signCades(lease: Lease, digest: Uint8Array, level: Level, caller: Caller) {
+    const { signer } = lease;
+    const prepared = prepareSignedData({ digest }, signer, { signingTime: this.tokens.now() });
+    const { hash } = signer.algorithm;
+    return await this.#complete(prepared, level, { hash, digest }, lease, caller);
+  }
+
+  /** Signs what was prepared here. A reader brings it to a level above B-B, which strangers' answers are parsed for. */
+  async #complete(
+    prepared: Prepared,
     level: Level,
+    content: Parameters<typeof questions["raiseLast"]>[0]["content"],
+    lease: Lease,
     caller: Caller,
   ): Promise<Uint8Array> {
-    const { certificate, chain, algorithm } = lease.signer;
-    const signingTime = this.tokens.now();
-    const prepared = prepareSignedData({ digest }, { certificate, chain, algorithm }, {
-      signingTime,
-    });
     const message = prepared.toBeSigned;
-    const cms = prepared.complete(await sign(lease, { message }, caller.signal));
-    const { hash } = algorithm;
+    const signature = prepared.complete(await sign(lease, { message }, caller.signal));
+    if (level === "B-B") return signature;
+    const { certificate } = lease.signer;
     const { reader, online } = this.services;
     const asking = askingFor(caller);
     return await askInSteps(
-      (done) =>
-        reader.ask("completeCades", { cms, level, hash, digest, certificate, done }, asking),
+      (done) => reader.ask("raiseLast", { signature, level, content, certificate, done }, asking),
       (step) => performFor(online, step, asking),
     );
   }

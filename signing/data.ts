@@ -7,8 +7,9 @@ import { prepareCosignature, prepareCountersignature } from "../formats/cms/add.
 import { readSignedData } from "../formats/cms/read.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
-import { prepareJws } from "../formats/json/jws.ts";
+import { prepareAddedJws } from "../formats/json/jws_add.ts";
 import { jwsPayload } from "../formats/json/jws_verify.ts";
+import { prepareJws } from "../formats/json/jws_write.ts";
 import { encodeRoute, prepareStatement, startRoute } from "../formats/json/route.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
@@ -194,9 +195,10 @@ async function signJws(
   { signer, sign, now }: DataSigner,
 ): Promise<Uint8Array> {
   const jws = text(existingOf(how)!);
-  const prepared = prepareJws({
+  const prepared = prepareAddedJws({
     ...signer,
-    content: { jws, ...jwsPayload(jws) === null && { payload } },
+    jws,
+    ...jwsPayload(jws) === null && { payload },
     signingTime: now(),
     contentType: mediaType === "application/json" ? "json" : undefined,
   });
@@ -264,9 +266,13 @@ export function routeDocument(
 
 /** @returns the route file */
 export async function signRoute(route: Content, by: DataSigner): Promise<string> {
-  const content = { payload: route.bytes };
   const { signer, sign, now } = by;
-  const prepared = prepareJws({ ...signer, content, signingTime: now(), contentType: "json" });
+  const prepared = prepareJws({
+    ...signer,
+    payload: route.bytes,
+    signingTime: now(),
+    contentType: "json",
+  });
   return startRoute(prepared.complete(await sign(prepared.toBeSigned)));
 }
 

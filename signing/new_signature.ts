@@ -3,7 +3,7 @@
  * no reader makes them (data.ts has the others).
  */
 import { prepareSignedData } from "../formats/cms/write.ts";
-import { prepareJws } from "../formats/json/jws.ts";
+import { prepareJws } from "../formats/json/jws_write.ts";
 import type { Signer } from "../formats/signer.ts";
 import type { Content } from "./content.ts";
 import type { DataHow, Of } from "./data.ts";
@@ -38,7 +38,8 @@ export function prepareNew(
   }
   const { toBeSigned, complete } = prepareJws({
     ...signer,
-    content: { payload: content.bytes, detached },
+    payload: content.bytes,
+    detached,
     signingTime,
     contentType: content.mediaType === "application/json" ? "json" : undefined,
   });

@@ -6,7 +6,7 @@ import { manifestFor } from "../formats/asic/manifest.ts";
 import { encodeAttribute } from "../formats/cms/add.ts";
 import { prepareSignerInfo } from "../formats/cms/signer_info.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
-import { prepareJws } from "../formats/json/jws.ts";
+import { prepareJws } from "../formats/json/jws_write.ts";
 import { encodeBase64url } from "../formats/json/jws_header.ts";
 import { prepareXmlSignature } from "../formats/xml/xades.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
@@ -33,7 +33,7 @@ const by = { ...signer, signingTime };
 const cms = prepareSignedData({ content: content.bytes }, signer, { signingTime });
 const jws = prepareJws({
   ...by,
-  content: { payload: content.bytes },
+  payload: content.bytes,
   contentType: "json",
 }).toBeSigned;
 const xml = prepareXmlSignature({
@@ -174,7 +174,7 @@ Deno.test("on a route, only a statement for its content is signed", () => {
   const statement = (value: unknown) =>
     prepareJws({
       ...by,
-      content: { payload: utf8(JSON.stringify(value)) },
+      payload: utf8(JSON.stringify(value)),
       contentType: "json",
     }).toBeSigned;
   const type = "dsign-route-statement-1";

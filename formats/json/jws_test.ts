@@ -6,7 +6,9 @@ import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { bitString, oid, sequence } from "../asn1/der.ts";
 import { canonicalJson } from "./canonical.ts";
 import { FormatError } from "../error.ts";
-import { type JwsOptions, prepareJws } from "./jws.ts";
+import { prepareAddedJws } from "./jws_add.ts";
+import type { HeaderOptions } from "./jws_header.ts";
+import { prepareJws } from "./jws_write.ts";
 import { verifyJws } from "./jws_verify.ts";
 import { withMlDsa } from "../keys/ml_dsa.ts";
 import type { SignatureAlgorithm } from "../signer.ts";
@@ -26,17 +28,19 @@ const payload = canonicalJson('{"bill": 7, "amount": "1200.00"}');
 
 function signJws(
   officer: Officer,
-  content: JwsOptions["content"],
+  content: { payload: Uint8Array; detached?: boolean } | { jws: string; payload?: Uint8Array },
   algorithm: SignatureAlgorithm = officer.key.algorithm,
 ): string {
-  const prepared = prepareJws({
+  const options: HeaderOptions = {
     certificate: officer.certificate.der,
     chain: officer.chain,
     algorithm,
-    content,
     signingTime: new Date("2026-11-21T10:00:00Z"),
     contentType: "json",
-  });
+  };
+  const prepared = "jws" in content
+    ? prepareAddedJws({ ...options, ...content })
+    : prepareJws({ ...options, ...content });
   const padding = algorithm.scheme === "RSASSA-PSS"
     ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
     : {};

@@ -10,7 +10,8 @@ import * as z from "zod";
 import { canonicalJson } from "./canonical.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import { type JwsOptions, prepareJws } from "./jws.ts";
+import type { HeaderOptions } from "./jws_header.ts";
+import { prepareJws } from "./jws_write.ts";
 import { type JwsProblem, verifyJws } from "./jws_verify.ts";
 import {
   hex,
@@ -188,7 +189,7 @@ export interface PreparedStatement {
 export function prepareStatement(
   file: string,
   content: string,
-  signer: Pick<JwsOptions, "certificate" | "chain" | "algorithm" | "signingTime">,
+  signer: Omit<HeaderOptions, "contentType">,
 ): PreparedStatement {
   const status = readRoute(file);
   const { route } = status;
@@ -206,7 +207,7 @@ export function prepareStatement(
     after: statements.map((each) => sha256(utf8.encode(each))),
   };
   const payload = canonicalJson(JSON.stringify(statement));
-  const jws = prepareJws({ ...signer, content: { payload }, contentType: "json" });
+  const jws = prepareJws({ ...signer, payload, contentType: "json" });
   return {
     toBeSigned: jws.toBeSigned,
     role: turn.role,

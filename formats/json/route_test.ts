@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { signBytes } from "../../tests/fixtures/keys.ts";
 import { makePki, type Officer } from "../../tests/fixtures/pki.ts";
 import { FormatError } from "../error.ts";
-import { prepareJws } from "./jws.ts";
+import { prepareJws } from "./jws_write.ts";
 import { encodeRoute, prepareStatement, readRoute, startRoute } from "./route.ts";
 import type { Route } from "./turn.ts";
 
@@ -40,7 +40,7 @@ const signerOf = (officer: Officer) => ({
 function setUp(value: Route = route, issuer: Officer = maker): string {
   const prepared = prepareJws({
     ...signerOf(issuer),
-    content: { payload: encodeRoute(value) },
+    payload: encodeRoute(value),
     contentType: "json",
   });
   return startRoute(prepared.complete(signBytes(issuer.key, prepared.toBeSigned)));

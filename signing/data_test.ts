@@ -142,6 +142,32 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
   assert.deepEqual(await names(named, canonical), ["Maya B-B"]);
 });
 
+Deno.test("no reader is started for a new signature, in which nothing has to be parsed", async () => {
+  const { officers, root } = makePki({ officers: [{ name: "Maya" }] });
+  await using test = await testAgent({ officers, readerCommand: ["/no/reader"] });
+  const client = await test.connect();
+  const text = "Approve file 7";
+  const content = new TextEncoder().encode(text);
+  const forms = [
+    {},
+    { packaging: "detached" },
+    { format: "jws" },
+    { format: "jws", packaging: "detached" },
+  ] as const;
+  for (const form of forms) {
+    const { signature } = await client.call("sign.data", { content: { text }, ...form });
+    const { indication, findings } = verifyBytes(bytesOf(signature), {
+      now: new Date(),
+      anchors: [root.certificate],
+      revocation: "if_available",
+      content: () => ({ digest: (hash) => digest(hash, content), bytes: () => content }),
+    });
+    assert.equal(indication, "TOTAL-PASSED", JSON.stringify([form, findings]));
+  }
+  const xades = client.call("sign.data", { ...order, format: "xades" });
+  await assert.rejects(xades, { code: "internal_error" });
+});
+
 Deno.test("every format is signed at every level, and stays so when others sign after", async () => {
   await using desk = await office();
   const { sign, verify } = desk;

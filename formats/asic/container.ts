@@ -29,6 +29,8 @@ export interface Container {
   manifests: ReadonlyMap<string, Manifest>;
   /** RFC 3161 tokens, DER. */
   timestamps: ReadonlyMap<string, Uint8Array>;
+  /** Names of others in `META-INF/`, which no signature has to cover. */
+  others: readonly string[];
 }
 
 /** §A.4: the files under one signature or timestamp, with their digests. */
@@ -54,6 +56,9 @@ export function readContainer(bytes: Uint8Array): Container {
   const among = (pattern: RegExp) => new Map([...all].filter(([name]) => pattern.test(name)));
   const isMeta = (name: string) => /^META-INF\//i.test(name);
   const xades = among(/^META-INF\/[^/]*signatures[^/]*\.xml$/i);
+  const cades = among(/^META-INF\/[^/]*signature[^/]*\.p7[sm]$/i);
+  const timestamps = among(/^META-INF\/[^/]*timestamp[^/]*\.tst$/i);
+  const manifests = among(/^META-INF\/ASiC[^/]*Manifest[^/]*\.xml$/i);
   return {
     kind,
     entries,
@@ -63,13 +68,15 @@ export function readContainer(bytes: Uint8Array): Container {
         kind === "odf" ? !xades.has(name) : !isMeta(name) && name !== "mimetype"
       ),
     ),
-    cades: among(/^META-INF\/[^/]*signature[^/]*\.p7[sm]$/i),
+    cades,
     xades,
-    manifests: new Map(
-      [...among(/^META-INF\/ASiC[^/]*Manifest[^/]*\.xml$/i)]
-        .map(([name, bytes]) => [name, readManifest(bytes)]),
+    manifests: new Map([...manifests].map(([name, bytes]) => [name, readManifest(bytes)])),
+    timestamps,
+    others: [...all.keys()].filter((name) =>
+      isMeta(name) && ![cades, xades, manifests, timestamps].some((known) => known.has(name)) &&
+      // The lists of files in OpenDocument and EPUB containers, which ASiC allows (§A.3).
+      !/^META-INF\/(?:(?:manifest|container|metadata)\.xml)?$/i.test(name)
     ),
-    timestamps: among(/^META-INF\/[^/]*timestamp[^/]*\.tst$/i),
   };
 }
 

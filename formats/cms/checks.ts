@@ -17,6 +17,8 @@ export interface SignedContent {
   contentType?: string;
   /** The signed bytes, if known. */
   pieces?: readonly Uint8Array[];
+  /** The same where it costs a reading: the file beside a detached signature. */
+  bytes?(): Uint8Array;
   digestOf(hash: DigestName): Uint8Array | undefined;
 }
 
@@ -145,7 +147,8 @@ export function checkBareContent(findings: Findings, signed: SignedContent): voi
     return;
   }
   findings.add("signed_attributes_absent", "The signature has no signed attributes.");
-  if (signed.pieces && looksLikeAttributes(signed.pieces)) {
+  const pieces = signed.pieces ?? (signed.bytes && [signed.bytes()]);
+  if (pieces && looksLikeAttributes(pieces)) {
     // Else the signed attributes of another signature could be passed off as signed content.
     findings.add("signature_invalid", "The content is the signed attributes of a signature.");
   }

@@ -53,7 +53,11 @@ export interface CmsResult {
 /** The content of a detached signature, or its digests by the algorithms that signers used. */
 export type DetachedContent =
   | { content: Uint8Array }
-  | { digests: Readonly<Partial<Record<DigestName, Uint8Array>>> };
+  | {
+    digests: Readonly<Partial<Record<DigestName, Uint8Array>>>;
+    /** The content itself, where it is at hand. */
+    bytes?: () => Uint8Array;
+  };
 
 export interface CmsVerifyOptions extends SignedDataOptions {
   detached?: DetachedContent;
@@ -94,6 +98,7 @@ export function verifyCms(bytes: Uint8Array, options: CmsVerifyOptions = {}): Cm
   const signed: SignedContent = {
     contentType: cms.contentType,
     pieces,
+    bytes: detached && "digests" in detached ? detached.bytes : undefined,
     digestOf(hash) {
       if (detached && "digests" in detached) return detached.digests[hash];
       if (pieces && !digests.has(hash)) digests.set(hash, digest(hash, ...pieces));

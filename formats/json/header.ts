@@ -60,7 +60,10 @@ export function readHeader(parameters: Record<string, unknown>): Header {
   const { alg, crit, iat, sigT, sigD, x5c, b64 } = parameters;
   const unsupported: string[] = [];
   const critical = crit === undefined ? [] : strings(crit, "crit");
-  if (critical.some((name) => !(name in parameters)) || (crit !== undefined && !critical.length)) {
+  if (
+    critical.some((name) => !Object.hasOwn(parameters, name)) ||
+    (crit !== undefined && !critical.length)
+  ) {
     throw jwsMalformed("The header marks a missing parameter as critical.");
   }
   const unknown = critical.filter((name) => !UNDERSTOOD.has(name) && !BESIDE.includes(name));
@@ -83,7 +86,7 @@ export function readHeader(parameters: Record<string, unknown>): Header {
     content,
     unsupported,
     isUnclear: unknown.length > 0 || sigD !== undefined && !content,
-    unread: BESIDE.filter((name) => name in parameters),
+    unread: BESIDE.filter((name) => Object.hasOwn(parameters, name)),
   };
 }
 

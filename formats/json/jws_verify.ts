@@ -162,13 +162,13 @@ function verifyOne(
     }
     const parameters = readJsonObject(decodeBase64url(serialized.protected));
     // RFC 7515 §7.2.1: which of two would count is not said.
-    if (Object.keys(serialized.header).some((name) => name in parameters)) {
+    if (Object.keys(serialized.header).some((name) => Object.hasOwn(parameters, name))) {
       throw jwsMalformed("A parameter appears in both headers.");
     }
     const header = readHeader(parameters);
     const { etsiU, x5c, ...others } = serialized.header;
     for (const name of ["alg", "crit", "b64"]) {
-      if (!(name in others)) continue;
+      if (!Object.hasOwn(others, name)) continue;
       header.unsupported.push(`${name} in an unprotected header`);
       header.isUnclear = true;
     }

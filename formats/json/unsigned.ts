@@ -14,6 +14,8 @@ import {
 export interface JwsTimestamp {
   kind: "signature" | "archive";
   token: Uint8Array;
+  /** Index of its component. */
+  position: number;
   input: Uint8Array;
 }
 
@@ -101,11 +103,12 @@ interface Place {
 }
 
 function read(value: unknown, name: string, { found, signature, signed, before }: Place): void {
+  const position = before.length;
   switch (name) {
     case "sigTst":
       found.timestamps.push(
         ...tokens(value).map((token) =>
-          ({ kind: "signature", token, input: utf8.encode(signature) }) as const
+          ({ kind: "signature", token, position, input: utf8.encode(signature) }) as const
         ),
       );
       return;
@@ -117,7 +120,7 @@ function read(value: unknown, name: string, { found, signature, signed, before }
       const covered = archiveInput(signed, signature, before);
       found.timestamps.push(
         ...tokens(value).map((token) =>
-          ({ kind: "archive", token, input: utf8.encode(covered) }) as const
+          ({ kind: "archive", token, position, input: utf8.encode(covered) }) as const
         ),
       );
       return;

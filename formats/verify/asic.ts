@@ -11,6 +11,7 @@ import {
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { cmsFacts, timestampFact } from "./cms.ts";
+import { ignoredFinding } from "./notices.ts";
 import type { Finding } from "./report.ts";
 import { finding, type SignatureFacts, type TimestampFacts } from "./signature.ts";
 import { xmlFacts } from "./xml.ts";
@@ -26,19 +27,23 @@ export function asicFacts(
   certificates: readonly Uint8Array[] = [],
 ): SignatureFacts[] {
   const container = readContainer(bytes);
-  return numbered([
+  const ignored = container.kind !== "odf" && container.others.length > 0
+    ? [ignoredFinding(container.others)]
+    : [];
+  return [
     ...[...container.cades].flatMap(([name, cms]) =>
       cadesFacts(container, name, cms, certificates)
     ),
     ...[...container.xades].flatMap(([name, xml]) =>
       xadesFacts(container, name, xml, certificates)
     ),
-  ]);
+    // Names repeat among the files of a container.
+  ].map((facts, index) => ({
+    ...facts,
+    id: String(index + 1),
+    findings: [...facts.findings, ...ignored],
+  }));
 }
-
-/** Names repeat among the files of a container. */
-const numbered = (all: SignatureFacts[]): SignatureFacts[] =>
-  all.map((facts, index) => ({ ...facts, id: String(index + 1) }));
 
 /** §4.4: in ASiC-S over the one file; in ASiC-E over a manifest. */
 function cadesFacts(

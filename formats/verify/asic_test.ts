@@ -39,6 +39,9 @@ for (const format of ["cades", "xades"] as const) {
     const added = withFiles(container, [{ name: "c.txt", bytes: utf8.encode("Pay 9\n") }]);
     const partial = "INDETERMINATE B-B coverage_partial";
     assert.deepEqual(told(added), [partial, partial]);
+    const beside = withFiles(container, [{ name: "META-INF/note.txt", bytes: utf8.encode("9\n") }]);
+    const noted = "TOTAL-PASSED B-B unsigned_ignored";
+    assert.deepEqual(told(beside), [noted, noted]);
     const removed = writeZip(container.entries.filter(({ name }) => name !== "plans/b.xml"));
     const absent = "INDETERMINATE B-B content_missing";
     assert.deepEqual(told(removed), [absent, absent]);

@@ -62,7 +62,7 @@ export function cmsFacts(
   const { cms, certificates, signers } = verifyCms(bytes, {
     zeroPadded: true,
     certificates: possible,
-    ...isDetached && { detached: { digests } },
+    ...isDetached && { detached: { digests, bytes: content?.bytes?.bind(content) } },
   });
   const { crls, ocspResponses } = cms;
   const material = { ...readMaterial({ crls, ocspResponses }), certificates };

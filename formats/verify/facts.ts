@@ -21,29 +21,37 @@ export function tryRead(der: Uint8Array | null, findings: Finding[]): Certificat
 interface Stamp {
   kind: "signature" | "archive";
   token: Uint8Array;
+  /** Place of the property that holds it; tokens in one property do not cover each other. */
+  position: number;
   /** The covered bytes, in pieces. */
   input: Uint8Array | readonly Uint8Array[];
 }
 
-/** The facts of timestamps, in the order of the file: an archive timestamp covers those before it. */
+/** The facts of timestamps, in the order of the file: an archive timestamp covers the properties before its own. */
 export function stampsOf(
   stamps: readonly Stamp[],
   material: Material,
   findings: Finding[],
 ): TimestampFacts[] {
-  const read = stamps.flatMap(({ kind, token, input }) => {
+  const read = stamps.flatMap(({ kind, token, position, input }) => {
     const pieces = input instanceof Uint8Array ? [input] : input;
     try {
-      return [{ ...timestampFact(token, (hash) => digest(hash, ...pieces), material), kind }];
+      const fact = timestampFact(token, (hash) => digest(hash, ...pieces), material);
+      return [{ ...fact, kind, position }];
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       findings.push(finding("timestamp_not_accepted", error.message));
       return [];
     }
   });
-  return read.reduceRight<TimestampFacts[]>(
+  return read.reduceRight<(TimestampFacts & { position: number })[]>(
     (later, each) => [
-      { ...each, coveredBy: later.filter(({ kind }) => kind === "archive") },
+      {
+        ...each,
+        coveredBy: later.filter(({ kind, position }) =>
+          kind === "archive" && position > each.position
+        ),
+      },
       ...later,
     ],
     [],

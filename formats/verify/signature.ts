@@ -344,6 +344,12 @@ export class Judge {
         findings.push(finding("format_wrong", message));
       }
     }
+    // RFC 3161 §2.4.2: made within this much of the time; a proof counts from the end of it.
+    const { accuracy = 0 } = info;
+    const latest = new Date(info.time.getTime() + Math.min(Math.max(accuracy, 0), MAX_ACCURACY));
+    if (accuracy > MAX_ACCURACY) {
+      findings.push(finding("format_wrong", "The timestamp says its time too vaguely."));
+    }
     if (info.time.getTime() > at.getTime() + CLOCK_SKEW) {
       findings.push(finding("format_wrong", "The timestamp is from a time that is yet to come."));
     }
@@ -356,7 +362,7 @@ export class Judge {
         authority: certificate ? nameOf(certificate) : null,
         findings,
       },
-      time: verdict.indication === "TOTAL-PASSED" ? info.time : undefined,
+      time: verdict.indication === "TOTAL-PASSED" ? latest : undefined,
       reason: verdict.indication === "TOTAL-PASSED" ? undefined : verdict as Reason,
       chain: trust?.chain ?? [],
       revocation: trust?.revocation ?? { status: "unknown" },
@@ -386,6 +392,8 @@ export class Judge {
 
 /** Clocks of authorities and PCs differ. */
 const CLOCK_SKEW = 5 * 60 * 1000;
+/** EN 319 421 §7.7.1 asks for a second. */
+const MAX_ACCURACY = 60 * 60 * 1000;
 
 interface Trust {
   chain: string[];

@@ -18,8 +18,13 @@ import {
   signXml,
   timestampCms,
 } from "../../tests/fixtures/signed_files.ts";
+import { answerTimestampRequest } from "../../tests/fixtures/tsa.ts";
+import { addUnsignedAttributes, encodeAttribute } from "../cms/add.ts";
 import { readSignedData } from "../cms/read.ts";
+import { readTimestampResponse } from "../cms/timestamp.ts";
+import { encodeTimestampRequest } from "../cms/timestamp_request.ts";
 import { prepareSignedData } from "../cms/write.ts";
+import { Oid } from "../asn1/oids.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { bytesSource } from "../source.ts";
@@ -142,7 +147,9 @@ Deno.test("a signature passes only if its trust anchor and revocation status are
 Deno.test("validity is judged at the time that a timestamp proves", () => {
   const stamped = timestampCms(pki, signCms(asha, { content }), now);
   const [signature] = verify(stamped, { now: later(1) }).signatures;
-  assert.deepEqual([signature.level, signature.provenTime], ["B-T", now.toISOString()]);
+  // The authority is accurate to a second: by then it existed.
+  const proven = new Date(now.getTime() + 1000).toISOString();
+  assert.deepEqual([signature.level, signature.provenTime], ["B-T", proven]);
   assert.equal(signature.timestamps[0].authority, "Timestamp authority (TEST)");
   const at = (revokedAt: Date) =>
     verdicts(verify(stamped, { now: later(2), material: revokedAsha(revokedAt) }));
@@ -152,6 +159,27 @@ Deno.test("validity is judged at the time that a timestamp proves", () => {
   // A certificate that begins after the signature existed cannot have been the signer's.
   const early = timestampCms(pki, signCms(future, { content }), now);
   assert.deepEqual(verdicts(verify(early, { now: later(40) })), ["TOTAL-FAILED/NOT_YET_VALID B-T"]);
+});
+
+Deno.test("a timestamp counts from the end of its accuracy, and a vague one not at all", () => {
+  const signed = signCms(asha, { content });
+  const [{ signature }] = readSignedData(signed).signers;
+  const imprint = digest("SHA-256", signature);
+  const request = encodeTimestampRequest({ hash: "SHA-256", digest: imprint });
+  const stamped = (accuracy: number) => {
+    const response = answerTimestampRequest(pki.timestampAuthority, request, { now, accuracy });
+    return addUnsignedAttributes(signed, [0], [
+      encodeAttribute(Oid.signatureTimestamp, readTimestampResponse(response)),
+    ]);
+  };
+  const [loose] = verify(stamped(90)).signatures;
+  assert.equal(loose.provenTime, new Date(now.getTime() + 90_000).toISOString());
+  const [vague] = verify(stamped(100 * 24 * 3600)).signatures;
+  assert.deepEqual([vague.level, vague.provenTime, ...codes(vague)], [
+    "B-B",
+    null,
+    "timestamp_not_accepted",
+  ]);
 });
 
 Deno.test("a timestamp that is not trusted proves nothing", () => {

@@ -113,6 +113,8 @@ function isDelegated(
   if (candidate.keyUsage && !candidate.keyUsage.has("digitalSignature")) return false;
   if (unknownCriticalExtension(candidate)) return false;
   if (producedAt < candidate.notBefore || producedAt > candidate.notAfter) return false;
+  // With a key that is out of date somebody else could write an answer that is current for years.
+  if (context.at > candidate.notAfter) return false;
   if (!isTrustedlySigned(candidate, issuer.key, context)) return false;
   // §4.2.2.2.1: noCheck, or a way to check, or neither, which leaves it to us.
   const checkable = candidate.distributionPoints || candidate.ocspUrls.length > 0;

@@ -373,16 +373,18 @@ Deno.test("a CRL that is out of date, from the future or signed by another is no
 Deno.test("OCSP answers count only from the issuer or its delegate", () => {
   const end = person(ca).certificate;
   const crls = [readCrl(makeCrl(root, [], { now }))];
-  const responder = (...extensions: Extension[]) =>
+  const responderUntil = (notAfter: Date, ...extensions: Extension[]) =>
     issue({
       subject: [["CN", "Responder"]],
       issuer: ca,
       notBefore: days(-5),
-      notAfter: days(5),
+      notAfter,
       key: "p-256",
       extensions,
     });
-  const delegate = responder(extKeyUsage([keyPurposes.ocspSigning]), ocspNoCheck());
+  const responder = (...extensions: Extension[]) => responderUntil(days(5), ...extensions);
+  const delegation = [extKeyUsage([keyPurposes.ocspSigning]), ocspNoCheck()];
+  const delegate = responder(...delegation);
   const answer = (from: Party, status: Parameters<typeof makeOcspResponse>[1], at = now) =>
     readOcspResponse(
       makeOcspResponse(
@@ -399,6 +401,9 @@ Deno.test("OCSP answers count only from the issuer or its delegate", () => {
   assert.equal(judgeAnswer(answer(delegate, { status: "unknown" })), unknown);
   assert.equal(judgeAnswer(answer(delegate, { status: "good" }, days(-3))), unknown);
   assert.equal(judgeAnswer(answer(delegate, { status: "good" }, days(1))), unknown);
+  // However long it says that it is current, it counts no longer than its responder's certificate.
+  const expired = responderUntil(days(-0.25), ...delegation);
+  assert.equal(judgeAnswer(answer(expired, { status: "good" }, days(-0.5))), unknown);
   assert.equal(
     judgeAnswer(answer(delegate, { status: "revoked", revokedAt: days(-1) })),
     "certificate_revoked REVOKED_NO_POE",

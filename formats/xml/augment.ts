@@ -67,7 +67,7 @@ function reading<T>({ file, index, content }: Target, use: (place: Place) => T):
         "The signature is a plain XML Signature. Levels are for XAdES.",
       );
     }
-    const [unsigned] = childrenNamed(properties, XADES, "UnsignedProperties")
+    const [unsigned] = childrenNamed(properties, XADES, "UnsignedProperties").slice(0, 1)
       .flatMap((each) => childrenNamed(each, XADES, "UnsignedSignatureProperties"));
     return use({ document, context, signature, properties, unsigned });
   } catch (error) {

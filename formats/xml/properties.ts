@@ -24,6 +24,8 @@ import {
 export interface XmlTimestamp {
   kind: "signature" | "archive";
   token: Uint8Array;
+  /** Place of its property among the others. */
+  position: number;
   input: readonly Uint8Array[];
 }
 
@@ -41,6 +43,8 @@ export interface SignedProperties {
   role: string | null;
   /** The signer's certificate is named by these; none: the property is missing. */
   certificates: { algorithm: string; digest: Uint8Array }[];
+  /** Media types of what is signed, by the Id of its reference. */
+  mediaTypes: ReadonlyMap<string, string>;
 }
 
 const utf8 = new TextEncoder();
@@ -75,6 +79,13 @@ export function readSignedProperties(properties: XmlElement): SignedProperties {
   return {
     signingTime: time && !Number.isNaN(Date.parse(time)) ? new Date(time) : null,
     role: text("ClaimedRole"),
+    mediaTypes: new Map(
+      descendantsNamed(signed, XADES, "DataObjectFormat").flatMap((format) => {
+        const [mediaType] = childrenNamed(format, XADES, "MimeType");
+        const of = attribute(format, "ObjectReference")?.replace(/^#/, "");
+        return mediaType && of ? [[of, textOf(mediaType).trim()] as const] : [];
+      }),
+    ),
     certificates: (property ? childrenNamed(property, XADES, "Cert") : []).map((cert) => {
       const certDigest = only(cert, XADES, "CertDigest");
       return {
@@ -114,20 +125,18 @@ export function readUnsignedProperties(
     ocspResponses: [],
     ignored: [],
   };
-  for (
-    const part of childrenNamed(properties, XADES, "UnsignedProperties").flatMap(childElements)
-  ) {
-    if (!isNamed(part, XADES, "UnsignedSignatureProperties")) {
-      found.ignored.push(part.name);
-      continue;
-    }
-    for (const property of childElements(part)) {
-      try {
-        readUnsigned(property, signature, context, found);
-      } catch (error) {
-        if (!(error instanceof Problem) && !(error instanceof FormatError)) throw error;
-        found.ignored.push(property.name);
-      }
+  // One of each (EN 319 132-1 §4.3): an archive timestamp says nothing of properties in another list.
+  const [all, ...others] = childrenNamed(properties, XADES, "UnsignedProperties");
+  const parts = all ? childElements(all) : [];
+  const list = parts.find((part) => isNamed(part, XADES, "UnsignedSignatureProperties"));
+  const left = [...parts.filter((part) => part !== list), ...others];
+  found.ignored.push(...left.map(({ name }) => name));
+  for (const property of list ? childElements(list) : []) {
+    try {
+      readUnsigned(property, signature, context, found);
+    } catch (error) {
+      if (!(error instanceof Problem) && !(error instanceof FormatError)) throw error;
+      found.ignored.push(property.name);
     }
   }
   return found;
@@ -151,13 +160,18 @@ function readUnsigned(
     const kind = is("SignatureTimeStamp") ? "signature" : "archive";
     const [given] = childrenNamed(property, DS, "CanonicalizationMethod");
     const method = given ? canonicalization(given) : DEFAULT;
+    const before = propertiesBefore(property);
     const input = kind === "signature"
       ? [canonicalForm(only(signature, DS, "SignatureValue"), method)]
-      : archiveInput(signature, propertiesBefore(property), context, method);
+      : archiveInput(signature, before, context, method);
     const tokens = childrenNamed(property, XADES, "EncapsulatedTimeStamp");
     if (tokens.length === 0) throw new Unsupported("a timestamp in XML");
-    const read = tokens.map((each) => ({ kind, token: fromBase64(textOf(each)), input } as const));
-    found.timestamps.push(...read);
+    const position = before.length;
+    found.timestamps.push(
+      ...tokens.map((
+        each,
+      ) => ({ kind, token: fromBase64(textOf(each)), position, input } as const)),
+    );
   } else if (!is("CounterSignature") && !isPlain(property)) found.ignored.push(property.name);
 }
 

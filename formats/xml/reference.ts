@@ -59,6 +59,8 @@ export interface Followed {
   covers: XmlCoverage;
   digest: Uint8Array;
   target?: XmlElement;
+  /** Only the target's text is covered (§6.6.2): no attribute of it, no element in it. */
+  isTextOnly: boolean;
 }
 
 const utf8 = new TextEncoder();
@@ -84,14 +86,21 @@ export function followReference(
       ? context.file(uri)?.digest(hash)
       : digest(hash, fileOctets(reference, uri, signature, context));
     if (!actual) throw new Problem("content_missing");
-    return { covers: { kind: "file", uri }, digest: actual };
+    return { covers: { kind: "file", uri }, digest: actual, isTextOnly: false };
   }
   const { target } = locate(uri, context);
   const octets = referenceOctets(reference, signature, context, DEFAULT);
+  const [first] = transformsOf(reference);
+  const isTextOnly = first !== undefined && algorithmOf(first) === Transform.base64;
+  const covers = coverage(target, signature, reference, octets, context);
+  if (isTextOnly && !/^(object|element|countersigned)$/.test(covers.kind)) {
+    throw new Unsupported(`${Transform.base64} of ${covers.kind}`);
+  }
   return {
-    covers: coverage(target, signature, reference, octets),
+    covers,
     digest: digest(hash, octets),
     target: target.kind === "element" ? target : undefined,
+    isTextOnly,
   };
 }
 
@@ -267,6 +276,7 @@ function coverage(
   signature: XmlElement,
   reference: XmlElement,
   content: Uint8Array,
+  { tree }: ReferenceContext,
 ): XmlCoverage {
   if (target.kind === "document") return { kind: "document" };
   const { parent } = target;
@@ -293,9 +303,15 @@ function coverage(
   if (isNamed(target, DS, "SignatureValue") && parent && parent === countersignedBy(signature)) {
     return { kind: "countersigned" };
   }
-  if (!parent && contains(target, signature)) return { kind: "document" };
+  if (!parent && contains(target, signature) && !hasInstructions(tree)) {
+    return { kind: "document" };
+  }
   return { kind: "element", path: pathOf(target) };
 }
+
+/** Beside the root element: `<?xml-stylesheet?>` there changes all that a reader shows. */
+export const hasInstructions = ({ children }: XmlTree): boolean =>
+  children.some(({ kind }) => kind === "instruction");
 
 /** EN 319 132-1 §5.2.7.2: the signature among whose unsigned properties a countersignature stands. */
 export function countersignedBy(signature: XmlElement): XmlElement | undefined {

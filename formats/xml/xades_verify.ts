@@ -22,8 +22,10 @@ import {
 import {
   canonicalization,
   countersignedBy,
+  type Followed,
   followReference,
   fromBase64,
+  hasInstructions,
   isSignature,
   type ReferenceContext,
   type XmlCoverage,
@@ -163,7 +165,7 @@ function verifyOne(element: XmlElement, context: Context): XmlSignature {
     signingTime: null,
     role: null,
     isXades: false,
-    isDocument: element === context.tree.root || isListed(element),
+    isDocument: element === context.tree.root ? !hasInstructions(context.tree) : isListed(element),
     holdsUnsigned: false,
     ignored: [],
     timestamps: [],
@@ -185,12 +187,22 @@ function verifyOne(element: XmlElement, context: Context): XmlSignature {
   let signers: Uint8Array[] = [];
   attempt(() => report.certificates = keyInfoCertificates(element));
   attempt(() => signers = signersOf(element, report, context.signers));
-  const signed = new Set<XmlElement>();
-  attempt(() => checkReferences(element, report, context, signed, attempt));
-  const unsigned = unsignedContent(element, signed);
+  const followed: (Followed & { id: string | null })[] = [];
+  attempt(() => checkReferences(element, report, context, followed, attempt));
+  const unsigned = unsignedContent(element, followed);
   report.holdsUnsigned = unsigned.isForeign;
   report.ignored.push(...unsigned.texts);
-  attempt(() => readProperties(element, report, context, signers));
+  let mediaTypes: ReadonlyMap<string, string> = new Map();
+  attempt(() => mediaTypes = readProperties(element, report, context, signers));
+  for (const { covers, id, isTextOnly } of followed) {
+    if (covers.kind !== "object" || !isTextOnly) continue;
+    const signed = mediaTypes.get(id ?? "");
+    if (covers.mediaType !== null) {
+      if (signed === undefined) report.ignored.push("MimeType");
+      else if (signed.toLowerCase() !== covers.mediaType.toLowerCase()) report.holdsUnsigned = true;
+    }
+    covers.mediaType = signed ?? null;
+  }
   return report;
 }
 
@@ -250,7 +262,7 @@ function checkReferences(
   signature: XmlElement,
   report: XmlSignature,
   context: Context,
-  signed: Set<XmlElement>,
+  followed: (Followed & { id: string | null })[],
   attempt: (check: () => void) => void,
 ): void {
   const references = childElements(only(signature, DS, "SignedInfo"))
@@ -262,23 +274,25 @@ function checkReferences(
       const hash = digestAlgorithm(uri);
       if (!hash) throw new Unsupported(uri);
       report.digests.push(hash);
-      const { covers, digest, target } = followReference(reference, signature, hash, context);
+      const found = followReference(reference, signature, hash, context);
+      const { covers, digest } = found;
       report.covers.push(covers);
-      if (target) signed.add(target);
+      followed.push({ ...found, id: attribute(reference, "Id") });
       const wanted = fromBase64(textOf(only(reference, DS, "DigestValue")));
       if (digest.toBase64() !== wanted.toBase64()) throw new Problem("content_changed");
     });
   }
 }
 
+/** @returns the signed media types, by the Id of the reference */
 function readProperties(
   signature: XmlElement,
   report: XmlSignature,
   context: Context,
   signers: readonly Uint8Array[],
-): void {
+): ReadonlyMap<string, string> {
   const properties = qualifyingProperties(signature);
-  if (!properties) return;
+  if (!properties) return new Map();
   const { ignored, certificates, ...unsigned } = readUnsignedProperties(
     properties,
     signature,
@@ -289,16 +303,17 @@ function readProperties(
   report.certificates.push(...certificates);
   if (!report.covers.some(({ kind }) => kind === "properties")) {
     // A reference that cannot be followed may well cover them.
-    if (report.problems.includes("algorithm_unsupported")) return;
+    if (report.problems.includes("algorithm_unsupported")) return new Map();
     throw new Problem("properties_unsigned");
   }
   const signed = readSignedProperties(properties);
   report.signingTime = signed.signingTime;
   report.role = signed.role;
   report.isXades = signed.certificates.length > 0;
-  if (!report.isXades || !report.certificate) return;
+  if (!report.isXades || !report.certificate) return signed.mediaTypes;
   const named = (signers.length > 0 ? signers : [report.certificate])
     .find((certificate) => namesCertificate(signed, certificate));
   if (!named) throw new Problem("certificate_not_as_signed");
   report.certificate = named;
+  return signed.mediaTypes;
 }

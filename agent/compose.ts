@@ -1,5 +1,4 @@
 /** Puts the agent together from its parts, and the signing that it shares with the command line. */
-import { getLogger } from "@logtape/logtape";
 import type { PkiFetch } from "../online/pki_http.ts";
 import type { Provider } from "../signers/provider.ts";
 import { Appearances } from "../signing/appearance.ts";
@@ -7,7 +6,7 @@ import { Audit } from "../signing/audit.ts";
 import type { AskBy, Consent } from "../signing/consent/port.ts";
 import { Journals } from "../signing/journal.ts";
 import { Placement } from "../signing/placement.ts";
-import { type DocumentReader, openReaders } from "../signing/reading.ts";
+import type { DocumentReader } from "../signing/reading.ts";
 import type { Signing } from "../signing/sign.ts";
 import { Spool } from "../signing/spool.ts";
 import { Tokens } from "../signing/tokens.ts";
@@ -15,10 +14,9 @@ import { bind, type PortOptions } from "./bind.ts";
 import { ConsolePins } from "./console_pins.ts";
 import { createDispatch } from "./handlers.ts";
 import { AgentIdentity } from "./identity.ts";
+import { KeyFiles } from "./key_files.ts";
 import { type AllowedOrigin, Origins } from "./origins.ts";
 import { type Agent, type AgentParts, serve } from "./server.ts";
-
-const log = getLogger(["dsign", "agent"]);
 
 /** The parts of signing, for requests of any kind. */
 export interface SigningOptions {
@@ -81,11 +79,10 @@ export async function composeSigning(
 }
 
 export interface AgentOptions
-  extends
-    SigningOptions,
-    PortOptions,
-    Pick<AgentParts, "version" | "settings" | "firstStart" | "keyFiles"> {
+  extends SigningOptions, PortOptions, Pick<AgentParts, "version" | "settings" | "firstStart"> {
   consent: AskBy;
+  /** Folder of the key files that the person adds in the console; without it none is added. */
+  keyFiles?: string;
   /** File of the agent's key; without it the key lives as long as the agent. */
   identity?: string;
   /** File of the grants. */
@@ -94,8 +91,8 @@ export interface AgentOptions
   audit: string;
   /** Folder for documents while they are open; the agent's alone. */
   spool: string;
-  /** Starts the process in which untrusted documents are parsed (reader/host.ts). */
-  readerCommand: readonly string[];
+  /** Has untrusted documents parsed. */
+  reader: DocumentReader;
   /** Grants of the administrator. */
   allowedOrigins?: readonly AllowedOrigin[];
   /** Whether other sites may ask the person for a grant. Default: `ask`. */
@@ -103,13 +100,13 @@ export interface AgentOptions
 }
 
 /**
- * Starts the agent. Its closing ends connections and logins too; the providers stay open: they are the caller's.
+ * Starts the agent. Its closing ends connections and logins too; the providers and the reader stay open: they are the caller's.
  *
  * @throws {DsignError} `busy` if no port is free; `storage_failed` if the grants cannot be read
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { allowedOrigins = [], now = clock, providers, version, trust = [], pkiFetch } = options;
-  const { departmentalPolicies } = options;
+  const { departmentalPolicies, reader } = options;
   const tokens = new Tokens(providers, now, departmentalPolicies, options.postQuantum);
   const origins = await Origins.load(options.grants, allowedOrigins, now, options.otherOrigins);
   const identity = await AgentIdentity.load(options.identity);
@@ -118,10 +115,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ? options.consent(`http://127.0.0.1:${bound.windowPort}`)
     : options.consent;
   const audit = new Audit(options.audit, now);
-  const reader = openReaders(
-    options.readerCommand,
-    (text) => log.error("The reader process says: {text}", { text }),
-  );
   // Loaded for the first request that needs it: an agent that waits stays small.
   let loading: Promise<Signing> | undefined;
   const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
@@ -134,7 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...{ bound, providers, origins, audit, consent, dispatch },
     ...{ version, web, allowedOrigins, trust, settings, firstStart },
     pins: new ConsolePins(tokens, signing),
-    keyFiles: options.keyFiles,
+    keyFiles: options.keyFiles === undefined ? undefined : new KeyFiles(options.keyFiles, reader),
   });
   return {
     ...agent,
@@ -142,7 +135,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await agent.close();
       // If it could not be loaded, the request has already failed.
       await loading?.then((signing) => signing.close(), () => {});
-      await reader.close();
       audit.close();
     },
   };

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
+import type { KeyFileReader } from "../signers/pkcs12.ts";
 import { namesOfKeyFiles } from "../signers/key_folder.ts";
 import { replaceFile } from "../settings/files.ts";
 import { toDsignError } from "../signing/errors.ts";
@@ -17,7 +18,7 @@ const RenameRequest = z.strictObject({ name, to: name });
 const RemoveRequest = z.strictObject({ name });
 
 export class KeyFiles {
-  constructor(readonly folder: string) {}
+  constructor(readonly folder: string, readonly reader: KeyFileReader) {}
 
   /**
    * @throws {DsignError} `key_file_unreadable`, `key_file_unsupported`, `too_large`; `invalid_params` also for a name that
@@ -32,7 +33,7 @@ export class KeyFiles {
         const bytes = Uint8Array.fromBase64(file);
         // Loaded on demand, to keep an idle agent small.
         const { checkKeyFile } = await import("../signers/pkcs12.ts");
-        await checkKeyFile(bytes).catch((error) => {
+        await checkKeyFile(bytes, this.reader).catch((error) => {
           throw toDsignError(error);
         });
         await this.#refuseTaken(name);

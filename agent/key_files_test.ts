@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { TokenPin } from "../protocol/console.ts";
 import { KeyFolder } from "../signers/key_folder.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
-import { testAgent } from "../tests/fixtures/agent.ts";
+import { openReaders } from "../signing/reading.ts";
+import { READER_COMMAND, testAgent } from "../tests/fixtures/agent.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 
@@ -11,7 +12,9 @@ Deno.test("the console adds, renames and removes key files; what is no key file,
   inTempDir(async (dir) => {
     const { officers: [officer] } = makePki({ officers: [{ name: "Anita", key: "p-256" }] });
     const folder = join(dir, "keys");
-    await using test = await testAgent({ keyFiles: folder, providers: [new KeyFolder(folder)] });
+    const reader = openReaders(READER_COMMAND, console.error);
+    const providers = [new KeyFolder(folder, reader)];
+    await using test = await testAgent({ keyFiles: folder, providers, reader });
     const { origin } = test.agent;
     const ask = async (path: string, body: unknown = {}) => {
       const headers = { "content-type": "application/json", origin };

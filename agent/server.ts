@@ -11,7 +11,7 @@ import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 import type { Consent, PageConsent } from "../signing/consent/port.ts";
 import type { Bound } from "./bind.ts";
 import type { ConsolePins } from "./console_pins.ts";
-import { KeyFiles } from "./key_files.ts";
+import type { KeyFiles } from "./key_files.ts";
 import { Connection, MESSAGES } from "./connection.ts";
 import { ConsolePages, type Settings } from "./console.ts";
 import { type FirstStart, FirstStartPages } from "./first_start.ts";
@@ -42,8 +42,8 @@ export interface AgentParts {
   /** Folders of the trusted root certificates, the person's first. */
   trust: readonly string[];
   pins: ConsolePins;
-  /** Folder of the key files that the person adds in the console; without it none is added. */
-  keyFiles?: string;
+  /** The key files that the person adds in the console; without it none is added. */
+  keyFiles?: KeyFiles;
   /** The person's settings in the console. */
   settings?: Settings;
   /** For the console's section about the first start; without it the section is hidden. */
@@ -77,7 +77,7 @@ export function serve(parts: AgentParts): Agent {
     bound.taken,
     new Roots(parts.trust),
     parts.pins,
-    parts.keyFiles === undefined ? undefined : new KeyFiles(parts.keyFiles),
+    parts.keyFiles,
     (origin) => {
       for (const connection of connections) {
         if (connection.origin === origin) connection.close();

@@ -1,3 +1,4 @@
+import { getLogger } from "@logtape/logtape";
 import { InvalidArgumentError, Option } from "commander";
 import { trustFolders } from "../settings/anchors.ts";
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
@@ -8,6 +9,7 @@ import { holderOf } from "../agent/port_holder.ts";
 import { claimInstance } from "../agent/instance.ts";
 import { configureLog } from "../settings/log.ts";
 import { startAgent } from "../agent/compose.ts";
+import { openReaders } from "../signing/reading.ts";
 import { authorityPath, ensureIdentity, type TlsIdentity, watchIdentity } from "../agent/tls.ts";
 import { authorityOf, replaceAuthority, run, trustStores } from "../agent/trust.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -18,6 +20,8 @@ import type { AddCommand, Context } from "./command.ts";
 import { loadConfig, openProviders } from "./providers.ts";
 import { showStartFailure } from "./start_failure.ts";
 import { removeOldVersions } from "./unpacked.ts";
+
+const log = getLogger(["dsign", "agent"]);
 
 const env = (name: string) => Deno.env.get(name);
 
@@ -132,7 +136,11 @@ async function serve(
   if ("port" in instance) return instance.port;
   await configureLog(options.verbose ? "debug" : config.logLevel, { file: paths.log });
   const tls = await readyTls(paths.tls);
-  const providers = await openProviders(config, hostCommand);
+  const reader = openReaders(
+    readerCommand,
+    (text) => log.error("The reader process says: {text}", { text }),
+  );
+  const providers = await openProviders(config, hostCommand, reader);
   let language = languageOf(config, env);
   const quitting = Promise.withResolvers<void>();
   const settings = {
@@ -163,7 +171,7 @@ async function serve(
       postQuantum: config.postQuantum,
       version,
       web,
-      readerCommand,
+      reader,
       textCommand,
       tls,
       ports: options.port === undefined ? config.ports : [options.port],
@@ -198,6 +206,7 @@ async function serve(
       await agent.close();
     }
   } finally {
+    await reader.close();
     await Promise.all(providers.map((provider) => provider.close()));
     await instance.release();
   }

@@ -11,6 +11,7 @@ import {
 import { Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { parseUri, type Pkcs11Uri } from "../pkcs11_ffi/uri.ts";
 import { findModules, type FoundModules } from "../signers/modules.ts";
+import type { KeyFileReader } from "../signers/pkcs12.ts";
 import { KeyFolder } from "../signers/key_folder.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
 import type { Provider } from "../signers/provider.ts";
@@ -37,11 +38,13 @@ export function findDrivers(
  * Opens PKCS#11 modules, key files and remote signing services.
  *
  * @param hostCommand of {@linkcode hostCommand}
+ * @param reader reads key files; the caller closes it
  * @param keyFiles key files from the command line, in addition to the configured ones
  */
 export async function openProviders(
   config: Config,
   hostCommand: string[],
+  reader: KeyFileReader,
   keyFiles: readonly string[] = [],
 ): Promise<Provider[]> {
   const { modules, problems } = await findDrivers(config);
@@ -55,9 +58,9 @@ export async function openProviders(
   const files = [...config.pkcs12, ...keyFiles];
   if (files.length > 0) {
     const { Pkcs12Provider } = await import("../signers/pkcs12.ts");
-    providers.push(new Pkcs12Provider(files));
+    providers.push(new Pkcs12Provider(files, reader));
   }
-  providers.push(new KeyFolder(findPaths(env).keyFiles));
+  providers.push(new KeyFolder(findPaths(env).keyFiles, reader));
   if (config.remote.length > 0) {
     const { CscProvider } = await import("../signers/csc.ts");
     const show = async (url: string) => openBrowser(await browserCommand(url, config.browser, env));

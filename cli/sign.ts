@@ -172,18 +172,19 @@ Examples:
         if (options.batch) checkBatch(files, options);
         const { config, paths } = await loadConfig();
         const consent = consentFor(config, options.consent);
+        const reader = openCommandReader(options.batch ? Infinity : files.length, {
+          module: readerWorker,
+          command: readerCommand,
+        });
         const providers = await openProviders(
           remoteIf(options.remote, config),
           hostCommand,
+          reader,
           options.keyFile,
         );
         const wanted = options.token === undefined
           ? providers
           : onlyToken(providers, options.token);
-        const reader = openCommandReader(options.batch ? Infinity : files.length, {
-          module: readerWorker,
-          command: readerCommand,
-        });
         const audit = new Audit(paths.audit, now);
         const signing = await composeSigning({
           ...config,

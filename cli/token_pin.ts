@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { resolve } from "node:path";
 import type { PinRequest } from "../protocol/consent.ts";
 import type { Signing } from "../signing/sign.ts";
+import { openCommandReader } from "../signing/reading.ts";
 import { askTokenPin } from "../signing/token_pin.ts";
 import { type Inventory, Tokens } from "../signing/tokens.ts";
 import { type Action, type Context, repeated } from "./command.ts";
@@ -44,13 +45,15 @@ const OWN = { origin: null, trustedSince: null, purpose: null };
 /** @param list prints what is listed after an unlocking */
 export function addPinCommands(
   tokens: Command,
-  { hostCommand, signal }: Context,
+  { hostCommand, readerCommand, readerWorker: module, signal }: Context,
   action: Action,
   list: (tokens: Tokens, inventory: Inventory, json: boolean) => void,
 ): void {
   const ask = async (purpose: Purpose, uri: string | undefined, options: Options) => {
     const { config } = await loadConfig();
-    const all = await openProviders({ ...config, remote: [] }, hostCommand, options.keyFile);
+    const reader = openCommandReader(1, { module, command: readerCommand });
+    const here = { ...config, remote: [] };
+    const all = await openProviders(here, hostCommand, reader, options.keyFile);
     try {
       const providers = uri === undefined ? all : onlyToken(all, uri);
       const { departmentalPolicies, postQuantum } = config;
@@ -72,6 +75,7 @@ export function addPinCommands(
       else console.log("The PIN has been changed.");
       return EXIT.ok;
     } finally {
+      await reader.close();
       await Promise.all(all.map((provider) => provider.close()));
     }
   };

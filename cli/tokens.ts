@@ -3,6 +3,7 @@ import { ERRORS } from "../protocol/errors.ts";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { EXIT, printable, printJson } from "./failure.ts";
 import { type AddCommand, repeated } from "./command.ts";
+import { openCommandReader } from "../signing/reading.ts";
 import { loadConfig, openProviders, remoteIf } from "./providers.ts";
 import { addPinCommands } from "./token_pin.ts";
 
@@ -17,7 +18,7 @@ const STATES: Record<Token["state"], string> = {
 
 /** `dsign tokens` */
 export const tokensCommand: AddCommand = (program, context, action) => {
-  const { hostCommand } = context;
+  const { hostCommand, readerCommand, readerWorker: module } = context;
   const command = program.command("tokens")
     .enablePositionalOptions()
     .description("List the inserted tokens and their certificates. Never asks for a PIN.")
@@ -36,7 +37,9 @@ export const tokensCommand: AddCommand = (program, context, action) => {
       { keyFile, remote, json }: { keyFile?: string[]; remote?: boolean; json?: boolean },
     ) => {
       const { config } = await loadConfig();
-      const providers = await openProviders(remoteIf(remote, config), hostCommand, keyFile);
+      const reader = openCommandReader(1, { module, command: readerCommand });
+      const chosen = remoteIf(remote, config);
+      const providers = await openProviders(chosen, hostCommand, reader, keyFile);
       try {
         const { departmentalPolicies, postQuantum } = config;
         const tokens = new Tokens(providers, () => new Date(), departmentalPolicies, postQuantum);
@@ -45,6 +48,7 @@ export const tokensCommand: AddCommand = (program, context, action) => {
         list(tokens, inventory, json ?? false);
         return found.length === 0 && problems.length > 0 ? EXIT.token : EXIT.ok;
       } finally {
+        await reader.close();
         await Promise.all(providers.map((provider) => provider.close()));
       }
     }));

@@ -9,6 +9,7 @@ import { readCertificate } from "../formats/x509/certificate.ts";
 import { encodeOcspRequest } from "../formats/x509/ocsp.ts";
 import { isSignedWith } from "../formats/x509/signed.ts";
 import { openKeyFile } from "../signers/pkcs12.ts";
+import { openKeyFileReader } from "../tests/fixtures/key_files.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { makeRoot, makeService, PIN, PUBLIC_URL } from "../tests/fixtures/otp_service.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
@@ -25,11 +26,14 @@ Deno.test("init makes an ML-DSA authority whose key signs what its certificate v
       authorityKey: "ml-dsa-65",
     });
     const password = (await Deno.readTextFile(join(folder, "authority.password"))).trim();
+    const reader = openKeyFileReader();
     const signer = await openKeyFile(
       join(folder, "authority.p12"),
       new TextEncoder().encode(password),
       "SHA-256",
+      reader,
     );
+    await reader.close();
     assert.equal(signer.algorithm.scheme, "ML-DSA-65");
     const certificate = readCertificate(signer.certificate);
     assert.ok(await withMlDsa(() => isSignedWith(certificate, certificate.publicKey)));

@@ -24,8 +24,8 @@ export interface AskOptions {
    * process that has read for another.
    */
   origin?: string;
-  /** Of a pool: by a process that has read nothing yet. */
-  fresh?: boolean;
+  /** Of a pool: by a process that has read nothing before, and ends with the answer, as befits a secret in `input`. */
+  alone?: boolean;
   signal?: AbortSignal;
 }
 
@@ -106,23 +106,27 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   async ask<N extends keyof Q & string>(
     question: N,
     input: Parameters<Q[N]>[0],
-    { documents = [], origin = "", fresh = false, signal }: AskOptions = {},
+    { documents = [], origin = "", alone = false, signal }: AskOptions = {},
   ): Promise<Awaited<ReturnType<Q[N]>>> {
     const { deadline = DEADLINE, command, onLog, revive } = this.options;
     const ending = AbortSignal.any([this.#closing.signal, ...signal ? [signal] : []]);
     await this.#turn(origin, ending);
     let process: ReaderProcess | undefined;
     try {
-      process = await this.#take(origin, fresh) ?? new ReaderProcess(command, onLog);
+      process = await this.#take(origin, alone) ?? new ReaderProcess(command, onLog);
       const served = new Served(documents);
-      const asked = { ask: question, input, documents: served.announced(), deadline };
-      return valueOf(
-        await process.ask(encodeMessage(asked), deadline, (need) => served.serve(need), ending),
-        revive,
-      );
+      const asked = encodeMessage({
+        ask: question,
+        input,
+        documents: served.announced(),
+        deadline,
+      });
+      const answer = process.ask(asked, deadline, (need) => served.serve(need), ending);
+      return valueOf(await answer.finally(() => alone && asked.fill(0)), revive);
     } catch (error) {
       throw refusalOf(error);
     } finally {
+      if (alone && process?.alive) await process.close();
       this.#busy.delete(origin);
       this.#running--;
       if (process?.alive) this.#keep(process, origin);
@@ -166,8 +170,8 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   }
 
   /** An idle process that may read for this origin, if there is one. */
-  async #take(origin: string, fresh: boolean): Promise<ReaderProcess | undefined> {
-    const at = fresh
+  async #take(origin: string, alone: boolean): Promise<ReaderProcess | undefined> {
+    const at = alone
       ? -1
       : this.#idle.findLastIndex((each) => !this.options.apart || each.origin === origin);
     const [idle] = this.#idle.splice(at < 0 ? 0 : at, 1);

@@ -260,6 +260,14 @@ Deno.test("a process that has read for one site reads for no other", () =>
     }
   }));
 
+Deno.test("a secret goes to a process that has read nothing before, and that ends with the answer", () =>
+  closing(pool(), async (reader) => {
+    for (const count of [1, 2]) assert.equal(await reader.ask("count", null), count);
+    assert.equal(await reader.ask("count", null, { alone: true }), 1);
+    assert.equal(reader.processes, 1);
+    assert.equal(await reader.ask("count", null), 3);
+  }));
+
 Deno.test("an idle process ends", () =>
   closing(pool({ idle: 50 }), async (reader) => {
     assert.equal(reader.processes, 0);

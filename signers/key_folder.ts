@@ -1,6 +1,6 @@
 /** The key files that the person added to D-Sign. An agent without any does not load what reads them, and stays small. */
 import type { KeyInfo, Listing, OpenOptions, Provider, TokenInfo } from "./provider.ts";
-import type { Pkcs12Provider } from "./pkcs12.ts";
+import type { KeyFileReader, Pkcs12Provider } from "./pkcs12.ts";
 import type { Signer } from "../formats/signer.ts";
 
 const POLL_MS = 2000;
@@ -20,7 +20,7 @@ export class KeyFolder implements Provider {
   #loaded: Promise<Pkcs12Provider> | undefined;
   readonly #watches = new Set<ReturnType<typeof setInterval>>();
 
-  constructor(readonly folder: string) {}
+  constructor(readonly folder: string, readonly reader: KeyFileReader) {}
 
   async list(signal?: AbortSignal): Promise<Listing> {
     if (!this.#loaded && (await namesOfKeyFiles(this.folder)).length === 0) {
@@ -33,8 +33,12 @@ export class KeyFolder implements Provider {
     return await (await this.#load()).open(key, options);
   }
 
-  async reveal(token: TokenInfo, askPin: OpenOptions["askPin"]): Promise<void> {
-    await (await this.#load()).reveal(token, askPin);
+  async reveal(
+    token: TokenInfo,
+    askPin: OpenOptions["askPin"],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await (await this.#load()).reveal(token, askPin, signal);
   }
 
   watch(changed: () => void): () => void {
@@ -59,7 +63,7 @@ export class KeyFolder implements Provider {
 
   #load(): Promise<Pkcs12Provider> {
     return this.#loaded ??= import("./pkcs12.ts").then(({ Pkcs12Provider }) =>
-      new Pkcs12Provider([this.folder])
+      new Pkcs12Provider([this.folder], this.reader)
     );
   }
 }

@@ -10,10 +10,11 @@ import { createHash } from "node:crypto";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { FormatError } from "../formats/error.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
+import { bytesSource } from "../formats/source.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
-import { readCertificates } from "../formats/x509/bundle.ts";
+import type { Reader } from "../reader/client.ts";
 import { algorithmFor, chainOf, find } from "./certificates.ts";
-import { MAX_FILE_BYTES, publicCertificates, readPkcs12 } from "./pkcs12_read.ts";
+import { MAX_FILE_BYTES } from "./pkcs12_kdf.ts";
 import {
   type AskPin,
   type KeyInfo,
@@ -24,22 +25,28 @@ import {
   SignerError,
   type TokenInfo,
 } from "./provider.ts";
+import type { questions } from "./questions.ts";
 import { type SoftwareKey, softwareKey } from "./software_key.ts";
 
 const KEY_FILE = /\.(p12|pfx)$/i;
 const POLL_MS = 2000;
+/** For a reader: files are read one after another. */
+const origin = "key files";
+
+/** Reads key files, which may be anybody's. */
+export type KeyFileReader = Reader<typeof questions>;
 
 /** Tokens from files. */
 export class Pkcs12Provider implements Provider {
   readonly #paths: readonly string[];
   /** The file of the token with this URI. */
   #files = new Map<string, string>();
-  /** Certificates that files have shown with their password, by URI; good for one state of the file. */
-  readonly #revealed = new Map<string, { state: string; certificates: Uint8Array[] }>();
+  /** What files have shown, some only with their password, or why they cannot be read; good for one state of a file. */
+  readonly #shown = new Map<string, { state: string; certificates: Uint8Array[] | Error }>();
   #watches = new Set<ReturnType<typeof setInterval>>();
 
   /** @param paths key files, and folders of key files; a folder may be missing */
-  constructor(paths: readonly string[]) {
+  constructor(paths: readonly string[], readonly reader: KeyFileReader) {
     this.#paths = paths.map((path) => resolve(path));
   }
 
@@ -49,12 +56,8 @@ export class Pkcs12Provider implements Provider {
       signal?.throwIfAborted();
       try {
         const token = tokenOf(file);
-        let certificates = await shownCertificates(file);
-        if (certificates.length === 0) {
-          const revealed = this.#revealed.get(token.uri);
-          if (revealed?.state === await stateOf(file)) ({ certificates } = revealed);
-          else token.hidesCertificates = true;
-        }
+        const certificates = await this.#certificates(file, signal);
+        if (certificates.length === 0) token.hidesCertificates = true;
         this.#files.set(token.uri, file);
         listing.tokens.push(token);
         listing.keys.push(...toKeys(token, certificates));
@@ -65,15 +68,35 @@ export class Pkcs12Provider implements Provider {
     return listing;
   }
 
-  async reveal(token: TokenInfo, askPin: AskPin): Promise<void> {
+  async reveal(token: TokenInfo, askPin: AskPin, signal?: AbortSignal): Promise<void> {
     const { file, bytes } = await this.#read(token);
     const state = await stateOf(file);
     const password = await askPin("login");
-    const { keys, certificates } = await readPkcs12(bytes, password)
-      .finally(() => password.fill(0));
-    for (const key of keys) key.fill(0);
+    const documents = [bytesSource(bytes)];
+    const certificates = await this.reader.ask("hiddenCertificates", { password }, {
+      ...{ documents, origin, alone: true, signal },
+    }).finally(() => password.fill(0));
     if (certificates.length === 0) throw noCertificate(file);
-    this.#revealed.set(token.uri, { state, certificates });
+    this.#shown.set(file, { state, certificates });
+  }
+
+  /** The certificates that a file shows, or has shown with its password. */
+  async #certificates(file: string, signal?: AbortSignal): Promise<Uint8Array[]> {
+    const state = await stateOf(file);
+    let shown = this.#shown.get(file);
+    if (shown?.state !== state) {
+      const files = [await readSmall(file), ...await readBeside(file)];
+      const documents = files.map(bytesSource);
+      const certificates = await this.reader
+        .ask("shownCertificates", null, { documents, origin, signal })
+        .catch((error) => {
+          if (error instanceof SignerError || error instanceof FormatError) return error;
+          throw error;
+        });
+      this.#shown.set(file, shown = { state, certificates });
+    }
+    if (shown.certificates instanceof Error) throw shown.certificates;
+    return shown.certificates;
   }
 
   /** The file of a token that was listed. */
@@ -88,12 +111,16 @@ export class Pkcs12Provider implements Provider {
     return { file, bytes };
   }
 
-  async open(key: KeyInfo, { hash, askPin }: OpenOptions): Promise<Signer> {
+  async open(key: KeyInfo, { hash, askPin, signal }: OpenOptions): Promise<Signer> {
     const algorithm = algorithmFor(key.certificate, hash);
     const { bytes } = await this.#read(key.token);
-    const pin = await askPin("login");
-    const { keys } = await readPkcs12(bytes, pin).finally(() => pin.fill(0));
-    let opened: SoftwareKey | undefined = await takeKey(keys, key.certificate);
+    const password = await askPin("login");
+    const documents = [bytesSource(bytes)];
+    const { certificate } = key;
+    const pkcs8 = await this.reader.ask("privateKey", { password, certificate }, {
+      ...{ documents, origin, alone: true, signal },
+    }).finally(() => password.fill(0));
+    let opened: SoftwareKey | undefined = await keyOf(certificate, pkcs8);
     return {
       certificate: key.certificate,
       chain: key.chain,
@@ -164,8 +191,8 @@ export class Pkcs12Provider implements Provider {
  *
  * @throws {SignerError} `key_file_unreadable`, `key_file_unsupported`
  */
-export async function checkKeyFile(bytes: Uint8Array): Promise<void> {
-  await publicCertificates(bytes);
+export async function checkKeyFile(bytes: Uint8Array, reader: KeyFileReader): Promise<void> {
+  await reader.ask("shownCertificates", null, { documents: [bytesSource(bytes)], origin });
 }
 
 /**
@@ -178,8 +205,9 @@ export async function openKeyFile(
   path: string,
   password: Uint8Array,
   hash: HashName,
+  reader: KeyFileReader,
 ): Promise<Signer> {
-  const provider = new Pkcs12Provider([path]);
+  const provider = new Pkcs12Provider([path], reader);
   const { tokens: [token], problems: [problem] } = await provider.list();
   if (!token) throw new SignerError("certificate_not_found", problem.message);
   const askPin = () => Promise.resolve(password.slice());
@@ -192,40 +220,21 @@ export async function openKeyFile(
   }
 }
 
-/** The key of a certificate. All `keys` (PKCS #8) are wiped. */
-async function takeKey(
-  keys: readonly Uint8Array[],
-  certificate: Uint8Array,
-): Promise<SoftwareKey> {
-  const { publicKey } = readCertificate(certificate);
-  let own: SoftwareKey | undefined;
-  let failure = new SignerError("key_not_found", "The file holds no key for this certificate.");
-  for (const bytes of keys) {
-    try {
-      const key = await softwareKey(bytes);
-      if (!own && key.fits(publicKey.bytes)) own = key;
-      else key.wipe();
-    } catch (error) {
-      if (error instanceof SignerError) failure = error;
-      else if (!(error instanceof FormatError)) throw error;
-    } finally {
-      bytes.fill(0);
-    }
-  }
-  if (!own) throw failure;
-  return own;
+/** The key as it came from the reader, which is wiped: a reader is not believed about whose it is. */
+async function keyOf(certificate: Uint8Array, pkcs8: Uint8Array): Promise<SoftwareKey> {
+  const key = await softwareKey(pkcs8).finally(() => pkcs8.fill(0));
+  if (key.fits(readCertificate(certificate).publicKey.bytes)) return key;
+  key.wipe();
+  throw new SignerError("key_not_found", "The file holds no key for this certificate.");
 }
 
-/** The certificates that are readable without the password. */
-async function shownCertificates(file: string): Promise<Uint8Array[]> {
-  const shown = await publicCertificates(await readSmall(file));
-  return shown.length > 0 ? shown : await certificatesBeside(file);
-}
-
-/** Changes when the file does. */
+/** Changes when the file does, or one that may stand beside it. */
 async function stateOf(file: string): Promise<string> {
-  const { mtime, size } = await Deno.stat(file);
-  return `${mtime?.getTime()} ${size}`;
+  const states = [await Deno.stat(file)];
+  for (const path of besides(file)) {
+    states.push(...await Deno.stat(path).then((state) => [state], () => []));
+  }
+  return states.map(({ mtime, size }) => `${mtime?.getTime()} ${size}`).join();
 }
 
 function tokenOf(file: string): TokenInfo {
@@ -262,11 +271,15 @@ const sha1 = (bytes: Uint8Array) => createHash("sha1").update(bytes).digest();
 const percentEncode = (bytes: Uint8Array) =>
   Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0").toUpperCase()}`).join("");
 
-async function certificatesBeside(file: string): Promise<Uint8Array[]> {
-  const stem = join(dirname(file), basename(file, extname(file)));
-  for (const path of [`${stem}.crt`, `${stem}.pem`]) {
+/** Where the certificates of a key file may stand that shows none. */
+const besides = (file: string) =>
+  [".crt", ".pem"].map((end) => join(dirname(file), basename(file, extname(file)) + end));
+
+/** The first of {@linkcode besides} that is there. */
+async function readBeside(file: string): Promise<Uint8Array[]> {
+  for (const path of besides(file)) {
     try {
-      return readCertificates(await readSmall(path));
+      return [await readSmall(path)];
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }

@@ -22,6 +22,8 @@ export const Id = {
   aes256Cbc: "2.16.840.1.101.3.4.1.42",
 } as const;
 
+/** Of a key file. */
+export const MAX_FILE_BYTES = 1024 * 1024;
 /** More iterations than this (about 1 s) are an attack. */
 const MAX_ITERATIONS = 1_000_000;
 
@@ -31,14 +33,14 @@ const MAX_ITERATIONS = 1_000_000;
  * @param id 1: key, 2: IV, 3: MAC key
  * @param length bytes wanted
  */
-export async function pkcs12Kdf(
+export function pkcs12Kdf(
   id: 1 | 2 | 3,
   hash: DigestName,
   password: Uint8Array,
   salt: Uint8Array,
   iterations: number,
   length: number,
-): Promise<Uint8Array> {
+): Uint8Array {
   if (iterations < 1 || iterations > MAX_ITERATIONS) {
     throw new FormatError("limit_exceeded", "The number of iterations is out of range.");
   }
@@ -58,11 +60,7 @@ export async function pkcs12Kdf(
   const out = new Uint8Array(Math.ceil(length / output) * output);
   for (let at = 0; at < out.length; at += output) {
     let a = hasher(hash).update(diversifier).update(input).digest();
-    for (let i = 1; i < iterations; i++) {
-      a = hasher(hash).update(a).digest();
-      // A hostile count must not block the program.
-      if (i % 20_000 === 0) await new Promise((resolve) => setTimeout(resolve));
-    }
+    for (let i = 1; i < iterations; i++) a = hasher(hash).update(a).digest();
     out.set(a, at);
     const b = fill(a).subarray(0, block);
     for (let start = 0; start < input.length; start += block) {

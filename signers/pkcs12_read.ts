@@ -9,8 +9,7 @@
  *
  * Passwords are UTF-8 bytes and never become a string, which could not be wiped.
  */
-import { createDecipheriv, createHmac, pbkdf2, timingSafeEqual } from "node:crypto";
-import { promisify } from "node:util";
+import { createDecipheriv, createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
 import {
   type Asn1Node,
   expect,
@@ -26,7 +25,7 @@ import {
 import { concat } from "../formats/asn1/der.ts";
 import { hashByOid, HASHES } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
-import { Id, pkcs12Kdf } from "./pkcs12_kdf.ts";
+import { Id, MAX_FILE_BYTES, pkcs12Kdf } from "./pkcs12_kdf.ts";
 import { SignerError } from "./provider.ts";
 
 /** By object identifier: node:crypto's name, key and IV length in bytes. */
@@ -41,14 +40,11 @@ const PRFS: Readonly<Record<string, string>> = {
   "1.2.840.113549.2.10": "sha384",
   "1.2.840.113549.2.11": "sha512",
 };
-export const MAX_FILE_BYTES = 1024 * 1024;
 /** More iterations than this in one file (about 4 s) are an attack. */
 const MAX_PBKDF2_ITERATIONS = 10_000_000;
 const MAX_NESTING = 4;
 /** Encrypted parts of one file; each derives a key. */
 const MAX_ENCRYPTED = 8;
-
-const derive = promisify(pbkdf2);
 
 /** Content of a file. `keys` are PKCS #8 (RFC 5208), to be wiped by the caller. */
 export interface Pkcs12Contents {
@@ -63,16 +59,13 @@ export interface Pkcs12Contents {
  * @throws {SignerError} `password_incorrect`, `key_file_unsupported` if it is encrypted in a way that is not read here,
  *   `key_file_unreadable` if it is damaged
  */
-export async function readPkcs12(
-  file: Uint8Array,
-  password: Uint8Array,
-): Promise<Pkcs12Contents> {
+export function readPkcs12(file: Uint8Array, password: Uint8Array): Pkcs12Contents {
   try {
     const { authSafe, mac } = readPfx(file);
-    if (mac) await checkMac(mac, authSafe, password);
+    if (mac) checkMac(mac, authSafe, password);
     const contents: Pkcs12Contents = { keys: [], certificates: [] };
     try {
-      await readAuthenticatedSafe(
+      readAuthenticatedSafe(
         authSafe,
         { password, checked: mac !== undefined, parts: 0, iterations: 0 },
         contents,
@@ -93,10 +86,10 @@ export async function readPkcs12(
  *
  * @throws {SignerError} `key_file_unreadable` if the file is damaged
  */
-export async function publicCertificates(file: Uint8Array): Promise<Uint8Array[]> {
+export function publicCertificates(file: Uint8Array): Uint8Array[] {
   try {
     const contents: Pkcs12Contents = { keys: [], certificates: [] };
-    await readAuthenticatedSafe(readPfx(file).authSafe, null, contents);
+    readAuthenticatedSafe(readPfx(file).authSafe, null, contents);
     return contents.certificates;
   } catch (error) {
     throw asSignerError(error);
@@ -152,7 +145,7 @@ function readPfx(file: Uint8Array): { authSafe: Uint8Array; mac?: Asn1Node } {
 }
 
 /** MacData (RFC 7292 §4): an HMAC over the authenticated safe. */
-async function checkMac(node: Asn1Node, authSafe: Uint8Array, password: Uint8Array) {
+function checkMac(node: Asn1Node, authSafe: Uint8Array, password: Uint8Array) {
   const mac = new Fields(node, "the MAC");
   const info = new Fields(mac.take(Tag.SEQUENCE), "the MAC's digest");
   const algorithm = readOid(new Fields(info.take(Tag.SEQUENCE), "the MAC's hash").take(Tag.OID));
@@ -162,7 +155,7 @@ async function checkMac(node: Asn1Node, authSafe: Uint8Array, password: Uint8Arr
   const salt = readOctetString(mac.take());
   const iterationField = mac.maybe(Tag.INTEGER);
   const iterations = iterationField ? readInteger(iterationField) : 1;
-  const key = await pkcs12Kdf(3, hash, password, salt, iterations, HASHES[hash].length);
+  const key = pkcs12Kdf(3, hash, password, salt, iterations, HASHES[hash].length);
   const actual = createHmac(HASHES[hash].node, key).update(authSafe).digest();
   key.fill(0);
   if (expected.length !== actual.length || !timingSafeEqual(expected, actual)) {
@@ -170,25 +163,25 @@ async function checkMac(node: Asn1Node, authSafe: Uint8Array, password: Uint8Arr
   }
 }
 
-async function readAuthenticatedSafe(
+function readAuthenticatedSafe(
   bytes: Uint8Array,
   unlock: Unlock | null,
   contents: Pkcs12Contents,
-): Promise<void> {
+): void {
   for (const node of expect(ber(bytes), Tag.SEQUENCE, "The authenticated safe").children) {
     const info = new Fields(node, "a safe");
     const type = readOid(info.take(Tag.OID));
     const value = only(info.take(0xa0), "A safe");
     if (type === Id.data) {
-      await readSafeContents(readOctetString(value), unlock, contents, 0);
+      readSafeContents(readOctetString(value), unlock, contents, 0);
     } else if (type === Id.encryptedData) {
-      if (unlock) await readEncryptedSafe(value, unlock, contents);
+      if (unlock) readEncryptedSafe(value, unlock, contents);
     } else throw unsupported("a public key");
   }
 }
 
 /** EncryptedData (RFC 5652 §8) around SafeContents. */
-async function readEncryptedSafe(node: Asn1Node, unlock: Unlock, contents: Pkcs12Contents) {
+function readEncryptedSafe(node: Asn1Node, unlock: Unlock, contents: Pkcs12Contents) {
   const data = new Fields(node, "an encrypted safe");
   data.take(Tag.INTEGER);
   const info = new Fields(data.take(Tag.SEQUENCE), "an encrypted safe");
@@ -197,23 +190,23 @@ async function readEncryptedSafe(node: Asn1Node, unlock: Unlock, contents: Pkcs1
   const encrypted = readOctetString(info.take(), primitiveTag(0));
   let safe: Uint8Array;
   try {
-    safe = await decrypt(algorithm, encrypted, unlock);
+    safe = decrypt(algorithm, encrypted, unlock);
   } catch (error) {
     // Old files encrypt their certificates with RC2; the key may still be readable.
     if (error instanceof SignerError && error.code === "key_file_unsupported") return;
     throw error;
   }
-  await readSafeContents(safe, unlock, contents, 0);
+  readSafeContents(safe, unlock, contents, 0);
   safe.fill(0);
 }
 
 /** SafeContents (RFC 7292 §4.2). */
-async function readSafeContents(
+function readSafeContents(
   bytes: Uint8Array,
   unlock: Unlock | null,
   contents: Pkcs12Contents,
   depth: number,
-): Promise<void> {
+): void {
   if (depth > MAX_NESTING) throw new FormatError("limit_exceeded", "Safes are nested too deeply.");
   for (const node of expect(ber(bytes), Tag.SEQUENCE, "A safe's contents").children) {
     const bag = new Fields(node, "a bag");
@@ -230,14 +223,14 @@ async function readSafeContents(
     } else if (type === Id.shroudedKeyBag && unlock) {
       const shrouded = new Fields(value, "an encrypted key");
       const algorithm = shrouded.take(Tag.SEQUENCE);
-      contents.keys.push(await decrypt(algorithm, readOctetString(shrouded.take()), unlock));
+      contents.keys.push(decrypt(algorithm, readOctetString(shrouded.take()), unlock));
     } else if (type === Id.safeContentsBag) {
-      await readSafeContents(value.bytes, unlock, contents, depth + 1);
+      readSafeContents(value.bytes, unlock, contents, depth + 1);
     }
   }
 }
 
-async function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unlock) {
+function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unlock) {
   if (++unlock.parts > MAX_ENCRYPTED) {
     throw new FormatError("limit_exceeded", "The file has too many encrypted parts.");
   }
@@ -245,9 +238,9 @@ async function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unloc
   const id = readOid(fields.take(Tag.OID));
   const parameters = fields.take(Tag.SEQUENCE);
   const { cipher, key, iv } = id === Id.pbes2
-    ? await pbes2(parameters, unlock)
+    ? pbes2(parameters, unlock)
     : id === Id.pbeWithSha1And3Des
-    ? await pbe3Des(parameters, unlock.password)
+    ? pbe3Des(parameters, unlock.password)
     : (() => {
       throw unsupported(`encryption of algorithm ${id}`);
     })();
@@ -268,7 +261,7 @@ async function decrypt(algorithm: Asn1Node, encrypted: Uint8Array, unlock: Unloc
 }
 
 /** Id.pbes2-params (RFC 8018 §A.4). */
-async function pbes2(parameters: Asn1Node, unlock: Unlock) {
+function pbes2(parameters: Asn1Node, unlock: Unlock) {
   const fields = new Fields(parameters, "Id.pbes2");
   const derivation = new Fields(fields.take(Tag.SEQUENCE), "a key derivation");
   const id = readOid(derivation.take(Tag.OID));
@@ -291,18 +284,18 @@ async function pbes2(parameters: Asn1Node, unlock: Unlock) {
   if (iv.length !== cipher.iv || iterations < 1 || isCostly) {
     throw new FormatError("limit_exceeded", "The encryption's parameters are out of range.");
   }
-  const key = await derive(unlock.password, salt, iterations, cipher.key, prf);
+  const key = pbkdf2Sync(unlock.password, salt, iterations, cipher.key, prf);
   return { cipher: cipher.name, key, iv };
 }
 
 /** pkcs-12PbeParams (RFC 7292 Appendix C). */
-async function pbe3Des(parameters: Asn1Node, password: Uint8Array) {
+function pbe3Des(parameters: Asn1Node, password: Uint8Array) {
   const fields = new Fields(parameters, "an encryption algorithm");
   const salt = readOctetString(fields.take());
   const iterations = readInteger(fields.take(Tag.INTEGER));
   return {
     cipher: "des-ede3-cbc",
-    key: await pkcs12Kdf(1, "SHA-1", password, salt, iterations, 24),
-    iv: await pkcs12Kdf(2, "SHA-1", password, salt, iterations, 8),
+    key: pkcs12Kdf(1, "SHA-1", password, salt, iterations, 24),
+    iv: pkcs12Kdf(2, "SHA-1", password, salt, iterations, 8),
   };
 }

@@ -63,8 +63,8 @@ Deno.test("OpenSSL reads writePkcs12's key and certificate, and a wrong password
     const info = ["pkcs12", "-info", "-in", "a.p12", "-noout", "-passin", "pass:pässwörd"];
     assert.equal(await openssl(folder, ...info), "");
 
-    assert.deepEqual(await publicCertificates(file), [certificate]);
-    const contents = await readPkcs12(file, utf8("pässwörd"));
+    assert.deepEqual(publicCertificates(file), [certificate]);
+    const contents = readPkcs12(file, utf8("pässwörd"));
     assert.deepEqual(contents, { keys: [key], certificates: [certificate] });
   }));
 
@@ -94,11 +94,11 @@ for (const [name, { args, certificates, shown = 0 }] of Object.entries(forms)) {
       const write = "pkcs12 -export -inkey key.pem -in cert.pem -out b.p12 -passout pass:1234";
       await openssl(folder, ...write.split(" "), ...args);
       const file = await Deno.readFile(`${folder}/b.p12`);
-      const contents = await readPkcs12(file, utf8("1234"));
+      const contents = readPkcs12(file, utf8("1234"));
       assert.deepEqual(contents.keys.map((each) => each.toHex()), [key.toHex()]);
       assert.equal(contents.certificates.length, certificates);
-      assert.equal((await publicCertificates(file)).length, shown);
-      await assert.rejects(readPkcs12(file, utf8("12345")), (error) => {
+      assert.equal(publicCertificates(file).length, shown);
+      assert.throws(() => readPkcs12(file, utf8("12345")), (error) => {
         assert.ok(error instanceof SignerError);
         assert.equal(error.code, "password_incorrect");
         return true;
@@ -121,20 +121,27 @@ Deno.test("readPkcs12 soon ends with one error on damaged files and absurd itera
       const damaged = file.slice();
       damaged[at] ^= 0xff;
       for (const bytes of [damaged, file.slice(0, at)]) {
-        await readPkcs12(bytes, password).then(
+        for (const read of [() => readPkcs12(bytes, password), () => publicCertificates(bytes)]) {
+          let contents;
+          try {
+            contents = read();
+          } catch (error) {
+            assert.ok(error instanceof SignerError);
+            continue;
+          }
           // Bits without a meaning, such as the parameters of SHA-256, may differ.
-          (contents) => assert.deepEqual(contents, { keys: [key], certificates: [certificate] }),
-          (error) => assert.ok(error instanceof SignerError),
-        );
-        await publicCertificates(bytes).catch((error) => assert.ok(error instanceof SignerError));
+          if (!Array.isArray(contents)) {
+            assert.deepEqual(contents, { keys: [key], certificates: [certificate] });
+          }
+        }
       }
     }
     // iterations INTEGER 1000 at the end: 02 02 03 e8 → a larger one of the same length is fine, a
     // negative one is not.
     const negative = file.slice();
     negative.set([0xff, 0xff], file.length - 2);
-    await assert.rejects(readPkcs12(negative, password), { code: "key_file_unreadable" });
-    await assert.rejects(readPkcs12(new Uint8Array(1 << 21), password), {
+    assert.throws(() => readPkcs12(negative, password), { code: "key_file_unreadable" });
+    assert.throws(() => readPkcs12(new Uint8Array(1 << 21), password), {
       code: "key_file_unreadable",
     });
 
@@ -142,7 +149,7 @@ Deno.test("readPkcs12 soon ends with one error on damaged files and absurd itera
     const [digest, salt] = mac.children.map(({ bytes }) => bytes);
     const endless = sequence(digest, salt, integer(1_000_000_000));
     const forged = sequence(version.bytes, authSafe.bytes, endless);
-    await assert.rejects(readPkcs12(forged, password), { code: "key_file_unreadable" });
+    assert.throws(() => readPkcs12(forged, password), { code: "key_file_unreadable" });
     // without a MAC, and with so many keys that each costs little and all together much
     const content = readOctetString(authSafe.children[1].children[0]);
     const [certificates, keys] = readAsn1(content).children;
@@ -158,7 +165,7 @@ Deno.test("readPkcs12 soon ends with one error on damaged files and absurd itera
       version.bytes,
       sequence(authSafe.children[0].bytes, explicit(0, octetString(many))),
     );
-    await assert.rejects(readPkcs12(crowd, password), {
+    assert.throws(() => readPkcs12(crowd, password), {
       code: "key_file_unreadable",
       details: { cause: "The file has too many encrypted parts." },
     });

@@ -64,7 +64,7 @@ export async function writePkcs12(options: Pkcs12Options): Promise<Uint8Array<Ar
   const data = (content: Uint8Array) => sequence(oid(Id.data), explicit(0, octetString(content)));
   const authSafe = sequence(data(sequence(...certificateBags)), data(sequence(keyBag)));
   const salt = randomBytes(16);
-  const macKey = await pkcs12Kdf(3, "SHA-256", password, salt, iterations, 32);
+  const macKey = pkcs12Kdf(3, "SHA-256", password, salt, iterations, 32);
   const mac = createHmac("sha256", macKey).update(authSafe).digest();
   macKey.fill(0);
   return sequence(

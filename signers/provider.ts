@@ -157,6 +157,34 @@ export class SignerError extends Error {
   ) {
     super(message);
   }
+
+  /** As reader/messages.ts names it. */
+  get detail(): string | undefined {
+    return this.details.cause;
+  }
+}
+
+/** What reading a key file can end with. */
+const KEY_FILE_CODES = [
+  "password_incorrect",
+  "key_file_unreadable",
+  "key_file_unsupported",
+  "key_not_found",
+  "mechanism_unsupported",
+  "driver_error",
+] as const;
+
+/** The error of a reader, which may be under a stranger's control: undefined where it is none about a key file. */
+export function revivedSignerError({ name, code, message, detail }: {
+  name: string;
+  code?: unknown;
+  message: string;
+  detail?: string;
+}): SignerError | undefined {
+  const known = KEY_FILE_CODES.find((each) => each === code);
+  return name === "SignerError" && known
+    ? new SignerError(known, message, { cause: detail })
+    : undefined;
 }
 
 /** Most bytes that an ML-DSA key signs: it signs the whole message, which a token gets in one piece. */

@@ -6,6 +6,7 @@ import type { MlDsa } from "../formats/signer.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
 import type { MlDsaKeyType } from "../tests/fixtures/keys.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { withKeyFileReader } from "../tests/fixtures/key_files.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from "@noble/post-quantum/ml-dsa.js";
 import { Pkcs12Provider } from "./pkcs12.ts";
@@ -64,35 +65,37 @@ Deno.test("RFC 9881's key in both forms is read", async () => {
 });
 
 Deno.test("a key file with an ML-DSA key signs messages up to 1 MiB, and no digests", () =>
-  inTempDir(async (dir) => {
-    const { officers: [officer] } = makePki({ officers: [{ name: "Deepa", key: "ml-dsa-65" }] });
-    const certificates = [officer.certificate.der, ...officer.chain];
-    const file = await writePkcs12({
-      key: officer.pkcs8,
-      certificates,
-      friendlyName: "Deepa",
-      password: password(),
-      iterations: 1000,
-    });
-    await Deno.writeFile(join(dir, "deepa.p12"), file);
-    const provider = new Pkcs12Provider([dir]);
-    const { keys: [own] } = await provider.list();
-    const askPin = () => Promise.resolve(password());
-    const signer = await provider.open(own, { hash: "SHA-256", askPin });
-    assert.deepEqual(signer.algorithm, { scheme: "ML-DSA-65", hash: "SHA-512" });
-    const longest = new Uint8Array(MAX_ML_DSA_MESSAGE);
-    for (const message of [new Uint8Array(0), longest]) {
-      const signature = await signer.sign({ message });
-      assert.ok(
-        await withMlDsa(() =>
-          verifySignature(own.certificate, signer.algorithm, { message }, signature)
-        ),
-      );
-    }
-    const tooMuch = new Uint8Array(MAX_ML_DSA_MESSAGE + 1);
-    for (const input of [{ message: tooMuch }, { digest: new Uint8Array(64) }]) {
-      await assert.rejects(signer.sign(input), code("mechanism_unsupported"));
-    }
-    await signer.close();
-    await provider.close();
-  }));
+  inTempDir((dir) =>
+    withKeyFileReader(async (reader) => {
+      const { officers: [officer] } = makePki({ officers: [{ name: "Deepa", key: "ml-dsa-65" }] });
+      const certificates = [officer.certificate.der, ...officer.chain];
+      const file = await writePkcs12({
+        key: officer.pkcs8,
+        certificates,
+        friendlyName: "Deepa",
+        password: password(),
+        iterations: 1000,
+      });
+      await Deno.writeFile(join(dir, "deepa.p12"), file);
+      const provider = new Pkcs12Provider([dir], reader);
+      const { keys: [own] } = await provider.list();
+      const askPin = () => Promise.resolve(password());
+      const signer = await provider.open(own, { hash: "SHA-256", askPin });
+      assert.deepEqual(signer.algorithm, { scheme: "ML-DSA-65", hash: "SHA-512" });
+      const longest = new Uint8Array(MAX_ML_DSA_MESSAGE);
+      for (const message of [new Uint8Array(0), longest]) {
+        const signature = await signer.sign({ message });
+        assert.ok(
+          await withMlDsa(() =>
+            verifySignature(own.certificate, signer.algorithm, { message }, signature)
+          ),
+        );
+      }
+      const tooMuch = new Uint8Array(MAX_ML_DSA_MESSAGE + 1);
+      for (const input of [{ message: tooMuch }, { digest: new Uint8Array(64) }]) {
+        await assert.rejects(signer.sign(input), code("mechanism_unsupported"));
+      }
+      await signer.close();
+      await provider.close();
+    })
+  ));

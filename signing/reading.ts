@@ -9,9 +9,12 @@ import {
 } from "../reader/client.ts";
 import { revived } from "../online/error.ts";
 import type { Failure } from "../reader/messages.ts";
-import type { questions } from "./questions.ts";
+import { revivedSignerError } from "../signers/provider.ts";
+import type { questions as ofKeyFiles } from "../signers/questions.ts";
+import type { questions as ofDocuments } from "./questions.ts";
 
-export type DocumentReader = Reader<typeof questions>;
+export type DocumentQuestions = typeof ofDocuments & typeof ofKeyFiles;
+export type DocumentReader = Reader<DocumentQuestions>;
 
 /** For whom a document is read, and until when. */
 export type Asking = Pick<AskOptions, "origin" | "signal">;
@@ -25,7 +28,7 @@ export type Asking = Pick<AskOptions, "origin" | "signal">;
 export const openReaders = (
   command: readonly string[],
   onLog: (text: string) => void,
-): DocumentReader => new ReaderPool<typeof questions>({ command, onLog, revive, apart: true });
+): DocumentReader => new ReaderPool<DocumentQuestions>({ command, onLog, revive, apart: true });
 
 /**
  * A reader for a command.
@@ -38,12 +41,12 @@ export const openCommandReader = (
   { module, command }: { module: URL; command: readonly string[] },
 ): DocumentReader =>
   files === 1
-    ? new LocalReader<typeof questions>(module, { revive })
-    : new ReaderPool<typeof questions>({ command, revive, deadline: COMMAND_DEADLINE });
+    ? new LocalReader<DocumentQuestions>(module, { revive })
+    : new ReaderPool<DocumentQuestions>({ command, revive, deadline: COMMAND_DEADLINE });
 
 function revive(failure: Failure): Error | undefined {
   const { name, code, message } = failure;
   return name === "DsignError" && isErrorCode(code)
     ? new DsignError(code, message)
-    : revived(failure);
+    : revivedSignerError(failure) ?? revived(failure);
 }

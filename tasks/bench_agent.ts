@@ -6,6 +6,7 @@ import { startAgent } from "../agent/compose.ts";
 import { readerCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { DemoConsent } from "./demo.ts";
+import { openReaders } from "../signing/reading.ts";
 import { type DemoOfficer, openStore, type TokenStore } from "./demo_tokens.ts";
 
 export interface BenchAgentStart {
@@ -25,7 +26,11 @@ if (import.meta.main) {
   let text = "";
   while (!text.includes("\n")) text += (await input.read()).value ?? "\n";
   const { store, officers, grants, audit, batches, spool }: BenchAgentStart = JSON.parse(text);
-  const provider = openStore(store);
+  const reader = openReaders(
+    readerCommand(new URL("../main.ts", import.meta.url).href),
+    console.error,
+  );
+  const provider = openStore(store, reader);
   const agent = await startAgent({
     providers: [provider],
     consent: new DemoConsent(officers),
@@ -35,7 +40,7 @@ if (import.meta.main) {
     spool,
     version: configuration.version,
     web: new URL("../dist/web/", import.meta.url),
-    readerCommand: readerCommand(new URL("../main.ts", import.meta.url).href),
+    reader,
     textCommand: [], // no document asks for a text's place
     ports: [0],
     keepLogin: 3_600_000,
@@ -44,5 +49,6 @@ if (import.meta.main) {
   while (!(await input.read()).done);
   await agent.close();
   await provider.close();
+  await reader.close();
   Deno.exit(0);
 }

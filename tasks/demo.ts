@@ -16,6 +16,7 @@ import { publicFetch } from "../online/pki_http.ts";
 import { type AgentOptions, startAgent } from "../agent/compose.ts";
 import type { Agent } from "../agent/server.ts";
 import { openReaders } from "../otp_service/reading.ts";
+import { openReaders as openDocumentReaders } from "../signing/reading.ts";
 import { readerCommand, textCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { canonicalJson } from "../formats/json/canonical.ts";
@@ -182,7 +183,12 @@ export async function withParts(
     const trust = `${folder}/trust`;
     await Deno.mkdir(trust);
     await Deno.copyFile(tokens.root, `${trust}/root.pem`);
-    const provider = openStore(tokens.store);
+    const reader = openDocumentReaders(
+      readerCommand(new URL("../main.ts", import.meta.url).href),
+      console.error,
+    );
+    closers.push(() => reader.close());
+    const provider = openStore(tokens.store, reader);
     closers.push(() => provider.close());
     const agent = await startAgent({
       providers: [provider],
@@ -193,7 +199,7 @@ export async function withParts(
       spool: `${folder}/spool`,
       version: configuration.version,
       web: WEB,
-      readerCommand: readerCommand(new URL("../main.ts", import.meta.url).href),
+      reader,
       textCommand: textCommand(new URL("../main.ts", import.meta.url).href),
       ports,
       timestampAuthority: `${pki.url}/tsa`,

@@ -8,7 +8,7 @@ import { pem } from "../formats/asn1/pem.ts";
 import { hostCommand } from "../cli/host_command.ts";
 import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
-import { Pkcs12Provider } from "../signers/pkcs12.ts";
+import { type KeyFileReader, Pkcs12Provider } from "../signers/pkcs12.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
 import type { Provider } from "../signers/provider.ts";
 import { findLibrary, missing } from "./setup.ts";
@@ -41,8 +41,8 @@ export interface DemoTokens {
 }
 
 /** `close` ends the provider and its driver process, if any. */
-export function openStore(store: TokenStore): Provider {
-  if (store.provider === "pkcs12") return new Pkcs12Provider([store.folder]);
+export function openStore(store: TokenStore, reader: KeyFileReader): Provider {
+  if (store.provider === "pkcs12") return new Pkcs12Provider([store.folder], reader);
   const client = new Pkcs11Client({
     modulePath: store.library,
     command: hostCommand(new URL("../main.ts", import.meta.url).href),

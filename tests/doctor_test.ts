@@ -499,7 +499,12 @@ Deno.test({
     inTempDir(async (dir) => {
       const env: Record<string, string> = { HOME: dir, XDG_CONFIG_HOME: join(dir, "config") };
       const machine: Machine = {
-        ...thisMachine({ version: deno.version, hostCommand: HOST_COMMAND, selfCommand: ["/x"] }),
+        ...thisMachine({
+          version: deno.version,
+          hostCommand: HOST_COMMAND,
+          readerCommand: [],
+          selfCommand: ["/x"],
+        }),
         env: (name) => env[name],
         root: dir,
         administrator: Deno.uid()!,

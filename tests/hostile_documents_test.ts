@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openReaders } from "../otp_service/reading.ts";
+import { openReaders as openDocumentReaders } from "../signing/reading.ts";
 import { makeService } from "./fixtures/otp_service.ts";
 import { dsign, dsignAtTerminal, environment, startDsign } from "./fixtures/cli.ts";
-import { PORTAL, testAgent, type TestClient } from "./fixtures/agent.ts";
+import { PORTAL, READER_COMMAND, testAgent, type TestClient } from "./fixtures/agent.ts";
 import { endlessKeyFile, HOSTILE, hostileBytes, writeHostile } from "./fixtures/hostile.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
@@ -84,7 +85,7 @@ Deno.test("the agent refuses hostile documents, and reads the next one", async (
 
 Deno.test("while a document never ends, the agent answers others, and reads others' documents", async () => {
   await using test = await testAgent({
-    readerCommand: endless,
+    reader: openDocumentReaders(endless, console.error),
     allowedOrigins: [PORTAL, OTHER].map((origin) => ({
       origin,
       scopes: ["certificates" as const, "sign" as const],
@@ -134,15 +135,48 @@ Deno.test("while a document never ends, the PIN/OTP service answers others", asy
   }
 });
 
-Deno.test("a key file of 10⁹ iterations ends in a sentence, in the agent and at the terminal", () =>
+Deno.test("a key file that keeps its reader busy holds up nobody else, and ends with its request", () =>
   inTempDir(async (dir) => {
     const keyFile = join(dir, "officer.p12");
     await Deno.writeFile(keyFile, await endlessKeyFile());
+    const reader = openDocumentReaders(endless, console.error);
+    const opening = Promise.withResolvers<void>();
+    const provider = new Pkcs12Provider([keyFile], reader);
+    const open12 = provider.open.bind(provider);
+    provider.open = (...args) => {
+      opening.resolve();
+      return open12(...args);
+    };
+    await using test = await testAgent({ providers: [provider], reader });
+    const client = await test.connect();
+    const document = await open(client, PDF, "order.pdf");
+    const signed = client.call("sign.document", { document, format: "pades" });
+    const id = client.lastId;
+    await opening.promise;
+    assert.equal((await client.call("agent.info", {})).name, "dsign");
+    const { keys } = await provider.list();
+    assert.equal(keys.length, 1);
+    client.notify("$/cancelRequest", { id });
+    await assert.rejects(signed, { code: "request_cancelled" });
+  }));
+
+Deno.test("a key file of 10⁹ iterations, and a malformed one, end in a sentence, in the agent and at the terminal", () =>
+  inTempDir(async (dir) => {
+    const keyFile = join(dir, "officer.p12");
+    await Deno.writeFile(keyFile, await endlessKeyFile());
+    const nested = join(dir, "nested.p12");
+    await Deno.writeFile(nested, hostileBytes("nested.p7s").subarray(0, 1_000_000));
     const order = join(dir, "order.pdf");
     await Deno.writeFile(order, new Uint8Array(PDF));
     {
-      await using test = await testAgent({ providers: [new Pkcs12Provider([keyFile])] });
+      const reader = openDocumentReaders(READER_COMMAND, console.error);
+      const provider = new Pkcs12Provider([keyFile, nested], reader);
+      await using test = await testAgent({ providers: [provider], reader });
       const client = await test.connect();
+      const { problems } = await provider.list();
+      assert.deepEqual(problems.map(({ driver, code }) => [driver, code]), [
+        [nested, "key_file_unreadable"],
+      ]);
       const document = await open(client, PDF, "order.pdf");
       const signed = client.call("sign.document", { document, format: "pades" });
       assert.equal((await client.call("agent.info", {})).name, "dsign");

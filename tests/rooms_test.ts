@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   pkcs11_ffi: ["words/"],
   online: ["formats/", "reader/"],
   reader: ["formats/"],
-  signers: ["protocol/", "formats/", "pkcs11_ffi/client.ts", "online/http.ts"],
+  signers: ["protocol/", "formats/", "reader/client.ts", "pkcs11_ffi/client.ts", "online/http.ts"],
   settings: ["protocol/", "formats/"],
   signing: ["protocol/", "formats/", "online/", "reader/", "signers/", "settings/"],
   agent: ["protocol/", "formats/", "online/", "signers/", "settings/", "signing/"],
@@ -315,10 +315,8 @@ const PARSED_OUTSIDE: Record<string, [from: string, to: string][]> = {
     ["settings/anchors.ts", "formats/x509/bundle.ts"],
     ["agent/roots.ts", "formats/x509/bundle.ts"],
     ["cli/otp/parts.ts", "formats/x509/bundle.ts"],
-    ["signers/pkcs12.ts", "formats/x509/bundle.ts"],
   ],
-  "key files that a person or an administrator names, as keys stay out of readers; 1 MiB at most": [
-    ["signers/pkcs12.ts", "signers/pkcs12_read.ts"],
+  "one private key, which a reader took out of a key file": [
     ["signers/software_key.ts", "formats/asn1/read.ts"],
   ],
   "our own output": [

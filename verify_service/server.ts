@@ -5,7 +5,7 @@ import { configuredFetch, type PkiFetch } from "../online/pki_http.ts";
 import { Online } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { ReaderPool } from "../reader/client.ts";
-import type { questions as ofDocuments } from "../signing/questions.ts";
+import type { DocumentQuestions } from "../signing/reading.ts";
 import type { VerifyConfig } from "./config.ts";
 import { FetchedAnswers } from "./fetched.ts";
 import type { questions } from "./questions.ts";
@@ -40,7 +40,7 @@ export async function startVerifyService(
 ): Promise<RunningService> {
   const sets = await TrustSets.load(config.trust);
   const processes = config.readers ?? navigator.hardwareConcurrency;
-  const reader = new ReaderPool<typeof questions & typeof ofDocuments>({
+  const reader = new ReaderPool<typeof questions & DocumentQuestions>({
     command: readerCommand,
     processes,
     deadline: config.seconds * 1000,

@@ -45,7 +45,7 @@ export async function verifyUpload(
       online: fetched !== undefined,
       done,
       fresh: [...fresh],
-    }, { documents, origin: crypto.randomUUID(), fresh: again });
+    }, { documents, origin: crypto.randomUUID(), alone: again });
   // A system that is short of memory may have killed it, and others that wait for questions with it.
   const ask = (done: Done) =>
     askOnce(done).catch((error) => {

@@ -4,6 +4,7 @@ import { type DriverReport, probeDriver } from "../driver_probe.ts";
 import { findDrivers } from "../providers.ts";
 import type { DriverModule } from "../../signers/modules.ts";
 import { Pkcs12Provider } from "../../signers/pkcs12.ts";
+import { openReaders } from "../../signing/reading.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, orOk } from "./tickets.ts";
 import type { InsertedToken } from "./tokens.ts";
@@ -19,7 +20,7 @@ export interface Drivers {
 export async function checkDrivers({ machine, settings, paths }: Situation): Promise<Drivers> {
   const { modules, problems } = await findDrivers(settings, machine.env);
   const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
-  const files = await keyFiles([...settings.pkcs12, paths.keyFiles]);
+  const files = await keyFiles([...settings.pkcs12, paths.keyFiles], machine.readerCommand);
   const tokens = [...reports.flatMap(toTokens), ...files];
   const hasToken = tokens.some(({ initialised }) => initialised);
   // Of a driver that works and finds nothing it matters only while no other finds a token.
@@ -93,8 +94,12 @@ function toTokens({ module, tokens }: DriverReport): InsertedToken[] {
 }
 
 /** Key files, seen as tokens. */
-async function keyFiles(paths: readonly string[]): Promise<InsertedToken[]> {
-  const provider = new Pkcs12Provider(paths);
+async function keyFiles(
+  paths: readonly string[],
+  readerCommand: readonly string[],
+): Promise<InsertedToken[]> {
+  const reader = openReaders(readerCommand, () => {});
+  const provider = new Pkcs12Provider(paths, reader);
   try {
     const { tokens, keys } = await provider.list();
     return tokens.map(({ driver, label, uri }) => ({
@@ -109,5 +114,6 @@ async function keyFiles(paths: readonly string[]): Promise<InsertedToken[]> {
     }));
   } finally {
     await provider.close();
+    await reader.close();
   }
 }

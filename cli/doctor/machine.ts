@@ -10,6 +10,8 @@ export interface Machine {
   version: string;
   /** Starts the process in which a driver runs (host_command.ts). */
   hostCommand: string[];
+  /** Starts the process in which key files are read (host_command.ts). */
+  readerCommand: string[];
   /** Starts this program (self_command.ts). */
   selfCommand: string[];
   /** Prefix of the system's absolute paths; empty except in tests. */
@@ -27,7 +29,7 @@ export interface Situation {
 
 /** The machine that this program runs on. */
 export function thisMachine(
-  context: Pick<Machine, "version" | "hostCommand" | "selfCommand">,
+  context: Pick<Machine, "version" | "hostCommand" | "readerCommand" | "selfCommand">,
 ): Machine {
   return {
     ...context,

@@ -90,7 +90,7 @@ export async function openParts(
     const issuer = closing(
       "url" in config.authority
         ? await externalIssuer(config.authority, reader)
-        : await openSigner(config.authority, session),
+        : await openSigner(config.authority, session, reader),
     );
     const smtp = config.smtp && closing(smtpDelivery({
       ...config.smtp,
@@ -122,7 +122,7 @@ export async function openParts(
         ...config.esp,
         certificates: await certificatesIn(config.esp.certificatesFile),
         anchors: await certificatesIn(config.esp.anchorsFile),
-        asp: closing(await openSigner(config.esp.key, session)),
+        asp: closing(await openSigner(config.esp.key, session, reader)),
         origins: [new URL(config.esp.url).origin, ...config.esp.origins],
       },
       validationDataFor,
@@ -211,11 +211,12 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 async function openSigner(
   config: Exclude<OtpConfig["authority"], EstConfig>,
   session: (module: ModuleConfig, poolSize: number) => ReturnType<typeof openSession>,
+  reader: ServiceReader,
 ): Promise<Signer> {
   if ("keyFile" in config) {
     const password = utf8(await readSecretFile(config.passwordFile));
     try {
-      return await openKeyFile(config.keyFile, password, "SHA-256");
+      return await openKeyFile(config.keyFile, password, "SHA-256", reader);
     } catch (error) {
       if (!(error instanceof SignerError)) throw error;
       throw new SetupError(`${config.keyFile}: ${error.message}`);

@@ -15,6 +15,7 @@ import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { publicFetch } from "../online/pki_http.ts";
+import { openReaders } from "./reading.ts";
 
 const bill = { content: { json: { bill: 7, amount: "1200.00" } } } as const;
 const order = { content: { text: "<order><amount>7</amount></order>" } } as const;
@@ -144,7 +145,8 @@ Deno.test("three officers sign the same data in each form, and verify says so", 
 
 Deno.test("no reader is started for a new signature, in which nothing has to be parsed", async () => {
   const { officers, root } = makePki({ officers: [{ name: "Maya" }] });
-  await using test = await testAgent({ officers, readerCommand: ["/no/reader"] });
+  const reader = openReaders(["/no/reader"], console.error);
+  await using test = await testAgent({ officers, reader });
   const client = await test.connect();
   const text = "Approve file 7";
   const content = new TextEncoder().encode(text);

@@ -53,6 +53,8 @@ export type AuditEvent =
   | "client.signed_in"
   | "token.used_again"
   | "rows.sealed"
+  | "secret.in_use"
+  | "secret.retired"
   | "audit.exported";
 
 export interface AuditEntry {

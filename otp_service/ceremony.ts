@@ -20,7 +20,7 @@ import type { People } from "./people.ts";
 import type { Pins } from "./pin.ts";
 import { cscCode } from "./refusals.ts";
 import type { Credential, Facts, Holder, Person } from "./rows.ts";
-import { sameText, type Secrets, sha256, token } from "./secrets.ts";
+import { type Secrets, sha256, token } from "./secrets.ts";
 import type { Store, Tx } from "./store.ts";
 import type { By, Found } from "./store_authorizations.ts";
 
@@ -200,7 +200,7 @@ export class Ceremony {
       consent,
       then,
     });
-    if (answer.ok && pin !== null) await people.rebind(paid.row, pin);
+    if (answer.ok && pin !== null) await people.renewHash(paid.row, pin);
     return answer;
   }
 
@@ -269,7 +269,7 @@ export class Ceremony {
     person: Person | undefined,
   ): boolean | number {
     const { secrets, store } = this.#options;
-    const right = sameText(secrets.otpHash(id, otp), expected ?? token());
+    const right = secrets.isOtp(id, otp, expected ?? token());
     if (!person?.totp || person.otp !== "totp") return right;
     return totpStep(secrets.open(`totp ${person.id}`, person.totp), otp, store.now()) ?? false;
   }

@@ -104,7 +104,7 @@ export class Log {
       }
       return FIRST;
     }
-    this.#rows.check("audit_head", "1", head.seq, contentOf(head), row.mac);
+    this.#rows.checkHead(head.seq, contentOf(head), row.mac);
     return head;
   }
 
@@ -379,6 +379,12 @@ export class Log {
   async startAnew(query: Query, sum: string): Promise<void> {
     const [row] = await query(`SELECT * FROM audit_head WHERE one = 1${this.#database.lock}`);
     await this.#write(query, { ...headOf(row), sum });
+  }
+
+  /** Seals the end of the log with the current secret. */
+  async sealAnew(query: Query): Promise<void> {
+    await this.#database.becomeSealer(query);
+    await this.#write(query, await this.head(query, this.#database.lock));
   }
 
   /** A stored tile, as far as it is filled. */

@@ -283,21 +283,20 @@ export class People {
       return false;
     });
     if (TOLD.includes(wrong)) this.tellWrong(person, wrong, "sign_ins");
-    if (known) await this.rebind(paid, pin);
+    if (known) await this.renewHash(paid, pin);
     return known ? { person: id, epoch } : null;
   }
 
   /**
-   * After a right PIN: a hash that was made before rows were sealed binds nobody's name, and is made anew with the name in it.
-   * Until then the seal of the row alone keeps it at its person.
+   * After a right PIN: a hash with an earlier pepper, or of before rows were sealed, which binds nobody's name, is made anew.
    */
-  async rebind({ person: { id }, pin: old }: Pick<PersonRow, "person" | "pin">, pin: string) {
+  async renewHash({ person: { id }, pin: old }: Pick<PersonRow, "person" | "pin">, pin: string) {
     const { store, pins } = this.#options;
-    if (old === null || pins.isBound(old)) return;
-    const bound = await pins.hash(id, pin);
+    if (old === null || pins.isCurrent(old)) return;
+    const renewed = await pins.hash(id, pin);
     await store.run(async (tx) => {
       const row = await tx.person(id);
-      if (row?.pin === old) await tx.savePerson({ ...row, pin: bound });
+      if (row?.pin === old) await tx.savePerson({ ...row, pin: renewed });
     });
   }
 

@@ -3,13 +3,26 @@
  * the same work whether the person exists or not and whatever is wrong with it.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { getLogger } from "@logtape/logtape";
 import { CscError } from "./error.ts";
 import type { HashRequest } from "./pin_worker.ts";
+
+const log = getLogger(["dsign", "otp-service"]);
 
 const HASH = 32;
 const SALT = 16;
 /** The version of hashes that were made of the PIN alone. */
 const UNBOUND = "v1";
+/** The version of hashes that name their pepper. Earlier ones are of the oldest. */
+const NAMED = "v3";
+
+/** The peppers of PINs, one of each secret that is kept, by the secrets' names. */
+export interface Peppers {
+  /** Name of the pepper for new hashes. */
+  readonly current: string;
+  /** The pepper of that name; of the oldest secret without one. */
+  pepper(name?: string): Uint8Array | undefined;
+}
 
 /**
  * Kinds of callers in order of priority: people who answer an authorization with PIN and OTP, people known by a token
@@ -43,7 +56,7 @@ const WORKER = new URL(
 );
 
 export class Pins {
-  readonly #pepper: Uint8Array;
+  readonly #peppers: Peppers;
   readonly #nobody: string;
   readonly #lanes: typeof LANES;
   /** Hashes made so far, for diagnosis and for the test that all answers cost the same. */
@@ -53,10 +66,10 @@ export class Pins {
   #last: Promise<unknown> = Promise.resolve();
   #worker: Worker | undefined;
 
-  constructor(pepper: Uint8Array, lanes = LANES) {
-    this.#pepper = pepper;
+  constructor(peppers: Peppers, lanes = LANES) {
+    this.#peppers = peppers;
     this.#lanes = lanes;
-    this.#nobody = encode(randomBytes(SALT), randomBytes(HASH));
+    this.#nobody = encode("", randomBytes(SALT), randomBytes(HASH));
   }
 
   /**
@@ -109,11 +122,13 @@ export class Pins {
    * Hashes a new PIN.
    *
    * @param person whose it is: the hash is good for nobody else
-   * @returns `v2.SALT.HASH`, both Base64url
+   * @returns `v3.PEPPER.SALT.HASH`, the last two Base64url
    */
   async hash(person: string, pin: string): Promise<string> {
     const salt = randomBytes(SALT);
-    return encode(salt, await this.#derive(`${person}\0${pin.normalize("NFC")}`, salt));
+    const { current } = this.#peppers;
+    const text = `${person}\0${pin.normalize("NFC")}`;
+    return encode(current, salt, await this.#derive(this.#peppers.pepper(current)!, text, salt));
   }
 
   /**
@@ -122,18 +137,29 @@ export class Pins {
    * @param encoded of {@linkcode hash}; `null` if there is no such person or no PIN is set; checking takes as long.
    */
   async verify(person: string, pin: string, encoded: string | null): Promise<boolean> {
-    const [version, salt, hash] = (encoded ?? this.#nobody).split(".");
-    const expected = fromBase64(hash);
+    const [version, ...parts] = (encoded ?? this.#nobody).split(".");
+    const name = version === NAMED ? parts.shift() : undefined;
+    const [salt, hash] = parts;
     const normal = pin.normalize("NFC");
     // hashes of before rows were sealed are of the PIN alone
     const text = version === UNBOUND ? normal : `${person}\0${normal}`;
-    const right = timingSafeEqual(await this.#derive(text, fromBase64(salt)), expected);
-    return right && encoded !== null;
+    const pepper = this.#peppers.pepper(name);
+    if (!pepper && encoded !== null) {
+      log.error(
+        "The secret file lacks the secret {name}, of which the PIN of {person} has its pepper.",
+        {
+          name,
+          person,
+        },
+      );
+    }
+    const found = await this.#derive(pepper ?? randomBytes(HASH), text, fromBase64(salt));
+    return timingSafeEqual(found, fromBase64(hash)) && encoded !== null;
   }
 
-  /** Whether a hash is good for one person only. */
-  isBound(encoded: string): boolean {
-    return !encoded.startsWith(`${UNBOUND}.`);
+  /** Whether a hash is good for one person only, and its pepper is the current one. */
+  isCurrent(encoded: string): boolean {
+    return encoded.startsWith(`${NAMED}.${this.#peppers.current}.`);
   }
 
   /** Ends the thread; what is under way gets no answer. */
@@ -142,10 +168,10 @@ export class Pins {
   }
 
   /** One after another: each takes 19 MiB, and there is no gain in having many half done. */
-  #derive(text: string, salt: Uint8Array): Promise<Uint8Array> {
+  #derive(pepper: Uint8Array, text: string, salt: Uint8Array): Promise<Uint8Array> {
     const result = this.#last.then(() => {
       this.work++;
-      const password = createHmac("sha256", this.#pepper).update(text).digest();
+      const password = createHmac("sha256", pepper).update(text).digest();
       return this.#argon2id({ password: new Uint8Array(password), salt, tagLength: HASH });
     });
     this.#last = result.catch(() => {}); // told to its own caller
@@ -169,10 +195,15 @@ export class Pins {
 
 const ALPHABET = { alphabet: "base64url", omitPadding: true } as const;
 const fromBase64 = (text: string) => Uint8Array.fromBase64(text, ALPHABET);
-const encode = (salt: Uint8Array, hash: Uint8Array) =>
-  ["v2", new Uint8Array(salt).toBase64(ALPHABET), new Uint8Array(hash).toBase64(ALPHABET)].join(
-    ".",
-  );
+/** The name of the pepper that an encoded hash has; undefined: that of the oldest secret. */
+export function pepperOf(encoded: string): string | undefined {
+  const [version, name] = encoded.split(".");
+  return version === NAMED ? name : undefined;
+}
+
+const toBase64 = (bytes: Uint8Array) => new Uint8Array(bytes).toBase64(ALPHABET);
+const encode = (pepper: string, salt: Uint8Array, hash: Uint8Array) =>
+  [NAMED, pepper, toBase64(salt), toBase64(hash)].join(".");
 
 /** The rule for PINs; the pages say the same. */
 const PIN_FORM = /^\d{6,12}$/;

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { finish } from "../tests/fixtures/openssl.ts";
 import { isGoodPin, type Lane, Pins } from "./pin.ts";
+import { Secrets } from "./secrets.ts";
+
+const peppers = (byte: number) => new Secrets(new Uint8Array(32).fill(byte)).pepper;
 
 Deno.test("a PIN matches only with its own pepper and salt, and an unknown person takes the same work", async () => {
-  using pins = new Pins(new Uint8Array(32).fill(1));
+  using pins = new Pins(peppers(1));
   const hash = await pins.hash("asen", "493817");
-  assert.match(hash, /^v2\.[\w-]{22}\.[\w-]{43}$/);
+  assert.match(hash, /^v3\.[0-9a-f]{8}\.[\w-]{22}\.[\w-]{43}$/);
   assert.notEqual(hash, await pins.hash("asen", "493817"));
   const before = pins.work;
   assert.equal(await pins.verify("asen", "493817", hash), true);
@@ -13,14 +16,14 @@ Deno.test("a PIN matches only with its own pepper and salt, and an unknown perso
   assert.equal(await pins.verify("asen", "493817", null), false);
   assert.equal(pins.work - before, 3);
   assert.equal(await pins.verify("broy", "493817", hash), false, "another person's");
-  using other = new Pins(new Uint8Array(32).fill(2));
+  using other = new Pins(peppers(2));
   assert.equal(await other.verify("asen", "493817", hash), false);
 });
 
 Deno.test("PINs are hashed in the same memory, one after the other", async () => {
   const { href } = new URL("./pin.ts", import.meta.url);
   const program = `import { Pins } from ${JSON.stringify(href)};
-    using pins = new Pins(new Uint8Array(32));
+    using pins = new Pins(peppers(0));
     const hash = () => pins.hash("asen", "493817");
     await hash();
     const before = Deno.memoryUsage().rss;
@@ -43,7 +46,7 @@ Deno.test("the most easily guessed PINs cannot be chosen", () => {
 });
 
 Deno.test("answers with PIN and OTP go before known people, and these before strangers", async () => {
-  using pins = new Pins(new Uint8Array(32));
+  using pins = new Pins(peppers(0));
   const order: string[] = [];
   const wait = (lane: Lane) =>
     pins.turn(lane, lane).then((turn) => {
@@ -64,7 +67,7 @@ Deno.test("answers with PIN and OTP go before known people, and these before str
 });
 
 Deno.test("a flood of strangers is turned away and takes no place from others", async () => {
-  using pins = new Pins(new Uint8Array(32));
+  using pins = new Pins(peppers(0));
   const running = [await pins.turn("stranger", "x"), await pins.turn("stranger", "x")];
   const waiting = Array.from({ length: 16 }, () => pins.turn("stranger", "x"));
   await assert.rejects(pins.turn("stranger", "x"), { code: "too_many" });
@@ -77,7 +80,7 @@ Deno.test("a flood of strangers is turned away and takes no place from others", 
 });
 
 Deno.test("one authorization's answers do not fill the lane of all others", async () => {
-  using pins = new Pins(new Uint8Array(32));
+  using pins = new Pins(peppers(0));
   const running = [await pins.turn("answer", "a"), await pins.turn("answer", "a")];
   const waiting = Array.from({ length: 8 }, () => pins.turn("answer", "a"));
   await assert.rejects(pins.turn("answer", "a"), { code: "too_many" });
@@ -88,7 +91,7 @@ Deno.test("one authorization's answers do not fill the lane of all others", asyn
 
 Deno.test("a caller who waits too long is told so and takes nobody's turn", async () => {
   const soon = { most: 1, each: 1, wait: 1 };
-  using pins = new Pins(new Uint8Array(32), { answer: soon, known: soon, stranger: soon });
+  using pins = new Pins(peppers(0), { answer: soon, known: soon, stranger: soon });
   const running = [await pins.turn("answer", "x"), await pins.turn("answer", "x")];
   await assert.rejects(pins.turn("stranger", "x"), { code: "too_many" });
   for (const each of running) each[Symbol.dispose]();
@@ -96,7 +99,8 @@ Deno.test("a caller who waits too long is told so and takes nobody's turn", asyn
 });
 
 Deno.test("a hash from before rows were sealed covers the PIN alone", async () => {
-  using pins = new Pins(new Uint8Array(32).fill(1));
+  const pepper = new Uint8Array(32).fill(1);
+  using pins = new Pins({ current: "aaaaaaaa", pepper: () => pepper });
   // made by the version before: pepper 0x01 × 32, PIN 493817
   const old = "v1.MQPPknaL7SF6IVC4jgIQAw.zTiTSoIaIzUVPEYwXnTzKVvx7i9JdoAtV4MwD2o3p_Q";
   assert.equal(await pins.verify("asen", "493817", old), true);
@@ -104,7 +108,7 @@ Deno.test("a hash from before rows were sealed covers the PIN alone", async () =
 });
 
 Deno.test("other work continues while a PIN is checked", async () => {
-  using pins = new Pins(new Uint8Array(32));
+  using pins = new Pins(peppers(0));
   await pins.hash("asen", "493817"); // the thread is there
   let turns = 0;
   const timer = setInterval(() => turns++, 1);

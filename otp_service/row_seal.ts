@@ -37,20 +37,51 @@ export class TamperedError extends Error {
 /** The sum of no rows. */
 export const NO_ROWS = "0".repeat(64);
 
-export class RowSeal {
-  readonly #key: Uint8Array;
-  /** Says which secret sealed a row, without telling anything of it. */
-  readonly #id: string;
+/** The keys of seals, by their names. */
+export interface SealKeys {
+  /** Name of the key for new seals. */
+  readonly current: string;
+  /** The key of that name, if rows sealed with it count. */
+  key(name: string): Uint8Array | undefined;
+  /** The end of the audit is sealed with the key of that name: all instances change to it. */
+  follow(name: string): void;
+}
 
-  constructor(key: Uint8Array) {
-    this.#key = key;
-    this.#id = this.#hmac(["key id"]).toString("hex").slice(0, 8);
+/** Says which secret a key belongs to, without telling anything of it. */
+export const sealKeyName = (key: Uint8Array): string =>
+  hmac(key, ["key id"]).toString("hex").slice(0, 8);
+
+function hmac(key: Uint8Array, content: readonly Value[]): Buffer {
+  // PostgreSQL stores no NUL, and the store puts U+FFFD in its place
+  const text = JSON.stringify(content).replaceAll("\\u0000", "\uFFFD");
+  return createHmac("sha256", key).update(text).digest();
+}
+
+const keyNameOf = (mac: Value): string => String(mac).split(".")[0];
+
+export class RowSeal {
+  readonly #keys: SealKeys;
+
+  constructor(keys: SealKeys) {
+    this.#keys = keys;
   }
 
-  #hmac(content: readonly Value[]): Buffer {
-    // PostgreSQL stores no NUL, and the store puts U+FFFD in its place
-    const text = JSON.stringify(content).replaceAll("\\u0000", "\uFFFD");
-    return createHmac("sha256", this.#key).update(text).digest();
+  /** How the seals of rows begin that were sealed with the current key. */
+  get prefix(): string {
+    return `${this.#keys.current}.`;
+  }
+
+  #key(mac: Value, row: string): Uint8Array {
+    if (typeof mac !== "string" || !mac.includes(".")) {
+      throw new TamperedError(`The row ${row} has no seal.`);
+    }
+    const key = this.#keys.key(keyNameOf(mac));
+    if (!key) {
+      throw new TamperedError(
+        `The row ${row} was sealed with another secret than those in the secret file.`,
+      );
+    }
+    return key;
   }
 
   /** The seal of a row in a version. */
@@ -60,9 +91,12 @@ export class RowSeal {
     version: number,
     content: readonly Value[],
   ): string {
-    return `${this.#id}.${
-      this.#hmac(["row", table, id, version, ...content]).toString("base64url")
-    }`;
+    const name = this.#keys.current;
+    return this.#seal(name, this.#keys.key(name)!, ["row", table, id, version, ...content]);
+  }
+
+  #seal(name: string, key: Uint8Array, content: readonly Value[]): string {
+    return `${name}.${hmac(key, content).toString("base64url")}`;
   }
 
   /** @throws {TamperedError} */
@@ -74,23 +108,30 @@ export class RowSeal {
     mac: Value,
   ): void {
     const name = `${table} ${JSON.stringify(id)}`;
-    if (typeof mac !== "string" || !mac.includes(".")) {
-      throw new TamperedError(`The row ${name} has no seal.`);
-    }
-    if (mac.split(".")[0] !== this.#id) {
-      throw new TamperedError(`The row ${name} was sealed with another secret.`);
-    }
-    const [given, right] = [mac, this.seal(table, id, version, content)].map((text) =>
-      new TextEncoder().encode(text)
-    );
-    if (given.length !== right.length || !timingSafeEqual(given, right)) {
+    const key = this.#key(mac, name);
+    const right = this.#seal(keyNameOf(mac), key, ["row", table, id, version, ...content]);
+    const [a, b] = [mac as string, right].map((text) => new TextEncoder().encode(text));
+    if (a.length !== b.length || !timingSafeEqual(a, b)) {
       throw new TamperedError(`The row ${name} is not as the service wrote it.`);
     }
   }
 
-  /** Puts a row's version into the sum, or takes it out: both are the same (exclusive or). */
-  toggle(sum: Uint8Array, table: Counted, id: string, version: number): void {
-    addTo(sum, this.#hmac(["mark", table, id, version]));
+  /** As {@linkcode check}, for the end of the audit, whose key all instances use. */
+  checkHead(version: number, content: readonly Value[], mac: Value): void {
+    this.check("audit_head", "1", version, content, mac);
+    this.#keys.follow(keyNameOf(mac));
+  }
+
+  /**
+   * Puts a row's version into the sum, or takes it out: both are the same (exclusive or).
+   *
+   * @param mac the row's seal: its key makes the mark
+   */
+  toggle(sum: Uint8Array, table: Counted, id: string, version: number, mac: Value): void {
+    addTo(
+      sum,
+      hmac(this.#key(mac, `${table} ${JSON.stringify(id)}`), ["mark", table, id, version]),
+    );
   }
 }
 

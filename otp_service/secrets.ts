@@ -1,6 +1,7 @@
 /**
- * The service's secret, which the database must not contain: one file of 32 random bytes, stored separately and shared
- * by all instances. Every key is derived from it (HKDF, RFC 5869), a different one for each use.
+ * The service's secret, which the database must not contain: 32 random bytes in a file, stored separately and shared by all
+ * instances. Every key is derived from it (HKDF, RFC 5869), a different one for each use. While it is rotated the file holds
+ * earlier ones too, or the next.
  */
 import {
   createCipheriv,
@@ -12,47 +13,151 @@ import {
   timingSafeEqual,
 } from "node:crypto";
 import { type NoteSigner, noteSigner } from "../formats/log/note.ts";
-import { readSecretFile } from "./config.ts";
 import { SetupError } from "./error.ts";
-import { RowSeal } from "./row_seal.ts";
+import type { Peppers } from "./pin.ts";
+import { RowSeal, sealKeyName } from "./row_seal.ts";
 
 const SIZE = 32;
 const NONCE = 12;
 const TAG = 16;
 
-export class Secrets {
-  /** Pepper of PIN hashes. */
+/** What a secret of the file is good for. */
+export type SecretUse =
+  /** For everything. */
+  | "current"
+  /** For reading; it becomes the current one with the end of the audit that is sealed with it. */
+  | "next"
+  /** For reading. */
+  | "old"
+  /** For PINs that were set with it. */
+  | "pepper";
+
+/** A secret in the file. */
+export interface KeptSecret {
+  readonly use: SecretUse;
+  readonly master: Uint8Array;
+  /** Of an old one: when everything that began with it is over, ISO 8601. */
+  readonly until?: string;
+}
+
+/** The keys that are derived from a secret. */
+interface Keys {
+  readonly use: SecretUse;
+  /** Tells secrets apart, and nothing of them. */
+  readonly name: string;
   readonly pepper: Uint8Array;
+  readonly rows: Uint8Array;
+  readonly otp: Uint8Array;
+  readonly box: Uint8Array;
+  readonly log: Uint8Array;
+}
+
+/** @throws {SetupError} unless there are 32 bytes */
+function keysOf({ use, master }: KeptSecret): Keys {
+  if (master.length !== SIZE) {
+    throw new SetupError(`The file of the service's secret must hold ${SIZE} bytes in hex.`);
+  }
+  const derive = (what: string) =>
+    new Uint8Array(hkdfSync("sha256", master, new Uint8Array(), `dsign otp-service ${what}`, SIZE));
+  const rows = derive("row seal");
+  return {
+    use,
+    name: sealKeyName(rows),
+    pepper: derive("PIN pepper"),
+    rows,
+    otp: derive("OTP"),
+    box: derive("box"),
+    log: derive("log signature"),
+  };
+}
+
+/** The name of a secret, which tells nothing of it. */
+export const secretName = (secret: KeptSecret): string => keysOf(secret).name;
+
+export class Secrets {
+  /** Peppers of PIN hashes. */
+  readonly pepper: Peppers;
   /** Seals the database's rows. */
   readonly rows: RowSeal;
-  readonly #otp: Uint8Array;
-  readonly #box: Uint8Array;
-  readonly #log: Uint8Array;
+  #all: readonly Keys[];
+  #current: Keys;
+  readonly #readAgain: (() => readonly KeptSecret[]) | undefined;
 
-  /** @throws {SetupError} unless there are 32 bytes */
-  constructor(master: Uint8Array) {
-    if (master.length !== SIZE) {
-      throw new SetupError(`The file of the service's secret must hold ${SIZE} bytes in hex.`);
-    }
-    const derive = (use: string) =>
-      new Uint8Array(
-        hkdfSync("sha256", master, new Uint8Array(), `dsign otp-service ${use}`, SIZE),
-      );
-    this.pepper = derive("PIN pepper");
-    this.rows = new RowSeal(derive("row seal"));
-    this.#otp = derive("OTP");
-    this.#box = derive("box");
-    this.#log = derive("log signature");
+  /**
+   * @param kept a secret alone, or all of the file, newest first
+   * @param readAgain reads the file when something was made with a secret that is not known
+   * @throws {SetupError} where one is not of 32 bytes
+   */
+  constructor(kept: Uint8Array | readonly KeptSecret[], readAgain?: () => readonly KeptSecret[]) {
+    const all = kept instanceof Uint8Array ? [{ use: "current", master: kept } as const] : kept;
+    this.#all = all.map(keysOf);
+    this.#current = currentOf(this.#all);
+    this.#readAgain = readAgain;
+    const [current, known] = [() => this.#current.name, (name: string) => this.#known(name)];
+    this.pepper = {
+      get current() {
+        return current();
+      },
+      pepper: (name) =>
+        (name === undefined ? this.#all.at(-1) : this.#all.find((each) => each.name === name))
+          ?.pepper,
+    };
+    this.rows = new RowSeal({
+      get current() {
+        return current();
+      },
+      key: (name) => known(name)?.rows,
+      follow: (name) => {
+        if (name === this.#current.name) return;
+        const other = known(name);
+        if (other?.use === "next") this.#current = other;
+      },
+    });
+  }
+
+  /** The secrets that count for everything but PINs, the current one first. */
+  #reading(): readonly Keys[] {
+    const others = this.#all.filter((each) => each !== this.#current && each.use !== "pepper");
+    return [this.#current, ...others];
+  }
+
+  #known(name: string): Keys | undefined {
+    const find = () => this.#reading().find((each) => each.name === name);
+    return find() ?? (this.reload() ? find() : undefined);
+  }
+
+  /**
+   * Reads the file again, if it can be: an administrator may be rotating the secret.
+   *
+   * @returns whether it has changed
+   */
+  reload(): boolean {
+    if (!this.#readAgain) return false;
+    const all = this.#readAgain().map(keysOf);
+    const text = (keys: readonly Keys[]) => keys.map(({ use, name }) => `${use} ${name}`).join();
+    if (text(all) === text(this.#all)) return false;
+    this.#all = all;
+    // the audit's end may have told of the next one before this machine's file does
+    const same = all.find(({ name, use }) => name === this.#current.name && use === "next");
+    this.#current = same ?? currentOf(all);
+    return true;
   }
 
   /** Signs the audit's checkpoints (Ed25519). */
   logSigner(origin: string): NoteSigner {
-    return noteSigner(origin, this.#log);
+    return noteSigner(origin, this.#all.at(-1)!.log);
   }
 
   /** Keyed hash of an OTP, bound to one authorization. */
   otpHash(transaction: string, otp: string): string {
-    return createHmac("sha256", this.#otp).update(`${transaction}\0${otp}`).digest("base64url");
+    return otpHash(this.#current, transaction, otp);
+  }
+
+  /** Whether a hash is that of this OTP. */
+  isOtp(transaction: string, otp: string, hash: string): boolean {
+    return this.#reading()
+      .map((keys) => sameText(otpHash(keys, transaction, otp), hash))
+      .includes(true);
   }
 
   /**
@@ -62,7 +167,7 @@ export class Secrets {
    */
   seal(name: string, plain: Uint8Array): string {
     const nonce = randomBytes(NONCE);
-    const cipher = createCipheriv("aes-256-gcm", this.#box, nonce);
+    const cipher = createCipheriv("aes-256-gcm", this.#current.box, nonce);
     cipher.setAAD(new TextEncoder().encode(name));
     const parts = [nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()];
     return parts.map((part) => new Uint8Array(part).toHex()).join("");
@@ -70,28 +175,46 @@ export class Secrets {
 
   /** @throws {SetupError} where the database does not fit the secret */
   open(name: string, sealed: string): Uint8Array {
-    try {
-      const bytes = Uint8Array.fromHex(sealed);
-      const decipher = createDecipheriv("aes-256-gcm", this.#box, bytes.subarray(0, NONCE));
-      decipher.setAAD(new TextEncoder().encode(name));
-      decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
-      const head = decipher.update(bytes.subarray(NONCE, bytes.length - TAG));
-      return new Uint8Array([...head, ...decipher.final()]);
-    } catch {
-      throw new SetupError("The service's secret is not the one that this database was made with.");
-    }
+    const open = () => {
+      for (const { box } of this.#reading()) {
+        const plain = opened(box, name, sealed);
+        if (plain) return plain;
+      }
+      return null;
+    };
+    const plain = open() ?? (this.reload() ? open() : null);
+    if (plain) return plain;
+    throw new SetupError("The service's secret is not the one that this database was made with.");
+  }
+
+  /** The same for the current secret; null where it is of that already. @throws {SetupError} */
+  sealAnew(name: string, sealed: string): string | null {
+    return opened(this.#current.box, name, sealed)
+      ? null
+      : this.seal(name, this.open(name, sealed));
   }
 }
 
-/**
- * Reads the file of the secret (64 hex digits).
- *
- * @throws {SetupError} where it is missing or wrong, or others may read it
- */
-export async function readSecrets(path: string): Promise<Secrets> {
-  const text = await readSecretFile(path);
-  if (!/^[0-9a-f]{64}$/i.test(text)) throw new SetupError(`${path} must hold 64 hex digits.`);
-  return new Secrets(Uint8Array.fromHex(text));
+const currentOf = (all: readonly Keys[]): Keys => {
+  const current = all.find(({ use }) => use === "current");
+  if (!current) throw new SetupError("The file of the service's secret has no current one.");
+  return current;
+};
+
+const otpHash = ({ otp: key }: Keys, transaction: string, otp: string): string =>
+  createHmac("sha256", key).update(`${transaction}\0${otp}`).digest("base64url");
+
+function opened(box: Uint8Array, name: string, sealed: string): Uint8Array | null {
+  try {
+    const bytes = Uint8Array.fromHex(sealed);
+    const decipher = createDecipheriv("aes-256-gcm", box, bytes.subarray(0, NONCE));
+    decipher.setAAD(new TextEncoder().encode(name));
+    decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
+    const head = decipher.update(bytes.subarray(NONCE, bytes.length - TAG));
+    return new Uint8Array([...head, ...decipher.final()]);
+  } catch {
+    return null;
+  }
 }
 
 /** A random value for a caller to hold: 256 bits, Base64url. The database keeps its {@linkcode sha256}. */

@@ -173,6 +173,7 @@ export function startService(
     regularly(() => service.store.sweep(), SWEEP),
     regularly(() => service.store.check(), CHECK),
     regularly(() => checkClock(service), SWEEP),
+    regularly(() => Promise.resolve(void service.store.secrets.reload()), SWEEP),
     regularly(() => service.store.log.sealAll(), SEAL),
   ];
   return {

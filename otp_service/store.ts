@@ -10,23 +10,26 @@ import { Log } from "./log.ts";
 import type { Head } from "./log_rows.ts";
 import { addTo, type RowSeal, TamperedError } from "./row_seal.ts";
 import type { Secrets } from "./secrets.ts";
-import { CertificatesTx } from "./store_certificates.ts";
+import { RotationTx, type SecretTable } from "./store_rotation.ts";
 import { Seen } from "./store_tx.ts";
 
 /** Longer than any signing takes that began in time, in milliseconds. */
 const SIGNING = 120_000;
 /** Rows of one sweep. */
 const SWEEP = 200;
+/** How old may be what this process knows of the audit's end, and so of the secret in use, in milliseconds. */
+const FRESH_HEAD = 2_000;
 
 /** The statements of one transaction. Rows that are read to be changed are locked by reading them. */
-export class Tx extends CertificatesTx {}
+export class Tx extends RotationTx {}
 
 export class Store {
   readonly #database: Database;
   readonly #seal: RowSeal;
   readonly #seen = new Seen();
   readonly log: Log;
-  #isReady = false;
+  /** When the audit's end was looked at last. */
+  #looked = -Infinity;
   #broken: TamperedError | undefined;
 
   readonly #kept: (entries: readonly AuditEntry[]) => void;
@@ -39,7 +42,7 @@ export class Store {
   constructor(
     database: Database,
     readonly now: () => number,
-    secrets: Secrets,
+    readonly secrets: Secrets,
     origin: string,
     kept: (entries: readonly AuditEntry[]) => void = () => {},
   ) {
@@ -54,13 +57,14 @@ export class Store {
     return new Tx({ query, lock, writes, seal, seen, log, now });
   }
 
-  /** Nothing is added to a database that has not been taken over. */
+  /** Nothing is added to a database that has not been taken over, or with a secret that is out of use. */
   async #ready(): Promise<void> {
     if (this.#broken) throw this.#broken;
     await this.log.checkSealing();
-    if (this.#isReady) return;
+    const now = performance.now();
+    if (now - this.#looked < FRESH_HEAD) return;
     await this.#database.read((query) => this.log.head(query));
-    this.#isReady = true;
+    this.#looked = now;
   }
 
   /** Runs `work` as one transaction; it may run again, and waits for nothing but this store. */
@@ -203,6 +207,36 @@ export class Store {
       tx.audit({ event: "rows.sealed", by, proof, count: rows });
       await tx.finish();
       return rows;
+    });
+  }
+
+  /** The end of the audit is sealed with the current secret, and says so: all instances change to it. */
+  async turnToSecret(entry: AuditEntry): Promise<void> {
+    await this.#database.transaction(async (query) => {
+      await this.log.sealAnew(query);
+      const tx = this.#tx(query, this.#database.lock, true);
+      tx.audit(entry);
+      await tx.finish();
+    });
+  }
+
+  /**
+   * Seals the next rows of a table with the current secret, those that are not yet and that nobody has locked.
+   *
+   * @param after the last row that was looked at; at first ""
+   * @returns the last row now, null at the table's end, and how many were sealed anew
+   * @throws {TamperedError} at a row whose seal is not good
+   */
+  async sealAnew(
+    table: SecretTable,
+    after: string,
+  ): Promise<{ last: string | null; count: number }> {
+    await this.#ready();
+    return await this.#database.transaction(async (query) => {
+      const tx = this.#tx(query, this.#database.lock, true);
+      const done = await tx.sealAnew(table, after, this.secrets);
+      await tx.finish();
+      return done;
     });
   }
 

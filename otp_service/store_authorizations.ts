@@ -165,10 +165,10 @@ export class AuthorizationsTx extends PeopleTx {
   async forgetAuthorizations(): Promise<void> {
     const rows = await this.query(
       `DELETE FROM transactions WHERE expires <= $1 AND phase IN ('done', 'ended')
-       RETURNING id, version`,
+       RETURNING id, version, mac`,
       this.now - KEEP,
     );
-    for (const { id, version } of rows) this.gone("transactions", id as string, version as number);
+    for (const row of rows) this.gone("transactions", row.id as string, row);
   }
 }
 

@@ -5,8 +5,10 @@ import { COUNTED, type Counted, counts, NO_ROWS, type RowSeal, TamperedError } f
 import { sha256 } from "./secrets.ts";
 import { type EsignBytes, hashesOf } from "./store_esigns.ts";
 
-/** Of each table: the column of the id, and what its seal covers. */
-const TABLES: Readonly<Record<Counted, { id: string; content(row: Row): Value[] }>> = {
+/** Of each table: the column of the id, what its seal covers, and the columns for that if not all are. */
+export const TABLES: Readonly<
+  Record<Counted, { id: string; content(row: Row): Value[]; columns?: string }>
+> = {
   persons: { id: "id", content: named("data", "guard", "pin", "locked", "epoch") },
   credentials: { id: "id", content: named("person", "data") },
   transactions: {
@@ -16,7 +18,11 @@ const TABLES: Readonly<Record<Counted, { id: string; content(row: Row): Value[] 
     ),
   },
   tokens: { id: "hash", content: named("kind", "family", "data", "expires") },
-  esigns: { id: "id", content: named("client", "phase", "facts", "expires", "hashes") },
+  esigns: {
+    id: "id",
+    content: named("client", "phase", "facts", "expires", "hashes"),
+    columns: "id, client, phase, facts, expires, hashes, version, mac", // documents are large
+  },
   certificates: {
     id: "serial",
     content: (row) => [
@@ -61,8 +67,8 @@ export async function sumOf(query: Query, seal: RowSeal): Promise<string> {
   for (const table of COUNTED) {
     const { id } = TABLES[table];
     const where = `version > ${counts(table, 1) ? 0 : 1}`;
-    for await (const row of rowsOf(query, table, `${id}, version`, where)) {
-      seal.toggle(sum, table, row[id] as string, row.version as number);
+    for await (const row of rowsOf(query, table, `${id}, version, mac`, where)) {
+      seal.toggle(sum, table, row[id] as string, row.version as number, row.mac);
     }
   }
   return sum.toHex();
@@ -71,8 +77,8 @@ export async function sumOf(query: Query, seal: RowSeal): Promise<string> {
 /** @throws {TamperedError} at the first row whose seal is not good */
 export async function checkRows(query: Query, seal: RowSeal): Promise<void> {
   for (const table of COUNTED) {
-    const { id, content } = TABLES[table];
-    for await (const row of rowsOf(query, table)) {
+    const { id, content, columns } = TABLES[table];
+    for await (const row of rowsOf(query, table, columns)) {
       seal.check(table, row[id] as string, row.version as number, content(row), row.mac);
     }
   }

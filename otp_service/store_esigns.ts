@@ -123,8 +123,8 @@ export class EsignsTx extends DocumentsTx {
   }
 
   async deleteEsign(id: string): Promise<void> {
-    const rows = await this.query("DELETE FROM esigns WHERE id = $1 RETURNING version", id);
-    for (const { version } of rows) this.gone("esigns", id, version as number);
+    const rows = await this.query("DELETE FROM esigns WHERE id = $1 RETURNING version, mac", id);
+    for (const row of rows) this.gone("esigns", id, row);
   }
 }
 

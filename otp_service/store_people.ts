@@ -41,7 +41,7 @@ export class PeopleTx extends SealedTx {
       version,
       mac,
     );
-    if (added.length === 0) this.gone("persons", id, version);
+    if (added.length === 0) this.gone("persons", id, { version, mac });
     return added.length > 0;
   }
 

@@ -51,7 +51,7 @@ export class TokensTx extends AuthorizationsTx {
     );
     if (!row) return null;
     const taken = this.#token<K>(row);
-    this.gone("tokens", row.hash as string, row.version as number);
+    this.gone("tokens", row.hash as string, row);
     return taken;
   }
 
@@ -64,7 +64,10 @@ export class TokensTx extends AuthorizationsTx {
   async revoke(by: { value: string } | { family: string }): Promise<void> {
     const [column, value] = "value" in by ? ["hash", sha256(by.value)] : ["family", by.family];
     this.#gone(
-      await this.query(`DELETE FROM tokens WHERE ${column} = $1 RETURNING hash, version`, value),
+      await this.query(
+        `DELETE FROM tokens WHERE ${column} = $1 RETURNING hash, version, mac`,
+        value,
+      ),
     );
   }
 
@@ -72,7 +75,7 @@ export class TokensTx extends AuthorizationsTx {
   async revokeEnrolments(person: string): Promise<void> {
     this.#gone(
       await this.query(
-        "DELETE FROM tokens WHERE kind = 'enrolment' AND family = $1 RETURNING hash, version",
+        "DELETE FROM tokens WHERE kind = 'enrolment' AND family = $1 RETURNING hash, version, mac",
         person,
       ),
     );
@@ -80,11 +83,14 @@ export class TokensTx extends AuthorizationsTx {
 
   async forgetTokens(): Promise<void> {
     this.#gone(
-      await this.query("DELETE FROM tokens WHERE expires <= $1 RETURNING hash, version", this.now),
+      await this.query(
+        "DELETE FROM tokens WHERE expires <= $1 RETURNING hash, version, mac",
+        this.now,
+      ),
     );
   }
 
   #gone(rows: Row[]): void {
-    for (const { hash, version } of rows) this.gone("tokens", hash as string, version as number);
+    for (const row of rows) this.gone("tokens", row.hash as string, row);
   }
 }

@@ -55,8 +55,10 @@ export class SealedTx {
   readonly entries: AuditEntry[] = [];
   /** Versions of the rows that were read or written here, by table and id. */
   readonly #versions = new Map<string, number>();
+  /** And their seals. */
+  readonly #macs = new Map<string, Value>();
   /** Change of the sum of the versions. */
-  readonly #toggles: [Counted, string, number][] = [];
+  readonly #toggles: [Counted, string, number, mac: Value][] = [];
   readonly #changed = new Map<string, number>();
   #lines: readonly string[] = [];
 
@@ -85,6 +87,7 @@ export class SealedTx {
       throw new TamperedError(`The row ${key} was put back to an earlier version.`);
     }
     this.#versions.set(key, version);
+    this.#macs.set(key, row.mac);
   }
 
   /** @throws {TamperedError} where a row that this process has seen, and that is never deleted, is not there */
@@ -104,14 +107,32 @@ export class SealedTx {
     const key = `${table} ${id}`;
     const before = this.#versions.get(key) ?? 0;
     const version = before + 1;
-    this.#versions.set(key, version);
+    const mac = this.#options.seal.seal(table, id, version, content);
     if (table !== "documents") {
-      for (const each of [before, version]) {
-        if (counts(table, each)) this.#toggles.push([table, id, each]);
-      }
+      if (counts(table, before)) this.#toggles.push([table, id, before, this.#macs.get(key)!]);
+      if (counts(table, version)) this.#toggles.push([table, id, version, mac]);
       if (table !== "tokens") this.#changed.set(key, version);
     }
-    return { before, version, mac: this.#options.seal.seal(table, id, version, content) };
+    this.#versions.set(key, version);
+    this.#macs.set(key, mac);
+    return { before, version, mac };
+  }
+
+  /** The seal of a row with the current key, in the version that it has. @throws {TamperedError} */
+  protected anew(table: Sealed, id: string, row: Row, content: Value[], changed = content): string {
+    const { seal } = this.#options;
+    const version = row.version as number;
+    seal.check(table, id, version, content, row.mac);
+    const mac = seal.seal(table, id, version, changed);
+    if (table !== "documents" && counts(table, version)) {
+      this.#toggles.push([table, id, version, row.mac], [table, id, version, mac]);
+    }
+    return mac;
+  }
+
+  /** How seals with the current key begin. */
+  protected get currentSeal(): string {
+    return this.#options.seal.prefix;
   }
 
   /** Changes one row that was read in this transaction, and that nobody has changed since. */
@@ -121,14 +142,15 @@ export class SealedTx {
   }
 
   /** Takes a deleted row out of the sum. */
-  protected gone(table: Counted, id: string, version: number): void {
-    this.#toggles.push([table, id, version]);
+  protected gone(table: Counted, id: string, { version, mac }: Row): void {
+    this.#toggles.push([table, id, version as number, mac]);
     this.#versions.delete(`${table} ${id}`);
   }
 
   /** As much work as for a row that was changed, for somebody who does not exist. */
   protected touchNobody(): void {
-    this.#toggles.push(["persons", "", 0], ["persons", "", 0]);
+    const nobody = ["persons", "", 0, this.currentSeal] as const;
+    this.#toggles.push([...nobody], [...nobody]);
   }
 
   /** Leaves the audit's lines, and the change of the sum of versions, to be sealed. Nobody is waited for. */

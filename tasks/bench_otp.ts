@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
 import { OIDS } from "../protocol/csc.ts";
 import { Pins } from "../otp_service/pin.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
-import { readSecrets, sha256 } from "../otp_service/secrets.ts";
+import { readSecrets } from "../otp_service/secret_file.ts";
+import { Secrets, sha256 } from "../otp_service/secrets.ts";
 import { Store } from "../otp_service/store.ts";
 import { PIN as TOKEN_PIN, softhsm } from "../tests/fakes/pkcs11_tokens.ts";
 import {
@@ -57,7 +58,7 @@ export async function benchOtp(figures: Figures): Promise<void> {
   const server = await startPostgres();
   const mail = await mailServer();
   try {
-    using argon = new Pins(randomBytes(32));
+    using argon = new Pins(new Secrets(randomBytes(32)).pepper);
     const hash = await argon.hash("asen", "493817");
     const times: number[] = [];
     for (let i = 0; i < 10; i++) {

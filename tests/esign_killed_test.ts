@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
 import type { Database } from "../otp_service/database.ts";
-import { readSecrets } from "../otp_service/secrets.ts";
+import { readSecrets } from "../otp_service/secret_file.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
 import { openSqlite } from "../otp_service/store_sqlite.ts";
 import { Store } from "../otp_service/store.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { OIDS } from "../protocol/csc.ts";
 import { forgiveAll } from "../otp_service/authorize.ts";
 import type { Database } from "../otp_service/database.ts";
-import { readSecrets } from "../otp_service/secrets.ts";
+import { readSecrets } from "../otp_service/secret_file.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
 import { openSqlite } from "../otp_service/store_sqlite.ts";
 import { Store } from "../otp_service/store.ts";

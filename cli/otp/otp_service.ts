@@ -7,6 +7,7 @@ import { addInit } from "./init.ts";
 import { openFiling } from "./filing.ts";
 import type { OtpParts } from "./parts.ts";
 import { addPeople } from "./people.ts";
+import { addRotate } from "./rotate.ts";
 import { addSeal } from "./seal.ts";
 
 interface ServeOptions extends ServiceOptions {
@@ -41,6 +42,7 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
   addPeople(service, context, action);
   addAudit(service, context, action);
   addSeal(service, context, action);
+  addRotate(service, context, action);
 };
 
 async function serve(

@@ -18,7 +18,7 @@ import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
 import { Metrics } from "../../otp_service/metrics.ts";
 import { Pins } from "../../otp_service/pin.ts";
 import { openReaders, type ServiceReader } from "../../otp_service/reading.ts";
-import { readSecrets } from "../../otp_service/secrets.ts";
+import { readSecrets } from "../../otp_service/secret_file.ts";
 import type { Service } from "../../otp_service/service.ts";
 import { openPostgres } from "../../otp_service/store_postgres.ts";
 import { openSqlite } from "../../otp_service/store_sqlite.ts";

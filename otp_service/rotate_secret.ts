@@ -1,0 +1,142 @@
+/**
+ * The secret's rotation, while instances serve: a new secret is written into the file and can be read; then it is used, and
+ * what the database holds is sealed with it in pieces; then the old one counts for PINs alone. Each step can be run again
+ * where it was interrupted.
+ */
+import { RULES } from "./authorize.ts";
+import { SetupError } from "./error.ts";
+import { pepperOf } from "./pin.ts";
+import {
+  readSecretLines,
+  withNext,
+  withNextInUse,
+  withoutOld,
+  writeSecretLines,
+} from "./secret_file.ts";
+import { type KeptSecret, secretName, type SecretUse } from "./secrets.ts";
+import type { Store } from "./store.ts";
+import { SECRET_TABLES } from "./store_rotation.ts";
+
+/** Of the parts of a service. */
+export interface Rotating {
+  store: Store;
+  /** Whom the audit names. */
+  by: string;
+}
+
+const find = (kept: readonly KeptSecret[], use: SecretUse) => kept.find((each) => each.use === use);
+
+/**
+ * Adds a new secret to the file, which nothing is made with yet.
+ *
+ * @returns its name
+ * @throws {SetupError} where a rotation is under way
+ */
+export async function prepareSecret(path: string): Promise<string> {
+  const kept = await readSecretLines(path);
+  if (find(kept, "next")) throw new SetupError(`${path} holds a next secret already: --use it.`);
+  if (find(kept, "old")) throw new SetupError("The last rotation is not over: --retire first.");
+  const changed = withNext(kept);
+  await writeSecretLines(path, changed);
+  return secretName(find(changed, "next")!);
+}
+
+/**
+ * Makes the next secret the current one in the file; where that was done, nothing.
+ *
+ * @throws {SetupError} where there is none
+ */
+export async function useNextSecret(path: string): Promise<void> {
+  const kept = await readSecretLines(path);
+  if (find(kept, "next")) {
+    const until = new Date(Date.now() + RULES.lifetime);
+    await writeSecretLines(path, withNextInUse(kept, until));
+  } else if (!find(kept, "old")) {
+    throw new SetupError("There is no next secret: --prepare one first.");
+  }
+}
+
+/**
+ * Seals everything that the database holds with the current secret; instances change to it meanwhile.
+ *
+ * @returns how many rows were sealed anew
+ * @throws {TamperedError} at a row whose seal is not good
+ */
+export async function sealWithCurrent({ store, by }: Rotating): Promise<number> {
+  await store.turnToSecret({ event: "secret.in_use", secret: store.secrets.pepper.current, by });
+  let all = 0;
+  for (let count = -1; count !== 0; all += count) {
+    count = 0; // rows that others had locked, or wrote meanwhile, come with the next round
+    for (const table of SECRET_TABLES) {
+      for (let at: string | null = ""; at !== null;) {
+        const { last, count: some } = await store.sealAnew(table, at);
+        [at, count] = [last, count + some];
+      }
+    }
+  }
+  return all;
+}
+
+/**
+ * Old secrets count for PINs alone from now on, and those that no PIN needs are removed.
+ *
+ * @returns how many were removed
+ * @throws {SetupError} where something may still be under way that began with it
+ */
+export async function retireSecrets(path: string, rotating: Rotating): Promise<number> {
+  const { store, by } = rotating;
+  const kept = await readSecretLines(path);
+  const old = find(kept, "old");
+  if (find(kept, "next")) throw new SetupError("The next secret is not in use: --use it first.");
+  if (old) {
+    if (old.until !== undefined && Date.parse(old.until) > Date.now()) {
+      throw new SetupError(
+        `Authorizations that began with the old secret live until ${old.until}. Retire it then.`,
+      );
+    }
+    await sealWithCurrent(rotating);
+    await store.check({ seals: true });
+    await writeSecretLines(path, withoutOld(kept));
+    await store.run((tx) => {
+      tx.audit({ event: "secret.retired", secret: secretName(old), by });
+      return Promise.resolve();
+    });
+  }
+  const inUse = await pinsBySecret(store);
+  const left = withoutOld(kept);
+  // the log's key, and the PINs that name no secret, are of the oldest
+  const needed = left.filter((each, i) =>
+    each.use !== "pepper" || i === left.length - 1 || (inUse.get(secretName(each)) ?? 0) > 0
+  );
+  if (needed.length < left.length) await writeSecretLines(path, needed);
+  return left.length - needed.length;
+}
+
+/** How many PINs have the pepper of each secret, by its name; "": they name none, and have that of the oldest. */
+async function pinsBySecret(store: Store): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for (const { pin } of await store.read((tx) => tx.persons())) {
+    if (pin === null) continue;
+    const name = pepperOf(pin) ?? "";
+    found.set(name, (found.get(name) ?? 0) + 1);
+  }
+  return found;
+}
+
+/** A secret of the file, and how many PINs have its pepper. */
+export interface SecretState {
+  name: string;
+  use: SecretUse;
+  pins: number;
+  until?: string;
+}
+
+/** The secrets of the file, newest first. */
+export async function secretStates(path: string, store: Store): Promise<SecretState[]> {
+  const [kept, pins] = [await readSecretLines(path), await pinsBySecret(store)];
+  return kept.map((each, i) => {
+    const name = secretName(each);
+    const unnamed = i === kept.length - 1 ? pins.get("") ?? 0 : 0;
+    return { name, use: each.use, until: each.until, pins: (pins.get(name) ?? 0) + unnamed };
+  });
+}

@@ -1,0 +1,211 @@
+/** Two instances on one database, and the administrator's command as a third: each has read the file of the secret by itself. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { OIDS } from "../protocol/csc.ts";
+import { EXPLICIT, HASH, onPage, openPage, STORED } from "../tests/fixtures/otp_calls.ts";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { makeRoot, makeService, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
+import type { Database } from "./database.ts";
+import { pepperOf } from "./pin.ts";
+import {
+  prepareSecret,
+  retireSecrets,
+  sealWithCurrent,
+  secretStates,
+  useNextSecret,
+} from "./rotate_secret.ts";
+import { readSecrets } from "./secret_file.ts";
+import { openSqlite } from "./store_sqlite.ts";
+
+const ROOT = makeRoot();
+
+interface Desk {
+  path: string;
+  database: string;
+  /** Another instance, which has seen nothing yet. */
+  instance(database?: Database): Promise<TestService>;
+  /** As who can write to the database. */
+  raw: DatabaseSync;
+}
+
+const atDesk = (body: (desk: Desk) => Promise<void>) => () =>
+  inTempDir(async (dir) => {
+    const [path, database] = [join(dir, "secret"), join(dir, "otp.db")];
+    await Deno.writeTextFile(path, `${"5a".repeat(32)}\n`, { mode: 0o600 });
+    const made: TestService[] = [];
+    let raw: DatabaseSync | undefined;
+    const instance = async (opened = openSqlite(database)) => {
+      const { clock, sent } = made[0] ?? {};
+      const secret = await readSecrets(path);
+      const test = makeService({ database: opened, secret, root: ROOT, clock, sent });
+      made.push(test);
+      return test;
+    };
+    try {
+      await (await instance()).token(); // there is a database
+      raw = new DatabaseSync(database);
+      await body({ path, database, instance, raw });
+    } finally {
+      raw?.close();
+      for (const each of made) await each.close();
+    }
+  });
+
+/** How many rows have a seal of the secret in use, and of others. */
+function seals(raw: DatabaseSync, name: string): { current: number; others: number } {
+  const found = { current: 0, others: 0 };
+  const tables = ["persons", "credentials", "transactions", "tokens", "certificates", "documents"];
+  for (const table of [...tables, "esigns", "audit_head"]) {
+    for (const { mac } of raw.prepare(`SELECT mac FROM ${table}`).all()) {
+      found[`${mac}`.startsWith(`${name}.`) ? "current" : "others"]++;
+    }
+  }
+  return found;
+}
+
+const by = "test";
+const challenge = (credentialID: string) => ({
+  credentialID,
+  authObjectID: "OTP",
+  hashes: [HASH],
+  hashAlgorithmOID: OIDS.sha256,
+});
+const answer = (credentialID: string, otp: string) => ({
+  credentialID,
+  hashes: [HASH],
+  hashAlgorithmOID: OIDS.sha256,
+  numSignatures: 1,
+  authData: [{ id: "PIN", value: PIN }, { id: "OTP", value: otp }],
+});
+const sign = (credentialID: string, SAD: string) => ({
+  credentialID,
+  SAD,
+  hashes: [HASH],
+  hashAlgorithmOID: OIDS.sha256,
+  signAlgo: OIDS.ecdsaWithSha256,
+});
+
+Deno.test(
+  "what began before the secret was rotated goes on, on instances that have not read the file again",
+  atDesk(async ({ path, instance, raw }) => {
+    const [a, b] = [await instance(), await instance()];
+    const token = await a.token();
+    const credentialID = await a.enrol({ userID: "asen", credential: STORED });
+    const page = await a.enrol({ userID: "broy" });
+    const app = await a.service.people.add(
+      {
+        userID: "cdas",
+        name: "Chitra Das",
+        language: "en",
+        otp: "totp",
+        credential: EXPLICIT,
+      } as Parameters<typeof a.service.people.add>[0],
+      by,
+    );
+    const link = (app.enrolment as { link: string }).link.split("#enrol-")[1];
+    await a.call("/csc/v2/credentials/getChallenge", challenge(credentialID), token);
+    const otp = a.lastOtp();
+    await a.call("/portal/v1/documents?name=order.txt", "order", token);
+    const asked = await openPage(a, {
+      scope: "credential",
+      credentialID: page,
+      numSignatures: "1",
+      hashes: HASH.replaceAll("+", "-").replaceAll("/", "_").replace("=", ""),
+    }, false);
+    const before = a.service.store.secrets.pepper.current;
+
+    const name = await prepareSecret(path);
+    await assert.rejects(prepareSecret(path), { message: /--use it/ });
+    const command = await instance();
+    assert.equal(command.service.store.secrets.pepper.current, before, "read, but not used");
+    await useNextSecret(path);
+    const restarted = await instance();
+    assert.ok(await sealWithCurrent({ store: restarted.service.store, by }) > 5);
+    const { others, current } = seals(raw, name);
+    assert.deepEqual([others, current > 8], [0, true]);
+
+    const authorized = await b.call(
+      "/csc/v2/credentials/authorize",
+      answer(credentialID, otp),
+      token,
+    );
+    assert.equal(authorized.status, 200, JSON.stringify(authorized.body));
+    const signed = await a.call(
+      "/csc/v2/signatures/signHash",
+      sign(credentialID, authorized.body.SAD),
+      token,
+    );
+    assert.equal(signed.status, 200, JSON.stringify(signed.body));
+    assert.equal((await onPage(b, "view", asked.ticket)).status, 200);
+    assert.match((await b.service.people.enrolment(link))!.totp!.uri, /^otpauth:/);
+    assert.equal(seals(raw, name).others, 0, "both write with the new one");
+
+    const rotating = { store: restarted.service.store, by };
+    await assert.rejects(retireSecrets(path, rotating), { message: /live until/ });
+    const file = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, file.replace(/20\d\d-.*Z/, "2026-01-01T00:00:00Z"));
+    const [old] = raw.prepare("SELECT * FROM persons WHERE id = 'broy'").all();
+    assert.equal(await retireSecrets(path, rotating), 0);
+    for (const { service: { store } } of [a, b]) {
+      assert.ok(store.secrets.reload());
+      await store.check({ seals: true });
+    }
+    const states = await secretStates(path, a.service.store);
+    assert.deepEqual(
+      states.map(({ use, pins }) => [use, pins]),
+      [["current", 1], ["pepper", 1]],
+      "asen has signed since, broy has not",
+    );
+    assert.ok(await b.service.people.checkPin("broy", PIN, "known"));
+    assert.equal(pepperOf((await b.service.store.read((tx) => tx.person("broy")))!.pin!), name);
+
+    raw.prepare("UPDATE persons SET pin = $pin, mac = $mac WHERE id = 'broy'")
+      .run({ $pin: old.pin, $mac: `${before}.${`${old.mac}`.split(".")[1]}` });
+    await assert.rejects(
+      b.service.store.read((tx) => tx.person("broy")),
+      { name: "TamperedError", message: /another secret/ },
+      "a thief of the old secret makes no rows",
+    );
+  }),
+);
+
+Deno.test(
+  "a rotation that is killed after any of its transactions is whole, and goes on",
+  atDesk(async ({ path, database, instance, raw }) => {
+    const test = await instance();
+    for (const userID of ["asen", "broy"]) await test.enrol({ userID, credential: STORED });
+    let [isOver, at] = [false, 0];
+    for (; !isOver; at++) {
+      let done = 0;
+      const name = await prepareSecret(path);
+      await useNextSecret(path);
+      const opened = openSqlite(database);
+      const killed = await instance({
+        ...opened,
+        transaction: (work) => {
+          if (done++ === at) throw new Error("killed");
+          return opened.transaction(work);
+        },
+      });
+      try {
+        await sealWithCurrent({ store: killed.service.store, by });
+        isOver = true;
+      } catch (error) {
+        assert.equal((error as Error).message, "killed");
+      }
+      await test.service.store.check({ seals: true });
+      await test.token();
+      await useNextSecret(path);
+      const { service: { store } } = await instance();
+      await sealWithCurrent({ store, by });
+      assert.equal(seals(raw, name).others, 0, `${at} transactions`);
+      await store.check({ seals: true });
+      const file = await Deno.readTextFile(path);
+      await Deno.writeTextFile(path, file.replace(/20\d\d-.*Z/, "2026-01-01T00:00:00Z"));
+      await retireSecrets(path, { store, by });
+      await test.service.store.log.settle();
+    }
+    assert.ok(at > 9, `${at}`);
+  }),
+);

@@ -1,12 +1,13 @@
 /** The console's way to tokens' PINs: which it can ask for, and asking, in the agent's own window. */
 import * as z from "zod";
+import type { Asker } from "../protocol/consent.ts";
 import type { PinTask, TokenPin } from "../protocol/console.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Signing } from "../signing/sign.ts";
 import type { Tokens } from "../signing/tokens.ts";
 
-/** Of the console itself. */
-const OWN = { origin: null, trustedSince: null, purpose: null };
+/** The person, on one of the agent's own pages. */
+export const OWN: Asker = { origin: null, own: true, trustedSince: null, purpose: null };
 
 export const PinTaskRequest: z.ZodType<PinTask> = z.strictObject({
   uri: z.string(),

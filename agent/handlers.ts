@@ -17,6 +17,7 @@ import { Content } from "../signing/content.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
 import { Document, type Documents, isPdfType } from "../signing/documents.ts";
+import { OWN } from "./console_pins.ts";
 import type { AgentIdentity } from "./identity.ts";
 import type { Origins } from "./origins.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
@@ -29,7 +30,7 @@ export interface Call {
   origin: string;
   /** Of the agent, at which the connection came in. */
   port: number;
-  /** The agent's own pages see certificates, and can get no further permission. */
+  /** It is one of the agent's own pages: {@linkcode OWN_SCOPES}. */
   own: boolean;
   id: RequestId;
   documents: Documents;
@@ -68,15 +69,21 @@ export interface Services {
  */
 export type Dispatch = (method: string, params: unknown, call: Call) => Promise<unknown>;
 
+/** The agent's own pages can get no further permission. */
+const OWN_SCOPES: readonly Scope[] = ["certificates", "sign"];
+
 export function createDispatch(services: Services): Dispatch {
   const { version, identity, tokens, signing, origins, spool, audit, verification } = services;
   const scopesOf = (call: Call): readonly Scope[] =>
-    call.own ? ["certificates"] : origins.get(call.origin)?.scopes ?? [];
+    call.own ? OWN_SCOPES : origins.get(call.origin)?.scopes ?? [];
 
   const callerOf = (
     call: Call,
     { purpose, answerWithin }: { purpose?: string; answerWithin?: number } = {},
   ): Caller => {
+    const progress: Caller["progress"] = (phase, done, total) =>
+      call.progress({ phase, done, total });
+    if (call.own) return { asker: OWN, signal: call.signal, progress };
     const grant = origins.get(call.origin);
     return {
       asker: {
@@ -89,7 +96,7 @@ export function createDispatch(services: Services): Dispatch {
       signal: call.signal,
       preferred: grant?.certificate,
       chosen: (id) => origins.remember(call.origin, id),
-      progress: (phase, done, total) => call.progress({ phase, done, total }),
+      progress,
     };
   };
 

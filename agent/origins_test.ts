@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DsignError } from "../protocol/errors.ts";
-import { testAgent } from "../tests/fixtures/agent.ts";
+import type { Asker } from "../protocol/consent.ts";
+import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { Origins } from "./origins.ts";
 
@@ -57,18 +58,26 @@ Deno.test("a declined grant gives nothing, and also declines the site's requests
   assert.deepEqual((await client.call("origin.status", {})).scopes, []);
 });
 
-Deno.test("the agent's own pages see certificates, and can be granted nothing more", async () => {
+Deno.test("the agent's own pages ask for signatures as the person's own, and can be granted nothing more", async () => {
   await using test = await testAgent();
+  const askers: Asker[] = [];
+  test.person.sign = async (request, unlock) => {
+    askers.push(request.asker);
+    await unlock(answerTo(request));
+  };
   for (const origin of [test.agent.origin, test.agent.origin.replace("127.0.0.1", "localhost")]) {
     const client = await test.connect(origin);
     assert.equal((await client.call("certificate.list", {})).certificates.length, 2);
-    await assert.rejects(client.call("sign.data", { content: { text: "a" } }), {
+    const content = { text: "a" };
+    await client.call("sign.data", { content });
+    await assert.rejects(client.call("sign.data", { content, format: "raw" }), {
       code: "scope_not_granted",
     });
-    await assert.rejects(client.call("origin.request", { scopes: ["sign"] }), {
+    await assert.rejects(client.call("origin.request", { scopes: ["sign_hash"] }), {
       code: "scope_not_granted",
     });
   }
+  assert.deepEqual(askers.map(({ origin, own }) => [origin, own]), [[null, true], [null, true]]);
 });
 
 Deno.test("the certificate that a person chose for a site is offered first there", async () => {

@@ -132,8 +132,10 @@ export interface LaterChange {
 
 /** The asker. */
 export interface Asker {
-  /** Web origin; null for the command line of this computer. */
+  /** Web origin; null: the person, at the command line of this computer or on the agent's own page. */
   origin: string | null;
+  /** The agent's own page. */
+  own?: true;
   /** When the person first allowed the origin anything, RFC 3339; null: never. */
   trustedSince: string | null;
   /** The administrator's configuration allows the origin what it asks, and the person was not asked. */

@@ -142,9 +142,14 @@ export type BatchOutcome =
   | { item: number; pdf: Blob; field: string }
   | { item: number; error: DsignClientError };
 
-export interface BatchOptions extends CallOptions {
+/** The same with `format: "cades"`: a detached signature, Base64. */
+export type DetachedBatchOutcome =
+  | { item: number; signature: string }
+  | { item: number; error: DsignClientError };
+
+export interface BatchOptions<Outcome = BatchOutcome> extends CallOptions {
   /** Told of each document as soon as it is signed, or not; awaited, so that it can be saved before the next. */
-  onItem?: (outcome: BatchOutcome) => void | Promise<void>;
+  onItem?: (outcome: Outcome) => void | Promise<void>;
 }
 
 /** How a batch ended. Where `left` is not 0, the same call goes on with it, and signs nothing twice. */
@@ -155,6 +160,8 @@ export interface BatchResult {
   /** The signer's certificate, DER, Base64. */
   certificate: string;
 }
+
+const PDF = "application/pdf";
 
 /** Documents of a batch that are under way at a time: so many, and of so many bytes together if the largest allows it. */
 const BATCH_PIPELINE = 32;
@@ -556,7 +563,7 @@ export class Client extends EventTarget {
       & Params<"sign.document">["pdf"] = {},
     options: CallOptions = {},
   ): Promise<SignedPdf> {
-    const open = { name, mediaType: "application/pdf", hash };
+    const open = { name, mediaType: PDF, hash };
     return await this.#withDocument(file, open, options, async (document, chunk) => {
       const params = { document, format: "pades", pdf, certificate, purpose } as const;
       const { appended, field, certificate: signer, algorithm } = await this.call(
@@ -596,8 +603,9 @@ export class Client extends EventTarget {
   }
 
   /**
-   * Signs many PDFs after one consent and with one PIN. The person sees the list, and any document of it that they
-   * open. A document that cannot be signed does not keep the others from being signed.
+   * Signs many documents after one consent and with one PIN: PDFs within themselves, or with `format: "cades"` files
+   * of any kind beside them. The person sees the list, and any document of it that they open. A document that cannot be
+   * signed does not keep the others from being signed.
    *
    * Stopped by `signal`, or by a failure that is not of one document, it can be called again with the same list: what is
    * signed is delivered again, not signed again.
@@ -606,16 +614,32 @@ export class Client extends EventTarget {
    */
   async signBatch(
     files: readonly BatchFile[],
-    { certificate, purpose, ...pdf }:
+    params?:
+      & { format?: "pades" }
+      & Pick<Params<"sign.batch">, "certificate" | "purpose">
+      & Params<"sign.batch">["pdf"],
+    options?: BatchOptions,
+  ): Promise<BatchResult>;
+  async signBatch(
+    files: readonly BatchFile[],
+    params: { format: "cades" } & Pick<Params<"sign.batch">, "certificate" | "purpose" | "level">,
+    options?: BatchOptions<DetachedBatchOutcome>,
+  ): Promise<BatchResult>;
+  async signBatch(
+    files: readonly BatchFile[],
+    { format = "pades", certificate, purpose, ...how }:
+      & { format?: "pades" | "cades" }
       & Pick<Params<"sign.batch">, "certificate" | "purpose">
       & Params<"sign.batch">["pdf"] = {},
-    { signal, onProgress, onItem }: BatchOptions = {},
+    { signal, onProgress, onItem }: BatchOptions<BatchOutcome & DetachedBatchOutcome> = {},
   ): Promise<BatchResult> {
+    const isPdf = format === "pades";
+    const typeOf = ({ type }: Blob) => isPdf ? PDF : type || "application/octet-stream";
     const items: Params<"sign.batch">["items"] = [];
     const list = async ({ name, content }: BatchFile) => {
       const hash = await crypto.subtle.digest("SHA-256", await content.arrayBuffer());
       const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
-      return { name, mediaType: "application/pdf", size: content.size, sha256: hex.join("") };
+      return { name, mediaType: typeOf(content), size: content.size, sha256: hex.join("") };
     };
     const largest = Math.max(...files.map(({ content }) => content.size));
     const width = Math.max(1, Math.min(BATCH_PIPELINE, Math.floor(BATCH_BYTES / largest)));
@@ -625,7 +649,7 @@ export class Client extends EventTarget {
     }
     const show = async (id: number, item: number) => {
       const { name, content } = files[item]!;
-      const about = { name, mediaType: "application/pdf" };
+      const about = { name, mediaType: typeOf(content), keep: !isPdf };
       const { document } = await this.#open(content, about, { signal });
       await this.call("batch.show", { id, item, document });
     };
@@ -633,7 +657,9 @@ export class Client extends EventTarget {
     this.#wanted.set(id, (item) => void show(id, item).catch(() => {})); // the person sees that it is missing
     let started: Result<"sign.batch">;
     try {
-      const params = { items, format: "pades", pdf, certificate, purpose } as const;
+      const params = isPdf
+        ? { items, format, pdf: how, certificate, purpose }
+        : { items, format, level: how.level, certificate, purpose };
       started = await this.call("sign.batch", params, { signal, onProgress });
     } finally {
       this.#wanted.delete(id);
@@ -650,9 +676,11 @@ export class Client extends EventTarget {
     const worker = async () => {
       while (next < files.length && !fatal && !signal?.aborted) {
         const item = next++;
-        let outcome: BatchOutcome;
+        let outcome: BatchOutcome | DetachedBatchOutcome;
         try {
-          outcome = await this.#signItem(batch, item, files[item]!);
+          const { content, name } = files[item]!;
+          const about = { name, mediaType: typeOf(content) };
+          outcome = { item, ...await this.#signItem(batch, item, content, about) };
           result.signed++;
         } catch (error) {
           if (!(error instanceof DsignClientError) || !OF_ONE_DOCUMENT.has(error.code)) throw error;
@@ -661,7 +689,7 @@ export class Client extends EventTarget {
         }
         result.left--;
         onProgress?.({ phase: "signing", done: files.length - result.left, total: files.length });
-        await onItem?.(outcome);
+        await onItem?.(outcome as BatchOutcome & DetachedBatchOutcome);
       }
     };
     const workers = Array.from({ length: width }, () =>
@@ -678,17 +706,15 @@ export class Client extends EventTarget {
   async #signItem(
     batch: number,
     item: number,
-    { name, content }: BatchFile,
-  ): Promise<BatchOutcome> {
-    const about = { name, mediaType: "application/pdf" };
+    content: Blob,
+    about: Pick<Params<"document.open">, "name" | "mediaType">,
+  ): Promise<{ pdf: Blob; field: string } | { signature: string }> {
     const { document } = await this.#open(content, about, {});
     try {
-      const { field } = await this.call("batch.sign", { batch, item, document }) as Extract<
-        Result<"batch.sign">,
-        { field: string }
-      >;
+      const signed = await this.call("batch.sign", { batch, item, document });
+      if (signed.format === "cades") return { signature: signed.signature };
       const pieces = [content, ...this.#takePieces(document)];
-      return { item, pdf: new Blob(pieces, { type: "application/pdf" }), field };
+      return { pdf: new Blob(pieces, { type: PDF }), field: signed.field };
     } finally {
       this.#pieces.delete(document);
     }
@@ -702,7 +728,7 @@ export class Client extends EventTarget {
       pieces.push(...this.#takePieces(document));
       offset += length;
     }
-    return new Blob(pieces, { type: "application/pdf" });
+    return new Blob(pieces, { type: PDF });
   }
 
   async #open(

@@ -150,8 +150,8 @@ const TRIES = {
 export const whyImpossible = ({ why }: PinState): DsignError | null =>
   why ? new DsignError(why) : null;
 
-const nameOf = ({ origin }: Asker): string =>
-  origin === null ? "A command on this computer" : printable(origin);
+const nameOf = ({ origin, own }: Asker): string =>
+  own ? "D-Sign's own page" : origin === null ? "A command on this computer" : printable(origin);
 
 const purposeOf = ({ purpose }: Asker): string[] =>
   purpose ? [`It says: "${printable(purpose)}"`] : [];

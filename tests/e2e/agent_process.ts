@@ -16,11 +16,13 @@ export interface AgentProcess extends AsyncDisposable {
  *
  * @param dir an empty folder for its configuration and state
  * @param config its config.json, but for `browser`
+ * @param args of the command line; with none but `--json` the console is its first window
  */
 export async function startAgentProcess(
   dir: string,
   config: Record<string, unknown>,
   env: Record<string, string>,
+  args = ["agent", "--port", "0", "--json"],
 ): Promise<AgentProcess> {
   const windows = join(dir, "windows");
   const browser = join(dir, "browser.sh");
@@ -38,7 +40,7 @@ export async function startAgentProcess(
   );
   const opened = Deno.watchFs(windows);
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "main.ts", "agent", "--port", "0", "--json"],
+    args: ["run", "-A", "main.ts", ...args],
     cwd: new URL("../../", import.meta.url),
     env: {
       ...env,

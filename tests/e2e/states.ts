@@ -174,6 +174,12 @@ export const STATES: readonly State[] = [
     },
   },
   {
+    name: "own_page",
+    asks: "pin",
+    enter: (at) =>
+      at.show(sign(at, { asker: { origin: null, own: true, trustedSince: null, purpose: null } })),
+  },
+  {
     name: "batch",
     asks: "pin",
     enter: (at) =>

@@ -20,8 +20,9 @@ export function WhoAsks(
         <h2>{say("asked_by")}</h2>
         <p class="origin" data-see="">
           {parts ? <span class="scheme">{parts.scheme}</span> : null}
-          {parts ? <strong>{parts.host}</strong> : <strong>{say("asked_by_program")}</strong>}
+          <strong>{parts?.host ?? say(asker.own ? "asked_by_own" : "asked_by_program")}</strong>
         </p>
+        {asker.own && <p class="aside">{say("asked_by_own_check")}</p>}
         {parts && (
           <p class="aside">
             {asker.trustedSince

@@ -113,7 +113,7 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
         )}
       </td>
       <td>
-        <Foreign text={origin ?? say("asked_by_program")} />
+        <Foreign text={origin ?? say("history_here")} />
         {certificate && (
           <span class="aside">
             {" "}

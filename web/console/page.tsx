@@ -6,6 +6,7 @@ import { type Language, languageOf, speak, type Speech } from "../../words/agent
 import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
 import type { ConsoleSettings, PortHolder, TokenPin } from "../../protocol/console.ts";
 import { ask } from "./api.ts";
+import { Desk } from "./desk.tsx";
 import { FirstStart } from "./first_start.tsx";
 import { History } from "./history.tsx";
 import { Roots } from "./roots.tsx";
@@ -115,6 +116,7 @@ export function Console({ port }: { port: number }) {
             : say("console_stopped")}
         </p>
         {client && <TakenPorts speech={speech} />}
+        {client && <Desk client={client} speech={speech} />}
         {client && <FirstStart speech={speech} change={inventory} />}
         <TestSocket port={port} client={client} speech={speech} />
         {inventory && <Tokens inventory={inventory} lookAgain={lookAgain} speech={speech} />}

@@ -1,0 +1,352 @@
+/** The person's own files: dropped or chosen, those without a signature are signed and the others checked. */
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Client, DsignClientError, type Progress } from "../client.ts";
+import type { Speech, Word } from "../../words/agent.ts";
+import { Foreign, Section } from "../parts.tsx";
+import { Report, Verdict } from "./report.tsx";
+import { canSaveAll, canSaveBeside, download, saveAll, saveBeside } from "./saving.ts";
+import { check, type Given, isPdf, mayBeSigned, pairs, sign, type Work } from "./work.ts";
+
+/** Under way. */
+interface Job {
+  /** Shown before the first progress of a request has come. */
+  word: Word;
+  progress?: Progress;
+  cancel: AbortController;
+}
+
+export function Desk({ client, speech }: { client: Client; speech: Speech }) {
+  const { language, say, error } = speech;
+  const [works, setWorks] = useState<Work[]>([]);
+  const [job, setJob] = useState<Job | null>(null);
+  const [told, setTold] = useState<string | null>(null);
+  const [visible, setVisible] = useState(true);
+  const put = (work: Work) =>
+    setWorks((all) => all.map((each) => each.file === work.file ? work : each));
+
+  /** Runs one task at a time, which the person can end. */
+  async function run(word: Word, task: (options: TaskOptions) => Promise<void>): Promise<void> {
+    const cancel = new AbortController();
+    setJob({ word, cancel });
+    setTold(null);
+    const onProgress = (progress: Progress) => setJob({ word, progress, cancel });
+    try {
+      await task({ signal: cancel.signal, onProgress });
+    } catch (reason) {
+      if (!(reason instanceof DsignClientError)) throw reason;
+      setTold(
+        reason.code === "request_cancelled"
+          ? say("desk_stopped")
+          : error(reason.code, reason.message),
+      );
+    } finally {
+      setJob(null);
+    }
+  }
+
+  function take(given: Given[]): Promise<void> | undefined {
+    if (given.length === 0 || job) return;
+    return run("desk_looking", async (options) => {
+      let taken = pairs(given);
+      setWorks(taken);
+      taken = await inTurn(taken, async (work) => {
+        const looked = work.content || mayBeSigned(work)
+          ? await check(client, work, options)
+          : work;
+        put(looked);
+        return looked;
+      });
+      await signAll(taken.filter(({ state }) => state === "unsigned"), options);
+    });
+  }
+
+  /** What is not signed at its end is left, and can be signed with one more click. */
+  async function signAll(unsigned: Work[], options: TaskOptions): Promise<void> {
+    if (unsigned.length === 0) return;
+    const isAlone = unsigned.length === 1;
+    const files = new Set(unsigned.map(({ file }) => file));
+    const onDone = (work: Work) => {
+      const isSaved = work.result !== undefined && (isAlone || !canSaveAll());
+      if (isSaved) download(work.result!);
+      files.delete(work.file);
+      put({ ...work, saved: isSaved });
+    };
+    try {
+      await sign(client, unsigned, { ...options, visible: visible ? language : undefined, onDone });
+    } finally {
+      setWorks((all) =>
+        all.map((work) => files.has(work.file) ? { ...work, state: "left" } : work)
+      );
+    }
+  }
+
+  const startSigning = (works: Work[]) => run("desk_looking", (options) => signAll(works, options));
+  const checkOnline = (work: Work) =>
+    run(
+      "desk_asking_authorities",
+      async (options) => put(await check(client, work, { ...options, online: true })),
+    );
+  const checkWith = (work: Work, content: File) =>
+    run("desk_looking", async (options) => put(await check(client, { ...work, content }, options)));
+
+  /** Saves, and tells where that failed. */
+  async function save(works: Work[], saving: () => Promise<boolean>): Promise<void> {
+    setTold(null);
+    try {
+      if (await saving()) works.forEach((work) => put({ ...work, saved: true }));
+    } catch {
+      setTold(say("desk_save_failed"));
+    }
+  }
+
+  const left = works.filter(({ state }) => state === "left");
+  const unsaved = works.filter(({ result, saved }) => result && !saved);
+  useDrop(take);
+  useWarning(unsaved.length > 0 || job !== null);
+
+  return (
+    <div class="desk">
+      <Section title={say("desk_title")}>
+        <p>{say("desk_explain")}</p>
+        <p>
+          <label class="button">
+            {say("desk_choose")}
+            <input
+              class="unseen-but-read"
+              type="file"
+              multiple
+              disabled={job !== null}
+              onChange={({ currentTarget: input }) => {
+                const given = Array.from(input.files ?? [], (file) => ({ file }));
+                input.value = "";
+                take(given);
+              }}
+            />
+          </label>{" "}
+          <span class="aside">{say("desk_drop")}</span>
+        </p>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={visible}
+            disabled={job !== null}
+            onChange={({ currentTarget }) => setVisible(currentTarget.checked)}
+          />
+          {say("desk_visible")}
+        </label>
+        <div role="status">
+          {job && <Underway job={job} speech={speech} />}
+          {told && <p class="notice">{told}</p>}
+        </div>
+        {job && (
+          <p class="actions">
+            <button type="button" class="secondary" onClick={() => job.cancel.abort()}>
+              {say("do_cancel")}
+            </button>
+          </p>
+        )}
+        {works.length > 0 && (
+          <ul class="plain works">
+            {works.map((work) => <li key={work.file.name}>{row(work)}</li>)}
+          </ul>
+        )}
+        {!job && works.length > 0 && (
+          <p class="actions">
+            <button type="button" class="secondary" onClick={() => setWorks([])}>
+              {say("desk_clear")}
+            </button>
+            {left.length > 0 && (
+              <button
+                type="button"
+                class="secondary"
+                onClick={() => startSigning(left)}
+              >
+                {say("desk_sign_left", { count: left.length })}
+              </button>
+            )}
+            {unsaved.length > 1 && canSaveAll() && (
+              <button
+                type="button"
+                onClick={() =>
+                  save(
+                    unsaved,
+                    () => saveAll(unsaved.map(({ result }) => result!), unsaved[0]!.handle),
+                  )}
+              >
+                {say("desk_save_all", { count: unsaved.length })}
+              </button>
+            )}
+          </p>
+        )}
+      </Section>
+    </div>
+  );
+
+  function row(work: Work): ComponentChildren {
+    const { file, content, state, result, saved, report, handle } = work;
+    return (
+      <>
+        <p class="name">
+          <strong>
+            <Foreign text={file.name} />
+          </strong>
+          {state === "signed" && <span class="good">{say("desk_signed")}</span>}
+          {state === "left" && <span class="aside">{say("desk_left")}</span>}
+          {state === "failed" && (
+            <span class="bad">
+              <Foreign text={error(work.error!.code, work.error!.message)} />
+            </span>
+          )}
+          {report && report.signatures.length !== 1 && (
+            <Verdict indication={report.indication} language={language} />
+          )}
+        </p>
+        {result && (
+          <p class="actions">
+            <span class="aside time">
+              <Foreign text={say(saved ? "desk_saved" : "desk_unsaved", { file: result.name })} />
+            </span>
+            <button type="button" class="secondary" onClick={() => download(result)}>
+              {say(saved ? "desk_save_again" : "desk_save")}
+            </button>
+            {canSaveBeside() && (
+              <button
+                type="button"
+                class="secondary"
+                onClick={() => save([work], () => saveBeside(result, handle))}
+              >
+                {say("desk_save_beside")}
+              </button>
+            )}
+          </p>
+        )}
+        {report && (
+          <>
+            <Report report={report} speech={speech} />
+            <p class="actions">
+              {isContentMissing(work) && (
+                <label class="button secondary">
+                  {say("desk_content")}
+                  <input
+                    class="unseen-but-read"
+                    type="file"
+                    disabled={job !== null}
+                    onChange={({ currentTarget: { files } }) =>
+                      files?.[0] && checkWith(work, files[0])}
+                  />
+                </label>
+              )}
+              {report.signatures.some(({ revocation }) => revocation.status === "unknown") && (
+                <button
+                  type="button"
+                  class="secondary"
+                  disabled={job !== null}
+                  onClick={() => checkOnline(work)}
+                >
+                  {say("desk_ask_authorities")}
+                </button>
+              )}
+              {isPdf(work) && !content && (
+                <button
+                  type="button"
+                  class="secondary"
+                  disabled={job !== null}
+                  onClick={() => startSigning([work])}
+                >
+                  {say("desk_sign_too")}
+                </button>
+              )}
+            </p>
+          </>
+        )}
+      </>
+    );
+  }
+}
+
+interface TaskOptions {
+  signal: AbortSignal;
+  onProgress: (progress: Progress) => void;
+}
+
+function Underway({ job: { word, progress }, speech: { say } }: { job: Job; speech: Speech }) {
+  const { phase, done, total } = progress ?? {};
+  const isWaiting = phase === "waiting_for_person";
+  return (
+    <>
+      <p>
+        {isWaiting
+          ? <strong>{say("desk_answer")}</strong>
+          : phase === "signing" && total !== undefined
+          ? say("desk_signing", { done: done ?? 0, total })
+          : say(word)}
+      </p>
+      {!isWaiting && (
+        <progress value={total ? (done ?? 0) / total : undefined} aria-label={say(word)} />
+      )}
+    </>
+  );
+}
+
+const isContentMissing = ({ report, content }: Work): boolean =>
+  !content &&
+  report!.signatures.some(({ findings }) =>
+    findings.some(({ code }) => code === "content_missing")
+  );
+
+/** One after the other, so that many files do not fill the memory. */
+async function inTurn<T>(items: readonly T[], task: (item: T) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (const item of items) results.push(await task(item));
+  return results;
+}
+
+/** Files that were dropped, and where they lie if the browser tells; folders are left out. */
+async function dropped(transfer: DataTransfer | null): Promise<Given[]> {
+  // The list is empty as soon as the event is over.
+  const items = Array.from(transfer?.items ?? []).filter(({ kind }) => kind === "file");
+  const taken = items.map((item) => ({
+    file: item.webkitGetAsEntry?.()?.isDirectory ? null : item.getAsFile(),
+    handle: (item as WithHandle).getAsFileSystemHandle?.(),
+  }));
+  const given: Given[] = [];
+  for (const { file, handle } of taken) {
+    if (file) given.push({ file, handle: await handle?.catch(() => undefined) });
+  }
+  return given;
+}
+
+/** Of the File System Access API. */
+type WithHandle = DataTransferItem & {
+  getAsFileSystemHandle?(): Promise<FileSystemHandle | undefined>;
+};
+
+/** Files can be dropped anywhere on the page, which the browser would leave to show them. */
+function useDrop(take: (given: Given[]) => void): void {
+  const taking = useRef(take);
+  taking.current = take;
+  useEffect(() => {
+    const over = (event: DragEvent) => event.preventDefault();
+    const drop = (event: DragEvent) => {
+      event.preventDefault();
+      dropped(event.dataTransfer).then((given) => taking.current(given));
+    };
+    addEventListener("dragover", over);
+    addEventListener("drop", drop);
+    return () => {
+      removeEventListener("dragover", over);
+      removeEventListener("drop", drop);
+    };
+  }, []);
+}
+
+/** Has the browser ask before the page is left, while something would be lost. */
+function useWarning(isNeeded: boolean): void {
+  useEffect(() => {
+    if (!isNeeded) return;
+    const warn = (event: Event) => event.preventDefault();
+    addEventListener("beforeunload", warn);
+    return () => removeEventListener("beforeunload", warn);
+  }, [isNeeded]);
+}

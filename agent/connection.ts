@@ -32,10 +32,18 @@ export const MESSAGES: MessageLimits = {
   binary: HANDLE_LENGTH + LIMITS.chunk,
 };
 
+/** Milliseconds until a page is told how far a request is: most are answered sooner. */
+const PROGRESS_AFTER = 20;
+
+type Progress = Omit<NotificationParams<"request.progress">, "id">;
+
 export class Connection {
   readonly #documents = new Documents();
   readonly #batches = new Batches();
   readonly #inFlight = new Map<RequestId, AbortController>();
+  /** What the page is told next. */
+  readonly #progress = new Map<RequestId, Progress>();
+  #progressTimer: ReturnType<typeof setTimeout> | undefined;
   #bytesInFlight = 0;
   #open = true;
 
@@ -127,7 +135,7 @@ export class Connection {
         documents: this.#documents,
         batches: this.#batches,
         signal: cancel.signal,
-        progress: (progress) => this.notify("request.progress", { id, ...progress }),
+        progress: (progress) => this.#tellSoon(id, progress),
         wantItem: (item) => this.notify("batch.wanted", { id, item }),
         sendChunk: async (handle, bytes) => {
           this.#send(formatChunk(handle, bytes));
@@ -147,9 +155,22 @@ export class Connection {
       reply = formatError(id, failure.toJSON());
     } finally {
       this.#inFlight.delete(id);
+      this.#progress.delete(id);
       this.#bytesInFlight -= length;
     }
     this.#send(reply);
+  }
+
+  /** Tells the newest of what comes meanwhile. */
+  #tellSoon(id: RequestId, progress: Progress): void {
+    this.#progress.set(id, progress);
+    this.#progressTimer ??= setTimeout(() => {
+      this.#progressTimer = undefined;
+      for (const [id, progress] of this.#progress) {
+        this.notify("request.progress", { id, ...progress });
+      }
+      this.#progress.clear();
+    }, PROGRESS_AFTER);
   }
 
   #receiveChunk(frame: Uint8Array): void {
@@ -183,6 +204,7 @@ export class Connection {
   /** Cancels the requests of a page that is gone. */
   #end(): void {
     this.#open = false;
+    clearTimeout(this.#progressTimer);
     for (const cancel of this.#inFlight.values()) {
       cancel.abort(new DsignError("request_cancelled"));
     }

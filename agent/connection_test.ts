@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { HANDLE_LENGTH, LIMITS } from "../protocol/envelope.ts";
-import { PORTAL, testAgent, type TestClient } from "../tests/fixtures/agent.ts";
+import { answerTo, PORTAL, testAgent, type TestClient } from "../tests/fixtures/agent.ts";
 
 const errorOf = (frame: Record<string, unknown>) =>
   (frame.error as { data: { code: string } } | undefined)?.data.code;
@@ -204,6 +204,24 @@ async function rawSocket(port: number) {
   };
   return { write, readToEnd, [Symbol.dispose]: () => connection.close() };
 }
+
+Deno.test("a page is told that its person is asked, and of a request that is answered nothing more", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  const told = Promise.withResolvers<void>();
+  test.person.sign = async (request, unlock) => {
+    await told.promise;
+    await unlock(answerTo(request));
+  };
+  const signed = client.call("sign.data", { content: { text: "Bill 7" } });
+  const id = client.lastId;
+  const { params } = await client.take(({ method }) => method === "request.progress");
+  assert.deepEqual(params, { id, phase: "waiting_for_person" });
+  told.resolve();
+  await signed;
+  await client.call("agent.info", {});
+  assert.deepEqual(client.unasked, []);
+});
 
 Deno.test("an invalid WebSocket frame closes only its connection", async () => {
   await using test = await testAgent();

@@ -78,6 +78,9 @@ export class DriverProcess {
   readonly #finished: Promise<void>;
   #nextId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When it fires, and when the oldest request has taken too long (`performance.now()`). */
+  #timerAt = Infinity;
+  #due = Infinity;
   #ended = false;
   #logged = 0;
   #knowsPin = false;
@@ -130,7 +133,7 @@ export class DriverProcess {
       this.#knowsPin ||= pending.options.secret ?? false;
       return encodeFrame(id, pending.header, pending.blob);
     });
-    if (this.#timer === undefined) this.#arm();
+    if (this.#due === Infinity) this.#arm();
     const bytes = frames.length === 1 ? frames[0] : concat(frames);
     // When the pipe breaks the process has ended, and readReplies() says why.
     this.#writer.write(bytes).catch(() => {}).finally(() => bytes.fill(0));
@@ -163,12 +166,22 @@ export class DriverProcess {
 
   /** The driver works on the oldest request: its time counts. */
   #arm(): void {
+    const oldest = this.#inFlight.values().next().value;
+    this.#due = oldest ? performance.now() + oldest.options.timeoutMs : Infinity;
+    this.#watch();
+  }
+
+  /** A timer that fires too early is cheaper than a new one for each request. */
+  #watch(): void {
+    if (this.#due >= this.#timerAt) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    for (const pending of this.#inFlight.values()) {
-      this.#timer = setTimeout(() => this.stop("driver_timeout"), pending.options.timeoutMs);
-      return;
-    }
+    this.#timerAt = this.#due;
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      if (performance.now() >= this.#due) this.stop("driver_timeout");
+      else this.#watch();
+    }, this.#due - performance.now());
+    Deno.unrefTimer(this.#timer);
   }
 
   #end(error: Pkcs11Error): void {

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { openEngines } from "../tests/fixtures/pdf_engines.ts";
-import { agree, type Counts, type Disagreement, FLOOR } from "../tests/fuzz/agreement.ts";
+import { Agreement, Desk, FLOOR } from "../tests/fuzz/agreement.ts";
 
 const PROGRESS = 1000;
 
@@ -14,11 +14,22 @@ const PROGRESS = 1000;
  * @returns whether all is as it should be
  */
 export async function fuzzAgreement(first: number, end: number, seed: number): Promise<boolean> {
-  const totals = new Map<string, Counts>();
-  const disagreements: Disagreement[] = [];
+  const agreement = new Agreement();
+  const { counts, disagreements } = agreement;
   const parts = Math.max(1, navigator.hardwareConcurrency);
   const scratch = await Deno.makeTempDir({ prefix: "fuzz-agreement-" });
-  let next = first;
+  // All parts take their cases from here.
+  const cases = (function* () {
+    for (let index = first; index < end; index++) {
+      if (index > first && index % PROGRESS === 0) {
+        const passed = counts.values().reduce((sum, { passed }) => sum + passed, 0);
+        console.log(
+          `cases before ${index}: ${passed} valid, ${disagreements.length} disagreements`,
+        );
+      }
+      yield index;
+    }
+  })();
   await Promise.all(Array.from({ length: parts }, async (_, part) => {
     const { engines, missing } = await openEngines();
     if (part === 0) {
@@ -28,33 +39,18 @@ export async function fuzzAgreement(first: number, end: number, seed: number): P
     const folder = join(scratch, String(part));
     await Deno.mkdir(folder);
     try {
-      while (next < end) {
-        const from = next;
-        next += PROGRESS;
-        const found = await agree({
-          ...{ seed, from, count: Math.min(PROGRESS, end - from), engines, folder },
-        });
-        disagreements.push(...found.disagreements);
-        for (const [kind, counts] of found.counts) {
-          const sum = totals.get(kind) ?? { mutants: 0, passed: 0, refused: 0 };
-          for (const key of ["mutants", "passed", "refused"] as const) sum[key] += counts[key];
-          totals.set(kind, sum);
-        }
-        const passed = totals.values().reduce((sum, counts) => sum + counts.passed, 0);
-        console.log(`cases before ${next}: ${passed} valid, ${disagreements.length} disagreements`);
-      }
+      await agreement.run(seed, cases, new Desk(engines, folder));
     } finally {
       for (const engine of engines) engine[Symbol.dispose]();
     }
   }));
   let isGood = disagreements.length === 0;
-  for (const [kind, { mutants, passed }] of totals) {
+  for (const [kind, { mutants, distinct, passed }] of counts) {
     const isEnough = passed * 100 >= FLOOR * mutants;
     isGood &&= isEnough;
+    const [all, different, valid] = [mutants, distinct, passed].map((n) => String(n).padStart(7));
     console.log(
-      `${kind.padEnd(14)}${String(mutants).padStart(7)} mutants ${
-        String(passed).padStart(7)
-      } valid` +
+      `${kind.padEnd(14)}${all} mutants ${different} distinct ${valid} valid` +
         (isEnough ? "" : `, fewer than ${FLOOR} %`),
     );
   }

@@ -15,14 +15,22 @@ import {
   classicPdf,
   documentObjects,
   hybridPdf,
+  ID,
   linearizedPdf,
   type Objects,
   streamPdf,
 } from "../fixtures/pdf.ts";
+import { encryptedObjects, type Encryption, encryption } from "../fixtures/pdf_encrypted.ts";
 import { difference, type Engine, type Seen } from "../fixtures/pdf_engines.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { completeWith, signPdf } from "../fixtures/sign_pdf.ts";
-import { everythingPdf, objectKinds, objectsRevision } from "./agreement_objects.ts";
+import {
+  everythingPdf,
+  objectKinds,
+  objectsRevision,
+  xfaPdf,
+  xfaRevision,
+} from "./agreement_objects.ts";
 import { generator, mutate } from "./mutate.ts";
 
 type Next = (below: number) => number;
@@ -30,8 +38,9 @@ type Next = (below: number) => number;
 /** A signed document and the changes made to it. */
 interface Base {
   bytes: Uint8Array;
-  /** Objects of the signed revision by number, as they stand there. */
+  /** Objects of the signed revision by number, as they stand there before they are encrypted. */
   objects: Objects;
+  encryption?: Encryption;
 }
 
 const now = new Date();
@@ -50,12 +59,23 @@ const WAITING = { page: 1, box: [50, 100, 200, 125] };
 const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
 const otherContent = stream("BT /F1 40 Tf 72 400 Td (Pay 9,000,000) Tj ET");
 
-const signed = (bytes: Uint8Array): Base => ({ bytes: signPdf(bytes, asha), objects });
+const signed = (bytes: Uint8Array, encryption?: Encryption): Base => ({
+  bytes: signPdf(bytes, asha),
+  objects,
+  encryption,
+});
+/** Number of the encryption dictionary. */
+const ENCRYPT = 80;
+const rc4 = encryption("RC4", ENCRYPT), aes = encryption("AES", ENCRYPT);
 const bases = {
   table: signed(classicPdf(objects)),
   stream: signed(streamPdf(objects)),
+  extended: signed(streamPdf(objects, { containers: 2 })),
   hybrid: signed(hybridPdf(objects, [1])),
   linearized: signed(linearizedPdf(objects, [PAGE, CONTENT])),
+  rc4: signed(classicPdf(encryptedObjects(objects, rc4), rc4.trailer), rc4),
+  aes: signed(classicPdf(encryptedObjects(objects, aes), aes.trailer), aes),
+  packed: signed(streamPdf(objects, { encryption: aes }), aes),
 };
 
 /** A mutant, and the signed document that it comes from. */
@@ -63,9 +83,19 @@ export interface Mutant {
   kind: string;
   base: Uint8Array;
   bytes: Uint8Array;
+  /** Why it must not be valid, although none of the engines shows it. */
+  mustFail?: string;
 }
 
 const pick = <T>(next: Next, all: readonly T[]): T => all[next(all.length)];
+/** Variants of what is signed, each made once: signing takes longer than all the rest. */
+const oneOf = <T>(variants: number, make: (next: Next) => T) => {
+  const made = new Map<number, T>();
+  return (next: Next) => {
+    const seed = next(variants);
+    return made.getOrInsertComputed(seed, () => make(generator(seed)));
+  };
+};
 const startOf = (bytes: Uint8Array) => /startxref\s+(\d+)\s+%%EOF\s*$/.exec(fromLatin1(bytes))![1];
 const highest = (bytes: Uint8Array) => {
   const { entries, trailer } = PdfDocument.open(bytesSource(bytes)).xref;
@@ -97,7 +127,9 @@ interface Place {
 function write(base: Base, added: Objects): { text: string; places: Place[] } {
   let text = "";
   const places: Place[] = [];
-  for (const [num, body] of Object.entries(added)) {
+  const encrypt = base.encryption?.encrypt ?? ((_num: number, body: string) => body);
+  for (const [num, plain] of Object.entries(added)) {
+    const body = encrypt(Number(num), plain);
     places.push({ num: Number(num), offset: base.bytes.length + text.length });
     text += `${num} 0 obj\n${body}\nendobj\n`;
   }
@@ -130,6 +162,7 @@ function trailerOf(next: Next, base: Base, places: readonly Place[], wild: boole
   return "<< " + [
     `/Size ${mutated(String(size), ["0", "4", String(size + 5), String(size - 1)])}`,
     mutated("/Root 1 0 R", ["/Root 91 0 R", "/Root 1 1 R", "/Root 2 0 R"]),
+    base.encryption ? mutated(`${base.encryption.trailer} ${ID}`, ["", ID, "/Encrypt null"]) : "",
     mutated(`/Prev ${prev}`, [
       "",
       "/Prev 0",
@@ -197,9 +230,9 @@ function streamRevision(next: Next, base: Base): Uint8Array {
   }
   const stored = head + data;
   const n = pick(next, [count, count, count, count + 1, Math.max(0, count - 1)]);
-  plain[container] =
-    `<< /Type /ObjStm /N ${n} /First ${head.length} /Length ${stored.length} >>\n` +
-    `stream\n${stored}\nendstream`;
+  const extended = pick(next, ["", "", highest(base.bytes) - 2, container, 1, 99]);
+  plain[container] = `<< /Type /ObjStm /N ${n} /First ${head.length} /Length ${stored.length} ` +
+    `${extended && `/Extends ${extended} 0 R`} >>\nstream\n${stored}\nendstream`;
   const { text, places } = write(base, plain);
   const start = base.bytes.length + text.length;
   const rows: [number, number, number, number][] = [
@@ -232,6 +265,7 @@ function streamRevision(next: Next, base: Base): Uint8Array {
   const size = pick(next, [container + 2, container + 2, container + 2, 5, container + 9]);
   const section = `${container + 1} 0 obj\n<< /Type /XRef /Size ${size} /W [1 4 2] ` +
     `/Index [${rows.map(([num]) => `${num} 1`).join(" ")}] /Root 1 0 R ` +
+    `${base.encryption ? `${base.encryption.trailer} ${ID}` : ""} ` +
     `/Prev ${
       startOf(base.bytes)
     } /Length ${bytes.length} >>\nstream\n${bytes}\nendstream\nendobj\n`;
@@ -295,8 +329,9 @@ function linearized(next: Next): Mutant {
   return { kind, base: once, bytes };
 }
 
-/** Revisions that are honest, then mutated behind the signature. */
-function mutatedRevision(next: Next, base: Base): Uint8Array {
+/** A later signature or validation data, with nothing wrong. */
+const honest = oneOf(60, (next) => {
+  const base = pick(next, Object.values(bases));
   const source = bytesSource(base.bytes);
   const later = pick(next, [
     () => signPdf(base.bytes, bimal),
@@ -306,8 +341,14 @@ function mutatedRevision(next: Next, base: Base): Uint8Array {
       return all.read(0, all.size).slice();
     },
   ])();
-  if (next(8) === 0) return later;
-  const appended = later.slice(base.bytes.length);
+  return { base, later };
+});
+
+/** Revisions that are honest, then mutated behind the signature. */
+function mutatedRevision(next: Next): Mutant {
+  const { base, later } = honest(next);
+  const kind = "revision";
+  if (next(8) === 0) return { kind, base: base.bytes, bytes: later };
   const words = [
     "xref\n",
     "trailer\n",
@@ -318,17 +359,20 @@ function mutatedRevision(next: Next, base: Base): Uint8Array {
     "%\n",
     "/Root 2 0 R",
     "/XRefStm 17",
+    "/Encrypt null",
+    "/Extends 5 0 R",
   ];
-  const changed = mutate([appended], words, next);
-  return latin1(fromLatin1(base.bytes) + fromLatin1(changed));
+  const changed = mutate([later.slice(base.bytes.length)], words, next);
+  const bytes = latin1(fromLatin1(base.bytes) + fromLatin1(changed));
+  return { kind, base: base.bytes, bytes };
 }
 
 /** A later signature or timestamp, of a trusted person or a stranger, with something to see or without. */
 function laterSignature(next: Next, base: Base): Uint8Array {
   const who = pick(next, [bimal, bimal, stranger]);
-  const side = pick(next, [20, 60, 150, 500]);
+  const side = pick(next, [20, 60, 150, 500]), left = pick(next, [30, 60, 80]);
   const shown: Appearance = {
-    place: { page: 1 + next(2), rectangle: [30, 30, 30 + side, 30 + side] },
+    place: { page: 1 + next(2), rectangle: [left, 30, left + side, 30 + side] },
     draw: (update) =>
       update.addStream(
         { Type: name("XObject"), Subtype: name("Form"), BBox: [0, 0, side, side] },
@@ -405,18 +449,28 @@ const KINDS: Record<string, (next: Next) => Mutant> = {
     const base = anyBase(next);
     return on("trailer", base, tableRevision(next, base, "trailer"));
   },
-  stream: (next) => on("stream", bases.stream, streamRevision(next, bases.stream)),
-  hybrid: (next) => on("hybrid", bases.table, hybridRevision(next, bases.table)),
-  linearization: linearized,
-  revision(next) {
-    const base = pick(next, Object.values(bases));
-    return on("revision", base, mutatedRevision(next, base));
+  stream(next) {
+    const base = pick(next, [bases.stream, bases.extended]);
+    return on("stream", base, streamRevision(next, base));
   },
-  bounds: (next) => on("bounds", bases.table, bounds(next, bases.table)),
-  signature(next) {
-    const base = pick(next, [bases.table, bases.stream]);
+  encrypted(next) {
+    const base = pick(next, [bases.rc4, bases.aes, bases.packed]);
+    const bytes = base === bases.packed
+      ? streamRevision(next, base)
+      : tableRevision(next, base, pick(next, ["entries", "trailer"]));
+    return on("encrypted", base, bytes);
+  },
+  hybrid(next) {
+    const base = anyBase(next);
+    return on("hybrid", base, hybridRevision(next, base));
+  },
+  linearization: oneOf(400, linearized),
+  revision: mutatedRevision,
+  bounds: oneOf(400, (next) => on("bounds", bases.table, bounds(next, bases.table))),
+  signature: oneOf(1000, (next) => {
+    const base = pick(next, [bases.table, bases.stream, bases.hybrid, bases.linearized]);
     return on("signature", base, laterSignature(next, base));
-  },
+  }),
 };
 
 const everything = {
@@ -427,6 +481,12 @@ for (const kind of objectKinds) {
   const base = everything[kind === "comments" ? "certified" : "approved"];
   KINDS[kind] = (next) => ({ kind, base, bytes: objectsRevision(kind, next, base) });
 }
+
+const xfa = signPdf(xfaPdf(), asha);
+KINDS.xfa = (next) => {
+  const { bytes, isOther } = xfaRevision(next, xfa);
+  return { kind: "xfa", base: xfa, bytes, mustFail: isOther ? "another XFA form" : undefined };
+};
 
 export const kinds = Object.keys(KINDS);
 
@@ -452,9 +512,10 @@ export const FLOOR = 5;
 /** Results of the mutants of a kind. */
 export interface Counts {
   mutants: number;
+  /** Those that no other case had before. */
+  distinct: number;
+  /** The others are not clear in what they show, or forbidden, or unreadable. */
   passed: number;
-  /** Not called valid, because it is not clear what is shown, or forbidden, or unreadable. */
-  refused: number;
 }
 
 /** A mutant that is called valid although an engine shows something else than was signed. */
@@ -466,49 +527,64 @@ export interface Disagreement {
   bytes: Uint8Array;
 }
 
-/**
- * Judges mutants, and asks the engines about those that pass.
- *
- * @param folder for files that the engines read
- */
-export async function agree(
-  { seed, from, count, engines, folder }: {
-    seed: number;
-    from: number;
-    count: number;
-    engines: readonly Engine[];
-    folder: string;
-  },
-): Promise<{ counts: Map<string, Counts>; disagreements: Disagreement[] }> {
-  const counts = new Map(kinds.map((kind) => [kind, { mutants: 0, passed: 0, refused: 0 }]));
-  const disagreements: Disagreement[] = [];
-  const references = new Map<string, Promise<(Seen | undefined)[]>>();
-  const path = join(folder, "mutant.pdf");
-  const look = async (bytes: Uint8Array) => {
-    await Deno.writeFile(path, bytes as Uint8Array<ArrayBuffer>);
-    return await Promise.all(engines.map((engine) => engine.look(path)));
-  };
-  for (let index = from; index < from + count; index++) {
-    const { kind, base, bytes } = mutant(seed, index);
-    const told = counts.get(kind)!;
-    told.mutants++;
-    const report = judge(bytes);
-    if (report?.indication !== "TOTAL-PASSED") {
-      told.refused++;
-      continue;
-    }
-    told.passed++;
-    const key = digest("SHA-256", base).toHex();
-    if (!references.has(key)) references.set(key, look(base));
-    const before = await references.get(key)!;
-    const after = await look(bytes);
-    const boxes = report.changes.flatMap(({ places = [] }) => places);
-    for (const [i, { name: engine, drawsEmptyFields }] of engines.entries()) {
-      const was = before[i];
-      const unseen = drawsEmptyFields ? [...boxes, WAITING] : boxes;
-      const what = was && difference(was, after[i], unseen);
-      if (what) disagreements.push({ index, kind, engine, what, bytes });
+/** Judges mutants, and asks the engines about those that pass. */
+export class Agreement {
+  readonly counts = new Map<string, Counts>(
+    kinds.map((kind) => [kind, { mutants: 0, distinct: 0, passed: 0 }]),
+  );
+  readonly disagreements: Disagreement[] = [];
+  /** Whether a mutant passes, by its digest. */
+  readonly #known = new Map<string, boolean>();
+
+  /** Tries the cases of a seed, in their order. Several may run at the same time, with other engines and folders. */
+  async run(seed: number, cases: Iterable<number>, desk: Desk): Promise<void> {
+    for (const index of cases) {
+      const { kind, base, bytes, mustFail } = mutant(seed, index);
+      const told = this.counts.get(kind)!;
+      told.mutants++;
+      const key = digest("SHA-256", bytes).toHex();
+      let passed = this.#known.get(key);
+      if (passed === undefined) {
+        told.distinct++;
+        const report = judge(bytes);
+        passed = report?.indication === "TOTAL-PASSED";
+        this.#known.set(key, passed);
+        const differing = !passed
+          ? []
+          : mustFail
+          ? [{ engine: "other readers", what: mustFail }]
+          : await desk.differences(base, bytes, report!);
+        for (const each of differing) this.disagreements.push({ index, kind, bytes, ...each });
+      }
+      if (passed) told.passed++;
     }
   }
-  return { counts, disagreements };
+}
+
+/** Engines, and a folder for the files that they read. */
+export class Desk {
+  readonly #path: string;
+  readonly #signed = new Map<Uint8Array, (Seen | undefined)[]>();
+
+  constructor(readonly engines: readonly Engine[], folder: string) {
+    this.#path = join(folder, "mutant.pdf");
+  }
+
+  async #look(bytes: Uint8Array): Promise<(Seen | undefined)[]> {
+    await Deno.writeFile(this.#path, bytes as Uint8Array<ArrayBuffer>);
+    return await Promise.all(this.engines.map((engine) => engine.look(this.#path)));
+  }
+
+  /** What engines show otherwise than in the signed document, outside boxes that the report names. */
+  async differences(base: Uint8Array, bytes: Uint8Array, { changes }: SignatureReport) {
+    let before = this.#signed.get(base);
+    if (!before) this.#signed.set(base, before = await this.#look(base));
+    const after = await this.#look(bytes);
+    const boxes = changes.flatMap(({ places = [] }) => places);
+    return this.engines.flatMap(({ name: engine, drawsEmptyFields }, i) => {
+      const was = before[i];
+      const what = was && difference(was, after[i], drawsEmptyFields ? [...boxes, WAITING] : boxes);
+      return what ? [{ engine, what }] : [];
+    });
+  }
 }

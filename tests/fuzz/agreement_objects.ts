@@ -82,17 +82,58 @@ const SPARE = [58, 59];
 /** To be signed. */
 export const everythingPdf = (): Uint8Array => classicPdf(OBJECTS);
 
+const xml = (text: string) => stream(`<xdp>${text}</xdp>`);
+const XFA = "/XFA [(template) 60 0 R (datasets) 61 0 R]";
+/** A form that Adobe's programs show as its XFA part says, and the four engines as its pages say. */
+const XFA_OBJECTS: Objects = {
+  ...OBJECTS,
+  10: `${OBJECTS[10].slice(0, -2)} ${XFA} >>`,
+  60: xml("<template/>"),
+  61: xml("<amount>1000</amount>"),
+};
+
+/** To be signed; see {@linkcode xfaRevision}. */
+export const xfaPdf = (): Uint8Array => classicPdf(XFA_OBJECTS);
+
 /** The bodies of these objects as a signed revision has them. */
-export function bodiesOf(signed: Uint8Array): Objects {
+export function bodiesOf(signed: Uint8Array, objects: Objects = OBJECTS): Objects {
   const document = PdfDocument.open(bytesSource(signed));
   return Object.fromEntries(
-    Object.entries(OBJECTS).map(([num, body]) => {
+    Object.entries(objects).map(([num, body]) => {
       const { bytes, value } = document.object(document.refOf(Number(num)))!;
       // Only the form, the catalog and the page get another one when the document is signed.
       if (!(value instanceof PdfDict) || value instanceof PdfStream) return [num, body];
       return [num, fromLatin1(bytes.subarray(value.start, value.end))];
     }),
   );
+}
+
+/** Puts a revision behind {@linkcode xfaPdf}, signed, which may change the XFA form. */
+export function xfaRevision(next: Next, signed: Uint8Array) {
+  const bodies = bodiesOf(signed, XFA_OBJECTS);
+  const form = (to: string) => ({ 10: bodies[10].replace(XFA, to) });
+  const same: Objects[] = [
+    ...[{ 60: bodies[60] }, { 61: bodies[61] }, { 10: bodies[10] }, { 3: bodies[3] }],
+    form("/XFA  [ (template)60 0 R<6461746173657473>  61 0 R ]"),
+  ];
+  const other: Objects[] = [
+    ...[{ 61: xml("<amount>9000</amount>") }, { 60: xml("<template2/>") }, { 61: "null" }],
+    ...["", "/XFA null", "/XFA 61 0 R", "/XFA []"].map(form),
+    form("/XFA [(datasets) 61 0 R (template) 60 0 R]"),
+    { ...form("/XFA [(template) 60 0 R (datasets) 62 0 R]"), 62: xml("<amount>9000</amount>") },
+    { ...form(`${XFA} ${XFA.replace("61", "62")}`), 62: xml("<amount>9000</amount>") },
+    { ...form(`${XFA} /XF#41 62 0 R`), 62: xml("<amount>9000</amount>") },
+  ];
+  const isOther = next(2) === 0;
+  const nothing = () => `% ${next(1000)}\n`;
+  const changed = Object.entries(pick(next, isOther ? other : same));
+  return {
+    isOther,
+    bytes: classicUpdate(
+      signed,
+      Object.fromEntries(changed.map(([num, body]) => [num, nothing() + body])),
+    ),
+  };
 }
 
 /** Another way to write a value that some or all readers take for the same. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { difference, type Engine, openEngines } from "../fixtures/pdf_engines.ts";
-import { agree, FLOOR } from "./agreement.ts";
+import { Agreement, Desk, FLOOR } from "./agreement.ts";
 
 Deno.test("fuzz: every engine distinguishes a forged page from the signed one", async () => {
   const { engines } = await openEngines();
@@ -33,9 +33,9 @@ Deno.test("fuzz: every engine shows a document called valid as it was signed", a
   const folder = await Deno.makeTempDir();
   try {
     for (const name of missing) await t.step({ name: `optional: ${name}`, ignore: true, fn() {} });
-    const { counts, disagreements } = await agree({
-      ...{ seed: 1, from: 0, count: 500, engines, folder },
-    });
+    const agreement = new Agreement();
+    await agreement.run(1, Array(500).keys(), new Desk(engines, folder));
+    const { counts, disagreements } = agreement;
     assert.deepEqual(disagreements.map(({ bytes: _, ...rest }) => rest), []);
     for (const [kind, { mutants, passed }] of counts) {
       assert.ok(passed * 100 >= FLOOR * mutants, `${kind}: ${passed} of ${mutants} pass`);

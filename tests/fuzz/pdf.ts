@@ -82,7 +82,7 @@ export async function seeds(): Promise<Uint8Array[]> {
   const plain = [
     classicPdf(objects),
     streamPdf(objects),
-    streamPdf(objects, false),
+    streamPdf(objects, { deflate: false }),
     hybridPdf(objects, [9]),
     classicUpdate(classicPdf(objects), { 3: objects[3] }),
   ];

@@ -10,8 +10,8 @@ export interface Source {
   /** Length in bytes; does not change while the source is in use. */
   readonly size: number;
   /**
-   * Bytes from `offset`; fewer than `length` only at the end of the source. The result may be
-   * a view into memory that is used again, so whoever keeps it copies it.
+   * Bytes from `offset`; fewer than `length` only at the end of the source. They stay as they are,
+   * but may be a view into far more memory, so whoever keeps a few for long copies them.
    */
   read(offset: number, length: number): Uint8Array;
   /** The same bytes for reading from beginning to end: a piece is good until the next one only. */
@@ -97,10 +97,18 @@ export function appendedSource(source: Source, appended: Uint8Array): Source {
 
 const BLOCK = 64 * 1024;
 const MAX_BLOCKS = 128;
+/** Most blocks that are read at a time. */
+const MAX_RUN = 16;
 
-/** Random access to bytes that are costly to get: blocks of 64 KiB are read once and 8 MiB of them kept. */
+/**
+ * Random access to bytes that are costly to get: blocks of 64 KiB are read once and 8 MiB of them kept. While it is read
+ * from one block to the next, more and more blocks are got at a time.
+ */
 export class BlockSource implements Source {
   readonly #blocks = new Map<number, Uint8Array>();
+  /** Blocks that were got last: how many, and the one behind them. */
+  #run = 0;
+  #next = 0;
 
   /**
    * @param size in bytes
@@ -128,16 +136,27 @@ export class BlockSource implements Source {
   }
 
   #block(index: number): Uint8Array {
-    let block = this.#blocks.get(index);
-    if (block) {
-      this.#blocks.delete(index);
-    } else {
-      if (this.#blocks.size >= MAX_BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!);
-      const start = index * BLOCK;
-      block = new Uint8Array(Math.min(BLOCK, this.size - start));
-      this.fill(block, start);
-    }
+    const block = this.#blocks.get(index);
+    if (!block) return this.#get(index);
+    this.#blocks.delete(index);
     this.#blocks.set(index, block);
     return block;
+  }
+
+  #get(index: number): Uint8Array {
+    this.#run = index === this.#next ? Math.min(MAX_RUN, 2 * this.#run || 1) : 1;
+    let count = 1;
+    while (count < this.#run && !this.#blocks.has(index + count)) count++;
+    const start = index * BLOCK;
+    const bytes = new Uint8Array(Math.min(count * BLOCK, this.size - start));
+    this.fill(bytes, start);
+    this.#next = index + count;
+    for (let at = 0; at < bytes.length; at += BLOCK) {
+      if (this.#blocks.size >= MAX_BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!);
+      // A copy of each, or one that is kept would keep all.
+      const block = count === 1 ? bytes : bytes.slice(at, at + BLOCK);
+      this.#blocks.set(index + at / BLOCK, block);
+    }
+    return this.#blocks.get(index)!;
   }
 }

@@ -31,6 +31,8 @@ export interface PdfObject {
   offset?: number;
   /** It has a number or name that programs read in different ways. */
   isOdd: boolean;
+  /** It has a dictionary with two values for one key. */
+  saysTwice: boolean;
 }
 
 /**
@@ -339,15 +341,41 @@ export class PdfDocument {
     return unlessMalformed(() => this.#parse(new PdfRef(num, gen), offset));
   }
 
+  /**
+   * Whether all readers that find an object there come to the same value, those in it too if it is an object stream:
+   * nothing is said twice, and no reference names a generation. Nothing is kept of it.
+   */
+  isPlain({ num, gen, offset, type }: Definition): boolean {
+    const isPlain = (lexer: PdfLexer) => !lexer.saidTwice && !lexer.namedGeneration;
+    const isRead = gen === 0 && unlessMalformed(() =>
+      this.#window.parse(offset, (lexer) => {
+        lexer.objectHeader();
+        if (!lexer.keyword("endobj")) lexer.objectBody();
+        return isPlain(lexer);
+      })
+    );
+    if (!isRead || type !== "ObjStm") return isRead ?? false;
+    return unlessMalformed(() => {
+      const { data, index } = this.#container(num);
+      return index.every(([, at]) => {
+        const lexer = new PdfLexer(data, at);
+        lexer.value();
+        this.#window.account(lexer, lexer.pos - at);
+        return isPlain(lexer);
+      });
+    }) ?? false;
+  }
+
   #parse(ref: PdfRef, offset: number): PdfObject | undefined {
     const object = this.#window.parse(offset, (lexer): PdfObject | undefined => {
       const header = lexer.objectHeader();
       if (header?.num !== ref.num || header.gen !== ref.gen) return undefined;
       // "5 0 obj endobj": an empty object is null.
       const value = lexer.keyword("endobj") ? null : lexer.objectBody();
-      // A copy, because a source may use its memory again.
+      // A copy: a view would keep all the bytes around it.
       const bytes = lexer.data.slice(0, lexer.pos);
-      return { num: ref.num, gen: ref.gen, value, bytes, offset, isOdd: lexer.isOdd };
+      const { isOdd, saidTwice: saysTwice } = lexer;
+      return { num: ref.num, gen: ref.gen, value, bytes, offset, isOdd, saysTwice };
     });
     if (object && this.#crypt) decryptStrings(this.#crypt, object.value, ref.num, ref.gen);
     return object;
@@ -382,7 +410,8 @@ export class PdfDocument {
     const lexer = new PdfLexer(container.data, place[1]);
     const value = lexer.value();
     this.#window.account(lexer, lexer.pos - place[1]);
-    return { num, gen: 0, value, bytes: container.data, isOdd: lexer.isOdd };
+    const { isOdd, saidTwice: saysTwice } = lexer;
+    return { num, gen: 0, value, bytes: container.data, isOdd, saysTwice };
   }
 
   /** Numbers and offsets of the objects in an object stream, in its own order. */

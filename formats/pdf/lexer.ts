@@ -51,6 +51,10 @@ export class PdfLexer {
   #highestReference = 0;
   /** A number or name was read that programs read in different ways: `5-3`, `99999999999`, `/A#`. */
   isOdd = false;
+  /** A dictionary with two values for one key was read. */
+  saidTwice = false;
+  /** A reference to a generation other than 0 was read; many programs do not look at generations. */
+  namedGeneration = false;
   /** Whether the last number was a whole one written as a real. */
   #isReal = false;
 
@@ -153,6 +157,7 @@ export class PdfLexer {
           this.pos++;
           if (num > MAX_OBJECT_NUMBER) malformed("an object number is too large");
           this.#highestReference = Math.max(this.#highestReference, num);
+          if (gen !== 0) this.namedGeneration = true;
           return new PdfRef(num, gen);
         }
       }
@@ -332,6 +337,7 @@ export class PdfLexer {
     }
     this.pos += 2;
     this.#depth--;
+    if (spans.length !== entries.size) this.saidTwice = true;
     return new PdfDict(entries, spans, start, this.pos, reals);
   }
 

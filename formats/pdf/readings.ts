@@ -39,12 +39,11 @@ const OTHER_MANNERS: Partial<Manner>[] = [
  * @throws FormatError `limit_exceeded`, `pdf_malformed` where even our reading cannot be followed
  */
 export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
-  const walk = new Walk(
-    document,
-    otherReadings(document, found),
-    laterDefinitions(document, found),
-  );
-  return [...walk.run(), ...otherPages(document, found)];
+  document.catalog(); // there must be one
+  const others = otherReadings(document, found), later = laterDefinitions(document, found);
+  const pages = otherPages(document, found);
+  if (others.length === 0 && later.size === 0 && isPlain(document, found)) return pages;
+  return [...new Walk(document, others, later).run(), ...pages];
 }
 
 function otherReadings(document: PdfDocument, found: Scan): PdfDocument[] {
@@ -75,6 +74,21 @@ function otherReadings(document: PdfDocument, found: Scan): PdfDocument[] {
     }
   }
   return out;
+}
+
+/** Whether every object is found by a scan in its place, and can be read in one way only. */
+function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
+  const { entries, oddities } = document.xref;
+  if (oddities.has("prev")) return false;
+  const inUse = new Map(definitions.map((each) => [each.num, each]));
+  for (const [num, entry] of entries) {
+    if (!entry) continue;
+    const isFound = "offset" in entry
+      ? inUse.get(num)?.offset === entry.offset
+      : inUse.get(entry.container)?.type === "ObjStm";
+    if (!isFound) return false;
+  }
+  return definitions.every((each) => document.isPlain(each));
 }
 
 function sameXref(a: Xref, b: Xref): boolean {
@@ -182,8 +196,11 @@ class Walk {
   /** Objects that readers find under a reference. */
   #versions(ref: PdfRef, page: number | undefined): PdfValue[] {
     const ours = read(this.document, ref);
-    const versions = this.#others(ref).filter((version) => !this.#same(ours, version));
-    const isTwice = ours.object && saysTwice(ours.object.value, ours.object.bytes);
+    const { object } = ours;
+    const others = this.#others(ref);
+    if (others.length === 0 && !object?.saysTwice) return [object?.value ?? null];
+    const versions = others.filter((version) => !this.#same(ours, version));
+    const isTwice = object?.saysTwice && saysOtherwise(object.value, object.bytes);
     if (versions.length > 0 || isTwice) this.#tell(ref.num, page);
     return [ours, ...versions].map(({ object }) => object?.value ?? null);
   }
@@ -228,10 +245,10 @@ function read(reading: PdfDocument, ref: PdfRef): Version {
   return { reading, object: unlessMalformed(() => reading.object(ref)) };
 }
 
-/** Whether it contains a dictionary with two values for one key. */
-function saysTwice(value: PdfValue, bytes: Uint8Array): boolean {
-  if (value instanceof PdfArray) return value.items.some((item) => saysTwice(item, bytes));
-  if (value instanceof PdfStream) return saysTwice(value.dict, bytes);
+/** Whether it contains a dictionary with two values for one key that are not the same. */
+function saysOtherwise(value: PdfValue, bytes: Uint8Array): boolean {
+  if (value instanceof PdfArray) return value.items.some((item) => saysOtherwise(item, bytes));
+  if (value instanceof PdfStream) return saysOtherwise(value.dict, bytes);
   if (!(value instanceof PdfDict)) return false;
   if (value.hasDuplicates) {
     const said = new Map<string, Uint8Array>();
@@ -242,7 +259,7 @@ function saysTwice(value: PdfValue, bytes: Uint8Array): boolean {
     }
   }
   for (const item of value.entries.values()) {
-    if (item !== null && typeof item === "object" && saysTwice(item, bytes)) return true;
+    if (item !== null && typeof item === "object" && saysOtherwise(item, bytes)) return true;
   }
   return false;
 }

@@ -114,6 +114,15 @@ for (const [what, bytes] of forgeries) {
   });
 }
 
+Deno.test("readings: ambiguous is a page in an object stream that names its content twice", () => {
+  const twice = { ...objects, 3: objects[3].replace("/Contents", "/Contents 6 0 R /Contents") };
+  assert.deepEqual(told(streamPdf(twice)), ["3 on 1"]);
+  const same = { ...objects, 3: objects[3].replace("/Contents", "/Contents 4 0 R /Contents") };
+  assert.deepEqual(told(streamPdf(same)), []);
+  const old = { ...objects, 3: objects[3].replace("4 0 R", "4 1 R") };
+  assert.deepEqual(told(streamPdf(old)), ["4 on 1"]);
+});
+
 Deno.test("readings: an object stream that lists an object twice is ambiguous", () => {
   const page = objects[3];
   const head = `3 0 3 ${page.length + 1} `;

@@ -140,7 +140,7 @@ type Found =
 
 /** Looks for keywords a chunk at a time. */
 class Scanner {
-  #chunk = new Uint8Array();
+  #chunk: Uint8Array = new Uint8Array();
   #base = 0;
 
   constructor(readonly window: PdfWindow) {}
@@ -188,7 +188,7 @@ class Scanner {
   #load(at: number): void {
     const goesOn = at >= this.#base && at < this.#base + this.#chunk.length;
     this.#base = Math.max(0, at - MAX_HEADER);
-    this.#chunk = this.window.source.read(this.#base, goesOn ? CHUNK : FIRST_CHUNK).slice();
+    this.#chunk = this.window.source.read(this.#base, goesOn ? CHUNK : FIRST_CHUNK);
     this.window.spend(this.#chunk.length);
   }
 }

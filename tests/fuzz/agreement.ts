@@ -14,13 +14,14 @@ import { verifyBytes } from "../../formats/verify/verify.ts";
 import {
   classicPdf,
   documentObjects,
+  type Encryption,
   hybridPdf,
   ID,
   linearizedPdf,
   type Objects,
   streamPdf,
 } from "../fixtures/pdf.ts";
-import { encryptedObjects, type Encryption, encryption } from "../fixtures/pdf_encrypted.ts";
+import { encryptedObjects, encryption } from "../fixtures/pdf_encrypted.ts";
 import { difference, type Engine, type Seen } from "../fixtures/pdf_engines.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { completeWith, signPdf } from "../fixtures/sign_pdf.ts";

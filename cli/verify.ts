@@ -77,7 +77,7 @@ export const verifyCommand: AddCommand = (program, context, action) => {
     .option("--pan <pan>", "require a signature by the holder of this PAN")
     .option(
       "--receipt <file>",
-      "the signature's receipt: check that it stands in the department's log (PDF and CMS)",
+      "the signature's receipt: check that it stands in the department's log",
     )
     .option("--log-key <key>", "with --receipt: the log's key, or a file with it")
     .option("--report <file>", "write a report for people to this HTML file")

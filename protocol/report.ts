@@ -88,7 +88,7 @@ const signatureReport = z.object({
   panMatches: z.boolean().nullable(),
   algorithm: z.string().nullable(),
   signatureSha256: z.string().nullable().describe(
-    "CMS and PDF: hex, of the signature value; a receipt of the department's log names it",
+    "Hex, of the signature value, ECDSA in DER; a receipt of the department's log names it",
   ),
   coverage: z.object({
     extent: z.enum(["whole", "revision", "part"]),

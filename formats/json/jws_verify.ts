@@ -42,6 +42,8 @@ export interface JwsSignature {
   certificate: Uint8Array | null;
   certificates: Uint8Array[];
   algorithm: VerificationAlgorithm | null;
+  /** The signature as a key makes it: ECDSA in DER. Null where it cannot be read. */
+  value: Uint8Array | null;
   /** The signer's claim. */
   signingTime: Date | null;
   /** The header says which certificate is meant, as JAdES asks. */
@@ -144,6 +146,7 @@ function verifyOne(
     certificate: null,
     certificates: [],
     algorithm: null,
+    value: null,
     signingTime: null,
     namesCertificate: false,
     files: [],
@@ -271,13 +274,14 @@ function checkSignature(
   }
   const octets = typeof payload === "string" ? utf8.encode(payload) : payload;
   const message = concat(utf8.encode(`${protectedHeader}.`), octets);
-  const value = decodeBase64url(signature);
+  const raw = decodeBase64url(signature);
+  const { curve } = algorithm;
+  const isWhole = curve === undefined || raw.length === 2 * orderBytes[curve];
+  const value = report.value = !isWhole ? null : curve ? ecdsaFromRaw(raw) : raw;
   const tried = named.length > 0 ? named : candidates;
   const signer = tried.find((certificate) => {
-    if (!algorithm.curve) return verifySignature(certificate, algorithm, { message }, value);
-    return readCertificate(certificate).publicKey.curve === algorithm.curve &&
-      value.length === 2 * orderBytes[algorithm.curve] &&
-      verifySignature(certificate, algorithm, { message }, ecdsaFromRaw(value));
+    if (curve && readCertificate(certificate).publicKey.curve !== curve) return false;
+    return value !== null && verifySignature(certificate, algorithm, { message }, value);
   });
   if (signer) report.certificate = signer;
   else if (tried.length > 0) report.problems.push("signature_wrong");

@@ -80,6 +80,7 @@ function signatureFacts(
     findings,
     certificate: tryRead(signature.certificate, findings),
     algorithm: algorithm ?? undefined,
+    value: signature.value ?? undefined,
     hashes: algorithm?.hash ? [algorithm.hash] : [],
     coverage: { extent: "whole", parts: files },
     claimedTime: signature.signingTime ?? undefined,

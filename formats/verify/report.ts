@@ -135,7 +135,7 @@ export interface SignatureReport {
   panMatches: boolean | null;
   /** `RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits`; null where it cannot be read. */
   algorithm: string | null;
-  /** SHA-256 of the signature value of a CMS or PDF, hex: by it a log's receipt names the signature. */
+  /** SHA-256 of the signature as a key makes it (ECDSA in DER), hex: by it a log's receipt names the signature. */
   signatureSha256: string | null;
   coverage: CoverageReport;
   /** As the signer claims; proves nothing. */

@@ -64,7 +64,7 @@ export interface SignatureFacts {
   algorithm?: VerificationAlgorithm;
   /** All digest algorithms that it relies on. */
   hashes: readonly DigestName[];
-  /** The signature value of a CMS. */
+  /** The signature as a key makes it: ECDSA in DER. */
   value?: Uint8Array;
   coverage: CoverageReport;
   claimedTime?: Date;

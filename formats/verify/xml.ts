@@ -83,6 +83,7 @@ function signatureFacts(each: XmlSignature, number: string, of?: XmlSignature): 
     findings,
     certificate: tryRead(each.certificate, findings),
     algorithm: each.algorithm ?? undefined,
+    value: each.value ?? undefined,
     hashes: [...each.digests, ...each.algorithm?.hash ? [each.algorithm.hash] : []],
     coverage,
     claimedTime: each.signingTime ?? undefined,

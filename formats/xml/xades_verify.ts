@@ -56,6 +56,8 @@ export interface XmlSignature {
   certificate: Uint8Array | null;
   certificates: Uint8Array[];
   algorithm: VerificationAlgorithm | null;
+  /** The signature as a key makes it: ECDSA in DER. Null where it cannot be read. */
+  value: Uint8Array | null;
   /** Digest algorithms of the references, for the algorithm policy. */
   digests: DigestName[];
   /** The signer's claim. */
@@ -161,6 +163,7 @@ function verifyOne(element: XmlElement, context: Context): XmlSignature {
     certificate: null,
     certificates: [],
     algorithm: null,
+    value: null,
     digests: [],
     signingTime: null,
     role: null,
@@ -245,7 +248,7 @@ function signersOf(
   const value = fromBase64(textOf(only(signature, DS, "SignatureValue")));
   const candidates = [...report.certificates, ...given];
   if (candidates.length === 0) throw new Problem("certificate_missing");
-  const encoded = algorithm.scheme === "ECDSA" ? ecdsaFromRaw(value) : value;
+  const encoded = report.value = algorithm.scheme === "ECDSA" ? ecdsaFromRaw(value) : value;
   // XMLDSIG §4.5.4 leaves the order of the certificates open: the signer's is the one whose key fits.
   const signers = candidates.filter((certificate) =>
     verifySignature(certificate, algorithm, { message }, encoded)

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
-import { prepareJws } from "../formats/json/jws.ts";
+import { prepareJws } from "../formats/json/jws_write.ts";
 import { formatNoteKey } from "../formats/log/note.ts";
 import { prepareXmlSignature } from "../formats/xml/xades.ts";
 import { OIDS } from "../protocol/csc.ts";
@@ -124,7 +124,7 @@ Deno.test("a receipt is good for an XML and a JSON signature that a portal made 
             document: utf8.encode("<order><amount>7</amount></order>"),
           },
         }),
-        "order.json": prepareJws({ ...signer, signingTime, content: { payload: TEXT } }),
+        "order.json": prepareJws({ ...signer, signingTime, payload: TEXT }),
       };
       const verify = await verifier(test, dir);
       const key = ["--log-key", formatNoteKey(test.service.store.log.signer.key), "--json"];

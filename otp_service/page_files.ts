@@ -6,6 +6,7 @@ const TYPES: Record<string, string> = {
   js: "text/javascript; charset=utf-8",
   mjs: "text/javascript; charset=utf-8",
   pfb: "application/octet-stream",
+  png: "image/png",
   svg: "image/svg+xml",
   ttf: "font/ttf",
   woff: "font/woff",

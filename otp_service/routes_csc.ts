@@ -7,6 +7,8 @@ import {
   type CscMethod,
   type CscParams,
   type CscResult,
+  type CscVersion,
+  HASH_TYPES,
   OIDS,
 } from "../protocol/csc.ts";
 import { fromV1, toV1 } from "../protocol/csc_v1.ts";
@@ -43,14 +45,15 @@ type Handler<M extends CscMethod> = (
 /** Bytes of what strangers may send. */
 const SMALL = 64 * 1024;
 
-/** Adds `/csc/v2/…` and `/csc/v1/…`. */
+/** Adds `/csc/v2.2/…`, `/csc/v2/…` and `/csc/v1/…`. */
 export function addCscRoutes(app: App, service: Service): void {
   const handlers = cscHandlers(service);
   for (const method of Object.keys(CSC_METHODS) as CscMethod[]) {
     const { params, access: wanted } = CSC_METHODS[method];
     const handle = handlers[method] as Handler<CscMethod>;
-    const add = (path: string, v1: boolean) =>
-      app.post(path, async (context) => {
+    const add = (version: CscVersion, name: string) =>
+      app.post(`/csc/${version}/${name}`, async (context) => {
+        const v1 = version === "v1";
         const request = context.req.raw;
         // Authenticate first, so that strangers learn nothing about the parameters.
         const caller = wanted === "anyone" ? null : await access(service, request);
@@ -58,22 +61,44 @@ export function addCscRoutes(app: App, service: Service): void {
         const parsed = parse(params, v1 ? fromV1(method, body) : body);
         const result = await handle(parsed as never, caller as Access, request);
         if (result === null) return context.body(null, 204);
+        if (method === "info") return context.json(infoOf(version, result as CscResult<"info">));
         if (!v1) return context.json(result);
-        if (method === "credentials/info") return context.json(toV1(result as CredentialInfo));
-        return context.json(method === "info" ? infoV1(result as CscResult<"info">) : result);
+        return context.json(
+          method === "credentials/info" ? toV1(result as CredentialInfo) : result,
+        );
       });
-    add(`/csc/v2/${method}`, false);
-    add(`/csc/v1/${method === "credentials/getChallenge" ? "credentials/sendOTP" : method}`, true);
+    add("v2.2", method);
+    add("v2", method);
+    add("v1", method === "credentials/getChallenge" ? "credentials/sendOTP" : method);
   }
 }
 
-const infoV1 = (info: CscResult<"info">) => ({
-  ...info,
-  specs: "1.0.4.0",
-  methods: info.methods.map((method) =>
-    method === "credentials/getChallenge" ? "credentials/sendOTP" : method
-  ),
-});
+/** `info` of a version. 2.2 wants either `oauth2` or `oauth2Servers`; 2.0 and 1.0.4 know `oauth2` alone. */
+function infoOf(version: CscVersion, info: CscResult<"info">): CscResult<"info"> {
+  const { oauth2, supportsRar, ...rest } = { ...info, specs: CSC_SPECS[version] };
+  switch (version) {
+    case "v2.2":
+      return {
+        ...rest,
+        oauth2Servers: [{
+          label: info.name,
+          issuerIdentifier: oauth2!,
+          authType: info.authType.filter((type) => type.startsWith("oauth2")),
+          supportsRar: supportsRar!,
+        }],
+      };
+    case "v2":
+      return { ...rest, oauth2, supportsRar };
+    case "v1":
+      return {
+        ...rest,
+        oauth2: `${oauth2}/csc/v1`,
+        methods: info.methods.map((method) =>
+          method === "credentials/getChallenge" ? "credentials/sendOTP" : method
+        ),
+      };
+  }
+}
 
 function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
   const { reader, store, ceremony, people, authority, keys, clients, tsa, validationData } =
@@ -108,14 +133,16 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
   return {
     // deno-lint-ignore require-await -- the table's shape
     "info": async ({ lang }) => ({
-      specs: CSC_SPECS,
+      specs: CSC_SPECS.v2,
       name: service.name,
-      logo: `${service.publicUrl}/web/icon.svg`,
+      logo: `${service.publicUrl}/web/icon.png`,
       region: service.country,
       lang: lang ?? service.language,
       description: `PIN/OTP signatures of ${service.organization}`.slice(0, 255),
       authType: ["basic", "oauth2code", "oauth2client"],
       oauth2: service.publicUrl,
+      supportsRar: true,
+      supportedHashTypes: [...HASH_TYPES],
       asynchronousOperationMode: false,
       methods: [
         ...Object.keys(CSC_METHODS).filter((method) => tsa || method !== "signatures/timestamp"),

@@ -1,6 +1,7 @@
 /** OAuth 2.0 as CSC API v2.0 §8.4 has it: authorization code with PKCE (S256 only), pushed requests, client credentials. */
 import {
   AuthorizationDetails,
+  DETAILS,
   OAuthAuthorize,
   OAuthRevoke,
   OAuthToken,
@@ -31,7 +32,8 @@ const MAX_FORM = 64 * 1024;
 
 /** Adds `/oauth2/…`, and the same under the API's own address, where some clients look. */
 export function addOAuthRoutes(app: App, service: Service): void {
-  for (const base of ["", "/csc/v2", "/csc/v1"]) {
+  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(service)));
+  for (const base of ["", "/csc/v2.2", "/csc/v2", "/csc/v1"]) {
     app.get(
       `${base}/oauth2/authorize`,
       (context) => authorize(service, new URL(context.req.url).searchParams),
@@ -58,9 +60,9 @@ export function addOAuthRoutes(app: App, service: Service): void {
       const parameters = parse(OAuthToken, form);
       const client = authenticate(service, context.req.raw, form);
       const issued = await giveToken(service, client, parameters);
-      return context.json({ ...issued, token_type: "Bearer" }, 200, {
-        "cache-control": "no-store",
-      });
+      // 1.0.4 §8.3.3 calls the token of a credential so
+      const token_type = base === "/csc/v1" && "credentialID" in issued ? "SAD" : "Bearer";
+      return context.json({ ...issued, token_type }, 200, { "cache-control": "no-store" });
     });
     app.post(`${base}/oauth2/revoke`, async (context) => {
       const form = await readForm(context.req.raw);
@@ -69,6 +71,26 @@ export function addOAuthRoutes(app: App, service: Service): void {
       return context.body(null, 204);
     });
   }
+}
+
+/** What OAuth clients may ask for, and where (RFC 8414). */
+function metadata({ publicUrl: issuer }: Service) {
+  const at = (path: string) => `${issuer}/oauth2/${path}`;
+  const methods = ["client_secret_basic", "client_secret_post"];
+  return {
+    issuer,
+    authorization_endpoint: at("authorize"),
+    pushed_authorization_request_endpoint: at("pushed_authorize"),
+    token_endpoint: at("token"),
+    token_endpoint_auth_methods_supported: methods,
+    revocation_endpoint: at("revoke"),
+    revocation_endpoint_auth_methods_supported: methods,
+    scopes_supported: ["service", "credential"],
+    response_types_supported: ["code"],
+    grant_types_supported: ["authorization_code", "client_credentials", "refresh_token"],
+    code_challenge_methods_supported: ["S256"],
+    authorization_details_types_supported: Object.values(DETAILS),
+  };
 }
 
 /** A form; a name that stands twice is refused (RFC 6749 §3.1). */
@@ -179,13 +201,16 @@ async function openTicket(
     if (!pushed) return short(tickets.ask(ticket));
     return await store.run((tx) => tx.issue(ticket, RULES.lifetime));
   }
-  const { credentialID, binding, labels } = details === undefined
+  const { credentialID, binding, labels, type } = details === undefined
     ? fromParameters(request)
     : fromDetails(details);
   const asked = {
     credential: credentialID,
     binding,
-    facts: facts(request.description, binding.hashes.length, labels),
+    facts: {
+      ...facts(request.description, binding.hashes.length, labels),
+      ...type && { details: type },
+    },
   };
   const credential = await store.read((tx) => tx.credential(credentialID));
   if (credential?.mode !== "oauth2code") throw new CscError("credential_invalid");
@@ -215,7 +240,8 @@ export async function openAuthorization(
 }
 
 function fromParameters(request: OAuthAuthorize) {
-  const { credentialID, numSignatures, hashes, hashAlgorithmOID = OIDS.sha256 } = request;
+  const { credentialID, numSignatures, hash, hashAlgorithmOID = OIDS.sha256 } = request;
+  const { hashes = hash } = request;
   if (!credentialID) throw new ParameterError("Missing parameter credentialID");
   if (!numSignatures) throw new ParameterError("Missing parameter numSignatures");
   // SCAL2: what is signed must be known when PIN and OTP are given
@@ -233,6 +259,7 @@ function fromParameters(request: OAuthAuthorize) {
     credentialID,
     binding: exactly(list, hashAlgorithmOID, Number(numSignatures)),
     labels: undefined,
+    type: undefined,
   };
 }
 
@@ -243,12 +270,14 @@ function fromDetails(text: string) {
   } catch {
     throw new ParameterError("Invalid parameter authorization_details");
   }
-  const [{ credentialID, documentDigests, hashAlgorithmOID }] = parse(AuthorizationDetails, value);
+  const [details] = parse(AuthorizationDetails, value);
+  const { type, credentialID, documentDigests, hashAlgorithmOID } = details;
   const hashes = documentDigests.map(({ hash }) => hash);
   return {
     credentialID,
-    binding: exactly(hashes, hashAlgorithmOID, hashes.length),
-    labels: documentDigests.map(({ label }) => label),
+    binding: exactly(hashes, hashAlgorithmOID, details.numSignatures ?? hashes.length),
+    labels: documentDigests.map(({ label }, i) => label || `${i + 1}`),
+    type,
   };
 }
 
@@ -288,8 +317,9 @@ async function giveToken(
   const credentialID = authorized.transaction.credential;
   // RFC 9396 §7: what was granted
   const granted = {
-    type: "credential",
+    type: facts.details ?? DETAILS.v2,
     credentialID,
+    numSignatures: binding!.hashes.length,
     documentDigests: binding!.hashes.map((hash, i) => ({ hash, label: facts.labels[i] })),
     hashAlgorithmOID: binding!.hashAlgorithm,
   };

@@ -50,6 +50,8 @@ export interface Facts {
   readonly labels: readonly string[];
   /** SHA-256 of the consent text that the page showed, hex. */
   readonly consent?: string;
+  /** Type of the `authorization_details` with which it was asked for, if it was. */
+  readonly details?: string;
 }
 
 /** An authorization with whose it is. */

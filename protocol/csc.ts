@@ -8,8 +8,18 @@
 import * as z from "zod";
 import { CSC_ERRORS } from "./csc_errors.ts";
 
-/** Version of the specification that is spoken. */
-export const CSC_SPECS = "2.0.0.2";
+/** Versions of the specification that are spoken, by the folder of their addresses. */
+export const CSC_SPECS = { v1: "1.0.4.0", v2: "2.0.0.2", "v2.2": "2.2.0.0" } as const;
+export type CscVersion = keyof typeof CSC_SPECS;
+
+/** Types of `authorization_details` (RFC 9396) for a credential: that of 2.0, and that of 2.2. */
+export const DETAILS = {
+  "v2": "credential",
+  "v2.2": "https://cloudsignatureconsortium.org/2025/credential",
+} as const;
+
+/** What a digest in a request may be of: the bytes to be signed, or the document that will be signed. */
+export const HASH_TYPES = ["dtbsr", "sodr"] as const;
 
 /** Object identifiers of the algorithms that are signed with. */
 export const OIDS = {
@@ -196,7 +206,15 @@ export const CSC_METHODS = {
       lang: z.string(),
       description: z.string().max(255),
       authType: z.array(z.string()),
-      oauth2: z.string(),
+      oauth2: z.string().optional().describe("In 1.0.4 and 2.0"),
+      oauth2Servers: z.array(z.object({
+        label: z.string(),
+        issuerIdentifier: z.string().describe("RFC 8414"),
+        authType: z.array(z.string()),
+        supportsRar: z.boolean(),
+      })).optional().describe("In 2.2, in the place of oauth2 and supportsRar"),
+      supportsRar: z.boolean().optional(),
+      supportedHashTypes: z.array(z.string()),
       asynchronousOperationMode: z.boolean(),
       methods: z.array(z.string()),
       validationInfo: z.boolean(),
@@ -422,6 +440,7 @@ export const OAuthAuthorize = z.object({
   credentialID: maybe(),
   numSignatures: maybe(3),
   hashes: maybe(1024).describe("Base64url of digests, with commas between"),
+  hash: maybe(1024).describe("The name of hashes in version 1.0.4"),
   hashAlgorithmOID: maybe(64),
   description: maybe(500),
   authorization_details: maybe(16 * 1024)
@@ -430,12 +449,17 @@ export const OAuthAuthorize = z.object({
 });
 export type OAuthAuthorize = z.output<typeof OAuthAuthorize>;
 
-/** The member of `authorization_details` that this service knows (§8.4.2). */
+/** The member of `authorization_details` that this service knows (§8.4.2), in both types. */
 export const AuthorizationDetails = z.array(z.object({
-  type: z.literal("credential"),
+  type: z.enum(DETAILS),
   credentialID,
-  documentDigests: z.array(z.object({ hash: digest(), label: text(200) })).min(1)
-    .max(CSC_LIMITS.signatures),
+  numSignatures: numSignatures.optional(),
+  documentDigests: z.array(z.object({
+    hash: digest(),
+    label: maybe(200),
+    hashType: z.string().transform((type) => type.toLowerCase()).pipe(z.enum(HASH_TYPES))
+      .optional(),
+  })).min(1).max(CSC_LIMITS.signatures),
   hashAlgorithmOID: text(64),
 })).length(1);
 

@@ -32,6 +32,7 @@ const FILES = {
   "web/portal/install.html": "install.html",
   "web/portal/sanction.css": "sanction.css",
   "web/portal/sanction.html": "sanction.html",
+  "web/icon.png": "icon.png",
   "web/icon.svg": "icon.svg",
   "web/screen.css": "screen.css",
   "web/style.css": "style.css",

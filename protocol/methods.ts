@@ -150,7 +150,9 @@ const certificate = fingerprint.optional().describe(
 const legacyHash = z.enum([...HashAlgorithm.options, "SHA-1"]).default("SHA-256").describe(
   "SHA-1: for sites that the administrator's policy names (legacyOrigins) alone",
 );
+const trial = z.literal(true).optional();
 const signed = {
+  trial: trial.describe("Made by a trial agent (`dsign trial`): worth nothing"),
   certificate: base64.describe("The signer's certificate, DER, Base64"),
   algorithm: z.string().describe("JWA name: RS256, PS256, ES256, ML-DSA-65, …"),
 };
@@ -816,5 +818,6 @@ export const Status = z.object({
   protocol: z.int(),
   port: z.int().describe("Port for ws://"),
   securePort: z.int().nullable().describe("Port for wss://; null: none"),
+  trial: trial.describe("A trial agent (`dsign trial`): its signatures are worth nothing"),
 });
 export type Status = z.infer<typeof Status>;

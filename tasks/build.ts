@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import * as client from "../web/client.ts";
 import { withContract } from "./client_types.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -128,7 +129,8 @@ async function bundleClient(folder: string): Promise<void> {
   );
   await Deno.remove(config);
   const types = `${folder}/client.d.ts`;
-  await Deno.writeTextFile(types, withContract(await Deno.readTextFile(types)));
+  const declarations = await Deno.readTextFile(types);
+  await Deno.writeTextFile(types, withContract(declarations, Object.keys(client)));
   await deno("fmt", "--quiet", "--no-config", "--line-width=100", types);
 }
 

@@ -1,9 +1,11 @@
 /**
- * `client.d.ts`: the SDK's declarations as one file that needs no other. What the compiler writes refers to the types of
+ * `client.d.ts`: the SDK's declarations as one file that needs no other, and those of the package's entries. What the compiler writes refers to the types of
  * protocol/, which are made of schemas; here they are written out from the OpenRPC document.
  */
+import ts from "typescript";
 import { ERRORS } from "../protocol/errors.ts";
 import { openrpc } from "../protocol/openrpc.ts";
+import { en } from "../words/en/client.ts";
 
 /** The part of JSON Schema that the contract uses. */
 interface Schema {
@@ -113,22 +115,66 @@ interface Notifications {
 }
 type NotificationParams<N extends keyof Notifications> = Notifications[N];
 export type Scope = Params<"origin.request">["scopes"][number];
-export type Status = Omit<Result<"agent.info">, "platform"> & { port: number; securePort: number | null };
+export type Status = Omit<Result<"agent.info">, "platform"> & { port: number; securePort: number | null; trial?: true };
 export type ErrorCode = ${Object.keys(ERRORS).map((code) => JSON.stringify(code)).join(" | ")};
 /** How many PIN tries the token says are left. \`unknown\` is to be treated as dangerous. */
 export type TriesLeft = "many" | "low" | "final" | "none" | "unknown";
 `;
 }
 
-/** Writes the types that are imported into the declarations that the compiler made of web/client.ts. */
-export function withContract(declarations: string): string {
-  const imports = /^import type .* from "\.\.\/protocol\/\w+\.ts";\n/gm;
-  const exports = /^export type \{.*\};\n/m;
-  if (!imports.test(declarations) || !exports.test(declarations)) {
-    throw new Error("the declarations of web/client.ts are not of the shape that is known");
+/** The statements of a file of declarations, each with the comment above it. */
+const statements = (text: string): string[] =>
+  text.split(/\n(?=\/\*\*|(?<!\*\/\n)(?:export|declare|import) )/);
+
+/**
+ * Makes the declarations that the compiler wrote of the SDK one file for others: without imports, with the contract, and
+ * without the functions and constants that only the SDK's own files share.
+ *
+ * @param values names of the functions, classes and constants that the SDK gives out
+ */
+export function withContract(declarations: string, values: readonly string[]): string {
+  const imports = /^import (type )?\{.*\} from "[./a-z_]+\.ts";$/;
+  const exports = /^export type \{[^}]*\};$/m;
+  if (!/^import type /m.test(declarations) || !exports.test(declarations)) {
+    throw new Error("the declarations of the SDK are not of the shape that is known");
   }
-  const channel = Deno.readTextFileSync(new URL("../web/channel.ts", import.meta.url));
-  return declarations.replace(imports, "")
-    .replace(/^import type .* from "\.\/channel\.ts";$/m, channel.trimEnd())
-    .replace(exports, contract().trimStart());
+  const mine = statements(declarations.replace(exports, "").replace(/^export \{\};$/gm, ""))
+    .map((each) => each.split("\n").filter((line) => !imports.test(line)).join("\n"))
+    .filter((each) => {
+      const name = /^export declare (?:const|function|class) (\w+)/m.exec(each)?.[1];
+      return name === undefined || values.includes(name);
+    });
+  const [about, ...rest] = mine;
+  const words = Object.keys(en).map((each) => JSON.stringify(each)).join(" | ");
+  return [
+    about,
+    channel().trimEnd(),
+    contract().trim(),
+    `type ClientWords = Record<${words}, string>;`,
+    ...rest,
+    "export {};\n",
+  ].join("\n");
+}
+
+const channel = () => Deno.readTextFileSync(new URL("../web/client/channel.ts", import.meta.url));
+
+/** Leaves out what the package gives out elsewhere than in its core. */
+export const without = (declarations: string, name: string): string =>
+  statements(declarations).filter((each) => !each.includes(`export declare function ${name}(`))
+    .join("\n");
+
+/** Declarations of a further entry of the package, which takes the SDK's types from its core. */
+export function entryTypes(source: string): string {
+  const { outputText } = ts.transpileDeclaration(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, lib: ["es2022", "dom"] },
+  });
+  const found = new Set<string>();
+  const mine = outputText.replace(
+    /^import (?:type )?\{(.*)\} from "\.[a-z_./]+\.ts";\n/gm,
+    (_, names: string) => {
+      for (const name of names.split(",")) found.add(name.replace("type ", "").trim());
+      return "";
+    },
+  );
+  return `import type { ${[...found].sort().join(", ")} } from "./index.js";\n${mine}`;
 }

@@ -77,5 +77,5 @@ Deno.test("client.d.ts alone reports a portal programmer's mistakes", async () =
 });
 
 Deno.test("declarations of another shape are refused, not half translated", () => {
-  assert.throws(() => withContract("export declare const x: 1;"), /shape/);
+  assert.throws(() => withContract("export declare const x: 1;", []), /shape/);
 });

@@ -48,6 +48,8 @@ const TEST: Package[] = [
   { name: "xmlsec1", provides: ["xmlsec1"] },
   { name: "qpdf", provides: ["qpdf"] },
   { name: "mupdf-tools", provides: ["mutool"] },
+  // imports the npm package, and runs an example of a portal
+  { name: "nodejs", provides: ["node"] },
   { name: "chromium", provides: ["chromium", "chromium-browser", "google-chrome"] },
   { name: "firefox-esr", provides: ["firefox-esr", "firefox"] },
   // a browser that is seen asks for a permission

@@ -1,7 +1,7 @@
 /** The page from which officers get D-Sign: file and checksum, installing, found, "Connection opened". */
 import { useEffect, useState } from "preact/hooks";
 import { connect, connectByPopup, DsignClientError, PORTS, type Status } from "../client.ts";
-import { loopbackPermission, probe } from "../find.ts";
+import { loopbackPermission, probe } from "../client/find.ts";
 import { type Language, speak } from "../../words/agent.ts";
 import { keepLanguage, keptLanguage } from "../language.ts";
 import { Languages } from "../parts.tsx";

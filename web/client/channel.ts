@@ -10,6 +10,7 @@ export interface Agent {
    * - `listed`: its key is one of `agentKeys`.
    * - `first_use`: this browser knows no agent of this site, so this could be any. So it is in a private window, and after
    *   the site's data were cleared.
+   * - `trial`: a `dsign trial`, asked for by its port.
    */
-  trust: "pinned" | "listed" | "first_use";
+  trust: "pinned" | "listed" | "first_use" | "trial";
 }

@@ -3,7 +3,7 @@
  * that has one of D-Sign's ports first can answer, and can pass everything on to the agent; it cannot prove to be the
  * agent at the port that the page called.
  */
-import type { Result } from "../protocol/methods.ts";
+import type { Result } from "../../protocol/methods.ts";
 import type { Agent, Channel } from "./channel.ts";
 
 /** Milliseconds for the proof. */

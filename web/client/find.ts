@@ -1,5 +1,5 @@
 /** Finding the signer program from a web page, and why it is not found: browsers do not say, but they leave traces. */
-import type { Status } from "../protocol/methods.ts";
+import type { Status } from "../../protocol/methods.ts";
 
 /** Milliseconds for one port to answer, unless the browser is asking the person for permission meanwhile. */
 const PROBE_TIMEOUT = 3000;

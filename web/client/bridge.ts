@@ -1,6 +1,6 @@
 /** The site's side of the popup bridge (protocol/bridge.ts). */
-import type { BridgeHello, BridgeNote, BridgeReply, BridgeRequest } from "../protocol/bridge.ts";
-import type { Status } from "../protocol/methods.ts";
+import type { BridgeHello, BridgeNote, BridgeReply, BridgeRequest } from "../../protocol/bridge.ts";
+import type { Status } from "../../protocol/methods.ts";
 import type { Channel } from "./channel.ts";
 
 /** Milliseconds for the window to say hello. */

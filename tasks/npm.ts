@@ -1,0 +1,118 @@
+/**
+ * `deno task npm`: makes `dist/npm/NAME-VERSION.tgz`, the SDK as an npm package for portals: ES modules with types and
+ * source maps, no dependencies. No registry has it: portals install the file, or its address on their own server.
+ */
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import * as esbuild from "esbuild";
+import configuration from "../deno.json" with { type: "json" };
+import { build } from "./build.ts";
+import { entryTypes, without } from "./client_types.ts";
+import { type File, tarGzip } from "./compile.ts";
+
+/** The package's name. It is nobody's in the npm registry, so the package is never installed from there. */
+export const PACKAGE = "dsign-web";
+
+/** Entry → source. */
+const ENTRIES = {
+  index: "web/client/index.ts",
+  popup: "web/client/popup.ts",
+  bn: "web/client/bn.ts",
+  hi: "web/client/hi.ts",
+  react: "web/client/react.ts",
+  element: "web/client/element.ts",
+};
+
+/** Most bytes of the core, compressed. */
+const CORE_LIMIT = 7000;
+
+const ROOT = new URL("../", import.meta.url);
+
+const manifest = () => ({
+  name: PACKAGE,
+  version: configuration.version,
+  description: "Signatures with tokens, for web pages: the SDK of D-Sign",
+  license: configuration.license,
+  type: "module",
+  sideEffects: false,
+  exports: {
+    ...Object.fromEntries(
+      Object.keys(ENTRIES).map((name) => [
+        name === "index" ? "." : `./${name}`,
+        { types: `./${name}.d.ts`, default: `./${name}.js` },
+      ]),
+    ),
+    "./package.json": "./package.json",
+  },
+  peerDependencies: { react: ">=18" },
+  peerDependenciesMeta: { react: { optional: true } },
+});
+
+/** The scripts, with the code that several entries share in files of their own. */
+async function scripts(): Promise<File[]> {
+  const { outputFiles, metafile } = await esbuild.build({
+    absWorkingDir: fileURLToPath(ROOT),
+    entryPoints: ENTRIES,
+    outdir: "out",
+    write: false,
+    metafile: true,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    target: "es2022",
+    minify: true,
+    charset: "utf8",
+    sourcemap: "linked",
+    external: ["react"],
+    chunkNames: "shared-[hash]",
+    logLevel: "silent",
+  });
+  const files = new Map(
+    outputFiles.map(({ path, contents }) => [path.split("/").at(-1)!, contents]),
+  );
+  const { imports } = metafile.outputs["out/index.js"]!;
+  const size = ["index.js", ...imports.map(({ path }) => path.split("/").at(-1)!)]
+    .reduce((sum, name) => sum + gzipSync(files.get(name)!).length, 0);
+  if (size > CORE_LIMIT) {
+    throw new Error(`The core has ${size} bytes compressed, of ${CORE_LIMIT}.`);
+  }
+  return [...files].map(([name, bytes]) => ({ name, mode: 0o644, bytes }));
+}
+
+async function types(): Promise<File[]> {
+  await build();
+  const sdk = await Deno.readTextFile(new URL("dist/web/client.d.ts", ROOT));
+  return await Promise.all(
+    Object.entries(ENTRIES).map(async ([name, source]) => {
+      const declarations = name === "index"
+        ? without(sdk, "connectByPopup")
+        : entryTypes(await Deno.readTextFile(new URL(source, ROOT)));
+      return { name: `${name}.d.ts`, mode: 0o644, bytes: text(declarations) };
+    }),
+  );
+}
+
+const text = (text: string) => new TextEncoder().encode(text);
+
+/** Makes the package. @returns its path */
+export async function npmPackage(): Promise<string> {
+  try {
+    const readme = await Deno.readTextFile(new URL("web/client/README.md", ROOT));
+    const files = [
+      { name: "package.json", mode: 0o644, bytes: text(JSON.stringify(manifest(), null, 2)) },
+      { name: "README.md", mode: 0o644, bytes: text(readme) },
+      { name: "LICENSE", mode: 0o644, bytes: await Deno.readFile(new URL("LICENSE", ROOT)) },
+      ...await scripts(),
+      ...await types(),
+    ];
+    const archive = await tarGzip(files.map((each) => ({ ...each, name: `package/${each.name}` })));
+    const output = new URL(`dist/npm/${PACKAGE}-${configuration.version}.tgz`, ROOT);
+    await Deno.mkdir(new URL(".", output), { recursive: true });
+    await Deno.writeFile(output, archive);
+    return fileURLToPath(output);
+  } finally {
+    await esbuild.stop();
+  }
+}
+
+if (import.meta.main) console.log(await npmPackage());

@@ -1,0 +1,23 @@
+/** The core of the package: everything but the popup, other languages and frameworks. */
+import type { ErrorCode, TriesLeft } from "../../protocol/errors.ts";
+import type { MethodName, Params, Result, Scope, Status } from "../../protocol/methods.ts";
+import type { Agent } from "./channel.ts";
+
+export { Client } from "./client.ts";
+export type {
+  BatchFile,
+  BatchOptions,
+  BatchOutcome,
+  BatchResult,
+  CallOptions,
+  ClientEvent,
+  DetachedBatchOutcome,
+  DetachedSignature,
+  Progress,
+  SignedPdf,
+} from "./client.ts";
+export { acceptNewAgent, connect, PORTS, PROTOCOL, SECURE_PORTS } from "./connect.ts";
+export type { ConnectOptions } from "./connect.ts";
+export { DsignClientError } from "./errors.ts";
+export type { ConnectionCode, Messages } from "./errors.ts";
+export type { Agent, ErrorCode, MethodName, Params, Result, Scope, Status, TriesLeft };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { prove } from "../tests/fakes/proof.ts";
-import { type Client, connect, DsignClientError } from "./client.ts";
+import { type Client, type ClientEvent, connect, DsignClientError } from "./client.ts";
 
 type Message = { id?: number; method: string; params: Record<string, unknown> };
 
@@ -87,7 +87,7 @@ async function code(attempt: Promise<unknown>): Promise<string> {
   return error.code;
 }
 
-function until(client: Client, event: string): Promise<void> {
+function until(client: Client, event: ClientEvent): Promise<void> {
   return new Promise((resolve) => client.addEventListener(event, () => resolve(), { once: true }));
 }
 

@@ -42,8 +42,9 @@ export function consentOf(
         command: config.pinentry,
         ttyName: env("GPG_TTY"),
         ttyType: env("TERM"),
+        limit: config.answerLimit * 1000,
       });
     case "terminal":
-      return new TerminalConsent();
+      return new TerminalConsent(undefined, undefined, undefined, config.answerLimit * 1000);
   }
 }

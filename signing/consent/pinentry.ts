@@ -3,6 +3,7 @@ import { DsignError } from "../../protocol/errors.ts";
 import type {
   Choice,
   ChooseRequest,
+  ConsentRequest,
   GrantRequest,
   OtpRequest,
   PinRequest,
@@ -12,10 +13,10 @@ import type {
 import { AssuanBroken, AssuanClient, AssuanError } from "./assuan.ts";
 import {
   type Consent,
-  CONSENT_TIMEOUT,
   type PinAnswer,
   type ShowPdf,
   type SignAnswer,
+  timeToAnswer,
 } from "./port.ts";
 import { askForPin, askUntilOpen, type Dialog } from "./dialog.ts";
 import { describeOtp } from "./otp_text.ts";
@@ -45,19 +46,20 @@ export interface PinentryOptions {
   /** Terminal for the programs that use one; absent for those of a desktop. */
   ttyName?: string;
   ttyType?: string;
-  /** Milliseconds. */
+  /** How long the person has usually, and at most where there is more to read; in milliseconds. */
   timeout?: number;
+  limit?: number;
 }
 
 export class PinentryConsent implements Consent {
   constructor(readonly options: PinentryOptions) {}
 
   async grant(request: GrantRequest, signal: AbortSignal): Promise<void> {
-    await this.#converse(signal, (pinentry) => confirm(pinentry, describeGrant(request), "Allow"));
+    await this.#converse(request, signal, (pinentry) => confirm(pinentry, describeGrant(request), "Allow"));
   }
 
   async choose(request: ChooseRequest, signal: AbortSignal): Promise<string> {
-    return await this.#converse(signal, async (pinentry) => {
+    return await this.#converse(request, signal, async (pinentry) => {
       const about = describeChoose(request);
       const choices = preferredFirst(request.choices, request.preferred);
       return (await choose(pinentry, about, choices)).id;
@@ -70,7 +72,7 @@ export class PinentryConsent implements Consent {
     signal: AbortSignal,
     show: ShowPdf,
   ): Promise<void> {
-    await this.#converse(signal, async (pinentry) => {
+    await this.#converse(request, signal, async (pinentry) => {
       const about = describeSign(request, BOUNDS);
       const choices = request.choices.filter(({ pin }) => !pin.why);
       if (choices.length === 0) {
@@ -111,7 +113,7 @@ export class PinentryConsent implements Consent {
     resend: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
-    return await this.#converse(signal, async (pinentry) => {
+    return await this.#converse(request, signal, async (pinentry) => {
       const again = "Leave it empty to have it sent again.";
       const about = [describeOtp(request), ...request.canResend ? [again] : []].join("\n\n");
       await pinentry.call("SETPROMPT", "OTP:");
@@ -135,7 +137,7 @@ export class PinentryConsent implements Consent {
     attempt: (answer: PinAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#converse(signal, async (pinentry) => {
+    await this.#converse(request, signal, async (pinentry) => {
       const about = describePin(request);
       // Said with the next question, or with its error.
       let said = "";
@@ -155,11 +157,12 @@ export class PinentryConsent implements Consent {
 
   /** One program for one question, ended with it. */
   async #converse<T>(
+    request: ConsentRequest,
     signal: AbortSignal,
     conversation: (pinentry: AssuanClient) => Promise<T>,
   ): Promise<T> {
-    const { command: [program, ...args], ttyName, ttyType, timeout = CONSENT_TIMEOUT } =
-      this.options;
+    const { command: [program, ...args], ttyName, ttyType } = this.options;
+    const timeout = timeToAnswer(request, this.options.timeout, this.options.limit);
     if (signal.aborted) throw toCancelled(signal);
     let child;
     try {

@@ -177,6 +177,11 @@ Deno.test("pinentry: page, box and texts of a PDF's signature are told, and an u
     await new PinentryConsent({ command }).sign(pdfRequest(), unlock, signal, showCovering);
     for (const text of SEEN_IN_PDF) assert.ok((await said()).includes(text), await said());
     assert.equal(answers[0].revision, COVERING.digest);
+    assert.match(await said(), /SETTIMEOUT 120\n/);
+    await Deno.remove(heard);
+    const many = { ...signRequest(), items: new Array(13).fill(signRequest().items[0]) };
+    await new PinentryConsent({ command }).sign(many, unlock, signal, nothing);
+    assert.match(await said(), /SETTIMEOUT 180\n/);
     await Deno.remove(heard);
     await new PinentryConsent({ command }).sign(unprovenRequest(), unlock, signal, nothing);
     assert.match(
@@ -184,7 +189,7 @@ Deno.test("pinentry: page, box and texts of a PDF's signature are told, and an u
       /SETDESC An earlier signature on this route is unproven[^]*CONFIRM[^]*GETPIN/,
     );
     assert.match(await said(), /Maya Sen \(UNPROVEN/);
-    assert.equal(answers[1].acceptsUnproven, true);
+    assert.equal(answers[2].acceptsUnproven, true);
     // Who does not confirm is not asked for the PIN.
     await writePinentry(command[0], PIN, heard, "ERR 83886179 cancelled");
     await Deno.remove(heard);

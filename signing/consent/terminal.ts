@@ -3,6 +3,7 @@ import { DsignError } from "../../protocol/errors.ts";
 import type {
   Choice,
   ChooseRequest,
+  ConsentRequest,
   GrantRequest,
   OtpRequest,
   PinRequest,
@@ -12,10 +13,12 @@ import type {
 } from "../../protocol/consent.ts";
 import {
   type Consent,
+  CONSENT_LIMIT,
   CONSENT_TIMEOUT,
   type PinAnswer,
   type ShowPdf,
   type SignAnswer,
+  timeToAnswer,
 } from "./port.ts";
 import { askForPin, askUntilOpen, type Dialog } from "./dialog.ts";
 import { describeOtp } from "./otp_text.ts";
@@ -65,18 +68,20 @@ export class TerminalConsent implements Consent {
   constructor(
     readonly input: TerminalInput = Deno.stdin,
     readonly output: TerminalOutput = Deno.stderr,
+    /** How long the person has usually, and at most where there is more to read; in milliseconds. */
     readonly timeout = CONSENT_TIMEOUT,
+    readonly limit = CONSENT_LIMIT,
   ) {}
 
   async grant(request: GrantRequest, signal: AbortSignal): Promise<void> {
-    await this.#converse(signal, async (ask) => {
+    await this.#converse(request, signal, async (ask) => {
       this.#write(`\n${describeGrant(request)}\n`);
       await confirm(ask, "Allow it? [y/N] ");
     });
   }
 
   async choose(request: ChooseRequest, signal: AbortSignal): Promise<string> {
-    return await this.#converse(signal, async (ask) => {
+    return await this.#converse(request, signal, async (ask) => {
       this.#write(`\n${describeChoose(request)}\n`);
       const choice = await this.#choose(ask, request.choices, request.preferred);
       await confirm(ask, `Use ${describeChoice(choice)}? [y/N] `);
@@ -90,7 +95,7 @@ export class TerminalConsent implements Consent {
     signal: AbortSignal,
     show: ShowPdf,
   ): Promise<void> {
-    await this.#converse(signal, async (ask) => {
+    await this.#converse(request, signal, async (ask) => {
       this.#write(`\n${describeSign(request, BOUNDS)}\n\n`);
       const choice = await this.#chooseUsable(ask, request);
       this.#write(`Certificate: ${describeChoice(choice)}\n`);
@@ -126,7 +131,7 @@ export class TerminalConsent implements Consent {
     resend: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
-    return await this.#converse(signal, async (ask) => {
+    return await this.#converse(request, signal, async (ask) => {
       this.#write(`\n${describeOtp(request)}\n`);
       const again = request.canResend ? ", r to have it sent again" : "";
       for (;;) {
@@ -149,7 +154,7 @@ export class TerminalConsent implements Consent {
     attempt: (answer: PinAnswer) => Promise<Unlocked>,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#converse(signal, async (ask) => {
+    await this.#converse(request, signal, async (ask) => {
       this.#write(`\n${describePin(request)}\n\n`);
       const say = (message: string) => this.#write(`${message}\n`);
       const type = async (what: string) => {
@@ -195,14 +200,18 @@ export class TerminalConsent implements Consent {
   }
 
   /** Runs a conversation with a limit of time, and leaves the terminal as it was. */
-  async #converse<T>(signal: AbortSignal, conversation: (ask: Ask) => Promise<T>): Promise<T> {
+  async #converse<T>(
+    request: ConsentRequest,
+    signal: AbortSignal,
+    conversation: (ask: Ask) => Promise<T>,
+  ): Promise<T> {
     if (!this.input.isTerminal() || !this.output.isTerminal()) {
       throw new DsignError(
         "consent_unavailable",
         'There is no terminal to ask at. Start D-Sign from one, or set "consent" in the configuration.',
       );
     }
-    const timeout = AbortSignal.timeout(this.timeout);
+    const timeout = AbortSignal.timeout(timeToAnswer(request, this.timeout, this.limit));
     const end = AbortSignal.any([signal, timeout]);
     const ended = new Promise<never>((_, reject) => {
       const stop = () =>

@@ -146,6 +146,30 @@ Deno.test("terminal: nobody answers", async () => {
   assert.equal(outcome, "consent_timeout");
 });
 
+Deno.test("terminal: there is more time for longer documents", async () => {
+  const slow = {
+    isTerminal: () => true,
+    setRaw: () => {},
+    read: async (buffer: Uint8Array) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      buffer[0] = "\r".charCodeAt(0);
+      return 1;
+    },
+  };
+  const silent = { isTerminal: () => true, writeSync: ({ length }: Uint8Array) => length };
+  const consent = new TerminalConsent(slow, silent, 1);
+  const request = signRequest();
+  const answer = (size: number) =>
+    consent.sign(
+      { ...request, items: request.items.map((item) => ({ ...item, size })) },
+      () => Promise.resolve({ ok: true }),
+      new AbortController().signal,
+      () => Promise.reject(new Error("There is no PDF.")),
+    );
+  await assert.rejects(answer(10), { code: "consent_timeout" });
+  await assert.rejects(answer(1_000_000), { code: "user_cancelled" });
+});
+
 Deno.test("terminal: without one, it says so", async () => {
   const none = { isTerminal: () => false } as typeof Deno.stdin & typeof Deno.stderr;
   const consent = new TerminalConsent(none, none);

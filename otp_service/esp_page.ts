@@ -1,4 +1,7 @@
-/** The page before an eSign service and the one after a refused answer: plain HTML, since there is nothing to type. */
+/**
+ * The page before an eSign service and the one after a refused answer: plain HTML, since there is nothing to type, in the
+ * layout of every question (web/screen.tsx). A script (web/otp/esp.tsx) draws the document's pages.
+ */
 import { html } from "hono/html";
 import { serviceSpeech } from "../words/service.ts";
 import { type Language, LANGUAGES } from "../words/speech.ts";
@@ -43,44 +46,54 @@ export function espPage(language: Language, page: EspPage): string {
     minute: "2-digit",
     hourCycle: "h23",
   });
-  const rows = [
-    [say("esign_asked_by"), foreign(page.client)],
-    [say("esign_purpose"), foreign(page.purpose)],
-    [
-      say("esign_document"),
-      html`${foreign(page.name)}<br><a href="${page.document}" target="_blank">${
-        say("esign_show")
-      }</a>`,
-    ],
-    [
-      say("esign_hash"),
-      html`<code class="digits">${page.digest.match(/.{1,4}/g)!.join(" ")}</code>`,
-    ],
-  ];
   const fields = Object.entries(page.fields).map(([name, value]) =>
     html`<input type="hidden" name="${name}" value="${value}">`
   );
+  const digits = page.digest.match(/.{1,4}/g)!.join(" ");
   return layout(
     language,
     page.service,
-    html`<h1>${say("esign_ask")}</h1>
-<p><strong>${say("esign_kind")}</strong></p>
-<p class="notice">${say("esign_explain", { host: new URL(page.action).host })}</p>
-<dl class="rows">${
-      rows.map(([label, value]) =>
-        html`
-          <div>
-            <dt>${label}</dt>
-            <dd>${value}</dd>
+    html`
+      <div class="screen">
+        <h1>${say("esign_ask")}</h1>
+        <div class="pane-frame">
+          <div class="pane" tabindex="0" role="region" aria-label="${say("esign_document")}">
+            <div>
+              <section>
+                <h2>${say("esign_document")}</h2>
+                <p class="name"><strong>${foreign(page.name)}</strong>
+      <a href="${page.document}" target="_blank">${say("esign_show")}</a></p>
+                <div id="pages" data-url="${page.document}" data-name="${page.name}"></div>
+                <p>${say("esign_hash")} <code class="digits">${digits}</code></p>
+              </section>
+            </div>
           </div>
-        `
-      )
-    }</dl>
-<p>${say("esign_until", { time })}</p>
-<form method="post" action="${page.action}" id="go">${fields}</form>
-<form method="post" action="${page.reject}" id="reject"></form>
-<p class="actions"><button form="reject" class="secondary">${say("esign_reject")}</button>
-<button form="go">${say("esign_go")}</button></p>`,
+        </div>
+        <div class="panel">
+          <div class="panel-facts">
+            <section id="asker">
+              <h2>${say("esign_asked_by")}</h2>
+              <p class="origin"><strong>${foreign(page.client)}</strong></p>
+            </section>
+            <section class="kind">
+              <p><strong>${say("esign_kind")}</strong></p>
+              <p class="notice">${say("esign_explain", { host: new URL(page.action).host })}</p>
+            </section>
+            <figure class="purpose">
+              <figcaption>${say("esign_purpose")}</figcaption>
+              <blockquote dir="auto" tabindex="-1">${foreign(page.purpose)}</blockquote>
+            </figure>
+          </div>
+          <div class="actions">
+            <p class="time">${say("esign_until", { time })}</p>
+            <button form="reject" class="secondary">${say("esign_reject")}</button>
+            <button form="go" type="submit">${say("esign_go")}</button>
+          </div>
+        </div>
+      </div>
+      <form method="post" action="${page.action}" id="go">${fields}</form>
+      <form method="post" action="${page.reject}" id="reject"></form>
+    `,
   );
 }
 
@@ -93,7 +106,11 @@ export function espEnd(
   return layout(
     language,
     service,
-    html`<h1>${serviceSpeech(language).say(`esign_${word}`)}</h1>`,
+    html`
+      <div class="ended">
+        <h1>${serviceSpeech(language).say(`esign_${word}`)}</h1>
+      </div>
+    `,
     word === "over",
   );
 }
@@ -119,7 +136,9 @@ function layout(language: Language, service: string, main: Html, isAsked = true)
         <title>${say("esign_title")}</title>
         <link rel="icon" href="/web/icon.svg">
         <link rel="stylesheet" href="/web/style.css">
+        <link rel="stylesheet" href="/web/screen.css">
         <link rel="stylesheet" href="/web/otp.css">
+        <script type="module" src="/web/esp.js"></script>
       </head>
       <body class="otp">
         <header><p class="brand"><strong>${foreign(service)}</strong></p>${isAsked && nav}</header>

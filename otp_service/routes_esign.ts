@@ -149,14 +149,18 @@ async function readForm(request: Request): Promise<Record<string, string>> {
 }
 
 /**
- * Nothing from elsewhere and no script. The form goes to the ESP, which may send it on to another of its hosts: browsers
+ * Nothing inline and nothing from elsewhere. The form goes to the ESP, which may send it on to another of its hosts: browsers
  * hold `form-action` against redirects too.
  */
 function page(text: string, status: number, targets: readonly string[] = []): Response {
   const policy = [
     "default-src 'none'",
+    "script-src 'self'",
     "style-src 'self'",
-    "img-src 'self'",
+    "img-src 'self' data: blob:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "worker-src 'self'",
     "base-uri 'none'",
     ["form-action 'self'", ...targets.map((url) => new URL(url).origin), "https:"].join(" "),
     "frame-ancestors 'none'",

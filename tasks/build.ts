@@ -17,6 +17,7 @@ export const SCRIPTS = {
   "web/bridge/main.tsx": "bridge.js",
   "web/consent/main.tsx": "consent.js",
   "web/console/main.tsx": "console.js",
+  "web/otp/esp.tsx": "esp.js",
   "web/otp/main.tsx": "otp.js",
   "web/portal/install_main.tsx": "install.js",
   "web/portal/main.tsx": "portal.js",

@@ -55,7 +55,11 @@ export class PinentryConsent implements Consent {
   constructor(readonly options: PinentryOptions) {}
 
   async grant(request: GrantRequest, signal: AbortSignal): Promise<void> {
-    await this.#converse(request, signal, (pinentry) => confirm(pinentry, describeGrant(request), "Allow"));
+    await this.#converse(
+      request,
+      signal,
+      (pinentry) => confirm(pinentry, describeGrant(request), "Allow"),
+    );
   }
 
   async choose(request: ChooseRequest, signal: AbortSignal): Promise<string> {

@@ -16,8 +16,8 @@ async function outOfSight(page: Page, asks: State["asks"]): Promise<string[]> {
     const must: Record<string, string> = {
       "who asks": "#asker .origin",
       time: ".actions .time",
-      decline: ".actions button[type=button]",
-      approve: ".actions button[type=submit]",
+      decline: ".actions > button:nth-of-type(1)",
+      approve: ".actions > button:nth-of-type(2)",
       ...document.querySelector(".kind") && innerHeight > 740 && { kind: ".kind strong" },
       ...asks === "pin" && { PIN: ".panel-answer input:not([type=checkbox])" },
     };

@@ -5,6 +5,7 @@
 import type { Browser, Page } from "playwright-core";
 import { servePage } from "../../agent/pages.ts";
 import { bytesSource } from "../../formats/source.ts";
+import { espLanguage, espPage } from "../../otp_service/esp_page.ts";
 import { pageFile } from "../../otp_service/page_files.ts";
 import type { ConsentItem, PdfFacts, Unlocked } from "../../protocol/consent.ts";
 import type { OtpAnswered, OtpView } from "../../protocol/csc_portal.ts";
@@ -42,6 +43,8 @@ export interface Stage {
   consent: WindowConsent;
   /** Shows the question that is asked. */
   show(asked: Promise<unknown>): Promise<void>;
+  /** Shows a page by its path. */
+  visit(path: string): Promise<void>;
   /** Shows the PIN/OTP page, whose service answers so. */
   showOtp(view: OtpView, answer?: OtpAnswered): Promise<void>;
 }
@@ -73,7 +76,8 @@ const DIGESTS: ConsentItem[] = Array.from({ length: 3 }, () => ({
   hash: { algorithm: "SHA-1", hex: "5e".repeat(20) },
 }));
 
-const ORDER = bytesSource(classicPdf(documentObjects({ pages: 3 })));
+const ORDER_BYTES = new Uint8Array(classicPdf(documentObjects({ pages: 3 })));
+const ORDER = bytesSource(ORDER_BYTES);
 const FACTS: PdfFacts = { password: null, damaged: false, permitted: true, signatures: [] };
 const PDF: ConsentItem = { ...item("order.pdf", "application/pdf", null), pdf: { adds: null } };
 const CHOICES = [
@@ -156,6 +160,23 @@ const otpView = (more: Partial<OtpView & { kind: "sign" }> = {}): OtpView => ({
   },
   ...more,
 });
+
+const espResponse = (language: Language) =>
+  new Response(
+    espPage(language, {
+      service: "Works PIN/OTP",
+      client: "Project portal",
+      name: "sanction-7.pdf",
+      purpose: "Technical Sanction 7, road Belda–Egra",
+      digest: "d1073183".repeat(8),
+      until: Date.now() + 600_000,
+      document: "/esign/document",
+      reject: "/esign/reject",
+      action: "https://esign.example/2.1/signdoc",
+      fields: {},
+    }),
+    { headers: { "content-type": "text/html; charset=utf-8" } },
+  );
 
 async function answerOtp({ page }: Stage): Promise<void> {
   await page.locator("#pin").fill("135790");
@@ -370,6 +391,14 @@ export const STATES: readonly State[] = [
     },
   },
   {
+    name: "esign_page",
+    asks: "nothing",
+    async enter(at) {
+      await at.visit("/esign");
+      await at.page.locator("[data-drawn='1 1']").waitFor();
+    },
+  },
+  {
     name: "otp_page_enrol",
     enter: (at) =>
       at.showOtp({
@@ -399,7 +428,9 @@ export async function onStage(
   const errors = watchConsole(context);
   let otp: { view: OtpView; answer: OtpAnswered } | undefined;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    const { pathname, host } = new URL(request.url);
+    const { pathname, host, searchParams } = new URL(request.url);
+    if (pathname === "/esign") return espResponse(espLanguage(searchParams.get("lang")!, "en"));
+    if (pathname === "/esign/document") return new Response(ORDER_BYTES);
     if (pathname.startsWith("/consent/")) return await stage.consent.respond(request, pathname);
     if (pathname === "/otp") return await pageFile(WEB, "otp.html");
     if (pathname === "/otp/view") return Response.json(otp!.view);
@@ -417,9 +448,9 @@ export async function onStage(
     phrase: () => Promise.resolve("green mango"),
     openWindow: (address) => Promise.resolve(url.resolve(address)),
   });
-  const visit = async (address: string) => {
+  const visit = async (path: string) => {
     await page.goto("about:blank"); // else only the fragment would change
-    await page.goto(address);
+    await page.goto(new URL(path, origin).href);
     await page.locator("h1").waitFor();
   };
   const stage: Stage = {
@@ -430,9 +461,10 @@ export async function onStage(
       await visit(await url.promise);
       url = Promise.withResolvers();
     },
+    visit,
     async showOtp(view, answer = { ok: true }) {
       otp = { view, answer };
-      await visit(`${origin}/otp#ticket`);
+      await visit("/otp#ticket");
     },
   };
   try {

@@ -28,7 +28,8 @@ export async function startBenchAgent(
   tokens: BenchTokens,
   folder: string,
 ): Promise<{ child: Child; port: number }> {
-  const child = new Child("bench_agent.ts");
+  // As launcher.sh starts an agent.
+  const child = new Child("bench_agent.ts", {}, ["--v8-flags=--max-semi-space-size=1"]);
   const { store, officers } = tokens;
   const start: BenchAgentStart = {
     store,

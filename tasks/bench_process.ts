@@ -7,9 +7,9 @@ export class Child {
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   #text = "";
 
-  constructor(script: string, env: Record<string, string> = {}) {
+  constructor(script: string, env: Record<string, string> = {}, flags: string[] = []) {
     this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", new URL(script, import.meta.url).href],
+      args: ["run", "-A", "--quiet", ...flags, new URL(script, import.meta.url).href],
       env,
       stdin: "piped",
       stdout: "piped",

@@ -75,6 +75,10 @@ Deno.test(
       const before = await Deno.stat(`${dir}/dsign`);
       assert.equal((await start({ HOME: folder })).code, 0);
       assert.equal((await Deno.stat(`${dir}/dsign`)).ino, before.ino);
+      const sparing = "--v8-flags=--max-semi-space-size=1";
+      for (const [args, isSparing] of [[[], true], [["agent"], true], [["sign"], false]] as const) {
+        assert.equal((await start({ HOME: folder }, ...args)).lines.includes(sparing), isSparing);
+      }
       const entries = await Array.fromAsync(Deno.readDir(`${folder}/.cache/dsign`));
       assert.equal(entries.length, 1, "nothing of the unpacking is left");
     });

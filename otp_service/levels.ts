@@ -17,11 +17,11 @@ export interface LevelOptions {
   validationData(of: ValidatedLater, asking: Pick<Asking, "origin">): Promise<ValidationData>;
 }
 
-/** Whether signatures of a `conformance_level` contain a timestamp. */
-export const isTimestamped = (conformance: string): boolean => /B-L?T$/.test(conformance);
-
 /** `AdES-B-T` → `B-T` */
 export const levelOf = (conformance: string): Level => conformance.slice("AdES-".length) as Level;
+
+/** Whether signatures of a `conformance_level` contain a timestamp. */
+export const isTimestamped = (conformance: string): boolean => levelOf(conformance) !== "B-B";
 
 /** Source of timestamps and validation data. */
 export const levelServices = ({ reader, tsa, validationData }: LevelOptions): LevelServices => ({

@@ -6,9 +6,12 @@ import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.t
 import { prepareSignature, type SignatureOptions } from "../formats/pades/prepare.ts";
 import { refuseAmbiguous } from "../formats/pades/versions.ts";
 import { PdfDocument } from "../formats/pdf/document.ts";
-import type { Source } from "../formats/source.ts";
+import type { DigestName, HashName } from "../formats/signer.ts";
+import { bytesSource, type Source } from "../formats/source.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { readEsignResponse } from "../formats/xml/esign.ts";
+import { augment, type RaisedLevel } from "../online/augment.ts";
+import { OnlineError } from "../online/error.ts";
 import { type LevelStep, questions as onlineQuestions, servicesOf } from "../online/questions.ts";
 import { timestampSignature } from "../online/signature_timestamp.ts";
 import { type Done, inSteps } from "../reader/steps.ts";
@@ -68,6 +71,23 @@ export const questions = {
       const { timestamp } = servicesOf(take);
       const asking = { signal: new AbortController().signal };
       return timestampSignature(cms, "SHA-256", (...imprint) => timestamp(...imprint, asking));
+    }),
+
+  /** A CAdES signature at a higher level, with what its validation needs (B-LT) and a timestamp over that (B-LTA). */
+  raiseCms: ({ cms, level, content, done }: {
+    cms: Uint8Array;
+    level: RaisedLevel;
+    /** Digest of a detached signature's content. */
+    content?: { hash: HashName; digest: Uint8Array };
+    done: Done;
+  }) =>
+    inSteps<LevelStep, Uint8Array>(done, async (take) => {
+      const digest = (asked: DigestName) => asked === content?.hash ? content.digest : undefined;
+      const signed = { source: bytesSource(cms), content: () => content ? { digest } : null };
+      const { signal } = new AbortController();
+      const raised = await augment(signed, { level, which: "all" }, servicesOf(take), signal);
+      if (!("file" in raised)) throw new OnlineError("signature_invalid");
+      return raised.file;
     }),
 
   /** The certificates in an issuing authority's answer. */

@@ -157,7 +157,10 @@ function cscHandlers(service: Service): { [M in CscMethod]: Handler<M> } {
         formats: ["C", "P"],
         envelope_properties: [["Detached", "Attached"], ["Certification", "Revision"]],
       },
-      conformance_levels: ["AdES-B-B", ...tsa ? ["AdES-B-T", "AdES-B-LT"] : []],
+      conformance_levels: [
+        "AdES-B-B",
+        ...tsa ? ["AdES-B-T", "AdES-B-LT", "AdES-B-LTA"] : [],
+      ],
     }),
 
     "auth/login": async ({ refresh_token, rememberMe }, _caller, request) => {

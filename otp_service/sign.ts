@@ -147,8 +147,15 @@ async function signCms(
   });
   const { hash } = key.algorithm;
   const signature = await key.sign({ digest: digestOf(hash, prepared.toBeSigned) });
-  const stamp = isTimestamped(conformance_level) ? stampFor(options, origin) : null;
-  return await completeCms(prepared, signature, hash, stamp);
+  const level = levelOf(conformance_level);
+  const stamp = level === "B-B" ? null : stampFor(options, origin);
+  const cms = await completeCms(prepared, signature, hash, stamp);
+  if (level === "B-B" || level === "B-T") return cms;
+  const detached = "digest" in content ? { hash, digest: content.digest } : undefined;
+  return await askInSteps(
+    (done) => options.reader.ask("raiseCms", { cms, level, content: detached, done }, { origin }),
+    (step) => performFor(levelServices(options), step, { signal: never, origin }),
+  );
 }
 
 async function signPdf(

@@ -27,6 +27,8 @@ import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { X509CrlReason } from "@peculiar/x509";
 import { encodeOcspRequest } from "../formats/x509/ocsp.ts";
 import { prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
+import { digest } from "../formats/digest.ts";
+import type { DigestName } from "../formats/signer.ts";
 import { bytesSource } from "../formats/source.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
@@ -184,7 +186,7 @@ Deno.test("AdES-B-T contains the configured authority's timestamp, and a wrong o
   }
 });
 
-Deno.test("PAdES B-LT documents hold their validation data, and none is released without it", async () => {
+Deno.test("documents are signed at every level, and none is released below the one asked for", async () => {
   await using services = await startPkiServices({ officers: [] });
   const { timestampAuthority, subCa, ca, root } = services.pki;
   let chain = [subCa, ca, root].map(({ certificate }) => certificate.der);
@@ -193,45 +195,80 @@ Deno.test("PAdES B-LT documents hold their validation data, and none is released
     async (request) =>
       new Response(
         new Uint8Array(
-          answerTimestampRequest(timestampAuthority, await request.bytes(), { chain }),
+          answerTimestampRequest(timestampAuthority, await request.bytes(), {
+            chain,
+            now: new Date(test.clock.now),
+          }),
         ),
       ),
   );
   const test = makeService({ tsa: `http://127.0.0.1:${tsa.addr.port}/` });
+  const content = { digest: (hash: DigestName) => digest(hash, PDF), bytes: () => PDF };
+  const sign = async (userID: string, params: Record<string, unknown>) =>
+    await signDoc(
+      test,
+      await test.enrol({ userID, credential: EXPLICIT }),
+      [sha256(PDF)],
+      params,
+    );
+  const whole = { document: PDF.toBase64() };
+  const cades = { ...whole, signature_format: "C" };
+  const byDigest = { hashes: [sha256(PDF)], hashAlgorithmOID: OIDS.sha256 };
+  const forms: Record<string, Record<string, unknown>> = {
+    pdf: { documents: [{ ...whole, signature_format: "P" }] },
+    attached: { documents: [cades] },
+    detached: { documents: [{ ...cades, signed_envelope_property: "Detached" }] },
+    digest: { documentDigests: [{ ...byDigest, signature_format: "C" }] },
+  };
+  const at = (form: string, conformance_level: string) => {
+    const [[name, list]] = Object.entries(forms[form]) as [string, object[]][];
+    return { [name]: list.map((each) => ({ ...each, conformance_level })) };
+  };
   try {
-    const request = (signature_format: string, conformance_level: string) => ({
-      documents: [{ document: PDF.toBase64(), signature_format, conformance_level }],
-    });
-    const sign = async (userID: string, params: Record<string, unknown>) =>
-      await signDoc(
-        test,
-        await test.enrol({ userID, credential: EXPLICIT }),
-        [sha256(PDF)],
-        params,
-      );
-    const { status, body } = await sign("asen", request("P", "AdES-B-LT"));
-    assert.equal(status, 200, (await test.audit()).at(-1)!.reason);
-    const signed = Uint8Array.fromBase64(body.DocumentWithSignature[0]);
-    assert.deepEqual(signed.subarray(0, PDF.length), PDF, "a pure append");
-    const { signatures: [{ indication, level }] } = verifyBytes(signed, {
-      now: new Date(test.clock.now + 1000),
-      anchors: [test.root.certificate, root.certificate],
-      departmentalPolicies: [POLICY],
-    });
-    assert.deepEqual([indication, level], ["TOTAL-PASSED", "B-LT"]);
     const info = await test.call("/csc/v2/info");
-    assert.deepEqual(info.body.conformance_levels, ["AdES-B-B", "AdES-B-T", "AdES-B-LT"]);
-
-    const cades = await sign("broy", request("C", "AdES-B-LT"));
-    assert.deepEqual([cades.status, cades.body.error_description], [
+    const levels: string[] = info.body.conformance_levels;
+    assert.deepEqual(levels, ["AdES-B-B", "AdES-B-T", "AdES-B-LT", "AdES-B-LTA"]);
+    for (const form of Object.keys(forms)) {
+      for (const level of form === "pdf" || form === "detached" ? levels : levels.slice(-1)) {
+        const { status, body } = await sign(`${form}.${level}`.toLowerCase(), at(form, level));
+        const name = `${form} ${level}`;
+        assert.equal(status, 200, `${name} ${body.error_description}`);
+        const [made] = body.DocumentWithSignature ?? body.SignatureObject;
+        const signed = Uint8Array.fromBase64(made);
+        if (form === "pdf") assert.deepEqual(signed.subarray(0, PDF.length), PDF, "a pure append");
+        const { signatures: [report] } = verifyBytes(signed, {
+          now: new Date(test.clock.now + 2000),
+          anchors: [test.root.certificate, root.certificate],
+          departmentalPolicies: [POLICY],
+          revocation: "if_available",
+          content: () => form === "pdf" || form === "attached" ? null : content,
+        });
+        assert.deepEqual(
+          [report.indication, `AdES-${report.level}`],
+          ["TOTAL-PASSED", level],
+          name,
+        );
+      }
+    }
+    // What B-LT adds to a PDF does not fit into its CMS.
+    const inPdf = { documentDigests: [{ ...byDigest, signature_format: "P" }] };
+    forms.inPdf = inPdf;
+    const refused = await sign("broy", at("inPdf", "AdES-B-LT"));
+    assert.deepEqual([refused.status, refused.body.error_description], [
       400,
       "Invalid parameter conformance_level",
     ]);
 
     chain = [];
-    const incomplete = await sign("cdas", request("P", "AdES-B-LT"));
-    assert.deepEqual([incomplete.status, incomplete.body.DocumentWithSignature], [503, undefined]);
-    assert.match((await test.audit()).at(-1)!.reason, /^validation_data_unavailable: /);
+    for (const [userID, form] of [["cdas", "pdf"], ["dsen", "detached"]]) {
+      const { status, body } = await sign(userID, at(form, "AdES-B-LT"));
+      assert.deepEqual([status, body.DocumentWithSignature, body.SignatureObject], [
+        503,
+        undefined,
+        undefined,
+      ]);
+      assert.match((await test.audit()).at(-1)!.reason, /^validation_data_unavailable: /);
+    }
   } finally {
     await tsa.shutdown();
     await test.close();

@@ -155,9 +155,10 @@ const factor = z.object({
 });
 const authData = z.array(factor, missing).max(2);
 
-const LEVELS = ["AdES-B-B", "AdES-B-T", "Ades-B-B", "Ades-B-T"] as const;
-/** Of a PDF as a whole: what a later validation needs is appended to it. */
-const longTerm = z.enum([...LEVELS, "AdES-B-LT", "Ades-B-LT"]).default("AdES-B-B");
+/** In both spellings of the specification. */
+const LEVELS = ["AdES", "Ades"].flatMap((name) =>
+  (["B-B", "B-T", "B-LT", "B-LTA"] as const).map((level) => `${name}-${level}` as const)
+);
 const signed = {
   signature_format: z.enum(["C", "P"], {
     error: ({ input }) =>
@@ -371,16 +372,22 @@ export const CSC_METHODS = {
         z.object({
           document: z.base64(DOCUMENTS).max(Math.ceil(CSC_LIMITS.document / 3) * 4, DOCUMENTS),
           ...signed,
-          conformance_level: longTerm.describe("B-LT: of a PDF"),
-        }).refine(
-          ({ signature_format, conformance_level }) =>
-            signature_format === "P" || !conformance_level.endsWith("B-LT"),
-          { path: ["conformance_level"] },
-        ),
+        }),
         "Invalid array parameter documents",
       ).optional(),
       documentDigests: several(
-        z.object({ hashes: digests("hashes"), hashAlgorithmOID, ...signed }),
+        z.object({
+          hashes: digests("hashes"),
+          hashAlgorithmOID,
+          ...signed,
+          conformance_level: signed.conformance_level.describe(
+            "P: B-B or B-T, as the rest stands in the PDF",
+          ),
+        }).refine(
+          ({ signature_format, conformance_level }) =>
+            signature_format === "C" || /B-[BT]$/.test(conformance_level),
+          { path: ["conformance_level"] },
+        ),
         "Invalid object parameter documentDigests",
       ).optional(),
       operationMode,

@@ -172,7 +172,7 @@ export function createDispatch(services: Services): Dispatch {
       const kept = keep ? room() : fits ? room : undefined;
       return {
         document: documents.open(
-          new Document(name, mediaType, size, hash, kept, tokens.otherHashes),
+          new Document(name, mediaType, size, hash, kept, keep ? [] : tokens.otherHashes(hash)),
         ),
         chunk: LIMITS.chunk,
         window: LIMITS.window,

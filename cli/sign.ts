@@ -36,6 +36,7 @@ import {
 } from "./sign_container.ts";
 import {
   addPdfFlags,
+  hashesFor,
   isPdfFile,
   openDocument,
   type PdfFlags,
@@ -357,8 +358,7 @@ async function signFile(
       await output.write(Uint8Array.fromBase64(signed.signature));
       result = signed;
     } else {
-      const hash = options.hash ?? await signing.tokens.usualHash(certificate);
-      const hashes = { hash, also: signing.tokens.otherHashes };
+      const hashes = await hashesFor(signing, { hash: options.hash, certificate });
       const document = await openDocument(file, size, hashes, signal);
       const also = options.also === undefined ? undefined : {
         certificate: options.also,
@@ -370,7 +370,7 @@ async function signFile(
       if (detached) await output.write(cms);
       else {
         const [head, tail] = attachContent(cms, size);
-        const state = hasher(hash);
+        const state = hasher(document.algorithm);
         await output.write(head);
         for await (const piece of readPieces(file, size, "Writing", signal)) {
           state.update(piece);

@@ -9,7 +9,14 @@ import { EXIT, FileError, printable, printJson, UsageError } from "./failure.ts"
 import { fileSize, hashFile } from "./input_file.ts";
 import { createOutput } from "./output_file.ts";
 import { startProgress } from "./progress.ts";
-import { openDocument, type PdfFlags, pdfOptions, signedName, writeSigned } from "./sign_pdf.ts";
+import {
+  hashesFor,
+  openDocument,
+  type PdfFlags,
+  pdfOptions,
+  signedName,
+  writeSigned,
+} from "./sign_pdf.ts";
 
 /** Documents in progress at a time. */
 const PIPELINE = 4;
@@ -65,7 +72,7 @@ export async function signFolder(
   };
   if (told.left > 0) {
     const items = entries.map(({ item }) => item);
-    const hashes = { hash: "SHA-256", also: signing.tokens.otherHashes } as const;
+    const hashes = await hashesFor(signing, { certificate: flags.certificate });
     const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
     const shown: { close(): void }[] = [];
     const batch = await signing.startBatch(

@@ -180,7 +180,7 @@ export const signedName = (path: string): string => path.replace(/(\.pdf)?$/i, "
 export async function openDocument(
   path: string,
   size: number,
-  { hash, also }: { hash: HashAlgorithm; also: readonly HashName[] },
+  { hash, also }: { hash: HashAlgorithm | undefined; also: readonly HashName[] },
   signal: AbortSignal,
 ): Promise<Document> {
   let file: Deno.FsFile;
@@ -208,6 +208,18 @@ export async function openDocument(
   return document;
 }
 
+/** The digests for a document: the one that was asked for, and what the certificates may need. */
+export const hashesFor = async (
+  { tokens }: Signing,
+  { hash, certificate }: { hash?: HashAlgorithm; certificate?: string },
+) => ({
+  hash,
+  also: [
+    ...tokens.otherHashes(hash ?? "SHA-256"),
+    ...hash ? [] : await tokens.usualHashes(certificate),
+  ],
+});
+
 /**
  * Signs a PDF into an output: the original followed by the appended revision.
  *
@@ -226,9 +238,8 @@ export async function signPdfFile(
   caller: Caller,
 ): Promise<{ certificate: string; algorithm: string; field: string; beside?: string }> {
   const { certificate } = flags;
-  const hash = flags.hash ?? await signing.tokens.usualHash(certificate);
   const options = await pdfOptions(flags);
-  const hashes = { hash, also: signing.tokens.otherHashes };
+  const hashes = await hashesFor(signing, flags);
   const document = await openDocument(file, size, hashes, caller.signal);
   try {
     const { password, field } = options;

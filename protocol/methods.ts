@@ -138,11 +138,8 @@ const asking = {
       "two minutes, and more for long documents and batches",
   ),
 };
-const dataHash = HashAlgorithm.optional().describe(
+const hash = HashAlgorithm.optional().describe(
   "Of the signature; default: by the key, SHA-384 with P-384, SHA-512 with P-521 and ML-DSA, otherwise SHA-256",
-);
-const hash = HashAlgorithm.default("SHA-256").describe(
-  "Of the signature; a post-quantum key (ML-DSA) always takes SHA-512",
 );
 const certificate = fingerprint.optional().describe(
   "Which certificate; without it the person chooses",
@@ -208,7 +205,7 @@ const SignData = z.union([
       ...data,
       packaging: beside,
       level: level(...ALL_LEVELS),
-      hash: dataHash,
+      hash,
       cosign: base64.optional().describe("Adds the signature to this CMS over the same content"),
     }),
     z.strictObject({
@@ -216,7 +213,7 @@ const SignData = z.union([
       ...data,
       packaging: beside,
       level: level(...ALL_LEVELS),
-      hash: dataHash,
+      hash,
       cosign: base64.optional().describe("Adds the signature to this JWS over the same content"),
     }),
     z.strictObject({
@@ -224,14 +221,14 @@ const SignData = z.union([
       ...data,
       packaging: inXml,
       level: level(...ALL_LEVELS),
-      hash: dataHash,
+      hash,
     }),
     z.strictObject({
       format: z.literal("xmldsig").describe("XML-DSig, without signing time and certificate"),
       ...data,
       packaging: inXml,
       level: level("B-B"),
-      hash: dataHash,
+      hash,
     }),
     z.strictObject({
       format: z.literal("raw").describe(
@@ -246,7 +243,7 @@ const SignData = z.union([
     format: cades.describe("CMS (EN 319 122-1)"),
     ...data,
     level: level("B-B"),
-    hash: dataHash,
+    hash,
     countersign: z.strictObject({
       signature: base64.describe("CMS over the same content"),
       signer: z.array(z.int().min(0)).min(1).max(8).default([0]).describe(
@@ -410,7 +407,7 @@ export const METHODS = {
       name: z.string().min(1).max(255).describe("File name, as shown to the person"),
       mediaType: z.string().max(127).default("application/octet-stream"),
       size: z.int().min(0).max(LIMITS.documentSize).describe("Bytes"),
-      hash: hash.describe("Hash of the later signature: bytes are hashed as they arrive"),
+      hash,
       keep: z.boolean().default(false).describe(
         "Keep the document, e.g. to verify it (at most 1 GiB)",
       ),
@@ -463,7 +460,7 @@ export const METHODS = {
       z.object({
         format: z.literal("cades"),
         signature: base64.describe("CMS SignedData, DER"),
-        digest: base64.describe("The document's digest"),
+        digest: base64.describe("The document's digest, by the hash of the signature"),
         ...signed,
       }),
       z.object({ format: z.literal("pades"), ...signedPdf, ...signed }),

@@ -61,8 +61,11 @@ export function batchItem(
 
 /** @throws {DsignError} `document_incomplete`; `consent_mismatch` where it is not what was agreed to */
 function checkEntry(document: Document, { size, sha256 }: BatchItem): void {
-  if (document.algorithm !== "SHA-256") {
-    throw new DsignError("invalid_params", "The documents of a batch are hashed with SHA-256.");
+  if (document.asked !== undefined) {
+    throw new DsignError(
+      "invalid_params",
+      "Open a batch's documents without hash: it follows the key.",
+    );
   }
   if (document.size !== size || !sameBytes(document.digest(), Uint8Array.fromHex(sha256))) {
     throw new DsignError(

@@ -413,6 +413,13 @@ Deno.test("where no hash is asked for, it is as strong as the key", async () => 
   await using test = await testAgent({ officers });
   test.person.sign = async (request, unlock) => void await unlock(answerTo(request));
   const client = await test.connect();
+  const text = new TextEncoder().encode("Bill 7");
+  const pdf = classicPdf(documentObjects());
+  const open = async (bytes: Uint8Array) => {
+    const { document } = await client.call("document.open", { name: "x", size: bytes.length });
+    client.sendChunk(document, bytes);
+    return document;
+  };
   const made: string[] = [];
   for (const { certificate: { fingerprint: certificate } } of officers) {
     for (
@@ -420,9 +427,30 @@ Deno.test("where no hash is asked for, it is as strong as the key", async () => 
     ) {
       made.push((await client.call("sign.data", { ...params, certificate })).algorithm);
     }
+    for (const bytes of [text, pdf]) {
+      const document = await open(bytes);
+      const format = bytes === pdf ? "pades" : "cades";
+      const signed = await client.call("sign.document", { document, format, certificate });
+      made.push(signed.algorithm);
+      if (signed.format !== "cades") continue;
+      const hash = made[0] === "ES384" && made.length < 6 ? "SHA-384" : "SHA-256";
+      assert.equal(signed.digest, digest(hash, text).toBase64());
+    }
+    const items = [text, pdf].map((bytes) => ({
+      name: "x",
+      size: bytes.length,
+      sha256: digest("SHA-256", bytes).toHex(),
+    }));
+    const started = await client.call("sign.batch", { items, format: "cades", certificate });
+    made.push(started.algorithm);
+    for (const [item, bytes] of [text, pdf].entries()) {
+      const document = await open(bytes);
+      await client.call("batch.sign", { batch: started.batch, item, document });
+    }
+    await client.call("batch.close", { batch: started.batch });
   }
-  const thrice = (name: string) => Array(3).fill(name);
-  assert.deepEqual(made, [...thrice("ES384"), ...thrice("ES256"), ...thrice("RS256")]);
+  const each = (name: string) => Array(6).fill(name);
+  assert.deepEqual(made, [...each("ES384"), ...each("ES256"), ...each("RS256")]);
   const [maya] = officers;
   const asked = { ...bill, hash: "SHA-512", certificate: maya.certificate.fingerprint } as const;
   assert.match((await client.call("sign.data", asked)).algorithm, /512/);

@@ -12,6 +12,17 @@ import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
 import type { Kept } from "./spool.ts";
 
+const PIECE = 1024 * 1024;
+
+function hashOf(kept: Kept, algorithm: HashName): Hash {
+  const hash = hasher(algorithm);
+  const source = kept.sequential();
+  for (let at = 0; at < kept.size; at += PIECE) {
+    hash.update(source.read(at, Math.min(PIECE, kept.size - at)));
+  }
+  return hash;
+}
+
 /** Taken bytes are acknowledged when they are this many more, and at the document's end. */
 const ACKNOWLEDGE_EVERY = 1024 * 1024;
 
@@ -24,6 +35,8 @@ export class Document {
   #problem: unknown;
   /** Store of its bytes; without it they are only hashed. */
   kept: Kept | undefined;
+  /** Of the digest that is shown. */
+  readonly algorithm: HashAlgorithm;
   readonly #digests = new Map<HashName, Uint8Array>();
   #holds = 0;
   #closed = false;
@@ -34,13 +47,15 @@ export class Document {
     readonly name: string,
     readonly mediaType: string,
     readonly size: number,
-    readonly algorithm: HashAlgorithm,
+    /** The digest that was asked for; undefined: the one that goes with the key. */
+    readonly asked: HashAlgorithm | undefined,
     /** Where its bytes stay, or how room for them is made if it turns out to be a PDF. */
     kept?: Kept | (() => Kept),
     /** Other algorithms, one of which the certificate that is chosen later may need. */
     also: readonly HashName[] = [],
   ) {
-    this.#hashes = new Map([algorithm, ...also].map((each) => [each, hasher(each)]));
+    this.algorithm = asked ?? "SHA-256";
+    this.#hashes = new Map([this.algorithm, ...also].map((each) => [each, hasher(each)]));
     if (typeof kept === "function") this.#makeRoom = kept;
     else this.kept = kept;
     this.#beginning = new Uint8Array(this.kept ? 0 : Math.min(size, SHOWN_LENGTH));
@@ -69,6 +84,10 @@ export class Document {
         this.kept = this.#makeRoom();
         this.kept.append(this.#beginning.subarray(0, before));
         this.kept.append(bytes);
+        // What a key needs beside can be read again.
+        for (const each of this.#hashes.keys()) {
+          if (each !== this.algorithm) this.#hashes.delete(each);
+        }
       } catch (error) {
         // No request waits for this frame: the one that wants the document is told.
         this.#problem = error;
@@ -101,7 +120,8 @@ export class Document {
   hashed(algorithm: HashName = this.algorithm): Hash {
     if (this.#problem) throw this.#problem;
     if (this.#received < this.size) throw new DsignError("document_incomplete");
-    const hash = this.#hashes.get(algorithm);
+    let hash = this.#hashes.get(algorithm);
+    if (!hash && this.kept) this.#hashes.set(algorithm, hash = hashOf(this.kept, algorithm));
     if (!hash) throw new Error(`The document was not hashed with ${algorithm}.`);
     return hash.copy();
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { digest } from "../formats/digest.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { Document } from "./documents.ts";
 import { Spool } from "./spool.ts";
@@ -57,6 +58,19 @@ Deno.test("a PDF is known by its bytes as they arrive, and kept, whatever the pa
         document.close();
       }
     }
+    const sha384 = digest("SHA-384", bytes);
+    const spooled = new Document(
+      "leave.pdf",
+      "application/pdf",
+      bytes.length,
+      undefined,
+      () => spool.keep(bytes.length, "a"),
+      ["SHA-384"],
+    );
+    for (let at = 0; at < bytes.length; at += 1000) spooled.append(bytes.subarray(at, at + 1000));
+    assert.equal(spooled.item().hash.algorithm, "SHA-256");
+    assert.equal(spooled.digest("SHA-384").toHex(), sha384.toHex(), "read again");
+    spooled.close();
     const full = new Document("leave.txt", "text/plain", bytes.length, "SHA-256", () => {
       throw new DsignError("busy");
     });

@@ -30,7 +30,7 @@ export interface PadesServices {
 
 /** A document, as signing needs it. */
 export type SignedDocument =
-  & Pick<Document, "algorithm" | "size" | "digest" | "hashed">
+  & Pick<Document, "asked" | "size" | "digest" | "hashed">
   & { kept?: Source };
 
 /** The properties of the signature as the request gives them. */

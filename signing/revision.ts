@@ -180,7 +180,7 @@ export class Revisions {
       boxes.push({ page, box, overText, large: share > LARGE });
     }
     const { size } = document;
-    const hashed = document.hashed(hashWith(credential.key.certificate, document.algorithm));
+    const hashed = document.hashed(hashWith(credential.key.certificate, document.asked));
     return {
       digest: preparedDigest(hashed, size, { appended, ranges }).toHex(),
       field,

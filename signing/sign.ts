@@ -346,14 +346,13 @@ export class Signing {
     },
     caller: Caller,
   ) {
-    const digest = document.digest();
     const second = also && await this.#keys.second(also.certificate, caller);
     return await document.held(() =>
       this.#keys.use(
         {
           ...params,
           ...second && { also: second, accepts: notBoth },
-          hash: document.algorithm,
+          hash: document.asked,
           format: `CAdES ${level}`,
           ...this.#network(level),
           items: [document.item()],
@@ -366,7 +365,7 @@ export class Signing {
           const signature = await this.#signCades(lease, content, level, caller);
           return {
             signature: signature.toBase64(),
-            digest: digest.toBase64(),
+            digest: content.toBase64(),
             ...signedWith(lease.signer),
             ...also && { beside: await this.#signBeside(lease, also, signature, level, caller) },
           };
@@ -410,7 +409,7 @@ export class Signing {
         {
           ...params,
           ...second && { also: second, accepts: notBoth },
-          hash: document.algorithm,
+          hash: document.asked,
           format: nameOfPades(options),
           ...this.#network(options.level),
           items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
@@ -473,7 +472,7 @@ export class Signing {
     const looked = new Map<string, string>();
     const wanted: Wanted = {
       certificate,
-      hash: "SHA-256",
+      hash: undefined,
       format: format === "cades" ? `CAdES ${level}` : nameOfPades(options),
       ...this.#network(format === "cades" ? level : options.level),
       items: items.map((item) => batchItem(item, format, options)),

@@ -70,25 +70,26 @@ export class Tokens {
     readonly postQuantum = false,
   ) {}
 
-  /** Digests that a certificate may need whatever hash was asked for. */
-  get otherHashes(): readonly HashName[] {
+  /**
+   * Digests of a document that is hashed before the certificate is chosen: those that keys may need beside the one that
+   * was asked for, or beside SHA-256.
+   */
+  otherHashes(asked: HashAlgorithm | undefined): readonly HashName[] {
+    if (!asked) return ["SHA-384", "SHA-512"];
     return this.postQuantum ? ["SHA-512"] : [];
   }
 
   /**
-   * The digest for a document that is hashed before the certificate is chosen: the one that all certificates that may be
-   * chosen take by default, or SHA-256.
+   * The same by the certificates that are there, where a document is large and the person is not asked for long.
    *
-   * @param certificate `id` of the only one that may be
+   * @param certificate `id` of the only one that may be chosen
    */
-  async usualHash(certificate?: string): Promise<HashAlgorithm> {
+  async usualHashes(certificate?: string): Promise<HashName[]> {
     const { credentials } = await this.list();
-    const hashes = credentials
-      .filter((each) => each.id === certificate || this.describe(each).usable)
-      .filter(({ id }) => certificate === undefined || id === certificate)
-      .map(({ key }) => hashWith(key.certificate, undefined));
-    const [hash] = new Set(hashes).size === 1 ? hashes : [];
-    return HashAlgorithm.options.find((each) => each === hash) ?? "SHA-256";
+    const may = credentials.filter((each) =>
+      certificate === undefined ? this.describe(each).usable : each.id === certificate
+    );
+    return [...new Set(may.map(({ key }) => hashWith(key.certificate, undefined)))];
   }
 
   /**

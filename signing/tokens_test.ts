@@ -96,6 +96,26 @@ Deno.test("usable certificates come first, those for nonRepudiation before those
   ]);
 });
 
+Deno.test("the digests that keys may need are known before one of them is chosen", async () => {
+  const { officers } = makePki({
+    officers: [
+      { name: "Asha" },
+      { name: "Bimal", key: "p-384" },
+      { name: "Chitra", key: "p-384", kind: "expired" },
+      { name: "Dipa", key: "p-384", kind: "encryption_only" },
+    ],
+  });
+  const of = (...which: number[]) =>
+    new Tokens([new MemoryProvider(which.map((each) => officers[each]))], () => new Date());
+  assert.deepEqual(await of(0).usualHashes(), ["SHA-256"]);
+  assert.deepEqual(await of(1).usualHashes(), ["SHA-384"]);
+  assert.deepEqual((await of(0, 1).usualHashes()).toSorted(), ["SHA-256", "SHA-384"]);
+  // What cannot sign needs none, unless it is asked for by name: then the refusal comes later, with its reason.
+  assert.deepEqual(await of(0, 2, 3).usualHashes(), ["SHA-256"]);
+  assert.deepEqual(await of(0, 2).usualHashes(officers[2].certificate.fingerprint), ["SHA-384"]);
+  assert.deepEqual(await of().usualHashes(), []);
+});
+
 Deno.test("an ML-DSA key of a service that signs digests only is listed, and not usable", async () => {
   const provider = new MemoryProvider(
     makePki({ officers: [{ name: "Chitra (TEST)", key: "ml-dsa-44" }] }).officers,

@@ -143,7 +143,7 @@ async function measure(path: string, rounds: number): Promise<Measured> {
     const document = {
       kept: source,
       size,
-      algorithm: "SHA-256",
+      asked: "SHA-256",
       digest: () => new Uint8Array(hash.copy().digest()),
       hashed: () => hash.copy(),
     } as const;

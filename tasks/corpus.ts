@@ -29,7 +29,7 @@ export interface Counts {
 }
 
 /** Folder of the shared files. */
-export const SHARED = join(import.meta.dirname!, "..", "..", "shared", "corpus", "pdf");
+const SHARED = join(import.meta.dirname!, "..", "..", "shared", "corpus", "pdf");
 
 interface Outcome {
   class: Class;

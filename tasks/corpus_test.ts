@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { classicPdf, damagedPdf, documentObjects, streamPdf } from "../tests/fixtures/pdf.ts";
-import { runCorpus, SHARED } from "./corpus.ts";
+import { runCorpus } from "./corpus.ts";
 
 /** `README.md` there says how they were made. */
 const MADE = join(import.meta.dirname!, "..", "tests", "fixtures", "pdf");
@@ -37,17 +36,4 @@ Deno.test("corpus: three officers sign what LibreOffice, LaTeX, Ghostscript, Chr
   const { clean, encrypted } = await runCorpus(MADE, assert.fail);
   assert.deepEqual(clean, { files: 12, one: 12, three: 12, refused: 0, broken: 0 });
   assert.deepEqual(encrypted, { files: 4, one: 4, three: 4, refused: 0, broken: 0 });
-});
-
-Deno.test({
-  name: "corpus: three officers sign PDFs of other makers (optional: needs ../shared/corpus)",
-  ignore: !existsSync(SHARED),
-  async fn() {
-    const table = await runCorpus(SHARED, () => {});
-    const rows = Object.values(table);
-    assert.equal(rows.reduce((sum, { broken }) => sum + broken, 0), 0);
-    for (const { files, three, refused } of rows) assert.equal(three + refused, files);
-    assert.equal(table.clean.three, table.clean.files);
-    assert.ok(table.warnings.refused <= 1);
-  },
 });

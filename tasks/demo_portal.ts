@@ -160,7 +160,7 @@ async function comeBack(
       status: 303,
       headers: { location: `/sanction?${new URLSearchParams(where)}` },
     });
-  if (!pending) return to({ problem: "This signing is over. Begin it again from the order." });
+  if (!pending) return to({ problem: "This request is over. Start again from the order." });
   const { id } = pending.sanction;
   const code = query.get("code");
   try {

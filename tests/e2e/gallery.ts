@@ -30,7 +30,7 @@ export async function drawGallery(names: readonly string[] = []): Promise<void> 
         await state.enter(stage);
         for (const language of Object.keys(LANGUAGES) as Language[]) {
           await speakIn(page, language);
-          await page.waitForLoadState("networkidle");
+          await page.locator("#pages [role=status]").waitFor({ state: "detached" });
           for (const { name, width, height, theme } of LOOKS) {
             await page.setViewportSize({ width, height });
             await page.emulateMedia({ colorScheme: theme });

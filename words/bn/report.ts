@@ -125,7 +125,7 @@ export const bn: ReportWords = {
   finding_signing_certificate_absent: "কোন সার্টিফিকেট, তা স্বাক্ষরের মধ্যে উল্লেখ নেই।",
   finding_signed_attributes_absent: "স্বাক্ষরের মধ্যে সময় বা সার্টিফিকেটের উল্লেখ নেই।",
   finding_digest_algorithms_differ: "বিষয়বস্তু ও স্বাক্ষরে আলাদা ডাইজেস্ট ব্যবহৃত।",
-  finding_digest_weaker: "বিষয়বস্তুর ডাইজেস্ট কী-র তুলনায় দুর্বল।",
+  finding_digest_weaker: "বিষয়বস্তুর ডাইজেস্ট চাবির তুলনায় দুর্বল।",
   finding_countersignatures_unchecked: "একটি প্রতিস্বাক্ষর যাচাই করা যায়নি।",
   finding_timestamp_not_accepted: "একটি টাইমস্ট্যাম্প গ্রাহ্য নয়।",
   finding_unsigned_ignored: "যে অংশগুলি স্বাক্ষরের আওতায় নেই, সেগুলি ধরা হয়নি।",

@@ -37,14 +37,14 @@ export const en = {
   items_one: "What you sign",
   items_many: "What you sign: {count} documents",
   blind_explain:
-    "The site has sent only a number computed from the document (a hash), not the document. D-Sign cannot show you what you sign. It could also be used to log in to another site as you.",
+    "The site has sent only a number computed from the document (a hash), not the document. D-Sign cannot show you what you sign. Your signature could even be used to log in to another site as you.",
   blind_advice: "Sign only if you trust this site fully and are expecting this.",
   weak_explain:
-    "The signature uses SHA-1, which is old and weak: it could be moved to another text. The administrator of this computer allows it for this site.",
+    "The signature uses SHA-1, which is old and weak: somebody could move it to another document. The administrator of this computer allows it for this site.",
   network_time:
-    "Level {level}: {service} is asked for the time. Without an answer nothing is signed.",
+    "Level {level}: D-Sign asks {service} for the time. If it does not answer, nothing is signed.",
   network_lasting:
-    "Level {level}: {service} is asked for the time, and the certificate's authorities whether it is valid. Without an answer nothing is signed.",
+    "Level {level}: D-Sign asks {service} for the time, and the certificate's authorities whether the certificate is still valid. If they do not answer, nothing is signed.",
   network_none: "a time-stamping service (none is configured)",
   blind_items: "{count} documents that cannot be shown",
   blind_items_one: "One document that cannot be shown",
@@ -64,7 +64,7 @@ export const en = {
   none: "None",
 
   batch_explain:
-    "You agree to this list. Each document is compared with it before it is signed; what differs is not signed.",
+    "You agree to this list. Before it is signed, each document is compared with the list; one that differs is not signed.",
   batch_signed: "Signed before with this certificate, and not signed again: {count}",
   items_search: "Find a document by its name",
   items_found: "Found: {count}",
@@ -76,7 +76,7 @@ export const en = {
   route_claims: "claims to be {name}; nobody vouches for the certificate",
   route_unproven:
     "An earlier signature on this route is unproven: anybody can make a certificate with any name. Ask the person before you sign.",
-  route_accept: "I know that it is unproven and sign all the same",
+  route_accept: "I know that it is unproven, and I want to sign anyway",
   items_unnamed: "Without a name",
 
   pdf_loading: "The pages are being loaded.",
@@ -85,7 +85,7 @@ export const en = {
   pdf_damaged: "This file is damaged. What you see here may differ from what other programs show.",
   pdf_scripts: "It contains scripts. Other programs may run them and show something else.",
   pdf_attached: "Files are attached to it. You sign them too, and they are not shown here.",
-  pdf_layers: "It has layers. Other programs may show or print others than are seen here.",
+  pdf_layers: "It has layers. Other programs may show or print different ones.",
   pdf_xfa: "It is an XFA form. Other programs may show something else.",
   pdf_print: "This page looks different in print.",
   pdf_pages: "Pages",
@@ -114,9 +114,9 @@ export const en = {
   pdf_certifies_3: "After it, forms may be filled in, comments made and signatures added.",
   pdf_covers_revision: "Covers revision {number} of {of} of the document",
   pdf_unchanged: "Nothing was changed after this signature.",
-  pdf_changes_unknown: "Whether and what was changed after this signature cannot be determined.",
+  pdf_changes_unknown: "It cannot be determined whether anything was changed after this signature.",
   pdf_changes_allowed: "Changed after it, as it allows: {count}",
-  pdf_changes_forbidden: "Changed after it, although it does not allow that: {count}",
+  pdf_changes_forbidden: "Changed after it, which it does not allow: {count}",
   pdf_changes_unclear: "Added after it, and nobody vouches for what it shows: {count}",
   pdf_change_signature: "Signature",
   pdf_change_timestamp: "Timestamp",
@@ -127,15 +127,15 @@ export const en = {
   pdf_change_validation: "Data for checking signatures",
   pdf_change_metadata: "Description of the document",
   pdf_change_other: "Something else",
-  pdf_adds_visible: "Your signature will be seen on page {page}.",
-  pdf_adds_visible_shown: "Your signature will be seen in the document, where it is shown.",
-  pdf_adds_visible_anchor: "Your signature will be seen beside a text of each document.",
+  pdf_adds_visible: "Your signature will appear on page {page}.",
+  pdf_adds_visible_shown: "Your signature will appear on the page, as you see it here.",
+  pdf_adds_visible_anchor: "Your signature will appear beside a text in each document.",
   pdf_box: "Your signature",
   pdf_box_over_text: "Your signature covers text on page {page}.",
   pdf_box_unknown: "It could not be checked whether your signature covers text on page {page}.",
   pdf_box_large: "Your signature takes more than a tenth of page {page}.",
   pdf_not_drawn: "The document cannot be shown as it will be signed, so it cannot be signed here.",
-  pdf_adds_hidden: "Your signature will not be seen on the pages.",
+  pdf_adds_hidden: "Your signature will not appear on the pages.",
   pdf_adds_timestamp: "A time-stamping service will confirm the time.",
   pdf_adds_reason: "Reason",
   pdf_adds_location: "Place",
@@ -167,20 +167,20 @@ export const en = {
   signature_departmental: "Departmental PIN/OTP signature",
   signature_unknown: "Digital signature; the certificate names no licensed Indian authority",
   law_token_dsc:
-    "The certificate says: digital signature certificate (DSC) of India's licensed authorities. The Information Technology Act, 2000 recognises signatures made with one that is genuine and valid. D-Sign does not decide whether it is.",
+    "According to the certificate, this is a digital signature certificate (DSC) from one of India's licensed authorities. The Information Technology Act, 2000 recognises signatures made with a genuine and valid one. D-Sign does not decide whether it is.",
   law_esign:
-    "The certificate says: eSign, made once for this signature after the person was identified. The Information Technology Act, 2000 recognises it where the certificate is genuine. D-Sign does not decide whether it is.",
+    "According to the certificate, this is an eSign, made once for this signature after the person was identified. The Information Technology Act, 2000 recognises it if the certificate is genuine. D-Sign does not decide whether it is.",
   law_document_signer:
-    "The certificate says: document signer certificate of an organisation, issued by India's licensed authorities for signing by its systems. It names no person. D-Sign does not decide whether it is genuine, or what the signature is worth in law.",
+    "According to the certificate, this is an organisation's document signer certificate, issued by one of India's licensed authorities for signing by the organisation's systems. It names no person. D-Sign does not decide whether it is genuine, or what the signature is worth in law.",
   law_departmental:
-    "The certificate says: a department's own PIN/OTP signature, outside India's licensed authorities. The department's rules say what it is worth in law.",
+    "According to the certificate, this is a department's own PIN/OTP signature, outside India's licensed authorities. The department's rules say what it is worth in law.",
   law_unknown:
-    "The certificate does not say that it is of India's licensed authorities. D-Sign cannot know what the signature is worth in law.",
+    "The certificate does not say that it comes from one of India's licensed authorities. D-Sign cannot know what the signature is worth in law.",
 
   pin: "PIN of your token",
   pin_hint: "Type the token's PIN only here, never into a web page.",
   pin_keypad:
-    "After you press the button you are asked elsewhere: on the keypad of the token, or on the page of the signing service.",
+    "After you press the button, you are asked on the token's keypad or on the signing service's page.",
   pin_not_needed: "Your token is unlocked. No PIN is needed.",
   pin_missing: "Type your PIN first.",
   caps_lock: "Caps Lock is on.",
@@ -202,7 +202,7 @@ export const en = {
   working: "Signing. Please wait.",
   time_more: "More time",
   time_left: "Time left: {time}",
-  time_soon: "Half a minute is left to answer.",
+  time_soon: "Half a minute left to answer.",
 
   bridge_connected: "This window connects a site with D-Sign",
   bridge_leave_open: "Leave this window open while you work on the site.",
@@ -253,7 +253,7 @@ export const en = {
   sites_revoked: "{site} no longer has permission.",
   roots_title: "Root certificates you trust",
   roots_explain: "Signatures count if their certificates lead to one of these roots.",
-  roots_none: "None yet: no signature can be valid.",
+  roots_none: "None yet, so no signature can be confirmed.",
   roots_choose: "Add a root from a file:",
   roots_valid: "Valid from {from} to {to}",
   roots_known: "Known to D-Sign as {root}, a root of India's PKI",
@@ -393,7 +393,7 @@ export const en = {
     "A key and certificate that came as a file (.p12, .pfx). D-Sign keeps a copy that only you can read; it stays encrypted with its password.",
   keys_choose: "Add a key file:",
   keys_refused:
-    "“{file}” was not accepted: it is no key file (.p12, .pfx), or the name is taken or not allowed.",
+    "“{file}” was not accepted: it is not a key file (.p12, .pfx), or the name is taken or not allowed.",
   keys_rename: "Rename",
   keys_rename_one: "Rename {file}",
   keys_remove_one: "Remove {file}",

@@ -6,7 +6,7 @@ export const en = {
   pin_not_set: "The token has no PIN yet. Set one with the program that came with the token.",
   pin_invalid: "The PIN is too short, too long, or has characters that the token does not accept.",
   password_incorrect: "The password of the key file is wrong. Check it and try again.",
-  key_file_unreadable: "The key file is damaged, or it is no key file (.p12, .pfx).",
+  key_file_unreadable: "The key file is damaged, or it is not a key file (.p12, .pfx).",
   key_file_unsupported:
     "The key file is encrypted in a way that D-Sign cannot read. Export the key again with AES-256.",
   token_not_present: "The token is not inserted. Insert it and try again.",

@@ -2,7 +2,7 @@
 export const en = {
   title: "Install D-Sign",
   intro:
-    "D-Sign is the signing program on your computer. It shows what you sign in a window of its own, and takes your PIN there.",
+    "D-Sign is the signing program on your computer. In its own window it shows what you sign, and takes your PIN.",
   language: "Language",
   step_get: "Download",
   get: "Download {name}",
@@ -11,18 +11,19 @@ export const en = {
   check_how: "This command must print exactly this value. If it differs, do not open the file:",
   other_files: "Files for other computers",
   no_release: "There is no file here. Ask your administrator for D-Sign.",
-  no_file: "There is no file for this computer. On phones and tablets D-Sign does not run.",
+  no_file: "There is no file for this computer. D-Sign does not run on phones and tablets.",
   which_mac:
     "Your browser does not say which of the two it is: look in the Apple menu, About This Mac. “Apple M…” is arm64, “Intel” is x64.",
   step_install: "Install",
   install_windows:
-    "Open the file. It needs no administrator: D-Sign is installed for you alone, and starts.",
-  install_macos: "Open the file and follow it. Then start D-Sign from the Applications folder.",
+    "Open the file. You need no administrator: D-Sign is installed for you alone, and starts by itself.",
+  install_macos:
+    "Open the file and follow its steps. Then start D-Sign from the Applications folder.",
   install_linux:
-    "Open the file with the software centre, or ask your administrator. Then start D-Sign from the menu of programs.",
-  install_other: "Follow what your administrator tells you, then start D-Sign.",
+    "Open the file with the software centre, or ask your administrator. Then start D-Sign from the applications menu.",
+  install_other: "Follow your administrator's instructions, then start D-Sign.",
   step_wait: "D-Sign on this computer",
-  look: "D-Sign is started: look for it",
+  look: "I have started D-Sign: look for it",
   looking: "Looking for D-Sign on this computer…",
   prompt: "Your browser asks whether this site may reach programs on this computer. Allow it.",
   found: "D-Sign {version} is running.",

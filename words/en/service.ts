@@ -16,9 +16,9 @@ export const en = {
     "Somebody who knows your PIN wants to change it. If it was not you, give this to nobody and tell your office at once. Valid for 10 minutes.",
   wrong_subject: "Wrong answers in your name",
   wrong_answers:
-    "{count} wrong answers in a row (PIN or OTP) were given for signatures in your name. Each further one has to wait longer; after {most} your PIN is locked. If it was not you, somebody may know your PIN: change it, and tell your office at once.",
+    "{count} wrong answers in a row (PIN or OTP) were given for signatures in your name. Each further one makes the wait longer; after {most} your PIN is locked. If it was not you, somebody may know your PIN: change it, and tell your office at once.",
   wrong_sign_ins:
-    "{count} wrong PINs in a row were typed at the login with your user name. Each further one has to wait longer; after {most} this login is closed. You can still sign. If it was not you, tell your office.",
+    "{count} wrong PINs in a row were typed at the login with your user name. Each further one makes the wait longer; after {most} this login is closed. You can still sign. If it was not you, tell your office.",
   locked_answers_subject: "Your signing PIN is locked",
   locked_answers:
     "{count} wrong answers in a row were given in your name, so your signing PIN is locked. If it was not you, tell your office at once. The administrator can unlock it after checking who you are.",
@@ -46,9 +46,8 @@ export const en = {
   esign_go: "Go on to the eSign service",
   esign_reject: "Do not sign",
   esign_over: "There is nothing to sign here. The link was used, or is too old.",
-  esign_refused_over: "This eSign transaction is over. Begin again in the portal.",
-  esign_refused:
-    "This answer does not count, and nothing was changed by it. Begin again in the portal.",
+  esign_refused_over: "This eSign transaction is over. Start again in the portal.",
+  esign_refused: "This answer was not accepted, and it changed nothing. Start again in the portal.",
 };
 
 export type ServiceWords = Record<keyof typeof en, string>;

@@ -118,6 +118,9 @@ export async function writePiece(
   await Promise.all([written, writer.write(bytes)]);
 }
 
+/** Bytes that are taken out of a pipe at most at a time. */
+const CHUNK = 64 * 1024;
+
 /**
  * Takes messages, their heads included, out of a pipe.
  *
@@ -129,7 +132,12 @@ export async function* readFrames(
   const head = new Uint8Array(LENGTH);
   let message = head;
   let filled = 0;
-  for await (const chunk of pipe) {
+  // One buffer for all: messages are small, and a new one for each would be filled with zeros first.
+  let buffer = new Uint8Array(CHUNK);
+  for (const reader = pipe.getReader({ mode: "byob" });;) {
+    const { value: chunk, done } = await reader.read(buffer);
+    if (done) break;
+    buffer = new Uint8Array(chunk.buffer);
     for (let at = 0; at < chunk.length;) {
       const piece = chunk.subarray(at, at + message.length - filled);
       message.set(piece, filled);

@@ -37,9 +37,10 @@ export function journalName(
   origin: string | null,
   { items, format, level, pdf }: BatchParams,
   certificate: string,
+  manifest: string = manifestHash(items),
 ): string {
   const how = format === "cades" ? { format, level } : { format, pdf: pdf ?? {} };
-  const what = { origin, manifest: manifestHash(items), ...how, certificate };
+  const what = { origin, manifest, ...how, certificate };
   return createHash("sha256").update(canonicalJson(JSON.stringify(what))).digest("hex");
 }
 

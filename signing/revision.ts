@@ -2,11 +2,13 @@
  * The revision of a PDF that a person is shown before they sign it. It is finished but for the signature's value: what
  * they approve is its digest, and after the PIN only that value goes in.
  */
+import { Buffer } from "node:buffer";
 import { concat } from "../formats/asn1/der.ts";
 import { FormatError } from "../formats/error.ts";
 import { fillContents } from "../formats/pades/contents.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
 import { appendedSource, type Source } from "../formats/source.ts";
+import { sameBytes } from "../formats/x509/certificate.ts";
 import { completeCms, holeIn, padesCms, preparedDigest } from "../online/pades_cms.ts";
 import { performFor } from "../online/services.ts";
 import type { PlacedBox } from "../protocol/consent.ts";
@@ -63,6 +65,39 @@ export interface SignedPdf {
   field: string;
 }
 
+/**
+ * A CMS that a reader has checked. Another one that differs from it only in the digest and in the signature's value, which
+ * is checked by itself, needs no reader.
+ */
+class CheckedCms {
+  #form: Uint8Array | undefined;
+
+  /** @param check by a reader; throws if it does not accept the CMS */
+  async accept(
+    cms: Uint8Array,
+    digest: Uint8Array,
+    signature: Uint8Array,
+    check: () => Promise<unknown>,
+  ): Promise<void> {
+    const form = Buffer.from(cms);
+    for (const part of [digest, signature]) {
+      const at = form.indexOf(part);
+      if (at >= 0) form.fill(0, at, at + part.length);
+    }
+    if (this.#form && sameBytes(form, this.#form)) return;
+    await check();
+    this.#form = form;
+  }
+}
+
+/** What the documents of a batch have in common. */
+export class BatchSigning {
+  readonly checked = new CheckedCms();
+
+  /** @param time of all revisions */
+  constructor(readonly time: Date) {}
+}
+
 /** The revisions of one document, one for each certificate. */
 export class Revisions {
   readonly #prepared = new Map<string, Prepared>();
@@ -70,7 +105,7 @@ export class Revisions {
 
   /**
    * @param options the place is found
-   * @param time of all revisions, where they belong to a batch; else each has that of its preparing
+   * @param batch that the document belongs to; without one, each revision has the time of its preparing
    */
   constructor(
     readonly document: SignedDocument,
@@ -78,7 +113,7 @@ export class Revisions {
     readonly services: Pick<PadesServices, "appearances" | "online" | "reader" | "placement">,
     readonly asking: Asking & { signal: AbortSignal },
     readonly now: () => Date,
-    readonly time?: Date,
+    readonly batch?: BatchSigning,
   ) {}
 
   /**
@@ -139,8 +174,10 @@ export class Revisions {
     if (level === "B-B") {
       // Where it stands was checked when the revision was prepared.
       const { digest } = prepared;
-      const checked = { cms, hash: algorithm, digest: Uint8Array.fromHex(digest), certificate };
-      await reader.ask("checkCms", checked, this.asking);
+      const asked = { cms, hash: algorithm, digest: Uint8Array.fromHex(digest), certificate };
+      const check = () => reader.ask("checkCms", asked, this.asking);
+      const { checked } = this.batch ?? new BatchSigning(prepared.time);
+      await checked.accept(cms, asked.digest, signature, check);
       return { appended: signed, field: prepared.field };
     }
     const completion = { level, certificate, password };
@@ -156,12 +193,12 @@ export class Revisions {
   }
 
   #isFresh({ time }: Prepared): boolean {
-    return this.time !== undefined || this.now().getTime() - time.getTime() <= FRESH;
+    return this.batch !== undefined || this.now().getTime() - time.getTime() <= FRESH;
   }
 
   async #prepare(credential: SignedWith): Promise<Prepared> {
     const { document, services: { placement } } = this;
-    const time = this.time ?? this.now();
+    const time = this.batch?.time ?? this.now();
     const original = sourceOf(document);
     const { field, isNew, appended, ranges, places } = await refusing(
       this.#firstFree(credential, time, original),

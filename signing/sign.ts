@@ -44,7 +44,7 @@ import type { Lease } from "./logins.ts";
 import { additionsOf, type ReadFor, shownPdf, showOnly } from "./shown_pdf.ts";
 import { type PadesServices, sourceOf } from "./pades.ts";
 import { acceptsFor, type Also, noDigests, noLogin, notBoth } from "./post_quantum.ts";
-import { Revisions } from "./revision.ts";
+import { BatchSigning, Revisions } from "./revision.ts";
 import type { Trust } from "./proven.ts";
 import type { DataBy, DataStep, questions } from "./questions.ts";
 import type { Asking, DocumentReader } from "./reading.ts";
@@ -452,21 +452,29 @@ export class Signing {
     const { journals } = this.services;
     const options = PdfOptions.parse(params.pdf ?? {});
     const { origin } = caller.asker;
+    const manifest = manifestHash(items);
     await journals.tidy(this.tokens.now());
     const { credentials } = await this.tokens.list();
     const counts = new Map(
       await Promise.all(credentials.map(async ({ id }) => {
-        const signed = await journals.signed(journalName(origin, params, id));
+        const signed = await journals.signed(journalName(origin, params, id, manifest));
         return [id, signed.length] as const;
       })),
     );
     // Rules, certificate and time are the same for what is shown and what is signed of an item.
-    const time = this.tokens.now();
+    const common = new BatchSigning(this.tokens.now());
     const by = this.#readFor(caller, options.password);
     const revisionsOf = async (document: Document) => {
       const { placement } = this.services;
       const placed = await placement.place(sourceOf(document), options, askingFor(caller));
-      return new Revisions(document, placed, this.services, askingFor(caller), () => time, time);
+      return new Revisions(
+        document,
+        placed,
+        this.services,
+        askingFor(caller),
+        this.tokens.now,
+        common,
+      );
     };
     /** Digests of what was looked at, by item and certificate. */
     const looked = new Map<string, string>();
@@ -485,7 +493,7 @@ export class Signing {
         return shownPdf(document.kept, by, revision);
       },
       batch: {
-        manifest: manifestHash(items),
+        manifest,
         signed: (id) => counts.get(id) ?? 0,
         signedNow: () => batch?.signed.length,
       },
@@ -493,7 +501,9 @@ export class Signing {
     let batch: Batch | undefined;
     const started = Promise.withResolvers<Batch>();
     const session = this.#keys.use(wanted, caller, async (lease) => {
-      const journal = await journals.open(journalName(origin, params, lease.credential.id));
+      const journal = await journals.open(
+        journalName(origin, params, lease.credential.id, manifest),
+      );
       const { credential, signer } = lease;
       const make = (document: Document, item: number) =>
         document.held(async () => {

@@ -8,6 +8,7 @@ import type { Aftermath } from "../pades/versions.ts";
 import { prefixSource, type Source } from "../source.ts";
 import { signerFacts, tokenFact } from "./cms.ts";
 import { joinMaterial, type Material, readMaterial } from "./material.ts";
+import { ignoredFinding } from "./notices.ts";
 import type { CoverageReport, Finding } from "./report.ts";
 import { finding, type SignatureFacts, type TimestampFacts } from "./signature.ts";
 
@@ -107,6 +108,10 @@ function signatureFacts(
   if (coverage === "partial") {
     const message = "The signature does not cover a revision of the document.";
     findings.push(finding("coverage_partial", message));
+  }
+  const { contents, cms } = signature;
+  if (cms.length > 0 && contents.subarray(cms.length).some((byte) => byte !== 0)) {
+    findings.push(ignoredFinding(["bytes behind the signature within /Contents"]));
   }
   if (since) findings.push(...aftermathFindings(since));
   else if (coverage !== "partial") {

@@ -361,6 +361,11 @@ Deno.test("changes to a PDF after a signature are reported", () => {
     assert.deepEqual(codes(behind), ["ambiguous"]);
     assert.equal(behind.indication, "INDETERMINATE");
   }
+  // What stands behind the CMS in Contents is not signed, and no reader shows it.
+  const filled = once.with(new TextDecoder("latin1").decode(once).lastIndexOf("00>"), 0x41);
+  const [told] = verify(filled).signatures;
+  assert.deepEqual([told.indication, ...codes(told)], ["TOTAL-PASSED", "unsigned_ignored"]);
+
   const blank = new Uint8Array([...once, ...utf8.encode("\r\n")]);
   assert.equal(verify(blank).indication, "TOTAL-PASSED");
 });

@@ -3,7 +3,7 @@
  * by others, and changed XML is the same to all. Parts: `characters`, `conformance` (the W3C's
  * suite), `mutants` (libxml2, xmlsec1), `theirs` (EU DSS
  * signs), `ours` (OpenSSL, xmlsec1, Java, Bouncy Castle, DSS judge). What is missing on this machine is skipped, and named.
- * `deno task interop pdf [--write]`: see `interop/pdf.ts`.
+ * `deno task interop pdf [--write]`: see `interop/pdf.ts`; with `--bases`: see `interop/pdf_bases.ts`.
  */
 import { parseArgs } from "node:util";
 import { characters } from "./interop/characters.ts";
@@ -12,6 +12,7 @@ import { prepareDss } from "./interop/dss.ts";
 import { mutants } from "./interop/mutants.ts";
 import { ours } from "./interop/ours.ts";
 import { interopPdf } from "./interop/pdf.ts";
+import { interopBases } from "./interop/pdf_bases.ts";
 import { theirs } from "./interop/theirs.ts";
 
 const { values, positionals } = parseArgs({
@@ -22,12 +23,17 @@ const { values, positionals } = parseArgs({
     mutants: { type: "string", default: "100000" },
     dss: { type: "string" },
     write: { type: "boolean", default: false },
+    bases: { type: "boolean", default: false },
+    dir: { type: "string" },
   },
 });
-if (positionals.join() === "pdf") Deno.exit(await interopPdf(values.write) === 0 ? 0 : 1);
+if (positionals.join() === "pdf") {
+  const bad = values.bases ? await interopBases(values.dir) : await interopPdf(values.write);
+  Deno.exit(bad === 0 ? 0 : 1);
+}
 if (positionals.join() !== "ades") {
   console.error("Usage: deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]");
-  console.error("       deno task interop pdf [--write]");
+  console.error("       deno task interop pdf [--write] [--bases [--dir FOLDER]]");
   Deno.exit(2);
 }
 

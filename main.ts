@@ -11,7 +11,7 @@ const kind = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const readerWorker = new URL(`cli/reader_worker.${kind}`, import.meta.url);
 const textWorker = new URL(`signing/text_worker.${kind}`, import.meta.url);
 // The kernel's table of sockets can only be opened before any permission is revoked.
-if (role === "agent") (await import("./agent/peer.ts")).openSocketTables();
+if (role === "agent" || role === "trial") (await import("./agent/peer.ts")).openSocketTables();
 giveUpPermissions(role);
 
 if (role === "pkcs11-host") {

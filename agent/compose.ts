@@ -95,6 +95,8 @@ export interface AgentOptions
   reader: DocumentReader;
   /** Grants of the administrator. */
   allowedOrigins?: readonly AllowedOrigin[];
+  /** A trial agent, which says so in its results, and which only these sites reach. */
+  trial?: { admits(origin: string): boolean };
   /** Whether other sites may ask the person for a grant. Default: `ask`. */
   otherOrigins?: "ask" | "refuse";
 }
@@ -120,12 +122,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
   const spool = Spool.open(options.spool);
   const verification = { reader, trust, departmentalPolicies, pkiFetch, now };
-  const services = { version, identity, tokens, signing, origins, spool, audit, verification };
+  const { trial } = options;
+  const services = {
+    ...{ version, identity, tokens, signing, origins, spool, audit, verification },
+    isTrial: trial !== undefined,
+  };
   const dispatch = createDispatch(services);
   const { web, settings, firstStart } = options;
   const agent = serve({
     ...{ bound, providers, origins, audit, consent, dispatch },
-    ...{ version, web, allowedOrigins, trust, settings, firstStart },
+    ...{ version, web, allowedOrigins, trust, trial, settings, firstStart },
     pins: new ConsolePins(tokens, signing),
     keyFiles: options.keyFiles === undefined ? undefined : new KeyFiles(options.keyFiles, reader),
   });

@@ -60,6 +60,8 @@ export interface Services {
   spool: Spool;
   audit: Pick<Audit, "record">;
   verification: VerificationOptions;
+  /** Results that a key has made say so. */
+  isTrial?: boolean;
 }
 
 /**
@@ -325,7 +327,8 @@ export function createDispatch(services: Services): Dispatch {
     if (scope && !scopesOf(call).includes(scope)) {
       throw new DsignError(scopesOf(call).length ? "scope_not_granted" : "origin_not_allowed");
     }
-    return await handlers[name](parse(name, params) as never, call);
+    const result = await handlers[name](parse(name, params) as never, call);
+    return services.isTrial && "algorithm" in result ? { ...result, trial: true } : result;
   };
 }
 

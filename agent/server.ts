@@ -41,6 +41,8 @@ export interface AgentParts {
   allowedOrigins: readonly AllowedOrigin[];
   /** Folders of the trusted root certificates, the person's first. */
   trust: readonly string[];
+  /** Of a trial agent: the sites that may connect. */
+  trial?: { admits(origin: string): boolean };
   pins: ConsolePins;
   /** The key files that the person adds in the console; without it none is added. */
   keyFiles?: KeyFiles;
@@ -117,7 +119,8 @@ export function serve(parts: AgentParts): Agent {
   /** The connecting origin; null if it is refused. Only the agent's own page may speak for another origin. */
   function callerOf(request: Request, url: URL): { caller: string; own: boolean } | null {
     const mayCall = (origin: string) =>
-      isWebOrigin(origin) || allowedOrigins.some((entry) => entry.origin === origin);
+      (isWebOrigin(origin) || allowedOrigins.some((entry) => entry.origin === origin)) &&
+      (parts.trial?.admits(origin) ?? true);
     const caller = request.headers.get("origin");
     if (request.method !== "GET" || caller === null || !mayCall(caller)) return null;
     const own = ownOrigins.has(caller);
@@ -171,6 +174,7 @@ export function serve(parts: AgentParts): Agent {
       protocol: PROTOCOL_VERSION,
       port,
       securePort,
+      ...parts.trial && { trial: true },
     });
 
   const unwatch = parts.providers.map((provider) =>

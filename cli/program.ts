@@ -10,6 +10,7 @@ import { commandOf } from "./roles.ts";
 /** Every command by its name. */
 export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   agent: async () => (await import("./agent.ts")).agentCommand,
+  trial: async () => (await import("./trial.ts")).trialCommand,
   tokens: async () => (await import("./tokens.ts")).tokensCommand,
   sign: async () => (await import("./sign.ts")).signCommand,
   verify: async () => (await import("./verify.ts")).verifyCommand,

@@ -10,6 +10,7 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   reader: ["ffi", "import", "net", "run", "write", "env", "sys"],
   // run starts drivers' processes, readers, browsers and pinentry
   agent: ["ffi", "import"],
+  trial: ["ffi", "import"],
   tokens: ["ffi", "import", "net", "write"],
   sign: ["ffi", "import", "net"],
   // remote signing services

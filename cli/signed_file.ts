@@ -60,9 +60,10 @@ export function contentOf(
 export async function readCertificates(
   option: string,
   paths: readonly string[],
+  trial = false,
 ): Promise<Certificate[]> {
   try {
-    const anchors = (await Promise.all(paths.map(loadAnchors))).flat();
+    const anchors = (await Promise.all(paths.map((path) => loadAnchors(path, trial)))).flat();
     if (anchors.length > 0) return anchors;
   } catch (error) {
     if (error instanceof DsignError) throw new UsageError(`${option}: ${error.message}`);

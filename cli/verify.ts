@@ -29,6 +29,7 @@ interface Options {
   online?: boolean;
   revocation: "require" | "if-available";
   passwordFile?: string;
+  trial?: boolean;
   pan?: string;
   receipt?: string;
   logKey?: string;
@@ -73,6 +74,10 @@ export const verifyCommand: AddCommand = (program, context, action) => {
     .option(
       "--password-file <file>",
       "PDF: read the PDF's password from the first line of this file",
+    )
+    .option(
+      "--trial",
+      "for tests: also accept --trust of a trial agent; implies --revocation if-available",
     )
     .option("--pan <pan>", "require a signature by the holder of this PAN")
     .option(
@@ -240,9 +245,9 @@ async function prepare(
     reader: openCommandReader(files.length, { module, command }),
     verify: {
       anchors: trust
-        ? await readCertificates("--trust", trust)
+        ? await readCertificates("--trust", trust, options.trial)
         : await loadTrusted(trustFolders(paths, env)),
-      revocation: revocation === "require" ? "require" : "if_available",
+      revocation: revocation === "require" && !options.trial ? "require" : "if_available",
       pan,
       departmentalPolicies: departmentalPolicy.length > 0
         ? [...config.departmentalPolicies ?? [], ...departmentalPolicy]
@@ -250,7 +255,7 @@ async function prepare(
       signal,
     },
     certificates: certificate.length > 0
-      ? (await readCertificates("--certificate", certificate)).map(({ der }) => der)
+      ? (await readCertificates("--certificate", certificate, options.trial)).map(({ der }) => der)
       : [],
     http: online ? () => new PkiHttp(configuredFetch(config), signal) : undefined,
     language: options.language ?? languageOf(config, env) as Language,

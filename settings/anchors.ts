@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { FormatError } from "../formats/error.ts";
 import { readCertificates } from "../formats/x509/bundle.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
+import { isTrial } from "../formats/x509/trial.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Paths } from "./config.ts";
 import { policyPath } from "./policy_file.ts";
@@ -41,9 +42,11 @@ export async function certificateFiles(folder: string): Promise<string[]> {
 /**
  * Reads certificates from a file, or from the files of a folder whose names end in crt, cer, pem or der.
  *
- * @throws {DsignError} `certificate_malformed`, naming the file; `storage_failed` if it cannot be read
+ * @param trial whether certificates of trial agents are taken
+ * @throws {DsignError} `certificate_malformed`, naming the file; `storage_failed` if it cannot be read;
+ *   `invalid_params` for a certificate of a trial agent
  */
-export async function loadAnchors(path: string): Promise<Certificate[]> {
+export async function loadAnchors(path: string, trial = false): Promise<Certificate[]> {
   const anchors: Certificate[] = [];
   for (const file of await filesOf(path)) {
     try {
@@ -51,6 +54,12 @@ export async function loadAnchors(path: string): Promise<Certificate[]> {
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       throw new DsignError("certificate_malformed", `${file}: ${error.message}`);
+    }
+    if (!trial && anchors.some(isTrial)) {
+      throw new DsignError(
+        "invalid_params",
+        `${file} is of a trial agent, whose signatures are worth nothing. For tests, give "dsign verify" the option --trial.`,
+      );
     }
   }
   return anchors;

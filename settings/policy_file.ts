@@ -29,6 +29,8 @@ export const Policy = z.strictObject({
     .describe("Portals that need not ask the person for a grant"),
   otherOrigins: z.enum(["ask", "refuse"]).optional()
     .describe("What happens to all other sites; default: the person is asked"),
+  trial: z.literal("off").optional()
+    .describe("off: no trial agent (`dsign trial`) starts on this computer"),
   legacyOrigins: z.array(Origin).optional()
     .describe("Portals that may ask for bare signatures with SHA-1, which is refused elsewhere"),
   modules: modules.unwrap().optional().describe("PKCS#11 modules, instead of the person's own"),

@@ -176,5 +176,6 @@ export function entryTypes(source: string): string {
       return "";
     },
   );
-  return `import type { ${[...found].sort().join(", ")} } from "./index.js";\n${mine}`;
+  const names = [...found].sort().join(", ");
+  return names ? `import type { ${names} } from "./index.js";\n${mine}` : mine;
 }

@@ -21,6 +21,7 @@ const ENTRIES = {
   hi: "web/client/hi.ts",
   react: "web/client/react.ts",
   element: "web/client/element.ts",
+  testing: "web/client/testing.ts",
 };
 
 /** Most bytes of the core, compressed. */
@@ -63,7 +64,7 @@ async function scripts(): Promise<File[]> {
     minify: true,
     charset: "utf8",
     sourcemap: "linked",
-    external: ["react"],
+    external: ["react", "node:child_process"],
     chunkNames: "shared-[hash]",
     logLevel: "silent",
   });

@@ -1,0 +1,198 @@
+/** The trial agent: what it does for portals, and each rule that keeps it apart from the real one. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PORTS } from "../protocol/envelope.ts";
+import type { MethodName, Params } from "../protocol/methods.ts";
+import { startTrial, type Trial } from "../web/client/testing.ts";
+import { connect } from "../web/client.ts";
+import { TestClient } from "./fixtures/agent.ts";
+import { inTempDir } from "./fixtures/openssl.ts";
+import { testAgent } from "./fixtures/agent.ts";
+import { ROOT } from "./fixtures/docs.ts";
+
+const DSIGN = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
+
+async function dsign(...args: string[]) {
+  const [program, ...first] = DSIGN;
+  const { code, stdout, stderr } = await new Deno.Command(program!, {
+    args: [...first, ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+const HERE = "http://localhost:3000";
+
+/** Runs `test` with one trial agent and a page that has its grant. */
+async function withTrial(
+  test: (trial: Trial, page: TestClient) => Promise<void>,
+  origins: string[] = [],
+): Promise<void> {
+  const trial = await startTrial({ command: DSIGN, origins });
+  try {
+    const page = await TestClient.connect(trial.port, HERE);
+    await page.call("origin.request", { scopes: ["certificates", "sign"] });
+    await test(trial, page);
+    page.socket.close();
+    await page.closed;
+  } finally {
+    await trial.stop();
+  }
+}
+
+const codeOf = (page: TestClient, method: MethodName, params: unknown): Promise<string> =>
+  page.call(method, params as Params<MethodName>).then(
+    () => "done",
+    (error) => error.code,
+  );
+
+const BILL = { content: { json: { bill: 7 } } };
+
+Deno.test("a trial agent answers as the test says, and its results say trial", () =>
+  withTrial(async (trial, page) => {
+    const { signature, trial: isTrial } = await page.call("sign.data", BILL);
+    assert.ok(signature.length > 100);
+    assert.equal(isTrial, true);
+    const login = await page.call("auth.authenticate", { nonce: btoa("n".repeat(44)) });
+    assert.equal((login as { trial?: true }).trial, true);
+    for (
+      const [answer, code] of [
+        ["decline", "user_cancelled"],
+        ["wrong-pin", "pin_incorrect"],
+        ["timeout", "consent_timeout"],
+        ["removed", "token_removed"],
+        ["sign", "done"],
+      ] as const
+    ) {
+      await trial.set({ answer });
+      assert.equal(await codeOf(page, "sign.data", BILL), code, answer);
+    }
+    await trial.set({ tokens: [2] });
+    await page.take(({ method }) => method === "token.changed");
+    const { certificates } = await page.call("certificate.list", {});
+    assert.deepEqual(certificates.map(({ commonName }) => commonName), ["Bimal Roy (TRIAL)"]);
+    await assert.rejects(trial.set({ answer: "maybe" as "sign" }), /maybe|Invalid option/);
+  }));
+
+Deno.test("dsign verify refuses a TRIAL chain without --trial, and accepts it with it", () =>
+  withTrial(async (trial, page) => {
+    const { signature } = await page.call("sign.data", BILL);
+    await inTempDir(async (dir) => {
+      const file = join(dir, "bill.p7s");
+      await Deno.writeFile(file, Uint8Array.fromBase64(signature));
+      const args = ["verify", "--json", "--trust", trial.root];
+      const refused = await dsign(...args, file);
+      assert.notEqual(refused.code, 0);
+      assert.match(refused.stdout, /is of a trial agent, whose signatures are worth nothing/);
+      const accepted = await dsign(...args, "--trial", "--pan", trial.officers[0]!.pan, file);
+      assert.equal(accepted.code, 0, accepted.stdout);
+      const elsewhere = await dsign("trust", "add", trial.root);
+      assert.notEqual(elsewhere.code, 0, "nor does it become a trusted root");
+    });
+  }));
+
+Deno.test("only sites of this computer and named ones reach a trial agent", () =>
+  withTrial(async ({ port }) => {
+    for (
+      const origin of [
+        "https://portal.example",
+        "http://localhost.portal.example",
+        "http://10.0.0.1",
+      ]
+    ) {
+      await assert.rejects(TestClient.connect(port, origin), origin);
+    }
+    for (const origin of ["https://test.portal.example", "http://127.0.0.1:8080"]) {
+      const page = await TestClient.connect(port, origin);
+      page.socket.close();
+      await page.closed;
+    }
+  }, ["https://test.portal.example"]));
+
+Deno.test("the SDK takes a trial agent only by its port, and then no other", () =>
+  withTrial(async ({ port }) => {
+    assert.ok(!PORTS.some((each) => each === port));
+    await using real = await testAgent();
+    const code = (options: Parameters<typeof connect>[0]) =>
+      connect(options).then((client) => client.close(), (error) => error.code ?? error.name);
+    assert.equal(await code({ ports: [port], securePorts: [] }), "not_installed");
+    assert.equal(await code({ trial: real.agent.port }), "not_installed");
+    assert.equal(await code({ trial: PORTS[0] }), "TypeError");
+  }));
+
+Deno.test("a trial agent does not take a port at which the SDK looks for the real one", async () => {
+  const { code, stderr } = await dsign("trial", "--port", String(PORTS[1]));
+  assert.notEqual(code, 0);
+  assert.match(stderr, /no port of the real agent/);
+});
+
+Deno.test("an administrator's policy can forbid trial agents", async () => {
+  const { underTrialPolicy } = await import("../cli/trial.ts");
+  assert.throws(() => underTrialPolicy({ trial: "off" }), /does not allow trial agents/);
+  assert.doesNotThrow(() => underTrialPolicy({}));
+});
+
+Deno.test("a trial agent ends with its parent, and leaves nothing behind", () =>
+  inTempDir(async (dir) => {
+    const started = join(dir, "started");
+    // The shell is the parent: it waits for the first line, and goes.
+    const script =
+      `"$@" trial --json >"${started}" & until [ -s "${started}" ]; do sleep 0.1; done`;
+    const shell = new Deno.Command("sh", { args: ["-c", script, "sh", ...DSIGN] });
+    assert.ok((await shell.output()).success);
+    const { port, root } = JSON.parse(await Deno.readTextFile(started));
+    const isGone = () =>
+      fetch(`http://127.0.0.1:${port}/status`).then(
+        (r) => r.body!.cancel().then(() => false),
+        () => true,
+      );
+    while (!await isGone()) await new Promise((resolve) => setTimeout(resolve, 100));
+    const exists = () => Deno.stat(root).then(() => true, () => false);
+    while (await exists()) await new Promise((resolve) => setTimeout(resolve, 100));
+  }));
+
+Deno.test("a trial agent touches neither drivers nor the person's folders", () =>
+  inTempDir(async (dir) => {
+    // A home in which every setting is a mistake that would end the real agent.
+    const config = join(dir, ".config/dsign");
+    await Deno.mkdir(config, { recursive: true });
+    await Deno.writeTextFile(join(config, "config.json"), "no JSON");
+    const names = ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DENO_DIR"];
+    const before = names.map((name) => Deno.env.get(name));
+    const cache = before[3] ?? join(before[0]!, ".cache/deno"); // of the runtime itself
+    names.forEach((name) => Deno.env.delete(name));
+    Deno.env.set("HOME", dir);
+    Deno.env.set("DENO_DIR", cache);
+    try {
+      await withTrial(async (_, page) => {
+        const { tokens, problems } = await page.call("token.list", {});
+        assert.deepEqual(tokens.map(({ driver }) => driver), ["trial", "trial"]);
+        assert.deepEqual(problems, []);
+      });
+    } finally {
+      names.forEach((name, i) =>
+        before[i] === undefined ? Deno.env.delete(name) : Deno.env.set(name, before[i])
+      );
+    }
+    const files = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
+    assert.deepEqual(files, [".config"]);
+  }));
+
+Deno.test("only the command `dsign trial` knows scripted answers", async () => {
+  const info = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", join(ROOT, "cli/agent.ts")],
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(info.stdout));
+  const trial = modules.map(({ specifier }: { specifier: string }) => specifier)
+    .filter((each: string) => each.startsWith("file:"))
+    .map((each: string) => fileURLToPath(each).slice(ROOT.length + 1))
+    .filter((each: string) => each.startsWith("trial/"));
+  assert.deepEqual(trial, []);
+  for await (const { name } of Deno.readDir(join(ROOT, "cli"))) {
+    if (!name.endsWith(".ts") || name === "trial.ts") continue;
+    const text = await Deno.readTextFile(join(ROOT, "cli", name));
+    assert.doesNotMatch(text, /from "\.\.\/trial\//, name);
+  }
+});

@@ -1,0 +1,113 @@
+/**
+ * A trial agent for tests in Node, Deno or Bun, beside Playwright or node:test. No display, token or driver is needed,
+ * and no key of the person is touched.
+ *
+ * ```ts ignore
+ * import { startTrial } from "dsign-web/testing";
+ *
+ * const trial = await startTrial();
+ * await page.goto(`http://localhost:3000/?trial=${trial.port}`); // the page: connect({ trial: port })
+ * await trial.set({ answer: "decline" });
+ * await trial.stop();
+ * ```
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+
+/** How the trial agent answers: consent for each question, until it is set anew. */
+export interface TrialAnswers {
+  /** `wrong-pin`: a wrong PIN is typed; `removed`: the token is pulled out while it signs. */
+  answer?: "sign" | "decline" | "wrong-pin" | "timeout" | "removed";
+  /** Whose token signs, 1 or 2, where the page names no certificate. */
+  officer?: 1 | 2;
+  /** Tokens that are inserted from now on. */
+  tokens?: (1 | 2)[];
+}
+
+export interface TrialOptions extends Pick<TrialAnswers, "answer"> {
+  /** The program and its first arguments. Default: `["dsign"]`. */
+  command?: readonly string[];
+  /** Sites that may connect, beside those of this computer. */
+  origins?: readonly string[];
+}
+
+/** A running trial agent. It ends with this process at the latest. */
+export interface Trial {
+  /** For `connect({ trial: port })`. */
+  port: number;
+  /** File of the root certificate: `dsign verify --trial --trust ROOT`. */
+  root: string;
+  pin: string;
+  /** The people of the tokens; `pan` as for `dsign verify --pan`. */
+  officers: { name: string; pan: string }[];
+  /** Resolves when the following questions are answered so. */
+  set(answers: TrialAnswers): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts `dsign trial`.
+ *
+ * @throws {Error} if the program cannot be started, with what it says
+ */
+export async function startTrial(options: TrialOptions = {}): Promise<Trial> {
+  const { command = ["dsign"], origins = [], answer = "sign" } = options;
+  const [program, ...first] = command;
+  if (!program) throw new TypeError('command names a program: startTrial({ command: ["dsign"] })');
+  const args = [...first, "trial", "--json", "--steer", "--answer", answer];
+  for (const origin of origins) args.push("--origin", origin);
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const line = lines(child);
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const started = JSON.parse(await line()) as Omit<Trial, "set" | "stop">;
+  let turn: Promise<unknown> = Promise.resolve();
+  return {
+    ...started,
+    async set(answers) {
+      const mine = turn.then(async () => {
+        child.stdin!.write(`${JSON.stringify(answers)}\n`);
+        const { ok, error } = JSON.parse(await line());
+        if (!ok) throw new TypeError(error);
+      });
+      turn = mine.catch(() => {});
+      await mine;
+    },
+    async stop() {
+      child.stdin!.end();
+      await ended;
+    },
+  };
+}
+
+/** Reads stdout line by line. */
+function lines(child: ChildProcess): () => Promise<string> {
+  const waiting: { resolve(line: string): void; reject(error: Error): void }[] = [];
+  const come: string[] = [];
+  let rest = "";
+  let failure: Error | undefined;
+  child.stdout!.setEncoding("utf8").on("data", (piece: string) => {
+    const all = (rest + piece).split("\n");
+    rest = all.pop()!;
+    for (const line of all) waiting.length > 0 ? waiting.shift()!.resolve(line) : come.push(line);
+  });
+  const fail = (error: Error) => {
+    failure = error;
+    for (const each of waiting.splice(0)) each.reject(error);
+  };
+  child.once(
+    "error",
+    (error: Error) =>
+      fail(
+        new Error(
+          `${child.spawnfile} cannot be started: install D-Sign, or give command. ${error.message}`,
+        ),
+      ),
+  );
+  child.once("close", () => fail(new Error("The trial agent has ended.")));
+  child.stdin!.on("error", () => {}); // it has ended, which the next read says
+  return () => {
+    const line = come.shift();
+    if (line !== undefined) return Promise.resolve(line);
+    if (failure) return Promise.reject(failure);
+    return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+  };
+}

@@ -88,12 +88,17 @@ async function packagedFiles(path: string): Promise<string[]> {
   );
 }
 
-/** Puts the files of a folder into another, each as a whole. */
+/** Puts the files of a folder into another, each as a whole; what an earlier build made beside them goes. */
 async function moveAll(from: string, to: URL): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
+  const made = await Array.fromAsync(Deno.readDir(from));
+  for (const { name, isDirectory } of made) {
     if (isDirectory) await moveAll(join(from, name), new URL(`${name}/`, to));
     else await Deno.rename(join(from, name), new URL(name, to));
+  }
+  const kept = new Set(made.map(({ name }) => name));
+  for await (const { name } of Deno.readDir(to)) {
+    if (!kept.has(name)) await Deno.remove(new URL(name, to), { recursive: true });
   }
 }
 

@@ -99,7 +99,7 @@ export async function collectEvidence(
     attempt(certificate.crlUrls, async (url) => {
       if (crlUrls.has(url)) return true;
       crlUrls.add(url);
-      evidence.crls.push(readCrl(unwrapPem(await http.get(url), "X509 CRL")));
+      evidence.crls.push(listIn(await http.get(url)));
       return true;
     });
 
@@ -127,6 +127,15 @@ export async function collectEvidence(
 }
 
 const nameOf = ({ subject }: Certificate) => subject.commonName ?? subject.toString();
+
+const lists = new WeakMap<Uint8Array, Crl>();
+
+/** The list in an answer: read once, however many files need it. */
+function listIn(bytes: Uint8Array): Crl {
+  let list = lists.get(bytes);
+  if (!list) lists.set(bytes, list = readCrl(unwrapPem(bytes, "X509 CRL")));
+  return list;
+}
 
 /** RFC 5280 §4.2.2.1: one certificate in DER, or a bundle without signers (`.p7c`); some services send PEM. */
 function certificatesIn(bytes: Uint8Array): Uint8Array[] {

@@ -67,7 +67,7 @@ export async function benchVerifyService(figures: Figures): Promise<void> {
     objects[100] = `<< /Length 17000 >>\nstream\n${"x".repeat(17_000)}\nendstream`;
     const pdf = signPdf(classicPdf(objects), officer);
     const anchor = pki.root.certificate.der;
-    // As the service does it: nothing of an earlier file is known.
+    // As in the service, the authorities are known from earlier files: their signatures are not checked again.
     const library = libraryCost(() => {
       const { report } = verifyFile({ source: bytesSource(pdf) }, {
         now: new Date(),

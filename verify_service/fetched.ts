@@ -2,11 +2,12 @@
  * What authorities answered about revocation, for all requests: one fetch at a time of each address, kept only where an
  * authority has signed it, and no longer than an hour.
  */
+import { digest } from "../formats/digest.ts";
 import type { PkiFetch } from "../online/pki_http.ts";
 import { PkiHttp } from "../online/pki_http.ts";
 import type { Fetched, FetchStep } from "../online/questions.ts";
 import { fetchFor } from "../online/services.ts";
-import type { Done } from "../reader/steps.ts";
+import type { AtHand } from "./questions.ts";
 
 /** Milliseconds for which an answer is kept at most, and a failure. */
 const MAX_AGE = 3_600_000;
@@ -14,11 +15,13 @@ const FAILURE_AGE = 60_000;
 /** Answers kept, and their bytes. */
 const MAX_ENTRIES = 2000;
 const MAX_BYTES = 256 * 1024 * 1024;
-/** Bytes of the answers used last that go along with each question, which spares it a round. */
-const AT_HAND = 512 * 1024;
+/** Answers used last that each question names. */
+const AT_HAND = 200;
 
 interface Entry {
   answer: Fetched;
+  /** Of its bytes, in hex. */
+  sha256?: string;
   until: number;
 }
 
@@ -52,16 +55,13 @@ export class FetchedAnswers {
     this.#closing.abort();
   }
 
-  /** Those that a question probably needs. */
-  atHand(): Done {
-    const found: [string, Fetched][] = [];
-    let bytes = 0;
-    for (const [key, { answer, until }] of [...this.#entries].reverse()) {
-      if (until <= this.now()) continue;
-      if ((bytes += sizeOf(answer) + 1000) > AT_HAND) break;
-      found.push([key, answer]);
-    }
-    return found;
+  /** Those that a question probably needs. A reader that has not had the bytes yet asks for them. */
+  atHand(): AtHand {
+    return [...this.#entries].slice(-AT_HAND).flatMap(([key, { answer, sha256, until }]) =>
+      until <= this.now()
+        ? []
+        : [[key, answer instanceof Uint8Array ? { sha256: sha256! } : answer]]
+    );
   }
 
   /**
@@ -112,8 +112,10 @@ export class FetchedAnswers {
 
   #put(key: string, entry: Entry): void {
     this.#drop(key);
-    if (entry.until <= this.now()) return;
-    this.#entries.set(key, entry);
+    const { answer, until } = entry;
+    if (until <= this.now()) return;
+    const sha256 = answer instanceof Uint8Array ? digest("SHA-256", answer).toHex() : undefined;
+    this.#entries.set(key, { ...entry, sha256 });
     this.#bytes += sizeOf(entry.answer);
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= MAX_ENTRIES && this.#bytes <= MAX_BYTES) break;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { FetchedAnswers } from "./fetched.ts";
 
 const HOUR = 3_600_000;
@@ -23,7 +24,8 @@ Deno.test("an answer is kept until it is out of date, and never longer than an h
     await fetched.settle(KEY, clock.now + next);
     clock.now += kept - 1;
     assert.equal((await fetched.get(KEY, step)).isNew, false);
-    assert.deepEqual(fetched.atHand().map(([key]) => key), [KEY]);
+    const sha256 = createHash("sha256").update("crl").digest("hex");
+    assert.deepEqual(fetched.atHand(), [[KEY, { sha256 }]]);
     clock.now += 1;
     assert.deepEqual(fetched.atHand(), []);
     await fetched.get(KEY, step);

@@ -8,14 +8,15 @@ import {
 } from "../formats/verify/verify.ts";
 import { FormatError } from "../formats/error.ts";
 import { unwrapPem } from "../formats/x509/bundle.ts";
-import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
+import { type Certificate, readKnownCertificate } from "../formats/x509/certificate.ts";
 import { readCrl } from "../formats/x509/crl.ts";
 import { type OcspResponse, readOcspResponse } from "../formats/x509/ocsp.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 import { isSignedWith } from "../formats/x509/signed.ts";
 import { collectEvidence } from "../online/evidence.ts";
-import { type FetchStep, httpOf, type Take } from "../online/questions.ts";
-import { type Done, inSteps } from "../reader/steps.ts";
+import { type Fetched, type FetchStep, httpOf, type Take } from "../online/questions.ts";
+import { digest } from "../formats/digest.ts";
+import { inSteps } from "../reader/steps.ts";
 import type { ReadDocument } from "../reader/worker.ts";
 
 export interface JudgeInput
@@ -27,11 +28,14 @@ export interface JudgeInput
   password?: string;
   /** Whether revocation may be asked for. */
   online: boolean;
-  /** What has been fetched, by the steps' keys. */
-  done: Done;
+  /** What has been fetched, by the steps' keys; of two with one key, the later counts. */
+  done: AtHand;
   /** Keys of it that were fetched for this request: they have not been checked before. */
   fresh: string[];
 }
+
+/** Fetched answers, or the digests of those that the reader may have already. */
+export type AtHand = (readonly [key: string, answer: Fetched | { sha256: string }])[];
 
 export interface Judged {
   report: VerificationReport;
@@ -48,9 +52,9 @@ export const questions = {
     { now: at, anchors: trusted, online, done, fresh, password, ...how }: JudgeInput,
     [source, content]: ReadDocument[],
   ) =>
-    inSteps(done, async (take: Take<FetchStep>): Promise<Judged> => {
+    inSteps(done.flatMap(remembered), async (take: Take<FetchStep>): Promise<Judged> => {
       const now = new Date(at);
-      const anchors = trusted.map((each) => readCertificate(each));
+      const anchors = trusted.map(readKnownCertificate);
       const given = content && {
         digest: (hash: Parameters<ReadDocument["digest"]>[0]) =>
           content.digest(hash, [[0, content.size]]),
@@ -80,6 +84,29 @@ export const questions = {
       };
     }),
 };
+
+/** Answers by their digests, those used last standing last: authorities' lists are large, and serve many files. */
+const answers = new Map<string, Uint8Array>();
+/** Their bytes. */
+const MAX_ANSWERS = 64 * 1024 * 1024;
+let held = 0;
+
+/** An answer with its bytes: none where they are needed first. */
+function remembered([key, answer]: AtHand[number]): [key: string, answer: Fetched][] {
+  if ("problem" in answer) return [[key, answer]];
+  const isNew = answer instanceof Uint8Array;
+  const id = isNew ? digest("SHA-256", answer).toHex() : answer.sha256;
+  const bytes = answers.get(id) ?? (isNew ? answer.slice() : undefined);
+  if (!bytes) return [];
+  held += answers.delete(id) ? 0 : bytes.length;
+  answers.set(id, bytes);
+  for (const [oldest, { length }] of answers) {
+    if (held <= MAX_ANSWERS) break;
+    answers.delete(oldest);
+    held -= length;
+  }
+  return [[key, bytes]];
+}
 
 /** Detached content is read whole only where it is no larger, in bytes. */
 const MAX_WHOLE = 64 * 1024 * 1024;

@@ -7,7 +7,7 @@ import type { Reader } from "../reader/client.ts";
 import { ReaderEnded } from "../reader/process.ts";
 import { askInSteps, type Done } from "../reader/steps.ts";
 import type { FetchedAnswers } from "./fetched.ts";
-import type { Judged, questions } from "./questions.ts";
+import type { AtHand, Judged, questions } from "./questions.ts";
 
 export interface VerifierOptions {
   reader: Reader<typeof questions>;
@@ -43,7 +43,7 @@ export async function verifyUpload(
       revocation: revocation === "require" ? "require" : "if_available",
       password,
       online: fetched !== undefined,
-      done,
+      done: done as AtHand,
       fresh: [...fresh],
     }, { documents, origin: crypto.randomUUID(), alone: again });
   // A system that is short of memory may have killed it, and others that wait for questions with it.

@@ -20,8 +20,8 @@ import type { Questions } from "./worker.ts";
 export interface AskOptions {
   documents?: readonly Source[];
   /**
-   * For whom: one asker's questions are answered one after another, and all askers in turn; with `apart`, never by a
-   * process that has read for another.
+   * For whom: one asker's questions are answered one after another (or as many at a time as its `share`), and all
+   * askers in turn; with `apart`, never by a process that has read for another.
    */
   origin?: string;
   /** Of a pool: by a process that has read nothing before, and ends with the answer, as befits a secret in `input`. */
@@ -75,19 +75,22 @@ interface Waiting {
 /** Answers questions in processes: started when they are needed, a few at most, ended when they are not. */
 export class ReaderPool<Q extends Questions> implements Reader<Q> {
   readonly #idle: Idle[] = [];
-  readonly #busy = new Set<string>();
+  /** Processes that read for an asker now. */
+  readonly #busy = new Map<string, number>();
   #running = 0;
   #waiting: Waiting[] = [];
   readonly #closing = new AbortController();
 
   /**
    * @param options `command` starts the program in its `reader` role; `apart`: a process that has read for one origin
-   *   ends before another's document is read, so that what a document does to its reader concerns its bringer only
+   *   ends before another's document is read, so that what a document does to its reader concerns its bringer only;
+   *   `share`: processes that one asker has at most. Default: 1
    */
   constructor(
     readonly options: ReaderOptions & {
       command: readonly string[];
       apart?: boolean;
+      share?: number;
       processes?: number;
       idle?: number;
       onLog?: (text: string) => void;
@@ -127,7 +130,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
       throw refusalOf(error);
     } finally {
       if (alone && process?.alive) await process.close();
-      this.#busy.delete(origin);
+      this.#count(origin, -1);
       this.#running--;
       if (process?.alive) this.#keep(process, origin);
       this.#next();
@@ -140,7 +143,13 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     await Promise.all(this.#idle.splice(0).map(end));
   }
 
-  /** Waits until a process is free and the asker has none. */
+  #count(origin: string, change: number): void {
+    const count = (this.#busy.get(origin) ?? 0) + change;
+    if (count > 0) this.#busy.set(origin, count);
+    else this.#busy.delete(origin);
+  }
+
+  /** Waits until a process is free and it is the asker's turn. */
   #turn(origin: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -157,13 +166,14 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     return promise.finally(() => signal.removeEventListener("abort", abort));
   }
 
-  /** Begins with the first question whose asker has no process: an asker with many waits for its own only. */
+  /** Begins with the first question of the askers that have the fewest processes: an asker with many waits for its own. */
   #next(): void {
     while (this.#running < this.#most) {
-      const at = this.#waiting.findIndex(({ origin }) => !this.#busy.has(origin));
-      if (at < 0) return;
-      const [{ origin, start }] = this.#waiting.splice(at, 1);
-      this.#busy.add(origin);
+      const busy = this.#waiting.map(({ origin }) => this.#busy.get(origin) ?? 0);
+      const least = Math.min(...busy);
+      if (least >= (this.options.share ?? 1)) return;
+      const [{ origin, start }] = this.#waiting.splice(busy.indexOf(least), 1);
+      this.#count(origin, 1);
       this.#running++;
       start();
     }

@@ -247,6 +247,21 @@ Deno.test("a site that keeps its reader busy delays no other site, and at most t
     await Promise.all(busy);
   }));
 
+Deno.test("an asker with many questions has all processes, until another one asks", () =>
+  closing(new ReaderPool<Questions>({ command, share: 2 }), async (reader) => {
+    const stop = [new AbortController(), new AbortController()];
+    const loop = (signal: AbortSignal) =>
+      reader.ask("loop", undefined as never, { origin: "busy", signal }).catch(() => "stopped");
+    const busy = stop.map(({ signal }) => loop(signal));
+    const later = reader.ask("ends", null, { origin: "busy" }).then(() => "busy");
+    const other = reader.ask("ends", null, { origin: "other" }).then(() => "other");
+    while (reader.processes < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    stop[0].abort();
+    assert.equal(await Promise.race([later, other]), "other");
+    stop[1].abort();
+    assert.deepEqual(await Promise.all([...busy, later]), ["stopped", "stopped", "busy"]);
+  }));
+
 Deno.test("a process that has read for one site reads for no other", () =>
   closing(pool({ apart: true }), async (reader) => {
     const first = await reader.ask("count", null, { origin: "https://a.example" });

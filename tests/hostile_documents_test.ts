@@ -1,12 +1,17 @@
 /** Documents and answers that are made to keep their reader busy: typed errors, and everybody else is answered. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { openReaders } from "../otp_service/reading.ts";
 import { openReaders as openDocumentReaders } from "../signing/reading.ts";
 import { makeService } from "./fixtures/otp_service.ts";
 import { dsign, dsignAtTerminal, environment, startDsign } from "./fixtures/cli.ts";
-import { PORTAL, READER_COMMAND, testAgent, type TestClient } from "./fixtures/agent.ts";
+import {
+  ENDLESS_READER,
+  PORTAL,
+  READER_COMMAND,
+  testAgent,
+  type TestClient,
+} from "./fixtures/agent.ts";
 import { endlessKeyFile, HOSTILE, hostileBytes, writeHostile } from "./fixtures/hostile.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
@@ -16,11 +21,6 @@ import { signJws } from "./fixtures/signed_files.ts";
 
 const OTHER = "https://other.example";
 const PDF = classicPdf(documentObjects());
-const endless = [
-  ...[Deno.execPath(), "run", "--quiet", "--no-prompt", "--cached-only", "--no-check"],
-  "--allow-read",
-  fileURLToPath(new URL("fakes/endless_reader.ts", import.meta.url)),
-];
 
 /** Allowed verdicts on such a document. */
 const REFUSED = ["document_malformed", "too_large"];
@@ -85,7 +85,7 @@ Deno.test("the agent refuses hostile documents, and reads the next one", async (
 
 Deno.test("while a document never ends, the agent answers others, and reads others' documents", async () => {
   await using test = await testAgent({
-    reader: openDocumentReaders(endless, console.error),
+    reader: openDocumentReaders(ENDLESS_READER, console.error),
     allowedOrigins: [PORTAL, OTHER].map((origin) => ({
       origin,
       scopes: ["certificates" as const, "sign" as const],
@@ -113,7 +113,7 @@ Deno.test("while a document never ends, the agent answers others, and reads othe
 });
 
 Deno.test("while a document never ends, the PIN/OTP service answers others", async () => {
-  const reader = openReaders(endless, console.error);
+  const reader = openReaders(ENDLESS_READER, console.error);
   const test = makeService({ reader });
   try {
     const token = await test.token();
@@ -139,7 +139,7 @@ Deno.test("a key file that keeps its reader busy holds up nobody else, and ends 
   inTempDir(async (dir) => {
     const keyFile = join(dir, "officer.p12");
     await Deno.writeFile(keyFile, await endlessKeyFile());
-    const reader = openDocumentReaders(endless, console.error);
+    const reader = openDocumentReaders(ENDLESS_READER, console.error);
     const opening = Promise.withResolvers<void>();
     const provider = new Pkcs12Provider([keyFile], reader);
     const open12 = provider.open.bind(provider);

@@ -1,7 +1,11 @@
 /** Two instances of `dsign verify-service` as `deploy/verify-service/` runs them: behind nginx, and one of them killed. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { pem } from "../formats/asn1/pem.ts";
+import { FetchedAnswers } from "../verify_service/fetched.ts";
+import { createHandler } from "../verify_service/service.ts";
+import { TrustSets } from "../verify_service/trust_sets.ts";
 import { dsign, environment, startDsign } from "./fixtures/cli.ts";
 import { checkUnit, startNginx } from "./fixtures/deploy.ts";
 import { ROOT } from "./fixtures/docs.ts";
@@ -11,12 +15,36 @@ import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { makePki } from "./fixtures/pki.ts";
 import { signPdf } from "./fixtures/sign_pdf.ts";
 
+// deno-lint-ignore no-explicit-any -- stands for what is not asked
+const NOBODY = {} as any;
 const FILES = join(ROOT, "deploy/verify-service");
 
 Deno.test("verify-service: systemd understands the unit, and finds little exposed", () =>
   inTempDir((dir) =>
     checkUnit(dir, join(FILES, "dsign-verify@.service"), "dsign-verify@1.service")
   ));
+
+Deno.test("verify-service: every figure that the dashboard shows exists, and every figure is shown", async () => {
+  const fetched = new FetchedAnswers(() => Promise.reject(new Error("not asked")), Date.now);
+  const handle = createHandler({
+    ...{ version: "1.2.3", sets: await TrustSets.load({}), fetched, now: () => new Date() },
+    ...{ reader: NOBODY, online: NOBODY, spool: ".", processes: () => 0 },
+    ...{ requests: 1, uploadBytes: 1, diskBytes: 1, uploadTime: 1 },
+  });
+  const { body } = await handle({
+    ...{ method: "GET", target: "/metrics", headers: {} },
+    ...{ body: Readable.from([]), signal: new AbortController().signal },
+  });
+  const known = [...String(body).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  const { panels } = JSON.parse(await Deno.readTextFile(join(FILES, "grafana.json")));
+  const shown = new Set<string>();
+  for (const { expr } of panels.flatMap(({ targets }: { targets: unknown[] }) => targets)) {
+    for (const [name] of expr.matchAll(/dsign_verify_\w+/g)) {
+      shown.add(name.replace(/_(bucket|count|sum)$/, ""));
+    }
+  }
+  assert.deepEqual([...shown].sort(), known.sort());
+});
 
 Deno.test("verify-service: a wrong configuration is told in a sentence", () =>
   inTempDir(async (dir) => {

@@ -1,5 +1,8 @@
 /** Runs the service from its configuration until it is closed. */
 import { getLogger } from "@logtape/logtape";
+import { Buffer } from "node:buffer";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import { revived } from "../online/error.ts";
 import { configuredFetch, type PkiFetch } from "../online/pki_http.ts";
 import { Online } from "../online/services.ts";
@@ -9,7 +12,7 @@ import type { DocumentQuestions } from "../signing/reading.ts";
 import type { VerifyConfig } from "./config.ts";
 import { FetchedAnswers } from "./fetched.ts";
 import type { questions } from "./questions.ts";
-import { createHandler } from "./service.ts";
+import { createHandler, type Incoming, type Reply } from "./service.ts";
 import { TrustSets } from "./trust_sets.ts";
 
 const log = getLogger(["dsign", "verify-service"]);
@@ -43,6 +46,7 @@ export async function startVerifyService(
   const reader = new ReaderPool<typeof questions & DocumentQuestions>({
     command: readerCommand,
     processes,
+    share: processes,
     deadline: config.seconds * 1000,
     revive: revived,
     onLog: (text) => log.error("A reader says: {text}", { text }),
@@ -79,12 +83,11 @@ export async function startVerifyService(
     await Deno.remove(spool, { recursive: true });
   };
   try {
-    const server = await listen(config.listen, handler);
-    const { addr } = server;
+    const { address, close } = await listen(config, handler);
     return {
-      address: "port" in addr ? `http://${addr.hostname}:${addr.port}` : addr.path,
+      address,
       async close() {
-        await server.shutdown();
+        await close();
         await cleanUp();
       },
     };
@@ -94,23 +97,45 @@ export async function startVerifyService(
   }
 }
 
+/** Milliseconds for which a connection waits for its next request: longer than nginx does. */
+const KEEP_ALIVE = 75_000;
+
+/** By `node:http`: the runtime's own server (Deno 2.9.6) does not tell that a caller has hung up. */
 async function listen(
-  address: string,
-  handler: (request: Request) => Promise<Response>,
-): Promise<Deno.HttpServer<Deno.NetAddr | Deno.UnixAddr>> {
-  const onListen = () => {};
+  { listen: address, uploadSeconds }: VerifyConfig,
+  handler: (request: Incoming) => Promise<Reply>,
+): Promise<RunningService> {
+  const server = http.createServer(
+    { keepAliveTimeout: KEEP_ALIVE, requestTimeout: (uploadSeconds + 10) * 1000 },
+    async (message, to) => {
+      const gone = new AbortController();
+      to.on("close", () => to.writableFinished || gone.abort());
+      const { method = "", url: target = "", headers } = message;
+      const request = { method, target, headers, body: message, signal: gone.signal };
+      const { status, headers: more, body } = await handler(request);
+      to.writeHead(status, { ...more, "content-length": Buffer.byteLength(body) });
+      to.end(body);
+      message.resume(); // what is left of it
+    },
+  );
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).once("listening", resolve);
   try {
     if (address.startsWith("unix:")) {
       const path = address.slice("unix:".length);
       await removeStale(path);
-      const server = Deno.serve({ path, onListen }, handler);
+      server.listen(path);
+      await listening;
       // its folder says who may reach it; of those in its group, each
       Deno.chmodSync(path, 0o660);
-      return server;
+      address = path;
+    } else {
+      const at = address.lastIndexOf(":");
+      const host = address.slice(0, at);
+      server.listen(Number(address.slice(at + 1)), host.replace(/^\[|\]$/g, ""));
+      await listening;
+      address = `http://${host}:${(server.address() as AddressInfo).port}`;
     }
-    const at = address.lastIndexOf(":");
-    const hostname = address.slice(0, at).replace(/^\[|\]$/g, "");
-    return Deno.serve({ hostname, port: Number(address.slice(at + 1)), onListen }, handler);
   } catch (error) {
     throw new DsignError(
       "busy",
@@ -119,6 +144,14 @@ async function listen(
       }. Change "listen" in the configuration.`,
     );
   }
+  return {
+    address,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+  };
 }
 
 /** Removes the socket of an instance that was killed; nothing else, and none on which somebody listens. */

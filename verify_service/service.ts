@@ -1,5 +1,7 @@
 /** The service's answers over HTTP: for portals' servers on this computer or behind a proxy, never for browsers. */
 import { getLogger } from "@logtape/logtape";
+import type { IncomingHttpHeaders } from "node:http";
+import type { Readable } from "node:stream";
 import type * as z from "zod";
 import type { Source } from "../formats/source.ts";
 import { OnlineError } from "../online/error.ts";
@@ -39,8 +41,25 @@ export interface ServiceOptions extends VerifierOptions, ExtenderOptions {
   processes: () => number;
 }
 
+/** A request whose body is on its way. */
+export interface Incoming {
+  method: string;
+  /** As in the request line. */
+  target: string;
+  headers: IncomingHttpHeaders;
+  body: Readable;
+  /** Fires when the caller hangs up. */
+  signal: AbortSignal;
+}
+
+export interface Reply {
+  status: number;
+  headers: Record<string, string>;
+  body: string | Uint8Array;
+}
+
 /** The answer to one request. */
-export function createHandler(options: ServiceOptions): (request: Request) => Promise<Response> {
+export function createHandler(options: ServiceOptions): (request: Incoming) => Promise<Reply> {
   let running = 0;
   let disk = 0;
   const { fetched, sets, version } = options;
@@ -65,9 +84,15 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
 
   /** Receives a request's files and fields, and does something with them. */
   async function withUpload<F extends { trust: string }, T>(
-    request: Request,
+    request: Incoming,
     fields: z.ZodType<F>,
-    work: (file: Upload, documents: Source[], anchors: Uint8Array[], fields: F) => Promise<T>,
+    work: (
+      file: Upload,
+      documents: Source[],
+      anchors: Uint8Array[],
+      fields: F,
+      asking: { origin: string; signal: AbortSignal },
+    ) => Promise<T>,
   ): Promise<T> {
     if (request.method !== "POST") throw new ServiceError("method_wrong", "Send a POST.");
     const size = sizeOf(request, options.uploadBytes);
@@ -78,7 +103,9 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
     disk += size;
     try {
       using parts = new Parts(options.spool);
-      await parts.receive(request, AbortSignal.timeout(options.uploadTime));
+      const { body, headers, signal } = request;
+      const late = AbortSignal.timeout(options.uploadTime);
+      await parts.receive(body, `${headers["content-type"]}`, AbortSignal.any([signal, late]));
       const { file, content } = parts.files;
       const { success, data, error } = fields.safeParse(parts.fields);
       if (!success) {
@@ -91,35 +118,45 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
         throw new ServiceError("trust_unknown", `There is no trust set ${data.trust}.`);
       }
       const documents = content ? [file.source, content.source] : [file.source];
-      return await work(file, documents, anchors, data);
+      const origin = String(headers["x-real-ip"] ?? "");
+      return await work(file, documents, anchors, data, { origin, signal });
     } finally {
       running--;
       disk -= size;
     }
   }
 
-  const verify = (request: Request) =>
-    withUpload(request, VerifyFields, async (file, documents, anchors, fields) => {
-      const { ok, ...report } = await verifyUpload(options, documents, anchors, fields);
+  const verify = (request: Incoming) =>
+    withUpload(request, VerifyFields, async (file, documents, anchors, fields, asking) => {
+      const { ok, ...report } = await verifyUpload(options, documents, anchors, fields, asking);
       return { ok, file: file.name, sha256: file.sha256, ...report } satisfies VerifyAnswer;
     });
 
-  const extend = (request: Request) =>
+  const extend = (request: Incoming) =>
     withUpload(
       request,
       ExtendFields,
-      (_, documents, anchors, fields) => extendUpload(options, documents, anchors, fields),
+      (_, documents, anchors, fields, asking) =>
+        extendUpload(options, documents, anchors, fields, asking),
     );
 
   return async (request) => {
-    const { pathname } = new URL(request.url);
-    const json = (value: unknown, status = 200, more: Record<string, string> = {}) =>
-      Response.json(value, { status, headers: { ...HEADERS, ...more } });
+    const [pathname] = request.target.split("?");
+    const json = (value: unknown, status = 200, more: Record<string, string> = {}): Reply => ({
+      status,
+      headers: { ...HEADERS, "content-type": "application/json", ...more },
+      body: JSON.stringify(value),
+    });
+    const text = (body: string, type = "text/plain; charset=utf-8"): Reply => ({
+      status: 200,
+      headers: { ...HEADERS, "content-type": type },
+      body,
+    });
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     try {
       // A page in somebody's browser must not use what only servers may ask.
-      if (request.headers.has("origin") || request.headers.has("sec-fetch-site")) {
+      if ("origin" in request.headers || "sec-fetch-site" in request.headers) {
         throw new ServiceError("browser_refused", "This service answers servers, not browsers.");
       }
       if (pathname === "/v1/verify") {
@@ -129,12 +166,12 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
       }
       if (pathname === "/v1/extend") {
         const result = await extend(request);
-        const [kind, bytes] = "file" in result
-          ? ["file", result.file]
-          : ["appended", result.appended];
-        return new Response(new Uint8Array(bytes as Uint8Array), {
-          headers: { ...HEADERS, "dsign-result": kind as string, "content-type": BYTES },
-        });
+        const kind = "file" in result ? "file" : "appended";
+        return {
+          status: 200,
+          headers: { ...HEADERS, "dsign-result": kind, "content-type": BYTES },
+          body: "file" in result ? result.file : result.appended,
+        };
       }
       if (!["GET", "HEAD"].includes(request.method)) {
         throw new ServiceError("method_wrong", "Send a GET.");
@@ -143,7 +180,7 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
         case "/v1/openapi.json":
           return json(verifyOpenapi(version));
         case "/healthz":
-          return new Response("ok\n", { headers: HEADERS });
+          return text("ok\n");
         case "/readyz": {
           const isFree = running < options.requests;
           const checks = { readers: isFree ? "ok" : "All are busy.", trust: sets.problems };
@@ -151,15 +188,14 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
           return json({ ready: isFree, checks }, isFree ? 200 : 503);
         }
         case "/metrics": {
-          const { type, text } = await metrics.text();
-          return new Response(text, { headers: { ...HEADERS, "content-type": type } });
+          const figures = await metrics.text();
+          return text(figures.text, figures.type);
         }
       }
       throw new ServiceError("not_found", "There is nothing at this address.");
     } catch (error) {
-      const { code, status, message } = failureOf(error);
+      const { code, status, message } = request.signal.aborted ? GONE : failureOf(error);
       if (pathname === "/v1/verify") metrics.answered(status, "", seconds());
-      await request.body?.cancel().catch(() => {}); // what is left of it
       return json(
         { error: code, message },
         status,
@@ -169,12 +205,15 @@ export function createHandler(options: ServiceOptions): (request: Request) => Pr
   };
 }
 
+/** Nobody reads this; the status is nginx's. */
+const GONE = { code: "request_wrong", status: 499, message: "The caller hung up." };
+
 /** The bytes that a body may take. @throws {ServiceError} */
-function sizeOf({ headers }: Request, most: number): number {
-  if (!/^multipart\/form-data\s*;/i.test(headers.get("content-type") ?? "")) {
+function sizeOf({ headers }: Incoming, most: number): number {
+  if (!/^multipart\/form-data\s*;/i.test(headers["content-type"] ?? "")) {
     throw new ServiceError("type_wrong", "Send multipart/form-data with a file.");
   }
-  const length = headers.get("content-length") ?? "";
+  const length = headers["content-length"] ?? "";
   if (!/^\d{1,15}$/.test(length)) {
     throw new ServiceError("length_missing", "Send the length of the body, Content-Length.");
   }

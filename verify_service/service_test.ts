@@ -7,7 +7,7 @@ import { concat } from "../formats/asn1/der.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { VerifyAnswer, verifyOpenapi } from "../protocol/verify_service.ts";
 import { type PkiServices, startPkiServices } from "../tests/fakes/pki_services.ts";
-import { READER_COMMAND } from "../tests/fixtures/agent.ts";
+import { ENDLESS_READER, READER_COMMAND } from "../tests/fixtures/agent.ts";
 import { hostileBytes } from "../tests/fixtures/hostile.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
@@ -31,6 +31,7 @@ type Body = any;
 function withService(
   settings: Record<string, unknown>,
   work: (test: Test) => Promise<void>,
+  readerCommand = READER_COMMAND,
 ): Promise<void> {
   return inTempDir(async (dir) => {
     await using pki = await startPkiServices({ officers: [{ name: "Asha", key: "p-256" }] });
@@ -52,7 +53,7 @@ function withService(
     });
     const service = await startVerifyService(config, {
       version: "1.2.3",
-      readerCommand: READER_COMMAND,
+      readerCommand,
     });
     try {
       await work({
@@ -274,6 +275,35 @@ Deno.test("an overloaded service says so before it reads anything", () =>
     }
     assert.fail("the place is still taken");
   }));
+
+Deno.test("when the caller hangs up, reading ends, and the next caller is served", () =>
+  withService({ requests: 1, seconds: 600 }, async ({ url, signed }) => {
+    const body = new Uint8Array(
+      await new Response(formOf({ file: signed, trust: "india" })).arrayBuffer(),
+    );
+    const boundary = new TextDecoder().decode(body.subarray(2, body.indexOf(13)));
+    const { port } = new URL(url);
+    const figure = async (name: string) => {
+      const metrics = await (await fetch(`${url}/metrics`)).text();
+      return Number(new RegExp(`^dsign_verify_${name} (\\d+)$`, "m").exec(metrics)![1]);
+    };
+    const until = async (name: string, wanted: number) => {
+      for (let i = 0; i < 1000 && await figure(name) !== wanted; i++) {
+        await new Promise((done) => setTimeout(done, 10));
+      }
+      assert.equal(await figure(name), wanted, name);
+    };
+    for (let i = 0; i < 2; i++) {
+      using caller = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+      const head = `POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n` +
+        `content-type: multipart/form-data; boundary=${boundary}\r\n\r\n`;
+      await caller.write(concat(new TextEncoder().encode(head), body));
+      await until("reader_processes", 1);
+      caller.closeWrite();
+      await until("requests_in_flight", 0);
+      await until("reader_processes", 0);
+    }
+  }, ENDLESS_READER));
 
 Deno.test("hostile files and killed readers give no wrong verdict, and others are served", () =>
   withService({ seconds: 5 }, async ({ url, signed, post }) => {

@@ -2,7 +2,7 @@
 import { Busboy, type BusboyHeaders } from "@fastify/busboy";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { concat } from "../formats/asn1/der.ts";
 import { bytesSource, type Source } from "../formats/source.ts";
 import { FileSource } from "../signing/file_source.ts";
@@ -35,21 +35,20 @@ export class Parts implements Disposable {
   }
 
   /**
-   * Reads a `multipart/form-data` body.
+   * Reads a body.
    *
+   * @param type its Content-Type, `multipart/form-data` with a boundary
    * @throws {ServiceError} `request_wrong`; the signal's reason
    */
-  async receive(request: Request, signal: AbortSignal): Promise<void> {
-    const { body, headers } = request;
+  async receive(input: Readable, type: string, signal: AbortSignal): Promise<void> {
     const wrong = (why: string) => new ServiceError("request_wrong", why);
-    if (!body) throw wrong("The request has no body.");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const work: Promise<unknown>[] = [];
     const streams: Readable[] = [];
     let parser: InstanceType<typeof Busboy>;
     try {
       parser = new Busboy({
-        headers: { "content-type": headers.get("content-type") } as BusboyHeaders,
+        headers: { "content-type": type } as BusboyHeaders,
         limits: { fieldSize: MAX_FIELD, fields: MAX_FIELDS, files: FILES.length, headerPairs: 16 },
       });
     } catch (error) {
@@ -63,6 +62,7 @@ export class Parts implements Disposable {
       this.fields[name] = value;
     });
     parser.on("file", (field, stream, name) => {
+      stream.on("error", () => {}); // told by the parser too, whoever reads the file
       if (!FILES.includes(field) || Object.hasOwn(this.files, field)) {
         stream.resume();
         return reject(wrong(`The file ${field} is not expected, or is there twice.`));
@@ -77,11 +77,12 @@ export class Parts implements Disposable {
     }
     parser.on("error", (error) => reject(wrong(`The body cannot be read: ${String(error)}.`)));
     parser.on("finish", () => resolve());
-    const input = Readable.fromWeb(body as never);
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort);
-    input.on("error", () => reject(wrong("The body ended too early.")));
+    const cut = () => reject(wrong("The body ended too early."));
+    input.on("error", cut).on("aborted", cut);
     try {
+      signal.throwIfAborted();
       input.pipe(parser);
       await promise;
       await Promise.all(work);
@@ -89,7 +90,6 @@ export class Parts implements Disposable {
     } finally {
       signal.removeEventListener("abort", abort);
       input.unpipe(parser);
-      input.destroy();
       for (const stream of streams) stream.destroy();
       await Promise.all(work);
     }

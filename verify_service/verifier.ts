@@ -1,5 +1,6 @@
 /** One verification: the reader reads, the cache answers it, and what was expected is compared with the report. */
 import type { Source } from "../formats/source.ts";
+import type { Asking } from "../signing/reading.ts";
 import type { FetchStep } from "../online/questions.ts";
 import { VerificationReport } from "../protocol/report.ts";
 import type { VerifyAnswer, VerifyFields } from "../protocol/verify_service.ts";
@@ -24,13 +25,14 @@ const MAX_FETCHES = 40;
  * Verifies a file.
  *
  * @param anchors of the trust set, DER
- * @throws {FormatError}
+ * @throws {FormatError}; the signal's reason
  */
 export async function verifyUpload(
   { reader, fetched, departmentalPolicies, now }: VerifierOptions,
   documents: readonly Source[],
   anchors: Uint8Array[],
   { pan, certificate, level, revocation, password }: VerifyFields,
+  asking: Asking,
 ): Promise<Omit<VerifyAnswer, "file" | "sha256">> {
   const time = now();
   const fresh = new Set<string>();
@@ -45,7 +47,7 @@ export async function verifyUpload(
       online: fetched !== undefined,
       done: done as AtHand,
       fresh: [...fresh],
-    }, { documents, origin: crypto.randomUUID(), alone: again });
+    }, { documents, ...asking, alone: again });
   // A system that is short of memory may have killed it, and others that wait for questions with it.
   const ask = (done: Done) =>
     askOnce(done).catch((error) => {

@@ -12,5 +12,5 @@ answerQuestions({
   ...ofService,
   ...ofKeyFiles,
   ...questions,
-  ...{ verify: endless, preparedDigest: endless, privateKey: endless },
+  ...{ verify: endless, preparedDigest: endless, privateKey: endless, judge: endless },
 });

@@ -1,6 +1,6 @@
 /** `dsign verify --receipt`: whether a signature stands in the log of the department's PIN/OTP service. */
 import { verifyReceipt } from "../formats/log/checkpoint.ts";
-import { readNoteKey } from "../formats/log/note.ts";
+import { type NoteKey, readNoteKey } from "../formats/log/note.ts";
 import type { VerificationReport } from "../formats/verify/report.ts";
 import { entryOf } from "../otp_service/audit.ts";
 import { FileError, UsageError } from "./failure.ts";
@@ -22,6 +22,9 @@ export async function readLogKey(text: string) {
   const isKey = /^[^\s+]+\+[0-9a-f]{8}\+/.test(text);
   return readNoteKey(isKey ? text : await read(text));
 }
+
+/** Events whose lines name signatures. */
+const SIGNED = ["signature.made", "esign.signed"];
 
 /** Far above what a receipt of any log may have. */
 const MOST = 64 * 1024;
@@ -48,10 +51,22 @@ export async function checkReceipt(
   if (logKey === undefined) {
     throw new UsageError("--receipt needs --log-key: the department publishes the key of its log.");
   }
-  const key = await readLogKey(logKey);
-  const { line, index, size } = verifyReceipt(await read(path), key, entryOf);
+  return placeInLog(await read(path), await readLogKey(logKey), signatures);
+}
+
+/**
+ * Where a receipt says that signatures stand.
+ *
+ * @throws {FormatError} `log_malformed` where it proves nothing
+ */
+export function placeInLog(
+  receipt: string,
+  key: NoteKey,
+  signatures: VerificationReport["signatures"],
+): ReceiptReport {
+  const { line, index, size } = verifyReceipt(receipt, key, entryOf);
   const { event, time, signatures: named = [] } = JSON.parse(line);
-  const hashes: unknown[] = event === "signature.made" && Array.isArray(named) ? named : [];
+  const hashes: unknown[] = SIGNED.includes(event) && Array.isArray(named) ? named : [];
   return {
     log: key.name,
     number: index + 1,

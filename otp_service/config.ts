@@ -38,6 +38,8 @@ export const OtpConfig = z.strictObject({
   database: z.string().min(1).default("otp.db")
     .describe("A file (SQLite), or postgres://… for several instances"),
   secretFile: file.default("secret"),
+  logKeyFile: file.optional()
+    .describe("Signs the audit's checkpoints; missing: a key that is derived from the secret"),
   name: z.string().min(1).max(100),
   organization: z.string().min(1).max(64).describe("Stands in certificates"),
   country: z.string().regex(/^[A-Z]{2}$/).default("IN"),

@@ -15,6 +15,7 @@ import { bytesSource } from "../formats/source.ts";
 import type { Signer } from "../formats/signer.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { preparedDigest } from "../online/pades_cms.ts";
+import { entryOf } from "./audit.ts";
 import { CscError } from "./error.ts";
 import {
   EspRefusal,
@@ -215,10 +216,13 @@ export class Esp {
     const over = "code" in outcome
       ? outcome
       : { ...outcome, certificate: readCertificate(outcome.certificate) };
-    const ended = await store.run((tx) => end(tx, id, over, response));
+    const { value: ended, lines } = await store.runWithLines((tx) => end(tx, id, over, response));
     if (ended.facts.answer !== hash) return await repeated(ended);
-    await addTimestamp(this.options, ended);
-    return ended;
+    const noted = lines.length > 0 && ended.phase === "signed"
+      ? await this.#noteEntry(id, entryOf(lines.at(-1)!).toHex())
+      : ended;
+    await addTimestamp(this.options, noted);
+    return noted;
   }
 
   /** @throws {CscError} `document_malformed` */
@@ -241,6 +245,29 @@ export class Esp {
     }
   }
 
+  #noteEntry(id: string, entry: string): Promise<EsignRow> {
+    return this.options.store.run(async (tx) => {
+      const row = (await tx.esign(id))!;
+      const noted = { ...row, facts: { ...row.facts, entry } };
+      await tx.saveEsign(noted);
+      return noted;
+    });
+  }
+
+  /** The receipt of the line that says that it was signed. */
+  async #receipt({ id, facts }: EsignRow): Promise<string | null> {
+    const { log } = this.options.store;
+    await log.sealAll();
+    let { entry } = facts;
+    if (entry === undefined) {
+      const line = await log.lineOf("esign.signed", id);
+      if (line === null) return null;
+      entry = entryOf(line).toHex();
+      await this.#noteEntry(id, entry);
+    }
+    return (await log.find(entry))?.receipt ?? null;
+  }
+
   async #note(id: string, code: EspRefusalCode | "repeated", reason: string, answer: string) {
     await this.options.store.run(async (tx) => {
       const row = await tx.esign(id);
@@ -253,14 +280,18 @@ export class Esp {
   }
 
   /**
-   * A portal's own transaction, and of one that is over the ESP's answer, which is evidence.
+   * A portal's own transaction; of one that is over, the ESP's answer, which is evidence; of a signed one, its receipt.
    *
    * @throws {CscError} `esign_unknown`
    */
-  async status(client: string, id: string): Promise<{ row: EsignRow; answer: Uint8Array | null }> {
+  async status(
+    client: string,
+    id: string,
+  ): Promise<{ row: EsignRow; answer: Uint8Array | null; receipt: string | null }> {
     const row = await this.#own(client, id);
     const bytes = await this.options.store.read((tx) => tx.esignBytes(id));
-    return { row, answer: bytes?.answer ?? null };
+    const receipt = row.phase === "signed" ? await this.#receipt(row) : null;
+    return { row, answer: bytes?.answer ?? null, receipt };
   }
 
   /**
@@ -321,7 +352,7 @@ async function end(
     tx.audit({ event: "esign.failed", ...about, code, reason: message });
     return failed;
   }
-  const { certificate, cms } = outcome;
+  const { certificate, cms, signature } = outcome;
   const signer = certificate.subject.commonName ?? certificate.subject.toString();
   const facts = { ...row.facts, answer, signer, certificate: certificate.der.toBase64() };
   const signed = { ...row, phase: "signed" as const, facts };
@@ -335,6 +366,7 @@ async function end(
     issuer: certificate.issuer.toString(),
     serial: certificate.serialNumber.toHex(),
     certificate: sha256(certificate.der),
+    signatures: [signature],
   });
   return signed;
 }

@@ -15,7 +15,12 @@ export class EspRefusal extends Error {
 }
 
 /** How a transaction ends. */
-export type Outcome = { certificate: Certificate; cms: Uint8Array } | {
+export type Outcome = {
+  certificate: Certificate;
+  cms: Uint8Array;
+  /** SHA-256 of the signature as the key made it, hex. */
+  signature: string;
+} | {
   code: string;
   message: string;
 };

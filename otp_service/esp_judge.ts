@@ -1,5 +1,6 @@
 /** Whether the signature in an eSign service provider's answer is of use; read in a reader (questions.ts). */
 import { readSignedData } from "../formats/cms/read.ts";
+import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { indiaFacts } from "../formats/x509/india.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
@@ -33,15 +34,16 @@ export function judge(
   }
   const { notBefore, notAfter } = certificate;
   const within = Math.min(Math.max(now, notBefore.getTime()), notAfter.getTime());
+  const { certificates, signers: [signer] } = readSignedData(cms);
   const trust = validateCertificate(certificate, {
     anchors,
-    intermediates: readSignedData(cms).certificates.flatMap(readable),
+    intermediates: certificates.flatMap(readable),
     at: new Date(within),
     // It lives half an hour. Those who verify the document look at the authorities' lists.
     revocation: "none",
   });
   return trust.trusted
-    ? { certificate, cms }
+    ? { certificate, cms, signature: new Uint8Array(digest("SHA-256", signer.signature)).toHex() }
     : { code: "certificate_untrusted", message: trust.failure.message };
 }
 

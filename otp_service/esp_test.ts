@@ -7,6 +7,7 @@ import { readSignedData, type SignedData } from "../formats/cms/read.ts";
 import { tlv } from "../formats/asn1/der.ts";
 import { digest } from "../formats/digest.ts";
 import { readEsignResponse, sentenceFor } from "../formats/xml/esign.ts";
+import { verifyReceipt } from "../formats/log/checkpoint.ts";
 import { prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
 import { inspectSignatures } from "../formats/pades/inspect.ts";
 import { bytesSource } from "../formats/source.ts";
@@ -33,6 +34,7 @@ import { signBytes } from "../tests/fixtures/keys.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
+import { entryOf } from "./audit.ts";
 import type { Database } from "./database.ts";
 import { createHandler } from "./server.ts";
 import { openPostgres } from "./store_postgres.ts";
@@ -190,6 +192,19 @@ async function wholeWay(open: () => Promise<Database>): Promise<void> {
     assert.match(atob(state.response), /<EsignResp /, "the ESP's answer is evidence");
     const pdf = new Uint8Array(await (await ask(three, id, CLIENT, "/document")).arrayBuffer());
     assert.deepEqual(pdf.subarray(0, PDF.length), PDF, "appended, nothing else");
+    const { key } = three.test.service.store.log.signer;
+    const receiptOf = async () => {
+      const { receipt } = await stateOf(three, id);
+      return JSON.parse(verifyReceipt(receipt, key, entryOf).line);
+    };
+    const line = await receiptOf();
+    assert.deepEqual([line.event, line.transaction], ["esign.signed", id]);
+    // as after a crash between the line and the note of it
+    await three.test.service.store.run(async (tx) => {
+      const { facts: { entry: _, ...facts }, ...row } = (await tx.esign(id))!;
+      await tx.saveEsign({ ...row, facts });
+    });
+    assert.deepEqual(await receiptOf(), line);
     const [signature] = inspectSignatures(bytesSource(pdf)).signatures;
     assert.equal(signature!.subFilter, "adbe.pkcs7.detached");
     assert.equal(readAsn1(signature!.cms, { ber: true }).indefinite, true);
@@ -199,6 +214,7 @@ async function wholeWay(open: () => Promise<Database>): Promise<void> {
       departmentalPolicies: [POLICY],
       revocation: "if_available",
     });
+    assert.deepEqual(line.signatures, [verified!.signatureSha256]);
     assert.equal(verified!.indication, "TOTAL-PASSED");
     assert.equal(verified!.signer?.kind, "esign", "labelled as what it is");
     await inTempDir(async (dir) => {

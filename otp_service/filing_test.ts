@@ -13,7 +13,8 @@ import { Store } from "./store.ts";
 const SECRETS = new Secrets(new Uint8Array(32).fill(9));
 const NAME = "sign.example/log";
 const { key } = SECRETS.logSigner(NAME);
-const newStore = (path: string) => new Store(openSqlite(path), Date.now, SECRETS, NAME);
+const newStore = (path: string) =>
+  new Store(openSqlite(path), Date.now, SECRETS, SECRETS.logSigner(NAME));
 const add = (store: Store, count: number) =>
   store.run((tx) => {
     for (let i = 0; i < count; i++) tx.audit({ event: "otp.sent", i });

@@ -48,6 +48,7 @@ export async function initService(
     name: `${organization}: PIN/OTP signatures`.slice(0, 100),
     organization,
     policy,
+    logKeyFile: "log-key",
     authority: { keyFile: "authority.p12", passwordFile: "authority.password" },
     clients: [{
       id: "portal",
@@ -72,7 +73,9 @@ export async function initService(
     );
   const password = token();
   const { pkcs12, certificate } = await makeAuthority(organization, password, authorityKey);
-  await write("secret", randomBytes(32).toString("hex") + "\n");
+  for (const name of ["secret", "log-key"]) {
+    await write(name, randomBytes(32).toString("hex") + "\n");
+  }
   await write("authority.password", password + "\n");
   await write("authority.p12", pkcs12);
   await write("authority.pem", certificate);

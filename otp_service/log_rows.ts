@@ -1,6 +1,8 @@
-/** Rows of the audit's log: its end, lines and tiles. */
-import type { Query, Row, Value } from "./database.ts";
-import { NO_ROWS } from "./row_seal.ts";
+/** Rows of the audit's log: its end, lines, tiles, and what is pending. */
+import type { Database, Query, Row, Value } from "./database.ts";
+import { SetupError } from "./error.ts";
+import { addTo, NO_ROWS, type RowSeal, TamperedError } from "./row_seal.ts";
+import { token } from "./secrets.ts";
 
 /** Lines of one INSERT; each length is a statement of its own for the database. */
 const TOGETHER = [16, 4, 1];
@@ -38,7 +40,7 @@ export function addLines(query: Query, lines: readonly Value[][]): Promise<unkno
   return writes;
 }
 
-export const headOf = (row: Row): Head => ({
+const headOf = (row: Row): Head => ({
   seq: row.seq as number,
   hash: row.hash as string,
   sum: row.row_sum as string,
@@ -46,8 +48,7 @@ export const headOf = (row: Row): Head => ({
 });
 
 /** What the seal of the end covers. Of one that was written by a version before, the note is missing. */
-export const contentOf = ({ hash, sum, note }: Head) =>
-  note === null ? [hash, sum] : [hash, sum, note];
+const contentOf = ({ hash, sum, note }: Head) => note === null ? [hash, sum] : [hash, sum, note];
 
 /** A stored tile, as far as it is filled. */
 export async function tileIn(query: Query, level: number, number: number): Promise<Uint8Array> {
@@ -69,5 +70,93 @@ export function keepBorder(tiles: Map<string, Uint8Array>, size: number): void {
   for (const [name] of tiles) {
     const [level, number] = name.split("/").map(Number);
     if (number < last.get(level)! - 1 || size === 0) tiles.delete(name);
+  }
+}
+
+/** What a transaction leaves to be sealed. */
+export interface Pending {
+  readonly lines: readonly string[];
+  /** By how much it changes the sum of versions, hex. */
+  readonly delta: string;
+}
+
+/** The sealed rows of the log. */
+export class LogRows {
+  readonly #seal: RowSeal;
+  readonly #lock: Database["lock"];
+
+  /** @param lock of rows that are read to be changed */
+  constructor(seal: RowSeal, lock: Database["lock"]) {
+    this.#seal = seal;
+    this.#lock = lock;
+  }
+
+  /**
+   * The end of the log.
+   *
+   * @param changes whether it is read to be changed
+   * @throws {TamperedError} where it is not as the service wrote it, or goes back
+   */
+  async head(query: Query, changes = false): Promise<Head> {
+    const [row] = await query(`SELECT * FROM audit_head WHERE one = 1${changes ? this.#lock : ""}`);
+    if (row === undefined) throw new TamperedError("The end of the audit is missing.");
+    const head = headOf(row);
+    if (row.mac === null) {
+      const [old] = await query("SELECT id FROM persons WHERE mac IS NULL LIMIT 1");
+      if (old || head.seq > 0) {
+        throw new SetupError(
+          "The database was made before its rows were sealed. Make sure that it is yours and unchanged, " +
+            "then take it over: dsign otp-service seal",
+        );
+      }
+      return FIRST;
+    }
+    this.#seal.checkHead(head.seq, contentOf(head), row.mac);
+    return head;
+  }
+
+  /** Writes what a transaction leaves to be sealed. */
+  async add(query: Query, { lines, delta }: Pending): Promise<void> {
+    const [id, content] = [token().slice(0, 22), [JSON.stringify(lines), delta]];
+    await query(
+      "INSERT INTO pending (id, lines, delta, mac) VALUES ($1, $2, $3, $4)",
+      id,
+      ...content,
+      this.#seal.seal("pending", id, 0, content),
+    );
+  }
+
+  /** Checks an entry that is pending. @throws {TamperedError} */
+  pending({ id, lines, delta, mac }: Row): { lines: string[]; delta: Uint8Array } {
+    this.#seal.check("pending", id as string, 0, [lines, delta], mac);
+    return { lines: JSON.parse(lines as string), delta: Uint8Array.fromHex(delta as string) };
+  }
+
+  /** By how much the pending entries change the sum of versions. */
+  async pendingSum(query: Query): Promise<Uint8Array> {
+    const sum = Uint8Array.fromHex(NO_ROWS);
+    for (const row of await query("SELECT * FROM pending")) {
+      addTo(sum, this.pending(row).delta);
+    }
+    return sum;
+  }
+
+  /** Writes the end of the log. */
+  async write(query: Query, head: Head): Promise<void> {
+    const { seq, hash, sum, note } = head;
+    await query(
+      "UPDATE audit_head SET seq = $1, hash = $2, row_sum = $3, note = $4, mac = $5",
+      seq,
+      hash,
+      sum,
+      note,
+      this.#seal.seal("audit_head", "1", seq, contentOf(head)),
+    );
+  }
+
+  /** Goes on from the end of the log as it stands, whoever wrote it, with another sum. */
+  async startAnew(query: Query, sum: string): Promise<void> {
+    const [row] = await query(`SELECT * FROM audit_head WHERE one = 1${this.#lock}`);
+    await this.write(query, { ...headOf(row), sum });
   }
 }

@@ -15,7 +15,8 @@ import { Store } from "./store.ts";
 const SECRETS = new Secrets(new Uint8Array(32).fill(9));
 const NAME = "sign.example/log";
 const { key } = SECRETS.logSigner(NAME);
-const newStore = (database: Database) => new Store(database, Date.now, SECRETS, NAME);
+const newStore = (database: Database) =>
+  new Store(database, Date.now, SECRETS, SECRETS.logSigner(NAME));
 
 /** Adds lines in one transaction, with a row that changes, as every real step has one. */
 const add = (store: Store, count: number) =>

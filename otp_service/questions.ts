@@ -33,7 +33,7 @@ function ofWaiting<T>(source: Source, about: (signature: PdfSignature) => T): T 
 
 /** How an eSign transaction ends; null where it is not over. */
 export type EsignOutcome =
-  | { certificate: Uint8Array; cms: Uint8Array }
+  | { certificate: Uint8Array; cms: Uint8Array; signature: string }
   | { code: string; message: string }
   | null;
 
@@ -113,6 +113,6 @@ export const questions = {
     }
     const anchors = by.anchors.map((each) => readCertificate(each));
     const outcome = judge(answer.certificate, answer.pkcs7, { ...by, anchors });
-    return "code" in outcome ? outcome : { certificate: outcome.certificate.der, cms: outcome.cms };
+    return "code" in outcome ? outcome : { ...outcome, certificate: outcome.certificate.der };
   },
 };

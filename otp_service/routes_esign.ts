@@ -56,7 +56,7 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
   });
   app.get("/portal/v1/esign/:transaction", async (context) => {
     const { client } = await access(service, context.req.raw);
-    const { row, answer } = await esp.status(client, context.req.param("transaction"));
+    const { row, answer, receipt } = await esp.status(client, context.req.param("transaction"));
     const { signer, certificate, timestamped = false, longTerm = false, error } = row.facts;
     return context.json({
       transaction: row.id,
@@ -66,6 +66,7 @@ export function addEsignRoutes(app: App, service: Service, esp: Esp): void {
       ...row.phase === "signed" && { signer, certificate, timestamped, longTerm },
       ...row.phase === "failed" && { error },
       ...answer && { response: new Uint8Array(answer).toBase64() },
+      ...receipt !== null && { receipt },
     });
   });
   app.get("/portal/v1/esign/:transaction/document", async (context) => {

@@ -164,4 +164,6 @@ export interface EsignFacts {
   /** Of the signer, Base64. */
   readonly certificate?: string;
   readonly error?: { readonly code: string; readonly message: string };
+  /** Of a signed one: what the log holds for its line, hex; it may be missing after a crash. */
+  readonly entry?: string;
 }

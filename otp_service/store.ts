@@ -2,6 +2,7 @@
  * Everything that the service remembers, over a {@linkcode Database}. One {@linkcode Store.run} is one transaction: what it
  * changed and the audit lines about it are kept together, or not at all.
  */
+import type { NoteSigner } from "../formats/log/note.ts";
 import { type AuditCheck, type AuditEntry, verifyAudit } from "./audit.ts";
 import { RULES } from "./authorize.ts";
 import type { Database, Query } from "./database.ts";
@@ -36,20 +37,20 @@ export class Store {
 
   /**
    * @param now milliseconds since 1970; the one clock of the service
-   * @param origin the log's name, as `sign.example/log`
+   * @param signer signs the audit's checkpoints, under the log's name
    * @param kept is told the audit's entries of each transaction that was kept
    */
   constructor(
     database: Database,
     readonly now: () => number,
     readonly secrets: Secrets,
-    origin: string,
+    signer: NoteSigner,
     kept: (entries: readonly AuditEntry[]) => void = () => {},
   ) {
     this.#database = database;
     this.#seal = secrets.rows;
     this.#kept = kept;
-    this.log = new Log(database, secrets.rows, secrets.logSigner(origin));
+    this.log = new Log(database, secrets.rows, signer);
   }
 
   #tx(query: Query, lock: string, writes: boolean): Tx {
@@ -63,7 +64,7 @@ export class Store {
     await this.log.checkSealing();
     const now = performance.now();
     if (now - this.#looked < FRESH_HEAD) return;
-    await this.#database.read((query) => this.log.head(query));
+    await this.#database.read((query) => this.log.rows.head(query));
     this.#looked = now;
   }
 
@@ -120,7 +121,7 @@ export class Store {
   /** The end of the audit, after all was sealed that is pending. */
   async auditHead(): Promise<Head> {
     await this.log.sealAll();
-    return await this.#database.read((query) => this.log.head(query));
+    return await this.#database.read((query) => this.log.rows.head(query));
   }
 
   /**
@@ -146,7 +147,7 @@ export class Store {
    */
   async ready(): Promise<void> {
     if (this.#broken) throw this.#broken;
-    await this.#database.read((query) => this.log.head(query));
+    await this.#database.read((query) => this.log.rows.head(query));
   }
 
   /**
@@ -175,9 +176,9 @@ export class Store {
     try {
       await this.log.checkOwn();
       await this.#database.snapshot(async (query) => {
-        const { sum } = await this.log.head(query);
+        const { sum } = await this.log.rows.head(query);
         const rows = Uint8Array.fromHex(await sumOf(query, this.#seal));
-        addTo(rows, await this.log.pendingSum(query));
+        addTo(rows, await this.log.rows.pendingSum(query));
         if (rows.toHex() === sum) return;
         throw new TamperedError(
           "A row of the database was put back, taken out or brought back. What should be there the audit says " +
@@ -202,8 +203,8 @@ export class Store {
       const tx = this.#tx(query, this.#database.lock, true);
       const rows = await sealRows(query, this.#seal);
       const sum = Uint8Array.fromHex(await sumOf(query, this.#seal));
-      addTo(sum, await this.log.pendingSum(query));
-      await this.log.startAnew(query, sum.toHex());
+      addTo(sum, await this.log.rows.pendingSum(query));
+      await this.log.rows.startAnew(query, sum.toHex());
       tx.audit({ event: "rows.sealed", by, proof, count: rows });
       await tx.finish();
       return rows;

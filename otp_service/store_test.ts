@@ -262,7 +262,12 @@ Deno.test("the store works on SQLite", async (t) => {
   try {
     const instance = () =>
       Promise.resolve(
-        new Store(openSqlite(join(folder, "otp.db")), () => clock.now, SECRETS, "store/log"),
+        new Store(
+          openSqlite(join(folder, "otp.db")),
+          () => clock.now,
+          SECRETS,
+          SECRETS.logSigner("store/log"),
+        ),
       );
     await suite(t, instance, clock);
     await t.step("the audit cannot be changed", () => {
@@ -285,7 +290,12 @@ Deno.test("the store works on PostgreSQL", async (t) => {
     const clock = { now: 1_800_000_000_000 };
     // both at once: only one of them makes the schema
     const instance = async () =>
-      new Store(await openPostgres(url, PATIENT), () => clock.now, SECRETS, "store/log");
+      new Store(
+        await openPostgres(url, PATIENT),
+        () => clock.now,
+        SECRETS,
+        SECRETS.logSigner("store/log"),
+      );
     const [a, b] = await Promise.all([instance(), instance()]);
     await Promise.all([a.close(), b.close()]);
     await suite(t, instance, clock);

@@ -164,7 +164,7 @@ export class SealedTx {
     this.#lines = this.entries.map((entry, i) =>
       auditLine(i === last ? { ...entry, ...rows } : entry, this.now)
     );
-    await log.add(this.query, { lines: this.#lines, delta: delta.toHex() });
+    await log.rows.add(this.query, { lines: this.#lines, delta: delta.toHex() });
   }
 
   /** The audit's lines of a transaction that is finished, in the order in which they were added. */

@@ -21,9 +21,11 @@ import {
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { startPostgres } from "../tests/fixtures/postgres.ts";
 import { encodeOcspRequest } from "../formats/x509/ocsp.ts";
+import { readCheckpoint } from "../formats/log/checkpoint.ts";
+import { noteSigner } from "../formats/log/note.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { OIDS } from "../protocol/csc.ts";
-import { entryOf } from "./audit.ts";
+import { entryOf, verifyAudit } from "./audit.ts";
 import type { Database, Row, Value } from "./database.ts";
 import { Pins } from "./pin.ts";
 import { Secrets, sha256 } from "./secrets.ts";
@@ -360,6 +362,33 @@ Deno.test("the secret alone or a key alone signs nothing that the service accept
   }
 });
 
+Deno.test("who has the secret and the database, but not the log's key, writes no log that is believed", async () => {
+  const database = openSqlite(":memory:");
+  const secrets = new Secrets(SECRET);
+  const signer = noteSigner(LOG, new Uint8Array(32).fill(8));
+  const store = new Store(database, Date.now, secrets, signer);
+  const add = (store: Store) =>
+    store.run((tx) => {
+      tx.audit({ event: "client.signed_in", client: "portal" });
+      return Promise.resolve();
+    });
+  try {
+    await add(store);
+    const filed = (await store.auditHead()).note!;
+    const thief = new Store(database, Date.now, secrets, secrets.logSigner(LOG));
+    await add(thief);
+    const forged = (await thief.auditHead()).note!;
+    assert.throws(() => readCheckpoint(forged, signer.key), { code: "log_malformed" });
+    await assert.rejects(store.verifyAudit([filed]), { code: "log_malformed" });
+    await assert.rejects(
+      verifyAudit(thief.audit(), { checkpoints: [forged], key: signer.key }),
+      { code: "log_malformed" },
+    );
+  } finally {
+    await store.close();
+  }
+});
+
 Deno.test("a thief of the database alone cannot sign, sign in or learn a PIN", async () => {
   const database = openSqlite(":memory:");
   const test = makeService({ database, secret: SECRET, root: ROOT });
@@ -390,7 +419,8 @@ Deno.test("a thief of the database alone cannot sign, sign in or learn a PIN", a
     const hash = sha256(token);
     assert.equal((await test.call("/csc/v2/credentials/info", { credentialID }, hash)).status, 401);
     // and another secret opens nothing of it
-    const store = new Store(database, () => test.clock.now, new Secrets(new Uint8Array(32)), LOG);
+    const stranger = new Secrets(new Uint8Array(32));
+    const store = new Store(database, () => test.clock.now, stranger, stranger.logSigner(LOG));
     await assert.rejects(store.read((tx) => tx.person("asen")), /sealed with another secret/);
     const pins = new Pins(new Secrets(new Uint8Array(32)).pepper);
     const row = await test.service.store.read((tx) => tx.person("asen"));

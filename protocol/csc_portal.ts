@@ -206,6 +206,9 @@ export const PORTAL_METHODS = {
       longTerm: z.boolean().optional()
         .describe("Whether what a later validation needs stands in the document"),
       response: z.string().optional().describe("The provider's answer, Base64: evidence"),
+      receipt: z.string().optional().describe(
+        "Once it is signed: the audit's line with its proof and the log's checkpoint (c2sp.org/tlog-proof)",
+      ),
       error: z.object({ code: z.string(), message: z.string() }).optional()
         .describe("As ESP-944, with a sentence for the person"),
     }),

@@ -4,6 +4,7 @@
  */
 import { openParts } from "../cli/otp/parts.ts";
 import { hostCommand, readerCommand } from "../cli/host_command.ts";
+import type { NoteKey } from "../formats/log/note.ts";
 import { initService } from "../otp_service/init.ts";
 import { createHandler } from "../otp_service/server.ts";
 import type { DemoEsp } from "./demo_esp.ts";
@@ -31,6 +32,8 @@ export interface DemoOtp {
   policy: string;
   /** The issuing authority, DER. */
   authority: Uint8Array;
+  /** The key of its log. */
+  logKey: NoteKey;
   close(): Promise<void>;
 }
 
@@ -91,8 +94,9 @@ export async function startDemoOtp(
     try {
       const client = { id: clientId, secret: clientSecret };
       await enrol(url, client, mail);
-      const { certificate } = parts.service.authority;
-      return { url, client, policy: POLICY, authority: certificate.der, close };
+      const { authority: { certificate }, store } = parts.service;
+      const logKey = store.log.signer.key;
+      return { url, client, policy: POLICY, authority: certificate.der, logKey, close };
     } catch (error) {
       await parts.close();
       throw error;

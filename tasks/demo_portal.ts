@@ -94,6 +94,9 @@ export function startPortal(web: URL): Portal {
           },
         });
       }
+      const [, receiptOf] = /^\/sanctions\/([\w-]+)\.receipt$/.exec(pathname) ?? [];
+      const receipt = receiptOf && sanctions.find(receiptOf).receipt;
+      if (receipt) return new Response(receipt);
       return await api(sanctions, request, pathname, url);
     } catch (error) {
       if (!(error instanceof SanctionError)) throw error;
@@ -177,7 +180,8 @@ async function comeBack(
 
 function viewOf(sanctions: Sanctions, sanction: Sanction, url: string): SanctionView {
   const { id, number, date, project, scheme, amount, pdf } = sanction;
-  const { signatures } = sanctions.verify(sanction);
+  const report = sanctions.verify(sanction);
+  const place = sanctions.placeInLog(sanction, report);
   return {
     id,
     number,
@@ -188,7 +192,7 @@ function viewOf(sanctions: Sanctions, sanction: Sanction, url: string): Sanction
     size: pdf.length,
     verifyUrl: `${url}/verify/${id}`,
     hasEsign: sanctions.options.hasEsign,
-    signatures: signatures.filter(({ kind }) => kind === "signature").map((each) => ({
+    signatures: report.signatures.filter(({ kind }) => kind === "signature").map((each) => ({
       name: each.signer?.commonName ?? "Unknown",
       kind: (each.signer?.kind ?? "unknown") as SanctionSignature["kind"],
       level: each.level,
@@ -198,6 +202,8 @@ function viewOf(sanctions: Sanctions, sanction: Sanction, url: string): Sanction
       reason: each.reason,
       findings: each.findings.filter(({ severity }) => severity !== "notice")
         .map(({ message }) => message),
+      ...place?.signatures.includes(each.id) &&
+        { logged: { log: place.log, number: place.number, of: place.of } },
     })),
   };
 }

@@ -4,6 +4,7 @@
  * signature, have the digest authorized and signed by the service, and keep what comes back only after checking it.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { placeInLog, type ReceiptReport } from "../cli/verify_receipt.ts";
 import { Online } from "../online/services.ts";
 import { concat } from "../formats/asn1/der.ts";
 import { type PreparedSignature, prepareSignature, signedBytes } from "../formats/pades/prepare.ts";
@@ -37,11 +38,19 @@ export interface Sanction extends Draft {
   number: string;
   date: Date;
   pdf: Uint8Array;
+  /** Of its departmental or eSign signature: that it stands in the service's log. */
+  receipt?: string;
 }
 
 /** An error that the person can act on. */
 export class SanctionError extends Error {
   override readonly name = "SanctionError";
+}
+
+/** What a service's answer says of its receipt. */
+interface Receipted {
+  receipt?: string;
+  receiptPromise?: { path: string; due: string };
 }
 
 /** A signature that waits for the person. */
@@ -225,8 +234,9 @@ export class Sanctions {
     const { otp } = this.options;
     const url = `${otp.url}/portal/v1/esign/${transaction}`;
     const headers = { authorization: `Bearer ${await clientToken(otp.url, otp.client)}` };
-    const { signer, error } = await answerOf(await fetch(url, { headers })) as {
+    const { signer, receipt, error } = await answerOf(await fetch(url, { headers })) as {
       signer?: string;
+      receipt?: string;
       error?: { message: string };
     };
     if (error) throw new SanctionError(error.message);
@@ -234,6 +244,7 @@ export class Sanctions {
     if (signer !== ENGINEER.name) throw new SanctionError(`${signer} is not the engineer.`);
     const response = await fetch(`${url}/document`, { headers });
     this.#keep(sanction, base, await response.bytes());
+    sanction.receipt = receipt;
   }
 
   /** The service shows the person what will be signed, from exactly the bytes. */
@@ -281,7 +292,7 @@ export class Sanctions {
         }),
       }),
     );
-    const { SignatureObject } = await post(`${otp.url}/csc/v2/signatures/signDoc`, {
+    const answer = await post(`${otp.url}/csc/v2/signatures/signDoc`, {
       credentialID,
       documentDigests: [{
         hashes: [digest],
@@ -289,8 +300,8 @@ export class Sanctions {
         signature_format: "P",
         conformance_level: "AdES-B-T",
       }],
-    }, String(access_token)) as { SignatureObject: string[] };
-    const cms = Uint8Array.fromBase64(SignatureObject[0]);
+    }, String(access_token));
+    const cms = Uint8Array.fromBase64((answer.SignatureObject as string[])[0]);
     const signed = concat(base, prepared.complete(cms));
     const source = bytesSource(signed);
     const { contents } = inspectSignatures(source).signatures.at(-1)!;
@@ -299,6 +310,21 @@ export class Sanctions {
     });
     const dss = appendDss(source, { signatures: [{ contents, ...data }] });
     this.#keep(sanction, base, concat(signed, dss));
+    sanction.receipt = await this.#receipt(answer);
+  }
+
+  /** A busy service promises the receipt, and has it a little later. */
+  async #receipt({ receipt, receiptPromise }: Receipted): Promise<string | undefined> {
+    if (receipt !== undefined || !receiptPromise) return receipt;
+    const { otp } = this.options;
+    const headers = { authorization: `Bearer ${await clientToken(otp.url, otp.client)}` };
+    for (const until = Date.parse(receiptPromise.due); Date.now() < until;) {
+      const response = await fetch(otp.url + receiptPromise.path, { headers });
+      const text = await response.text();
+      if (response.ok) return text;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    return undefined;
   }
 
   /**
@@ -326,6 +352,11 @@ export class Sanctions {
       signatures.every(({ indication }) => indication === "TOTAL-PASSED");
     if (!isGood) throw new SanctionError("The signature is not good. Nothing was changed.");
     sanction.pdf = signed;
+  }
+
+  /** Where the signatures that its receipt names stand in the service's log. */
+  placeInLog({ receipt }: Sanction, { signatures }: VerificationReport): ReceiptReport | null {
+    return receipt === undefined ? null : placeInLog(receipt, this.options.otp.logKey, signatures);
   }
 
   /** Verifies as anyone would who trusts the department's and the officers' root. */

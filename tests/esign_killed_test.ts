@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
 import type { Database } from "../otp_service/database.ts";
+import { readLogSigner } from "../otp_service/log_key.ts";
 import { readSecrets } from "../otp_service/secret_file.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
 import { openSqlite } from "../otp_service/store_sqlite.ts";
@@ -147,6 +148,8 @@ async function killBetweenSteps(dir: string, database: string, open: () => Promi
       assert.equal(again.status, 303);
       await again.body?.cancel();
       assert.equal(await stateOf(), "signed");
+      const { receipt } = await (await at(`/portal/v1/esign/${transaction}`, { headers })).json();
+      assert.match(receipt, /^c2sp\.org\/tlog-proof@v1/, "its line is in the log");
       const fetching = () => at(`/portal/v1/esign/${transaction}/document`, { headers });
       if (step === "document") await killing(delay, fetching);
       const path = join(dir, "signed.pdf");
@@ -159,7 +162,8 @@ async function killBetweenSteps(dir: string, database: string, open: () => Promi
     await instance.end("SIGKILL");
   }
   const secrets = await readSecrets(join(folder, "secret"));
-  const store = new Store(await open(), () => Date.now() + 40 * 60_000, secrets, LOG);
+  const signer = await readLogSigner(join(folder, "log-key"), LOG);
+  const store = new Store(await open(), () => Date.now() + 40 * 60_000, secrets, signer);
   try {
     await store.sweep();
     await store.check({ seals: true });

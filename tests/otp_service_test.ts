@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { OIDS } from "../protocol/csc.ts";
 import { forgiveAll } from "../otp_service/authorize.ts";
 import type { Database } from "../otp_service/database.ts";
+import { readLogSigner } from "../otp_service/log_key.ts";
 import { readSecrets } from "../otp_service/secret_file.ts";
 import { openPostgres } from "../otp_service/store_postgres.ts";
 import { openSqlite } from "../otp_service/store_sqlite.ts";
@@ -205,7 +206,12 @@ async function killAgainAndAgain(
     // Ten minutes later, everything that hangs is ended and reported.
     const secrets = await readSecrets(join(dir, "service", "secret"));
     const clock = () => Date.now() + 13 * 60_000;
-    const store = new Store(await open(), clock, secrets, LOG);
+    const store = new Store(
+      await open(),
+      clock,
+      secrets,
+      await readLogSigner(join(dir, "service", "log-key"), LOG),
+    );
     try {
       await store.sweep();
       assert.deepEqual(
@@ -232,7 +238,12 @@ async function killAgainAndAgain(
 
 async function forgetGenerations(dir: string, database: Database): Promise<void> {
   const secrets = await readSecrets(join(dir, "service", "secret"));
-  const store = new Store(database, Date.now, secrets, LOG);
+  const store = new Store(
+    database,
+    Date.now,
+    secrets,
+    await readLogSigner(join(dir, "service", "log-key"), LOG),
+  );
   await store.run(async (tx) => {
     const row = (await tx.person("asen"))!;
     await tx.savePerson({ ...row, guard: { ...forgiveAll(row.guard), generations: [] } });

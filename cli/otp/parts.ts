@@ -15,6 +15,7 @@ import { smtpDelivery } from "../../otp_service/delivery_smtp.ts";
 import { SetupError } from "../../otp_service/error.ts";
 import { estClient } from "../../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
+import { readLogSigner } from "../../otp_service/log_key.ts";
 import { Metrics } from "../../otp_service/metrics.ts";
 import { Pins } from "../../otp_service/pin.ts";
 import { openReaders, type ServiceReader } from "../../otp_service/reading.ts";
@@ -67,8 +68,11 @@ export async function openParts(
     const metrics = new Metrics();
     const kept = metrics.kept.bind(metrics);
     const origin = logOrigin(config.publicUrl);
+    const signer = config.logKeyFile === undefined
+      ? secrets.logSigner(origin)
+      : await readLogSigner(config.logKeyFile, origin);
     const store = closing(
-      new Store(metrics.database(database), Date.now, secrets, origin, kept),
+      new Store(metrics.database(database), Date.now, secrets, signer, kept),
     );
 
     const session = async (module: ModuleConfig, poolSize: number) => {

@@ -110,6 +110,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           await other.getByRole("status").getByText("Issued.").waitFor();
           await other.getByRole("heading", { name: `${ENGINEER.name} ESP eSign` }).waitFor();
           await other.getByText("Valid", { exact: true }).waitFor();
+          await other.getByText(/^Stands in the department's log as number \d+ of \d+\./).waitFor();
           assert.equal(await other.getByText("Departmental PIN/OTP signature").count(), 0);
           await screenshot(other, "sanction-esign");
           await other.close();
@@ -152,6 +153,11 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           assert.equal(await page.getByText("Valid", { exact: true }).count(), 2);
           assert.deepEqual(await axeFindings(page), []);
           await screenshot(page, "sanction-verified");
+          const logged = page.getByText(/^Stands in the department's log as number \d+ of \d+\./);
+          assert.equal(await logged.count(), 1, "of the departmental one alone");
+          const path = await page.getByRole("link", { name: "Receipt" }).getAttribute("href");
+          const receipt = await (await fetch(portal.url + path)).text();
+          assert.match(receipt, /^c2sp\.org\/tlog-proof@v1\n/);
           const file = `${folder}/order.pdf`;
           const pdf = await (await fetch(`${portal.url}/sanctions/${id}.pdf`)).bytes();
           await Deno.writeFile(file, pdf);

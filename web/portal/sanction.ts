@@ -38,6 +38,8 @@ export interface SanctionSignature {
   isProven: boolean;
   reason: string | null;
   findings: string[];
+  /** Where it stands in the log of the department's service, by its receipt `/sanctions/ID.receipt`. */
+  logged?: { log: string; number: number; of: number };
 }
 
 export interface Leave {

@@ -34,3 +34,4 @@ export const putSigned = (id: string, pdf: Blob) =>
   ask<SanctionView>(`/api/sanctions/${id}/pdf`, "PUT", pdf, "application/pdf");
 
 export const fileOf = (id: string) => `/sanctions/${id}.pdf`;
+export const receiptOf = (id: string) => `/sanctions/${id}.receipt`;

@@ -132,7 +132,7 @@ function Order(
       <h1>Technical Sanction {number}</h1>
       <Facts sanction={sanction} />
       <h2>Signatures</h2>
-      <Signatures signatures={signatures} />
+      <Signatures signatures={signatures} id={id} />
       <section class="sign">
         {!issued && (
           <>

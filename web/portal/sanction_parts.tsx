@@ -1,6 +1,6 @@
 /** Shared parts of the engineer's page and the public one. */
 import type { SanctionSignature, SanctionView } from "./sanction.ts";
-import { fileOf } from "./sanction_api.ts";
+import { fileOf, receiptOf } from "./sanction_api.ts";
 
 /** Names of the kinds of signatures, used wherever one is mentioned. */
 export const KINDS: Record<SanctionSignature["kind"], string> = {
@@ -59,11 +59,13 @@ export function Facts({ sanction }: { sanction: SanctionView }) {
   );
 }
 
-export function Signatures({ signatures }: Pick<SanctionView, "signatures">) {
+export function Signatures({ signatures, id }: Pick<SanctionView, "signatures" | "id">) {
   if (signatures.length === 0) return <p>Nobody has signed the order yet.</p>;
   return (
     <ol class="steps">
-      {signatures.map(({ name, kind, level, indication, time, isProven, reason, findings }) => (
+      {signatures.map((
+        { name, kind, level, indication, time, isProven, reason, findings, logged },
+      ) => (
         <li class={indication === "TOTAL-PASSED" ? "step signed" : "step"} key={name + time}>
           <h2>
             {name} <span class="aside">{KINDS[kind]}</span>
@@ -81,6 +83,12 @@ export function Signatures({ signatures }: Pick<SanctionView, "signatures">) {
             </p>
           )}
           {reason && <p class="aside">{reason}</p>}
+          {logged && (
+            <p class="aside">
+              Stands in the department's log as number {logged.number} of {logged.of}.{" "}
+              <a href={receiptOf(id)} download>Receipt</a>
+            </p>
+          )}
           {findings.map((each) => <p key={each}>{each}</p>)}
         </li>
       ))}

@@ -47,7 +47,7 @@ function Verdict({ sanction }: { sanction: SanctionView }) {
           : "A signature on it is not valid, or cannot be told to be."}
       </p>
       <Facts sanction={sanction} />
-      <Signatures signatures={signatures} />
+      <Signatures signatures={signatures} id={sanction.id} />
       <p class="aside">
         A departmental PIN/OTP signature is made with the department's own certificate. What it is
         worth in law is for the department's rules to say; it is not a DSC of a licensed authority.

@@ -1,0 +1,195 @@
+/**
+ * Seals the log: takes what is pending, in its order, as leaves of the tree, and signs the tree's root. One works at a time,
+ * among all instances; what one leaves behind the next one seals.
+ */
+import { formatCheckpoint } from "../formats/log/checkpoint.ts";
+import type { NoteSigner } from "../formats/log/note.ts";
+import { extend, hashesIn, type ReadTile } from "../formats/log/tiles.ts";
+import { leafHash, rootHash } from "../formats/log/tree.ts";
+import { Chain, entryOf } from "./audit.ts";
+import type { Database, Query } from "./database.ts";
+import { addLines, FIRST, type Head, keepBorder, type LogRows, tileIn } from "./log_rows.ts";
+import { type Place, receiptOf } from "./place.ts";
+import { addTo, TamperedError } from "./row_seal.ts";
+
+/** Transactions that are sealed at once. */
+const BATCH = 500;
+/** Old lines that are read at a time. */
+const PIECE = 1000;
+
+/** Result of one sealing. */
+export interface Sealed {
+  /** Whether more may be pending. */
+  isFull: boolean;
+  /** Places of the lines, by their entries in hex. */
+  places: ReadonlyMap<string, Place>;
+}
+
+export class Sealer {
+  readonly #database: Database;
+  readonly #rows: LogRows;
+  readonly #signer: NoteSigner;
+  /** The largest tree that this process has seen: the log never goes back behind it. */
+  #seen: Head = FIRST;
+  /** Tiles at the right border of the tree {@linkcode #seen}, if this process has sealed it. */
+  #border = new Map<string, Uint8Array>();
+
+  constructor(database: Database, rows: LogRows, signer: NoteSigner) {
+    this.#database = database;
+    this.#rows = rows;
+    this.#signer = signer;
+  }
+
+  /** Seals what is pending, as much as one transaction holds. */
+  async seal(): Promise<Sealed> {
+    let sealed: { head: Head; border: Map<string, Uint8Array>; places: Map<string, Place> } | null;
+    const count = await this.#database.transaction(async (query) => {
+      sealed = null;
+      await this.#database.becomeSealer(query);
+      const [taken, before] = await Promise.all([
+        query(
+          `DELETE FROM pending WHERE number IN
+           (SELECT number FROM pending ORDER BY number LIMIT ${BATCH}) RETURNING *`,
+        ),
+        this.#rows.head(query, true),
+      ]);
+      const rows = taken.toSorted((a, b) => (a.number as number) - (b.number as number));
+      this.#notBehind(before);
+      const carried = before.note === null ? await carryOver(query, before) : null;
+      if (rows.length === 0 && !carried) {
+        if (before.hash !== this.#seen.hash) [this.#seen, this.#border] = [before, new Map()];
+        return 0;
+      }
+      const sum = Uint8Array.fromHex(before.sum);
+      const lines: string[] = [];
+      for (const row of rows) {
+        const pending = this.#rows.pending(row);
+        lines.push(...pending.lines);
+        addTo(sum, pending.delta);
+      }
+      const tiles = await this.#tilesOf(query, before, carried);
+      const entries = lines.map((line) => entryOf(line));
+      const { root, tiles: changed } = await extend(tiles, before.seq, entries.map(leafHash));
+      const writes = addLines(
+        query,
+        lines.map((line, i) => [before.seq + i + 1, line, entries[i].toHex()]),
+      );
+      const border = new Map(carried ?? this.#border);
+      for (const { level, number, hashes } of changed) border.set(`${level}/${number}`, hashes);
+      const all = carried
+        ? border
+        : changed.map((tile) => [`${tile.level}/${tile.number}`, tile.hashes] as const);
+      for (const [name, hashes] of all) {
+        const [level, number] = name.split("/").map(Number);
+        writes.push(query(
+          `INSERT INTO tiles (level, number, hashes) VALUES ($1, $2, $3)
+           ON CONFLICT (level, number) DO UPDATE SET hashes = $3`,
+          level,
+          number,
+          hashes,
+        ));
+      }
+      const seq = before.seq + lines.length;
+      const note = this.#signer.sign(
+        formatCheckpoint({ origin: this.#signer.key.name, size: seq, root }),
+      );
+      const head = { seq, hash: new Uint8Array(root).toHex(), sum: sum.toHex(), note };
+      writes.push(this.#rows.write(query, head));
+      await Promise.all(writes);
+      keepBorder(border, seq);
+      const readTile: ReadTile = (level, number) =>
+        readTileOf(this.#database, border, level, number);
+      const places = new Map(entries.map((entry, i) => {
+        const [line, index] = [lines[i], before.seq + i];
+        const receipt = () => receiptOf(readTile, { line, index, head });
+        return [entry.toHex(), { index, receipt }];
+      }));
+      sealed = { head, border, places };
+      return rows.length;
+    });
+    if (!sealed!) return { isFull: false, places: new Map() };
+    [this.#seen, this.#border] = [sealed.head, sealed.border];
+    return { isFull: count === BATCH, places: sealed.places };
+  }
+
+  /** @throws {TamperedError} where the log was cut, or another one put in its place, since this process saw it */
+  #notBehind(head: Head): void {
+    const { seq, hash, note } = this.#seen;
+    const isOther = note !== null && head.seq === seq && head.hash !== hash;
+    if (head.seq < seq || isOther) {
+      throw new TamperedError(`The audit was cut back to line ${head.seq}.`);
+    }
+  }
+
+  /** Of a tree whose border this process does not know, the tiles in the database must lead to its root. */
+  async #tilesOf(
+    query: Query,
+    head: Head,
+    carried: Map<string, Uint8Array> | null,
+  ): Promise<ReadTile> {
+    if (carried) return (level, number) => Promise.resolve(carried.get(`${level}/${number}`)!);
+    const isKnown = head.seq === this.#seen.seq && head.hash === this.#seen.hash;
+    if (!isKnown) this.#border = new Map();
+    const read: ReadTile = async (level, number) => {
+      const name = `${level}/${number}`;
+      const known = this.#border.get(name);
+      if (known) return known;
+      const hashes = await tileIn(query, level, number);
+      this.#border.set(name, hashes);
+      return hashes;
+    };
+    if (!isKnown || this.#border.size === 0) await checkRoot(read, head);
+    return read;
+  }
+}
+
+async function checkRoot(read: ReadTile, { seq, hash }: Head): Promise<void> {
+  let root: Uint8Array;
+  try {
+    root = await rootHash(hashesIn(read), seq);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new TamperedError("The audit's tiles are not as the service wrote them.");
+  }
+  if (new Uint8Array(root).toHex() !== hash) {
+    throw new TamperedError("The audit's tiles do not lead to its signed root.");
+  }
+}
+
+/** The lines of a chain become the first leaves of the tree. Its end was checked by its seal. */
+async function carryOver(
+  query: Query,
+  { seq, hash }: Head,
+): Promise<Map<string, Uint8Array>> {
+  const tiles = new Map<string, Uint8Array>();
+  const chain = new Chain();
+  for (let at = 0; at < seq; at += PIECE) {
+    const rows = await query(
+      "SELECT line FROM audit WHERE seq > $1 AND seq <= $2 ORDER BY seq",
+      at,
+      Math.min(at + PIECE, seq),
+    );
+    if (rows.length !== Math.min(PIECE, seq - at)) {
+      throw new TamperedError("Lines of the audit are missing.");
+    }
+    for (const [i, { line }] of rows.entries()) {
+      const problem = chain.follow(line as string, at + i + 1);
+      if (problem) throw new TamperedError(problem);
+    }
+    const leaves = rows.map(({ line }) => leafHash(entryOf(line as string)));
+    const read: ReadTile = (level, number) => Promise.resolve(tiles.get(`${level}/${number}`)!);
+    const { tiles: changed } = await extend(read, at, leaves);
+    for (const { level, number, hashes } of changed) tiles.set(`${level}/${number}`, hashes);
+  }
+  if (chain.hash !== hash) throw new TamperedError("The audit's last line was changed.");
+  return tiles;
+}
+
+const readTileOf = async (
+  database: Database,
+  known: ReadonlyMap<string, Uint8Array>,
+  level: number,
+  number: number,
+): Promise<Uint8Array> =>
+  known.get(`${level}/${number}`) ??
+    await database.read((query) => tileIn(query, level, number));

@@ -351,6 +351,29 @@ Deno.test("changes: the extra entries other programs write with a signature are 
   }
 });
 
+Deno.test("changes: a page may be written with what it inherits, and with nothing else", () => {
+  const objects = documentObjects();
+  objects[2] = objects[2].replace("/Count", "/Rotate 90 /CropBox [0 0 500 500] /Count");
+  const bytes = signPdf(classicPdf(objects), asha);
+  const page = (more: string) =>
+    classicUpdate(bytes, { 3: syntax(bytes, 3).replace("/Parent", `${more} /Parent`) });
+  assert.deepEqual(allowed(page("/Rotate 90 /CropBox [0 0 500 500]")), []);
+  // Some readers go by Parent, others by the tree.
+  const astray: Objects = {
+    ...objects,
+    60: "<< /Type /Pages /Rotate 180 /Kids [3 0 R] /Count 1 >>",
+  };
+  astray[3] = astray[3].replace("/Parent 2 0 R", "/Parent 60 0 R");
+  const strange = signPdf(classicPdf(astray), asha);
+  for (const turned of ["/Rotate 180", "/Rotate 90"]) {
+    const with3 = syntax(strange, 3).replace("/Parent", `${turned} /Parent`);
+    forbidden(classicUpdate(strange, { 3: with3 }), /P\/Rotate: /);
+  }
+  for (const other of ["/Rotate 180", "/CropBox [0 0 500 400]", "/UserUnit 90", "/Rotate 90.0"]) {
+    forbidden(page(other), /P\/(Rotate|CropBox|UserUnit): /);
+  }
+});
+
 Deno.test("changes: validation data may be rewritten, under other object numbers and with a type", () => {
   const first = bytesSource(signed());
   const once = appendedSource(first, appendDss(first, { crls: [latin1("crl")] }));

@@ -2,7 +2,7 @@ import { commentDoubt } from "./comments.ts";
 import { type Difference, type Path, pathName } from "./difference.ts";
 import { DrawnPlaces } from "./drawn.ts";
 import type { PdfDocument, PdfObject } from "../pdf/document.ts";
-import { ancestorsOf, type FormField, formFields, pageRefs } from "../pdf/form.ts";
+import { ancestorsOf, type FormField, formFields, inheritedFrom, pageRefs } from "../pdf/form.ts";
 import {
   becameReal,
   PdfArray,
@@ -79,6 +79,7 @@ export class Comparison {
   readonly #pages = { before: new Map<number, number>(), after: new Map<number, number>() };
   readonly #fields = { before: new Map<number, FormField>(), after: new Map<number, FormField>() };
   #heirs: Map<number, FormField[]> | undefined;
+  readonly #inherited = new Map<string, Map<number, number | undefined>>();
   readonly #queue: (Pair & { role: Role; path: Path })[] = [];
   readonly #seen = new Set<string>();
   readonly #free = new Set<PdfValue>();
@@ -160,6 +161,18 @@ export class Comparison {
       }
     }
     return this.#heirs.get(num) ?? [];
+  }
+
+  /** A signed page's entry that it inherits, by its place in the tree and by its Parent alike. */
+  inherited({ num }: PdfRef, page: PdfDict, key: string): PdfValue | undefined {
+    const from = this.#inherited.getOrInsertComputed(key, () => inheritedFrom(this.before, key))
+      .get(num);
+    const values = ancestorsOf(this.before, page).map(({ num, value }) => ({
+      num,
+      value: (value as PdfDict).get(key),
+    }));
+    const nearest = values.find(({ value }) => value !== undefined);
+    return nearest?.num === from ? nearest?.value : undefined;
   }
 
   /** Present drawing areas of a field's widgets. */

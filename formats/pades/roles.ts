@@ -125,8 +125,11 @@ function extensions(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
   if (a !== null && b === null) c.refuse(path);
 }
 
+/** Of pages (ISO 32000-2 §7.7.3.4). */
+const INHERITED = new Set(["Resources", "MediaBox", "CropBox", "Rotate"]);
+
 /** The page tree: its shape stays, and of a page only the annotations may grow. */
-function pages(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
+function pages(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?: Pair): void {
   if (a instanceof PdfArray && b instanceof PdfArray && a.items.length === b.items.length) {
     a.items.forEach((item, i) => c.compare(item, b.items[i], "pages", { parent: path, step: i }));
     return;
@@ -139,6 +142,15 @@ function pages(c: Comparison, a: PdfValue, b: PdfValue, path: Path): void {
     if (key === "Tabs") return (_, y, step) => y instanceof PdfName ? undefined : c.refuse(step);
     // iText leaves its name in the tree's root.
     if (key === "ITXT" && a.get("Kids") !== undefined) return "free";
+    // iText and OpenPDF write into a page what it inherits.
+    if (INHERITED.has(key) && a.get(key) === undefined) {
+      return (_, y, step) => {
+        const inherited = self && c.inherited(self.before, a, key);
+        const isSame = inherited !== undefined && !b.reals?.has(key) && c.equal(inherited, y);
+        if (!isSame) strict(c, null, y, step);
+        else c.free(y);
+      };
+    }
     // Its place in the structure tree.
     if (key === "StructParents" && a.get(key) === undefined) return "free";
     return "strict";

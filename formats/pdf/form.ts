@@ -66,10 +66,10 @@ export function formFields(document: PdfDocument): FormField[] {
   return out;
 }
 
-/** The objects from which a field inherits, the nearest first. */
-export function ancestorsOf(document: PdfDocument, field: PdfDict): PdfObject[] {
+/** The objects from which a field or a page inherits, the nearest first. */
+export function ancestorsOf(document: PdfDocument, heir: PdfDict): PdfObject[] {
   const out: PdfObject[] = [];
-  for (let at = field; out.length <= MAX_FIELD_DEPTH;) {
+  for (let at = heir; out.length <= MAX_FIELD_DEPTH;) {
     const parent = at.get("Parent");
     const object = parent instanceof PdfRef ? document.object(parent) : undefined;
     if (!object || !(object.value instanceof PdfDict)) break;
@@ -141,6 +141,31 @@ export function findPage(document: PdfDocument, number: number): Page {
       return null;
     },
   };
+}
+
+/**
+ * From which objects of the page tree pages, and nodes of the tree, have an entry by their places in it: some readers go
+ * by these, others by Parent. Undefined where it has several places that differ, or inherits none.
+ */
+export function inheritedFrom(document: PdfDocument, key: string): Map<number, number | undefined> {
+  const out = new Map<number, number | undefined>();
+  type Place = { value: PdfValue; from?: number };
+  const stack: Place[] = [{ value: document.catalog().value.get("Pages") ?? null }];
+  while (stack.length > 0) {
+    const { value, from } = stack.pop()!;
+    if (!(value instanceof PdfRef)) continue;
+    const isKnown = out.has(value.num);
+    const known = out.get(value.num);
+    if (isKnown && (known === undefined || known === from)) continue;
+    out.set(value.num, isKnown ? undefined : from);
+    const node = document.resolve(value);
+    if (!(node instanceof PdfDict)) continue;
+    const owner = node.get(key) === undefined ? from : value.num;
+    for (const kid of document.array(node, "Kids")?.items ?? []) {
+      stack.push({ value: kid, from: owner });
+    }
+  }
+  return out;
 }
 
 /** The pages in their order, those that are objects. */

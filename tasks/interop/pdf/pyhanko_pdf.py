@@ -17,6 +17,8 @@ def sign(folder, *paths):
         try:
             with open(source, "rb") as handle, open(target, "wb") as out:
                 writer = IncrementalPdfFileWriter(handle, strict=False)
+                if writer.prev.encrypted:
+                    writer.encrypt(b"")
                 count = len(writer.prev.embedded_signatures)
                 field = fields.SigFieldSpec(f"PyHanko{count}", box=(440, 20 + 40 * count, 560, 50 + 40 * count))
                 meta = signers.PdfSignatureMetadata(

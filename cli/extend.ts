@@ -236,7 +236,8 @@ async function extendFile(file: string, level: RaisedLevel, work: Work): Promise
       `Signature ${worse.id} would no longer be valid. The file is left as it is.`,
     );
   }
-  const path = options.output ?? file;
+  // A link goes on leading to the file.
+  const path = options.output ?? await Deno.realPath(file);
   const output = await createOutput(path, options.output === undefined);
   try {
     for (let at = 0; at < result.size; at += PIECE) {
@@ -246,7 +247,7 @@ async function extendFile(file: string, level: RaisedLevel, work: Work): Promise
   } finally {
     output.abandon();
   }
-  return { file, output: path, levels: after.map(({ level }) => level) };
+  return { file, output: options.output ?? file, levels: after.map(({ level }) => level) };
 }
 
 const PIECE = 1 << 20;

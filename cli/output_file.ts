@@ -38,8 +38,10 @@ export async function createOutput(path: string, force: boolean): Promise<Output
     async finish() {
       await failing(file.sync());
       // link() refuses to replace a file that appeared meanwhile; rename() would replace it.
-      if (force) await failing(Deno.rename(temporary, path));
-      else {
+      if (force) {
+        await failing(keepMode(path, temporary));
+        await failing(Deno.rename(temporary, path));
+      } else {
         await failing(linkOrRename(temporary, path));
         await Deno.remove(temporary).catch(() => {}); // renamed
       }
@@ -54,6 +56,19 @@ export async function createOutput(path: string, force: boolean): Promise<Output
   };
   unfinished.add(output);
   return output;
+}
+
+/** What takes a file's place is readable and writable to the same people. */
+async function keepMode(path: string, temporary: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  try {
+    const { mode, uid, gid } = await Deno.stat(path);
+    await Deno.chmod(temporary, mode! & 0o777);
+    // Others cannot give their files away.
+    if (Deno.uid() === 0) await Deno.chown(temporary, uid, gid);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /** @throws {Deno.errors.AlreadyExists} */

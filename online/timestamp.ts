@@ -9,6 +9,7 @@ import { readBounded } from "./http.ts";
 import type { Asking } from "./pades.ts";
 import type { questions } from "./questions.ts";
 
+/** Milliseconds. */
 const TIMEOUT = 15_000;
 const MAX_ANSWER = 1024 * 1024;
 
@@ -18,6 +19,7 @@ const MAX_ANSWER = 1024 * 1024;
  * @param reader reads the answer
  * @param url the authority that the configuration names; redirects are refused, as the administrator chose whom to ask
  * @param nonce at least 8 bytes; random unless given
+ * @param timeout milliseconds for the whole answer; default 15 seconds
  * @returns the TimeStampToken, DER, checked against the request
  * @throws {OnlineError} `timestamp_unavailable`; the reason of `signal` if it was aborted
  */
@@ -26,9 +28,11 @@ export async function requestTimestamp(
   url: string,
   hash: HashName,
   digest: Uint8Array,
-  { nonce = randomBytes(16), signal, origin }: { nonce?: Uint8Array } & Partial<Asking> = {},
+  { nonce = randomBytes(16), timeout = TIMEOUT, signal, origin }:
+    & { nonce?: Uint8Array; timeout?: number }
+    & Partial<Asking> = {},
 ): Promise<Uint8Array> {
-  const limit = AbortSignal.timeout(TIMEOUT);
+  const limit = AbortSignal.timeout(timeout);
   try {
     const response = await fetch(url, {
       method: "POST",

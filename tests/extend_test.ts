@@ -9,6 +9,7 @@ import { inTempDir } from "./fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { signPdf } from "./fixtures/sign_pdf.ts";
 import { signCms, signJws, signXml } from "./fixtures/signed_files.ts";
+import { answerTimestampRequest } from "./fixtures/tsa.ts";
 
 const utf8 = new TextEncoder();
 
@@ -56,12 +57,36 @@ Deno.test("signatures of every format are raised to B-LTA and renewed; what fail
       return { code, ...JSON.parse(stdout), stderr };
     };
 
-    // Nothing answers: nothing is changed.
-    await configure(`${services.url}/nowhere`);
-    const failed = await extend("--level", "B-T", ...names);
-    assert.deepEqual([failed.code, failed.error.code], [1, "timestamp_unavailable"]);
-    for (const [name, bytes] of Object.entries(files)) {
-      assert.deepEqual(await Deno.readFile(join(archive, name)), bytes);
+    // The service gives no answer, or one about something else, or stops in the middle of it, or is gone: nothing is lost.
+    const mode = (name: string) => Deno.statSync(name).mode! & 0o777;
+    await Deno.chmod(names[0], 0o640);
+    const token = (request: Uint8Array) => {
+      const choices = { imprint: digest("SHA-256", utf8.encode("something else")) };
+      return answerTimestampRequest(services.pki.timestampAuthority, request, choices);
+    };
+    const unhelpful = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      async (request) =>
+        new URL(request.url).pathname === "/other"
+          ? new Response(new Uint8Array(token(await request.bytes())))
+          : new Response(
+            new ReadableStream({
+              start(controller) {
+                controller.enqueue(Uint8Array.of(0x30, 0x82));
+                controller.error(new Error("cut off"));
+              },
+            }),
+          ),
+    );
+    const at = `http://127.0.0.1:${unhelpful.addr.port}`;
+    for (const url of [`${services.url}/nowhere`, `${at}/other`, `${at}/cut`, "gone"]) {
+      if (url === "gone") await unhelpful.shutdown();
+      await configure(url === "gone" ? at : url);
+      const failed = await extend("--level", "B-T", ...names);
+      assert.deepEqual([failed.code, failed.error.code], [1, "timestamp_unavailable"], url);
+      for (const [name, bytes] of Object.entries(files)) {
+        assert.deepEqual(await Deno.readFile(join(archive, name)), bytes);
+      }
     }
 
     await configure(`${services.url}/tsa`);
@@ -70,10 +95,13 @@ Deno.test("signatures of every format are raised to B-LTA and renewed; what fail
     const one = await extend("--due", "2y", "--level", "B-LTA", archive);
     assert.equal(one.code, 0, JSON.stringify(one));
     assert.deepEqual(await levels(), ["B-LTA", "B-LTA", "B-LTA", "B-LTA", "B-LTA"]);
+    assert.equal(mode(names[0]), 0o640);
     const pdf = await Deno.readFile(names[0]);
     assert.deepEqual(pdf.subarray(0, files["order.pdf"].length), files["order.pdf"]);
     assert.equal((await extend("--due", "30d", archive)).due.length, 0);
-    const again = await extend("--level", "B-LTA", ...names);
+    await Deno.symlink(names[0], path("link.pdf"));
+    const again = await extend("--level", "B-LTA", path("link.pdf"), ...names.slice(1));
+    assert.ok(Deno.lstatSync(path("link.pdf")).isSymlink);
     assert.equal(again.code, 0, JSON.stringify(again));
     assert.deepEqual(await levels(), ["B-LTA", "B-LTA", "B-LTA", "B-LTA", "B-LTA"]);
     const after = await Deno.readTextFile(names[3]);

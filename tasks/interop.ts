@@ -2,7 +2,7 @@
  * `deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]`: what others sign is read here, what we sign is read
  * by others, and changed XML is the same to all. Parts: `characters`, `conformance` (the W3C's
  * suite), `mutants` (libxml2, xmlsec1), `theirs` (EU DSS
- * signs), `ours` (OpenSSL, xmlsec1, Java, Bouncy Castle, DSS judge). What is missing on this machine is skipped, and named.
+ * signs), `pyhanko` (pyHanko signs), `ours` (OpenSSL, xmlsec1, Java, Bouncy Castle, DSS judge). What is missing on this machine is skipped, and named.
  * `deno task interop pdf [--write]`: see `interop/pdf.ts`; with `--bases`: see `interop/pdf_bases.ts`.
  */
 import { parseArgs } from "node:util";
@@ -13,7 +13,7 @@ import { mutants } from "./interop/mutants.ts";
 import { ours } from "./interop/ours.ts";
 import { interopPdf } from "./interop/pdf.ts";
 import { interopBases } from "./interop/pdf_bases.ts";
-import { theirs } from "./interop/theirs.ts";
+import { pyhanko, theirs } from "./interop/theirs.ts";
 
 const { values, positionals } = parseArgs({
   args: Deno.args,
@@ -50,10 +50,13 @@ try {
   if (wants("characters")) characters(tell, fault);
   if (wants("conformance")) await conformance(folder, tell, fault);
   if (wants("mutants")) await mutants(Number(values.mutants), tell, fault);
-  const dss = wants("theirs") || wants("ours") ? await prepareDss(values.dss, folder) : undefined;
+  const dss = ["theirs", "pyhanko", "ours"].some(wants)
+    ? await prepareDss(values.dss, folder)
+    : undefined;
   if (typeof dss === "string") tell(`skipped: EU DSS (${dss})`);
   const judge = typeof dss === "string" ? undefined : dss;
   if (wants("theirs") && judge) await theirs(judge, folder, tell, fault);
+  if (wants("pyhanko") && judge) await pyhanko(judge, folder, tell, fault);
   if (wants("ours")) await ours(judge, folder, tell, fault);
 } finally {
   await Deno.remove(folder, { recursive: true });

@@ -9,6 +9,7 @@ import { makeCrl } from "../../tests/fixtures/issue.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { makePki, type Pki } from "../../tests/fixtures/pki.ts";
 import { raiseFile } from "../../tests/fixtures/signed_files.ts";
+import { python } from "../../tests/fixtures/python.ts";
 import { type Dss, run, validate } from "./dss.ts";
 import { exceptions } from "./expected.ts";
 
@@ -25,12 +26,36 @@ export async function theirs(dss: Dss, folder: string, tell: Tell, fault: Tell):
   await raiseAll(dss, out, pki, tell, fault);
 }
 
+/** What pyHanko signs is raised here, and passes in EU DSS. */
+export async function pyhanko(dss: Dss, folder: string, tell: Tell, fault: Tell): Promise<void> {
+  const program = join(import.meta.dirname!, "pyhanko_signs.py");
+  const out = join(folder, "pyhanko");
+  const pki = await givePki(out);
+  const { code, stdout, stderr } = await python(program, out);
+  if (code !== 0) {
+    const why = /No module named|not found/.exec(stderr)
+      ? "pyHanko is missing"
+      : stderr.slice(-300);
+    return tell(`skipped: pyHanko (${why}; DSIGN_TEST_PYTHON names a Python that has it)`);
+  }
+  await Deno.writeTextFile(join(out, "list.tsv"), stdout);
+  await raiseAll(dss, out, pki, tell, fault, "pyHanko");
+}
+
 /** DSS signs with our test PKI, by `DssSigns.java`. */
 export async function signAll(
   { jar, libraries }: Dss,
   folder: string,
 ): Promise<{ out: string; pki: Pki }> {
   const out = join(folder, "all");
+  const pki = await givePki(out);
+  const program = join(import.meta.dirname!, "DssSigns.java");
+  await run("java", ["-cp", `${jar}:${libraries}/*`, program, out]);
+  return { out, pki };
+}
+
+/** Fills a new folder with keys, certificates, lists, and what is to be signed. */
+async function givePki(out: string): Promise<Pki> {
   await Deno.mkdir(out);
   const write = (name: string, data: string | Uint8Array) =>
     typeof data === "string"
@@ -60,16 +85,21 @@ export async function signAll(
   await write("order.xml", `<order xmlns="urn:x" Id="order"><for>সেতু &amp; রাস্তা</for></order>\n`);
   await write("order.json", `{"amount":1200000,"for":"road"}`);
   await write("order.pdf", classicPdf(documentObjects()));
-  const program = join(import.meta.dirname!, "DssSigns.java");
-  await run("java", ["-cp", `${jar}:${libraries}/*`, program, out]);
-  return { out, pki };
+  return pki;
 }
 
 /** Their archive timestamp covers the signature's file as a whole: nothing can be added to it. */
 const SEALED = /^asic-cades-.*-lta\.asice/;
 
-/** What DSS signed at any level is raised here to B-LTA, and passes in DSS as such. */
-async function raiseAll(dss: Dss, out: string, pki: Pki, tell: Tell, fault: Tell): Promise<void> {
+/** What they signed at any level is raised here to B-LTA, and passes in DSS as such. */
+async function raiseAll(
+  dss: Dss,
+  out: string,
+  pki: Pki,
+  tell: Tell,
+  fault: Tell,
+  whose = "EU DSS",
+): Promise<void> {
   const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n")
     .filter((line) => !SEALED.test(line));
   const raised: string[] = [];
@@ -90,11 +120,12 @@ async function raiseAll(dss: Dss, out: string, pki: Pki, tell: Tell, fault: Tell
   for (const { file, signatures = [], error } of found) {
     const isGood = signatures.length > 0 &&
       signatures.every(({ indication, format }) =>
-        indication === "TOTAL_PASSED" && format.endsWith("BASELINE-LTA")
+        indication === "TOTAL_PASSED" && /(?:BASELINE|PKCS7)-LTA$/.test(format)
       );
     if (!isGood) fault(`${file}: ${error ?? JSON.stringify(signatures).slice(0, 300)}`);
   }
-  tell(`theirs: ${raised.length} files of ${list.length} raised here to B-LTA, judged by EU DSS`);
+  const files = `${raised.length} files of ${list.length} that ${whose} signed`;
+  tell(`theirs: ${files} raised here to B-LTA, judged by EU DSS`);
 }
 
 /** @param out holds `root.pem`, and `list.tsv` with a file and its content a line */

@@ -18,6 +18,7 @@ import { appendedSource, bytesSource, digestOf, type Source } from "../formats/s
 import { readFacts, type SignatureFacts } from "../formats/verify/verify.ts";
 import { xmlAugmenter } from "../formats/xml/augment.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
+import { isSealed, renewArchive } from "./asic_archive.ts";
 import { OnlineError } from "./error.ts";
 import { type Level, type LevelServices, rangesOf, timestampSpace } from "./pades.ts";
 
@@ -88,7 +89,7 @@ export async function augment(
   return { file };
 }
 
-/** Each signature file of a container by itself. */
+/** Each signature file of a container by itself, but for those that are sealed together. */
 async function raiseContainer(
   { source, certificates }: Signed,
   { level, which }: Raise,
@@ -96,9 +97,10 @@ async function raiseContainer(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   let file = source.read(0, source.size);
-  const { cades, xades } = readContainer(file);
-  const names = [...cades.keys(), ...xades.keys()];
-  for (const name of which === "all" ? names : names.slice(-1)) {
+  const before = readContainer(file);
+  const names = [...before.cades.keys(), ...before.xades.keys()];
+  const open = names.filter((name) => !isSealed(before, name));
+  for (const name of which === "all" ? open : open.slice(-1)) {
     const container = readContainer(file);
     const inner = container.cades.get(name) ?? container.xades.get(name)!;
     const content = contentUnder(container, name);
@@ -106,7 +108,10 @@ async function raiseContainer(
     const raised = await augment(signature, { level, which }, services, signal);
     if ("file" in raised) file = withFiles(container, [{ name, bytes: raised.file }]);
   }
-  return file;
+  if (level !== "B-LTA" || open.length === names.length) return file;
+  const facts = readFacts({ source: bytesSource(file), certificates }).signatures;
+  const { known } = certificatesToProve(facts);
+  return await renewArchive(readContainer(file), hashOf(facts), known, services, signal);
 }
 
 /** What a ladder stands on: a file that grows, and what is known of the signature that is raised. */

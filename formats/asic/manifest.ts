@@ -7,28 +7,31 @@ import { escapeAttribute } from "../xml/escape.ts";
 export interface SignedEntry {
   name: string;
   mediaType: string;
+  /** The one from which the others are found: in an archive manifest the one before it. */
+  isRoot?: boolean;
   digest(hash: HashName): Uint8Array;
 }
 
 /** The URI (RFC 3986) of a file in a container. */
 export const uriOf = (name: string): string => name.split("/").map(encodeURIComponent).join("/");
 
-/** @param signature name of the signature's file */
+/** @param signature name of the signature's or timestamp's file */
 export function manifestFor(
   signature: string,
   files: readonly SignedEntry[],
   hash: HashName,
+  mediaType = "application/pkcs7-signature",
 ): Uint8Array {
   const references = files.map((file) =>
     `<asic:DataObjectReference URI="${escapeAttribute(uriOf(file.name))}" ` +
-    `MimeType="${escapeAttribute(file.mediaType)}">` +
+    `MimeType="${escapeAttribute(file.mediaType)}"${file.isRoot ? ' Rootfile="true"' : ""}>` +
     `<ds:DigestMethod Algorithm="${digestUris[hash]}"/>` +
     `<ds:DigestValue>${file.digest(hash).toBase64()}</ds:DigestValue></asic:DataObjectReference>`
   );
   return new TextEncoder().encode(
     `<?xml version="1.0" encoding="UTF-8"?>\n` +
       `<asic:ASiCManifest xmlns:asic="${ASIC}" xmlns:ds="${DS}">` +
-      `<asic:SigReference URI="${uriOf(signature)}" MimeType="application/pkcs7-signature"/>` +
+      `<asic:SigReference URI="${uriOf(signature)}" MimeType="${mediaType}"/>` +
       `${references.join("")}</asic:ASiCManifest>\n`,
   );
 }

@@ -88,9 +88,6 @@ async function givePki(out: string): Promise<Pki> {
   return pki;
 }
 
-/** Their archive timestamp covers the signature's file as a whole: nothing can be added to it. */
-const SEALED = /^asic-cades-.*-lta\.asice/;
-
 /** What they signed at any level is raised here to B-LTA, and passes in DSS as such. */
 async function raiseAll(
   dss: Dss,
@@ -100,8 +97,7 @@ async function raiseAll(
   fault: Tell,
   whose = "EU DSS",
 ): Promise<void> {
-  const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n")
-    .filter((line) => !SEALED.test(line));
+  const list = (await Deno.readTextFile(join(out, "list.tsv"))).trimEnd().split("\n");
   const raised: string[] = [];
   for (const line of list) {
     const [file, named = ""] = line.split("\t");

@@ -83,7 +83,7 @@ export async function atDesk(
 
 export const pinRequest = (purpose: PinRequest["purpose"]): PinRequest => {
   const { token, pin } = choice("Anita Das");
-  const asker = { origin: null, trustedSince: null, purpose: null };
+  const asker = { origin: null, own: true, trustedSince: null, purpose: null } as const;
   return { kind: "pin", asker, token, purpose, password: false, pin, length: { min: 4, max: 8 } };
 };
 

@@ -14,7 +14,16 @@ import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { startAgentProcess } from "./agent_process.ts";
 import { speakIn } from "./states.ts";
-import { axeFindings, launch, lookAtAll, openWindow, screenshot, watchConsole } from "./browser.ts";
+import {
+  axeFindings,
+  closed,
+  launch,
+  lookAtAll,
+  openWindow,
+  press,
+  screenshot,
+  watchConsole,
+} from "./browser.ts";
 
 const en = AGENT_WORDS.en;
 const PDF = Buffer.from(classicPdf(documentObjects({ pages: 1 })));
@@ -107,10 +116,8 @@ Deno.test("a person signs and checks files in the console", () =>
         const window = await openWindow(context, await agent.window());
         await window.locator("input[type=password]").fill(PIN);
         await seeAll(window);
-        await causing(
-          window.waitForEvent("close"),
-          () => window.getByRole("button", { name: button, exact: true }).click(),
-        );
+        await press(window, button);
+        await closed(window);
       };
       const download = await causing(page.waitForEvent("download"), async () => {
         await choose(en.desk_choose, pdf("order.pdf"));
@@ -199,10 +206,8 @@ Deno.test("a person signs and checks files in the console", () =>
       const window = await openWindow(context, await agent.window());
       await desk.getByText(en.desk_answer).waitFor();
       await screenshot(page, "desk_waiting", { part: desk });
-      await causing(
-        window.waitForEvent("close"),
-        () => desk.getByRole("button", { name: en.do_cancel, exact: true }).click(),
-      );
+      await press(page, en.do_cancel);
+      await closed(window);
       await desk.getByText(en.desk_stopped).waitFor();
       await desk.getByRole("button", { name: en.desk_sign_left.replace("{count}", "2") }).click();
       await agree(en.do_sign_many.replace("{count}", "2"), lookAtAll);

@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
 import { LANGUAGES } from "../../words/agent.ts";
 import type { Language } from "../../words/speech.ts";
-import { launch } from "./browser.ts";
+import { axeFindings, launch } from "./browser.ts";
 import { onStage, speakIn, type State, STATES } from "./states.ts";
 
 /** Windows: at an office screen, a browser tab there, a phone, and that office screen at 200 %. */
@@ -42,16 +42,48 @@ async function outOfSight(page: Page, asks: State["asks"]): Promise<string[]> {
   }, asks);
 }
 
-Deno.test("everything that an answer needs is in sight at once", async () => {
+/** Shows what can be opened, but for the documents of a list. */
+async function unfold(page: Page, open: boolean): Promise<void> {
+  await page.evaluate((open) => {
+    for (const each of document.querySelectorAll("details:not(.listed)")) {
+      each.toggleAttribute("open", open);
+    }
+  }, open);
+}
+
+/** The language and theme in which a state is searched for barriers: over all states, each with each. */
+const lookOf = (index: number) => ({
+  language: (Object.keys(LANGUAGES) as Language[])[index % 3]!,
+  theme: (["light", "dark"] as const)[index % 2],
+});
+
+Deno.test("everything that an answer needs is in sight at once, and no state has a barrier", async () => {
   await build();
   const browser = await launch();
   try {
     const faults: string[] = [];
-    const errors = await onStage(browser, async (stage) => {
+    await onStage(browser, async (stage) => {
       const { page } = stage;
-      for (const state of STATES.filter(({ asks }) => asks)) {
+      for (const [index, state] of STATES.entries()) {
         await page.setViewportSize({ width: 1366, height: 768 });
+        const before = stage.errors.length;
         await state.enter(stage);
+        const { language, theme } = lookOf(index);
+        await speakIn(page, language);
+        await page.emulateMedia({ colorScheme: theme });
+        await unfold(page, true);
+        const found = await axeFindings(page);
+        faults.push(...found.map((each) => `${state.name} ${language} ${theme}: ${each}`));
+        // WCAG 2.2 §1.4.10: a narrow or much enlarged window is not scrolled to the side.
+        await page.setViewportSize({ width: 320, height: 860 });
+        if (await page.evaluate(() => document.documentElement.scrollWidth > 320)) {
+          faults.push(`${state.name} ${language}: wider than 320 px`);
+        }
+        await unfold(page, false);
+        if (!state.asks) {
+          stage.errors.length = before; // nobody answers the page any more
+          continue;
+        }
         for (const language of Object.keys(LANGUAGES) as Language[]) {
           await speakIn(page, language);
           for (const [width, height] of SIZES) {
@@ -64,9 +96,9 @@ Deno.test("everything that an answer needs is in sight at once", async () => {
           }
         }
       }
+      assert.deepEqual(faults, []);
+      assert.deepEqual(stage.errors, []);
     });
-    assert.deepEqual(faults, []);
-    assert.deepEqual(errors, []);
   } finally {
     await browser.close();
   }

@@ -41,6 +41,8 @@ export interface State {
 export interface Stage {
   page: Page;
   consent: WindowConsent;
+  /** Of the page's console. */
+  errors: string[];
   /** Shows the question that is asked. */
   show(asked: Promise<unknown>): Promise<void>;
   /** Shows a page by its path. */
@@ -223,6 +225,12 @@ export const STATES: readonly State[] = [
         unproven: true,
       })),
   },
+  {
+    name: "lasting",
+    asks: "pin",
+    enter: (at) =>
+      at.show(sign(at, { network: { level: "B-LT", timestampAuthority: "tsa.example" } })),
+  },
   { name: "login", asks: "pin", enter: (at) => at.show(sign(at, { login: true })) },
   { name: "blind", asks: "pin", enter: (at) => at.show(sign(at, { items: DIGESTS, blind: true })) },
   {
@@ -349,7 +357,7 @@ export const STATES: readonly State[] = [
   {
     name: "timed_out",
     async enter(at) {
-      at.consent.options.timeout = 500;
+      at.consent.options.timeout = 4000; // the page has come before
       await at.show(sign(at));
       await ended(at);
       at.consent.options.timeout = undefined;
@@ -416,11 +424,11 @@ export async function speakIn(page: Page, language: Language): Promise<void> {
   await page.locator(`html[lang=${language}]`).waitFor();
 }
 
-/** Opens one page and gives it to each test of the states; scripts that throw on it are reported. */
+/** Opens one page and gives it to each test of the states. */
 export async function onStage(
   browser: Browser,
   test: (stage: Stage) => Promise<void>,
-): Promise<string[]> {
+): Promise<void> {
   const context = await browser.newContext();
   // A window that closes itself would take the stage with it.
   await context.addInitScript(() => (globalThis.close = () => {}));
@@ -456,6 +464,7 @@ export async function onStage(
   const stage: Stage = {
     page,
     consent,
+    errors,
     async show(asked) {
       asked.catch(() => {}); // the window goes on to the next question
       await visit(await url.promise);
@@ -469,7 +478,6 @@ export async function onStage(
   };
   try {
     await test(stage);
-    return errors;
   } finally {
     await context.close();
     await server.shutdown();

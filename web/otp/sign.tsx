@@ -138,7 +138,10 @@ export function Sign(
             <p>
               <strong>{say("kind")}</strong>
             </p>
-            <p class="aside">{say("kind_explain", { organization })}</p>
+            <details>
+              <summary>{speech.say("law_more")}</summary>
+              <p class="aside">{say("kind_explain", { organization })}</p>
+            </details>
           </section>
           <Purpose title={say("purpose")} text={purpose} />
           <section class="certificates">

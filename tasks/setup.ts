@@ -52,6 +52,7 @@ const TEST: Package[] = [
   { name: "nodejs", provides: ["node"] },
   { name: "chromium", provides: ["chromium", "chromium-browser", "google-chrome"] },
   { name: "firefox-esr", provides: ["firefox-esr", "firefox"] },
+  { name: "webkit2gtk-driver", provides: ["WebKitWebDriver"] },
   // a browser that is seen asks for a permission
   { name: "xvfb", provides: ["Xvfb"] },
   { name: "pinentry-tty", provides: ["pinentry-tty"] },

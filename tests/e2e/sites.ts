@@ -14,9 +14,18 @@ export interface Site extends AsyncDisposable {
  *
  * @param body of the page
  * @param headers of the page
+ * @param tls certificate and key, PEM: the site is an https one
  */
-export function serveSite(body = "", headers: Record<string, string> = {}): Site {
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
+export function serveSite(
+  body = "",
+  headers: Record<string, string> = {},
+  tls?: { certificate: string; key: string },
+): Site {
+  const options = {
+    ...{ hostname: "127.0.0.1", port: 0, onListen() {} },
+    ...tls && { cert: tls.certificate, key: tls.key },
+  };
+  const server = Deno.serve(options, async ({ url }) => {
     const { pathname } = new URL(url);
     if (pathname === "/favicon.ico") return new Response(null, { status: 204 });
     if (pathname !== "/client.js") {
@@ -31,7 +40,7 @@ export function serveSite(body = "", headers: Record<string, string> = {}): Site
   const { port } = server.addr;
   return {
     port,
-    origin: `http://127.0.0.1:${port}`,
+    origin: `${tls ? "https" : "http"}://127.0.0.1:${port}`,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 
 /** From PyPI, as tested. */
-const PACKAGES = ["aiohttp==3.14.5", "pyhanko==0.38.0"];
+const PACKAGES = ["aiohttp==3.14.5", "pyhanko==0.38.0", "schemathesis==4.32.5"];
 /** Asks for Python 3.12. */
 const NEWER = "aics-tlog==0.2.1; python_version >= '3.12'";
 
@@ -15,6 +15,7 @@ const TESTS = [
   "tests/log_judges_test.ts",
   "tests/ltv_test.ts",
   "tests/otp_pyhanko_test.ts",
+  "tests/verify_service_schemathesis_test.ts",
 ];
 
 async function run(program: string, args: string[], env: Record<string, string> = {}) {

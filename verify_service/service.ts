@@ -24,6 +24,7 @@ const log = getLogger(["dsign", "verify-service"]);
 
 const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 const BYTES = "application/octet-stream";
+const isPost = (pathname: string) => /^\/v1\/(verify|extend)$/.test(pathname);
 /** Seconds after which one that was refused may come again. */
 const RETRY_AFTER = "1";
 
@@ -199,7 +200,10 @@ export function createHandler(options: ServiceOptions): (request: Incoming) => P
       return json(
         { error: code, message },
         status,
-        code === "busy" ? { "retry-after": RETRY_AFTER } : {},
+        {
+          ...code === "busy" && { "retry-after": RETRY_AFTER },
+          ...code === "method_wrong" && { allow: isPost(pathname) ? "POST" : "GET, HEAD" },
+        },
       );
     }
   };

@@ -202,7 +202,9 @@ Deno.test("browsers and malformed requests are refused, each with its error", ()
       const response = await fetch(at, { method: "POST", headers, body: form() });
       assert.deepEqual(await told(response), [403, "browser_refused"]);
     }
-    assert.deepEqual(await told(await fetch(at)), [405, "method_wrong"]);
+    const wrong = await fetch(at);
+    assert.equal(wrong.headers.get("allow"), "POST");
+    assert.deepEqual(await told(wrong), [405, "method_wrong"]);
     assert.deepEqual(await told(await fetch(`${url}/v2`)), [404, "not_found"]);
     assert.deepEqual(await told(await fetch(at, { method: "POST", body: "x" })), [
       415,

@@ -32,7 +32,7 @@ import { makeCrl, type Party } from "../tests/fixtures/issue.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { signBytes } from "../tests/fixtures/keys.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
-import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { PATIENT, startPostgres } from "../tests/fixtures/postgres.ts";
 import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
 import { entryOf } from "./audit.ts";
 import type { Database } from "./database.ts";
@@ -260,7 +260,7 @@ Deno.test("a PDF is signed by the ESP through two instances on PostgreSQL, one o
   const server = await startPostgres();
   try {
     const url = await server.createDatabase();
-    await wholeWay(() => openPostgres(url));
+    await wholeWay(() => openPostgres(url, PATIENT));
   } finally {
     await server.close();
   }

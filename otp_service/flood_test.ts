@@ -12,7 +12,7 @@ import {
   type TestService,
 } from "../tests/fixtures/otp_service.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { PATIENT, startPostgres } from "../tests/fixtures/postgres.ts";
 import { RULES, wrongInARow } from "./authorize.ts";
 import type { Database } from "./database.ts";
 import { Intake } from "./intake.ts";
@@ -187,7 +187,7 @@ Deno.test("two instances on PostgreSQL withstand floods and races", async (t) =>
   try {
     for (const [name, body] of cases) {
       const url = await server.createDatabase();
-      await t.step(name, () => withTwo(() => openPostgres(url), body));
+      await t.step(name, () => withTwo(() => openPostgres(url, PATIENT), body));
     }
   } finally {
     await server.close();

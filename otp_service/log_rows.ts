@@ -22,9 +22,13 @@ export interface Head {
 /** The end of a log without lines. */
 export const FIRST: Head = { seq: 0, hash: NO_ROWS, sum: NO_ROWS, note: null };
 
-/** Adds sealed lines: number, line, entry. */
-export function addLines(query: Query, lines: readonly Value[][]): Promise<unknown>[] {
-  const writes: Promise<unknown>[] = [];
+/**
+ * Adds sealed lines: number, line, entry.
+ *
+ * @returns as many rows as lines were added: one that stands there already is not added again
+ */
+export function addLines(query: Query, lines: readonly Value[][]): Promise<Row[]>[] {
+  const writes: Promise<Row[]>[] = [];
   for (let at = 0; at < lines.length;) {
     const count = TOGETHER.find((each) => each <= lines.length - at)!;
     const places = Array.from(
@@ -32,7 +36,8 @@ export function addLines(query: Query, lines: readonly Value[][]): Promise<unkno
       (_, i) => `($${i * 3 + 1}, $${i * 3 + 2}, $${i * 3 + 3})`,
     );
     writes.push(query(
-      `INSERT INTO audit (seq, line, entry) VALUES ${places.join(", ")}`,
+      `INSERT INTO audit (seq, line, entry) VALUES ${places.join(", ")}
+       ON CONFLICT (entry) DO NOTHING RETURNING seq`,
       ...lines.slice(at, at + count).flat(),
     ));
     at += count;

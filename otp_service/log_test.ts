@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { readCheckpoint, verifyReceipt } from "../formats/log/checkpoint.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { PATIENT, startPostgres } from "../tests/fixtures/postgres.ts";
 import { entryOf } from "./audit.ts";
 import type { Database, Query, Value } from "./database.ts";
 import { Secrets } from "./secrets.ts";
@@ -25,16 +25,23 @@ const add = (store: Store, count: number) =>
     await tx.issue({ kind: "answered" }, 60_000);
   }).then(({ lines }) => lines);
 
-/** A database whose program is killed at one of its next statements: what it did in that transaction is gone. */
-function killable(inner: Database): Database & { killAfter: number } {
+/**
+ * A database whose program is killed at one of its next statements: what it did in that transaction is gone.
+ *
+ * @param kill how its connection ends
+ */
+function killable(
+  inner: Database,
+  kill = (_: Query): Promise<unknown> => Promise.reject(new Error("killed")),
+): Database & { killAfter: number } {
   const database = {
     ...inner,
     killAfter: Infinity,
     transaction: <T>(work: (query: Query) => Promise<T>) =>
       inner.transaction((query) =>
-        work((statement, ...values) => {
-          if (database.killAfter-- <= 0) throw new Error("killed");
-          return query(statement, ...values);
+        work(async (statement, ...values) => {
+          if (database.killAfter-- <= 0) await kill(query);
+          return await query(statement, ...values);
         })
       ),
   };
@@ -246,20 +253,54 @@ Deno.test("the log on PostgreSQL", async (t) => {
   try {
     for (const [name, body] of cases) {
       const url = await server.createDatabase();
-      await t.step(name, () => withTwo(() => openPostgres(url), body));
+      await t.step(name, () => withTwo(() => openPostgres(url, PATIENT), body));
     }
+    await t.step(
+      "a sealer whose connection dies at any of its statements leaves the log to the other instance",
+      async () => {
+        const url = await server.createDatabase();
+        // the server sees no more of a process that was killed
+        const database = killable(
+          await openPostgres(url, PATIENT),
+          (query) => query("SELECT pg_terminate_backend(pg_backend_pid())"),
+        );
+        const [one, two] = [newStore(database), newStore(await openPostgres(url, PATIENT))];
+        const lines: string[] = [];
+        let step = 0;
+        for (let done = false; !done; step++) {
+          lines.push(...await add(one, 2), ...await add(two, 1));
+          database.killAfter = step;
+          done = await one.log.sealAll().then(() => true, (error) => {
+            assert.equal(error.name, "DatabaseError");
+            return false;
+          });
+          database.killAfter = Infinity;
+          await two.log.sealAll();
+          assert.ok(step < 60);
+        }
+        assert.ok(step > 5, "each statement was one at which it died");
+        assert.deepEqual(await Array.fromAsync(two.audit()), lines);
+        assert.equal((await two.verifyAudit()).problem, undefined);
+        for (const line of lines) {
+          const { receipt } = (await one.log.find(entryOf(line).toHex()))!;
+          assert.equal(verifyReceipt(receipt, key, entryOf).line, line);
+        }
+        await one.check();
+        for (const store of [one, two]) await store.close();
+      },
+    );
     await t.step(
       "a restored dump is whole, and noticed by a checkpoint filed after it",
       async () => {
         const url = await server.createDatabase();
-        const store = newStore(await openPostgres(url));
+        const store = newStore(await openPostgres(url, PATIENT));
         await add(store, 20);
         const early = (await store.auditHead()).note!;
         const copy = await server.restored(url);
         await add(store, 3);
         const late = (await store.auditHead()).note!;
         await store.close();
-        const restored = newStore(await openPostgres(copy));
+        const restored = newStore(await openPostgres(copy, PATIENT));
         assert.equal((await restored.verifyAudit([early])).problem, undefined);
         await restored.check({ seals: true });
         await restored.log.checkFiled(early);

@@ -70,10 +70,11 @@ export class Sealer {
       const tiles = await this.#tilesOf(query, before, carried);
       const entries = lines.map((line) => entryOf(line));
       const { root, tiles: changed } = await extend(tiles, before.seq, entries.map(leafHash));
-      const writes = addLines(
+      const added = addLines(
         query,
         lines.map((line, i) => [before.seq + i + 1, line, entries[i].toHex()]),
       );
+      const writes: Promise<unknown>[] = [...added];
       const border = new Map(carried ?? this.#border);
       for (const { level, number, hashes } of changed) border.set(`${level}/${number}`, hashes);
       const all = carried
@@ -96,6 +97,11 @@ export class Sealer {
       const head = { seq, hash: new Uint8Array(root).toHex(), sum: sum.toHex(), note };
       writes.push(this.#rows.write(query, head));
       await Promise.all(writes);
+      if ((await Promise.all(added)).flat().length < lines.length) {
+        throw new TamperedError(
+          "Among the pending entries of the audit one is sealed already: somebody brought it back.",
+        );
+      }
       keepBorder(border, seq);
       const readTile: ReadTile = (level, number) =>
         readTileOf(this.#database, border, level, number);

@@ -1,7 +1,7 @@
 /** The store on both databases, several instances at once. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { PATIENT, startPostgres } from "../tests/fixtures/postgres.ts";
 import { type End, type Event, FRESH, open, RULES, type Transaction } from "./authorize.ts";
 import { openPostgres } from "./store_postgres.ts";
 import { openSqlite } from "./store_sqlite.ts";
@@ -11,14 +11,6 @@ import { Store } from "./store.ts";
 
 const PERSON: Person = { id: "asen", name: "Anita Sen", language: "bn", otp: "mail", email: "a@x" };
 const BINDING = { hashes: ["aGFzaA=="], hashAlgorithm: "2.16.1", signatures: 1 };
-/** What is shown here is no matter of speed: a busy machine has ten minutes for anything. */
-const PATIENT = {
-  connect: 600_000,
-  statement: 600_000,
-  lock: 600_000,
-  queue: 600_000,
-  silence: 600_000,
-};
 const FACTS = { purpose: "Sanction 7", labels: ["sanction.pdf"] };
 const SECRETS = new Secrets(new Uint8Array(32).fill(7));
 const USE = {

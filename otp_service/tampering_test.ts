@@ -19,7 +19,7 @@ import {
   type TestService,
 } from "../tests/fixtures/otp_service.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { startPostgres } from "../tests/fixtures/postgres.ts";
+import { PATIENT, startPostgres } from "../tests/fixtures/postgres.ts";
 import { encodeOcspRequest } from "../formats/x509/ocsp.ts";
 import { readCheckpoint } from "../formats/log/checkpoint.ts";
 import { noteSigner } from "../formats/log/note.ts";
@@ -483,7 +483,7 @@ Deno.test("an attacker who can write to PostgreSQL is detected", async (t) => {
   try {
     for (const [name, body] of cases) {
       const url = await server.createDatabase();
-      await t.step(name, () => atDesk(() => openPostgres(url), body));
+      await t.step(name, () => atDesk(() => openPostgres(url, PATIENT), body));
     }
   } finally {
     await server.close();

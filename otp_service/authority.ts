@@ -73,6 +73,8 @@ export interface Applicant {
 export interface AuthorityOptions {
   /** The authority's key, with its certificate and those above it; or who has it. */
   issuer: Signer | ExternalIssuer;
+  /** Keys that were the authority's before: their CRLs and OCSP answers are made on, and nothing else. */
+  earlier?: readonly Signer[];
   /** The department's policy for its PIN/OTP signatures, dotted. */
   policy: string;
   /** Subject of the certificates. */
@@ -97,6 +99,10 @@ export class Authority {
   readonly certificate: Certificate;
   /** The authority's certificate and those above it, DER, nearest first. */
   readonly chain: readonly Uint8Array[];
+  /** Tells the authority's keys apart in addresses. */
+  readonly name: string;
+  /** Newest first. */
+  readonly #earlier: readonly Authority[];
   #crl: { der: Uint8Array; madeAt: number } | undefined;
   #ocspUnderWay = 0;
 
@@ -112,6 +118,29 @@ export class Authority {
     if (!basicConstraints?.ca || (keyUsage && !keyUsage.has("keyCertSign"))) {
       throw new SetupError("The issuing authority's certificate is not one of an authority.");
     }
+    this.name = digest("SHA-256", this.certificate.publicKey.spki).toHex().slice(0, 8);
+    this.#earlier = (options.earlier ?? []).map((issuer) =>
+      new Authority({ ...options, issuer, earlier: [] }, store)
+    );
+  }
+
+  /** The authority with this key; without a name the oldest, whose certificates' addresses have none. */
+  withKey(name?: string): Authority {
+    const all = [this, ...this.#earlier];
+    const found = name === undefined ? all.at(-1) : all.find((each) => each.name === name);
+    if (!found) throw new CscError("not_found");
+    return found;
+  }
+
+  /** The authority with the key that issued a certificate. */
+  issuerOf(der: Uint8Array): Authority {
+    const certificate = readCertificate(der);
+    return [this, ...this.#earlier].find((each) => each.#issued(certificate)) ?? this;
+  }
+
+  #issued({ issuer, authorityKeyIdentifier: key }: Certificate): boolean {
+    const { subject, subjectKeyIdentifier: own } = this.certificate;
+    return sameBytes(issuer.der, subject.der) && (!key || !own || sameBytes(key, own));
   }
 
   /** Whether this service makes its own CRL and OCSP answers. */
@@ -173,7 +202,7 @@ export class Authority {
   }
 
   async #make(signer: Signer, wanted: Wanted, kind: "one-time" | "stored"): Promise<Uint8Array> {
-    const { publicUrl } = this.#options;
+    const published = `${this.#options.publicUrl}/ca/${this.name}`;
     const now = this.#store.now();
     const prepared = prepareCertificate({
       serialNumber: Uint8Array.of(0x40 | randomBytes(1)[0] & 0x3f, ...randomBytes(15)),
@@ -187,10 +216,10 @@ export class Authority {
         ...wanted.extensions,
         subjectKeyIdentifier(wanted.publicKey),
         authorityKeyIdentifier(this.certificate.publicKey.spki),
-        crlDistributionPoints(`${publicUrl}/ca/crl`),
+        crlDistributionPoints(`${published}/crl`),
         authorityInfoAccess({
-          ocsp: `${publicUrl}/ca/ocsp`,
-          caIssuers: `${publicUrl}/ca/certificate`,
+          ocsp: `${published}/ocsp`,
+          caIssuers: `${published}/certificate`,
         }),
       ],
     });
@@ -276,7 +305,9 @@ export class Authority {
       issuer: this.certificate.subject.der,
       thisUpdate: new Date(now - BACKDATED),
       nextUpdate: new Date(now + CRL_VALIDITY),
-      revoked: revoked.map(({ serial, revokedAt, reason }) => ({
+      revoked: revoked.filter(({ der }) => this.#issued(readCertificate(der))).map((
+        { serial, revokedAt, reason },
+      ) => ({
         serialNumber: Uint8Array.fromHex(serial),
         revokedAt: new Date(revokedAt!),
         reason: reason as CrlReason,
@@ -302,7 +333,7 @@ export class Authority {
       if (revoked) tx.audit({ event: "certificate.revoked", serial, reason, by });
       return revoked;
     });
-    this.#crl = undefined;
+    for (const each of [this, ...this.#earlier]) each.#crl = undefined;
     return done;
   }
 

@@ -21,7 +21,7 @@ type Made =
   | "validationData";
 
 export interface ServiceOptions
-  extends Omit<Service, Made>, Pick<AuthorityOptions, "issuer" | "policy"> {
+  extends Omit<Service, Made>, Pick<AuthorityOptions, "issuer" | "earlier" | "policy"> {
   secrets: Secrets;
   pins: Pins;
   /** Of new credentials. */
@@ -34,10 +34,14 @@ export interface ServiceOptions
 
 /** A service of these parts. */
 export function composeService(options: ServiceOptions): Service {
-  const { secrets, pins, issuer, policy, keyType, esp, validationDataFor, ...parts } = options;
+  const { secrets, pins, issuer, earlier, policy, keyType, esp, validationDataFor, ...parts } =
+    options;
   const { store, ways, clients, keys, publicUrl, name, organization, country, otpDigits, tsa } =
     parts;
-  const authority = new Authority({ issuer, policy, country, organization, publicUrl }, store);
+  const authority = new Authority(
+    { issuer, earlier, policy, country, organization, publicUrl },
+    store,
+  );
   const people = new People({
     store,
     secrets,

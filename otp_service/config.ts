@@ -30,6 +30,12 @@ const Module = z.strictObject({
   env: z.record(z.string(), z.string()).default({}).describe("As SOFTHSM2_CONF"),
 });
 
+const KeyFile = z.strictObject({ keyFile: file, passwordFile: file });
+const ModuleAuthority = Module.extend({
+  certificateFile: file.describe("PEM: the authority's, then those above it"),
+});
+const secretHash = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex");
+
 export const OtpConfig = z.strictObject({
   publicUrl: url.describe("As browsers and portals see the service"),
   listen: z.string().regex(/^(.+):(\d{1,5})$/, "must be HOST:PORT").default("127.0.0.1:7795"),
@@ -47,10 +53,8 @@ export const OtpConfig = z.strictObject({
   policy: z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, "must be an object identifier")
     .describe("The department's policy, by which its PIN/OTP signatures are told apart"),
   authority: z.union([
-    z.strictObject({ keyFile: file, passwordFile: file }).describe("PKCS #12"),
-    Module.extend({
-      certificateFile: file.describe("PEM: the authority's, then those above it"),
-    }),
+    KeyFile.describe("PKCS #12"),
+    ModuleAuthority,
     z.strictObject({
       url: url.describe("EST (RFC 7030), as https://ca.example/.well-known/est"),
       certificateFile: file.describe("PEM: the authority's, then those above it"),
@@ -70,6 +74,8 @@ export const OtpConfig = z.strictObject({
       "user and passwordFile go together, tlsCertificateFile and tlsKeyFile too; or tokenFile",
     ).describe("An authority elsewhere"),
   ]),
+  earlierAuthorities: z.array(z.union([KeyFile, ModuleAuthority])).default([])
+    .describe("Keys that were the authority's, newest first: their CRLs and OCSP answers go on"),
   keys: Module.extend({
     processes: z.int().min(1).max(16).default(2).describe("That sign in parallel"),
   }).optional().describe("Default: the embedded key store"),
@@ -79,7 +85,8 @@ export const OtpConfig = z.strictObject({
     z.strictObject({
       id,
       name: z.string().min(1).max(100),
-      secretHash: z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex"),
+      secretHash,
+      earlierSecretHash: secretHash.optional().describe("While the secret is rotated"),
       redirectUris: z.array(z.url()).default([]),
       listsPersons: z.boolean().optional()
         .describe("Looks up credentials by a person's name; default: as admin, who sees everyone"),
@@ -124,7 +131,7 @@ export const OtpConfig = z.strictObject({
     url: serviceUrl.describe("Where browsers bring requests (eSign API 2.1), as the provider says"),
     aspId: z.string().min(1).max(100).describe("The portal's name at the provider"),
     key: z.union([
-      z.strictObject({ keyFile: file, passwordFile: file }).describe("PKCS #12"),
+      KeyFile.describe("PKCS #12"),
       Module.extend({ certificateFile: file.describe("PEM") }),
     ], "must hold keyFile and passwordFile, or module, token, pinFile and certificateFile")
       .describe("Signs the requests; its certificate is registered with the provider"),
@@ -176,12 +183,56 @@ export async function readOtpConfig(path: string): Promise<OtpConfig> {
     ...absolute(data),
     database: /^postgres(ql)?:/.test(data.database) ? data.database : at(data.database),
     authority: absolute(data.authority),
+    earlierAuthorities: data.earlierAuthorities.map(absolute),
     ...data.keys && { keys: absolute(data.keys) },
     ...data.log && { log: absolute(data.log) },
     ...data.smtp && { smtp: absolute(data.smtp) },
     ...data.sms && { sms: absolute(data.sms) },
     ...data.esp && { esp: { ...absolute(data.esp), key: absolute(data.esp.key) } },
   };
+}
+
+/**
+ * Changes a configuration, as its file has it.
+ *
+ * @throws {SetupError} where it would be wrong afterwards
+ */
+export async function changeOtpConfig(
+  path: string,
+  change: (config: z.input<typeof OtpConfig>) => void,
+): Promise<void> {
+  await readOtpConfig(path);
+  const config = JSON.parse(await Deno.readTextFile(path));
+  change(config);
+  const { error } = OtpConfig.safeParse(config);
+  if (error) throw new SetupError(`${path}: ${error.issues[0].message}.`);
+  await replaceFile(path, JSON.stringify(config, null, 2) + "\n");
+}
+
+/** Gives files the owner of another, as where an administrator made them for the service's user. */
+export async function sameOwner(path: string, files: readonly string[]): Promise<void> {
+  const { uid, gid } = await Deno.stat(path);
+  if (uid === null || uid === Deno.uid()) return;
+  for (const file of files) await Deno.chown(file, uid, gid);
+}
+
+/** Puts a file in the place of another, as a whole; its owner and its mode stay. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const { mode } = await Deno.stat(path);
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
+  try {
+    const permissions = { createNew: true, mode: (mode ?? 0o600) & 0o777 };
+    await Deno.writeTextFile(temporary, text, permissions);
+    await sameOwner(path, [temporary]);
+    {
+      using file = await Deno.open(temporary, { write: true });
+      await file.sync();
+    }
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {}); // it may not have come to be
+    throw error;
+  }
 }
 
 /** The name of the service's log: `sign.example/log`. */

@@ -18,7 +18,7 @@ export async function describe(
   const row = credential.serial === undefined
     ? null
     : await store.read((tx) => tx.certificate(credential.serial!));
-  const chain = row ? [row.der, ...authority.chain] : [];
+  const chain = row ? [row.der, ...authority.issuerOf(row.der).chain] : [];
   const parsed = row && wanted.certInfo ? readCertificate(row.der) : null;
   const time = (date: Date) => date.toISOString().slice(0, 19).replace(/[-:T]/g, "") + "Z";
   return {

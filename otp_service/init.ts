@@ -25,6 +25,10 @@ export interface InitOptions {
   policy: string;
   /** Addresses to which signatories return to the portal. */
   redirectUris: string[];
+  /** Default: SQLite's file in the folder. */
+  database?: string;
+  /** Makes the configurations `1.json`, `2.json` … of instances on this computer, in the place of `config.json`. */
+  instances?: number;
   /** Of the issuing authority; the signatories' keys are another matter. Default: `p-256`. */
   authorityKey?: AuthorityKey;
 }
@@ -40,20 +44,21 @@ export type AuthorityKey = "p-256" | "ml-dsa-44" | "ml-dsa-65" | "ml-dsa-87";
  */
 export async function initService(
   folder: string,
-  { organization, publicUrl, policy, redirectUris, authorityKey = "p-256" }: InitOptions,
+  { organization, publicUrl, policy, redirectUris, authorityKey, database, instances }: InitOptions,
 ): Promise<{ clientId: string; clientSecret: string }> {
-  const clientSecret = token();
+  const { secret: clientSecret, secretHash } = newClientSecret();
   const config: Record<string, unknown> = {
     publicUrl,
     name: `${organization}: PIN/OTP signatures`.slice(0, 100),
     organization,
     policy,
     logKeyFile: "log-key",
+    ...database !== undefined && { database },
     authority: { keyFile: "authority.p12", passwordFile: "authority.password" },
     clients: [{
       id: "portal",
       name: `Portal of ${organization}`.slice(0, 100),
-      secretHash: Uint8Array.fromBase64(sha256(clientSecret), { alphabet: "base64url" }).toHex(),
+      secretHash,
       redirectUris,
       admin: true,
     }],
@@ -65,24 +70,60 @@ export async function initService(
   }
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   for await (const _ of Deno.readDir(folder)) throw new SetupError(`${folder} is not empty.`);
-  const write = (name: string, data: string | Uint8Array) =>
-    Deno.writeFile(
-      join(folder, name),
-      typeof data === "string" ? new TextEncoder().encode(data) : data,
-      { createNew: true, mode: 0o600 },
-    );
-  const password = token();
-  const { pkcs12, certificate } = await makeAuthority(organization, password, authorityKey);
+  const write = (name: string, text: string) => writeNew(join(folder, name), text);
   for (const name of ["secret", "log-key"]) {
     await write(name, randomBytes(32).toString("hex") + "\n");
   }
-  await write("authority.password", password + "\n");
-  await write("authority.p12", pkcs12);
-  await write("authority.pem", certificate);
+  await writeAuthority(folder, { organization, authorityKey });
   await write("policy.json", JSON.stringify({ departmentalPolicies: [policy] }, null, 2) + "\n");
-  // last: with it the folder is a service's
-  await write("config.json", JSON.stringify(config, null, 2) + "\n");
+  // last: with them the folder is a service's
+  for (let i = 0; i < (instances ?? 1); i++) {
+    // as deploy/otp-service/nginx.conf has them
+    const ports = { listen: `127.0.0.1:${7795 + 10 * i}`, monitor: `127.0.0.1:${7796 + 10 * i}` };
+    await write(
+      instances === undefined ? "config.json" : `${i + 1}.json`,
+      JSON.stringify({ ...config, ...instances !== undefined && ports }, null, 2) + "\n",
+    );
+  }
   return { clientId: "portal", clientSecret };
+}
+
+/** A new secret for a portal, and what the configuration holds of it. */
+export function newClientSecret(): { secret: string; secretHash: string } {
+  const secret = token();
+  const hash = Uint8Array.fromBase64(sha256(secret), { alphabet: "base64url" });
+  return { secret, secretHash: hash.toHex() };
+}
+
+const writeNew = (path: string, data: string | Uint8Array) =>
+  Deno.writeFile(
+    path,
+    typeof data === "string" ? new TextEncoder().encode(data) : data,
+    { createNew: true, mode: 0o600 },
+  );
+
+/**
+ * Makes an issuing authority: its PKCS #12 file, the file of its password, and its certificate in PEM.
+ *
+ * @param number of those that the service had, from 1 on; those after the first have it in their names
+ */
+export async function writeAuthority(
+  folder: string,
+  { organization, authorityKey = "p-256", number = 1 }: {
+    organization: string;
+    authorityKey?: AuthorityKey;
+    number?: number;
+  },
+): Promise<{ keyFile: string; passwordFile: string; certificateFile: string }> {
+  const password = token();
+  const name = number === 1 ? "" : ` ${number}`;
+  const { pkcs12, certificate } = await makeAuthority(organization, name, password, authorityKey);
+  const [keyFile, passwordFile, certificateFile] = ["p12", "password", "pem"]
+    .map((kind) => `authority${name.replace(" ", "-")}.${kind}`);
+  await writeNew(join(folder, passwordFile), password + "\n");
+  await writeNew(join(folder, keyFile), pkcs12);
+  await writeNew(join(folder, certificateFile), certificate);
+  return { keyFile, passwordFile, certificateFile };
 }
 
 async function makeKey(type: AuthorityKey) {
@@ -99,12 +140,17 @@ async function makeKey(type: AuthorityKey) {
   };
 }
 
-async function makeAuthority(organization: string, password: string, type: AuthorityKey) {
+async function makeAuthority(
+  organization: string,
+  name: string,
+  password: string,
+  type: AuthorityKey,
+) {
   const { key, spki, algorithm } = await makeKey(type);
   const subject = encodeName([
     ["C", "IN"],
     ["O", organization],
-    ["CN", `${organization} PIN/OTP`.slice(0, 64)],
+    ["CN", `${organization} PIN/OTP`.slice(0, 64 - name.length) + name],
   ]);
   const now = Date.now();
   const prepared = prepareCertificate({

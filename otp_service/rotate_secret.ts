@@ -80,16 +80,21 @@ export async function sealWithCurrent({ store, by }: Rotating): Promise<number> 
 /**
  * Old secrets count for PINs alone from now on, and those that no PIN needs are removed.
  *
+ * @param now what is under way that began with it may fail
  * @returns how many were removed
  * @throws {SetupError} where something may still be under way that began with it
  */
-export async function retireSecrets(path: string, rotating: Rotating): Promise<number> {
+export async function retireSecrets(
+  path: string,
+  rotating: Rotating,
+  now = false,
+): Promise<number> {
   const { store, by } = rotating;
   const kept = await readSecretLines(path);
   const old = find(kept, "old");
   if (find(kept, "next")) throw new SetupError("The next secret is not in use: --use it first.");
   if (old) {
-    if (old.until !== undefined && Date.parse(old.until) > Date.now()) {
+    if (!now && old.until !== undefined && Date.parse(old.until) > Date.now()) {
       throw new SetupError(
         `Authorizations that began with the old secret live until ${old.until}. Retire it then.`,
       );

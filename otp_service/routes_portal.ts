@@ -1,4 +1,5 @@
 /** The portal's and the administrator's REST calls, and what the issuing authority serves to everyone. */
+import type { Context } from "hono";
 import { digest } from "../formats/digest.ts";
 import { formatNoteKey } from "../formats/log/note.ts";
 import { readTilePath } from "../formats/log/tiles.ts";
@@ -166,19 +167,28 @@ export function addPortalRoutes(app: App, service: Service): void {
   // The authority's own, for everyone who verifies.
   const binary = (bytes: Uint8Array, type: string) =>
     new Response(new Uint8Array(bytes), { headers: { "content-type": type } });
-  app.get("/ca/certificate", () => binary(authority.certificate.der, "application/pkix-cert"));
-  app.get("/ca/crl", async () => binary(await authority.crl(), "application/pkix-crl"));
-  app.post("/ca/ocsp", async (context) => {
-    const request = await readBody(context.req.raw, MAX_OCSP);
-    return binary(await authority.ocsp(request), "application/ocsp-response");
-  });
-  app.get("/ca/ocsp/:request{.+}", async (context) => {
-    let request;
-    try {
-      request = Uint8Array.fromBase64(decodeURIComponent(context.req.param("request")));
-    } catch {
-      request = new Uint8Array(); // gets malformedRequest
-    }
-    return binary(await authority.ocsp(request), "application/ocsp-response");
-  });
+  for (const ca of ["/ca", "/ca/:key{[0-9a-f]{8}}"] as const) {
+    const asked = (context: Context) => authority.withKey(context.req.param("key"));
+    app.get(
+      `${ca}/certificate`,
+      (context) => binary(asked(context).certificate.der, "application/pkix-cert"),
+    );
+    app.get(
+      `${ca}/crl`,
+      async (context) => binary(await asked(context).crl(), "application/pkix-crl"),
+    );
+    app.post(`${ca}/ocsp`, async (context) => {
+      const request = await readBody(context.req.raw, MAX_OCSP);
+      return binary(await asked(context).ocsp(request), "application/ocsp-response");
+    });
+    app.get(`${ca}/ocsp/:request{.+}`, async (context) => {
+      let request;
+      try {
+        request = Uint8Array.fromBase64(decodeURIComponent(context.req.param("request")!));
+      } catch {
+        request = new Uint8Array(); // gets malformedRequest
+      }
+      return binary(await asked(context).ocsp(request), "application/ocsp-response");
+    });
+  }
 }

@@ -3,7 +3,7 @@
  * others stands what they are good for ({@linkcode SecretUse}).
  */
 import { randomBytes } from "node:crypto";
-import { readSecretFile } from "./config.ts";
+import { readSecretFile, replaceFile } from "./config.ts";
 import { SetupError } from "./error.ts";
 import { type KeptSecret, Secrets, type SecretUse } from "./secrets.ts";
 
@@ -46,24 +46,8 @@ export const readSecrets = async (path: string): Promise<Secrets> =>
     }
   });
 
-/** Puts the file in its place as a whole; its owner stays. */
-export async function writeSecretLines(path: string, kept: readonly KeptSecret[]): Promise<void> {
-  const { uid, gid } = await Deno.stat(path);
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
-  try {
-    await Deno.writeTextFile(temporary, kept.map((each) => `${lineOf(each)}\n`).join(""), {
-      createNew: true,
-      mode: 0o600,
-    });
-    if (uid !== null && uid !== Deno.uid()) await Deno.chown(temporary, uid, gid);
-    using file = await Deno.open(temporary, { write: true });
-    await file.sync();
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {}); // it may not have come to be
-    throw error;
-  }
-}
+export const writeSecretLines = (path: string, kept: readonly KeptSecret[]): Promise<void> =>
+  replaceFile(path, kept.map((each) => `${lineOf(each)}\n`).join(""));
 
 /** The file's lines with a new secret that instances can read from now on, and use later. */
 export const withNext = (kept: readonly KeptSecret[]): KeptSecret[] => {

@@ -25,6 +25,8 @@ export interface Client {
   readonly name: string;
   /** SHA-256 of the secret, hex; the secret must be random, 128 bits at least. */
   readonly secretHash: string;
+  /** Of the one before, while it is rotated. */
+  readonly earlierSecretHash?: string;
   /** Exact addresses to which a signatory is sent back. */
   readonly redirectUris: readonly string[];
   /** May ask for anybody's credentials by name, and so learns who has one. */
@@ -157,7 +159,9 @@ export function basic(request: Request): { user: string; password: string } | nu
 export function clientBySecret({ clients }: Service, id: string, secret: string): Client | null {
   const found = clients.find((client) => client.id === id);
   const hash = Uint8Array.fromBase64(sha256(secret), { alphabet: "base64url" }).toHex();
-  return sameText(hash, found?.secretHash ?? "none") && found ? found : null;
+  const isRight = [found?.secretHash, found?.earlierSecretHash]
+    .map((each) => sameText(hash, each ?? "none")).includes(true);
+  return found && isRight ? found : null;
 }
 
 /** The client of a person who signed in directly: no client of the configuration has a colon in its name. */

@@ -115,7 +115,7 @@ export async function signDoc(
         result.SignatureObject.push(cms.toBase64());
       }
     }
-    const { authority } = options;
+    const issuer = options.authority.issuerOf(key.certificate);
     return {
       ...result.DocumentWithSignature.length > 0 && {
         DocumentWithSignature: result.DocumentWithSignature,
@@ -124,8 +124,8 @@ export async function signDoc(
       ...params.returnValidationInfo && {
         validationInfo: {
           ocsp: [],
-          crl: authority.isOwn ? [(await authority.crl()).toBase64()] : [],
-          certificates: [key.certificate, ...authority.chain].map((each) =>
+          crl: issuer.isOwn ? [(await issuer.crl()).toBase64()] : [],
+          certificates: [key.certificate, ...issuer.chain].map((each) =>
             new Uint8Array(each).toBase64()
           ),
         },

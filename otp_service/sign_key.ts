@@ -66,7 +66,7 @@ export async function withKey<T extends object>(
     try {
       result = await work({
         certificate,
-        chain: authority.chain,
+        chain: authority.issuerOf(certificate).chain,
         algorithm,
         sign: async (input) => {
           const signature = await key.sign(algorithm, input.digest);

@@ -301,8 +301,8 @@ Deno.test("OpenSSL believes the authority's OCSP answers and CRL, before and aft
       await rereadCertificate(der, test.root.certificate.der);
       const { ocspUrls, crlUrls } = readCertificate(der);
       assert.deepEqual([ocspUrls[0], crlUrls[0]], [
-        "https://sign.works.example/ca/ocsp",
-        "https://sign.works.example/ca/crl",
+        `https://sign.works.example/ca/${test.service.authority.name}/ocsp`,
+        `https://sign.works.example/ca/${test.service.authority.name}/crl`,
       ]);
       const leaf = await file("leaf.pem", pem("CERTIFICATE", der));
       const said = await openssl(["x509", "-in", leaf, "-noout", "-text"]);

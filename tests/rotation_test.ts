@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import { pem } from "../formats/asn1/pem.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
+import { readCrl } from "../formats/x509/crl.ts";
 import { OIDS } from "../protocol/csc.ts";
-import { inTempDir } from "./fixtures/openssl.ts";
+import { finish, inTempDir } from "./fixtures/openssl.ts";
 import {
   authorization,
   challenge,
@@ -119,5 +122,105 @@ Deno.test("the secret is rotated while two instances sign, and no request fails"
       await Promise.all(instances.map((each) => each.end("SIGTERM")));
       await mail.close();
       await server.close();
+    }
+  }));
+
+Deno.test("the authority's key and a portal's secret are rotated, and both are good meanwhile", () =>
+  inTempDir(async (dir) => {
+    const mail = await mailServer();
+    try {
+      const { config, secret } = await initialise(dir, mail.port, {});
+      const folder = dirname(config);
+      const rotate = async (...args: string[]) => {
+        const done = await dsign("rotate", ...args, "--config", config, "--json");
+        assert.equal(done.code, 0, done.stderr);
+        return JSON.parse(done.stdout);
+      };
+      /** Signs; gives the certificate, and what the service publishes of its issuer. */
+      const sign = async (instance: Instance, token: string, id: string, label: string) => {
+        const hash = hashOf(label);
+        await instance.call("/csc/v2/credentials/getChallenge", challenge(id, hash), token);
+        const given = authorization(id, mail.lastOtp(), hash);
+        const { body: { SAD } } = await instance.call(
+          "/csc/v2/credentials/authorize",
+          given,
+          token,
+        );
+        const { status, body } = await instance.call("/csc/v2/signatures/signDoc", {
+          credentialID: id,
+          SAD,
+          documentDigests: [{
+            hashes: [hash],
+            hashAlgorithmOID: OIDS.sha256,
+            signature_format: "C",
+          }],
+          returnValidationInfo: true,
+        }, token);
+        assert.equal(status, 200, JSON.stringify(body));
+        const [der, ...chain] = body.validationInfo.certificates.map((each: string) =>
+          Uint8Array.fromBase64(each)
+        );
+        const read = readCertificate(der);
+        const [crl] = read.crlUrls;
+        const published = await fetch(`http://127.0.0.1:${instance.port}${new URL(crl).pathname}`);
+        const file = (name: string) => join(dir, `${label}.${name}`);
+        await Deno.writeTextFile(file("pem"), pem("CERTIFICATE", der));
+        await Deno.writeTextFile(file("ca"), pem("CERTIFICATE", chain[0]));
+        const list = pem("X509 CRL", new Uint8Array(await published.arrayBuffer()));
+        await Deno.writeTextFile(file("crl"), list);
+        const args = ["-crl_check", "-CAfile", file("ca"), "-CRLfile", file("crl"), file("pem")];
+        return { read, crl, judge: () => finish("openssl", { args: ["verify", ...args] }) };
+      };
+      let instance = await Instance.start(config);
+      const token = await instance.token(secret);
+      const stored = await enrol(instance, token, mail.mails, "asen", { kind: "stored" });
+      const before = await sign(instance, token, stored, "before");
+      assert.equal((await before.judge()).code, 0);
+      await instance.end("SIGTERM");
+
+      const { certificateFile } = await rotate("authority", "--prepare");
+      await rotate("authority", "--use", certificateFile);
+      await rotate("authority", "--use", certificateFile); // as after an interruption
+      const { clientSecret } = await rotate("client", "portal");
+      const changed = JSON.parse(await Deno.readTextFile(config));
+      assert.equal(changed.earlierAuthorities.length, 1);
+      instance = await Instance.start(config);
+      const newToken = await instance.token(clientSecret);
+      assert.ok(newToken && await instance.token(secret), "the old secret is good too");
+      const old = await sign(instance, newToken, stored, "old");
+      assert.deepEqual([old.crl, (await old.judge()).code], [before.crl, 0]);
+      const { stdout } = await dsign(
+        ...["user", "add-credential", "asen", "--explicit"],
+        "--json",
+        "--config",
+        config,
+      );
+      const next = await sign(instance, newToken, JSON.parse(stdout).credentialID, "next");
+      assert.equal((await next.judge()).code, 0);
+      assert.match(next.read.issuer.commonName!, / PIN\/OTP 2$/);
+      assert.notEqual(next.crl, before.crl);
+      const serial = old.read.serialNumber.toHex();
+      const revoked = await instance.call(`/portal/v1/certificates/${serial}/revoke`, {
+        reason: "superseded",
+      }, newToken);
+      assert.deepEqual(revoked.body, { revoked: true });
+      const lists = [old, next].map(async ({ crl, read: { issuer } }) => {
+        const answer = await fetch(`http://127.0.0.1:${instance.port}${new URL(crl).pathname}`);
+        const list = readCrl(new Uint8Array(await answer.arrayBuffer()));
+        return list.find(issuer, old.read.serialNumber) !== undefined;
+      });
+      assert.deepEqual(await Promise.all(lists), [true, false], "each key's list has its own");
+      await instance.end("SIGTERM");
+
+      await rotate("client", "portal", "--retire");
+      instance = await Instance.start(config);
+      assert.deepEqual(
+        [await instance.token(secret), typeof await instance.token(clientSecret)],
+        [undefined, "string"],
+      );
+      await instance.end("SIGTERM");
+      assert.deepEqual((await Deno.stat(join(folder, "authority-2.p12"))).mode! & 0o777, 0o600);
+    } finally {
+      await mail.close();
     }
   }));

@@ -2,8 +2,12 @@
 import { type Command, Option } from "commander";
 import type { AuthorityKey } from "../../otp_service/init.ts";
 import { type Action, repeated } from "../command.ts";
-import { printJson } from "../failure.ts";
+import { printJson, UsageError } from "../failure.ts";
 import { inWords } from "./service_command.ts";
+
+export const keyOption = (): Option =>
+  new Option("--authority-key <type>", "key of the issuing authority; ml-dsa: post-quantum")
+    .choices(["p-256", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"]).default("p-256");
 
 export function addInit(service: Command, action: Action): void {
   service.command("init <folder>")
@@ -17,9 +21,11 @@ export function addInit(service: Command, action: Action): void {
       repeated,
       [],
     )
-    .addOption(
-      new Option("--authority-key <type>", "key of the issuing authority; ml-dsa: post-quantum")
-        .choices(["p-256", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"]).default("p-256"),
+    .addOption(keyOption())
+    .option("--database <url>", "postgres://…, for several instances (default: a file)")
+    .option(
+      "--instances <count>",
+      "make configurations of several instances on this computer: 1.json, 2.json …",
     )
     .option("--json", "print one JSON object")
     .action(action(async (
@@ -30,13 +36,22 @@ export function addInit(service: Command, action: Action): void {
         publicUrl: string;
         redirectUri: string[];
         authorityKey: AuthorityKey;
+        database?: string;
+        instances?: string;
         json?: boolean;
       },
     ) => {
       const { initService } = await import("../../otp_service/init.ts");
-      const { redirectUri: redirectUris, json, ...named } = options;
+      const { redirectUri: redirectUris, json, instances, ...named } = options;
+      if (instances !== undefined && !/^[1-9]$/.test(instances)) {
+        throw new UsageError("--instances must be 1 to 9.");
+      }
       await inWords(async () => {
-        const made = await initService(folder, { ...named, redirectUris });
+        const made = await initService(folder, {
+          ...named,
+          redirectUris,
+          ...instances !== undefined && { instances: Number(instances) },
+        });
         if (json) return printJson({ folder, ...made });
         console.log(`Created ${folder}.`);
         console.log(`Client ID:      ${made.clientId}`);

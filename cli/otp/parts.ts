@@ -81,7 +81,8 @@ export async function openParts(
       return await openSession(closing(client), module);
     };
     const { keys: module } = config;
-    for (const each of [module, config.authority, config.esp?.key]) {
+    const { authority, earlierAuthorities, esp } = config;
+    for (const each of [module, authority, ...earlierAuthorities, esp?.key]) {
       if (each && "module" in each) await withFile(each.module, () => Deno.stat(each.module));
     }
     const keys = metrics.keys(
@@ -96,6 +97,10 @@ export async function openParts(
         ? await externalIssuer(config.authority, reader)
         : await openSigner(config.authority, session, reader),
     );
+    const earlier = [];
+    for (const each of config.earlierAuthorities) {
+      earlier.push(closing(await openSigner(each, session, reader)));
+    }
     const smtp = config.smtp && closing(smtpDelivery({
       ...config.smtp,
       password: config.smtp.passwordFile && await readSecretFile(config.smtp.passwordFile),
@@ -121,6 +126,7 @@ export async function openParts(
       keys,
       keyType: config.keyType,
       issuer,
+      earlier,
       policy,
       esp: config.esp && {
         ...config.esp,

@@ -1,7 +1,10 @@
 /** `dsign otp-service rotate`: secrets and keys are replaced while the service runs. */
+import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import type { Action, Context } from "../command.ts";
+import type { AuthorityKey } from "../../otp_service/init.ts";
+import { type Action, type Context, repeated } from "../command.ts";
 import { printJson, UsageError } from "../failure.ts";
+import { keyOption } from "./init.ts";
 import {
   inWords,
   operator,
@@ -14,6 +17,7 @@ interface SecretOptions extends ServiceOptions {
   prepare?: boolean;
   use?: boolean;
   retire?: boolean;
+  now?: boolean;
 }
 
 export function addRotate(service: Command, context: Context, action: Action): void {
@@ -24,16 +28,133 @@ export function addRotate(service: Command, context: Context, action: Action): v
     .option("--prepare", "add a new secret to the file; nothing is made with it yet")
     .option("--use", "use the new secret, and seal the database's rows with it")
     .option("--retire", "ten minutes later: the old secret counts for PINs alone")
+    .option("--now", "with --retire: do not wait; what began with the old secret fails")
     .addHelpText(
       "after",
       "\nRun the three steps in this order. After --prepare and --use, copy the secret file to all machines " +
         "with instances. Nothing is restarted. A PIN gets the new pepper when its person next signs.",
     )
     .action(action((options: SecretOptions) => rotateSecret(context, options)));
+  ofConfiguration(rotate.command("authority"))
+    .description("Rotate the issuing authority's key. Both keys' certificates stay good.")
+    .addOption(keyOption())
+    .option("--prepare", "make the new key and certificate beside the configuration")
+    .option(
+      "--use <certificate>",
+      "issue with the new one from the next restart on; the file that --prepare named",
+    )
+    .addHelpText(
+      "after",
+      "\nBetween --prepare and --use, give the new certificate to everybody who trusts the old one. " +
+        "CRLs and OCSP answers of the old key go on.",
+    )
+    .action(action((options: AuthorityOptions) => inWords(() => rotateAuthority(options))));
+  ofConfiguration(rotate.command("client <id>"))
+    .description("Give a portal a new secret. The old one stays good until --retire.")
+    .option("--retire", "only the new secret is good")
+    .addHelpText("after", "\nRestart the instances one after another after each step.")
+    .action(
+      action((id: string, options: ClientOptions) => inWords(() => rotateClient(id, options))),
+    );
+}
+
+const ofConfiguration = (command: Command): Command =>
+  serviceOptions(command, "print one JSON object")
+    .option(
+      "--also <file>",
+      "another instance's configuration, changed in the same way; repeatable",
+      repeated,
+      [],
+    );
+
+interface ConfigurationOptions extends ServiceOptions {
+  also: string[];
+}
+
+interface AuthorityOptions extends ConfigurationOptions {
+  prepare?: boolean;
+  use?: string;
+  authorityKey: AuthorityKey;
+}
+
+async function rotateAuthority(
+  { config, also, prepare, use, authorityKey, json }: AuthorityOptions,
+) {
+  if (prepare === (use !== undefined)) throw new UsageError("Give either --prepare or --use.");
+  const { changeOtpConfig, readOtpConfig, sameOwner, withFile } = await import(
+    "../../otp_service/config.ts"
+  );
+  const { writeAuthority } = await import("../../otp_service/init.ts");
+  const { SetupError } = await import("../../otp_service/error.ts");
+  const { authority, earlierAuthorities, organization } = await readOtpConfig(config);
+  if (!("keyFile" in authority)) {
+    throw new SetupError(
+      "The authority's key is not in a file of this service. Make the new one where the old one is, " +
+        'put the old one into "earlierAuthorities", and the new one into "authority".',
+    );
+  }
+  if (prepare) {
+    const number = earlierAuthorities.length + 2;
+    const folder = dirname(authority.keyFile);
+    const made = await writeAuthority(folder, { organization, authorityKey, number });
+    const certificateFile = join(folder, made.certificateFile);
+    await sameOwner(authority.keyFile, Object.values(made).map((name) => join(folder, name)));
+    if (json) return printJson({ certificateFile });
+    console.log(`Made ${certificateFile}. Give it to everybody who trusts the old one.`);
+    return;
+  }
+  const keyFile = resolve(use!.replace(/\.pem$/, ".p12"));
+  const passwordFile = resolve(use!.replace(/\.pem$/, ".password"));
+  await withFile(keyFile, () => Deno.stat(keyFile));
+  for (const path of [config, ...also]) {
+    await changeOtpConfig(path, (config) => {
+      if (
+        "keyFile" in config.authority &&
+        resolve(dirname(path), config.authority.keyFile) === keyFile
+      ) {
+        return; // it was interrupted here
+      }
+      config.earlierAuthorities = [
+        config.authority as { keyFile: string; passwordFile: string },
+        ...config.earlierAuthorities ?? [],
+      ];
+      config.authority = { keyFile, passwordFile };
+    });
+  }
+  if (json) return printJson({ keyFile });
+  console.log(`${keyFile} is the authority's key. Restart the instances, one after another.`);
+}
+
+interface ClientOptions extends ConfigurationOptions {
+  retire?: boolean;
+}
+
+async function rotateClient(id: string, { config, also, retire, json }: ClientOptions) {
+  const { changeOtpConfig } = await import("../../otp_service/config.ts");
+  const { newClientSecret } = await import("../../otp_service/init.ts");
+  const made = retire ? undefined : newClientSecret();
+  for (const path of [config, ...also]) {
+    await changeOtpConfig(path, ({ clients }) => {
+      const client = clients?.find((each) => each.id === id);
+      if (!client) throw new UsageError(`${path} has no client ${id}.`);
+      if (made) {
+        if (client.earlierSecretHash) {
+          throw new UsageError(`${id} has two secrets: --retire first.`);
+        }
+        client.earlierSecretHash = client.secretHash;
+        client.secretHash = made.secretHash;
+      } else delete client.earlierSecretHash;
+    });
+  }
+  if (json) return printJson(made ? { clientId: id, clientSecret: made.secret } : { clientId: id });
+  if (made) {
+    console.log(`Client secret: ${made.secret}`);
+    console.log("It is not stored. Restart the instances, then give it to the portal.");
+  } else console.log("Only the new secret is good once the instances are restarted.");
 }
 
 async function rotateSecret(context: Context, options: SecretOptions) {
-  const { prepare, use, retire, json } = options;
+  const { prepare, use, retire, now, json } = options;
   if ([prepare, use, retire].filter(Boolean).length > 1) {
     throw new UsageError("One step at a time: --prepare, --use or --retire.");
   }
@@ -47,7 +168,7 @@ async function rotateSecret(context: Context, options: SecretOptions) {
     return await withService(context, options, async ({ service: { store } }) => {
       const rotating = { store, by: operator() };
       if (use) done.sealed = await rotation.sealWithCurrent(rotating);
-      if (retire) done.removed = await rotation.retireSecrets(secretFile, rotating);
+      if (retire) done.removed = await rotation.retireSecrets(secretFile, rotating, now);
       const states = await rotation.secretStates(secretFile, store);
       if (json) return printJson({ ...done, secrets: states });
       if (prepare) console.log(`Added a secret to ${secretFile}.`);

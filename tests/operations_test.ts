@@ -45,8 +45,8 @@ const PROGRAMS = (dir: string): Record<string, string> => ({
         setsid dsign otp-service --config ${dir}/etc/dsign-otp/$n.json --json \\
           > ${dir}/$n.out 2>> ${dir}/$n.err < /dev/null &
         echo $! > ${dir}/$n.pid
-        until [ -s ${dir}/$n.out ]; do sleep 0.1; done
-        kill -0 $!; ! grep -q '"error"' ${dir}/$n.out
+        until [ -s ${dir}/$n.out ]; do kill -0 $! 2>/dev/null || exit 1; sleep 0.1; done
+        ! grep '"error"' ${dir}/$n.out >&2
       fi;;
     esac; done`,
 });

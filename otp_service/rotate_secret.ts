@@ -81,13 +81,14 @@ export async function sealWithCurrent({ store, by }: Rotating): Promise<number> 
  * Old secrets count for PINs alone from now on, and those that no PIN needs are removed.
  *
  * @param now what is under way that began with it may fail
+ * @param logKeyIsDerived the log's key is that of the oldest secret
  * @returns how many were removed
  * @throws {SetupError} where something may still be under way that began with it
  */
 export async function retireSecrets(
   path: string,
   rotating: Rotating,
-  now = false,
+  { now = false, logKeyIsDerived = true } = {},
 ): Promise<number> {
   const { store, by } = rotating;
   const kept = await readSecretLines(path);
@@ -109,10 +110,11 @@ export async function retireSecrets(
   }
   const inUse = await pinsBySecret(store);
   const left = withoutOld(kept);
-  // the log's key, and the PINs that name no secret, are of the oldest
-  const needed = left.filter((each, i) =>
-    each.use !== "pepper" || i === left.length - 1 || (inUse.get(secretName(each)) ?? 0) > 0
-  );
+  const needed = left.filter((each, i) => {
+    const isOldest = i === left.length - 1;
+    const pins = (inUse.get(secretName(each)) ?? 0) + (isOldest ? inUse.get("") ?? 0 : 0);
+    return each.use !== "pepper" || pins > 0 || (isOldest && logKeyIsDerived);
+  });
   if (needed.length < left.length) await writeSecretLines(path, needed);
   return left.length - needed.length;
 }

@@ -112,8 +112,8 @@ Deno.test("the operations guide's commands work as written, from an empty machin
         return (await instance("7795").call("/csc/v2/signatures/signHash", request, token)).status;
       };
       /** What happens around the commands, by what stands in their block. */
-      const after: Record<string, (output: string) => Promise<void>> = {
-        "otp init": async (output) => {
+      const after: Record<string, (output: string) => void | Promise<void>> = {
+        "otp init": (output) => {
           secret = /Client secret: +(\S+)/.exec(output)![1]!;
         },
         "user add": async () => {
@@ -132,11 +132,9 @@ Deno.test("the operations guide's commands work as written, from an empty machin
           // a start files the checkpoint, as every hour does
           await run("systemctl restart dsign-otp@1");
         },
-        "seal --proof": (output) => Promise.resolve(assert.match(output, /can go on/)),
+        "seal --proof": (output) => assert.match(output, /can go on/),
         "the audit was cut": (output) =>
-          Promise.resolve(
-            assert.match(output, /the audit was cut\n[^]*Lines at the end are missing/),
-          ),
+          assert.match(output, /the audit was cut\n[^]*Lines at the end are missing/),
         "checkpoint-before-restore": async () => {
           token = await instance("7795").token(secret);
           assert.equal(await sign(), 200);
@@ -147,16 +145,14 @@ Deno.test("the operations guide's commands work as written, from an empty machin
           const text = await Deno.readTextFile(file);
           await Deno.writeTextFile(file, text.replace(/20\d\d-\S+Z/, "2026-01-01T00:00:00Z"));
         },
-        "rotate secret --retire\n": (output) =>
-          Promise.resolve(assert.match(output, /for PINs alone; PINs: 1/)),
+        "rotate secret --retire\n": (output) => assert.match(output, /for PINs alone; PINs: 1/),
         "rotate client portal --also": async (output) => {
           assert.ok(await instance("7795").token(secret), "the old secret");
           secret = /Client secret: +(\S+)/.exec(output)![1]!;
           assert.ok(await instance("7805").token(secret), "the new one");
         },
-        "metrics": (output) =>
-          Promise.resolve(assert.match(output, /^dsign_otp_audit_lines_overdue 0$/m)),
-        "certificate.issued": (output) => Promise.resolve(assert.match(output, /^1$/m)),
+        "metrics": (output) => assert.match(output, /^dsign_otp_audit_lines_overdue 0$/m),
+        "certificate.issued": (output) => assert.match(output, /^1$/m),
       };
       const run = async (text: string): Promise<string> => {
         const script = ["set -euo pipefail", ...kept, here(text)].join("\n");

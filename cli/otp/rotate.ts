@@ -161,14 +161,19 @@ async function rotateSecret(context: Context, options: SecretOptions) {
   const { readOtpConfig } = await import("../../otp_service/config.ts");
   const rotation = await import("../../otp_service/rotate_secret.ts");
   return await inWords(async () => {
-    const { secretFile } = await readOtpConfig(options.config);
+    const { secretFile, logKeyFile } = await readOtpConfig(options.config);
     const done: Record<string, unknown> = {};
     if (prepare) done.prepared = await rotation.prepareSecret(secretFile);
     if (use) await rotation.useNextSecret(secretFile);
     return await withService(context, options, async ({ service: { store } }) => {
       const rotating = { store, by: operator() };
       if (use) done.sealed = await rotation.sealWithCurrent(rotating);
-      if (retire) done.removed = await rotation.retireSecrets(secretFile, rotating, now);
+      if (retire) {
+        done.removed = await rotation.retireSecrets(secretFile, rotating, {
+          now,
+          logKeyIsDerived: logKeyFile === undefined,
+        });
+      }
       const states = await rotation.secretStates(secretFile, store);
       if (json) return printJson({ ...done, secrets: states });
       if (prepare) console.log(`Added a secret to ${secretFile}.`);

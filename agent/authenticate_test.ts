@@ -1,3 +1,4 @@
+import type { Result } from "../protocol/methods.ts";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash, verify, X509Certificate } from "node:crypto";
@@ -10,7 +11,7 @@ const NONCE = Buffer.alloc(32, 7).toString("base64");
 
 /** By the specification alone, with Node's cryptography: what a server would do. */
 function isValid(
-  { unverifiedCertificate, algorithm, signature }: Record<string, string>,
+  { unverifiedCertificate, algorithm, signature }: Result<"auth.authenticate">,
   origin: string,
   nonce: string,
 ): boolean {

@@ -24,6 +24,7 @@ interface Options {
   port: number;
   origin?: string[];
   answer: Answer | "window";
+  root?: string;
   steer?: boolean;
   json?: boolean;
 }
@@ -57,6 +58,7 @@ export const trialCommand: AddCommand = (program, context, action) => {
       "a site that may connect, beside those of this computer; repeatable",
       repeated,
     )
+    .option("--root <file>", "write the root certificate to this file (default: a temporary one)")
     .option("--steer", "read commands from stdin, one JSON object a line; end when it ends")
     .option("--json", "print one JSON object once it listens")
     .addHelpText(
@@ -90,7 +92,7 @@ async function serve(options: Options, context: Context): Promise<void> {
   const reader = openReaders(readerCommand, (text) => console.error(`dsign: ${text}`));
   try {
     const { root, officers } = await makeTrialPki(new Date());
-    const rootFile = join(folder, "root.pem");
+    const rootFile = options.root ?? join(folder, "root.pem");
     await Deno.writeTextFile(rootFile, pem("CERTIFICATE", root.der));
     const tokens = new TrialTokens(officers);
     const person = options.answer === "window"

@@ -732,6 +732,7 @@ export const METHODS = {
       algorithm: z.string().describe("JWA name: RS256, ES256, ES384, …"),
       signature: base64.describe("Over hash(origin) || hash(nonce); ECDSA: r || s"),
       appVersion: z.string(),
+      trial,
     }),
     example: {
       params: { nonce: "MTIzNDU2NzgxMjM0NTY3ODEyMzQ1Njc4MTIzNDU2Nzg=" },

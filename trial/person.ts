@@ -23,9 +23,12 @@ export class ScriptedPerson implements Consent {
     return this.#choice(choices).id;
   };
 
-  sign: Consent["sign"] = async (request, unlock) => {
+  sign: Consent["sign"] = async (request, unlock, _, show) => {
     await this.#orFail();
-    const { id, revision } = this.#choice(request.choices);
+    const { id, revision: prepared } = this.#choice(request.choices);
+    const isSeen = !request.batch && request.items[0]?.pdf?.adds;
+    // As a window does, it has the revision prepared that is signed with this certificate.
+    const revision = prepared ?? (isSeen ? (await show(0, id)).revision?.digest : undefined);
     this.tokens.removedNext = this.answer === "removed";
     const answer: SignAnswer = {
       certificate: id,

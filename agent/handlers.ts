@@ -1,5 +1,6 @@
 /** The methods of the contract, one function each. */
 import type * as z from "zod";
+import { bytesSource } from "../formats/source.ts";
 import { openrpc } from "../protocol/openrpc.ts";
 import { LIMITS, PROTOCOL_VERSION, type RequestId } from "../protocol/envelope.ts";
 import { DsignError, type ErrorCode } from "../protocol/errors.ts";
@@ -16,6 +17,7 @@ import type { Audit } from "../signing/audit.ts";
 import { Content } from "../signing/content.ts";
 import { toDsignError } from "../signing/errors.ts";
 import { type Batches, manifestHash, Showing } from "../signing/batch.ts";
+import { containerInput } from "../signing/container_input.ts";
 import { Document, type Documents, isPdfType } from "../signing/documents.ts";
 import { OWN } from "./console_pins.ts";
 import type { AgentIdentity } from "./identity.ts";
@@ -23,7 +25,7 @@ import type { Origins } from "./origins.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import type { Spool } from "../signing/spool.ts";
 import type { Tokens } from "../signing/tokens.ts";
-import type { VerificationOptions } from "../signing/verification.ts";
+import { keptOf, type VerificationOptions } from "../signing/verification.ts";
 
 /** One request of one connection. */
 export interface Call {
@@ -42,6 +44,9 @@ export interface Call {
   /** Sends a piece of a document in a binary frame. */
   sendChunk(handle: number, bytes: Uint8Array): Promise<void>;
 }
+
+const notInContainer = (what: string) =>
+  new DsignError("invalid_params", `A container cannot be made like this (${what}).`);
 
 type Handlers = {
   [M in MethodName]: (
@@ -191,9 +196,25 @@ export function createDispatch(services: Services): Dispatch {
       documents.close(document);
       return {};
     },
-    "sign.document": async ({ document: handle, format, pdf, ...params }, call) => {
+    "sign.document": async (
+      { document: handle, format, pdf, container, more, ...params },
+      call,
+    ) => {
       const document = call.documents.get(handle);
       const caller = callerOf(call, params);
+      if (container) {
+        if (format === "pades") throw notInContainer("format: pades");
+        const files = [document, ...more.map((each) => call.documents.get(each))]
+          .map((each) => ({ name: each.name, mediaType: each.mediaType, source: keptOf(each) }));
+        const { level, certificate } = params;
+        const how = { kind: container, format, level, certificate, hash: document.asked };
+        const made = await (await signing()).signContainer(containerInput(files), how, caller);
+        const { container: bytes, ...result } = made;
+        document.appended = bytes;
+        return { format: container, appended: bytes.length, ...result };
+      }
+      if (more.length > 0) throw notInContainer("more, without container");
+      if (format === "xades") throw notInContainer("format: xades, without container");
       if (format === "cades") {
         return { format, ...await (await signing()).signDocument(document, params, caller) };
       }
@@ -268,7 +289,19 @@ export function createDispatch(services: Services): Dispatch {
           );
         }
       }
-      return (await signing()).signData(content, params, callerOf(call, params));
+      const caller = callerOf(call, params);
+      if (!("container" in params) || !params.container) {
+        return (await signing()).signData(content, params, caller);
+      }
+      const { container: kind, name, format, level, certificate, hash } = params;
+      if (!name) throw notInContainer("no name");
+      if ("cosign" in params && params.cosign) throw notInContainer("cosign");
+      const { bytes, mediaType } = content;
+      const input = containerInput([{ name, mediaType, source: bytesSource(bytes) }]);
+      const how = { kind, format, level, certificate, hash };
+      const made = await (await signing()).signContainer(input, how, caller);
+      const { container: signature, ...result } = made;
+      return { signature: signature.toBase64(), content: bytes.toBase64(), ...result };
     },
     "route.create": async (params, call) =>
       (await signing()).createRoute(

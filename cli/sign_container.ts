@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { HashAlgorithm } from "../protocol/methods.ts";
 import type { Level } from "../online/pades.ts";
-import type { ContainerInput } from "../signing/container.ts";
+import { bytesSource } from "../formats/source.ts";
+import { containerInput } from "../signing/container_input.ts";
 import type { Caller, Signing } from "../signing/sign.ts";
 import { UsageError } from "./failure.ts";
 import { fileSize } from "./input_file.ts";
@@ -36,12 +37,6 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
 
 const mediaTypeOf = (name: string) =>
   MEDIA_TYPES[/\.([^.]+)$/.exec(name)?.[1].toLowerCase() ?? ""] ?? "application/octet-stream";
-
-/** EN 319 162-1 §A.1: the type stands at this place of every container, before anything is read. */
-const TYPE_AT = 30;
-const isContainer = (bytes: Uint8Array) =>
-  new TextDecoder("latin1").decode(bytes.subarray(TYPE_AT, TYPE_AT + 64))
-    .startsWith("mimetypeapplication/vnd.etsi.asic-");
 
 /** @throws {UsageError} where the options do not go together */
 export function checkContainerFlags(
@@ -77,8 +72,10 @@ export async function signContainerFiles(
   const names = read.map(({ name }) => name);
   const doubled = names.find((name, index) => names.indexOf(name) !== index);
   if (doubled !== undefined) throw new UsageError(`Two files are called ${doubled}.`);
-  const isExisting = read.length === 1 && isContainer(read[0].bytes);
-  const input: ContainerInput = isExisting ? { container: read[0].bytes } : { files: read };
+  const input = containerInput(
+    read.map(({ name, mediaType, bytes }) => ({ name, mediaType, source: bytesSource(bytes) })),
+  );
+  const isExisting = "container" in input;
   const extension = kind === "asic-s" ? "asics" : "asice";
   const path = output ??
     (isExisting
@@ -88,8 +85,7 @@ export async function signContainerFiles(
   try {
     const caller: Caller = { asker: { origin: null, trustedSince: null, purpose: null }, signal };
     const how = { kind, format, level, hash, certificate };
-    const types = new Map(read.map(({ name, mediaType }) => [name, mediaType]));
-    const signed = await signing.signContainer(input, how, types, caller);
+    const signed = await signing.signContainer(input, how, caller);
     await written.write(signed.container);
     await written.finish();
     const id = createHash("sha256").update(signed.certificate, "base64").digest("hex");

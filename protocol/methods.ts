@@ -193,6 +193,10 @@ const inXml = z.enum(["attached", "detached", "enveloping"]).default("attached")
   "attached: the signature stands in the content, which is XML; enveloping: the content in it",
 );
 const cades = z.literal("cades").optional().default("cades");
+const container = z.enum(["asic-s", "asic-e"]).optional().describe(
+  "Puts content and signature into a container (EN 319 162-1): asic-s one file, asic-e several; a file " +
+    "that is such a container itself gets one more signature",
+);
 
 /**
  * What `sign.data` can make, and what goes together. Strict: what this version does not know of a signature must not
@@ -207,6 +211,7 @@ const SignData = z.union([
       level: level(...ALL_LEVELS),
       hash,
       cosign: base64.optional().describe("Adds the signature to this CMS over the same content"),
+      container,
     }),
     z.strictObject({
       format: z.literal("jws").describe("JSON (JAdES, TS 119 182-1)"),
@@ -222,6 +227,7 @@ const SignData = z.union([
       packaging: inXml,
       level: level(...ALL_LEVELS),
       hash,
+      container,
     }),
     z.strictObject({
       format: z.literal("xmldsig").describe("XML-DSig, without signing time and certificate"),
@@ -446,12 +452,22 @@ export const METHODS = {
   },
   "sign.document": {
     summary: "Signs an open document: a PDF as PAdES (EN 319 142-1) or, whatever its kind, as " +
-      "detached CAdES (EN 319 122-1). Of a PDF the result is what is to be appended to it.",
+      "detached CAdES (EN 319 122-1), or with others in a container (EN 319 162-1). Of a PDF the result " +
+      "is what is to be appended to it, of a container all of it.",
     scope: "sign",
     params: z.object({
       document: z.int(),
-      format: z.enum(["cades", "pades"]).default("cades"),
+      format: z.enum(["cades", "pades", "xades"]).default("cades").describe(
+        "xades: in a container",
+      ),
       level: cadesLevel,
+      container: container.describe(
+        "Documents (opened with `keep`, together 64 MiB at most) and signature go into a container: asic-s " +
+          "one, asic-e several. A document that is such a container itself gets one more signature",
+      ),
+      more: z.array(z.int()).max(LIMITS.openDocuments - 1).default([]).describe(
+        "Further documents for the container",
+      ),
       pdf: PdfOptions.optional().describe("For pades"),
       certificate,
       ...asking,
@@ -464,6 +480,11 @@ export const METHODS = {
         ...signed,
       }),
       z.object({ format: z.literal("pades"), ...signedPdf, ...signed }),
+      z.object({
+        format: z.enum(["asic-s", "asic-e"]),
+        appended: z.int().describe("Bytes of the container; see document.read"),
+        ...signed,
+      }),
     ]),
     example: {
       params: { document: 1, format: "pades", purpose: "Sanction order 7" },

@@ -46,21 +46,25 @@ export interface ContainerFile {
 export type ContainerInput = { files: ContainerFile[] } | { container: Uint8Array };
 
 function open(input: ContainerInput, kind: MadeKind, now: Date) {
-  const container = "container" in input
-    ? readContainer(input.container)
-    : startContainer(kind, input.files, now);
-  if (container.kind !== kind) {
-    throw new FormatError("invalid_argument", `The container is ${container.kind}, not ${kind}.`);
+  try {
+    const container = "container" in input
+      ? readContainer(input.container)
+      : startContainer(kind, input.files, now);
+    if (container.kind === kind) return container;
+    throw new DsignError("invalid_params", `The container is ${container.kind}, not ${kind}.`);
+  } catch (error) {
+    // Names and number of the files are the page's.
+    if (!(error instanceof FormatError) || error.code !== "invalid_argument") throw error;
+    throw new DsignError("invalid_params", error.message);
   }
-  return container;
 }
 
 /**
  * Finds out whether a container can be signed so.
  *
  * @returns the files to be signed, the name of the signature's file, and those who have signed already
- * @throws {FormatError} as `readContainer`, `startContainer`; {DsignError} `signature_mismatch` where an earlier
- *   signature does not hold
+ * @throws {FormatError} as `readContainer`; {DsignError} `invalid_params` where the files do not fit the kind,
+ *   `signature_mismatch` where an earlier signature does not hold
  */
 export function checkContainer(
   { kind, format }: ContainerHow,

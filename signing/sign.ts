@@ -157,16 +157,21 @@ export class Signing {
   /**
    * Signs all files of a container (ASiC), new or with signatures of others.
    *
-   * @param mediaTypes of the files, by name
    * @returns the container
    */
   async signContainer(
     input: ContainerInput,
-    { certificate, ...how }: ContainerHow & { certificate?: string; hash?: HashName },
-    mediaTypes: ReadonlyMap<string, string>,
+    { kind, format, level, certificate, hash }: ContainerHow & {
+      certificate?: string;
+      hash?: HashName;
+    },
     caller: Caller,
   ): Promise<{ container: Uint8Array; certificate: string; algorithm: string }> {
     const { reader } = this.services;
+    const how = { kind, format, level };
+    const mediaTypes = new Map(
+      "files" in input ? input.files.map(({ name, mediaType }) => [name, mediaType]) : [],
+    );
     const asking = askingFor(caller);
     const { files, signature, signedBy } = await reader.ask("checkContainer", {
       how,
@@ -178,12 +183,12 @@ export class Signing {
       const mediaType = mediaTypes.get(name) ?? "application/octet-stream";
       return { name, content: new Content(bytes, mediaType) };
     });
-    const items = contents.map(({ name, content }) => content.item(name, how.hash ?? "SHA-256"));
+    const items = contents.map(({ name, content }) => content.item(name, hash ?? "SHA-256"));
     const by = this.#readFor(caller);
     return await this.#keys.use(
       {
         certificate,
-        hash: how.hash,
+        hash,
         format: `${how.kind === "asic-s" ? "ASiC-S" : "ASiC-E"} ${how.format} ${how.level}`,
         items: signedBy.length > 0 ? items.map((item) => ({ ...item, signedBy })) : items,
         ...this.#network(how.level),

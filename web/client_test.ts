@@ -342,6 +342,51 @@ Deno.test("a document waiting for the window can be cancelled", async () => {
   });
 });
 
+Deno.test("several files go into one container, which comes back in pieces", async () => {
+  const made = crypto.getRandomValues(new Uint8Array(25));
+  let opened = 0;
+  await withFake({
+    script: ({ id, method, params }, socket) => {
+      if (method === "document.open") {
+        reply(socket, id, { document: ++opened, chunk: 10, window: 20 });
+      } else if (method === "sign.document") {
+        reply(socket, id, {
+          format: "asic-e",
+          appended: made.length,
+          certificate: "MIIB",
+          algorithm: "ES384",
+        });
+      } else if (method === "document.read") {
+        const { document, offset, length } = params as Record<string, number>;
+        const piece = made.subarray(offset, offset + length);
+        socket.send(Uint8Array.of(0, 0, 0, document, ...piece));
+        reply(socket, id, { length: piece.length });
+      } else reply(socket, id, {});
+    },
+  }, async (fake) => {
+    const client = await connect({ ports: [fake.port] });
+    const files = ["a.txt", "b.txt"].map((name) => ({ name, content: new Blob([name]) }));
+    const signed = await client.signContainer(files, { format: "xades", purpose: "Order 7" });
+    assert.deepEqual(new Uint8Array(await signed.container.arrayBuffer()), made);
+    assert.equal(signed.container.type, "application/vnd.etsi.asic-e+zip");
+    assert.equal(signed.algorithm, "ES384");
+    assert.deepEqual((await fake.arrived("document.open")).params, {
+      name: "a.txt",
+      size: 5,
+      keep: true,
+    });
+    assert.deepEqual((await fake.arrived("sign.document")).params, {
+      document: 1,
+      more: [2],
+      container: "asic-e",
+      format: "xades",
+      purpose: "Order 7",
+    });
+    await fake.arrived("document.close");
+    client.close();
+  });
+});
+
 Deno.test("a refused piece ends the connection with the reason", async () => {
   await withFake({
     script: ({ id, method }, socket) =>

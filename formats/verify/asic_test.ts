@@ -57,7 +57,7 @@ for (const format of ["cades", "xades"] as const) {
     const both = await signAsic(pki, bimal, { container: once }, how, now);
     assert.deepEqual(told(both).toSorted(), ["TOTAL-PASSED B-T", "TOTAL-PASSED B-T"]);
     const two = signAsic(pki, asha, { files }, how, now);
-    await assert.rejects(two, { code: "invalid_argument" });
+    await assert.rejects(two, { code: "invalid_params" });
   });
 }
 

@@ -29,6 +29,16 @@ export interface CallOptions {
 /** Result of {@linkcode Client.signDocument}: a detached CAdES signature. */
 export type DetachedSignature = Extract<Result<"sign.document">, { signature: string }>;
 
+/** Result of {@linkcode Client.signContainer}. */
+export interface SignedContainer {
+  /** The whole container. */
+  container: Blob;
+  /** The signer's certificate, DER, Base64. */
+  certificate: string;
+  /** JWA name, as in `RS256`. */
+  algorithm: string;
+}
+
 /** Result of {@linkcode Client.signPdf}. */
 export interface SignedPdf {
   /** The PDF with one more signature. */
@@ -276,6 +286,44 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   }
 
   /**
+   * Signs files into a container (ASiC-E, or ASiC-S of one file), or adds a signature to a container.
+   *
+   * @param files together at most 64 MiB
+   * @throws {DsignClientError}
+   */
+  async signContainer(
+    files: readonly BatchFile[],
+    { container = "asic-e", ...params }:
+      & { container?: "asic-s" | "asic-e"; format?: "cades" | "xades" }
+      & Pick<Params<"sign.document">, "certificate" | "purpose" | "level"> = {},
+    options: CallOptions = {},
+  ): Promise<SignedContainer> {
+    if (files.length === 0) throw new TypeError("signContainer() takes at least one file.");
+    const open: number[] = [];
+    try {
+      let chunk = 0;
+      for (const { name, content } of files) {
+        const about = { name, mediaType: content.type || undefined, keep: true };
+        const opened = await this.#open(content, about, options);
+        open.push(opened.document);
+        chunk = opened.chunk;
+      }
+      const [document, ...more] = open;
+      const { appended, certificate, algorithm } = await this.call(
+        "sign.document",
+        { document, more, container, ...params },
+        options,
+      ) as Extract<Result<"sign.document">, { format: "asic-s" | "asic-e" }>;
+      const type = `application/vnd.etsi.${container}+zip`;
+      const { signal } = options;
+      const signed = await this.#appendTo(new Blob(), document, appended, chunk, { signal }, type);
+      return { container: signed, certificate, algorithm };
+    } finally {
+      for (const document of open) this.call("document.close", { document }).catch(() => {});
+    }
+  }
+
+  /**
    * Tells what the signatures of a file are worth: PDF, CMS, XML, JSON, signing routes.
    *
    * @param content what a detached signature signs
@@ -429,6 +477,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     appended: number,
     chunk: number,
     options: CallOptions,
+    type = PDF,
   ): Promise<Blob> {
     const pieces: BlobPart[] = [file];
     for (let offset = 0; offset < appended;) {
@@ -437,7 +486,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       pieces.push(...this.#takePieces(document));
       offset += length;
     }
-    return new Blob(pieces, { type: PDF });
+    return new Blob(pieces, { type });
   }
 
   async #open(

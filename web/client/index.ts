@@ -14,6 +14,7 @@ export type {
   DetachedBatchOutcome,
   DetachedSignature,
   Progress,
+  SignedContainer,
   SignedPdf,
 } from "./client.ts";
 export { acceptNewAgent, connect, PORTS, PROTOCOL, SECURE_PORTS } from "./connect.ts";

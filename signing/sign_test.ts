@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { concat } from "../formats/asn1/der.ts";
 import { verifySignature } from "../formats/x509/signature.ts";
 import type { HashName } from "../formats/signer.ts";
 import type { ConsentItem, SignRequest, Unlocked } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
 import { answerTo, PORTAL, testAgent, typing } from "../tests/fixtures/agent.ts";
-import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
+import { LETTER_PDF } from "../tests/fixtures/deceits.ts";
 import { openssl } from "../tests/fixtures/openssl.ts";
 import { Audit } from "./audit.ts";
 import { describeSign } from "./consent/text.ts";
@@ -184,9 +183,7 @@ Deno.test("a bare signature is blind, over a text too: it may be one under any d
 Deno.test("a PDF is shown page by page, though the site calls it a text", async () => {
   await using test = await testAgent();
   const client = await test.connect();
-  // The first bytes that cannot be printed are far behind the letter.
-  const letter = "%PDF-1.7\n%   Casual leave application\n%   I ask for one day of casual leave.\n";
-  const bytes = concat(new TextEncoder().encode(letter), classicPdf(documentObjects()));
+  const bytes = LETTER_PDF;
   const seen: { item: ConsentItem; shown: Uint8Array }[] = [];
   test.person.sign = async (request, unlock, _signal, show) => {
     const { source } = await show(0);

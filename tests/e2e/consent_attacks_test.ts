@@ -4,8 +4,10 @@ import type { Page } from "playwright-core";
 import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
+import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
-import { launch, lookAtAll, openWindow, press, pressKey } from "./browser.ts";
+import { LETTER_PDF, signedByStranger } from "../fixtures/deceits.ts";
+import { launch, lookAtAll, openWindow, press, pressKey, sayYes } from "./browser.ts";
 import { serveSite } from "./sites.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -19,7 +21,7 @@ type Globals = {
 };
 
 /** Asks for a permission without waiting. */
-const request = (page: Page, scope: "certificates" | "sign_hash") =>
+const request = (page: Page, scope: "certificates" | "sign" | "sign_hash") =>
   page.evaluate((scope) => {
     const globals = globalThis as unknown as Globals;
     const { signal } = globals.cancel = new AbortController();
@@ -44,6 +46,7 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
   await using site = serveSite(`<iframe src="${evilOrigin}/frame"></iframe>`);
   let windows = Promise.withResolvers<Page>();
   await using test = await testAgent({
+    officers: [{ name: "Anita Das (TEST)" }],
     web: WEB,
     allowedOrigins: [],
     consent: (origin) =>
@@ -145,6 +148,43 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
       assert.deepEqual(reached, []);
       await press(grant, en.do_not_grant);
       assert.equal(await outcome(page), "user_cancelled");
+    });
+
+    await t.step("a PDF that its site calls a text is shown as the PDF that it is", async () => {
+      await request(page, "sign");
+      await sayYes(await asked(), en.do_grant);
+      assert.equal(await outcome(page), "granted");
+      await page.evaluate((bytes) => {
+        const globals = globalThis as unknown as Globals;
+        const letter = new File([Uint8Array.fromBase64(bytes)], "leave.txt", {
+          type: "text/plain",
+        });
+        globals.asked = globals.dsign.signDocument(letter).then(() => "signed", ({ code }) => code);
+      }, LETTER_PDF.toBase64());
+      const sign = await asked();
+      await sign.locator('[data-drawn="1 1"]').waitFor();
+      await sign.getByText(en.kind_pdf).first().waitFor();
+      assert.equal(await sign.getByText("Casual leave").count(), 0);
+      await sign.getByLabel(en.pin).fill(PIN);
+      await sayYes(sign, en.do_sign_one);
+      assert.equal(await outcome(page), "signed");
+    });
+
+    await t.step("a cosigner whom nobody vouches for gets no tick", async () => {
+      const content = "Approve file 7";
+      await page.evaluate(({ text, cosign }) => {
+        const globals = globalThis as unknown as Globals;
+        globals.asked = globals.dsign.call("sign.data", { content: { text }, cosign })
+          .then(() => "signed", ({ code }) => code);
+      }, { text: content, cosign: signedByStranger(content, "Chief Secretary").toBase64() });
+      const sign = await asked();
+      const signers = sign.locator(".signers li");
+      await signers.waitFor();
+      const claims = en.route_claims.replace("{name}", "Chief Secretary");
+      assert.deepEqual(await signers.allInnerTexts(), [claims]);
+      await sign.getByLabel(en.pin).fill(PIN);
+      await sayYes(sign, en.do_sign_one);
+      assert.equal(await outcome(page), "signed");
     });
 
     await t.step("a frame cannot take the window through which its page connects", async () => {

@@ -9,6 +9,7 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
+import { LETTER_PDF, signedByStranger } from "../fixtures/deceits.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
 import { asPublic, launchFirefox, loopbackPermission } from "./firefox.ts";
 import { startSquatter } from "../fakes/squatter.ts";
@@ -130,19 +131,41 @@ Deno.test("the SDK works in Firefox", (t) =>
           await page.evaluate(() => (globalThis as unknown as Globals).outcome),
           "connected",
         );
-        await page.evaluate(() => {
+        const cosign = signedByStranger("Bill 7", "Chief Secretary").toBase64();
+        await page.evaluate((cosign) => {
           const { dsign } = globalThis as unknown as Globals;
           Object.assign(globalThis, {
-            signing: dsign.call("sign.data", { content: { text: "Bill 7" } }),
+            signing: dsign.call("sign.data", { content: { text: "Bill 7" }, cosign }),
           });
-        });
+        }, cosign);
         const sign = await asked();
+        const signer = await sign.waitForSelector(".signers li.unproven");
+        const claims = en.route_claims.replace("{name}", "Chief Secretary");
+        assert.equal(await signer!.evaluate((each) => each.textContent), claims);
         await sign.locator("#pin").fill(PIN);
         await sign.locator("button[type=submit]").click();
         const { algorithm } = await page.evaluate(() =>
           (globalThis as unknown as { signing: Promise<{ algorithm: string }> }).signing
         );
         assert.match(algorithm, /^(RS|ES)256$/);
+
+        await page.evaluate((bytes) => {
+          const { dsign } = globalThis as unknown as Globals;
+          const about = { type: "text/plain" };
+          const letter = new File(
+            [Uint8Array.from(atob(bytes), (byte) => byte.charCodeAt(0))],
+            "leave.txt",
+            about,
+          );
+          Object.assign(globalThis, { signing: dsign.signDocument(letter) });
+        }, LETTER_PDF.toBase64());
+        const letter = await asked();
+        await letter.waitForSelector('[data-drawn="1 1"]');
+        const shown = await letter.evaluate(() => document.body.textContent ?? "");
+        assert.ok(!shown.includes("Casual leave"), "a PDF, though its site calls it a text");
+        await letter.locator("#pin").fill(PIN);
+        await letter.locator("button[type=submit]").click();
+        await page.evaluate(() => (globalThis as unknown as { signing: Promise<unknown> }).signing);
       });
     });
 

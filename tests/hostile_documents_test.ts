@@ -1,6 +1,7 @@
 /** Documents and answers that are made to keep their reader busy: typed errors, and everybody else is answered. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { openReaders } from "../otp_service/reading.ts";
 import { openReaders as openDocumentReaders } from "../signing/reading.ts";
 import { makeService } from "./fixtures/otp_service.ts";
@@ -13,7 +14,7 @@ import {
   type TestClient,
 } from "./fixtures/agent.ts";
 import { endlessKeyFile, HOSTILE, hostileBytes, writeHostile } from "./fixtures/hostile.ts";
-import { inTempDir } from "./fixtures/openssl.ts";
+import { finish, inTempDir } from "./fixtures/openssl.ts";
 import { Pkcs12Provider } from "../signers/pkcs12.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { makePki } from "./fixtures/pki.ts";
@@ -237,6 +238,23 @@ Deno.test({
       }
     }),
 });
+
+Deno.test("on Windows, Ctrl-Break ends a command that is reading an endless document", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "order.pdf");
+    await Deno.writeFile(path, new Uint8Array(PDF));
+    const fakes = new URL("fakes/", import.meta.url);
+    const folders = ["USERPROFILE", "APPDATA", "LOCALAPPDATA", "ProgramData"];
+    const { code, stdout, stderr } = await finish(Deno.execPath(), {
+      args: [
+        ...["run", "--no-prompt", "--no-check", "-A"],
+        fileURLToPath(new URL("windows_signals.ts", fakes)),
+        ...["SIGBREAK", new URL("endless_reader_worker.ts", fakes).href, "verify", path],
+      ],
+      env: environment(dir, Object.fromEntries(folders.map((name) => [name, dir]))),
+    });
+    assert.deepEqual([code, stdout], [130, ""], stderr);
+  }));
 
 Deno.test({
   name: "a pipe in a folder or in place of a certificate file does not block",

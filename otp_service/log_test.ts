@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
 import { readCheckpoint, verifyReceipt } from "../formats/log/checkpoint.ts";
+import { openNote } from "../formats/log/note.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { PATIENT, startPostgres } from "../tests/fixtures/postgres.ts";
 import { entryOf } from "./audit.ts";
@@ -119,6 +120,34 @@ Deno.test("a sealer that is killed at any of its statements leaves the log to th
       assert.ok(step < 60);
     }
   }));
+
+Deno.test("while nothing can be sealed an answer carries a signed promise, which is counted once it is overdue", async () => {
+  const database = killable(openSqlite(":memory:"));
+  const store = newStore(database);
+  const { now } = performance;
+  try {
+    const [line] = await add(store, 1);
+    database.killAfter = 0;
+    const receipted = await store.log.receiptFor(line);
+    assert.ok("receiptPromise" in receipted);
+    const { promise, path, due } = receipted.receiptPromise;
+    const [kind, name, entry, until] = openNote(promise, [key]).text.split("\n");
+    assert.deepEqual([kind, name, until], ["dsign receipt promise v1", NAME, due]);
+    assert.equal(path, `/portal/v1/receipts/${Uint8Array.fromBase64(entry).toHex()}`);
+    assert.equal(entry, entryOf(line).toBase64());
+    assert.equal(store.log.overdue(), 0);
+    performance.now = () => now.call(performance) + 61_000;
+    assert.equal(store.log.overdue(), 1);
+    database.killAfter = Infinity;
+    assert.equal(await store.log.checkOwn(), 0);
+    assert.equal(store.log.overdue(), 0);
+    const { receipt } = (await store.log.find(entryOf(line).toHex()))!;
+    assert.equal(verifyReceipt(receipt, key, entryOf).line, line);
+  } finally {
+    performance.now = now;
+    await store.close();
+  }
+});
 
 const cases: [
   name: string,

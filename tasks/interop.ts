@@ -4,6 +4,7 @@
  * suite), `mutants` (libxml2, xmlsec1), `theirs` (EU DSS
  * signs), `pyhanko` (pyHanko signs), `ours` (OpenSSL, xmlsec1, Java, Bouncy Castle, DSS judge). What is missing on this machine is skipped, and named.
  * `deno task interop pdf [--write]`: see `interop/pdf.ts`; with `--bases`: see `interop/pdf_bases.ts`.
+ * `deno task interop verapdf`: see `interop/verapdf.ts`.
  */
 import { parseArgs } from "node:util";
 import { characters } from "./interop/characters.ts";
@@ -14,6 +15,7 @@ import { ours } from "./interop/ours.ts";
 import { interopPdf } from "./interop/pdf.ts";
 import { interopBases } from "./interop/pdf_bases.ts";
 import { pyhanko, theirs } from "./interop/theirs.ts";
+import { interopVerapdf } from "./interop/verapdf.ts";
 
 const { values, positionals } = parseArgs({
   args: Deno.args,
@@ -31,9 +33,11 @@ if (positionals.join() === "pdf") {
   const bad = values.bases ? await interopBases(values.dir) : await interopPdf(values.write);
   Deno.exit(bad === 0 ? 0 : 1);
 }
+if (positionals.join() === "verapdf") Deno.exit(await interopVerapdf() === 0 ? 0 : 1);
 if (positionals.join() !== "ades") {
   console.error("Usage: deno task interop ades [--only PART] [--mutants N] [--dss FOLDER]");
   console.error("       deno task interop pdf [--write] [--bases [--dir FOLDER]]");
+  console.error("       deno task interop verapdf");
   Deno.exit(2);
 }
 

@@ -189,8 +189,8 @@ export class TextSetter {
     if (id === undefined) {
       id = face.glyphs.size;
       face.glyphs.set(glyph.id, id);
-      if (glyph.text !== "") face.texts.set(id, glyph.text);
     }
+    if (glyph.text !== "" && !face.texts.has(id)) face.texts.set(id, glyph.text);
     return id;
   }
 
@@ -314,12 +314,15 @@ function embed(update: Pick<PdfUpdate, "add" | "addStream">, face: Face): PdfRef
   });
 }
 
-/** ISO 32000-2 §9.10.3. */
-function toUnicode(face: Face): Uint8Array {
-  const hex = (text: string) => toHex(textUnits(text));
-  const lines = [...face.texts].map(([id, text]) =>
-    `<${id.toString(16).padStart(4, "0")}> <${hex(text)}>`
-  );
+/**
+ * ISO 32000-2 §9.10.3. PDF/UA-1 (7.21.7) wants a text for every glyph: those that only help to draw the text of another
+ * stand for U+200B, which shows and divides nothing.
+ */
+function toUnicode({ glyphs, texts }: Face): Uint8Array {
+  const lines = [...glyphs.values()].slice(1).map((id) => {
+    const text = toHex(textUnits(texts.get(id) ?? "\u200b"));
+    return `<${id.toString(16).padStart(4, "0")}> <${text}>`;
+  });
   let out = "/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n" +
     "/CIDSystemInfo << /Registry (Adobe) /Ordering (UCS) /Supplement 0 >> def\n" +
     "/CMapName /Adobe-Identity-UCS def\n/CMapType 2 def\n" +

@@ -28,14 +28,54 @@ const drawn = (page: Page, number: number, zoom = 1) =>
     page.locator(`[data-drawn="${number} ${zoom}"]`),
   );
 
-/** How much of what is drawn is not white, and whether any is. */
-const ink = (page: Page) =>
-  page.locator(".pdf-page canvas").evaluate((canvas: HTMLCanvasElement) => {
-    const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
-    let dark = 0;
-    for (let i = 0; i < data.length; i += 4) if (data[i]! < 128) dark++;
-    return dark;
-  });
+/**
+ * Checks what is drawn of a page by fixtures/pdf.ts: its words, in ink as dense as letters are, where the file has them;
+ * the signature where its frame says; and nothing elsewhere.
+ */
+async function checkDrawing(page: Page): Promise<void> {
+  const { words, signature, elsewhere } = await page.locator(".pdf-page canvas").evaluate(
+    (canvas: HTMLCanvasElement) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d")!.getImageData(0, 0, width, height);
+      const point = width / 595;
+      const all = canvas.getBoundingClientRect();
+      const frame = document.querySelector(".pdf-box")?.getBoundingClientRect();
+      const enlarged = width / all.width;
+      /** Left, top, right, bottom, in pixels of the canvas. */
+      const areas = {
+        words: [72, 842 - 730, 72 + 40, 842 - 716].map((at) => at * point),
+        signature: frame
+          ? [
+            frame.left - all.left,
+            frame.top - all.top,
+            frame.right - all.left,
+            frame.bottom - all.top,
+          ].map((at) => at * enlarged)
+          : [0, 0, 0, 0],
+      };
+      const count = { words: 0, signature: 0, elsewhere: 0 };
+      for (let i = 0; i < data.length; i += 4) {
+        if (data[i]! >= 128) continue;
+        const [x, y] = [i / 4 % width, Math.floor(i / 4 / width)];
+        const isIn = ([left, top, right, bottom]: number[]) =>
+          x >= left! && x <= right! && y >= top! && y <= bottom!;
+        if (isIn(areas.words)) count.words++;
+        else if (isIn(areas.signature)) count.signature++;
+        else count.elsewhere++;
+      }
+      const share = (dark: number, [left, top, right, bottom]: number[]) =>
+        dark / ((right! - left!) * (bottom! - top!));
+      return {
+        words: share(count.words, areas.words),
+        signature: frame ? share(count.signature, areas.signature) : null,
+        elsewhere: count.elsewhere,
+      };
+    },
+  );
+  assert.ok(words > 0.1 && words < 0.4, `its words: ${words}`);
+  assert.ok(signature === null || signature > 0.03 && signature < 0.4, `signature: ${signature}`);
+  assert.equal(elsewhere, 0, "nothing elsewhere");
+}
 
 Deno.test("the person sees the pages to sign and the earlier signatures", async (t) => {
   await build();
@@ -82,7 +122,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       });
       const page = await shown();
       await drawn(page, 1).waitFor();
-      assert.ok(await ink(page) > 30, "something is drawn");
+      await checkDrawing(page);
       await page.getByText(en.pdf_unsigned).waitFor();
       await page.getByText(en.pdf_adds_visible_shown).waitFor();
       await press(page, en.pdf_next);
@@ -254,7 +294,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       await page.getByText("Found: 1").waitFor();
       await page.locator("details.listed > summary").click();
       await drawn(page, 1).waitFor();
-      assert.ok(await ink(page) > 30, "something is drawn");
+      await checkDrawing(page);
       await screenshot(page, "consent-batch");
       assert.deepEqual(await axeFindings(page), []);
       await page.getByRole("radio", { name: "Anita Das" }).check();

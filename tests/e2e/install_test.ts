@@ -4,6 +4,7 @@ import { freePort } from "../fixtures/free_port.ts";
 import { generateKeyPairSync } from "node:crypto";
 import { build } from "../../tasks/build.ts";
 import { signManifest } from "../../tasks/release_manifest.ts";
+import { LANGUAGES } from "../../words/agent.ts";
 import { INSTALL_WORDS } from "../../words/install.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { axeFindings, launch, screenshot, watchConsole } from "./browser.ts";
@@ -97,9 +98,11 @@ Deno.test("the download page leads from the file to the open connection", async 
       await page.getByText("Connection opened").waitFor();
       assert.deepEqual(await axeFindings(page), []);
       await screenshot(page, "install-en");
-      await page.getByRole("button", { name: "বাংলা" }).click();
-      await page.getByText(bn.opened, { exact: true }).waitFor();
-      await screenshot(page, "install-bn");
+      for (const language of ["hi", "bn"] as const) {
+        await page.getByRole("button", { name: LANGUAGES[language] }).click();
+        await page.getByText(INSTALL_WORDS[language].opened, { exact: true }).waitFor();
+        await screenshot(page, `install-${language}`);
+      }
     });
 
     await t.step("a portal without installers says whom to ask", async () => {

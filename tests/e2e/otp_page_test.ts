@@ -254,7 +254,7 @@ Deno.test("the page for PIN and OTP works in Chromium", async (t) => {
       await fill(page, "493818", otp);
       await page.getByText(en.wrong).waitFor();
       await fill(page, PIN, otp);
-      await page.getByText(/The next one is looked at in 0:[0-5]\d/).waitFor();
+      await page.getByText(/Try again in 0:[0-5]\d/).waitFor();
       await screenshot(page, "otp-wait");
       assert.equal(
         await page.getByRole("button", { name: en.sign, exact: true }).isDisabled(),

@@ -430,6 +430,10 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await part.getByText("order.bin").first().waitFor();
             await screenshot(page, "history-bn", { part, height: 560 });
             assert.deepEqual(await axeFindings(page), []);
+            await press(page, LANGUAGES.hi);
+            const hindi = page.locator("section", { hasText: AGENT_WORDS.hi.history_title });
+            await hindi.getByText("order.bin").first().waitFor();
+            await screenshot(page, "history-hi", { part: hindi, height: 560 });
             await press(page, LANGUAGES.en);
             await page.getByRole("heading", { name: en.console_title }).waitFor();
             await page.close();

@@ -147,12 +147,22 @@ export class PdfDocument {
     return readXref(this.#window, manner, start);
   }
 
-  /** Objects found in the file, named by the cross-reference or not. */
-  scan(): Scan {
-    return scan(this.#window, (ref) => {
+  /**
+   * Objects found in the file, named by the cross-reference or not.
+   *
+   * @param intoStreams see {@linkcode scan}
+   */
+  scan(intoStreams = false): Scan {
+    const lengthOf = (ref: PdfRef) => {
       const length = this.resolve(ref);
       return typeof length === "number" ? length : undefined;
-    });
+    };
+    return scan(this.#window, lengthOf, intoStreams);
+  }
+
+  /** Whether a reader may scan the file, because the cross-reference is broken or an object is not where it says. */
+  get isDamaged(): boolean {
+    return this.#recovered || misplaced(this.#window, this.#xref.entries).size > 0;
   }
 
   /** A scan's cross-reference, with what stands in object streams. */

@@ -40,9 +40,11 @@ const OTHER_MANNERS: Partial<Manner>[] = [
  */
 export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
   document.catalog(); // there must be one
+  const isSound = !document.recovered && isPlain(document, found);
+  if (!isSound && document.isDamaged) found = withStreams(document, found);
   const others = otherReadings(document, found), later = laterDefinitions(document, found);
   const pages = otherPages(document, found);
-  if (others.length === 0 && later.size === 0 && isPlain(document, found)) return pages;
+  if (isSound && others.length === 0 && later.size === 0) return pages;
   return [...new Walk(document, others, later).run(), ...pages];
 }
 
@@ -74,6 +76,15 @@ function otherReadings(document: PdfDocument, found: Scan): PdfDocument[] {
     }
   }
   return out;
+}
+
+/** With what looks like objects in the data of streams: readers that have to scan a file may take them for some. */
+function withStreams(document: PdfDocument, found: Scan): Scan {
+  const known = new Set(found.definitions.map(({ offset }) => offset));
+  const { definitions, trailers } = document.scan(true);
+  const hidden = definitions.filter(({ offset, isGlued }) => !isGlued && !known.has(offset));
+  const all = [...found.definitions, ...hidden].sort((a, b) => a.offset - b.offset);
+  return { definitions: all, trailers };
 }
 
 /** Whether every object is found by a scan in its place, and can be read in one way only. */

@@ -114,6 +114,16 @@ for (const [what, bytes] of forgeries) {
   });
 }
 
+Deno.test("readings: what looks like an object in a stream's data counts where a reader may scan the file", () => {
+  const bytes = classicPdf({ ...objects, 60: stream(`${CONTENT} 0 obj\n${other}\nendobj`) });
+  assert.deepEqual(told(bytes), []);
+  const text = fromLatin1(bytes);
+  const broken = text.replace(/startxref\n(\d+)/, (_, at) => `startxref\n${Number(at) + 1}`);
+  assert.deepEqual(told(latin1(broken)), ["4 on 1"]);
+  const misplaced = text.replace(offsetOf(bytes, 5), offsetOf(bytes, 6));
+  assert.deepEqual(told(latin1(misplaced)), ["4 on 1"]);
+});
+
 Deno.test("readings: ambiguous is a page in an object stream that names its content twice", () => {
   const twice = { ...objects, 3: objects[3].replace("/Contents", "/Contents 6 0 R /Contents") };
   assert.deepEqual(told(streamPdf(twice)), ["3 on 1"]);

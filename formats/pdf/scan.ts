@@ -46,10 +46,12 @@ export interface Ambiguity {
  * what an object without an end holds.
  *
  * @param lengthOf a stream's Length where it is a reference
+ * @param intoStreams also finds what looks like objects in the data of streams, as poppler and pdf.js do
  */
 export function scan(
   window: PdfWindow,
   lengthOf: (ref: PdfRef) => number | undefined = () => undefined,
+  intoStreams = false,
 ): Scan {
   const definitions: Definition[] = [];
   const trailers: Trailer[] = [];
@@ -74,7 +76,8 @@ export function scan(
         if (body.stream) {
           const { dict, dataStart } = body.stream;
           open.type = typeOf(dict);
-          at = afterData(window, open.offset + dataStart, dict, lengthOf);
+          const start = open.offset + dataStart;
+          at = intoStreams ? start : afterData(window, start, dict, lengthOf);
           if (open.type === "XRef" && body.root) {
             trailers.push({ offset: open.offset, bytes: body.root });
           }

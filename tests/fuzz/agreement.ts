@@ -5,7 +5,11 @@
 import { join } from "node:path";
 import { digest } from "../../formats/digest.ts";
 import { appendDss } from "../../formats/pades/dss.ts";
-import { type Appearance, prepareTimestamp } from "../../formats/pades/prepare.ts";
+import {
+  type Appearance,
+  prepareSignature,
+  prepareTimestamp,
+} from "../../formats/pades/prepare.ts";
 import { PdfDocument } from "../../formats/pdf/document.ts";
 import { appendedSource, bytesSource } from "../../formats/source.ts";
 import { fromLatin1, latin1, name, PdfDict } from "../../formats/pdf/value.ts";
@@ -52,13 +56,19 @@ const [asha, bimal] = pki.officers;
 const [stranger] = makePki({ officers: [{ name: "Stranger", key: "p-256" }] }).officers;
 const anchors = [pki.root.certificate];
 
-const objects = documentObjects({ pages: 2, signatureFields: ["Waiting"] });
+const objects = documentObjects({
+  pages: 2,
+  signatureFields: ["Waiting"],
+  catalogEntries: "/PieceInfo << /X << /Private 70 0 R >> >>",
+});
 /** The content of page 1, and page 1. */
 const CONTENT = 4, PAGE = 3;
 /** The empty field. */
 const WAITING = { page: 1, box: [50, 100, 200, 125] };
 const stream = (text: string) => `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
 const otherContent = stream("BT /F1 40 Tf 72 400 Td (Pay 9,000,000) Tj ET");
+// Poppler and pdf.js find it there if they have to scan the file.
+objects[70] = stream(`${CONTENT} 0 obj\n${otherContent}\nendobj`);
 
 const signed = (bytes: Uint8Array, encryption?: Encryption): Base => ({
   bytes: signPdf(bytes, asha),
@@ -330,6 +340,28 @@ function linearized(next: Next): Mutant {
   return { kind, base: once, bytes };
 }
 
+/** A document that was signed with a mistake in its cross-reference, or nearly one. */
+function signedWrongly(next: Next): Mutant {
+  const source = bytesSource(pick(next, [classicPdf(objects), streamPdf(objects)]));
+  const right = prepareSignature(source, {});
+  const text = fromLatin1(right.appended);
+  const end = right.byteRange[2] - source.size;
+  // Behind the signature's value, where nothing refers to.
+  const places = [...text.matchAll(/\d+|[a-z]{3,}|%%EOF|\n/g)].filter(({ index }) => index > end);
+  const { 0: word, index } = pick(next, places);
+  const wrong = /^\d+$/.test(word)
+    ? String(Number(word) + next(5) - 2).padStart(word.length, "0").slice(-word.length)
+    : pick(next, [word, " ".repeat(word.length), [...word].toReversed().join("")]);
+  right.appended.set(latin1(wrong), index);
+  const base = signPdf(source.read(0, source.size), asha);
+  const signed = fromLatin1(completeWith(source, right, asha));
+  return {
+    kind: "signed",
+    base,
+    bytes: latin1(fromLatin1(source.read(0, source.size)) + signed),
+  };
+}
+
 /** A later signature or validation data, with nothing wrong. */
 const honest = oneOf(60, (next) => {
   const base = pick(next, Object.values(bases));
@@ -465,6 +497,7 @@ const KINDS: Record<string, (next: Next) => Mutant> = {
     const base = anyBase(next);
     return on("hybrid", base, hybridRevision(next, base));
   },
+  signed: oneOf(600, signedWrongly),
   linearization: oneOf(400, linearized),
   revision: mutatedRevision,
   bounds: oneOf(400, (next) => on("bounds", bases.table, bounds(next, bases.table))),

@@ -351,6 +351,26 @@ Deno.test("changes: the extra entries other programs write with a signature are 
   }
 });
 
+Deno.test("changes: the elements of the structure may be put into a Document, and nowhere else", () => {
+  const root = (kids: string) =>
+    `<< /Type /StructTreeRoot /K ${kids} /ParentTree << /Nums [0 [61 0 R]] >> >>`;
+  const element = (parent: number) => `<< /S /P /P ${parent} 0 R /Pg 3 0 R /K [0] >>`;
+  const objects = documentObjects({ catalogEntries: "/StructTreeRoot 60 0 R" });
+  const bytes = signPdf(classicPdf({ ...objects, 60: root("[61 0 R]"), 61: element(60) }), asha);
+  const moved = (wrapper: string, parent = 90) =>
+    classicUpdate(bytes, { 60: root("[90 0 R]"), 61: element(parent), 90: `<< ${wrapper} >>` });
+  assert.deepEqual(allowed(moved("/S /Document /P 60 0 R /K [61 0 R]")), []);
+  for (
+    const other of [
+      "/S /Artifact /P 60 0 R /K [61 0 R]",
+      "/S /Document /P 60 0 R /K [61 0 R] /ActualText (Pay 9000)",
+      "/S /Document /P 60 0 R /K [61 0 R 1]",
+      "/S /Document /P 60 0 R /K []",
+    ]
+  ) forbidden(moved(other), /Struct/);
+  forbidden(moved("/S /Document /P 60 0 R /K [61 0 R]", 3), /Struct/);
+});
+
 Deno.test("changes: a page may be written with what it inherits, and with nothing else", () => {
   const objects = documentObjects();
   objects[2] = objects[2].replace("/Count", "/Rotate 90 /CropBox [0 0 500 500] /Count");

@@ -4,7 +4,7 @@
  */
 import type { Comparison } from "./compare.ts";
 import type { Path } from "./difference.ts";
-import { PdfArray, PdfDict, PdfRef, type PdfValue, sameScalar } from "../pdf/value.ts";
+import { PdfArray, PdfDict, PdfName, PdfRef, type PdfValue, sameScalar } from "../pdf/value.ts";
 
 /** Entries of the root and of its trees that get more items; those with a tree's pairs of key and value. */
 const GROWING = new Set(["K", "Kids", "Nums", "Names"]);
@@ -12,6 +12,8 @@ const PAIRED = new Set(["Nums", "Names"]);
 /** Entries that lead to more of the structure, and those of them that only lead back to its elements. */
 const WITHIN = new Set(["P", "ParentTree", "IDTree"]);
 const TREES = new Set(["ParentTree", "IDTree", "Kids", "Nums", "Names"]);
+/** Entries of an element that only holds others. */
+const WRAPPING = new Set("Type S P K".split(" "));
 /** Entries of a new element or reference to a field that say nothing. */
 const SILENT = new Set(
   "Type S P Pg K Obj ID Nums Kids Names Limits ParentTree ParentTreeNextKey IDTree".split(" "),
@@ -31,7 +33,21 @@ export function structure(c: Comparison, a: PdfValue, b: PdfValue, path: Path): 
     if (b === null || !sameScalar(a, b)) c.refuse(path);
     return;
   }
+  const isRoot = isOfType(a, "StructTreeRoot");
   c.dicts(a, b, path, (key) => {
+    if (isRoot && key === "K") {
+      return (x, y, step) => grow(c, x, wrapped(c, y)?.get("K") ?? y, step, false);
+    }
+    // An element that stood in the root.
+    if (key === "P") {
+      return (x, y, step) => {
+        const root = c.resolve("before", x), parent = c.after.resolve(y);
+        const isWrapped = root instanceof PdfDict && isOfType(root, "StructTreeRoot") &&
+          parent instanceof PdfDict && parent === wrapped(c, rootOf(c).get("K") ?? null);
+        if (isWrapped) c.resolve("after", y);
+        else c.compare(x, y, "structure", step);
+      };
+    }
     if (key === "ParentTreeNextKey" || key === "Limits") return "free";
     if (GROWING.has(key)) return (x, y, step) => grow(c, x, y, step, PAIRED.has(key));
     if (key === "Obj") return "annotation";
@@ -39,6 +55,26 @@ export function structure(c: Comparison, a: PdfValue, b: PdfValue, path: Path): 
     if (a.get(key) === undefined && isEmptyDict(c.after.get(b, key))) return "free";
     return WITHIN.has(key) ? "structure" : key === "Pg" ? "pages" : "strict";
   });
+}
+
+const isOfType = (value: PdfDict, type: string) => {
+  const name = value.get("Type");
+  return name instanceof PdfName && name.value === type;
+};
+
+/** The root of the present structure tree. */
+function rootOf({ after }: Comparison): PdfDict {
+  return after.dict(after.catalog().value, "StructTreeRoot") ?? new PdfDict(new Map(), [], 0, 0);
+}
+
+/** A new element that is the only one in the root and says nothing but `Document`: iText 8 puts the others into one. */
+function wrapped(c: Comparison, kids: PdfValue): PdfDict | undefined {
+  const list = c.after.resolve(kids);
+  const [only, ...others] = list instanceof PdfArray ? list.items : [kids];
+  if (others.length > 0 || !(only instanceof PdfRef) || c.before.object(only)) return undefined;
+  const element = c.resolve("after", only);
+  if (!(element instanceof PdfDict) || c.after.name(element, "S") !== "Document") return undefined;
+  return element.entries.keys().every((key) => WRAPPING.has(key)) ? element : undefined;
 }
 
 const isEmptyDict = (value: PdfValue) => value instanceof PdfDict && value.entries.size === 0;
@@ -53,7 +89,7 @@ function grow(c: Comparison, a: PdfValue, b: PdfValue, path: Path, isPaired: boo
   let i = 0;
   for (const item of young) {
     const step = { parent: path, step: i };
-    if (i < old.length && isLike(old[i], item)) c.compare(old[i++], item, "structure", step);
+    if (i < old.length && isLike(c, old[i], item)) c.compare(old[i++], item, "structure", step);
     else if (!isPaired || item instanceof PdfRef || item instanceof PdfArray) {
       added(c, item, step, isPaired);
     }
@@ -62,7 +98,8 @@ function grow(c: Comparison, a: PdfValue, b: PdfValue, path: Path, isPaired: boo
 }
 
 /** Whether an item may correspond to another one; their contents are compared separately. */
-function isLike(a: PdfValue, b: PdfValue): boolean {
+function isLike(c: Comparison, a: PdfValue, b: PdfValue): boolean {
+  if (b instanceof PdfRef && !(a instanceof PdfRef)) b = c.after.resolve(b);
   if (a instanceof PdfArray) return b instanceof PdfArray;
   return a instanceof PdfDict ? b instanceof PdfDict : sameScalar(a, b);
 }

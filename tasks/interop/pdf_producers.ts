@@ -149,7 +149,7 @@ export const producers = (officers: Record<string, Officer>): Producer[] => [
     ...["sign", "bouncy-castle-adapter"].map((id) => `com.itextpdf:${id}:8.0.5`),
     "org.slf4j:slf4j-nop:2.0.13",
   ]),
-  java("OpenPDF 1.3.43", "Lowagie.java", ["com.github.librepdf:openpdf:1.3.43"]),
+  java("OpenPDF 1.3.43", "Lowagie.java", ["com.github.librepdf:openpdf:1.3.43", ...BOUNCY_CASTLE]),
   java("PDFBox 3.0.5", "PdfBox.java", ["org.apache.pdfbox:pdfbox:3.0.5"]),
   java(
     `EU DSS ${DSS_VERSION}`,

@@ -87,10 +87,18 @@ function withStreams(document: PdfDocument, found: Scan): Scan {
   return { definitions: all, trailers };
 }
 
+/**
+ * Whether some readers stop at a `/Prev`, and find no page or only new ones; or do not find the encryption's dictionary,
+ * because `/Size` excludes it.
+ */
+function isLostToSome({ xref: { oddities }, crypt }: PdfDocument): boolean {
+  return oddities.has("prev") || (crypt !== undefined && oddities.has("beyondSize"));
+}
+
 /** Whether every object is found by a scan in its place, and can be read in one way only. */
 function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
   const { entries, oddities } = document.xref;
-  if (oddities.has("prev")) return false;
+  if (isLostToSome(document)) return false;
   const inUse = new Map(definitions.map((each) => [each.num, each]));
   for (const [num, entry] of entries) {
     if (!entry) continue;
@@ -172,8 +180,7 @@ class Walk {
     if (!roots.every((root) => this.#same({ reading: this.document, object: catalog }, root))) {
       this.#tell(catalog.num);
     }
-    // Some readers stop there, and find no page or only new ones.
-    if (this.document.xref.oddities.has("prev")) this.#tell(catalog.num);
+    if (isLostToSome(this.document)) this.#tell(catalog.num);
     return [...this.#out.values()];
   }
 

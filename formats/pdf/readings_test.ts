@@ -7,6 +7,7 @@ import {
   linearizedPdf,
   streamPdf,
 } from "../../tests/fixtures/pdf.ts";
+import { encryptedObjects, encryption } from "../../tests/fixtures/pdf_encrypted.ts";
 import { bytesSource } from "../source.ts";
 import { PdfDocument } from "./document.ts";
 import { ambiguities } from "./readings.ts";
@@ -113,6 +114,14 @@ for (const [what, bytes] of forgeries) {
     assert.ok(told(bytes).some((each) => / on [12]$|^1 /.test(each)), JSON.stringify(told(bytes)));
   });
 }
+
+Deno.test("readings: ambiguous is a Size that excludes an encrypted document's objects", () => {
+  const rc4 = encryption("RC4", 60);
+  const bytes = classicPdf(encryptedObjects(objects, rc4), rc4.trailer);
+  assert.deepEqual(told(bytes), []);
+  const small = latin1(fromLatin1(bytes).replace("/Size 61", "/Size 0 "));
+  assert.deepEqual(told(small), ["1 on undefined"]);
+});
 
 Deno.test("readings: what looks like an object in a stream's data counts where a reader may scan the file", () => {
   const bytes = classicPdf({ ...objects, 60: stream(`${CONTENT} 0 obj\n${other}\nendobj`) });

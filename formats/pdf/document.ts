@@ -1,7 +1,7 @@
 import { FormatError } from "../error.ts";
 import { isSignatureDict, PdfCrypt } from "./crypt.ts";
 import { decodeStream } from "./filter.ts";
-import { PdfLexer } from "./lexer.ts";
+import { isSpace, PdfLexer } from "./lexer.ts";
 import { unlessMalformed } from "./malformed.ts";
 import { isReadable, misplaced, type Recovered, recoverXref } from "./repair.ts";
 import { type Definition, type Scan, scan } from "./scan.ts";
@@ -45,6 +45,8 @@ const HEADER = "%PDF-";
 /** Readers find the header behind as many other bytes. */
 const HEADER_WITHIN = 1024;
 const MAX_CACHED_OBJECTS = 4096;
+/** White space between a stream's data and `endstream`, in bytes. */
+const MAX_GAP = 1024;
 const MAX_CACHED_CONTAINER_BYTES = 32 << 20;
 
 interface Container {
@@ -353,15 +355,15 @@ export class PdfDocument {
 
   /**
    * Whether all readers that find an object there come to the same value, those in it too if it is an object stream:
-   * nothing is said twice, and no reference names a generation. Nothing is kept of it.
+   * nothing is said twice, no reference names a generation, and a stream ends once. Nothing is kept of it.
    */
   isPlain({ num, gen, offset, type }: Definition): boolean {
     const isPlain = (lexer: PdfLexer) => !lexer.saidTwice && !lexer.namedGeneration;
     const isRead = gen === 0 && unlessMalformed(() =>
       this.#window.parse(offset, (lexer) => {
         lexer.objectHeader();
-        if (!lexer.keyword("endobj")) lexer.objectBody();
-        return isPlain(lexer);
+        const value = lexer.keyword("endobj") ? null : lexer.objectBody();
+        return isPlain(lexer) && (!(value instanceof PdfStream) || this.endsOnce(value, offset));
       })
     );
     if (!isRead || type !== "ObjStm") return isRead ?? false;
@@ -494,6 +496,21 @@ export class PdfDocument {
       ) return this.source.read(start, length);
     }
     return this.source.read(start, this.#findEndstream(start) - start);
+  }
+
+  /**
+   * Whether a stream has the same data, white space aside, for readers that go by its Length and for those that look for
+   * `endstream`.
+   */
+  endsOnce({ dict, dataStart }: PdfStream, offset: number): boolean {
+    const start = offset + dataStart;
+    const length = unlessMalformed(() => this.number(dict, "Length"));
+    if (length === undefined || !Number.isInteger(length) || length < 0) return true; // all look for it
+    const stated = Math.min(start + length, this.source.size);
+    if (this.#window.parse(stated, (lexer) => lexer.keyword("endstream"), 32)) return true;
+    const found = unlessMalformed(() => this.#findEndstream(start)) ?? this.source.size;
+    const [from, to] = [Math.min(stated, found), Math.max(stated, found)];
+    return to - from <= MAX_GAP && this.source.read(from, to - from).every(isSpace);
   }
 
   #findEndstream(start: number): number {

@@ -97,7 +97,7 @@ function isLostToSome({ xref: { oddities }, crypt }: PdfDocument): boolean {
 
 /** Whether every object is found by a scan in its place, and can be read in one way only. */
 function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
-  const { entries, oddities } = document.xref;
+  const { entries } = document.xref;
   if (isLostToSome(document)) return false;
   const inUse = new Map(definitions.map((each) => [each.num, each]));
   for (const [num, entry] of entries) {
@@ -216,10 +216,12 @@ class Walk {
     const ours = read(this.document, ref);
     const { object } = ours;
     const others = this.#others(ref);
-    if (others.length === 0 && !object?.saysTwice) return [object?.value ?? null];
+    const isCut = object?.value instanceof PdfStream && object.offset !== undefined &&
+      !this.document.endsOnce(object.value, object.offset);
+    if (others.length === 0 && !object?.saysTwice && !isCut) return [object?.value ?? null];
     const versions = others.filter((version) => !this.#same(ours, version));
     const isTwice = object?.saysTwice && saysOtherwise(object.value, object.bytes);
-    if (versions.length > 0 || isTwice) this.#tell(ref.num, page);
+    if (versions.length > 0 || isTwice || isCut) this.#tell(ref.num, page);
     return [ours, ...versions].map(({ object }) => object?.value ?? null);
   }
 

@@ -115,6 +115,20 @@ for (const [what, bytes] of forgeries) {
   });
 }
 
+Deno.test("readings: ambiguous is a Length that is wrong by more than white space", () => {
+  const text = "BT /F1 12 Tf (Page 1) Tj ET";
+  const withLength = (length: string, data = text) =>
+    told(classicPdf({ ...objects, 4: `<< ${length} >>\nstream\n${data}\nendstream`, 60: "7" }));
+  const { length } = text;
+  for (
+    const right of [`/Length ${length}`, `/Length ${length + 1}`, "/Length null", "/Length 99 0 R"]
+  ) assert.deepEqual(withLength(right), [], right);
+  assert.deepEqual(withLength(`/Length ${length}`, `${text} \r\n`), []);
+  for (const wrong of ["/Length 0", "/Length 60 0 R", `/Length ${length + 100}`, "/Length 99999"]) {
+    assert.deepEqual(withLength(wrong), ["4 on 1"], wrong);
+  }
+});
+
 Deno.test("readings: ambiguous is a Size that excludes an encrypted document's objects", () => {
   const rc4 = encryption("RC4", 60);
   const bytes = classicPdf(encryptedObjects(objects, rc4), rc4.trailer);

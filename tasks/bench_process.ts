@@ -68,12 +68,25 @@ export async function childrenOf(pid: number): Promise<number[]> {
   return found;
 }
 
-/** Processor time of a process so far, in milliseconds: clock ticks of 10 ms (proc(5)). */
-export async function cpuOf(pid: number): Promise<number> {
+/** Processor time of a process so far, and of its children that have ended, in milliseconds: ticks of 10 ms (proc(5)). */
+async function cpuTimes(pid: number): Promise<{ own: number; ended: number }> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
-  if (stat === "") return 0; // it has ended
-  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13);
-  return (Number(user) + Number(system)) * 10;
+  if (stat === "") return { own: 0, ended: 0 }; // it has ended
+  const times = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 15).map(Number);
+  return { own: (times[0] + times[1]) * 10, ended: (times[2] + times[3]) * 10 };
+}
+
+/** Processor time of a process so far, in milliseconds. */
+export const cpuOf = async (pid: number): Promise<number> => (await cpuTimes(pid)).own;
+
+/** Processor time of all its children so far, in milliseconds. */
+export const cpuOfChildren = async (pid: number): Promise<number> =>
+  (await cpuTimes(pid)).ended + await sum(await childrenOf(pid), cpuOf);
+
+/** Time in which processors did nothing, since the system began, of all of them in milliseconds. */
+export async function idleTime(): Promise<number> {
+  const [, , , , idle, waiting] = (await Deno.readTextFile("/proc/stat")).split(/\s+/, 6);
+  return (Number(idle) + Number(waiting)) * 10;
 }
 
 /** Adds up a quantity of several processes. */

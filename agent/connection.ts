@@ -6,6 +6,7 @@ import {
   formatNotification,
   formatResult,
   HANDLE_LENGTH,
+  isWellFormed,
   LIMITS,
   parseChunk,
   parseRequest,
@@ -34,6 +35,8 @@ export const MESSAGES: MessageLimits = {
 
 /** Milliseconds until a page is told how far a request is: most are answered sooner. */
 const PROGRESS_AFTER = 20;
+
+const HALF_A_CHARACTER = "The request contains half of a character (a lone surrogate).";
 
 type Progress = Omit<NotificationParams<"request.progress">, "id">;
 
@@ -99,7 +102,7 @@ export class Connection {
   #receiveText(frame: string): void {
     const request = parseRequest(frame);
     if (request.id === undefined) this.#receiveNotification(request);
-    else this.#answer(request.id, request, frame.length);
+    else this.#answer(request.id, request, frame);
   }
 
   /** JSON-RPC 2.0 §4.1: notifications are never answered, not even with an error. */
@@ -111,7 +114,8 @@ export class Connection {
     }
   }
 
-  async #answer(id: RequestId, { method, params }: Request, length: number): Promise<void> {
+  async #answer(id: RequestId, { method, params }: Request, frame: string): Promise<void> {
+    const { length } = frame;
     if (this.#inFlight.has(id)) {
       return this.#send(formatError(
         id,
@@ -127,6 +131,7 @@ export class Connection {
     this.#bytesInFlight += length;
     let reply: string;
     try {
+      if (!isWellFormed(frame)) throw new DsignError("invalid_params", HALF_A_CHARACTER);
       const result = await this.dispatch(method, params, {
         origin: this.origin,
         port: this.port,

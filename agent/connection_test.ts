@@ -81,6 +81,25 @@ Deno.test("wrong methods and parameters each have their error", async () => {
   );
 });
 
+Deno.test("half a character is refused before anybody is asked", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  for (
+    const params of [
+      { content: { text: "a" }, name: "\ud800.txt" },
+      { content: { text: "Pay \udc00" } },
+      { content: { json: { "\ud83d": 1 } } },
+      { content: { text: "a" }, purpose: "\udc00\ud800" },
+    ]
+  ) await assert.rejects(client.call("sign.data", params), { code: "invalid_params" });
+  assert.deepEqual(test.person.asked, []);
+  const { content } = await client.call("sign.data", {
+    content: { text: "\u{1f642} \\ud800" },
+    name: "\u{1f642}.txt",
+  });
+  assert.equal(content, new TextEncoder().encode("\u{1f642} \\ud800").toBase64());
+});
+
 Deno.test("frames beyond the limit end the connection", async () => {
   await using test = await testAgent();
   for (

@@ -43,6 +43,24 @@ export interface Request {
 }
 
 /**
+ * Whether no string of a JSON text holds half of a character, a lone surrogate. UTF-8 cannot carry one: what is signed
+ * or written down would be something else than what was sent.
+ *
+ * @param frame JSON that came as UTF-8, so that only an escape can be such a half
+ */
+export function isWellFormed(frame: string): boolean {
+  if (!/\\u[dD][89a-fA-F]/.test(frame)) return true;
+  /** Where the second half must follow; -1: nowhere. */
+  let expected = -1;
+  for (const { index, 0: escape, 1: hex } of frame.matchAll(/\\(?:u([0-9a-fA-F]{4})|.)/g)) {
+    const kind = hex ? parseInt(hex, 16) & 0xfc00 : 0;
+    if (expected === -1 ? kind === 0xdc00 : kind !== 0xdc00 || index !== expected) return false;
+    expected = kind === 0xd800 ? index + escape.length : -1;
+  }
+  return expected === -1;
+}
+
+/**
  * Reads one text frame from a client.
  *
  * JSON-RPC batches (arrays) are refused: on a WebSocket requests are pipelined instead.

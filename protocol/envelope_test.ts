@@ -3,6 +3,7 @@ import {
   formatError,
   formatNotification,
   formatResult,
+  isWellFormed,
   LIMITS,
   parseChunk,
   parseRequest,
@@ -11,6 +12,24 @@ import { DsignError, ERRORS } from "./errors.ts";
 
 const withCode = (code: string) => (error: unknown) =>
   error instanceof DsignError && error.code === code;
+
+Deno.test("half of a character is found in a text, and no whole one is taken for it", () => {
+  const escaped = (text: string) =>
+    `"${
+      [...Array(text.length).keys()].map((i) =>
+        `\\u${text.charCodeAt(i).toString(16).padStart(4, "0").toUpperCase()}`
+      ).join("")
+    }"`;
+  const whole = "\u{1f642}";
+  const [high, low] = ["\ud800", "\udc00"];
+  const samples = [whole, "a", "\\ud800", `\n${whole}\n`, high, low, low + high, `${high}a${low}`];
+  samples.push(whole + high, high + whole, high + high + low);
+  for (const sample of samples) {
+    for (const frame of [JSON.stringify(sample), escaped(sample), `{${escaped(sample)}:1}`]) {
+      assert.equal(isWellFormed(frame), sample.isWellFormed(), frame);
+    }
+  }
+});
 
 Deno.test("parseRequest reads requests and notifications", () => {
   assert.deepEqual(parseRequest('{"jsonrpc":"2.0","id":"a","method":"m","params":{"x":1}}'), {

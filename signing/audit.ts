@@ -113,7 +113,7 @@ export class Audit {
    */
   record(event: AuditEvent): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ event: shortened(event), time: this.now(), done });
+    this.#waiting.push({ event: wellFormed(shortened(event)), time: this.now(), done });
     if (!this.#writing) this.#write();
     return done.promise;
   }
@@ -330,6 +330,17 @@ function lastEntry(bytes: Uint8Array): AuditEntry | null {
   const end = bytes.length - 1;
   const start = bytes.lastIndexOf(0x0a, end - 1) + 1;
   return end < 0 ? null : parseLine(new TextDecoder().decode(bytes.subarray(start, end)));
+}
+
+/** Names of files and in certificates may hold half of a character, which no hash is computed over. */
+function wellFormed(event: AuditEvent): AuditEvent {
+  const text = JSON.stringify(event);
+  // JSON.stringify escapes no other characters above the control characters.
+  if (!text.includes("\\ud")) return event;
+  return JSON.parse(
+    text,
+    (_, value) => typeof value === "string" ? value.toWellFormed() : value,
+  );
 }
 
 function shortened(event: AuditEvent): AuditEvent {

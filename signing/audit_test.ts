@@ -17,6 +17,18 @@ const signed = (name: string): AuditEvent => ({
 
 const first = (dir: string) => join(dir, "000001.jsonl");
 
+Deno.test("half a character in a name does not keep it, or what is written beside it, from the log", () =>
+  inTempDir(async (dir) => {
+    const audit = new Audit(dir);
+    const odd = { ...signed("\ud800.txt"), certificate: { id: "cd".repeat(32), name: "\udfff" } };
+    await Promise.all([signed("a"), odd, signed("\\ud800")].map((event) => audit.record(event)));
+    const names = (await audit.newest(3)).map(({ documents, certificate }) =>
+      `${documents![0].name} ${certificate!.name}`
+    );
+    assert.deepEqual(names, ["\\ud800 Anita Das", "\ufffd.txt \ufffd", "a Anita Das"]);
+    assert.equal((await audit.verify()).fault, null);
+  }));
+
 Deno.test("entries are chained, and read newest first", () =>
   inTempDir(async (dir) => {
     const audit = new Audit(join(dir, "log"), () => new Date("2026-11-21T10:00:00Z"));

@@ -18,6 +18,7 @@ import {
   signXml,
   timestampCms,
 } from "./fixtures/signed_files.ts";
+import { REPORT_WORDS } from "../words/report.ts";
 
 const HOSTILE = '</style><script>alert(1)</script>"\u202egnp.exe';
 
@@ -67,7 +68,7 @@ Deno.test("every format is verified against the authorities' services, with a re
     }
     assert.equal(services.requests.length, 0);
 
-    for (const language of ["en", "bn", "hi"]) {
+    for (const language of ["en", "bn", "hi"] as const) {
       const page = path(`${language}.html`);
       const args = ["verify", "--online", "--json", "--report", page, "--language", language];
       const { code, stdout, stderr } = await dsign([...args, ...signed], env);
@@ -79,13 +80,16 @@ Deno.test("every format is verified against the authorities' services, with a re
       assert.ok(html.includes(`<html lang="${language}">`));
       assert.ok(!/<script|\u202e|undefined|\{\w+\}<|https?:|src=|url\(/.test(html));
       assert.ok(html.includes("&lt;script&gt;alert(1)"));
+      assert.ok(html.includes(REPORT_WORDS[language].limits), "what was not checked");
     }
     // Options of one value each leave the file that follows alone; content that nothing signs is not passed over.
     const trust = ["--trust", path("config/dsign/trust"), "--trust", path("root.crt")];
     await Deno.copyFile(path("config/dsign/trust/root.crt"), path("root.crt"));
     for (const name of ["order.xml", "order.pdf"]) {
       const args = ["verify", "--online", ...trust, path(name)];
-      assert.equal((await dsign(args, env)).code, 0);
+      const alone = await dsign(args, env);
+      assert.equal(alone.code, 0);
+      assert.match(alone.stdout, /^Not checked: signature policies, attribute certificates, /m);
       const { code, stderr } = await dsign([...args, "--content", path("bill.json")], env);
       assert.match(stderr, /order\.\w+ holds what its signatures sign: leave --content out/);
       assert.equal(code, 2);

@@ -11,9 +11,11 @@ import { bytesSource } from "../formats/source.ts";
 import type { HashName } from "../formats/signer.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
 import { readMaterial } from "../formats/verify/material.ts";
+import { DS } from "../formats/xml/algorithms.ts";
 import { canonicalizeXml } from "../formats/xml/c14n.ts";
 import { parseXml } from "../formats/xml/document.ts";
 import { isSignature } from "../formats/xml/reference.ts";
+import { attribute, childElements, childrenNamed, textOf } from "../formats/xml/tree.ts";
 import { classicPdf, documentObjects } from "./fixtures/pdf.ts";
 import { makeCrl } from "./fixtures/issue.ts";
 import { makePki } from "./fixtures/pki.ts";
@@ -209,6 +211,15 @@ Deno.test("a CMS, XML or JSON file with any byte changed says the same if it sti
     const around = text.slice(Math.max(0, at - 40), at + 40);
     assert.match(around, /<!--|Id="|DataObjectFormat|SignatureValue/, `byte ${at}: ${around}`);
   }
+  // In Base64 only the content's bytes are signed, and its media type elsewhere.
+  const mediaType = "text/plain";
+  assertSaysTheSame(signXml(asha, { kind: "enveloping", content, mediaType }), (bytes) => {
+    const { root, children } = parseXml(bytes).tree;
+    const [object] = childrenNamed(root, DS, "Object");
+    const type = attribute(object, "MimeType") ?? mediaType;
+    const decoded = Uint8Array.fromBase64(textOf(object)).toHex();
+    return [type, decoded, childElements(object).length, children.length].join();
+  });
   const json = new TextEncoder().encode(signJws(asha, { payload: content }));
   // Without the member's name it is detached: over the content that is given.
   const { payload } = JSON.parse(new TextDecoder().decode(json));

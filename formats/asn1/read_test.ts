@@ -166,6 +166,12 @@ Deno.test("missing values are refused", () => {
   }
   assert.equal(time("20260101000000.25Z", Tag.GENERALIZED_TIME).getUTCMilliseconds(), 250);
   assert.equal(time("500101000000Z").getUTCFullYear(), 1950);
+  // Not DER, but written: fractions of any length, and local time.
+  const general = (text: string) => time(text, Tag.GENERALIZED_TIME).toISOString();
+  assert.equal(general("20260101000000.123456789012Z"), "2026-01-01T00:00:00.123Z");
+  assert.equal(general("20260101043000+0530"), "2025-12-31T23:00:00.000Z");
+  assert.equal(general("20251231233000.5-0100"), "2026-01-01T00:30:00.500Z");
+  refused("asn1_malformed", () => general("20260101043000+1500"));
   for (const oid of ["0600", "060180", "060181", "06028001"]) {
     refused("asn1_malformed", () => readOid(readAsn1(hex(oid))));
   }

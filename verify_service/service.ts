@@ -105,8 +105,7 @@ export function createHandler(options: ServiceOptions): (request: Incoming) => P
     try {
       using parts = new Parts(options.spool);
       const { body, headers, signal } = request;
-      const late = AbortSignal.timeout(options.uploadTime);
-      await parts.receive(body, `${headers["content-type"]}`, AbortSignal.any([signal, late]));
+      await parts.receive(body, `${headers["content-type"]}`, options.uploadTime, signal);
       const { file, content } = parts.files;
       const { success, data, error } = fields.safeParse(parts.fields);
       if (!success) {
@@ -229,9 +228,6 @@ function sizeOf({ headers }: Incoming, most: number): number {
 
 function failureOf(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
-  if (error instanceof DOMException && error.name === "TimeoutError") {
-    return new ServiceError("request_wrong", "The file did not arrive in time.");
-  }
   if (error instanceof OnlineError) {
     return new ServiceError("not_extended", toDsignError(error).message);
   }

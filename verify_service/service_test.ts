@@ -278,6 +278,19 @@ Deno.test("an overloaded service says so before it reads anything", () =>
     assert.fail("the place is still taken");
   }));
 
+Deno.test("a file that does not arrive in time is refused", () =>
+  withService({ uploadSeconds: 1 }, async ({ url }) => {
+    const { port } = new URL(url);
+    using slow = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+    const head = "POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n" +
+      "content-type: multipart/form-data; boundary=x\r\n\r\n";
+    await slow.write(new TextEncoder().encode(head));
+    const answer = new Uint8Array(1000);
+    const length = await slow.read(answer);
+    const text = new TextDecoder().decode(answer.subarray(0, length!));
+    assert.match(text, /^HTTP\/1\.1 400 /);
+  }));
+
 Deno.test("when the caller hangs up, reading ends, and the next caller is served", () =>
   withService({ requests: 1, seconds: 600 }, async ({ url, signed }) => {
     const body = new Uint8Array(

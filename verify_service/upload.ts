@@ -38,9 +38,15 @@ export class Parts implements Disposable {
    * Reads a body.
    *
    * @param type its Content-Type, `multipart/form-data` with a boundary
+   * @param time milliseconds in which it must arrive
    * @throws {ServiceError} `request_wrong`; the signal's reason
    */
-  async receive(input: Readable, type: string, signal: AbortSignal): Promise<void> {
+  async receive(
+    input: Readable,
+    type: string,
+    time: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const wrong = (why: string) => new ServiceError("request_wrong", why);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const work: Promise<unknown>[] = [];
@@ -79,15 +85,17 @@ export class Parts implements Disposable {
     parser.on("finish", () => resolve());
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort);
+    const late = setTimeout(() => reject(wrong("The file did not arrive in time.")), time);
     const cut = () => reject(wrong("The body ended too early."));
     input.on("error", cut).on("aborted", cut);
     try {
-      signal.throwIfAborted();
+      if (signal.aborted) abort();
       input.pipe(parser);
       await promise;
       await Promise.all(work);
       await promise;
     } finally {
+      clearTimeout(late);
       signal.removeEventListener("abort", abort);
       input.unpipe(parser);
       for (const stream of streams) stream.destroy();

@@ -165,6 +165,8 @@ const OTHERS: readonly [start: RegExp, shown: string][] = [
   [/^openssl (base64|cms) /, "e2e/portal_guide_test.ts runs it, and `dsign verify`"],
   [/^deno (task$|test -A --no-check )/, "of Deno itself"],
   [/^curl -F file=/, "verify_service/service_test.ts asks so, over a socket file"],
+  [/^python3 -m http\.server /, "e2e/five_minutes_test.ts runs it"],
+  [/^npm install \.\/dsign-web-/, "e2e/npm_vite_test.ts runs it"],
   [/^sed -i /, "install_guide_test.ts runs it"],
   [/^sha256sum /, "install_guide_test.ts runs it"],
   [/^install /, "administrators_test.ts runs it"],

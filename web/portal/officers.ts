@@ -1,5 +1,28 @@
 /** Messages to officers, and how the page knows them. */
-import { type Client, DsignClientError } from "../client.ts";
+import { type Client, DsignClientError } from "../client/index.ts";
+
+/** What keeps the officer from signing, in a few words; the sentence says what to do. */
+export function titleOf(error: unknown): string {
+  switch (error instanceof DsignClientError ? error.code : "") {
+    case "not_installed":
+      return "D-Sign is not installed, or not running";
+    case "cannot_tell":
+      return "D-Sign cannot be reached";
+    case "blocked_by_browser":
+      return "The browser blocks D-Sign";
+    case "permission_denied":
+      return "The browser denies this site access to D-Sign";
+    case "certificate_untrusted":
+      return "The browser does not trust D-Sign";
+    case "outdated":
+      return "D-Sign is outdated";
+    case "agent_changed":
+      return "This is another D-Sign";
+    case "user_cancelled":
+      return "You declined";
+  }
+  return "Not connected";
+}
 
 /** Message to the officer about a failure: what happened, and what to do. */
 export function explain(

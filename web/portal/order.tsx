@@ -1,6 +1,6 @@
 /** An order as a PDF that three officers sign within itself, one after another. */
 import { useState } from "preact/hooks";
-import { type Client } from "../client.ts";
+import { type Client } from "../client/index.ts";
 import { type Role, ROLES } from "./bill.ts";
 import { explain, nameOf } from "./officers.ts";
 

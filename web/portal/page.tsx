@@ -1,14 +1,16 @@
 /** A portal as a treasury may have one: it asks D-Sign for three officers' signatures on one bill. */
 import { useState } from "preact/hooks";
+// The entries of the npm package, as a portal with a bundler imports them.
 import {
   type Client,
   connect,
-  connectByPopup,
+  type ConnectOptions,
   DsignClientError,
   type Progress,
-} from "../client.ts";
+} from "../client/index.ts";
+import { connectByPopup } from "../client/popup.ts";
 import { BILL, LABELS, type Role, ROLES, ROWS } from "./bill.ts";
-import { explain, nameOf } from "./officers.ts";
+import { explain, nameOf, titleOf } from "./officers.ts";
 import { Order } from "./order.tsx";
 import { BillRoute } from "./route.tsx";
 
@@ -27,10 +29,11 @@ interface Download {
   content: string;
 }
 
-/** `?port=` of the page's address, for a signer program at a port of its own choice. */
-function portsAsked(): number[] | undefined {
-  const port = Number(new URLSearchParams(location.search).get("port"));
-  return port ? [port] : undefined;
+/** `?port=` of the page's address, for a signer program at another port; `?trial=` for a trial agent. */
+function asked(): ConnectOptions {
+  const given = new URLSearchParams(location.search);
+  const [port, trial] = ["port", "trial"].map((name) => Number(given.get(name)));
+  return { ...port && { ports: [port] }, ...trial && { trial } };
 }
 
 /** The portal's page that helps to install D-Sign. */
@@ -39,7 +42,7 @@ const INSTALL = "/web/install.html";
 export function Portal() {
   const [client, setClient] = useState<Client | null>(null);
   const [connecting, setConnecting] = useState(false);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<{ title: string; text: string } | null>(null);
   /** Where D-Sign can be had, if it does not answer. */
   const [download, setDownload] = useState<string | null>(null);
   /** The browser keeps this page from D-Sign: a window of D-Sign's own may help. */
@@ -52,7 +55,7 @@ export function Portal() {
     setDownload(null);
     let client: Client | undefined;
     try {
-      client = await way({ ports: portsAsked(), download: INSTALL });
+      client = await way({ ...asked(), download: INSTALL });
       await client.call("origin.request", {
         scopes: ["certificates", "sign"],
         purpose: "To sign treasury bills and orders",
@@ -68,7 +71,8 @@ export function Portal() {
           ["blocked_by_browser", "permission_denied", "cannot_tell"].includes(error.code),
       );
       if (error instanceof DsignClientError) setDownload(error.download ?? null);
-      setProblem(explain(error, "You did not allow it, so nothing can be signed here."));
+      const text = explain(error, "You did not allow it, so nothing can be signed here.");
+      setProblem({ title: titleOf(error), text });
     } finally {
       setConnecting(false);
     }
@@ -101,6 +105,7 @@ export function Portal() {
             ? (
               <p class="good" role="status">
                 <strong>Connected to D-Sign {client.status.version}</strong> on this computer.
+                {client.status.trial && " A trial: its signatures are worth nothing."}
               </p>
             )
             : (
@@ -116,7 +121,9 @@ export function Portal() {
             )}
           {problem && (
             <div class="warning" role="alert">
-              <p>{problem}</p>
+              <p>
+                <strong>{problem.title}.</strong> {problem.text}
+              </p>
               {download && (
                 <p>
                   <a href={download}>Install D-Sign</a>

@@ -1,6 +1,6 @@
 /** The bill on its signing route: D-Sign itself sees to it that maker, checker and approver sign in this order. */
 import { useState } from "preact/hooks";
-import type { Client, Result } from "../client.ts";
+import type { Client, Result } from "../client/index.ts";
 import { BILL, ROLES } from "./bill.ts";
 import { explain } from "./officers.ts";
 

@@ -29,6 +29,8 @@ export interface Change {
 
 /** A change that is drawn is harmless only where it leaves nine tenths of its page alone. */
 const MAX_SHARE = 0.1;
+/** The same for all later signatures on one page. */
+const MAX_TOGETHER = 0.5;
 
 /**
  * Finds the changes after a signature and judges them by its DocMDP and FieldMDP and those before it.
@@ -71,7 +73,22 @@ export function changesBetween(before: PdfDocument, after: PdfDocument): Change[
     }];
   }
   const locks = readLocks(before, formFields(before));
-  return differences.map((difference) => judge(difference, locks));
+  const shares = new Map<number, number>();
+  for (const { kind, places = [] } of differences) {
+    if (kind !== "signature") continue;
+    for (const { page, share } of places) shares.set(page, (shares.get(page) ?? 0) + share);
+  }
+  return differences.map((difference) => crowded(judge(difference, locks), shares));
+}
+
+/** Many signatures could cover a page, though each of them is small. */
+function crowded(change: Change, shares: ReadonlyMap<number, number>): Change {
+  const isCrowded = change.signedBy !== undefined &&
+    change.places?.some(({ page }) => shares.get(page)! >= MAX_TOGETHER);
+  if (!isCrowded) return change;
+  const { signedBy: _, ...rest } = change;
+  const reason = "Together with others it takes half of its page or more.";
+  return { ...rest, allowed: false, unclear: true, reason };
 }
 
 function judge(difference: Difference, locks: Locks): Change {

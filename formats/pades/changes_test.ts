@@ -351,6 +351,17 @@ Deno.test("changes: the extra entries other programs write with a signature are 
   }
 });
 
+Deno.test("changes: many signatures must leave half of their page alone", () => {
+  let bytes = signed();
+  const place = (i: number): Appearance => ({
+    ...appearance,
+    place: { page: 1, rectangle: [0, 80 * i, 590, 80 * i + 79] },
+  });
+  for (let i = 0; i < 5; i++) bytes = signPdf(bytes, bikram, { appearance: place(i) });
+  assert.equal(allowed(bytes).length, 5);
+  forbidden(signPdf(bytes, bikram, { appearance: place(5) }), /Together with others/);
+});
+
 Deno.test("changes: the elements of the structure may be put into a Document, and nowhere else", () => {
   const root = (kids: string) =>
     `<< /Type /StructTreeRoot /K ${kids} /ParentTree << /Nums [0 [61 0 R]] >> >>`;

@@ -345,9 +345,10 @@ function signedWrongly(next: Next): Mutant {
   const source = bytesSource(pick(next, [classicPdf(objects), streamPdf(objects)]));
   const right = prepareSignature(source, {});
   const text = fromLatin1(right.appended);
-  const end = right.byteRange[2] - source.size;
-  // Behind the signature's value, where nothing refers to.
-  const places = [...text.matchAll(/\d+|[a-z]{3,}|%%EOF|\n/g)].filter(({ index }) => index > end);
+  const section = Math.max(text.lastIndexOf("\nxref\n"), text.lastIndexOf("<< /Type /XRef"));
+  const places = [...text.matchAll(/\d+|[a-z]{3,}|%%EOF|\n/g)].filter(({ index }) =>
+    index > section
+  );
   const { 0: word, index } = pick(next, places);
   const wrong = /^\d+$/.test(word)
     ? String(Number(word) + next(5) - 2).padStart(word.length, "0").slice(-word.length)

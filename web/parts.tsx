@@ -68,6 +68,35 @@ export function Section({ title, children }: { title: string; children: Componen
   );
 }
 
+/** A button by which files are chosen; a browser's own would speak the browser's language. */
+export function FileButton(
+  { label, secondary = false, disabled = false, choose, ...input }: {
+    label: string;
+    secondary?: boolean;
+    disabled?: boolean;
+    multiple?: boolean;
+    accept?: string;
+    choose: (files: File[]) => void;
+  },
+) {
+  return (
+    <label class={secondary ? "button secondary" : "button"}>
+      {label}
+      <input
+        {...input}
+        class="unseen-but-read"
+        type="file"
+        disabled={disabled}
+        onChange={({ currentTarget }) => {
+          const files = [...currentTarget.files ?? []];
+          currentTarget.value = ""; // the same file can be chosen again
+          if (files.length > 0) choose(files);
+        }}
+      />
+    </label>
+  );
+}
+
 /** The facts about a certificate that a person knows it by. */
 export function CertificateFacts(
   { certificate, token, speech }: { certificate: Certificate; token?: Token; speech: Speech },

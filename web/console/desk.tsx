@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Client, DsignClientError, type Progress } from "../client.ts";
 import type { Speech, Word } from "../../words/agent.ts";
-import { Foreign, Section } from "../parts.tsx";
+import { FileButton, Foreign, Section } from "../parts.tsx";
 import { Report, Verdict } from "./report.tsx";
 import { canSaveAll, canSaveBeside, download, saveAll, saveBeside } from "./saving.ts";
 import { check, type Given, isPdf, mayBeSigned, pairs, sign, type Work } from "./work.ts";
@@ -110,20 +110,12 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
       <Section title={say("desk_title")}>
         <p>{say("desk_explain")}</p>
         <p>
-          <label class="button">
-            {say("desk_choose")}
-            <input
-              class="unseen-but-read"
-              type="file"
-              multiple
-              disabled={job !== null}
-              onChange={({ currentTarget: input }) => {
-                const given = Array.from(input.files ?? [], (file) => ({ file }));
-                input.value = "";
-                take(given);
-              }}
-            />
-          </label>{" "}
+          <FileButton
+            label={say("desk_choose")}
+            multiple
+            disabled={job !== null}
+            choose={(files) => take(files.map((file) => ({ file })))}
+          />{" "}
           <span class="aside">{say("desk_drop")}</span>
         </p>
         <label class="check">
@@ -226,16 +218,12 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
             <Report report={report} speech={speech} />
             <p class="actions">
               {isContentMissing(work) && (
-                <label class="button secondary">
-                  {say("desk_content")}
-                  <input
-                    class="unseen-but-read"
-                    type="file"
-                    disabled={job !== null}
-                    onChange={({ currentTarget: { files } }) =>
-                      files?.[0] && checkWith(work, files[0])}
-                  />
-                </label>
+                <FileButton
+                  label={say("desk_content")}
+                  secondary
+                  disabled={job !== null}
+                  choose={([content]) => checkWith(work, content!)}
+                />
               )}
               {report.signatures.some(({ revocation }) => revocation.status === "unknown") && (
                 <button

@@ -1,7 +1,7 @@
 /** Key files that D-Sign keeps for the person: added by choosing a file, renamed, removed. */
 import { useEffect, useState } from "preact/hooks";
 import type { Speech } from "../../words/agent.ts";
-import { Foreign, Section } from "../parts.tsx";
+import { FileButton, Foreign, Section } from "../parts.tsx";
 import { ask } from "./api.ts";
 
 export function KeyFiles({ changed, speech }: { changed: () => void; speech: Speech }) {
@@ -22,11 +22,8 @@ export function KeyFiles({ changed, speech }: { changed: () => void; speech: Spe
     await look();
     changed();
   }
-  async function choose({ currentTarget: input }: { currentTarget: HTMLInputElement }) {
-    const [given] = input.files ?? [];
-    if (!given) return;
+  async function add(given: File) {
     const file = new Uint8Array(await given.arrayBuffer()).toBase64();
-    input.value = "";
     await act("add", { name: given.name, file }, say("keys_refused", { file: given.name }));
   }
   return (
@@ -106,12 +103,11 @@ export function KeyFiles({ changed, speech }: { changed: () => void; speech: Spe
         ))}
       </ul>
       <p>
-        <label for="key-file">{say("keys_choose")}</label>{" "}
-        <input
-          id="key-file"
-          type="file"
+        <FileButton
+          label={say("keys_choose")}
+          secondary
           accept=".p12,.pfx,application/x-pkcs12"
-          onChange={choose}
+          choose={([file]) => add(file!)}
         />
       </p>
     </Section>

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Root } from "../../protocol/console.ts";
 import type { Speech, Word } from "../../words/agent.ts";
-import { Foreign, Section } from "../parts.tsx";
+import { FileButton, Foreign, Section } from "../parts.tsx";
 import { commonNameOf } from "../text.ts";
 import { ask } from "./api.ts";
 
@@ -24,10 +24,7 @@ export function Roots({ speech }: { speech: Speech }) {
   useEffect(() => {
     look();
   }, []);
-  async function choose(event: Event & { currentTarget: HTMLInputElement }) {
-    const input = event.currentTarget;
-    const [given] = input.files ?? [];
-    if (!given) return;
+  async function choose(given: File) {
     setTold("");
     try {
       const file = new Uint8Array(await given.arrayBuffer()).toBase64();
@@ -36,7 +33,6 @@ export function Roots({ speech }: { speech: Speech }) {
       setChosen(null);
       setTold(say("roots_unreadable", { file: given.name }));
     }
-    input.value = "";
   }
   async function act(name: string, body: unknown, done: string) {
     try {
@@ -101,12 +97,11 @@ export function Roots({ speech }: { speech: Speech }) {
         })}
       </ul>
       <p>
-        <label for="roots-file">{say("roots_choose")}</label>{" "}
-        <input
-          id="roots-file"
-          type="file"
+        <FileButton
+          label={say("roots_choose")}
+          secondary
           accept=".crt,.cer,.pem,.der,application/x-x509-ca-cert"
-          onChange={choose}
+          choose={([file]) => choose(file!)}
         />
       </p>
       {chosen && <Chosen />}

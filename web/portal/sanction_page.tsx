@@ -106,7 +106,7 @@ function Order(
   { sanction, update }: { sanction: SanctionView; update: (sanction: SanctionView) => void },
 ) {
   const [busy, setBusy] = useState<"otp" | "esign" | "token" | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<{ text: string; download?: string } | null>(null);
   const { id, number, signatures, verifyUrl, hasEsign } = sanction;
   const issued = signatures.some(({ kind }) => kind === "departmental" || kind === "esign");
   const byToken = signatures.some(({ kind }) => kind === "token_dsc");
@@ -117,7 +117,8 @@ function Order(
     try {
       await work();
     } catch (error) {
-      setProblem(explain(error));
+      const download = error instanceof DsignClientError ? error.download : undefined;
+      setProblem({ text: explain(error), download });
     } finally {
       setBusy(null);
     }
@@ -175,7 +176,11 @@ function Order(
             </button>
           </>
         )}
-        {problem && <p class="warning" role="alert">{problem}</p>}
+        {problem && (
+          <p class="warning" role="alert">
+            {problem.text} {problem.download && <a href={problem.download}>Install D-Sign</a>}
+          </p>
+        )}
         {issued && (
           <p class="complete" role="status">
             Issued. <a href={verifyUrl}>Anyone can verify it here</a>, or by the QR code on it.
@@ -191,7 +196,7 @@ async function signWithToken({ id, number }: SanctionView): Promise<SanctionView
   const port = Number(new URLSearchParams(location.search).get("port"));
   const client = await connect({
     ports: port ? [port] : undefined,
-    download: "https://example.org/dsign",
+    download: "/web/install.html",
     scopes: ["certificates", "sign"],
     request: "To sign Technical Sanctions",
   });

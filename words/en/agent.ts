@@ -254,7 +254,7 @@ export const en = {
   roots_title: "Root certificates you trust",
   roots_explain: "Signatures count if their certificates lead to one of these roots.",
   roots_none: "None yet, so no signature can be confirmed.",
-  roots_choose: "Add a root from a file:",
+  roots_choose: "Add a root from a file",
   roots_valid: "Valid from {from} to {to}",
   roots_known: "Known to D-Sign as {root}, a root of India's PKI",
   roots_compare: "Is this the fingerprint that its authority publishes?",
@@ -391,7 +391,7 @@ export const en = {
   keys_title: "Key files",
   keys_explain:
     "A key and certificate that came as a file (.p12, .pfx). D-Sign keeps a copy that only you can read; it stays encrypted with its password.",
-  keys_choose: "Add a key file:",
+  keys_choose: "Add a key file",
   keys_refused:
     "“{file}” was not accepted: it is not a key file (.p12, .pfx), or the name is taken or not allowed.",
   keys_rename: "Rename",

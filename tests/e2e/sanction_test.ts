@@ -189,7 +189,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
               redirect: "manual",
             });
             await stolen.body?.cancel();
-            assert.match(stolen.headers.get("location")!, /problem=This\+signing\+is\+over/);
+            assert.match(stolen.headers.get("location")!, /problem=This\+request\+is\+over/);
             const after = await (await fetch(`${portal.url}/sanctions/${id}.pdf`)).bytes();
             assert.deepEqual(after, pdf);
           },

@@ -8,7 +8,11 @@ import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { rereadCms } from "../tests/fixtures/second_reader.ts";
 import { signCms } from "../tests/fixtures/signed_files.ts";
+import { readSignedData } from "../formats/cms/read.ts";
+import { prepareSignedData } from "../formats/cms/write.ts";
 import { digest } from "../formats/digest.ts";
+import { prepareJws } from "../formats/json/jws_write.ts";
+import { verifySignature } from "../formats/x509/signature.ts";
 import { prepareStatement } from "../formats/json/route.ts";
 import { signBytes } from "../tests/fixtures/keys.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
@@ -168,6 +172,37 @@ Deno.test("no reader is started for a new signature, in which nothing has to be 
   }
   const xades = client.call("sign.data", { ...order, format: "xades" });
   await assert.rejects(xades, { code: "internal_error" });
+});
+
+Deno.test("a signing input of something else, sent as content, is not signed as that", async () => {
+  const { officers } = makePki({ officers: [{ name: "Maya" }] });
+  const [{ certificate, key, chain }] = officers;
+  await using test = await testAgent({ officers });
+  const client = await test.connect();
+  const signer = { certificate: certificate.der, chain, algorithm: key.algorithm };
+  const order = new TextEncoder().encode('{"pay":"Mallory"}');
+  const signingTime = new Date();
+  const inputs = [
+    prepareSignedData({ content: order }, signer, { signingTime }).toBeSigned,
+    prepareJws({ ...signer, payload: order, signingTime, contentType: "json" }).toBeSigned,
+  ];
+  for (const input of inputs) {
+    for (const packaging of ["attached", "detached"] as const) {
+      const content = { base64: input.toBase64() };
+      const jws = await client.call("sign.data", { content, packaging, format: "jws" });
+      const [{ signature }] = JSON.parse(atob(jws.signature)).signatures;
+      const cms = await client.call("sign.data", { content, packaging });
+      const values = [
+        Uint8Array.fromBase64(signature, { alphabet: "base64url" }),
+        readSignedData(bytesOf(cms.signature)).signers[0].signature,
+      ];
+      for (const value of values) {
+        assert.equal(value.length, 256);
+        const message = { message: input };
+        assert.equal(verifySignature(certificate.publicKey, key.algorithm, message, value), false);
+      }
+    }
+  }
 });
 
 Deno.test("every format is signed at every level, and stays so when others sign after", async () => {

@@ -57,7 +57,13 @@ Deno.test("the operations guide's commands work as written, from an empty machin
     try {
       const url = new URL(await server.createDatabase());
       const bin = join(dir, "usr/bin");
-      const folders = ["usr/bin", "etc/nginx/conf.d", "etc/systemd/system", "var/lib", "root"];
+      const folders = [
+        "usr/bin",
+        "etc/nginx/conf.d",
+        "etc/systemd/system",
+        "var/lib",
+        "var/backups",
+      ];
       for (const folder of folders) await Deno.mkdir(join(dir, folder), { recursive: true });
       for (const [name, text] of Object.entries(PROGRAMS(dir))) {
         await Deno.writeTextFile(join(bin, name), `#!/bin/bash\nset -e\n${text}\n`, {
@@ -72,7 +78,7 @@ Deno.test("the operations guide's commands work as written, from an empty machin
           /postgres:\/\/dsign-otp@\S*\/dsign_otp/,
           `postgres://dsign-otp@${url.host}/dsign_otp`,
         )
-          .replaceAll(/(?<![\w.])\/(etc|usr\/bin|var\/lib|root)(?=[/ ])/g, `${dir}/$1`)
+          .replaceAll(/(?<![\w.])\/(etc|usr\/bin|var)(?=[/ ])/g, `${dir}/$1`)
           .replaceAll(/(127\.0\.0\.1:)(7[78][09][56])\b/g, (_, host, port) =>
             `${host}${ports.get(port)}`);
       const env = {
@@ -127,7 +133,7 @@ Deno.test("the operations guide's commands work as written, from an empty machin
           assert.deepEqual(set.body, { ok: true });
           token = await instance("7795").token(secret);
         },
-        "pg_dump -Fc -f /var/lib/dsign-otp/backup.dump": async () => {
+        "pg_dump -Fc -f /var/backups/dsign-otp/otp.dump": async () => {
           assert.equal(await sign(), 200);
           // a start files the checkpoint, as every hour does
           await run("systemctl restart dsign-otp@1");

@@ -27,6 +27,7 @@ export async function withService(
   work: (parts: OtpParts) => Promise<number | void>,
 ): Promise<number | void> {
   const { openParts } = await import("./parts.ts");
+  await leaveForeignFolder();
   return await inWords(async () => {
     const parts = await openParts(config, context);
     try {
@@ -35,6 +36,15 @@ export async function withService(
       await parts.close();
     }
   });
+}
+
+/** From a folder that this user may not enter, as root's where `runuser` was typed, no process can be started. */
+async function leaveForeignFolder(): Promise<void> {
+  try {
+    await Deno.stat(".");
+  } catch {
+    Deno.chdir("/");
+  }
 }
 
 /** Turns failures that an administrator can act on into sentences. Any other error is a bug and is rethrown. */

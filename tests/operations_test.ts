@@ -79,8 +79,7 @@ Deno.test("the operations guide's commands work as written, from an empty machin
           `postgres://dsign-otp@${url.host}/dsign_otp`,
         )
           .replaceAll(/(?<![\w.])\/(etc|usr\/bin|var)(?=[/ ])/g, `${dir}/$1`)
-          .replaceAll(/(127\.0\.0\.1:)(7[78][09][56])\b/g, (_, host, port) =>
-            `${host}${ports.get(port)}`);
+          .replaceAll(/\b(7795|7796|7805|7806)\b/g, (port) => `${ports.get(port)}`);
       const env = {
         PATH: `${bin}:${Deno.env.get("PATH")}`,
         PGHOST: url.hostname,
@@ -93,7 +92,7 @@ Deno.test("the operations guide's commands work as written, from an empty machin
       ]
         .map(([, language, text]) => ({ language, text: text! }));
       const kept = blocks.flatMap(({ text }) => text.split("\n"))
-        .filter((line) => /^(export |otp\(\))/.test(line)).map(here);
+        .filter((line) => /^(export |\w+\(\))/.test(line)).map(here);
       const configs = ["1.json", "2.json"].map((name) => join(dir, "etc/dsign-otp", name));
       let secret = "";
       let token = "";

@@ -7,7 +7,7 @@
  * were written before there was a log form a chain: each has its number, and as `previous` the SHA-256 of the line before.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { readCheckpoint } from "../formats/log/checkpoint.ts";
+import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
 import type { NoteKey } from "../formats/log/note.ts";
 import { leafHash } from "../formats/log/tree.ts";
 import { extend, type Tile } from "../formats/log/tiles.ts";
@@ -55,6 +55,7 @@ export type AuditEvent =
   | "rows.sealed"
   | "secret.in_use"
   | "secret.retired"
+  | "log_key.rotated"
   | "audit.exported";
 
 export interface AuditEntry {
@@ -117,7 +118,8 @@ export interface AuditCheck {
 export interface Expected {
   /** Signed checkpoints; each must be of a tree that these lines begin with. */
   checkpoints: readonly string[];
-  key: NoteKey;
+  /** The log's key, and those that it had before. */
+  keys: readonly NoteKey[];
   /** Stored tiles; each must be what follows from the lines. */
   tiles?: (level: number, number: number) => Promise<Uint8Array>;
 }
@@ -132,9 +134,9 @@ const PIECE = 1000;
  */
 export async function verifyAudit(
   lines: AsyncIterable<string>,
-  { checkpoints, key, tiles: stored }: Expected,
+  { checkpoints, keys, tiles: stored }: Expected,
 ): Promise<AuditCheck> {
-  const expected = checkpoints.map((note) => readCheckpoint(note, key));
+  const expected = checkpoints.map((note) => readCheckpointByAny(note, keys));
   const sizes = new Set(expected.map(({ size }) => size));
   const chain = new Chain();
   const tiles = new Map<string, Tile>();

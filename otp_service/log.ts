@@ -7,7 +7,7 @@
  * holds by how much it changes the sum.
  */
 import { getLogger } from "@logtape/logtape";
-import { readCheckpoint } from "../formats/log/checkpoint.ts";
+import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
 import type { NoteSigner } from "../formats/log/note.ts";
 import { hashesIn, type ReadTile } from "../formats/log/tiles.ts";
 import { consistencyProof, verifyConsistency } from "../formats/log/tree.ts";
@@ -123,7 +123,8 @@ export class Log {
    * @throws {FormatError} `log_malformed` where it is not a checkpoint of this log
    */
   async checkFiled(note: string): Promise<void> {
-    const filed = readCheckpoint(note, this.signer.key);
+    const { key, earlier = [] } = this.signer;
+    const filed = readCheckpointByAny(note, [key, ...earlier]);
     await this.sealAll();
     await this.#database.snapshot(async (query) => {
       const head = await this.rows.head(query);

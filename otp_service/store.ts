@@ -159,7 +159,7 @@ export class Store {
     const { seq, note } = await this.auditHead();
     return await verifyAudit(this.#lines(1, seq), {
       checkpoints: [note!, ...expect],
-      key: this.log.signer.key,
+      keys: [this.log.signer.key, ...this.log.signer.earlier ?? []],
       tiles: (level, number) => this.log.tile(level, number),
     });
   }

@@ -381,7 +381,7 @@ Deno.test("who has the secret and the database, but not the log's key, writes no
     assert.throws(() => readCheckpoint(forged, signer.key), { code: "log_malformed" });
     await assert.rejects(store.verifyAudit([filed]), { code: "log_malformed" });
     await assert.rejects(
-      verifyAudit(thief.audit(), { checkpoints: [forged], key: signer.key }),
+      verifyAudit(thief.audit(), { checkpoints: [forged], keys: [signer.key] }),
       { code: "log_malformed" },
     );
   } finally {

@@ -66,7 +66,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
           throw new UsageError("An exported file is checked with --log-key and --expect.");
         }
         const key = await readLogKey(options.logKey);
-        return tell(await verifyAudit(linesOf(file), { checkpoints: expect, key }));
+        return tell(await verifyAudit(linesOf(file), { checkpoints: expect, keys: [key] }));
       }
       return await withService(context, options, async ({ service: { store } }) => {
         const check = await store.verifyAudit(expect);

@@ -35,6 +35,12 @@ export function addRotate(service: Command, context: Context, action: Action): v
         "with instances. Nothing is restarted. A PIN gets the new pepper when its person next signs.",
     )
     .action(action((options: SecretOptions) => rotateSecret(context, options)));
+  serviceOptions(rotate.command("log-key"), "print one JSON object")
+    .description("Rotate the key of the audit's checkpoints. Both keys sign in between.")
+    .option("--prepare", "a new key signs too, from the next restart on")
+    .option("--use", "only the new key signs, from the next restart on")
+    .addHelpText("after", "\nReceipts of before are checked with the old key.")
+    .action(action((options: LogKeyOptions) => rotateLogKey(context, options)));
   ofConfiguration(rotate.command("authority"))
     .description("Rotate the issuing authority's key. Both keys' certificates stay good.")
     .addOption(keyOption())
@@ -56,6 +62,43 @@ export function addRotate(service: Command, context: Context, action: Action): v
     .action(
       action((id: string, options: ClientOptions) => inWords(() => rotateClient(id, options))),
     );
+}
+
+interface LogKeyOptions extends ServiceOptions {
+  prepare?: boolean;
+  use?: boolean;
+}
+
+async function rotateLogKey(context: Context, options: LogKeyOptions) {
+  const { prepare, use, json } = options;
+  if (prepare === use) throw new UsageError("Give either --prepare or --use.");
+  const { logOrigin, readOtpConfig } = await import("../../otp_service/config.ts");
+  const { prepareLogKey, useNextLogKey } = await import("../../otp_service/log_key.ts");
+  const { SetupError } = await import("../../otp_service/error.ts");
+  return await inWords(async () => {
+    const { logKeyFile, publicUrl } = await readOtpConfig(options.config);
+    if (logKeyFile === undefined) {
+      throw new SetupError('The log\'s key is derived from the secret: there is no "logKeyFile".');
+    }
+    const change = prepare ? prepareLogKey : useNextLogKey;
+    const key = await change(logKeyFile, logOrigin(publicUrl));
+    // a checkpoint with the new signature
+    await withService(context, options, async ({ service: { store } }) => {
+      await store.run((tx) => {
+        const step = prepare ? "prepared" : "in use";
+        tx.audit({ event: "log_key.rotated", step, key, by: operator() });
+        return Promise.resolve();
+      });
+      await store.auditHead();
+    });
+    if (json) return printJson({ key });
+    console.log(key);
+    console.log(
+      prepare
+        ? "Restart the instances, one after another: both keys sign. Give the new one to who checks receipts."
+        : "Restart the instances, one after another: only the new key signs.",
+    );
+  });
 }
 
 const ofConfiguration = (command: Command): Command =>

@@ -45,6 +45,16 @@ export function readCheckpoint(
   };
 }
 
+/**
+ * As {@linkcode readCheckpoint}, of a log whose key was another one before.
+ *
+ * @param keys the first of them that signed it counts
+ */
+export function readCheckpointByAny(note: string, keys: readonly NoteKey[]): Checkpoint {
+  const { signatures: [{ key }] } = openNote(note, keys);
+  return readCheckpoint(note, key);
+}
+
 /** A leaf's line, its place, and the checkpoint under which it stands. */
 export interface Receipt {
   /** Preimage of the leaf: SHA-256 of it is what the log holds. */

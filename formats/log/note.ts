@@ -29,6 +29,8 @@ export interface NoteKey {
 
 export interface NoteSigner {
   key: NoteKey;
+  /** Keys before this one, by which earlier notes are signed. */
+  earlier?: readonly NoteKey[];
   /** @returns the text with its signature below */
   sign(text: string): string;
 }
@@ -89,6 +91,12 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
     },
   };
 }
+
+/** Signs notes with both keys: readers need either. The first one is the signer's key. */
+export const signedByBoth = (first: NoteSigner, second: NoteSigner): NoteSigner => ({
+  ...first,
+  sign: (text) => first.sign(text) + second.sign(text).slice(text.length + 1),
+});
 
 /**
  * Checks a note.

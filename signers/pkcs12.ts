@@ -45,7 +45,10 @@ export class Pkcs12Provider implements Provider {
   readonly #shown = new Map<string, { state: string; certificates: Uint8Array[] | Error }>();
   #watches = new Set<ReturnType<typeof setInterval>>();
 
-  /** @param paths key files, and folders of key files; a folder may be missing */
+  /**
+   * @param paths key files, and folders of key files; a folder may be missing
+   * @param reader reads them; the caller closes it
+   */
   constructor(paths: readonly string[], readonly reader: KeyFileReader) {
     this.#paths = paths.map((path) => resolve(path));
   }
@@ -62,6 +65,7 @@ export class Pkcs12Provider implements Provider {
         listing.tokens.push(token);
         listing.keys.push(...toKeys(token, certificates));
       } catch (error) {
+        signal?.throwIfAborted();
         listing.problems.push(toProblem(file, error));
       }
     }

@@ -51,7 +51,10 @@ async function rateOf(program: string, args: string[]): Promise<number> {
   return 1000 / median(times.slice(1));
 }
 
-/** Measures; keys are RSA-2048 unless named otherwise, chains have three certificates, revocation is looked up in given CRLs. */
+/**
+ * Measures; keys are RSA-2048 unless named otherwise, chains have three certificates, revocation is looked up in given CRLs;
+ * the signatures of authorities are known after the first file.
+ */
 export async function benchVerify(figures: Figures): Promise<void> {
   const now = new Date();
   const pki = makePki({ now, officers: [{ name: "Bench" }] });

@@ -28,7 +28,7 @@ import { Child, cpuOf, cpuOfChildren, idleTime, sum } from "./bench_process.ts";
 import type { RawStart } from "./bench_raw.ts";
 import { ensure } from "./setup.ts";
 
-const PEOPLE = 16;
+const PEOPLE = 8;
 /** Of each person: in an hour there are ten. */
 const CEREMONIES = { warm: 2, measured: 8 };
 const SADS = 600;

@@ -112,6 +112,7 @@ onBoth(
       name: "Chief Secretary",
       credential: EXPLICIT,
     });
+    await test.service.store.auditHead(); // the end of the audit has a seal from the first sealing on
     const [mine] = await write("SELECT * FROM persons WHERE id = $1", "asen");
     const [theirs] = await write("SELECT * FROM persons WHERE id = $1", "cs");
     // the PIN hash alone, then all of the row with its seal

@@ -398,3 +398,34 @@ Deno.test("a refused piece ends the connection with the reason", async () => {
     client.close();
   });
 });
+
+Deno.test("wrong use is answered with what to write instead", () =>
+  withFake({}, async ({ port }) => {
+    const wrong = async (attempt: () => Promise<unknown>, instead: RegExp) => {
+      await assert.rejects(attempt, (error: Error) => {
+        assert.ok(error instanceof TypeError, String(error));
+        assert.match(error.message, instead);
+        return true;
+      });
+    };
+    await wrong(() => connect({ scopes: "sign" as never }), /connect\(\{ scopes: \["sign"\] \}\)/);
+    await wrong(() => connect({ trial: "17000" as never }), /`dsign trial` has printed, a number/);
+    const dsign = await connect({ ports: [port] });
+    await wrong(() => dsign.signPdf("JVBERi0=" as never), /new Blob\(\[bytes\]\)/);
+    await wrong(() => dsign.signDocument(new Uint8Array() as never), /new Blob\(\[bytes\]\)/);
+    await wrong(() => dsign.signBatch([]), /\{ name, content: File or Blob \}/);
+    await wrong(() => dsign.signBatch([new File([], "a.pdf")] as never), /\{ name, content/);
+    dsign.close();
+  }));
+
+Deno.test("errors are told in the page's language, whoever finds them", async () => {
+  const messages = { not_installed: "नहीं मिला", pin_locked: "लॉक" };
+  await assert.rejects(connect({ ports: [1], securePorts: [], messages }), { message: "नहीं मिला" });
+  await withFake({
+    script: ({ id, method }, socket) => method === "token.list" && refuse(socket, id, "pin_locked"),
+  }, async ({ port }) => {
+    const dsign = await connect({ ports: [port], messages });
+    await assert.rejects(dsign.call("token.list", {}), { message: "लॉक", code: "pin_locked" });
+    dsign.close();
+  });
+});

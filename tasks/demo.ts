@@ -252,7 +252,12 @@ export async function withPortal(
       roots: [tokens.pki.root.certificate, ...esp ? [esp.root] : []],
       hasEsign,
     });
-    portal.open({ sanctions, mail });
+    const checkBill = async (signature: Uint8Array) => {
+      const content = canonicalJson(JSON.stringify(BILL));
+      const own = await Deno.makeTempDir({ dir: folder });
+      return await check({ signature, content, root: tokens.root, folder: own });
+    };
+    portal.open({ sanctions, mail, checkBill });
     await work(portal, mail);
   } finally {
     for (const close of closers.reverse()) await close();

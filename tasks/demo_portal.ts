@@ -14,6 +14,7 @@ const TYPES: Record<string, string> = {
 };
 
 const MAX_DRAFT = 16 * 1024;
+const MAX_SIGNATURE = 64 * 1024;
 const MAX_PDF = 8 * 1024 * 1024;
 const COOKIE = "dsign-demo-state";
 
@@ -35,7 +36,12 @@ const Draft = z.strictObject({
 export interface Portal {
   url: string;
   /** Gives it what the sanctions need; until then there are none. */
-  open(parts: { sanctions: Sanctions; mail: Pick<MailSink, "mails"> }): void;
+  open(parts: {
+    sanctions: Sanctions;
+    mail: Pick<MailSink, "mails">;
+    /** Checks a signature over the bill: `ok`, or why not. */
+    checkBill(signature: Uint8Array): Promise<string>;
+  }): void;
   close(): Promise<void>;
 }
 
@@ -77,7 +83,16 @@ export function startPortal(web: URL): Portal {
     const asset = /^\/web\/(\w[\w./-]*)$/.exec(pathname)?.[1];
     if (asset !== undefined) return await file(web, asset);
     if (!parts) return notFound();
-    const { sanctions, mail } = parts;
+    const { sanctions, mail, checkBill } = parts;
+    if (pathname === "/api/bill" && request.method === "POST") {
+      if (request.headers.get("origin") !== url) {
+        return refuse(403, "This comes from another site.");
+      }
+      const body = await read(request, MAX_SIGNATURE);
+      const signature = body && tryBase64(new TextDecoder().decode(body));
+      if (!signature) return refuse(400, "This is no signature.");
+      return Response.json({ result: await checkBill(signature) });
+    }
     if (pathname === "/mail") return html(mailPage(mail));
     if (pathname === "/sanction" || /^\/verify\/[\w-]+$/.test(pathname)) {
       return await file(web, "sanction.html");
@@ -206,6 +221,14 @@ function viewOf(sanctions: Sanctions, sanction: Sanction, url: string): Sanction
         { logged: { log: place.log, number: place.number, of: place.of } },
     })),
   };
+}
+
+function tryBase64(text: string): Uint8Array | null {
+  try {
+    return Uint8Array.fromBase64(text);
+  } catch {
+    return null;
+  }
 }
 
 async function read(request: Request, most: number): Promise<Uint8Array | null> {

@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
+import { canonicalJson } from "../../formats/json/canonical.ts";
+import { check } from "../../tasks/demo_check.ts";
 import { pem } from "../../formats/asn1/pem.ts";
 import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import { ERROR_WORDS } from "../../words/errors.ts";
@@ -36,14 +38,21 @@ const [ANITA, BIKRAM, CHARULATA] = ["Anita Das", "Bikram Sen", "Charulata Roy"];
 const DEVIKA = "Devika Pal";
 
 /** The portal's own server: another port, so another origin than the agent's. */
-function servePortal(): Deno.HttpServer<Deno.NetAddr> {
+function servePortal(
+  checkBill: (signature: Uint8Array) => Promise<string> = () => Promise.resolve("no root here"),
+): Deno.HttpServer<Deno.NetAddr> {
   const types: Record<string, string> = {
     html: "text/html; charset=utf-8",
     js: "text/javascript; charset=utf-8",
     css: "text/css; charset=utf-8",
   };
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
-    const { pathname } = new URL(url);
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/api/bill") {
+      return Response.json({
+        result: await checkBill(Uint8Array.fromBase64(await request.text())),
+      });
+    }
     const name = pathname === "/" ? "portal.html" : pathname.replace(/^\/web\//, "");
     const type = types[name.split(".").at(-1)!];
     if (!type || name.includes("/")) return new Response(null, { status: 204 });
@@ -88,9 +97,15 @@ async function makeOrder(dir: string): Promise<Uint8Array> {
 Deno.test("three officers sign a bill in the browser", async (t) => {
   await build();
   const browser = await launch();
-  const portalServer = servePortal();
+  let folder = "";
+  // As the demonstration's server does it.
+  const portalServer = servePortal(async (signature) => {
+    const content = canonicalJson(JSON.stringify(BILL));
+    return await check({ signature, content, root: join(folder, "root.pem"), folder });
+  });
   try {
     await inTempDir(async (dir) => {
+      folder = dir;
       const { officers, root } = makePki({
         officers: [
           { name: ANITA, key: "rsa-2048" },
@@ -209,6 +224,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await press(page, en.do_sign_one);
           await closed(page);
           await portal.getByText(`Signed by ${ANITA}`).waitFor();
+          await portal.getByText("The portal's server has checked it").waitFor();
         });
 
         await t.step("the checker mistypes the PIN once", async () => {

@@ -21,6 +21,8 @@ interface Signature {
   algorithm: string;
   at: Date;
   file: Download;
+  /** The portal's server's word: `ok`, or why not. */
+  checked: string;
 }
 
 interface Download {
@@ -34,6 +36,16 @@ function asked(): ConnectOptions {
   const given = new URLSearchParams(location.search);
   const [port, trial] = ["port", "trial"].map((name) => Number(given.get(name)));
   return { ...port && { ports: [port] }, ...trial && { trial } };
+}
+
+/** Sends a signature to the portal's server, which alone decides whether it counts. */
+async function checkedByServer(signature: string): Promise<string> {
+  try {
+    const answer = await fetch("/api/bill", { method: "POST", body: signature });
+    return answer.status === 200 ? (await answer.json()).result : "it could not be checked";
+  } catch {
+    return "the server does not answer";
+  }
 }
 
 /** The portal's page that helps to install D-Sign. */
@@ -199,6 +211,7 @@ function Step(
         algorithm,
         at: new Date(),
         file: { name: `bill-${role.id}.p7s`, content: signature },
+        checked: await checkedByServer(signature),
       });
     } catch (error) {
       setProblem(explain(error));
@@ -221,6 +234,17 @@ function Step(
                 {signature.at.toLocaleTimeString("en-IN")}, {signature.algorithm}
               </span>
             </p>
+            {signature.checked === "ok" && (
+              <p>
+                The portal's server has checked it: the signature holds, its certificate leads to a
+                root that the server trusts, and it is over the server's own record of the bill.
+              </p>
+            )}
+            {signature.checked !== "ok" && (
+              <p class="warning" role="alert">
+                The portal's server does not take it: {signature.checked}
+              </p>
+            )}
             <Save file={signature.file} />
           </div>
         )

@@ -76,7 +76,7 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
       await sign(client, unsigned, { ...options, visible: visible ? language : undefined, onDone });
     } finally {
       setWorks((all) =>
-        all.map((work) => files.has(work.file) ? { ...work, state: "left" } : work)
+        all.map((work) => files.has(work.file) && !work.report ? { ...work, state: "left" } : work)
       );
     }
   }
@@ -140,7 +140,7 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
         )}
         {works.length > 0 && (
           <ul class="plain works">
-            {works.map((work) => <li key={work.file.name}>{row(work)}</li>)}
+            {works.map((work, i) => <li key={i}>{row(work)}</li>)}
           </ul>
         )}
         {!job && works.length > 0 && (

@@ -103,7 +103,7 @@ export async function sign(
   const pdfs = works.filter(isPdf);
   const others = works.filter((work) => !isPdf(work));
   const done = (work: Work, content: Blob, name: string) =>
-    onDone({ ...work, state: "signed", result: { name, content } });
+    onDone({ ...work, state: "signed", report: undefined, result: { name, content } });
   const doneInside = (work: Work, pdf: Blob) =>
     done(work, pdf, `${work.file.name.replace(PDF, "")}-signed.pdf`);
   const doneBeside = (work: Work, signature: string) =>

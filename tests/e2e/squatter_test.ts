@@ -146,6 +146,29 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         assert.equal(old.code, "agent_changed", JSON.stringify(old));
       });
 
+      await t.step("a site remembers eight agents, and forgets the oldest", async () => {
+        /** The keys that the page's site remembers, oldest first; with `more`, these are put there first. */
+        const remembered = (more: string[]) =>
+          page.evaluate(async (more) => {
+            const opening = indexedDB.open("dsign", 1);
+            await new Promise((resolve) => opening.onsuccess = resolve);
+            const store = opening.result.transaction("agents", "readwrite").objectStore("agents");
+            if (more.length > 0) store.clear();
+            for (const [i, key] of more.entries()) store.put({ key, added: i + 1 });
+            const all = store.getAll();
+            await new Promise((resolve) => all.onsuccess = resolve);
+            opening.result.close();
+            return (all.result as { key: string; added: number }[])
+              .sort((a, b) => a.added - b.added).map(({ key }) => key);
+          }, more);
+        const eight = [..."ABCDEFGH"].map((letter) => letter.repeat(88));
+        await remembered(eight);
+        await using ninth = await testAgent({ web: WEB });
+        const accepted = await use(page, "acceptNewAgent", at(ninth.agent.port), true);
+        assert.equal(accepted.trust, "pinned", JSON.stringify(accepted));
+        assert.deepEqual(await remembered([]), [...eight.slice(1), accepted.key]);
+      });
+
       await t.step("another profile or another site is a first use", async () => {
         const fresh = await (await browser.newContext()).newPage();
         await fresh.goto(site.origin);

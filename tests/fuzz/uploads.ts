@@ -39,6 +39,17 @@ export function seeds(): Promise<Uint8Array[]> {
   );
 }
 
+/** Of a file without signatures, whose certificates all lead to a root nevertheless. */
+const JUDGED = {
+  allLead: true,
+  problems: [],
+  kept: [],
+  report: {
+    ...{ version: 1, format: "pdf", verifiedAt: "2026-11-30T00:00:00Z" },
+    ...{ indication: "INDETERMINATE", findings: [], signatures: [], route: null },
+  },
+};
+
 const spool = await Deno.makeTempDir({ prefix: "fuzz-uploads-" });
 globalThis.addEventListener("unload", () => Deno.removeSync(spool, { recursive: true }));
 let asked = 0;
@@ -55,7 +66,7 @@ const handle = createHandler({
       const then = new TextDecoder().decode(file.read(0, 8));
       if (then === "file" || then === "appended") {
         return Promise.resolve({
-          result: question === "judge" ? { allLead: true } : { [then]: new Uint8Array(9) },
+          result: question === "judge" ? JUDGED : { [then]: new Uint8Array(9) },
         });
       }
       return Promise.reject(new FormatError("pdf_malformed", "It is not whole."));

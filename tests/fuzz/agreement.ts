@@ -94,6 +94,8 @@ export interface Mutant {
   kind: string;
   base: Uint8Array;
   bytes: Uint8Array;
+  /** All of it was signed so: an engine may be unable to open it, but shows nothing else. */
+  isWhole?: true;
   /** Why it must not be valid, although none of the engines shows it. */
   mustFail?: string;
 }
@@ -358,6 +360,7 @@ function signedWrongly(next: Next): Mutant {
   const signed = fromLatin1(completeWith(source, right, asha));
   return {
     kind: "signed",
+    isWhole: true,
     base,
     bytes: latin1(fromLatin1(source.read(0, source.size)) + signed),
   };
@@ -574,7 +577,7 @@ export class Agreement {
   /** Tries the cases of a seed, in their order. Several may run at the same time, with other engines and folders. */
   async run(seed: number, cases: Iterable<number>, desk: Desk): Promise<void> {
     for (const index of cases) {
-      const { kind, base, bytes, mustFail } = mutant(seed, index);
+      const { kind, base, bytes, isWhole, mustFail } = mutant(seed, index);
       const told = this.counts.get(kind)!;
       told.mutants++;
       const key = digest("SHA-256", bytes).toHex();
@@ -587,9 +590,13 @@ export class Agreement {
         const differing = !passed
           ? []
           : mustFail
-          ? [{ engine: "other readers", what: mustFail }]
-          : await desk.differences(base, bytes, report!);
-        for (const each of differing) this.disagreements.push({ index, kind, bytes, ...each });
+          ? [{ engine: "other readers", what: mustFail, isOpen: true }]
+          : (await desk.differences(base, bytes, report!)).filter(({ isOpen }) =>
+            isOpen || !isWhole
+          );
+        for (const { engine, what } of differing) {
+          this.disagreements.push({ index, kind, bytes, engine, what });
+        }
       }
       if (passed) told.passed++;
     }
@@ -619,7 +626,7 @@ export class Desk {
     return this.engines.flatMap(({ name: engine, drawsEmptyFields }, i) => {
       const was = before[i];
       const what = was && difference(was, after[i], drawsEmptyFields ? [...boxes, WAITING] : boxes);
-      return what ? [{ engine, what }] : [];
+      return what ? [{ engine, what, isOpen: after[i] !== undefined }] : [];
     });
   }
 }

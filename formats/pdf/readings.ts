@@ -21,6 +21,8 @@ import { type Manner, sameEntry, type Xref, type XrefEntry } from "./xref.ts";
 /** More are not worth telling. */
 const MAX_TOLD = 20;
 const MAX_VISITS = 2_000_000;
+/** Of more objects, those that can be reached are often few. */
+const MAX_GLANCED = 20_000;
 /** Of the catalog: they neither draw nor act, and hybrids hide them from old readers. */
 const UNSEEN = new Set(["StructTreeRoot", "Metadata"]);
 
@@ -98,7 +100,7 @@ function isLostToSome({ xref: { oddities }, crypt }: PdfDocument): boolean {
 /** Whether every object is found by a scan in its place, and can be read in one way only. */
 function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
   const { entries } = document.xref;
-  if (isLostToSome(document)) return false;
+  if (isLostToSome(document) || definitions.length > MAX_GLANCED) return false;
   const inUse = new Map(definitions.map((each) => [each.num, each]));
   for (const [num, entry] of entries) {
     if (!entry) continue;

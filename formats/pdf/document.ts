@@ -162,9 +162,13 @@ export class PdfDocument {
     return scan(this.#window, lengthOf, intoStreams);
   }
 
-  /** Whether a reader may scan the file, because the cross-reference is broken or an object is not where it says. */
+  /**
+   * Whether a reader may scan the file, because the cross-reference is broken, excludes objects by its Size, or an object
+   * is not where it says.
+   */
   get isDamaged(): boolean {
-    return this.#recovered || misplaced(this.#window, this.#xref.entries).size > 0;
+    return this.#recovered || this.#xref.oddities.has("beyondSize") ||
+      misplaced(this.#window, this.#xref.entries).size > 0;
   }
 
   /** A scan's cross-reference, with what stands in object streams. */

@@ -511,7 +511,7 @@ Deno.test("an answer that is not the ESP's or not for this document is refused, 
     for (const [name, answer] of Object.entries(hostile)) {
       const { status, text } = await bring(at, answer);
       assert.equal(status, 400, name);
-      assert.match(text, /does not count/, name);
+      assert.match(text, /This answer was not accepted/, name);
     }
     // of one transaction an answer for another
     const second = await start(at, { reason: "Another" });

@@ -21,9 +21,10 @@ Deno.test("a PIN matches only with its own pepper and salt, and an unknown perso
 });
 
 Deno.test("PINs are hashed in the same memory, one after the other", async () => {
-  const { href } = new URL("./pin.ts", import.meta.url);
-  const program = `import { Pins } from ${JSON.stringify(href)};
-    using pins = new Pins(peppers(0));
+  const from = (name: string) => JSON.stringify(new URL(name, import.meta.url));
+  const program = `import { Pins } from ${from("./pin.ts")};
+    import { Secrets } from ${from("./secrets.ts")};
+    using pins = new Pins(new Secrets(new Uint8Array(32)).pepper);
     const hash = () => pins.hash("asen", "493817");
     await hash();
     const before = Deno.memoryUsage().rss;

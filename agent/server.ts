@@ -25,6 +25,9 @@ import type { TlsIdentity } from "./tls.ts";
 
 const log = getLogger(["dsign", "agent"]);
 
+/** Of the agent's own pages. */
+const NAME = "127.0.0.1";
+
 /** The parts of the running agent. */
 export interface AgentParts {
   bound: Bound;
@@ -88,16 +91,14 @@ export function serve(parts: AgentParts): Agent {
   );
   const firstStart = parts.firstStart && new FirstStartPages(parts.firstStart);
 
-  const names = ["127.0.0.1", "localhost"];
-  const ownOrigins = new Set([
-    ...names.map((name) => `http://${name}:${port}`),
-    ...names.map((name) => `https://${name}:${securePort}`),
-  ]);
+  // Not localhost: browsers try [::1] first, where another user's program can have our port and serve its own pages.
+  const ownOrigins = new Set([`http://${NAME}:${port}`, `https://${NAME}:${securePort}`]);
 
   bound.serve(async (request, { port, accept }) => {
     const url = new URL(request.url);
     const host = request.headers.get("host") ?? "";
-    if (!names.some((name) => host === `${name}:${port}`)) {
+    const isLocalhost = host === `localhost:${port}`;
+    if (host !== `${NAME}:${port}` && !isLocalhost) {
       return refuse(421, "D-Sign does not answer to this host name.");
     }
     if (request.headers.get("service-worker") === "script") return endOfWorkers();
@@ -107,6 +108,7 @@ export function serve(parts: AgentParts): Agent {
     if (!isWindow && /^\/consent(\/|$)/.test(pathname)) return refuse(404, "Not found.");
     if (request.headers.has("upgrade")) return upgrade(request, url, { port, accept });
     if (pathname === "/status") return status(request);
+    if (isLocalhost) return toOwnName(request, url);
     if (pathname.startsWith("/consent/")) return await consentPage(request, url);
     if (pathname.startsWith("/console/")) {
       if (!isFromOwnPage(request, url.origin)) return refuse(403, "Not from this page.");
@@ -200,6 +202,14 @@ export function serve(parts: AgentParts): Agent {
       await firstStart?.close();
     },
   };
+}
+
+/** A page that was asked for as localhost opens under the agent's own name. */
+function toOwnName(request: Request, url: URL): Response {
+  if (request.method !== "GET") return refuse(421, `Ask ${NAME} instead of localhost.`);
+  const location = new URL(url);
+  location.hostname = NAME;
+  return new Response(null, { status: 307, headers: { ...SAFE_HEADERS, location: location.href } });
 }
 
 /** Browsers state the origin of a request, and pages cannot change it (Fetch Metadata; RFC 6454 §7). */

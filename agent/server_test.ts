@@ -124,7 +124,8 @@ Deno.test("only an own page may speak for another origin, and only for a web ori
   const upgrade = async (by: string, path: string) =>
     statusOf(await raw(port, upgradeLines(host, by, path)));
   const behalf = (site: string) => `/bridge?origin=${encodeURIComponent(site)}`;
-  for (const stranger of [PORTAL, "https://evil.example", "http://localhost:1", "null"]) {
+  const localhost = `http://localhost:${port}`;
+  for (const stranger of [PORTAL, "https://evil.example", localhost, "null"]) {
     assert.equal(await upgrade(stranger, behalf(PORTAL)), 403, stranger);
   }
   for (
@@ -261,6 +262,30 @@ Deno.test("pages are served with strict headers, and nothing outside their folde
   }
 });
 
+Deno.test("only 127.0.0.1 is the agent's own name: localhost leads there, and is a site like any other", async () => {
+  await using test = await testAgent();
+  const { port } = test.agent;
+  const host = `localhost:${port}`;
+  for (const path of ["/", "/bridge", "/web/console.js", "//evil.example/"]) {
+    const answer = await raw(port, [`GET ${path} HTTP/1.1`, `Host: ${host}`]);
+    assert.equal(statusOf(answer), 307, path);
+    assert.ok(answer.includes(`\r\nlocation: http://127.0.0.1:${port}${path}\r\n`), answer);
+  }
+  for (const path of ["/console/sites", "/console/revoke", "/console/roots"]) {
+    const request = [
+      `POST ${path} HTTP/1.1`,
+      `Host: ${host}`,
+      `Origin: http://${host}`,
+      "Sec-Fetch-Site: same-origin",
+      "Content-Length: 0",
+    ];
+    assert.equal(statusOf(await raw(port, request)), 421, path);
+  }
+  const stranger = await test.connect(`http://${host}`);
+  assert.deepEqual((await stranger.call("origin.status", {})).scopes, []);
+  await assert.rejects(stranger.call("certificate.list", {}), { code: "origin_not_allowed" });
+});
+
 Deno.test("the consent page's requests are refused from anywhere else", async () => {
   const reached: string[] = [];
   const consent = {
@@ -286,7 +311,11 @@ Deno.test("the consent page's requests are refused from anywhere else", async ()
   assert.equal(await ask("GET", "Sec-Fetch-Site: same-site"), 403);
   assert.equal(await ask("GET", "Sec-Fetch-Site: none"), 403);
   assert.equal(await ask("GET", "Origin: https://evil.example"), 403);
-  assert.equal(await ask("GET", `Origin: http://localhost:${port}`), 403, "the other own name");
+  assert.equal(
+    await ask("GET", `Origin: http://localhost:${port}`),
+    403,
+    "the same place by another name",
+  );
   assert.equal(await ask("POST"), 403, "browsers always send Origin with POST");
   assert.equal(await ask("POST", "Origin: null"), 403);
   assert.equal(await ask("POST", "Sec-Fetch-Site: cross-site", `Origin: ${origin}`), 403);

@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import { AgentIdentity } from "../../agent/identity.ts";
 import { build } from "../../tasks/build.ts";
 import { startSquatter } from "../fakes/squatter.ts";
-import { testAgent } from "../fixtures/agent.ts";
+import { PORTAL, testAgent } from "../fixtures/agent.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
 import { launch } from "./browser.ts";
 import { serveSite } from "./sites.ts";
@@ -183,4 +183,45 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
       await browser.close();
     }
   });
+});
+
+Deno.test({
+  name:
+    "a program on D-Sign's port of [::1], which browsers ask first for localhost, is a stranger (optional: needs IPv6)",
+  ignore: !Deno.networkInterfaces().some(({ address }) => address === "::1"),
+  async fn() {
+    await using test = await testAgent({ web: WEB });
+    const { port } = test.agent;
+    const page = () =>
+      new Response("<h1>Not D-Sign</h1>", { headers: { "content-type": "text/html" } });
+    const squatter = Deno.serve({ hostname: "::1", port, onListen: () => {} }, page);
+    const browser = await launch();
+    try {
+      const tab = await browser.newPage();
+      await tab.goto(`http://localhost:${port}/`);
+      assert.equal(await tab.innerText("h1"), "Not D-Sign");
+      const ask = (path: string) =>
+        tab.evaluate(({ port, path }) =>
+          new Promise<string>((resolve) => {
+            const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
+            const request = { jsonrpc: "2.0", id: 1, method: "certificate.list", params: {} };
+            socket.onopen = () => socket.send(JSON.stringify(request));
+            socket.onmessage = ({ data }) => resolve(data);
+            socket.onerror = () => resolve("refused");
+          }), { port, path });
+      assert.match(await ask("/"), /"origin_not_allowed"/);
+      assert.equal(await ask(`/bridge?origin=${encodeURIComponent(PORTAL)}`), "refused");
+      // Once it has left, the browser asks the agent.
+      await squatter.shutdown();
+      const status = (path: string) =>
+        tab.evaluate(async (path) => (await fetch(path, { method: "POST" })).status, path);
+      assert.equal(await status("/console/sites"), 421);
+      assert.equal(await status("/console/quit"), 421);
+      await tab.goto(`http://localhost:${port}/web/style.css#a`);
+      assert.equal(tab.url(), `http://127.0.0.1:${port}/web/style.css#a`);
+    } finally {
+      await browser.close();
+      await squatter.shutdown();
+    }
+  },
 });

@@ -20,6 +20,7 @@ import {
 import { OIDS } from "../protocol/csc.ts";
 import { entryOf } from "./audit.ts";
 import { wrongInARow } from "./authorize.ts";
+import { sealWithCurrent } from "./rotate_secret.ts";
 import { openSqlite } from "./store_sqlite.ts";
 
 Deno.test("a pending entry of the audit that is copied, or brought back after it was sealed, stops the sealing", async () => {
@@ -187,4 +188,24 @@ Deno.test("a page that was closed by a rejection in one tab signs in no other", 
     assert.ok(late.status >= 400 || late.body.redirect === undefined, JSON.stringify(late));
     const events = (await test.audit()).map(({ event }) => event);
     assert.ok(!events.includes("authorization.given"));
+  }));
+
+Deno.test("half of a character breaks no row's seal", () =>
+  withService(async (test) => {
+    await test.enrol({ userID: "asen" });
+    const token = await test.token();
+    const { store, people } = test.service;
+    const half = "phone lost \ud83d";
+    const refused = await test.call("/portal/v1/persons/asen/lock", { reason: half }, token);
+    assert.equal(refused.status, 400);
+    // whatever way it takes, what was sealed is what the database keeps
+    await people.lock("asen", half, "test");
+    assert.equal((await people.list())[0].reason, half.toWellFormed());
+
+    const name = encodeURIComponent(`${"x".repeat(199)}😀`);
+    const { body } = await test.call(`/portal/v1/documents?name=${name}`, "order", token);
+    const shown = await store.read((tx) => tx.documentsOf(CLIENT.id, [body.hashes.document]));
+    assert.equal(shown.length, 1);
+    await store.check({ seals: true });
+    await sealWithCurrent({ store, by: "test" });
   }));

@@ -20,6 +20,7 @@ import {
   LIFETIME,
   ParameterError,
   parse,
+  parseJson,
   pushedIn,
   readBody,
   REQUEST_URI,
@@ -266,7 +267,7 @@ function fromParameters(request: OAuthAuthorize) {
 function fromDetails(text: string) {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     throw new ParameterError("Invalid parameter authorization_details");
   }

@@ -144,7 +144,8 @@ export function addPortalRoutes(app: App, service: Service): void {
     const { client, person } = await access(service, context.req.raw);
     const bytes = await readBody(context.req.raw, CSC_LIMITS.document);
     if (bytes.length === 0) throw new CscError("body_malformed");
-    const name = plainLine(context.req.query("name") ?? "").slice(0, 200) || "document";
+    const given = plainLine(context.req.query("name") ?? "").slice(0, 200);
+    const name = given.toWellFormed() || "document"; // the cut may have halved a character
     const whole = new Uint8Array(digest("SHA-256", bytes)).toBase64();
     const asking = { documents: [bytesSource(bytes)], origin: person ?? client };
     const byteRange = isPdf(bytes)

@@ -52,8 +52,9 @@ export const sealKeyName = (key: Uint8Array): string =>
   hmac(key, ["key id"]).toString("hex").slice(0, 8);
 
 function hmac(key: Uint8Array, content: readonly Value[]): Buffer {
-  // PostgreSQL stores no NUL, and the store puts U+FFFD in its place
-  const text = JSON.stringify(content).replaceAll("\\u0000", "\uFFFD");
+  // as the databases keep them: U+FFFD stands for half of a character, and PostgreSQL's store puts it in the place of NUL
+  const kept = content.map((each) => typeof each === "string" ? each.toWellFormed() : each);
+  const text = JSON.stringify(kept).replaceAll("\\u0000", "\uFFFD");
   return createHmac("sha256", key).update(text).digest();
 }
 

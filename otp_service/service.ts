@@ -2,6 +2,7 @@
 import type { Context, Hono } from "hono";
 import type * as z from "zod";
 import { invalid } from "../protocol/csc.ts";
+import { isWellFormed } from "../protocol/envelope.ts";
 import type { Authority } from "./authority.ts";
 import type { Ceremony } from "./ceremony.ts";
 import { readBounded, TooLongError } from "../online/http.ts";
@@ -94,6 +95,12 @@ export async function readBody(
   }
 }
 
+/** @throws {SyntaxError} also where a string holds half of a character, which no database and no certificate keeps */
+export function parseJson(text: string): unknown {
+  if (!isWellFormed(text)) throw new SyntaxError("half of a character");
+  return JSON.parse(text);
+}
+
 /**
  * A JSON object; an empty body is an empty one.
  *
@@ -107,7 +114,7 @@ export async function readJson(
   if (body.length === 0) return {};
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch {
     throw new CscError("body_malformed");
   }

@@ -7,7 +7,7 @@ import { EXPLICIT, HASH, onPage, openPage, STORED } from "../tests/fixtures/otp_
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { makeRoot, makeService, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
 import type { Database } from "./database.ts";
-import { pepperOf } from "./pin.ts";
+import { pepperOf, Pins } from "./pin.ts";
 import {
   prepareSecret,
   retireSecrets,
@@ -207,5 +207,40 @@ Deno.test(
       await test.service.store.log.settle();
     }
     assert.ok(at > 9, `${at}`);
+  }),
+);
+
+Deno.test(
+  "PINs that name no secret, and a log's key that is derived, are the oldest secret's at each step",
+  atDesk(async ({ path, instance, raw }) => {
+    const first = await instance();
+    await first.enrol({ userID: "asen", credential: STORED });
+    const { store } = first.service;
+    const { pin, ...row } = (await store.read((tx) => tx.person("asen")))!;
+    // as versions before wrote it, with the one secret that there was
+    const unnamed = pin!.replace(/^v3\.[^.]+/, "v2");
+    await store.run(async (tx) => {
+      await tx.person("asen");
+      await tx.savePerson({ ...row, pin: unnamed });
+    });
+    const isAsBefore = async () => {
+      const { service } = await instance();
+      using pins = new Pins(service.store.secrets.pepper);
+      assert.ok(await pins.verify("asen", PIN, unnamed));
+      assert.deepEqual(service.store.log.signer.key, store.log.signer.key);
+      assert.equal((await service.store.verifyAudit()).problem, undefined);
+      const states = await secretStates(path, service.store);
+      assert.deepEqual(states.map(({ pins }) => pins).slice(0, -1), states.slice(1).map(() => 0));
+      return { store: service.store, by };
+    };
+    await prepareSecret(path);
+    await isAsBefore();
+    await useNextSecret(path);
+    await sealWithCurrent(await isAsBefore());
+    await retireSecrets(path, await isAsBefore(), { now: true });
+    await isAsBefore();
+    await prepareSecret(path);
+    await isAsBefore();
+    assert.equal(raw.prepare("SELECT pin FROM persons").get()!.pin, unnamed);
   }),
 );

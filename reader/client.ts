@@ -166,13 +166,20 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     return promise.finally(() => signal.removeEventListener("abort", abort));
   }
 
-  /** Begins with the first question of the askers that have the fewest processes: an asker with many waits for its own. */
+  /**
+   * Begins with the first question of the askers that have the fewest processes; what else that asker waits for then
+   * comes behind everybody's.
+   */
   #next(): void {
     while (this.#running < this.#most) {
       const busy = this.#waiting.map(({ origin }) => this.#busy.get(origin) ?? 0);
       const least = Math.min(...busy);
       if (least >= (this.options.share ?? 1)) return;
       const [{ origin, start }] = this.#waiting.splice(busy.indexOf(least), 1);
+      const [others, own] = [false, true].map((isOwn) =>
+        this.#waiting.filter((each) => (each.origin === origin) === isOwn)
+      );
+      this.#waiting = [...others, ...own];
       this.#count(origin, 1);
       this.#running++;
       start();

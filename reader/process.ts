@@ -1,5 +1,13 @@
 import { EXIT_CODES } from "./host.ts";
-import { type Answer, decodeMessage, type Need, readFrames, writePiece } from "./messages.ts";
+import {
+  type Answer,
+  decodeMessage,
+  jsonLength,
+  MAX_NEED,
+  type Need,
+  readFrames,
+  writePiece,
+} from "./messages.ts";
 import { ReaderBreach } from "./thread.ts";
 
 /** Milliseconds after which a process that should have ended itself is killed. */
@@ -70,14 +78,15 @@ export class ReaderProcess {
       await write();
       const { value } = await this.#frames.next();
       clearTimeout(timer);
+      if (!value) throw new Error("The reader process ended.");
+      const answer = decodeMessage<Answer | Need>(value);
       left -= performance.now() - started;
-      return value;
+      if ("need" in answer && jsonLength(value) > MAX_NEED) throw new RangeError("A long request.");
+      return answer;
     };
     try {
       for (let write = () => this.#writer.write(ask);;) {
-        const frame = await turn(write);
-        if (!frame) throw new Error("The reader process ended.");
-        const answer = decodeMessage<Answer | Need>(frame);
+        const answer = await turn(write);
         if (!("need" in answer)) return answer;
         const piece = await serve(answer);
         write = () => writePiece(this.#writer, piece);

@@ -8,8 +8,10 @@ import { MAX_PIECE, type Need } from "./messages.ts";
 /** Documents of no more bytes go along with the question. */
 const SMALL = 256 * 1024;
 const PIECE = 1024 * 1024;
-/** How often all digests of one question may read a document in full; each range may cost one piece more. */
+/** How often all digests of one question may read a document in full. */
 const MAX_DIGESTED = 8;
+/** What a range costs besides its bytes, in bytes. */
+const RANGE_COST = 1024;
 
 /** The documents of one question, served to a reader that is not trusted to ask rightly. */
 export class Served {
@@ -67,6 +69,8 @@ function checkRange({ size }: Source, offset: number, length: number): void {
 class RangeDigests {
   readonly #running = new Map<DigestName, { hash: Hash; at: number }>();
   #left: number;
+  /** Bytes since others had their turn. */
+  #since = 0;
 
   constructor(readonly document: Source) {
     this.#left = MAX_DIGESTED * document.size;
@@ -91,15 +95,26 @@ class RangeDigests {
       rest.unshift([start, length]);
     }
     for (const [offset, length] of rest) await this.#feed(hash, offset, length);
-    return new Uint8Array(hash.update(then).digest());
+    for (let at = 0; at < then.length; at += PIECE) {
+      await this.#update(hash, then.subarray(at, at + PIECE));
+    }
+    return new Uint8Array(hash.digest());
   }
 
   async #feed(hash: Hash, offset: number, length: number): Promise<void> {
-    this.#left -= length;
+    this.#left -= length + RANGE_COST;
     if (this.#left < 0) throw new RangeError("The reader asks for too many digests.");
     for (let at = 0; at < length; at += PIECE) {
-      hash.update(this.document.read(offset + at, Math.min(PIECE, length - at)));
-      if (at + PIECE < length) await new Promise((resolve) => setTimeout(resolve));
+      await this.#update(hash, this.document.read(offset + at, Math.min(PIECE, length - at)));
     }
+  }
+
+  /** Of many small ranges too, others wait for a few only. */
+  async #update(hash: Hash, bytes: Uint8Array): Promise<void> {
+    hash.update(bytes);
+    this.#since += bytes.length + RANGE_COST;
+    if (this.#since < PIECE) return;
+    this.#since = 0;
+    await new Promise((resolve) => setTimeout(resolve));
   }
 }

@@ -167,6 +167,23 @@ Deno.test("a process that requests bytes endlessly is ended", () =>
     },
   ));
 
+Deno.test("a process that requests bytes in long sentences is ended at once", () =>
+  closing(
+    new ReaderPool<Questions>({
+      command: run(
+        taken({ need: "bytes", document: 0, offset: 0, length: 9, more: "x".repeat(70_000) }),
+      ),
+    }),
+    async (reader) => {
+      const documents = [bytesSource(new Uint8Array(300_000))];
+      await assert.rejects(
+        () => reader.ask("ends", null, { documents }),
+        /ended without an answer/,
+      );
+      assert.equal(reader.processes, 0);
+    },
+  ));
+
 Deno.test("errors with unknown codes are not taken over, and long sentences are cut", async () => {
   const failing = async (failure: unknown) => {
     const reader = new ReaderPool<Questions>({ command: run(taken({ failure })) });
@@ -260,6 +277,16 @@ Deno.test("an asker with many questions has all processes, until another one ask
     assert.equal(await Promise.race([later, other]), "other");
     stop[1].abort();
     assert.deepEqual(await Promise.all([...busy, later]), ["stopped", "stopped", "busy"]);
+  }));
+
+Deno.test("askers that wait with many questions wait behind one that came later with its first", () =>
+  closing(pool(), async (reader) => {
+    const answered: string[] = [];
+    const ask = (origin: string) =>
+      reader.ask("ends", null, { origin }).then(() => answered.push(origin));
+    const many = ["a", "b"].flatMap((origin) => Array.from({ length: 10 }, () => ask(origin)));
+    await Promise.all([...many, ask("late")]);
+    assert.ok(answered.indexOf("late") < 6, answered.join());
   }));
 
 Deno.test("a process that has read for one site reads for no other", () =>

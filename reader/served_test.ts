@@ -39,3 +39,22 @@ Deno.test("endless requests for digests are refused", async () => {
     for (let i = 0; i < 100; i++) await served.serve({ ...need, ranges: [[1, 1_999_999]] });
   }, RangeError);
 });
+
+Deno.test("a digest of many ranges or bytes is refused, or lets others have their turn", async () => {
+  const served = new Served([bytesSource(bytes)]);
+  const need = { need: "digest", document: 0, hash: "SHA-256" } as const;
+  let turns = 0;
+  const timer = setInterval(() => turns++);
+  try {
+    const ranges = Array.from({ length: 5000 }, (_, i) => [1 + i, 1] as const);
+    await served.serve({ ...need, ranges });
+    assert.ok(turns > 0);
+    turns = 0;
+    await served.serve({ ...need, ranges: [], then: new Uint8Array(8 << 20) });
+    assert.ok(turns > 0);
+  } finally {
+    clearInterval(timer);
+  }
+  const empty = Array.from({ length: 100_000 }, () => [1, 0] as const);
+  await assert.rejects(() => served.serve({ ...need, ranges: empty }), RangeError);
+});

@@ -3,7 +3,7 @@ import type { Change } from "../formats/pades/changes.ts";
 import { permitsSigning } from "../formats/pades/locks.ts";
 import { readPdfDate } from "../formats/pades/inspect.ts";
 import { type VerifiedPdfSignature, verifyPdf } from "../formats/pades/verify.ts";
-import { verifyTimestamp } from "../formats/cms/timestamp.ts";
+import { provenBy, verifyTimestamp } from "../formats/cms/timestamp.ts";
 import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
@@ -69,7 +69,7 @@ function verdictOn(
   return signedBy === undefined || vouched.has(signedBy) ? "allowed" : "unclear";
 }
 
-/** The time in a timestamp of an authority that is trusted. */
+/** The time that a timestamp of a trusted authority proves. */
 function provenTime(
   { timestamp, token, signer }: VerifiedPdfSignature,
   trust: Trust,
@@ -80,9 +80,12 @@ function provenTime(
     : signer?.timestampTokens.map((each) =>
       verifyTimestamp(each, { digestOf: (hash) => digest(hash, signer.signer.signature) })
     ) ?? [];
-  return tokens.find(({ problems, certificate, certificates }) =>
+  const times = tokens.flatMap(({ info, problems, certificate, certificates }) =>
     problems.length === 0 && certificate && isProven(certificate, readable(certificates), trust)
-  )?.info.time;
+      ? provenBy(info)?.getTime() ?? []
+      : []
+  );
+  return times.length > 0 ? new Date(Math.min(...times)) : undefined;
 }
 
 /** Skips unreadable certificates: they cannot be part of a path. */

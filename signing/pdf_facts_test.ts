@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
-import type { Appearance } from "../formats/pades/prepare.ts";
-import { bytesSource } from "../formats/source.ts";
+import { readTimestampResponse } from "../formats/cms/timestamp.ts";
+import { encodeTimestampRequest } from "../formats/cms/timestamp_request.ts";
+import { type Appearance, prepareTimestamp } from "../formats/pades/prepare.ts";
+import { appendedSource, bytesSource, digestOf } from "../formats/source.ts";
 import { fromLatin1, latin1, name } from "../formats/pdf/value.ts";
 import { classicPdf, classicUpdate, documentObjects } from "../tests/fixtures/pdf.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
+import { answerTimestampRequest } from "../tests/fixtures/tsa.ts";
+import { rangesOf } from "../online/pades.ts";
 import { factsOf } from "./pdf_facts.ts";
 
 const ours = makePki({ officers: [{ name: "Asha Roy" }, { name: "Bimal Roy" }] });
@@ -49,4 +53,26 @@ Deno.test("changes after a signature are allowed, forbidden, or vouched for by n
   assert.deepEqual(changesIn(classicUpdate(first, { 3: cropped })).map(([, verdict]) => verdict), [
     "forbidden",
   ]);
+});
+
+Deno.test("a timestamp's time is told as late as its accuracy allows, and not where it is vague or a stranger's", () => {
+  const source = bytesSource(classicPdf(documentObjects()));
+  const now = new Date(new Date().setMilliseconds(0));
+  const told = (accuracy: number, { timestampAuthority } = ours) => {
+    const prepared = prepareTimestamp(source, { contentsSize: 8000 });
+    const whole = appendedSource(source, prepared.appended);
+    const imprint = digestOf(whole, "SHA-256", rangesOf(prepared));
+    const request = encodeTimestampRequest({ hash: "SHA-256", digest: imprint });
+    const response = answerTimestampRequest(timestampAuthority, request, {
+      now,
+      accuracy,
+      chain: ours.officers[0].chain,
+    });
+    const stamped = appendedSource(source, prepared.complete(readTimestampResponse(response)));
+    const [{ time, timestamped }] = factsOf(stamped, trust).signatures;
+    return [time, timestamped];
+  };
+  assert.deepEqual(told(90), [new Date(now.getTime() + 90_000).toISOString(), true]);
+  assert.deepEqual(told(2 * 3600), [null, false]);
+  assert.deepEqual(told(1, makePki({ officers: [] })), [null, false]);
 });

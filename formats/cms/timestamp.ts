@@ -88,6 +88,19 @@ export interface TimestampInfo {
   readonly nonce?: Uint8Array;
 }
 
+/** EN 319 421 §7.7.1 asks for a second. */
+const MAX_ACCURACY = 60 * 60 * 1000;
+
+/**
+ * The time by which something existed if its timestamp counts: RFC 3161 §2.4.2, made within the accuracy of the time
+ * stated, so that a proof counts from the end of it.
+ *
+ * @returns undefined where the accuracy is over an hour, which proves nothing of use
+ */
+export function provenBy({ time, accuracy = 0 }: TimestampInfo): Date | undefined {
+  return accuracy > MAX_ACCURACY ? undefined : new Date(time.getTime() + Math.max(accuracy, 0));
+}
+
 /**
  * Reads a TSTInfo.
  *

@@ -10,7 +10,7 @@ import {
 } from "../asic/container.ts";
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import { cmsFacts, timestampFact } from "./cms.ts";
+import { cmsContentDigest, cmsFacts, timestampFact } from "./cms.ts";
 import { ignoredFinding } from "./notices.ts";
 import type { Finding } from "./report.ts";
 import { finding, type SignatureFacts, type TimestampFacts } from "./signature.ts";
@@ -27,9 +27,10 @@ export function asicFacts(
   certificates: readonly Uint8Array[] = [],
 ): SignatureFacts[] {
   const container = readContainer(bytes);
-  const ignored = container.kind !== "odf" && container.others.length > 0
-    ? [ignoredFinding(container.others)]
-    : [];
+  const beside = container.kind === "odf"
+    ? []
+    : [...container.others, ...leadingNowhere(container)];
+  const ignored = beside.length > 0 ? [ignoredFinding(beside)] : [];
   return [
     ...[...container.cades].flatMap(([name, cms]) =>
       cadesFacts(container, name, cms, certificates)
@@ -45,6 +46,21 @@ export function asicFacts(
   }));
 }
 
+/** Manifests and timestamps that belong to no signature. */
+function leadingNowhere(container: Container): string[] {
+  const { cades, manifests, timestamps } = container;
+  const isStamp = (name: string) =>
+    timestamps.has(name) &&
+    manifestOf(container, name)?.references.some((each) => cades.has(each.name));
+  const isUsed = ([name, manifest]: [string, Manifest]) =>
+    (cades.has(manifest.of) || isStamp(manifest.of)) &&
+    manifestOf(container, manifest.of) === manifests.get(name);
+  return [
+    ...[...manifests].filter((each) => !isUsed(each)).map(([name]) => name),
+    ...[...timestamps.keys()].filter((name) => !isStamp(name)),
+  ];
+}
+
 /** §4.4: in ASiC-S over the one file; in ASiC-E over a manifest. */
 function cadesFacts(
   container: Container,
@@ -54,12 +70,17 @@ function cadesFacts(
 ): SignatureFacts[] {
   const manifest = manifestOf(container, name);
   const content = contentUnder(container, name)(null);
-  const files = manifest
+  // They are to be detached (§4.3.3.2, §4.4.3.2): content that one holds says nothing of the container's files.
+  const held = cmsContentDigest(cms);
+  const isOther = held !== undefined && content?.digest("SHA-256")?.toHex() !== held.toHex();
+  const files = isOther
+    ? []
+    : manifest
     ? manifest.references.map(({ name }) => name)
     : content
     ? [...container.data.keys()]
     : undefined;
-  const findings: Finding[] = manifest ? manifestFindings(manifest, container) : [];
+  const findings: Finding[] = manifest && !isOther ? manifestFindings(manifest, container) : [];
   const archives = archiveFacts(container, name);
   return cmsFacts(cms, content, certificates).map((facts) => ({
     ...covering(container, facts, files ?? []),
@@ -86,7 +107,7 @@ function xadesFacts(
   certificates: readonly Uint8Array[],
 ): SignatureFacts[] {
   return xmlFacts(xml, contentUnder(container, name), certificates).map((facts) => {
-    const files = facts.coverage.parts.map((part) => fileOf(part) ?? part);
+    const files = facts.files?.map((uri) => fileOf(uri) ?? uri) ?? [];
     return {
       ...covering(container, facts, files),
       findings: [...facts.findings, ...uncovered(container, files)],
@@ -147,7 +168,9 @@ function archiveFacts(
     try {
       const none = { certificates: [], crls: [], ocspResponses: [] };
       const fact = timestampFact(token, (hash) => digest(hash, manifest.bytes), none);
-      return [{ ...fact, kind: "archive" as const, name, manifest }];
+      const covered = new Set(manifest.references.map(({ name }) => name));
+      const kind = isAll(container, signature, covered) ? "archive" as const : "signature" as const;
+      return [{ ...fact, kind, name, manifest }];
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       findings.push(finding("timestamp_not_accepted", error.message));
@@ -161,4 +184,12 @@ function archiveFacts(
     );
   });
   return { facts, findings };
+}
+
+/** Whether files are all that a signature's proof rests on: itself, its manifest, and what that names. */
+function isAll(container: Container, signature: string, files: ReadonlySet<string>): boolean {
+  const own = manifestOf(container, signature);
+  const names = own?.references.map(({ name }) => name) ?? [...container.data.keys()];
+  const [place] = [...container.manifests].find(([, each]) => each === own) ?? [];
+  return [signature, ...place ? [place] : [], ...names].every((name) => files.has(name));
 }

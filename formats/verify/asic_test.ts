@@ -2,8 +2,18 @@
 import assert from "node:assert/strict";
 import { makePki } from "../../tests/fixtures/pki.ts";
 import { signBytes } from "../../tests/fixtures/keys.ts";
-import { raiseFile, signAsic } from "../../tests/fixtures/signed_files.ts";
+import {
+  extendCms,
+  raiseFile,
+  signAsic,
+  signCms,
+  signXml,
+  timestamp,
+  timestampCms,
+} from "../../tests/fixtures/signed_files.ts";
 import { readContainer, withFiles } from "../asic/container.ts";
+import { listSignature, startContainer } from "../asic/make.ts";
+import { manifestFor } from "../asic/manifest.ts";
 import { dosTime, writeZip } from "../asic/zip.ts";
 import { digest } from "../digest.ts";
 import { canonicalizeXml } from "../xml/c14n.ts";
@@ -60,6 +70,93 @@ for (const format of ["cades", "xades"] as const) {
     await assert.rejects(two, { code: "invalid_params" });
   });
 }
+
+/** A container that somebody made of files and of signatures that were given for other things. */
+function forge(
+  kind: "asic-s" | "asic-e",
+  names: readonly string[],
+  meta: Record<string, Uint8Array>,
+): Uint8Array {
+  const forged = names.map((name) => ({ name, bytes: FORGED }));
+  const container = startContainer(kind, forged, now);
+  return withFiles(container, Object.entries(meta).map(([name, bytes]) => ({ name, bytes })));
+}
+const FORGED = utf8.encode("Pay 9000\n");
+
+/** A manifest over files of the same content. */
+const manifest = (of: string, names: readonly string[], bytes = FORGED) =>
+  manifestFor(
+    of,
+    names.map((name) => ({ name, mediaType: "text/plain", digest: (hash) => digest(hash, bytes) })),
+    "SHA-256",
+  );
+
+Deno.test("a signature that holds its content does not pass for the files of a container", () => {
+  const partial = ["INDETERMINATE B-B coverage_partial"];
+  const cms = signCms(asha, { content: utf8.encode("Pay 7\n") });
+  const name = "META-INF/signature001.p7s";
+  const xmlName = "META-INF/signatures.xml";
+  for (const kind of ["asic-s", "asic-e"] as const) {
+    assert.deepEqual(told(forge(kind, ["a.txt"], { [name]: cms })), partial);
+    const right = signCms(asha, { content: FORGED });
+    assert.deepEqual(told(forge(kind, ["a.txt"], { [name]: right })), ["TOTAL-PASSED B-B"]);
+    const document = signXml(asha, { kind: "enveloped", document: utf8.encode("<pay>7</pay>") });
+    // Named as the report names what such a signature covers.
+    assert.deepEqual(told(forge(kind, ["the document"], { [xmlName]: document })), partial);
+    const mediaType = "a.txt";
+    const held = signXml(asha, { kind: "enveloping", content: utf8.encode("7"), mediaType });
+    assert.deepEqual(told(forge(kind, ["a.txt"], { [xmlName]: held })), partial);
+    const listed = listSignature(undefined, held);
+    assert.deepEqual(told(forge(kind, ["a.txt"], { [xmlName]: listed })), partial);
+  }
+  const listed = { [name]: cms, "META-INF/ASiCManifest001.xml": manifest(name, ["a.txt"]) };
+  assert.deepEqual(told(forge("asic-e", ["a.txt"], listed)), partial);
+  assert.deepEqual(told(forge("asic-e", ["a.txt", "b.txt"], { [name]: cms })), partial);
+});
+
+Deno.test("manifests and timestamps in a container that belong to no signature are told", async () => {
+  const how = { kind: "asic-e", format: "cades", level: "B-B" } as const;
+  const signed = readContainer(await signAsic(pki, asha, { files }, how, now));
+  const [name] = signed.cades.keys();
+  const stamp = "META-INF/timestamp001.tst";
+  const token = timestamp(pki, FORGED, now);
+  for (
+    const added of [
+      { "META-INF/ASiCManifest998.xml": manifest(name, ["b.txt"]) }, // a second one
+      { "META-INF/ASiCManifest999.xml": manifest("META-INF/signature9.p7s", ["b.txt"]) },
+      { [stamp]: token },
+      { [stamp]: token, "META-INF/ASiCArchiveManifest.xml": manifest(stamp, ["plans/b.xml"]) },
+    ]
+  ) {
+    const more = Object.entries(added).map(([name, bytes]) => ({ name, bytes }));
+    assert.deepEqual(told(withFiles(signed, more)), ["TOTAL-PASSED B-B unsigned_ignored"]);
+  }
+});
+
+Deno.test("an archive timestamp makes B-LTA if it is over all that the signature rests on", () => {
+  const name = "META-INF/signature.p7s";
+  const stamp = "META-INF/timestamp001.tst";
+  const cms = extendCms(
+    pki,
+    timestampCms(pki, signCms(asha, { digest: digest("SHA-256", FORGED) }), now),
+    now,
+  );
+  const over = (names: readonly string[]) => {
+    const entries = names.map((each) => ({
+      name: each,
+      mediaType: "text/plain",
+      digest: (hash: Parameters<typeof digest>[0]) => digest(hash, each === name ? cms : FORGED),
+    }));
+    const list = manifestFor(stamp, entries, "SHA-256");
+    const archive = {
+      "META-INF/ASiCArchiveManifest.xml": list,
+      [stamp]: timestamp(pki, list, now),
+    };
+    return told(forge("asic-s", ["a.txt"], { [name]: cms, ...archive }));
+  };
+  assert.deepEqual(over([name, "a.txt"]), ["TOTAL-PASSED B-LTA"]);
+  assert.deepEqual(over([name]), ["TOTAL-PASSED B-LT"]);
+});
 
 Deno.test("OpenDocument as LibreOffice signs it: files in canonical form, and a property with the time", () => {
   const ds = "http://www.w3.org/2000/09/xmldsig#";

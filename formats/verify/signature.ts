@@ -9,7 +9,7 @@ import { type PathFailure, type TrustResult, validateCertificate } from "../x509
 import type { RevocationStatus } from "../x509/revocation.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
-import type { TimestampProblemCode, TimestampResult } from "../cms/timestamp.ts";
+import { provenBy, type TimestampProblemCode, type TimestampResult } from "../cms/timestamp.ts";
 import { joinMaterial, type Material } from "./material.ts";
 import { missingIssuer } from "./missing_issuer.ts";
 import type { Change } from "../pades/changes.ts";
@@ -67,6 +67,8 @@ export interface SignatureFacts {
   /** The signature as a key makes it: ECDSA in DER. */
   value?: Uint8Array;
   coverage: CoverageReport;
+  /** URIs of the files outside that a signature in XML covers; parts of the document may have the same names. */
+  files?: readonly string[];
   claimedTime?: Date;
   /** It has the signed properties of a baseline signature. */
   isBaseline: boolean;
@@ -344,10 +346,8 @@ export class Judge {
         findings.push(finding("format_wrong", message));
       }
     }
-    // RFC 3161 §2.4.2: made within this much of the time; a proof counts from the end of it.
-    const { accuracy = 0 } = info;
-    const latest = new Date(info.time.getTime() + Math.min(Math.max(accuracy, 0), MAX_ACCURACY));
-    if (accuracy > MAX_ACCURACY) {
+    const proven = provenBy(info);
+    if (!proven) {
       findings.push(finding("format_wrong", "The timestamp says its time too vaguely."));
     }
     if (info.time.getTime() > at.getTime() + CLOCK_SKEW) {
@@ -362,7 +362,7 @@ export class Judge {
         authority: certificate ? nameOf(certificate) : null,
         findings,
       },
-      time: verdict.indication === "TOTAL-PASSED" ? latest : undefined,
+      time: verdict.indication === "TOTAL-PASSED" ? proven : undefined,
       reason: verdict.indication === "TOTAL-PASSED" ? undefined : verdict as Reason,
       chain: trust?.chain ?? [],
       revocation: trust?.revocation ?? { status: "unknown" },
@@ -392,8 +392,6 @@ export class Judge {
 
 /** Clocks of authorities and PCs differ. */
 const CLOCK_SKEW = 5 * 60 * 1000;
-/** EN 319 421 §7.7.1 asks for a second. */
-const MAX_ACCURACY = 60 * 60 * 1000;
 
 interface Trust {
   chain: string[];

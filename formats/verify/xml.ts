@@ -86,6 +86,7 @@ function signatureFacts(each: XmlSignature, number: string, of?: XmlSignature): 
     value: each.value ?? undefined,
     hashes: [...each.digests, ...each.algorithm?.hash ? [each.algorithm.hash] : []],
     coverage,
+    files: each.covers.flatMap((covers) => covers.kind === "file" ? [covers.uri] : []),
     claimedTime: each.signingTime ?? undefined,
     isBaseline: each.isXades,
     timestamps: stampsOf(each.timestamps, material, findings),

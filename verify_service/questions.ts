@@ -42,6 +42,8 @@ export interface Judged {
   problems: string[];
   /** There are signatures, and the certificates of all signers and timestamp authorities lead to an anchor. */
   allLead: boolean;
+  /** Content was given, but the file holds all that its signatures sign. */
+  isIdle: boolean;
   /** Of `fresh`, what an authority has signed, and until when it holds (milliseconds since 1970). */
   kept: [key: string, until: number][];
 }
@@ -60,14 +62,23 @@ export const questions = {
           content.digest(hash, [[0, content.size]]),
         ...content.size <= MAX_WHOLE && { bytes: () => content.read(0, content.size).slice() },
       };
-      const facts = readFacts({ source, password, content: () => given ?? null });
+      let isAsked = false;
+      const facts = readFacts({
+        source,
+        password,
+        content: () => {
+          isAsked = true;
+          return given ?? null;
+        },
+      });
+      const isIdle = given !== undefined && !isAsked && facts.signatures.length > 0;
       const { ends, known } = certificatesOf(facts.signatures);
       const options = { ...how, now, anchors };
       // A file by anybody must not make this server call an address of their choice.
       const leading = ends.filter((end) => leadsTo(anchors, end, known, now));
       const allLead = leading.length > 0 && leading.length === ends.length;
       if (!online || leading.length === 0) {
-        return { report: judgeFacts(facts, options), problems: [], allLead, kept: [] };
+        return { report: judgeFacts(facts, options), problems: [], allLead, isIdle, kept: [] };
       }
       const http = httpOf(take);
       const { problems, ...material } = await collectEvidence(leading, known, anchors, http, now);
@@ -76,6 +87,7 @@ export const questions = {
         report: judgeFacts(facts, { ...options, material }),
         problems,
         allLead,
+        isIdle,
         kept: done.flatMap(([key, answer]) => {
           if (!fresh.includes(key) || !(answer instanceof Uint8Array)) return [];
           const until = signedUntil(answer, issuers, now);

@@ -12,7 +12,7 @@ import { hostileBytes } from "../tests/fixtures/hostile.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
-import { signCms } from "../tests/fixtures/signed_files.ts";
+import { signCms, signXml } from "../tests/fixtures/signed_files.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { VerifyConfig } from "./config.ts";
 import { startVerifyService } from "./server.ts";
@@ -177,7 +177,8 @@ Deno.test("a PDF is extended to B-LT if all its certificates lead to the set", (
 
 Deno.test("content beside a detached signature is read, and must be the signed one", () =>
   withService({}, async ({ pki, post }) => {
-    const content = new TextEncoder().encode("order 7");
+    const encode = (text: string) => new TextEncoder().encode(text);
+    const content = encode("order 7");
     const file = signCms(pki.pki.officers[0], {
       digest: new Uint8Array(await crypto.subtle.digest("SHA-256", content)),
     });
@@ -188,6 +189,13 @@ Deno.test("content beside a detached signature is read, and must be the signed o
     assert.deepEqual(await verdict({ content }), [200, "TOTAL-PASSED"]);
     assert.deepEqual(await verdict({ content: new Uint8Array(3) }), [200, "TOTAL-FAILED"]);
     assert.deepEqual(await verdict({}), [200, "INDETERMINATE"]);
+    // Nothing in the verdict on such a file is about the content.
+    const xml = signXml(pki.pki.officers[0], {
+      kind: "enveloped",
+      document: encode("<pay>7</pay>"),
+    });
+    assert.deepEqual(await verdict({ file: xml }), [200, "TOTAL-PASSED"]);
+    assert.deepEqual(await verdict({ file: xml, content }), [400, undefined]);
   }));
 
 Deno.test("browsers and malformed requests are refused, each with its error", () =>

@@ -7,6 +7,7 @@ import type { VerifyAnswer, VerifyFields } from "../protocol/verify_service.ts";
 import type { Reader } from "../reader/client.ts";
 import { ReaderEnded } from "../reader/process.ts";
 import { askInSteps, type Done } from "../reader/steps.ts";
+import { ServiceError } from "./error.ts";
 import type { FetchedAnswers } from "./fetched.ts";
 import type { AtHand, Judged, questions } from "./questions.ts";
 
@@ -25,7 +26,7 @@ const MAX_FETCHES = 40;
  * Verifies a file.
  *
  * @param anchors of the trust set, DER
- * @throws {FormatError}; the signal's reason
+ * @throws {ServiceError} `request_wrong` where the file takes no content; {FormatError}; the signal's reason
  */
 export async function verifyUpload(
   { reader, fetched, departmentalPolicies, now }: VerifierOptions,
@@ -72,7 +73,13 @@ export async function verifyUpload(
       for (const key of fresh) await fetched!.settle(key, kept && (until.get(key) ?? null));
     }
   };
-  const { report, problems } = await judge();
+  const { report, problems, isIdle } = await judge();
+  if (isIdle) {
+    throw new ServiceError(
+      "request_wrong",
+      "content: the file already holds the signed content, so it takes no other.",
+    );
+  }
   const checked = VerificationReport.parse(report);
   const expected = compare(checked, { pan, certificate, level });
   return {

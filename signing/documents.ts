@@ -10,6 +10,7 @@ import { LIMITS } from "../protocol/envelope.ts";
 import type { ConsentItem } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { HashAlgorithm } from "../protocol/methods.ts";
+import { hashWith } from "./certificates.ts";
 import type { Kept } from "./spool.ts";
 
 const PIECE = 1024 * 1024;
@@ -104,7 +105,10 @@ export class Document {
     return due;
   }
 
-  /** @throws {DsignError} `document_incomplete`; `busy`, `storage_failed` where there was no room for it */
+  /**
+   * @throws {DsignError} `document_incomplete`; `busy`, `storage_failed` where there was no room for it; `invalid_params`
+   *   where it is not kept and was not hashed so
+   */
   digest(algorithm: HashName = this.algorithm): Uint8Array {
     return this.#digests.getOrInsertComputed(
       algorithm,
@@ -122,8 +126,24 @@ export class Document {
     if (this.#received < this.size) throw new DsignError("document_incomplete");
     let hash = this.#hashes.get(algorithm);
     if (!hash && this.kept) this.#hashes.set(algorithm, hash = hashOf(this.kept, algorithm));
-    if (!hash) throw new Error(`The document was not hashed with ${algorithm}.`);
+    if (!hash) {
+      throw new DsignError(
+        "invalid_params",
+        `The document arrived before a key that needs ${algorithm} was there. Send it once more.`,
+      );
+    }
     return hash.copy();
+  }
+
+  /**
+   * The digest for a certificate: the one that goes with it. Where its token came after the document, which is not kept,
+   * SHA-256 serves any curve.
+   *
+   * @param certificate DER
+   */
+  hashFor(certificate: Uint8Array): HashName {
+    const hash = hashWith(certificate, this.asked);
+    return this.kept || this.#hashes.has(hash) ? hash : this.algorithm;
   }
 
   /** Forgets the document, at once or when nobody holds it any more. */

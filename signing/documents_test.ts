@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { digest } from "../formats/digest.ts";
 import { DsignError } from "../protocol/errors.ts";
+import { makePki } from "../tests/fixtures/pki.ts";
 import { Document } from "./documents.ts";
 import { Spool } from "./spool.ts";
 
@@ -79,4 +80,24 @@ Deno.test("a PDF is known by its bytes as they arrive, and kept, whatever the pa
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("where the token came after a document that is not kept, the digest is one that the document has", () => {
+  const { officers: [asha, maya] } = makePki({
+    officers: [{ name: "Asha" }, { name: "Maya", key: "p-384" }],
+  });
+  const hashes = (asked?: "SHA-512", also?: "SHA-384"[]) => {
+    const document = new Document("a.txt", "text/plain", 1, asked, undefined, also);
+    document.append(Uint8Array.of(55));
+    return [asha, maya].map(({ certificate }) => {
+      const hash = document.hashFor(certificate.der);
+      assert.ok(document.digest(hash));
+      return hash;
+    });
+  };
+  assert.deepEqual(hashes(undefined, ["SHA-384"]), ["SHA-256", "SHA-384"]);
+  assert.deepEqual(hashes(), ["SHA-256", "SHA-256"]);
+  assert.deepEqual(hashes("SHA-512"), ["SHA-512", "SHA-512"]);
+  const passed = new Document("a.txt", "text/plain", 0, undefined);
+  assert.throws(() => passed.digest("SHA-384"), { code: "invalid_params" });
 });

@@ -357,7 +357,7 @@ export class Signing {
         {
           ...params,
           ...second && { also: second, accepts: notBoth },
-          hash: document.asked,
+          hash: (certificate) => document.hashFor(certificate),
           format: `CAdES ${level}`,
           ...this.#network(level),
           items: [document.item()],

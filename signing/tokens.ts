@@ -58,6 +58,8 @@ export class Tokens {
   #parsed = new Map<string, Parsed>();
   #running: Promise<Inventory> | undefined;
   #next: Promise<Inventory> | undefined;
+  /** Of all keys listed so far: a token that is away for a moment has not gone. */
+  #hashes: Set<HashName> | undefined;
 
   /**
    * @param departmentalPolicies by which departments' PIN/OTP signatures are told apart
@@ -71,12 +73,13 @@ export class Tokens {
   ) {}
 
   /**
-   * Digests of a document that is hashed before the certificate is chosen: those that keys may need beside the one that
-   * was asked for, or beside SHA-256.
+   * Digests of a document that is hashed before the certificate is chosen: those that the keys listed so far may need
+   * beside the one that was asked for, or beside SHA-256. Before the first listing, those of any key.
    */
   otherHashes(asked: HashAlgorithm | undefined): readonly HashName[] {
-    if (!asked) return ["SHA-384", "SHA-512"];
-    return this.postQuantum ? ["SHA-512"] : [];
+    const always: HashName[] = this.postQuantum ? ["SHA-512"] : [];
+    if (asked) return always;
+    return this.#hashes ? [...always, ...this.#hashes] : ["SHA-384", "SHA-512"];
   }
 
   /**
@@ -86,6 +89,10 @@ export class Tokens {
    */
   async usualHashes(certificate?: string): Promise<HashName[]> {
     const { credentials } = await this.list();
+    return this.#hashesOf(credentials, certificate);
+  }
+
+  #hashesOf(credentials: readonly Credential[], certificate?: string): HashName[] {
     const may = credentials.filter((each) =>
       certificate === undefined ? this.describe(each).usable : each.id === certificate
     );
@@ -140,6 +147,8 @@ export class Tokens {
     for (const same of Map.groupBy(credentials, ({ id }) => id).values()) {
       if (same.length > 1) { for (const each of same) each.choice = each.key.uri; }
     }
+    this.#hashes ??= new Set();
+    for (const each of this.#hashesOf(credentials)) this.#hashes.add(each);
     const rank = new Map(credentials.map((credential) => [credential, this.#rank(credential)]));
     credentials.sort((a, b) => rank.get(b)! - rank.get(a)!);
     return {

@@ -114,6 +114,16 @@ Deno.test("the digests that keys may need are known before one of them is chosen
   assert.deepEqual(await of(0, 2, 3).usualHashes(), ["SHA-256"]);
   assert.deepEqual(await of(0, 2).usualHashes(officers[2].certificate.fingerprint), ["SHA-384"]);
   assert.deepEqual(await of().usualHashes(), []);
+
+  const tokens = of(1);
+  assert.deepEqual(tokens.otherHashes(undefined), ["SHA-384", "SHA-512"], "nothing is known yet");
+  await tokens.list();
+  assert.deepEqual(tokens.otherHashes(undefined), ["SHA-384"]);
+  assert.deepEqual(tokens.otherHashes("SHA-256"), []);
+  const [provider] = tokens.providers;
+  provider.list = () => Promise.resolve({ tokens: [], keys: [], problems: [] });
+  await tokens.list();
+  assert.deepEqual(tokens.otherHashes(undefined), ["SHA-384"], "away for a moment");
 });
 
 Deno.test("an ML-DSA key of a service that signs digests only is listed, and not usable", async () => {

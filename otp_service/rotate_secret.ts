@@ -65,16 +65,18 @@ export async function useNextSecret(path: string): Promise<void> {
 export async function sealWithCurrent({ store, by }: Rotating): Promise<number> {
   await store.turnToSecret({ event: "secret.in_use", secret: store.secrets.pepper.current, by });
   let all = 0;
-  for (let count = -1; count !== 0; all += count) {
-    count = 0; // rows that others had locked, or wrote meanwhile, come with the next round
+  // rows that others hold are waited for when there are no more others; who waits holds up to a hundred
+  for (let [count, waits] = [0, false];; all += count) {
+    count = 0;
     for (const table of SECRET_TABLES) {
       for (let at: string | null = ""; at !== null;) {
-        const { last, count: some } = await store.sealAnew(table, at);
+        const { last, count: some } = await store.sealAnew(table, at, waits);
         [at, count] = [last, count + some];
       }
     }
+    if (count === 0 && waits) return all;
+    waits = count === 0;
   }
-  return all;
 }
 
 /**

@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { OIDS } from "../protocol/csc.ts";
 import { EXPLICIT, HASH, onPage, openPage, STORED } from "../tests/fixtures/otp_calls.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
+import { asAdministrator, PATIENT, startPostgres } from "../tests/fixtures/postgres.ts";
 import { makeRoot, makeService, PIN, type TestService } from "../tests/fixtures/otp_service.ts";
 import type { Database } from "./database.ts";
 import { pepperOf, Pins } from "./pin.ts";
@@ -16,6 +17,7 @@ import {
   useNextSecret,
 } from "./rotate_secret.ts";
 import { readSecrets } from "./secret_file.ts";
+import { openPostgres } from "./store_postgres.ts";
 import { openSqlite } from "./store_sqlite.ts";
 
 const ROOT = makeRoot();
@@ -244,3 +246,43 @@ Deno.test(
     assert.equal(raw.prepare("SELECT pin FROM persons").get()!.pin, unnamed);
   }),
 );
+
+Deno.test("a row that others hold all the while is sealed anew before the rotation is over", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "secret");
+    await Deno.writeTextFile(path, `${"5a".repeat(32)}\n`, { mode: 0o600 });
+    const server = await startPostgres();
+    try {
+      const address = await server.createDatabase();
+      const open = async () =>
+        makeService({
+          database: await openPostgres(address, PATIENT),
+          secret: await readSecrets(path),
+          root: ROOT,
+        });
+      const test = await open();
+      await test.enrol({ userID: "asen", credential: STORED });
+      const name = await prepareSecret(path);
+      await useNextSecret(path);
+      const command = await open();
+      await asAdministrator(address, async (holder) => {
+        await holder.query("BEGIN");
+        await holder.query("SELECT * FROM persons FOR UPDATE");
+        let isOver = false;
+        const sealing = sealWithCurrent({ store: command.service.store, by })
+          .finally(() => isOver = true);
+        const waiting = `SELECT 1 FROM pg_stat_activity
+          WHERE wait_event_type = 'Lock' AND query LIKE '%persons%'`;
+        await asAdministrator(address, async (other) => {
+          while (!isOver && (await other.query(waiting)).rows.length === 0);
+        });
+        await holder.query("COMMIT");
+        await sealing;
+        const { rows: [{ mac }] } = await holder.query("SELECT mac FROM persons");
+        assert.ok(mac.startsWith(`${name}.`), mac);
+      });
+      for (const each of [command, test]) await each.close();
+    } finally {
+      await server.close();
+    }
+  }));

@@ -222,20 +222,22 @@ export class Store {
   }
 
   /**
-   * Seals the next rows of a table with the current secret, those that are not yet and that nobody has locked.
+   * Seals the next rows of a table with the current secret, those that are not yet.
    *
    * @param after the last row that was looked at; at first ""
+   * @param waits for rows that others have locked; else they are left out
    * @returns the last row now, null at the table's end, and how many were sealed anew
    * @throws {TamperedError} at a row whose seal is not good
    */
   async sealAnew(
     table: SecretTable,
     after: string,
+    waits: boolean,
   ): Promise<{ last: string | null; count: number }> {
     await this.#ready();
     return await this.#database.transaction(async (query) => {
       const tx = this.#tx(query, this.#database.lock, true);
-      const done = await tx.sealAnew(table, after, this.secrets);
+      const done = await tx.sealAnew(table, after, this.secrets, waits);
       await tx.finish();
       return done;
     });

@@ -25,11 +25,12 @@ export class RotationTx extends CertificatesTx {
     table: SecretTable,
     after: string,
     secrets: Secrets,
+    waits: boolean,
   ): Promise<{ last: string | null; count: number }> {
-    const skip = this.lock && `${this.lock} SKIP LOCKED`;
+    const lock = this.lock && !waits ? `${this.lock} SKIP LOCKED` : this.lock;
     if (table === "private_keys") {
       const rows = await this.query(
-        `SELECT id, sealed FROM private_keys WHERE id > $1 ORDER BY id LIMIT ${PIECE}${skip}`,
+        `SELECT id, sealed FROM private_keys WHERE id > $1 ORDER BY id LIMIT ${PIECE}${lock}`,
         after,
       );
       const changes = rows.map(({ id, sealed }) =>
@@ -45,7 +46,7 @@ export class RotationTx extends CertificatesTx {
     const { id, columns = "*" } = table === "documents" ? DOCUMENTS : TABLES[table];
     const rows = await this.query(
       `SELECT ${columns}, ${id} AS row_id FROM ${table}
-       WHERE ${id} > $1 AND mac NOT LIKE $2 ORDER BY ${id} LIMIT ${PIECE}${skip}`,
+       WHERE ${id} > $1 AND mac NOT LIKE $2 ORDER BY ${id} LIMIT ${PIECE}${lock}`,
       after,
       `${this.currentSeal}%`,
     );

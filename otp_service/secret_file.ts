@@ -49,18 +49,21 @@ export const readSecrets = async (path: string): Promise<Secrets> =>
 export const writeSecretLines = (path: string, kept: readonly KeptSecret[]): Promise<void> =>
   replaceFile(path, kept.map((each) => `${lineOf(each)}\n`).join(""));
 
-/** The file's lines with a new secret that instances can read from now on, and use later. */
-export const withNext = (kept: readonly KeptSecret[]): KeptSecret[] => {
-  const [current, ...rest] = kept;
-  return [current, { use: "next", master: new Uint8Array(randomBytes(32)) }, ...rest];
-};
+/**
+ * The file's lines with a new secret that instances can read from now on, and use later. It stands first: the last line is
+ * the oldest secret's, which PINs that name none and a log without a key of its own go by.
+ */
+export const withNext = (kept: readonly KeptSecret[]): KeptSecret[] => [
+  { use: "next", master: new Uint8Array(randomBytes(32)) },
+  ...kept,
+];
 
 /** The file's lines when the next secret has become the current one. */
-export const withNextInUse = (kept: readonly KeptSecret[], until: Date): KeptSecret[] => {
-  const [current, next, ...rest] = kept;
-  const old = { ...current, use: "old", until: until.toISOString() } as const;
-  return [{ ...next, use: "current" }, old, ...rest];
-};
+export const withNextInUse = (kept: readonly KeptSecret[], until: Date): KeptSecret[] =>
+  kept.map((each) => {
+    if (each.use === "next") return { ...each, use: "current" };
+    return each.use === "current" ? { ...each, use: "old", until: until.toISOString() } : each;
+  });
 
 /** The file's lines when old secrets are good for PINs alone. */
 export const withoutOld = (kept: readonly KeptSecret[]): KeptSecret[] =>

@@ -30,6 +30,8 @@ import { type SoftwareKey, softwareKey } from "./software_key.ts";
 
 const KEY_FILE = /\.(p12|pfx)$/i;
 const POLL_MS = 2000;
+/** Certificates of one file: more are no person's with their issuers, and each is compared with the others. */
+const MAX_CERTIFICATES = 100;
 /** For a reader: files are read one after another. */
 const origin = "key files";
 
@@ -79,7 +81,7 @@ export class Pkcs12Provider implements Provider {
     const documents = [bytesSource(bytes)];
     const certificates = await this.reader.ask("hiddenCertificates", { password }, {
       ...{ documents, origin, alone: true, signal },
-    }).finally(() => password.fill(0));
+    }).then(few).finally(() => password.fill(0));
     if (certificates.length === 0) throw noCertificate(file);
     this.#shown.set(file, { state, certificates });
   }
@@ -93,6 +95,7 @@ export class Pkcs12Provider implements Provider {
       const documents = files.map(bytesSource);
       const certificates = await this.reader
         .ask("shownCertificates", null, { documents, origin, signal })
+        .then(few)
         .catch((error) => {
           if (error instanceof SignerError || error instanceof FormatError) return error;
           throw error;
@@ -230,6 +233,14 @@ async function keyOf(certificate: Uint8Array, pkcs8: Uint8Array): Promise<Softwa
   if (key.fits(readCertificate(certificate).publicKey.bytes)) return key;
   key.wipe();
   throw new SignerError("key_not_found", "The file holds no key for this certificate.");
+}
+
+function few(certificates: Uint8Array[]): Uint8Array[] {
+  if (certificates.length <= MAX_CERTIFICATES) return certificates;
+  throw new SignerError(
+    "key_file_unreadable",
+    `The key file comes with more than ${MAX_CERTIFICATES} certificates.`,
+  );
 }
 
 /** Changes when the file does, or one that may stand beside it. */

@@ -142,6 +142,25 @@ Deno.test("certificates beside a file whose own are encrypted are used; without 
     })
   ));
 
+Deno.test("a key file with very many certificates is a problem", () =>
+  inTempDir((dir) =>
+    withKeyFileReader(async (reader) => {
+      const { officers: [{ name, certificate, pkcs8: key }] } = makePki({
+        officers: [{ name: "Bimal", key: "p-256" }],
+      });
+      for (const [count, code] of [[100, undefined], [101, "key_file_unreadable"]] as const) {
+        const certificates = Array(count).fill(certificate.der);
+        const options = { key, certificates, friendlyName: name, password: utf8("geheim") };
+        await Deno.writeFile(
+          join(dir, "many.p12"),
+          await writePkcs12({ ...options, iterations: 1 }),
+        );
+        const { problems } = await new Pkcs12Provider([dir], reader).list();
+        assert.equal(problems[0]?.code, code);
+      }
+    })
+  ));
+
 Deno.test("missing, damaged and huge files are problems, and a missing folder is not", () =>
   inTempDir((dir) =>
     withKeyFileReader(async (reader) => {

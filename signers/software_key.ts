@@ -21,6 +21,8 @@ import { MAX_ML_DSA_MESSAGE, notInPureMode, SignerError } from "./provider.ts";
 const RSA = "1.2.840.113549.1.1.1";
 const RSA_PSS = "1.2.840.113549.1.1.10";
 const EC = "1.2.840.10045.2.1";
+/** Bits of an RSA key. With 8192 a signature takes 0.1 s, in which nobody else is answered; with 65536, a minute. */
+const MIN_RSA = 1024, MAX_RSA = 8192;
 const CURVES: Readonly<Record<string, typeof p256>> = {
   "1.2.840.10045.3.1.7": p256,
   "1.3.132.0.34": p384,
@@ -68,6 +70,7 @@ function ecKey(curve: typeof p256, bytes: Uint8Array): SoftwareKey {
   const fields = new Fields(readAsn1(bytes), "an EC private key");
   fields.take(Tag.INTEGER);
   const scalar = readOctetString(fields.take()).slice();
+  if (!curve.utils.isValidSecretKey(scalar)) throw damaged();
   return {
     fits: (publicKey) => {
       const compressed = publicKey[0] !== 4;
@@ -87,7 +90,15 @@ function ecKey(curve: typeof p256, bytes: Uint8Array): SoftwareKey {
 function rsaKey(bytes: Uint8Array): SoftwareKey {
   const fields = new Fields(readAsn1(bytes), "an RSA private key");
   fields.take(Tag.INTEGER);
-  const own = sequence(fields.take(Tag.INTEGER).bytes, fields.take(Tag.INTEGER).bytes);
+  const modulus = fields.take(Tag.INTEGER);
+  const bits = 8 * (modulus.content.length - (modulus.content[0] === 0 ? 1 : 0));
+  if (bits < MIN_RSA || bits > MAX_RSA) {
+    throw new SignerError(
+      "mechanism_unsupported",
+      `D-Sign signs with RSA keys of ${MIN_RSA} to ${MAX_RSA} bits; this one has ${bits}.`,
+    );
+  }
+  const own = sequence(modulus.bytes, fields.take(Tag.INTEGER).bytes);
   const key = privateKeyObject(bytes);
   return {
     fits: (publicKey) => sameBytes(own, publicKey),
@@ -105,15 +116,26 @@ function rsaKey(bytes: Uint8Array): SoftwareKey {
           padding,
           saltLength: saltLength ?? constants.RSA_PSS_SALTLEN_DIGEST,
         };
-        return sign(HASHES[hash].node, input.message, options);
+        return rsaSignature(() => sign(HASHES[hash].node, input.message, options));
       }
       const hashed = "digest" in input ? input.digest : digest(hash, input.message);
       // RFC 8017 §9.2: privateEncrypt() pads, DigestInfo is ours.
       const info = sequence(sequence(oid(HASHES[hash].oid), nullValue()), octetString(hashed));
-      return privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, info);
+      return rsaSignature(() =>
+        privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, info)
+      );
     },
     wipe: () => {},
   };
+}
+
+/** A key whose numbers do not fit each other may be noticed by the signature only. */
+function rsaSignature(make: () => Uint8Array): Uint8Array {
+  try {
+    return make();
+  } catch {
+    throw damaged();
+  }
 }
 
 function privateKeyObject(pkcs1: Uint8Array) {
@@ -123,7 +145,7 @@ function privateKeyObject(pkcs1: Uint8Array) {
       { key, format: "der", type: "pkcs1" } as Parameters<typeof createPrivateKey>[0],
     );
   } catch {
-    throw new SignerError("driver_error", "The private key in the file is damaged.");
+    throw damaged();
   } finally {
     key.fill(0);
   }

@@ -99,3 +99,42 @@ Deno.test("a key file with an ML-DSA key signs messages up to 1 MiB, and no dige
       await provider.close();
     })
   ));
+
+const integerOf = (value: bigint) => {
+  const hex = value.toString(16);
+  const bytes = Uint8Array.fromHex((hex.length % 2 ? "0" : "") + hex);
+  return tlv(2, Uint8Array.of(...bytes[0] < 128 ? [] : [0], ...bytes));
+};
+
+/** Keys of an RSA modulus pq, whose numbers belong together, though p and q need not be primes. */
+function rsaKeyOf(p: bigint, q: bigint): Uint8Array {
+  const e = 65537n;
+  const inverse = (value: bigint, modulus: bigint) => {
+    let [last, rest, a, b] = [modulus, value % modulus, 0n, 1n];
+    while (rest > 0n) [last, rest, a, b] = [rest, last % rest, b, a - last / rest * b];
+    return (a + modulus) % modulus;
+  };
+  const d = inverse(e, (p - 1n) * (q - 1n));
+  const numbers = [p * q, e, d, p, q, d % (p - 1n), d % (q - 1n), inverse(q, p)];
+  const key = sequence(integer(0), ...numbers.map(integerOf));
+  return sequence(integer(0), sequence(oid("1.2.840.113549.1.1.1")), octetString(key));
+}
+
+Deno.test("an RSA key that would take minutes for a signature is not used", async () => {
+  const near = (bits: bigint) => rsaKeyOf(2n ** bits - 1n, 2n ** bits - 3n);
+  for (const half of [256n, 4100n, 32_768n]) {
+    await assert.rejects(() => softwareKey(near(half)), code("mechanism_unsupported"), `${half}`);
+  }
+});
+
+Deno.test("keys that are seen to be damaged late are damaged all the same", async () => {
+  const key = await softwareKey(rsaKeyOf(2n ** 1024n - 1n, 2n ** 1024n - 3n)); // no primes
+  for (const scheme of ["RSASSA-PKCS1-v1_5", "RSASSA-PSS"] as const) {
+    assert.throws(() => key.sign({ scheme, hash: "SHA-256" }, { message }), code("driver_error"));
+  }
+  const p256 = sequence(oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7"));
+  for (const scalar of [new Uint8Array(32), new Uint8Array(32).fill(255), new Uint8Array(7)]) {
+    const ec = sequence(integer(0), p256, octetString(sequence(integer(1), octetString(scalar))));
+    await assert.rejects(() => softwareKey(ec), code("driver_error"));
+  }
+});

@@ -6,6 +6,7 @@ import { lookup as lookUp } from "node:dns";
 import http from "node:http";
 import https from "node:https";
 import { BlockList, isIP } from "node:net";
+import { digest } from "../formats/digest.ts";
 import { readBounded, TooLongError } from "./http.ts";
 
 /** One HTTP exchange, as `fetch` does it; redirects are not followed. */
@@ -39,6 +40,21 @@ export class PkiHttpError extends Error {
 }
 
 const MAX_REDIRECTS = 3;
+/** Longest address, in UTF-16 units: it is kept, and told to people. */
+const MAX_ADDRESS = 2000;
+
+/** A request that reading needs. */
+export type FetchStep =
+  | { get: string }
+  | { post: string; type: string; accept: string; body: Uint8Array };
+
+/** Names a request by its digest, so that an answer is kept under no other's name. */
+export function keyOf(step: FetchStep): string {
+  const [head, body] = "get" in step
+    ? [[step.get], []]
+    : [[step.post, step.type, step.accept], [step.body]];
+  return digest("SHA-256", new TextEncoder().encode(JSON.stringify(head)), ...body).toHex();
+}
 
 /** Fetches for one question, within limits. */
 export class PkiHttp {
@@ -72,6 +88,9 @@ export class PkiHttp {
   ): Promise<Uint8Array> {
     let url = address;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      if (url.length > MAX_ADDRESS) {
+        throw new PkiHttpError(`${url.slice(0, 100)}… is no address of an authority.`);
+      }
       const parsed = URL.parse(url);
       if (parsed?.protocol !== "http:" && parsed?.protocol !== "https:") {
         throw new PkiHttpError(`${url} is not a web address.`);

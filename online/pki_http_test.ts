@@ -152,6 +152,8 @@ Deno.test("the size, number and duration of requests are bounded", async () => {
       const http = (limits: Partial<typeof PKI_LIMITS>) =>
         new PkiHttp(anywhere(), never, { ...PKI_LIMITS, ...limits });
       await assert.rejects(http({ bytes: 999 }).get(url), /too much/);
+      const long = `${url}/${"x".repeat(10_000)}`;
+      await assert.rejects(http({}).get(long), ({ message }) => message.length < 200);
       const two = http({ requests: 2 });
       await two.get(url);
       await two.get(url);

@@ -29,28 +29,25 @@ import {
   preparePades,
   type ValidatedLater,
 } from "./pades.ts";
-import { PkiHttpError } from "./pki_http.ts";
+import { type FetchStep, keyOf, PkiHttpError } from "./pki_http.ts";
 import { certificatesOf, validationData } from "./validation_data.ts";
 
-/** A fetch, and what it gave: bytes, or why there are none. */
-export type FetchStep =
-  | { get: string }
-  | { post: string; type: string; accept: string; body: Uint8Array };
+/** What a fetch gave: bytes, or why there are none. */
 export type Fetched = Uint8Array | { problem: string };
 
 export type Take<S> = <R>(key: string, step: S) => Promise<R>;
 
 /** Fetches in steps. */
 export function httpOf(take: Take<FetchStep>) {
-  const fetched = async (key: string, step: FetchStep) => {
-    const answer: Fetched = await take(key, step);
+  const fetched = async (step: FetchStep) => {
+    const answer: Fetched = await take(keyOf(step), step);
     if (answer instanceof Uint8Array) return answer;
     throw new PkiHttpError(answer.problem);
   };
   return {
-    get: (url: string) => fetched(url, { get: url }),
-    post: (url: string, type: string, accept: string, body: Uint8Array) =>
-      fetched(`${url} ${digest("SHA-256", body).toHex()}`, { post: url, type, accept, body }),
+    get: (url: string) => fetched({ get: url }),
+    post: (post: string, type: string, accept: string, body: Uint8Array) =>
+      fetched({ post, type, accept, body }),
   };
 }
 

@@ -5,8 +5,15 @@ import type { Reader } from "../reader/client.ts";
 import { askInSteps, type Done } from "../reader/steps.ts";
 import { OnlineError } from "./error.ts";
 import type { Asking, LevelServices, ValidatedLater } from "./pades.ts";
-import { type PkiFetch, PkiHttp, PkiHttpError, publicFetch } from "./pki_http.ts";
-import type { Fetched, FetchStep, LevelStep, questions } from "./questions.ts";
+import {
+  type FetchStep,
+  keyOf,
+  type PkiFetch,
+  PkiHttp,
+  PkiHttpError,
+  publicFetch,
+} from "./pki_http.ts";
+import type { Fetched, LevelStep, questions } from "./questions.ts";
 import { requestTimestamp } from "./timestamp.ts";
 
 export type OnlineReader = Reader<typeof questions>;
@@ -65,10 +72,10 @@ export class Online implements LevelServices {
     const time = now();
     return await askInSteps(
       (done) => reader.ask("validationData", { of, now: time.toISOString(), done }, asking),
-      async (step, key) => {
+      async (step) => {
         const answer = await fetchFor(http, step);
         signal.throwIfAborted();
-        if (answer instanceof Uint8Array) this.#remember(key, answer, time.getTime());
+        if (answer instanceof Uint8Array) this.#remember(keyOf(step), answer, time.getTime());
         return answer;
       },
       this.#remembered(time.getTime()),

@@ -104,13 +104,12 @@ export class ReaderProcess {
     }
   }
 
-  /** Lets the process end. */
+  /** Ends the process at once: it has nothing to finish, and others may wait for its place. */
   async close(): Promise<void> {
     this.alive = false;
-    const timer = setTimeout(() => this.#kill(), GRACE);
-    await this.#writer.close().catch(() => {}); // it has ended already
+    this.#kill();
+    await this.#writer.abort().catch(() => {}); // it has ended already
     await this.#child.status;
-    clearTimeout(timer);
   }
 
   /** Ends the process. @returns its exit code */

@@ -1,5 +1,5 @@
 /** Raising the signatures of a file to a level, where all of them lead to the named trust set. */
-import type { FetchStep } from "../online/questions.ts";
+import type { FetchStep } from "../online/pki_http.ts";
 import type { RaisedLevel } from "../online/augment.ts";
 import type { LevelServices } from "../online/pades.ts";
 import type { Source } from "../formats/source.ts";

@@ -3,9 +3,8 @@
  * authority has signed it, and no longer than an hour.
  */
 import { digest } from "../formats/digest.ts";
-import type { PkiFetch } from "../online/pki_http.ts";
-import { PkiHttp } from "../online/pki_http.ts";
-import type { Fetched, FetchStep } from "../online/questions.ts";
+import { type FetchStep, keyOf, type PkiFetch, PkiHttp } from "../online/pki_http.ts";
+import type { Fetched } from "../online/questions.ts";
 import { fetchFor } from "../online/services.ts";
 import type { AtHand } from "./questions.ts";
 
@@ -32,9 +31,9 @@ export interface FetchCounts {
 }
 
 export class FetchedAnswers {
-  /** By the step's key: an address, or address and request; the one used last stands last. */
+  /** By the step's key; the one used last stands last. */
   readonly #entries = new Map<string, Entry>();
-  readonly #running = new Map<string, Promise<Fetched>>();
+  readonly #running = new Map<string, { url: string; answer: Promise<Fetched> }>();
   readonly #closing = new AbortController();
   #bytes = 0;
   readonly counts: FetchCounts = { hits: 0, fetches: 0, failures: 0 };
@@ -67,26 +66,27 @@ export class FetchedAnswers {
   /**
    * An answer that is kept, or a new one; what cannot be had is told in a sentence.
    *
-   * @returns `isNew`: this caller made the fetch, and {@linkcode settle}s it; until then others get the same
+   * @returns `key`: the step's, as the reader is not believed about it; `isNew`: this caller made the fetch, and {@linkcode settle}s it; until then others get the same
    */
-  async get(key: string, step: FetchStep): Promise<{ answer: Fetched; isNew: boolean }> {
+  async get(step: FetchStep): Promise<{ key: string; answer: Fetched; isNew: boolean }> {
+    const key = keyOf(step);
     const entry = this.#entries.get(key);
     if (entry && entry.until > this.now()) {
       this.counts.hits++;
       this.#entries.delete(key);
       this.#entries.set(key, entry);
-      return { answer: entry.answer, isNew: false };
+      return { key, answer: entry.answer, isNew: false };
     }
     const running = this.#running.get(key);
-    if (running) return { answer: await running, isNew: false };
+    if (running) return { key, answer: await running.answer, isNew: false };
     this.counts.fetches++;
     const fetching = fetchFor(new PkiHttp(this.fetch, this.#closing.signal), step);
-    this.#running.set(key, fetching);
+    this.#running.set(key, { url: "get" in step ? step.get : step.post, answer: fetching });
     const answer = await fetching;
-    if (answer instanceof Uint8Array) return { answer, isNew: true };
+    if (answer instanceof Uint8Array) return { key, answer, isNew: true };
     this.#running.delete(key);
     this.#fail(key, answer.problem);
-    return { answer, isNew: false };
+    return { key, answer, isNew: false };
   }
 
   /**
@@ -96,11 +96,12 @@ export class FetchedAnswers {
    *   nobody has looked
    */
   async settle(key: string, until: number | null | undefined): Promise<void> {
-    const answer = await this.#running.get(key);
+    const running = this.#running.get(key);
+    const answer = await running?.answer;
     this.#running.delete(key);
     if (until === undefined || !(answer instanceof Uint8Array)) return;
     if (until === null) {
-      this.#fail(key, `${key.split(" ")[0]} answers what no authority has signed.`);
+      this.#fail(key, `${running!.url} answers what no authority has signed.`);
     } else this.#put(key, { answer, until: Math.min(until, this.now() + MAX_AGE) });
   }
 

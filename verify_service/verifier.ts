@@ -1,7 +1,7 @@
 /** One verification: the reader reads, the cache answers it, and what was expected is compared with the report. */
 import type { Source } from "../formats/source.ts";
 import type { Asking } from "../signing/reading.ts";
-import type { FetchStep } from "../online/questions.ts";
+import type { FetchStep } from "../online/pki_http.ts";
 import { VerificationReport } from "../protocol/report.ts";
 import type { VerifyAnswer, VerifyFields } from "../protocol/verify_service.ts";
 import type { Reader } from "../reader/client.ts";
@@ -56,9 +56,9 @@ export async function verifyUpload(
       throw error;
     });
   let fetches = 0;
-  const perform = async (step: FetchStep, key: string) => {
+  const perform = async (step: FetchStep) => {
     if (!fetched || ++fetches > MAX_FETCHES) return { problem: "Too many downloads are needed." };
-    const { answer, isNew } = await fetched.get(key, step);
+    const { key, answer, isNew } = await fetched.get(step);
     if (isNew) fresh.add(key);
     return answer;
   };

@@ -101,6 +101,7 @@ export class LogRows {
    *
    * @param changes whether it is read to be changed
    * @throws {TamperedError} where it is not as the service wrote it, or goes back
+   * @throws {SetupError} where it was sealed with a secret that is not known here
    */
   async head(query: Query, changes = false): Promise<Head> {
     const [row] = await query(`SELECT * FROM audit_head WHERE one = 1${changes ? this.#lock : ""}`);
@@ -115,6 +116,13 @@ export class LogRows {
         );
       }
       return FIRST;
+    }
+    // not a sign of tampering: it goes on when the file is there
+    if (!this.#seal.knows(row.mac)) {
+      throw new SetupError(
+        "The end of the audit was sealed with another secret than those in the secret file. " +
+          "If the secret was rotated, copy the file to this machine.",
+      );
     }
     this.#seal.checkHead(head.seq, contentOf(head), row.mac);
     return head;

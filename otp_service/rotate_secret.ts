@@ -42,18 +42,17 @@ export async function prepareSecret(path: string): Promise<string> {
 }
 
 /**
- * Makes the next secret the current one in the file; where that was done, nothing.
+ * Makes the next secret the current one in the file; where that was done, the old one lives on from now.
  *
  * @throws {SetupError} where there is none
  */
 export async function useNextSecret(path: string): Promise<void> {
   const kept = await readSecretLines(path);
-  if (find(kept, "next")) {
-    const until = new Date(Date.now() + RULES.lifetime);
-    await writeSecretLines(path, withNextInUse(kept, until));
-  } else if (!find(kept, "old")) {
+  if (!find(kept, "next") && !find(kept, "old")) {
     throw new SetupError("There is no next secret: --prepare one first.");
   }
+  // run again, it may only now reach instances on other machines
+  await writeSecretLines(path, withNextInUse(kept, new Date(Date.now() + RULES.lifetime)));
 }
 
 /**

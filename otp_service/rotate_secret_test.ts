@@ -26,7 +26,7 @@ interface Desk {
   path: string;
   database: string;
   /** Another instance, which has seen nothing yet. */
-  instance(database?: Database): Promise<TestService>;
+  instance(database?: Database, file?: string): Promise<TestService>;
   /** As who can write to the database. */
   raw: DatabaseSync;
 }
@@ -37,9 +37,9 @@ const atDesk = (body: (desk: Desk) => Promise<void>) => () =>
     await Deno.writeTextFile(path, `${"5a".repeat(32)}\n`, { mode: 0o600 });
     const made: TestService[] = [];
     let raw: DatabaseSync | undefined;
-    const instance = async (opened = openSqlite(database)) => {
+    const instance = async (opened = openSqlite(database), file = path) => {
       const { clock, sent } = made[0] ?? {};
-      const secret = await readSecrets(path);
+      const secret = await readSecrets(file);
       const test = makeService({ database: opened, secret, root: ROOT, clock, sent });
       made.push(test);
       return test;
@@ -286,3 +286,66 @@ Deno.test("a row that others hold all the while is sealed anew before the rotati
       await server.close();
     }
   }));
+
+Deno.test(
+  "an instance whose machine lacks the new secret says so, and goes on once the file is there",
+  atDesk(async ({ path, instance }) => {
+    const elsewhere = `${path}-elsewhere`;
+    await Deno.copyFile(path, elsewhere);
+    const other = await instance(undefined, elsewhere);
+    await prepareSecret(path);
+    await useNextSecret(path);
+    await sealWithCurrent({ store: (await instance()).service.store, by });
+    const { store } = other.service;
+    // as its timers do, and who asks whether it can serve
+    for (const work of [() => store.check(), () => store.ready(), () => store.log.sealAll()]) {
+      await assert.rejects(work, { message: /copy the file to this machine/ });
+    }
+    await Deno.copyFile(path, elsewhere);
+    await other.token();
+    await store.check({ seals: true });
+  }),
+);
+
+Deno.test(
+  "the step --use, run again, lets what began with the old secret live on from then",
+  atDesk(async ({ path, instance }) => {
+    await prepareSecret(path);
+    await useNextSecret(path);
+    const used = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, used.replace(/20\d\d-.*Z/, "2026-01-01T00:00:00Z"));
+    await useNextSecret(path);
+    const withoutTimes = (text: string) => text.replace(/20\d\d-.*Z/, "");
+    assert.equal(withoutTimes(await Deno.readTextFile(path)), withoutTimes(used));
+    const rotating = { store: (await instance()).service.store, by };
+    await assert.rejects(retireSecrets(path, rotating), { message: /live until/ });
+  }),
+);
+
+Deno.test(
+  "a backup of before a rotation is restored with its secret as an old one",
+  atDesk(async ({ path, database, instance, raw }) => {
+    const test = await instance();
+    await test.enrol({ userID: "asen", credential: STORED });
+    await test.service.store.auditHead();
+    const backup = `${database}-backup`;
+    raw.prepare("VACUUM INTO ?").run(backup);
+    await prepareSecret(path);
+    await useNextSecret(path);
+    const rotating = { store: (await instance()).service.store, by };
+    await sealWithCurrent(rotating);
+    await retireSecrets(path, rotating, { now: true });
+
+    const restore = async () => (await instance(openSqlite(backup))).service;
+    await assert.rejects((await restore()).store.verifyAudit(), { message: /another secret/ });
+    const file = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, file.replace("pepper ", "old "));
+    const { store, people } = await restore();
+    assert.equal((await store.verifyAudit()).problem, undefined);
+    await store.seal(by, "restored");
+    await sealWithCurrent({ store, by });
+    await retireSecrets(path, { store, by });
+    await store.check({ seals: true });
+    assert.ok(await people.checkPin("asen", PIN, "known"));
+  }),
+);

@@ -117,6 +117,11 @@ export class RowSeal {
     }
   }
 
+  /** Whether the key of a seal is known here. */
+  knows(mac: Value): boolean {
+    return this.#keys.key(keyNameOf(mac)) !== undefined;
+  }
+
   /** As {@linkcode check}, for the end of the audit, whose key all instances use. */
   checkHead(version: number, content: readonly Value[], mac: Value): void {
     this.check("audit_head", "1", version, content, mac);

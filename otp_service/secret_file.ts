@@ -58,11 +58,11 @@ export const withNext = (kept: readonly KeptSecret[]): KeptSecret[] => [
   ...kept,
 ];
 
-/** The file's lines when the next secret has become the current one. */
+/** The file's lines when the first secret is the current one. */
 export const withNextInUse = (kept: readonly KeptSecret[], until: Date): KeptSecret[] =>
-  kept.map((each) => {
-    if (each.use === "next") return { ...each, use: "current" };
-    return each.use === "current" ? { ...each, use: "old", until: until.toISOString() } : each;
+  kept.map((each, i) => {
+    if (i === 0) return { ...each, use: "current" };
+    return each.use === "pepper" ? each : { ...each, use: "old", until: until.toISOString() };
   });
 
 /** The file's lines when old secrets are good for PINs alone. */

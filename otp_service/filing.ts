@@ -4,8 +4,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
-import { readCheckpoint } from "../formats/log/checkpoint.ts";
-import { type NoteKey, readNoteKey } from "../formats/log/note.ts";
+import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
+import { type NoteKey, openNote, readNoteKey } from "../formats/log/note.ts";
 import { readBounded } from "../online/http.ts";
 import type { Log } from "./log.ts";
 
@@ -96,7 +96,7 @@ export class Filing {
           await replace(`${file}.tst`, token);
         });
       }
-      const { size, origin } = readCheckpoint(note, log.signer.key);
+      const { size, origin } = readCheckpointByAny(note, log.keys);
       await by("mail", async () => await mail?.(`${origin}: ${size}`, note!));
       if (url !== undefined) {
         await by("url", async () => {
@@ -115,7 +115,7 @@ export class Filing {
   async #cosigned(note: string): Promise<string> {
     const { log, witness } = this.#options;
     if (!witness) return note;
-    const { size } = readCheckpoint(note, log.signer.key);
+    const { size } = readCheckpointByAny(note, log.keys);
     for (let tries = 0; tries < 2; tries++) {
       const proof = await log.consistency(this.#witnessed, size);
       const hashes = proof.map((each) => `${each.toBase64()}\n`).join("");
@@ -127,8 +127,10 @@ export class Filing {
       }
       if (status !== 200) throw new Error(`${witness.url} answered with status ${status}.`);
       const cosigned = note + text;
-      const { witnesses } = readCheckpoint(cosigned, log.signer.key, [this.#witness!]);
-      if (witnesses.length === 0) throw new Error("The witness's signature is missing.");
+      const { signatures } = openNote(cosigned, [...log.keys, this.#witness!]);
+      if (!signatures.some(({ key }) => key === this.#witness)) {
+        throw new Error("The witness's signature is missing.");
+      }
       this.#witnessed = size;
       return cosigned;
     }

@@ -8,7 +8,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
-import type { NoteSigner } from "../formats/log/note.ts";
+import type { NoteKey, NoteSigner } from "../formats/log/note.ts";
 import { hashesIn, type ReadTile } from "../formats/log/tiles.ts";
 import { consistencyProof, verifyConsistency } from "../formats/log/tree.ts";
 import { type AuditEvent, entryOf } from "./audit.ts";
@@ -53,6 +53,11 @@ export class Log {
     this.rows = new LogRows(seal, database.lock);
     this.signer = signer;
     this.#sealer = new Sealer(database, this.rows, signer);
+  }
+
+  /** Keys by which notes of this log may be signed, that of its signer first. */
+  get keys(): NoteKey[] {
+    return [this.signer.key, ...this.signer.others ?? []];
   }
 
   /** The signed checkpoint of what is sealed; null where nothing is. */
@@ -123,8 +128,7 @@ export class Log {
    * @throws {FormatError} `log_malformed` where it is not a checkpoint of this log
    */
   async checkFiled(note: string): Promise<void> {
-    const { key, earlier = [] } = this.signer;
-    const filed = readCheckpointByAny(note, [key, ...earlier]);
+    const filed = readCheckpointByAny(note, this.keys);
     await this.sealAll();
     await this.#database.snapshot(async (query) => {
       const head = await this.rows.head(query);

@@ -52,7 +52,7 @@ const write = (path: string, { seed, next, old }: Lines) =>
 export async function readLogSigner(path: string, origin: string): Promise<NoteSigner> {
   const { seed, next, old } = await readLines(path);
   try {
-    const signer = { ...noteSigner(origin, seed), earlier: old.map(readNoteKey) };
+    const signer = { ...noteSigner(origin, seed), others: old.map(readNoteKey) };
     return next ? signedByBoth(signer, noteSigner(origin, next)) : signer;
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;

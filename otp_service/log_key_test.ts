@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { verifyReceipt } from "../formats/log/checkpoint.ts";
-import { readNoteKey } from "../formats/log/note.ts";
+import { type NoteSigner, readNoteKey } from "../formats/log/note.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { entryOf } from "./audit.ts";
 import { prepareLogKey, readLogSigner, useNextLogKey } from "./log_key.ts";
@@ -17,8 +17,8 @@ Deno.test("while the log's key is rotated, receipts are good with either key, an
     await Deno.writeTextFile(path, `${"7c".repeat(32)}\n`, { mode: 0o600 });
     const secrets = new Secrets(new Uint8Array(32));
     /** A start of the service: a receipt of a new line, and the checkpoint that is filed. */
-    const serve = async (expect: string[]) => {
-      const signer = await readLogSigner(path, NAME);
+    const serve = async (expect: string[], started?: NoteSigner) => {
+      const signer = started ?? await readLogSigner(path, NAME);
       const store = new Store(openSqlite(join(dir, "db")), Date.now, secrets, signer);
       try {
         const { lines } = await store.runWithLines((tx) => {
@@ -29,6 +29,7 @@ Deno.test("while the log's key is rotated, receipts are good with either key, an
         assert.equal((await store.verifyAudit(expect)).problem, undefined);
         for (const filed of expect) await store.log.checkFiled(filed);
         return {
+          signer,
           key: signer.key,
           note: note!,
           receipt: (await store.log.receipt(lines[0], 5000))!,
@@ -52,6 +53,8 @@ Deno.test("while the log's key is rotated, receipts are good with either key, an
     await useNextLogKey(path, NAME);
     await assert.rejects(useNextLogKey(path, NAME), { message: /--prepare/ });
     const after = await serve([before.note, between.note]);
+    // an instance that was not restarted yet, beside the new one
+    await serve([before.note, between.note, after.note], between.signer);
     assert.deepEqual(
       [before, between, after].map((
         { receipt },

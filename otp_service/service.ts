@@ -163,7 +163,11 @@ export function basic(request: Request): { user: string; password: string } | nu
 }
 
 /** The client with this id and secret, or null; in the same time for either being wrong. */
-export function clientBySecret({ clients }: Service, id: string, secret: string): Client | null {
+export function clientBySecret(
+  { clients }: Pick<Service, "clients">,
+  id: string,
+  secret: string,
+): Client | null {
   const found = clients.find((client) => client.id === id);
   const hash = Uint8Array.fromBase64(sha256(secret), { alphabet: "base64url" }).toHex();
   const isRight = [found?.secretHash, found?.earlierSecretHash]

@@ -159,7 +159,7 @@ export class Store {
     const { seq, note } = await this.auditHead();
     return await verifyAudit(this.#lines(1, seq), {
       checkpoints: [note!, ...expect],
-      keys: [this.log.signer.key, ...this.log.signer.earlier ?? []],
+      keys: this.log.keys,
       tiles: (level, number) => this.log.tile(level, number),
     });
   }

@@ -5,6 +5,9 @@ import { dirname, join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
 import { readCrl } from "../formats/x509/crl.ts";
+import { readOtpConfig } from "../otp_service/config.ts";
+import { initService } from "../otp_service/init.ts";
+import { clientBySecret } from "../otp_service/service.ts";
 import { OIDS } from "../protocol/csc.ts";
 import { finish, inTempDir } from "./fixtures/openssl.ts";
 import {
@@ -222,5 +225,45 @@ Deno.test("the authority's key and a portal's secret are rotated, and both are g
       assert.deepEqual((await Deno.stat(join(folder, "authority-2.p12"))).mode! & 0o777, 0o600);
     } finally {
       await mail.close();
+    }
+  }));
+
+Deno.test("a portal's rotation that stopped half-way leaves its old secret good, and is done by running it again", () =>
+  inTempDir(async (dir) => {
+    const { clientId, clientSecret } = await initService(join(dir, "service"), {
+      organization: "Works (TEST)",
+      policy: "2.999.6.1",
+      publicUrl: "http://127.0.0.1:7795",
+      redirectUris: [],
+      instances: 2,
+    });
+    const [one, two, missing] = ["1", "2", "3"].map((name) => join(dir, "service", `${name}.json`));
+    const rotate = (also: string, ...more: string[]) =>
+      dsign("rotate", "client", clientId, "--config", one, "--also", also, "--json", ...more);
+    const goodAt = async (config: string, secret: string) =>
+      clientBySecret(await readOtpConfig(config), clientId, secret) !== null;
+
+    const untouched = await Deno.readTextFile(one);
+    assert.notEqual((await rotate(missing)).code, 0);
+    assert.equal(await Deno.readTextFile(one), untouched, "all files are looked at first");
+
+    const before = await Deno.readTextFile(two);
+    const lost = JSON.parse((await rotate(two)).stdout).clientSecret;
+    await Deno.writeTextFile(two, before); // it was killed between the two
+    const early = await rotate(two, "--retire");
+    assert.match(early.stdout, /rotate it again first/);
+    const again = JSON.parse((await rotate(two)).stdout).clientSecret;
+    for (const config of [one, two]) {
+      assert.deepEqual(
+        await Promise.all([clientSecret, lost, again].map((each) => goodAt(config, each))),
+        [true, false, true],
+      );
+    }
+    assert.equal((await rotate(two, "--retire")).code, 0);
+    for (const config of [one, two]) {
+      assert.deepEqual(
+        await Promise.all([clientSecret, again].map((each) => goodAt(config, each))),
+        [false, true],
+      );
     }
   }));

@@ -31,7 +31,7 @@ export function addRotate(service: Command, context: Context, action: Action): v
     .option("--now", "with --retire: do not wait; what began with the old secret fails")
     .addHelpText(
       "after",
-      "\nRun the three steps in this order. After --prepare and --use, copy the secret file to all machines " +
+      "\nRun the three steps in this order. After each, copy the secret file to all machines " +
         "with instances. Nothing is restarted. A PIN gets the new pepper when its person next signs.",
     )
     .action(action((options: SecretOptions) => rotateSecret(context, options)));
@@ -173,27 +173,43 @@ interface ClientOptions extends ConfigurationOptions {
 }
 
 async function rotateClient(id: string, { config, also, retire, json }: ClientOptions) {
-  const { changeOtpConfig } = await import("../../otp_service/config.ts");
+  const { changeOtpConfig, readOtpConfig } = await import("../../otp_service/config.ts");
   const { newClientSecret } = await import("../../otp_service/init.ts");
   const made = retire ? undefined : newClientSecret();
-  for (const path of [config, ...also]) {
+  const paths = [config, ...also];
+  // all are looked at before one is changed
+  const hashes = [];
+  for (const path of paths) {
+    const client = (await readOtpConfig(path)).clients.find((each) => each.id === id);
+    if (!client) throw new UsageError(`${path} has no client ${id}.`);
+    hashes.push(client);
+  }
+  const differ = new Set(hashes.map(({ secretHash }) => secretHash)).size > 1;
+  if (retire && differ) {
+    throw new UsageError(`${id} has not the same secret in all of them: rotate it again first.`);
+  }
+  // where they differ, the last one was interrupted before it told its new secret
+  if (made && !differ && hashes.some(({ earlierSecretHash }) => earlierSecretHash)) {
+    throw new UsageError(`${id} has two secrets: --retire first.`);
+  }
+  // the secret is told first: once it is in the files it stands nowhere else
+  if (json) printJson(made ? { clientId: id, clientSecret: made.secret } : { clientId: id });
+  else if (made) console.log(`Client secret: ${made.secret}`);
+  for (const path of paths) {
     await changeOtpConfig(path, ({ clients }) => {
-      const client = clients?.find((each) => each.id === id);
-      if (!client) throw new UsageError(`${path} has no client ${id}.`);
+      const client = clients!.find((each) => each.id === id)!;
       if (made) {
-        if (client.earlierSecretHash) {
-          throw new UsageError(`${id} has two secrets: --retire first.`);
-        }
-        client.earlierSecretHash = client.secretHash;
+        client.earlierSecretHash ??= client.secretHash;
         client.secretHash = made.secretHash;
       } else delete client.earlierSecretHash;
     });
   }
-  if (json) return printJson(made ? { clientId: id, clientSecret: made.secret } : { clientId: id });
-  if (made) {
-    console.log(`Client secret: ${made.secret}`);
-    console.log("It is not stored. Restart the instances, then give it to the portal.");
-  } else console.log("Only the new secret is good once the instances are restarted.");
+  if (json) return;
+  console.log(
+    made
+      ? "It is not stored. Restart the instances, then give it to the portal."
+      : "Only the new secret is good once the instances are restarted.",
+  );
 }
 
 async function rotateSecret(context: Context, options: SecretOptions) {

@@ -29,8 +29,8 @@ export interface NoteKey {
 
 export interface NoteSigner {
   key: NoteKey;
-  /** Keys before this one, by which earlier notes are signed. */
-  earlier?: readonly NoteKey[];
+  /** Other keys of this log: those before this one, by which earlier notes are signed, and one that will take its place. */
+  others?: readonly NoteKey[];
   /** @returns the text with its signature below */
   sign(text: string): string;
 }
@@ -95,6 +95,7 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
 /** Signs notes with both keys: readers need either. The first one is the signer's key. */
 export const signedByBoth = (first: NoteSigner, second: NoteSigner): NoteSigner => ({
   ...first,
+  others: [...first.others ?? [], second.key],
   sign: (text) => first.sign(text) + second.sign(text).slice(text.length + 1),
 });
 

@@ -16,6 +16,7 @@ export const NEED_PROGRAMS = [
   "formats/pades/tagged_test.ts",
   "formats/pdf/crypt_test.ts",
   "formats/pdf/pictures_test.ts",
+  "formats/verify/attacks_test.ts",
   "formats/verify/cms_kinds_test.ts",
   "formats/verify/foreign_test.ts",
   "formats/verify/xml_kinds_test.ts",

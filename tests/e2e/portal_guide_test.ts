@@ -90,11 +90,14 @@ Deno.test("the portal guide's page and examples sign, and its commands verify th
       "/orders/a.pdf",
       "/orders/b.pdf",
       "/routes/TR-0142",
+      "/tenders/9.asice",
     ]);
     for (const path of ["/orders/7", "/orders/a.pdf", "/orders/b.pdf"]) {
       const signed = sent.get(path)!;
       assert.ok(signed.length > order.length && order.every((byte, i) => byte === signed[i]), path);
     }
+    const container = new TextDecoder("latin1").decode(sent.get("/tenders/9.asice")!);
+    assert.match(container, /^PK.{28}mimetypeapplication\/vnd\.etsi\.asic-e\+zip/s);
     await Deno.writeFile(join(dir, "signature.txt"), sent.get("/bills/TR-0142")!);
 
     const client = await test.connect();

@@ -1,10 +1,12 @@
 /** The consent page in a real browser, against the agent's real side of it and a token that answers as scripted. */
 import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
+import { bytesSource } from "../../formats/source.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { ERROR_WORDS } from "../../words/errors.ts";
 import { axeFindings, closed, launch, lookAtAll, press, pressKey, screenshot } from "./browser.ts";
+import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import {
   atDesk,
   BILL,
@@ -289,6 +291,73 @@ Deno.test("the consent page works in a browser", async (t) => {
       await press(page, en.do_not_sign);
       assert.equal(await answered, "user_cancelled");
     });
+
+    await step(
+      "the files of a container are shown one below the other, before it is signed",
+      async (desk) => {
+        const signedBy = [{ name: "Stranger", proven: false }];
+        const items = ["Pay 7 to A", "Pay 900 to B"].map((text, i) => ({
+          ...item(`order${i}.txt`, "text/plain", text),
+          signedBy,
+        }));
+        const answered = outcome(desk.consent.sign(signRequest({ items }), token().unlock, never));
+        const page = await desk.shown();
+        for (const text of ["Pay 7 to A", "Pay 900 to B"]) await page.getByText(text).waitFor();
+        assert.equal(await page.getByText("claims to be Stranger").count(), 2);
+        await press(page, en.do_not_sign);
+        assert.equal(await answered, "user_cancelled");
+      },
+    );
+
+    await step("of a container of many files, every name must have been in view", async (desk) => {
+      const items = Array.from({ length: 60 }, (_, i) => item(`order${i}.txt`, "text/plain", "a"));
+      const request = signRequest({ items });
+      const answered = outcome(desk.consent.sign(request, token().unlock, never));
+      const page = await desk.shown();
+      await page.locator(".see-next").waitFor();
+      assert.ok(await page.locator("button[type=submit]").isDisabled());
+      await lookAtAll(page);
+      assert.equal(
+        await page.locator(".pane").evaluate((pane) => {
+          const last = document.querySelectorAll("details.listed")[59]!;
+          return last.getBoundingClientRect().bottom <= pane.getBoundingClientRect().bottom;
+        }),
+        true,
+      );
+      await press(page, en.do_not_sign);
+      assert.equal(await answered, "user_cancelled");
+    });
+
+    await step(
+      "a PDF beside which the signature goes is drawn before an answer counts",
+      async (desk) => {
+        const bytes = classicPdf(documentObjects());
+        const { promise: arrived, resolve: bring } = Promise.withResolvers<void>();
+        const facts = { password: null, damaged: false, permitted: true, signatures: [] };
+        const { unlock } = token();
+        const answered = outcome(
+          desk.consent.sign(
+            signRequest({
+              items: [{ ...item("order.pdf", "application/pdf", null), pdf: { adds: null } }],
+            }),
+            unlock,
+            never,
+            async () => {
+              await arrived;
+              return { source: bytesSource(bytes), facts: () => Promise.resolve(facts) };
+            },
+          ),
+        );
+        const page = await desk.shown();
+        await page.locator(".see-next, button[type=submit]:enabled").first().waitFor();
+        assert.ok(await page.locator("button[type=submit]").isDisabled());
+        bring();
+        await lookAtAll(page);
+        assert.equal(await page.locator('[data-drawn="1 1"]').count(), 1);
+        await press(page, en.do_not_sign);
+        assert.equal(await answered, "user_cancelled");
+      },
+    );
 
     await step("a closed window has declined", async (desk) => {
       const answered = outcome(desk.consent.sign(signRequest(), token().unlock, never));

@@ -17,7 +17,10 @@ const LOOK_EVERY = 100;
 /** After so long (milliseconds) without a key or the pointer, it is not the person who scrolls. */
 const OWN_SCROLL = 1000;
 
-/** Elements that must have been visible: warnings, and those marked as part of the question. */
+/**
+ * Elements that must have been visible: warnings, and those marked as part of the question. `beginning`: the first rows
+ * are enough; `later`: what there is to see has not come yet.
+ */
 const MUST_SEE = "[data-see], .warning";
 
 /** Distance from the pane's edge kept when scrolling an element into view (CSS pixels). */
@@ -177,8 +180,8 @@ function look(element: HTMLElement, seen: WeakMap<Element, Seen>): boolean {
     });
     if (isClear) before.rows.add(row);
   }
-  const wanted = element.dataset.see === "beginning"
-    ? Math.min(count, Math.floor(BEGINNING / GRID))
-    : count;
+  const { see } = element.dataset;
+  if (see === "later") return false;
+  const wanted = see === "beginning" ? Math.min(count, Math.floor(BEGINNING / GRID)) : count;
   return before.rows.size >= wanted;
 }

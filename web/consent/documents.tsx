@@ -78,8 +78,11 @@ export function Documents(
   );
 }
 
-/** So many are shown at a time. */
+/** So many of a batch are shown at a time. */
 const PAGE = 50;
+
+/** The files of a container, which are all here, are shown like a single document, unless there are more. */
+const FEW = 5;
 
 /** Many documents: their names, to be searched, each to be opened. */
 function DocumentList(
@@ -93,13 +96,28 @@ function DocumentList(
 ) {
   const { say } = speech;
   const [wanted, setWanted] = useState("");
-  const [shown, setShown] = useState(PAGE);
+  const atOnce = batched ? PAGE : items.length;
+  const [shown, setShown] = useState(atOnce);
   const needle = wanted.trim().toLocaleLowerCase();
   const found = items
     .map((item, index) => ({ item, index }))
     .filter(({ item }) => item.name.toLocaleLowerCase().includes(needle));
+  if (!batched && items.length <= FEW) {
+    return items.map((item, index) => (
+      <Document
+        key={index}
+        item={item}
+        index={index}
+        batched={batched}
+        signed={signed}
+        api={api}
+        speech={speech}
+      />
+    ));
+  }
   return (
     <>
+      {!batched && <Signers item={items[0]!} speech={speech} />}
       {items.length > 5 && (
         <p class="search">
           <label for="search">{say("items_search")}</label>
@@ -109,7 +127,7 @@ function DocumentList(
             value={wanted}
             onInput={({ currentTarget }) => {
               setWanted(currentTarget.value);
-              setShown(PAGE);
+              setShown(atOnce);
             }}
             onKeyDown={(event) => {
               // The form is for signing.
@@ -122,6 +140,7 @@ function DocumentList(
       {found.slice(0, shown).map(({ item, index }) => (
         <Opened
           key={index}
+          mustSee={!batched}
           title={
             <>
               <Foreign text={item.name === "" ? say("items_unnamed") : item.name} />{" "}
@@ -153,11 +172,15 @@ function DocumentList(
 }
 
 /** A section that renders its content only when opened. */
-function Opened({ title, children }: { title: ComponentChildren; children: ComponentChildren }) {
+function Opened({ title, mustSee, children }: {
+  title: ComponentChildren;
+  mustSee: boolean;
+  children: ComponentChildren;
+}) {
   const [open, setOpen] = useState(false);
   return (
     <details class="listed" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
-      <summary>{title}</summary>
+      <summary data-see={mustSee ? "" : undefined}>{title}</summary>
       {open && children}
     </details>
   );
@@ -234,7 +257,9 @@ function Text(
   useEffect(() => {
     if (api) api.look(index).catch(() => null).then(setLooked);
   }, []);
-  if (looked === "loading") return <p class="aside" role="status">{say("loading")}</p>;
+  if (looked === "loading") {
+    return <p class="aside" role="status" data-see="later">{say("loading")}</p>;
+  }
   if (api && looked?.pdf) {
     return <PdfView api={api} index={index} name={item.name} speech={speech} />;
   }

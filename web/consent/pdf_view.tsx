@@ -78,7 +78,9 @@ export function PdfView(
     };
   }, []);
 
-  if (state === "loading") return <p class="aside" role="status">{say("pdf_loading")}</p>;
+  if (state === "loading") {
+    return <p class="aside" role="status" data-see="later">{say("pdf_loading")}</p>;
+  }
   if (state === "failed") {
     return signed
       ? <p class="warning">{say("pdf_not_drawn")}</p>
@@ -255,7 +257,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
         </div>
         <div
           class="pdf-page"
-          data-see="beginning"
+          data-see={drawn || failed ? "beginning" : "later"}
           ref={frame}
           tabIndex={0}
           role="region"

@@ -106,6 +106,7 @@ const refusals: Record<NotARoot, (certificate: Certificate) => string> = {
     `was issued by "${issuer.commonName ?? issuer}": add that authority's root instead`,
   not_an_authority: () => "is not that of an authority",
   not_self_signed: () => "is not signed with its own key",
+  of_trial: () => "is of a trial agent, whose signatures are worth nothing",
 };
 
 const toJson = ({ certificate, path }: TrustedRoot) => ({

@@ -79,7 +79,7 @@ export interface Root {
   /** It is trusted because of the administrator, and only there can it be removed. */
   isAdministrators: boolean;
   /** Why it cannot be trusted as a root; null: it can. */
-  refused: "issued_by_another" | "not_an_authority" | "not_self_signed" | null;
+  refused: "issued_by_another" | "not_an_authority" | "not_self_signed" | "of_trial" | null;
 }
 
 /**

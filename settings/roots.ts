@@ -5,6 +5,7 @@ import { FormatError } from "../formats/error.ts";
 import { withMlDsa } from "../formats/keys/ml_dsa.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
 import { isSignedWith } from "../formats/x509/signed.ts";
+import { isTrial } from "../formats/x509/trial.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { certificateFiles, loadAnchors } from "./anchors.ts";
 
@@ -30,11 +31,12 @@ export async function listRoots(folders: readonly string[]): Promise<TrustedRoot
 }
 
 /** Why a certificate cannot be a root to be trusted. */
-export type NotARoot = "issued_by_another" | "not_an_authority" | "not_self_signed";
+export type NotARoot = "issued_by_another" | "not_an_authority" | "not_self_signed" | "of_trial";
 
 /** Undefined: it can be trusted as a root. */
 export async function notARoot(certificate: Certificate): Promise<NotARoot | undefined> {
   const { subject, issuer, basicConstraints, publicKey, version } = certificate;
+  if (isTrial(certificate)) return "of_trial";
   if (!subject.equals(issuer)) return "issued_by_another";
   if (version === 3 && !basicConstraints?.ca) return "not_an_authority";
   try {

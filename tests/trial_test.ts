@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readCertificates } from "../formats/x509/bundle.ts";
+import { readCertificate } from "../formats/x509/certificate.ts";
 import { PORTS } from "../protocol/envelope.ts";
 import type { MethodName, Params } from "../protocol/methods.ts";
+import { notARoot } from "../settings/roots.ts";
 import { startTrial, type Trial } from "../web/client/testing.ts";
 import { connect } from "../web/client.ts";
 import { TestClient } from "./fixtures/agent.ts";
@@ -90,6 +93,8 @@ Deno.test("dsign verify refuses a TRIAL chain without --trial, and accepts it wi
       assert.equal(accepted.code, 0, accepted.stdout);
       const elsewhere = await dsign("trust", "add", trial.root);
       assert.notEqual(elsewhere.code, 0, "nor does it become a trusted root");
+      const [root] = readCertificates(await Deno.readFile(trial.root));
+      assert.equal(await notARoot(readCertificate(root!)), "of_trial", "nor in the console");
     });
   }));
 

@@ -53,7 +53,7 @@ Deno.test("the consent page works in a browser", async (t) => {
         await page.getByText(ERROR_WORDS.en.pin_incorrect).waitFor();
         assert.equal(await pinField(page).inputValue(), "");
         await pinField(page).fill("পিন-1234");
-        await pinField(page).press("Enter");
+        await pressKey(page, "Enter");
         await closed(page);
         assert.equal(await answered, "ok");
         assert.deepEqual(typed, ["1111", "পিন-1234"]);
@@ -349,9 +349,12 @@ Deno.test("the consent page works in a browser", async (t) => {
           ),
         );
         const page = await desk.shown();
-        await page.locator(".see-next, button[type=submit]:enabled").first().waitFor();
-        assert.ok(await page.locator("button[type=submit]").isDisabled());
-        bring();
+        try {
+          await page.locator(".see-next, button[type=submit]:enabled").first().waitFor();
+          assert.ok(await page.locator("button[type=submit]").isDisabled());
+        } finally {
+          bring();
+        }
         await lookAtAll(page);
         assert.equal(await page.locator('[data-drawn="1 1"]').count(), 1);
         await press(page, en.do_not_sign);

@@ -10,6 +10,7 @@ const REFUSALS: Record<NonNullable<Root["refused"]>, Word> = {
   issued_by_another: "roots_refused_issued",
   not_an_authority: "roots_refused_authority",
   not_self_signed: "roots_refused_signed",
+  of_trial: "roots_refused_trial",
 };
 
 export function Roots({ speech }: { speech: Speech }) {

@@ -1,10 +1,10 @@
 /**
  * `deno task test:examples`: runs the portals of `examples/` in every language whose runtime is installed: Node, Python,
- * Java and PHP (php-cli). C# is compiled (mono-mcs).
+ * Java and PHP (php-cli); of C# (mono-mcs) what Mono can run.
  */
 if (import.meta.main) {
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", "tests/e2e/examples_test.ts"],
+    args: ["test", "-A", "--no-check", "tests/e2e/examples_test.ts", "tests/otp_examples_test.ts"],
     cwd: new URL("..", import.meta.url),
     env: { DSIGN_TEST_EXAMPLES: "1" },
     stdin: "null",

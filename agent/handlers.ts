@@ -258,6 +258,7 @@ export function createDispatch(services: Services): Dispatch {
       try {
         const batch = call.batches.get(handle);
         const { bytes, field, resumed } = await batch.sign(item, document);
+        call.signal.throwIfAborted(); // it is delivered if the page asks again
         if (batch.format === "cades") {
           return { format: "cades" as const, signature: bytes.toBase64(), resumed };
         }

@@ -6,6 +6,7 @@ import { EXIT, printJson } from "./failure.ts";
 interface Options {
   config: string;
   json?: boolean;
+  trial?: boolean;
 }
 
 export const verifyServiceCommand: AddCommand = (
@@ -21,6 +22,7 @@ export const verifyServiceCommand: AddCommand = (
     )
     .option("--verbose", "log more")
     .option("--json", "print one JSON object once it listens")
+    .option("--trial", "for tests: also accept trust sets of a trial agent")
     .addHelpText(
       "after",
       `
@@ -29,12 +31,13 @@ The configuration is a JSON file. See docs/verify-service.md. Settings:
   listen, online, intranetServices, timestampAuthority, departmentalPolicies, readers, requests,
   uploadBytes, diskBytes, uploadSeconds, seconds, spool`,
     )
-    .action(action(async ({ config, json }: Options) => {
+    .action(action(async ({ config, json, trial }: Options) => {
       const { readVerifyConfig } = await import("../verify_service/config.ts");
       const { startVerifyService } = await import("../verify_service/server.ts");
       const service = await startVerifyService(await readVerifyConfig(config), {
         version,
         readerCommand,
+        trial,
       });
       if (json) printJson({ address: service.address });
       else console.log(`Listening on ${service.address}. Stop it with Ctrl-C.`);

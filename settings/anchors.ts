@@ -58,7 +58,7 @@ export async function loadAnchors(path: string, trial = false): Promise<Certific
     if (!trial && anchors.some(isTrial)) {
       throw new DsignError(
         "invalid_params",
-        `${file} is of a trial agent, whose signatures are worth nothing. For tests, give "dsign verify" the option --trial.`,
+        `${file} is of a trial agent, whose signatures are worth nothing. For tests, give "dsign verify" or "dsign verify-service" the option --trial.`,
       );
     }
   }

@@ -58,7 +58,7 @@ const PROGRAMS: Program[] = [
 ];
 
 for (const program of PROGRAMS) {
-  const missing = await missingOf(program);
+  const missing = await missingOf(program.needs);
   const why = missing ? ` (needs ${missing})` : " (deno task test:examples)";
   const ignore = missing !== undefined || !isWanted && !program.always;
   Deno.test({

@@ -31,6 +31,8 @@ export interface ServerOptions {
   version: string;
   /** Starts the program's `reader` role. */
   readerCommand: readonly string[];
+  /** Whether trust sets may hold roots of trial agents. */
+  trial?: boolean;
   /** Asks authorities; default: as configured. */
   pkiFetch?: PkiFetch;
   now?: () => Date;
@@ -39,9 +41,9 @@ export interface ServerOptions {
 /** @throws {DsignError} where a trust set cannot be used, or the service cannot listen */
 export async function startVerifyService(
   config: VerifyConfig,
-  { version, readerCommand, pkiFetch, now = () => new Date() }: ServerOptions,
+  { version, readerCommand, trial, pkiFetch, now = () => new Date() }: ServerOptions,
 ): Promise<RunningService> {
-  const sets = await TrustSets.load(config.trust);
+  const sets = await TrustSets.load(config.trust, trial);
   const processes = config.readers ?? navigator.hardwareConcurrency;
   const reader = new ReaderPool<typeof questions & DocumentQuestions>({
     command: readerCommand,

@@ -19,17 +19,23 @@ interface TrustSet {
 export class TrustSets {
   readonly #sets = new Map<string, TrustSet>();
 
+  private constructor(readonly trial: boolean) {}
+
   /**
    * Reads every set.
    *
    * @param folders by name
+   * @param trial whether roots of trial agents are taken
    * @throws {DsignError} if one cannot be read or is empty
    */
-  static async load(folders: Readonly<Record<string, string>>): Promise<TrustSets> {
-    const sets = new TrustSets();
+  static async load(
+    folders: Readonly<Record<string, string>>,
+    trial = false,
+  ): Promise<TrustSets> {
+    const sets = new TrustSets(trial);
     for (const [name, folder] of Object.entries(folders)) {
       const seen = await lookOf(folder);
-      sets.#sets.set(name, { folder, anchors: await read(folder), seen, problem: null });
+      sets.#sets.set(name, { folder, anchors: await read(folder, trial), seen, problem: null });
     }
     return sets;
   }
@@ -50,7 +56,7 @@ export class TrustSets {
       try {
         const seen = await lookOf(set.folder);
         if (seen === set.seen && set.problem === null) continue;
-        set.anchors = await read(set.folder);
+        set.anchors = await read(set.folder, this.trial);
         set.seen = seen;
         set.problem = null;
         log.info("Trust set {name}: {count} certificates.", { name, count: set.anchors.length });
@@ -66,12 +72,12 @@ export class TrustSets {
 }
 
 /** @throws {DsignError} */
-async function read(folder: string): Promise<Uint8Array[]> {
+async function read(folder: string, trial: boolean): Promise<Uint8Array[]> {
   const anchors: Uint8Array[] = [];
   const none = (path: string) =>
     new DsignError("certificate_not_found", `${path} has no certificate in it.`);
   for (const file of await certificateFiles(folder)) {
-    const found = await loadAnchors(file);
+    const found = await loadAnchors(file, trial);
     // It may be on its way.
     if (found.length === 0) throw none(file);
     anchors.push(...found.map(({ der }) => der));

@@ -429,3 +429,36 @@ Deno.test("errors are told in the page's language, whoever finds them", async ()
     dsign.close();
   });
 });
+
+Deno.test("a batch's signal ends the document under way; what is signed counts, the rest is left", () =>
+  withFake({
+    script: ({ id, method, params }, socket) => {
+      if (method === "sign.batch") reply(socket, id, { batch: 1, certificate: "MIIB" });
+      if (method === "document.open") {
+        const document = params.name === "a.txt" ? 1 : 2;
+        reply(socket, id, { document, chunk: 10, window: 20 });
+      }
+      if (method === "batch.sign" && params.item === 0) {
+        reply(socket, id, { format: "cades", signature: "MIIC" });
+      }
+      if (method === "batch.close") reply(socket, id, {});
+    },
+  }, async (fake) => {
+    const dsign = await connect({ ports: [fake.port] });
+    const end = new AbortController();
+    const files = ["a.txt", "b.txt"].map((name) => ({ name, content: new Blob([name]) }));
+    const told: number[] = [];
+    const asked = dsign.signBatch(files, { format: "cades" }, {
+      signal: end.signal,
+      onItem: ({ item }) => void told.push(item),
+    });
+    const pending = () =>
+      fake.text.find(({ method, params }) => method === "batch.sign" && params.item === 1);
+    while (!pending() || told.length === 0) await new Promise((next) => setTimeout(next, 5));
+    end.abort();
+    const { signed, failed, left } = await asked;
+    assert.deepEqual([signed, failed, left, told], [1, 0, 1, [0]]);
+    assert.deepEqual((await fake.arrived("$/cancelRequest")).params, { id: pending()!.id });
+    assert.deepEqual((await fake.arrived("batch.close")).params, { batch: 1, forget: false });
+    dsign.close();
+  }));

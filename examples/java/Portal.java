@@ -1,9 +1,14 @@
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.URI;
 import java.net.URLDecoder;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -29,6 +35,7 @@ public final class Portal {
   static final String ORIGIN = env("ORIGIN", "http://localhost:" + PORT);
   static final String TRIAL = env("TRIAL", "");
   static final String TRUST = env("TRUST", "root.pem");
+  static final String VERIFY_SERVICE = env("VERIFY_SERVICE", "");
   /** PANs of the officers, in the order in which they sign orders. */
   static final List<String> OFFICERS = List.of(env("OFFICERS", "AAAPD0001A,AAAPR0002B").split(","));
   static final Path EXAMPLES = Path.of(env("EXAMPLES", ".."));
@@ -55,6 +62,10 @@ public final class Portal {
 
   /** D-Sign checks signature, chain and revocation, and that each of these people has signed. */
   static void check(List<String> pans, byte[] signed, byte[] content) throws Exception {
+    if (!VERIFY_SERVICE.isEmpty()) {
+      askService(pans, signed, content);
+      return;
+    }
     Path folder = Files.createTempDirectory("portal-");
     Path file = Files.write(folder.resolve(content == null ? "order.pdf" : "signature.p7s"), signed);
     List<String> command = new ArrayList<>(
@@ -68,6 +79,41 @@ public final class Portal {
       Process process = new ProcessBuilder(all).redirectErrorStream(true).start();
       String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       if (process.waitFor() != 0) throw new Refused("The signature does not count. " + said);
+    }
+  }
+
+  /** The same by `dsign verify-service`, at an address like http://127.0.0.1:7797. */
+  static void askService(List<String> pans, byte[] signed, byte[] content) throws Exception {
+    HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    for (String pan : pans) {
+      Map<String, byte[]> fields = new LinkedHashMap<>();
+      fields.put("trust", bytes("portal")); // its name in the service's configuration
+      fields.put("revocation", bytes(TRIAL.isEmpty() ? "require" : "if-available"));
+      fields.put("pan", bytes(HexFormat.of().formatHex(sha256(pan))));
+      fields.put("file", signed);
+      if (content != null) fields.put("content", content);
+      byte[] made = new byte[16];
+      RANDOM.nextBytes(made);
+      String boundary = HexFormat.of().formatHex(made);
+      ByteArrayOutputStream body = new ByteArrayOutputStream();
+      for (Map.Entry<String, byte[]> field : fields.entrySet()) {
+        String name = field.getKey();
+        String file = List.of("file", "content").contains(name) ? "; filename=\"" + name + "\"" : "";
+        body.write(bytes("--" + boundary + "\r\nContent-Disposition: form-data; name=\"" + name + "\"" + file));
+        body.write(bytes("\r\n\r\n"));
+        body.write(field.getValue());
+        body.write(bytes("\r\n"));
+      }
+      body.write(bytes("--" + boundary + "--\r\n"));
+      HttpRequest request = HttpRequest.newBuilder(URI.create(VERIFY_SERVICE + "/v1/verify"))
+          .header("content-type", "multipart/form-data; boundary=" + boundary)
+          .POST(HttpRequest.BodyPublishers.ofByteArray(body.toByteArray()))
+          .build();
+      HttpResponse<String> answer = http.send(request, HttpResponse.BodyHandlers.ofString());
+      if (answer.statusCode() >= 500) throw new IOException(answer.body()); // ask again later
+      // A portal takes its JSON library. No other member of the report has this name.
+      boolean ok = answer.statusCode() == 200 && answer.body().contains("\"ok\":true");
+      if (!ok) throw new Refused("The signature does not count.");
     }
   }
 

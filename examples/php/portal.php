@@ -25,6 +25,10 @@ final class Refused extends Exception
 function check(array $pans, string $signed, ?string $content = null): void
 {
     global $setting, $trust, $trial;
+    if ($setting('VERIFY_SERVICE', '') !== '') {
+        askService($pans, $signed, $content);
+        return;
+    }
     $folder = sys_get_temp_dir() . '/portal-' . bin2hex(random_bytes(8));
     mkdir($folder, 0700);
     $file = $folder . ($content === null ? '/order.pdf' : '/signature.p7s');
@@ -45,6 +49,41 @@ function check(array $pans, string $signed, ?string $content = null): void
     } finally {
         array_map('unlink', glob("$folder/*"));
         rmdir($folder);
+    }
+}
+
+/** The same by `dsign verify-service`, at an address like http://127.0.0.1:7797. */
+function askService(array $pans, string $signed, ?string $content): void
+{
+    global $setting, $trial;
+    foreach ($pans as $pan) {
+        $fields = [
+            'trust' => 'portal', // its name in the service's configuration
+            'revocation' => $trial ? 'if-available' : 'require',
+            'pan' => hash('sha256', $pan),
+            'file' => $signed,
+            ...$content === null ? [] : ['content' => $content],
+        ];
+        $boundary = bin2hex(random_bytes(16));
+        $body = '';
+        foreach ($fields as $name => $value) {
+            $file = in_array($name, ['file', 'content'], true) ? "; filename=\"$name\"" : '';
+            $body .= "--$boundary\r\nContent-Disposition: form-data; name=\"$name\"$file\r\n\r\n$value\r\n";
+        }
+        $http = [
+            'method' => 'POST',
+            'header' => "Content-Type: multipart/form-data; boundary=$boundary",
+            'content' => "$body--$boundary--\r\n",
+            'ignore_errors' => true,
+        ];
+        $context = stream_context_create(['http' => $http]);
+        $answer = file_get_contents($setting('VERIFY_SERVICE', '') . '/v1/verify', false, $context);
+        if ($answer === false || preg_match('/ 5\d\d\b/', $http_response_header[0])) {
+            throw new RuntimeException('The verification service cannot answer.'); // ask again later
+        }
+        if ((json_decode($answer, true)['ok'] ?? false) !== true) {
+            throw new Refused('The signature does not count.');
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 """A small portal in Python: login, a signed bill, an order that two officers sign. Only the standard library and openssl."""
 
 import base64, hashlib, http.cookies, http.server, json, os, pathlib, re, secrets, subprocess, tempfile
-import urllib.parse
+import traceback, urllib.error, urllib.parse, urllib.request
 
 PORT = int(os.environ.get("PORT", "3000"))
 ORIGIN = os.environ.get("ORIGIN", f"http://localhost:{PORT}")
 TRIAL = os.environ.get("TRIAL")
 TRUST = os.environ.get("TRUST", "root.pem")
+VERIFY_SERVICE = os.environ.get("VERIFY_SERVICE")
 # PANs of the officers, in the order in which they sign orders
 OFFICERS = os.environ.get("OFFICERS", "AAAPD0001A,AAAPR0002B").split(",")
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent
@@ -23,6 +24,8 @@ class Refused(Exception):
 
 def check(pans, signed, content=None):
     """D-Sign checks signature, chain and revocation, and that each of these people has signed."""
+    if VERIFY_SERVICE:
+        return ask_service(pans, signed, content)
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "order.pdf" if content is None else "signature.p7s")
         file.write_bytes(signed)
@@ -35,6 +38,37 @@ def check(pans, signed, content=None):
             done = subprocess.run([*command, "--pan", pan, str(file)], capture_output=True, text=True)
             if done.returncode != 0:
                 raise Refused(f"The signature does not count. {done.stdout}")
+
+
+def ask_service(pans, signed, content):
+    """The same by `dsign verify-service`, at an address like http://127.0.0.1:7797."""
+    for pan in pans:
+        fields = {
+            "trust": b"portal",  # its name in the service's configuration
+            "revocation": b"if-available" if TRIAL else b"require",
+            "pan": hashlib.sha256(pan.encode()).hexdigest().encode(),
+            "file": signed,
+        }
+        if content is not None:
+            fields["content"] = content
+        boundary = secrets.token_hex(16)
+        body = b""
+        for name, value in fields.items():
+            file = f'; filename="{name}"' if name in ("file", "content") else ""
+            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+            body += head.encode() + value + b"\r\n"
+        body += f"--{boundary}--\r\n".encode()
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        try:
+            request = urllib.request.Request(f"{VERIFY_SERVICE}/v1/verify", body, headers)
+            with urllib.request.urlopen(request) as answer:
+                ok = json.load(answer)["ok"] is True
+        except urllib.error.HTTPError as error:
+            if error.code >= 500:
+                raise  # ask again later
+            ok = False
+        if not ok:
+            raise Refused("The signature does not count.")
 
 
 def login(session, form):
@@ -89,6 +123,9 @@ class Portal(http.server.BaseHTTPRequestHandler):
             status, (kind, text) = 200, self.route(session, body)
         except Refused as refused:
             status, kind, text = 422, "text/plain; charset=utf-8", str(refused)
+        except Exception:
+            traceback.print_exc()
+            status, kind, text = 500, "text/plain; charset=utf-8", "The portal made a mistake."
         data = text if isinstance(text, bytes) else text.encode()
         self.send_response(status)
         self.send_header("content-type", kind)

@@ -1,5 +1,4 @@
 /** A connection to the signer program, and its methods. */
-import type { ErrorCode } from "../../protocol/errors.ts";
 import type {
   MethodName,
   NotificationParams,
@@ -8,6 +7,22 @@ import type {
   Status,
 } from "../../protocol/methods.ts";
 import { addPin } from "./agent_key.ts";
+import {
+  type BatchFile,
+  type BatchOptions,
+  type BatchOutcome,
+  type BatchParams,
+  type BatchResult,
+  type DetachedBatchOutcome,
+  signBatch,
+} from "./batch.ts";
+import type {
+  CallOptions,
+  CallOptionsWithin,
+  DetachedSignature,
+  SignedContainer,
+  SignedPdf,
+} from "./calls.ts";
 import type { Agent, Channel } from "./channel.ts";
 import { DsignClientError, failed, fromWire, type Messages } from "./errors.ts";
 
@@ -15,96 +30,13 @@ import { DsignClientError, failed, fromWire, type Messages } from "./errors.ts";
 const RETRY = 1000;
 const MAX_RETRY = 30_000;
 
-/** Progress of a call. `sending` (bytes) comes from this file, the others from the signer program. */
-export type Progress =
-  | { phase: "sending"; done: number; total: number }
-  | Omit<NotificationParams<"request.progress">, "id">;
-
-export interface CallOptions {
-  /** Gives the call up: it rejects with `request_cancelled`, and what the person sees is taken back. */
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-}
-
-/** Result of {@linkcode Client.signDocument}: a detached CAdES signature. */
-export type DetachedSignature = Extract<Result<"sign.document">, { signature: string }>;
-
-/** Result of {@linkcode Client.signContainer}. */
-export interface SignedContainer {
-  /** The whole container. */
-  container: Blob;
-  /** The signer's certificate, DER, Base64. */
-  certificate: string;
-  /** JWA name, as in `RS256`. */
-  algorithm: string;
-}
-
-/** Result of {@linkcode Client.signPdf}. */
-export interface SignedPdf {
-  /** The PDF with one more signature. */
-  pdf: Blob;
-  /** Name of the signed field. */
-  field: string;
-  /** The signer's certificate, DER, Base64. */
-  certificate: string;
-  /** JWA name, as in `RS256`. */
-  algorithm: string;
-}
-
-/** A document of a batch. */
-export interface BatchFile {
-  name: string;
-  content: Blob;
-}
-
-/** Result of one document of a batch; `item` is its position in the list. */
-export type BatchOutcome =
-  | { item: number; pdf: Blob; field: string }
-  | { item: number; error: DsignClientError };
-
-/** The same with `format: "cades"`: a detached signature, Base64. */
-export type DetachedBatchOutcome =
-  | { item: number; signature: string }
-  | { item: number; error: DsignClientError };
-
-export interface BatchOptions<Outcome = BatchOutcome> extends CallOptions {
-  /** Told of each document as soon as it is signed, or not; awaited, so that it can be saved before the next. */
-  onItem?: (outcome: Outcome) => void | Promise<void>;
-}
-
-/** How a batch ended. Where `left` is not 0, the same call goes on with it, and signs nothing twice. */
-export interface BatchResult {
-  signed: number;
-  failed: number;
-  left: number;
-  /** The signer's certificate, DER, Base64. */
-  certificate: string;
-}
-
 const PDF = "application/pdf";
-
-/** Documents of a batch that are under way at a time: so many, and of so many bytes together if the largest allows it. */
-const BATCH_PIPELINE = 32;
-const BATCH_BYTES = 64 * 1024 * 1024;
-
-/** Failures of one document; any other ends the batch. */
-const OF_ONE_DOCUMENT: ReadonlySet<string> = new Set(
-  [
-    "document_malformed",
-    "document_encrypted",
-    "document_locked",
-    "document_incomplete",
-    "consent_mismatch",
-    "invalid_params",
-    "too_large",
-    "mechanism_unsupported",
-  ] satisfies ErrorCode[],
-);
 
 interface Pending {
   resolve(result: unknown): void;
   reject(error: DsignClientError): void;
   onProgress?: CallOptions["onProgress"];
+  onWanted?: CallOptionsWithin["onWanted"];
 }
 
 /** An outgoing document: how much of it has arrived, and who waits for more to arrive. */
@@ -144,8 +76,6 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   #nextId = 1;
   #calls = new Map<number, Pending>();
   #uploads = new Map<number, Upload>();
-  /** Brings documents of a batch that the person wants to see; by the id of the call that asks. */
-  #wanted = new Map<number, (item: number) => void>();
   /** Pieces of results that have come, by document: the answer to what asked for them follows. */
   #pieces = new Map<number, BlobPart[]>();
   #end: DsignClientError | null = null;
@@ -194,7 +124,15 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   call<M extends MethodName>(
     method: M,
     params: Params<M>,
-    { signal, onProgress }: CallOptions = {},
+    options: CallOptions = {},
+  ): Promise<Result<M>> {
+    return this.#call(method, params, options);
+  }
+
+  #call<M extends MethodName>(
+    method: M,
+    params: Params<M>,
+    { signal, onProgress, onWanted }: CallOptionsWithin = {},
   ): Promise<Result<M>> {
     if (signal?.aborted) return Promise.reject(this.#failed("request_cancelled"));
     if (this.#end) return Promise.reject(this.#end);
@@ -206,7 +144,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       call?.reject(this.#failed("request_cancelled"));
     };
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#calls.set(id, { resolve, reject, onProgress });
+      this.#calls.set(id, { resolve, reject, onProgress, onWanted });
       signal?.addEventListener("abort", abort, { once: true });
       this.#send({ id, method, params });
     });
@@ -355,7 +293,8 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
    * signed does not keep the others from being signed.
    *
    * Stopped by `signal`, or by a failure that is not of one document, it can be called again with the same list: what is
-   * signed is delivered again, not signed again.
+   * signed is delivered again, not signed again. `signal` ends what is being sent or waited for; the promise resolves
+   * when the token has ended its signature, so that this is not lost.
    *
    * @throws {DsignClientError} if the batch did not begin, or ended too early
    */
@@ -374,100 +313,15 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   ): Promise<BatchResult>;
   async signBatch(
     files: readonly BatchFile[],
-    { format = "pades", certificate, purpose, ...how }:
-      & { format?: "pades" | "cades" }
-      & Pick<Params<"sign.batch">, "certificate" | "purpose">
-      & Params<"sign.batch">["pdf"] = {},
-    { signal, onProgress, onItem }: BatchOptions<BatchOutcome & DetachedBatchOutcome> = {},
+    params: BatchParams = {},
+    options: BatchOptions<BatchOutcome & DetachedBatchOutcome> = {},
   ): Promise<BatchResult> {
-    if (files.length === 0 || !files.every(({ content }) => content instanceof Blob)) {
-      throw new TypeError("signBatch() takes a list of { name, content: File or Blob }.");
-    }
-    const isPdf = format === "pades";
-    const typeOf = ({ type }: Blob) => isPdf ? PDF : type || "application/octet-stream";
-    const items: Params<"sign.batch">["items"] = [];
-    const list = async ({ name, content }: BatchFile) => {
-      const hash = await crypto.subtle.digest("SHA-256", await content.arrayBuffer());
-      const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
-      return { name, mediaType: typeOf(content), size: content.size, sha256: hex.join("") };
+    const connection = {
+      call: this.#call.bind(this),
+      open: this.#open.bind(this),
+      take: this.#takePieces.bind(this),
     };
-    const largest = Math.max(...files.map(({ content }) => content.size));
-    const width = Math.max(1, Math.min(BATCH_PIPELINE, Math.floor(BATCH_BYTES / largest)));
-    while (items.length < files.length) {
-      const some = files.slice(items.length, items.length + width);
-      items.push(...await Promise.all(some.map(list)));
-    }
-    const show = async (id: number, item: number) => {
-      const { name, content } = files[item]!;
-      const about = { name, mediaType: typeOf(content), keep: !isPdf };
-      const { document } = await this.#open(content, about, { signal });
-      await this.call("batch.show", { id, item, document });
-    };
-    const id = this.#nextId;
-    this.#wanted.set(id, (item) => void show(id, item).catch(() => {})); // the person sees that it is missing
-    let started: Result<"sign.batch">;
-    try {
-      const params = isPdf
-        ? { items, format, pdf: how, certificate, purpose }
-        : { items, format, level: how.level, certificate, purpose };
-      started = await this.call("sign.batch", params, { signal, onProgress });
-    } finally {
-      this.#wanted.delete(id);
-    }
-    const { batch } = started;
-    const result: BatchResult = {
-      signed: 0,
-      failed: 0,
-      left: files.length,
-      certificate: started.certificate,
-    };
-    let next = 0;
-    let fatal: DsignClientError | undefined;
-    const worker = async () => {
-      while (next < files.length && !fatal && !signal?.aborted) {
-        const item = next++;
-        let outcome: BatchOutcome | DetachedBatchOutcome;
-        try {
-          const { content, name } = files[item]!;
-          const about = { name, mediaType: typeOf(content) };
-          outcome = { item, ...await this.#signItem(batch, item, content, about) };
-          result.signed++;
-        } catch (error) {
-          if (!(error instanceof DsignClientError) || !OF_ONE_DOCUMENT.has(error.code)) throw error;
-          outcome = { item, error };
-          result.failed++;
-        }
-        result.left--;
-        onProgress?.({ phase: "signing", done: files.length - result.left, total: files.length });
-        await onItem?.(outcome as BatchOutcome & DetachedBatchOutcome);
-      }
-    };
-    const workers = Array.from({ length: width }, () =>
-      worker().catch((error) => {
-        fatal ??= error;
-      }));
-    await Promise.all(workers);
-    const forget = result.left === 0;
-    await this.call("batch.close", { batch, forget }).catch(() => {}); // it may be over already
-    if (fatal) throw fatal;
-    return result;
-  }
-
-  async #signItem(
-    batch: number,
-    item: number,
-    content: Blob,
-    about: Pick<Params<"document.open">, "name" | "mediaType">,
-  ): Promise<{ pdf: Blob; field: string } | { signature: string }> {
-    const { document } = await this.#open(content, about, {});
-    try {
-      const signed = await this.call("batch.sign", { batch, item, document });
-      if (signed.format === "cades") return { signature: signed.signature };
-      const pieces = [content, ...this.#takePieces(document)];
-      return { pdf: new Blob(pieces, { type: PDF }), field: signed.field };
-    } finally {
-      this.#pieces.delete(document);
-    }
+    return await signBatch(connection, files, params, options);
   }
 
   /** Fetches what is new, and puts it behind the file. */
@@ -599,7 +453,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       }
       case "batch.wanted": {
         const { id, item } = params as NotificationParams<"batch.wanted">;
-        this.#wanted.get(id as number)?.(item);
+        this.#calls.get(id as number)?.onWanted?.(id as number, item);
         break;
       }
       case "document.ack": {

@@ -1,5 +1,7 @@
 /** A button that signs, for pages without a framework. */
-import type { BatchFile, BatchOutcome, BatchResult, Client, SignedPdf } from "./client.ts";
+import type { BatchFile, BatchOutcome, BatchResult } from "./batch.ts";
+import type { SignedPdf } from "./calls.ts";
+import type { Client } from "./client.ts";
 import { connect, type ConnectOptions } from "./connect.ts";
 import { DsignClientError } from "./errors.ts";
 import { connectByPopup } from "./popup.ts";

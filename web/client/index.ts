@@ -9,14 +9,16 @@ export type {
   BatchOptions,
   BatchOutcome,
   BatchResult,
-  CallOptions,
-  ClientEvent,
   DetachedBatchOutcome,
+} from "./batch.ts";
+export type {
+  CallOptions,
   DetachedSignature,
   Progress,
   SignedContainer,
   SignedPdf,
-} from "./client.ts";
+} from "./calls.ts";
+export type { ClientEvent } from "./client.ts";
 export { acceptNewAgent, connect, PORTS, PROTOCOL, SECURE_PORTS } from "./connect.ts";
 export type { ConnectOptions } from "./connect.ts";
 export { DsignClientError } from "./errors.ts";

@@ -8,6 +8,7 @@ import { PORTS } from "../protocol/envelope.ts";
 import type { MethodName, Params } from "../protocol/methods.ts";
 import { notARoot } from "../settings/roots.ts";
 import { startTrial, type Trial } from "../web/client/testing.ts";
+import { TrustSets } from "../verify_service/trust_sets.ts";
 import { connect } from "../web/client.ts";
 import { TestClient } from "./fixtures/agent.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
@@ -97,6 +98,15 @@ Deno.test("dsign verify refuses a TRIAL chain without --trial, and accepts it wi
       assert.equal(await notARoot(readCertificate(root!)), "of_trial", "nor in the console");
     });
   }));
+
+Deno.test("a verification service takes a trial agent's root only with --trial", () =>
+  withTrial((trial) =>
+    inTempDir(async (dir) => {
+      await Deno.copyFile(trial.root, join(dir, "root.pem"));
+      await assert.rejects(TrustSets.load({ india: dir }), /is of a trial agent/);
+      assert.equal((await TrustSets.load({ india: dir }, true)).get("india")!.length, 1);
+    })
+  ));
 
 Deno.test("only sites of this computer and named ones reach a trial agent", () =>
   withTrial(async ({ port }) => {

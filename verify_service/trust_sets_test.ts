@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
-import { makeTrialPki } from "../trial/pki.ts";
 import { TrustSets } from "./trust_sets.ts";
 
 const roots = [1, 2].map(() => makePki({ officers: [] }).root.certificate.der);
@@ -39,12 +38,4 @@ Deno.test("a trust set follows its folder, and stays as it was while the folder 
     await write("a.crt", pem("CERTIFICATE", roots[0]));
     assert.deepEqual(await state(), [1, null]);
     assert.equal(sets.get("china"), undefined);
-  }));
-
-Deno.test("a trust set takes a trial agent's root only if it is told so", () =>
-  inTempDir(async (dir) => {
-    const { root } = await makeTrialPki(new Date());
-    await Deno.writeTextFile(join(dir, "root.pem"), pem("CERTIFICATE", root.der));
-    await assert.rejects(TrustSets.load({ india: dir }), /is of a trial agent/);
-    assert.equal((await TrustSets.load({ india: dir }, true)).get("india")!.length, 1);
   }));

@@ -13,6 +13,8 @@ interface Fake {
   text: Message[];
   /** Resolves when a message of this method has arrived. */
   arrived(method: string): Promise<Message>;
+  /** Answers a call of the newest connection. */
+  answer(id: number | undefined, result: unknown): void;
 }
 
 /** Runs `test` against a signer program that behaves as told, over a real socket. */
@@ -26,6 +28,7 @@ async function withFake(
     port: 0,
     binary: [],
     text: [],
+    answer: (id, result) => reply(sockets.at(-1)!, id, result),
     arrived: (method) => {
       const message = fake.text.find((each) => each.method === method);
       return message
@@ -460,5 +463,24 @@ Deno.test("a batch's signal ends the document under way; what is signed counts, 
     assert.deepEqual([signed, failed, left, told], [1, 0, 1, [0]]);
     assert.deepEqual((await fake.arrived("$/cancelRequest")).params, { id: pending()!.id });
     assert.deepEqual((await fake.arrived("batch.close")).params, { batch: 1, forget: false });
+    dsign.close();
+  }));
+
+Deno.test("what was opened for a call that is given up is closed", () =>
+  withFake({}, async (fake) => {
+    const dsign = await connect({ ports: [fake.port] });
+    const files = [{ name: "a.txt", content: new Blob(["a"]) }];
+    const end = new AbortController();
+    const opening = dsign.signDocument(files[0]!.content, {}, { signal: end.signal });
+    const starting = dsign.signBatch(files, {}, { signal: end.signal });
+    const [open, start] = [await fake.arrived("document.open"), await fake.arrived("sign.batch")];
+    end.abort();
+    assert.equal(await code(opening), "request_cancelled");
+    assert.equal(await code(starting), "request_cancelled");
+    // Both were answered before the signer program knew.
+    fake.answer(open.id, { document: 7, chunk: 10, window: 20 });
+    fake.answer(start.id, { batch: 8, certificate: "MIIB" });
+    assert.deepEqual((await fake.arrived("document.close")).params, { document: 7 });
+    assert.deepEqual((await fake.arrived("batch.close")).params, { batch: 8, forget: false });
     dsign.close();
   }));

@@ -108,9 +108,13 @@ export async function signBatch(
   const params = isPdf
     ? { items, format, pdf: how, certificate, purpose }
     : { items, format, level: how.level, certificate, purpose };
+  // It may be over already.
+  const close = (batch: number, forget: boolean) =>
+    call("batch.close", { batch, forget }).catch(() => {});
   const { batch, certificate: signer } = await call("sign.batch", params, {
     signal,
     onProgress,
+    onLate: (started) => close((started as Result<"sign.batch">).batch, false),
     onWanted: (id, item) => void show(id, item).catch(() => {}), // the person sees that it is missing
   });
   const sign = async (item: number) => {
@@ -151,8 +155,7 @@ export async function signBatch(
       fatal ??= error;
     }));
   await Promise.all(workers);
-  const forget = result.left === 0;
-  await call("batch.close", { batch, forget }).catch(() => {}); // it may be over already
+  await close(batch, result.left === 0);
   if (fatal) throw fatal;
   return result;
 }

@@ -41,4 +41,6 @@ export interface SignedPdf {
 export interface CallOptionsWithin extends CallOptions {
   /** The person wants to see this item of the batch that the call `id` asks for. */
   onWanted?: (id: number, item: number) => void;
+  /** The call was given up, and has succeeded all the same: what it opened must be closed. */
+  onLate?: (result: unknown) => void;
 }

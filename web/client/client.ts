@@ -132,14 +132,15 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   #call<M extends MethodName>(
     method: M,
     params: Params<M>,
-    { signal, onProgress, onWanted }: CallOptionsWithin = {},
+    { signal, onProgress, onWanted, onLate }: CallOptionsWithin = {},
   ): Promise<Result<M>> {
     if (signal?.aborted) return Promise.reject(this.#failed("request_cancelled"));
     if (this.#end) return Promise.reject(this.#end);
     const id = this.#nextId++;
     const abort = () => {
       const call = this.#calls.get(id);
-      this.#calls.delete(id);
+      if (onLate) this.#calls.set(id, { resolve: onLate, reject: () => {} });
+      else this.#calls.delete(id);
       if (!this.#end) this.#send({ method: "$/cancelRequest", params: { id } });
       call?.reject(this.#failed("request_cancelled"));
     };
@@ -257,7 +258,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       const signed = await this.#appendTo(new Blob(), document, appended, chunk, { signal }, type);
       return { container: signed, certificate, algorithm };
     } finally {
-      for (const document of open) this.call("document.close", { document }).catch(() => {});
+      open.forEach((document) => this.#close(document));
     }
   }
 
@@ -351,15 +352,18 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     if (!(file instanceof Blob)) {
       throw new TypeError("A document is a File or Blob: write new Blob([bytes]), not text.");
     }
-    const { document, chunk, window } = await this.call(
+    const { document, chunk, window } = await this.#call(
       "document.open",
       { ...about, size: file.size },
-      { signal: options.signal },
+      {
+        signal: options.signal,
+        onLate: (opened) => this.#close((opened as Result<"document.open">).document),
+      },
     );
     try {
       await this.#upload(file, document, chunk, window, options);
     } catch (error) {
-      this.call("document.close", { document }).catch(() => {});
+      this.#close(document);
       throw error;
     }
     return { document, chunk };
@@ -375,9 +379,13 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     try {
       return await use(document, chunk);
     } finally {
-      // Closing what the signer program has forgotten already changes nothing.
-      this.call("document.close", { document }).catch(() => {});
+      this.#close(document);
     }
+  }
+
+  /** Closing what the signer program has forgotten already changes nothing. */
+  #close(document: number): void {
+    this.call("document.close", { document }).catch(() => {});
   }
 
   /** Sends binary frames: `document` (4 bytes, big-endian) || bytes, at most `window` bytes unacknowledged. */

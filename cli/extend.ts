@@ -4,8 +4,10 @@ import { Option } from "commander";
 import { FormatError } from "../formats/error.ts";
 import { appendedSource, bytesSource, type Source } from "../formats/source.ts";
 import type { RaisedLevel } from "../online/augment.ts";
+import { OnlineError } from "../online/error.ts";
 import { configuredFetch } from "../online/pki_http.ts";
 import { Online } from "../online/services.ts";
+import { DsignError } from "../protocol/errors.ts";
 import { loadTrusted, trustFolders } from "../settings/anchors.ts";
 import { extend } from "../signing/extension.ts";
 import { type DocumentReader, openCommandReader } from "../signing/reading.ts";
@@ -40,7 +42,7 @@ interface Due {
 /** `dsign extend` */
 export const extendCommand: AddCommand = (program, context, action) => {
   program.command("extend")
-    .description("Raise existing signatures (PDF, CMS, XML, JSON) to a level, or renew them.")
+    .description("Raise existing signatures (PDF, CMS, XML, JSON, ASiC) to a level, or renew them.")
     .argument("<path...>", "signed files; with --due also folders")
     .addOption(
       new Option(
@@ -69,7 +71,8 @@ export const extendCommand: AddCommand = (program, context, action) => {
       "after",
       `
 No key is needed. Signed bytes never change, and a file is only replaced after the new one was
-verified: every signature in it is as good as before.
+verified: every signature in it is as good as before. Of several files, one that cannot be extended
+is told, and the others are.
 
 Examples:
   dsign extend --level B-LTA order-signed.pdf
@@ -113,29 +116,53 @@ Examples:
       };
       const due: Due[] = [];
       const extended: Extended[] = [];
+      const failed: { file: string; message: string }[] = [];
+      const one = async (file: string) => {
+        if (before) {
+          const found = await dueOf(file, work);
+          if (!found || found.until !== null && new Date(found.until) > before) return;
+          due.push(found);
+          if (!options.json) showDue(found);
+        }
+        if (options.level === undefined) return;
+        const done = await extendFile(file, options.level, work);
+        extended.push(done);
+        if (!options.json) console.log(`Extended ${printable(file)}: ${done.levels.join(", ")}`);
+      };
       try {
         for (const file of files) {
-          if (before) {
-            const found = await dueOf(file, work);
-            if (!found || found.until !== null && new Date(found.until) > before) continue;
-            due.push(found);
-            if (!options.json) showDue(found);
+          try {
+            await one(file);
+          } catch (error) {
+            // One broken file must not keep a whole archive from being renewed.
+            if (files.length === 1 || context.signal.aborted || !isOfFile(error)) throw error;
+            const message = error.message.replace(`${file}: `, "");
+            failed.push({ file, message });
+            if (!options.json) console.error(printable(`dsign: ${file}: ${message}`));
           }
-          if (options.level === undefined) continue;
-          const done = await extendFile(file, options.level, work);
-          extended.push(done);
-          if (!options.json) console.log(`Extended ${printable(file)}: ${done.levels.join(", ")}`);
         }
       } catch (error) {
-        return report(error, options.json ?? false, { due, extended });
+        return report(error, options.json ?? false, { due, extended, failed });
       } finally {
         await reader.close();
       }
-      if (options.json) printJson({ ...before && { due }, ...options.level && { extended } });
-      else if (before && due.length === 0) console.log(`Nothing ends within ${options.due}.`);
-      return EXIT.ok;
+      if (options.json) {
+        printJson({
+          ...before && { due },
+          ...options.level && { extended },
+          ...failed.length > 0 && { failed },
+        });
+      } else if (before && due.length + failed.length === 0) {
+        console.log(`Nothing ends within ${options.due}.`);
+      }
+      return failed.length > 0 ? EXIT.failed : EXIT.ok;
     }));
 };
+
+/** Whether a failure says something of one file only: without a timestamp authority all would fail. */
+const isOfFile = (error: unknown): error is Error =>
+  error instanceof FormatError || error instanceof FileError || error instanceof DsignError ||
+  error instanceof OnlineError && error.code !== "timestamp_unavailable";
 
 interface Work {
   reader: DocumentReader;
@@ -214,7 +241,10 @@ function showDue({ file, signatures }: Due): void {
 async function extendFile(file: string, level: RaisedLevel, work: Work): Promise<Extended> {
   const { reader, online, options, anchors, certificates, password, context: { signal } } = work;
   using files = new OpenFiles();
-  const source = files.open(file);
+  // A link goes on leading to the file.
+  const path = await realPath(file);
+  const read = await Deno.stat(path);
+  const source = files.open(path);
   const content = (name: string | null) => contentOf(files, file, options.content, name);
   const signed: SignedFile = { source, content, password, certificates };
   const levelsOf = async (source: Source) => {
@@ -236,12 +266,14 @@ async function extendFile(file: string, level: RaisedLevel, work: Work): Promise
       `Signature ${worse.id} would no longer be valid. The file is left as it is.`,
     );
   }
-  // A link goes on leading to the file.
-  const path = options.output ?? await Deno.realPath(file);
-  const output = await createOutput(path, options.output === undefined);
+  const output = await createOutput(options.output ?? path, options.output === undefined);
   try {
     for (let at = 0; at < result.size; at += PIECE) {
       await output.write(result.read(at, Math.min(PIECE, result.size - at)));
+    }
+    // Authorities take their time to answer: meanwhile somebody may have signed it.
+    if (options.output === undefined && !isSame(read, await Deno.stat(path))) {
+      throw new DsignError("busy", `${file} was changed meanwhile. Extend it once more.`);
     }
     await output.finish();
   } finally {
@@ -251,3 +283,14 @@ async function extendFile(file: string, level: RaisedLevel, work: Work): Promise
 }
 
 const PIECE = 1 << 20;
+
+async function realPath(file: string): Promise<string> {
+  try {
+    return await Deno.realPath(file);
+  } catch (error) {
+    throw new FileError(file, error);
+  }
+}
+
+const isSame = (a: Deno.FileInfo, b: Deno.FileInfo) =>
+  a.ino === b.ino && a.size === b.size && a.mtime?.getTime() === b.mtime?.getTime();

@@ -63,9 +63,16 @@ async function keepMode(path: string, temporary: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   try {
     const { mode, uid, gid } = await Deno.stat(path);
-    await Deno.chmod(temporary, mode! & 0o777);
-    // Others cannot give their files away.
-    if (Deno.uid() === 0) await Deno.chown(temporary, uid, gid);
+    // Only root can give files away, and others only to groups that they are in.
+    const isKept = await Deno.chown(temporary, Deno.uid() === 0 ? uid : null, gid).then(
+      () => true,
+      (error) => {
+        if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+        return false;
+      },
+    );
+    // Where the group is another, what its people may do is nothing that anybody decided.
+    await Deno.chmod(temporary, mode! & (isKept ? 0o777 : 0o707));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -75,3 +75,31 @@ Deno.test("a missing folder is reported in plain words", () =>
       message: /no such file/,
     });
   }));
+
+Deno.test({
+  name: "what takes a file's place has its group and mode, or nothing for another group",
+  ignore: Deno.build.os === "windows" || Deno.uid() !== 0,
+  fn: () =>
+    inTempDir(async (dir) => {
+      const path = join(dir, "out");
+      const { uid, chown } = Deno;
+      const replaced = async () => {
+        await Deno.writeTextFile(path, "mine");
+        await chown(path, 0, 1234);
+        await Deno.chmod(path, 0o664);
+        const output = await createOutput(path, true);
+        await output.finish();
+        const { mode, gid } = await Deno.stat(path);
+        return [mode! & 0o777, gid];
+      };
+      assert.deepEqual(await replaced(), [0o664, 1234]);
+      try {
+        Deno.uid = () => 1000;
+        assert.deepEqual(await replaced(), [0o664, 1234]);
+        Deno.chown = () => Promise.reject(new Deno.errors.PermissionDenied());
+        assert.deepEqual(await replaced(), [0o604, 0]);
+      } finally {
+        Object.assign(Deno, { uid, chown });
+      }
+    }),
+});

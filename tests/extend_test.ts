@@ -105,6 +105,30 @@ Deno.test("signatures of every format are raised to B-LTA and renewed; what fail
     await Deno.writeTextFile(broken, after.replace("<amount>7", "<amount>8"));
     const refused = await extend("--level", "B-LTA", broken);
     assert.deepEqual([refused.code, refused.error.code], [1, "signature_mismatch"]);
+    // Nor does it keep others from being renewed, nor does what is no file.
+    const all = await extend("--level", "B-LTA", broken, path("gone.pdf"), names[4]);
+    assert.equal(all.code, 1);
+    const told = all.failed.map(({ file, message }: { file: string; message: string }) => [
+      file,
+      message.split(".")[0],
+    ]);
+    const mismatch = [broken, "Signature dsign-1 does not hold"];
+    assert.deepEqual(told, [mismatch, [path("gone.pdf"), "no such file"]]);
+    assert.deepEqual(all.extended.map(({ file }: { file: string }) => file), [names[4]]);
+
+    // What somebody writes while the authority is asked stays.
+    const meddling = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      async (request) => {
+        await Deno.writeFile(names[2], files["note.txt.p7s"]);
+        return await fetch(`${services.url}/tsa`, { method: "POST", body: await request.bytes() });
+      },
+    );
+    await configure(`http://127.0.0.1:${meddling.addr.port}/`);
+    const late = await extend("--level", "B-LTA", names[2]);
+    await meddling.shutdown();
+    assert.deepEqual([late.code, late.error?.code], [1, "busy"]);
+    assert.deepEqual(await Deno.readFile(names[2]), files["note.txt.p7s"]);
     assert.deepEqual(
       [...Deno.readDirSync(archive)].filter(({ name }) => name.startsWith(".")),
       [],

@@ -76,6 +76,7 @@ Deno.test("a page has files signed into a container, and a container signed once
     { document: plan, container: "asic-e", format: "pades" },
     { document: plan, format: "xades" },
     { document: plan, more: [document] },
+    { document: plan, more: [await open("PLAN.xml", PLAN)], container: "asic-e" },
   ];
   for (const params of refused) {
     await assert.rejects(client.call("sign.document", params), { code: "invalid_params" });

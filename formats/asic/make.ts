@@ -4,7 +4,7 @@ import { ASIC, DS } from "../xml/algorithms.ts";
 import { escapeAttribute } from "../xml/escape.ts";
 import { insertLast, parseXml } from "../xml/document.ts";
 import { type Container, MEDIA_TYPES, readContainer } from "./container.ts";
-import { dosTime, writeZip, type ZipEntry } from "./zip.ts";
+import { dosTime, nameKey, writeZip, type ZipEntry } from "./zip.ts";
 
 /** A container's kind that can be made. */
 export type MadeKind = keyof typeof MEDIA_TYPES;
@@ -28,6 +28,12 @@ export function startContainer(
       "invalid_argument",
       `A container cannot hold a file called "${reserved.name}" beside its signatures.`,
     );
+  }
+  const same = [...Map.groupBy(files, ({ name }) => nameKey(name)).values()]
+    .find(({ length }) => length > 1);
+  if (same) {
+    const names = same.slice(0, 2).map(({ name }) => `"${name}"`).join(" and ");
+    throw new FormatError("invalid_argument", `A container cannot hold both ${names}.`);
   }
   const time = dosTime(now);
   const type = { name: "mimetype", bytes: new TextEncoder().encode(MEDIA_TYPES[kind]) };

@@ -19,6 +19,7 @@ const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;
 const END = 0x06054b50;
 const DESCRIPTOR = 0x08074b50;
+const UNICODE_PATH = 0x7075;
 const END_SIZE = 22;
 const MAX_COMMENT = 0xffff;
 /** General purpose flags: sizes in a data descriptor; UTF-8; how hard was compressed. No others are read. */
@@ -71,8 +72,7 @@ export function readZip(bytes: Uint8Array): ZipEntry[] {
     const { data, next } = readLocal(view, header, start);
     local = next;
     const name = checkName(header.name);
-    // Also where case is not told apart, as where it is unpacked on Windows.
-    const key = name.normalize("NFC").toLowerCase();
+    const key = nameKey(name);
     if (names.has(key)) throw malformed(`it holds "${name}" twice`);
     names.add(key);
     total += header.size;
@@ -130,8 +130,10 @@ function readCentral(view: DataView, at: number, end: number): Header {
   const u16 = (offset: number) => view.getUint16(at + offset, true);
   const u32 = (offset: number) => view.getUint32(at + offset, true);
   const [flags, method] = [u16(8), u16(10)];
-  const next = at + 46 + u16(28) + u16(30) + u16(32);
+  const extra = at + 46 + u16(28);
+  const next = extra + u16(30) + u16(32);
   if (next > end) throw malformed("its directory is broken");
+  refuseOtherName(view, extra, u16(30));
   if ((flags & ~KNOWN_FLAGS) !== 0) {
     throw malformed("a file is encrypted, or packed in a way that is not read");
   }
@@ -156,6 +158,14 @@ function readCentral(view: DataView, at: number, end: number): Header {
   };
 }
 
+/** Among the extra fields (§4.5) may be another name (§4.6.9), which some readers take and others do not. */
+function refuseOtherName(view: DataView, start: number, length: number): void {
+  const end = start + length;
+  for (let at = start; at + 4 <= end; at += 4 + view.getUint16(at + 2, true)) {
+    if (view.getUint16(at, true) === UNICODE_PATH) throw malformed("a file has two names");
+  }
+}
+
 /** The local header (§4.3.7) with the data and the data descriptor (§4.3.9); it must say what the directory says. */
 function readLocal(
   view: DataView,
@@ -172,6 +182,7 @@ function readLocal(
   const begin = at + 30 + u16(26) + u16(28);
   const behind = begin + header.packed;
   if (behind > limit) throw malformed("a file is longer than the container");
+  refuseOtherName(view, begin - u16(28), u16(28));
   const isDescribed = (header.flags & FLAG_DESCRIPTOR) !== 0;
   const stated = [u32(14), u32(18), u32(22)];
   const { crc, packed, size } = header;
@@ -212,6 +223,9 @@ function inflate(data: Uint8Array, { method, size, crc }: Header): Uint8Array {
   if (out.length !== size || crc32(out) !== crc) throw malformed("a file is damaged");
   return out;
 }
+
+/** The same for names that are one where case is not told apart, as where it is unpacked on Windows. */
+export const nameKey = (name: string): string => name.normalize("NFC").toLowerCase();
 
 /** A relative path with `/`, without `.` and `..`, in UTF-8. */
 function checkName(bytes: Uint8Array): string {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { strFromU8, strToU8, unzipSync, zipSync } from "fflate";
+import { strFromU8, strToU8, unzipSync, Zip, ZipDeflate, zipSync } from "fflate";
 import { FormatError } from "../error.ts";
 import { concat } from "../asn1/der.ts";
 import { dosTime, readZip, writeZip } from "./zip.ts";
@@ -35,6 +35,41 @@ Deno.test("compressed files of others are read, and written again as they were",
   assert.ok(writeZip(read).length < 400);
 });
 
+/** As one that writes into a stream does it: sizes stand behind the data (§4.3.9). */
+function streamed(files: Record<string, string>): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  const zip = new Zip((error, piece) => {
+    if (error) throw error;
+    pieces.push(piece);
+  });
+  for (const [name, text] of Object.entries(files)) {
+    const file = new ZipDeflate(name);
+    zip.add(file);
+    file.push(strToU8(text), true);
+  }
+  zip.end();
+  return concat(...pieces);
+}
+
+Deno.test("sizes may stand behind the data, where they must be those of the directory", () => {
+  const theirs = streamed({ "a.txt": "7".repeat(500), "b.txt": "8" });
+  const read = readZip(theirs);
+  assert.deepEqual(read.map(({ name, bytes }) => [name, bytes.length]), [["a.txt", 500], [
+    "b.txt",
+    1,
+  ]]);
+  assert.deepEqual(
+    readZip(writeZip(read)).map(({ bytes }) => bytes),
+    read.map((each) => each.bytes),
+  );
+  const text = new TextDecoder("latin1").decode(theirs);
+  for (const at of [4, 8, 12]) {
+    const other = theirs.slice();
+    other[text.indexOf("PK\x07\x08") + at] ^= 1;
+    refused(other, /contradict/, `${at}`);
+  }
+});
+
 Deno.test("the order of names is kept, whatever they look like", () => {
   const names = ["mimetype", "7", "1", "__proto__", "constructor"];
   const bytes = writeZip(names.map((name) => entry(name, name)));
@@ -59,6 +94,11 @@ Deno.test("a container that two readers would read in two ways is refused", () =
   refused(patched(8, 1), /contradict/, "encrypted in the header alone");
   refused(patched(central + 8, 1), /encrypted/, "encrypted");
   refused(patched(text.indexOf("Pay 7"), 0x51), /damaged/, "changed content");
+  refused(patched(central + 20, 255, 255, 255, 255), /ZIP64/, "ZIP64");
+  const comment = patched(bytes.length - 2, 22);
+  refused(concat(comment, bytes.subarray(-22)), /ambiguous/, "an end in the comment of another");
+  const renamed = { extra: { 0x7075: Uint8Array.of(1, 0, 0, 0, 0, 0x62) } };
+  refused(zipSync({ "a": [strToU8("x"), renamed] }), /two names/, "another name beside the name");
   // A second local file that the directory does not name.
   const hidden = writeZip([entry("hidden.txt", "Pay 9000\n")]);
   const first = hidden.subarray(0, hidden.length - 22 - 46 - "hidden.txt".length);
@@ -92,6 +132,8 @@ Deno.test("names that lead elsewhere, links and doubled names are refused", () =
   const same = doubled.slice();
   for (const { index } of text.matchAll(/b\.txt/g)) same[index] = 0x41; // A.txt
   refused(same, /twice/);
+  const [composed, apart] = ["\u00e9", "e\u0301"];
+  refused(zipSync({ [composed]: strToU8("1"), [apart]: strToU8("2") }), /twice/);
   const link = zipSync({ "a": [strToU8("/etc/passwd"), { os: 3, attrs: 0o120777 << 16 }] });
   refused(link, /link/);
   assert.throws(() => writeZip([entry("../a", "x")]), { code: "invalid_argument" });

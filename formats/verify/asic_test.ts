@@ -71,6 +71,16 @@ for (const format of ["cades", "xades"] as const) {
   });
 }
 
+Deno.test("the type comes first, and is one that is known", async () => {
+  const how = { kind: "asic-e", format: "cades", level: "B-B" } as const;
+  const { entries } = readContainer(await signAsic(pki, asha, { files }, how, now));
+  const [type, ...others] = entries;
+  const other = { ...type, bytes: utf8.encode("application/epub+zip"), packed: undefined };
+  for (const all of [[...others, type], [other, ...others]]) {
+    assert.throws(() => readContainer(writeZip(all)), { code: "container_malformed" });
+  }
+});
+
 /** A container that somebody made of files and of signatures that were given for other things. */
 function forge(
   kind: "asic-s" | "asic-e",

@@ -6,7 +6,7 @@ import { soak } from "./fixtures/soak_otp.ts";
 Deno.test("while everything around the PIN/OTP service fails, nothing is signed unasked and nothing is lost", () =>
   inTempDir(async (dir) => {
     const report = await soak(dir, {
-      minutes: 0.7,
+      minutes: 2,
       seed: 7,
       people: 3,
       outage: 3_000,

@@ -167,7 +167,8 @@ export class PdfDocument {
    * is not where it says.
    */
   get isDamaged(): boolean {
-    return this.#recovered || this.#xref.oddities.has("beyondSize") ||
+    const { oddities } = this.#xref;
+    return this.#recovered || oddities.has("beyondSize") || oddities.has("length") ||
       misplaced(this.#window, this.#xref.entries).size > 0;
   }
 

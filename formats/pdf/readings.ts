@@ -100,9 +100,8 @@ function isLostToSome({ xref: { oddities }, crypt }: PdfDocument): boolean {
 /** Whether every object is found by a scan in its place, and can be read in one way only. */
 function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
   const { entries, oddities } = document.xref;
-  if (isLostToSome(document) || oddities.has("beyondSize") || definitions.length > MAX_GLANCED) {
-    return false;
-  }
+  if (isLostToSome(document) || definitions.length > MAX_GLANCED) return false;
+  if (oddities.has("beyondSize") || oddities.has("length")) return false;
   const inUse = new Map(definitions.map((each) => [each.num, each]));
   for (const [num, entry] of entries) {
     if (!entry) continue;

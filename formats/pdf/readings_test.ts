@@ -145,6 +145,13 @@ Deno.test("readings: what looks like an object in a stream's data counts where a
   assert.deepEqual(told(latin1(broken)), ["4 on 1"]);
   const misplaced = text.replace(offsetOf(bytes, 5), offsetOf(bytes, 6));
   assert.deepEqual(told(latin1(misplaced)), ["4 on 1"]);
+
+  const trap = { ...objects, 60: stream(`${CONTENT} 0 obj\n${other}\nendobj`) };
+  const packed = fromLatin1(streamPdf(trap));
+  assert.deepEqual(told(latin1(packed)), []);
+  const end = packed.lastIndexOf("endstream"); // of the cross-reference
+  const unended = packed.slice(0, end) + " ".repeat(9) + packed.slice(end + 9);
+  assert.deepEqual(told(latin1(unended)), ["4 on 1"]);
 });
 
 Deno.test("readings: ambiguous is a page in an object stream that names its content twice", () => {

@@ -54,8 +54,11 @@ export interface Manner {
 /** Ours. */
 const USUAL: Manner = { duplicates: "last", hybrids: "fill", beyondSize: "keep" };
 
-/** Oddities that make readers find different entries, or lose older ones, as with a Prev that is not a number. */
-export type Oddity = keyof Manner | "prev";
+/**
+ * Oddities that make readers find different entries, or lose older ones, as with a Prev that is not a number, or scan the
+ * file, as with a cross-reference stream that does not end where its Length says.
+ */
+export type Oddity = keyof Manner | "prev" | "length";
 
 export const NO_ODDITIES: ReadonlySet<Oddity> = new Set();
 
@@ -77,6 +80,8 @@ export interface Xref {
 /** One section as it stands in the file. */
 export interface Section extends Pick<Xref, "trailer" | "trailerBytes" | "style" | "start"> {
   rows: [num: number, entry: XrefEntry | null][];
+  /** Whether its stream does not end where its Length says. */
+  endsElsewhere?: boolean;
 }
 
 /** Cost of an entry besides reading it, in bytes: mostly memory. */
@@ -118,12 +123,14 @@ export function readXref(
   const oddities = new Set<Oddity>();
   const chain = readChain(window, start);
   if (chain.some(hasOddPrev)) oddities.add("prev");
+  if (chain.some(({ endsElsewhere }) => endsElsewhere)) oddities.add("length");
   for (const section of chain) {
     const own = mapOf(section, duplicates, oddities);
     const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
     if (typeof hybrid === "number") {
       oddities.add("hybrids");
       const hidden = readSection(window, checkOffset(window, hybrid));
+      if (hidden.endsElsewhere) oddities.add("length");
       for (const [num, entry] of mapOf(hidden, duplicates, oddities)) {
         // Objects hidden from old readers are free in the table.
         if (hybrids === "replace" || (hybrids === "fill" && own.get(num) == null)) {
@@ -266,7 +273,8 @@ function readXrefStream(window: PdfWindow, start: number): Section {
     const data = decodeStream(dict, window.source.read(from, length), direct);
     window.spendInflated(data.length);
     const rows = readStreamRows(window, dict, data);
-    return { rows, ...ownTrailer(lexer, dict), style: "stream", start };
+    const endsElsewhere = !window.parse(from + length, (end) => end.keyword("endstream"), 32);
+    return { rows, ...ownTrailer(lexer, dict), style: "stream", start, endsElsewhere };
   });
 }
 

@@ -481,6 +481,6 @@ Deno.test("what was opened for a call that is given up is closed", () =>
     fake.answer(open.id, { document: 7, chunk: 10, window: 20 });
     fake.answer(start.id, { batch: 8, certificate: "MIIB" });
     assert.deepEqual((await fake.arrived("document.close")).params, { document: 7 });
-    assert.deepEqual((await fake.arrived("batch.close")).params, { batch: 8, forget: false });
+    assert.deepEqual((await fake.arrived("batch.close")).params, { batch: 8 });
     dsign.close();
   }));

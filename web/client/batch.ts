@@ -1,7 +1,7 @@
 /** Many documents with one consent: `signBatch` of `Client`. */
 import type { ErrorCode } from "../../protocol/errors.ts";
 import type { MethodName, Params, Result } from "../../protocol/methods.ts";
-import type { CallOptions, CallOptionsWithin } from "./calls.ts";
+import { type CallOptions, type CallOptionsWithin, PDF } from "./calls.ts";
 import { DsignClientError } from "./errors.ts";
 
 /** A document of a batch. */
@@ -56,8 +56,6 @@ interface Connection {
   take(document: number): BlobPart[];
 }
 
-const PDF = "application/pdf";
-
 /** Documents of a batch that are under way at a time: so many, and of so many bytes together if the largest allows it. */
 const BATCH_PIPELINE = 32;
 const BATCH_BYTES = 64 * 1024 * 1024;
@@ -94,7 +92,7 @@ export async function signBatch(
     return { name, mediaType: typeOf(content), size: content.size, sha256: hex.join("") };
   };
   const largest = Math.max(...files.map(({ content }) => content.size));
-  const width = Math.max(1, Math.min(BATCH_PIPELINE, Math.floor(BATCH_BYTES / largest)));
+  const width = Math.floor(Math.min(BATCH_PIPELINE, BATCH_BYTES / largest)) || 1;
   while (items.length < files.length) {
     const some = files.slice(items.length, items.length + width);
     items.push(...await Promise.all(some.map(list)));
@@ -108,13 +106,9 @@ export async function signBatch(
   const params = isPdf
     ? { items, format, pdf: how, certificate, purpose }
     : { items, format, level: how.level, certificate, purpose };
-  // It may be over already.
-  const close = (batch: number, forget: boolean) =>
-    call("batch.close", { batch, forget }).catch(() => {});
   const { batch, certificate: signer } = await call("sign.batch", params, {
     signal,
     onProgress,
-    onLate: (started) => close((started as Result<"sign.batch">).batch, false),
     onWanted: (id, item) => void show(id, item).catch(() => {}), // the person sees that it is missing
   });
   const sign = async (item: number) => {
@@ -131,7 +125,7 @@ export async function signBatch(
   };
   const result: BatchResult = { signed: 0, failed: 0, left: files.length, certificate: signer };
   let next = 0;
-  let fatal: DsignClientError | undefined;
+  let fatal: unknown;
   const worker = async () => {
     while (next < files.length && !fatal && !signal?.aborted) {
       const item = next++;
@@ -150,12 +144,10 @@ export async function signBatch(
       await onItem?.(outcome as BatchOutcome & DetachedBatchOutcome);
     }
   };
-  const workers = Array.from({ length: width }, () =>
-    worker().catch((error) => {
-      fatal ??= error;
-    }));
-  await Promise.all(workers);
-  await close(batch, result.left === 0);
+  const work = () => worker().catch((error) => fatal ??= error);
+  await Promise.all(Array.from({ length: width }, work));
+  const forget = result.left === 0;
+  await call("batch.close", { batch, forget }).catch(() => {}); // it may be over already
   if (fatal) throw fatal;
   return result;
 }

@@ -1,6 +1,8 @@
 /** Options and results of calls. */
 import type { NotificationParams, Result } from "../../protocol/methods.ts";
 
+export const PDF = "application/pdf";
+
 /** Progress of a call. `sending` (bytes) comes from the SDK, the others from the signer program. */
 export type Progress =
   | { phase: "sending"; done: number; total: number }
@@ -41,6 +43,4 @@ export interface SignedPdf {
 export interface CallOptionsWithin extends CallOptions {
   /** The person wants to see this item of the batch that the call `id` asks for. */
   onWanted?: (id: number, item: number) => void;
-  /** The call was given up, and has succeeded all the same: what it opened must be closed. */
-  onLate?: (result: unknown) => void;
 }

@@ -16,12 +16,13 @@ import {
   type DetachedBatchOutcome,
   signBatch,
 } from "./batch.ts";
-import type {
-  CallOptions,
-  CallOptionsWithin,
-  DetachedSignature,
-  SignedContainer,
-  SignedPdf,
+import {
+  type CallOptions,
+  type CallOptionsWithin,
+  type DetachedSignature,
+  PDF,
+  type SignedContainer,
+  type SignedPdf,
 } from "./calls.ts";
 import type { Agent, Channel } from "./channel.ts";
 import { DsignClientError, failed, fromWire, type Messages } from "./errors.ts";
@@ -30,13 +31,17 @@ import { DsignClientError, failed, fromWire, type Messages } from "./errors.ts";
 const RETRY = 1000;
 const MAX_RETRY = 30_000;
 
-const PDF = "application/pdf";
-
 interface Pending {
   resolve(result: unknown): void;
   reject(error: DsignClientError): void;
   onProgress?: CallOptions["onProgress"];
   onWanted?: CallOptionsWithin["onWanted"];
+}
+
+/** What a call opens at the signer program; positive. */
+interface Handles {
+  document?: number;
+  batch?: number;
 }
 
 /** An outgoing document: how much of it has arrived, and who waits for more to arrive. */
@@ -124,23 +129,19 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   call<M extends MethodName>(
     method: M,
     params: Params<M>,
-    options: CallOptions = {},
-  ): Promise<Result<M>> {
-    return this.#call(method, params, options);
-  }
-
-  #call<M extends MethodName>(
+    options?: CallOptions,
+  ): Promise<Result<M>>;
+  call<M extends MethodName>(
     method: M,
     params: Params<M>,
-    { signal, onProgress, onWanted, onLate }: CallOptionsWithin = {},
+    { signal, onProgress, onWanted }: CallOptionsWithin = {},
   ): Promise<Result<M>> {
     if (signal?.aborted) return Promise.reject(this.#failed("request_cancelled"));
     if (this.#end) return Promise.reject(this.#end);
     const id = this.#nextId++;
     const abort = () => {
       const call = this.#calls.get(id);
-      if (onLate) this.#calls.set(id, { resolve: onLate, reject: () => {} });
-      else this.#calls.delete(id);
+      this.#calls.set(id, { resolve: (late) => this.#close(late as Handles), reject: () => {} });
       if (!this.#end) this.#send({ method: "$/cancelRequest", params: { id } });
       call?.reject(this.#failed("request_cancelled"));
     };
@@ -212,15 +213,13 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     const open = { name, mediaType: PDF, hash };
     return await this.#withDocument(file, open, options, async (document, chunk) => {
       const params = { document, format: "pades", pdf, certificate, purpose } as const;
-      const { appended, field, certificate: signer, algorithm } = await this.call(
+      const { appended, ...signed } = await this.call(
         "sign.document",
         params,
         options,
       ) as Extract<Result<"sign.document">, { field: string }>;
-      const signed = await this.#appendTo(file, document, appended, chunk, {
-        signal: options.signal,
-      });
-      return { pdf: signed, field, certificate: signer, algorithm };
+      const { signal } = options;
+      return { pdf: await this.#appendTo(file, document, appended, chunk, { signal }), ...signed };
     });
   }
 
@@ -258,7 +257,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       const signed = await this.#appendTo(new Blob(), document, appended, chunk, { signal }, type);
       return { container: signed, certificate, algorithm };
     } finally {
-      open.forEach((document) => this.#close(document));
+      for (const document of open) this.#close({ document });
     }
   }
 
@@ -318,7 +317,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     options: BatchOptions<BatchOutcome & DetachedBatchOutcome> = {},
   ): Promise<BatchResult> {
     const connection = {
-      call: this.#call.bind(this),
+      call: this.call.bind(this),
       open: this.#open.bind(this),
       take: this.#takePieces.bind(this),
     };
@@ -352,18 +351,14 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     if (!(file instanceof Blob)) {
       throw new TypeError("A document is a File or Blob: write new Blob([bytes]), not text.");
     }
-    const { document, chunk, window } = await this.#call(
-      "document.open",
-      { ...about, size: file.size },
-      {
-        signal: options.signal,
-        onLate: (opened) => this.#close((opened as Result<"document.open">).document),
-      },
-    );
+    const { document, chunk, window } = await this.call("document.open", {
+      ...about,
+      size: file.size,
+    }, { signal: options.signal });
     try {
       await this.#upload(file, document, chunk, window, options);
     } catch (error) {
-      this.#close(document);
+      this.#close({ document });
       throw error;
     }
     return { document, chunk };
@@ -379,13 +374,14 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     try {
       return await use(document, chunk);
     } finally {
-      this.#close(document);
+      this.#close({ document });
     }
   }
 
-  /** Closing what the signer program has forgotten already changes nothing. */
-  #close(document: number): void {
-    this.call("document.close", { document }).catch(() => {});
+  /** Closes what a call has opened. Closing what the signer program has forgotten already changes nothing. */
+  #close({ document, batch }: Handles): void {
+    if (document) this.call("document.close", { document }).catch(() => {});
+    if (batch) this.call("batch.close", { batch }).catch(() => {});
   }
 
   /** Sends binary frames: `document` (4 bytes, big-endian) || bytes, at most `window` bytes unacknowledged. */

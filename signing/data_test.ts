@@ -4,7 +4,7 @@ import { verifyBytes } from "../formats/verify/verify.ts";
 import type { ConsentItem, SignRequest } from "../protocol/consent.ts";
 import type { Params } from "../protocol/methods.ts";
 import { startPkiServices } from "../tests/fakes/pki_services.ts";
-import { answerTo, testAgent } from "../tests/fixtures/agent.ts";
+import { answerTo, READER_COMMAND, testAgent } from "../tests/fixtures/agent.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { rereadCms } from "../tests/fixtures/second_reader.ts";
 import { signCms } from "../tests/fixtures/signed_files.ts";
@@ -19,7 +19,7 @@ import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { publicFetch } from "../online/pki_http.ts";
-import { openReaders } from "./reading.ts";
+import { type DocumentReader, openReaders } from "./reading.ts";
 
 const bill = { content: { json: { bill: 7, amount: "1200.00" } } } as const;
 const order = { content: { text: "<order><amount>7</amount></order>" } } as const;
@@ -172,6 +172,45 @@ Deno.test("no reader is started for a new signature, in which nothing has to be 
   }
   const xades = client.call("sign.data", { ...order, format: "xades" });
   await assert.rejects(xades, { code: "internal_error" });
+});
+
+Deno.test("a reader that was taken over cannot have other content signed than was shown", async () => {
+  const honest = openReaders(READER_COMMAND, console.error);
+  const other = new TextEncoder().encode("Pay 900 to B");
+  // Of the questions that end in a signature, each is answered for other content.
+  const reader: DocumentReader = {
+    ask(question, input, asking) {
+      const swapped: Record<string, unknown> = { ...input };
+      if (/^sign/.test(question) && input) {
+        if ("content" in input) swapped.content = { ...input.content, bytes: other };
+        if ("input" in input && "files" in input.input) {
+          swapped.input = { files: input.input.files.map((each) => ({ ...each, bytes: other })) };
+        }
+      }
+      return honest.ask(question, swapped as typeof input, asking);
+    },
+    close: () => honest.close(),
+  };
+  await using test = await testAgent({ reader });
+  const client = await test.connect();
+  const content = { text: "Pay 7 to A" };
+  const name = "order.txt";
+  const forms: Params<"sign.data">[] = [
+    { content, name, format: "xades", packaging: "detached" },
+    { content, name, container: "asic-s" },
+    { content, name, container: "asic-e" },
+    { content, name, container: "asic-e", format: "xades" },
+  ];
+  for (const form of forms) {
+    await assert.rejects(client.call("sign.data", form), { code: "signature_invalid" });
+  }
+  const signers = [{ name: "Asha", certificate: "0".repeat(64) }];
+  const route = client.call("route.create", {
+    name,
+    content,
+    steps: [{ role: "Maker", quorum: 1, signers }],
+  });
+  await assert.rejects(route, { code: "signature_invalid" });
 });
 
 Deno.test("a signing input of something else, sent as content, is not signed as that", async () => {

@@ -62,7 +62,7 @@ function open(input: ContainerInput, kind: MadeKind, now: Date) {
 /**
  * Finds out whether a container can be signed so.
  *
- * @returns the files to be signed, the name of the signature's file, and those who have signed already
+ * @returns the files to be signed, each with those who have signed it already, and the name of the signature's file
  * @throws {FormatError} as `readContainer`; {DsignError} `invalid_params` where the files do not fit the kind,
  *   `signature_mismatch` where an earlier signature does not hold
  */
@@ -71,13 +71,20 @@ export function checkContainer(
   input: ContainerInput,
   trust: Trust,
   now: Date,
-): { files: Omit<ContainerFile, "mediaType">[]; signature: string; signedBy: SignedBefore[] } {
+): {
+  files: (Omit<ContainerFile, "mediaType"> & { signedBy: SignedBefore[] })[];
+  signature: string;
+} {
   const container = open(input, kind, now);
-  const before = "container" in input ? factsOf(input.container) : [];
+  const before = ("container" in input ? factsOf(input.container) : [])
+    .map((each) => ({ ...each.coverage, by: rightOne(each, trust) }));
   return {
-    files: [...container.data].map(([name, bytes]) => ({ name, bytes })),
+    files: [...container.data].map(([name, bytes]) => ({
+      name,
+      bytes,
+      signedBy: before.flatMap(({ parts, by }) => parts.includes(name) ? [by] : []),
+    })),
     signature: nextSignature(container, format),
-    signedBy: before.map((each) => rightOne(each, trust)),
   };
 }
 

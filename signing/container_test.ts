@@ -1,6 +1,6 @@
 /** Containers (ASiC) for pages; verdicts on what is in them are in formats/verify/asic_test.ts. */
 import assert from "node:assert/strict";
-import { readContainer } from "../formats/asic/container.ts";
+import { readContainer, withFiles } from "../formats/asic/container.ts";
 import { bytesSource } from "../formats/source.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
 import type { Params } from "../protocol/methods.ts";
@@ -19,8 +19,10 @@ Deno.test("a page has files signed into a container, and a container signed once
   await using test = await testAgent({ officers });
   const [asha, maya] = officers.map(({ certificate }) => certificate.fingerprint);
   const names: string[][] = [];
+  let before: string[][] = [];
   test.person.sign = async (request, unlock) => {
     names.push(request.items.map(({ name }) => name));
+    before = request.items.map(({ signedBy }) => signedBy?.map(({ name }) => name) ?? []);
     await unlock(answerTo(request));
   };
   const client = await test.connect();
@@ -61,6 +63,14 @@ Deno.test("a page has files signed into a container, and a container signed once
   const twice = await sign({ document: again, container: "asic-e", certificate: maya });
   assert.deepEqual(told(twice).toSorted(), ["TOTAL-PASSED Asha", "TOTAL-PASSED Maya"]);
   assert.deepEqual(names, [["order.txt", "plan.xml"], ["order.txt", "plan.xml"]]);
+  assert.deepEqual(before, [["Asha"], ["Asha"]]);
+
+  // Nobody is shown as the signer of a file that was put in later.
+  const late = { name: "late.txt", bytes: ORDER };
+  const added = await open("orders.asice", withFiles(readContainer(once), [late]));
+  await sign({ document: added, container: "asic-e", certificate: maya });
+  assert.deepEqual(names.pop(), ["order.txt", "plan.xml", "late.txt"]);
+  assert.deepEqual(before, [["Asha"], ["Asha"], []]);
 
   const content = { text: "Pay 7\n" };
   const data = { content, name: "order.txt", container: "asic-s", certificate: asha } as const;

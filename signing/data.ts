@@ -55,7 +55,10 @@ export function checkData(how: DataHow, content: Content, trust: Trust): SignedB
   const existing = existingOf(how);
   if (existing) return checkExisting(existing, how.format, content, trust);
   if ((how.format === "xades" || how.format === "xmldsig") && how.packaging === "attached") {
-    return factsOf(content.bytes, given(content)).map((each) => rightOne(each, trust));
+    return factsOf(content.bytes, given(content))
+      .map((each) => ({ ...each, by: rightOne(each, trust) }))
+      // Who has signed a part of it has not signed this.
+      .flatMap(({ coverage, by }) => coverage.extent === "whole" ? [by] : []);
   }
   return [];
 }

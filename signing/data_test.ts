@@ -7,7 +7,7 @@ import { startPkiServices } from "../tests/fakes/pki_services.ts";
 import { answerTo, READER_COMMAND, testAgent } from "../tests/fixtures/agent.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { rereadCms } from "../tests/fixtures/second_reader.ts";
-import { signCms } from "../tests/fixtures/signed_files.ts";
+import { signCms, signXml } from "../tests/fixtures/signed_files.ts";
 import { readSignedData } from "../formats/cms/read.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
 import { digest } from "../formats/digest.ts";
@@ -19,6 +19,8 @@ import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
 import { publicFetch } from "../online/pki_http.ts";
+import { Content } from "./content.ts";
+import { checkData } from "./data.ts";
 import { type DocumentReader, openReaders } from "./reading.ts";
 
 const bill = { content: { json: { bill: 7, amount: "1200.00" } } } as const;
@@ -528,4 +530,20 @@ Deno.test("where no hash is asked for, it is as strong as the key", async () => 
   const [maya] = officers;
   const asked = { ...bill, hash: "SHA-512", certificate: maya.certificate.fingerprint } as const;
   assert.match((await client.call("sign.data", asked)).algorithm, /512/);
+});
+
+Deno.test("who has signed a part of an XML document is not shown as its signer", () => {
+  const { officers: [asha], root } = makePki({ officers: [{ name: "Asha" }] });
+  const trust = { anchors: [root.certificate.der], now: new Date().toISOString() };
+  const utf8 = new TextEncoder();
+  const before = (xml: string | Uint8Array) => {
+    const content = new Content(typeof xml === "string" ? utf8.encode(xml) : xml, "text/xml");
+    return checkData({ format: "xades", packaging: "attached", level: "B-B" }, content, trust)
+      .map(({ name }) => name);
+  };
+  const document = utf8.encode("<order><amount>7</amount></order>");
+  assert.deepEqual(before(signXml(asha, { kind: "enveloped", document })), ["Asha"]);
+  const note = { kind: "enveloping", content: utf8.encode("7"), mediaType: "text/plain" } as const;
+  const signature = new TextDecoder().decode(signXml(asha, note)).replace(/^<\?.*?\?>\s*/, "");
+  assert.deepEqual(before(`<order><amount>9000</amount>${signature}</order>`), []);
 });

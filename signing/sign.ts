@@ -173,24 +173,27 @@ export class Signing {
       "files" in input ? input.files.map(({ name, mediaType }) => [name, mediaType]) : [],
     );
     const asking = askingFor(caller);
-    const { files, signature, signedBy } = await reader.ask("checkContainer", {
+    const { files, signature } = await reader.ask("checkContainer", {
       how,
       input,
       trust: await this.#trust(),
       now: this.tokens.now().toISOString(),
     }, asking);
-    const contents = files.map(({ name, bytes }) => {
+    const contents = files.map(({ name, bytes, signedBy }) => {
       const mediaType = mediaTypes.get(name) ?? "application/octet-stream";
-      return { name, content: new Content(bytes, mediaType) };
+      return { name, content: new Content(bytes, mediaType), signedBy };
     });
-    const items = contents.map(({ name, content }) => content.item(name, hash ?? "SHA-256"));
+    const items = contents.map(({ name, content, signedBy }) => {
+      const item = content.item(name, hash ?? "SHA-256");
+      return signedBy.length > 0 ? { ...item, signedBy } : item;
+    });
     const by = this.#readFor(caller);
     return await this.#keys.use(
       {
         certificate,
         hash,
         format: `${how.kind === "asic-s" ? "ASiC-S" : "ASiC-E"} ${how.format} ${how.level}`,
-        items: signedBy.length > 0 ? items.map((item) => ({ ...item, signedBy })) : items,
+        items,
         ...this.#network(how.level),
         blind: false,
         accepts: acceptsFor(how, 0),

@@ -147,6 +147,8 @@ function readContent(sigD: unknown, unsupported: string[]): ContentReference | u
     return undefined;
   }
   const uris = strings(pars, "pars");
+  // It would be over nothing, and hold for whatever is beside it.
+  if (uris.length === 0) throw jwsMalformed("The header's sigD names no content.");
   const digests = kind === "digests" ? strings(hashV, "hashV") : [];
   const hash = kind === "digests" ? digestNamed(hashM) : undefined;
   if (kind === "digests" && digests.length !== uris.length) {

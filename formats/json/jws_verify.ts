@@ -50,6 +50,8 @@ export interface JwsSignature {
   namesCertificate: boolean;
   /** Content elsewhere that it covers. */
   files: string[];
+  /** It covers several files as if they were one: where each ends is not signed. */
+  isJoined: boolean;
   /** Signed parameters that are not looked at. */
   unread: string[];
   /** Unsigned parts from which nothing follows. */
@@ -150,6 +152,7 @@ function verifyOne(
     signingTime: null,
     namesCertificate: false,
     files: [],
+    isJoined: false,
     unread: [],
     ignored: [],
     timestamps: [],
@@ -240,6 +243,7 @@ function signedPayload(
   const found = content.uris.map((uri) => given.content?.(uri) ?? null);
   if (found.includes(null)) report.problems.push("content_missing");
   if (content.kind === "joined") {
+    report.isJoined = content.uris.length > 1;
     return found.includes(null) ? undefined : encoded(concat(...found as Uint8Array[]));
   }
   // §5.2.8.3.3: of each the digest of what would have been signed; the payload is empty.

@@ -176,7 +176,11 @@ Deno.test("content named in the header (sigD) is checked joined or by its digest
   };
   const signed = flattened(asha, encodeBase64url(utf8.encode("first second")), joined);
   const byUri = { ...signed, payload: undefined };
-  assert.equal(told(byUri, { "one.txt": one, "two.txt": two }), PASSED);
+  // Nobody signed where the first ends.
+  const joint = PASSED.replace("TOTAL-PASSED", "INDETERMINATE") + " ambiguous";
+  const [less, more] = ["firs", "t second"].map((text) => utf8.encode(text));
+  assert.equal(told(byUri, { "one.txt": one, "two.txt": two }), joint);
+  assert.equal(told(byUri, { "one.txt": less, "two.txt": more }), joint);
   assert.equal(told(byUri, { "one.txt": two, "two.txt": one }), FAILED);
   assert.equal(told(byUri, { "one.txt": one }), MISSING);
   assert.equal(told(signed, { "one.txt": one, "two.txt": two }), MALFORMED);
@@ -197,6 +201,7 @@ Deno.test("content named in the header (sigD) is checked joined or by its digest
   );
   assert.equal(told(hashed, { "one.txt": one }), MISSING);
   assert.equal(told(byHash({ ...digests, hashV: [] })), MALFORMED);
+  assert.equal(told(byHash({ ...digests, pars: [], hashV: [] })), MALFORMED);
   assert.equal(told(byHash({ mId: "http://uri.etsi.org/19182/HttpHeaders", pars })), UNSUPPORTED);
 });
 

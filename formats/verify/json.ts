@@ -73,6 +73,11 @@ function signatureFacts(
     const message = "The signer did not sign which certificate is meant.";
     findings.push(finding("signing_certificate_absent", message));
   }
+  if (signature.isJoined && signature.problems.length === 0) {
+    const message =
+      "The signature is over several files put together: the end of one could have been moved to the next.";
+    findings.push(finding("ambiguous", message));
+  }
   const material = readMaterial(signature);
   return {
     id,

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { readOtpConfig } from "./config.ts";
+import { readOtpConfig, readSecretFile } from "./config.ts";
 import { initService } from "./init.ts";
+import { readLogSigner } from "./log_key.ts";
+import { readSecrets } from "./secret_file.ts";
 
 Deno.test("a client looks people up by name only if it is an administrator's, or if so configured", () =>
   inTempDir(async (dir) => {
@@ -25,4 +27,18 @@ Deno.test("a client looks people up by name only if it is an administrator's, or
     await Deno.writeTextFile(path, JSON.stringify(config));
     const { clients } = await readOtpConfig(path);
     assert.deepEqual(clients.map(({ listsPersons }) => listsPersons), [true, false, true, false]);
+  }));
+
+Deno.test("a secret that others may read is not used, wherever it stands", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "secret");
+    await Deno.writeTextFile(path, `${"5a".repeat(32)}\n`);
+    for (
+      const read of [readSecretFile, readSecrets, (path: string) => readLogSigner(path, "log")]
+    ) {
+      await Deno.chmod(path, 0o640);
+      await assert.rejects(read(path), { name: "SetupError", message: /chmod 600/ });
+      await Deno.chmod(path, 0o600);
+      await read(path);
+    }
   }));

@@ -20,6 +20,14 @@ Deno.test("a PIN matches only with its own pepper and salt, and an unknown perso
   assert.equal(await other.verify("asen", "493817", hash), false);
 });
 
+Deno.test("PINs that are looked at at the same time each get their own answer", async () => {
+  using pins = new Pins(peppers(1));
+  const hash = await pins.hash("asen", "493817");
+  const given = ["493817", "493818", "493817", "111222"];
+  const found = await Promise.all(given.map((pin) => pins.verify("asen", pin, hash)));
+  assert.deepEqual(found, [true, false, true, false]);
+});
+
 Deno.test("PINs are hashed in the same memory, one after the other", async () => {
   const from = (name: string) => JSON.stringify(new URL(name, import.meta.url));
   const program = `import { Pins } from ${from("./pin.ts")};

@@ -115,7 +115,14 @@ Deno.test(
       numSignatures: "1",
       hashes: HASH.replaceAll("+", "-").replaceAll("/", "_").replace("=", ""),
     }, false);
-    const before = a.service.store.secrets.pepper.current;
+    const { store } = a.service;
+    const secretOfApp = new TextEncoder().encode("an authenticator's secret");
+    await store.run(async (tx) => {
+      const row = (await tx.person("cdas"))!;
+      const totp = store.secrets.seal("totp cdas", secretOfApp);
+      await tx.savePerson({ ...row, person: { ...row.person, totp } });
+    });
+    const before = store.secrets.pepper.current;
 
     const name = await prepareSecret(path);
     await assert.rejects(prepareSecret(path), { message: /--use it/ });
@@ -153,6 +160,11 @@ Deno.test(
       assert.ok(store.secrets.reload());
       await store.check({ seals: true });
     }
+    // boxes within the rows are of the new one too
+    const fresh = (await instance()).service;
+    assert.match((await fresh.people.enrolment(link))!.totp!.uri, /^otpauth:/);
+    const { person: { totp } } = (await fresh.store.read((tx) => tx.person("cdas")))!;
+    assert.deepEqual(fresh.store.secrets.open("totp cdas", totp!), secretOfApp);
     const states = await secretStates(path, a.service.store);
     assert.deepEqual(
       states.map(({ use, pins }) => [use, pins]),

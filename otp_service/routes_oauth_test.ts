@@ -12,7 +12,7 @@ import {
   TEXT,
   withService,
 } from "../tests/fixtures/otp_calls.ts";
-import { makeService, OTHER_CLIENT, PIN, REDIRECT } from "../tests/fixtures/otp_service.ts";
+import { CLIENT, makeService, OTHER_CLIENT, PIN, REDIRECT } from "../tests/fixtures/otp_service.ts";
 import { RULES } from "./authorize.ts";
 import { openSqlite } from "./store_sqlite.ts";
 
@@ -334,6 +334,36 @@ Deno.test("with oauth2code, a hostile page or portal gets nothing", () =>
     const stolen = await test.form("/oauth2/token", exchange, OTHER_CLIENT);
     assert.equal(stolen.body.error, "invalid_grant");
     assert.equal((await test.form("/oauth2/token", exchange)).status, 400, "and the code is gone");
+    // Nor does another address get the code's tokens, or another client's name open what one client pushed.
+    test.clock.now += RULES.resendAfter;
+    const second = await openPage(test, base);
+    await onPage(test, "send", second.ticket, {});
+    const reply = { decision: "approve", pin: PIN, otp: test.lastOtp(), language: "en" };
+    const approved = await onPage(test, "answer", second.ticket, reply);
+    const elsewhere = await test.form("/oauth2/token", {
+      ...exchange,
+      code: new URL(approved.body.redirect).searchParams.get("code")!,
+      code_verifier: second.verifier,
+      redirect_uri: "https://evil.example/",
+    });
+    assert.equal(elsewhere.status, 400);
+    const pushed = await test.form("/oauth2/pushed_authorize", {
+      ...{ ...base, response_type: "code", redirect_uri: REDIRECT },
+      ...{ code_challenge: NOTHING, code_challenge_method: "S256" },
+    });
+    const { request_uri } = pushed.body;
+    for (const client_id of [OTHER_CLIENT.id, CLIENT.id]) {
+      const query = new URLSearchParams({ client_id, request_uri });
+      const { status } = await test.handler(
+        new Request(`https://sign.works.example/oauth2/authorize?${query}`),
+      );
+      assert.equal(status, 400, "the first try has used it up");
+    }
+    const pushElsewhere = await test.form("/oauth2/pushed_authorize", {
+      ...{ ...base, response_type: "code", redirect_uri: "https://evil.example/" },
+      ...{ code_challenge: NOTHING, code_challenge_method: "S256" },
+    });
+    assert.equal(pushElsewhere.body.error_description, "Invalid parameter redirect_uri");
     // A client that sends the challenge of an empty verifier must still present a verifier.
     test.clock.now += RULES.resendAfter;
     const unproven = await redeem(test, { ...base, code_challenge: NOTHING });

@@ -45,7 +45,18 @@ export interface ContainerFile {
 /** Files for a new container, or a container with signatures. */
 export type ContainerInput = { files: ContainerFile[] } | { container: Uint8Array };
 
+/** What XML 1.0 §2.2 cannot hold; names and media types stand in manifests. */
+const NOT_IN_XML = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
+
 function open(input: ContainerInput, kind: MadeKind, now: Date) {
+  const files = "files" in input ? input.files : [];
+  const isUnfit = files.some(({ name, mediaType }) => NOT_IN_XML.test(name + mediaType));
+  if (isUnfit) {
+    throw new DsignError(
+      "invalid_params",
+      "The name or the media type of a file has a character that a container cannot hold.",
+    );
+  }
   try {
     const container = "container" in input
       ? readContainer(input.container)

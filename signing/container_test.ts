@@ -81,7 +81,12 @@ Deno.test("a page has files signed into a container, and a container signed once
 
   const passing = await open("b.txt", ORDER, false);
   const plan = await open("plan.xml", PLAN);
+  const typed = { name: "a.txt", size: 0, keep: true, mediaType: "text/\u0001" };
+  const { document: unfit } = await client.call("document.open", typed);
+  const unwritten = await open("x\ufffe.txt", PLAN);
   const refused: Params<"sign.document">[] = [
+    { document: unfit, container: "asic-e" },
+    { document: unwritten, container: "asic-e", format: "xades" },
     { document: passing, container: "asic-e" }, // its bytes are gone
     { document: plan, container: "asic-e", format: "pades" },
     { document: plan, format: "xades" },
@@ -91,6 +96,7 @@ Deno.test("a page has files signed into a container, and a container signed once
   for (const params of refused) {
     await assert.rejects(client.call("sign.document", params), { code: "invalid_params" });
   }
+  assert.equal(names.length, 3, "before anybody is asked");
   await assert.rejects(client.call("sign.data", { content, container: "asic-s" }), {
     code: "invalid_params",
   });

@@ -224,8 +224,9 @@ function inflate(data: Uint8Array, { method, size, crc }: Header): Uint8Array {
   return out;
 }
 
-/** The same for names that are one where case is not told apart, as where it is unpacked on Windows. */
-export const nameKey = (name: string): string => name.normalize("NFC").toLowerCase();
+/** The same for names that are one where it is unpacked on Windows: in any case, without dots and spaces at the end. */
+export const nameKey = (name: string): string =>
+  name.normalize("NFC").toLowerCase().replace(/[. ]+(?=\/|$)/g, "");
 
 /** A relative path with `/`, without `.` and `..`, in UTF-8. */
 function checkName(bytes: Uint8Array): string {

@@ -134,6 +134,9 @@ Deno.test("names that lead elsewhere, links and doubled names are refused", () =
   refused(same, /twice/);
   const [composed, apart] = ["\u00e9", "e\u0301"];
   refused(zipSync({ [composed]: strToU8("1"), [apart]: strToU8("2") }), /twice/);
+  for (const name of ["a.txt.", "a.txt ", "A.txt. "]) {
+    refused(zipSync({ "a.txt": strToU8("1"), [name]: strToU8("2") }), /twice/, name);
+  }
   const link = zipSync({ "a": [strToU8("/etc/passwd"), { os: 3, attrs: 0o120777 << 16 }] });
   refused(link, /link/);
   assert.throws(() => writeZip([entry("../a", "x")]), { code: "invalid_argument" });

@@ -9,6 +9,7 @@ import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { jwaNameOf } from "./jws_header.ts";
 import type { HashName, SignatureAlgorithm } from "../signer.ts";
 import { readCertificate, signingUse } from "../x509/certificate.ts";
+import { keyPurposes } from "../x509/extensions.ts";
 
 export interface WebEidToken {
   readonly format: "web-eid:1.0";
@@ -35,10 +36,14 @@ export function webEidHash(certificate: Uint8Array): "SHA-256" | "SHA-384" | "SH
   return curve === "P-384" ? "SHA-384" : curve === "P-521" ? "SHA-512" : "SHA-256";
 }
 
-/** Whether a person may sign in with this certificate: its key usage allows more than signing documents. */
+/**
+ * Whether a person may sign in with this certificate, as servers' libraries judge it: its key usage is stated and has
+ * digitalSignature; its extended key usage, if it has one, has clientAuth (RFC 5280 §4.2.1.12).
+ */
 export function mayAuthenticate(certificate: Uint8Array, at: Date): boolean {
   const x509 = readCertificate(certificate);
-  return signingUse(x509, at).usable && (x509.keyUsage?.has("digitalSignature") ?? true);
+  return signingUse(x509, at).usable && x509.keyUsage?.has("digitalSignature") === true &&
+    (x509.extKeyUsage?.includes(keyPurposes.clientAuth) ?? true);
 }
 
 /**

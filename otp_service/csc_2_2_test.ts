@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { OIDS } from "../protocol/csc.ts";
-import { HASH, onPage, STORED, withService } from "../tests/fixtures/otp_calls.ts";
+import { HASH, onPage, openPage, STORED, withService } from "../tests/fixtures/otp_calls.ts";
 import { CLIENT, PIN, pkce, PUBLIC_URL, REDIRECT } from "../tests/fixtures/otp_service.ts";
 import type { TestService } from "../tests/fixtures/otp_service.ts";
 
@@ -184,6 +184,18 @@ Deno.test("the EUDI libraries' requests, one after the other, give a signature",
     }, sad);
     assert.equal(signed.status, 200, JSON.stringify(signed.body));
     assert.equal(signed.body.signatures.length, 1);
+  }));
+
+Deno.test("an app that has a scheme gets its person back, from the page's end too", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({ userID: "asen" });
+    const redirect_uri = "example.wallet:/signed";
+    (test.service.clients[0].redirectUris as string[]).push(redirect_uri);
+    const asked = { scope: "credential", credentialID, numSignatures: "1", hashes: HASH_URL };
+    const { ticket } = await openPage(test, { ...asked, redirect_uri });
+    assert.equal((await onPage(test, "view", ticket)).body.portal, redirect_uri);
+    const { body } = await onPage(test, "answer", ticket, { decision: "reject" });
+    assert.match(body.redirect, /^example\.wallet:\/signed\?error=access_denied&/);
   }));
 
 Deno.test("what an authorization's details may say, in the type of 2025", () =>

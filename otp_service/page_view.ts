@@ -35,8 +35,9 @@ async function signView(
 ): Promise<OtpView | null> {
   const { language, name, clients, authority } = service;
   const client = clients.find(({ id }) => id === ticket.client)?.name ?? ticket.client;
-  // the portal's own front door: what it was asked for there is over
-  const portal = `${new URL(ticket.redirect).origin}/`;
+  // the portal's own front door: what it was asked for there is over; an app with a scheme has no other than this
+  const { origin } = new URL(ticket.redirect);
+  const portal = origin === "null" ? ticket.redirect : `${origin}/`;
   if (ticket.transaction === undefined) {
     const sign = ticket.request !== undefined;
     return { kind: "sign_in", language, service: name, client, portal, sign };

@@ -28,7 +28,10 @@ export function addRotate(service: Command, context: Context, action: Action): v
     .option("--prepare", "add a new secret to the file; nothing is made with it yet")
     .option("--use", "use the new secret, and seal the database's rows with it")
     .option("--retire", "ten minutes later: the old secret counts for PINs alone")
-    .option("--now", "with --retire, instances stopped: do not wait; what began with the old secret fails")
+    .option(
+      "--now",
+      "with --retire, instances stopped: do not wait; what began with the old secret fails",
+    )
     .addHelpText(
       "after",
       "\nRun the three steps in this order. After each, copy the secret file to all machines " +

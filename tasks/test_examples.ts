@@ -1,6 +1,7 @@
 /**
  * `deno task test:examples`: runs the portals of `examples/` in every language whose runtime is installed: Node, Python,
- * Java and PHP (php-cli); of C# (mono-mcs) what Mono can run.
+ * Java and PHP (php-cli); of C# (mono-mcs, libmono-system-net-http4.0-cil) what
+ * Mono can run.
  */
 if (import.meta.main) {
   const { code } = await new Deno.Command(Deno.execPath(), {

@@ -89,15 +89,17 @@ export function readZip(bytes: Uint8Array): ZipEntry[] {
   return entries;
 }
 
-/** The end of central directory record (§4.3.16): the only one, and the comment behind it ends the file. */
+/** The end of central directory record (§4.3.16): the only one that could be it, and its comment ends the file. */
 function readEnd(view: DataView): { count: number; start: number; end: number } {
   const lowest = Math.max(0, view.byteLength - END_SIZE - MAX_COMMENT);
   const found: number[] = [];
   for (let at = view.byteLength - END_SIZE; at >= lowest; at--) {
     if (view.getUint32(at, true) === END) found.push(at);
   }
-  const [at, ...more] = found;
-  if (at === undefined || more.length > 0) throw malformed("its end is missing or ambiguous");
+  const [at, ...others] = found;
+  if (at === undefined || others.some((each) => couldBeEnd(view, each))) {
+    throw malformed("its end is missing or ambiguous");
+  }
   const u16 = (offset: number) => view.getUint16(at + offset, true);
   const count = u16(10);
   const size = view.getUint32(at + 12, true);
@@ -107,6 +109,17 @@ function readEnd(view: DataView): { count: number; start: number; end: number } 
     throw malformed("its directory is not where it says");
   }
   return { count, start, end: at };
+}
+
+/**
+ * Whether a reader could take a record before the last one for the end: its comment is all that follows, its directory
+ * is empty, or begins where it says. That of a ZIP file in the container (.docx) counts from that file's beginning.
+ */
+function couldBeEnd(view: DataView, at: number): boolean {
+  const start = view.getUint32(at + 16, true);
+  return at + END_SIZE + view.getUint16(at + 20, true) === view.byteLength ||
+    view.getUint16(at + 10, true) === 0 ||
+    start + 4 <= view.byteLength && view.getUint32(start, true) === CENTRAL;
 }
 
 interface Header {

@@ -70,6 +70,20 @@ Deno.test("sizes may stand behind the data, where they must be those of the dire
   }
 });
 
+Deno.test("ZIP files, such as .docx, stand in a container as they are", () => {
+  const inner = zipSync({ "word/document.xml": strToU8("<a/>") });
+  const [file] = readZip(writeZip([{ name: "order.docx", bytes: inner, time }]));
+  assert.deepEqual(file.bytes, inner);
+  // Their directory must not be one of the container too, nor an empty one.
+  const start = 30 + "order.docx".length;
+  const end = new TextDecoder("latin1").decode(inner).indexOf("PK\x05\x06");
+  const other = inner.slice();
+  const view = new DataView(other.buffer);
+  view.setUint32(end + 16, start + view.getUint32(end + 16, true), true);
+  refused(writeZip([{ name: "order.docx", bytes: other, time }]), /ambiguous/);
+  refused(writeZip([{ name: "a.zip", bytes: zipSync({}), time }]), /ambiguous/);
+});
+
 Deno.test("the order of names is kept, whatever they look like", () => {
   const names = ["mimetype", "7", "1", "__proto__", "constructor"];
   const bytes = writeZip(names.map((name) => entry(name, name)));

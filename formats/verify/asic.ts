@@ -27,17 +27,20 @@ export function asicFacts(
   certificates: readonly Uint8Array[] = [],
 ): SignatureFacts[] {
   const container = readContainer(bytes);
+  const xades = [...container.xades].map(([name, xml]) => ({
+    name,
+    facts: xadesFacts(container, name, xml, certificates),
+  }));
+  const empty = xades.filter(({ facts }) => facts.length === 0).map(({ name }) => name);
   const beside = container.kind === "odf"
-    ? []
-    : [...container.others, ...leadingNowhere(container)];
+    ? empty
+    : [...container.others, ...leadingNowhere(container), ...empty];
   const ignored = beside.length > 0 ? [ignoredFinding(beside)] : [];
   return [
     ...[...container.cades].flatMap(([name, cms]) =>
       cadesFacts(container, name, cms, certificates)
     ),
-    ...[...container.xades].flatMap(([name, xml]) =>
-      xadesFacts(container, name, xml, certificates)
-    ),
+    ...xades.flatMap(({ facts }) => facts),
     // Names repeat among the files of a container.
   ].map((facts, index) => ({
     ...facts,

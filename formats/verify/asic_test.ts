@@ -81,6 +81,19 @@ Deno.test("the type comes first, and is one that is known", async () => {
   }
 });
 
+Deno.test("a container in a container is a file like any other", async () => {
+  const how = { kind: "asic-e", format: "cades", level: "B-B" } as const;
+  const inner = await signAsic(pki, asha, { files }, how, now);
+  const mediaType = "application/vnd.etsi.asic-e+zip";
+  const nested = [{ name: "inner.asice", bytes: inner, mediaType }];
+  for (const format of ["cades", "xades"] as const) {
+    const outer = { kind: "asic-s", format, level: "B-T" } as const;
+    const signed = await signAsic(pki, bimal, { files: nested }, outer, now);
+    assert.deepEqual(told(signed), ["TOTAL-PASSED B-T"]);
+    assert.deepEqual(readContainer(signed).data.get("inner.asice"), inner);
+  }
+});
+
 /** A container that somebody made of files and of signatures that were given for other things. */
 function forge(
   kind: "asic-s" | "asic-e",
@@ -135,6 +148,7 @@ Deno.test("manifests and timestamps in a container that belong to no signature a
       { "META-INF/ASiCManifest998.xml": manifest(name, ["b.txt"]) }, // a second one
       { "META-INF/ASiCManifest999.xml": manifest("META-INF/signature9.p7s", ["b.txt"]) },
       { [stamp]: token },
+      { "META-INF/signatures9.xml": utf8.encode("<pay>9000</pay>") },
       { [stamp]: token, "META-INF/ASiCArchiveManifest.xml": manifest(stamp, ["plans/b.xml"]) },
     ]
   ) {

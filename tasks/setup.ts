@@ -50,6 +50,9 @@ const TEST: Package[] = [
   { name: "mupdf-tools", provides: ["mutool"] },
   // imports the npm package, and runs an example of a portal
   { name: "nodejs", provides: ["node"] },
+  // run the guide's order by PIN and OTP
+  { name: "curl", provides: ["curl"] },
+  { name: "jq", provides: ["jq"] },
   { name: "chromium", provides: ["chromium", "chromium-browser", "google-chrome"] },
   { name: "firefox-esr", provides: ["firefox-esr", "firefox"] },
   { name: "webkit2gtk-driver", provides: ["WebKitWebDriver"] },

@@ -216,8 +216,9 @@ export async function sameOwner(path: string, files: readonly string[]): Promise
   for (const file of files) await Deno.chown(file, uid, gid);
 }
 
-/** Puts a file in the place of another, as a whole; its owner and its mode stay. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/** Puts a file in the place of another, as a whole; its owner and its mode stay, and links to it. */
+export async function replaceFile(link: string, text: string): Promise<void> {
+  const path = await Deno.realPath(link);
   const { mode } = await Deno.stat(path);
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.new`;
   try {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
-import { readOtpConfig, readSecretFile } from "./config.ts";
+import { readOtpConfig, readSecretFile, replaceFile } from "./config.ts";
 import { initService } from "./init.ts";
 import { readLogSigner } from "./log_key.ts";
 import { readSecrets } from "./secret_file.ts";
@@ -41,4 +41,15 @@ Deno.test("a secret that others may read is not used, wherever it stands", () =>
       await Deno.chmod(path, 0o600);
       await read(path);
     }
+  }));
+
+Deno.test("a file that instances reach by a link is replaced where it stands", () =>
+  inTempDir(async (dir) => {
+    const [path, link] = [join(dir, "secret"), join(dir, "link")];
+    await Deno.writeTextFile(path, "old", { mode: 0o600 });
+    await Deno.symlink(path, link);
+    await replaceFile(link, "new");
+    assert.ok((await Deno.lstat(link)).isSymlink);
+    const { mode } = await Deno.stat(path);
+    assert.deepEqual([await Deno.readTextFile(path), mode! & 0o777], ["new", 0o600]);
   }));

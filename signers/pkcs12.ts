@@ -229,10 +229,11 @@ export async function openKeyFile(
 
 /** The key as it came from the reader, which is wiped: a reader is not believed about whose it is. */
 async function keyOf(certificate: Uint8Array, pkcs8: Uint8Array): Promise<SoftwareKey> {
+  if (!(pkcs8 instanceof Uint8Array) || pkcs8.length > MAX_FILE_BYTES) throw noKey();
   const key = await softwareKey(pkcs8).finally(() => pkcs8.fill(0));
   if (key.fits(readCertificate(certificate).publicKey.bytes)) return key;
   key.wipe();
-  throw new SignerError("key_not_found", "The file holds no key for this certificate.");
+  throw noKey();
 }
 
 function few(certificates: Uint8Array[]): Uint8Array[] {
@@ -314,6 +315,7 @@ async function readSmall(path: string): Promise<Uint8Array> {
   return await Deno.readFile(path);
 }
 
+const noKey = () => new SignerError("key_not_found", "The file holds no key for this certificate.");
 const noCertificate = (file: string) =>
   new SignerError(
     "key_file_unsupported",

@@ -5,7 +5,7 @@ import { verifySignature } from "../formats/x509/signature.ts";
 import { inTempDir, openssl } from "../tests/fixtures/openssl.ts";
 import { withKeyFileReader } from "../tests/fixtures/key_files.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
-import { openKeyFile, Pkcs12Provider } from "./pkcs12.ts";
+import { type KeyFileReader, openKeyFile, Pkcs12Provider } from "./pkcs12.ts";
 import { writePkcs12 } from "./pkcs12_write.ts";
 import type { AskPin } from "./provider.ts";
 
@@ -139,6 +139,34 @@ Deno.test("certificates beside a file whose own are encrypted are used; without 
       await Deno.remove(paths["a.pem"]);
       await provider.list();
       await assert.rejects(provider.reveal(token, pin("geheim")), { code: "key_file_unsupported" });
+    })
+  ));
+
+Deno.test("a reader that gives another's key, or none, opens nothing", () =>
+  inTempDir((dir) =>
+    withKeyFileReader(async (reader) => {
+      const { officers: [own, other] } = makePki({
+        officers: [{ name: "Bimal", key: "p-256" }, { name: "Chitra", key: "p-256" }],
+      });
+      await write(dir, own);
+      let given: unknown;
+      const liar: KeyFileReader = {
+        ask: (question, ...rest) =>
+          question === "privateKey"
+            ? Promise.resolve(given as never)
+            : reader.ask(question, ...rest),
+        close: () => reader.close(),
+      };
+      const provider = new Pkcs12Provider([dir], liar);
+      const { keys: [key] } = await provider.list();
+      const open = () => provider.open(key, { hash: "SHA-256", askPin: pin("geheim") });
+      given = new Uint8Array(own.pkcs8);
+      await (await open()).close();
+      given = new Uint8Array(other.pkcs8);
+      await assert.rejects(open, { code: "key_not_found" });
+      for (given of [null, "key", [1], {}, new Uint8Array(), new Uint8Array(1 << 20)]) {
+        await assert.rejects(open);
+      }
     })
   ));
 

@@ -26,7 +26,7 @@ export class Placement {
 
   /** @param command starts the program's `pdf-text` role */
   constructor(command: readonly string[]) {
-    this.#reader = new ReaderPool({ command, deadline: MAX_TIME });
+    this.#reader = new ReaderPool({ command, deadline: MAX_TIME, apart: true });
   }
 
   /** Ends the processes. */

@@ -128,6 +128,8 @@ export function readAsn1(bytes: Uint8Array, options: ReadOptions = {}): Asn1Node
  * zeros that fill the space reserved for a signature in a PDF).
  */
 export function readFirstAsn1(bytes: Uint8Array, options: ReadOptions = {}): Asn1Node {
+  // A reader may answer anything, and without a length this would never end.
+  if (!(bytes instanceof Uint8Array)) throw malformed("There are no bytes.");
   const reading: Reading = {
     bytes,
     ber: options.ber ?? false,

@@ -203,3 +203,9 @@ Deno.test("garbage yields a typed error or a tree, nothing else", () => {
     { numRuns: 2000 },
   );
 });
+
+Deno.test("what is not bytes is malformed", () => {
+  for (const given of [3, {}, { length: 5 }, [], "key", null, undefined]) {
+    assert.throws(() => readAsn1(given as never), { code: "asn1_malformed" });
+  }
+});

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { concat } from "../formats/asn1/der.ts";
+import { pem } from "../formats/asn1/pem.ts";
 import type { DigestName } from "../formats/signer.ts";
 import { keyPurposes } from "../formats/x509/extensions.ts";
 import { digest } from "../formats/digest.ts";
 import { readMaterial } from "../formats/verify/material.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
+import { dsign, environment } from "../tests/fixtures/cli.ts";
 import { extKeyUsage, keyUsage } from "../tests/fixtures/extensions.ts";
 import { issue, makeCrl } from "../tests/fixtures/issue.ts";
 import { makeKey } from "../tests/fixtures/keys.ts";
+import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { makePki, type Pki } from "../tests/fixtures/pki.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
@@ -72,6 +75,29 @@ function verdict(bytes: Uint8Array, now: Date, pkis: readonly Pki[], given?: Uin
   return `${indication} ${level}`;
 }
 
+/** Renews the archive timestamp at `now`, by the authority of `newer`. */
+async function renewed(
+  file: Uint8Array,
+  older: Pki,
+  newer: Pki,
+  now: Date,
+  content?: Uint8Array,
+): Promise<Uint8Array> {
+  // The data for the older timestamp is that of its own authority, which the new one then covers.
+  const { validationData } = levelServices(older, now);
+  const given = content && {
+    digest: (hash: DigestName) => digest(hash, content),
+    bytes: () => content,
+  };
+  const raised = await augment(
+    { source: bytesSource(file), content: () => given ?? null },
+    { level: "B-LTA", which: "all" },
+    { ...levelServices(newer, now), validationData },
+    never,
+  );
+  return "file" in raised ? raised.file : concat(file, raised.appended);
+}
+
 for (const [name, { bytes, content }] of Object.entries(FILES)) {
   Deno.test(`${name} at B-LTA, renewed in time, outlives signer, timestamp authorities and CA by their expiry`, async () => {
     let file = await raiseFile(first, bytes, "B-LTA", start, content);
@@ -83,20 +109,8 @@ for (const [name, { bytes, content }] of Object.entries(FILES)) {
     for (const years of [5, 10]) {
       const now = after(years * YEAR);
       pkis.push(at(now));
-      // The data for the older timestamp is that of its own authority, which the new one then covers.
       const [older, newer] = pkis.slice(-2);
-      const { validationData } = levelServices(older, now);
-      const given = content && {
-        digest: (hash: DigestName) => digest(hash, content),
-        bytes: () => content,
-      };
-      const raised = await augment(
-        { source: bytesSource(file), content: () => given ?? null },
-        { level: "B-LTA", which: "all" },
-        { ...levelServices(newer, now), validationData },
-        never,
-      );
-      file = "file" in raised ? raised.file : concat(file, raised.appended);
+      file = await renewed(file, older!, newer!, now, content);
     }
     const late = after(15 * YEAR);
     assert.ok(first.ca.certificate.notAfter < late, "the CA has expired too");
@@ -104,6 +118,33 @@ for (const [name, { bytes, content }] of Object.entries(FILES)) {
     assert.match(verdict(file, after(17 * YEAR), pkis, content), /^INDETERMINATE/);
   });
 }
+
+Deno.test("dsign verify, on a clock moved by years, passes what was renewed in time and tells what was not", () =>
+  inTempDir(async (dir) => {
+    const second = at(after(5 * YEAR));
+    const file = await raiseFile(first, FILES.PDF.bytes, "B-LTA", start);
+    await Deno.writeFile(`${dir}/old.pdf`, file as Uint8Array<ArrayBuffer>);
+    const newer = await renewed(file, first, second, after(5 * YEAR));
+    await Deno.writeFile(`${dir}/renewed.pdf`, newer as Uint8Array<ArrayBuffer>);
+    const roots = [first, second].map(({ root }) => pem("CERTIFICATE", root.certificate.der));
+    await Deno.writeTextFile(`${dir}/roots.pem`, roots.join(""));
+    const trusted = ["--trust", `${dir}/roots.pem`];
+    const verdictOf = async (name: string, years: number) => {
+      const clock = after(years * YEAR).toISOString().slice(0, 19).replace("T", " ");
+      const { stdout, stderr } = await dsign(
+        ["verify", `${dir}/${name}`, "--json", "--revocation", "if-available", ...trusted],
+        { ...environment(dir), TZ: "UTC" },
+        ["faketime", "-f", `@${clock}`],
+      );
+      assert.notEqual(stdout, "", stderr);
+      const { files: [{ signatures: [{ indication, level }] }] } = JSON.parse(stdout);
+      return `${indication} ${level}`;
+    };
+    assert.equal(await verdictOf("old.pdf", 5), "TOTAL-PASSED B-LTA");
+    assert.equal(await verdictOf("old.pdf", 7), "INDETERMINATE B-B");
+    assert.equal(await verdictOf("renewed.pdf", 10), "TOTAL-PASSED B-LTA");
+    assert.match(await verdictOf("renewed.pdf", 12), /^INDETERMINATE/);
+  }));
 
 Deno.test("a service that lies, or is gone, ends it with a typed error", async () => {
   const source = bytesSource(FILES.CMS.bytes);

@@ -50,6 +50,8 @@ const TEST: Package[] = [
   { name: "mupdf-tools", provides: ["mutool"] },
   // imports the npm package, and runs an example of a portal
   { name: "nodejs", provides: ["node"] },
+  // sets a program's clock
+  { name: "faketime", provides: ["faketime"] },
   // run the guide's order by PIN and OTP
   { name: "curl", provides: ["curl"] },
   { name: "jq", provides: ["jq"] },

@@ -83,10 +83,13 @@ export const Origin = z.string()
 /** A file that holds one secret and that only its owner can read. */
 const secretFile = z.string().refine(isAbsolute, "must be an absolute path");
 
-/** https, or http on this machine; without a slash at the end. */
+/**
+ * https, or http at an address of this machine; without a slash at the end. `localhost` has two addresses, and another
+ * user's program may listen at the one where the service does not.
+ */
 const ServiceUrl = z.url().refine((text) => {
   const { protocol, hostname, search, hash } = new URL(text);
-  const here = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
+  const here = ["127.0.0.1", "[::1]"].includes(hostname);
   return (protocol === "https:" || (protocol === "http:" && here)) && !search && !hash &&
     !text.endsWith("/");
 }, "must be as https://sign.example/csc/v2, without a slash at its end");

@@ -70,7 +70,10 @@ Deno.test("a wrong configuration is refused with a sentence", () =>
         ['{"consent":"none"}', '"consent"'],
         ['{"ports":[]}', '"ports"'],
         // another user's program may listen at [::1], where the service does not
-        ['{"remote":[{"url":"http://localhost:7900/csc/v2"}]}', '"remote.0.url": must be as https'],
+        [
+          '{"remote":[{"name":"Works","url":"http://localhost:7900/csc/v2"}]}',
+          '"remote.0.url": must be as https',
+        ],
         ['{"browser":"chromium"}', '"browser"'],
         [
           '{"allowedOrigins":[{"origin":"https://a.example/","scopes":["sign"]}]}',

@@ -1,11 +1,19 @@
 /** The page's side of protocol/console.ts. */
 
-/** @throws {Error} where the agent refuses, or is gone */
-export async function ask<T>(name: string, body: unknown = {}): Promise<T> {
+/**
+ * @param keepalive also asked if the page is closed meanwhile; for small bodies
+ * @throws {Error} where the agent refuses, or is gone
+ */
+export async function ask<T>(
+  name: string,
+  body: unknown = {},
+  { keepalive = false } = {},
+): Promise<T> {
   const response = await fetch(`/console/${name}`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
+    keepalive,
     cache: "no-store",
     credentials: "omit",
   });

@@ -96,7 +96,7 @@ function useLanguage(known: boolean): [Language, (language: Language) => void] {
   return [language, (language) => {
     chosen.current = true;
     setLanguage(language);
-    ask("language", { language }).catch(() => {});
+    ask("language", { language }, { keepalive: true }).catch(() => {});
   }];
 }
 

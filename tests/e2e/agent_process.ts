@@ -5,7 +5,7 @@ export interface AgentProcess extends AsyncDisposable {
   /** `http://127.0.0.1:PORT` */
   origin: string;
   port: number;
-  /** The address of the next window that the agent opens, in order. */
+  /** The address of the next window that the agent opens, in order. @throws {Error} after a minute without one */
   window(): Promise<string>;
   /** Ends it as Ctrl-C does, and so does leaving the scope; a second time, nothing happens. */
   stop(): Promise<void>;
@@ -66,7 +66,17 @@ export async function startAgentProcess(
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
-    window: async () => (await addresses.next()).value!,
+    window: async () => {
+      let late: ReturnType<typeof setTimeout> | undefined;
+      const none = new Promise<never>((_, reject) => {
+        late = setTimeout(reject, 60_000, new Error("The agent opened no window."));
+      });
+      try {
+        return (await Promise.race([addresses.next(), none])).value!;
+      } finally {
+        clearTimeout(late);
+      }
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   };

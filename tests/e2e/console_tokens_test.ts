@@ -70,7 +70,10 @@ Deno.test("the console unlocks a token in the agent's own window, changes its PI
         .click();
       await page.getByLabel(en.keys_new_name).fill("mine.p12");
       await page.getByRole("button", { name: en.keys_rename, exact: true }).click();
-      await page.getByText("mine.p12").waitFor();
+      // Also among the tokens, where it is unlocked; the button there may still be that of the old name.
+      const title = page.getByRole("heading", { name: en.console_tokens, exact: true });
+      const tokens = page.locator("section", { has: title });
+      await tokens.getByText("mine", { exact: true }).waitFor();
       await inWindow(en.do_unlock, { [en.password]: "2468" }, en.do_unlock);
       await page.getByText("Bimal", { exact: true }).first().waitFor();
       assert.deepEqual(await axeFindings(page), []);

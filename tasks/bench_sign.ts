@@ -155,7 +155,8 @@ function fileOf(path: string, size: number): Blob {
       return bytes.buffer;
     },
   });
-  return { size, type: "application/octet-stream", slice } as unknown as Blob;
+  const file = new Blob([], { type: "application/octet-stream" });
+  return Object.defineProperties(file, { size: { value: size }, slice: { value: slice } });
 }
 
 /** A document of 1 GiB, against what its hash and its way over loopback cost by themselves. */

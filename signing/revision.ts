@@ -176,8 +176,8 @@ export class Revisions {
       const { digest } = prepared;
       const asked = { cms, hash: algorithm, digest: Uint8Array.fromHex(digest), certificate };
       const check = () => reader.ask("checkCms", asked, this.asking);
-      const { checked } = this.batch ?? new BatchSigning(prepared.time);
-      await checked.accept(cms, asked.digest, signature, check);
+      if (this.batch) await this.batch.checked.accept(cms, asked.digest, signature, check);
+      else await check();
       return { appended: signed, field: prepared.field };
     }
     const completion = { level, certificate, password };

@@ -11,15 +11,13 @@ import {
   extKeyUsage,
   keyUsage,
   permittedHosts,
-  prepareCertificate,
   subjectAltHosts,
-  subjectKeyIdentifier,
 } from "../formats/x509/write.ts";
-import { ecdsaFromRaw } from "../formats/keys/ecdsa.ts";
 import { encodeName } from "../formats/x509/name.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { keyPurposes } from "../formats/x509/extensions.ts";
 import { DsignError } from "../protocol/errors.ts";
+import { makeP256Key, makeThrowawayAuthority } from "../signers/throwaway_authority.ts";
 import { makeStateFolder } from "../settings/config.ts";
 import { writeAtomically } from "../settings/files.ts";
 
@@ -50,74 +48,34 @@ export function derOf(text: string): Uint8Array<ArrayBuffer> | null {
   }
 }
 
-const ALGORITHM = { scheme: "ECDSA", hash: "SHA-256" } as const;
-
 /** Makes a new authority and its one certificate; the authority's key does not outlive the call. */
 export async function issueIdentity(now: Date): Promise<TlsIdentity> {
-  const generate = (extractable: boolean) =>
-    crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, extractable, [
-      "sign",
-      "verify",
-    ]);
-  const authorityKey = await generate(false);
-  const key = await generate(true);
-  const spki = async ({ publicKey }: CryptoKeyPair) =>
-    new Uint8Array(await crypto.subtle.exportKey("spki", publicKey));
-  const [authoritySpki, ownSpki] = await Promise.all([spki(authorityKey), spki(key)]);
-  const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
-  const issuer = encodeName([["O", ORGANISATION], ["CN", `D-Sign ${random(4).toHex()}`]]);
-  const issue = async (
-    subject: Uint8Array,
-    publicKey: Uint8Array,
-    extensions: readonly Uint8Array[],
-  ) => {
-    const serialNumber = random(16);
-    serialNumber[0] = 0x40 | serialNumber[0] & 0x3f; // positive, and of full length
-    const prepared = prepareCertificate({
-      serialNumber,
-      issuer,
-      subject,
-      notBefore: new Date(now.getTime() - DAY), // clocks differ
-      notAfter: new Date(now.getTime() + VALID_DAYS * DAY),
-      publicKey,
-      algorithm: ALGORITHM,
-      extensions,
-    });
-    const raw = await crypto.subtle.sign(
-      { name: "ECDSA", hash: "SHA-256" },
-      authorityKey.privateKey,
-      Uint8Array.from(prepared.toBeSigned),
-    );
-    return prepared.complete(ecdsaFromRaw(new Uint8Array(raw)));
-  };
-  const authority = await issue(issuer, authoritySpki, [
+  const random = crypto.getRandomValues(new Uint8Array(4)).toHex();
+  const name = encodeName([["O", ORGANISATION], ["CN", `D-Sign ${random}`]]);
+  const { publicKey: authorityKey, issue } = await makeThrowawayAuthority(name, now, VALID_DAYS);
+  const authority = await issue(name, authorityKey, [
     basicConstraints(true, 0),
     keyUsage("keyCertSign"),
     extKeyUsage([keyPurposes.serverAuth]),
     permittedHosts(HOSTS),
-    subjectKeyIdentifier(authoritySpki),
   ]);
-  const certificate = await issue(
-    encodeName([["O", ORGANISATION], ["CN", "localhost"]]),
-    ownSpki,
-    [
+  const { key, publicKey } = await makeP256Key();
+  try {
+    const subject = encodeName([["O", ORGANISATION], ["CN", "localhost"]]);
+    const certificate = await issue(subject, publicKey, [
       basicConstraints(false),
       keyUsage("digitalSignature"),
       extKeyUsage([keyPurposes.serverAuth]),
       subjectAltHosts(HOSTS),
-      subjectKeyIdentifier(ownSpki),
-      authorityKeyIdentifier(authoritySpki),
-    ],
-  );
-  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", key.privateKey));
-  try {
+      authorityKeyIdentifier(authorityKey),
+    ]);
     return {
-      key: pem("PRIVATE KEY", pkcs8),
+      key: pem("PRIVATE KEY", key),
       certificate: pem("CERTIFICATE", certificate),
       authority: pem("CERTIFICATE", authority),
     };
   } finally {
-    pkcs8.fill(0);
+    key.fill(0);
   }
 }
 

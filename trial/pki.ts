@@ -1,6 +1,5 @@
 /** A PKI that lives as long as one trial agent: a root, and two officers. Nobody can mistake it: {@linkcode TRIAL_ORGANISATION}. */
 import { createHash } from "node:crypto";
-import { ecdsaFromRaw } from "../formats/keys/ecdsa.ts";
 import { type Certificate, readCertificate } from "../formats/x509/certificate.ts";
 import { keyPurposes } from "../formats/x509/extensions.ts";
 import { encodeName } from "../formats/x509/name.ts";
@@ -11,11 +10,9 @@ import {
   certificatePolicies,
   extKeyUsage,
   keyUsage,
-  prepareCertificate,
-  subjectKeyIdentifier,
 } from "../formats/x509/write.ts";
+import { makeP256Key, makeThrowawayAuthority } from "../signers/throwaway_authority.ts";
 
-const DAY = 24 * 3600 * 1000;
 const VALID_DAYS = 7;
 
 /** India's policy of class 3. */
@@ -44,67 +41,33 @@ export interface TrialPki {
 
 /** Makes everything anew; the root's key is forgotten. */
 export async function makeTrialPki(now: Date): Promise<TrialPki> {
-  const generate = () =>
-    crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
-  const spkiOf = async ({ publicKey }: CryptoKeyPair) =>
-    new Uint8Array(await crypto.subtle.exportKey("spki", publicKey));
-  const rootKey = await generate();
-  const rootSpki = await spkiOf(rootKey);
   const country: ["C", string] = ["C", "IN"];
-  const issuer = encodeName([
+  const name = encodeName([
     country,
     ["O", TRIAL_ORGANISATION],
     ["CN", `TRIAL root ${crypto.getRandomValues(new Uint8Array(4)).toHex()}`],
   ]);
-  const issue = async (
-    subject: Uint8Array,
-    publicKey: Uint8Array,
-    extensions: readonly Uint8Array[],
-  ) => {
-    const serialNumber = crypto.getRandomValues(new Uint8Array(16));
-    serialNumber[0] = 0x40 | serialNumber[0] & 0x3f; // positive, and of full length
-    const prepared = prepareCertificate({
-      serialNumber,
-      issuer,
-      subject,
-      notBefore: new Date(now.getTime() - DAY), // clocks differ
-      notAfter: new Date(now.getTime() + VALID_DAYS * DAY),
-      publicKey,
-      algorithm: { scheme: "ECDSA", hash: "SHA-256" },
-      extensions: [...extensions, subjectKeyIdentifier(publicKey)],
-    });
-    const raw = await crypto.subtle.sign(
-      { name: "ECDSA", hash: "SHA-256" },
-      rootKey.privateKey,
-      Uint8Array.from(prepared.toBeSigned),
-    );
-    return prepared.complete(ecdsaFromRaw(new Uint8Array(raw)));
-  };
-  const root = await issue(issuer, rootSpki, [
+  const { publicKey: rootKey, issue } = await makeThrowawayAuthority(name, now, VALID_DAYS);
+  const root = await issue(name, rootKey, [
     basicConstraints(true, 0),
     keyUsage("keyCertSign", "cRLSign"),
   ]);
   const officers = await Promise.all(OFFICERS.map(async ({ name, pan }) => {
-    const key = await generate();
+    const { key, publicKey } = await makeP256Key();
     const subject = encodeName([
       country,
       ["O", TRIAL_ORGANISATION],
       ["serialNumber", createHash("sha256").update(pan).digest("hex")],
       ["CN", name],
     ]);
-    return {
-      name,
-      pan,
-      certificate: await issue(subject, await spkiOf(key), [
-        basicConstraints(false),
-        keyUsage("digitalSignature", "nonRepudiation"),
-        extKeyUsage([keyPurposes.clientAuth, keyPurposes.emailProtection]),
-        certificatePolicies(CLASS_3),
-        authorityKeyIdentifier(rootSpki),
-      ]),
-      chain: [root],
-      key: new Uint8Array(await crypto.subtle.exportKey("pkcs8", key.privateKey)),
-    };
+    const certificate = await issue(subject, publicKey, [
+      basicConstraints(false),
+      keyUsage("digitalSignature", "nonRepudiation"),
+      extKeyUsage([keyPurposes.clientAuth, keyPurposes.emailProtection]),
+      certificatePolicies(CLASS_3),
+      authorityKeyIdentifier(rootKey),
+    ]);
+    return { name, pan, certificate, chain: [root], key };
   }));
   return { root: readCertificate(root), officers };
 }

@@ -81,7 +81,7 @@ export function Documents(
 /** So many of a batch are shown at a time. */
 const PAGE = 50;
 
-/** The files of a container, which are all here, are shown like a single document, unless there are more. */
+/** Up to so many need no search, and files of a container, which are all here, are shown like a single document. */
 const FEW = 5;
 
 /** Many documents: their names, to be searched, each to be opened. */
@@ -102,23 +102,22 @@ function DocumentList(
   const found = items
     .map((item, index) => ({ item, index }))
     .filter(({ item }) => item.name.toLocaleLowerCase().includes(needle));
-  if (!batched && items.length <= FEW) {
-    return items.map((item, index) => (
-      <Document
-        key={index}
-        item={item}
-        index={index}
-        batched={batched}
-        signed={signed}
-        api={api}
-        speech={speech}
-      />
-    ));
-  }
+  const whole = (item: ConsentItem, index: number) => (
+    <Document
+      key={index}
+      item={item}
+      index={index}
+      batched={batched}
+      signed={signed}
+      api={api}
+      speech={speech}
+    />
+  );
+  if (!batched && items.length <= FEW) return items.map(whole);
   return (
     <>
       {!batched && <Signers item={items[0]!} speech={speech} />}
-      {items.length > 5 && (
+      {items.length > FEW && (
         <p class="search">
           <label for="search">{say("items_search")}</label>
           <input
@@ -148,14 +147,7 @@ function DocumentList(
             </>
           }
         >
-          <Document
-            item={item}
-            index={index}
-            batched={batched}
-            signed={signed}
-            api={api}
-            speech={speech}
-          />
+          {whole(item, index)}
         </Opened>
       ))}
       {found.length > shown && (

@@ -135,6 +135,7 @@ Deno.test("the SDK takes a trial agent only by its port, and then no other", () 
     assert.equal(await code({ ports: [port], securePorts: [] }), "not_installed");
     assert.equal(await code({ trial: real.agent.port }), "not_installed");
     assert.equal(await code({ trial: PORTS[0] }), "TypeError");
+    assert.equal(await code({ trial: 0 }), "TypeError", "as Number(null) is");
   }));
 
 Deno.test("a trial agent does not take a port at which the SDK looks for the real one", async () => {

@@ -86,7 +86,7 @@ export function checkUse({ scopes, trial }: ConnectOptions): void {
   if (scopes && !Array.isArray(scopes)) {
     throw new TypeError('scopes is a list: connect({ scopes: ["sign"] })');
   }
-  if (trial !== undefined && (!Number.isInteger(trial) || PORTS.includes(trial))) {
+  if (trial !== undefined && (!Number.isInteger(trial) || trial < 1 || PORTS.includes(trial))) {
     throw new TypeError("trial is the port that `dsign trial` has printed, a number.");
   }
 }

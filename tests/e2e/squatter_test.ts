@@ -78,7 +78,7 @@ Deno.test("a program on D-Sign's port gets nothing", async (t) => {
         async () => {
           const refused = await use(page, "connect", at(relay.port));
           assert.equal(refused.code, "agent_changed");
-          assert.match(String(refused.message), /cannot prove to be D-Sign/);
+          assert.match(String(refused.message), /cannot prove that it is D-Sign/);
           assert.deepEqual(relay.seen, ["agent.prove"]);
         },
       );

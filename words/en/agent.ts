@@ -272,7 +272,7 @@ export const en = {
   roots_refused_issued: "Not a root: it was issued by {issuer}. Add that authority's root instead.",
   roots_refused_authority: "Not a root: it is not the certificate of an authority.",
   roots_refused_signed: "Not a root: it is not signed with its own key.",
-  roots_refused_trial: "Of a trial agent: its signatures are worth nothing.",
+  roots_refused_trial: "It belongs to a trial agent, whose signatures are worth nothing.",
   history_title: "What was signed",
   history_explain:
     "Each entry carries the hash of the one before it, so an altered or missing entry is found.",

@@ -18,9 +18,9 @@ export const en = {
   page_outdated:
     "This page is too old for the D-Sign on this computer. Its site has to be updated.",
   agent_changed:
-    "The D-Sign on this computer is not the one that this site knows. If you use a new computer or installed D-Sign anew, confirm it; else ask your help desk.",
+    "The D-Sign on this computer is not the one that this site knows. If the computer is new or D-Sign was reinstalled, confirm it; otherwise ask your help desk.",
   agent_unproven:
-    "A program on this computer answers in D-Sign's place and cannot prove to be D-Sign. Close it, or ask your help desk. `dsign doctor` names it.",
+    "A program on this computer answers in D-Sign's place and cannot prove that it is D-Sign. Close it, or ask your help desk. `dsign doctor` names it.",
   no_grant: "You have not allowed this site to use D-Sign yet.",
   connection_lost: "The connection to D-Sign was lost. Check that it is running.",
   window_closed: "The window was closed.",

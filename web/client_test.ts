@@ -412,7 +412,7 @@ Deno.test("wrong use is answered with what to write instead", () =>
       });
     };
     await wrong(() => connect({ scopes: "sign" as never }), /connect\(\{ scopes: \["sign"\] \}\)/);
-    await wrong(() => connect({ trial: "17000" as never }), /`dsign trial` has printed, a number/);
+    await wrong(() => connect({ trial: "17000" as never }), /`dsign trial` printed, a number/);
     const dsign = await connect({ ports: [port] });
     await wrong(() => dsign.signPdf("JVBERi0=" as never), /new Blob\(\[bytes\]\)/);
     await wrong(() => dsign.signDocument(new Uint8Array() as never), /new Blob\(\[bytes\]\)/);

@@ -87,7 +87,7 @@ export function checkUse({ scopes, trial }: ConnectOptions): void {
     throw new TypeError('scopes is a list: connect({ scopes: ["sign"] })');
   }
   if (trial !== undefined && (!Number.isInteger(trial) || trial < 1 || PORTS.includes(trial))) {
-    throw new TypeError("trial is the port that `dsign trial` has printed, a number.");
+    throw new TypeError("trial is the port that `dsign trial` printed, a number.");
   }
 }
 

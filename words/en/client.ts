@@ -7,7 +7,7 @@ export const en = {
   insecure_page:
     "The browser keeps this page from reaching D-Sign. Open the page by its https address.",
   frame:
-    'The browser keeps this page from reaching D-Sign. It is in a frame, and the page around it has to write allow="loopback-network" on it.',
+    'The browser keeps this page from reaching D-Sign. It is in a frame that lacks allow="loopback-network": tell the site.',
   no_window: "The browser did not open the window. Allow it to.",
   page_refused: "D-Sign does not talk to pages of this kind.",
   permission_denied:
@@ -15,8 +15,7 @@ export const en = {
   certificate_untrusted:
     "The browser does not trust D-Sign's certificate. Run `dsign trust install` on this computer, then restart the browser.",
   outdated: "D-Sign on this computer is too old for this page. Install the newest version.",
-  page_outdated:
-    "This page is too old for the D-Sign on this computer. Its site has to be updated.",
+  page_outdated: "This page is too old for the D-Sign on this computer. The site must be updated.",
   agent_changed:
     "The D-Sign on this computer is not the one that this site knows. If the computer is new or D-Sign was reinstalled, confirm it; otherwise ask your help desk.",
   agent_unproven:
@@ -24,7 +23,7 @@ export const en = {
   no_grant: "You have not allowed this site to use D-Sign yet.",
   connection_lost: "The connection to D-Sign was lost. Check that it is running.",
   window_closed: "The window was closed.",
-  request_cancelled: "The request was cancelled by this page.",
+  request_cancelled: "This page cancelled the request.",
 };
 
 export type ClientWords = Record<keyof typeof en, string>;

@@ -95,17 +95,21 @@ export function newClientSecret(): { secret: string; secretHash: string } {
   return { secret, secretHash: hash.toHex() };
 }
 
-const writeNew = (path: string, data: string | Uint8Array) =>
-  Deno.writeFile(
-    path,
-    typeof data === "string" ? new TextEncoder().encode(data) : data,
-    { createNew: true, mode: 0o600 },
-  );
+async function writeNew(path: string, data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  try {
+    await Deno.writeFile(path, bytes, { createNew: true, mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    throw new SetupError(`${path} exists already. Use it, or move it away.`);
+  }
+}
 
 /**
  * Makes an issuing authority: its PKCS #12 file, the file of its password, and its certificate in PEM.
  *
  * @param number of those that the service had, from 1 on; those after the first have it in their names
+ * @throws {SetupError} where one of the files exists
  */
 export async function writeAuthority(
   folder: string,

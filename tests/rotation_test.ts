@@ -182,6 +182,11 @@ Deno.test("the authority's key and a portal's secret are rotated, and both are g
       await instance.end("SIGTERM");
 
       const { certificateFile } = await rotate("authority", "--prepare");
+      const refused = async (...args: string[]) =>
+        (await dsign("rotate", "authority", ...args, "--config", config)).stderr;
+      assert.match(await refused("--prepare"), /authority-2\.password exists already/);
+      const keyFile = certificateFile.replace(".pem", ".p12");
+      assert.match(await refused("--use", keyFile), /--use takes the certificate/);
       await rotate("authority", "--use", certificateFile);
       await rotate("authority", "--use", certificateFile); // as after an interruption
       const { clientSecret } = await rotate("client", "portal");

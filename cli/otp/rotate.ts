@@ -127,7 +127,10 @@ async function rotateAuthority(
   { config, also, prepare, use, authorityKey, json }: AuthorityOptions,
 ) {
   if (prepare === (use !== undefined)) throw new UsageError("Give either --prepare or --use.");
-  const { changeOtpConfig, readOtpConfig, sameOwner, withFile } = await import(
+  if (use !== undefined && !use.endsWith(".pem")) {
+    throw new UsageError("--use takes the certificate that --prepare named, as authority-2.pem.");
+  }
+  const { changeOtpConfig, readOtpConfig, readSecretFile, sameOwner, withFile } = await import(
     "../../otp_service/config.ts"
   );
   const { writeAuthority } = await import("../../otp_service/init.ts");
@@ -152,6 +155,7 @@ async function rotateAuthority(
   const keyFile = resolve(use!.replace(/\.pem$/, ".p12"));
   const passwordFile = resolve(use!.replace(/\.pem$/, ".password"));
   await withFile(keyFile, () => Deno.stat(keyFile));
+  await readSecretFile(passwordFile);
   for (const path of [config, ...also]) {
     await changeOtpConfig(path, (config) => {
       if (

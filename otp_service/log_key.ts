@@ -1,6 +1,6 @@
 /**
  * The key that signs the audit's checkpoints: an Ed25519 seed (RFC 8032 §5.1.5) in a file, 64 hex digits, shared by all
- * instances and apart from the service's secret, so that who has the secret and the database cannot write another log. While
+ * instances and apart from the service's secret, so that a thief of the secret and the database cannot write another log. While
  * it is rotated, `next` stands before the one that signs too; `old` before the public keys of those that signed before.
  */
 import { randomBytes } from "node:crypto";
@@ -63,7 +63,7 @@ export async function readLogSigner(path: string, origin: string): Promise<NoteS
 /**
  * Adds a key that signs beside the present one; where there is one, nothing.
  *
- * @returns the new key, for who verifies
+ * @returns the new public key, for those who verify
  * @throws {SetupError}
  */
 export async function prepareLogKey(path: string, origin: string): Promise<string> {

@@ -288,7 +288,7 @@ export class People {
   }
 
   /**
-   * After a right PIN: a hash with an earlier pepper, or of before rows were sealed, which binds nobody's name, is made anew.
+   * After a right PIN: a hash with an earlier pepper, or from before rows were sealed, which binds nobody's name, is made anew.
    */
   async renewHash({ person: { id }, pin: old }: Pick<PersonRow, "person" | "pin">, pin: string) {
     const { store, pins } = this.#options;

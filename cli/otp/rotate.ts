@@ -42,7 +42,7 @@ export function addRotate(service: Command, context: Context, action: Action): v
     .description("Rotate the key of the audit's checkpoints. Both keys sign in between.")
     .option("--prepare", "a new key signs too, from the next restart on")
     .option("--use", "only the new key signs, from the next restart on")
-    .addHelpText("after", "\nReceipts of before are checked with the old key.")
+    .addHelpText("after", "\nReceipts from before the change are still checked with the old key.")
     .action(action((options: LogKeyOptions) => rotateLogKey(context, options)));
   ofConfiguration(rotate.command("authority"))
     .description("Rotate the issuing authority's key. Both keys' certificates stay good.")
@@ -98,7 +98,7 @@ async function rotateLogKey(context: Context, options: LogKeyOptions) {
     console.log(key);
     console.log(
       prepare
-        ? "Restart the instances, one after another: both keys sign. Give the new one to who checks receipts."
+        ? "Restart the instances, one after another: both keys sign. Give this key to everybody who checks receipts."
         : "Restart the instances, one after another: only the new key signs.",
     );
   });
@@ -185,18 +185,18 @@ async function rotateClient(id: string, { config, also, retire, json }: ClientOp
   const made = retire ? undefined : newClientSecret();
   const paths = [config, ...also];
   // all are looked at before one is changed
-  const hashes = [];
+  const found = [];
   for (const path of paths) {
     const client = (await readOtpConfig(path)).clients.find((each) => each.id === id);
     if (!client) throw new UsageError(`${path} has no client ${id}.`);
-    hashes.push(client);
+    found.push(client);
   }
-  const differ = new Set(hashes.map(({ secretHash }) => secretHash)).size > 1;
+  const differ = new Set(found.map(({ secretHash }) => secretHash)).size > 1;
   if (retire && differ) {
     throw new UsageError(`${id} has not the same secret in all of them: rotate it again first.`);
   }
   // where they differ, the last one was interrupted before it told its new secret
-  if (made && !differ && hashes.some(({ earlierSecretHash }) => earlierSecretHash)) {
+  if (made && !differ && found.some(({ earlierSecretHash }) => earlierSecretHash)) {
     throw new UsageError(`${id} has two secrets: --retire first.`);
   }
   // the secret is told first: once it is in the files it stands nowhere else

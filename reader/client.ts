@@ -111,12 +111,12 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     input: Parameters<Q[N]>[0],
     { documents = [], origin = "", alone = false, signal }: AskOptions = {},
   ): Promise<Awaited<ReturnType<Q[N]>>> {
-    const { deadline = DEADLINE, command, onLog, revive } = this.options;
+    const { deadline = DEADLINE, revive } = this.options;
     const ending = AbortSignal.any([this.#closing.signal, ...signal ? [signal] : []]);
     await this.#turn(origin, ending);
     let process: ReaderProcess | undefined;
     try {
-      process = await this.#take(origin, alone) ?? new ReaderProcess(command, onLog);
+      process = await this.#take(origin, alone) ?? this.#start();
       const served = new Served(documents);
       const asked = encodeMessage({
         ask: question,
@@ -205,19 +205,25 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 
   #keep(process: ReaderProcess, origin: string): void {
     if (this.#closing.signal.aborted) return void process.close();
-    const drop = () => {
-      clearTimeout(timer);
-      const at = this.#idle.findIndex((each) => each.process === process);
-      if (at >= 0) this.#idle.splice(at, 1);
-    };
     const timer = setTimeout(() => {
-      drop();
+      this.#drop(process);
       void process.close();
     }, this.options.idle ?? IDLE);
     Deno.unrefTimer(timer);
     this.#idle.push({ process, origin, timer });
-    // Others may end it, such as a system short of memory.
-    void process.ended.then(drop);
+  }
+
+  #start(): ReaderProcess {
+    const process = new ReaderProcess(this.options.command, this.options.onLog);
+    // Others may end it while it is idle, such as a system short of memory.
+    void process.ended.then(() => this.#drop(process));
+    return process;
+  }
+
+  /** Forgets an idle process. */
+  #drop(process: ReaderProcess): void {
+    const at = this.#idle.findIndex((each) => each.process === process);
+    if (at >= 0) clearTimeout(this.#idle.splice(at, 1)[0].timer);
   }
 }
 

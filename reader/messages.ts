@@ -157,6 +157,7 @@ export async function* readFrames(
     for (let at = 0; at < chunk.length;) {
       const piece = chunk.subarray(at, at + message.length - filled);
       message.set(piece, filled);
+      piece.fill(0); // it may be of a private key
       at += piece.length;
       filled += piece.length;
       if (filled < message.length) break;

@@ -192,6 +192,7 @@ export function isWebOrigin(value: string): boolean {
   return url.protocol === "http:" && isLocalHost(url.hostname);
 }
 
-const isLocalHost = (hostname: string) =>
+/** Whether a host name as in a URL leads to this computer. */
+export const isLocalHost = (hostname: string) =>
   hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "127.0.0.1" ||
   hostname === "[::1]";

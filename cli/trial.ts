@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { startAgent } from "../agent/compose.ts";
+import { isLocalHost } from "../agent/origins.ts";
 import { pem } from "../formats/asn1/pem.ts";
 import { PORTS, SECURE_PORTS } from "../protocol/envelope.ts";
 import { DsignError } from "../protocol/errors.ts";
@@ -107,7 +108,7 @@ async function serve(options: Options, context: Context): Promise<void> {
       spool: join(folder, "spool"),
       ...{ version, web, reader, textCommand },
       ports: [options.port],
-      trial: { admits: (origin) => named.has(origin) || isLoopback(origin) },
+      trial: { admits: (origin) => named.has(origin) || isLocalHost(new URL(origin).hostname) },
     });
     try {
       const people = officers.map(({ name, pan }) => ({ name, pan }));
@@ -132,9 +133,6 @@ async function serve(options: Options, context: Context): Promise<void> {
     await Deno.remove(folder, { recursive: true });
   }
 }
-
-const isLoopback = (origin: string) =>
-  /^https?:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(origin);
 
 const aborted = (signal: AbortSignal) =>
   new Promise<void>((resolve) => {

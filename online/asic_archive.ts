@@ -16,26 +16,26 @@ import type { LevelServices } from "./pades.ts";
 const NEWEST = "META-INF/ASiCArchiveManifest.xml";
 const isArchive = (name: string) => /^META-INF\/ASiCArchiveManifest[^/]*\.xml$/i.test(name);
 
+/** The archive manifests over signatures in CMS; those in XML hold their archive timestamps themselves. */
+const sealsIn = ({ cades, manifests }: Container) =>
+  [...manifests].filter(([name, { references }]) =>
+    isArchive(name) && references.some((each) => cades.has(each.name))
+  );
+
 /** Whether a signature's file stands under an archive timestamp, and must stay as it is. */
-export const isSealed = ({ manifests }: Container, signature: string): boolean =>
-  [...manifests].some(([name, { references }]) =>
-    isArchive(name) && references.some((each) => each.name === signature)
+export const isSealed = (container: Container, signature: string): boolean =>
+  container.cades.has(signature) &&
+  sealsIn(container).some(([, { references }]) =>
+    references.some(({ name }) => name === signature)
   );
 
 /**
- * One more timestamp over all files of a sealed container, with what the validation of the timestamp before it needs.
+ * The newest archive timestamp of a sealed container.
  *
- * @param known certificates at hand, among which the issuers of the authority's may be
- * @throws {FormatError} `signature_mismatch` where the newest timestamp does not hold; {OnlineError}
+ * @throws {FormatError} `signature_mismatch` where it does not hold, or one is missing
  */
-export async function renewArchive(
-  container: Container,
-  hash: HashName,
-  known: readonly Certificate[],
-  services: LevelServices,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const stamps = [...container.manifests].filter(([name]) => isArchive(name))
+export function newestArchive(container: Container) {
+  const [{ name, manifest, token, problems, certificate, certificates }] = sealsIn(container)
     .map(([name, manifest]) => {
       const token = container.timestamps.get(manifest.of);
       if (!token) throw broken(name);
@@ -43,10 +43,27 @@ export async function renewArchive(
       return { name, manifest, token, ...verifyTimestamp(token, { digestOf }) };
     })
     .toSorted((a, b) => b.info.time.getTime() - a.info.time.getTime());
-  const [{ name, manifest, token, problems, certificate, certificates }] = stamps;
   if (problems.length > 0 || !certificate || problemsOf(manifest, container).length > 0) {
     throw broken(name);
   }
+  return { name, manifest, token, certificate, certificates };
+}
+
+/**
+ * One more timestamp over all files of a sealed container, with what the validation of the timestamp before it needs.
+ *
+ * @param newest the timestamp before it
+ * @param known certificates at hand, among which the issuers of the authority's may be
+ * @throws {OnlineError}
+ */
+export async function renewArchive(
+  container: Container,
+  { name, manifest, token, certificate, certificates }: ReturnType<typeof newestArchive>,
+  hash: HashName,
+  known: readonly Certificate[],
+  services: LevelServices,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   const { certificates: more = [], crls = [], ocsps = [] } = await services.validationData({
     ends: [certificate.der],
     known: [...certificates, ...known.map(({ der }) => der)],

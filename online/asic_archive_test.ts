@@ -86,3 +86,17 @@ Deno.test("a sealed signature stays at its level, and one that came later gets i
   const raised = await raiseFile(pki, both, "B-LTA", now);
   assert.deepEqual(told(raised, later(1)), ["TOTAL-PASSED B-LTA", "TOTAL-PASSED B-LTA"]);
 });
+
+Deno.test("a list of files that no timestamp is over does not pass for a seal", async () => {
+  const files = [{ name: "order.txt", bytes: utf8.encode("Pay 7\n"), mediaType: "text/plain" }];
+  const listed = async (format: "cades" | "xades") => {
+    const signed = await signAsic(pki, asha, { files }, { ...how, format, level: "B-B" }, now);
+    const { entries } = readContainer(seal(signed));
+    return withFiles({ entries: entries.filter(({ name }) => !name.endsWith(".tst")) }, []);
+  };
+  const cades = await listed("cades");
+  await assert.rejects(raiseFile(pki, cades, "B-T", now), { code: "signature_mismatch" });
+  // Signatures in XML hold their timestamps themselves.
+  const xades = await raiseFile(pki, await listed("xades"), "B-LTA", now);
+  assert.deepEqual(told(xades, later(1)), ["TOTAL-PASSED B-LTA"]);
+});

@@ -18,7 +18,7 @@ import { appendedSource, bytesSource, digestOf, type Source } from "../formats/s
 import { readFacts, type SignatureFacts } from "../formats/verify/verify.ts";
 import { xmlAugmenter } from "../formats/xml/augment.ts";
 import type { Certificate } from "../formats/x509/certificate.ts";
-import { isSealed, renewArchive } from "./asic_archive.ts";
+import { isSealed, newestArchive, renewArchive } from "./asic_archive.ts";
 import { OnlineError } from "./error.ts";
 import { type Level, type LevelServices, rangesOf, timestampSpace } from "./pades.ts";
 
@@ -100,6 +100,8 @@ async function raiseContainer(
   const before = readContainer(file);
   const names = [...before.cades.keys(), ...before.xades.keys()];
   const open = names.filter((name) => !isSealed(before, name));
+  // Whatever the level: a list that nobody stamped must not keep a signature as it is.
+  const newest = open.length < names.length ? newestArchive(before) : undefined;
   for (const name of which === "all" ? open : open.slice(-1)) {
     const container = readContainer(file);
     const inner = container.cades.get(name) ?? container.xades.get(name)!;
@@ -108,10 +110,10 @@ async function raiseContainer(
     const raised = await augment(signature, { level, which }, services, signal);
     if ("file" in raised) file = withFiles(container, [{ name, bytes: raised.file }]);
   }
-  if (level !== "B-LTA" || open.length === names.length) return file;
+  if (level !== "B-LTA" || !newest) return file;
   const facts = readFacts({ source: bytesSource(file), certificates }).signatures;
   const { known } = certificatesToProve(facts);
-  return await renewArchive(readContainer(file), hashOf(facts), known, services, signal);
+  return await renewArchive(readContainer(file), newest, hashOf(facts), known, services, signal);
 }
 
 /** What a ladder stands on: a file that grows, and what is known of the signature that is raised. */

@@ -162,14 +162,15 @@ export class PdfDocument {
     return scan(this.#window, lengthOf, intoStreams);
   }
 
-  /**
-   * Whether a reader may scan the file, because the cross-reference is broken, excludes objects by its Size, or an object
-   * is not where it says.
-   */
-  get isDamaged(): boolean {
+  /** Whether the cross-reference itself makes some readers scan the file: it is broken, or excludes objects by its Size. */
+  get hasOddXref(): boolean {
     const { oddities } = this.#xref;
-    return this.#recovered || oddities.has("beyondSize") || oddities.has("length") ||
-      misplaced(this.#window, this.#xref.entries).size > 0;
+    return this.#recovered || oddities.has("beyondSize") || oddities.has("length");
+  }
+
+  /** Whether a reader may scan the file, because of its cross-reference, or because an object is not where that says. */
+  get isDamaged(): boolean {
+    return this.hasOddXref || misplaced(this.#window, this.#xref.entries).size > 0;
   }
 
   /** A scan's cross-reference, with what stands in object streams. */

@@ -42,7 +42,7 @@ const OTHER_MANNERS: Partial<Manner>[] = [
  */
 export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
   document.catalog(); // there must be one
-  const isSound = !document.recovered && isPlain(document, found);
+  const isSound = !document.hasOddXref && isPlain(document, found);
   if (!isSound && document.isDamaged) found = withStreams(document, found);
   const others = otherReadings(document, found), later = laterDefinitions(document, found);
   const pages = otherPages(document, found);
@@ -99,9 +99,8 @@ function isLostToSome({ xref: { oddities }, crypt }: PdfDocument): boolean {
 
 /** Whether every object is found by a scan in its place, and can be read in one way only. */
 function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
-  const { entries, oddities } = document.xref;
+  const { entries } = document.xref;
   if (isLostToSome(document) || definitions.length > MAX_GLANCED) return false;
-  if (oddities.has("beyondSize") || oddities.has("length")) return false;
   const inUse = new Map(definitions.map((each) => [each.num, each]));
   for (const [num, entry] of entries) {
     if (!entry) continue;

@@ -123,14 +123,12 @@ export function readXref(
   const oddities = new Set<Oddity>();
   const chain = readChain(window, start);
   if (chain.some(hasOddPrev)) oddities.add("prev");
-  if (chain.some(({ endsElsewhere }) => endsElsewhere)) oddities.add("length");
   for (const section of chain) {
     const own = mapOf(section, duplicates, oddities);
     const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
     if (typeof hybrid === "number") {
       oddities.add("hybrids");
       const hidden = readSection(window, checkOffset(window, hybrid));
-      if (hidden.endsElsewhere) oddities.add("length");
       for (const [num, entry] of mapOf(hidden, duplicates, oddities)) {
         // Objects hidden from old readers are free in the table.
         if (hybrids === "replace" || (hybrids === "fill" && own.get(num) == null)) {
@@ -181,11 +179,12 @@ export function sectionStarts(window: PdfWindow): number[] {
 }
 
 function mapOf(
-  { rows }: Section,
+  { rows, endsElsewhere }: Section,
   duplicates: Manner["duplicates"],
   oddities: Set<Oddity>,
 ): XrefMap {
   const entries: XrefMap = new Map();
+  if (endsElsewhere) oddities.add("length");
   for (const [num, entry] of rows) {
     const isTwice = entries.has(num);
     if (isTwice) oddities.add("duplicates");

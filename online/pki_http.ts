@@ -89,7 +89,7 @@ export class PkiHttp {
     let url = address;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       if (url.length > MAX_ADDRESS) {
-        throw new PkiHttpError(`${url.slice(0, 100)}… is no address of an authority.`);
+        throw new PkiHttpError(`${url.slice(0, 100)}… is too long for a web address.`);
       }
       const parsed = URL.parse(url);
       if (parsed?.protocol !== "http:" && parsed?.protocol !== "https:") {

@@ -71,8 +71,8 @@ export const extendCommand: AddCommand = (program, context, action) => {
       "after",
       `
 No key is needed. Signed bytes never change, and a file is only replaced after the new one was
-verified: every signature in it is as good as before. Of several files, one that cannot be extended
-is told, and the others are.
+verified: every signature in it is as good as before. If one of several files cannot be extended, it
+is named, and the others are extended.
 
 Examples:
   dsign extend --level B-LTA order-signed.pdf

@@ -47,7 +47,7 @@ export const trialCommand: AddCommand = (program, context, action) => {
           const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
           const isReal = [...PORTS, ...SECURE_PORTS].some((each) => each === port);
           if (port <= 65535 && !isReal) return port;
-          throw new InvalidArgumentError("must be a number, and no port of the real agent.");
+          throw new InvalidArgumentError("must be a port number that the real agent does not use.");
         }),
     )
     .addOption(
@@ -162,7 +162,9 @@ async function steer(person: ScriptedPerson | undefined, tokens: TrialTokens): P
     for (const line of lines) {
       try {
         const { answer, officer, tokens: inserted } = Command.parse(JSON.parse(line));
-        if (!person && (answer ?? officer) !== undefined) throw new Error("a person answers");
+        if (!person && (answer ?? officer) !== undefined) {
+          throw new Error("with --answer window, a person answers");
+        }
         if (answer) person!.answer = answer;
         if (officer) person!.officer = officer;
         if (inserted) tokens.insert(inserted);

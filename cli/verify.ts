@@ -77,7 +77,7 @@ export const verifyCommand: AddCommand = (program, context, action) => {
     )
     .option(
       "--trial",
-      "for tests: also accept --trust of a trial agent; implies --revocation if-available",
+      "for tests: accept a trial agent's root in --trust; implies --revocation if-available",
     )
     .option("--pan <pan>", "require a signature by the holder of this PAN")
     .option(

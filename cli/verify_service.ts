@@ -22,7 +22,7 @@ export const verifyServiceCommand: AddCommand = (
     )
     .option("--verbose", "log more")
     .option("--json", "print one JSON object once it listens")
-    .option("--trial", "for tests: also accept trust sets of a trial agent")
+    .option("--trial", "for tests: accept a trial agent's root in trust sets")
     .addHelpText(
       "after",
       `

@@ -141,7 +141,7 @@ Deno.test("the SDK takes a trial agent only by its port, and then no other", () 
 Deno.test("a trial agent does not take a port at which the SDK looks for the real one", async () => {
   const { code, stderr } = await dsign("trial", "--port", String(PORTS[1]));
   assert.notEqual(code, 0);
-  assert.match(stderr, /no port of the real agent/);
+  assert.match(stderr, /port number that the real agent does not use/);
 });
 
 Deno.test("an administrator's policy can forbid trial agents", async () => {

@@ -15,6 +15,8 @@ public static class Portal
 {
     static readonly string Port = Setting("PORT", "3000");
     static readonly string Origin = Setting("ORIGIN", "http://localhost:" + Port);
+    /// <summary>Of the session's cookie.</summary>
+    static readonly string Secure = Origin.StartsWith("https:") ? "; Secure" : "";
     static readonly string Trial = Setting("TRIAL", "");
     static readonly string Trust = Setting("TRUST", "root.pem");
     static readonly string VerifyService = Setting("VERIFY_SERVICE", "");
@@ -200,10 +202,18 @@ public static class Portal
     static void Serve(HttpListenerContext context)
     {
         Cookie cookie = context.Request.Cookies["session"];
-        string id = cookie == null ? Guid.NewGuid().ToString("N") : cookie.Value;
+        string id = cookie == null ? "" : cookie.Value;
         Session session;
-        if (!Sessions.TryGetValue(id, out session)) Sessions[id] = session = new Session();
-        context.Response.Headers["set-cookie"] = "session=" + id + "; HttpOnly; SameSite=Strict; Path=/";
+        Sessions.TryGetValue(id, out session);
+        // A session gets its name here, and a new one at the login: somebody may have planted the browser's.
+        if (session == null || context.Request.Url.AbsolutePath == "/login")
+        {
+            Sessions.Remove(id);
+            session = session ?? new Session();
+            id = Random(18).Replace('+', '-').Replace('/', '_');
+            Sessions[id] = session;
+        }
+        context.Response.Headers["set-cookie"] = "session=" + id + "; HttpOnly; SameSite=Strict; Path=/" + Secure;
         Answer answer;
         try
         {

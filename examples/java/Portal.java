@@ -33,6 +33,8 @@ import java.util.regex.Pattern;
 public final class Portal {
   static final int PORT = Integer.parseInt(env("PORT", "3000"));
   static final String ORIGIN = env("ORIGIN", "http://localhost:" + PORT);
+  /** Of the session's cookie. */
+  static final String SECURE = ORIGIN.startsWith("https:") ? "; Secure" : "";
   static final String TRIAL = env("TRIAL", "");
   static final String TRUST = env("TRUST", "root.pem");
   static final String VERIFY_SERVICE = env("VERIFY_SERVICE", "");
@@ -73,12 +75,18 @@ public final class Portal {
     if (content != null) {
       command.addAll(List.of("--content", Files.write(folder.resolve("content"), content).toString()));
     }
-    for (String pan : pans) {
-      List<String> all = new ArrayList<>(command);
-      all.addAll(List.of("--pan", pan, file.toString()));
-      Process process = new ProcessBuilder(all).redirectErrorStream(true).start();
-      String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-      if (process.waitFor() != 0) throw new Refused("The signature does not count. " + said);
+    try {
+      for (String pan : pans) {
+        List<String> all = new ArrayList<>(command);
+        all.addAll(List.of("--pan", pan, file.toString()));
+        Process process = new ProcessBuilder(all).redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (process.waitFor() != 0) throw new Refused("The signature does not count. " + said);
+      }
+    } finally {
+      Files.delete(file);
+      Files.deleteIfExists(folder.resolve("content"));
+      Files.delete(folder);
     }
   }
 
@@ -196,9 +204,16 @@ public final class Portal {
   static void answer(HttpExchange exchange) throws IOException {
     String cookies = String.join(";", exchange.getRequestHeaders().getOrDefault("cookie", List.of()));
     Matcher found = Pattern.compile("session=([\\w+/=-]+)").matcher(cookies);
-    String id = found.find() ? found.group(1) : random(18);
-    Session session = SESSIONS.computeIfAbsent(id, each -> new Session());
-    exchange.getResponseHeaders().set("set-cookie", "session=" + id + "; HttpOnly; SameSite=Strict; Path=/");
+    String id = found.find() ? found.group(1) : "";
+    Session session = SESSIONS.get(id);
+    // A session gets its name here, and a new one at the login: somebody may have planted the browser's.
+    if (session == null || exchange.getRequestURI().getPath().equals("/login")) {
+      SESSIONS.remove(id);
+      if (session == null) session = new Session();
+      id = random(18);
+      SESSIONS.put(id, session);
+    }
+    exchange.getResponseHeaders().set("set-cookie", "session=" + id + "; HttpOnly; SameSite=Strict; Path=/" + SECURE);
     int status = 200;
     Answer answer;
     try {

@@ -1,7 +1,7 @@
 /** A small portal in Node: login, a signed bill, an order that two officers sign. Only Node's own modules. */
 import { execFile } from "node:child_process";
 import { createHash, randomBytes, verify, X509Certificate } from "node:crypto";
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,8 @@ import { join } from "node:path";
 const env = process.env;
 const PORT = Number(env.PORT ?? 3000);
 const ORIGIN = env.ORIGIN ?? `http://localhost:${PORT}`;
+/** Of the session's cookie. */
+const SECURE = ORIGIN.startsWith("https:") ? "; Secure" : "";
 const TRIAL = env.TRIAL ? Number(env.TRIAL) : undefined;
 const TRUST = env.TRUST ?? "root.pem";
 /** PANs of the officers, in the order in which they sign orders. */
@@ -29,21 +31,25 @@ async function check(pans, signed, content) {
   if (env.VERIFY_SERVICE) return await askService(pans, signed, content);
   const folder = await mkdtemp(join(tmpdir(), "portal-"));
   const file = join(folder, content ? "signature.p7s" : "order.pdf");
-  await writeFile(file, signed);
   const args = ["verify", "--trust", TRUST, TRIAL ? "--trial" : "--online"];
-  if (content) {
-    await writeFile(join(folder, "content"), content);
-    args.push("--content", join(folder, "content"));
-  }
-  for (const pan of pans) {
-    await new Promise((resolve, reject) =>
-      execFile(
-        env.DSIGN ?? "dsign",
-        [...args, "--pan", pan, file],
-        (error, stdout) =>
-          error ? reject(new Refused(`The signature does not count. ${stdout}`)) : resolve(),
-      )
-    );
+  try {
+    await writeFile(file, signed);
+    if (content) {
+      await writeFile(join(folder, "content"), content);
+      args.push("--content", join(folder, "content"));
+    }
+    for (const pan of pans) {
+      await new Promise((resolve, reject) =>
+        execFile(
+          env.DSIGN ?? "dsign",
+          [...args, "--pan", pan, file],
+          (error, stdout) =>
+            error ? reject(new Refused(`The signature does not count. ${stdout}`)) : resolve(),
+        )
+      );
+    }
+  } finally {
+    await rm(folder, { recursive: true });
   }
 }
 
@@ -118,8 +124,13 @@ const routes = {
   "GET /order": () => ["application/pdf", order],
   "PUT /order": async ({ pan }, body) => {
     if (!pan || pan !== OFFICERS[signatures]) throw new Refused("It is not your turn.");
-    if (!body.subarray(0, order.length).equals(order)) throw new Refused("This is another order.");
+    const before = order;
+    if (!body.subarray(0, before.length).equals(before)) {
+      throw new Refused("This is another order.");
+    }
     await check(OFFICERS.slice(0, signatures + 1), body);
+    // Meanwhile the same officer may have sent it twice.
+    if (order !== before) throw new Refused("It is not your turn.");
     order = body;
     signatures++;
     return ["text/plain", `The order has ${signatures} of ${OFFICERS.length} signatures.`];
@@ -127,16 +138,21 @@ const routes = {
 };
 
 createServer(async (request, response) => {
-  const id = /session=([\w-]+)/.exec(request.headers.cookie ?? "")?.[1] ??
-    randomBytes(18).toString("base64url");
-  if (!sessions.has(id)) sessions.set(id, {});
-  response.setHeader("set-cookie", `session=${id}; HttpOnly; SameSite=Strict; Path=/`);
+  let id = /session=([\w-]+)/.exec(request.headers.cookie ?? "")?.[1];
+  const session = sessions.get(id) ?? {};
+  // A session gets its name here, and a new one at the login: somebody may have planted the browser's.
+  if (!sessions.has(id) || request.url === "/login") {
+    sessions.delete(id);
+    id = randomBytes(18).toString("base64url");
+    sessions.set(id, session);
+  }
+  response.setHeader("set-cookie", `session=${id}; HttpOnly; SameSite=Strict; Path=/${SECURE}`);
   const route = routes[`${request.method} ${request.url}`];
   try {
     if (!route) throw new Refused("There is nothing here.");
     const pieces = [];
     for await (const piece of request) pieces.push(piece);
-    const [type, answer] = await route(sessions.get(id), Buffer.concat(pieces));
+    const [type, answer] = await route(session, Buffer.concat(pieces));
     response.setHeader("content-type", type).end(answer);
   } catch (error) {
     response.statusCode = error instanceof Refused ? 422 : 500;

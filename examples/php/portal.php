@@ -147,6 +147,7 @@ function route(string $request, string $body): array
         case 'GET /nonce':
             return [$plain, $_SESSION['nonce'] = base64_encode(random_bytes(33))];
         case 'POST /login':
+            session_regenerate_id(true); // somebody may have planted the browser's
             parse_str($body, $form);
             $_SESSION['pan'] = login($form);
             return [$plain, "Logged in: {$_SESSION['pan']}"];
@@ -159,8 +160,10 @@ function route(string $request, string $body): array
         case 'GET /order':
             return ['application/pdf', file_get_contents(is_file($kept) ? $kept : "$examples/order.pdf")];
         case 'PUT /order':
+            $turn = fopen("$kept.turn", 'c+'); // how many have signed; held while one more is checked
+            flock($turn, LOCK_EX);
+            $signatures = (int) stream_get_contents($turn);
             $order = file_get_contents(is_file($kept) ? $kept : "$examples/order.pdf");
-            $signatures = substr_count($order, '/ByteRange');
             if ($pan === null || $pan !== ($officers[$signatures] ?? null)) {
                 throw new Refused('It is not your turn.');
             }
@@ -169,12 +172,19 @@ function route(string $request, string $body): array
             }
             check(array_slice($officers, 0, $signatures + 1), $body);
             file_put_contents($kept, $body, LOCK_EX);
+            rewind($turn);
+            fwrite($turn, (string) ($signatures + 1));
             return [$plain, sprintf('The order has %d of %d signatures.', $signatures + 1, count($officers))];
     }
     throw new Refused('There is nothing here.');
 }
 
-session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Strict']);
+session_start([
+    'use_strict_mode' => true,
+    'cookie_httponly' => true,
+    'cookie_samesite' => 'Strict',
+    'cookie_secure' => str_starts_with($origin, 'https:'),
+]);
 try {
     $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
     [$type, $answer] = route("{$_SERVER['REQUEST_METHOD']} $path", file_get_contents('php://input'));

@@ -1,10 +1,11 @@
 """A small portal in Python: login, a signed bill, an order that two officers sign. Only the standard library and openssl."""
 
 import base64, hashlib, http.cookies, http.server, json, os, pathlib, re, secrets, subprocess, tempfile
-import traceback, urllib.error, urllib.parse, urllib.request
+import threading, traceback, urllib.error, urllib.parse, urllib.request
 
 PORT = int(os.environ.get("PORT", "3000"))
 ORIGIN = os.environ.get("ORIGIN", f"http://localhost:{PORT}")
+SECURE = "; Secure" if ORIGIN.startswith("https:") else ""  # of the session's cookie
 TRIAL = os.environ.get("TRIAL")
 TRUST = os.environ.get("TRUST", "root.pem")
 VERIFY_SERVICE = os.environ.get("VERIFY_SERVICE")
@@ -15,6 +16,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parent.parent
 # the portal's record, in canonical form (RFC 8785): names sorted, no blanks
 BILL = b'{"bill":"2026-27/TR-0142","net":"4,58,375.00","payee":"Sample Builders"}'
 state = {"order": (EXAMPLES / "order.pdf").read_bytes(), "signatures": 0}
+turn = threading.Lock()  # one order is checked at a time, or an officer's second copy would count too
 sessions: dict[str, dict] = {}
 
 
@@ -116,8 +118,13 @@ def der_of(raw):
 class Portal(http.server.BaseHTTPRequestHandler):
     def answer(self):
         cookie = http.cookies.SimpleCookie(self.headers.get("cookie", "")).get("session")
-        session_id = cookie.value if cookie else secrets.token_urlsafe(18)
-        session = sessions.setdefault(session_id, {})
+        session_id = cookie.value if cookie else ""
+        session = sessions.get(session_id, {})
+        # A session gets its name here, and a new one at the login: somebody may have planted the browser's.
+        if session_id not in sessions or self.path == "/login":
+            sessions.pop(session_id, None)
+            session_id = secrets.token_urlsafe(18)
+            sessions[session_id] = session
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         try:
             status, (kind, text) = 200, self.route(session, body)
@@ -130,7 +137,7 @@ class Portal(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
-        self.send_header("set-cookie", f"session={session_id}; HttpOnly; SameSite=Strict; Path=/")
+        self.send_header("set-cookie", f"session={session_id}; HttpOnly; SameSite=Strict; Path=/{SECURE}")
         self.end_headers()
         self.wfile.write(data)
 
@@ -168,13 +175,14 @@ class Portal(http.server.BaseHTTPRequestHandler):
             case "GET /order":
                 return "application/pdf", state["order"]
             case "PUT /order":
-                count = state["signatures"]
-                if session.get("pan") is None or session["pan"] not in OFFICERS[count : count + 1]:
-                    raise Refused("It is not your turn.")
-                if not body.startswith(state["order"]):
-                    raise Refused("This is another order.")
-                check(OFFICERS[: count + 1], body)
-                state.update(order=body, signatures=count + 1)
+                with turn:
+                    count = state["signatures"]
+                    if session.get("pan") is None or session["pan"] not in OFFICERS[count : count + 1]:
+                        raise Refused("It is not your turn.")
+                    if not body.startswith(state["order"]):
+                        raise Refused("This is another order.")
+                    check(OFFICERS[: count + 1], body)
+                    state.update(order=body, signatures=count + 1)
                 return plain, f"The order has {count + 1} of {len(OFFICERS)} signatures."
         raise Refused("There is nothing here.")
 

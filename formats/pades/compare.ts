@@ -269,7 +269,7 @@ export class Comparison {
   }
 
   #sameData(before: PdfObject, after: PdfObject): boolean {
-    return sameBytes(this.before.rawStream(before).slice(), this.after.rawStream(after));
+    return sameBytes(this.before.rawStream(before), this.after.rawStream(after));
   }
 
   compare(a: PdfValue, b: PdfValue, role: Role, path: Path): void {

@@ -498,7 +498,7 @@ export class PdfDocument {
       const end = start + length;
       if (
         end <= this.source.size &&
-        this.#window.parse(end, (lexer) => lexer.keyword("endstream"), 32)
+        this.#window.endsStream(end)
       ) return this.source.read(start, length);
     }
     return this.source.read(start, this.#findEndstream(start) - start);
@@ -513,7 +513,7 @@ export class PdfDocument {
     const length = unlessMalformed(() => this.number(dict, "Length"));
     if (length === undefined || !Number.isInteger(length) || length < 0) return true; // all look for it
     const stated = Math.min(start + length, this.source.size);
-    if (this.#window.parse(stated, (lexer) => lexer.keyword("endstream"), 32)) return true;
+    if (this.#window.endsStream(stated)) return true;
     const found = unlessMalformed(() => this.#findEndstream(start)) ?? this.source.size;
     const [from, to] = [Math.min(stated, found), Math.max(stated, found)];
     return to - from <= MAX_GAP && this.source.read(from, to - from).every(isSpace);

@@ -259,7 +259,7 @@ class Walk {
     // What is equal for us is not for everybody.
     if (x?.isOdd || y?.isOdd) return false;
     if (!(x?.value instanceof PdfStream)) return true;
-    return sameBytes(a.reading.rawStream(x).slice(), b.reading.rawStream(y!));
+    return sameBytes(a.reading.rawStream(x), b.reading.rawStream(y!));
   }
 }
 

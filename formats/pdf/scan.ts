@@ -128,9 +128,7 @@ function afterData(
   if (typeof length !== "number" || !(length > 0) || start + length > window.source.size) {
     return start;
   }
-  const ends = unlessMalformed(() =>
-    window.parse(start + length, (lexer) => lexer.keyword("endstream"), 32)
-  );
+  const ends = unlessMalformed(() => window.endsStream(start + length));
   return ends ? start + length : start;
 }
 

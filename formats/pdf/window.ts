@@ -42,6 +42,11 @@ export class PdfWindow {
     }
   }
 
+  /** Whether a stream's data end at an offset: white space aside, `endstream` follows. */
+  endsStream(offset: number): boolean {
+    return this.parse(offset, (lexer) => lexer.keyword("endstream"), 32);
+  }
+
   /** The highest number in any reference that was read. */
   get highestReference(): number {
     return this.#highestReference;

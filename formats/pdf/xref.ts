@@ -272,7 +272,7 @@ function readXrefStream(window: PdfWindow, start: number): Section {
     const data = decodeStream(dict, window.source.read(from, length), direct);
     window.spendInflated(data.length);
     const rows = readStreamRows(window, dict, data);
-    const endsElsewhere = !window.parse(from + length, (end) => end.keyword("endstream"), 32);
+    const endsElsewhere = !window.endsStream(from + length);
     return { rows, ...ownTrailer(lexer, dict), style: "stream", start, endsElsewhere };
   });
 }

@@ -110,6 +110,8 @@ Deno.test("the secret is rotated while two instances sign, and no request fails"
       const early = await dsign("rotate", "secret", "--config", config, "--retire");
       assert.equal(early.code, 2);
       assert.match(early.stderr, /live until 20/);
+      const alone = await dsign("rotate", "secret", "--config", config, "--now");
+      assert.match(alone.stderr, /--now goes with --retire/);
       // ten minutes later
       const text = await Deno.readTextFile(file);
       await Deno.writeTextFile(file, text.replace(/20\d\d-\S+Z/, "2026-01-01T00:00:00Z"));

@@ -224,6 +224,7 @@ async function rotateSecret(context: Context, options: SecretOptions) {
   if ([prepare, use, retire].filter(Boolean).length > 1) {
     throw new UsageError("One step at a time: --prepare, --use or --retire.");
   }
+  if (now && !retire) throw new UsageError("--now goes with --retire.");
   const { readOtpConfig } = await import("../../otp_service/config.ts");
   const rotation = await import("../../otp_service/rotate_secret.ts");
   return await inWords(async () => {

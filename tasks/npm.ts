@@ -109,7 +109,10 @@ export async function npmPackage(): Promise<string> {
     const archive = await tarGzip(files.map((each) => ({ ...each, name: `package/${each.name}` })));
     const output = new URL(`dist/npm/${PACKAGE}-${configuration.version}.tgz`, ROOT);
     await Deno.mkdir(new URL(".", output), { recursive: true });
-    await Deno.writeFile(output, archive);
+    // Whole, since tests that run at the same time make and read it.
+    const whole = new URL(`${output.href}.${crypto.randomUUID()}`);
+    await Deno.writeFile(whole, archive);
+    await Deno.rename(whole, output);
     return fileURLToPath(output);
   } finally {
     await esbuild.stop();

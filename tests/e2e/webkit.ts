@@ -1,5 +1,6 @@
 /** Debian's WebKitGTK, driven over WebDriver (https://www.w3.org/TR/webdriver2/): the engine of Safari. */
 import { join } from "node:path";
+import { freePort } from "../fixtures/free_port.ts";
 
 const DRIVER = "/usr/bin/WebKitWebDriver";
 const XVFB = "/usr/bin/Xvfb";
@@ -236,11 +237,6 @@ async function firstLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promi
   }
   await reader.cancel();
   return text.split("\n")[0].trim();
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function stop(processes: Deno.ChildProcess[]): Promise<void> {

@@ -156,7 +156,9 @@ Deno.test({
       assert.match(new TextDecoder().decode(text.stdout), /\p{Script=Devanagari}/u);
     } finally {
       Deno.kill(pid, "SIGTERM");
-      while (await Deno.stat(path("state/dsign/agent.json")).then(() => true, () => false)) {
+      const isThere = () => Deno.stat(path("state/dsign/agent.json")).then(() => true, () => false);
+      for (let tries = 1200; await isThere(); tries--) {
+        assert.ok(tries > 0, "the agent does not end");
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }

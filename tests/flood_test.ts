@@ -142,7 +142,9 @@ Deno.test("a message in pieces, with a ping between them, is one message", async
   let text = "";
   const buffer = new Uint8Array(1024);
   while (!text.includes('"id":7')) {
-    text += new TextDecoder().decode(buffer.subarray(0, (await connection.read(buffer))!));
+    const read = await connection.read(buffer);
+    assert.ok(read !== null, `closed after ${text}`);
+    text += new TextDecoder().decode(buffer.subarray(0, read));
   }
   connection.close();
 });

@@ -69,13 +69,14 @@ Deno.test("verify-service: a wrong configuration is told in a sentence", () =>
 
 /** Ends the reader of an instance, as soon as it has one. */
 async function killReader(instance: number): Promise<void> {
-  for (;;) {
+  for (let tries = 1000; tries > 0; tries--) {
     const { stdout } = await new Deno.Command("ps", {
       args: ["-o", "pid=,args=", "--ppid", `${instance}`],
     }).output();
     const [, pid] = /^\s*(\d+) .* reader$/m.exec(new TextDecoder().decode(stdout)) ?? [];
     if (pid) return Deno.kill(Number(pid), "SIGKILL");
   }
+  throw new Error("The instance has started no reader.");
 }
 
 Deno.test("verify-service: behind nginx every request gets its verdict when readers and an instance are killed", () =>

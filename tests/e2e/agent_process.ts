@@ -1,5 +1,6 @@
 /** The real program in a separate process with separate folders, and the windows it opens. */
 import { join } from "node:path";
+import { within } from "../fixtures/within.ts";
 
 export interface AgentProcess extends AsyncDisposable {
   /** `http://127.0.0.1:PORT` */
@@ -66,17 +67,7 @@ export async function startAgentProcess(
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
-    window: async () => {
-      let late: ReturnType<typeof setTimeout> | undefined;
-      const none = new Promise<never>((_, reject) => {
-        late = setTimeout(reject, 60_000, new Error("The agent opened no window."));
-      });
-      try {
-        return (await Promise.race([addresses.next(), none])).value!;
-      } finally {
-        clearTimeout(late);
-      }
-    },
+    window: async () => (await within(addresses.next(), "The agent opened no window.")).value!,
     stop,
     [Symbol.asyncDispose]: stop,
   };

@@ -16,6 +16,7 @@ import {
   screenshot,
 } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
+import { NextWindow } from "./next_window.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
@@ -76,17 +77,13 @@ Deno.test("the popup bridge connects a page that may not connect directly", asyn
       new WindowConsent({
         origin,
         language: "en",
-        openWindow: async (url) => windows.resolve(await openWindow(context, url)),
+        openWindow: async (url) => next.opened(await openWindow(context, url)),
       }),
   });
   const { port } = test.agent;
-  let windows = Promise.withResolvers<Page>();
+  const next = new NextWindow<Page>();
   /** The window in which the agent asks. */
-  const asked = async () => {
-    const opened = await windows.promise;
-    windows = Promise.withResolvers();
-    return opened;
-  };
+  const asked = () => next.wait();
   const browser = await launch([asPublic(site, framing)]);
   const context = await browser.newContext({ viewport: { width: 560, height: 760 } });
   context.setDefaultTimeout(10_000);

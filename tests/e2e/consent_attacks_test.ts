@@ -9,6 +9,7 @@ import { testAgent } from "../fixtures/agent.ts";
 import { LETTER_PDF, signedByStranger } from "../fixtures/deceits.ts";
 import { launch, lookAtAll, openWindow, press, pressKey, sayYes } from "./browser.ts";
 import { serveSite } from "./sites.ts";
+import { NextWindow } from "./next_window.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
@@ -44,7 +45,7 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
   });
   const evilOrigin = `http://127.0.0.1:${evil.addr.port}`;
   await using site = serveSite(`<iframe src="${evilOrigin}/frame"></iframe>`);
-  let windows = Promise.withResolvers<Page>();
+  const next = new NextWindow<Page>();
   await using test = await testAgent({
     officers: [{ name: "Anita Das (TEST)" }],
     web: WEB,
@@ -53,15 +54,11 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
       new WindowConsent({
         origin,
         language: "en",
-        openWindow: async (url) => windows.resolve(await openWindow(context, url)),
+        openWindow: async (url) => next.opened(await openWindow(context, url)),
       }),
   });
   const { port } = test.agent;
-  const asked = async () => {
-    const opened = await windows.promise;
-    windows = Promise.withResolvers();
-    return opened;
-  };
+  const asked = () => next.wait();
   const browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1050, height: 741 } });
   context.setDefaultTimeout(15_000);

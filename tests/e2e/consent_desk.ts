@@ -15,9 +15,10 @@ import type {
 } from "../../protocol/consent.ts";
 import type { TriesLeft } from "../../protocol/errors.ts";
 import { openWindow, watchConsole } from "./browser.ts";
+import { NextWindow } from "./next_window.ts";
 
 /** A window at an office screen of 1366 × 768. */
-export const OFFICE = { width: 1050, height: 741 };
+const OFFICE = { width: 1050, height: 741 };
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 
@@ -52,7 +53,7 @@ export async function atDesk(
     if (pathname.startsWith("/consent/")) return await consent.respond(request, pathname);
     return await servePage(request, pathname, WEB, host) ?? new Response(null, { status: 204 });
   });
-  let opened: PromiseWithResolvers<Page> = Promise.withResolvers();
+  const next = new NextWindow<Page>();
   const consent: WindowConsent = new WindowConsent({
     origin: `http://127.0.0.1:${server.addr.port}`,
     language,
@@ -60,7 +61,7 @@ export async function atDesk(
     limit,
     heartbeat: 100,
     phrase: () => Promise.resolve("green mango"),
-    openWindow: async (url) => opened.resolve(await openWindow(context, url)),
+    openWindow: async (url) => next.opened(await openWindow(context, url)),
   });
   try {
     await test({
@@ -68,8 +69,7 @@ export async function atDesk(
       consent,
       errors,
       shown: async () => {
-        const page = await opened.promise;
-        opened = Promise.withResolvers();
+        const page = await next.wait();
         await page.getByRole("heading", { level: 1 }).waitFor();
         return page;
       },

@@ -14,12 +14,13 @@ import {
   screenshot,
   watchConsole,
 } from "./browser.ts";
+import { NextWindow } from "./next_window.ts";
 
 Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () => {
   await build();
   const browser = await launch();
   try {
-    let windows = Promise.withResolvers<string>();
+    const next = new NextWindow<string>();
     let consent: WindowConsent | undefined;
     await using _test = await testAgent({
       web: new URL("../../dist/web/", import.meta.url),
@@ -28,7 +29,7 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
         consent = new WindowConsent({
           origin,
           language: "en",
-          openWindow: (url) => Promise.resolve(windows.resolve(url)),
+          openWindow: (url) => Promise.resolve(next.opened(url)),
         }),
     });
     const context = await browser.newContext({ viewport: { width: 640, height: 760 } });
@@ -40,8 +41,7 @@ Deno.test("the OTP of a remote key is asked for in D-Sign's window", async () =>
         AbortSignal.timeout(60_000),
       );
       typed.catch(() => {}); // looked at below
-      const page = await openWindow(context, await windows.promise);
-      windows = Promise.withResolvers();
+      const page = await openWindow(context, await next.wait());
       await page.getByLabel(AGENT_WORDS.en.otp_label, { exact: true }).waitFor();
       return { typed, page };
     };

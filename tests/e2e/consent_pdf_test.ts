@@ -19,6 +19,7 @@ import {
   screenshot,
   watchConsole,
 } from "./browser.ts";
+import { NextWindow } from "./next_window.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const WEB = new URL("../../dist/web/", import.meta.url);
@@ -82,7 +83,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
   const browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1050, height: 741 } });
   const errors = watchConsole(context);
-  let opened: PromiseWithResolvers<Page> = Promise.withResolvers();
+  const next = new NextWindow<Page>();
   await using test = await testAgent({
     web: WEB,
     consent: (origin) =>
@@ -90,13 +91,12 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
         origin,
         language: "en",
         heartbeat: 100,
-        openWindow: async (url) => opened.resolve(await openWindow(context, url)),
+        openWindow: async (url) => next.opened(await openWindow(context, url)),
       }),
   });
   const portal = await connectAs(PORTAL, test.agent.port);
   const shown = async () => {
-    const page = await opened.promise;
-    opened = Promise.withResolvers();
+    const page = await next.wait();
     await page.getByRole("radio", { name: "Anita Das" }).check();
     await lookAtAll(page);
     return page;
@@ -240,8 +240,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
         objects[cover] = objects[cover].replace(/\/Rect \[[^\]]*\]/, "/Rect [-600 0 1190 842]");
         const visible = { picture: blackPng(70, 296).toBase64() };
         const asked = signing(classicPdf(objects) as Bytes, { field: "Cover", visible });
-        const page = await opened.promise;
-        opened = Promise.withResolvers();
+        const page = await next.wait();
         await page.getByRole("radio", { name: "Anita Das" }).check();
         await drawn(page, 1).waitFor();
         const warnings = [en.pdf_box_over_text, en.pdf_box_large].map((text) =>

@@ -9,7 +9,15 @@ import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir, openssl } from "../fixtures/openssl.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { startAgentProcess } from "./agent_process.ts";
-import { axeFindings, launch, openWindow, sayYes, screenshot, watchConsole } from "./browser.ts";
+import {
+  axeFindings,
+  closed,
+  launch,
+  openWindow,
+  sayYes,
+  screenshot,
+  watchConsole,
+} from "./browser.ts";
 
 const en = AGENT_WORDS.en;
 
@@ -45,7 +53,7 @@ Deno.test("the console unlocks a token in the agent's own window, changes its PI
           await window.getByLabel(label, { exact: true }).fill(text);
         }
         await sayYes(window, done);
-        if (!window.isClosed()) await window.waitForEvent("close");
+        await closed(window);
       };
       await inWindow(en.do_unlock, { [en.pin]: PIN }, en.do_unlock);
       await page.getByText(en.console_usable).waitFor();

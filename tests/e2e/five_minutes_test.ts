@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { build } from "../../tasks/build.ts";
 import { blocks, commandLine, readDoc, ROOT } from "../fixtures/docs.ts";
+import { untilAnswers } from "../fixtures/answering.ts";
 import { freePort } from "../fixtures/free_port.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
 import { launch } from "./browser.ts";
@@ -22,18 +23,15 @@ Deno.test("the guide's five minutes end with a signature, which its next command
       return new Deno.Command(program!, { args, cwd: dir, stdout: "piped", stderr: "piped" });
     };
     await using stack = new AsyncDisposableStack();
-    for (const line of ["dsign trial", "python3 -m http.server"]) {
+    for (
+      const [line, at] of [["dsign trial", trialPort], ["python3 -m http.server", port]] as const
+    ) {
       const child = start(commandLine(guide, line)).spawn();
       stack.defer(async () => {
         child.kill("SIGTERM");
         await child.output();
       });
-    }
-    const answers = (url: string) => fetch(url).then((r) => r.text()).then(() => true, () => false);
-    for (const at of [trialPort, port]) {
-      while (!await answers(`http://127.0.0.1:${at}/status`)) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
+      await untilAnswers(`http://127.0.0.1:${at}/status`, child);
     }
     await using browser = await launch();
     const tab = await browser.newPage();

@@ -4,6 +4,7 @@ import { WindowConsent } from "../../signing/consent/window.ts";
 import { build } from "../../tasks/build.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { launch, openWindow } from "./browser.ts";
+import { NextWindow } from "./next_window.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 
@@ -40,7 +41,7 @@ Deno.test("a service worker planted at the agent's address never sees a question
     await lured.close();
     await squatter.shutdown();
 
-    const opened = Promise.withResolvers<string>();
+    const next = new NextWindow<string>();
     await using test = await testAgent({
       ports: [port],
       web: WEB,
@@ -48,13 +49,13 @@ Deno.test("a service worker planted at the agent's address never sees a question
         new WindowConsent({
           origin,
           language: "en",
-          openWindow: (url) => Promise.resolve(opened.resolve(url)),
+          openWindow: (url) => Promise.resolve(next.opened(url)),
         }),
     });
     const client = await test.connect();
     const signed = client.call("sign.data", { content: { text: "Pay 1.00" } });
     signed.catch(() => {}); // nobody answers
-    const consentUrl = await opened.promise;
+    const consentUrl = await next.wait();
     assert.notEqual(new URL(consentUrl).port, String(port));
     const consent = await openWindow(context, consentUrl);
     await consent.waitForLoadState();

@@ -21,6 +21,7 @@ import {
   screenshot,
   watchConsole,
 } from "./browser.ts";
+import { NextWindow } from "./next_window.ts";
 
 const en = AGENT_WORDS.en;
 const otpWords = OTP_WORDS.en;
@@ -28,12 +29,12 @@ const otpWords = OTP_WORDS.en;
 Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a token, and verified", async (t) => {
   await build();
   const browser = await launch();
-  let windows = Promise.withResolvers<string>();
+  const next = new NextWindow<string>();
   const consent = () => (origin: string) =>
     new WindowConsent({
       origin,
       language: "en",
-      openWindow: (url) => Promise.resolve(windows.resolve(url)),
+      openWindow: (url) => Promise.resolve(next.opened(url)),
     });
   try {
     await withParts({ consent, ports: [0] }, async (parts) => {
@@ -50,9 +51,7 @@ Deno.test("a Technical Sanction is drafted, issued with PIN and OTP, signed by a
           }
         });
         const consentWindow = async () => {
-          const url = await windows.promise;
-          windows = Promise.withResolvers();
-          const opened = await openWindow(context, url);
+          const opened = await openWindow(context, await next.wait());
           await opened.getByRole("heading", { level: 1 }).waitFor();
           return opened;
         };

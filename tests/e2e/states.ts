@@ -26,6 +26,7 @@ import {
   token,
   wrong,
 } from "./consent_desk.ts";
+import { NextWindow } from "./next_window.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 
@@ -448,13 +449,13 @@ export async function onStage(
   });
   const origin = `http://127.0.0.1:${server.addr.port}`;
   const page = await context.newPage();
-  let url = Promise.withResolvers<string>();
+  const next = new NextWindow<string>();
   const consent = new WindowConsent({
     origin,
     language: "en",
     heartbeat: 100,
     phrase: () => Promise.resolve("green mango"),
-    openWindow: (address) => Promise.resolve(url.resolve(address)),
+    openWindow: (url) => Promise.resolve(next.opened(url)),
   });
   const visit = async (path: string) => {
     await page.goto("about:blank"); // else only the fragment would change
@@ -467,8 +468,7 @@ export async function onStage(
     errors,
     async show(asked) {
       asked.catch(() => {}); // the window goes on to the next question
-      await visit(await url.promise);
-      url = Promise.withResolvers();
+      await visit(await next.wait());
     },
     visit,
     async showOtp(view, answer = { ok: true }) {

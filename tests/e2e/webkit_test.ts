@@ -11,6 +11,7 @@ import { inTempDir } from "../fixtures/openssl.ts";
 import { makePki } from "../fixtures/pki.ts";
 import { serveSite } from "./sites.ts";
 import { hasWebKit, WebKit, type WebKitWindow } from "./webkit.ts";
+import { NextWindow } from "./next_window.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
 const en = AGENT_WORDS.en;
@@ -75,7 +76,7 @@ Deno.test({
     const { officers, root } = makePki({ officers: [{ name: "Anita Das (TEST)" }] });
     await using site = serveSite("", {}, tls);
     await using local = serveSite();
-    let opening = Promise.withResolvers<string>();
+    const next = new NextWindow<string>();
     await using trusted = await testAgent({
       officers,
       web: WEB,
@@ -86,7 +87,7 @@ Deno.test({
         new WindowConsent({
           origin,
           language: "en",
-          openWindow: (url) => Promise.resolve(opening.resolve(url)),
+          openWindow: (url) => Promise.resolve(next.opened(url)),
         }),
     });
     await using untrusted = await testAgent({
@@ -95,11 +96,7 @@ Deno.test({
       securePorts: [0],
     });
     /** The address of the window in which the agent asks. */
-    const asked = async () => {
-      const url = await opening.promise;
-      opening = Promise.withResolvers();
-      return url;
-    };
+    const asked = () => next.wait();
     const portsOf = ({ agent: { port, securePort } }: typeof trusted) => ({
       ports: [port],
       securePorts: [securePort!],

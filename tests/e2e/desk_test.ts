@@ -54,6 +54,9 @@ async function countClicks(context: BrowserContext): Promise<string[]> {
   return clicks;
 }
 
+/** The next download, before which the person looks, types and agrees: that may take a busy machine a while. */
+const downloaded = (page: Page) => page.waitForEvent("download", { timeout: 60_000 });
+
 /** Stands in for the dialog in which a person chooses a folder: one of the browser's own, with real files. */
 const chooseOwnFolder = (page: Page) =>
   page.evaluate(async () => {
@@ -119,7 +122,7 @@ Deno.test("a person signs and checks files in the console", () =>
         await press(window, button);
         await closed(window);
       };
-      const download = await causing(page.waitForEvent("download"), async () => {
+      const download = await causing(downloaded(page), async () => {
         await choose(en.desk_choose, pdf("order.pdf"));
         await agree(en.do_sign_one, async (window) => {
           await window.getByText(en.asked_by_own, { exact: true }).waitFor();
@@ -168,7 +171,7 @@ Deno.test("a person signs and checks files in the console", () =>
 
       // A signature beside a file: both together, or first the signature.
       const note = text("note.txt", "Sanctioned.");
-      const beside = await causing(page.waitForEvent("download"), async () => {
+      const beside = await causing(downloaded(page), async () => {
         await choose(en.desk_choose, note);
         await agree(en.do_sign_one, lookAtAll);
       });

@@ -36,9 +36,12 @@ function start(program: string, debian: string, args: string[], env?: Record<str
   };
 }
 
-/** Until `ready` holds; the tests' own limit of time ends it. */
+/** Until `ready` holds. @throws {Error} if it does not within a minute */
 async function until(ready: () => Promise<boolean>): Promise<void> {
-  while (!await ready()) await new Promise((done) => setTimeout(done, 50));
+  for (let tries = 1200; !await ready(); tries--) {
+    if (tries === 0) throw new Error("A service that the module needs does not start.");
+    await new Promise((done) => setTimeout(done, 50));
+  }
 }
 
 const listens = async (port: number) => {

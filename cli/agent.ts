@@ -17,7 +17,7 @@ import { printJson } from "./failure.ts";
 import { changeConfig } from "./config_file.ts";
 import { firstStart } from "./first_start.ts";
 import type { AddCommand, Context } from "./command.ts";
-import { loadConfig, openProviders } from "./providers.ts";
+import { loadConfig, openLocal, openRemote } from "./providers.ts";
 import { showStartFailure } from "./start_failure.ts";
 import { removeOldVersions } from "./unpacked.ts";
 
@@ -140,7 +140,8 @@ async function serve(
     readerCommand,
     (text) => log.error("The reader process says: {text}", { text }),
   );
-  const providers = await openProviders(config, hostCommand, reader);
+  const local = await openLocal(config, hostCommand, reader);
+  const providers = [...local, ...await openRemote(config)];
   let language = languageOf(config, env);
   const quitting = Promise.withResolvers<void>();
   const settings = {
@@ -181,7 +182,7 @@ async function serve(
       otherOrigins: config.otherOrigins,
       legacyOrigins: config.legacyOrigins,
       settings,
-      firstStart: firstStart(context, paths.phrase),
+      firstStart: firstStart(context, paths.phrase, local),
     });
     const stopRenewing = watchIdentity(
       tls,

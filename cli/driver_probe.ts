@@ -1,28 +1,24 @@
 /** Inspects one driver: whether it loads, what it reports, which tokens are inserted. Never asks for a PIN. */
-import {
-  type CertificateObject,
-  type ModuleInfo,
-  Pkcs11Client,
-  Pkcs11Error,
-  type Pkcs11ErrorCode,
-  type TokenInfo,
-} from "../pkcs11_ffi/client.ts";
+import { type ModuleInfo, Pkcs11Client, Pkcs11Error } from "../pkcs11_ffi/client.ts";
 import { inspectLibrary, libraryBuild, readHead } from "../pkcs11_ffi/library.ts";
 import type { DriverModule } from "../signers/modules.ts";
+import { Pkcs11Provider } from "../signers/pkcs11.ts";
+import type { KeyInfo, TokenInfo } from "../signers/provider.ts";
 
 /** A token, with the certificates that it shows without a login. */
 export interface ProbedToken extends TokenInfo {
-  certificates: CertificateObject[];
+  certificates: KeyInfo[];
 }
 
 export interface DriverReport {
   module: DriverModule;
   /** `ready`: the driver works and a token is inserted; `no_token`: the driver works; otherwise the failure. */
-  state: "ready" | "no_token" | Pkcs11ErrorCode;
+  state: "ready" | "no_token" | string;
   /** The failure as a sentence, with the reason given by the system or the driver; empty if there is none. */
   message: string;
   /** e.g. `x86_64`, `x86 (32-bit)`; null if the file cannot be read or is not a library. */
   builtFor: string | null;
+  /** null if the driver does not describe itself. */
   info: ModuleInfo | null;
   tokens: ProbedToken[];
 }
@@ -61,7 +57,7 @@ export async function probeDriver(
 ): Promise<DriverReport> {
   const report = inspectDriver(module);
   if (report.message !== "") return report;
-  const { path, initArgs } = module;
+  const { name, path, initArgs } = module;
   const client = new Pkcs11Client({
     modulePath: path,
     command: hostCommand,
@@ -69,19 +65,31 @@ export async function probeDriver(
     timeouts: { startMs: TIMEOUT, requestMs: TIMEOUT },
   });
   try {
-    report.info = await client.info();
-    for (const token of await client.tokens()) {
-      // An uninitialised token has no certificates, and some drivers fail when asked for them.
-      const certificates = token.initialised ? await client.certificates(token.uri) : [];
-      report.tokens.push({ ...token, certificates });
-    }
-    if (report.tokens.length > 0) report.state = "ready";
+    report.info = await describe(client);
+    const { tokens, keys, problems: [problem] } = await new Pkcs11Provider([{ name, client }])
+      .list();
+    report.tokens = tokens.map((token) => ({
+      ...token,
+      certificates: keys.filter((key) => key.token === token),
+    }));
+    if (problem) Object.assign(report, { state: problem.code, message: problem.message });
+    else if (tokens.length > 0) report.state = "ready";
   } catch (error) {
     fail(report, error);
   } finally {
     await client.close();
   }
   return report;
+}
+
+/** A driver that cannot describe itself may work all the same. */
+async function describe(client: Pkcs11Client): Promise<ModuleInfo | null> {
+  try {
+    return await client.info();
+  } catch (error) {
+    if (error instanceof Pkcs11Error && error.functionName === "C_GetInfo") return null;
+    throw error;
+  }
 }
 
 function fail(report: DriverReport, error: unknown): void {

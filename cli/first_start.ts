@@ -1,13 +1,21 @@
 /** Doctor and autostart for the console of a running agent. */
 import type { FirstStart } from "../agent/first_start.ts";
 import { DsignError } from "../protocol/errors.ts";
+import type { Provider } from "../signers/provider.ts";
 import { Autostart } from "./autostart.ts";
 import type { Language } from "../words/speech.ts";
 import { FileError, UsageError } from "./failure.ts";
 import type { Context } from "./command.ts";
 
-/** @param phrase file with the person's chosen words */
-export function firstStart(context: Context, phrase: string): FirstStart {
+/**
+ * @param phrase file with the person's chosen words
+ * @param providers of the agent, so that no driver is loaded twice
+ */
+export function firstStart(
+  context: Context,
+  phrase: string,
+  providers: readonly Provider[],
+): FirstStart {
   const autostart = () =>
     new Autostart([...context.selfCommand, "agent"], (name) => Deno.env.get(name));
   return {
@@ -21,7 +29,7 @@ export function firstStart(context: Context, phrase: string): FirstStart {
         import("./doctor/words.ts"),
       ]);
       const language = Object.hasOwn(DOCTOR_WORDS, wanted) ? wanted as Language : "en";
-      const checks = toChecks(await diagnose(thisMachine(context)), language);
+      const checks = toChecks(await diagnose(thisMachine({ ...context, providers })), language);
       const first = checks.find(({ status }) => status === "error");
       return first ? { seen: first.seen, meaning: first.meaning, action: first.action } : null;
     },

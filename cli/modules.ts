@@ -146,7 +146,7 @@ function show({ module, state, message, info, tokens }: DriverReport): void {
   line(`  ${module.path}`);
   if (info) line(`  ${info.manufacturer} ${info.description} ${info.libraryVersion}`);
   for (const { label, uri, certificates } of tokens) {
-    line(`  ${label || "(no label)"}, certificates: ${certificates.length}`);
+    line(`  ${label}, certificates: ${certificates.length}`);
     line(`    ${uri}`);
   }
 }

@@ -35,13 +35,13 @@ export function findDrivers(
 }
 
 /**
- * Opens PKCS#11 modules, key files and remote signing services.
+ * Opens PKCS#11 modules and key files.
  *
  * @param hostCommand of {@linkcode hostCommand}
  * @param reader reads key files; the caller closes it
  * @param keyFiles key files from the command line, in addition to the configured ones
  */
-export async function openProviders(
+export async function openLocal(
   config: Config,
   hostCommand: string[],
   reader: KeyFileReader,
@@ -61,12 +61,23 @@ export async function openProviders(
     providers.push(new Pkcs12Provider(files, reader));
   }
   providers.push(new KeyFolder(findPaths(env).keyFiles, reader));
-  if (config.remote.length > 0) {
-    const { CscProvider } = await import("../signers/csc.ts");
-    const show = async (url: string) => openBrowser(await browserCommand(url, config.browser, env));
-    for (const service of config.remote) providers.push(new CscProvider(service, show));
-  }
   return providers;
+}
+
+/** Opens PKCS#11 modules, key files and remote signing services. */
+export const openProviders = async (
+  ...given: Parameters<typeof openLocal>
+): Promise<Provider[]> => [
+  ...await openLocal(...given),
+  ...await openRemote(given[0]),
+];
+
+/** Opens remote signing services. */
+export async function openRemote(config: Config): Promise<Provider[]> {
+  if (config.remote.length === 0) return [];
+  const { CscProvider } = await import("../signers/csc.ts");
+  const show = async (url: string) => openBrowser(await browserCommand(url, config.browser, env));
+  return config.remote.map((service) => new CscProvider(service, show));
 }
 
 /** Commands use the network only if asked to. */

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { release } from "node:os";
 import type { Settings } from "../settings/policy_file.ts";
 import { readCertificate } from "../formats/x509/certificate.ts";
+import { parseUri } from "../pkcs11_ffi/uri.ts";
 import { FormatError } from "../formats/error.ts";
 import { Autostart } from "./autostart.ts";
 import { diagnose } from "./doctor/diagnose.ts";
@@ -75,12 +76,12 @@ function secretsOf(machine: Machine, reports: readonly DriverReport[]): Secrets 
   hide(home, "~");
   hide(Deno.hostname(), "[computer]");
   for (const { tokens } of reports) {
-    for (const { label, serial, certificates } of tokens) {
-      hide(label, "[token]");
-      hide(serial, "[serial]");
-      for (const { label, der } of certificates) {
-        hide(label, "[certificate]");
-        for (const name of namesIn(der)) hide(name, "[name]");
+    for (const { uri, serialNumber, certificates } of tokens) {
+      hide(parseUri(uri).token, "[token]");
+      hide(serialNumber, "[serial]");
+      for (const { uri, certificate } of certificates) {
+        hide(parseUri(uri).object, "[certificate]");
+        for (const name of namesIn(certificate)) hide(name, "[name]");
       }
     }
   }
@@ -111,7 +112,7 @@ function describe({ module, tokens, ...report }: DriverReport) {
     message: report.message,
     builtFor: report.builtFor,
     library: report.info,
-    tokens: tokens.map(({ uri: _, label: __, serial: ___, certificates, ...token }) => ({
+    tokens: tokens.map(({ uri: _, label: __, serialNumber: ___, certificates, ...token }) => ({
       ...token,
       certificates: certificates.length,
     })),

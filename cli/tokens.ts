@@ -56,14 +56,14 @@ export const tokensCommand: AddCommand = (program, context, action) => {
 };
 
 function list(tokens: Tokens, inventory: Inventory, json: boolean): void {
-  const { tokens: found, credentials, places, problems } = inventory;
+  const { tokens: found, credentials, places, problems, works } = inventory;
   const described = credentials.map((credential) => tokens.describe(credential));
   const hides = (i: number) => places[i].token.hidesCertificates === true;
   if (json) {
     const marked = found.map((token, i) => ({ ...token, ...hides(i) && { hidden: true } }));
     return printJson({ tokens: marked, certificates: described, problems });
   }
-  if (found.length === 0) console.log("No token is inserted.");
+  if (found.length === 0) console.log(works ? "No token is inserted." : "No token was found.");
   found.forEach((token, i) => {
     show(token, credentials, described);
     if (!hides(i)) return;
@@ -77,7 +77,7 @@ function list(tokens: Tokens, inventory: Inventory, json: boolean): void {
 
 function show(token: Token, credentials: Credential[], described: Certificate[]): void {
   const line = (text: string) => console.log(printable(text));
-  line(`${token.label || "(no label)"} — ${token.driver}, ${STATES[token.state]}`);
+  line(`${token.label} — ${token.driver}, ${STATES[token.state]}`);
   line(`  ${token.uri}`);
   credentials.forEach(({ key }, i) => {
     if (key.token.uri !== token.uri || key.token.driver !== token.driver) return;

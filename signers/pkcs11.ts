@@ -66,6 +66,7 @@ export class Pkcs11Provider implements Provider {
       tokens: listings.flatMap(({ tokens }) => tokens),
       keys: listings.flatMap(({ keys }) => keys),
       problems: [...this.#options.problems ?? [], ...listings.flatMap(({ problems }) => problems)],
+      ...listings.some(({ problems }) => problems.length === 0) && { works: true },
     };
   }
 
@@ -92,7 +93,8 @@ export class Pkcs11Provider implements Provider {
           const keys = toKeys(token, revealed ?? shown);
           listing.keys.push(...keys);
           const own = keys.filter(({ hasKey }) => hasKey);
-          if (own.length === 0 && !revealed && each.loginRequired) token.hidesCertificates = true;
+          const canUnlock = each.loginRequired && each.pinInitialised;
+          if (own.length === 0 && !revealed && canUnlock) token.hidesCertificates = true;
           if (!each.loginRequired && await seesKey(client, own, limit)) token.loginRequired = false;
         } catch (error) {
           problem(error); // a problem of this token; the driver's other tokens may work
@@ -187,13 +189,15 @@ function describe(token: DriverToken, driver: string): TokenInfo {
   const { uri, label, manufacturer, model, serial, protectedAuthenticationPath } = token;
   return {
     uri,
-    label: label || token.slotDescription.trim(), // many tokens have no label of their own
+    // Many tokens have no label of their own.
+    label: label || token.slotDescription.trim() || model || driver,
     manufacturer,
     model,
     serialNumber: serial,
     driver,
     state: stateOf(token),
     protectedAuthenticationPath,
+    ...token.pinToBeChanged && { firstPin: true },
     ...token.loginRequired && token.pinInitialised &&
       { newPin: { min: token.minPinLength, max: token.maxPinLength } },
   };

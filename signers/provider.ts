@@ -23,6 +23,8 @@ export interface TokenInfo {
   loginRequired?: false;
   /** It shows no certificate before its PIN (or password) was typed; {@linkcode Provider.reveal} can tell whether it has one. */
   hidesCertificates?: true;
+  /** It still has the PIN that it came with, and asks for another (CKF_USER_PIN_TO_BE_CHANGED). */
+  firstPin?: true;
   /** Its PIN is the password of a file. */
   password?: true;
   /** Of a new PIN, in bytes; 0: the token does not tell. Absent where its PIN cannot be changed here. */
@@ -56,6 +58,8 @@ export interface Listing {
   tokens: TokenInfo[];
   keys: KeyInfo[];
   problems: Problem[];
+  /** A driver works, so that no token in the list means that none is inserted. */
+  works?: true;
 }
 
 /** An OTP that the person is asked for. */

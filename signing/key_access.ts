@@ -5,14 +5,14 @@
 import { jwaNameOf } from "../formats/json/jws_header.ts";
 import type { Signer } from "../formats/signer.ts";
 import type { Asker, PinRequest } from "../protocol/consent.ts";
-import { DsignError } from "../protocol/errors.ts";
+import { DsignError, isErrorCode } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
 import { isPostQuantum } from "./certificates.ts";
 import type { Consent } from "./consent/port.ts";
 import { Desk, type DeskAsker } from "./desk.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Lease } from "./logins.ts";
-import type { Credential, Tokens } from "./tokens.ts";
+import type { Credential, Inventory, Tokens } from "./tokens.ts";
 import { askTokenPin, type Place } from "./token_pin.ts";
 import { type Caller, Unlocking, type Wanted } from "./unlock.ts";
 
@@ -199,11 +199,11 @@ export class KeyAccess {
     caller: Caller,
     mayReveal = true,
   ): Promise<Credential[]> {
-    const open = wanted && this.#unlocking.find(wanted);
-    const { credentials, tokens, places } = open
-      ? { credentials: [open], tokens: [], places: [] }
-      : await this.tokens.list();
+    const open = wanted === undefined ? undefined : this.#unlocking.find(wanted);
+    if (open && this.tokens.whyNot(open) === null) return [open];
+    const inventory = await this.tokens.list();
     throwIfCancelled(caller.signal);
+    const { credentials, places } = inventory;
     const named = wanted ? credentials.filter(({ id }) => id === wanted) : credentials;
     const usable = named.filter((credential) => this.tokens.whyNot(credential) === null);
     if (usable.length > 0) return usable;
@@ -214,9 +214,7 @@ export class KeyAccess {
     }
     if (named.length > 0) throw new DsignError(this.tokens.whyNot(named[0])!);
     if (hiding.length > 1) throw new DsignError("certificate_not_found", SEVERAL_HIDE);
-    if (wanted) throw new DsignError("certificate_not_found");
-    if (tokens.length === 0) throw new DsignError("token_not_present");
-    throw new DsignError("token_not_initialised");
+    throw whyNone(inventory, wanted);
   }
 
   /** After a no, or silence, the asker's waiting requests are not put to the person either. */
@@ -233,6 +231,21 @@ export class KeyAccess {
       throw error;
     }
   }
+}
+
+/** Why there is no certificate to sign with, as the listing of tokens tells it too. */
+function whyNone({ tokens, works, problems }: Inventory, wanted?: string): DsignError {
+  const inUse = tokens.filter(({ state }) => state !== "empty");
+  const problem = problems.find(({ driver }) =>
+    inUse.length > 0 && !wanted ? inUse.some((token) => token.driver === driver) : !works
+  );
+  if (problem) {
+    const { code, message } = problem;
+    return new DsignError(isErrorCode(code) ? code : "driver_error", message);
+  }
+  if (wanted) return new DsignError("certificate_not_found");
+  if (tokens.length > 0) return new DsignError("token_not_initialised");
+  return new DsignError(works ? "token_not_present" : "driver_not_found");
 }
 
 /** A second login to the token of the other key would end the first one's. */

@@ -51,7 +51,8 @@ export class TrialTokens implements Provider {
       chain: this.officers[i].chain,
       hasKey: true,
     }));
-    return Promise.resolve({ tokens: present.map(({ token }) => token), keys, problems: [] });
+    const tokens = present.map(({ token }) => token);
+    return Promise.resolve({ tokens, keys, problems: [], works: true });
   }
 
   async open({ token, certificate, chain }: KeyInfo, options: OpenOptions): Promise<Signer> {

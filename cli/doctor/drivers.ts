@@ -1,10 +1,13 @@
-/** Drivers and their tokens. Never asks for a PIN or tries one. */
+/** Drivers, key files and their tokens. Never asks for a PIN or tries one. */
+import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
 import { stoppedService } from "../../signers/driver_service.ts";
-import { type DriverReport, probeDriver } from "../driver_probe.ts";
-import { findDrivers } from "../providers.ts";
 import type { DriverModule } from "../../signers/modules.ts";
+import { Pkcs11Provider } from "../../signers/pkcs11.ts";
 import { Pkcs12Provider } from "../../signers/pkcs12.ts";
+import type { Listing, Provider } from "../../signers/provider.ts";
 import { openReaders } from "../../signing/reading.ts";
+import { inspectDriver } from "../driver_probe.ts";
+import { findDrivers } from "../providers.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, orOk } from "./tickets.ts";
 import type { InsertedToken } from "./tokens.ts";
@@ -16,104 +19,105 @@ export interface Drivers {
   works: boolean;
 }
 
-/** Loads all drivers at once, each in a separate process. */
-export async function checkDrivers({ machine, settings, paths }: Situation): Promise<Drivers> {
-  const { modules, problems } = await findDrivers(settings, machine.env);
-  const reports = await Promise.all(modules.map((each) => probeDriver(each, machine.hostCommand)));
-  const files = await keyFiles([...settings.pkcs12, paths.keyFiles], machine.readerCommand);
-  const tokens = [...reports.flatMap(toTokens), ...files];
-  const hasToken = tokens.some(({ initialised }) => initialised);
-  // Of a driver that works and finds nothing it matters only while no other finds a token.
-  const services = await Promise.all(
-    reports.map(({ module, message, tokens }) =>
-      message !== "" || (tokens.length === 0 && !hasToken)
-        ? stoppedService(module.path, machine.env)
-        : null
-    ),
-  );
-  const works = reports.some(({ message }, i) => message === "" && !services[i]);
+/** Lists the tokens as every other command does: by all drivers at once, each in a separate process. */
+export async function checkDrivers(situation: Situation): Promise<Drivers> {
+  const { machine, settings } = situation;
+  const { modules, problems: misplaced } = await findDrivers(settings, machine.env);
+  const listings = await listAll(situation, modules);
+  const tokens = listings.flatMap(toTokens);
+  const problems = listings.flatMap((listing) => listing.problems);
+  const hasToken = tokens.some(({ token }) => token.state !== "empty");
+  const isFile = (driver: string) => !modules.some(({ name }) => name === driver);
+  const works = listings.some((listing) => listing.works) ||
+    tokens.some(({ token }) => isFile(token.driver));
   // If another driver works, a broken one that nobody configured is not the person's problem; and once the token is
   // found, no broken driver is.
-  const statusOf = ({ source }: DriverModule) =>
+  const statusOf = (source?: DriverModule["source"]) =>
     !hasToken && (source === "configuration" || !works) ? "error" : "warning";
-  const missing = modules.length === 0 && problems.length === 0 && settings.pkcs12.length === 0 &&
-    files.length === 0;
-  const wrong: Finding[] = [];
-  const broken: Finding[] = [];
-  const stopped: Finding[] = [];
-  for (const [i, { module, state, message, builtFor }] of reports.entries()) {
-    const status = statusOf(module);
-    const service = services[i];
-    if (service) {
-      const values = { driver: module.path, service: service.name, unit: service.unit };
-      stopped.push({ id: "driver_service_missing", status, values });
-    } else if (message === "") continue;
-    else if (state === "driver_wrong_architecture") {
-      const values = { driver: module.path, built: builtFor!, needed: Deno.build.arch };
-      wrong.push({ id: "driver_wrong_architecture", status, values });
-    } else {
-      broken.push({
-        id: "driver_broken",
-        status,
-        values: { driver: module.path, error: message },
-      });
+  const found: Finding[] = [];
+  for (const { driver, code, message } of problems) {
+    const module = modules.find(({ name }) => name === driver);
+    const status = statusOf(module?.source);
+    const error = message;
+    if (!module) {
+      if (misplaced.some((each) => each.driver === driver)) continue;
+      found.push({ id: "key_file_broken", status, values: { path: driver, error } });
+      continue;
     }
+    const { path } = module;
+    const service = code === "driver_service_missing" && await stoppedService(path, machine.env);
+    if (service) {
+      const values = { driver: path, service: service.name, unit: service.unit };
+      found.push({ id: "driver_service_missing", status, values });
+    } else if (code === "driver_wrong_architecture") {
+      const values = {
+        driver: path,
+        built: inspectDriver(module).builtFor!,
+        needed: Deno.build.arch,
+      };
+      found.push({ id: "driver_wrong_architecture", status, values });
+    } else found.push({ id: "driver_broken", status, values: { driver: path, error } });
   }
+  const isMissing = !works && modules.length === 0 && misplaced.length === 0 &&
+    settings.pkcs12.length === 0 && tokens.length === 0;
+  const ofTicket = (id: Finding["id"]) => orOk(id, found.filter((each) => each.id === id));
   return {
     findings: [
-      missing ? { id: "driver_missing", status: "error" } : ok("driver_missing"),
+      isMissing ? { id: "driver_missing", status: "error" } : ok("driver_missing"),
       ...orOk(
         "driver_path_wrong",
-        problems.map(({ driver }) => ({
+        misplaced.map(({ driver }) => ({
           id: "driver_path_wrong",
           status: hasToken ? "warning" : "error",
           values: { driver },
         })),
       ),
-      ...orOk("driver_wrong_architecture", wrong),
-      ...orOk("driver_service_missing", stopped),
-      ...orOk("driver_broken", broken),
+      ...ofTicket("driver_wrong_architecture"),
+      ...ofTicket("driver_service_missing"),
+      ...ofTicket("driver_broken"),
+      ...ofTicket("key_file_broken"),
     ],
     tokens,
-    works: works || files.length > 0,
+    works,
   };
 }
 
-function toTokens({ module, tokens }: DriverReport): InsertedToken[] {
-  // SoftHSM and some readers always show one more, empty token.
-  const used = tokens.filter(({ initialised }) => initialised);
-  return (used.length > 0 ? used : tokens).map((token) => ({
-    driver: module.name,
-    label: token.label || token.slotDescription.trim() || token.model,
-    initialised: token.initialised,
-    pinSet: token.pinInitialised || !token.loginRequired,
-    pinToBeChanged: token.pinToBeChanged,
-    triesLeft: token.triesLeft,
-    certificates: token.certificates.map(({ der }) => der),
+/** One listing for each provider. */
+async function listAll(
+  { machine, settings, paths }: Situation,
+  modules: readonly DriverModule[],
+): Promise<Listing[]> {
+  const list = (providers: readonly Provider[]) =>
+    Promise.all(providers.map((provider) => provider.list()));
+  if (machine.providers) return await list(machine.providers);
+  const clients = modules.map(({ name, path, initArgs }) => ({
+    name,
+    path,
+    client: new Pkcs11Client({ modulePath: path, command: machine.hostCommand, initArgs }),
   }));
-}
-
-/** Key files, seen as tokens. */
-async function keyFiles(
-  paths: readonly string[],
-  readerCommand: readonly string[],
-): Promise<InsertedToken[]> {
-  const reader = openReaders(readerCommand, () => {});
-  const provider = new Pkcs12Provider(paths, reader);
+  const reader = openReaders(machine.readerCommand, () => {});
+  const providers = [
+    new Pkcs11Provider(clients),
+    new Pkcs12Provider([...settings.pkcs12, paths.keyFiles], reader),
+  ];
   try {
-    const { tokens, keys } = await provider.list();
-    return tokens.map(({ driver, label, uri }) => ({
-      driver,
-      label,
-      initialised: true,
-      pinSet: true,
-      pinToBeChanged: false,
-      triesLeft: "unknown",
-      certificates: keys.filter(({ token }) => token.uri === uri)
-        .flatMap(({ certificate, chain }) => [certificate, ...chain]),
-    }));
+    return await list(providers);
   } finally {
-    await provider.close();
+    await Promise.all(providers.map((provider) => provider.close()));
     await reader.close();
   }
+}
+
+function toTokens({ tokens, keys, problems }: Listing): InsertedToken[] {
+  // SoftHSM and some readers always show one more, empty token.
+  const isSpare = (driver: string) =>
+    tokens.some((token) => token.driver === driver && token.state !== "empty");
+  return tokens.filter(({ state, driver }) => state !== "empty" || !isSpare(driver))
+    .map((token) => ({
+      token,
+      certificates: keys
+        .filter((key) => key.token.uri === token.uri && key.token.driver === token.driver)
+        .map(({ certificate }) => certificate),
+      hasProblem: problems.some(({ driver }) => driver === token.driver),
+    }));
 }

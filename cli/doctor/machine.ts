@@ -1,5 +1,6 @@
 /** The machine that the doctor examines; tests pass another one. */
 import type { Paths } from "../../settings/config.ts";
+import type { Provider } from "../../signers/provider.ts";
 import type { Settings } from "../../settings/policy_file.ts";
 
 export interface Machine {
@@ -14,6 +15,8 @@ export interface Machine {
   readerCommand: string[];
   /** Starts this program (self_command.ts). */
   selfCommand: string[];
+  /** Of the agent that this program runs; else drivers and key files are opened anew. */
+  providers?: readonly Provider[];
   /** Prefix of the system's absolute paths; empty except in tests. */
   root: string;
   /** User id of the administrator. */
@@ -29,7 +32,7 @@ export interface Situation {
 
 /** The machine that this program runs on. */
 export function thisMachine(
-  context: Pick<Machine, "version" | "hostCommand" | "readerCommand" | "selfCommand">,
+  context: Pick<Machine, "version" | "hostCommand" | "readerCommand" | "selfCommand" | "providers">,
 ): Machine {
   return {
     ...context,

@@ -1,5 +1,4 @@
 /** Tokens, the state of their PINs as they report it, and their certificates. */
-import type { TriesLeft } from "../../pkcs11_ffi/client.ts";
 import {
   type Certificate,
   isSelfIssued,
@@ -7,19 +6,15 @@ import {
   type UnusableReason,
 } from "../../formats/x509/certificate.ts";
 import { chainOf, find } from "../../signers/certificates.ts";
+import type { TokenInfo } from "../../signers/provider.ts";
 import { type Finding, ok, skipped, type Ticket } from "./tickets.ts";
 
-/** A token as described by its driver. */
 export interface InsertedToken {
-  driver: string;
-  label: string;
-  initialised: boolean;
-  pinSet: boolean;
-  /** CKF_USER_PIN_TO_BE_CHANGED: the token still has its initial PIN. */
-  pinToBeChanged: boolean;
-  triesLeft: TriesLeft;
-  /** DER; only those that the token shows without a login. */
+  token: TokenInfo;
+  /** DER; only those that the token shows without a login, or has shown since it was unlocked. */
   certificates: Uint8Array[];
+  /** Its driver failed at something. */
+  hasProblem: boolean;
 }
 
 const TOKEN_TICKETS: readonly Ticket[] = [
@@ -29,6 +24,8 @@ const TOKEN_TICKETS: readonly Ticket[] = [
   "pin_last_try",
   "pin_few_tries",
   "pin_default",
+  "certificate_hidden",
+  "certificate_unreadable",
   "certificate_missing",
   "certificate_encryption_only",
   "certificate_not_yet_valid",
@@ -53,9 +50,9 @@ export function checkTokens(
     return [missing, ...TOKEN_TICKETS.map(skipped)];
   }
   const findings = tokens.flatMap((token) => [...ofPin(token), ...ofCertificates(token, now)]);
-  const isReady = tokens.some((token) =>
-    token.initialised && token.pinSet && token.triesLeft !== "none" &&
-    token.certificates.some((der) => isUsable(der, now))
+  const isReady = tokens.some(({ token: { state }, certificates }) =>
+    !["empty", "pin_not_set", "pin_locked"].includes(state) &&
+    certificates.some((der) => isUsable(der, now))
   );
   // If one token can sign, a problem of another is only a warning.
   if (isReady) {
@@ -64,7 +61,7 @@ export function checkTokens(
   // Without certificates there is nothing to check.
   const hides = findings.some(({ id }) => id.startsWith("certificate_")) && !isReady;
   const isSeen = (id: Ticket) => !hides || !/^certificate_|^chain_/.test(id);
-  const anyInitialised = tokens.some(({ initialised }) => initialised);
+  const anyInitialised = tokens.some(({ token }) => token.state !== "empty");
   return [
     ok("token_missing"),
     ...TOKEN_TICKETS.flatMap((id) => {
@@ -76,27 +73,48 @@ export function checkTokens(
   ];
 }
 
-function ofPin(token: InsertedToken): Finding[] {
-  const { driver, label, triesLeft } = token;
-  if (!token.initialised) {
-    return [{ id: "token_not_initialised", status: "error", values: { driver } }];
+/** Findings for states of a PIN; those of an empty token are about its driver. */
+const STATES: Partial<Record<TokenInfo["state"], Pick<Finding, "id" | "status">>> = {
+  empty: { id: "token_not_initialised", status: "error" },
+  pin_locked: { id: "pin_locked", status: "error" },
+  pin_not_set: { id: "pin_not_set", status: "error" },
+  pin_final_try: { id: "pin_last_try", status: "warning" },
+  pin_low: { id: "pin_few_tries", status: "warning" },
+};
+
+function ofPin({ token: { driver, label, state, firstPin } }: InsertedToken): Finding[] {
+  const values = { token: label, driver };
+  const finding = STATES[state];
+  return [
+    ...finding ? [{ ...finding, values }] : [],
+    ...firstPin ? [{ id: "pin_default", status: "warning", values } as const] : [],
+  ];
+}
+
+function ofCertificates(inserted: InsertedToken, now: Date): Finding[] {
+  const { token, certificates, hasProblem } = inserted;
+  if (token.state === "empty") return [];
+  const values = { token: token.label };
+  const found = certificates.map(find);
+  const own = found.filter(({ parsed }) => parsed && parsed.basicConstraints?.ca !== true);
+  const isUnread = found.some(({ parsed }) => !parsed) || hasProblem && own.length === 0;
+  if (own.length === 0) {
+    if (isUnread) return [{ id: "certificate_unreadable", status: "error", values }];
+    if (token.hidesCertificates) return [{ id: "certificate_hidden", status: "warning", values }];
+    return [{ id: "certificate_missing", status: "error", values }];
   }
-  const values = { token: label };
-  const findings: Finding[] = [];
-  if (triesLeft === "none") findings.push({ id: "pin_locked", status: "error", values });
-  else if (!token.pinSet) findings.push({ id: "pin_not_set", status: "error", values });
-  else if (triesLeft === "final") findings.push({ id: "pin_last_try", status: "warning", values });
-  else if (triesLeft === "low") findings.push({ id: "pin_few_tries", status: "warning", values });
-  if (token.pinToBeChanged) findings.push({ id: "pin_default", status: "warning", values });
+  const findings = ofReadable(token, own, found, now);
+  if (isUnread) findings.push({ id: "certificate_unreadable", status: "warning", values });
   return findings;
 }
 
-function ofCertificates({ initialised, label, certificates }: InsertedToken, now: Date): Finding[] {
-  if (!initialised) return [];
-  const values = { token: label };
-  const found = certificates.map(find);
-  const own = found.filter(({ parsed }) => parsed && parsed.basicConstraints?.ca !== true);
-  if (own.length === 0) return [{ id: "certificate_missing", status: "error", values }];
+function ofReadable(
+  token: TokenInfo,
+  own: readonly Found[],
+  found: readonly Found[],
+  now: Date,
+): Finding[] {
+  const values = { token: token.label };
   const usable = own.find(({ der }) => isUsable(der, now));
   if (usable) {
     const missing = missingIssuer([usable.der, ...chainOf(usable, found)]);
@@ -127,6 +145,8 @@ function ofCertificates({ initialised, label, certificates }: InsertedToken, now
   }
   return [{ id: "certificate_encryption_only", status: "error", values }];
 }
+
+type Found = ReturnType<typeof find>;
 
 const isUsable = (der: Uint8Array, now: Date) => {
   const { parsed } = find(der);

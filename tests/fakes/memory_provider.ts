@@ -59,7 +59,7 @@ export class MemoryProvider implements Provider {
         hidesCertificates: true as const,
         newPin,
       }));
-      return Promise.resolve({ tokens, keys: [], problems: this.problems });
+      return Promise.resolve({ tokens, keys: [], problems: this.problems, works: true });
     }
     const keys = this.tokens.map((token, i) => ({
       uri: `${token.uri};id=%0${i}`,
@@ -68,7 +68,7 @@ export class MemoryProvider implements Provider {
       chain: this.officers[i].chain,
       hasKey: this.hasKey,
     }));
-    return Promise.resolve({ tokens: this.tokens, keys, problems: this.problems });
+    return Promise.resolve({ tokens: this.tokens, keys, problems: this.problems, works: true });
   }
 
   async open(key: KeyInfo, { hash, askPin }: OpenOptions): Promise<Signer> {

@@ -199,12 +199,14 @@ function Tokens(
   return (
     <>
       <Section title={say("console_tokens")}>
-        {tokens.length === 0 && <p>{say("console_no_tokens")}</p>}
+        {tokens.length === 0 && (
+          <p>{say(problems.length > 0 ? "console_none_found" : "console_no_tokens")}</p>
+        )}
         <ul class="plain">
           {tokens.map((token) => (
-            <li key={token.uri} class="facts">
+            <li key={`${token.driver} ${token.uri}`} class="facts">
               <strong>
-                <Foreign text={token.label || token.model} />
+                <Foreign text={token.label} />
               </strong>
               <span class={STATE_LOOKS[token.state]}>
                 {say(`state_${token.state}`)}
@@ -238,7 +240,7 @@ function Tokens(
         <Section title={say("console_drivers")}>
           <ul class="plain">
             {problems.map(({ driver, code, message }) => (
-              <li key={driver} class="facts">
+              <li key={`${driver} ${code}`} class="facts">
                 <strong>
                   <Foreign text={driver} />
                 </strong>

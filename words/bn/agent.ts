@@ -312,6 +312,7 @@ export const bn: AgentWords = {
   console_go_on: "চালু থাকুক",
   console_tokens: "টোকেন",
   console_no_tokens: "কম্পিউটারে কোনো টোকেন লাগানো নেই। আপনার টোকেন লাগান, এখানে নিজেই দেখা যাবে।",
+  console_none_found: "কোনো টোকেন পাওয়া যায়নি।",
   console_certificates: "সার্টিফিকেট",
   console_no_certificates: "টোকেনে স্বাক্ষর করার কোনো সার্টিফিকেট নেই।",
   console_other_certificates: "অন্যান্য সার্টিফিকেট, স্বাক্ষরের জন্য নয়: {count}টি",

@@ -315,6 +315,7 @@ export const en = {
   console_go_on: "Keep it running",
   console_tokens: "Tokens",
   console_no_tokens: "No token is in the computer. Insert yours: it appears here by itself.",
+  console_none_found: "No token was found.",
   console_certificates: "Certificates",
   console_no_certificates: "There is no certificate for signing on the token.",
   console_other_certificates: "Other certificates, not for signing: {count}",

@@ -80,6 +80,13 @@ export const en = {
       action:
         "If its token is a USB token or a card, insert it again. If that does not help, install the manufacturer's newest driver. For details: dsign modules test '{driver}'",
     },
+    key_file_broken: {
+      ok: "Every key file can be read.",
+      seen: "The key file {path} cannot be used: {error}",
+      meaning: "The key in it is not offered. Tokens and other key files are not affected.",
+      action:
+        "Export the key again from the program that it came from, and add the new file in D-Sign's console. Remove the old file there.",
+    },
     token_missing: {
       ok: "A token is inserted.",
       seen: "No token was found.",
@@ -126,13 +133,27 @@ export const en = {
       action:
         "Change it with the program that came with the token. (D-Sign read this from the token; it has not tried any PIN.)",
     },
-    certificate_missing: {
-      ok: "There is a certificate on the token.",
-      seen: "No certificate can be seen on the token {token}.",
+    certificate_hidden: {
+      ok: "No token hides its certificates.",
+      seen: "The token {token} shows no certificate before its PIN or password.",
       meaning:
-        "It has not been downloaded to the token yet, or the token shows it only after its PIN.",
+        "Some tokens and most key files are like that; D-Sign asks when you sign. Or there is no certificate on it yet.",
       action:
         "Press “Unlock” beside the token in D-Sign's console, or run: dsign tokens unlock. If no certificate appears, download yours to the token as your Certifying Authority describes.",
+    },
+    certificate_unreadable: {
+      ok: "Every certificate on the tokens can be read.",
+      seen: "A certificate on the token {token} cannot be read.",
+      meaning: "It is damaged, or the driver fails to read it. D-Sign does not offer it.",
+      action:
+        "Insert the token again. If that does not help, ask the issuer of your certificate to put it on the token again.",
+    },
+    certificate_missing: {
+      ok: "There is a certificate on the token.",
+      seen: "There is no certificate on the token {token}.",
+      meaning: "It has not been downloaded to the token yet, or it is on another token.",
+      action:
+        "Insert the token that holds it, or download it to this one as your Certifying Authority describes.",
     },
     certificate_encryption_only: {
       ok: "There is a certificate for signing.",

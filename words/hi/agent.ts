@@ -322,6 +322,7 @@ export const hi: AgentWords = {
   console_go_on: "चालू रहने दें",
   console_tokens: "टोकन",
   console_no_tokens: "कंप्यूटर में कोई टोकन नहीं लगा है। अपना टोकन लगाएँ, वह यहाँ अपने आप दिखेगा।",
+  console_none_found: "कोई टोकन नहीं मिला।",
   console_certificates: "प्रमाणपत्र",
   console_no_certificates: "टोकन में हस्ताक्षर का कोई प्रमाणपत्र नहीं है।",
   console_other_certificates: "दूसरे प्रमाणपत्र, हस्ताक्षर के लिए नहीं: {count}",

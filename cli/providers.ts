@@ -93,11 +93,12 @@ export function onlyToken(providers: readonly Provider[], uri: string): Provider
   const wanted = readUri(uri);
   return providers.map((provider) => ({
     async list(signal) {
-      const { tokens, keys, problems } = await provider.list(signal);
+      const { tokens, keys, ...rest } = await provider.list(signal);
       return {
+        ...rest,
         tokens: tokens.filter((token) => matches(wanted, token.uri, ["object", "id", "type"])),
         keys: keys.filter((key) => matches(wanted, key.uri, ["type"])),
-        problems,
+        ...tokens.length > 0 && { works: true },
       };
     },
     open: (key, options) => provider.open(key, options),

@@ -9,7 +9,7 @@ import { type Inventory, Tokens } from "../signing/tokens.ts";
 import { type Action, type Context, repeated } from "./command.ts";
 import { consentFor, type ConsentKind, consentOption } from "./consent.ts";
 import { EXIT, printJson, UsageError } from "./failure.ts";
-import { loadConfig, onlyToken, openProviders } from "./providers.ts";
+import { loadConfig, onlyToken, openLocal } from "./providers.ts";
 
 interface Options {
   keyFile?: string[];
@@ -52,8 +52,7 @@ export function addPinCommands(
   const ask = async (purpose: Purpose, uri: string | undefined, options: Options) => {
     const { config } = await loadConfig();
     const reader = openCommandReader(1, { module, command: readerCommand });
-    const here = { ...config, remote: [] };
-    const all = await openProviders(here, hostCommand, reader, options.keyFile);
+    const all = await openLocal(config, hostCommand, reader, options.keyFile);
     try {
       const providers = uri === undefined ? all : onlyToken(all, uri);
       const { departmentalPolicies, postQuantum } = config;

@@ -64,6 +64,7 @@ function list(tokens: Tokens, inventory: Inventory, json: boolean): void {
     return printJson({ tokens: marked, certificates: described, problems });
   }
   if (found.length === 0) console.log(works ? "No token is inserted." : "No token was found.");
+  if (!works && problems.length === 0) console.log(ERRORS.driver_not_found.message);
   found.forEach((token, i) => {
     show(token, credentials, described);
     if (!hides(i)) return;

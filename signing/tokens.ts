@@ -160,7 +160,7 @@ export class Tokens {
         tokens.map((token) => ({ token, provider: this.providers[i] }))
       ),
       problems,
-      works: listings.some(({ works }) => works === true),
+      works: listings.some(({ works, tokens }) => works || tokens.length > 0),
     };
   }
 

@@ -268,10 +268,10 @@ Deno.test(
     await configure({ searchModules: false });
     const empty = await dsign(["tokens"], env);
     assert.equal(empty.code, 0);
-    assert.match(empty.stdout, /No token/);
+    assert.match(empty.stdout, /No token was found.\n.*driver is not installed/);
     const sign = await dsign(["sign", "--json", path("bill.json")], env);
     assert.equal(sign.code, 4);
-    assert.equal(JSON.parse(sign.stdout).error.code, "token_not_present");
+    assert.equal(JSON.parse(sign.stdout).error.code, "driver_not_found");
   }),
 );
 

@@ -12,7 +12,7 @@ import type { HashName } from "../formats/signer.ts";
 import type { Choice } from "../protocol/consent.ts";
 import { type Certificate, HashAlgorithm, type Token } from "../protocol/methods.ts";
 import { hashWith } from "./certificates.ts";
-import type { KeyInfo, Listing, Problem, Provider, TokenInfo } from "../signers/provider.ts";
+import type { KeyInfo, Problem, Provider, TokenInfo } from "../signers/provider.ts";
 
 /** A certificate on a token, and the way to its key. */
 export interface Credential {
@@ -31,7 +31,7 @@ export interface Inventory {
   /** The tokens with their providers, for what is done to them. */
   places: { token: TokenInfo; provider: Provider }[];
   problems: Problem[];
-  /** As in {@linkcode Listing.works}. */
+  /** A driver works, so that no token in the list means that none is inserted. */
   works: boolean;
 }
 

@@ -355,7 +355,7 @@ export function createDispatch(services: Services): Dispatch {
   };
 
   return async (method, params, call) => {
-    if (!Object.hasOwn(METHODS, method)) throw new DsignError("method_not_found");
+    if (!Object.hasOwn(METHODS, method)) throw notFound(method);
     const name = method as MethodName;
     const { scope } = METHODS[name];
     if (scope && !scopesOf(call).includes(scope)) {
@@ -364,6 +364,14 @@ export function createDispatch(services: Services): Dispatch {
     const result = await handlers[name](parse(name, params) as never, call);
     return services.isTrial && "algorithm" in result ? { ...result, trial: true } : result;
   };
+}
+
+/** Names the method that is written a little otherwise, if there is one. */
+function notFound(method: string): DsignError {
+  const letters = (name: string) => name.replace(/[\W_]/g, "").toLowerCase();
+  const meant = method.length < 50 &&
+    Object.keys(METHODS).find((name) => letters(name) === letters(method));
+  return new DsignError("method_not_found", meant ? `The method is called ${meant}.` : undefined);
 }
 
 /** The fault in the parameters; of several alternatives, in the one that they match best. */

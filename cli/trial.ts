@@ -170,7 +170,8 @@ async function steer(person: ScriptedPerson | undefined, tokens: TrialTokens): P
         if (inserted) tokens.insert(inserted);
         console.log(JSON.stringify({ ok: true }));
       } catch (error) {
-        console.log(JSON.stringify({ ok: false, error: String(error) }));
+        const says = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+        console.log(JSON.stringify({ ok: false, error: says }));
       }
     }
   }

@@ -173,7 +173,9 @@ const content = z.union([
     ),
   }).strict(),
   z.object({ base64 }).strict(),
-]).describe("JSON is signed in canonical form (RFC 8785)");
+], { error: "Write content: { json: … }, { text: … } or { base64: … }" }).describe(
+  "JSON is signed in canonical form (RFC 8785)",
+);
 const contentName = z.string().min(1).max(255).optional().describe(
   "What the content is called, as shown to the person",
 );

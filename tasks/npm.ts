@@ -61,6 +61,7 @@ async function scripts(): Promise<File[]> {
     splitting: true,
     format: "esm",
     target: "es2022",
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } }, // shorter
     minify: true,
     charset: "utf8",
     sourcemap: "linked",

@@ -80,6 +80,46 @@ Deno.test("a trial agent answers as the test says, and its results say trial", (
     await assert.rejects(trial.set({ answer: "maybe" as "sign" }), /maybe|Invalid option/);
   }));
 
+Deno.test("wrong use of the agent and of startTrial is answered with what to write instead", () =>
+  withTrial(async (trial, page) => {
+    for (
+      const [method, params, instead] of [
+        ["signData", {}, /The method is called sign\.data\./],
+        ["sign.pdf", {}, /rpc\.discover lists the methods/],
+        ["undefined", {}, /rpc\.discover lists the methods/],
+        ["sign.data", {}, /\{ json: … \}, \{ text: … \} or \{ base64: … \}/],
+        ["sign.data", { content: { bill: 7 } }, /Write content: \{ json: … \}/],
+        ["sign.data", { content: "bill" }, /Write content: \{ json: … \}/],
+        ["sign.data", { ...BILL, format: "CAdES" }, /format: .*'cades'/],
+        ["sign.data", { ...BILL, answerWithin: 5 }, /answerWithin: .*120/],
+        ["auth.authenticate", { nonce: "short" }, /nonce: .*44 characters/],
+        ["origin.request", { scopes: ["everything"] }, /"certificates"\|"sign"\|"sign_hash"/],
+        ["sign.hash", { digests: [btoa("d".repeat(32))] }, /Call origin\.request/],
+      ] as [MethodName, never, RegExp][]
+    ) await assert.rejects(page.call(method, params), { message: instead }, method);
+    for (
+      const [answers, instead] of [
+        [{ awnser: "sign" }, /awnser/],
+        [{ answer: "declined" }, /"sign"\|"decline"\|"wrong-pin"\|"timeout"\|"removed"/],
+        [{ officer: 3 }, /officer/],
+        [{ tokens: 2 }, /expected array/],
+        ["decline", /expected object/],
+        [undefined, /expected object/],
+      ] as [never, RegExp][]
+    ) await assert.rejects(trial.set(answers), { name: "TypeError", message: instead });
+    for (
+      const [options, instead] of [
+        [{ command: "dsign" }, /command is a list: startTrial\(\{ command/],
+        [{ command: [] }, /command is a list/],
+        [{ command: ["no-such-program"] }, /install D-Sign, or give command/],
+        [{ command: ["echo"] }, /not what `dsign trial` prints. Correct command/],
+        [{ origins: "https://portal.example" }, /origins is a list/],
+        [{ command: DSIGN, origins: ["portal.example"] }, /as in https:\/\/portal\.example/],
+        [{ command: DSIGN, answer: "maybe" }, /sign, decline, wrong-pin, timeout, removed/],
+      ] as [never, RegExp][]
+    ) await assert.rejects(startTrial(options), { message: instead });
+  }));
+
 Deno.test("dsign verify refuses a TRIAL chain without --trial, and accepts it with it", () =>
   withTrial(async (trial, page) => {
     const { signature } = await page.call("sign.data", BILL);

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { prove } from "../tests/fakes/proof.ts";
 import { type Client, type ClientEvent, connect, DsignClientError } from "./client.ts";
 
+const PDF = new Blob(["%PDF-1.7"]);
+
 type Message = { id?: number; method: string; params: Record<string, unknown> };
 
 /** How the fake signer program handles one message. */
@@ -402,22 +404,91 @@ Deno.test("a refused piece ends the connection with the reason", async () => {
   });
 });
 
+/** A connection that a page takes for its promise; nobody answers. */
+function notAwaited(): Client {
+  const connecting = connect({ ports: [1], securePorts: [] });
+  connecting.catch(() => {});
+  return connecting as never;
+}
+
+/** Wrong use of `connect` and of a connection, and what its error says to write instead. */
+const MISUSES: [name: string, use: (dsign: Client) => unknown, instead: RegExp][] = [
+  [
+    "no await",
+    () => notAwaited().close(),
+    /\(await connect\(\)\)\.close\(\)/,
+  ],
+  [
+    "no await",
+    () => notAwaited().signPdf(PDF),
+    /\(await connect\(\)\)\.signPdf\(\)/,
+  ],
+  ["no options", () => connect("sign" as never), /connect\(\{ scopes: \["sign"\]/],
+  ["scopes as text", () => connect({ scopes: "sign" as never }), /scopes is a list/],
+  ["keys as text", () => connect({ agentKeys: "BGx" as never }), /a list/],
+  ["language as text", () => connect({ messages: "bn" as never }), /messages: bn/],
+  [
+    "controller as signal",
+    () => connect({ signal: new AbortController() as never }),
+    /controller\.signal/,
+  ],
+  ["port as text", () => connect({ trial: "17000" as never }), /`dsign trial` printed, a number/],
+  ["the real agent as trial", () => connect({ trial: 7791 }), /`dsign trial` printed/],
+  [
+    "event",
+    (dsign) => dsign.addEventListener("tokenChanged" as never, null),
+    /tokenchanged, disconnect, reconnect/,
+  ],
+  [
+    "event of the wire",
+    (dsign) => dsign.addEventListener("token.changed" as never, null),
+    /tokenchanged/,
+  ],
+  ["Base64", (dsign) => dsign.signPdf("JVBERi0=" as never), /new Blob\(\[bytes\]\)/],
+  ["bytes", (dsign) => dsign.signDocument(new Uint8Array() as never), /new Blob\(\[bytes\]\)/],
+  ["nothing", (dsign) => dsign.signDocument(undefined as never), /new Blob\(\[bytes\]\)/],
+  ["nothing to verify", (dsign) => dsign.verify(undefined as never), /new Blob\(\[bytes\]\)/],
+  ["one file", (dsign) => dsign.signBatch(PDF as never), /list of one or more \{ name, content/],
+  ["no files", (dsign) => dsign.signBatch([]), /list of one or more/],
+  [
+    "files without names",
+    (dsign) => dsign.signBatch([new File([], "a.pdf")] as never),
+    /\{ name, content/,
+  ],
+  ["a hole", (dsign) => dsign.signBatch([undefined] as never), /\{ name, content/],
+  ["one file to pack", (dsign) => dsign.signContainer(PDF as never), /list of one or more/],
+  ["no files to pack", (dsign) => dsign.signContainer([]), /list of one or more/],
+  [
+    "nothing to pack",
+    (dsign) => dsign.signContainer([{ name: "a" } as never]),
+    /content: File or Blob/,
+  ],
+  [
+    "controller",
+    (dsign) => dsign.call("token.list", {}, { signal: new AbortController() as never }),
+    /controller\.signal/,
+  ],
+  ...[NaN, Infinity, 1n, new Map(), new Set(), Promise.resolve({}), PDF, new Uint8Array(), () => {}]
+    .map(
+      (value): typeof MISUSES[number] => [
+        `${String(value)} as JSON`,
+        (dsign) => dsign.call("sign.data", { content: { json: { net: value as never } } }),
+        /^net: JSON has no .*Give plain values/s,
+      ],
+    ),
+];
+
 Deno.test("wrong use is answered with what to write instead", () =>
-  withFake({}, async ({ port }) => {
-    const wrong = async (attempt: () => Promise<unknown>, instead: RegExp) => {
-      await assert.rejects(attempt, (error: Error) => {
-        assert.ok(error instanceof TypeError, String(error));
-        assert.match(error.message, instead);
+  withFake({}, async (fake) => {
+    const dsign = await connect({ ports: [fake.port] });
+    for (const [name, use, instead] of MISUSES) {
+      await assert.rejects(async () => await use(dsign), (error: Error) => {
+        assert.ok(error instanceof TypeError, `${name}: ${error}`);
+        assert.match(error.message, instead, name);
         return true;
       });
-    };
-    await wrong(() => connect({ scopes: "sign" as never }), /connect\(\{ scopes: \["sign"\] \}\)/);
-    await wrong(() => connect({ trial: "17000" as never }), /`dsign trial` printed, a number/);
-    const dsign = await connect({ ports: [port] });
-    await wrong(() => dsign.signPdf("JVBERi0=" as never), /new Blob\(\[bytes\]\)/);
-    await wrong(() => dsign.signDocument(new Uint8Array() as never), /new Blob\(\[bytes\]\)/);
-    await wrong(() => dsign.signBatch([]), /\{ name, content: File or Blob \}/);
-    await wrong(() => dsign.signBatch([new File([], "a.pdf")] as never), /\{ name, content/);
+    }
+    assert.deepEqual(fake.text, [], "nothing is sent");
     dsign.close();
   }));
 

@@ -4,7 +4,9 @@
  * agent at the port that the page called.
  */
 import type { Result } from "../../protocol/methods.ts";
-import type { Agent, Channel } from "./channel.ts";
+import type { CallOptions } from "./calls.ts";
+import type { Agent } from "./channel.ts";
+import type { DsignClientError } from "./errors.ts";
 
 /** Milliseconds for the proof. */
 const PATIENCE = 5000;
@@ -43,27 +45,36 @@ const fromBase64 = (text: string) => Uint8Array.from(atob(text), (each) => each.
  * @param port that was dialled
  */
 export async function judge(
-  channel: Channel,
+  client: {
+    call(method: "agent.prove", params: { nonce: string }, options: CallOptions): Promise<Proof>;
+  },
   port: number,
   known: KnownKeys,
   signal?: AbortSignal,
 ): Promise<Judged> {
   const nonce = toBase64(crypto.getRandomValues(new Uint8Array(32)));
-  const proof = await ask(channel, nonce, signal);
-  if (proof === null || proof === "outdated") return proof ?? "unproven";
-  const { key, predecessors } = proof;
-  // protocol/agent_proof.ts has the same texts.
-  const text = `dsign agent proof 1\n${globalThis.location?.origin}\n${port}\n${nonce}`;
-  if (!await holds(proof, text)) return "unproven";
-  const { keys, listed, acceptNew } = known;
-  const trust = listed ? "listed" : "pinned";
-  if (keys.includes(key)) return { key, trust };
-  const from = predecessors.findIndex((each) => keys.includes(each.key));
-  if (from >= 0 && await lead(predecessors.slice(from), key)) {
-    if (!listed) await replacePin(predecessors[from]!.key, key);
-    return { key, trust };
+  const patience = [AbortSignal.timeout(PATIENCE), ...signal ? [signal] : []];
+  try {
+    const proof = await client.call("agent.prove", { nonce }, {
+      signal: AbortSignal.any(patience),
+    });
+    const { key, predecessors } = proof;
+    // protocol/agent_proof.ts has the same texts.
+    const text = `dsign agent proof 1\n${globalThis.location?.origin}\n${port}\n${nonce}`;
+    if (!await holds(proof, text)) return "unproven";
+    const { keys, listed, acceptNew } = known;
+    const trust = listed ? "listed" : "pinned";
+    if (keys.includes(key)) return { key, trust };
+    const from = predecessors.findIndex((each) => keys.includes(each.key));
+    if (from >= 0 && await lead(predecessors.slice(from), key)) {
+      if (!listed) await addPin(key, predecessors[from]!.key);
+      return { key, trust };
+    }
+    return keys.length === 0 && !listed || acceptNew ? { key, trust: "first_use" } : "stranger";
+  } catch (error) {
+    // An answer that cannot be read proves nothing.
+    return (error as DsignClientError).code === "method_not_found" ? "outdated" : "unproven";
   }
-  return keys.length === 0 && !listed || acceptNew ? { key, trust: "first_use" } : "stranger";
 }
 
 /** Whether each key has signed the one after it, and the last one `key`. */
@@ -84,65 +95,20 @@ async function holds({ key, signature }: { key: string; signature: string }, tex
   }
 }
 
-/** The first request of a connection; null where it gets no answer of use. */
-function ask(
-  channel: Channel,
-  nonce: string,
-  signal?: AbortSignal,
-): Promise<Proof | "outdated" | null> {
-  return new Promise((resolve) => {
-    const end = (answer: Proof | "outdated" | null) => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      channel.onmessage = channel.onclose = null;
-      resolve(answer);
-    };
-    const abort = () => end(null);
-    const timer = setTimeout(abort, PATIENCE);
-    signal?.addEventListener("abort", abort);
-    channel.onclose = abort;
-    channel.onmessage = ({ data }: { data: unknown }) => {
-      let frame;
-      try {
-        frame = JSON.parse(String(data));
-      } catch {
-        return end(null);
-      }
-      if (frame?.id !== 0) return; // a notification
-      if (frame.error?.data?.code === "method_not_found") return end("outdated");
-      const { key, signature, predecessors } = frame.result ?? {};
-      const isProof = typeof key === "string" && typeof signature === "string" &&
-        Array.isArray(predecessors);
-      end(isProof ? frame.result : null);
-    };
-    channel.send(
-      JSON.stringify({ jsonrpc: "2.0", id: 0, method: "agent.prove", params: { nonce } }),
-    );
-  });
-}
-
-/** The agents that this site knows, in this browser. Where the browser keeps nothing, none. */
+/** The agents that this site knows, in this browser, the latest first. Where the browser keeps nothing, none. */
 export async function pins(): Promise<string[]> {
-  const all = await inStore<{ key: string }[]>("readonly", (store) => store.getAll());
-  return (all ?? []).map(({ key }) => key);
-}
-
-/** Remembers an agent; the oldest of too many is forgotten. */
-export async function addPin(key: string): Promise<void> {
   const all = await inStore<{ key: string; added: number }[]>(
     "readonly",
     (store) => store.getAll(),
   );
-  const others = (all ?? []).filter((each) => each.key !== key).sort((a, b) => b.added - a.added);
-  await inStore("readwrite", (store) => {
-    for (const { key } of others.slice(MAX_PINS - 1)) store.delete(key);
-    return store.put({ key, added: Date.now() });
-  });
+  return (all ?? []).sort((a, b) => b.added - a.added).map(({ key }) => key);
 }
 
-async function replacePin(old: string, key: string): Promise<void> {
+/** Remembers an agent, in place of `old` if there is one; the oldest of too many is forgotten. */
+export async function addPin(key: string, old = key): Promise<void> {
+  const others = (await pins()).filter((each) => each !== key && each !== old);
   await inStore("readwrite", (store) => {
-    store.delete(old);
+    for (const each of [old, ...others.slice(MAX_PINS - 1)]) store.delete(each);
     return store.put({ key, added: Date.now() });
   });
 }

@@ -61,18 +61,23 @@ const BATCH_PIPELINE = 32;
 const BATCH_BYTES = 64 * 1024 * 1024;
 
 /** Failures of one document; any other ends the batch. */
-const OF_ONE_DOCUMENT: ReadonlySet<string> = new Set(
-  [
-    "document_malformed",
-    "document_encrypted",
-    "document_locked",
-    "document_incomplete",
-    "consent_mismatch",
-    "invalid_params",
-    "too_large",
-    "mechanism_unsupported",
-  ] satisfies ErrorCode[],
-);
+const OF_ONE_DOCUMENT: readonly string[] = [
+  "document_malformed",
+  "document_encrypted",
+  "document_locked",
+  "document_incomplete",
+  "consent_mismatch",
+  "invalid_params",
+  "too_large",
+  "mechanism_unsupported",
+] satisfies ErrorCode[];
+
+/** @throws {TypeError} */
+export function checkFiles(files: readonly BatchFile[]): void {
+  if (!Array.isArray(files) || !files[0] || !files.every((each) => each?.content instanceof Blob)) {
+    throw new TypeError("Give a list of one or more { name, content: File or Blob }.");
+  }
+}
 
 export async function signBatch(
   { call, open, take }: Connection,
@@ -80,9 +85,7 @@ export async function signBatch(
   { format = "pades", certificate, purpose, ...how }: BatchParams,
   { signal, onProgress, onItem }: BatchOptions<BatchOutcome & DetachedBatchOutcome>,
 ): Promise<BatchResult> {
-  if (files.length === 0 || !files.every(({ content }) => content instanceof Blob)) {
-    throw new TypeError("signBatch() takes a list of { name, content: File or Blob }.");
-  }
+  checkFiles(files);
   const isPdf = format === "pades";
   const typeOf = ({ type }: Blob) => isPdf ? PDF : type || "application/octet-stream";
   const items: Params<"sign.batch">["items"] = [];
@@ -135,7 +138,9 @@ export async function signBatch(
         result.signed++;
       } catch (error) {
         if (signal?.aborted) return; // it is left
-        if (!(error instanceof DsignClientError) || !OF_ONE_DOCUMENT.has(error.code)) throw error;
+        if (!(error instanceof DsignClientError) || !OF_ONE_DOCUMENT.includes(error.code)) {
+          throw error;
+        }
         outcome = { item, error };
         result.failed++;
       }

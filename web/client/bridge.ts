@@ -30,7 +30,7 @@ export interface Bridge {
 export async function openBridge(
   ports: readonly number[],
   isFit: (status: Status) => boolean,
-  isOurs: (channel: Channel, port: number) => Promise<boolean>,
+  isOurs: (bridge: Bridge, port: number) => Promise<boolean>,
   signal?: AbortSignal,
 ): Promise<Bridge | "blocked" | "silent" | "closed" | "refused"> {
   const popup = globalThis.open(`http://127.0.0.1:${ports[0]}/bridge`, NAME, LOOK);
@@ -51,7 +51,8 @@ export async function openBridge(
     if (!reply) return give("closed");
     if (reply.data.dsign === "refused" || !reply.ports[0]) return give("refused");
     const channel = new BridgeChannel(popup, reply.ports[0]);
-    if (await isOurs(channel, port)) return { channel, status };
+    const bridge = { channel, status };
+    if (await isOurs(bridge, port)) return bridge;
     if (signal?.aborted || popup.closed) return give("closed");
     channel.leave();
   }
@@ -116,8 +117,9 @@ class BridgeChannel implements Channel {
     (this.onmessage as ((event: { data: typeof data }) => void) | null)?.({ data });
   }
 
-  /** Ends it without the window. */
+  /** Ends it without the window, which its listener would close. */
   leave(): void {
+    this.onclose = null;
     this.port.postMessage({ note: "closed" } satisfies BridgeNote);
     this.#end();
   }

@@ -14,6 +14,13 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** @throws {TypeError} */
+export function checkSignal(signal?: AbortSignal): void {
+  if (signal && signal.aborted === undefined) {
+    throw new TypeError("signal is an AbortSignal: controller.signal");
+  }
+}
+
 /** Result of `signDocument` of a `Client`: a detached CAdES signature. */
 export type DetachedSignature = Extract<Result<"sign.document">, { signature: string }>;
 

@@ -13,12 +13,14 @@ import {
   type BatchOutcome,
   type BatchParams,
   type BatchResult,
+  checkFiles,
   type DetachedBatchOutcome,
   signBatch,
 } from "./batch.ts";
 import {
   type CallOptions,
   type CallOptionsWithin,
+  checkSignal,
   type DetachedSignature,
   PDF,
   type SignedContainer,
@@ -50,8 +52,19 @@ interface Upload {
   wake(): void;
 }
 
+/** Refuses what JSON would leave out, or write as `null` or `{}`: something else would be signed than is meant. */
+function plain(name: string, value: unknown): unknown {
+  const isPlain = typeof value === "number"
+    ? isFinite(value)
+    : / (Undefined|Null|Boolean|String|Array|Object)]/.test(Object.prototype.toString.call(value));
+  if (isPlain) return value;
+  throw new TypeError(`${name}: JSON has no ${String(value)}. Give plain values.`);
+}
+
+const EVENTS = ["tokenchanged", "disconnect", "reconnect"] as const;
+
 /** Events of {@linkcode Client}. */
-export type ClientEvent = "tokenchanged" | "disconnect" | "reconnect";
+export type ClientEvent = typeof EVENTS[number];
 
 /** An EventTarget whose events are known by name. */
 export interface ClientEventTarget {
@@ -78,7 +91,7 @@ export interface ClientEventTarget {
  */
 export class Client extends (EventTarget as new () => ClientEventTarget) {
   #socket: Channel;
-  #nextId = 1;
+  #nextId = 0;
   #calls = new Map<number, Pending>();
   #uploads = new Map<number, Upload>();
   /** Pieces of results that have come, by document: the answer to what asked for them follows. */
@@ -87,21 +100,30 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  /** Which signer program it is, as it has proven. A portal can keep the key for `agentKeys`. */
+  agent: Agent | undefined;
+  /** Opens a new connection; without it, one that breaks has ended. */
+  reach: (() => Promise<Client>) | undefined;
+
   /** Made by {@linkcode connect}. */
   constructor(
     socket: Channel,
     /** Name, version and protocol of the signer program. */
     public status: Status,
-    /** Which signer program it is, as it has proven. A portal can keep the key for `agentKeys`. */
-    public agent?: Agent,
-    /** Opens a new connection; without it, one that breaks has ended. */
-    readonly reach?: () => Promise<{ socket: Channel; status: Status; agent: Agent }>,
     /** Sentences of errors in the page's language. */
     readonly messages?: Messages,
   ) {
     super();
     this.#socket = socket;
     this.#listen(socket);
+  }
+
+  /** @throws {TypeError} for an event that there is not */
+  override addEventListener(...args: Parameters<ClientEventTarget["addEventListener"]>): void {
+    if (!EVENTS.includes(args[0])) {
+      throw new TypeError(`There is no event ${args[0]}, but ${EVENTS.join(", ")}.`);
+    }
+    super.addEventListener(...args);
   }
 
   #failed(what: "request_cancelled" | "connection_lost"): DsignClientError {
@@ -131,13 +153,14 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
     params: Params<M>,
     options?: CallOptions,
   ): Promise<Result<M>>;
-  call<M extends MethodName>(
+  async call<M extends MethodName>(
     method: M,
     params: Params<M>,
     { signal, onProgress, onWanted }: CallOptionsWithin = {},
   ): Promise<Result<M>> {
-    if (signal?.aborted) return Promise.reject(this.#failed("request_cancelled"));
-    if (this.#end) return Promise.reject(this.#end);
+    checkSignal(signal);
+    if (signal?.aborted) throw this.#failed("request_cancelled");
+    if (this.#end) throw this.#end;
     const id = this.#nextId++;
     const abort = () => {
       const call = this.#calls.get(id);
@@ -145,26 +168,22 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       if (!this.#end) this.#send({ method: "$/cancelRequest", params: { id } });
       call?.reject(this.#failed("request_cancelled"));
     };
-    const answer = new Promise<unknown>((resolve, reject) => {
-      this.#calls.set(id, { resolve, reject, onProgress, onWanted });
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#send({ id, method, params });
-    });
-    const settled = answer.finally(() => signal?.removeEventListener("abort", abort));
-    return (method === "origin.request"
-      ? settled.then((granted) => this.#granted(granted))
-      : settled) as Promise<
-        Result<M>
-      >;
-  }
-
-  /** The person has said yes at this signer program: this site knows it from now on. */
-  async #granted(granted: unknown): Promise<unknown> {
-    if (this.agent?.trust === "first_use") {
-      await addPin(this.agent.key);
-      this.agent = { key: this.agent.key, trust: "pinned" };
+    try {
+      const answer = await new Promise<unknown>((resolve, reject) => {
+        this.#send({ id, method: `${method}`, params });
+        this.#calls.set(id, { resolve, reject, onProgress, onWanted });
+        signal?.addEventListener("abort", abort, { once: true });
+      });
+      const { agent } = this;
+      // The person has said yes at this signer program: this site knows it from now on.
+      if (method === "origin.request" && agent?.trust === "first_use") {
+        await addPin(agent.key);
+        this.agent = { ...agent, trust: "pinned" };
+      }
+      return answer as Result<M>;
+    } finally {
+      signal?.removeEventListener("abort", abort);
     }
-    return granted;
   }
 
   /**
@@ -175,15 +194,14 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
    */
   async signDocument(
     file: Blob,
-    { name = file instanceof File ? file.name : "document", hash, ...params }:
+    { name, hash, ...params }:
       & Partial<Pick<Params<"document.open">, "name" | "hash">>
       & Pick<Params<"sign.document">, "certificate" | "purpose"> = {},
     options: CallOptions = {},
   ): Promise<DetachedSignature> {
-    const mediaType = file.type || undefined;
     return await this.#withDocument(
       file,
-      { name, mediaType, hash },
+      { name, hash },
       options,
       async (document) =>
         await this.call("sign.document", { document, ...params }, options) as DetachedSignature,
@@ -199,7 +217,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   async signPdf(
     file: Blob,
     {
-      name = file instanceof File ? file.name : "document.pdf",
+      name,
       hash,
       certificate,
       purpose,
@@ -236,13 +254,12 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       & Pick<Params<"sign.document">, "certificate" | "purpose" | "level"> = {},
     options: CallOptions = {},
   ): Promise<SignedContainer> {
-    if (files.length === 0) throw new TypeError("signContainer() takes at least one file.");
+    checkFiles(files);
     const open: number[] = [];
     try {
       let chunk = 0;
       for (const { name, content } of files) {
-        const about = { name, mediaType: content.type || undefined, keep: true };
-        const opened = await this.#open(content, about, options);
+        const opened = await this.#open(content, { name, keep: true }, options);
         open.push(opened.document);
         chunk = opened.chunk;
       }
@@ -277,12 +294,11 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
       > = {},
     options: CallOptions = {},
   ): Promise<Result<"signature.verify">> {
-    const about = { name: file instanceof File ? file.name : "document", keep: true };
-    return await this.#withDocument(file, about, options, async (document) => {
+    return await this.#withDocument(file, { keep: true }, options, async (document) => {
       const ask = (content?: number) =>
         this.call("signature.verify", { document, content, ...params }, options);
       return content
-        ? await this.#withDocument(content, { ...about, name: "content" }, options, ask)
+        ? await this.#withDocument(content, { name: "content", keep: true }, options, ask)
         : await ask();
     });
   }
@@ -345,14 +361,16 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
 
   async #open(
     file: Blob,
-    about: Omit<Params<"document.open">, "size">,
+    about: Partial<Params<"document.open">>,
     options: CallOptions,
   ): Promise<{ document: number; chunk: number }> {
     if (!(file instanceof Blob)) {
-      throw new TypeError("A document is a File or Blob: write new Blob([bytes]), not text.");
+      throw new TypeError("A document is a File or Blob: write new Blob([bytes]).");
     }
     const { document, chunk, window } = await this.call("document.open", {
+      mediaType: file.type || undefined,
       ...about,
+      name: about.name ?? (file as File).name ?? "document",
       size: file.size,
     }, { signal: options.signal });
     try {
@@ -366,7 +384,7 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
 
   async #withDocument<T>(
     file: Blob,
-    about: Omit<Params<"document.open">, "size">,
+    about: Partial<Params<"document.open">>,
     options: CallOptions,
     use: (document: number, chunk: number) => Promise<T>,
   ): Promise<T> {
@@ -418,11 +436,16 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
   }
 
   #send(message: { id?: number; method: string; params: unknown }): void {
-    this.#socket.send(JSON.stringify({ jsonrpc: "2.0", ...message }));
+    this.#socket.send(JSON.stringify({ jsonrpc: "2.0", ...message }, plain));
   }
 
   #receive(frame: string): void {
-    const message = JSON.parse(frame);
+    let message;
+    try {
+      message = JSON.parse(frame) ?? {};
+    } catch {
+      return; // another program than D-Sign, whose proof will not come
+    }
     if (message.method !== undefined) return this.#notified(message.method, message.params);
     const call = this.#calls.get(message.id);
     this.#calls.delete(message.id);
@@ -440,9 +463,8 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
 
   #receivePiece(frame: ArrayBuffer): void {
     const document = new DataView(frame).getUint32(0);
-    const pieces = this.#pieces.get(document) ?? [];
-    this.#pieces.set(document, pieces);
-    pieces.push(new Uint8Array(frame, 4));
+    const piece = new Uint8Array(frame, 4);
+    this.#pieces.set(document, [...this.#takePieces(document), piece]);
   }
 
   #notified(method: string, params: unknown): void {
@@ -485,15 +507,14 @@ export class Client extends (EventTarget as new () => ClientEventTarget) {
 
   #retry(reach: NonNullable<Client["reach"]>, wait: number): void {
     this.#timer = setTimeout(async () => {
-      const reached = await reach().catch(() => null);
-      if (this.#closed) return reached?.socket.close();
-      if (!reached) return this.#retry(reach, Math.min(2 * wait, MAX_RETRY));
-      this.#socket = reached.socket;
-      this.status = reached.status;
+      const next = await reach().catch(() => null);
+      if (this.#closed) return next?.close();
+      if (!next) return this.#retry(reach, Math.min(2 * wait, MAX_RETRY));
+      this.status = next.status;
       // It may have a new key, for which the old one vouches.
-      if (this.agent) this.agent = { ...this.agent, key: reached.agent.key };
+      this.agent = { ...this.agent!, key: next.agent!.key };
       this.#end = null;
-      this.#listen(reached.socket);
+      this.#listen(this.#socket = next.#socket);
       this.dispatchEvent(new Event("reconnect"));
     }, wait);
   }

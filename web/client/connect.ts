@@ -2,6 +2,7 @@
 import type { Scope, Status } from "../../protocol/methods.ts";
 import type { ClientWords } from "../../words/en/client.ts";
 import { judge, type Judged, type KnownKeys, pins } from "./agent_key.ts";
+import { checkSignal } from "./calls.ts";
 import type { Agent, Channel } from "./channel.ts";
 import { Client } from "./client.ts";
 import { failed, type Messages } from "./errors.ts";
@@ -58,7 +59,16 @@ export interface ConnectOptions {
  *   `request` what `origin.request` fails with
  * @throws {TypeError} for options that cannot be, and on a server
  */
-export const connect = (options: ConnectOptions = {}): Promise<Client> => connectTo(options, false);
+export function connect(options: ConnectOptions = {}): Promise<Client> {
+  const connecting = connectTo(options, false);
+  // A page that forgot to wait would be told that `call` is no function.
+  for (const name of Object.getOwnPropertyNames(Client.prototype)) {
+    (connecting as unknown as Record<string, unknown>)[name] ??= () => {
+      throw new TypeError(`Wait for the connection: (await connect()).${name}()`);
+    };
+  }
+  return connecting;
+}
 
 /**
  * Takes another signer program than those that this site knows, after `agent_changed`: a new computer, or D-Sign
@@ -78,14 +88,23 @@ export async function acceptNewAgent(options: ConnectOptions = {}): Promise<Clie
  *
  * @throws {TypeError}
  */
-export function checkUse({ scopes, trial }: ConnectOptions): void {
+export function checkUse(options: ConnectOptions): void {
   const runtime = globalThis.navigator?.userAgent ?? "";
   if (!("WebSocket" in globalThis) || /^(Node|Bun)/.test(runtime)) {
     throw new TypeError("connect() works in a page only: call it in an effect or a click.");
   }
-  if (scopes && !Array.isArray(scopes)) {
-    throw new TypeError('scopes is a list: connect({ scopes: ["sign"] })');
+  const { scopes, agentKeys, trial, messages, signal } = options;
+  if (
+    typeof options !== "object" || [scopes, agentKeys].some((each) => each && !Array.isArray(each))
+  ) {
+    throw new TypeError(
+      'Write connect({ scopes: ["sign"], request: "Sign bills" }): scopes is a list.',
+    );
   }
+  if (typeof messages === "string") {
+    throw new TypeError("messages is an import, not its name: messages: bn");
+  }
+  checkSignal(signal);
   if (trial !== undefined && (!Number.isInteger(trial) || trial < 1 || PORTS.includes(trial))) {
     throw new TypeError("trial is the port that `dsign trial` printed, a number.");
   }
@@ -94,11 +113,11 @@ export function checkUse({ scopes, trial }: ConnectOptions): void {
 async function connectTo(options: ConnectOptions, acceptNew: boolean): Promise<Client> {
   checkUse(options);
   const known = await knownKeys(options, acceptNew);
-  const { socket, status, agent } = await reach(options, known);
+  const client = await reach(options, known);
   const again = { ...options, signal: undefined, onPrompt: undefined };
   // A connection goes on with the same signer program.
-  const same: KnownKeys = { keys: [agent.key], listed: true, acceptNew: false };
-  const client = new Client(socket, status, agent, () => reach(again, same), options.messages);
+  const same: KnownKeys = { keys: [client.agent!.key], listed: true, acceptNew: false };
+  client.reach = () => reach(again, same);
   return await withGrant(client, options);
 }
 
@@ -108,9 +127,8 @@ export async function knownKeys(
   acceptNew: boolean,
 ): Promise<KnownKeys> {
   if (trial) return { keys: [], listed: false, acceptNew: true };
-  return agentKeys
-    ? { keys: agentKeys, listed: true, acceptNew: false }
-    : { keys: await pins(), listed: false, acceptNew };
+  const listed = !!agentKeys;
+  return { keys: agentKeys ?? await pins(), listed, acceptNew: acceptNew && !listed };
 }
 
 export async function withGrant(client: Client, options: ConnectOptions): Promise<Client> {
@@ -130,77 +148,56 @@ export async function withGrant(client: Client, options: ConnectOptions): Promis
   }
 }
 
-interface Reached {
-  socket: Channel;
-  status: Status;
-  agent: Agent;
-}
-
 /** Every port is asked until a known signer program is found: any program can have the first one. */
-async function reach(options: ConnectOptions, known: KnownKeys): Promise<Reached> {
+async function reach(options: ConnectOptions, known: KnownKeys): Promise<Client> {
   const { signal, trial, onPrompt } = options;
   const { ports = PORTS, securePorts = SECURE_PORTS } = trial
     ? { ports: [trial], securePorts: [] }
     : options;
-  let found: Reached | undefined;
+  let found: Client | undefined;
   let trouble: Trouble | undefined;
   const ifAborted = () => {
     if (signal?.aborted) throw failed("request_cancelled", options);
   };
-  const isKnown = ({ agent: { trust } }: Reached) => trust !== "first_use";
+  const isKnown = ({ agent }: Client) => agent!.trust !== "first_use";
   /** Whether this is the agent to use. */
   const take = async (socket: Channel, port: number, status: Status): Promise<boolean> => {
-    const judged = await judge(socket, port, known, signal);
+    const client = new Client(socket, status, options.messages);
+    const judged = await judge(client, port, known, signal);
     if (typeof judged !== "object") {
-      socket.close();
+      client.close();
       trouble ??= problemOf(judged);
       return false;
     }
-    const agent: Agent = trial ? { key: judged.key, trust: "trial" } : judged;
-    const reached = { socket, status, agent };
-    if (!found || isKnown(reached)) {
-      found?.socket.close();
-      found = reached;
-    } else socket.close();
+    client.agent = trial ? { key: judged.key, trust: "trial" } : judged;
+    if (!found || isKnown(client)) {
+      found?.close();
+      found = client;
+    } else client.close();
     return known.keys.length === 0 || isKnown(found);
   };
-  const dial = async (port: number): Promise<boolean> => {
-    const status = await probe(`http://127.0.0.1:${port}`, signal, onPrompt);
-    ifAborted();
-    if (!status || isOther(status, options)) return false;
-    trouble ??= protocolProblem(status);
-    if (status.protocol !== PROTOCOL) return false;
-    const socket = await open(`ws://127.0.0.1:${port}/`, signal);
-    ifAborted();
-    if (socket) return await take(socket, port, status);
-    // The probe was answered just now, so it is the browser that refuses the socket. It may let one with TLS through.
-    const { securePort } = status;
-    if (!securePort) {
-      trouble ??= "blocked_by_browser";
-      return false;
-    }
-    const secure = await open(`wss://127.0.0.1:${securePort}/`, signal);
-    ifAborted();
-    if (secure) return await take(secure, securePort, status);
-    const isTrusted = await probe(`https://127.0.0.1:${securePort}`, signal) !== null;
-    trouble ??= isTrusted ? "blocked_by_browser" : "certificate_untrusted";
-    return false;
-  };
-  const dialSecure = async (port: number): Promise<boolean> => {
-    const status = await probe(`https://127.0.0.1:${port}`, signal, onPrompt);
+  /** @param s for TLS */
+  const dial = async (port: number, s: "" | "s" = ""): Promise<boolean> => {
+    const status = await probe(`http${s}://127.0.0.1:${port}`, signal, onPrompt);
     ifAborted();
     if (!status || isOther(status, options)) return false;
     const unfit = protocolProblem(status);
-    const socket = unfit ? null : await open(`wss://127.0.0.1:${port}/`, signal);
+    const socket = unfit ? null : await open(`ws${s}://127.0.0.1:${port}/`, signal);
     ifAborted();
     if (socket) return await take(socket, port, status);
+    const { securePort } = status;
+    // The probe was answered just now, so it is the browser that refuses the socket. It may let one with TLS through.
+    if (!unfit && !s && securePort) {
+      if (await dial(securePort, "s")) return true;
+      trouble ??= "certificate_untrusted";
+    }
     trouble ??= unfit ?? "blocked_by_browser";
     return false;
   };
   for (const port of ports) if (await dial(port)) return found!;
   // Browsers without the permission may be of those that let https pages reach nothing without TLS.
   if (!found && !trouble && (ports.length === 0 || await loopbackPermission() === null)) {
-    for (const port of securePorts) if (await dialSecure(port)) return found!;
+    for (const port of securePorts) if (await dial(port, "s")) return found!;
   }
   ifAborted();
   if (found) return found;

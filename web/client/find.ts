@@ -92,15 +92,8 @@ export function open(url: string, signal?: AbortSignal): Promise<WebSocket | nul
   return new Promise((resolve) => {
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
-    const abort = () => socket.close();
-    signal?.addEventListener("abort", abort, { once: true });
-    const end = (result: WebSocket | null) => {
-      signal?.removeEventListener("abort", abort);
-      socket.onopen = socket.onerror = socket.onclose = null;
-      resolve(result);
-    };
-    socket.onopen = () => end(socket);
-    socket.onerror = () => end(null);
-    socket.onclose = () => end(null);
+    signal?.addEventListener("abort", () => socket.readyState || socket.close());
+    socket.onopen = () => resolve(socket);
+    socket.onerror = socket.onclose = () => resolve(null);
   });
 }

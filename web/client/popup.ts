@@ -1,7 +1,6 @@
 /** Connecting where the browser keeps pages from reaching the signer program. */
 import { judge } from "./agent_key.ts";
 import { openBridge } from "./bridge.ts";
-import type { Agent } from "./channel.ts";
 import { Client } from "./client.ts";
 import {
   checkUse,
@@ -28,7 +27,7 @@ export async function connectByPopup(options: ConnectOptions = {}): Promise<Clie
   const { signal, trial } = options;
   const ports = trial ? [trial] : options.ports ?? PORTS;
   let trouble: ReturnType<typeof problemOf> | undefined;
-  let agent: Agent | undefined;
+  let client: Client;
   const bridge = await openBridge(
     ports,
     (status) => {
@@ -37,11 +36,15 @@ export async function connectByPopup(options: ConnectOptions = {}): Promise<Clie
       if (problem) trouble = problem;
       return !problem;
     },
-    async (channel, port) => {
-      const judged = await judge(channel, port, await knownKeys(options, false), signal);
-      if (typeof judged === "object") agent = judged;
-      else trouble = problemOf(judged);
-      return agent !== undefined;
+    async ({ channel, status }, port) => {
+      client = new Client(channel, status, options.messages);
+      const judged = await judge(client, port, await knownKeys(options, false), signal);
+      if (typeof judged !== "object") {
+        trouble = problemOf(judged);
+        return false;
+      }
+      client.agent = trial ? { key: judged.key, trust: "trial" } : judged;
+      return true;
     },
     signal,
   );
@@ -56,7 +59,5 @@ export async function connectByPopup(options: ConnectOptions = {}): Promise<Clie
     case "refused":
       throw failed("page_refused", options);
   }
-  if (trial && agent) agent = { key: agent.key, trust: "trial" };
-  const client = new Client(bridge.channel, bridge.status, agent, undefined, options.messages);
-  return await withGrant(client, options);
+  return await withGrant(client!, options);
 }

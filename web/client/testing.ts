@@ -47,24 +47,32 @@ export interface Trial {
 /**
  * Starts `dsign trial`.
  *
- * @throws {Error} if the program cannot be started, with what it says
+ * @throws {Error} if the program cannot be started or refuses, with what it says
+ * @throws {TypeError} for options that cannot be
  */
 export async function startTrial(options: TrialOptions = {}): Promise<Trial> {
   const { command = ["dsign"], origins = [], answer = "sign" } = options;
   const [program, ...first] = command;
-  if (!program) throw new TypeError('command names a program: startTrial({ command: ["dsign"] })');
+  if (!Array.isArray(command) || !program) {
+    throw new TypeError('command is a list: startTrial({ command: ["dsign"] })');
+  }
+  if (!Array.isArray(origins)) {
+    throw new TypeError(
+      'origins is a list: startTrial({ origins: ["https://test.portal.example"] })',
+    );
+  }
   const args = [...first, "trial", "--json", "--steer", "--answer", answer];
   for (const origin of origins) args.push("--origin", origin);
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   const line = lines(child);
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const started = JSON.parse(await line()) as Omit<Trial, "set" | "stop">;
+  const started = startOf(await line());
   let turn: Promise<unknown> = Promise.resolve();
   return {
     ...started,
     async set(answers) {
       const mine = turn.then(async () => {
-        child.stdin!.write(`${JSON.stringify(answers)}\n`);
+        child.stdin!.write(`${JSON.stringify(answers ?? null)}\n`);
         const { ok, error } = JSON.parse(await line());
         if (!ok) throw new TypeError(error);
       });
@@ -76,6 +84,18 @@ export async function startTrial(options: TrialOptions = {}): Promise<Trial> {
       await ended;
     },
   };
+}
+
+/** @param line the first one that the program prints */
+function startOf(line: string): Omit<Trial, "set" | "stop"> {
+  let started;
+  try {
+    started = JSON.parse(line);
+  } catch {
+    throw new Error(`This is not what \`dsign trial\` prints. Correct command. ${line}`);
+  }
+  if (started.error) throw new Error(started.error.message);
+  return started;
 }
 
 /** Reads stdout line by line. */

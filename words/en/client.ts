@@ -2,7 +2,7 @@
 export const en = {
   not_installed: "D-Sign does not answer on this computer. Start it, or install it first.",
   cannot_tell:
-    "This browser does not say whether D-Sign is missing or its certificate is not trusted. Start D-Sign, or install it first. If it runs, type `dsign trust install` in a terminal and restart the browser, or use another browser.",
+    "D-Sign does not answer on this computer. Start it, or install it first. If it runs, run `dsign trust install` on this computer, then restart the browser, or use another browser.",
   blocked_by_browser: "The browser keeps this page from reaching D-Sign.",
   insecure_page:
     "The browser keeps this page from reaching D-Sign. Open the page by its https address.",

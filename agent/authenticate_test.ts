@@ -77,6 +77,43 @@ Deno.test("a login needs the permission to see certificates; the agent's own pag
   }
 });
 
+Deno.test("a certificate that is only for documents logs in where the site asks for it, else says why not", async () => {
+  const name = "Anita Das (TEST)";
+  await using test = await testAgent({
+    officers: [{ name, key: "p-256", kind: "only_for_documents" }],
+  });
+  const client = await test.connect();
+  await client.call("sign.data", { content: { text: "Bill 7" } });
+  await assert.rejects(client.call("auth.authenticate", { nonce: NONCE }), {
+    code: "certificate_not_for_login",
+    message: /can sign, but is not marked for logging in/,
+  });
+  assert.deepEqual(test.person.asked, ["sign"], "nobody is asked for a PIN that is of no use");
+  const token = await client.call("auth.authenticate", { nonce: NONCE, anyPurpose: true });
+  assert.ok(isValid(token, PORTAL, NONCE));
+});
+
+Deno.test("of two certificates, the one that is marked for logging in is offered", async () => {
+  await using test = await testAgent({
+    officers: [
+      { name: "Anita Das (TEST)", key: "p-256", kind: "only_for_documents" },
+      { name: "Anita Das, login (TEST)", key: "p-256" },
+    ],
+  });
+  const offered: string[][] = [];
+  test.person.sign = async (request, unlock) => {
+    offered.push(request.choices.map(({ certificate }) => certificate.commonName!));
+    await unlock(answerTo(request));
+  };
+  const client = await test.connect();
+  await client.call("auth.authenticate", { nonce: NONCE });
+  await client.call("auth.authenticate", { nonce: NONCE, anyPurpose: true });
+  assert.deepEqual(offered, [["Anita Das, login (TEST)"], [
+    "Anita Das (TEST)",
+    "Anita Das, login (TEST)",
+  ]]);
+});
+
 Deno.test("no bare signature is made over bytes that could be a login token", async () => {
   await using test = await testAgent();
   const client = await test.connect();

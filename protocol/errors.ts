@@ -69,6 +69,7 @@ export const ERRORS = {
   certificate_expired: entry(en.certificate_expired),
   certificate_not_yet_valid: entry(en.certificate_not_yet_valid),
   certificate_not_for_signing: entry(en.certificate_not_for_signing),
+  certificate_not_for_login: entry(en.certificate_not_for_login),
   certificate_malformed: entry(en.certificate_malformed),
   mechanism_unsupported: entry(en.mechanism_unsupported),
   algorithm_forbidden: entry(en.algorithm_forbidden),

@@ -748,6 +748,10 @@ export const METHODS = {
           "Made by the server for this one time: at least 256 random bits, Base64",
         ),
       certificate,
+      anyPurpose: z.literal(true).optional().describe(
+        "Takes every certificate that can sign, marked for logging in or not, as many for documents are: for " +
+          "servers with checks that allow it. Web eID's libraries do not",
+      ),
     }),
     result: z.object({
       format: z.literal("web-eid:1.0"),

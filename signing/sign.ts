@@ -574,7 +574,7 @@ export class Signing {
    * @param appVersion URI of this program
    */
   async authenticate(
-    { nonce, certificate }: ParsedParams<"auth.authenticate">,
+    { nonce, certificate, anyPurpose }: ParsedParams<"auth.authenticate">,
     caller: Caller,
     appVersion: string,
   ): Promise<Result<"auth.authenticate">> {
@@ -597,10 +597,9 @@ export class Signing {
       blind: false,
       login: true,
       accepts: (der) =>
-        mayAuthenticate(der, now) ? noLogin(der) : new DsignError(
-          "certificate_not_for_signing",
-          "The certificate is not meant for logging in. Choose another one.",
-        ),
+        anyPurpose || mayAuthenticate(der, now)
+          ? noLogin(der)
+          : new DsignError("certificate_not_for_login"),
     };
     return await this.#keys.use(wanted, caller, async (lease) => {
       const { certificate, algorithm } = lease.signer;

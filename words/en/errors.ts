@@ -18,6 +18,8 @@ export const en = {
   certificate_not_yet_valid:
     "The certificate is not valid yet. Check the computer's date and time.",
   certificate_not_for_signing: "The certificate is not meant for signing. Choose another one.",
+  certificate_not_for_login:
+    "The certificate can sign, but is not marked for logging in. Choose another one, or tell the site.",
   certificate_malformed: "The certificate on the token cannot be read.",
   certificate_revoked: "The certificate has been revoked. Nothing was signed with it.",
   mechanism_unsupported: "The token cannot make this kind of signature.",

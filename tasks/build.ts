@@ -27,6 +27,7 @@ const FILES = {
   "web/bridge/index.html": "bridge.html",
   "web/consent/index.html": "consent.html",
   "web/console/index.html": "index.html",
+  "web/console/style.css": "console.css",
   "web/otp/index.html": "otp.html",
   "web/otp/style.css": "otp.css",
   "web/portal/index.html": "portal.html",

@@ -1,8 +1,8 @@
 /** Shared parts of the pages. */
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, Fragment } from "preact";
 import type { Certificate, Token } from "../protocol/methods.ts";
 import { type Language, LANGUAGES, type Speech } from "../words/agent.ts";
-import { commonNameOf, pieces } from "./text.ts";
+import { commonNameOf, originParts, pieces } from "./text.ts";
 
 /** The choice of language. `label`: what it is called in the language that is chosen. */
 export function Languages(
@@ -56,6 +56,25 @@ export function Foreign({ text }: { text: string }) {
         typeof piece === "string" ? piece : <span key={index} class="unseen">{piece.unseen}</span>
       )}
     </bdi>
+  );
+}
+
+/** A site's origin. A line breaks between the parts of its name, never within one. */
+export function Origin({ origin }: { origin: string }) {
+  const { scheme, host } = originParts(origin);
+  return (
+    <>
+      <span class="scheme">{scheme}</span>
+      <wbr />
+      <strong>
+        {host.split(/(?<=\.)/).map((part, i) => (
+          <Fragment key={i}>
+            {i > 0 && <wbr />}
+            {part}
+          </Fragment>
+        ))}
+      </strong>
+    </>
   );
 }
 

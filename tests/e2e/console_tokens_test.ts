@@ -40,7 +40,7 @@ Deno.test("the console unlocks a token in the agent's own window, changes its PI
       });
       const errors = watchConsole(context);
       const page = await context.newPage();
-      await page.goto(agent.origin);
+      await page.goto(`${agent.origin}/#tokens`);
       await page.getByText(en.console_hides).waitFor();
       assert.deepEqual(await axeFindings(page), []);
       await screenshot(page, "console_token_locked");

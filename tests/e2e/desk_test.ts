@@ -6,6 +6,7 @@ import type { BrowserContext, Page } from "playwright-core";
 import { pem } from "../../formats/asn1/pem.ts";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
+import type { Language } from "../../words/speech.ts";
 import { REPORT_WORDS } from "../../words/report.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
 import { officerTokens } from "../fixtures/officers.ts";
@@ -57,13 +58,20 @@ async function countClicks(context: BrowserContext): Promise<string[]> {
 /** The next download, before which the person looks, types and agrees: that may take a busy machine a while. */
 const downloaded = (page: Page) => page.waitForEvent("download", { timeout: 60_000 });
 
-/** Stands in for the dialog in which a person chooses a folder: one of the browser's own, with real files. */
+/**
+ * Stands in for the dialogs in which a person chooses a folder or a file: in a folder of the browser's own, with real
+ * files.
+ */
 const chooseOwnFolder = (page: Page) =>
   page.evaluate(async () => {
     const root = await navigator.storage.getDirectory();
     const folder = await root.getDirectoryHandle("orders", { create: true });
     await folder.getFileHandle("b-signed.pdf", { create: true });
-    Object.assign(globalThis, { showDirectoryPicker: () => Promise.resolve(folder) });
+    Object.assign(globalThis, {
+      showDirectoryPicker: () => Promise.resolve(folder),
+      showSaveFilePicker: ({ suggestedName }: { suggestedName: string }) =>
+        folder.getFileHandle(`by hand ${suggestedName}`, { create: true }),
+    });
   });
 
 const namesInFolder = (page: Page) =>
@@ -76,6 +84,31 @@ const namesInFolder = (page: Page) =>
     }
     return sizes.sort();
   });
+
+/** What a person would have to scroll for, of what each view of the console must show at once. */
+async function outOfSight(page: Page, language: Language): Promise<string[]> {
+  const words = AGENT_WORDS[language];
+  const faults: string[] = [];
+  for (const view of ["history", "sites", "tokens", "sign"]) {
+    await page.locator(`.views a[href="#${view}"]`).click();
+    const must = [words.view_history, words.console_test, words.console_quit].concat(
+      view === "sign" ? [words.desk_choose] : [],
+    );
+    for (const name of must) {
+      const box = await page.getByText(name, { exact: true }).boundingBox();
+      const { width, height } = page.viewportSize()!;
+      const isIn = box && box.x >= 0 && box.y >= 0 && box.x + box.width <= width &&
+        box.y + box.height <= height;
+      if (!isIn) faults.push(`${view} ${language} ${width}x${height}: ${name}`);
+    }
+    const scrolls = await page.evaluate(() => {
+      const { scrollWidth, scrollHeight } = document.documentElement;
+      return scrollWidth > innerWidth || scrollHeight > innerHeight;
+    });
+    if (scrolls) faults.push(`${view} ${language}: scrolls as a whole`);
+  }
+  return faults;
+}
 
 Deno.test("a person signs and checks files in the console", () =>
   inTempDir(async (dir) => {
@@ -164,9 +197,10 @@ Deno.test("a person signs and checks files in the console", () =>
         await page.setViewportSize({ width: 390, height: 844 });
         await page.emulateMedia({ colorScheme: "dark" });
         assert.deepEqual(await axeFindings(page), []);
-        assert.ok(await page.evaluate(() => document.body.scrollWidth <= innerWidth), language);
+        assert.deepEqual(await outOfSight(page, language), []);
         await page.emulateMedia({ colorScheme: "light" });
         await page.setViewportSize({ width: 1050, height: 741 });
+        assert.deepEqual(await outOfSight(page, language), []);
       }
 
       // A signature beside a file: both together, or first the signature.
@@ -191,17 +225,34 @@ Deno.test("a person signs and checks files in the console", () =>
       await chooseOwnFolder(page);
       await choose(en.desk_choose, ...["a.pdf", "b.pdf", "c.pdf"].map(pdf));
       await agree(en.do_sign_many.replace("{count}", "3"), lookAtAll);
-      await page.getByRole("button", { name: en.desk_save_all.replace("{count}", "3") }).click();
+      const saveAll = (count: number) =>
+        page.getByRole("button", { name: en.desk_save_all.replace("{count}", `${count}`) });
+      await saveAll(3).waitFor();
+      // Nothing of this is lost by looking elsewhere, by the next file, or by one wrong click.
+      await page.getByRole("link", { name: en.view_history }).click();
+      await page.getByText(en.history_done).first().waitFor();
+      await page.getByRole("link", { name: en.view_sign }).click();
+      await page.getByRole("button", { name: en.desk_clear }).click();
+      await desk.getByText(en.desk_clear_ask.replace("{count}", "3")).waitFor();
+      await page.getByRole("button", { name: en.sites_keep }).click();
+      await choose(en.desk_choose, p7s, note);
+      await desk.locator(".signature h3", { hasText: "Anita Das" }).waitFor();
+      await desk.getByRole("button", { name: en.desk_save_beside }).first().click();
+      await desk.getByText(en.desk_saved.replace("{file}", "a-signed.pdf")).waitFor();
+      await saveAll(2).click();
       await desk.getByText(en.desk_saved.replace("{file}", "c-signed.pdf")).waitFor();
       const kept = await namesInFolder(page);
       assert.deepEqual(kept.map(([name]) => name), [
-        "a-signed.pdf",
         "b-signed (2).pdf",
         "b-signed.pdf",
+        "by hand a-signed.pdf",
         "c-signed.pdf",
       ]);
-      assert.equal(kept[2]![1], 0, "which was there");
-      assert.ok(kept[1]![1] > PDF.length);
+      assert.deepEqual(
+        kept.map(([, size]) => size > PDF.length),
+        [true, false, true, true],
+        "b-signed.pdf was there before, and stays",
+      );
       await screenshot(page, "desk_batch", { part: desk });
 
       // Stopped in the console, the window goes; what is left can be signed with one more click.

@@ -82,6 +82,7 @@ Deno.test("the console leads from the first start to ready", () =>
         const part = page.locator("section", { hasText: words.start_title });
         await screenshot(page, `first_start-${language}`, { part });
       }
+      await page.getByRole("link", { name: en.view_sites }).click();
       const roots = page.locator("section", { hasText: en.roots_title });
       await roots.getByText(en.roots_none).waitFor();
       const { der, fingerprint } = pki.root.certificate;

@@ -173,7 +173,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
       try {
         await t.step("the console shows tokens and certificates and tests the socket", async () => {
           const page = await context.newPage();
-          await page.goto(agent.origin);
+          await page.goto(`${agent.origin}/#tokens`);
           await press(page, en.console_test);
           await page.getByText(en.console_opened).waitFor();
           await page.getByText(en.console_usable).nth(2).waitFor();
@@ -397,7 +397,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         });
         await t.step("an inserted token appears in the console by itself", async () => {
           const page = await context.newPage();
-          await page.goto(agent.origin);
+          await page.goto(`${agent.origin}/#tokens`);
           await page.getByText(ANITA, { exact: true }).first().waitFor();
           assert.equal(await page.getByText(DEVIKA).count(), 0);
           const { certificate, pkcs8, chain } = officers[3]!;
@@ -417,7 +417,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
 
         await t.step("the console shows what was signed, and checks the record", async () => {
           const page = await context.newPage();
-          await page.goto(agent.origin);
+          await page.goto(`${agent.origin}/#history`);
           const history = page.getByRole("region", { name: en.history_title });
           await history.getByText("order.bin").first().waitFor();
           await history.getByText(en.history_declined).first().waitFor();
@@ -434,7 +434,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           "the language chosen in the console applies to the windows",
           async () => {
             const page = await context.newPage();
-            await page.goto(agent.origin);
+            await page.goto(`${agent.origin}/#history`);
             await page.getByText("is running").waitFor();
             const choose = async (language: Language) => {
               const kept = page.waitForResponse((each) => each.url().endsWith("/console/language"));
@@ -467,7 +467,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await press(portal, "Connect to D-Sign");
           await portal.getByText("Connected to D-Sign").waitFor();
           const page = await context.newPage();
-          await page.goto(agent.origin);
+          await page.goto(`${agent.origin}/#sites`);
           const site = `127.0.0.1:${portalServer.addr.port}`;
           await press(page, fill(en.sites_revoke_one, { site }));
           await press(page, en.sites_keep);

@@ -18,7 +18,7 @@ async function outOfSight(page: Page, asks: State["asks"]): Promise<string[]> {
       time: ".actions .time",
       decline: ".actions > button:nth-of-type(1)",
       approve: ".actions > button:nth-of-type(2)",
-      ...document.querySelector(".kind") && innerHeight > 740 && { kind: ".kind strong" },
+      ...document.querySelector(".kind") && { kind: ".kind strong" },
       ...asks === "pin" && { PIN: ".panel-answer input:not([type=checkbox])" },
     };
     const faults = Object.entries(must).filter(([, selector]) => {

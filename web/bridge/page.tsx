@@ -2,8 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { speak, type Speech } from "../../words/agent.ts";
 import { keepLanguage, keptLanguage } from "../language.ts";
-import { Header } from "../parts.tsx";
-import { originParts } from "../text.ts";
+import { Header, Origin } from "../parts.tsx";
 import { offerBridge } from "./relay.ts";
 
 type State =
@@ -53,20 +52,17 @@ function Told({ state, speech: { say } }: { state: State; speech: Speech }) {
   switch (state.is) {
     case "waiting":
       return <p role="status">{say("loading")}</p>;
-    case "connected": {
-      const { scheme, host } = originParts(state.origin);
+    case "connected":
       return (
         <div role="status">
           <h1>{say("bridge_connected")}</h1>
           <p class="origin">
-            <span class="scheme">{scheme}</span>
-            <strong>{host}</strong>
+            <Origin origin={state.origin} />
           </p>
           <p>{say("bridge_leave_open")}</p>
           <p class="aside">{say("bridge_asks_here")}</p>
         </div>
       );
-    }
     case "refused":
       return <p class="warning" role="alert">{say("bridge_refused")}</p>;
     case "alone":

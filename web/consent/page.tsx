@@ -152,6 +152,7 @@ function Ended(
   return (
     <div class={end.good ? "ended good" : "ended"} role="status">
       <h1 ref={heading} tabIndex={-1}>{end.tell(speech)}</h1>
+      {end.unsigned && <p>{speech.say("end_failed")}</p>}
       <p>{speech.say("end_close")}</p>
       <button type="button" onClick={close}>{speech.say("do_close")}</button>
     </div>

@@ -1,8 +1,7 @@
 /** The facts beside a question: who asks, the kind of signature, the certificates. */
 import type { Asker, Choice } from "../../protocol/consent.ts";
 import type { Speech } from "../../words/agent.ts";
-import { CertificateFacts, Foreign } from "../parts.tsx";
-import { originParts } from "../text.ts";
+import { CertificateFacts, Foreign, Origin } from "../parts.tsx";
 
 export function WhoAsks(
   { asker, kind, speech }: {
@@ -13,17 +12,17 @@ export function WhoAsks(
   },
 ) {
   const { say, date } = speech;
-  const parts = asker.origin === null ? null : originParts(asker.origin);
   return (
     <>
       <section id="asker">
         <h2>{say("asked_by")}</h2>
         <p class="origin" data-see="">
-          {parts ? <span class="scheme">{parts.scheme}</span> : null}
-          <strong>{parts?.host ?? say(asker.own ? "asked_by_own" : "asked_by_program")}</strong>
+          {asker.origin !== null
+            ? <Origin origin={asker.origin} />
+            : <strong>{say(asker.own ? "asked_by_own" : "asked_by_program")}</strong>}
         </p>
         {asker.own && <p class="aside">{say("asked_by_own_check")}</p>}
-        {parts && (
+        {asker.origin !== null && (
           <p class="aside">
             {asker.trustedSince
               ? say("trusted_since", { date: date(asker.trustedSince) })

@@ -140,10 +140,20 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
   /** The view: page number and zoom. */
   const [drawn, setDrawn] = useState("");
   const frame = useRef<HTMLDivElement>(null);
+  /** Of the frame, in CSS pixels: pages are as wide. */
+  const [width, setWidth] = useState(0);
   const canvas = useRef<HTMLCanvasElement>(null);
   const count = file.document.numPages;
 
+  useLayoutEffect(() => {
+    const look = () => setWidth(frame.current!.clientWidth);
+    const observer = new ResizeObserver(look);
+    observer.observe(frame.current!);
+    look();
+    return () => observer.disconnect();
+  }, []);
   useEffect(() => {
+    if (width === 0) return;
     let task: { cancel(): void } | undefined;
     let gone = false;
     (async () => {
@@ -151,7 +161,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
         const page = await file.document.getPage(number);
         if (gone) return;
         const whole = page.getViewport({ scale: 1 });
-        const shown = (frame.current!.clientWidth / whole.width) * ZOOMS[zoom]!;
+        const shown = (width / whole.width) * ZOOMS[zoom]!;
         const sharp = Math.min(
           globalThis.devicePixelRatio * shown,
           Math.sqrt(MAX_PIXELS / (whole.width * whole.height)),
@@ -187,7 +197,7 @@ export function Pages({ file, name, boxes = [], drawn: tell, speech }: {
       gone = true;
       task?.cancel();
     };
-  }, [number, zoom]);
+  }, [number, zoom, width]);
 
   const turn = (to: number) => setNumber(Math.max(1, Math.min(count, to)));
   return (

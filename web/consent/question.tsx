@@ -144,7 +144,12 @@ export function Question(
     if (unlocked.ok) return finish({ tell: ({ say }) => say(words.done), good: true, close: true });
     if (!unlocked.again) {
       const { code, message } = unlocked;
-      return finish({ tell: ({ error }) => error(code, message), good: false, close: false });
+      return finish({
+        tell: ({ error }) => error(code, message),
+        good: false,
+        unsigned: request.kind === "sign",
+        close: false,
+      });
     }
     setBusy(false);
     if (unlocked.code === "consent_mismatch") {

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Client, DsignClientError, type Progress } from "../client.ts";
 import type { Speech, Word } from "../../words/agent.ts";
-import { FileButton, Foreign, Section } from "../parts.tsx";
+import { FileButton, Foreign } from "../parts.tsx";
 import { Report, Verdict } from "./report.tsx";
 import { canSaveAll, canSaveBeside, download, saveAll, saveBeside } from "./saving.ts";
 import { check, type Given, isPdf, mayBeSigned, pairs, sign, type Work } from "./work.ts";
@@ -16,23 +16,31 @@ interface Job {
   cancel: AbortController;
 }
 
-export function Desk({ client, speech }: { client: Client; speech: Speech }) {
+/** @param client null while the agent is gone: results can still be saved */
+export function Desk({ client, speech }: { client: Client | null; speech: Speech }) {
   const { language, say, error } = speech;
   const [works, setWorks] = useState<Work[]>([]);
   const [job, setJob] = useState<Job | null>(null);
   const [told, setTold] = useState<string | null>(null);
   const [visible, setVisible] = useState(true);
+  /** The list is to be cleared, though not all is saved, once this is confirmed. */
+  const [clearing, setClearing] = useState(false);
   const put = (work: Work) =>
     setWorks((all) => all.map((each) => each.file === work.file ? work : each));
 
   /** Runs one task at a time, which the person can end. */
-  async function run(word: Word, task: (options: TaskOptions) => Promise<void>): Promise<void> {
+  async function run(
+    word: Word,
+    task: (client: Client, options: TaskOptions) => Promise<void>,
+  ): Promise<void> {
+    if (!client) return;
     const cancel = new AbortController();
     setJob({ word, cancel });
     setTold(null);
+    setClearing(false);
     const onProgress = (progress: Progress) => setJob({ word, progress, cancel });
     try {
-      await task({ signal: cancel.signal, onProgress });
+      await task(client, { signal: cancel.signal, onProgress });
     } catch (reason) {
       if (!(reason instanceof DsignClientError)) throw reason;
       setTold(
@@ -45,11 +53,12 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
     }
   }
 
-  function take(given: Given[]): Promise<void> | undefined {
-    if (given.length === 0 || job) return;
-    return run("desk_looking", async (options) => {
+  function take(given: Given[]): Promise<void> | void {
+    if (given.length === 0) return;
+    if (job) return setTold(say("desk_busy"));
+    return run("desk_looking", async (client, options) => {
       let taken = pairs(given);
-      setWorks(taken);
+      setWorks((before) => [...before.filter(isUnsaved), ...taken]);
       taken = await inTurn(taken, async (work) => {
         const looked = work.content || mayBeSigned(work)
           ? await check(client, work, options)
@@ -57,12 +66,12 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
         put(looked);
         return looked;
       });
-      await signAll(taken.filter(({ state }) => state === "unsigned"), options);
+      await signAll(client, taken.filter(({ state }) => state === "unsigned"), options);
     });
   }
 
   /** What is not signed at its end is left, and can be signed with one more click. */
-  async function signAll(unsigned: Work[], options: TaskOptions): Promise<void> {
+  async function signAll(client: Client, unsigned: Work[], options: TaskOptions): Promise<void> {
     if (unsigned.length === 0) return;
     const isAlone = unsigned.length === 1;
     const files = new Set(unsigned.map(({ file }) => file));
@@ -81,14 +90,18 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
     }
   }
 
-  const startSigning = (works: Work[]) => run("desk_looking", (options) => signAll(works, options));
+  const startSigning = (works: Work[]) =>
+    run("desk_looking", (client, options) => signAll(client, works, options));
   const checkOnline = (work: Work) =>
     run(
       "desk_asking_authorities",
-      async (options) => put(await check(client, work, { ...options, online: true })),
+      async (client, options) => put(await check(client, work, { ...options, online: true })),
     );
   const checkWith = (work: Work, content: File) =>
-    run("desk_looking", async (options) => put(await check(client, { ...work, content }, options)));
+    run(
+      "desk_looking",
+      async (client, options) => put(await check(client, { ...work, content }, options)),
+    );
 
   /** Saves, and tells where that failed. */
   async function save(works: Work[], saving: () => Promise<boolean>): Promise<void> {
@@ -101,28 +114,30 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
   }
 
   const left = works.filter(({ state }) => state === "left");
-  const unsaved = works.filter(({ result, saved }) => result && !saved);
+  const unsaved = works.filter(isUnsaved);
+  const isBusy = job !== null || client === null;
   useDrop(take);
   useWarning(unsaved.length > 0 || job !== null);
 
   return (
-    <div class="desk">
-      <Section title={say("desk_title")}>
-        <p>{say("desk_explain")}</p>
-        <p>
+    <section class={works.length === 0 ? "desk empty" : "desk"}>
+      <div>
+        <h2>{say("desk_title")}</h2>
+        {works.length === 0 && <p>{say("desk_explain")}</p>}
+        <div class="row">
           <FileButton
             label={say("desk_choose")}
             multiple
-            disabled={job !== null}
+            disabled={isBusy}
             choose={(files) => take(files.map((file) => ({ file })))}
-          />{" "}
+          />
           <span class="aside">{say("desk_drop")}</span>
-        </p>
+        </div>
         <label class="check">
           <input
             type="checkbox"
             checked={visible}
-            disabled={job !== null}
+            disabled={isBusy}
             onChange={({ currentTarget }) => setVisible(currentTarget.checked)}
           />
           {say("desk_visible")}
@@ -130,28 +145,45 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
         <div role="status">
           {job && <Underway job={job} speech={speech} />}
           {told && <p class="notice">{told}</p>}
+          {clearing && <p class="warning">{say("desk_clear_ask", { count: unsaved.length })}</p>}
         </div>
-        {job && (
+      </div>
+      {works.length > 0 && (
+        <ul class="plain works" tabIndex={0} aria-label={say("desk_title")}>
+          {works.map((work, i) => <li key={i}>{row(work)}</li>)}
+        </ul>
+      )}
+      {job
+        ? (
           <p class="actions">
             <button type="button" class="secondary" onClick={() => job.cancel.abort()}>
               {say("do_cancel")}
             </button>
           </p>
-        )}
-        {works.length > 0 && (
-          <ul class="plain works">
-            {works.map((work, i) => <li key={i}>{row(work)}</li>)}
-          </ul>
-        )}
-        {!job && works.length > 0 && (
+        )
+        : clearing
+        ? (
           <p class="actions">
-            <button type="button" class="secondary" onClick={() => setWorks([])}>
+            <button type="button" class="secondary" onClick={() => setClearing(false)}>
+              {say("sites_keep")}
+            </button>
+            <button type="button" class="danger" onClick={clear}>{say("desk_do_clear")}</button>
+          </p>
+        )
+        : works.length > 0 && (
+          <p class="actions">
+            <button
+              type="button"
+              class="secondary"
+              onClick={() => unsaved.length > 0 ? setClearing(true) : clear()}
+            >
               {say("desk_clear")}
             </button>
             {left.length > 0 && (
               <button
                 type="button"
                 class="secondary"
+                disabled={isBusy}
                 onClick={() => startSigning(left)}
               >
                 {say("desk_sign_left", { count: left.length })}
@@ -171,9 +203,13 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
             )}
           </p>
         )}
-      </Section>
-    </div>
+    </section>
   );
+
+  function clear() {
+    setClearing(false);
+    setWorks([]);
+  }
 
   function row(work: Work): ComponentChildren {
     const { file, content, state, result, saved, report, handle } = work;
@@ -221,7 +257,7 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
                 <FileButton
                   label={say("desk_content")}
                   secondary
-                  disabled={job !== null}
+                  disabled={isBusy}
                   choose={([content]) => checkWith(work, content!)}
                 />
               )}
@@ -229,7 +265,7 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
                 <button
                   type="button"
                   class="secondary"
-                  disabled={job !== null}
+                  disabled={isBusy}
                   onClick={() => checkOnline(work)}
                 >
                   {say("desk_ask_authorities")}
@@ -239,7 +275,7 @@ export function Desk({ client, speech }: { client: Client; speech: Speech }) {
                 <button
                   type="button"
                   class="secondary"
-                  disabled={job !== null}
+                  disabled={isBusy}
                   onClick={() => startSigning([work])}
                 >
                   {say("desk_sign_too")}
@@ -276,6 +312,9 @@ function Underway({ job: { word, progress }, speech: { say } }: { job: Job; spee
     </>
   );
 }
+
+/** Signed, and lost with the page. */
+const isUnsaved = ({ result, saved }: Work): boolean => result !== undefined && !saved;
 
 const isContentMissing = ({ report, content }: Work): boolean =>
   !content &&

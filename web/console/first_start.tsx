@@ -56,8 +56,9 @@ export function FirstStart({ speech, change }: { speech: Speech; change: unknown
             </p>
           </div>
         )}
-      <p>
-        {say(autostart ? "start_login_on" : "start_login_off")}{" "}
+      <PhraseForm phrase={phrase} speech={speech} saved={lookAgain} />
+      <div class="row">
+        <p>{say(autostart ? "start_login_on" : "start_login_off")}</p>
         <button
           type="button"
           class="secondary"
@@ -65,8 +66,7 @@ export function FirstStart({ speech, change }: { speech: Speech; change: unknown
         >
           {say(autostart ? "start_login_do_off" : "start_login_do_on")}
         </button>
-      </p>
-      <PhraseForm phrase={phrase} speech={speech} saved={lookAgain} />
+      </div>
     </Section>
   );
 }
@@ -87,7 +87,7 @@ function PhraseForm(
   }
   return (
     <form onSubmit={keep}>
-      <label for="phrase">{say("start_phrase")}</label>
+      <label for="phrase" class="title">{say("start_phrase")}</label>
       <p id="phrase-hint" class="aside">{say("start_phrase_hint")}</p>
       <input
         id="phrase"

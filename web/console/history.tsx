@@ -12,8 +12,8 @@ const ACTIONS: Record<HistoryEntry["action"], Word> = {
   revoke: "history_revoke",
 };
 
-/** @param change anything that is another when there may be new entries */
-export function History({ speech, change }: { speech: Speech; change: unknown }) {
+/** @param shown read anew each time the person comes to look */
+export function History({ speech, shown }: { speech: Speech; shown: boolean }) {
   const { say } = speech;
   const [entries, setEntries] = useState<HistoryEntry[]>([]);
   const [more, setMore] = useState(false);
@@ -24,25 +24,27 @@ export function History({ speech, change }: { speech: Speech; change: unknown })
     setMore(page.more);
   }
   useEffect(() => {
-    load().catch(() => {}); // the agent is gone, and the page says so
-  }, [change]);
+    if (shown) load().catch(() => {}); // the agent is gone, and the page says so
+  }, [shown]);
   return (
     <Section title={say("history_title")}>
-      <p>
-        <button
-          type="button"
-          class="secondary"
-          onClick={() => ask<HistoryReport>("verify").then(setReport, () => setReport("failed"))}
-        >
-          {say("history_verify")}
-        </button>{" "}
-        <button type="button" class="secondary" onClick={() => load().catch(() => {})}>
-          {say("history_reload")}
-        </button>
-      </p>
-      <p role="status">
-        {report === null ? <span class="aside">{say("history_explain")}</span> : <Told />}
-      </p>
+      <div class="row">
+        <p role="status">
+          {report === null ? <span class="aside">{say("history_explain")}</span> : <Told />}
+        </p>
+        <span class="actions">
+          <button
+            type="button"
+            class="secondary"
+            onClick={() => ask<HistoryReport>("verify").then(setReport, () => setReport("failed"))}
+          >
+            {say("history_verify")}
+          </button>
+          <button type="button" class="secondary" onClick={() => load().catch(() => {})}>
+            {say("history_reload")}
+          </button>
+        </span>
+      </div>
       {entries.length === 0
         ? <p>{say("history_none")}</p>
         : (

@@ -32,7 +32,7 @@ export function KeyFiles({ changed, speech }: { changed: () => void; speech: Spe
       <p role="status">{told}</p>
       <ul class="plain">
         {names.map((name) => (
-          <li key={name} class="facts">
+          <li key={name} class="row">
             <strong>
               <Foreign text={name} />
             </strong>

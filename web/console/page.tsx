@@ -1,37 +1,33 @@
-/** The console: tokens and certificates, live. */
+/**
+ * The console: the person's own files, tokens, sites and the record of what was signed. It stays connected to the agent,
+ * and does not scroll as a whole: each view does.
+ */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Certificate } from "../../protocol/methods.ts";
-import { type Client, connect, DsignClientError, type Result } from "../client.ts";
-import { type Language, languageOf, speak, type Speech } from "../../words/agent.ts";
-import { CertificateFacts, Foreign, Header, Section } from "../parts.tsx";
+import { type Client, connect } from "../client.ts";
+import { type Language, languageOf, speak, type Speech, type Word } from "../../words/agent.ts";
+import { Header } from "../parts.tsx";
 import type { ConsoleSettings, PortHolder, TokenPin } from "../../protocol/console.ts";
 import { ask } from "./api.ts";
+import { Contract, Quit, TestSocket } from "./connection.tsx";
 import { Desk } from "./desk.tsx";
 import { FirstStart } from "./first_start.tsx";
 import { History } from "./history.tsx";
-import { Roots } from "./roots.tsx";
 import { KeyFiles } from "./key_files.tsx";
+import { Roots } from "./roots.tsx";
 import { Sites } from "./sites.tsx";
-import { TokenPinActions } from "./token_pin.tsx";
+import { type Inventory, Tokens } from "./tokens.tsx";
 
 /** Milliseconds between attempts to find a signer program that has gone. */
 const RETRY = 2000;
 
-const STATE_LOOKS: Record<Inventory["tokens"][number]["state"], string> = {
-  ready: "good",
-  empty: "aside",
-  pin_low: "bad",
-  pin_final_try: "bad",
-  pin_locked: "bad",
-  pin_not_set: "bad",
-};
-
-interface Inventory {
-  tokens: Result<"token.list">["tokens"];
-  certificates: Certificate[];
-  problems: Result<"token.list">["problems"];
-  pins: TokenPin[];
-}
+/** By the fragment of the page's address. */
+const VIEWS = {
+  sign: "view_sign",
+  tokens: "console_tokens",
+  sites: "view_sites",
+  history: "view_history",
+} as const satisfies Record<string, Word>;
+type View = keyof typeof VIEWS;
 
 async function inventoryOf(client: Client): Promise<Inventory> {
   const [{ tokens, problems }, { certificates }, pins] = await Promise.all([
@@ -100,32 +96,68 @@ function useLanguage(known: boolean): [Language, (language: Language) => void] {
   }];
 }
 
+/** The view that the page's address names, else the first. */
+function useView(): View {
+  const named = () => {
+    const name = location.hash.slice(1);
+    return Object.hasOwn(VIEWS, name) ? name as View : "sign";
+  };
+  const [view, setView] = useState(named);
+  useEffect(() => {
+    const look = () => setView(named());
+    addEventListener("hashchange", look);
+    return () => removeEventListener("hashchange", look);
+  }, []);
+  return view;
+}
+
 export function Console({ port }: { port: number }) {
   const { client, inventory, lookAgain } = useAgent(port);
   const [language, setLanguage] = useLanguage(client !== null);
+  const view = useView();
   const speech = speak(language);
   const { say } = speech;
   return (
     <>
       <Header speech={speech} choose={setLanguage} />
       <main>
-        <h1>{say("console_title")}</h1>
-        <p class={client ? "state good" : "state bad"} role="status">
-          {client
-            ? say("console_running", { version: client.status.version })
-            : say("console_stopped")}
-        </p>
+        <div class="masthead">
+          <h1>{say("console_title")}</h1>
+          <p class={client ? "state good" : "state bad"} role="status">
+            {client
+              ? say("console_running", { version: client.status.version })
+              : say("console_stopped")}
+          </p>
+        </div>
+        <nav class="views" aria-label={say("console_title")}>
+          {Object.entries(VIEWS).map(([name, word]) => (
+            <a key={name} href={`#${name}`} aria-current={name === view ? "page" : undefined}>
+              {say(word)}
+            </a>
+          ))}
+        </nav>
         {client && <TakenPorts speech={speech} />}
-        {client && <Desk client={client} speech={speech} />}
-        {client && <FirstStart speech={speech} change={inventory} />}
-        <TestSocket port={port} client={client} speech={speech} />
-        {inventory && <Tokens inventory={inventory} lookAgain={lookAgain} speech={speech} />}
-        {client && <KeyFiles changed={lookAgain} speech={speech} />}
-        {client && <Sites speech={speech} />}
-        {client && <Roots speech={speech} />}
-        {client && <History speech={speech} change={inventory} />}
-        {client && <Contract client={client} speech={speech} />}
-        {client && <Quit speech={speech} />}
+        {/* All stay, so that nothing is lost by looking elsewhere. */}
+        <div class="view sign" hidden={view !== "sign"}>
+          <Desk client={client} speech={speech} />
+          {client && <FirstStart speech={speech} change={inventory} />}
+        </div>
+        <div class="view" hidden={view !== "tokens"}>
+          {inventory && <Tokens inventory={inventory} lookAgain={lookAgain} speech={speech} />}
+          {client && <KeyFiles changed={lookAgain} speech={speech} />}
+        </div>
+        <div class="view" hidden={view !== "sites"}>
+          {client && <Sites speech={speech} shown={view === "sites"} />}
+          {client && <Roots speech={speech} />}
+          {client && <Contract client={client} speech={speech} />}
+        </div>
+        <div class="view whole" hidden={view !== "history"}>
+          {client && <History speech={speech} shown={view === "history"} />}
+        </div>
+        <div class="connection">
+          <TestSocket port={port} client={client} speech={speech} />
+          {client && <Quit speech={speech} />}
+        </div>
       </main>
     </>
   );
@@ -151,181 +183,5 @@ function TakenPorts({ speech: { say } }: { speech: Speech }) {
       ))}
       <p>{say("console_port_explain")}</p>
     </div>
-  );
-}
-
-function TestSocket(
-  { port, client, speech: { say } }: { port: number; client: Client | null; speech: Speech },
-) {
-  const [outcome, setOutcome] = useState<"opened" | DsignClientError | null>(null);
-  // What was tested is true no longer where the agent came or went since.
-  useEffect(() => setOutcome(null), [client]);
-  async function test() {
-    setOutcome(null);
-    try {
-      const client = await connect({ ports: [port] });
-      await client.call("agent.info", {});
-      client.close();
-      setOutcome("opened");
-    } catch (error) {
-      if (!(error instanceof DsignClientError)) throw error;
-      setOutcome(error);
-    }
-  }
-  return (
-    <section class="test-socket">
-      <button type="button" onClick={test}>{say("console_test")}</button>
-      <p role="status">
-        {outcome === "opened"
-          ? <strong class="good">{say("console_opened")}</strong>
-          : outcome
-          ? <strong class="bad">{say("console_failed")} ({outcome.code})</strong>
-          : <span class="aside">{say("console_test_explain")}</span>}
-      </p>
-    </section>
-  );
-}
-
-function Tokens(
-  { inventory: { tokens, certificates, problems, pins }, lookAgain, speech }: {
-    inventory: Inventory;
-    lookAgain: () => void;
-    speech: Speech;
-  },
-) {
-  const { say } = speech;
-  const forSigning = certificates.filter(({ reason }) => reason !== "certificate_not_for_signing");
-  const others = certificates.filter((each) => !forSigning.includes(each));
-  return (
-    <>
-      <Section title={say("console_tokens")}>
-        {tokens.length === 0 && (
-          <p>{say(problems.length > 0 ? "console_none_found" : "console_no_tokens")}</p>
-        )}
-        <ul class="plain">
-          {tokens.map((token) => (
-            <li key={`${token.driver} ${token.uri}`} class="facts">
-              <strong>
-                <Foreign text={token.label} />
-              </strong>
-              <span class={STATE_LOOKS[token.state]}>
-                {say(`state_${token.state}`)}
-              </span>
-              <span class="aside">
-                <Foreign
-                  text={[token.manufacturer, token.model, token.serialNumber]
-                    .filter((each) => each !== "").join(", ")}
-                />
-              </span>
-              {pins.filter(({ uri, driver }) => uri === token.uri && driver === token.driver).map(
-                (pin) => (
-                  <TokenPinActions key={pin.uri} pin={pin} done={lookAgain} speech={speech} />
-                ),
-              )}
-            </li>
-          ))}
-        </ul>
-      </Section>
-      <Section title={say("console_certificates")}>
-        {forSigning.length === 0 && <p>{say("console_no_certificates")}</p>}
-        <CertificateList certificates={forSigning} speech={speech} />
-        {others.length > 0 && (
-          <details>
-            <summary>{say("console_other_certificates", { count: others.length })}</summary>
-            <CertificateList certificates={others} speech={speech} />
-          </details>
-        )}
-      </Section>
-      {problems.length > 0 && (
-        <Section title={say("console_drivers")}>
-          <ul class="plain">
-            {problems.map(({ driver, code, message }) => (
-              <li key={`${driver} ${code}`} class="facts">
-                <strong>
-                  <Foreign text={driver} />
-                </strong>
-                <span>
-                  <Foreign text={speech.error(code, message)} />
-                </span>
-              </li>
-            ))}
-          </ul>
-        </Section>
-      )}
-    </>
-  );
-}
-
-function CertificateList(
-  { certificates, speech }: { certificates: Certificate[]; speech: Speech },
-) {
-  const { say } = speech;
-  return (
-    <ul class="plain">
-      {certificates.map((certificate) => (
-        <li key={certificate.uri} class="facts">
-          <CertificateFacts certificate={certificate} speech={speech} />
-          {certificate.usable && <span class="good">{say("console_usable")}</span>}
-          {certificate.reason && certificate.reason !== "certificate_not_for_signing" && (
-            <span class="bad">{speech.error(certificate.reason)}</span>
-          )}
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-/** Ends the agent, after a second click. */
-function Quit({ speech: { say } }: { speech: Speech }) {
-  const [asked, setAsked] = useState(false);
-  const [failed, setFailed] = useState(false);
-  return (
-    <section>
-      {asked && <p role="status">{say("console_quit_explain")}</p>}
-      {failed && <p class="bad" role="alert">{say("error_unreachable")}</p>}
-      <p class="actions">
-        {asked
-          ? (
-            <>
-              <button type="button" class="secondary" onClick={() => setAsked(false)}>
-                {say("console_go_on")}
-              </button>
-              <button
-                type="button"
-                class="danger"
-                // The page finds by itself that the agent is gone.
-                onClick={() => ask("quit").catch(() => setFailed(true))}
-              >
-                {say("console_do_quit")}
-              </button>
-            </>
-          )
-          : (
-            <button type="button" class="secondary" onClick={() => setAsked(true)}>
-              {say("console_quit")}
-            </button>
-          )}
-      </p>
-    </section>
-  );
-}
-
-/** Offers the contract as a file. */
-function Contract({ client, speech: { say } }: { client: Client; speech: Speech }) {
-  async function download() {
-    const contract = await client.call("rpc.discover", {});
-    const file = new Blob([JSON.stringify(contract, null, 2)], { type: "application/json" });
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(file);
-    link.download = "dsign-openrpc.json";
-    link.click();
-    URL.revokeObjectURL(link.href);
-  }
-  return (
-    <p>
-      <button type="button" class="secondary" onClick={download}>
-        {say("console_contract")}
-      </button>
-    </p>
   );
 }

@@ -55,7 +55,7 @@ export function Roots({ speech }: { speech: Speech }) {
         {roots.map((root) => {
           const name = commonNameOf(root.subject);
           return (
-            <li key={root.sha256} class="facts">
+            <li key={root.sha256} class="row">
               <Facts root={root} speech={speech} />
               {root.isAdministrators
                 ? <span class="aside">{say("roots_administrator")}</span>

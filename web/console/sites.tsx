@@ -2,11 +2,12 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Site } from "../../protocol/console.ts";
 import type { Speech } from "../../words/agent.ts";
-import { Foreign, Section } from "../parts.tsx";
+import { Origin, Section } from "../parts.tsx";
 import { originParts } from "../text.ts";
 import { ask } from "./api.ts";
 
-export function Sites({ speech }: { speech: Speech }) {
+/** @param shown read anew each time the person comes to look */
+export function Sites({ speech, shown }: { speech: Speech; shown: boolean }) {
   const { say, date } = speech;
   const [sites, setSites] = useState<Site[]>([]);
   /** The site that is to be revoked once this is confirmed. */
@@ -14,8 +15,8 @@ export function Sites({ speech }: { speech: Speech }) {
   const [told, setTold] = useState("");
   const look = () => ask<Site[]>("sites").then(setSites, () => setTold(say("error_unreachable")));
   useEffect(() => {
-    look();
-  }, []);
+    if (shown) look();
+  }, [shown]);
   async function revoke(origin: string) {
     try {
       await ask("revoke", { origin });
@@ -32,23 +33,22 @@ export function Sites({ speech }: { speech: Speech }) {
       {sites.length === 0 && <p>{say("sites_none")}</p>}
       <ul class="plain">
         {sites.map(({ origin, scopes, grantedAt, expiresAt }) => {
-          const { scheme, host } = originParts(origin);
+          const { host } = originParts(origin);
           return (
-            <li key={origin} class="facts">
-              <span class="origin">
-                <span class="scheme">{scheme}</span>
-                <strong>
-                  <Foreign text={host} />
-                </strong>
-              </span>
-              <ul class="scopes">
-                {scopes.map((scope) => <li key={scope}>{say(`scope_${scope}`)}</li>)}
-              </ul>
-              <span class="aside">
-                {grantedAt === null
-                  ? say("trusted_by_administrator")
-                  : say("trusted_since", { date: date(grantedAt) })}{" "}
-                {expiresAt !== null && say("grant_until", { date: date(expiresAt) })}
+            <li key={origin} class="row">
+              <span class="facts">
+                <span class="origin">
+                  <Origin origin={origin} />
+                </span>
+                <ul class="scopes">
+                  {scopes.map((scope) => <li key={scope}>{say(`scope_${scope}`)}</li>)}
+                </ul>
+                <span class="aside">
+                  {grantedAt === null
+                    ? say("trusted_by_administrator")
+                    : say("trusted_since", { date: date(grantedAt) })}{" "}
+                  {expiresAt !== null && say("grant_until", { date: date(expiresAt) })}
+                </span>
               </span>
               {grantedAt !== null && (
                 <span class="actions">

@@ -23,7 +23,7 @@ export function TokenPinActions(
   return (
     <>
       {hides && <span class="aside">{say("console_hides")}</span>}
-      <span class="buttons">
+      <span class="actions">
         {hides && (
           <button type="button" disabled={busy} onClick={start("certificates")}>
             {say("do_unlock")}

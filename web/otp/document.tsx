@@ -32,7 +32,13 @@ export function Document({ document, index, api, algorithm, drawn, say, speech }
         </strong>
         {shown && (
           <span class="aside">
-            <Foreign text={shown.name} />, {sizeOf(shown.size, speech.number)}
+            {shown.name !== document.label && (
+              <>
+                <Foreign text={shown.name} />
+                {", "}
+              </>
+            )}
+            {sizeOf(shown.size, speech.number)}
           </span>
         )}
       </p>

@@ -51,7 +51,7 @@ export function Page({ session }: { session: Session }) {
 
   const finish = (end: End) => {
     session.end();
-    setEnd(end);
+    setEnd({ redirect: session.portal, ...end });
   };
   const goOn = (ticket: string) => {
     session.enter(ticket);

@@ -228,7 +228,7 @@ export const bn: AgentWords = {
 
   start_title: "প্রস্তুতি",
   start_looking: "ড্রাইভার ও টোকেন দেখা হচ্ছে। একটু অপেক্ষা করুন।",
-  start_ready: "প্রস্তুত। আপনার পোর্টাল খুলুন, অথবা উপরে স্বাক্ষরের জন্য ফাইল বাছুন।",
+  start_ready: "প্রস্তুত। আপনার পোর্টাল খুলুন, অথবা এখানে স্বাক্ষরের জন্য ফাইল বাছুন।",
   start_next: "কী করবেন:",
   start_login_on: "কম্পিউটারে লগ-ইন করলে D-Sign নিজে থেকে চালু হয়।",
   start_login_off: "কম্পিউটারে লগ-ইন করলে D-Sign নিজে থেকে চালু হয় না।",
@@ -271,7 +271,7 @@ export const bn: AgentWords = {
   roots_refused_authority: "এটি রুট সার্টিফিকেট নয়: এটি কোনো কর্তৃপক্ষের সার্টিফিকেট নয়।",
   roots_refused_signed: "এটি রুট সার্টিফিকেট নয়: এটি নিজের চাবি দিয়ে স্বাক্ষর করা নয়।",
   roots_refused_trial: "এটি একটি পরীক্ষামূলক এজেন্টের: এর স্বাক্ষরের কোনো মূল্য নেই।",
-  history_title: "যা স্বাক্ষর করা হয়েছে",
+  history_title: "স্বাক্ষরের রেকর্ড",
   history_explain: "প্রতিটি এন্ট্রিতে আগের এন্ট্রির হ্যাশ থাকে: কিছু বদলালে বা সরালে তা ধরা পড়ে।",
   history_verify: "রেকর্ড পরীক্ষা করুন",
   history_reload: "রিফ্রেশ করুন",
@@ -295,6 +295,9 @@ export const bn: AgentWords = {
   history_withdrawn: "সাইট অনুরোধ প্রত্যাহার করেছে",
   history_timeout: "উত্তর দেওয়া হয়নি",
 
+  view_sign: "স্বাক্ষর",
+  view_sites: "সাইট ও রুট",
+  view_history: "রেকর্ড",
   console_title: "এই কম্পিউটারে D-Sign",
   console_running: "D-Sign {version} চলছে।",
   console_stopped: "D-Sign চলছে না। চালু করুন, এই পৃষ্ঠা নিজে থেকেই তা খুঁজে নেবে।",
@@ -311,7 +314,7 @@ export const bn: AgentWords = {
   console_do_quit: "হ্যাঁ, বন্ধ করুন",
   console_go_on: "চালু থাকুক",
   console_tokens: "টোকেন",
-  console_no_tokens: "কম্পিউটারে কোনো টোকেন লাগানো নেই। আপনার টোকেন লাগান, এখানে নিজেই দেখা যাবে।",
+  console_no_tokens: "কম্পিউটারে কোনো টোকেন লাগানো নেই। আপনার টোকেন লাগান; এখানে নিজে থেকেই দেখা যাবে।",
   console_none_found: "কোনো টোকেন পাওয়া যায়নি।",
   console_certificates: "সার্টিফিকেট",
   console_no_certificates: "টোকেনে স্বাক্ষর করার কোনো সার্টিফিকেট নেই।",
@@ -385,6 +388,10 @@ export const bn: AgentWords = {
   desk_sign_too: "আমিও স্বাক্ষর করব",
   desk_sign_left: "বাকি ফাইলে স্বাক্ষর করুন: {count}টি",
   desk_clear: "তালিকা মুছুন",
+  desk_clear_ask:
+    "স্বাক্ষর হয়েছে, কিন্তু এখনও সংরক্ষণ করা হয়নি: {count}টি ফাইল। তালিকা মুছলে এগুলি আর পাওয়া যাবে না।",
+  desk_do_clear: "সংরক্ষণ না করেই মুছুন",
+  desk_busy: "D-Sign এখনও আগের ফাইলগুলি নিয়ে কাজ করছে। সেগুলি শেষ হলে এগুলি আবার দিন।",
 
   // Key files in the console
   keys_title: "চাবির ফাইল",

@@ -231,7 +231,7 @@ export const en = {
 
   start_title: "Getting ready",
   start_looking: "Looking at drivers and tokens. One moment.",
-  start_ready: "Ready. Open your portal, or choose a file to sign above.",
+  start_ready: "Ready. Open your portal, or choose a file to sign here.",
   start_next: "What to do:",
   start_login_on: "D-Sign starts when you log in.",
   start_login_off: "D-Sign does not start when you log in.",
@@ -298,6 +298,9 @@ export const en = {
   history_withdrawn: "Withdrawn by the site",
   history_timeout: "Not answered",
 
+  view_sign: "Sign",
+  view_sites: "Sites and roots",
+  view_history: "History",
   console_title: "D-Sign on this computer",
   console_running: "D-Sign {version} is running.",
   console_stopped: "D-Sign is not running. Start it; this page then finds it by itself.",
@@ -388,6 +391,9 @@ export const en = {
   desk_sign_too: "Sign it too",
   desk_sign_left: "Sign the files that are left: {count}",
   desk_clear: "Clear the list",
+  desk_clear_ask: "Signed, but not saved yet: {count}. Clearing the list loses them.",
+  desk_do_clear: "Clear without saving",
+  desk_busy: "D-Sign is still busy with the files before. Give it these again afterwards.",
 
   // Key files in the console
   keys_title: "Key files",

@@ -237,7 +237,7 @@ export const hi: AgentWords = {
 
   start_title: "तैयारी",
   start_looking: "ड्राइवर और टोकन देखे जा रहे हैं। एक क्षण रुकें।",
-  start_ready: "तैयार। अपना पोर्टल खोलें, या ऊपर हस्ताक्षर के लिए फ़ाइल चुनें।",
+  start_ready: "तैयार। अपना पोर्टल खोलें, या यहाँ हस्ताक्षर के लिए फ़ाइल चुनें।",
   start_next: "क्या करें:",
   start_login_on: "कंप्यूटर में लॉग-इन करने पर D-Sign अपने आप शुरू होता है।",
   start_login_off: "कंप्यूटर में लॉग-इन करने पर D-Sign अपने आप शुरू नहीं होता।",
@@ -305,6 +305,9 @@ export const hi: AgentWords = {
   history_withdrawn: "साइट ने अनुरोध वापस लिया",
   history_timeout: "उत्तर नहीं दिया गया",
 
+  view_sign: "हस्ताक्षर",
+  view_sites: "साइट और रूट",
+  view_history: "रिकॉर्ड",
   console_title: "इस कंप्यूटर पर D-Sign",
   console_running: "D-Sign {version} चल रहा है।",
   console_stopped: "D-Sign नहीं चल रहा है। इसे चालू करें, यह पेज उसे अपने आप ढूँढ लेगा।",
@@ -395,6 +398,9 @@ export const hi: AgentWords = {
   desk_sign_too: "मैं भी हस्ताक्षर करूँ",
   desk_sign_left: "बाक़ी फ़ाइलों पर हस्ताक्षर करें: {count}",
   desk_clear: "सूची हटाएँ",
+  desk_clear_ask: "हस्ताक्षर हो चुका है, पर अभी सहेजा नहीं गया: {count} फ़ाइल। सूची हटाने पर ये नहीं मिलेंगी।",
+  desk_do_clear: "सहेजे बिना हटाएँ",
+  desk_busy: "D-Sign अभी पिछली फ़ाइलों पर काम कर रहा है। काम पूरा होने पर ये फ़ाइलें फिर से दें।",
 
   // Key files in the console
   keys_title: "कुंजी-फ़ाइलें",

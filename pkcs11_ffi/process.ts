@@ -62,6 +62,9 @@ export interface Pending {
 /** Most driver output kept for the log, in bytes a process. */
 const LOG_LIMIT = 64 * 1024;
 
+/** Bytes that are read at a time. */
+const CHUNK = 64 * 1024;
+
 /** Milliseconds in which the last words of a process that has ended are read. */
 const LAST_WORDS_MS = 200;
 
@@ -70,10 +73,10 @@ export class DriverProcess {
   readonly #options: ChildOptions;
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #marker = crypto.getRandomValues(new Uint8Array(16));
+  readonly #marker = newMarker();
   readonly #inFlight = new Map<number, Pending>();
   readonly #on: { onReplies(): void; onEnd(): void };
-  readonly #stdout: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #stdout: ReadableStreamBYOBReader;
   readonly #stderr: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #finished: Promise<void>;
   #nextId = 0;
@@ -100,7 +103,7 @@ export class DriverProcess {
       stderr: "piped",
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
-    this.#stdout = this.#child.stdout.getReader();
+    this.#stdout = this.#child.stdout.getReader({ mode: "byob" });
     this.#stderr = this.#child.stderr.getReader();
     this.#finished = this.#run();
     const start: StartMessage = {
@@ -213,9 +216,14 @@ export class DriverProcess {
 
   async #readReplies(): Promise<void> {
     const frames = new FrameReader(this.#marker, (bytes) => this.#log("stdout", bytes));
+    // One buffer for all replies: a new one for each would be filled with zeros first.
+    let buffer = new Uint8Array(CHUNK);
     try {
-      for await (const chunk of chunks(this.#stdout)) {
+      for (;;) {
+        const { value: chunk, done } = await this.#stdout.read(buffer);
+        if (done) return;
         frames.push(chunk, (body) => this.#reply(body));
+        buffer = new Uint8Array(chunk.buffer);
         if (this.#ended) continue;
         this.#arm();
         this.#on.onReplies();
@@ -237,8 +245,13 @@ export class DriverProcess {
     }
   }
 
+  /** Until the end, or until the reader is cancelled. */
   async #readErrors(): Promise<void> {
-    for await (const chunk of chunks(this.#stderr)) this.#log("stderr", chunk);
+    for (;;) {
+      const { done, value } = await this.#stderr.read();
+      if (done) return;
+      this.#log("stderr", value);
+    }
   }
 
   #log(stream: string, bytes: Uint8Array): void {
@@ -253,13 +266,14 @@ export class DriverProcess {
   }
 }
 
-/** What comes until the end, or until the reader is cancelled. */
-async function* chunks(reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>) {
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
-  }
+/**
+ * Random, and a line feed at its end: Deno.stdout writes what follows the last line feed in a frame by a second system
+ * call, for which the agent would wake up a second time.
+ */
+function newMarker(): Uint8Array {
+  const marker = crypto.getRandomValues(new Uint8Array(16));
+  marker[15] = 0x0a;
+  return marker;
 }
 
 /** Rejects a request, once. */

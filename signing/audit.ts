@@ -10,7 +10,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import * as z from "zod";
-import { canonicalJson } from "../formats/json/canonical.ts";
+import canonicalize from "canonicalize";
+import { isWellFormed } from "../protocol/envelope.ts";
 import { type ErrorCode } from "../protocol/errors.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";
@@ -90,6 +91,8 @@ export class Audit {
   #tip: Tip | undefined;
   /** The newest file, open; undefined before it is known which that is. */
   #log: Deno.FsFile | undefined;
+  /** Kept open, since opening it takes longer than the rest of a line. */
+  #lockFile: Deno.FsFile | undefined;
   #waiting: Waiting[] = [];
   #writing = false;
   #flushing = false;
@@ -122,7 +125,8 @@ export class Audit {
   close(): void {
     if (this.#log && this.#unflushed === this.#log) this.#log.syncDataSync();
     this.#log?.close();
-    this.#log = this.#tip = undefined;
+    this.#lockFile?.close();
+    this.#log = this.#lockFile = this.#tip = undefined;
   }
 
   /** Writes in one go all lines queued while the previous write ran. */
@@ -146,13 +150,9 @@ export class Audit {
   }
 
   async #append(batch: readonly Waiting[]): Promise<void> {
-    if (!this.#log) await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
+    const lock = await this.#lock();
     // Synchronous on purpose: a hop to another thread costs as much as the write.
-    const options = { create: true, write: true, mode: 0o600 };
-    const lock = Deno.openSync(join(this.folder, "lock"), options);
     try {
-      // Dropped by the system with the process, however that ends.
-      if (!lock.tryLockSync(true)) await lock.lock(true);
       let tip = this.#unchanged() ?? await this.#current();
       if (tip.size >= this.maxSize) tip = { ...tip, file: tip.file + 1, size: 0 };
       if (!this.#log || tip !== this.#tip) {
@@ -175,7 +175,24 @@ export class Audit {
       this.#tip = { file: tip.file, size: tip.size + bytes.length, number, hash };
       this.#flush(this.#log);
     } finally {
+      lock.unlockSync();
+    }
+  }
+
+  /** Keeps other programs from writing. The system lets go of it with the process, however that ends. */
+  async #lock(): Promise<Deno.FsFile> {
+    if (!this.#lockFile) await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
+    for (;;) {
+      const lock = this.#lockFile ??= Deno.openSync(join(this.folder, "lock"), {
+        create: true,
+        write: true,
+        mode: 0o600,
+      });
+      if (!lock.tryLockSync(true)) await lock.lock(true);
+      // One that was removed meanwhile keeps nobody away any more.
+      if (lock.statSync().nlink !== 0) return lock;
       lock.close();
+      this.#lockFile = undefined;
     }
   }
 
@@ -276,7 +293,7 @@ export class Audit {
         const entry = parseLine(line);
         const where = { file: fileName(file), line: index + 1 };
         const faulty = (why: AuditFault["why"]) => ({ ...report, fault: { ...where, why } });
-        if (!entry) return faulty("unreadable");
+        if (!entry || !isWellFormed(line)) return faulty("unreadable");
         const { hash, ...rest } = entry;
         if (hashOf(rest) !== hash) return faulty("changed");
         // Older files may have been put away: then the chain begins with the first that is left.
@@ -315,7 +332,7 @@ export interface AuditReport {
 }
 
 function hashOf(line: Omit<AuditEntry, "hash">): string {
-  return createHash("sha256").update(canonicalJson(JSON.stringify(line))).digest("hex");
+  return createHash("sha256").update(canonicalize(line)!).digest("hex");
 }
 
 function parseLine(line: string): AuditEntry | null {

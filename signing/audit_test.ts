@@ -29,6 +29,23 @@ Deno.test("half a character in a name does not keep it, or what is written besid
     assert.equal((await audit.verify()).fault, null);
   }));
 
+Deno.test("where the folder's lock is removed, the next line is written under the new one", () =>
+  inTempDir(async (dir) => {
+    const audit = new Audit(dir);
+    await audit.record(signed("a"));
+    await Deno.remove(join(dir, "lock"));
+    using other = await Deno.open(join(dir, "lock"), { create: true, write: true });
+    await other.lock(true);
+    let written = false;
+    const line = audit.record(signed("b")).then(() => written = true);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.equal(written, false);
+    await other.unlock();
+    await line;
+    assert.equal((await audit.verify()).entries, 2);
+    audit.close();
+  }));
+
 Deno.test("entries are chained, and read newest first", () =>
   inTempDir(async (dir) => {
     const audit = new Audit(join(dir, "log"), () => new Date("2026-11-21T10:00:00Z"));
@@ -72,6 +89,7 @@ Deno.test("a line that is changed, taken out, put in or moved is found", () =>
     assert.deepEqual(await faultOf(a, a, b, c, d), [2, "broken"]);
     assert.deepEqual(await faultOf(a, c, b, d), [2, "broken"]);
     assert.deepEqual(await faultOf(a, "{}", c, d), [2, "unreadable"]);
+    assert.deepEqual(await faultOf(a, b.replace('"b"', '"\\ud800"'), c), [2, "unreadable"]);
     assert.deepEqual(await faultOf(a, `${b.slice(0, -1)},"pin":"1"}`, c), [2, "unreadable"]);
     assert.equal(await faultOf(b, c, d), null);
     assert.equal((await audit.verify()).first, 2);

@@ -116,7 +116,7 @@ export class Audit {
    */
   record(event: AuditEvent): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ event: wellFormed(shortened(event)), time: this.now(), done });
+    this.#waiting.push({ event: shortened(event), time: this.now(), done });
     if (!this.#writing) this.#write();
     return done.promise;
   }
@@ -166,9 +166,9 @@ export class Audit {
       let text = "";
       let { number, hash } = tip;
       for (const { event, time } of batch) {
-        const line = { ...event, number: ++number, time: time.toISOString(), previous: hash };
-        hash = hashOf(line);
-        text += JSON.stringify({ ...line, hash }) + "\n";
+        const line = canonicalLine(event, ++number, time.toISOString(), hash);
+        hash = createHash("sha256").update(line).digest("hex");
+        text += `${line.slice(0, -1)},"hash":"${hash}"}\n`;
       }
       const bytes = new TextEncoder().encode(text);
       writeAllSync(this.#log, bytes);
@@ -349,15 +349,38 @@ function lastEntry(bytes: Uint8Array): AuditEntry | null {
   return end < 0 ? null : parseLine(new TextDecoder().decode(bytes.subarray(start, end)));
 }
 
-/** Names of files and in certificates may hold half of a character, which no hash is computed over. */
-function wellFormed(event: AuditEvent): AuditEvent {
-  const text = JSON.stringify(event);
-  // JSON.stringify escapes no other characters above the control characters.
-  if (!text.includes("\\ud")) return event;
-  return JSON.parse(
-    text,
-    (_, value) => typeof value === "string" ? value.toWellFormed() : value,
+/**
+ * The canonical form (RFC 8785) of a line, which JSON.stringify writes where the members come in order.
+ * Names of files and in certificates may hold half of a character, which no hash is computed over.
+ */
+function canonicalLine(event: AuditEvent, number: number, time: string, previous: string): string {
+  const { action, also, certificate, documentCount, documents, format, manifest } = event;
+  const { origin, outcome, scopes, signed } = event;
+  const named = (certificate: AuditEvent["certificate"]) =>
+    certificate && { id: certificate.id, name: certificate.name };
+  const text = JSON.stringify(
+    {
+      action,
+      also: named(also),
+      certificate: named(certificate),
+      documentCount,
+      documents: documents?.map(({ algorithm, hash, name }) => ({ algorithm, hash, name })),
+      format,
+      manifest,
+      number,
+      origin,
+      outcome,
+      previous,
+      scopes,
+      signed,
+      time,
+    } satisfies Record<Exclude<keyof AuditEntry, "hash">, unknown>,
   );
+  // JSON.stringify escapes no other characters above the control characters.
+  if (!text.includes("\\ud")) return text;
+  const whole = (_: string, value: unknown) =>
+    typeof value === "string" ? value.toWellFormed() : value;
+  return JSON.stringify(JSON.parse(text, whole));
 }
 
 function shortened(event: AuditEvent): AuditEvent {

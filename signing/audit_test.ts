@@ -72,6 +72,23 @@ Deno.test("entries are chained, and read newest first", () =>
     }
   }));
 
+Deno.test("a line with every member is in canonical form, over which its hash is", () =>
+  inTempDir(async (dir) => {
+    const audit = new Audit(dir);
+    const { certificate } = signed("a");
+    await audit.record({
+      ...signed("a"),
+      also: certificate,
+      documents: Array.from({ length: 101 }, (_, i) => signed(`${i}`).documents![0]),
+      manifest: "ef".repeat(32),
+      scopes: ["sign"],
+      signed: 1,
+    });
+    assert.equal((await audit.verify()).fault, null);
+    const { hash: _, ...line } = (await audit.newest(1))[0];
+    assert.equal(Object.keys(line).length, 14);
+  }));
+
 Deno.test("a line that is changed, taken out, put in or moved is found", () =>
   inTempDir(async (dir) => {
     const audit = new Audit(dir);

@@ -51,6 +51,7 @@ const REASONS: Record<UnusableReason, Certificate["reason"]> = {
 interface Parsed {
   x509: X509;
   described: Omit<Certificate, "uri" | "chain" | "usable" | "reason">;
+  kind: Choice["kind"];
 }
 
 /** Certificates read before: reading one takes longer than asking a kept login for a signature. */
@@ -58,6 +59,8 @@ const MAX_PARSED = 256;
 
 export class Tokens {
   #parsed = new Map<string, Parsed>();
+  /** The same for bytes at hand, as those of an open key. */
+  readonly #parsedBytes = new WeakMap<Uint8Array, Parsed>();
   #running: Promise<Inventory> | undefined;
   #next: Promise<Inventory> | undefined;
   /** Of all keys listed so far: a token that is away for a moment has not gone. */
@@ -199,8 +202,7 @@ export class Tokens {
       id: credential.choice,
       certificate: this.describe(credential),
       token: describeToken(credential.key.token),
-      kind:
-        indiaFacts(this.#parse(credential.key.certificate).x509, this.departmentalPolicies).kind,
+      kind: this.#parse(credential.key.certificate).kind,
     };
   }
 
@@ -221,7 +223,12 @@ export class Tokens {
   }
 
   #parse(der: Uint8Array): Parsed {
-    const key = der.toBase64();
+    let parsed = this.#parsedBytes.get(der);
+    if (!parsed) this.#parsedBytes.set(der, parsed = this.#parseText(der, der.toBase64()));
+    return parsed;
+  }
+
+  #parseText(der: Uint8Array, key: string): Parsed {
     const known = this.#parsed.get(key);
     if (known) return known;
     const x509 = readCertificate(der);
@@ -240,6 +247,7 @@ export class Tokens {
         ...describeKey(publicKey),
         class: classOf(x509),
       },
+      kind: indiaFacts(x509, this.departmentalPolicies).kind,
     };
     if (this.#parsed.size === MAX_PARSED) this.#parsed.delete(this.#parsed.keys().next().value!);
     this.#parsed.set(key, parsed);

@@ -325,7 +325,6 @@ const PARSED_OUTSIDE: Record<string, [from: string, to: string][]> = {
     ["otp_service/esp.ts", "formats/xml/esign_request.ts"],
     ["cli/attach.ts", "formats/asn1/read.ts"],
     ["signers/pkcs12_write.ts", "formats/asn1/read.ts"],
-    ["signing/audit.ts", "formats/json/canonical.ts"],
   ],
   "the JSON of a request, which its frame bounds": [
     ["signing/content.ts", "formats/json/canonical.ts"],

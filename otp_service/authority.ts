@@ -188,8 +188,8 @@ export class Authority {
     const certificate = readCertificate(der);
     const serial = certificate.serialNumber.toHex();
     const notAfter = certificate.notAfter.getTime();
-    await this.#store.run(async (tx) => {
-      await tx.addCertificate({
+    await this.#store.run((tx) => {
+      tx.addCertificate({
         serial,
         person: person.id,
         transaction: transaction ?? null,

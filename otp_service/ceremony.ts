@@ -90,7 +90,7 @@ export class Ceremony {
     if (mode === "explicit") {
       await tx.apply({ client, credential }, { type: "end", why: "superseded" });
     }
-    await tx.addTransaction(
+    tx.addTransaction(
       open({ id, client, credential, mode, binding, shown }, tx.now),
       person,
       facts,

@@ -77,7 +77,7 @@ export class ChangePin {
       then: async (tx, { row }) => {
         await tx.take("change", ticket);
         await tx.endAll(person, "revoked");
-        await tx.savePerson({ ...row, pin: hash, epoch: row.epoch + 1 });
+        tx.savePerson({ ...row, pin: hash, epoch: row.epoch + 1 });
         tx.audit({ event: "person.pin_changed", person });
       },
     });

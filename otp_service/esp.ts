@@ -110,7 +110,7 @@ export class Esp {
       if (stored.waiting >= MAX_WAITING || stored.bytes + pdf.length > MAX_STORED) {
         throw new CscError("documents_too_many");
       }
-      await tx.addEsign({ id, client, phase: "waiting", facts, expires }, concat(pdf, prepared));
+      tx.addEsign({ id, client, phase: "waiting", facts, expires }, concat(pdf, prepared));
       tx.audit({
         event: "esign.started",
         transaction: id,

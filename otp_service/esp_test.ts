@@ -317,7 +317,7 @@ Deno.test("portals are limited to their own transactions and addresses, to PDFs 
     );
     await test.service.store.run(async (tx) => {
       const row = (await tx.esign(id))!;
-      for (let i = 0; i < 1000; i++) await tx.addEsign({ ...row, id: `${id}-${i}` }, PDF);
+      for (let i = 0; i < 1000; i++) tx.addEsign({ ...row, id: `${id}-${i}` }, PDF);
     });
     assert.equal((await begin(at)).status, 429);
     test.clock.now = portal!.certificate.notAfter.getTime() + 1;

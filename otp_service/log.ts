@@ -9,8 +9,8 @@
 import { getLogger } from "@logtape/logtape";
 import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
 import type { NoteKey, NoteSigner } from "../formats/log/note.ts";
-import { hashesIn, type ReadTile } from "../formats/log/tiles.ts";
-import { consistencyProof, verifyConsistency } from "../formats/log/tree.ts";
+import { hashesIn } from "../formats/log/tiles.ts";
+import { consistencyProof, type ReadHash, verifyConsistency } from "../formats/log/tree.ts";
 import { type AuditEvent, entryOf } from "./audit.ts";
 import type { Database, Query } from "./database.ts";
 import { LogRows, tileIn } from "./log_rows.ts";
@@ -21,7 +21,7 @@ import { Sealer } from "./sealer.ts";
 const log = getLogger(["dsign", "otp-service"]);
 
 /** How long lines are gathered before they are sealed, in milliseconds. */
-const GATHER = 20;
+const GATHER = 5;
 /** How long an answer waits for its receipt, in milliseconds. */
 const PATIENCE = 200;
 /** Lines that wait for longer than this, in milliseconds, are missed. */
@@ -157,7 +157,7 @@ export class Log {
   /** Shows that the log of `size` lines goes on from that of `old` lines. */
   async consistency(old: number, size: number): Promise<Uint8Array[]> {
     if (old === 0 || old === size) return [];
-    return await consistencyProof(hashesIn((level, number) => this.tile(level, number)), old, size);
+    return await consistencyProof(this.#hashes(), old, size);
   }
 
   /** Seals the end of the log with the current secret. */
@@ -181,7 +181,7 @@ export class Log {
       );
       if (!rows.some(([row]) => row)) return;
       const head = await this.rows.head(query);
-      const read = this.#tilesOnce();
+      const read = this.#hashes();
       for (const [i, [entry, { found }]] of own.entries()) {
         const [row] = rows[i];
         if (!row) continue;
@@ -191,11 +191,9 @@ export class Log {
     });
   }
 
-  /** Reads each stored tile once. */
-  #tilesOnce(): ReadTile {
-    const tiles = new Map<string, Promise<Uint8Array>>();
-    return (level, number) =>
-      tiles.getOrInsertComputed(`${level}/${number}`, () => this.tile(level, number));
+  /** The hashes of one tree. */
+  #hashes(): ReadHash {
+    return hashesIn((level, number) => this.tile(level, number));
   }
 
   /**
@@ -248,7 +246,7 @@ export class Log {
   async find(entry: string): Promise<{ receipt: string; client?: string } | null> {
     const place = await this.#database.read(async (query) => {
       const [row] = await query("SELECT seq, line FROM audit WHERE entry = $1", entry);
-      return row ? { row, ...placeOf(this.#tilesOnce(), await this.rows.head(query), row) } : null;
+      return row ? { row, ...placeOf(this.#hashes(), await this.rows.head(query), row) } : null;
     });
     if (!place) return null;
     const { client } = JSON.parse(place.row.line as string);

@@ -70,7 +70,7 @@ export class People {
     await store.run(async (tx) => {
       if (!await tx.addPerson(person, NO_PIN)) throw new CscError("person_exists");
       tx.audit({ event: "person.added", person: userID, name: person.name, otp: person.otp, by });
-      await addTo(tx, made, by);
+      addTo(tx, made, by);
     });
     return { credentialID: made.id, enrolment: await this.#invite(person, by) };
   }
@@ -84,7 +84,7 @@ export class People {
     await this.#options.store.run(async (tx) => {
       const row = await tx.person(id);
       if (!row) throw new CscError("person_unknown");
-      await tx.savePerson({ ...row, person: { ...row.person, role } });
+      tx.savePerson({ ...row, person: { ...row.person, role } });
       tx.audit({ event: "person.role_changed", person: id, before: row.person.role, role, by });
     });
   }
@@ -212,7 +212,7 @@ export class People {
         tx.audit({ event: "person.authenticator_set", person: person.id });
       }
       if (!await tx.take("enrolment", code)) return "nothing";
-      await tx.savePerson({
+      tx.savePerson({
         person,
         guard: forgiveAll(guard),
         pin: hash,
@@ -259,7 +259,7 @@ export class People {
           return null;
         }
         const after = { ...row, guard: { ...row.guard, signIns } };
-        await tx.savePerson(after);
+        tx.savePerson(after);
         return after;
       });
       right = await pins.verify(id, pin, paid?.pin ?? null);
@@ -274,7 +274,7 @@ export class People {
       const row = (await tx.person(id))!;
       const { signIns } = row.guard;
       if (right) {
-        await tx.savePerson({ ...row, guard: { ...row.guard, signIns: forgive(signIns, number) } });
+        tx.savePerson({ ...row, guard: { ...row.guard, signIns: forgive(signIns, number) } });
         return row.epoch === epoch && isUsable(row);
       }
       await tx.writeNobody(); // as many writes as in every other case
@@ -296,7 +296,7 @@ export class People {
     const renewed = await pins.hash(id, pin);
     await store.run(async (tx) => {
       const row = await tx.person(id);
-      if (row?.pin === old) await tx.savePerson({ ...row, pin: renewed });
+      if (row?.pin === old) tx.savePerson({ ...row, pin: renewed });
     });
   }
 
@@ -330,7 +330,7 @@ export class People {
       await tx.endAll(id, "locked");
       const row = await tx.person(id);
       if (!row) throw new CscError("person_unknown");
-      await tx.savePerson({ ...row, locked: reason, epoch: row.epoch + 1 });
+      tx.savePerson({ ...row, locked: reason, epoch: row.epoch + 1 });
       await tx.revokeEnrolments(id);
       tx.audit({ event: "person.locked", person: id, reason, by });
     });
@@ -349,7 +349,7 @@ export class People {
       const row = await tx.person(id);
       if (!row) throw new CscError("person_unknown");
       const guard = forgiveAll(row.guard);
-      await tx.savePerson({ ...row, guard, pin: null, locked: NO_PIN, epoch: row.epoch + 1 });
+      tx.savePerson({ ...row, guard, pin: null, locked: NO_PIN, epoch: row.epoch + 1 });
       tx.audit({ event: "person.unlocked", person: id, proof, by });
       return row.person;
     });
@@ -383,8 +383,8 @@ export class People {
   }
 }
 
-async function addTo(tx: Tx, made: Credential, by: string): Promise<void> {
-  await tx.addCredential(made);
+function addTo(tx: Tx, made: Credential, by: string): void {
+  tx.addCredential(made);
   const { id, person, kind, mode, keyType, serial } = made;
   tx.audit({ event: "credential.added", credential: id, person, kind, mode, keyType, serial, by });
 }

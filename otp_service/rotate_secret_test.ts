@@ -120,7 +120,7 @@ Deno.test(
     await store.run(async (tx) => {
       const row = (await tx.person("cdas"))!;
       const totp = store.secrets.seal("totp cdas", secretOfApp);
-      await tx.savePerson({ ...row, person: { ...row.person, totp } });
+      tx.savePerson({ ...row, person: { ...row.person, totp } });
     });
     const before = store.secrets.pepper.current;
 
@@ -235,7 +235,7 @@ Deno.test(
     const unnamed = pin!.replace(/^v3\.[^.]+/, "v2");
     await store.run(async (tx) => {
       await tx.person("asen");
-      await tx.savePerson({ ...row, pin: unnamed });
+      tx.savePerson({ ...row, pin: unnamed });
     });
     const isAsBefore = async () => {
       const { service } = await instance();

@@ -103,11 +103,10 @@ export class Sealer {
         );
       }
       keepBorder(border, seq);
-      const readTile: ReadTile = (level, number) =>
-        readTileOf(this.#database, border, level, number);
+      const read = hashesIn((level, number) => readTileOf(this.#database, border, level, number));
       const places = new Map(entries.map((entry, i) => {
         const [line, index] = [lines[i], before.seq + i];
-        const receipt = () => receiptOf(readTile, { line, index, head });
+        const receipt = () => receiptOf(read, { line, index, head });
         return [entry.toHex(), { index, receipt }];
       }));
       sealed = { head, border, places };

@@ -69,13 +69,13 @@ export class Store {
   }
 
   /** Runs `work` as one transaction; it may run again, and waits for nothing but this store. */
-  async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+  async run<T>(work: (tx: Tx) => Promise<T> | T): Promise<T> {
     return (await this.runWithLines(work)).value;
   }
 
   /** As {@linkcode run}, with the lines that it added to the audit. */
   async runWithLines<T>(
-    work: (tx: Tx) => Promise<T>,
+    work: (tx: Tx) => Promise<T> | T,
   ): Promise<{ value: T; lines: readonly string[] }> {
     await this.#ready();
     let last: Tx | undefined;

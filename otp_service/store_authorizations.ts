@@ -29,13 +29,13 @@ export interface Applied extends Found {
 const KEEP = 24 * 60 * 60_000;
 
 export class AuthorizationsTx extends PeopleTx {
-  async addTransaction(transaction: Transaction, person: string, facts: Facts): Promise<void> {
+  addTransaction(transaction: Transaction, person: string, facts: Facts): void {
     const { id, createdAt } = transaction;
     const row = rowOf(transaction, facts);
     const { client, credential, phase, sad, used, state } = row;
     const expires = createdAt + RULES.lifetime;
     const { version, mac } = this.next("transactions", id, contentOf({ ...row, person, expires }));
-    await this.query(
+    this.write(
       `INSERT INTO transactions
        (id, person, client, credential, phase, sad, used, state, facts, expires, version, mac)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
@@ -72,13 +72,13 @@ export class AuthorizationsTx extends PeopleTx {
   }
 
   /** Writes an authorization that was read in this transaction. */
-  async saveTransaction({ transaction, person, facts }: AuthorizationRow): Promise<void> {
+  saveTransaction({ transaction, person, facts }: AuthorizationRow): void {
     const { id, createdAt } = transaction;
     const row = rowOf(transaction, facts);
     const expires = createdAt + RULES.lifetime;
     const content = contentOf({ ...row, person, expires });
     const { before, version, mac } = this.next("transactions", id, content);
-    await this.update(
+    this.update(
       `UPDATE transactions SET phase = $2, sad = $3, used = $4, state = $5, facts = $6, version = $7,
        mac = $8 WHERE id = $1 AND version = $9`,
       id,
@@ -120,9 +120,9 @@ export class AuthorizationsTx extends PeopleTx {
       facts: outcome.ok ? { ...found.facts, ...facts } : found.facts,
       row: { ...row, guard },
     };
-    await this.saveTransaction(after);
+    this.saveTransaction(after);
     if (found.transaction.phase !== "ended") this.#auditEnd(after);
-    if (JSON.stringify(guard) !== JSON.stringify(row.guard)) await this.savePerson(after.row);
+    if (JSON.stringify(guard) !== JSON.stringify(row.guard)) this.savePerson(after.row);
     return { ...after, outcome };
   }
 
@@ -140,7 +140,7 @@ export class AuthorizationsTx extends PeopleTx {
         { type: "end", why },
         this.now,
       );
-      await this.saveTransaction({ ...found, transaction });
+      this.saveTransaction({ ...found, transaction });
       this.#auditEnd({ ...found, transaction });
     }
   }

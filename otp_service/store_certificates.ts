@@ -5,11 +5,11 @@ import { sha256 } from "./secrets.ts";
 import { EsignsTx } from "./store_esigns.ts";
 
 export class CertificatesTx extends EsignsTx {
-  async addCertificate(row: Omit<CertificateRow, "revokedAt" | "reason">): Promise<void> {
+  addCertificate(row: Omit<CertificateRow, "revokedAt" | "reason">): void {
     const { serial, person, transaction, der, notAfter } = row;
     const content = contentOf({ ...row, revokedAt: null, reason: null });
     const { version, mac } = this.next("certificates", serial, content);
-    await this.query(
+    this.write(
       `INSERT INTO certificates (serial, person, transaction_id, der, not_after, version, mac)
        VALUES ($1, $2, $3, $4, $5, $6, $7)`,
       ...[serial, person, transaction, der, notAfter, version, mac],
@@ -60,7 +60,7 @@ export class CertificatesTx extends EsignsTx {
     if (!certificate || certificate.revokedAt !== null) return false;
     const content = contentOf({ ...certificate, revokedAt: this.now, reason });
     const { version, mac } = this.next("certificates", serial, content);
-    await this.update(
+    this.update(
       `UPDATE certificates SET revoked_at = $2, reason = $3, version = $4, mac = $5
        WHERE serial = $1`,
       ...[serial, this.now, reason, version, mac],
@@ -69,8 +69,8 @@ export class CertificatesTx extends EsignsTx {
   }
 
   /** @param sealed encrypted under its id, so that it needs no seal of its row */
-  async saveKey(id: string, sealed: string): Promise<void> {
-    await this.query("INSERT INTO private_keys VALUES ($1, $2)", id, sealed);
+  saveKey(id: string, sealed: string): void {
+    this.write("INSERT INTO private_keys VALUES ($1, $2)", id, sealed);
   }
 
   async key(id: string): Promise<string | null> {

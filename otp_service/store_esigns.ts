@@ -22,11 +22,11 @@ export interface EsignBytes {
 }
 
 export class EsignsTx extends DocumentsTx {
-  async addEsign(row: EsignRow, pdf: Uint8Array): Promise<void> {
+  addEsign(row: EsignRow, pdf: Uint8Array): void {
     const bytes = { pdf, cms: null, dss: null, answer: null };
     const content = contentOf(row, bytes);
     const { version, mac } = this.next("esigns", row.id, content);
-    await this.query(
+    this.write(
       `INSERT INTO esigns (id, client, phase, facts, expires, hashes, pdf, size, version, mac)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
       row.id,
@@ -93,7 +93,7 @@ export class EsignsTx extends DocumentsTx {
     const content = contentOf(row, bytes);
     const { before, version, mac } = this.next("esigns", row.id, content);
     const { phase, facts, expires } = row;
-    await this.update(
+    this.update(
       `UPDATE esigns SET phase = $2, facts = $3, expires = $4, hashes = $5, cms = $6, dss = $7,
        answer = $8, version = $9, mac = $10 WHERE id = $1 AND version = $11`,
       row.id,

@@ -46,11 +46,11 @@ export class PeopleTx extends SealedTx {
   }
 
   /** Writes a person that was read in this transaction. */
-  async savePerson(person: PersonRow): Promise<void> {
+  savePerson(person: PersonRow): void {
     const { id } = person.person;
     const content = contentOf(rowOf(person));
     const { before, version, mac } = this.next("persons", id, content);
-    await this.update(
+    this.update(
       `UPDATE persons SET data = $2, guard = $3, pin = $4, locked = $5, epoch = $6, version = $7,
        mac = $8 WHERE id = $1 AND version = $9`,
       id,
@@ -61,11 +61,11 @@ export class PeopleTx extends SealedTx {
     );
   }
 
-  async addCredential(credential: Credential): Promise<void> {
+  addCredential(credential: Credential): void {
     const { id, person } = credential;
     const content = [person, JSON.stringify(credential)];
     const { version, mac } = this.next("credentials", id, content);
-    await this.query(
+    this.write(
       "INSERT INTO credentials (id, person, data, version, mac) VALUES ($1, $2, $3, $4, $5)",
       id,
       ...content,

@@ -1,4 +1,6 @@
 /** The store's database in PostgreSQL: for several instances of the service behind a balancer. */
+import { nextTick } from "node:process";
+import type { Writable } from "node:stream";
 import pg from "pg";
 import {
   type Database,
@@ -50,6 +52,7 @@ interface Client {
   ): Promise<{ rows: Row[] }>;
 }
 interface PoolClient extends Client {
+  readonly connection: { readonly stream: Pick<Writable, "cork" | "uncork"> };
   /** @param broken it is not used again */
   release(broken?: boolean): void;
   on(event: "error", listener: () => void): void;
@@ -113,12 +116,13 @@ export async function openPostgres(url: string, limits = LIMITS): Promise<Databa
     const { rows } = await client.query({ name, text, values: values.map(storable) });
     return rows;
   };
+  const within = <T>(work: (query: Query) => Promise<T>, begin?: string) =>
+    inTransaction(pool, (client) => work(through(client)), begin);
   return {
     lock: " FOR UPDATE",
     clock: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now",
     read: (work) => turns(() => work(through(pool))),
-    snapshot: (work) =>
-      turns(() => inTransaction(pool, (client) => work(through(client)), SNAPSHOT)),
+    snapshot: (work) => turns(() => within(work, SNAPSHOT)),
     becomeSealer: async (query) => {
       await query(`SELECT pg_advisory_xact_lock(${SEALING_LOCK})`);
     },
@@ -126,7 +130,7 @@ export async function openPostgres(url: string, limits = LIMITS): Promise<Databa
       turns(async () => {
         for (let attempt = 1;; attempt++) {
           try {
-            return await inTransaction(pool, (client) => work(through(client)));
+            return await within(work);
           } catch (error) {
             if (!AGAIN.includes(codeOf(error)) || attempt === TRIES) throw error;
           }
@@ -138,14 +142,39 @@ export async function openPostgres(url: string, limits = LIMITS): Promise<Databa
 
 async function inTransaction<T>(
   pool: Pool,
-  work: (client: PoolClient) => Promise<T>,
+  work: (client: Client) => Promise<T>,
   begin = "BEGIN",
 ): Promise<T> {
   const client = await pool.connect();
+  let first: unknown;
+  let isCorked = false;
+  const together: Client = {
+    // statements that are given out before anything is waited for share one packet
+    async query(...args) {
+      const { stream } = client.connection;
+      if (!isCorked) {
+        isCorked = true;
+        stream.cork();
+        nextTick(() => {
+          isCorked = false;
+          stream.uncork();
+        });
+      }
+      try {
+        return await client.query(...args);
+      } catch (error) {
+        // those after it fail only because of it
+        throw first ??= error;
+      }
+    },
+  };
   try {
-    await client.query(begin);
-    const value = await work(client);
+    const begun = together.query(begin);
+    begun.catch(() => {}); // the first statement of `work`, which goes out with it, says so too
+    const value = await work(together);
+    await begun;
     await client.query("COMMIT");
+    if (first !== undefined) throw first; // then the server has undone everything, and says no more than that
     client.release();
     return value;
   } catch (error) {
@@ -207,7 +236,7 @@ function reasonOf(error: unknown): string {
 const storable = (value: Value) =>
   typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : value;
 
-async function migrate(client: PoolClient): Promise<void> {
+async function migrate(client: Client): Promise<void> {
   await client.query("SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
   await client.query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)");
   const { rows: [row] } = await client.query("SELECT version FROM schema_version");

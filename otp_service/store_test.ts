@@ -38,8 +38,8 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
       await two.run(async (tx) => {
         const row = (await tx.person("asen"))!;
         assert.deepEqual(row, { person: PERSON, guard: FRESH, pin: null, locked: null, epoch: 1 });
-        await tx.savePerson({ ...row, pin: "hash", locked: "left" });
-        await tx.addCredential({
+        tx.savePerson({ ...row, pin: "hash", locked: "left" });
+        tx.addCredential({
           id: "c1",
           person: "asen",
           kind: "one-time",
@@ -57,13 +57,13 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
 
     await t.step("only one of 1,000 parallel uses of a SAD succeeds", async () => {
       await one.run(async (tx) => {
-        await tx.addTransaction(opened("t1", tx.now), "asen", FACTS);
+        tx.addTransaction(opened("t1", tx.now), "asen", FACTS);
         const found = (await tx.transaction({ id: "t1" }))!;
         const authorized = { ...found.transaction, phase: "authorized" as const, sad: "sad-hash" };
         const transaction = { ...authorized, pending: BINDING.hashes, remaining: 1 };
-        await tx.saveTransaction({ ...found, transaction });
+        tx.saveTransaction({ ...found, transaction });
         const person = (await tx.person("asen"))!;
-        await tx.savePerson({ ...person, locked: null });
+        tx.savePerson({ ...person, locked: null });
       });
       const uses = await Promise.all(
         Array.from({ length: 1000 }, (_, i) =>
@@ -224,8 +224,8 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
           }
         }
         await one.run(async (tx) => {
-          await tx.addTransaction(opened("end-locked", tx.now), "asen", FACTS);
-          await tx.savePerson({ ...(await tx.person("asen"))!, locked: "left" });
+          tx.addTransaction(opened("end-locked", tx.now), "asen", FACTS);
+          tx.savePerson({ ...(await tx.person("asen"))!, locked: "left" });
         });
         for (const store of [one, two]) {
           await store.run((tx) => tx.apply({ id: "end-locked" }, { type: "send" }));

@@ -60,6 +60,7 @@ export class SealedTx {
   /** Change of the sum of the versions. */
   readonly #toggles: [Counted, string, number, mac: Value][] = [];
   readonly #changed = new Map<string, number>();
+  readonly #writes: Promise<unknown>[] = [];
   #lines: readonly string[] = [];
 
   /** Made by `Store.run` and `Store.read`. */
@@ -136,9 +137,23 @@ export class SealedTx {
   }
 
   /** Changes one row that was read in this transaction, and that nobody has changed since. */
-  protected async update(statement: string, ...values: Value[]): Promise<void> {
-    const rows = await this.query(`${statement} RETURNING version`, ...values);
-    if (rows.length !== 1) throw new Error("A row was changed that was not locked.");
+  protected update(statement: string, ...values: Value[]): void {
+    this.#later(
+      this.query(`${statement} RETURNING version`, ...values).then((rows) => {
+        if (rows.length !== 1) throw new Error("A row was changed that was not locked.");
+      }),
+    );
+  }
+
+  /** Writes something of which nothing is read back. */
+  protected write(statement: string, ...values: Value[]): void {
+    this.#later(this.query(statement, ...values));
+  }
+
+  /** Writes go out one after another, and are waited for at the end. */
+  #later(write: Promise<unknown>): void {
+    write.catch(() => {}); // `finish` tells
+    this.#writes.push(write);
   }
 
   /** Takes a deleted row out of the sum. */
@@ -155,6 +170,11 @@ export class SealedTx {
 
   /** Leaves the audit's lines, and the change of the sum of versions, to be sealed. Nobody is waited for. */
   async finish(): Promise<void> {
+    this.#leave();
+    await Promise.all(this.#writes);
+  }
+
+  #leave(): void {
     if (this.entries.length + this.#toggles.length === 0) return;
     const { seal, log } = this.#options;
     const delta = Uint8Array.fromHex(NO_ROWS);
@@ -164,7 +184,7 @@ export class SealedTx {
     this.#lines = this.entries.map((entry, i) =>
       auditLine(i === last ? { ...entry, ...rows } : entry, this.now)
     );
-    await log.rows.add(this.query, { lines: this.#lines, delta: delta.toHex() });
+    this.#later(log.rows.add(this.query, { lines: this.#lines, delta: delta.toHex() }));
   }
 
   /** The audit's lines of a transaction that is finished, in the order in which they were added. */

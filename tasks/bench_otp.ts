@@ -323,7 +323,7 @@ async function authorizeAll(store: Store, stored: string[], count: number, each:
     const credential = stored[i % stored.length];
     const hashes = Array.from({ length: each }, () => randomBytes(32).toString("base64"));
     const [SAD, id] = [randomBytes(32).toString("base64url"), randomBytes(16).toString("hex")];
-    await store.run(async (tx) => {
+    await store.run((tx) => {
       const transaction = {
         id,
         client: "portal",
@@ -340,7 +340,7 @@ async function authorizeAll(store: Store, stored: string[], count: number, each:
         pending: hashes,
         remaining: each,
       };
-      await tx.addTransaction(transaction, `stored${i % stored.length}`, {
+      tx.addTransaction(transaction, `stored${i % stored.length}`, {
         purpose: "benchmark",
         labels: [],
       });
@@ -354,7 +354,7 @@ async function forgetGenerations(store: Store): Promise<void> {
   await store.run(async (tx) => {
     for (const { person: { id } } of await tx.persons()) {
       const row = (await tx.person(id))!;
-      await tx.savePerson({ ...row, guard: { ...row.guard, generations: [] } });
+      tx.savePerson({ ...row, guard: { ...row.guard, generations: [] } });
     }
   });
 }

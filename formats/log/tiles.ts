@@ -19,10 +19,11 @@ export interface Tile {
   hashes: Uint8Array;
 }
 
-/** The tree's hashes out of tiles. Each tile is read once, so use it for one tree only. */
+/** The tree's hashes out of tiles. Each tile is read once and each hash made once, so use it for one tree only. */
 export function hashesIn(readTile: ReadTile): ReadHash {
   const tiles = new Map<string, Promise<Uint8Array>>();
-  return async (level, index) => {
+  const hashes = new Map<string, Promise<Uint8Array>>();
+  const make = async (level: number, index: number): Promise<Uint8Array> => {
     const tileLevel = Math.floor(level / HEIGHT);
     const width = 2 ** (level % HEIGHT);
     const first = index * width;
@@ -32,6 +33,8 @@ export function hashesIn(readTile: ReadTile): ReadHash {
     const at = (first % WIDTH) * HASH;
     return subtree(tile.subarray(at, at + width * HASH), width);
   };
+  return (level, index) =>
+    hashes.getOrInsertComputed(`${level}/${index}`, () => make(level, index));
 }
 
 function subtree(hashes: Uint8Array, width: number): Uint8Array {

@@ -246,7 +246,7 @@ Deno.test("the page for PIN and OTP works in Chromium", async (t) => {
       await test.service.store.run(async (tx) => {
         const row = (await tx.person("asen"))!;
         const answers = { paid: 4, right: 0, until: 0 };
-        await tx.savePerson({ ...row, guard: { ...row.guard, answers } });
+        tx.savePerson({ ...row, guard: { ...row.guard, answers } });
       });
       const before = test.sent.length;
       await desk.open(credentialID, [DOCUMENT]);

@@ -7,21 +7,27 @@ const file = z.string().min(1);
 const KeyType = z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]);
 const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "letters, digits, dot, hyphen, underscore");
 
+/** A name such as `localhost` may lead elsewhere; these two addresses do not. */
 const isGuarded = ({ protocol, hostname }: URL) =>
-  protocol === "https:" ||
-  (protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(hostname));
+  protocol === "https:" || (protocol === "http:" && ["127.0.0.1", "[::1]"].includes(hostname));
+
+/** Where an app may be given a code: https, this machine, or a scheme that it has to itself (RFC 8252 §7). */
+const isAppAddress = (text: string) => {
+  const address = new URL(text);
+  return isGuarded(address) || /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(address.protocol);
+};
 
 /** https, or http on this machine; nothing after the host but a path without a slash at its end. */
 const url = z.url().refine((text) => {
   const address = new URL(text);
   return isGuarded(address) && !address.search && !address.hash && !text.endsWith("/");
-}, "must be https://HOST (http: only on the loopback address), without a slash at its end");
+}, "must be https://HOST (http: only for 127.0.0.1 and [::1]), without a slash at its end");
 
 /** https, or http on this machine; as its provider gives it. */
 const serviceUrl = z.url().refine((text) => {
   const address = new URL(text);
   return isGuarded(address) && !address.hash;
-}, "must be https://… (http: only on the loopback address)");
+}, "must be https://… (http: only for 127.0.0.1 and [::1])");
 
 const Module = z.strictObject({
   module: file.refine(isAbsolute, "must be an absolute path").describe("PKCS#11 library"),
@@ -85,13 +91,25 @@ export const OtpConfig = z.strictObject({
     z.strictObject({
       id,
       name: z.string().min(1).max(100),
-      secretHash,
+      secretHash: secretHash.optional(),
+      public: z.boolean().default(false).describe("An app, which cannot keep a secret"),
       earlierSecretHash: secretHash.optional().describe("While the secret is rotated"),
       redirectUris: z.array(z.url()).default([]),
       listsPersons: z.boolean().optional()
         .describe("Looks up credentials by a person's name; default: as admin, who sees everyone"),
       admin: z.boolean().default(false),
-    }).transform(({ listsPersons, ...rest }) => ({
+    }).refine(
+      ({ public: isPublic, secretHash, earlierSecretHash }) =>
+        isPublic ? !(secretHash ?? earlierSecretHash) : secretHash !== undefined,
+      "needs either a secretHash or public: true",
+    ).refine(
+      ({ public: isPublic, admin, listsPersons }) => !(isPublic && (admin || listsPersons)),
+      "is public, so it can be neither admin nor listsPersons",
+    ).refine(
+      ({ public: isPublic, redirectUris }) =>
+        !isPublic || redirectUris.length > 0 && redirectUris.every(isAppAddress),
+      "is public, so it needs redirectUris, each https://… or with a scheme such as in.gov.example.app:",
+    ).transform(({ listsPersons, public: _, ...rest }) => ({
       ...rest,
       listsPersons: listsPersons ?? rest.admin,
     })),

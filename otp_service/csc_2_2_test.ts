@@ -1,6 +1,7 @@
 /**
  * Version 2.2 of the CSC's API, and 1.0.4's OAuth, as clients speak them. The requests of the EUDI wallet's libraries are
- * written as their public source writes them (eu-digital-identity-wallet/eudi-lib-jvm-rqes-csc-kt, read November 2026).
+ * written as their public source writes them (eu-digital-identity-wallet, eudi-lib-jvm-rqes-csc-kt and
+ * eudi-lib-ios-rqes-csc-swift, read November 2026).
  */
 import assert from "node:assert/strict";
 import { OIDS } from "../protocol/csc.ts";
@@ -38,6 +39,7 @@ async function authorized(
   verifier: string,
   more: Record<string, string> = {},
   base = "",
+  query = "",
 ) {
   const { status, location } = await ask(test, address);
   assert.equal(status, 302);
@@ -57,7 +59,7 @@ async function authorized(
   const code = new URL(redirect).searchParams.get("code")!;
   return await ask(
     test,
-    `${base}/oauth2/token`,
+    `${base}/oauth2/token${query}`,
     form({
       grant_type: "authorization_code",
       code,
@@ -272,4 +274,71 @@ Deno.test("1.0.4 calls the digests `hash`, and the token of a credential SAD", (
       signAlgo: OIDS.ecdsaWithSha256,
     }, service.body.access_token);
     assert.equal(signed.status, 200, JSON.stringify(signed.body));
+  }));
+
+/** As `URLComponents` of Apple's Foundation writes a query: a plus sign stays as it is. */
+const foundation = (items: [string, string][]) =>
+  items.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2B", "+")}`)
+    .join("&");
+
+Deno.test("the requests of the EUDI library for iOS, one after the other, give a signature", () =>
+  withService(async (test) => {
+    const credentialID = await test.enrol({
+      userID: "asen",
+      credential: { ...STORED, mode: "oauth2code" },
+    });
+    const { body: info } = await test.call("/csc/v2/info", { lang: "en-US" });
+    assert.equal(info.oauth2, PUBLIC_URL);
+    const state = crypto.randomUUID();
+    const address = (scope: string, challenge: string, more: [string, string][] = []) =>
+      `/oauth2/authorize?${
+        foundation([
+          ["response_type", "code"],
+          ["client_id", CLIENT.id],
+          ["redirect_uri", REDIRECT],
+          ["scope", scope],
+          ["code_challenge", challenge],
+          ["code_challenge_method", "S256"],
+          ["state", state],
+          ...more,
+        ])
+      }`;
+    const service = pkce();
+    const first = await authorized(test, address("service", service.challenge), service.verifier, {
+      state,
+    });
+    const token = first.body.access_token;
+    const wanted = { credentialInfo: true, certificates: "chain", certInfo: true };
+    const list = await test.call("/csc/v2/credentials/list", wanted, token);
+    assert.deepEqual(list.body.credentialIDs, [credentialID]);
+    const one = { credentialID, ...wanted, auth_info: true };
+    assert.equal((await test.call("/csc/v2/credentials/info", one, token)).status, 200);
+
+    // its earlier versions write Base64 into the address, the present one Base64url without padding
+    const plus = Uint8Array.fromHex("fb".repeat(32));
+    const forms = [plus.toBase64(), plus.toBase64({ alphabet: "base64url", omitPadding: true })];
+    for (const hash of forms) {
+      const details = (hash: string) =>
+        JSON.stringify([{
+          documentDigests: [{ label: "A sample pdf", hash }],
+          credentialID,
+          hashAlgorithmOID: OIDS.sha256,
+          locations: [],
+          type: "credential",
+        }]);
+      const { challenge, verifier } = pkce();
+      const to = address("credential", challenge, [["authorization_details", details(hash)]]);
+      // the token's request has them in the address too
+      const query = foundation([["authorization_details", details(plus.toBase64())]]);
+      const granted = await authorized(test, to, verifier, { state }, "", `?${query}`);
+      assert.equal(granted.status, 200, JSON.stringify(granted.body));
+      const signed = await test.call("/csc/v2/signatures/signHash", {
+        credentialID,
+        hashes: [plus.toBase64()],
+        hashAlgorithmOID: OIDS.sha256,
+        signAlgo: OIDS.ecdsaWithSha256,
+        operationMode: "S",
+      }, granted.body.access_token);
+      assert.equal(signed.status, 200, JSON.stringify(signed.body));
+    }
   }));

@@ -7,7 +7,7 @@ import { type ConsentFacts, consentText } from "./consent.ts";
 import { hashPrefix } from "./delivery.ts";
 import { wayTo } from "./messages.ts";
 import type { AuthorizationRow, Person, TokenOf } from "./rows.ts";
-import { ENROL, type Service } from "./service.ts";
+import { ENROL, isPublic, type Service } from "./service.ts";
 import type { Tx } from "./store.ts";
 
 /** Null where there is nothing to do with it (any more). */
@@ -34,13 +34,15 @@ async function signView(
   ticket: TokenOf<"ticket">,
 ): Promise<OtpView | null> {
   const { language, name, clients, authority } = service;
-  const client = clients.find(({ id }) => id === ticket.client)?.name ?? ticket.client;
+  const known = clients.find(({ id }) => id === ticket.client);
+  const client = known?.name ?? ticket.client;
+  const anybody = known !== undefined && isPublic(known);
   // the portal's own front door: what it was asked for there is over; an app with a scheme has no other than this
   const { origin } = new URL(ticket.redirect);
   const portal = origin === "null" ? ticket.redirect : `${origin}/`;
   if (ticket.transaction === undefined) {
     const sign = ticket.request !== undefined;
-    return { kind: "sign_in", language, service: name, client, portal, sign };
+    return { kind: "sign_in", language, service: name, client, anybody, portal, sign };
   }
   const found = await tx.transaction({ id: ticket.transaction });
   const row = found && await tx.person(found.person);
@@ -63,6 +65,7 @@ async function signView(
     kind: "sign",
     ...asked(service, person, transaction, tx.now),
     client,
+    anybody,
     portal,
     purpose: facts.purpose,
     hashAlgorithm: hashByOid(transaction.binding!.hashAlgorithm),

@@ -17,6 +17,7 @@ import {
   basic,
   type Client,
   clientBySecret,
+  isPublic,
   LIFETIME,
   ParameterError,
   parse,
@@ -45,12 +46,10 @@ export function addOAuthRoutes(app: App, service: Service): void {
       const { client_id: _, client_secret: _secret, ...parameters } = form;
       const whole = { ...parameters, client_id: client.id };
       checkRedirect(client, parse(OAuthAuthorize, whole).redirect_uri);
-      const value = await service.store.run((tx) =>
-        tx.issue(
-          { kind: "pushed", client: client.id, parameters: whole },
-          LIFETIME.pushed,
-        )
-      );
+      const pushed = { kind: "pushed" as const, client: client.id, parameters: whole };
+      const value = isPublic(client)
+        ? short(service.tickets.push(pushed, LIFETIME.pushed), client)
+        : await service.store.run((tx) => tx.issue(pushed, LIFETIME.pushed));
       return context.json(
         { request_uri: REQUEST_URI + value, expires_in: LIFETIME.pushed / 1000 },
         201,
@@ -75,9 +74,12 @@ export function addOAuthRoutes(app: App, service: Service): void {
 }
 
 /** What OAuth clients may ask for, and where (RFC 8414). */
-function metadata({ publicUrl: issuer }: Service) {
+function metadata({ publicUrl: issuer, clients }: Service) {
   const at = (path: string) => `${issuer}/oauth2/${path}`;
-  const methods = ["client_secret_basic", "client_secret_post"];
+  const methods = [
+    ...["client_secret_basic", "client_secret_post"],
+    ...clients.some(isPublic) ? ["none"] : [],
+  ];
   return {
     issuer,
     authorization_endpoint: at("authorize"),
@@ -110,6 +112,7 @@ export function once(parameters: Iterable<[string, string]>): Record<string, str
   return found;
 }
 
+/** The client that shows its secret; of a public one nothing is shown but its name, whatever else it sends. */
 function authenticate(
   service: Service,
   request: Request,
@@ -119,11 +122,12 @@ function authenticate(
   const id = header?.user ?? form.client_id;
   const secret = header?.password ?? form.client_secret;
   if (id === undefined) throw new CscError("client_id_missing");
+  const known = service.clients.find((each) => each.id === id);
+  if (known && isPublic(known)) return known;
   if (secret === undefined) throw new CscError("client_secret_missing");
   const client = clientBySecret(service, id, secret);
   if (client) return client;
   // Not in the audit, which strangers could fill with it; the reason goes to the log.
-  const known = service.clients.some((each) => each.id === id);
   throw new CscError(known ? "client_secret_invalid" : "client_id_invalid", "not authenticated");
 }
 
@@ -151,19 +155,20 @@ async function authorize(service: Service, query: URLSearchParams): Promise<Resp
   let form = once(query);
   const client = service.clients.find(({ id }) => id === form.client_id);
   if (!client) throw new CscError("client_id_invalid");
-  if (form.request_uri !== undefined) {
+  const isPushed = form.request_uri !== undefined;
+  if (isPushed) {
     const value = pushedIn(form.request_uri);
-    const pushed = await service.store.run((tx) => tx.take("pushed", value));
-    if (pushed?.data.client !== client.id) {
-      throw new ParameterError("Invalid parameter request_uri");
-    }
-    form = pushed.data.parameters;
+    const pushed = isPublic(client)
+      ? service.tickets.pushed(value)
+      : (await service.store.run((tx) => tx.take("pushed", value)))?.data;
+    if (pushed?.client !== client.id) throw new ParameterError("Invalid parameter request_uri");
+    form = pushed.parameters;
   }
   // Before the address is known to be good, nobody is sent to it.
   checkRedirect(client, form.redirect_uri ?? "");
-  const pushed = query.has("request_uri");
+  const isProven = isPushed && !isPublic(client);
   try {
-    const ticket = await openTicket(service, client, parse(OAuthAuthorize, form), pushed);
+    const ticket = await openTicket(service, client, parse(OAuthAuthorize, form), isProven);
     return to(`${service.publicUrl}/otp#${ticket}`);
   } catch (error) {
     if (!(error instanceof ParameterError || error instanceof CscError)) throw error;
@@ -199,7 +204,7 @@ async function openTicket(
   };
   const details = request.authorization_details;
   if (request.scope === "service" && details === undefined) {
-    if (!pushed) return short(tickets.ask(ticket));
+    if (!pushed) return short(tickets.ask(ticket), client);
     return await store.run((tx) => tx.issue(ticket, RULES.lifetime));
   }
   const { credentialID, binding, labels, type } = details === undefined
@@ -215,16 +220,17 @@ async function openTicket(
   };
   const credential = await store.read((tx) => tx.credential(credentialID));
   if (credential?.mode !== "oauth2code") throw new CscError("credential_invalid");
-  if (!pushed) return short(tickets.ask({ ...ticket, request: asked }));
+  if (!pushed) return short(tickets.ask({ ...ticket, request: asked }), client);
   return await store.run(async (tx) => {
     const transaction = await openAuthorization(service, tx, client.id, asked);
     return await tx.issue({ ...ticket, transaction }, RULES.lifetime);
   });
 }
 
-function short(ticket: string | null): string {
-  if (ticket === null) throw new ParameterError("The request is too long: push it (RFC 9126)");
-  return ticket;
+function short(sealed: string | null, client: Client): string {
+  if (sealed !== null) return sealed;
+  const help = isPublic(client) ? "" : ": push it (RFC 9126)";
+  throw new ParameterError(`The request is too long${help}`);
 }
 
 /** Opens what was asked for. What is shown of it is settled here: the documents that are there now. */
@@ -298,6 +304,7 @@ async function giveToken(
   const { store } = service;
   switch (form.grant_type) {
     case "client_credentials":
+      if (isPublic(client)) throw new CscError("unauthorized_client");
       return await store.run((tx) => {
         tx.audit({ event: "client.signed_in", client: client.id });
         return giveTokens(tx, { client: client.id }, token(), false);

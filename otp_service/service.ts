@@ -24,8 +24,8 @@ export interface Client {
   readonly id: string;
   /** Shown to signatories. */
   readonly name: string;
-  /** SHA-256 of the secret, hex; the secret must be random, 128 bits at least. */
-  readonly secretHash: string;
+  /** SHA-256 of the secret, hex; the secret must be random, 128 bits at least. A public client has none (RFC 6749 §2.1). */
+  readonly secretHash?: string;
   /** Of the one before, while it is rotated. */
   readonly earlierSecretHash?: string;
   /** Exact addresses to which a signatory is sent back. */
@@ -161,6 +161,9 @@ export function basic(request: Request): { user: string; password: string } | nu
   if (colon < 1) throw new CscError("username_password");
   return { user: text.slice(0, colon), password: text.slice(colon + 1) };
 }
+
+/** Whether anybody may call in the name of this client: it is an app, which cannot keep a secret. */
+export const isPublic = ({ secretHash }: Client): boolean => secretHash === undefined;
 
 /** The client with this id and secret, or null; in the same time for either being wrong. */
 export function clientBySecret(

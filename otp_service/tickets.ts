@@ -10,12 +10,12 @@ import type { Secrets } from "./secrets.ts";
 import type { Store, Tx } from "./store.ts";
 
 type Ticket = TokenOf<"ticket">;
+type Pushed = TokenOf<"pushed">;
 
 /** A sealed ticket begins with it. */
 const ASKED = "asked-";
 /** Characters of a sealed ticket: it travels in a header, of which proxies take 8 KiB. */
 const LONGEST = 6000;
-const NAME = "ticket";
 
 export class Tickets {
   readonly #store: Store;
@@ -26,18 +26,25 @@ export class Tickets {
     this.#secrets = secrets;
   }
 
-  /** Null where so much is asked for that it must be pushed. */
+  /** Null where so much is asked for that it must be pushed, with a secret. */
   ask(ticket: Ticket): string | null {
-    const expires = this.#store.now() + RULES.lifetime;
-    const text = new TextEncoder().encode(JSON.stringify({ ticket, expires }));
-    const value = ASKED + this.#secrets.seal(NAME, text);
-    return value.length > LONGEST ? null : value;
+    return this.#seal("ticket", ticket, RULES.lifetime);
+  }
+
+  /** The request that anybody may have pushed in a client's name, for some milliseconds. Null where it is too long. */
+  push(request: Pushed, lifetime: number): string | null {
+    return this.#seal("pushed", request, lifetime);
+  }
+
+  /** Null where it is none, or no longer. */
+  pushed(value: string): Pushed | null {
+    return this.#open("pushed", value);
   }
 
   /** Null where it is none, or no longer. */
   async read(tx: Tx, value: string): Promise<Ticket | null> {
     if (!value.startsWith(ASKED)) return (await tx.read("ticket", value))?.data ?? null;
-    return await tx.read("answered", value) ? null : this.#asked(value);
+    return await tx.read("answered", value) ? null : this.#open("ticket", value);
   }
 
   /** As {@linkcode read}, once. Of a sealed ticket the person who answers is locked before, so that this is one after another. */
@@ -48,11 +55,19 @@ export class Tickets {
     return true;
   }
 
-  #asked(value: string): Ticket | null {
+  #seal(kind: "ticket" | "pushed", data: Ticket | Pushed, lifetime: number): string | null {
+    const expires = this.#store.now() + lifetime;
+    const text = new TextEncoder().encode(JSON.stringify({ data, expires }));
+    const value = ASKED + this.#secrets.seal(kind, text);
+    return value.length > LONGEST ? null : value;
+  }
+
+  #open<K extends "ticket" | "pushed">(kind: K, value: string): TokenOf<K> | null {
+    if (!value.startsWith(ASKED)) return null;
     try {
-      const text = this.#secrets.open(NAME, value.slice(ASKED.length));
-      const { ticket, expires } = JSON.parse(new TextDecoder().decode(text));
-      return expires > this.#store.now() ? ticket : null;
+      const text = this.#secrets.open(kind, value.slice(ASKED.length));
+      const { data, expires } = JSON.parse(new TextDecoder().decode(text));
+      return expires > this.#store.now() ? data : null;
     } catch (error) {
       // made up, or cut
       if (error instanceof SetupError || error instanceof SyntaxError) return null;

@@ -456,13 +456,22 @@ export const OAuthAuthorize = z.object({
 });
 export type OAuthAuthorize = z.output<typeof OAuthAuthorize>;
 
+/**
+ * A digest in an address: the EUDI wallet's iOS library writes Base64url there, and before that a plus sign that a query's
+ * reader takes for a space.
+ */
+const digestInQuery = z.string(missing).transform((text) => {
+  const plain = text.replaceAll(/[- ]/g, "+").replaceAll("_", "/");
+  return plain.padEnd(Math.ceil(plain.length / 4) * 4, "=");
+}).pipe(digest());
+
 /** The member of `authorization_details` that this service knows (§8.4.2), in both types. */
 export const AuthorizationDetails = z.array(z.object({
   type: z.enum(DETAILS),
   credentialID,
   numSignatures: numSignatures.optional(),
   documentDigests: z.array(z.object({
-    hash: digest(),
+    hash: digestInQuery,
     label: maybe(200),
     hashType: z.string().transform((type) => type.toLowerCase()).pipe(z.enum(HASH_TYPES))
       .optional(),

@@ -274,6 +274,8 @@ export type OtpView =
   | OtpAsked & {
     kind: "sign";
     client: string;
+    /** Any program may ask in the client's name: it is public. */
+    anybody: boolean;
     /** Where "back to the portal" leads once it is over. */
     portal: string;
     purpose: string;
@@ -289,6 +291,7 @@ export type OtpView =
     language: string;
     service: string;
     client: string;
+    anybody: boolean;
     portal: string;
     /** Something is to be signed afterwards. */
     sign: boolean;

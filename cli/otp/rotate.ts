@@ -189,6 +189,7 @@ async function rotateClient(id: string, { config, also, retire, json }: ClientOp
   for (const path of paths) {
     const client = (await readOtpConfig(path)).clients.find((each) => each.id === id);
     if (!client) throw new UsageError(`${path} has no client ${id}.`);
+    if (!client.secretHash) throw new UsageError(`${id} is a public client: it has no secret.`);
     found.push(client);
   }
   const differ = new Set(found.map(({ secretHash }) => secretHash)).size > 1;

@@ -61,9 +61,10 @@ export function takeValue(field: RefObject<HTMLInputElement | null>): string {
 
 /** A form with a heading, a place for what went wrong, and one button. */
 function PinForm(
-  { title, explain, button, problem, busy, submit, say, children }: {
+  { title, explain, warning, button, problem, busy, submit, say, children }: {
     title: string;
     explain?: string;
+    warning?: string;
     button: string;
     problem: OtpWord | null;
     busy: boolean;
@@ -83,6 +84,7 @@ function PinForm(
     >
       <h1>{title}</h1>
       {explain && <p>{explain}</p>}
+      {warning && <p class="warning">{warning}</p>}
       <section>
         <div role="alert" id="problem">{problem && <p class="warning">{say(problem)}</p>}</div>
         {children}
@@ -131,6 +133,7 @@ export function SignIn({ view, ...props }: Props & { view: View<"sign_in"> }) {
     <PinForm
       title={say("sign_in")}
       explain={say(view.sign ? "sign_in_first" : "sign_in_explain", { client: view.client })}
+      warning={view.anybody ? say("asked_by_app") : undefined}
       button="sign_in"
       problem={problem}
       busy={busy}

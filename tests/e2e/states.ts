@@ -121,6 +121,7 @@ const otpView = (more: Partial<OtpView & { kind: "sign" }> = {}): OtpView => ({
   language: "en",
   service: "Works PIN/OTP",
   client: "Project portal",
+  anybody: false,
   portal: "https://portal.example/",
   purpose: "Technical Sanction 7, road Belda–Egra",
   hashAlgorithm: "SHA-256",
@@ -382,6 +383,7 @@ export const STATES: readonly State[] = [
         documents: [{ label: "sanction-7", hash: "d1073183".repeat(8), hashPrefix: "D107 3183" }],
       })),
   },
+  { name: "otp_page_app", asks: "pin", enter: (at) => at.showOtp(otpView({ anybody: true })) },
   {
     name: "otp_page_wrong",
     asks: "pin",

@@ -11,7 +11,7 @@ import {
 /** Folder for the screenshots of a test run. */
 const SCREENSHOTS = new URL("../../dist/screenshots/", import.meta.url);
 
-function findChromium(): string {
+export function findChromium(): string {
   const found = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
     (path) => {
       try {

@@ -1,48 +1,97 @@
-/** Follows the first pages of docs/portals.md with their own commands: an empty folder, a trial agent, a page. */
+/**
+ * Follows the first pages of docs/portals.md as a stranger would, with their own commands and files alone: an empty
+ * folder, the packed package, a trial agent, a page, a server, a test.
+ */
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { build } from "../../tasks/build.ts";
-import { blocks, commandLine, readDoc, ROOT } from "../fixtures/docs.ts";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { npmPackage, PACKAGE } from "../../tasks/npm.ts";
 import { untilAnswers } from "../fixtures/answering.ts";
+import { blocks, commandLine, readDoc, ROOT } from "../fixtures/docs.ts";
 import { freePort } from "../fixtures/free_port.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
-import { launch } from "./browser.ts";
+import { findChromium, launch } from "./browser.ts";
 
-Deno.test("the guide's five minutes end with a signature, which its next command accepts", () =>
+const archive = await npmPackage();
+
+Deno.test("the guide's five minutes and its hour end as it says, with its files and commands alone", () =>
   inTempDir(async (dir) => {
-    await build();
     const guide = await readDoc("docs/portals.md");
     const [trialPort, port] = [freePort(), freePort()].map(String) as [string, string];
-    await Deno.copyFile(join(ROOT, "dist/web/client.js"), join(dir, "client.js"));
-    const page = blocks(guide, "html")[0]!.replace("connect({", `connect({ trial: ${trialPort},`);
-    await Deno.writeTextFile(join(dir, "index.html"), page);
-    const start = (line: string) => {
-      const words = line.replace("17000", trialPort).replace("3000", port).split(" ");
-      const dsign = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
-      const [program, ...args] = words[0] === "dsign" ? [...dsign, ...words.slice(1)] : words;
-      return new Deno.Command(program!, { args, cwd: dir, stdout: "piped", stderr: "piped" });
-    };
-    await using stack = new AsyncDisposableStack();
-    for (
-      const [line, at] of [["dsign trial", trialPort], ["python3 -m http.server", port]] as const
-    ) {
-      const child = start(commandLine(guide, line)).spawn();
-      stack.defer(async () => {
-        child.kill("SIGTERM");
-        await child.output();
+    const atFreePorts = (text: string) =>
+      text.replaceAll("17000", trialPort).replaceAll("3000", port);
+    const save = (name: string, text: string) =>
+      Deno.writeTextFile(join(dir, name), atFreePorts(text));
+    // As it is installed.
+    await Deno.mkdir(join(dir, "bin"));
+    const main = `exec '${Deno.execPath()}' run -A '${join(ROOT, "main.ts")}' "$@"`;
+    await Deno.writeTextFile(join(dir, "bin/dsign"), `#!/bin/sh\n${main}\n`, { mode: 0o755 });
+    const env = { PATH: `${join(dir, "bin")}:${Deno.env.get("PATH")}` };
+    const command = (line: string) =>
+      new Deno.Command("sh", {
+        args: ["-c", `exec ${atFreePorts(line)}`],
+        cwd: dir,
+        env,
+        stdout: "piped",
+        stderr: "piped",
       });
-      await untilAnswers(`http://127.0.0.1:${at}/status`, child);
-    }
+    const run = async (line: string) => {
+      const { success, stdout, stderr } = await command(line).output();
+      const text = new TextDecoder().decode(new Uint8Array([...stdout, ...stderr]));
+      assert.ok(success, text);
+      return text;
+    };
+    const start = async (line: string, at: string) => {
+      const child = command(line).spawn();
+      await untilAnswers(`http://localhost:${at}/status`, child);
+      return {
+        async [Symbol.asyncDispose]() {
+          child.kill("SIGTERM");
+          await child.output();
+        },
+      };
+    };
+
+    // Five minutes
+    await Deno.copyFile(archive, join(dir, `${PACKAGE}-0.1.0.tgz`));
+    await run(commandLine(guide, "tar -xzf"));
+    await save("config.json", blocks(guide, "json")[0]!);
+    await save("index.html", blocks(guide, "html")[0]!);
+    await using _trial = await start(commandLine(guide, "dsign trial"), trialPort);
     await using browser = await launch();
-    const tab = await browser.newPage();
-    await tab.goto(`http://localhost:${port}`);
-    const sent = tab.waitForRequest((each) => each.method() === "POST");
-    await tab.getByRole("button").click();
-    await tab.getByText("The portal did not take the signature.").waitFor();
-    const signature = (await sent).postData()!;
-    await Deno.writeFile(join(dir, "bill.p7s"), Uint8Array.fromBase64(signature));
-    const check = commandLine(guide, "dsign verify --json --trial");
-    const { code, stdout } = await start(check).output();
-    assert.equal(code, 0, new TextDecoder().decode(stdout));
-    assert.notEqual((await start(check.replace("--trial ", "")).output()).code, 0);
+    const press = async (says: string) => {
+      const page = await browser.newPage();
+      await page.goto(`http://localhost:${port}`);
+      await page.getByRole("button").click();
+      await page.getByText(says).waitFor();
+      await page.close();
+    };
+    {
+      await using _web = await start(commandLine(guide, "python3 -m http.server"), port);
+      await press("The portal did not take the signature.");
+    }
+
+    // One hour
+    const code = blocks(guide, "js");
+    const [server] = code.filter((each) => each.includes("createServer"));
+    await save("server.mjs", server!);
+    {
+      await using _server = await start(commandLine(guide, "node server.mjs"), port);
+      await press("Signed.");
+      const page = await Deno.readTextFile(join(dir, "index.html"));
+      await save("index.html", page.replace("4,58,375.00", "9,58,375.00"));
+      await press("The portal did not take the signature.");
+      await save("index.html", page);
+    }
+
+    // Its tests; npm_vite_test.ts installs by npm.
+    await Deno.mkdir(join(dir, "node_modules"));
+    await Deno.symlink(join(dir, "package"), join(dir, "node_modules", PACKAGE));
+    const { resolve } = createRequire(import.meta.url);
+    const playwright = dirname(resolve("playwright-core/package.json"));
+    await Deno.symlink(playwright, join(dir, "node_modules/playwright"));
+    const [test] = code.filter((each) => each.includes("node:test"));
+    const debian = JSON.stringify({ executablePath: findChromium(), args: ["--no-sandbox"] });
+    await save("portal.test.mjs", test!.replace("launch()", `launch(${debian})`));
+    assert.match(await run(commandLine(guide, "node --test")), /^(#|ℹ) pass 1$/m);
   }));

@@ -1,7 +1,7 @@
 /** The SDK in Firefox: WebSockets with and without TLS, the permission, and the popup bridge. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { Browser, Page } from "puppeteer-core";
+import type { Browser, ElementHandle, Page } from "puppeteer-core";
 import { WindowConsent } from "../../signing/consent/window.ts";
 import { issueIdentity } from "../../agent/tls.ts";
 import { nssStore, readAuthority, run } from "../../agent/trust.ts";
@@ -11,6 +11,7 @@ import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
 import { LETTER_PDF, signedByStranger } from "../fixtures/deceits.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
+import { classicPdf, documentObjects } from "../fixtures/pdf.ts";
 import { asPublic, launchFirefox, loopbackPermission } from "./firefox.ts";
 import { startSquatter } from "../fakes/squatter.ts";
 import { connectOutcome, serveSite } from "./sites.ts";
@@ -71,10 +72,38 @@ Deno.test("the SDK works in Firefox", (t) =>
       }
     };
 
-    await t.step("a page connects by ws", () =>
-      inFirefox("plain", {}, async (page) => {
-        assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "connected");
-      }));
+    await t.step(
+      "a page connects by ws, and a file signed on the console is among the downloads",
+      async () => {
+        const downloads = join(dir, "downloads");
+        await Deno.mkdir(downloads);
+        const order = new Uint8Array(classicPdf(documentObjects({ pages: 1 })));
+        await Deno.writeFile(join(dir, "order.pdf"), order);
+        using changes = Deno.watchFs(downloads);
+        const preferences = { "browser.download.folderList": 2, "browser.download.dir": downloads };
+        await inFirefox("plain", preferences, async (page, browser) => {
+          assert.equal(await page.evaluate(connectOutcome, { ports: [port] }), "connected");
+          await page.goto(test.agent.origin);
+          const input = await page.waitForSelector(".desk input[type=file]:enabled");
+          await (input as ElementHandle<HTMLInputElement>).uploadFile(join(dir, "order.pdf"));
+          const window = await browser.newPage();
+          await window.goto(await next.wait());
+          await window.bringToFront();
+          await window.waitForSelector('[data-drawn="1 1"]');
+          await window.locator("#pin").fill(PIN);
+          await press(window, ".see-next button");
+          await press(window, "button[type=submit]");
+          await page.waitForSelector(
+            `::-p-text(${en.desk_saved.replace("{file}", "order-signed.pdf")})`,
+          );
+          const saved = join(downloads, "order-signed.pdf");
+          // Firefox makes an empty file of that name first.
+          const isThere = () => Deno.stat(saved).then(({ size }) => size > 0, () => false);
+          if (!await isThere()) { for await (const _ of changes) if (await isThere()) break; }
+          assert.deepEqual((await Deno.readFile(saved)).subarray(0, order.length), order);
+        });
+      },
+    );
 
     await t.step("ws from a public page works only with the browser's permission", async () => {
       const publicly = asPublic([site.port]);

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
+import { asPublic, serveSite } from "./sites.ts";
 import { canonicalJson } from "../../formats/json/canonical.ts";
 import { check } from "../../tasks/demo_check.ts";
 import { pem } from "../../formats/asn1/pem.ts";
@@ -503,17 +504,32 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
   }
 });
 
-Deno.test("the portal says what to do if D-Sign is not running", async () => {
+Deno.test("the portal says what to do if D-Sign is not running, or the browser keeps it away", async () => {
   await build();
-  const browser = await launch();
   const portalServer = servePortal();
+  const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = nobody.addr;
+  nobody.close();
+  const portal = `http://127.0.0.1:${portalServer.addr.port}/?port=${port}`;
+  await using framing = serveSite(`<iframe src="${portal}"></iframe>`);
+  const browser = await launch([asPublic(portalServer.addr, framing)]);
   try {
-    const page = await browser.newPage();
-    const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = nobody.addr;
-    nobody.close();
-    await page.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${port}`);
-    await press(page, "Connect to D-Sign");
+    const told = async (permissions: string[], url: string) => {
+      const page = await (await browser.newContext({ permissions })).newPage();
+      await page.goto(url);
+      const frame = page.frames().at(-1)!;
+      await frame.getByRole("button", { name: "Connect to D-Sign" }).click();
+      const title = await frame.getByRole("alert").locator("strong").textContent();
+      return { page, frame, title };
+    };
+    const denied = await told([], portal);
+    assert.equal(denied.title, "The browser denies this site access to D-Sign.");
+    await denied.frame.getByRole("button", { name: "Connect through a D-Sign window" }).waitFor();
+    const blocked = await told([], framing.origin);
+    assert.equal(blocked.title, "The browser blocks D-Sign.");
+    await blocked.frame.getByRole("button", { name: "Connect through a D-Sign window" }).waitFor();
+
+    const { page } = await told(["local-network-access"], portal);
     await page.getByText("D-Sign does not answer on this computer.").waitFor();
     await page.getByRole("link", { name: "Install D-Sign" }).click();
     await page.getByRole("heading", { level: 1 }).waitFor();

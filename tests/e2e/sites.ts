@@ -46,7 +46,7 @@ export function serveSite(
 }
 
 /** Chromium's switch that makes these servers part of the internet: what they serve needs permission for loopback. */
-export const asPublic = (...sites: Site[]): string =>
+export const asPublic = (...sites: Pick<Site, "port">[]): string =>
   `--ip-address-space-overrides=${sites.map(({ port }) => `127.0.0.1:${port}=public`).join(",")}`;
 
 /** Runs in a page of such a site: `connected` once a request was answered, or the code of the error that `connect()` threw. */

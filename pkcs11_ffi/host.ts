@@ -1,101 +1,41 @@
-/**
- * The child process of one driver: reads frames from standard input, calls the driver, writes
- * frames to standard output. One thread, one request after another.
- */
+/** The child process of one driver. */
 import { Buffer } from "node:buffer";
 import { Pkcs11Error } from "./error.ts";
-import {
-  type CertificateObject,
-  decodeFrame,
-  encodeFrame,
-  type Frame,
-  FrameReader,
-  type Reply,
-  type Request,
-  type StartMessage,
-  toFailure,
-} from "./messages.ts";
+import type { CertificateObject, Request, StartMessage } from "./messages.ts";
 import { Module, type Pin } from "./module.ts";
+import { type Host, serve } from "./serve.ts";
 import { type PrivateKey, Session } from "./session.ts";
 
-/** Replies are gathered for at most so long, in milliseconds, before they are written. */
-const GATHER_MS = 2;
-
 /**
- * Runs until standard input ends. The first frame says which driver to load; neither it nor a PIN
- * ever stands in argv or the environment. Every permission but `ffi` is given back, and that is
- * needed for every call into the driver.
+ * Runs until standard input ends. Every permission but `ffi` is given back, and that is needed for every call into the
+ * driver.
  */
-export function runHost(): void {
-  const input = new FrameReader();
-  let host: Host | undefined;
-  for (;;) {
-    const read = Deno.stdin.readSync(input.space());
-    if (read === null) break;
-    input.take(read, (body) => {
-      if (host) host.handle(decodeFrame<Request>(body));
-      else host = Host.start(decodeFrame<StartMessage>(body));
-    });
-    host?.flush();
+export const runHost = (): never => serve(start);
+
+function start({ modulePath, initArgs }: StartMessage): Host {
+  for (const name of ["run", "net", "env", "sys", "write", "import"] as const) {
+    Deno.permissions.revokeSync({ name });
   }
-  host?.closeSessions();
-  // Not C_Finalize, which hangs or crashes in too many drivers.
-  Deno.exit(0);
+  const module = Module.load(modulePath, initArgs);
+  Deno.permissions.revokeSync({ name: "read" });
+  return new DriverHost(module);
 }
 
-class Host {
+class DriverHost implements Host {
   readonly #module: Module;
-  readonly #marker: Uint8Array;
   readonly #sessions = new Map<number, OpenSession>();
   #nextSession = 1;
   #nextKey = 1;
-  #replies: Uint8Array[] = [];
-  #gatheringSince = 0;
 
-  private constructor(module: Module, marker: Uint8Array) {
+  constructor(module: Module) {
     this.#module = module;
-    this.#marker = marker;
   }
 
-  static start({ id, header }: Frame<StartMessage>): Host {
-    const marker = Uint8Array.fromHex(header.marker);
-    for (const name of ["run", "net", "env", "sys", "write", "import"] as const) {
-      Deno.permissions.revokeSync({ name });
-    }
-    try {
-      const module = Module.load(header.modulePath, header.initArgs);
-      Deno.permissions.revokeSync({ name: "read" });
-      write(encodeFrame(id, { ok: null }, undefined, marker, marker));
-      return new Host(module, marker);
-    } catch (error) {
-      write(encodeFrame(id, { error: toFailure(error) }, undefined, marker, marker));
-      Deno.exit(1);
-    }
-  }
-
-  handle({ id, header, blob }: Frame<Request>): void {
-    let reply: Reply;
-    let bytes: Uint8Array | undefined;
-    try {
-      const { value, blob: out } = this.#answer(header, blob);
-      reply = { ok: value ?? null };
-      bytes = out;
-    } catch (error) {
-      reply = { error: toFailure(error) };
-    }
-    this.#replies.push(encodeFrame(id, reply, bytes, this.#marker, this.#marker));
-    const now = performance.now();
-    if (this.#replies.length === 1) this.#gatheringSince = now;
-    else if (now - this.#gatheringSince > GATHER_MS) this.flush();
-  }
-
-  flush(): void {
-    write(Buffer.concat(this.#replies));
-    this.#replies = [];
-  }
-
-  /** The end of the process ends a login only on some tokens, so it is ended here. */
-  closeSessions(): void {
+  /**
+   * The end of the process ends a login only on some tokens, so it is ended here. Not by C_Finalize, which hangs or
+   * crashes in too many drivers.
+   */
+  close(): void {
     for (const { session } of this.#sessions.values()) session.close();
   }
 
@@ -113,7 +53,7 @@ class Host {
     }
   }
 
-  #answer(
+  answer(
     request: Request,
     blob: Uint8Array<ArrayBuffer>,
   ): { value?: unknown; blob?: Uint8Array } {
@@ -202,10 +142,6 @@ function openKey(keys: OpenSession["keys"], id: number): PrivateKey {
   const key = keys.get(id);
   if (!key) throw new Pkcs11Error("key_not_found", { reason: "the key was destroyed" });
   return key;
-}
-
-function write(bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
 }
 
 if (import.meta.main) runHost();

@@ -17,12 +17,17 @@ giveUpPermissions(role);
 if (role === "pkcs11-host") {
   const { runHost } = await import("./pkcs11_ffi/host.ts");
   runHost();
+} else if (role === "windows-store-host") {
+  const { runStoreHost } = await import("./windows_ffi/host.ts");
+  runStoreHost();
 } else if (role === "reader" || role === "pdf-text") {
   const { runReaderHost } = await import("./reader/host.ts");
   runReaderHost(role === "reader" ? readerWorker : textWorker);
 } else {
   const { run } = await import("./cli/program.ts");
-  const { hostCommand, readerCommand, textCommand } = await import("./cli/host_command.ts");
+  const { hostCommand, readerCommand, storeHostCommand, textCommand } = await import(
+    "./cli/host_command.ts"
+  );
   const { selfCommand } = await import("./cli/self_command.ts");
   const { holdUnpacked, unpackedFolder } = await import("./cli/unpacked.ts");
   const unpacked = unpackedFolder(import.meta.url);
@@ -31,6 +36,7 @@ if (role === "pkcs11-host") {
     await run(Deno.args, {
       version: configuration.version,
       hostCommand: hostCommand(import.meta.url),
+      storeHostCommand: storeHostCommand(import.meta.url),
       readerCommand: readerCommand(import.meta.url),
       readerWorker,
       textCommand: textCommand(import.meta.url),

@@ -127,7 +127,7 @@ async function serve(
   options: Options,
   ready: (port: number) => Promise<void>,
 ): Promise<number | null> {
-  const { hostCommand, readerCommand, textCommand, version, web, signal } = context;
+  const { readerCommand, textCommand, version, web, signal } = context;
   const loaded = await loadConfig();
   const config = { ...loaded.config, ...options.consent && { consent: options.consent } };
   const { paths } = loaded;
@@ -140,7 +140,7 @@ async function serve(
     readerCommand,
     (text) => log.error("The reader process says: {text}", { text }),
   );
-  const local = await openLocal(config, hostCommand, reader);
+  const local = await openLocal(config, context, reader);
   const providers = [...local, ...await openRemote(config)];
   let language = languageOf(config, env);
   const quitting = Promise.withResolvers<void>();

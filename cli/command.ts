@@ -6,6 +6,8 @@ export interface Context {
   version: string;
   /** Starts the process in which a driver runs (host_command.ts). */
   hostCommand: string[];
+  /** Starts the process in which a provider of the Windows store runs (host_command.ts). */
+  storeHostCommand: string[];
   /** Starts the process in which untrusted documents are parsed (host_command.ts). */
   readerCommand: string[];
   /** The script of the thread that parses them, for commands that parse in a separate thread. */

@@ -16,6 +16,11 @@ export function hostCommand(mainModule: string): string[] {
   return roleCommand(mainModule, "pkcs11-host", ["--allow-ffi", "--allow-read"]);
 }
 
+/** The same for the `windows-store-host` role, in which a provider of the Windows store runs. */
+export function storeHostCommand(mainModule: string): string[] {
+  return roleCommand(mainModule, "windows-store-host", ["--allow-ffi"]);
+}
+
 /** The same for the `pdf-text` role, which searches a PDF's text: `read` to load its code. */
 export function textCommand(mainModule: string): string[] {
   return roleCommand(mainModule, "pdf-text", ["--allow-read"]);

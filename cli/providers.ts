@@ -15,6 +15,7 @@ import type { KeyFileReader } from "../signers/pkcs12.ts";
 import { KeyFolder } from "../signers/key_folder.ts";
 import { Pkcs11Provider } from "../signers/pkcs11.ts";
 import type { Provider } from "../signers/provider.ts";
+import type { Context } from "./command.ts";
 import { UsageError } from "./failure.ts";
 
 const env = (name: string) => Deno.env.get(name);
@@ -35,15 +36,15 @@ export function findDrivers(
 }
 
 /**
- * Opens PKCS#11 modules and key files.
+ * Opens PKCS#11 modules, key files and the Windows certificate store.
  *
- * @param hostCommand of {@linkcode hostCommand}
+ * @param commands start the processes of drivers
  * @param reader reads key files; the caller closes it
  * @param keyFiles key files from the command line, in addition to the configured ones
  */
 export async function openLocal(
   config: Config,
-  hostCommand: string[],
+  { hostCommand, storeHostCommand }: Pick<Context, "hostCommand" | "storeHostCommand">,
   reader: KeyFileReader,
   keyFiles: readonly string[] = [],
 ): Promise<Provider[]> {
@@ -61,10 +62,13 @@ export async function openLocal(
     providers.push(new Pkcs12Provider(files, reader));
   }
   providers.push(new KeyFolder(findPaths(env).keyFiles, reader));
+  // After the others: a certificate that one of them shows too is signed with there.
+  const store = await openWindowsStore(config, storeHostCommand);
+  if (store) providers.push(store);
   return providers;
 }
 
-/** Opens PKCS#11 modules, key files and remote signing services. */
+/** Opens PKCS#11 modules, key files, the Windows certificate store and remote signing services. */
 export const openProviders = async (
   ...given: Parameters<typeof openLocal>
 ): Promise<Provider[]> => [
@@ -78,6 +82,16 @@ export async function openRemote(config: Config): Promise<Provider[]> {
   const { CscProvider } = await import("../signers/csc.ts");
   const show = async (url: string) => openBrowser(await browserCommand(url, config.browser, env));
   return config.remote.map((service) => new CscProvider(service, show));
+}
+
+/** The keys of the Windows certificate store, where there is one and it is not switched off; the caller closes it. */
+export async function openWindowsStore(
+  { windowsStore: keys, windowsPin: pin }: Pick<Config, "windowsStore" | "windowsPin">,
+  command: string[],
+): Promise<Provider | null> {
+  if (Deno.build.os !== "windows" || keys === "off") return null;
+  const { WindowsStoreProvider } = await import("../signers/windows_store.ts");
+  return new WindowsStoreProvider({ command, keys, pin });
 }
 
 /** Commands use the network only if asked to. */

@@ -78,9 +78,10 @@ interface Signed {
 /** `dsign sign` */
 export const signCommand: AddCommand = (
   program,
-  { hostCommand, readerCommand, readerWorker, textCommand, web, signal },
+  context,
   action,
 ) => {
+  const { readerCommand, readerWorker, textCommand, web, signal } = context;
   const command = program.command("sign")
     .description(
       "Sign files with the key on a token. Shows each file and asks for the PIN.",
@@ -179,7 +180,7 @@ Examples:
         });
         const providers = await openProviders(
           remoteIf(options.remote, config),
-          hostCommand,
+          context,
           reader,
           options.keyFile,
         );

@@ -45,14 +45,15 @@ const OWN = { origin: null, trustedSince: null, purpose: null };
 /** @param list prints what is listed after an unlocking */
 export function addPinCommands(
   tokens: Command,
-  { hostCommand, readerCommand, readerWorker: module, signal }: Context,
+  context: Context,
   action: Action,
   list: (tokens: Tokens, inventory: Inventory, json: boolean) => void,
 ): void {
+  const { readerCommand, readerWorker: module, signal } = context;
   const ask = async (purpose: Purpose, uri: string | undefined, options: Options) => {
     const { config } = await loadConfig();
     const reader = openCommandReader(1, { module, command: readerCommand });
-    const all = await openLocal(config, hostCommand, reader, options.keyFile);
+    const all = await openLocal(config, context, reader, options.keyFile);
     try {
       const providers = uri === undefined ? all : onlyToken(all, uri);
       const { departmentalPolicies, postQuantum } = config;

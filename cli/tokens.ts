@@ -18,7 +18,7 @@ const STATES: Record<Token["state"], string> = {
 
 /** `dsign tokens` */
 export const tokensCommand: AddCommand = (program, context, action) => {
-  const { hostCommand, readerCommand, readerWorker: module } = context;
+  const { readerCommand, readerWorker: module } = context;
   const command = program.command("tokens")
     .enablePositionalOptions()
     .description("List the inserted tokens and their certificates. Never asks for a PIN.")
@@ -39,7 +39,7 @@ export const tokensCommand: AddCommand = (program, context, action) => {
       const { config } = await loadConfig();
       const reader = openCommandReader(1, { module, command: readerCommand });
       const chosen = remoteIf(remote, config);
-      const providers = await openProviders(chosen, hostCommand, reader, keyFile);
+      const providers = await openProviders(chosen, context, reader, keyFile);
       try {
         const { departmentalPolicies, postQuantum } = config;
         const tokens = new Tokens(providers, () => new Date(), departmentalPolicies, postQuantum);

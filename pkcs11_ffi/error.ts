@@ -26,6 +26,7 @@ export const PKCS11_ERROR_CODES = [
   "driver_wrong_architecture",
   "driver_not_pkcs11",
   "driver_load_failed",
+  "driver_sha1_only",
   "driver_error",
   "driver_nonsense",
   "driver_crashed",
@@ -68,7 +69,7 @@ const SENTENCES: Record<Pkcs11ErrorCode, string> = {
 
 /** Details of an error besides its code. */
 export interface Pkcs11ErrorDetail {
-  /** The PKCS#11 function that failed, e.g. `C_Login`. */
+  /** The driver's function that failed, e.g. `C_Login`; of Windows, with its status, e.g. `NCryptSignHash: NTE_PERM`. */
   functionName?: string;
   /** Its return code, e.g. 0xA0. */
   rv?: number;

@@ -44,6 +44,8 @@ export interface CertificateObject {
   label: string;
   /** CKA_VALUE, DER; empty where the token cannot read it out. */
   der: Uint8Array<ArrayBuffer>;
+  /** Of the Windows store: whether the key is in hardware, and why it cannot be used now. */
+  key?: { hardware: boolean; failure?: Failure };
 }
 
 /** Which private key is meant. At least one of the two must be given. */
@@ -96,6 +98,7 @@ export interface SignRequest {
 
 /** First frame to the child, as JSON. */
 export interface StartMessage {
+  /** Empty for the Windows store (windows_ffi/host.ts). */
   modulePath: string;
   /** CK_C_INITIALIZE_ARGS.pReserved, e.g. the configuration string of NSS softokn. */
   initArgs?: string;

@@ -160,8 +160,11 @@ export interface Choice {
 
 /** How a token's PIN is asked for now. */
 export interface PinState {
-  /** Where the PIN is typed. `unlocked`: none is needed. `impossible`: the token takes none. */
-  entry: "typed" | "keypad" | "unlocked" | "impossible";
+  /**
+   * Where the PIN is typed. `windows`: in a dialog of Windows, which comes when the key signs. `unlocked`: none is needed.
+   * `impossible`: the token takes none.
+   */
+  entry: "typed" | "keypad" | "windows" | "unlocked" | "impossible";
   /** Why it is impossible; else null. */
   why: (ErrorCode & ("pin_locked" | "pin_not_set" | "token_not_initialised")) | null;
   /** Which warning about the tries left to show. */
@@ -290,7 +293,7 @@ export type ConsentReply =
     decision: "approve";
     /** {@linkcode Choice.id}; for `choose` and `sign`. */
     certificate?: string;
-    /** For `sign`, unless the token has its own keypad; for `otp`, the OTP. */
+    /** For `sign`, where it is typed here; for `otp`, the OTP. */
     pin?: string;
     /** For `pin`, where the PIN is changed. */
     newPin?: string;

@@ -80,6 +80,7 @@ export const ERRORS = {
   driver_wrong_architecture: entry(en.driver_wrong_architecture),
   driver_not_pkcs11: entry(en.driver_not_pkcs11),
   driver_service_missing: entry(en.driver_service_missing, true),
+  driver_sha1_only: entry(en.driver_sha1_only),
   driver_crashed: entry(en.driver_crashed, true),
   driver_timeout: entry(en.driver_timeout, true),
   driver_error: entry(en.driver_error),

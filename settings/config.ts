@@ -131,6 +131,13 @@ export const Config = z.strictObject({
     initArgs: z.string().optional().describe("CK_C_INITIALIZE_ARGS.pReserved"),
   })).default([]).describe("PKCS#11 modules beside those that are found"),
   searchModules: z.boolean().default(true).describe("Whether to look for known modules"),
+  windowsStore: z.enum(["off", "hardware", "all"]).default("hardware").describe(
+    "On Windows, which keys of the certificate store are used beside those of PKCS#11 modules",
+  ),
+  windowsPin: z.enum(["windows", "window"]).default("windows").describe(
+    "Where the PIN of such a key is typed: in Windows' own dialog, or in D-Sign's window, which only " +
+      "Microsoft's smart-card providers allow",
+  ),
   pkcs12: z.array(z.string().refine(isAbsolute, "must be an absolute path")).default([]).describe(
     "Key files, or folders of such",
   ),

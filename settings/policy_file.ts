@@ -36,6 +36,11 @@ export const Policy = z.strictObject({
   modules: modules.unwrap().optional().describe("PKCS#11 modules, instead of the person's own"),
   searchModules: searchModules.unwrap().optional()
     .describe("false: no other modules than those listed"),
+  windowsStore: Config.shape.windowsStore.unwrap().optional().describe(
+    "On Windows, which keys of the certificate store are used: off, hardware or all",
+  ),
+  windowsPin: Config.shape.windowsPin.unwrap().optional()
+    .describe("Where the PIN of such a key is typed: in Windows' dialog, or in D-Sign's window"),
   ports: ports.unwrap().optional().describe("Tried in turn, instead of the usual ones"),
   timestampAuthority: timestampAuthority.unwrap().optional()
     .describe("RFC 3161 time-stamping service"),

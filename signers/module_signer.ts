@@ -33,7 +33,8 @@ export async function openModuleSigner(
 ): Promise<Signer> {
   const algorithm = algorithmFor(certificate, hash);
   const key = await translated(session.key(selectorOf(certificate)));
-  return new TokenSigner({ certificate, chain }, algorithm, session, key, notAsked);
+  const pinForEach = key.info.alwaysAuthenticate ? notAsked : null;
+  return new TokenSigner({ certificate, chain }, algorithm, session, key, pinForEach);
 }
 
 const notAsked = () => {
@@ -49,15 +50,15 @@ export class TokenSigner implements Signer {
   readonly chain: readonly Uint8Array[];
 
   /**
-   * @param pinForEach asked once a signature if the key demands it (CKA_ALWAYS_AUTHENTICATE); null: the token asks
-   *   on its keypad
+   * @param pinForEach asked once a signature where the key demands it (CKA_ALWAYS_AUTHENTICATE); it gives null where
+   *   the person is asked on the token's keypad, or by Windows
    */
   constructor(
     of: Pick<Signer, "certificate" | "chain">,
     readonly algorithm: SignatureAlgorithm,
     private readonly session: Pkcs11Session,
     private readonly key: Pkcs11Key,
-    private readonly pinForEach: () => Promise<Uint8Array> | null,
+    private readonly pinForEach: (() => Promise<Uint8Array> | null) | null,
   ) {
     this.certificate = of.certificate;
     this.chain = of.chain;
@@ -80,9 +81,7 @@ export class TokenSigner implements Signer {
         ? { input: "digest" as const, data: hashed }
         : { input: "message" as const, data: (input as { message: Uint8Array }).message },
     };
-    if (!this.key.info.alwaysAuthenticate) {
-      return await translated(this.key.sign(request, { signal }));
-    }
+    if (!this.pinForEach) return await translated(this.key.sign(request, { signal }));
     return await translated(this.key.sign(request, { signal, pin: await this.pinForEach() }));
   }
 
@@ -116,6 +115,7 @@ const CODES: Record<Pkcs11ErrorCode, SignerErrorCode> = {
   driver_wrong_architecture: "driver_wrong_architecture",
   driver_not_pkcs11: "driver_not_pkcs11",
   driver_load_failed: "driver_error",
+  driver_sha1_only: "driver_sha1_only",
   driver_error: "driver_error",
   driver_nonsense: "driver_error",
   driver_crashed: "driver_crashed",

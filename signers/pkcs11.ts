@@ -153,7 +153,9 @@ export class Pkcs11Provider implements Provider {
       const selector = selectorOf(key.certificate, idOf(key.uri));
       const opened = await translated(session.key(selector, { signal }));
       // CKA_ALWAYS_AUTHENTICATE: the person authorizes each signature, on the token's keypad or with the PIN.
-      const pinForEach = () => protectedAuthenticationPath ? null : askPin("signature");
+      const pinForEach = opened.info.alwaysAuthenticate
+        ? () => protectedAuthenticationPath ? null : askPin("signature")
+        : null;
       return new TokenSigner(key, algorithm, session, opened, pinForEach);
     } catch (error) {
       await session.close().catch(() => {}); // report the first error

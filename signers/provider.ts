@@ -21,6 +21,8 @@ export interface TokenInfo {
   protectedAuthenticationPath: boolean;
   /** Absent, unless its keys are seen to work without a PIN. */
   loginRequired?: false;
+  /** Windows asks for its PIN when the key signs, in a window of the key's provider. */
+  windowsAsks?: true;
   /** It shows no certificate before its PIN (or password) was typed; {@linkcode Provider.reveal} can tell whether it has one. */
   hidesCertificates?: true;
   /** It still has the PIN that it came with, and asks for another (CKF_USER_PIN_TO_BE_CHANGED). */
@@ -41,6 +43,13 @@ export interface KeyInfo {
   /** Issuers' certificates found on the same token, nearest first; DER. */
   chain: readonly Uint8Array[];
   hasKey: boolean;
+  /** Why it has none that can be used, where that is known. */
+  missing?:
+    | "token_not_present"
+    | "driver_not_found"
+    | "driver_sha1_only"
+    | "mechanism_unsupported"
+    | "key_not_found";
   /** It signs digests alone, as keys of remote services do. */
   digestsOnly?: true;
   /** The person authorizes every signature, so no login stays open for the next request. */
@@ -142,10 +151,12 @@ export type SignerErrorCode =
   | "driver_wrong_architecture"
   | "driver_not_pkcs11"
   | "driver_service_missing"
+  | "driver_sha1_only"
   | "driver_crashed"
   | "driver_timeout"
   | "driver_error"
   | "user_cancelled"
+  | "consent_timeout"
   | "request_cancelled";
 
 export class SignerError extends Error {

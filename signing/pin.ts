@@ -18,9 +18,9 @@ export interface PinHistory {
  * confirmed; so is one more after a wrong PIN where the token does not count aloud, as it may be counting all the same.
  */
 export function pinStateOf(
-  { state, protectedAuthenticationPath, password }:
+  { state, protectedAuthenticationPath, windowsAsks, password }:
     & Pick<Token, "state" | "protectedAuthenticationPath">
-    & { password?: true },
+    & { windowsAsks?: true; password?: true },
   { unlocked, triesLeft }: PinHistory = {},
 ): PinState {
   if (unlocked) return { entry: "unlocked", why: null, tries: null, confirm: false };
@@ -34,7 +34,7 @@ export function pinStateOf(
     ? "low"
     : null;
   return {
-    entry: protectedAuthenticationPath ? "keypad" : "typed",
+    entry: windowsAsks ? "windows" : protectedAuthenticationPath ? "keypad" : "typed",
     why: null,
     tries,
     confirm: tries === "final" || tries === "unknown",

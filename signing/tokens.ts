@@ -156,12 +156,14 @@ export class Tokens {
     for (const each of this.#hashesOf(credentials)) this.#hashes.add(each);
     const rank = new Map(credentials.map((credential) => [credential, this.#rank(credential)]));
     credentials.sort((a, b) => rank.get(b)! - rank.get(a)!);
+    const places = listings.flatMap(({ tokens, keys }, i) =>
+      tokens.filter((token) => !isDouble(token, keys, credentials))
+        .map((token) => ({ token, provider: this.providers[i] }))
+    );
     return {
-      tokens: listings.flatMap((listing) => listing.tokens).map(describeToken),
+      tokens: places.map(({ token }) => describeToken(token)),
       credentials,
-      places: listings.flatMap(({ tokens }, i) =>
-        tokens.map((token) => ({ token, provider: this.providers[i] }))
-      ),
+      places,
       problems,
       works: listings.some(({ works, tokens }) => works || tokens.length > 0),
     };
@@ -211,7 +213,7 @@ export class Tokens {
     return this.#whyNot(this.#parse(key.certificate).x509, key);
   }
 
-  #whyNot(x509: X509, { hasKey, digestsOnly }: KeyInfo): Certificate["reason"] {
+  #whyNot(x509: X509, { hasKey, missing, digestsOnly }: KeyInfo): Certificate["reason"] {
     const { reason } = signingUse(x509, this.now());
     if (reason) return REASONS[reason];
     const { type, bits } = x509.publicKey;
@@ -219,7 +221,7 @@ export class Tokens {
       if (!this.postQuantum) return "post_quantum_disabled";
       if (digestsOnly) return "mechanism_unsupported";
     } else if (type !== "ec" && bits < MIN_RSA_BITS) return "algorithm_forbidden";
-    return hasKey ? null : "key_not_found";
+    return hasKey ? null : missing ?? "key_not_found";
   }
 
   #parse(der: Uint8Array): Parsed {
@@ -263,6 +265,11 @@ function isSameToken(a: TokenInfo, b: TokenInfo): boolean {
   );
   return one === other || one === "" || other === "";
 }
+
+/** Whether all that a token without a serial number shows was found on others: it is one of them. */
+const isDouble = (token: TokenInfo, keys: readonly KeyInfo[], found: readonly Credential[]) =>
+  token.serialNumber === "" && keys.some((key) => key.token === token) &&
+  !found.some(({ key }) => key.token === token);
 
 function describeKey({ type, bits, parameterSet }: PublicKey) {
   if (parameterSet) return { keyType: "ML-DSA", keySize: Number(parameterSet.slice(-2)) } as const;

@@ -9,6 +9,7 @@ import type { Consent, ShownPdf, SignAnswer } from "./consent/port.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import { type Lease, Logins } from "./logins.ts";
 import { pinStateOf } from "./pin.ts";
+import { watched } from "./watched_signer.ts";
 import type { Revisions } from "./revision.ts";
 import type { Credential, Tokens } from "./tokens.ts";
 
@@ -252,9 +253,17 @@ export class Unlocking {
         askPin: (_wanted, prompt) => prompt ? askOtp(prompt) : pin.copy(),
         signal,
       });
-      this.triesLeft.delete(token.uri);
-      const logins = credential.key.eachSignature ? this.#once : this.#logins;
-      const lease = logins.add(credential, signer);
+      // A key whose every signature is authorized has not looked at the PIN yet.
+      const { eachSignature } = credential.key;
+      if (!eachSignature) this.triesLeft.delete(token.uri);
+      const logins = eachSignature ? this.#once : this.#logins;
+      const lease = logins.add(
+        credential,
+        watched(signer, {
+          right: () => this.triesLeft.delete(token.uri),
+          wrong: (error) => this.#wrongPin(token.uri, error),
+        }),
+      );
       return {
         ...lease,
         release: async (reusable) => {
@@ -266,11 +275,13 @@ export class Unlocking {
       };
     } catch (error) {
       pin.forget();
-      if (error instanceof SignerError && error.code === "pin_incorrect") {
-        this.triesLeft.set(token.uri, error.details.triesLeft ?? "unknown");
-      }
+      if (error instanceof SignerError) this.#wrongPin(token.uri, error);
       throw error;
     }
+  }
+
+  #wrongPin(uri: string, { code, details }: SignerError): void {
+    if (code === "pin_incorrect") this.triesLeft.set(uri, details.triesLeft ?? "unknown");
   }
 }
 

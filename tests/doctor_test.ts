@@ -504,6 +504,7 @@ Deno.test({
         ...thisMachine({
           version: deno.version,
           hostCommand: HOST_COMMAND,
+          storeHostCommand: [],
           readerCommand: [],
           selfCommand: ["/x"],
         }),

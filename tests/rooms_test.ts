@@ -14,6 +14,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   protocol: ["words/"],
   formats: [],
   pkcs11_ffi: ["words/"],
+  windows_ffi: [
+    "pkcs11_ffi/error.ts",
+    "pkcs11_ffi/mechanism.ts",
+    "pkcs11_ffi/messages.ts",
+    "pkcs11_ffi/serve.ts",
+    "pkcs11_ffi/uri.ts",
+  ],
   online: ["formats/", "reader/"],
   reader: ["formats/"],
   signers: ["protocol/", "formats/", "reader/client.ts", "pkcs11_ffi/client.ts", "online/http.ts"],
@@ -39,8 +46,18 @@ const MAY_IMPORT: Record<string, string[]> = {
     "otp_service/",
     "verify_service/",
   ],
-  "main.ts": ["agent/", "signing/", "cli/", "pkcs11_ffi/host.ts", "reader/host.ts"],
+  "main.ts": [
+    "agent/",
+    "signing/",
+    "cli/",
+    "pkcs11_ffi/host.ts",
+    "windows_ffi/host.ts",
+    "reader/host.ts",
+  ],
 };
+
+/** The files that may load libraries and handle addresses. */
+const UNSAFE = ["pkcs11_ffi/raw.ts", "windows_ffi/raw.ts"];
 
 /** The folders of `formats/` from the ground up: each may import those of the floors below it. */
 const FORMATS = [
@@ -150,10 +167,10 @@ function textBreaches(file: string, text: string): string[] {
     if (match !== null) found.push(`${file}: ${match[0].trim()}: ${why}`);
   };
   // a test may show that they are refused
-  if (file !== "pkcs11_ffi/raw.ts" && !isTest(file)) {
+  if (!UNSAFE.includes(file) && !isTest(file)) {
     forbid(
       /\bDeno\s*\.\s*(?:dlopen|Unsafe\w+)|\bDeno\s*\[|=\s*Deno\s*[;,)]/,
-      "unsafe calls stand in pkcs11_ffi/raw.ts alone",
+      `unsafe calls stand in ${UNSAFE.join(" and ")} alone`,
     );
   }
   if (room(file) !== "tests" && !isTest(file)) {
@@ -391,7 +408,7 @@ Deno.test("no program parses strangers' bytes but in the reader's threads", asyn
   }
 });
 
-Deno.test("unsafe calls are in one file, and the pure rooms are pure", async () => {
+Deno.test("unsafe calls are in two files, and the pure rooms are pure", async () => {
   const breaches: string[] = [];
   for (const file of await sources()) {
     breaches.push(...textBreaches(file, await Deno.readTextFile(join(ROOT, file))));
@@ -406,6 +423,8 @@ Deno.test("planted breaches of the import rules are found", () => {
 
   assert.ok(breach("formats/cms/read.ts", "protocol/errors.ts"));
   assert.ok(breach("signers/pkcs11.ts", "pkcs11_ffi/raw.ts"));
+  assert.ok(breach("windows_ffi/host.ts", "pkcs11_ffi/raw.ts"));
+  assert.ok(breach("signers/windows_store.ts", "windows_ffi/store.ts"));
   assert.ok(breach("signing/sign.ts", "pkcs11_ffi/client.ts"));
   assert.ok(breach("signing/sign.ts", "tests/fakes/provider.ts"));
   assert.ok(breach("signing/sign.ts", "cli/sign.ts"));
@@ -470,7 +489,8 @@ Deno.test("planted unsafe calls, impure code and loose versions are found", () =
   assert.ok(found("signers/pkcs11.ts", 'Deno["dlopen"](path, {});'));
   assert.ok(found("signers/pkcs11.ts", "const { dlopen } = Deno;"));
   assert.ok(found("tests/fakes/driver.ts", "Deno.dlopen(path, {});"));
-  assert.ok(!found("pkcs11_ffi/raw.ts", "Deno.dlopen(path, {});"));
+  assert.ok(found("windows_ffi/host.ts", "Deno.dlopen(path, {});"));
+  for (const file of UNSAFE) assert.ok(!found(file, "Deno.dlopen(path, {});"));
   assert.ok(!found("pkcs11_ffi/host.ts", "  // Deno.dlopen() blocks"));
 
   assert.ok(found("agent/tls.ts", 'Deno.readTextFile("tests/fixtures/keys/test_rsa_2048.pem");'));

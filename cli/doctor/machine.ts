@@ -11,6 +11,8 @@ export interface Machine {
   version: string;
   /** Starts the process in which a driver runs (host_command.ts). */
   hostCommand: string[];
+  /** Starts the process in which a provider of the Windows store runs (host_command.ts). */
+  storeHostCommand: string[];
   /** Starts the process in which key files are read (host_command.ts). */
   readerCommand: string[];
   /** Starts this program (self_command.ts). */
@@ -32,7 +34,10 @@ export interface Situation {
 
 /** The machine that this program runs on. */
 export function thisMachine(
-  context: Pick<Machine, "version" | "hostCommand" | "readerCommand" | "selfCommand" | "providers">,
+  context: Pick<
+    Machine,
+    "version" | "hostCommand" | "storeHostCommand" | "readerCommand" | "selfCommand" | "providers"
+  >,
 ): Machine {
   return {
     ...context,

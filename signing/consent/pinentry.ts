@@ -24,6 +24,7 @@ import { describePin } from "./pin_text.ts";
 import {
   describeChoice,
   describeChoose,
+  describeEntry,
   describeGrant,
   describeKey,
   describeSign,
@@ -95,9 +96,10 @@ export class PinentryConsent implements Consent {
         async ask(key, state, places) {
           const said = describeTries(state);
           if (state.confirm) await confirm(pinentry, said, "Go on");
-          const description = [describeKey(key), said, places, about].filter(Boolean).join("\n\n");
+          const elsewhere = describeEntry(state);
+          const description = [describeKey(key), said, elsewhere, places, about].filter(Boolean)
+            .join("\n\n");
           if (state.entry !== "typed") {
-            const elsewhere = state.entry === "keypad";
             await confirm(pinentry, description, elsewhere ? "Sign, asked elsewhere" : "Sign");
             return null;
           }

@@ -20,7 +20,7 @@ import type {
 export interface SignAnswer {
   /** `id` of the choice. */
   certificate: string;
-  /** UTF-8, owned and zeroed by the receiver; null where the token has its own keypad. */
+  /** UTF-8, owned and zeroed by the receiver; null where it is not typed here. */
   pin: Uint8Array | null;
   /** {@linkcode SignRequest.binding} of what was shown. */
   binding: string;

@@ -26,6 +26,7 @@ import { describePin } from "./pin_text.ts";
 import {
   describeChoice,
   describeChoose,
+  describeEntry,
   describeGrant,
   describeSign,
   describeTries,
@@ -108,12 +109,7 @@ export class TerminalConsent implements Consent {
           if (state.confirm) await confirm(ask, `${said} Go on? [y/N] `);
           else if (said) this.#write(`${said}\n`);
           if (state.entry !== "typed") {
-            await confirm(
-              ask,
-              state.entry === "unlocked"
-                ? "Sign? [y/N] "
-                : "Sign? You are asked on the token's keypad or the service's page. [y/N] ",
-            );
+            await confirm(ask, ["Sign?", describeEntry(state), "[y/N] "].filter(Boolean).join(" "));
             return null;
           }
           const pin = await ask("PIN to sign, empty to decline: ", false);

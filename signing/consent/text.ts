@@ -146,6 +146,14 @@ const TRIES = {
   unknown: "The token does not say how many tries are left. This may be the last try.",
 };
 
+/** Where else than in a field of ours the PIN is typed; empty where none is asked for. */
+export const describeEntry = ({ entry }: PinState): string =>
+  entry === "windows"
+    ? "Windows asks for the PIN in its own window, which may be behind the others."
+    : entry === "keypad"
+    ? "You are asked on the token's keypad or the service's page."
+    : "";
+
 /** Why the token takes no PIN; null: it does. */
 export const whyImpossible = ({ why }: PinState): DsignError | null =>
   why ? new DsignError(why) : null;

@@ -8,7 +8,14 @@ Deno.addSignalListener = (signal, handler) => {
   if (signal === sent) setTimeout(handler, 500);
 };
 const context = {
-  ...{ version: "0", hostCommand: [], readerCommand: [], textCommand: [], selfCommand: [] },
+  ...{
+    version: "0",
+    hostCommand: [],
+    storeHostCommand: [],
+    readerCommand: [],
+    textCommand: [],
+    selfCommand: [],
+  },
   ...{ unpacked: null, web: new URL("file:///none/"), readerWorker: new URL(readerWorker) },
 } satisfies Omit<Context, "signal">;
 Deno.exit(await run(args, context));

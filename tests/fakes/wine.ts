@@ -12,6 +12,11 @@ export const windowsPath = (path: string): string => `Z:${path.replaceAll("/", "
 export interface Windows {
   /** Folder of the person's settings, as a path of this machine. */
   appData: string;
+  /** Folder of Windows' libraries, as a path of this machine. */
+  system32: string;
+  /** That Deno, as a path of this machine, and the environment in which `wine` runs it. */
+  deno: string;
+  env: Record<string, string>;
   /** A program of Windows with its arguments; `deno.exe` stands for that Deno. */
   command(program: string, args: readonly string[], cwd?: string): Deno.Command;
   /** Runs one to its end; output as Windows writes it, but for the ends of lines. */
@@ -44,7 +49,8 @@ export async function onWindows(
     WINEPREFIX: join(dir, "wine"),
     WINEDEBUG: "-all",
     // neither .NET nor Internet Explorer, which are not there, nor entries in this machine's menus
-    WINEDLLOVERRIDES: "mscoree=;mshtml=;winemenubuilder.exe=",
+    // a test may bring an ncrypt.dll
+    WINEDLLOVERRIDES: "mscoree=;mshtml=;winemenubuilder.exe=;ncrypt=n,b",
     NO_COLOR: "1",
     DENO_NO_UPDATE_CHECK: "1",
   };
@@ -59,6 +65,9 @@ export async function onWindows(
     });
   const windows: Windows = {
     appData: "",
+    system32: join(env.WINEPREFIX, "drive_c/windows/system32"),
+    deno,
+    env,
     command,
     async run(program, args, cwd) {
       const { code, stdout, stderr } = await command(program, args, cwd).output();

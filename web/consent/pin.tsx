@@ -78,6 +78,7 @@ export function Pin(
         </>
       )}
       {entry === "keypad" && <p>{say("pin_keypad")}</p>}
+      {entry === "windows" && <p>{say("pin_windows")}</p>}
       {entry === "unlocked" && <p>{say("pin_not_needed")}</p>}
       {confirm && (
         <label class="confirm">

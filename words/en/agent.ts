@@ -181,6 +181,8 @@ export const en = {
   pin_hint: "Type the token's PIN only here, never into a web page.",
   pin_keypad:
     "After you press the button, you are asked on the token's keypad or on the signing service's page.",
+  pin_windows:
+    "After you press the button, Windows asks for the PIN in its own window, for up to three minutes. If you do not see it, it is behind the browser: look for it in the taskbar, or press Alt+Tab.",
   pin_not_needed: "Your token is unlocked. No PIN is needed.",
   pin_missing: "Type your PIN first.",
   caps_lock: "Caps Lock is on.",

@@ -32,6 +32,8 @@ export const en = {
   driver_not_pkcs11: "The file configured as the token's driver is not a driver (PKCS#11 module).",
   driver_service_missing:
     "The service that the token's driver needs is not running. Restart the computer, or ask the administrator.",
+  driver_sha1_only:
+    "The token's driver for Windows signs with SHA-1 only, which is no longer accepted. Install the manufacturer's current driver.",
   driver_crashed:
     "The token's driver crashed. Try again. If the token is a USB token or a card, insert it again first.",
   driver_timeout:

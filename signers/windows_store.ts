@@ -1,0 +1,255 @@
+/**
+ * Keys of the Windows certificate store, for tokens whose PKCS#11 module nobody knows. Each provider that certificates
+ * name is a token, in a process of its own while it is in use (windows_ffi/host.ts).
+ */
+import {
+  type CertificateObject,
+  Pkcs11Client,
+  Pkcs11Error,
+  type Pkcs11ErrorCode,
+} from "../pkcs11_ffi/client.ts";
+import type { Signer } from "../formats/signer.ts";
+import { signingUse } from "../formats/x509/certificate.ts";
+import { algorithmFor, chainOf, find, type Found, selectorOf } from "./certificates.ts";
+import { TokenSigner, toSignerError, translated } from "./module_signer.ts";
+import {
+  type KeyInfo,
+  type Listing,
+  type OpenOptions,
+  type Problem,
+  type Provider,
+  SignerError,
+  type TokenInfo,
+} from "./provider.ts";
+
+/** The driver of these tokens, as people see it. */
+export const WINDOWS_STORE = "Windows certificate store";
+
+/** Providers that take a PIN from a program. Of others it is not known what they do with one. */
+const TAKE_A_PIN: ReadonlySet<string> = new Set([
+  "Microsoft Base Smart Card Crypto Provider",
+  "Microsoft Smart Card Key Storage Provider",
+]);
+
+export interface WindowsStoreOptions {
+  /** Program and arguments that run `runStoreHost()`. */
+  command: string[];
+  /** Added to the children's environment. */
+  env?: Record<string, string>;
+  /** Which keys are listed: those in hardware, by their providers' word, or software keys too. */
+  keys: "hardware" | "all";
+  /** Where the PIN is typed: in the provider's dialog, or, where its maker is Microsoft, in D-Sign's own window. */
+  pin: "windows" | "window";
+  /** Milliseconds after which a listing goes on without a provider; 12,000 by default. */
+  listTimeout?: number;
+  /** How often {@linkcode WindowsStoreProvider.watch} looks, in milliseconds; 5,000 by default. */
+  watchInterval?: number;
+}
+
+/** A provider's process, and what it showed last. */
+interface Place {
+  client: Pkcs11Client;
+  listing: Listing;
+  /** A key is open: its dialog may hold the process, and the card, for minutes. */
+  inUse: boolean;
+}
+
+export class WindowsStoreProvider implements Provider {
+  readonly #options: WindowsStoreOptions;
+  /** Reads the store, and loads no provider. */
+  readonly #store: Pkcs11Client;
+  /** By the provider's name. */
+  readonly #places = new Map<string, Place>();
+
+  constructor(options: WindowsStoreOptions) {
+    this.#options = options;
+    this.#store = this.#newClient();
+  }
+
+  async list(signal?: AbortSignal): Promise<Listing> {
+    const timeout = AbortSignal.timeout(this.#options.listTimeout ?? 12_000);
+    const limit = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    const problem = (driver: string, error: unknown): Problem => {
+      if (signal?.aborted) throw new SignerError("request_cancelled", "The request was cancelled.");
+      const late = timeout.aborted && error instanceof Pkcs11Error && error.code === "cancelled";
+      const { code, message } = late
+        ? new SignerError("driver_timeout", "Windows' provider is slow. Try again in a moment.")
+        : toSignerError(error);
+      return { driver, code, message };
+    };
+    let listings: Listing[];
+    try {
+      const tokens = await this.#store.tokens({ signal: limit });
+      listings = await Promise.all(tokens.map(async ({ label, uri }) => {
+        const place = this.#placeOf(label);
+        if (place.inUse) return place.listing;
+        try {
+          const shown = await place.client.certificates(uri, { signal: limit });
+          return place.listing = this.#describe(label, uri, shown);
+        } catch (error) {
+          return { tokens: [], keys: [], problems: [problem(label, error)] };
+        }
+      }));
+    } catch (error) {
+      listings = [{ tokens: [], keys: [], problems: [problem(WINDOWS_STORE, error)] }];
+    }
+    return {
+      tokens: listings.flatMap(({ tokens }) => tokens),
+      keys: listings.flatMap(({ keys }) => keys),
+      problems: listings.flatMap(({ problems }) => problems),
+    };
+  }
+
+  #describe(provider: string, uri: string, shown: readonly CertificateObject[]): Listing {
+    const found = shown.map(({ der }) => find(der));
+    const own = shown.map(({ key, uri }, i) => ({ key: key!, uri, certificate: found[i] }))
+      .filter(({ key, certificate }) =>
+        key && (this.#options.keys === "all" || key.hardware) && isForSigning(certificate)
+      );
+    const asksForPin = own.some(({ key }) => key.hardware);
+    const token: TokenInfo = {
+      uri,
+      label: provider,
+      manufacturer: "",
+      model: "Windows store",
+      serialNumber: "",
+      driver: WINDOWS_STORE,
+      state: "ready",
+      protectedAuthenticationPath: false,
+      ...!asksForPin
+        ? { loginRequired: false as const }
+        : !this.#takesPin(provider) && { windowsAsks: true as const },
+    };
+    const problems = new Map<string, Problem>();
+    const keys = own.map(({ key: { failure }, uri, certificate }): KeyInfo => {
+      const missing = failure && UNUSABLE[failure.code];
+      if (failure && missing !== "token_not_present") {
+        const { code, message } = toSignerError(new Pkcs11Error(failure.code, failure));
+        problems.set(code, { driver: provider, code, message });
+      }
+      return {
+        uri,
+        token,
+        certificate: certificate.der,
+        chain: chainOf(certificate, found),
+        hasKey: missing === undefined,
+        ...missing && { missing },
+        eachSignature: true,
+      };
+    });
+    return {
+      tokens: keys.some(({ hasKey }) => hasKey) ? [token] : [],
+      keys,
+      problems: [...problems.values()],
+    };
+  }
+
+  #takesPin(provider: string): boolean {
+    return this.#options.pin === "window" && TAKE_A_PIN.has(provider);
+  }
+
+  async open(key: KeyInfo, { hash, askPin, signal }: OpenOptions): Promise<Signer> {
+    const algorithm = algorithmFor(key.certificate, hash);
+    const { uri, label, windowsAsks, loginRequired } = key.token;
+    const place = this.#placeOf(label);
+    if (place.inUse) throw new SignerError("driver_error", "Another request is using this token.");
+    place.inUse = true;
+    const { client } = place;
+    // Windows forgets the PIN when the process ends.
+    const close = async () => {
+      this.#places.delete(label);
+      await client.close();
+    };
+    try {
+      const session = await translated(client.openSession(uri, { signal }));
+      const opened = await translated(session.key(selectorOf(key.certificate), { signal }));
+      const typed = !windowsAsks && loginRequired !== false;
+      if (typed) await translated(session.login(await askPin("login"), { signal }));
+      // A software key may have a password, for which Windows asks too.
+      const signer = new TokenSigner(key, algorithm, session, opened, typed ? null : () => null);
+      return {
+        certificate: signer.certificate,
+        chain: signer.chain,
+        algorithm,
+        sign: (input, signal) => signer.sign(input, signal).catch(unanswered),
+        close,
+      };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
+
+  watch(changed: () => void): () => void {
+    const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let last: string | undefined;
+    const look = async () => {
+      try {
+        const { tokens, keys } = await this.list(stop.signal);
+        const now = JSON.stringify([tokens, keys.map(({ uri, hasKey }) => [uri, hasKey])]);
+        if (last !== undefined && now !== last && !stop.signal.aborted) changed();
+        last = now;
+      } catch (error) {
+        if (!stop.signal.aborted) throw error;
+      }
+      if (!stop.signal.aborted) timer = setTimeout(look, this.#options.watchInterval ?? 5000);
+    };
+    look();
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }
+
+  async close(): Promise<void> {
+    const clients = [this.#store, ...[...this.#places.values()].map(({ client }) => client)];
+    this.#places.clear();
+    await Promise.all(clients.map((client) => client.close()));
+  }
+
+  #placeOf(provider: string): Place {
+    let place = this.#places.get(provider);
+    if (!place) {
+      const listing = { tokens: [], keys: [], problems: [] };
+      place = { client: this.#newClient(), listing, inUse: false };
+      this.#places.set(provider, place);
+    }
+    return place;
+  }
+
+  #newClient(): Pkcs11Client {
+    const { command, env } = this.#options;
+    return new Pkcs11Client({ modulePath: "", command, env });
+  }
+}
+
+/** The store is for all of Windows: certificates of servers and of the computer's own logins are no business of a page's. */
+function isForSigning({ parsed }: Found): boolean {
+  const reason = parsed && signingUse(parsed, new Date()).reason;
+  return reason !== "not_for_documents" && reason !== "ca_certificate";
+}
+
+/** Why a key cannot be used. Other failures pass, as of a card that another program holds. */
+const UNUSABLE: Partial<Record<Pkcs11ErrorCode, KeyInfo["missing"]>> = {
+  token_not_present: "token_not_present",
+  token_removed: "token_not_present",
+  driver_not_found: "driver_not_found",
+  driver_load_failed: "driver_not_found",
+  driver_wrong_architecture: "driver_not_found",
+  driver_sha1_only: "driver_sha1_only",
+  mechanism_unsupported: "mechanism_unsupported",
+  key_not_found: "key_not_found",
+  key_not_usable: "key_not_found",
+};
+
+/** The dialog stands until somebody answers it; then its process is ended. */
+function unanswered(error: unknown): never {
+  if (error instanceof SignerError && error.code === "driver_timeout") {
+    throw new SignerError(
+      "consent_timeout",
+      "Nobody answered Windows' question for the PIN in time. Try again, and look for its window behind the others.",
+    );
+  }
+  throw error;
+}

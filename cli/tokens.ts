@@ -71,6 +71,14 @@ function list(tokens: Tokens, inventory: Inventory, json: boolean): void {
     console.log(printable(`  locked: it may show certificates after its PIN or password`));
     console.log(printable(`      dsign tokens unlock '${token.uri}'`));
   });
+  const isAway = ({ key }: Credential) =>
+    !places.some(({ token }) => token.uri === key.token.uri && token.driver === key.token.driver);
+  if (credentials.some(isAway)) {
+    console.log("Not inserted, or not usable:");
+    credentials.forEach((each, i) =>
+      isAway(each) && showCertificate(described[i], each.key.token.label)
+    );
+  }
   for (const { driver, message } of problems) {
     console.error(`dsign: ${printable(driver)}: ${printable(message)}`);
   }
@@ -81,12 +89,20 @@ function show(token: Token, credentials: Credential[], described: Certificate[])
   line(`${token.label} — ${token.driver}, ${STATES[token.state]}`);
   line(`  ${token.uri}`);
   credentials.forEach(({ key }, i) => {
-    if (key.token.uri !== token.uri || key.token.driver !== token.driver) return;
-    const { commonName, class: india, notAfter, id, issuer, usable, reason } = described[i];
-    const kind = india === null ? "" : india === "otp_ekyc" ? ", OTP eKYC" : `, class ${india}`;
-    line(`  ${usable ? "+" : "-"} ${commonName}${kind}, until ${notAfter.slice(0, 10)}`);
-    line(`      issued by ${issuer}`);
-    line(`      ${id}`);
-    if (reason) line(`      ${ERRORS[reason].message}`);
+    if (key.token.uri === token.uri && key.token.driver === token.driver) {
+      showCertificate(described[i]);
+    }
   });
+}
+
+/** @param provider of the Windows store, where its token is not shown */
+function showCertificate(described: Certificate, provider?: string): void {
+  const line = (text: string) => console.log(printable(text));
+  const { commonName, class: india, notAfter, id, issuer, usable, reason } = described;
+  const kind = india === null ? "" : india === "otp_ekyc" ? ", OTP eKYC" : `, class ${india}`;
+  line(`  ${usable ? "+" : "-"} ${commonName}${kind}, until ${notAfter.slice(0, 10)}`);
+  line(`      issued by ${issuer}`);
+  line(`      ${id}`);
+  if (provider !== undefined) line(`      ${provider}`);
+  if (reason) line(`      ${ERRORS[reason].message}`);
 }

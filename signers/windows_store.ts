@@ -93,7 +93,11 @@ export class WindowsStoreProvider implements Provider {
     } catch (error) {
       listings = [{ tokens: [], keys: [], problems: [problem(WINDOWS_STORE, error)] }];
     }
+    const works = listings.some(({ keys }) =>
+      keys.some(({ missing }) => missing !== "driver_not_found")
+    );
     return {
+      ...works && { works },
       tokens: listings.flatMap(({ tokens }) => tokens),
       keys: listings.flatMap(({ keys }) => keys),
       problems: listings.flatMap(({ problems }) => problems),
@@ -120,13 +124,8 @@ export class WindowsStoreProvider implements Provider {
         ? { loginRequired: false as const }
         : !this.#takesPin(provider) && { windowsAsks: true as const },
     };
-    const problems = new Map<string, Problem>();
     const keys = own.map(({ key: { failure }, uri, certificate }): KeyInfo => {
       const missing = failure && UNUSABLE[failure.code];
-      if (failure && missing !== "token_not_present") {
-        const { code, message } = toSignerError(new Pkcs11Error(failure.code, failure));
-        problems.set(code, { driver: provider, code, message });
-      }
       return {
         uri,
         token,
@@ -140,7 +139,7 @@ export class WindowsStoreProvider implements Provider {
     return {
       tokens: keys.some(({ hasKey }) => hasKey) ? [token] : [],
       keys,
-      problems: [...problems.values()],
+      problems: [],
     };
   }
 

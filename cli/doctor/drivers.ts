@@ -1,13 +1,15 @@
-/** Drivers, key files and their tokens. Never asks for a PIN or tries one. */
+/** Drivers, key files, the Windows certificate store and their tokens. Never asks for a PIN or tries one. */
+import { isAbsolute } from "node:path";
 import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
+import { ERRORS } from "../../protocol/errors.ts";
 import { stoppedService } from "../../signers/driver_service.ts";
 import type { DriverModule } from "../../signers/modules.ts";
 import { Pkcs11Provider } from "../../signers/pkcs11.ts";
 import { Pkcs12Provider } from "../../signers/pkcs12.ts";
-import type { Listing, Provider } from "../../signers/provider.ts";
+import type { KeyInfo, Listing, Provider } from "../../signers/provider.ts";
 import { openReaders } from "../../signing/reading.ts";
 import { inspectDriver } from "../driver_probe.ts";
-import { findDrivers } from "../providers.ts";
+import { findDrivers, openWindowsStore } from "../providers.ts";
 import type { Situation } from "./machine.ts";
 import { type Finding, ok, orOk } from "./tickets.ts";
 import type { InsertedToken } from "./tokens.ts";
@@ -41,7 +43,12 @@ export async function checkDrivers(situation: Situation): Promise<Drivers> {
     const error = message;
     if (!module) {
       if (misplaced.some((each) => each.driver === driver)) continue;
-      found.push({ id: "key_file_broken", status, values: { path: driver, error } });
+      // A file, or a provider of the Windows store.
+      found.push(
+        isAbsolute(driver)
+          ? { id: "key_file_broken", status, values: { path: driver, error } }
+          : { id: "driver_broken", status, values: { driver, error } },
+      );
       continue;
     }
     const { path } = module;
@@ -57,6 +64,10 @@ export async function checkDrivers(situation: Situation): Promise<Drivers> {
       };
       found.push({ id: "driver_wrong_architecture", status, values });
     } else found.push({ id: "driver_broken", status, values: { driver: path, error } });
+  }
+  for (const [driver, code] of unusableProviders(listings)) {
+    const values = { driver, error: ERRORS[code].message };
+    found.push({ id: "driver_broken", status: statusOf(), values });
   }
   const isMissing = !works && modules.length === 0 && misplaced.length === 0 &&
     settings.pkcs12.length === 0 && tokens.length === 0;
@@ -82,6 +93,27 @@ export async function checkDrivers(situation: Situation): Promise<Drivers> {
   };
 }
 
+/** Providers of the Windows store whose certificates no other driver can use either. */
+function unusableProviders(listings: readonly Listing[]) {
+  const keys = listings.flatMap(({ keys }) => keys);
+  const used = new Set(
+    keys.filter(({ hasKey }) => hasKey).map(({ certificate }) => certificate.toHex()),
+  );
+  return new Map(
+    keys.flatMap(({ token, certificate, missing }) =>
+      !missing || !OF_PROVIDERS.has(missing) || used.has(certificate.toHex())
+        ? []
+        : [[token.label, missing] as const]
+    ),
+  );
+}
+
+const OF_PROVIDERS: ReadonlySet<KeyInfo["missing"]> = new Set([
+  "driver_not_found",
+  "driver_sha1_only",
+  "mechanism_unsupported",
+]);
+
 /** One listing for each provider. */
 async function listAll(
   { machine, settings, paths }: Situation,
@@ -96,9 +128,11 @@ async function listAll(
     client: new Pkcs11Client({ modulePath: path, command: machine.hostCommand, initArgs }),
   }));
   const reader = openReaders(machine.readerCommand, () => {});
-  const providers = [
+  const store = await openWindowsStore(settings, machine.storeHostCommand);
+  const providers: Provider[] = [
     new Pkcs11Provider(clients),
     new Pkcs12Provider([...settings.pkcs12, paths.keyFiles], reader),
+    ...store ? [store] : [],
   ];
   try {
     return await list(providers);
@@ -116,8 +150,10 @@ function toTokens({ tokens, keys, problems }: Listing): InsertedToken[] {
     .map((token) => ({
       token,
       certificates: keys
-        .filter((key) => key.token.uri === token.uri && key.token.driver === token.driver)
-        .map(({ certificate }) => certificate),
+        .filter((key) =>
+          key.token.uri === token.uri && key.token.driver === token.driver && !key.missing
+        )
+        .flatMap(({ certificate, chain }) => [certificate, ...chain]),
       hasProblem: problems.some(({ driver }) => driver === token.driver),
     }));
 }

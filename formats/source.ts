@@ -96,67 +96,76 @@ export function appendedSource(source: Source, appended: Uint8Array): Source {
 }
 
 const BLOCK = 64 * 1024;
-const MAX_BLOCKS = 128;
-/** Most blocks that are read at a time. */
+/** Most blocks that are read at a time, and that are kept. */
 const MAX_RUN = 16;
+const MAX_BLOCKS = 128;
+
+/** Neighbouring blocks that were read together. */
+interface Run {
+  offset: number;
+  bytes: Uint8Array;
+}
 
 /**
  * Random access to bytes that are costly to get: blocks of 64 KiB are read once and 8 MiB of them kept. While it is read
  * from one block to the next, more and more blocks are got at a time.
  */
 export class BlockSource implements Source {
-  readonly #blocks = new Map<number, Uint8Array>();
+  /** By block, in the order in which they were got. */
+  readonly #runs = new Map<number, Run>();
+  /** The run that was wanted last: most reads stay within it. */
+  #last: Run = { offset: 0, bytes: new Uint8Array() };
   /** Blocks that were got last: how many, and the one behind them. */
-  #run = 0;
+  #length = 0;
   #next = 0;
 
   /**
    * @param size in bytes
-   * @param fill fills an array with the bytes from an offset on
+   * @param get gives bytes from an offset on, which nobody changes afterwards
    */
-  constructor(readonly size: number, readonly fill: (into: Uint8Array, offset: number) => void) {}
+  constructor(
+    readonly size: number,
+    readonly get: (offset: number, length: number) => Uint8Array,
+  ) {}
 
   read(offset: number, length: number): Uint8Array {
     const end = Math.min(this.size, offset + length);
     if (end <= offset) return new Uint8Array();
-    const first = Math.floor(offset / BLOCK);
-    const last = Math.floor((end - 1) / BLOCK);
-    if (first === last) {
-      return this.#block(first).subarray(offset - first * BLOCK, end - first * BLOCK);
-    }
-    // Returned bytes are never overwritten: a parser may keep them while it reads elsewhere.
+    const first = this.#run(offset);
+    const stop = first.offset + first.bytes.length;
+    if (end <= stop) return first.bytes.subarray(offset - first.offset, end - first.offset);
+    if (end - stop > BLOCK) return this.get(offset, end - offset);
+    // Parsers read on from there: the block behind is wanted next.
     const bytes = new Uint8Array(end - offset);
-    if (last === first + 1) {
-      // Parsers read on from there: the second block is wanted next.
-      const middle = last * BLOCK;
-      bytes.set(this.#block(first).subarray(offset - first * BLOCK));
-      bytes.set(this.#block(last).subarray(0, end - middle), middle - offset);
-    } else this.fill(bytes, offset);
+    bytes.set(first.bytes.subarray(offset - first.offset));
+    bytes.set(this.#run(stop).bytes.subarray(0, end - stop), stop - offset);
     return bytes;
   }
 
-  #block(index: number): Uint8Array {
-    const block = this.#blocks.get(index);
-    if (!block) return this.#get(index);
-    this.#blocks.delete(index);
-    this.#blocks.set(index, block);
-    return block;
+  /** The run that has the byte at an offset. */
+  #run(offset: number): Run {
+    const { offset: start, bytes } = this.#last;
+    if (offset >= start && offset < start + bytes.length) return this.#last;
+    const block = Math.floor(offset / BLOCK);
+    const known = this.#runs.get(block);
+    return this.#last = known ?? this.#read(block);
   }
 
-  #get(index: number): Uint8Array {
-    this.#run = index === this.#next ? Math.min(MAX_RUN, 2 * this.#run || 1) : 1;
+  #read(first: number): Run {
+    this.#length = first === this.#next ? Math.min(MAX_RUN, 2 * this.#length || 1) : 1;
+    const left = Math.ceil(this.size / BLOCK) - first;
     let count = 1;
-    while (count < this.#run && !this.#blocks.has(index + count)) count++;
-    const start = index * BLOCK;
-    const bytes = new Uint8Array(Math.min(count * BLOCK, this.size - start));
-    this.fill(bytes, start);
-    this.#next = index + count;
-    for (let at = 0; at < bytes.length; at += BLOCK) {
-      if (this.#blocks.size >= MAX_BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!);
-      // A copy of each, or one that is kept would keep all.
-      const block = count === 1 ? bytes : bytes.slice(at, at + BLOCK);
-      this.#blocks.set(index + at / BLOCK, block);
-    }
-    return this.#blocks.get(index)!;
+    while (count < Math.min(this.#length, left) && !this.#runs.has(first + count)) count++;
+    const offset = first * BLOCK;
+    const run = { offset, bytes: this.get(offset, Math.min(count * BLOCK, this.size - offset)) };
+    this.#next = first + count;
+    while (this.#runs.size + count > MAX_BLOCKS) this.#forget(this.#runs.values().next().value!);
+    for (let i = 0; i < count; i++) this.#runs.set(first + i, run);
+    return run;
+  }
+
+  /** Its bytes stand in one piece of memory, so that all of them go. */
+  #forget({ offset, bytes }: Run): void {
+    for (let at = offset; at < offset + bytes.length; at += BLOCK) this.#runs.delete(at / BLOCK);
   }
 }

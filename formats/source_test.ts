@@ -7,10 +7,10 @@ const file = Uint8Array.from({ length: SIZE }, (_, at) => (at * 2654435761) >>> 
 
 function counted() {
   let fills = 0;
-  const source = new BlockSource(SIZE, (into, offset) => {
+  const source = new BlockSource(SIZE, (offset, length) => {
     fills++;
-    assert.ok(offset + into.length <= SIZE);
-    into.set(file.subarray(offset, offset + into.length));
+    assert.ok(offset + length <= SIZE);
+    return file.slice(offset, offset + length);
   });
   return { source, fills: () => fills };
 }

@@ -105,7 +105,7 @@ export function preparePades(
   const { field, isNew, places, appended } = prepared;
   const ranges = rangesOf(prepared);
   // A reader must find it in what will be signed: nothing but the signature's value comes in later.
-  const found = last(appendedSource(source, appended), options.password);
+  const found = last(appendedSource(source, appended), options.password, opened);
   if (found.field !== field || String(found.ranges) !== String(ranges)) throw invalid();
   return { field, isNew, places, appended, ranges };
 }
@@ -236,9 +236,13 @@ export function checkCms(
 }
 
 /** The signature or timestamp that covers the whole document. @throws {OnlineError} `signature_invalid` */
-function last(source: Source, password: string | undefined): PdfSignature {
+function last(
+  source: Source,
+  password: string | undefined,
+  before?: PdfDocument,
+): PdfSignature {
   try {
-    const { signatures } = inspectSignatures(source, password);
+    const { signatures } = inspectSignatures(source, password, before);
     const found = signatures.find(({ coverage }) => coverage === "document");
     if (found) return found;
   } catch (error) {

@@ -56,9 +56,17 @@ export function preparedDigest(hashed: Hash, size: number, prepared: Prepared): 
  */
 export function holeIn({ appended, ranges }: Prepared, size: number): [from: number, to: number] {
   const [[start, before], [after, rest], ...more] = ranges;
-  const hole = new TextDecoder("latin1").decode(appended.subarray(before - size, after - size));
+  const hole = appended.subarray(before - size, after - size);
   const isWhole = start === 0 && before > size && after + rest === size + appended.length &&
-    more.length === 0 && /^<(00)+>$/.test(hole);
+    more.length === 0 && isEmptyHex(hole);
   if (!isWhole) throw new OnlineError("signature_invalid");
   return [before - size, after - size];
+}
+
+/** Whether bytes are `<00…00>`. */
+function isEmptyHex(bytes: Uint8Array): boolean {
+  const end = bytes.length - 1;
+  if (end < 3 || end % 2 === 0 || bytes[0] !== 0x3c || bytes[end] !== 0x3e) return false;
+  for (let i = 1; i < end; i++) if (bytes[i] !== 0x30) return false;
+  return true;
 }

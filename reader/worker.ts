@@ -149,13 +149,17 @@ function read(
         },
       };
     }
-    const source = new BlockSource(size, (into, offset) => {
-      for (let at = 0; at < into.length; at += MAX_PIECE) {
-        const length = Math.min(MAX_PIECE, into.length - at);
-        const piece = fetch({ need: "bytes", document, offset: offset + at, length });
-        if (piece.length !== length) throw new Error("The document can no longer be read.");
-        into.set(piece, at);
-      }
+    const source = new BlockSource(size, (offset, length) => {
+      const pieceAt = (at: number) => {
+        const wanted = Math.min(MAX_PIECE, length - at);
+        const piece = fetch({ need: "bytes", document, offset: offset + at, length: wanted });
+        if (piece.length !== wanted) throw new Error("The document can no longer be read.");
+        return piece;
+      };
+      if (length <= MAX_PIECE) return pieceAt(0);
+      const bytes = new Uint8Array(length);
+      for (let at = 0; at < length; at += MAX_PIECE) bytes.set(pieceAt(at), at);
+      return bytes;
     });
     return {
       size,

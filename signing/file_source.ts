@@ -3,16 +3,25 @@ import { BlockSource, type Source } from "../formats/source.ts";
 
 /** A file's bytes as a {@linkcode Source}. The file must not change; who opened it closes it. */
 export class FileSource extends BlockSource {
+  readonly #file: Deno.FsFile;
+
   /** @param size in bytes; the file has at least as many */
   constructor(file: Deno.FsFile, size: number) {
-    super(size, (into, offset) => {
-      file.seekSync(offset, Deno.SeekMode.Start);
-      for (let at = 0; at < into.length;) {
-        const n = file.readSync(into.subarray(at));
-        if (n === null) throw new Deno.errors.UnexpectedEof("The file has become shorter.");
-        at += n;
-      }
+    super(size, (offset, length) => {
+      const bytes = new Uint8Array(length);
+      this.#fill(bytes, offset);
+      return bytes;
     });
+    this.#file = file;
+  }
+
+  #fill(into: Uint8Array, offset: number): void {
+    this.#file.seekSync(offset, Deno.SeekMode.Start);
+    for (let at = 0; at < into.length;) {
+      const n = this.#file.readSync(into.subarray(at));
+      if (n === null) throw new Deno.errors.UnexpectedEof("The file has become shorter.");
+      at += n;
+    }
   }
 
   /**
@@ -28,7 +37,7 @@ export class FileSource extends BlockSource {
         if (end <= offset) return new Uint8Array();
         if (piece.length < end - offset) piece = new Uint8Array(end - offset);
         const bytes = piece.subarray(0, end - offset);
-        this.fill(bytes, offset);
+        this.#fill(bytes, offset);
         return bytes;
       },
     };

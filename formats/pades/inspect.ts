@@ -56,10 +56,15 @@ const MAX_SIGNATURES = 500;
 /**
  * Lists the signatures of a document with what they cover.
  *
+ * @param before see `PdfDocument.open`
  * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `algorithm_unsupported`, `limit_exceeded`
  */
-export function inspectSignatures(source: Source, password?: string): Inspection {
-  const document = PdfDocument.open(source, password);
+export function inspectSignatures(
+  source: Source,
+  password?: string,
+  before?: PdfDocument,
+): Inspection {
+  const document = PdfDocument.open(source, password, before);
   const signatures: PdfSignature[] = [];
   const emptyFields: string[] = [];
   for (const field of formFields(document)) {

@@ -15,6 +15,7 @@ import {
   PdfStream,
   PdfString,
   type PdfValue,
+  sameValue,
 } from "./value.ts";
 import { PdfWindow } from "./window.ts";
 import { type Manner, type PackedEntry, readXref, sectionStarts, type Xref } from "./xref.ts";
@@ -62,6 +63,8 @@ interface Container {
 export class PdfDocument {
   #xref!: Xref;
   #recovered = false;
+  /** Whether an object is not where the cross-reference says, once that is known. */
+  #isMisplaced: boolean | undefined;
   #crypt: PdfCrypt | undefined;
   readonly #window: PdfWindow;
   readonly #objects = new Map<number, PdfObject>();
@@ -89,10 +92,11 @@ export class PdfDocument {
 
   /**
    * @param password user or owner password; the empty one is tried as well
+   * @param before the document that the file begins with, where it is open already: its cross-reference is not read again
    * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `algorithm_unsupported`,
    *   `limit_exceeded`
    */
-  static open(file: Source, password = ""): PdfDocument {
+  static open(file: Source, password = "", before?: PdfDocument): PdfDocument {
     const head = fromLatin1(file.read(0, HEADER_WITHIN + HEADER.length));
     const headerAt = head.indexOf(HEADER);
     if (headerAt < 0) {
@@ -103,7 +107,7 @@ export class PdfDocument {
     }
     const document = new PdfDocument(file, headerAt, password);
     try {
-      document.#use(readXref(document.#window));
+      document.#use(readXref(document.#window, {}, undefined, before?.xref));
       document.catalog();
     } catch (error) {
       const mendable = error instanceof FormatError && error.code === "pdf_malformed";
@@ -170,7 +174,34 @@ export class PdfDocument {
 
   /** Whether a reader may scan the file, because of its cross-reference, or because an object is not where that says. */
   get isDamaged(): boolean {
-    return this.hasOddXref || misplaced(this.#window, this.#xref.entries).size > 0;
+    return this.hasOddXref || this.#misplaces();
+  }
+
+  #misplaces(): boolean {
+    return this.#isMisplaced ??= misplaced(this.#window, this.#xref.entries).size > 0;
+  }
+
+  /**
+   * Whether a scan comes to the same cross-reference as the document has: it finds those objects that are in use, each
+   * in its place, no other, none in an object stream, and at last the same catalog.
+   */
+  isFoundBy({ definitions, trailers }: Scan): boolean {
+    const { entries, trailer } = this.#xref;
+    let inUse = 0;
+    for (const entry of entries.values()) {
+      if (entry && "container" in entry) return false;
+      if (entry) inUse++;
+    }
+    const isNamed = ({ num, gen, offset, type }: Definition) => {
+      const entry = entries.get(num);
+      return entry && "offset" in entry && entry.offset === offset && entry.gen === gen &&
+        type !== "XRef" && type !== "ObjStm";
+    };
+    const last = trailers.at(-1);
+    if (definitions.length !== inUse || !definitions.every(isNamed) || !last) return false;
+    this.#isMisplaced = false;
+    const root = new PdfLexer(last.bytes).dict().get("Root") ?? null;
+    return sameValue(root, trailer.get("Root") ?? null);
   }
 
   /** A scan's cross-reference, with what stands in object streams. */
@@ -210,7 +241,7 @@ export class PdfDocument {
    * finds that out as it goes; whoever adds a revision wants to know before.
    */
   verify(): void {
-    if (!this.#recovered && misplaced(this.#window, this.#xref.entries).size > 0) this.recover();
+    if (!this.#recovered && this.#misplaces()) this.recover();
   }
 
   /**
@@ -274,6 +305,7 @@ export class PdfDocument {
 
   #use(xref: Xref): void {
     this.#xref = xref;
+    this.#isMisplaced = undefined;
     this.#crypt = undefined;
     this.#objects.clear();
     this.#containers.clear();
@@ -363,15 +395,15 @@ export class PdfDocument {
    * Whether all readers that find an object there come to the same value, those in it too if it is an object stream:
    * nothing is said twice, no reference names a generation, and a stream ends once. Nothing is kept of it.
    */
-  isPlain({ num, gen, offset, type }: Definition): boolean {
-    const isPlain = (lexer: PdfLexer) => !lexer.saidTwice && !lexer.namedGeneration;
-    const isRead = gen === 0 && unlessMalformed(() =>
-      this.#window.parse(offset, (lexer) => {
-        lexer.objectHeader();
-        const value = lexer.keyword("endobj") ? null : lexer.objectBody();
-        return isPlain(lexer) && (!(value instanceof PdfStream) || this.endsOnce(value, offset));
-      })
-    );
+  isPlain({ num, gen, offset, type, isPlainStream }: Definition): boolean {
+    const isRead = gen === 0 &&
+      (isPlainStream || unlessMalformed(() =>
+        this.#window.parse(offset, (lexer) => {
+          lexer.objectHeader();
+          const value = lexer.keyword("endobj") ? null : lexer.objectBody();
+          return lexer.isPlain && (!(value instanceof PdfStream) || this.endsOnce(value, offset));
+        })
+      ));
     if (!isRead || type !== "ObjStm") return isRead ?? false;
     return unlessMalformed(() => {
       const { data, index } = this.#container(num);
@@ -379,7 +411,7 @@ export class PdfDocument {
         const lexer = new PdfLexer(data, at);
         lexer.value();
         this.#window.account(lexer, lexer.pos - at);
-        return isPlain(lexer);
+        return lexer.isPlain;
       });
     }) ?? false;
   }

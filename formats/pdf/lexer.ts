@@ -66,6 +66,11 @@ export class PdfLexer {
     return this.#highestReference;
   }
 
+  /** What was read is the same for all readers, as far as it says nothing twice and names no generation. */
+  get isPlain(): boolean {
+    return !this.saidTwice && !this.namedGeneration;
+  }
+
   /** Skips white space and comments. */
   skipSpace(): void {
     const { data } = this;

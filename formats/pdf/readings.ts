@@ -42,20 +42,26 @@ const OTHER_MANNERS: Partial<Manner>[] = [
  */
 export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
   document.catalog(); // there must be one
-  const isSound = !document.hasOddXref && isPlain(document, found);
-  if (!isSound && document.isDamaged) found = withStreams(document, found);
-  const others = otherReadings(document, found), later = laterDefinitions(document, found);
+  let isFound = document.isFoundBy(found);
+  const isSound = !document.hasOddXref && isPlain(document, found, isFound);
+  if (!isSound && document.isDamaged) {
+    found = withStreams(document, found);
+    isFound = false;
+  }
+  const others = otherReadings(document, found, isFound);
+  const later = isFound ? new Map() : laterDefinitions(document, found);
   const pages = otherPages(document, found);
   if (isSound && others.length === 0 && later.size === 0) return pages;
   return [...new Walk(document, others, later).run(), ...pages];
 }
 
-function otherReadings(document: PdfDocument, found: Scan): PdfDocument[] {
+/** @param isFound a scan comes to the document's own cross-reference */
+function otherReadings(document: PdfDocument, found: Scan, isFound: boolean): PdfDocument[] {
   const { oddities, entries } = document.xref;
   const xrefs = [
     ...OTHER_MANNERS.filter((manner) => oddities.has(Object.keys(manner)[0] as keyof Manner))
       .map((manner) => () => document.readXref(manner)),
-    () => document.scanned(found),
+    ...isFound ? [] : [() => document.scanned(found)],
   ];
   const first = firstPageSection(document, found);
   if (first !== undefined) xrefs.push(() => document.readXref({}, first));
@@ -98,9 +104,15 @@ function isLostToSome({ xref: { oddities }, crypt }: PdfDocument): boolean {
 }
 
 /** Whether every object is found by a scan in its place, and can be read in one way only. */
-function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
-  const { entries } = document.xref;
+function isPlain(document: PdfDocument, { definitions }: Scan, isFound: boolean): boolean {
   if (isLostToSome(document) || definitions.length > MAX_GLANCED) return false;
+  return (isFound || areFound(document, definitions)) &&
+    definitions.every((each) => document.isPlain(each));
+}
+
+/** Whether a scan finds every object that is in use, in its place. */
+function areFound(document: PdfDocument, definitions: readonly Definition[]): boolean {
+  const { entries } = document.xref;
   const inUse = new Map(definitions.map((each) => [each.num, each]));
   for (const [num, entry] of entries) {
     if (!entry) continue;
@@ -109,7 +121,7 @@ function isPlain(document: PdfDocument, { definitions }: Scan): boolean {
       : inUse.get(entry.container)?.type === "ObjStm";
     if (!isFound) return false;
   }
-  return definitions.every((each) => document.isPlain(each));
+  return true;
 }
 
 function sameXref(a: Xref, b: Xref): boolean {

@@ -20,6 +20,8 @@ export interface Definition {
   type?: string;
   /** It begins right behind `%%EOF`, as some writers have it, where others see a comment. */
   isGlued?: true;
+  /** A stream that ends where its Length says, and in whose dictionary nothing can be read in two ways. */
+  isPlainStream?: true;
 }
 
 /** A dictionary that names a catalog: of a trailer, or of a cross-reference stream. */
@@ -77,7 +79,9 @@ export function scan(
           const { dict, dataStart } = body.stream;
           open.type = typeOf(dict);
           const start = open.offset + dataStart;
-          at = intoStreams ? start : afterData(window, start, dict, lengthOf);
+          const end = dataEnd(window, start, dict, lengthOf);
+          at = intoStreams ? start : end ?? start;
+          if (body.isPlain && end !== undefined) open.isPlainStream = true;
           if (open.type === "XRef" && body.root) {
             trailers.push({ offset: open.offset, bytes: body.root });
           }
@@ -100,7 +104,7 @@ function readBody(window: PdfWindow, { offset }: Definition) {
       const value = lexer.objectBody();
       const stream = value instanceof PdfStream ? value : undefined;
       const root = stream && rootedBytes(lexer.data, stream.dict);
-      return { stream, root, end: offset + lexer.pos };
+      return { stream, root, end: offset + lexer.pos, isPlain: lexer.isPlain };
     })
   );
 }
@@ -116,20 +120,20 @@ function typeOf(dict: PdfDict): string | undefined {
   return type instanceof PdfName ? type.value : undefined;
 }
 
-/** Position after the data of a stream: behind them if its Length is right. */
-function afterData(
+/** Position after the data of a stream if its Length is right. */
+function dataEnd(
   window: PdfWindow,
   start: number,
   dict: PdfDict,
   lengthOf: (ref: PdfRef) => number | undefined,
-): number {
+): number | undefined {
   const entry = dict.get("Length");
   const length = entry instanceof PdfRef ? unlessMalformed(() => lengthOf(entry)) : entry;
   if (typeof length !== "number" || !(length > 0) || start + length > window.source.size) {
-    return start;
+    return undefined;
   }
   const ends = unlessMalformed(() => window.endsStream(start + length));
-  return ends ? start + length : start;
+  return ends ? start + length : undefined;
 }
 
 type Found =

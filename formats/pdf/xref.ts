@@ -111,19 +111,22 @@ export function findStartXref(source: Source): number {
  * hybrids and their Prev.
  *
  * @param start offset of the newest section
+ * @param before what the sections from a certain one on come to, where that is known
  * @throws FormatError `pdf_malformed` when any section of it cannot be read
  */
 export function readXref(
   window: PdfWindow,
   manner: Partial<Manner> = {},
   start = findStartXref(window.source),
+  before?: Xref,
 ): Xref {
   const { duplicates, hybrids, beyondSize } = { ...USUAL, ...manner };
-  const entries: XrefMap = new Map();
-  const oddities = new Set<Oddity>();
-  const chain = readChain(window, start);
+  const { chain, isKnown } = readChain(window, start, before?.start);
+  const oddities = new Set<Oddity>(isKnown ? before!.oddities : []);
   if (chain.some(hasOddPrev)) oddities.add("prev");
-  for (const section of chain) {
+  let entries: XrefMap | undefined = isKnown ? new Map(before!.entries) : undefined;
+  // The oldest first, which is the largest in most files.
+  for (const section of chain.toReversed()) {
     const own = mapOf(section, duplicates, oddities);
     const hybrid = section.style === "table" ? section.trailer.get("XRefStm") : undefined;
     if (typeof hybrid === "number") {
@@ -136,20 +139,25 @@ export function readXref(
         }
       }
     }
-    for (const [num, entry] of own) if (!entries.has(num)) entries.set(num, entry);
+    if (entries) { for (const [num, entry] of own) entries.set(num, entry); }
+    else entries = own;
   }
   const [{ trailer, trailerBytes, style }] = chain;
   const size = trailer.get("Size");
-  for (const num of typeof size === "number" ? entries.keys() : []) {
+  for (const num of typeof size === "number" ? entries!.keys() : []) {
     if (num < (size as number)) continue;
     oddities.add("beyondSize");
-    if (beyondSize === "drop") entries.delete(num);
+    if (beyondSize === "drop") entries!.delete(num);
   }
-  return { entries, trailer, trailerBytes, style, start: chain[0].start, oddities };
+  return { entries: entries!, trailer, trailerBytes, style, start: chain[0].start, oddities };
 }
 
-/** The sections from the newest to the oldest. */
-function readChain(window: PdfWindow, start: number): Section[] {
+/**
+ * The sections from the newest to the oldest, or to the one at `end`.
+ *
+ * @returns `isKnown`: it came to that one, which is not read
+ */
+function readChain(window: PdfWindow, start: number, end?: number) {
   const chain: Section[] = [];
   const seen = new Set<number>();
   for (let offset = start;;) {
@@ -161,8 +169,9 @@ function readChain(window: PdfWindow, start: number): Section[] {
     chain.push(section);
     const prev = section.trailer.get("Prev");
     // Some writers say "Prev 0" where there is none.
-    if (prev === undefined || prev === 0) return chain;
+    if (prev === undefined || prev === 0) return { chain, isKnown: false };
     offset = checkOffset(window, prev);
+    if (offset === end) return { chain, isKnown: true };
   }
 }
 
@@ -175,7 +184,8 @@ function hasOddPrev({ trailer, trailerBytes }: Section): boolean {
 
 /** Where each section of a document's cross-reference begins, the newest first; a hybrid's stream is part of its table. */
 export function sectionStarts(window: PdfWindow): number[] {
-  return readChain(window, findStartXref(window.source)).map(({ start }) => start);
+  const { chain } = readChain(window, findStartXref(window.source));
+  return chain.map(({ start }) => start);
 }
 
 function mapOf(

@@ -106,10 +106,10 @@ const WHY = {
 
 function lineOf(entry: AuditEntry): string {
   const { time, action, origin, outcome, format, documents = [], documentCount } = entry;
-  const { certificate, scopes, signed } = entry;
+  const { certificate, scopes, signed, token } = entry;
   const count = documentCount ?? documents.length;
   const what = documents.length === 0
-    ? scopes?.join(", ")
+    ? scopes?.join(", ") ?? token?.label
     : documents[0].name === ""
     ? `${documents[0].algorithm} ${documents[0].hash}`
     : documents[0].name;

@@ -13,6 +13,8 @@ const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   agent: ["ffi", "import"],
   trial: ["ffi", "import"],
   tokens: ["ffi", "import", "net", "write"],
+  // writes the audit log
+  "tokens pin": ["ffi", "import", "net"],
   sign: ["ffi", "import", "net"],
   // remote signing services
   "tokens online": ["ffi", "import", "write"],
@@ -54,6 +56,9 @@ export function roleOf(args: readonly string[]): string {
   const first = commandOf(args) ?? "agent";
   const isOnline = args.some((arg) => /^--(level(=|$)|remote$)/.test(arg));
   if (isOnline && (first === "sign" || first === "tokens")) return `${first} online`;
+  if (first === "tokens" && args.some((arg) => arg === "unlock" || arg === "pin")) {
+    return "tokens pin";
+  }
   if (first === "log" && args.includes("checkpoint")) return "log checkpoint";
   return Object.hasOwn(DOES_WITHOUT, first) ? first : "openrpc";
 }

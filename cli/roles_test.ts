@@ -38,6 +38,7 @@ Deno.test("each role gives up the permissions that it does not need", async () =
     "pkcs11-host": ["net", "run", "write"],
     agent: ["ffi"],
     tokens: ["ffi", "net", "write"],
+    "tokens pin": ["ffi", "net"],
     sign: ["ffi", "net"],
     "tokens online": ["ffi", "write"],
     verify: ["ffi"],
@@ -64,6 +65,7 @@ Deno.test("roleOf gives the command's role, the agent's without a command, and t
   assert.equal(roleOf(["--json"]), "agent");
   assert.equal(roleOf(["--json", "agent"]), "agent");
   assert.equal(roleOf(["--json", "tokens"]), "tokens");
+  assert.equal(roleOf(["tokens", "pin"]), "tokens pin");
   assert.equal(roleOf(["sign", "x"]), "sign");
   assert.equal(roleOf(["sign", "--level", "B-T", "x"]), "sign online");
   assert.equal(roleOf(["sign", "--level=B-T", "x"]), "sign online");

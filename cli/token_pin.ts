@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { resolve } from "node:path";
 import type { PinRequest } from "../protocol/consent.ts";
 import type { Signing } from "../signing/sign.ts";
+import { Audit } from "../signing/audit.ts";
 import { openCommandReader } from "../signing/reading.ts";
 import { askTokenPin } from "../signing/token_pin.ts";
 import { type Inventory, Tokens } from "../signing/tokens.ts";
@@ -51,7 +52,8 @@ export function addPinCommands(
 ): void {
   const { readerCommand, readerWorker: module, signal } = context;
   const ask = async (purpose: Purpose, uri: string | undefined, options: Options) => {
-    const { config } = await loadConfig();
+    const { config, paths } = await loadConfig();
+    const audit = new Audit(paths.audit);
     const reader = openCommandReader(1, { module, command: readerCommand });
     const all = await openLocal(config, context, reader, options.keyFile);
     try {
@@ -68,13 +70,14 @@ export function addPinCommands(
         throw new UsageError(`Several tokens are inserted. Name one of them:\n${uris}`);
       }
       const consent = consentFor(config, options.consent);
-      await askTokenPin(fitting[0], purpose, new Map(), consent, { asker: OWN, signal });
+      await askTokenPin(fitting[0], purpose, new Map(), consent, { asker: OWN, signal }, audit);
       const json = options.json ?? false;
       if (purpose === "certificates") list(inserted, await inserted.list(), json);
       else if (json) printJson({ changed: fitting[0].token.uri });
       else console.log("The PIN has been changed.");
       return EXIT.ok;
     } finally {
+      audit.close();
       await reader.close();
       await Promise.all(all.map((provider) => provider.close()));
     }

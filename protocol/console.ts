@@ -33,9 +33,11 @@ export interface HistoryEntry {
   number: number;
   /** RFC 3339. */
   time: string;
-  action: "sign" | "authenticate" | "grant" | "revoke";
+  action: "sign" | "authenticate" | "grant" | "revoke" | "unlock" | "change_pin";
   /** null: the command line. */
   origin: string | null;
+  /** For `unlock` and `change_pin`. */
+  token?: { uri: string; label: string };
   format?: string;
   documents?: { name: string; algorithm: string; hash: string }[];
   /** How many there were, where not all are listed. */

@@ -41,11 +41,16 @@ export interface Pkcs11Options {
   watchInterval?: number;
 }
 
+/** Milliseconds that a listing waits for a driver that was late for the one before. */
+const LATE_TIMEOUT = 1000;
+
 export class Pkcs11Provider implements Provider {
   readonly #clients: readonly NamedClient[];
   readonly #options: Pkcs11Options;
   /** Certificates that tokens have shown after a login, by driver and token. */
   readonly #revealed = new Map<string, CertificateObject[]>();
+  /** Drivers that did not answer the last listing in time. */
+  readonly #late = new Set<Pkcs11Client>();
 
   constructor(clients: readonly NamedClient[], options: Pkcs11Options = {}) {
     this.#clients = clients;
@@ -71,19 +76,26 @@ export class Pkcs11Provider implements Provider {
   }
 
   async #listOne({ name, client }: NamedClient, signal?: AbortSignal): Promise<Listing> {
-    const timeout = AbortSignal.timeout(this.#options.listTimeout ?? 12_000);
+    // Nobody waits twice for a driver that hangs.
+    const { listTimeout = 12_000 } = this.#options;
+    const timeout = AbortSignal.timeout(
+      this.#late.has(client) ? Math.min(LATE_TIMEOUT, listTimeout) : listTimeout,
+    );
     const limit = signal ? AbortSignal.any([signal, timeout]) : timeout;
     const listing: Listing = { tokens: [], keys: [], problems: [] };
     const problem = (error: unknown) => {
       if (signal?.aborted) throw new SignerError("request_cancelled", "The request was cancelled.");
       const late = timeout.aborted && error instanceof Pkcs11Error && error.code === "cancelled";
+      if (late) this.#late.add(client);
       const { code, message } = late
         ? new SignerError("driver_timeout", "The token's driver is slow. Try again in a moment.")
         : toSignerError(error);
       listing.problems.push({ driver: name, code, message });
     };
     try {
-      for (const each of await client.tokens({ signal: limit })) {
+      const found = await client.tokens({ signal: limit });
+      this.#late.delete(client);
+      for (const each of found) {
         const token = describe(each, name);
         listing.tokens.push(token);
         if (token.state === "empty") continue;

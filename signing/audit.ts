@@ -23,8 +23,11 @@ const hex = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** The event. */
 const Event = z.strictObject({
-  /** `sign`: a signature was asked for; `grant`, `revoke`: what a site may do was changed. */
-  action: z.enum(["sign", "authenticate", "grant", "revoke"]),
+  /**
+   * `sign`: a signature was asked for; `grant`, `revoke`: what a site may do was changed; `unlock`, `change_pin`: a
+   * token's PIN was asked for, to see its certificates or to change it.
+   */
+  action: z.enum(["sign", "authenticate", "grant", "revoke", "unlock", "change_pin"]),
   /** Web origin; null: the command line. */
   origin: z.string().nullable(),
   /** As in `PAdES B-T`; for `sign`. */
@@ -44,6 +47,8 @@ const Event = z.strictObject({
   /** Of the second key, which signed the whole signed file. */
   also: z.strictObject({ id: hex, name: z.string() }).optional(),
   scopes: z.array(Scope).optional(),
+  /** For `unlock` and `change_pin`. */
+  token: z.strictObject({ uri: z.string(), label: z.string() }).optional(),
   /** `done`; `begun`: signatures of a batch go out from here on; or the error code. */
   outcome: z.string(),
 });

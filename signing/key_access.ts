@@ -61,7 +61,10 @@ export class KeyAccess {
   /** Asks for a token's PIN for something else than a signature, in turn with the signatures. */
   async tokenPin(place: Place, purpose: PinRequest["purpose"], caller: Caller): Promise<void> {
     const { triesLeft } = this.#unlocking;
-    await this.ask(caller, () => askTokenPin(place, purpose, triesLeft, this.consent, caller));
+    await this.ask(
+      caller,
+      () => askTokenPin(place, purpose, triesLeft, this.consent, caller, this.services.audit),
+    );
   }
 
   /** Lets the person choose a usable certificate. */

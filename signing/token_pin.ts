@@ -1,7 +1,8 @@
 /** A token's PIN for something else than a signature: to see the certificates that it hides, or to change it. */
 import type { PinRequest, Unlocked } from "../protocol/consent.ts";
-import { DsignError, type TriesLeft } from "../protocol/errors.ts";
+import { DsignError, type ErrorCode, type TriesLeft } from "../protocol/errors.ts";
 import { type Provider, SignerError, type TokenInfo } from "../signers/provider.ts";
+import type { Audit, AuditEvent } from "./audit.ts";
 import type { Consent, PinAnswer } from "./consent/port.ts";
 import { toDsignError } from "./errors.ts";
 import { pinStateOf } from "./pin.ts";
@@ -18,6 +19,7 @@ export interface Place {
  * Asks for the PIN until it was right, with at most one attempt for each that the person types.
  *
  * @param tries state of the PIN after a wrong one, by the token's URI
+ * @param audit gets what came of it, and no PIN
  * @throws {DsignError} `mechanism_unsupported`: this token cannot do that here; the refusal, or the person's
  */
 export async function askTokenPin(
@@ -26,12 +28,14 @@ export async function askTokenPin(
   tries: Map<string, TriesLeft>,
   consent: Consent,
   caller: Pick<Caller, "asker" | "signal">,
+  audit: Pick<Audit, "record">,
 ): Promise<void> {
   const { newPin: length = { min: 0, max: 0 }, uri } = token;
   const can = purpose === "change" ? token.newPin && provider.changePin : provider.reveal;
   if (!can) {
     throw new DsignError("mechanism_unsupported", "The PIN of this token is not changed here.");
   }
+  let refusal: ErrorCode | undefined;
   const state = () => pinStateOf(token, { triesLeft: tries.get(uri) });
   const attempt = async ({ pin, newPin, finalTry }: PinAnswer): Promise<Unlocked> => {
     try {
@@ -48,31 +52,47 @@ export async function askTokenPin(
         await provider.changePin!(token, [pin!, newPin], caller.signal);
       }
       tries.delete(uri);
+      refusal = undefined;
       return { ok: true };
     } catch (error) {
       if (error instanceof SignerError && error.code === "pin_incorrect") {
         tries.set(uri, error.details.triesLeft ?? "unknown");
       }
       const { code, message } = toDsignError(error);
+      refusal = code;
       return { ok: false, code, message, again: TYPE_AGAIN.has(code), pin: state() };
     } finally {
       pin?.fill(0);
       newPin?.fill(0);
     }
   };
-  await consent.pin(
-    {
-      kind: "pin",
-      asker: caller.asker,
-      token: describeToken(token),
-      purpose,
-      password: token.password === true,
-      pin: state(),
-      length,
-    },
-    attempt,
-    caller.signal,
-  );
+  const record = (outcome: AuditEvent["outcome"]) =>
+    audit.record({
+      action: purpose === "change" ? "change_pin" : "unlock",
+      origin: caller.asker.origin,
+      token: { uri, label: token.label },
+      outcome,
+    });
+  try {
+    await consent.pin(
+      {
+        kind: "pin",
+        asker: caller.asker,
+        token: describeToken(token),
+        purpose,
+        password: token.password === true,
+        pin: state(),
+        length,
+      },
+      attempt,
+      caller.signal,
+    );
+  } catch (error) {
+    // A wrong PIN is what the token has counted, whatever the person did after it.
+    await record(refusal ?? toDsignError(error).code).catch(() => {}); // report the first failure
+    throw error;
+  }
+  await record("done");
 }
 
 const fits = ({ length }: Uint8Array, { min, max }: PinRequest["length"]) =>

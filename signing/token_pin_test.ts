@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DsignError } from "../protocol/errors.ts";
+import type { History } from "../protocol/console.ts";
 import type { Unlocked } from "../protocol/consent.ts";
 import { PIN } from "../tests/fakes/memory_provider.ts";
 import { PORTAL, testAgent } from "../tests/fixtures/agent.ts";
@@ -14,6 +15,12 @@ async function console<T>(origin: string, path: string, body: unknown): Promise<
   const init = { method: "POST", headers, body: JSON.stringify(body) };
   const response = await fetch(`${origin}/console/${path}`, init);
   return [response.status, await response.json()];
+}
+
+/** Entries of the audit log, newest first, without their numbers and times. */
+async function history(origin: string) {
+  const [, { entries }] = await console<History>(origin, "history", {});
+  return entries.map(({ number: _, time: __, ...entry }) => entry);
 }
 
 Deno.test("a token that hides its certificates is opened for a request that finds no other; the signature asks again", async () => {
@@ -50,6 +57,13 @@ Deno.test("without its PIN nothing is signed, and a wrong one is tried once", as
     ["pin_incorrect", "pin_locked"],
   ]);
   assert.deepEqual(test.provider.story, []);
+  const [entry] = await history(test.agent.origin);
+  assert.deepEqual(entry, {
+    action: "unlock",
+    origin: PORTAL,
+    token: { uri: "pkcs11:token=Officer%200;serial=0", label: "Officer 0" },
+    outcome: "pin_incorrect",
+  });
 });
 
 Deno.test("the console opens hidden certificates, and changes a PIN after checking the new one", async () => {
@@ -82,4 +96,10 @@ Deno.test("the console opens hidden certificates, and changes a PIN after checki
   assert.equal(test.provider.hides, false);
   const [status] = await console(origin, "pin", { uri: "pkcs11:", driver, purpose: "change" });
   assert.equal(status, 500);
+  const told = await history(origin);
+  assert.deepEqual(told.map(({ action, outcome }) => [action, outcome]), [
+    ["unlock", "done"],
+    ["change_pin", "done"],
+  ]);
+  for (const secret of [PIN, "13579"]) assert.ok(!JSON.stringify(told).includes(`"${secret}"`));
 });

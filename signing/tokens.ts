@@ -155,7 +155,8 @@ export class Tokens {
     this.#hashes ??= new Set();
     for (const each of this.#hashesOf(credentials)) this.#hashes.add(each);
     const rank = new Map(credentials.map((credential) => [credential, this.#rank(credential)]));
-    credentials.sort((a, b) => rank.get(b)! - rank.get(a)!);
+    // Tokens list their objects in any order, and the first is the one that is offered.
+    credentials.sort((a, b) => rank.get(b)! - rank.get(a)! || (a.id < b.id ? -1 : 1));
     const places = listings.flatMap(({ tokens, keys }, i) =>
       tokens.filter((token) => !isDouble(token, keys, credentials))
         .map((token) => ({ token, provider: this.providers[i] }))

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { buildFaultDriver } from "./fakes/pkcs11_fault.ts";
+import { spied } from "./fakes/pkcs11_modules.ts";
 import { PIN } from "./fakes/pkcs11_tokens.ts";
 import { dsign, dsignAtTerminal, environment } from "./fixtures/cli.ts";
 import { officerTokens } from "./fixtures/officers.ts";
@@ -11,7 +12,8 @@ import { makePki } from "./fixtures/pki.ts";
 Deno.test("hidden certificates are listed after the PIN, and one C_SetPIN changes it", () =>
   inTempDir(async (dir) => {
     const { officers } = makePki({ officers: [{ name: "Anita", key: "p-256" }] });
-    const driver = await buildFaultDriver(dir, await officerTokens(dir, officers));
+    const spy = spied(await officerTokens(dir, officers), join(dir, "spy"));
+    const driver = await buildFaultDriver(dir, spy);
     const env = environment(dir, { ...driver.env, HOME: dir });
     await Deno.mkdir(join(dir, "config/dsign"), { recursive: true });
     await Deno.writeTextFile(
@@ -59,4 +61,11 @@ Deno.test("hidden certificates are listed after the PIN, and one C_SetPIN change
     assert.equal(again.code, 0, again.stderr);
     assert.match(again.stdout, /\+ Anita/);
     assert.deepEqual(driver.logins().slice(4), ["C_SetPIN", "1"]);
+    const { stdout: log } = await dsign(["log"], env);
+    assert.match(log, /change_pin \| done \| command line \| Anita/);
+    assert.match(log, /unlock \| user_cancelled/);
+    assert.ok(!log.includes("1357") && !log.includes(PIN));
+    // One call for each PIN that was typed, and none for the cancelled question.
+    const login = "C_Login";
+    assert.deepEqual(spy.pins(), [login, login, login, login, "C_SetPIN", login]);
   }));

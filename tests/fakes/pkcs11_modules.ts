@@ -132,3 +132,23 @@ export async function p11KitServer(dir: string, keys: TestKey[]): Promise<TestTo
     throw error;
   }
 }
+
+/** A module whose calls OpenSC's spy writes down. */
+export interface SpiedModule {
+  modulePath: string;
+  env: Record<string, string>;
+  /** Names of the functions that were given a PIN so far, in order. */
+  pins(): string[];
+}
+
+/** @param log a file for the spy; it holds the PINs */
+export function spied(real: Pick<TestToken, "modulePath" | "env">, log: string): SpiedModule {
+  return {
+    modulePath: findModule(["pkcs11-spy.so", "pkcs11/pkcs11-spy.so"], "opensc-pkcs11"),
+    env: { ...real.env, PKCS11SPY: real.modulePath, PKCS11SPY_OUTPUT: log },
+    pins: () => {
+      const calls = Deno.readTextFileSync(log).matchAll(/^\d+: (C_Login|C_SetPIN|C_InitPIN)$/gm);
+      return Array.from(calls, ([, name]) => name);
+    },
+  };
+}

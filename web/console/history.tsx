@@ -10,6 +10,8 @@ const ACTIONS: Record<HistoryEntry["action"], Word> = {
   authenticate: "history_authenticate",
   grant: "history_grant",
   revoke: "history_revoke",
+  unlock: "history_unlock",
+  change_pin: "history_change_pin",
 };
 
 /** @param shown read anew each time the person comes to look */
@@ -88,9 +90,9 @@ export function History({ speech, shown }: { speech: Speech; shown: boolean }) {
 
 function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
   const { say, error, moment } = speech;
-  const { documents = [], certificate, origin, outcome, format, scopes } = entry;
+  const { documents = [], certificate, origin, outcome, format, scopes, token } = entry;
   const count = entry.documentCount ?? documents.length;
-  const name = documents[0]?.name;
+  const name = documents[0]?.name ?? token?.label;
   return (
     <tr>
       <td>{moment(entry.time)}</td>

@@ -290,6 +290,8 @@ export const bn: AgentWords = {
   history_authenticate: "লগ-ইন",
   history_grant: "অনুমতি",
   history_revoke: "অনুমতি প্রত্যাহার",
+  history_unlock: "টোকেন আনলক",
+  history_change_pin: "পিন বদল",
   history_documents: "({count}টি নথি)",
   history_begun: "শুরু হয়েছে",
   history_done: "হয়েছে",

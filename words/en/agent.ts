@@ -293,6 +293,8 @@ export const en = {
   history_authenticate: "Login",
   history_grant: "Permission",
   history_revoke: "Permission withdrawn",
+  history_unlock: "Unlocking of a token",
+  history_change_pin: "PIN change",
   history_documents: "({count} documents)",
   history_begun: "Begun",
   history_done: "Done",

@@ -300,6 +300,8 @@ export const hi: AgentWords = {
   history_authenticate: "लॉग-इन",
   history_grant: "अनुमति",
   history_revoke: "अनुमति वापस ली",
+  history_unlock: "टोकन अनलॉक",
+  history_change_pin: "पिन बदलना",
   history_documents: "({count} दस्तावेज़)",
   history_begun: "शुरू हुआ",
   history_done: "हुआ",

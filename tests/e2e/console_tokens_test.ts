@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { buildFaultDriver } from "../fakes/pkcs11_fault.ts";
+import { spied } from "../fakes/pkcs11_modules.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
 import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir, openssl } from "../fixtures/openssl.ts";
@@ -25,7 +26,8 @@ Deno.test("the console unlocks a token in the agent's own window, changes its PI
   inTempDir(async (dir) => {
     await build();
     const { officers } = makePki({ officers: [{ name: "Anita", key: "p-256" }] });
-    const driver = await buildFaultDriver(dir, await officerTokens(dir, officers));
+    const spy = spied(await officerTokens(dir, officers), join(dir, "spy"));
+    const driver = await buildFaultDriver(dir, spy);
     driver.set("hide");
     await using agent = await startAgentProcess(
       dir,
@@ -60,7 +62,7 @@ Deno.test("the console unlocks a token in the agent's own window, changes its PI
       assert.equal(await page.getByText(en.console_hides).count(), 0);
       const change = { [en.pin_old]: PIN, [en.pin_new]: "1357", [en.pin_again]: "1357" };
       await inWindow(en.do_change_pin, change, en.do_change_pin);
-      assert.deepEqual(driver.logins(), ["1", "C_SetPIN"]);
+      assert.deepEqual(spy.pins(), ["C_Login", "C_SetPIN"]);
 
       const [key, certificate, file] = ["k.pem", "c.pem", "Bimal.p12"].map((name) =>
         join(dir, name)

@@ -8,6 +8,7 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import type { Language } from "../../words/speech.ts";
 import { REPORT_WORDS } from "../../words/report.ts";
+import { spied } from "../fakes/pkcs11_modules.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
 import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
@@ -114,7 +115,8 @@ Deno.test("a person signs and checks files in the console", () =>
   inTempDir(async (dir) => {
     await build();
     const { officers, root } = makePki({ officers: [{ name: "Anita Das", key: "p-256" }] });
-    const { modulePath, env } = await officerTokens(dir, officers);
+    const spy = spied(await officerTokens(dir, officers), join(dir, "spy"));
+    const { modulePath, env } = spy;
     const trust = join(dir, "config/dsign/trust");
     await Deno.mkdir(trust, { recursive: true });
     await Deno.writeTextFile(join(trust, "root.pem"), pem("CERTIFICATE", root.certificate.der));
@@ -147,10 +149,12 @@ Deno.test("a person signs and checks files in the console", () =>
         const act = () => desk.getByText(button, { exact: true }).click();
         await (await causing(page.waitForEvent("filechooser"), act)).setFiles(files);
       };
+      let typed = 0;
       /** Types the PIN and agrees, in the window that comes. */
       const agree = async (button: string, seeAll: (window: Page) => Promise<void>) => {
         const window = await openWindow(context, await agent.window());
         await window.locator("input[type=password]").fill(PIN);
+        typed++;
         await seeAll(window);
         await press(window, button);
         await closed(window);
@@ -267,6 +271,7 @@ Deno.test("a person signs and checks files in the console", () =>
       await agree(en.do_sign_many.replace("{count}", "2"), lookAtAll);
       await desk.getByText(en.desk_signed, { exact: true }).nth(1).waitFor();
       assert.deepEqual(errors, []);
+      assert.equal(spy.pins().length, typed, "each typed PIN is one C_Login");
     } finally {
       await browser.close();
     }

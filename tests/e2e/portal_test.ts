@@ -14,6 +14,7 @@ import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import type { Language } from "../../words/speech.ts";
 import { ERROR_WORDS } from "../../words/errors.ts";
 import { BILL } from "../../web/portal/bill.ts";
+import { spied } from "../fakes/pkcs11_modules.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
 import { writePkcs12 } from "../../signers/pkcs12_write.ts";
 import { officerTokens } from "../fixtures/officers.ts";
@@ -122,7 +123,8 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
       const home = join(dir, "home");
       const keyFiles = join(dir, "keys");
       for (const each of [softhsm, home, keyFiles]) await Deno.mkdir(each);
-      const { modulePath, env } = await officerTokens(softhsm, officers.slice(0, 3));
+      const spy = spied(await officerTokens(softhsm, officers.slice(0, 3)), join(dir, "spy"));
+      const { modulePath, env } = spy;
       await using agent = await startAgentProcess(home, {
         modules: [{ name: "SoftHSM", path: modulePath }],
         searchModules: false,
@@ -227,6 +229,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await closed(page);
           await portal.getByText(`Signed by ${ANITA}`).waitFor();
           await portal.getByText("The portal's server has checked it").waitFor();
+          assert.deepEqual(spy.pins(), ["C_Login"]);
         });
 
         await t.step("the checker mistypes the PIN once", async () => {
@@ -240,6 +243,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await press(page, en.do_sign_one);
           await closed(page);
           await portal.getByText(`Signed by ${BIKRAM}`).waitFor();
+          assert.equal(spy.pins().length, 3, "each typed PIN is one C_Login");
         });
 
         await t.step(

@@ -85,13 +85,14 @@ Deno.test({
             tokens: told.tokens.map(({ hidden: _, ...each }) => each),
           };
           let shown = await list();
+          if (row.fleeting || isHanging(row)) {
+            for (const { certificates } of [told, shown]) assert.deepEqual(certificates, []);
+            assert.match(await signAtPage(), /^(driver|token)_/);
+            return;
+          }
           // The agent may have met the driver that exits once more.
           for (let tries = 20; tries > 0 && !isDeepStrictEqual(shown, listed); tries--) {
             shown = await list();
-          }
-          if (row.fleeting) {
-            for (const { certificates } of [told, shown]) assert.deepEqual(certificates, []);
-            return;
           }
           assert.deepEqual(shown, listed);
           const { certificates, problems } = shown;

@@ -63,7 +63,6 @@ export const ODD_DRIVERS: readonly OddDriver[] = [
   {
     name: "reads from standard input",
     faults: ["upset stdin"],
-    fleeting: true,
     signs: LOST,
     problems: ["driver_timeout"],
   },

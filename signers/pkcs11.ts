@@ -95,7 +95,7 @@ export class Pkcs11Provider implements Provider {
     try {
       const found = await client.tokens({ signal: limit });
       this.#late.delete(client);
-      for (const each of found) {
+      for (const each of found.filter((each) => !isSpare(each, found))) {
         const token = describe(each, name);
         listing.tokens.push(token);
         if (token.state === "empty") continue;
@@ -216,6 +216,10 @@ function describe(token: DriverToken, driver: string): TokenInfo {
       { newPin: { min: token.minPinLength, max: token.maxPinLength } },
   };
 }
+
+/** SoftHSM always has one more slot, in which a token can be made. An empty card in a reader is told. */
+const isSpare = ({ initialised, removable }: DriverToken, all: readonly DriverToken[]) =>
+  !initialised && !removable && all.some((each) => each.initialised);
 
 const placeOf = ({ driver, uri }: TokenInfo) => `${driver}\n${uri}`;
 

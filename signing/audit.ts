@@ -360,7 +360,7 @@ function lastEntry(bytes: Uint8Array): AuditEntry | null {
  */
 function canonicalLine(event: AuditEvent, number: number, time: string, previous: string): string {
   const { action, also, certificate, documentCount, documents, format, manifest } = event;
-  const { origin, outcome, scopes, signed } = event;
+  const { origin, outcome, scopes, signed, token } = event;
   const named = (certificate: AuditEvent["certificate"]) =>
     certificate && { id: certificate.id, name: certificate.name };
   const text = JSON.stringify(
@@ -379,6 +379,7 @@ function canonicalLine(event: AuditEvent, number: number, time: string, previous
       scopes,
       signed,
       time,
+      token: token && { label: token.label, uri: token.uri },
     } satisfies Record<Exclude<keyof AuditEntry, "hash">, unknown>,
   );
   // JSON.stringify escapes no other characters above the control characters.

@@ -83,10 +83,11 @@ Deno.test("a line with every member is in canonical form, over which its hash is
       manifest: "ef".repeat(32),
       scopes: ["sign"],
       signed: 1,
+      token: { uri: "pkcs11:token=Anita", label: "Anita" },
     });
     assert.equal((await audit.verify()).fault, null);
     const { hash: _, ...line } = (await audit.newest(1))[0];
-    assert.equal(Object.keys(line).length, 14);
+    assert.equal(Object.keys(line).length, 15);
   }));
 
 Deno.test("a line that is changed, taken out, put in or moved is found", () =>

@@ -143,17 +143,13 @@ async function listAll(
 }
 
 function toTokens({ tokens, keys, problems }: Listing): InsertedToken[] {
-  // SoftHSM and some readers always show one more, empty token.
-  const isSpare = (driver: string) =>
-    tokens.some((token) => token.driver === driver && token.state !== "empty");
-  return tokens.filter(({ state, driver }) => state !== "empty" || !isSpare(driver))
-    .map((token) => ({
-      token,
-      certificates: keys
-        .filter((key) =>
-          key.token.uri === token.uri && key.token.driver === token.driver && !key.missing
-        )
-        .flatMap(({ certificate, chain }) => [certificate, ...chain]),
-      hasProblem: problems.some(({ driver }) => driver === token.driver),
-    }));
+  return tokens.map((token) => ({
+    token,
+    certificates: keys
+      .filter((key) =>
+        key.token.uri === token.uri && key.token.driver === token.driver && !key.missing
+      )
+      .flatMap(({ certificate, chain }) => [certificate, ...chain]),
+    hasProblem: problems.some(({ driver }) => driver === token.driver),
+  }));
 }

@@ -1,6 +1,8 @@
 /** Puts the agent together from its parts, and the signing that it shares with the command line. */
+import type { Certificate } from "../formats/x509/certificate.ts";
 import type { PkiFetch } from "../online/pki_http.ts";
 import type { Provider } from "../signers/provider.ts";
+import { loadTrusted } from "../settings/anchors.ts";
 import { Appearances } from "../signing/appearance.ts";
 import { Audit } from "../signing/audit.ts";
 import type { AskBy, Consent } from "../signing/consent/port.ts";
@@ -49,15 +51,15 @@ const clock = () => new Date();
 /** Signing with these parts; its closing leaves them open. */
 export async function composeSigning(
   options: SigningOptions,
-  { consent, audit, reader, tokens }: {
+  { consent, audit, reader, tokens, anchors = () => loadTrusted(options.trust ?? []) }: {
     consent: Consent;
     audit: Audit;
     reader: DocumentReader;
     tokens?: Tokens;
+    anchors?: () => Promise<readonly Certificate[]>;
   },
 ): Promise<Signing> {
-  const { now = clock, timestampAuthority, pkiFetch, keepLogin = 0, legacyOrigins, trust = [] } =
-    options;
+  const { now = clock, timestampAuthority, pkiFetch, keepLogin = 0, legacyOrigins } = options;
   const { Signing } = await import("../signing/sign.ts");
   const { Online } = await import("../online/services.ts");
   return new Signing(
@@ -73,7 +75,7 @@ export async function composeSigning(
       journals: new Journals(options.batches),
       legacyOrigins,
       reader,
-      trust,
+      anchors,
     },
   );
 }
@@ -95,8 +97,8 @@ export interface AgentOptions
   reader: DocumentReader;
   /** Grants of the administrator. */
   allowedOrigins?: readonly AllowedOrigin[];
-  /** A trial agent, which says so in its results, and which only these sites reach. */
-  trial?: { admits(origin: string): boolean };
+  /** A trial agent, which says so in its results, which only these sites reach, and which trusts its own root alone. */
+  trial?: { admits(origin: string): boolean; root: Certificate };
   /** Whether other sites may ask the person for a grant. Default: `ask`. */
   otherOrigins?: "ask" | "refuse";
 }
@@ -119,10 +121,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const audit = new Audit(options.audit, now);
   // Loaded for the first request that needs it: an agent that waits stays small.
   let loading: Promise<Signing> | undefined;
-  const signing = () => loading ??= composeSigning(options, { consent, audit, reader, tokens });
-  const spool = Spool.open(options.spool);
-  const verification = { reader, trust, departmentalPolicies, pkiFetch, now };
   const { trial } = options;
+  const anchors = () => trial ? Promise.resolve([trial.root]) : loadTrusted(trust);
+  const parts = { consent, audit, reader, tokens, anchors };
+  const signing = () => loading ??= composeSigning(options, parts);
+  const spool = Spool.open(options.spool);
+  const revocation = trial && "if_available" as const; // nobody says anything about its certificates
+  const verification = { reader, anchors, revocation, departmentalPolicies, pkiFetch, now };
   const services = {
     ...{ version, identity, tokens, signing, origins, spool, audit, verification },
     isTrial: trial !== undefined,

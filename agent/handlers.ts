@@ -65,7 +65,7 @@ export interface Services {
   spool: Spool;
   audit: Pick<Audit, "record">;
   verification: VerificationOptions;
-  /** Results that a key has made say so. */
+  /** Signatures and reports say so. */
   isTrial?: boolean;
 }
 
@@ -362,9 +362,13 @@ export function createDispatch(services: Services): Dispatch {
       throw new DsignError(scopesOf(call).length ? "scope_not_granted" : "origin_not_allowed");
     }
     const result = await handlers[name](parse(name, params) as never, call);
-    return services.isTrial && "algorithm" in result ? { ...result, trial: true } : result;
+    const isTrial = services.isTrial && TELLING.some((member) => member in result);
+    return isTrial ? { ...result, trial: true } : result;
   };
 }
+
+/** What only signatures, reports and routes have. */
+const TELLING = ["algorithm", "indication", "isComplete"];
 
 /** Names the method that is written a little otherwise, if there is one. */
 function notFound(method: string): DsignError {

@@ -7,7 +7,7 @@ import { pem } from "../formats/asn1/pem.ts";
 import { PORTS, SECURE_PORTS } from "../protocol/envelope.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { Config, Origin } from "../settings/config.ts";
-import { type Policy, policyPath, readPolicy } from "../settings/policy_file.ts";
+import { policyPath, readPolicy } from "../settings/policy_file.ts";
 import { consentOf } from "../signing/consent/choose.ts";
 import { openReaders } from "../signing/reading.ts";
 import { type Answer, ANSWERS, ScriptedPerson } from "../trial/person.ts";
@@ -67,22 +67,20 @@ export const trialCommand: AddCommand = (program, context, action) => {
       `
 It loads no driver, and no key or setting of yours. Pages reach it with connect({ trial: PORT }). Its
 signatures are worth nothing: only "dsign verify --trial --trust ROOT" accepts them. It ends with the
-program that started it. With --steer: {"answer": "decline"}, {"officer": 2}, {"tokens": [1]}.`,
+program that started it (on Windows: with --steer). With --steer: {"answer": "decline"},
+{"officer": 2}, {"tokens": [1]}.`,
     )
     .action(action(async (options: Options) => await serve(options, context)));
 };
 
-/** @throws {DsignError} `scope_not_granted` where the administrator forbids trial agents */
-export function underTrialPolicy({ trial }: Policy): void {
-  if (trial !== "off") return;
-  throw new DsignError(
-    "scope_not_granted",
-    "The administrator of this computer does not allow trial agents.",
-  );
-}
-
 async function serve(options: Options, context: Context): Promise<void> {
-  underTrialPolicy((await readPolicy(policyPath(env))).policy);
+  const { policy } = await readPolicy(policyPath(env));
+  if (policy.trial === "off") {
+    throw new DsignError(
+      "scope_not_granted",
+      "The administrator of this computer does not allow trial agents.",
+    );
+  }
   const named = new Set((options.origin ?? []).map((each) => {
     const { data, error } = Origin.safeParse(each);
     if (data !== undefined) return data;
@@ -108,7 +106,10 @@ async function serve(options: Options, context: Context): Promise<void> {
       spool: join(folder, "spool"),
       ...{ version, web, reader, textCommand },
       ports: [options.port],
-      trial: { admits: (origin) => named.has(origin) || isLocalHost(new URL(origin).hostname) },
+      trial: {
+        root,
+        admits: (origin) => named.has(origin) || isLocalHost(new URL(origin).hostname),
+      },
     });
     try {
       const people = officers.map(({ name, pan }) => ({ name, pan }));
@@ -140,7 +141,7 @@ const aborted = (signal: AbortSignal) =>
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
 
-/** Resolves once the program that started this one is gone. */
+/** Resolves once the program that started this one is gone; on Windows never, as a parent's number stays. */
 function orphaned(): Promise<void> {
   const parent = Deno.ppid;
   return new Promise((resolve) => {

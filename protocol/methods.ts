@@ -151,6 +151,7 @@ const legacyHash = z.enum([...HashAlgorithm.options, "SHA-1"]).default("SHA-256"
   "SHA-1: for sites that the administrator's policy names (legacyOrigins) alone",
 );
 const trial = z.literal(true).optional();
+const ofTrial = trial.describe("By a trial agent (`dsign trial`), which trusts its own root alone");
 const signed = {
   trial: trial.describe("Made by a trial agent (`dsign trial`): worth nothing"),
   certificate: base64.describe("The signer's certificate, DER, Base64"),
@@ -670,7 +671,7 @@ export const METHODS = {
     summary: "Verifies a whole route file, and tells who has signed and who is next.",
     scope: null,
     params: z.object({ route: z.string().max(4 << 20) }),
-    result: RouteReport,
+    result: RouteReport.extend({ trial: ofTrial }),
     example: {
       params: { route: "{}" },
       result: {
@@ -703,7 +704,7 @@ export const METHODS = {
       ),
       pan: z.string().max(20).optional().describe("PAN of the required signer"),
     }),
-    result: VerificationReport,
+    result: VerificationReport.extend({ trial: ofTrial }),
     example: {
       params: { document: 1 },
       result: {

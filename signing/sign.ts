@@ -14,13 +14,13 @@ import {
   webEidToken,
 } from "../formats/json/web_eid.ts";
 import type { HashName } from "../formats/signer.ts";
+import type { Certificate } from "../formats/x509/certificate.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { PinRequest, PlacedBox } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Level } from "../online/pades.ts";
 import { performFor } from "../online/services.ts";
 import { askInSteps, type Stepped } from "../reader/steps.ts";
-import { loadTrusted } from "../settings/anchors.ts";
 import { certificateOf, isPostQuantum } from "./certificates.ts";
 import { type ParsedParams, PdfOptions, type Result } from "../protocol/methods.ts";
 import {
@@ -64,8 +64,8 @@ const PIPELINE = 32;
 interface SigningServices {
   journals: Journals;
   reader: DocumentReader;
-  /** Folders of the root certificates that are trusted. */
-  trust: readonly string[];
+  /** The root certificates that are trusted; asked for each time, as their folders may be filled meanwhile. */
+  anchors: () => Promise<readonly Certificate[]>;
 }
 
 /** Everything that ends in a signature, or asks the person something else. */
@@ -300,9 +300,8 @@ export class Signing {
     return { network: { level, timestampAuthority: host } };
   }
 
-  /** Read each time, as the folders may be filled meanwhile. */
   async #trust(): Promise<Trust> {
-    const anchors = await loadTrusted(this.services.trust);
+    const anchors = await this.services.anchors();
     return { anchors: anchors.map(({ der }) => der), now: this.tokens.now().toISOString() };
   }
 

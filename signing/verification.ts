@@ -7,7 +7,6 @@ import { fetchFor } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { type RouteReport, VerificationReport } from "../protocol/report.ts";
 import { askInSteps } from "../reader/steps.ts";
-import { loadTrusted } from "../settings/anchors.ts";
 import type { Document } from "./documents.ts";
 import type { Material, VerifyInput } from "./questions.ts";
 import type { DocumentReader } from "./reading.ts";
@@ -96,8 +95,10 @@ export async function verify(
 
 export interface VerificationOptions {
   reader: DocumentReader;
-  /** Folders of trusted root certificates; read each time, as they may be filled meanwhile. */
-  trust: readonly string[];
+  /** The trusted root certificates; asked for each time, as their folders may be filled meanwhile. */
+  anchors: () => Promise<readonly Certificate[]>;
+  /** Of pages' documents. Default: `require`. */
+  revocation?: VerifyInput["revocation"];
   /** Policies of departments' own PIN/OTP services, as configured. */
   departmentalPolicies?: string[];
   pkiFetch?: PkiFetch;
@@ -113,14 +114,13 @@ export interface VerificationOptions {
  */
 export async function routeStatus(
   route: string,
-  { reader, trust, now, departmentalPolicies }: Omit<VerificationOptions, "pkiFetch">,
+  { reader, anchors, now, departmentalPolicies }: Omit<VerificationOptions, "pkiFetch">,
   { origin, signal }: { origin?: string; signal: AbortSignal },
 ): Promise<RouteReport> {
-  const anchors = await loadTrusted(trust);
   const source = bytesSource(new TextEncoder().encode(route));
   const { report } = await verify(reader, { source, content: () => null }, {
     now: now(),
-    anchors,
+    anchors: await anchors(),
     revocation: "if_available",
     departmentalPolicies,
     origin,
@@ -149,8 +149,9 @@ export class Verification {
       signal: AbortSignal;
     },
   ): Promise<VerificationReport> {
-    const { reader, trust, departmentalPolicies, pkiFetch = publicFetch(), now } = this.options;
-    const anchors = await loadTrusted(trust);
+    const { reader, departmentalPolicies, pkiFetch = publicFetch(), revocation, now } =
+      this.options;
+    const anchors = await this.options.anchors();
     const http = online ? new PkiHttp(pkiFetch, signal) : undefined;
     const verified = () => {
       const signed = content ? keptOf(content) : null;
@@ -158,6 +159,7 @@ export class Verification {
       return verify(reader, file, {
         now: now(),
         anchors,
+        revocation,
         departmentalPolicies,
         http,
         pan,

@@ -7,6 +7,7 @@ import { TICKETS } from "../cli/doctor/tickets.ts";
 import { environment } from "./fixtures/cli.ts";
 import { blocks, commandLines, readDoc, ROOT } from "./fixtures/docs.ts";
 import { finish, inTempDir } from "./fixtures/openssl.ts";
+import { startTrial } from "../web/client/testing.ts";
 
 const guide = await readDoc("docs/administrators.md");
 
@@ -38,18 +39,20 @@ Deno.test("the commands that install the policy make one that is honoured", {
     assert.equal(policy.otherOrigins, "refuse");
   }));
 
-/** Runs `dsign` with a policy of the administrator's own, in an /etc that no other program sees. */
-async function underPolicy(policy: string, dir: string, ...args: string[]) {
+/** `dsign` with a policy of the administrator's own, in an /etc that no other program sees. */
+async function dsignUnder(policy: string, dir: string): Promise<string[]> {
   await Deno.writeTextFile(join(dir, "policy.json"), policy);
   const script = `mount -t tmpfs tmpfs /mnt && cp -a /etc/. /mnt/ && mount --bind /mnt /etc &&
     mkdir -p /etc/dsign && install -m 644 "$0" /etc/dsign/policy.json && exec "$@"`;
-  return await finish("unshare", {
-    args: [
-      ...["--mount", "sh", "-c", script, join(dir, "policy.json")],
-      ...[Deno.execPath(), "run", "--no-prompt", "-A", join(ROOT, "main.ts"), ...args],
-    ],
-    env: environment(dir),
-  });
+  return [
+    ...["unshare", "--mount", "sh", "-c", script, join(dir, "policy.json")],
+    ...[Deno.execPath(), "run", "--no-prompt", "-A", join(ROOT, "main.ts")],
+  ];
+}
+
+async function underPolicy(policy: string, dir: string, ...args: string[]) {
+  const [program, ...first] = await dsignUnder(policy, dir);
+  return await finish(program!, { args: [...first, ...args], env: environment(dir) });
 }
 
 const canMount = Deno.build.os === "linux" && Deno.uid() === 0 &&
@@ -85,5 +88,28 @@ Deno.test({
       assert.deepEqual(problems.map(({ driver }: { driver: string }) => driver), ["/theirs.so"]);
       const add = await underPolicy(policy, dir, "modules", "add", "/x.so");
       assert.match(add.stderr, /administrator's policy/);
+    }),
+});
+
+Deno.test({
+  name:
+    "with the policy trial: off no trial agent starts, and its startTrial says why (optional: needs root and unshare)",
+  ignore: !canMount,
+  fn: () =>
+    inTempDir(async (dir) => {
+      const off = await underPolicy('{"trial":"off"}', dir, "trial", "--json");
+      assert.notEqual(off.code, 0);
+      assert.equal(JSON.parse(off.stdout).error.code, "scope_not_granted");
+      const message = "The administrator of this computer does not allow trial agents.";
+      const command = await dsignUnder('{"trial":"off"}', dir);
+      await assert.rejects(startTrial({ command }), { message });
+      const wrong = await underPolicy('{"trial":"no"}', dir, "trial", "--json");
+      assert.match(
+        JSON.parse(wrong.stdout).error.message,
+        /policy\.json.*trial/,
+        "nor by accident",
+      );
+      const trial = await startTrial({ command: await dsignUnder("{}", dir) });
+      await trial.stop();
     }),
 });

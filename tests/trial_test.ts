@@ -139,6 +139,68 @@ Deno.test("dsign verify refuses a TRIAL chain without --trial, and accepts it wi
     });
   }));
 
+Deno.test("a trial agent verifies what its officers signed, and says trial; the real agent trusts none of it", () =>
+  withTrial(async (trial, page) => {
+    const signed = async (more: object) => {
+      const { signature } = await page.call("sign.data", { ...BILL, ...more } as typeof BILL);
+      return Uint8Array.fromBase64(signature);
+    };
+    const first = await signed({});
+    await trial.set({ officer: 2 });
+    const bill = await signed({ cosign: first.toBase64() });
+    const verify = async (client: TestClient) => {
+      const size = bill.length;
+      const about = { name: "bill.p7s", size, keep: true };
+      const { document } = await client.call("document.open", about);
+      client.sendChunk(document, bill);
+      return await client.call("signature.verify", { document });
+    };
+    const report = await verify(page);
+    assert.equal(report.trial, true);
+    assert.equal(report.indication, "TOTAL-PASSED");
+    assert.deepEqual(
+      report.signatures.map(({ signer }) => signer?.commonName).sort(),
+      trial.officers.map(({ name }) => name),
+    );
+    await using test = await testAgent();
+    const real = await verify(await test.connect());
+    assert.equal(real.trial, undefined);
+    assert.equal(real.indication, "INDETERMINATE");
+  }));
+
+Deno.test("a portal's tests see a signing route begin, go on and end", () =>
+  withTrial(async (trial, page) => {
+    const { certificates } = await page.call("certificate.list", {});
+    const [maker, checker] = certificates.map(({ commonName, id }) => ({
+      name: commonName!,
+      certificate: id,
+    }));
+    const created = await page.call("route.create", {
+      ...BILL,
+      name: "bill.json",
+      steps: [
+        { role: "Maker", signers: [maker!], quorum: 1 },
+        { role: "Checker", signers: [checker!], quorum: 1 },
+      ],
+    });
+    const begun = await page.call("route.sign", { route: created.route, ...BILL });
+    assert.equal(begun.status.isComplete, false);
+    await trial.set({ tokens: [1] }); // with both in, the checker's is offered
+    await assert.rejects(page.call("route.sign", { route: begun.route, ...BILL }), {
+      code: "out_of_turn",
+    });
+    await trial.set({ tokens: [2] });
+    const told = await page.call("route.status", { route: begun.route });
+    assert.deepEqual([told.trial, told.isComplete, told.next], [true, false, 1]);
+    const { status, trial: isTrial } = await page.call("route.sign", {
+      route: begun.route,
+      ...BILL,
+    });
+    assert.equal(isTrial, true);
+    assert.deepEqual(status.steps.map(({ unproven }) => unproven), [[], []]);
+    assert.equal(status.isComplete, true);
+  }));
+
 Deno.test("a verification service takes a trial agent's root only with --trial", () =>
   withTrial((trial) =>
     inTempDir(async (dir) => {
@@ -182,12 +244,6 @@ Deno.test("a trial agent does not take a port at which the SDK looks for the rea
   const { code, stderr } = await dsign("trial", "--port", String(PORTS[1]));
   assert.notEqual(code, 0);
   assert.match(stderr, /port number that the real agent does not use/);
-});
-
-Deno.test("an administrator's policy can forbid trial agents", async () => {
-  const { underTrialPolicy } = await import("../cli/trial.ts");
-  assert.throws(() => underTrialPolicy({ trial: "off" }), /does not allow trial agents/);
-  assert.doesNotThrow(() => underTrialPolicy({}));
 });
 
 Deno.test("a trial agent ends with its parent, and leaves nothing behind", () =>

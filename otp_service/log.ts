@@ -8,7 +8,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
-import type { NoteKey, NoteSigner } from "../formats/log/note.ts";
+import { type NoteKey, type NoteSigner, signingKeys } from "../formats/log/note.ts";
 import { hashesIn } from "../formats/log/tiles.ts";
 import { consistencyProof, type ReadHash, verifyConsistency } from "../formats/log/tree.ts";
 import { type AuditEvent, entryOf } from "./audit.ts";
@@ -55,9 +55,10 @@ export class Log {
     this.#sealer = new Sealer(database, this.rows, signer);
   }
 
-  /** Keys by which notes of this log may be signed, that of its signer first. */
+  /** Keys by which notes of this log that were filed may be signed, that of its signer first. */
   get keys(): NoteKey[] {
-    return [this.signer.key, ...this.signer.others ?? []];
+    const { old = [], retired = [] } = this.signer;
+    return [...signingKeys(this.signer), ...old, ...retired];
   }
 
   /** The signed checkpoint of what is sealed; null where nothing is. */
@@ -80,7 +81,6 @@ export class Log {
         await this.sealAll();
         again = [...this.#own.values()].some(({ found }) => found);
       } catch (error) {
-        if (error instanceof TamperedError) this.#broken = error;
         // who waits for a receipt gets a promise in its place
         log.error("The audit cannot be sealed now: {message}", {
           message: (error as Error).message,
@@ -93,9 +93,7 @@ export class Log {
 
   /** @throws {TamperedError} where the audit could not be sealed because of it, and still cannot */
   async checkSealing(): Promise<void> {
-    if (!this.#broken) return;
-    await this.sealAll();
-    this.#broken = undefined;
+    if (this.#broken) await this.sealAll();
   }
 
   /** Ends the sealing that is under way. */
@@ -103,8 +101,18 @@ export class Log {
     while (this.#sealing) await this.#sealing;
   }
 
-  /** Seals whatever is pending, of all instances. */
+  /** Seals whatever is pending, of all instances. @throws {TamperedError} */
   async sealAll(): Promise<void> {
+    try {
+      await this.#sealAll();
+      this.#broken = undefined;
+    } catch (error) {
+      if (error instanceof TamperedError) this.#broken = error;
+      throw error;
+    }
+  }
+
+  async #sealAll(): Promise<void> {
     for (let isFull = true; isFull;) {
       const sealed = await this.#sealer.seal();
       for (const [entry, place] of sealed.places) {

@@ -3,7 +3,8 @@
  * among all instances; what one leaves behind the next one seals.
  */
 import { formatCheckpoint } from "../formats/log/checkpoint.ts";
-import type { NoteSigner } from "../formats/log/note.ts";
+import { FormatError } from "../formats/error.ts";
+import { type NoteSigner, type OpenedNote, openNote, signingKeys } from "../formats/log/note.ts";
 import { extend, hashesIn, type ReadTile } from "../formats/log/tiles.ts";
 import { leafHash, rootHash } from "../formats/log/tree.ts";
 import { Chain, entryOf } from "./audit.ts";
@@ -54,10 +55,11 @@ export class Sealer {
         this.#rows.head(query, true),
       ]);
       const rows = taken.toSorted((a, b) => (a.number as number) - (b.number as number));
-      this.#notBehind(before);
+      const isSigned = this.#check(before);
       const carried = before.note === null ? await carryOver(query, before) : null;
-      if (rows.length === 0 && !carried) {
-        if (before.hash !== this.#seen.hash) [this.#seen, this.#border] = [before, new Map()];
+      const tiles = await this.#tilesOf(query, before, carried);
+      if (rows.length === 0 && !carried && isSigned) {
+        this.#seen = before; // its border is what was read
         return 0;
       }
       const sum = Uint8Array.fromHex(before.sum);
@@ -67,7 +69,6 @@ export class Sealer {
         lines.push(...pending.lines);
         addTo(sum, pending.delta);
       }
-      const tiles = await this.#tilesOf(query, before, carried);
       const entries = lines.map((line) => entryOf(line));
       const { root, tiles: changed } = await extend(tiles, before.seq, entries.map(leafHash));
       const added = addLines(
@@ -117,13 +118,33 @@ export class Sealer {
     return { isFull: count === BATCH, places: sealed.places };
   }
 
-  /** @throws {TamperedError} where the log was cut, or another one put in its place, since this process saw it */
-  #notBehind(head: Head): void {
-    const { seq, hash, note } = this.#seen;
-    const isOther = note !== null && head.seq === seq && head.hash !== hash;
-    if (head.seq < seq || isOther) {
-      throw new TamperedError(`The audit was cut back to line ${head.seq}.`);
+  /**
+   * Checks the end of the log, which somebody may have written who has the service's secret, but not the log's key.
+   *
+   * @returns whether it is signed with all keys of the signer
+   * @throws {TamperedError} where the log was cut since this process saw it, or its end is not what the log's key signed
+   */
+  #check({ seq, hash, note }: Head): boolean {
+    if (seq < this.#seen.seq || (note === null && this.#seen.note !== null)) {
+      throw new TamperedError(`The audit was cut back to line ${seq}.`);
     }
+    if (note === null || note === this.#seen.note) return true;
+    const keys = signingKeys(this.#signer);
+    let signed: OpenedNote;
+    try {
+      signed = openNote(note, [...keys, ...this.#signer.old ?? []]);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      throw new TamperedError(
+        "The end of the audit is not signed by the log's key. If an instance runs with another key, give it the same " +
+          "file (logKeyFile) and restart it; else somebody wrote another log.",
+      );
+    }
+    const root = Uint8Array.fromHex(hash);
+    if (signed.text !== formatCheckpoint({ origin: this.#signer.key.name, size: seq, root })) {
+      throw new TamperedError("The end of the audit is not what its checkpoint was signed for.");
+    }
+    return keys.every((key) => signed.signatures.some((each) => each.key === key));
   }
 
   /** Of a tree whose border this process does not know, the tiles in the database must lead to its root. */
@@ -144,6 +165,8 @@ export class Sealer {
       return hashes;
     };
     if (!isKnown || this.#border.size === 0) await checkRoot(read, head);
+    // and this process has seen the first of its lines
+    if (!isKnown && this.#seen.seq > 0) await checkRoot(read, this.#seen);
     return read;
   }
 }

@@ -143,9 +143,14 @@ export class Secrets {
     return true;
   }
 
-  /** Signs the audit's checkpoints (Ed25519). */
+  /** The key of the audit's checkpoints, where it has no file: an Ed25519 seed of the oldest secret. */
+  get logSeed(): Uint8Array {
+    return this.#all.at(-1)!.log;
+  }
+
+  /** Signs the audit's checkpoints with {@linkcode logSeed}. */
   logSigner(origin: string): NoteSigner {
-    return noteSigner(origin, this.#all.at(-1)!.log);
+    return noteSigner(origin, this.logSeed);
   }
 
   /** Keyed hash of an OTP, bound to one authorization. */

@@ -33,22 +33,23 @@ const PROGRAMS = (dir: string): Record<string, string> => ({
   install: `args=()
     while [ $# -gt 0 ]; do if [ "$1" = -o ]; then shift; else args+=("$1"); fi; shift; done
     exec /usr/bin/install "\${args[@]}"`,
-  systemctl: `verb=$1; shift
-    for unit in "$@"; do case $unit in dsign-otp@*)
-      n=\${unit#*@}
-      if [ $verb = stop ] || [ $verb = restart ]; then
-        kill -TERM $(cat ${dir}/$n.pid)
-        while kill -0 $(cat ${dir}/$n.pid) 2>/dev/null; do sleep 0.1; done
-      fi
-      if [ $verb != stop ]; then
-        rm -f ${dir}/$n.out
-        setsid dsign otp-service --config ${dir}/etc/dsign-otp/$n.json --json \\
-          > ${dir}/$n.out 2>> ${dir}/$n.err < /dev/null &
-        echo $! > ${dir}/$n.pid
-        until [ -s ${dir}/$n.out ]; do kill -0 $! 2>/dev/null || exit 1; sleep 0.1; done
-        ! grep '"error"' ${dir}/$n.out >&2
-      fi;;
-    esac; done`,
+  systemctl: `verb=$1; shift; units=()
+    for unit in "$@"; do case $unit in dsign-otp@*) units+=(\${unit#*@});; esac; done
+    if [ $verb = stop ] || [ $verb = restart ]; then
+      for n in "\${units[@]}"; do kill -TERM $(cat ${dir}/$n.pid); done
+      for n in "\${units[@]}"; do while kill -0 $(cat ${dir}/$n.pid) 2>/dev/null; do sleep 0.05; done; done
+    fi
+    [ $verb != stop ] || exit 0
+    for n in "\${units[@]}"; do
+      rm -f ${dir}/$n.out
+      setsid dsign otp-service --config ${dir}/etc/dsign-otp/$n.json --json \\
+        > ${dir}/$n.out 2>> ${dir}/$n.err < /dev/null &
+      echo $! > ${dir}/$n.pid
+    done
+    for n in "\${units[@]}"; do
+      until [ -s ${dir}/$n.out ]; do kill -0 $(cat ${dir}/$n.pid) 2>/dev/null || exit 1; sleep 0.05; done
+      ! grep '"error"' ${dir}/$n.out >&2
+    done`,
 });
 
 Deno.test("the operations guide's commands work as written, from an empty machine on", () =>

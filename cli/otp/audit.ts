@@ -1,15 +1,15 @@
 /** `dsign otp-service audit` */
 import type { Command } from "commander";
-import { type Action, type Context, repeated } from "../command.ts";
+import { type Action, repeated } from "../command.ts";
 import { EXIT, printable, printJson, UsageError } from "../failure.ts";
-import { operator, type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
+import { operator, type ServiceOptions, serviceOptions, withStore } from "./service_command.ts";
 
 interface VerifyOptions extends ServiceOptions {
   expect?: string[];
   logKey?: string;
 }
 
-export function addAudit(service: Command, context: Context, action: Action): void {
+export function addAudit(service: Command, action: Action): void {
   const audit = service.command("audit").description(
     "Show, verify or export the audit log (kept for seven years).",
   );
@@ -18,7 +18,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
     .option("--last <count>", "number of events", "50")
     .action(
       action((options: ServiceOptions & { last: string }) =>
-        withService(context, options, async ({ service: { store } }) => {
+        withStore(options, async ({ store }) => {
           const count = Number(options.last);
           if (!Number.isInteger(count) || count < 1) {
             throw new UsageError("--last must be 1 or more.");
@@ -68,7 +68,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
         const key = await readLogKey(options.logKey);
         return tell(await verifyAudit(linesOf(file), { checkpoints: expect, keys: [key] }));
       }
-      return await withService(context, options, async ({ service: { store } }) => {
+      return await withStore(options, async ({ store }) => {
         const check = await store.verifyAudit(expect);
         if (check.ok) await store.check({ seals: true });
         return tell(check);
@@ -83,7 +83,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
     )
     .action(
       action((options: ServiceOptions) =>
-        withService(context, options, async ({ service: { store } }) => {
+        withStore(options, async ({ store }) => {
           const { note } = await store.auditHead();
           if (options.json) printJson({ checkpoint: note });
           else await Deno.stdout.write(new TextEncoder().encode(note!));
@@ -94,7 +94,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
     .description("Print the log's key, with which others check receipts and checkpoints.")
     .action(
       action((options: ServiceOptions) =>
-        withService(context, options, async ({ service: { store } }) => {
+        withStore(options, async ({ store }) => {
           const { formatNoteKey } = await import("../../formats/log/note.ts");
           const key = formatNoteKey(store.log.signer.key);
           if (options.json) printJson({ key });
@@ -107,7 +107,7 @@ export function addAudit(service: Command, context: Context, action: Action): vo
     .option("--from <number>", "first line to print", "1")
     .action(
       action((options: ServiceOptions & { from: string }) =>
-        withService(context, options, async ({ service: { store } }) => {
+        withStore(options, async ({ store }) => {
           const from = Number(options.from);
           if (!Number.isInteger(from) || from < 1) {
             throw new UsageError("--from must be 1 or more.");

@@ -2,14 +2,20 @@
 import type { Command } from "commander";
 import type { Action, Context } from "../command.ts";
 import { printJson, UsageError } from "../failure.ts";
-import { operator, type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
+import {
+  operator,
+  type ServiceOptions,
+  serviceOptions,
+  withService,
+  withStore,
+} from "./service_command.ts";
 
 export function addCertificates(user: Command, context: Context, action: Action): void {
   serviceOptions(user.command("certificates <userID>"), "print one JSON object: certificates")
     .description("List a person's certificates, newest first.")
     .action(
       action((userID: string, options: ServiceOptions) =>
-        withService(context, options, async ({ service: { store } }) => {
+        withStore(options, async ({ store }) => {
           const rows = await store.read((tx) => tx.certificatesOf(userID));
           const certificates = rows.map(({ serial, notAfter, revokedAt, reason }) => ({
             serialNumber: serial,

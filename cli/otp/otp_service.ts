@@ -40,9 +40,9 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
     );
   addInit(service, action);
   addPeople(service, context, action);
-  addAudit(service, context, action);
-  addSeal(service, context, action);
-  addRotate(service, context, action);
+  addAudit(service, action);
+  addSeal(service, action);
+  addRotate(service, action);
 };
 
 async function serve(

@@ -3,27 +3,16 @@ import { getLogger } from "@logtape/logtape";
 import { Pkcs11Client } from "../../pkcs11_ffi/client.ts";
 import type { ExternalIssuer } from "../../otp_service/authority.ts";
 import { composeService } from "../../otp_service/compose.ts";
-import {
-  logOrigin,
-  type OtpConfig,
-  readOtpConfig,
-  readSecretFile,
-  withFile,
-} from "../../otp_service/config.ts";
+import { type OtpConfig, readSecretFile, withFile } from "../../otp_service/config.ts";
 import { smsDelivery } from "../../otp_service/delivery_sms.ts";
 import { smtpDelivery } from "../../otp_service/delivery_smtp.ts";
 import { SetupError } from "../../otp_service/error.ts";
 import { estClient } from "../../otp_service/est.ts";
 import { embeddedKeys, moduleKeys } from "../../otp_service/keys.ts";
-import { readLogSigner } from "../../otp_service/log_key.ts";
-import { Metrics } from "../../otp_service/metrics.ts";
+import type { Metrics } from "../../otp_service/metrics.ts";
 import { Pins } from "../../otp_service/pin.ts";
 import { openReaders, type ServiceReader } from "../../otp_service/reading.ts";
-import { readSecrets } from "../../otp_service/secret_file.ts";
 import type { Service } from "../../otp_service/service.ts";
-import { openPostgres } from "../../otp_service/store_postgres.ts";
-import { openSqlite } from "../../otp_service/store_sqlite.ts";
-import { Store } from "../../otp_service/store.ts";
 import { FormatError } from "../../formats/error.ts";
 import { type Certificate, readCertificate } from "../../formats/x509/certificate.ts";
 import type { Signer } from "../../formats/signer.ts";
@@ -33,6 +22,7 @@ import { openKeyFile } from "../../signers/pkcs12.ts";
 import { SignerError } from "../../signers/provider.ts";
 import { validationDataFor } from "../../otp_service/validation_data.ts";
 import type { Context } from "../command.ts";
+import { openStore } from "./open_store.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
 
@@ -51,8 +41,8 @@ export async function openParts(
   path: string,
   { hostCommand, readerCommand, web }: Pick<Context, "hostCommand" | "readerCommand" | "web">,
 ): Promise<OtpParts> {
-  const config = await readOtpConfig(path);
-  const closers: (() => unknown)[] = [];
+  const { config, secrets, metrics, store, close: closeStore } = await openStore(path);
+  const closers: (() => unknown)[] = [closeStore];
   const close = async () => {
     for (const each of closers.splice(0).reverse()) await each();
   };
@@ -61,20 +51,6 @@ export async function openParts(
     return part;
   };
   try {
-    const secrets = await readSecrets(config.secretFile);
-    const database = /^postgres(ql)?:/.test(config.database)
-      ? await openPostgres(config.database)
-      : openSqlite(config.database);
-    const metrics = new Metrics();
-    const kept = metrics.kept.bind(metrics);
-    const origin = logOrigin(config.publicUrl);
-    const signer = config.logKeyFile === undefined
-      ? secrets.logSigner(origin)
-      : await readLogSigner(config.logKeyFile, origin);
-    const store = closing(
-      new Store(metrics.database(database), Date.now, secrets, signer, kept),
-    );
-
     const session = async (module: ModuleConfig, poolSize: number) => {
       const { module: modulePath, env } = module;
       const client = new Pkcs11Client({ modulePath, command: hostCommand, env, poolSize });

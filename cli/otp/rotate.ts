@@ -2,7 +2,7 @@
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { AuthorityKey } from "../../otp_service/init.ts";
-import { type Action, type Context, repeated } from "../command.ts";
+import { type Action, repeated } from "../command.ts";
 import { printJson, UsageError } from "../failure.ts";
 import { keyOption } from "./init.ts";
 import {
@@ -10,7 +10,7 @@ import {
   operator,
   type ServiceOptions,
   serviceOptions,
-  withService,
+  withStore,
 } from "./service_command.ts";
 
 interface SecretOptions extends ServiceOptions {
@@ -20,7 +20,7 @@ interface SecretOptions extends ServiceOptions {
   now?: boolean;
 }
 
-export function addRotate(service: Command, context: Context, action: Action): void {
+export function addRotate(service: Command, action: Action): void {
   const rotate = service.command("rotate")
     .description("Replace a secret or key while the service runs.");
   serviceOptions(rotate.command("secret"), "print one JSON object")
@@ -37,13 +37,18 @@ export function addRotate(service: Command, context: Context, action: Action): v
       "\nRun the three steps in this order. After each, copy the secret file to all machines " +
         "with instances. Nothing is restarted. A PIN gets the new pepper when its person next signs.",
     )
-    .action(action((options: SecretOptions) => rotateSecret(context, options)));
-  serviceOptions(rotate.command("log-key"), "print one JSON object")
+    .action(action((options: SecretOptions) => rotateSecret(options)));
+  ofConfiguration(rotate.command("log-key"))
     .description("Rotate the key of the audit's checkpoints. Both keys sign in between.")
     .option("--prepare", "a new key signs too, from the next restart on")
     .option("--use", "only the new key signs, from the next restart on")
-    .addHelpText("after", "\nReceipts from before the change are still checked with the old key.")
-    .action(action((options: LogKeyOptions) => rotateLogKey(context, options)));
+    .option("--retire", "the log's end counts no longer if it is signed by an old key alone")
+    .addHelpText(
+      "after",
+      "\nReceipts from before the change are still checked with the old key. A key that was derived from the secret " +
+        "gets a file at --prepare, and the configuration names it.",
+    )
+    .action(action((options: LogKeyOptions) => rotateLogKey(options)));
   ofConfiguration(rotate.command("authority"))
     .description("Rotate the issuing authority's key. Both keys' certificates stay good.")
     .addOption(keyOption())
@@ -67,43 +72,6 @@ export function addRotate(service: Command, context: Context, action: Action): v
     );
 }
 
-interface LogKeyOptions extends ServiceOptions {
-  prepare?: boolean;
-  use?: boolean;
-}
-
-async function rotateLogKey(context: Context, options: LogKeyOptions) {
-  const { prepare, use, json } = options;
-  if (prepare === use) throw new UsageError("Give either --prepare or --use.");
-  const { logOrigin, readOtpConfig } = await import("../../otp_service/config.ts");
-  const { prepareLogKey, useNextLogKey } = await import("../../otp_service/log_key.ts");
-  const { SetupError } = await import("../../otp_service/error.ts");
-  return await inWords(async () => {
-    const { logKeyFile, publicUrl } = await readOtpConfig(options.config);
-    if (logKeyFile === undefined) {
-      throw new SetupError('The log\'s key is derived from the secret: there is no "logKeyFile".');
-    }
-    const change = prepare ? prepareLogKey : useNextLogKey;
-    const key = await change(logKeyFile, logOrigin(publicUrl));
-    // a checkpoint with the new signature
-    await withService(context, options, async ({ service: { store } }) => {
-      await store.run((tx) => {
-        const step = prepare ? "prepared" : "in use";
-        tx.audit({ event: "log_key.rotated", step, key, by: operator() });
-        return Promise.resolve();
-      });
-      await store.auditHead();
-    });
-    if (json) return printJson({ key });
-    console.log(key);
-    console.log(
-      prepare
-        ? "Restart the instances, one after another: both keys sign. Give this key to everybody who checks receipts."
-        : "Restart the instances, one after another: only the new key signs.",
-    );
-  });
-}
-
 const ofConfiguration = (command: Command): Command =>
   serviceOptions(command, "print one JSON object")
     .option(
@@ -115,6 +83,58 @@ const ofConfiguration = (command: Command): Command =>
 
 interface ConfigurationOptions extends ServiceOptions {
   also: string[];
+}
+
+interface LogKeyOptions extends ConfigurationOptions {
+  prepare?: boolean;
+  use?: boolean;
+  retire?: boolean;
+}
+
+async function rotateLogKey(options: LogKeyOptions) {
+  const { prepare, use, retire, config: path, also, json } = options;
+  if ([prepare, use, retire].filter(Boolean).length !== 1) {
+    throw new UsageError("Give one of --prepare, --use and --retire.");
+  }
+  const { changeOtpConfig, logOrigin, sameOwner } = await import("../../otp_service/config.ts");
+  const keys = await import("../../otp_service/log_key.ts");
+  const { SetupError } = await import("../../otp_service/error.ts");
+  return await withStore(options, async ({ config, secrets, store }) => {
+    const origin = logOrigin(config.publicUrl);
+    const file = config.logKeyFile ?? join(dirname(resolve(path)), "log-key");
+    // the audit tells of it first: where it cannot, no file is changed
+    const noted = async (step: string, key: string) => {
+      await store.run((tx) => tx.audit({ event: "log_key.rotated", step, key, by: operator() }));
+      await store.auditHead();
+    };
+    if (config.logKeyFile === undefined) {
+      if (!prepare) {
+        throw new SetupError("The log's key is derived from the secret: --prepare first.");
+      }
+      await store.auditHead();
+      await keys.writeDerivedLogKey(file, secrets.logSeed);
+      await sameOwner(path, [file]);
+      for (const each of [path, ...also]) {
+        await changeOtpConfig(each, (config) => {
+          config.logKeyFile ??= file;
+        });
+      }
+    }
+    const [change, step, told] = prepare
+      ? [
+        keys.prepareLogKey,
+        "prepared",
+        "both keys sign. Give this key to everybody who checks receipts.",
+      ]
+      : use
+      ? [keys.useNextLogKey, "in use", "only the new key signs."]
+      : [keys.retireLogKeys, "old ones retired", "old keys count for filed checkpoints alone."];
+    const key = await change(file, origin, (key) => noted(step, key));
+    if (json) return printJson({ key, file });
+    console.log(key);
+    if (config.logKeyFile === undefined) console.log(`The log's key is in ${file} now.`);
+    console.log(`Restart the instances, one after another: ${told}`);
+  });
 }
 
 interface AuthorityOptions extends ConfigurationOptions {
@@ -220,7 +240,7 @@ async function rotateClient(id: string, { config, also, retire, json }: ClientOp
   );
 }
 
-async function rotateSecret(context: Context, options: SecretOptions) {
+async function rotateSecret(options: SecretOptions) {
   const { prepare, use, retire, now, json } = options;
   if ([prepare, use, retire].filter(Boolean).length > 1) {
     throw new UsageError("One step at a time: --prepare, --use or --retire.");
@@ -233,7 +253,7 @@ async function rotateSecret(context: Context, options: SecretOptions) {
     const done: Record<string, unknown> = {};
     if (prepare) done.prepared = await rotation.prepareSecret(secretFile);
     if (use) await rotation.useNextSecret(secretFile);
-    return await withService(context, options, async ({ service: { store } }) => {
+    return await withStore(options, async ({ store }) => {
       const rotating = { store, by: operator() };
       if (use) done.sealed = await rotation.sealWithCurrent(rotating);
       if (retire) {

@@ -1,10 +1,10 @@
 /** `dsign otp-service seal` */
 import type { Command } from "commander";
-import type { Action, Context } from "../command.ts";
+import type { Action } from "../command.ts";
 import { printJson } from "../failure.ts";
-import { operator, type ServiceOptions, serviceOptions, withService } from "./service_command.ts";
+import { operator, type ServiceOptions, serviceOptions, withStore } from "./service_command.ts";
 
-export function addSeal(service: Command, context: Context, action: Action): void {
+export function addSeal(service: Command, action: Action): void {
   serviceOptions(service.command("seal"), "print one JSON object")
     .description(
       "Take over a database that was made before its rows were sealed, or that was restored from a backup.",
@@ -16,7 +16,7 @@ export function addSeal(service: Command, context: Context, action: Action): voi
     )
     .action(
       action((options: ServiceOptions & { proof: string }) =>
-        withService(context, options, async ({ service: { store } }) => {
+        withStore(options, async ({ store }) => {
           const { SetupError } = await import("../../otp_service/error.ts");
           const rows = await store.seal(operator(), options.proof);
           const { problem } = await store.verifyAudit();

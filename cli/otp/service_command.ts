@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { DsignError } from "../../protocol/errors.ts";
 import type { Context } from "../command.ts";
+import type { OpenedStore } from "./open_store.ts";
 import type { OtpParts } from "./parts.ts";
 
 export interface ServiceOptions {
@@ -34,6 +35,23 @@ export async function withService(
       return await work(parts);
     } finally {
       await parts.close();
+    }
+  });
+}
+
+/** Opens the service's store alone, runs `work` with it, and closes it. */
+export async function withStore(
+  { config }: ServiceOptions,
+  work: (opened: OpenedStore) => Promise<number | void>,
+): Promise<number | void> {
+  const { openStore } = await import("./open_store.ts");
+  await leaveForeignFolder();
+  return await inWords(async () => {
+    const opened = await openStore(config);
+    try {
+      return await work(opened);
+    } finally {
+      await opened.close();
     }
   });
 }

@@ -29,8 +29,12 @@ export interface NoteKey {
 
 export interface NoteSigner {
   key: NoteKey;
-  /** Other keys of this log: those before this one, by which earlier notes are signed, and one that will take its place. */
-  others?: readonly NoteKey[];
+  /** Signs too, and will take the place of `key`. */
+  next?: NoteKey;
+  /** Signed before this one: what one of them signed still counts, until it is signed anew. */
+  old?: readonly NoteKey[];
+  /** As old ones, but only what was filed elsewhere counts by them. */
+  retired?: readonly NoteKey[];
   /** @returns the text with its signature below */
   sign(text: string): string;
 }
@@ -95,9 +99,12 @@ export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
 /** Signs notes with both keys: readers need either. The first one is the signer's key. */
 export const signedByBoth = (first: NoteSigner, second: NoteSigner): NoteSigner => ({
   ...first,
-  others: [...first.others ?? [], second.key],
+  next: second.key,
   sign: (text) => first.sign(text) + second.sign(text).slice(text.length + 1),
 });
+
+/** The keys with which a signer signs. */
+export const signingKeys = ({ key, next }: NoteSigner): NoteKey[] => next ? [key, next] : [key];
 
 /**
  * Checks a note.

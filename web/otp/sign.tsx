@@ -132,7 +132,7 @@ export function Sign(
                 <Foreign text={view.client} />
               </strong>
             </p>
-            {view.anybody && <p class="warning">{say("asked_by_app")}</p>}
+            {view.anybody && <div class="warning">{say("asked_by_app")}</div>}
           </section>
           <section class="kind">
             <h2>{speech.say("law")}</h2>

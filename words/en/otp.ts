@@ -58,7 +58,7 @@ export const en = {
   sign_in_first:
     "{client} wants your signature. Type your user name and PIN first. Then you see what you sign, and get an OTP.",
   asked_by_app:
-    "No service can check which app asks in this name. Go on only if you have just begun this in the app yourself.",
+    "The service cannot check which app asks in this name. Go on only if you have just begun this in the app yourself.",
   user: "Your user name",
   sign_in_wrong:
     "The user name or the PIN is wrong. After five wrong ones you have to wait before you can try again.",

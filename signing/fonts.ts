@@ -3,11 +3,11 @@ import { bytesSource, type Source } from "../formats/source.ts";
 import { DsignError } from "../protocol/errors.ts";
 
 /** Latin; always there, since dates have its digits. */
-const LATIN = "latin/noto-sans-bengali-latin-400-normal.woff";
+const LATIN = "latin/noto-sans-latin-400-normal.woff";
 
 /** What a text has to contain for a font to be loaded, and its file; `tasks/build.ts` puts them there. */
 const FONTS: [needed: RegExp, file: string][] = [
-  [/[\u0100-\u024f\u1e00-\u1eff]/, "latin/noto-sans-bengali-latin-ext-400-normal.woff"],
+  [/[\u0100-\u024f\u1e00-\u1eff]/, "latin/noto-sans-latin-ext-400-normal.woff"],
   [/\p{Script=Bengali}/u, "bengali/noto-sans-bengali-bengali-400-normal.woff"],
   [
     // With signs that several scripts share: dandas, Vedic accents, the rupee.

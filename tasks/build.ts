@@ -61,7 +61,7 @@ const PACKAGED: [folder: string, ...files: string[]][] = [
   ["pdf", "pdfjs-dist/legacy/build/pdf.min.mjs", "pdfjs-dist/legacy/build/pdf.worker.min.mjs"],
   ["pdf/decoders", "pdfjs-dist/wasm/"],
   ["pdf/fonts", "pdfjs-dist/standard_fonts/"],
-  font("latin", "@fontsource/noto-sans-bengali/files/noto-sans-bengali", "latin", "latin-ext"),
+  font("latin", "@fontsource/noto-sans/files/noto-sans", "latin", "latin-ext"),
   font("arabic", "@fontsource/noto-naskh-arabic/files/noto-naskh-arabic"),
   font("bengali", "@fontsource/noto-sans-bengali/files/noto-sans-bengali"),
   font("devanagari", "@fontsource/noto-sans-devanagari/files/noto-sans-devanagari"),

@@ -146,6 +146,21 @@ export function withoutPlaces(pieces: File[], npm: string): File[] {
   }).sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
+/**
+ * The runtime reads and keeps every script that an import() names in a literal, before it starts the first. Where a role
+ * or command is chosen, it shall read only what that one needs: 7 MB less for a driver's process, 4 MB for the agent.
+ */
+export function readWhenChosen(pieces: File[]): File[] {
+  return pieces.map(({ name, mode, bytes }) => {
+    if (name !== "main.js" && !/^program-\d+\.js$/.test(name)) return { name, mode, bytes };
+    const text = decoder.decode(bytes).replaceAll(
+      /\bimport\(("\.\/[^"]+")\)/g,
+      "import(String($1))",
+    );
+    return { name, mode, bytes: encoder.encode(text) };
+  });
+}
+
 /** The code and the pages, laid out as main.ts and `deno compile` have them. Run it in the repository's folder. */
 export async function programFiles(): Promise<File[]> {
   const code = await Deno.makeTempDir();
@@ -157,7 +172,7 @@ export async function programFiles(): Promise<File[]> {
     const npm = relative(".", harfbuzz.slice(0, harfbuzz.lastIndexOf("harfbuzzjs/")));
     const wasm = await Deno.readFile(join(dirname(harfbuzz), "harfbuzz.wasm"));
     return [
-      ...withoutPlaces(await load(code, ""), `${npm}/`),
+      ...readWhenChosen(withoutPlaces(await load(code, ""), `${npm}/`)),
       // HarfBuzz looks for it beside the code, which in a thread is that of the thread
       ...["", "cli/"].map((folder) => ({
         name: `${folder}harfbuzz.wasm`,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { selfExtracting, withoutPlaces } from "./compile.ts";
+import { readWhenChosen, selfExtracting, withoutPlaces } from "./compile.ts";
 
 /** A stand-in for the runtime: says how it was started, or how large a core file may be. */
 const RUNTIME = `#!/bin/sh
@@ -203,4 +203,20 @@ Deno.test("pieces are the same wherever they were bundled; one that nothing refe
   assert.deepEqual(same.map(({ name }) => name), ["chunk-1.js", "chunk-2.js", "main.js"]);
   const more = [...here, { ...here[0], name: "chunk-DDDDDDDD.js" }];
   assert.throws(() => withoutPlaces(more, "x/"), /chunk-DDDDDDDD/);
+});
+
+Deno.test("what a command needs is read when it is chosen", () => {
+  const piece = (name: string, text: string) => ({
+    name,
+    mode: 0o600,
+    bytes: new TextEncoder().encode(text),
+  });
+  const [main, program, other] = readWhenChosen([
+    piece("main.js", `import "./a-1.js"; await import("./b-2.js");`),
+    piece("program-3.js", `const of = async () => (await import("./c-4.js")).c;`),
+    piece("agent-5.js", `await import("./d-6.js");`),
+  ]).map(({ bytes }) => new TextDecoder().decode(bytes));
+  assert.equal(main, `import "./a-1.js"; await import(String("./b-2.js"));`);
+  assert.equal(program, `const of = async () => (await import(String("./c-4.js"))).c;`);
+  assert.equal(other, `await import("./d-6.js");`);
 });

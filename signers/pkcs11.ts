@@ -7,6 +7,7 @@ import {
   type TokenInfo as DriverToken,
 } from "../pkcs11_ffi/client.ts";
 import type { Signer } from "../formats/signer.ts";
+import { ERRORS } from "../protocol/errors.ts";
 import { algorithmFor, chainOf, find, selectorOf } from "./certificates.ts";
 import { stoppedService } from "./driver_service.ts";
 import { TokenSigner, toSignerError, translated } from "./module_signer.ts";
@@ -160,7 +161,12 @@ export class Pkcs11Provider implements Provider {
       if (key.token.loginRequired !== false) {
         // The only login. Wait for a keypad, or ask for the PIN here; the session wipes it.
         const pin = protectedAuthenticationPath ? null : await askPin("login");
-        await translated(session.login(pin, { signal }));
+        try {
+          await this.#refuseAnother(session, key, signal);
+          await translated(session.login(pin, { signal }));
+        } finally {
+          pin?.fill(0);
+        }
       }
       const selector = selectorOf(key.certificate, idOf(key.uri));
       const opened = await translated(session.key(selector, { signal }));
@@ -173,6 +179,22 @@ export class Pkcs11Provider implements Provider {
       await session.close().catch(() => {}); // report the first error
       throw error;
     }
+  }
+
+  /**
+   * The PIN is not for a token that took the place of the one that was listed: those without a serial number have the
+   * same URI.
+   */
+  async #refuseAnother(
+    session: Pkcs11Session,
+    { token, certificate }: KeyInfo,
+    signal?: AbortSignal,
+  ) {
+    if (token.serialNumber !== "" || this.#revealed.has(placeOf(token))) return;
+    const shown = await translated(session.certificates({ signal }));
+    const wanted = certificate.toHex();
+    if (shown.some(({ der }) => der.toHex() === wanted)) return;
+    throw new SignerError("token_not_present", ERRORS.token_not_present.message);
   }
 
   watch(changed: () => void): () => void {

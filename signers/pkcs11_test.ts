@@ -241,3 +241,23 @@ Deno.test("a hanging driver is reported, and the listing continues without it", 
       await provider.close();
     }
   }));
+
+Deno.test(
+  "a PIN typed for a token without a serial number does not go to another in its place",
+  inRoom(async ({ driver, provider, key }) => {
+    driver.set("blank", "label 416e697461");
+    const anita = await key("Anita");
+    assert.equal(anita.token.serialNumber, "");
+    const typing: AskPin = (wanted) => {
+      driver.set("blank", "label 416e697461", "value 1:11 -"); // its certificate is not there
+      return pin(PIN)(wanted);
+    };
+    await assert.rejects(provider.open(anita, { hash: "SHA-256", askPin: typing }), {
+      code: "token_not_present",
+    });
+    assert.deepEqual(driver.logins(), []);
+    driver.set("blank", "label 416e697461");
+    await (await provider.open(anita, { hash: "SHA-256", askPin: pin(PIN) })).close();
+    assert.deepEqual(driver.logins(), ["1"]);
+  }),
+);

@@ -9,18 +9,29 @@ import { HOST_COMMAND, type TestKey } from "./pkcs11_tokens.ts";
 const CARD = fileURLToPath(new URL("./piv_card.ts", import.meta.url));
 
 export interface CardReader {
-  /** Starts the child of a driver that sees these readers. */
+  /** Starts a program that sees these readers. */
+  wrapper: string[];
+  /** Starts the child of a driver that sees them. */
   command: string[];
-  /** Puts the card into the first reader. */
-  insert(): void;
-  /** Pulls it out. */
+  /**
+   * Puts a card into a reader.
+   *
+   * @param leaveAt at this instruction it is pulled out again (piv_card.ts)
+   * @returns resolves once it is out
+   */
+  insert(key: TestKey, to?: { reader?: 0 | 1; leaveAt?: string }): Promise<unknown>;
+  /** Pulls out all cards. */
   remove(): Promise<void>;
-  /** What the PINs were that the card was given so far: `right` or `wrong`. */
+  /** What the PINs were that cards were given so far: `right` or `wrong`. */
   pins(): string[];
+  /** Ends the service. */
+  stop(): Promise<void>;
+  /** Ends all. */
   close(): Promise<void>;
 }
 
-export async function cardReader(dir: string, key: TestKey): Promise<CardReader> {
+/** @param dir an empty folder, or one without a file `pins` */
+export async function cardReader(dir: string): Promise<CardReader> {
   const script = `
     set -e
     mount --make-rprivate /
@@ -40,29 +51,36 @@ export async function cardReader(dir: string, key: TestKey): Promise<CardReader>
   const inside = ["nsenter", "--target", String(daemon.pid), "--mount", "--net", "--"];
   const log = join(dir, "pins");
   Deno.writeTextFileSync(log, "");
-  let card: Deno.ChildProcess | undefined;
-  const remove = async () => {
-    card?.kill("SIGKILL");
-    await card?.status;
-    card = undefined;
+  const cards: Deno.ChildProcess[] = [];
+  const end = async (program: Deno.ChildProcess, signal: Deno.Signal) => {
+    try {
+      program.kill(signal);
+    } catch {
+      // It has ended by itself.
+    }
+    await program.status;
   };
+  const remove = async () => {
+    await Promise.all(cards.splice(0).map((card) => end(card, "SIGKILL")));
+  };
+  const stop = () => end(daemon, "SIGTERM");
   const reader: CardReader = {
+    wrapper: inside,
     command: [...inside, ...HOST_COMMAND],
-    insert() {
-      const program = [Deno.execPath(), "run", "-A", "--no-check", CARD];
-      const [command, ...args] = [...inside, ...program, key.keyDer, key.certificateDer, log];
-      card = new Deno.Command(command, { args, stdin: "null", stdout: "null" }).spawn();
+    insert({ keyDer, certificateDer }, { reader = 0, leaveAt } = {}) {
+      const deno = [Deno.execPath(), "run", "-A", "--no-check", CARD];
+      const card = [keyDer, certificateDer, log, `${reader}`, ...leaveAt ? [leaveAt] : []];
+      const [command, ...args] = [...inside, ...deno, ...card];
+      const program = new Deno.Command(command, { args, stdin: "null", stdout: "null" }).spawn();
+      cards.push(program);
+      return program.status;
     },
     remove,
     pins: () => Deno.readTextFileSync(log).split("\n").filter(Boolean),
+    stop,
     async close() {
       await remove();
-      try {
-        daemon.kill("SIGTERM");
-      } catch {
-        // It has ended by itself.
-      }
-      await daemon.status;
+      await stop();
     },
   };
   // Until unshare has done its work these are the namespaces of the whole machine, so each try enters anew.

@@ -1,35 +1,42 @@
 /**
- * A PIV card (NIST SP 800-73-4) with one P-256 key, in the reader that vpcd pretends to have. It is in the reader for
- * as long as this program runs:
+ * A PIV card (NIST SP 800-73-4) with one P-256 key, in a reader that vpcd pretends to have. It is in the reader for as
+ * long as this program runs:
  *
- *     deno run -A piv_card.ts KEY.der CERTIFICATE.der LOG
+ *     deno run -A piv_card.ts KEY.der CERTIFICATE.der LOG READER [INSTRUCTION]
  *
- * LOG gets a line for every PIN that the card is given, `right` or `wrong`.
+ * LOG gets a line for every PIN that the card is given, `right` or `wrong`. READER is 0 or 1. At this INSTRUCTION (hex,
+ * with data) the card is pulled out, instead of an answer.
  */
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { tlv } from "../../formats/asn1/der.ts";
 import { softwareKey } from "../../signers/software_key.ts";
 
-const [keyFile, certificateFile, log] = Deno.args;
+const [keyFile, certificateFile, log, readerNumber, leaveAt] = Deno.args;
 const PIN = "12345678";
 /** Says only that the card speaks T=1 (ISO/IEC 7816-3 §8). */
 const ATR = Buffer.from("3b800181", "hex");
 const AID = Buffer.from("a000000308", "hex");
-/** Port of vpcd's first reader. */
-const VPCD = { hostname: "127.0.0.1", port: 35963 };
+/** vpcd's readers have ports that follow each other. */
+const VPCD = { hostname: "127.0.0.1", port: 35963 + Number(readerNumber) };
 
 const key = await softwareKey(Deno.readFileSync(keyFile));
+const certificate = Deno.readFileSync(certificateFile);
+/** Each card has a GUID of its certificate. */
+const guid = createHash("sha256").update(certificate).digest().subarray(0, 16);
+/** The FASC-N of cards that no agency of the United States has issued, for which the GUID counts. */
+const NO_AGENCY = Buffer.from("d4e739da739ced39ce739da1685a1082108ce73984108ca3fc", "hex");
 const objects = new Map([
   // Card holder unique identifier: FASC-N, GUID, expiry, signature, checksum (SP 800-73-4 Part 1, Table 9)
   ["5fc102", [
-    tlv(0x30, new Uint8Array(25).fill(0x11)),
-    tlv(0x34, new Uint8Array(16).fill(0x22)),
+    tlv(0x30, NO_AGENCY),
+    tlv(0x34, guid),
     tlv(0x35, new TextEncoder().encode("20301231")),
     ...[tlv(0x3e), tlv(0xfe)],
   ]],
   // X.509 certificate for PIV authentication: certificate, CertInfo, checksum
   ["5fc105", [
-    tlv(0x70, Deno.readFileSync(certificateFile)),
+    tlv(0x70, certificate),
     ...[tlv(0x71, Uint8Array.of(0)), tlv(0xfe)],
   ]],
 ]);
@@ -50,6 +57,7 @@ function give(data: Uint8Array): Buffer {
 function answer(apdu: Buffer): Buffer {
   const [, instruction, p1, p2] = apdu;
   const data = apdu.length > 5 ? apdu.subarray(5, 5 + apdu[4]) : Buffer.alloc(0);
+  if (data.length > 0 && instruction === parseInt(leaveAt, 16)) Deno.exit(0);
   switch (instruction) {
     case 0xa4: // SELECT
       if (p1 !== 4 || !data.subarray(0, AID.length).equals(AID)) return sw(0x6a82);

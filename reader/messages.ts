@@ -65,13 +65,7 @@ const BYTES = "\u0000bytes";
  */
 export function encodeMessage(value: unknown): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
-  const json = encoder.encode(JSON.stringify(value, function (this: unknown, key, member) {
-    // JSON.stringify calls toJSON first, which would convert a Buffer.
-    const bytes = (this as Record<string, unknown>)[key];
-    if (!(bytes instanceof Uint8Array)) return member;
-    parts.push(bytes);
-    return { [BYTES]: bytes.length };
-  }));
+  const json = encoder.encode(JSON.stringify(withoutBytes(value, parts)));
   if (json.length > MAX_JSON) {
     throw new FormatError("limit_exceeded", "There is more in the document than can be told.");
   }
@@ -109,6 +103,22 @@ export function decodeMessage<T>(message: Uint8Array): T {
 /** Bytes of the JSON in a message. */
 export const jsonLength = (message: Uint8Array): number =>
   new DataView(message.buffer, message.byteOffset, HEAD).getUint32(LENGTH, true);
+
+/**
+ * A copy of a value with lengths in the place of bytes, which are put into `parts`. A replacer of JSON.stringify() would
+ * get a Buffer as an array of numbers, and is called for every member.
+ */
+function withoutBytes(value: unknown, parts: Uint8Array[]): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Uint8Array) {
+    parts.push(value);
+    return { [BYTES]: value.length };
+  }
+  if (Array.isArray(value)) return value.map((member) => withoutBytes(member, parts));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, withoutBytes(member, parts)]),
+  );
+}
 
 /** Puts bytes where they belong, in place. A reviver of JSON.parse() takes up to twenty times as long. */
 function withBytes(value: unknown, bytes: (length: number) => Uint8Array): unknown {

@@ -106,8 +106,8 @@ export function createHandler(options: ServiceOptions): (request: Incoming) => P
       using parts = new Parts(options.spool);
       const { body, headers, signal } = request;
       await parts.receive(body, `${headers["content-type"]}`, options.uploadTime, signal);
-      const { file, content } = parts.files;
-      const { success, data, error } = fields.safeParse(parts.fields);
+      const [file, content] = ["file", "content"].map((name) => parts.files.get(name));
+      const { success, data, error } = fields.safeParse(Object.fromEntries(parts.fields));
       if (!success) {
         const [{ path, message }] = error.issues;
         throw new ServiceError("request_wrong", `${path.join(".") || "The form"}: ${message}.`);

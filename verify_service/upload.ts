@@ -1,5 +1,5 @@
 /** Receiving a request's files: large ones go to disk as they arrive, and are gone from its folders before anything is read. */
-import { Busboy, type BusboyHeaders } from "@fastify/busboy";
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -7,7 +7,9 @@ import { concat } from "../formats/asn1/der.ts";
 import { bytesSource, type Source } from "../formats/source.ts";
 import { FileSource } from "../signing/file_source.ts";
 import { ServiceError } from "./error.ts";
+import { Multipart, type PartHead, type PartReceiver } from "./multipart.ts";
 
+/** Longest field, in bytes. */
 const MAX_FIELD = 1024;
 const MAX_FIELDS = 16;
 const FILES = ["file", "content"];
@@ -15,16 +17,53 @@ const FILES = ["file", "content"];
 const SMALL = 256 * 1024;
 
 /** A file of a request. */
-export interface Upload {
-  name: string | null;
-  source: Source;
-  sha256: string;
+export class Upload {
+  readonly #hash = createHash("sha256");
+  #held: Uint8Array[] = [];
+  #size = 0;
+  #file: Deno.FsFile | undefined;
+  /** In hex, once all of it has arrived. */
+  sha256 = "";
+
+  /** @param create makes a file on disk */
+  constructor(readonly name: string | null, readonly create: () => Deno.FsFile) {}
+
+  add(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+    this.#held.push(bytes);
+    this.#size += bytes.length;
+  }
+
+  end(): void {
+    this.sha256 = this.#hash.digest("hex");
+  }
+
+  /** Whether bytes of it have to go to disk. */
+  get isWaiting(): boolean {
+    return this.#size > SMALL && this.#held.length > 0;
+  }
+
+  /** Writes what is held to disk. */
+  async write(): Promise<void> {
+    const file = this.#file ??= this.create();
+    for (const bytes of this.#held.splice(0)) {
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    }
+  }
+
+  get source(): Source {
+    if (this.#file) return new FileSource(this.#file, this.#size);
+    const [first, ...more] = this.#held;
+    return bytesSource(more.length > 0 ? concat(first, ...more) : first ?? new Uint8Array());
+  }
 }
+
+const wrong = (why: string) => new ServiceError("request_wrong", why);
 
 /** The parts of a request. */
 export class Parts implements Disposable {
-  readonly fields: Record<string, string> = {};
-  readonly files: Record<string, Upload> = {};
+  readonly fields = new Map<string, string>();
+  readonly files = new Map<string, Upload>();
   readonly #open: Deno.FsFile[] = [];
 
   /** @param folder for files; only this user's */
@@ -47,60 +86,73 @@ export class Parts implements Disposable {
     time: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const wrong = (why: string) => new ServiceError("request_wrong", why);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const work: Promise<unknown>[] = [];
-    const streams: Readable[] = [];
-    let parser: InstanceType<typeof Busboy>;
-    try {
-      parser = new Busboy({
-        headers: { "content-type": type } as BusboyHeaders,
-        limits: { fieldSize: MAX_FIELD, fields: MAX_FIELDS, files: FILES.length, headerPairs: 16 },
+    const body = new Multipart(type, this.#receiver());
+    let writing: Promise<void> | undefined;
+    const attempt = (work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const take = (piece: Uint8Array) =>
+      attempt(() => {
+        body.push(piece);
+        const waiting = [...this.files.values()].filter(({ isWaiting }) => isWaiting);
+        if (waiting.length === 0) return;
+        input.pause();
+        writing = Promise.all(waiting.map((file) => file.write())).then(() => void input.resume());
+        writing.catch(reject);
       });
-    } catch (error) {
-      throw wrong(`The body is not multipart/form-data: ${(error as Error).message}.`);
-    }
-    parser.on("field", (name, value, _, isCut) => {
-      if (isCut) return reject(wrong(`The field ${name} is too long.`));
-      if (Object.hasOwn(this.fields, name)) {
-        return reject(wrong(`The field ${name} is there twice.`));
-      }
-      this.fields[name] = value;
-    });
-    parser.on("file", (field, stream, name) => {
-      stream.on("error", () => {}); // told by the parser too, whoever reads the file
-      if (!FILES.includes(field) || Object.hasOwn(this.files, field)) {
-        stream.resume();
-        return reject(wrong(`The file ${field} is not expected, or is there twice.`));
-      }
-      streams.push(stream);
-      const upload = { name: name || null, source: bytesSource(new Uint8Array()), sha256: "" };
-      this.files[field] = upload;
-      work.push(this.#keep(upload, stream).catch(reject));
-    });
-    for (const limit of ["filesLimit", "fieldsLimit", "partsLimit"] as const) {
-      parser.on(limit, () => reject(wrong("There are too many parts.")));
-    }
-    parser.on("error", (error) => reject(wrong(`The body cannot be read: ${String(error)}.`)));
-    parser.on("finish", () => resolve());
+    const end = () =>
+      attempt(() => {
+        body.end();
+        resolve();
+      });
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort);
     const late = setTimeout(() => reject(wrong("The file did not arrive in time.")), time);
     const cut = () => reject(wrong("The body ended too early."));
-    input.on("error", cut).on("aborted", cut);
+    input.on("data", take).on("end", end).on("error", cut).on("aborted", cut);
     try {
       if (signal.aborted) abort();
-      input.pipe(parser);
-      await promise;
-      await Promise.all(work);
       await promise;
     } finally {
       clearTimeout(late);
       signal.removeEventListener("abort", abort);
-      input.unpipe(parser);
-      for (const stream of streams) stream.destroy();
-      await Promise.all(work);
+      input.off("data", take).off("end", end);
+      await writing?.catch(() => {}); // it has been told
     }
+  }
+
+  /** Puts each part where it belongs. */
+  #receiver(): PartReceiver {
+    let field: { name: string; pieces: Uint8Array[]; size: number } | undefined;
+    let file: Upload | undefined;
+    return {
+      begin: ({ name, fileName }: PartHead) => {
+        if (this.fields.has(name) || this.files.has(name)) {
+          throw wrong(`The field ${name} is there twice.`);
+        }
+        if (FILES.includes(name)) {
+          this.files.set(name, file = new Upload(fileName, () => this.#create()));
+        } else if (fileName !== null) throw wrong(`The file ${name} is not expected.`);
+        else if (this.fields.size === MAX_FIELDS) throw wrong("There are too many fields.");
+        else field = { name, pieces: [], size: 0 };
+      },
+      data: (bytes) => {
+        if (!field) return file!.add(bytes);
+        field.pieces.push(bytes);
+        field.size += bytes.length;
+        if (field.size > MAX_FIELD) throw wrong(`The field ${field.name} is too long.`);
+      },
+      end: () => {
+        if (!field) return file!.end();
+        this.fields.set(field.name, Buffer.concat(field.pieces).toString());
+        field = undefined;
+      },
+    };
   }
 
   /** A file that no folder names any more: it is gone when it is closed, whatever ends this process. */
@@ -110,29 +162,5 @@ export class Parts implements Disposable {
     this.#open.push(file);
     Deno.removeSync(path);
     return file;
-  }
-
-  async #keep(upload: Upload, stream: AsyncIterable<Uint8Array>): Promise<void> {
-    const hash = createHash("sha256");
-    const held: Uint8Array[] = [];
-    let file: Deno.FsFile | undefined;
-    let size = 0;
-    const pieces = stream[Symbol.asyncIterator]();
-    for (;;) {
-      const { value: piece, done } = await pieces.next().catch(() => {
-        throw new ServiceError("request_wrong", "The body ended within a file.");
-      });
-      if (done) break;
-      hash.update(piece);
-      size += piece.length;
-      held.push(piece);
-      if (size <= SMALL) continue;
-      file ??= this.#create();
-      for (const bytes of held.splice(0)) {
-        for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      }
-    }
-    upload.source = file ? new FileSource(file, size) : bytesSource(concat(...held));
-    upload.sha256 = hash.digest("hex");
   }
 }

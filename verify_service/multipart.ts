@@ -22,6 +22,8 @@ export interface PartReceiver {
 
 /** Longest head of a part, in bytes. */
 const MAX_HEAD = 4096;
+/** Most spaces behind a boundary. */
+const MAX_PADDING = 64;
 
 const wrong = (why: string) => new ServiceError("request_wrong", why);
 
@@ -97,7 +99,9 @@ export class Multipart {
         }
         const end = text.indexOf("\r\n", at);
         const padding = text.slice(at, end < 0 ? text.length : end);
-        if (!(end < 0 ? /^(-|[ \t]*\r?)$/ : /^[ \t]*$/).test(padding)) {
+        if (
+          padding.length > MAX_PADDING || !(end < 0 ? /^(-|[ \t]*\r?)$/ : /^[ \t]*$/).test(padding)
+        ) {
           throw wrong("A boundary is followed by something else.");
         }
         if (end < 0) return undefined;
@@ -164,7 +168,7 @@ function headOf(text: string): PartHead {
 function parametersOf(text: string): Map<string, string> {
   const found = new Map<string, string>();
   const parameter =
-    /[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+)))?[ \t]*/sy;
+    /[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s;"]+)))?[ \t]*/sy;
   while (parameter.lastIndex < text.length) {
     const [, name, quoted, token] = parameter.exec(text) ?? [];
     if (parameter.lastIndex === 0) throw wrong("The parameters of a header cannot be read.");

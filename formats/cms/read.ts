@@ -7,6 +7,7 @@ import {
   type Asn1Node,
   expect,
   Fields,
+  isPadding,
   octetStringPieces,
   only,
   readAsn1,
@@ -112,7 +113,7 @@ export function readSignedData(bytes: Uint8Array, options: SignedDataOptions = {
     const root = options.zeroPadded
       ? readFirstAsn1(bytes, { ber: true })
       : readAsn1(bytes, { ber: true });
-    if (bytes.subarray(root.end).some((byte) => byte !== 0)) {
+    if (!isPadding(bytes, root.end)) {
       throw new FormatError("cms_malformed", "Extra bytes follow the signature.");
     }
     const info = new Fields(root, "ContentInfo");

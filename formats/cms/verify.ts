@@ -25,7 +25,7 @@ import { readHash, readSignatureAlgorithm } from "../keys/algorithm.ts";
 import { isMlDsa } from "../keys/ml_dsa.ts";
 import type { VerificationAlgorithm } from "../keys/algorithm.ts";
 import type { DigestName } from "../signer.ts";
-import { type Certificate, readCertificate, sameBytes } from "../x509/certificate.ts";
+import { type Certificate, readKnownCertificate, sameBytes } from "../x509/certificate.ts";
 
 export interface SignerResult {
   status: SignatureStatus;
@@ -121,28 +121,14 @@ export function digestsNeeded({ signers }: SignedData): DigestName[] {
   return [...new Set(signers.flatMap(({ digestAlgorithm }) => tryReadHash(digestAlgorithm) ?? []))];
 }
 
-/**
- * Certificates read before, by their bytes: signatures made one after another bring the same ones, and reading a chain
- * takes longer than checking a signature.
- */
-const known = new Map<string, Certificate>();
-const MAX_KNOWN = 64;
-
 /** @returns a sentence where it cannot be read: it may be nobody's we need */
 function tryReadCertificate(der: Uint8Array): Certificate | string {
-  const key = der.toBase64();
-  let certificate = known.get(key);
-  if (certificate) return certificate;
   try {
-    // Of its own bytes, lest it keeps all of a signature's.
-    certificate = readCertificate(der.slice());
+    return readKnownCertificate(der);
   } catch (error) {
     if (error instanceof FormatError) return error.message;
     throw error;
   }
-  if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
-  known.set(key, certificate);
-  return certificate;
 }
 
 function tryReadHash(algorithm: Asn1Node): DigestName | undefined {

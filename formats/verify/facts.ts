@@ -1,7 +1,7 @@
 /** Facts that signatures in XML and in JSON have in common. */
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
-import { type Certificate, readCertificate } from "../x509/certificate.ts";
+import { type Certificate, readKnownCertificate } from "../x509/certificate.ts";
 import { timestampFact } from "./cms.ts";
 import type { Material } from "./material.ts";
 import type { Finding } from "./report.ts";
@@ -10,7 +10,7 @@ import { finding, type TimestampFacts } from "./signature.ts";
 /** The signer's certificate; a finding if it cannot be read. */
 export function tryRead(der: Uint8Array | null, findings: Finding[]): Certificate | undefined {
   try {
-    return der ? readCertificate(der) : undefined;
+    return der ? readKnownCertificate(der) : undefined;
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     findings.push(finding("certificate_missing", error.message));

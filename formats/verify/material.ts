@@ -6,7 +6,7 @@ import { explicit, octetString, oid, sequence, tlv } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { type OcspResponse, readOcspResponse } from "../x509/ocsp.ts";
 import { ocspIds } from "../x509/ocsp_ids.ts";
-import { type Certificate, readCertificate } from "../x509/certificate.ts";
+import { type Certificate, readKnownCertificate } from "../x509/certificate.ts";
 
 /** Material for judging certificates; nothing in it is trusted by itself. */
 export interface Material {
@@ -28,7 +28,10 @@ const MAX_ITEMS = 500;
 /** Reads what can be read; what cannot is left out, as nothing follows from it. */
 export function readMaterial(...raw: readonly RawMaterial[]): Material {
   return {
-    certificates: readEach(raw.flatMap(({ certificates = [] }) => certificates), readCertificate),
+    certificates: readEach(
+      raw.flatMap(({ certificates = [] }) => certificates),
+      readKnownCertificate,
+    ),
     crls: readEach(raw.flatMap(({ crls = [] }) => crls), readCrl)
       .toSorted((a, b) => b.thisUpdate.getTime() - a.thisUpdate.getTime()),
     ocspResponses: readEach(

@@ -1,4 +1,5 @@
 /** Verification of a PDF's signatures, in the terms of the report. */
+import { isPadding } from "../asn1/read.ts";
 import { FormatError } from "../error.ts";
 import { readDss } from "../pades/dss_read.ts";
 import { readPdfDate } from "../pades/inspect.ts";
@@ -110,7 +111,7 @@ function signatureFacts(
     findings.push(finding("coverage_partial", message));
   }
   const { contents, cms } = signature;
-  if (cms.length > 0 && contents.subarray(cms.length).some((byte) => byte !== 0)) {
+  if (cms.length > 0 && !isPadding(contents, cms.length)) {
     findings.push(ignoredFinding(["bytes behind the signature within /Contents"]));
   }
   if (since) findings.push(...aftermathFindings(since));

@@ -91,20 +91,24 @@ export function readCertificate(der: Uint8Array): Certificate {
   }
 }
 
+/** By content; the one asked for last stands last. */
 const known = new Map<string, Certificate>();
-const MAX_KNOWN = 64;
+const MAX_KNOWN = 256;
+/** Longest that is kept, in bytes: certificates in use have a quarter of that. */
+const MAX_KEPT_BYTES = 8 * 1024;
 
 /**
- * {@link readCertificate} for certificates that come again and again, as a frequent signer's does: the last 64 are kept
- * by content.
+ * {@link readCertificate} for certificates that come again and again, as an authority's and a frequent signer's do:
+ * reading a chain takes longer than checking a signature. Those asked for last are kept, with bytes of their own.
  *
  * @throws {FormatError} as there
  */
 export function readKnownCertificate(der: Uint8Array): Certificate {
+  if (der.length > MAX_KEPT_BYTES) return readCertificate(der);
   const content = der.toBase64();
-  const found = known.get(content);
-  if (found) return found;
-  const certificate = readCertificate(der.slice());
+  let certificate = known.get(content);
+  if (certificate) known.delete(content);
+  else certificate = readCertificate(der.slice());
   if (known.size === MAX_KNOWN) known.delete(known.keys().next().value!);
   known.set(content, certificate);
   return certificate;

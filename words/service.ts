@@ -6,6 +6,11 @@ import { type Language, type Speech, speech } from "./speech.ts";
 
 export const SERVICE_WORDS: Readonly<Record<Language, ServiceWords>> = { en, bn, hi };
 
+type ServiceSpeech = Speech<keyof ServiceWords>;
+
+/** Kept: to make the forms of numbers and dates costs more than to speak. */
+const spoken = new Map<Language, ServiceSpeech>();
+
 /** Speaks one language for the service. */
-export const serviceSpeech = (language: Language): Speech<keyof ServiceWords> =>
-  speech(SERVICE_WORDS, language);
+export const serviceSpeech = (language: Language): ServiceSpeech =>
+  spoken.getOrInsertComputed(language, () => speech(SERVICE_WORDS, language));

@@ -132,7 +132,7 @@ export function Sign(
                 <Foreign text={view.client} />
               </strong>
             </p>
-            {view.anybody && <div class="warning">{say("asked_by_app")}</div>}
+            {view.anybody && <div class="aside">{say("asked_by_any")}</div>}
           </section>
           <section class="kind">
             <h2>{speech.say("law")}</h2>

@@ -57,6 +57,7 @@ export const en = {
   sign_in_explain: "{client} wants to see your signing credentials. Nothing is signed now.",
   sign_in_first:
     "{client} wants your signature. Type your user name and PIN first. Then you see what you sign, and get an OTP.",
+  asked_by_any: "Any app can ask in this name.",
   asked_by_app:
     "The service cannot check which app asks in this name. Go on only if you have just begun this in the app yourself.",
   user: "Your user name",

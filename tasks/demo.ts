@@ -27,6 +27,7 @@ import { notoSans } from "../tests/fixtures/fonts.ts";
 import { BILL, ROLES } from "../web/portal/bill.ts";
 import { build } from "./build.ts";
 import { check } from "./demo_check.ts";
+import { portalChecks } from "./demo_checks.ts";
 import { startDemoEsp } from "./demo_esp.ts";
 import { type MailSink, startMailSink } from "./demo_mail.ts";
 import { ENGINEER, startDemoOtp } from "./demo_otp.ts";
@@ -252,12 +253,7 @@ export async function withPortal(
       roots: [tokens.pki.root.certificate, ...esp ? [esp.root] : []],
       hasEsign,
     });
-    const checkBill = async (signature: Uint8Array) => {
-      const content = canonicalJson(JSON.stringify(BILL));
-      const own = await Deno.makeTempDir({ dir: folder });
-      return await check({ signature, content, root: tokens.root, folder: own });
-    };
-    portal.open({ sanctions, mail, checkBill });
+    portal.open({ sanctions, mail, checks: portalChecks(tokens.root, folder) });
     await work(portal, mail);
   } finally {
     for (const close of closers.reverse()) await close();

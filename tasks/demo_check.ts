@@ -77,6 +77,46 @@ export async function check(
 }
 
 /**
+ * Has `dsign verify` judge a file: a PDF, a route, a signature beside another file.
+ *
+ * @param content what it signs, where that is not in it
+ * @param root PEM file of the one trusted root
+ * @param folder for the program's files; private
+ * @param trial whether the root is a trial agent's
+ * @returns `ok`, or why not
+ */
+export async function checkByDsign(
+  signed: Uint8Array,
+  { content, root, folder, trial }: {
+    content?: Uint8Array;
+    root: string;
+    folder: string;
+    trial?: boolean;
+  },
+): Promise<string> {
+  const [file, beside] = [`${folder}/signed`, `${folder}/content`];
+  await Deno.writeFile(file, signed);
+  if (content) await Deno.writeFile(beside, content);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", new URL("../main.ts", import.meta.url).href, "verify", "--json"],
+      // The demonstration's authorities answer nobody but its agent.
+      ...["--trust", root, ...trial ? ["--trial"] : ["--revocation", "if-available"]],
+      ...content ? ["--content", beside, file] : [file],
+    ],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  const { ok, error, files } = JSON.parse(new TextDecoder().decode(stdout));
+  if (ok) return "ok";
+  if (error) return error.message;
+  const [{ findings, signatures }] = files;
+  const [against] = [...findings, ...signatures.flatMap((each: typeof files[0]) => each.findings)]
+    .filter(({ severity }) => severity !== "notice");
+  return against?.message ?? "it does not hold";
+}
+
+/**
  * Verifies the signatures within a PDF by `pdfsig`: their cryptography, not whom to trust.
  *
  * @param signatures how many there must be

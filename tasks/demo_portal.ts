@@ -1,6 +1,7 @@
 /** The sample portal's server: the treasury's page, the Technical Sanction pages, and the mail that was sent. */
 import * as z from "zod";
 import type { Refusal, SanctionSignature, SanctionView } from "../web/portal/sanction.ts";
+import { MAX_CHECKED } from "../web/portal/checked.tsx";
 import { mailPage, type MailSink } from "./demo_mail.ts";
 import { type DemoRelease, demoRelease } from "./demo_release.ts";
 import { type Sanction, SanctionError, type Sanctions } from "./demo_sanction.ts";
@@ -33,14 +34,25 @@ const Draft = z.strictObject({
   amount: z.string().max(24).regex(/^\d[\d,]*(\.\d{2})?$/),
 });
 
+/** Each says `ok`, or why what came does not count. */
+export interface Checks {
+  /** A signature over the bill. */
+  bill(signature: Uint8Array): Promise<string>;
+  /** A PDF. */
+  order(signed: Uint8Array): Promise<string>;
+  /** The bill's route, at its end. */
+  route(signed: Uint8Array): Promise<string>;
+  /** A signature over any file. */
+  file(signature: Uint8Array, file: Uint8Array): Promise<string>;
+}
+
 export interface Portal {
   url: string;
   /** Gives it what the sanctions need; until then there are none. */
   open(parts: {
     sanctions: Sanctions;
     mail: Pick<MailSink, "mails">;
-    /** Checks a signature over the bill: `ok`, or why not. */
-    checkBill(signature: Uint8Array): Promise<string>;
+    checks: Checks;
   }): void;
   close(): Promise<void>;
 }
@@ -83,15 +95,13 @@ export function startPortal(web: URL): Portal {
     const asset = /^\/web\/(\w[\w./-]*)$/.exec(pathname)?.[1];
     if (asset !== undefined) return await file(web, asset);
     if (!parts) return notFound();
-    const { sanctions, mail, checkBill } = parts;
-    if (pathname === "/api/bill" && request.method === "POST") {
+    const { sanctions, mail, checks } = parts;
+    const [, what] = /^\/api\/check\/(bill|order|route|file)$/.exec(pathname) ?? [];
+    if (what && request.method === "POST") {
       if (request.headers.get("origin") !== url) {
         return refuse(403, "This comes from another site.");
       }
-      const body = await read(request, MAX_SIGNATURE);
-      const signature = body && tryBase64(new TextDecoder().decode(body));
-      if (!signature) return refuse(400, "This is no signature.");
-      return Response.json({ result: await checkBill(signature) });
+      return await checked(checks, what as keyof Checks, request);
     }
     if (pathname === "/mail") return html(mailPage(mail));
     if (pathname === "/sanction" || /^\/verify\/[\w-]+$/.test(pathname)) {
@@ -120,6 +130,35 @@ export function startPortal(web: URL): Portal {
   }
 
   return { url, open: (made) => parts = made, close: () => server.shutdown() };
+}
+
+/** What the portal's page sends to be checked. */
+async function checked(checks: Checks, what: keyof Checks, request: Request): Promise<Response> {
+  const body = await read(request, what === "bill" ? MAX_SIGNATURE : MAX_CHECKED + MAX_SIGNATURE);
+  if (!body) return refuse(413, "The file is too large.");
+  const result = (result: string) => Response.json({ result });
+  if (what === "order" || what === "route") return result(await checks[what](body));
+  const form = what === "file" ? await tryForm(request, body) : null;
+  const text = form ? form.get("signature") : new TextDecoder().decode(body);
+  const signature = typeof text === "string" && tryBase64(text);
+  if (!signature) return refuse(400, "This is no signature.");
+  if (what === "bill") return result(await checks.bill(signature));
+  const file = form?.get("file");
+  if (!(file instanceof Blob)) return refuse(400, "This is no file.");
+  return result(await checks.file(signature, await file.bytes()));
+}
+
+async function tryForm(
+  { headers }: Request,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<FormData | null> {
+  try {
+    return await new Response(body, {
+      headers: { "content-type": headers.get("content-type") ?? "" },
+    }).formData();
+  } catch {
+    return null;
+  }
 }
 
 async function api(
@@ -231,7 +270,10 @@ function tryBase64(text: string): Uint8Array | null {
   }
 }
 
-async function read(request: Request, most: number): Promise<Uint8Array | null> {
+async function read(
+  request: Request,
+  most: number,
+): Promise<Uint8Array<ArrayBuffer> | null> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   for await (const piece of request.body ?? []) {

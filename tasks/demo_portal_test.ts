@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { startPortal } from "./demo_portal.ts";
+import { type Checks, startPortal } from "./demo_portal.ts";
 
 Deno.test("the sample portal's server checks bills of its own pages only", async () => {
   const portal = startPortal(new URL("file:///nowhere/"));
@@ -7,15 +7,17 @@ Deno.test("the sample portal's server checks bills of its own pages only", async
   portal.open({
     sanctions: {} as never,
     mail: {} as never,
-    checkBill: (signature) => {
-      seen.push(signature);
-      return Promise.resolve("it is over something else");
-    },
+    checks: {
+      bill: (signature) => {
+        seen.push(signature);
+        return Promise.resolve("it is over something else");
+      },
+    } as Checks,
   });
   try {
     const send = async (body: string, origin: string) => {
       const headers = { origin };
-      const answer = await fetch(`${portal.url}/api/bill`, { method: "POST", body, headers });
+      const answer = await fetch(`${portal.url}/api/check/bill`, { method: "POST", body, headers });
       return [answer.status, await answer.json()];
     };
     assert.equal((await send("MIIB", "https://evil.example"))[0], 403);

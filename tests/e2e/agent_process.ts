@@ -29,12 +29,7 @@ export async function startAgentProcess(
   const browser = join(dir, "browser.sh");
   await Deno.mkdir(windows);
   await Deno.mkdir(join(dir, "config", "dsign"), { recursive: true });
-  // Renamed into place, so that a file that is seen is complete.
-  await Deno.writeTextFile(
-    browser,
-    `#!/bin/sh\nprintf %s "$1" > "${dir}/$$" && mv "${dir}/$$" "${windows}/$$"\n`,
-    { mode: 0o700 },
-  );
+  await noteWindows(browser, dir, windows);
   await Deno.writeTextFile(
     join(dir, "config", "dsign", "config.json"),
     JSON.stringify({ ...config, browser: [browser] }),
@@ -73,6 +68,16 @@ export async function startAgentProcess(
   };
 }
 
+/** Writes a program in a browser's place, which notes each address in a file of `windows`. */
+export async function noteWindows(browser: string, dir: string, windows: string): Promise<void> {
+  // Renamed into place, so that a file that is seen is complete.
+  await Deno.writeTextFile(
+    browser,
+    `#!/bin/sh\nprintf %s "$1" > "${dir}/$$" && mv "${dir}/$$" "${windows}/$$"\n`,
+    { mode: 0o700 },
+  );
+}
+
 /** Reads the one line that the agent prints when it listens. */
 async function portOf(child: Deno.ChildProcess): Promise<number> {
   let line = "";
@@ -83,7 +88,8 @@ async function portOf(child: Deno.ChildProcess): Promise<number> {
   throw new Error(`The agent ended with ${(await child.status).code}.`);
 }
 
-async function* addressesOf(opened: Deno.FsWatcher): AsyncGenerator<string, undefined> {
+/** The addresses of the windows that are noted in a folder, see {@linkcode noteWindows}. */
+export async function* addressesOf(opened: Deno.FsWatcher): AsyncGenerator<string, undefined> {
   for await (const { kind, paths } of opened) {
     if (kind !== "rename" && kind !== "create") continue;
     for (const path of paths) {

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { build } from "../../tasks/build.ts";
 import { asPublic, serveSite } from "./sites.ts";
-import { canonicalJson } from "../../formats/json/canonical.ts";
-import { check } from "../../tasks/demo_check.ts";
+import { portalChecks } from "../../tasks/demo_checks.ts";
+import { startPortal } from "../../tasks/demo_portal.ts";
 import { pem } from "../../formats/asn1/pem.ts";
 import { AGENT_WORDS, LANGUAGES } from "../../words/agent.ts";
 import type { Language } from "../../words/speech.ts";
@@ -40,10 +40,8 @@ const [ANITA, BIKRAM, CHARULATA] = ["Anita Das", "Bikram Sen", "Charulata Roy"];
 /** She comes later, with a key file. */
 const DEVIKA = "Devika Pal";
 
-/** The portal's own server: another port, so another origin than the agent's. */
-function servePortal(
-  checkBill: (signature: Uint8Array) => Promise<string> = () => Promise.resolve("no root here"),
-): Deno.HttpServer<Deno.NetAddr> {
+/** The portal's pages without its server's headers, so that they can be framed. */
+function servePages(): Deno.HttpServer<Deno.NetAddr> {
   const types: Record<string, string> = {
     html: "text/html; charset=utf-8",
     js: "text/javascript; charset=utf-8",
@@ -51,11 +49,6 @@ function servePortal(
   };
   return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/api/bill") {
-      return Response.json({
-        result: await checkBill(Uint8Array.fromBase64(await request.text())),
-      });
-    }
     const name = pathname === "/" ? "portal.html" : pathname.replace(/^\/web\//, "");
     const type = types[name.split(".").at(-1)!];
     if (!type || name.includes("/")) return new Response(null, { status: 204 });
@@ -100,15 +93,10 @@ async function makeOrder(dir: string): Promise<Uint8Array> {
 Deno.test("three officers sign a bill in the browser", async (t) => {
   await build();
   const browser = await launch();
-  let folder = "";
-  // As the demonstration's server does it.
-  const portalServer = servePortal(async (signature) => {
-    const content = canonicalJson(JSON.stringify(BILL));
-    return await check({ signature, content, root: join(folder, "root.pem"), folder });
-  });
+  const server = startPortal(WEB);
+  const { host } = new URL(server.url);
   try {
     await inTempDir(async (dir) => {
-      folder = dir;
       const { officers, root } = makePki({
         officers: [
           { name: ANITA, key: "rsa-2048" },
@@ -119,6 +107,11 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
       });
       const anchors = join(dir, "root.pem");
       await Deno.writeTextFile(anchors, pem("CERTIFICATE", root.certificate.der));
+      server.open({
+        sanctions: {} as never,
+        mail: {} as never,
+        checks: portalChecks(anchors, dir),
+      });
       const softhsm = join(dir, "softhsm");
       const home = join(dir, "home");
       const keyFiles = join(dir, "keys");
@@ -196,15 +189,15 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         });
 
         await t.step("the portal connects after the person has allowed it", async () => {
-          await portal.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${agent.port}`);
+          await portal.goto(`${server.url}/?port=${agent.port}`);
           assert.deepEqual(await axeFindings(portal), []);
           await press(portal, "Connect to D-Sign");
           const page = await consentWindow();
-          await page.getByText(`127.0.0.1:${portalServer.addr.port}`).waitFor();
+          await page.getByText(host).waitFor();
           await page.getByText("To sign treasury bills and orders").waitFor();
           await press(page, en.do_not_grant);
           await closed(page);
-          await portal.getByText("You did not allow it").waitFor();
+          await portal.getByText("You declined. You did not allow it").waitFor();
           await press(portal, "Connect to D-Sign");
           const again = await consentWindow();
           await press(again, en.do_grant);
@@ -323,6 +316,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             }
           }
           await portal.getByText("The route is complete.").waitFor();
+          await portal.getByText("all three have signed in their turn").waitFor();
           await press(portal, "Verify the route");
           // Revocation cannot be checked here.
           await portal.getByText(/^INDETERMINATE: 4 signatures/).waitFor();
@@ -342,6 +336,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           await lookAtAll(page);
           await press(page, en.do_sign_one);
           await closed(page);
+          await portal.getByText("it is over the file that you chose").waitFor();
           await verify(await save(portal, "order.bin.p7s"), bytes);
         });
 
@@ -369,6 +364,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
             await press(page, en.do_sign_one);
             await closed(page);
             await portal.getByText(`signed by ${name}`, { exact: false }).last().waitFor();
+            await portal.getByText(`each of the ${before + 1} signatures holds`).waitFor();
           }
           await portal.getByText("The order is signed by all three officers.").waitFor();
           await screenshot(portal, "portal-order");
@@ -468,12 +464,12 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
         );
 
         await t.step("a site that is revoked in the console is a stranger again", async () => {
-          await portal.goto(`http://127.0.0.1:${portalServer.addr.port}/?port=${agent.port}`);
+          await portal.goto(`${server.url}/?port=${agent.port}`);
           await press(portal, "Connect to D-Sign");
           await portal.getByText("Connected to D-Sign").waitFor();
           const page = await context.newPage();
           await page.goto(`${agent.origin}/#sites`);
-          const site = `127.0.0.1:${portalServer.addr.port}`;
+          const site = host;
           await press(page, fill(en.sites_revoke_one, { site }));
           await press(page, en.sites_keep);
           await press(page, fill(en.sites_revoke_one, { site }));
@@ -504,13 +500,13 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
     });
   } finally {
     await browser.close();
-    await portalServer.shutdown();
+    await server.close();
   }
 });
 
 Deno.test("the portal says what to do if D-Sign is not running, or the browser keeps it away", async () => {
   await build();
-  const portalServer = servePortal();
+  const portalServer = servePages();
   const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = nobody.addr;
   nobody.close();

@@ -23,7 +23,9 @@ export interface TrialAnswers {
   tokens?: (1 | 2)[];
 }
 
-export interface TrialOptions extends Pick<TrialAnswers, "answer"> {
+export interface TrialOptions {
+  /** The first answer; `window`: a person answers, in the agent's own window. Default: `sign`. */
+  answer?: TrialAnswers["answer"] | "window";
   /** The program and its first arguments. Default: `["dsign"]`. */
   command?: readonly string[];
   /** Sites that may connect, beside those of this computer. */

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { type Client } from "../client/index.ts";
 import { type Role, ROLES } from "./bill.ts";
+import { Checked, checkedByServer } from "./checked.tsx";
 import { explain, nameOf } from "./officers.ts";
 
 interface Signed {
@@ -15,6 +16,8 @@ export function Order({ client }: { client: Client }) {
   /** The PDF with the signatures that it has so far. */
   const [order, setOrder] = useState<Blob | null>(null);
   const [signed, setSigned] = useState<Signed[]>([]);
+  /** The server's word on the PDF as it is now. */
+  const [checked, setChecked] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const role = ROLES[signed.length];
@@ -34,6 +37,7 @@ export function Order({ client }: { client: Client }) {
         return;
       }
       const who = await nameOf(client, certificate);
+      setChecked(await checkedByServer("order", pdf));
       setOrder(pdf);
       setSigned([...signed, { role, certificate, name: who }]);
     } catch (error) {
@@ -68,6 +72,7 @@ export function Order({ client }: { client: Client }) {
               setOrder(file);
               setName(file?.name ?? "");
               setSigned([]);
+              setChecked(null);
             }}
           />
         </label>
@@ -79,6 +84,12 @@ export function Order({ client }: { client: Client }) {
           </li>
         ))}
       </ul>
+      {checked && (
+        <Checked
+          result={checked}
+          found={`each of the ${signed.length} signatures holds, every certificate leads to a root that the server trusts, and nothing else was changed. Of an order that you chose the server has no record.`}
+        />
+      )}
       {role && (
         <button
           type="button"

@@ -9,6 +9,7 @@ import {
   type Progress,
 } from "../client/index.ts";
 import { connectByPopup } from "../client/popup.ts";
+import { Checked, checkedByServer, MAX_CHECKED } from "./checked.tsx";
 import { BILL, LABELS, type Role, ROLES, ROWS } from "./bill.ts";
 import { explain, nameOf, titleOf } from "./officers.ts";
 import { Order } from "./order.tsx";
@@ -36,16 +37,6 @@ function asked(): ConnectOptions {
   const given = new URLSearchParams(location.search);
   const [port, trial] = ["port", "trial"].map((name) => Number(given.get(name)));
   return { ...port && { ports: [port] }, ...trial && { trial } };
-}
-
-/** Sends a signature to the portal's server, which alone decides whether it counts. */
-async function checkedByServer(signature: string): Promise<string> {
-  try {
-    const answer = await fetch("/api/bill", { method: "POST", body: signature });
-    return answer.status === 200 ? (await answer.json()).result : "it could not be checked";
-  } catch {
-    return "the server does not answer";
-  }
 }
 
 /** The portal's page that helps to install D-Sign. */
@@ -211,7 +202,7 @@ function Step(
         algorithm,
         at: new Date(),
         file: { name: `bill-${role.id}.p7s`, content: signature },
-        checked: await checkedByServer(signature),
+        checked: await checkedByServer("bill", signature),
       });
     } catch (error) {
       setProblem(explain(error));
@@ -234,17 +225,10 @@ function Step(
                 {signature.at.toLocaleTimeString("en-IN")}, {signature.algorithm}
               </span>
             </p>
-            {signature.checked === "ok" && (
-              <p>
-                The portal's server has checked it: the signature holds, its certificate leads to a
-                root that the server trusts, and it is over the server's own record of the bill.
-              </p>
-            )}
-            {signature.checked !== "ok" && (
-              <p class="warning" role="alert">
-                The portal's server does not take it: {signature.checked}
-              </p>
-            )}
+            <Checked
+              result={signature.checked}
+              found="the signature holds, its certificate leads to a root that the server trusts, and it is over the server's own record of the bill."
+            />
             <Save file={signature.file} />
           </div>
         )
@@ -266,7 +250,7 @@ function Step(
 function OwnFile({ client }: { client: Client }) {
   const [file, setFile] = useState<File | null>(null);
   const [progress, setProgress] = useState<Progress | null>(null);
-  const [result, setResult] = useState<Download | null>(null);
+  const [result, setResult] = useState<Download & { checked: string } | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
 
   async function sign(file: File) {
@@ -279,7 +263,13 @@ function OwnFile({ client }: { client: Client }) {
         { purpose: `The file ${file.name.slice(0, 100)}, which you chose yourself` },
         { onProgress: setProgress },
       );
-      setResult({ name: `${file.name}.p7s`, content: signature });
+      const body = new FormData();
+      body.set("signature", signature);
+      body.set("file", file);
+      const checked = file.size > MAX_CHECKED
+        ? "the file is larger than this sample's server takes"
+        : await checkedByServer("file", body);
+      setResult({ name: `${file.name}.p7s`, content: signature, checked });
     } catch (error) {
       setProblem(explain(error));
     } finally {
@@ -319,7 +309,15 @@ function OwnFile({ client }: { client: Client }) {
       {progress?.phase === "sending" && (
         <progress value={progress.done} max={progress.total} aria-label="Sending the file" />
       )}
-      {result && <Save file={result} />}
+      {result && (
+        <>
+          <Checked
+            result={result.checked}
+            found="the signature holds, its certificate leads to a root that the server trusts, and it is over the file that you chose. Of that file the server has no record."
+          />
+          <Save file={result} />
+        </>
+      )}
       {problem && <p class="warning" role="alert">{problem}</p>}
     </section>
   );

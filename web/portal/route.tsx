@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Client, Result } from "../client/index.ts";
 import { BILL, ROLES } from "./bill.ts";
+import { Checked, checkedByServer } from "./checked.tsx";
 import { explain } from "./officers.ts";
 
 type Certificate = Result<"certificate.list">["certificates"][number];
@@ -15,6 +16,8 @@ export function BillRoute({ client }: { client: Client }) {
   const [route, setRoute] = useState<string | null>(null);
   const [status, setStatus] = useState<Status | null>(null);
   const [report, setReport] = useState<Report | null>(null);
+  /** The server's word on the whole route. */
+  const [checked, setChecked] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
 
@@ -52,6 +55,7 @@ export function BillRoute({ client }: { client: Client }) {
         purpose: `Who signs bill ${BILL.bill}, and in which order`,
       });
       setReport(null);
+      setChecked(null);
       setRoute(made.route);
       setStatus(await client.call("route.status", { route: made.route }));
     });
@@ -63,6 +67,8 @@ export function BillRoute({ client }: { client: Client }) {
         content: CONTENT,
         purpose: `Bill ${BILL.bill}: you sign as ${role.toLowerCase()}`,
       });
+      // Only a route that is at its end counts.
+      setChecked(signed.status.next === null ? await checkedByServer("route", signed.route) : null);
       setRoute(signed.route);
       setStatus(signed.status);
     });
@@ -115,6 +121,12 @@ export function BillRoute({ client }: { client: Client }) {
                 ? "All have signed, but not every signature is proven."
                 : "The route is not complete yet."}
             </p>
+            {checked && (
+              <Checked
+                result={checked}
+                found="all three have signed in their turn, every certificate leads to a root that the server trusts, and the route is over the server's own record of the bill."
+              />
+            )}
             <button type="button" class="secondary" disabled={busy} onClick={() => verify(route)}>
               Verify the route
             </button>{" "}

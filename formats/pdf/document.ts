@@ -1,6 +1,6 @@
 import { FormatError } from "../error.ts";
 import { isSignatureDict, PdfCrypt } from "./crypt.ts";
-import { decodeStream } from "./filter.ts";
+import { codingOf, decodeStream } from "./filter.ts";
 import { isSpace, PdfLexer } from "./lexer.ts";
 import { unlessMalformed } from "./malformed.ts";
 import { isReadable, misplaced, type Recovered, recoverXref } from "./repair.ts";
@@ -34,6 +34,8 @@ export interface PdfObject {
   isOdd: boolean;
   /** It has a dictionary with two values for one key. */
   saysTwice: boolean;
+  /** It has neither that nor a reference that names a generation. */
+  isPlain: boolean;
 }
 
 /**
@@ -396,14 +398,21 @@ export class PdfDocument {
    * nothing is said twice, no reference names a generation, and a stream ends once. Nothing is kept of it.
    */
   isPlain({ num, gen, offset, type, isPlainStream }: Definition): boolean {
+    const known = this.#objects.get(num);
+    const isAlike = (value: PdfValue) =>
+      !(value instanceof PdfStream) ||
+      (this.endsOnce(value, offset) && this.isCodedPlainly(value));
     const isRead = gen === 0 &&
-      (isPlainStream || unlessMalformed(() =>
-        this.#window.parse(offset, (lexer) => {
-          lexer.objectHeader();
-          const value = lexer.keyword("endobj") ? null : lexer.objectBody();
-          return lexer.isPlain && (!(value instanceof PdfStream) || this.endsOnce(value, offset));
-        })
-      ));
+      (isPlainStream ||
+        (known?.offset === offset
+          ? known.isPlain && isAlike(known.value)
+          : unlessMalformed(() =>
+            this.#window.parse(offset, (lexer) => {
+              lexer.objectHeader();
+              const value = lexer.keyword("endobj") ? null : lexer.objectBody();
+              return lexer.isPlain && isAlike(value);
+            })
+          )));
     if (!isRead || type !== "ObjStm") return isRead ?? false;
     return unlessMalformed(() => {
       const { data, index } = this.#container(num);
@@ -424,8 +433,8 @@ export class PdfDocument {
       const value = lexer.keyword("endobj") ? null : lexer.objectBody();
       // A copy: a view would keep all the bytes around it.
       const bytes = lexer.data.slice(0, lexer.pos);
-      const { isOdd, saidTwice: saysTwice } = lexer;
-      return { num: ref.num, gen: ref.gen, value, bytes, offset, isOdd, saysTwice };
+      const { isOdd, saidTwice: saysTwice, isPlain } = lexer;
+      return { num: ref.num, gen: ref.gen, value, bytes, offset, isOdd, saysTwice, isPlain };
     });
     if (object && this.#crypt) decryptStrings(this.#crypt, object.value, ref.num, ref.gen);
     return object;
@@ -460,8 +469,8 @@ export class PdfDocument {
     const lexer = new PdfLexer(container.data, place[1]);
     const value = lexer.value();
     this.#window.account(lexer, lexer.pos - place[1]);
-    const { isOdd, saidTwice: saysTwice } = lexer;
-    return { num, gen: 0, value, bytes: container.data, isOdd, saysTwice };
+    const { isOdd, saidTwice: saysTwice, isPlain } = lexer;
+    return { num, gen: 0, value, bytes: container.data, isOdd, saysTwice, isPlain };
   }
 
   /** Numbers and offsets of the objects in an object stream, in its own order. */
@@ -549,6 +558,13 @@ export class PdfDocument {
     const found = unlessMalformed(() => this.#findEndstream(start)) ?? this.source.size;
     const [from, to] = [Math.min(stated, found), Math.max(stated, found)];
     return to - from <= MAX_GAP && this.source.read(from, to - from).every(isSpace);
+  }
+
+  /** Whether all readers decode a stream's data alike, or none draws with them. */
+  isCodedPlainly({ dict }: PdfStream): boolean {
+    const coding = codingOf(dict, (value) => unlessMalformed(() => this.resolve(value)) ?? null);
+    if (coding !== "image") return coding !== "odd";
+    return dict.get("Width") !== undefined || this.name(dict, "Type") === "EmbeddedFile";
   }
 
   #findEndstream(start: number): number {

@@ -56,6 +56,40 @@ export function decodeStream(
   return data;
 }
 
+const KNOWN = new Set(
+  ["FlateDecode", "Fl", "ASCIIHexDecode", "AHx", "ASCII85Decode", "A85", "Crypt"],
+);
+const OTHERS = new Set(["LZWDecode", "LZW", "RunLengthDecode", "RL"]);
+const OF_IMAGES = new Set(
+  ["DCTDecode", "DCT", "JPXDecode", "CCITTFaxDecode", "CCF", "JBIG2Decode"],
+);
+
+/**
+ * How a stream's data are coded: `plain` as {@linkcode decodeStream} decodes them; `other` as every reader does; `image`
+ * by a filter that some readers know for images only, and others do not ask; `odd` in a way of which each reader makes
+ * something else.
+ */
+export function codingOf(
+  dict: PdfDict,
+  resolve: (value: PdfValue | undefined) => PdfValue,
+): "plain" | "other" | "image" | "odd" {
+  // Data in another file, which some readers would take.
+  if (dict.get("F") !== undefined) return "odd";
+  let coding: "plain" | "other" | "image" = "plain";
+  for (const filter of asList(resolve(dict.get("Filter")), resolve)) {
+    const name = filter instanceof PdfName ? filter.value : "";
+    if (OF_IMAGES.has(name)) coding = "image";
+    else if (OTHERS.has(name)) coding = coding === "image" ? coding : "other";
+    else if (!KNOWN.has(name)) return "odd";
+  }
+  // Some readers do not look for the parameters of a single filter in an array.
+  const isSingle = resolve(dict.get("Filter")) instanceof PdfName;
+  if (coding === "plain" && isSingle && resolve(dict.get("DecodeParms")) instanceof PdfArray) {
+    return "odd";
+  }
+  return coding;
+}
+
 function asList(value: PdfValue, resolve: (value: PdfValue) => PdfValue): PdfValue[] {
   if (value === null) return [];
   return value instanceof PdfArray ? value.items.map(resolve) : [value];

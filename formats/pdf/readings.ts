@@ -6,6 +6,7 @@ import type { PdfDocument, PdfObject } from "./document.ts";
 import { pageRefs } from "./form.ts";
 import { firstPageSection, otherPages } from "./linearized.ts";
 import { unlessMalformed } from "./malformed.ts";
+import { oddPages } from "./odd_pages.ts";
 import type { Ambiguity, Definition, Scan } from "./scan.ts";
 import {
   PdfArray,
@@ -43,6 +44,9 @@ const OTHER_MANNERS: Partial<Manner>[] = [
 export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
   document.catalog(); // there must be one
   let isFound = document.isFoundBy(found);
+  const plain = found.definitions.flatMap((each) => each.isPlainStream ? [each.num] : []);
+  // Its objects need not be read again then.
+  const known = isFound ? oddPages(document, new Set(plain)) : undefined;
   const isSound = !document.hasOddXref && isPlain(document, found, isFound);
   if (!isSound && document.isDamaged) {
     found = withStreams(document, found);
@@ -50,9 +54,11 @@ export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
   }
   const others = otherReadings(document, found, isFound);
   const later = isFound ? new Map() : laterDefinitions(document, found);
-  const pages = otherPages(document, found);
-  if (isSound && others.length === 0 && later.size === 0) return pages;
-  return [...new Walk(document, others, later).run(), ...pages];
+  const linearized = otherPages(document, found);
+  const isOne = isSound && others.length === 0 && later.size === 0;
+  const walked = isOne ? [] : new Walk(document, others, later).run();
+  const all = [...walked, ...linearized, ...known ?? oddPages(document, new Set())];
+  return [...new Map(all.map((each) => [each.object, each])).values()];
 }
 
 /** @param isFound a scan comes to the document's own cross-reference */
@@ -231,7 +237,8 @@ class Walk {
     const { object } = ours;
     const others = this.#others(ref);
     const isCut = object?.value instanceof PdfStream && object.offset !== undefined &&
-      !this.document.endsOnce(object.value, object.offset);
+      (!this.document.endsOnce(object.value, object.offset) ||
+        !this.document.isCodedPlainly(object.value));
     if (others.length === 0 && !object?.saysTwice && !isCut) return [object?.value ?? null];
     const versions = others.filter((version) => !this.#same(ours, version));
     const isTwice = object?.saysTwice && saysOtherwise(object.value, object.bytes);

@@ -4,10 +4,10 @@ import { basename } from "node:path";
 interface Service {
   /** Its program. */
   name: string;
-  /** The unit of systemd that starts it. */
-  unit: string;
-  /** Where drivers reach it. */
-  socket(env: (name: string) => string | undefined): string;
+  /** The command that starts it where systemd has it. */
+  start: string;
+  /** Where drivers reach it; null if that cannot be told. */
+  socket(env: (name: string) => string | undefined): string | null;
   /** A driver that needs it has this text in its library… */
   marker: string;
   /** … or in one that it loads, and then is known by its file name. */
@@ -17,16 +17,26 @@ interface Service {
 const SERVICES: readonly Service[] = [
   {
     name: "pcscd",
-    unit: "pcscd.socket",
+    start: "sudo systemctl enable --now pcscd.socket",
     socket: (env) => env("PCSCLITE_CSOCK_NAME") ?? "/run/pcscd/pcscd.comm",
     marker: "libpcsclite.so",
     drivers: /^(onepin-)?opensc-pkcs11\.so|^libykcs11\.so/,
   },
   {
     name: "pkcsslotd",
-    unit: "pkcsslotd",
+    start: "sudo systemctl enable --now pkcsslotd",
     socket: () => "/run/pkcsslotd.socket",
     marker: "pkcsslotd.socket",
+  },
+  {
+    name: "p11-kit server",
+    start: "systemctl --user enable --now p11-kit-server.socket",
+    socket(env) {
+      const address = env("P11_KIT_SERVER_ADDRESS");
+      if (address === undefined) return `${env("XDG_RUNTIME_DIR")}/p11-kit/pkcs11`;
+      return address.startsWith("unix:path=") ? address.slice("unix:path=".length) : null;
+    },
+    marker: "P11_KIT_SERVER_ADDRESS",
   },
 ];
 
@@ -42,7 +52,7 @@ const MAX_LIBRARY = 64 * 1024 * 1024;
 export async function stoppedService(
   library: string,
   env: (name: string) => string | undefined = (name) => Deno.env.get(name),
-): Promise<Pick<Service, "name" | "unit"> | null> {
+): Promise<Pick<Service, "name" | "start"> | null> {
   if (Deno.build.os !== "linux") return null;
   try {
     const path = await Deno.realPath(library);
@@ -51,7 +61,8 @@ export async function stoppedService(
     const needed = SERVICES.find(({ marker, drivers }) =>
       drivers?.test(basename(path)) || text.includes(marker)
     );
-    return needed && !await exists(needed.socket(env)) ? needed : null;
+    const socket = needed?.socket(env);
+    return needed && socket && !await exists(socket) ? needed : null;
   } catch {
     return null; // The driver's failure is told all the same.
   }

@@ -233,9 +233,14 @@ Deno.test({
   name:
     "doctor reports no token, and a PIN that is locked, at its last or few tries, or the factory's",
   ignore: !LINUX,
-  fn: atDesk(good, async ({ driver, doctor }) => {
+  fn: atDesk(good, async ({ driver, env, doctor }) => {
     driver.set("removed");
     assert.equal((await doctor()).trouble("token_missing").status, "error");
+    env.XRDP_SESSION = "1";
+    assert.match((await doctor()).trouble("token_not_forwarded").seen, /\(xrdp\)/);
+    driver.set();
+    assert.deepEqual((await doctor()).of("token_not_forwarded"), ["ok"]);
+    delete env.XRDP_SESSION;
     const flags: [string, Ticket, string][] = [
       ["flags 40000", "pin_locked", "error"],
       ["flags 20000", "pin_last_try", "warning"],
@@ -539,6 +544,13 @@ Deno.test({
         await Deno.writeTextFile(dir + written.path, written.text!);
       }
       assert.equal((await status("browser_policy_missing")).status, "ok");
+
+      // Browsers of Flatpak do not read those policies.
+      assert.equal((await status("browser_sandboxed")).status, "ok");
+      const flatpak = join(dir, ".var/app/org.chromium.Chromium/config/chromium/Default");
+      await Deno.mkdir(flatpak, { recursive: true });
+      const sandboxed = await status("browser_sandboxed");
+      assert.deepEqual([sandboxed.status, sandboxed.values], ["warning", { browser: "Chromium" }]);
 
       await Deno.chmod(policy, 0o666);
       const writable = await status("policy_refused");

@@ -190,12 +190,33 @@ function deniedByFirefox(path: string): string[] {
   }
 }
 
+/** Browsers of Flatpak keep their profiles there, and read no policies of the system. */
+const isFlatpak = (profile: string) => profile.includes("/.var/app/");
+
+/** Whether a sandbox keeps browsers in use from what the administrator has allowed for everyone. */
+export async function checkSandboxes({ machine, settings }: Situation): Promise<Finding[]> {
+  if (settings.allowedOrigins.length === 0) return [skipped("browser_sandboxed")];
+  const chromium = (await chromiumProfiles(machine)).filter(({ path }) => isFlatpak(path));
+  const firefox = (await firefoxProfiles(machine)).some(isFlatpak);
+  const names = [...chromium.map(({ browser }) => browser.name), ...firefox ? ["Firefox"] : []];
+  return orOk(
+    "browser_sandboxed",
+    [...new Set(names)].map((browser) => ({
+      id: "browser_sandboxed",
+      status: "warning",
+      values: { browser },
+    })),
+  );
+}
+
 /** Whether the browsers in use let the administrator's portals reach this computer without a prompt. */
 export async function checkPolicies({ machine, settings }: Situation): Promise<Finding[]> {
   const portals = settings.allowedOrigins.map(({ origin }) => origin);
-  const used = new Set((await chromiumProfiles(machine)).map(({ browser }) => browser));
+  const profiles = (await chromiumProfiles(machine)).filter(({ path }) => !isFlatpak(path));
+  const used = new Set(profiles.map(({ browser }) => browser));
   const places = [...used].filter((browser) => browser.policies[machine.os]);
-  const hasFirefox = machine.os === "linux" && (await firefoxProfiles(machine)).length > 0;
+  const hasFirefox = machine.os === "linux" &&
+    !(await firefoxProfiles(machine)).every(isFlatpak);
   if (portals.length === 0 || places.length === 0 && !hasFirefox) {
     return [skipped("browser_policy_missing")];
   }

@@ -1,11 +1,12 @@
 /** The whole examination. */
 import { getLogger } from "@logtape/logtape";
 import { checkAgent, checkAutostart, checkLoopback } from "./agent.ts";
-import { checkPermissions, checkPolicies, firefoxProfiles } from "./browsers.ts";
+import { checkPermissions, checkPolicies, checkSandboxes, firefoxProfiles } from "./browsers.ts";
 import { checkDrivers } from "./drivers.ts";
 import { checkLocalCertificate } from "./local_certificate.ts";
 import type { Machine } from "./machine.ts";
 import { checkProxies } from "./proxies.ts";
+import { checkRemoteSession } from "./remote_session.ts";
 import { checkSettings } from "./settings.ts";
 import { checkClock, checkDisk, checkProfile } from "./storage.ts";
 import { type Finding, skipped, TICKETS } from "./tickets.ts";
@@ -26,7 +27,8 @@ export async function diagnose(machine: Machine): Promise<Finding[]> {
     attempt(() => checkClock(situation)),
     attempt(async () => {
       const { findings, tokens, works } = await checkDrivers(situation);
-      return [...findings, ...checkTokens(tokens, works, machine.now())];
+      const remote = checkRemoteSession(machine, tokens.length > 0);
+      return [...findings, remote, ...checkTokens(tokens, works, machine.now())];
     }),
     attempt(() => checkAgent(situation)),
     attempt(() => checkLoopback()),
@@ -34,6 +36,7 @@ export async function diagnose(machine: Machine): Promise<Finding[]> {
     attempt(async () => await checkProxies(situation, await firefoxProfiles(machine))),
     attempt(() => checkLocalCertificate(situation)),
     attempt(() => checkPolicies(situation)),
+    attempt(() => checkSandboxes(situation)),
     attempt(() => checkPermissions(situation)),
   ]);
   const all = [...findings, ...groups.flat()];

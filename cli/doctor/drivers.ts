@@ -54,7 +54,7 @@ export async function checkDrivers(situation: Situation): Promise<Drivers> {
     const { path } = module;
     const service = code === "driver_service_missing" && await stoppedService(path, machine.env);
     if (service) {
-      const values = { driver: path, service: service.name, unit: service.unit };
+      const values = { driver: path, service: service.name, start: service.start };
       found.push({ id: "driver_service_missing", status, values });
     } else if (code === "driver_wrong_architecture") {
       const values = {

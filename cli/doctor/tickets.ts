@@ -13,6 +13,7 @@ export const TICKETS = [
   "driver_service_missing",
   "driver_broken",
   "key_file_broken",
+  "token_not_forwarded",
   "token_missing",
   "token_not_initialised",
   "pin_not_set",
@@ -37,6 +38,7 @@ export const TICKETS = [
   "autostart_elsewhere",
   "local_certificate_untrusted",
   "browser_policy_missing",
+  "browser_sandboxed",
   "local_network_access_denied",
 ] as const;
 

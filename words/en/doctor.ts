@@ -69,8 +69,7 @@ export const en = {
       seen: "The service {service}, which the driver {driver} needs, is not running.",
       meaning:
         "The driver works, but it reaches cards and tokens only through this service, so it finds none.",
-      action:
-        "Ask the administrator to install and start it. With systemd: sudo systemctl enable --now {unit}",
+      action: "Ask the administrator to install and start it. With systemd: {start}",
     },
     driver_broken: {
       ok: "Every driver works.",
@@ -86,6 +85,14 @@ export const en = {
       meaning: "The key in it is not offered. Tokens and other key files are not affected.",
       action:
         "Export the key again from the program that it came from, and add the new file in D-Sign's console. Remove the old file there.",
+    },
+    token_not_forwarded: {
+      ok: "You work at this computer itself, or a token has reached your remote session.",
+      seen: "You work here through a remote connection ({session}), and no token has reached it.",
+      meaning:
+        "D-Sign and the token's driver look for the token where your session runs, not at the computer in front of you.",
+      action:
+        "Turn on the forwarding of smart cards or USB devices in the settings of the remote desktop, then connect again. If your browser runs on the computer in front of you, use D-Sign there.",
     },
     token_missing: {
       ok: "A token is inserted.",
@@ -250,6 +257,13 @@ export const en = {
       meaning: "The browser asks each person for permission. People who say no cannot sign there.",
       action: "The administrator can allow it for everyone: dsign policy",
     },
+    browser_sandboxed: {
+      ok: "No sandbox keeps a browser from the administrator's policies.",
+      seen: "{browser} runs in a sandbox (Flatpak), which does not read this computer's policies.",
+      meaning: "The browser asks each person whether a portal may reach D-Sign.",
+      action:
+        "Allow it when the browser asks, or use the same browser from the system's own packages.",
+    },
     local_network_access_denied: {
       ok: "No site is blocked from reaching this computer.",
       seen: "{browser} blocks {origin} from reaching programs on this computer.",
@@ -283,11 +297,12 @@ export const en = {
     user: "user",
     running: "version",
     service: "service",
+    session: "connection",
     setting: "setting",
+    start: "command",
     stores: "browsers",
     then: "time",
     token: "token",
-    unit: "unit",
   },
   guide: {
     title: "When something does not work",

@@ -7,6 +7,7 @@ import {
   Pkcs11Client,
   Pkcs11Error,
   type Pkcs11ErrorCode,
+  type Timeouts,
 } from "../pkcs11_ffi/client.ts";
 import type { Signer } from "../formats/signer.ts";
 import { signingUse } from "../formats/x509/certificate.ts";
@@ -40,6 +41,7 @@ export interface WindowsStoreOptions {
   keys: "hardware" | "all";
   /** Where the PIN is typed: in the provider's dialog, or, where its maker is Microsoft, in D-Sign's own window. */
   pin: "windows" | "window";
+  timeouts?: Partial<Timeouts>;
   /** Milliseconds after which a listing goes on without a provider; 12,000 by default. */
   listTimeout?: number;
   /** How often {@linkcode WindowsStoreProvider.watch} looks, in milliseconds; 5,000 by default. */
@@ -218,8 +220,8 @@ export class WindowsStoreProvider implements Provider {
   }
 
   #newClient(): Pkcs11Client {
-    const { command, env } = this.#options;
-    return new Pkcs11Client({ modulePath: "", command, env });
+    const { command, env, timeouts } = this.#options;
+    return new Pkcs11Client({ modulePath: "", command, env, timeouts });
   }
 }
 

@@ -39,6 +39,17 @@ Deno.test("few tries are said and not confirmed", () => {
 Deno.test("no PIN is asked of tokens with a keypad, unlocked or locked ones", () => {
   const keypad = of("pin_final_try", undefined, true);
   assert.deepEqual(keypad, { entry: "keypad", why: null, tries: "final", confirm: true });
+  const windows = {
+    state: "ready",
+    protectedAuthenticationPath: false,
+    windowsAsks: true,
+  } as const;
+  assert.deepEqual(pinStateOf(windows, { triesLeft: "unknown" }), {
+    entry: "windows",
+    why: null,
+    tries: "unknown",
+    confirm: true,
+  });
   assert.equal(of("pin_final_try", { unlocked: true }).entry, "unlocked");
   for (
     const [state, why] of [

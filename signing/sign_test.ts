@@ -331,6 +331,33 @@ Deno.test("the last try needs a confirmation, and is not made without", async ()
   assert.equal(test.provider.triesLeft, 0);
 });
 
+Deno.test("a PIN that proves wrong at the signature is tried once, and the next try is confirmed", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  test.provider.looksLate = true;
+  test.provider.triesLeft = null;
+  const seen: Unlocked[] = [];
+  typing(test.person, seen, "wrong");
+  await assert.rejects(client.call("sign.data", TEXT), { code: "pin_incorrect" });
+  assert.deepEqual(seen.splice(0), [{ ok: true }]);
+
+  const tries: unknown[] = [];
+  test.person.sign = async (request, unlock) => {
+    tries.push(request.choices[0].pin.tries);
+    seen.push(await unlock(answerTo(request)));
+    seen.push(await unlock(answerTo(request, PIN, true)));
+  };
+  await client.call("sign.data", TEXT);
+  assert.deepEqual(seen.map((each) => each.ok ? "ok" : each.code), ["pin_final_try", "ok"]);
+  // The right one ends the danger.
+  test.person.sign = async (request, unlock) => {
+    tries.push(request.choices[0].pin.tries);
+    await unlock(answerTo(request));
+  };
+  await client.call("sign.data", TEXT);
+  assert.deepEqual(tries, ["unknown", null]);
+});
+
 Deno.test("a token that is locked, empty or without a PIN gets none, however it is asked", async () => {
   await using test = await testAgent();
   const client = await test.connect();

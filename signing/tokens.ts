@@ -268,9 +268,10 @@ function isSameToken(a: TokenInfo, b: TokenInfo): boolean {
 }
 
 /** Whether all that a token without a serial number shows was found on others: it is one of them. */
-const isDouble = (token: TokenInfo, keys: readonly KeyInfo[], found: readonly Credential[]) =>
-  token.serialNumber === "" && keys.some((key) => key.token === token) &&
-  !found.some(({ key }) => key.token === token);
+function isDouble(token: TokenInfo, keys: readonly KeyInfo[], found: readonly Credential[]) {
+  const isOn = (key: KeyInfo) => key.token.driver === token.driver && key.token.uri === token.uri;
+  return token.serialNumber === "" && keys.some(isOn) && !found.some(({ key }) => isOn(key));
+}
 
 function describeKey({ type, bits, parameterSet }: PublicKey) {
   if (parameterSet) return { keyType: "ML-DSA", keySize: Number(parameterSet.slice(-2)) } as const;

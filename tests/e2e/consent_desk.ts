@@ -89,11 +89,11 @@ export const pinRequest = (purpose: PinRequest["purpose"]): PinRequest => {
 
 export function choice(
   commonName: string,
-  more: Partial<SignChoice["token"]> = {},
+  more: Partial<SignChoice["token"]> & { windowsAsks?: true } = {},
   id = "a1",
   history?: PinHistory,
 ): SignChoice {
-  const token: SignChoice["token"] = {
+  const token: SignChoice["token"] & { windowsAsks?: true } = {
     uri: `pkcs11:token=${id}`,
     label: "ProxKey 1",
     manufacturer: "x",

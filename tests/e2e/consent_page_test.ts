@@ -181,13 +181,14 @@ Deno.test("the consent page works in a browser", async (t) => {
     });
 
     await step(
-      "no PIN is asked for a token with a keypad, an unlocked or a locked one",
+      "no PIN is asked for a token with a keypad, one of Windows', an unlocked or a locked one",
       async (desk) => {
         const keypad = choice("Anita Das", { protectedAuthenticationPath: true }, "a1");
         const unlocked = choice("Bikram Sen", {}, "b2", { unlocked: true });
         const locked = choice("Charulata Roy", { state: "pin_locked" }, "c3");
+        const windows = choice("Dipankar Das", { windowsAsks: true }, "d4");
         const { unlock, attempts } = token();
-        const choices = [keypad, unlocked, locked];
+        const choices = [keypad, unlocked, locked, windows];
         const request = signRequest({ choices, preferred: unlocked.certificate.id });
         const answered = outcome(desk.consent.sign(request, unlock, never));
         const page = await desk.shown();
@@ -199,6 +200,9 @@ Deno.test("the consent page works in a browser", async (t) => {
         assert.ok(
           await page.getByRole("button", { name: en.do_sign_one, exact: true }).isDisabled(),
         );
+        await page.getByRole("radio", { name: "Dipankar Das" }).check();
+        await page.getByText(en.pin_windows).waitFor();
+        assert.equal(await pinField(page).count(), 0);
         await page.getByRole("radio", { name: "Anita Das" }).check();
         await page.getByText(en.pin_keypad).waitFor();
         assert.equal(await pinField(page).count(), 0);

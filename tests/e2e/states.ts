@@ -301,6 +301,11 @@ export const STATES: readonly State[] = [
       at.show(sign(at, { choices: [choice("Anita Das", { protectedAuthenticationPath: true })] })),
   },
   {
+    name: "windows_asks",
+    asks: "nothing",
+    enter: (at) => at.show(sign(at, { choices: [choice("Anita Das", { windowsAsks: true })] })),
+  },
+  {
     name: "locked",
     asks: "nothing",
     enter: (at) => at.show(sign(at, { choices: [choice("Anita Das", { state: "pin_locked" })] })),

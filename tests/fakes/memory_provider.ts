@@ -23,6 +23,8 @@ export class MemoryProvider implements Provider {
   triesLeft: number | null = 3;
   /** CKA_ALWAYS_AUTHENTICATE */
   alwaysAuthenticate = false;
+  /** The PIN is looked at when the key signs, as by some providers of Windows. */
+  looksLate = false;
   hasKey = true;
   /** Certificates are seen only after the PIN was typed for that. */
   hides = false;
@@ -67,6 +69,7 @@ export class MemoryProvider implements Provider {
       certificate: this.officers[i].certificate.der,
       chain: this.officers[i].chain,
       hasKey: this.hasKey,
+      ...this.looksLate && { eachSignature: true as const },
     }));
     return Promise.resolve({ tokens: this.tokens, keys, problems: this.problems, works: true });
   }
@@ -77,7 +80,8 @@ export class MemoryProvider implements Provider {
     const isLoggedIn = this.story.findLast((each) => /^log.* /.test(each) && each.endsWith(`${i}`))
       ?.startsWith("login");
     if (isLoggedIn) throw new Error("A second login.");
-    await this.#checkPin(askPin("login"));
+    const typed = await askPin("login");
+    if (!this.looksLate) await this.#checkPin(Promise.resolve(typed));
     this.story.push(`login ${i}`);
     let open = true;
     return {
@@ -88,6 +92,7 @@ export class MemoryProvider implements Provider {
         if (!open) throw new Error("The key is closed.");
         await this.beforeSign?.();
         if (this.failSign) throw new SignerError(this.failSign, "As the test wanted.");
+        if (this.looksLate) await this.#checkPin(Promise.resolve(typed.slice()));
         if (this.alwaysAuthenticate) await this.#checkPin(askPin("signature"));
         this.story.push(`sign ${i}`);
         const software = await softwareKey(this.officers[i].pkcs8);

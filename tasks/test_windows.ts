@@ -11,7 +11,7 @@ if (missing.length > 0) {
   Deno.exit(1);
 }
 const { code } = await new Deno.Command(Deno.execPath(), {
-  args: ["test", "-A", "--no-check", "tests/windows_test.ts"],
+  args: ["test", "-A", "--no-check", "tests/windows_test.ts", "tests/windows_store_test.ts"],
   cwd: new URL("..", import.meta.url),
   stdin: "null",
   stdout: "inherit",

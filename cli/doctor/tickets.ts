@@ -14,6 +14,7 @@ export const TICKETS = [
   "driver_broken",
   "key_file_broken",
   "token_not_forwarded",
+  "provider_broken",
   "token_missing",
   "token_not_initialised",
   "pin_not_set",

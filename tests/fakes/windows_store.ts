@@ -24,17 +24,14 @@ export interface Stored {
 export const CNG_KEY = 0xFFFFFFFF;
 
 /**
- * Builds ncrypt.dll with two officers' keys, and three CSPs: `Trial CSP`, `SHA-1 CSP`, `Pulled CSP`; and puts
- * certificates into the store.
- *
- * @param file.log where the fakes write down what they are asked
+ * Builds ncrypt.dll with two officers' keys, and three CSPs: `Trial CSP`, `SHA-1 CSP`, `Pulled CSP`. They write down
+ * what they are asked in the file that FAKE_LOG names.
  */
-export async function fillStore(
+export async function installProviders(
   windows: Windows,
   dir: string,
   rsa: Officer,
   ec: Officer,
-  stored: readonly Stored[],
 ): Promise<void> {
   const array = (name: string, bytes: Uint8Array) =>
     `static const unsigned char ${name}[] = { ${bytes.join(", ")} };\n`;
@@ -61,14 +58,20 @@ export async function fillStore(
     await must(windows, "reg", [...add, "Image Path", "/d", windowsPath(path)]);
     await must(windows, "reg", [...add, "Type", "/t", "REG_DWORD", "/d", "1"]);
   }
-  const program = join(dir, "store.exe");
-  await compileForWindows(program, source("windows_store.c"), "-lcrypt32");
+  await compileForWindows(join(dir, "store.exe"), source("windows_store.c"), "-lcrypt32");
+}
+
+/** Puts certificates into the store, in place of those that are there. */
+export async function putInStore(windows: Windows, dir: string, stored: readonly Stored[]) {
+  // Without a store this fails.
+  const store = "HKCU\\Software\\Microsoft\\SystemCertificates\\My";
+  await windows.run("reg", ["delete", store, "/f"]);
   for (const { officer, provider, type, container, keySpec, withKey } of stored) {
     const der = join(dir, "certificate.der");
     const blob = join(dir, "key.blob");
     await Deno.writeFile(der, officer.certificate.der);
     await Deno.writeFile(blob, capiBlob(officer));
-    await must(windows, program, [
+    await must(windows, join(dir, "store.exe"), [
       ...[windowsPath(der), provider, `${type}`, container, `${keySpec}`],
       ...withKey ? [windowsPath(blob)] : [],
     ]);

@@ -1,10 +1,14 @@
 /** A separate Windows for a test: Wine with an empty folder for a disk, and Deno for Windows on it. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WINDOWS_DENO } from "../../tasks/windows.ts";
 import { type Finished, run } from "../fixtures/openssl.ts";
 
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const fake = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** For programs that bring all their code. */
+export const SEALED = ["--no-config", "--no-lock", "--no-npm", "--no-remote"];
 
 /** How a path of this machine is called on that Windows. */
 export const windowsPath = (path: string): string => `Z:${path.replaceAll("/", "\\")}`;
@@ -89,5 +93,24 @@ export async function onWindows(
     for (const flag of ["-k", "-w"]) {
       await run("wineserver", "wine", [flag], { env }).catch(() => {});
     }
+  }
+}
+
+/** Bundles unit tests into `dir`, each in its room, with the files that they read. */
+export async function bundleForWindows(
+  dir: string,
+  tests: readonly string[],
+  files: readonly string[],
+): Promise<void> {
+  const [room] = tests[0].split("/");
+  const output = ["--outdir", join(dir, room)];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--platform", "deno", "--code-splitting", ...output, ...tests],
+    cwd: ROOT,
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  for (const file of files) {
+    await Deno.mkdir(dirname(join(dir, file)), { recursive: true });
+    await Deno.copyFile(join(ROOT, file), join(dir, file));
   }
 }

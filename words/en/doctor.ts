@@ -94,6 +94,14 @@ export const en = {
       action:
         "Turn on the forwarding of smart cards or USB devices in the settings of the remote desktop, then connect again. If your browser runs on the computer in front of you, use D-Sign there.",
     },
+    provider_broken: {
+      ok: "Every provider that the Windows certificate store names can be used.",
+      seen: "{provider}: {error}",
+      meaning:
+        "Certificates in the Windows certificate store have their keys with this provider, and cannot sign. Other tokens are not affected.",
+      action:
+        "If you need such a certificate, install the current driver of its token's manufacturer. If the token is no longer yours, delete the certificate: press Windows+R, type certmgr.msc, and look under Personal.",
+    },
     token_missing: {
       ok: "A token is inserted.",
       seen: "No token was found.",

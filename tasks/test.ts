@@ -56,6 +56,7 @@ const LONGEST = [
   "tests/soak_test.ts",
   "tests/operations_test.ts",
   "tests/otp_service_test.ts",
+  "tests/windows_store_test.ts",
   "tests/windows_test.ts",
   "tests/e2e",
 ];

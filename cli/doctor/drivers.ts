@@ -47,7 +47,7 @@ export async function checkDrivers(situation: Situation): Promise<Drivers> {
       found.push(
         isAbsolute(driver)
           ? { id: "key_file_broken", status, values: { path: driver, error } }
-          : { id: "provider_broken", status, values: { provider: driver, error } },
+          : { id: "provider_broken", status, values: { driver, error } },
       );
       continue;
     }
@@ -65,8 +65,8 @@ export async function checkDrivers(situation: Situation): Promise<Drivers> {
       found.push({ id: "driver_wrong_architecture", status, values });
     } else found.push({ id: "driver_broken", status, values: { driver: path, error } });
   }
-  for (const [provider, code] of unusableProviders(listings)) {
-    const values = { provider, error: ERRORS[code].message };
+  for (const [driver, code] of unusableProviders(listings)) {
+    const values = { driver, error: ERRORS[code].message };
     found.push({ id: "provider_broken", status: statusOf(), values });
   }
   const isMissing = !works && modules.length === 0 && misplaced.length === 0 &&

@@ -96,7 +96,7 @@ export const en = {
     },
     provider_broken: {
       ok: "Every provider that the Windows certificate store names can be used.",
-      seen: "{provider}: {error}",
+      seen: "{driver}: {error}",
       meaning:
         "Certificates in the Windows certificate store have their keys with this provider, and cannot sign. Other tokens are not affected.",
       action:

@@ -8,6 +8,9 @@ import { PORTS } from "../protocol/envelope.ts";
 import type { MethodName, Params } from "../protocol/methods.ts";
 import { notARoot } from "../settings/roots.ts";
 import { startTrial, type Trial } from "../web/client/testing.ts";
+import { ScriptedPerson } from "../trial/person.ts";
+import { makeTrialPki } from "../trial/pki.ts";
+import { TrialTokens } from "../trial/tokens.ts";
 import { TrustSets } from "../verify_service/trust_sets.ts";
 import { connect } from "../web/client.ts";
 import { TestClient } from "./fixtures/agent.ts";
@@ -120,6 +123,28 @@ Deno.test("wrong use of the agent and of startTrial is answered with what to wri
     ) await assert.rejects(startTrial(options), { message: instead });
   }));
 
+Deno.test("the officer that is asked for signs, whichever certificate is offered first", async () => {
+  const now = new Date("2026-11-30T12:00:00Z");
+  const orders = new Set<string>();
+  for (let tries = 0; orders.size < 2; tries++) {
+    assert.ok(tries < 100, "both orders come");
+    const tokens = new TrialTokens((await makeTrialPki(now)).officers);
+    const person = new ScriptedPerson("sign", tokens);
+    await using test = await testAgent({ providers: [tokens], consent: person, now: () => now });
+    const client = await test.connect();
+    const { certificates } = await client.call("certificate.list", {});
+    const first = certificates[0]!.commonName;
+    if (orders.has(first)) continue;
+    orders.add(first);
+    for (const officer of [1, 2]) {
+      person.officer = officer;
+      const { certificate } = await client.call("sign.data", BILL);
+      const { name } = tokens.officers[officer - 1]!;
+      assert.equal(certificates.find((each) => each.certificate === certificate)!.commonName, name);
+    }
+  }
+});
+
 Deno.test("dsign verify refuses a TRIAL chain without --trial, and accepts it with it", () =>
   withTrial(async (trial, page) => {
     const { signature } = await page.call("sign.data", BILL);
@@ -171,9 +196,10 @@ Deno.test("a trial agent verifies what its officers signed, and says trial; the 
 Deno.test("a portal's tests see a signing route begin, go on and end", () =>
   withTrial(async (trial, page) => {
     const { certificates } = await page.call("certificate.list", {});
-    const [maker, checker] = certificates.map(({ commonName, id }) => ({
-      name: commonName!,
-      certificate: id,
+    // Where both are as good, either can be the first.
+    const [maker, checker] = trial.officers.map(({ name }) => ({
+      name,
+      certificate: certificates.find(({ commonName }) => commonName === name)!.id,
     }));
     const created = await page.call("route.create", {
       ...BILL,

@@ -1,7 +1,8 @@
 /** Answers consent by script. Only a trial agent is given this person. */
+import type { Choice } from "../protocol/consent.ts";
 import { DsignError } from "../protocol/errors.ts";
 import type { Consent, SignAnswer } from "../signing/consent/port.ts";
-import { TRIAL_PIN, type TrialTokens } from "./tokens.ts";
+import { serialOf, TRIAL_PIN, type TrialTokens } from "./tokens.ts";
 
 /** How a trial agent can answer. */
 export const ANSWERS = ["sign", "decline", "wrong-pin", "timeout", "removed"] as const;
@@ -51,8 +52,9 @@ export class ScriptedPerson implements Consent {
     return Promise.resolve();
   }
 
-  /** Certificates of the tokens stand in the order of the tokens. */
-  #choice<C extends { id: string }>(choices: readonly C[]): C {
-    return choices[Math.min(this.officer, choices.length) - 1];
+  /** The officer's, wherever it stands among those offered; where it is not, the first. */
+  #choice<C extends Pick<Choice, "token">>(choices: readonly C[]): C {
+    const own = serialOf(this.officer);
+    return choices.find(({ token }) => token.serialNumber === own) ?? choices[0];
   }
 }

@@ -14,6 +14,9 @@ import type { TrialOfficer } from "./pki.ts";
 /** The PIN of every trial token. */
 export const TRIAL_PIN = "2468";
 
+/** Of the token of an officer, counted from 1. */
+export const serialOf = (officer: number) => `TRIAL${officer}`;
+
 export class TrialTokens implements Provider {
   readonly #watchers = new Set<() => void>();
   readonly #tokens: readonly TokenInfo[];
@@ -23,11 +26,11 @@ export class TrialTokens implements Provider {
 
   constructor(readonly officers: readonly TrialOfficer[]) {
     this.#tokens = officers.map(({ name }, i) => ({
-      uri: `pkcs11:token=TRIAL%20${i + 1};serial=TRIAL${i + 1}`,
+      uri: `pkcs11:token=TRIAL%20${i + 1};serial=${serialOf(i + 1)}`,
       label: `TRIAL ${name.split(" ")[0]}`,
       manufacturer: "D-Sign",
       model: "TRIAL",
-      serialNumber: `TRIAL${i + 1}`,
+      serialNumber: serialOf(i + 1),
       driver: "trial",
       state: "ready",
       protectedAuthenticationPath: false,

@@ -46,7 +46,13 @@ const browsers: Record<string, (dir: string) => Promise<Tab & AsyncDisposable>> 
       open: (url) => page.goto(url),
       press: (button) => page.locator(`button ::-p-text(${button})`).click(),
       says: (text) =>
-        page.waitForFunction(`document.body.innerText.includes(${JSON.stringify(text)})`),
+        page.waitForFunction(`document.body.innerText.includes(${JSON.stringify(text)})`, {
+          timeout: 60_000,
+        }).catch(async (error) => {
+          throw new Error(`${text}: ${await page.evaluate("document.body.innerText")}`, {
+            cause: error,
+          });
+        }),
       [Symbol.asyncDispose]: () => browser.close(),
     };
   },

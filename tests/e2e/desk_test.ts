@@ -197,6 +197,7 @@ Deno.test("a person signs and checks files in the console", () =>
       await signature.getByText(en.pdf_unchanged).waitFor();
       for (const language of ["bn", "hi", "en"] as const) {
         await speakIn(page, language);
+        await page.setViewportSize({ width: 1050, height: 860 });
         await screenshot(page, `desk_report-${language}`, { part: desk });
         await page.setViewportSize({ width: 390, height: 844 });
         await page.emulateMedia({ colorScheme: "dark" });
@@ -267,7 +268,13 @@ Deno.test("a person signs and checks files in the console", () =>
       await press(page, en.do_cancel);
       await closed(window);
       await desk.getByText(en.desk_stopped).waitFor();
-      await desk.getByRole("button", { name: en.desk_sign_left.replace("{count}", "2") }).click();
+      const rest = desk.getByRole("button", { name: en.desk_sign_left.replace("{count}", "2") });
+      await rest.click();
+      const declined = await openWindow(context, await agent.window());
+      await press(declined, en.do_not_sign);
+      await closed(declined);
+      await desk.getByText(en.end_declined).waitFor();
+      await rest.click();
       await agree(en.do_sign_many.replace("{count}", "2"), lookAtAll);
       await desk.getByText(en.desk_signed, { exact: true }).nth(1).waitFor();
       assert.deepEqual(errors, []);

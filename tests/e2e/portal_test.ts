@@ -426,7 +426,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
           const sound = en.history_sound.replace("{count}", "\\d+");
           await page.getByText(new RegExp(`^${sound}$`)).waitFor();
           const part = page.locator("section", { hasText: en.history_title });
-          await screenshot(page, "history-en", { part, height: 560 });
+          await screenshot(page, "history-en", { part, height: 430 });
           assert.deepEqual(await axeFindings(page), []);
           await page.close();
         });
@@ -451,12 +451,12 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
               hasText: AGENT_WORDS.bn.history_title,
             });
             await part.getByText("order.bin").first().waitFor();
-            await screenshot(page, "history-bn", { part, height: 560 });
+            await screenshot(page, "history-bn", { part, height: 430 });
             assert.deepEqual(await axeFindings(page), []);
             await choose("hi");
             const hindi = page.locator("section", { hasText: AGENT_WORDS.hi.history_title });
             await hindi.getByText("order.bin").first().waitFor();
-            await screenshot(page, "history-hi", { part: hindi, height: 560 });
+            await screenshot(page, "history-hi", { part: hindi, height: 430 });
             await choose("en");
             await page.getByRole("heading", { name: en.console_title }).waitFor();
             await page.close();

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Client, DsignClientError, type Progress } from "../client.ts";
 import type { Speech, Word } from "../../words/agent.ts";
 import { FileButton, Foreign } from "../parts.tsx";
+import { failure } from "./failure.ts";
 import { Report, Verdict } from "./report.tsx";
 import { canSaveAll, canSaveBeside, download, saveAll, saveBeside } from "./saving.ts";
 import { check, type Given, isPdf, mayBeSigned, pairs, sign, type Work } from "./work.ts";
@@ -18,7 +19,7 @@ interface Job {
 
 /** @param client null while the agent is gone: results can still be saved */
 export function Desk({ client, speech }: { client: Client | null; speech: Speech }) {
-  const { language, say, error } = speech;
+  const { language, say } = speech;
   const [works, setWorks] = useState<Work[]>([]);
   const [job, setJob] = useState<Job | null>(null);
   const [told, setTold] = useState<string | null>(null);
@@ -43,11 +44,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
       await task(client, { signal: cancel.signal, onProgress });
     } catch (reason) {
       if (!(reason instanceof DsignClientError)) throw reason;
-      setTold(
-        reason.code === "request_cancelled"
-          ? say("desk_stopped")
-          : error(reason.code, reason.message),
-      );
+      setTold(failure(speech, reason.code, reason.message));
     } finally {
       setJob(null);
     }
@@ -223,7 +220,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
           {state === "left" && <span class="aside">{say("desk_left")}</span>}
           {state === "failed" && (
             <span class="bad">
-              <Foreign text={error(work.error!.code, work.error!.message)} />
+              <Foreign text={failure(speech, work.error!.code, work.error!.message)} />
             </span>
           )}
           {report && report.signatures.length !== 1 && (

@@ -2,8 +2,9 @@
 import { useEffect, useState } from "preact/hooks";
 import type { History as Page, HistoryEntry, HistoryReport } from "../../protocol/console.ts";
 import type { Speech, Word } from "../../words/agent.ts";
-import { Foreign, Section } from "../parts.tsx";
+import { Foreign, Origin, Section } from "../parts.tsx";
 import { ask } from "./api.ts";
+import { failure } from "./failure.ts";
 
 const ACTIONS: Record<HistoryEntry["action"], Word> = {
   sign: "history_sign",
@@ -89,7 +90,7 @@ export function History({ speech, shown }: { speech: Speech; shown: boolean }) {
 }
 
 function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
-  const { say, error, moment } = speech;
+  const { say, moment } = speech;
   const { documents = [], certificate, origin, outcome, format, scopes, token } = entry;
   const count = entry.documentCount ?? documents.length;
   const name = documents[0]?.name ?? token?.label;
@@ -117,7 +118,7 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
         )}
       </td>
       <td>
-        <Foreign text={origin ?? say("history_here")} />
+        {origin === null ? say("history_here") : <Origin origin={origin} />}
         {certificate && (
           <span class="aside">
             {" "}
@@ -136,7 +137,7 @@ function Row({ entry, speech }: { entry: HistoryEntry; speech: Speech }) {
           ? say("history_withdrawn")
           : outcome === "consent_timeout"
           ? say("history_timeout")
-          : error(outcome, outcome)}
+          : failure(speech, outcome)}
         {entry.signed !== undefined && (
           <span class="aside">
             {" "}

@@ -123,19 +123,13 @@ export function Console({ port }: { port: number }) {
       <main>
         <div class="masthead">
           <h1>{say("console_title")}</h1>
+          <Views shown={view} speech={speech} />
           <p class={client ? "state good" : "state bad"} role="status">
             {client
               ? say("console_running", { version: client.status.version })
               : say("console_stopped")}
           </p>
         </div>
-        <nav class="views" aria-label={say("console_title")}>
-          {Object.entries(VIEWS).map(([name, word]) => (
-            <a key={name} href={`#${name}`} aria-current={name === view ? "page" : undefined}>
-              {say(word)}
-            </a>
-          ))}
-        </nav>
         {client && <TakenPorts speech={speech} />}
         {/* All stay, so that nothing is lost by looking elsewhere. */}
         <div class="view sign" hidden={view !== "sign"}>
@@ -160,6 +154,18 @@ export function Console({ port }: { port: number }) {
         </div>
       </main>
     </>
+  );
+}
+
+function Views({ shown, speech: { say } }: { shown: View; speech: Speech }) {
+  return (
+    <nav class="views" aria-label={say("console_title")}>
+      {Object.entries(VIEWS).map(([name, word]) => (
+        <a key={name} href={`#${name}`} aria-current={name === shown ? "page" : undefined}>
+          {say(word)}
+        </a>
+      ))}
+    </nav>
   );
 }
 

@@ -298,6 +298,7 @@ export const bn: AgentWords = {
   history_declined: "আপনি না বলেছেন",
   history_withdrawn: "সাইট অনুরোধ প্রত্যাহার করেছে",
   history_timeout: "উত্তর দেওয়া হয়নি",
+  history_failed: "সম্পন্ন হয়নি ({code})",
 
   view_sign: "স্বাক্ষর",
   view_sites: "সাইট ও রুট",

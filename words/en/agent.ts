@@ -301,6 +301,7 @@ export const en = {
   history_declined: "You said no",
   history_withdrawn: "Withdrawn by the site",
   history_timeout: "Not answered",
+  history_failed: "Not done ({code})",
 
   view_sign: "Sign",
   view_sites: "Sites and roots",

@@ -308,6 +308,7 @@ export const hi: AgentWords = {
   history_declined: "आपने मना किया",
   history_withdrawn: "साइट ने अनुरोध वापस लिया",
   history_timeout: "उत्तर नहीं दिया गया",
+  history_failed: "नहीं हुआ ({code})",
 
   view_sign: "हस्ताक्षर",
   view_sites: "साइट और रूट",

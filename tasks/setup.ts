@@ -58,6 +58,8 @@ const TEST: Package[] = [
   { name: "chromium", provides: ["chromium", "chromium-browser", "google-chrome"] },
   { name: "firefox-esr", provides: ["firefox-esr", "firefox"] },
   { name: "webkit2gtk-driver", provides: ["WebKitWebDriver"] },
+  // a browser in a sandbox
+  { name: "bubblewrap", provides: ["bwrap"] },
   // a browser that is seen asks for a permission
   { name: "xvfb", provides: ["Xvfb"] },
   { name: "pinentry-tty", provides: ["pinentry-tty"] },

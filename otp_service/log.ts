@@ -26,6 +26,8 @@ const GATHER = 5;
 const PATIENCE = 200;
 /** Lines that wait for longer than this, in milliseconds, are missed. */
 const OVERDUE = 60_000;
+/** Pending entries that are looked through for such lines. */
+const OLDEST = 500;
 
 /** A line of this process: since when it waits, and who waits for its place. */
 interface Own {
@@ -124,9 +126,24 @@ export class Log {
     await this.#findOwn((own) => own[1].found !== undefined || isLate(own));
   }
 
-  /** How many lines of this process wait longer than promised to be sealed. */
-  overdue(): number {
-    return [...this.#own].filter(isLate).length;
+  /**
+   * How many lines wait longer than promised to be sealed: of this process, and those that another one left, or one that died.
+   *
+   * @param now milliseconds since 1970
+   */
+  async overdue(now: number): Promise<number> {
+    const late = new Set([...this.#own].filter(isLate).map(([entry]) => entry));
+    try {
+      const oldest = `SELECT * FROM pending ORDER BY number LIMIT ${OLDEST}`;
+      for (const row of await this.#database.read((query) => query(oldest))) {
+        for (const line of this.rows.pending(row).lines) {
+          if (now - Date.parse(JSON.parse(line).time) > OVERDUE) late.add(entryOf(line).toHex());
+        }
+      }
+    } catch {
+      // the database, or whoever changed it, is told of where lines are sealed; this process's are counted all the same
+    }
+    return late.size;
   }
 
   /**

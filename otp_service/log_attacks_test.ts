@@ -79,7 +79,7 @@ Deno.test("pending entries that are renumbered get true receipts all the same, i
       places.push(receipt.index);
     }
     assert.deepEqual(places, [3, 0, 1, 2]);
-    assert.equal(store.log.overdue(), 0);
+    assert.equal(await store.overdue(), 0);
     assert.equal((await store.verifyAudit()).problem, undefined);
     await store.check();
   } finally {

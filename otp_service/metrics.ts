@@ -29,7 +29,7 @@ export interface Sources {
   /** Milliseconds by which this clock is ahead of the database's. */
   clockDifference(): Promise<number>;
   /** Lines of the audit that wait longer than promised to be sealed. */
-  overdue(): number;
+  overdue(): Promise<number>;
 }
 
 export class Metrics {
@@ -112,8 +112,8 @@ export class Metrics {
       name: "dsign_otp_audit_lines_overdue",
       help: "Lines of the audit that wait longer than promised to be sealed.",
       registers,
-      collect() {
-        this.set(overdue());
+      async collect() {
+        this.set(await overdue());
       },
     });
     new Gauge({

@@ -11,7 +11,10 @@ import {
 import { type Database, DatabaseError } from "./database.ts";
 import { Metrics } from "./metrics.ts";
 import { startMonitor } from "./monitor.ts";
+import { readiness } from "./readiness.ts";
 import { openSqlite } from "./store_sqlite.ts";
+
+const SECRET = new Uint8Array(32).fill(5);
 
 /** Runs `work` with a service and what its monitor answers. */
 async function watched(
@@ -26,7 +29,7 @@ async function watched(
   metrics.watch({
     pins: test.pins,
     inFlight: () => ({ known: 1, stranger: 2 }),
-    overdue: () => 0,
+    overdue: () => test.service.store.overdue(),
     clockDifference: () => test.service.store.clockDifference(),
   });
   await using monitor = startMonitor(test.service, { hostname: "127.0.0.1", port: 0 }, metrics);
@@ -77,7 +80,7 @@ Deno.test("the figures tell ceremonies, refusals by reason, deliveries, keys, qu
     assert.doesNotMatch(text, /asen|anita|works\.example|no\/such/i);
   }));
 
-Deno.test("an instance that cannot sign says so, and why: database, clock, keys", async (t) => {
+Deno.test("an instance that cannot sign says so, and why: database, clock, keys, log", async (t) => {
   const readyz = async (options: TestServiceOptions) => {
     let answer: { status: number; text: string } | undefined;
     await watched(options, async (_, get) => {
@@ -86,7 +89,7 @@ Deno.test("an instance that cannot sign says so, and why: database, clock, keys"
     });
     return { status: answer!.status, ...JSON.parse(answer!.text) };
   };
-  const ok = { database: "ok", clock: "ok", keys: "ok" };
+  const ok = { database: "ok", clock: "ok", keys: "ok", log: "ok" };
   const sqlite = openSqlite(":memory:");
 
   await t.step("all is well", async () => {
@@ -116,6 +119,27 @@ Deno.test("an instance that cannot sign says so, and why: database, clock, keys"
     const { status, checks } = await readyz({ keys });
     assert.equal(status, 503);
     assert.deepEqual(checks, { ...ok, keys: "The token is not plugged in." });
+  });
+
+  await t.step("lines that another instance left are not sealed in time", async () => {
+    const database = openSqlite(":memory:");
+    const before = makeService({ database, secret: SECRET, clock: { now: Date.now() - 61_000 } });
+    await before.token();
+    const { status, checks } = await readyz({ database, secret: SECRET });
+    assert.equal(status, 503);
+    assert.match(checks.log, /^[12] lines of the audit wait longer than promised to be sealed\.$/);
+  });
+
+  await t.step("the log was cut", async () => {
+    const database = openSqlite(":memory:");
+    const test = makeService({ database, secret: SECRET });
+    await test.token();
+    await test.service.store.auditHead();
+    await database.transaction((query) => query("UPDATE audit_head SET hash = '00'"));
+    await assert.rejects(test.service.store.log.sealAll(), { name: "TamperedError" });
+    const { log } = await readiness(test.service);
+    assert.match(log, /not as the service wrote it/);
+    await test.close();
   });
 });
 

@@ -22,7 +22,7 @@ export function clockProblem(difference: number): string | null {
 const PATIENCE = 3_000;
 
 /** Of each thing that signing needs: "ok", or what is wrong. */
-export type Checks = Record<"database" | "clock" | "keys", string>;
+export type Checks = Record<"database" | "clock" | "keys" | "log", string>;
 
 /** Looks at everything that signing needs, at the same time. */
 export async function readiness({ store, keys }: Service): Promise<Checks> {
@@ -40,10 +40,17 @@ export async function readiness({ store, keys }: Service): Promise<Checks> {
       clearTimeout(timer);
     }
   };
-  const [database, clock, keyStore] = await Promise.all([
+  const [database, clock, keyStore, log] = await Promise.all([
     look(() => store.ready()),
     look(async () => clockProblem(await store.clockDifference())),
     look(() => keys.check()),
+    look(async () => {
+      await store.log.checkSealing();
+      const overdue = await store.overdue();
+      return overdue > 0
+        ? `${overdue} lines of the audit wait longer than promised to be sealed.`
+        : null;
+    }),
   ]);
-  return { database, clock, keys: keyStore };
+  return { database, clock, keys: keyStore, log };
 }

@@ -150,6 +150,11 @@ export class Store {
     await this.#database.read((query) => this.log.rows.head(query));
   }
 
+  /** How many lines of the audit wait longer than promised to be sealed. */
+  overdue(): Promise<number> {
+    return this.log.overdue(this.now());
+  }
+
   /**
    * Checks every line and tile of the audit against its signed checkpoint.
    *

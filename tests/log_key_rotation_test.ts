@@ -34,9 +34,13 @@ Deno.test("a log's key that was derived moves into a file, is replaced, and what
 
     // a database that cannot be asked: no file is made, no configuration changed
     await change(configs[0]!, { database: "missing/otp.db" });
-    const text = await Deno.readTextFile(configs[0]!);
-    assert.equal((await run("rotate", "log-key", "--prepare")).code !== 0, true);
-    assert.equal(await Deno.readTextFile(configs[0]!), text);
+    const files = [configs[0]!, join(folder, "secret")];
+    const texts = () => Promise.all(files.map((path) => Deno.readTextFile(path)));
+    const unchanged = await texts();
+    for (const what of ["log-key", "secret"]) {
+      assert.match((await run("rotate", what, "--prepare")).stderr, /it cannot be opened/);
+    }
+    assert.deepEqual(await texts(), unchanged);
     await assert.rejects(Deno.stat(file), Deno.errors.NotFound);
     await change(configs[0]!, { database: undefined });
 

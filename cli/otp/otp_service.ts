@@ -62,7 +62,7 @@ async function serve(
     pins,
     inFlight: () => inFlight,
     clockDifference: () => service.store.clockDifference(),
-    overdue: () => service.store.log.overdue(),
+    overdue: () => service.store.overdue(),
   });
   const running = startService(service, address, { metrics, inFlight });
   const monitor = config.monitor && startMonitor(service, addressOf(config.monitor), metrics);

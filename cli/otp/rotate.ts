@@ -246,35 +246,33 @@ async function rotateSecret(options: SecretOptions) {
     throw new UsageError("One step at a time: --prepare, --use or --retire.");
   }
   if (now && !retire) throw new UsageError("--now goes with --retire.");
-  const { readOtpConfig } = await import("../../otp_service/config.ts");
   const rotation = await import("../../otp_service/rotate_secret.ts");
-  return await inWords(async () => {
-    const { secretFile, logKeyFile } = await readOtpConfig(options.config);
+  return await withStore(options, async ({ config: { secretFile, logKeyFile }, store }) => {
     const done: Record<string, unknown> = {};
+    await store.ready(); // where the database is out, the file stays as it is
     if (prepare) done.prepared = await rotation.prepareSecret(secretFile);
     if (use) await rotation.useNextSecret(secretFile);
-    return await withStore(options, async ({ store }) => {
-      const rotating = { store, by: operator() };
-      if (use) done.sealed = await rotation.sealWithCurrent(rotating);
-      if (retire) {
-        done.removed = await rotation.retireSecrets(secretFile, rotating, {
-          now,
-          logKeyIsDerived: logKeyFile === undefined,
-        });
-      }
-      const states = await rotation.secretStates(secretFile, store);
-      if (json) return printJson({ ...done, secrets: states });
-      if (prepare) console.log(`Added a secret to ${secretFile}.`);
-      if (use) console.log(`Sealed ${done.sealed} rows with the new secret.`);
-      for (const { name, use, pins, until } of states) {
-        const good = {
-          current: "in use",
-          next: "can be read; not in use yet",
-          old: `can be read; retire it after ${until}`,
-          pepper: "for PINs alone",
-        };
-        console.log(`${name}  ${good[use]}; PINs: ${pins}`);
-      }
-    });
+    store.secrets.reload();
+    const rotating = { store, by: operator() };
+    if (use) done.sealed = await rotation.sealWithCurrent(rotating);
+    if (retire) {
+      done.removed = await rotation.retireSecrets(secretFile, rotating, {
+        now,
+        logKeyIsDerived: logKeyFile === undefined,
+      });
+    }
+    const states = await rotation.secretStates(secretFile, store);
+    if (json) return printJson({ ...done, secrets: states });
+    if (prepare) console.log(`Added a secret to ${secretFile}.`);
+    if (use) console.log(`Sealed ${done.sealed} rows with the new secret.`);
+    for (const { name, use, pins, until } of states) {
+      const good = {
+        current: "in use",
+        next: "can be read; not in use yet",
+        old: `can be read; retire it after ${until}`,
+        pepper: "for PINs alone",
+      };
+      console.log(`${name}  ${good[use]}; PINs: ${pins}`);
+    }
   });
 }

@@ -6,7 +6,10 @@ import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
 import { type NoteKey, openNote, readNoteKey } from "../formats/log/note.ts";
+import { FormatError } from "../formats/error.ts";
 import { readBounded } from "../online/http.ts";
+import { withFile } from "./config.ts";
+import { SetupError } from "./error.ts";
 import type { Log } from "./log.ts";
 
 const logger = getLogger(["dsign", "otp-service"]);
@@ -48,11 +51,13 @@ export class Filing {
    *
    * @param every milliseconds
    * @throws {TamperedError} where the log does not go on from the filed one
+   * @throws {SetupError} where the file holds no checkpoint of this log
    */
   async start(every: number): Promise<void> {
     const { file, log } = this.#options;
-    const filed = file === undefined ? null : await readFiled(file);
-    if (filed !== null) await log.checkFiled(filed);
+    if (file !== undefined && await exists(file)) {
+      await withFiled(file, (note) => log.checkFiled(note));
+    }
     await this.file();
     this.#timer = setInterval(() => void (this.#last = this.file()), every);
   }
@@ -150,12 +155,31 @@ async function post(url: string, body: string): Promise<{ status: number; text: 
   return { status: response.status, text };
 }
 
-async function readFiled(path: string): Promise<string | null> {
+async function exists(path: string): Promise<boolean> {
   try {
-    return await Deno.readTextFile(path);
+    await Deno.stat(path);
+    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
+  }
+}
+
+/**
+ * Does something with a checkpoint that was filed.
+ *
+ * @throws {SetupError} naming the file, where it cannot be read, or is no checkpoint of this log
+ */
+export async function withFiled<T>(
+  path: string,
+  work: (note: string) => T | Promise<T>,
+): Promise<T> {
+  const note = await withFile(path, () => Deno.readTextFile(path));
+  try {
+    return await work(note);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new SetupError(`${path}: ${error.message}`);
   }
 }
 

@@ -134,5 +134,10 @@ Deno.test("a service does not start against a filed checkpoint that its log does
     await assert.rejects(start(), { name: "TamperedError", message: /10 lines.*has 5.*backup/ });
     await add(restored, 6);
     await assert.rejects(start(), { name: "TamperedError", message: /written anew/ });
+    for (const damaged of ["", "no checkpoint\n"]) {
+      await Deno.writeTextFile(file, damaged);
+      const message = `${file}: Not a signed note.`;
+      await assert.rejects(start(), { name: "SetupError", message }, "an administrator sees which");
+    }
     await restored.close();
   }));

@@ -35,11 +35,14 @@ async function readLines(path: string): Promise<Lines> {
   const keysAfter = (word: string) =>
     lines.flatMap((line) => line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []);
   const [old, retired] = [keysAfter("old"), keysAfter("retired")];
-  const seed = seeds.find(({ next }) => !next)?.seed;
-  if (!seed || seeds.length + old.length + retired.length < lines.length) {
-    throw new SetupError(`${path} must hold 64 hex digits.`);
+  const [alone, nexts] = [false, true].map((isNext) =>
+    seeds.filter(({ next }) => !!next === isNext)
+  );
+  const isWhole = seeds.length + old.length + retired.length === lines.length;
+  if (!isWhole || alone.length !== 1 || nexts.length > 1) {
+    throw new SetupError(`${path} must hold 64 hex digits on one line.`);
   }
-  return { seed, next: seeds.find(({ next }) => next)?.seed, old, retired };
+  return { seed: alone[0].seed, next: nexts[0]?.seed, old, retired };
 }
 
 const write = (path: string, { seed, next, old, retired }: Lines) =>

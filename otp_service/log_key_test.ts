@@ -103,6 +103,18 @@ Deno.test("a start with a new key signs the end anew, so that it can be filed wi
     await again.close();
   }));
 
+Deno.test("a key's file that says two things is refused", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "log-key");
+    const [one, other] = ["7c", "7d"].map((byte) => byte.repeat(32));
+    for (
+      const lines of [[one, other], [one, `next ${one}`, `next ${other}`], [`next ${one}`], []]
+    ) {
+      await Deno.writeTextFile(path, lines.join("\n") + "\n", { mode: 0o600 });
+      await assert.rejects(readLogSigner(path, NAME), { name: "SetupError", message: /64 hex/ });
+    }
+  }));
+
 Deno.test("where the audit cannot tell of a step, the key's file is as before", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "log-key");

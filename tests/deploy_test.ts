@@ -41,7 +41,7 @@ Deno.test("every figure that the dashboard shows exists", async () => {
   metrics.watch({
     pins: { waiting: () => ({ answer: 0, known: 0, stranger: 0 }) },
     inFlight: () => ({ known: 0, stranger: 0 }),
-    overdue: () => 0,
+    overdue: () => Promise.resolve(0),
     clockDifference: () => Promise.resolve(0),
   });
   const { text } = await metrics.text();

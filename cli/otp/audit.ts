@@ -2,7 +2,14 @@
 import type { Command } from "commander";
 import { type Action, repeated } from "../command.ts";
 import { EXIT, printable, printJson, UsageError } from "../failure.ts";
-import { operator, type ServiceOptions, serviceOptions, withStore } from "./service_command.ts";
+import type { NoteKey } from "../../formats/log/note.ts";
+import {
+  inWords,
+  operator,
+  type ServiceOptions,
+  serviceOptions,
+  withStore,
+} from "./service_command.ts";
 
 interface VerifyOptions extends ServiceOptions {
   expect?: string[];
@@ -58,18 +65,30 @@ export function addAudit(service: Command, action: Action): void {
         } else console.error(`dsign: ${check.problem}`);
         return check.ok ? EXIT.ok : EXIT.failed;
       };
-      const expect = await Promise.all(
-        (options.expect ?? []).map((path) => Deno.readTextFile(path)),
-      );
+      const { withFiled } = await import("../../otp_service/filing.ts");
+      const { readCheckpointByAny } = await import("../../formats/log/checkpoint.ts");
+      const { expect = [], logKey } = options;
+      const filed = async (keys: readonly NoteKey[]) => {
+        const notes: string[] = [];
+        for (const path of expect) {
+          await withFiled(path, (note) => {
+            readCheckpointByAny(note, keys);
+            notes.push(note);
+          });
+        }
+        return notes;
+      };
       if (file !== undefined) {
-        if (!options.logKey || expect.length === 0) {
+        if (!logKey || expect.length === 0) {
           throw new UsageError("An exported file is checked with --log-key and --expect.");
         }
-        const key = await readLogKey(options.logKey);
-        return tell(await verifyAudit(linesOf(file), { checkpoints: expect, keys: [key] }));
+        const keys = [await readLogKey(logKey)];
+        return await inWords(async () =>
+          tell(await verifyAudit(linesOf(file), { checkpoints: await filed(keys), keys }))
+        );
       }
       return await withStore(options, async ({ store }) => {
-        const check = await store.verifyAudit(expect);
+        const check = await store.verifyAudit(await filed(store.log.keys));
         if (check.ok) await store.check({ seals: true });
         return tell(check);
       });
@@ -123,7 +142,8 @@ export function addAudit(service: Command, action: Action): void {
 }
 
 async function* linesOf(path: string): AsyncGenerator<string> {
-  using file = await Deno.open(path);
+  const { withFile } = await import("../../otp_service/config.ts");
+  using file = await withFile(path, () => Deno.open(path));
   let rest = "";
   for await (const text of file.readable.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");

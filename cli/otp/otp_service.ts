@@ -53,7 +53,10 @@ async function serve(
   const { startService } = await import("../../otp_service/server.ts");
   const { startMonitor } = await import("../../otp_service/monitor.ts");
   await service.store.check();
-  for (const path of expect ?? []) await service.store.log.checkFiled(await readText(path));
+  const { withFiled } = await import("../../otp_service/filing.ts");
+  for (const path of expect ?? []) {
+    await withFiled(path, (note) => service.store.log.checkFiled(note));
+  }
   const filing = await openFiling(config, service);
   await filing?.start(config.log!.minutes * 60_000);
   const address = addressOf(config.listen);
@@ -95,8 +98,3 @@ function addressOf(setting: string): { hostname: string; port: number } {
   const hostname = setting.slice(0, at).replace(/^\[(.*)\]$/, "$1");
   return { hostname, port: Number(setting.slice(at + 1)) };
 }
-
-const readText = async (path: string) => {
-  const { withFile } = await import("../../otp_service/config.ts");
-  return await withFile(path, () => Deno.readTextFile(path));
-};

@@ -53,3 +53,30 @@ Deno.test("a file that instances reach by a link is replaced where it stands", (
     const { mode } = await Deno.stat(path);
     assert.deepEqual([await Deno.readTextFile(path), mode! & 0o777], ["new", 0o600]);
   }));
+
+Deno.test("http is for the two loopback addresses alone: a name may lead elsewhere", () =>
+  inTempDir(async (dir) => {
+    const made = (publicUrl: string, name: string) =>
+      initService(join(dir, name), {
+        organization: "Works (TEST)",
+        policy: "2.999.6.1",
+        publicUrl,
+        redirectUris: [],
+      });
+    const refused = [
+      ...[
+        "http://localhost:7795",
+        "http://LOCALHOST",
+        "http://127.0.0.2",
+        "http://127.0.0.1.example",
+      ],
+      ...["http://[::2]", "http://sign.example", "ftp://127.0.0.1"],
+    ];
+    for (const url of refused) {
+      const message = /only for 127\.0\.0\.1 and \[::1\]/;
+      await assert.rejects(made(url, "no"), { name: "SetupError", message }, url);
+    }
+    for (const [i, url] of ["http://127.0.0.1:7795", "http://[::1]:7795"].entries()) {
+      await made(url, `${i}`);
+    }
+  }));

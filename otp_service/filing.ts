@@ -54,12 +54,16 @@ export class Filing {
    * @throws {SetupError} where the file holds no checkpoint of this log
    */
   async start(every: number): Promise<void> {
-    const { file, log } = this.#options;
-    if (file !== undefined && await exists(file)) {
-      await withFiled(file, (note) => log.checkFiled(note));
-    }
+    await this.#checkFile();
     await this.file();
     this.#timer = setInterval(() => void (this.#last = this.file()), every);
+  }
+
+  /** The filed checkpoint is never replaced by one that does not go on from it: it is what shows that. */
+  async #checkFile(): Promise<void> {
+    const { file, log } = this.#options;
+    if (file === undefined || !await exists(file)) return;
+    await withFiled(file, (note) => log.checkFiled(note));
   }
 
   async close(): Promise<void> {
@@ -88,6 +92,7 @@ export class Filing {
       }
     };
     await by("log", async () => {
+      await this.#checkFile();
       let note = await log.checkpoint();
       if (note === null || note === this.#filed) return;
       const plain = note;
@@ -185,9 +190,9 @@ export async function withFiled<T>(
 
 /** Never half written. */
 async function replace(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.new`;
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.new`; // another instance may file there too
   {
-    using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+    using file = await Deno.open(temporary, { write: true, createNew: true });
     for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
     await file.sync();
   }

@@ -9,6 +9,7 @@ import { noteSigner } from "../formats/log/note.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { entryOf } from "./audit.ts";
 import type { Database } from "./database.ts";
+import { Filing } from "./filing.ts";
 import { Secrets } from "./secrets.ts";
 import { openSqlite } from "./store_sqlite.ts";
 import { Store } from "./store.ts";
@@ -146,6 +147,29 @@ Deno.test("a copy that was put back is noticed by who ran, even after it has gro
     await assert.rejects(other.log.sealAll(), TAMPERED);
     await assert.rejects(other.run((tx) => tx.audit({ event: "otp.sent" })), TAMPERED);
     await assert.rejects(restarted.log.checkFiled(seen), { ...TAMPERED, message: /written anew/ });
+  }));
+
+Deno.test("a copy that was put back does not get its checkpoint filed over the one that shows it", () =>
+  inTempDir(async (dir) => {
+    await using thing = replaceable(dir);
+    const file = join(dir, "checkpoint");
+    const store = open(thing.database);
+    const filing = new Filing({ log: store.log, file });
+    await add(store, 3);
+    const copy = await thing.copy();
+    await add(store, 4);
+    await store.log.sealAll();
+    assert.deepEqual(await filing.file(), []);
+    const filed = await Deno.readTextFile(file);
+    thing.replace(copy);
+    // this instance, one that was restarted, and one that goes on from the copy
+    const restarted = open(thing.database);
+    for (const each of [store, restarted, restarted]) {
+      assert.deepEqual(await new Filing({ log: each.log, file }).file(), ["log"]);
+      assert.equal(await Deno.readTextFile(file), filed);
+      await add(restarted, 9);
+    }
+    assert.deepEqual([...Deno.readDirSync(dir)].filter(({ name }) => /new$/.test(name)), []);
   }));
 
 Deno.test("an end without a checkpoint, as an earlier version left it, is believed by nobody who saw one", async () => {

@@ -30,14 +30,15 @@ Deno.test({
   ignore: !isWanted || !isThere,
   fn: () =>
     inTempDir(async (dir) => {
-      let pki: Pki | undefined;
+      const made = Promise.withResolvers<Pki>();
       let status: "good" | "revoked" = "good";
       await using server = Deno.serve(
         { hostname: "127.0.0.1", port: 0, onListen() {} },
         async (request) => {
           const { tbsRequest } = AsnConvert.parse(await request.bytes(), OCSPRequest);
           const serial = new Uint8Array(tbsRequest.requestList[0]!.reqCert.serialNumber);
-          const { certificate } = pki!.officers.find((each) =>
+          const pki = await made.promise;
+          const { certificate } = pki.officers.find((each) =>
             each.certificate.serialNumber.toHex() === serial.toHex()
           )!;
           const nonce = tbsRequest.requestExtensions!.find(({ extnID }) =>
@@ -47,7 +48,7 @@ Deno.test({
             ? { status } as const
             : { status, revokedAt: new Date() } as const;
           const answer = makeOcspResponse(
-            { certificate, issuer: pki!.subCa.certificate, responder: pki!.ocspResponder },
+            { certificate, issuer: pki.subCa.certificate, responder: pki.ocspResponder },
             said,
             { nonce: new Uint8Array(nonce.extnValue.buffer) },
           );
@@ -56,7 +57,7 @@ Deno.test({
           });
         },
       );
-      pki = makePki({
+      const pki = makePki({
         baseUrl: `http://127.0.0.1:${server.addr.port}`,
         officers: [
           { name: "Anita Das (TEST)", key: "p-256" },
@@ -64,6 +65,7 @@ Deno.test({
           { name: "Chandra Sen (TEST)", key: "p-256", kind: "only_for_documents" },
         ],
       });
+      made.resolve(pki);
       const authorities = join(dir, "authorities.pem");
       await Deno.writeTextFile(
         authorities,

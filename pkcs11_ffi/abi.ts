@@ -72,6 +72,10 @@ export function readUlong(abi: Abi, bytes: Uint8Array, offset = 0): bigint {
   return abi.ulong === 8 ? view.getBigUint64(offset, true) : BigInt(view.getUint32(offset, true));
 }
 
+/** CK_FLAGS has 32 bits on every system; what some drivers leave in the upper half is not asked for. */
+const readFlags = (abi: Abi, bytes: Uint8Array, offset: number): number =>
+  Number(readUlong(abi, bytes, offset) & 0xffffffffn);
+
 /** Writes a CK_ULONG. */
 export function writeUlong(abi: Abi, bytes: Uint8Array, offset: number, value: bigint): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -184,7 +188,7 @@ export function decodeSlotInfo(abi: Abi, bytes: Uint8Array): {
   return {
     description: text(bytes, offsets[0], 64),
     manufacturer: text(bytes, offsets[1], 32),
-    flags: Number(readUlong(abi, bytes, offsets[2])),
+    flags: readFlags(abi, bytes, offsets[2]),
   };
 }
 
@@ -204,7 +208,7 @@ export function decodeTokenInfo(abi: Abi, bytes: Uint8Array): {
     manufacturer: text(bytes, offsets[1], 32),
     model: text(bytes, offsets[2], 16),
     serial: text(bytes, offsets[3], 16),
-    flags: Number(readUlong(abi, bytes, offsets[4])),
+    flags: readFlags(abi, bytes, offsets[4]),
     maxPinLength: Number(readUlong(abi, bytes, offsets[9])),
     minPinLength: Number(readUlong(abi, bytes, offsets[10])),
   };

@@ -148,6 +148,23 @@ const CODES: Partial<Record<CkrName, Pkcs11ErrorCode>> = {
   CKR_TOKEN_RESOURCE_EXCEEDED: "device_memory",
 };
 
+/** Functions in which a token checks a PIN, or its person can say no. */
+const OF_PERSON = /^C_(Login|SetPIN|SignInit|Sign)$/;
+/** Functions of a session. */
+const OF_SESSION = /^C_(?!Initialize$|Get(Info|SlotList|SlotInfo|TokenInfo|MechanismList)$)/;
+
+/** Where a code has its meaning. From another function it is the driver's mistake: nobody typed a wrong PIN there. */
+const ONLY_FROM: Partial<Record<Pkcs11ErrorCode, RegExp>> = {
+  pin_incorrect: OF_PERSON,
+  pin_locked: OF_PERSON,
+  pin_expired: OF_PERSON,
+  pin_length: OF_PERSON,
+  cancelled: OF_PERSON,
+  pin_not_set: OF_SESSION,
+  token_busy: OF_SESSION,
+  user_not_logged_in: OF_SESSION,
+};
+
 /**
  * The only place where a return code becomes an error, so that the function's name is never lost.
  *
@@ -156,5 +173,7 @@ const CODES: Partial<Record<CkrName, Pkcs11ErrorCode>> = {
 export function check(functionName: string, rv: number): void {
   if (rv === CKR.CKR_OK) return;
   const name = NAMES.get(rv) as CkrName | undefined;
-  throw new Pkcs11Error((name && CODES[name]) ?? "driver_error", { functionName, rv });
+  const code = (name && CODES[name]) ?? "driver_error";
+  const isMeant = ONLY_FROM[code]?.test(functionName) ?? true;
+  throw new Pkcs11Error(isMeant ? code : "driver_error", { functionName, rv });
 }

@@ -17,6 +17,25 @@ Deno.test("CKR_OK is not an error; every other code keeps its name and the funct
   assert.equal(rvName(0xa0), "CKR_PIN_INCORRECT");
 });
 
+Deno.test("a wrong PIN, a refusal or a lost login is told only of functions that know of it", () => {
+  const codeOf = (functionName: string, rv: number) => {
+    try {
+      check(functionName, rv);
+    } catch (error) {
+      return (error as Pkcs11Error).code;
+    }
+  };
+  const { CKR_PIN_INCORRECT, CKR_FUNCTION_CANCELED, CKR_USER_NOT_LOGGED_IN } = CKR;
+  assert.equal(codeOf("C_Login", CKR_PIN_INCORRECT), "pin_incorrect");
+  assert.equal(codeOf("C_GetSlotList", CKR_PIN_INCORRECT), "driver_error");
+  assert.equal(codeOf("C_Sign", CKR_FUNCTION_CANCELED), "cancelled");
+  assert.equal(codeOf("C_OpenSession", CKR_FUNCTION_CANCELED), "driver_error");
+  assert.equal(codeOf("C_GetAttributeValue", CKR_USER_NOT_LOGGED_IN), "user_not_logged_in");
+  for (const name of ["C_Initialize", "C_GetTokenInfo", "C_GetMechanismList"]) {
+    assert.equal(codeOf(name, CKR_USER_NOT_LOGGED_IN), "driver_error", name);
+  }
+});
+
 Deno.test("every code has a sentence", () => {
   for (const code of PKCS11_ERROR_CODES) {
     assert.match(new Pkcs11Error(code).message, /^[A-Z].*\.$/);

@@ -296,16 +296,20 @@ export class Module {
    * calls, as everyone does: NSS refuses a buffer that is simply large enough.
    */
   attribute(session: bigint, object: bigint, type: number): Uint8Array<ArrayBuffer> | null {
-    const length = this.#readAttribute(session, object, type, 0n, 0);
-    if (!length) return length === 0 ? new Uint8Array(0) : null;
     const value = this.#arena.address(VALUE_AT);
-    const got = this.#readAttribute(session, object, type, value, length);
-    if (got === null) return null;
-    if (got > length) throw nonsense("C_GetAttributeValue", `${got} bytes in ${length}`);
-    return this.#arena.bytes.slice(VALUE_AT, VALUE_AT + got);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const length = this.#readAttribute(session, object, type, 0n, 0);
+      if (!length) return length === 0 ? new Uint8Array(0) : null;
+      const got = this.#readAttribute(session, object, type, value, length);
+      if (got === null) return null;
+      // It has changed between the two calls.
+      if (got > length) continue;
+      return this.#arena.bytes.slice(VALUE_AT, VALUE_AT + got);
+    }
+    throw nonsense("C_GetAttributeValue", "the value never stops growing");
   }
 
-  /** One C_GetAttributeValue; gives the length. */
+  /** One C_GetAttributeValue; gives the length, which is more than `room` if the value does not fit. */
   #readAttribute(
     session: bigint,
     object: bigint,
@@ -316,6 +320,7 @@ export class Module {
     const template = this.#template(type, value, room);
     const rv = this.#raw.C_GetAttributeValue(session, object, template, 1n);
     if (rv === CKR.CKR_ATTRIBUTE_TYPE_INVALID || rv === CKR.CKR_ATTRIBUTE_SENSITIVE) return null;
+    if (rv === CKR.CKR_BUFFER_TOO_SMALL && room > 0) return room + 1;
     check("C_GetAttributeValue", rv);
     const length = attributeLength(NATIVE, template);
     if (length === unavailable(NATIVE)) return null;

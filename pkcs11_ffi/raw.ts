@@ -39,9 +39,9 @@ const FUNCTIONS = {
   ]],
 } as const;
 
-/** Drivers of tokens that only sign, or that know no PIN, may leave these out. */
+/** Drivers of tokens that only sign, or that know no PIN, may leave these out; and the description of themselves. */
 const OPTIONAL: ReadonlySet<string> = new Set([
-  ...["C_Login", "C_Logout", "C_SetPIN", "C_GetSessionInfo"],
+  ...["C_GetInfo", "C_Login", "C_Logout", "C_SetPIN", "C_GetSessionInfo"],
   ...["C_DestroyObject", "C_GenerateKeyPair"],
 ]);
 

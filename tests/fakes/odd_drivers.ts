@@ -76,9 +76,46 @@ export const ODD_DRIVERS: readonly OddDriver[] = [
     problems: ["driver_error"],
   },
   { name: "is of Cryptoki 3.0", faults: ["version 3"] },
+  { name: "cannot describe itself", faults: ["null C_GetInfo"] },
+  {
+    name: "has a thread that ends the process at a login",
+    faults: ["thread C_Login"],
+    signs: ["driver_crashed", "driver_crashed"],
+  },
+  {
+    name: "has a thread that ends the process while it signs",
+    faults: ["thread C_Sign"],
+    signs: ["driver_crashed", "driver_crashed"],
+  },
 
   // Slots and tokens
   { name: "finds one slot more than it had counted", faults: ["growing"] },
+  {
+    name: "finds more slots each time that they are counted",
+    faults: ["endless"],
+    signs: LOST,
+    problems: ["driver_error"],
+  },
+  {
+    name: "says that a PIN is wrong when it is asked for slots",
+    faults: ["rv C_GetSlotList a0"],
+    signs: LOST,
+    problems: ["driver_error"],
+  },
+  {
+    name: "says that the person declined when a session is opened",
+    faults: ["rv C_OpenSession 50"],
+    signs: LOST,
+    problems: ["driver_error"],
+  },
+  {
+    name: "gives the token another label each time",
+    faults: ["restless"],
+    signs: LOST,
+    problems: ["token_not_present"],
+    fleeting: true,
+  },
+  { name: "sets flags that nobody knows", faults: ["flags ffffffff00000000"] },
   { name: "has slot numbers far apart", faults: ["slots"] },
   { name: "numbers its slots anew each time", faults: ["renumber"] },
   {
@@ -132,6 +169,16 @@ export const ODD_DRIVERS: readonly OddDriver[] = [
     signs: ["driver_error", "driver_error"],
   },
   {
+    name: "does nothing at a login",
+    faults: ["skip C_Login"],
+    signs: ["key_not_found", "key_not_found"],
+  },
+  {
+    name: "loses its sessions to another program",
+    faults: ["over C_SignInit 1"],
+    signs: ["token_removed", OK],
+  },
+  {
     name: "fails at C_Login",
     faults: ["rv C_Login 80000042"],
     signs: ["driver_error", "driver_error"],
@@ -162,6 +209,7 @@ export const ODD_DRIVERS: readonly OddDriver[] = [
     signs: [null, OK],
     unreadable: 1,
   },
+  { name: "has certificates that grow while they are read", faults: ["longer 1:11"] },
   { name: "pads certificates with zeros", faults: ["zeros 1:11 after"] },
   {
     name: "keeps one certificate elsewhere",
@@ -204,6 +252,11 @@ export const ODD_DRIVERS: readonly OddDriver[] = [
     name: "fails at C_Sign",
     faults: ["rv C_Sign 80000777"],
     signs: ["driver_error", "driver_error"],
+  },
+  {
+    name: "says that it has signed, and has not",
+    faults: ["skip C_Sign"],
+    signs: ["signature_invalid", "signature_invalid"],
   },
   {
     name: "gives too short a signature",

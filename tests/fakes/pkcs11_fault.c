@@ -11,6 +11,7 @@
  *   exit F          end the process                rv F N          return N
  *   after F N       do it, then return N           once F N        return N from the second call on
  *   delay F N       wait N milliseconds first      noise F         print to standard output first
+ *   skip F          do nothing, and succeed        thread F        wait, while another thread calls exit
  *   wrong F         succeed with impossible lengths, counts or sizes
  *   null F          NULL in the function list (the list itself for C_GetFunctionList)
  *   removed         the token is pulled out        blank           no label, serial, PIN flags
@@ -18,13 +19,16 @@
  *   flags N         set these flags of the token   without N       the mechanism N is missing
  *   noflags N       clear these flags              label HEX       the token's label, in bytes
  *   growing         more slots than were counted   renumber        a slot has a new number each time
+ *   endless         … each time that they are      restless        the token has another label each time
+ *   over F N        sessions end with the N-th call of F, as if another program had closed them
  *   gone N          no slots after N lists         one-session     a second session is too many
  *   version N       of Cryptoki, in the list       fork            C_Initialize leaves a daemon behind
  *   upset HOW       C_Initialize meddles with the process: signals, close, stdout, null, stdin, nonblock, umask, flood
  *   attribute C:T N     reading the attribute T of an object of class C returns N
  *   value C:T HEX       … gives these bytes, - for none
  *   zeros C:T WHERE     … gives 32 zero bytes more, before or after
- *   only HEX            the three above hold for objects with this CKA_ID only
+ *   longer C:T          … has 4 bytes more the second time that its length is asked for
+ *   only HEX            the four above hold for objects with this CKA_ID only
  *   empty-first     the first search of a process finds nothing
  *   no-always       CKA_ALWAYS_AUTHENTICATE is an unknown attribute
  *   always          every key asks for a context-specific login (PIN 12345678)
@@ -39,6 +43,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,14 +79,14 @@ typedef struct {
 enum { LABEL = 0, SERIAL = 80, TOKEN_FLAGS = 96, TOKEN_INFO_SIZE = 208 };
 enum { LOGIN_REQUIRED = 4, PIN_FLAGS = 0x10000 | 0x20000 | 0x40000 };
 enum {
-  OK = 0, CERTIFICATE = 1, FUNCTION_NOT_SUPPORTED = 0x54, SESSION_COUNT = 0xb1, DEVICE_REMOVED = 0x32, ATTRIBUTE_TYPE_INVALID = 0x12, CANT_LOCK = 0x0a,
+  OK = 0, CERTIFICATE = 1, FUNCTION_NOT_SUPPORTED = 0x54, SESSION_COUNT = 0xb1, SESSION_HANDLE_INVALID = 0xb3, DEVICE_REMOVED = 0x32, ATTRIBUTE_TYPE_INVALID = 0x12, CANT_LOCK = 0x0a,
   MECHANISM_INVALID = 0x70, PIN_INCORRECT = 0xa0, NOT_LOGGED_IN = 0x101, NOT_PRESENT = 0xe0,
   BUFFER_TOO_SMALL = 0x150, CONTEXT_SPECIFIC = 2, ALWAYS_AUTHENTICATE = 0x202
 };
 
 static list_t *real;
 static list_t fake;
-static int searches, authenticated, lists, sessions, logged_in, hidden_search;
+static int searches, authenticated, lists, sessions, logged_in, hidden_search, ended, countdown;
 static char word[64];
 
 /* Finds a line that starts with these words; gives what follows, as a number, through `n`, and as it is in `word`. */
@@ -116,6 +121,8 @@ static ulong_t bytes(byte_t *out) {
   return n;
 }
 
+static void *end(void *_) { exit(7); return _; }
+
 /* What every function does first; not 0: return `*rv`. */
 static int fault(const char *name, ulong_t *rv) {
   ulong_t n = 0;
@@ -130,6 +137,12 @@ static int fault(const char *name, ulong_t *rv) {
   if (told("crash", name, NULL)) *(volatile int *) 0 = 1;
   if (told("hang", name, NULL)) for (;;) pause();
   if (told("exit", name, NULL)) _exit(7);
+  if (told("skip", name, NULL)) return *rv = OK, 1;
+  if (told("thread", name, NULL)) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, end, NULL);
+    for (;;) pause();
+  }
   if (told("once", name, rv)) {
     static int calls;
     return calls++ > 0;
@@ -141,6 +154,13 @@ static int fault(const char *name, ulong_t *rv) {
 static ulong_t after(const char *name, ulong_t rv) {
   told("after", name, &rv);
   return rv;
+}
+
+/* Whether all sessions have ended; the next one is good again. */
+static int over(const char *name) {
+  if (told("over", name, NULL) && ++countdown == atoi(word)) ended = 1;
+  if (!strcmp(name, "C_OpenSession")) ended = 0;
+  return ended;
 }
 
 static void upset(void) {
@@ -163,7 +183,8 @@ static void upset(void) {
   if (fault(name, &rv)) return rv
 #define SESSION_CALL(name) \
   BEGIN(name); \
-  if (is("removed")) return DEVICE_REMOVED
+  if (is("removed")) return DEVICE_REMOVED; \
+  if (over(name)) return SESSION_HANDLE_INVALID
 
 /* 8 slot numbers to each real one, so that there is room for twins. */
 static ulong_t shown(ulong_t slot) {
@@ -202,6 +223,7 @@ static ulong_t get_slot_list(byte_t present, ulong_t *slots, ulong_t *count) {
   if (rv != OK) return rv;
   ulong_t copies = is("twin") ? 2 : 1;
   if (!slots && is("growing")) return *count = n - 1, OK;
+  if (is("endless")) return *count = slots ? *count + 1 : n, slots ? BUFFER_TOO_SMALL : OK;
   if (slots && *count < n * copies) return *count = n * copies, BUFFER_TOO_SMALL;
   for (ulong_t i = 0; slots && i < n * copies; i++) slots[i] = shown(list[i / copies]) + i % copies;
   *count = n * copies;
@@ -233,6 +255,10 @@ static ulong_t get_token_info(ulong_t slot, byte_t *info) {
   if (told("label", NULL, NULL)) {
     memset(info + LABEL, ' ', 32);
     bytes(info + LABEL);
+  }
+  if (is("restless")) {
+    static int times;
+    info[LABEL] = 'A' + times++ % 26;
   }
   memcpy(info + TOKEN_FLAGS, &flags, sizeof flags);
   return rv;
@@ -322,6 +348,12 @@ static int changed(ulong_t session, ulong_t object, attribute_t *a, ulong_t *rv)
     if (a->value) memcpy(a->value, value, a->length);
     return *rv = OK, 1;
   }
+  if (told("longer", name, NULL) && !a->value) {
+    static int asked;
+    *rv = CALL(24, session, object, a, 1);
+    if (asked++ % 2 == 0) a->length -= 4;
+    return 1;
+  }
   if (told("zeros", name, NULL)) {
     enum { ZEROS = 32 };
     static byte_t longer[65536];
@@ -356,6 +388,16 @@ static ulong_t find_objects_init(ulong_t session, attribute_t *attributes, ulong
   searches++;
   hidden_search = is("hide") && !logged_in && n == 1 && *(ulong_t *) attributes->value == CERTIFICATE;
   return CALL(26, session, attributes, n);
+}
+
+static ulong_t find_objects_final(ulong_t session) {
+  SESSION_CALL("C_FindObjectsFinal");
+  return after("C_FindObjectsFinal", CALL(28, session));
+}
+
+static ulong_t get_session_info(ulong_t session, void *info) {
+  SESSION_CALL("C_GetSessionInfo");
+  return CALL(15, session, info);
 }
 
 static ulong_t find_objects(ulong_t session, ulong_t *objects, ulong_t max, ulong_t *count) {
@@ -396,11 +438,13 @@ static const struct {
   { 11, "C_SetPIN", set_pin },
   { 12, "C_OpenSession", open_session },
   { 13, "C_CloseSession", close_session },
+  { 15, "C_GetSessionInfo", get_session_info },
   { 18, "C_Login", login },
   { 19, "C_Logout", logout },
   { 24, "C_GetAttributeValue", get_attribute_value },
   { 26, "C_FindObjectsInit", find_objects_init },
   { 27, "C_FindObjects", find_objects },
+  { 28, "C_FindObjectsFinal", find_objects_final },
   { 42, "C_SignInit", sign_init },
   { 43, "C_Sign", sign },
 };

@@ -28,7 +28,7 @@ export async function buildFaultDriver(
   const control = join(dir, "faults");
   const log = join(dir, "logins");
   const flags = ["-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-O1"];
-  await run("gcc", "gcc libc6-dev", [...flags, "-o", modulePath, SOURCE, "-ldl"]);
+  await run("gcc", "gcc libc6-dev", [...flags, "-o", modulePath, SOURCE, "-ldl", "-lpthread"]);
   Deno.writeTextFileSync(control, "");
   Deno.writeTextFileSync(log, "");
   return {

@@ -24,6 +24,7 @@ Deno.test("a wrong PIN, a refusal or a lost login is told only of functions that
     } catch (error) {
       return (error as Pkcs11Error).code;
     }
+    assert.fail(`${functionName} did not fail`);
   };
   const { CKR_PIN_INCORRECT, CKR_FUNCTION_CANCELED, CKR_USER_NOT_LOGGED_IN } = CKR;
   assert.equal(codeOf("C_Login", CKR_PIN_INCORRECT), "pin_incorrect");

@@ -578,14 +578,18 @@ export class PdfDocument {
     throw new FormatError("pdf_malformed", "The PDF is damaged: a stream has no end.");
   }
 
-  /** The data of a stream, decrypted and decoded. */
-  streamData(object: PdfObject): Uint8Array {
+  /**
+   * The data of a stream, decrypted and decoded.
+   *
+   * @param isWhole see {@linkcode decodeStream}
+   */
+  streamData(object: PdfObject, isWhole = false): Uint8Array {
     let data = this.rawStream(object);
     const { dict } = object.value as PdfStream;
     if (this.#crypt && !this.#isExempt(dict)) {
       data = this.#crypt.decryptStream(data, object.num, object.gen);
     }
-    return decodeStream(dict, data, (value) => this.resolve(value));
+    return decodeStream(dict, data, (value) => this.resolve(value), isWhole);
   }
 
   /** Streams that are not encrypted although the document is (ISO 32000-2 §7.6.2, §7.6.6). */

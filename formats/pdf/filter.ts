@@ -1,4 +1,4 @@
-import { constants, inflateSync } from "node:zlib";
+import { constants, inflateRawSync, inflateSync } from "node:zlib";
 import { FormatError } from "../error.ts";
 import { isSpace } from "./lexer.ts";
 import { PdfArray, PdfDict, PdfName, type PdfValue } from "./value.ts";
@@ -17,12 +17,14 @@ function malformed(what: string, cause?: unknown): FormatError {
  * abbreviations of inline images are accepted as other readers accept them.
  *
  * @param resolve follows references in the dictionary
+ * @param isWhole refuses compressed data without their end, of which readers take different parts
  * @throws FormatError `algorithm_unsupported` for other filters, `limit_exceeded` above 64 MiB
  */
 export function decodeStream(
   dict: PdfDict,
   data: Uint8Array,
   resolve: (value: PdfValue | undefined) => PdfValue,
+  isWhole = false,
 ): Uint8Array {
   const filters = asList(resolve(dict.get("Filter")), resolve);
   const parms = asList(resolve(dict.get("DecodeParms")), resolve);
@@ -33,7 +35,7 @@ export function decodeStream(
     switch (filter.value) {
       case "FlateDecode":
       case "Fl":
-        data = inflate(data);
+        data = inflate(data, isWhole);
         if (parm instanceof PdfDict) data = unpredict(data, parm, resolve);
         break;
       case "ASCIIHexDecode":
@@ -95,13 +97,20 @@ function asList(value: PdfValue, resolve: (value: PdfValue) => PdfValue): PdfVal
   return value instanceof PdfArray ? value.items.map(resolve) : [value];
 }
 
-function inflate(data: Uint8Array): Uint8Array {
+function inflate(data: Uint8Array, isWhole: boolean): Uint8Array {
+  const maxOutputLength = MAX_DECODED;
+  if (isWhole && data.length === 0) return data; // qpdf writes empty content so
   try {
     // A missing end or checksum is common, and other readers accept it.
-    return inflateSync(data, {
-      maxOutputLength: MAX_DECODED,
-      finishFlush: constants.Z_SYNC_FLUSH,
-    });
+    if (!isWhole) {
+      return inflateSync(data, { maxOutputLength, finishFlush: constants.Z_SYNC_FLUSH });
+    }
+    try {
+      return inflateSync(data, { maxOutputLength });
+    } catch (error) {
+      if ((error as { code?: string }).code !== "Z_BUF_ERROR") throw error;
+      return inflateRawSync(data.subarray(2), { maxOutputLength }); // only the checksum may be missing
+    }
   } catch (cause) {
     if ((cause as { code?: string }).code === "ERR_BUFFER_TOO_LARGE") {
       throw new FormatError("limit_exceeded", "A stream of the PDF expands to too many bytes.");

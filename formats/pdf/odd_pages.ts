@@ -80,9 +80,9 @@ class Pages {
       return;
     }
     const kids = this.document.array(dict, "Kids");
-    if (!kids || (type !== undefined && type !== "Pages") || this.#seen.has(num)) {
-      return void tell();
-    }
+    // The root is one whatever it says.
+    const isNode = type === "Pages" || (type === undefined && above.depth === 0);
+    if (!kids || !isNode || this.#seen.has(num)) return void tell();
     this.#seen.add(num);
     for (const kid of kids.items) this.visit(kid, { num, inherited, isStraight, depth });
     // Some readers count the pages before one, others walk through them.
@@ -152,7 +152,7 @@ class Pages {
     const coding = codingOf(object.value.dict, (value) => document.resolve(value));
     if (coding === "odd" || coding === "image") return null;
     if (coding === "other") return undefined;
-    return unlessMalformed(() => document.streamData(object)) ?? null;
+    return unlessMalformed(() => document.streamData(object, true)) ?? null;
   }
 }
 
@@ -165,6 +165,10 @@ function isDividedRightly(pieces: readonly Uint8Array[]): boolean {
     const next = pieces.slice(i + 1).find(({ length }) => length > 0);
     if (piece.length === 0 || !next) return true;
     if (!endsBetweenTokens(piece)) return false;
+    const [before, behind] = [piece.at(-1)!, next[0]];
+    if (before === SLASH ? isRegular(behind) : before === GREATER && behind === GREATER) {
+      return false;
+    }
     const start = piece.findLastIndex((c) => !isRegular(c)) + 1;
     const end = next.findIndex((c) => !isRegular(c));
     const last = fromLatin1(piece.subarray(start)),

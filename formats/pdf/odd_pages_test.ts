@@ -53,7 +53,10 @@ const PLAIN: Record<string, Change> = {
     withoutResources,
   ),
   "a wrong Parent, where nothing is inherited": put(3, "/Parent 2", "/Parent 5"),
-  "pages and nodes without Type": also(put(3, "/Type /Page", ""), put(2, "/Type /Pages", "")),
+  "empty content, compressed": put(4, /<<[^]*/, stream("", "/Filter /FlateDecode")),
+  "compressed content without its checksum": (objects) =>
+    objects[4] = stream(flate("0 g").slice(0, -4), "/Filter /FlateDecode"),
+  "pages and a root without Type": also(put(3, "/Type /Page", ""), put(2, "/Type /Pages", "")),
   "content in pieces that end between tokens": content(
     "q",
     "BT /F1 12 Tf 72 720 Td (Page 1) Tj ET",
@@ -77,6 +80,9 @@ const ODD: Record<string, Change> = {
     (objects) => objects[30] = page(4, 3),
   ),
   "a node without pages, drawn as a page": put(3, "/Type /Page", "/Type /Pages"),
+  "a node without Type": also(nested(2, 3), put(30, "/Type /Pages", "")),
+  "compressed content without its end": (objects) =>
+    objects[4] = stream(flate("0 g 0 0 9 9 re f").slice(0, -7), "/Filter /FlateDecode"),
   "a page of another type": put(3, "/Type /Page", "/Type /Template"),
   "a page in the tree itself": put(2, "[3 0 R", `[${page(4)}`),
   "a page by two references": also(put(2, "[3 0 R", "[30 0 R"), (all) => all[30] = "3 0 R"),
@@ -103,6 +109,8 @@ const ODD: Record<string, Change> = {
   "a number in two pieces": content("q 9", "00 w Q"),
   "an operator in two pieces": content("BT (Pay 9) T", "j ET"),
   "a name in two pieces": content("BT /F", "1 9 Tf ET"),
+  "a name behind its solidus in two pieces": content("BT /", "F1 9 Tf ET"),
+  "the end of a dictionary in two pieces": content("/A << /B 1 >", "> BDC EMC"),
   "a string in two pieces": content("BT (Pay 9", "00) Tj ET"),
   "a comment that goes on": content("q % from here", " 1 0 0 RG\nQ"),
   "an inline image in two pieces": content("BI /W 1 /H 1 ID x", "x EI"),

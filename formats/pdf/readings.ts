@@ -102,11 +102,12 @@ function withStreams(document: PdfDocument, found: Scan): Scan {
 }
 
 /**
- * Whether some readers stop at a `/Prev`, and find no page or only new ones; or do not find the encryption's dictionary,
- * because `/Size` excludes it.
+ * Whether some readers stop at a `/Prev`, and find no page or only new ones; or cannot open the file, for its `/Size`,
+ * which also may exclude the encryption's dictionary.
  */
 function isLostToSome({ xref: { oddities }, crypt }: PdfDocument): boolean {
-  return oddities.has("prev") || (crypt !== undefined && oddities.has("beyondSize"));
+  return oddities.has("prev") || oddities.has("size") ||
+    (crypt !== undefined && oddities.has("beyondSize"));
 }
 
 /** Whether every object is found by a scan in its place, and can be read in one way only. */

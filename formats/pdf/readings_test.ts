@@ -137,6 +137,11 @@ Deno.test("readings: ambiguous is a Size that excludes an encrypted document's o
   assert.deepEqual(told(small), ["1 on undefined"]);
 });
 
+Deno.test("readings: ambiguous is a Size beyond all object numbers, with which some readers open nothing", () => {
+  const large = fromLatin1(classicPdf(objects)).replace(/\/Size \d+/, "/Size 98388608");
+  assert.deepEqual(told(latin1(large)), ["1 on undefined"]);
+});
+
 Deno.test("readings: what looks like an object in a stream's data counts where a reader may scan the file", () => {
   const bytes = classicPdf({ ...objects, 60: stream(`${CONTENT} 0 obj\n${other}\nendobj`) });
   assert.deepEqual(told(bytes), []);

@@ -56,9 +56,10 @@ const USUAL: Manner = { duplicates: "last", hybrids: "fill", beyondSize: "keep" 
 
 /**
  * Oddities that make readers find different entries, or lose older ones, as with a Prev that is not a number, or scan the
- * file, as with a cross-reference stream that does not end where its Length says.
+ * file, as with a cross-reference stream that does not end where its Length says, or give it up, as with a Size beyond
+ * all object numbers.
  */
-export type Oddity = keyof Manner | "prev" | "length";
+export type Oddity = keyof Manner | "prev" | "length" | "size";
 
 export const NO_ODDITIES: ReadonlySet<Oddity> = new Set();
 
@@ -124,6 +125,9 @@ export function readXref(
   const { chain, isKnown } = readChain(window, start, before?.start);
   const oddities = new Set<Oddity>(isKnown ? before!.oddities : []);
   if (chain.some(hasOddPrev)) oddities.add("prev");
+  if (chain.some(({ trailer }) => Number(trailer.get("Size")) > MAX_OBJECT_NUMBER + 1)) {
+    oddities.add("size");
+  }
   let entries: XrefMap | undefined = isKnown ? new Map(before!.entries) : undefined;
   // The oldest first, which is the largest in most files.
   for (const section of chain.toReversed()) {

@@ -67,9 +67,10 @@ const pieces: Change = (next, all) => {
 /** Compresses the content, rightly or nearly so. */
 const coded: Change = (next, all) => {
   let bytes: Uint8Array = deflateSync(latin1(CONTENT_TEXT));
+  const damage = next(3);
   // Without its checksum, another content would be as right.
-  if (next(2)) bytes[next(bytes.length)] ^= 1 << next(8);
-  else if (next(2)) bytes = bytes.subarray(0, next(bytes.length));
+  if (damage === 0) bytes[next(bytes.length)] ^= 1 << next(8);
+  else if (damage === 1) bytes = bytes.subarray(0, next(bytes.length));
   const data = fromLatin1(bytes);
   const filter = pick(next, [
     "/FlateDecode",

@@ -2,7 +2,7 @@
  * `deno task test:portable`: the tests that need nothing but Deno. CI runs them on macOS and Windows; `deno task test`,
  * which needs OpenSSL, browsers, PKCS#11 modules and more, includes them.
  */
-const ROOMS = ["words", "protocol", "formats", "web", "pkcs11_ffi"];
+const ROOMS = ["words", "protocol", "formats", "web", "pkcs11_ffi", "windows_ffi"];
 
 /** Tests in these rooms that compare with other programs, or load a driver. */
 export const NEED_PROGRAMS = [
@@ -25,7 +25,6 @@ export const NEED_PROGRAMS = [
   "formats/xml/c14n_test.ts",
   "formats/xml/xades_test.ts",
   "pkcs11_ffi/abi_test.ts",
-  "pkcs11_ffi/card_test.ts",
   "pkcs11_ffi/client_test.ts",
   "pkcs11_ffi/generate_test.ts",
   "pkcs11_ffi/modules_test.ts",

@@ -16,9 +16,9 @@ export function hostCommand(mainModule: string): string[] {
   return roleCommand(mainModule, "pkcs11-host", ["--allow-ffi", "--allow-read"]);
 }
 
-/** The same for the `windows-store-host` role, in which a provider of the Windows store runs. */
+/** The same for the `windows-store-host` role, in which a provider of the Windows store runs: `read` to load its code. */
 export function storeHostCommand(mainModule: string): string[] {
-  return roleCommand(mainModule, "windows-store-host", ["--allow-ffi"]);
+  return roleCommand(mainModule, "windows-store-host", ["--allow-ffi", "--allow-read"]);
 }
 
 /** The same for the `pdf-text` role, which searches a PDF's text: `read` to load its code. */

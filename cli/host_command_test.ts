@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hostCommand, readerCommand, textCommand } from "./host_command.ts";
+import { hostCommand, readerCommand, storeHostCommand, textCommand } from "./host_command.ts";
 
 Deno.test("the child process gets only ffi and read, and a bundled program loads nothing from outside", () => {
   for (
@@ -15,6 +15,9 @@ Deno.test("the child process gets only ffi and read, and a bundled program loads
     assert.match(args.at(-2)!, /[\\/]d sign[\\/]main\.m?[tj]s$/);
     const given = args.filter((flag) => flag.startsWith("--allow-") || flag === "-A");
     assert.deepEqual(given, ["--allow-ffi", "--allow-read"]);
+    assert.equal(storeHostCommand(main).at(-1), "windows-store-host");
+    const storeFlags = storeHostCommand(main).filter((flag) => flag.startsWith("--allow-"));
+    assert.deepEqual(storeFlags, ["--allow-ffi", "--allow-read"]);
     assert.equal(textCommand(main).at(-1), "pdf-text");
     const textFlags = textCommand(main).filter((flag) => flag.startsWith("--allow-"));
     assert.deepEqual(textFlags, ["--allow-read"]);

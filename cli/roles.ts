@@ -4,7 +4,8 @@ type Permission = Deno.PermissionDescriptor["name"];
 const DOES_WITHOUT: Readonly<Record<string, readonly Permission[]>> = {
   // keeps read until the driver is loaded (pkcs11_ffi/host.ts)
   "pkcs11-host": ["import", "net", "run", "write", "env", "sys"],
-  "windows-store-host": ["import", "net", "run", "write", "env", "sys", "read"],
+  // keeps read until its code is loaded (windows_ffi/host.ts)
+  "windows-store-host": ["import", "net", "run", "write", "env", "sys"],
   // keeps read until pdf.js is loaded (signing/text_worker.ts)
   "pdf-text": ["ffi", "import", "net", "run", "write", "env", "sys"],
   // keeps read until its thread is loaded (reader/host.ts)

@@ -56,6 +56,7 @@ Deno.test("each role gives up the permissions that it does not need", async () =
     assert.ok(granted.includes("read"));
   }
   assert.deepEqual((await left("pkcs11-host")).granted, ["ffi", "read"]);
+  assert.deepEqual((await left("windows-store-host")).granted, ["ffi", "read"]);
   assert.deepEqual((await left("pdf-text")).granted, ["read"]);
   assert.deepEqual((await left("reader")).granted, ["read"]);
 });

@@ -17,7 +17,6 @@ import {
   type KeyInfo,
   type Listing,
   type OpenOptions,
-  type Problem,
   type Provider,
   SignerError,
   type TokenInfo,
@@ -31,6 +30,12 @@ const TAKE_A_PIN: ReadonlySet<string> = new Set([
   "Microsoft Base Smart Card Crypto Provider",
   "Microsoft Smart Card Key Storage Provider",
 ]);
+
+/** Keeps keys in the computer's TPM, mostly without a PIN. */
+const PLATFORM = "Microsoft Platform Crypto Provider";
+
+/** Milliseconds that a listing waits for a provider that was late for the one before. */
+const LATE_TIMEOUT = 1000;
 
 export interface WindowsStoreOptions {
   /** Program and arguments that run `runStoreHost()`. */
@@ -54,6 +59,8 @@ interface Place {
   listing: Listing;
   /** A key is open: its dialog may hold the process, and the card, for minutes. */
   inUse: boolean;
+  /** It did not answer the last listing in time. */
+  isLate: boolean;
 }
 
 export class WindowsStoreProvider implements Provider {
@@ -69,32 +76,43 @@ export class WindowsStoreProvider implements Provider {
   }
 
   async list(signal?: AbortSignal): Promise<Listing> {
-    const timeout = AbortSignal.timeout(this.#options.listTimeout ?? 12_000);
-    const limit = signal ? AbortSignal.any([signal, timeout]) : timeout;
-    const problem = (driver: string, error: unknown): Problem => {
-      if (signal?.aborted) throw new SignerError("request_cancelled", "The request was cancelled.");
-      const late = timeout.aborted && error instanceof Pkcs11Error && error.code === "cancelled";
-      const { code, message } = late
-        ? new SignerError("driver_timeout", "Windows' provider is slow. Try again in a moment.")
-        : toSignerError(error);
-      return { driver, code, message };
-    };
-    let listings: Listing[];
-    try {
-      const tokens = await this.#store.tokens({ signal: limit });
-      listings = await Promise.all(tokens.map(async ({ label, uri }) => {
-        const place = this.#placeOf(label);
-        if (place.inUse) return place.listing;
-        try {
-          const shown = await place.client.certificates(uri, { signal: limit });
-          return place.listing = this.#describe(label, uri, shown);
-        } catch (error) {
-          return { tokens: [], keys: [], problems: [problem(label, error)] };
+    const { listTimeout = 12_000 } = this.#options;
+    /** What `ask` gives, or the problem that it had. */
+    const within = async (
+      driver: string,
+      ms: number,
+      ask: (limit: AbortSignal) => Promise<Listing[]>,
+    ): Promise<Listing[]> => {
+      const timeout = AbortSignal.timeout(ms);
+      try {
+        return await ask(signal ? AbortSignal.any([signal, timeout]) : timeout);
+      } catch (error) {
+        if (signal?.aborted) {
+          throw new SignerError("request_cancelled", "The request was cancelled.");
         }
+        const late = timeout.aborted && error instanceof Pkcs11Error && error.code === "cancelled";
+        const { code, message } = late
+          ? new SignerError("driver_timeout", "Windows' provider is slow. Try again in a moment.")
+          : toSignerError(error);
+        return [{ tokens: [], keys: [], problems: [{ driver, code, message }] }];
+      }
+    };
+    const listings = await within(WINDOWS_STORE, listTimeout, async (limit) => {
+      const tokens = await this.#store.tokens({ signal: limit });
+      const found = await Promise.all(tokens.map(async ({ label, uri }) => {
+        const place = this.#placeOf(label);
+        if (place.inUse) return [place.listing];
+        // Nobody waits twice for a provider that hangs.
+        const ms = place.isLate ? Math.min(LATE_TIMEOUT, listTimeout) : listTimeout;
+        const listings = await within(label, ms, async (limit) => {
+          const shown = await place.client.certificates(uri, { signal: limit });
+          return [place.listing = this.#describe(label, uri, shown)];
+        });
+        place.isLate = listings[0].problems.some(({ code }) => code === "driver_timeout");
+        return listings;
       }));
-    } catch (error) {
-      listings = [{ tokens: [], keys: [], problems: [problem(WINDOWS_STORE, error)] }];
-    }
+      return found.flat();
+    });
     const works = listings.some(({ keys }) =>
       keys.some(({ missing }) => missing !== "driver_not_found")
     );
@@ -112,7 +130,7 @@ export class WindowsStoreProvider implements Provider {
       .filter(({ key, certificate }) =>
         key && (this.#options.keys === "all" || key.hardware) && isForSigning(certificate)
       );
-    const asksForPin = own.some(({ key }) => key.hardware);
+    const asksForPin = provider !== PLATFORM && own.some(({ key }) => key.hardware);
     const token: TokenInfo = {
       uri,
       label: provider,
@@ -213,7 +231,7 @@ export class WindowsStoreProvider implements Provider {
     let place = this.#places.get(provider);
     if (!place) {
       const listing = { tokens: [], keys: [], problems: [] };
-      place = { client: this.#newClient(), listing, inUse: false };
+      place = { client: this.#newClient(), listing, inUse: false, isLate: false };
       this.#places.set(provider, place);
     }
     return place;

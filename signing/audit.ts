@@ -180,7 +180,17 @@ export class Audit {
       this.#tip = { file: tip.file, size: tip.size + bytes.length, number, hash };
       this.#flush(this.#log);
     } finally {
+      this.#unlock(lock);
+    }
+  }
+
+  /** Closing lets go of it too, where the system cannot unlock it: Wine refuses a second time, and Deno tries twice. */
+  #unlock(lock: Deno.FsFile): void {
+    try {
       lock.unlockSync();
+    } catch {
+      lock.close();
+      this.#lockFile = undefined;
     }
   }
 

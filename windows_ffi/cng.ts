@@ -2,7 +2,7 @@
 import { Pkcs11Error } from "../pkcs11_ffi/error.ts";
 import { digestLength, type Hash, type Scheme } from "../pkcs11_ffi/mechanism.ts";
 import { checkStatus } from "./errors.ts";
-import { asciiPin, type KeyPlace, MAX_SIGNATURE, type StoreKey } from "./key.ts";
+import { asciiPin, type KeyPlace, MAX_SIGNATURE, silently, type StoreKey } from "./key.ts";
 import {
   BCRYPT_HASH,
   BCRYPT_PAD_PKCS1,
@@ -33,11 +33,11 @@ export class CngKey implements StoreKey {
   constructor(raw: RawWindows, place: KeyPlace) {
     this.#raw = raw;
     this.#place = place;
-    this.#open(SILENT);
+    silently(() => this.#open(SILENT));
   }
 
   implementation(): number | undefined {
-    return implementationOf(this.#raw, this.#key);
+    return this.#key === 0n ? undefined : implementationOf(this.#raw, this.#key);
   }
 
   sign(scheme: Scheme, hash: Hash, digest: Uint8Array<ArrayBuffer>, dialog: boolean) {

@@ -2,7 +2,7 @@
 import { Pkcs11Error } from "../pkcs11_ffi/error.ts";
 import type { Hash, Scheme } from "../pkcs11_ffi/mechanism.ts";
 import { failure } from "./errors.ts";
-import { asciiPin, type KeyPlace, MAX_SIGNATURE, type StoreKey } from "./key.ts";
+import { asciiPin, type KeyPlace, MAX_SIGNATURE, silently, type StoreKey } from "./key.ts";
 import {
   AT_SIGNATURE,
   CALG,
@@ -36,17 +36,19 @@ export class CspKey implements StoreKey {
   readonly #keySpec: number;
   /** The provider that knows SHA-2. */
   #asked: Asked;
-  #context: bigint;
+  #context = 0n;
   #silent = true;
 
   constructor(raw: RawWindows, place: KeyPlace) {
     this.#raw = raw;
     this.#keySpec = place.keySpec;
     this.#asked = place;
-    this.#context = acquire(raw, place, SILENT);
     try {
-      this.#mustHaveKey();
-      if (!this.#knowsSha2()) this.#takeStronger(place);
+      silently(() => {
+        this.#context = acquire(raw, place, SILENT);
+        this.#mustHaveKey();
+      });
+      if (this.#context !== 0n && !this.#knowsSha2()) this.#takeStronger(place);
     } catch (error) {
       this.close();
       throw error;
@@ -54,7 +56,7 @@ export class CspKey implements StoreKey {
   }
 
   implementation(): number | undefined {
-    return implementationOf(this.#raw, this.#context);
+    return this.#context === 0n ? undefined : implementationOf(this.#raw, this.#context);
   }
 
   sign(scheme: Scheme, hash: Hash, digest: Uint8Array<ArrayBuffer>, dialog: boolean) {
@@ -63,9 +65,10 @@ export class CspKey implements StoreKey {
     }
     if (!dialog) return this.#sign(hash, digest);
     return withOwnerWindow(this.#raw, (window) => {
-      // Of the process, for the contexts that are acquired from now on.
+      // Without a context: for those that are acquired from now on.
+      const of = this.#silent ? 0n : this.#context;
       if (window !== 0n) {
-        this.#raw.advapi32.CryptSetProvParam(0n, PP_CLIENT_HWND, encodeAddress(window), 0);
+        this.#raw.advapi32.CryptSetProvParam(of, PP_CLIENT_HWND, encodeAddress(window), 0);
       }
       if (this.#silent) {
         this.close();

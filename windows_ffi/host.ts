@@ -143,9 +143,12 @@ function sign(
   const name = hash.replace("SHA-", "sha");
   const digest = input === "digest" ? data : new Uint8Array(createHash(name).update(data).digest());
   if (digest.length !== digestLength(hash)) throw new Pkcs11Error("input_invalid");
+  const { type, bits } = opened.info;
+  // FIPS 186-5 §6.4.1: ECDSA uses the leftmost bits of the digest.
+  const signed = type === "ec" ? digest.subarray(0, Math.ceil(bits / 8)) : digest;
   try {
-    const signature = opened.key.sign(scheme, hash, digest, pinPad === true);
-    return opened.info.type === "ec" ? ecdsaToDer(signature) : signature;
+    const signature = opened.key.sign(scheme, hash, signed, pinPad === true);
+    return type === "ec" ? ecdsaToDer(signature) : signature;
   } catch (error) {
     if (error instanceof Pkcs11Error && FINAL.has(error.code)) opened.failed = error;
     throw error;

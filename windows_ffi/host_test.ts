@@ -24,7 +24,7 @@ function opened(
   const host = new StoreHost(windows);
   const ask = (request: Request, blob = new Uint8Array()) => host.answer(request, blob);
   const session = ask({ op: "open", token: uri(stored.provider) }).value as number;
-  const publicKey = { type, bits: 2048 };
+  const publicKey = { type, bits: type === "ec" ? 256 : 2048 };
   const { key } = ask({ op: "key", session, certificate: true, publicKey }, stored.der).value as {
     key: number;
   };
@@ -143,6 +143,21 @@ Deno.test("a CNG key is opened again to ask the person, once, and signs with one
   ]);
 });
 
+Deno.test("a key whose provider wants to ask before it opens it is opened when it signs", () => {
+  // Silently (0x40) it does not open.
+  for (
+    const [key, name, loud] of [
+      [CNG, "NCryptOpenKey", "NCryptOpenKey key 0 0"],
+      [CSP, "CryptAcquireContextW", `CryptAcquireContextW key ${OLD_CARD} 1 0`],
+    ] as const
+  ) {
+    let asked = 0;
+    const { windows, sign } = opened(key, { [name]: () => asked++ === 0 ? 0x80090022 : 0 });
+    sign({ pinPad: true });
+    assert.ok(windows.calls.includes(loud), windows.calls.join("\n"));
+  }
+});
+
 Deno.test("with a PIN from our window nothing else is asked, and its copy is wiped", () => {
   for (
     const [key, call] of [[CNG, "NCryptSetProperty SmartCardPin 10 40"], [
@@ -204,6 +219,10 @@ Deno.test("a message is hashed here; a digest of another length is refused", () 
   sign({ input: "message", hash: "SHA-384" }, new Uint8Array(1000));
   assert.equal(windows.calls[0], "NCryptSignHash 8 48 48 42");
   assert.throws(() => sign({}, new Uint8Array(31)), { code: "input_invalid" });
+  // P-256 signs the first 32 bytes of a longer digest.
+  const ec = opened(CNG, {}, "ec");
+  ec.sign({ hash: "SHA-512" }, new Uint8Array(64));
+  assert.equal(ec.windows.calls[0], "NCryptSignHash - 32 32 40");
 });
 
 Deno.test("a CSP makes no PSS signatures, and a session ends with its keys", () => {

@@ -12,7 +12,7 @@ export interface KeyPlace {
   keySpec: number;
 }
 
-/** A key that was opened without a dialog. */
+/** A key that was opened without a dialog; where its provider wants to ask first, it is opened when it signs. */
 export interface StoreKey {
   /** NCRYPT_IMPL_* or CRYPT_IMPL_*; undefined if the provider does not tell. */
   implementation(): number | undefined;
@@ -38,6 +38,15 @@ export interface StoreKey {
    */
   setPin(pin: Uint8Array): void;
   close(): void;
+}
+
+/** Runs what must show no dialog; it may fail because the provider wants one. */
+export function silently(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof Pkcs11Error && error.code === "context_login_required")) throw error;
+  }
 }
 
 /** Bytes of the longest signature: RSA-8192. */

@@ -27,8 +27,11 @@ export function lookAt(raw: RawWindows, place: KeyPlace): KeyState {
   let error: Pkcs11Error | undefined;
   try {
     const key = openKey(raw, place);
-    type = key.implementation();
-    key.close();
+    try {
+      type = key.implementation();
+    } finally {
+      key.close();
+    }
   } catch (thrown) {
     error = known(thrown);
   }
@@ -38,8 +41,6 @@ export function lookAt(raw: RawWindows, place: KeyPlace): KeyState {
     error ??= known(thrown);
   }
   const hardware = isHardware(type);
-  // The key is there, and its provider wants to ask the person first.
-  if (error?.code === "context_login_required") error = undefined;
   // A token that is in, but another one.
   if (hardware && error?.code === "key_not_found") error = absent(error);
   return { hardware, error };

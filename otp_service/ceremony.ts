@@ -149,7 +149,6 @@ export class Ceremony {
       const reason = error.message;
       await store.run((tx) => {
         tx.audit({ event: "otp.delivery_failed", transaction: id, person: person.id, reason });
-        return Promise.resolve();
       });
       return { ok: false, refusal: "not_delivered" };
     }

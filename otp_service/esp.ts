@@ -326,7 +326,6 @@ export class Esp {
     if (row) {
       await store.run((tx) => {
         tx.audit({ event: "esign.refused", transaction: id, client, code: "foreign" });
-        return Promise.resolve();
       });
     }
     throw new CscError("esign_unknown");

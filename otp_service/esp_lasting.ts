@@ -64,7 +64,6 @@ export async function addTimestamp(
     const reason = reasonOf(error);
     await store.run((tx) => {
       tx.audit({ event: "esign.timestamp_failed", ...about, reason });
-      return Promise.resolve();
     });
     return row;
   }

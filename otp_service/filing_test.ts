@@ -18,7 +18,6 @@ const newStore = (path: string) =>
 const add = (store: Store, count: number) =>
   store.run((tx) => {
     for (let i = 0; i < count; i++) tx.audit({ event: "otp.sent", i });
-    return Promise.resolve();
   });
 
 /** A witness (c2sp.org/tlog-witness) that has seen a tree of no leaves. */

@@ -40,7 +40,6 @@ Deno.test("while the log's key is rotated, receipts are good with either key, an
       try {
         const { lines } = await store.runWithLines((tx) => {
           tx.audit({ event: "otp.sent" });
-          return Promise.resolve();
         });
         const { note } = await store.auditHead();
         assert.equal((await store.verifyAudit(expect)).problem, undefined);

@@ -146,7 +146,6 @@ export class People {
     const told = (event: "person.enrolment_sent" | "person.enrolment_failed", reason?: string) =>
       store.run((tx) => {
         tx.audit({ event, person: person.id, way: way ?? "by hand", reason, by });
-        return Promise.resolve();
       });
     if (way) {
       try {

@@ -106,7 +106,6 @@ export async function retireSecrets(
     await writeSecretLines(path, withoutOld(kept));
     await store.run((tx) => {
       tx.audit({ event: "secret.retired", secret: secretName(old), by });
-      return Promise.resolve();
     });
   }
   const inUse = await pinsBySecret(store);

@@ -97,7 +97,6 @@ export function addPortalRoutes(app: App, service: Service): void {
     const from = Math.max(1, Math.floor(Number(context.req.query("from") ?? 1)) || 1);
     await store.run((tx) => {
       tx.audit({ event: "audit.exported", by: client, from });
-      return Promise.resolve();
     });
     const lines = store.audit(from);
     const encoder = new TextEncoder();

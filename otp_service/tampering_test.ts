@@ -371,7 +371,6 @@ Deno.test("who has the secret and the database, but not the log's key, writes no
   const add = (store: Store) =>
     store.run((tx) => {
       tx.audit({ event: "client.signed_in", client: "portal" });
-      return Promise.resolve();
     });
   try {
     await add(store);

@@ -104,7 +104,6 @@ async function publish(test: TestService, dir: string): Promise<void> {
   const add = (count: number) =>
     store.runWithLines((tx) => {
       for (let i = 0; i < count; i++) tx.audit({ event: "otp.sent", i });
-      return Promise.resolve();
     });
   await add(OLD);
   await store.auditHead();

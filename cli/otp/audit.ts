@@ -134,7 +134,6 @@ export function addAudit(service: Command, action: Action): void {
           for await (const line of store.audit(from)) console.log(line);
           await store.run((tx) => {
             tx.audit({ event: "audit.exported", by: operator(), from });
-            return Promise.resolve();
           });
         })
       ),

@@ -153,15 +153,21 @@ Deno.test({
           await sign.waitFor(() => document.querySelector(".see-next button") !== null);
           assert.equal(await sign.evaluate(isArmed), false);
           await lookAtAll(sign);
-          const isDisarmed = await sign.evaluate(() => {
+          await sign.evaluate(() => {
             const submit = document.querySelector<HTMLButtonElement>("[type=submit]")!;
-            const { promise, resolve } = Promise.withResolvers<boolean>();
-            new MutationObserver(() => submit.disabled && resolve(true))
-              .observe(submit, { attributes: true });
-            location.hash = "#pin";
-            return promise;
+            new MutationObserver(() => {
+              if (submit.disabled) document.body.dataset.disarmed = "";
+            }).observe(submit, { attributes: true });
           });
-          assert.ok(isDisarmed);
+          // The scrolling before may have taken effect a moment ago, and the window waits again.
+          await sign.waitFor(() => {
+            const submit = document.querySelector<HTMLButtonElement>("[type=submit]")!;
+            if (location.hash === "" && !submit.disabled) {
+              delete document.body.dataset.disarmed;
+              location.hash = "#pin";
+            }
+            return location.hash !== "" && document.body.dataset.disarmed !== undefined;
+          });
           await sign.click(button(en.do_not_sign));
           assert.equal(await result(page), "user_cancelled");
         },

@@ -13,6 +13,8 @@ const EXAMPLE = {
   legacyOrigins: ["https://old.example"],
   modules: [{ name: "Token", path: "/opt/token/libtoken.so" }],
   searchModules: false,
+  windowsStore: "off",
+  windowsPin: "windows",
   ports: [7791],
   timestampAuthority: "http://tsa.example/",
   intranetServices: true,
@@ -62,17 +64,21 @@ Deno.test(
         ports: [1],
         searchModules: true,
         modules: [{ path: "/x.so" }],
+        windowsStore: "all",
         language: "hi",
       });
       const settings = underPolicy(config, policy);
       assert.deepEqual(settings.ports, [7791]);
       assert.equal(settings.searchModules, false);
       assert.deepEqual(settings.modules, EXAMPLE.modules);
+      assert.equal(settings.windowsStore, "off");
       assert.equal(settings.otherOrigins, "refuse");
       assert.equal(settings.language, "hi");
       assert.ok(!("$schema" in settings));
       assert.equal(underPolicy(config, {}).otherOrigins, "ask");
       assert.deepEqual(underPolicy(config, {}).ports, [1]);
+      assert.equal(underPolicy(config, {}).windowsStore, "all");
+      assert.equal(underPolicy(Config.parse({}), {}).windowsStore, "hardware");
     }),
 );
 

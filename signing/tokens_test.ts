@@ -4,6 +4,7 @@ import { keyUsage } from "../tests/fixtures/extensions.ts";
 import { issue } from "../tests/fixtures/issue.ts";
 import { makeKey } from "../tests/fixtures/keys.ts";
 import { makePki } from "../tests/fixtures/pki.ts";
+import type { KeyInfo } from "../signers/provider.ts";
 import { Tokens } from "./tokens.ts";
 
 const { officers } = makePki({
@@ -51,6 +52,44 @@ Deno.test("a certificate on two tokens is listed under both, and each can be cho
   // The same token by another driver, which writes its serial number in its own way.
   Object.assign(other.tokens[0], { serialNumber: "00-0", driver: "other" });
   assert.equal((await tokens.list()).credentials.length, 1);
+});
+
+Deno.test("a token of the Windows store is listed for what no other driver shows, and says why it cannot sign", async () => {
+  const [anita, bimal] = [officers.slice(0, 1), officers.slice(1)];
+  const store = (of: typeof officers, missing?: KeyInfo["missing"]) => {
+    const provider = new MemoryProvider(of);
+    const driver = "Windows certificate store";
+    const more = { uri: "pkcs11:model=Windows%20store", serialNumber: "", driver };
+    Object.assign(provider.tokens[0], more);
+    const look = provider.list.bind(provider);
+    provider.list = async () => {
+      const { keys, ...rest } = await look();
+      const away = keys.map((key) => ({ ...key, hasKey: false, missing }));
+      return missing ? { ...rest, tokens: [], keys: away } : { ...rest, keys };
+    };
+    return provider;
+  };
+  const listed = async (windows: MemoryProvider) => {
+    const tokens = new Tokens([new MemoryProvider(anita), windows], () => new Date());
+    const { credentials, tokens: found } = await tokens.list();
+    return {
+      drivers: found.map(({ driver }) => driver),
+      reasons: credentials.map((each) => tokens.describe(each).reason),
+    };
+  };
+  assert.deepEqual(await listed(store(anita)), { drivers: ["memory"], reasons: [null] });
+  assert.deepEqual(await listed(store(anita, "token_not_present")), {
+    drivers: ["memory"],
+    reasons: [null],
+  });
+  assert.deepEqual(await listed(store(bimal)), {
+    drivers: ["memory", "Windows certificate store"],
+    reasons: [null, null],
+  });
+  assert.deepEqual(await listed(store(bimal, "driver_sha1_only")), {
+    drivers: ["memory"],
+    reasons: [null, "driver_sha1_only"],
+  });
 });
 
 Deno.test("a certificate that cannot be read is a problem, and hides no other", async () => {

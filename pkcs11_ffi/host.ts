@@ -4,7 +4,8 @@ import { Pkcs11Error } from "./error.ts";
 import type { CertificateObject, Request, StartMessage } from "./messages.ts";
 import { Module, type Pin } from "./module.ts";
 import { type Host, serve } from "./serve.ts";
-import { type PrivateKey, Session } from "./session.ts";
+import type { PrivateKey } from "./objects.ts";
+import { Session } from "./session.ts";
 
 /**
  * Runs until standard input ends. Every permission but `ffi` is given back, and that is needed for every call into the

@@ -211,7 +211,7 @@ export class Module {
     return ready[0];
   }
 
-  // For session.ts: one PKCS#11 operation each, with lengths checked.
+  // For session.ts, objects.ts and key_pair.ts: one PKCS#11 operation each, with lengths checked.
 
   /** C_GetMechanismList. */
   mechanisms(slot: bigint): Set<number> {

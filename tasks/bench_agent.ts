@@ -5,9 +5,10 @@
 import { startAgent } from "../agent/compose.ts";
 import { readerCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
-import { DemoConsent } from "./demo.ts";
+import { DemoConsent } from "./demo_consent.ts";
 import { openReaders } from "../signing/reading.ts";
-import { type DemoOfficer, openStore, type TokenStore } from "./demo_tokens.ts";
+import { openStore, type TokenStore } from "./demo_store.ts";
+import type { DemoOfficer } from "./demo_tokens.ts";
 
 export interface BenchAgentStart {
   store: TokenStore;

@@ -3,7 +3,8 @@ import type { Client } from "../web/client.ts";
 import type { BenchAgentStart } from "./bench_agent.ts";
 import { Child } from "./bench_process.ts";
 import type { RawStart } from "./bench_raw.ts";
-import { type DemoTokens, makeTokens, type TokenStore } from "./demo_tokens.ts";
+import type { TokenStore } from "./demo_store.ts";
+import { type DemoTokens, makeTokens } from "./demo_tokens.ts";
 import { connectAs } from "./page.ts";
 
 /** Of the page that asks. */

@@ -9,7 +9,6 @@
  */
 import { parseArgs } from "node:util";
 import { browserCommand, openBrowser } from "../signing/consent/browser.ts";
-import type { Consent } from "../signing/consent/port.ts";
 import { WindowConsent } from "../signing/consent/window.ts";
 import { Online } from "../online/services.ts";
 import { publicFetch } from "../online/pki_http.ts";
@@ -20,7 +19,6 @@ import { openReaders as openDocumentReaders } from "../signing/reading.ts";
 import { readerCommand, textCommand } from "../cli/host_command.ts";
 import configuration from "../deno.json" with { type: "json" };
 import { canonicalJson } from "../formats/json/canonical.ts";
-import type { ChooseRequest, SignRequest } from "../protocol/consent.ts";
 import { PORTS } from "../protocol/envelope.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { notoSans } from "../tests/fixtures/fonts.ts";
@@ -35,47 +33,13 @@ import { startPkiServer } from "./demo_pki.ts";
 import { type Portal, startPortal } from "./demo_portal.ts";
 import { type SanctionOutcome, sanctionRound } from "./demo_round.ts";
 import { Sanctions } from "./demo_sanction.ts";
-import { type DemoOfficer, type DemoTokens, makeTokens, openStore } from "./demo_tokens.ts";
+import { DemoConsent } from "./demo_consent.ts";
+import { openStore } from "./demo_store.ts";
+import { type DemoTokens, makeTokens } from "./demo_tokens.ts";
 import { connectAs } from "./page.ts";
 import { ensure } from "./setup.ts";
 
 const WEB = new URL("../dist/web/", import.meta.url);
-
-/**
- * Says yes and knows the PINs: for the demonstration's and the benchmark's own tokens, whose PINs are no secret. No
- * command of the product can choose it.
- */
-export class DemoConsent implements Consent {
-  constructor(readonly officers: readonly Pick<DemoOfficer, "fingerprint" | "pin">[]) {}
-
-  grant(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  choose(request: ChooseRequest): Promise<string> {
-    return Promise.resolve(request.choices[0]!.id);
-  }
-
-  async sign(
-    { choices, binding }: SignRequest,
-    unlock: Parameters<Consent["sign"]>[1],
-  ): Promise<void> {
-    const { id, certificate, revision } = choices[0]!;
-    const officer = this.officers.find(({ fingerprint }) => fingerprint === certificate.id);
-    if (officer === undefined) throw new DsignError("certificate_not_found");
-    const pin = new TextEncoder().encode(officer.pin);
-    const unlocked = await unlock({ certificate: id, pin, binding, revision, finalTry: false });
-    if (!unlocked.ok) throw new DsignError(unlocked.code, unlocked.message);
-  }
-
-  otp(): Promise<Uint8Array> {
-    return Promise.reject(new DsignError("consent_unavailable"));
-  }
-
-  pin(): Promise<void> {
-    return Promise.reject(new DsignError("consent_unavailable"));
-  }
-}
 
 /** Output of `--json`. */
 interface Outcome {

@@ -5,18 +5,9 @@
 import { makeKey } from "../tests/fixtures/keys.ts";
 import { makePki, type Officer, type Pki } from "../tests/fixtures/pki.ts";
 import { pem } from "../formats/asn1/pem.ts";
-import { hostCommand } from "../cli/host_command.ts";
-import { Pkcs11Client } from "../pkcs11_ffi/client.ts";
-import { Pkcs11Provider } from "../signers/pkcs11.ts";
-import { type KeyFileReader, Pkcs12Provider } from "../signers/pkcs12.ts";
 import { writePkcs12 } from "../signers/pkcs12_write.ts";
-import type { Provider } from "../signers/provider.ts";
+import type { TokenStore } from "./demo_store.ts";
 import { findLibrary, missing } from "./setup.ts";
-
-/** The tokens, for the agent's providers. */
-export type TokenStore =
-  | { provider: "pkcs11:softhsm2"; library: string; env: { SOFTHSM2_CONF: string } }
-  | { provider: "pkcs12"; folder: string };
 
 export interface DemoOfficer {
   /** Common name in the certificate, and the token's label. */
@@ -38,17 +29,6 @@ export interface DemoTokens {
   pki: Pki;
   /** The address that serves them; empty if none does. */
   pkiUrl: string;
-}
-
-/** `close` ends the provider and its driver process, if any. */
-export function openStore(store: TokenStore, reader: KeyFileReader): Provider {
-  if (store.provider === "pkcs12") return new Pkcs12Provider([store.folder], reader);
-  const client = new Pkcs11Client({
-    modulePath: store.library,
-    command: hostCommand(new URL("../main.ts", import.meta.url).href),
-    env: store.env,
-  });
-  return new Pkcs11Provider([{ name: "SoftHSM", client }]);
 }
 
 /** SoftHSM's library; null if it, or the program that makes its tokens, is not there. */

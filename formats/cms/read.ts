@@ -86,7 +86,7 @@ export interface SignedDataOptions {
   zeroPadded?: boolean;
 }
 
-const MAX_SIGNERS = 256;
+const MAX_SIGNERS = 1024;
 const MAX_CERTIFICATES = 1024;
 const MAX_ATTRIBUTES = 256;
 

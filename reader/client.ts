@@ -82,13 +82,14 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   readonly #closing = new AbortController();
 
   /**
-   * @param options `command` starts the program in its `reader` role; `apart`: a process that has read for one origin
+   * @param options `command` starts the program in its `reader` role, with `env` too; `apart`: a process that has read for one origin
    *   ends before another's document is read, so that what a document does to its reader concerns its bringer only;
    *   `share`: processes that one asker has at most. Default: 1
    */
   constructor(
     readonly options: ReaderOptions & {
       command: readonly string[];
+      env?: Record<string, string>;
       apart?: boolean;
       share?: number;
       processes?: number;
@@ -214,7 +215,8 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   }
 
   #start(): ReaderProcess {
-    const process = new ReaderProcess(this.options.command, this.options.onLog);
+    const { command, onLog, env } = this.options;
+    const process = new ReaderProcess(command, onLog, env);
     // Others may end it while it is idle, such as a system short of memory.
     void process.ended.then(() => this.#drop(process));
     return process;

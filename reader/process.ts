@@ -35,11 +35,19 @@ export class ReaderProcess {
   /** Resolves when it has ended, by whatever. */
   readonly ended: Promise<void>;
 
-  /** @param command starts the program in its `reader` role */
-  constructor(command: readonly string[], onLog?: (text: string) => void) {
+  /**
+   * @param command starts the program in its `reader` role
+   * @param env added to the environment
+   */
+  constructor(
+    command: readonly string[],
+    onLog?: (text: string) => void,
+    env?: Record<string, string>,
+  ) {
     const [program, ...args] = command;
     this.#child = new Deno.Command(program, {
       args,
+      env,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -33,7 +33,7 @@ Deno.test("verify-service: every figure that the dashboard shows exists, and eve
   });
   const { body } = await handle({
     ...{ method: "GET", target: "/metrics", headers: {} },
-    ...{ body: Readable.from([]), signal: new AbortController().signal },
+    ...{ body: Readable.from([]), signal: new AbortController().signal, proceed() {} },
   });
   const known = [...String(body).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
   const { panels } = JSON.parse(await Deno.readTextFile(join(FILES, "grafana.json")));

@@ -83,7 +83,11 @@ export const questions = {
       }
       const http = httpOf(take);
       const { problems, ...material } = await collectEvidence(leading, known, anchors, http, now);
-      const issuers = [...anchors, ...known, ...material.certificates];
+      const others = [...known, ...material.certificates];
+      // Anybody else signs what they like, and would keep an authority's list away for an hour.
+      const issuers = fresh.length === 0
+        ? []
+        : [...anchors, ...others.filter((each) => leadsTo(anchors, each, others, now))];
       return {
         report: judgeFacts(facts, { ...options, material }),
         problems,

@@ -16,6 +16,7 @@ import { toDsignError } from "../signing/errors.ts";
 import { ServiceError } from "./error.ts";
 import { type ExtenderOptions, extendUpload } from "./extender.ts";
 import { Metrics } from "./metrics.ts";
+import { Places } from "./places.ts";
 import type { TrustSets } from "./trust_sets.ts";
 import { Parts, type Upload } from "./upload.ts";
 import { type VerifierOptions, verifyUpload } from "./verifier.ts";
@@ -49,6 +50,8 @@ export interface Incoming {
   target: string;
   headers: IncomingHttpHeaders;
   body: Readable;
+  /** Lets a caller send the body who waits to be told so (`Expect: 100-continue`). */
+  proceed(): void;
   /** Fires when the caller hangs up. */
   signal: AbortSignal;
 }
@@ -61,13 +64,12 @@ export interface Reply {
 
 /** The answer to one request. */
 export function createHandler(options: ServiceOptions): (request: Incoming) => Promise<Reply> {
-  let running = 0;
-  let disk = 0;
+  const places = new Places({ requests: options.requests, bytes: options.diskBytes });
   const { fetched, sets, version } = options;
   const gauge = (help: string, value: () => number) => ({ help, value });
   const metrics = new Metrics({
-    requests_in_flight: gauge("Verifications that are under way.", () => running),
-    upload_bytes: gauge("Disk that uploads may take now.", () => disk),
+    requests_in_flight: gauge("Verifications that are under way.", () => places.requests),
+    upload_bytes: gauge("Disk that uploads may take now.", () => places.bytes),
     reader_processes: gauge("Reader processes.", options.processes),
     trust_sets_stale: gauge(
       "Trust sets whose folder cannot be used as it is.",
@@ -97,33 +99,26 @@ export function createHandler(options: ServiceOptions): (request: Incoming) => P
   ): Promise<T> {
     if (request.method !== "POST") throw new ServiceError("method_wrong", "Send a POST.");
     const size = sizeOf(request, options.uploadBytes);
-    if (running >= options.requests || disk + size > options.diskBytes) {
-      throw new ServiceError("busy", "All readers are busy. Come again in a moment.");
+    const { body, headers, signal } = request;
+    const caller = headers["x-real-ip"]?.toString();
+    using place = places.take(caller, size);
+    if (!place) throw new ServiceError("busy", "All readers are busy. Come again in a moment.");
+    using parts = new Parts(options.spool);
+    request.proceed();
+    await parts.receive(body, `${headers["content-type"]}`, options.uploadTime, signal);
+    const [file, content] = ["file", "content"].map((name) => parts.files.get(name));
+    const { success, data, error } = fields.safeParse(Object.fromEntries(parts.fields));
+    if (!success) {
+      const [{ path, message }] = error.issues;
+      throw new ServiceError("request_wrong", `${path.join(".") || "The form"}: ${message}.`);
     }
-    running++;
-    disk += size;
-    try {
-      using parts = new Parts(options.spool);
-      const { body, headers, signal } = request;
-      await parts.receive(body, `${headers["content-type"]}`, options.uploadTime, signal);
-      const [file, content] = ["file", "content"].map((name) => parts.files.get(name));
-      const { success, data, error } = fields.safeParse(Object.fromEntries(parts.fields));
-      if (!success) {
-        const [{ path, message }] = error.issues;
-        throw new ServiceError("request_wrong", `${path.join(".") || "The form"}: ${message}.`);
-      }
-      if (!file) throw new ServiceError("request_wrong", "There is no file in the request.");
-      const anchors = sets.get(data.trust);
-      if (!anchors) {
-        throw new ServiceError("trust_unknown", `There is no trust set ${data.trust}.`);
-      }
-      const documents = content ? [file.source, content.source] : [file.source];
-      const origin = String(headers["x-real-ip"] ?? "");
-      return await work(file, documents, anchors, data, { origin, signal });
-    } finally {
-      running--;
-      disk -= size;
+    if (!file) throw new ServiceError("request_wrong", "There is no file in the request.");
+    const anchors = sets.get(data.trust);
+    if (!anchors) {
+      throw new ServiceError("trust_unknown", `There is no trust set ${data.trust}.`);
     }
+    const documents = content ? [file.source, content.source] : [file.source];
+    return await work(file, documents, anchors, data, { origin: caller ?? "", signal });
   }
 
   const verify = (request: Incoming) =>
@@ -182,7 +177,7 @@ export function createHandler(options: ServiceOptions): (request: Incoming) => P
         case "/healthz":
           return text("ok\n");
         case "/readyz": {
-          const isFree = running < options.requests;
+          const isFree = places.requests < options.requests;
           const checks = { readers: isFree ? "ok" : "All are busy.", trust: sets.problems };
           // a set that is as it was can still be used
           return json({ ready: isFree, checks }, isFree ? 200 : 503);

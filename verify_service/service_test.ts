@@ -286,6 +286,21 @@ Deno.test("an overloaded service says so before it reads anything", () =>
     assert.fail("the place is still taken");
   }));
 
+Deno.test("a caller who waits to be told to send is refused without having sent anything", () =>
+  withService({ uploadBytes: 2000 }, async ({ url }) => {
+    const { port } = new URL(url);
+    const answerTo = async (length: number) => {
+      using caller = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+      const head = `POST /v1/verify HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n` +
+        `content-type: multipart/form-data; boundary=x\r\ncontent-length: ${length}\r\n\r\n`;
+      await caller.write(new TextEncoder().encode(head));
+      const answer = new Uint8Array(1000);
+      return new TextDecoder().decode(answer.subarray(0, (await caller.read(answer))!));
+    };
+    assert.match(await answerTo(2001), /^HTTP\/1\.1 413 /);
+    assert.match(await answerTo(2000), /^HTTP\/1\.1 100 /);
+  }));
+
 Deno.test("a file that does not arrive in time is refused", () =>
   withService({ uploadSeconds: 1 }, async ({ url }) => {
     const { port } = new URL(url);

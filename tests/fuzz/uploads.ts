@@ -100,7 +100,7 @@ export async function exercise(bytes: Uint8Array): Promise<void> {
   }
   const { signal } = new AbortController();
   const response = await handle({
-    ...{ method, target: path ?? "", headers, signal },
+    ...{ method, target: path ?? "", headers, signal, proceed() {} },
     body: Readable.from(body.length > 0 ? [body] : []),
   });
   if (response.status !== 200) {

@@ -128,7 +128,7 @@ export class Sealer {
     if (seq < this.#seen.seq || (note === null && this.#seen.note !== null)) {
       throw new TamperedError(`The audit was cut back to line ${seq}.`);
     }
-    if (note === null || note === this.#seen.note) return true;
+    if (note === null || (note === this.#seen.note && hash === this.#seen.hash)) return true;
     const keys = signingKeys(this.#signer);
     let signed: OpenedNote;
     try {

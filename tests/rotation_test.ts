@@ -189,6 +189,11 @@ Deno.test("the authority's key and a portal's secret are rotated, and both are g
       assert.match(await refused("--prepare"), /authority-2\.password exists already/);
       const keyFile = certificateFile.replace(".pem", ".p12");
       assert.match(await refused("--use", keyFile), /--use takes the certificate/);
+      const passwordFile = certificateFile.replace(".pem", ".password");
+      const password = await Deno.readTextFile(passwordFile);
+      await Deno.writeTextFile(passwordFile, "another");
+      assert.match(await refused("--use", certificateFile), /authority-2\.p12: /);
+      await Deno.writeTextFile(passwordFile, password);
       await rotate("authority", "--use", certificateFile);
       await rotate("authority", "--use", certificateFile); // as after an interruption
       const { clientSecret } = await rotate("client", "portal");

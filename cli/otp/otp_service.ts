@@ -42,7 +42,7 @@ export const otpServiceCommand: AddCommand = (program, context, action) => {
   addPeople(service, context, action);
   addAudit(service, action);
   addSeal(service, action);
-  addRotate(service, action);
+  addRotate(service, context, action);
 };
 
 async function serve(

@@ -193,21 +193,27 @@ async function headersIn(path: string): Promise<Record<string, string>> {
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
+/** @throws {SetupError} naming the file, where its password does not open it */
+export async function openFileSigner(
+  { keyFile, passwordFile }: { keyFile: string; passwordFile: string },
+  reader: ServiceReader,
+): Promise<Signer> {
+  const password = utf8(await readSecretFile(passwordFile));
+  try {
+    return await openKeyFile(keyFile, password, "SHA-256", reader);
+  } catch (error) {
+    if (!(error instanceof SignerError)) throw error;
+    throw new SetupError(`${keyFile}: ${error.message}`);
+  }
+}
+
 /** A key that signs for the department: the authority's, or that of the requests to an eSign service provider. */
 async function openSigner(
   config: Exclude<OtpConfig["authority"], EstConfig>,
   session: (module: ModuleConfig, poolSize: number) => ReturnType<typeof openSession>,
   reader: ServiceReader,
 ): Promise<Signer> {
-  if ("keyFile" in config) {
-    const password = utf8(await readSecretFile(config.passwordFile));
-    try {
-      return await openKeyFile(config.keyFile, password, "SHA-256", reader);
-    } catch (error) {
-      if (!(error instanceof SignerError)) throw error;
-      throw new SetupError(`${config.keyFile}: ${error.message}`);
-    }
-  }
+  if ("keyFile" in config) return await openFileSigner(config, reader);
   const certificates = (await certificatesIn(config.certificateFile)).map(({ der }) => der);
   return await openModuleSigner(await session(config, 1), certificates, "SHA-256");
 }

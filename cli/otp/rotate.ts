@@ -2,7 +2,7 @@
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { AuthorityKey } from "../../otp_service/init.ts";
-import { type Action, repeated } from "../command.ts";
+import { type Action, type Context, repeated } from "../command.ts";
 import { printJson, UsageError } from "../failure.ts";
 import { keyOption } from "./init.ts";
 import {
@@ -20,7 +20,7 @@ interface SecretOptions extends ServiceOptions {
   now?: boolean;
 }
 
-export function addRotate(service: Command, action: Action): void {
+export function addRotate(service: Command, context: Context, action: Action): void {
   const rotate = service.command("rotate")
     .description("Replace a secret or key while the service runs.");
   serviceOptions(rotate.command("secret"), "print one JSON object")
@@ -62,7 +62,9 @@ export function addRotate(service: Command, action: Action): void {
       "\nBetween --prepare and --use, give the new certificate to everybody who trusts the old one. " +
         "CRLs and OCSP answers of the old key go on.",
     )
-    .action(action((options: AuthorityOptions) => inWords(() => rotateAuthority(options))));
+    .action(
+      action((options: AuthorityOptions) => inWords(() => rotateAuthority(context, options))),
+    );
   ofConfiguration(rotate.command("client <id>"))
     .description("Give a portal a new secret. The old one stays good until --retire.")
     .option("--retire", "only the new secret is good")
@@ -144,13 +146,14 @@ interface AuthorityOptions extends ConfigurationOptions {
 }
 
 async function rotateAuthority(
+  { readerCommand }: Context,
   { config, also, prepare, use, authorityKey, json }: AuthorityOptions,
 ) {
   if (prepare === (use !== undefined)) throw new UsageError("Give either --prepare or --use.");
   if (use !== undefined && !use.endsWith(".pem")) {
     throw new UsageError("--use takes the certificate that --prepare named, as authority-2.pem.");
   }
-  const { changeOtpConfig, readOtpConfig, readSecretFile, sameOwner, withFile } = await import(
+  const { changeOtpConfig, readOtpConfig, sameOwner, withFile } = await import(
     "../../otp_service/config.ts"
   );
   const { writeAuthority } = await import("../../otp_service/init.ts");
@@ -175,7 +178,15 @@ async function rotateAuthority(
   const keyFile = resolve(use!.replace(/\.pem$/, ".p12"));
   const passwordFile = resolve(use!.replace(/\.pem$/, ".password"));
   await withFile(keyFile, () => Deno.stat(keyFile));
-  await readSecretFile(passwordFile);
+  // else the next start would find out
+  const { openFileSigner } = await import("./parts.ts");
+  const { openReaders } = await import("../../otp_service/reading.ts");
+  const reader = openReaders(readerCommand, () => {});
+  try {
+    await (await openFileSigner({ keyFile, passwordFile }, reader)).close();
+  } finally {
+    await reader.close();
+  }
   for (const path of [config, ...also]) {
     await changeOtpConfig(path, (config) => {
       if (

@@ -102,9 +102,15 @@ Deno.test({
             pins.map(({ hides }) => hides),
             told.tokens.map(({ hidden }) => hidden === true),
           );
-          const { next } = await consoleAsks<{ next: Check | null }>("start?language=en", {});
-          assert.equal(next?.seen, checks.find(({ status }) => status === "error")?.seen);
-          agreesWith(told, checks);
+          const ofTokens = checks.filter(({ id }) => /^(driver|token|pin|certificate)_/.test(id));
+          const first = ofTokens.find(({ status }) => status === "error")?.seen;
+          const nextStep = async () =>
+            (await consoleAsks<{ next: Check | null }>("start?language=en", {})).next?.seen;
+          let next = await nextStep();
+          // On a busy computer another look finds that it cannot reach itself in time.
+          for (let tries = 20; tries > 0 && next !== first; tries--) next = await nextStep();
+          assert.equal(next, first);
+          agreesWith(told, ofTokens);
 
           const usable = certificates.filter(({ usable }) => usable)
             .sort((a, b) => b.keyType.localeCompare(a.keyType)); // RSA first
@@ -156,9 +162,7 @@ function agreesWith({ certificates, problems, tokens }: Inventory, checks: Check
   for (const { id, seen } of found.filter(({ id }) => id.startsWith("driver_"))) {
     assert.ok(problems.some(({ message }) => seen.includes(message)), `${id}: ${seen}`);
   }
-  const errors = found.filter(({ id, status }) =>
-    status === "error" && /^(driver|token|pin|certificate)_/.test(id)
-  );
+  const errors = found.filter(({ status }) => status === "error");
   const canSign = certificates.some(({ usable }) => usable);
   assert.equal(errors.length === 0, canSign || tokens.some(({ hidden }) => hidden), `${errors}`);
 }

@@ -49,7 +49,10 @@ export interface WindowsStoreOptions {
   timeouts?: Partial<Timeouts>;
   /** Milliseconds after which a listing goes on without a provider; 12,000 by default. */
   listTimeout?: number;
-  /** How often {@linkcode WindowsStoreProvider.watch} looks, in milliseconds; 5,000 by default. */
+  /**
+   * How often {@linkcode WindowsStoreProvider.watch} looks, in milliseconds; 5,000 by default. Less and less often, up to
+   * a minute, while a provider has a problem.
+   */
   watchInterval?: number;
 }
 
@@ -203,16 +206,20 @@ export class WindowsStoreProvider implements Provider {
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     let last: string | undefined;
+    const interval = this.#options.watchInterval ?? 5000;
+    let pause = interval;
     const look = async () => {
       try {
-        const { tokens, keys } = await this.list(stop.signal);
+        const { tokens, keys, problems } = await this.list(stop.signal);
+        // A provider that hangs may be showing a dialog, although it must not.
+        pause = problems.length > 0 ? Math.min(2 * pause, 60_000) : interval;
         const now = JSON.stringify([tokens, keys.map(({ uri, hasKey }) => [uri, hasKey])]);
         if (last !== undefined && now !== last && !stop.signal.aborted) changed();
         last = now;
       } catch (error) {
         if (!stop.signal.aborted) throw error;
       }
-      if (!stop.signal.aborted) timer = setTimeout(look, this.#options.watchInterval ?? 5000);
+      if (!stop.signal.aborted) timer = setTimeout(look, pause);
     };
     look();
     return () => {

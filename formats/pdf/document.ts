@@ -401,7 +401,7 @@ export class PdfDocument {
     const known = this.#objects.get(num);
     const isAlike = (value: PdfValue) =>
       !(value instanceof PdfStream) ||
-      (this.endsOnce(value, offset) && this.isCodedPlainly(value));
+      (this.endsOnce(value, offset) && this.isCodedPlainly({ num, gen, offset, value }));
     const isRead = gen === 0 &&
       (isPlainStream ||
         (known?.offset === offset
@@ -528,7 +528,7 @@ export class PdfDocument {
   }
 
   /** The data of a stream as they stand in the file, still encrypted and encoded. */
-  rawStream(object: PdfObject): Uint8Array {
+  rawStream(object: Pick<PdfObject, "offset" | "value">): Uint8Array {
     const stream = object.value;
     if (!(stream instanceof PdfStream) || object.offset === undefined) {
       throw new FormatError("pdf_malformed", "The PDF is damaged: a stream is missing.");
@@ -560,9 +560,23 @@ export class PdfDocument {
     return to - from <= MAX_GAP && this.source.read(from, to - from).every(isSpace);
   }
 
-  /** Whether all readers decode a stream's data alike, or none draws with them. */
-  isCodedPlainly({ dict }: PdfStream): boolean {
-    const coding = codingOf(dict, (value) => unlessMalformed(() => this.resolve(value)) ?? null);
+  /**
+   * Whether all readers decode a stream's data alike, or none draws with them. What is drawn as a whole (§8.10) must have
+   * bounds too, and be decoded: where data are not what their filter makes, one reader draws them as they stand.
+   */
+  isCodedPlainly(
+    object: Pick<PdfObject, "num" | "gen" | "offset"> & { value: PdfStream },
+  ): boolean {
+    const { dict } = object.value;
+    const resolve = (value: PdfValue | undefined) =>
+      unlessMalformed(() => this.resolve(value)) ?? null;
+    const coding = codingOf(dict, resolve);
+    if (isForm(dict)) {
+      const box = resolve(dict.get("BBox"));
+      const isBounded = box instanceof PdfArray && box.items.length === 4;
+      return isBounded && (coding === "other" || (coding === "plain" &&
+        unlessMalformed(() => this.streamData(object, true)) !== undefined));
+    }
     if (coding !== "image") return coding !== "odd";
     return dict.get("Width") !== undefined || this.name(dict, "Type") === "EmbeddedFile";
   }
@@ -583,7 +597,10 @@ export class PdfDocument {
    *
    * @param isWhole see {@linkcode decodeStream}
    */
-  streamData(object: PdfObject, isWhole = false): Uint8Array {
+  streamData(
+    object: Pick<PdfObject, "num" | "gen" | "offset" | "value">,
+    isWhole = false,
+  ): Uint8Array {
     let data = this.rawStream(object);
     const { dict } = object.value as PdfStream;
     if (this.#crypt && !this.#isExempt(dict)) {
@@ -613,6 +630,12 @@ export class PdfDocument {
     const entry = this.#xref.entries.get(num);
     return new PdfRef(num, entry && "gen" in entry ? entry.gen : 0);
   }
+}
+
+/** Whether a stream is a form XObject, as appearances are too. */
+function isForm(dict: PdfDict): boolean {
+  const subtype = dict.get("Subtype");
+  return subtype instanceof PdfName && subtype.value === "Form";
 }
 
 function decryptStrings(crypt: PdfCrypt, value: PdfValue, num: number, gen: number): void {

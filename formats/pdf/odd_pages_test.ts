@@ -130,10 +130,21 @@ for (const [what, change] of Object.entries(ODD)) {
   Deno.test(`pages: ambiguous is ${what}`, () => assert.equal(oddOf(change)[0], 1));
 }
 
-Deno.test("pages: ambiguous is a drawing with a filter for images that is none", () => {
-  const objects = documentObjects();
-  objects[30] = stream("0 g", "/Subtype /Form /BBox [0 0 9 9] /Filter /DCTDecode");
-  objects[3] = objects[3].replace("/Font", "/XObject << /X 30 0 R >> /Font");
-  const document = PdfDocument.open(bytesSource(classicPdf(objects)));
-  assert.deepEqual(ambiguities(document, document.scan()), [{ object: 30, page: 1 }]);
-});
+const DRAWINGS: Record<string, string> = {
+  "a filter for images": stream("0 g", "/Subtype /Form /BBox [0 0 9 9] /Filter /DCTDecode"),
+  "data that are not compressed as they say": stream(
+    "0 g",
+    "/Subtype /Form /BBox [0 0 9 9] /Filter /FlateDecode",
+  ),
+  "no bounds": stream("0 g", "/Subtype /Form"),
+};
+
+for (const [what, drawing] of Object.entries(DRAWINGS)) {
+  Deno.test(`pages: ambiguous is a drawing with ${what}`, () => {
+    const objects = documentObjects();
+    objects[30] = drawing;
+    objects[3] = objects[3].replace("/Font", "/XObject << /X 30 0 R >> /Font");
+    const document = PdfDocument.open(bytesSource(classicPdf(objects)));
+    assert.deepEqual(ambiguities(document, document.scan()), [{ object: 30, page: 1 }]);
+  });
+}

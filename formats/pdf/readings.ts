@@ -239,7 +239,7 @@ class Walk {
     const others = this.#others(ref);
     const isCut = object?.value instanceof PdfStream && object.offset !== undefined &&
       (!this.document.endsOnce(object.value, object.offset) ||
-        !this.document.isCodedPlainly(object.value));
+        !this.document.isCodedPlainly({ ...object, value: object.value }));
     if (others.length === 0 && !object?.saysTwice && !isCut) return [object?.value ?? null];
     const versions = others.filter((version) => !this.#same(ours, version));
     const isTwice = object?.saysTwice && saysOtherwise(object.value, object.bytes);

@@ -49,16 +49,26 @@ const manifest = () => ({
   peerDependenciesMeta: { react: { optional: true } },
 });
 
-/** The scripts, with the code that several entries share in files of their own. */
+/** Where an entry finds what another one exports. */
+const SHARED: esbuild.Plugin = {
+  name: "shared",
+  setup: (build) =>
+    build.onResolve({ filter: /^\.\/(client|connect|errors|popup)\.ts$/ }, ({ path, importer }) => {
+      const isEntry = ["element.ts", "popup.ts", "react.ts"].some((name) =>
+        importer.endsWith(name)
+      );
+      const from = path === "./popup.ts" ? "./popup.js" : "./index.js";
+      return isEntry ? { path: from, external: true } : undefined;
+    }),
+};
+
 async function scripts(): Promise<File[]> {
-  const { outputFiles, metafile } = await esbuild.build({
+  const { outputFiles } = await esbuild.build({
     absWorkingDir: fileURLToPath(ROOT),
     entryPoints: ENTRIES,
     outdir: "out",
     write: false,
-    metafile: true,
     bundle: true,
-    splitting: true,
     format: "esm",
     target: "es2022",
     tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } }, // shorter
@@ -66,19 +76,19 @@ async function scripts(): Promise<File[]> {
     charset: "utf8",
     sourcemap: "linked",
     external: ["react", "node:child_process"],
-    chunkNames: "shared-[hash]",
+    plugins: [SHARED],
     logLevel: "silent",
   });
-  const files = new Map(
-    outputFiles.map(({ path, contents }) => [path.split("/").at(-1)!, contents]),
-  );
-  const { imports } = metafile.outputs["out/index.js"]!;
-  const size = ["index.js", ...imports.map(({ path }) => path.split("/").at(-1)!)]
-    .reduce((sum, name) => sum + gzipSync(files.get(name)!).length, 0);
+  const files = outputFiles.map(({ path, contents }) => ({
+    name: path.split("/").at(-1)!,
+    mode: 0o644,
+    bytes: contents,
+  }));
+  const size = gzipSync(files.find(({ name }) => name === "index.js")!.bytes).length;
   if (size > CORE_LIMIT) {
     throw new Error(`The core has ${size} bytes compressed, of ${CORE_LIMIT}.`);
   }
-  return [...files].map(([name, bytes]) => ({ name, mode: 0o644, bytes }));
+  return files;
 }
 
 async function types(): Promise<File[]> {

@@ -14,47 +14,40 @@ const LOOK = "popup,width=560,height=760";
 /** One window for this page. A frame within it cannot guess the name, and so not open the window first as its own. */
 const NAME = `dsign-bridge-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
 
-export interface Bridge {
-  channel: Channel;
-  status: Status;
-}
-
 /**
  * Opens the bridge; to be called in the person's click, before anything is waited for.
  *
  * @param isFit whether a hello is accepted
- * @param isOurs whether the program at the other end is; else the next port is tried
- * @returns the bridge, or why there is none: `blocked` (no window was allowed), `silent` (nobody answers at these
- * ports, or none that was accepted), `closed` (by the person), `refused` (by the signer program)
+ * @param take whether the program at the other end is; else it has closed the channel, and the next port is tried
+ * @returns why none was taken, if so: `silent` (nobody answers at these ports, or none that was accepted), or as the SDK's
+ *   words say
  */
 export async function openBridge(
   ports: readonly number[],
   isFit: (status: Status) => boolean,
-  isOurs: (bridge: Bridge, port: number) => Promise<boolean>,
+  take: (channel: Channel, port: number, status: Status) => Promise<boolean>,
   signal?: AbortSignal,
-): Promise<Bridge | "blocked" | "silent" | "closed" | "refused"> {
+): Promise<"silent" | "no_window" | "window_closed" | "page_refused" | undefined> {
   const popup = globalThis.open(`http://127.0.0.1:${ports[0]}/bridge`, NAME, LOOK);
-  if (!popup) return "blocked";
+  if (!popup) return "no_window";
   const give = <T>(up: T): T => (popup.close(), up);
   for (const [index, port] of ports.entries()) {
     const origin = `http://127.0.0.1:${port}`;
     if (index > 0) popup.location.href = `${origin}/bridge`;
     const hello = await heard<BridgeHello>(popup, origin, ["hello"], signal, HELLO_TIMEOUT);
-    if (signal?.aborted) return give("closed");
-    if (popup.closed) return "closed";
+    if (signal?.aborted) return give("window_closed");
+    if (popup.closed) return "window_closed";
     if (!hello) continue;
     const { status } = hello.data;
     if (!isFit(status)) continue;
     const answered = heard<BridgeReply>(popup, origin, ["connected", "refused"], signal);
     popup.postMessage({ dsign: "connect" } satisfies BridgeRequest, origin);
     const reply = await answered;
-    if (!reply) return give("closed");
-    if (reply.data.dsign === "refused" || !reply.ports[0]) return give("refused");
+    if (!reply) return give("window_closed");
+    if (reply.data.dsign === "refused" || !reply.ports[0]) return give("page_refused");
     const channel = new BridgeChannel(popup, reply.ports[0]);
-    const bridge = { channel, status };
-    if (await isOurs(bridge, port)) return bridge;
-    if (signal?.aborted || popup.closed) return give("closed");
-    channel.leave();
+    if (await take(channel, port, status)) return void (channel.isTaken = true);
+    if (signal?.aborted || popup.closed) return give("window_closed");
   }
   return give("silent");
 }
@@ -93,6 +86,8 @@ class BridgeChannel implements Channel {
   onclose: Channel["onclose"] = null;
   #watch: ReturnType<typeof setInterval>;
   #open = true;
+  /** Its end closes the window, in which else the next port is tried. */
+  isTaken = false;
   readonly #leave = () => this.close();
 
   constructor(readonly popup: Window, readonly port: MessagePort) {
@@ -117,16 +112,9 @@ class BridgeChannel implements Channel {
     (this.onmessage as ((event: { data: typeof data }) => void) | null)?.({ data });
   }
 
-  /** Ends it without the window, which its listener would close. */
-  leave(): void {
-    this.onclose = null;
-    this.port.postMessage({ note: "closed" } satisfies BridgeNote);
-    this.#end();
-  }
-
   close(): void {
     this.port.postMessage({ note: "closed" } satisfies BridgeNote);
-    this.popup.close();
+    if (this.isTaken) this.popup.close();
     this.#end();
   }
 

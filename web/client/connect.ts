@@ -3,6 +3,7 @@ import type { Scope, Status } from "../../protocol/methods.ts";
 import type { ClientWords } from "../../words/en/client.ts";
 import { judge, type Judged, type KnownKeys, pins } from "./agent_key.ts";
 import { checkSignal } from "./calls.ts";
+import type { openBridge } from "./bridge.ts";
 import type { Agent, Channel } from "./channel.ts";
 import { Client } from "./client.ts";
 import { failed, type Messages } from "./errors.ts";
@@ -59,8 +60,9 @@ export interface ConnectOptions {
  *   `request` what `origin.request` fails with
  * @throws {TypeError} for options that cannot be, and on a server
  */
-export function connect(options: ConnectOptions = {}): Promise<Client> {
-  const connecting = connectTo(options, false);
+export function connect(options?: ConnectOptions): Promise<Client>;
+export function connect(options: ConnectOptions = {}, bridge?: typeof openBridge): Promise<Client> {
+  const connecting = connectTo(options, false, bridge);
   // A page that forgot to wait would be told that `call` is no function.
   for (const name of Object.getOwnPropertyNames(Client.prototype)) {
     (connecting as unknown as Record<string, unknown>)[name] ??= () => {
@@ -88,7 +90,7 @@ export async function acceptNewAgent(options: ConnectOptions = {}): Promise<Clie
  *
  * @throws {TypeError}
  */
-export function checkUse(options: ConnectOptions): void {
+function checkUse(options: ConnectOptions): void {
   const runtime = globalThis.navigator?.userAgent ?? "";
   if (!("WebSocket" in globalThis) || /^(Node|Bun)/.test(runtime)) {
     throw new TypeError("connect() works in a page only: call it in an effect or a click.");
@@ -110,19 +112,23 @@ export function checkUse(options: ConnectOptions): void {
   }
 }
 
-async function connectTo(options: ConnectOptions, acceptNew: boolean): Promise<Client> {
+async function connectTo(
+  options: ConnectOptions,
+  acceptNew: boolean,
+  bridge?: typeof openBridge,
+): Promise<Client> {
   checkUse(options);
-  const known = await knownKeys(options, acceptNew);
-  const client = await reach(options, known);
+  // Nothing is waited for before the bridge's window opens: later the browser lets none open.
+  const client = await reach(options, knownKeys(options, acceptNew), bridge);
   const again = { ...options, signal: undefined, onPrompt: undefined };
-  // A connection goes on with the same signer program.
-  const same: KnownKeys = { keys: [client.agent!.key], listed: true, acceptNew: false };
-  client.reach = () => reach(again, same);
+  // A connection goes on with the same signer program; one through a window does not, as only a click opens it.
+  const same = Promise.resolve({ keys: [client.agent!.key], listed: true, acceptNew: false });
+  if (!bridge) client.reach = () => reach(again, same);
   return await withGrant(client, options);
 }
 
 /** A site neither remembers trial agents nor compares them. */
-export async function knownKeys(
+async function knownKeys(
   { agentKeys, trial }: ConnectOptions,
   acceptNew: boolean,
 ): Promise<KnownKeys> {
@@ -131,7 +137,7 @@ export async function knownKeys(
   return { keys: agentKeys ?? await pins(), listed, acceptNew: acceptNew && !listed };
 }
 
-export async function withGrant(client: Client, options: ConnectOptions): Promise<Client> {
+async function withGrant(client: Client, options: ConnectOptions): Promise<Client> {
   const { scopes = [], request, signal } = options;
   try {
     if (scopes.length === 0) return client;
@@ -149,7 +155,11 @@ export async function withGrant(client: Client, options: ConnectOptions): Promis
 }
 
 /** Every port is asked until a known signer program is found: any program can have the first one. */
-async function reach(options: ConnectOptions, known: KnownKeys): Promise<Client> {
+async function reach(
+  options: ConnectOptions,
+  knowing: Promise<KnownKeys>,
+  bridge?: typeof openBridge,
+): Promise<Client> {
   const { signal, trial, onPrompt } = options;
   const { ports = PORTS, securePorts = SECURE_PORTS } = trial
     ? { ports: [trial], securePorts: [] }
@@ -163,6 +173,7 @@ async function reach(options: ConnectOptions, known: KnownKeys): Promise<Client>
   /** Whether this is the agent to use. */
   const take = async (socket: Channel, port: number, status: Status): Promise<boolean> => {
     const client = new Client(socket, status, options.messages);
+    const known = await knowing;
     const judged = await judge(client, port, known, signal);
     if (typeof judged !== "object") {
       client.close();
@@ -194,6 +205,17 @@ async function reach(options: ConnectOptions, known: KnownKeys): Promise<Client>
     trouble ??= unfit ?? "blocked_by_browser";
     return false;
   };
+  if (bridge) {
+    const isFit = (status: Status) => {
+      if (isOther(status, options)) return false;
+      trouble ??= protocolProblem(status);
+      return status.protocol === PROTOCOL;
+    };
+    const why = await bridge(ports, isFit, take, signal);
+    ifAborted();
+    if (!why) return found!;
+    throw failed(why === "silent" ? trouble ?? "not_installed" : why, options);
+  }
   for (const port of ports) if (await dial(port)) return found!;
   // Browsers without the permission may be of those that let https pages reach nothing without TLS.
   if (!found && !trouble && (ports.length === 0 || await loopbackPermission() === null)) {
@@ -204,13 +226,13 @@ async function reach(options: ConnectOptions, known: KnownKeys): Promise<Client>
   throw failed(trouble ?? await obstacle(), options);
 }
 
-export const problemOf = (judged: Exclude<Judged, Agent>): Trouble =>
+const problemOf = (judged: Exclude<Judged, Agent>): Trouble =>
   judged === "outdated" ? judged : judged === "stranger" ? "agent_changed" : "agent_unproven";
 
 /** A trial agent where a real one is wanted, or the other way round. */
-export const isOther = (status: Status, { trial }: ConnectOptions): boolean =>
+const isOther = (status: Status, { trial }: ConnectOptions): boolean =>
   Boolean(status.trial) !== Boolean(trial);
 
 /** Whether this file and the signer program speak the same version of the contract. */
-export const protocolProblem = ({ protocol }: Status): Trouble | undefined =>
+const protocolProblem = ({ protocol }: Status): Trouble | undefined =>
   protocol === PROTOCOL ? undefined : protocol < PROTOCOL ? "outdated" : "page_outdated";

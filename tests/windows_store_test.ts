@@ -339,6 +339,9 @@ Deno.test(
   },
 );
 
+/** Many processes start at once under Wine. */
+const PATIENT = { listTimeout: 300_000, timeouts: { startMs: 300_000, requestMs: 300_000 } };
+
 const notAsked = () => Promise.reject(new Error("A PIN was asked for."));
 const isOf = ({ certificate: { der } }: Officer) => ({ certificate }: KeyInfo) =>
   certificate.toHex() === der.toHex();
@@ -369,12 +372,12 @@ function openStore(
     ...child,
     keys: "hardware",
     pin: "windows",
-    listTimeout: 60_000,
+    ...PATIENT,
     ...more,
   });
   return {
     provider,
-    client: () => new Pkcs11Client({ ...child, modulePath: "" }),
+    client: () => new Pkcs11Client({ ...child, modulePath: "", timeouts: PATIENT.timeouts }),
     /** Without a PIN, none may be asked for. */
     open: (key: KeyInfo, pin?: string) =>
       provider.open(key, {

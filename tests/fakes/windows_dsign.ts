@@ -65,7 +65,7 @@ const dsignArguments = (...args: string[]) => [
 export async function dsign(windows: Windows, dir: string, ...args: string[]): Promise<Finished> {
   for (;;) {
     const said = await windows.run("deno.exe", dsignArguments(...args), join(dir, "dsign"));
-    if (!/ is slow\. /.test(said.stdout + said.stderr)) return said;
+    if (!/ is slow\. | does not answer\. /.test(said.stdout + said.stderr)) return said;
   }
 }
 

@@ -34,7 +34,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
     word: Word,
     task: (client: Client, options: TaskOptions) => Promise<void>,
   ): Promise<void> {
-    if (!client) return;
+    if (!client) return setTold(say("console_stopped"));
     const cancel = new AbortController();
     setJob({ word, cancel });
     setTold(null);

@@ -51,7 +51,8 @@ export function Page({ session }: { session: Session }) {
 
   const finish = (end: End) => {
     session.end();
-    setEnd({ redirect: session.portal, ...end });
+    // A page that does not go back by itself has a link.
+    setEnd(end.go ? end : { ...end, redirect: end.redirect ?? session.portal });
   };
   const goOn = (ticket: string) => {
     session.enter(ticket);

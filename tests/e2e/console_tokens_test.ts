@@ -59,6 +59,8 @@ Deno.test("the console unlocks a token in the agent's own window, changes its PI
       };
       await inWindow(en.do_unlock, { [en.pin]: PIN }, en.do_unlock);
       await page.getByText(en.console_usable).waitFor();
+      // It stands in another part of the console.
+      await page.getByText(en.start_ready).waitFor({ state: "attached" });
       assert.equal(await page.getByText(en.console_hides).count(), 0);
       const change = { [en.pin_old]: PIN, [en.pin_new]: "1357", [en.pin_again]: "1357" };
       await inWindow(en.do_change_pin, change, en.do_change_pin);

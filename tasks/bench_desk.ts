@@ -30,7 +30,9 @@ export async function startBenchAgent(
   folder: string,
 ): Promise<{ child: Child; port: number }> {
   // As launcher.sh starts an agent.
-  const child = new Child("bench_agent.ts", {}, ["--v8-flags=--max-semi-space-size=1"]);
+  const child = new Child("bench_agent.ts", {}, [
+    "--v8-flags=--max-semi-space-size=2,--heap-growing-percent=60",
+  ]);
   const { store, officers } = tokens;
   const start: BenchAgentStart = {
     store,

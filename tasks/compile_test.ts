@@ -75,7 +75,7 @@ Deno.test(
       const before = await Deno.stat(`${dir}/dsign`);
       assert.equal((await start({ HOME: folder })).code, 0);
       assert.equal((await Deno.stat(`${dir}/dsign`)).ino, before.ino);
-      const sparing = "--v8-flags=--max-semi-space-size=1";
+      const sparing = "--v8-flags=--max-semi-space-size=2,--heap-growing-percent=60";
       for (const [args, isSparing] of [[[], true], [["agent"], true], [["sign"], false]] as const) {
         assert.equal((await start({ HOME: folder }, ...args)).lines.includes(sparing), isSparing);
       }

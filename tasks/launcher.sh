@@ -82,6 +82,6 @@ export DSIGN_SELF
 ulimit -c 0 2>/dev/null || :
 # reading all code for the first time takes 60 MB that the process keeps: not the agent, which may run for weeks
 [ -z "$unpacked" ] || "$dir/dsign" $run "$dir/main.js" --version >/dev/null 2>&1 || :
-# an agent waits most of the time, so it keeps little room for garbage
-case ${1:-agent} in agent) run="$run --v8-flags=--max-semi-space-size=1" ;; esac
+# an agent waits most of the time, so it keeps little room for garbage, and collects it before it has piled up
+case ${1:-agent} in agent) run="$run --v8-flags=--max-semi-space-size=2,--heap-growing-percent=60" ;; esac
 exec "$dir/dsign" $run "$dir/main.js" "$@"

@@ -131,14 +131,14 @@ Deno.test("a CNG key is opened again to ask the person, once, and signs with one
     "NCryptSetProperty HWND Handle 8 0",
     "NCryptOpenKey key 0 0",
     "NCryptSetProperty HWND Handle 8 0",
-    "NCryptSignHash 8 32 32 2",
+    "NCryptSignHash PKCS1 32 32 2",
     "DestroyWindow",
   ]);
   windows.calls.length = 0;
   sign({ pinPad: true, scheme: "RSASSA-PSS" });
   assert.deepEqual(windows.calls, [
     "NCryptSetProperty HWND Handle 8 0",
-    "NCryptSignHash 16 32 32 8",
+    "NCryptSignHash PSS-32 32 32 8",
     "DestroyWindow",
   ]);
 });
@@ -217,7 +217,7 @@ Deno.test("signatures come as formats want them: RSA big-endian, ECDSA as DER", 
 Deno.test("a message is hashed here; a digest of another length is refused", () => {
   const { windows, sign } = opened(CNG);
   sign({ input: "message", hash: "SHA-384" }, new Uint8Array(1000));
-  assert.equal(windows.calls[0], "NCryptSignHash 8 48 48 42");
+  assert.equal(windows.calls[0], "NCryptSignHash PKCS1 48 48 42");
   assert.throws(() => sign({}, new Uint8Array(31)), { code: "input_invalid" });
   // P-256 signs the first 32 bytes of a longer digest.
   const ec = opened(CNG, {}, "ec");

@@ -47,8 +47,7 @@ export function lookAt(raw: RawWindows, place: KeyPlace): KeyState {
 }
 
 /** Providers that do not tell, or are no longer installed, come from makers of tokens: Windows' own tell. */
-const isHardware = (type: number | undefined) =>
-  type === undefined || (type & IMPL_KINDS) !== CRYPT_IMPL_SOFTWARE;
+const isHardware = (type = 0) => (type & IMPL_KINDS) !== CRYPT_IMPL_SOFTWARE;
 
 function known(error: unknown): Pkcs11Error {
   if (error instanceof Pkcs11Error) return error;

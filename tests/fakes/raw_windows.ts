@@ -153,7 +153,8 @@ export function fakeWindows(
         return fault("NCryptSetProperty", textOf(name));
       },
       NCryptSignHash(_key, padding, digest, size, out, _room, length, flags) {
-        note("NCryptSignHash", padding?.length ?? "-", digest!.length, size, flags.toString(16));
+        const how = !padding ? "-" : padding.length === 8 ? "PKCS1" : `PSS-${padding[8]}`;
+        note("NCryptSignHash", how, digest!.length, size, flags.toString(16));
         out!.set(signature);
         length!.set(encodeDword(signature.length));
         return fault("NCryptSignHash");

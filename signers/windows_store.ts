@@ -64,6 +64,8 @@ interface Place {
   inUse: boolean;
   /** It did not answer the last listing in time. */
   isLate: boolean;
+  /** It is Windows' own, and has no key in hardware: it is not asked again, and its process has ended. */
+  isSoftware: boolean;
 }
 
 export class WindowsStoreProvider implements Provider {
@@ -104,11 +106,15 @@ export class WindowsStoreProvider implements Provider {
       const tokens = await this.#store.tokens({ signal: limit });
       const found = await Promise.all(tokens.map(async ({ label, uri }) => {
         const place = this.#placeOf(label);
-        if (place.inUse) return [place.listing];
+        if (place.inUse || place.isSoftware) return [place.listing];
         // Nobody waits twice for a provider that hangs.
         const ms = place.isLate ? Math.min(LATE_TIMEOUT, listTimeout) : listTimeout;
         const listings = await within(label, ms, async (limit) => {
           const shown = await place.client.certificates(uri, { signal: limit });
+          if (this.#options.keys === "hardware" && isSoftware(label, shown)) {
+            place.isSoftware = true;
+            await place.client.close();
+          }
           return [place.listing = this.#describe(label, uri, shown)];
         });
         place.isLate = listings[0].problems.some(({ code }) => code === "driver_timeout");
@@ -238,7 +244,13 @@ export class WindowsStoreProvider implements Provider {
     let place = this.#places.get(provider);
     if (!place) {
       const listing = { tokens: [], keys: [], problems: [] };
-      place = { client: this.#newClient(), listing, inUse: false, isLate: false };
+      place = {
+        client: this.#newClient(),
+        listing,
+        inUse: false,
+        isLate: false,
+        isSoftware: false,
+      };
       this.#places.set(provider, place);
     }
     return place;
@@ -249,6 +261,11 @@ export class WindowsStoreProvider implements Provider {
     return new Pkcs11Client({ modulePath: "", command, env, timeouts });
   }
 }
+
+/** Most computers have such certificates, and a process for them would do nothing. */
+const isSoftware = (provider: string, shown: readonly CertificateObject[]) =>
+  provider.startsWith("Microsoft ") && provider !== PLATFORM && !TAKE_A_PIN.has(provider) &&
+  shown.every(({ key }) => !key?.hardware);
 
 /** The store is for all of Windows: certificates of servers and of the computer's own logins are no business of a page's. */
 function isForSigning({ parsed }: Found): boolean {

@@ -61,6 +61,31 @@ Deno.test("keys in hardware are listed, software keys only where that is wanted,
   }
 });
 
+Deno.test({
+  name: "Windows' own software provider has no process once it is known",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const children = () =>
+      [...Deno.readDirSync("/proc")].filter(({ name }) => {
+        try {
+          const parent = / \(.*\) \S (\d+)/s.exec(Deno.readTextFileSync(`/proc/${name}/stat`))?.[1];
+          return Number(parent) === Deno.pid &&
+            Deno.readTextFileSync(`/proc/${name}/cmdline`).includes("windows_store_host");
+        } catch {
+          return false; // no process, or one that has just ended
+        }
+      }).length;
+    const keys = [key(anita.certificate.der, "Microsoft Software Key Storage Provider")];
+    await withStore({ keys, implementation: 2 }, {}, async (provider) => {
+      for (let i = 0; i < 2; i++) {
+        const { tokens, keys, problems } = await provider.list();
+        assert.deepEqual([tokens, keys, problems], [[], [], []]);
+        assert.equal(children(), 1, "it reads the store");
+      }
+    });
+  },
+});
+
 Deno.test("certificates that are for something else than documents are left out", async () => {
   const keys = [ANITA, key(timestampAuthority.certificate.der, MAKER, "tsa")];
   await withStore({ keys }, {}, async (provider) => {

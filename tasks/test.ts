@@ -56,6 +56,8 @@ const LONGEST = [
   "tests/soak_test.ts",
   "tests/operations_test.ts",
   "tests/otp_service_test.ts",
+  "tests/token_agreement_test.ts",
+  "signers/card_test.ts",
   "tests/windows_store_test.ts",
   "tests/windows_test.ts",
   "tests/e2e",

@@ -398,21 +398,17 @@ export class PdfDocument {
    * nothing is said twice, no reference names a generation, and a stream ends once. Nothing is kept of it.
    */
   isPlain({ num, gen, offset, type, isPlainStream }: Definition): boolean {
+    if (gen !== 0 || isPlainStream) return gen === 0;
     const known = this.#objects.get(num);
-    const isAlike = (value: PdfValue) =>
-      !(value instanceof PdfStream) ||
-      (this.endsOnce(value, offset) && this.isCodedPlainly({ num, gen, offset, value }));
-    const isRead = gen === 0 &&
-      (isPlainStream ||
-        (known?.offset === offset
-          ? known.isPlain && isAlike(known.value)
-          : unlessMalformed(() =>
-            this.#window.parse(offset, (lexer) => {
-              lexer.objectHeader();
-              const value = lexer.keyword("endobj") ? null : lexer.objectBody();
-              return lexer.isPlain && isAlike(value);
-            })
-          )));
+    if (known?.offset === offset && !(known.value instanceof PdfStream)) return known.isPlain;
+    const isRead = unlessMalformed(() =>
+      this.#window.parse(offset, (lexer) => {
+        lexer.objectHeader();
+        const value = lexer.keyword("endobj") ? null : lexer.objectBody();
+        return lexer.isPlain && (!(value instanceof PdfStream) ||
+          (this.endsOnce(value, offset) && this.isCodedPlainly({ num, gen, offset, value })));
+      })
+    );
     if (!isRead || type !== "ObjStm") return isRead ?? false;
     return unlessMalformed(() => {
       const { data, index } = this.#container(num);

@@ -67,15 +67,11 @@ class Pages {
     const parent = dict.get("Parent");
     const isStraight = above.isStraight &&
       (parent === undefined || (parent instanceof PdfRef && parent.num === above.num));
-    const own = INHERITED.flatMap((key) => {
-      const value = dict.get(key);
-      return value === undefined ? [] : [[key, { value, from: num }] as const];
-    });
-    const inherited = own.length > 0 ? new Map([...above.inherited, ...own]) : above.inherited;
     if (dict.get("Kids") === undefined) {
       this.#count++;
-      const isOdd = (type !== undefined && type !== "Page") || !this.#isPlaced(dict, inherited) ||
-        (!isStraight && !this.#inheritsAlike(dict, inherited));
+      const isOdd = (type !== undefined && type !== "Page") ||
+        !this.#isPlaced(dict, above.inherited) ||
+        (!isStraight && !this.#inheritsAlike(dict, above.inherited));
       if (isOdd || !this.#isContentPlain(dict.get("Contents"))) tell();
       return;
     }
@@ -84,6 +80,11 @@ class Pages {
     const isNode = type === "Pages" || (type === undefined && above.depth === 0);
     if (!kids || !isNode || this.#seen.has(num)) return void tell();
     this.#seen.add(num);
+    const inherited = new Map(above.inherited);
+    for (const key of INHERITED) {
+      const value = dict.get(key);
+      if (value !== undefined) inherited.set(key, { value, from: num });
+    }
     for (const kid of kids.items) this.visit(kid, { num, inherited, isStraight, depth });
     // Some readers count the pages before one, others walk through them.
     if (this.document.get(dict, "Count") !== this.#count - page + 1) tell();
@@ -101,11 +102,12 @@ class Pages {
 
   /** Whether a page is turned by right angles, and its boxes are some. */
   #isPlaced(page: PdfDict, inherited: Inherited): boolean {
-    const valueOf = (key: string) => this.document.resolve(inherited.get(key)?.value);
+    const valueOf = (key: string) =>
+      this.document.resolve(page.get(key) ?? inherited.get(key)?.value);
     const rotate = valueOf("Rotate");
     const isTurned = rotate === null ||
       (typeof rotate === "number" && rotate % 90 === 0 && !page.reals?.has("Rotate"));
-    const [media, crop] = ["MediaBox", "CropBox"].map((key) => this.#box(valueOf(key)));
+    const media = this.#box(valueOf("MediaBox")), crop = this.#box(valueOf("CropBox"));
     if (!isTurned || media === null || crop === null) return false;
     if (!media || !crop) return true;
     return Math.min(media[2], crop[2]) > Math.max(media[0], crop[0]) &&
@@ -113,13 +115,13 @@ class Pages {
   }
 
   /** Left, bottom, right, top; undefined where there is none, null where it is no rectangle. */
-  #box(value: PdfValue): number[] | undefined | null {
+  #box(value: PdfValue): readonly number[] | undefined | null {
     if (value === null) return undefined;
-    const items = value instanceof PdfArray
-      ? value.items.map((item) => this.document.resolve(item))
-      : [];
-    const [a, b, c, d] = items.filter((item) => typeof item === "number");
-    if (items.length !== 4 || d === undefined || a === c || b === d) return null;
+    if (!(value instanceof PdfArray) || value.items.length !== 4) return null;
+    const [a, b, c, d] = value.items.map((item) => this.document.resolve(item));
+    const areNumbers = typeof a === "number" && typeof b === "number" && typeof c === "number" &&
+      typeof d === "number";
+    if (!areNumbers || a === c || b === d) return null;
     return [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)];
   }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { bytesSource } from "../formats/source.ts";
 import { verifyPdf } from "../formats/pades/verify.ts";
 import { readDss } from "../formats/pades/dss_read.ts";
+import { PdfDocument } from "../formats/pdf/document.ts";
 import { verifyBytes } from "../formats/verify/verify.ts";
 import { readMaterial } from "../formats/verify/material.ts";
 import type { SignatureReport } from "../formats/verify/report.ts";
@@ -118,7 +119,7 @@ Deno.test(
     const poppler = await pdfsig(last);
     assert.deepEqual(poppler.slice(0, 4).map(({ valid }) => valid), [true, true, true, true]);
     const signed = await Deno.readFile(last);
-    const dss = readDss(bytesSource(signed));
+    const dss = readDss(PdfDocument.open(bytesSource(signed)));
     const { root, ca, subCa, timestampAuthority, officers: [anita, , chandra] } = pki;
     const stored = new Set(dss.certificates.map((der) => readCertificate(der).fingerprint));
     for (const { certificate } of [root, ca, subCa, timestampAuthority, anita, chandra]) {

@@ -105,7 +105,7 @@ function reading<T>(read: () => T): T {
 /**
  * Reads a ContentInfo that holds SignedData (RFC 5652 §3, §5.1), DER or BER.
  *
- * @throws {FormatError} `cms_malformed`; `limit_exceeded` beyond 256 signers, 1,024 certificates or
+ * @throws {FormatError} `cms_malformed`; `limit_exceeded` beyond 1,024 signers or certificates, or
  *   256 attributes of one signer
  */
 export function readSignedData(bytes: Uint8Array, options: SignedDataOptions = {}): SignedData {

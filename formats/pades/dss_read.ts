@@ -1,8 +1,7 @@
 /** Reading the validation data of a PDF (EN 319 142-1 §5.4.2). */
 import { FormatError } from "../error.ts";
 import type { ValidationData } from "./dss.ts";
-import { PdfDocument } from "../pdf/document.ts";
-import type { Source } from "../source.ts";
+import type { PdfDocument } from "../pdf/document.ts";
 import { PdfRef, PdfStream } from "../pdf/value.ts";
 
 /** Of each kind. */
@@ -13,8 +12,7 @@ const MAX_ITEMS = 500;
  *
  * @throws {FormatError} as `inspectSignatures`
  */
-export function readDss(source: Source, password?: string): Required<ValidationData> {
-  const document = PdfDocument.open(source, password);
+export function readDss(document: PdfDocument): Required<ValidationData> {
   const dss = document.dict(document.catalog().value, "DSS");
   const read = (key: string): Uint8Array[] =>
     ((dss && document.array(dss, key))?.items ?? []).slice(0, MAX_ITEMS).flatMap((item) => {

@@ -59,12 +59,14 @@ const MAX_SIGNATURES = 500;
  * @param before see `PdfDocument.open`
  * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `algorithm_unsupported`, `limit_exceeded`
  */
-export function inspectSignatures(
+export const inspectSignatures = (
   source: Source,
   password?: string,
   before?: PdfDocument,
-): Inspection {
-  const document = PdfDocument.open(source, password, before);
+): Inspection => inspect(PdfDocument.open(source, password, before));
+
+/** The same of a document that is open. @throws FormatError as there */
+export function inspect(document: PdfDocument): Inspection {
   const signatures: PdfSignature[] = [];
   const emptyFields: string[] = [];
   for (const field of formFields(document)) {

@@ -7,8 +7,9 @@ import { readSignedData } from "../cms/read.ts";
 import { digestsNeeded, type SignerResult, verifyCms } from "../cms/verify.ts";
 import { concat } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
+import type { ValidationData } from "./dss.ts";
 import { readDss } from "./dss_read.ts";
-import { inspectSignatures, type PdfSignature } from "./inspect.ts";
+import { inspect, type PdfSignature } from "./inspect.ts";
 import { type Aftermath, Versions } from "./versions.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { prefixSource, type Source } from "../source.ts";
@@ -53,6 +54,8 @@ export interface VerifiedPdf {
   emptyFields: string[];
   /** The cross-reference is broken; what other readers show may differ. */
   recovered: boolean;
+  /** Validation data of the whole document. */
+  dss: Required<ValidationData>;
 }
 
 export interface PdfVerifyOptions {
@@ -66,12 +69,13 @@ export interface PdfVerifyOptions {
  */
 export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): VerifiedPdf {
   const { password } = options;
-  const { signatures, emptyFields, recovered } = inspectSignatures(source, password);
+  const document = PdfDocument.open(source, password);
+  const { signatures, emptyFields, recovered } = inspect(document);
   const digests = new Digests(source, signatures);
   // The certificate of a timestamp authority may stand in the DSS alone (RFC 3161 §2.4.1, certReq).
-  const { certificates } = readDss(source, password);
-  const verified = signatures.map((signature) => verifyOne(signature, digests, certificates));
-  const versions = new Versions(source, password);
+  const dss = readDss(document);
+  const verified = signatures.map((signature) => verifyOne(signature, digests, dss.certificates));
+  const versions = new Versions(source, password, document);
   for (const each of verified) {
     if (each.signature.coverage === "partial") continue;
     try {
@@ -82,7 +86,7 @@ export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): Verif
     }
   }
   for (const each of verified) each.level = levelOf(each, verified, source, password);
-  return { signatures: verified, emptyFields, recovered };
+  return { signatures: verified, emptyFields, recovered, dss };
 }
 
 function verifyOne(

@@ -32,9 +32,9 @@ export class Versions {
   /** Bytes of revisions that may still be compared. */
   #left: number;
 
-  /** @throws {FormatError} as `PdfDocument.open` */
-  constructor(readonly source: Source, readonly password: string | undefined) {
-    this.#now = PdfDocument.open(source, password);
+  /** @param now of `source`, opened with `password` */
+  constructor(readonly source: Source, readonly password: string | undefined, now: PdfDocument) {
+    this.#now = now;
     this.#left = MAX_COMPARED + MAX_TIMES * source.size;
   }
 

@@ -6,6 +6,7 @@ import { readPdfDate } from "../pades/inspect.ts";
 import type { Change } from "../pades/changes.ts";
 import { type PdfVerifyOptions, type VerifiedPdfSignature, verifyPdf } from "../pades/verify.ts";
 import type { Aftermath } from "../pades/versions.ts";
+import { PdfDocument } from "../pdf/document.ts";
 import { prefixSource, type Source } from "../source.ts";
 import { signerFacts, tokenFact } from "./cms.ts";
 import { joinMaterial, type Material, readMaterial } from "./material.ts";
@@ -25,8 +26,7 @@ export function pdfFacts(
   source: Source,
   options: PdfVerifyOptions,
 ): { signatures: SignatureFacts[]; findings: Finding[] } {
-  const { signatures, recovered } = verifyPdf(source, options);
-  const dss = readDss(source, options.password);
+  const { signatures, recovered, dss } = verifyPdf(source, options);
   const material = readMaterial({ ...dss, ocspResponses: dss.ocsps });
   const stamps = signatures.filter(({ token, signature }) =>
     token && signature.coverage !== "partial"
@@ -56,7 +56,9 @@ export function pdfFacts(
 /** Whether the document, up to this revision, contains everything a validation needs. */
 function hasMaterial(source: Source, end: number, password: string | undefined): boolean {
   try {
-    const { certificates, crls, ocsps } = readDss(prefixSource(source, end), password);
+    const { certificates, crls, ocsps } = readDss(
+      PdfDocument.open(prefixSource(source, end), password),
+    );
     return certificates.length > 0 && crls.length + ocsps.length > 0;
   } catch (error) {
     if (error instanceof FormatError) return false;

@@ -40,6 +40,24 @@ function said(page: Page | Frame, port: number): Promise<[string, string]> {
 const outcome = async (page: Page | Frame, port: number) => (await said(page, port))[0];
 const sentence = async (page: Page | Frame, port: number) => (await said(page, port))[1];
 
+Deno.test("a page without https is told so, whether or not it could reach the agent", async () => {
+  await build();
+  await using agent = serveAgent();
+  await using site = serveSite();
+  for (const more of [[], [asPublic(site)]]) {
+    await using browser = await launch([
+      "--host-resolver-rules=MAP portal.test 127.0.0.1",
+      ...more,
+    ]);
+    const page = await browser.newPage();
+    await page.goto(`http://portal.test:${site.port}`);
+    assert.deepEqual(await said(page, agent.addr.port), [
+      "blocked_by_browser",
+      "The browser keeps this page from reaching D-Sign. Open the page by its https address.",
+    ]);
+  }
+});
+
 Deno.test("a public page reaches the agent only with the browser's permission", async (t) => {
   await build();
   const agent = serveAgent();

@@ -118,6 +118,8 @@ async function connectTo(
   bridge?: typeof openBridge,
 ): Promise<Client> {
   checkUse(options);
+  // Local Network Access is for secure contexts, and only they have the cryptography of the agent's proof.
+  if (globalThis.isSecureContext === false) throw failed("insecure_page", options);
   // Nothing is waited for before the bridge's window opens: later the browser lets none open.
   const client = await reach(options, knownKeys(options, acceptNew), bridge);
   const again = { ...options, signal: undefined, onPrompt: undefined };

@@ -15,7 +15,6 @@ export type Obstacle =
   | "not_installed"
   | "cannot_tell"
   | "permission_denied"
-  | "insecure_page"
   | "frame";
 
 /** The browser's permission for loopback access; null if it has no such permission. */
@@ -32,8 +31,7 @@ export async function loopbackPermission(): Promise<PermissionState | null> {
 
 /** The obstacle, if no port answered. */
 export async function obstacle(): Promise<Obstacle> {
-  // Local Network Access is for secure contexts, and for frames only where the embedding page allows it.
-  if (globalThis.isSecureContext === false) return "insecure_page";
+  // Local Network Access is for frames only where the embedding page allows it.
   const { featurePolicy } = globalThis.document as unknown as {
     featurePolicy?: { features(): string[]; allowsFeature(name: string): boolean };
   } ?? {};

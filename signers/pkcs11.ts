@@ -42,7 +42,7 @@ export interface Pkcs11Options {
   watchInterval?: number;
 }
 
-/** Milliseconds that a listing waits for a driver that was late for the one before. */
+/** Milliseconds that a listing waits for a driver that has not yet answered an earlier one. */
 const LATE_TIMEOUT = 1000;
 
 export class Pkcs11Provider implements Provider {
@@ -50,7 +50,7 @@ export class Pkcs11Provider implements Provider {
   readonly #options: Pkcs11Options;
   /** Certificates that tokens have shown after a login, by driver and token. */
   readonly #revealed = new Map<string, CertificateObject[]>();
-  /** Drivers that did not answer the last listing in time. */
+  /** Drivers that have not yet answered an earlier listing. */
   readonly #late = new Set<Pkcs11Client>();
 
   constructor(clients: readonly NamedClient[], options: Pkcs11Options = {}) {
@@ -77,25 +77,24 @@ export class Pkcs11Provider implements Provider {
   }
 
   async #listOne({ name, client }: NamedClient, signal?: AbortSignal): Promise<Listing> {
-    // Nobody waits twice for a driver that hangs.
     const { listTimeout = 12_000 } = this.#options;
-    const timeout = AbortSignal.timeout(
-      this.#late.has(client) ? Math.min(LATE_TIMEOUT, listTimeout) : listTimeout,
-    );
-    const limit = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    const within = (milliseconds: number) =>
+      AbortSignal.any([AbortSignal.timeout(milliseconds), ...signal ? [signal] : []]);
+    const limit = within(listTimeout);
     const listing: Listing = { tokens: [], keys: [], problems: [] };
     const problem = (error: unknown) => {
       if (signal?.aborted) throw new SignerError("request_cancelled", "The request was cancelled.");
-      const late = timeout.aborted && error instanceof Pkcs11Error && error.code === "cancelled";
-      if (late) this.#late.add(client);
+      // Of a listing that nobody gave up.
+      const late = error instanceof Pkcs11Error && error.code === "cancelled";
+      if (late) this.#waitFor(client);
       const { code, message } = late
         ? new SignerError("driver_timeout", "The token's driver is slow. Try again in a moment.")
         : toSignerError(error);
       listing.problems.push({ driver: name, code, message });
     };
     try {
-      const found = await client.tokens({ signal: limit });
-      this.#late.delete(client);
+      const first = this.#late.has(client) ? within(Math.min(LATE_TIMEOUT, listTimeout)) : limit;
+      const found = await client.tokens({ signal: first });
       for (const each of found.filter((each) => !isSpare(each, found))) {
         const token = describe(each, name);
         listing.tokens.push(token);
@@ -121,6 +120,13 @@ export class Pkcs11Provider implements Provider {
       if (place.startsWith(`${name}\n`) && !present.has(place)) this.#revealed.delete(place);
     }
     return listing;
+  }
+
+  /** Until the driver has answered, or failed, listings go on without it. */
+  #waitFor(client: Pkcs11Client): void {
+    if (this.#late.has(client)) return;
+    this.#late.add(client);
+    client.tokens().catch(() => {}).finally(() => this.#late.delete(client));
   }
 
   async reveal(token: TokenInfo, askPin: AskPin, signal?: AbortSignal): Promise<void> {

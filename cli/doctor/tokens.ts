@@ -97,10 +97,10 @@ function ofCertificates(inserted: InsertedToken, now: Date): Finding[] {
   const values = { token: token.label };
   const found = certificates.map(find);
   const own = found.filter(({ parsed }) => parsed && parsed.basicConstraints?.ca !== true);
-  const isUnread = found.some(({ parsed }) => !parsed) || hasProblem && own.length === 0;
+  const isUnread = found.some(({ parsed }) => !parsed);
   if (own.length === 0) {
-    if (isUnread) return [{ id: "certificate_unreadable", status: "error", values }];
     if (token.hidesCertificates) return [{ id: "certificate_hidden", status: "warning", values }];
+    if (isUnread || hasProblem) return [{ id: "certificate_unreadable", status: "error", values }];
     return [{ id: "certificate_missing", status: "error", values }];
   }
   const findings = ofReadable(token, own, found, now);

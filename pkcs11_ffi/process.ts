@@ -77,7 +77,7 @@ export class DriverProcess {
   readonly #inFlight = new Map<number, Pending>();
   readonly #on: { onReplies(): void; onEnd(): void };
   readonly #stdout: ReadableStreamBYOBReader;
-  readonly #stderr: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #stderr: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   readonly #finished: Promise<void>;
   #nextId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -100,11 +100,13 @@ export class DriverProcess {
       env: options.env,
       stdin: "piped",
       stdout: "piped",
-      stderr: "piped",
+      // On Windows each pipe that is read holds one of Deno's threads for as long as the process lives, and Deno has four
+      // of them a processor: a few drivers would leave none to write with.
+      stderr: Deno.build.os === "windows" ? "null" : "piped",
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
     this.#stdout = this.#child.stdout.getReader({ mode: "byob" });
-    this.#stderr = this.#child.stderr.getReader();
+    if (Deno.build.os !== "windows") this.#stderr = this.#child.stderr.getReader();
     this.#finished = this.#run();
     const start: StartMessage = {
       modulePath: options.modulePath,
@@ -205,7 +207,7 @@ export class DriverProcess {
     const status = await this.#child.status;
     const timer = setTimeout(() => {
       this.#stdout.cancel().catch(() => {});
-      this.#stderr.cancel().catch(() => {});
+      this.#stderr?.cancel().catch(() => {});
     }, LAST_WORDS_MS);
     await read;
     clearTimeout(timer);
@@ -247,8 +249,9 @@ export class DriverProcess {
 
   /** Until the end, or until the reader is cancelled. */
   async #readErrors(): Promise<void> {
-    for (;;) {
-      const { done, value } = await this.#stderr.read();
+    const stderr = this.#stderr;
+    while (stderr) {
+      const { done, value } = await stderr.read();
       if (done) return;
       this.#log("stderr", value);
     }

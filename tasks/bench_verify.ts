@@ -132,7 +132,7 @@ export async function benchVerify(figures: Figures): Promise<void> {
   }
 }
 
-/** A warm EU DSS on the same files in the same run, if available; ours must be five times as fast. */
+/** A warm EU DSS on the same files in the same run, if available; ours must be fifteen times as fast. */
 async function benchDss(
   figures: Figures,
   files: Record<string, Uint8Array>,

@@ -151,6 +151,30 @@ Deno.test("a copy that was put back is noticed by who ran, even after it has gro
     await assert.rejects(restarted.log.checkFiled(seen), { ...TAMPERED, message: /written anew/ });
   }));
 
+Deno.test("tiles that did not lead to the log's end are not gone on from, whatever stands there next", () =>
+  inTempDir(async (dir) => {
+    await using thing = replaceable(dir);
+    const [one, other] = [open(thing.database), open(thing.database)];
+    await add(one, 3);
+    const seen = (await one.auditHead()).note!;
+    const copy = await thing.copy();
+    await add(other, 3);
+    await other.log.sealAll();
+    // other leaves below a true end; then the end that this instance knows is put back
+    await thing.write("UPDATE tiles SET hashes = zeroblob(3 * 32)");
+    await assert.rejects(one.log.sealAll(), { ...TAMPERED, message: /tiles/ });
+    thing.replace(copy);
+    await add(one, 3);
+    await one.log.sealAll();
+    const check = await open(thing.database).verifyAudit([seen]);
+    assert.equal(check.problem, undefined);
+    // a leaf more than was signed
+    await thing.write("UPDATE tiles SET hashes = CAST(hashes || zeroblob(32) AS BLOB)");
+    const fresh = open(thing.database);
+    await add(fresh);
+    await assert.rejects(fresh.log.sealAll(), { ...TAMPERED, message: /tiles/ });
+  }));
+
 Deno.test("a copy that was put back does not get its checkpoint filed over the one that shows it", () =>
   inTempDir(async (dir) => {
     await using thing = replaceable(dir);

@@ -57,9 +57,9 @@ export class Sealer {
       const rows = taken.toSorted((a, b) => (a.number as number) - (b.number as number));
       const isSigned = this.#check(before);
       const carried = before.note === null ? await carryOver(query, before) : null;
-      const tiles = await this.#tilesOf(query, before, carried);
+      const known = carried ?? await this.#borderOf(query, before);
       if (rows.length === 0 && !carried && isSigned) {
-        this.#seen = before; // its border is what was read
+        [this.#seen, this.#border] = [before, known];
         return 0;
       }
       const sum = Uint8Array.fromHex(before.sum);
@@ -70,13 +70,19 @@ export class Sealer {
         addTo(sum, pending.delta);
       }
       const entries = lines.map((line) => entryOf(line));
-      const { root, tiles: changed } = await extend(tiles, before.seq, entries.map(leafHash));
+      const { root, tiles: changed } = await whole(() =>
+        extend(
+          (level, number) => Promise.resolve(known.get(`${level}/${number}`)!),
+          before.seq,
+          entries.map(leafHash),
+        )
+      );
       const added = addLines(
         query,
         lines.map((line, i) => [before.seq + i + 1, line, entries[i].toHex()]),
       );
       const writes: Promise<unknown>[] = [...added];
-      const border = new Map(carried ?? this.#border);
+      const border = new Map(known);
       for (const { level, number, hashes } of changed) border.set(`${level}/${number}`, hashes);
       const all = carried
         ? border
@@ -124,11 +130,12 @@ export class Sealer {
    * @returns whether it is signed with all keys of the signer
    * @throws {TamperedError} where the log was cut since this process saw it, or its end is not what the log's key signed
    */
-  #check({ seq, hash, note }: Head): boolean {
+  #check(head: Head): boolean {
+    const { seq, hash, note } = head;
     if (seq < this.#seen.seq || (note === null && this.#seen.note !== null)) {
       throw new TamperedError(`The audit was cut back to line ${seq}.`);
     }
-    if (note === null || (note === this.#seen.note && hash === this.#seen.hash)) return true;
+    if (note === null || (this.#isSeen(head) && note === this.#seen.note)) return true;
     const keys = signingKeys(this.#signer);
     let signed: OpenedNote;
     try {
@@ -147,38 +154,42 @@ export class Sealer {
     return keys.every((key) => signed.signatures.some((each) => each.key === key));
   }
 
+  #isSeen({ seq, hash }: Head): boolean {
+    return seq === this.#seen.seq && hash === this.#seen.hash;
+  }
+
   /** Of a tree whose border this process does not know, the tiles in the database must lead to its root. */
-  async #tilesOf(
-    query: Query,
-    head: Head,
-    carried: Map<string, Uint8Array> | null,
-  ): Promise<ReadTile> {
-    if (carried) return (level, number) => Promise.resolve(carried.get(`${level}/${number}`)!);
-    const isKnown = head.seq === this.#seen.seq && head.hash === this.#seen.hash;
-    if (!isKnown) this.#border = new Map();
+  async #borderOf(query: Query, head: Head): Promise<Map<string, Uint8Array>> {
+    const isKnown = this.#isSeen(head);
+    if (isKnown && this.#border.size > 0) return this.#border;
+    const border = new Map<string, Uint8Array>();
     const read: ReadTile = async (level, number) => {
       const name = `${level}/${number}`;
-      const known = this.#border.get(name);
+      const known = border.get(name);
       if (known) return known;
       const hashes = await tileIn(query, level, number);
-      this.#border.set(name, hashes);
+      border.set(name, hashes);
       return hashes;
     };
-    if (!isKnown || this.#border.size === 0) await checkRoot(read, head);
+    await checkRoot(read, head);
     // and this process has seen the first of its lines
     if (!isKnown && this.#seen.seq > 0) await checkRoot(read, this.#seen);
-    return read;
+    return border;
   }
 }
 
-async function checkRoot(read: ReadTile, { seq, hash }: Head): Promise<void> {
-  let root: Uint8Array;
+/** Does something with tiles. @throws {TamperedError} where they hold more or less than they should */
+async function whole<T>(work: () => Promise<T>): Promise<T> {
   try {
-    root = await rootHash(hashesIn(read), seq);
+    return await work();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new TamperedError("The audit's tiles are not as the service wrote them.");
   }
+}
+
+async function checkRoot(read: ReadTile, { seq, hash }: Head): Promise<void> {
+  const root = await whole(() => rootHash(hashesIn(read), seq));
   if (new Uint8Array(root).toHex() !== hash) {
     throw new TamperedError("The audit's tiles do not lead to its signed root.");
   }

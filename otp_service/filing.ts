@@ -95,6 +95,7 @@ export class Filing {
       await this.#checkFile();
       let note = await log.checkpoint();
       if (note === null || note === this.#filed) return;
+      const { size, origin } = readCheckpointByAny(note, log.keys); // what is none takes no good one's place
       const plain = note;
       await by("witness", async () => void (note = await this.#cosigned(plain)));
       if (file !== undefined) {
@@ -106,7 +107,6 @@ export class Filing {
           await replace(`${file}.tst`, token);
         });
       }
-      const { size, origin } = readCheckpointByAny(note, log.keys);
       await by("mail", async () => await mail?.(`${origin}: ${size}`, note!));
       if (url !== undefined) {
         await by("url", async () => {

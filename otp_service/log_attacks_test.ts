@@ -110,6 +110,9 @@ Deno.test("a log that was written anew with the service's secret is neither gone
     await assert.rejects(fresh.verifyAudit([filed]), TAMPERED);
     await assert.rejects(fresh.log.checkFiled(filed), TAMPERED);
     assert.throws(() => readCheckpoint(filed, SECRETS.logSigner(LOG).key));
+    const file = join(dir, "checkpoint");
+    assert.deepEqual(await new Filing({ log: fresh.log, file }).file(), ["log"]);
+    await assert.rejects(Deno.stat(file), Deno.errors.NotFound);
   }));
 
 Deno.test("a true checkpoint below another tree does not make it the log", () =>

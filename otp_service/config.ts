@@ -5,6 +5,8 @@ import { SetupError } from "./error.ts";
 
 const file = z.string().min(1);
 const KeyType = z.enum(["p-256", "p-384", "rsa-2048", "rsa-3072"]);
+/** What is no address is looked at no further. */
+const anyUrl = z.url({ abort: true });
 const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "letters, digits, dot, hyphen, underscore");
 
 /** A name such as `localhost` may lead elsewhere; these two addresses do not. */
@@ -18,13 +20,13 @@ const isAppAddress = (text: string) => {
 };
 
 /** https, or http on this machine; nothing after the host but a path without a slash at its end. */
-const url = z.url().refine((text) => {
+const url = anyUrl.refine((text) => {
   const address = new URL(text);
   return isGuarded(address) && !address.search && !address.hash && !text.endsWith("/");
 }, "must be https://HOST (http: only for 127.0.0.1 and [::1]), without a slash at its end");
 
 /** https, or http on this machine; as its provider gives it. */
-const serviceUrl = z.url().refine((text) => {
+const serviceUrl = anyUrl.refine((text) => {
   const address = new URL(text);
   return isGuarded(address) && !address.hash;
 }, "must be https://… (http: only for 127.0.0.1 and [::1])");
@@ -94,7 +96,7 @@ export const OtpConfig = z.strictObject({
       secretHash: secretHash.optional(),
       public: z.boolean().default(false).describe("An app, which cannot keep a secret"),
       earlierSecretHash: secretHash.optional().describe("While the secret is rotated"),
-      redirectUris: z.array(z.url()).default([]),
+      redirectUris: z.array(anyUrl).default([]),
       listsPersons: z.boolean().optional()
         .describe("Looks up credentials by a person's name; default: as admin, who sees everyone"),
       admin: z.boolean().default(false),
@@ -158,7 +160,7 @@ export const OtpConfig = z.strictObject({
     auth: z.enum(["otp", "fingerprint", "iris"]).default("otp"),
     origins: z.array(
       z.literal("null").or(
-        z.url().refine((text) => new URL(text).origin === text, "must be an origin"),
+        anyUrl.refine((text) => new URL(text).origin === text, "must be an origin"),
       ),
     )
       .default([]).describe(

@@ -190,6 +190,7 @@ Deno.test("a client is public only where its configuration says so, with an addr
       [{ ...good, redirectUris: ["http://localhost:3000/"] }, /redirectUris/],
       [{ ...good, redirectUris: ["javascript:alert(1)"] }, /redirectUris/],
       [{ ...good, redirectUris: ["wallet:/signed"] }, /redirectUris/],
+      [{ ...good, redirectUris: ["no address"] }, /redirectUris/],
     ];
     for (const [client, message] of wrong) {
       await assert.rejects(read(client), { name: "SetupError", message }, JSON.stringify(client));

@@ -148,9 +148,15 @@ async function inTransaction<T>(
   const client = await pool.connect();
   let first: unknown;
   let isCorked = false;
+  let begun: Promise<unknown> | undefined;
+  let writes = false;
   const together: Client = {
     // statements that are given out before anything is waited for share one packet
     async query(...args) {
+      const [statement] = args;
+      const text = typeof statement === "string" ? statement : statement.text;
+      // a write that got there without its transaction would be kept: it waits, and what follows stays behind it
+      if (begun && (writes ||= !text.startsWith("SELECT"))) await begun;
       const { stream } = client.connection;
       if (!isCorked) {
         isCorked = true;
@@ -169,8 +175,8 @@ async function inTransaction<T>(
     },
   };
   try {
-    const begun = together.query(begin);
-    begun.catch(() => {}); // the first statement of `work`, which goes out with it, says so too
+    begun = together.query(begin);
+    begun.catch(() => {}); // told below, or by a write
     const value = await work(together);
     await begun;
     await client.query("COMMIT");

@@ -6,6 +6,7 @@ import { build } from "../../tasks/build.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
 import { PIN } from "../fakes/memory_provider.ts";
 import { testAgent } from "../fixtures/agent.ts";
+import { freePort } from "../fixtures/free_port.ts";
 import {
   axeFindings,
   launch,
@@ -276,12 +277,9 @@ Deno.test("the popup bridge connects a page that may not connect directly", asyn
     });
 
     await t.step("it says so if no agent is listening", async () => {
-      const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-      const { port } = nobody.addr;
-      nobody.close();
       const fresh = await context.newPage();
       await fresh.goto(site.origin);
-      await openBridge(context, fresh, port);
+      await openBridge(context, fresh, freePort());
       assert.equal(await outcome(fresh), "not_installed");
     });
   } finally {

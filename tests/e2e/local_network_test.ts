@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Frame, Page } from "playwright-core";
 import { prove } from "../fakes/proof.ts";
 import { build } from "../../tasks/build.ts";
+import { freePort } from "../fixtures/free_port.ts";
 import { launch } from "./browser.ts";
 import { asPublic, serveSite } from "./sites.ts";
 
@@ -83,9 +84,7 @@ Deno.test("a public page reaches the agent only with the browser's permission", 
     });
     await t.step("with the permission granted and no agent it reports not_installed", async () => {
       const page = await withPermissions(["local-network-access"], site.origin);
-      const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-      nobody.close();
-      assert.equal(await outcome(page, nobody.addr.port), "not_installed");
+      assert.equal(await outcome(page, freePort()), "not_installed");
     });
     await t.step("with the permission denied it reports permission_denied", async () => {
       const page = await withPermissions([], site.origin);

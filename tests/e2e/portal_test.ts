@@ -17,6 +17,7 @@ import { BILL } from "../../web/portal/bill.ts";
 import { spied } from "../fakes/pkcs11_modules.ts";
 import { PIN } from "../fakes/pkcs11_tokens.ts";
 import { writePkcs12 } from "../../signers/pkcs12_write.ts";
+import { freePort } from "../fixtures/free_port.ts";
 import { officerTokens } from "../fixtures/officers.ts";
 import { inTempDir, openssl } from "../fixtures/openssl.ts";
 import { makePki } from "../fixtures/pki.ts";
@@ -507,10 +508,7 @@ Deno.test("three officers sign a bill in the browser", async (t) => {
 Deno.test("the portal says what to do if D-Sign is not running, or the browser keeps it away", async () => {
   await build();
   const portalServer = servePages();
-  const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = nobody.addr;
-  nobody.close();
-  const portal = `http://127.0.0.1:${portalServer.addr.port}/?port=${port}`;
+  const portal = `http://127.0.0.1:${portalServer.addr.port}/?port=${freePort()}`;
   await using framing = serveSite(`<iframe src="${portal}"></iframe>`);
   const browser = await launch([asPublic(portalServer.addr, framing)]);
   try {

@@ -92,6 +92,7 @@ async function outOfSight(page: Page, language: Language): Promise<string[]> {
   const faults: string[] = [];
   for (const view of ["history", "sites", "tokens", "sign"]) {
     await page.locator(`.views a[href="#${view}"]`).click();
+    await page.locator(`.views a[href="#${view}"][aria-current]`).waitFor();
     const must = [words.view_history, words.console_test, words.console_quit].concat(
       view === "sign" ? [words.desk_choose] : [],
     );

@@ -183,7 +183,7 @@ Deno.test("a person signs and checks files in the console", () =>
       assert.deepEqual(await axeFindings(page), []);
       await screenshot(page, "desk_signed", { part: desk });
 
-      // Dropped, the same file is known to be signed. Who signed comes first.
+      // Dropped anywhere, the same file is known to be signed. Who signed comes first.
       const data = await page.evaluateHandle(([bytes]) => {
         const transfer = new DataTransfer();
         const content = Uint8Array.from(atob(bytes!), (each) => each.charCodeAt(0));
@@ -192,6 +192,8 @@ Deno.test("a person signs and checks files in the console", () =>
         );
         return transfer;
       }, [signed.toString("base64")]);
+      await page.getByRole("link", { name: en.view_history }).click();
+      await page.getByText(en.history_done).first().waitFor();
       await page.dispatchEvent("body", "drop", { dataTransfer: data });
       const signature = desk.locator(".signature");
       await signature.locator("h3", { hasText: "Anita Das" }).waitFor();

@@ -112,8 +112,13 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
 
   const left = works.filter(({ state }) => state === "left");
   const unsaved = works.filter(isUnsaved);
+  /** Files can be saved while the question stands. */
+  const isClearing = clearing && unsaved.length > 0;
   const isBusy = job !== null || client === null;
-  useDrop(take);
+  useDrop((given) => {
+    if (given.length > 0) location.hash = "#sign"; // where the person sees what comes of it
+    take(given);
+  });
   useWarning(unsaved.length > 0 || job !== null);
 
   return (
@@ -142,7 +147,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
         <div role="status">
           {job && <Underway job={job} speech={speech} />}
           {told && <p class="notice">{told}</p>}
-          {clearing && <p class="warning">{say("desk_clear_ask", { count: unsaved.length })}</p>}
+          {isClearing && <p class="warning">{say("desk_clear_ask", { count: unsaved.length })}</p>}
         </div>
       </div>
       {works.length > 0 && (
@@ -158,7 +163,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
             </button>
           </p>
         )
-        : clearing
+        : isClearing
         ? (
           <p class="actions">
             <button type="button" class="secondary" onClick={() => setClearing(false)}>

@@ -293,7 +293,7 @@ export const en = {
   history_authenticate: "Login",
   history_grant: "Permission",
   history_revoke: "Permission withdrawn",
-  history_unlock: "Unlocking of a token",
+  history_unlock: "Token unlock",
   history_change_pin: "PIN change",
   history_documents: "({count} documents)",
   history_begun: "Begun",
@@ -398,7 +398,8 @@ export const en = {
   desk_clear: "Clear the list",
   desk_clear_ask: "Signed, but not saved yet: {count}. Clearing the list loses them.",
   desk_do_clear: "Clear without saving",
-  desk_busy: "D-Sign is still busy with the files before. Give it these again afterwards.",
+  desk_busy:
+    "D-Sign is still busy with the earlier files. When it has finished, give it these again.",
 
   // Key files in the console
   keys_title: "Key files",

@@ -156,6 +156,12 @@ Deno.test("in a public client's name nobody gets a token, an OTP or a row, and n
     }
     const elsewhere = { redirect_uri: "in.gov.example.wallet.evil:/signed" };
     assert.equal((await push(test, pkce().challenge, elsewhere)).status, 400);
+    const { challenge, verifier } = pkce();
+    const weaker = [["plain", verifier], ["", challenge], ["S256", ""]];
+    for (const [code_challenge_method, code_challenge] of weaker) {
+      const { status } = await push(test, code_challenge, { code_challenge_method });
+      assert.equal(status, 400, `PKCE is not left out: ${code_challenge_method}`);
+    }
     const { body } = await push(test, pkce().challenge, { scope: "service" });
     assert.equal(await ticketOf(test, body.request_uri, "portal"), undefined, "another client's");
     assert.equal(await ticketOf(test, `${body.request_uri}0`), undefined, "changed");

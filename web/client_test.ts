@@ -113,6 +113,20 @@ Deno.test("in WebKit, connect says that it cannot tell why nothing answers", asy
   }
 });
 
+Deno.test("connect works in browsers without AbortSignal.any, with a signal and without", async () => {
+  const { any } = AbortSignal;
+  Reflect.deleteProperty(AbortSignal, "any");
+  try {
+    await withFake({}, async ({ port }) => {
+      for (const signal of [undefined, new AbortController().signal]) {
+        (await connect({ ports: [port], signal })).close();
+      }
+    });
+  } finally {
+    Object.assign(AbortSignal, { any });
+  }
+});
+
 Deno.test("connect says not_installed where nothing listens", async () => {
   assert.equal(await code(connect({ ports: [await unusedPort()] })), "not_installed");
 });

@@ -4,7 +4,7 @@
  * agent at the port that the page called.
  */
 import type { Result } from "../../protocol/methods.ts";
-import type { CallOptions } from "./calls.ts";
+import { type CallOptions, endingWith } from "./calls.ts";
 import type { Agent } from "./channel.ts";
 import type { DsignClientError } from "./errors.ts";
 
@@ -53,11 +53,10 @@ export async function judge(
   signal?: AbortSignal,
 ): Promise<Judged> {
   const nonce = toBase64(crypto.getRandomValues(new Uint8Array(32)));
-  const patience = [AbortSignal.timeout(PATIENCE), ...signal ? [signal] : []];
+  const patience = endingWith(signal);
+  const timer = setTimeout(() => patience.abort(), PATIENCE);
   try {
-    const proof = await client.call("agent.prove", { nonce }, {
-      signal: AbortSignal.any(patience),
-    });
+    const proof = await client.call("agent.prove", { nonce }, { signal: patience.signal });
     const { key, predecessors } = proof;
     // protocol/agent_proof.ts has the same texts.
     const text = `dsign agent proof 1\n${globalThis.location?.origin}\n${port}\n${nonce}`;
@@ -74,6 +73,9 @@ export async function judge(
   } catch (error) {
     // An answer that cannot be read proves nothing.
     return (error as DsignClientError).code === "method_not_found" ? "outdated" : "unproven";
+  } finally {
+    patience.abort();
+    clearTimeout(timer);
   }
 }
 

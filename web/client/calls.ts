@@ -21,6 +21,15 @@ export function checkSignal(signal?: AbortSignal): void {
   }
 }
 
+/** Its signal ends with the other one: browsers have `AbortSignal.any` since Chromium 116, Firefox 124 and Safari 17.4 only. */
+export function endingWith(signal?: AbortSignal): AbortController {
+  const ending = new AbortController();
+  const abort = () => ending.abort();
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort, { signal: ending.signal });
+  return ending;
+}
+
 /** Result of `signDocument` of a `Client`: a detached CAdES signature. */
 export type DetachedSignature = Extract<Result<"sign.document">, { signature: string }>;
 

@@ -1,5 +1,6 @@
 /** Finding the signer program from a web page, and why it is not found: browsers do not say, but they leave traces. */
 import type { Status } from "../../protocol/methods.ts";
+import { endingWith } from "./calls.ts";
 
 /** Milliseconds for one port to answer, unless the browser is asking the person for permission meanwhile. */
 const PROBE_TIMEOUT = 3000;
@@ -61,7 +62,7 @@ export async function probe(
   signal?: AbortSignal,
   prompted?: () => void,
 ): Promise<Status | null> {
-  const patience = new AbortController();
+  const patience = endingWith(signal);
   const notice = setTimeout(async () => {
     if (await loopbackPermission() === "prompt" && !patience.signal.aborted) prompted?.();
   }, PROMPT_NOTICE);
@@ -73,13 +74,14 @@ export async function probe(
     const response = await fetch(`${base}/status`, {
       cache: "no-store",
       credentials: "omit",
-      signal: signal ? AbortSignal.any([signal, patience.signal]) : patience.signal,
+      signal: patience.signal,
     });
     const status = await response.json();
     return status?.name === "dsign" ? status : null;
   } catch {
     return null; // refused, blocked, not trusted or not ours: the browser does not say which
   } finally {
+    patience.abort();
     clearTimeout(notice);
     clearTimeout(timer);
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { freePort } from "../tests/fixtures/free_port.ts";
 import { fromLsof, fromNetstat, fromSs, fromTasklist, holderOf } from "./port_holder.ts";
 
 Deno.test("what the systems' programs say is read", () => {
@@ -39,9 +40,7 @@ Deno.test({
     const me = await new Deno.Command("id", { args: ["-un"] }).output();
     assert.equal(user, new TextDecoder().decode(me.stdout).trim());
     assert.match(program!, /deno/i);
-    const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port: freed } = free.addr as Deno.NetAddr;
-    free.close();
-    assert.deepEqual(await holderOf(freed), { port: freed, user: null, program: null });
+    const free = freePort();
+    assert.deepEqual(await holderOf(free), { port: free, user: null, program: null });
   },
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { verifySignature } from "../formats/x509/signature.ts";
 import { sha256, startCscV1, V1 } from "../tests/fakes/csc_v1.ts";
+import { freePort } from "../tests/fixtures/free_port.ts";
 import { inTempDir } from "../tests/fixtures/openssl.ts";
 import { makeService, PIN as SERVICE_PIN } from "../tests/fixtures/otp_service.ts";
 import { enrol, initialise, Instance, mailServer, PIN } from "../tests/fixtures/otp_process.ts";
@@ -216,9 +217,7 @@ Deno.test("version 2 in a browser signs in, then takes PIN and OTP on the servic
     (request) => handler(request),
   );
   const origin = `http://127.0.0.1:${server.addr.port}`;
-  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const redirectUri = `http://127.0.0.1:${free.addr.port}/back`;
-  free.close();
+  const redirectUri = `http://127.0.0.1:${freePort()}/back`;
   const test = makeService({ publicUrl: origin });
   (test.service.clients[0]!.redirectUris as string[]).push(redirectUri);
   handler = test.handler;

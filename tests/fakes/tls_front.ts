@@ -1,5 +1,6 @@
 /** TLS that demands a certificate of the other side (`openssl s_server`), in front of our service, which speaks plain HTTP. */
 import { join } from "node:path";
+import { freePort } from "../fixtures/free_port.ts";
 import type { Party } from "../fixtures/issue.ts";
 import { pem } from "../../formats/asn1/pem.ts";
 
@@ -17,9 +18,7 @@ export async function tlsFront(
   identity: Party,
   clients: Party,
 ): Promise<AsyncDisposable & { port: number }> {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
+  const port = freePort();
   const cert = pem("CERTIFICATE", identity.certificate.der);
   await Deno.writeTextFile(join(dir, "front.pem"), cert + pem("PRIVATE KEY", identity.pkcs8));
   await Deno.writeTextFile(join(dir, "clients.pem"), pem("CERTIFICATE", clients.certificate.der));

@@ -174,6 +174,7 @@ Deno.test("the consent page works in a browser", async (t) => {
       await pinField(page).fill("1");
       await press(page, en.do_sign_one);
       await page.getByText(ERROR_WORDS.en.pin_locked).waitFor();
+      await page.getByText(en.end_failed, { exact: true }).waitFor();
       assert.equal(await answered, "pin_locked");
       assert.deepEqual(await axeFindings(page), []);
       await press(page, en.do_close);

@@ -161,11 +161,15 @@ Deno.test("readings: what looks like an object in a stream's data counts where a
 
 Deno.test("readings: ambiguous is a page in an object stream that names its content twice", () => {
   const twice = { ...objects, 3: objects[3].replace("/Contents", "/Contents 6 0 R /Contents") };
-  assert.deepEqual(told(streamPdf(twice)), ["3 on 1"]);
   const same = { ...objects, 3: objects[3].replace("/Contents", "/Contents 4 0 R /Contents") };
-  assert.deepEqual(told(streamPdf(same)), []);
   const old = { ...objects, 3: objects[3].replace("4 0 R", "4 1 R") };
-  assert.deepEqual(told(streamPdf(old)), ["4 on 1"]);
+  for (const deflate of [true, false]) {
+    for (const listed of [true, false]) {
+      assert.deepEqual(told(streamPdf(twice, { deflate, listed })), ["3 on 1"]);
+      assert.deepEqual(told(streamPdf(same, { deflate, listed })), []);
+      assert.deepEqual(told(streamPdf(old, { deflate, listed })), ["4 on 1"]);
+    }
+  }
 });
 
 Deno.test("readings: an object stream that lists an object twice is ambiguous", () => {

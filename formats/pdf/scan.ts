@@ -20,7 +20,10 @@ export interface Definition {
   type?: string;
   /** It begins right behind `%%EOF`, as some writers have it, where others see a comment. */
   isGlued?: true;
-  /** A stream without filter or subtype that ends where its Length says, and in whose dictionary nothing can be read in two ways. */
+  /**
+   * A stream without filter or subtype that ends where its Length says, in whose dictionary nothing can be read in two
+   * ways, and which holds no objects.
+   */
   isPlainStream?: true;
 }
 
@@ -81,7 +84,9 @@ export function scan(
           const start = open.offset + dataStart;
           const end = dataEnd(window, start, dict, lengthOf);
           at = intoStreams ? start : end ?? start;
-          const isBare = ["Filter", "F", "Subtype"].every((key) => dict.get(key) === undefined);
+          // What an object stream holds is to be read too.
+          const isBare = open.type !== "ObjStm" &&
+            ["Filter", "F", "Subtype"].every((key) => dict.get(key) === undefined);
           if (body.isPlain && end !== undefined && isBare) open.isPlainStream = true;
           if (open.type === "XRef" && body.root) {
             trailers.push({ offset: open.offset, bytes: body.root });

@@ -36,6 +36,8 @@ export const runStoreHost = (): never =>
 interface OpenKey {
   key: StoreKey;
   info: KeyInfo;
+  /** It was given a PIN, and has not signed with it. */
+  unproven?: boolean;
   /** After these no other signature is tried: it would take another try from the PIN, or ask a person who said no. */
   failed?: Pkcs11Error;
 }
@@ -92,7 +94,10 @@ export class StoreHost implements Host {
         return { value: { key: this.#last, info } };
       }
       case "login":
-        for (const { key } of this.#session(request.session).keys.values()) key.setPin(blob);
+        for (const opened of this.#session(request.session).keys.values()) {
+          opened.unproven = true;
+          opened.key.setPin(blob);
+        }
         return {};
       case "sign": {
         const opened = this.#session(request.session).keys.get(request.key);
@@ -148,9 +153,12 @@ function sign(
   const signed = type === "ec" ? digest.subarray(0, Math.ceil(bits / 8)) : digest;
   try {
     const signature = opened.key.sign(scheme, hash, signed, pinPad === true);
+    opened.unproven = false;
     return type === "ec" ? ecdsaToDer(signature) : signature;
   } catch (error) {
-    if (error instanceof Pkcs11Error && FINAL.has(error.code)) opened.failed = error;
+    // Not every card tells a wrong PIN by that name.
+    const isFinal = (code: string) => opened.unproven || FINAL.has(code);
+    if (error instanceof Pkcs11Error && isFinal(error.code)) opened.failed = error;
     throw error;
   }
 }

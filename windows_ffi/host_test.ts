@@ -204,6 +204,23 @@ Deno.test("a wrong PIN may show when it is given or when the key signs, and is t
   assert.equal(passing.windows.calls.length, 2);
 });
 
+Deno.test("a PIN with which nothing was signed yet is not tried again after any failure", () => {
+  for (const [key, name] of [[CNG, "NCryptSignHash"], [CSP, "CryptSignHashW"]] as const) {
+    const { windows, sign, login } = opened(key, { [name]: 0x80100068 });
+    const signed = () => windows.calls.filter((call) => call.startsWith(name)).length;
+    login("1234");
+    for (let i = 0; i < 3; i++) assert.throws(() => sign(), { code: "device_error" });
+    assert.equal(signed(), 1);
+  }
+  // Once it has signed, another failure may pass.
+  const fails = [0, 0x80100068, 0];
+  const { sign, login } = opened(CNG, { NCryptSignHash: () => fails.shift()! });
+  login("1234");
+  sign();
+  assert.throws(() => sign(), { code: "device_error" });
+  sign();
+});
+
 Deno.test("signatures come as formats want them: RSA big-endian, ECDSA as DER", () => {
   const raw = Uint8Array.of(1, 2, 0x83, 4);
   assert.deepEqual(opened(CNG, {}, "rsa", raw).sign(), raw);

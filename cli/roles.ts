@@ -55,11 +55,11 @@ export function commandOf(args: readonly string[]): string | undefined {
 export function roleOf(args: readonly string[]): string {
   // `dsign` and `dsign --json` start the agent with its console
   const first = commandOf(args) ?? "agent";
-  const isOnline = args.some((arg) => /^--(level(=|$)|remote$)/.test(arg));
-  if (isOnline && (first === "sign" || first === "tokens")) return `${first} online`;
   if (first === "tokens" && args.some((arg) => arg === "unlock" || arg === "pin")) {
     return "tokens pin";
   }
+  const isOnline = args.some((arg) => /^--(level(=|$)|remote$)/.test(arg));
+  if (isOnline && (first === "sign" || first === "tokens")) return `${first} online`;
   if (first === "log" && args.includes("checkpoint")) return "log checkpoint";
   return Object.hasOwn(DOES_WITHOUT, first) ? first : "openrpc";
 }

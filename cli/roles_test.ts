@@ -67,6 +67,7 @@ Deno.test("roleOf gives the command's role, the agent's without a command, and t
   assert.equal(roleOf(["--json", "agent"]), "agent");
   assert.equal(roleOf(["--json", "tokens"]), "tokens");
   assert.equal(roleOf(["tokens", "pin"]), "tokens pin");
+  assert.equal(roleOf(["tokens", "--remote", "pin"]), "tokens pin");
   assert.equal(roleOf(["sign", "x"]), "sign");
   assert.equal(roleOf(["sign", "--level", "B-T", "x"]), "sign online");
   assert.equal(roleOf(["sign", "--level=B-T", "x"]), "sign online");

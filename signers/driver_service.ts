@@ -33,7 +33,8 @@ const SERVICES: readonly Service[] = [
     start: "systemctl --user enable --now p11-kit-server.socket",
     socket(env) {
       const address = env("P11_KIT_SERVER_ADDRESS");
-      if (address === undefined) return `${env("XDG_RUNTIME_DIR")}/p11-kit/pkcs11`;
+      const folder = env("XDG_RUNTIME_DIR");
+      if (address === undefined) return folder ? `${folder}/p11-kit/pkcs11` : null;
       return address.startsWith("unix:path=") ? address.slice("unix:path=".length) : null;
     },
     marker: "P11_KIT_SERVER_ADDRESS",

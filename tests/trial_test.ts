@@ -123,6 +123,15 @@ Deno.test("wrong use of the agent and of startTrial is answered with what to wri
     ) await assert.rejects(startTrial(options), { message: instead });
   }));
 
+Deno.test("startTrial ends a program that is not dsign trial", async () => {
+  const command = ["sh", "-c", "echo number $$; exec sleep 600"];
+  const { message } = await startTrial({ command }).catch((error) => error);
+  const [, number] = /number (\d+)/.exec(message)!;
+  const runs = async () =>
+    (await new Deno.Command("kill", { args: ["-0", number!], stderr: "null" }).output()).success;
+  while (await runs()) await new Promise((resolve) => setTimeout(resolve, 50));
+});
+
 Deno.test("the officer that is asked for signs, whichever certificate is offered first", async () => {
   const now = new Date("2026-11-30T12:00:00Z");
   const orders = new Set<string>();

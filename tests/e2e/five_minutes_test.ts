@@ -77,6 +77,9 @@ Deno.test("the guide's five minutes and its hour end as it says, with its files 
     await save("server.mjs", server!);
     {
       await using _server = await start(commandLine(guide, "node server.mjs"), port);
+      const nothing = await fetch(`http://localhost:${port}/package/nothing.js`);
+      await nothing.body?.cancel();
+      assert.equal(nothing.status, 404);
       await press("Signed.");
       const page = await Deno.readTextFile(join(dir, "index.html"));
       await save("index.html", page.replace("4,58,375.00", "9,58,375.00"));

@@ -68,7 +68,10 @@ export async function startTrial(options: TrialOptions = {}): Promise<Trial> {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   const line = lines(child);
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const started = startOf(await line());
+  const started = await line().then(startOf).catch((error) => {
+    child.kill(); // or it would keep the test's program from ending
+    throw error;
+  });
   let turn: Promise<unknown> = Promise.resolve();
   return {
     ...started,

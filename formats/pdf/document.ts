@@ -557,8 +557,8 @@ export class PdfDocument {
   }
 
   /**
-   * Whether all readers decode a stream's data alike, or none draws with them. What is drawn as a whole (§8.10) must have
-   * bounds too, and be decoded: where data are not what their filter makes, one reader draws them as they stand.
+   * Whether all readers decode a stream's data alike, or none draws with them. What is drawn as a whole (§8.10, §8.7.3)
+   * must have bounds too, and be decoded: where data are not what their filter makes, one reader draws them as they stand.
    */
   isCodedPlainly(
     object: Pick<PdfObject, "num" | "gen" | "offset"> & { value: PdfStream },
@@ -567,7 +567,9 @@ export class PdfDocument {
     const resolve = (value: PdfValue | undefined) =>
       unlessMalformed(() => this.resolve(value)) ?? null;
     const coding = codingOf(dict, resolve);
-    if (isForm(dict)) {
+    const isDrawing = this.name(dict, "Subtype") === "Form" ||
+      dict.get("PatternType") !== undefined;
+    if (isDrawing) {
       const box = resolve(dict.get("BBox"));
       const isBounded = box instanceof PdfArray && box.items.length === 4;
       return isBounded && (coding === "other" || (coding === "plain" &&
@@ -626,12 +628,6 @@ export class PdfDocument {
     const entry = this.#xref.entries.get(num);
     return new PdfRef(num, entry && "gen" in entry ? entry.gen : 0);
   }
-}
-
-/** Whether a stream is a form XObject, as appearances are too. */
-function isForm(dict: PdfDict): boolean {
-  const subtype = dict.get("Subtype");
-  return subtype instanceof PdfName && subtype.value === "Form";
 }
 
 function decryptStrings(crypt: PdfCrypt, value: PdfValue, num: number, gen: number): void {

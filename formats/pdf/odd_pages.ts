@@ -65,8 +65,9 @@ class Pages {
     if (!(dict instanceof PdfDict) || depth > MAX_DEPTH) return void tell();
     const type = this.document.name(dict, "Type");
     const parent = dict.get("Parent");
-    const isStraight = above.isStraight &&
-      (parent === undefined || (parent instanceof PdfRef && parent.num === above.num));
+    // Where a Parent is missing, some readers inherit nothing.
+    const isChild = parent instanceof PdfRef && parent.num === above.num;
+    const isStraight = above.isStraight && (above.depth === 0 ? parent === undefined : isChild);
     if (dict.get("Kids") === undefined) {
       this.#count++;
       const isOdd = (type !== undefined && type !== "Page") ||

@@ -53,6 +53,7 @@ const PLAIN: Record<string, Change> = {
     withoutResources,
   ),
   "a wrong Parent, where nothing is inherited": put(3, "/Parent 2", "/Parent 5"),
+  "no Parent, where nothing is inherited": put(3, "/Parent 2 0 R", ""),
   "empty content, compressed": put(4, /<<[^]*/, stream("", "/Filter /FlateDecode")),
   "compressed content without its checksum": (objects) =>
     objects[4] = stream(flate("0 g").slice(0, -4), "/Filter /FlateDecode"),
@@ -100,6 +101,15 @@ const ODD: Record<string, Change> = {
     put(3, "/Parent 2", "/Parent 30"),
     (all) => all[30] = "<< /Type /Pages /Count 1 /Kids [3 0 R] /Rotate 90 >>",
   ),
+  "a page without a Parent, from which it would inherit resources": also(
+    withoutResources,
+    put(2, "/Type /Pages", `/Type /Pages ${FONT}`),
+    put(3, "/Parent 2 0 R", ""),
+  ),
+  "a page without a Parent, from which it would inherit a rotation": also(
+    put(2, "/Type /Pages", "/Type /Pages /Rotate 90"),
+    put(3, "/Parent 2 0 R", ""),
+  ),
   "a page turned by 45°": put(3, "/MediaBox", "/Rotate 45 /MediaBox"),
   "a page turned by a real": put(3, "/MediaBox", "/Rotate 90.0 /MediaBox"),
   "a box of six numbers": put(3, "[0 0 595", "[0 0 300 300 595"),
@@ -137,12 +147,22 @@ const DRAWINGS: Record<string, string> = {
     "/Subtype /Form /BBox [0 0 9 9] /Filter /FlateDecode",
   ),
   "no bounds": stream("0 g", "/Subtype /Form"),
+  "a Subtype elsewhere, and data that are not compressed": stream(
+    "0 g",
+    "/Subtype 31 0 R /BBox [0 0 9 9] /Filter /FlateDecode",
+  ),
+  "a pattern's data that are not compressed as they say": stream(
+    "0 g",
+    "/PatternType 1 /BBox [0 0 9 9] /Filter /FlateDecode",
+  ),
+  "a pattern's lack of bounds": stream("0 g", "/PatternType 1"),
 };
 
 for (const [what, drawing] of Object.entries(DRAWINGS)) {
   Deno.test(`pages: ambiguous is a drawing with ${what}`, () => {
     const objects = documentObjects();
     objects[30] = drawing;
+    objects[31] = "/Form";
     objects[3] = objects[3].replace("/Font", "/XObject << /X 30 0 R >> /Font");
     const document = PdfDocument.open(bytesSource(classicPdf(objects)));
     assert.deepEqual(ambiguities(document, document.scan()), [{ object: 30, page: 1 }]);

@@ -21,8 +21,8 @@ export interface Definition {
   /** It begins right behind `%%EOF`, as some writers have it, where others see a comment. */
   isGlued?: true;
   /**
-   * A stream without filter or subtype that ends where its Length says, in whose dictionary nothing can be read in two
-   * ways, and which holds no objects.
+   * A stream without filter that ends where its Length says, in whose dictionary nothing can be read in two ways, and
+   * which neither holds objects nor is a form or a pattern.
    */
   isPlainStream?: true;
 }
@@ -86,7 +86,7 @@ export function scan(
           at = intoStreams ? start : end ?? start;
           // What an object stream holds is to be read too.
           const isBare = open.type !== "ObjStm" &&
-            ["Filter", "F", "Subtype"].every((key) => dict.get(key) === undefined);
+            ["Filter", "F", "Subtype", "PatternType"].every((key) => dict.get(key) === undefined);
           if (body.isPlain && end !== undefined && isBare) open.isPlainStream = true;
           if (open.type === "XRef" && body.root) {
             trailers.push({ offset: open.offset, bytes: body.root });

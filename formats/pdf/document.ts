@@ -34,7 +34,7 @@ export interface PdfObject {
   isOdd: boolean;
   /** It has a dictionary with two values for one key. */
   saysTwice: boolean;
-  /** It has neither that nor a reference that names a generation. */
+  /** It has neither that, nor a reference that names a generation, nor a Type 3 font. */
   isPlain: boolean;
 }
 
@@ -567,16 +567,25 @@ export class PdfDocument {
     const resolve = (value: PdfValue | undefined) =>
       unlessMalformed(() => this.resolve(value)) ?? null;
     const coding = codingOf(dict, resolve);
-    const isDrawing = this.name(dict, "Subtype") === "Form" ||
-      dict.get("PatternType") !== undefined;
-    if (isDrawing) {
+    const subtype = resolve(dict.get("Subtype"));
+    const isForm = subtype instanceof PdfName && subtype.value === "Form";
+    if (isForm || dict.get("PatternType") !== undefined) {
       const box = resolve(dict.get("BBox"));
-      const isBounded = box instanceof PdfArray && box.items.length === 4;
-      return isBounded && (coding === "other" || (coding === "plain" &&
-        unlessMalformed(() => this.streamData(object, true)) !== undefined));
+      return box instanceof PdfArray && box.items.length === 4 && this.isDecodable(object);
     }
     if (coding !== "image") return coding !== "odd";
     return dict.get("Width") !== undefined || this.name(dict, "Type") === "EmbeddedFile";
+  }
+
+  /** Whether a stream's data are what its filters make. */
+  isDecodable(object: Pick<PdfObject, "num" | "gen" | "offset" | "value">): boolean {
+    if (!(object.value instanceof PdfStream)) return false;
+    const coding = codingOf(
+      object.value.dict,
+      (value) => unlessMalformed(() => this.resolve(value)) ?? null,
+    );
+    return coding === "other" || (coding === "plain" &&
+      unlessMalformed(() => this.streamData(object, true)) !== undefined);
   }
 
   #findEndstream(start: number): number {

@@ -55,6 +55,8 @@ export class PdfLexer {
   saidTwice = false;
   /** A reference to a generation other than 0 was read; many programs do not look at generations. */
   namedGeneration = false;
+  /** A Type 3 font was read: its glyphs are streams that nothing else tells from others. */
+  hasGlyphs = false;
   /** Whether the last number was a whole one written as a real. */
   #isReal = false;
 
@@ -66,9 +68,9 @@ export class PdfLexer {
     return this.#highestReference;
   }
 
-  /** What was read is the same for all readers, as far as it says nothing twice and names no generation. */
+  /** What was read is the same for all readers, without a look at what it refers to. */
   get isPlain(): boolean {
-    return !this.saidTwice && !this.namedGeneration;
+    return !this.saidTwice && !this.namedGeneration && !this.hasGlyphs;
   }
 
   /** Skips white space and comments. */
@@ -343,6 +345,7 @@ export class PdfLexer {
     this.pos += 2;
     this.#depth--;
     if (spans.length !== entries.size) this.saidTwice = true;
+    if (entries.has("CharProcs")) this.hasGlyphs = true;
     return new PdfDict(entries, spans, start, this.pos, reals);
   }
 

@@ -158,6 +158,25 @@ const DRAWINGS: Record<string, string> = {
   "a pattern's lack of bounds": stream("0 g", "/PatternType 1"),
 };
 
+Deno.test("pages: ambiguous is a glyph whose data are not what its filter makes", () => {
+  const told = (glyph: string, isPart: boolean) => {
+    const objects = documentObjects();
+    const font = "<< /Type /Font /Subtype /Type3 /CharProcs << /a 31 0 R >> >>";
+    objects[30] = font;
+    objects[31] = glyph;
+    objects[3] = objects[3].replace("/Font <<", `/Font << /T ${isPart ? font : "30 0 R"}`);
+    const document = PdfDocument.open(bytesSource(classicPdf(objects)));
+    return ambiguities(document, document.scan());
+  };
+  const glyph = "1000 0 d0 0 0 750 750 re f";
+  for (const isPart of [true, false]) {
+    assert.deepEqual(told(stream(glyph), isPart), []);
+    assert.deepEqual(told(stream(flate(glyph), "/Filter /FlateDecode"), isPart), []);
+    const odd = told(stream(glyph, "/Filter /FlateDecode"), isPart);
+    assert.deepEqual(odd, [{ object: 31, page: 1 }]);
+  }
+});
+
 for (const [what, drawing] of Object.entries(DRAWINGS)) {
   Deno.test(`pages: ambiguous is a drawing with ${what}`, () => {
     const objects = documentObjects();

@@ -224,11 +224,22 @@ class Walk {
       } else if (value instanceof PdfArray) { for (const item of value.items) stack.push(item); }
       else if (value instanceof PdfStream) stack.push(value.dict);
       else if (value instanceof PdfDict) {
+        this.#checkGlyphs(value, page);
         for (const [key, item] of value.entries) {
           const isPassed = page === undefined ? UNSEEN.has(key) : key === "Parent";
           if (!isPassed) stack.push(item);
         }
       }
+    }
+  }
+
+  /** Of a Type 3 font (§9.6.4). */
+  #checkGlyphs(font: PdfDict, page: number | undefined): void {
+    const glyphs = unlessMalformed(() => this.document.resolve(font.get("CharProcs")));
+    for (const glyph of glyphs instanceof PdfDict ? glyphs.entries.values() : []) {
+      if (!(glyph instanceof PdfRef)) continue;
+      const { object } = read(this.document, glyph);
+      if (object && !this.document.isDecodable(object)) this.#tell(glyph.num, page);
     }
   }
 

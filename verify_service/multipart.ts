@@ -141,7 +141,8 @@ export class Multipart {
 function headOf(text: string): PartHead {
   let parameters: Map<string, string> | undefined;
   for (const line of text.split("\r\n").slice(1)) {
-    const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*)$/s.exec(line) ?? [];
+    // A line break by one character ends a line for some programs only.
+    const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(line) ?? [];
     switch (name?.toLowerCase()) {
       case undefined:
         throw wrong("A part's head cannot be read.");

@@ -98,6 +98,12 @@ Deno.test("what is cut off, or could be read in two ways, is refused", () => {
     "a name without end": part(disposition('name="a'), "") + "--x--",
     "text behind a name": part(disposition('name="a" b'), "") + "--x--",
     "a folded head": part(`${disposition("name=a;")}\r\n filename=b`, "") + "--x--",
+    "a line that ends in a line feed": part(
+      `Content-Type: x/y\n${disposition("name=a")}\r\n${disposition("name=b")}`,
+      "",
+    ) + "--x--",
+    "a name with a line break": part(disposition('name="a\nb"'), "") + "--x--",
+    "a NUL in a head": part(disposition('name="a\0"'), "") + "--x--",
     "Base64": part(`${disposition("name=a")}\r\nContent-Transfer-Encoding: base64`, "YQ==") +
       "--x--",
     "a name of 1 MB": part(disposition(`name="${"a".repeat(1 << 20)}"`), "") + "--x--",

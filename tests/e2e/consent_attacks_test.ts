@@ -54,7 +54,7 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
       new WindowConsent({
         origin,
         language: "en",
-        openWindow: async (url) => next.opened(await openWindow(context, url)),
+        openWindow: async (url) => next.opened(await openWindow(opening, url)),
       }),
   });
   const { port } = test.agent;
@@ -62,6 +62,8 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
   const browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1050, height: 741 } });
   context.setDefaultTimeout(15_000);
+  /** Where the next window opens. */
+  let opening = context;
   try {
     const page = await context.newPage();
     await page.goto(site.origin);
@@ -96,6 +98,12 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
         await lookAtAll(harmless);
         const place = (await harmless.locator("button[type=submit]").boundingBox())!;
         await page.evaluate(() => (globalThis as unknown as Globals).cancel.abort());
+        // No time passes in the next window: it has just come up, however long the clicks take here.
+        opening = await browser.newContext({ viewport: page.viewportSize() });
+        await opening.addInitScript(() => {
+          const now = Date.now();
+          Date.now = () => now;
+        });
         await request(page, "sign_hash");
         const harmful = await asked();
         await harmful.getByRole("heading", { name: en.ask_grant }).waitFor();
@@ -104,6 +112,8 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
         assert.equal(harmful.isClosed(), false);
         await press(harmful, en.do_not_grant);
         assert.equal(await outcome(page), "user_cancelled");
+        await opening.close();
+        opening = context;
       },
     );
 

@@ -87,7 +87,7 @@ Deno.test("the popup bridge connects a page that may not connect directly", asyn
   const asked = () => next.wait();
   const browser = await launch([asPublic(site, framing)]);
   const context = await browser.newContext({ viewport: { width: 560, height: 760 } });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   try {
     const page = await context.newPage();
     await page.goto(site.origin);

@@ -46,7 +46,7 @@ export async function atDesk(
 ): Promise<void> {
   const context = await browser.newContext({ viewport: OFFICE });
   if (stays) await context.addInitScript(() => (globalThis.close = () => {}));
-  context.setDefaultTimeout(5_000);
+  context.setDefaultTimeout(20_000);
   const errors = watchConsole(context);
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname, host } = new URL(request.url);

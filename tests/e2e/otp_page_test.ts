@@ -141,7 +141,7 @@ async function fill(page: Page, pin: string, otp: string): Promise<void> {
 
 async function sentOtp(test: TestService, after: number): Promise<string> {
   for (let i = 0; test.sent.length <= after; i++) {
-    if (i > 200) throw new Error("no OTP was sent");
+    if (i > 2000) throw new Error("no OTP was sent");
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   return test.lastOtp();

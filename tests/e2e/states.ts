@@ -106,11 +106,12 @@ const sign = (
 async function agree(page: Page): Promise<void> {
   await page.locator("input[type=password]").first().fill("1234");
   const more = page.locator(".see-next button");
-  for (let i = 0; i < 40 && await page.locator("button[type=submit]:disabled").count() > 0; i++) {
-    if (await more.count() > 0) await more.click().catch(() => {}); // it has just gone
+  const submit = page.locator("button[type=submit]");
+  for (const end = Date.now() + 30_000; await submit.isDisabled() && Date.now() < end;) {
+    if (await more.count() > 0) await more.click({ timeout: 1000 }).catch(() => {}); // it has just gone
     await page.waitForTimeout(100);
   }
-  await page.locator("button[type=submit]").click();
+  await submit.click();
 }
 
 /** Ends the question, whose window does not close itself here. */
@@ -440,7 +441,7 @@ export async function onStage(
   const context = await browser.newContext();
   // A window that closes itself would take the stage with it.
   await context.addInitScript(() => (globalThis.close = () => {}));
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   const errors = watchConsole(context);
   let otp: { view: OtpView; answer: OtpAnswered } | undefined;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {

@@ -23,7 +23,7 @@ import {
 } from "./provider.ts";
 
 /** The driver of these tokens, as people see it. */
-export const WINDOWS_STORE = "Windows certificate store";
+const WINDOWS_STORE = "Windows certificate store";
 
 /** Providers that take a PIN from a program. Of others it is not known what they do with one. */
 const TAKE_A_PIN: ReadonlySet<string> = new Set([

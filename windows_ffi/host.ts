@@ -22,7 +22,7 @@ import { openWindows, type RawWindows } from "./raw.ts";
 import { storedCertificates } from "./store.ts";
 
 /** Model of these tokens, in their URIs too. */
-export const MODEL = "Windows store";
+const MODEL = "Windows store";
 
 /** Runs until standard input ends. It keeps the permission `ffi` alone. */
 export const runStoreHost = (): never =>

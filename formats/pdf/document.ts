@@ -556,10 +556,7 @@ export class PdfDocument {
     return to - from <= MAX_GAP && this.source.read(from, to - from).every(isSpace);
   }
 
-  /**
-   * Whether all readers decode a stream's data alike, or none draws with them. What is drawn as a whole (§8.10, §8.7.3)
-   * must have bounds too, and be decoded: where data are not what their filter makes, one reader draws them as they stand.
-   */
+  /** Whether all readers decode a stream's data alike, or none draws with them, as far as its dictionary tells. */
   isCodedPlainly(
     object: Pick<PdfObject, "num" | "gen" | "offset"> & { value: PdfStream },
   ): boolean {
@@ -570,11 +567,21 @@ export class PdfDocument {
     const subtype = resolve(dict.get("Subtype"));
     const isForm = subtype instanceof PdfName && subtype.value === "Form";
     if (isForm || dict.get("PatternType") !== undefined) {
-      const box = resolve(dict.get("BBox"));
-      return box instanceof PdfArray && box.items.length === 4 && this.isDecodable(object);
+      return this.isDrawnAlike(object);
     }
     if (coding !== "image") return coding !== "odd";
     return dict.get("Width") !== undefined || this.name(dict, "Type") === "EmbeddedFile";
+  }
+
+  /**
+   * Whether what is drawn as a whole (§8.10, §8.7.3) has bounds, and data that are what their filter makes: where they are
+   * not, one reader draws them as they stand.
+   */
+  isDrawnAlike(
+    object: Pick<PdfObject, "num" | "gen" | "offset"> & { value: PdfStream },
+  ): boolean {
+    const box = unlessMalformed(() => this.resolve(object.value.dict.get("BBox")));
+    return box instanceof PdfArray && box.items.length === 4 && this.isDecodable(object);
   }
 
   /** Whether a stream's data are what its filters make. */

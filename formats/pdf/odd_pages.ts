@@ -74,6 +74,7 @@ class Pages {
         !this.#isPlaced(dict, above.inherited) ||
         (!isStraight && !this.#inheritsAlike(dict, above.inherited));
       if (isOdd || !this.#isContentPlain(dict.get("Contents"))) tell();
+      this.#checkAppearances(dict, page);
       return;
     }
     const kids = this.document.array(dict, "Kids");
@@ -89,6 +90,30 @@ class Pages {
     for (const kid of kids.items) this.visit(kid, { num, inherited, isStraight, depth });
     // Some readers count the pages before one, others walk through them.
     if (this.document.get(dict, "Count") !== this.#count - page + 1) tell();
+  }
+
+  /** Those that do not say that they are forms, and are drawn all the same; others are looked at as forms. */
+  #checkAppearances(page: PdfDict, number: number): void {
+    const { document } = this;
+    const dictOf = (value: PdfValue | undefined) => {
+      const found = unlessMalformed(() => document.resolve(value));
+      return found instanceof PdfDict ? [...found.entries.values()] : [];
+    };
+    const annotations = unlessMalformed(() => document.array(page, "Annots"))?.items ?? [];
+    for (const annotation of annotations) {
+      const dict = unlessMalformed(() => document.resolve(annotation));
+      const states = dict instanceof PdfDict ? dictOf(dict.get("AP")) : [];
+      for (const state of states.flatMap((each) => [each, ...dictOf(each)])) {
+        if (!(state instanceof PdfRef)) continue;
+        const object = unlessMalformed(() => document.object(state));
+        const value = object?.value;
+        if (value instanceof PdfStream) {
+          const isForm = unlessMalformed(() => document.name(value.dict, "Subtype")) === "Form";
+          if (isForm || document.isDrawnAlike({ ...object!, value })) continue;
+        } else if (!(value instanceof PdfRef)) continue;
+        if (this.odd.length < MAX_TOLD) this.odd.push({ object: state.num, page: number });
+      }
+    }
   }
 
   /** Whether a page inherits the same by its place in the tree as by its Parent. */

@@ -177,6 +177,30 @@ Deno.test("pages: ambiguous is a glyph whose data are not what its filter makes"
   }
 });
 
+const APPEARANCES: Record<string, [appearance: string, isOdd: boolean]> = {
+  "does not say that it is a form": [stream("0 g", "/BBox [0 0 9 9]"), false],
+  "has no bounds": [stream("0 g"), true],
+  "is not compressed as it says": [stream("0 g", "/BBox [0 0 9 9] /Filter /FlateDecode"), true],
+  "is a reference": ["33 0 R", true],
+  "has a filter for images": [stream("0 g", "/BBox [0 0 9 9] /Width 9 /Filter /DCTDecode"), true],
+};
+
+for (const [what, [appearance, isOdd]] of Object.entries(APPEARANCES)) {
+  Deno.test(`pages: an appearance that ${what} is ${isOdd ? "ambiguous" : "drawn alike"}`, () => {
+    for (const states of ["31 0 R", "<< /On 31 0 R >>", "32 0 R"]) {
+      const objects = documentObjects();
+      objects[30] = `<< /Type /Annot /Subtype /Stamp /Rect [0 0 9 9] /AP << /N ${states} >> >>`;
+      objects[31] = appearance;
+      objects[32] = "<< /On 31 0 R >>";
+      objects[33] = stream("0 g", "/BBox [0 0 9 9]");
+      objects[3] = objects[3].replace("/Contents", "/Annots [30 0 R] /Contents");
+      const document = PdfDocument.open(bytesSource(classicPdf(objects)));
+      const told = ambiguities(document, document.scan());
+      assert.deepEqual(told, isOdd ? [{ object: 31, page: 1 }] : []);
+    }
+  });
+}
+
 for (const [what, drawing] of Object.entries(DRAWINGS)) {
   Deno.test(`pages: ambiguous is a drawing with ${what}`, () => {
     const objects = documentObjects();

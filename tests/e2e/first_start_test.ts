@@ -113,6 +113,13 @@ Deno.test("the console leads from the first start to ready", () =>
       await page.getByRole("button", { name: en.console_do_quit }).click();
       await page.getByText(en.console_stopped).waitFor();
       assert.equal(await page.getByText(en.console_opened).count(), 0, "which is true no longer");
+      const dataTransfer = await page.evaluateHandle(() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(["Sanctioned."], "note.txt"));
+        return transfer;
+      });
+      await page.dispatchEvent("body", "drop", { dataTransfer });
+      await page.locator(".desk").getByText(en.console_stopped).waitFor();
       assert.deepEqual(driver.logins(), []);
     } finally {
       await browser.close();

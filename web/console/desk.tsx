@@ -26,6 +26,10 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
   const [visible, setVisible] = useState(true);
   /** The list is to be cleared, though not all is saved, once this is confirmed. */
   const [clearing, setClearing] = useState(false);
+  useEffect(() => {
+    // What was said while D-Sign was gone is true no longer.
+    if (client) setTold((told) => told === say("console_stopped") ? null : told);
+  }, [client]);
   const put = (work: Work) =>
     setWorks((all) => all.map((each) => each.file === work.file ? work : each));
 

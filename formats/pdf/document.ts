@@ -34,7 +34,7 @@ export interface PdfObject {
   isOdd: boolean;
   /** It has a dictionary with two values for one key. */
   saysTwice: boolean;
-  /** It has neither that, nor a reference that names a generation, nor a Type 3 font. */
+  /** It has neither that, nor a reference that names a generation, nor a Type 3 font or a soft mask. */
   isPlain: boolean;
 }
 

@@ -55,8 +55,8 @@ export class PdfLexer {
   saidTwice = false;
   /** A reference to a generation other than 0 was read; many programs do not look at generations. */
   namedGeneration = false;
-  /** A Type 3 font was read: its glyphs are streams that nothing else tells from others. */
-  hasGlyphs = false;
+  /** A Type 3 font or a soft mask was read: they draw streams that nothing else tells from others. */
+  drawsStreams = false;
   /** Whether the last number was a whole one written as a real. */
   #isReal = false;
 
@@ -70,7 +70,7 @@ export class PdfLexer {
 
   /** What was read is the same for all readers, without a look at what it refers to. */
   get isPlain(): boolean {
-    return !this.saidTwice && !this.namedGeneration && !this.hasGlyphs;
+    return !this.saidTwice && !this.namedGeneration && !this.drawsStreams;
   }
 
   /** Skips white space and comments. */
@@ -345,7 +345,7 @@ export class PdfLexer {
     this.pos += 2;
     this.#depth--;
     if (spans.length !== entries.size) this.saidTwice = true;
-    if (entries.has("CharProcs")) this.hasGlyphs = true;
+    if (entries.has("CharProcs") || entries.has("G")) this.drawsStreams = true;
     return new PdfDict(entries, spans, start, this.pos, reals);
   }
 

@@ -177,6 +177,20 @@ Deno.test("pages: ambiguous is a glyph whose data are not what its filter makes"
   }
 });
 
+Deno.test("pages: ambiguous is a soft mask whose data are not what its filter makes, or without bounds", () => {
+  const told = (more: string) => {
+    const objects = documentObjects();
+    objects[30] = "<< /Type /ExtGState /SMask << /Type /Mask /S /Luminosity /G 31 0 R >> >>";
+    objects[31] = stream("1 g 0 0 9 9 re f", `/Group << /S /Transparency >> ${more}`);
+    objects[3] = objects[3].replace("/Font", "/ExtGState << /G 30 0 R >> /Font");
+    const document = PdfDocument.open(bytesSource(classicPdf(objects)));
+    return ambiguities(document, document.scan());
+  };
+  assert.deepEqual(told("/BBox [0 0 9 9]"), []);
+  assert.deepEqual(told("/BBox [0 0 9 9] /Filter /FlateDecode"), [{ object: 31, page: 1 }]);
+  assert.deepEqual(told(""), [{ object: 31, page: 1 }]);
+});
+
 const APPEARANCES: Record<string, [appearance: string, isOdd: boolean]> = {
   "does not say that it is a form": [stream("0 g", "/BBox [0 0 9 9]"), false],
   "has no bounds": [stream("0 g"), true],

@@ -224,7 +224,7 @@ class Walk {
       } else if (value instanceof PdfArray) { for (const item of value.items) stack.push(item); }
       else if (value instanceof PdfStream) stack.push(value.dict);
       else if (value instanceof PdfDict) {
-        this.#checkGlyphs(value, page);
+        this.#checkDrawn(value, page);
         for (const [key, item] of value.entries) {
           const isPassed = page === undefined ? UNSEEN.has(key) : key === "Parent";
           if (!isPassed) stack.push(item);
@@ -233,14 +233,23 @@ class Walk {
     }
   }
 
-  /** Of a Type 3 font (§9.6.4). */
-  #checkGlyphs(font: PdfDict, page: number | undefined): void {
-    const glyphs = unlessMalformed(() => this.document.resolve(font.get("CharProcs")));
+  /** What a Type 3 font (§9.6.4) or a soft mask (§11.6.5.2) draws. */
+  #checkDrawn(dict: PdfDict, page: number | undefined): void {
+    const { document } = this;
+    const glyphs = unlessMalformed(() => document.resolve(dict.get("CharProcs")));
     for (const glyph of glyphs instanceof PdfDict ? glyphs.entries.values() : []) {
       if (!(glyph instanceof PdfRef)) continue;
-      const { object } = read(this.document, glyph);
-      if (object && !this.document.isDecodable(object)) this.#tell(glyph.num, page);
+      const { object } = read(document, glyph);
+      if (object && !document.isDecodable(object)) this.#tell(glyph.num, page);
     }
+    const group = dict.get("G");
+    // A dictionary of resources may use that name too.
+    const isMask = unlessMalformed(() => document.name(dict, "S")) !== undefined;
+    if (!(group instanceof PdfRef) || !isMask) return;
+    const { object } = read(document, group);
+    const isAlike = object?.value instanceof PdfStream &&
+      document.isDrawnAlike({ ...object, value: object.value });
+    if (object && !isAlike) this.#tell(group.num, page);
   }
 
   /** Objects that readers find under a reference. */

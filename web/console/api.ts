@@ -20,3 +20,9 @@ export async function ask<T>(
   if (!response.ok) throw new Error(`/console/${name} was refused with status ${response.status}`);
   return await response.json();
 }
+
+/** A file within a body of {@linkcode ask}; `Uint8Array.toBase64` is missing before Chromium 140 and Firefox 133. */
+export async function base64Of(file: Blob): Promise<string> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return btoa(Array.from(bytes, (each) => String.fromCharCode(each)).join(""));
+}

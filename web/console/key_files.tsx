@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Speech } from "../../words/agent.ts";
 import { FileButton, Foreign, Section } from "../parts.tsx";
-import { ask } from "./api.ts";
+import { ask, base64Of } from "./api.ts";
 
 export function KeyFiles({ changed, speech }: { changed: () => void; speech: Speech }) {
   const { say } = speech;
@@ -23,7 +23,7 @@ export function KeyFiles({ changed, speech }: { changed: () => void; speech: Spe
     changed();
   }
   async function add(given: File) {
-    const file = new Uint8Array(await given.arrayBuffer()).toBase64();
+    const file = await base64Of(given);
     await act("add", { name: given.name, file }, say("keys_refused", { file: given.name }));
   }
   return (

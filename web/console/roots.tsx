@@ -4,7 +4,7 @@ import type { Root } from "../../protocol/console.ts";
 import type { Speech, Word } from "../../words/agent.ts";
 import { FileButton, Foreign, Section } from "../parts.tsx";
 import { commonNameOf } from "../text.ts";
-import { ask } from "./api.ts";
+import { ask, base64Of } from "./api.ts";
 
 const REFUSALS: Record<NonNullable<Root["refused"]>, Word> = {
   issued_by_another: "roots_refused_issued",
@@ -28,7 +28,7 @@ export function Roots({ speech }: { speech: Speech }) {
   async function choose(given: File) {
     setTold("");
     try {
-      const file = new Uint8Array(await given.arrayBuffer()).toBase64();
+      const file = await base64Of(given);
       setChosen({ file, roots: await ask<Root[]>("roots/read", { file }) });
     } catch {
       setChosen(null);

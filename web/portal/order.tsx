@@ -87,7 +87,7 @@ export function Order({ client }: { client: Client }) {
       {checked && (
         <Checked
           result={checked}
-          found={`each of the ${signed.length} signatures holds, every certificate leads to a root that the server trusts, and nothing else was changed. Of an order that you chose the server has no record.`}
+          found="every signature in it holds, every certificate leads to a root that the server trusts, and nothing else was changed. Of an order that you chose the server has no record."
         />
       )}
       {role && (

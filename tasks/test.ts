@@ -57,8 +57,6 @@ const LONGEST = [
   "tests/operations_test.ts",
   "tests/otp_service_test.ts",
   "tests/token_agreement_test.ts",
-  "signers/card_test.ts",
-  "tests/windows_store_test.ts",
   "tests/windows_test.ts",
   "tests/e2e",
 ];

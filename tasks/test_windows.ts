@@ -1,7 +1,7 @@
 /**
- * `deno task test:windows`: the driver boundaries and the main job in Windows' own Deno, under Wine. Installs Wine,
- * MinGW-w64 and that Deno where it can; `deno task test` runs the same where they are there. On Windows itself:
- * software keys of its certificate store.
+ * `deno task test:windows`: the driver boundaries, the main job and keys of the certificate store in Windows' own
+ * Deno, under Wine. Installs Wine, MinGW-w64 and that Deno where it can; `deno task test` runs all but the last where
+ * they are there. On Windows itself: software keys of its certificate store.
  */
 import { missingForWindows, prepareWindows } from "./windows.ts";
 
@@ -20,6 +20,7 @@ const files = isWindows
 const { code } = await new Deno.Command(Deno.execPath(), {
   args: ["test", "-A", "--no-check", ...files],
   cwd: new URL("..", import.meta.url),
+  env: { DSIGN_TEST_WINDOWS: "1" },
   stdin: "null",
   stdout: "inherit",
   stderr: "inherit",

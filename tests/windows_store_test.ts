@@ -46,10 +46,15 @@ const NAMES = [
 ] as const;
 type Name = typeof NAMES[number];
 
-const ignore = (await missingForWindows()).length > 0;
+/**
+ * Set by `deno task test:windows`. Wine ends a process at its start once in a while, and this test starts forty:
+ * too often for a test that everybody runs.
+ */
+const isWanted = Deno.env.has("DSIGN_TEST_WINDOWS");
+const ignore = !isWanted || (await missingForWindows()).length > 0;
 
 Deno.test(
-  "keys of the Windows store (optional: needs wine, gcc-mingw-w64-x86-64 and npm's @deno/win32-x64)",
+  "keys of the Windows store (deno task test:windows)",
   { ignore },
   async (t) => {
     const { officers } = makePki({

@@ -3,13 +3,11 @@
  * name. The file's name says how it behaves: csp_sha1.dll knows SHA-1 alone, csp_pulled.dll has no card. Where FAKE_LOG
  * names a file, the calls that matter are written there.
  */
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <windows.h>
 #include <wincrypt.h>
 #include "pin.h"
+#include "windows_note.h"
 
 #define EXPORT __declspec(dllexport) BOOL WINAPI
 #define NO { SetLastError((DWORD) NTE_BAD_TYPE); return FALSE; }
@@ -28,17 +26,6 @@ static BOOL is(const char *kind) {
   char path[MAX_PATH];
   GetModuleFileNameA(self, path, sizeof path);
   return strstr(path, kind) != NULL;
-}
-
-static void note(const char *format, ...) {
-  const char *path = getenv("FAKE_LOG");
-  FILE *file = path ? fopen(path, "a") : NULL;
-  if (!file) return;
-  va_list arguments;
-  va_start(arguments, format);
-  vfprintf(file, format, arguments);
-  va_end(arguments);
-  fclose(file);
 }
 
 static BOOL fail(DWORD status) {

@@ -3,13 +3,12 @@
  * hardware, Microsoft's for software not. A key's name says how it behaves; `rsa` and `ec` sign. Where FAKE_LOG names a
  * file, each call is written there. Of a PIN only its hash is compared, so that none is found in memory.
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
 #include <bcrypt.h>
 #include "keys.h"
+#include "windows_note.h"
 
 #define EXPORT __declspec(dllexport) LONG WINAPI
 #define NTE_NOT_FOUND_ ((LONG) 0x80090011)
@@ -20,17 +19,6 @@ typedef struct {
   char name[32];
   int pin;      /* 0 none, 1 wrong, 2 right */
 } object_t;
-
-static void note(const char *format, ...) {
-  const char *path = getenv("FAKE_LOG");
-  FILE *file = path ? fopen(path, "a") : NULL;
-  if (!file) return;
-  va_list arguments;
-  va_start(arguments, format);
-  vfprintf(file, format, arguments);
-  va_end(arguments);
-  fclose(file);
-}
 
 static void narrow(char *out, const WCHAR *text, size_t size) {
   size_t i = 0;

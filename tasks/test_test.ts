@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readCounts, summary } from "./test.ts";
+import { failedFiles, readCounts, summary } from "./test.ts";
 
 const OUTPUT = `./a_test.ts => ok ... ok (335µs)
 ./a_test.ts => needs a token (optional: needs foo) ... ignored (0ms)
@@ -27,4 +27,12 @@ Deno.test("the last closing line counts, and its absence is a failure", () => {
     { passed: 3, failed: 0, skipped: [] },
   );
   assert.equal(readCounts("error: Module not found\n"), null);
+});
+
+Deno.test("failed files are named once each, those that could not be loaded too", () => {
+  const output = `${OUTPUT}./a_test.ts => steps ... one ... FAILED (1ms)
+./b_test.ts (uncaught error) ... FAILED
+./c_test.ts => passes ... ok (1ms)
+`;
+  assert.deepEqual(failedFiles(output), ["./a_test.ts", "./b_test.ts"]);
 });

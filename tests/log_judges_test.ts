@@ -139,7 +139,7 @@ async function publish(test: TestService, dir: string): Promise<void> {
 const hasPython = (await python("-c", "import aics_tlog")).code === 0;
 Deno.test({
   name: `aics-tlog agrees on tiles, checkpoints and proofs${
-    hasPython ? "" : " (optional: deno task test:python)"
+    hasPython ? "" : " (optional: needs Python 3.12 or later; deno task test:python)"
   }`,
   ignore: !hasPython,
   fn: () =>

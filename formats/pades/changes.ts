@@ -61,9 +61,26 @@ export function changesAfter(
 }
 
 /** As {@linkcode changesAfter}, between two revisions that are open. */
-export function changesBetween(before: PdfDocument, after: PdfDocument): Change[] {
+function changesBetween(before: PdfDocument, after: PdfDocument): Change[] {
+  const differences = differencesBetween(before, after);
+  return judgeDifferences(differences, readLocks(before, formFields(before)));
+}
+
+/** What two revisions have not in common; undefined where that cannot be told. */
+export function differencesBetween(
+  before: PdfDocument,
+  after: PdfDocument,
+): Difference[] | undefined {
   const differences = unlessMalformed(() => new Comparison(before, after, ROLES).run());
-  if (!differences || before.recovered || after.recovered) {
+  return before.recovered || after.recovered ? undefined : differences;
+}
+
+/** What a signature makes of differences after it. @param locks by it and those before it */
+export function judgeDifferences(
+  differences: readonly Difference[] | undefined,
+  locks: Locks,
+): Change[] {
+  if (!differences) {
     return [{
       kind: "other",
       name: "structure",
@@ -72,7 +89,6 @@ export function changesBetween(before: PdfDocument, after: PdfDocument): Change[
       reason: "The file is damaged, so what was changed cannot be told.",
     }];
   }
-  const locks = readLocks(before, formFields(before));
   const shares = new Map<number, number>();
   for (const { kind, places = [] } of differences) {
     if (kind !== "signature") continue;

@@ -1,5 +1,5 @@
 import { commentDoubt } from "./comments.ts";
-import { type Difference, type Path, pathName } from "./difference.ts";
+import { type Difference, MAX_DIFFERENCES, type Path, pathName, TOO_MANY } from "./difference.ts";
 import { DrawnPlaces } from "./drawn.ts";
 import type { PdfDocument, PdfObject } from "../pdf/document.ts";
 import { ancestorsOf, type FormField, formFields, inheritedFrom, pageRefs } from "../pdf/form.ts";
@@ -58,13 +58,14 @@ export type Compare = (
 export type EntryRule = Role | "free" | ((a: PdfValue, b: PdfValue, path: Path) => void);
 
 const MAX_DEPTH = 500;
-const MAX_DIFFERENCES = 1000;
+/** How far is looked for something that was touched. */
+const MAX_STILL_DEPTH = 4;
 
 /**
  * Compares two revisions of a document by value, from the trailer on, following every reference.
  *
- * Objects whose place in the file is the same are the same. Only others are compared, but all are walked through,
- * because it is what refers to an object that decides what may change in it.
+ * Objects whose place in the file is the same are the same. Only others are compared, but all that may lead to them are
+ * walked through, because it is what refers to an object that decides what may change in it.
  */
 export class Comparison {
   /** Fields and widgets that are new. */
@@ -83,6 +84,7 @@ export class Comparison {
   readonly #queue: (Pair & { role: Role; path: Path })[] = [];
   readonly #seen = new Set<string>();
   readonly #free = new Set<PdfValue>();
+  readonly #still = new Map<number, boolean>();
   /** Touched objects that some rule has looked at. */
   readonly #explained = new Set<number>();
   readonly #out = new Map<string, Difference>();
@@ -125,7 +127,7 @@ export class Comparison {
     const key = `${difference.kind} ${difference.name}`;
     if (this.#out.has(key)) return;
     if (this.#out.size < MAX_DIFFERENCES) this.#out.set(key, difference);
-    else this.#out.set("", { kind: "other", name: "…", reason: "There are too many changes." });
+    else this.#out.set("", TOO_MANY);
   }
 
   /** Signed content is different or missing. */
@@ -248,14 +250,13 @@ export class Comparison {
     if (identity && (role === "strict" || role === "annotation" || role === "structure")) {
       role = identity;
     }
+    const before = this.before.object(from);
+    const isSame = sameRef(from, to) && !this.#touched.has(from.num);
+    if (isSame && (!before || this.#leadsNowhere(before, role))) return;
     const key = `${from.num} ${to.num} ${role}`;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    const before = this.before.object(from);
-    if (sameRef(from, to) && !this.#touched.has(from.num)) {
-      if (before) this.roles[role](this, before.value, before.value, path, pair);
-      return;
-    }
+    if (isSame) return this.roles[role](this, before!.value, before!.value, path, pair);
     if (this.#pages.before.get(from.num) !== this.#pages.after.get(to.num)) {
       return this.refuse(path, "It refers to another page.");
     }
@@ -266,6 +267,35 @@ export class Comparison {
       before?.value instanceof PdfStream && after?.value instanceof PdfStream &&
       !this.#sameData(before, after)
     ) this.refuse(path);
+  }
+
+  /**
+   * Whether walking through an untouched object cannot lead to a touched one, pages aside that it belongs to: these are
+   * compared in their tree.
+   */
+  #leadsNowhere(object: PdfObject, role: Role): boolean {
+    if (!STRICT_WITHIN.has(role)) return false;
+    const { within, page, parent } = outgoing(object);
+    return this.#isPage(page) && (role === "pages" ? this.#isPage(parent) : !parent) &&
+      within.every((ref) => this.#isStill(ref, 0));
+  }
+
+  #isPage(ref: PdfRef | undefined): boolean {
+    return !ref || this.#identities.get(ref.num) === "pages";
+  }
+
+  /** Whether an object and all that it leads to is untouched, and may be seen in one role only. */
+  #isStill(ref: PdfRef, depth: number): boolean {
+    const { num } = ref;
+    if (this.#touched.has(num) || this.#identities.has(num)) return false;
+    const known = this.#still.get(num);
+    if (known !== undefined || depth > MAX_STILL_DEPTH) return known ?? false;
+    const object = this.before.object(ref);
+    const { within, page, parent } = object ? outgoing(object) : NOTHING;
+    const isStill = this.#isPage(page) && !parent &&
+      within.every((each) => this.#isStill(each, depth + 1));
+    this.#still.set(num, isStill);
+    return isStill;
   }
 
   #sameData(before: PdfObject, after: PdfObject): boolean {
@@ -365,6 +395,41 @@ export class Comparison {
     if (!before || this.equal(ref, ref)) return;
     this.doubt({ step: `object ${num}` }, "An object that nothing refers to was replaced.");
   }
+}
+
+/** Roles in which an untouched object is walked through strictly, but for its kids and parents. */
+const STRICT_WITHIN: ReadonlySet<Role> = new Set(["strict", "annotation", "field", "pages"]);
+
+/** What an object refers to: the page it says it is on, its parent, and all else. */
+interface Outgoing {
+  within: readonly PdfRef[];
+  page?: PdfRef;
+  parent?: PdfRef;
+}
+
+const NOTHING: Outgoing = { within: [] };
+const known = new WeakMap<PdfObject, Outgoing>();
+
+function outgoing(object: PdfObject): Outgoing {
+  const found = known.get(object);
+  if (found) return found;
+  const out: Outgoing & { within: PdfRef[] } = { within: [] };
+  const stack: PdfValue[] = [];
+  const top = object.value instanceof PdfStream ? object.value.dict : object.value;
+  if (top instanceof PdfDict) {
+    for (const [key, value] of top.entries) {
+      if (key === "P" && value instanceof PdfRef) out.page = value;
+      else if (key === "Parent" && value instanceof PdfRef) out.parent = value;
+      else stack.push(value);
+    }
+  } else stack.push(top);
+  for (let value; (value = stack.pop()) !== undefined;) {
+    if (value instanceof PdfRef) out.within.push(value);
+    else if (value instanceof PdfArray) { for (const item of value.items) stack.push(item); }
+    else if (value instanceof PdfDict) stack.push(...value.entries.values());
+  }
+  known.set(object, out);
+  return out;
 }
 
 /** Programs that want an integer overlook `90.0`, or take it for 0. */

@@ -1,6 +1,14 @@
 /** How differences between two revisions are named. */
 import type { DrawnPlace } from "./drawn.ts";
 
+/** More are not told. */
+export const MAX_DIFFERENCES = 1000;
+export const TOO_MANY: Difference = {
+  kind: "other",
+  name: "…",
+  reason: "There are too many changes.",
+};
+
 /** A change, as far as it is known. */
 export type ChangeKind =
   | "signature"
@@ -29,6 +37,48 @@ export interface Difference {
   reason?: string;
   /** Nothing that was signed is gone or different: something was added, of which it is not known what it does. */
   isAddition?: boolean;
+}
+
+/** These turn into one another: a field waits for a signature, and gets one. */
+const OF_SIGNATURE_FIELDS: ReadonlySet<ChangeKind> = new Set([
+  "signature",
+  "timestamp",
+  "empty_signature_field",
+]);
+
+/** Differences over several revisions, collected from the last one back, so that each is looked at once. */
+export class Differences {
+  readonly #known = new Map<string, Difference>();
+
+  /** Adds those of the revision before all that were added so far. */
+  addEarlier(differences: readonly Difference[]): void {
+    for (const earlier of differences.toReversed()) {
+      const kind = OF_SIGNATURE_FIELDS.has(earlier.kind) ? "field" : earlier.kind;
+      const key = `${kind} ${earlier.name}`;
+      const later = this.#known.get(key);
+      if (later) this.#known.set(key, joined(earlier, later));
+      else if (this.#known.size < MAX_DIFFERENCES) this.#known.set(key, earlier);
+      else this.#known.set("", TOO_MANY);
+    }
+  }
+
+  /** The earliest first. */
+  get all(): Difference[] {
+    return [...this.#known.values()].reverse();
+  }
+}
+
+/** The same thing was changed twice: what either did counts, and it ended as the later one says. */
+function joined(earlier: Difference, later: Difference): Difference {
+  const places = [...later.isBare ? [] : earlier.places ?? [], ...later.places ?? []];
+  return {
+    ...later,
+    isNew: earlier.isNew || later.isNew,
+    places: [...new Map(places.map((place) => [JSON.stringify(place), place])).values()],
+    doubt: later.doubt ?? earlier.doubt,
+    reason: later.reason ?? earlier.reason,
+    isAddition: earlier.isAddition && later.isAddition,
+  };
 }
 
 /** The way to a value, for reports. */

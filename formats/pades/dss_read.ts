@@ -13,16 +13,24 @@ const MAX_ITEMS = 500;
  * @throws {FormatError} as `inspectSignatures`
  */
 export function readDss(document: PdfDocument): Required<ValidationData> {
-  const dss = document.dict(document.catalog().value, "DSS");
-  const read = (key: string): Uint8Array[] =>
-    ((dss && document.array(dss, key))?.items ?? []).slice(0, MAX_ITEMS).flatMap((item) => {
-      try {
-        const object = item instanceof PdfRef ? document.object(item) : undefined;
-        return object?.value instanceof PdfStream ? [document.streamData(object).slice()] : [];
-      } catch (error) {
-        if (error instanceof FormatError) return [];
-        throw error;
-      }
-    });
+  const read = (key: string) => [...items(document, key)];
   return { certificates: read("Certs"), crls: read("CRLs"), ocsps: read("OCSPs") };
+}
+
+/** Whether there is a DSS with certificates and revocation information. @throws {FormatError} as there */
+export function hasValidationData(document: PdfDocument): boolean {
+  const has = (key: string) => items(document, key).next().value !== undefined;
+  return has("Certs") && (has("CRLs") || has("OCSPs"));
+}
+
+function* items(document: PdfDocument, key: string): Generator<Uint8Array, undefined> {
+  const dss = document.dict(document.catalog().value, "DSS");
+  for (const item of ((dss && document.array(dss, key))?.items ?? []).slice(0, MAX_ITEMS)) {
+    try {
+      const object = item instanceof PdfRef ? document.object(item) : undefined;
+      if (object?.value instanceof PdfStream) yield document.streamData(object).slice();
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+    }
+  }
 }

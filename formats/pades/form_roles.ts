@@ -55,7 +55,7 @@ export function grow(
   if (!listable(before) || !listable(after)) return c.refuse(path);
   const old = before instanceof PdfArray ? before.items : [];
   const young = after instanceof PdfArray ? after.items : [];
-  const key = (item: PdfValue) => item instanceof PdfRef ? `${item.num} ${item.gen}` : "direct";
+  const key = (item: PdfValue) => item instanceof PdfRef ? item.num + item.gen * 2 ** 32 : -1;
   const was = old.map(key), is = young.map(key);
   const present = { before: new Set(was), after: new Set(is) };
   const order = was.filter((each) => present.after.has(each));

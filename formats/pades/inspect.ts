@@ -3,7 +3,8 @@ import { FormatError } from "../error.ts";
 import { type DocMdp, type FieldLock, signatureLocks } from "./locks.ts";
 import { PdfDocument, type PdfObject } from "../pdf/document.ts";
 import { type FormField, formFields, signatureValue } from "../pdf/form.ts";
-import { prefixSource, type Source } from "../source.ts";
+import { Revisions } from "../pdf/revisions.ts";
+import type { Source } from "../source.ts";
 import { PdfDict, PdfRef, PdfString, textOf } from "../pdf/value.ts";
 
 /** A signature or document timestamp, as the file has it; nothing in it has been verified. */
@@ -66,19 +67,28 @@ export const inspectSignatures = (
 ): Inspection => inspect(PdfDocument.open(source, password, before));
 
 /** The same of a document that is open. @throws FormatError as there */
-export function inspect(document: PdfDocument): Inspection {
-  const signatures: PdfSignature[] = [];
+export function inspect(
+  document: PdfDocument,
+  revisions: Revisions = new Revisions(document.file, document.password),
+): Inspection {
+  const signed: { signature: PdfSignature; field: FormField }[] = [];
   const emptyFields: string[] = [];
   for (const field of formFields(document)) {
     if (field.type !== "Sig") continue;
     const value = signatureValue(document, field);
-    if (signatures.length >= MAX_SIGNATURES) {
+    if (signed.length >= MAX_SIGNATURES) {
       throw new FormatError("limit_exceeded", "The PDF has too many signatures.");
     }
-    if (value) signatures.push(readSignature(document, field, value));
+    if (value) signed.push({ signature: readSignature(document, field, value), field });
     else emptyFields.push(field.name);
   }
-  signatures.sort((a, b) => a.revisionEnd - b.revisionEnd);
+  signed.sort((a, b) => a.signature.revisionEnd - b.signature.revisionEnd);
+  for (const { signature, field } of signed) {
+    if (signature.coverage !== "revision") continue;
+    const offset = signatureObject(document, field)?.offset;
+    if (!isRevision(revisions, signature, offset)) signature.coverage = "partial";
+  }
+  const signatures = signed.map(({ signature }) => signature);
   return { signatures, emptyFields, recovered: document.recovered };
 }
 
@@ -153,8 +163,7 @@ function readCoverage(
     headerAt + owner.offset + contents.end !== after || file.read(before, 1)[0] !== 0x3c
   ) return { coverage: "partial", ranges, revisionEnd };
   if (revisionEnd === file.size) return { coverage: "document", ranges, revisionEnd };
-  const signed = isRevision(document, field, owner.offset, revisionEnd);
-  return { coverage: signed ? "revision" : "partial", ranges, revisionEnd };
+  return { coverage: "revision", ranges, revisionEnd };
 }
 
 /** The indirect object that the signature dictionary stands in. */
@@ -163,17 +172,16 @@ function signatureObject(document: PdfDocument, field: FormField): PdfObject | u
   return field.dict.get("V") === field.value ? field.object : undefined;
 }
 
-/** Whether the file up to `end` is a document with this signature in this field. */
+/** Whether the file up to a signature's end is a document with this signature, at an offset, in its field. */
 function isRevision(
-  document: PdfDocument,
-  field: FormField,
-  offset: number,
-  end: number,
+  revisions: Revisions,
+  { field, revisionEnd }: PdfSignature,
+  offset: number | undefined,
 ): boolean {
   try {
-    const earlier = PdfDocument.open(prefixSource(document.file, end), document.password);
+    const earlier = revisions.open(revisionEnd);
     if (earlier.recovered) return false;
-    const same = formFields(earlier).find((other) => other.name === field.name);
+    const same = formFields(earlier).find(({ name }) => name === field);
     return same !== undefined && signatureObject(earlier, same)?.offset === offset;
   } catch (error) {
     if (error instanceof FormatError) return false;

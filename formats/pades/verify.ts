@@ -8,11 +8,12 @@ import { digestsNeeded, type SignerResult, verifyCms } from "../cms/verify.ts";
 import { concat } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import type { ValidationData } from "./dss.ts";
-import { readDss } from "./dss_read.ts";
+import { hasValidationData, readDss } from "./dss_read.ts";
 import { inspect, type PdfSignature } from "./inspect.ts";
 import { type Aftermath, Versions } from "./versions.ts";
 import { PdfDocument } from "../pdf/document.ts";
-import { prefixSource, type Source } from "../source.ts";
+import { Revisions } from "../pdf/revisions.ts";
+import type { Source } from "../source.ts";
 import { digest, hasher } from "../digest.ts";
 import type { DigestName } from "../signer.ts";
 import {
@@ -45,6 +46,8 @@ export interface VerifiedPdfSignature {
   signer?: SignerResult;
   /** The token of a document timestamp. */
   token?: TimestampResult;
+  /** The document up to this timestamp has certificates and revocation information (EN 319 142-1 §5.4.2). */
+  isArchive?: boolean;
 }
 
 export interface VerifiedPdf {
@@ -70,12 +73,13 @@ export interface PdfVerifyOptions {
 export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): VerifiedPdf {
   const { password } = options;
   const document = PdfDocument.open(source, password);
-  const { signatures, emptyFields, recovered } = inspect(document);
+  const revisions = new Revisions(source, password);
+  const { signatures, emptyFields, recovered } = inspect(document, revisions);
   const digests = new Digests(source, signatures);
   // The certificate of a timestamp authority may stand in the DSS alone (RFC 3161 §2.4.1, certReq).
   const dss = readDss(document);
   const verified = signatures.map((signature) => verifyOne(signature, digests, dss.certificates));
-  const versions = new Versions(source, password, document);
+  const versions = new Versions(document, revisions, signatures);
   for (const each of verified) {
     if (each.signature.coverage === "partial") continue;
     try {
@@ -85,7 +89,13 @@ export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): Verif
       each.findings.push({ code: error.code, message: error.message });
     }
   }
-  for (const each of verified) each.level = levelOf(each, verified, source, password);
+  for (const each of verified) {
+    const { kind, coverage, revisionEnd } = each.signature;
+    if (kind !== "timestamp" || coverage === "partial") continue;
+    each.isArchive = hasValidationData(revisions.open(revisionEnd));
+  }
+  const hasData = hasValidationData(document);
+  for (const each of verified) each.level = levelOf(each, verified, hasData);
   return { signatures: verified, emptyFields, recovered, dss };
 }
 
@@ -191,8 +201,7 @@ function verifyDocumentTimestamp(
 function levelOf(
   each: VerifiedPdfSignature,
   all: readonly VerifiedPdfSignature[],
-  source: Source,
-  password: string | undefined,
+  hasData: boolean,
 ): PadesLevel {
   const { signature, status, timestamp } = each;
   if (signature.kind === "timestamp" || signature.subFilter !== "ETSI.CAdES.detached") return null;
@@ -201,19 +210,8 @@ function levelOf(
     other.kind === "timestamp" && status === "valid" && other.revisionEnd > signature.revisionEnd
   );
   if (!timestamp && stamps.length === 0) return "B-B";
-  if (!hasValidationData(source, password)) return "B-T";
-  const archived = stamps.some(({ signature: { revisionEnd } }) =>
-    hasValidationData(prefixSource(source, revisionEnd), password)
-  );
-  return archived ? "B-LTA" : "B-LT";
-}
-
-/** Whether there is a DSS with certificates and revocation information (EN 319 142-1 §5.4.2). */
-function hasValidationData(source: Source, password: string | undefined): boolean {
-  const document = PdfDocument.open(source, password);
-  const dss = document.dict(document.catalog().value, "DSS");
-  const has = (key: string) => ((dss && document.array(dss, key))?.items.length ?? 0) > 0;
-  return has("Certs") && (has("CRLs") || has("OCSPs"));
+  if (!hasData) return "B-T";
+  return stamps.some(({ isArchive }) => isArchive) ? "B-LTA" : "B-LT";
 }
 
 const PIECE = 1 << 20;

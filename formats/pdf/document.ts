@@ -51,11 +51,35 @@ const MAX_CACHED_OBJECTS = 4096;
 /** White space between a stream's data and `endstream`, in bytes. */
 const MAX_GAP = 1024;
 const MAX_CACHED_CONTAINER_BYTES = 32 << 20;
+const MAX_SHARED_BYTES = 32 << 20;
 
 interface Container {
   data: Uint8Array;
   /** Number and offset of each object. */
   index: [num: number, offset: number][];
+}
+
+/** Objects by their offset, as all revisions of one file read them. */
+export class SharedObjects {
+  readonly #objects = new Map<number, { object: PdfObject; end: number }>();
+  #bytes = 0;
+
+  /** @param size of the revision: an object that its end might cut off is another one there */
+  get({ num, gen }: PdfRef, offset: number, size: number): PdfObject | undefined {
+    const known = this.#objects.get(offset);
+    if (!known || known.end >= size) return undefined;
+    return known.object.num === num && known.object.gen === gen ? known.object : undefined;
+  }
+
+  /** @param end behind the `endobj`, or where the data begin */
+  add(object: PdfObject, end: number): void {
+    if (this.#bytes + object.bytes.length > MAX_SHARED_BYTES) {
+      this.#objects.clear();
+      this.#bytes = 0;
+    }
+    this.#objects.set(object.offset!, { object, end });
+    this.#bytes += object.bytes.length + 1024;
+  }
 }
 
 /**
@@ -73,6 +97,8 @@ export class PdfDocument {
   readonly #containers = new Map<number, Container>();
   #containerBytes = 0;
   #packing: Packing = "usual";
+  /** Only while nothing in the file is encrypted or mended. */
+  #shared: SharedObjects | undefined;
   /** Guards against an object stream whose own Length is said to be inside it. */
   readonly #opening = new Set<number>();
 
@@ -95,10 +121,16 @@ export class PdfDocument {
   /**
    * @param password user or owner password; the empty one is tried as well
    * @param before the document that the file begins with, where it is open already: its cross-reference is not read again
+   * @param shared objects of other revisions of the file, for a document that is only read
    * @throws FormatError `pdf_malformed`, `pdf_encrypted`, `algorithm_unsupported`,
    *   `limit_exceeded`
    */
-  static open(file: Source, password = "", before?: PdfDocument): PdfDocument {
+  static open(
+    file: Source,
+    password = "",
+    before?: PdfDocument,
+    shared?: SharedObjects,
+  ): PdfDocument {
     const head = fromLatin1(file.read(0, HEADER_WITHIN + HEADER.length));
     const headerAt = head.indexOf(HEADER);
     if (headerAt < 0) {
@@ -110,6 +142,7 @@ export class PdfDocument {
     const document = new PdfDocument(file, headerAt, password);
     try {
       document.#use(readXref(document.#window, {}, undefined, before?.xref));
+      if (!document.#crypt) document.#shared = shared;
       document.catalog();
     } catch (error) {
       const mendable = error instanceof FormatError && error.code === "pdf_malformed";
@@ -253,6 +286,7 @@ export class PdfDocument {
   recover(): void {
     if (this.#recovered) return;
     this.#recovered = true;
+    this.#shared = undefined;
     // It may have been in the middle of one that the cross-reference misplaced.
     this.#opening.clear();
     const known: Xref | undefined = this.#xref;
@@ -422,6 +456,9 @@ export class PdfDocument {
   }
 
   #parse(ref: PdfRef, offset: number): PdfObject | undefined {
+    const known = this.#shared?.get(ref, offset, this.source.size);
+    if (known) return known;
+    let end: number | undefined;
     const object = this.#window.parse(offset, (lexer): PdfObject | undefined => {
       const header = lexer.objectHeader();
       if (header?.num !== ref.num || header.gen !== ref.gen) return undefined;
@@ -430,8 +467,12 @@ export class PdfDocument {
       // A copy: a view would keep all the bytes around it.
       const bytes = lexer.data.slice(0, lexer.pos);
       const { isOdd, saidTwice: saysTwice, isPlain } = lexer;
+      if (this.#shared && (value instanceof PdfStream || lexer.keyword("endobj"))) {
+        end = offset + lexer.pos;
+      }
       return { num: ref.num, gen: ref.gen, value, bytes, offset, isOdd, saysTwice, isPlain };
     });
+    if (object && end !== undefined && end < this.source.size) this.#shared?.add(object, end);
     if (object && this.#crypt) decryptStrings(this.#crypt, object.value, ref.num, ref.gen);
     return object;
   }

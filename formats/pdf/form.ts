@@ -2,6 +2,7 @@ import { FormatError } from "../error.ts";
 import { entry, locate, type Located, locatedCatalog } from "./edit.ts";
 import type { PdfDocument, PdfObject } from "./document.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, PdfString, type PdfValue, textOf } from "./value.ts";
+import type { Xref } from "./xref.ts";
 
 const MAX_FIELDS = 200_000;
 const MAX_FIELD_DEPTH = 64;
@@ -24,8 +25,20 @@ function acroForm(document: PdfDocument): PdfDict | undefined {
   return document.dict(document.catalog().value, "AcroForm");
 }
 
+const known = new WeakMap<PdfDocument, { xref: Xref; fields: readonly FormField[] }>();
+
 /** All terminal fields. A field whose kids have no names of their own is terminal; they are its widgets. */
-export function formFields(document: PdfDocument): FormField[] {
+export function formFields(document: PdfDocument): readonly FormField[] {
+  const { xref } = document;
+  const last = known.get(document);
+  if (last?.xref === xref) return last.fields;
+  const fields = readFields(document);
+  // One that is mended on the way has another cross-reference afterwards.
+  if (document.xref === xref) known.set(document, { xref, fields });
+  return fields;
+}
+
+function readFields(document: PdfDocument): FormField[] {
   const form = acroForm(document);
   const out: FormField[] = [];
   const seen = new Set<number>();

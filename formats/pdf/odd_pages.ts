@@ -44,6 +44,31 @@ export function oddPages(document: PdfDocument, plain: ReadonlySet<number>): Amb
   return isRead ? pages.odd : [...pages.odd, { object: num, page: 1 }];
 }
 
+/** Whether the appearances of an annotation, if it is one, are drawn alike by all readers. */
+export const drawsAlike = (document: PdfDocument, value: PdfValue): boolean =>
+  oddAppearances(document, value).length === 0;
+
+/** Numbers of an annotation's appearances that do not say that they are forms, and are not drawn alike. */
+function oddAppearances(document: PdfDocument, annotation: PdfValue): number[] {
+  const dictOf = (value: PdfValue | undefined) => {
+    const found = unlessMalformed(() => document.resolve(value));
+    return found instanceof PdfDict ? [...found.entries.values()] : [];
+  };
+  const odd: number[] = [];
+  const states = annotation instanceof PdfDict ? dictOf(annotation.get("AP")) : [];
+  for (const state of states.flatMap((each) => [each, ...dictOf(each)])) {
+    if (!(state instanceof PdfRef)) continue;
+    const object = unlessMalformed(() => document.object(state));
+    const value = object?.value;
+    if (value instanceof PdfStream) {
+      const isForm = unlessMalformed(() => document.name(value.dict, "Subtype")) === "Form";
+      if (isForm || document.isDrawnAlike({ ...object!, value })) continue;
+    } else if (!(value instanceof PdfRef)) continue;
+    odd.push(state.num);
+  }
+  return odd;
+}
+
 class Pages {
   readonly odd: Ambiguity[] = [];
   #count = 0;
@@ -95,23 +120,11 @@ class Pages {
   /** Those that do not say that they are forms, and are drawn all the same; others are looked at as forms. */
   #checkAppearances(page: PdfDict, number: number): void {
     const { document } = this;
-    const dictOf = (value: PdfValue | undefined) => {
-      const found = unlessMalformed(() => document.resolve(value));
-      return found instanceof PdfDict ? [...found.entries.values()] : [];
-    };
     const annotations = unlessMalformed(() => document.array(page, "Annots"))?.items ?? [];
     for (const annotation of annotations) {
-      const dict = unlessMalformed(() => document.resolve(annotation));
-      const states = dict instanceof PdfDict ? dictOf(dict.get("AP")) : [];
-      for (const state of states.flatMap((each) => [each, ...dictOf(each)])) {
-        if (!(state instanceof PdfRef)) continue;
-        const object = unlessMalformed(() => document.object(state));
-        const value = object?.value;
-        if (value instanceof PdfStream) {
-          const isForm = unlessMalformed(() => document.name(value.dict, "Subtype")) === "Form";
-          if (isForm || document.isDrawnAlike({ ...object!, value })) continue;
-        } else if (!(value instanceof PdfRef)) continue;
-        if (this.odd.length < MAX_TOLD) this.odd.push({ object: state.num, page: number });
+      const value = unlessMalformed(() => document.resolve(annotation)) ?? null;
+      for (const object of oddAppearances(document, value)) {
+        if (this.odd.length < MAX_TOLD) this.odd.push({ object, page: number });
       }
     }
   }

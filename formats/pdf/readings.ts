@@ -4,9 +4,10 @@
  */
 import type { PdfDocument, PdfObject } from "./document.ts";
 import { pageRefs } from "./form.ts";
+import { PdfLexer } from "./lexer.ts";
 import { firstPageSection, otherPages } from "./linearized.ts";
 import { unlessMalformed } from "./malformed.ts";
-import { oddPages } from "./odd_pages.ts";
+import { drawsAlike, oddPages } from "./odd_pages.ts";
 import type { Ambiguity, Definition, Scan } from "./scan.ts";
 import {
   PdfArray,
@@ -41,7 +42,18 @@ const OTHER_MANNERS: Partial<Manner>[] = [
  * @returns empty where there is one reading only
  * @throws FormatError `limit_exceeded`, `pdf_malformed` where even our reading cannot be followed
  */
-export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
+export const ambiguities = (document: PdfDocument, found: Scan): Ambiguity[] =>
+  readings(document, found).ambiguities;
+
+/**
+ * The same, and whether there is one reading only, of all objects, reachable or not.
+ *
+ * @throws FormatError as there
+ */
+export function readings(
+  document: PdfDocument,
+  found: Scan,
+): { ambiguities: Ambiguity[]; isOne: boolean } {
   document.catalog(); // there must be one
   let isFound = document.isFoundBy(found);
   const plain = found.definitions.flatMap((each) => each.isPlainStream ? [each.num] : []);
@@ -58,7 +70,49 @@ export function ambiguities(document: PdfDocument, found: Scan): Ambiguity[] {
   const isOne = isSound && others.length === 0 && later.size === 0;
   const walked = isOne ? [] : new Walk(document, others, later).run();
   const all = [...walked, ...linearized, ...known ?? oddPages(document, new Set())];
-  return [...new Map(all.map((each) => [each.object, each])).values()];
+  return {
+    ambiguities: [...new Map(all.map((each) => [each.object, each])).values()],
+    isOne: isOne && all.length === 0,
+  };
+}
+
+/**
+ * Whether a document with one reading still has one after updates that follow the standard exactly, as far as what they
+ * added tells; it may say no where it has.
+ *
+ * @param before with one reading
+ * @param added what a scan finds behind it, of which {@linkcode looseness} has nothing to say
+ */
+export function staysOne(before: PdfDocument, after: PdfDocument, added: Scan): boolean {
+  const { entries, trailer, oddities } = after.xref;
+  const last = added.trailers.at(-1);
+  const root = last && new PdfLexer(last.bytes).dict().get("Root");
+  if (
+    !root || !sameValue(root, trailer.get("Root") ?? null) ||
+    oddities.size > before.xref.oddities.size || after.hasOddXref || isLostToSome(after)
+  ) return false;
+  const newest = new Map(added.definitions.map((each) => [each.num, each]));
+  for (const [num, entry] of entries) {
+    const old = before.xref.entries.get(num);
+    if (sameEntry(entry, old)) continue;
+    if (!entry) return false;
+    const isFound = "offset" in entry
+      ? newest.get(num)?.offset === entry.offset
+      : newest.get(entry.container)?.type === "ObjStm";
+    if (!isFound) return false;
+    const isHarmless = unlessMalformed(() => {
+      const value = after.object(after.refOf(num))?.value ?? null;
+      return drawsAlike(after, value) && (!old || isReplaceable(value));
+    });
+    if (!isHarmless) return false;
+  }
+  return added.definitions.every((each) => !each.isGlued && after.isPlain(each));
+}
+
+/** Whether objects that refer to one may be left as they are when it is replaced: it is neither data nor a number. */
+function isReplaceable(value: PdfValue): boolean {
+  return value instanceof PdfDict ||
+    (value instanceof PdfArray && value.items.every((item) => item instanceof PdfRef));
 }
 
 /** @param isFound a scan comes to the document's own cross-reference */

@@ -1,13 +1,10 @@
 /** Verification of a PDF's signatures, in the terms of the report. */
 import { isPadding } from "../asn1/read.ts";
-import { FormatError } from "../error.ts";
-import { readDss } from "../pades/dss_read.ts";
 import { readPdfDate } from "../pades/inspect.ts";
 import type { Change } from "../pades/changes.ts";
 import { type PdfVerifyOptions, type VerifiedPdfSignature, verifyPdf } from "../pades/verify.ts";
 import type { Aftermath } from "../pades/versions.ts";
-import { PdfDocument } from "../pdf/document.ts";
-import { prefixSource, type Source } from "../source.ts";
+import type { Source } from "../source.ts";
 import { signerFacts, tokenFact } from "./cms.ts";
 import { joinMaterial, type Material, readMaterial } from "./material.ts";
 import { ignoredFinding } from "./notices.ts";
@@ -30,12 +27,12 @@ export function pdfFacts(
   const material = readMaterial({ ...dss, ocspResponses: dss.ocsps });
   const stamps = signatures.filter(({ token, signature }) =>
     token && signature.coverage !== "partial"
-  ).map(({ token, signature }) => ({
+  ).map(({ token, signature, isArchive }) => ({
     end: signature.revisionEnd,
     field: signature.field,
     facts: {
       ...tokenFact(token!, signature.cms, material),
-      kind: hasMaterial(source, signature.revisionEnd, options.password) ? "archive" : "document",
+      kind: isArchive ? "archive" : "document",
     } satisfies TimestampFacts as TimestampFacts,
   }));
   const after = (end: number) =>
@@ -51,19 +48,6 @@ export function pdfFacts(
       ? [finding("file_damaged", "The file is damaged; what other programs show may differ.")]
       : [],
   };
-}
-
-/** Whether the document, up to this revision, contains everything a validation needs. */
-function hasMaterial(source: Source, end: number, password: string | undefined): boolean {
-  try {
-    const { certificates, crls, ocsps } = readDss(
-      PdfDocument.open(prefixSource(source, end), password),
-    );
-    return certificates.length > 0 && crls.length + ocsps.length > 0;
-  } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
-  }
 }
 
 function signatureFacts(

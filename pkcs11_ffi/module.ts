@@ -58,7 +58,8 @@ export class Module {
   readonly #raw: RawModule;
   readonly #arena = new Arena(VALUE_AT + MAX_ATTRIBUTE);
 
-  private constructor(raw: RawModule) {
+  /** A driver that is loaded and initialised; {@link load} does both. */
+  constructor(raw: RawModule) {
     this.#raw = raw;
   }
 

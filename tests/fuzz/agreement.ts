@@ -20,6 +20,7 @@ import {
   pick,
   WAITING,
 } from "./agreement_bases.ts";
+import { drawnOtherwise } from "./agreement_drawn.ts";
 import {
   everythingPdf,
   objectKinds,
@@ -71,6 +72,7 @@ const KINDS: Record<string, (next: Next) => Mutant> = {
   },
   signed: oneOf(600, signedWrongly),
   pages: oneOf(1500, writtenOtherwise),
+  drawn: oneOf(1500, drawnOtherwise),
   linearization: oneOf(400, linearized),
   revision: mutatedRevision,
   bounds: oneOf(400, (next) => on("bounds", bases.table, bounds(next, bases.table))),

@@ -2,9 +2,7 @@
  * PDFs that are signed as they are, and whose page tree, pages and contents are written in another way: as the standard
  * has it, what is drawn stays the same.
  */
-import { deflateSync } from "node:zlib";
 import { FormatError } from "../../formats/error.ts";
-import { fromLatin1, latin1 } from "../../formats/pdf/value.ts";
 import { classicPdf, type Objects } from "../fixtures/pdf.ts";
 import { signPdf } from "../fixtures/sign_pdf.ts";
 import {
@@ -17,9 +15,8 @@ import {
   PAGE,
   pick,
 } from "./agreement_bases.ts";
+import { coded, stream } from "./agreement_coded.ts";
 
-const stream = (text: string, more = "") =>
-  `<< /Length ${text.length} ${more} >>\nstream\n${text}\nendstream`;
 const [, CONTENT_TEXT] = /stream\n(.*)\nendstream/s.exec(objects[CONTENT])!;
 const [RESOURCES] = /\/Resources << .*?>> >> >>/.exec(objects[PAGE])!;
 const [, SECOND] = /\/Kids \[\d+ 0 R (\d+) 0 R\]/.exec(objects[2])!.map(Number);
@@ -65,29 +62,9 @@ const pieces: Change = (next, all) => {
 };
 
 /** Compresses the content, rightly or nearly so. */
-const coded: Change = (next, all) => {
-  let bytes: Uint8Array = deflateSync(latin1(CONTENT_TEXT));
-  const damage = next(3);
-  // Without its checksum, another content would be as right.
-  if (damage === 0) bytes[next(bytes.length)] ^= 1 << next(8);
-  else if (damage === 1) bytes = bytes.subarray(0, next(bytes.length));
-  const data = fromLatin1(bytes);
-  const filter = pick(next, [
-    "/FlateDecode",
-    "/FlateDecode",
-    "/Fl",
-    "[/FlateDecode]",
-    "/Flat",
-    "7",
-  ]);
-  const more = pick(next, [
-    "",
-    "",
-    "/DecodeParms null",
-    "/DecodeParms << /Predictor 1 >>",
-    "/DecodeParms [<< /Predictor 15 >>]",
-  ]);
-  all[CONTENT] = stream(next(6) ? data : CONTENT_TEXT, `/Filter ${filter} ${more}`);
+const compressed: Change = (next, all) => {
+  const { data, filter } = coded(next, CONTENT_TEXT);
+  all[CONTENT] = stream(data, filter);
 };
 
 /** Entries that leave the page as it was, or nearly. */
@@ -122,7 +99,17 @@ const tree: Change = (next, all) => {
     .replace("/Count 2", `/Count ${count}`);
 };
 
-const CHANGES: Change[] = [node, node, pieces, pieces, coded, coded, entries, entries, tree];
+const CHANGES: Change[] = [
+  node,
+  node,
+  pieces,
+  pieces,
+  compressed,
+  compressed,
+  entries,
+  entries,
+  tree,
+];
 
 export function writtenOtherwise(next: Next): Mutant {
   const changed = { ...objects, ...OTHER };

@@ -1,4 +1,5 @@
 /** Runs the cases of one fuzz target; see tasks/fuzz.ts. */
+import { Coverage } from "./coverage.ts";
 import { caseBytes } from "./mutate.ts";
 
 /** Interface of the modules in this folder. */
@@ -13,31 +14,131 @@ export interface Job {
   target: string;
   seed: number;
   from: number;
-  count: number;
+  end: number;
+  /** When to stop, by the clock. */
+  until: number;
+  /** Inputs that are mutated besides the target's own seeds. */
+  found: readonly Uint8Array[];
+  /** Whether inputs that reach new code are mutated too. */
+  isGuided: boolean;
   /** Two numbers: the case being run, plus one; and when all seeds are there, 1. */
   progress: SharedArrayBuffer;
+  /** Length of the case's input in four bytes, and as much of it as fits. */
+  input: SharedArrayBuffer;
 }
 
 export type Report =
   | { kind: "failure"; index: number; error: string; bytes: Uint8Array }
-  | { kind: "done" };
+  | { kind: "found"; bytes: Uint8Array }
+  /** The next case; those found without which less would be reached, and how much that is: nothing unless it was guided. */
+  | { kind: "done"; next: number; found: Uint8Array[]; reached: number };
 
-self.onmessage = async ({ data }: MessageEvent<Job>) => {
-  const target: Target = await import(new URL(`./${data.target}.ts`, import.meta.url).href);
+/** Cases between two looks at V8's counts, which take some milliseconds. */
+const BATCH = 50;
+/** More blocks than any honest input of these sizes takes; a second of an idle machine is some fifty million. */
+const MAX_STEPS = 20_000_000;
+const MAX_MEMORY = 128 * 1024 * 1024;
+/** Larger inputs make fewer mutations a second, and fill the folder. */
+const MAX_FOUND = 16_384;
+
+const post = (report: Report) => self.postMessage(report);
+const memory = () => {
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+};
+
+self.onmessage = async ({ data: job }: MessageEvent<Job>) => {
+  const coverage = job.isGuided ? await Coverage.start() : undefined;
+  const target: Target = await import(new URL(`./${job.target}.ts`, import.meta.url).href);
   const seeds = await target.seeds();
-  const progress = new Int32Array(data.progress);
-  Atomics.store(progress, 1, 1);
-  for (let index = data.from; index < data.count; index++) {
+  const progress = new Int32Array(job.progress);
+  const input = new Uint8Array(job.input);
+  const attempt = async (index: number, bytes: Uint8Array) => {
+    new DataView(job.input).setUint32(0, bytes.length);
+    input.set(bytes.subarray(0, input.length - 4), 4);
     Atomics.store(progress, 0, index + 1);
-    // zlib and others free memory only between turns.
-    if (index % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
-    const bytes = caseBytes(seeds, target.words, data.seed, index);
     try {
       await target.exercise(bytes);
     } catch (error) {
       const text = error instanceof Error ? error.stack ?? error.message : String(error);
-      self.postMessage({ kind: "failure", index, error: text, bytes } satisfies Report);
+      post({ kind: "failure", index, error: text, bytes });
     }
+  };
+  Atomics.store(progress, 1, 1);
+  if (coverage) {
+    post({ kind: "done", ...await guided(job, target, seeds, coverage, attempt) });
+  } else {
+    const documents = [...seeds, ...job.found];
+    let index = job.from;
+    for (; index < job.end && Date.now() < job.until; index++) {
+      // zlib and others free memory only between turns.
+      if (index % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
+      await attempt(index, caseBytes(documents, target.words, job.seed, index));
+    }
+    post({ kind: "done", next: index, found: [], reached: 0 });
   }
-  self.postMessage({ kind: "done" } satisfies Report);
 };
+
+async function guided(
+  job: Job,
+  { exercise, words }: Target,
+  seeds: readonly Uint8Array[],
+  coverage: Coverage,
+  attempt: (index: number, bytes: Uint8Array) => Promise<void>,
+) {
+  /** What one input reaches; a failure has been reported before. */
+  const alone = async (bytes: Uint8Array) => {
+    await coverage.take();
+    const before = memory();
+    try {
+      await exercise(bytes);
+    } catch { /* told */ }
+    return { taken: await coverage.take(), grown: memory() - before };
+  };
+  /** Seeds, and the smallest of the others that reach something else. */
+  const select = async (others: readonly Uint8Array[]) => {
+    coverage.forget();
+    const kept: Uint8Array[] = [];
+    for (const bytes of seeds) coverage.add((await alone(bytes)).taken);
+    for (const bytes of others.toSorted((a, b) => a.length - b.length)) {
+      const { taken } = await alone(bytes);
+      if (!coverage.isNew(taken)) continue;
+      coverage.add(taken);
+      kept.push(bytes);
+    }
+    return kept;
+  };
+  for (const bytes of job.found) await attempt(job.from, bytes);
+  const found = await select(job.found);
+  const corpus = [...seeds, ...found];
+  await coverage.take();
+  let from = job.from;
+  for (; from < job.end && Date.now() < job.until; from += BATCH) {
+    await new Promise((resolve) => setTimeout(resolve));
+    const before = memory();
+    const batch: Uint8Array[] = [];
+    for (let index = from; index < Math.min(job.end, from + BATCH); index++) {
+      const bytes = caseBytes(corpus, words, job.seed, index);
+      batch.push(bytes);
+      await attempt(index, bytes);
+    }
+    const all = await coverage.take();
+    const isOdd = all.steps > MAX_STEPS || memory() - before > MAX_MEMORY;
+    if (!isOdd && !coverage.isNew(all)) continue;
+    for (const [i, bytes] of batch.entries()) {
+      const { taken, grown } = await alone(bytes);
+      const fail = (error: string) => post({ kind: "failure", index: from + i, error, bytes });
+      if (taken.steps > MAX_STEPS) fail(`${taken.steps} steps`);
+      if (grown > MAX_MEMORY) fail(`${grown} bytes of memory`);
+      if (bytes.length > MAX_FOUND || !coverage.isNew(taken)) continue;
+      coverage.add(taken);
+      found.push(bytes);
+      corpus.push(bytes);
+      post({ kind: "found", bytes });
+    }
+    // What runs only once, such as the filling of a cache.
+    coverage.add(all);
+    await coverage.take();
+  }
+  return { next: Math.min(from, job.end), found: await select(found), reached: coverage.reached };
+}

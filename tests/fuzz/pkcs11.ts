@@ -10,6 +10,8 @@ import { makePki } from "../fixtures/pki.ts";
 
 const { officers } = makePki({ officers: [{ name: "Rsa" }, { name: "Ec", key: "p-256" }] });
 const { ulong } = NATIVE;
+/** As in `pkcs11_ffi/module.ts`. */
+const VALUE_AT = 256;
 
 /** Which arguments a driver fills; a count stands before the list that it counts. */
 const OUTPUTS: Partial<Record<FunctionName, readonly number[]>> = {
@@ -52,14 +54,13 @@ function call(name: FunctionName, args: readonly unknown[]): number {
   let { rv, written } = next(name, args);
   if (name === "C_GetAttributeValue") {
     // CK_ATTRIBUTE: type, address, length
-    const template = args[2] as Uint8Array;
+    const template = args[2] as Uint8Array<ArrayBuffer>;
     const view = new DataView(template.buffer, template.byteOffset);
     const room = Number(view.getBigUint64(ulong + 8, true));
-    const memory = Deno.UnsafePointer.create(view.getBigUint64(8, true));
     template.set(written.subarray(0, ulong), ulong + 8);
-    if (memory === null) return rv;
-    const value = written.subarray(ulong, ulong + room);
-    new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(memory, room)).set(value);
+    if (view.getBigUint64(8, true) === 0n) return rv;
+    // A module's one address for values is in the same memory as the template.
+    new Uint8Array(template.buffer, VALUE_AT, room).set(written.subarray(ulong, ulong + room));
     return rv;
   }
   for (const output of OUTPUTS[name] ?? []) {

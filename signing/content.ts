@@ -60,3 +60,6 @@ export class Content {
     return [64, 96, 128].includes(length) && shownAs(this.bytes, length).as !== "text";
   }
 }
+
+/** What the reader gets of it. */
+export const plain = ({ bytes, mediaType }: Content) => ({ bytes, mediaType });

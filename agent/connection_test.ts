@@ -357,3 +357,11 @@ Deno.test("a reply that is larger than what may wait unread arrives", async () =
   assert.ok(signature.length + content.length > LIMITS.unread);
   assert.equal((await client.call("agent.info", {})).name, "dsign");
 });
+
+Deno.test("a call on a connection that has ended fails at once", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  client.socket.close();
+  await client.closed;
+  await assert.rejects(client.call("agent.info", {}), /closed/);
+});

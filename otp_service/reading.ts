@@ -1,6 +1,7 @@
 /** Portals' documents and strangers' answers, as the service has them read: in a process that it can do without. */
 import { revived } from "../online/error.ts";
-import { type Reader, ReaderPool } from "../reader/client.ts";
+import type { Reader } from "../reader/client.ts";
+import { ReaderPool } from "../reader/pool.ts";
 import { revivedSignerError } from "../signers/provider.ts";
 import type { questions as ofKeyFiles } from "../signers/questions.ts";
 import type { questions as ofDocuments } from "./questions.ts";

@@ -4,7 +4,8 @@ import { digest } from "../formats/digest.ts";
 import { FormatError } from "../formats/error.ts";
 import { bytesSource } from "../formats/source.ts";
 import type { questions } from "../tests/fakes/reader_worker.ts";
-import { LocalReader, type Reader, ReaderPool } from "./client.ts";
+import { LocalReader, type Reader } from "./client.ts";
+import { ReaderPool } from "./pool.ts";
 
 const fakes = new URL("../tests/fakes/", import.meta.url);
 const command = [

@@ -25,13 +25,35 @@ export class ReaderEnded extends Error {
   }
 }
 
+/** A question that waited behind another one in vain: another process is to be asked. */
+export class NotBegun extends Error {
+  override readonly name = "NotBegun";
+}
+
+/** How long a question waits behind another one, in milliseconds; most are answered in one. */
+const PATIENCE = 20;
+
+/** What a question may take. */
+export interface Terms {
+  /** Milliseconds of the process's own work. */
+  deadline: number;
+  /** Gives what the process needs besides; absent: all that it may read goes along. */
+  serve?: (need: Need) => Promise<Uint8Array>;
+  signal?: AbortSignal;
+}
+
 /** One run of the reader process. */
 export class ReaderProcess {
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #frames: AsyncGenerator<Uint8Array<ArrayBuffer>>;
+  /** Settles when all questions have been answered. */
+  #last: Promise<unknown> = Promise.resolve();
+  #questions = 0;
   /** Whether it can be asked again. */
   alive = true;
+  /** Whether it has answered already: it starts for longer than most answers take. */
+  isReady = false;
   /** Resolves when it has ended, by whatever. */
   readonly ended: Promise<void>;
 
@@ -59,31 +81,59 @@ export class ReaderProcess {
   }
 
   /**
-   * Asks a question; one at a time.
+   * Asks a question, at once or behind another one: the process finds it in its pipe when it has answered that one. Only
+   * questions without `serve` may stand in line, as what others are served would get behind them.
    *
-   * @param deadline milliseconds of the process's own work
-   * @throws {ReaderBreach}; {ReaderEnded}; the signal's reason. In each case it has ended.
+   * @returns `answer`, or {ReaderBreach}; {ReaderEnded}; {NotBegun}; the signal's reason. If the question had begun, the
+   *   process has ended with each. `done`: the process works on it no more
    */
-  async ask(
-    ask: Uint8Array,
-    deadline: number,
-    serve: (need: Need) => Promise<Uint8Array>,
-    signal?: AbortSignal,
+  ask(ask: Uint8Array, terms: Terms): { answer: Promise<Answer>; done: Promise<unknown> } {
+    terms.signal?.throwIfAborted();
+    const written = this.#writer.write(ask);
+    const answered = (terms: Terms) =>
+      this.#answer(written, terms).finally(() => this.#questions--);
+    if (this.#questions++ === 0) {
+      const answer = answered(terms);
+      return { answer, done: this.#last = answer.catch(() => {}) };
+    }
+    written.catch(() => {}); // the process has ended, as is seen below
+    const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
+    const { signal, deadline } = terms;
+    let isLeft = false;
+    const leave = (reason: unknown) => {
+      isLeft = true;
+      reject(reason);
+    };
+    const abort = () => leave(signal!.reason);
+    signal?.addEventListener("abort", abort);
+    const timer = setTimeout(() => leave(new NotBegun()), PATIENCE);
+    const begin = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      if (this.alive) return answered(isLeft ? { deadline } : terms);
+      this.#questions--;
+      throw new NotBegun();
+    };
+    return { answer, done: this.#last = this.#last.then(begin).then(resolve, reject) };
+  }
+
+  async #answer(
+    written: Promise<void>,
+    { deadline, serve, signal }: Terms,
   ): Promise<Answer> {
-    signal?.throwIfAborted();
     const kill = () => this.#kill();
     signal?.addEventListener("abort", kill);
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isLate = false;
     // All its turns count together: a process could ask for bytes without end, or never take them.
     let left = deadline + GRACE;
-    const turn = async (write: () => Promise<void>) => {
+    const turn = async (written: Promise<void>) => {
       const started = performance.now();
       timer = setTimeout(() => {
         isLate = true;
         kill();
       }, Math.max(0, left));
-      await write();
+      await written;
       const { value } = await this.#frames.next();
       clearTimeout(timer);
       if (!value) throw new Error("The reader process ended.");
@@ -93,11 +143,13 @@ export class ReaderProcess {
       return answer;
     };
     try {
-      for (let write = () => this.#writer.write(ask);;) {
-        const answer = await turn(write);
-        if (!("need" in answer)) return answer;
-        const piece = await serve(answer);
-        write = () => writePiece(this.#writer, piece);
+      for (let answer = await turn(written);;) {
+        if (!("need" in answer)) {
+          this.isReady = true;
+          return answer;
+        }
+        if (!serve) throw new RangeError("The reader asks for what it has.");
+        answer = await turn(writePiece(this.#writer, await serve(answer)));
       }
     } catch (error) {
       const code = await this.#end();

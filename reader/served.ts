@@ -26,6 +26,11 @@ export class Served {
     this.#digests = this.#pieces.map((pieces) => new RangeDigests(pieces));
   }
 
+  /** Whether all documents go along with the question. */
+  get areSmall(): boolean {
+    return this.#documents.every(({ size }) => size <= SMALL);
+  }
+
   /** Sent along with the question: small documents whole, and the size of others. */
   announced(): { size: number; bytes?: Uint8Array }[] {
     return this.#documents.map((document) => {

@@ -3,7 +3,7 @@ import type { Source } from "../formats/source.ts";
 import { FormatError } from "../formats/error.ts";
 import { DsignError } from "../protocol/errors.ts";
 import { PdfOptions } from "../protocol/methods.ts";
-import { ReaderPool } from "../reader/client.ts";
+import { ReaderPool } from "../reader/pool.ts";
 import { type PlacedOptions, SIZE } from "./appearance.ts";
 import { throwIfCancelled } from "./errors.ts";
 import type { Asking } from "./reading.ts";

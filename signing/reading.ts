@@ -1,14 +1,9 @@
 /** Strangers' documents, as agent and command line have them read: by a reader, whose errors come back as they were. */
 import { DsignError, isErrorCode } from "../protocol/errors.ts";
-import {
-  type AskOptions,
-  COMMAND_DEADLINE,
-  LocalReader,
-  type Reader,
-  ReaderPool,
-} from "../reader/client.ts";
+import { type AskOptions, COMMAND_DEADLINE, LocalReader, type Reader } from "../reader/client.ts";
 import { revived } from "../online/error.ts";
 import type { Failure } from "../reader/messages.ts";
+import { ReaderPool } from "../reader/pool.ts";
 import { revivedSignerError } from "../signers/provider.ts";
 import type { questions as ofKeyFiles } from "../signers/questions.ts";
 import type { questions as ofDocuments } from "./questions.ts";

@@ -7,7 +7,7 @@ import { revived } from "../online/error.ts";
 import { configuredFetch, type PkiFetch } from "../online/pki_http.ts";
 import { Online } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
-import { ReaderPool } from "../reader/client.ts";
+import { ReaderPool } from "../reader/pool.ts";
 import type { DocumentQuestions } from "../signing/reading.ts";
 import type { VerifyConfig } from "./config.ts";
 import { FetchedAnswers } from "./fetched.ts";
@@ -52,6 +52,7 @@ export async function startVerifyService(
     env: READER_ENV,
     processes,
     share: processes,
+    inLine: true,
     deadline: config.seconds * 1000,
     revive: revived,
     onLog: (text) => log.error("A reader says: {text}", { text }),

@@ -8,7 +8,7 @@ import { readTimestampResponse, verifyTimestamp } from "../formats/cms/timestamp
 import { type AppearanceContent, drawAppearance } from "../formats/pades/appearance.ts";
 import type { ValidationData } from "../formats/pades/dss.ts";
 import type { Place } from "../formats/pades/place.ts";
-import { refuseAmbiguous } from "../formats/pades/versions.ts";
+import { refuseAmbiguous, refuseOddContents } from "../formats/pades/versions.ts";
 import { PdfDocument } from "../formats/pdf/document.ts";
 import { readFont, type TrueTypeFont } from "../formats/pdf/font.ts";
 import type { HashName, Signer } from "../formats/signer.ts";
@@ -157,6 +157,12 @@ export const questions = {
         new Date(now),
         httpOf(take),
       )),
+
+  /** Refuses a PDF whose contents readers may draw differently. */
+  checkContents({ password }: { password?: string }, [source]: ReadDocument[]): null {
+    refuseOddContents(PdfDocument.open(source, password));
+    return null;
+  },
 
   /** A revision that is finished but for the signature's value; `strict`: not where the PDF can be read in two ways. */
   preparePdf(

@@ -4,7 +4,7 @@ import { FormatError } from "../formats/error.ts";
 import { type DrawnPlace, placesOfSignature } from "../formats/pades/drawn.ts";
 import { inspectSignatures, type PdfSignature } from "../formats/pades/inspect.ts";
 import { prepareSignature, type SignatureOptions } from "../formats/pades/prepare.ts";
-import { refuseAmbiguous } from "../formats/pades/versions.ts";
+import { refuseAmbiguous, refuseOddContents } from "../formats/pades/versions.ts";
 import { PdfDocument } from "../formats/pdf/document.ts";
 import type { DigestName, HashName } from "../formats/signer.ts";
 import { bytesSource, type Source } from "../formats/source.ts";
@@ -57,6 +57,7 @@ export const questions = {
   ) {
     const document = PdfDocument.open(source);
     refuseAmbiguous(document);
+    refuseOddContents(document);
     const { appended, byteRange: [start, before, after, rest] } = prepareSignature(source, {
       ...options,
       subFilter: "adbe.pkcs7.detached", // what the ESP makes is no CAdES

@@ -2,6 +2,8 @@
 import type { Change } from "../formats/pades/changes.ts";
 import { permitsSigning } from "../formats/pades/locks.ts";
 import { readPdfDate } from "../formats/pades/inspect.ts";
+import { isAmbiguous } from "../formats/pades/versions.ts";
+import { PdfDocument } from "../formats/pdf/document.ts";
 import { type VerifiedPdfSignature, verifyPdf } from "../formats/pades/verify.ts";
 import { provenBy, verifyTimestamp } from "../formats/cms/timestamp.ts";
 import { digest } from "../formats/digest.ts";
@@ -21,6 +23,9 @@ const MAX_CHANGES = 100;
  */
 export function factsOf(source: Source, trust: Trust, password?: string): PdfFacts {
   const { signatures, recovered } = verifyPdf(source, { password });
+  const isShownAlike = signatures.length > 0
+    ? !signatures.some(({ since }) => since?.ambiguities.length)
+    : !isAmbiguous(PdfDocument.open(source, password));
   const certified = (each: VerifiedPdfSignature) =>
     each.certificate !== undefined &&
     isProven(each.certificate, readable(each.certificates), trust);
@@ -31,7 +36,7 @@ export function factsOf(source: Source, trust: Trust, password?: string): PdfFac
   );
   return {
     password: password ?? null,
-    damaged: recovered || signatures.some(({ since }) => since?.ambiguities.length),
+    damaged: recovered || !isShownAlike,
     permitted: permitsSigning(source, password),
     signatures: signatures.map((each): EarlierSignature => {
       const { signature, status, certificate, since } = each;

@@ -14,10 +14,9 @@ import {
 import type { Document } from "./documents.ts";
 import { signedWith } from "./key_access.ts";
 import { signCades } from "./make.ts";
-import { sourceOf } from "./pades.ts";
-import { BatchSigning, Revisions } from "./revision.ts";
+import { BatchSigning } from "./revision.ts";
 import { shownPdf } from "./shown_pdf.ts";
-import { nameOfPades } from "./sign_document.ts";
+import { nameOfPades, revisionsOf } from "./sign_document.ts";
 import { askingFor, networkFor, readFor, type SigningContext } from "./signing_context.ts";
 import type { Caller, Wanted } from "./unlock.ts";
 
@@ -50,18 +49,8 @@ export async function startBatch(
   // Rules, certificate and time are the same for what is shown and what is signed of an item.
   const common = new BatchSigning(signing.tokens.now());
   const by = readFor(signing, caller, options.password);
-  const revisionsOf = async (document: Document) => {
-    const { placement } = signing.services;
-    const placed = await placement.place(sourceOf(document), options, askingFor(caller));
-    return new Revisions(
-      document,
-      placed,
-      signing.services,
-      askingFor(caller),
-      signing.tokens.now,
-      common,
-    );
-  };
+  const preparing = (document: Document) =>
+    revisionsOf(signing, document, options, caller, common);
   /** Digests of what was looked at, by item and certificate. */
   const looked = new Map<string, string>();
   const wanted: Wanted = {
@@ -74,7 +63,7 @@ export async function startBatch(
     async show(item, credential) {
       const document = await bring(item);
       if (format === "cades" || !credential) return shownPdf(document.kept, by);
-      const revision = await (await revisionsOf(document)).prepare(credential);
+      const revision = await (await preparing(document)).prepare(credential);
       looked.set(`${item} ${credential.id}`, revision.digest);
       return shownPdf(document.kept, by, revision);
     },
@@ -94,7 +83,7 @@ export async function startBatch(
     const make = (document: Document, item: number) =>
       document.held(async () => {
         if (format === "pades") {
-          const revisions = await revisionsOf(document);
+          const revisions = await preparing(document);
           const { digest, boxes } = await revisions.prepare(credential);
           const shown = looked.get(`${item} ${credential.id}`);
           if (shown === undefined) refuseCovering(boxes);

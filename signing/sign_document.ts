@@ -8,7 +8,7 @@ import type { Lease } from "./logins.ts";
 import { signCades } from "./make.ts";
 import { sourceOf } from "./pades.ts";
 import { type Also, notBoth } from "./post_quantum.ts";
-import { Revisions } from "./revision.ts";
+import { type BatchSigning, Revisions } from "./revision.ts";
 import { additionsOf, shownPdf, showOnly } from "./shown_pdf.ts";
 import { askingFor, networkFor, readFor, type SigningContext } from "./signing_context.ts";
 import type { Caller } from "./unlock.ts";
@@ -78,10 +78,7 @@ export async function signPdf(
 ) {
   const second = also && await signing.keys.second(also.certificate, caller);
   return await document.held(async () => {
-    const { placement } = signing.services;
-    const placed = await placement.place(sourceOf(document), options, askingFor(caller));
-    const { now } = signing.tokens;
-    const revisions = new Revisions(document, placed, signing.services, askingFor(caller), now);
+    const revisions = await revisionsOf(signing, document, options, caller);
     const by = readFor(signing, caller, options.password);
     return await signing.keys.use(
       {
@@ -90,7 +87,7 @@ export async function signPdf(
         hash: document.asked,
         format: nameOfPades(options),
         ...networkFor(signing, options.level),
-        items: [{ ...document.item(), pdf: { adds: additionsOf(placed) } }],
+        items: [{ ...document.item(), pdf: { adds: additionsOf(revisions.options) } }],
         blind: false,
         revisions,
         show: async (item, credential) => {
@@ -118,6 +115,29 @@ export async function signPdf(
       },
     );
   });
+}
+
+/**
+ * What a PDF will be with a signature, for each certificate.
+ *
+ * @throws {FormatError} `pdf_ambiguous` where readers may draw its contents differently
+ */
+export async function revisionsOf(
+  { services, tokens }: SigningContext,
+  document: Document,
+  options: PdfOptions,
+  caller: Caller,
+  batch?: BatchSigning,
+): Promise<Revisions> {
+  const { placement, reader } = services;
+  const source = sourceOf(document);
+  const asking = askingFor(caller);
+  const { password } = options;
+  const [placed] = await Promise.all([
+    placement.place(source, options, asking),
+    reader.ask("checkContents", { password }, { documents: [source], ...asking }),
+  ]);
+  return new Revisions(document, placed, services, asking, tokens.now, batch);
 }
 
 /** For the audit log. */

@@ -6,6 +6,7 @@ import type { PdfSignature } from "./inspect.ts";
 import { type Locks, readLocks } from "./locks.ts";
 import type { PdfDocument } from "../pdf/document.ts";
 import { formFields } from "../pdf/form.ts";
+import { oddContents } from "../pdf/odd_content.ts";
 import { ambiguities, readings, staysOne } from "../pdf/readings.ts";
 import type { Revisions } from "../pdf/revisions.ts";
 import type { Ambiguity, Scan } from "../pdf/scan.ts";
@@ -61,6 +62,7 @@ export class Versions {
   /** By the ends of the revisions. */
   readonly #after = new Map<number, Outcome<Omit<Aftermath, "revision">>>();
   readonly #present = new Map<boolean, Outcome<Ambiguity[]>>();
+  #contents: Outcome<Ambiguity[]> | undefined;
   #starts: number[] | undefined;
   #scan: Scan | undefined;
   /** Bytes of revisions that may still be compared. */
@@ -87,6 +89,8 @@ export class Versions {
     const all = [
       ...known?.ambiguities ?? [],
       ...valueOf(this.#ambiguitiesNow(known?.looseness !== undefined)),
+      // Contents that were others when this was signed are changes.
+      ...valueOf(this.#contents ??= attempt(() => oddContents(this.now))),
     ];
     return {
       revision: this.#revision(revisionEnd),
@@ -202,13 +206,31 @@ export class Versions {
   }
 }
 
+/** Whether readers may show different pages of a document. */
+export const isAmbiguous = (document: PdfDocument): boolean =>
+  [...ambiguities(document, document.scan()), ...oddContents(document)].length > 0;
+
 /**
- * Refuses a document of which readers may show different pages: it is not known what would be signed.
+ * Refuses a document in which readers may find different pages: it is not known what would be signed.
  *
  * @throws {FormatError} `pdf_ambiguous`
  */
 export function refuseAmbiguous(document: PdfDocument): void {
-  const [first] = ambiguities(document, document.scan()).filter(({ page }) => page !== undefined);
+  refuse(ambiguities(document, document.scan()));
+}
+
+/**
+ * Refuses a document whose contents readers may draw differently. Reading them all takes longer than preparing a
+ * signature.
+ *
+ * @throws {FormatError} `pdf_ambiguous`, `limit_exceeded`
+ */
+export function refuseOddContents(document: PdfDocument): void {
+  refuse(oddContents(document));
+}
+
+function refuse(ambiguities: readonly Ambiguity[]): void {
+  const first = ambiguities.find(({ page }) => page !== undefined);
   if (!first) return;
   throw new FormatError(
     "pdf_ambiguous",

@@ -1,6 +1,7 @@
 import { constants, inflateRawSync, inflateSync } from "node:zlib";
 import { FormatError } from "../error.ts";
 import { isSpace } from "./lexer.ts";
+import { fromLzw, fromRunLengths } from "./lzw.ts";
 import { PdfArray, PdfDict, PdfName, type PdfValue } from "./value.ts";
 
 /** Object streams and cross-reference streams larger than this are refused. */
@@ -12,8 +13,8 @@ function malformed(what: string, cause?: unknown): FormatError {
 }
 
 /**
- * Decodes the data of a stream (ISO 32000-2 §7.4): FlateDecode, ASCIIHexDecode and
- * ASCII85Decode, which is what object and cross-reference streams are made with. The
+ * Decodes the data of a stream (ISO 32000-2 §7.4): FlateDecode, LZWDecode,
+ * RunLengthDecode, ASCIIHexDecode and ASCII85Decode, which is what structure and contents are made with. The
  * abbreviations of inline images are accepted as other readers accept them.
  *
  * @param resolve follows references in the dictionary
@@ -45,6 +46,17 @@ export function decodeStream(
       case "ASCII85Decode":
       case "A85":
         data = ascii85(data);
+        break;
+      case "LZWDecode":
+      case "LZW": {
+        const early = parm instanceof PdfDict ? resolve(parm.get("EarlyChange")) : null;
+        data = whole(fromLzw(data, early === 0 ? 0 : 1, MAX_DECODED));
+        if (parm instanceof PdfDict) data = unpredict(data, parm, resolve);
+        break;
+      }
+      case "RunLengthDecode":
+      case "RL":
+        data = whole(fromRunLengths(data, MAX_DECODED));
         break;
       case "Crypt":
         break; // Handled with the decryption.
@@ -95,6 +107,11 @@ export function codingOf(
 function asList(value: PdfValue, resolve: (value: PdfValue) => PdfValue): PdfValue[] {
   if (value === null) return [];
   return value instanceof PdfArray ? value.items.map(resolve) : [value];
+}
+
+function whole(data: Uint8Array | undefined): Uint8Array {
+  if (!data) throw malformed("a compressed stream cannot be expanded");
+  return data;
 }
 
 function inflate(data: Uint8Array, isWhole: boolean): Uint8Array {

@@ -1,0 +1,319 @@
+/**
+ * Reads content streams (ISO 32000-2 §7.8.2) as strictly as the standard describes them. Readers mend what is written
+ * otherwise, each in its own way: of too many operands some take the first and others the last, of `400-300` some take
+ * 400 and others 100.
+ */
+import { isRegular, isSpace } from "./lexer.ts";
+import { fromLatin1 } from "./value.ts";
+
+/** Kinds of operands. An operator's are the digits of one number, from its first operand on. */
+const NUMBER = 1, NAME = 2, STRING = 3, ARRAY = 4, DICT = 5, OTHER = 6;
+const KINDS = 8;
+const KIND_OF: Record<string, number> = { n: NUMBER, m: NAME, s: STRING, a: ARRAY, d: DICT };
+/** More operands than any operator has whose operands are looked up. */
+const MANY = KINDS ** 8;
+
+/** The operators (Annex A) with their operands' kinds; `?` where {@linkcode ContentReader} looks closer. */
+const OPERATORS = "b b* B B* BDC:? BI BMC:m BT BX c:nnnnnn cm:nnnnnn CS:m cs:m d:an d0:nn " +
+  "d1:nnnnnn Do:m DP:? EMC ET EX f F f* G:n g:n gs:m h i:n J:? j:? K:nnnn k:nnnn l:nn M:n m:nn " +
+  "MP:m n q Q re:nnnn RG:nnn rg:nnn ri:m s S SC:? sc:? SCN:? scn:? sh:m T* Tc:n TD:nn Td:nn Tf:mn " +
+  "TJ:a Tj:s TL:n Tm:nnnnnn Tr:? Ts:n Tw:n Tz:n v:nnnn w:n W W* y:nnnn ':s \":nns";
+
+/** An operator's letters as one number. */
+export function operator(word: string): number {
+  let code = 0;
+  for (let i = 0; i < word.length; i++) code |= word.charCodeAt(i) << (8 * i);
+  return code;
+}
+
+const kindsOf = (letters: string) => [...letters].reduce((sum, c) => sum * KINDS + KIND_OF[c], 0);
+const codes = (words: string) => words.split(" ").map(operator);
+
+const ENTRIES = OPERATORS.split(" ").map((entry) => entry.split(":"));
+/** Operands' kinds by operator; -1 where they are looked at closer. */
+const OPERANDS = new Map(
+  ENTRIES.map(([word, kinds = ""]) => [operator(word), kinds === "?" ? -1 : kindsOf(kinds)]),
+);
+const MARKED = new Set(codes("BDC DP")), COLOURS = new Set(codes("SC sc SCN scn"));
+const [NAME_DICT, NAME_NAME, ONE_NUMBER] = ["md", "mm", "n"].map(kindsOf);
+/** The highest of the whole numbers that these may have. */
+const CHOICES = new Map([["Tr", 7], ["J", 2], ["j", 2]].map(([word, max]) => [
+  operator(word as string),
+  max as number,
+]));
+const [BX, EX] = codes("BX EX");
+
+/** What a token begins with. */
+const SPACE = 0, DIGIT = 1, LETTER = 2, DELIMITER = 3;
+const BEGINS = new Uint8Array(256);
+for (let c = 0; c < 256; c++) {
+  const digit = "0123456789+-.".includes(String.fromCharCode(c));
+  BEGINS[c] = isSpace(c) ? SPACE : !isRegular(c) ? DELIMITER : digit ? DIGIT : LETTER;
+}
+const SOLIDUS = 0x2f, OPEN = 0x28, CLOSE = 0x29, LESS = 0x3c, GREATER = 0x3e, BACKSLASH = 0x5c;
+const OPEN_ARRAY = 0x5b, CLOSE_ARRAY = 0x5d, PERCENT = 0x25, HASH = 0x23, POINT = 0x2e;
+
+/** Longer ones are cut by some readers (ISO 32000-1 Annex C.2), larger ones counted differently. */
+const MAX_STRING = 32_767,
+  MAX_NAME = 127,
+  MAX_NUMBER = 2_147_483_647,
+  MAX_DEPTH = 32,
+  MAX_UNKNOWN = 10;
+/** PDFium takes these for white space. */
+const PADDED = /[\x80\xff]/;
+
+const ODD = Symbol("content that readers read differently");
+
+/** Ends {@linkcode isStrict}: something is written in a way of which readers make different things. */
+export function odd(): never {
+  throw ODD;
+}
+
+/** Whether nothing is {@linkcode odd}. */
+export function isStrict(read: () => void): boolean {
+  try {
+    read();
+    return true;
+  } catch (error) {
+    if (error === ODD) return false;
+    throw error;
+  }
+}
+
+export class ContentReader {
+  /** Where the next token is looked for. */
+  pos = 0;
+  /** Of the last operator's operands, how many are numbers. */
+  numbers = 0;
+  /** The last operator's last operand is a name. */
+  endsInName = false;
+  /** Of the last number. */
+  #value = 0;
+  #isWhole = true;
+  #nameStart = 0;
+  #nameEnd = 0;
+  /** Sections in which unknown operators may stand that are open (§8.2). */
+  #compatible = 0;
+  #unknownWords = 0;
+
+  constructor(readonly data: Uint8Array) {}
+
+  /** The last name that was read. */
+  get name(): string {
+    const raw = fromLatin1(this.data.subarray(this.#nameStart, this.#nameEnd));
+    return raw.replace(/#([0-9a-fA-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  }
+
+  /** The next operator, its operands checked; 0 at the end. */
+  next(): number {
+    const { data } = this;
+    const { length } = data;
+    let kinds = 0, count = 0, numbers = 0, kind = 0;
+    for (;;) {
+      let pos = this.pos;
+      while (pos < length && BEGINS[data[pos]] === SPACE) pos++;
+      this.pos = pos;
+      if (pos >= length) return 0;
+      const begin = BEGINS[data[pos]];
+      if (begin === LETTER) {
+        const code = this.#operator();
+        const wanted = OPERANDS.get(code);
+        if (wanted === undefined) {
+          kind = this.#unknown(pos);
+          if (kind === 0) {
+            kinds = count = numbers = 0;
+            continue;
+          }
+        } else {
+          this.numbers = numbers;
+          this.endsInName = kind === NAME;
+          if (wanted !== kinds) this.#check(code, wanted, kinds, count);
+          if (code === BX) this.#compatible++;
+          else if (code === EX) this.#compatible--;
+          return code;
+        }
+      } else if (begin === DIGIT) {
+        this.#number();
+        kind = NUMBER;
+        numbers++;
+      } else if (data[pos] === PERCENT) {
+        this.skipSpace();
+        continue;
+      } else kind = this.#delimited(0);
+      kinds = kinds < MANY ? kinds * KINDS + kind : MANY;
+      count++;
+    }
+  }
+
+  /** Skips white space and comments. */
+  skipSpace(): void {
+    const { data } = this;
+    for (;;) {
+      while (this.pos < data.length && BEGINS[data[this.pos]] === SPACE) this.pos++;
+      if (data[this.pos] !== PERCENT) return;
+      while (this.pos < data.length && data[this.pos] !== 10 && data[this.pos] !== 13) this.pos++;
+    }
+  }
+
+  /** Reads a key, or the word that ends a dictionary's entries without `>>`, as inline images have it. */
+  key(): string | undefined {
+    this.skipSpace();
+    if (this.data[this.pos] !== SOLIDUS) return undefined;
+    this.#name();
+    return this.name;
+  }
+
+  /** Reads one value; a number, a name, or null for anything else. */
+  value(): number | string | null {
+    const kind = this.#operand(0);
+    return kind === NUMBER ? this.#value : kind === NAME ? this.name : null;
+  }
+
+  #check(code: number, wanted: number, kinds: number, count: number): void {
+    if (wanted >= 0) odd();
+    if (MARKED.has(code)) {
+      if (kinds !== NAME_DICT && kinds !== NAME_NAME) odd();
+    } else if (COLOURS.has(code)) {
+      if (count === 0 || this.numbers !== (this.endsInName ? count - 1 : count)) odd();
+    } else if (kinds !== ONE_NUMBER || !this.#isWhole || !(this.#value <= CHOICES.get(code)!)) {
+      odd();
+    }
+  }
+
+  /** A word of up to three letters as a number; another one for longer words. */
+  #operator(): number {
+    const { data } = this;
+    let code = 0, shift = 0, pos = this.pos;
+    const end = Math.min(pos + 4, data.length);
+    for (; pos < end && isRegular(data[pos]); shift += 8) code |= data[pos++] << shift;
+    this.pos = pos;
+    return code;
+  }
+
+  /** A word that is no operator: a kind of operand, or 0 where all readers skip it. */
+  #unknown(start: number): number {
+    const { data } = this;
+    while (this.pos < data.length && isRegular(data[this.pos])) this.pos++;
+    const word = fromLatin1(data.subarray(start, Math.min(this.pos, start + MAX_NAME)));
+    if (word === "true" || word === "false" || word === "null") return OTHER;
+    // Some readers find a known operator in the beginning of an unknown one; MuPDF ends at `endstream`, and at the
+    // hundredth error.
+    const isOdd = ENTRIES.some(([known]) => word.startsWith(known)) || word === "endstream" ||
+      PADDED.test(word) || (this.#compatible === 0 && ++this.#unknownWords > MAX_UNKNOWN);
+    return isOdd ? odd() : 0;
+  }
+
+  #operand(depth: number): number {
+    this.skipSpace();
+    const { data, pos } = this;
+    if (pos >= data.length) odd();
+    const begin = BEGINS[data[pos]];
+    if (begin === DELIMITER) return this.#delimited(depth);
+    if (begin === LETTER) return this.#unknown(pos) || odd();
+    this.#number();
+    return NUMBER;
+  }
+
+  #number(): void {
+    const { data } = this;
+    let { pos } = this;
+    let c = data[pos];
+    const isSigned = c === 0x2b || c === 0x2d;
+    if (isSigned) c = data[++pos];
+    let value = 0, digits = 0;
+    for (; c >= 48 && c <= 57; c = data[++pos]) {
+      value = value * 10 + c - 48;
+      digits++;
+    }
+    this.#isWhole = c !== POINT;
+    if (c === POINT) {
+      for (c = data[++pos]; c >= 48 && c <= 57; c = data[++pos]) digits++;
+    }
+    if (digits === 0 || value > MAX_NUMBER || (pos < data.length && isRegular(c))) odd();
+    this.#value = value;
+    this.pos = pos;
+  }
+
+  #delimited(depth: number): number {
+    const { data, pos } = this;
+    switch (data[pos]) {
+      case SOLIDUS:
+        this.#name();
+        return NAME;
+      case OPEN:
+        this.#string();
+        return STRING;
+      case OPEN_ARRAY:
+        this.#array(depth);
+        return ARRAY;
+      case LESS:
+        if (data[pos + 1] !== LESS) {
+          this.pos = data.indexOf(GREATER, pos) + 1;
+          if (this.pos === 0) odd();
+          return STRING;
+        }
+        this.#dict(depth);
+        return DICT;
+    }
+    return odd();
+  }
+
+  #name(): void {
+    const { data } = this;
+    let pos = this.pos + 1;
+    this.#nameStart = pos;
+    for (; pos < data.length && isRegular(data[pos]); pos++) {
+      const c = data[pos];
+      const isBad = c === HASH && !(isHex(data[pos + 1]) && isHex(data[pos + 2]));
+      if (isBad || c === 0x80 || c === 0xff) odd();
+    }
+    if (pos - this.#nameStart > MAX_NAME) odd();
+    this.#nameEnd = this.pos = pos;
+  }
+
+  #string(): void {
+    const { data } = this;
+    const start = this.pos;
+    let pos = start + 1;
+    for (let depth = 1; depth > 0; pos++) {
+      if (pos >= data.length) odd();
+      const c = data[pos];
+      if (c === OPEN) depth++;
+      else if (c === CLOSE) depth--;
+      else if (c === BACKSLASH) {
+        pos++;
+        // Higher ones are more than a byte.
+        if (
+          data[pos] >= 0x34 && data[pos] <= 0x37 && isOctal(data[pos + 1]) && isOctal(data[pos + 2])
+        ) odd();
+      }
+    }
+    if (pos - start - 2 > MAX_STRING) odd();
+    this.pos = pos;
+  }
+
+  /** Of numbers and strings; those for text and dashes have no others. */
+  #array(depth: number): void {
+    if (depth > MAX_DEPTH) odd();
+    const { data } = this;
+    for (this.pos++;;) {
+      this.skipSpace();
+      if (data[this.pos] === CLOSE_ARRAY) break;
+      const kind = this.#operand(depth + 1);
+      if (depth === 0 && kind !== NUMBER && kind !== STRING) odd();
+    }
+    this.pos++;
+  }
+
+  #dict(depth: number): void {
+    if (depth > MAX_DEPTH) odd();
+    const { data } = this;
+    for (this.pos += 2; this.key() !== undefined;) this.#operand(depth + 1);
+    if (data[this.pos] !== GREATER || data[this.pos + 1] !== GREATER) odd();
+    this.pos += 2;
+  }
+}
+
+const isOctal = (c: number) => c >= 0x30 && c <= 0x37;
+const isHex = (c: number) =>
+  (c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x46) || (c >= 0x61 && c <= 0x66);

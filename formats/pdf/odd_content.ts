@@ -1,0 +1,344 @@
+/**
+ * Checks whether readers draw the same of the contents that they find: of pages, forms, patterns, soft masks, glyphs of
+ * Type 3 fonts, and appearances of annotations. One error is enough for another amount: poppler ends a page at the first
+ * `Q` too many; of too many operands MuPDF takes the first, others the last.
+ */
+import { FormatError } from "../error.ts";
+import { ContentReader, isStrict, odd, operator } from "./content.ts";
+import type { PdfDocument } from "./document.ts";
+import { InlineImages } from "./inline_image.ts";
+import {
+  checkDefaults,
+  checkFont,
+  checkState,
+  componentsOf,
+  PATTERN,
+  UNKNOWN,
+} from "./odd_resources.ts";
+import { OptionalContent } from "./optional_content.ts";
+import type { Ambiguity } from "./scan.ts";
+import { PdfArray, PdfDict, PdfRef, PdfStream, type PdfValue } from "./value.ts";
+
+/** More are not worth telling. */
+const MAX_TOLD = 20;
+const MAX_PAGE_DEPTH = 64;
+/** Deeper, some readers draw nothing. */
+const MAX_FORM_DEPTH = 30, MAX_SAVED = 512;
+/** Limit on the content that is read, in bytes: this many, and this many times the file's size. */
+const MAX_READ = 64 << 20, MAX_TIMES = 8;
+
+const codes = (words: string) => words.split(" ").map(operator);
+const [Q_SAVE, Q_RESTORE, BT, ET, BI, DO, TF, GS, BDC, DP, TM, D0, D1] = codes(
+  "q Q BT ET BI Do Tf gs BDC DP Tm d0 d1",
+);
+const [M, L, C, V, Y, RE, W, W_EVEN_ODD] = codes("m l c v y re W W*");
+const [CS_FILL, SC_FILL, SCN_FILL, CS, SC, SCN] = codes("cs sc scn CS SC SCN");
+const PAINTS = new Set(codes("S s f F f* B B* b b* n"));
+const SHOWS = new Set(codes("Tj TJ ' \""));
+const COLOURS = new Set(codes("g rg k cs sc scn G RG K CS SC SCN"));
+const components = (words: string) => new Map(codes(words).map((code, i) => [code, [1, 3, 4][i]]));
+const FILLS = components("g rg k"), STROKES = components("G RG K");
+
+/** Resources, and the number of the object that has them. */
+interface Resources {
+  dict?: PdfDict;
+  of: number;
+}
+
+/** Something that is drawn: streams that are one content. */
+interface Drawing {
+  kind: "page" | "form" | "glyph";
+  streams: PdfRef[];
+  resources: Resources;
+  /** How many are drawn around it. */
+  depth: number;
+}
+
+/**
+ * @returns contents that readers may draw differently, by page
+ * @throws {FormatError} `limit_exceeded`
+ */
+export function oddContents(document: PdfDocument): Ambiguity[] {
+  const contents = new Contents(document);
+  contents.tree(document.catalog().value.get("Pages"), { of: 0 }, 0);
+  return [...contents.odd.values()];
+}
+
+class Contents {
+  readonly odd = new Map<number, Ambiguity>();
+  readonly #optional: OptionalContent;
+  readonly #nodes = new Set<number>();
+  /** How deep streams were drawn, each with the object whose resources they have. */
+  readonly #drawn = new Map<string, number>();
+  readonly #waiting: Drawing[] = [];
+  #page = 0;
+  #left: number;
+
+  constructor(readonly document: PdfDocument) {
+    this.#optional = new OptionalContent(document);
+    this.#left = MAX_READ + MAX_TIMES * document.source.size;
+  }
+
+  /** Visits a node of the page tree; what is no page is told elsewhere. */
+  tree(value: PdfValue | undefined, above: Resources, depth: number): void {
+    if (!(value instanceof PdfRef) || depth > MAX_PAGE_DEPTH) return;
+    const isRead = unlessUnreadable(() => {
+      this.#visit(value, above, depth);
+      return true;
+    });
+    if (!isRead) this.#tell(value.num);
+  }
+
+  #visit(value: PdfRef, above: Resources, depth: number): void {
+    const { document } = this;
+    const node = document.resolve(value);
+    if (!(node instanceof PdfDict)) return;
+    const own = document.dict(node, "Resources");
+    const resources = own ? { dict: own, of: value.num } : above;
+    const kids = document.array(node, "Kids");
+    if (!kids) return this.#drawPage(node, resources);
+    if (this.#nodes.has(value.num)) return;
+    this.#nodes.add(value.num);
+    for (const kid of kids.items) this.tree(kid, resources, depth + 1);
+  }
+
+  #tell(object: number): void {
+    if (this.odd.size < MAX_TOLD) this.odd.set(object, { object, page: this.#page });
+  }
+
+  #drawPage(page: PdfDict, resources: Resources): void {
+    const { document } = this;
+    this.#page++;
+    this.#waiting.length = 0;
+    const contents = page.get("Contents");
+    const target = document.resolve(contents);
+    const parts = target instanceof PdfArray ? target.items : [contents];
+    const streams = parts.filter((each) => each instanceof PdfRef);
+    this.#waiting.push({ kind: "page", streams, resources, depth: 0 });
+    for (const item of document.array(page, "Annots")?.items ?? []) {
+      const annotation = document.resolve(item);
+      if (annotation instanceof PdfDict) this.#addAppearances(annotation, resources);
+    }
+    for (let next; (next = this.#waiting.pop());) this.#draw(next);
+  }
+
+  #addAppearances(annotation: PdfDict, resources: Resources): void {
+    const { document } = this;
+    const normal = document.dict(annotation, "AP")?.get("N");
+    const states = document.resolve(normal);
+    for (const each of states instanceof PdfDict ? states.entries.values() : [normal]) {
+      this.#add(each, { kind: "form", streams: [], resources, depth: 0 });
+    }
+  }
+
+  /** Adds a form or the like, which has resources or takes those of what it is drawn in. */
+  #add(
+    value: PdfValue | undefined,
+    { resources, depth }: Drawing,
+    kind: "form" | "glyph" = "form",
+  ): void {
+    const { document } = this;
+    const stream = document.resolve(value);
+    if (!(value instanceof PdfRef) || !(stream instanceof PdfStream)) return;
+    const dict = document.dict(stream.dict, "Resources");
+    const own = dict ? { dict, of: value.num } : resources;
+    this.#waiting.push({ kind, streams: [value], resources: own, depth: depth + 1 });
+  }
+
+  #draw(drawing: Drawing): void {
+    const { streams, resources, depth } = drawing;
+    const [first] = streams;
+    if (!first) return;
+    const key = `${streams.map(({ num }) => num)} ${resources.of}`;
+    if ((this.#drawn.get(key) ?? -1) >= depth) return;
+    this.#drawn.set(key, depth);
+    const data = unlessUnreadable(() => this.#contentOf(streams));
+    this.#left -= data?.length ?? 0;
+    if (this.#left < 0) {
+      throw new FormatError("limit_exceeded", "The PDF's pages take too much work to read.");
+    }
+    if (data && isStrict(() => this.#run(data, drawing))) return;
+    this.#tell(first.num);
+  }
+
+  /** The streams of a page are one content, with white space between them (§7.8.2). */
+  #contentOf(streams: readonly PdfRef[]): Uint8Array {
+    const { document } = this;
+    const pieces = streams.map((ref) => {
+      const object = document.object(ref);
+      return object?.value instanceof PdfStream ? document.streamData(object) : new Uint8Array();
+    });
+    if (pieces.length === 1) return pieces[0];
+    const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length + 1, 0)).fill(10);
+    let at = 0;
+    for (const piece of pieces) {
+      out.set(piece, at);
+      at += piece.length + 1;
+    }
+    return out;
+  }
+
+  /** Follows the operators as far as what readers make of one depends on those before it. */
+  #run(data: Uint8Array, drawing: Drawing): void {
+    const { kind, resources } = drawing;
+    if (drawing.depth > MAX_FORM_DEPTH) odd();
+    const { document } = this;
+    checkDefaults(document, resources.dict && document.dict(resources.dict, "ColorSpace"));
+    const reader = new ContentReader(data);
+    const space = (name: string) =>
+      componentsOf(document, name, this.#find("ColorSpace", name, resources));
+    const images = new InlineImages(reader, space);
+    /** Components of the colours; a form begins with the colours of what it is drawn in. */
+    let fill = kind === "page" ? 1 : UNKNOWN, stroke = fill;
+    const saved: number[] = [];
+    let isText = false, hasPoint = false, isClip = false, isFirst = true, isStencil = false;
+    /** Text goes on behind `Q`, where some readers restore its place too. */
+    let isLost = false;
+    for (let code; (code = reader.next()) !== 0; isFirst = false) {
+      switch (code) {
+        case L:
+        case C:
+        case V:
+        case Y:
+          if (!hasPoint) odd();
+          break;
+        case M:
+        case RE:
+          hasPoint = true;
+          break;
+        case W:
+        case W_EVEN_ODD:
+          isClip = true;
+          break;
+        case Q_SAVE:
+          if (saved.push(fill, stroke) > 2 * MAX_SAVED) odd();
+          break;
+        case Q_RESTORE:
+          if (saved.length === 0) odd();
+          stroke = saved.pop()!;
+          fill = saved.pop()!;
+          isLost = isText;
+          break;
+        case BT:
+        case ET:
+          isText = code === BT;
+          isLost = false;
+          break;
+        case TM:
+          isLost = false;
+          break;
+        case TF:
+          this.#useFont(reader.name, drawing);
+          break;
+        case DO:
+          this.#useObject(reader.name, drawing);
+          break;
+        case GS:
+          this.#useState(reader.name, drawing);
+          break;
+        case CS_FILL:
+          fill = space(reader.name);
+          break;
+        case CS:
+          stroke = space(reader.name);
+          break;
+        case SC_FILL:
+        case SCN_FILL:
+          this.#useColour(reader, fill, drawing);
+          break;
+        case SC:
+        case SCN:
+          this.#useColour(reader, stroke, drawing);
+          break;
+        case BDC:
+        case DP:
+          if (reader.endsInName) {
+            this.#optional.check(this.#find("Properties", reader.name, resources));
+          }
+          break;
+        case BI:
+          images.skip();
+          break;
+        case D0:
+        case D1:
+          if (kind === "glyph" && !isFirst) odd();
+          isStencil = kind === "glyph" && code === D1;
+          break;
+        default:
+          if (PAINTS.has(code)) {
+            if (isClip && !hasPoint) odd();
+            isClip = hasPoint = false;
+          } else if (SHOWS.has(code)) {
+            if (isLost) odd();
+          } else {
+            fill = FILLS.get(code) ?? fill;
+            stroke = STROKES.get(code) ?? stroke;
+          }
+      }
+      // A glyph that is a stencil has no colours (§9.6.4), and some readers draw with them.
+      if (isStencil && COLOURS.has(code)) odd();
+    }
+    images.check();
+  }
+
+  #find(kind: string, name: string, { dict }: Resources): PdfValue | undefined {
+    return dict && this.document.dict(dict, kind)?.get(name);
+  }
+
+  #useColour(
+    { numbers, endsInName, name }: ContentReader,
+    wanted: number,
+    drawing: Drawing,
+  ): void {
+    if (!endsInName) {
+      if (wanted !== UNKNOWN && numbers !== wanted) odd();
+      return;
+    }
+    const pattern = this.#find("Pattern", name, drawing.resources);
+    const isOne = wanted === UNKNOWN || wanted === PATTERN;
+    if (!isOne || this.document.resolve(pattern) === null) odd();
+    this.#add(pattern, drawing);
+  }
+
+  #useFont(name: string, drawing: Drawing): void {
+    const { document } = this;
+    const { resources } = drawing;
+    const value = this.#find("Font", name, resources);
+    const font = document.resolve(value);
+    checkFont(document, font);
+    const glyphs = document.dict(font, "CharProcs");
+    if (!glyphs) return;
+    const dict = document.dict(font, "Resources");
+    const of = value instanceof PdfRef ? value.num : resources.of;
+    const own = { ...drawing, resources: dict ? { dict, of } : resources };
+    for (const glyph of glyphs.entries.values()) this.#add(glyph, own, "glyph");
+  }
+
+  #useObject(name: string, drawing: Drawing): void {
+    const { document } = this;
+    const value = this.#find("XObject", name, drawing.resources);
+    const object = document.resolve(value);
+    if (!(object instanceof PdfStream)) return;
+    this.#optional.check(object.dict.get("OC"));
+    if (document.name(object.dict, "Subtype") === "Form") this.#add(value, drawing);
+  }
+
+  #useState(name: string, drawing: Drawing): void {
+    const { document } = this;
+    const state = document.resolve(this.#find("ExtGState", name, drawing.resources));
+    if (!(state instanceof PdfDict)) return;
+    checkState(document, state);
+    this.#add(document.dict(state, "SMask")?.get("G"), drawing);
+  }
+}
+
+/** A limit still ends it. */
+function unlessUnreadable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const isUnreadable = error instanceof FormatError && error.code !== "limit_exceeded";
+    if (isUnreadable) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,100 @@
+/** What content names in its resources, as far as readers make different things of it. */
+import { odd } from "./content.ts";
+import type { PdfDocument } from "./document.ts";
+import { PdfArray, PdfDict, PdfName, PdfStream, type PdfValue } from "./value.ts";
+
+/** How many components a colour has: a pattern's, and where it is not known. */
+export const PATTERN = -1, UNKNOWN = 0;
+
+const COMPONENTS = new Map([
+  ...["DeviceGray", "G", "CalGray", "Separation", "Indexed", "I"].map((name) => [name, 1] as const),
+  ...["DeviceRGB", "RGB", "CalRGB", "Lab"].map((name) => [name, 3] as const),
+  ...["DeviceCMYK", "CMYK"].map((name) => [name, 4] as const),
+  ["Pattern", PATTERN] as const,
+]);
+const FONTS = new Set(["Type0", "Type1", "MMType1", "Type3", "TrueType"]);
+/** Spaces that may stand for those of devices (§8.6.5.6): not all readers take others. */
+const DEFAULTS = new Set([
+  "ICCBased",
+  "CalGray",
+  "CalRGB",
+  "DeviceGray",
+  "DeviceRGB",
+  "DeviceCMYK",
+]);
+/** §11.3.5 */
+const BLENDS = new Set(
+  ("Normal Compatible Multiply Screen Overlay Darken Lighten ColorDodge ColorBurn HardLight SoftLight Difference " +
+    "Exclusion Hue Saturation Color Luminosity").split(" "),
+);
+
+const nameOf = (value: PdfValue | undefined) => value instanceof PdfName ? value.value : undefined;
+
+/**
+ * How many numbers a colour has in a space (§8.6).
+ *
+ * @param value of a resource; undefined where there is none by this name
+ */
+export function componentsOf(
+  document: PdfDocument,
+  name: string,
+  value: PdfValue | undefined,
+): number {
+  const known = COMPONENTS.get(name);
+  if (known !== undefined) return known;
+  const space = document.resolve(value);
+  if (!(space instanceof PdfArray)) return COMPONENTS.get(nameOf(space) ?? "") ?? UNKNOWN;
+  const [family, first] = space.items.map((item) => document.resolve(item));
+  switch (nameOf(family)) {
+    case "ICCBased":
+      return first instanceof PdfStream ? document.number(first.dict, "N") ?? UNKNOWN : UNKNOWN;
+    case "DeviceN": {
+      if (!(first instanceof PdfArray)) return UNKNOWN;
+      // Some readers draw nothing with it, others with the alternate space.
+      if (first.items.every((item) => nameOf(document.resolve(item)) === "None")) odd();
+      return first.items.length;
+    }
+    case "Separation":
+      if (nameOf(first) === "None") odd();
+  }
+  return COMPONENTS.get(nameOf(family) ?? "") ?? UNKNOWN;
+}
+
+/** @param spaces resources of colour spaces */
+export function checkDefaults(document: PdfDocument, spaces: PdfDict | undefined): void {
+  for (const key of ["DefaultGray", "DefaultRGB", "DefaultCMYK"]) {
+    const value = spaces && document.get(spaces, key);
+    const family = value instanceof PdfArray ? document.resolve(value.items[0]) : value;
+    if (family && !DEFAULTS.has(nameOf(family) ?? "")) odd();
+  }
+}
+
+/** Where a font is missing, poppler leaves the text out; other readers do that where it does not say what it is. */
+export function checkFont(document: PdfDocument, font: PdfValue): asserts font is PdfDict {
+  if (!(font instanceof PdfDict)) return odd();
+  const subtype = document.name(font, "Subtype") ?? "";
+  if (!FONTS.has(subtype)) odd();
+  if (subtype !== "Type0") return;
+  const [descendant] = document.array(font, "DescendantFonts")?.items ?? [];
+  const isWhole = document.resolve(descendant) instanceof PdfDict &&
+    document.get(font, "Encoding") !== null;
+  if (!isWhole) odd();
+}
+
+/** A dictionary of graphics state parameters (§8.4.5). */
+export function checkState(document: PdfDocument, state: PdfDict): void {
+  for (const key of ["ca", "CA"]) {
+    const alpha = document.get(state, key);
+    if (alpha !== null && !(typeof alpha === "number" && alpha >= 0 && alpha <= 1)) odd();
+  }
+  const blend = document.get(state, "BM");
+  const [first] = blend instanceof PdfArray
+    ? blend.items.map((item) => document.resolve(item))
+    : [];
+  if (first !== undefined && !BLENDS.has(nameOf(first) ?? "")) odd();
+  // Few readers apply transfer functions, which may turn black into white.
+  for (const key of ["TR", "TR2"]) {
+    const transfer = document.get(state, key);
+    if (transfer !== null && !(transfer instanceof PdfName)) odd();
+  }
+}

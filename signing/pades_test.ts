@@ -452,6 +452,20 @@ Deno.test("a batch signs exactly the revisions that were looked at, and covers n
   });
 });
 
+Deno.test("a PDF whose contents readers draw differently is refused before anybody is asked", async () => {
+  await atDesk({}, async ({ sign, person }) => {
+    const boxes = seenBoxes(person);
+    const objects = documentObjects();
+    const content = "Q BT /F1 12 Tf 72 720 Td (Pay 9) Tj ET";
+    objects[4] = `<< /Length ${content.length} >>\nstream\n${content}\nendstream`;
+    await assert.rejects(sign(classicPdf(objects) as Bytes, {}), {
+      code: "document_malformed",
+      message: /page 1 .*object 4/,
+    });
+    assert.equal(boxes.length, 0);
+  });
+});
+
 Deno.test("a new box over text is refused before anybody is asked; a free place is found", async () => {
   await build();
   await atDesk({ web: WEB }, async ({ sign, person }) => {

@@ -11,7 +11,7 @@ import { verifyBytes } from "../verify/verify.ts";
 import { appendDss } from "./dss.ts";
 import { prepareSignature, prepareTimestamp, signedBytes } from "./prepare.ts";
 import { verifyPdf } from "./verify.ts";
-import { refuseAmbiguous } from "./versions.ts";
+import { refuseAmbiguous, refuseOddContents } from "./versions.ts";
 import { PdfDocument } from "../pdf/document.ts";
 import { FormatError } from "../error.ts";
 import { bytesSource } from "../source.ts";
@@ -119,6 +119,23 @@ Deno.test("a PDF that readers show differently is not signed, and signatures in 
   refuseAmbiguous(PdfDocument.open(bytesSource(base)));
   const [{ since }] = verify(signPdf(bytes, asha)).signatures;
   assert.deepEqual(since?.ambiguities, [{ object: 4, page: 1 }]);
+});
+
+Deno.test("a PDF whose contents readers draw differently is not signed, and signatures in it are ambiguous", () => {
+  const objects = documentObjects({ pages: 2 });
+  const content = "Q BT /F1 12 Tf 72 720 Td (Pay 9) Tj ET";
+  objects[6] = `<< /Length ${content.length} >>\nstream\n${content}\nendstream`;
+  const bytes = classicPdf(objects);
+  assert.throws(() => refuseOddContents(PdfDocument.open(bytesSource(bytes))), {
+    code: "pdf_ambiguous",
+    message: /page 2 .*object 6/,
+  });
+  refuseOddContents(PdfDocument.open(bytesSource(made())));
+  const [{ since }] = verify(signPdf(bytes, asha)).signatures;
+  assert.deepEqual(since?.ambiguities, [{ object: 6, page: 2 }]);
+  // Both signatures are in the document that is shown now.
+  const twice = verify(signPdf(signPdf(bytes, asha), asha)).signatures;
+  for (const { since } of twice) assert.deepEqual(since?.ambiguities, [{ object: 6, page: 2 }]);
 });
 
 Deno.test("a document timestamp's certificate may stand in the DSS alone; a missing one is not a failure", () => {

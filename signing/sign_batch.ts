@@ -17,7 +17,7 @@ import { signCades } from "./make.ts";
 import { BatchSigning } from "./revision.ts";
 import { shownPdf } from "./shown_pdf.ts";
 import { nameOfPades, revisionsOf } from "./sign_document.ts";
-import { askingFor, networkFor, readFor, type SigningContext } from "./signing_context.ts";
+import { networkFor, readFor, type SigningContext } from "./signing_context.ts";
 import type { Caller, Wanted } from "./unlock.ts";
 
 const log = getLogger(["dsign", "agent"]);
@@ -49,8 +49,7 @@ export async function startBatch(
   // Rules, certificate and time are the same for what is shown and what is signed of an item.
   const common = new BatchSigning(signing.tokens.now());
   const by = readFor(signing, caller, options.password);
-  const preparing = (document: Document) =>
-    revisionsOf(signing, document, options, caller, common);
+  const preparing = (document: Document) => revisionsOf(signing, document, options, caller, common);
   /** Digests of what was looked at, by item and certificate. */
   const looked = new Map<string, string>();
   const wanted: Wanted = {

@@ -165,7 +165,7 @@ export class ContentReader {
 
   /** Reads one value; a number, a name, or null for anything else. */
   value(): number | string | null {
-    const kind = this.#operand(0);
+    const kind = this.#operand(1);
     return kind === NUMBER ? this.#value : kind === NAME ? this.name : null;
   }
 

@@ -139,7 +139,13 @@ Deno.test(
       }],
     );
 
-    const extracted = await dsign([...args, "--extract", path("versions")], env);
+    const page = path("both.html");
+    const extracted = await dsign([...args, "--extract", path("versions"), "--report", page], env);
+    for (const number of [2, 3]) {
+      assert.ok(
+        (await Deno.readTextFile(page)).includes(`revision ${number} of 3 of the document`),
+      );
+    }
     assert.match(extracted.stdout, /covers +revision 2 of 3; later: signature Here/);
     assert.match(extracted.stdout, /covers +revision 3 of 3\n/);
     for (const [name, from] of [["2", "order-signed.pdf"], ["3", "both.pdf"]]) {

@@ -606,8 +606,15 @@ export class PdfDocument {
       unlessMalformed(() => this.resolve(value)) ?? null;
     const coding = codingOf(dict, resolve);
     const subtype = resolve(dict.get("Subtype"));
-    const isForm = subtype instanceof PdfName && subtype.value === "Form";
-    if (isForm || dict.get("PatternType") !== undefined) {
+    // One reader takes a string for a name, others null or `1.0` for a tiling pattern.
+    if (dict.get("Subtype") !== undefined && !(subtype instanceof PdfName)) return false;
+    const pattern = dict.get("PatternType");
+    if (pattern !== undefined) {
+      const [type, paint] = [pattern, dict.get("PaintType")].map(resolve);
+      const isTiling = type === 1 && !dict.reals?.has("PatternType");
+      if (!isTiling || (paint !== 1 && paint !== 2)) return false;
+    }
+    if ((subtype as PdfName | null)?.value === "Form" || pattern !== undefined) {
       return this.isDrawnAlike(object);
     }
     if (coding !== "image") return coding !== "odd";
@@ -621,8 +628,16 @@ export class PdfDocument {
   isDrawnAlike(
     object: Pick<PdfObject, "num" | "gen" | "offset"> & { value: PdfStream },
   ): boolean {
-    const box = unlessMalformed(() => this.resolve(object.value.dict.get("BBox")));
-    return box instanceof PdfArray && box.items.length === 4 && this.isDecodable(object);
+    return this.fourNumbers(object.value.dict.get("BBox")) !== undefined &&
+      this.isDecodable(object);
+  }
+
+  /** The numbers of an array of four; undefined for everything else. */
+  fourNumbers(value: PdfValue | undefined): number[] | undefined {
+    const array = unlessMalformed(() => this.resolve(value));
+    if (!(array instanceof PdfArray) || array.items.length !== 4) return undefined;
+    const items = array.items.map((item) => unlessMalformed(() => this.resolve(item)));
+    return items.every((item) => typeof item === "number") ? items : undefined;
   }
 
   /** Whether a stream's data are what its filters make. */

@@ -9,7 +9,15 @@ import { ancestorsOf } from "./form.ts";
 import { isRegular, isSpace } from "./lexer.ts";
 import { unlessMalformed } from "./malformed.ts";
 import type { Ambiguity } from "./scan.ts";
-import { fromLatin1, PdfArray, PdfDict, PdfRef, PdfStream, type PdfValue } from "./value.ts";
+import {
+  fromLatin1,
+  PdfArray,
+  PdfDict,
+  PdfName,
+  PdfRef,
+  PdfStream,
+  type PdfValue,
+} from "./value.ts";
 
 /** Of pages, from the nodes above them (§7.7.3.4). */
 const INHERITED = ["Resources", "MediaBox", "CropBox", "Rotate"] as const;
@@ -48,25 +56,30 @@ export function oddPages(document: PdfDocument, plain: ReadonlySet<number>): Amb
 export const drawsAlike = (document: PdfDocument, value: PdfValue): boolean =>
   oddAppearances(document, value).length === 0;
 
-/** Numbers of an annotation's appearances that do not say that they are forms, and are not drawn alike. */
+/** Numbers of an annotation's appearances that are not drawn alike; those that say that they are forms are looked at elsewhere. */
 function oddAppearances(document: PdfDocument, annotation: PdfValue): number[] {
-  const dictOf = (value: PdfValue | undefined) => {
-    const found = unlessMalformed(() => document.resolve(value));
-    return found instanceof PdfDict ? [...found.entries.values()] : [];
-  };
-  const odd: number[] = [];
-  const states = annotation instanceof PdfDict ? dictOf(annotation.get("AP")) : [];
-  for (const state of states.flatMap((each) => [each, ...dictOf(each)])) {
-    if (!(state instanceof PdfRef)) continue;
-    const object = unlessMalformed(() => document.object(state));
+  const resolve = (value: PdfValue | undefined) =>
+    unlessMalformed(() => document.resolve(value)) ?? null;
+  const appearances = annotation instanceof PdfDict ? resolve(annotation.get("AP")) : null;
+  if (!(annotation instanceof PdfDict) || !(appearances instanceof PdfDict)) return [];
+  const isPlaced = document.fourNumbers(annotation.get("Rect")) !== undefined;
+  const isInState = resolve(annotation.get("AS")) instanceof PdfName;
+  const isAlike = (ref: PdfRef) => {
+    const object = unlessMalformed(() => document.object(ref));
     const value = object?.value;
-    if (value instanceof PdfStream) {
-      const isForm = unlessMalformed(() => document.name(value.dict, "Subtype")) === "Form";
-      if (isForm || document.isDrawnAlike({ ...object!, value })) continue;
-    } else if (!(value instanceof PdfRef)) continue;
-    odd.push(state.num);
-  }
-  return odd;
+    if (!(value instanceof PdfStream)) return !(value instanceof PdfRef);
+    const isForm = unlessMalformed(() => document.name(value.dict, "Subtype")) === "Form";
+    return isPlaced && (isForm || document.isDrawnAlike({ ...object!, value }));
+  };
+  return [...appearances.entries.values()].flatMap((appearance) => {
+    const states = resolve(appearance);
+    const isOne = !(states instanceof PdfDict);
+    const refs = (isOne ? [appearance] : [...states.entries.values()])
+      .filter((each) => each instanceof PdfRef);
+    // Where it is in none of its states, some readers draw the first; of states in an object of their own, one draws none.
+    const isOdd = !isOne && (!isInState || appearance instanceof PdfRef);
+    return refs.filter((each) => isOdd || !isAlike(each)).map(({ num }) => num);
+  });
 }
 
 class Pages {

@@ -153,15 +153,23 @@ const DRAWINGS: Record<string, string> = {
   ),
   "a pattern's data that are not compressed as they say": stream(
     "0 g",
-    "/PatternType 1 /BBox [0 0 9 9] /Filter /FlateDecode",
+    "/PatternType 1 /PaintType 1 /BBox [0 0 9 9] /Filter /FlateDecode",
   ),
-  "a pattern's lack of bounds": stream("0 g", "/PatternType 1"),
+  "a pattern's lack of bounds": stream("0 g", "/PatternType 1 /PaintType 1"),
+  "bounds that are not numbers": stream("0 g", "/Subtype /Form /BBox [0 0 (9) 9]"),
+  "a Subtype that is a string": stream("0 g", "/Subtype (Form) /BBox [0 0 9 9]"),
+  "a pattern without PaintType": stream("0 g", "/PatternType 1 /BBox [0 0 9 9]"),
+  "a pattern whose type is no integer": stream(
+    "0 g",
+    "/PatternType 1.0 /PaintType 1 /BBox [0 0 9 9]",
+  ),
+  "a pattern of type null": stream("0 g", "/PatternType null /PaintType 1 /BBox [0 0 9 9]"),
 };
 
-Deno.test("pages: ambiguous is a glyph whose data are not what its filter makes", () => {
-  const told = (glyph: string, isPart: boolean) => {
+Deno.test("pages: ambiguous is a glyph whose data are not what its filter makes, or of a font without bounds", () => {
+  const told = (glyph: string, isPart: boolean, box = "[0 0 750 750]") => {
     const objects = documentObjects();
-    const font = "<< /Type /Font /Subtype /Type3 /CharProcs << /a 31 0 R >> >>";
+    const font = `<< /Type /Font /Subtype /Type3 /FontBBox ${box} /CharProcs << /a 31 0 R >> >>`;
     objects[30] = font;
     objects[31] = glyph;
     objects[3] = objects[3].replace("/Font <<", `/Font << /T ${isPart ? font : "30 0 R"}`);
@@ -175,13 +183,18 @@ Deno.test("pages: ambiguous is a glyph whose data are not what its filter makes"
     const odd = told(stream(glyph, "/Filter /FlateDecode"), isPart);
     assert.deepEqual(odd, [{ object: 31, page: 1 }]);
   }
+  const bound = (box: string) => told(stream("1000 0 0 0 750 750 d1 0 0 750 750 re f"), false, box);
+  for (const box of ["[0 0 750 750]", "[0 0 0 0]"]) assert.deepEqual(bound(box), [], box);
+  for (const box of ["[0 0 750]", "[0 0 (750) 750]", "null"]) {
+    assert.deepEqual(bound(box), [{ object: 31, page: 1 }], box);
+  }
 });
 
-Deno.test("pages: ambiguous is a soft mask whose data are not what its filter makes, or without bounds", () => {
-  const told = (more: string) => {
+Deno.test("pages: ambiguous is a soft mask whose data are not what its filter makes, or without bounds or colour space", () => {
+  const told = (more: string, kind = "Luminosity", group = "/CS /DeviceGray") => {
     const objects = documentObjects();
-    objects[30] = "<< /Type /ExtGState /SMask << /Type /Mask /S /Luminosity /G 31 0 R >> >>";
-    objects[31] = stream("1 g 0 0 9 9 re f", `/Group << /S /Transparency >> ${more}`);
+    objects[30] = `<< /Type /ExtGState /SMask << /Type /Mask /S /${kind} /G 31 0 R >> >>`;
+    objects[31] = stream("1 g 0 0 9 9 re f", `/Group << /S /Transparency ${group} >> ${more}`);
     objects[3] = objects[3].replace("/Font", "/ExtGState << /G 30 0 R >> /Font");
     const document = PdfDocument.open(bytesSource(classicPdf(objects)));
     return ambiguities(document, document.scan());
@@ -189,7 +202,22 @@ Deno.test("pages: ambiguous is a soft mask whose data are not what its filter ma
   assert.deepEqual(told("/BBox [0 0 9 9]"), []);
   assert.deepEqual(told("/BBox [0 0 9 9] /Filter /FlateDecode"), [{ object: 31, page: 1 }]);
   assert.deepEqual(told(""), [{ object: 31, page: 1 }]);
+  // Of what colour space the luminosity is, each reader says otherwise.
+  assert.deepEqual(told("/BBox [0 0 9 9]", "Luminosity", ""), [{ object: 31, page: 1 }]);
+  assert.deepEqual(told("/BBox [0 0 9 9]", "Alpha", ""), []);
 });
+
+/** @param states the value of N, and what follows in the annotation */
+function toldOf(appearance: string, states: string, rect = "[0 0 9 9]") {
+  const objects = documentObjects();
+  objects[30] = `<< /Type /Annot /Subtype /Stamp /Rect ${rect} /AP << /N ${states} >>`;
+  objects[31] = appearance;
+  objects[32] = "<< /On 31 0 R >>";
+  objects[33] = stream("0 g", "/BBox [0 0 9 9]");
+  objects[3] = objects[3].replace("/Contents", "/Annots [30 0 R] /Contents");
+  const document = PdfDocument.open(bytesSource(classicPdf(objects)));
+  return ambiguities(document, document.scan());
+}
 
 const APPEARANCES: Record<string, [appearance: string, isOdd: boolean]> = {
   "does not say that it is a form": [stream("0 g", "/BBox [0 0 9 9]"), false],
@@ -201,19 +229,23 @@ const APPEARANCES: Record<string, [appearance: string, isOdd: boolean]> = {
 
 for (const [what, [appearance, isOdd]] of Object.entries(APPEARANCES)) {
   Deno.test(`pages: an appearance that ${what} is ${isOdd ? "ambiguous" : "drawn alike"}`, () => {
-    for (const states of ["31 0 R", "<< /On 31 0 R >>", "32 0 R"]) {
-      const objects = documentObjects();
-      objects[30] = `<< /Type /Annot /Subtype /Stamp /Rect [0 0 9 9] /AP << /N ${states} >> >>`;
-      objects[31] = appearance;
-      objects[32] = "<< /On 31 0 R >>";
-      objects[33] = stream("0 g", "/BBox [0 0 9 9]");
-      objects[3] = objects[3].replace("/Contents", "/Annots [30 0 R] /Contents");
-      const document = PdfDocument.open(bytesSource(classicPdf(objects)));
-      const told = ambiguities(document, document.scan());
-      assert.deepEqual(told, isOdd ? [{ object: 31, page: 1 }] : []);
+    for (const states of ["31 0 R >>", "<< /On 31 0 R >> >> /AS /On"]) {
+      assert.deepEqual(toldOf(appearance, states), isOdd ? [{ object: 31, page: 1 }] : []);
     }
   });
 }
+
+Deno.test("pages: ambiguous is in which state an annotation is, and where", () => {
+  const form = stream("0 g", "/Subtype /Form /BBox [0 0 9 9]");
+  for (const states of ["<< /On 31 0 R >> >>", "<< /On 31 0 R >> >> /AS null"]) {
+    assert.deepEqual(toldOf(form, states), [{ object: 31, page: 1 }], states);
+  }
+  // The states in an object of their own
+  assert.deepEqual(toldOf(form, "32 0 R >> /AS /On"), [{ object: 31, page: 1 }]);
+  for (const rect of ["[0 0 9]", "[0 0 9 9 9]", "[0 0 (9) 9]", "null"]) {
+    assert.deepEqual(toldOf(form, "31 0 R >>", rect), [{ object: 31, page: 1 }], rect);
+  }
+});
 
 for (const [what, drawing] of Object.entries(DRAWINGS)) {
   Deno.test(`pages: ambiguous is a drawing with ${what}`, () => {

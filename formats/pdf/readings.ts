@@ -291,17 +291,21 @@ class Walk {
   #checkDrawn(dict: PdfDict, page: number | undefined): void {
     const { document } = this;
     const glyphs = unlessMalformed(() => document.resolve(dict.get("CharProcs")));
+    const isBound = document.fourNumbers(dict.get("FontBBox")) !== undefined;
     for (const glyph of glyphs instanceof PdfDict ? glyphs.entries.values() : []) {
       if (!(glyph instanceof PdfRef)) continue;
       const { object } = read(document, glyph);
-      if (object && !document.isDecodable(object)) this.#tell(glyph.num, page);
+      if (object && !(isBound && document.isDecodable(object))) {
+        this.#tell(glyph.num, page);
+      }
     }
     const group = dict.get("G");
     // A dictionary of resources may use that name too.
-    const isMask = unlessMalformed(() => document.name(dict, "S")) !== undefined;
-    if (!(group instanceof PdfRef) || !isMask) return;
+    const kind = unlessMalformed(() => document.name(dict, "S"));
+    if (!(group instanceof PdfRef) || kind === undefined) return;
     const { object } = read(document, group);
     const isAlike = object?.value instanceof PdfStream &&
+      (kind !== "Luminosity" || hasColourSpace(document, object.value.dict)) &&
       document.isDrawnAlike({ ...object, value: object.value });
     if (object && !isAlike) this.#tell(group.num, page);
   }
@@ -355,6 +359,12 @@ class Walk {
     if (!(x?.value instanceof PdfStream)) return true;
     return sameBytes(a.reading.rawStream(x), b.reading.rawStream(y!));
   }
+}
+
+/** §11.6.6: luminosity is that of a colour space; where there is none, each reader takes one. */
+function hasColourSpace(document: PdfDocument, form: PdfDict): boolean {
+  const group = unlessMalformed(() => document.dict(form, "Group"));
+  return group !== undefined && group.get("CS") !== undefined;
 }
 
 function read(reading: PdfDocument, ref: PdfRef): Version {

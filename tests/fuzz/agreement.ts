@@ -148,7 +148,7 @@ export class Agreement {
   /** Tries the cases of a seed, in their order. Several may run at the same time, with other engines and folders. */
   async run(seed: number, cases: Iterable<number>, desk: Desk): Promise<void> {
     for (const index of cases) {
-      const { kind, base, bytes, isWhole, mustFail } = mutant(seed, index);
+      const { kind, base, bytes, isWhole, isOther, mustFail } = mutant(seed, index);
       const told = this.counts.get(kind)!;
       told.mutants++;
       const key = digest("SHA-256", bytes).toHex();
@@ -162,6 +162,8 @@ export class Agreement {
           ? []
           : mustFail
           ? [{ engine: "other readers", what: mustFail, isOpen: true }]
+          : isOther
+          ? await desk.unlike(base, bytes, report!)
           : (await desk.differences(base, bytes, report!)).filter(({ isOpen }) =>
             isOpen || !isWhole
           );
@@ -199,5 +201,16 @@ export class Desk {
       const what = was && difference(was, after[i], drawsEmptyFields ? [...boxes, WAITING] : boxes);
       return what ? [{ engine, what, isOpen: after[i] !== undefined }] : [];
     });
+  }
+
+  /** The same of a document that shows something else to everybody, or to nobody: nothing where all agree on which. */
+  async unlike(base: Uint8Array, bytes: Uint8Array, report: SignatureReport) {
+    const differing = await this.differences(base, bytes, report);
+    const all = new Map(differing.map((each) => [each.engine, each.isOpen]));
+    // One that draws nothing sees less.
+    const isUnlike = this.engines.every(({ name }, i) =>
+      all.has(name) || !this.#signed.get(base)![i]?.pictures
+    );
+    return isUnlike ? [] : differing.filter(({ isOpen }) => isOpen);
   }
 }

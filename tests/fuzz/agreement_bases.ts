@@ -74,6 +74,8 @@ export interface Mutant {
   bytes: Uint8Array;
   /** All of it was signed so: an engine may be unable to open it, but shows nothing else. */
   isWhole?: true;
+  /** What was signed may show something else than the base, if all engines agree. */
+  isOther?: true;
   /** Why it must not be valid, although none of the engines shows it. */
   mustFail?: string;
 }

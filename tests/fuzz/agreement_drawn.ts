@@ -1,6 +1,6 @@
 /**
- * PDFs that are signed as they are, and in which everything that is drawn as a whole stands in another way: forms, patterns,
- * soft masks, glyphs of Type 3 fonts, appearances. As the standard has it, what is drawn stays the same.
+ * PDFs that are signed as they are, and in which something that is drawn as a whole stands in another way: forms, patterns,
+ * soft masks, glyphs of Type 3 fonts, appearances. Some show something else then, but must show it to everybody.
  */
 import { FormatError } from "../../formats/error.ts";
 import { classicPdf, type Objects } from "../fixtures/pdf.ts";
@@ -87,26 +87,30 @@ const all = (drawn: Record<number, Drawn>): Objects => ({
   ...Object.fromEntries(Object.entries(drawn).map(([num, each]) => [num, write(each)])),
 });
 
-const SPELLINGS: Record<string, readonly string[]> = {
-  BBox: [
-    ...["", "40 0 R", "[100 20 0 0]", "[0 20 100 0]", "[0.0 0 100. 20]", "[-9 -9 109 29]"],
+/** Other spellings of four numbers, and what is none. */
+const boxes = (box: string): string[] => {
+  const [a, b, c, d] = box.slice(1, -1).split(" ");
+  return [
     ...[
-      "[0 0 100]",
-      "[0 0 100 20 7]",
-      "[0 0 0 0]",
+      "",
+      `[${c} ${d} ${a} ${b}]`,
+      `[${a} ${d} ${c} ${b}]`,
+      `[${a}.0 ${b} ${c}. ${d}]`,
       "[]",
       "null",
-      "[0 0 null 20]",
-      "[0 0 (100) 20]",
     ],
-  ],
+    ...[`[${a} ${b} ${c}]`, `[${a} ${b} ${c} ${d} 7]`, "[0 0 0 0]", `[${a} ${b} null ${d}]`],
+    ...[`[${a} ${b} (${c}) ${d}]`, `[${a} ${b} ${c} ${d}] % ${box}\n`],
+  ];
+};
+const SPELLINGS: Record<string, readonly string[]> = {
   Matrix: ["", "null", "[1 0 0 1]", "[1 0 0 1 0 0 9]", "[1.0 0 0 1 0 0]", "[0 0 0 0 0 0]", "7"],
   Subtype: ["", "41 0 R", "/Image", "/PS", "/form", "(Form)", "null"],
   Type: ["", "/XObject", "/Page", "/Pattern", "null"],
   Resources: ["", "null", "<< >>", "6 0 R", font, "7"],
   Group: ["", "null", "<< /S /Transparency >>", "<< >>", "<< /S /Transparency /I true /K true >>"],
   PatternType: ["", "42 0 R", "1.0", "2", "null"],
-  PaintType: ["", "42 0 R", "1.0", "2"],
+  PaintType: ["", "42 0 R", "1.0"],
   TilingType: ["", "2", "3", "1.0"],
   XStep: ["", "0", "9.0", "-9", "90"],
   YStep: ["", "0", "9.0", "-9", "90"],
@@ -133,7 +137,7 @@ const spelled: Change = (next, objects) => {
   if (keys.length === 0) return;
   const key = pick(next, keys);
   const { [key]: _, ...others } = entries;
-  const value = pick(next, SPELLINGS[key]);
+  const value = pick(next, key === "BBox" ? boxes(entries[key]) : SPELLINGS[key]);
   objects[num] = write({ entries: value === "" ? others : { ...entries, [key]: value }, data });
 };
 
@@ -200,5 +204,5 @@ export function drawnOtherwise(next: Next): Mutant {
     // It is too broken to be signed, and counts as not valid.
     if (!(error instanceof FormatError)) throw error;
   }
-  return { kind: "drawn", isWhole: true, base, bytes };
+  return { kind: "drawn", isOther: true, base, bytes };
 }

@@ -606,19 +606,22 @@ export class PdfDocument {
       unlessMalformed(() => this.resolve(value)) ?? null;
     const coding = codingOf(dict, resolve);
     const subtype = resolve(dict.get("Subtype"));
-    // One reader takes a string for a name, others null or `1.0` for a tiling pattern.
+    // One reader takes a string for a name.
     if (dict.get("Subtype") !== undefined && !(subtype instanceof PdfName)) return false;
-    const pattern = dict.get("PatternType");
-    if (pattern !== undefined) {
-      const [type, paint] = [pattern, dict.get("PaintType")].map(resolve);
-      const isTiling = type === 1 && !dict.reals?.has("PatternType");
-      if (!isTiling || (paint !== 1 && paint !== 2)) return false;
+    if (dict.get("PatternType") !== undefined) {
+      return this.#isTiling(dict) && this.isDrawnAlike(object);
     }
-    if ((subtype as PdfName | null)?.value === "Form" || pattern !== undefined) {
-      return this.isDrawnAlike(object);
-    }
+    if ((subtype as PdfName | null)?.value === "Form") return this.isDrawnAlike(object);
     if (coding !== "image") return coding !== "odd";
     return dict.get("Width") !== undefined || this.name(dict, "Type") === "EmbeddedFile";
+  }
+
+  /** Whether all readers take a stream for the same tiling pattern (§8.7.3): some do not turn corners the other way round. */
+  #isTiling(dict: PdfDict): boolean {
+    const numberOf = (key: string) => unlessMalformed(() => this.number(dict, key)) ?? 0;
+    const [x1, y1, x2, y2] = this.fourNumbers(dict.get("BBox")) ?? [];
+    return numberOf("PatternType") === 1 && !dict.reals?.has("PatternType") &&
+      [1, 2].includes(numberOf("PaintType")) && x1 <= x2 && y1 <= y2;
   }
 
   /**

@@ -158,6 +158,10 @@ const DRAWINGS: Record<string, string> = {
   "a pattern's lack of bounds": stream("0 g", "/PatternType 1 /PaintType 1"),
   "bounds that are not numbers": stream("0 g", "/Subtype /Form /BBox [0 0 (9) 9]"),
   "a Subtype that is a string": stream("0 g", "/Subtype (Form) /BBox [0 0 9 9]"),
+  "a pattern whose corners are the other way round": stream(
+    "0 g",
+    "/PatternType 1 /PaintType 1 /BBox [0 9 9 0]",
+  ),
   "a pattern without PaintType": stream("0 g", "/PatternType 1 /BBox [0 0 9 9]"),
   "a pattern whose type is no integer": stream(
     "0 g",

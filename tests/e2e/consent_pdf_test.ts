@@ -155,8 +155,9 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       const page = await shown();
       await drawn(page, 1).waitFor();
       assert.equal(await page.getByText(en.pdf_status_valid).count(), 2);
-      for (const number of [1, 2]) {
-        await page.getByText(`Covers revision ${number} of 2 of the document`).waitFor();
+      // The first is what was there before anybody signed.
+      for (const number of [2, 3]) {
+        await page.getByText(`Covers revision ${number} of 3 of the document`).waitFor();
       }
       const notices = await page.locator(".document .notice").allInnerTexts();
       assert.deepEqual(notices, [en.pdf_adds_lock], "and none for nothing");

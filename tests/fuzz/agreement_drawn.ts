@@ -177,7 +177,6 @@ const CHANGES: Change[] = [
     "[1000 1000 0 0]",
     "[0 0 1000]",
     "null",
-    "[0 0 9 9]",
   ]),
   replaced(34, "/SMask <<", ["/SMask 45 0 R /X <<", "/SMask /None /X <<", "/BM /Normal /SMask <<"]),
   replaced(34, "/S /Luminosity", ["/S /Alpha", "", "/S /luminosity", "/S /Luminosity /BC [0]"]),

@@ -3,6 +3,7 @@ import { type Asn1Node, Fields, readAsn1, Tag } from "../asn1/read.ts";
 import { type Attribute, attributeValues, readSignedData } from "../cms/read.ts";
 import { type Crl, readCrl } from "../x509/crl.ts";
 import { explicit, octetString, oid, sequence, tlv } from "../asn1/der.ts";
+import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { type OcspResponse, readOcspResponse } from "../x509/ocsp.ts";
 import { ocspIds } from "../x509/ocsp_ids.ts";
@@ -24,6 +25,8 @@ export interface RawMaterial {
 
 /** Of each kind; hostile files bring more. */
 const MAX_ITEMS = 500;
+/** In bytes; larger ones are known by their digests. */
+const LARGE = 1 << 16;
 
 /** Reads what can be read; what cannot is left out, as nothing follows from it. */
 export function readMaterial(...raw: readonly RawMaterial[]): Material {
@@ -45,7 +48,7 @@ export function readMaterial(...raw: readonly RawMaterial[]): Material {
 function readEach<T>(ders: readonly Uint8Array[], read: (der: Uint8Array) => T): T[] {
   const seen = new Set<string>();
   return ders.slice(0, MAX_ITEMS).flatMap((der) => {
-    const id = der.toBase64();
+    const id = der.length < LARGE ? der.toBase64() : digest("SHA-256", der).toBase64();
     if (seen.has(id)) return [];
     seen.add(id);
     try {

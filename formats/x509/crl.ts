@@ -7,12 +7,12 @@ import {
   readAsn1,
   readBigInteger,
   readBitString,
-  readFirstAsn1,
   readInteger,
   readTime,
   Tag,
 } from "../asn1/read.ts";
 import { FormatError } from "../error.ts";
+import { EntryIndex, readEntry } from "./crl_entries.ts";
 import { type GeneralName, readGeneralNames } from "./general_name.ts";
 import { type Name, readName, type RelativeName } from "./name.ts";
 import {
@@ -77,8 +77,6 @@ export interface Crl {
 }
 
 const MAX_CRL_BYTES = 64 * 1024 * 1024;
-/** Reads of whole lists are bounded by their size; this bounds what is kept of them. */
-const MAX_ENTRIES = 2_000_000;
 
 /** Extensions of the CRL that are understood here. */
 const processed: ReadonlySet<string> = new Set([
@@ -175,8 +173,12 @@ function readFields(der: Uint8Array): Crl {
     expiredCertsSince: read(extensionIds.expiredCertsOnCRL, readTime),
     find(issuerName, serialNumber) {
       return reading(() => {
-        index ??= indexEntries(content, issuer);
-        const at = index.get(issuerName.key)?.get(serialNumber.toHex());
+        index ??= new EntryIndex(content, issuer.key, (list) => {
+          const extensions = readExtensions(list);
+          refuseUnknownCritical(extensions, processedInEntries);
+          return readCertificateIssuer(extensions)?.key;
+        });
+        const at = index.find(issuerName.key, serialNumber);
         if (at === undefined) return undefined;
         const { time, extensionList } = readEntry(content, at);
         const reason = extensionList && readReason(readExtensions(extensionList));
@@ -229,55 +231,6 @@ const processedInEntries: ReadonlySet<string> = new Set([
   extensionIds.reasonCode,
   extensionIds.certificateIssuer,
 ]);
-
-/**
- * Where in a list's content the entries are, by the issuers' and the serial numbers' keys. Offsets
- * alone are kept: lists of a million entries exist.
- */
-type EntryIndex = Map<string, Map<string, number>>;
-
-function indexEntries(content: Uint8Array, crlIssuer: Name): EntryIndex {
-  const index: EntryIndex = new Map();
-  // §5.3.3: an entry without certificateIssuer has that of the entry before it.
-  let issuer = crlIssuer.key;
-  let count = 0;
-  for (let at = 0; at < content.length;) {
-    if (++count > MAX_ENTRIES) {
-      throw new FormatError("limit_exceeded", "The revocation list has too many entries.");
-    }
-    const { end, serialNumber, extensionList } = readEntry(content, at);
-    if (extensionList && !isReasonAlone(extensionList.content)) {
-      const extensions = readExtensions(extensionList);
-      refuseUnknownCritical(extensions, processedInEntries);
-      issuer = readCertificateIssuer(extensions)?.key ?? issuer;
-    }
-    let ofIssuer = index.get(issuer);
-    if (!ofIssuer) index.set(issuer, ofIssuer = new Map());
-    ofIssuer.set(serialNumber.toHex(), at);
-    at = end;
-  }
-  return index;
-}
-
-/** Each entry is a reading of its own: long lists must not run into the reader's limits. */
-function readEntry(content: Uint8Array, at: number) {
-  const entry = readFirstAsn1(content.subarray(at));
-  const fields = new Fields(entry, "an entry of a revocation list");
-  const serialNumber = fields.take(Tag.INTEGER).content;
-  const time = fields.take();
-  const extensionList = fields.maybe(Tag.SEQUENCE);
-  fields.end();
-  return { end: at + entry.end, serialNumber, time, extensionList };
-}
-
-/** An Extension with a reasonCode that is not critical, but for the reason itself. */
-const reasonPrefix = Uint8Array.fromHex("300a0603551d1504030a01");
-
-/** Nearly all entries have just a reason: knowing them by their bytes makes indexing twice as fast. */
-function isReasonAlone(extensions: Uint8Array): boolean {
-  return extensions.length === reasonPrefix.length + 1 &&
-    reasonPrefix.every((byte, index) => byte === extensions[index]);
-}
 
 function readReason(extensions: ReadonlyMap<string, Extension>): CrlReason | undefined {
   const extension = extensions.get(extensionIds.reasonCode);

@@ -3,14 +3,15 @@
  * Canonicalization 1.0 (REC-xml-exc-c14n-20020718), of a document or an element with everything below it, less the
  * elements that a filter leaves out whole.
  */
+import { concat } from "../asn1/der.ts";
 import { FormatError } from "../error.ts";
 import { escapeAttribute, escapeText } from "./escape.ts";
 import {
   ancestors,
   Namespaces,
   type XmlAttribute,
-  type XmlElement,
-  type XmlNode,
+  XmlElement,
+  type XmlItem,
   type XmlTree,
 } from "./tree.ts";
 
@@ -39,16 +40,45 @@ const XML = "http://www.w3.org/XML/1998/namespace";
  *   Canonical XML 1.1 would have to join `xml:base` (§2.4)
  */
 export function canonicalizeXml(apex: XmlTree | XmlElement, options: Options): string {
-  const out: string[] = [];
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(canonicalOctets(apex, options));
+}
+
+/** The same in UTF-8. @throws {FormatError} as there */
+export function canonicalOctets(apex: XmlTree | XmlElement, options: Options): Uint8Array {
+  const out = new Output();
   if (apex.kind === "document") writeDocument(apex, options, out);
   else {
     const taken = options.kind === "exclusive" ? [] : xmlAttributesAround(apex, options.kind);
     new Writer(Namespaces.around(apex), options, out).element(apex, taken);
   }
-  return out.join("");
+  return out.octets();
 }
 
-function writeDocument(document: XmlTree, options: Options, out: string[]): void {
+/** Text in many small pieces, encoded as it comes: to keep them all would take many times their length. */
+class Output {
+  #pieces: string[] = [];
+  readonly #encoded: Uint8Array[] = [];
+
+  push(...pieces: string[]): void {
+    this.#pieces.push(...pieces);
+    if (this.#pieces.length >= MAX_PIECES) this.#encode();
+  }
+
+  octets(): Uint8Array {
+    this.#encode();
+    return concat(...this.#encoded);
+  }
+
+  #encode(): void {
+    this.#encoded.push(utf8.encode(this.#pieces.join("")));
+    this.#pieces = [];
+  }
+}
+
+const utf8 = new TextEncoder();
+const MAX_PIECES = 1 << 14;
+
+function writeDocument(document: XmlTree, options: Options, out: Output): void {
   let pastRoot = false;
   for (const node of document.children) {
     if (node.kind === "element") {
@@ -56,23 +86,15 @@ function writeDocument(document: XmlTree, options: Options, out: string[]): void
       pastRoot = true;
       continue;
     }
-    const misc: string[] = [];
-    writeLeaf(node, options, misc);
-    if (misc.length > 0) out.push(pastRoot ? "\n" : "", ...misc, pastRoot ? "" : "\n");
+    const leaf = leafText(node, options);
+    if (leaf !== "") out.push(pastRoot ? "\n" : "", leaf, pastRoot ? "" : "\n");
   }
 }
 
-function writeLeaf(node: Exclude<XmlNode, XmlElement>, options: Options, out: string[]): void {
-  switch (node.kind) {
-    case "text":
-      out.push(escapeText(node.text));
-      break;
-    case "comment":
-      if (options.withComments) out.push("<!--", node.text, "-->");
-      break;
-    case "instruction":
-      out.push("<?", node.target, node.text === "" ? "" : " ", node.text, "?>");
-  }
+function leafText(node: Exclude<XmlItem, XmlElement>, options: Options): string {
+  if (typeof node === "string") return escapeText(node);
+  if (node.kind === "comment") return options.withComments ? `<!--${node.text}-->` : "";
+  return `<?${node.target}${node.text === "" ? "" : " "}${node.text}?>`;
 }
 
 class Writer {
@@ -82,7 +104,7 @@ class Writer {
   constructor(
     readonly inScope: Namespaces,
     readonly options: Options,
-    readonly out: string[],
+    readonly out: Output,
   ) {}
 
   /** @param taken of the apex only: attributes that it takes over */
@@ -104,7 +126,8 @@ class Writer {
       if ((this.#rendered.get(prefix) ?? "") !== namespace) written.push([prefix, namespace]);
     }
     written.sort(([a], [b]) => compareCodePoints(a, b));
-    const attributes = [...element.attributes, ...taken ?? []].sort((a, b) =>
+    const all = taken ? [...element.attributes, ...taken] : element.attributes;
+    const attributes = all.toSorted((a, b) =>
       compareCodePoints(a.namespace, b.namespace) || compareCodePoints(a.local, b.local)
     );
 
@@ -117,9 +140,9 @@ class Writer {
     }
     out.push(">");
     const before = this.#rendered.enter(written);
-    for (const child of element.children) {
-      if (child.kind === "element") this.element(child);
-      else writeLeaf(child, options, out);
+    for (const item of element.content) {
+      if (item instanceof XmlElement) this.element(item);
+      else out.push(leafText(item, options));
     }
     out.push("</", name, ">");
     this.#rendered.leave(before);

@@ -2,6 +2,7 @@
 
 /** Escapes text content. */
 export function escapeText(value: string): string {
+  if (!/[&<>\r]/.test(value)) return value;
   return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
     .replaceAll("\r", "&#xD;");
 }

@@ -4,8 +4,9 @@ import { FormatError } from "../error.ts";
 import {
   Namespaces,
   type XmlAttribute,
-  type XmlElement,
-  type XmlNode,
+  XmlElement,
+  type XmlItem,
+  type XmlNames,
   type XmlTree,
 } from "./tree.ts";
 
@@ -29,12 +30,17 @@ export function parseTree(text: string): XmlTree {
   const parser = new SaxesParser(
     { xmlns: false, defaultXMLVersion: "1.0", forceXMLVersion: true } as const,
   );
-  const around: XmlNode[] = [];
-  const open: { element: XmlElement; before: ReturnType<Namespaces["enter"]> }[] = [];
+  const around: Exclude<XmlItem, string>[] = [];
+  const open: {
+    element: XmlElement;
+    content: XmlItem[];
+    before: ReturnType<Namespaces["enter"]>;
+  }[] = [];
+  const known = new Map<string, XmlNames>();
   const inScope = new Namespaces([["xml", XML]]);
   let root: XmlElement | undefined;
   let tagStart = 0;
-  const add = (node: XmlNode) => (open.at(-1)?.element.children ?? around).push(node);
+  const add = (node: Exclude<XmlItem, string>) => (open.at(-1)?.content ?? around).push(node);
 
   parser.on("xmldecl", ({ version }) => {
     // XML 1.1 has other line ends and characters: one file, two readings.
@@ -50,9 +56,9 @@ export function parseTree(text: string): XmlTree {
     );
   });
   parser.on("text", (data) => {
-    if (open.length > 0) add({ kind: "text", text: data });
+    open.at(-1)?.content.push(data);
   });
-  parser.on("cdata", (data) => add({ kind: "text", text: data }));
+  parser.on("cdata", (data) => void open.at(-1)?.content.push(data));
   parser.on("comment", (data) => add({ kind: "comment", text: data }));
   parser.on("processinginstruction", ({ target, body }) => {
     if (target.includes(":")) {
@@ -71,25 +77,25 @@ export function parseTree(text: string): XmlTree {
     }
     const parent = open.at(-1);
     const position = parser.position;
-    const span = { start: tagStart, contentStart: position, contentEnd: position, end: position };
-    const { before, ...names } = resolve(name, attributes, inScope);
-    const element: XmlElement = {
-      kind: "element",
-      name,
-      ...names,
-      children: [],
-      parent: parent?.element,
-      span,
-    };
+    const { names, before, ...own } = resolve(name, attributes, inScope, known);
+    const element = new XmlElement(
+      names,
+      own.attributes,
+      own.declarations,
+      parent?.element,
+      tagStart,
+      position,
+    );
     add(element);
     root ??= element;
-    open.push({ element, before });
+    open.push({ element, content: [], before });
   });
   parser.on("closetag", ({ isSelfClosing }) => {
-    const { element: { span }, before } = open.pop()!;
+    const { element, content, before } = open.pop()!;
     inScope.leave(before);
-    span.end = parser.position;
-    if (!isSelfClosing) span.contentEnd = text.lastIndexOf("<", span.end - 1);
+    const end = parser.position;
+    const contentEnd = isSelfClosing ? element.contentStart : text.lastIndexOf("<", end - 1);
+    element.close(content, contentEnd, end);
   });
   try {
     parser.write(text).close();
@@ -117,7 +123,12 @@ function startOf(data: string, text: string, end: number): number {
 }
 
 /** Namespaces in XML 1.0 §5, §6.3: every prefix is declared, and no two attributes have the same expanded name. */
-function resolve(name: string, written: Readonly<Record<string, string>>, inScope: Namespaces) {
+function resolve(
+  name: string,
+  written: Readonly<Record<string, string>>,
+  inScope: Namespaces,
+  known: Map<string, XmlNames>,
+) {
   const declarations: [string, string][] = [];
   const plain: [name: string, value: string][] = [];
   for (const [name, value] of Object.entries(written)) {
@@ -144,10 +155,23 @@ function resolve(name: string, written: Readonly<Record<string, string>>, inScop
     seen.add(expanded);
     return { name, prefix, local, namespace, value };
   });
-  const { prefix, local } = split(name);
+  const last = known.get(name);
+  const { prefix, local } = last ?? split(name);
   if (prefix === "xmlns") throw malformed('an element has the prefix "xmlns"');
-  return { prefix, local, namespace: find(prefix), attributes, declarations, before };
+  const namespace = find(prefix);
+  const isSame = last?.namespace === namespace;
+  const names = isSame ? last : { name, prefix, local, namespace };
+  if (!isSame) known.set(name, names);
+  return {
+    names,
+    attributes: attributes.length > 0 ? attributes : NONE,
+    declarations: declarations.length > 0 ? declarations : NONE,
+    before,
+  };
 }
+
+/** One for all: most elements have no attributes. */
+const NONE: readonly never[] = [];
 
 /** Namespaces in XML 1.0 §3: `xml` and `xmlns` are bound for good, and a prefix cannot be undeclared. */
 function declared(prefix: string, namespace: string): string {

@@ -2,7 +2,7 @@
 import { digest } from "../digest.ts";
 import { FormatError } from "../error.ts";
 import { digestAlgorithm, DS, XADES, XADES_141 } from "./algorithms.ts";
-import { type C14nMethod, canonicalizeXml } from "./c14n.ts";
+import { type C14nMethod, canonicalOctets } from "./c14n.ts";
 import { Problem, Unsupported } from "./problem.ts";
 import {
   canonicalization,
@@ -47,7 +47,6 @@ export interface SignedProperties {
   mediaTypes: ReadonlyMap<string, string>;
 }
 
-const utf8 = new TextEncoder();
 const DEFAULT: C14nMethod = { kind: "inclusive", withComments: false };
 
 /**
@@ -183,7 +182,7 @@ const isPlain = ({ namespace, local }: XmlElement) =>
 
 /** The canonical form of an element, in UTF-8. */
 export const canonicalForm = (element: XmlElement, method: C14nMethod): Uint8Array =>
-  utf8.encode(canonicalizeXml(element, method));
+  canonicalOctets(element, method);
 
 function propertiesBefore(property: XmlElement): XmlElement[] {
   const all = childElements(property.parent!);

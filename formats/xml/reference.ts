@@ -5,7 +5,7 @@
 import { digest } from "../digest.ts";
 import type { DigestName } from "../signer.ts";
 import { canonicalizations, DS, SIGNED_PROPERTIES_TYPE, Transform, XADES } from "./algorithms.ts";
-import { type C14nMethod, canonicalizeXml, type Omit } from "./c14n.ts";
+import { type C14nMethod, canonicalOctets, type Omit } from "./c14n.ts";
 import { parseXml } from "./document.ts";
 import { Problem, Unsupported } from "./problem.ts";
 import {
@@ -63,7 +63,6 @@ export interface Followed {
   isTextOnly: boolean;
 }
 
-const utf8 = new TextEncoder();
 const DEFAULT: C14nMethod = { kind: "inclusive", withComments: false };
 /** Each may cost a reading of the document. */
 const MAX_TRANSFORMS = 8;
@@ -138,7 +137,7 @@ interface Nodes {
 
 function canonical({ apex, omit, withComments }: Nodes, method: C14nMethod): Uint8Array {
   const kept = method.withComments && withComments;
-  return utf8.encode(canonicalizeXml(apex, { ...method, withComments: kept, omit }));
+  return canonicalOctets(apex, { ...method, withComments: kept, omit });
 }
 
 const XPOINTER = /^#xpointer\((?:(\/)|id\((?:'([^'"]*)'|"([^'"]*)")\))\)$/;

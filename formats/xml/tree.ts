@@ -21,26 +21,89 @@ export interface XmlSpan {
   /** After the `>` of its start tag. */
   readonly contentStart: number;
   /** The `<` of its end tag; of an empty-element tag, as `contentStart`. */
-  contentEnd: number;
+  readonly contentEnd: number;
   /** After its last `>`. */
-  end: number;
+  readonly end: number;
 }
 
-export interface XmlElement {
-  readonly kind: "element";
+/** What an element is called; one object for all that are called so. */
+export interface XmlNames {
   readonly name: string;
   readonly prefix: string;
   readonly local: string;
   readonly namespace: string;
-  /** All but namespace declarations, in document order. */
-  readonly attributes: readonly XmlAttribute[];
-  /** The namespaces that it declares: prefix ("" for the default) and name ("" undeclares the default). */
-  readonly declarations: readonly (readonly [prefix: string, namespace: string])[];
-  readonly children: XmlNode[];
-  /** Absent for the root. */
-  readonly parent?: XmlElement;
-  readonly span: XmlSpan;
 }
+
+/** As few bytes as can be, since a document of 50 MB has millions. */
+export class XmlElement {
+  #contentEnd: number;
+  #end: number;
+  /** One item, or a list of them; a string is character data, CDATA sections too. */
+  #content: XmlItem | readonly XmlItem[] = [];
+
+  /**
+   * @param attributes all but namespace declarations, in document order
+   * @param declarations the namespaces that it declares: prefix ("" for the default) and name ("" undeclares the default)
+   * @param parent absent for the root
+   */
+  constructor(
+    readonly names: XmlNames,
+    readonly attributes: readonly XmlAttribute[],
+    readonly declarations: readonly (readonly [prefix: string, namespace: string])[],
+    readonly parent: XmlElement | undefined,
+    readonly start: number,
+    readonly contentStart: number,
+  ) {
+    this.#contentEnd = this.#end = contentStart;
+  }
+
+  /** Called by the parser at the element's end. */
+  close(content: readonly XmlItem[], contentEnd: number, end: number): void {
+    // A list that is copied has no room for more.
+    this.#content = content.length === 1 ? content[0] : content.slice();
+    this.#contentEnd = contentEnd;
+    this.#end = end;
+  }
+
+  get kind(): "element" {
+    return "element";
+  }
+
+  get name(): string {
+    return this.names.name;
+  }
+
+  get prefix(): string {
+    return this.names.prefix;
+  }
+
+  get local(): string {
+    return this.names.local;
+  }
+
+  get namespace(): string {
+    return this.names.namespace;
+  }
+
+  get span(): XmlSpan {
+    const { start, contentStart } = this;
+    return { start, contentStart, contentEnd: this.#contentEnd, end: this.#end };
+  }
+
+  get content(): readonly XmlItem[] {
+    const content = this.#content;
+    return Array.isArray(content) ? content : [content as XmlItem];
+  }
+
+  get children(): XmlNode[] {
+    return this.content.map((item) =>
+      typeof item === "string" ? { kind: "text", text: item } : item
+    );
+  }
+}
+
+/** What an element contains; a string is character data. */
+export type XmlItem = string | Exclude<XmlNode, { kind: "text" }>;
 
 export type XmlNode =
   | XmlElement
@@ -53,7 +116,7 @@ export type XmlNode =
 export interface XmlTree {
   readonly kind: "document";
   readonly root: XmlElement;
-  readonly children: readonly XmlNode[];
+  readonly children: readonly Exclude<XmlItem, string>[];
 }
 
 export function isNamed(element: XmlElement, namespace: string, local: string): boolean {
@@ -66,7 +129,7 @@ export function attribute(element: XmlElement, name: string): string | null {
 }
 
 export function childElements(element: XmlElement): XmlElement[] {
-  return element.children.filter((node) => node.kind === "element");
+  return element.content.filter((item) => item instanceof XmlElement);
 }
 
 /** The children of that name. */
@@ -77,13 +140,13 @@ export function childrenNamed(element: XmlElement, namespace: string, local: str
 /** The elements below one, in document order. */
 export function* descendants(element: XmlElement): Generator<XmlElement> {
   // A stack, as delegating generators cost a step for every level.
-  const waiting = [element.children.values()];
+  const waiting = [element.content.values()];
   while (waiting.length > 0) {
     const { value, done } = waiting[waiting.length - 1].next();
     if (done) waiting.pop();
-    else if (value.kind === "element") {
+    else if (value instanceof XmlElement) {
       yield value;
-      waiting.push(value.children.values());
+      waiting.push(value.content.values());
     }
   }
 }
@@ -94,19 +157,21 @@ export function descendantsNamed(
   namespace: string,
   local: string,
 ): XmlElement[] {
-  return [...descendants(element)].filter((each) => isNamed(each, namespace, local));
+  const found: XmlElement[] = [];
+  for (const each of descendants(element)) if (isNamed(each, namespace, local)) found.push(each);
+  return found;
 }
 
 /** All character data in an element. */
 export function textOf(element: XmlElement): string {
-  return element.children.map((node) =>
-    node.kind === "text" ? node.text : node.kind === "element" ? textOf(node) : ""
+  return element.content.map((item) =>
+    typeof item === "string" ? item : item.kind === "element" ? textOf(item) : ""
   ).join("");
 }
 
 /** Whether an element directly contains text other than white space. */
 export function hasText(element: XmlElement): boolean {
-  return element.children.some((node) => node.kind === "text" && /[^ \t\r\n]/.test(node.text));
+  return element.content.some((item) => typeof item === "string" && /[^ \t\r\n]/.test(item));
 }
 
 export function contains(outer: XmlElement, inner: XmlElement): boolean {

@@ -4,7 +4,7 @@
  * An enveloped signature is inserted textually as the root's last child, so that the rest of the file stays byte for
  * byte; its reference leaves out every `ds:Signature`, so that further signatures do not break it.
  */
-import { canonicalizeXml } from "./c14n.ts";
+import { canonicalizeXml, canonicalOctets } from "./c14n.ts";
 import { digest, HASHES } from "../digest.ts";
 import { ecdsaToRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
@@ -175,12 +175,12 @@ function contentReference(
     return { reference: references.join(""), object: "" };
   }
   if (packaging.kind === "enveloped") {
-    const covered = canonicalizeXml(document!, { ...exclusive, omit: isSignature });
+    const covered = canonicalOctets(document!, { ...exclusive, omit: isSignature });
     const filter = packaging.single
       ? `<ds:Transform Algorithm="${Transform.enveloped}"/>`
       : `<ds:Transform Algorithm="${Transform.xpath}">` +
         element("ds:XPath", NO_SIGNATURES) + `</ds:Transform>`;
-    const value = digest(hash, utf8.encode(covered));
+    const value = digest(hash, covered);
     return {
       reference: reference(`${at} URI=""`, [filter, EXCLUSIVE_TRANSFORM], hash, value),
       object: "",
@@ -248,9 +248,7 @@ function qualifyingProperties(options: XmlSignatureOptions, id: string): string 
 
 /** Canonical form of the first element of that name in a piece of a signature. */
 function canonicalIn(piece: string, namespace: string, name: string): Uint8Array {
-  return utf8.encode(
-    canonicalizeXml(firstElement(signatureElement("x", piece), namespace, name), exclusive),
-  );
+  return canonicalOctets(firstElement(signatureElement("x", piece), namespace, name), exclusive);
 }
 
 function firstElement(text: string, namespace: string, name: string): XmlElement {

@@ -2,7 +2,7 @@
  * Checking XML signatures (XMLDSIG core 1.1 §3.2) and their XAdES properties. Every reference says what it covers, so
  * that wrapped content cannot pass for signed content.
  */
-import { canonicalizeXml } from "./c14n.ts";
+import { canonicalOctets } from "./c14n.ts";
 import { ecdsaFromRaw } from "../keys/ecdsa.ts";
 import { FormatError } from "../error.ts";
 import { verifySignature } from "../x509/signature.ts";
@@ -83,7 +83,6 @@ const MAX_REFERENCES = 100;
 /** Characters that all references may canonicalize together, some seconds' work: four signers of the largest document. */
 const MAX_COVERED = 8 * XML_LIMITS.size;
 const MAX_CERTIFICATES = 20;
-const utf8 = new TextEncoder();
 
 /**
  * Checks every signature of a document.
@@ -244,7 +243,7 @@ function signersOf(
   if (!algorithm) throw new Unsupported(uri);
   report.algorithm = algorithm;
   const method = canonicalization(only(signedInfo, DS, "CanonicalizationMethod"));
-  const message = utf8.encode(canonicalizeXml(signedInfo, method));
+  const message = canonicalOctets(signedInfo, method);
   const value = fromBase64(textOf(only(signature, DS, "SignatureValue")));
   const candidates = [...report.certificates, ...given];
   if (candidates.length === 0) throw new Problem("certificate_missing");

@@ -123,34 +123,33 @@ export function openSignatures(bytes: Uint8Array, file: ReferenceContext["file"]
 function find(bytes: Uint8Array, file: ReferenceContext["file"]) {
   const document = parseXml(bytes);
   const { tree, root, text } = document;
-  const all = [root, ...descendants(root)];
-  const found = all.filter(isSignature);
+  const found: XmlElement[] = [];
+  const ids = new Map<string, XmlElement | null>();
+  let references = 0;
+  const visit = (element: XmlElement) => {
+    if (isSignature(element)) found.push(element);
+    if (isNamed(element, DS, "Reference")) references++;
+    const own = element.attributes.filter(({ local }) => /^id$/i.test(local));
+    for (const value of new Set(own.map(({ value }) => value))) {
+      ids.set(value, ids.has(value) ? null : element);
+    }
+  };
+  visit(root);
+  for (const each of descendants(root)) visit(each);
   if (found.length > MAX_SIGNATURES) {
     throw new FormatError("limit_exceeded", "The document has more than 100 signatures.");
   }
-  const references = all.filter((each) => isNamed(each, DS, "Reference")).length;
   if (references * text.length > MAX_COVERED) {
     throw new FormatError(
       "limit_exceeded",
       "The signatures contain too many references to the document.",
     );
   }
-  return { document, context: { tree, ids: indexIds(all), file }, found };
+  return { document, context: { tree, ids, file }, found };
 }
 
 interface Context extends ReferenceContext {
   signers: readonly Uint8Array[];
-}
-
-function indexIds(elements: readonly XmlElement[]): Map<string, XmlElement | null> {
-  const ids = new Map<string, XmlElement | null>();
-  for (const element of elements) {
-    const own = element.attributes.filter(({ local }) => /^id$/i.test(local));
-    for (const value of new Set(own.map(({ value }) => value))) {
-      ids.set(value, ids.has(value) ? null : element);
-    }
-  }
-  return ids;
 }
 
 function verifyOne(element: XmlElement, context: Context): XmlSignature {

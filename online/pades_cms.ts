@@ -1,4 +1,5 @@
 /** What the key signs for a PDF: made from the bytes at hand and from what a reader prepared to append to them. */
+import { Buffer } from "node:buffer";
 import type { Hash } from "node:crypto";
 import type { PreparedCms } from "../formats/cms/signer_info.ts";
 import { prepareSignedData } from "../formats/cms/write.ts";
@@ -67,6 +68,7 @@ export function holeIn({ appended, ranges }: Prepared, size: number): [from: num
 function isEmptyHex(bytes: Uint8Array): boolean {
   const end = bytes.length - 1;
   if (end < 3 || end % 2 === 0 || bytes[0] !== 0x3c || bytes[end] !== 0x3e) return false;
-  for (let i = 1; i < end; i++) if (bytes[i] !== 0x30) return false;
-  return true;
+  // Each digit is 0 and the same as the next: one call instead of a loop over thousands.
+  const equal = Buffer.compare(bytes.subarray(1, end - 1), bytes.subarray(2, end)) === 0;
+  return bytes[1] === 0x30 && equal;
 }

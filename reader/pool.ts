@@ -112,8 +112,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
         const asking = process.ask(asked, { deadline, serve, signal: ending });
         done = asking.done;
         if (isWhole) this.#offer(place);
-        const answer = asking.answer.finally(() => alone && asked.fill(0));
-        return valueOf(await answer, revive);
+        return valueOf(await asking.answer, revive);
       } catch (error) {
         if (!(error instanceof NotBegun)) throw refusalOf(error);
       } finally {

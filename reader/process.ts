@@ -84,12 +84,20 @@ export class ReaderProcess {
    * Asks a question, at once or behind another one: the process finds it in its pipe when it has answered that one. Only
    * questions without `serve` may stand in line, as what others are served would get behind them.
    *
+   * @param ask is wiped and freed when it is written: there may be a secret in it, and documents of a batch would
+   *   keep the garbage collector busy
    * @returns `answer`, or {ReaderBreach}; {ReaderEnded}; {NotBegun}; the signal's reason. If the question had begun, the
    *   process has ended with each. `done`: the process works on it no more
    */
-  ask(ask: Uint8Array, terms: Terms): { answer: Promise<Answer>; done: Promise<unknown> } {
+  ask(
+    ask: Uint8Array<ArrayBuffer>,
+    terms: Terms,
+  ): { answer: Promise<Answer>; done: Promise<unknown> } {
     terms.signal?.throwIfAborted();
-    const written = this.#writer.write(ask);
+    const written = this.#writer.write(ask).finally(() => {
+      ask.fill(0);
+      ask.buffer.transfer(0);
+    });
     const answered = (terms: Terms) =>
       this.#answer(written, terms).finally(() => this.#questions--);
     if (this.#questions++ === 0) {

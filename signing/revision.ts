@@ -80,8 +80,10 @@ class CheckedCms {
     check: () => Promise<unknown>,
   ): Promise<void> {
     const form = Buffer.from(cms);
+    // The runtime searches text ten times as fast as bytes.
+    const text = latin1(cms);
     for (const part of [digest, signature]) {
-      const at = form.indexOf(part);
+      const at = text.indexOf(latin1(part));
       if (at >= 0) form.fill(0, at, at + part.length);
     }
     if (this.#form && sameBytes(form, this.#form)) return;
@@ -89,6 +91,9 @@ class CheckedCms {
     this.#form = form;
   }
 }
+
+const latin1 = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString("latin1");
 
 /** What the documents of a batch have in common. */
 export class BatchSigning {

@@ -95,7 +95,8 @@ function keepInMemory(size: number): Kept {
       at += piece.length;
     },
     sequential: () => source,
-    close() {},
+    // Freed now: the garbage collector would be called ever again to look for such bytes.
+    close: () => void bytes.buffer.transfer(0),
   };
 }
 

@@ -56,8 +56,13 @@ interface Connection {
   take(document: number): BlobPart[];
 }
 
-/** Documents of a batch that are under way at a time: so many, and of so many bytes together if the largest allows it. */
-const BATCH_PIPELINE = 32;
+/**
+ * Documents of a batch that are under way at a time: so many, and of so many bytes together if the largest allows it.
+ * More only wait, and live long enough in the signer program to cost its garbage collector a third of its time; except
+ * where each waits for the network, as at the levels above B-B.
+ */
+const BATCH_PIPELINE = 8;
+const BATCH_PIPELINE_ONLINE = 32;
 const BATCH_BYTES = 64 * 1024 * 1024;
 
 /** Failures of one document; any other ends the batch. */
@@ -95,7 +100,8 @@ export async function signBatch(
     return { name, mediaType: typeOf(content), size: content.size, sha256: hex.join("") };
   };
   const largest = Math.max(...files.map(({ content }) => content.size));
-  const width = Math.floor(Math.min(BATCH_PIPELINE, BATCH_BYTES / largest)) || 1;
+  const most = (how.level ?? "B-B") === "B-B" ? BATCH_PIPELINE : BATCH_PIPELINE_ONLINE;
+  const width = Math.floor(Math.min(most, BATCH_BYTES / largest)) || 1;
   while (items.length < files.length) {
     const some = files.slice(items.length, items.length + width);
     items.push(...await Promise.all(some.map(list)));

@@ -134,6 +134,9 @@ export async function exercise(bytes: Uint8Array): Promise<void> {
   const cut = await talk([bytes.subarray(0, a), bytes.subarray(a, b), bytes.subarray(b)]);
   // What comes later than the close is not sent: in pieces, more is answered before.
   const [few, more] = [whole, cut].map((frames) => frames.map((each) => each.join()));
-  const missing = few.filter((each) => !more.includes(each));
+  // Two requests with one id are both answered where the second comes later.
+  const missing = few.filter((each) =>
+    !more.includes(each) && !each.includes("already uses this id")
+  );
   assert.deepEqual(missing, [], "cut otherwise, answered otherwise");
 }

@@ -10,7 +10,7 @@ const ROOT = new URL("../", import.meta.url);
 const SETTLE = 200;
 /** Rooms of the agent; the pages' own code is `web/`, and both use `words/`. */
 const AGENT = ["main.ts", "agent", "cli", "formats", "online", "pkcs11_ffi", "protocol", "reader"]
-  .concat("settings", "signers", "signing", "words");
+  .concat("settings", "signers", "signing", "windows_ffi", "words");
 const PAGES = ["web", "words"];
 
 const path = (name: string) => fileURLToPath(new URL(name, ROOT));

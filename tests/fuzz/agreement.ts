@@ -28,6 +28,7 @@ import {
   xfaPdf,
   xfaRevision,
 } from "./agreement_objects.ts";
+import { contentWrittenOtherwise } from "./agreement_content.ts";
 import { writtenOtherwise } from "./agreement_pages.ts";
 import { hybridRevision, streamRevision, tableRevision } from "./agreement_revisions.ts";
 import {
@@ -72,6 +73,7 @@ const KINDS: Record<string, (next: Next) => Mutant> = {
   },
   signed: oneOf(600, signedWrongly),
   pages: oneOf(1500, writtenOtherwise),
+  content: oneOf(1500, contentWrittenOtherwise),
   drawn: oneOf(1500, drawnOtherwise),
   linearization: oneOf(400, linearized),
   revision: mutatedRevision,

@@ -5,10 +5,6 @@ import http from "node:http";
 import process from "node:process";
 import { join } from "node:path";
 import { pem } from "../formats/asn1/pem.ts";
-import { bytesSource } from "../formats/source.ts";
-import { readMaterial } from "../formats/verify/material.ts";
-import { verifyFile } from "../formats/verify/verify.ts";
-import { readCertificate } from "../formats/x509/certificate.ts";
 import { makeCrl } from "../tests/fixtures/issue.ts";
 import { classicPdf, documentObjects } from "../tests/fixtures/pdf.ts";
 import { makePki, type Officer } from "../tests/fixtures/pki.ts";
@@ -16,25 +12,29 @@ import { authorities, signCms } from "../tests/fixtures/signed_files.ts";
 import { signPdf } from "../tests/fixtures/sign_pdf.ts";
 import { prepareDss, validate } from "./interop/dss.ts";
 import { type Figures, median } from "./bench_figures.ts";
-import { childrenOf, memory, resident, sum } from "./bench_process.ts";
+import { Child, childrenOf, memory, resident, sum } from "./bench_process.ts";
 
 const SECONDS = 8;
-const WARM_UP = 4000;
+const WARM_UP = 8000;
 const CORES = navigator.hardwareConcurrency;
 
-/** What one verification takes, in milliseconds of this process's time on a core. */
-function libraryCost(verify: () => void): number {
-  const cost = () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  };
-  for (let i = 0; i < 200; i++) verify();
-  const rounds = Array.from({ length: 5 }, () => {
-    const start = cost();
-    for (let i = 0; i < 200; i++) verify();
-    return (cost() - start) / 200;
-  });
-  return median(rounds);
+/** The library on the files of a folder, in as many processes at once. */
+async function library(folder: string, processes: number): Promise<{ rate: number; cost: number }> {
+  const children = Array.from(
+    { length: processes },
+    () => new Child("bench_verify_library.ts", { BENCH_FOLDER: folder }),
+  );
+  try {
+    await Promise.all(children.map((child) => child.read()));
+    const each = await Promise.all(children.map(async (child) => {
+      await child.write("go");
+      return JSON.parse(await child.read()) as { rate: number; cost: number };
+    }));
+    const total = (of: "rate" | "cost") => each.reduce((sum, one) => sum + one[of], 0);
+    return { rate: total("rate"), cost: total("cost") / processes };
+  } finally {
+    await Promise.all(children.map((child) => child.close()));
+  }
 }
 
 /** Milliseconds on a core that processes have had. */
@@ -69,23 +69,21 @@ export async function benchVerifyService(figures: Figures): Promise<void> {
     objects[100] = `<< /Length 17000 >>\nstream\n${"x".repeat(17_000)}\nendstream`;
     const pdf = signPdf(classicPdf(objects), officer);
     const anchor = pki.root.certificate.der;
-    // As in the service, the authorities are known from earlier files: their signatures are not checked again.
-    const library = libraryCost(() => {
-      const { report } = verifyFile({ source: bytesSource(pdf) }, {
-        now: new Date(),
-        anchors: [readCertificate(anchor)],
-        material: readMaterial({ crls }),
-      });
-      if (report.indication !== "TOTAL-PASSED") throw new Error(report.indication);
-    });
+    for (const [name, bytes] of [["order.pdf", pdf], ["root.der", anchor]] as const) {
+      await Deno.writeFile(join(folder, name), bytes);
+    }
+    for (const [path, list] of lists) await Deno.writeFile(join(folder, path), list);
     const size = `PDF of ${Math.round(pdf.length / 1000)} KB`;
-    figures.add(`${size}, the library: time on a core`, library, "ms");
+    const alone = await library(folder, 1);
+    const together = await library(folder, CORES);
+    figures.add(`${size}, the library: time on a core`, alone.cost, "ms");
+    figures.add(`${size}, the library: on all cores at once`, together.rate, "/s");
     await Deno.mkdir(join(folder, "trust"));
     await Deno.writeTextFile(join(folder, "trust/root.crt"), pem("CERTIFICATE", anchor));
-    await besideDss(figures, folder, pdf, library);
+    await besideDss(figures, folder, alone.cost);
     await withProcess(
       folder,
-      (address, pid) => measure(figures, { address, pid, pdf, officer, library }),
+      (address, pid) => measure(figures, { address, pid, pdf, officer, alone, together }),
     );
   } finally {
     await server.shutdown();
@@ -96,10 +94,9 @@ export async function benchVerifyService(figures: Figures): Promise<void> {
 const DSS_ROUNDS = 40;
 
 /** EU DSS's library on the same file, warm, if it is available; its services need more than that. */
-async function besideDss(figures: Figures, folder: string, pdf: Uint8Array, library: number) {
+async function besideDss(figures: Figures, folder: string, library: number): Promise<void> {
   const dss = await prepareDss(Deno.env.get("DSIGN_DSS"), folder);
   if (typeof dss === "string") return console.log(`skipped: EU DSS (${dss})`);
-  await Deno.writeFile(join(folder, "order.pdf"), pdf);
   const list = join(folder, "list.tsv");
   await Deno.writeTextFile(list, "order.pdf\n".repeat(DSS_ROUNDS));
   const verdicts = await validate(dss, join(folder, "trust/root.crt"), list);
@@ -156,14 +153,11 @@ const FILE = Buffer.from(`${head("trust")}bench\r\n${head("file", '; filename="o
 const CONTENT = Buffer.from(`\r\n${head("content", '; filename="order"')}`);
 const END = Buffer.from("\r\n--x--\r\n");
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
-
 /** Sends a body in pieces. @returns status and answer */
 function post(address: string, pieces: readonly Uint8Array[]) {
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const request = http.request(`${address}/v1/verify`, {
       method: "POST",
-      agent,
       headers: {
         "content-type": "multipart/form-data; boundary=x",
         "content-length": pieces.reduce((size, { length }) => size + length, 0),
@@ -184,44 +178,84 @@ function post(address: string, pieces: readonly Uint8Array[]) {
   });
 }
 
+/** One who asks the same again and again over a connection, and spends as little as can be on it: both share the cores. */
+class Asker {
+  readonly #answer = new Uint8Array(1 << 16);
+
+  private constructor(readonly connection: Deno.TcpConn, readonly request: Uint8Array) {}
+
+  static async connect(address: string, pieces: readonly Uint8Array[]): Promise<Asker> {
+    const { hostname, port } = new URL(address);
+    const body = Buffer.concat(pieces);
+    const head = `POST /v1/verify HTTP/1.1\r\nhost: ${hostname}\r\n` +
+      `content-type: multipart/form-data; boundary=x\r\ncontent-length: ${body.length}\r\n\r\n`;
+    const connection = await Deno.connect({ hostname, port: Number(port) });
+    return new Asker(connection, Buffer.concat([Buffer.from(head), body]));
+  }
+
+  /** @returns whether the file was verified; false where the service was busy @throws {Error} with any other answer */
+  async ask(): Promise<boolean> {
+    const { connection, request } = this;
+    for (let at = 0; at < request.length;) at += await connection.write(request.subarray(at));
+    for (let size = 0;;) {
+      const read = await connection.read(this.#answer.subarray(size));
+      if (read === null) throw new Error("The service hung up.");
+      size += read;
+      const text = Buffer.from(this.#answer.buffer, 0, size).toString("latin1");
+      const [head, length] =
+        /^HTTP\/1\.1 .*?\r\ncontent-length: (\d+)\r\n.*?\r\n\r\n/is.exec(text) ?? [];
+      if (head === undefined || size < head.length + Number(length)) continue;
+      if (head.startsWith("HTTP/1.1 503")) return false;
+      if (!text.includes('"ok":true')) throw new Error(text);
+      return true;
+    }
+  }
+}
+
 async function measure(
   figures: Figures,
-  { address, pid, pdf, officer, library }: {
+  { address, pid, pdf, officer, alone, together }: {
     address: string;
     pid: number;
     pdf: Uint8Array;
     officer: Officer;
-    library: number;
+    /** The library in one process, and in one a core at once. */
+    alone: { cost: number };
+    together: { rate: number };
   },
 ): Promise<void> {
-  const ask = async () => {
-    const { status, text } = await post(address, [FILE, pdf, END]);
-    if (status === 200 && !JSON.parse(text).ok) throw new Error(text);
-    return status;
-  };
-  await ask();
+  const connect = (askers: number) =>
+    Promise.all(Array.from({ length: askers }, () => Asker.connect(address, [FILE, pdf, END])));
+  const warming = await connect(4 * CORES);
+  await warming[0].ask();
   // A service that runs for days has its code compiled.
-  await Promise.all(Array.from({ length: 4 * CORES }, async () => {
-    for (let i = 0; i < WARM_UP / (4 * CORES); i++) await ask();
+  await Promise.all(warming.map(async (asker) => {
+    for (let i = 0; i < WARM_UP / warming.length; i++) await asker.ask();
+    asker.connection.close();
   }));
   for (const askers of [1, CORES, 4 * CORES, 32 * CORES]) {
     const times: number[] = [];
     let busy = 0;
     const pids = [pid, ...await childrenOf(pid)];
     const before = await cpu(pids);
+    const asking = process.cpuUsage();
+    const all = await connect(askers);
     const start = performance.now();
-    await Promise.all(Array.from({ length: askers }, async () => {
+    await Promise.all(all.map(async (asker) => {
       while (performance.now() - start < SECONDS * 1000) {
         const begun = performance.now();
-        if (await ask() === 200) times.push(performance.now() - begun);
+        if (await asker.ask()) times.push(performance.now() - begun);
         else {
           busy++;
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
       }
+      asker.connection.close();
     }));
     const seconds = (performance.now() - start) / 1000;
     const cost = (await cpu(pids) - before) / times.length;
+    const { user, system } = process.cpuUsage(asking);
+    const asked = (user + system) / 1000 / times.length;
     const sorted = times.toSorted((a, b) => a - b);
     const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)];
     const name = `${askers} at a time`;
@@ -231,8 +265,14 @@ async function measure(
     figures.add(`${name}: told to come again`, busy / seconds, "/s");
     figures.add(`${name}: time on a core`, cost, "ms");
     if (askers === 4 * CORES) {
-      // Both have all cores: then rates are as times on a core are.
-      figures.add("library's time on a core / service's", library / cost, "", { atLeast: 0.8 });
+      figures.add("time on a core of the one who asks", asked, "ms");
+      // One who asks from another computer leaves all cores to the service.
+      const left = CORES * seconds - asked * times.length / 1000;
+      const rate = times.length / left * CORES;
+      figures.add("service's rate with all cores / library's", rate / together.rate, "", {
+        atLeast: 0.8,
+      });
+      figures.add("library's time on a core / service's", alone.cost / cost, "");
     }
   }
   const readers = async () => await sum(await childrenOf(pid), resident);

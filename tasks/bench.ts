@@ -10,6 +10,7 @@ import { benchCurves } from "./bench_curves.ts";
 import { Figures } from "./bench_figures.ts";
 import { benchOtp } from "./bench_otp.ts";
 import { benchPdf } from "./bench_pdf.ts";
+import { benchPeers } from "./bench_peers.ts";
 import { benchReader } from "./bench_reader.ts";
 import { addReport, type Part, thisMachine } from "./bench_report.ts";
 import { benchSign } from "./bench_sign.ts";
@@ -21,6 +22,7 @@ const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>
   curves: benchCurves,
   otp: benchOtp,
   pdf: benchPdf,
+  peers: benchPeers,
   reader: benchReader,
   sign: benchSign,
   verify: benchVerify,

@@ -38,7 +38,7 @@ interface Sample {
   megabytes?: number;
 }
 
-const SAMPLES: Sample[] = [
+export const SAMPLES: Sample[] = [
   { name: "50 KB", pages: 10, content: 4860, objects: 0, rounds: 200, milliseconds: 3 },
   {
     name: "2.4 MB, 790 pages",
@@ -59,7 +59,7 @@ const SAMPLES: Sample[] = [
 ];
 
 /** Writes a document with a cross-reference table, a piece at a time. */
-function writeSample(path: string, { pages, content, objects }: Sample): void {
+export function writeSample(path: string, { pages, content, objects }: Sample): void {
   using file = Deno.openSync(path, { create: true, write: true, truncate: true });
   const encoder = new TextEncoder();
   const offsets: number[] = [];

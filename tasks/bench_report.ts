@@ -35,6 +35,7 @@ const TITLES: Record<string, string> = {
   curves: "Cost against size",
   otp: "PIN/OTP service",
   pdf: "Signing PDFs",
+  peers: "Beside other software",
   reader: "Reading strangers' documents",
   sign: "The agent and a token",
   verify: "Verifying",

@@ -24,10 +24,10 @@ const SHA256: Record<string, string> = {
   "aarch64-pc-windows-msvc": "7259fbfaf9fb0d83551b7f85b38b3dc4d7c2c63cf05427b042fbf63bdcb6f778",
 };
 
-/** The runtime that this program runs in. */
-export async function runtime(): Promise<Runtime> {
+/** The runtime that this program runs in. @param path of its file */
+export async function runtime(path = Deno.execPath()): Promise<Runtime> {
   const hash = createHash("sha256");
-  const file = await Deno.open(Deno.execPath());
+  const file = await Deno.open(path);
   for await (const bytes of file.readable) hash.update(bytes);
   return { version: Deno.version.deno, target: Deno.build.target, sha256: hash.digest("hex") };
 }

@@ -2,9 +2,11 @@
  * `deno task test`: every check before a change lands.
  *
  * Refuses a runtime that is not the published one, installs what the tests use, builds the pages, checks format, lint,
- * types and the examples in comments (one check each), runs all tests, and ends with the one line `N passed, N failed, N
- * skipped`. Arguments are passed to `deno test`.
+ * types and the examples in comments (one check each), packs the program as it is shipped, runs all tests with it, and
+ * ends with the one line `N passed, N failed, N skipped`. Arguments are passed to `deno test`.
  */
+import { dirname, join, resolve } from "node:path";
+import { programFiles } from "./compile.ts";
 import { runtime, runtimeProblem } from "./runtime.ts";
 import { ensure } from "./setup.ts";
 import { prepareWindows } from "./windows.ts";
@@ -76,11 +78,31 @@ const PLACES = navigator.hardwareConcurrency + 1;
  */
 const MOST_RUN_AGAIN = 2;
 
+/**
+ * Packs the program as it is shipped: what the tests start (tests/fixtures/program.ts).
+ *
+ * @returns its main file
+ */
+async function packProgram(): Promise<string> {
+  const folder = resolve("dist/program");
+  await Deno.mkdir(folder, { recursive: true });
+  await Deno.remove(folder, { recursive: true });
+  for (const { name, bytes } of await programFiles()) {
+    const path = join(folder, name);
+    await Deno.mkdir(dirname(path), { recursive: true });
+    await Deno.writeFile(path, bytes);
+  }
+  return join(folder, "main.js");
+}
+
 /** Runs `deno` with its output shown and kept. */
-async function deno(args: string[]): Promise<{ success: boolean; output: string }> {
+async function deno(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ success: boolean; output: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args,
-    env: { NO_COLOR: "1", DENO_JOBS: String(PLACES) },
+    env: { NO_COLOR: "1", DENO_JOBS: String(PLACES), ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -125,7 +147,9 @@ async function main(args: string[]): Promise<number> {
 
   const start = performance.now();
   const files = args.length > 0 ? args : [...LONGEST, "."];
-  const { success, output } = await deno(["test", "-A", "--no-check", "--parallel", ...files]);
+  const { success, output } = await deno(["test", "-A", "--no-check", "--parallel", ...files], {
+    DSIGN_TEST_MAIN: await packProgram(),
+  });
   const counts = readCounts(output);
   if (counts === null) {
     console.log("The test runner ended without counting; see above.");

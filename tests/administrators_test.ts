@@ -5,8 +5,9 @@ import { Config } from "../settings/config.ts";
 import { Policy, readPolicy } from "../settings/policy_file.ts";
 import { TICKETS } from "../cli/doctor/tickets.ts";
 import { environment } from "./fixtures/cli.ts";
-import { blocks, commandLines, readDoc, ROOT } from "./fixtures/docs.ts";
+import { blocks, commandLines, readDoc } from "./fixtures/docs.ts";
 import { finish, inTempDir } from "./fixtures/openssl.ts";
+import { MAIN } from "./fixtures/program.ts";
 import { startTrial } from "../web/client/testing.ts";
 
 const guide = await readDoc("docs/administrators.md");
@@ -46,7 +47,7 @@ async function dsignUnder(policy: string, dir: string): Promise<string[]> {
     mkdir -p /etc/dsign && install -m 644 "$0" /etc/dsign/policy.json && exec "$@"`;
   return [
     ...["unshare", "--mount", "sh", "-c", script, join(dir, "policy.json")],
-    ...[Deno.execPath(), "run", "--no-prompt", "-A", join(ROOT, "main.ts")],
+    ...[Deno.execPath(), "run", "--no-prompt", "-A", MAIN],
   ];
 }
 

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { fileURLToPath } from "node:url";
 import deno from "../deno.json" with { type: "json" };
 import { linuxPolicy } from "../cli/browser_policy.ts";
 import { checkLoopback } from "../cli/doctor/agent.ts";
@@ -17,8 +16,8 @@ import { foreignLibrary } from "./fixtures/libraries.ts";
 import { officerTokens } from "./fixtures/officers.ts";
 import { finish, inTempDir, run } from "./fixtures/openssl.ts";
 import { makePki, type Officer } from "./fixtures/pki.ts";
+import { MAIN } from "./fixtures/program.ts";
 
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 const LINUX = Deno.build.os === "linux";
 
 /** A person's computer in a folder. */

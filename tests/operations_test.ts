@@ -20,12 +20,13 @@ import {
   signing,
 } from "./fixtures/otp_process.ts";
 import { startPostgres } from "./fixtures/postgres.ts";
+import { MAIN } from "./fixtures/program.ts";
 
 const HASH = createHash("sha256").update("order").digest("base64");
 
 /** Programs that stand in for the machine's. */
 const PROGRAMS = (dir: string): Record<string, string> => ({
-  dsign: `exec ${Deno.execPath()} run -A --quiet ${join(ROOT, "main.ts")} "$@"`,
+  dsign: `exec ${Deno.execPath()} run -A --quiet ${MAIN} "$@"`,
   "apt-get": "true",
   useradd: "true",
   nginx: "true",

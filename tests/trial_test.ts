@@ -17,8 +17,9 @@ import { TestClient } from "./fixtures/agent.ts";
 import { inTempDir } from "./fixtures/openssl.ts";
 import { testAgent } from "./fixtures/agent.ts";
 import { ROOT } from "./fixtures/docs.ts";
+import { MAIN } from "./fixtures/program.ts";
 
-const DSIGN = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
+const DSIGN = [Deno.execPath(), "run", "-A", MAIN];
 
 async function dsign(...args: string[]) {
   const [program, ...first] = DSIGN;

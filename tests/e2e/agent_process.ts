@@ -1,5 +1,6 @@
 /** The real program in a separate process with separate folders, and the windows it opens. */
 import { join } from "node:path";
+import { MAIN } from "../fixtures/program.ts";
 import { within } from "../fixtures/within.ts";
 
 export interface AgentProcess extends AsyncDisposable {
@@ -36,7 +37,7 @@ export async function startAgentProcess(
   );
   const opened = Deno.watchFs(windows);
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "main.ts", ...args],
+    args: ["run", "-A", MAIN, ...args],
     cwd: new URL("../../", import.meta.url),
     env: {
       ...env,

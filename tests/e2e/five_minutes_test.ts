@@ -7,9 +7,10 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { npmPackage, PACKAGE } from "../../tasks/npm.ts";
 import { untilAnswers } from "../fixtures/answering.ts";
-import { blocks, commandLine, readDoc, ROOT } from "../fixtures/docs.ts";
+import { blocks, commandLine, readDoc } from "../fixtures/docs.ts";
 import { freePort } from "../fixtures/free_port.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
+import { MAIN } from "../fixtures/program.ts";
 import { findChromium, launch } from "./browser.ts";
 
 const archive = await npmPackage();
@@ -24,7 +25,7 @@ Deno.test("the guide's five minutes and its hour end as it says, with its files 
       Deno.writeTextFile(join(dir, name), atFreePorts(text));
     // As it is installed.
     await Deno.mkdir(join(dir, "bin"));
-    const main = `exec '${Deno.execPath()}' run -A '${join(ROOT, "main.ts")}' "$@"`;
+    const main = `exec '${Deno.execPath()}' run -A '${MAIN}' "$@"`;
     await Deno.writeTextFile(join(dir, "bin/dsign"), `#!/bin/sh\n${main}\n`, { mode: 0o755 });
     const env = { PATH: `${join(dir, "bin")}:${Deno.env.get("PATH")}` };
     const command = (line: string) =>

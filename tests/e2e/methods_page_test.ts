@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { METHODS } from "../../protocol/methods.ts";
 import { startTrial } from "../../web/client/testing.ts";
 import { ROOT } from "../fixtures/docs.ts";
+import { MAIN } from "../fixtures/program.ts";
 import { launch } from "./browser.ts";
 
 Deno.test("the page of methods runs each against a trial agent, and shows request and answer", async () => {
   const trial = await startTrial({
-    command: [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")],
+    command: [Deno.execPath(), "run", "-A", MAIN],
   });
   await using site = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },

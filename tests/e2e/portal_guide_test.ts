@@ -8,6 +8,7 @@ import { blocks, commandLines, readDoc, ROOT } from "../fixtures/docs.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
 import { pem } from "../../formats/asn1/pem.ts";
 import { makePki } from "../fixtures/pki.ts";
+import { MAIN } from "../fixtures/program.ts";
 import { launch, watchConsole } from "./browser.ts";
 
 const guide = await readDoc("docs/portals.md");
@@ -114,7 +115,7 @@ Deno.test("the portal guide's page and examples sign, and its commands verify th
     const { chain } = officers[0]!;
     await Deno.writeTextFile(join(dir, "root.pem"), pem("CERTIFICATE", chain.at(-1)!));
 
-    const main = `'${Deno.execPath()}' run --no-prompt -A '${join(ROOT, "main.ts")}'`;
+    const main = `'${Deno.execPath()}' run --no-prompt -A '${MAIN}'`;
     const run = async (line: string, wanted = 0) => {
       // Nobody answers for the test's authorities.
       const offline = line.replace(" --online", "")

@@ -6,16 +6,16 @@ import { portalChecks } from "../../tasks/demo_checks.ts";
 import { startPortal } from "../../tasks/demo_portal.ts";
 import { startTrial } from "../../web/client/testing.ts";
 import { AGENT_WORDS } from "../../words/agent.ts";
-import { ROOT } from "../fixtures/docs.ts";
 import { freePort } from "../fixtures/free_port.ts";
 import { inTempDir } from "../fixtures/openssl.ts";
+import { MAIN } from "../fixtures/program.ts";
 import { within } from "../fixtures/within.ts";
 import { addressesOf, noteWindows } from "./agent_process.ts";
 import { closed, launch, lookAtAll, openWindow, press } from "./browser.ts";
 import { launchFirefox } from "./firefox.ts";
 
 const WEB = new URL("../../dist/web/", import.meta.url);
-const DSIGN = [Deno.execPath(), "run", "-A", join(ROOT, "main.ts")];
+const DSIGN = [Deno.execPath(), "run", "-A", MAIN];
 const en = AGENT_WORDS.en;
 
 /** What a portal's test needs of a page, in either browser. */

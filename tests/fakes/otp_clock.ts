@@ -3,6 +3,8 @@
  * that file, with the process's number at its end, stands what the process holds after a collection
  * (`--v8-flags=--expose-gc`).
  */
+import { MAIN_URL } from "../fixtures/program.ts";
+
 const path = Deno.env.get("DSIGN_TEST_CLOCK")!;
 const real = Date.now;
 let ahead = 0;
@@ -21,4 +23,4 @@ Deno.unrefTimer(setInterval(() => {
   Deno.writeTextFileSync(`${path}.new`, JSON.stringify(Deno.memoryUsage()));
   Deno.renameSync(`${path}.new`, `${path}.${Deno.pid}`);
 }, 5000));
-await import("../../main.ts");
+await import(MAIN_URL);

@@ -70,7 +70,7 @@ const LONGEST = [
 ];
 
 /** Test files that run at the same time: more than processors, because many wait for a window, a database or a clock. */
-const PLACES = navigator.hardwareConcurrency + 1;
+const PLACES = navigator.hardwareConcurrency + 2;
 
 /**
  * Real browsers, drivers and databases on a busy computer fail a test now and then. So few failed files are run again,
@@ -140,16 +140,20 @@ async function main(args: string[]): Promise<number> {
   await ensure("test");
   await prepareWindows();
   await step("build of the pages", ["run", "-A", "tasks/build.ts"]);
+  // one processor is busy with the types for as long as the others take together
+  const types = step("types", ["check", "--quiet", "--frozen"]);
   await step("format", ["fmt", "--check"]);
   await step("lint", ["lint"]);
-  await step("types", ["check", "--frozen"]);
   await step("examples in comments", ["test", "--doc", "-A", ...await withExamples()]);
+  const env = { DSIGN_TEST_MAIN: await packProgram() };
+  await types;
 
   const start = performance.now();
   const files = args.length > 0 ? args : [...LONGEST, "."];
-  const { success, output } = await deno(["test", "-A", "--no-check", "--parallel", ...files], {
-    DSIGN_TEST_MAIN: await packProgram(),
-  });
+  const { success, output } = await deno(
+    ["test", "-A", "--no-check", "--parallel", ...files],
+    env,
+  );
   const counts = readCounts(output);
   if (counts === null) {
     console.log("The test runner ended without counting; see above.");
@@ -161,7 +165,7 @@ async function main(args: string[]): Promise<number> {
     const failing = failedFiles(output);
     if (failing.length > 0 && failing.length <= MOST_RUN_AGAIN) {
       console.log(`Run again, alone: ${failing.join(", ")}`);
-      if ((await deno(["test", "-A", "--no-check", ...failing])).success) {
+      if ((await deno(["test", "-A", "--no-check", ...failing], env)).success) {
         console.log(`failed beside the others, passed alone: ${failing.join(", ")}`);
         total.passed += failed;
         failed = 0;

@@ -39,6 +39,9 @@ const SILENCE = 15_000;
 /** Bytes that wait to be read by the client, beyond which its pings are not answered (RFC 6455 §5.5.3). */
 const PONG_ROOM = 64 * 1024;
 
+/** No message. An empty one has another buffer, which its taker may detach. */
+const NOTHING = new Uint8Array(0);
+
 /** The longest messages that are taken, in bytes. */
 export interface MessageLimits {
   text: number;
@@ -77,7 +80,7 @@ export class ServerSocket {
   #controlLength = 0;
   /** The message's opcode, while it arrives. */
   #kind: typeof OPCODE.text | typeof OPCODE.binary | null = null;
-  #message = new Uint8Array(0);
+  #message = NOTHING;
   #length = 0;
   /** Start of the frame's payload in the message. */
   #start = 0;
@@ -263,9 +266,10 @@ export class ServerSocket {
       this.close(CLOSE.tooLarge, "message too large");
       return false;
     }
-    if (size > this.#message.length) {
+    if (this.#message === NOTHING) this.#message = new Uint8Array(size);
+    else if (size > this.#message.length) {
       // Many small frames would be copied again and again if it grew by each.
-      const room = this.#length === 0 ? size : Math.min(limit, Math.max(size, 2 * this.#length));
+      const room = Math.min(limit, Math.max(size, 2 * this.#length));
       this.#message = new Uint8Array(this.#message.buffer.transfer(room));
     }
     this.#start = this.#length;
@@ -306,7 +310,7 @@ export class ServerSocket {
   #endMessage(): void {
     const message = this.#message.subarray(0, this.#length);
     const kind = this.#kind;
-    this.#message = new Uint8Array(0);
+    this.#message = NOTHING;
     this.#dropMessage();
     if (kind === OPCODE.binary) return this.#taker!.binary(message);
     const text = utf8(message);
@@ -316,7 +320,8 @@ export class ServerSocket {
   }
 
   #dropMessage(): void {
-    this.#message = new Uint8Array(this.#message.buffer.transfer(0)); // freed now
+    if (this.#message !== NOTHING) this.#message.buffer.transfer(0); // freed now
+    this.#message = NOTHING;
     this.#length = 0;
     this.#kind = null;
   }
@@ -333,14 +338,17 @@ export class ServerSocket {
   }
 }
 
+/** From this length on, in bytes, unmasking by words is quicker. */
+const BY_WORDS = 512;
+
 /** RFC 6455 §5.3, in place. */
 export function unmask(bytes: Uint8Array, mask: Uint8Array): void {
   let done = 0;
   const upTo = (end: number) => {
     for (; done < end; done++) bytes[done] ^= mask[done & 3];
   };
-  if (bytes.length >= 8) {
-    // By words, which begin at every fourth byte of the buffer.
+  if (bytes.length >= BY_WORDS) {
+    // Words begin at every fourth byte of the buffer.
     upTo(-bytes.byteOffset & 3);
     const turned = new Uint8Array(4).map((_, i) => mask[(done + i) & 3]);
     const [word] = new Uint32Array(turned.buffer);

@@ -141,7 +141,8 @@ export class DriverProcess {
     if (this.#due === Infinity) this.#arm();
     const bytes = frames.length === 1 ? frames[0] : concat(frames);
     // When the pipe breaks the process has ended, and readReplies() says why.
-    this.#writer.write(bytes).catch(() => {}).finally(() => bytes.fill(0));
+    const wipe = () => void bytes.fill(0);
+    this.#writer.write(bytes).then(wipe, wipe);
     if (frames.length > 1) { for (const frame of frames) frame.fill(0); }
   }
 

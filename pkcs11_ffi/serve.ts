@@ -86,7 +86,8 @@ class Served {
   }
 
   flush(): void {
-    write(Buffer.concat(this.#replies));
+    const [first, ...more] = this.#replies;
+    if (first) write(more.length === 0 ? first : Buffer.concat(this.#replies));
     this.#replies = [];
   }
 }

@@ -42,19 +42,19 @@ export async function signHash(
 
 /** Runs `work` for 0 … count−1, some at a time; rejects with the first failure after all have come to rest. */
 async function inPipeline(count: number, work: (i: number) => Promise<void>): Promise<void> {
+  const failures: unknown[] = [];
   let next = 0;
-  let failed = false;
   const worker = async () => {
-    while (next < count && !failed) {
+    while (next < count && failures.length === 0) {
       try {
         await work(next++);
       } catch (error) {
-        failed = true;
-        throw error;
+        failures.push(error);
       }
     }
   };
-  const workers = Array.from({ length: Math.min(count, PIPELINE) }, worker);
-  const failure = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
-  if (failure) throw (failure as PromiseRejectedResult).reason;
+  const workers: Promise<void>[] = [];
+  while (workers.length < Math.min(count, PIPELINE)) workers.push(worker());
+  await Promise.all(workers);
+  if (failures.length > 0) throw failures[0];
 }

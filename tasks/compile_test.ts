@@ -205,18 +205,27 @@ Deno.test("pieces are the same wherever they were bundled; one that nothing refe
   assert.throws(() => withoutPlaces(more, "x/"), /chunk-DDDDDDDD/);
 });
 
-Deno.test("what a command needs is read when it is chosen", () => {
-  const piece = (name: string, text: string) => ({
+Deno.test("what a command needs is read when it is needed; hosts and threads name what they may load", () => {
+  const texts = {
+    "main.js": `import "./a-1.js"; await import("./host-2.js");`,
+    "program-3.js": `const of = async () => (await import("./c-4.js")).c;`,
+    "host-2.js": `import "./d-5.js"; await import("./e-6.js");`,
+    "d-5.js": `await import("./f-7.js");`,
+    "cli/thread.js": `import "../g-8.js";`,
+    "g-8.js": `await import("./f-7.js");`,
+  };
+  const pieces = Object.entries(texts).map(([name, text]) => ({
     name,
     mode: 0o600,
     bytes: new TextEncoder().encode(text),
+  }));
+  const read = readWhenChosen(pieces).map(({ name, bytes }) => [
+    name,
+    new TextDecoder().decode(bytes),
+  ]);
+  assert.deepEqual(Object.fromEntries(read), {
+    ...texts,
+    "main.js": `import "./a-1.js"; await import(String("./host-2.js"));`,
+    "program-3.js": `const of = async () => (await import(String("./c-4.js"))).c;`,
   });
-  const [main, program, other] = readWhenChosen([
-    piece("main.js", `import "./a-1.js"; await import("./b-2.js");`),
-    piece("program-3.js", `const of = async () => (await import("./c-4.js")).c;`),
-    piece("agent-5.js", `await import("./d-6.js");`),
-  ]).map(({ bytes }) => new TextDecoder().decode(bytes));
-  assert.equal(main, `import "./a-1.js"; await import(String("./b-2.js"));`);
-  assert.equal(program, `const of = async () => (await import(String("./c-4.js"))).c;`);
-  assert.equal(other, `await import("./d-6.js");`);
 });

@@ -76,3 +76,11 @@ Deno.test("a timestamp's time is told as late as its accuracy allows, and not wh
   assert.deepEqual(told(2 * 3600), [null, false]);
   assert.deepEqual(told(1, makePki({ officers: [] })), [null, false]);
 });
+
+Deno.test("a PDF without signatures that readers draw differently is told to be damaged", () => {
+  const objects = documentObjects();
+  const isDamaged = () => factsOf(bytesSource(classicPdf(objects)), trust).damaged;
+  assert.equal(isDamaged(), false);
+  objects[4] = "<< /Length 5 >>\nstream\nq Q Q\nendstream";
+  assert.equal(isDamaged(), true);
+});

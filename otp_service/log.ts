@@ -54,7 +54,10 @@ export class Log {
     this.#database = database;
     this.rows = new LogRows(seal, database.lock);
     this.signer = signer;
-    this.#sealer = new Sealer(database, this.rows, signer);
+    this.#sealer = new Sealer(database, this.rows, signer, (entry, place) => {
+      this.#own.get(entry)?.found?.(place);
+      this.#own.delete(entry);
+    });
   }
 
   /** Keys by which notes of this log that were filed may be signed, that of its signer first. */
@@ -115,15 +118,9 @@ export class Log {
   }
 
   async #sealAll(): Promise<void> {
-    for (let isFull = true; isFull;) {
-      const sealed = await this.#sealer.seal();
-      for (const [entry, place] of sealed.places) {
-        this.#own.get(entry)?.found?.(place);
-        this.#own.delete(entry);
-      }
-      isFull = sealed.isFull;
-    }
-    await this.#findOwn((own) => own[1].found !== undefined || isLate(own));
+    let began: number;
+    do began = performance.now(); while (await this.#sealer.seal());
+    await this.#findOwn(began);
   }
 
   /**
@@ -196,13 +193,13 @@ export class Log {
     return this.#database.read((query) => tileIn(query, level, number));
   }
 
-  /** What another instance has sealed for this one. */
-  async #findOwn(which: (own: [entry: string, Own]) => boolean): Promise<void> {
-    const own = [...this.#own].filter(which);
+  /** Finds lines of this process that others have sealed, and that it did not see: those that waited before the last sealing. */
+  async #findOwn(began: number): Promise<void> {
+    const own = [...this.#own].filter(([, { since }]) => since < began);
     if (own.length === 0) return;
     await this.#database.read(async (query) => {
       const rows = await Promise.all(
-        own.map(([entry]) => query("SELECT seq, line FROM audit WHERE entry = $1", entry)),
+        own.map(([entry]) => query("SELECT seq FROM audit WHERE entry = $1", entry)),
       );
       if (!rows.some(([row]) => row)) return;
       const head = await this.rows.head(query);
@@ -211,7 +208,7 @@ export class Log {
         const [row] = rows[i];
         if (!row) continue;
         this.#own.delete(entry);
-        found?.(placeOf(read, head, row));
+        found?.(placeOf(read, head, row.seq as number));
       }
     });
   }
@@ -237,7 +234,7 @@ export class Log {
     const place = await promise;
     clearTimeout(timer);
     own.found = undefined;
-    return place && await place.receipt();
+    return place && await place.receipt(line);
   }
 
   /** The receipt of a line of this process; where it takes too long, a signed promise of it. */
@@ -269,13 +266,15 @@ export class Log {
 
   /** The receipt of a sealed line by what the log holds for it, hex; null where there is none (yet). */
   async find(entry: string): Promise<{ receipt: string; client?: string } | null> {
-    const place = await this.#database.read(async (query) => {
+    const found = await this.#database.read(async (query) => {
       const [row] = await query("SELECT seq, line FROM audit WHERE entry = $1", entry);
-      return row ? { row, ...placeOf(this.#hashes(), await this.rows.head(query), row) } : null;
+      return row ? { row, head: await this.rows.head(query) } : null;
     });
-    if (!place) return null;
-    const { client } = JSON.parse(place.row.line as string);
-    return { receipt: await place.receipt(), client };
+    if (!found) return null;
+    const { row, head } = found;
+    const { client } = JSON.parse(row.line as string);
+    const place = placeOf(this.#hashes(), head, row.seq as number);
+    return { receipt: await place.receipt(row.line as string), client };
   }
 
   /**

@@ -65,17 +65,19 @@ export async function tileIn(query: Query, level: number, number: number): Promi
   return row ? new Uint8Array(row.hashes as Uint8Array) : new Uint8Array();
 }
 
-/** Only the last tile of each level is needed to go on. */
-export function keepBorder(tiles: Map<string, Uint8Array>, size: number): void {
-  const last = new Map<number, number>();
-  for (const [name] of tiles) {
-    const [level, number] = name.split("/").map(Number);
-    last.set(level, Math.max(last.get(level) ?? 0, number));
-  }
-  for (const [name] of tiles) {
-    const [level, number] = name.split("/").map(Number);
-    if (number < last.get(level)! - 1 || size === 0) tiles.delete(name);
-  }
+/** The tiles at the log's end that are not full; none of a log that ends at line `seq`, which are known. */
+export async function lastTilesUnless(query: Query, seq: number): Promise<Map<string, Uint8Array>> {
+  const rows = await query(
+    `SELECT tiles.level, tiles.number, tiles.hashes
+     FROM audit_head JOIN (VALUES (0), (1), (2), (3), (4), (5), (6)) AS levels ON audit_head.seq <> $1
+     JOIN tiles ON tiles.level = levels.column1
+       AND tiles.number = audit_head.seq >> (8 * (levels.column1 + 1))`,
+    seq,
+  );
+  return new Map(rows.map(({ level, number, hashes }) => [
+    `${level}/${number}`,
+    new Uint8Array(hashes as Uint8Array),
+  ]));
 }
 
 /** What a transaction leaves to be sealed. */

@@ -5,12 +5,12 @@
 import { formatCheckpoint } from "../formats/log/checkpoint.ts";
 import { FormatError } from "../formats/error.ts";
 import { type NoteSigner, type OpenedNote, openNote, signingKeys } from "../formats/log/note.ts";
-import { extend, hashesIn, type ReadTile } from "../formats/log/tiles.ts";
-import { leafHash, rootHash } from "../formats/log/tree.ts";
+import { extend, hashesIn, lastTiles, type Nodes, type ReadTile } from "../formats/log/tiles.ts";
+import { leafHash, type ReadHash, rootHash } from "../formats/log/tree.ts";
 import { Chain, entryOf } from "./audit.ts";
 import type { Database, Query } from "./database.ts";
-import { addLines, FIRST, type Head, keepBorder, type LogRows, tileIn } from "./log_rows.ts";
-import { type Place, receiptOf } from "./place.ts";
+import { addLines, FIRST, type Head, lastTilesUnless, type LogRows, tileIn } from "./log_rows.ts";
+import { type Place, placeOf } from "./place.ts";
 import { addTo, TamperedError } from "./row_seal.ts";
 
 /** Transactions that are sealed at once. */
@@ -18,63 +18,86 @@ const BATCH = 500;
 /** Old lines that are read at a time. */
 const PIECE = 1000;
 
-/** Result of one sealing. */
-export interface Sealed {
-  /** Whether more may be pending. */
-  isFull: boolean;
-  /** Places of the lines, by their entries in hex. */
-  places: ReadonlyMap<string, Place>;
+/** All of a tree that is needed to go on from its end. */
+interface Border {
+  /** The tiles that are not full, by level and number. */
+  tiles: ReadonlyMap<string, Uint8Array>;
+  nodes: Nodes;
 }
 
 export class Sealer {
   readonly #database: Database;
   readonly #rows: LogRows;
   readonly #signer: NoteSigner;
+  readonly #placed: (entry: string, place: Place) => void;
   /** The largest tree that this process has seen: the log never goes back behind it. */
   #seen: Head = FIRST;
-  /** Tiles at the right border of the tree {@linkcode #seen}, if this process has sealed it. */
-  #border = new Map<string, Uint8Array>();
+  #border: Border = { tiles: new Map(), nodes: new Map() };
 
-  constructor(database: Database, rows: LogRows, signer: NoteSigner) {
+  /** @param placed is told the places of sealed lines by their entries in hex, whichever instance sealed them */
+  constructor(
+    database: Database,
+    rows: LogRows,
+    signer: NoteSigner,
+    placed: (entry: string, place: Place) => void,
+  ) {
     this.#database = database;
     this.#rows = rows;
     this.#signer = signer;
+    this.#placed = placed;
   }
 
-  /** Seals what is pending, as much as one transaction holds. */
-  async seal(): Promise<Sealed> {
-    let sealed: { head: Head; border: Map<string, Uint8Array>; places: Map<string, Place> } | null;
+  /**
+   * Seals what is pending, as much as one transaction holds.
+   *
+   * @returns whether more may be pending
+   */
+  async seal(): Promise<boolean> {
+    let end: { head: Head; border: Border };
+    let places: Map<string, Place>;
     const count = await this.#database.transaction(async (query) => {
-      sealed = null;
-      await this.#database.becomeSealer(query);
-      const [taken, before] = await Promise.all([
+      places = new Map();
+      const seen = this.#seen.seq;
+      // Sent together, so that the others wait for nothing but the server while it is this one's turn.
+      const [, taken, before, tiles, others] = await Promise.all([
+        this.#database.becomeSealer(query),
         query(
           `DELETE FROM pending WHERE number IN
            (SELECT number FROM pending ORDER BY number LIMIT ${BATCH}) RETURNING *`,
         ),
         this.#rows.head(query, true),
+        lastTilesUnless(query, seen),
+        query(`SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT ${BATCH}`, seen),
       ]);
-      const rows = taken.toSorted((a, b) => (a.number as number) - (b.number as number));
       const isSigned = this.#check(before);
       const carried = before.note === null ? await carryOver(query, before) : null;
-      const known = carried ?? await this.#borderOf(query, before);
-      if (rows.length === 0 && !carried && isSigned) {
-        [this.#seen, this.#border] = [before, known];
+      const known: Border = carried
+        ? { tiles: carried, nodes: new Map() }
+        : await this.#borderOf(query, before, tiles);
+      // who waits for what another instance has sealed need not wait for this sealing
+      const there = this.#hashes({ ...known, nodes: new Map(known.nodes) });
+      for (const { seq, entry } of others) {
+        if (entry !== null) this.#placed(entry as string, placeOf(there, before, seq as number));
+      }
+      if (taken.length === 0 && !carried && isSigned) {
+        end = { head: before, border: known };
         return 0;
       }
       const sum = Uint8Array.fromHex(before.sum);
       const lines: string[] = [];
-      for (const row of rows) {
+      for (const row of taken.toSorted((a, b) => (a.number as number) - (b.number as number))) {
         const pending = this.#rows.pending(row);
         lines.push(...pending.lines);
         addTo(sum, pending.delta);
       }
       const entries = lines.map((line) => entryOf(line));
+      const grown = { tiles: new Map(known.tiles), nodes: new Map(known.nodes) };
       const { root, tiles: changed } = await whole(() =>
         extend(
-          (level, number) => Promise.resolve(known.get(`${level}/${number}`)!),
+          (level, number) => Promise.resolve(known.tiles.get(`${level}/${number}`)!),
           before.seq,
           entries.map(leafHash),
+          grown.nodes,
         )
       );
       const added = addLines(
@@ -82,10 +105,11 @@ export class Sealer {
         lines.map((line, i) => [before.seq + i + 1, line, entries[i].toHex()]),
       );
       const writes: Promise<unknown>[] = [...added];
-      const border = new Map(known);
-      for (const { level, number, hashes } of changed) border.set(`${level}/${number}`, hashes);
+      for (const { level, number, hashes } of changed) {
+        grown.tiles.set(`${level}/${number}`, hashes);
+      }
       const all = carried
-        ? border
+        ? grown.tiles
         : changed.map((tile) => [`${tile.level}/${tile.number}`, tile.hashes] as const);
       for (const [name, hashes] of all) {
         const [level, number] = name.split("/").map(Number);
@@ -109,19 +133,26 @@ export class Sealer {
           "Among the pending entries of the audit one is sealed already: somebody brought it back.",
         );
       }
-      keepBorder(border, seq);
-      const read = hashesIn((level, number) => readTileOf(this.#database, border, level, number));
-      const places = new Map(entries.map((entry, i) => {
-        const [line, index] = [lines[i], before.seq + i];
-        const receipt = () => receiptOf(read, { line, index, head });
-        return [entry.toHex(), { index, receipt }];
-      }));
-      sealed = { head, border, places };
-      return rows.length;
+      const read = this.#hashes(grown);
+      for (const [i, entry] of entries.entries()) {
+        places.set(entry.toHex(), placeOf(read, head, before.seq + i + 1));
+      }
+      end = { head, border: keep(grown, lastTiles(seq), known) };
+      return taken.length;
     });
-    if (!sealed!) return { isFull: false, places: new Map() };
-    [this.#seen, this.#border] = [sealed.head, sealed.border];
-    return { isFull: count === BATCH, places: sealed.places };
+    [this.#seen, this.#border] = [end!.head, end!.border];
+    for (const [entry, place] of places!) this.#placed(entry, place);
+    return count === BATCH;
+  }
+
+  /** The hashes of one tree, of whose tiles some are known. */
+  #hashes({ tiles, nodes }: Border): ReadHash {
+    return hashesIn(
+      async (level, number) =>
+        tiles.get(`${level}/${number}`) ??
+          await this.#database.read((query) => tileIn(query, level, number)),
+      nodes,
+    );
   }
 
   /**
@@ -158,24 +189,36 @@ export class Sealer {
     return seq === this.#seen.seq && hash === this.#seen.hash;
   }
 
-  /** Of a tree whose border this process does not know, the tiles in the database must lead to its root. */
-  async #borderOf(query: Query, head: Head): Promise<Map<string, Uint8Array>> {
-    const isKnown = this.#isSeen(head);
-    if (isKnown && this.#border.size > 0) return this.#border;
-    const border = new Map<string, Uint8Array>();
-    const read: ReadTile = async (level, number) => {
-      const name = `${level}/${number}`;
-      const known = border.get(name);
-      if (known) return known;
-      const hashes = await tileIn(query, level, number);
-      border.set(name, hashes);
-      return hashes;
-    };
-    await checkRoot(read, head);
-    // and this process has seen the first of its lines
-    if (!isKnown && this.#seen.seq > 0) await checkRoot(read, this.#seen);
-    return border;
+  /**
+   * What is needed to go on from the end of the log.
+   *
+   * @param tiles those at the end that are not full; must lead to its root, unless this process has sealed it
+   */
+  async #borderOf(
+    query: Query,
+    head: Head,
+    tiles: ReadonlyMap<string, Uint8Array>,
+  ): Promise<Border> {
+    if (this.#isSeen(head)) return this.#border;
+    const read: ReadTile = async (level, number) =>
+      tiles.get(`${level}/${number}`) ?? await tileIn(query, level, number);
+    // the hashes that this process has made are those of the tree, if its tiles only grew
+    const grew = [...this.#border.tiles].every(([name, known]) =>
+      known.every((byte, i) => byte === tiles.get(name)?.[i])
+    );
+    const nodes = new Map(grew ? this.#border.nodes : []);
+    await checkRoot(hashesIn(read, nodes), head);
+    // other tiles may have begun since: the tree that this process has seen must be the beginning all the same
+    if (!grew) await checkRoot(hashesIn(read), this.#seen);
+    return { tiles, nodes };
   }
+}
+
+/** Keeps of a tree what is needed to go on from its end. Once other tiles are the last ones, what was below them is not. */
+function keep({ tiles, nodes }: Border, last: Iterable<string>, before: Border): Border {
+  const kept = new Map([...last].map((name) => [name, tiles.get(name)!]));
+  const isSame = [...kept.keys()].every((name) => before.tiles.has(name));
+  return { tiles: kept, nodes: isSame ? nodes : new Map() };
 }
 
 /** Does something with tiles. @throws {TamperedError} where they hold more or less than they should */
@@ -188,8 +231,8 @@ async function whole<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function checkRoot(read: ReadTile, { seq, hash }: Head): Promise<void> {
-  const root = await whole(() => rootHash(hashesIn(read), seq));
+async function checkRoot(read: ReadHash, { seq, hash }: Head): Promise<void> {
+  const root = await whole(() => rootHash(read, seq));
   if (new Uint8Array(root).toHex() !== hash) {
     throw new TamperedError("The audit's tiles do not lead to its signed root.");
   }
@@ -223,12 +266,3 @@ async function carryOver(
   if (chain.hash !== hash) throw new TamperedError("The audit's last line was changed.");
   return tiles;
 }
-
-const readTileOf = async (
-  database: Database,
-  known: ReadonlyMap<string, Uint8Array>,
-  level: number,
-  number: number,
-): Promise<Uint8Array> =>
-  known.get(`${level}/${number}`) ??
-    await database.read((query) => tileIn(query, level, number));

@@ -19,44 +19,61 @@ export interface Tile {
   hashes: Uint8Array;
 }
 
-/** The tree's hashes out of tiles. Each tile is read once and each hash made once, so use it for one tree only. */
-export function hashesIn(readTile: ReadTile): ReadHash {
+/** Hashes between the levels of tiles, by level and index. They stay when the tree grows. */
+export type Nodes = Map<string, Uint8Array>;
+
+/**
+ * The tree's hashes out of tiles. Each tile is read once, so use it for one tree only.
+ *
+ * @param nodes hashes that are known, and get more
+ */
+export function hashesIn(readTile: ReadTile, nodes: Nodes = new Map()): ReadHash {
   const tiles = new Map<string, Promise<Uint8Array>>();
-  const hashes = new Map<string, Promise<Uint8Array>>();
-  const make = async (level: number, index: number): Promise<Uint8Array> => {
+  return async (level, index) => {
+    const known = nodes.get(`${level}/${index}`);
+    if (known) return known;
     const tileLevel = Math.floor(level / HEIGHT);
-    const width = 2 ** (level % HEIGHT);
-    const first = index * width;
-    const number = Math.floor(first / WIDTH);
+    const number = Math.floor(index / 2 ** (HEIGHT - level % HEIGHT));
     const key = `${tileLevel}/${number}`;
     const tile = await tiles.getOrInsertComputed(key, () => readTile(tileLevel, number));
-    const at = (first % WIDTH) * HASH;
-    return subtree(tile.subarray(at, at + width * HASH), width);
+    return subtree(tile, level, index, nodes);
   };
-  return (level, index) =>
-    hashes.getOrInsertComputed(`${level}/${index}`, () => make(level, index));
 }
 
-function subtree(hashes: Uint8Array, width: number): Uint8Array {
-  if (hashes.length !== width * HASH) throw new RangeError("a tile holds too few hashes");
-  if (width === 1) return hashes;
-  const middle = hashes.length / 2;
-  return nodeHash(
-    subtree(hashes.subarray(0, middle), width / 2),
-    subtree(hashes.subarray(middle), width / 2),
-  );
+function subtree(tile: Uint8Array, level: number, index: number, nodes: Nodes): Uint8Array {
+  if (level % HEIGHT === 0) {
+    const at = (index % WIDTH) * HASH;
+    if (tile.length < at + HASH) throw new RangeError("a tile holds too few hashes");
+    return tile.subarray(at, at + HASH);
+  }
+  return nodes.getOrInsertComputed(`${level}/${index}`, () =>
+    nodeHash(
+      subtree(tile, level - 1, index * 2, nodes),
+      subtree(tile, level - 1, index * 2 + 1, nodes),
+    ));
+}
+
+/** Level and number of the tiles at the end of a tree that are not full: they are needed to go on from there. */
+export function* lastTiles(size: number): Generator<string> {
+  for (let [level, count] = [0, size]; count > 0; level++) {
+    const number = Math.floor(count / WIDTH);
+    if (count % WIDTH > 0) yield `${level}/${number}`;
+    count = number;
+  }
 }
 
 /**
  * Adds leaves to a tree of `size` leaves.
  *
  * @param leaves their hashes
+ * @param nodes as in {@linkcode hashesIn}
  * @returns the tiles that changed, and the root of the larger tree
  */
 export async function extend(
   readTile: ReadTile,
   size: number,
   leaves: readonly Uint8Array[],
+  nodes: Nodes = new Map(),
 ): Promise<{ tiles: Tile[]; root: Uint8Array }> {
   const changed = new Map<string, Tile>();
   const add = async (level: number, index: number, hash: Uint8Array): Promise<void> => {
@@ -69,11 +86,17 @@ export async function extend(
     }
     if (tile.hashes.length !== (index % WIDTH) * HASH) throw new RangeError("a tile was changed");
     tile.hashes = concat(tile.hashes, hash);
-    if (index % WIDTH === WIDTH - 1) await add(level + 1, number, subtree(tile.hashes, WIDTH));
+    if (index % WIDTH < WIDTH - 1) return;
+    const below = HEIGHT * (level + 1) - 1;
+    const [left, right] = [number * 2, number * 2 + 1]
+      .map((each) => subtree(tile.hashes, below, each, nodes));
+    await add(level + 1, number, nodeHash(left, right));
   };
   for (const [i, hash] of leaves.entries()) await add(0, size + i, hash);
-  const read = hashesIn(async (level, number) =>
-    changed.get(`${level}/${number}`)?.hashes ?? await readTile(level, number)
+  const read = hashesIn(
+    async (level, number) =>
+      changed.get(`${level}/${number}`)?.hashes ?? await readTile(level, number),
+    nodes,
   );
   return { tiles: [...changed.values()], root: await rootHash(read, size + leaves.length) };
 }

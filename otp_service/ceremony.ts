@@ -122,13 +122,13 @@ export class Ceremony {
       if (!found) return null;
       const { outcome, row: { person } } = found;
       const about = { transaction: id, person: person.id };
-      if (outcome!.ok) tx.audit({ event: "otp.sent", ...about, way: person.otp });
-      else tx.audit({ event: "otp.refused", ...about, reason: outcome!.refusal });
+      if (outcome.ok) tx.audit({ event: "otp.sent", ...about, way: person.otp });
+      else tx.audit({ event: "otp.refused", ...about, reason: outcome.refusal });
       return found;
     });
     if (!sent) return { ok: false, refusal: "ended" };
     const { outcome, facts, row: { person }, transaction: { binding, client, mode } } = sent;
-    if (!outcome!.ok) return outcome!;
+    if (!outcome.ok) return outcome;
     if (person.otp === "totp") return { ok: true };
     const message = otpMessage(person.language, {
       otp,
@@ -209,12 +209,12 @@ export class Ceremony {
       if (!found) return { ...NOTHING, refusal: "ended" } as Answer;
       const { outcome, transaction, row } = found;
       const about = { transaction: id, person: row.person.id };
-      if (outcome!.ok) {
+      if (outcome.ok) {
         tx.audit({ event: "answer.received", ...about });
         return { transaction, row, number: row.guard.answers.paid };
       }
-      tx.audit({ event: "answer.refused", ...about, reason: outcome!.refusal });
-      return refused(outcome!.refusal, found);
+      tx.audit({ event: "answer.refused", ...about, reason: outcome.refusal });
+      return refused(outcome.refusal, found);
     });
   }
 
@@ -241,20 +241,20 @@ export class Ceremony {
       const found = (await tx.apply({ id }, event, consent === undefined ? {} : { consent }))!;
       const { outcome, transaction, row } = found;
       const about = { transaction: id, person: person.id };
-      if (outcome!.ok) {
+      if (outcome.ok) {
         tx.audit({ event: "authorization.given", ...about, consent, ...transaction.binding });
         await then?.(tx, found);
         const holder = { person: person.id, epoch: row.epoch };
         return { ok: true, sad, expiresIn: expiresIn(transaction.createdAt, tx.now), holder };
       }
       // which factor was wrong stands in no answer and not here
-      tx.audit({ event: "answer.refused", ...about, reason: outcome!.refusal });
+      tx.audit({ event: "answer.refused", ...about, reason: outcome.refusal });
       const wrong = wrongInARow({ ...row.guard.answers, paid: number });
       if (TOLD.includes(wrong) && !(right && match !== false)) {
         tell = wrong;
         people.auditWrong(tx, person.id, wrong, "answers");
       }
-      return refused(outcome!.refusal, found);
+      return refused(outcome.refusal, found);
     });
     if (tell !== undefined) people.tellWrong(person, tell, "answers");
     return answer;
@@ -309,12 +309,12 @@ export class Ceremony {
     if (!found) return new CscError("sad_invalid");
     const { outcome, transaction } = found;
     tx.audit({
-      event: outcome!.ok ? "authorization.extended" : "sad.refused",
+      event: outcome.ok ? "authorization.extended" : "sad.refused",
       transaction: transaction.id,
       client: presented.client,
-      ...outcome!.ok ? { hashes: transaction.pending } : { reason: outcome!.refusal },
+      ...outcome.ok ? { hashes: transaction.pending } : { reason: outcome.refusal },
     });
-    if (!outcome!.ok) return new CscError(cscCode("extend", outcome!.refusal));
+    if (!outcome.ok) return new CscError(cscCode("extend", outcome.refusal));
     return { SAD, expiresIn: expiresIn(transaction.createdAt, tx.now) };
   }
 }

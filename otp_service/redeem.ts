@@ -54,8 +54,9 @@ export async function redeem(
       tx.audit({ event: "sad.refused", client, transaction, reason });
       return new CscError(code, reason);
     };
-    const known = await tx.transaction({ sad });
-    const credential = known && await tx.credential(known.transaction.credential);
+    const [known, named] = await Promise.all([tx.find({ sad }), tx.credential(credentialID)]);
+    const own = known?.transaction.credential ?? credentialID;
+    const credential = own === credentialID ? named : await tx.credential(own);
     if (!known || !credential) return refused("sad_invalid", "unknown");
     const { id, binding } = known.transaction;
     // Of a wrong algorithm nothing could come; it does not cost the SAD.
@@ -64,7 +65,7 @@ export async function redeem(
     }
     const hash = hashByOid(binding!.hashAlgorithm);
     const hashes = hashesBy(hash);
-    const found = (await tx.apply({ id }, {
+    const { outcome, row: { person }, facts } = tx.happen(known, {
       type: "use",
       bare: asked === "signHash",
       sad,
@@ -72,9 +73,8 @@ export async function redeem(
       credential: credentialID,
       hashes,
       hashAlgorithm,
-    }))!;
-    const { outcome, row: { person }, facts } = found;
-    if (!outcome!.ok) return refused(cscCode(asked, outcome!.refusal), outcome!.refusal, id);
+    });
+    if (!outcome.ok) return refused(cscCode(asked, outcome.refusal), outcome.refusal, id);
     tx.audit({
       event: "sad.used",
       client,

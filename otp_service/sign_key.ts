@@ -40,7 +40,7 @@ export async function withKey<T extends object>(
   const settle = (type: "signed" | "failed", more: Record<string, unknown>) =>
     store.runWithLines(async (tx) => {
       const found = (await tx.apply({ id: transaction }, { type }))!;
-      if (!found.outcome!.ok) {
+      if (!found.outcome.ok) {
         if (type === "signed") throw new CscError("sad_expired", "it was ended meanwhile");
         // Given up by the sweep, or kept before the database's answer was lost: the audit has its end.
         const { phase, end } = found.transaction;

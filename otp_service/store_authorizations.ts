@@ -20,9 +20,9 @@ export interface Found extends AuthorizationRow {
   readonly row: PersonRow;
 }
 
-/** Result of an event; `outcome` null: unchanged. */
+/** Result of an event. */
 export interface Applied extends Found {
-  readonly outcome: Outcome | null;
+  readonly outcome: Outcome;
 }
 
 /** A day after its end an authorization is forgotten; the audit is not. */
@@ -50,16 +50,24 @@ export class AuthorizationsTx extends PeopleTx {
   }
 
   async transaction(by: By): Promise<AuthorizationRow | null> {
-    const [where, ...values] = "id" in by
-      ? ["id = $1", by.id]
-      : "sad" in by
-      ? ["(sad = $1 OR used = $1)", by.sad]
-      : ["client = $1 AND credential = $2 AND phase = 'open'", by.client, by.credential];
-    const [row] = await this.query(
-      `SELECT * FROM transactions WHERE ${where} LIMIT 1${this.lock}`,
-      ...values,
-    );
+    const [where, ...values] = whereOf(by);
+    const [row] = await this.query(`SELECT * FROM transactions${where}${this.lock}`, ...values);
     return row ? this.#authorization(row) : null;
+  }
+
+  /** An authorization and its person. Both are asked for at once. */
+  async find(by: By): Promise<Found | null> {
+    const [where, ...values] = whereOf(by);
+    const [found, [row]] = await Promise.all([
+      this.transaction(by),
+      this.query(
+        `SELECT * FROM persons WHERE id = (SELECT person FROM transactions${where})${this.lock}`,
+        ...values,
+      ),
+    ]);
+    if (!found) return null;
+    const person = row ? this.personOf(row, found.person) : this.missing("persons", found.person);
+    return person && { ...found, row: person };
   }
 
   #authorization(row: Row): AuthorizationRow {
@@ -90,26 +98,31 @@ export class AuthorizationsTx extends PeopleTx {
   }
 
   /**
-   * Finds an authorization and its person, runs one event on them, and writes what came of it. What an administrator has
-   * locked is ended, whatever the event. Whatever ends it, the audit says so here; of a failed signature its own line does.
+   * Finds an authorization and its person, and runs an event on them, as {@linkcode happen} does.
    *
-   * @param event what happens, or what says so by what was found; null: nothing
+   * @param event what happens, or what says so by what was found
    * @returns null where there is no such authorization
    */
   async apply(
     by: By,
-    event: Event | ((found: Found) => Event | null),
+    event: Event | ((found: Found) => Event),
     facts: Partial<Facts> = {},
   ): Promise<Applied | null> {
-    const found = await this.transaction(by);
-    const row = found && await this.person(found.person);
-    if (!found || !row) return null;
-    const happens = typeof event === "function" ? event({ ...found, row }) : event;
-    if (!happens) return { ...found, row, outcome: null };
+    const found = await this.find(by);
+    return found && this.happen(found, typeof event === "function" ? event(found) : event, facts);
+  }
+
+  /**
+   * Runs one event on an authorization and its person, which were found in this transaction, and writes what came of it. What
+   * an administrator has locked is ended, whatever the event. Whatever ends it, the audit says so here; of a failed signature
+   * its own line does.
+   */
+  happen(found: Found, event: Event, facts: Partial<Facts> = {}): Applied {
+    const { row } = found;
     const state: State = { transaction: found.transaction, guard: row.guard };
-    const isOver = ["signed", "failed", "end"].includes(happens.type);
+    const isOver = ["signed", "failed", "end"].includes(event.type);
     const { outcome, transaction, guard } = row.locked === null || isOver
-      ? step(state, happens, this.now)
+      ? step(state, event, this.now)
       : {
         ...step(state, { type: "end", why: "locked" }, this.now),
         outcome: { ok: false, refusal: "locked" } as const,
@@ -170,6 +183,13 @@ export class AuthorizationsTx extends PeopleTx {
     );
     for (const row of rows) this.gone("transactions", row.id as string, row);
   }
+}
+
+function whereOf(by: By): [where: string, ...values: Value[]] {
+  if ("id" in by) return [" WHERE id = $1", by.id];
+  if ("sad" in by) return [" WHERE sad = $1 OR used = $1 LIMIT 1", by.sad];
+  const open = " WHERE client = $1 AND credential = $2 AND phase = 'open' LIMIT 1";
+  return [open, by.client, by.credential];
 }
 
 function rowOf(transaction: Transaction, facts: Facts) {

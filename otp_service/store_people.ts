@@ -7,16 +7,16 @@ import { SealedTx } from "./store_tx.ts";
 export class PeopleTx extends SealedTx {
   async persons(): Promise<PersonRow[]> {
     const rows = await this.query("SELECT * FROM persons ORDER BY id");
-    return rows.map((row) => this.#person(row));
+    return rows.map((row) => this.personOf(row, row.id as string));
   }
 
   async person(id: string): Promise<PersonRow | null> {
     const [row] = await this.query(`SELECT * FROM persons WHERE id = $1${this.lock}`, id);
-    return row ? this.#person(row) : this.missing("persons", id);
+    return row ? this.personOf(row, id) : this.missing("persons", id);
   }
 
-  #person(row: Row): PersonRow {
-    this.verify("persons", row.id as string, row, contentOf(row));
+  protected personOf(row: Row, id: string): PersonRow {
+    this.verify("persons", id, row, contentOf(row));
     const { data, guard, pin, locked, epoch } = row;
     return {
       person: JSON.parse(data as string),

@@ -69,7 +69,7 @@ async function suite(t: Deno.TestContext, instance: () => Promise<Store>, clock:
         Array.from({ length: 1000 }, (_, i) =>
           (i % 2 ? one : two).run(async (tx) => {
             const { outcome } = (await tx.apply({ sad: "sad-hash" }, USE))!;
-            const ok = outcome!.ok;
+            const ok = outcome.ok;
             tx.audit({ event: ok ? "sad.used" : "sad.refused", transaction: "t1" });
             return ok;
           })),

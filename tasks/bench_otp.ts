@@ -31,22 +31,24 @@ import { ensure } from "./setup.ts";
 const PEOPLE = 8;
 /** Of each person: in an hour there are ten. */
 const CEREMONIES = { warm: 2, measured: 8 };
-const SADS = 600;
-const IN_FLIGHT = 16;
+/** Requests to sign, by the number of hashes of each. Fewer, and a single pause of the machine would be their p99. */
+const REQUESTS = [[1, 2000], [10, 100]] as const;
+/** Requests of each instance before that: until its code is compiled, one takes twice the processor time. */
+const WARM = 400;
+/** So many sign at the same time, each one thing after another. */
+const SIGNERS = 16;
 const RAW = 2000;
-const BATCH = 10;
 const PINS = 20;
 const ARGON = "Argon2id, 19 MiB, t=2: processor time of one PIN";
 
 const percentile = (values: number[], share: number) =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
 
-/** Runs all tasks, so many at once; gives the milliseconds that each took. */
-async function pipelined(tasks: (() => Promise<unknown>)[], inFlight: number): Promise<number[]> {
-  const left = tasks.entries();
+/** Runs the tasks of all signers at the same time; gives the milliseconds that each took. */
+async function pipelined(signers: (() => Promise<unknown>)[][]): Promise<number[]> {
   const times: number[] = [];
-  await Promise.all(Array.from({ length: inFlight }, async () => {
-    for (const [, task] of left) times.push(await timed(task));
+  await Promise.all(signers.map(async (tasks) => {
+    for (const task of tasks) times.push(await timed(task));
   }));
   return times;
 }
@@ -95,9 +97,8 @@ export async function benchOtp(figures: Figures): Promise<void> {
       for (let i = 0; i < PEOPLE; i++) {
         people.push(await enrol(instances[0], access, mail.mails, `person${i}`));
       }
-      // a person's own signatures wait for each other, since their row is locked
       const stored: string[] = [];
-      for (let i = 0; i < IN_FLIGHT; i++) {
+      for (let i = 0; i < SIGNERS; i++) {
         stored.push(
           await enrol(instances[0], access, mail.mails, `stored${i}`, {
             kind: "stored",
@@ -153,22 +154,29 @@ export async function benchOtp(figures: Figures): Promise<void> {
           cpu,
           run: () => ceremonies(CEREMONIES.measured),
         });
-        for (const each of [1, BATCH]) {
-          const sads = await authorizeAll(store, stored, Math.ceil(SADS / each), each);
-          const tasks = sads.map(({ credential, SAD, hashes }, i) => async () => {
-            const body = { ...signing(credential, SAD, OIDS.sha256WithRsa, hashes[0]!), hashes };
-            const { status } = await used[i % count]!.call(
-              "/csc/v2/signatures/signHash",
-              body,
-              access,
-            );
-            if (status !== 200) throw new Error(`signHash: ${status}`);
-          });
-          await pipelined(tasks.splice(0, 20), IN_FLIGHT); // connections, caches, logins
+        for (const [each, requests] of REQUESTS) {
+          const warm = Math.ceil(WARM * count / each / SIGNERS);
+          const signers: (() => Promise<unknown>)[][] = [];
+          let next = 0;
+          for (const [signer, credential] of stored.entries()) {
+            const mine = warm + Math.ceil(requests / SIGNERS);
+            const sads = await authorizeAll(store, { signer, credential }, mine, each);
+            signers.push(sads.map(({ SAD, hashes }) => async () => {
+              const body = { ...signing(credential, SAD, OIDS.sha256WithRsa, hashes[0]!), hashes };
+              // as they come, to one instance after another
+              const { status } = await used[next++ % count]!.call(
+                "/csc/v2/signatures/signHash",
+                body,
+                access,
+              );
+              if (status !== 200) throw new Error(`signHash: ${status}`);
+            }));
+          }
+          await pipelined(signers.map((tasks) => tasks.splice(0, warm)));
           let all: number[] = [];
           const before = await cpu();
           const elapsed = await timed(async () => {
-            all = await pipelined(tasks, IN_FLIGHT);
+            all = await pipelined(signers);
           });
           const after = await cpu();
           const name = `${label}: signHash, ${each} a request`;
@@ -318,9 +326,13 @@ async function ceremony(
 }
 
 /** SADs as PIN and OTP would have given them: what is measured then is signing alone. */
-async function authorizeAll(store: Store, stored: string[], count: number, each: number) {
-  return await Promise.all(Array.from({ length: count }, async (_, i) => {
-    const credential = stored[i % stored.length];
+async function authorizeAll(
+  store: Store,
+  { signer, credential }: { signer: number; credential: string },
+  count: number,
+  each: number,
+) {
+  return await Promise.all(Array.from({ length: count }, async () => {
     const hashes = Array.from({ length: each }, () => randomBytes(32).toString("base64"));
     const [SAD, id] = [randomBytes(32).toString("base64url"), randomBytes(16).toString("hex")];
     await store.run((tx) => {
@@ -340,12 +352,12 @@ async function authorizeAll(store: Store, stored: string[], count: number, each:
         pending: hashes,
         remaining: each,
       };
-      tx.addTransaction(transaction, `stored${i % stored.length}`, {
+      tx.addTransaction(transaction, `stored${signer}`, {
         purpose: "benchmark",
         labels: [],
       });
     });
-    return { credential, SAD, hashes };
+    return { SAD, hashes };
   }));
 }
 

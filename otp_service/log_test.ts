@@ -149,6 +149,27 @@ Deno.test("while nothing can be sealed an answer carries a signed promise, which
   }
 });
 
+Deno.test("a line that another instance has sealed has its receipt, though this one cannot seal", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "otp.db");
+    const database = killable(openSqlite(path));
+    const [one, other] = [newStore(database), newStore(openSqlite(path))];
+    for (let i = 0; i < 3; i++) {
+      const [line] = await add(one, 1);
+      await other.log.sealAll();
+      await add(one, 1);
+      database.killAfter = 4; // all that is read; nothing of it is written
+      const receipted = await one.log.receiptFor(line);
+      assert.ok("receipt" in receipted);
+      assert.equal(verifyReceipt(receipted.receipt, key, entryOf).line, line);
+      await one.log.settle();
+      assert.ok(database.killAfter < 0, "it was about to write");
+      database.killAfter = Infinity;
+    }
+    assert.equal((await one.verifyAudit()).problem, undefined);
+    for (const store of [one, other]) await store.close();
+  }));
+
 const cases: [
   name: string,
   body: (

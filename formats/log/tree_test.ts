@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { extend, hashesIn, readTilePath, type Tile, tilePath } from "./tiles.ts";
+import { extend, hashesIn, lastTiles, readTilePath, type Tile, tilePath } from "./tiles.ts";
 import {
   consistencyProof,
   EMPTY_ROOT,
@@ -121,9 +121,11 @@ Deno.test("tiles give the same tree, however many leaves come at a time (propert
         const stored = new Map<string, Tile>();
         const read = (level: number, number: number) =>
           Promise.resolve(stored.get(`${level}/${number}`)!.hashes);
+        const nodes = new Map();
         let size = 0;
         for (const count of batches) {
-          const { tiles, root } = await extend(read, size, hashes.slice(size, size + count));
+          const added = hashes.slice(size, size + count);
+          const { tiles, root } = await extend(read, size, added, nodes);
           for (const tile of tiles) {
             const before = stored.get(`${tile.level}/${tile.number}`);
             if (before) {
@@ -134,6 +136,8 @@ Deno.test("tiles give the same tree, however many leaves come at a time (propert
           }
           size += count;
           assert.equal(root.toHex(), treeHash(hashes.slice(0, size)).toHex());
+          const last = stored.keys().filter((each) => stored.get(each)!.hashes.length < 256 * 32);
+          assert.deepEqual([...lastTiles(size)].toSorted(), [...last].toSorted());
         }
         if (size === 0) return;
         const inTiles = hashesIn(read);

@@ -34,6 +34,9 @@ export class TamperedError extends Error {
   override readonly name = "TamperedError";
 }
 
+/** What a {@linkcode TamperedError} says where a good row was given in place of the one that was asked for. */
+export const OTHER = "The database answered with another row than was asked for.";
+
 /** The sum of no rows. */
 export const NO_ROWS = "0".repeat(64);
 

@@ -10,6 +10,7 @@ import {
 } from "./authorize.ts";
 import type { Row, Value } from "./database.ts";
 import type { AuthorizationRow, Facts, PersonRow } from "./rows.ts";
+import { OTHER, TamperedError } from "./row_seal.ts";
 import { PeopleTx } from "./store_people.ts";
 
 /** By its id, by the hash of its SAD (present or last used), or the open one of a client and a credential. */
@@ -52,7 +53,10 @@ export class AuthorizationsTx extends PeopleTx {
   async transaction(by: By): Promise<AuthorizationRow | null> {
     const [where, ...values] = whereOf(by);
     const [row] = await this.query(`SELECT * FROM transactions${where}${this.lock}`, ...values);
-    return row ? this.#authorization(row) : null;
+    if (!row) return null;
+    const found = this.#authorization(row);
+    if (!isBy(found.transaction, by)) throw new TamperedError(OTHER);
+    return found;
   }
 
   /** An authorization and its person. Both are asked for at once. */
@@ -183,6 +187,13 @@ export class AuthorizationsTx extends PeopleTx {
     );
     for (const row of rows) this.gone("transactions", row.id as string, row);
   }
+}
+
+function isBy(transaction: Transaction, by: By): boolean {
+  const { id, client, credential, phase, sad, used } = transaction;
+  if ("id" in by) return id === by.id;
+  if ("sad" in by) return [sad, used].includes(by.sad);
+  return client === by.client && credential === by.credential && phase === "open";
 }
 
 function whereOf(by: By): [where: string, ...values: Value[]] {

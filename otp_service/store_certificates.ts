@@ -18,10 +18,10 @@ export class CertificatesTx extends EsignsTx {
 
   async certificate(serial: string): Promise<CertificateRow | null> {
     const [row] = await this.query("SELECT * FROM certificates WHERE serial = $1", serial);
-    return row ? this.#certificate(row) : this.missing("certificates", serial);
+    return row ? this.#certificate(row, serial) : this.missing("certificates", serial);
   }
 
-  #certificate(row: Row): CertificateRow {
+  #certificate(row: Row, serial = row.serial as string): CertificateRow {
     const certificate: CertificateRow = {
       serial: row.serial as string,
       person: row.person as string,
@@ -31,7 +31,7 @@ export class CertificatesTx extends EsignsTx {
       revokedAt: row.revoked_at as number | null,
       reason: row.reason as string | null,
     };
-    this.verify("certificates", certificate.serial, row, contentOf(certificate));
+    this.verify("certificates", serial, row, contentOf(certificate));
     return certificate;
   }
 
@@ -56,7 +56,7 @@ export class CertificatesTx extends EsignsTx {
       `SELECT * FROM certificates WHERE serial = $1${this.lock}`,
       serial,
     );
-    const certificate = row && this.#certificate(row);
+    const certificate = row && this.#certificate(row, serial);
     if (!certificate || certificate.revokedAt !== null) return false;
     const content = contentOf({ ...certificate, revokedAt: this.now, reason });
     const { version, mac } = this.next("certificates", serial, content);

@@ -54,14 +54,14 @@ export class EsignsTx extends DocumentsTx {
        WHERE id = $1${this.lock}`,
       id,
     );
-    return row ? this.#esign(row) : null;
+    return row ? this.#esign(row, id) : null;
   }
 
-  #esign(row: Row): EsignRow {
-    const { id, client, phase, facts, expires, hashes } = row;
-    this.verify("esigns", id as string, row, [client, phase, facts, expires, hashes]);
+  #esign(row: Row, id = row.id as string): EsignRow {
+    const { client, phase, facts, expires, hashes } = row;
+    this.verify("esigns", id, row, [client, phase, facts, expires, hashes]);
     return {
-      id: id as string,
+      id,
       client: client as string,
       phase: phase as EsignRow["phase"],
       facts: JSON.parse(facts as string),
@@ -72,7 +72,7 @@ export class EsignsTx extends DocumentsTx {
   async esignBytes(id: string): Promise<EsignBytes | null> {
     const [row] = await this.query("SELECT * FROM esigns WHERE id = $1", id);
     if (!row) return null;
-    this.#esign(row);
+    this.#esign(row, id);
     const bytes = (name: keyof EsignBytes) =>
       row[name] === null ? null : new Uint8Array(row[name] as Uint8Array);
     const all = {

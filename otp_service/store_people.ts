@@ -76,7 +76,7 @@ export class PeopleTx extends SealedTx {
 
   async credential(id: string): Promise<Credential | null> {
     const [row] = await this.query("SELECT * FROM credentials WHERE id = $1", id);
-    return row ? this.#credential(row) : this.missing("credentials", id);
+    return row ? this.#credential(row, id) : this.missing("credentials", id);
   }
 
   async credentialsOf(person: string): Promise<Credential[]> {
@@ -84,11 +84,11 @@ export class PeopleTx extends SealedTx {
       "SELECT * FROM credentials WHERE person = $1 ORDER BY id",
       person,
     );
-    return rows.map((row) => this.#credential(row));
+    return rows.map((row) => this.#credential(row, row.id as string));
   }
 
-  #credential(row: Row): Credential {
-    this.verify("credentials", row.id as string, row, [row.person, row.data]);
+  #credential(row: Row, id: string): Credential {
+    this.verify("credentials", id, row, [row.person, row.data]);
     return JSON.parse(row.data as string);
   }
 }

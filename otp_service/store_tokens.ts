@@ -1,5 +1,6 @@
 /** Statements about opaque values: tokens, tickets, codes and links. */
 import type { Row } from "./database.ts";
+import { OTHER, TamperedError } from "./row_seal.ts";
 import type { TokenData, TokenOf } from "./rows.ts";
 import { sha256, token } from "./secrets.ts";
 import { AuthorizationsTx } from "./store_authorizations.ts";
@@ -38,7 +39,7 @@ export class TokensTx extends AuthorizationsTx {
       kind,
       this.now,
     );
-    return row ? this.#token(row) : null;
+    return row ? this.#token(row, kind, value) : null;
   }
 
   /** As {@linkcode read}, once: the value stands for nothing afterwards. */
@@ -50,14 +51,15 @@ export class TokensTx extends AuthorizationsTx {
       this.now,
     );
     if (!row) return null;
-    const taken = this.#token<K>(row);
+    const taken = this.#token(row, kind, value);
     this.gone("tokens", row.hash as string, row);
     return taken;
   }
 
-  #token<K extends TokenData["kind"]>(row: Row): TokenRow<K> {
-    const { hash, kind, family, data, expires } = row;
-    this.verify("tokens", hash as string, row, [kind, family, data, expires]);
+  #token<K extends TokenData["kind"]>(row: Row, kind: K, value: string): TokenRow<K> {
+    const { family, data, expires } = row;
+    this.verify("tokens", sha256(value), row, [kind, family, data, expires]);
+    if (expires as number <= this.now) throw new TamperedError(OTHER);
     return { data: JSON.parse(data as string), family: family as string | null };
   }
 

@@ -98,10 +98,10 @@ export class Filing {
       const { size, origin } = readCheckpointByAny(note, log.keys); // what is none takes no good one's place
       const plain = note;
       await by("witness", async () => void (note = await this.#cosigned(plain)));
-      if (file !== undefined) {
-        await by("file", () => replace(file, new TextEncoder().encode(note!)));
-      }
-      if (file !== undefined && timestamp) {
+      // the witness takes its time, in which another instance may have filed a later one there
+      const isLast = file !== undefined && await this.#isLast(file, size);
+      if (isLast) await by("file", () => replace(file, new TextEncoder().encode(note!)));
+      if (isLast && timestamp) {
         await by("timestamp", async () => {
           const token = await timestamp(createHash("sha256").update(note!).digest());
           await replace(`${file}.tst`, token);
@@ -119,6 +119,13 @@ export class Filing {
       if (failed.length === 0) this.#filed = plain;
     });
     return failed;
+  }
+
+  /** Whether no later checkpoint is in the file. */
+  async #isLast(file: string, size: number): Promise<boolean> {
+    if (!await exists(file)) return true;
+    const { keys } = this.#options.log;
+    return await withFiled(file, (note) => readCheckpointByAny(note, keys).size <= size);
   }
 
   /** With the witness's signature below. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, sign } from "node:crypto";
+import { createHash, createPrivateKey, sign } from "node:crypto";
 import { join } from "node:path";
 import { readCheckpoint } from "../formats/log/checkpoint.ts";
 import { formatNoteKey, noteKey, noteSigner } from "../formats/log/note.ts";
@@ -108,6 +108,34 @@ Deno.test("a checkpoint is filed by every way, cosigned by the witness, and once
     } finally {
       await watcher.server.shutdown();
       await other.shutdown();
+      await store.close();
+    }
+  }));
+
+Deno.test("a later checkpoint that another instance filed meanwhile stays, with its timestamp", () =>
+  inTempDir(async (dir) => {
+    const store = newStore(join(dir, "otp.db"));
+    const file = join(dir, "checkpoint");
+    const timestamp = (digest: Uint8Array) => Promise.resolve(digest);
+    await add(store, 3);
+    await store.auditHead();
+    let later = "";
+    // a witness that is slow, and then fails
+    const slow = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async () => {
+      await add(store, 2);
+      later = (await store.auditHead()).note!;
+      assert.deepEqual(await new Filing({ log: store.log, file, timestamp }).file(), []);
+      return new Response(null, { status: 500 });
+    });
+    try {
+      const witness = { url: `http://127.0.0.1:${slow.addr.port}`, key: formatNoteKey(key) };
+      const filing = new Filing({ log: store.log, file, timestamp, witness });
+      assert.deepEqual(await filing.file(), ["witness"]);
+      assert.equal(await Deno.readTextFile(file), later);
+      const stamped = createHash("sha256").update(later).digest("hex");
+      assert.equal((await Deno.readFile(`${file}.tst`)).toHex(), stamped);
+    } finally {
+      await slow.shutdown();
       await store.close();
     }
   }));

@@ -146,13 +146,13 @@ Deno.test("in a public client's name nobody gets a token, an OTP or a row, and n
     test.sent.length = 0;
     const lines = (await test.audit()).length;
     const token = await post(test, "/oauth2/token", { grant_type: "client_credentials" });
-    assert.deepEqual([token.status, token.body.error], [403, "unauthorized_client"]);
+    assert.deepEqual([token.status, token.body.error], [400, "unauthorized_client"]);
     const empty = { client_id: "wallet", client_secret: "" };
     const basic = { authorization: `Basic ${btoa("wallet:")}` };
     for (const headers of [undefined, basic]) {
       const body = new URLSearchParams({ ...empty, grant_type: "client_credentials" });
       const request = new Request(`${PUBLIC_URL}/oauth2/token`, { method: "POST", body, headers });
-      assert.equal((await test.handler(request)).status, 403);
+      assert.equal((await test.handler(request)).status, 400);
     }
     const elsewhere = { redirect_uri: "in.gov.example.wallet.evil:/signed" };
     assert.equal((await push(test, pkce().challenge, elsewhere)).status, 400);

@@ -304,7 +304,7 @@ async function giveToken(
   const { store } = service;
   switch (form.grant_type) {
     case "client_credentials":
-      if (isPublic(client)) throw new CscError("unauthorized_client");
+      if (isPublic(client)) throw new CscError("grant_unauthorized");
       return await store.run((tx) => {
         tx.audit({ event: "client.signed_in", client: client.id });
         return giveTokens(tx, { client: client.id }, token(), false);

@@ -34,6 +34,12 @@ export const CSC_ERRORS = {
   client_secret_invalid: bad("Invalid parameter client_secret"),
   code_invalid: [400, "invalid_grant", "Authorization code is invalid or expired"],
   redirect_uri_mismatch: [400, "invalid_grant", "redirect_uri parameter does not match"],
+  // RFC 6749 §5.2
+  grant_unauthorized: [
+    400,
+    "unauthorized_client",
+    "The client is not authorized to use this grant_type",
+  ],
   refresh_token_invalid: [400, "invalid_grant", "Invalid parameter refresh_token"],
   // §11
   authorization_header: bad("Malformed authorization header"),

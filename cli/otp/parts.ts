@@ -15,6 +15,7 @@ import { openReaders, type ServiceReader } from "../../otp_service/reading.ts";
 import type { Service } from "../../otp_service/service.ts";
 import { FormatError } from "../../formats/error.ts";
 import { type Certificate, readCertificate } from "../../formats/x509/certificate.ts";
+import { isTrial } from "../../formats/x509/trial.ts";
 import type { Signer } from "../../formats/signer.ts";
 import { readCertificates } from "../../formats/x509/bundle.ts";
 import { openModuleSigner } from "../../signers/module_signer.ts";
@@ -129,8 +130,12 @@ export async function openParts(
   }
 }
 
-/** @throws {SetupError} if the file holds no certificate, or one cannot be read; {SignerError} */
-async function certificatesIn(path: string): Promise<Certificate[]> {
+/**
+ * Certificates that somebody is trusted by.
+ *
+ * @throws {SetupError} if the file holds none, one of a trial agent, or one that cannot be read
+ */
+export async function certificatesIn(path: string): Promise<Certificate[]> {
   let certificates: Certificate[];
   try {
     certificates = readCertificates(await withFile(path, () => Deno.readFile(path)))
@@ -140,6 +145,9 @@ async function certificatesIn(path: string): Promise<Certificate[]> {
     throw new SetupError(`${path} cannot be read: ${error.message}`);
   }
   if (certificates.length === 0) throw new SetupError(`${path} holds no certificate.`);
+  if (certificates.some(isTrial)) {
+    throw new SetupError(`${path} is of a trial agent, whose signatures are worth nothing.`);
+  }
   return certificates;
 }
 

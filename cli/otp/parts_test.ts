@@ -10,6 +10,7 @@ import { inTempDir } from "../../tests/fixtures/openssl.ts";
 import { classicPdf, documentObjects } from "../../tests/fixtures/pdf.ts";
 import { rereadCertificate } from "../../tests/fixtures/second_reader.ts";
 import { readCertificates } from "../../formats/x509/bundle.ts";
+import { TRIAL_ORGANISATION } from "../../formats/x509/trial.ts";
 import { issue } from "../../tests/fixtures/issue.ts";
 import { pem } from "../../formats/asn1/pem.ts";
 import { readerCommand } from "../host_command.ts";
@@ -53,6 +54,13 @@ Deno.test("an error in the ESP's configuration names the setting, and a correct 
       Deno.writeTextFile(join(folder, name), pem("CERTIFICATE", der));
     await certificate("esp.pem", fake.party.certificate.der);
     await certificate("cca.pem", fake.root.certificate.der);
+    const trial = issue({
+      subject: [["O", TRIAL_ORGANISATION]],
+      notBefore: new Date(Date.now() - 60_000),
+      notAfter: new Date(Date.now() + 3_600_000),
+      extensions: [],
+    });
+    await certificate("trial.pem", trial.certificate.der);
     await Deno.writeTextFile(join(folder, "empty.pem"), "-----BEGIN NOTHING-----\n");
     const good = {
       url: "https://esp.example/2.1/signdoc",
@@ -86,6 +94,7 @@ Deno.test("an error in the ESP's configuration names the setting, and a correct 
       [{ key: { keyFile: "none.p12", passwordFile: "asp.password" } }, /none\.p12/],
       [{ certificatesFile: "none.pem" }, /none\.pem is missing/],
       [{ anchorsFile: "empty.pem" }, /empty\.pem holds no certificate/],
+      [{ anchorsFile: "trial.pem" }, /trial\.pem is of a trial agent/],
     ];
     for (const [change, message] of files) {
       await write({ ...good, ...change });

@@ -218,7 +218,9 @@ async function batch(figures: Figures, folder: string): Promise<void> {
       // Other documents every time: nothing is signed twice.
       const files = Array.from({ length: BATCH }, (_, i) => {
         const content = bytes.slice();
-        content.set(new TextEncoder().encode(String(100_000 + round * BATCH + i)), digits);
+        const number = round * BATCH + i;
+        const point = `${100 + Math.floor(number / 900)} ${100 + number % 900}`;
+        content.set(new TextEncoder().encode(point), digits);
         return { name: `bill-${i}.pdf`, content: new Blob([content]) };
       });
       const alone = await loop(BATCH);

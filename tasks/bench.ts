@@ -5,6 +5,7 @@
  * `deno task bench all [--report] [--long]`: all parts, each in a separate process. With `--report`, docs/benchmarks.md is
  * written anew, and a line is added to its history. Nothing else should run on the machine meanwhile.
  */
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { benchCurves } from "./bench_curves.ts";
 import { Figures } from "./bench_figures.ts";
@@ -16,6 +17,7 @@ import { addReport, type Part, thisMachine } from "./bench_report.ts";
 import { benchSign } from "./bench_sign.ts";
 import { benchVerify } from "./bench_verify.ts";
 import { benchVerifyService } from "./bench_verify_service.ts";
+import { run } from "./interop/dss.ts";
 
 /** By the name on the command line. */
 const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>> = {
@@ -62,7 +64,9 @@ async function runAll(long: boolean, report: boolean): Promise<boolean> {
   }
   if (report) {
     const docs = new URL("../docs/", import.meta.url);
-    await addReport(docs, { time: new Date().toISOString(), machine: thisMachine(), parts });
+    const time = new Date().toISOString();
+    const written = await addReport(docs, { time, machine: thisMachine(), parts });
+    await run(Deno.execPath(), ["fmt", "--quiet", ...written.map((each) => fileURLToPath(each))]);
   }
   return parts.every(({ figures, failed }) => !failed && figures.every(({ ok }) => ok));
 }

@@ -46,8 +46,9 @@ const TITLES: Record<string, string> = {
  * Adds a run to the history and writes the page anew.
  *
  * @param docs folder, ending in a slash
+ * @returns the page and its pictures
  */
-export async function addReport(docs: URL, run: Run): Promise<void> {
+export async function addReport(docs: URL, run: Run): Promise<URL[]> {
   const history = new URL("benchmarks.jsonl", docs);
   const before = await Deno.readTextFile(history).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return "";
@@ -55,10 +56,14 @@ export async function addReport(docs: URL, run: Run): Promise<void> {
   });
   await Deno.writeTextFile(history, `${before}${JSON.stringify(run)}\n`);
   const runs: Run[] = before.split("\n").filter(Boolean).map((line) => JSON.parse(line));
-  await Deno.writeTextFile(new URL("benchmarks.md", docs), page(run, runs));
+  const written = [new URL("benchmarks.md", docs)];
+  await Deno.writeTextFile(written[0]!, page(run, runs));
   for (const curve of run.parts.flatMap(({ curves }) => curves)) {
-    await Deno.writeTextFile(new URL(pictureOf(curve), docs), plot(curve));
+    const picture = new URL(pictureOf(curve), docs);
+    await Deno.writeTextFile(picture, plot(curve));
+    written.push(picture);
   }
+  return written;
 }
 
 const pictureOf = ({ name }: Curve) =>

@@ -21,13 +21,13 @@ export const trusting = (pki: Pki) => ({
   }),
 });
 
-/** Everything that a signature says, as far as its signer signed it. */
+/** Everything that a signature says, as far as its signer signed it; keys on curves are others in each run, and so certificates. */
 const claim = (
   { kind, signer, role, reason, location, algorithm, coverage }: SignatureReport,
   content: string,
 ) =>
   JSON.stringify([
-    ...[kind, signer?.id, role, reason, location, algorithm],
+    ...[kind, signer?.subject, role, reason, location, algorithm],
     // of a PDF, bytes may follow
     coverage.extent === "part" ? coverage.parts : [],
     content,

@@ -125,7 +125,9 @@ export function watchIdentity(
 ): () => void {
   let { certificate } = first;
   let ended = false;
-  const timer = setInterval(async () => {
+  let timer: ReturnType<typeof setTimeout>;
+  // One look after the other: two at a time would each make a new authority.
+  const look = async () => {
     try {
       const identity = await ready();
       if (ended || identity.certificate === certificate) return;
@@ -133,11 +135,14 @@ export function watchIdentity(
       use(identity);
     } catch (error) {
       failed(error);
+    } finally {
+      if (!ended) timer = setTimeout(look, every);
     }
-  }, every);
+  };
+  timer = setTimeout(look, every);
   return () => {
     ended = true;
-    clearInterval(timer);
+    clearTimeout(timer);
   };
 }
 

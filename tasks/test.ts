@@ -33,10 +33,38 @@ export function readCounts(output: string): Counts | null {
   return { passed: Number(closing[1]), failed: Number(closing[2]), skipped };
 }
 
-/** The files of which a test failed, by what `deno test` printed. */
-export function failedFiles(output: string): string[] {
-  const failed = [...output.matchAll(/^(\S+\.tsx?) (?:=> .*|\(uncaught error\)) \.\.\. FAILED/gm)];
-  return [...new Set(failed.map((line) => line[1]!))];
+/** What failed in one run of `deno test --parallel`. */
+export interface Failures {
+  files: string[];
+  /** Tests that failed or were cancelled, without the uncaught errors that the runner counts among them. */
+  tests: number;
+}
+
+/**
+ * Reads what failed from what `deno test --parallel` printed.
+ *
+ * @returns null if anything failed of which no file is named
+ */
+export function readFailures(output: string, { failed }: Counts): Failures | null {
+  // a step's name stands between its test's and the result
+  const tests = output.matchAll(
+    /^(\S+\.tsx?) => (?:(?! \.\.\. ).)+ \.\.\. (?:FAILED|cancelled) /gm,
+  );
+  const uncaught = [...output.matchAll(/^Uncaught error from (\S+) FAILED$/gm)];
+  const all = [...tests, ...uncaught].map((line) => line[1]!);
+  // with anything else than failed tests, the runner ends by another line
+  if (failed === 0 || all.length !== failed || !/^error: Test failed$/m.test(output)) return null;
+  return { files: [...new Set(all)], tests: failed - uncaught.length };
+}
+
+/**
+ * Whether the failed files passed when they ran again.
+ *
+ * @param again counts of that run; null if it did not end well
+ */
+export function makesUp(again: Counts | null, first: Counts, { tests }: Failures): boolean {
+  return again !== null && again.failed === 0 && again.passed >= Math.max(tests, 1) &&
+    again.skipped.every((name) => first.skipped.includes(name));
 }
 
 /** The last line of the whole run. */
@@ -73,8 +101,8 @@ const LONGEST = [
 const PLACES = navigator.hardwareConcurrency + 2;
 
 /**
- * Real browsers, drivers and databases on a busy computer fail a test now and then. So few failed files are run again,
- * alone, and named if they pass; a fault of ours fails again.
+ * Real browsers, drivers and databases on a busy computer fail a test now and then. Up to so many failed files are run
+ * again, alone, and named if they pass; a fault of ours fails again.
  */
 const MOST_RUN_AGAIN = 2;
 
@@ -145,7 +173,13 @@ async function main(args: string[]): Promise<number> {
   await step("format", ["fmt", "--check"]);
   await step("lint", ["lint"]);
   await step("examples in comments", ["test", "--doc", "-A", ...await withExamples()]);
-  const env = { DSIGN_TEST_MAIN: await packProgram() };
+  const env: Record<string, string> = {};
+  try {
+    env.DSIGN_TEST_MAIN = await packProgram();
+  } catch (error) {
+    console.log(`the program as it is shipped ... FAILED: ${(error as Error).message}`);
+    total.failed++;
+  }
   await types;
 
   const start = performance.now();
@@ -162,12 +196,14 @@ async function main(args: string[]): Promise<number> {
     total.skipped.push(...counts.skipped);
     // e.g. a leak found after the last test: the runner's own verdict stands
     let failed = success ? counts.failed : Math.max(counts.failed, 1);
-    const failing = failedFiles(output);
-    if (failing.length > 0 && failing.length <= MOST_RUN_AGAIN) {
-      console.log(`Run again, alone: ${failing.join(", ")}`);
-      if ((await deno(["test", "-A", "--no-check", ...failing], env)).success) {
-        console.log(`failed beside the others, passed alone: ${failing.join(", ")}`);
-        total.passed += failed;
+    const failures = readFailures(output, counts);
+    if (failures && failures.files.length <= MOST_RUN_AGAIN) {
+      const files = failures.files.join(", ");
+      console.log(`Run again, alone: ${files}`);
+      const again = await deno(["test", "-A", "--no-check", ...failures.files], env);
+      if (makesUp(again.success ? readCounts(again.output) : null, counts, failures)) {
+        console.log(`failed beside the others, passed alone: ${files}`);
+        total.passed += failures.tests;
         failed = 0;
       }
     }

@@ -132,8 +132,20 @@ Deno.test("a later checkpoint that another instance filed meanwhile stays, with 
       const filing = new Filing({ log: store.log, file, timestamp, witness });
       assert.deepEqual(await filing.file(), ["witness"]);
       assert.equal(await Deno.readTextFile(file), later);
-      const stamped = createHash("sha256").update(later).digest("hex");
-      assert.equal((await Deno.readFile(`${file}.tst`)).toHex(), stamped);
+      const hashOf = (note: string) => createHash("sha256").update(note).digest("hex");
+      assert.equal((await Deno.readFile(`${file}.tst`)).toHex(), hashOf(later));
+      // a timestamp authority that is slow
+      await add(store, 1);
+      await store.auditHead();
+      const late = async (digest: Uint8Array) => {
+        await add(store, 1);
+        later = (await store.auditHead()).note!;
+        assert.deepEqual(await new Filing({ log: store.log, file, timestamp }).file(), []);
+        return digest;
+      };
+      assert.deepEqual(await new Filing({ log: store.log, file, timestamp: late }).file(), []);
+      assert.equal(await Deno.readTextFile(file), later);
+      assert.equal((await Deno.readFile(`${file}.tst`)).toHex(), hashOf(later));
     } finally {
       await slow.shutdown();
       await store.close();

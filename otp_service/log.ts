@@ -15,7 +15,7 @@ import { type AuditEvent, entryOf } from "./audit.ts";
 import type { Database, Query } from "./database.ts";
 import { LogRows, tileIn } from "./log_rows.ts";
 import { type Place, placeOf } from "./place.ts";
-import { type RowSeal, TamperedError } from "./row_seal.ts";
+import { OTHER, type RowSeal, TamperedError } from "./row_seal.ts";
 import { Sealer } from "./sealer.ts";
 
 const log = getLogger(["dsign", "otp-service"]);
@@ -260,11 +260,17 @@ export class Log {
     const found = await this.#database.read((query) =>
       query("SELECT line FROM audit WHERE line LIKE $1", `%"transaction":"${transaction}"%`)
     );
-    const line = found.find(({ line }) => JSON.parse(line as string).event === event)?.line;
-    return line === undefined ? null : line as string;
+    return found.map(({ line }) => line as string).find((line) => {
+      const entry = JSON.parse(line);
+      return entry.event === event && entry.transaction === transaction;
+    }) ?? null;
   }
 
-  /** The receipt of a sealed line by what the log holds for it, hex; null where there is none (yet). */
+  /**
+   * The receipt of a sealed line by what the log holds for it, hex; null where there is none (yet).
+   *
+   * @throws {TamperedError} where the database answers with another line
+   */
   async find(entry: string): Promise<{ receipt: string; client?: string } | null> {
     const found = await this.#database.read(async (query) => {
       const [row] = await query("SELECT seq, line FROM audit WHERE entry = $1", entry);
@@ -272,9 +278,11 @@ export class Log {
     });
     if (!found) return null;
     const { row, head } = found;
-    const { client } = JSON.parse(row.line as string);
+    const line = row.line as string;
+    if (entryOf(line).toHex() !== entry) throw new TamperedError(OTHER);
+    const { client } = JSON.parse(line);
     const place = placeOf(this.#hashes(), head, row.seq as number);
-    return { receipt: await place.receipt(row.line as string), client };
+    return { receipt: await place.receipt(line), client };
   }
 
   /**

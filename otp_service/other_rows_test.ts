@@ -1,5 +1,6 @@
 /** A database that answers with a good row, but another than was asked for, as views and rules of a thief's could. */
 import assert from "node:assert/strict";
+import { entryOf } from "./audit.ts";
 import { open } from "./authorize.ts";
 import type { Database, Query, Value } from "./database.ts";
 import type { Credential, EsignRow, Person } from "./rows.ts";
@@ -55,6 +56,8 @@ const LOOKUPS: [what: string, mine: Value, theirs: Value, look: (tx: Tx) => Prom
   ["a person", "asen", "mallory", (tx) => tx.person("asen")],
   ["a credential", "ca", "cm", (tx) => tx.credential("ca")],
   ["a certificate", "0a", "0b", (tx) => tx.certificate("0a")],
+  ["a person's credentials", "asen", "mallory", (tx) => tx.credentialsOf("asen")],
+  ["a person's certificates", "asen", "mallory", (tx) => tx.certificatesOf("asen")],
   ["an authorization", "ta", "tm", (tx) => tx.transaction({ id: "ta" })],
   ["an authorization with its person", "ta", "tm", (tx) => tx.find({ id: "ta" })],
   [
@@ -111,6 +114,9 @@ Deno.test("a good row counts only as the one that was asked for", async (t) => {
   const store = new Store(database, Date.now, SECRETS, signer);
   try {
     await store.run(fill);
+    for (const transaction of ["ea", "em"]) {
+      await store.run((tx) => tx.audit({ event: "esign.signed", transaction }));
+    }
     for (const [what, mine, theirs, look] of LOOKUPS) {
       await t.step(what, async () => {
         const undone = new Error("undone");
@@ -124,6 +130,17 @@ Deno.test("a good row counts only as the one that was asked for", async (t) => {
         other.clear();
       });
     }
+    await t.step("a line of the audit", async () => {
+      const lines = await Array.fromAsync(store.audit());
+      const [mine, theirs] = lines.map((line) => entryOf(line).toHex());
+      assert.ok(await store.log.find(mine));
+      assert.equal(await store.log.lineOf("esign.signed", "ea"), lines[0]);
+      other.set(mine, theirs);
+      other.set('%"transaction":"ea"%', '%"transaction":"em"%');
+      await assert.rejects(store.log.find(mine), { name: "TamperedError" });
+      assert.equal(await store.log.lineOf("esign.signed", "ea"), null);
+      other.clear();
+    });
   } finally {
     await store.close();
   }

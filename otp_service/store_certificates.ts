@@ -1,5 +1,6 @@
 /** Statements about certificates, keys and counters. */
 import type { Row, Value } from "./database.ts";
+import { OTHER, TamperedError } from "./row_seal.ts";
 import type { CertificateRow } from "./rows.ts";
 import { sha256 } from "./secrets.ts";
 import { EsignsTx } from "./store_esigns.ts";
@@ -23,7 +24,7 @@ export class CertificatesTx extends EsignsTx {
 
   #certificate(row: Row, serial = row.serial as string): CertificateRow {
     const certificate: CertificateRow = {
-      serial: row.serial as string,
+      serial,
       person: row.person as string,
       transaction: row.transaction_id as string | null,
       der: new Uint8Array(row.der as Uint8Array),
@@ -40,6 +41,7 @@ export class CertificatesTx extends EsignsTx {
       "SELECT * FROM certificates WHERE person = $1 ORDER BY not_after DESC LIMIT 1000",
       person,
     );
+    if (rows.some((row) => row.person !== person)) throw new TamperedError(OTHER);
     return rows.map((row) => this.#certificate(row));
   }
 

@@ -1,6 +1,7 @@
 /** Statements about people and what they sign with. */
 import { FRESH } from "./authorize.ts";
 import type { Row, Value } from "./database.ts";
+import { OTHER, TamperedError } from "./row_seal.ts";
 import type { Credential, Person, PersonRow } from "./rows.ts";
 import { SealedTx } from "./store_tx.ts";
 
@@ -84,6 +85,7 @@ export class PeopleTx extends SealedTx {
       "SELECT * FROM credentials WHERE person = $1 ORDER BY id",
       person,
     );
+    if (rows.some((row) => row.person !== person)) throw new TamperedError(OTHER);
     return rows.map((row) => this.#credential(row, row.id as string));
   }
 

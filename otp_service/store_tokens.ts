@@ -52,7 +52,7 @@ export class TokensTx extends AuthorizationsTx {
     );
     if (!row) return null;
     const taken = this.#token(row, kind, value);
-    this.gone("tokens", row.hash as string, row);
+    this.gone("tokens", sha256(value), row);
     return taken;
   }
 

@@ -26,7 +26,7 @@ import { ensure } from "./setup.ts";
 const ROUNDS = 3;
 /** What is short is measured more often, as the collector of memory disturbs it more. */
 const SHORT = 200, MORE_ROUNDS = 15;
-/** The exponent of the growth: 1 is linear, 2 is quadratic. What is a little above is noise. */
+/** The exponent of the growth: 1 is linear, 2 is quadratic. */
 const LINEAR = 1.25;
 
 /** Processor time of `work`, in milliseconds. */

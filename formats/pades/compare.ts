@@ -1,5 +1,12 @@
 import { commentDoubt } from "./comments.ts";
-import { type Difference, MAX_DIFFERENCES, type Path, pathName, TOO_MANY } from "./difference.ts";
+import {
+  type Difference,
+  identityOf,
+  MAX_DIFFERENCES,
+  type Path,
+  pathName,
+  TOO_MANY,
+} from "./difference.ts";
 import { DrawnPlaces } from "./drawn.ts";
 import type { PdfDocument, PdfObject } from "../pdf/document.ts";
 import { ancestorsOf, type FormField, formFields, inheritedFrom, pageRefs } from "../pdf/form.ts";
@@ -80,6 +87,7 @@ export class Comparison {
   readonly #pages = { before: new Map<number, number>(), after: new Map<number, number>() };
   readonly #fields = { before: new Map<number, FormField>(), after: new Map<number, FormField>() };
   #heirs: Map<number, FormField[]> | undefined;
+  #named: Map<string, FormField[]> | undefined;
   readonly #inherited = new Map<string, Map<number, number | undefined>>();
   readonly #queue: (Pair & { role: Role; path: Path })[] = [];
   readonly #seen = new Set<string>();
@@ -124,9 +132,11 @@ export class Comparison {
   }
 
   report(difference: Difference): void {
-    const key = `${difference.kind} ${difference.name}`;
-    if (this.#out.has(key)) return;
-    if (this.#out.size < MAX_DIFFERENCES) this.#out.set(key, difference);
+    const key = `${difference.kind} ${identityOf(difference)}`;
+    const known = this.#out.get(key);
+    // A field and its widgets are compared one by one, and not each of them is drawn anew.
+    if (known && (known.places?.length || !difference.places?.length)) return;
+    if (known || this.#out.size < MAX_DIFFERENCES) this.#out.set(key, difference);
     else this.#out.set("", TOO_MANY);
   }
 
@@ -143,6 +153,15 @@ export class Comparison {
   /** The field that an object is, or is a widget of. */
   fieldOf(which: "before" | "after", ref: PdfRef | undefined): FormField | undefined {
     return ref && this.#fields[which].get(ref.num);
+  }
+
+  /** Whether another signature field has the same name now. */
+  hasNamesake({ name }: FormField): boolean {
+    this.#named ??= Map.groupBy(
+      formFields(this.after).filter(({ type }) => type === "Sig"),
+      (each) => each.name,
+    );
+    return (this.#named.get(name)?.length ?? 0) > 1;
   }
 
   /** The fields of the signed revision. */

@@ -25,6 +25,8 @@ export type ChangeKind =
 export interface Difference {
   kind: ChangeKind;
   name: string;
+  /** The number of a field's object: two may have one name, and one that is new may get another name. */
+  field?: number;
   /** A field that was not there before. */
   isNew?: boolean;
   /** Areas with newly drawn content. */
@@ -46,6 +48,9 @@ const OF_SIGNATURE_FIELDS: ReadonlySet<ChangeKind> = new Set([
   "empty_signature_field",
 ]);
 
+/** What a difference is about. */
+export const identityOf = ({ name, field }: Difference): string | number => field ?? name;
+
 /** Differences over several revisions, collected from the last one back, so that each is looked at once. */
 export class Differences {
   readonly #known = new Map<string, Difference>();
@@ -54,7 +59,7 @@ export class Differences {
   addEarlier(differences: readonly Difference[]): void {
     for (const earlier of differences.toReversed()) {
       const kind = OF_SIGNATURE_FIELDS.has(earlier.kind) ? "field" : earlier.kind;
-      const key = `${kind} ${earlier.name}`;
+      const key = `${kind} ${identityOf(earlier)}`;
       const later = this.#known.get(key);
       if (later) this.#known.set(key, joined(earlier, later));
       else if (this.#known.size < MAX_DIFFERENCES) this.#known.set(key, earlier);

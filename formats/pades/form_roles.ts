@@ -153,14 +153,19 @@ export function field(c: Comparison, a: PdfValue, b: PdfValue, path: Path, self?
     return c.doubt(path, UNBOUNDED);
   }
   if (!isSignature) {
-    return c.report({ kind: "form_field", name, places: now && c.placesOf(now) });
+    return c.report({
+      kind: "form_field",
+      name,
+      field: known.object.num,
+      places: now && c.placesOf(now),
+    });
   }
   if (!now) return c.refuse(path);
   const isPlaced = ["Subtype", "FT", "Rect"].some((key) => changed.has(key));
   if (isPlaced && !widgetsOf(c, now).every((widget) => isPlain(c, widget))) {
     return c.doubt(path, UNKNOWN_PARTS);
   }
-  report(c, now, { isShownAnew });
+  report(c, now, path, { isShownAnew });
 }
 
 const isName = (value: PdfValue | undefined, name: string) =>
@@ -171,7 +176,8 @@ function inheritedFill(c: Comparison, path: Path, self: Pair | undefined): void 
   const heirs = self ? c.heirsOf(self.before) : [];
   if (heirs.length === 0 || heirs.some(({ type }) => type === "Sig")) return c.refuse(path);
   for (const heir of heirs) {
-    c.report({ kind: "form_field", name: heir.name, places: c.placesOf(heir) });
+    const { name, object } = heir;
+    c.report({ kind: "form_field", name, field: object.num, places: c.placesOf(heir) });
   }
 }
 
@@ -235,15 +241,18 @@ const widgetsOf = (c: Comparison, { dict }: FormField): PdfDict[] => [
 function report(
   c: Comparison,
   field: FormField,
+  path: Path,
   { isNew, isShownAnew }: { isNew?: boolean; isShownAnew: boolean },
 ): void {
+  // Its appearance would count as that of a signature in the other one.
+  if (c.hasNamesake(field)) return c.doubt(path, "Another signature field has the same name.");
   const kind = signatureKind(c, field);
   const isBare = !widgetsOf(c, field).some((widget) =>
     DRAWN_BY.some((key) => widget.get(key) !== undefined)
   );
   const isSeen = isShownAnew && (!isBare || kind === "empty_signature_field");
   const places = isSeen ? c.placesOf(field) : [];
-  c.report({ kind, name: field.name, isNew, places, isBare });
+  c.report({ kind, name: field.name, field: field.object.num, isNew, places, isBare });
 }
 
 /** Whether every reader sees nothing but a widget of a signature field in it, in the same place. */
@@ -284,5 +293,5 @@ function newField(c: Comparison, ref: PdfRef, path: Path): void {
   if (!isKnown || c.before.object(ref)) return c.doubt(path, UNKNOWN_PARTS);
   c.free(dict);
   if (!widgets.every((widget) => isBounded(c.after, widget))) return c.doubt(path, UNBOUNDED);
-  report(c, field, { isNew: true, isShownAnew: true });
+  report(c, field, path, { isNew: true, isShownAnew: true });
 }

@@ -12,6 +12,7 @@ import { hasValidationData, readDss } from "./dss_read.ts";
 import { inspect, type PdfSignature } from "./inspect.ts";
 import { type Aftermath, Versions } from "./versions.ts";
 import { PdfDocument } from "../pdf/document.ts";
+import { unlessMalformed } from "../pdf/malformed.ts";
 import { Revisions } from "../pdf/revisions.ts";
 import type { Source } from "../source.ts";
 import { digest, hasher } from "../digest.ts";
@@ -92,7 +93,7 @@ export function verifyPdf(source: Source, options: PdfVerifyOptions = {}): Verif
   for (const each of verified) {
     const { kind, coverage, revisionEnd } = each.signature;
     if (kind !== "timestamp" || coverage === "partial") continue;
-    each.isArchive = hasValidationData(revisions.open(revisionEnd));
+    each.isArchive = unlessMalformed(() => hasValidationData(revisions.open(revisionEnd)));
   }
   const hasData = hasValidationData(document);
   for (const each of verified) each.level = levelOf(each, verified, hasData);

@@ -92,6 +92,75 @@ Deno.test("versions: a field that is new after a certification stays new for it,
   assert.deepEqual(second, ["signature New"]);
 });
 
+const valueOf = (bytes: Uint8Array) =>
+  /\/V \d+ \d+ R/.exec(syntax(bytes, numberOf(bytes, "Signature2")))![0];
+
+/** The document with more fields on its first page; those that are signed have the value of the second signature. */
+function withFields(
+  bytes: Uint8Array,
+  fields: Record<number, string>,
+  isSigned = true,
+): Uint8Array {
+  const catalog = numberOf(bytes, "catalog"), page = numberOf(bytes, "page");
+  const value = isSigned ? valueOf(bytes) : "";
+  const refs = Object.keys(fields).map((num) => `${num} 0 R`).join(" ");
+  const objects = Object.entries(fields).map(([num, more]) => [
+    num,
+    `<< /Type /Annot /Subtype /Widget /FT /Sig ${value} ${more} >>`,
+  ]);
+  return classicUpdate(bytes, {
+    [catalog]: syntax(bytes, catalog).replace("/Fields [", `/Fields [${refs} `),
+    [page]: syntax(bytes, page).replace("/Annots [", `/Annots [${refs} `),
+    98: picture,
+    ...Object.fromEntries(objects),
+  });
+}
+
+Deno.test("versions: no field hides behind another one of its name", () => {
+  const two = signPdf(signed(), bikram);
+  const large = "/T (X) /Rect [0 0 595 842] /AP << /N 98 0 R >>", unseen = "/T (X) /Rect [0 0 0 0]";
+  const forged = [
+    withFields(two, { 90: large, 91: unseen }),
+    withFields(two, { 90: unseen, 91: large }),
+    withFields(signPdf(withFields(two, { 90: large }), asha), { 91: unseen }),
+    // As if the second signer had drawn it.
+    withFields(two, { 90: "/T (Signature2) /Rect [0 0 100 50] /AP << /N 98 0 R >>" }),
+  ];
+  for (const bytes of forged) {
+    const [first] = verify(bytes);
+    assert.ok(
+      first.since!.changes.some(({ allowed }) => !allowed),
+      first.since!.changes.map(told).join(),
+    );
+  }
+});
+
+Deno.test("versions: a field that was signed is drawn where its widgets are", () => {
+  const objects = documentObjects({ signatureFields: ["X"] });
+  objects[6] = "<< /Type /Annot /Subtype /Widget /Parent 5 0 R /Rect [0 0 595 842] >>";
+  objects[5] = "<< /FT /Sig /T (X) /Kids [6 0 R] >>";
+  objects[3] = objects[3].replace("/Annots [5 0 R", "/Annots [6 0 R");
+  const two = signPdf(signPdf(classicPdf(objects), asha), bikram);
+  const drawn = classicUpdate(two, {
+    5: objects[5].replace("/Kids", `${valueOf(two)} /Kids`),
+    6: objects[6].replace("/Parent", "/AP << /N 98 0 R >> /Parent"),
+    98: picture,
+  });
+  const own = verify(drawn)[0].since!.changes.filter(({ name }) => name === "X");
+  assert.deepEqual(own.map(({ allowed, places }) => [allowed, places?.length]), [[false, 1]]);
+});
+
+Deno.test("versions: a field that gets its name after another signature was still added after the first", () => {
+  const two = signPdf(signed({}, { certify: 2 }), bikram);
+  const nameless = signPdf(withFields(two, { 90: "" }, false), asha);
+  const drawn = classicUpdate(nameless, { 90: widget("0 0 100 50", valueOf(two)), 98: picture });
+  const [first] = verify(drawn);
+  assert.ok(
+    first.since!.changes.some(({ allowed }) => !allowed),
+    first.since!.changes.map(told).join(),
+  );
+});
+
 Deno.test("versions: a field is told once, with all the places that it was drawn in", () => {
   const waiting = withField(signed(), widget("0 0 9 9", ""), { 98: picture });
   const between = signPdf(waiting, bikram);

@@ -248,8 +248,7 @@ export class ContentReader {
         return ARRAY;
       case LESS:
         if (data[pos + 1] !== LESS) {
-          this.pos = data.indexOf(GREATER, pos) + 1;
-          if (this.pos === 0) odd();
+          this.#hexString();
           return STRING;
         }
         this.#dict(depth);
@@ -290,6 +289,18 @@ export class ContentReader {
     }
     if (pos - start - 2 > MAX_STRING) odd();
     this.pos = pos;
+  }
+
+  /** Another character is skipped by some readers, and counts as a digit for others. */
+  #hexString(): void {
+    const { data } = this;
+    let pos = this.pos + 1, digits = 0;
+    for (; data[pos] !== GREATER; pos++) {
+      if (isHex(data[pos])) digits++;
+      else if (pos >= data.length || BEGINS[data[pos]] !== SPACE) odd();
+    }
+    if (digits > 2 * MAX_STRING) odd();
+    this.pos = pos + 1;
   }
 
   /** Of numbers and strings; those for text and dashes have no others. */

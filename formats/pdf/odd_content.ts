@@ -26,6 +26,8 @@ const MAX_PAGE_DEPTH = 64;
 const MAX_FORM_DEPTH = 30, MAX_SAVED = 512;
 /** Limit on the content that is read, in bytes: this many, and this many times the file's size. */
 const MAX_READ = 64 << 20, MAX_TIMES = 8;
+/** Of each content and each annotation, however short it is; in bytes. */
+const CONTENT_COST = 64;
 
 const codes = (words: string) => words.split(" ").map(operator);
 const [Q_SAVE, Q_RESTORE, BT, ET, BI, DO, TF, GS, BDC, DP, TM, D0, D1] = codes(
@@ -44,6 +46,9 @@ interface Resources {
   dict?: PdfDict;
   of: number;
 }
+
+/** Looks at a resource that content uses, where it has not been looked at. */
+type Use = (kind: string, look: (value: PdfValue | undefined) => void) => void;
 
 /** Something that is drawn: streams that are one content. */
 interface Drawing {
@@ -96,9 +101,10 @@ class Contents {
     const own = document.dict(node, "Resources");
     const resources = own ? { dict: own, of: value.num } : above;
     const kids = document.array(node, "Kids");
-    if (!kids) return this.#drawPage(node, resources);
+    if (!kids) this.#page++;
     if (this.#nodes.has(value.num)) return;
     this.#nodes.add(value.num);
+    if (!kids) return this.#drawPage(node, resources);
     for (const kid of kids.items) this.tree(kid, resources, depth + 1);
   }
 
@@ -108,7 +114,6 @@ class Contents {
 
   #drawPage(page: PdfDict, resources: Resources): void {
     const { document } = this;
-    this.#page++;
     this.#waiting.length = 0;
     const contents = page.get("Contents");
     const target = document.resolve(contents);
@@ -116,6 +121,7 @@ class Contents {
     const streams = parts.filter((each) => each instanceof PdfRef);
     this.#waiting.push({ kind: "page", streams, resources, depth: 0 });
     for (const item of document.array(page, "Annots")?.items ?? []) {
+      this.#spend(CONTENT_COST);
       const annotation = document.resolve(item);
       if (annotation instanceof PdfDict) this.#addAppearances(annotation, resources);
     }
@@ -140,6 +146,7 @@ class Contents {
     const { document } = this;
     const stream = document.resolve(value);
     if (!(value instanceof PdfRef) || !(stream instanceof PdfStream)) return;
+    this.#spend(CONTENT_COST);
     const dict = document.dict(stream.dict, "Resources");
     const own = dict ? { dict, of: value.num } : resources;
     this.#waiting.push({ kind, streams: [value], resources: own, depth: depth + 1 });
@@ -153,12 +160,14 @@ class Contents {
     if ((this.#drawn.get(key) ?? -1) >= depth) return;
     this.#drawn.set(key, depth);
     const data = unlessUnreadable(() => this.#contentOf(streams));
-    this.#left -= data?.length ?? 0;
-    if (this.#left < 0) {
-      throw new FormatError("limit_exceeded", "The PDF's pages take too much work to read.");
-    }
     if (data && isStrict(() => this.#run(data, drawing))) return;
     this.#tell(first.num);
+  }
+
+  #spend(bytes: number): void {
+    this.#left -= bytes;
+    if (this.#left >= 0) return;
+    throw new FormatError("limit_exceeded", "The PDF's pages take too much work to read.");
   }
 
   /** The streams of a page are one content, with white space between them (§7.8.2). */
@@ -166,7 +175,12 @@ class Contents {
     const { document } = this;
     const pieces = streams.map((ref) => {
       const object = document.object(ref);
-      return object?.value instanceof PdfStream ? document.streamData(object) : new Uint8Array();
+      if (!(object?.value instanceof PdfStream)) return new Uint8Array();
+      // Data may come to less than what they are written as.
+      this.#spend(document.rawStream(object).length);
+      const data = document.streamData(object);
+      this.#spend(data.length);
+      return data;
     });
     if (pieces.length === 1) return pieces[0];
     const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length + 1, 0)).fill(10);
@@ -185,8 +199,20 @@ class Contents {
     const { document } = this;
     checkDefaults(document, resources.dict && document.dict(resources.dict, "ColorSpace"));
     const reader = new ContentReader(data);
+    const spaces = new Map<string, number>();
     const space = (name: string) =>
-      componentsOf(document, name, this.#find("ColorSpace", name, resources));
+      spaces.getOrInsertComputed(
+        name,
+        () => componentsOf(document, name, this.#find("ColorSpace", name, resources)),
+      );
+    const used = new Set<string>();
+    const use: Use = (kind, look) => {
+      const { name } = reader;
+      const key = `${kind} ${name}`;
+      if (used.has(key)) return;
+      used.add(key);
+      look(this.#find(kind, name, resources));
+    };
     const images = new InlineImages(reader, space);
     /** Components of the colours; a form begins with the colours of what it is drawn in. */
     let fill = kind === "page" ? 1 : UNKNOWN, stroke = fill;
@@ -228,13 +254,13 @@ class Contents {
           isLost = false;
           break;
         case TF:
-          this.#useFont(reader.name, drawing);
+          use("Font", (font) => this.#useFont(font, drawing));
           break;
         case DO:
-          this.#useObject(reader.name, drawing);
+          use("XObject", (object) => this.#useObject(object, drawing));
           break;
         case GS:
-          this.#useState(reader.name, drawing);
+          use("ExtGState", (state) => this.#useState(state, drawing));
           break;
         case CS_FILL:
           fill = space(reader.name);
@@ -244,17 +270,15 @@ class Contents {
           break;
         case SC_FILL:
         case SCN_FILL:
-          this.#useColour(reader, fill, drawing);
+          this.#useColour(reader, fill, drawing, use);
           break;
         case SC:
         case SCN:
-          this.#useColour(reader, stroke, drawing);
+          this.#useColour(reader, stroke, drawing, use);
           break;
         case BDC:
         case DP:
-          if (reader.endsInName) {
-            this.#optional.check(this.#find("Properties", reader.name, resources));
-          }
+          if (reader.endsInName) use("Properties", (value) => this.#optional.check(value));
           break;
         case BI:
           images.skip();
@@ -286,24 +310,25 @@ class Contents {
   }
 
   #useColour(
-    { numbers, endsInName, name }: ContentReader,
+    { numbers, endsInName }: ContentReader,
     wanted: number,
     drawing: Drawing,
+    use: Use,
   ): void {
     if (!endsInName) {
       if (wanted !== UNKNOWN && numbers !== wanted) odd();
       return;
     }
-    const pattern = this.#find("Pattern", name, drawing.resources);
-    const isOne = wanted === UNKNOWN || wanted === PATTERN;
-    if (!isOne || this.document.resolve(pattern) === null) odd();
-    this.#add(pattern, drawing);
+    if (wanted !== UNKNOWN && wanted !== PATTERN) odd();
+    use("Pattern", (pattern) => {
+      if (this.document.resolve(pattern) === null) odd();
+      this.#add(pattern, drawing);
+    });
   }
 
-  #useFont(name: string, drawing: Drawing): void {
+  #useFont(value: PdfValue | undefined, drawing: Drawing): void {
     const { document } = this;
     const { resources } = drawing;
-    const value = this.#find("Font", name, resources);
     const font = document.resolve(value);
     checkFont(document, font);
     const glyphs = document.dict(font, "CharProcs");
@@ -314,18 +339,17 @@ class Contents {
     for (const glyph of glyphs.entries.values()) this.#add(glyph, own, "glyph");
   }
 
-  #useObject(name: string, drawing: Drawing): void {
+  #useObject(value: PdfValue | undefined, drawing: Drawing): void {
     const { document } = this;
-    const value = this.#find("XObject", name, drawing.resources);
     const object = document.resolve(value);
     if (!(object instanceof PdfStream)) return;
     this.#optional.check(object.dict.get("OC"));
     if (document.name(object.dict, "Subtype") === "Form") this.#add(value, drawing);
   }
 
-  #useState(name: string, drawing: Drawing): void {
+  #useState(value: PdfValue | undefined, drawing: Drawing): void {
     const { document } = this;
-    const state = document.resolve(this.#find("ExtGState", name, drawing.resources));
+    const state = document.resolve(value);
     if (!(state instanceof PdfDict)) return;
     checkState(document, state);
     this.#add(document.dict(state, "SMask")?.get("G"), drawing);

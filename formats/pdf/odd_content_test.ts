@@ -79,6 +79,7 @@ const ALIKE: Record<string, Page | string> = {
   "numbers in every spelling": "q +1 -1. .5 -.5 00001 0.00000000000000000000001 cm Q",
   "comments and white space": "q%(\r% q\n\0Q\f" + shown,
   "strings with parentheses and escapes": "BT /F1 9 Tf (a(b)\\)\\(\\377\\\n) Tj ET",
+  "hexadecimal strings with white space": "BT /F1 9 Tf <6 3\n6> Tj <> Tj ET",
   "names with escapes": "BT /#461 12 Tf (a) Tj ET",
   "an operator that nobody knows": `1 2 zap ${shown}`,
   "an open q": `q q ${shown}`,
@@ -146,6 +147,9 @@ const ODD: Record<string, Page | string> = {
   "an operator with more letters": "BT /F1 12 Tf (a) Tjx ET",
   "a byte that some take for white space": "BT\x80 ET",
   "a string without an end": "BT /F1 12 Tf (a Tj ET",
+  "another character in a hexadecimal string": "BT /F1 12 Tf <6x3> Tj ET",
+  "a comment in a hexadecimal string": "BT /F1 12 Tf <61%>\n62> Tj ET",
+  "a hexadecimal string of 40,000 bytes": `BT /F1 12 Tf <${"20".repeat(40_000)}> Tj ET`,
   "a parenthesis too many": "BT /F1 12 Tf (a)) Tj ET",
   "a bracket too many": "BT ] ET",
   "a string of 40,000 bytes": `BT /F1 12 Tf (${" ".repeat(40_000)}) Tj ET`,
@@ -174,6 +178,10 @@ const ODD: Record<string, Page | string> = {
   "an unknown blend mode before a known one": withState("/BM [/Odd /Multiply]"),
   "a transfer function": withState(`/TR ${TINT}`),
   "a separation that draws nothing": withSpace(`[/Separation /None /DeviceGray ${TINT}]`),
+  "a colour of forty components": withSpace(
+    `[/DeviceN [${Array.from({ length: 40 }, (_, i) => `/A${i}`).join(" ")}] /DeviceGray ${TINT}]`,
+    `${"1 ".repeat(40)} scn`,
+  ),
   "another space for the device's": {
     content: shown,
     resources: `/ColorSpace << /DefaultGray [/Separation /Spot /DeviceGray ${TINT}] >>`,
@@ -203,6 +211,7 @@ const ODD: Record<string, Page | string> = {
     "/OFF [10 0 R]",
   ),
   "an expression that hides": withOptional("<< /Type /OCMD /VE [/Not 10 0 R] >>", ""),
+  "a membership of itself": withOptional("10 0 R", "", "<< /Type /OCMD /OCGs 10 0 R >>"),
   "a membership of no group": withOptional("<< /Type /OCMD /OCGs [] >>", ""),
 };
 
@@ -261,6 +270,26 @@ Deno.test("contents: more of them than a file of this size holds end with limit_
   for (const num of [10, 11]) {
     objects[num] = stream(long, "/Subtype /Form /BBox [0 0 9 9] /Filter /FlateDecode");
   }
-  const document = PdfDocument.open(bytesSource(classicPdf(objects)));
-  assert.throws(() => oddContents(document), { code: "limit_exceeded" });
+  const refuse = () =>
+    assert.throws(() => oddContents(PdfDocument.open(bytesSource(classicPdf(objects)))), {
+      code: "limit_exceeded",
+    });
+  refuse();
+  objects[3] = objects[3].replace("/Contents 4 0 R", `/Contents [${"10 0 R ".repeat(1000)}]`);
+  refuse();
+});
+
+Deno.test("contents: an expression that names others many times ends with limit_exceeded", () => {
+  const objects: Objects = { 10: GROUP, 11: GROUP, 19: "[/And 10 0 R]" };
+  for (let num = 12; num < 19; num++) objects[num] = `[/And ${`${num + 1} 0 R `.repeat(100)}]`;
+  const page = withOptional("<< /Type /OCMD /VE 12 0 R >>", "");
+  assert.throws(() => oddOf({ ...page, objects }), { code: "limit_exceeded" });
+});
+
+Deno.test("contents: what is used many times is looked at once", () => {
+  const glyphs = Array.from({ length: 1000 }, (_, i) => `/a${i} 11 0 R`).join(" ");
+  const page = glyph("9 0 0 0 9 9 d1 0 0 9 9 re f");
+  const font = page.objects![10].replace("/a 11 0 R", glyphs);
+  const content = "/T 1 Tf ".repeat(200_000);
+  assert.deepEqual(oddOf({ ...page, content, objects: { ...page.objects, 10: font } }), []);
 });

@@ -86,6 +86,8 @@ class Pages {
   readonly odd: Ambiguity[] = [];
   #count = 0;
   readonly #seen = new Set<number>();
+  /** Annotations; many pages may have the same. */
+  readonly #annotations = new Set<number>();
 
   constructor(readonly document: PdfDocument, readonly plain: ReadonlySet<number>) {}
 
@@ -135,6 +137,10 @@ class Pages {
     const { document } = this;
     const annotations = unlessMalformed(() => document.array(page, "Annots"))?.items ?? [];
     for (const annotation of annotations) {
+      if (annotation instanceof PdfRef) {
+        if (this.#annotations.has(annotation.num)) continue;
+        this.#annotations.add(annotation.num);
+      }
       const value = unlessMalformed(() => document.resolve(annotation)) ?? null;
       for (const object of oddAppearances(document, value)) {
         if (this.odd.length < MAX_TOLD) this.odd.push({ object, page: number });

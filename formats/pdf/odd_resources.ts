@@ -12,6 +12,8 @@ const COMPONENTS = new Map([
   ...["DeviceCMYK", "CMYK"].map((name) => [name, 4] as const),
   ["Pattern", PATTERN] as const,
 ]);
+/** More are beyond what readers have room for (ISO 32000-1 Annex C.2). */
+const MAX_COMPONENTS = 32;
 const FONTS = new Set(["Type0", "Type1", "MMType1", "Type3", "TrueType"]);
 /** Spaces that may stand for those of devices (§8.6.5.6): not all readers take others. */
 const DEFAULTS = new Set([
@@ -44,12 +46,13 @@ export function componentsOf(
   if (known !== undefined) return known;
   const space = document.resolve(value);
   if (!(space instanceof PdfArray)) return COMPONENTS.get(nameOf(space) ?? "") ?? UNKNOWN;
-  const [family, first] = space.items.map((item) => document.resolve(item));
+  const [family, first] = space.items.slice(0, 2).map((item) => document.resolve(item));
   switch (nameOf(family)) {
     case "ICCBased":
       return first instanceof PdfStream ? document.number(first.dict, "N") ?? UNKNOWN : UNKNOWN;
     case "DeviceN": {
       if (!(first instanceof PdfArray)) return UNKNOWN;
+      if (first.items.length > MAX_COMPONENTS) odd();
       // Some readers draw nothing with it, others with the alternate space.
       if (first.items.every((item) => nameOf(document.resolve(item)) === "None")) odd();
       return first.items.length;
@@ -88,10 +91,8 @@ export function checkState(document: PdfDocument, state: PdfDict): void {
     if (alpha !== null && !(typeof alpha === "number" && alpha >= 0 && alpha <= 1)) odd();
   }
   const blend = document.get(state, "BM");
-  const [first] = blend instanceof PdfArray
-    ? blend.items.map((item) => document.resolve(item))
-    : [];
-  if (first !== undefined && !BLENDS.has(nameOf(first) ?? "")) odd();
+  const first = blend instanceof PdfArray ? blend.items[0] : undefined;
+  if (first !== undefined && !BLENDS.has(nameOf(document.resolve(first)) ?? "")) odd();
   // Few readers apply transfer functions, which may turn black into white.
   for (const key of ["TR", "TR2"]) {
     const transfer = document.get(state, key);

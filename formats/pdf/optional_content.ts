@@ -1,13 +1,19 @@
 /** Optional content (ISO 32000-2 §8.11): readers differ over which of its rules they know. */
+import { FormatError } from "../error.ts";
 import { odd } from "./content.ts";
 import type { PdfDocument } from "./document.ts";
 import { PdfArray, PdfDict, PdfName, PdfRef, type PdfValue } from "./value.ts";
 
 const MAX_DEPTH = 8;
+/** Groups, intents and operands that are looked at in one document: an expression can name another one many times. */
+const MAX_STEPS = 1_000_000;
 
 export class OptionalContent {
   readonly #off = new Set<number>();
   readonly #listed = new Set<number>();
+  /** Groups and memberships that all readers show or hide. */
+  readonly #agreed = new Set<number>();
+  #left = MAX_STEPS;
 
   constructor(readonly document: PdfDocument) {
     const properties = document.dict(document.catalog().value, "OCProperties");
@@ -24,13 +30,18 @@ export class OptionalContent {
     for (const num of refs(config, "OFF")) this.#off.add(num);
   }
 
-  /** @param value a group or membership that says whether something is drawn */
+  /**
+   * @param value a group or membership that says whether something is drawn
+   * @throws {FormatError} `limit_exceeded`
+   */
   check(value: PdfValue | undefined): void {
+    if (value instanceof PdfRef && this.#agreed.has(value.num)) return;
     const dict = this.document.resolve(value);
     if (!(dict instanceof PdfDict)) return;
     const type = this.document.name(dict, "Type");
     if (type === "OCG") this.#checkGroup(value, dict);
     else if (type === "OCMD") this.#checkMembership(dict);
+    if (value instanceof PdfRef) this.#agreed.add(value.num);
   }
 
   /** Some readers go by what a group is used for, others not, and some know one intent only. */
@@ -43,6 +54,7 @@ export class OptionalContent {
     if (state !== undefined && (state === "OFF") === isOn) odd();
     const intent = document.get(group, "Intent");
     const names = intent instanceof PdfArray ? intent.items : intent === null ? [] : [intent];
+    this.#spend(1 + names.length);
     const isView = names.length === 0 ||
       names.some((each) =>
         each instanceof PdfName && (each.value === "View" || each.value === "All")
@@ -55,8 +67,16 @@ export class OptionalContent {
     const { document } = this;
     const groups = document.get(dict, "OCGs");
     const all = groups instanceof PdfArray ? groups.items : [dict.get("OCGs")];
+    this.#spend(all.length);
     const refs = all.filter((each) => each instanceof PdfRef);
-    for (const ref of refs) this.check(ref);
+    for (const ref of refs) {
+      const group = document.resolve(ref);
+      if (!(group instanceof PdfDict)) continue;
+      // Of groups only (Table 97): one of memberships could lead back to itself.
+      const type = document.name(group, "Type");
+      if (type === "OCMD") odd();
+      if (type === "OCG") this.#checkGroup(ref, group);
+    }
     const states = refs.map(({ num }) => !this.#off.has(num));
     const by = {
       AnyOn: states.includes(true),
@@ -75,6 +95,7 @@ export class OptionalContent {
 
   #holds(value: PdfValue | undefined, depth: number): boolean {
     const { document } = this;
+    this.#spend(1);
     const expression = document.resolve(value);
     if (!(expression instanceof PdfArray)) {
       return !(value instanceof PdfRef && this.#off.has(value.num));
@@ -88,5 +109,11 @@ export class OptionalContent {
       : operator === "Or"
       ? holds.includes(true)
       : !holds.includes(false);
+  }
+
+  #spend(steps: number): void {
+    this.#left -= steps;
+    if (this.#left >= 0) return;
+    throw new FormatError("limit_exceeded", "The PDF's layers take too much work to read.");
   }
 }

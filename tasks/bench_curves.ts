@@ -27,7 +27,7 @@ const ROUNDS = 3;
 /** What is short is measured more often, as the collector of memory disturbs it more. */
 const SHORT = 200, MORE_ROUNDS = 15;
 /** The exponent of the growth: 1 is linear, 2 is quadratic. */
-const LINEAR = 1.25;
+const LINEAR = 1.15;
 
 /** Processor time of `work`, in milliseconds. */
 function cost(work: () => unknown): number {

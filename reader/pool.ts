@@ -74,6 +74,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   /** Processes that work, and have no question behind. */
   readonly #open = new Set<Place>();
   readonly #waiting: Waiting[] = [];
+  readonly #started = new Set<ReaderProcess>();
   readonly #closing = new AbortController();
 
   constructor(readonly options: PoolOptions) {}
@@ -84,7 +85,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 
   /** Processes that run now, for diagnosis. */
   get processes(): number {
-    return this.#idle.length + this.#running;
+    return this.#started.size;
   }
 
   async ask<N extends keyof Q & string>(
@@ -96,20 +97,27 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     const ending = AbortSignal.any([this.#closing.signal, ...signal ? [signal] : []]);
     const served = new Served(documents);
     const isWhole = inLine && !alone && served.areSmall;
-    for (let isFirst = true;; isFirst = false) {
-      const place = await this.#turn(origin, isWhole && isFirst, !isFirst, ending);
+    for (let place = await this.#turn(origin, { mayStandInLine: isWhole, signal: ending });;) {
       let done: Promise<unknown> | undefined;
+      let other: Promise<Place | void> | undefined;
+      const late = (leave: () => void, begun: AbortSignal) => {
+        this.#count(origin, -1);
+        const signal = AbortSignal.any([ending, begun]);
+        other = this.#turn(origin, { isAgain: true, signal, leave }).catch(() => {})
+          .finally(() => this.#count(origin, 1));
+      };
       try {
         const process = place.process ??= await this.#take(origin, alone) ?? this.#start();
+        ending.throwIfAborted();
+        if (!process.alive) throw new NotBegun();
         const asked = encodeMessage({
           ask: question,
           input,
           documents: served.announced(),
           deadline,
         });
-        if (!process.alive) throw new NotBegun();
         const serve = isWhole ? undefined : served.serve.bind(served);
-        const asking = process.ask(asked, { deadline, serve, signal: ending });
+        const asking = process.ask(asked, { deadline, serve, signal: ending, late });
         done = asking.done;
         if (isWhole) this.#offer(place);
         return valueOf(await asking.answer, revive);
@@ -122,13 +130,16 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
         if (done) void done.then(leave);
         else leave();
       }
+      place = await other ?? await this.#turn(origin, { isAgain: true, signal: ending });
     }
   }
 
   /** Ends the processes; questions in progress fail. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("The reader has been closed."));
-    await Promise.all(this.#idle.splice(0).map(end));
+    for (const { timer } of this.#idle.splice(0)) clearTimeout(timer);
+    // Some work on questions that have been left.
+    await Promise.all([...this.#started].map((process) => process.close()));
   }
 
   /** A question has left its place: the process works on the one behind, or is free. */
@@ -153,16 +164,27 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     else this.#busy.delete(origin);
   }
 
-  /** Waits until a process is free, or may be given one more question, and it is the asker's turn. */
+  /**
+   * Waits until a process is free, or may be given one more question, and it is the asker's turn.
+   *
+   * @param options `leave` is called at that moment
+   */
   #turn(
     origin: string,
-    mayStandInLine: boolean,
-    isAgain: boolean,
-    signal: AbortSignal,
+    { mayStandInLine = false, isAgain = false, signal, leave }: {
+      mayStandInLine?: boolean;
+      isAgain?: boolean;
+      signal: AbortSignal;
+      leave?: () => void;
+    },
   ): Promise<Place> {
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<Place>();
-    const waiting = { origin, mayStandInLine, start: resolve };
+    const start = (place: Place) => {
+      leave?.();
+      resolve(place);
+    };
+    const waiting = { origin, mayStandInLine, start };
     if (isAgain) this.#waiting.unshift(waiting);
     else this.#waiting.push(waiting);
     const abort = () => {
@@ -253,8 +275,12 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   #start(): ReaderProcess {
     const { command, onLog, env } = this.options;
     const process = new ReaderProcess(command, onLog, env);
+    this.#started.add(process);
     // Others may end it while it is idle, such as a system short of memory.
-    void process.ended.then(() => this.#drop(process));
+    void process.ended.then(() => {
+      this.#started.delete(process);
+      this.#drop(process);
+    });
     return process;
   }
 

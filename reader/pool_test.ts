@@ -58,6 +58,30 @@ Deno.test("a question behind one that takes long goes to the process that is fre
     await Promise.all([first.over, second.over]);
   }));
 
+Deno.test("a question that stands in line for long is answered once, where no other process is free", () =>
+  withPool({}, async (reader) => {
+    assert.equal(await reader.ask("count", null), 1);
+    const before = reader.ask("work", 200);
+    const behind = reader.ask("count", null);
+    await before;
+    assert.equal(await behind, 2);
+    assert.equal(await reader.ask("count", null), 3);
+  }));
+
+Deno.test("a pool that is closed ends processes that work on what nobody waits for", () =>
+  withPool({}, async (reader) => {
+    await reader.ask("count", null);
+    const before = reader.ask("work", 200);
+    const stop = new AbortController();
+    const behind = reader.ask("loop", nothing, { signal: stop.signal });
+    await turn();
+    stop.abort();
+    await assert.rejects(behind);
+    await before;
+    await reader.close();
+    assert.equal(reader.processes, 0);
+  }));
+
 Deno.test("a process that is ended takes no question along that it had not begun", () =>
   withPool({}, async (reader) => {
     assert.equal(await reader.ask("count", null), 1);

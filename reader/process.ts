@@ -30,7 +30,7 @@ export class NotBegun extends Error {
   override readonly name = "NotBegun";
 }
 
-/** How long a question waits behind another one, in milliseconds; most are answered in one. */
+/** How long a question waits behind another one only, in milliseconds; most are answered in one. */
 const PATIENCE = 20;
 
 /** What a question may take. */
@@ -40,6 +40,11 @@ export interface Terms {
   /** Gives what the process needs besides; absent: all that it may read goes along. */
   serve?: (need: Need) => Promise<Uint8Array>;
   signal?: AbortSignal;
+  /**
+   * Called when the question has stood in line for long: `leave` gives it up here, with {@linkcode NotBegun}, until
+   * `begun` is aborted.
+   */
+  late?: (leave: () => void, begun: AbortSignal) => void;
 }
 
 /** One run of the reader process. */
@@ -93,7 +98,6 @@ export class ReaderProcess {
     ask: Uint8Array<ArrayBuffer>,
     terms: Terms,
   ): { answer: Promise<Answer>; done: Promise<unknown> } {
-    terms.signal?.throwIfAborted();
     const written = this.#writer.write(ask).finally(() => {
       ask.fill(0);
       ask.buffer.transfer(0);
@@ -106,19 +110,23 @@ export class ReaderProcess {
     }
     written.catch(() => {}); // the process has ended, as is seen below
     const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
-    const { signal, deadline } = terms;
+    const { signal, late } = terms;
+    const begun = new AbortController();
     let isLeft = false;
     const leave = (reason: unknown) => {
       isLeft = true;
+      clearTimeout(timer);
       reject(reason);
     };
     const abort = () => leave(signal!.reason);
     signal?.addEventListener("abort", abort);
-    const timer = setTimeout(() => leave(new NotBegun()), PATIENCE);
+    const timer = setTimeout(() => late?.(() => leave(new NotBegun()), begun.signal), PATIENCE);
     const begin = () => {
       clearTimeout(timer);
+      begun.abort();
       signal?.removeEventListener("abort", abort);
-      if (this.alive) return answered(isLeft ? { deadline } : terms);
+      // One that has been left is ended soon: nobody waits for its answer, but others for the process.
+      if (this.alive) return answered(isLeft ? { deadline: 0 } : terms);
       this.#questions--;
       throw new NotBegun();
     };

@@ -15,6 +15,11 @@ export const questions = {
     })),
   digest: ({ ranges }: { ranges: [number, number][] }, [document]: ReadDocument[]) =>
     document.digest("SHA-256", ranges),
+  /** Answers after some milliseconds of work. */
+  work(milliseconds: number): null {
+    for (const end = performance.now() + milliseconds; performance.now() < end;);
+    return null;
+  },
   loop(): null {
     for (;;);
   },

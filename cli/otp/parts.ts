@@ -135,7 +135,7 @@ export async function openParts(
  *
  * @throws {SetupError} if the file holds none, one of a trial agent, or one that cannot be read
  */
-export async function certificatesIn(path: string): Promise<Certificate[]> {
+async function certificatesIn(path: string): Promise<Certificate[]> {
   let certificates: Certificate[];
   try {
     certificates = readCertificates(await withFile(path, () => Deno.readFile(path)))

@@ -170,6 +170,7 @@ async function signPdf(
   const { certificate, chain } = key;
   const level = levelOf(how.conformance_level);
   const asking = { documents: [bytesSource(bytes)], origin: person.id };
+  await reader.ask("checkContents", {}, asking);
   const prepared = await reader.ask("preparePdf", {
     options: {
       level,

@@ -80,6 +80,18 @@ export function isStrict(read: () => void): boolean {
   }
 }
 
+/** The streams of a page are one content, with white space between them (§7.8.2). */
+export function joinContents(pieces: readonly Uint8Array[]): Uint8Array {
+  if (pieces.length === 1) return pieces[0];
+  const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length + 1, 0)).fill(10);
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length + 1;
+  }
+  return out;
+}
+
 export class ContentReader {
   /** Where the next token is looked for. */
   pos = 0;

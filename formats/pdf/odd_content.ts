@@ -4,7 +4,7 @@
  * `Q` too many; of too many operands MuPDF takes the first, others the last.
  */
 import { FormatError } from "../error.ts";
-import { ContentReader, isStrict, odd, operator } from "./content.ts";
+import { ContentReader, isStrict, joinContents, odd, operator } from "./content.ts";
 import type { PdfDocument } from "./document.ts";
 import { InlineImages } from "./inline_image.ts";
 import {
@@ -170,7 +170,6 @@ class Contents {
     throw new FormatError("limit_exceeded", "The PDF's pages take too much work to read.");
   }
 
-  /** The streams of a page are one content, with white space between them (§7.8.2). */
   #contentOf(streams: readonly PdfRef[]): Uint8Array {
     const { document } = this;
     const pieces = streams.map((ref) => {
@@ -182,14 +181,7 @@ class Contents {
       this.#spend(data.length);
       return data;
     });
-    if (pieces.length === 1) return pieces[0];
-    const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length + 1, 0)).fill(10);
-    let at = 0;
-    for (const piece of pieces) {
-      out.set(piece, at);
-      at += piece.length + 1;
-    }
-    return out;
+    return joinContents(pieces);
   }
 
   /** Follows the operators as far as what readers make of one depends on those before it. */

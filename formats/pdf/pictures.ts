@@ -1,5 +1,6 @@
 /** Where a page's content draws something besides text (ISO 32000-2 §8): images and vector drawings. */
 import { FormatError } from "../error.ts";
+import { joinContents } from "./content.ts";
 import type { PdfDocument } from "./document.ts";
 import type { Page } from "./form.ts";
 import { isRegular, isSpace, PdfLexer } from "./lexer.ts";
@@ -57,7 +58,6 @@ export function drawingsOf(document: PdfDocument, page: Page): Drawing[] {
   return search.found;
 }
 
-/** The streams of a page are one content, with white space between them (§7.8.2). */
 function contentOf(document: PdfDocument, value: PdfValue | undefined): Uint8Array {
   const target = document.resolve(value);
   const items = target instanceof PdfArray ? target.items : value === undefined ? [] : [value];
@@ -65,13 +65,7 @@ function contentOf(document: PdfDocument, value: PdfValue | undefined): Uint8Arr
     const object = item instanceof PdfRef ? document.object(item) : undefined;
     return object?.value instanceof PdfStream ? [document.streamData(object)] : [];
   });
-  const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length + 1, 0)).fill(10);
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length + 1;
-  }
-  return out;
+  return joinContents(pieces);
 }
 
 class Search {

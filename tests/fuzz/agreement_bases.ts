@@ -1,4 +1,5 @@
 /** Signed PDFs of every structure, and what those that change them have in common. */
+import { FormatError } from "../../formats/error.ts";
 import { PdfDocument } from "../../formats/pdf/document.ts";
 import { fromLatin1 } from "../../formats/pdf/value.ts";
 import { bytesSource } from "../../formats/source.ts";
@@ -131,3 +132,13 @@ export function write(base: Base, added: Objects): { text: string; places: Place
 }
 
 export const pad = (value: number, digits = 10) => String(Math.max(0, value)).padStart(digits, "0");
+
+/** A document with a signature; without one where it is too broken to be signed, and counts as not valid. */
+export function signedIfReadable(pdf: Uint8Array): Uint8Array {
+  try {
+    return signPdf(pdf, asha);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return pdf;
+  }
+}

@@ -2,8 +2,7 @@
 import type { KeyInfo, Listing, OpenOptions, Provider, TokenInfo } from "./provider.ts";
 import type { KeyFileReader, Pkcs12Provider } from "./pkcs12.ts";
 import type { Signer } from "../formats/signer.ts";
-
-const POLL_MS = 2000;
+import { Polling } from "./polling.ts";
 
 /** The names of the key files in a folder, sorted; none if it does not exist. */
 export async function namesOfKeyFiles(folder: string): Promise<string[]> {
@@ -18,7 +17,7 @@ export async function namesOfKeyFiles(folder: string): Promise<string[]> {
 
 export class KeyFolder implements Provider {
   #loaded: Promise<Pkcs12Provider> | undefined;
-  readonly #watches = new Set<ReturnType<typeof setInterval>>();
+  readonly #polling = new Polling();
 
   constructor(readonly folder: string, readonly reader: KeyFileReader) {}
 
@@ -42,22 +41,12 @@ export class KeyFolder implements Provider {
   }
 
   watch(changed: () => void): () => void {
-    let last: string | undefined;
-    const timer = setInterval(async () => {
-      const now = (await namesOfKeyFiles(this.folder).catch(() => [])).join("\n");
-      if (last !== undefined && last !== now && this.#watches.has(timer)) changed();
-      last = now;
-    }, POLL_MS);
-    this.#watches.add(timer);
-    return () => {
-      clearInterval(timer);
-      this.#watches.delete(timer);
-    };
+    const names = async () => (await namesOfKeyFiles(this.folder).catch(() => [])).join("\n");
+    return this.#polling.watch(names, changed);
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#watches) clearInterval(timer);
-    this.#watches.clear();
+    this.#polling.close();
     await (await this.#loaded)?.close();
   }
 

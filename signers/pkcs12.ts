@@ -25,11 +25,11 @@ import {
   SignerError,
   type TokenInfo,
 } from "./provider.ts";
+import { Polling } from "./polling.ts";
 import type { questions } from "./questions.ts";
 import { type SoftwareKey, softwareKey } from "./software_key.ts";
 
 const KEY_FILE = /\.(p12|pfx)$/i;
-const POLL_MS = 2000;
 /** Certificates of one file: more are no person's with their issuers, and each is compared with the others. */
 const MAX_CERTIFICATES = 100;
 /** For a reader: files are read one after another. */
@@ -45,7 +45,7 @@ export class Pkcs12Provider implements Provider {
   #files = new Map<string, string>();
   /** What files have shown, some only with their password, or why they cannot be read; good for one state of a file. */
   readonly #shown = new Map<string, { state: string; certificates: Uint8Array[] | Error }>();
-  #watches = new Set<ReturnType<typeof setInterval>>();
+  readonly #polling = new Polling();
 
   /**
    * @param paths key files, and folders of key files; a folder may be missing
@@ -149,29 +149,19 @@ export class Pkcs12Provider implements Provider {
   }
 
   watch(changed: () => void): () => void {
-    let last: string | undefined;
-    const timer = setInterval(async () => {
-      const files = await this.#keyFiles([]);
-      const now = JSON.stringify(
-        await Promise.all(files.map(async (file) => {
+    const files = async () =>
+      JSON.stringify(
+        await Promise.all((await this.#keyFiles([])).map(async (file) => {
           const { mtime } = await Deno.stat(file).catch(() => ({ mtime: null }));
           return [file, mtime];
         })),
       );
-      if (last !== undefined && last !== now && this.#watches.has(timer)) changed();
-      last = now;
-    }, POLL_MS);
-    this.#watches.add(timer);
-    return () => {
-      clearInterval(timer);
-      this.#watches.delete(timer);
-    };
+    return this.#polling.watch(files, changed);
   }
 
   // deno-lint-ignore require-await
   async close(): Promise<void> {
-    for (const timer of this.#watches) clearInterval(timer);
-    this.#watches.clear();
+    this.#polling.close();
   }
 
   async #keyFiles(problems: Problem[]): Promise<string[]> {

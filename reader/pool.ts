@@ -97,7 +97,8 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
     const ending = AbortSignal.any([this.#closing.signal, ...signal ? [signal] : []]);
     const served = new Served(documents);
     const isWhole = inLine && !alone && served.areSmall;
-    for (let place = await this.#turn(origin, { mayStandInLine: isWhole, signal: ending });;) {
+    for (let next = await this.#turn(origin, { mayStandInLine: isWhole, signal: ending });;) {
+      const place = next; // the question may leave it after it has begun at another one
       let done: Promise<unknown> | undefined;
       let other: Promise<Place | void> | undefined;
       const late = (leave: () => void, begun: AbortSignal) => {
@@ -130,7 +131,7 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
         if (done) void done.then(leave);
         else leave();
       }
-      place = await other ?? await this.#turn(origin, { isAgain: true, signal: ending });
+      next = await other ?? await this.#turn(origin, { isAgain: true, signal: ending });
     }
   }
 

@@ -56,6 +56,9 @@ Deno.test("a question behind one that takes long goes to the process that is fre
     assert.ok(!first.state.isOver);
     first.stop();
     await Promise.all([first.over, second.over]);
+    // each of two processes gets one: what it has left is over where it left it
+    const both = Promise.all([0, 1].map(() => reader.ask("count", null)));
+    assert.deepEqual(await both, [2, 1]);
   }));
 
 Deno.test("a question that stands in line for long is answered once, where no other process is free", () =>

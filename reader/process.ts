@@ -20,7 +20,8 @@ const MAX_LOG = 8 * 1024;
 export class ReaderEnded extends Error {
   override readonly name = "ReaderEnded";
 
-  constructor(cause: unknown) {
+  /** @param isFromOutside whether it was ended by a signal that neither it nor this program gave */
+  constructor(readonly isFromOutside: boolean, cause: unknown) {
     super("The reader process ended without an answer.", { cause });
   }
 }
@@ -55,6 +56,7 @@ export class ReaderProcess {
   /** Settles when all questions have been answered. */
   #last: Promise<unknown> = Promise.resolve();
   #questions = 0;
+  #isKilled = false;
   /** Whether it can be asked again. */
   alive = true;
   /** Whether it has answered already: it starts for longer than most answers take. */
@@ -168,12 +170,13 @@ export class ReaderProcess {
         answer = await turn(writePiece(this.#writer, await serve(answer)));
       }
     } catch (error) {
-      const code = await this.#end();
+      const { code, signal: by } = await this.#end();
       signal?.throwIfAborted();
       for (const breach of ["deadline", "memory"] as const) {
         if (code === EXIT_CODES[breach]) throw new ReaderBreach(breach);
       }
-      throw isLate ? new ReaderBreach("deadline") : new ReaderEnded(error);
+      if (isLate) throw new ReaderBreach("deadline");
+      throw new ReaderEnded(!this.#isKilled && (by === "SIGKILL" || by === "SIGTERM"), error);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", kill);
@@ -188,17 +191,17 @@ export class ReaderProcess {
     await this.#child.status;
   }
 
-  /** Ends the process. @returns its exit code */
-  async #end(): Promise<number> {
+  async #end(): Promise<Deno.CommandStatus> {
     this.alive = false;
     await this.#writer.abort().catch(() => {});
     const timer = setTimeout(() => this.#kill(), GRACE);
-    const { code } = await this.#child.status;
+    const status = await this.#child.status;
     clearTimeout(timer);
-    return code;
+    return status;
   }
 
   #kill(): void {
+    this.#isKilled = true;
     try {
       this.#child.kill("SIGKILL");
     } catch {

@@ -7,10 +7,10 @@ import { revived } from "../online/error.ts";
 import { configuredFetch, type PkiFetch } from "../online/pki_http.ts";
 import { Online } from "../online/services.ts";
 import { DsignError } from "../protocol/errors.ts";
-import { ReaderPool } from "../reader/pool.ts";
 import type { DocumentQuestions } from "../signing/reading.ts";
 import type { VerifyConfig } from "./config.ts";
 import { FetchedAnswers } from "./fetched.ts";
+import { PersistentReaders } from "./persistent_readers.ts";
 import type { questions } from "./questions.ts";
 import { createHandler, type Incoming, type Reply } from "./service.ts";
 import { TrustSets } from "./trust_sets.ts";
@@ -47,7 +47,7 @@ export async function startVerifyService(
 ): Promise<RunningService> {
   const sets = await TrustSets.load(config.trust, trial);
   const processes = config.readers ?? navigator.hardwareConcurrency;
-  const reader = new ReaderPool<typeof questions & DocumentQuestions>({
+  const reader = new PersistentReaders<typeof questions & DocumentQuestions>({
     command: readerCommand,
     env: READER_ENV,
     processes,

@@ -5,7 +5,6 @@ import type { FetchStep } from "../online/pki_http.ts";
 import { VerificationReport } from "../protocol/report.ts";
 import type { VerifyAnswer, VerifyFields } from "../protocol/verify_service.ts";
 import type { Reader } from "../reader/client.ts";
-import { ReaderEnded } from "../reader/process.ts";
 import { askInSteps, type Done } from "../reader/steps.ts";
 import { ServiceError } from "./error.ts";
 import type { FetchedAnswers } from "./fetched.ts";
@@ -37,7 +36,7 @@ export async function verifyUpload(
 ): Promise<Omit<VerifyAnswer, "file" | "sha256">> {
   const time = now();
   const fresh = new Set<string>();
-  const askOnce = (done: Done, again = false) =>
+  const ask = (done: Done) =>
     reader.ask("judge", {
       now: time.toISOString(),
       anchors,
@@ -48,13 +47,7 @@ export async function verifyUpload(
       online: fetched !== undefined,
       done: done as AtHand,
       fresh: [...fresh],
-    }, { documents, ...asking, alone: again });
-  // A system that is short of memory may have killed it, and others that wait for questions with it.
-  const ask = (done: Done) =>
-    askOnce(done).catch((error) => {
-      if (error instanceof ReaderEnded) return askOnce(done, true);
-      throw error;
-    });
+    }, { documents, ...asking });
   let fetches = 0;
   const perform = async (step: FetchStep) => {
     if (!fetched || ++fetches > MAX_FETCHES) return { problem: "Too many downloads are needed." };

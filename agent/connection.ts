@@ -86,6 +86,11 @@ export class Connection {
     this.#close(CLOSE.goingAway, "D-Sign ends");
   }
 
+  /** Closes the connection in favour of another one. */
+  giveWay(): void {
+    this.#close(CLOSE.policy, "too many connections");
+  }
+
   #receive(take: () => void): void {
     try {
       take();

@@ -98,7 +98,8 @@ export function createDispatch(services: Services): Dispatch {
         trustedSince: grant?.grantedAt ?? null,
         allowedByAdministrator: grant?.grantedAt === null,
         purpose: purpose ?? null,
-        ...answerWithin && { answerWithin },
+        // A stranger's question gives way to the others' after the usual time.
+        ...grant && answerWithin && { answerWithin },
       },
       signal: call.signal,
       preferred: grant?.certificate,

@@ -18,6 +18,9 @@ const Kept = z.strictObject({
   secrets: z.array(z.base64().length(44)).min(1).max(MAX_SECRETS),
 });
 
+/** Loaded at the first proof: most of the time the agent only waits. */
+let curves: Promise<typeof import("@noble/curves/nist.js")> | undefined;
+
 /** A P-256 key. */
 interface Key {
   scalar: Uint8Array;
@@ -86,8 +89,7 @@ export class AgentIdentity {
    * @param nonce Base64, as the page sent it
    */
   async prove(origin: string, port: number, nonce: string): Promise<Result<"agent.prove">> {
-    // Not loaded while the agent waits.
-    const { p256 } = await import("@noble/curves/nist.js");
+    const { p256 } = await (curves ??= import("@noble/curves/nist.js"));
     const keys = this.secrets.map((secret): Key => {
       // FIPS 186-5 §A.2.1: more bits than the order has, so that no scalar is likelier than another.
       const bits = new Uint8Array(hkdfSync("sha256", secret, "", `dsign agent key\n${origin}`, 48));

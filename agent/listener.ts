@@ -20,6 +20,12 @@ const SILENT = 256;
 /** Most connections of all kinds. With everything else that is open, fewer than 1024 descriptors. */
 const OPEN = 640;
 
+/**
+ * The longest head of a request, in bytes. Cookies have no port: any page of this computer can set 180 of 4 KiB each, and
+ * browsers send them all to our pages.
+ */
+const HEAD = 1024 * 1024;
+
 /** For how long connections that are open may go on after a shutdown, in milliseconds. */
 const LINGER = 3_000;
 
@@ -70,7 +76,11 @@ export class Listener {
   private constructor(options: ListenerOptions) {
     this.#options = options;
     const { tls } = options;
-    const common = { connectionsCheckingInterval: PATIENCE / 2, headersTimeout: PATIENCE };
+    const common = {
+      connectionsCheckingInterval: PATIENCE / 2,
+      headersTimeout: PATIENCE,
+      maxHeaderSize: HEAD,
+    };
     this.#server = tls
       ? https.createServer({
         ...common,

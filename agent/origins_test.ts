@@ -156,3 +156,26 @@ Deno.test("a site refused by the administrator gets an error, and nobody is aske
   assert.deepEqual(test.person.asked, []);
   assert.ok((await (await test.connect()).call("token.list", {})).tokens.length > 0);
 });
+
+Deno.test("a site that nobody knows cannot keep the window by many names, by failures or by waiting", async () => {
+  await using test = await testAgent({ allowedOrigins: [] });
+  const waits: (number | undefined)[] = [];
+  let code: "user_cancelled" | "consent_unavailable" = "user_cancelled";
+  test.person.grant = ({ asker }) => {
+    waits.push(asker.answerWithin);
+    return Promise.reject(new DsignError(code));
+  };
+  const ask = async (origin: string) => {
+    const client = await test.connect(origin);
+    const asked = client.call("origin.request", { scopes: ["sign"], answerWithin: 1800 });
+    return await asked.then(() => "granted", (error) => error.code);
+  };
+  for (let i = 0; i < 5; i++) assert.equal(await ask(`https://a${i}.evil.example`), code);
+  assert.equal(await ask("https://b.evil.example"), "busy");
+  code = "consent_unavailable"; // where the browser cannot be started, for example
+  for (let i = 0; i < 5; i++) assert.equal(await ask("https://weather.example"), code);
+  assert.equal(await ask("https://weather.example"), "busy");
+  test.person.grant = () => Promise.resolve();
+  assert.equal(await ask("https://portal.example"), "granted");
+  assert.deepEqual(waits, new Array(10).fill(undefined));
+});

@@ -9,6 +9,7 @@ import type { Provider } from "../signers/provider.ts";
 import type { Audit } from "../signing/audit.ts";
 import { SAFE_HEADERS } from "../signing/consent/headers.ts";
 import type { Consent, PageConsent } from "../signing/consent/port.ts";
+import { siteOf } from "../signing/desk.ts";
 import type { Bound } from "./bind.ts";
 import type { ConsolePins } from "./console_pins.ts";
 import type { KeyFiles } from "./key_files.ts";
@@ -133,6 +134,26 @@ export function serve(parts: AgentParts): Agent {
     return isBridge ? { caller: behalf, own: false } : null;
   }
 
+  const isStranger = (origin: string) => !ownOrigins.has(origin) && !origins.get(origin);
+
+  /**
+   * Makes room for one more connection of a site without a grant: where there is none, the newest of the site that has
+   * most gives way, since a site has as many origins as it likes.
+   *
+   * @returns false if that would be the caller's own
+   */
+  function makeRoom(caller: string): boolean {
+    const strangers = [...connections].filter(({ origin }) => isStranger(origin));
+    if (strangers.length < LIMITS.connectionsOfStrangers) return true;
+    const bySite = Map.groupBy(strangers, ({ origin }) => siteOf(origin));
+    const most = [...bySite.values()].reduce((a, b) => b.length > a.length ? b : a);
+    if (most.length <= (bySite.get(siteOf(caller))?.length ?? 0) + 1) return false;
+    const newest = most.at(-1)!;
+    connections.delete(newest);
+    newest.giveWay();
+    return true;
+  }
+
   function upgrade(request: Request, url: URL, { port, accept }: Caller): Response | null {
     const found = callerOf(request, url);
     if (!found) {
@@ -141,13 +162,11 @@ export function serve(parts: AgentParts): Agent {
       return refuse(403, "Only https pages and pages of this computer may connect.");
     }
     const { caller, own } = found;
-    const count = (which: (origin: string) => boolean) =>
-      [...connections].filter(({ origin }) => which(origin)).length;
-    const isStranger = (origin: string) => !ownOrigins.has(origin) && !origins.get(origin);
+    const ofCaller = [...connections].filter(({ origin }) => origin === caller);
     if (
       connections.size >= LIMITS.connections ||
-      count((origin) => origin === caller) >= LIMITS.connectionsPerOrigin ||
-      isStranger(caller) && count(isStranger) >= LIMITS.connectionsOfStrangers
+      ofCaller.length >= LIMITS.connectionsPerOrigin ||
+      isStranger(caller) && !makeRoom(caller)
     ) return refuse(503, "Too many connections.");
     const socket = accept(MESSAGES);
     if (!socket) return refuse(400, "This is not a WebSocket handshake.");

@@ -336,7 +336,6 @@ Deno.test("connections are counted: by origin, those of strangers, and all", asy
     return clients;
   };
   const strangers = await fill(LIMITS.connectionsOfStrangers, stranger);
-  await assert.rejects(test.connect("https://late.example"));
   // Sites with a grant and the agent's own pages still get in.
   await fill(LIMITS.connectionsPerOrigin, () => PORTAL);
   const { port } = test.agent;
@@ -346,6 +345,28 @@ Deno.test("connections are counted: by origin, those of strangers, and all", asy
   await strangers[0].closed;
   const late = await test.connect("https://late.example");
   assert.equal((await late.call("agent.info", {})).name, "dsign");
+});
+
+Deno.test("of sites without a grant, the one with most connections gives way, under however many names", async () => {
+  await using test = await testAgent();
+  const evil: TestClient[] = [];
+  for (let i = 0; i < LIMITS.connectionsOfStrangers; i++) {
+    evil.push(await test.connect(`https://a${i}.evil.example`));
+  }
+  await assert.rejects(test.connect("https://another.evil.example"));
+  const portal = await test.connect("https://new.portal.example");
+  assert.equal((await evil.at(-1)!.closed).code, 1008);
+  assert.equal((await portal.call("agent.info", {})).name, "dsign");
+  assert.equal((await evil[0].call("agent.info", {})).name, "dsign");
+});
+
+Deno.test("cookies of other pages of this computer do not keep the agent's own pages from being shown", async () => {
+  await using test = await testAgent();
+  const { port } = test.agent;
+  // RFC 6265 §8.5: cookies have no port. Chromium and Firefox keep 180 of a host, of 4096 bytes each.
+  const cookie = `Cookie: ${"x".repeat(180 * 4096)}`;
+  const answer = await raw(port, ["GET /status HTTP/1.1", `Host: 127.0.0.1:${port}`, cookie]);
+  assert.equal(statusOf(answer), 200);
 });
 
 Deno.test("a second agent takes the next port; none free is said so", async () => {

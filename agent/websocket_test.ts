@@ -62,10 +62,11 @@ function open() {
     sent,
     seen,
     handshake,
-    /** Hands in bytes as if they had come in pieces of this size. */
-    receive(bytes: Uint8Array, size = bytes.length) {
+    /** Hands in bytes as if they had come in pieces of this size. Few messages are taken at once, more in later turns. */
+    async receive(bytes: Uint8Array, size = bytes.length) {
       for (let at = 0; at < bytes.length; at += size) {
         stream.emit("data", bytes.slice(at, at + size));
+        while (stream.isPaused()) await turn();
       }
     },
     /** The status that the connection was closed with. */
@@ -101,12 +102,27 @@ Deno.test("messages arrive, whatever the pieces they come in", async () => {
   const bytes = new Uint8Array(await new Blob(stream as BlobPart[]).arrayBuffer());
   for (const size of [1, 2, 3, 7, 4096, bytes.length]) {
     await using end = open();
-    end.receive(bytes, size);
+    await end.receive(bytes, size);
     assert.deepEqual(end.seen, ["one", "dsign ✓", 0, 0, "", 126, 140_004]);
     assert.equal(end.socket.buffered, 0);
     await turn();
     assert.deepEqual(end.sent, [0x8a, 12, ...utf8("still there?")], "the pong");
   }
+});
+
+Deno.test("a client that sends thousands of messages at once leaves the others their turns", async () => {
+  const messages = Array.from({ length: 3000 }, (_, i) => `${i}`);
+  const bytes = new Uint8Array(
+    await new Blob(messages.map((each) => frame(TEXT | FIN, each)) as BlobPart[]).arrayBuffer(),
+  );
+  await using end = open();
+  await using other = open();
+  const received = end.receive(bytes);
+  other.receive(frame(TEXT | FIN, "hello"));
+  assert.deepEqual(other.seen, ["hello"]);
+  assert.deepEqual(end.seen, ["0", "1", "2", "3"]);
+  await received;
+  assert.deepEqual(end.seen, messages, "all of them, in order");
 });
 
 Deno.test("a message in many frames is bounded as one in one frame is", async () => {

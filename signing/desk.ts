@@ -23,6 +23,18 @@ export interface DeskAsker {
   known: boolean;
 }
 
+/**
+ * What of an origin's host name its holder registered, who can have any number of names below it. Without a list of
+ * registries: two labels, or three below a country's short second one, as in `co.in`; an address in whole.
+ */
+export function siteOf(origin: string): string {
+  const { hostname } = new URL(origin);
+  if (/^[\d.]+$|^\[/.test(hostname)) return hostname;
+  const labels = hostname.split(".").filter((label) => label !== "");
+  const [second = "", top = ""] = labels.slice(-2);
+  return labels.slice(top.length === 2 && second.length <= 3 ? -3 : -2).join(".");
+}
+
 interface Waiting {
   admit(): void;
   refuse(error: DsignError): void;
@@ -53,7 +65,7 @@ export class Desk {
     ) {
       throw new DsignError(
         "busy",
-        "Several requests were declined or withdrawn. Try again in a minute.",
+        "Several requests were declined, withdrawn or could not be shown. Try again in a minute.",
       );
     }
     if (this.#taken) await (known ? this.#known : this.#strangers).wait(name, signal);
@@ -67,7 +79,7 @@ export class Desk {
     };
   }
 
-  /** A question was declined, or taken back: each has opened a window, and a page could go on so without end. */
+  /** A question was in vain: each has opened a window, or tried to, and a page could go on so without end. */
   note({ name, known }: DeskAsker): void {
     for (const each of this.#noes.keys()) this.#recentNoes(each);
     for (const each of known ? [name] : [name, STRANGERS]) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DsignError } from "../protocol/errors.ts";
-import { Desk } from "./desk.ts";
+import { Desk, siteOf } from "./desk.ts";
 
 const { signal } = new AbortController();
 const known = (name: string) => ({ name, known: true });
@@ -104,4 +104,21 @@ Deno.test("withdrawn requests count too, and those of unknown sites count togeth
   for (let i = 0; i < 15; i++) await ask(stranger(`a${i}`));
   await assert.rejects(ask(stranger("new")), { code: "busy" });
   await ask(known("portal"));
+});
+
+Deno.test("all names that one holder may have are one site", () => {
+  for (
+    const [origin, site] of [
+      ["https://evil.example", "evil.example"],
+      ["https://a9999.evil.example:8443", "evil.example"],
+      ["https://a.b.c.evil.example.", "evil.example"],
+      ["https://bills.wb.gov.in", "wb.gov.in"],
+      ["https://shop.evil.co.in", "evil.co.in"],
+      ["https://evil.in", "evil.in"],
+      ["https://localhost", "localhost"],
+      ["http://a.localhost:3000", "a.localhost"],
+      ["http://127.0.0.1:3000", "127.0.0.1"],
+      ["http://[::1]:3000", "[::1]"],
+    ]
+  ) assert.equal(siteOf(origin), site);
 });

@@ -9,7 +9,7 @@ import { DsignError, isErrorCode } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
 import { isPostQuantum } from "./certificates.ts";
 import type { Consent } from "./consent/port.ts";
-import { Desk, type DeskAsker } from "./desk.ts";
+import { Desk, type DeskAsker, siteOf } from "./desk.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
 import type { Lease } from "./logins.ts";
 import type { Credential, Inventory, Tokens } from "./tokens.ts";
@@ -229,7 +229,9 @@ export class KeyAccess {
       if (error instanceof DsignError) {
         if (["user_cancelled", "consent_timeout"].includes(error.code)) {
           this.#desk.dismiss(asker, error);
-        } else if (error.code === "request_cancelled") this.#desk.note(asker);
+        } else if (["request_cancelled", "consent_unavailable"].includes(error.code)) {
+          this.#desk.note(asker);
+        }
       }
       throw error;
     }
@@ -271,10 +273,11 @@ function acceptable(candidates: Credential[], { accepts }: Wanted): Credential[]
   return found;
 }
 
-const deskAsker = ({ origin, trustedSince, allowedByAdministrator }: Asker): DeskAsker => ({
-  name: origin ?? "",
-  known: origin === null || trustedSince !== null || allowedByAdministrator === true,
-});
+function deskAsker({ origin, trustedSince, allowedByAdministrator }: Asker): DeskAsker {
+  if (origin === null) return { name: "", known: true };
+  const known = trustedSince !== null || allowedByAdministrator === true;
+  return { name: known ? origin : siteOf(origin), known };
+}
 
 /** The certificate and the algorithm of a signature, as answers name them. */
 export const signedWith = ({ certificate, algorithm }: Signer) => ({

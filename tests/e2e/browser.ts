@@ -81,6 +81,21 @@ export async function lookAtAll(page: Page): Promise<void> {
   }
 }
 
+/**
+ * Once all of a question was looked at: puts one part of it out of sight again until no answer counts, and back until one
+ * does.
+ */
+export async function mustBeSeen(page: Page, part: Locator): Promise<void> {
+  await lookAtAll(page);
+  const style = (css: string) =>
+    part.evaluate((element: HTMLElement, css) => void (element.style.cssText = css), css);
+  await style("clip-path: inset(50%); padding-bottom: 40px"); // of another size, it is to be seen anew
+  await page.locator("button[type=submit]:disabled").waitFor();
+  await page.locator(".see-next").waitFor();
+  await style("");
+  await lookAtAll(page);
+}
+
 /** Waits until a window is closed. */
 export async function closed(page: Page): Promise<void> {
   if (!page.isClosed()) await page.waitForEvent("close");

@@ -196,6 +196,7 @@ Deno.test("the consent page works in a browser", async (t) => {
         assert.equal(await page.getByRole("radio", { checked: true }).count(), 0);
         await page.getByRole("radio", { name: "Bikram Sen" }).check();
         await page.getByText(en.pin_not_needed).waitFor();
+        await lookAtAll(page);
         await page.getByRole("radio", { name: "Charulata Roy" }).check();
         await page.getByText(ERROR_WORDS.en.pin_locked).waitFor();
         assert.ok(

@@ -14,6 +14,7 @@ import {
   closed,
   launch,
   lookAtAll,
+  mustBeSeen,
   openWindow,
   press,
   screenshot,
@@ -269,7 +270,9 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
           page.locator(".pdf-page canvas").boundingBox(),
         ]);
         assert.ok(Math.abs(outline!.width - canvas!.width) < 3, JSON.stringify([outline, canvas]));
-        await lookAtAll(page);
+        for (const warning of await page.locator(".document .warning").all()) {
+          await mustBeSeen(page, warning);
+        }
         await screenshot(page, "consent-pdf-covered");
         // Somebody who has seen it may sign it.
         await approve(page);

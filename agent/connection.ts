@@ -33,8 +33,8 @@ export const MESSAGES: MessageLimits = {
   binary: HANDLE_LENGTH + LIMITS.chunk,
 };
 
-/** Milliseconds until a page is told how far a request is: most are answered sooner. */
-const PROGRESS_AFTER = 20;
+/** Milliseconds until a page is told how far a request is: sooner, nobody would notice. */
+const PROGRESS_AFTER = 100;
 
 const HALF_A_CHARACTER = "The request contains half of a character (a lone surrogate).";
 

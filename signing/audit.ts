@@ -6,7 +6,7 @@
  * It cannot show that somebody with write access cut off its end: to detect that, record the last hash
  * elsewhere.
  */
-import { createHash } from "node:crypto";
+import { hash as digest } from "node:crypto";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import * as z from "zod";
@@ -172,7 +172,7 @@ export class Audit {
       let { number, hash } = tip;
       for (const { event, time } of batch) {
         const line = canonicalLine(event, ++number, time.toISOString(), hash);
-        hash = createHash("sha256").update(line).digest("hex");
+        hash = digest("sha256", line, "hex");
         text += `${line.slice(0, -1)},"hash":"${hash}"}\n`;
       }
       const bytes = new TextEncoder().encode(text);
@@ -347,7 +347,7 @@ export interface AuditReport {
 }
 
 function hashOf(line: Omit<AuditEntry, "hash">): string {
-  return createHash("sha256").update(canonicalize(line)!).digest("hex");
+  return digest("sha256", canonicalize(line)!, "hex");
 }
 
 function parseLine(line: string): AuditEntry | null {

@@ -14,6 +14,12 @@ export function certificateOf(der: Uint8Array): Certificate {
   return certificate;
 }
 
+const texts = new WeakMap<Uint8Array, string>();
+
+/** Base64 of a certificate, as requests and answers carry it. */
+export const base64Of = (der: Uint8Array): string =>
+  texts.getOrInsertComputed(der, () => der.toBase64());
+
 /** Whether a certificate (DER) is that of an ML-DSA key. */
 export const isPostQuantum = (der: Uint8Array): boolean =>
   certificateOf(der).publicKey.type === "ml-dsa";

@@ -7,7 +7,7 @@ import type { Signer } from "../formats/signer.ts";
 import type { Asker, PinRequest } from "../protocol/consent.ts";
 import { DsignError, isErrorCode } from "../protocol/errors.ts";
 import type { Audit, AuditEvent } from "./audit.ts";
-import { isPostQuantum } from "./certificates.ts";
+import { base64Of, isPostQuantum } from "./certificates.ts";
 import type { Consent } from "./consent/port.ts";
 import { Desk, type DeskAsker, siteOf } from "./desk.ts";
 import { throwIfCancelled, toDsignError } from "./errors.ts";
@@ -86,14 +86,11 @@ export class KeyAccess {
   }
 
   /** Opens a key for a request; what `use` makes with it is given out once the audit log holds it. */
-  async use<T>(
-    wanted: Wanted,
-    caller: Caller,
-    use: (lease: Lease) => Promise<T>,
-  ): Promise<T> {
-    const work = this.#fromConsentToAudit(wanted, caller, use);
+  use<T>(wanted: Wanted, caller: Caller, use: (lease: Lease) => Promise<T>): Promise<T> {
+    const work: Promise<T> = this.#fromConsentToAudit(wanted, caller, use)
+      .finally(() => this.#underWay.delete(work));
     this.#underWay.add(work);
-    return await work.finally(() => this.#underWay.delete(work));
+    return work;
   }
 
   async #fromConsentToAudit<T>(
@@ -281,6 +278,6 @@ function deskAsker({ origin, trustedSince, allowedByAdministrator }: Asker): Des
 
 /** The certificate and the algorithm of a signature, as answers name them. */
 export const signedWith = ({ certificate, algorithm }: Signer) => ({
-  certificate: certificate.toBase64(),
+  certificate: base64Of(certificate),
   algorithm: jwaNameOf(algorithm),
 });

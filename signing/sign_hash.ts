@@ -31,30 +31,23 @@ export async function signHash(
   const wanted = { ...params, format: "digest", items, blind: true, accepts: noDigests };
   return await signing.keys.use(wanted, caller, async (lease) => {
     const signatures = new Array<string>(digests.length);
+    const failures: unknown[] = [];
+    let next = 0;
     let done = 0;
-    await inPipeline(digests.length, async (i) => {
-      signatures[i] = (await sign(lease, { digest: digests[i] }, caller.signal)).toBase64();
-      if (++done % PIPELINE === 0) caller.progress?.("signing", done, digests.length);
-    });
+    const worker = async () => {
+      while (next < digests.length && failures.length === 0) {
+        const i = next++;
+        try {
+          signatures[i] = (await sign(lease, { digest: digests[i] }, caller.signal)).toBase64();
+          if (++done % PIPELINE === 0) caller.progress?.("signing", done, digests.length);
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    // After a failure, what is at the token comes to rest first.
+    await Promise.all(Array.from({ length: Math.min(digests.length, PIPELINE) }, worker));
+    if (failures.length > 0) throw failures[0];
     return { signatures, ...signedWith(lease.signer) };
   });
-}
-
-/** Runs `work` for 0 … count−1, some at a time; rejects with the first failure after all have come to rest. */
-async function inPipeline(count: number, work: (i: number) => Promise<void>): Promise<void> {
-  const failures: unknown[] = [];
-  let next = 0;
-  const worker = async () => {
-    while (next < count && failures.length === 0) {
-      try {
-        await work(next++);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-  };
-  const workers: Promise<void>[] = [];
-  while (workers.length < Math.min(count, PIPELINE)) workers.push(worker());
-  await Promise.all(workers);
-  if (failures.length > 0) throw failures[0];
 }

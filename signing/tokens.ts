@@ -11,7 +11,7 @@ import {
 import type { HashName } from "../formats/signer.ts";
 import type { Choice } from "../protocol/consent.ts";
 import { type Certificate, HashAlgorithm, type Token } from "../protocol/methods.ts";
-import { hashWith } from "./certificates.ts";
+import { base64Of, hashWith } from "./certificates.ts";
 import type { KeyInfo, Problem, Provider, TokenInfo } from "../signers/provider.ts";
 
 /** A certificate on a token, and the way to its key. */
@@ -188,7 +188,7 @@ export class Tokens {
     return {
       ...described,
       uri: key.uri,
-      chain: key.chain.map((certificate) => certificate.toBase64()),
+      chain: key.chain.map(base64Of),
       usable: reason === null,
       reason,
     };

@@ -1,5 +1,5 @@
 /** The way to an open key: the person's consent, and the PIN. */
-import { createHash } from "node:crypto";
+import { digest } from "../formats/digest.ts";
 import type { HashName } from "../formats/signer.ts";
 import type { Asker, ConsentItem, SignChoice, SignRequest, Unlocked } from "../protocol/consent.ts";
 import { DsignError, ERRORS, type TriesLeft } from "../protocol/errors.ts";
@@ -329,7 +329,6 @@ class Pin {
 
 /** SHA-256 (hex) over the items' hashes in order. */
 export function bindingOf(items: readonly ConsentItem[]): string {
-  const hash = createHash("sha256");
-  for (const { hash: { hex } } of items) hash.update(hex, "hex");
-  return hash.digest("hex");
+  const hashes = items.map(({ hash: { hex } }) => Uint8Array.fromHex(hex));
+  return digest("SHA-256", ...hashes).toHex();
 }

@@ -20,7 +20,7 @@ import { maxSignatureLength } from "../x509/signature.ts";
 import { encodeHash, encodeSignatureAlgorithm } from "../keys/algorithm.ts";
 import { isMlDsa } from "../keys/ml_dsa.ts";
 import type { HashName, SignatureAlgorithm, Signer } from "../signer.ts";
-import { readKnownCertificate } from "../x509/certificate.ts";
+import { type Certificate, readKnownCertificate } from "../x509/certificate.ts";
 
 /** The signer; a {@link Signer} fits, but its key is not used here. */
 export type CmsSigner = Pick<Signer, "certificate" | "chain" | "algorithm">;
@@ -94,10 +94,11 @@ export function prepareSignerInfo(
       `The content's digest has the wrong length for ${algorithm.hash}.`,
     );
   }
-  const { issuer, serialNumber } = readKnownCertificate(certificate);
+  const known = readKnownCertificate(certificate);
+  const { issuer, serialNumber } = known;
   const attributes = [
     attribute(Oid.messageDigest, octetString(contentDigest)),
-    attribute(Oid.signingCertificateV2, encodeSigningCertificate(certificate, algorithm.hash)),
+    signingCertificate(known, algorithm.hash),
     ...encodeStatements(statements),
   ];
   if (contentType) attributes.push(attribute(Oid.contentType, oid(contentType)));
@@ -151,13 +152,18 @@ function signedUnderContextTag(set: Uint8Array): Uint8Array {
  * the SignerInfo names issuer and serial number already, and the attributes' digest covers both
  * through the certificate's.
  */
-function encodeSigningCertificate(certificate: Uint8Array, signatureHash: HashName): Uint8Array {
+function signingCertificate(certificate: Certificate, signatureHash: HashName): Uint8Array {
   const hash = signatureHash === "SHA-1" ? "SHA-256" : signatureHash;
-  const algorithm = hash === "SHA-256" ? [] : [encodeHash(hash)]; // SHA-256 is the default
-  return sequence(
-    sequence(sequence(...algorithm, octetString(digest(hash, certificate)))),
-  );
+  return signingCertificates.getOrInsertComputed(certificate, () => new Map())
+    .getOrInsertComputed(hash, () => {
+      const algorithm = hash === "SHA-256" ? [] : [encodeHash(hash)]; // SHA-256 is the default
+      const id = sequence(...algorithm, octetString(digest(hash, certificate.der)));
+      return attribute(Oid.signingCertificateV2, sequence(sequence(id)));
+    });
 }
+
+/** Known certificates are signed with again. */
+const signingCertificates = new WeakMap<Certificate, Map<HashName, Uint8Array>>();
 
 function encodeStatements(statements: SignerStatements): Uint8Array[] {
   const { signingTime, commitment, policy, location, mimeType } = statements;

@@ -76,8 +76,8 @@ export async function collectEvidence(
   const fetchOcsp = (certificate: Certificate, issuer: Certificate) =>
     attempt(certificate.ocspUrls, async (url) => {
       const [type, accept] = ["application/ocsp-request", "application/ocsp-response"];
-      const body = encodeOcspRequest(certificate, issuer);
-      const response = readOcspResponse(await http.post(url, type, accept, body));
+      const body = requestFor(certificate)(issuer);
+      const response = answerIn(await http.post(url, type, accept, body));
       evidence.ocspResponses.push(response);
       // An answer that will not count must not prevent asking for the list.
       const status = ocspStatus(certificate, { certificate: issuer, key: issuer.publicKey }, [
@@ -128,14 +128,21 @@ export async function collectEvidence(
 
 const nameOf = ({ subject }: Certificate) => subject.commonName ?? subject.toString();
 
-const lists = new WeakMap<Uint8Array, Crl>();
-
-/** The list in an answer: read once, however many files need it. */
-function listIn(bytes: Uint8Array): Crl {
-  let list = lists.get(bytes);
-  if (!list) lists.set(bytes, list = readCrl(unwrapPem(bytes, "X509 CRL")));
-  return list;
+/** Makes something of an object once, as one authority stands behind many files. */
+function once<K extends object, V>(make: (of: K) => V): (of: K) => V {
+  const made = new WeakMap<K, V>();
+  return (of) => {
+    let value = made.get(of);
+    if (value === undefined) made.set(of, value = make(of));
+    return value;
+  };
 }
+
+const requestFor = once((certificate: Certificate) =>
+  once((issuer: Certificate) => encodeOcspRequest(certificate, issuer))
+);
+const answerIn = once(readOcspResponse);
+const listIn = once((bytes: Uint8Array) => readCrl(unwrapPem(bytes, "X509 CRL")));
 
 /** RFC 5280 §4.2.2.1: one certificate in DER, or a bundle without signers (`.p7c`); some services send PEM. */
 function certificatesIn(bytes: Uint8Array): Uint8Array[] {

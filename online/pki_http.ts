@@ -48,12 +48,14 @@ export type FetchStep =
   | { get: string }
   | { post: string; type: string; accept: string; body: Uint8Array };
 
+const encoder = new TextEncoder();
+
 /** Names a request by its digest, so that an answer is kept under no other's name. */
 export function keyOf(step: FetchStep): string {
-  const [head, body] = "get" in step
-    ? [[step.get], []]
-    : [[step.post, step.type, step.accept], [step.body]];
-  return digest("SHA-256", new TextEncoder().encode(JSON.stringify(head)), ...body).toHex();
+  const parts = "get" in step
+    ? [step.get]
+    : [step.post, step.type, step.accept, step.body.toBase64()];
+  return digest("SHA-256", encoder.encode(JSON.stringify(parts))).toHex();
 }
 
 /** Fetches for one question, within limits. */

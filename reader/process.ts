@@ -113,7 +113,7 @@ export class ReaderProcess {
     written.catch(() => {}); // the process has ended, as is seen below
     const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
     const { signal, late } = terms;
-    const begun = new AbortController();
+    let begun: AbortController | undefined;
     let isLeft = false;
     const leave = (reason: unknown) => {
       isLeft = true;
@@ -122,10 +122,13 @@ export class ReaderProcess {
     };
     const abort = () => leave(signal!.reason);
     signal?.addEventListener("abort", abort);
-    const timer = setTimeout(() => late?.(() => leave(new NotBegun()), begun.signal), PATIENCE);
+    const timer = setTimeout(() => {
+      begun = new AbortController();
+      late?.(() => leave(new NotBegun()), begun.signal);
+    }, PATIENCE);
     const begin = () => {
       clearTimeout(timer);
-      begun.abort();
+      begun?.abort();
       signal?.removeEventListener("abort", abort);
       // One that has been left is ended soon: nobody waits for its answer, but others for the process.
       if (this.alive) return answered(isLeft ? { deadline: 0 } : terms);

@@ -66,12 +66,36 @@ export function setOf(values: readonly Uint8Array[], tag: number = Tag.SET) {
 
 /**
  * A value in DER, from BER: definite lengths in their shortest form, strings in one piece. The order of a SET OF is kept,
- * as nothing in the encoding tells it from a SET.
+ * as nothing in the encoding tells it from a SET. What is in DER already is a view, not a copy.
  */
 export function derOf(node: Asn1Node): Uint8Array {
-  const { tag } = node;
+  const { tag, bytes } = node;
+  if (areDer(bytes, 0, bytes.length)) return bytes;
   if (tag === (Tag.OCTET_STRING | 0x20)) return tlv(Tag.OCTET_STRING, ...octetStringPieces(node));
   return tag & 0x20 ? tlv(tag, ...node.children.map(derOf)) : tlv(tag, node.content);
+}
+
+/** Deeper values count as BER. */
+const MAX_DER_DEPTH = 16;
+
+/** Whether values are in DER as {@linkcode derOf} has it. Nodes of a thousand signers' attributes would fill the memory. */
+function areDer(bytes: Uint8Array, from: number, to: number, depth = 0): boolean {
+  for (let at = from; at < to;) {
+    const tag = bytes[at];
+    const isLong = bytes[at + 1] >= 0x80;
+    const head = isLong ? 2 + (bytes[at + 1] & 0x7f) : 2;
+    if ((tag & 0x1f) === 0x1f || tag === 0 || head > 6 || at + head > to) return false;
+    let length = isLong ? 0 : bytes[at + 1];
+    for (let i = at + 2; i < at + head; i++) length = length * 256 + bytes[i];
+    const end = at + head + length;
+    if (head !== 1 + lengthOfLength(length) || end > to) return false;
+    if (tag & 0x20) {
+      if (tag === (Tag.OCTET_STRING | 0x20) || depth === MAX_DER_DEPTH) return false;
+      if (!areDer(bytes, at + head, end, depth + 1)) return false;
+    }
+    at = end;
+  }
+  return true;
 }
 
 /** `[n] EXPLICIT` around complete values. */

@@ -94,21 +94,35 @@ export class Asn1Node {
     return this.end !== this.contentEnd;
   }
 
-  /** The values inside, kept after the first reading. */
+  /** The values inside, kept after the first reading. Not by {@linkcode each}, whose steps take more memory than they. */
   get children(): readonly Asn1Node[] {
-    return this.#children ??= [...this.each()];
+    if (this.#children) return this.#children;
+    const children: Asn1Node[] = [];
+    for (let at = this.#first(); at < this.contentEnd;) {
+      const child = this.#childAt(at);
+      at = child.end;
+      children.push(child);
+    }
+    return this.#children = children;
   }
 
   /** The values inside, one after another and not kept: for lists too long for memory (CRLs). */
   *each(): Generator<Asn1Node, void, undefined> {
-    if (!this.constructed) {
-      throw malformed("The data has a simple value in place of a structure.");
-    }
-    for (let at = this.contentStart; at < this.contentEnd;) {
-      const child = readNode(this.reading, at, this.contentEnd, this.depth + 1);
+    for (let at = this.#first(); at < this.contentEnd;) {
+      const child = this.#childAt(at);
       at = child.end;
       yield child;
     }
+  }
+
+  /** Where the first value inside begins. */
+  #first(): number {
+    if (this.constructed) return this.contentStart;
+    throw malformed("The data has a simple value in place of a structure.");
+  }
+
+  #childAt(at: number): Asn1Node {
+    return readNode(this.reading, at, this.contentEnd, this.depth + 1);
   }
 }
 

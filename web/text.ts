@@ -3,11 +3,12 @@
 /**
  * What cannot be seen, or changes how others look, and how much of it in a row: controls but tab and line feed, the
  * direction marks and overrides of the Unicode bidirectional algorithm, zero-width space and its kind, separators,
- * variation selectors, tags. The joiners U+200C and U+200D stay: Bengali and Hindi are written with them. Further:
- * white space that pushes away what comes after it, and marks that pile up until they cover other lines.
+ * variation selectors, tags, and signs that are blank (U+2800, U+FFFC, U+1D159, U+13441, U+13442). The joiners U+200C and
+ * U+200D stay where there is something to join, for Bengali and Hindi are written with them. Further: white space that
+ * pushes away what comes after it, and marks that pile up until they cover other lines.
  */
 const UNSEEN =
-  /\s{80,}|(?:[^\S\n]*\n){6,}|((?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800])\1*|((?<=\p{M}{4})\p{M})\2*/gu;
+  /\s{80,}|(?:[^\S\n]*\n){6,}|((?![\t\n]|(?<=[\p{M}\p{Lo}\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f])[\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\ufffc\u{1d159}\u{13441}\u{13442}])\1*|((?<=\p{M}{4})\p{M})\2*/gu;
 
 /** A stretch of text as it is, or what stands for characters that would not be seen: code point and number. */
 export type Piece = string | { unseen: string };

@@ -12,10 +12,35 @@ Deno.test("characters that hide or reorder are shown as code points", () => {
     "\n\tc",
     { unseen: "U+E0041" },
   ]);
-  for (const code of [0xad, 0x61c, 0x2066, 0x2800, 0x3164, 0xfe0f, 0x1bca0, 0x1d173, 0xe0100]) {
+  for (
+    const code of [
+      0xad,
+      0x61c,
+      0x2066,
+      0x2800,
+      0x3164,
+      0xfe0f,
+      0x1bca0,
+      0x1d173,
+      0xe0100,
+      0xfffc,
+      0x1d159,
+      0x13441,
+    ]
+  ) {
     const unseen = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
     assert.deepEqual(pieces(String.fromCodePoint(code)), [{ unseen }]);
   }
+});
+
+Deno.test("joiners that join nothing are shown", () => {
+  assert.deepEqual(pieces("order\u200c.pdf"), ["order", { unseen: "U+200C" }, ".pdf"]);
+  assert.deepEqual(pieces("ক্\u200d\u200d\u200dষ"), [
+    "ক্\u200d",
+    { unseen: "U+200D × 2" },
+    "ষ",
+  ]);
+  assert.deepEqual(pieces("نامه\u200cها 👩🏽\u200d🔬"), ["نامه\u200cها 👩🏽\u200d🔬"]);
 });
 
 Deno.test("text repeated to hide something else is counted", () => {

@@ -190,6 +190,7 @@ Deno.test("names that differ only invisibly are one name", () => {
     const name of [
       "Ma\u200bker",
       "Maker\u2800",
+      "Maker\u{1d159}",
       " Maker",
       "Ma\u00adker",
       "\u202eMaker",

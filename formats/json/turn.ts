@@ -12,8 +12,9 @@ export const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const seenName = (name: string): string =>
   name.normalize("NFKC").replaceAll(UNSEEN, "").replaceAll(/\s+/gu, " ").trim();
 
-/** Control, format and other ignorable characters, and the blank of Braille. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu;
+/** Control, format and other ignorable characters, and signs that are blank. */
+const UNSEEN =
+  /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800\ufffc\u{1d159}\u{13441}\u{13442}]/gu;
 
 /** A permitted signer, by certificate, or by person whatever the current certificate. */
 const RouteSigner = z.strictObject({

@@ -177,17 +177,30 @@ Deno.test("a hostile page cannot answer in the person's place", async (t) => {
       assert.equal(await outcome(page), "signed");
     });
 
+    await t.step("of a text too long to be shown, that is said before it begins", async () => {
+      await page.evaluate((text) => {
+        const globals = globalThis as unknown as Globals;
+        globals.asked = globals.dsign.call("sign.data", { content: { text } })
+          .then(() => "signed", ({ code }) => code);
+      }, "I ask for one day of casual leave.\n".repeat(10_000));
+      const sign = await asked();
+      await sign.locator(".notice[data-see] + .preview").waitFor();
+      assert.equal(await sign.locator(".notice").innerText(), en.truncated);
+      await press(sign, en.do_not_sign);
+      assert.equal(await outcome(page), "user_cancelled");
+    });
+
     await t.step("a cosigner whom nobody vouches for gets no tick", async () => {
       const content = "Approve file 7";
       await page.evaluate(({ text, cosign }) => {
         const globals = globalThis as unknown as Globals;
         globals.asked = globals.dsign.call("sign.data", { content: { text }, cosign })
           .then(() => "signed", ({ code }) => code);
-      }, { text: content, cosign: signedByStranger(content, "Chief Secretary").toBase64() });
+      }, { text: content, cosign: signedByStranger(content, "Chief Secretary\u202e").toBase64() });
       const sign = await asked();
       const signers = sign.locator(".signers li");
       await signers.waitFor();
-      const claims = en.route_claims.replace("{name}", "Chief Secretary");
+      const claims = en.route_claims.replace("{name}", "Chief SecretaryU+202E");
       assert.deepEqual(await signers.allInnerTexts(), [claims]);
       await sign.getByLabel(en.pin).fill(PIN);
       await sayYes(sign, en.do_sign_one);

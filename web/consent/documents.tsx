@@ -143,7 +143,9 @@ function DocumentList(
           title={
             <>
               <Foreign text={item.name === "" ? say("items_unnamed") : item.name} />{" "}
-              <span class="aside">{factsLine(item, speech)}</span>
+              <span class="aside">
+                <Foreign text={factsLine(item, speech)} />
+              </span>
             </>
           }
         >
@@ -263,8 +265,8 @@ function Text(
   if (!json) {
     return (
       <>
+        {truncated && <p class="notice" data-see="">{say("truncated")}</p>}
         <Preview text={text} />
-        {truncated && <p class="notice">{say("truncated")}</p>}
       </>
     );
   }

@@ -335,7 +335,7 @@ function Earlier({ signatures, speech }: { signatures: EarlierSignature[]; speec
               {each.kind === "timestamp"
                 ? say("pdf_timestamp")
                 : each.signer !== null && !each.proven
-                ? say("route_claims", { name: each.signer })
+                ? <Foreign text={say("route_claims", { name: each.signer })} />
                 : <Foreign text={each.signer ?? say("pdf_signer_unknown")} />}
             </strong>
             {each.time && (

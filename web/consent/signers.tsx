@@ -21,7 +21,7 @@ export function Signers({ item, speech }: { item: ConsentItem; speech: Speech })
                       ✓ <Foreign text={name} />
                     </>
                   )
-                  : say("route_claims", { name })}
+                  : <Foreign text={say("route_claims", { name })} />}
               </li>
             ))}
           </ul>
@@ -41,11 +41,13 @@ export function Signers({ item, speech }: { item: ConsentItem; speech: Speech })
                 <ul>
                   {signed.map((name, j) => (
                     <li key={j} class={unproven.includes(name) ? "unproven" : undefined}>
-                      {unproven.includes(name) ? say("route_claims", { name }) : (
-                        <>
-                          ✓ <Foreign text={name} />
-                        </>
-                      )}
+                      {unproven.includes(name)
+                        ? <Foreign text={say("route_claims", { name })} />
+                        : (
+                          <>
+                            ✓ <Foreign text={name} />
+                          </>
+                        )}
                     </li>
                   ))}
                   {!isDone && open.map((name, j) => (

@@ -17,18 +17,25 @@ interface Job {
   cancel: AbortController;
 }
 
+/** What the person is told, in the language that they have then. */
+interface Told {
+  tell(speech: Speech): string;
+}
+
+const STOPPED: Told = { tell: ({ say }) => say("console_stopped") };
+
 /** @param client null while the agent is gone: results can still be saved */
 export function Desk({ client, speech }: { client: Client | null; speech: Speech }) {
   const { language, say } = speech;
   const [works, setWorks] = useState<Work[]>([]);
   const [job, setJob] = useState<Job | null>(null);
-  const [told, setTold] = useState<string | null>(null);
+  const [told, setTold] = useState<Told | null>(null);
   const [visible, setVisible] = useState(true);
   /** The list is to be cleared, though not all is saved, once this is confirmed. */
   const [clearing, setClearing] = useState(false);
   useEffect(() => {
     // What was said while D-Sign was gone is true no longer.
-    if (client) setTold((told) => told === say("console_stopped") ? null : told);
+    if (client) setTold((told) => told === STOPPED ? null : told);
   }, [client]);
   const put = (work: Work) =>
     setWorks((all) => all.map((each) => each.file === work.file ? work : each));
@@ -38,7 +45,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
     word: Word,
     task: (client: Client, options: TaskOptions) => Promise<void>,
   ): Promise<void> {
-    if (!client) return setTold(say("console_stopped"));
+    if (!client) return setTold(STOPPED);
     const cancel = new AbortController();
     setJob({ word, cancel });
     setTold(null);
@@ -48,7 +55,8 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
       await task(client, { signal: cancel.signal, onProgress });
     } catch (reason) {
       if (!(reason instanceof DsignClientError)) throw reason;
-      setTold(failure(speech, reason.code, reason.message));
+      const { code, message } = reason;
+      setTold({ tell: (speech) => failure(speech, code, message) });
     } finally {
       setJob(null);
     }
@@ -56,7 +64,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
 
   function take(given: Given[]): Promise<void> | void {
     if (given.length === 0) return;
-    if (job) return setTold(say("desk_busy"));
+    if (job) return setTold({ tell: ({ say }) => say("desk_busy") });
     return run("desk_looking", async (client, options) => {
       let taken = pairs(given);
       setWorks((before) => [...before.filter(isUnsaved), ...taken]);
@@ -110,7 +118,7 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
     try {
       if (await saving()) works.forEach((work) => put({ ...work, saved: true }));
     } catch {
-      setTold(say("desk_save_failed"));
+      setTold({ tell: ({ say }) => say("desk_save_failed") });
     }
   }
 
@@ -150,7 +158,11 @@ export function Desk({ client, speech }: { client: Client | null; speech: Speech
         </label>
         <div role="status">
           {job && <Underway job={job} speech={speech} />}
-          {told && <p class="notice">{told}</p>}
+          {told && (
+            <p class="notice">
+              <Foreign text={told.tell(speech)} />
+            </p>
+          )}
           {isClearing && <p class="warning">{say("desk_clear_ask", { count: unsaved.length })}</p>}
         </div>
       </div>

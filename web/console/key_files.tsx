@@ -29,7 +29,9 @@ export function KeyFiles({ changed, speech }: { changed: () => void; speech: Spe
   return (
     <Section title={say("keys_title")}>
       <p class="aside">{say("keys_explain")}</p>
-      <p role="status">{told}</p>
+      <p role="status">
+        <Foreign text={told} />
+      </p>
       <ul class="plain">
         {names.map((name) => (
           <li key={name} class="row">

@@ -49,7 +49,9 @@ export function Roots({ speech }: { speech: Speech }) {
   return (
     <Section title={say("roots_title")}>
       <p class="aside">{say("roots_explain")}</p>
-      <p role="status">{told}</p>
+      <p role="status">
+        <Foreign text={told} />
+      </p>
       {roots.length === 0 && <p>{say("roots_none")}</p>}
       <ul class="plain">
         {roots.map((root) => {

@@ -45,6 +45,7 @@ export function Document({ document, index, api, algorithm, drawn, say, speech }
       <p>
         {say("hash")} <code class="prefix">{document.hashPrefix}</code>
       </p>
+      {shown?.truncated && <p class="notice" data-see="">{say("truncated")}</p>}
       {!shown
         ? <p class="warning">{say("not_shown")}</p>
         : shown.as === "text"
@@ -61,7 +62,6 @@ export function Document({ document, index, api, algorithm, drawn, say, speech }
           />
         )
         : <p class="aside" data-see="">{say("not_preview")}</p>}
-      {shown?.truncated && <p class="notice" data-see="">{say("truncated")}</p>}
       {shown && <Save api={api} index={index} name={shown.name} say={say} />}
       <details>
         <summary>{say("hash_whole", { algorithm })}</summary>

@@ -197,37 +197,38 @@ export function createDispatch(services: Services): Dispatch {
       documents.close(document);
       return {};
     },
-    "sign.document": async (
+    "sign.document": (
       { document: handle, format, pdf, container, more, ...params },
       call,
-    ) => {
-      const document = call.documents.get(handle);
-      const caller = callerOf(call, params);
-      if (container) {
-        if (format === "pades") throw notInContainer("format: pades");
-        const files = [document, ...more.map((each) => call.documents.get(each))]
-          .map((each) => ({ name: each.name, mediaType: each.mediaType, source: keptOf(each) }));
-        const { level, certificate } = params;
-        const how = { kind: container, format, level, certificate, hash: document.asked };
-        const made = await (await signing()).signContainer(containerInput(files), how, caller);
-        const { container: bytes, ...result } = made;
-        document.appended = bytes;
-        return { format: container, appended: bytes.length, ...result };
-      }
-      if (more.length > 0) throw notInContainer("more, without container");
-      if (format === "xades") throw notInContainer("format: xades, without container");
-      if (format === "cades") {
-        return { format, ...await (await signing()).signDocument(document, params, caller) };
-      }
-      const { appended, ...result } = await (await signing()).signPdf(
-        document,
-        PdfOptions.parse(pdf ?? {}),
-        params,
-        caller,
-      );
-      document.appended = appended;
-      return { format, appended: appended.length, ...result };
-    },
+    ) =>
+      call.documents.held([handle, ...more], async (documents) => {
+        const [document] = documents;
+        const caller = callerOf(call, params);
+        if (container) {
+          if (format === "pades") throw notInContainer("format: pades");
+          const files = documents
+            .map((each) => ({ name: each.name, mediaType: each.mediaType, source: keptOf(each) }));
+          const { level, certificate } = params;
+          const how = { kind: container, format, level, certificate, hash: document.asked };
+          const made = await (await signing()).signContainer(containerInput(files), how, caller);
+          const { container: bytes, ...result } = made;
+          document.appended = bytes;
+          return { format: container, appended: bytes.length, ...result };
+        }
+        if (more.length > 0) throw notInContainer("more, without container");
+        if (format === "xades") throw notInContainer("format: xades, without container");
+        if (format === "cades") {
+          return { format, ...await (await signing()).signDocument(document, params, caller) };
+        }
+        const { appended, ...result } = await (await signing()).signPdf(
+          document,
+          PdfOptions.parse(pdf ?? {}),
+          params,
+          caller,
+        );
+        document.appended = appended;
+        return { format, appended: appended.length, ...result };
+      }),
     "sign.batch": async (params, call) => {
       const { items } = params;
       const showing = new Showing(items, (item) => call.wantItem(item));
@@ -334,12 +335,13 @@ export function createDispatch(services: Services): Dispatch {
     },
     "signature.extend": async ({ document: handle, content, level }, call) => {
       const { extendDocument } = await import("../signing/extension.ts");
+      const { services } = await signing();
       const document = call.documents.get(handle);
       const made = await extendDocument(
         document,
         content === undefined ? undefined : call.documents.get(content),
         level,
-        (await signing()).services,
+        services,
         { origin: call.origin, signal: call.signal },
       );
       const isPart = "appended" in made;

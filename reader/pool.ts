@@ -76,6 +76,8 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
   readonly #waiting: Waiting[] = [];
   readonly #started = new Set<ReaderProcess>();
   readonly #closing = new AbortController();
+  /** The last process ended before it could answer: what the next one says is known already. */
+  #isBroken = false;
 
   constructor(readonly options: PoolOptions) {}
 
@@ -121,7 +123,9 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
         const asking = process.ask(asked, { deadline, serve, signal: ending, late });
         done = asking.done;
         if (isWhole) this.#offer(place);
-        return valueOf(await asking.answer, revive);
+        const answer = await asking.answer;
+        this.#isBroken = false;
+        return valueOf(answer, revive);
       } catch (error) {
         if (!(error instanceof NotBegun)) throw refusalOf(error);
       } finally {
@@ -275,12 +279,13 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 
   #start(): ReaderProcess {
     const { command, onLog, env } = this.options;
-    const process = new ReaderProcess(command, onLog, env);
+    const process = new ReaderProcess(command, this.#isBroken ? undefined : onLog, env);
     this.#started.add(process);
     // Others may end it while it is idle, such as a system short of memory.
     void process.ended.then(() => {
       this.#started.delete(process);
       this.#drop(process);
+      if (process.hasFailed) this.#isBroken = true;
     });
     return process;
   }

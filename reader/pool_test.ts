@@ -156,3 +156,12 @@ Deno.test("a process that requests bytes of a document that it has is ended", ()
     assert.equal(reader.processes, 0);
   });
 });
+
+Deno.test("what a reader says that cannot start is told once, until one has answered", async () => {
+  const said: string[] = [];
+  const broken = [...command.slice(0, -1), "/nowhere/reader.ts"];
+  await withPool({ command: broken, onLog: (text) => said.push(text) }, async (reader) => {
+    for (let i = 0; i < 3; i++) await assert.rejects(reader.ask("count", null));
+  });
+  assert.equal(said.join("").match(/Module not found/g)?.length, 1);
+});

@@ -63,6 +63,8 @@ export class ReaderProcess {
   isReady = false;
   /** Resolves when it has ended, by whatever. */
   readonly ended: Promise<void>;
+  /** Whether it ended by itself before it had answered anything. */
+  hasFailed = false;
 
   /**
    * @param command starts the program in its `reader` role
@@ -84,7 +86,10 @@ export class ReaderProcess {
     this.#writer = this.#child.stdin.getWriter();
     this.#frames = readFrames(this.#child.stdout);
     void this.#log(onLog);
-    this.ended = this.#child.status.then(() => void (this.alive = false));
+    this.ended = this.#child.status.then(() => {
+      this.alive = false;
+      this.hasFailed = !this.isReady && !this.#isKilled;
+    });
   }
 
   /**

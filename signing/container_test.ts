@@ -111,3 +111,20 @@ Deno.test("files of more than 64 MiB do not go into a container", () => {
   const file = (source: typeof large) => ({ name: "x", mediaType: "text/plain", source });
   assert.throws(() => containerInput([file(large), file(large)]), { code: "limit_exceeded" });
 });
+
+Deno.test("documents that the page closes while they are signed stay until they are", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  for (const how of [{ container: "asic-e" }, { format: "cades" }] as const) {
+    const { document } = await client.call("document.open", {
+      name: "order.txt",
+      size: ORDER.length,
+      keep: true,
+    });
+    client.sendChunk(document, ORDER);
+    const signing = client.call("sign.document", { document, ...how });
+    const closing = client.call("document.close", { document });
+    await closing;
+    assert.ok(await signing);
+  }
+});

@@ -197,6 +197,19 @@ export class Documents {
     return document;
   }
 
+  /**
+   * Runs `work` on documents, which stay meanwhile even if the page closes them.
+   *
+   * @throws {DsignError} `document_not_found`
+   */
+  async held<T>(
+    handles: readonly number[],
+    work: (documents: Document[]) => Promise<T>,
+  ): Promise<T> {
+    const documents = handles.map((handle) => this.get(handle));
+    return await documents.reduce((inner, each) => () => each.held(inner), () => work(documents))();
+  }
+
   /** @throws {DsignError} `document_not_found` */
   close(handle: number): void {
     this.get(handle).close();

@@ -21,6 +21,7 @@ interface Login {
   uses: number;
   /** No further use; closed when the last one ends. */
   ended: boolean;
+  closing?: Promise<void>;
   timer: ReturnType<typeof setTimeout> | undefined;
   /** When it is over by the clock: timers stand still while the computer sleeps. */
   until: number;
@@ -28,7 +29,7 @@ interface Login {
 }
 
 export class Logins {
-  /** By token URI. */
+  /** By token URI, until they are closed. */
   #logins = new Map<string, Login>();
 
   /** @param duration milliseconds from the login on; 0: no login outlives its request */
@@ -86,10 +87,10 @@ export class Logins {
     await Promise.all([...this.#logins.values()].map((login) => this.#end(login)));
   }
 
-  /** Whether the login has expired. A clock that was set back also expires it. */
-  #isOver({ until }: Login): boolean {
+  /** Whether the login has ended or expired. A clock that was set back also expires it. */
+  #isOver({ ended, until }: Login): boolean {
     const left = until - this.now();
-    return left <= 0 || left > this.duration;
+    return ended || left <= 0 || left > this.duration;
   }
 
   #lease(login: Login): Lease {
@@ -99,30 +100,28 @@ export class Logins {
       signer: login.signer,
       release: async (reusable) => {
         login.uses--;
-        if (!reusable) this.#forget(login);
+        if (!reusable) this.#retire(login);
         if (login.ended && login.uses === 0) await this.#closeSigner(login);
       },
     };
   }
 
-  #forget(login: Login): void {
+  #retire(login: Login): void {
     login.ended = true;
     clearTimeout(login.timer);
-    const { uri } = login.credential.key.token;
-    if (this.#logins.get(uri) === login) this.#logins.delete(uri);
   }
 
   async #end(login: Login): Promise<void> {
-    this.#forget(login);
+    this.#retire(login);
     if (login.uses === 0) await this.#closeSigner(login);
     else await login.closed.promise;
   }
 
-  async #closeSigner(login: Login): Promise<void> {
-    try {
-      await login.signer.close();
-    } finally {
+  #closeSigner(login: Login): Promise<void> {
+    return login.closing ??= login.signer.close().finally(() => {
+      const { uri } = login.credential.key.token;
+      if (this.#logins.get(uri) === login) this.#logins.delete(uri);
       login.closed.resolve();
-    }
+    });
   }
 }

@@ -33,3 +33,27 @@ Deno.test("a kept login ends by the clock, also where timers stood still or the 
   assert.equal(isKept(), false);
   await logins.close();
 });
+
+Deno.test("a token is logged in to again only after the last signature of a login that has failed", async () => {
+  const provider = new MemoryProvider(makePki({ officers: [{ name: "Anita" }] }).officers);
+  const { keys: [key] } = await provider.list();
+  const credential: Credential = { id: "a", choice: "a", key, provider };
+  const logins = new Logins(60_000);
+  const askPin = () => Promise.resolve(new TextEncoder().encode(PIN));
+  const signer = await provider.open(key, { hash: "SHA-256", askPin });
+  const failing = logins.add(credential, signer);
+  const working = logins.reuse(credential, "SHA-256")!;
+  await failing.release(false);
+  assert.equal(logins.has(credential, "SHA-256"), false);
+  assert.equal(logins.find("a"), undefined);
+  let isFree = false;
+  const room = logins.makeRoom(credential).then(() => void (isFree = true));
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(isFree, false);
+  assert.deepEqual(provider.story, ["login 0"]);
+  await working.release(true);
+  await room;
+  assert.deepEqual(provider.story, ["login 0", "logout 0"]);
+  await logins.close();
+  assert.deepEqual(provider.story, ["login 0", "logout 0"]);
+});

@@ -23,30 +23,28 @@ export async function signDocument(
   caller: Caller,
 ) {
   const second = also && await signing.keys.second(also.certificate, caller);
-  return await document.held(() =>
-    signing.keys.use(
-      {
-        ...params,
-        ...second && { also: second, accepts: notBoth },
-        hash: (certificate) => document.hashFor(certificate),
-        format: `CAdES ${level}`,
-        ...networkFor(signing, level),
-        items: [document.item()],
-        blind: false,
-        show: showOnly(document.kept, readFor(signing, caller)),
-      },
-      caller,
-      async (lease) => {
-        const content = document.digest(lease.signer.algorithm.hash);
-        const signature = await signCades(signing, lease, content, level, caller);
-        return {
-          signature: signature.toBase64(),
-          digest: content.toBase64(),
-          ...signedWith(lease.signer),
-          ...also && { beside: await signBeside(signing, lease, also, signature, level, caller) },
-        };
-      },
-    )
+  return await signing.keys.use(
+    {
+      ...params,
+      ...second && { also: second, accepts: notBoth },
+      hash: (certificate) => document.hashFor(certificate),
+      format: `CAdES ${level}`,
+      ...networkFor(signing, level),
+      items: [document.item()],
+      blind: false,
+      show: showOnly(document.kept, readFor(signing, caller)),
+    },
+    caller,
+    async (lease) => {
+      const content = document.digest(lease.signer.algorithm.hash);
+      const signature = await signCades(signing, lease, content, level, caller);
+      return {
+        signature: signature.toBase64(),
+        digest: content.toBase64(),
+        ...signedWith(lease.signer),
+        ...also && { beside: await signBeside(signing, lease, also, signature, level, caller) },
+      };
+    },
   );
 }
 
@@ -77,44 +75,42 @@ export async function signPdf(
   caller: Caller,
 ) {
   const second = also && await signing.keys.second(also.certificate, caller);
-  return await document.held(async () => {
-    const revisions = await revisionsOf(signing, document, options, caller);
-    const by = readFor(signing, caller, options.password);
-    return await signing.keys.use(
-      {
-        ...params,
-        ...second && { also: second, accepts: notBoth },
-        hash: document.asked,
-        format: nameOfPades(options),
-        ...networkFor(signing, options.level),
-        items: [{ ...document.item(), pdf: { adds: additionsOf(revisions.options) } }],
-        blind: false,
-        revisions,
-        show: async (item, credential) => {
-          if (item !== 0) throw new DsignError("document_not_found");
-          return shownPdf(
-            document.kept,
-            by,
-            credential && await revisions.prepare(credential),
-          );
+  const revisions = await revisionsOf(signing, document, options, caller);
+  const by = readFor(signing, caller, options.password);
+  return await signing.keys.use(
+    {
+      ...params,
+      ...second && { also: second, accepts: notBoth },
+      hash: document.asked,
+      format: nameOfPades(options),
+      ...networkFor(signing, options.level),
+      items: [{ ...document.item(), pdf: { adds: additionsOf(revisions.options) } }],
+      blind: false,
+      revisions,
+      show: async (item, credential) => {
+        if (item !== 0) throw new DsignError("document_not_found");
+        return shownPdf(
+          document.kept,
+          by,
+          credential && await revisions.prepare(credential),
+        );
+      },
+    },
+    caller,
+    async (lease) => {
+      const { credential, signer } = lease;
+      caller.progress?.("signing");
+      const signed = await revisions.sign(credential, signer);
+      const { level } = options;
+      return {
+        ...signed,
+        ...signedWith(signer),
+        ...also && {
+          beside: await signBeside(signing, lease, also, signed.appended, level, caller),
         },
-      },
-      caller,
-      async (lease) => {
-        const { credential, signer } = lease;
-        caller.progress?.("signing");
-        const signed = await revisions.sign(credential, signer);
-        const { level } = options;
-        return {
-          ...signed,
-          ...signedWith(signer),
-          ...also && {
-            beside: await signBeside(signing, lease, also, signed.appended, level, caller),
-          },
-        };
-      },
-    );
-  });
+      };
+    },
+  );
 }
 
 /**

@@ -165,7 +165,8 @@ export class ReaderPool<Q extends Questions> implements Reader<Q> {
 
   #count(origin: string, change: number): void {
     const count = (this.#busy.get(origin) ?? 0) + change;
-    if (count > 0) this.#busy.set(origin, count);
+    // Below 0 for a moment where a question that has looked for another process is refused by the one it had.
+    if (count !== 0) this.#busy.set(origin, count);
     else this.#busy.delete(origin);
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { bytesSource } from "../formats/source.ts";
 import type { questions } from "../tests/fakes/reader_worker.ts";
 import { type PoolOptions, ReaderPool } from "./pool.ts";
+import { PATIENCE } from "./process.ts";
 
 type Questions = typeof questions;
 const command = [
@@ -85,16 +86,20 @@ Deno.test("a pool that is closed ends processes that work on what nobody waits f
     assert.equal(reader.processes, 0);
   }));
 
-Deno.test("a process that is ended takes no question along that it had not begun", () =>
-  withPool({}, async (reader) => {
-    assert.equal(await reader.ask("count", null), 1);
-    const first = loop(reader);
-    const behind = reader.ask("count", null);
-    await turn();
-    first.stop();
-    assert.equal(await behind, 1);
-    await first.over;
-  }));
+for (const isLate of [false, true]) {
+  const when = isLate ? ", also when it looks for another one already" : "";
+  Deno.test(`a process that is ended takes no question along that it had not begun${when}`, () =>
+    withPool({}, async (reader) => {
+      assert.equal(await reader.ask("count", null), 1);
+      const first = loop(reader);
+      const behind = reader.ask("count", null);
+      await (isLate ? new Promise((resolve) => setTimeout(resolve, 2 * PATIENCE)) : turn());
+      first.stop();
+      assert.equal(await behind, 1);
+      await first.over;
+      assert.equal(await reader.ask("count", null), 2);
+    }));
+}
 
 Deno.test("an asker that hangs up while its question stands in line disturbs no other", () =>
   withPool({}, async (reader) => {

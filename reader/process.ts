@@ -32,7 +32,7 @@ export class NotBegun extends Error {
 }
 
 /** How long a question waits behind another one only, in milliseconds; most are answered in one. */
-const PATIENCE = 20;
+export const PATIENCE = 20;
 
 /** What a question may take. */
 export interface Terms {

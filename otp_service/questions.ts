@@ -40,9 +40,19 @@ export type EsignOutcome =
 export const questions = {
   ...onlineQuestions,
 
-  /** Of a PDF that waits for its signature: the digest of all of the file around the last one's place. */
-  preparedDigest: (_: null, [source]: ReadDocument[]): Uint8Array | null =>
-    ofWaiting(source, ({ ranges }) => source.digest("SHA-256", ranges)) ?? null,
+  /**
+   * Of a PDF that waits for its signature: the digest of all of the file around the last one's place.
+   *
+   * @throws {FormatError} `pdf_ambiguous` where readers may show that PDF differently
+   */
+  preparedDigest(_: null, [source]: ReadDocument[]): Uint8Array | null {
+    const digest = ofWaiting(source, ({ ranges }) => source.digest("SHA-256", ranges));
+    if (!digest) return null;
+    const document = PdfDocument.open(source);
+    refuseAmbiguous(document);
+    refuseOddContents(document);
+    return digest;
+  },
 
   /** Of such a PDF: where the signature will be seen. */
   preparedPlaces: (_: null, [source]: ReadDocument[]): DrawnPlace[] =>

@@ -1,6 +1,7 @@
 /** The portal's and the administrator's REST calls, and what the issuing authority serves to everyone. */
 import type { Context } from "hono";
 import { digest } from "../formats/digest.ts";
+import { FormatError } from "../formats/error.ts";
 import { formatNoteKey } from "../formats/log/note.ts";
 import { readTilePath } from "../formats/log/tiles.ts";
 import { isPdf } from "../formats/shown.ts";
@@ -148,7 +149,7 @@ export function addPortalRoutes(app: App, service: Service): void {
     const whole = new Uint8Array(digest("SHA-256", bytes)).toBase64();
     const asking = { documents: [bytesSource(bytes)], origin: person ?? client };
     const byteRange = isPdf(bytes)
-      ? (await reader.ask("preparedDigest", null, asking))?.toBase64()
+      ? (await reader.ask("preparedDigest", null, asking).catch(refuseMalformed))?.toBase64()
       : undefined;
     const kept = await store.run((tx) =>
       tx.addDocument(
@@ -191,4 +192,10 @@ export function addPortalRoutes(app: App, service: Service): void {
       return binary(await asked(context).ocsp(request), "application/ocsp-response");
     });
   }
+}
+
+/** @throws {CscError} `document_malformed`, with the reason for the log */
+function refuseMalformed(error: unknown): never {
+  if (error instanceof FormatError) throw new CscError("document_malformed", error.message);
+  throw error;
 }

@@ -84,17 +84,16 @@ Deno.test("pdfsig accepts PAdES signatures of whole documents and of prepared on
       for (const piece of signedBytes(source, prepared)) hash.update(piece);
       const digest = hash.digest("base64");
       const unsigned = new Uint8Array([...PDF, ...prepared.appended]);
-      const upload = await test.handler(
-        new Request("https://sign.works.example/portal/v1/documents?name=order.pdf", {
-          method: "POST",
-          body: unsigned,
-          headers: {
-            authorization: `Bearer ${await test.token()}`,
-            "content-type": "application/pdf",
-          },
-        }),
-      );
-      assert.equal((await upload.json()).hashes.byteRange, digest, "known by what is signed");
+      const upload = async (body: Uint8Array<ArrayBuffer>) => {
+        const headers = {
+          authorization: `Bearer ${await test.token()}`,
+          "content-type": "application/pdf",
+        };
+        const url = "https://sign.works.example/portal/v1/documents?name=order.pdf";
+        return await test.handler(new Request(url, { method: "POST", body, headers }));
+      };
+      const { hashes } = await (await upload(unsigned)).json();
+      assert.equal(hashes.byteRange, digest, "known by what is signed");
       const detached = await signDoc(test, credentialID, [digest], {
         documentDigests: [{
           hashes: [digest],
@@ -115,6 +114,10 @@ Deno.test("pdfsig accepts PAdES signatures of whole documents and of prepared on
         });
         assert.deepEqual([status, body.error_description], [400, "The document cannot be signed"]);
       }
+      const { appended } = prepareSignature(bytesSource(refused[1]), {});
+      const odd = await upload(new Uint8Array([...refused[1], ...appended]));
+      assert.equal(odd.status, 400);
+      assert.equal((await odd.json()).error_description, "The document cannot be signed");
       const failed = (await test.audit()).filter(({ event }) => event === "signature.failed");
       assert.equal(failed.length, refused.length, "the audit says what became of each SAD");
     } finally {

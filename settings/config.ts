@@ -1,5 +1,5 @@
 /** The agent's folders, and the settings of a person or an administrator. */
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import * as z from "zod";
 import { DsignError } from "../protocol/errors.ts";
 import { Scope } from "../protocol/methods.ts";
@@ -181,13 +181,25 @@ export type Config = z.output<typeof Config>;
  */
 export async function readConfig(path: string): Promise<Config> {
   let text;
+  let isOpen;
   try {
-    text = await Deno.readTextFile(path);
+    using file = await Deno.open(path);
+    // It names libraries to be loaded. A group's right to write stays: on many systems each user is a group.
+    const stats = [await file.stat(), await Deno.stat(dirname(path))];
+    isOpen = stats.some(({ mode }) => mode !== null && (mode & 0o002) !== 0);
+    text = await new Response(file.readable).text();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return Config.parse({});
     throw new DsignError("storage_failed", `The configuration ${path} cannot be read.`, {
       cause: String(error),
     });
+  }
+  if (isOpen) {
+    throw new DsignError(
+      "invalid_params",
+      `Every user of this computer can change the configuration ${path}. ` +
+        "Remove their write permission on the file and its folder.",
+    );
   }
   return parseSettings(Config, text, `The configuration ${path}`);
 }

@@ -120,3 +120,20 @@ Deno.test("the language is the configured one, else the system's, else English",
   assert.equal(languageOf({}, env({ LANG: "bn_IN.UTF-8" })), "bn");
   assert.equal(languageOf({}, env({ LC_ALL: "C", LANG: "bn_IN.UTF-8" })), "en");
 });
+
+Deno.test({
+  name: "a configuration that every user of the computer can change is refused",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inTempDir(async (dir) => {
+      const path = join(dir, "config.json");
+      await Deno.writeTextFile(path, "{}");
+      await Deno.chmod(path, 0o664);
+      await readConfig(path);
+      await Deno.chmod(path, 0o666);
+      await assert.rejects(readConfig(path), { code: "invalid_params", message: /Every user/ });
+      await Deno.chmod(path, 0o600);
+      await Deno.chmod(dir, 0o777);
+      await assert.rejects(readConfig(path), { code: "invalid_params" });
+    }),
+});

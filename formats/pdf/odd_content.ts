@@ -65,9 +65,21 @@ interface Drawing {
  */
 export function oddContents(document: PdfDocument): Ambiguity[] {
   const contents = new Contents(document);
-  contents.tree(document.catalog().value.get("Pages"), { of: 0 }, 0);
-  return [...contents.odd.values()];
+  const { num, value } = document.catalog();
+  contents.tree(value.get("Pages"), { of: 0 }, 0);
+  return [
+    ...contents.odd.values(),
+    ...replacesPages(document, value) ? [{ object: num, page: 1 }] : [],
+  ];
 }
+
+/**
+ * Whether some readers show something else in place of the pages: a file of a portfolio (ISO 32000-2 §12.3.5), or a form
+ * that is drawn from its XFA (ISO 32000-1 §7.7.2, `NeedsRendering`).
+ */
+const replacesPages = (document: PdfDocument, catalog: PdfDict): boolean =>
+  document.resolve(catalog.get("Collection")) instanceof PdfDict ||
+  document.resolve(catalog.get("NeedsRendering")) === true;
 
 class Contents {
   readonly odd = new Map<number, Ambiguity>();

@@ -293,3 +293,11 @@ Deno.test("contents: what is used many times is looked at once", () => {
   const content = "/T 1 Tf ".repeat(200_000);
   assert.deepEqual(oddOf({ ...page, content, objects: { ...page.objects, 10: font } }), []);
 });
+
+Deno.test("contents: a portfolio, and a form drawn from its XFA, have something else than the pages shown", () => {
+  const shows = (catalog: string) => oddOf({ content: shown, catalog });
+  for (
+    const catalog of ["/Collection << /View /H /D (order.pdf) >>", "/NeedsRendering true"]
+  ) assert.deepEqual(shows(catalog), [{ object: 1, page: 1 }]);
+  assert.deepEqual(shows("/NeedsRendering false /PageMode /UseAttachments"), []);
+});

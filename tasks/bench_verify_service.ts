@@ -127,6 +127,8 @@ async function withProcess(
       "-A",
       "--quiet",
       "--no-check",
+      // As launcher.sh starts a verification service.
+      "--v8-flags=--heap-growing-percent=900",
       main,
       "verify-service",
       "--json",

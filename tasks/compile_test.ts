@@ -76,8 +76,17 @@ Deno.test(
       assert.equal((await start({ HOME: folder })).code, 0);
       assert.equal((await Deno.stat(`${dir}/dsign`)).ino, before.ino);
       const sparing = "--v8-flags=--max-semi-space-size=2,--heap-growing-percent=60";
-      for (const [args, isSparing] of [[[], true], [["agent"], true], [["sign"], false]] as const) {
-        assert.equal((await start({ HOME: folder }, ...args)).lines.includes(sparing), isSparing);
+      const lavish = "--v8-flags=--heap-growing-percent=900";
+      for (
+        const [args, flags] of [
+          [[], [sparing]],
+          [["agent"], [sparing]],
+          [["verify-service"], [lavish]],
+          [["sign"], []],
+        ] as const
+      ) {
+        const { lines } = await start({ HOME: folder }, ...args);
+        assert.deepEqual(lines.filter((line) => line.startsWith("--v8-flags")), flags);
       }
       const entries = await Array.fromAsync(Deno.readDir(`${folder}/.cache/dsign`));
       assert.equal(entries.length, 1, "nothing of the unpacking is left");

@@ -128,7 +128,7 @@ async function withProcess(
       "--quiet",
       "--no-check",
       // As launcher.sh starts a verification service.
-      "--v8-flags=--heap-growing-percent=900",
+      "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=300",
       main,
       "verify-service",
       "--json",

@@ -76,7 +76,7 @@ Deno.test(
       assert.equal((await start({ HOME: folder })).code, 0);
       assert.equal((await Deno.stat(`${dir}/dsign`)).ino, before.ino);
       const sparing = "--v8-flags=--max-semi-space-size=2,--heap-growing-percent=60";
-      const lavish = "--v8-flags=--heap-growing-percent=900";
+      const lavish = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=300";
       for (
         const [args, flags] of [
           [[], [sparing]],

@@ -86,6 +86,6 @@ ulimit -c 0 2>/dev/null || :
 # a verification service lets go of what each upload took, so it need not look through all its memory ten times a second
 case ${1:-agent} in
 agent) run="$run --v8-flags=--max-semi-space-size=2,--heap-growing-percent=60" ;;
-verify-service) run="$run --v8-flags=--heap-growing-percent=900" ;;
+verify-service) run="$run --v8-flags=--max-semi-space-size=4,--heap-growing-percent=300" ;;
 esac
 exec "$dir/dsign" $run "$dir/main.js" "$@"

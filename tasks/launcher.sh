@@ -83,7 +83,7 @@ ulimit -c 0 2>/dev/null || :
 # reading all code for the first time takes 60 MB that the process keeps: not the agent, which may run for weeks
 [ -z "$unpacked" ] || "$dir/dsign" $run "$dir/main.js" --version >/dev/null 2>&1 || :
 # an agent waits most of the time, so it keeps little room for garbage, and collects it before it has piled up
-# a verification service lets go of what each upload took, so it need not look through all its memory ten times a second
+# a verification service would look through all its memory several times a second, for buffers that are gone by themselves
 case ${1:-agent} in
 agent) run="$run --v8-flags=--max-semi-space-size=2,--heap-growing-percent=60" ;;
 verify-service) run="$run --v8-flags=--max-semi-space-size=4,--heap-growing-percent=300" ;;

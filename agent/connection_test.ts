@@ -365,3 +365,31 @@ Deno.test("a call on a connection that has ended fails at once", async () => {
   await client.closed;
   await assert.rejects(client.call("agent.info", {}), /closed/);
 });
+
+Deno.test("what a page sends, closes or opens while its person looks changes nothing in what is signed", async () => {
+  await using test = await testAgent();
+  const client = await test.connect();
+  const other = await test.connect();
+  const open = async (text: string) => {
+    const bytes = new TextEncoder().encode(text);
+    const { document } = await client.call("document.open", { name: text, size: bytes.length });
+    client.sendChunk(document, bytes);
+    return document;
+  };
+  const document = await open("shown");
+  const code = "document_not_found";
+  await assert.rejects(
+    other.call("sign.document", { document }),
+    { code },
+    "handles are no site's",
+  );
+  test.person.sign = async (request, unlock) => {
+    client.sendChunk(document, new TextEncoder().encode("!"));
+    await client.call("document.close", { document });
+    await open("other");
+    await unlock(answerTo(request));
+  };
+  const signed = await client.call("sign.document", { document });
+  const { digest } = signed as Extract<typeof signed, { format: "cades" }>;
+  assert.equal(digest, createHash("sha256").update("shown").digest("base64"));
+});

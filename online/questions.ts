@@ -158,23 +158,25 @@ export const questions = {
         httpOf(take),
       )),
 
-  /** Refuses a PDF whose contents readers may draw differently. */
+  /** Refuses a PDF whose contents readers may draw differently, as `preparePdf` does if it is asked to. */
   checkContents({ password }: { password?: string }, [source]: ReadDocument[]): null {
     refuseOddContents(PdfDocument.open(source, password));
     return null;
   },
 
-  /** A revision that is finished but for the signature's value; `strict`: not where the PDF can be read in two ways. */
+  /** A revision that is finished but for the signature's value. */
   preparePdf(
-    { signer, strict, ...input }: PadesInput & {
+    { signer, one, ...input }: PadesInput & {
       signer: Pick<Signer, "certificate" | "chain">;
-      strict?: boolean;
+      /** What must have one reading: the pages, or their contents too. */
+      one?: "pages" | "contents";
     },
     documents: ReadDocument[],
   ): PreparedPades {
     const [source] = documents;
     const document = PdfDocument.open(source, input.options.password);
-    if (strict) refuseAmbiguous(document);
+    if (one) refuseAmbiguous(document);
+    if (one === "contents") refuseOddContents(document);
     return preparePades(source, signer, padesOptions(input, documents), document);
   },
 

@@ -170,7 +170,6 @@ async function signPdf(
   const { certificate, chain } = key;
   const level = levelOf(how.conformance_level);
   const asking = { documents: [bytesSource(bytes)], origin: person.id };
-  await reader.ask("checkContents", {}, asking);
   const prepared = await reader.ask("preparePdf", {
     options: {
       level,
@@ -180,7 +179,7 @@ async function signPdf(
       ...how.signed_envelope_property === "Certification" && { certify: 2 as const },
     },
     signer: { certificate, chain },
-    strict: true,
+    one: "contents",
   }, asking);
   const digest = preparedDigest(hasher(hash).update(bytes), bytes.length, prepared);
   const made = padesCms(digest, key, { time });

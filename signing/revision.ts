@@ -34,6 +34,9 @@ const FRESH = 5 * 60_000;
 /** Pages that are tried for a place. */
 const MAX_PAGES = 50;
 
+/** Documents of no more bytes have few contents. */
+const SMALL = 256 * 1024;
+
 /** A box over more of its page than this is told in red. */
 const LARGE = 0.1;
 
@@ -102,6 +105,12 @@ export class BatchSigning {
   /** @param time of all revisions */
   constructor(readonly time: Date) {}
 }
+
+/**
+ * Whether contents are read whenever a document is prepared. Where they take much longer than that, they are read once,
+ * by another question.
+ */
+export const readsContents = ({ size }: Pick<Source, "size">): boolean => size <= SMALL;
 
 /** The revisions of one document, one for each certificate. */
 export class Revisions {
@@ -274,7 +283,7 @@ export class Revisions {
       options: { ...padesOptions(this.options), time: time.toISOString(), signerName: name },
       appearance,
       signer: { certificate, chain: [...chain] },
-      strict: true,
+      one: readsContents(source) ? "contents" as const : "pages" as const,
     };
     const documents = [source, ...fonts];
     return await reader.ask("preparePdf", input, { documents, ...this.asking });

@@ -8,7 +8,7 @@ import type { Lease } from "./logins.ts";
 import { signCades } from "./make.ts";
 import { sourceOf } from "./pades.ts";
 import { type Also, notBoth } from "./post_quantum.ts";
-import { type BatchSigning, Revisions } from "./revision.ts";
+import { type BatchSigning, readsContents, Revisions } from "./revision.ts";
 import { additionsOf, shownPdf, showOnly } from "./shown_pdf.ts";
 import { askingFor, networkFor, readFor, type SigningContext } from "./signing_context.ts";
 import type { Caller } from "./unlock.ts";
@@ -131,6 +131,7 @@ export async function revisionsOf(
   const { password } = options;
   const [placed] = await Promise.all([
     placement.place(source, options, asking),
+    readsContents(source) ||
     reader.ask("checkContents", { password }, { documents: [source], ...asking }),
   ]);
   return new Revisions(document, placed, services, asking, tokens.now, batch);

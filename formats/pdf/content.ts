@@ -19,37 +19,52 @@ const OPERATORS = "b b* B B* BDC:? BI BMC:m BT BX c:nnnnnn cm:nnnnnn CS:m cs:m d
   "MP:m n q Q re:nnnn RG:nnn rg:nnn ri:m s S SC:? sc:? SCN:? scn:? sh:m T* Tc:n TD:nn Td:nn Tf:mn " +
   "TJ:a Tj:s TL:n Tm:nnnnnn Tr:? Ts:n Tw:n Tz:n v:nnnn w:n W W* y:nnnn ':s \":nns";
 
-/** An operator's letters as one number. */
-export function operator(word: string): number {
-  let code = 0;
-  for (let i = 0; i < word.length; i++) code |= word.charCodeAt(i) << (8 * i);
-  return code;
+const ENTRIES = OPERATORS.split(" ").map((entry) => entry.split(":"));
+const WORDS = ENTRIES.map(([word]) => word);
+
+/** An operator's number: its place among all, the first being 1. */
+export const operator = (word: string): number => WORDS.indexOf(word) + 1;
+
+/** A set of operators, by their numbers. */
+export function operators(words: string): Uint8Array {
+  const set = new Uint8Array(WORDS.length + 1);
+  for (const word of words.split(" ")) set[operator(word)] = 1;
+  return set;
+}
+
+/** Operators of one letter by that, and others by their letters, the first being the lowest byte. */
+const BY_LETTER = new Uint8Array(256);
+const BY_LETTERS = new Map<number, number>();
+for (const word of WORDS) {
+  const code = [...word].reduce((sum, c, i) => sum | c.charCodeAt(0) << (8 * i), 0);
+  if (word.length === 1) BY_LETTER[code] = operator(word);
+  else BY_LETTERS.set(code, operator(word));
 }
 
 const kindsOf = (letters: string) => [...letters].reduce((sum, c) => sum * KINDS + KIND_OF[c], 0);
-const codes = (words: string) => words.split(" ").map(operator);
-
-const ENTRIES = OPERATORS.split(" ").map((entry) => entry.split(":"));
 /** Operands' kinds by operator; -1 where they are looked at closer. */
-const OPERANDS = new Map(
-  ENTRIES.map(([word, kinds = ""]) => [operator(word), kinds === "?" ? -1 : kindsOf(kinds)]),
-);
-const MARKED = new Set(codes("BDC DP")), COLOURS = new Set(codes("SC sc SCN scn"));
+const OPERANDS = Int32Array.from([
+  0,
+  ...ENTRIES.map(([, kinds = ""]) => kinds === "?" ? -1 : kindsOf(kinds)),
+]);
+const MARKED = operators("BDC DP"), COLOURS = operators("SC sc SCN scn");
 const [NAME_DICT, NAME_NAME, ONE_NUMBER] = ["md", "mm", "n"].map(kindsOf);
 /** The highest of the whole numbers that these may have. */
 const CHOICES = new Map([["Tr", 7], ["J", 2], ["j", 2]].map(([word, max]) => [
   operator(word as string),
   max as number,
 ]));
-const [BX, EX] = codes("BX EX");
+const [BX, EX] = ["BX", "EX"].map(operator);
 
-/** What a token begins with. */
-const SPACE = 0, DIGIT = 1, LETTER = 2, DELIMITER = 3;
+/** What a token begins with. All that is regular (§7.2.3) is a digit or a letter. */
+const SPACE = 0, DIGIT = 1, LETTER = 2, DELIMITER = 4, REGULAR = DIGIT | LETTER;
 const BEGINS = new Uint8Array(256);
 for (let c = 0; c < 256; c++) {
   const digit = "0123456789+-.".includes(String.fromCharCode(c));
   BEGINS[c] = isSpace(c) ? SPACE : !isRegular(c) ? DELIMITER : digit ? DIGIT : LETTER;
 }
+/** Whole numbers of so many digits are below {@linkcode MAX_NUMBER}. */
+const FEW_DIGITS = 9;
 const SOLIDUS = 0x2f, OPEN = 0x28, CLOSE = 0x29, LESS = 0x3c, GREATER = 0x3e, BACKSLASH = 0x5c;
 const OPEN_ARRAY = 0x5b, CLOSE_ARRAY = 0x5d, PERCENT = 0x25, HASH = 0x23, POINT = 0x2e;
 
@@ -116,42 +131,62 @@ export class ContentReader {
     return raw.replace(/#([0-9a-fA-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
   }
 
-  /** The next operator, its operands checked; 0 at the end. */
+  /** The number of the next operator, its operands checked; 0 at the end. */
   next(): number {
     const { data } = this;
     const { length } = data;
     let kinds = 0, count = 0, numbers = 0, kind = 0;
-    for (;;) {
-      let pos = this.pos;
+    for (let pos = this.pos;;) {
       while (pos < length && BEGINS[data[pos]] === SPACE) pos++;
       this.pos = pos;
       if (pos >= length) return 0;
-      const begin = BEGINS[data[pos]];
-      if (begin === LETTER) {
-        const code = this.#operator();
-        const wanted = OPERANDS.get(code);
-        if (wanted === undefined) {
-          kind = this.#unknown(pos);
-          if (kind === 0) {
-            kinds = count = numbers = 0;
-            continue;
-          }
+      const c = data[pos];
+      const begin = BEGINS[c];
+      if (begin === DIGIT) {
+        // The usual case, a few digits, without a call.
+        let value = 0;
+        const start = pos;
+        for (let digit; pos < length && (digit = data[pos] - 48) >= 0 && digit <= 9; pos++) {
+          value = value * 10 + digit;
+        }
+        const isUsual = pos > start && pos - start <= FEW_DIGITS &&
+          (pos >= length || (BEGINS[data[pos]] & REGULAR) === 0);
+        if (isUsual) {
+          this.#value = value;
+          this.#isWhole = true;
         } else {
+          this.#number();
+          pos = this.pos;
+        }
+        kind = NUMBER;
+        numbers++;
+      } else if (begin === LETTER) {
+        const isOne = pos + 1 >= length || (BEGINS[data[pos + 1]] & REGULAR) === 0;
+        const code = isOne ? BY_LETTER[c] : this.#letters();
+        if (code !== 0) {
+          if (isOne) this.pos = pos + 1;
           this.numbers = numbers;
           this.endsInName = kind === NAME;
+          const wanted = OPERANDS[code];
           if (wanted !== kinds) this.#check(code, wanted, kinds, count);
           if (code === BX) this.#compatible++;
           else if (code === EX) this.#compatible--;
           return code;
         }
-      } else if (begin === DIGIT) {
-        this.#number();
-        kind = NUMBER;
-        numbers++;
-      } else if (data[pos] === PERCENT) {
+        kind = this.#unknown(pos);
+        pos = this.pos;
+        if (kind === 0) {
+          kinds = count = numbers = 0;
+          continue;
+        }
+      } else if (c === PERCENT) {
         this.skipSpace();
+        pos = this.pos;
         continue;
-      } else kind = this.#delimited(0);
+      } else {
+        kind = this.#delimited(0);
+        pos = this.pos;
+      }
       kinds = kinds < MANY ? kinds * KINDS + kind : MANY;
       count++;
     }
@@ -183,23 +218,25 @@ export class ContentReader {
 
   #check(code: number, wanted: number, kinds: number, count: number): void {
     if (wanted >= 0) odd();
-    if (MARKED.has(code)) {
+    if (MARKED[code] === 1) {
       if (kinds !== NAME_DICT && kinds !== NAME_NAME) odd();
-    } else if (COLOURS.has(code)) {
+    } else if (COLOURS[code] === 1) {
       if (count === 0 || this.numbers !== (this.endsInName ? count - 1 : count)) odd();
     } else if (kinds !== ONE_NUMBER || !this.#isWhole || !(this.#value <= CHOICES.get(code)!)) {
       odd();
     }
   }
 
-  /** A word of up to three letters as a number; another one for longer words. */
-  #operator(): number {
+  /** The number of an operator of several letters, behind which it goes on; 0 for other words. */
+  #letters(): number {
     const { data } = this;
     let code = 0, shift = 0, pos = this.pos;
     const end = Math.min(pos + 4, data.length);
-    for (; pos < end && isRegular(data[pos]); shift += 8) code |= data[pos++] << shift;
+    for (; pos < end && (BEGINS[data[pos]] & REGULAR) !== 0; shift += 8) {
+      code |= data[pos++] << shift;
+    }
     this.pos = pos;
-    return code;
+    return BY_LETTERS.get(code) ?? 0;
   }
 
   /** A word that is no operator: a kind of operand, or 0 where all readers skip it. */

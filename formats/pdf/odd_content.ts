@@ -4,7 +4,7 @@
  * `Q` too many; of too many operands MuPDF takes the first, others the last.
  */
 import { FormatError } from "../error.ts";
-import { ContentReader, isStrict, joinContents, odd, operator } from "./content.ts";
+import { ContentReader, isStrict, joinContents, odd, operator, operators } from "./content.ts";
 import type { PdfDocument } from "./document.ts";
 import { InlineImages } from "./inline_image.ts";
 import {
@@ -35,9 +35,9 @@ const [Q_SAVE, Q_RESTORE, BT, ET, BI, DO, TF, GS, BDC, DP, TM, D0, D1] = codes(
 );
 const [M, L, C, V, Y, RE, W, W_EVEN_ODD] = codes("m l c v y re W W*");
 const [CS_FILL, SC_FILL, SCN_FILL, CS, SC, SCN] = codes("cs sc scn CS SC SCN");
-const PAINTS = new Set(codes("S s f F f* B B* b b* n"));
-const SHOWS = new Set(codes("Tj TJ ' \""));
-const COLOURS = new Set(codes("g rg k cs sc scn G RG K CS SC SCN"));
+const PAINTS = operators("S s f F f* B B* b b* n");
+const SHOWS = operators("Tj TJ ' \"");
+const COLOURS = operators("g rg k cs sc scn G RG K CS SC SCN");
 const components = (words: string) => new Map(codes(words).map((code, i) => [code, [1, 3, 4][i]]));
 const FILLS = components("g rg k"), STROKES = components("G RG K");
 
@@ -293,10 +293,10 @@ class Contents {
           isStencil = kind === "glyph" && code === D1;
           break;
         default:
-          if (PAINTS.has(code)) {
+          if (PAINTS[code] === 1) {
             if (isClip && !hasPoint) odd();
             isClip = hasPoint = false;
-          } else if (SHOWS.has(code)) {
+          } else if (SHOWS[code] === 1) {
             if (isLost) odd();
           } else {
             fill = FILLS.get(code) ?? fill;
@@ -304,7 +304,7 @@ class Contents {
           }
       }
       // A glyph that is a stencil has no colours (§9.6.4), and some readers draw with them.
-      if (isStencil && COLOURS.has(code)) odd();
+      if (isStencil && COLOURS[code] === 1) odd();
     }
     images.check();
   }

@@ -452,16 +452,20 @@ Deno.test("a batch signs exactly the revisions that were looked at, and covers n
   });
 });
 
-Deno.test("a PDF whose contents readers draw differently is refused before anybody is asked", async () => {
+Deno.test("a PDF whose contents readers draw differently, small or large, is refused before anybody is asked", async () => {
   await atDesk({}, async ({ sign, person }) => {
     const boxes = seenBoxes(person);
     const objects = documentObjects();
     const content = "Q BT /F1 12 Tf 72 720 Td (Pay 9) Tj ET";
     objects[4] = `<< /Length ${content.length} >>\nstream\n${content}\nendstream`;
-    await assert.rejects(sign(classicPdf(objects) as Bytes, {}), {
-      code: "document_malformed",
-      message: /page 1 .*object 4/,
-    });
+    const rest = "0".repeat(300_000);
+    const large = { ...objects, 20: `<< /Length ${rest.length} >>\nstream\n${rest}\nendstream` };
+    for (const each of [objects, large]) {
+      await assert.rejects(sign(classicPdf(each) as Bytes, {}), {
+        code: "document_malformed",
+        message: /page 1 .*object 4/,
+      });
+    }
     assert.equal(boxes.length, 0);
   });
 });

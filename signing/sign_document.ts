@@ -116,7 +116,7 @@ export async function signPdf(
 /**
  * What a PDF will be with a signature, for each certificate.
  *
- * @throws {FormatError} `pdf_ambiguous` where readers may draw its contents differently
+ * @throws {FormatError} `pdf_ambiguous` where readers may draw a large one's contents differently
  */
 export async function revisionsOf(
   { services, tokens }: SigningContext,

@@ -427,10 +427,10 @@ interface Outgoing {
 }
 
 const NOTHING: Outgoing = { within: [] };
-const known = new WeakMap<PdfObject, Outgoing>();
+const outgoings = new WeakMap<PdfObject, Outgoing>();
 
 function outgoing(object: PdfObject): Outgoing {
-  const found = known.get(object);
+  const found = outgoings.get(object);
   if (found) return found;
   const out: Outgoing & { within: PdfRef[] } = { within: [] };
   const stack: PdfValue[] = [];
@@ -447,7 +447,7 @@ function outgoing(object: PdfObject): Outgoing {
     else if (value instanceof PdfArray) { for (const item of value.items) stack.push(item); }
     else if (value instanceof PdfDict) stack.push(...value.entries.values());
   }
-  known.set(object, out);
+  outgoings.set(object, out);
   return out;
 }
 

@@ -29,7 +29,12 @@ import { encodeName, readName } from "../formats/x509/name.ts";
 import { encodeCertId, ocspIds } from "../formats/x509/ocsp_ids.ts";
 import { validateCertificate } from "../formats/x509/path.ts";
 import type { Signer } from "../formats/signer.ts";
-import { type Certificate, readCertificate, sameBytes } from "../formats/x509/certificate.ts";
+import {
+  type Certificate,
+  readCertificate,
+  readKnownCertificate,
+  sameBytes,
+} from "../formats/x509/certificate.ts";
 import type { CrlReason } from "../formats/x509/extensions.ts";
 import { DatabaseError } from "./database.ts";
 import { CscError, SetupError } from "./error.ts";
@@ -134,7 +139,7 @@ export class Authority {
 
   /** The authority with the key that issued a certificate. */
   issuerOf(der: Uint8Array): Authority {
-    const certificate = readCertificate(der);
+    const certificate = readKnownCertificate(der);
     return [this, ...this.#earlier].find((each) => each.#issued(certificate)) ?? this;
   }
 

@@ -98,14 +98,21 @@ export class Filing {
       const { size, origin } = readCheckpointByAny(note, log.keys); // what is none takes no good one's place
       const plain = note;
       await by("witness", async () => void (note = await this.#cosigned(plain)));
-      // the witness takes its time, in which another instance may have filed a later one there
-      const isLast = file !== undefined && await this.#isLast(file, size);
-      if (isLast) await by("file", () => replace(file, new TextEncoder().encode(note!)));
-      if (isLast && timestamp) {
+      if (file !== undefined) {
+        await by("file", () =>
+          alone(file, async () => {
+            // the witness takes its time, in which another instance may have filed a later one there
+            if (await this.#isLast(file, size)) {
+              await replace(file, new TextEncoder().encode(note!));
+            }
+          }));
         await by("timestamp", async () => {
-          const token = await timestamp(createHash("sha256").update(note!).digest());
+          if (!timestamp || await Deno.readTextFile(file) !== note) return;
+          const token = await timestamp(createHash("sha256").update(note).digest());
           // this took time too, and a timestamp belongs to one checkpoint
-          if (await Deno.readTextFile(file) === note) await replace(`${file}.tst`, token);
+          await alone(file, async () => {
+            if (await Deno.readTextFile(file) === note) await replace(`${file}.tst`, token);
+          });
         });
       }
       await by("mail", async () => await mail?.(`${origin}: ${size}`, note!));
@@ -194,6 +201,13 @@ export async function withFiled<T>(
     if (!(error instanceof FormatError)) throw error;
     throw new SetupError(`${path}: ${error.message}`);
   }
+}
+
+/** Looks at a file and replaces it while no other instance does. The lock ends with its process. */
+async function alone(path: string, work: () => Promise<void>): Promise<void> {
+  using file = await Deno.open(`${path}.lock`, { write: true, create: true });
+  await file.lock(true);
+  await work();
 }
 
 /** Never half written. */

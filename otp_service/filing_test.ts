@@ -152,6 +152,45 @@ Deno.test("a later checkpoint that another instance filed meanwhile stays, with 
     }
   }));
 
+Deno.test("nothing is filed between another instance's look at the file and its filing", () =>
+  inTempDir(async (dir) => {
+    const store = newStore(join(dir, "otp.db"));
+    const file = join(dir, "checkpoint");
+    await add(store, 3);
+    await store.auditHead();
+    assert.deepEqual(await new Filing({ log: store.log, file }).file(), []);
+    const before = await Deno.readTextFile(file);
+    await add(store, 1);
+    await store.auditHead();
+    const asked = Promise.withResolvers<void>();
+    const witness = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+      asked.resolve();
+      return new Response(null, { status: 500 });
+    });
+    try {
+      using other = await Deno.open(`${file}.lock`, { write: true, create: true });
+      await other.lock(true);
+      const url = `http://127.0.0.1:${witness.addr.port}`;
+      const filing = new Filing({
+        log: store.log,
+        file,
+        witness: { url, key: formatNoteKey(key) },
+      });
+      const filed = filing.file();
+      await asked.promise;
+      await add(store, 2);
+      const later = (await store.auditHead()).note!;
+      assert.equal(await Deno.readTextFile(file), before);
+      await Deno.writeTextFile(file, later);
+      await other.unlock();
+      assert.deepEqual(await filed, ["witness"]);
+      assert.equal(await Deno.readTextFile(file), later);
+    } finally {
+      await witness.shutdown();
+      await store.close();
+    }
+  }));
+
 Deno.test("a service does not start against a filed checkpoint that its log does not go on from", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "otp.db");

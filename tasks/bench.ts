@@ -1,6 +1,6 @@
 /**
- * `deno task bench WHAT [--json] [--long]`: prints the figures of one part of the product, each beside what it must be.
- * The exit code is 1 if one is not.
+ * `deno task bench WHAT [--json] [--long] [--only NAME]`: prints the figures of one part of the product, each beside what it
+ * must be. The exit code is 1 if one is not.
  *
  * `deno task bench all [--report] [--long]`: all parts, each in a separate process. With `--report`, docs/benchmarks.md is
  * written anew, and a line is added to its history. Nothing else should run on the machine meanwhile.
@@ -20,7 +20,7 @@ import { benchVerifyService } from "./bench_verify_service.ts";
 import { run } from "./interop/dss.ts";
 
 /** By the name on the command line. */
-const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>> = {
+const BENCHES: Record<string, (figures: Figures, long: boolean, only: string) => Promise<void>> = {
   curves: benchCurves,
   otp: benchOtp,
   pdf: benchPdf,
@@ -32,11 +32,13 @@ const BENCHES: Record<string, (figures: Figures, long: boolean) => Promise<void>
 };
 
 const USAGE = `Usage: deno task bench ${Object.keys(BENCHES).join("|")} [--json] [--long]
+       deno task bench otp [--json] [--only NAME]
        deno task bench all [--report] [--long]
 
-  --json    print one JSON object
-  --long    also what takes minutes: memory over 100,000 signatures
-  --report  write docs/benchmarks.md, its plots, and a line of docs/benchmarks.jsonl`;
+  --json       print one JSON object
+  --long       also what takes minutes: memory over 100,000 signatures
+  --only NAME  only measurements whose names begin so: "2 instances: signHash, 1 a"
+  --report     write docs/benchmarks.md, its plots, and a line of docs/benchmarks.jsonl`;
 
 /** Runs one part in a process of its own kind, so that none inherits another's memory and compiled code. */
 async function runPart(what: string, long: boolean): Promise<Part> {
@@ -72,11 +74,12 @@ async function runAll(long: boolean, report: boolean): Promise<boolean> {
 }
 
 if (import.meta.main) {
-  const { positionals, values: { json, long = false, report = false, help } } = parseArgs({
+  const { positionals, values: { json, long = false, only, report = false, help } } = parseArgs({
     allowPositionals: true,
     options: {
       json: { type: "boolean" },
       long: { type: "boolean" },
+      only: { type: "string" },
       report: { type: "boolean" },
       help: { type: "boolean" },
     },
@@ -87,13 +90,14 @@ if (import.meta.main) {
     console.log(USAGE);
     Deno.exit(0);
   }
-  if (positionals.length !== 1 || !isAll && (!Object.hasOwn(BENCHES, what) || report)) {
+  const isUnknown = !isAll && (!Object.hasOwn(BENCHES, what) || report);
+  if (positionals.length !== 1 || isUnknown || only !== undefined && what !== "otp") {
     console.error(USAGE);
     Deno.exit(2);
   }
   if (isAll) Deno.exit(await runAll(long, report) ? 0 : 1);
   const figures = new Figures();
-  await BENCHES[what]!(figures, long).catch((error) => {
+  await BENCHES[what]!(figures, long, only ?? "").catch((error) => {
     console.error(error);
     Deno.exit(3);
   });

@@ -39,6 +39,7 @@ const WARM = 400;
 const SIGNERS = 16;
 const RAW = 2000;
 const PINS = 20;
+const CEREMONY = "ceremonies (one-time P-256)";
 const ARGON = "Argon2id, 19 MiB, t=2: processor time of one PIN";
 
 const percentile = (values: number[], share: number) =>
@@ -59,7 +60,8 @@ function addRate(figures: Figures, name: string, times: number[], elapsed: numbe
   figures.add(`${name}: p99`, percentile(times, 0.99), "ms");
 }
 
-export async function benchOtp(figures: Figures): Promise<void> {
+/** @param only the beginning of the names of what is measured */
+export async function benchOtp(figures: Figures, _long: boolean, only: string): Promise<void> {
   await ensure("test");
   const dir = await Deno.makeTempDir({ prefix: "dsign-bench-" });
   const server = await startPostgres();
@@ -145,16 +147,21 @@ export async function benchOtp(figures: Figures): Promise<void> {
       for (const count of [1, 2]) {
         const used = instances.slice(0, count);
         const label = `${count} instance${count > 1 ? "s" : ""}`;
-        await forgetGenerations(store);
-        const ceremonies = (each: number) => runCeremonies(used, people, access, mail.mails, each);
-        await ceremonies(CEREMONIES.warm);
-        await measureCeremonies(figures, label, {
-          count,
-          argon: figures.value(ARGON),
-          cpu,
-          run: () => ceremonies(CEREMONIES.measured),
-        });
+        if (`${label}: ${CEREMONY}`.startsWith(only)) {
+          await forgetGenerations(store);
+          const ceremonies = (each: number) =>
+            runCeremonies(used, people, access, mail.mails, each);
+          await ceremonies(CEREMONIES.warm);
+          await measureCeremonies(figures, label, {
+            count,
+            argon: figures.value(ARGON),
+            cpu,
+            run: () => ceremonies(CEREMONIES.measured),
+          });
+        }
         for (const [each, requests] of REQUESTS) {
+          const name = `${label}: signHash, ${each} a request`;
+          if (!name.startsWith(only)) continue;
           const warm = Math.ceil(WARM * count / each / SIGNERS);
           const signers: (() => Promise<unknown>)[][] = [];
           const underWay = used.map(() => 0);
@@ -178,7 +185,6 @@ export async function benchOtp(figures: Figures): Promise<void> {
             all = await pipelined(signers);
           });
           const after = await cpu();
-          const name = `${label}: signHash, ${each} a request`;
           const isJudged = count === 2 && each === 1;
           addRate(figures, name, all, elapsed, each);
           const steady = percentile(all, 0.99) / percentile(all, 0.5);
@@ -195,6 +201,9 @@ export async function benchOtp(figures: Figures): Promise<void> {
           const most = navigator.hardwareConcurrency * rawTime / time;
           figures.add(`${name}: the processors' bound, ratio to raw`, most, "");
         }
+      }
+      if (!figures.all.some(({ name }) => name.startsWith(only))) {
+        throw new Error(`Nothing that is measured has a name that begins with "${only}".`);
       }
     } finally {
       await Promise.all(instances.map((instance) => instance.end("SIGTERM")));
@@ -267,7 +276,7 @@ async function measureCeremonies(
     times = await run();
   });
   const after = await cpu();
-  const name = `${label}: ceremonies (one-time P-256)`;
+  const name = `${label}: ${CEREMONY}`;
   addRate(figures, name, times, elapsed);
   // one instance looks at one PIN at a time
   const most = Math.min(count, navigator.hardwareConcurrency) * 1000 / argon;

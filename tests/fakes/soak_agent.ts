@@ -40,8 +40,11 @@ if (import.meta.main) {
   let typed = 0;
   person.sign = async (request, unlock) => {
     typed++;
-    // either token
-    const choices = request.choices.toSorted(() => Math.random() - 0.5);
+    // either token; for many at once never the card, which takes a tenth of a second for each
+    const fast = request.choices.filter(({ certificate }) => certificate.keyType === "RSA");
+    const choices = request.items.length > 10 && fast.length > 0
+      ? fast
+      : request.choices.toSorted(() => Math.random() - 0.5);
     await unlock(answerTo({ ...request, choices }, PIN));
   };
   const reader = openReaders(READER_COMMAND, console.error);

@@ -1,5 +1,5 @@
 /** Runs the cases of one fuzz target; see tasks/fuzz.ts. */
-import { Coverage } from "./coverage.ts";
+import { Coverage, type Taken } from "./coverage.ts";
 import { caseBytes } from "./mutate.ts";
 
 /** Interface of the modules in this folder. */
@@ -8,6 +8,8 @@ export interface Target {
   seeds(): Promise<Uint8Array[]>;
   /** Throws if something happened that must not. */
   exercise(bytes: Uint8Array): void | Promise<void>;
+  /** How many cases of an unguided run may wait at the same time; 1 if it does not say. */
+  together?: number;
 }
 
 export interface Job {
@@ -33,8 +35,8 @@ export type Report =
   /** The next case; those found without which less would be reached, and how much that is: nothing unless it was guided. */
   | { kind: "done"; next: number; found: Uint8Array[]; reached: number };
 
-/** Cases between two looks at V8's counts, which take some milliseconds. */
-const BATCH = 50;
+/** Cases between two looks at V8's counts, which take some milliseconds: more while nothing new comes. */
+const [BATCH, LARGEST_BATCH] = [50, 800];
 /** More blocks than any honest input of these sizes takes; a second of an idle machine is some fifty million. */
 const MAX_STEPS = 20_000_000;
 const MAX_MEMORY = 128 * 1024 * 1024;
@@ -70,11 +72,15 @@ self.onmessage = async ({ data: job }: MessageEvent<Job>) => {
   } else {
     const documents = [...seeds, ...job.found];
     let index = job.from;
-    for (; index < job.end && Date.now() < job.until; index++) {
-      // zlib and others free memory only between turns.
-      if (index % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
-      await attempt(index, caseBytes(documents, target.words, job.seed, index));
-    }
+    const cases = async () => {
+      while (index < job.end && Date.now() < job.until) {
+        // zlib and others free memory only between turns.
+        if (index % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
+        const own = index++;
+        await attempt(own, caseBytes(documents, target.words, job.seed, own));
+      }
+    };
+    await Promise.all(Array.from({ length: target.together ?? 1 }, cases));
     post({ kind: "done", next: index, found: [], reached: 0 });
   }
 };
@@ -86,22 +92,24 @@ async function guided(
   coverage: Coverage,
   attempt: (index: number, bytes: Uint8Array) => Promise<void>,
 ) {
-  /** What one input reaches; a failure has been reported before. */
-  const alone = async (bytes: Uint8Array) => {
-    await coverage.take();
+  /** What inputs reach since V8's counts were read last; a failure has been reported before. */
+  const again = async (inputs: readonly Uint8Array[]) => {
     const before = memory();
-    try {
-      await exercise(bytes);
-    } catch { /* told */ }
+    for (const bytes of inputs) {
+      try {
+        await exercise(bytes);
+      } catch { /* told */ }
+    }
     return { taken: await coverage.take(), grown: memory() - before };
   };
   /** Seeds, and the smallest of the others that reach something else. */
   const select = async (others: readonly Uint8Array[]) => {
     coverage.forget();
+    await coverage.take();
+    coverage.add((await again(seeds)).taken);
     const kept: Uint8Array[] = [];
-    for (const bytes of seeds) coverage.add((await alone(bytes)).taken);
     for (const bytes of others.toSorted((a, b) => a.length - b.length)) {
-      const { taken } = await alone(bytes);
+      const { taken } = await again([bytes]);
       if (!coverage.isNew(taken)) continue;
       coverage.add(taken);
       kept.push(bytes);
@@ -111,34 +119,44 @@ async function guided(
   for (const bytes of job.found) await attempt(job.from, bytes);
   const found = await select(job.found);
   const corpus = [...seeds, ...found];
-  await coverage.take();
-  let from = job.from;
-  for (; from < job.end && Date.now() < job.until; from += BATCH) {
+  const isOdd = ({ steps }: Taken, grown: number) => steps > MAX_STEPS || grown > MAX_MEMORY;
+  /** Looks for the inputs by which a batch reached new code or went too far: in one half, and in the other. */
+  const sift = async (first: number, batch: readonly Uint8Array[]) => {
+    const { taken, grown } = await again(batch);
+    if (!isOdd(taken, grown) && !coverage.isNew(taken)) return;
+    if (batch.length > 1) {
+      const half = batch.length >> 1;
+      await sift(first, batch.slice(0, half));
+      return await sift(first + half, batch.slice(half));
+    }
+    const [bytes] = batch;
+    const fail = (error: string) => post({ kind: "failure", index: first, error, bytes });
+    if (taken.steps > MAX_STEPS) fail(`${taken.steps} steps`);
+    if (grown > MAX_MEMORY) fail(`${grown} bytes of memory`);
+    if (bytes.length > MAX_FOUND || !coverage.isNew(taken)) return;
+    coverage.add(taken);
+    found.push(bytes);
+    corpus.push(bytes);
+    post({ kind: "found", bytes });
+  };
+  let [from, size] = [job.from, BATCH];
+  for (; from < job.end && Date.now() < job.until;) {
     await new Promise((resolve) => setTimeout(resolve));
     const before = memory();
     const batch: Uint8Array[] = [];
-    for (let index = from; index < Math.min(job.end, from + BATCH); index++) {
+    for (let index = from; index < Math.min(job.end, from + size); index++) {
       const bytes = caseBytes(corpus, words, job.seed, index);
       batch.push(bytes);
       await attempt(index, bytes);
     }
     const all = await coverage.take();
-    const isOdd = all.steps > MAX_STEPS || memory() - before > MAX_MEMORY;
-    if (!isOdd && !coverage.isNew(all)) continue;
-    for (const [i, bytes] of batch.entries()) {
-      const { taken, grown } = await alone(bytes);
-      const fail = (error: string) => post({ kind: "failure", index: from + i, error, bytes });
-      if (taken.steps > MAX_STEPS) fail(`${taken.steps} steps`);
-      if (grown > MAX_MEMORY) fail(`${grown} bytes of memory`);
-      if (bytes.length > MAX_FOUND || !coverage.isNew(taken)) continue;
-      coverage.add(taken);
-      found.push(bytes);
-      corpus.push(bytes);
-      post({ kind: "found", bytes });
-    }
-    // What runs only once, such as the filling of a cache.
-    coverage.add(all);
-    await coverage.take();
+    if (isOdd(all, memory() - before) || coverage.isNew(all)) {
+      await sift(from, batch);
+      // What runs only once, such as the filling of a cache.
+      coverage.add(all);
+      size = BATCH;
+    } else if (all.steps < MAX_STEPS / 4) size = Math.min(2 * size, LARGEST_BATCH);
+    from += batch.length;
   }
-  return { next: Math.min(from, job.end), found: await select(found), reached: coverage.reached };
+  return { next: from, found: await select(found), reached: coverage.reached };
 }

@@ -124,3 +124,19 @@ Deno.test("crypt: the author's permissions bind whoever opens the file with the 
     );
   }
 });
+
+Deno.test("crypt: where only a trailer that is of no use says so, the file is not read as one without encryption", async () => {
+  const text = fromLatin1(await encrypt(classicPdf(objects), "", "owner", ["128", "--use-aes=y"]));
+  const number = text.match(/\/Encrypt (\d+) 0 R/)![1];
+  const offset = text.indexOf(`\n${number} 0 obj`) + 1;
+  const entry = `${offset}`.padStart(10, "0") + " 00000 n";
+  const at = text.lastIndexOf(entry);
+  assert.ok(at > 0);
+  // The scan finds the dictionary again, and a catalog, but no other trailer.
+  const damaged = text.slice(0, at) + entry.replace(/^.{10}/, "0000000034") +
+    text.slice(at + entry.length).replace("/Root", "/Room");
+  assert.throws(
+    () => PdfDocument.open(bytesSource(latin1(damaged))),
+    (error) => error instanceof FormatError && error.code === "pdf_malformed",
+  );
+});

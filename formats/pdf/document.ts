@@ -312,7 +312,10 @@ export class PdfDocument {
     // A table has no place for what stands in object streams, as a hybrid file's may.
     const packed = [...entries.values()].some((entry) => entry && "container" in entry);
     this.#use({ ...known, entries, start: -1, style: packed ? "stream" : known.style });
-    if (!this.#hasCatalog()) this.#use(found);
+    if (this.#hasCatalog()) return;
+    // Its trailer may be of no use but for saying that all is encrypted.
+    if (known.trailer.get("Encrypt") && !found.trailer.get("Encrypt")) throw damagedEncryption();
+    this.#use(found);
   }
 
   /** Adds what stands in object streams to a scan; what stands later in the file counts. */
@@ -348,11 +351,12 @@ export class PdfDocument {
     this.#containerBytes = 0;
     const entry = xref.trailer.get("Encrypt");
     const encrypt = this.resolve(entry);
-    if (encrypt === null) return;
+    // Where that was misplaced, another cross-reference is in use by now, and its encryption.
+    if (encrypt === null || this.#xref !== xref) return;
     // It is needed to read object streams, so it stands in none (ISO 32000-2 §7.5.7).
     const packed = entry instanceof PdfRef && "container" in xref.entries.get(entry.num)!;
     if (!(encrypt instanceof PdfDict) || packed) {
-      throw new FormatError("pdf_malformed", "The PDF's encryption dictionary is damaged.");
+      throw damagedEncryption();
     }
     const ids = this.resolve(xref.trailer.get("ID"));
     const id = ids instanceof PdfArray ? this.resolve(ids.items[0]) : null;
@@ -704,6 +708,9 @@ export class PdfDocument {
     return new PdfRef(num, entry && "gen" in entry ? entry.gen : 0);
   }
 }
+
+const damagedEncryption = () =>
+  new FormatError("pdf_malformed", "The PDF's encryption dictionary is damaged.");
 
 function decryptStrings(crypt: PdfCrypt, value: PdfValue, num: number, gen: number): void {
   if (value instanceof PdfString) {

@@ -187,6 +187,21 @@ Deno.test("document: an object stream that contains its own length is read to it
   assert.equal(formFields(open(latin1(own))).length, 3);
 });
 
+Deno.test("document: a Length that is no whole number does not move what a scan finds behind it", () => {
+  const more = {
+    ...objects,
+    40: "<< /Length 0.5 >>\nstream\n\nendstream",
+    41: "null",
+    42: "true",
+  };
+  const text = fromLatin1(classicPdf(more)).replace(/startxref\n\d+/, "startxref\n0");
+  const document = open(latin1(text));
+  for (const num of [41, 42]) {
+    const entry = { offset: text.indexOf(`\n${num} 0 obj`) + 1, gen: 0 };
+    assert.deepEqual(document.xref.entries.get(num), entry);
+  }
+});
+
 Deno.test("document: an object stream that is misplaced leads to a scan", () => {
   const text = fromLatin1(streamPdf(objects));
   const moved = text.replace("%\xe2\xe3\xcf\xd3\n", "%\xe2\xe3\n").replace(

@@ -135,9 +135,8 @@ function dataEnd(
 ): number | undefined {
   const entry = dict.get("Length");
   const length = entry instanceof PdfRef ? unlessMalformed(() => lengthOf(entry)) : entry;
-  if (typeof length !== "number" || !(length > 0) || start + length > window.source.size) {
-    return undefined;
-  }
+  const isLength = typeof length === "number" && Number.isInteger(length) && length > 0;
+  if (!isLength || start + length > window.source.size) return undefined;
   const ends = unlessMalformed(() => window.endsStream(start + length));
   return ends ? start + length : undefined;
 }

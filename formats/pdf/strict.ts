@@ -183,7 +183,8 @@ class Appended {
     });
     if (!(value instanceof PdfStream)) return end;
     const length = this.after.resolve(value.dict.get("Length"));
-    demand(typeof length === "number" && length >= 0, "a stream has no Length");
+    const isLength = typeof length === "number" && Number.isInteger(length) && length >= 0;
+    demand(isLength, "a stream has no Length");
     const dataEnd = offset + value.dataStart + length;
     const tail = new PdfLexer(this.#source.read(dataEnd, 64));
     demand(tail.keyword("endstream"), "a stream's Length is wrong");

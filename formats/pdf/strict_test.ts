@@ -67,6 +67,13 @@ for (
       /Length|cannot be read/,
     ],
     [
+      "a Length that is no whole number",
+      tail((text) =>
+        text.replace(/Length (\d+)( >>\nstream\n)../, (_, n, s) => `Length ${n - 2}.5${s}`)
+      ),
+      /Length|cannot be read/,
+    ],
+    [
       "an entry that leads into the signed revision",
       tail((text) => text.replace(/4 1\n\d{10}/, "4 1\n0000000017")),
       /leads out|broken/,

@@ -277,7 +277,7 @@ function readXrefStream(window: PdfWindow, start: number): Section {
       throw malformed("its cross-reference stream has no type or length");
     }
     const from = start + stream.dataStart;
-    if (length < 0 || from + length > window.source.size) {
+    if (!Number.isInteger(length) || length < 0 || from + length > window.source.size) {
       throw malformed("its cross-reference stream is truncated");
     }
     // Everything in this dictionary is direct (ISO 32000-2 §7.5.8.2).

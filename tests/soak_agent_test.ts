@@ -4,13 +4,14 @@ import { inTempDir } from "./fixtures/openssl.ts";
 import { soakAgent } from "./fixtures/soak_agent.ts";
 
 Deno.test({
-  name: "tokens and drivers fail in every way, and the agent ends with what it began with " +
-    "(optional: two minutes; DSIGN_TEST_SOAK=1)",
-  ignore: Deno.build.os !== "linux" || Deno.env.get("DSIGN_TEST_SOAK") !== "1",
+  name: "tokens and drivers fail in many ways, and the agent ends with what it began with",
+  ignore: Deno.build.os !== "linux",
   fn: () =>
     inTempDir(async (dir) => {
-      const report = await soakAgent(dir, { minutes: 2, seed: 7, pages: 2, log: () => {} });
-      assert.deepEqual(report.violations, []);
+      // Eight kinds of faults or so, others every day.
+      const seed = Math.floor(Date.now() / 86_400_000);
+      const report = await soakAgent(dir, { minutes: 0.4, seed, pages: 2, log: () => {} });
+      assert.deepEqual(report.violations, [], `seed ${seed}`);
       assert.ok(report.signatures > 0, "some were signed");
       assert.ok(Object.keys(report.faults).length >= 4, "things went wrong");
     }),

@@ -99,6 +99,7 @@ async function withExamples(): Promise<string[]> {
 /** The files that take longest. */
 const LONGEST = [
   "./tests/soak_test.ts",
+  "./tests/soak_agent_test.ts",
   "./tests/operations_test.ts",
   "./tests/otp_service_test.ts",
   "./tests/token_agreement_test.ts",

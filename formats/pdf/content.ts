@@ -125,6 +125,11 @@ export class ContentReader {
 
   constructor(readonly data: Uint8Array) {}
 
+  /** The last number that was read. */
+  get number(): number {
+    return this.#value;
+  }
+
   /** The last name that was read. */
   get name(): string {
     const raw = fromLatin1(this.data.subarray(this.#nameStart, this.#nameEnd));
@@ -222,7 +227,10 @@ export class ContentReader {
       if (kinds !== NAME_DICT && kinds !== NAME_NAME) odd();
     } else if (COLOURS[code] === 1) {
       if (count === 0 || this.numbers !== (this.endsInName ? count - 1 : count)) odd();
-    } else if (kinds !== ONE_NUMBER || !this.#isWhole || !(this.#value <= CHOICES.get(code)!)) {
+    } else if (
+      kinds !== ONE_NUMBER || !this.#isWhole ||
+      !(this.#value >= 0 && this.#value <= CHOICES.get(code)!)
+    ) {
       odd();
     }
   }
@@ -268,6 +276,7 @@ export class ContentReader {
     let { pos } = this;
     let c = data[pos];
     const isSigned = c === 0x2b || c === 0x2d;
+    const isNegative = c === 0x2d;
     if (isSigned) c = data[++pos];
     let value = 0, digits = 0;
     for (; c >= 48 && c <= 57; c = data[++pos]) {
@@ -279,7 +288,7 @@ export class ContentReader {
       for (c = data[++pos]; c >= 48 && c <= 57; c = data[++pos]) digits++;
     }
     if (digits === 0 || value > MAX_NUMBER || (pos < data.length && isRegular(c))) odd();
-    this.#value = value;
+    this.#value = isNegative ? -value : value;
     this.pos = pos;
   }
 

@@ -678,12 +678,15 @@ export class PdfDocument {
     object: Pick<PdfObject, "num" | "gen" | "offset" | "value">,
     isWhole = false,
   ): Uint8Array {
-    let data = this.rawStream(object);
     const { dict } = object.value as PdfStream;
-    if (this.#crypt && !this.#isExempt(dict)) {
-      data = this.#crypt.decryptStream(data, object.num, object.gen);
-    }
-    return decodeStream(dict, data, (value) => this.resolve(value), isWhole);
+    return decodeStream(dict, this.decrypted(object), (value) => this.resolve(value), isWhole);
+  }
+
+  /** The data of a stream as its filters have them, decrypted. */
+  decrypted(object: Pick<PdfObject, "num" | "gen" | "offset" | "value">): Uint8Array {
+    const data = this.rawStream(object);
+    if (!this.#crypt || this.#isExempt((object.value as PdfStream).dict)) return data;
+    return this.#crypt.decryptStream(data, object.num, object.gen);
   }
 
   /** Streams that are not encrypted although the document is (ISO 32000-2 §7.6.2, §7.6.6). */

@@ -7,17 +7,22 @@ import { FormatError } from "../error.ts";
 import { ContentReader, isStrict, joinContents, odd, operator, operators } from "./content.ts";
 import type { PdfDocument } from "./document.ts";
 import { InlineImages } from "./inline_image.ts";
+import { checkAnnotation, isDrawnAnew, isXfaAlone } from "./odd_annotation.ts";
+import { checkSpace } from "./odd_colour.ts";
+import { checkFont } from "./odd_font.ts";
+import { checkImage } from "./odd_image.ts";
 import {
   checkDefaults,
-  checkFont,
   checkState,
   componentsOf,
+  INDEXED,
   PATTERN,
   UNKNOWN,
 } from "./odd_resources.ts";
+import { checkShading } from "./odd_shading.ts";
 import { OptionalContent } from "./optional_content.ts";
 import type { Ambiguity } from "./scan.ts";
-import { PdfArray, PdfDict, PdfRef, PdfStream, type PdfValue } from "./value.ts";
+import { PdfArray, PdfDict, PdfName, PdfRef, PdfStream, type PdfValue } from "./value.ts";
 
 /** More are not worth telling. */
 const MAX_TOLD = 20;
@@ -26,12 +31,14 @@ const MAX_PAGE_DEPTH = 64;
 const MAX_FORM_DEPTH = 30, MAX_SAVED = 512;
 /** Limit on the content that is read, in bytes: this many, and this many times the file's size. */
 const MAX_READ = 64 << 20, MAX_TIMES = 8;
+/** Of images and fonts, which only their data's size is read of. */
+const MAX_IMAGES = 256 << 20, MAX_IMAGE_TIMES = 16;
 /** Of each content and each annotation, however short it is; in bytes. */
 const CONTENT_COST = 64;
 
 const codes = (words: string) => words.split(" ").map(operator);
-const [Q_SAVE, Q_RESTORE, BT, ET, BI, DO, TF, GS, BDC, DP, TM, D0, D1] = codes(
-  "q Q BT ET BI Do Tf gs BDC DP Tm d0 d1",
+const [Q_SAVE, Q_RESTORE, BT, ET, BI, DO, TF, GS, BDC, DP, TM, D0, D1, SH] = codes(
+  "q Q BT ET BI Do Tf gs BDC DP Tm d0 d1 sh",
 );
 const [M, L, C, V, Y, RE, W, W_EVEN_ODD] = codes("m l c v y re W W*");
 const [CS_FILL, SC_FILL, SCN_FILL, CS, SC, SCN] = codes("cs sc scn CS SC SCN");
@@ -75,11 +82,11 @@ export function oddContents(document: PdfDocument): Ambiguity[] {
 
 /**
  * Whether some readers show something else in place of the pages: a file of a portfolio (ISO 32000-2 §12.3.5), or a form
- * that is drawn from its XFA (ISO 32000-1 §7.7.2, `NeedsRendering`).
+ * that is drawn from its XFA (ISO 32000-1 §7.7.2, `NeedsRendering`), or has nothing else.
  */
 const replacesPages = (document: PdfDocument, catalog: PdfDict): boolean =>
   document.resolve(catalog.get("Collection")) instanceof PdfDict ||
-  document.resolve(catalog.get("NeedsRendering")) === true;
+  document.resolve(catalog.get("NeedsRendering")) === true || isXfaAlone(document);
 
 class Contents {
   readonly odd = new Map<number, Ambiguity>();
@@ -87,13 +94,19 @@ class Contents {
   readonly #nodes = new Set<number>();
   /** How deep streams were drawn, each with the object whose resources they have. */
   readonly #drawn = new Map<string, number>();
+  /** Images, fonts, shadings and annotations that were looked at. */
+  readonly #looked = new Set<number>();
   readonly #waiting: Drawing[] = [];
+  readonly #isAnew: boolean;
   #page = 0;
   #left: number;
+  #imagesLeft: number;
 
   constructor(readonly document: PdfDocument) {
     this.#optional = new OptionalContent(document);
     this.#left = MAX_READ + MAX_TIMES * document.source.size;
+    this.#imagesLeft = MAX_IMAGES + MAX_IMAGE_TIMES * document.source.size;
+    this.#isAnew = isDrawnAnew(document);
   }
 
   /** Visits a node of the page tree; what is no page is told elsewhere. */
@@ -135,7 +148,11 @@ class Contents {
     for (const item of document.array(page, "Annots")?.items ?? []) {
       this.#spend(CONTENT_COST);
       const annotation = document.resolve(item);
-      if (annotation instanceof PdfDict) this.#addAppearances(annotation, resources);
+      if (!(annotation instanceof PdfDict)) continue;
+      const check = () => checkAnnotation(document, annotation, this.#isAnew);
+      if (item instanceof PdfRef) this.#look(item.num, check);
+      else check();
+      this.#addAppearances(annotation, resources);
     }
     for (let next; (next = this.#waiting.pop());) this.#draw(next);
   }
@@ -176,9 +193,14 @@ class Contents {
     this.#tell(first.num);
   }
 
+  readonly #spendOnImages = (bytes: number): void => {
+    this.#imagesLeft -= bytes;
+    this.#spend(0);
+  };
+
   #spend(bytes: number): void {
     this.#left -= bytes;
-    if (this.#left >= 0) return;
+    if (this.#left >= 0 && this.#imagesLeft >= 0) return;
     throw new FormatError("limit_exceeded", "The PDF's pages take too much work to read.");
   }
 
@@ -207,7 +229,11 @@ class Contents {
     const space = (name: string) =>
       spaces.getOrInsertComputed(
         name,
-        () => componentsOf(document, name, this.#find("ColorSpace", name, resources)),
+        () => {
+          const value = this.#find("ColorSpace", name, resources);
+          checkSpace(document, value);
+          return componentsOf(document, name, value);
+        },
       );
     const used = new Set<string>();
     const use: Use = (kind, look) => {
@@ -217,7 +243,10 @@ class Contents {
       used.add(key);
       look(this.#find(kind, name, resources));
     };
-    const images = new InlineImages(reader, space);
+    const images = new InlineImages(reader, (name) => {
+      const components = space(name);
+      return components >= INDEXED ? 1 : components;
+    });
     /** Components of the colours; a form begins with the colours of what it is drawn in. */
     let fill = kind === "page" ? 1 : UNKNOWN, stroke = fill;
     const saved: number[] = [];
@@ -262,6 +291,9 @@ class Contents {
           break;
         case DO:
           use("XObject", (object) => this.#useObject(object, drawing));
+          break;
+        case SH:
+          use("Shading", (shading) => checkShading(document, shading));
           break;
         case GS:
           use("ExtGState", (state) => this.#useState(state, drawing));
@@ -314,18 +346,23 @@ class Contents {
   }
 
   #useColour(
-    { numbers, endsInName }: ContentReader,
+    { number, numbers, endsInName }: ContentReader,
     wanted: number,
     drawing: Drawing,
     use: Use,
   ): void {
     if (!endsInName) {
-      if (wanted !== UNKNOWN && numbers !== wanted) odd();
+      const isTable = wanted >= INDEXED;
+      if (wanted !== UNKNOWN && numbers !== (isTable ? 1 : wanted)) odd();
+      if (isTable && !(number >= 0 && number <= wanted - INDEXED)) odd();
       return;
     }
     if (wanted !== UNKNOWN && wanted !== PATTERN) odd();
     use("Pattern", (pattern) => {
-      if (this.document.resolve(pattern) === null) odd();
+      const { document } = this;
+      const value = document.resolve(pattern);
+      if (value === null) odd();
+      if (value instanceof PdfDict) checkShading(document, value.get("Shading"));
       this.#add(pattern, drawing);
     });
   }
@@ -334,7 +371,10 @@ class Contents {
     const { document } = this;
     const { resources } = drawing;
     const font = document.resolve(value);
-    checkFont(document, font);
+    if (!(font instanceof PdfDict)) odd();
+    const check = () => checkFont(document, font, this.#spendOnImages);
+    if (value instanceof PdfRef) this.#look(value.num, check);
+    else check();
     const glyphs = document.dict(font, "CharProcs");
     if (!glyphs) return;
     const dict = document.dict(font, "Resources");
@@ -348,7 +388,19 @@ class Contents {
     const object = document.resolve(value);
     if (!(object instanceof PdfStream)) return;
     this.#optional.check(object.dict.get("OC"));
-    if (document.name(object.dict, "Subtype") === "Form") this.#add(value, drawing);
+    const subtype = document.get(object.dict, "Subtype");
+    if (!(subtype instanceof PdfName)) odd();
+    if (subtype.value === "Form") this.#add(value, drawing);
+    else if (subtype.value === "Image" && value instanceof PdfRef) {
+      this.#look(value.num, () => checkImage(document, value, this.#spendOnImages));
+    }
+  }
+
+  /** Looks once at an object that pages share, and names it where it is odd. */
+  #look(num: number, check: () => void): void {
+    if (this.#looked.has(num)) return;
+    this.#looked.add(num);
+    if (!unlessUnreadable(() => isStrict(check))) this.#tell(num);
   }
 
   #useState(value: PdfValue | undefined, drawing: Drawing): void {

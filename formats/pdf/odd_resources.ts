@@ -5,16 +5,17 @@ import { PdfArray, PdfDict, PdfName, PdfStream, type PdfValue } from "./value.ts
 
 /** How many components a colour has: a pattern's, and where it is not known. */
 export const PATTERN = -1, UNKNOWN = 0;
+/** A colour out of a table has one; the highest is added to this, since readers differ about one that is higher. */
+export const INDEXED = 1000;
 
 const COMPONENTS = new Map([
-  ...["DeviceGray", "G", "CalGray", "Separation", "Indexed", "I"].map((name) => [name, 1] as const),
+  ...["DeviceGray", "G", "CalGray", "Separation"].map((name) => [name, 1] as const),
   ...["DeviceRGB", "RGB", "CalRGB", "Lab"].map((name) => [name, 3] as const),
   ...["DeviceCMYK", "CMYK"].map((name) => [name, 4] as const),
   ["Pattern", PATTERN] as const,
 ]);
 /** More are beyond what readers have room for (ISO 32000-1 Annex C.2). */
 const MAX_COMPONENTS = 32;
-const FONTS = new Set(["Type0", "Type1", "MMType1", "Type3", "TrueType"]);
 /** Spaces that may stand for those of devices (§8.6.5.6): not all readers take others. */
 const DEFAULTS = new Set([
   "ICCBased",
@@ -46,8 +47,11 @@ export function componentsOf(
   if (known !== undefined) return known;
   const space = document.resolve(value);
   if (!(space instanceof PdfArray)) return COMPONENTS.get(nameOf(space) ?? "") ?? UNKNOWN;
-  const [family, first] = space.items.slice(0, 2).map((item) => document.resolve(item));
+  const [family, first, highest] = space.items.slice(0, 3).map((item) => document.resolve(item));
   switch (nameOf(family)) {
+    case "Indexed":
+    case "I":
+      return typeof highest === "number" ? INDEXED + highest : odd();
     case "ICCBased":
       return first instanceof PdfStream ? document.number(first.dict, "N") ?? UNKNOWN : UNKNOWN;
     case "DeviceN": {
@@ -70,18 +74,6 @@ export function checkDefaults(document: PdfDocument, spaces: PdfDict | undefined
     const family = value instanceof PdfArray ? document.resolve(value.items[0]) : value;
     if (family && !DEFAULTS.has(nameOf(family) ?? "")) odd();
   }
-}
-
-/** Where a font is missing, poppler leaves the text out; other readers do that where it does not say what it is. */
-export function checkFont(document: PdfDocument, font: PdfValue): asserts font is PdfDict {
-  if (!(font instanceof PdfDict)) return odd();
-  const subtype = document.name(font, "Subtype") ?? "";
-  if (!FONTS.has(subtype)) odd();
-  if (subtype !== "Type0") return;
-  const [descendant] = document.array(font, "DescendantFonts")?.items ?? [];
-  const isWhole = document.resolve(descendant) instanceof PdfDict &&
-    document.get(font, "Encoding") !== null;
-  if (!isWhole) odd();
 }
 
 /** A dictionary of graphics state parameters (§8.4.5). */

@@ -47,7 +47,10 @@ const OBJECTS: Objects = {
     "50 320 70 340",
     "/FT /Btn /T (Agreed) /V /Off /AS /Off /AP << /N << /Yes 54 0 R /Off 55 0 R >> >>",
   ),
-  14: widget("50 280 250 305", "/FT /Ch /T (Choice) /V (b) /Opt [(a) (b)] /DA (/Helv 12 Tf 0 g)"),
+  14: widget(
+    "50 280 250 305",
+    "/FT /Ch /Ff 131072 /T (Choice) /V (b) /Opt [(a) (b)] /DA (/Helv 12 Tf 0 g)",
+  ),
   15: widget("50 100 200 125", "/FT /Sig /T (Waiting)"),
   16: "<< /FT /Tx /T (Group) /V (2000) /Kids [12 0 R] >>",
   17: "<< /Type /Annot /Subtype /Link /F 4 /Rect [300 400 400 420] /Border [0 0 1] " +

@@ -184,9 +184,11 @@ export async function readConfig(path: string): Promise<Config> {
   let isOpen;
   try {
     using file = await Deno.open(path);
-    // It names libraries to be loaded. A group's right to write stays: on many systems each user is a group.
+    // It names libraries to be loaded. A group's right to write stays: on many systems each user is a group. On Windows
+    // the mode says nothing about other users.
     const stats = [await file.stat(), await Deno.stat(dirname(path))];
-    isOpen = stats.some(({ mode }) => mode !== null && (mode & 0o002) !== 0);
+    isOpen = Deno.build.os !== "windows" &&
+      stats.some(({ mode }) => mode !== null && (mode & 0o002) !== 0);
     text = await new Response(file.readable).text();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return Config.parse({});

@@ -2,7 +2,7 @@
  * The reader process: it has no permissions, answers one question after another and gets every byte over its pipe. The
  * thread in it parses, and has the pipe; this one ends the process when a question takes too much.
  */
-import { type Breach, MAX_RESIDENT, WATCH } from "./thread.ts";
+import { type Breach, MAX_MEMORY, WATCH } from "./thread.ts";
 import { CLOCK, DEADLINE, type FromThread, QUESTION, WORKING } from "./thread_messages.ts";
 
 /** Exit codes of a process whose question took too long or too much memory. */
@@ -37,6 +37,6 @@ export function runReaderHost(module: URL): void {
     worked = current === question ? worked + passed : 0;
     question = current;
     if (worked > Atomics.load(clock, DEADLINE)) Deno.exit(EXIT_CODES.deadline);
-    if (Deno.memoryUsage().rss > MAX_RESIDENT) Deno.exit(EXIT_CODES.memory);
+    if (Deno.memoryUsage().rss > MAX_MEMORY) Deno.exit(EXIT_CODES.memory);
   }, WATCH);
 }

@@ -18,15 +18,17 @@ export class ReaderBreach extends Error {
 }
 
 /**
- * Resident memory at which a thread is ended, in bytes; all of the process counts. A file of 512 MiB, which is the
- * largest that is read whole, fits.
+ * Resident memory at which a reader is ended, in bytes: that of a reader process, or what another process has gained
+ * since it started the thread. A file of 512 MiB, which is the largest that is read whole, fits.
  */
-export const MAX_RESIDENT = 1024 * 1024 * 1024;
+export const MAX_MEMORY = 1024 * 1024 * 1024;
 /** Milliseconds between two looks. A flood of buffers fills about 2 MB in one. */
 export const WATCH = 20;
 
 export class ReaderThread {
   readonly #worker: Worker;
+  /** Resident memory of the process before the thread began. */
+  readonly #resident = Deno.memoryUsage().rss;
   readonly #ready: Promise<void>;
   readonly #mailbox = new SharedArrayBuffer(HEAD + MAX_PIECE);
   #end: (error: Error) => void = () => {};
@@ -100,7 +102,9 @@ export class ReaderThread {
       const now = performance.now();
       const served = this.#served + (this.#servingSince ? now - this.#servingSince : 0);
       if (now - started - served > deadline) stop(new ReaderBreach("deadline"));
-      else if (Deno.memoryUsage().rss > MAX_RESIDENT) stop(new ReaderBreach("memory"));
+      else if (Deno.memoryUsage().rss - this.#resident > MAX_MEMORY) {
+        stop(new ReaderBreach("memory"));
+      }
     }, WATCH);
     const abort = () => stop(signal!.reason);
     signal?.addEventListener("abort", abort);

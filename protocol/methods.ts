@@ -137,8 +137,8 @@ const purpose = z.string().max(200).optional().describe(
 const asking = {
   purpose,
   answerWithin: z.int().min(120).max(1800).optional().describe(
-    "Seconds that the person is to have. D-Sign gives them up to the administrator's limit; without it " +
-      "two minutes, and more for long documents and batches",
+    "Seconds that the person is to have. D-Sign gives them up to the administrator's limit to origins that the person " +
+      "or the administrator allowed something; otherwise two minutes, and more for long documents and batches",
   ),
 };
 const hash = HashAlgorithm.optional().describe(

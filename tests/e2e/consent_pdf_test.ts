@@ -155,6 +155,7 @@ Deno.test("the person sees the pages to sign and the earlier signatures", async 
       );
       const page = await shown();
       await drawn(page, 1).waitFor();
+      await page.getByText(en.pdf_status_valid).nth(1).waitFor({ state: "attached" });
       assert.equal(await page.getByText(en.pdf_status_valid).count(), 2);
       // The first is what was there before anybody signed.
       for (const number of [2, 3]) {

@@ -23,16 +23,22 @@ export interface DeskAsker {
   known: boolean;
 }
 
+/** Names below a country's domain under which others register theirs. */
+const REGISTRIES = new Set(
+  "ac co com ed edu firm gen go gob gouv gov govt ind info mil ne net nic nom or org res sch school"
+    .split(" "),
+);
+
 /**
- * What of an origin's host name its holder registered, who can have any number of names below it. Without a list of
- * registries: two labels, or three below a country's short second one, as in `co.in`; an address in whole.
+ * What of an origin's host name its holder registered, who can have any number of names below it: two labels, or three
+ * below names such as `co.in`; an address in whole. The public suffix list knows more such names, and changes daily.
  */
 export function siteOf(origin: string): string {
   const { hostname } = new URL(origin);
   if (/^[\d.]+$|^\[/.test(hostname)) return hostname;
   const labels = hostname.split(".").filter((label) => label !== "");
   const [second = "", top = ""] = labels.slice(-2);
-  return labels.slice(top.length === 2 && second.length <= 3 ? -3 : -2).join(".");
+  return labels.slice(top.length === 2 && REGISTRIES.has(second) ? -3 : -2).join(".");
 }
 
 interface Waiting {

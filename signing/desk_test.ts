@@ -115,6 +115,7 @@ Deno.test("all names that one holder may have are one site", () => {
       ["https://bills.wb.gov.in", "wb.gov.in"],
       ["https://shop.evil.co.in", "evil.co.in"],
       ["https://evil.in", "evil.in"],
+      ["https://a9999.t.co", "t.co"],
       ["https://localhost", "localhost"],
       ["http://a.localhost:3000", "a.localhost"],
       ["http://127.0.0.1:3000", "127.0.0.1"],

@@ -44,11 +44,15 @@ export function isXfaAlone(document: PdfDocument): boolean {
   return (document.array(form, "Fields")?.items ?? []).length === 0;
 }
 
-/** @param isAnew see {@linkcode isDrawnAnew} */
+/**
+ * @param isAnew see {@linkcode isDrawnAnew}
+ * @param spend is told how many bytes were decoded for it
+ */
 export function checkAnnotation(
   document: PdfDocument,
   annotation: PdfDict,
   isAnew: boolean,
+  spend: (bytes: number) => void,
 ): void {
   const flags = document.number(annotation, "F") ?? 0;
   if (flags & HIDDEN) return;
@@ -57,7 +61,11 @@ export function checkAnnotation(
   if (normal && !(subtype instanceof PdfName)) odd();
   if (normal && flags & INVISIBLE) odd();
   const kind = subtype instanceof PdfName ? subtype.value : "";
-  if (kind === "Widget") return checkWidget(document, annotation, normal, isAnew);
+  if (kind === "Widget") {
+    return checkWidget(document, annotation, normal, (value) => {
+      if (isAnew) checkShown(document, annotation, value, spend);
+    });
+  }
   if (!normal) {
     if (DRAWN.has(kind)) odd();
     if (kind === "Link") checkBorder(document, annotation);
@@ -86,7 +94,7 @@ function checkWidget(
   document: PdfDocument,
   widget: PdfDict,
   normal: PdfValue | undefined,
-  isAnew: boolean,
+  checkShown: (value: PdfValue) => void,
 ): void {
   const type = inherited(document, widget, "FT");
   const flags = inherited(document, widget, "Ff");
@@ -96,12 +104,12 @@ function checkWidget(
   switch (type.value) {
     case "Tx":
       if (isEmpty(document, value)) return;
-      if (normal) return isAnew ? checkShown(document, widget, value) : undefined;
+      if (normal) return checkShown(value);
       if (isFlagged(PASSWORD) || inherited(document, widget, "RV") !== null) odd();
       return;
     case "Ch":
       if (isEmpty(document, value)) return;
-      if (normal) return isAnew ? checkShown(document, widget, value) : undefined;
+      if (normal) return checkShown(value);
       if (!isFlagged(COMBO)) odd();
       return;
     case "Btn":
@@ -110,12 +118,19 @@ function checkWidget(
 }
 
 /** What is drawn anew must be the text that is drawn, as far as both are ASCII. */
-function checkShown(document: PdfDocument, widget: PdfDict, value: PdfValue): void {
+function checkShown(
+  document: PdfDocument,
+  widget: PdfDict,
+  value: PdfValue,
+  spend: (bytes: number) => void,
+): void {
   const wanted = value instanceof PdfString ? textOf(value) : "";
   const ref = document.dict(widget, "AP")?.get("N");
   const object = ref instanceof PdfRef ? document.object(ref) : undefined;
   if (!(object?.value instanceof PdfStream) || !isAscii(wanted)) return;
-  const shown = stringsOf(document.streamData(object)).join("");
+  const data = document.streamData(object);
+  spend(data.length);
+  const shown = stringsOf(data).join("");
   // LibreOffice leaves an appearance empty. Then a reader shows the value or nothing, and no other text.
   if (shown !== "" && isAscii(shown) && squeezed(shown) !== squeezed(wanted)) odd();
 }
@@ -123,17 +138,19 @@ function checkShown(document: PdfDocument, widget: PdfDict, value: PdfValue): vo
 const isAscii = (text: string) => /^[\t\n\r -~]*$/.test(text);
 const squeezed = (text: string) => text.replace(/\s+/g, "");
 
-/** Strings that content shows. */
+/** Strings that content shows, up to one that does not end. */
 function stringsOf(data: Uint8Array): string[] {
   const lexer = new PdfLexer(data);
   const strings: string[] = [];
-  while (lexer.pos < data.length) {
-    const at = data.findIndex((c, i) => i >= lexer.pos && (c === OPEN || c === LESS));
-    if (at < 0) break;
-    lexer.pos = at;
-    const value = unlessMalformed(() => lexer.value());
-    if (value instanceof PdfString) strings.push(fromLatin1(value.bytes));
-    else lexer.pos = at + 2;
+  for (let at = 0; at < data.length; at++) {
+    if (data[at] === LESS && data[at + 1] === LESS) at++;
+    else if (data[at] === OPEN || data[at] === LESS) {
+      lexer.pos = at;
+      const value = unlessMalformed(() => lexer.value());
+      if (!(value instanceof PdfString)) break;
+      strings.push(fromLatin1(value.bytes));
+      at = lexer.pos - 1;
+    }
   }
   return strings;
 }

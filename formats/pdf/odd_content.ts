@@ -10,7 +10,7 @@ import { InlineImages } from "./inline_image.ts";
 import { checkAnnotation, isDrawnAnew, isXfaAlone } from "./odd_annotation.ts";
 import { checkSpace } from "./odd_colour.ts";
 import { checkFont } from "./odd_font.ts";
-import { checkImage } from "./odd_image.ts";
+import { type Budget, checkImage } from "./odd_image.ts";
 import {
   checkDefaults,
   checkState,
@@ -149,7 +149,7 @@ class Contents {
       this.#spend(CONTENT_COST);
       const annotation = document.resolve(item);
       if (!(annotation instanceof PdfDict)) continue;
-      const check = () => checkAnnotation(document, annotation, this.#isAnew);
+      const check = () => checkAnnotation(document, annotation, this.#isAnew, this.#images.spend);
       if (item instanceof PdfRef) this.#look(item.num, check);
       else check();
       this.#addAppearances(annotation, resources);
@@ -193,9 +193,12 @@ class Contents {
     this.#tell(first.num);
   }
 
-  readonly #spendOnImages = (bytes: number): void => {
-    this.#imagesLeft -= bytes;
-    this.#spend(0);
+  readonly #images: Budget = {
+    has: (bytes) => bytes <= this.#imagesLeft,
+    spend: (bytes) => {
+      this.#imagesLeft -= bytes;
+      this.#spend(0);
+    },
   };
 
   #spend(bytes: number): void {
@@ -372,7 +375,7 @@ class Contents {
     const { resources } = drawing;
     const font = document.resolve(value);
     if (!(font instanceof PdfDict)) odd();
-    const check = () => checkFont(document, font, this.#spendOnImages);
+    const check = () => checkFont(document, font, this.#images.spend);
     if (value instanceof PdfRef) this.#look(value.num, check);
     else check();
     const glyphs = document.dict(font, "CharProcs");
@@ -392,7 +395,7 @@ class Contents {
     if (!(subtype instanceof PdfName)) odd();
     if (subtype.value === "Form") this.#add(value, drawing);
     else if (subtype.value === "Image" && value instanceof PdfRef) {
-      this.#look(value.num, () => checkImage(document, value, this.#spendOnImages));
+      this.#look(value.num, () => checkImage(document, value, this.#images));
     }
   }
 

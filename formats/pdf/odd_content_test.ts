@@ -279,6 +279,23 @@ Deno.test("contents: more of them than a file of this size holds end with limit_
   refuse();
 });
 
+Deno.test("contents: a book of scanned pages is read, however much its pictures come to", () => {
+  const objects = documentObjects();
+  const white = fromLatin1(deflateSync(new Uint8Array(50_000_000).fill(255), { level: 1 }));
+  const names = ["A", "B", "C", "D", "E", "F", "G"];
+  objects[4] = stream(names.map((name) => `/${name} Do`).join(" "));
+  const images = names.map((name, i) => `/${name} ${10 + i} 0 R`).join(" ");
+  objects[3] = objects[3].replace("/Font", `/XObject << ${images} >> /Font`);
+  names.forEach((_, i) => {
+    objects[10 + i] = stream(
+      white,
+      "/Subtype /Image /Width 10000 /Height 5000 /BitsPerComponent 8 /ColorSpace /DeviceGray " +
+        "/Filter /FlateDecode",
+    );
+  });
+  assert.deepEqual(oddContents(PdfDocument.open(bytesSource(classicPdf(objects)))), []);
+});
+
 Deno.test("contents: an expression that names others many times ends with limit_exceeded", () => {
   const objects: Objects = { 10: GROUP, 11: GROUP, 19: "[/And 10 0 R]" };
   for (let num = 12; num < 19; num++) objects[num] = `[/And ${`${num + 1} 0 R `.repeat(100)}]`;

@@ -71,7 +71,7 @@ function checkProgram(
   else if (key === "FontFile2") odd();
   else if (key === "FontFile" || start.startsWith("%!")) {
     if (!start.startsWith("%!") && data[0] !== 0x80) odd();
-  } else if (data[0] !== 1 || data[2] < 4 || data[3] < 1 || data[3] > 4) odd();
+  } else if (data.length < 4 || data[0] !== 1 || data[2] < 4 || data[3] < 1 || data[3] > 4) odd();
   return true;
 }
 

@@ -33,6 +33,7 @@ const areBounds = (pairs: readonly number[]) =>
 /**
  * @param inputs how many numbers it takes
  * @param outputs how many it must give
+ * @param seen numbers of the parts that were looked at
  */
 export function checkFunction(
   document: PdfDocument,
@@ -40,6 +41,7 @@ export function checkFunction(
   inputs: number,
   outputs: number,
   depth = 0,
+  seen = new Set<number>(),
 ): void {
   if (depth > MAX_DEPTH) odd();
   const found = document.resolve(value);
@@ -55,7 +57,7 @@ export function checkFunction(
     if (inputs !== 1 || domain[0] > 0 || domain[1] < 1) odd();
     if (range && !range.every((bound, i) => i % 2 ? bound >= 1 : bound <= 0)) odd();
     if (type === 2) checkExponential(document, dict, outputs);
-    else checkStitching(document, dict, domain, outputs, depth);
+    else checkStitching(document, dict, domain, outputs, depth, seen);
   } else if (found instanceof PdfStream && value instanceof PdfRef && range) {
     const data = document.streamData(document.object(value)!);
     if (type === 0) checkSamples(document, dict, data, inputs, outputs);
@@ -77,6 +79,7 @@ function checkStitching(
   [low, high]: readonly number[],
   outputs: number,
   depth: number,
+  seen: Set<number>,
 ): void {
   const parts = document.array(dict, "Functions")?.items ?? [];
   const bounds = numbersOf(document, dict, "Bounds");
@@ -85,7 +88,13 @@ function checkStitching(
   if (bounds?.length !== parts.length - 1 || encode?.length !== 2 * parts.length) odd();
   const all = [low, ...bounds, high];
   if (all.some((bound, i) => i > 0 && bound < all[i - 1])) odd();
-  for (const part of parts) checkFunction(document, part, 1, outputs, depth + 1);
+  for (const part of parts) {
+    if (part instanceof PdfRef) {
+      if (seen.has(part.num)) continue;
+      seen.add(part.num);
+    }
+    checkFunction(document, part, 1, outputs, depth + 1, seen);
+  }
 }
 
 function checkSamples(

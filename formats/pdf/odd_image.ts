@@ -17,7 +17,7 @@ const OF_IMAGES = new Set([
   ...["DCTDecode", "DCT", "JPXDecode", "CCITTFaxDecode", "CCF", "JBIG2Decode"],
 ]);
 const MAX_SIDE = 1 << 16;
-/** Larger images are not decoded. */
+/** Larger images are not decoded, nor those for which nothing of the budget is left: whole books are scanned. */
 const MAX_DECODED = 60 << 20;
 /** A byte or two are no row. */
 const MAX_MISSING = 2;
@@ -30,14 +30,18 @@ interface Coding {
   names: string[];
 }
 
-/** Gives the size of data that are decoded for it to somebody who counts. */
-export type Spend = (bytes: number) => void;
+/** How many bytes of images and fonts may still be decoded. */
+export interface Budget {
+  has(bytes: number): boolean;
+  /** @throws {FormatError} `limit_exceeded` */
+  spend(bytes: number): void;
+}
 
 /** @param kind whether it says how much another one covers (§11.6.5.2, §8.9.6.3) */
 export function checkImage(
   document: PdfDocument,
   ref: PdfRef,
-  spend: Spend,
+  budget: Budget,
   kind: "image" | "soft" | "stencil" = "image",
 ): void {
   const stream = document.resolve(ref);
@@ -78,8 +82,8 @@ export function checkImage(
     ...coding,
     bits,
     highest,
-  }, spend);
-  if (kind === "image" && !isStencil) checkMasks(document, dict, bits, components, spend);
+  }, budget);
+  if (kind === "image" && !isStencil) checkMasks(document, dict, bits, components, budget);
 }
 
 function isLab(document: PdfDocument, space: PdfValue): boolean {
@@ -137,7 +141,7 @@ function checkData(
   ref: PdfRef,
   said: Outline,
   coding: Coding & { bits: number; highest: number },
-  spend: Spend,
+  budget: Budget,
 ): void {
   const object = document.object(ref)!;
   const { dict } = object.value as PdfStream;
@@ -145,14 +149,16 @@ function checkData(
   const row = Math.ceil(said.width * said.components * bits / 8);
   if (document.rawStream(object).length === 0) odd();
   if (last === "CCITTFaxDecode" || last === "CCF") return checkFax(document, parms, said);
-  if (last === "JBIG2Decode" || row * said.height > MAX_DECODED) return;
+  if (last === "JBIG2Decode") return;
+  const size = row * said.height;
+  if (last === "" && (size > MAX_DECODED || !budget.has(size))) return;
   // What the last filter makes is counted, not what a predictor makes of it.
   const entries = new Map(dict.entries);
   if (last !== "") entries.set("Filter", withoutLast(document, dict));
   const isPredicted = checkPredictor(document, parms, said, bits);
   entries.delete("DecodeParms");
   const data = decoded(document, object, new PdfDict(entries, dict.spans, dict.start, dict.end));
-  spend(data.length);
+  budget.spend(data.length);
   if (last === "") {
     const length = (row + (isPredicted ? 1 : 0)) * said.height;
     if (data.length < length - MAX_MISSING) odd();
@@ -222,19 +228,19 @@ function checkMasks(
   dict: PdfDict,
   bits: number,
   components: number,
-  spend: Spend,
+  budget: Budget,
 ): void {
   const soft = document.get(dict, "SMask");
   if (soft !== null && !(soft instanceof PdfName)) {
     const ref = dict.get("SMask");
     if (!(ref instanceof PdfRef)) odd();
-    checkImage(document, ref, spend, "soft");
+    checkImage(document, ref, budget, "soft");
   }
   if ((document.get(dict, "SMaskInData") ?? 0) !== 0) odd();
   const mask = dict.get("Mask");
   const value = document.resolve(mask);
   if (value instanceof PdfStream && mask instanceof PdfRef) {
-    checkImage(document, mask, spend, "stencil");
+    checkImage(document, mask, budget, "stencil");
   } else if (value !== null) {
     const colours = numbersOf(document, dict, "Mask")!;
     const isRight = colours.length === 2 * components &&

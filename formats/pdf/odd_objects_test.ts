@@ -191,6 +191,18 @@ test("a colour", {
   "of usual gamma": fill(`[/CalGray << ${white} /Gamma 2.2 >>]`),
 }, false);
 
+/** Parts of parts, each named often. */
+const nested = Object.fromEntries([11, 12, 13, 14].map((num) => [
+  num,
+  num === 14 ? PART : "<< /FunctionType 3 /Domain [0 1] " +
+    `/Functions [${`${num + 1} 0 R `.repeat(256)}] ` +
+    `/Bounds [${".5 ".repeat(255)}] /Encode [${"0 1 ".repeat(256)}] >>`,
+]));
+
+test("a colour", {
+  "of parts that name others many times": fill("[/Separation /S /DeviceGray 11 0 R]", "1", nested),
+}, false);
+
 test("a colour", {
   "without an exponent": tint("/FunctionType 2 /Domain [0 1] /C0 [1] /C1 [0]"),
   "of too few outputs": tint("/FunctionType 2 /Domain [0 1] /C0 [1] /C1 [] /N 1"),

@@ -37,7 +37,7 @@ const USAGE = `Usage: deno task bench ${Object.keys(BENCHES).join("|")} [--json]
 
   --json       print one JSON object
   --long       also what takes minutes: memory over 100,000 signatures
-  --only NAME  only measurements whose names begin so: "2 instances: signHash, 1 a"
+  --only NAME  only measurements whose names begin with NAME: "2 instances: signHash, 1 a"
   --report     write docs/benchmarks.md, its plots, and a line of docs/benchmarks.jsonl`;
 
 /** Runs one part in a process of its own kind, so that none inherits another's memory and compiled code. */

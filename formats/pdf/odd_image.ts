@@ -19,7 +19,7 @@ const OF_IMAGES = new Set([
 const MAX_SIDE = 1 << 16;
 /** Larger images are not decoded, nor those for which nothing of the budget is left: whole books are scanned. */
 const MAX_DECODED = 60 << 20;
-/** A byte or two are no row. */
+/** A byte or two too few are no missing row. */
 const MAX_MISSING = 2;
 
 /** How an image's data are coded: its last filter, if that is one of images, and its parameters. */

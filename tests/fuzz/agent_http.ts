@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { PORTAL, testAgent } from "../fixtures/agent.ts";
 
 let agent: Awaited<ReturnType<typeof testAgent>> | undefined;
-/** When one who sends half a request hangs up, in milliseconds. */
+/** After how many milliseconds the sender of an unfinished request hangs up. */
 const PATIENCE = 500;
 /** The agent reads the table of all sockets once for those that connect together. */
 export const together = 32;

@@ -73,48 +73,30 @@ export function summary({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${tail}`;
 }
 
-/** The project's own modules. */
-async function modules(folder = "."): Promise<string[]> {
+/** Source files whose comments have examples to run. */
+async function withExamples(folder = "."): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
     const path = `${folder}/${name}`;
     if (isDirectory && !/^\.|^(?:coverage|dist|node_modules)$/.test(name)) {
-      found.push(...await modules(path));
+      found.push(...await withExamples(path));
     } else if (/\.tsx?$/.test(name)) {
-      found.push(path);
+      if (/^ \* ```ts$/m.test(await Deno.readTextFile(path))) found.push(path);
     }
   }
   return found.sort();
 }
 
-/** Source files whose comments have examples to run. */
-async function withExamples(): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of await modules()) {
-    if (/^ \* ```ts$/m.test(await Deno.readTextFile(path))) found.push(path);
-  }
-  return found;
-}
-
-/** The files that take longest. */
+/** The files that take longest. They begin first: one that began last would leave the other processors idle at the end. */
 const LONGEST = [
-  "./tests/soak_test.ts",
-  "./tests/soak_agent_test.ts",
-  "./tests/operations_test.ts",
-  "./tests/otp_service_test.ts",
-  "./tests/token_agreement_test.ts",
-  "./tests/windows_test.ts",
+  "tests/soak_test.ts",
+  "tests/soak_agent_test.ts",
+  "tests/operations_test.ts",
+  "tests/otp_service_test.ts",
+  "tests/token_agreement_test.ts",
+  "tests/windows_test.ts",
+  "tests/e2e",
 ];
-
-/**
- * All test files, those that take longest first: one that began last would leave the other processors idle at the end.
- * The runner takes files in this order, but sorts what it finds in folders by name.
- */
-export async function inOrder(): Promise<string[]> {
-  const programs = (await modules("./tests")).filter((path) => path.endsWith("_test.ts"));
-  const pages = programs.filter((path) => path.startsWith("./tests/e2e/"));
-  return [...new Set([...LONGEST, ...pages, ...programs]), "."];
-}
 
 /** Test files that run at the same time: more than processors, because many wait for a window, a database or a clock. */
 const PLACES = navigator.hardwareConcurrency + 2;
@@ -202,7 +184,7 @@ async function main(args: string[]): Promise<number> {
   await types;
 
   const start = performance.now();
-  const files = args.length > 0 ? args : await inOrder();
+  const files = args.length > 0 ? args : [...LONGEST, "."];
   const { success, output } = await deno(
     ["test", "-A", "--no-check", "--parallel", ...files],
     env,

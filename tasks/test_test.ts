@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { inOrder, makesUp, readCounts, readFailures, summary } from "./test.ts";
+import { makesUp, readCounts, readFailures, summary } from "./test.ts";
 
 const OUTPUT = `./a_test.ts => ok ... ok (335µs)
 ./a_test.ts => needs a token (optional: needs foo) ... ignored (0ms)
@@ -70,14 +70,4 @@ Deno.test("a second run makes up for a first one only if as many pass and no mor
   }
   assert.ok(!makesUp(null, first, failures));
   assert.ok(!makesUp({ ...again, passed: 0 }, first, { ...failures, tests: 0 }));
-});
-
-Deno.test("files that take longest come first, pages before other programs, and all the rest after them", async () => {
-  const files = await inOrder();
-  for (const file of files) await Deno.stat(file);
-  const at = (file: string) => files.indexOf(file);
-  assert.equal(at("./tests/soak_test.ts"), 0);
-  assert.ok(at("./tests/e2e/webkit_test.ts") < at("./tests/administrators_test.ts"));
-  assert.equal(files.at(-1), ".");
-  assert.equal(new Set(files).size, files.length);
 });

@@ -84,7 +84,10 @@ function areDer(bytes: Uint8Array, from: number, to: number, depth = 0): boolean
     const tag = bytes[at];
     const isLong = bytes[at + 1] >= 0x80;
     const head = isLong ? 2 + (bytes[at + 1] & 0x7f) : 2;
-    if ((tag & 0x1f) === 0x1f || tag === 0 || head > 6 || at + head > to) return false;
+    const isIndefinite = bytes[at + 1] === 0x80;
+    if ((tag & 0x1f) === 0x1f || tag === 0 || isIndefinite || head > 6 || at + head > to) {
+      return false;
+    }
     let length = isLong ? 0 : bytes[at + 1];
     for (let i = at + 2; i < at + head; i++) length = length * 256 + bytes[i];
     const end = at + head + length;

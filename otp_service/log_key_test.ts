@@ -160,6 +160,7 @@ Deno.test("whatever two instances do while the log's key is rotated step by step
               kept.push({ line, store });
             } else if (action.startsWith("seal")) checkpoints.push((await store.auditHead()).note!);
             else if (action.startsWith("restart")) {
+              await store.log.settle(); // as when an instance ends
               [stores[who], restarted[who]] = [await start(), true];
             } // as the guide has it: all instances were restarted since the step before
             else if (

@@ -287,7 +287,10 @@ Deno.test("askers that wait with many questions wait behind one that came later 
       reader.ask("ends", null, { origin }).then(() => answered.push(origin));
     const many = ["a", "b"].flatMap((origin) => Array.from({ length: 10 }, () => ask(origin)));
     await Promise.all([...many, ask("late")]);
-    assert.ok(answered.indexOf("late") < 6, answered.join());
+    const before = answered.slice(0, answered.indexOf("late"));
+    const count = (origin: string) => before.filter((each) => each === origin).length;
+    // One of the two gives up its process, and the other one's goes on while that for "late" starts.
+    assert.ok(Math.min(count("a"), count("b")) < 4, answered.join());
   }));
 
 Deno.test("a process that has read for one site reads for no other", () =>

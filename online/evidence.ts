@@ -131,11 +131,7 @@ const nameOf = ({ subject }: Certificate) => subject.commonName ?? subject.toStr
 /** Makes something of an object once, as one authority stands behind many files. */
 function once<K extends object, V>(make: (of: K) => V): (of: K) => V {
   const made = new WeakMap<K, V>();
-  return (of) => {
-    let value = made.get(of);
-    if (value === undefined) made.set(of, value = make(of));
-    return value;
-  };
+  return (of) => made.getOrInsertComputed(of, make);
 }
 
 const requestFor = once((certificate: Certificate) =>

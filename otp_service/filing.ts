@@ -4,6 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { readCheckpointByAny } from "../formats/log/checkpoint.ts";
 import { type NoteKey, openNote, readNoteKey } from "../formats/log/note.ts";
 import { FormatError } from "../formats/error.ts";
@@ -15,6 +16,8 @@ import type { Log } from "./log.ts";
 const logger = getLogger(["dsign", "otp-service"]);
 
 const TIMEOUT = 15_000;
+/** Milliseconds between two looks whether another instance is still filing. */
+const LOOK = 50;
 const MAX_ANSWER = 64 * 1024;
 
 export interface FilingOptions {
@@ -29,6 +32,8 @@ export interface FilingOptions {
   timestamp?(digest: Uint8Array): Promise<Uint8Array>;
   /** Where the witness's calls are, and its key as text. */
   witness?: { url: string; key: string };
+  /** How long an instance that is filing in the same file is waited for, in milliseconds. */
+  patience?: number;
 }
 
 export class Filing {
@@ -77,7 +82,7 @@ export class Filing {
    * @returns the ways that failed; the others got it
    */
   async file(): Promise<string[]> {
-    const { log, file, mail, url, timestamp } = this.#options;
+    const { log, file, mail, url, timestamp, patience = TIMEOUT } = this.#options;
     const failed: string[] = [];
     const by = async (way: string, work: () => Promise<void>) => {
       try {
@@ -100,7 +105,7 @@ export class Filing {
       await by("witness", async () => void (note = await this.#cosigned(plain)));
       if (file !== undefined) {
         await by("file", () =>
-          alone(file, async () => {
+          alone(file, patience, async () => {
             // the witness takes its time, in which another instance may have filed a later one there
             if (await this.#isLast(file, size)) {
               await replace(file, new TextEncoder().encode(note!));
@@ -110,7 +115,7 @@ export class Filing {
           if (!timestamp || await Deno.readTextFile(file) !== note) return;
           const token = await timestamp(createHash("sha256").update(note).digest());
           // this took time too, and a timestamp belongs to one checkpoint
-          await alone(file, async () => {
+          await alone(file, patience, async () => {
             if (await Deno.readTextFile(file) === note) await replace(`${file}.tst`, token);
           });
         });
@@ -204,9 +209,13 @@ export async function withFiled<T>(
 }
 
 /** Looks at a file and replaces it while no other instance does. The lock ends with its process. */
-async function alone(path: string, work: () => Promise<void>): Promise<void> {
-  using file = await Deno.open(`${path}.lock`, { write: true, create: true });
-  await file.lock(true);
+async function alone(path: string, patience: number, work: () => Promise<void>): Promise<void> {
+  // nobody else may open it, and hold it for ever
+  using file = await Deno.open(`${path}.lock`, { write: true, create: true, mode: 0o600 });
+  for (const end = performance.now() + patience; !await file.tryLock(true);) {
+    if (performance.now() > end) throw new Error(`Another instance keeps ${path}.lock locked.`);
+    await delay(LOOK);
+  }
   await work();
 }
 

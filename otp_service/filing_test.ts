@@ -191,6 +191,26 @@ Deno.test("nothing is filed between another instance's look at the file and its 
     }
   }));
 
+Deno.test("an instance that keeps the file locked does not hold up another one for ever", () =>
+  inTempDir(async (dir) => {
+    const store = newStore(join(dir, "otp.db"));
+    const file = join(dir, "checkpoint");
+    await add(store, 3);
+    const { note } = await store.auditHead();
+    const mails: string[] = [];
+    const mail = (_: string, text: string) => Promise.resolve(void mails.push(text));
+    const filing = new Filing({ log: store.log, file, mail, patience: 1 });
+    {
+      using other = await Deno.open(`${file}.lock`, { write: true, create: true });
+      await other.lock(true);
+      assert.deepEqual(await filing.file(), ["file"]);
+      assert.deepEqual(mails, [note]);
+    }
+    assert.deepEqual(await filing.file(), []);
+    assert.equal(await Deno.readTextFile(file), note);
+    await store.close();
+  }));
+
 Deno.test("a service does not start against a filed checkpoint that its log does not go on from", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "otp.db");
